@@ -1,0 +1,1 @@
+"""The contract: messages, subjects, codec and schemas. Knows msgspec and the standard library only."""

@@ -1,0 +1,64 @@
+"""Messages to bytes and back, strict when writing and tolerant when reading.
+
+msgspec does not check constraints when a struct is built, so the encoder of a public or stored message does: a producer
+that breaks its own contract must fail here, not at a reader (design §4).
+"""
+
+from functools import cache
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from proto.frames import FrameV1
+from proto.subjects import Encoding, Subject
+
+M = TypeVar("M", bound=Struct)
+
+
+class ContractError(ValueError):
+    """A message breaks its contract. `path` is where, as in `$.faces[0].box[1]`; the text says what would be right."""
+
+    def __init__(self, message_type: str, why: str) -> None:
+        self.message_type, self.why = message_type, why
+        super().__init__(f"{message_type}: {why}")
+
+
+@cache
+def _decoder(message: type[Struct], encoding: Encoding) -> Any:
+    return msgspec.msgpack.Decoder(message) if encoding == "msgpack" else msgspec.json.Decoder(message)
+
+
+_MSGPACK = msgspec.msgpack.Encoder()
+# Sorted keys would cost time for nothing: struct fields are encoded in their declared order, so equal messages are
+# equal bytes.
+_JSON = msgspec.json.Encoder()
+
+
+def encode(row: Subject, message: Struct) -> bytes:
+    """Return the bytes of a message of this row; ContractError if it is of another type or breaks a constraint."""
+    if not isinstance(message, row.message):
+        raise ContractError(row.message.__name__, f"got a {type(message).__name__} for {row.pattern}")
+    return encode_as(row.encoding, message)
+
+
+def encode_as(encoding: Encoding, message: Struct) -> bytes:
+    """Return the bytes of any message of the contract; ContractError if it breaks a constraint."""
+    data = _MSGPACK.encode(message) if encoding == "msgpack" else _JSON.encode(message)
+    if not isinstance(message, FrameV1):  # 345 kB of pixels: its sizes are checked where it is built
+        decode_as(type(message), encoding, data)
+    return data
+
+
+def decode(row: Subject, data: bytes | memoryview) -> Struct:
+    """Return this row's message; unknown fields are ignored. ContractError names the path of what is wrong."""
+    return decode_as(row.message, row.encoding, data)
+
+
+def decode_as(message: type[M], encoding: Encoding, data: bytes | memoryview) -> M:
+    """Return a message of the given type; ContractError names the path of what is wrong."""
+    try:
+        result: M = _decoder(message, encoding).decode(data)
+    except (msgspec.ValidationError, msgspec.DecodeError) as error:
+        raise ContractError(message.__name__, str(error)) from None
+    return result

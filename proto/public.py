@@ -1,0 +1,141 @@
+"""What anyone may read (design §4). No bytes, no box, no track id, no free text; a test says so.
+
+Fields that a legal profile withholds are None from v1 on.
+"""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from proto.types import (
+    AlertId,
+    AlertState,
+    CameraId,
+    CameraReason,
+    CameraState,
+    Channel,
+    Count,
+    Fraction,
+    Interval,
+    Milliseconds,
+    ModelId,
+    Nanoseconds,
+    Pixels,
+    Profile,
+    ReceiverId,
+    RuleId,
+    Severity,
+    Sha256,
+    SiteId,
+    ZoneId,
+)
+
+GapReason = Literal["camera-down", "frames-lost", "bus-restarted", "started-late", "model-changed"]
+Suppression = Literal["small-count", "not-under-this-profile", "nothing-observed"]
+
+
+class WindowV1(Struct, frozen=True, tag="WindowV1", kw_only=True):
+    """One closed window of one zone, published once and final."""
+
+    site: SiteId
+    zone: ZoneId
+    profile: Profile
+    start: Nanoseconds
+    end: Nanoseconds
+    persons: Count | None = None
+    """Passages whose last sighting fell into the window, unknown ones included."""
+    masked: Count | None = None
+    unmasked: Count | None = None
+    incorrect: Count | None = None
+    unknown: Count | None = None
+    rate: Fraction | None = None
+    """masked / (masked + unmasked + incorrect)."""
+    interval: Interval | None = None
+    """Wilson score interval at 95 % (Wilson 1927)."""
+    coverage: Fraction | None = None
+    """Observed camera time / expected camera time."""
+    cameras_ok: Count | None = None
+    cameras_expected: Count | None = None
+    gaps: list[GapReason] = []
+    suppressed: Suppression | None = None
+    late_total: Count | None = None
+    """Sightings that came too late for their window, since the site's service started to count."""
+    adjusted: bool = False
+    model: ModelId | None = None
+    model_sha256: Sha256 | None = None
+    config_sha256: Sha256 | None = None
+
+
+class AlertV1(Struct, frozen=True, tag="AlertV1", kw_only=True):
+    """A rate rule fired or resolved. Names a place, a window, a rate and a count; never a person or a moment."""
+
+    site: SiteId
+    zone: ZoneId
+    rule: RuleId
+    profile: Profile
+    alert: AlertId
+    state: AlertState
+    severity: Severity
+    since: Nanoseconds
+    """Start of the first window that breached."""
+    start: Nanoseconds
+    end: Nanoseconds
+    """The window that decided."""
+    rate: Fraction
+    interval: Interval
+    persons: Count
+    coverage: Fraction
+    fire_below: Fraction
+    clear_above: Fraction
+
+
+class Lifetime(Struct, frozen=True):
+    """Measured pixel lifetime (design §1.1) of the frames since the last report but one."""
+
+    p50_ms: Milliseconds
+    p99_ms: Milliseconds
+    frames: Count
+    unconfirmed: Count
+
+
+class CameraV1(Struct, frozen=True, tag="CameraV1", kw_only=True):
+    """A camera's state; holds no count of people."""
+
+    site: SiteId
+    camera: CameraId
+    state: CameraState
+    reason: CameraReason | None = None
+    since: Nanoseconds
+    at: Nanoseconds
+    decoder: Annotated[str, Meta(pattern=r"^[a-z0-9_]{1,32}$")] | None = None
+    width: Pixels | None = None
+    height: Pixels | None = None
+    fps: Annotated[float, Meta(ge=0)] | None = None
+    """Pictures per second that the camera delivers."""
+    analysed_fps: Annotated[float, Meta(ge=0)] | None = None
+    shed_share: Fraction | None = None
+    """Share of the sampled pictures dropped unread because they could not make 100 ms."""
+    lifetime: Lifetime | None = None
+
+
+DeliveryOutcome = Literal["sent", "retrying", "failed", "dead"]
+DeliveryReason = Literal[
+    "accepted", "connect", "timeout", "temporary", "refused", "recipient", "auth", "tls", "config", "other"
+]
+
+
+class DeliveryV1(Struct, frozen=True, tag="DeliveryV1", kw_only=True):
+    """One attempt to tell a receiver about an alert; no address, only a salted hash of it."""
+
+    site: SiteId
+    zone: ZoneId
+    rule: RuleId
+    alert: AlertId
+    state: AlertState
+    receiver: ReceiverId
+    channel: Channel
+    recipient_sha256: Sha256
+    attempt: Annotated[int, Meta(ge=1)]
+    outcome: DeliveryOutcome
+    reason: DeliveryReason
+    at: Nanoseconds

@@ -1,0 +1,89 @@
+"""What aggregate decides from: sightings and site events, in one stream per site (design §4, §5). Internal."""
+
+from msgspec import Struct
+
+from proto.types import (
+    Box,
+    CameraId,
+    CameraReason,
+    CameraState,
+    Duration,
+    Fraction,
+    ModelId,
+    Nanoseconds,
+    Sequence,
+    Sha256,
+    SiteId,
+    Verdict,
+    ZoneId,
+)
+
+
+class SightingV1(Struct, frozen=True):
+    """One face in one picture."""
+
+    box: Box
+    verdict: Verdict
+    score: Fraction
+    """The detector's score."""
+    confidence: Fraction
+    """Calibrated probability of the verdict; for `unknown` the highest one that was not enough."""
+
+
+class SightingsV1(Struct, frozen=True, tag="SightingsV1", kw_only=True):
+    """All faces of one analysed picture; also sent when there is none, since it proves that somebody looked."""
+
+    site: SiteId
+    camera: CameraId
+    lease: Sequence
+    sequence: Sequence
+    at: Nanoseconds
+    period: Duration
+    aspect: float
+    """Width / height of the picture, so that distances in boxes can be compared."""
+    model: ModelId
+    model_sha256: Sha256
+    faces: list[SightingV1]
+
+
+class TickV1(Struct, frozen=True, tag="TickV1", kw_only=True):
+    """One a second: lets time pass in the stream. Its time is the server's timestamp of the stored message."""
+
+    site: SiteId
+
+
+class CameraEventV1(Struct, frozen=True, tag="CameraEventV1", kw_only=True):
+    """A camera changed its state; `ended` says that no sighting of this lease will follow."""
+
+    site: SiteId
+    camera: CameraId
+    lease: Sequence
+    state: CameraState
+    reason: CameraReason | None = None
+    at: Nanoseconds
+
+
+class SiteConfigV1(Struct, frozen=True, tag="SiteConfigV1", kw_only=True):
+    """The configuration in force from this message on. `config` is the site's section as canonical JSON."""
+
+    site: SiteId
+    sha256: Sha256
+    config: str
+
+
+class PassageV1(Struct, frozen=True, tag="PassageV1", kw_only=True):
+    """One short track, closed: what "a person" means here (design §5). No box, no track id.
+
+    `stream_created`, `stream_sequence` and `index` name the message of the sightings stream that closed the track, so
+    that a replay recognises its own passages.
+    """
+
+    site: SiteId
+    camera: CameraId
+    zone: ZoneId
+    verdict: Verdict
+    at: Nanoseconds
+    """Event time of the last sighting; decides the window."""
+    stream_created: Nanoseconds
+    stream_sequence: Sequence
+    index: Sequence

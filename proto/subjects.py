@@ -1,0 +1,266 @@
+"""The one table: subject x message x who x delivery (design §4).
+
+It feeds the bus, the JSON Schemas, the NATS permissions and the documents. Nobody writes a subject string elsewhere.
+"""
+
+import re
+from dataclasses import dataclass, field
+from typing import Literal
+
+from msgspec import Struct
+
+from proto.control import DeadV1, PauseReplyV1, PauseRequestV1
+from proto.frames import FrameKeyV1, FrameReplyV1, FrameV1, WorkerV1
+from proto.public import AlertV1, CameraV1, DeliveryV1, WindowV1
+from proto.sightings import CameraEventV1, PassageV1, SightingsV1, SiteConfigV1, TickV1
+
+Identity = Literal["ingest", "inference", "aggregate", "notify", "operator", "subscriber"]
+Account = Literal["FRAMES", "MAIN"]
+Encoding = Literal["msgpack", "json"]
+
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+FRAMES_QUEUE = "inference"
+"""The queue group on which inference workers share frames."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One row of the table. `pattern` has a placeholder per variable token, as in `moretta.v1.windows.{site}.{zone}`."""
+
+    pattern: str
+    message: type[Struct]
+    encoding: Encoding
+    publishers: tuple[Identity, ...]
+    subscribers: tuple[Identity, ...]
+    purpose: str
+    stream: str | None = None
+    account: Account = "MAIN"
+    reply: type[Struct] | None = None
+    queue: str | None = None
+    public: bool = False
+    fields: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Derive the placeholders' names from the pattern."""
+        object.__setattr__(self, "fields", tuple(_PLACEHOLDER.findall(self.pattern)))
+
+    def subject(self, **tokens: str) -> str:
+        """Return the subject for these tokens, as in `WINDOWS.subject(site="cannes", zone="_site")`."""
+        return self.pattern.format(**tokens)
+
+    def wildcard(self, **tokens: str) -> str:
+        """Return the subject with `*` for each token that is not given."""
+        return self.pattern.format(**{name: tokens.get(name, "*") for name in self.fields})
+
+    def of(self, message: Struct) -> str:
+        """Return the subject that this message belongs on, from its own fields."""
+        return self.pattern.format(**{name: getattr(message, name) for name in self.fields})
+
+    def parse(self, subject: str) -> dict[str, str] | None:
+        """Return the tokens of a concrete subject, or None if it is another row's."""
+        want, have = self.pattern.split("."), subject.split(".")
+        if len(want) != len(have):
+            return None
+        pairs = list(zip(want, have, strict=True))
+        if any(w != h for w, h in pairs if not w.startswith("{")):
+            return None
+        return {w[1:-1]: h for w, h in pairs if w.startswith("{")}
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A JetStream stream. Ages are seconds; None is for ever (bounded by `max_bytes`)."""
+
+    name: str
+    subjects: tuple[str, ...]
+    storage: Literal["memory", "file"]
+    max_age_s: float | None
+    max_bytes: int
+    per_subject: int = -1
+    purpose: str = ""
+
+
+FRAMES = Subject(
+    "moretta.v1.frames.{site}.{camera}",
+    FrameV1,
+    "msgpack",
+    ("ingest",),
+    ("inference",),
+    "one sealed picture, answered after its pixels were overwritten",
+    account="FRAMES",
+    reply=FrameReplyV1,
+    queue=FRAMES_QUEUE,
+)
+WORKERS = Subject(
+    "moretta.v1.workers.{site}",
+    WorkerV1,
+    "msgpack",
+    ("inference",),
+    ("ingest",),
+    "a worker asks for frame keys, signed by the inference identity",
+    account="FRAMES",
+)
+KEYS = Subject(
+    "moretta.v1.keys.{site}.{worker}",
+    FrameKeyV1,
+    "msgpack",
+    ("ingest",),
+    ("inference",),
+    "one second's frame key, encrypted to one worker",
+    account="FRAMES",
+)
+SIGHTINGS = Subject(
+    "moretta.v1.sightings.{site}.{camera}",
+    SightingsV1,
+    "msgpack",
+    ("inference",),
+    ("aggregate",),
+    "the faces of one picture",
+    stream="SIGHTINGS",
+)
+TICKS = Subject(
+    "moretta.v1.site.{site}.tick",
+    TickV1,
+    "msgpack",
+    ("aggregate",),
+    ("aggregate",),
+    "lets time pass in the stream, once a second",
+    stream="SIGHTINGS",
+)
+SITE_CONFIG = Subject(
+    "moretta.v1.site.{site}.config",
+    SiteConfigV1,
+    "msgpack",
+    ("aggregate",),
+    ("aggregate",),
+    "the configuration in force from here on",
+    stream="SIGHTINGS",
+)
+CAMERA_EVENTS = Subject(
+    "moretta.v1.site.{site}.camera",
+    CameraEventV1,
+    "msgpack",
+    ("ingest",),
+    ("aggregate",),
+    "a camera changed its state",
+    stream="SIGHTINGS",
+)
+PASSAGES = Subject(
+    "moretta.v1.passages.{site}",
+    PassageV1,
+    "msgpack",
+    ("aggregate",),
+    ("aggregate",),
+    "closed tracks of the open windows; internal",
+    stream="PASSAGES",
+)
+WINDOWS = Subject(
+    "moretta.v1.windows.{site}.{zone}",
+    WindowV1,
+    "json",
+    ("aggregate",),
+    ("notify", "operator", "subscriber"),
+    "one closed window of a zone; `_site` is the whole site",
+    stream="WINDOWS",
+    public=True,
+)
+ALERTS = Subject(
+    "moretta.v1.alerts.{site}.{zone}.{rule}",
+    AlertV1,
+    "json",
+    ("aggregate",),
+    ("notify", "operator", "subscriber"),
+    "a rule fired or resolved",
+    stream="ALERTS",
+    public=True,
+)
+CAMERAS = Subject(
+    "moretta.v1.cameras.{site}.{camera}",
+    CameraV1,
+    "json",
+    ("ingest",),
+    ("aggregate", "operator", "subscriber"),
+    "a camera's state and pixel lifetime; the last value per camera is kept",
+    stream="CAMERAS",
+    public=True,
+)
+DELIVERIES = Subject(
+    "moretta.v1.deliveries.{site}.{zone}.{rule}",
+    DeliveryV1,
+    "json",
+    ("notify",),
+    ("notify", "operator", "subscriber"),
+    "what was sent, by which channel, with what outcome; no address",
+    stream="DELIVERIES",
+    public=True,
+)
+PAUSE = Subject(
+    "moretta.v1.control.{site}.pause",
+    PauseRequestV1,
+    "json",
+    ("operator",),
+    ("ingest",),
+    "stop processing pictures now; sticky and audited",
+    reply=PauseReplyV1,
+)
+DEAD = Subject(
+    "moretta.v1.dead.{service}",
+    DeadV1,
+    "msgpack",
+    ("ingest", "inference", "aggregate", "notify"),
+    ("operator",),
+    "a message that could not be handled, with the reason",
+    stream="DEAD",
+)
+
+TABLE: tuple[Subject, ...] = (
+    FRAMES,
+    WORKERS,
+    KEYS,
+    SIGHTINGS,
+    TICKS,
+    SITE_CONFIG,
+    CAMERA_EVENTS,
+    PASSAGES,
+    WINDOWS,
+    ALERTS,
+    CAMERAS,
+    DELIVERIES,
+    PAUSE,
+    DEAD,
+)
+
+_MIB = 1 << 20
+_DAY = 86_400.0
+
+STREAMS: tuple[Stream, ...] = (
+    # Memory, so that no sighting reaches a disk; an hour is enough to replay the open window of every profile.
+    Stream(
+        "SIGHTINGS",
+        (SIGHTINGS.wildcard(), "moretta.v1.site.*.*"),
+        "memory",
+        3_600.0,
+        512 * _MIB,
+        purpose="what aggregate decides from",
+    ),
+    Stream("PASSAGES", (PASSAGES.wildcard(),), "file", 2 * 3_600.0, 64 * _MIB, purpose="passages of open windows"),
+    Stream("WINDOWS", (WINDOWS.wildcard(),), "file", 400 * _DAY, 2_048 * _MIB, purpose="published windows"),
+    Stream("ALERTS", (ALERTS.wildcard(),), "file", 400 * _DAY, 256 * _MIB, purpose="published alerts"),
+    Stream("CAMERAS", (CAMERAS.wildcard(),), "memory", None, 16 * _MIB, per_subject=1, purpose="camera states"),
+    Stream("DELIVERIES", (DELIVERIES.wildcard(),), "file", 400 * _DAY, 256 * _MIB, purpose="delivery attempts"),
+    Stream("DEAD", (DEAD.wildcard(),), "file", 7 * _DAY, 64 * _MIB, purpose="what could not be handled"),
+)
+
+
+def stream(name: str) -> Stream:
+    """Return the stream of that name; KeyError if the table has none."""
+    return {s.name: s for s in STREAMS}[name]
+
+
+def row_of(subject: str) -> tuple[Subject, dict[str, str]] | None:
+    """Return the row that a concrete subject belongs to and its tokens, or None."""
+    for row in TABLE:
+        tokens = row.parse(subject)
+        if tokens is not None:
+            return row, tokens
+    return None

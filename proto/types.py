@@ -1,0 +1,64 @@
+"""Constrained types that every message is made of.
+
+Times are integer nanoseconds UTC and named by their role; durations are integer nanoseconds too.
+Boxes are normalised to the picture, so that no message depends on a camera's resolution.
+"""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+_NAME = r"^[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?$"
+
+SiteId = Annotated[str, Meta(pattern=_NAME, description="1-32 of a-z, 0-9 and inner hyphens")]
+CameraId = Annotated[str, Meta(pattern=_NAME, description="1-32 of a-z, 0-9 and inner hyphens")]
+RuleId = Annotated[str, Meta(pattern=_NAME, description="1-32 of a-z, 0-9 and inner hyphens")]
+ReceiverId = Annotated[str, Meta(pattern=_NAME, description="1-32 of a-z, 0-9 and inner hyphens")]
+WorkerId = Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,64}$")]
+ZoneId = Annotated[
+    str,
+    Meta(
+        pattern=r"^(?:_site|[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?)$",
+        description="a zone's name, or _site for the whole site",
+    ),
+]
+AlertId = Annotated[str, Meta(pattern=r"^[0-9a-f]{16}$", description="names one alert from firing to resolved")]
+
+WHOLE_SITE = "_site"
+"""The zone that stands for the whole site (design §4)."""
+
+Nanoseconds = Annotated[int, Meta(ge=0, description="nanoseconds since 1970-01-01T00:00:00Z")]
+Duration = Annotated[int, Meta(ge=0, description="a duration in nanoseconds")]
+Sequence = Annotated[int, Meta(ge=0)]
+Count = Annotated[int, Meta(ge=0)]
+Fraction = Annotated[float, Meta(ge=0, le=1)]
+Milliseconds = Annotated[float, Meta(ge=0)]
+Pixels = Annotated[int, Meta(ge=16, le=8192)]
+Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+ModelId = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9.-]{0,63}$")]
+Key32 = Annotated[bytes, Meta(min_length=32, max_length=32)]
+
+Box = tuple[Fraction, Fraction, Fraction, Fraction]
+"""x1, y1, x2, y2, each 0..1 of the picture's width or height, origin at the top left."""
+Interval = tuple[Fraction, Fraction]
+"""Lower and upper bound of a 95 % interval."""
+
+Verdict = Literal["masked", "unmasked", "incorrect", "unknown"]
+Profile = Literal["fr-2021-269", "stats-only", "alerting", "lab"]
+CameraState = Literal["connecting", "live", "stalled", "backing-off", "paused", "failed-config", "ended"]
+CameraReason = Literal[
+    "unauthorised",
+    "not-found",
+    "refused",
+    "timeout",
+    "end-of-stream",
+    "undecodable",
+    "no-video",
+    "no-worker",
+    "operator",
+    "bad-source",
+    "other",
+]
+AlertState = Literal["firing", "resolved"]
+Severity = Literal["info", "warning", "critical"]
+Channel = Literal["email", "sms", "webhook"]
