@@ -25,7 +25,7 @@ FRAMES_QUEUE = "inference"
 
 @dataclass(frozen=True)
 class Subject:
-    """One row of the table. `pattern` has a placeholder per variable token, as in `moretta.v1.windows.{site}.{zone}`."""
+    """One row of the table; `pattern` has a placeholder per variable token (`moretta.v1.windows.{site}.{zone}`)."""
 
     pattern: str
     message: type[Struct]

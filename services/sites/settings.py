@@ -1,0 +1,138 @@
+"""The section `sites` of the settings file: what all four services know of a site.
+
+Durations are seconds and say so in their names. Cross-field rules are in `problems`, which names each one's path.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, available_timezones
+
+from msgspec import Meta, Struct, field
+
+from proto.types import WHOLE_SITE, CameraId, Fraction, Profile, RuleId, Severity, SiteId, ZoneId
+
+Name = Annotated[str, Meta(min_length=1, max_length=80)]
+Seconds = Annotated[float, Meta(gt=0, le=86_400)]
+
+
+class CameraSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One camera. `url` is a file, an rtsp(s)/http(s) URL or a local video device (`/dev/video0`)."""
+
+    id: CameraId
+    zone: ZoneId | None = None
+    url: Annotated[str, Meta(min_length=1, max_length=2048)]
+    fps: Annotated[float, Meta(ge=0.1, le=30)] = 5.0
+    """Analysed pictures per second."""
+    long_side: Annotated[int, Meta(ge=160, le=1920, multiple_of=32)] = 640
+    """The analysed picture's longer side in pixels; the other keeps the aspect."""
+    loop: bool = False
+    paced: bool = True
+    """A file plays by its timestamps; False reads it as fast as pictures are analysed, with nothing shed."""
+    transport: Literal["tcp", "udp"] = "tcp"
+    open_timeout_s: Seconds = 10.0
+    read_timeout_s: Seconds = 5.0
+
+
+class ZoneSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A part of a site that has numbers of its own."""
+
+    id: ZoneId
+    name: Name | None = None
+
+
+class RuleSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A rate rule (design §5): fires below, clears above, and the interval's upper bound must breach too."""
+
+    id: RuleId
+    zone: ZoneId = WHOLE_SITE
+    fire_below: Fraction
+    clear_above: Fraction
+    for_windows: Annotated[int, Meta(ge=1, le=50)] = 2
+    min_persons: Annotated[int, Meta(ge=1)] = 20
+    severity: Severity = "warning"
+
+
+class TrackingSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What makes a passage of sightings."""
+
+    min_hits: Annotated[int, Meta(ge=1, le=50)] = 3
+    """Sightings that confirm a track."""
+    max_gap_s: Seconds = 1.0
+    """A track ends when it was not seen for so long."""
+
+
+class SiteSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One site: a market, a station, a bus."""
+
+    id: SiteId
+    name: Name | None = None
+    timezone: str = "UTC"
+    profile: Profile = "stats-only"
+    window_s: Seconds = 1_200.0
+    lateness_s: Seconds = 5.0
+    """A window closes so long after its end."""
+    close_on_end: bool = False
+    """Close the open windows as soon as every camera has ended (recorded files)."""
+    cameras: list[CameraSettings] = field(default_factory=list)
+    zones: list[ZoneSettings] = field(default_factory=list)
+    rules: list[RuleSettings] = field(default_factory=list)
+    tracking: TrackingSettings = TrackingSettings()
+
+    def zone_name(self, zone: str) -> str:
+        """Return what people call the zone; the site's own name for the whole site."""
+        names = {z.id: z.name or z.id for z in self.zones}
+        return names.get(zone, self.name or self.id)
+
+
+Problem = tuple[str, str]
+"""A path such as `sites[0].rules[1].zone` and what is wrong with it, in one sentence that says what would be right."""
+
+
+def problems(sites: list[SiteSettings]) -> list[Problem]:
+    """Return what no single field shows: duplicate ids, unknown zones and time zones, impossible thresholds."""
+    found = [*_duplicates("sites", [s.id for s in sites])]
+    for index, site in enumerate(sites):
+        found += _site_problems(f"sites[{index}]", site)
+    return found
+
+
+def _site_problems(path: str, site: SiteSettings) -> Iterator[Problem]:
+    for name, things in (("cameras", site.cameras), ("zones", site.zones), ("rules", site.rules)):
+        yield from _duplicates(f"{path}.{name}", [thing.id for thing in things])
+    if site.timezone not in available_timezones():
+        yield f"{path}.timezone", f"{site.timezone!r} is no IANA time zone, such as Europe/Paris"
+    zones = {zone.id for zone in site.zones}
+    for index, zone in enumerate(site.zones):
+        if zone.id == WHOLE_SITE:
+            yield f"{path}.zones[{index}].id", f"{WHOLE_SITE!r} is the whole site and is always there; take another id"
+    for index, camera in enumerate(site.cameras):
+        if camera.zone is not None and camera.zone not in zones:
+            yield f"{path}.cameras[{index}].zone", _unknown_zone(camera.zone, zones)
+    for index, rule in enumerate(site.rules):
+        yield from _rule_problems(f"{path}.rules[{index}]", rule, zones)
+
+
+def _rule_problems(path: str, rule: RuleSettings, zones: set[str]) -> Iterator[Problem]:
+    if rule.zone not in {*zones, WHOLE_SITE}:
+        yield f"{path}.zone", _unknown_zone(rule.zone, {*zones, WHOLE_SITE})
+    if rule.clear_above < rule.fire_below:
+        yield f"{path}.clear_above", f"{rule.clear_above} is below fire_below {rule.fire_below}; it may not be lower"
+
+
+def _unknown_zone(zone: str, known: set[str]) -> str:
+    return f"unknown zone {zone!r}; known here: {', '.join(sorted(known)) or 'none'}"
+
+
+def _duplicates(path: str, ids: list[str]) -> Iterator[Problem]:
+    for name, count in Counter(ids).items():
+        if count > 1:
+            yield (
+                f"{path}[{len(ids) - 1 - ids[::-1].index(name)}].id",
+                f"{name!r} is used {count} times; ids are unique",
+            )
+
+
+def local_zone(site: SiteSettings) -> ZoneInfo:
+    """Return the site's time zone, for where people read a time."""
+    return ZoneInfo(site.timezone)
