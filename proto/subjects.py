@@ -240,14 +240,14 @@ STREAMS: tuple[Stream, ...] = (
         (SIGHTINGS.wildcard(), "moretta.v1.site.*.*"),
         "memory",
         3_600.0,
-        512 * _MIB,
+        256 * _MIB,
         purpose="what aggregate decides from",
     ),
     Stream("PASSAGES", (PASSAGES.wildcard(),), "file", 2 * 3_600.0, 64 * _MIB, purpose="passages of open windows"),
-    Stream("WINDOWS", (WINDOWS.wildcard(),), "file", 400 * _DAY, 2_048 * _MIB, purpose="published windows"),
-    Stream("ALERTS", (ALERTS.wildcard(),), "file", 400 * _DAY, 256 * _MIB, purpose="published alerts"),
+    Stream("WINDOWS", (WINDOWS.wildcard(),), "file", 400 * _DAY, 256 * _MIB, purpose="published windows"),
+    Stream("ALERTS", (ALERTS.wildcard(),), "file", 400 * _DAY, 64 * _MIB, purpose="published alerts"),
     Stream("CAMERAS", (CAMERAS.wildcard(),), "memory", None, 16 * _MIB, per_subject=1, purpose="camera states"),
-    Stream("DELIVERIES", (DELIVERIES.wildcard(),), "file", 400 * _DAY, 256 * _MIB, purpose="delivery attempts"),
+    Stream("DELIVERIES", (DELIVERIES.wildcard(),), "file", 400 * _DAY, 64 * _MIB, purpose="delivery attempts"),
     Stream("DEAD", (DEAD.wildcard(),), "file", 7 * _DAY, 64 * _MIB, purpose="what could not be handled"),
 )
 

@@ -1,0 +1,213 @@
+"""The life of a service (design §3).
+
+Signal -> readiness off -> intake off -> in-flight work finished, with a limit -> outputs flushed -> closed in reverse
+order -> exit code. A background task that ends by itself is a fault (exit 1). A second signal leaves at once.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from msgspec import Struct
+from prometheus_client import Counter
+
+from services.log import LogSettings, configure, get_logger
+from services.probes import Probes, ProbesSettings
+from services.settings import SettingsError, load
+
+log = get_logger()
+
+RELOADS = Counter("moretta_settings_reloads_total", "Reloads of the settings", ["outcome"])
+STEP_LIMIT_S = 5.0
+"""How long one step of stopping may take."""
+EXIT_OK, EXIT_FAULT, EXIT_USAGE = 0, 1, 2
+
+
+class ServiceFile(Protocol):
+    """What every service's settings have."""
+
+    @property
+    def log(self) -> LogSettings: ...
+    @property
+    def probes(self) -> ProbesSettings: ...
+
+
+T = TypeVar("T", bound=Struct)
+Wire = Callable[["App", Any], Coroutine[Any, Any, None]]
+
+
+class StartError(Exception):
+    """A service cannot start for a reason its operator can mend; the text is one line that says what."""
+
+
+class App:
+    """What a wiring function hangs its parts on."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.probes = Probes()
+        self._steps: list[tuple[str, Callable[[], Awaitable[None]]]] = []
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._apply: Callable[[Any], Awaitable[None]] | None = None
+        self._stopping = asyncio.Event()
+        self._fault = False
+
+    def spawn(self, name: str, coro: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Run a background task for the service's whole life; if it ends by itself, that is a fault."""
+        task = asyncio.create_task(coro, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if task.cancelled() or self._stopping.is_set():
+            if not task.cancelled() and task.exception() is not None:
+                log.warning("a task failed while stopping", task=task.get_name(), error=str(task.exception()))
+            return
+        error = task.exception()
+        log.error("a background task ended by itself", task=task.get_name(), exc_info=error)
+        self._fault = True
+        self._stopping.set()
+
+    def spawn_once(self, coro: Coroutine[Any, Any, Any]) -> None:
+        """Run a task that may end by itself."""
+        task = asyncio.create_task(coro)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def on_stop(self, name: str, step: Callable[[], Awaitable[None]]) -> None:
+        """Add a step of stopping: last-in-first-out, each with a limit, and none keeps the others from running."""
+        self._steps.append((name, step))
+
+    def on_reload(self, apply: Callable[[Any], Awaitable[None]]) -> None:
+        """Set what takes new settings into force."""
+        self._apply = apply
+
+    def stop(self) -> None:
+        """Begin to stop, as a signal does."""
+        self._stopping.set()
+
+    async def until_stopped(self) -> None:
+        """Wait for a signal, `stop()` or a fault."""
+        await self._stopping.wait()
+
+    async def reload(self, file: Path, schema: type[Struct]) -> bool:
+        """Take the file's settings into force; an invalid file leaves the old ones and makes readiness say so."""
+        try:
+            settings = load(file, schema)
+            if self._apply is not None:
+                await self._apply(settings)
+        except (SettingsError, StartError) as error:
+            RELOADS.labels("invalid").inc()
+            self.probes.ready("settings", ok=False, why=str(error))
+            log.error("the new settings are not in force", problems=str(error).splitlines())
+            return False
+        RELOADS.labels("applied").inc()
+        self.probes.ready("settings", ok=True)
+        log.info("new settings in force")
+        return True
+
+    async def close(self) -> int:
+        """Run the steps of stopping; returns the exit code."""
+        self._stopping.set()
+        self.probes.ready("running", ok=False, why="stopping")
+        for name, step in reversed(self._steps):
+            await self._one_step(name, step)
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            _, stuck = await asyncio.wait(tasks, timeout=STEP_LIMIT_S)
+            for task in stuck:
+                log.error("a task does not end", task=task.get_name())
+        await self.probes.stop()
+        return EXIT_FAULT if self._fault else EXIT_OK
+
+    async def _one_step(self, name: str, step: Callable[[], Awaitable[None]]) -> None:
+        try:
+            async with asyncio.timeout(STEP_LIMIT_S):
+                await step()
+        except TimeoutError:
+            log.error("a step of stopping took too long", step=name, limit_s=STEP_LIMIT_S)
+        except Exception:
+            log.exception("a step of stopping failed", step=name)
+
+
+async def serve(name: str, file: Path, schema: type[Struct], settings: Any, wire: Wire) -> int:
+    """Run a service until a signal or a fault; returns the exit code."""
+    app = App(name)
+    _on_signals(app, file, schema)
+    try:
+        await _start_probes(app, settings.probes)
+        app.spawn("watch settings", _watch(app, file, schema))
+        starting = asyncio.create_task(wire(app, settings), name="start")
+        stopping = asyncio.create_task(app.until_stopped(), name="wait for the end")
+        await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if starting.done():
+            starting.result()
+            app.probes.ready("running", ok=True)
+            log.info("running", probes=f"http://{settings.probes.host}:{app.probes.port}")
+            await stopping
+        starting.cancel()
+        await asyncio.gather(starting, stopping, return_exceptions=True)
+    except StartError as error:
+        log.error("cannot start", error=str(error))
+        await app.close()
+        return EXIT_USAGE
+    code = await app.close()
+    log.info("stopped", code=code)
+    return code
+
+
+async def _start_probes(app: App, settings: ProbesSettings) -> None:
+    try:
+        await app.probes.start(settings)
+    except OSError as error:
+        where = f"{settings.host}:{settings.port}"
+        raise StartError(f"probes.port: cannot listen on {where}: {error.strerror}; take a free port, or 0") from None
+
+
+def _on_signals(app: App, file: Path, schema: type[Struct]) -> None:
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        if app._stopping.is_set():  # noqa: SLF001 - same module
+            os._exit(EXIT_FAULT)
+        app.stop()
+
+    def hup() -> None:
+        app.spawn_once(app.reload(file, schema))
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    loop.add_signal_handler(signal.SIGHUP, hup)
+
+
+async def _watch(app: App, file: Path, schema: type[Struct]) -> None:
+    """Reload when the file changes; a Kubernetes ConfigMap changes by swapping a link beside it."""
+    from watchfiles import awatch
+
+    before = file.read_bytes()
+    async for _ in awatch(file.parent, stop_event=app._stopping, recursive=False):  # noqa: SLF001 - same module
+        now = file.read_bytes() if file.exists() else before
+        if now != before:
+            before = now
+            await app.reload(file, schema)
+    await app.until_stopped()
+
+
+def run(name: str, file: Path, schema: type[Struct], wire: Wire) -> int:
+    """Load the settings, run the service, return the exit code: 0 stopped, 1 a fault, 2 a user's mistake."""
+    configure(name)
+    try:
+        settings: Any = load(file, schema)
+    except SettingsError as error:
+        sys.stderr.write(f"{error}\n")
+        return EXIT_USAGE
+    configure(name, settings.log)
+    return asyncio.run(serve(name, file, schema, settings, wire))

@@ -1,0 +1,26 @@
+"""The bus: typed messages over NATS core and JetStream (design §4).
+
+`Bus` joins the parts: a `Connection` (core NATS), `Streams` (idempotent storing and reading back), `follow` (an ordered
+reader that notices another stream) and `consume` (durable, acknowledged after the handler).
+"""
+
+from services.bus.bus import Bus
+from services.bus.connection import Connection, NoWorkers, Request
+from services.bus.consume import Dead, Delivery, Retry
+from services.bus.follow import Stored, StreamReset
+from services.bus.settings import NatsSettings
+from services.bus.streams import Fenced
+
+__all__ = [
+    "Bus",
+    "Connection",
+    "Dead",
+    "Delivery",
+    "Fenced",
+    "NatsSettings",
+    "NoWorkers",
+    "Request",
+    "Retry",
+    "Stored",
+    "StreamReset",
+]

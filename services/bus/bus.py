@@ -1,0 +1,100 @@
+"""`Bus`: what a service sees of NATS."""
+
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
+from typing import Any, Self, cast
+
+from msgspec import Struct
+
+from proto.control import DeadV1, ServiceName
+from proto.subjects import DEAD, Account, Subject
+from services.bus.connection import Connection, Handler
+from services.bus.consume import Consumer
+from services.bus.consume import Handler as ConsumeHandler
+from services.bus.follow import Follower, Stored, StreamReset, read_back
+from services.bus.settings import NatsSettings
+from services.bus.streams import Streams
+
+_KEEP_DEAD_BYTES = 65_536
+
+
+class Bus:
+    """One identity's view of the bus, in one account."""
+
+    def __init__(self, connection: Connection, streams: Streams, service: str) -> None:
+        self._connection, self.streams, self._service = connection, streams, service
+        connection.on_undecodable = self._bury
+
+    @classmethod
+    async def connect(cls, settings: NatsSettings, service: str, account: Account = "MAIN") -> Self:
+        """Return a connected bus; tries for ever (see `Connection.open`)."""
+        connection = await Connection.open(settings, service, account)
+        return cls(connection, Streams(connection, settings.replicas), service)
+
+    @property
+    def connected(self) -> bool:
+        """Whether messages pass at the moment."""
+        return self._connection.connected
+
+    async def publish(self, row: Subject, message: Struct, *, headers: dict[str, str] | None = None) -> None:
+        """Publish at most once (core NATS)."""
+        await self._connection.publish(row, message, headers=headers)
+
+    async def request(self, row: Subject, message: Struct, *, timeout: float, payload: bytes | None = None) -> Any:
+        """Return the typed answer; NoWorkers or TimeoutError else."""
+        return await self._connection.request(row, message, timeout=timeout, payload=payload)
+
+    async def serve(self, row: Subject, handler: Handler, *, pending: int = 64, **tokens: str) -> None:
+        """Handle each message on a row, one at a time; see `Connection.serve`."""
+        await self._connection.serve(row, handler, pending=pending, **tokens)
+
+    async def ensure_streams(self, names: Iterable[str]) -> None:
+        """Make the streams of these names, now and whenever the server comes back without them."""
+        await self.streams.ensure(names)
+
+    async def store(self, row: Subject, message: Struct, *, message_id: str | None = None) -> int:
+        """Store with acknowledgement; returns the stream sequence."""
+        return await self.streams.store(row, message, message_id=message_id)
+
+    async def store_once(self, row: Subject, message: Struct, *, is_done: Callable[[Any], bool]) -> bool:
+        """Store unless done; see `Streams.store_once`."""
+        return await self.streams.store_once(row, message, is_done=is_done)
+
+    async def last(self, row: Subject, **tokens: str) -> Stored | None:
+        """Return the last stored message of the concrete subject, or None."""
+        return await self.streams.last_of(row, row.subject(**tokens))
+
+    async def history(self, row: Subject, **tokens: str) -> list[Stored]:
+        """Return all stored messages of a row, in order, up to now."""
+        return await read_back(self.streams.js, cast("str", row.stream), [row.wildcard(**tokens)])
+
+    def follow(self, stream: str, filters: list[str], *, start: int = 1) -> AsyncIterator[Stored | StreamReset]:
+        """Yield stored messages in order for ever; see `Follower`."""
+        return aiter(Follower(self.streams.js, stream, filters, start))
+
+    async def consume(self, row: Subject, durable: str, handler: ConsumeHandler, **tokens: str) -> None:
+        """Consume durably for ever: acknowledged after the handler returned; see `Consumer`."""
+
+        async def bury(subject: str, data: bytes, reason: str) -> None:
+            await self._bury(row, subject, data, reason)
+
+        consumer = Consumer(self.streams.js, row, durable, handler, bury)
+        await consumer.run(row.wildcard(**tokens))
+
+    async def _bury(self, row: Subject, subject: str, data: bytes, reason: str) -> None:
+        """Store what could not be handled; of the account FRAMES never a byte (design §4)."""
+        keep = data[:_KEEP_DEAD_BYTES] if row.account == "MAIN" else None
+        dead = DeadV1(
+            service=cast("ServiceName", self._service),
+            subject=subject,
+            reason=reason,
+            size=len(data),
+            at=time.time_ns(),
+            payload=keep,
+        )
+        if row.account == "MAIN":
+            await self.store(DEAD, dead)
+
+    async def close(self) -> None:
+        """Drain with a limit, then close, whatever the server does."""
+        await self._connection.close()

@@ -1,0 +1,206 @@
+"""Core NATS under typed messages: publish, request, serve; reconnects for ever and always gets closed."""
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Self
+
+from msgspec import Struct
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.errors import NoRespondersError
+from prometheus_client import Counter, Gauge
+
+from proto.codec import ContractError, decode, decode_as, encode, encode_as
+from proto.subjects import Account, Subject
+from services.bus.settings import NatsSettings
+from services.log import get_logger
+
+log = get_logger()
+
+CONNECTED = Gauge("moretta_nats_connected", "1 while connected to NATS", ["account"])
+UNDECODABLE = Counter("moretta_bus_undecodable_total", "Messages that broke their contract", ["row"])
+DROPPED = Counter("moretta_bus_dropped_total", "Messages dropped, oldest first, because a handler was behind", ["row"])
+HANDLER_ERRORS = Counter("moretta_bus_handler_errors_total", "Handlers that raised", ["row"])
+
+_CONTENT_TYPE = {"json": "application/json", "msgpack": "application/msgpack"}
+_PING_S, _PINGS_OUT = 2, 2
+"""Notice a frozen server within about 4 s (design §6)."""
+
+
+class NoWorkers(Exception):
+    """Nobody serves this subject: NATS answered "no responders"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a handler knows about a received message beside the message."""
+
+    row: Subject
+    subject: str
+    headers: dict[str, str]
+    size: int
+    _msg: Msg
+
+    async def reply(self, message: Struct) -> None:
+        """Answer a request; nothing happens if the sender wants no answer."""
+        if self._msg.reply:
+            await self._msg.respond(encode_as(self.row.encoding, message))
+
+
+Handler = Callable[[Any, Request], Awaitable[None]]
+OnUndecodable = Callable[[Subject, str, bytes, str], Awaitable[None]]
+"""Called with row, subject, bytes and reason."""
+
+
+def headers_of(row: Subject, extra: dict[str, str] | None = None) -> dict[str, str]:
+    """Return the metadata headers of a message on this row."""
+    return {"Content-Type": _CONTENT_TYPE[row.encoding], **(extra or {})}
+
+
+class Connection:
+    """One connection to NATS, in one account."""
+
+    def __init__(self, client: Client, account: Account, on_undecodable: OnUndecodable | None = None) -> None:
+        self.client, self.account = client, account
+        self.on_undecodable = on_undecodable
+        self.reconnected: list[Callable[[], Awaitable[None]]] = []
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @classmethod
+    async def open(cls, settings: NatsSettings, name: str, account: Account = "MAIN") -> Self:
+        """Connect, and go on trying for ever; every new trouble is one log line that says where and what."""
+        connection = cls(Client(), account)
+        user, password = _identity(settings, account)
+        trouble = _Trouble(settings.url, account)
+        await connection.client.connect(
+            settings.url,
+            name=name,
+            user=user,
+            password=password,
+            tls=ssl.create_default_context(cafile=settings.ca_file) if settings.ca_file else None,
+            inbox_prefix=f"_INBOX_{user or name}".encode(),
+            connect_timeout=settings.connect_timeout_s,  # type: ignore[arg-type]
+            reconnect_time_wait=0.5,  # type: ignore[arg-type]
+            max_reconnect_attempts=-1,
+            ping_interval=_PING_S,
+            max_outstanding_pings=_PINGS_OUT,
+            error_cb=trouble.error,
+            disconnected_cb=trouble.lost,
+            reconnected_cb=connection._back,
+        )
+        CONNECTED.labels(account).set(1)
+        log.info("connected to NATS", url=settings.url, account=account, user=user)
+        return connection
+
+    async def _back(self) -> None:
+        CONNECTED.labels(self.account).set(1)
+        log.info("NATS is back", account=self.account)
+        for step in self.reconnected:
+            await step()
+
+    @property
+    def connected(self) -> bool:
+        """Whether messages pass at the moment."""
+        return bool(self.client.is_connected)
+
+    async def publish(self, row: Subject, message: Struct, *, headers: dict[str, str] | None = None) -> None:
+        """Publish a message on its own subject, at most once (core NATS)."""
+        await self.client.publish(row.of(message), encode(row, message), headers=headers_of(row, headers))
+
+    async def request(self, row: Subject, message: Struct, *, timeout: float, payload: bytes | None = None) -> Any:
+        """Return the typed answer. NoWorkers if nobody serves the subject, TimeoutError after `timeout` seconds.
+
+        `payload` are the message's bytes where the caller has them already (a frame is encoded once for both tries).
+        """
+        data = encode(row, message) if payload is None else payload
+        try:
+            answer = await self.client.request(row.of(message), data, timeout=timeout)
+        except NoRespondersError:
+            raise NoWorkers(row.of(message)) from None
+        assert row.reply is not None
+        return decode_as(row.reply, row.encoding, answer.data)
+
+    async def serve(self, row: Subject, handler: Handler, *, pending: int = 64, **tokens: str) -> None:
+        """Call `handler(message, request)` for each message on `row`, one at a time, in a task of its own.
+
+        When the handler is behind, the **oldest** of more than `pending` waiting messages is dropped and counted:
+        nats-py's own limits would drop the newest and keep what is stale (facts.md).
+        """
+        inbox: asyncio.Queue[Msg] = asyncio.Queue(pending)
+
+        async def receive(msg: Msg) -> None:
+            if inbox.full():
+                inbox.get_nowait()
+                DROPPED.labels(row.message.__name__).inc()
+            inbox.put_nowait(msg)
+
+        subscription = await self.client.subscribe(row.wildcard(**tokens), queue=row.queue or "", cb=receive)
+        self._tasks.append(asyncio.create_task(self._work(row, inbox, handler), name=f"serve {subscription.subject}"))
+
+    async def _work(self, row: Subject, inbox: asyncio.Queue[Msg], handler: Handler) -> None:
+        while True:
+            msg = await inbox.get()
+            try:
+                message = decode(row, msg.data)
+            except ContractError as error:
+                await self._undecodable(row, msg, str(error))
+                continue
+            request = Request(row, msg.subject, dict(msg.headers or {}), len(msg.data), msg)
+            try:
+                await handler(message, request)
+            except Exception:
+                HANDLER_ERRORS.labels(row.message.__name__).inc()
+                log.exception("a handler failed", subject=msg.subject)
+
+    async def _undecodable(self, row: Subject, msg: Msg, reason: str) -> None:
+        UNDECODABLE.labels(row.message.__name__).inc()
+        log.error("undecodable message", subject=msg.subject, reason=reason, size=len(msg.data))
+        if self.on_undecodable is not None:
+            await self.on_undecodable(row, msg.subject, msg.data, reason)
+
+    async def close(self, limit_s: float = 3.0) -> None:
+        """Stop the handlers, flush what was published and close; never longer than the limit, never raises.
+
+        nats-py's `drain()` raises while reconnecting and may hang on a frozen server: then the connection is closed.
+        """
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        try:
+            async with asyncio.timeout(limit_s):
+                await self.client.drain()
+        except Exception as error:
+            log.warning("could not drain NATS", error=str(error) or type(error).__name__, account=self.account)
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(limit_s):
+                await self.client.close()
+        CONNECTED.labels(self.account).set(0)
+
+
+def _identity(settings: NatsSettings, account: Account) -> tuple[str | None, str | None]:
+    if account == "FRAMES" and settings.frames_user is not None:
+        secret = settings.frames_password
+        return settings.frames_user, secret.reveal() if secret else None
+    return settings.user, settings.password.reveal() if settings.password else None
+
+
+class _Trouble:
+    """Logs a connection's errors, each new text once."""
+
+    def __init__(self, url: str, account: Account) -> None:
+        self._url, self._account, self._last = url, account, ""
+
+    async def error(self, error: Exception) -> None:
+        text = str(error) or type(error).__name__
+        if text == self._last:
+            return
+        self._last = text
+        log.error(f"NATS at {self._url}: {text}; is it running there, and are user and password right? trying on")
+
+    async def lost(self) -> None:
+        CONNECTED.labels(self._account).set(0)
+        self._last = ""
+        log.warning("lost NATS, reconnecting", url=self._url, account=self._account)

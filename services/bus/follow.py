@@ -1,0 +1,161 @@
+"""An ordered reader of a stream that never ends, and that notices when the stream is another one than before.
+
+An ordered consumer that resumes at a sequence the new stream has not reached waits for ever (facts.md), so this one
+compares the creation time whenever it (re)starts, and restarts whenever a sequence is missing or the server is silent.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from msgspec import Struct
+from nats.aio.msg import Msg
+from nats.js import JetStreamContext, api
+
+from proto.codec import ContractError, decode
+from proto.subjects import Subject, row_of
+from services.log import get_logger
+
+log = get_logger()
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_HEARTBEAT_S = 1.0
+_SILENCE_S = 3.0
+_RESTART_S = 0.25
+
+
+def nanoseconds(moment: datetime | None) -> int:
+    """Return a server's timestamp in ns since the epoch; nats-py gives microseconds, which is all that is kept."""
+    return 0 if moment is None else (moment - _EPOCH) // timedelta(microseconds=1) * 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A message as the stream holds it. `time` and `stream_created` are the server's, in ns."""
+
+    row: Subject
+    subject: str
+    message: Struct
+    sequence: int
+    time: int
+    stream_created: int
+
+
+@dataclass(frozen=True, slots=True)
+class StreamReset:
+    """The stream is another one than before: what it held is lost. Sequences begin anew."""
+
+    created: int
+
+
+class Follower:
+    """Reads `filters` of a stream in order from sequence `start`."""
+
+    def __init__(self, js: JetStreamContext, stream: str, filters: list[str], start: int = 1) -> None:
+        self._js, self._stream, self._filters = js, stream, filters
+        self._next, self._created, self._behind = start, 0, 0
+
+    async def __aiter__(self) -> AsyncIterator[Stored | StreamReset]:
+        """Yield stored messages in order, for ever; a `StreamReset` comes before the first message of a new stream."""
+        while True:
+            try:
+                if await self._is_another_stream():
+                    yield StreamReset(self._created)
+                async with contextlib.aclosing(self._session()) as session:
+                    async for stored in session:
+                        yield stored
+            except Exception as error:
+                log.warning("following again", stream=self._stream, error=str(error) or type(error).__name__)
+            await asyncio.sleep(_RESTART_S)
+
+    async def _is_another_stream(self) -> bool:
+        info = await self._js.stream_info(self._stream)
+        created = nanoseconds(info.created)
+        known, self._created = self._created, created
+        if known in (0, created) and info.state.last_seq >= self._next - 1:
+            return False
+        self._next = 1
+        return known != 0
+
+    async def _session(self) -> AsyncGenerator[Stored, None]:
+        client = self._js._nc  # noqa: SLF001 - the context offers no other way to its connection
+        inbox = client.new_inbox()
+        subscription = await client.subscribe(inbox)
+        consumer = await self._js.add_consumer(self._stream, _reader(inbox, self._filters, self._next))
+        try:
+            expected = 1
+            while True:
+                msg = await subscription.next_msg(timeout=_SILENCE_S)
+                if _is_status(msg):
+                    continue
+                meta = msg.metadata
+                if meta.sequence.consumer != expected:
+                    return  # a message is missing: read again from where we are
+                expected += 1
+                self._next = meta.sequence.stream + 1
+                stored = _stored(msg, self._created)
+                if stored is not None:
+                    yield stored
+        finally:
+            with contextlib.suppress(Exception):
+                await subscription.unsubscribe()
+                await self._js.delete_consumer(self._stream, consumer.name)
+
+
+def _reader(inbox: str, filters: list[str], start: int) -> api.ConsumerConfig:
+    return api.ConsumerConfig(
+        deliver_subject=inbox,
+        deliver_policy=api.DeliverPolicy.BY_START_SEQUENCE,
+        opt_start_seq=max(1, start),
+        filter_subjects=filters,
+        ack_policy=api.AckPolicy.NONE,
+        max_deliver=1,
+        idle_heartbeat=_HEARTBEAT_S,
+        inactive_threshold=30.0,
+        mem_storage=True,
+        num_replicas=1,
+    )
+
+
+async def read_back(js: JetStreamContext, stream: str, filters: list[str]) -> list[Stored]:
+    """Return what the stream holds of these subjects up to now, in order."""
+    client = js._nc  # noqa: SLF001 - see above
+    created = nanoseconds((await js.stream_info(stream)).created)
+    inbox = client.new_inbox()
+    subscription = await client.subscribe(inbox)
+    consumer = await js.add_consumer(stream, _reader(inbox, filters, 1))
+    found: list[Stored] = []
+    try:
+        pending = consumer.num_pending or 0
+        while pending:
+            msg = await subscription.next_msg(timeout=_SILENCE_S)
+            if _is_status(msg):
+                continue
+            pending = msg.metadata.num_pending
+            found += [s for s in [_stored(msg, created)] if s is not None]
+    finally:
+        with contextlib.suppress(Exception):
+            await subscription.unsubscribe()
+            await js.delete_consumer(stream, consumer.name)
+    return found
+
+
+def _is_status(msg: Msg) -> bool:
+    return bool(msg.headers) and "Status" in (msg.headers or {})
+
+
+def _stored(msg: Msg, created: int) -> Stored | None:
+    """Return the message, or None where it cannot be read: an unreadable one must not stop all that follow."""
+    found = row_of(msg.subject)
+    if found is None:
+        log.error("a stored message belongs to no row of the table", subject=msg.subject)
+        return None
+    meta = msg.metadata
+    try:
+        message = decode(found[0], msg.data)
+    except ContractError as error:
+        log.error("undecodable stored message", subject=msg.subject, sequence=meta.sequence.stream, reason=str(error))
+        return None
+    return Stored(found[0], msg.subject, message, meta.sequence.stream, nanoseconds(meta.timestamp), created)

@@ -1,0 +1,161 @@
+"""JetStream: streams of the one table, storing with acknowledgement, storing exactly once, reading back."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Any
+
+import nats.errors
+from msgspec import Struct
+from nats.js import JetStreamContext, api
+from nats.js.errors import APIError, BadRequestError, NoStreamResponseError, NotFoundError, ServiceUnavailableError
+from nats.nuid import NUID
+
+from proto.codec import decode, encode
+from proto.subjects import STREAMS, Stream, Subject
+from services.bus.connection import Connection, headers_of
+from services.bus.follow import Stored, nanoseconds
+from services.log import get_logger
+
+log = get_logger()
+
+WRONG_LAST_SEQUENCE = 10071
+NAME_IN_USE = 10058
+_ACK_TIMEOUT_S = 2.0
+_RETRY_S = 0.25
+_TRANSIENT = (
+    nats.errors.TimeoutError,
+    nats.errors.NoRespondersError,
+    nats.errors.ConnectionClosedError,
+    nats.errors.ConnectionReconnectingError,
+    nats.errors.OutboundBufferLimitError,
+    NoStreamResponseError,
+    ServiceUnavailableError,
+    OSError,
+)
+
+
+class Fenced(Exception):
+    """Somebody else has written later than us on this subject: stop (design §4)."""
+
+
+class Streams:
+    """What a service stores in JetStream and reads back."""
+
+    def __init__(self, connection: Connection, replicas: int) -> None:
+        self._connection, self._replicas = connection, replicas
+        self.js: JetStreamContext = connection.client.jetstream(timeout=_ACK_TIMEOUT_S)
+        self._wanted: set[str] = set()
+        self._nuid = NUID()
+        # A memory stream does not survive its server: make it again as soon as there is one.
+        connection.reconnected.append(self._again)
+
+    async def ensure(self, names: Iterable[str]) -> None:
+        """Make the streams of these names as the table says, or bring them up to it."""
+        self._wanted |= set(names)
+        for name in sorted(self._wanted):
+            await self._retrying(lambda name=name: self._ensure_one(name))  # type: ignore[misc]
+
+    async def _again(self) -> None:
+        for name in sorted(self._wanted):
+            try:
+                await self._ensure_one(name)
+            except Exception as error:
+                log.warning("could not make the stream again", stream=name, error=str(error))
+
+    async def _ensure_one(self, name: str) -> None:
+        config = _config({s.name: s for s in STREAMS}[name], self._replicas)
+        try:
+            await self.js.add_stream(config)
+        except BadRequestError as error:
+            if error.err_code != NAME_IN_USE:
+                raise
+            await self.js.update_stream(config)
+
+    async def store(self, row: Subject, message: Struct, *, message_id: str | None = None) -> int:
+        """Return the stream sequence of the stored message; tries until the server acknowledges or we are cancelled."""
+        headers = headers_of(row, {"Nats-Msg-Id": message_id or self._nuid.next().decode()})
+        payload = encode(row, message)
+        ack = await self._retrying(lambda: self.js.publish(row.of(message), payload, headers=headers))
+        return int(ack.seq)
+
+    async def store_once(self, row: Subject, message: Struct, *, is_done: Callable[[Any], bool]) -> bool:
+        """Store unless the subject's last message says that it is done; True if this call stored it.
+
+        Beyond the de-duplication window of message ids (facts.md): the write expects the last sequence that we read.
+        Error 10071 means that somebody wrote since: our own bytes or something later is done, else we are `Fenced`.
+        """
+        subject, payload = row.of(message), encode(row, message)
+        while True:
+            last = await self.last_of(row, subject)
+            if last is not None and (is_done(last.message) or encode(row, last.message) == payload):
+                return False
+            expected = str(last.sequence if last else 0)
+            headers = headers_of(row, {"Nats-Expected-Last-Subject-Sequence": expected})
+            try:
+                await self.js.publish(subject, payload, headers=headers)
+                return True
+            except APIError as error:
+                if error.err_code != WRONG_LAST_SEQUENCE:
+                    raise
+                if not await self._ours_or_later(row, subject, payload, is_done):
+                    raise Fenced(subject) from None
+                return False
+            except _TRANSIENT as error:  # perhaps stored, perhaps not: the next round reads and knows
+                log.warning("could not store, trying on", subject=subject, error=str(error) or type(error).__name__)
+                await asyncio.sleep(_RETRY_S)
+
+    async def _ours_or_later(self, row: Subject, subject: str, payload: bytes, is_done: Callable[[Any], bool]) -> bool:
+        last = await self.last_of(row, subject)
+        return last is not None and (encode(row, last.message) == payload or is_done(last.message))
+
+    async def last_of(self, row: Subject, subject: str) -> Stored | None:
+        """Return the last stored message of a concrete subject, or None."""
+        assert row.stream is not None
+        try:
+            raw = await self._retrying(lambda: self.js.get_last_msg(str(row.stream), subject, direct=True))
+        except NotFoundError:
+            return None
+        # Direct gets carry the time in a header, not in the body.
+        stamp = (raw.headers or {}).get("Nats-Time-Stamp")
+        time = raw.time or (_parse_rfc3339(stamp) if stamp else None)
+        return Stored(row, subject, decode(row, raw.data or b""), int(raw.seq or 0), nanoseconds(time), 0)
+
+    async def created(self, name: str) -> tuple[int, int]:
+        """Return a stream's creation time in ns and its last sequence."""
+        info = await self.js.stream_info(name)
+        return nanoseconds(info.created), int(info.state.last_seq)
+
+    async def _retrying(self, call: Callable[[], Any]) -> Any:
+        """Return what the call returns, trying on through what passes by itself."""
+        told = False
+        while True:
+            try:
+                return await call()
+            except _TRANSIENT as error:
+                if not told:
+                    log.warning("JetStream does not answer, trying on", error=str(error) or type(error).__name__)
+                told = True
+                await asyncio.sleep(_RETRY_S)
+
+
+def _parse_rfc3339(text: str) -> datetime:
+    # Nine digits of a second are more than datetime keeps.
+    head, _, rest = text.rstrip("Z").partition(".")
+    return datetime.fromisoformat(f"{head}.{rest[:6]:0<6}+00:00")
+
+
+def _config(stream: Stream, replicas: int) -> api.StreamConfig:
+    return api.StreamConfig(
+        name=stream.name,
+        subjects=list(stream.subjects),
+        storage=api.StorageType.MEMORY if stream.storage == "memory" else api.StorageType.FILE,
+        max_age=stream.max_age_s or 0,
+        max_bytes=stream.max_bytes,
+        max_msgs_per_subject=stream.per_subject,
+        num_replicas=replicas,
+        allow_direct=True,
+        discard=api.DiscardPolicy.OLD,
+        duplicate_window=min(120.0, stream.max_age_s or 120.0),
+        description=stream.purpose,
+    )

