@@ -1,0 +1,172 @@
+"""The onnxruntime adapter: the two networks and their manifest, checked before use."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from services.inference.core.faces import CLASSES, Face, Limits, above, clipped, i420_sides, to_faces, visible
+
+# From 1.29 on onnxruntime contacts a telemetry endpoint and writes below the home directory; earlier ones ignore this.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+# Only now: it reads the variable while it is imported.
+import onnxruntime
+
+MODELS = Path(__file__).with_name("models")
+MANIFEST_NAME = "model.json"
+
+_ERRORS_ONLY = 3
+
+
+class ModelError(RuntimeError):
+    """The model cannot be used; the text says in one line which file and what is wrong with it."""
+
+
+class Part(msgspec.Struct, frozen=True):
+    """One file of the model, beside the manifest, and the checksum it must have."""
+
+    file: str
+    sha256: str
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """What `model.json` says.
+
+    `score_threshold` is the operating point, `unknown_below` a calibrated probability, `min_face_px` is in pixels of
+    the analysed picture, `long_side` the analysis size that the figures in the model card hold for.
+    """
+
+    id: str
+    detector: Part
+    classifier: Part
+    score_threshold: float
+    iou_threshold: float
+    unknown_below: float
+    min_face_px: float
+    long_side: int
+    classes: tuple[str, ...]
+
+
+class FaceModel:
+    """Finds faces in I420 pictures and judges them. Not for two threads at once; load one per thread."""
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        sha256: str,
+        detector: onnxruntime.InferenceSession,
+        classifier: onnxruntime.InferenceSession,
+    ) -> None:
+        self.manifest = manifest
+        self.sha256 = sha256
+        self._detector = detector
+        self._classifier = classifier
+
+    @property
+    def id(self) -> str:
+        """The manifest's id."""
+        return self.manifest.id
+
+    def raw(
+        self, i420: NDArray[np.uint8], floor: float = 0.0
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        """Boxes [N, 4] in pixels, scores [N] and probabilities [N, 3] of everything that scores at least `floor`.
+
+        Best score first; boxes wholly outside the picture are left out. Raises ValueError as `find` does.
+        """
+        width, height = i420_sides(i420.shape)
+        boxes, scores = self._detector.run(None, {"i420": i420})
+        rows = above(scores, floor)
+        rows = rows[visible(clipped(boxes[rows], width, height))]
+        boxes, scores = boxes[rows], scores[rows]
+        if not len(rows):
+            return boxes, scores, np.zeros((0, len(CLASSES)), dtype=np.float32)
+        (probabilities,) = self._classifier.run(None, {"i420": i420, "boxes": boxes})
+        return boxes, scores, probabilities
+
+    def find(self, i420: NDArray[np.uint8], floor: float | None = None) -> list[Face]:
+        """The faces in a planar I420 picture [3 * H / 2, W] (BT.601, limited range), best score first.
+
+        `floor` None means the operating point; a lower floor shows less certain boxes too. Nothing keeps a reference
+        to `i420` after the return. Raises ValueError for an array that is no such picture.
+        """
+        width, height = i420_sides(i420.shape)
+        limits = self._limits(floor)
+        boxes, scores, probabilities = self.raw(i420, limits.score_threshold)
+        return to_faces(boxes, scores, probabilities, width=width, height=height, limits=limits)
+
+    def warm_up(self, width: int, height: int) -> None:
+        """Runs both networks once on a grey picture: the first run is slow."""
+        grey = np.full((height * 3 // 2, width), 128, dtype=np.uint8)
+        i420_sides(grey.shape)
+        self._detector.run(None, {"i420": grey})
+        box = np.array([[0, 0, width, height]], dtype=np.float32)
+        self._classifier.run(None, {"i420": grey, "boxes": box})
+
+    def _limits(self, floor: float | None) -> Limits:
+        threshold = self.manifest.score_threshold if floor is None else floor
+        return Limits(threshold, self.manifest.min_face_px, self.manifest.unknown_below)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read: {error.strerror or error}") from error
+
+
+def _manifest(path: Path) -> Manifest:
+    try:
+        manifest = msgspec.json.decode(_read(path), type=Manifest)
+    except msgspec.MsgspecError as error:
+        raise ModelError(f"{path}: is no model manifest: {error}") from error
+    if manifest.classes != CLASSES:
+        raise ModelError(f"{path}: classes are {list(manifest.classes)}, expected {list(CLASSES)}")
+    for name in (manifest.detector.file, manifest.classifier.file):
+        if Path(name).name != name:
+            raise ModelError(f"{path}: file {name!r} must be a plain name beside the manifest")
+    return manifest
+
+
+def _checked(folder: Path, part: Part) -> bytes:
+    content = _read(folder / part.file)
+    found = hashlib.sha256(content).hexdigest()
+    if found != part.sha256:
+        raise ModelError(f"{folder / part.file}: sha256 is {found}, expected {part.sha256}")
+    return content
+
+
+def _session(content: bytes, path: Path) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    # Spinning threads would double the processor time at ten pictures a second.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = _ERRORS_ONLY
+    try:
+        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    # onnxruntime has an exception class per kind of failure, without a common one below Exception.
+    except Exception as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ModelError(f"{path}: onnxruntime cannot load it: {reason}") from error
+
+
+def load_model(folder: Path | None = None) -> FaceModel:
+    """The model in `folder` (default: the one that is shipped), with both files' checksums verified.
+
+    Raises ModelError when the manifest or a file is missing, unreadable, damaged or not what it should be.
+    """
+    folder = MODELS if folder is None else folder
+    manifest = _manifest(folder / MANIFEST_NAME)
+    contents = [_checked(folder, part) for part in (manifest.detector, manifest.classifier)]
+    sha256 = hashlib.sha256(b"".join(hashlib.sha256(content).digest() for content in contents)).hexdigest()
+    detector = _session(contents[0], folder / manifest.detector.file)
+    classifier = _session(contents[1], folder / manifest.classifier.file)
+    return FaceModel(manifest, sha256, detector, classifier)
