@@ -1,0 +1,62 @@
+"""Chooses the operating point and makes the classifier's confidence honest, on the validation part."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from services.inference.core.scoring import Corners, Prediction, Terms, Truth, match, score
+from services.inference.training.judge import temperature
+from services.inference.training.photos import CLASSES
+
+CANDIDATES = tuple(round(0.20 + 0.02 * step, 2) for step in range(31))
+_LEAST_LIKELY = 1e-7
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One validation photo: its dataset, its faces, what was found (pixels of the photo), probabilities [N, 3]."""
+
+    dataset: str
+    truth: Truth
+    boxes: Sequence[Corners]
+    scores: Sequence[float]
+    probabilities: NDArray[np.float32]
+
+    @property
+    def found(self) -> Prediction:
+        """The boxes and scores alone."""
+        return Prediction(self.boxes, self.scores)
+
+
+def _f1(measured: Sequence[Measured], terms: Terms) -> float:
+    return float(score([(one.truth, one.found) for one in measured], terms)["f1"])
+
+
+def best_threshold(measured: Sequence[Measured], min_px: float) -> float:
+    """The candidate with the highest F1, averaged over the datasets so that the larger one does not decide alone."""
+    datasets = sorted({one.dataset for one in measured})
+
+    def mean_f1(threshold: float) -> float:
+        parts = [[one for one in measured if one.dataset == name] for name in datasets]
+        return sum(_f1(part, Terms(threshold, min_px=min_px)) for part in parts) / len(parts)
+
+    return max(CANDIDATES, key=mean_f1)
+
+
+def fitted_temperature(measured: Sequence[Measured], terms: Terms) -> float:
+    """The temperature for the faces that the detector finds, from probabilities exported at temperature 1."""
+    rows, classes = [], []
+    for one in measured:
+        for face, index in match(one.truth, one.found, terms).hits.items():
+            rows.append(one.probabilities[index])
+            classes.append(CLASSES.index(one.truth.labels[face]))
+    if not rows:
+        return 1.0
+    # Softmax forgets a constant: the logs of the probabilities serve as logits.
+    logits = torch.from_numpy(np.log(np.maximum(np.stack(rows), _LEAST_LIKELY)))
+    return temperature(logits, torch.tensor(classes))

@@ -1,0 +1,88 @@
+"""The settings of a training run, read from one TOML file. Every key is required; unknown keys are errors."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import msgspec
+
+DEFAULT_PATH = Path(__file__).with_name("config.toml")
+
+
+class Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which folders below the data folder are used, and for what."""
+
+    detection: list[str]
+    crops: list[str]
+    initial_weights: str
+    cache_side: int
+
+
+class Split(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How the validation part is set aside."""
+
+    validation_share: float
+    near_bits: int
+
+
+class Detector(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Training and in-graph limits of the detector; sides in pixels."""
+
+    minutes: float
+    epochs: int
+    batch: int
+    crop: int
+    learning_rate: float
+    weight_decay: float
+    smallest_px: float
+    averaging: float
+    score_floor: float
+    iou_threshold: float
+    most_candidates: int
+    most_faces: int
+
+
+class Classifier(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Training of the classifier; sides in pixels, margins in sides of the face box."""
+
+    minutes: float
+    epochs: int
+    batch: int
+    side: int
+    patch_side: int
+    patch_margin: float
+    margin: float
+    learning_rate: float
+    weight_decay: float
+    smallest_px: float
+    averaging: float
+
+
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """When a face is not judged."""
+
+    min_face_px: float
+    unknown_below: float
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One training run."""
+
+    id: str
+    seed: int
+    threads: int
+    long_side: int
+    data: Data
+    split: Split
+    detector: Detector
+    classifier: Classifier
+    limits: Limits
+
+
+def read_config(path: Path = DEFAULT_PATH) -> Config:
+    """The settings in `path`; raises ValueError that names the file and the key when they do not fit."""
+    try:
+        return msgspec.convert(tomllib.loads(path.read_text("utf-8")), Config)
+    except (OSError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise ValueError(f"{path}: {error}") from error

@@ -1,0 +1,156 @@
+"""YuNet-n, the face detector that is fine-tuned here.
+
+Wu, Peng, Yu: "YuNet: A Tiny Millisecond-level Face Detector", Machine Intelligence Research 20 (2023).
+The module names follow the published weights (libfacedetection.train, `yunet_n.pth`) so that they load by name.
+The landmark branch is left out: nothing here has landmarks.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+STRIDES = (8, 16, 32)
+_STAGES = ((16, 64), (64, 64), (64, 64), (64, 64), (64, 64))
+_POOLED_AFTER = (0, 2, 3, 4)
+_TAPPED_AFTER = (3, 4, 5)
+# exp(6) strides is far beyond any picture; without the limit one wild step makes the loss infinite.
+_LARGEST_LOG_SIDE = 6.0
+
+
+class PointDepth(nn.Module):
+    """A 1x1 convolution, a depthwise 3x3 one and, unless it ends a head, batch norm and ReLU."""
+
+    def __init__(self, before: int, after: int, *, ends: bool = False) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(before, after, 1)
+        self.conv2 = nn.Conv2d(after, after, 3, padding=1, groups=after)
+        self.bn = None if ends else nn.BatchNorm2d(after)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv2(self.conv1(x))
+        return x if self.bn is None else functional.relu(self.bn(x))
+
+
+class Stem(nn.Module):
+    """The first convolution (stride 2) and one `PointDepth`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 16, 3, stride=2, padding=1)
+        self.bn1 = nn.BatchNorm2d(16)
+        self.conv2 = PointDepth(16, 16)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv2(functional.relu(self.bn1(self.conv1(x))))
+
+
+class Stage(nn.Module):
+    """Two `PointDepth` at one resolution."""
+
+    def __init__(self, before: int, after: int) -> None:
+        super().__init__()
+        self.conv1 = PointDepth(before, before)
+        self.conv2 = PointDepth(before, after)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv2(self.conv1(x))
+
+
+class Backbone(nn.Module):
+    """Six stages; the last three are tapped, at strides 8, 16 and 32."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.model0 = Stem()
+        for index, (before, after) in enumerate(_STAGES, start=1):
+            self.add_module(f"model{index}", Stage(before, after))
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        tapped = []
+        for index in range(len(_STAGES) + 1):
+            x = self.get_submodule(f"model{index}")(x)
+            if index in _TAPPED_AFTER:
+                tapped.append(x)
+            if index in _POOLED_AFTER:
+                x = functional.max_pool2d(x, 2)
+        return tapped
+
+
+class Neck(nn.Module):
+    """The tiny feature pyramid: from coarse to fine, doubled by nearest neighbour and added."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lateral_convs = nn.ModuleList(PointDepth(64, 64) for _ in STRIDES)
+
+    def forward(self, levels: list[Tensor]) -> list[Tensor]:
+        levels = list(levels)
+        for index in (2, 1):
+            levels[index] = self.lateral_convs[index](levels[index])
+            levels[index - 1] = levels[index - 1] + functional.interpolate(levels[index], scale_factor=2.0)
+        levels[0] = self.lateral_convs[0](levels[0])
+        return levels
+
+
+class Head(nn.Module):
+    """Per level one shared `PointDepth`, then class, objectness and box."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.multi_level_share_convs = nn.ModuleList(nn.Sequential(PointDepth(64, 64)) for _ in STRIDES)
+        self.multi_level_cls = nn.ModuleList(PointDepth(64, 1, ends=True) for _ in STRIDES)
+        self.multi_level_obj = nn.ModuleList(PointDepth(64, 1, ends=True) for _ in STRIDES)
+        self.multi_level_bbox = nn.ModuleList(PointDepth(64, 4, ends=True) for _ in STRIDES)
+
+    def forward(self, levels: list[Tensor]) -> list[Tensor]:
+        rows = []
+        for index, level in enumerate(levels):
+            shared = self.multi_level_share_convs[index](level)
+            branches = (self.multi_level_cls, self.multi_level_obj, self.multi_level_bbox)
+            rows.append(torch.cat([branch[index](shared) for branch in branches], 1))
+        return rows
+
+
+class YuNet(nn.Module):
+    """`forward` takes BGR 0..255 [B, 3, H, W], sides multiples of 32, and returns raw rows [B, P, 6]:
+    class logit, objectness logit, centre offset x and y and log width and height, in strides.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.backbone = Backbone()
+        self.neck = Neck()
+        self.bbox_head = Head()
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        levels = self.bbox_head(self.neck(self.backbone(pictures)))
+        return torch.cat([level.flatten(2).transpose(1, 2) for level in levels], 1)
+
+
+def prior_points(height: int, width: int) -> Tensor:
+    """[P, 3]: x, y (the cell's upper left corner, as in the published weights) and stride, in pixels."""
+    levels = []
+    for stride in STRIDES:
+        y, x = torch.meshgrid(torch.arange(height // stride), torch.arange(width // stride), indexing="ij")
+        points = torch.stack([x.flatten(), y.flatten()], 1).float() * stride
+        levels.append(torch.cat([points, torch.full((len(points), 1), float(stride))], 1))
+    return torch.cat(levels)
+
+
+def decode_boxes(raw: Tensor, priors: Tensor) -> Tensor:
+    """Raw box parts [..., P, 4] to corners x1, y1, x2, y2 in pixels."""
+    centre = raw[..., :2] * priors[:, 2:] + priors[:, :2]
+    half = raw[..., 2:].clamp(max=_LARGEST_LOG_SIDE).exp() * priors[:, 2:] / 2
+    return torch.cat([centre - half, centre + half], -1)
+
+
+def load_published(path: Path) -> YuNet:
+    """The network with the published initial weights; raises RuntimeError when a weight is missing."""
+    stored = torch.load(path, map_location="cpu", weights_only=False)["state_dict"]
+    net = YuNet()
+    net.load_state_dict({name: value for name, value in stored.items() if ".multi_level_kps." not in name})
+    return net
