@@ -1,0 +1,281 @@
+"""One camera: its decode thread, its states and its reconnecting (design §3, §6)."""
+
+import asyncio
+import contextlib
+import random
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from proto.types import CameraReason, CameraState
+from services.ingest.core.reconnect import Backoff, stall_timeout
+from services.ingest.core.shedding import Shedder
+from services.ingest.pictures import Picture
+from services.ingest.playback import CameraStats, Playback
+from services.ingest.slot import Slot
+from services.ingest.source import Kind, SourceError, address_of, open_source
+from services.log import get_logger
+from services.sites.settings import CameraSettings
+
+log = get_logger()
+
+SECOND_NS = 1_000_000_000
+WATCH_S = 0.2
+SLOW_RETRY_S = 30.0
+"""How often a camera is tried that only a person can mend: a missing file, a wrong password."""
+_PERSON_MENDS: frozenset[CameraReason] = frozenset({"bad-source", "unauthorised", "no-video"})
+
+
+@dataclass(frozen=True)
+class CameraStatus:
+    """A camera's state since `at` (ns UTC). `message` is for the log and names no credentials; it isn't published."""
+
+    site: str
+    camera: str
+    lease: int
+    state: CameraState
+    reason: CameraReason | None
+    at: int
+    message: str = ""
+
+
+class Camera:
+    """One camera within one lease. `start`, `stop`, `pause`, `resume` and `take` belong to the loop's thread.
+
+    `on_state` is called on the loop for every change, in order. A live source is tried again for ever; a file that has
+    ended (state `ended`) is over. After a pause a file plays from its beginning.
+    """
+
+    def __init__(
+        self,
+        site: str,
+        settings: CameraSettings,
+        *,
+        lease: int,
+        phase_ns: int,
+        on_state: Callable[[CameraStatus], None],
+        clock: Callable[[], int] = time.monotonic_ns,
+        utc: Callable[[], int] = time.time_ns,
+        backoff: Backoff | None = None,
+        slow_retry_s: float = SLOW_RETRY_S,
+    ) -> None:
+        self.site, self.settings, self.lease = site, settings, lease
+        self._on_state, self._clock, self._utc = on_state, clock, utc
+        self._backoff, self._slow_retry_s = backoff or Backoff(), slow_retry_s
+        self._is_file = _kind(settings) == "file"
+        self._random = random.SystemRandom()
+        self._guard = threading.Lock()
+        self._status: CameraStatus | None = None
+        self._stopping = self._paused = False
+        self._leaving = threading.Event()
+        """Set while the thread is to leave what it is doing: the camera is paused or being stopped."""
+        self._changed = threading.Event()
+        self._slot = Slot(clock, self.count_shed, expires=settings.paced)
+        self._play = Playback(
+            settings,
+            lease=lease,
+            phase_ns=phase_ns,
+            slot=self._slot,
+            shedder=Shedder(),
+            leaving=self._leaving,
+            clock=clock,
+            utc=utc,
+            on_picture=self._is_live,
+        )
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._watch_handle: asyncio.TimerHandle | None = None
+        self._gone = asyncio.Event()
+
+    # --- on the loop
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Start the decode thread; a camera starts once."""
+        assert self._thread is None, "a camera starts once"
+        self._loop = loop
+        self._slot.attach(loop)
+        self._thread = threading.Thread(target=self._run, name=f"camera {self.site}/{self.settings.id}", daemon=False)
+        self._thread.start()
+        self._watch()
+
+    async def take(self) -> Picture | None:
+        """Return the newest picture as soon as there is one; None when no more will come. The caller releases it."""
+        return await self._slot.take()
+
+    async def stop(self, limit_s: float) -> bool:
+        """End the thread, overwrite what wasn't taken and let `take` return None.
+
+        Returns False, and reports it, if the thread did not end within the limit: FFmpeg can be stuck in a read.
+        """
+        with self._guard:
+            self._stopping = True
+        self._leave()
+        self._slot.close()
+        if self._watch_handle is not None:
+            self._watch_handle.cancel()
+        if self._thread is None:
+            return True
+        try:
+            await asyncio.wait_for(self._gone.wait(), limit_s)
+        except TimeoutError:
+            log.error("a camera's thread is stuck", site=self.site, camera=self.settings.id, limit_s=limit_s)
+            return False
+        self._thread.join()  # it has said goodbye as its last act
+        return True
+
+    def pause(self) -> None:
+        """Stop processing now: wipe what wasn't taken, refuse what comes, close the connection, until resumed."""
+        with self._guard:
+            if self._paused or self._stopping:
+                return
+            self._paused = True
+        self._leave()
+        self._slot.shut()
+        decoder = self._play.decoder
+        if decoder is not None:
+            decoder.discard(wait=False)  # if it is decoding, the thread or the watchdog does it
+        self._set("paused", "operator")
+
+    def resume(self) -> None:
+        """Go on after a pause."""
+        with self._guard:
+            if not self._paused or self._stopping:
+                return
+            self._paused = False
+        self._slot.open()
+        self._leaving.clear()
+        self._changed.set()
+
+    def stats(self) -> CameraStats:
+        """Return what was counted since the start."""
+        return self._play.stats()
+
+    @property
+    def status(self) -> CameraStatus | None:
+        """The state in force; None before the start."""
+        return self._status
+
+    # --- on any thread
+
+    def may_send(self, age_ns: int) -> bool:
+        """Return whether a picture of this age can make the budget (core.shedding)."""
+        return self._play.may_send(age_ns)
+
+    def answered(self, service_ns: int) -> None:
+        """Count a measured round trip; a picture without a reply counts as the budget."""
+        self._play.answered(service_ns)
+
+    def count_shed(self) -> None:
+        """Count a sampled picture that was dropped unread."""
+        self._play.count_shed()
+
+    # --- the watchdog, on the loop
+
+    def _watch(self) -> None:
+        """Notice a silent camera long before its read times out, and drop the codec's reference pictures."""
+        assert self._loop is not None
+        self._watch_handle = self._loop.call_later(WATCH_S, self._watch)
+        status, decoder = self._status, self._play.decoder
+        if decoder is None or status is None:
+            return
+        if status.state == "paused":
+            decoder.discard(wait=False)
+        elif status.state == "live" and self._is_silent() and decoder.discard(wait=False):
+            self._set("stalled", "timeout", "no picture came")
+
+    def _is_silent(self) -> bool:
+        silent_ns = self._clock() - self._play.last_picture_ns
+        return not self._is_file and silent_ns > stall_timeout(self._play.rate.per_second)
+
+    # --- on the camera's thread
+
+    def _run(self) -> None:
+        try:
+            while not self._stopping:
+                if self._leaving.is_set():
+                    self._sleep(None)
+                    continue
+                delay_ns = self._connect()
+                if delay_ns is None:
+                    return
+                self._sleep(delay_ns / SECOND_NS)
+        finally:
+            self._slot.close()
+            self._call(self._gone.set)
+
+    def _connect(self) -> int | None:
+        """Play the source once; returns how long to wait before the next time (ns), None if there is none."""
+        if self._status is None or self._status.state != "failed-config":  # trying again in vain is no news
+            self._set("connecting")
+        try:
+            self._play.reconnected()
+            self._play_source()
+        except SourceError as error:
+            return self._failed(error)
+        except Exception as error:
+            log.exception("a camera's thread failed", site=self.site, camera=self.settings.id)
+            return self._failed(SourceError("other", f"an error of our own: {type(error).__name__}"))
+        return 0 if self._leaving.is_set() else self._ended()
+
+    def _play_source(self) -> None:
+        while True:
+            with open_source(self.settings) as source:
+                self._play.play(source)
+            if self._leaving.is_set() or not (self._is_file and self.settings.loop):
+                return
+
+    def _ended(self) -> int | None:
+        if not self._is_file:
+            return self._failed(SourceError("end-of-stream", "the camera closed the stream"))
+        self._play.drain()  # `ended` says that nothing more of this lease will come
+        self._set("ended")
+        return None
+
+    def _failed(self, error: SourceError) -> int:
+        if self._leaving.is_set():
+            return 0
+        if self._is_file or error.reason in _PERSON_MENDS:
+            self._set("failed-config", error.reason, error.message)
+            return round(self._slow_retry_s * SECOND_NS)
+        self._set("backing-off", error.reason, error.message)
+        return self._backoff.failed(self._clock(), self._random.random())
+
+    def _is_live(self) -> None:
+        if self._leaving.is_set() or (self._status is not None and self._status.state == "live"):
+            return
+        self._backoff.live(self._clock())
+        self._set("live")
+
+    # --- both
+
+    def _leave(self) -> None:
+        self._leaving.set()
+        self._changed.set()
+
+    def _sleep(self, limit_s: float | None) -> None:
+        self._changed.wait(limit_s)
+        self._changed.clear()
+
+    def _set(self, state: CameraState, reason: CameraReason | None = None, message: str = "") -> None:
+        with self._guard:
+            old = self._status
+            if self._stopping or (self._paused and state != "paused"):
+                return
+            if old is not None and (old.state, old.reason, old.message) == (state, reason, message):
+                return
+            status = CameraStatus(self.site, self.settings.id, self.lease, state, reason, self._utc(), message)
+            self._status = status
+            self._call(lambda: self._on_state(status))
+
+    def _call(self, function: Callable[[], None]) -> None:
+        if self._loop is not None and not self._loop.is_closed():
+            with contextlib.suppress(RuntimeError):  # closed in between: nobody is left to hear it
+                self._loop.call_soon_threadsafe(function)
+
+
+def _kind(settings: CameraSettings) -> Kind | None:
+    try:
+        return address_of(settings).kind
+    except SourceError:
+        return None

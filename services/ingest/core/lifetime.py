@@ -1,0 +1,50 @@
+"""Rolling statistics of the measured pixel lifetime (design §1.1)."""
+
+from collections import deque
+from typing import NamedTuple
+
+CAP_MS = 60_000.0
+"""What a percentile among the unconfirmed is reported as: they have no lifetime (+Inf), and JSON has no infinity."""
+_MOST = 20_000
+_UNCONFIRMED = float("inf")
+
+
+class Report(NamedTuple):
+    """Percentiles by nearest rank; `unconfirmed` of the `frames` got no reply within the budget."""
+
+    p50_ms: float
+    p99_ms: float
+    frames: int
+    unconfirmed: int
+
+
+class Lifetimes:
+    """Lifetimes of the pictures since the last report but one (proto.public.Lifetime).
+
+    No clock: the caller's reports make old pictures go. Between two reports the last 20 000 pictures are kept.
+    """
+
+    def __init__(self) -> None:
+        self._current: deque[float] = deque(maxlen=_MOST)
+        self._previous: deque[float] = deque(maxlen=_MOST)
+
+    def add(self, lifetime_ns: int) -> None:
+        """Count a picture whose pixels are known to be overwritten after so long."""
+        self._current.append(lifetime_ns / 1e6)
+
+    def add_unconfirmed(self) -> None:
+        """Count a picture without a reply: its lifetime is +Inf, and the percentiles include it."""
+        self._current.append(_UNCONFIRMED)
+
+    def report(self) -> Report:
+        """Return the percentiles in ms, 0.0 when there is no picture; one among the unconfirmed is CAP_MS."""
+        times = sorted([*self._previous, *self._current])
+        self._previous, self._current = self._current, deque(maxlen=_MOST)
+        return Report(_percentile(times, 50), _percentile(times, 99), len(times), times.count(_UNCONFIRMED))
+
+
+def _percentile(ordered: list[float], percent: int) -> float:
+    if not ordered:
+        return 0.0
+    rank = -(-len(ordered) * percent // 100)
+    return round(min(ordered[rank - 1], CAP_MS), 3)

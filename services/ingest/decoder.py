@@ -1,0 +1,163 @@
+"""Decodes a stream's packets and converts the sampled pictures, with PyAV.
+
+The codec's context is ours and not the container's, so that it can be dropped, with its reference pictures, while the
+container is blocked in a read (design §1.1).
+"""
+
+import threading
+from fractions import Fraction
+from typing import cast
+
+import av
+import numpy as np
+from av import error as av_error
+from av.packet import Packet
+from av.video.codeccontext import VideoCodecContext
+from av.video.frame import VideoFrame
+from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
+from av.video.stream import VideoStream
+
+from services.ingest.core.picture import analysis_size, i420_size, plane_shapes
+
+PATIENCE = 300
+"""Packets to wait for a key frame; a stream without any (intra refresh) is decoded from anywhere after that."""
+_LARGEST = 8192
+
+
+class Decoder:
+    """One stream's decoder. `decode` and `convert` belong to one thread; `discard` may be called from another."""
+
+    def __init__(self, stream: VideoStream, long_side: int) -> None:
+        self._template = stream.codec_context
+        self._time_base = stream.time_base or Fraction(1, 90_000)
+        self._long_side = long_side
+        self._intra_only = self._template.codec.intra_only
+        self._lock = threading.Lock()
+        self._context: VideoCodecContext | None = None
+        self._reformatter = VideoReformatter()
+        self._skipped = 0
+        self.undecodable = 0
+        """Packets and pictures that were damaged."""
+
+    @property
+    def name(self) -> str:
+        """FFmpeg's name of the decoder, such as `h264`."""
+        return str(self._template.name)
+
+    @property
+    def waits_for_key(self) -> bool:
+        """Whether packets are being passed over until a key frame comes."""
+        return self._context is None and 0 < self._skipped < PATIENCE
+
+    def decode(self, packet: Packet[VideoStream] | None) -> list[VideoFrame]:
+        """Return the pictures that this packet completes, or with None those still held back; damaged ones are counted.
+
+        A fresh decoder starts at a key frame: what refers to pictures it never saw would only be guessed.
+        """
+        with self._lock:
+            if packet is not None and self._passes_over(packet):
+                return []
+            try:
+                frames = self._opened().decode(packet)
+            except (av_error.FFmpegError, EOFError, ValueError):
+                self.undecodable += 1
+                return []
+        whole = [frame for frame in frames if not frame.is_corrupt and max(frame.width, frame.height) <= _LARGEST]
+        self.undecodable += len(frames) - len(whole)
+        return whole
+
+    def pts_ns(self, frame: VideoFrame) -> int | None:
+        """Return the picture's presentation time stamp in ns of the stream's own clock, None if it has none."""
+        if frame.pts is None:
+            return None
+        base = frame.time_base or self._time_base
+        return frame.pts * base.numerator * 1_000_000_000 // base.denominator
+
+    def convert(self, frame: VideoFrame, into: memoryview) -> tuple[int, int]:
+        """Write the picture as tight I420 of the analysis size, limited range; returns (width, height).
+
+        FFmpeg's converted copy is overwritten. ValueError if FFmpeg can't convert the picture's format.
+        """
+        width, height = analysis_size(self._display_width(frame), frame.height, self._long_side)
+        try:
+            small = self._reformatter.reformat(
+                frame,
+                width=width,
+                height=height,
+                format="yuv420p",
+                interpolation=Interpolation.AREA,
+                dst_color_range=ColorRange.MPEG,
+                threads=1,
+            )
+        except (av_error.FFmpegError, OSError) as error:
+            raise ValueError(f"a picture of format {frame.format.name} can't be converted") from error
+        _copy_planes(small, into, width, height)
+        if small is not frame:  # else these planes may be the codec's reference picture
+            _overwrite(small)
+        return width, height
+
+    def finish(self, frame: VideoFrame) -> None:
+        """Overwrite a decoded picture where the codec refers to none (MJPEG, raw video)."""
+        if self._intra_only:
+            _overwrite(frame)
+
+    def discard(self, *, wait: bool = True) -> bool:
+        """Drop the codec's context and reference pictures; the next packet starts a fresh one.
+
+        With `wait` False returns False, and does nothing, while another thread is decoding.
+        """
+        if not self._lock.acquire(blocking=wait):
+            return False
+        try:
+            self._context = None
+            self._skipped = 0
+            self._reformatter = VideoReformatter()  # it keeps a few lines of the last picture
+        finally:
+            self._lock.release()
+        return True
+
+    def _passes_over(self, packet: Packet[VideoStream]) -> bool:
+        if self._context is not None or packet.is_keyframe or self._intra_only or self._skipped >= PATIENCE:
+            return False
+        self._skipped += 1
+        return True
+
+    def _opened(self) -> VideoCodecContext:
+        if self._context is None:
+            self._context = _context_like(self._template)
+        return self._context
+
+    def _display_width(self, frame: VideoFrame) -> int:
+        """The width in square pixels; anamorphic cameras send fewer, wider ones."""
+        ratio = self._context.sample_aspect_ratio if self._context is not None else None
+        if not ratio or not Fraction(1, 4) <= ratio <= 4:
+            return frame.width
+        return max(1, round(frame.width * ratio))
+
+
+def _context_like(template: VideoCodecContext) -> VideoCodecContext:
+    context = cast("VideoCodecContext", av.CodecContext.create(template.codec, "r"))
+    context.extradata = template.extradata
+    context.width, context.height = template.width, template.height
+    if template.pix_fmt:
+        context.pix_fmt = template.pix_fmt
+    context.codec_tag = template.codec_tag
+    context.bits_per_coded_sample = template.bits_per_coded_sample
+    context.thread_count = 1
+    return context
+
+
+def _copy_planes(frame: VideoFrame, into: memoryview, width: int, height: int) -> None:
+    target = np.frombuffer(into, np.uint8)
+    start = 0
+    for plane, (rows, columns) in zip(frame.planes, plane_shapes(width, height), strict=True):
+        padded = np.frombuffer(memoryview(plane), np.uint8)[: rows * plane.line_size].reshape(rows, plane.line_size)
+        target[start : start + rows * columns].reshape(rows, columns)[:] = padded[:, :columns]
+        start += rows * columns
+    assert start == i420_size(width, height)
+
+
+def _overwrite(frame: VideoFrame) -> None:
+    for plane in frame.planes:
+        if plane.line_size > 0:  # a bottom-up picture's plane begins with its last row: PyAV's view would overrun it
+            np.frombuffer(memoryview(plane), np.uint8)[:] = 0

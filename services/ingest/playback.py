@@ -1,0 +1,224 @@
+"""What a camera's thread does with an open source: pace, decode, sample, convert, hand over."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from av.packet import Packet
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from services.ingest.core.sampling import Rate, Sampler
+from services.ingest.core.shedding import Shedder
+from services.ingest.core.timeline import Timeline
+from services.ingest.decoder import Decoder
+from services.ingest.pictures import BufferPool, Picture
+from services.ingest.slot import Slot
+from services.ingest.source import Source, SourceError
+from services.sites.settings import CameraSettings
+
+SECOND_NS = 1_000_000_000
+UNDECODABLE_NS = 10 * SECOND_NS
+"""Packets without one picture for so long mean that the stream can't be decoded."""
+_STEP_S = 0.1
+_HOPELESS = 10
+
+
+@dataclass(frozen=True)
+class CameraStats:
+    """What a camera's thread counted since the camera started; `fps` is what the camera delivers."""
+
+    decoder: str | None
+    width: int | None
+    height: int | None
+    fps: float
+    pictures: int
+    sampled: int
+    shed: int
+    undecodable: int
+
+
+class Playback:
+    """One camera's playing, over all its connections within a lease. Its methods belong to the camera's thread."""
+
+    def __init__(
+        self,
+        settings: CameraSettings,
+        *,
+        lease: int,
+        phase_ns: int,
+        slot: Slot,
+        shedder: Shedder,
+        leaving: threading.Event,
+        clock: Callable[[], int],
+        utc: Callable[[], int],
+        on_picture: Callable[[], None],
+    ) -> None:
+        self._settings, self._lease, self._slot, self._shedder = settings, lease, slot, shedder
+        self._leaving, self._clock, self._utc, self._on_picture = leaving, clock, utc, on_picture
+        self._sampler = Sampler(settings.fps, phase_ns)
+        self._timeline = Timeline(paced=settings.paced)
+        self._pool = BufferPool(settings.long_side)
+        self._guard = threading.Lock()
+        self._sequence = -1
+        self._size: tuple[int, int] | None = None
+        self._name: str | None = None
+        self._pictures = self._sampled = self._shed = self._undecodable = 0
+        self._tried_in_vain = 0
+        self.rate = Rate()
+        self.decoder: Decoder | None = None
+        self.last_picture_ns = 0
+
+    def play(self, source: Source) -> None:
+        """Play until the source ends or the camera is left; SourceError if it breaks or nothing can be decoded.
+
+        A damaged end of a file is its end, if there was a picture before.
+        """
+        before = self._pictures
+        unpaced = source.is_file and not self._settings.paced
+        pacer = _Pacer(self._clock, self._leaving) if source.is_file and not unpaced else None
+        decoder = self.decoder = Decoder(source.stream, self._settings.long_side)
+        self._name = decoder.name
+        self._begin()
+        try:
+            self._packets(source, decoder, pacer, unpaced=unpaced)
+        except SourceError:
+            if not source.is_file or self._pictures == before:
+                raise
+        finally:
+            self._undecodable += decoder.undecodable
+            decoder.discard()
+            self.decoder = None
+        if self._pictures == before and not self._leaving.is_set():
+            raise SourceError("undecodable", f"{source.address.label}: not one picture could be decoded")
+
+    def reconnected(self) -> None:
+        """Anchor event time anew: what follows is a new connection."""
+        self._timeline.connected()
+
+    def drain(self) -> None:
+        """Wait until every picture was released, or the camera is left."""
+        while not self._leaving.is_set() and not self._pool.wait_idle(_STEP_S):
+            pass
+
+    def count_shed(self) -> None:
+        """Count a sampled picture that was dropped unread; any thread."""
+        with self._guard:
+            self._shed += 1
+
+    def may_send(self, age_ns: int) -> bool:
+        """Ask the shedder; any thread."""
+        with self._guard:
+            return self._shedder.may_send(age_ns)
+
+    def answered(self, service_ns: int) -> None:
+        """Tell the shedder; any thread."""
+        with self._guard:
+            self._shedder.add(service_ns)
+
+    def stats(self) -> CameraStats:
+        """Return what was counted; any thread."""
+        width, height = self._size or (None, None)
+        decoder = self.decoder
+        undecodable = self._undecodable + (decoder.undecodable if decoder else 0)
+        return CameraStats(
+            self._name, width, height, self.rate.per_second, self._pictures, self._sampled, self._shed, undecodable
+        )
+
+    def _begin(self) -> None:
+        self.rate.restarted()
+        self.last_picture_ns = self._clock()
+        self._tried_in_vain = 0
+
+    def _packets(self, source: Source, decoder: Decoder, pacer: "_Pacer | None", *, unpaced: bool) -> None:
+        for packet in source.packets():
+            # Waiting comes before decoding: what isn't decoded yet has no lifetime.
+            if unpaced:
+                self.drain()
+            if pacer is not None:
+                pacer.wait(_packet_ns(packet))
+            if self._leaving.is_set():
+                return
+            self._decode(decoder, packet, source)
+        if source.is_file:
+            self._decode(decoder, None, source)
+
+    def _decode(self, decoder: Decoder, packet: Packet[VideoStream] | None, source: Source) -> None:
+        frames = decoder.decode(packet)
+        decoded_ns = self._clock()
+        for index, frame in enumerate(frames):
+            if index and source.is_file and not self._settings.paced:
+                self.drain()
+            self._picture(decoder, frame, decoded_ns)
+            decoder.finish(frame)
+        if frames:
+            self.last_picture_ns, self._tried_in_vain = decoded_ns, 0
+            self._on_picture()
+        elif not decoder.waits_for_key:
+            self._give_up_if_hopeless(source, decoded_ns)
+
+    def _give_up_if_hopeless(self, source: Source, now: int) -> None:
+        self._tried_in_vain += 1
+        if self._tried_in_vain >= _HOPELESS and now - self.last_picture_ns > UNDECODABLE_NS:
+            raise SourceError("undecodable", f"{source.address.label}: no picture could be decoded for 10 s")
+
+    def _picture(self, decoder: Decoder, frame: VideoFrame, decoded_ns: int) -> None:
+        self._pictures += 1
+        self._size = (frame.width, frame.height)
+        event = self._timeline.at(decoder.pts_ns(frame), self._utc(), decoded_ns)
+        self.rate.add(event)
+        if self._leaving.is_set() or not self._sampler.wants(event):
+            return
+        self._sampled += 1
+        paced = self._settings.paced
+        if paced and not self.may_send(self._clock() - decoded_ns):
+            self.count_shed()
+            return
+        self._convert(decoder, frame, event, decoded_ns)
+
+    def _convert(self, decoder: Decoder, frame: VideoFrame, event: int, decoded_ns: int) -> None:
+        buffer = self._pool.take()
+        if buffer is None:
+            self.count_shed()
+            return
+        try:
+            width, height = decoder.convert(frame, buffer)
+        except ValueError:
+            self._pool.give_back(buffer, len(buffer))
+            decoder.undecodable += 1
+            return
+        self._sequence += 1
+        period = max(self._sampler.period_ns, self.rate.interval_ns)
+        sequence, lease = self._sequence, self._lease
+        self._slot.put(Picture(width, height, sequence, lease, event, decoded_ns, period, buffer, self._pool))
+
+
+def _packet_ns(packet: Packet[VideoStream]) -> int | None:
+    stamp = packet.dts if packet.dts is not None else packet.pts
+    if stamp is None:
+        return None
+    return stamp * packet.time_base.numerator * SECOND_NS // packet.time_base.denominator
+
+
+class _Pacer:
+    """Lets a file play by its time stamps."""
+
+    _LONGEST_NS = 60 * SECOND_NS
+
+    def __init__(self, clock: Callable[[], int], leaving: threading.Event) -> None:
+        self._clock, self._leaving = clock, leaving
+        self._start: tuple[int, int] | None = None
+
+    def wait(self, stamp_ns: int | None) -> None:
+        """Sleep until it is this packet's turn, or the camera is left."""
+        if stamp_ns is None:
+            return
+        now = self._clock()
+        if self._start is None:
+            self._start = (now, stamp_ns)
+        left = self._start[0] + stamp_ns - self._start[1] - now
+        if not -SECOND_NS <= left <= self._LONGEST_NS:  # a damaged stamp, or decoding can't keep up: begin anew
+            self._start = (now, stamp_ns)
+            return
+        if left > 0:
+            self._leaving.wait(left / SECOND_NS)

@@ -1,0 +1,211 @@
+"""Opens what a camera's `url` names with PyAV: a file, a network stream or a local video device.
+
+Errors become SourceError with one of the contract's reasons and a text without credentials: PyAV's own exceptions
+contain the URL with its password.
+"""
+
+import re
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+from urllib.parse import SplitResult, urlsplit
+
+import av
+from av import error as av_error
+from av.container import InputContainer
+from av.packet import Packet
+from av.video.stream import VideoStream
+
+from proto.types import CameraReason
+from services.sites.settings import CameraSettings
+
+Kind = Literal["file", "network", "device"]
+_ALLOWED = "a file path, rtsp://, rtsps://, http://, https:// or /dev/videoN"
+_SCHEME = re.compile(r"^([a-zA-Z][a-zA-Z0-9+.-]*)://")
+_DEVICE = re.compile(r"^/dev/(video\d+|v4l/.+)$")
+_PROTOCOLS = {
+    "rtsp": "rtp,udp,tcp,rtsp,http,tls,crypto",
+    "rtsps": "rtp,udp,tcp,rtsp,rtsps,tls,crypto",
+    "http": "http,tcp,crypto",
+    "https": "https,http,tls,tcp,crypto",
+}
+"""What FFmpeg may open in turn: a playlist or a redirection must not make it read local files."""
+
+
+class SourceError(Exception):
+    """A source that can't be opened or read; `message` has no credentials."""
+
+    def __init__(self, reason: CameraReason, message: str) -> None:
+        self.reason: CameraReason = reason
+        self.message = message
+        super().__init__(f"{reason}: {message}")
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a source is. `label` names it in messages, without credentials; `location` is for FFmpeg only."""
+
+    kind: Kind
+    location: str = field(repr=False)
+    label: str
+    options: dict[str, str] = field(default_factory=dict, repr=False)
+    format: str | None = None
+
+
+def address_of(settings: CameraSettings) -> Address:
+    """Return where the camera's source is; SourceError("bad-source") if no such source is allowed."""
+    url = settings.url
+    scheme = _SCHEME.match(url)
+    if scheme is None or scheme[1].lower() == "file":
+        path = url.removeprefix(scheme[0]) if scheme else url
+        return _device(path) if _DEVICE.match(path) else _file(path)
+    if scheme[1].lower() not in _PROTOCOLS:
+        raise SourceError("bad-source", f"scheme {scheme[1]!r} is not supported; use {_ALLOWED}")
+    return _network(url, settings)
+
+
+def _device(path: str) -> Address:
+    return Address("device", path, path, {}, "v4l2")
+
+
+def _file(path: str) -> Address:
+    # The prefix keeps FFmpeg from reading a protocol or a pattern out of the file's name.
+    return Address("file", f"file:{path}", path, {"protocol_whitelist": "file"})
+
+
+def _network(url: str, settings: CameraSettings) -> Address:
+    parts = _split(url)
+    scheme = parts.scheme.lower()
+    options = {"protocol_whitelist": _PROTOCOLS[scheme], "fpsprobesize": "3"}
+    if scheme in {"rtsp", "rtsps"}:
+        options |= {"rtsp_transport": settings.transport, "allowed_media_types": "video"}
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    port = f":{parts.port}" if parts.port else ""
+    return Address("network", url, f"{scheme}://{host}{port}{parts.path}", options)
+
+
+def _split(url: str) -> SplitResult:
+    hint = "it is scheme://user:password@host:port/path, with special characters of the password percent-encoded"
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        raise SourceError("bad-source", f"the URL can't be read; {hint}") from None
+    if not parts.hostname:
+        raise SourceError("bad-source", f"the URL names no host; {hint}")
+    return parts
+
+
+class Source:
+    """An open source: one video stream's packets. Close it, or use it as a context manager."""
+
+    def __init__(self, address: Address, container: InputContainer, stream: VideoStream) -> None:
+        self.address, self.stream = address, stream
+        self._container = container
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it has an end that is not a fault."""
+        return self.address.kind == "file"
+
+    def packets(self) -> Iterator[Packet[VideoStream]]:
+        """Yield the video packets until the stream ends; SourceError if it breaks or is silent for too long."""
+        try:
+            for packet in self._container.demux(self.stream):
+                if packet.size:  # the last ones are empty and only ask the decoder to flush
+                    yield packet
+        except (av_error.FFmpegError, OSError) as error:
+            raise error_of(error, self.address) from None
+
+    def close(self) -> None:
+        """Close the connection or the file."""
+        self._container.close()
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        """Close it."""
+        self.close()
+
+
+def open_source(settings: CameraSettings) -> Source:
+    """Open the camera's source within its time limits; SourceError says why it could not be."""
+    address = address_of(settings)
+    _check_path(address)
+    try:
+        container = av.open(
+            address.location,
+            mode="r",
+            format=address.format,
+            options=address.options,
+            timeout=(settings.open_timeout_s, settings.read_timeout_s),
+        )
+    except (av_error.FFmpegError, OSError, ValueError) as error:
+        raise error_of(error, address) from None
+    try:
+        return Source(address, container, _video(container, address))
+    except SourceError:
+        container.close()
+        raise
+
+
+def _check_path(address: Address) -> None:
+    """Say plainly what is wrong with a path, and never open what may block for ever, such as a pipe."""
+    if address.kind == "network":
+        return
+    try:
+        mode = Path(address.label).stat().st_mode
+    except (OSError, ValueError) as error:
+        raise _path_error(error, address.label) from None
+    right = stat.S_ISREG(mode) if address.kind == "file" else stat.S_ISCHR(mode)
+    if not right:
+        what = "a regular file" if address.kind == "file" else "a video device"
+        raise SourceError("bad-source", f"{address.label} is not {what}")
+
+
+def _path_error(error: Exception, label: str) -> SourceError:
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        return SourceError("not-found", f"{label} does not exist")
+    if isinstance(error, PermissionError):
+        return SourceError("unauthorised", f"{label} may not be read by this process")
+    return SourceError("bad-source", f"{label} can't be opened")
+
+
+def _video(container: InputContainer, address: Address) -> VideoStream:
+    if not container.streams.video:
+        raise SourceError("no-video", f"{address.label} has no video stream")
+    stream = container.streams.video[0]
+    if stream.codec_context is None:
+        raise SourceError("undecodable", f"{address.label}: there is no decoder for its video codec")
+    return stream
+
+
+_REASONS: tuple[tuple[type[Exception], CameraReason, str], ...] = (
+    (av_error.HTTPUnauthorizedError, "unauthorised", "user name or password refused"),
+    (av_error.HTTPForbiddenError, "unauthorised", "access forbidden"),
+    (PermissionError, "unauthorised", "may not be read by this process"),
+    (av_error.HTTPNotFoundError, "not-found", "the server knows no such stream"),
+    (FileNotFoundError, "not-found", "does not exist"),
+    (ConnectionError, "refused", "the connection was refused or broken off"),
+    (TimeoutError, "timeout", "no answer in time"),
+    (av_error.ExitError, "timeout", "no answer in time"),
+    (EOFError, "end-of-stream", "ended before the first picture"),
+    (av_error.InvalidDataError, "undecodable", "is not a video that FFmpeg can read, or is damaged"),
+    (av_error.DemuxerNotFoundError, "undecodable", "is of a format that FFmpeg does not know"),
+    (av_error.DecoderNotFoundError, "undecodable", "there is no decoder for its codec"),
+    (av_error.ProtocolNotFoundError, "bad-source", "FFmpeg has no such protocol here"),
+)
+
+
+def error_of(error: Exception, address: Address) -> SourceError:
+    """Return what an error of PyAV means, without any of its text but the name of the error."""
+    for kind, reason, text in _REASONS:
+        if isinstance(error, kind):
+            return SourceError(reason, f"{address.label}: {text}")
+    known = getattr(error, "strerror", None) or type(error).__name__
+    return SourceError("other", f"{address.label}: {known}")
