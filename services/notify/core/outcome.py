@@ -1,0 +1,113 @@
+"""What a failure to send means: try again or not, how soon, and what an operator has to know.
+
+Reply codes are those of RFC 5321 §4.2, enhanced codes those of RFC 3463, authentication codes those of RFC 4954 §6.
+A server's own words are never kept: they often quote the recipient's address.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from proto.public import DeliveryReason
+
+Kind = Literal["connect", "timeout", "disconnected", "tls", "no-starttls", "no-auth", "auth", "response", "other"]
+Stage = Literal["connect", "sender", "recipient", "data"]
+
+_AUTH_CODES = frozenset({530, 534, 535, 538})
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a mail was not accepted. `detail` speaks of the server or the network, never of a recipient."""
+
+    kind: Kind
+    stage: Stage
+    code: int | None = None
+    enhanced: str | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What follows from a failure. `loud`: a person must mend it, so it is an error in the log and retried slowly."""
+
+    retry: bool
+    reason: DeliveryReason
+    loud: bool = False
+
+
+SLOW: frozenset[DeliveryReason] = frozenset({"auth", "tls", "config", "refused", "other"})
+"""Reasons that only a person mends: they are retried slowly."""
+
+_TEMPORARY = Judgement(retry=True, reason="temporary")
+_AUTH = Judgement(retry=True, reason="auth", loud=True)
+_CONFIG = Judgement(retry=True, reason="config", loud=True)
+
+_BY_KIND: dict[Kind, Judgement] = {
+    "connect": Judgement(retry=True, reason="connect"),
+    "disconnected": Judgement(retry=True, reason="connect"),
+    "timeout": Judgement(retry=True, reason="timeout"),
+    "tls": Judgement(retry=True, reason="tls", loud=True),
+    "no-starttls": Judgement(retry=True, reason="tls", loud=True),
+    "no-auth": _AUTH,
+    "other": Judgement(retry=True, reason="other", loud=True),
+}
+
+
+def judge(failure: Failure) -> Judgement:
+    """Return what follows from a failure.
+
+    Only a recipient that the server refuses (5xx to RCPT) and a content that it refuses (5xx to DATA) are final. A 5xx
+    that a change of settings or of the server would cure is retried: nothing is lost to a misconfigured relay.
+    """
+    by_kind = _BY_KIND.get(failure.kind)
+    return by_kind if by_kind is not None else _of_reply(failure)
+
+
+def _of_reply(failure: Failure) -> Judgement:
+    if failure.code is None or failure.code < 500:
+        return _TEMPORARY
+    if failure.kind == "auth" or failure.code in _AUTH_CODES:
+        return _AUTH
+    if failure.stage == "connect":
+        return Judgement(retry=True, reason="refused", loud=True)
+    if failure.stage == "sender" or _is_policy(failure):
+        return _CONFIG
+    return Judgement(retry=False, reason="recipient" if failure.stage == "recipient" else "refused")
+
+
+def _is_policy(failure: Failure) -> bool:
+    """5.7.x to RCPT is the relay refusing us ("relaying denied"), not the recipient being unknown (RFC 3463 §3.8)."""
+    return failure.stage == "recipient" and (failure.enhanced or "").startswith("5.7.")
+
+
+def concerns_server(failure: Failure) -> bool:
+    """Return whether the failure came before any recipient was named, so that the next one would meet it too."""
+    return failure.stage == "connect"
+
+
+_ADVICE: dict[Kind, str] = {
+    "connect": "notify.smtp.host and port must name a mail server that this machine reaches",
+    "disconnected": "the server closed the connection; notify.smtp.security and port must fit each other"
+    " (starttls 587, tls 465)",
+    "timeout": "the server must answer within notify.smtp.timeout_s; a wrong port or security looks like this too",
+    "tls": "the server's certificate must be valid for notify.smtp.host and signed by a known authority;"
+    " notify.smtp.ca_file adds one",
+    "no-starttls": "the server offers no STARTTLS; set notify.smtp.security to tls, or to none on a trusted network",
+    "no-auth": "the server offers no login that we know (PLAIN, LOGIN, CRAM-MD5); another port may",
+    "auth": "notify.smtp.user and password must be what the server knows",
+    "other": "this is unexpected; please report it",
+}
+
+
+def advice(failure: Failure) -> str:
+    """Return one sentence that says what would be right."""
+    reason = judge(failure).reason
+    if failure.kind != "response":
+        return _ADVICE[failure.kind]
+    if reason == "auth":
+        return "the server wants a login; set notify.smtp.user and password"
+    if reason == "config":
+        return "the server must accept mail from notify.smtp.sender to these recipients; a login may be missing"
+    if reason == "refused" and failure.stage == "connect":
+        return "the server refuses this machine; its operator can say why"
+    return "the server answered with a code of its own; its log says why"

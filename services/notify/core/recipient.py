@@ -1,0 +1,52 @@
+"""Who is told about a site's alerts, and the name under which that is recorded without an address."""
+
+import hmac
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Literal
+
+Language = Literal["en"]
+
+
+@dataclass(frozen=True)
+class Receiver:
+    """A group of people who get the same alerts; no sites means all."""
+
+    id: str
+    addresses: tuple[str, ...] = field(repr=False)
+    sites: frozenset[str]
+    language: Language = "en"
+
+
+@dataclass(frozen=True)
+class Recipient:
+    """One address of a receiver. `digest` stands for it in public records; the address shows in no repr."""
+
+    receiver: str
+    address: str = field(repr=False)
+    digest: str
+    language: Language = "en"
+
+
+def digest(salt: bytes, receiver: str, address: str) -> str:
+    """Return HMAC-SHA256 (RFC 2104) of receiver and address, keyed with the salt, as 64 hex digits.
+
+    Upper and lower case are one: what people write as two spellings is one mailbox nearly everywhere.
+    """
+    return hmac.new(salt, f"{receiver}\0{address.lower()}".encode(), sha256).hexdigest()
+
+
+def default_salt(sender: str) -> bytes:
+    """Return the salt used when none is set: the same after a restart, but no secret, as anyone may compute it."""
+    return sha256(f"moretta notify recipients {sender.lower()}".encode()).digest()
+
+
+def recipients(receivers: Iterable[Receiver], site: str, salt: bytes) -> list[Recipient]:
+    """Return everyone who is told about this site's alerts, in the order of the settings."""
+    return [
+        Recipient(receiver.id, address, digest(salt, receiver.id, address), receiver.language)
+        for receiver in receivers
+        if not receiver.sites or site in receiver.sites
+        for address in receiver.addresses
+    ]

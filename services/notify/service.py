@@ -1,0 +1,80 @@
+"""Wiring of the service notify: alerts in, mails and their records out."""
+
+import asyncio
+
+from proto.subjects import ALERTS, DEAD, DELIVERIES
+from services.app import App
+from services.bus import Bus
+from services.log import get_logger
+from services.notify.delivery import Notifier, server_facts
+from services.notify.directory import Directory
+from services.notify.settings import NotifyFile
+
+log = get_logger()
+
+DURABLE = "notify"
+_WATCH_S = 0.5
+
+
+async def wire(app: App, settings: NotifyFile) -> None:
+    """Start the service. Readiness is NATS alone: a mail server out of reach is retried, a metric and a log line."""
+    directory = Directory.of(settings)
+    _warn(settings)
+    bus = await Bus.connect(settings.nats, app.name)
+    app.on_stop("close NATS", bus.close)
+    await bus.ensure_streams([str(row.stream) for row in (ALERTS, DELIVERIES, DEAD)])
+    notifier = Notifier(bus, directory)
+
+    async def apply(changed: NotifyFile) -> None:
+        changed_directory = Directory.of(changed)
+        notifier.use(changed_directory)
+        _warn(changed)
+        app.spawn_once(check_server(changed_directory))
+
+    app.on_reload(apply)
+    app.spawn("readiness of NATS", _watch(app, bus))
+    consuming = app.spawn("consume alerts", _consume(bus, notifier, directory))
+
+    async def finish() -> None:
+        await notifier.stop()
+        consuming.cancel()
+
+    app.on_stop("finish the mails in flight", finish)
+
+
+async def _consume(bus: Bus, notifier: Notifier, directory: Directory) -> None:
+    await check_server(directory)
+    await bus.consume(ALERTS, DURABLE, notifier.handle)
+
+
+async def _watch(app: App, bus: Bus) -> None:
+    while True:
+        app.probes.ready("nats", ok=bus.connected, why="not connected to NATS")
+        await asyncio.sleep(_WATCH_S)
+
+
+async def check_server(directory: Directory) -> None:
+    """Log in one line whether the mail server would take mails now, and else what would be right."""
+    if directory.smtp is None:
+        return
+    host, port = directory.smtp.host, directory.smtp.port_in_use()
+    async with directory.session() as session:
+        failure = await session.open()
+    if failure is None:
+        log.info("the mail server is ready", host=host, port=port, security=directory.smtp.security)
+    else:
+        log.error("the mail server takes no mail; trying on with every alert", **server_facts(host, port, failure))
+
+
+def _warn(settings: NotifyFile) -> None:
+    notify = settings.notify
+    if not notify.receivers:
+        log.warning("notify.receivers is empty: nobody is told about alerts")
+        return
+    if notify.salt is None:
+        log.warning(
+            "notify.salt is not set: who reads DELIVERIES and suspects an address can check it;"
+            " put 32 random characters into a file and name it in notify.salt_file"
+        )
+    if notify.smtp is not None and not (notify.smtp.verify and notify.smtp.security != "none"):
+        log.warning("mails travel without a checked encryption", host=notify.smtp.host, security=notify.smtp.security)

@@ -1,0 +1,19 @@
+"""The mails' layouts, filled by Jinja. The words come from the core; a layout knows no language."""
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+from services.notify.core.view import AlertView, Bodies
+
+_JINJA = Environment(
+    loader=PackageLoader("services.notify", "templates"),
+    autoescape=select_autoescape(["html"], default=False),
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+)
+
+
+def render(view: AlertView) -> Bodies:
+    """Return the plain and the HTML body; everything that comes from a name is escaped in the latter."""
+    return Bodies(*(_JINJA.get_template(f"alert.{form}").render(view=view) for form in ("txt", "html")))
