@@ -1,0 +1,63 @@
+"""What is known of one camera: the fence, its observed time, its tracker."""
+
+from dataclasses import dataclass
+
+from proto.public import GapReason
+from proto.sightings import CameraEventV1, SightingsV1
+from services.aggregate.core.coverage import Span, Watch
+from services.aggregate.core.tracking import Tracker
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _Position:
+    lease: int
+    sequence: int
+
+
+class Camera:
+    """One camera of a site."""
+
+    def __init__(self, since: int, reason: GapReason) -> None:
+        self.tracker = Tracker()
+        self.watch = Watch(since, reason)
+        self._fence = _Position(-1, -1)
+        self._ended: int | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether it said that no sighting will follow."""
+        return self._ended is not None
+
+    def admit(self, lease: int, sequence: int) -> bool:
+        """Whether a picture is later than all before it, by (lease, sequence); from then on only later ones are.
+
+        This fence, not the lease, is what correctness rests on (design §5): two holders may overlap for a moment.
+        """
+        position = _Position(lease, sequence)
+        if position <= self._fence:
+            return False
+        self._fence = position
+        return True
+
+    def forget_fence(self) -> None:
+        """After a reset of the bus the leases begin anew."""
+        self._fence = _Position(-1, -1)
+        if self._ended is not None:
+            self._ended = -1
+
+    def picture(self, message: SightingsV1) -> list[Span]:
+        """Account for the time up to a picture.
+
+        What inference had in hand may be stored after `ended`; only a later lease means that the camera began again.
+        """
+        if self._ended is not None and message.lease > self._ended:
+            self._ended = None
+        return self.watch.picture(message.at, message.period)
+
+    def event(self, event: CameraEventV1) -> list[Span] | None:
+        """Take a change of state in; returns what it settles of the camera's time, None from an old lease."""
+        if event.lease < self._fence.lease:
+            return None
+        self._fence = max(self._fence, _Position(event.lease, -1))
+        self._ended = event.lease if event.state == "ended" else None
+        return self.watch.turn(event.at, "frames-lost" if event.state == "live" else "camera-down")

@@ -1,0 +1,125 @@
+"""Legal profiles as data (design §5): checked against the settings at start, applied again right before publishing.
+
+`fr-2021-269` has the shape of French decree 2021-269, which lapsed in March 2022 and authorises nothing today;
+`stats-only` and `alerting` are house rules with no law cited for them. No profile is legal advice.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from msgspec import structs
+
+from proto.public import Suppression, WindowV1
+from proto.types import WHOLE_SITE, Profile
+from services.aggregate.core.config import divides_hour
+from services.sites.settings import Problem, SiteSettings
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a profile allows."""
+
+    min_window_s: float = 0.0
+    zones: bool = True
+    rules: bool = True
+    min_persons: int = 0
+    """No alert about fewer judged people."""
+    small: int = 0
+    """Counts of fewer people are suppressed."""
+    figures: frozenset[str] | None = None
+    """The only figures that may be published; None: all."""
+    late: bool = True
+    """Whether sightings that came late are shown: under suppression they would say that somebody was there."""
+
+
+PROFILES: dict[Profile, Terms] = {
+    "fr-2021-269": Terms(min_window_s=1_200, zones=False, rules=False, figures=frozenset({"persons", "rate"})),
+    "stats-only": Terms(min_window_s=300, rules=False, small=10, late=False),
+    "alerting": Terms(min_window_s=300, min_persons=20),
+    "lab": Terms(),
+}
+NOTICES: dict[Profile, str] = {
+    "fr-2021-269": "this profile has the shape of French decree 2021-269, which lapsed in March 2022 and authorises"
+    " nothing today; no profile is legal advice",
+    "lab": "the profile lab allows anything and is for trials only; every message is marked with it",
+}
+"""What start-up says about a profile."""
+PEOPLE = ("persons", "masked", "unmasked", "incorrect", "unknown", "rate", "interval")
+"""The figures that are about people."""
+_IDENTIFY = {"site", "zone", "profile", "start", "end", "suppressed", "adjusted"}
+
+
+def problems(sites: Sequence[SiteSettings]) -> list[Problem]:
+    """Return what the sites' settings ask for and their profile forbids, each with its path."""
+    return [p for index, site in enumerate(sites) for p in _of_site(f"sites[{index}]", site)]
+
+
+def _of_site(path: str, site: SiteSettings) -> Iterator[Problem]:
+    terms, under = PROFILES[site.profile], f"under the profile {site.profile}"
+    if not divides_hour(site.window_s):
+        yield f"{path}.window_s", f"{site.window_s:g} s does not divide an hour; take 300, 600, 900, 1200, 1800 or 3600"
+    if site.window_s < terms.min_window_s:
+        yield f"{path}.window_s", f"{site.window_s:g} s is too short {under}; at least {terms.min_window_s:g} s"
+    if site.zones and not terms.zones:
+        yield f"{path}.zones", f"zones are not allowed {under}: it publishes the whole site only; remove them"
+    if site.rules and not terms.rules:
+        yield f"{path}.rules", f"alert rules are not allowed {under}; remove them, or choose alerting"
+    for index, rule in enumerate(site.rules):
+        if rule.min_persons < terms.min_persons:
+            yield (
+                f"{path}.rules[{index}].min_persons",
+                f"{rule.min_persons} is too few {under}; at least {terms.min_persons}",
+            )
+
+
+def withhold(window: WindowV1) -> WindowV1:
+    """Return the window as its profile may publish it: the last step, whatever the settings said."""
+    terms = PROFILES[window.profile]
+    if window.coverage == 0 and not window.persons:
+        window = _without_people(window, "nothing-observed")
+    elif window.persons is not None and window.persons < terms.small:
+        window = _without_people(window, "small-count")
+    if not (window.masked or window.unmasked or window.incorrect):
+        window = structs.replace(window, rate=None, interval=None)
+    if not terms.late:
+        window = structs.replace(window, late_total=None)
+    if terms.figures is not None:
+        window = _only(window, terms.figures)
+    return window if terms.zones or window.zone == WHOLE_SITE else _blank(window)
+
+
+def publishable(windows: Sequence[WindowV1]) -> list[WindowV1]:
+    """Return what may be published of one window of all zones of a site (the whole site among them).
+
+    Where a small zone is suppressed, so are the smallest others until the whole site minus the published zones no
+    longer tells its number (complementary cell suppression, Cox 1980).
+    """
+    shown = [withhold(w) for w in windows if PROFILES[w.profile].zones or w.zone == WHOLE_SITE]
+    site = next((w for w in shown if w.zone == WHOLE_SITE), None)
+    zones = [w for w in shown if w.zone != WHOLE_SITE]
+    if site is None or site.persons is None or not PROFILES[site.profile].small:
+        return shown
+    while 0 < _hidden(site, zones) < PROFILES[site.profile].small:
+        smallest = min((w for w in zones if w.persons), key=lambda w: (w.persons, w.zone), default=None)
+        if smallest is None:
+            break
+        zones[zones.index(smallest)] = _without_people(smallest, "small-count")
+    return [*zones, site]
+
+
+def _hidden(site: WindowV1, zones: list[WindowV1]) -> int:
+    """Return how many people of the site are in none of the published zones."""
+    return (site.persons or 0) - sum(w.persons or 0 for w in zones)
+
+
+def _without_people(window: WindowV1, why: Suppression) -> WindowV1:
+    return structs.replace(window, **dict.fromkeys(PEOPLE), suppressed=why)
+
+
+def _only(window: WindowV1, figures: frozenset[str]) -> WindowV1:
+    gone = {f for f in window.__struct_fields__ if f not in figures and f not in _IDENTIFY}
+    return structs.replace(window, **{f: [] if f == "gaps" else None for f in gone})
+
+
+def _blank(window: WindowV1) -> WindowV1:
+    return structs.replace(_only(window, frozenset()), suppressed="not-under-this-profile")

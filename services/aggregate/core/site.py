@@ -1,0 +1,329 @@
+"""One site: what is stored in its stream goes in, passages, windows and alerts come out (design §5).
+
+"Now" is the server's timestamp of the message being processed. There is no other clock, no random source, no other
+input, so reading the same stream again gives the same bytes.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from proto.public import AlertV1, GapReason, WindowV1
+from proto.sightings import CameraEventV1, PassageV1, SightingsV1, SiteConfigV1
+from proto.types import WHOLE_SITE
+from services.aggregate.core import policy
+from services.aggregate.core.cameras import Camera
+from services.aggregate.core.config import SECOND, SiteConfig
+from services.aggregate.core.coverage import Span
+from services.aggregate.core.rules import RuleBook
+from services.aggregate.core.schedule import Schedule
+from services.aggregate.core.tracking import Track
+from services.aggregate.core.windows import Slot
+
+IN_FLIGHT = 2 * SECOND
+"""How long inference tries to store a sighting: so long after the last `ended` one may still come."""
+AHEAD = 24 * 3_600 * SECOND
+"""A recording read faster than it plays is ahead of the server's clock; more than this is a mistake."""
+SILENCE = 2 * 3_600 * SECOND
+"""Windows that nobody observed are published for so long after a silence; a longer one leaves a hole."""
+
+DropReason = Literal["fenced", "late", "ahead", "other-model", "unknown-camera", "unreadable-config"]
+
+
+class Stored(Protocol):
+    """A message of the stream, with the server's sequence and timestamps in ns."""
+
+    @property
+    def message(self) -> Any: ...
+    @property
+    def sequence(self) -> int: ...
+    @property
+    def time(self) -> int: ...
+    @property
+    def stream_created(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """The stream is another one than before; what it held is lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """A message that changes nothing, and why. Counts messages, never faces."""
+
+    reason: DropReason
+
+
+Output = PassageV1 | WindowV1 | AlertV1 | Dropped
+
+
+class SiteCore:
+    """Decides everything about one site. `config` holds until the stream brings another one."""
+
+    def __init__(self, config: SiteConfig) -> None:
+        self._site = config.site
+        self._schedule, self._rules = Schedule(config), RuleBook()
+        self._cameras: dict[str, Camera] = {}
+        self._slots: dict[int, Slot] = {}
+        self._cursor: int | None = None
+        self._now = self._resumed = self._begun = 0
+        self._beginning: GapReason = "started-late"
+        self._ended_at: int | None = None
+        self._late: Counter[str] = Counter()
+        self._published: dict[str, WindowV1] = {}
+        self._restored: list[PassageV1] = []
+        self._mark = (0, 0, 0, 0)
+        self._key = (0, 0, 0)
+
+    @property
+    def now(self) -> int:
+        """The server's timestamp of the last message, ns."""
+        return self._now
+
+    def restore(
+        self,
+        passages: Iterable[PassageV1] = (),
+        windows: Sequence[WindowV1] = (),
+        alerts: Iterable[AlertV1] = (),
+        configs: Iterable[SiteConfig] = (),
+    ) -> list[AlertV1]:
+        """Take in what was published before this start, each in stream order, before the first `step`.
+
+        `windows` holds at least the last one of each zone, and all of the zones that have rules; `alerts` the last
+        ones of each rule; `configs` those that may be needed to judge the last window. Returns the alerts that a crash
+        kept from being published.
+        """
+        self._published = {w.zone: w for w in windows}
+        self._late.update({w.zone: w.late_total or 0 for w in self._published.values()})
+        self._restored = list(passages)
+        newest = max((w for w in windows), key=lambda w: w.start, default=None)
+        judged_by = next((c for c in configs if newest and c.sha256 == newest.config_sha256), None)
+        return self._rules.restore(alerts, windows, judged_by)
+
+    def step(self, stored: Stored | Reset) -> list[Output]:
+        """Process the next message of the stream; returns what is to be published, in this order."""
+        if isinstance(stored, Reset):
+            self._reset()
+            return []
+        self._now = max(self._now, stored.time)
+        self._key = (stored.stream_created, stored.sequence, 0)
+        if self._cursor is None:
+            self._begin(stored.stream_created)
+        if self._resumed == 0:
+            self._resumed = self._now
+        outputs = list(self._close_due())
+        outputs += self._handle(stored.message)
+        return outputs
+
+    def _begin(self, created: int) -> None:
+        """Open the first window: that of the first message, or of the earliest passage that no window counts yet."""
+        done = max((w.end for w in self._published.values()), default=0)
+        waiting = [p for p in self._restored if p.at >= done]
+        foreign = self._published or any(p.stream_created != created for p in self._restored)
+        first = self._schedule.at(self._now).start_of(self._now)
+        if waiting:
+            earliest = min(p.at for p in waiting)
+            first = min(first, self._schedule.at(earliest).start_of(earliest))
+        self._beginning = "bus-restarted" if foreign and created > first else "started-late"
+        self._begun, self._cursor = self._now, first
+        for passage in waiting:
+            self._slot(passage.at).count(passage)
+        own = [p for p in self._restored if p.stream_created == created]
+        if own:
+            sequence, index = max((p.stream_sequence, p.index) for p in own)
+            self._mark = (created, sequence, index, max(p.at for p in own))
+        self._restored = []
+
+    def _reset(self) -> None:
+        self._resumed = 0
+        for camera in self._cameras.values():
+            camera.forget_fence()
+            camera.watch.excuse(self._now, "bus-restarted")
+
+    # --- messages ---------------------------------------------------------------------------------------------------
+
+    def _handle(self, message: object) -> Iterator[Output]:
+        match message:
+            case SightingsV1():
+                yield from self._sightings(message)
+            case CameraEventV1():
+                yield from self._camera_event(message)
+            case SiteConfigV1():
+                yield from self._configure(message)
+
+    def _sightings(self, message: SightingsV1) -> Iterator[Output]:
+        config = self._schedule.at(message.at)
+        refused = self._refuse(message, config)
+        if refused is not None:
+            yield Dropped(refused)
+            return
+        camera = self._camera(message.camera)
+        if not self._slot(message.at).adopt((message.model, message.model_sha256)):
+            camera.watch.excuse(message.at, "model-changed")
+            self._slot(message.at).miss(message.camera, "model-changed")
+            yield Dropped("other-model")
+            return
+        self._note(message.camera, camera.picture(message))
+        if self._ended_at is not None and not self._all_ended():
+            self._ended_at = None
+        closed = camera.tracker.step(message.at, message.aspect, message.faces, message.model_sha256, config.max_gap)
+        yield from self._passages(message.camera, closed)
+
+    def _refuse(self, message: SightingsV1, config: SiteConfig) -> DropReason | None:
+        if message.camera not in config.zone_of:
+            return "unknown-camera"
+        if not self._camera(message.camera).admit(message.lease, message.sequence):
+            return "fenced"
+        if message.at > self._now + AHEAD:
+            return "ahead"
+        if message.at >= self._open:
+            return None
+        for zone in {config.zone_of[message.camera], WHOLE_SITE}:
+            self._late[zone] += len(message.faces)
+        return "late"
+
+    def _camera_event(self, message: CameraEventV1) -> Iterator[Output]:
+        if message.camera not in self._schedule.at(self._now).zone_of:
+            yield Dropped("unknown-camera")
+            return
+        if message.at > self._now + AHEAD:
+            yield Dropped("ahead")
+            return
+        spans = self._camera(message.camera).event(message)
+        if spans is None:
+            yield Dropped("fenced")
+            return
+        self._note(message.camera, spans)
+        self._ended_at = self._now if self._all_ended() else None
+
+    def _configure(self, message: SiteConfigV1) -> Iterator[Output]:
+        try:
+            config = SiteConfig.decode(message)
+        except ValueError:
+            yield Dropped("unreadable-config")
+            return
+        self._schedule.change(config, max([self._now, *self._slots]))
+
+    # --- passages ---------------------------------------------------------------------------------------------------
+
+    def _passages(self, name: str, closed: Iterable[Track]) -> Iterator[PassageV1]:
+        for track in closed:
+            config = self._schedule.at(track.last)
+            if track.hits < config.tracking.min_hits:
+                continue
+            created, sequence, index = self._key
+            self._key = (created, sequence, index + 1)
+            passage = PassageV1(
+                site=self._site,
+                camera=name,
+                zone=config.zone_of.get(name, WHOLE_SITE),
+                verdict=track.evidence.verdict(),
+                at=track.last,
+                stream_created=created,
+                stream_sequence=sequence,
+                index=index,
+            )
+            if not self._is_restored(passage):
+                self._slot(passage.at).count(passage)
+                yield passage
+
+    def _is_restored(self, passage: PassageV1) -> bool:
+        """Whether a replay made a passage again that was stored before the crash: passages are stored in order.
+
+        Event time tells apart a new memory stream that a cluster made with the old one's creation time.
+        """
+        created, sequence, index, at = self._mark
+        return (
+            passage.stream_created == created
+            and (passage.stream_sequence, passage.index) <= (sequence, index)
+            and passage.at <= at
+        )
+
+    # --- windows ----------------------------------------------------------------------------------------------------
+
+    def _close_due(self) -> Iterator[Output]:
+        """Close every window whose time has come, one after the other, so that the series has no holes."""
+        config = self._schedule.at(self._open)
+        if self._ended_at is not None and self._now >= self._ended_at + min(config.lateness, IN_FLIGHT):
+            yield from self._close_all()
+        if self._ended_at is None and not self._slots and self._all_ended():
+            self._cursor = max(self._open, config.start_of(self._now))
+            return
+        while self._now >= self._open + (config := self._schedule.at(self._open)).window + config.lateness:
+            yield from self._close_or_skip(config)
+
+    def _close_all(self) -> Iterator[Output]:
+        """Every camera has ended: close what is open, and open nothing until one begins again."""
+        last = max(self._slots, default=self._open)
+        while self._open <= last:
+            yield from self._close(self._slot(self._open))
+        self._ended_at = None
+
+    def _close_or_skip(self, config: SiteConfig) -> Iterator[Output]:
+        if self._open in self._slots or self._now - self._open < SILENCE:
+            yield from self._close(self._slot(self._open))
+            return
+        until = min([*self._slots, config.start_of(self._now - SILENCE) + config.window])
+        self._cursor = max(self._open + config.window, until)
+
+    def _close(self, slot: Slot) -> Iterator[Output]:
+        for name in sorted(self._cameras):
+            camera = self._cameras[name]
+            yield from self._passages(name, camera.tracker.close_before(slot.end))
+        for name in slot.config.zone_of:
+            watch = self._camera(name).watch
+            self._note(name, watch.settle(slot.end))
+            if slot.end > self._resumed and watch.reason in {"started-late", "bus-restarted"}:
+                watch.excuse(slot.end, "camera-down")
+        del self._slots[slot.start]
+        self._cursor = slot.end
+        self._schedule.forget(slot.end)
+        for window in policy.publishable(slot.publish(self._late)):
+            yield from self._publish(window, slot.config)
+
+    def _publish(self, window: WindowV1, config: SiteConfig) -> Iterator[Output]:
+        """Publish a window and what it decides; one that was published before a crash is only recognised."""
+        before = self._published.get(window.zone)
+        if before is not None and window.start <= before.start:
+            if window.start == before.start and before.late_total is not None:
+                self._late[window.zone] = before.late_total
+            return
+        yield window
+        yield from self._rules.take(config.rules, window)
+
+    # --- what is open -----------------------------------------------------------------------------------------------
+
+    @property
+    def _open(self) -> int:
+        """Start of the earliest window that is still open; all before is published and final."""
+        assert self._cursor is not None, "step() begins with _begin()"
+        return self._cursor
+
+    def _slot(self, at: int) -> Slot:
+        config = self._schedule.at(at)
+        start = config.start_of(at)
+        if start not in self._slots:
+            self._slots[start] = Slot(start, config)
+        return self._slots[start]
+
+    def _camera(self, name: str) -> Camera:
+        if name not in self._cameras:
+            fresh = self._open <= self._begun
+            self._cameras[name] = Camera(self._open, self._beginning if fresh else "camera-down")
+        return self._cameras[name]
+
+    def _note(self, camera: str, spans: Iterable[Span]) -> None:
+        """Write spans of a camera's time into the open windows that they lie in."""
+        for span in spans:
+            at = max(span.start, self._open)
+            while at < span.end:
+                slot = self._slot(at)
+                slot.note(camera, span)
+                at = slot.end
+
+    def _all_ended(self) -> bool:
+        config = self._schedule.at(self._now)
+        names = list(config.zone_of)
+        return config.close_on_end and bool(names) and all(n in self._cameras and self._cameras[n].ended for n in names)

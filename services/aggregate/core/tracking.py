@@ -1,0 +1,133 @@
+"""One camera's tracker: which sightings are the same passer-by, from geometry alone.
+
+Two-stage association, confident detections first (ByteTrack, Zhang et al. 2022), each stage an optimal assignment
+(Jonker & Volgenant 1987, as in scipy). Pictures come every 200 ms and a face may move two of its sizes between two of
+them, so boxes need not overlap: what counts is how well a place fits the predicted one, as a log-likelihood.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import log
+from typing import Any
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from proto.sightings import SightingV1
+from services.aggregate.core.geometry import Place, place
+from services.aggregate.core.motion import JITTER, Motion
+from services.aggregate.core.passages import Evidence
+
+HIGH_SCORE = 0.5
+"""Detections from here on are matched first, and may begin a track."""
+LOW_SCORE = 0.1
+"""Weaker ones are noise."""
+GATE = 11.8
+"""Squared Mahalanobis distance beyond which a place does not fit: 99.7 % of a two-dimensional normal distribution."""
+SIZE_RATIO = 0.3
+"""Standard deviation of the logarithm of a face's size between two pictures."""
+UNMATCHED = 14.0
+"""What leaving a track and a detection unmatched costs, on the scale of twice the negative log-likelihood."""
+_SECOND = 1e-9
+
+
+@dataclass(slots=True)
+class Track:
+    """One passer-by in view. Lives in RAM for seconds; has no id."""
+
+    motion: Motion
+    last: int
+    evidence: Evidence
+    hits: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Face:
+    place: Place
+    sighting: SightingV1
+
+
+class Tracker:
+    """The open tracks of one camera. Results depend on the pictures alone, not on the order of faces in them."""
+
+    def __init__(self) -> None:
+        self._tracks: list[Track] = []
+        self._now: int | None = None
+
+    def step(self, at: int, aspect: float, faces: Sequence[SightingV1], model: str, max_gap: int) -> list[Track]:
+        """Take one picture in; returns the tracks that ended before it, not seen for more than `max_gap` ns.
+
+        A picture older than the last one (a new lease on a host whose clock is behind) ends every track.
+        """
+        closed = self.close_before(at - max_gap if self._now is None or at >= self._now else None)
+        self._predict(at)
+        strong, weak = _by_score(faces, aspect)
+        left, born = self._associate(at, model, self._tracks, strong)
+        self._associate(at, model, left, weak)
+        self._tracks += [Track(Motion.start(f.place), at, _evidence(model, f)) for f in born]
+        return closed
+
+    def close_before(self, end: int | None) -> list[Track]:
+        """End the tracks last seen before `end` (None: all) and return them, oldest first."""
+        closed = [t for t in self._tracks if end is None or t.last < end]
+        if closed:
+            self._tracks = [t for t in self._tracks if end is not None and t.last >= end]
+        return closed
+
+    def _predict(self, at: int) -> None:
+        seconds = 0.0 if self._now is None else max(0, at - self._now) * _SECOND
+        self._now = at
+        for track in self._tracks:
+            track.motion.predict(seconds)
+
+    def _associate(
+        self, at: int, model: str, tracks: list[Track], faces: list[_Face]
+    ) -> tuple[list[Track], list[_Face]]:
+        """Match; returns the tracks and the faces that are left, in their order."""
+        if not tracks or not faces:
+            return tracks, faces
+        gains = _gains(tracks, faces)
+        rows, columns = linear_sum_assignment(gains, maximize=True)
+        pairs = [(i, j) for i, j in zip(rows.tolist(), columns.tolist(), strict=True) if gains[i, j] > 0]
+        for i, j in pairs:
+            _hit(tracks[i], faces[j], at, model)
+        taken, used = {i for i, _ in pairs}, {j for _, j in pairs}
+        left = [t for i, t in enumerate(tracks) if i not in taken]
+        return left, [f for j, f in enumerate(faces) if j not in used]
+
+
+def _by_score(faces: Sequence[SightingV1], aspect: float) -> tuple[list[_Face], list[_Face]]:
+    """Return strong and weak faces in an order of their own: a message's order must change nothing."""
+    ordered = sorted(faces, key=lambda s: (s.box, s.score, s.verdict, s.confidence))
+    strong = [_Face(place(s.box, aspect), s) for s in ordered if s.score >= HIGH_SCORE]
+    weak = [_Face(place(s.box, aspect), s) for s in ordered if LOW_SCORE <= s.score < HIGH_SCORE]
+    return strong, weak
+
+
+def _hit(track: Track, face: _Face, at: int, model: str) -> None:
+    track.motion.correct(face.place)
+    track.evidence.add(model, face.sighting)
+    track.hits += 1
+    track.last = at
+
+
+def _evidence(model: str, face: _Face) -> Evidence:
+    evidence = Evidence(model)
+    evidence.add(model, face.sighting)
+    return evidence
+
+
+def _gains(tracks: list[Track], faces: list[_Face]) -> Any:
+    """Return tracks x faces: how much a match explains; 0 where the place is outside the gate or explains nothing.
+
+    Twice the log-likelihood against leaving both unmatched (the score of Blackman & Popoli, "Design and Analysis of
+    Modern Tracking Systems", 1999, §6.2); an established track's narrow prediction beats a newborn's wide one.
+    """
+    m = np.array([(t.motion.x, t.motion.y, t.motion.a, log(t.motion.size)) for t in tracks])
+    f = np.array([(g.place.x, g.place.y, (JITTER * g.place.size) ** 2, log(g.place.size)) for g in faces])
+    spread = m[:, 2, None] + f[None, :, 2]
+    gap = ((m[:, 0, None] - f[None, :, 0]) ** 2 + (m[:, 1, None] - f[None, :, 1]) ** 2) / spread
+    grown = m[:, 3, None] - f[None, :, 3]
+    relative = np.log(spread) - 2 * m[:, 3, None]
+    gains = UNMATCHED - gap - 2 * relative - (grown / SIZE_RATIO) ** 2
+    return np.where(gap <= GATE, np.maximum(gains, 0.0), 0.0)

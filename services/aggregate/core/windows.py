@@ -1,0 +1,98 @@
+"""Event-time tumbling windows (Akidau et al. 2015, "The Dataflow Model"): one window's tallies and what it publishes.
+
+Windows are aligned to the epoch in UTC and their length divides an hour, so a full hour of local time is a border
+wherever clocks differ from UTC by whole hours, and no change to summer time moves one.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import get_args
+
+from proto.public import GapReason, WindowV1
+from proto.sightings import PassageV1
+from proto.types import WHOLE_SITE
+from services.aggregate.core import wilson
+from services.aggregate.core.config import SiteConfig
+from services.aggregate.core.coverage import Span
+from services.aggregate.core.passages import JUDGED
+
+CAMERA_OK = 0.9
+"""A camera counts as ok when this share of the window was observed."""
+_REASONS: tuple[GapReason, ...] = get_args(GapReason)
+Model = tuple[str, str]
+"""A model's name and its file's SHA-256."""
+
+
+class Slot:
+    """What is known of one window of a site, until it closes."""
+
+    def __init__(self, start: int, config: SiteConfig) -> None:
+        self.start, self.end, self.config = start, start + config.window, config
+        self.model: Model | None = None
+        self._passages: dict[str, Counter[str]] = {}
+        self._observed: Counter[str] = Counter()
+        self._gaps: dict[str, set[GapReason]] = {}
+
+    @property
+    def is_empty(self) -> bool:
+        """Nobody was counted and nobody looked."""
+        return not self._passages and not self._observed
+
+    def adopt(self, model: Model) -> bool:
+        """Whether the window is judged by this model: the first one seen in it."""
+        if self.model is None:
+            self.model = model
+        return self.model == model
+
+    def count(self, passage: PassageV1) -> None:
+        """Count a passage for its zone and the whole site."""
+        for zone in {passage.zone, WHOLE_SITE}:
+            self._passages.setdefault(zone, Counter())[passage.verdict] += 1
+
+    def note(self, camera: str, span: Span) -> None:
+        """Note what of a span of a camera's time lies in this window."""
+        length = min(span.end, self.end) - max(span.start, self.start)
+        if length <= 0 or camera not in self.config.zone_of:
+            return
+        if span.reason is None:
+            self._observed[camera] += length
+        else:
+            self.miss(camera, span.reason)
+
+    def miss(self, camera: str, reason: GapReason) -> None:
+        """Note why a camera's time was not observed."""
+        for zone in {self.config.zone_of.get(camera, WHOLE_SITE), WHOLE_SITE}:
+            self._gaps.setdefault(zone, set()).add(reason)
+
+    def publish(self, late: Mapping[str, int]) -> list[WindowV1]:
+        """Return the windows of all zones that have cameras, the whole site last; nothing is withheld here."""
+        return [self._window(zone, cameras, late) for zone, cameras in self.config.zone_cameras.items()]
+
+    def _window(self, zone: str, cameras: list[str], late: Mapping[str, int]) -> WindowV1:
+        tally = self._passages.get(zone, Counter())
+        judged = sum(tally[verdict] for verdict in JUDGED)
+        length = self.end - self.start
+        shares = [min(self._observed[camera], length) / length for camera in cameras]
+        gaps = self._gaps.get(zone, set())
+        return WindowV1(
+            site=self.config.site,
+            zone=zone,
+            profile=self.config.profile,
+            start=self.start,
+            end=self.end,
+            persons=judged + tally["unknown"],
+            masked=tally["masked"],
+            unmasked=tally["unmasked"],
+            incorrect=tally["incorrect"],
+            unknown=tally["unknown"],
+            rate=tally["masked"] / judged if judged else None,
+            interval=wilson.interval(tally["masked"], judged),
+            coverage=sum(shares) / len(shares),
+            cameras_ok=sum(share >= CAMERA_OK for share in shares),
+            cameras_expected=len(cameras),
+            gaps=[reason for reason in _REASONS if reason in gaps],
+            late_total=late.get(zone, 0),
+            model=self.model[0] if self.model else None,
+            model_sha256=self.model[1] if self.model else None,
+            config_sha256=self.config.sha256,
+        )

@@ -1,0 +1,147 @@
+"""One site on the bus: restores the core, feeds it the stream in order, publishes what it decides."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from typing import cast
+
+from prometheus_client import Counter, Gauge
+
+from proto.public import AlertV1, WindowV1
+from proto.sightings import PassageV1, SiteConfigV1, TickV1
+from proto.subjects import ALERTS, CAMERA_EVENTS, PASSAGES, SIGHTINGS, SITE_CONFIG, TICKS, WINDOWS
+from proto.types import WHOLE_SITE
+from services.aggregate.core.config import SiteConfig
+from services.aggregate.core.site import Dropped, Output, Reset, SiteCore
+from services.aggregate.settings import AggregateSettings
+from services.bus import Bus, Stored, StreamReset
+from services.log import get_logger
+
+log = get_logger()
+
+# No metric carries a verdict or a count of people: messages and windows are counted, faces never (design §5).
+WINDOWS_PUBLISHED = Counter("moretta_aggregate_windows_published_total", "Windows published", ["site"])
+LAG = Gauge("moretta_aggregate_lag_seconds", "Age of the message being processed", ["site"])
+REPLAYED = Counter("moretta_aggregate_replayed_messages_total", "Messages read again after a start", ["site"])
+DROPPED = Counter("moretta_aggregate_dropped_messages_total", "Messages that changed nothing", ["site", "reason"])
+RESETS = Counter("moretta_aggregate_stream_resets_total", "Times the sightings stream was lost", ["site"])
+
+
+class SiteRunner:
+    """Runs one site; `ready` is told once what was stored before the start has been read."""
+
+    def __init__(
+        self, bus: Bus, config: SiteConfig, settings: AggregateSettings, ready: Callable[[bool], None]
+    ) -> None:
+        self._bus, self._config, self._settings, self._ready = bus, config, settings, ready
+        self._site = config.site
+        self._replay_to = 0
+
+    @property
+    def filters(self) -> list[str]:
+        """The subjects of the stream that this site's decisions rest on."""
+        site = self._site
+        return [
+            SIGHTINGS.wildcard(site=site),
+            *(row.subject(site=site) for row in (TICKS, SITE_CONFIG, CAMERA_EVENTS)),
+        ]
+
+    async def follow(self) -> None:
+        """Restore, then process the stream for ever; Fenced if somebody else publishes this site."""
+        core = await self._restore()
+        async for stored in self._bus.follow("SIGHTINGS", self.filters):
+            if isinstance(stored, StreamReset):
+                await self._reset(core)
+                continue
+            await self._publish(core.step(stored))
+            self._observe(stored)
+
+    async def tick(self) -> None:
+        """Let time pass in the stream, and repeat the configuration, for ever."""
+        announced = -self._settings.announce_s
+        while True:
+            await self._bus.store(TICKS, TickV1(site=self._site))
+            if time.monotonic() - announced >= self._settings.announce_s:
+                await self._bus.store(SITE_CONFIG, self._config.message())
+                announced = time.monotonic()
+            await asyncio.sleep(self._settings.tick_s)
+
+    async def announce(self, config: SiteConfig) -> None:
+        """Put a configuration into force, unless the stream says already that it is."""
+        self._config = config
+        last = await self._bus.last(SITE_CONFIG, site=self._site)
+        if last is None or cast("SiteConfigV1", last.message).sha256 != config.sha256:
+            await self._bus.store(SITE_CONFIG, config.message())
+            log.info("a configuration takes over at the next border", site=self._site, sha256=config.sha256)
+
+    async def _restore(self) -> SiteCore:
+        """Return a core that knows what was published; alerts that a crash kept from being published are now."""
+        _, self._replay_to = await self._bus.streams.created("SIGHTINGS")
+        self._ready(self._replay_to == 0)
+        configs = await self._configs()
+        await self.announce(self._config)
+        core = SiteCore(configs[0])
+        passages = [cast("PassageV1", s.message) for s in await self._bus.history(PASSAGES, site=self._site)]
+        alerts = [cast("AlertV1", s.message) for s in await self._bus.history(ALERTS, site=self._site)]
+        windows = await self._windows(configs)
+        await self._publish(core.restore(passages, windows, alerts, configs))
+        log.info("restored", site=self._site, windows=len(windows), messages=self._replay_to)
+        return core
+
+    async def _configs(self) -> list[SiteConfig]:
+        """Return the configurations of the stream, in order, and ours last."""
+        found = []
+        for stored in await self._bus.history(SITE_CONFIG, site=self._site):
+            try:
+                found.append(SiteConfig.decode(cast("SiteConfigV1", stored.message)))
+            except ValueError as error:
+                log.error("an unreadable configuration in the stream", site=self._site, error=str(error))
+        return [*found, self._config]
+
+    async def _windows(self, configs: Iterable[SiteConfig]) -> list[WindowV1]:
+        """Return the last window of each zone, and all of those that have rules."""
+        ruled = {rule.zone for config in configs for rule in config.rules}
+        zones = {zone for config in configs for zone in config.zones} | {WHOLE_SITE}
+        found: list[Stored] = []
+        for zone in sorted(zones | ruled):
+            if zone in ruled:
+                found += await self._bus.history(WINDOWS, site=self._site, zone=zone)
+            elif (last := await self._bus.last(WINDOWS, site=self._site, zone=zone)) is not None:
+                found.append(last)
+        return [cast("WindowV1", stored.message) for stored in found]
+
+    async def _reset(self, core: SiteCore) -> None:
+        log.warning("the sightings stream was lost; the open windows lose coverage", site=self._site)
+        RESETS.labels(self._site).inc()
+        core.step(Reset())
+        self._replay_to = 0
+        await self.announce(self._config)
+
+    async def _publish(self, outputs: Iterable[Output]) -> None:
+        """Publish in order: a passage before the window that counts it, a window before the alert it decides."""
+        for output in outputs:
+            match output:
+                case Dropped(reason):
+                    DROPPED.labels(self._site, reason).inc()
+                case WindowV1():
+                    await self._publish_window(output)
+                case AlertV1(start=start):
+                    await self._bus.store_once(ALERTS, output, is_done=lambda last, start=start: last.start >= start)  # type: ignore[misc]
+                case PassageV1():
+                    await self._bus.store(PASSAGES, output, message_id=_passage_id(output))
+
+    async def _publish_window(self, window: WindowV1) -> None:
+        if await self._bus.store_once(WINDOWS, window, is_done=lambda last: last.start >= window.start):
+            WINDOWS_PUBLISHED.labels(self._site).inc()
+            log.info("window published", site=window.site, zone=window.zone, start=window.start, gaps=window.gaps)
+
+    def _observe(self, stored: Stored) -> None:
+        LAG.labels(self._site).set(max(0.0, time.time() - stored.time / 1e9))
+        if stored.sequence <= self._replay_to:
+            REPLAYED.labels(self._site).inc()
+        if stored.sequence >= self._replay_to:
+            self._ready(True)
+
+
+def _passage_id(passage: PassageV1) -> str:
+    return f"{passage.stream_created}/{passage.stream_sequence}/{passage.index}/{passage.at}"

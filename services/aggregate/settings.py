@@ -1,0 +1,35 @@
+"""The settings that aggregate reads."""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct, field
+
+from services.aggregate.core import policy
+from services.bus import NatsSettings
+from services.log import LogSettings
+from services.probes import ProbesSettings
+from services.sites import settings as sites
+from services.sites.settings import Problem, SiteSettings
+
+
+class AggregateSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The section `aggregate` of the settings file."""
+
+    tick_s: Annotated[float, Meta(ge=0.05, le=5)] = 1.0
+    """How often time passes in a stream in which nothing else happens."""
+    announce_s: Annotated[float, Meta(ge=1, le=1_800)] = 300.0
+    """How often the configuration in force is repeated, so that the stream's last hour always holds it."""
+
+
+class AggregateFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The whole file, as far as aggregate reads it."""
+
+    nats: NatsSettings = NatsSettings()
+    log: LogSettings = LogSettings()
+    probes: ProbesSettings = ProbesSettings()
+    sites: list[SiteSettings] = field(default_factory=list)
+    aggregate: AggregateSettings = AggregateSettings()
+
+    def problems(self) -> list[Problem]:
+        """Return what no single field shows, and what a site's legal profile forbids."""
+        return [*sites.problems(self.sites), *policy.problems(self.sites)]
