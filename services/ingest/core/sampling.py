@@ -21,15 +21,21 @@ class Sampler:
         self._phase = phase_ns
         self._taken_slot: int | None = None
         self._taken_at = 0
+        self._seen_at: int | None = None
 
     def wants(self, event_ns: int) -> bool:
         """Return whether the picture of this event time is to be analysed, and remember it if so."""
         slot = (event_ns - self._phase) // self.period_ns
+        before, self._seen_at = self._seen_at, event_ns
         if self._taken_slot is None or slot > self._taken_slot:
             return self._take(slot, event_ns)
-        if slot == self._taken_slot and event_ns - self._taken_at >= self.period_ns * 9 // 10:
+        if slot == self._taken_slot and self._is_next(event_ns, before):
             return self._take(slot + 1, event_ns)
         return False
+
+    def _is_next(self, event_ns: int, before: int | None) -> bool:
+        """Whether a picture in a taken slot is the next slot's, come early: it follows right on the taken one."""
+        return before == self._taken_at and event_ns - self._taken_at >= self.period_ns * 9 // 10
 
     def _take(self, slot: int, event_ns: int) -> bool:
         self._taken_slot, self._taken_at = slot, event_ns

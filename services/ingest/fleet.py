@@ -1,0 +1,94 @@
+"""The cameras in service: come and go with the settings without touching the rest (design §3)."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from services.app import App
+from services.bus import Bus
+from services.ingest.camera import Camera
+from services.ingest.core.sampling import phase_of
+from services.ingest.keys import KeyGiver
+from services.ingest.reporter import Reporter
+from services.ingest.sender import Sender
+from services.ingest.settings import IngestSettings
+from services.log import get_logger
+from services.sites.settings import CameraSettings, SiteSettings
+
+log = get_logger()
+
+Place = tuple[str, str]
+"""Site and camera."""
+
+
+@dataclass(slots=True)
+class Post:
+    """One camera in service."""
+
+    settings: CameraSettings
+    camera: Camera
+    reporter: Reporter
+    tasks: list[asyncio.Task[None]]
+
+
+class Fleet:
+    """Starts and stops cameras so that they are those of the settings."""
+
+    def __init__(self, app: App, main: Bus, frames: Bus, settings: IngestSettings) -> None:
+        self._app, self._main, self._frames, self._settings = app, main, frames, settings
+        self._posts: dict[Place, Post] = {}
+        self._lease = 0
+        self.paused: set[str] = set()
+
+    def cameras(self, site: str) -> list[Camera]:
+        """Return the cameras of a site."""
+        return [post.camera for (owner, _), post in self._posts.items() if owner == site]
+
+    async def apply(self, sites: list[SiteSettings], givers: dict[str, KeyGiver]) -> None:
+        """Stop the cameras that are gone or changed, start the new ones."""
+        wanted = {(site.id, camera.id): camera for site in sites for camera in site.cameras}
+        for place in [p for p, post in self._posts.items() if wanted.get(p) != post.settings]:
+            await self._stop(place)
+        for index, (place, camera) in enumerate(wanted.items()):
+            if place not in self._posts:
+                phase = phase_of(index, len(wanted), round(1e9 / camera.fps))
+                self._start(place, camera, phase, givers[place[0]])
+
+    def _start(self, place: Place, settings: CameraSettings, phase_ns: int, giver: KeyGiver) -> None:
+        site, name = place
+        reporter = Reporter(self._main, self._settings.report_s)
+        lease = self._next_lease()
+        camera = Camera(site, settings, lease=lease, phase_ns=phase_ns, on_state=reporter.changed)
+        sender = Sender(self._frames, camera, giver.current)
+        reporter.attach(camera, sender)
+        if site in self.paused:
+            camera.pause()
+        sending = self._app.spawn(f"send {site}/{name}", sender.run(), may_end=True)
+        reporting = self._app.spawn(f"report {site}/{name}", reporter.run(_until(sending)))
+        camera.start(asyncio.get_running_loop())
+        self._posts[place] = Post(settings, camera, reporter, [sending, reporting])
+
+    def _next_lease(self) -> int:
+        """Return a lease revision above every earlier one, also of this ingest's former lives."""
+        self._lease = max(time.time_ns() // 1_000_000, self._lease + 1)
+        return self._lease
+
+    async def _stop(self, place: Place) -> None:
+        post = self._posts.pop(place)
+        await post.camera.stop(self._settings.stop_limit_s)
+        for task in post.tasks:
+            task.cancel()
+        await asyncio.gather(*post.tasks, return_exceptions=True)
+        log.info("camera out of service", site=place[0], camera=place[1])
+
+    async def stop(self) -> None:
+        """Stop all cameras at the same time."""
+        await asyncio.gather(*(self._stop(place) for place in list(self._posts)))
+
+
+def _until(task: asyncio.Task[None]) -> Callable[[], "asyncio.Future[None]"]:
+    async def wait() -> None:
+        await asyncio.wait([task])
+
+    return lambda: asyncio.ensure_future(wait())

@@ -1,0 +1,122 @@
+"""What the world hears of a camera: every change of state, and its figures every few seconds."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from prometheus_client import Gauge
+
+from proto.public import CameraV1, Lifetime
+from proto.sightings import CameraEventV1
+from proto.subjects import CAMERA_EVENTS, CAMERAS
+from services.bus import Bus
+from services.ingest.camera import Camera, CameraStatus
+from services.ingest.sender import Sender
+from services.log import get_logger
+
+log = get_logger()
+
+STATE = Gauge("moretta_camera_state", "1 for the state a camera is in", ["site", "camera", "state"])
+_STATES = ("connecting", "live", "stalled", "backing-off", "paused", "failed-config", "ended")
+
+SETTLE_S = 2.5
+"""Inference may publish the last sightings for up to 2 s after its reply; `ended` promises that none will follow."""
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What the last report counted, so that this one can give rates."""
+
+    at: float
+    answered: int = 0
+    sampled: int = 0
+    shed: int = 0
+
+
+class Reporter:
+    """Publishes one camera's states, in order, and its figures."""
+
+    def __init__(self, bus: Bus, every_s: float) -> None:
+        self._bus, self._every_s = bus, every_s
+        self._changes: asyncio.Queue[CameraStatus] = asyncio.Queue()
+        self._camera: Camera | None = None
+        self._sender: Sender | None = None
+        self._seen = _Seen(time.monotonic())
+
+    def attach(self, camera: Camera, sender: Sender) -> None:
+        """Set whose figures are reported."""
+        self._camera, self._sender = camera, sender
+
+    def changed(self, status: CameraStatus) -> None:
+        """Take a change of state; the camera calls this on the loop."""
+        self._changes.put_nowait(status)
+
+    async def run(self, sent: Callable[[], Awaitable[None]]) -> None:
+        """Publish for ever. `sent` returns when the sender has had its last answer."""
+        while True:
+            try:
+                async with asyncio.timeout(self._every_s):
+                    status = await self._changes.get()
+            except TimeoutError:
+                await self._figures()
+                continue
+            if status.state == "ended":
+                await sent()
+                await asyncio.sleep(SETTLE_S)
+            await self._change(status)
+
+    async def flush(self) -> None:
+        """Publish what changed and was not told yet."""
+        while not self._changes.empty():
+            await self._change(self._changes.get_nowait())
+
+    async def _change(self, status: CameraStatus) -> None:
+        _log(status)
+        for state in _STATES:
+            STATE.labels(status.site, status.camera, state).set(int(state == status.state))
+        event = CameraEventV1(
+            site=status.site,
+            camera=status.camera,
+            lease=status.lease,
+            state=status.state,
+            reason=status.reason,
+            at=status.at,
+        )
+        await self._bus.store(CAMERA_EVENTS, event)
+        await self._bus.store(CAMERAS, self._message(status))
+
+    async def _figures(self) -> None:
+        status = self._camera.status if self._camera else None
+        if status is not None and self._bus.connected:
+            await self._bus.publish(CAMERAS, self._message(status))
+
+    def _message(self, status: CameraStatus) -> CameraV1:
+        assert self._camera is not None
+        assert self._sender is not None
+        stats, report = self._camera.stats(), self._sender.lifetimes.report()
+        seconds = max(time.monotonic() - self._seen.at, 1e-3)
+        sampled, shed = stats.sampled - self._seen.sampled, stats.shed - self._seen.shed
+        analysed = (self._sender.answered - self._seen.answered) / seconds
+        self._seen = _Seen(time.monotonic(), self._sender.answered, stats.sampled, stats.shed)
+        reason = "no-worker" if status.state == "live" and self._sender.without_worker else status.reason
+        return CameraV1(
+            site=status.site,
+            camera=status.camera,
+            state=status.state,
+            reason=reason,
+            since=status.at,
+            at=time.time_ns(),
+            decoder=stats.decoder,
+            width=stats.width,
+            height=stats.height,
+            fps=round(stats.fps, 2) if stats.fps else None,
+            analysed_fps=round(analysed, 2),
+            shed_share=min(1.0, shed / sampled) if sampled else 0.0,
+            lifetime=Lifetime(report.p50_ms, report.p99_ms, report.frames, report.unconfirmed),
+        )
+
+
+def _log(status: CameraStatus) -> None:
+    level = log.error if status.state == "failed-config" else log.info
+    level(f"camera {status.state}", site=status.site, camera=status.camera, reason=status.reason, why=status.message)

@@ -1,0 +1,145 @@
+"""One camera's way to inference: seal, overwrite, ask, measure. One frame in flight (design §1, §6)."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import msgspec
+from prometheus_client import Counter, Histogram
+
+from proto.frames import FrameReplyV1, FrameV1
+from proto.subjects import FRAMES
+from services.bus import Bus, NoWorkers
+from services.ingest.camera import Camera
+from services.ingest.core.attempts import Answer, Verdict, judge
+from services.ingest.core.lifetime import Lifetimes
+from services.ingest.core.picture import i420_size
+from services.ingest.pictures import Picture
+from services.log import get_logger
+from services.sealing.keys import FrameKey
+from services.sealing.seal import TAG_BYTES, Header, seal_into
+
+log = get_logger()
+
+LIFETIME = Histogram(
+    "moretta_pixel_lifetime_seconds",
+    "From decode() returning a picture to the reply that follows its overwriting; unconfirmed ones count as +Inf",
+    ["site", "camera"],
+    buckets=(0.005, 0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08, 0.09, 0.1),
+)
+ANSWERS = Counter(
+    "moretta_ingest_frames_total", "Sampled pictures by what became of them", ["site", "camera", "outcome"]
+)
+
+LIVE_BUDGET_NS = 100_000_000
+FILE_BUDGET_NS = 20_000_000_000
+_PATIENCE_S = 0.02
+
+
+class Sender:
+    """Takes a camera's pictures one by one until there are no more."""
+
+    def __init__(self, bus: Bus, camera: Camera, key: Callable[[], FrameKey]) -> None:
+        self._bus, self._camera, self._key = bus, camera, key
+        self.site, self.name = camera.site, camera.settings.id
+        self._patient = not camera.settings.paced
+        self._budget = FILE_BUDGET_NS if self._patient else LIVE_BUDGET_NS
+        self._subject = FRAMES.subject(site=self.site, camera=self.name)
+        self._sealed = memoryview(
+            bytearray(i420_size(camera.settings.long_side, camera.settings.long_side) + TAG_BYTES)
+        )
+        self.lifetimes = Lifetimes()
+        self.without_worker = False
+        self.answered = 0
+
+    async def run(self) -> None:
+        """Send every picture the camera yields; returns when it yields no more."""
+        while (picture := await self._camera.take()) is not None:
+            await self._one(picture)
+
+    async def _one(self, picture: Picture) -> None:
+        try:
+            age = time.monotonic_ns() - picture.decoded_ns
+            if not self._patient and not self._camera.may_send(age):
+                self._camera.count_shed()
+                self._count("shed")
+                return
+            frame = self._seal(picture)
+        finally:
+            picture.release()
+        verdict = await self._deliver(frame, picture.decoded_ns)
+        self._account(verdict, time.monotonic_ns() - picture.decoded_ns)
+
+    def _seal(self, picture: Picture) -> FrameV1:
+        """Return the sealed frame; from here on plain pixels are not needed any more."""
+        key = self._key()
+        nonce = key.nonce()
+        size = i420_size(picture.width, picture.height) + TAG_BYTES
+        header = Header(self._subject, picture.lease, picture.sequence, picture.at, picture.width, picture.height)
+        assert key.cipher is not None
+        seal_into(key.cipher, nonce, picture.pixels, header, self._sealed[:size])
+        return FrameV1(
+            site=self.site,
+            camera=self.name,
+            lease=picture.lease,
+            sequence=picture.sequence,
+            at=picture.at,
+            age=0,
+            budget=self._budget,
+            period=picture.period_ns,
+            width=picture.width,
+            height=picture.height,
+            key=key.id,
+            nonce=nonce,
+            sealed=self._sealed[:size],
+        )
+
+    async def _deliver(self, frame: FrameV1, decoded_ns: int) -> Verdict:
+        tries = 0
+        while True:
+            tries += 1
+            sent = time.monotonic_ns()
+            answer = await self._ask(frame, sent - decoded_ns)
+            self.without_worker = answer == "no-worker"
+            now = time.monotonic_ns()
+            if answer in {"done", "timeout"}:
+                self._camera.answered(now - sent)
+            verdict = judge(answer, tries, self._budget - (now - decoded_ns), patient=self._patient)
+            if verdict != "again":
+                return verdict
+            if self._patient:
+                await asyncio.sleep(_PATIENCE_S)
+
+    async def _ask(self, frame: FrameV1, age_ns: int) -> Answer:
+        left_s = max(0.001, (self._budget - age_ns) / 1e9)
+        try:
+            reply: FrameReplyV1 = await self._bus.request(FRAMES, _aged(frame, age_ns), timeout=min(left_s, 2.0))
+        except NoWorkers:
+            return "no-worker"
+        except Exception as error:
+            # Time-outs, and a connection that is being made anew: nobody answered within the budget.
+            if not isinstance(error, TimeoutError):
+                log.debug("no answer", camera=self.name, error=str(error) or type(error).__name__)
+            return "timeout"
+        return reply.outcome
+
+    def _account(self, verdict: Verdict, lifetime_ns: int) -> None:
+        self._count(verdict)
+        if verdict == "done":
+            self.answered += 1
+            self.lifetimes.add(lifetime_ns)
+            LIFETIME.labels(self.site, self.name).observe(lifetime_ns / 1e9)
+        elif verdict == "unconfirmed":
+            self.lifetimes.add_unconfirmed()
+            LIFETIME.labels(self.site, self.name).observe(float("inf"))
+        elif verdict == "shed":
+            self._camera.count_shed()
+        elif self._patient:
+            log.error("a picture of a recorded file was given up", camera=self.name)
+
+    def _count(self, outcome: str) -> None:
+        ANSWERS.labels(self.site, self.name, outcome).inc()
+
+
+def _aged(frame: FrameV1, age_ns: int) -> FrameV1:
+    return msgspec.structs.replace(frame, age=age_ns)

@@ -1,0 +1,51 @@
+"""Wiring of ingest: cameras -> sealed frames."""
+
+import asyncio
+
+from services.app import App, StartError
+from services.bus import Bus
+from services.ingest import lavlog
+from services.ingest.fleet import Fleet
+from services.ingest.keys import KeyGiver
+from services.ingest.pausing import Pausing
+from services.ingest.settings import IngestFile
+
+
+async def wire(app: App, settings: IngestFile) -> None:
+    """Build the service: two connections, keys, orders, cameras; the cameras come last and go first."""
+    lavlog.install()
+    try:
+        identity = settings.sealing.public()
+    except ValueError as error:
+        raise StartError(str(error)) from None
+
+    main = await Bus.connect(settings.nats, "ingest")
+    app.on_stop("close NATS", main.close)
+    await main.ensure_streams(["SIGHTINGS", "CAMERAS", "CONTROL", "DEAD"])
+    frames = await Bus.connect(settings.nats, "ingest", "FRAMES")
+    app.on_stop("close NATS (frames)", frames.close)
+
+    givers: dict[str, KeyGiver] = {}
+    fleet = Fleet(app, main, frames, settings.ingest)
+    pausing = Pausing(main, fleet)
+
+    async def apply(new: IngestFile) -> None:
+        for site in new.sites:
+            if site.id not in givers:
+                givers[site.id] = KeyGiver(frames, site.id, identity)
+                await givers[site.id].listen()
+                app.spawn(f"frame keys of {site.id}", givers[site.id].run())
+                await pausing.restore(site.id)
+                await pausing.listen(site.id)
+        await fleet.apply(new.sites, givers)
+
+    app.on_stop("stop cameras", fleet.stop)
+    await apply(settings)
+    app.on_reload(apply)
+    app.spawn("watch NATS", _watch(app, main, frames))
+
+
+async def _watch(app: App, main: Bus, frames: Bus) -> None:
+    while True:
+        app.probes.ready("nats", main.connected and frames.connected, "not connected")
+        await asyncio.sleep(0.5)

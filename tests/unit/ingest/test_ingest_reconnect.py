@@ -1,0 +1,76 @@
+"""Delays between attempts, and what silence means: services.ingest.core.reconnect."""
+
+import itertools
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.ingest.core.reconnect import HEALTHY_NS, Backoff, stall_timeout
+
+SECOND = 1_000_000_000
+FIRST, LIMIT = SECOND // 2, 30 * SECOND
+
+
+def test_delays_double_up_to_the_limit():
+    """Without jitter taken off: 0.5, 1, 2, 4, 8, 16, 30, 30 s."""
+    backoff = Backoff()
+    delays = [backoff.failed(i, 1.0) / SECOND for i in range(8)]
+    assert delays == [0.5, 1, 2, 4, 8, 16, 30, 30]
+
+
+@given(st.lists(st.floats(-1, 2), min_size=1, max_size=40))
+def test_delays_stay_in_bounds(randoms):
+    """For any random number the delay is at least half the first one and at most the limit, for ever."""
+    backoff = Backoff()
+    assert all(FIRST // 2 <= backoff.failed(i, r) <= LIMIT for i, r in enumerate(randoms))
+
+
+@given(st.integers(0, 20), st.floats(0, 1))
+def test_jitter_takes_off_half_at_most(failures, random):
+    """Equal jitter: the delay lies between half and the whole of the undisturbed one."""
+    a, b = Backoff(), Backoff()
+    for i in range(failures):
+        a.failed(i, 1.0)
+        b.failed(i, 0.0)
+    whole = a.failed(failures, 1.0)
+    assert whole / 2 <= b.failed(failures, random) <= whole
+
+
+def test_a_healthy_minute_resets_it():
+    """A connection that lived for a minute starts from the shortest delay; one of 59 s goes on where it was."""
+    backoff = Backoff()
+    for i in range(6):
+        backoff.failed(i, 1.0)
+    backoff.live(0)
+    assert backoff.failed(HEALTHY_NS - 1, 1.0) == LIMIT
+    backoff.live(HEALTHY_NS)
+    assert backoff.failed(2 * HEALTHY_NS, 1.0) == FIRST
+
+
+def test_health_counts_from_the_first_picture():
+    """Later calls of live for the same connection do not move its start; a failure ends it."""
+    backoff = Backoff()
+    [backoff.failed(i, 1.0) for i in range(6)]
+    backoff.live(0)
+    backoff.live(HEALTHY_NS - 1)
+    assert backoff.failed(HEALTHY_NS, 1.0) == FIRST
+    assert backoff.failed(5 * HEALTHY_NS, 1.0) == 2 * FIRST
+
+
+@given(st.floats(0.01, 120))
+def test_stall_timeout_is_bounded_and_monotonic(rate):
+    """1.5 s at least, 8 s at most, longer for slower cameras."""
+    assert 1.5 * SECOND <= stall_timeout(rate) <= 8 * SECOND
+    assert stall_timeout(rate) >= stall_timeout(rate * 2)
+
+
+def test_stall_timeout_of_usual_cameras():
+    """25 fps stalls after 1.5 s, 2 fps after 3 s (six pictures), an unknown rate after 2 s."""
+    assert [stall_timeout(r) / SECOND for r in (25, 2, 0, -1)] == [1.5, 3, 2, 2]
+
+
+def test_twelve_cameras_do_not_come_back_together():
+    """With different random numbers the same failures lead to different moments."""
+    delays = [Backoff().failed(0, i / 12) for i in range(12)]
+    assert len(set(delays)) == 12
+    assert all(b > a for a, b in itertools.pairwise(delays))
