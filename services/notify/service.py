@@ -29,7 +29,7 @@ async def wire(app: App, settings: NotifyFile) -> None:
         changed_directory = Directory.of(changed)
         notifier.use(changed_directory)
         _warn(changed)
-        app.spawn_once(check_server(changed_directory))
+        app.spawn("check the mail server", check_server(changed_directory), may_end=True)
 
     app.on_reload(apply)
     app.spawn("readiness of NATS", _watch(app, bus))

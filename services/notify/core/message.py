@@ -50,10 +50,11 @@ def compose(alert: AlertV1, view: AlertView, bodies: Bodies, recipient: Recipien
     message["Subject"] = view.subject
     message["Date"] = format_datetime(instant(alert.end, UTC))
     message["Message-ID"] = message_id(alert, alert.state, recipient, sender)
-    for name, value in [*_thread(alert, recipient, sender), *_automatic(alert, view, sender)]:
+    for name, value in [*_thread(alert, recipient, sender), *_automatic(alert, sender)]:
         message[name] = value
     message.set_content(bodies.text, charset="utf-8", cte="quoted-printable")
     message.add_alternative(bodies.html, subtype="html", charset="utf-8", cte="quoted-printable")
+    message["Content-Language"] = view.language  # after the bodies: setting them clears every Content-* header
     # "=_" can't occur in quoted-printable text (RFC 2045 §6.7), so this boundary never collides.
     message.set_boundary(f"=_{sha256(message['Message-ID'].encode()).hexdigest()[:32]}")
     return message
@@ -66,13 +67,12 @@ def _thread(alert: AlertV1, recipient: Recipient, sender: Sender) -> list[tuple[
     return [("In-Reply-To", first), ("References", first)]
 
 
-def _automatic(alert: AlertV1, view: AlertView, sender: Sender) -> list[tuple[str, str]]:
+def _automatic(alert: AlertV1, sender: Sender) -> list[tuple[str, str]]:
     """Tell programs that no person wrote this: no vacation notes in return, and a list that filters can name."""
     headers = [
         ("Auto-Submitted", "auto-generated"),
         ("X-Auto-Response-Suppress", "All"),
         ("List-Id", f"<{alert.site}.alerts.{sender.domain}>"),
-        ("Content-Language", view.language),
     ]
     if alert.severity == "critical" and alert.state == "firing":
         headers.append(("Importance", "high"))
