@@ -49,7 +49,7 @@ class Decoder:
         """Whether packets are being passed over until a key frame comes."""
         return self._context is None and 0 < self._skipped < PATIENCE
 
-    def decode(self, packet: Packet[VideoStream] | None) -> list[VideoFrame]:
+    def decode(self, packet: "Packet[VideoStream] | None") -> list[VideoFrame]:
         """Return the pictures that this packet completes, or with None those still held back; damaged ones are counted.
 
         A fresh decoder starts at a key frame: what refers to pictures it never saw would only be guessed.
@@ -116,7 +116,7 @@ class Decoder:
             self._lock.release()
         return True
 
-    def _passes_over(self, packet: Packet[VideoStream]) -> bool:
+    def _passes_over(self, packet: "Packet[VideoStream]") -> bool:
         if self._context is not None or packet.is_keyframe or self._intra_only or self._skipped >= PATIENCE:
             return False
         self._skipped += 1

@@ -143,7 +143,7 @@ class Playback:
         if source.is_file:
             self._decode(decoder, None, source)
 
-    def _decode(self, decoder: Decoder, packet: Packet[VideoStream] | None, source: Source) -> None:
+    def _decode(self, decoder: Decoder, packet: "Packet[VideoStream] | None", source: Source) -> None:
         frames = decoder.decode(packet)
         decoded_ns = self._clock()
         for index, frame in enumerate(frames):
@@ -193,7 +193,7 @@ class Playback:
         self._slot.put(Picture(width, height, sequence, lease, event, decoded_ns, period, buffer, self._pool))
 
 
-def _packet_ns(packet: Packet[VideoStream]) -> int | None:
+def _packet_ns(packet: "Packet[VideoStream]") -> int | None:
     stamp = packet.dts if packet.dts is not None else packet.pts
     if stamp is None:
         return None

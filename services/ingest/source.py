@@ -111,7 +111,7 @@ class Source:
         """Whether it has an end that is not a fault."""
         return self.address.kind == "file"
 
-    def packets(self) -> Iterator[Packet[VideoStream]]:
+    def packets(self) -> Iterator["Packet[VideoStream]"]:
         """Yield the video packets until the stream ends; SourceError if it breaks or is silent for too long."""
         try:
             for packet in self._container.demux(self.stream):
