@@ -38,6 +38,8 @@ class FrameV1(Struct, frozen=True, tag="FrameV1", kw_only=True):
     """Event time: ingest's UTC at arrival (design §5)."""
     age: Duration
     """How old the picture was when it was sent, since `decode()` returned it; a duration, so no clock crosses hosts."""
+    budget: Duration
+    """How long the picture may live, from `decode()` to the reply: 100 ms for a camera, longer for a recorded file."""
     period: Duration
     """The time between two samples of this camera."""
     width: Pixels

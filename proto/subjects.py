@@ -9,7 +9,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from proto.control import DeadV1, PauseReplyV1, PauseRequestV1
+from proto.control import DeadV1, PauseReplyV1, PauseRequestV1, PauseStateV1
 from proto.frames import FrameKeyV1, FrameReplyV1, FrameV1, WorkerV1
 from proto.public import AlertV1, CameraV1, DeliveryV1, WindowV1
 from proto.sightings import CameraEventV1, PassageV1, SightingsV1, SiteConfigV1, TickV1
@@ -159,7 +159,7 @@ WINDOWS = Subject(
     WindowV1,
     "json",
     ("aggregate",),
-    ("notify", "operator", "subscriber"),
+    ("aggregate", "notify", "operator", "subscriber"),
     "one closed window of a zone; `_site` is the whole site",
     stream="WINDOWS",
     public=True,
@@ -169,7 +169,7 @@ ALERTS = Subject(
     AlertV1,
     "json",
     ("aggregate",),
-    ("notify", "operator", "subscriber"),
+    ("aggregate", "notify", "operator", "subscriber"),
     "a rule fired or resolved",
     stream="ALERTS",
     public=True,
@@ -179,7 +179,7 @@ CAMERAS = Subject(
     CameraV1,
     "json",
     ("ingest",),
-    ("aggregate", "operator", "subscriber"),
+    ("operator", "subscriber"),
     "a camera's state and pixel lifetime; the last value per camera is kept",
     stream="CAMERAS",
     public=True,
@@ -202,6 +202,15 @@ PAUSE = Subject(
     ("ingest",),
     "stop processing pictures now; sticky and audited",
     reply=PauseReplyV1,
+)
+PAUSE_STATE = Subject(
+    "moretta.v1.control.{site}.state",
+    PauseStateV1,
+    "json",
+    ("ingest",),
+    ("ingest", "operator"),
+    "the order in force, and every earlier one as its audit",
+    stream="CONTROL",
 )
 DEAD = Subject(
     "moretta.v1.dead.{service}",
@@ -227,6 +236,7 @@ TABLE: tuple[Subject, ...] = (
     CAMERAS,
     DELIVERIES,
     PAUSE,
+    PAUSE_STATE,
     DEAD,
 )
 
@@ -248,6 +258,7 @@ STREAMS: tuple[Stream, ...] = (
     Stream("ALERTS", (ALERTS.wildcard(),), "file", 400 * _DAY, 64 * _MIB, purpose="published alerts"),
     Stream("CAMERAS", (CAMERAS.wildcard(),), "memory", None, 16 * _MIB, per_subject=1, purpose="camera states"),
     Stream("DELIVERIES", (DELIVERIES.wildcard(),), "file", 400 * _DAY, 64 * _MIB, purpose="delivery attempts"),
+    Stream("CONTROL", (PAUSE_STATE.wildcard(),), "file", 400 * _DAY, 16 * _MIB, purpose="pause orders, audited"),
     Stream("DEAD", (DEAD.wildcard(),), "file", 7 * _DAY, 64 * _MIB, purpose="what could not be handled"),
 )
 

@@ -4,6 +4,7 @@ Signal -> readiness off -> intake off -> in-flight work finished, with a limit -
 order -> exit code. A background task that ends by itself is a fault (exit 1). A second signal leaves at once.
 """
 
+import argparse
 import asyncio
 import os
 import signal
@@ -56,15 +57,20 @@ class App:
         self._stopping = asyncio.Event()
         self._fault = False
 
-    def spawn(self, name: str, coro: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-        """Run a background task for the service's whole life; if it ends by itself, that is a fault."""
+    def spawn(self, name: str, coro: Coroutine[Any, Any, Any], *, may_end: bool = False) -> asyncio.Task[Any]:
+        """Run a background task for the service's whole life; if it ends by itself, that is a fault.
+
+        One that `may_end` is a fault only when it ends with an exception.
+        """
         task = asyncio.create_task(coro, name=name)
         self._tasks.add(task)
-        task.add_done_callback(self._ended)
+        task.add_done_callback(lambda done: self._ended(done, may_end=may_end))
         return task
 
-    def _ended(self, task: asyncio.Task[Any]) -> None:
+    def _ended(self, task: asyncio.Task[Any], *, may_end: bool) -> None:
         self._tasks.discard(task)
+        if may_end and not task.cancelled() and task.exception() is None:
+            return
         if task.cancelled() or self._stopping.is_set():
             if not task.cancelled() and task.exception() is not None:
                 log.warning("a task failed while stopping", task=task.get_name(), error=str(task.exception()))
@@ -74,15 +80,20 @@ class App:
         self._fault = True
         self._stopping.set()
 
-    def spawn_once(self, coro: Coroutine[Any, Any, Any]) -> None:
-        """Run a task that may end by itself."""
-        task = asyncio.create_task(coro)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
     def on_stop(self, name: str, step: Callable[[], Awaitable[None]]) -> None:
         """Add a step of stopping: last-in-first-out, each with a limit, and none keeps the others from running."""
         self._steps.append((name, step))
+
+    def intake(self, name: str, coro: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Run a background task that takes work in: it is the first to end when its turn of stopping comes."""
+        task = self.spawn(name, coro)
+
+        async def end() -> None:
+            task.cancel()
+            await asyncio.wait([task])
+
+        self.on_stop(f"end {name}", end)
+        return task
 
     def on_reload(self, apply: Callable[[Any], Awaitable[None]]) -> None:
         """Set what takes new settings into force."""
@@ -159,6 +170,10 @@ async def serve(name: str, file: Path, schema: type[Struct], settings: Any, wire
         log.error("cannot start", error=str(error))
         await app.close()
         return EXIT_USAGE
+    except Exception:
+        log.exception("failed to start")
+        await app.close()
+        return EXIT_FAULT
     code = await app.close()
     log.info("stopped", code=code)
     return code
@@ -181,7 +196,7 @@ def _on_signals(app: App, file: Path, schema: type[Struct]) -> None:
         app.stop()
 
     def hup() -> None:
-        app.spawn_once(app.reload(file, schema))
+        app.spawn("reload settings", app.reload(file, schema), may_end=True)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
@@ -199,6 +214,13 @@ async def _watch(app: App, file: Path, schema: type[Struct]) -> None:
             before = now
             await app.reload(file, schema)
     await app.until_stopped()
+
+
+def main(name: str, schema: type[Struct], wire: Wire) -> int:
+    """Run a service as its module's command: `-c FILE`."""
+    parser = argparse.ArgumentParser(prog=f"moretta {name}")
+    parser.add_argument("-c", "--config", type=Path, required=True, metavar="FILE", help="settings (YAML)")
+    return run(name, parser.parse_args().config, schema, wire)
 
 
 def run(name: str, file: Path, schema: type[Struct], wire: Wire) -> int:

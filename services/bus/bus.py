@@ -48,6 +48,10 @@ class Bus:
         """Handle each message on a row, one at a time; see `Connection.serve`."""
         await self._connection.serve(row, handler, pending=pending, **tokens)
 
+    async def stop_serving(self) -> None:
+        """Take no more messages on the served rows."""
+        await self._connection.stop_serving()
+
     async def ensure_streams(self, names: Iterable[str]) -> None:
         """Make the streams of these names, now and whenever the server comes back without them."""
         await self.streams.ensure(names)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import ssl
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Self
@@ -10,6 +11,7 @@ from typing import Any, Self
 from msgspec import Struct
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
 from nats.errors import NoRespondersError
 from prometheus_client import Counter, Gauge
 
@@ -42,6 +44,8 @@ class Request:
     subject: str
     headers: dict[str, str]
     size: int
+    received: int
+    """time.monotonic_ns() when the message came off the socket."""
     _msg: Msg
 
     async def reply(self, message: Struct) -> None:
@@ -67,14 +71,16 @@ class Connection:
         self.client, self.account = client, account
         self.on_undecodable = on_undecodable
         self.reconnected: list[Callable[[], Awaitable[None]]] = []
+        self._trouble = _Trouble("", account)
         self._tasks: list[asyncio.Task[None]] = []
+        self._subscriptions: list[Subscription] = []
 
     @classmethod
     async def open(cls, settings: NatsSettings, name: str, account: Account = "MAIN") -> Self:
         """Connect, and go on trying for ever; every new trouble is one log line that says where and what."""
         connection = cls(Client(), account)
         user, password = _identity(settings, account)
-        trouble = _Trouble(settings.url, account)
+        trouble = connection._trouble = _Trouble(settings.url, account)
         await connection.client.connect(
             settings.url,
             name=name,
@@ -129,26 +135,27 @@ class Connection:
         When the handler is behind, the **oldest** of more than `pending` waiting messages is dropped and counted:
         nats-py's own limits would drop the newest and keep what is stale (facts.md).
         """
-        inbox: asyncio.Queue[Msg] = asyncio.Queue(pending)
+        inbox: asyncio.Queue[tuple[int, Msg]] = asyncio.Queue(pending)
 
         async def receive(msg: Msg) -> None:
             if inbox.full():
                 inbox.get_nowait()
                 DROPPED.labels(row.message.__name__).inc()
-            inbox.put_nowait(msg)
+            inbox.put_nowait((time.monotonic_ns(), msg))
 
         subscription = await self.client.subscribe(row.wildcard(**tokens), queue=row.queue or "", cb=receive)
+        self._subscriptions.append(subscription)
         self._tasks.append(asyncio.create_task(self._work(row, inbox, handler), name=f"serve {subscription.subject}"))
 
-    async def _work(self, row: Subject, inbox: asyncio.Queue[Msg], handler: Handler) -> None:
+    async def _work(self, row: Subject, inbox: asyncio.Queue[tuple[int, Msg]], handler: Handler) -> None:
         while True:
-            msg = await inbox.get()
+            received, msg = await inbox.get()
             try:
                 message = decode(row, msg.data)
             except ContractError as error:
                 await self._undecodable(row, msg, str(error))
                 continue
-            request = Request(row, msg.subject, dict(msg.headers or {}), len(msg.data), msg)
+            request = Request(row, msg.subject, dict(msg.headers or {}), len(msg.data), received, msg)
             try:
                 await handler(message, request)
             except Exception:
@@ -161,14 +168,24 @@ class Connection:
         if self.on_undecodable is not None:
             await self.on_undecodable(row, msg.subject, msg.data, reason)
 
+    async def stop_serving(self) -> None:
+        """Take no more messages; replies and publications still go out."""
+        for subscription in self._subscriptions:
+            with contextlib.suppress(Exception):
+                await subscription.unsubscribe()
+        self._subscriptions.clear()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()
+
     async def close(self, limit_s: float = 3.0) -> None:
         """Stop the handlers, flush what was published and close; never longer than the limit, never raises.
 
         nats-py's `drain()` raises while reconnecting and may hang on a frozen server: then the connection is closed.
         """
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.stop_serving()
+        self._trouble.closing = True
         try:
             async with asyncio.timeout(limit_s):
                 await self.client.drain()
@@ -192,6 +209,7 @@ class _Trouble:
 
     def __init__(self, url: str, account: Account) -> None:
         self._url, self._account, self._last = url, account, ""
+        self.closing = False
 
     async def error(self, error: Exception) -> None:
         text = str(error) or type(error).__name__
@@ -203,4 +221,6 @@ class _Trouble:
     async def lost(self) -> None:
         CONNECTED.labels(self._account).set(0)
         self._last = ""
+        if self.closing:
+            return
         log.warning("lost NATS, reconnecting", url=self._url, account=self._account)

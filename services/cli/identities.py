@@ -1,0 +1,52 @@
+"""Identities made at start for one box: a password per NATS user and the inference identity's key pair."""
+
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from proto.permissions import ACCOUNTS, user_of
+from proto.subjects import Identity
+
+
+@dataclass(frozen=True)
+class Identities:
+    """Secrets of one box, in files that only their owner can read."""
+
+    folder: Path
+    passwords: dict[str, str]
+
+    @classmethod
+    def make(cls, folder: Path) -> "Identities":
+        """Make fresh ones below `folder`."""
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        users = [user_of(identity, account) for identity, accounts in ACCOUNTS.items() for account in accounts]
+        made = cls(folder, {user: secrets.token_urlsafe(24) for user in users})
+        for user, password in made.passwords.items():
+            made.write(f"{user}.password", password)
+        key = Ed25519PrivateKey.generate()
+        made.write("inference.key", key.private_bytes_raw().hex())
+        made.write("inference.pub", key.public_key().public_bytes_raw().hex())
+        return made
+
+    def write(self, name: str, text: str) -> Path:
+        """Write one secret, readable by its owner alone; returns its path."""
+        path = self.folder / name
+        path.touch(mode=0o600)
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    def environment(self, identity: Identity) -> dict[str, str]:
+        """Return the environment overlay by which a service reads its own secrets, and no others."""
+        names = {"MORETTA_NATS__USER": user_of(identity, "MAIN")}
+        names["MORETTA_NATS__PASSWORD_FILE"] = str(self.folder / f"{user_of(identity, 'MAIN')}.password")
+        if "FRAMES" in ACCOUNTS[identity]:
+            user = user_of(identity, "FRAMES")
+            names["MORETTA_NATS__FRAMES_USER"] = user
+            names["MORETTA_NATS__FRAMES_PASSWORD_FILE"] = str(self.folder / f"{user}.password")
+        if identity == "inference":
+            names["MORETTA_SEALING__SIGNING_KEY_FILE"] = str(self.folder / "inference.key")
+        if identity == "ingest":
+            names["MORETTA_SEALING__VERIFY_KEY_FILE"] = str(self.folder / "inference.pub")
+        return names

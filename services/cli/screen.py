@@ -1,0 +1,90 @@
+"""The live table on a terminal; rich draws it."""
+
+from collections import deque
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from proto.public import CameraV1, WindowV1
+from proto.types import WHOLE_SITE
+from services.cli.view import View, count_text, rate_text, share_text
+from services.sites.settings import SiteSettings
+
+_COLOURS = {"live": "green", "connecting": "yellow", "ended": "dim", "paused": "magenta"}
+_LINES = 6
+
+
+class Screen:
+    """Draws a view; keeps the last few lines that the services said."""
+
+    def __init__(self, view: View, sites: list[SiteSettings]) -> None:
+        self._view = view
+        self._sites = {site.id: site for site in sites}
+        self._lines: deque[str] = deque(maxlen=_LINES)
+
+    def said(self, name: str, line: str) -> None:
+        """Keep a line for the panel below the tables."""
+        self._lines.append(f"{name}: {line}")
+
+    def __rich__(self) -> RenderableType:
+        """Draw it as it is now."""
+        parts: list[RenderableType] = [self._windows(), self._cameras(), self._footer()]
+        if self._lines:
+            parts.append(
+                Panel(Text("\n".join(self._lines), overflow="ellipsis", no_wrap=True), title="said", style="dim")
+            )
+        return Group(*parts)
+
+    def _windows(self) -> Table:
+        table = Table(title="Mask wearing, last closed window", box=box.SIMPLE_HEAD, expand=True)
+        for heading in ("zone", "window", "persons", "rate", "coverage"):
+            table.add_column(heading, justify="right" if heading in {"persons", "coverage"} else "left")
+        for key in sorted(self._view.windows):
+            table.add_row(*self._row(self._view.windows[key]))
+        if not self._view.windows:
+            table.add_row("waiting for the first window to close", "", "", "", "")
+        return table
+
+    def _row(self, window: WindowV1) -> tuple[str, ...]:
+        site = self._sites.get(window.site)
+        zone = site.zone_name(window.zone) if site else window.zone
+        place = f"{zone} (whole site)" if window.zone == WHOLE_SITE else zone
+        where = ZoneInfo(site.timezone) if site else ZoneInfo("UTC")
+        start, end = (datetime.fromtimestamp(t / 1e9, where) for t in (window.start, window.end))
+        span = f"{start:%H:%M:%S}-{end:%H:%M:%S}"
+        return place, span, count_text(window.persons), rate_text(window), share_text(window.coverage)
+
+    def _cameras(self) -> Table:
+        table = Table(title="Cameras", box=box.SIMPLE_HEAD, expand=True)
+        for heading in ("camera", "state", "picture", "analysed/s", "shed", "pixel lifetime p50 / p99"):
+            table.add_column(heading)
+        for key in sorted(self._view.cameras):
+            table.add_row(*_camera_row(self._view.cameras[key]))
+        return table
+
+    def _footer(self) -> Text:
+        lifetime = self._view.lifetime()
+        live = f"pixels live {lifetime[0]:.0f} ms (p50), {lifetime[1]:.0f} ms (p99)" if lifetime else "no pixels yet"
+        firing = ", ".join(f"{a.rule} at {a.zone}" for a in self._view.firing())
+        text = Text(f"{live} · cameras up {self._view.cameras_up()}/{len(self._view.cameras)} · no picture is kept")
+        text.append(f"\nALERT: {firing}" if firing else "\nno alert", style="bold red" if firing else "green")
+        return text
+
+
+def _camera_row(camera: CameraV1) -> tuple[RenderableType, ...]:
+    state = f"{camera.state} ({camera.reason})" if camera.reason else camera.state
+    size = f"{camera.width}x{camera.height} {camera.decoder or ''}" if camera.width else ""
+    life = camera.lifetime
+    return (
+        camera.camera,
+        Text(state, style=_COLOURS.get(camera.state, "red")),
+        size,
+        f"{camera.analysed_fps or 0:.1f}",
+        share_text(camera.shed_share),
+        f"{life.p50_ms:.0f} / {life.p99_ms:.0f} ms" if life and life.frames else "",
+    )

@@ -1,0 +1,86 @@
+"""`moretta up`: NATS and the four services on one machine, and what they publish."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from rich.console import Console
+from rich.live import Live
+
+from proto.subjects import ALERTS, CAMERAS, DELIVERIES, WINDOWS
+from services.bus import Bus, Request
+from services.cli.box import Box
+from services.cli.screen import Screen
+from services.cli.view import View
+from services.sites.settings import SiteSettings
+
+_PUBLIC = (WINDOWS, ALERTS, CAMERAS, DELIVERIES)
+_REFRESH_S = 1.0
+
+
+async def up(folder: Path, settings_file: Path, sites: list[SiteSettings], duration_s: float | None) -> int:
+    """Run until Ctrl-C, for `duration_s`, or until a service cannot run at all; returns the exit code."""
+    view = View()
+    screen = Screen(view, sites)
+    console = Console()
+    on_line = screen.said if console.is_terminal else None
+    ended = _ended_by_signal()
+    async with Box(folder, settings_file, on_line=on_line) as box:
+        bus = await listen(box, view, None if console.is_terminal else _print_message)
+        try:
+            showing = asyncio.create_task(_show(console, screen, view), name="show")
+            waiting = [asyncio.create_task(ended.wait()), asyncio.create_task(box.failed()), showing]
+            await asyncio.wait(waiting, timeout=duration_s, return_when=asyncio.FIRST_COMPLETED)
+            for task in waiting:
+                task.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
+        finally:
+            await bus.close()
+        faults = box.faults()
+    for fault in faults:
+        print(fault, file=sys.stderr)
+    return 2 if faults else 0
+
+
+async def listen(box: Box, view: View, each: Callable[[str, Any], None] | None) -> Bus:
+    """Return a subscriber's connection that feeds `view`, and `each` with subject and message."""
+    bus = await Bus.connect(box.nats("subscriber"), "subscriber")
+
+    async def take(message: Any, request: Request) -> None:
+        view.take(message)
+        if each is not None:
+            each(request.subject, message)
+
+    for row in _PUBLIC:
+        await bus.serve(row, take, pending=1_000)
+    return bus
+
+
+def _ended_by_signal() -> asyncio.Event:
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, ended.set)
+    return ended
+
+
+async def _show(console: Console, screen: Screen, view: View) -> None:
+    if console.is_terminal:
+        with Live(screen, console=console, refresh_per_second=2, screen=False):
+            await asyncio.Event().wait()
+    while True:
+        _print_line({"status": view.status()})
+        await asyncio.sleep(_REFRESH_S)
+
+
+def _print_message(subject: str, message: Any) -> None:
+    _print_line({"subject": subject, "message": message})
+
+
+def _print_line(value: Any) -> None:
+    sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
+    sys.stdout.flush()

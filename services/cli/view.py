@@ -1,0 +1,75 @@
+"""What is known of a running system from its public messages. Pure: messages in, figures out."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from proto.public import AlertV1, CameraV1, DeliveryV1, WindowV1
+
+
+@dataclass
+class View:
+    """The latest public message of each kind; holds nothing finer than what was published."""
+
+    windows: dict[tuple[str, str], WindowV1] = field(default_factory=dict)
+    cameras: dict[tuple[str, str], CameraV1] = field(default_factory=dict)
+    alerts: dict[tuple[str, str, str], AlertV1] = field(default_factory=dict)
+    deliveries: int = 0
+
+    def take(self, message: Any) -> None:
+        """Count a public message."""
+        if isinstance(message, WindowV1):
+            self.windows[message.site, message.zone] = message
+        elif isinstance(message, CameraV1):
+            self.cameras[message.site, message.camera] = message
+        elif isinstance(message, AlertV1):
+            self.alerts[message.site, message.zone, message.rule] = message
+        elif isinstance(message, DeliveryV1) and message.outcome == "sent":
+            self.deliveries += 1
+
+    def cameras_up(self) -> int:
+        """Return how many cameras are live."""
+        return sum(camera.state == "live" for camera in self.cameras.values())
+
+    def firing(self) -> list[AlertV1]:
+        """Return the alerts that fire."""
+        return [alert for alert in self.alerts.values() if alert.state == "firing"]
+
+    def lifetime(self) -> tuple[float, float] | None:
+        """Return p50 and p99 of the pixel lifetime in ms: the worst camera's, so that none hides behind another."""
+        reports = [c.lifetime for c in self.cameras.values() if c.lifetime is not None and c.lifetime.frames]
+        if not reports:
+            return None
+        return max(r.p50_ms for r in reports), max(r.p99_ms for r in reports)
+
+    def status(self) -> dict[str, Any]:
+        """Return the status object of one second."""
+        lifetime = self.lifetime()
+        return {
+            "cameras": len(self.cameras),
+            "cameras_up": self.cameras_up(),
+            "lifetime_ms": {"p50": lifetime[0], "p99": lifetime[1]} if lifetime else None,
+            "firing": [{"site": a.site, "zone": a.zone, "rule": a.rule} for a in self.firing()],
+            "mails": self.deliveries,
+        }
+
+
+def rate_text(window: WindowV1) -> str:
+    """Return a rate with its interval as people read it, or why there is none."""
+    if window.suppressed is not None:
+        return {"small-count": "too few to show", "nothing-observed": "nothing observed"}.get(
+            window.suppressed, "not published under this profile"
+        )
+    if window.rate is None:
+        return "nobody judged" if window.persons else "nobody"
+    text = f"{window.rate:.0%}"
+    return f"{text} ({window.interval[0]:.0%} to {window.interval[1]:.0%})" if window.interval else text
+
+
+def count_text(count: int | None) -> str:
+    """Return a count, or a dash where the profile withholds it."""
+    return "–" if count is None else str(count)
+
+
+def share_text(share: float | None) -> str:
+    """Return a share in percent, or a dash where the profile withholds it."""
+    return "–" if share is None else f"{share:.0%}"

@@ -1,0 +1,95 @@
+"""Lanes: one thread, one model and one preallocated buffer each; the only place where a worker holds plain pixels."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from proto.frames import FrameV1
+from services.inference.core.faces import Face
+from services.inference.model import FaceModel
+from services.sealing.seal import i420_bytes, open_into, wipe
+
+LARGEST_PIXELS = 1920 * 1920
+"""A lane's buffer holds the largest analysed picture that settings allow."""
+
+
+@dataclass(frozen=True, slots=True)
+class Analysed:
+    """What came of a frame. By the time it exists, the pixels are overwritten."""
+
+    faces: list[Face]
+    service_ns: int
+
+
+class Lane:
+    """Opens, analyses and overwrites one frame at a time."""
+
+    def __init__(self, model: FaceModel, number: int) -> None:
+        self.model = model
+        self.busy = False
+        self._pixels = memoryview(bytearray(i420_bytes(LARGEST_PIXELS, 1)))
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix=f"lane-{number}")
+
+    async def warm_up(self, width: int, height: int) -> int:
+        """Run the model on a grey picture; returns how long the second, warm run took in ns."""
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._executor, self.model.warm_up, width, height)
+        started = time.monotonic_ns()
+        await loop.run_in_executor(self._executor, self.model.warm_up, width, height)
+        return time.monotonic_ns() - started
+
+    async def analyse(self, frame: FrameV1, subject: str, cipher: AESGCM) -> Analysed:
+        """Return the faces of a sealed frame; SealError if it does not open. The pixels are overwritten either way."""
+        self.busy = True
+        try:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._executor, self._analyse, frame, subject, cipher)
+        finally:
+            self.busy = False
+
+    def _analyse(self, frame: FrameV1, subject: str, cipher: AESGCM) -> Analysed:
+        started = time.monotonic_ns()
+        size = i420_bytes(frame.width, frame.height)
+        pixels = self._pixels[:size]
+        try:
+            open_into(cipher, frame, subject, pixels)
+            picture = np.frombuffer(pixels, np.uint8).reshape(frame.height * 3 // 2, frame.width)
+            faces = self.model.find(picture)
+        finally:
+            wipe(pixels)
+        return Analysed(faces, time.monotonic_ns() - started)
+
+    def close(self) -> None:
+        """End the thread; the frame in hand is finished first."""
+        self._executor.shutdown(wait=True)
+        wipe(self._pixels)
+
+
+class Lanes:
+    """All lanes of a worker."""
+
+    def __init__(self, load: Callable[[], FaceModel], count: int) -> None:
+        self._lanes = [Lane(load(), number) for number in range(count)]
+        self.model = self._lanes[0].model
+
+    def free(self) -> Lane | None:
+        """Return a lane without a frame in hand, or None."""
+        return next((lane for lane in self._lanes if not lane.busy), None)
+
+    def busy(self) -> int:
+        """How many frames are in hand."""
+        return sum(lane.busy for lane in self._lanes)
+
+    async def warm_up(self, width: int, height: int) -> int:
+        """Warm every lane up for a picture size; returns the slowest warm run in ns."""
+        return max([await lane.warm_up(width, height) for lane in self._lanes])
+
+    def close(self) -> None:
+        """End all threads and overwrite all buffers."""
+        for lane in self._lanes:
+            lane.close()

@@ -1,0 +1,61 @@
+"""Wiring of inference: frames -> sightings; pixels are dropped here."""
+
+import asyncio
+import os
+import secrets
+from pathlib import Path
+
+from prometheus_client import Info
+
+from proto.subjects import FRAMES
+from services.app import App, StartError
+from services.bus import Bus
+from services.inference.keys import KeyReceiver
+from services.inference.lanes import Lanes
+from services.inference.model import ModelError, load_model
+from services.inference.publisher import SightingsPublisher
+from services.inference.settings import InferenceFile
+from services.inference.worker import Worker
+
+MODEL = Info("moretta_model", "The model in use")
+_WARM_UP = (640, 360)
+
+
+async def wire(app: App, settings: InferenceFile) -> None:
+    """Build the service: model, two connections, keys, publisher, worker; intake last."""
+    try:
+        identity = settings.sealing.private()
+        folder = Path(settings.inference.model) if settings.inference.model else None
+        lanes = Lanes(lambda: load_model(folder), settings.inference.threads)
+    except (ModelError, ValueError) as error:
+        raise StartError(str(error)) from None
+    app.on_stop("end the lanes", lambda: asyncio.to_thread(lanes.close))
+    MODEL.info({"id": lanes.model.id, "sha256": lanes.model.sha256})
+    warm_ns = await lanes.warm_up(*_WARM_UP)
+
+    main = await Bus.connect(settings.nats, "inference")
+    app.on_stop("close NATS", main.close)
+    await main.ensure_streams(["SIGHTINGS", "DEAD"])
+    publisher = SightingsPublisher(main)
+    app.spawn("publish sightings", publisher.run())
+    app.on_stop("flush sightings", publisher.flush)
+
+    frames = await Bus.connect(settings.nats, "inference", "FRAMES")
+    app.on_stop("close NATS (frames)", frames.close)
+    name = f"{os.uname().nodename.lower().replace('.', '-').replace('_', '-')[:40]}-{secrets.token_hex(4)}"
+    keys = KeyReceiver(frames, name, [site.id for site in settings.sites], identity)
+    await keys.listen()
+    app.spawn("announce this worker", keys.run())
+
+    worker = Worker(name, lanes, keys.keys, publisher.emit)
+    worker.warmed(warm_ns)
+    app.on_stop("finish frames in hand", worker.finish)
+    await frames.serve(FRAMES, worker.handle, pending=2 * settings.inference.threads)
+    app.on_stop("take no more frames", frames.stop_serving)
+    app.spawn("watch NATS", _watch(app, main, frames))
+
+
+async def _watch(app: App, main: Bus, frames: Bus) -> None:
+    while True:
+        app.probes.ready("nats", main.connected and frames.connected, "not connected")
+        await asyncio.sleep(0.5)
