@@ -13,7 +13,7 @@ from services.sites.settings import SiteSettings
 
 log = get_logger()
 
-STREAMS = ("SIGHTINGS", "PASSAGES", "WINDOWS", "ALERTS", "DEAD")
+STREAMS = ("SIGHTINGS", "PASSAGES", "WINDOWS", "ALERTS")
 """What aggregate reads and writes, made where they are missing."""
 
 

@@ -79,7 +79,7 @@ def withhold(window: WindowV1) -> WindowV1:
         window = _without_people(window, "nothing-observed")
     elif window.persons is not None and window.persons < terms.small:
         window = _without_people(window, "small-count")
-    if not (window.masked or window.unmasked or window.incorrect):
+    if window.masked == window.unmasked == window.incorrect == 0:
         window = structs.replace(window, rate=None, interval=None)
     if not terms.late:
         window = structs.replace(window, late_total=None)

@@ -1,0 +1,141 @@
+"""Messages, configurations and walkers for the tests of aggregate's core."""
+
+import random
+from dataclasses import dataclass
+from math import sin
+from types import SimpleNamespace
+
+import pytest
+
+from proto.sightings import CameraEventV1, SightingsV1, SightingV1, TickV1
+from services.aggregate.core.config import CameraConfig, SiteConfig
+from services.aggregate.core.geometry import iou
+from services.sites.settings import TrackingSettings
+
+SECOND = 1_000_000_000
+HOUR = 1_700_000_000 // 3_600 * 3_600 * SECOND
+"""A full hour, so that every window begins there."""
+PERIOD = 200_000_000
+MODEL, MODEL_SHA = "masks-1", "a" * 64
+
+
+def _face(x=0.5, y=0.5, size=0.05, verdict="masked", score=0.9, confidence=0.9):
+    """Return a sighting of a face with this centre (normalised) and size (share of the picture's width)."""
+    box = tuple(min(1.0, max(0.0, v)) for v in (x - size / 2, y - size / 2, x + size / 2, y + size / 2))
+    return SightingV1(box=box, verdict=verdict, score=score, confidence=confidence)
+
+
+def _config(**changes):
+    values = {"cameras": [CameraConfig(id="door")], "window_s": 60.0, "lateness_s": 2.0, "profile": "lab"}
+    return SiteConfig(site="market", **{**values, **changes})
+
+
+@dataclass(frozen=True)
+class Message:
+    """A stored message, as far as the core looks at it."""
+
+    message: object
+    sequence: int
+    time: int
+    stream_created: int
+
+
+class Stream:
+    """Writes a site's stream: each message is stored `delay` after its event."""
+
+    def __init__(self, start=HOUR, created=HOUR - 100 * SECOND, delay=50_000_000):
+        self.messages: list[Message] = []
+        self.start, self.created, self.delay = start, created, delay
+        self.numbers: dict[str, int] = {}
+
+    def put(self, message, time):
+        last = self.messages[-1].time if self.messages else 0
+        self.messages.append(Message(message, len(self.messages) + 1, max(last, time), self.created))
+        return self
+
+    def tick(self, seconds):
+        return self.put(TickV1(site="market"), self.start + round(seconds * SECOND))
+
+    def ticks(self, first, last):
+        for second in range(first, last + 1):
+            self.tick(second)
+        return self
+
+    def seen(self, seconds, *faces, camera="door", lease=1, sequence=None, model=MODEL, sha=MODEL_SHA, delay=None):
+        at = self.start + round(seconds * SECOND)
+        number = self.numbers.get(camera, 0) + 1 if sequence is None else sequence
+        self.numbers[camera] = max(number, self.numbers.get(camera, 0))
+        message = SightingsV1(
+            site="market", camera=camera, lease=lease, sequence=number, at=at, period=PERIOD, aspect=1.0,
+            model=model, model_sha256=sha, faces=list(faces),
+        )  # fmt: skip
+        return self.put(message, at + (self.delay if delay is None else round(delay * SECOND)))
+
+    def watch(self, first, last, camera="door", **options):
+        """Nobody in view, a picture every 200 ms from `first` to before `last`."""
+        for step in range(round((last - first) * 5)):
+            self.seen(first + step / 5, camera=camera, **options)
+        return self
+
+    def passer(self, first, verdict="masked", camera="door", pictures=5, **options):
+        """One person seen five times from `first` on, then nobody for 1.4 s."""
+        for step in range(pictures):
+            self.seen(first + step / 5, _face(0.3 + step / 20, verdict=verdict), camera=camera, **options)
+        return self.watch(first + pictures / 5, first + pictures / 5 + 1.4, camera=camera, **options)
+
+    def event(self, seconds, state, camera="door", lease=1, reason=None):
+        at = self.start + round(seconds * SECOND)
+        message = CameraEventV1(site="market", camera=camera, lease=lease, state=state, reason=reason, at=at)
+        return self.put(message, at + self.delay)
+
+
+@pytest.fixture(name="make", scope="session")
+def _make():
+    """Builders: `make.face(...)`, `make.config(...)`, `make.stream()`; `make.hour` and `make.second` in ns."""
+    return SimpleNamespace(
+        face=_face, config=_config, stream=Stream, hour=HOUR, second=SECOND, period=PERIOD,
+        model=MODEL, model_sha=MODEL_SHA, tracking=TrackingSettings, walkers=walkers,
+    )  # fmt: skip
+
+
+def walkers(seed, seconds, per_second, fps=5, miss=0.1, jitter=0.08, false=0.02):
+    """Return (pictures, truth): people who cross the view at 1-2 face sizes a picture, both ways.
+
+    They slow down and hurry by one face size a second. Some pictures miss a face, a nearer face hides a farther one, centres and sizes jitter, and some detections are of
+    nobody. A person counts who was detected at least three times.
+    """
+    rng = random.Random(seed)
+    people, when = [], 0.0
+    while (when := when + rng.expovariate(per_second)) < seconds - 6:
+        size, way = rng.uniform(0.02, 0.05), rng.choice((-1, 1))
+        speed = way * size * rng.uniform(0.8, 2.0) * 5
+        people.append([when, 0.02 if way > 0 else 0.98, rng.uniform(0.2, 0.8), size, speed, rng.uniform(-0.3, 0.3), 0])
+        people[-1].append(rng.uniform(0, 6))
+    pictures = []
+    for step in range(round(seconds * fps)):
+        now, faces = step / fps, []
+        for person in people:
+            start, x0, y0, size, speed, slope, _, phase = person
+            x = x0 + speed * (now - start) + 0.5 * size * (sin(2 * (now + phase)) - sin(2 * (start + phase)))
+            if now < start or not 0 < x < 1:
+                continue
+            y = y0 + slope * speed * (now - start) * 0.3 + 0.1 * size * rng.uniform(-1, 1)
+            if not 0.05 < y < 0.95:
+                continue
+            faces.append((person, x + rng.gauss(0, jitter) * size, y + rng.gauss(0, jitter) * size,
+                          size * (1 + rng.gauss(0, 0.05))))  # fmt: skip
+        pictures.append((step, _detections(rng, faces, miss, false)))
+    return pictures, sum(1 for person in people if person[6] >= 3)
+
+
+def _detections(rng, faces, miss, false):
+    found = []
+    for person, x, y, size in sorted(faces, key=lambda f: -f[3]):
+        sighting = _face(min(1, max(0, x)), y, size, score=rng.choice((0.9, 0.8, 0.6, 0.3)))
+        if rng.random() < miss or any(iou(sighting.box, other.box) > 0.3 for other in found):
+            continue
+        person[6] += 1
+        found.append(sighting)
+    if rng.random() < false:
+        found.append(_face(rng.random(), rng.random(), 0.03, score=0.55))
+    return found

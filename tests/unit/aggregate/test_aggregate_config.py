@@ -1,0 +1,147 @@
+"""The configuration that travels in the stream, and when it takes over."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import structs
+
+from proto.sightings import SiteConfigV1
+from services.aggregate.core.config import SECOND, SiteConfig, divides_hour
+from services.aggregate.core.schedule import Schedule
+from services.sites.settings import CameraSettings, RuleSettings, SiteSettings, ZoneSettings
+
+SITE = SiteSettings(
+    id="market",
+    profile="alerting",
+    zones=[ZoneSettings(id="hall"), ZoneSettings(id="attic")],
+    cameras=[
+        CameraSettings(id="yard", url="rtsp://admin:hunter2@10.0.0.9/1?token=s3cret"),
+        CameraSettings(id="door", zone="hall", url="file.mp4"),
+    ],
+    rules=[RuleSettings(id="low", fire_below=0.5, clear_above=0.6)],
+)
+LENGTHS = st.sampled_from([1.0, 60.0, 300.0, 400.0, 600.0, 720.0, 900.0, 1_200.0, 1_800.0, 3_600.0])
+
+
+def config(window_s=300.0, **changes):
+    """Return a configuration with these windows."""
+    return structs.replace(SiteConfig.of(SITE), window_s=window_s, **changes)
+
+
+def test_no_url_and_no_secret_gets_into_the_stream():
+    """The message holds nothing of a camera's address, user or password."""
+    text = SiteConfig.of(SITE).message().config
+    assert not any(part in text for part in ("hunter2", "s3cret", "admin", "rtsp", "10.0.0.9", "file.mp4", "url"))
+
+
+def test_it_comes_back_as_it_was():
+    """Encoding and decoding change nothing, and the hash names the content."""
+    original = SiteConfig.of(SITE)
+    again = SiteConfig.decode(original.message())
+    assert again == original
+    assert again.sha256 == original.sha256 == original.message().sha256
+
+
+def test_the_order_in_the_file_does_not_matter():
+    """Cameras and zones in another order, or another URL, are the same configuration."""
+    moved = structs.replace(
+        SITE,
+        cameras=[structs.replace(c, url="rtsp://elsewhere/") for c in reversed(SITE.cameras)],
+        zones=SITE.zones[::-1],
+    )
+    assert SiteConfig.of(moved).sha256 == SiteConfig.of(SITE).sha256
+
+
+def test_every_decision_changes_the_hash():
+    """What decides numbers is in the hash."""
+    base = SiteConfig.of(SITE)
+    changed = [
+        structs.replace(SITE, window_s=600.0), structs.replace(SITE, profile="lab"), structs.replace(SITE, rules=[]),
+        structs.replace(SITE, lateness_s=1.0), structs.replace(SITE, cameras=SITE.cameras[:1]),
+        structs.replace(SITE, close_on_end=True),
+    ]  # fmt: skip
+    assert len({base.sha256, *(SiteConfig.of(s).sha256 for s in changed)}) == len(changed) + 1
+
+
+def test_zones_without_a_camera_are_left_out():
+    """Only zones with cameras are published; the whole site comes last and has all cameras."""
+    assert SiteConfig.of(SITE).zone_cameras == {"hall": ["door"], "_site": ["door", "yard"]}
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"site": 1}', '{"window_s": 7}'])
+def test_what_cannot_be_read_is_a_value_error(text):
+    """A configuration of another make is refused, not half understood."""
+    with pytest.raises(ValueError):
+        SiteConfig.decode(SiteConfigV1(site="market", sha256="a" * 64, config=text))
+
+
+def test_windows_that_do_not_divide_an_hour_are_refused():
+    """A stored configuration with such windows would have no borders."""
+    odd = structs.replace(config(), window_s=7.0).message()
+    with pytest.raises(ValueError, match="hour"):
+        SiteConfig.decode(odd)
+
+
+def test_unknown_fields_are_tolerated():
+    """A later version's additions do not keep us from reading it."""
+    message = SiteConfig.of(SITE).message()
+    more = SiteConfigV1(site="market", sha256="a" * 64, config=message.config[:-1] + ',"later":1}')
+    assert SiteConfig.decode(more) == SiteConfig.of(SITE)
+
+
+@given(LENGTHS, st.integers(0, 10**19))
+def test_windows_are_aligned_to_the_hour(length, at):
+    """Every full hour is a border, and a moment lies in its window."""
+    start = config(length).start_of(at)
+    assert start <= at < start + config(length).window
+    assert config(length).start_of(at - at % (3_600 * SECOND)) == at - at % (3_600 * SECOND)
+    assert divides_hour(length)
+
+
+@given(LENGTHS, LENGTHS, st.integers(10**18, 2 * 10**18))
+def test_a_change_takes_over_at_a_common_border(old, new, after):
+    """The border is one of both lengths' windows, later than the moment, and within the hour."""
+    schedule = Schedule(config(old))
+    schedule.change(config(new, lateness_s=9.0), after)
+    border = next(b for b in _borders(schedule, after))
+    assert after < border <= after + 3_600 * SECOND
+    assert border % config(old).window == border % config(new).window == 0
+    assert schedule.at(border - 1) == config(old)
+    assert schedule.at(border) == config(new, lateness_s=9.0)
+
+
+def _borders(schedule, after):
+    """Yield where the configuration changes, found by asking for every second's border."""
+    first = schedule.at(after)
+    hour = 3_600 * SECOND
+    low, high = after, after + hour
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if schedule.at(middle) != first else (middle + 1, high)
+    yield low
+
+
+def test_a_change_that_was_to_come_is_replaced():
+    """Of two changes before the same border the later one holds; going back leaves nothing to change."""
+    schedule, hour = Schedule(config()), 3_600 * SECOND
+    schedule.change(config(lateness_s=7.0), hour + 1)
+    schedule.change(config(lateness_s=8.0), hour + 2)
+    assert schedule.at(2 * hour).lateness_s == 8.0
+    schedule.change(config(), hour + 3)
+    assert schedule.at(2 * hour) == config()
+
+
+def test_repeating_a_change_does_not_put_it_off():
+    """The repeated announcement of a coming configuration keeps its border."""
+    schedule, hour = Schedule(config(300)), 3_600 * SECOND
+    for second in (1, 100, 299):
+        schedule.change(config(300, lateness_s=9.0), hour + second * SECOND)
+    assert schedule.at(hour + 300 * SECOND).lateness_s == 9.0
+
+
+def test_closed_windows_configurations_are_forgotten():
+    """What holds for closed windows only is dropped; what is in force stays."""
+    schedule = Schedule(config())
+    schedule.change(config(lateness_s=9.0), 0)
+    schedule.forget(config().window)
+    assert schedule.at(0).lateness_s == 9.0

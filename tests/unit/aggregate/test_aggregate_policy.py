@@ -1,0 +1,169 @@
+"""Legal profiles: what may be configured, and what gets out."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proto.codec import encode
+from proto.public import WindowV1
+from proto.subjects import WINDOWS
+from services.aggregate.core import wilson
+from services.aggregate.core.policy import NOTICES, PROFILES, problems, publishable, withhold
+from services.sites.settings import CameraSettings, RuleSettings, SiteSettings, ZoneSettings
+
+PROFILE = st.sampled_from(sorted(PROFILES))
+COUNT = st.integers(0, 60)
+FIGURES = ("masked", "unmasked", "incorrect", "unknown", "interval", "coverage", "cameras_ok", "cameras_expected",
+           "late_total", "model", "model_sha256", "config_sha256")  # fmt: skip
+
+
+def window(profile, masked=0, unmasked=0, unknown=0, zone="_site", coverage=1.0, **more):
+    """Return a window as the core makes it, nothing withheld."""
+    judged = masked + unmasked
+    values = {
+        "incorrect": 0, "cameras_ok": 1, "cameras_expected": 1, "gaps": ["frames-lost"], "late_total": 7,
+        "model": "m-1", "model_sha256": "a" * 64, "config_sha256": "b" * 64,
+    }  # fmt: skip
+    return WindowV1(
+        site="market", zone=zone, profile=profile, start=0, end=1_200, persons=judged + unknown, masked=masked,
+        unmasked=unmasked, unknown=unknown, rate=masked / judged if judged else None,
+        interval=wilson.interval(masked, judged), coverage=coverage, **{**values, **more},
+    )  # fmt: skip
+
+
+def site(profile, window_s=1_200.0, rules=(), zones=()):
+    """Return a site's settings."""
+    return SiteSettings(
+        id="market", profile=profile, window_s=window_s, zones=[ZoneSettings(id=z) for z in zones],
+        rules=[RuleSettings(id=f"r{n}", fire_below=0.5, clear_above=0.6, min_persons=n) for n in rules],
+        cameras=[CameraSettings(id="door", url="x.mp4")],
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("settings", "paths"),
+    [
+        (site("fr-2021-269"), []),
+        (site("fr-2021-269", 3_600), []),
+        (site("fr-2021-269", 900), ["sites[0].window_s"]),
+        (site("fr-2021-269", zones=["hall"]), ["sites[0].zones"]),
+        (site("fr-2021-269", rules=[50]), ["sites[0].rules"]),
+        (site("fr-2021-269", 600, [50], ["hall"]), ["sites[0].window_s", "sites[0].zones", "sites[0].rules"]),
+        (site("stats-only", 300, zones=["hall"]), []),
+        (site("stats-only", 240), ["sites[0].window_s"]),
+        (site("stats-only", rules=[50]), ["sites[0].rules"]),
+        (site("alerting", 300, [20], ["hall"]), []),
+        (site("alerting", 240), ["sites[0].window_s"]),
+        (site("alerting", rules=[20, 19]), ["sites[0].rules[1].min_persons"]),
+        (site("lab", 1, [1], ["hall"]), []),
+        (site("lab", 0.5), []),
+        (site("lab", 7_200), ["sites[0].window_s"]),
+        (site("lab", 7), ["sites[0].window_s"]),
+        (site("lab", 1e-10), ["sites[0].window_s"]),
+    ],
+)
+def test_settings_against_their_profile(settings, paths):
+    """Each thing that a profile forbids is a problem with its path, and its allowed neighbour is none."""
+    found = problems([settings])
+    assert [path for path, _ in found] == paths
+    assert all(why and "\n" not in why for _, why in found)
+
+
+def test_problems_name_the_site():
+    """The second site's problem says so."""
+    assert [p for p, _ in problems([site("lab"), site("stats-only", 60)])] == ["sites[1].window_s"]
+
+
+@given(COUNT, COUNT, COUNT, st.floats(0, 1), st.integers(0, 99))
+def test_fr_publishes_two_figures_of_the_whole_site(masked, unmasked, unknown, coverage, late):
+    """Under fr-2021-269 nothing but persons and rate has a value, whatever the window held."""
+    shown = withhold(window("fr-2021-269", masked, unmasked, unknown, coverage=coverage, late_total=late))
+    assert [getattr(shown, f) for f in FIGURES] == [None] * len(FIGURES)
+    assert shown.gaps == []
+    if coverage > 0 or masked + unmasked + unknown:
+        assert (shown.persons, shown.suppressed) == (masked + unmasked + unknown, None)
+
+
+@given(COUNT, COUNT)
+def test_fr_publishes_no_zone(masked, unmasked):
+    """A zone's window is blank under fr-2021-269 and is not among what may be published."""
+    zone = window("fr-2021-269", masked, unmasked, zone="hall")
+    blank = withhold(zone)
+    assert (blank.persons, blank.rate, blank.suppressed) == (None, None, "not-under-this-profile")
+    assert [w.zone for w in publishable([zone, window("fr-2021-269", masked, unmasked)])] == ["_site"]
+
+
+@given(COUNT, COUNT, COUNT)
+def test_stats_only_suppresses_small_counts(masked, unmasked, unknown):
+    """Fewer than ten people: no figure about people, and the reason; ten or more: all of them."""
+    shown = withhold(window("stats-only", masked, unmasked, unknown))
+    people = (shown.persons, shown.masked, shown.unmasked, shown.incorrect, shown.unknown)
+    if masked + unmasked + unknown < 10:
+        assert people == (None,) * 5
+        assert (shown.rate, shown.interval, shown.suppressed) == (None, None, "small-count")
+    else:
+        assert people == (masked + unmasked + unknown, masked, unmasked, 0, unknown)
+        assert shown.suppressed is None
+
+
+@given(COUNT)
+def test_late_sightings_do_not_tell_of_a_small_count(late):
+    """Under suppression nothing says that somebody was there, late sightings included."""
+    few, nobody = (withhold(window("stats-only", n, late_total=late)) for n in (9, 0))
+    assert encode(WINDOWS, few) == encode(WINDOWS, nobody)
+
+
+@given(st.dictionaries(st.sampled_from(["hall", "lift", "nave", "quay"]), COUNT), COUNT)
+def test_the_rest_does_not_tell_of_a_small_zone(zones, outside):
+    """Whole site minus published zones is nobody or at least ten people, unless no zone is published at all."""
+    windows = [window("stats-only", n, zone=z) for z, n in sorted(zones.items())]
+    whole = sum(zones.values()) + outside
+    *shown, total = publishable([*windows, window("stats-only", whole)])
+    if total.persons is None:
+        assert all(w.persons is None for w in shown)
+        return
+    rest = total.persons - sum(w.persons or 0 for w in shown)
+    assert not 0 < rest < 10 or all(w.persons is None for w in shown)
+    assert [w.zone for w in shown] == sorted(zones)
+
+
+def test_a_lone_small_zone_takes_the_smallest_other_with_it():
+    """With one small zone the smallest other one is suppressed too, and no more than that."""
+    windows = [window("stats-only", n, zone=z) for z, n in [("hall", 4), ("lift", 30), ("nave", 12)]]
+    shown = publishable([*windows, window("stats-only", 46)])
+    assert [(w.zone, w.persons) for w in shown] == [("hall", None), ("lift", 30), ("nave", None), ("_site", 46)]
+
+
+@pytest.mark.parametrize("profile", sorted(PROFILES))
+def test_an_outage_is_no_empty_room(profile):
+    """Where nothing was observed and nobody counted, no figure about people is published, with the reason."""
+    shown = withhold(window(profile, coverage=0.0))
+    assert (shown.persons, shown.rate, shown.suppressed) == (None, None, "nothing-observed")
+
+
+@given(PROFILE, COUNT, COUNT)
+def test_nobody_judged_has_no_rate(profile, unknown, coverage):
+    """In every profile rate and interval are None when nobody was judged, even if a window brings some."""
+    wrong = window(profile, 0, 0, unknown, coverage=coverage / 60)
+    shown = withhold(WindowV1(**{**{f: getattr(wrong, f) for f in wrong.__struct_fields__}, "rate": 0.0,
+                                 "interval": (0.0, 1.0)}))  # fmt: skip
+    assert (shown.rate, shown.interval) == (None, None)
+
+
+@given(PROFILE, COUNT, COUNT, COUNT, st.sampled_from(["_site", "hall"]))
+def test_withholding_twice_changes_nothing(profile, masked, unmasked, unknown, zone):
+    """What a profile lets through once it lets through again, and it is valid by the contract."""
+    once = withhold(window(profile, masked, unmasked, unknown, zone))
+    assert withhold(once) == once
+    assert encode(WINDOWS, once)
+
+
+@pytest.mark.parametrize("profile", ["alerting", "lab"])
+def test_the_open_profiles_withhold_nothing(profile):
+    """Alerting and lab publish the window as it is."""
+    assert withhold(window(profile, 1, 2, 3)) == window(profile, 1, 2, 3)
+
+
+def test_start_up_says_what_the_decree_is_worth():
+    """The notice of fr-2021-269 says that the decree lapsed."""
+    assert "lapsed" in NOTICES["fr-2021-269"]

@@ -1,0 +1,206 @@
+"""Rate alerts: a fold over published windows."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import structs
+
+from proto.codec import encode
+from proto.public import WindowV1
+from proto.subjects import ALERTS
+from services.aggregate.core import wilson
+from services.aggregate.core.config import SiteConfig
+from services.aggregate.core.rules import RuleBook, RuleState, alert_id, fold, judge
+from services.sites.settings import RuleSettings
+
+RULE = RuleSettings(id="low", fire_below=0.6, clear_above=0.8, for_windows=2, min_persons=20)
+CONFIG = SiteConfig(site="market", profile="alerting", window_s=300, lateness_s=5, rules=[RULE])
+
+
+def window(index, masked, judged, coverage=1.0, unknown=0, config=CONFIG.sha256, profile="alerting", zone="_site"):
+    """Return the window of that index with `masked` of `judged` people."""
+    return WindowV1(
+        site="market", zone=zone, profile=profile, start=index * 300, end=index * 300 + 300,
+        persons=judged + unknown, masked=masked, unmasked=judged - masked, incorrect=0, unknown=unknown,
+        rate=masked / judged if judged else None, interval=wilson.interval(masked, judged), coverage=coverage,
+        config_sha256=config,
+    )  # fmt: skip
+
+
+LOW, HIGH, BAND, NONE = (20, 100), (95, 100), (70, 100), (0, 0)
+
+
+def run(*pairs, rule=RULE):
+    """Return the names of the rule's states after each of these (masked, judged), and all alerts."""
+    state, names, alerts = RuleState(), [], []
+    for index, pair in enumerate(pairs):
+        state, alert = fold(rule, state, window(index, *pair))
+        names.append(state.name)
+        alerts += [alert] if alert else []
+    return names, alerts
+
+
+@pytest.mark.parametrize(
+    ("pairs", "names"),
+    [
+        ([LOW], ["pending"]),
+        ([LOW, LOW], ["pending", "firing"]),
+        ([LOW, BAND, LOW], ["pending", "normal", "pending"]),
+        ([LOW, HIGH, LOW], ["pending", "normal", "pending"]),
+        ([LOW, NONE, LOW], ["pending", "no-data", "firing"]),
+        ([LOW, LOW, HIGH, HIGH], ["pending", "firing", "recovering", "normal"]),
+        ([LOW, LOW, HIGH, BAND, HIGH], ["pending", "firing", "recovering", "firing", "recovering"]),
+        ([LOW, LOW, HIGH, LOW, HIGH, HIGH], ["pending", "firing", "recovering", "firing", "recovering", "normal"]),
+        ([LOW, LOW, NONE, NONE], ["pending", "firing", "no-data", "no-data"]),
+        ([LOW, LOW, HIGH, NONE, HIGH], ["pending", "firing", "recovering", "no-data", "normal"]),
+        ([HIGH, HIGH, HIGH], ["normal"] * 3),
+    ],
+)
+def test_states(pairs, names):
+    """A rule goes through its states as its rows of windows say, and no-data changes none of them."""
+    assert run(*pairs)[0] == names
+
+
+def test_an_alert_names_its_windows_and_figures():
+    """Firing carries the window that decided, the first one that breached, and what it rests on."""
+    [alert] = run(HIGH, LOW, (30, 100))[1]
+    assert (alert.state, alert.since, alert.start, alert.end) == ("firing", 300, 600, 900)
+    assert (alert.rate, alert.persons, alert.coverage) == (0.3, 100, 1.0)
+    assert alert.interval == wilson.interval(30, 100)
+    assert alert.alert == alert_id("market", "_site", "low", 300)
+
+
+def test_resolved_has_the_id_of_firing():
+    """One alert has one id and one `since` from firing to resolved; the next one has others."""
+    alerts = run(LOW, LOW, HIGH, HIGH, LOW, LOW)[1]
+    assert [a.state for a in alerts] == ["firing", "resolved", "firing"]
+    assert alerts[0].alert == alerts[1].alert != alerts[2].alert
+    assert [a.since for a in alerts] == [0, 0, 1_200]
+
+
+def test_ids_differ_by_all_they_name():
+    """Site, zone, rule and since each make another id of 16 hexadecimal digits."""
+    ids = {alert_id(*key) for key in [("a", "b", "c", 1), ("x", "b", "c", 1), ("a", "x", "c", 1), ("a", "b", "x", 1),
+                                      ("a", "b", "c", 2)]}  # fmt: skip
+    assert len(ids) == 5
+    assert all(len(i) == 16 and set(i) <= set("0123456789abcdef") for i in ids)
+
+
+@pytest.mark.parametrize(
+    ("seen", "wanted"),
+    [
+        (window(0, 5, 20), "breach"),
+        (window(0, 5, 19), "no-data"),
+        (window(0, 5, 19, unknown=50), "no-data"),
+        (window(0, 11, 20), "between"),
+        (window(0, 20, 100, coverage=0.49), "no-data"),
+        (window(0, 20, 100, coverage=0.5), "breach"),
+        (window(0, 80, 100), "between"),
+        (window(0, 81, 100), "clear"),
+        (structs.replace(window(0, 20, 100), rate=None), "no-data"),
+        (structs.replace(window(0, 20, 100), interval=None), "no-data"),
+        (structs.replace(window(0, 20, 100), coverage=None), "no-data"),
+    ],
+)
+def test_what_a_window_says(seen, wanted):
+    """Rate and upper bound must breach, enough judged people and observed time must stand behind them."""
+    assert judge(RULE, seen) == wanted
+
+
+def test_alerting_needs_twenty_people_whatever_the_rule_says():
+    """The profile's floor holds at the last step too, should a rule with less get past the check at start."""
+    loose = structs.replace(RULE, min_persons=1)
+    assert judge(loose, window(0, 0, 19)) == "no-data"
+    assert judge(loose, window(0, 0, 19, profile="lab")) == "breach"
+
+
+@pytest.mark.parametrize("profile", ["stats-only", "fr-2021-269"])
+def test_no_alert_under_a_profile_without_rules(profile):
+    """Whatever a configuration brings, these profiles never alert."""
+    state = RuleState()
+    for index in range(5):
+        state, alert = fold(RULE, state, window(index, *LOW, profile=profile))
+        assert alert is None
+
+
+PAIR = st.sampled_from([LOW, HIGH, BAND, NONE, (3, 10), (55, 100), (59, 60)])
+SERIES = st.lists(PAIR, max_size=40)
+RULES = st.builds(
+    RuleSettings,
+    id=st.just("low"), fire_below=st.floats(0.3, 0.7), clear_above=st.floats(0.7, 0.9),
+    for_windows=st.integers(1, 4), min_persons=st.integers(1, 50),
+)  # fmt: skip
+
+
+@given(RULES, SERIES)
+def test_firing_and_resolved_alternate(rule, series):
+    """Alerts of a rule begin with firing and alternate."""
+    states = [a.state for a in run(*series, rule=rule)[1]]
+    assert states == ["firing", "resolved"] * (len(states) // 2) + ["firing"] * (len(states) % 2)
+
+
+@given(RULES, st.lists(st.integers(0, 100), min_size=1, max_size=40), st.booleans())
+def test_nothing_flaps_in_the_band(rule, rates, firing):
+    """Between the thresholds a rule never fires and never resolves, however the rate moves there."""
+    inside = [r for r in rates if rule.fire_below <= r / 100 <= rule.clear_above]
+    state = RuleState(firing=firing, config=CONFIG.sha256)
+    for index, rate in enumerate(inside):
+        state, alert = fold(rule, state, window(index, rate, 100))
+        assert alert is None
+        assert state.firing is firing
+
+
+@given(RULES, SERIES)
+def test_no_data_between_changes_no_alert(rule, series):
+    """Windows without data put in anywhere leave the same alerts, but for their times."""
+    thinned = [p for p in series if judge(rule, window(0, *p)) != "no-data"]
+    decided = [[(a.state, a.rate) for a in run(*s, rule=rule)[1]] for s in (series, thinned)]
+    assert decided[0] == decided[1]
+
+
+def book(config, windows, alerts=()):
+    """Return a rule book restored from these, and the alerts that were missing."""
+    rules = RuleBook()
+    return rules, rules.restore(alerts, windows, config)
+
+
+@given(SERIES, st.integers(0, 40), st.booleans())
+def test_a_crash_loses_and_doubles_no_alert(series, cut, lost):
+    """Restarted after any window, whether its alert got out or not, the alerts are the same bytes."""
+    windows = [window(index, *pair) for index, pair in enumerate(series)]
+    whole = RuleBook()
+    wanted = [alert for w in windows for alert in whole.take([RULE], w)]
+    cut = min(cut, len(windows))
+    before = [a for a in wanted if a.start < cut * 300]
+    if lost and before and before[-1].start == (cut - 1) * 300:
+        before.pop()
+    again, missing = book(CONFIG, windows[:cut], before)
+    got = [*before, *missing, *(alert for w in windows[cut:] for alert in again.take([RULE], w))]
+    assert [encode(ALERTS, a) for a in got] == [encode(ALERTS, a) for a in wanted]
+
+
+def test_a_new_rule_does_not_judge_the_past():
+    """A row counts windows of one configuration only: a rule added today fires for nothing of yesterday."""
+    old = [window(i, *LOW, config="b" * 64) for i in range(9)]
+    rules, missing = book(CONFIG, old)
+    assert missing == []
+    assert rules.take([RULE], window(9, *LOW)) == []
+    assert [a.since for a in rules.take([RULE], window(10, *LOW))] == [2_700]
+
+
+def test_a_new_configuration_ends_the_row_but_not_the_alert():
+    """Pending falls back to normal at a change; firing stays firing until it clears."""
+    state, _ = fold(RULE, RuleState(), window(0, *LOW, config="b" * 64))
+    state, alert = fold(RULE, state, window(1, *LOW))
+    assert (alert, state.name) == (None, "pending")
+    state, alert = fold(RULE, state, window(2, *LOW))
+    assert alert is not None
+    state, alert = fold(RULE, state, window(3, *HIGH, config="c" * 64))
+    assert (alert, state.name) == (None, "recovering")
+
+
+def test_a_rule_sees_its_own_zone_only():
+    """Windows of other zones do not move a rule."""
+    rules = RuleBook()
+    assert [rules.take([RULE], window(i, *LOW, zone="hall")) for i in range(4)] == [[]] * 4
+    assert rules.state(RULE).name == "normal"

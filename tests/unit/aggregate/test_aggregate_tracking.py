@@ -1,0 +1,153 @@
+"""The tracker: one camera, geometry only."""
+
+import random
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.aggregate.core.tracking import Tracker
+
+GAP = 1_000_000_000
+
+
+def follow(make, pictures, min_hits=3, gap=GAP):
+    """Return the confirmed tracks of these (step, faces), 200 ms a step."""
+    tracker, tracks = Tracker(), []
+    for step, faces in pictures:
+        tracks += tracker.step(step * make.period, 1.0, faces, make.model, gap)
+    tracks += tracker.close_before(None)
+    return [t for t in tracks if t.hits >= min_hits]
+
+
+def test_a_fast_walker_is_one_track(make):
+    """A face that moves two of its sizes between pictures, so that boxes never overlap, is one person."""
+    pictures = [(step, [make.face(0.05 + 0.08 * step, size=0.04)]) for step in range(11)]
+    [track] = follow(make, pictures)
+    assert track.hits == 11
+
+
+def test_two_who_cross_stay_two(make):
+    """Two walkers who meet keep their own ways: two tracks, none cut."""
+    pictures = [
+        (s, [make.face(0.1 + 0.05 * s, 0.50, 0.04, "masked"), make.face(0.9 - 0.05 * s, 0.53, 0.04, "unmasked")])
+        for s in range(17)
+    ]
+    tracks = follow(make, pictures)
+    assert sorted(t.evidence.verdict() for t in tracks) == ["masked", "unmasked"]
+    assert [t.hits for t in tracks] == [17, 17]
+
+
+def test_missed_pictures_do_not_cut_a_track(make):
+    """A face that is not found in some pictures is the same person when it comes out where it was heading."""
+    pictures = [(s, [] if s in (4, 5, 6, 10) else [make.face(0.1 + 0.05 * s, size=0.04)]) for s in range(16)]
+    [track] = follow(make, pictures)
+    assert track.hits == 12
+
+
+def test_a_track_ends_after_the_gap(make):
+    """Not seen for longer than the gap, a person who comes again counts again."""
+    here = [make.face(0.5)]
+    stay = [(s, here) for s in range(5)]
+    assert len(follow(make, [*stay, *[(s, here) for s in range(9, 15)]])) == 1
+    assert len(follow(make, [*stay, *[(s, here) for s in range(10, 15)]])) == 2
+
+
+def test_tracks_end_by_event_time_of_the_next_picture(make):
+    """A track is given out by the first picture later than its last hit plus the gap, and not before."""
+    tracker = Tracker()
+    tracker.step(0, 1.0, [make.face()], make.model, GAP)
+    assert tracker.step(GAP, 1.0, [], make.model, GAP) == []
+    assert [t.last for t in tracker.step(GAP + 1, 1.0, [], make.model, GAP)] == [0]
+
+
+def test_few_hits_do_not_confirm(make):
+    """A detection of nobody, seen twice, is no person."""
+    assert follow(make, [(0, [make.face()]), (1, [make.face()])]) == []
+
+
+def test_weak_detections_keep_a_track_but_begin_none(make):
+    """A low score continues a track (ByteTrack's second stage); alone it makes nobody."""
+    strong, weak = [make.face(score=0.9)], [make.face(score=0.2)]
+    [track] = follow(make, [(s, strong if s < 2 else weak) for s in range(9)])
+    assert track.hits == 9
+    assert follow(make, [(s, weak) for s in range(9)]) == []
+    assert follow(make, [(s, [make.face(score=0.05)] if s else strong) for s in range(9)]) == []
+
+
+def test_a_jump_across_the_picture_is_somebody_else(make):
+    """The gate: a known walker cannot be ten face sizes away at once."""
+    pictures = [(s, [make.face(0.1, size=0.03)]) for s in range(5)]
+    pictures += [(s, [make.face(0.9, size=0.03)]) for s in range(5, 10)]
+    assert len(follow(make, pictures)) == 2
+
+
+def test_a_face_of_another_size_is_somebody_else(make):
+    """A face five times as large in the same place is not the same person."""
+    pictures = [(s, [make.face(0.5, size=0.03)]) for s in range(4)] + [
+        (s, [make.face(0.5, size=0.15)]) for s in range(4, 8)
+    ]
+    assert len(follow(make, pictures)) == 2
+
+
+def test_a_picture_from_before_ends_every_track(make):
+    """A clock that is behind (another holder of the lease) must not stretch a track backwards."""
+    tracker = Tracker()
+    for step in range(3):
+        tracker.step(GAP * 100 + step * make.period, 1.0, [make.face()], make.model, GAP)
+    assert len(tracker.step(GAP * 50, 1.0, [make.face()], make.model, GAP)) == 1
+    assert [t.hits for t in tracker.close_before(None)] == [1]
+
+
+def test_closing_before_a_moment_leaves_the_rest(make):
+    """Only tracks last seen before the moment end."""
+    tracker = Tracker()
+    tracker.step(0, 1.0, [make.face(0.2), make.face(0.8)], make.model, GAP)
+    tracker.step(100, 1.0, [make.face(0.8)], make.model, GAP)
+    assert [t.last for t in tracker.close_before(100)] == [0]
+    assert [t.last for t in tracker.close_before(101)] == [100]
+
+
+@pytest.mark.parametrize(("per_second", "what"), [(0.3, "sparse"), (1.0, "medium"), (2.0, "busy")])
+def test_walkers_are_counted_within_ten_percent(make, per_second, what):
+    """People who cross, overlap, and are missed in a tenth of the pictures are counted within 10 % of the truth."""
+    errors = []
+    for seed in range(6):
+        pictures, truth = make.walkers(seed, 60, per_second)
+        errors.append(len(follow(make, pictures)) / truth - 1)
+    assert abs(sum(errors) / len(errors)) < 0.05, (what, errors)
+    assert max(map(abs, errors)) < 0.10, (what, errors)
+
+
+@given(st.integers(0, 10_000), st.randoms(use_true_random=False))
+def test_the_order_of_faces_changes_nothing(make, seed, rng):
+    """Faces of a picture in any other order give the same tracks, hit for hit."""
+    pictures, _ = make.walkers(seed, 12, 2.0)
+    shuffled = [(step, rng.sample(faces, len(faces))) for step, faces in pictures]
+
+    def shape(tracks):
+        return [(t.last, t.hits, t.motion.x, t.motion.y, t.evidence.odds) for t in tracks]
+
+    assert shape(follow(make, pictures)) == shape(follow(make, shuffled))
+
+
+@given(st.lists(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1), st.floats(0, 0.4)), max_size=6), max_size=12))
+def test_every_strong_face_is_in_exactly_one_track(make, pictures):
+    """Nothing is lost and nothing counted twice: hits of all tracks add up to the faces."""
+    faces = [(step, [make.face(x, y, size) for x, y, size in row]) for step, row in enumerate(pictures)]
+    assert sum(t.hits for t in follow(make, faces, min_hits=1)) == sum(len(row) for row in pictures)
+
+
+def test_twenty_faces_cost_little(make):
+    """A picture of twenty faces takes well under half a millisecond of CPU (the best of some runs: others share it)."""
+    rng = random.Random(1)
+    crowd = [(rng.uniform(0.1, 0.9), rng.uniform(0.1, 0.9), rng.uniform(-0.01, 0.01)) for _ in range(20)]
+    pictures = [[make.face(x + v * s, y, 0.04) for x, y, v in crowd] for s in range(50)]
+    best = 1.0
+    for _ in range(5):
+        tracker, before = Tracker(), time.process_time()
+        for step, faces in enumerate(pictures):
+            tracker.step(step * make.period, 1.0, faces, make.model, GAP)
+        best = min(best, (time.process_time() - before) / len(pictures))
+    assert best < 0.0005
