@@ -269,8 +269,8 @@ class Camera:
             self._call(lambda: self._on_state(status))
 
     def _call(self, function: Callable[[], None]) -> None:
-        if self._loop is not None and not self._loop.is_closed():
-            with contextlib.suppress(RuntimeError):  # closed in between: nobody is left to hear it
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to hear it
                 self._loop.call_soon_threadsafe(function)
 
 

@@ -113,7 +113,7 @@ class Reporter:
             fps=round(stats.fps, 2) if stats.fps else None,
             analysed_fps=round(analysed, 2),
             shed_share=min(1.0, shed / sampled) if sampled else 0.0,
-            lifetime=Lifetime(report.p50_ms, report.p99_ms, report.frames, report.unconfirmed),
+            lifetime=Lifetime(report.p50_ms, report.p99_ms, report.max_ms, report.frames, report.unconfirmed),
         )
 
 

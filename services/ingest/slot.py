@@ -112,8 +112,9 @@ class Slot:
             self._on_shed()
 
     def _call(self, function: Callable[[], None]) -> None:
-        if self._loop is not None and not self._loop.is_closed():
-            try:
-                self._loop.call_soon_threadsafe(function)
-            except RuntimeError:  # the loop was closed in between; nobody is left to take anything
-                self.shut()
+        if self._loop is None:
+            return
+        try:
+            self._loop.call_soon_threadsafe(function)
+        except RuntimeError:  # the loop is closed: nobody is left to take anything
+            self.shut()

@@ -4,6 +4,7 @@ Errors become SourceError with one of the contract's reasons and a text without 
 contain the URL with its password.
 """
 
+import errno
 import re
 import stat
 from collections.abc import Iterator
@@ -111,6 +112,12 @@ class Source:
         """Whether it has an end that is not a fault."""
         return self.address.kind == "file"
 
+    @property
+    def duration_s(self) -> float | None:
+        """A file's length in seconds, if its container tells."""
+        duration = self._container.duration
+        return duration / 1_000_000 if duration else None
+
     def packets(self) -> Iterator["Packet[VideoStream]"]:
         """Yield the video packets until the stream ends; SourceError if it breaks or is silent for too long."""
         try:
@@ -118,7 +125,12 @@ class Source:
                 if packet.size:  # the last ones are empty and only ask the decoder to flush
                     yield packet
         except (av_error.FFmpegError, OSError) as error:
-            raise error_of(error, self.address) from None
+            raise self._broken(error) from None
+
+    def _broken(self, error: Exception) -> SourceError:
+        if getattr(error, "errno", None) == errno.EIO:  # what most of FFmpeg's demuxers make of a closed connection
+            return SourceError("end-of-stream", f"{self.address.label}: the stream broke off")
+        return error_of(error, self.address)
 
     def close(self) -> None:
         """Close the connection or the file."""

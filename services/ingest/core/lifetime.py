@@ -14,6 +14,7 @@ class Report(NamedTuple):
 
     p50_ms: float
     p99_ms: float
+    max_ms: float
     frames: int
     unconfirmed: int
 
@@ -40,7 +41,13 @@ class Lifetimes:
         """Return the percentiles in ms, 0.0 when there is no picture; one among the unconfirmed is CAP_MS."""
         times = sorted([*self._previous, *self._current])
         self._previous, self._current = self._current, deque(maxlen=_MOST)
-        return Report(_percentile(times, 50), _percentile(times, 99), len(times), times.count(_UNCONFIRMED))
+        return Report(
+            _percentile(times, 50),
+            _percentile(times, 99),
+            _percentile(times, 100),
+            len(times),
+            times.count(_UNCONFIRMED),
+        )
 
 
 def _percentile(ordered: list[float], percent: int) -> float:
