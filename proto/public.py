@@ -94,6 +94,7 @@ class Lifetime(Struct, frozen=True):
 
     p50_ms: Milliseconds
     p99_ms: Milliseconds
+    max_ms: Milliseconds
     frames: Count
     unconfirmed: Count
 

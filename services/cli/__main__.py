@@ -81,6 +81,78 @@ def notify(config: RequiredConfig) -> None:
     _service("notify", config)
 
 
+@app.command()
+def count(
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="a recorded file")],
+    fps: Annotated[float, typer.Option(min=0.1, max=30, help="analysed pictures per second of the film")] = 5.0,
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+) -> None:
+    """Count the people in a recorded file, with the real services on a private bus."""
+    from services.cli import show
+    from services.cli.count import count as run_count
+    from services.cli.count import length_of
+
+    path = Path(source)
+    source = str(path.resolve()) if path.exists() else source
+    length = length_of(source)
+    with tempfile.TemporaryDirectory(prefix="moretta-") as scratch, show.progress("counting", length) as progress:
+        result = asyncio.run(run_count(Path(scratch), source, fps, progress))
+    show.result(result, show.counts, as_json=as_json)
+
+
+@app.command("eval")
+def evaluate(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="a folder with annotations.jsonl")],
+    predictions: Annotated[Path | None, typer.Option(metavar="OUT.jsonl", help="write what the model saw")] = None,
+    only: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="only the pictures listed there, one a line")
+    ] = None,
+    model: Annotated[Path | None, typer.Option(metavar="DIR", help="another model than the one shipped")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+) -> None:
+    """Measure the model on a labelled folder."""
+    from services.cli import show
+    from services.inference.annotations import InputError
+    from services.inference.evaluate import evaluate_folder
+    from services.inference.model import ModelError, load_model
+
+    try:
+        with show.progress("evaluating", None) as progress:
+            result = evaluate_folder(
+                folder,
+                model=load_model(model),
+                predictions=predictions,
+                only=only,
+                progress=progress,
+            )
+    except (InputError, ModelError) as error:
+        raise SettingsError("moretta eval", [("", str(error))]) from None
+    show.result(result, show.scores, as_json=as_json)
+
+
+@app.command()
+def bench(
+    cameras: Annotated[int, typer.Option(min=1, max=64)] = 4,
+    source: Annotated[Path | None, typer.Option(metavar="FILE", help="a clip to loop; one is made if absent")] = None,
+    fps: Annotated[float, typer.Option(min=0.1, max=30, help="analysed pictures per second")] = 5.0,
+    seconds: Annotated[float, typer.Option(min=4, max=100, help="measured seconds, over both rounds")] = 40.0,
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+) -> None:
+    """Measure the cost of the whole system against the same work in one process."""
+    from bench.clip import make_clip
+    from bench.ratio import bench as run_bench
+    from services.cli import show
+    from services.cli.count import length_of
+
+    with tempfile.TemporaryDirectory(prefix="moretta-") as scratch:
+        if source is not None:
+            length_of(str(source))
+        clip = source or make_clip(Path(scratch) / "clip.mp4")
+        with show.stages() as progress:
+            result = asyncio.run(run_bench(clip, cameras, fps, seconds, progress))
+    show.result(result, show.costs, as_json=as_json)
+
+
 @app.command("check-config")
 def check_config(file: Annotated[Path, typer.Argument(metavar="FILE")]) -> None:
     """Check a settings file for all four services."""
