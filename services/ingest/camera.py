@@ -71,9 +71,11 @@ class Camera:
         self._leaving = threading.Event()
         """Set while the thread is to leave what it is doing: the camera is paused or being stopped."""
         self._changed = threading.Event()
-        self._slot = Slot(clock, self.count_shed, expires=settings.paced)
+        paced = settings.paced or not self._is_file  # a live source has its own pace
+        self._slot = Slot(clock, self.count_shed, expires=paced)
         self._play = Playback(
             settings,
+            paced=paced,
             lease=lease,
             phase_ns=phase_ns,
             slot=self._slot,

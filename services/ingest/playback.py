@@ -45,6 +45,7 @@ class Playback:
         self,
         settings: CameraSettings,
         *,
+        paced: bool,
         lease: int,
         phase_ns: int,
         slot: Slot,
@@ -56,8 +57,8 @@ class Playback:
     ) -> None:
         self._settings, self._lease, self._slot, self._shedder = settings, lease, slot, shedder
         self._leaving, self._clock, self._utc, self._on_picture = leaving, clock, utc, on_picture
-        self._sampler = Sampler(settings.fps, phase_ns)
-        self._timeline = Timeline(paced=settings.paced)
+        self._sampler, self._phase_ns = Sampler(settings.fps, phase_ns), phase_ns
+        self._paced, self._timeline = paced, Timeline(paced=paced)
         self._pool = BufferPool(settings.long_side)
         self._guard = threading.Lock()
         self._sequence = -1
@@ -75,13 +76,12 @@ class Playback:
         A damaged end of a file is its end, if there was a picture before.
         """
         before = self._pictures
-        unpaced = source.is_file and not self._settings.paced
-        pacer = _Pacer(self._clock, self._leaving) if source.is_file and not unpaced else None
+        pacer = _Pacer(self._clock, self._leaving) if source.is_file and self._paced else None
         decoder = self.decoder = Decoder(source.stream, self._settings.long_side)
         self._name = decoder.name
         self._begin()
         try:
-            self._packets(source, decoder, pacer, unpaced=unpaced)
+            self._packets(source, decoder, pacer)
         except SourceError:
             if not source.is_file or self._pictures == before:
                 raise
@@ -130,12 +130,12 @@ class Playback:
         self.last_picture_ns = self._clock()
         self._tried_in_vain = 0
 
-    def _packets(self, source: Source, decoder: Decoder, pacer: "_Pacer | None", *, unpaced: bool) -> None:
+    def _packets(self, source: Source, decoder: Decoder, pacer: "_Pacer | None") -> None:
         for packet in source.packets():
             # Waiting comes before decoding: what isn't decoded yet has no lifetime.
-            if unpaced:
+            if not self._paced:
                 self.drain()
-            if pacer is not None:
+            elif pacer is not None:
                 pacer.wait(_packet_ns(packet))
             if self._leaving.is_set():
                 return
@@ -147,7 +147,7 @@ class Playback:
         frames = decoder.decode(packet)
         decoded_ns = self._clock()
         for index, frame in enumerate(frames):
-            if index and source.is_file and not self._settings.paced:
+            if index and not self._paced:
                 self.drain()
             self._picture(decoder, frame, decoded_ns)
             decoder.finish(frame)
@@ -165,16 +165,20 @@ class Playback:
     def _picture(self, decoder: Decoder, frame: VideoFrame, decoded_ns: int) -> None:
         self._pictures += 1
         self._size = (frame.width, frame.height)
-        event = self._timeline.at(decoder.pts_ns(frame), self._utc(), decoded_ns)
+        event = self._timeline.at(decoder.pts_ns(frame), self._anchor(), decoded_ns)
         self.rate.add(event)
         if self._leaving.is_set() or not self._sampler.wants(event):
             return
         self._sampled += 1
-        paced = self._settings.paced
-        if paced and not self.may_send(self._clock() - decoded_ns):
+        if self._paced and not self.may_send(self._clock() - decoded_ns):
             self.count_shed()
             return
         self._convert(decoder, frame, event, decoded_ns)
+
+    def _anchor(self) -> int:
+        """UTC; for a file without pacing a little earlier, on the sampling grid, so that each run samples the same."""
+        utc = self._utc()
+        return utc if self._paced else utc - (utc - self._phase_ns) % self._sampler.period_ns
 
     def _convert(self, decoder: Decoder, frame: VideoFrame, event: int, decoded_ns: int) -> None:
         buffer = self._pool.take()
