@@ -6,7 +6,7 @@ import av
 import numpy as np
 
 
-def make_clip(path: Path, width: int = 1280, height: int = 720, fps: int = 25, seconds: int = 10) -> Path:
+def make_clip(path: Path, width: int = 1920, height: int = 1080, fps: int = 25, seconds: int = 10) -> Path:
     """Write an H.264 clip of about 4 Mb/s whose every picture differs; returns its path."""
     noise = np.random.default_rng(1).integers(0, 256, (height // 8, width // 8 * 2, 3), dtype=np.uint8)
     texture = noise.repeat(8, 0).repeat(8, 1)

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+import uvloop
 from msgspec import Struct
 from prometheus_client import Counter
 
@@ -232,4 +233,5 @@ def run(name: str, file: Path, schema: type[Struct], wire: Wire) -> int:
         sys.stderr.write(f"{error}\n")
         return EXIT_USAGE
     configure(name, settings.log)
-    return asyncio.run(serve(name, file, schema, settings, wire))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(serve(name, file, schema, settings, wire))

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Self
 
+import nats.aio.client
 from msgspec import Struct
 from nats.aio.client import Client
 from nats.aio.msg import Msg
@@ -28,6 +29,8 @@ DROPPED = Counter("moretta_bus_dropped_total", "Messages dropped, oldest first, 
 HANDLER_ERRORS = Counter("moretta_bus_handler_errors_total", "Handlers that raised", ["row"])
 
 _CONTENT_TYPE = {"json": "application/json", "msgpack": "application/msgpack"}
+# nats-py reads 32 kB at a time; a frame has 345 kB, and each further read is a turn of the loop and a copy.
+nats.aio.client.DEFAULT_BUFFER_SIZE = 512 * 1024
 _PING_S, _PINGS_OUT = 2, 2
 """Notice a frozen server within about 4 s (design §6)."""
 

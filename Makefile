@@ -1,0 +1,62 @@
+# Moretta: python3 >= 3.11 and make are all it takes.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SOURCES := $(shell find proto services bench -name '*.py' -o -name '*.html' -o -name '*.txt' -o -name '*.json' -o -name '*.onnx' -o -name '*.j2' 2>/dev/null)
+CAMERA ?=
+DATA ?= ../shared/data
+PYTEST := $(BIN)/pytest -q
+.DEFAULT_GOAL := help
+
+.PHONY: help setup demo test check bench train contracts lock clean
+help: ## show this
+	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.installed ## install everything, locked with hashes, into .venv
+$(VENV)/.locked: requirements/dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit("Moretta needs Python 3.11 or later, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
+	@$(PYTHON) -m venv $(VENV) || { .ci/system-packages venv && $(PYTHON) -m venv --clear $(VENV); }
+	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@
+# The wheel, not the checkout, is what runs and what is tested.
+$(VENV)/.installed: $(VENV)/.locked pyproject.toml README.md LICENSE NOTICE $(SOURCES)
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation --no-index --force-reinstall .
+	@touch $@
+
+demo: setup ## watch it work: simulated cameras, numbers, an alert, a mail (or CAMERA=url)
+	$(BIN)/moretta demo $(if $(CAMERA),--camera "$(CAMERA)")
+
+test: setup ## run all tests (system packages are installed when root on Debian)
+	@.ci/system-packages tests
+	$(PYTEST) -n auto tests/unit tests/contract
+	$(PYTEST) -n 2 tests/integration
+	$(PYTEST) tests/system
+
+check: setup ## formatting, lint, types, layers, dead code, test lines
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/vulture
+	@.ci/test-lines
+
+bench: setup ## measure the cost of the whole system against the same work in one process
+	$(BIN)/moretta bench --cameras 4
+
+contracts: setup ## write the JSON Schemas of the public messages to docs/schemas
+	$(BIN)/python -m proto.schema docs/schemas
+
+train: $(VENV)-train/.installed ## train the model anew from DATA=../shared/data (hours on two cores: see the model card)
+	PYTHONPATH=. $(VENV)-train/bin/python -m services.inference.training $(DATA)
+$(VENV)-train/.installed: requirements/train.txt
+	$(PYTHON) -m venv $(VENV)-train
+	$(VENV)-train/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/train.txt
+	# PyTorch is not locked: which build fits (processor, CUDA) depends on the machine.
+	$(VENV)-train/bin/python -m pip install -q --disable-pip-version-check torch torchvision
+	@touch $@
+
+lock: ## renew the lock files (hashes, no registry addresses)
+	.ci/lock $(BIN)/uv
+
+clean: ## remove what was made
+	rm -rf $(VENV) $(VENV)-train build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
