@@ -7,6 +7,7 @@ contain the URL with its password.
 import errno
 import re
 import stat
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -146,9 +147,13 @@ class Source:
 
 
 def open_source(settings: CameraSettings) -> Source:
-    """Open the camera's source within its time limits; SourceError says why it could not be."""
+    """Open the camera's source within its time limits; SourceError says why it could not be.
+
+    FFmpeg's RTSP mostly notices a silent server after twice the read timeout only (it tries a second time).
+    """
     address = address_of(settings)
     _check_path(address)
+    began = time.monotonic()
     try:
         container = av.open(
             address.location,
@@ -158,7 +163,9 @@ def open_source(settings: CameraSettings) -> Source:
             timeout=(settings.open_timeout_s, settings.read_timeout_s),
         )
     except (av_error.FFmpegError, OSError, ValueError) as error:
-        raise error_of(error, address) from None
+        # Of a silent RTSP server FFmpeg says "invalid data" when the time is over.
+        silent = address.kind == "network" and time.monotonic() - began >= settings.open_timeout_s
+        raise error_of(TimeoutError() if silent else error, address) from None
     try:
         return Source(address, container, _video(container, address))
     except SourceError:

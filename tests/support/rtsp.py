@@ -1,0 +1,87 @@
+"""A real RTSP camera for tests: GStreamer's RTSP server in a process of its own."""
+
+import functools
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+PACKAGES = (
+    "python3-gi",
+    "gir1.2-gst-rtsp-server-1.0",
+    "gstreamer1.0-plugins-base",
+    "gstreamer1.0-plugins-good",
+    "gstreamer1.0-plugins-bad",
+)
+"""The Debian packages that these tests need (about 40 MB)."""
+PYTHON = "/usr/bin/python3"
+"""Debian's own: it has the bindings."""
+SERVER = Path(__file__).with_name("rtsp_server.py")
+LIMIT_S = 20
+
+
+@functools.cache
+def missing() -> str:
+    """Return what is missing, or an empty text."""
+    try:
+        probe = subprocess.run([PYTHON, SERVER, "--probe"], capture_output=True, text=True, timeout=60, check=False)
+    except FileNotFoundError:
+        return PYTHON
+    return "" if probe.returncode == 0 else (probe.stderr.strip().splitlines() or ["unknown"])[-1]
+
+
+def require() -> None:
+    """Skip the test by name when the packages are missing; fail it if MORETTA_REQUIRE_ALL=1."""
+    if not missing():
+        return
+    why = f"RTSP server: install {' '.join(PACKAGES)} ({missing()})"
+    if os.environ.get("MORETTA_REQUIRE_ALL") == "1":
+        pytest.fail(why)
+    pytest.skip(why)
+
+
+class RtspServer:
+    """An RTSP server on 127.0.0.1; it keeps its port over kill and start."""
+
+    def __init__(self, clip: Path, auth: str = "none", user: str = "cam", password: str = "") -> None:
+        self._arguments = [auth, user, password] if auth != "none" else ["none"]
+        self._clip = clip
+        self._process: subprocess.Popen[str] | None = None
+        self.port = 0
+
+    def start(self) -> "RtspServer":
+        """Start it and wait until it listens."""
+        self._process = subprocess.Popen(
+            [PYTHON, SERVER, self._clip, str(self.port), *self._arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        line = self._process.stdout.readline().split()
+        assert line[:1] == ["ready"], f"the RTSP server did not start: {line}"
+        self.port = int(line[1])
+        return self
+
+    def url(self, path: str = "cam", userinfo: str = "") -> str:
+        """Return the URL of a stream."""
+        return f"rtsp://{userinfo + '@' if userinfo else ''}127.0.0.1:{self.port}/{path}"
+
+    def freeze(self) -> None:
+        """Stop it as a hung camera: its sockets stay open and say nothing."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self._process.send_signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        """Kill it like a power cut of the camera; harmless if it isn't running."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.wait(LIMIT_S)
+            process.stdin.close()
+            process.stdout.close()
