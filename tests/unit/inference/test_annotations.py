@@ -7,6 +7,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from services.inference.annotations import InputError, Photo, read_annotations
 
 GOOD = {"file": "images/a.jpg", "width": 40, "height": 30, "boxes": [[1, 2, 3, 4]], "label": ["mask"]}

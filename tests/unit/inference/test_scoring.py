@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from services.inference.core.scoring import Match, Prediction, Terms, Truth, box_px, iou, match, score, size_name
 
 REFERENCE = Path(__file__).parents[4] / "shared" / "eval.py"
