@@ -15,8 +15,10 @@ from services.inference.training.classifier import ClassifierTraining
 from services.inference.training.config import DEFAULT_PATH, Config, read_config
 from services.inference.training.detector import DetectorTraining
 from services.inference.training.patches import cut_patches
-from services.inference.training.photos import Corpus, load_corpus
+from services.inference.training.photos import Corpus, Sample, load_corpus
 from services.inference.training.release import Networks, release
+from services.inference.training.unlabelled import with_unlabelled
+from services.inference.training.yunet import load_published
 
 
 def _arguments(argv: list[str]) -> argparse.Namespace:
@@ -28,9 +30,17 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+def _scenes_of(corpus: Corpus, config: Config, weights: Path) -> list[Sample]:
+    photos = corpus.training(config.data.detection)
+    score = config.detector.unlabelled_score
+    with tqdm(desc="unlabelled faces", total=len(photos), unit="photo") as bar:
+        net = load_published(weights)
+        return with_unlabelled(photos, net, long_side=config.long_side, least_score=score, tick=bar.update)
+
+
 def _trained(data: Path, work: Path, config: Config, corpus: Corpus) -> tuple[Networks, Effort]:
     detector = DetectorTraining(config, data / config.data.initial_weights, work / "detector.pt")
-    found = detector.run(corpus.training(config.data.detection))
+    found = detector.run(_scenes_of(corpus, config, data / config.data.initial_weights))
     samples = corpus.training([*config.data.detection, *config.data.crops])
     classifier = ClassifierTraining(config, work / "classifier.pt")
     judge = classifier.run(cut_patches(samples, config.classifier, config.long_side))

@@ -35,6 +35,8 @@ class Detector(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     crop: int
     learning_rate: float
     weight_decay: float
+    unlabelled_score: float
+    bare_share: float
     smallest_px: float
     averaging: float
     score_floor: float

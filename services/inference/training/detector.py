@@ -14,7 +14,7 @@ from tqdm import tqdm
 from services.inference.training.averaging import Average
 from services.inference.training.config import Config
 from services.inference.training.losses import detector_loss
-from services.inference.training.photos import Sample
+from services.inference.training.photos import CLASSES, Sample
 from services.inference.training.scenes import Scene, make_scene
 from services.inference.training.schedule import rate_at
 from services.inference.training.yunet import YuNet, load_published, prior_points
@@ -44,16 +44,20 @@ class _Scenes(Dataset[Scene]):
         )
 
 
+def photo_weights(samples: list[Sample], bare_share: float) -> list[float]:
+    """How often each photo is drawn, so that `bare_share` of the draws show a face without a properly worn mask."""
+    bare = [bool((sample.classes > CLASSES.index("mask")).any()) for sample in samples]
+    with_bare = max(1, sum(bare))
+    without = max(1, len(samples) - sum(bare))
+    return [bare_share / with_bare if shows else (1 - bare_share) / without for shows in bare]
+
+
 def _batches(samples: list[Sample], config: Config, epoch: int) -> DataLoader[Scene]:
-    order = torch.Generator().manual_seed(config.seed + epoch)
-    return DataLoader(
-        _Scenes(samples, config, epoch),
-        batch_size=config.detector.batch,
-        shuffle=True,
-        drop_last=True,
-        generator=order,
-        collate_fn=list,
-    )
+    dice = torch.Generator().manual_seed(config.seed + epoch)
+    weights = torch.tensor(photo_weights(samples, config.detector.bare_share))
+    drawn = torch.multinomial(weights, len(samples), replacement=True, generator=dice).tolist()
+    scenes = _Scenes([samples[index] for index in drawn], config, epoch)
+    return DataLoader(scenes, batch_size=config.detector.batch, drop_last=True, collate_fn=list)
 
 
 def _loss(net: YuNet, scenes: list[Scene], priors: Tensor) -> Tensor:
