@@ -4,6 +4,7 @@ msgspec does not check constraints when a struct is built, so the encoder of a p
 that breaks its own contract must fail here, not at a reader (design §4).
 """
 
+import re
 from functools import cache
 from typing import Any, TypeVar
 
@@ -16,11 +17,16 @@ from proto.subjects import Encoding, Subject
 M = TypeVar("M", bound=Struct)
 
 
+_PATH = re.compile(r" - at `(?:key in )?(?P<path>\$[^`]*)`$")
+
+
 class ContractError(ValueError):
     """A message breaks its contract. `path` is where, as in `$.faces[0].box[1]`; the text says what would be right."""
 
     def __init__(self, message_type: str, why: str) -> None:
         self.message_type, self.why = message_type, why
+        found = _PATH.search(why)
+        self.path = found["path"] if found else "$"
         super().__init__(f"{message_type}: {why}")
 
 
@@ -44,10 +50,20 @@ def encode(row: Subject, message: Struct) -> bytes:
 
 def encode_as(encoding: Encoding, message: Struct) -> bytes:
     """Return the bytes of any message of the contract; ContractError if it breaks a constraint."""
-    data = _MSGPACK.encode(message) if encoding == "msgpack" else _JSON.encode(message)
+    try:
+        data = _MSGPACK.encode(message) if encoding == "msgpack" else _JSON.encode(message)
+    except (TypeError, ValueError, OverflowError) as error:  # no such value in this encoding
+        raise ContractError(type(message).__name__, str(error)) from None
     if not isinstance(message, FrameV1):  # 345 kB of pixels: its sizes are checked where it is built
-        decode_as(type(message), encoding, data)
+        _same(message, decode_as(type(message), encoding, data))
     return data
+
+
+def _same(message: Struct, read: Struct) -> None:
+    """Refuse what became null on the way: JSON has no NaN and no infinity, and null would read as withheld."""
+    for name in message.__struct_fields__:
+        if getattr(read, name) is None and getattr(message, name) is not None:
+            raise ContractError(type(message).__name__, f"Expected a finite number - at `$.{name}`")
 
 
 def decode(row: Subject, data: bytes | memoryview) -> Struct:
@@ -59,6 +75,6 @@ def decode_as(message: type[M], encoding: Encoding, data: bytes | memoryview) ->
     """Return a message of the given type; ContractError names the path of what is wrong."""
     try:
         result: M = _decoder(message, encoding).decode(data)
-    except (msgspec.ValidationError, msgspec.DecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ContractError(message.__name__, str(error)) from None
     return result

@@ -6,7 +6,7 @@ from msgspec import Meta, Struct
 
 from proto.types import Count, Nanoseconds, SiteId
 
-OperatorName = Annotated[str, Meta(pattern=r"^[\w.@+-]{1,64}$")]
+OperatorName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.@+-]{1,64}\Z")]
 ServiceName = Literal["ingest", "inference", "aggregate", "notify"]
 
 

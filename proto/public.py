@@ -108,7 +108,7 @@ class CameraV1(Struct, frozen=True, tag="CameraV1", kw_only=True):
     reason: CameraReason | None = None
     since: Nanoseconds
     at: Nanoseconds
-    decoder: Annotated[str, Meta(pattern=r"^[a-z0-9_]{1,32}$")] | None = None
+    decoder: Annotated[str, Meta(pattern=r"^[a-z0-9_]{1,32}\Z")] | None = None
     width: Pixels | None = None
     height: Pixels | None = None
     fps: Annotated[float, Meta(ge=0)] | None = None

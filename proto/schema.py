@@ -11,7 +11,18 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 def schema_of(row: Subject) -> dict[str, Any]:
     """Return the JSON Schema of a row's message, self-contained."""
-    return {"$schema": DIALECT, **msgspec.json.schema(row.message)}
+    schema: dict[str, Any] = _ecma(msgspec.json.schema(row.message))
+    return {"$schema": DIALECT, **schema}
+
+
+def _ecma(schema: Any) -> Any:
+    """Write Python's end of text as ECMA-262 does, which JSON Schema's patterns follow (2020-12, 6.4)."""
+    if isinstance(schema, list):
+        return [_ecma(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    patterns = {k: v.replace(r"\Z", "$") for k, v in schema.items() if k == "pattern" and isinstance(v, str)}
+    return {k: _ecma(v) for k, v in schema.items()} | patterns
 
 
 def public_schemas() -> dict[str, dict[str, Any]]:

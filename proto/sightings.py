@@ -1,6 +1,8 @@
 """What aggregate decides from: sightings and site events, in one stream per site (design §4, §5). Internal."""
 
-from msgspec import Struct
+from typing import Annotated
+
+from msgspec import Meta, Struct
 
 from proto.types import (
     Box,
@@ -39,7 +41,7 @@ class SightingsV1(Struct, frozen=True, tag="SightingsV1", kw_only=True):
     sequence: Sequence
     at: Nanoseconds
     period: Duration
-    aspect: float
+    aspect: Annotated[float, Meta(gt=0, le=100)]
     """Width / height of the picture, so that distances in boxes can be compared."""
     model: ModelId
     model_sha256: Sha256

@@ -8,21 +8,22 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-_NAME = r"^[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?$"
+# \Z and not $, which lets a newline follow; the JSON Schemas have $, which in ECMA-262 does not.
+_NAME = r"^[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?\Z"
 
 SiteId = Annotated[str, Meta(pattern=_NAME, description="1-32 of a-z, 0-9 and inner hyphens")]
 CameraId = Annotated[str, Meta(pattern=_NAME, description="1-32 of a-z, 0-9 and inner hyphens")]
 RuleId = Annotated[str, Meta(pattern=_NAME, description="1-32 of a-z, 0-9 and inner hyphens")]
 ReceiverId = Annotated[str, Meta(pattern=_NAME, description="1-32 of a-z, 0-9 and inner hyphens")]
-WorkerId = Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,64}$")]
+WorkerId = Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,64}\Z")]
 ZoneId = Annotated[
     str,
     Meta(
-        pattern=r"^(?:_site|[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?)$",
+        pattern=r"^(?:_site|[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?)\Z",
         description="a zone's name, or _site for the whole site",
     ),
 ]
-AlertId = Annotated[str, Meta(pattern=r"^[0-9a-f]{16}$", description="names one alert from firing to resolved")]
+AlertId = Annotated[str, Meta(pattern=r"^[0-9a-f]{16}\Z", description="names one alert from firing to resolved")]
 
 WHOLE_SITE = "_site"
 """The zone that stands for the whole site (design §4)."""
@@ -34,8 +35,8 @@ Count = Annotated[int, Meta(ge=0)]
 Fraction = Annotated[float, Meta(ge=0, le=1)]
 Milliseconds = Annotated[float, Meta(ge=0)]
 Pixels = Annotated[int, Meta(ge=16, le=8192)]
-Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
-ModelId = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9.-]{0,63}$")]
+Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
+ModelId = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9.-]{0,63}\Z")]
 Key32 = Annotated[bytes, Meta(min_length=32, max_length=32)]
 
 Box = tuple[Fraction, Fraction, Fraction, Fraction]
