@@ -53,7 +53,8 @@ class NatsProcess:
         return self
 
     def _read(self, ready: threading.Event) -> None:
-        assert self._process and self._process.stderr
+        assert self._process
+        assert self._process.stderr
         for line in self._process.stderr:
             self.output.append(line)
             if match := _LISTENING.search(line):
@@ -84,7 +85,8 @@ class NatsProcess:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        assert self._reader and self._process.stderr
+        assert self._reader
+        assert self._process.stderr
         self._reader.join(5)
         self._process.stderr.close()
         self._process = None

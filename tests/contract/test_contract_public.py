@@ -1,0 +1,112 @@
+"""What anyone may read: neither pictures, nor geometry, nor words, and schemas that say exactly what is sent."""
+
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+from golden import BY_TYPE, path_of
+from jsonschema import Draft202012Validator
+from msgspec import inspect
+from violations import violations
+
+from proto.schema import DIALECT, public_schemas, schema_of
+from proto.subjects import TABLE, Subject
+
+PUBLIC = [row for row in TABLE if row.public]
+JSON = [row for row in TABLE if row.encoding == "json"]
+GEOMETRY = ("box", "track", "index", "x1", "y1", "embedding", "face")
+
+
+def leaves(info: inspect.Type, path: str) -> Iterator[tuple[str, inspect.Type]]:
+    """Yield every part of a type that has no parts."""
+    match info:
+        case inspect.Metadata():
+            yield from leaves(info.type, path)
+        case inspect.StructType():
+            for field in info.fields:
+                yield from leaves(field.type, f"{path}.{field.name}")
+        case inspect.UnionType():
+            for option in info.types:
+                yield from leaves(option, path)
+        case inspect.ListType():
+            yield from leaves(info.item_type, f"{path}[]")
+        case inspect.TupleType():
+            for item in info.item_types:
+                yield from leaves(item, f"{path}[]")
+        case _:
+            yield path, info
+
+
+def harmless(path: str, info: inspect.Type) -> bool:
+    """A bounded text, a number, a choice: nothing that could hold a picture, a place in one, or a sentence."""
+    if any(word in path.rsplit(".", 1)[-1] for word in GEOMETRY):
+        return False
+    if isinstance(info, inspect.StrType):
+        return info.pattern is not None and info.pattern.startswith("^") and info.pattern.endswith(r"\Z")
+    kinds = (inspect.IntType, inspect.FloatType, inspect.BoolType, inspect.NoneType, inspect.LiteralType)
+    return isinstance(info, kinds)
+
+
+def test_the_public_rows():
+    """What is public was decided; a new row has to be entered here, too."""
+    assert [row.message.__name__ for row in PUBLIC] == ["WindowV1", "AlertV1", "CameraV1", "DeliveryV1"]
+
+
+@pytest.mark.parametrize("row", PUBLIC, ids=lambda row: row.message.__name__)
+def test_public_types_hold_nothing_finer(row: Subject):
+    """No bytes, no box, no track id, no free text, and JSON."""
+    found = list(leaves(inspect.type_info(row.message), "$"))
+    assert len(found) >= 9
+    assert [path for path, info in found if not harmless(path, info)] == []
+    assert row.encoding == "json"
+
+
+@pytest.mark.parametrize(
+    "bad", [bytes, memoryview, str, object, dict[str, int], msgspec.defstruct("A", [("track_id", int)])]
+)
+def test_the_walk_would_find_it(bad: type):
+    """The test above can fail."""
+    assert not all(harmless(path, info) for path, info in leaves(inspect.type_info(bad), "$.x"))
+
+
+@pytest.mark.parametrize("row", TABLE, ids=lambda row: row.message.__name__)
+def test_schemas_are_valid(row: Subject):
+    """Each is a JSON Schema 2020-12 by the meta-schema, and has ECMA-262's patterns."""
+    schema = schema_of(row)
+    assert schema["$schema"] == DIALECT
+    Draft202012Validator.check_schema(schema)
+    assert r"\Z" not in str(schema)
+
+
+def test_public_schemas_by_name():
+    """All public messages, and only these."""
+    assert public_schemas() == {row.message.__name__: schema_of(row) for row in PUBLIC}
+
+
+@pytest.mark.parametrize("row", JSON, ids=lambda row: row.message.__name__)
+def test_schemas_accept_the_golden_messages(row: Subject):
+    """Schema and codec agree on what is right, later fields included."""
+    golden = msgspec.json.decode(path_of(row.message).read_bytes())
+    validator = Draft202012Validator(schema_of(row))
+    validator.validate(golden)
+    validator.validate({**golden, "later": 1})
+
+
+@pytest.mark.parametrize("row", JSON, ids=lambda row: row.message.__name__)
+def test_schemas_reject_what_the_codec_rejects(row: Subject):
+    """Schema and codec agree on what is wrong."""
+    validator = Draft202012Validator(schema_of(row))
+    # Python's `$` takes a newline behind it and JSON has no NaN: neither can be shown with this validator.
+    broken = [bad for _, bad in violations(BY_TYPE[row.message]) if "nan" not in repr(bad) and r"\n" not in repr(bad)]
+    assert len(broken) > 5
+    assert [bad for bad in broken if validator.is_valid(msgspec.json.decode(msgspec.json.encode(bad)))] == []
+
+
+@pytest.mark.parametrize("row", JSON, ids=lambda row: row.message.__name__)
+def test_schemas_demand_what_is_required(row: Subject):
+    """A message without a required field, or with another tag, is invalid."""
+    golden = msgspec.json.decode(path_of(row.message).read_bytes())
+    validator = Draft202012Validator(schema_of(row))
+    required = ["type", *(f.name for f in msgspec.structs.fields(row.message) if f.required)]
+    assert not [name for name in required if validator.is_valid({k: v for k, v in golden.items() if k != name})]
+    assert not validator.is_valid({**golden, "type": "OtherV1"})

@@ -1,0 +1,172 @@
+"""One fixed example of each message of the contract, and their bytes in tests/contract/golden.
+
+`python tests/support/golden.py` writes the files of messages that are new; it never changes one that is there, since
+released bytes must stay readable within their version.
+"""
+
+from pathlib import Path
+
+from msgspec import Struct
+
+from proto.codec import encode_as
+from proto.control import DeadV1, PauseReplyV1, PauseRequestV1, PauseStateV1
+from proto.frames import FrameKeyV1, FrameReplyV1, FrameV1, WorkerV1
+from proto.public import AlertV1, CameraV1, DeliveryV1, Lifetime, WindowV1
+from proto.sightings import CameraEventV1, PassageV1, SightingsV1, SightingV1, SiteConfigV1, TickV1
+from proto.subjects import TABLE, Encoding
+
+FOLDER = Path(__file__).parent.parent / "contract" / "golden"
+AT = 1_795_537_200_000_000_000
+SHA = "0123456789abcdef" * 4
+
+EXAMPLES: tuple[Struct, ...] = (
+    FrameV1(
+        site="cannes",
+        camera="gate-1",
+        lease=7,
+        sequence=1234,
+        at=AT,
+        age=4_000_000,
+        budget=100_000_000,
+        period=200_000_000,
+        width=16,
+        height=16,
+        key=bytes(range(8)),
+        nonce=bytes(range(12)),
+        sealed=memoryview(bytes(i % 251 for i in range(16 * 16 * 3 // 2 + 16))),
+    ),
+    FrameReplyV1(outcome="done", worker="box-1", service_ms=12.5),
+    WorkerV1(site="cannes", worker="box-1", public_key=bytes(range(32)), at=AT, signature=bytes(range(64))),
+    FrameKeyV1(
+        site="cannes", worker="box-1", key=bytes(range(8)), ephemeral=bytes(range(32)), wrapped=bytes(range(48))
+    ),
+    SightingsV1(
+        site="cannes",
+        camera="gate-1",
+        lease=7,
+        sequence=1234,
+        at=AT,
+        period=200_000_000,
+        aspect=1.5,
+        model="moretta-1.0",
+        model_sha256=SHA,
+        faces=[
+            SightingV1(box=(0.25, 0.25, 0.5, 0.75), verdict="masked", score=0.875, confidence=0.75),
+            SightingV1(box=(0.0, 0.0, 1.0, 1.0), verdict="unknown", score=0.5, confidence=0.5),
+        ],
+    ),
+    TickV1(site="cannes"),
+    SiteConfigV1(site="cannes", sha256=SHA, config='{"id":"cannes"}'),
+    CameraEventV1(site="cannes", camera="gate-1", lease=7, state="backing-off", reason="timeout", at=AT),
+    PassageV1(
+        site="cannes",
+        camera="gate-1",
+        zone="fish",
+        verdict="incorrect",
+        at=AT,
+        stream_created=AT - 1,
+        stream_sequence=99,
+        index=2,
+    ),
+    WindowV1(
+        site="cannes",
+        zone="_site",
+        profile="alerting",
+        start=AT,
+        end=AT + 1_200_000_000_000,
+        persons=100,
+        masked=70,
+        unmasked=15,
+        incorrect=5,
+        unknown=10,
+        rate=0.7777777777777778,
+        interval=(0.6809, 0.8514),
+        coverage=0.9375,
+        cameras_ok=3,
+        cameras_expected=4,
+        gaps=["camera-down", "started-late"],
+        suppressed=None,
+        late_total=2,
+        adjusted=True,
+        model="moretta-1.0",
+        model_sha256=SHA,
+        config_sha256=SHA,
+    ),
+    AlertV1(
+        site="cannes",
+        zone="fish",
+        rule="low-rate",
+        profile="alerting",
+        alert="0123456789abcdef",
+        state="firing",
+        severity="warning",
+        since=AT,
+        start=AT + 1_200_000_000_000,
+        end=AT + 2_400_000_000_000,
+        rate=0.5,
+        interval=(0.375, 0.625),
+        persons=64,
+        coverage=1.0,
+        fire_below=0.75,
+        clear_above=0.875,
+    ),
+    CameraV1(
+        site="cannes",
+        camera="gate-1",
+        state="live",
+        reason=None,
+        since=AT,
+        at=AT + 1,
+        decoder="h264",
+        width=1920,
+        height=1080,
+        fps=25.0,
+        analysed_fps=5.0,
+        shed_share=0.0625,
+        lifetime=Lifetime(p50_ms=31.25, p99_ms=62.5, max_ms=75.0, frames=10, unconfirmed=0),
+    ),
+    DeliveryV1(
+        site="cannes",
+        zone="fish",
+        rule="low-rate",
+        alert="0123456789abcdef",
+        state="firing",
+        receiver="field-staff",
+        channel="email",
+        recipient_sha256=SHA,
+        attempt=1,
+        outcome="sent",
+        reason="accepted",
+        at=AT,
+    ),
+    PauseRequestV1(site="cannes", action="pause", operator="ana@example.org"),
+    PauseReplyV1(site="cannes", paused=True, cameras=4, error=None),
+    PauseStateV1(site="cannes", paused=True, operator="ana@example.org", at=AT),
+    DeadV1(
+        service="notify", subject="moretta.v1.alerts.cannes.fish.low-rate", reason="why", size=3, at=AT, payload=b"abc"
+    ),
+)
+BY_TYPE: dict[type[Struct], Struct] = {type(example): example for example in EXAMPLES}
+
+
+def encodings() -> dict[type[Struct], Encoding]:
+    """Return the encoding of each message and reply of the one table."""
+    rows = [(kind, row.encoding) for row in TABLE for kind in (row.message, row.reply) if kind is not None]
+    return dict(rows)
+
+
+def path_of(kind: type[Struct]) -> Path:
+    """Return the golden file of a message."""
+    return FOLDER / f"{kind.__name__}.{encodings()[kind]}"
+
+
+def main() -> None:
+    """Write what is missing."""
+    FOLDER.mkdir(exist_ok=True)
+    for kind, encoding in encodings().items():
+        if not path_of(kind).exists():
+            path_of(kind).write_bytes(encode_as(encoding, BY_TYPE[kind]))
+
+
+if __name__ == "__main__":
+    main()
