@@ -11,13 +11,13 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import uvloop
 from msgspec import Struct
 from prometheus_client import Counter
 
-from services.log import LogSettings, configure, get_logger
+from services.log import configure, get_logger
 from services.probes import Probes, ProbesSettings
 from services.settings import SettingsError, load
 
@@ -27,15 +27,6 @@ RELOADS = Counter("moretta_settings_reloads_total", "Reloads of the settings", [
 STEP_LIMIT_S = 5.0
 """How long one step of stopping may take."""
 EXIT_OK, EXIT_FAULT, EXIT_USAGE = 0, 1, 2
-
-
-class ServiceFile(Protocol):
-    """What every service's settings have."""
-
-    @property
-    def log(self) -> LogSettings: ...
-    @property
-    def probes(self) -> ProbesSettings: ...
 
 
 T = TypeVar("T", bound=Struct)

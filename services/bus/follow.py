@@ -55,7 +55,7 @@ class Follower:
 
     def __init__(self, js: JetStreamContext, stream: str, filters: list[str], start: int = 1) -> None:
         self._js, self._stream, self._filters = js, stream, filters
-        self._next, self._created, self._behind = start, 0, 0
+        self._next, self._created = start, 0
 
     async def __aiter__(self) -> AsyncIterator[Stored | StreamReset]:
         """Yield stored messages in order, for ever; a `StreamReset` comes before the first message of a new stream."""

@@ -37,7 +37,6 @@ class Child:
 
     program: Program
     process: asyncio.subprocess.Process | None = None
-    restarts: int = 0
     last_words: deque[str] = field(default_factory=lambda: deque(maxlen=20))
     stopping: bool = False
     failed: str | None = None
@@ -57,7 +56,6 @@ class Child:
                 return
             if time.monotonic() - started > HEALTHY_S:
                 wait = FIRST_WAIT_S
-            self.restarts += 1
             on_exit(f"{self.program.name} ended ({_reason(code)}); starting it again in {wait:.1f} s")
             await asyncio.sleep(wait)
             wait = min(LONGEST_WAIT_S, wait * 2)
