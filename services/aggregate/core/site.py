@@ -128,13 +128,11 @@ class SiteCore:
             first = min(first, self._schedule.at(earliest).start_of(earliest))
         self._beginning = "bus-restarted" if foreign and created > first else "started-late"
         self._begun, self._cursor = self._now, first
-        for passage in waiting:
-            self._slot(passage.at).count(passage)
         own = [p for p in self._restored if p.stream_created == created]
         if own:
             sequence, index = max((p.stream_sequence, p.index) for p in own)
             self._mark = (created, sequence, index, max(p.at for p in own))
-        self._restored = []
+        self._restored = waiting
 
     def _reset(self) -> None:
         self._resumed = 0
@@ -262,11 +260,12 @@ class SiteCore:
         self._ended_at = None
 
     def _close_or_skip(self, config: SiteConfig) -> Iterator[Output]:
-        if self._open in self._slots or self._now - self._open < SILENCE:
+        known = min([*self._slots, *(config.start_of(p.at) for p in self._restored)], default=self._now)
+        if known <= self._open or self._now - self._open < SILENCE:
             yield from self._close(self._slot(self._open))
             return
-        until = min([*self._slots, config.start_of(self._now - SILENCE) + config.window])
-        self._cursor = max(self._open + config.window, until)
+        recent = config.start_of(self._now - SILENCE)
+        self._cursor = max(self._open + config.window, min(known, recent))
 
     def _close(self, slot: Slot) -> Iterator[Output]:
         for name in sorted(self._cameras):
@@ -305,7 +304,12 @@ class SiteCore:
         config = self._schedule.at(at)
         start = config.start_of(at)
         if start not in self._slots:
-            self._slots[start] = Slot(start, config)
+            self._slots[start] = slot = Slot(start, config)
+            # Not before the replay gets here: an open window holds off a change of configuration (see `_configure`).
+            for passage in self._restored:
+                if slot.start <= passage.at < slot.end:
+                    slot.count(passage)
+            self._restored = [p for p in self._restored if not slot.start <= p.at < slot.end]
         return self._slots[start]
 
     def _camera(self, name: str) -> Camera:

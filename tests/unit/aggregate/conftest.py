@@ -43,13 +43,14 @@ class Message:
 class Stream:
     """Writes a site's stream: each message is stored `delay` after its event."""
 
-    def __init__(self, start=HOUR, created=HOUR - 100 * SECOND, delay=50_000_000):
+    def __init__(self, start=HOUR, created=HOUR - 100 * SECOND, delay=50_000_000, ordered=True):
         self.messages: list[Message] = []
         self.start, self.created, self.delay = start, created, delay
+        self.ordered = ordered
         self.numbers: dict[str, int] = {}
 
     def put(self, message, time):
-        last = self.messages[-1].time if self.messages else 0
+        last = self.messages[-1].time if self.messages and self.ordered else 0
         self.messages.append(Message(message, len(self.messages) + 1, max(last, time), self.created))
         return self
 
@@ -101,8 +102,8 @@ def _make():
 def walkers(seed, seconds, per_second, fps=5, miss=0.1, jitter=0.08, false=0.02):
     """Return (pictures, truth): people who cross the view at 1-2 face sizes a picture, both ways.
 
-    They slow down and hurry by one face size a second. Some pictures miss a face, a nearer face hides a farther one, centres and sizes jitter, and some detections are of
-    nobody. A person counts who was detected at least three times.
+    They slow down and hurry by one face size a second. Some pictures miss a face, a nearer face hides a farther one,
+    centres and sizes jitter, and some detections are of nobody. A person counts who was detected at least three times.
     """
     rng = random.Random(seed)
     people, when = [], 0.0

@@ -1,5 +1,7 @@
 """Accounting for a camera's time."""
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -76,7 +78,7 @@ def test_every_moment_is_accounted_for_once(steps):
     spans += watch.settle(200)
     assert spans[0].start == 0
     assert spans[-1].end == 200
-    assert all(a.end == b.start for a, b in zip(spans, spans[1:], strict=False))
+    assert all(a.end == b.start for a, b in pairwise(spans))
 
 
 @given(STEPS)

@@ -179,6 +179,16 @@ def test_a_crash_loses_and_doubles_no_alert(series, cut, lost):
     assert [encode(ALERTS, a) for a in got] == [encode(ALERTS, a) for a in wanted]
 
 
+def test_the_alert_that_a_crash_swallowed_comes_out_at_the_start():
+    """Died between a window and the alert it decided: the restart publishes that alert, firing or resolved."""
+    windows = [window(index, *pair) for index, pair in enumerate([LOW, LOW, HIGH, HIGH])]
+    firing, resolved = run(LOW, LOW, HIGH, HIGH)[1]
+    assert book(CONFIG, windows[:2])[1] == [firing]
+    assert book(CONFIG, windows[:2], [firing])[1] == []
+    assert book(CONFIG, windows, [firing])[1] == [resolved]
+    assert book(CONFIG, windows, [firing, resolved])[1] == []
+
+
 def test_a_new_rule_does_not_judge_the_past():
     """A row counts windows of one configuration only: a rule added today fires for nothing of yesterday."""
     old = [window(i, *LOW, config="b" * 64) for i in range(9)]

@@ -1,0 +1,157 @@
+"""A site on a real NATS server, with synthetic sightings."""
+
+import asyncio
+import contextlib
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+
+import nats.errors
+import pytest
+
+from proto.codec import encode
+from proto.sightings import SightingsV1, SightingV1
+from proto.subjects import PASSAGES, SIGHTINGS, WINDOWS
+from services.aggregate.core.config import SECOND, SiteConfig
+from services.aggregate.core.site import SiteCore
+from services.aggregate.runner import SiteRunner
+from services.aggregate.service import wire
+from services.aggregate.settings import AggregateFile, AggregateSettings
+from services.app import App
+from services.bus import Bus, Stored
+from services.settings import convert
+
+PERIOD = 200_000_000
+
+
+def _site(window_s=2, **changes):
+    """Return a site's settings as a file has them."""
+    return {
+        "id": "market",
+        "profile": "lab",
+        "window_s": window_s,
+        "lateness_s": 0.5,
+        "tracking": {"min_hits": 3, "max_gap_s": 0.5},
+        "cameras": [{"id": "door", "zone": "hall", "url": "rtsp://user:hunter2@camera/"}],
+        "zones": [{"id": "hall"}],
+        "rules": [{"id": "low", "zone": "hall", "fire_below": 0.9, "clear_above": 0.95, "for_windows": 1,
+                   "min_persons": 3}],
+        **changes,
+    }  # fmt: skip
+
+
+class Scene:
+    """What the tests do with a site on the bus."""
+
+    def __init__(self, server, bus: Bus) -> None:
+        self.server, self.bus, self.sequence, self.apps, self.processes = server, bus, 0, [], []
+
+    site = staticmethod(_site)
+
+    def raw(self, *sites):
+        """Return a settings file's content."""
+        return {
+            "nats": {"url": self.server.url},
+            "sites": list(sites or [_site()]),
+            "aggregate": {"tick_s": 0.1, "announce_s": 60},
+        }
+
+    def file(self, *sites) -> AggregateFile:
+        return convert(self.raw(*sites), AggregateFile)
+
+    def config(self, site=None) -> SiteConfig:
+        return SiteConfig.of(self.file(site or _site()).sites[0])
+
+    async def start(self, *sites) -> App:
+        """Run the service in this process."""
+        app = App("aggregate")
+        self.apps.append(app)
+        await wire(app, self.file(*sites))
+        return app
+
+    async def stop(self, app: App) -> int:
+        self.apps.remove(app)
+        return await app.close()
+
+    def launch(self, path) -> subprocess.Popen[str]:
+        """Run the service as a process of its own."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", "services.aggregate", "-c", str(path)], stderr=subprocess.PIPE, text=True
+        )
+        self.processes.append(process)
+        return process
+
+    def border(self, window_s=2, ahead=1) -> int:
+        """Return the start of a window that has not begun."""
+        length = window_s * SECOND
+        return (time.time_ns() // length + ahead) * length
+
+    async def picture(self, at: int, *verdicts: str, step: int = 0) -> None:
+        """Store a picture with one face per verdict, all walking to the right."""
+        self.sequence += 1
+        faces = [
+            SightingV1(box=(x, y, x + 0.05, y + 0.05), verdict=verdict, score=0.9, confidence=0.9)
+            for n, verdict in enumerate(verdicts)
+            for x, y in [(0.05 + 0.02 * step, 0.02 + 0.15 * n)]
+        ]
+        message = SightingsV1(
+            site="market", camera="door", lease=1, sequence=self.sequence, at=at, period=PERIOD, aspect=1.0,
+            model="masks-1", model_sha256="a" * 64, faces=faces,
+        )  # fmt: skip
+        await self.bus.store(SIGHTINGS, message)
+
+    async def window(self, start: int, *verdicts: str, window_s=2, seconds=None) -> None:
+        """Store a whole window's pictures: these people come first, then nobody."""
+        for step in range(round((seconds or window_s) * 5)):
+            await self.picture(start + step * PERIOD, *(verdicts if step < 5 else ()), step=step)
+
+    async def published(self, row=WINDOWS, **tokens):
+        """Return what is published on a row."""
+        tokens = {"site": "market", **tokens}
+        return [stored.message for stored in await self.bus.history(row, **tokens)]
+
+    async def until(self, row, count: int, limit_s: float = 20.0, **tokens):
+        """Wait until at least so many messages are published on a row; returns them."""
+        found: list = []
+        try:
+            async with asyncio.timeout(limit_s):
+                while len(found) < count:
+                    with contextlib.suppress(nats.errors.Error):  # a server that is just coming back
+                        found = await self.published(row, **tokens)
+                    await asyncio.sleep(0.05)
+        except TimeoutError:
+            pytest.fail(f"{len(found)} of {count} on {row.pattern} within {limit_s} s: {found}")
+        return found
+
+    async def stream(self) -> list[Stored]:
+        """Return all that the site's stream holds."""
+        runner = SiteRunner(self.bus, self.config(), AggregateSettings(), lambda _: None)
+        _, last = await self.bus.streams.created("SIGHTINGS")
+        found: list[Stored] = []
+        async for stored in self.bus.follow("SIGHTINGS", runner.filters):
+            assert isinstance(stored, Stored)
+            found.append(stored)
+            if stored.sequence >= last:
+                break
+        return found
+
+    async def undisturbed(self, kind) -> list[bytes]:
+        """Return the bytes of what one run over the whole stream would publish."""
+        core = SiteCore(self.config())
+        rows = {row.message: row for row in (WINDOWS, PASSAGES)}
+        outputs = [output for stored in await self.stream() for output in core.step(stored)]
+        return [encode(rows[kind], output) for output in outputs if isinstance(output, kind)]
+
+
+@pytest.fixture(name="scene")
+async def _scene(nats_server, bus) -> AsyncIterator[Scene]:
+    """A site on the bus; stops every service it started."""
+    scene = Scene(nats_server, bus)
+    yield scene
+    for app in list(scene.apps):
+        await app.close()
+    for process in scene.processes:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()

@@ -1,0 +1,221 @@
+"""Aggregate on a real NATS server: windows and alerts come out once, whatever dies."""
+
+import asyncio
+import signal
+import sys
+
+import yaml
+from prometheus_client import REGISTRY
+
+from proto.codec import encode
+from proto.public import WindowV1
+from proto.sightings import PassageV1
+from proto.subjects import ALERTS, PASSAGES, SITE_CONFIG, WINDOWS
+from services.aggregate.core.config import SiteConfig
+
+UNMASKED = ("unmasked",) * 4
+
+
+async def test_sightings_become_windows_and_an_alert(scene):
+    """People seen in a window are on the bus when it closes: passages, zone and site windows, the rule's alert."""
+    await scene.start()
+    start = scene.border()
+    await scene.window(start, *UNMASKED)
+    [alert] = await scene.until(ALERTS, 1)
+    assert (alert.state, alert.zone, alert.rate, alert.persons) == ("firing", "hall", 0.0, 4)
+    assert (alert.start, alert.since) == (start, start)
+    for zone in ("hall", "_site"):
+        windows = await scene.until(WINDOWS, 1, zone=zone)
+        [window] = [w for w in windows if w.start == start]
+        assert (window.persons, window.unmasked, window.coverage, window.gaps) == (4, 4, 1.0, [])
+    assert len(await scene.published(PASSAGES)) == 4
+
+
+async def test_no_camera_address_gets_onto_the_bus(scene):
+    """The configuration in the stream holds no URL and no password."""
+    await scene.start()
+    [message, *_] = await scene.until(SITE_CONFIG, 1)
+    assert "hunter2" not in message.config
+    assert "rtsp" not in message.config
+    assert SiteConfig.decode(message) == scene.config()
+
+
+async def test_every_window_comes_once_and_in_order(scene):
+    """Windows of a zone follow each other without a hole, also where nobody was seen."""
+    await scene.start()
+    windows = await scene.until(WINDOWS, 3, zone="_site")
+    assert [w.end for w in windows[:-1]] == [w.start for w in windows[1:]]
+
+
+async def test_a_restart_in_an_open_window_changes_no_byte(scene):
+    """Fresh service objects in the middle of a window publish each window once, with the bytes of one whole run."""
+    app = await scene.start()
+    start = scene.border()
+    await scene.window(start, *UNMASKED)
+    await scene.window(start + 2_000_000_000, "masked")
+    await scene.until(PASSAGES, 4)
+    assert await scene.stop(app) == 0
+    await scene.start()
+    await _all_published(scene, start, 2)
+
+
+async def test_a_killed_process_changes_no_byte(scene, tmp_path):
+    """SIGKILL in the middle of a window, and a new process: each window once, the bytes of one whole run."""
+    path = tmp_path / "moretta.yaml"
+    path.write_text(yaml.safe_dump(scene.raw()))
+    process = scene.launch(path)
+    await scene.until(SITE_CONFIG, 1)
+    start = scene.border()
+    await scene.window(start, *UNMASKED)
+    await scene.window(start + 2_000_000_000, "masked")
+    await scene.until(PASSAGES, 4)
+    process.kill()
+    process.communicate()
+    scene.launch(path)
+    await _all_published(scene, start, 2)
+
+
+async def _all_published(scene, start, count):
+    """Wait for so many windows from `start` on, and compare all with one undisturbed run over the stream."""
+    for zone in ("hall", "_site"):
+        while not [w for w in await scene.until(WINDOWS, 1, zone=zone) if w.start >= start + (count - 1) * 2 * 10**9]:
+            await asyncio.sleep(0.05)
+        got = [encode(WINDOWS, w) for w in await scene.published(WINDOWS, zone=zone)]
+        wanted = [w for w in await scene.undisturbed(WindowV1) if f'"zone":"{zone}"'.encode() in w]
+        assert got == wanted[: len(got)]
+        assert len(set(got)) == len(got)
+    passages = [encode(PASSAGES, p) for p in await scene.published(PASSAGES)]
+    assert passages == (await scene.undisturbed(PassageV1))[: len(passages)]
+    assert len(await scene.published(ALERTS)) == 1
+
+
+async def test_two_at_once_publish_once(scene):
+    """Two services that both believe they hold the site publish each window and alert once, the same bytes."""
+    await asyncio.gather(scene.start(), scene.start())
+    start = scene.border()
+    await scene.window(start, *UNMASKED)
+    await _all_published(scene, start, 1)
+
+
+async def test_a_restarted_server_costs_coverage_only(scene):
+    """NATS dies in an open window and comes back without the memory stream: the people count, coverage falls."""
+    site = scene.site(window_s=5)
+    await scene.start(site)
+    start = scene.border(5)
+    await scene.window(start, *UNMASKED, window_s=5, seconds=2)
+    await scene.until(PASSAGES, 4)
+    await _wait_until_begun(scene, start)
+    _restart(scene)
+    window = await _window(scene, start)
+    assert (window.persons, window.unmasked) == (4, 4)
+    assert "bus-restarted" in window.gaps
+    assert 0 < window.coverage < 0.6
+
+
+async def test_server_and_service_restarted_lose_coverage_only(scene):
+    """Both die in an open window: the people come back from their passages, the observed time does not."""
+    site = scene.site(window_s=5)
+    app = await scene.start(site)
+    start = scene.border(5)
+    await scene.window(start, *UNMASKED, window_s=5, seconds=2)
+    await scene.until(PASSAGES, 4)
+    await _wait_until_begun(scene, start)
+    await scene.stop(app)
+    _restart(scene)
+    await scene.start(site)
+    window = await _window(scene, start)
+    assert (window.persons, window.gaps, window.coverage) == (4, ["bus-restarted"], 0.0)
+
+
+def _restart(scene):
+    scene.server.kill()
+    scene.server.start()
+
+
+async def _wait_until_begun(scene, start):
+    """Wait until the server's clock is in the window, by the stream's own ticks."""
+    while (await scene.stream())[-1].time < start:
+        await asyncio.sleep(0.1)
+
+
+async def _window(scene, start):
+    """Return the site's window of that start, once published."""
+    while True:
+        found = [w for w in await scene.until(WINDOWS, 1, zone="_site", limit_s=30) if w.start == start]
+        if found:
+            return found[0]
+        await asyncio.sleep(0.1)
+
+
+async def test_new_settings_take_over_at_a_border(scene, wait_until):
+    """A reload puts the new configuration into the stream once; windows after the border carry its hash."""
+    app = await scene.start()
+    await scene.until(WINDOWS, 1, zone="_site")
+    new = scene.site(zones=[{"id": "hall"}, {"id": "attic"}])
+    await app._apply(scene.file(new))
+    await app._apply(scene.file(new))
+    wanted, old = scene.config(new).sha256, scene.config().sha256
+    while (await scene.published(WINDOWS, zone="_site"))[-1].config_sha256 != wanted:
+        await asyncio.sleep(0.05)
+    hashes = [w.config_sha256 for w in await scene.published(WINDOWS, zone="_site")]
+    assert hashes == [old] * hashes.count(old) + [wanted] * hashes.count(wanted)
+    assert [m.sha256 for m in await scene.published(SITE_CONFIG)].count(wanted) == 1
+
+
+async def test_sites_come_and_go(scene):
+    """A reload starts new sites and ends those that are gone; the others go on."""
+    app = await scene.start()
+    second = scene.site(id="station", rules=[])
+    await app._apply(scene.file(scene.site(), second))
+    await scene.until(WINDOWS, 1, site="station")
+    await app._apply(scene.file(second))
+    before = len(await scene.published(WINDOWS, zone="_site"))
+    station = len(await scene.published(WINDOWS, site="station"))
+    await scene.until(WINDOWS, station + 3, site="station")
+    assert len(await scene.published(WINDOWS, zone="_site")) <= before + 1
+
+
+async def test_ready_once_the_stream_has_been_read(scene, wait_until):
+    """Readiness names the site until what was stored before the start has been processed."""
+    await scene.window(scene.border(), "masked")
+    app = await scene.start()
+    assert "site market" in app.probes.reasons() or app.probes.is_ready()
+    await wait_until(app.probes.is_ready, what="replayed")
+
+
+async def test_metrics_tell_nothing_of_people(scene):
+    """No metric of aggregate has a label or a name that carries a verdict, a zone or a count of people."""
+    await scene.start()
+    await scene.until(WINDOWS, 2)
+    families = [f for f in REGISTRY.collect() if f.name.startswith("moretta_aggregate")]
+    assert families
+    for family in families:
+        assert not any(word in family.name for word in ("mask", "person", "face", "passage", "rate", "sighting"))
+        for sample in family.samples:
+            assert set(sample.labels) <= {"site", "reason"}
+
+
+async def test_stopped_by_a_signal(scene, tmp_path):
+    """SIGTERM ends the process with 0."""
+    path = tmp_path / "moretta.yaml"
+    path.write_text(yaml.safe_dump(scene.raw()))
+    process = scene.launch(path)
+    await scene.until(SITE_CONFIG, 1)
+    process.send_signal(signal.SIGTERM)
+    _, errors = await asyncio.to_thread(process.communicate, timeout=20)
+    assert process.returncode == 0, errors
+
+
+async def test_a_users_mistake_is_one_line_and_exit_2(tmp_path):
+    """What the profile forbids is told with file and path, without a traceback."""
+    path = tmp_path / "moretta.yaml"
+    site = {"id": "market", "profile": "fr-2021-269", "window_s": 600, "cameras": []}
+    path.write_text(yaml.safe_dump({"sites": [site]}))
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "services.aggregate", "-c", str(path), stderr=asyncio.subprocess.PIPE
+    )
+    _, errors = await process.communicate()
+    assert process.returncode == 2
+    assert errors.decode() == (
+        f"{path}: sites[0].window_s: 600 s is too short under the profile fr-2021-269; at least 1200 s\n"
+    )
