@@ -1,5 +1,8 @@
 """JSON Schema 2020-12 of the messages, from the types themselves."""
 
+import json
+import sys
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -28,3 +31,18 @@ def _ecma(schema: Any) -> Any:
 def public_schemas() -> dict[str, dict[str, Any]]:
     """Return the schemas of the public messages by type name."""
     return {row.message.__name__: schema_of(row) for row in TABLE if row.public}
+
+
+def write(folder: Path) -> list[Path]:
+    """Write each public schema to `folder`; returns the files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = []
+    for name, schema in public_schemas().items():
+        files.append(folder / f"{name}.json")
+        files[-1].write_text(json.dumps(schema, indent=2) + "\n", encoding="utf-8")
+    return files
+
+
+if __name__ == "__main__":
+    for file in write(Path(sys.argv[1])):
+        print(file)
