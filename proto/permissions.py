@@ -17,9 +17,14 @@ ACCOUNTS: dict[Identity, tuple[Account, ...]] = {
 
 @dataclass(frozen=True)
 class Rights:
-    """What one user may publish and subscribe; everything else is denied. `answers`: may reply to requests."""
+    """What one user may publish and subscribe; everything else is denied. `answers`: may reply to requests.
+
+    `not_publish` is taken from what `publish` allows: a durable consumer is named after its service and is nobody
+    else's to read, acknowledge or delete.
+    """
 
     publish: tuple[str, ...]
+    not_publish: tuple[str, ...]
     subscribe: tuple[str, ...]
     answers: bool
 
@@ -35,9 +40,12 @@ def rights_of(identity: Identity, account: Account) -> Rights:
     publish = [row.wildcard() for row in rows if identity in row.publishers]
     subscribe = [_subscription(row) for row in rows if identity in row.subscribers]
     answers = any(row.reply is not None and identity in row.subscribers for row in rows)
+    not_publish: list[str] = []
     if account == "MAIN":
         publish += _jetstream(identity, rows)
-    return Rights(tuple(publish), (*subscribe, f"_INBOX_{user_of(identity, account)}.>"), answers)
+        not_publish = [api for row in rows if identity in row.subscribers for api in _others_durables(identity, row)]
+    subscribe.append(f"_INBOX_{user_of(identity, account)}.>")
+    return Rights(tuple(publish), tuple(dict.fromkeys(not_publish)), tuple(subscribe), answers)
 
 
 def _subscription(row: Subject) -> str:
@@ -74,4 +82,21 @@ def _reading(stream: str) -> list[str]:
         f"$JS.API.DIRECT.GET.{stream}.>",
         f"$JS.ACK.{stream}.>",
         f"$JS.FC.{stream}.>",
+    ]
+
+
+def _others_durables(identity: Identity, row: Subject) -> list[str]:
+    """Return the API subjects of the durable consumers that other services have on the row's stream."""
+    others = [name for name in SERVICES if name in row.subscribers and name != identity]
+    return [subject for name in others if row.stream for subject in _durable(row.stream, name)]
+
+
+def _durable(stream: str, name: str) -> list[str]:
+    return [
+        f"$JS.API.CONSUMER.CREATE.{stream}.{name}",
+        f"$JS.API.CONSUMER.CREATE.{stream}.{name}.>",
+        f"$JS.API.CONSUMER.DURABLE.CREATE.{stream}.{name}",
+        f"$JS.API.CONSUMER.DELETE.{stream}.{name}",
+        f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{name}",
+        f"$JS.ACK.{stream}.{name}.>",
     ]

@@ -47,7 +47,7 @@ def _user(identity: Identity, account: Account, passwords: Mapping[str, str]) ->
 
 
 def _permissions(rights: Rights) -> dict[str, object]:
-    publish = {"allow": list(rights.publish)} if rights.publish else {"deny": ">"}
+    publish = {"allow": list(rights.publish), "deny": list(rights.not_publish)} if rights.publish else {"deny": ">"}
     permissions: dict[str, object] = {"publish": publish, "subscribe": {"allow": list(rights.subscribe)}}
     if rights.answers:
         permissions["allow_responses"] = {"max": 1, "expires": "5s"}

@@ -1,0 +1,146 @@
+"""NATS permissions, derived from the table: who may do what, and what nobody may."""
+
+import itertools
+
+import pytest
+from nats_match import overlap, takes
+
+from proto.permissions import ACCOUNTS, SERVICES, Rights, rights_of, user_of
+from proto.subjects import ALERTS, FRAMES, FRAMES_QUEUE, STREAMS, TABLE, WINDOWS, Account, Identity, Subject
+
+USERS = [(identity, account) for identity, accounts in ACCOUNTS.items() for account in accounts]
+PEOPLE: tuple[Identity, ...] = ("operator", "subscriber")
+every_user = pytest.mark.parametrize(("identity", "account"), USERS, ids=[user_of(*user) for user in USERS])
+
+
+def may_publish(rights: Rights, subject: str) -> bool:
+    allowed = any(takes(pattern, subject) for pattern in rights.publish)
+    return allowed and not any(takes(pattern, subject) for pattern in rights.not_publish)
+
+
+def touches(patterns: tuple[str, ...], subject: str) -> list[str]:
+    """Return the patterns that share anything with a subject pattern; a queue group's name is left out."""
+    return [pattern for pattern in patterns if overlap(pattern.split(" ")[0], subject)]
+
+
+def test_only_ingest_and_inference_are_in_frames():
+    """Frames have an account of their own, with two users."""
+    assert [identity for identity, account in USERS if account == "FRAMES"] == ["ingest", "inference"]
+    assert len({user_of(*user) for user in USERS}) == len(USERS)
+    assert {identity for identity, _ in USERS} == {*SERVICES, *PEOPLE}
+
+
+@every_user
+def test_frames_only_in_the_queue_group(identity: Identity, account: Account):
+    """Nobody taps frames: only inference subscribes them, in the account FRAMES, and in the queue group."""
+    found = touches(rights_of(identity, account).subscribe, FRAMES.wildcard())
+    mine = [f"{FRAMES.wildcard()} {FRAMES_QUEUE}"] if (identity, account) == ("inference", "FRAMES") else []
+    assert found == mine
+
+
+@every_user
+def test_frames_account_has_no_jetstream(identity: Identity, account: Account):
+    """No frame can be stored: no JetStream subject in FRAMES."""
+    rights = rights_of(identity, account)
+    assert account == "MAIN" or not touches(rights.publish, "$JS.>")
+
+
+@every_user
+@pytest.mark.parametrize("row", TABLE, ids=lambda row: row.message.__name__)
+def test_rights_are_the_tables(identity: Identity, account: Account, row: Subject):
+    """A row is published by its publishers and subscribed by its subscribers, and by nobody else."""
+    rights = rights_of(identity, account)
+    here = row.account == account
+    assert bool(touches(rights.publish, row.wildcard())) == (here and identity in row.publishers)
+    assert bool(touches(rights.subscribe, row.wildcard())) == (here and identity in row.subscribers)
+
+
+@pytest.mark.parametrize("row", [WINDOWS, ALERTS], ids=["windows", "alerts"])
+def test_only_aggregate_publishes_windows_and_alerts(row: Subject):
+    """Numbers and alarms have one source."""
+    assert [i for i, a in USERS if touches(rights_of(i, a).publish, row.wildcard())] == ["aggregate"]
+
+
+@every_user
+@pytest.mark.parametrize(
+    "verb", ["PURGE", "DELETE", "MSG.DELETE", "SNAPSHOT", "RESTORE", "LEADER.STEPDOWN", "PEER.REMOVE"]
+)
+@pytest.mark.parametrize("stream", [s.name for s in STREAMS])
+def test_nobody_destroys_a_stream(identity: Identity, account: Account, verb: str, stream: str):
+    """Neither a stream nor a message in it can be removed over the bus."""
+    assert not touches(rights_of(identity, account).publish, f"$JS.API.STREAM.{verb}.{stream}")
+
+
+@pytest.mark.parametrize("identity", PEOPLE)
+@pytest.mark.parametrize("verb", ["CREATE", "UPDATE"])
+def test_people_make_no_streams(identity: Identity, verb: str):
+    """Operators and subscribers read; streams are the services' to make."""
+    assert not touches(rights_of(identity, "MAIN").publish, f"$JS.API.STREAM.{verb}.*")
+
+
+@pytest.mark.parametrize("identity", SERVICES)
+@pytest.mark.parametrize("verb", ["CREATE", "UPDATE"])
+def test_services_make_the_streams_they_use(identity: Identity, verb: str):
+    """And no others."""
+    rows = [row for row in TABLE if row.stream and identity in (*row.publishers, *row.subscribers)]
+    publish = rights_of(identity, "MAIN").publish
+    made = {s.name for s in STREAMS if touches(publish, f"$JS.API.STREAM.{verb}.{s.name}")}
+    assert made == {row.stream for row in rows}
+
+
+@every_user
+def test_reading_only_of_streams_one_may_subscribe(identity: Identity, account: Account):
+    """JetStream is no way round: consumers and direct reads only of streams with a row one may subscribe."""
+    rights = rights_of(identity, account)
+    readable = {row.stream for row in TABLE if row.account == account and identity in row.subscribers}
+    for stream in STREAMS:
+        ways = ("CONSUMER.CREATE.{}", "CONSUMER.CREATE.{}.c.x", "CONSUMER.MSG.NEXT.{}.c", "DIRECT.GET.{}.x")
+        open_ways = [way for way in ways if may_publish(rights, "$JS.API." + way.format(stream.name))]
+        assert open_ways == (list(ways) if stream.name in readable else [])
+
+
+@every_user
+def test_nobody_touches_anothers_durable_consumer(identity: Identity, account: Account):
+    """Whoever could fetch and acknowledge notify's alerts could keep mails from being sent."""
+    rights = rights_of(identity, account)
+    ways = [
+        "$JS.API.CONSUMER.CREATE.{}.{}",
+        "$JS.API.CONSUMER.CREATE.{}.{}.moretta.x",
+        "$JS.API.CONSUMER.DURABLE.CREATE.{}.{}",
+        "$JS.API.CONSUMER.DELETE.{}.{}",
+        "$JS.API.CONSUMER.MSG.NEXT.{}.{}",
+        "$JS.ACK.{}.{}.1.2.3.4.5",
+    ]
+    for row, other in itertools.product(TABLE, SERVICES):
+        if row.stream and other in row.subscribers and other != identity:
+            assert [w for w in ways if may_publish(rights, w.format(row.stream, other))] == []
+    if identity == "notify":
+        assert [w for w in ways if may_publish(rights, w.format("ALERTS", "notify"))] == ways
+
+
+@every_user
+def test_inboxes_are_private(identity: Identity, account: Account):
+    """Nobody reads another's replies."""
+    mine = f"_INBOX_{user_of(identity, account)}.>"
+    subscribe = rights_of(identity, account).subscribe
+    assert mine in subscribe
+    others = [f"_INBOX_{user_of(*user)}.>" for user in USERS if user != (identity, account)]
+    assert not [inbox for inbox in [*others, "_INBOX.>"] if touches(subscribe, inbox)]
+
+
+@every_user
+def test_nothing_is_open(identity: Identity, account: Account):
+    """No right to everything of the bus, of JetStream or of the server itself."""
+    rights = rights_of(identity, account)
+    for pattern in (*rights.publish, *rights.subscribe):
+        assert pattern.split(".")[0] in {"moretta", "$JS", f"_INBOX_{user_of(identity, account)}"}
+        assert pattern.split(" ")[0].count(".") >= 1
+    assert not touches(rights.publish, "$KV.>")
+    assert not [p for p in rights.publish if p.startswith("$JS.") and len(p.split(".")) < 4]
+
+
+@every_user
+def test_only_servers_of_requests_may_answer(identity: Identity, account: Account):
+    """Replies go out only where requests come in: frames to inference, pause orders to ingest."""
+    answers = {("inference", "FRAMES"), ("ingest", "MAIN")}
+    assert rights_of(identity, account).answers == ((identity, account) in answers)
