@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from prometheus_client import Counter, Gauge
@@ -10,7 +11,7 @@ from proto.frames import WorkerV1
 from proto.subjects import KEYS, WORKERS
 from services.bus import Bus, Request
 from services.log import get_logger
-from services.sealing.keys import FrameKey, SealingKeys
+from services.sealing.keys import CHECK_NS, FrameKey, SealingKeys
 from services.sealing.wrap import is_genuine, wrap_key
 
 log = get_logger()
@@ -19,7 +20,15 @@ WORKERS_KNOWN = Gauge("moretta_ingest_workers", "Inference workers that hold our
 FORGED = Counter("moretta_ingest_announcements_refused_total", "Announcements that the inference identity did not sign")
 
 _FORGET_NS = 5_000_000_000
-_CHECK_S = 0.1
+_REMEMBERED = 1_024
+
+
+@dataclass(frozen=True, slots=True)
+class _Worker:
+    """A worker's last announcement, and when it came (monotonic ns)."""
+
+    said: WorkerV1
+    seen: int
 
 
 class KeyGiver:
@@ -28,7 +37,10 @@ class KeyGiver:
     def __init__(self, bus: Bus, site: str, identity: Ed25519PublicKey) -> None:
         self._bus, self._site, self._identity = bus, site, identity
         self._keys = SealingKeys(time.monotonic_ns())
-        self._workers: dict[str, tuple[WorkerV1, int]] = {}
+        self._workers: dict[str, _Worker] = {}
+        self._latest: dict[str, int] = {}
+        self._missed = False
+        """Whether a key could not be handed out, since the connection was lost."""
 
     async def listen(self) -> None:
         """Subscribe to this site's announcements."""
@@ -42,36 +54,61 @@ class KeyGiver:
         """Make a key every second, hand it out, destroy what is older than two; for ever."""
         try:
             while True:
-                now = time.monotonic_ns()
-                fresh = self._keys.rotate(now)
-                if fresh is not None:
-                    self._forget(now)
-                    for worker, _ in list(self._workers.values()):
-                        await self._give(fresh, worker)
-                await asyncio.sleep(_CHECK_S)
+                await self._turn(time.monotonic_ns())
+                await asyncio.sleep(CHECK_NS / 2e9)
         finally:
             self._keys.destroy()
 
+    async def _turn(self, now: int) -> None:
+        due = self._keys.due(now)
+        if not self._bus.connected:
+            self._missed = self._missed or bool(due)
+            return
+        if self._missed:  # what was due meanwhile may be too old by now
+            self._missed, due = False, self._keys.joined(now)
+        if due:
+            self._forget(now)
+        for key in due:
+            for worker in list(self._workers.values()):
+                await self._give(key, worker.said)
+
     def _forget(self, now: int) -> None:
-        for name in [n for n, (_, seen) in self._workers.items() if now - seen > _FORGET_NS]:
+        for name in [n for n, worker in self._workers.items() if now - worker.seen > _FORGET_NS]:
             del self._workers[name]
             log.warning("a worker is silent; it gets no more keys", worker=name, site=self._site)
         WORKERS_KNOWN.labels(self._site).set(len(self._workers))
 
     async def _announced(self, message: WorkerV1, _request: Request) -> None:
-        if not is_genuine(self._identity, message):
+        if message.site != self._site or not is_genuine(self._identity, message):
             FORGED.inc()
-            log.error("an announcement was not signed by the inference identity", worker=message.worker)
+            log.error("an announcement was not signed for this site by the inference identity", worker=message.worker)
             return
-        known = self._workers.get(message.worker)
-        if known is not None and message.at < known[0].at:
+        if message.at <= self._latest.get(message.worker, -1):
             return  # an old announcement, replayed
-        self._workers[message.worker] = (message, time.monotonic_ns())
-        if known is None or known[0].public_key != message.public_key:
-            log.info("a worker joined", worker=message.worker, site=self._site)
-            for key in self._keys.alive():
-                await self._give(key, message)
+        self._remember(message)
+        known = message.worker in self._workers
+        self._workers[message.worker] = _Worker(message, time.monotonic_ns())
+        if not known:
+            await self._join(message)
+
+    def _remember(self, message: WorkerV1) -> None:
+        """Keep the time of each worker's last announcement, also of those that are gone: nothing older counts."""
+        self._latest.pop(message.worker, None)
+        self._latest[message.worker] = message.at
+        while len(self._latest) > _REMEMBERED:
+            del self._latest[next(iter(self._latest))]
+
+    async def _join(self, worker: WorkerV1) -> None:
+        log.info("a worker joined", worker=worker.worker, site=self._site)
+        WORKERS_KNOWN.labels(self._site).set(len(self._workers))
+        for key in self._keys.joined(time.monotonic_ns()):
+            await self._give(key, worker)
 
     async def _give(self, key: FrameKey, worker: WorkerV1) -> None:
-        if key.cipher is not None:
-            await self._bus.publish(KEYS, wrap_key(bytes(key.secret), key.id, worker))
+        if key.cipher is None:
+            return
+        try:
+            await self._bus.publish(KEYS, wrap_key(key.secret, key.id, worker))
+        except Exception as error:
+            # One worker's strange key, or a connection just lost, may not end the handing out to the others.
+            log.warning("a frame key was not handed out", worker=worker.worker, site=self._site, error=str(error))

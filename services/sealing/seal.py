@@ -1,6 +1,8 @@
 """Sealing and opening one frame with AES-256-GCM (NIST SP 800-38D), in preallocated buffers."""
 
+import contextlib
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidTag
@@ -10,7 +12,7 @@ from proto.frames import FrameV1
 
 TAG_BYTES = 16
 NONCE_BYTES = 12
-_ZEROS = bytes(1 << 20)
+_ZEROS = memoryview(bytes(1 << 20))
 
 
 class SealError(ValueError):
@@ -72,3 +74,13 @@ def wipe(view: memoryview | bytearray) -> None:
     for start in range(0, size, len(_ZEROS)):
         end = min(size, start + len(_ZEROS))
         view[start:end] = _ZEROS[: end - start]
+
+
+@contextlib.contextmanager
+def wiped(size: int) -> Iterator[memoryview]:
+    """Yield a buffer of this size that is overwritten whatever happens to its user."""
+    view = memoryview(bytearray(size))
+    try:
+        yield view
+    finally:
+        wipe(view)

@@ -9,7 +9,7 @@ from services.settings import Secret
 
 
 class SealingSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Inference holds `signing_key`, ingest `verify_key`; each is 32 bytes as 64 hexadecimal digits (Ed25519, RFC 8032)."""
+    """Inference holds `signing_key`, ingest `verify_key`: Ed25519 (RFC 8032), 32 bytes as 64 hexadecimal digits."""
 
     signing_key: Secret | None = None
     verify_key: Secret | None = None

@@ -1,4 +1,4 @@
-"""Handing a frame key to one worker: X25519 (RFC 7748), HKDF-SHA256 (RFC 5869), AES-256-GCM; announcements by Ed25519."""
+"""Handing a frame key to one worker: X25519 (RFC 7748), HKDF-SHA256 (RFC 5869), AES-256-GCM; Ed25519 announcements."""
 
 import struct
 
@@ -10,10 +10,11 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from proto.frames import FrameKeyV1, WorkerV1
-from services.sealing.seal import SealError
+from services.sealing.seal import SealError, wipe
 
 # The wrapping key is used once: ephemeral key and worker differ for each, so the nonce may be constant.
 _NONCE = bytes(12)
+KEY_BYTES = 32
 _PURPOSE = b"moretta frame key v1"
 
 
@@ -39,10 +40,13 @@ def _signed(site: str, worker: str, public_key: bytes, at: int) -> bytes:
     )
 
 
-def wrap_key(frame_key: bytes, key_id: bytes, worker: WorkerV1) -> FrameKeyV1:
-    """Return the frame key encrypted to one worker; site and names are authenticated with it."""
+def wrap_key(frame_key: bytearray, key_id: bytes, worker: WorkerV1) -> FrameKeyV1:
+    """Return the frame key encrypted to one worker; site and names are authenticated with it.
+
+    SealError if the worker's key is one of the few points that share no secret (RFC 7748, 6.1).
+    """
     ephemeral = X25519PrivateKey.generate()
-    shared = ephemeral.exchange(X25519PublicKey.from_public_bytes(worker.public_key))
+    shared = _shared(ephemeral, worker.public_key)
     wrapped = _cipher(shared, worker.public_key, key_id).encrypt(_NONCE, frame_key, _names(worker.site, worker.worker))
     return FrameKeyV1(
         site=worker.site,
@@ -53,18 +57,32 @@ def wrap_key(frame_key: bytes, key_id: bytes, worker: WorkerV1) -> FrameKeyV1:
     )
 
 
-def unwrap_key(private: X25519PrivateKey, message: FrameKeyV1) -> bytes:
-    """Return the frame key; SealError if it was not made for us or was changed."""
-    shared = private.exchange(X25519PublicKey.from_public_bytes(message.ephemeral))
+def unwrap_key(private: X25519PrivateKey, message: FrameKeyV1) -> bytearray:
+    """Return the frame key, in memory that can be overwritten; SealError if it was not made for us or was changed."""
+    shared = _shared(private, message.ephemeral)
     cipher = _cipher(shared, private.public_key().public_bytes_raw(), message.key)
+    secret = bytearray(KEY_BYTES)
     try:
-        return cipher.decrypt(_NONCE, message.wrapped, _names(message.site, message.worker))
+        cipher.decrypt_into(_NONCE, message.wrapped, _names(message.site, message.worker), secret)
     except InvalidTag:
+        wipe(secret)
         raise SealError("the frame key was not made for this worker, or was changed") from None
+    return secret
+
+
+def _shared(private: X25519PrivateKey, public_key: bytes) -> bytes:
+    try:
+        return private.exchange(X25519PublicKey.from_public_bytes(public_key))
+    except ValueError:
+        raise SealError("the X25519 key shares no secret") from None
 
 
 def _cipher(shared: bytes, public_key: bytes, key_id: bytes) -> AESGCM:
-    return AESGCM(HKDF(SHA256(), 32, None, _PURPOSE + public_key + key_id).derive(shared))
+    key = bytearray(KEY_BYTES)
+    HKDF(SHA256(), KEY_BYTES, None, _PURPOSE + public_key + key_id).derive_into(shared, key)
+    cipher = AESGCM(key)
+    wipe(key)
+    return cipher
 
 
 def _names(site: str, worker: str) -> bytes:
