@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from proto.frames import FrameV1
 from services.inference.core.faces import Face
 from services.inference.model import FaceModel
-from services.sealing.seal import i420_bytes, open_into, wipe
+from services.sealing.seal import SealError, i420_bytes, open_into, wipe
 
 LARGEST_PIXELS = 1920 * 1920
 """A lane's buffer holds the largest analysed picture that settings allow."""
@@ -55,6 +55,8 @@ class Lane:
     def _analyse(self, frame: FrameV1, subject: str, cipher: AESGCM) -> Analysed:
         started = time.monotonic_ns()
         size = i420_bytes(frame.width, frame.height)
+        if size > len(self._pixels):
+            raise SealError(f"{frame.width}x{frame.height} is larger than settings allow")
         pixels = self._pixels[:size]
         try:
             open_into(cipher, frame, subject, pixels)

@@ -15,14 +15,15 @@ LOST = Counter("moretta_inference_sightings_lost_total", "Sightings that JetStre
 
 _LIMIT_S = 2.0
 _QUEUE = 512
+_POLL_S = 0.02
 
 
 class SightingsPublisher:
-    """Stores sightings in order; what is not stored within 2 s is counted as lost, and coverage falls."""
+    """Stores sightings in order; what is not stored 2 s after it was emitted is counted as lost, and coverage falls."""
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
-        self._queue: asyncio.Queue[SightingsV1] = asyncio.Queue(_QUEUE)
+        self._queue: asyncio.Queue[tuple[float, SightingsV1]] = asyncio.Queue(_QUEUE)
 
     def emit(self, sightings: SightingsV1) -> None:
         """Take one message; when too many wait, the oldest is lost."""
@@ -30,20 +31,28 @@ class SightingsPublisher:
             self._queue.get_nowait()
             self._queue.task_done()
             LOST.inc()
-        self._queue.put_nowait(sightings)
+        self._queue.put_nowait((asyncio.get_running_loop().time() + _LIMIT_S, sightings))
 
     async def run(self) -> None:
         """Store what was emitted, for ever."""
         while True:
-            sightings = await self._queue.get()
+            until, sightings = await self._queue.get()
             try:
-                async with asyncio.timeout(_LIMIT_S):
-                    await self._bus.store(SIGHTINGS, sightings, message_id=_id(sightings))
-            except TimeoutError:
-                LOST.inc()
-                log.warning("sightings lost: JetStream did not answer", camera=sightings.camera)
+                await self._store(sightings, until)
             finally:
                 self._queue.task_done()
+
+    async def _store(self, sightings: SightingsV1, until: float) -> None:
+        try:
+            async with asyncio.timeout_at(until):
+                # What the client buffers while disconnected would be stored long after it was counted as lost.
+                while not self._bus.connected or asyncio.get_running_loop().time() >= until:
+                    await asyncio.sleep(_POLL_S)
+                await self._bus.store(SIGHTINGS, sightings, message_id=_id(sightings))
+        except Exception as error:  # one message that cannot be stored may not stop all that follow
+            LOST.inc()
+            why = "JetStream did not answer" if isinstance(error, TimeoutError) else str(error)
+            log.warning("sightings lost", camera=sightings.camera, reason=why)
 
     async def flush(self) -> None:
         """Wait until all that was emitted is stored or lost."""

@@ -88,7 +88,10 @@ class Worker:
         FRAMES.labels(outcome).inc()
         if outcome == "done":
             SERVICE.observe(service_ns / 1e9)
-        await request.reply(FrameReplyV1(outcome=outcome, worker=self.name, service_ms=service_ns / 1e6))
+        try:
+            await request.reply(FrameReplyV1(outcome=outcome, worker=self.name, service_ms=service_ns / 1e6))
+        except Exception as error:  # ingest counts the frame as unconfirmed; what was seen in it holds all the same
+            log.warning("a reply could not be sent", subject=request.subject, error=str(error) or type(error).__name__)
 
     def _sightings(self, frame: FrameV1, analysed: Analysed) -> SightingsV1:
         faces = [
