@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import secrets
 from pathlib import Path
 
@@ -42,8 +43,8 @@ async def wire(app: App, settings: InferenceFile) -> None:
 
     frames = await Bus.connect(settings.nats, "inference", "FRAMES")
     app.on_stop("close NATS (frames)", frames.close)
-    name = f"{os.uname().nodename.lower().replace('.', '-').replace('_', '-')[:40]}-{secrets.token_hex(4)}"
-    keys = KeyReceiver(frames, name, [site.id for site in settings.sites], identity)
+    name = _worker_name(os.uname().nodename)
+    keys = KeyReceiver(frames, name, _site_ids(settings), identity)
     await keys.listen()
     app.spawn("announce this worker", keys.run())
 
@@ -53,6 +54,20 @@ async def wire(app: App, settings: InferenceFile) -> None:
     await frames.serve(FRAMES, worker.handle, pending=2 * settings.inference.threads)
     app.on_stop("take no more frames", frames.stop_serving)
     app.spawn("watch NATS", _watch(app, main, frames))
+
+    async def apply(new: InferenceFile) -> None:
+        keys.sites = _site_ids(new)
+
+    app.on_reload(apply)
+
+
+def _site_ids(settings: InferenceFile) -> list[str]:
+    return [site.id for site in settings.sites]
+
+
+def _worker_name(host: str) -> str:
+    """Return a name for this process alone, as subjects allow."""
+    return f"{re.sub(r'[^a-z0-9-]', '-', host.lower())[:40]}-{secrets.token_hex(4)}"
 
 
 async def _watch(app: App, main: Bus, frames: Bus) -> None:
