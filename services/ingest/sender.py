@@ -17,7 +17,7 @@ from services.ingest.core.picture import i420_size
 from services.ingest.pictures import Picture
 from services.log import get_logger
 from services.sealing.keys import FrameKey
-from services.sealing.seal import TAG_BYTES, Header, seal_into
+from services.sealing.seal import TAG_BYTES, Header, header_of, open_into, seal_into, wiped
 
 log = get_logger()
 
@@ -34,6 +34,7 @@ ANSWERS = Counter(
 LIVE_BUDGET_NS = 100_000_000
 FILE_BUDGET_NS = 20_000_000_000
 _PATIENCE_S = 0.02
+_RENEW_S = 0.2
 
 
 class Sender:
@@ -48,6 +49,7 @@ class Sender:
         self._sealed = memoryview(
             bytearray(i420_size(camera.settings.long_side, camera.settings.long_side) + TAG_BYTES)
         )
+        self._sealed_with: FrameKey | None = None
         self.lifetimes = Lifetimes()
         self.without_worker = False
         self.answered = 0
@@ -72,7 +74,7 @@ class Sender:
 
     def _seal(self, picture: Picture) -> FrameV1:
         """Return the sealed frame; from here on plain pixels are not needed any more."""
-        key = self._key()
+        key = self._sealed_with = self._key()
         nonce = key.nonce()
         size = i420_size(picture.width, picture.height) + TAG_BYTES
         header = Header(self._subject, picture.lease, picture.sequence, picture.at, picture.width, picture.height)
@@ -99,7 +101,7 @@ class Sender:
         while True:
             tries += 1
             sent = time.monotonic_ns()
-            answer = await self._ask(frame, sent - decoded_ns)
+            answer, frame = await self._answer(frame, sent - decoded_ns)
             self.without_worker = answer == "no-worker"
             now = time.monotonic_ns()
             if answer in {"done", "timeout"}:
@@ -108,9 +110,48 @@ class Sender:
             if verdict != "again":
                 return verdict
             if self._patient:
+                if self._is_paused():
+                    return "shed"
+                if self._is_lost():
+                    return "error"
                 await asyncio.sleep(_PATIENCE_S)
 
+    def _is_paused(self) -> bool:
+        status = self._camera.status
+        return status is not None and status.state == "paused"
+
+    async def _answer(self, frame: FrameV1, age_ns: int) -> tuple[Answer, FrameV1]:
+        """Return the answer, and the frame to send if it is to be sent again."""
+        if not self._patient:
+            return await self._ask(frame, age_ns), frame
+        asking = asyncio.create_task(self._ask(frame, age_ns))
+        try:
+            while not asking.done():
+                await asyncio.wait({asking}, timeout=_RENEW_S)
+                frame = self._renewed(frame)
+            return asking.result(), frame
+        finally:
+            asking.cancel()
+
+    def _renewed(self, frame: FrameV1) -> FrameV1:
+        """Seal anew what outlives its key: a recorded picture may wait for 20 s, and no key lives longer than two."""
+        was, now = self._sealed_with, self._key()
+        if was is now or was is None or was.cipher is None or now.cipher is None:
+            return frame
+        with wiped(len(frame.sealed) - TAG_BYTES) as pixels:
+            open_into(was.cipher, frame, self._subject, pixels)
+            nonce = now.nonce()
+            seal_into(now.cipher, nonce, pixels, header_of(frame, self._subject), frame.sealed)
+        self._sealed_with = now
+        return msgspec.structs.replace(frame, key=now.id, nonce=nonce)
+
+    def _is_lost(self) -> bool:
+        """Whether the frame's key was destroyed: nobody can open it any more."""
+        return self._sealed_with is not None and self._sealed_with.cipher is None
+
     async def _ask(self, frame: FrameV1, age_ns: int) -> Answer:
+        if not self._bus.connected:  # the client would keep the frame and send it late
+            return "no-worker"
         left_s = max(0.001, (self._budget - age_ns) / 1e9)
         try:
             reply: FrameReplyV1 = await self._bus.request(FRAMES, _aged(frame, age_ns), timeout=min(left_s, 2.0))
@@ -127,8 +168,7 @@ class Sender:
         self._count(verdict)
         if verdict == "done":
             self.answered += 1
-            self.lifetimes.add(lifetime_ns)
-            LIFETIME.labels(self.site, self.name).observe(lifetime_ns / 1e9)
+            self._lived(lifetime_ns)
         elif verdict == "unconfirmed":
             self.lifetimes.add_unconfirmed()
             LIFETIME.labels(self.site, self.name).observe(float("inf"))
@@ -136,6 +176,12 @@ class Sender:
             self._camera.count_shed()
         elif self._patient:
             log.error("a picture of a recorded file was given up", camera=self.name)
+        else:  # the worker had its pixels, and says that they are gone
+            self._lived(lifetime_ns)
+
+    def _lived(self, lifetime_ns: int) -> None:
+        self.lifetimes.add(lifetime_ns)
+        LIFETIME.labels(self.site, self.name).observe(lifetime_ns / 1e9)
 
     def _count(self, outcome: str) -> None:
         ANSWERS.labels(self.site, self.name, outcome).inc()
