@@ -39,6 +39,8 @@ class Fleet:
         self._app, self._main, self._frames, self._settings = app, main, frames, settings
         self._posts: dict[Place, Post] = {}
         self._lease = 0
+        self._changing = asyncio.Lock()
+        self._over = False
         self.paused: set[str] = set()
 
     def cameras(self, site: str) -> list[Camera]:
@@ -46,14 +48,15 @@ class Fleet:
         return [post.camera for (owner, _), post in self._posts.items() if owner == site]
 
     async def apply(self, sites: list[SiteSettings], givers: dict[str, KeyGiver]) -> None:
-        """Stop the cameras that are gone or changed, start the new ones."""
+        """Stop the cameras that are gone or changed, start the new ones. One call at a time; after `stop` nothing."""
         wanted = {(site.id, camera.id): camera for site in sites for camera in site.cameras}
-        for place in [p for p, post in self._posts.items() if wanted.get(p) != post.settings]:
-            await self._stop(place)
-        for index, (place, camera) in enumerate(wanted.items()):
-            if place not in self._posts:
-                phase = phase_of(index, len(wanted), round(1e9 / camera.fps))
-                self._start(place, camera, phase, givers[place[0]])
+        async with self._changing:
+            gone = [place for place, post in self._posts.items() if wanted.get(place) != post.settings]
+            await asyncio.gather(*(self._stop(place) for place in gone))
+            for index, (place, camera) in enumerate(wanted.items()):
+                if place not in self._posts and not self._over:
+                    phase = phase_of(index, len(wanted), round(1e9 / camera.fps))
+                    self._start(place, camera, phase, givers[place[0]])
 
     def _start(self, place: Place, settings: CameraSettings, phase_ns: int, giver: KeyGiver) -> None:
         site, name = place
@@ -80,11 +83,14 @@ class Fleet:
         for task in post.tasks:
             task.cancel()
         await asyncio.gather(*post.tasks, return_exceptions=True)
+        post.reporter.retire()
         log.info("camera out of service", site=place[0], camera=place[1])
 
     async def stop(self) -> None:
-        """Stop all cameras at the same time."""
-        await asyncio.gather(*(self._stop(place) for place in list(self._posts)))
+        """Stop all cameras at the same time, for good."""
+        self._over = True
+        async with self._changing:
+            await asyncio.gather(*(self._stop(place) for place in list(self._posts)))
 
 
 def _until(task: asyncio.Task[None]) -> Callable[[], "asyncio.Future[None]"]:

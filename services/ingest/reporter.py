@@ -1,6 +1,7 @@
 """What the world hears of a camera: every change of state, and its figures every few seconds."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -66,10 +67,13 @@ class Reporter:
                 await asyncio.sleep(SETTLE_S)
             await self._change(status)
 
-    async def flush(self) -> None:
-        """Publish what changed and was not told yet."""
-        while not self._changes.empty():
-            await self._change(self._changes.get_nowait())
+    def retire(self) -> None:
+        """Forget the camera's state: it is out of service, and a gauge that stays would say otherwise."""
+        if self._camera is None:
+            return
+        for state in _STATES:
+            with contextlib.suppress(KeyError):
+                STATE.remove(self._camera.site, self._camera.settings.id, state)
 
     async def _change(self, status: CameraStatus) -> None:
         _log(status)

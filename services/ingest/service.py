@@ -27,17 +27,23 @@ async def wire(app: App, settings: IngestFile) -> None:
 
     givers: dict[str, KeyGiver] = {}
     fleet = Fleet(app, main, frames, settings.ingest)
-    pausing = Pausing(main, fleet)
+    pausing = Pausing(app, main, fleet)
+
+    async def open_site(site: str) -> None:
+        givers[site] = KeyGiver(frames, site, identity)
+        await givers[site].listen()
+        app.spawn(f"frame keys of {site}", givers[site].run())
+        await pausing.restore(site)
+        await pausing.listen(site)
+
+    changing = asyncio.Lock()  # a signal and a changed file may ask for the same at the same time
 
     async def apply(new: IngestFile) -> None:
-        for site in new.sites:
-            if site.id not in givers:
-                givers[site.id] = KeyGiver(frames, site.id, identity)
-                await givers[site.id].listen()
-                app.spawn(f"frame keys of {site.id}", givers[site.id].run())
-                await pausing.restore(site.id)
-                await pausing.listen(site.id)
-        await fleet.apply(new.sites, givers)
+        async with changing:
+            for site in new.sites:
+                if site.id not in givers:
+                    await open_site(site.id)
+            await fleet.apply(new.sites, givers)
 
     app.on_stop("stop cameras", fleet.stop)
     await apply(settings)
