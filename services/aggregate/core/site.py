@@ -119,7 +119,8 @@ class SiteCore:
 
     def _begin(self, created: int) -> None:
         """Open the first window: that of the first message, or of the earliest passage that no window counts yet."""
-        done = max((w.end for w in self._published.values()), default=0)
+        # The whole site comes last: a window is done when that one is out.
+        done = self._published[WHOLE_SITE].end if WHOLE_SITE in self._published else 0
         waiting = [p for p in self._restored if p.at >= done]
         foreign = self._published or any(p.stream_created != created for p in self._restored)
         first = self._schedule.at(self._now).start_of(self._now)
