@@ -4,6 +4,8 @@ The codec's context is ours and not the container's, so that it can be dropped, 
 container is blocked in a read (design §1.1).
 """
 
+from __future__ import annotations  # PyAV's Packet is generic for type checkers only
+
 import threading
 from fractions import Fraction
 from typing import cast
@@ -49,7 +51,7 @@ class Decoder:
         """Whether packets are being passed over until a key frame comes."""
         return self._context is None and 0 < self._skipped < PATIENCE
 
-    def decode(self, packet: "Packet[VideoStream] | None") -> list[VideoFrame]:
+    def decode(self, packet: Packet[VideoStream] | None) -> list[VideoFrame]:
         """Return the pictures that this packet completes, or with None those still held back; damaged ones are counted.
 
         A fresh decoder starts at a key frame: what refers to pictures it never saw would only be guessed.
@@ -116,7 +118,7 @@ class Decoder:
             self._lock.release()
         return True
 
-    def _passes_over(self, packet: "Packet[VideoStream]") -> bool:
+    def _passes_over(self, packet: Packet[VideoStream]) -> bool:
         if self._context is not None or packet.is_keyframe or self._intra_only or self._skipped >= PATIENCE:
             return False
         self._skipped += 1

@@ -1,5 +1,7 @@
 """What a camera's thread does with an open source: pace, decode, sample, convert, hand over."""
 
+from __future__ import annotations  # PyAV's Packet is generic for type checkers only
+
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -130,7 +132,7 @@ class Playback:
         self.last_picture_ns = self._clock()
         self._tried_in_vain = 0
 
-    def _packets(self, source: Source, decoder: Decoder, pacer: "_Pacer | None") -> None:
+    def _packets(self, source: Source, decoder: Decoder, pacer: _Pacer | None) -> None:
         for packet in source.packets():
             # Waiting comes before decoding: what isn't decoded yet has no lifetime.
             if not self._paced:
@@ -143,7 +145,7 @@ class Playback:
         if source.is_file:
             self._decode(decoder, None, source)
 
-    def _decode(self, decoder: Decoder, packet: "Packet[VideoStream] | None", source: Source) -> None:
+    def _decode(self, decoder: Decoder, packet: Packet[VideoStream] | None, source: Source) -> None:
         frames = decoder.decode(packet)
         decoded_ns = self._clock()
         for index, frame in enumerate(frames):
@@ -197,7 +199,7 @@ class Playback:
         self._slot.put(Picture(width, height, sequence, lease, event, decoded_ns, period, buffer, self._pool))
 
 
-def _packet_ns(packet: "Packet[VideoStream]") -> int | None:
+def _packet_ns(packet: Packet[VideoStream]) -> int | None:
     stamp = packet.dts if packet.dts is not None else packet.pts
     if stamp is None:
         return None

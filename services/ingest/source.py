@@ -4,6 +4,8 @@ Errors become SourceError with one of the contract's reasons and a text without 
 contain the URL with its password.
 """
 
+from __future__ import annotations  # PyAV's Packet is generic for type checkers only
+
 import errno
 import re
 import stat
@@ -11,7 +13,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import Literal, Self
 from urllib.parse import SplitResult, urlsplit
 
@@ -119,7 +120,7 @@ class Source:
         duration = self._container.duration
         return duration / 1_000_000 if duration else None
 
-    def packets(self) -> Iterator["Packet[VideoStream]"]:
+    def packets(self) -> Iterator[Packet[VideoStream]]:
         """Yield the video packets until the stream ends; SourceError if it breaks or is silent for too long."""
         try:
             for packet in self._container.demux(self.stream):
@@ -141,7 +142,7 @@ class Source:
         """Return itself."""
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close it."""
         self.close()
 

@@ -105,6 +105,12 @@ def test_a_file_is_read_to_its_end(tmp_path):
         assert len(list(source.packets())) == 20
 
 
+def test_a_files_length_is_known(tmp_path):
+    """A recording's container tells its length in seconds."""
+    with open_source(camera(clips.make_clip(tmp_path / "clip.mp4", pictures=50))) as source:
+        assert source.duration_s == pytest.approx(2.0, abs=0.1)
+
+
 @pytest.mark.parametrize("form", ["{path}", "file://{path}", "clip.mp4"])
 def test_forms_of_a_files_path(tmp_path, monkeypatch, form):
     """Absolute, file:// and relative paths all name the file."""
