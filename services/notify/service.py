@@ -8,7 +8,7 @@ from services.bus import Bus
 from services.log import get_logger
 from services.notify.delivery import Notifier, server_facts
 from services.notify.directory import Directory
-from services.notify.settings import NotifyFile
+from services.notify.settings import NotifyFile, is_loopback
 
 log = get_logger()
 
@@ -33,13 +33,8 @@ async def wire(app: App, settings: NotifyFile) -> None:
 
     app.on_reload(apply)
     app.spawn("readiness of NATS", _watch(app, bus))
-    consuming = app.spawn("consume alerts", _consume(bus, notifier, directory))
-
-    async def finish() -> None:
-        await notifier.stop()
-        consuming.cancel()
-
-    app.on_stop("finish the mails in flight", finish)
+    app.intake("consume alerts", _consume(bus, notifier, directory))
+    app.on_stop("finish the mails in flight", notifier.stop)  # before the intake ends: steps run last-in-first-out
 
 
 async def _consume(bus: Bus, notifier: Notifier, directory: Directory) -> None:
@@ -76,5 +71,6 @@ def _warn(settings: NotifyFile) -> None:
             "notify.salt is not set: who reads DELIVERIES and suspects an address can check it;"
             " put 32 random characters into a file and name it in notify.salt_file"
         )
-    if notify.smtp is not None and not (notify.smtp.verify and notify.smtp.security != "none"):
-        log.warning("mails travel without a checked encryption", host=notify.smtp.host, security=notify.smtp.security)
+    smtp = notify.smtp
+    if smtp is not None and not is_loopback(smtp.host) and not (smtp.verify and smtp.security != "none"):
+        log.warning("mails travel without a checked encryption", host=smtp.host, security=smtp.security)

@@ -158,9 +158,9 @@ def _smtp_problems(smtp: SmtpSettings) -> Iterator[Problem]:
     if (smtp.user is None) != (smtp.password is None):
         missing = "user" if smtp.user is None else "password"
         yield f"notify.smtp.{missing}", "is missing; a login needs both user and password (or password_file)"
-    if not (_is_loopback(smtp.host) or is_host(smtp.host) or _is_ip(smtp.host)):
+    if not (is_loopback(smtp.host) or is_host(smtp.host) or _is_ip(smtp.host)):
         yield "notify.smtp.host", f"{smtp.host!r} is no host name, such as mail.example.org"
-    if smtp.password is not None and not _is_loopback(smtp.host):
+    if smtp.password is not None and not is_loopback(smtp.host):
         if smtp.security == "none":
             yield (
                 "notify.smtp.security",
@@ -181,5 +181,6 @@ def _is_ip(host: str) -> bool:
     return True
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Return whether this name or address is this machine itself."""
     return host == "localhost" or (_is_ip(host) and ipaddress.ip_address(host).is_loopback)

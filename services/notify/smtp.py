@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import re
 import socket
 import ssl
@@ -161,4 +162,5 @@ def _words_of(error: Exception) -> str:
     """The operating system's words for a network trouble; empty for anything else."""
     if isinstance(error, socket.gaierror):
         return "the name cannot be resolved"
-    return (error.strerror or "") if isinstance(error, OSError) and error.errno else ""
+    # Not strerror: asyncio puts the socket's address into it.
+    return os.strerror(error.errno).lower() if isinstance(error, OSError) and error.errno else ""

@@ -1,0 +1,362 @@
+"""The service on a real NATS server with a real SMTP server: what reaches people, and what is recorded."""
+
+import asyncio
+
+import pytest
+from prometheus_client import REGISTRY, generate_latest
+
+from proto.subjects import ALERTS, DEAD, DELIVERIES, STREAMS
+from services.app import StartError
+from services.bus.follow import read_back
+from services.notify.settings import SmtpSettings
+from services.settings import Secret
+
+ANNA, BOB = "anna@example.org", "bob@example.org"
+NEXT = "fedcba9876543210"
+
+
+async def test_an_alert_becomes_one_mail_for_each_recipient_and_a_record(
+    bus, start, serve_mail, smtp, settings_of, make_alert, recorded, eventually
+):
+    """Three people, three mails with one address each, three records without any."""
+    box = await serve_mail()
+    await start(settings_of(smtp(box)))
+    await bus.store(ALERTS, make_alert())
+    records = await eventually(recorded, lambda found: len(found) == 3)
+    assert records == [(name, "firing", 1, "sent", "accepted") for name in ("anna", "bob", "carl")]
+    assert [(recipient, str(message["To"])) for recipient, message in box.mails] == [
+        (address, address) for address in (ANNA, BOB, "carl@example.org")
+    ]
+    assert {message["Subject"] for _, message in box.mails} == {"[Moretta] Market Forville: mask rate below 70 %"}
+    assert box.connections == 2  # the check at the start, and one for all three mails
+
+
+async def test_what_is_resolved_answers_what_fired(
+    bus, start, serve_mail, smtp, settings_of, make_alert, recorded, eventually
+):
+    """The second mail of an alert is in the first one's thread."""
+    box = await serve_mail()
+    await start(settings_of(smtp(box), (ANNA,)))
+    await bus.store(ALERTS, make_alert())
+    await bus.store(ALERTS, make_alert(state="resolved", rate=0.8))
+    await eventually(recorded, lambda found: len(found) == 2)
+    firing, resolved = box.to(ANNA)
+    assert resolved["In-Reply-To"] == firing["Message-ID"]
+
+
+async def test_a_restart_sends_nothing_twice(
+    bus, start, serve_mail, smtp, settings_of, make_alert, recorded, eventually
+):
+    """A second start on the same streams tells people of the new alert only."""
+    box = await serve_mail()
+    first = await start(settings_of(smtp(box), (ANNA,)))
+    await bus.store(ALERTS, make_alert())
+    await eventually(recorded, lambda found: len(found) == 1)
+    assert await first.close() == 0
+    await start(settings_of(smtp(box), (ANNA,)))
+    await bus.store(ALERTS, make_alert(alert=NEXT))
+    await eventually(recorded, lambda found: len(found) == 2)
+    assert len(box.to(ANNA)) == 2
+
+
+async def test_a_recorded_mail_is_not_sent_again_when_its_alert_is_redelivered(
+    bus, start, serve_mail, smtp, settings_of, make_alert, recorded, eventually
+):
+    """The process died after the record and before the acknowledgement: the consumer starts anew, nobody is told again."""
+    box = await serve_mail()
+    first = await start(settings_of(smtp(box), (ANNA,)))
+    await bus.store(ALERTS, make_alert())
+    await eventually(recorded, lambda found: len(found) == 1)
+    await first.close()
+    await bus.streams.js.delete_consumer("ALERTS", "notify")  # everything comes up again, as if never acknowledged
+    await start(settings_of(smtp(box), (ANNA,)))
+    await bus.store(ALERTS, make_alert(alert=NEXT))
+    await eventually(recorded, lambda found: len(found) == 2)
+    assert [m["Message-ID"].split(".")[0] for m in box.to(ANNA)] == ["<0123456789abcdef", f"<{NEXT}"]
+
+
+async def test_one_refused_recipient_is_dead_and_the_others_are_told(
+    bus, start, serve_mail, smtp, settings_of, make_alert, recorded, eventually, logs
+):
+    """550 for one of three: recorded, on the dead subject without the address, and never tried again."""
+    box = await serve_mail()
+
+    async def refuse(server, recipient: str) -> str | None:
+        return f"550 5.1.1 <{recipient}>: unknown" if recipient == BOB else None
+
+    box.at_rcpt = refuse
+    await start(settings_of(smtp(box)))
+    await bus.store(ALERTS, make_alert())
+    [stored] = await eventually(lambda: bus.history(DEAD), lambda found: len(found) == 1)
+    assert await recorded() == [
+        ("anna", "firing", 1, "sent", "accepted"),
+        ("bob", "firing", 1, "failed", "recipient"),
+        ("carl", "firing", 1, "sent", "accepted"),
+    ]
+    assert stored.message.service == "notify"
+    assert stored.message.reason == "1 recipient could not be told: field-staff: failed (recipient)"
+    assert "550" in logs()
+
+
+@pytest.mark.parametrize("answer", ["450 4.2.1 greylisted", "421 4.3.2 closing down"])
+async def test_a_temporary_refusal_is_tried_again(
+    bus, start, serve_mail, smtp, settings_of, make_alert, recorded, eventually, quick, answer: str
+):
+    """Only the refused recipient is tried again; the others are told once."""
+    box, refusals = await serve_mail(), [answer, answer]
+
+    async def refuse(server, recipient: str) -> str | None:
+        return refusals.pop() if recipient == BOB and refusals else None
+
+    box.at_rcpt = refuse
+    await start(settings_of(smtp(box), (ANNA, BOB)))
+    await bus.store(ALERTS, make_alert())
+    records = await eventually(recorded, lambda found: len(found) == 4)
+    assert sorted(records) == [
+        ("anna", "firing", 1, "sent", "accepted"),
+        ("bob", "firing", 1, "retrying", "temporary"),
+        ("bob", "firing", 2, "retrying", "temporary"),
+        ("bob", "firing", 3, "sent", "accepted"),
+    ]
+    assert [recipient for recipient, _ in box.mails] == [ANNA, BOB]
+
+
+async def test_each_recipient_sees_the_alerts_in_order(
+    bus, start, serve_mail, smtp, settings_of, make_alert, recorded, eventually, quick
+):
+    """While the firing mail waits for one recipient, nobody gets the resolved one before it."""
+    box, refusals = await serve_mail(), ["450 later"] * 3
+
+    async def refuse(server, recipient: str) -> str | None:
+        return refusals.pop() if recipient == ANNA and refusals else None
+
+    box.at_rcpt = refuse
+    await start(settings_of(smtp(box), (ANNA, BOB)))
+    await bus.store(ALERTS, make_alert())
+    await bus.store(ALERTS, make_alert(state="resolved"))
+    await bus.store(ALERTS, make_alert(alert=NEXT))
+    await eventually(recorded, lambda found: len([r for r in found if r[3] == "sent"]) == 6)
+    order = ["0123456789abcdef.firing", "0123456789abcdef.resolved", f"{NEXT}.firing"]
+    for address in (ANNA, BOB):
+        assert [m["Message-ID"][1:].rpartition(".")[0].rpartition(".")[0] for m in box.to(address)] == order
+
+
+async def test_a_hanging_recipient_does_not_keep_the_others_from_being_told(
+    bus, start, serve_mail, smtp, settings_of, make_alert, recorded, eventually, quick
+):
+    """No answer in DATA for the first: the second is told in the same round, the first in a later one."""
+    box, never, hangs = await serve_mail(), asyncio.Event(), [1]
+
+    async def hang(server, recipient: str) -> None:
+        if recipient == ANNA and hangs:
+            hangs.pop()
+            await never.wait()
+
+    box.at_data = hang
+    await start(settings_of(smtp(box, timeout_s=0.3), (ANNA, BOB)))
+    await bus.store(ALERTS, make_alert())
+    assert await eventually(recorded, lambda found: len(found) == 3) == [
+        ("anna", "firing", 1, "retrying", "timeout"),
+        ("bob", "firing", 1, "sent", "accepted"),
+        ("anna", "firing", 2, "sent", "accepted"),
+    ]
+
+
+async def test_a_mail_whose_acceptance_was_lost_comes_again_with_the_same_message_id(
+    bus, start, serve_mail, smtp, settings_of, make_alert, recorded, eventually, quick
+):
+    """Dropped after the final dot: the second copy is the same bytes, so programs show one mail."""
+    box, drops = await serve_mail(), [1]
+
+    async def drop(server, recipient: str) -> None:
+        if drops:
+            drops.pop()
+            server.transport.abort()
+
+    box.after_data = drop
+    await start(settings_of(smtp(box), (ANNA,)))
+    await bus.store(ALERTS, make_alert())
+    await eventually(recorded, lambda found: bool(found) and found[-1][3] == "sent")
+    first, second = box.to(ANNA)
+    assert first["Message-ID"] == second["Message-ID"]
+    assert first.as_bytes() == second.as_bytes()
+
+
+async def test_a_server_that_is_down_at_the_start_loses_nothing(
+    bus, start, serve_mail, smtp, settings_of, make_alert, recorded, eventually, quick, logs, wait_until
+):
+    """One line says where and what would be right; the service is ready; the mail goes once the server is there."""
+    box = await serve_mail()
+    port = box.port
+    await box.close()
+    app = await start(settings_of(smtp(port), (ANNA,)))
+    await bus.store(ALERTS, make_alert())
+    await eventually(recorded, lambda found: bool(found) and found[0][3:] == ("retrying", "connect"))
+    assert app.probes.reasons() == {}
+    [line] = [line for line in logs().splitlines() if "takes no mail" in line]
+    assert '"host": "127.0.0.1"' in line
+    assert f'"port": {port}' in line
+    assert "connection refused" in line
+    assert "notify.smtp.host and port must name" in line
+    again = await serve_mail(port=port)
+    await eventually(recorded, lambda found: found[-1][3] == "sent")
+    assert len(again.to(ANNA)) == 1
+
+
+async def test_an_alert_that_is_too_old_is_given_up(
+    bus, start, serve_mail, smtp, settings_of, make_alert, recorded, eventually, quick
+):
+    """Past give_up_after_s it is recorded as dead with the last reason and goes to the dead subject; the next is told."""
+    box = await serve_mail()
+    port = box.port
+    await box.close()
+    await start(settings_of(smtp(port), (ANNA,), give_up_after_s=1.0))
+    await bus.store(ALERTS, make_alert())
+    [dead] = await eventually(lambda: bus.history(DEAD), lambda found: len(found) == 1)
+    assert dead.message.reason == "1 recipient could not be told: field-staff: dead (connect)"
+    assert (await recorded())[-1][3:] == ("dead", "connect")
+    box = await serve_mail(port=port)
+    await bus.store(ALERTS, make_alert(alert=NEXT))
+    await eventually(recorded, lambda found: found[-1][3] == "sent")
+    assert len(box.to(ANNA)) == 1
+
+
+async def test_a_refused_login_is_loud_and_tried_slowly(
+    bus, start, serve_mail, smtp, settings_of, make_alert, recorded, eventually, quick, certificates, logs, wait_until
+):
+    """An error with an advice and no password; minutes pass before the next try, although retries are quick here."""
+    box = await serve_mail(tls=certificates.server, login=True)
+    settings = smtp(box, security="starttls", ca_file=certificates.ca_file, user="moretta", password=Secret("s3cret"))
+    await start(settings_of(settings, (ANNA,)))
+    await bus.store(ALERTS, make_alert())
+    await eventually(recorded, lambda found: found == [("anna", "firing", 1, "retrying", "auth")])
+    info = await eventually(
+        lambda: bus.streams.js.consumer_info("ALERTS", "notify"), lambda found: found.num_ack_pending == 1
+    )
+    assert info.num_redelivered in {0, None}
+    assert len(box.logins) == 2  # the check at the start, and the one attempt
+    assert "notify.smtp.user and password must be what the server knows" in logs()
+
+
+async def test_an_undecodable_alert_is_dead_and_the_next_one_is_told(
+    bus, start, serve_mail, smtp, settings_of, make_alert, recorded, eventually
+):
+    """What nobody can read does not stop what follows."""
+    box = await serve_mail()
+    await start(settings_of(smtp(box), (ANNA,)))
+    await bus.streams.js.publish("moretta.v1.alerts.forville._site.mask-rate", b'{"type":"AlertV1","site":3}')
+    await bus.store(ALERTS, make_alert())
+    [dead] = await eventually(lambda: bus.history(DEAD), lambda found: len(found) == 1)
+    assert dead.message.service == "notify"
+    assert dead.message.payload == b'{"type":"AlertV1","site":3}'
+    assert "$.site" in dead.message.reason
+    await eventually(recorded, lambda found: found == [("anna", "firing", 1, "sent", "accepted")])
+
+
+async def test_an_alert_beyond_the_calendar_is_dead(
+    bus, start, serve_mail, smtp, settings_of, make_alert, recorded, eventually
+):
+    """A legal but absurd time stops at the dead subject, not in a loop."""
+    box = await serve_mail()
+    await start(settings_of(smtp(box), (ANNA,)))
+    await bus.store(ALERTS, make_alert(end=10**30))
+    [dead] = await eventually(lambda: bus.history(DEAD), lambda found: len(found) == 1)
+    assert "failed (other)" in dead.message.reason
+    assert box.mails == []
+
+
+async def test_a_mail_in_flight_is_finished_and_recorded_when_the_service_stops(
+    bus, start, serve_mail, smtp, settings_of, make_alert, recorded
+):
+    """Stopping waits for the server's answer, so that the mail is not sent again later."""
+    box, asked, answer = await serve_mail(), asyncio.Event(), asyncio.Event()
+
+    async def wait(server, recipient: str) -> None:
+        asked.set()
+        await answer.wait()
+
+    box.at_data = wait
+    app = await start(settings_of(smtp(box), (ANNA,)))
+    await bus.store(ALERTS, make_alert())
+    await asyncio.wait_for(asked.wait(), 10)
+    closing = asyncio.create_task(app.close())
+    await asyncio.sleep(0)
+    assert not closing.done()
+    answer.set()
+    assert await closing == 0
+    assert await recorded() == [("anna", "firing", 1, "sent", "accepted")]
+
+
+async def test_new_receivers_are_told_from_the_next_alert_on(
+    bus, start, serve_mail, smtp, settings_of, make_alert, recorded, eventually
+):
+    """A reload takes effect without a restart."""
+    box = await serve_mail()
+    app = await start(settings_of(smtp(box), (ANNA,)))
+    await bus.store(ALERTS, make_alert())
+    await eventually(recorded, lambda found: len(found) == 1)
+    assert app._apply is not None
+    await app._apply(settings_of(smtp(box), (BOB,)))
+    await bus.store(ALERTS, make_alert(alert=NEXT))
+    await eventually(recorded, lambda found: len(found) == 2)
+    assert [recipient for recipient, _ in box.mails] == [ANNA, BOB]
+
+
+async def test_an_alert_of_an_unknown_site_is_told_under_its_id(
+    bus, start, serve_mail, smtp, settings_of, make_alert, recorded, eventually
+):
+    """A hub may not have every site's names: the mail then says the id, and UTC."""
+    box = await serve_mail()
+    await start(settings_of(smtp(box), (ANNA,)))
+    await bus.store(ALERTS, make_alert(site="station"))
+    await eventually(recorded, lambda found: len(found) == 1)
+    [message] = box.to(ANNA)
+    assert message["Subject"].startswith("[Moretta] station: ")
+    assert "09:00 to 09:20 (UTC)" in message.get_body(("plain",)).get_content()
+
+
+async def test_no_address_leaves_but_to_the_mail_server(
+    bus, start, serve_mail, smtp, settings_of, make_alert, recorded, eventually, logs
+):
+    """Not in any stream, not in a metric, not in a log, whatever the server says about the address."""
+    box = await serve_mail()
+    answers = {BOB: "550 5.1.1 <bob@example.org> is unknown here", "carl@example.org": "450 carl@example.org: full"}
+
+    async def refuse(server, recipient: str) -> str | None:
+        return answers.get(recipient)
+
+    box.at_rcpt = refuse
+    app = await start(settings_of(smtp(box)))
+    await bus.store(ALERTS, make_alert())
+    await eventually(recorded, lambda found: len(found) == 3)
+    await app.close()
+    everything = [generate_latest(REGISTRY).decode(), logs()]
+    for stream in STREAMS:
+        everything += [
+            str(stored.message) for stored in await read_back(bus.streams.js, stream.name, list(stream.subjects))
+        ]
+    assert "retrying" in "".join(everything)
+    assert "example.org" not in "".join(everything).replace("mail.example.org", "")
+
+
+async def test_a_missing_authority_is_one_line_at_the_start(start, smtp, settings_of, tmp_path):
+    """A wrong ca_file is the operator's to mend: no traceback."""
+    for name, why in (("none.pem", "No such file"), ("empty.pem", "no PEM certificate")):
+        (tmp_path / "empty.pem").write_text("")
+        with pytest.raises(StartError, match=f"notify.smtp.ca_file: cannot use .*{name}: .*{why}"):
+            await start(settings_of(smtp(25, security="starttls", ca_file=tmp_path / name)))
+
+
+async def test_an_installation_without_receivers_takes_its_alerts(
+    bus, start, settings_of, make_alert, eventually, logs, wait_until
+):
+    """Nobody to tell is no fault, but the log says so."""
+    await start(settings_of(SmtpSettings(sender="alerts@example.org", timeout_s=0.2, port=1), ()))
+    await bus.store(ALERTS, make_alert())
+    await wait_until(lambda: "an alert with nobody to tell" in logs())
+    await eventually(
+        lambda: bus.streams.js.consumer_info("ALERTS", "notify"),
+        lambda found: found.ack_floor is not None and found.ack_floor.stream_seq == 1,
+    )
+    assert await bus.history(DELIVERIES) == []
+    assert "nobody is told about alerts" in logs()
