@@ -1,0 +1,80 @@
+"""Threads and buffers of a worker: services.inference.lanes."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from services.inference.lanes import LARGEST_PIXELS, Lane, Lanes
+
+
+class Model:
+    """Counts its warm-ups; the first is slow, as a cold model's is."""
+
+    id, sha256 = "stub-1", "ab" * 32
+
+    def __init__(self, slow_s=0.0):
+        self.slow_s, self.warmed, self.threads = slow_s, [], []
+
+    def warm_up(self, width, height):
+        if not self.warmed:
+            time.sleep(self.slow_s)
+        self.warmed.append((width, height))
+        self.threads.append(threading.current_thread())
+
+
+@pytest.fixture(name="lanes")
+def _lanes():
+    lanes = Lanes(Model, 3)
+    yield lanes
+    lanes.close()
+
+
+async def test_the_first_run_does_not_count(wait_until):
+    """The warm run is measured, not the slow first one."""
+    lane = Lane(Model(slow_s=0.3), 0)
+    try:
+        assert 0 < await lane.warm_up(64, 32) < 200_000_000
+        assert lane.model.warmed == [(64, 32)] * 2
+    finally:
+        lane.close()
+
+
+async def test_every_lane_is_warmed_on_its_own_thread(lanes):
+    """The slowest of the lanes' warm runs comes back."""
+    assert await lanes.warm_up(64, 32) > 0
+    threads = [set(lane.model.threads) for lane in lanes._lanes]
+    assert all(len(each) == 1 for each in threads)
+    assert len(set.union(*threads)) == 3
+    assert threading.current_thread() not in set.union(*threads)
+
+
+async def test_a_free_lane_is_one_without_a_frame(lanes):
+    """As lanes are taken the next free one is another, and then there is none."""
+    taken = []
+    while (lane := lanes.free()) is not None:
+        lane.busy = True
+        taken.append(lane)
+    assert (len(set(map(id, taken))), lanes.busy()) == (3, 3)
+    taken[1].busy = False
+    assert lanes.free() is taken[1]
+    assert lanes.busy() == 2
+
+
+async def test_each_lane_has_a_model_and_a_buffer_of_its_own(lanes):
+    """No two pictures share memory, and each buffer has room for the largest one."""
+    assert len({id(lane.model) for lane in lanes._lanes}) == 3
+    assert len({np.frombuffer(lane._pixels, np.uint8).__array_interface__["data"][0] for lane in lanes._lanes}) == 3
+    assert {len(lane._pixels) for lane in lanes._lanes} == {LARGEST_PIXELS * 3 // 2}
+
+
+async def test_close_ends_the_threads_and_overwrites_the_buffers(lanes):
+    """Nothing is left of a worker's last picture, not even one that it never got to overwrite."""
+    await lanes.warm_up(64, 32)
+    threads = [lane.model.threads[0] for lane in lanes._lanes]
+    for lane in lanes._lanes:
+        lane._pixels[1_000:1_005] = b"faces"
+    lanes.close()
+    assert not any(np.frombuffer(lane._pixels, np.uint8).any() for lane in lanes._lanes)
+    assert not any(thread.is_alive() for thread in threads)

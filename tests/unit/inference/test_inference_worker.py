@@ -1,0 +1,442 @@
+"""What becomes of a frame: services.inference.worker, with real seals and lanes and a model that does as it is told."""
+
+import asyncio
+import threading
+import time
+
+import msgspec
+import numpy as np
+import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from prometheus_client import REGISTRY
+
+from proto.codec import decode_as, encode_as
+from proto.frames import FrameReplyV1, FrameV1
+from proto.sightings import SightingsV1, SightingV1
+from proto.subjects import FRAMES
+from services.bus import Request
+from services.inference import publisher as publishing
+from services.inference.core.faces import Face
+from services.inference.lanes import LARGEST_PIXELS, Lanes
+from services.inference.publisher import SightingsPublisher
+from services.inference.worker import Worker
+from services.sealing.keys import OPEN_NS, OpeningKeys
+from services.sealing.seal import TAG_BYTES, Header, i420_bytes, seal_into
+
+MS = 1_000_000
+SUBJECT = FRAMES.subject(site="cannes", camera="gate")
+KEY_ID, SECRET = b"key id 8", bytes(range(32))
+FACE = Face(x1=0.25, y1=0.5, x2=0.5, y2=0.75, score=0.875, verdict="masked", confidence=0.75)
+
+
+class Model:
+    """Stands for a FaceModel: keeps what it saw, waits while the gate is shut, raises if told so."""
+
+    id, sha256 = "stub-1", "ab" * 32
+
+    def __init__(self, faces=()):
+        self.faces, self.error = list(faces), None
+        self.seen, self.threads = [], set()
+        self.gate = threading.Event()
+        self.gate.set()
+        self.inside = 0
+
+    def find(self, picture):
+        self.inside += 1
+        assert self.gate.wait(10)
+        self.seen.append(picture.copy())
+        self.threads.add(threading.current_thread().name)
+        self.inside -= 1
+        if self.error:
+            raise self.error
+        return self.faces
+
+    def warm_up(self, width, height):
+        self.warmed = (width, height)
+
+
+class Asker:
+    """The sending side of a request: what it was answered, and what the lanes' buffers held at that very moment."""
+
+    reply = "_INBOX.asker"
+
+    def __init__(self, lanes, *, breaks=False):
+        self.lanes, self.breaks = lanes, breaks
+        self.answers, self.pixels = [], []
+        self.at = None
+
+    async def respond(self, data):
+        self.at = time.monotonic()
+        self.pixels += [np.frombuffer(lane._pixels, np.uint8).any() for lane in self.lanes._lanes if not lane.busy]
+        self.answers.append(decode_as(FrameReplyV1, "msgpack", data))
+        if self.breaks:
+            raise ConnectionError("the connection was lost")
+
+    @property
+    def outcomes(self):
+        return [answer.outcome for answer in self.answers]
+
+
+class Bench:
+    """A worker with everything around it."""
+
+    def __init__(self, faces=(), lanes=1, emit=None):
+        self.models = [Model(faces) for _ in range(lanes)]
+        spare = list(self.models)
+        self.lanes = Lanes(lambda: spare.pop(0), lanes)
+        self.keys = OpeningKeys()
+        self.keys.add(KEY_ID, bytearray(SECRET), time.monotonic_ns())
+        self.emitted = []
+        self.worker = Worker("box-1", self.lanes, self.keys, emit or self.emitted.append)
+
+    @property
+    def model(self):
+        return self.models[0]
+
+    def request(self, asker, *, waited_ms=0.0, subject=SUBJECT):
+        received = time.monotonic_ns() - round(waited_ms * MS)
+        return Request(FRAMES, subject, {}, 0, received, asker)
+
+    async def ask(self, frame, *, asker=None, wait=True, **how):
+        """Hand a frame in; returns the asker once it is answered."""
+        asker = asker or Asker(self.lanes)
+        await self.worker.handle(frame, self.request(asker, **how))
+        if wait:
+            await self.worker.finish()
+        return asker
+
+
+@pytest.fixture(name="make")
+async def _make():
+    made = []
+
+    def make(**how):
+        made.append(Bench(**how))
+        return made[-1]
+
+    yield make
+    for bench in made:
+        for model in bench.models:
+            model.gate.set()
+        await bench.worker.finish()
+        bench.lanes.close()
+
+
+def pixels_of(width=64, height=32):
+    return np.arange(i420_bytes(width, height), dtype=np.uint32).astype(np.uint8) | 1
+
+
+def frame(*, width=64, height=32, secret=SECRET, subject=SUBJECT, **changes):
+    """A frame as ingest seals it."""
+    pixels = pixels_of(width, height)
+    sealed = memoryview(bytearray(len(pixels) + TAG_BYTES))
+    header = Header(subject, 7, 41, 10**18, width, height)
+    seal_into(AESGCM(secret), bytes(12), memoryview(pixels), header, sealed)
+    made = FrameV1(
+        site="cannes",
+        camera="gate",
+        lease=7,
+        sequence=41,
+        at=10**18,
+        age=2 * MS,
+        budget=100 * MS,
+        period=200 * MS,
+        width=width,
+        height=height,
+        key=KEY_ID,
+        nonce=bytes(12),
+        sealed=sealed,
+    )
+    return msgspec.structs.replace(made, **changes)
+
+
+def count(outcome):
+    return REGISTRY.get_sample_value("moretta_inference_frames_total", {"outcome": outcome}) or 0.0
+
+
+async def test_a_frame_is_analysed(make):
+    """The model sees exactly the pixels that were sealed; the answer is `done` with the worker's name and its time."""
+    bench = make()
+    before = count("done")
+    asker = await bench.ask(frame())
+    (seen,) = bench.model.seen
+    assert seen.shape == (48, 64)
+    assert (seen.reshape(-1) == pixels_of()).all()
+    (answer,) = asker.answers
+    assert (answer.outcome, answer.worker) == ("done", "box-1")
+    assert answer.service_ms > 0
+    assert count("done") == before + 1
+
+
+async def test_the_sightings_say_what_was_seen_and_where(make):
+    """Place, lease, sequence, event time and period are the frame's; the boxes and verdicts are the model's."""
+    bench = make(faces=[FACE])
+    await bench.ask(frame())
+    (sightings,) = bench.emitted
+    assert sightings == SightingsV1(
+        site="cannes",
+        camera="gate",
+        lease=7,
+        sequence=41,
+        at=10**18,
+        period=200 * MS,
+        aspect=2.0,
+        model="stub-1",
+        model_sha256="ab" * 32,
+        faces=[SightingV1(box=(0.25, 0.5, 0.5, 0.75), verdict="masked", score=0.875, confidence=0.75)],
+    )
+    assert encode_as("msgpack", sightings)
+
+
+async def test_a_picture_with_nobody_is_a_sighting_too(make):
+    """It proves that somebody looked: coverage rests on it."""
+    bench = make()
+    await bench.ask(frame())
+    assert [s.faces for s in bench.emitted] == [[]]
+
+
+async def test_the_pixels_are_gone_before_the_answer(make):
+    """At the moment of the reply the lane's buffer is zeros, though the model saw the picture in it."""
+    bench = make()
+    asker = await bench.ask(frame())
+    assert bench.model.seen[0].any()
+    assert asker.pixels == [False]
+
+
+async def test_the_pixels_are_gone_before_the_answer_of_a_broken_seal(make):
+    """AES-GCM writes the plain text before it finds the tag wrong: that is overwritten too."""
+    bench = make()
+    broken = frame()
+    broken.sealed[-1] ^= 1
+    asker = await bench.ask(broken)
+    assert asker.outcomes == ["invalid"]
+    assert asker.pixels == [False]
+    assert bench.model.seen == []
+    assert bench.emitted == []
+
+
+async def test_the_pixels_are_gone_before_the_answer_of_a_failure(make):
+    """A model that raises leaves no picture behind either; the lane is free again, and the next frame is done."""
+    bench = make()
+    bench.model.error = RuntimeError("out of memory")
+    before = count("failed")
+    asker = await bench.ask(frame())
+    assert (asker.outcomes, asker.pixels) == (["failed"], [False])
+    assert count("failed") == before + 1
+    assert bench.emitted == []
+    bench.model.error = None
+    assert (await bench.ask(frame())).outcomes == ["done"]
+
+
+async def test_busy_is_answered_at_once(make, wait_until):
+    """While the only lane has a frame in hand the next one is refused without waiting for it, and nothing is queued."""
+    bench = make()
+    bench.model.gate.clear()
+    first = await bench.ask(frame(), wait=False)
+    await wait_until(lambda: bench.model.inside == 1)
+    second = await bench.ask(frame(), wait=False)
+    assert (first.answers, second.outcomes) == ([], ["busy"])
+    assert second.answers[0].service_ms == 0
+    bench.model.gate.set()
+    await bench.worker.finish()
+    assert first.outcomes == ["done"]
+    assert len(bench.emitted) == 1
+    assert (await bench.ask(frame())).outcomes == ["done"]
+
+
+async def test_a_lane_is_taken_before_its_task_runs(make):
+    """Two frames in one turn of the loop do not get the same lane."""
+    bench = make()
+    askers = [Asker(bench.lanes), Asker(bench.lanes)]
+    await asyncio.gather(*(bench.worker.handle(frame(), bench.request(asker)) for asker in askers))
+    await bench.worker.finish()
+    assert sorted(a.outcomes for a in askers) == [["busy"], ["done"]]
+
+
+async def test_as_many_frames_as_lanes(make, wait_until):
+    """Two lanes analyse two frames at a time, each with its own model and thread; the third is refused."""
+    bench = make(lanes=2)
+    for model in bench.models:
+        model.gate.clear()
+    askers = [await bench.ask(frame(), wait=False) for _ in range(3)]
+    await wait_until(lambda: [model.inside for model in bench.models] == [1, 1])
+    assert askers[2].outcomes == ["busy"]
+    assert bench.lanes.busy() == 2
+    for model in bench.models:
+        model.gate.set()
+    await bench.worker.finish()
+    assert [a.outcomes for a in askers] == [["done"], ["done"], ["busy"]]
+    first, second = (model.threads for model in bench.models)
+    assert not first & second
+    assert threading.current_thread().name not in first | second
+
+
+@pytest.mark.parametrize(
+    ("age_ms", "waited_ms", "service_ms", "outcome"),
+    [
+        (2, 0, 30, "done"),
+        (2, 60, 30, "done"),
+        (60, 0, 30, "done"),
+        (2, 80, 30, "late"),
+        (80, 0, 30, "late"),
+        (40, 40, 30, "late"),
+        (100, 0, 0, "late"),
+        (101, 0, 0, "late"),
+        (2, 150, 0, "late"),
+        (2, 0, 99, "late"),
+    ],
+)
+async def test_what_cannot_make_it_is_refused_unread(make, age_ms, waited_ms, service_ms, outcome):
+    """Age at send + our own wait + the expected service time decide against the budget of 100 ms."""
+    bench = make()
+    bench.worker.warmed(service_ms * MS)
+    asker = await bench.ask(frame(age=age_ms * MS), waited_ms=waited_ms)
+    assert asker.outcomes == [outcome]
+    assert len(bench.model.seen) == (outcome == "done")
+    assert len(bench.emitted) == (outcome == "done")
+
+
+async def test_a_slow_start_does_not_shed_for_ever(make):
+    """Refusals make the old estimate fade: within a few seconds of frames one is tried again."""
+    bench = make()
+    bench.worker.warmed(500 * MS)
+    outcomes = [(await bench.ask(frame())).outcomes[0] for _ in range(40)]
+    assert outcomes[0] == "late"
+    assert "done" in outcomes
+
+
+@pytest.mark.parametrize(("age_ms", "outcome"), [(99, "done"), (5_000, "done"), (19_890, "done"), (20_001, "late")])
+async def test_a_recorded_picture_may_wait(make, age_ms, outcome):
+    """With the budget of a recorded file nothing is shed that a live camera's picture would be."""
+    bench = make()
+    bench.worker.warmed(90 * MS)
+    asker = await bench.ask(frame(age=age_ms * MS, budget=20_000 * MS))
+    assert asker.outcomes == [outcome]
+
+
+async def test_a_frame_without_a_key_is_refused_at_once(make):
+    """A key that was never received, even while another frame is in hand."""
+    bench = make()
+    asker = await bench.ask(frame(key=b"other id"))
+    assert asker.outcomes == ["no-key"]
+    assert bench.model.seen == []
+
+
+async def test_a_frame_whose_key_has_died_is_refused(make):
+    """What was recorded on the bus and comes again later cannot be opened."""
+    bench = make()
+    bench.keys.expire(time.monotonic_ns() + OPEN_NS)
+    assert (await bench.ask(frame())).outcomes == ["no-key"]
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"sealed": memoryview(bytes(i420_bytes(64, 32)))},
+        {"sealed": memoryview(b"")},
+        {"width": 62},
+        {"height": 34},
+        {"width": 128},
+        {"sequence": 42},
+        {"lease": 8},
+        {"at": 10**18 + 1},
+        {"nonce": b"another one."},
+    ],
+)
+async def test_a_frame_that_is_not_what_was_sealed_is_invalid(make, bad):
+    """Wrong sizes and any change of what the seal binds: refused, overwritten, nothing emitted, the lane is free."""
+    bench = make()
+    asker = await bench.ask(msgspec.structs.replace(frame(), **bad))
+    assert (asker.outcomes, asker.pixels) == (["invalid"], [False])
+    assert (bench.model.seen, bench.emitted) == ([], [])
+    assert (await bench.ask(frame())).outcomes == ["done"]
+
+
+async def test_a_frame_on_another_camera_s_subject_is_invalid(make):
+    """A picture can't be passed off as another camera's."""
+    bench = make()
+    asker = await bench.ask(frame(), subject=FRAMES.subject(site="cannes", camera="other"))
+    assert asker.outcomes == ["invalid"]
+    assert bench.emitted == []
+
+
+async def test_a_frame_larger_than_a_lane_is_invalid(make):
+    """More pixels than settings allow are refused before anything is opened."""
+    bench = make()
+    width = height = 1924
+    assert width * height > LARGEST_PIXELS
+    asker = await bench.ask(frame(width=width, height=height))
+    assert asker.outcomes == ["invalid"]
+
+
+async def test_the_largest_frame_that_settings_allow(make):
+    """1920 x 1920 fits a lane."""
+    bench = make()
+    asker = await bench.ask(frame(width=1920, height=1920, budget=20_000 * MS))
+    assert (asker.outcomes, asker.pixels) == (["done"], [False])
+    assert bench.model.seen[0].shape == (2880, 1920)
+
+
+async def test_the_answer_waits_for_no_jetstream(make, monkeypatch, wait_until):
+    """With a JetStream that takes nothing, and the publisher's queue full, every frame is still answered at once."""
+    monkeypatch.setattr(publishing, "_QUEUE", 2)
+
+    class Stuck:
+        connected = True
+
+        async def store(self, *_args, **_more):
+            await asyncio.Event().wait()
+
+    publisher = SightingsPublisher(Stuck())
+    running = asyncio.create_task(publisher.run())
+    bench = make(emit=publisher.emit)
+    began = time.monotonic()
+    askers = [await bench.ask(frame()) for _ in range(10)]
+    assert [a.outcomes for a in askers] == [["done"]] * 10
+    assert time.monotonic() - began < publishing._LIMIT_S
+    running.cancel()
+    await asyncio.wait([running])
+
+
+async def test_the_answer_comes_before_the_sightings(make):
+    """Ingest's lifetime does not wait for what is made of the faces."""
+    order = []
+    bench = make(emit=lambda _: order.append("sightings"))
+    asker = Asker(bench.lanes)
+    respond = asker.respond
+
+    async def told(data):
+        order.append("answer")
+        await respond(data)
+
+    asker.respond = told
+    await bench.ask(frame(), asker=asker)
+    assert order == ["answer", "sightings"]
+
+
+async def test_an_answer_that_cannot_be_sent_loses_no_sightings(make):
+    """With the connection just lost ingest counts the frame as unconfirmed; what was seen holds, and we go on."""
+    bench = make(faces=[FACE])
+    asker = await bench.ask(frame(), asker=Asker(bench.lanes, breaks=True))
+    assert asker.outcomes == ["done"]
+    assert len(bench.emitted) == 1
+    assert (await bench.ask(frame())).outcomes == ["done"]
+
+
+async def test_finish_waits_for_the_frames_in_hand(make, wait_until):
+    """A worker that is asked to stop answers what it has begun."""
+    bench = make()
+    bench.model.gate.clear()
+    asker = await bench.ask(frame(), wait=False)
+    await wait_until(lambda: bench.model.inside == 1)
+    finishing = asyncio.create_task(bench.worker.finish())
+    await asyncio.sleep(0)
+    assert not finishing.done()
+    bench.model.gate.set()
+    await asyncio.wait_for(finishing, 10)
+    assert (asker.outcomes, len(bench.emitted)) == (["done"], 1)
+
+
+async def test_finish_with_nothing_in_hand(make):
+    """It returns at once."""
+    await asyncio.wait_for(make().worker.finish(), 1)
