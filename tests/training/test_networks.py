@@ -1,0 +1,202 @@
+"""Rules of the training code that need torch: `pytest tests/training` in the training environment."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+onnxruntime = pytest.importorskip("onnxruntime")
+
+from services.inference.core.scoring import Truth  # noqa: E402
+from services.inference.training.assignment import BACKGROUND, LEFT_OUT, assign  # noqa: E402
+from services.inference.training.averaging import Average  # noqa: E402
+from services.inference.training.calibrate import Measured, best_threshold  # noqa: E402
+from services.inference.training.colour import BGR_FROM_YUV, RGB_FROM_YUV  # noqa: E402
+from services.inference.training.config import read_config  # noqa: E402
+from services.inference.training.detector import photo_weights  # noqa: E402
+from services.inference.training.export_classifier import classifier_model  # noqa: E402
+from services.inference.training.export_detector import detector_model  # noqa: E402
+from services.inference.training.judge import Judge, temperature  # noqa: E402
+from services.inference.training.losses import detector_loss, eiou_loss  # noqa: E402
+from services.inference.training.patches import crops, varied  # noqa: E402
+from services.inference.training.photos import IGNORED, Sample  # noqa: E402
+from services.inference.training.scenes import make_scene  # noqa: E402
+from services.inference.training.yunet import YuNet, decode_boxes, prior_points  # noqa: E402
+
+WIDTH, HEIGHT = 128, 96
+
+
+@pytest.fixture(name="config")
+def _config():
+    """The shipped settings, on one thread, from a fixed seed."""
+    torch.set_num_threads(1)
+    torch.manual_seed(3)
+    return read_config()
+
+
+def i420(seed=5):
+    """A random picture whose colours stay inside the gamut, with luma and chroma planes."""
+    dice = np.random.default_rng(seed)
+    luma = dice.integers(60, 180, (HEIGHT, WIDTH))
+    chroma = dice.integers(120, 136, (HEIGHT // 2, WIDTH))
+    return np.concatenate([luma, chroma]).astype(np.uint8)
+
+
+def planes(picture, matrix):
+    """The picture's colours [3, H, W], chroma doubled by nearest neighbour."""
+    chroma = picture[HEIGHT:].reshape(2, HEIGHT // 2, WIDTH // 2).repeat(2, 1).repeat(2, 2)
+    yuv = np.concatenate([picture[None, :HEIGHT] - 16.0, chroma - 128.0])
+    return torch.tensor(np.einsum("cp,phw->chw", matrix, yuv), dtype=torch.float32)
+
+
+def run(model, **inputs):
+    """What onnxruntime makes of the exported graph."""
+    return onnxruntime.InferenceSession(model.SerializeToString()).run(None, inputs)
+
+
+def shaken(net):
+    """The network with batch statistics as after a training, in evaluation mode."""
+    for part in net.modules():
+        if isinstance(part, torch.nn.BatchNorm2d):
+            part.running_mean.normal_(0, 0.1)
+            part.running_var.uniform_(0.5, 1.5)
+            part.weight.data.uniform_(0.5, 1.5)
+    return net.eval()
+
+
+def test_exported_detector_equals_the_network(config):
+    """The graph with colour and batch norm worked in finds what the network finds in the converted picture."""
+    net, picture = shaken(YuNet()), i420()
+    boxes, scores = run(detector_model(net, config.detector), i420=picture)
+    with torch.no_grad():
+        raw = net(planes(picture, BGR_FROM_YUV)[None])[0]
+    expected = (raw[:, 0].sigmoid() * raw[:, 1].sigmoid()).sqrt()
+    best = int(expected.argmax())
+    assert scores[0] == pytest.approx(float(expected[best]), abs=1e-4)
+    found = decode_boxes(raw[:, 2:], prior_points(HEIGHT, WIDTH))[best]
+    assert boxes[0] == pytest.approx(found.numpy(), abs=0.05)
+
+
+def test_exported_classifier_equals_the_network(config):
+    """The graph that cuts and colours by itself says what the network says of the same crop."""
+    net, picture = shaken(Judge()), np.full((HEIGHT * 3 // 2, WIDTH), 120, np.uint8)
+    picture[:HEIGHT] = np.linspace(40, 200, WIDTH).astype(np.uint8)
+    boxes = np.array([[20, 20, 60, 70], [70, 30, 90, 50]], np.float32)
+    (probabilities,) = run(classifier_model(net, config.classifier, 1.5), i420=picture, boxes=boxes)
+    views = crops(planes(picture, RGB_FROM_YUV), torch.tensor(boxes), config.classifier.margin, config.classifier.side)
+    with torch.no_grad():
+        expected = (net(views) / 1.5).softmax(1).numpy()
+    assert probabilities == pytest.approx(expected, abs=2e-3)
+
+
+def test_published_colours():
+    """Black, white and the red of BT.601 come out right."""
+    yuv = np.array([[0, 0, 0], [219, 0, 0], [65, -38, 112]], float).T
+    assert pytest.approx(np.array([[0] * 3, [255] * 3, [255, 0, 0]]), abs=2) == (RGB_FROM_YUV @ yuv).T
+
+
+def test_equal_boxes_lose_nothing():
+    """The box loss is 0 for equal boxes and grows with the distance."""
+    box = torch.tensor([[10.0, 10, 30, 40]])
+    losses = [float(eiou_loss(box + shift, box)) for shift in (0, 2, 8, 50)]
+    assert losses[0] == pytest.approx(0, abs=1e-5)
+    assert losses == sorted(losses)
+
+
+def test_assignment():
+    """Priors at a face learn it, those under an ignored face learn nothing, the others learn background."""
+    priors = prior_points(64, 64)
+    raw = torch.zeros(len(priors), 6)
+    boxes = torch.tensor([[4.0, 4, 28, 28], [36.0, 36, 60, 60]])
+    target, overlap = assign(raw, decode_boxes(raw[:, 2:], priors), priors, boxes, torch.tensor([True, False]))
+    centres = priors[:, :2]
+    assert (target >= 0).any()
+    assert set(target.tolist()) == {0, BACKGROUND, LEFT_OUT}
+    assert ((centres[target == 0] > -20) & (centres[target == 0] < 52)).all()
+    assert ((centres[target == LEFT_OUT] > 36) & (centres[target == LEFT_OUT] < 60)).all()
+    assert (overlap[target == 0] > 0).all()
+
+
+def test_loss_without_faces_is_finite():
+    """A batch that shows nobody still teaches background."""
+    priors = prior_points(64, 64)
+    raw = torch.zeros(1, len(priors), 6, requires_grad=True)
+    loss = detector_loss(raw, priors, [torch.zeros(0, 4)], [torch.zeros(0, dtype=torch.bool)])
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert torch.isfinite(raw.grad).all()
+
+
+def sample(classes=(0, 1)):
+    """A photo with two faces."""
+    boxes = torch.tensor([[40.0, 40, 100, 110], [200.0, 60, 250, 120]])[: len(classes)]
+    return Sample("a/images/x.jpg", torch.full((3, 200, 300), 120, dtype=torch.uint8), boxes, torch.tensor(classes))
+
+
+def test_scene_is_repeatable_and_well_formed(config):
+    """The same dice give the same scene; boxes stay inside it."""
+    for seed in range(20):
+        torch.manual_seed(0)
+        one = make_scene(sample(), long_side=320, side=128, smallest_px=5, dice=random.Random(seed))
+        torch.manual_seed(0)
+        other = make_scene(sample(), long_side=320, side=128, smallest_px=5, dice=random.Random(seed))
+        assert torch.equal(one.pixels, other.pixels)
+        assert one.pixels.shape == (3, 128, 128)
+        assert ((one.boxes >= 0) & (one.boxes <= 128)).all()
+        assert len(one.boxes) == len(one.judged)
+
+
+def test_ignored_face_is_not_judged(config):
+    """A face that nobody labelled stays ignored in every scene."""
+    for seed in range(20):
+        scene = make_scene(sample((IGNORED,)), long_side=320, side=128, smallest_px=1, dice=random.Random(seed))
+        assert not scene.judged.any()
+
+
+def test_views_have_the_classifier_size(config):
+    """Varied views are numbers in 0..255 of the size that the classifier sees."""
+    side = config.classifier.patch_side
+    patches = torch.randint(0, 256, (20, 3, side, side), dtype=torch.uint8)
+    views = varied(patches, config.classifier, random.Random(1))
+    assert views.shape == (20, 3, config.classifier.side, config.classifier.side)
+    assert 0 <= float(views.min()) <= float(views.max()) <= 255
+
+
+def test_bare_photos_get_their_share():
+    """Photos that show a bare face are drawn as often as asked for."""
+    samples = [sample((0, 0))] * 8 + [sample((0, 1))] * 2
+    weights = photo_weights(samples, 0.6)
+    assert sum(weights[8:]) == pytest.approx(0.6)
+    assert sum(weights) == pytest.approx(1.0)
+
+
+def test_temperature_of_boastful_logits():
+    """Logits that are right half of the time and claim certainty are cooled; honest ones are left."""
+    classes = torch.tensor([0, 1] * 200)
+    boastful = torch.tensor([[8.0, 0, 0]] * 400)
+    assert temperature(boastful, classes) > 4
+    honest = torch.log(torch.tensor([[0.5, 0.5, 1e-6]] * 400))
+    assert temperature(honest, classes) == pytest.approx(1.0, abs=0.3)
+
+
+def test_threshold_weighs_both_kinds():
+    """A threshold that loses every bare face is not chosen for a little precision."""
+    face, bare, nothing = (0.0, 0, 30, 30), (50.0, 0, 80, 30), (200.0, 0, 230, 30)
+    truth = Truth([face, bare], ["mask", "no_mask"])
+    measured = [Measured("a", truth, [face, bare, nothing], [0.9, 0.5, 0.3], np.zeros((3, 3), np.float32))]
+    assert 0.3 < best_threshold(measured, 12) <= 0.5
+
+
+def test_average_follows(config):
+    """The average moves towards the network and ends near it."""
+    net = torch.nn.Linear(2, 2)
+    average = Average(net, 0.9)
+    with torch.no_grad():
+        net.weight.add_(1.0)
+    before = (net.weight - average.net.weight).abs().max()
+    for _ in range(100):
+        average.follow(net)
+    assert (net.weight - average.net.weight).abs().max() < before / 100

@@ -1,0 +1,54 @@
+"""One file configures a training run, and mistakes in it are told."""
+
+from __future__ import annotations
+
+import pytest
+
+from services.inference.training.config import DEFAULT_PATH, read_config
+
+
+def changed(tmp_path, old, new):
+    """A copy of the shipped settings with one piece replaced."""
+    text = DEFAULT_PATH.read_text("utf-8")
+    assert old in text
+    path = tmp_path / "config.toml"
+    path.write_text(text.replace(old, new, 1), "utf-8")
+    return path
+
+
+def test_shipped_settings_are_valid():
+    """The shipped file is read, and its limits are those of a sound run."""
+    config = read_config()
+    assert 0 < config.split.validation_share < 0.5
+    assert config.long_side % 4 == 0
+    assert config.detector.crop % 32 == 0
+    assert config.classifier.margin < config.classifier.patch_margin
+    assert set(config.data.detection).isdisjoint(config.data.crops)
+
+
+def test_copy_can_differ(tmp_path):
+    """A copy with another seed is another run."""
+    assert read_config(changed(tmp_path, "threads = 2", "threads = 1")).threads == 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("threads = 2", 'threads = "two"', r"\$.threads"),
+        ("threads = 2", "threds = 2", "thre"),
+        ("validation_share", "validation_part", "validation_part"),
+        ("[limits]", "[limit]", "limit"),
+        ("seed = ", "seed ", "config.toml"),
+    ],
+)
+def test_mistake_is_named(tmp_path, old, new, told):
+    """A wrong type, an unknown key, a missing part and broken TOML are told with the file's name."""
+    with pytest.raises(ValueError, match=told) as caught:
+        read_config(changed(tmp_path, old, new))
+    assert "config.toml: " in str(caught.value)
+
+
+def test_missing_file_is_named(tmp_path):
+    """A settings file that is not there is named."""
+    with pytest.raises(ValueError, match=r"absent\.toml"):
+        read_config(tmp_path / "absent.toml")
