@@ -36,7 +36,14 @@ class Lane:
     towards_right: bool
 
 
-LANES = (Lane(-2, 0.38, True), Lane(60, 0.5, False), Lane(138, 0.66, True))
+def lanes(*towards_right: bool) -> tuple[Lane, ...]:
+    """Return the far, the middle and the near lane, each with its direction."""
+    places = ((-2, 0.38), (60, 0.5), (138, 0.66))
+    return tuple(Lane(top, scale, right) for (top, scale), right in zip(places, towards_right, strict=True))
+
+
+INWARDS, OUTWARDS = lanes(True, True, True), lanes(False, False, False)
+BOTH_WAYS = lanes(True, False, True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,12 +145,14 @@ class Truth:
         return Truth(self.persons + other.persons, self.masked + other.masked)
 
 
-def plan(seed: int, phases: Sequence[Phase] = PHASES, gap_s: float = GAP_S) -> list[Walker]:
+def plan(
+    seed: int, rows: Sequence[Lane] = BOTH_WAYS, phases: Sequence[Phase] = PHASES, gap_s: float = GAP_S
+) -> list[Walker]:
     """Return who walks past one camera, in the order of their coming; the same for the same seed."""
     source = np.random.default_rng(seed)
     walkers: list[Walker] = []
     start = LEAD_S
-    free_from = dict.fromkeys(LANES, 0.0)
+    free_from = dict.fromkeys(rows, 0.0)
     for phase in phases:
         times = list(_arrivals(source, start, phase.seconds, gap_s))
         for at, masked in zip(times, _masks(source, len(times), phase.masked_share), strict=True):
