@@ -33,11 +33,6 @@ class Slot:
         self._observed: Counter[str] = Counter()
         self._gaps: dict[str, set[GapReason]] = {}
 
-    @property
-    def is_empty(self) -> bool:
-        """Nobody was counted and nobody looked."""
-        return not self._passages and not self._observed
-
     def adopt(self, model: Model) -> bool:
         """Whether the window is judged by this model: the first one seen in it."""
         if self.model is None:

@@ -33,7 +33,7 @@ class FakeBus:
         self.stored.append((message, message_id))
         return len(self.stored)
 
-    async def store_once(self, row, message, *, is_done):
+    async def store_once(self, row, message, **_is_done):
         if isinstance(message, self.fence_on or ()):
             raise Fenced(row.of(message))
         self.stored.append((message, None))

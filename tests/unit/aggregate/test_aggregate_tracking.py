@@ -132,6 +132,15 @@ def test_the_order_of_faces_changes_nothing(make, seed, rng):
     assert shape(follow(make, pictures)) == shape(follow(make, shuffled))
 
 
+def test_a_tie_is_broken_the_same_way_in_any_order(make):
+    """A face half-way between two equal ones goes to the same one of them, whichever was listed first."""
+    pair = [make.face(0.25, 0.5, 0.125, "masked"), make.face(0.75, 0.5, 0.125, "unmasked")]
+    middle = [make.face(0.5, 0.5, 0.125, "unknown")]
+    one, other = (follow(make, [(0, faces), (1, middle)], min_hits=1) for faces in (pair, pair[::-1]))
+    assert [t.hits for t in one] == [2, 1]
+    assert [(t.hits, t.evidence.odds) for t in one] == [(t.hits, t.evidence.odds) for t in other]
+
+
 @given(st.lists(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1), st.floats(0, 0.4)), max_size=6), max_size=12))
 def test_every_strong_face_is_in_exactly_one_track(make, pictures):
     """Nothing is lost and nothing counted twice: hits of all tracks add up to the faces."""
