@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,11 +25,15 @@ def binary() -> str:
 
 @dataclass
 class NatsProcess:
-    """One server; `folder` keeps its JetStream store over restarts, and the port stays the same."""
+    """One server; `folder` keeps its JetStream store over restarts, and the port stays the same.
+
+    `config` is added to an open server's configuration; `whole` makes another one from port and store.
+    """
 
     folder: Path
     port: int = -1
     config: str = ""
+    whole: Callable[[int, str], str] | None = None
     output: list[str] = field(default_factory=list)
     _process: subprocess.Popen[str] | None = None
     _reader: threading.Thread | None = None
@@ -40,10 +45,7 @@ class NatsProcess:
     def start(self) -> "NatsProcess":
         """Start and wait until it is ready; its own words on failure."""
         conf = self.folder / "nats.conf"
-        conf.write_text(
-            f'listen: "127.0.0.1:{self.port}"\nmax_payload: 8MB\n'
-            f'jetstream {{ store_dir: "{self.folder}/js", max_mem: 1GB, max_file: 1GB }}\n{self.config}\n'
-        )
+        conf.write_text((self.whole or self._open)(self.port, f"{self.folder}/js"))
         self._process = subprocess.Popen([binary(), "-c", str(conf)], stderr=subprocess.PIPE, text=True)
         ready = threading.Event()
         self._reader = threading.Thread(target=self._read, args=(ready,))
@@ -51,6 +53,12 @@ class NatsProcess:
         assert ready.wait(20), f"nats-server did not start: {self.output}"
         assert self._process.poll() is None, f"nats-server died: {self.output}"
         return self
+
+    def _open(self, port: int, store: str) -> str:
+        return (
+            f'listen: "127.0.0.1:{port}"\nmax_payload: 8MB\n'
+            f'jetstream {{ store_dir: "{store}", max_mem: 1GB, max_file: 1GB }}\n{self.config}\n'
+        )
 
     def _read(self, ready: threading.Event) -> None:
         assert self._process

@@ -1,0 +1,346 @@
+"""The table's permissions on a real server with the box's own configuration."""
+
+import asyncio
+import contextlib
+import re
+from collections.abc import AsyncIterator, Iterator
+
+import msgspec
+import nats.errors
+import pytest
+from golden import BY_TYPE
+from msgspec import Struct, structs
+from nats.aio.client import Client
+from nats.js import api
+from nats_process import NatsProcess
+
+from proto.permissions import ACCOUNTS, SERVICES, user_of
+from proto.subjects import (
+    ALERTS,
+    FRAMES,
+    FRAMES_QUEUE,
+    PAUSE,
+    SIGHTINGS,
+    STREAMS,
+    TABLE,
+    WINDOWS,
+    Account,
+    Identity,
+    Subject,
+)
+from services.bus import Bus, NatsSettings, NoWorkers
+from services.cli.natsconf import nats_config
+from services.settings import Secret
+
+USERS = [(identity, account) for identity, accounts in ACCOUNTS.items() for account in accounts]
+STORED = [row for row in TABLE if row.stream]
+_DENIED = re.compile(r"permissions violation for (publish|subscription) to \"([^\"]+)\"( using queue \"\w+\")?", re.I)
+
+
+def password(user: str) -> str:
+    return f"{user}-secret"
+
+
+@pytest.fixture(name="locked", scope="module")
+def _locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsProcess]:
+    """A server with one user per identity and account."""
+    passwords = {user_of(*user): password(user_of(*user)) for user in USERS}
+    server = NatsProcess(
+        tmp_path_factory.mktemp("locked"), whole=lambda port, store: nats_config(port, store, passwords)
+    )
+    server.start()
+    yield server
+    server.stop()
+
+
+class Raw:
+    """A client of one user that remembers what it was denied."""
+
+    def __init__(self) -> None:
+        self.client = Client()
+        self.denied: set[tuple[str, str]] = set()
+
+    async def error(self, error: Exception) -> None:
+        if found := _DENIED.search(str(error)):
+            self.denied.add((found[1], found[2] + (found[3] or "")))
+
+    async def settle(self) -> None:
+        """Wait until the server has judged all that was sent: its errors come before its PONG."""
+        await self.client.flush()  # nats-py's PING overtakes what is still buffered
+        await self.client.flush()
+
+
+@contextlib.asynccontextmanager
+async def raw(server: NatsProcess, identity: Identity, account: Account = "MAIN") -> AsyncIterator[Raw]:
+    user, one = user_of(identity, account), Raw()
+    prefix = f"_INBOX_{user}".encode()
+    await one.client.connect(
+        server.url, user=user, password=password(user), inbox_prefix=prefix, error_cb=one.error, allow_reconnect=False
+    )
+    try:
+        yield one
+    finally:
+        await one.client.close()
+
+
+@contextlib.asynccontextmanager
+async def typed(server: NatsProcess, identity: Identity, account: Account = "MAIN") -> AsyncIterator[Bus]:
+    main, frames = user_of(identity, "MAIN"), user_of(identity, "FRAMES")
+    settings = NatsSettings(
+        url=server.url,
+        user=main,
+        password=Secret(password(main)),
+        frames_user=frames,
+        frames_password=Secret(password(frames)),
+    )
+    bus = await Bus.connect(settings, identity, account)
+    try:
+        yield bus
+    finally:
+        await bus.close()
+
+
+@contextlib.asynccontextmanager
+async def following(bus: Bus, row: Subject) -> AsyncIterator[list[object]]:
+    """What a follower of the row's stream has seen so far."""
+    seen: list[object] = []
+
+    async def read() -> None:
+        async for item in bus.follow(str(row.stream), [row.wildcard()]):
+            seen.append(item)
+
+    task = asyncio.create_task(read())
+    try:
+        yield seen
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.fixture(name="streams")
+async def _streams(locked: NatsProcess) -> None:
+    """Every stream, made by a service that may."""
+    for name in SERVICES:
+        rows = [row for row in STORED if name in (*row.publishers, *row.subscribers)]
+        async with typed(locked, name) as bus:
+            await bus.ensure_streams({str(row.stream) for row in rows})
+
+
+@pytest.mark.parametrize(("identity", "account"), USERS, ids=[user_of(*user) for user in USERS])
+async def test_publish_and_subscribe_as_the_table_says(locked: NatsProcess, identity: Identity, account: Account):
+    """Each identity may publish and subscribe its own rows, and is refused all others, the other account's too."""
+    async with raw(locked, identity, account) as one:
+        for row in TABLE:
+            await one.client.publish(row.wildcard().replace("*", "x"), b"")
+            await one.client.subscribe(row.wildcard(), queue=row.queue or "")
+        await one.settle()
+    mine = [row for row in TABLE if row.account == account]
+    denied = {
+        ("publish", row.wildcard().replace("*", "x"))
+        for row in TABLE
+        if row not in mine or identity not in row.publishers
+    }
+    denied |= {
+        ("subscription", row.wildcard() + (f' using queue "{row.queue}"' if row.queue else ""))
+        for row in TABLE
+        if row not in mine or identity not in row.subscribers
+    }
+    assert one.denied == {(kind, subject.lower()) for kind, subject in denied}
+
+
+@pytest.mark.parametrize("queue", ["", "spies"])
+async def test_a_tap_on_frames_is_refused(locked: NatsProcess, queue: str):
+    """Not even inference may read frames beside its queue group."""
+    async with raw(locked, "inference", "FRAMES") as one:
+        await one.client.subscribe(FRAMES.wildcard(), queue=queue)
+        await one.client.subscribe(">", queue=FRAMES_QUEUE)
+        await one.settle()
+    assert len(one.denied) == 2
+
+
+@pytest.mark.parametrize("account", ["MAIN", "FRAMES"])
+@pytest.mark.parametrize("identity", ["operator", "subscriber", "aggregate", "notify"])
+async def test_nobody_else_has_a_user_in_frames(locked: NatsProcess, identity: Identity, account: Account):
+    """The other identities' password opens nothing in FRAMES, and nobody comes in without one."""
+    async with raw(locked, identity) as one:
+        await one.client.subscribe(FRAMES.wildcard(), queue=FRAMES_QUEUE)
+        await one.settle()
+        assert one.denied
+    who = {} if account == "MAIN" else {"user": user_of(identity, "FRAMES"), "pass": password(identity)}
+    assert "Authorization Violation" in await greeting(locked, who)
+    right = {"user": user_of(identity, "MAIN"), "pass": password(user_of(identity, "MAIN"))}
+    assert "PONG" in await greeting(locked, right)
+
+
+async def greeting(server: NatsProcess, who: dict[str, str]) -> str:
+    """What the server says to a CONNECT; nats-py would leave a refused connection's socket open."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    try:
+        assert (await reader.readline()).startswith(b"INFO")
+        writer.write(b"CONNECT " + msgspec.json.encode({**who, "verbose": False}) + b"\r\nPING\r\n")
+        return (await reader.readline()).decode()
+    finally:
+        writer.close()
+        await writer.wait_closed()
+
+
+async def test_a_frame_is_answered(locked: NatsProcess):
+    """Request and reply pass in FRAMES; a frame nobody takes is NoWorkers at once."""
+    frame = structs.replace(BY_TYPE[FRAMES.message], sealed=b"x" * 400)
+    async with typed(locked, "ingest", "FRAMES") as ingest, typed(locked, "inference", "FRAMES") as inference:
+        with pytest.raises(NoWorkers):
+            await ingest.request(FRAMES, frame, timeout=2)
+
+        async def handler(message: Struct, request) -> None:
+            await request.reply(BY_TYPE[FRAMES.reply])
+
+        await inference.serve(FRAMES, handler)
+        await inference._connection.client.flush()
+        assert await ingest.request(FRAMES, frame, timeout=2) == BY_TYPE[FRAMES.reply]
+
+
+async def test_an_operator_pauses(locked: NatsProcess):
+    """An order reaches ingest and its answer the operator."""
+    async with typed(locked, "ingest") as ingest, typed(locked, "operator") as operator:
+
+        async def handler(message: Struct, request) -> None:
+            await request.reply(BY_TYPE[PAUSE.reply])
+
+        await ingest.serve(PAUSE, handler)
+        await ingest._connection.client.flush()
+        assert await operator.request(PAUSE, BY_TYPE[PAUSE.message], timeout=2) == BY_TYPE[PAUSE.reply]
+
+
+@pytest.mark.usefixtures("streams")
+@pytest.mark.parametrize("row", STORED, ids=lambda row: row.message.__name__)
+async def test_rows_are_stored_and_read(locked: NatsProcess, wait_until, row: Subject):
+    """Each publisher stores its row; each subscriber reads it by last, history, follow."""
+    message = BY_TYPE[row.message]
+    tokens = {name: getattr(message, name) for name in row.fields}
+    for identity in row.publishers:
+        async with asyncio.timeout(5), typed(locked, identity) as bus:
+            sequence = await bus.store(row, message)
+    for identity in row.subscribers:
+        async with asyncio.timeout(5), typed(locked, identity) as bus, following(bus, row) as seen:
+            last = await bus.last(row, **tokens)
+            assert last is not None
+            assert (last.message, last.sequence) == (message, sequence)
+            assert (await bus.history(row, **tokens))[-1].sequence == sequence
+            await wait_until(lambda seen=seen: seen and seen[-1].sequence == sequence)
+
+
+ONCE = [(i, row) for row in STORED for i in row.publishers if i in row.subscribers]
+
+
+@pytest.mark.usefixtures("streams")
+@pytest.mark.parametrize(("identity", "row"), ONCE, ids=[f"{i}-{row.message.__name__}" for i, row in ONCE])
+async def test_rows_are_stored_once(locked: NatsProcess, identity: Identity, row: Subject):
+    """Who publishes and reads a row can store it idempotently."""
+    message = structs.replace(BY_TYPE[row.message], **{"site": "once"} if "site" in row.fields else {})
+    async with asyncio.timeout(5), typed(locked, identity) as bus:
+        assert await bus.store_once(row, message, is_done=lambda _: False)
+        assert not await bus.store_once(row, message, is_done=lambda _: False)
+
+
+CONSUMED = [(i, row) for row in STORED for i in row.subscribers if i in SERVICES]
+
+
+@pytest.mark.usefixtures("streams")
+@pytest.mark.parametrize(("identity", "row"), CONSUMED, ids=[f"{i}-{row.message.__name__}" for i, row in CONSUMED])
+async def test_rows_are_consumed(locked: NatsProcess, wait_until, identity: Identity, row: Subject):
+    """A service consumes its rows durably, under its own name."""
+    seen: list[Struct] = []
+
+    async def handler(message: Struct, _delivery) -> None:
+        seen.append(message)
+
+    async with typed(locked, row.publishers[0]) as bus:
+        await bus.store(row, BY_TYPE[row.message])
+    async with typed(locked, identity) as bus:
+        task = asyncio.create_task(bus.consume(row, identity, handler))
+        await wait_until(lambda: BY_TYPE[row.message] in seen)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def refused(one: Raw, call) -> bool:
+    """Whether a JetStream call is denied: the server says so, and no answer comes."""
+    before = len(one.denied)
+    with contextlib.suppress(nats.errors.TimeoutError):
+        await call
+    return len(one.denied) > before
+
+
+@pytest.mark.usefixtures("streams")
+async def test_a_subscriber_cannot_reach_sightings(locked: NatsProcess):
+    """What is finer than a window stays inside, whatever way is tried."""
+    async with raw(locked, "subscriber") as one:
+        js = one.client.jetstream(timeout=0.2)
+        push = api.ConsumerConfig(deliver_subject=one.client.new_inbox(), ack_policy=api.AckPolicy.NONE)
+        assert await refused(one, js.add_consumer("SIGHTINGS", push))
+        assert await refused(one, js.get_last_msg("SIGHTINGS", SIGHTINGS.subject(site="x", camera="x"), direct=True))
+        assert await refused(one, js.stream_info("SIGHTINGS"))
+        assert await refused(one, js.add_stream(name="COPY", sources=[api.StreamSource(name="SIGHTINGS")]))
+
+
+@pytest.mark.usefixtures("streams")
+@pytest.mark.parametrize("identity", ["subscriber", "operator", "notify", "aggregate"])
+async def test_nobody_destroys_windows(locked: NatsProcess, identity: Identity):
+    """Neither purged nor deleted nor thinned out; nobody but aggregate adds one."""
+    async with raw(locked, identity) as one:
+        js = one.client.jetstream(timeout=0.2)
+        assert await refused(one, js.purge_stream("WINDOWS"))
+        assert await refused(one, js.delete_stream("WINDOWS"))
+        assert await refused(one, js.delete_msg("WINDOWS", 1))
+        if identity != "aggregate":
+            assert await refused(one, js.publish(WINDOWS.subject(site="x", zone="x"), b"{}"))
+
+
+@pytest.mark.usefixtures("streams")
+async def test_nobody_takes_notifys_alerts_away(locked: NatsProcess, wait_until):
+    """notify's durable consumer can't be read, deleted or made anew by another: no alert is lost on its way to people."""
+    config = api.ConsumerConfig(durable_name="notify", ack_policy=api.AckPolicy.EXPLICIT)
+    async with raw(locked, "notify") as notify:
+        await notify.client.jetstream().add_consumer("ALERTS", config)
+    async with raw(locked, "subscriber") as one:
+        js = one.client.jetstream(timeout=0.2)
+        assert await refused(one, js.add_consumer("ALERTS", config))
+        assert await refused(one, js.delete_consumer("ALERTS", "notify"))
+        assert await refused(one, one.client.request("$JS.API.CONSUMER.MSG.NEXT.ALERTS.notify", b"1", timeout=0.2))
+        # The bare subject names no consumer, so its permission cannot: the server itself has to refuse a durable there.
+        body = b'{"stream_name":"ALERTS","config":{"durable_name":"notify","ack_policy":"none"}}'
+        answer = await one.client.request("$JS.API.CONSUMER.CREATE.ALERTS", body, timeout=1)
+        assert b'"error"' in answer.data
+        named = body.replace(b"durable_name", b"name")
+        await one.client.request("$JS.API.CONSUMER.CREATE.ALERTS", named, timeout=1)
+    async with raw(locked, "notify") as notify:
+        info = await notify.client.jetstream().consumer_info("ALERTS", "notify")
+        assert info.config.ack_policy == api.AckPolicy.EXPLICIT
+
+
+@pytest.mark.usefixtures("streams")
+async def test_a_subscriber_follows_windows_in_its_own_way(locked: NatsProcess):
+    """Another system reads WINDOWS with the plain client: an ordered consumer and a pull consumer of its own."""
+    async with typed(locked, "aggregate") as bus:
+        await bus.store(WINDOWS, BY_TYPE[WINDOWS.message])
+    async with raw(locked, "subscriber") as one:
+        js = one.client.jetstream(timeout=2)
+        ordered = await js.subscribe(WINDOWS.wildcard(), stream="WINDOWS", ordered_consumer=True)
+        assert (await ordered.next_msg(timeout=2)).subject.startswith("moretta.v1.windows.")
+        await ordered.unsubscribe()
+        pull = await js.pull_subscribe(WINDOWS.wildcard(), durable="dashboard", stream="WINDOWS")
+        for msg in await pull.fetch(1, timeout=2):
+            await msg.ack_sync()
+        await js.delete_consumer("WINDOWS", "dashboard")
+        assert one.denied == set()
+
+
+def test_the_servers_limits_hold_every_stream():
+    """JetStream may hold what the table's streams reserve."""
+    import json
+
+    config = json.loads(nats_config(-1, "/store", {user_of(*user): "x" for user in USERS}))
+    limits = config["jetstream"]
+    for storage, name in (("memory", "max_memory_store"), ("file", "max_file_store")):
+        assert limits[name] > sum(s.max_bytes for s in STREAMS if s.storage == storage)
+    assert ALERTS.stream in {s.name for s in STREAMS}
