@@ -147,8 +147,13 @@ def is_address(text: str) -> bool:
 def is_host(name: str) -> bool:
     """Return whether this is a host name (RFC 1123 §2.1)."""
     labels = name.split(".")
-    return name.isascii() and len(name) <= 253 and all(
-        0 < len(label) <= 63 and label.replace("-", "a").isalnum() and label[0] != "-" != label[-1] for label in labels
+    return (
+        name.isascii()
+        and len(name) <= 253
+        and all(
+            0 < len(label) <= 63 and label.replace("-", "a").isalnum() and label[0] != "-" != label[-1]
+            for label in labels
+        )
     )
 
 

@@ -80,11 +80,6 @@ def _is_policy(failure: Failure) -> bool:
     return failure.stage == "recipient" and (failure.enhanced or "").startswith("5.7.")
 
 
-def concerns_server(failure: Failure) -> bool:
-    """Return whether the failure came before any recipient was named, so that the next one would meet it too."""
-    return failure.stage == "connect"
-
-
 _ADVICE: dict[Kind, str] = {
     "connect": "notify.smtp.host and port must name a mail server that this machine reaches",
     "disconnected": "the server closed the connection; notify.smtp.security and port must fit each other"

@@ -213,7 +213,7 @@ def _make_alert():
 
 @pytest.fixture(name="logs")
 def _logs(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], str]]:
-    """`logs()`: everything logged so far, as the service writes it. No address may ever be in it: checked at the end."""
+    """`logs()`: everything logged so far, as the service writes it. At the end no address may be in it."""
     stream = io.StringIO()
     monkeypatch.setattr(sys, "stderr", stream)
     configure("notify", LogSettings(level="debug", format="json"))

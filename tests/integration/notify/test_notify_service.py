@@ -62,7 +62,7 @@ async def test_a_restart_sends_nothing_twice(
 async def test_a_recorded_mail_is_not_sent_again_when_its_alert_is_redelivered(
     bus, start, serve_mail, smtp, settings_of, make_alert, recorded, eventually
 ):
-    """The process died after the record and before the acknowledgement: the consumer starts anew, nobody is told again."""
+    """The process died after the record and before the acknowledgement: nobody is told again."""
     box = await serve_mail()
     first = await start(settings_of(smtp(box), (ANNA,)))
     await bus.store(ALERTS, make_alert())
@@ -98,9 +98,10 @@ async def test_one_refused_recipient_is_dead_and_the_others_are_told(
     assert "550" in logs()
 
 
+@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("answer", ["450 4.2.1 greylisted", "421 4.3.2 closing down"])
 async def test_a_temporary_refusal_is_tried_again(
-    bus, start, serve_mail, smtp, settings_of, make_alert, recorded, eventually, quick, answer: str
+    bus, start, serve_mail, smtp, settings_of, make_alert, recorded, eventually, answer: str
 ):
     """Only the refused recipient is tried again; the others are told once."""
     box, refusals = await serve_mail(), [answer, answer]
@@ -121,8 +122,9 @@ async def test_a_temporary_refusal_is_tried_again(
     assert [recipient for recipient, _ in box.mails] == [ANNA, BOB]
 
 
+@pytest.mark.usefixtures("quick")
 async def test_each_recipient_sees_the_alerts_in_order(
-    bus, start, serve_mail, smtp, settings_of, make_alert, recorded, eventually, quick
+    bus, start, serve_mail, smtp, settings_of, make_alert, recorded, eventually
 ):
     """While the firing mail waits for one recipient, nobody gets the resolved one before it."""
     box, refusals = await serve_mail(), ["450 later"] * 3
@@ -141,8 +143,9 @@ async def test_each_recipient_sees_the_alerts_in_order(
         assert [m["Message-ID"][1:].rpartition(".")[0].rpartition(".")[0] for m in box.to(address)] == order
 
 
+@pytest.mark.usefixtures("quick")
 async def test_a_hanging_recipient_does_not_keep_the_others_from_being_told(
-    bus, start, serve_mail, smtp, settings_of, make_alert, recorded, eventually, quick
+    bus, start, serve_mail, smtp, settings_of, make_alert, recorded, eventually
 ):
     """No answer in DATA for the first: the second is told in the same round, the first in a later one."""
     box, never, hangs = await serve_mail(), asyncio.Event(), [1]
@@ -162,8 +165,9 @@ async def test_a_hanging_recipient_does_not_keep_the_others_from_being_told(
     ]
 
 
+@pytest.mark.usefixtures("quick")
 async def test_a_mail_whose_acceptance_was_lost_comes_again_with_the_same_message_id(
-    bus, start, serve_mail, smtp, settings_of, make_alert, recorded, eventually, quick
+    bus, start, serve_mail, smtp, settings_of, make_alert, recorded, eventually
 ):
     """Dropped after the final dot: the second copy is the same bytes, so programs show one mail."""
     box, drops = await serve_mail(), [1]
@@ -182,8 +186,9 @@ async def test_a_mail_whose_acceptance_was_lost_comes_again_with_the_same_messag
     assert first.as_bytes() == second.as_bytes()
 
 
+@pytest.mark.usefixtures("quick")
 async def test_a_server_that_is_down_at_the_start_loses_nothing(
-    bus, start, serve_mail, smtp, settings_of, make_alert, recorded, eventually, quick, logs, wait_until
+    bus, start, serve_mail, smtp, settings_of, make_alert, recorded, eventually, logs, wait_until
 ):
     """One line says where and what would be right; the service is ready; the mail goes once the server is there."""
     box = await serve_mail()
@@ -203,10 +208,11 @@ async def test_a_server_that_is_down_at_the_start_loses_nothing(
     assert len(again.to(ANNA)) == 1
 
 
+@pytest.mark.usefixtures("quick")
 async def test_an_alert_that_is_too_old_is_given_up(
-    bus, start, serve_mail, smtp, settings_of, make_alert, recorded, eventually, quick
+    bus, start, serve_mail, smtp, settings_of, make_alert, recorded, eventually
 ):
-    """Past give_up_after_s it is recorded as dead with the last reason and goes to the dead subject; the next is told."""
+    """Past give_up_after_s it is recorded as dead, with the last reason; the next one is told."""
     box = await serve_mail()
     port = box.port
     await box.close()
@@ -221,8 +227,9 @@ async def test_an_alert_that_is_too_old_is_given_up(
     assert len(box.to(ANNA)) == 1
 
 
+@pytest.mark.usefixtures("quick")
 async def test_a_refused_login_is_loud_and_tried_slowly(
-    bus, start, serve_mail, smtp, settings_of, make_alert, recorded, eventually, quick, certificates, logs, wait_until
+    bus, start, serve_mail, smtp, settings_of, make_alert, recorded, eventually, certificates, logs, wait_until
 ):
     """An error with an advice and no password; minutes pass before the next try, although retries are quick here."""
     box = await serve_mail(tls=certificates.server, login=True)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.notify.core.outcome import SLOW, Failure, Judgement, advice, concerns_server, judge
+from services.notify.core.outcome import SLOW, Failure, Judgement, advice, judge
 
 
 @pytest.mark.parametrize(
@@ -70,9 +70,3 @@ def test_what_is_loud_is_retried_slowly(failure: Failure):
     """What only a person mends is an error in the log and does not knock every few seconds."""
     if judge(failure).loud:
         assert judge(failure).reason in SLOW
-
-
-def test_only_what_comes_before_a_recipient_concerns_the_server():
-    """A refused connection holds for all recipients, a hanging DATA for one."""
-    assert concerns_server(Failure("connect", "connect"))
-    assert not concerns_server(Failure("timeout", "data"))
