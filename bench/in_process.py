@@ -1,53 +1,82 @@
-"""The yardstick: decode and inference of a file in one process and one loop, no bus, no sealing, no threads of ours.
+"""The yardstick: the same work in one process and one thread. No bus, no sealing, no hand-over, no tracking.
 
-Run as `python -m bench.in_process FILE FPS SECONDS LONG_SIDE`; prints one JSON object.
+The same N cameras, each decoding its file at the file's own pace and analysing as many pictures a second, one after the
+other as they fall due, just as one process that did it all would. (Decoding one file flat out instead keeps its
+reference pictures in the processor's cache, which no installation with several live cameras can.)
+
+Run as `python -m bench.in_process FILE CAMERAS FPS SECONDS LONG_SIDE`; prints one JSON object.
 """
 
+import heapq
 import json
 import sys
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import av
 import numpy as np
+from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
 
 from services.inference.model import FaceModel, load_model
 from services.ingest.core.picture import analysis_size
 
+Picture = np.ndarray[Any, np.dtype[np.uint8]]
 
-def measure(file: str, fps: float, seconds: float, long_side: int) -> dict[str, Any]:
-    """Return `analysed`, and processor and wall milliseconds per analysed picture, over `seconds` of wall time."""
+
+def pictures(file: str) -> Iterator[tuple[float, VideoFrame]]:
+    """Yield the file's pictures with their time in seconds, for ever."""
+    start = 0.0
+    while True:
+        with av.open(file) as container:
+            stream = container.streams.video[0]
+            stream.codec_context.thread_count = 1
+            at, step = 0.0, 1 / float(stream.average_rate or 25)
+            for frame in container.decode(stream):
+                at = float(frame.time or 0.0)
+                yield start + at, frame
+            start += at + step
+
+
+class Camera:
+    """One looped file: which picture is next, when, and whether it is to be analysed."""
+
+    def __init__(self, file: str, fps: float, phase: float) -> None:
+        self._pictures, self._period, self._due, self._phase = pictures(file), 1 / fps, 0.0, phase
+        self._reformatter = VideoReformatter()
+
+    def step(self, long_side: int, model: FaceModel) -> tuple[float, bool]:
+        """Decode one picture, analyse it if it is due; returns when the next one is to be decoded."""
+        at, frame = next(self._pictures)
+        due = at + 1e-6 >= self._due
+        if due:
+            self._due = max(self._due + self._period, at)
+            width, height = analysis_size(frame.width, frame.height, long_side)
+            small = self._reformatter.reformat(
+                frame, width, height, "yuv420p", interpolation=Interpolation.AREA, threads=1
+            )
+            model.find(_i420(small, width, height))
+        return self._phase + at, due
+
+
+def measure(file: str, cameras: int, fps: float, seconds: float, long_side: int) -> dict[str, Any]:
+    """Return `analysed`, and `cpu_ms` a picture, over `seconds` of wall time."""
     model = load_model()
     model.warm_up(640, 360)
+    fleet = [Camera(file, fps, number / fps / cameras) for number in range(cameras)]
+    turns = [(0.0, number) for number in range(cameras)]
     analysed, cpu, wall = 0, time.process_time(), time.monotonic()
-    while time.monotonic() - wall < seconds:
-        analysed += _play(file, fps, long_side, model, wall + seconds)
-    spent, lasted = time.process_time() - cpu, time.monotonic() - wall
-    return {"analysed": analysed, "cpu_ms": 1e3 * spent / analysed, "wall_ms": 1e3 * lasted / analysed}
+    while (now := time.monotonic() - wall) < seconds:
+        due, number = heapq.heappop(turns)
+        time.sleep(max(0.0, due - now))
+        at, was_analysed = fleet[number].step(long_side, model)
+        analysed += was_analysed
+        heapq.heappush(turns, (at, number))
+    return {"analysed": analysed, "cpu_ms": 1e3 * (time.process_time() - cpu) / analysed}
 
 
-def _play(file: str, fps: float, long_side: int, model: FaceModel, until: float) -> int:
-    """Decode the file once; returns how many pictures were analysed."""
-    reformatter, analysed, due = VideoReformatter(), 0, 0.0
-    with av.open(file) as container:
-        stream = container.streams.video[0]
-        stream.codec_context.thread_count = 1
-        width, height = analysis_size(stream.width, stream.height, long_side)
-        for frame in container.decode(stream):
-            at = float(frame.time or 0.0)
-            if at + 1e-6 < due:
-                continue
-            due = max(due + 1 / fps, at)
-            small = reformatter.reformat(frame, width, height, "yuv420p", interpolation=Interpolation.AREA, threads=1)
-            model.find(_i420(small, width, height))
-            analysed += 1
-            if time.monotonic() > until:
-                break
-    return analysed
-
-
-def _i420(frame: Any, width: int, height: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
+def _i420(frame: Any, width: int, height: int) -> Picture:
     planes = []
     for plane, columns in zip(frame.planes, (width, width // 2, width // 2), strict=True):
         rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
@@ -56,4 +85,5 @@ def _i420(frame: Any, width: int, height: int) -> np.ndarray[Any, np.dtype[np.ui
 
 
 if __name__ == "__main__":
-    print(json.dumps(measure(sys.argv[1], float(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4]))))
+    name, cameras, fps, seconds, side = sys.argv[1:]
+    print(json.dumps(measure(name, int(cameras), float(fps), float(seconds), int(side))))

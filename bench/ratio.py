@@ -22,7 +22,7 @@ async def bench(
     yardsticks, systems = [], []
     for number in range(ROUNDS):
         progress(f"in one process, {number + 1}/{ROUNDS}", 0.0)
-        yardsticks.append(await _yardstick(source, fps, part))
+        yardsticks.append(await _yardstick(source, cameras, fps, part))
         name = f"{cameras} cameras, {number + 1}/{ROUNDS}"
         systems.append(await run(source, cameras, fps, part, lambda done, name=name: progress(name, done)))  # type: ignore[misc]
     by_program = {name: fmean(system.cpu_ms[name] for system in systems) for name in PROGRAMS}
@@ -31,7 +31,7 @@ async def bench(
     return {
         "cameras": cameras,
         "analysed_fps": round(sum(s.analysed for s in systems) / sum(s.seconds for s in systems), 2),
-        "shed_share": round(fmean(s.sampled for s in systems), 4),
+        "shed_share": round(fmean(s.shed_share for s in systems), 4),
         "lifetime_ms": {name: round(ms, 2) for name, ms in lifetime_ms(systems).items()},
         "cpu_ms_per_frame": {**shown, "total": round(total, 3)},
         "in_process_cpu_ms_per_frame": round(alone, 3),
@@ -39,9 +39,9 @@ async def bench(
     }
 
 
-async def _yardstick(source: Path, fps: float, seconds: float) -> dict[str, float]:
+async def _yardstick(source: Path, cameras: int, fps: float, seconds: float) -> dict[str, float]:
     """Return the yardstick's figures from a process of its own: its processor time is its alone."""
-    arguments = [str(source), str(fps), str(seconds), str(_LONG_SIDE)]
+    arguments = [str(source), str(cameras), str(fps), str(seconds), str(_LONG_SIDE)]
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "bench.in_process", *arguments, stdout=asyncio.subprocess.PIPE
     )

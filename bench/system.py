@@ -28,10 +28,17 @@ class Run:
 
     analysed: int = 0
     seconds: float = 0.0
-    sampled: float = 0.0
+    shed_share: float = 0.0
     cpu_ms: dict[str, float] = field(default_factory=dict)
     lifetimes: list[tuple[float, float, float, int]] = field(default_factory=list)
     """p50, p99, max in ms and frames, a camera each."""
+
+
+@dataclass
+class Seen:
+    """Sightings on the bus since the start."""
+
+    sightings: int = 0
 
 
 def settings_of(source: Path, cameras: int, fps: float, report_s: float) -> dict[str, Any]:
@@ -53,11 +60,12 @@ async def run(source: Path, cameras: int, fps: float, seconds: float, progress: 
 
 async def _measure(box: Box, cameras: int, seconds: float, progress: Callable[[float], None]) -> Run:
     result, states = Run(), dict[str, CameraV1]()
+    seen = Seen()
     bus = await Bus.connect(box.nats("aggregate"), "bench")
     public = await Bus.connect(box.nats("subscriber"), "bench")
 
     async def sighted(_message: SightingsV1, _request: Any) -> None:
-        result.analysed += 1
+        seen.sightings += 1
 
     async def state(message: CameraV1, _request: Any) -> None:
         states[message.camera] = message
@@ -65,19 +73,19 @@ async def _measure(box: Box, cameras: int, seconds: float, progress: Callable[[f
     try:
         await bus.serve(SIGHTINGS, sighted, pending=10_000)
         await public.serve(CAMERAS, state, pending=1_000)
-        await _until_live(result, states, cameras)
+        await _until_live(seen, states, cameras)
         await asyncio.sleep(_WARM_UP_S)
-        await _watch(box, result, states, seconds, progress)
+        await _watch(box, result, seen, states, seconds, progress)
     finally:
         await bus.close()
         await public.close()
     return result
 
 
-async def _until_live(result: Run, states: dict[str, CameraV1], cameras: int) -> None:
+async def _until_live(seen: Seen, states: dict[str, CameraV1], cameras: int) -> None:
     try:
         async with asyncio.timeout(_LIVE_LIMIT_S):
-            while result.analysed < cameras or sum(s.state == "live" for s in states.values()) < cameras:
+            while seen.sightings < cameras or sum(s.state == "live" for s in states.values()) < cameras:
                 await asyncio.sleep(0.1)
     except TimeoutError:
         told = {name: (s.state, s.reason) for name, s in states.items()}
@@ -85,20 +93,20 @@ async def _until_live(result: Run, states: dict[str, CameraV1], cameras: int) ->
 
 
 async def _watch(
-    box: Box, result: Run, states: dict[str, CameraV1], seconds: float, progress: Callable[[float], None]
+    box: Box, result: Run, seen: Seen, states: dict[str, CameraV1], seconds: float, progress: Callable[[float], None]
 ) -> None:
-    before, count = _cpu_s(box), result.analysed
+    before, count = _cpu_s(box), seen.sightings
     loop = asyncio.get_running_loop()
     started = loop.time()
     while (passed := loop.time() - started) < seconds:
         progress(passed)
         await asyncio.sleep(0.5)
     after = _cpu_s(box)
-    result.seconds, result.analysed = loop.time() - started, result.analysed - count
+    result.seconds, result.analysed = loop.time() - started, seen.sightings - count
     result.cpu_ms = {name: 1e3 * (after[name] - before[name]) / max(1, result.analysed) for name in PROGRAMS}
-    seen = {name: message.at for name, message in states.items()}
+    reported = {name: message.at for name, message in states.items()}
     async with asyncio.timeout(seconds):  # until every camera has reported the second half too
-        while any(states[name].at == seen[name] for name in seen):
+        while any(states[name].at == reported[name] for name in reported):
             await asyncio.sleep(0.1)
     result.lifetimes = [
         (s.lifetime.p50_ms, s.lifetime.p99_ms, s.lifetime.max_ms, s.lifetime.frames)
@@ -106,7 +114,7 @@ async def _watch(
         if s.lifetime
     ]
     sheds = [s.shed_share for s in states.values() if s.shed_share is not None]
-    result.sampled = sum(sheds) / max(1, len(sheds))
+    result.shed_share = sum(sheds) / max(1, len(sheds))
 
 
 def _cpu_s(box: Box) -> dict[str, float]:
