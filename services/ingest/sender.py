@@ -15,9 +15,11 @@ from services.ingest.core.attempts import Answer, Verdict, judge
 from services.ingest.core.lifetime import Lifetimes
 from services.ingest.core.picture import i420_size
 from services.ingest.pictures import Picture
+from services.ingest.source import SourceError, address_of
 from services.log import get_logger
 from services.sealing.keys import FrameKey
 from services.sealing.seal import TAG_BYTES, Header, header_of, open_into, seal_into, wiped
+from services.sites.settings import CameraSettings
 
 log = get_logger()
 
@@ -43,7 +45,8 @@ class Sender:
     def __init__(self, bus: Bus, camera: Camera, key: Callable[[], FrameKey]) -> None:
         self._bus, self._camera, self._key = bus, camera, key
         self.site, self.name = camera.site, camera.settings.id
-        self._patient = not camera.settings.paced
+        # A live source has its own pace, whatever the settings say, and its pictures' 100 ms.
+        self._patient = not camera.settings.paced and _is_file(camera.settings)
         self._budget = FILE_BUDGET_NS if self._patient else LIVE_BUDGET_NS
         self._subject = FRAMES.subject(site=self.site, camera=self.name)
         self._sealed = memoryview(
@@ -185,6 +188,13 @@ class Sender:
 
     def _count(self, outcome: str) -> None:
         ANSWERS.labels(self.site, self.name, outcome).inc()
+
+
+def _is_file(settings: CameraSettings) -> bool:
+    try:
+        return address_of(settings).kind == "file"
+    except SourceError:
+        return False
 
 
 def _aged(frame: FrameV1, age_ns: int) -> FrameV1:
