@@ -30,10 +30,10 @@ def real(url: str, smtp_port: int) -> dict[str, Any]:
     path = Path(url)
     camera = {"id": "camera", "zone": "gate", "url": str(path.resolve()) if path.exists() else url, "loop": True}
     try:
-        address = address_of(CameraSettings(id="camera", url=str(camera["url"])))
+        address = address_of(CameraSettings(id="camera", url=url))
     except SourceError as error:
         raise SettingsError("--camera", [("", error.message)]) from None
-    if address.kind != "network" and not path.exists():
+    if address.kind != "network" and (not url or not path.exists() or path.is_dir()):
         raise SettingsError("--camera", [(address.label, "no such file or device")])
     return _settings([camera], smtp_port, close_on_end=False)
 

@@ -1,0 +1,75 @@
+"""`moretta demo`, whole: films, embedded NATS, the four services, mails."""
+
+import re
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from services.cli.demo.clips import film
+from services.cli.demo.command import demo
+from services.cli.demo.scene import Phase, plan
+from services.settings import SettingsError
+
+
+def spoken(console: Console) -> str:
+    return console.file.getvalue()
+
+
+@pytest.fixture(name="console")
+def _console() -> Console:
+    return Console(file=StringIO(), width=120)
+
+
+@pytest.mark.timeout(200)
+async def test_the_simulation_keeps_its_promises(tmp_path, console):
+    """Numbers beside the truth within their bounds, an alert fires, a mail comes, the alert clears; exit code 0."""
+    mails = tmp_path / "mails"
+    code = await demo(tmp_path, None, None, console, mails=mails, picture=tmp_path / "shot.svg")
+    text = spoken(console)
+    assert code == 0, text
+    assert re.search(r"people +72 +\d+ .* ok", text)
+    assert re.search(r"with a mask +62\.5% .* ok", text)
+    assert text.index("FIRING at") < text.index("cleared at")
+    assert len(list(mails.glob("mail-*.eml"))) == 2
+    assert str(mails) in text.replace("\n", "")
+    assert (tmp_path / "shot.svg").stat().st_size > 10_000
+
+
+@pytest.mark.timeout(120)
+async def test_a_real_camera_shows_numbers_without_truth(tmp_path, console):
+    """A file as camera is looped and counted for the time given; what is true nobody knows."""
+    clip = film(tmp_path / "clip.mp4", plan(1, phases=(Phase(6, 0.5),)), 1)
+    code = await demo(tmp_path, str(clip), 24.0, console, mails=tmp_path / "mails")
+    text = spoken(console)
+    assert code == 0, text
+    assert len(re.findall(r"^window \d\d:\d\d:\d\d", text, re.MULTILINE)) >= 1
+    assert sum(int(n) for n in re.findall(r"^window .*?people (\d+)", text, re.MULTILINE)) > 0
+    assert "true" not in text
+
+
+@pytest.mark.timeout(120)
+async def test_cut_short_it_says_what_was_missed(tmp_path, console):
+    """Stopped before anybody could be counted, the demo fails and names each promise."""
+    code = await demo(tmp_path, None, 1.0, console, mails=tmp_path / "mails")
+    text = spoken(console)
+    assert code == 1
+    assert "missed: people, with a mask, alert fired, mail arrived, alert cleared" in text
+
+
+async def test_a_missing_camera_is_refused_before_anything_starts(tmp_path, console):
+    """A user's mistake ends at once, without a service started."""
+    with pytest.raises(SettingsError, match="no such file or device"):
+        await demo(tmp_path, "missing.mp4", None, console, mails=tmp_path / "mails")
+    assert not (tmp_path / "identities").exists()
+    assert spoken(console) == ""
+
+
+async def test_mails_have_a_folder_of_their_own(tmp_path, console, monkeypatch):
+    """Without a folder named, mails are kept in a new one that outlives the demo's scratch folder."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with pytest.raises(SettingsError):
+        await demo(tmp_path / "scratch", "missing.mp4", None, console)
+    (folder,) = tmp_path.glob("moretta-mails-*")
+    assert Path(folder).is_dir()

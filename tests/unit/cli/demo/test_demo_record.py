@@ -1,0 +1,228 @@
+"""What the demo reckons from public messages."""
+
+import pytest
+
+from proto.public import AlertV1, CameraV1, Lifetime, WindowV1
+from services.cli.demo.record import Measured, Record
+from services.cli.demo.scene import INWARDS, Phase, Truth, Walker, plan
+
+SECOND = 1_000_000_000
+START = 1_700_000_000 * SECOND
+
+
+def window(start_s=0.0, masked=0, unmasked=0, incorrect=0, unknown=0, zone="_site", length_s=10) -> WindowV1:
+    start = START + round(start_s * SECOND)
+    return WindowV1(
+        site="demo",
+        zone=zone,
+        profile="lab",
+        start=start,
+        end=start + length_s * SECOND,
+        persons=masked + unmasked + incorrect + unknown,
+        masked=masked,
+        unmasked=unmasked,
+        incorrect=incorrect,
+        unknown=unknown,
+    )
+
+
+def camera(name="gate", state="live", since_s=0.0, lifetime=None) -> CameraV1:
+    since = START + round(since_s * SECOND)
+    return CameraV1(site="demo", camera=name, state=state, since=since, at=since, lifetime=lifetime)
+
+
+def alert(state="firing") -> AlertV1:
+    return AlertV1(
+        site="demo",
+        zone="_site",
+        rule="few-masks",
+        profile="lab",
+        alert="0" * 16,
+        state=state,
+        severity="warning",
+        since=START,
+        start=START,
+        end=START + 10 * SECOND,
+        rate=0.2,
+        interval=(0.1, 0.4),
+        persons=20,
+        coverage=1.0,
+        fire_below=0.6,
+        clear_above=0.7,
+    )
+
+
+def taken(*messages, walkers=None) -> Record:
+    record = Record(walkers=walkers or {})
+    for message in messages:
+        record.take(message)
+    return record
+
+
+def people(masked: int, bare: int, enter_s: float = 5.0) -> list[Walker]:
+    return [Walker(i, enter_s, INWARDS[0], i < masked) for i in range(masked + bare)]
+
+
+def verdicts(record: Record) -> dict[str, bool]:
+    return {check.name: check.ok for check in record.checks()}
+
+
+def test_total_is_the_sum_of_the_whole_sites_windows():
+    """Zones' windows would count everybody twice; each window of the site counts once, even if it comes twice."""
+    total = taken(window(0, 3, 1, 1, 2), window(0, 3, 1, 1, 2), window(10, 1, 4), window(0, 9, zone="gate")).total()
+    assert total == Measured(persons=12, masked=4, judged=10)
+    assert total.rate == 0.4
+
+
+def test_unknown_count_as_people_but_not_in_the_rate():
+    """Who could not be judged is counted, and says nothing about masks."""
+    total = taken(window(0, masked=1, unknown=3)).total()
+    assert (total.persons, total.rate) == (4, 1.0)
+
+
+def test_nobody_has_no_rate():
+    """Without anybody there is no rate, and nothing is divided by zero."""
+    assert taken().total().rate is None
+
+
+def test_truth_is_the_sum_over_cameras():
+    """All cameras together make the site's truth."""
+    record = Record(walkers={"a": people(1, 2), "b": people(3, 0)})
+    assert record.truth() == Truth(6, 4)
+
+
+def test_truth_of_a_window_follows_the_cameras_start():
+    """A person belongs to the window in which the camera's film showed the face last."""
+    walkers = {"gate": people(1, 0)}
+    seen = walkers["gate"][0].seen_until_s
+    record = taken(camera(since_s=7), walkers=walkers)
+    assert record.truth_of(window(7 + seen - 1)) == Truth(1, 1)
+    assert record.truth_of(window(7 + seen + 0.1)) == Truth(0, 0)
+    assert record.truth_of(window(seen - 10)) == Truth(0, 0)
+
+
+def test_truth_of_windows_adds_up():
+    """Over windows without a gap everybody is counted exactly once."""
+    walkers = {"a": plan(1), "b": plan(2)}
+    record = taken(camera("a", since_s=3.3), camera("b", since_s=4.1), walkers=walkers)
+    parts = [record.truth_of(window(10 * i)) for i in range(12)]
+    assert sum(parts, Truth(0, 0)) == record.truth()
+
+
+def test_camera_that_has_not_started_is_not_true_yet():
+    """Before a film began nothing of it can be true."""
+    record = taken(camera("a"), walkers={"a": people(1, 0), "b": people(1, 0)})
+    assert record.truth_of(window(0, length_s=60)) == Truth(1, 1)
+
+
+def test_first_live_counts_as_the_start():
+    """Later reports of the same state do not move a film's beginning."""
+    record = taken(camera(state="connecting", since_s=1), camera(since_s=2), camera(since_s=9))
+    assert record.started == {"gate": START + 2 * SECOND}
+
+
+@pytest.mark.parametrize(
+    ("persons", "ok"), [(100, True), (90, True), (110, True), (89, False), (111, False), (0, False)]
+)
+def test_people_within_a_tenth(persons, ok):
+    """Passages may be off by ten per cent, at the limit too, in either direction."""
+    record = taken(window(0, unmasked=persons), walkers={"gate": people(0, 100)})
+    assert verdicts(record)["people"] is ok
+
+
+@pytest.mark.parametrize(("masked", "ok"), [(50, True), (41, True), (59, True), (39, False), (61, False)])
+def test_rate_within_ten_points(masked, ok):
+    """The masked share may be off by ten points."""
+    record = taken(window(0, masked, 100 - masked), walkers={"gate": people(50, 50)})
+    assert verdicts(record)["with a mask"] is ok
+
+
+def test_nobody_measured_is_missed():
+    """Where people were and none was counted, both numbers are missed."""
+    found = verdicts(taken(walkers={"gate": people(1, 1)}))
+    assert not found["people"]
+    assert not found["with a mask"]
+
+
+def test_differences_are_written_with_their_sign():
+    """The reader sees in which direction and how far a number is off."""
+    record = taken(window(0, 45, 50), walkers={"gate": people(50, 50)})
+    persons, rate, *_ = record.checks()
+    assert persons.difference == "-5 (-5.0%)"
+    assert rate.difference == "-2.6 points"
+    assert (persons.true, persons.measured, rate.true, rate.measured) == ("100", "95", "50.0%", "47.4%")
+
+
+def test_alert_mail_and_clearing_are_each_checked():
+    """What did not happen is missed by its own name."""
+    assert not any(verdicts(taken())[name] for name in ("alert fired", "mail arrived", "alert cleared"))
+    record = taken(alert("firing"))
+    assert verdicts(record) | {"alert fired": True, "alert cleared": False} == verdicts(record)
+    record.take(alert("resolved"))
+    record.mails = 1
+    assert all(verdicts(record)[name] for name in ("alert fired", "mail arrived", "alert cleared"))
+
+
+def test_told_needs_both_mails():
+    """The end waits for the mail that says that it is over."""
+    record = taken(alert("firing"), alert("resolved"))
+    record.mails = 1
+    assert not record.is_told()
+    record.mails = 2
+    assert record.is_told()
+
+
+def test_first_alert_of_a_state_is_kept():
+    """The alert that is shown is the first one."""
+    assert taken().alert("firing") is None
+    assert taken(alert("firing")).alert("resolved") is None
+    assert taken(alert("firing")).alert("firing") == alert("firing")
+
+
+def test_complete_when_films_ended_and_the_last_window_is_closed():
+    """Neither an open window nor a running film may be cut off."""
+    walkers = {"gate": people(1, 0)}
+    last = walkers["gate"][0].seen_until_s
+    record = taken(camera(), walkers=walkers)
+    assert not record.is_complete()
+    record.take(window(last - 15))
+    assert not record.is_complete()
+    record.take(window(last - 5))
+    assert not record.is_complete()
+    record.take(camera(state="ended", since_s=60))
+    assert record.is_complete()
+
+
+def test_ended_film_without_its_last_window_is_not_complete():
+    """The cameras are done before the numbers are."""
+    record = taken(camera(), camera(state="ended"), window(0, length_s=1), walkers={"gate": people(1, 0)})
+    assert not record.is_complete()
+
+
+def test_missing_camera_is_not_complete():
+    """A camera that never started is waited for."""
+    record = taken(camera(), camera(state="ended"), window(0, length_s=90), walkers={"gate": plan(1), "hall": plan(2)})
+    assert not record.is_complete()
+
+
+def test_real_camera_is_never_complete():
+    """Without a known truth the run has no end of its own."""
+    assert not taken(camera(), camera(state="ended"), window(0)).is_complete()
+
+
+def test_film_of_nobody_is_complete_at_its_end():
+    """An empty plan has no last passer-by to wait for."""
+    record = taken(camera(), camera(state="ended"), window(0), walkers={"gate": plan(1, phases=(Phase(0.1, 0),))})
+    assert record.is_complete()
+
+
+def test_pixel_life_is_the_worst_cameras():
+    """No camera's p99 hides behind another's; reports without pictures say nothing."""
+    record = taken(
+        camera("a", lifetime=Lifetime(10.0, 20.0, 21.0, 50, 0)),
+        camera("b", lifetime=Lifetime(30.0, 90.0, 95.0, 50, 2)),
+        camera("b", lifetime=Lifetime(12.0, 25.0, 26.0, 50, 1)),
+        camera("c", lifetime=Lifetime(0.0, 0.0, 0.0, 0, 0)),
+    )
+    assert record.pixel_life() == (12.0, 90.0, 3)
+    assert taken(camera()).pixel_life() is None
