@@ -65,8 +65,10 @@ class Fleet:
         camera = Camera(site, settings, lease=lease, phase_ns=phase_ns, on_state=reporter.changed)
         sender = Sender(self._frames, camera, giver.current)
         reporter.attach(camera, sender)
-        if site in self.paused:
+        if site in self.paused:  # before it starts, so that it opens nothing; it has no loop yet to tell of it
             camera.pause()
+            assert camera.status is not None
+            reporter.changed(camera.status)
         sending = self._app.spawn(f"send {site}/{name}", sender.run(), may_end=True)
         reporting = self._app.spawn(f"report {site}/{name}", reporter.run(_until(sending)))
         camera.start(asyncio.get_running_loop())

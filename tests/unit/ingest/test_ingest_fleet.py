@@ -1,0 +1,170 @@
+"""Which cameras are in service: services.ingest.fleet, with real cameras on real files."""
+
+import asyncio
+import threading
+import time
+from types import SimpleNamespace
+
+import clips
+import pytest
+
+from proto.subjects import CAMERA_EVENTS
+from services.app import App
+from services.ingest import fleet as sut
+from services.ingest.fleet import Fleet
+from services.ingest.settings import IngestSettings
+from services.sealing.keys import new_key
+from services.sites.settings import CameraSettings, SiteSettings
+
+
+class Line:
+    """A bus that keeps what is stored, and never has a worker."""
+
+    connected = False
+
+    def __init__(self):
+        self.stored = []
+
+    async def store(self, row, message):
+        self.stored.append((row, message))
+
+    def states(self, camera):
+        return [(m.lease, m.state) for row, m in self.stored if row is CAMERA_EVENTS and m.camera == camera]
+
+
+@pytest.fixture(name="clip", scope="module")
+def _clip(tmp_path_factory):
+    return clips.make_clip(tmp_path_factory.mktemp("clips") / "clip.mp4", width=160, height=96, pictures=25)
+
+
+@pytest.fixture(name="ground")
+async def _ground():
+    """A fleet with its surroundings; whatever the test did, no camera is left."""
+    line, app = Line(), App("ingest")
+    fleet = Fleet(app, line, line, IngestSettings())
+    giver = SimpleNamespace(current=lambda: new_key(0))
+    ground = SimpleNamespace(fleet=fleet, line=line, app=app, givers={"cannes": giver, "lyon": giver})
+    yield ground
+    await fleet.stop()
+    assert not app._fault
+    assert threads() == set()
+
+
+def threads():
+    return {thread.name for thread in threading.enumerate() if thread.name.startswith("camera ")}
+
+
+def site(clip, *names, site="cannes", **more):
+    cameras = [CameraSettings(id=name, url=str(clip), loop=True, long_side=160, **more) for name in names]
+    return SiteSettings(id=site, cameras=cameras)
+
+
+def leases(ground, name="cannes"):
+    return {camera.settings.id: camera.lease for camera in ground.fleet.cameras(name)}
+
+
+async def test_the_cameras_are_those_of_the_settings(ground, clip, wait_until):
+    """Each has a thread, a lease of its own and plays."""
+    await ground.fleet.apply([site(clip, "a", "b"), site(clip, "a", site="lyon")], ground.givers)
+    assert threads() == {"camera cannes/a", "camera cannes/b", "camera lyon/a"}
+    assert set(leases(ground)) == {"a", "b"}
+    assert len({*leases(ground).values(), *leases(ground, "lyon").values()}) == 3
+    await wait_until(lambda: "live" in [state for _, state in ground.line.states("b")])
+
+
+async def test_the_same_settings_again_change_nothing(ground, clip):
+    """A reload that changes another section touches no camera."""
+    await ground.fleet.apply([site(clip, "a", "b")], ground.givers)
+    before = [id(camera) for camera in ground.fleet.cameras("cannes")]
+    await ground.fleet.apply([site(clip, "a", "b")], ground.givers)
+    assert [id(camera) for camera in ground.fleet.cameras("cannes")] == before
+
+
+async def test_a_camera_comes_and_another_goes(ground, clip, wait_until):
+    """The third one plays on: the same object, the same lease, no change of state."""
+    await ground.fleet.apply([site(clip, "stays", "goes")], ground.givers)
+    await wait_until(lambda: "live" in [state for _, state in ground.line.states("stays")])
+    (kept,) = [c for c in ground.fleet.cameras("cannes") if c.settings.id == "stays"]
+    told, pictures = ground.line.states("stays"), kept.stats().pictures
+    await ground.fleet.apply([site(clip, "comes", "stays")], ground.givers)
+    assert threads() == {"camera cannes/comes", "camera cannes/stays"}
+    assert kept in ground.fleet.cameras("cannes")
+    await wait_until(lambda: kept.stats().pictures > pictures + 5)
+    assert ground.line.states("stays") == told
+
+
+async def test_a_changed_camera_begins_again_with_a_higher_lease(ground, clip):
+    """Aggregate can tell its new pictures from the old; its neighbour is not touched."""
+    await ground.fleet.apply([site(clip, "a", "b")], ground.givers)
+    before = leases(ground)
+    changed = SiteSettings(id="cannes", cameras=[*site(clip, "a", fps=2.0).cameras, *site(clip, "b").cameras])
+    await ground.fleet.apply([changed], ground.givers)
+    assert leases(ground)["a"] > max(before.values())
+    assert leases(ground)["b"] == before["b"]
+    assert len(threads()) == 2
+
+
+async def test_leases_rise_whatever_the_clock_does(ground, clip, monkeypatch):
+    """A clock that stands still or goes back gives no lease twice."""
+    await ground.fleet.apply([site(clip, "a")], ground.givers)
+    seen = [leases(ground)["a"]]
+    assert abs(seen[0] - time.time_ns() // 1_000_000) < 60_000, "it is above every lease of an earlier run"
+    monkeypatch.setattr(sut.time, "time_ns", lambda: 0)
+    for fps in (2.0, 3.0):
+        await ground.fleet.apply([site(clip, "a", fps=fps)], ground.givers)
+        seen.append(leases(ground)["a"])
+    assert seen == sorted(set(seen))
+
+
+async def test_two_reloads_at_once(ground, clip):
+    """A signal and a changed file ask for the same thing at the same time: every camera is there once."""
+    await ground.fleet.apply([site(clip, "a", "b", "c")], ground.givers)
+    wanted = [site(clip, "b", "d", fps=2.0)]
+    await asyncio.gather(*(ground.fleet.apply(wanted, ground.givers) for _ in range(3)))
+    assert sorted(leases(ground)) == ["b", "d"]
+    assert threads() == {"camera cannes/b", "camera cannes/d"}
+
+
+async def test_a_site_goes_with_its_cameras(ground, clip):
+    """What the settings no longer name is not looked at."""
+    await ground.fleet.apply([site(clip, "a"), site(clip, "a", site="lyon")], ground.givers)
+    await ground.fleet.apply([site(clip, "a", site="lyon")], ground.givers)
+    assert ground.fleet.cameras("cannes") == []
+    assert threads() == {"camera lyon/a"}
+
+
+async def test_nothing_starts_after_the_end(ground, clip):
+    """A reload that is under way while the service stops starts no camera that nobody would stop."""
+    await ground.fleet.apply([site(clip, "a", "b")], ground.givers)
+    await asyncio.gather(ground.fleet.apply([site(clip, "c", "d")], ground.givers), ground.fleet.stop())
+    await ground.fleet.apply([site(clip, "e")], ground.givers)
+    assert ground.fleet.cameras("cannes") == []
+    assert threads() == set()
+
+
+async def test_the_cameras_stop_at_the_same_time(ground, clip, monkeypatch):
+    """Ten cameras that each need a while to end do not need ten whiles."""
+    await ground.fleet.apply([site(clip, *(f"c{n}" for n in range(10)))], ground.givers)
+    inside = most = 0
+
+    async def slow(camera, limit_s, real=sut.Camera.stop):
+        nonlocal inside, most
+        inside += 1
+        most = max(most, inside)
+        await asyncio.sleep(0.02)
+        inside -= 1
+        return await real(camera, limit_s)
+
+    monkeypatch.setattr(sut.Camera, "stop", slow)
+    await ground.fleet.stop()
+    assert most == 10
+
+
+async def test_a_paused_site_s_cameras_start_paused(ground, clip, wait_until):
+    """An order in force holds for a camera that comes later: it opens nothing and shows no picture."""
+    ground.fleet.paused.add("cannes")
+    await ground.fleet.apply([site(clip, "a"), site(clip, "b", site="lyon")], ground.givers)
+    (paused,) = ground.fleet.cameras("cannes")
+    await wait_until(lambda: "live" in [state for _, state in ground.line.states("b")])
+    assert [state for _, state in ground.line.states("a")] == ["paused"]
+    assert paused.stats().pictures == 0
