@@ -5,7 +5,7 @@ reader that notices another stream) and `consume` (durable, acknowledged after t
 """
 
 from services.bus.bus import Bus
-from services.bus.connection import Connection, NoWorkers, Request
+from services.bus.connection import Connection, NoWorkers, Request, TooLarge
 from services.bus.consume import Dead, Delivery, Retry
 from services.bus.follow import Stored, StreamReset
 from services.bus.settings import NatsSettings
@@ -23,4 +23,5 @@ __all__ = [
     "Retry",
     "Stored",
     "StreamReset",
+    "TooLarge",
 ]

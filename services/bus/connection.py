@@ -13,7 +13,7 @@ from msgspec import Struct
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
-from nats.errors import NoRespondersError
+from nats.errors import MaxPayloadError, NoRespondersError
 from prometheus_client import Counter, Gauge
 
 from proto.codec import ContractError, decode, decode_as, encode, encode_as
@@ -37,6 +37,14 @@ _PING_S, _PINGS_OUT = 2, 2
 
 class NoWorkers(Exception):
     """Nobody serves this subject: NATS answered "no responders"."""
+
+
+class TooLarge(Exception):
+    """A message is larger than the server takes; the text says what to set."""
+
+    def __init__(self, subject: str, size: int, limit: int) -> None:
+        self.subject, self.size, self.limit = subject, size, limit
+        super().__init__(f"{subject}: {size} bytes, but NATS takes {limit}; set its max_payload to 8MB")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +137,8 @@ class Connection:
             answer = await self.client.request(row.of(message), data, timeout=timeout)
         except NoRespondersError:
             raise NoWorkers(row.of(message)) from None
+        except MaxPayloadError:
+            raise TooLarge(row.of(message), len(data), self.client.max_payload) from None
         assert row.reply is not None
         return decode_as(row.reply, row.encoding, answer.data)
 

@@ -23,7 +23,9 @@ from services.settings import Secret
 _LISTENING = re.compile(r"Listening for client connections on [^ ]+:(\d+)")
 _START_LIMIT_S = 20.0
 # Large frames would otherwise be mapped and unmapped for every message (facts: 2.6 -> 1.6 ms CPU a frame).
+# And what FFmpeg and onnxruntime free is overwritten at once (mallopt(3)): reference pictures would linger there.
 _MALLOC = {
+    "MALLOC_PERTURB_": "85",
     "MALLOC_MMAP_THRESHOLD_": "33554432",
     "MALLOC_TRIM_THRESHOLD_": "134217728",
     "MALLOC_TOP_PAD_": "16777216",

@@ -9,7 +9,7 @@ from prometheus_client import Counter, Histogram
 
 from proto.frames import FrameReplyV1, FrameV1
 from proto.subjects import FRAMES
-from services.bus import Bus, NoWorkers
+from services.bus import Bus, NoWorkers, TooLarge
 from services.ingest.camera import Camera
 from services.ingest.core.attempts import Answer, Verdict, judge
 from services.ingest.core.lifetime import Lifetimes
@@ -54,7 +54,7 @@ class Sender:
         )
         self._sealed_with: FrameKey | None = None
         self.lifetimes = Lifetimes()
-        self.without_worker = False
+        self.without_worker = self._told_too_large = False
         self.answered = 0
 
     async def run(self) -> None:
@@ -160,6 +160,11 @@ class Sender:
             reply: FrameReplyV1 = await self._bus.request(FRAMES, _aged(frame, age_ns), timeout=min(left_s, 2.0))
         except NoWorkers:
             return "no-worker"
+        except TooLarge as error:
+            if not self._told_too_large:
+                log.error("a frame is too large for NATS", camera=self.name, error=str(error))
+            self._told_too_large = True
+            return "invalid"
         except Exception as error:
             # Time-outs, and a connection that is being made anew: nobody answered within the budget.
             if not isinstance(error, TimeoutError):

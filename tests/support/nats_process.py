@@ -33,6 +33,7 @@ class NatsProcess:
     folder: Path
     port: int = -1
     config: str = ""
+    max_payload: str = "8MB"
     whole: Callable[[int, str], str] | None = None
     output: list[str] = field(default_factory=list)
     _process: subprocess.Popen[str] | None = None
@@ -56,7 +57,7 @@ class NatsProcess:
 
     def _open(self, port: int, store: str) -> str:
         return (
-            f'listen: "127.0.0.1:{port}"\nmax_payload: 8MB\n'
+            f'listen: "127.0.0.1:{port}"\nmax_payload: {self.max_payload}\n'
             f'jetstream {{ store_dir: "{store}", max_mem: 1GB, max_file: 1GB }}\n{self.config}\n'
         )
 
