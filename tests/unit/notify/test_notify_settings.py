@@ -85,7 +85,7 @@ LOGIN = {"user": "moretta", "password": "s3cret-word"}
         ({"smtp": {**SMTP, "password": "x"}}, "notify.smtp.user", "both user and password"),
         ({"smtp": {**SMTP, "sender": "Moretta <a@b.c>"}}, "notify.smtp.sender", "no plain e-mail address"),
         ({"smtp": {**SMTP, "host": "mail example"}}, "notify.smtp.host", "no host name"),
-        ({"smtp": {**SMTP, "port": 0}}, "notify.smtp.port", ">= 1"),
+        ({"smtp": {**SMTP, "port": 0}}, "notify.smtp.port", "at least 1"),
         ({"smtp": {**SMTP, "security": "ssl"}}, "notify.smtp.security", "'ssl'"),
         ({"smtp": {"host": "mail.example.org"}}, "notify.smtp.sender", "missing"),
         ({"smtp": None}, "notify.smtp", "receivers need a mail server"),
@@ -101,7 +101,7 @@ LOGIN = {"user": "moretta", "password": "s3cret-word"}
         ({"receivers": [{**STAFF, "language": "fr"}]}, "notify.receivers[0].language", "'fr'"),
         ({"salt": "short"}, "notify.salt", "shorter than 16"),
         ({"public_url": "javascript:alert(1)"}, "notify.public_url", "matching"),
-        ({"give_up_after_s": 0}, "notify.give_up_after_s", ">= 1"),
+        ({"give_up_after_s": 0}, "notify.give_up_after_s", "at least 1"),
     ],
 )
 def test_each_mistake_is_named_by_its_path(refused, notify: dict[str, Any], path: str, sentence: str):
