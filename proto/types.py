@@ -20,7 +20,7 @@ ZoneId = Annotated[
     str,
     Meta(
         pattern=r"^(?:_site|[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?)\Z",
-        description="a zone's name, or _site for the whole site",
+        description="a zone's name (1-32 of a-z, 0-9 and inner hyphens), or _site for the whole site",
     ),
 ]
 AlertId = Annotated[str, Meta(pattern=r"^[0-9a-f]{16}\Z", description="names one alert from firing to resolved")]

@@ -14,7 +14,10 @@ class NatsSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     have (design §4); without them the first one is used for both.
     """
 
-    url: Annotated[str, Meta(pattern=r"^(nats|tls|ws|wss)://")] = "nats://127.0.0.1:4222"
+    url: Annotated[
+        str,
+        Meta(pattern=r"^(nats|tls|ws|wss)://[^\s/]", description="a URL such as nats://host:4222, or tls, ws, wss"),
+    ] = "nats://127.0.0.1:4222"
     user: str | None = None
     password: Secret | None = None
     frames_user: str | None = None

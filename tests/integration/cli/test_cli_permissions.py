@@ -34,7 +34,7 @@ from services.settings import Secret
 
 USERS = [(identity, account) for identity, accounts in ACCOUNTS.items() for account in accounts]
 STORED = [row for row in TABLE if row.stream]
-_DENIED = re.compile(r"permissions violation for (publish|subscription) to \"([^\"]+)\"( using queue \"\w+\")?", re.I)
+_DENIED = re.compile(r"permissions violation for (publish|subscription) to \"([^\"]+)\"( using queue \"\w+\")?", re.IGNORECASE)
 
 
 def password(user: str) -> str:
@@ -106,7 +106,7 @@ async def following(bus: Bus, row: Subject) -> AsyncIterator[list[object]]:
     seen: list[object] = []
 
     async def read() -> None:
-        async for item in bus.follow(str(row.stream), [row.wildcard()]):
+        async for item in bus.follow(str(row.stream), [row.wildcard()]):  # noqa: PERF401
             seen.append(item)
 
     task = asyncio.create_task(read())
@@ -298,7 +298,7 @@ async def test_nobody_destroys_windows(locked: NatsProcess, identity: Identity):
 
 @pytest.mark.usefixtures("streams")
 async def test_nobody_takes_notifys_alerts_away(locked: NatsProcess, wait_until):
-    """notify's durable consumer can't be read, deleted or made anew by another: no alert is lost on its way to people."""
+    """notify's durable consumer can't be read, deleted or made anew by another: no alert is lost on its way."""
     config = api.ConsumerConfig(durable_name="notify", ack_policy=api.AckPolicy.EXPLICIT)
     async with raw(locked, "notify") as notify:
         await notify.client.jetstream().add_consumer("ALERTS", config)

@@ -1,0 +1,10 @@
+"""Settings: one YAML file for all services, an environment overlay, secrets from files; all problems at once.
+
+Order: the file, then `MORETTA_SECTION__KEY=value` (the value is read as YAML, a secret as it is), then `x_file` in
+place of a secret `x`.
+"""
+
+from services.settings.load import load
+from services.settings.model import SECTIONS, Problem, Secret, SettingsError, convert
+
+__all__ = ["SECTIONS", "Problem", "Secret", "SettingsError", "convert", "load"]

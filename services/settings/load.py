@@ -1,0 +1,71 @@
+"""Loading: all sources together, every problem at once."""
+
+import copy
+import os
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from services.settings.explain import problems
+from services.settings.model import SECTIONS, Problem, SettingsError, convert
+from services.settings.source import overlay, read, resolve_files
+
+T = TypeVar("T", bound=Struct)
+
+
+def load(file: Path, schema: type[T], environ: Mapping[str, str] | None = None) -> T:
+    """Return the settings that this service declares; SettingsError lists every problem of the file with its path."""
+    try:
+        return _load(file, schema, os.environ if environ is None else environ)
+    except RecursionError:
+        raise SettingsError(file, [("", "is nested too deeply, or refers to itself")]) from None
+
+
+def _load(file: Path, schema: type[T], environ: Mapping[str, str]) -> T:
+    raw, origins, found = overlay(read(file), environ)
+    found += [(key, f"unknown section; known are {', '.join(SECTIONS)}") for key in raw if key not in SECTIONS]
+    raw = resolve_files(raw, "", file.parent, found)
+    wanted = {field.name for field in msgspec.structs.fields(schema)}
+    raw = {key: value for key, value in raw.items() if key in wanted}
+    found += problems(schema, raw)
+    settings: T | None = _convert_sound(raw, schema, [path for path, _ in found])
+    check: Callable[[], list[Problem]] | None = getattr(settings, "problems", None)
+    found += check() if check is not None else []
+    if settings is None or found:
+        raise SettingsError(file, [(path, why + _origin(path, origins)) for path, why in found])
+    return settings
+
+
+def _convert_sound(raw: Any, schema: type[T], bad: list[str]) -> T | None:
+    """Return the settings without the keys that are bad, so that the others can be checked; None if they are needed."""
+    rest = copy.deepcopy(raw)
+    for path in bad:
+        _remove(rest, [index or key for key, index in re.findall(r"([^.\[\]]+)|\[(\d+)\]", path)])
+    try:
+        settings: T = convert(rest, schema)
+    except msgspec.ValidationError:
+        return None
+    return settings
+
+
+def _remove(tree: Any, steps: list[str]) -> None:
+    for step in steps[:-1]:
+        tree = tree[int(step)] if isinstance(tree, list) else tree.get(step) if isinstance(tree, dict) else None
+    if steps and isinstance(tree, dict):
+        tree.pop(steps[-1], None)
+
+
+def _origin(path: str, origins: Mapping[str, str]) -> str:
+    """Return which variable a bad value came from, if it is none of the file's."""
+    for place, name in origins.items():
+        if (
+            path == place
+            or path.startswith((f"{place}.", f"{place}["))
+            or place.startswith((f"{path}.", f"{path}_file"))
+        ):
+            return f" (set by {name})"
+    return ""

@@ -1,0 +1,61 @@
+"""What settings are made of: sections, secrets, and the error that lists what is wrong."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+SECTIONS = ("nats", "log", "probes", "sealing", "sites", "ingest", "inference", "aggregate", "notify")
+"""Every top-level key a settings file may have; each service reads those it declares and leaves the others alone."""
+SECRETS = ("password", "token", "salt", "secret", "signing_key", "verify_key", "frames_password", "url")
+"""Keys that may be given as `x_file`, and whose values never come out."""
+Problem = tuple[str, str]
+"""A path such as `sites[0].cameras[1].url`, and what is wrong there and would be right."""
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+class SettingsError(ValueError):
+    """What is wrong with a settings file: one line a problem, each `file: path: what, and what would be right`."""
+
+    def __init__(self, file: Path | str, problems: list[Problem]) -> None:
+        self.file, self.problems = str(file), problems
+        lines = [": ".join(part for part in (str(file), *problem) if part) for problem in problems]
+        super().__init__("\n".join(_CONTROL.sub("?", line) for line in lines))
+
+
+class Secret:
+    """A text that shows itself only to `reveal()`."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """Return the secret itself."""
+        return self._value
+
+    def __repr__(self) -> str:
+        """Never the value."""
+        return "Secret(***)"
+
+    def __eq__(self, other: object) -> bool:
+        """Equal when the values are, so that a reload notices a new password."""
+        return isinstance(other, Secret) and other._value == self._value
+
+    def __hash__(self) -> int:
+        """Hash of the value."""
+        return hash(self._value)
+
+
+def convert(raw: Any, schema: Any) -> Any:
+    """Return `raw` as `schema`; msgspec.ValidationError names the first path that does not fit."""
+    return msgspec.convert(raw, schema, dec_hook=_dec_hook)
+
+
+def _dec_hook(kind: type, value: Any) -> Any:
+    # A number is refused: YAML has made 83 of the password 0123 already.
+    if kind is Secret and isinstance(value, str):
+        return Secret(value)
+    raise TypeError(f"expected a text, got {type(value).__name__}")
