@@ -153,6 +153,23 @@ def bench(
     show.result(result, show.costs, as_json=as_json)
 
 
+@app.command()
+def demo(
+    camera: Annotated[str | None, typer.Option(metavar="URL", help="a real file, URL or device instead")] = None,
+    duration: Annotated[float | None, typer.Option(metavar="S", help="stop after so many seconds")] = None,
+    mails: Annotated[Path, typer.Option(metavar="DIR", help="where the mails are kept")] = Path("demo-mails"),
+    screenshot: Annotated[Path | None, typer.Option(metavar="FILE.svg", help="save what was shown last")] = None,
+) -> None:
+    """Watch it work: three simulated cameras, numbers beside the truth, an alert, a mail."""
+    from rich.console import Console
+
+    from services.cli.demo.command import demo as run_demo
+
+    with tempfile.TemporaryDirectory(prefix="moretta-") as scratch:
+        code = asyncio.run(run_demo(Path(scratch), camera, duration, Console(), mails=mails, picture=screenshot))
+    raise typer.Exit(code)
+
+
 @app.command("check-config")
 def check_config(file: Annotated[Path, typer.Argument(metavar="FILE")]) -> None:
     """Check a settings file for all four services."""
