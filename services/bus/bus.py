@@ -76,13 +76,15 @@ class Bus:
         """Yield stored messages in order for ever; see `Follower`."""
         return aiter(Follower(self.streams.js, stream, filters, start))
 
-    async def consume(self, row: Subject, durable: str, handler: ConsumeHandler, **tokens: str) -> None:
+    async def consume(
+        self, row: Subject, durable: str, handler: ConsumeHandler, *, in_flight: int = 1, **tokens: str
+    ) -> None:
         """Consume durably for ever: acknowledged after the handler returned; see `Consumer`."""
 
         async def bury(subject: str, data: bytes, reason: str) -> None:
             await self._bury(row, subject, data, reason)
 
-        consumer = Consumer(self.streams.js, row, durable, handler, bury)
+        consumer = Consumer(self.streams.js, row, durable, handler, bury, in_flight=in_flight)
         await consumer.run(row.wildcard(**tokens))
 
     async def _bury(self, row: Subject, subject: str, data: bytes, reason: str) -> None:

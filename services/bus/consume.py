@@ -52,10 +52,17 @@ Bury = Callable[[str, bytes, str], Awaitable[None]]
 
 
 class Consumer:
-    """A durable pull consumer of one row. One message at a time, so that order holds."""
+    """A durable pull consumer of one row. The handler gets one message at a time.
 
-    def __init__(self, js: JetStreamContext, row: Subject, durable: str, handler: Handler, bury: Bury) -> None:
+    With `in_flight` 1 a message that waits for its retry holds all that follow. With more, the others go on, and it is
+    the handler that keeps what order it needs.
+    """
+
+    def __init__(
+        self, js: JetStreamContext, row: Subject, durable: str, handler: Handler, bury: Bury, *, in_flight: int = 1
+    ) -> None:
         self._js, self._row, self._durable, self._handler, self._bury = js, row, durable, handler, bury
+        self._in_flight = in_flight
 
     async def run(self, subject: str) -> None:
         """Consume for ever, through reconnects and a stream that has to be made again."""
@@ -72,7 +79,7 @@ class Consumer:
             filter_subject=subject,
             ack_policy=api.AckPolicy.EXPLICIT,
             ack_wait=_ACK_WAIT_S,
-            max_ack_pending=1,
+            max_ack_pending=self._in_flight,
             max_deliver=-1,
         )
         assert self._row.stream is not None

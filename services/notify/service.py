@@ -13,6 +13,8 @@ from services.notify.settings import NotifyFile, is_loopback
 log = get_logger()
 
 DURABLE = "notify"
+_IN_FLIGHT = 256
+"""Alerts that may wait for a retry while others are told; each recipient's order is kept by `ledger.chain`."""
 _WATCH_S = 0.5
 
 
@@ -39,7 +41,7 @@ async def wire(app: App, settings: NotifyFile) -> None:
 
 async def _consume(bus: Bus, notifier: Notifier, directory: Directory) -> None:
     await check_server(directory)
-    await bus.consume(ALERTS, DURABLE, notifier.handle)
+    await bus.consume(ALERTS, DURABLE, notifier.handle, in_flight=_IN_FLIGHT)
 
 
 async def _watch(app: App, bus: Bus) -> None:

@@ -143,6 +143,24 @@ async def test_each_recipient_sees_the_alerts_in_order(
         assert [m["Message-ID"][1:].rpartition(".")[0].rpartition(".")[0] for m in box.to(address)] == order
 
 
+async def test_a_waiting_mail_holds_no_other_rules_alert(
+    bus, start, serve_mail, smtp, settings_of, make_alert, recorded, eventually
+):
+    """One recipient is greylisted for a quarter of a minute: another rule's alert reaches everyone meanwhile."""
+    box, refusals = await serve_mail(), ["450 4.2.1 greylisted"]
+
+    async def refuse(server, recipient: str) -> str | None:
+        return refusals.pop() if recipient == BOB and refusals else None
+
+    box.at_rcpt = refuse
+    await start(settings_of(smtp(box), (ANNA, BOB)))
+    await bus.store(ALERTS, make_alert())
+    await eventually(recorded, lambda found: len(found) == 2)
+    await bus.store(ALERTS, make_alert(rule="evening", alert=NEXT))
+    records = await eventually(recorded, lambda found: len(found) == 4, 8.0)
+    assert [record[0] for record in records if record[3] == "sent"] == ["anna", "anna", "bob"]
+
+
 @pytest.mark.usefixtures("quick")
 async def test_a_hanging_recipient_does_not_keep_the_others_from_being_told(
     bus, start, serve_mail, smtp, settings_of, make_alert, recorded, eventually
