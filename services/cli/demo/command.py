@@ -55,6 +55,8 @@ class Demo:
         longest = max(length_s(walkers) for walkers in self.record.walkers.values())
         with _interruptible(self._ended):
             films = await self._films(seed)
+            if self._ended.is_set():
+                return self._reckon([])
             limit = min(duration_s or longest + _CLOSING_S, longest + _CLOSING_S)
             async with self._sink() as sink:
                 zones = {name: (file, CAMERAS[name][0]) for name, file in films.items()}
@@ -91,7 +93,7 @@ class Demo:
         self.mails.append(mail)
         self.record.mails = len(self.mails)
         if not self._console.is_terminal:
-            self._console.print(f"mail     {mail.message['Subject']}", highlight=False)
+            self._console.print(f"mail     {mail.message['Subject']}", highlight=False, soft_wrap=True)
 
     async def _run(self, settings_file: Path, limit_s: float | None) -> list[str]:
         """Run the system until the films are counted and told, or the limit; returns what kept a service from it."""
@@ -130,9 +132,9 @@ class Demo:
         if self._console.is_terminal:
             return
         if isinstance(message, WindowV1) and message.zone == WHOLE_SITE:
-            self._console.print(report.window_line(self.record, message), highlight=False)
+            self._console.print(report.window_line(self.record, message), highlight=False, soft_wrap=True)
         elif isinstance(message, AlertV1):
-            self._console.print(report.alert_text(message), highlight=False)
+            self._console.print(report.alert_text(message), highlight=False, soft_wrap=True)
 
     @contextmanager
     def _showing(self) -> Iterator[None]:
@@ -150,14 +152,16 @@ class Demo:
     def _reckon(self, faults: list[str]) -> int:
         self._console.print(report.reckoning(self.record, self.mails, self._mails_folder))
         if faults:
-            self._console.print("\n".join(faults), style="red", highlight=False)
+            self._console.print("\n".join(faults), style="red", highlight=False, soft_wrap=True)
             return 2
         missed = [check.name for check in self.record.checks() if not check.ok] if self.record.walkers else []
         if not missed:
             return 0
         self._console.print(f"missed: {', '.join(missed)}", style="bold red")
         if self.said:
-            self._console.print("what the services said last:\n" + "\n".join(self.said[-8:]), highlight=False)
+            self._console.print(
+                "what the services said last:\n" + "\n".join(self.said[-8:]), highlight=False, soft_wrap=True
+            )
         return 1
 
 

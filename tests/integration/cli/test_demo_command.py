@@ -1,6 +1,9 @@
 """`moretta demo`, whole: films, embedded NATS, the four services, mails."""
 
+import asyncio
+import os
 import re
+import signal
 from io import StringIO
 from pathlib import Path
 
@@ -41,7 +44,7 @@ async def test_the_simulation_keeps_its_promises(tmp_path, console):
 async def test_a_real_camera_shows_numbers_without_truth(tmp_path, console):
     """A file as camera is looped and counted for the time given; what is true nobody knows."""
     clip = film(tmp_path / "clip.mp4", plan(1, phases=(Phase(6, 0.5),)), 1)
-    code = await demo(tmp_path, str(clip), 24.0, console, mails=tmp_path / "mails")
+    code = await demo(tmp_path, str(clip), 36.0, console, mails=tmp_path / "mails")
     text = spoken(console)
     assert code == 0, text
     assert len(re.findall(r"^window \d\d:\d\d:\d\d", text, re.MULTILINE)) >= 1
@@ -56,6 +59,14 @@ async def test_cut_short_it_says_what_was_missed(tmp_path, console):
     text = spoken(console)
     assert code == 1
     assert "missed: people, with a mask, alert fired, mail arrived, alert cleared" in text
+
+
+async def test_interrupted_while_the_films_are_made_nothing_is_started(tmp_path, console):
+    """Ctrl-C during the first seconds ends the demo without starting the system."""
+    asyncio.get_running_loop().call_later(0.5, os.kill, os.getpid(), signal.SIGINT)
+    assert await demo(tmp_path, None, None, console, mails=tmp_path / "mails") == 1
+    assert not (tmp_path / "identities").exists()
+    assert "missed: people" in spoken(console)
 
 
 async def test_a_missing_camera_is_refused_before_anything_starts(tmp_path, console):
