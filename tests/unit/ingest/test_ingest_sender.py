@@ -14,6 +14,7 @@ from proto.codec import decode, encode_as
 from proto.frames import FrameReplyV1
 from proto.subjects import FRAMES, FRAMES_QUEUE
 from services.bus import Bus, NatsSettings
+from services.ingest import sender as sut
 from services.ingest.camera import CameraStatus
 from services.ingest.core.lifetime import CAP_MS
 from services.ingest.core.picture import i420_size
@@ -92,7 +93,8 @@ class Worker:
     async def __aenter__(self):
         self.bus = await Bus.connect(NatsSettings(url=self.url), "inference", "FRAMES")
         await self.bus._connection.client.subscribe(FRAMES.wildcard(), queue=FRAMES_QUEUE, cb=self._take)
-        await self.bus._connection.client.flush()
+        for _ in range(2):  # nats-py's ping overtakes the subscription, the second one does not
+            await self.bus._connection.client.flush()
         return self
 
     async def __aexit__(self, *_):
@@ -127,6 +129,18 @@ class Keys:
         out = bytearray(i420_size(frame.width, frame.height))
         open_into(key.cipher, frame, FRAMES.of(frame), memoryview(out))
         return bytes(out)
+
+
+@pytest.fixture(name="live_ms", autouse=True)
+def _live_ms(request, monkeypatch):
+    """The budget of a live picture: longer than 100 ms, so that a busy machine is no finding, unless the test says."""
+    budget = getattr(request, "param", 3_000)
+    monkeypatch.setattr(sut, "LIVE_BUDGET_NS", budget * MS)
+    return budget
+
+
+REAL = pytest.mark.parametrize("live_ms", [100], indirect=True)
+SHORT = pytest.mark.parametrize("live_ms", [700], indirect=True)
 
 
 @pytest.fixture(name="frames_bus")
@@ -166,8 +180,8 @@ async def test_a_picture_arrives_sealed_and_is_counted(frames_bus, nats_server):
     (frame,) = worker.frames
     assert keys.opened(frame) == content(0)
     assert (frame.site, frame.camera, frame.lease, frame.sequence) == ("site", camera.settings.id, 7, 0)
-    assert (frame.at, frame.period, frame.budget) == (10**18, 200 * MS, LIVE_BUDGET_NS)
-    assert 5 * MS <= frame.age < 100 * MS
+    assert (frame.at, frame.period, frame.budget) == (10**18, 200 * MS, 3_000 * MS)
+    assert 5 * MS <= frame.age < 3_000 * MS
     assert camera.outcomes() == {"done": 1}
     assert (sender.answered, camera.sheds, sender.without_worker) == (1, 0, False)
     assert len(camera.round_trips) == 1
@@ -213,7 +227,7 @@ async def test_lifetime_counts_from_decode_to_the_answer(frames_bus, nats_server
     async with Worker(nats_server.url, ["done"], delay_s=0.02) as worker:
         sender, _ = await send_one(frames_bus, camera, decoded_ms_ago=30)
     report = sender.lifetimes.report()
-    assert 50 <= report.p50_ms < 150
+    assert 50 <= report.p50_ms < 1_500
     assert (report.frames, report.unconfirmed) == (1, 0)
     assert camera.metric("moretta_pixel_lifetime_seconds_sum") * 1e3 == pytest.approx(report.p50_ms, abs=0.01)
     assert worker.frames[0].age >= 30 * MS
@@ -267,12 +281,18 @@ async def test_an_error_has_a_lifetime(frames_bus, nats_server, answer):
     assert camera.metric("moretta_pixel_lifetime_seconds_count") == 1
 
 
+def test_the_budget_of_a_live_picture():
+    """100 ms, and no setting changes it (design §1.1)."""
+    assert LIVE_BUDGET_NS == 100 * MS
+
+
+@REAL
 async def test_silence_is_unconfirmed_after_the_budget(frames_bus, nats_server):
     """No answer within 100 ms of decoding: counted, in the histogram's last bucket alone, and p99 says so."""
     camera = Camera()
     async with Worker(nats_server.url, [SILENCE]) as worker:
         sender, took_ms = await send_one(frames_bus, camera, decoded_ms_ago=40)
-    assert 55 <= took_ms < 500
+    assert 55 <= took_ms < 1_500
     assert len(worker.frames) == 1
     assert camera.outcomes() == {"unconfirmed": 1}
     report = sender.lifetimes.report()
@@ -283,6 +303,7 @@ async def test_silence_is_unconfirmed_after_the_budget(frames_bus, nats_server):
     assert camera.round_trips[0] >= 55 * MS
 
 
+@SHORT
 async def test_a_silent_retry_is_unconfirmed(frames_bus, nats_server):
     """A refusal and then silence: the second worker may hold the frame."""
     camera = Camera()
@@ -290,15 +311,16 @@ async def test_a_silent_retry_is_unconfirmed(frames_bus, nats_server):
         _, took_ms = await send_one(frames_bus, camera)
     assert len(worker.frames) == 2
     assert camera.outcomes() == {"unconfirmed": 1}
-    assert 90 <= took_ms < 500
+    assert 690 <= took_ms < 2_000
 
 
-async def test_after_silence_the_next_picture_goes_on(frames_bus, nats_server):
+@SHORT
+async def test_after_silence_the_next_picture_goes_on(frames_bus, nats_server, wait_until):
     """A lost answer costs one picture."""
     camera = Camera()
     async with Worker(nats_server.url, [SILENCE, "done"]), sending(frames_bus, camera):
         camera.give()
-        await asyncio.sleep(0.15)
+        await wait_until(lambda: camera.outcomes() == {"unconfirmed": 1})
         camera.give()
     assert camera.outcomes() == {"unconfirmed": 1, "done": 1}
 
@@ -359,13 +381,14 @@ async def test_one_frame_in_flight(frames_bus, nats_server):
     assert min(gaps) >= 30 * MS
 
 
+@REAL
 async def test_a_live_source_is_never_patient(frames_bus, nats_server):
     """`paced: false` is for files: a camera's pictures keep their 100 ms, whatever its settings say."""
     camera = Camera(paced=False, url="rtsp://127.0.0.1/x")
     async with Worker(nats_server.url, [SILENCE]) as worker:
         _, took_ms = await send_one(frames_bus, camera)
     assert worker.frames[0].budget == LIVE_BUDGET_NS
-    assert took_ms < 500
+    assert took_ms < 1_500, "a file's try waits for 2 s"
     assert camera.outcomes() == {"unconfirmed": 1}
 
 
@@ -426,8 +449,6 @@ async def test_a_recorded_picture_outlives_its_key_during_a_silence(frames_bus, 
 
 async def test_sealing_anew_leaves_no_plain_picture(frames_bus, nats_server, wait_until, monkeypatch):
     """The buffer in which the old seal was opened is overwritten."""
-    from services.ingest import sender as sut
-
     camera, keys, scratch = Camera(paced=False), Keys(), []
     monkeypatch.setattr(sut, "open_into", lambda *args: (scratch.append(args[-1]), open_into(*args)))
     async with sending(frames_bus, camera, keys) as sender:
