@@ -140,7 +140,7 @@ class Box:
             self._port = int(match.group(1))
         if "Server is ready" in line:
             self._nats_ready.set()
-        if any(mark in line for mark in ("[ERR]", "[FTL]", "[WRN]")):
+        if any(mark in line for mark in ("[ERR]", "[FTL]", "[WRN]")) and "Plaintext passwords" not in line:
             self._on_line("nats-server", line)
 
     async def _nats_answers(self) -> bool:
