@@ -1,17 +1,25 @@
 """Logging: JSON lines, or readable ones on a terminal; secrets and passwords in URLs never come out."""
 
 import logging
+import math
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any, Literal
 
 import structlog
 from msgspec import Struct
 
-_USERINFO = re.compile(r"(?P<scheme>\b[a-z][a-z0-9+.-]*://)[^/@\s\"']*@", re.IGNORECASE)
-_QUERY_SECRET = re.compile(r"(?P<key>[?&](?:password|passwd|pwd|token|key|secret|auth)=)[^&\s\"']+", re.IGNORECASE)
-_SECRET_KEY = re.compile(r"password|secret|token|seed", re.IGNORECASE)
+# Up to the last @ of the word: a password may hold @, / and quotes. Rather too much than too little.
+_USERINFO = re.compile(r"(?P<scheme>\b[a-z][a-z0-9+.-]*:/{1,2})(?:(?!://)\S)*@", re.IGNORECASE)
+_SENSITIVE = (
+    r"(?:passw|pwd|secret|token|seed|salt|credential|auth(?:orization)?\b"
+    r"|(?:api|access|private|signing|verify|frame)[_-]?key)"
+)
+_QUERY_SECRET = re.compile(
+    rf"(?P<key>(?:[?&;#]|\b)(?:[\w.-]{{0,40}}{_SENSITIVE}[\w.-]{{0,40}}|(?<=[?&;#])key)=)[^&\s\"']+", re.IGNORECASE
+)
+_SECRET_KEY = re.compile(_SENSITIVE, re.IGNORECASE)
 MASK = "***"
 
 
@@ -29,14 +37,14 @@ def redact(text: str) -> str:
 
 
 def redact_value(value: Any) -> Any:
-    """Return the value with every text in it redacted, whatever it is nested in."""
-    if isinstance(value, str):
-        return redact(value)
-    if isinstance(value, MutableMapping):
-        return {k: MASK if _SECRET_KEY.search(str(k)) else redact_value(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
+    """Return the value as plain JSON can hold it, with every text in it redacted, whatever it is nested in."""
+    if isinstance(value, Mapping):
+        return {redact(str(k)): MASK if _SECRET_KEY.search(str(k)) else redact_value(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
         return [redact_value(v) for v in value]
-    return value if isinstance(value, (int, float, bool, type(None))) else redact(str(value))
+    if isinstance(value, (bool, int, type(None))) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    return redact(str(value))
 
 
 def _redactor(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -60,7 +68,9 @@ def configure(service: str, settings: LogSettings | None = None) -> None:
     ]
     # Tracebacks become text first, so that what a third-party exception says is redacted too.
     chain = [*shared, structlog.processors.format_exc_info, _redactor]
-    last: list[Any] = [structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer()]
+    # The traceback is text already; rich's would be drawn from the exception itself, and unredacted.
+    plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    last: list[Any] = [plain if console else structlog.processors.JSONRenderer()]
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=shared,
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *chain[len(shared) :], *last],

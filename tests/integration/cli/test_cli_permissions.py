@@ -34,7 +34,7 @@ from services.settings import Secret
 
 USERS = [(identity, account) for identity, accounts in ACCOUNTS.items() for account in accounts]
 STORED = [row for row in TABLE if row.stream]
-_DENIED = re.compile(r"permissions violation for (publish|subscription) to \"([^\"]+)\"( using queue \"\w+\")?", re.IGNORECASE)
+_DENIED = re.compile(r"permissions violation for (publish|subscription) to \"([^\"]+)\"( using queue \"\w+\")?", re.I)  # noqa: FURB167
 
 
 def password(user: str) -> str:
@@ -106,8 +106,8 @@ async def following(bus: Bus, row: Subject) -> AsyncIterator[list[object]]:
     seen: list[object] = []
 
     async def read() -> None:
-        async for item in bus.follow(str(row.stream), [row.wildcard()]):  # noqa: PERF401
-            seen.append(item)
+        async for item in bus.follow(str(row.stream), [row.wildcard()]):
+            seen.append(item)  # noqa: PERF401 - seen as it comes
 
     task = asyncio.create_task(read())
     try:
