@@ -46,7 +46,10 @@ class App:
         self._steps: list[tuple[str, Callable[[], Awaitable[None]]]] = []
         self._tasks: set[asyncio.Task[Any]] = set()
         self._apply: Callable[[Any], Awaitable[None]] | None = None
+        self._started = asyncio.Event()
         self._stopping = asyncio.Event()
+        self._reloading = asyncio.Lock()
+        self._left: set[asyncio.Future[Any]] = set()
         self._fault = False
 
     def spawn(self, name: str, coro: Coroutine[Any, Any, Any], *, may_end: bool = False) -> asyncio.Task[Any]:
@@ -91,6 +94,17 @@ class App:
         """Set what takes new settings into force."""
         self._apply = apply
 
+    async def cut(self, task: asyncio.Task[Any]) -> None:
+        """Cancel a task, and wait for its end with a limit."""
+        task.cancel()
+        _, stuck = await asyncio.wait({task}, timeout=STEP_LIMIT_S)
+        self._left |= stuck
+
+    def started(self) -> None:
+        """Say that the wiring is done."""
+        self._started.set()
+        self.probes.ready("running", ok=True)
+
     def stop(self) -> None:
         """Begin to stop, as a signal does."""
         self._stopping.set()
@@ -100,20 +114,25 @@ class App:
         await self._stopping.wait()
 
     async def reload(self, file: Path, schema: type[Struct]) -> bool:
-        """Take the file's settings into force; an invalid file leaves the old ones and makes readiness say so."""
-        try:
-            settings = load(file, schema)
-            if self._apply is not None:
-                await self._apply(settings)
-        except (SettingsError, StartError) as error:
-            RELOADS.labels("invalid").inc()
-            self.probes.ready("settings", ok=False, why=str(error))
-            log.error("the new settings are not in force", problems=str(error).splitlines())
-            return False
-        RELOADS.labels("applied").inc()
-        self.probes.ready("settings", ok=True)
-        log.info("new settings in force")
-        return True
+        """Take the file's settings into force; an invalid file leaves the old ones and makes readiness say so.
+
+        One at a time, and none before the wiring is done: what takes settings into force isn't there earlier.
+        """
+        async with self._reloading:
+            await self._started.wait()
+            try:
+                settings = load(file, schema)
+                if self._apply is not None:
+                    await self._apply(settings)
+            except (SettingsError, StartError) as error:
+                RELOADS.labels("invalid").inc()
+                self.probes.ready("settings", ok=False, why=str(error))
+                log.error("the new settings are not in force", problems=str(error).splitlines())
+                return False
+            RELOADS.labels("applied").inc()
+            self.probes.ready("settings", ok=True)
+            log.info("new settings in force" if self._apply else "new settings take effect at the next start")
+            return True
 
     async def close(self) -> int:
         """Run the steps of stopping; returns the exit code."""
@@ -126,24 +145,31 @@ class App:
             task.cancel()
         if tasks:
             _, stuck = await asyncio.wait(tasks, timeout=STEP_LIMIT_S)
-            for task in stuck:
-                log.error("a task does not end", task=task.get_name())
+            self._left |= stuck
         await self.probes.stop()
         return EXIT_FAULT if self._fault else EXIT_OK
 
+    def left(self) -> list[str]:
+        """Return what would not end although it was cancelled."""
+        return [getattr(task, "get_name", lambda: "a step")() for task in self._left if not task.done()]
+
     async def _one_step(self, name: str, step: Callable[[], Awaitable[None]]) -> None:
-        try:
-            async with asyncio.timeout(STEP_LIMIT_S):
-                await step()
-        except TimeoutError:
+        # In a task of its own, which is not waited for beyond the limit even if it will not be cancelled.
+        task = asyncio.ensure_future(step())
+        await asyncio.wait([task], timeout=STEP_LIMIT_S)
+        if not task.done():
+            task.cancel()
+            self._left.add(task)
             log.error("a step of stopping took too long", step=name, limit_s=STEP_LIMIT_S)
-        except Exception:
-            log.exception("a step of stopping failed", step=name)
+        elif task.cancelled() or task.exception() is not None:
+            error = None if task.cancelled() else task.exception()
+            log.error("a step of stopping failed", step=name, exc_info=error)
 
 
 async def serve(name: str, file: Path, schema: type[Struct], settings: Any, wire: Wire) -> int:
     """Run a service until a signal or a fault; returns the exit code."""
     app = App(name)
+    app.probes.ready("running", ok=False, why="starting")
     _on_signals(app, file, schema)
     try:
         await _start_probes(app, settings.probes)
@@ -153,11 +179,10 @@ async def serve(name: str, file: Path, schema: type[Struct], settings: Any, wire
         await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if starting.done():
             starting.result()
-            app.probes.ready("running", ok=True)
+            app.started()
             log.info("running", probes=f"http://{settings.probes.host}:{app.probes.port}")
             await stopping
-        starting.cancel()
-        await asyncio.gather(starting, stopping, return_exceptions=True)
+        await app.cut(starting)
     except StartError as error:
         log.error("cannot start", error=str(error))
         await app.close()
@@ -168,6 +193,10 @@ async def serve(name: str, file: Path, schema: type[Struct], settings: Any, wire
         return EXIT_FAULT
     code = await app.close()
     log.info("stopped", code=code)
+    if left := app.left():
+        # The loop's own end would wait for these for ever.
+        log.error("leaving tasks that do not end", tasks=left)
+        os._exit(code)
     return code
 
 
@@ -181,9 +210,12 @@ async def _start_probes(app: App, settings: ProbesSettings) -> None:
 
 def _on_signals(app: App, file: Path, schema: type[Struct]) -> None:
     loop = asyncio.get_running_loop()
+    signals = 0
 
     def stop() -> None:
-        if app._stopping.is_set():  # noqa: SLF001 - same module
+        nonlocal signals
+        signals += 1  # a fault may be stopping us already, and the first signal must not cut that short
+        if signals > 1:
             os._exit(EXIT_FAULT)
         app.stop()
 
@@ -199,13 +231,21 @@ async def _watch(app: App, file: Path, schema: type[Struct]) -> None:
     """Reload when the file changes; a Kubernetes ConfigMap changes by swapping a link beside it."""
     from watchfiles import awatch
 
-    before = file.read_bytes()
+    before = _content(file)
     async for _ in awatch(file.parent, stop_event=app._stopping, recursive=False):  # noqa: SLF001 - same module
-        now = file.read_bytes() if file.exists() else before
+        now = _content(file)
         if now != before:
             before = now
             await app.reload(file, schema)
     await app.until_stopped()
+
+
+def _content(file: Path) -> bytes | None:
+    """Return the file's bytes; None where there is no file that can be read, which is a change like any other."""
+    try:
+        return file.read_bytes()
+    except OSError:
+        return None
 
 
 def main(name: str, schema: type[Struct], wire: Wire) -> int:
