@@ -1,0 +1,54 @@
+"""What is where: the kernel's modules, and what lies at the top of the repository."""
+
+import subprocess
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from proto.schema import public_schemas
+
+ROOT = Path(__file__).parents[2]
+KERNEL = ["app.py", "bus", "log.py", "probes.py", "settings"]
+"""Used by all four services; anything else that two of them need is a domain noun with a decision of its own."""
+SHARED = ["budget", "sealing", "sites"]
+SERVICES = ["aggregate", "inference", "ingest", "notify"]
+TOP = {
+    *(".ci", ".gitignore", "bench", "CHANGELOG.md", "docs", "k8s", "LICENSE", "Makefile", "NOTICE"),
+    *("proto", "pyproject.toml", "README.md", "requirements", "services", "tests"),
+}
+
+
+def tracked() -> list[str]:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if listed.returncode:
+        pytest.skip("not a checkout")
+    return listed.stdout.splitlines()
+
+
+def below(folder: str) -> list[str]:
+    return sorted({path.split("/")[1] for path in tracked() if path.startswith(f"{folder}/")})
+
+
+def test_the_kernel():
+    """The kernel is these modules, and services holds nothing beside it but the services, what they share, and cli."""
+    assert below("services") == sorted(["__init__.py", "cli", *KERNEL, *SHARED, *SERVICES])
+
+
+def test_the_top_of_the_repository():
+    """No top-level entry but those that people look for."""
+    assert {path.split("/")[0] for path in tracked()} <= TOP
+
+
+def test_no_module_without_a_subject():
+    """No utils, common or helpers; tests are no package."""
+    names = {Path(path).stem for path in tracked() if path.endswith(".py")}
+    parts = {part for path in tracked() for part in Path(path).parts[:-1]}
+    assert not (names | parts) & {"utils", "util", "common", "helpers", "helper", "misc"}
+    assert not [path for path in tracked() if path.startswith("tests/") and path.endswith("__init__.py")]
+
+
+def test_the_docs_schemas_are_the_types():
+    """What other systems read in docs/schemas is what is sent."""
+    files = {path.stem: msgspec.json.decode(path.read_bytes()) for path in (ROOT / "docs/schemas").iterdir()}
+    assert files == public_schemas()

@@ -1,0 +1,138 @@
+"""/livez, /readyz and /metrics over real HTTP."""
+
+import socket
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+from prometheus_client import CollectorRegistry, Counter
+
+from services import probes as module
+from services.probes import Probes, ProbesSettings
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture(name="clock")
+def _clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """A clock for the loop's heartbeat, which beats only once."""
+    monkeypatch.setattr(module, "_BEAT_S", 3600)
+    return Clock()
+
+
+@pytest.fixture(name="probes")
+async def _probes(clock: Clock) -> AsyncIterator[Probes]:
+    registry = CollectorRegistry()
+    Counter("moretta_test", "A counter", registry=registry).inc(3)
+    probes = Probes(registry, clock)
+    await probes.start(ProbesSettings())
+    yield probes
+    await probes.stop()
+
+
+async def get(probes: Probes, path: str) -> tuple[int, str]:
+    async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{probes.port}{path}") as answer:
+        return answer.status, await answer.text()
+
+
+async def test_alive(probes: Probes):
+    """A loop that turns is alive, ready or not."""
+    assert await get(probes, "/livez") == (200, "ok\n")
+
+
+async def test_a_stuck_loop_is_not_alive(probes: Probes, clock: Clock):
+    """More than 10 s without a beat: 503 with how long; a late beat of less is forgiven."""
+    clock.now += 10
+    assert (await get(probes, "/livez"))[0] == 200
+    clock.now += 1
+    assert await get(probes, "/livez") == (503, "the event loop is 11 s behind\n")
+
+
+async def test_the_loop_beats(monkeypatch: pytest.MonkeyPatch, wait_until):
+    """The heartbeat itself keeps the loop alive: a clock that went on is noticed and forgiven."""
+    monkeypatch.setattr(module, "_BEAT_S", 0.01)
+    clock = Clock()
+    probes = Probes(CollectorRegistry(), clock)
+    await probes.start(ProbesSettings())
+    clock.now += 1000
+    await wait_until(lambda: probes._beat == clock.now)
+    assert (await get(probes, "/livez"))[0] == 200
+    await probes.stop()
+
+
+async def test_ready_when_every_condition_holds(probes: Probes):
+    """Not ready before anything is known; 503 with each reason, in order; ready when all hold."""
+    assert await get(probes, "/readyz") == (503, "starting\n")
+    probes.ready("nats", ok=False, why="not connected")
+    probes.ready("model", ok=False)
+    probes.ready("running", ok=True)
+    assert await get(probes, "/readyz") == (503, "model: not yet\nnats: not connected\n")
+    probes.ready("nats", ok=True, why="ignored")
+    assert await get(probes, "/readyz") == (503, "model: not yet\n")
+    probes.ready("model", ok=True)
+    assert await get(probes, "/readyz") == (200, "ok\n")
+    assert probes.is_ready()
+    probes.ready("nats", ok=False, why="gone")
+    assert await get(probes, "/readyz") == (503, "nats: gone\n")
+
+
+async def test_metrics(probes: Probes):
+    """The exposition format, of the registry given."""
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"http://127.0.0.1:{probes.port}/metrics") as answer,
+    ):
+        assert answer.status == 200
+        assert answer.headers["Content-Type"].startswith("text/plain; version=")
+        assert "moretta_test_total 3.0" in await answer.text()
+
+
+@pytest.mark.parametrize("path", ["/", "/livez/x", "/metricsx"])
+async def test_nothing_else_is_served(probes: Probes, path: str):
+    """No other page."""
+    assert (await get(probes, path))[0] == 404
+
+
+async def test_nothing_can_be_written(probes: Probes):
+    """Probes are read only."""
+    async with aiohttp.ClientSession() as session, session.post(f"http://127.0.0.1:{probes.port}/livez") as answer:
+        assert answer.status == 405
+
+
+async def test_a_taken_port():
+    """OSError, and stopping afterwards is clean."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        probes = Probes(CollectorRegistry())
+        with pytest.raises(OSError, match="address already in use"):
+            await probes.start(ProbesSettings(port=taken.getsockname()[1]))
+        await probes.stop()
+
+
+async def test_a_port_of_ones_own():
+    """A port that is set is the port."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    probes = Probes(CollectorRegistry())
+    await probes.start(ProbesSettings(port=port))
+    assert probes.port == port
+    await probes.stop()
+
+
+async def test_after_the_stop_nothing_listens(probes: Probes):
+    """The port is free again, and the heartbeat has ended."""
+    await probes.stop()
+    with pytest.raises(aiohttp.ClientConnectorError):
+        await get(probes, "/livez")
+
+
+async def test_stop_without_a_start():
+    """Nothing to stop is nothing wrong."""
+    await Probes(CollectorRegistry()).stop()
