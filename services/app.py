@@ -6,9 +6,12 @@ order -> exit code. A background task that ends by itself is a fault (exit 1). A
 
 import argparse
 import asyncio
+import ctypes
 import os
+import resource
 import signal
 import sys
+import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,6 +29,7 @@ log = get_logger()
 RELOADS = Counter("moretta_settings_reloads_total", "Reloads of the settings", ["outcome"])
 STEP_LIMIT_S = 5.0
 """How long one step of stopping may take."""
+_PR_SET_DUMPABLE = 4
 EXIT_OK, EXIT_FAULT, EXIT_USAGE = 0, 1, 2
 
 
@@ -248,15 +252,16 @@ def _content(file: Path) -> bytes | None:
         return None
 
 
-def main(name: str, schema: type[Struct], wire: Wire) -> int:
+def main(name: str, schema: type[Struct], wire: Wire, arguments: list[str] | None = None) -> int:
     """Run a service as its module's command: `-c FILE`."""
     parser = argparse.ArgumentParser(prog=f"moretta {name}")
     parser.add_argument("-c", "--config", type=Path, required=True, metavar="FILE", help="settings (YAML)")
-    return run(name, parser.parse_args().config, schema, wire)
+    return run(name, parser.parse_args(arguments).config, schema, wire)
 
 
 def run(name: str, file: Path, schema: type[Struct], wire: Wire) -> int:
     """Load the settings, run the service, return the exit code: 0 stopped, 1 a fault, 2 a user's mistake."""
+    leave_no_core()
     configure(name)
     try:
         settings: Any = load(file, schema)
@@ -265,4 +270,22 @@ def run(name: str, file: Path, schema: type[Struct], wire: Wire) -> int:
         return EXIT_USAGE
     configure(name, settings.log)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(serve(name, file, schema, settings, wire))
+        code = runner.run(serve(name, file, schema, settings, wire))
+    _leave_stuck_threads(code)
+    return code
+
+
+def leave_no_core() -> None:
+    """Keep pixels and keys out of core dumps: none is written, and on Linux no other user may look into our memory."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0)
+
+
+def _leave_stuck_threads(code: int) -> None:
+    """Exit although a thread hangs in FFmpeg: the interpreter would wait for it for as long as its read may take."""
+    stuck = [t.name for t in threading.enumerate() if t is not threading.main_thread() and not t.daemon]
+    if stuck:
+        log.warning("leaving threads that do not end", threads=stuck)
+        sys.stderr.flush()
+        os._exit(code)

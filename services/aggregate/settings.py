@@ -1,6 +1,6 @@
 """The settings that aggregate reads."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from msgspec import Meta, Struct, field
 
@@ -23,6 +23,9 @@ class AggregateSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
 class AggregateFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The whole file, as far as aggregate reads it."""
+
+    UNREAD: ClassVar[frozenset[str]] = frozenset({"url"})
+    """Cameras' addresses, passwords included, are ingest's alone."""
 
     nats: NatsSettings = NatsSettings()
     log: LogSettings = LogSettings()

@@ -48,13 +48,9 @@ def up(
 
 
 def _service(name: str, config: Path) -> None:
-    import importlib
+    from services.cli.entry import service
 
-    from services.app import run
-    from services.cli.settings_file import SCHEMAS
-
-    wire = importlib.import_module(f"services.{name}.service").wire
-    raise typer.Exit(run(name, config, SCHEMAS[name], wire))
+    raise typer.Exit(service(name, ["-c", str(config)]))
 
 
 @app.command()
@@ -188,6 +184,9 @@ def main() -> None:
         app()
     except (SettingsError, BoxError) as error:
         typer.echo(str(error), err=True)
+        sys.exit(USAGE)
+    except OSError as error:
+        typer.echo(f"{error.filename or 'moretta'}: {error.strerror or error}", err=True)
         sys.exit(USAGE)
 
 

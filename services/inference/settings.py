@@ -1,6 +1,6 @@
 """The settings that inference reads."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from msgspec import Meta, Struct, field
 
@@ -23,6 +23,9 @@ class InferenceSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
 class InferenceFile(Struct, frozen=True, kw_only=True):
     """What inference reads of the settings file."""
+
+    UNREAD: ClassVar[frozenset[str]] = frozenset({"url"})
+    """Cameras' addresses, passwords included, are ingest's alone."""
 
     nats: NatsSettings = NatsSettings()
     log: LogSettings = LogSettings()

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from email.errors import MessageError
 from email.headerregistry import Address
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta, Struct, field
 
@@ -71,6 +71,9 @@ class NotifySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 class NotifyFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What the service notify reads of the settings file."""
+
+    UNREAD: ClassVar[frozenset[str]] = frozenset({"url"})
+    """Cameras' addresses, passwords included, are ingest's alone."""
 
     nats: NatsSettings = NatsSettings()
     log: LogSettings = LogSettings()

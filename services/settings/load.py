@@ -18,7 +18,10 @@ T = TypeVar("T", bound=Struct)
 
 
 def load(file: Path, schema: type[T], environ: Mapping[str, str] | None = None) -> T:
-    """Return the settings that this service declares; SettingsError lists every problem of the file with its path."""
+    """Return the settings that this service declares; SettingsError lists every problem of the file with its path.
+
+    Files of secrets whose names are in the schema's `UNREAD` are not opened.
+    """
     try:
         return _load(file, schema, os.environ if environ is None else environ)
     except RecursionError:
@@ -28,9 +31,10 @@ def load(file: Path, schema: type[T], environ: Mapping[str, str] | None = None) 
 def _load(file: Path, schema: type[T], environ: Mapping[str, str]) -> T:
     raw, origins, found = overlay(read(file), environ)
     found += [(key, f"unknown section; known are {', '.join(SECTIONS)}") for key in raw if key not in SECTIONS]
-    raw = resolve_files(raw, "", file.parent, found)
+    # Before secrets are read: a service must need no other one's.
     wanted = {field.name for field in msgspec.structs.fields(schema)}
     raw = {key: value for key, value in raw.items() if key in wanted}
+    raw = resolve_files(raw, "", file.parent, found, unread=getattr(schema, "UNREAD", frozenset()))
     found += problems(schema, raw)
     settings: T | None = _convert_sound(raw, schema, [path for path, _ in found])
     check: Callable[[], list[Problem]] | None = getattr(settings, "problems", None)

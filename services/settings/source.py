@@ -11,6 +11,8 @@ from services.settings.explain import join, shown
 from services.settings.model import SECRETS, SECTIONS, Problem, SettingsError
 
 _PREFIX = "MORETTA_"
+_UNREAD = "nats://unread"
+"""Fits every secret, so that one mistake is one line."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -92,10 +94,15 @@ def _set(raw: dict[str, Any], keys: list[str], value: Any) -> None:
     target[keys[-1]] = value
 
 
-def resolve_files(value: Any, path: str, folder: Path, found: list[Problem]) -> Any:
-    """Replace `x_file: path` by `x: content` for secrets, relative to the settings file's folder."""
+def resolve_files(
+    value: Any, path: str, folder: Path, found: list[Problem], *, unread: frozenset[str] = frozenset()
+) -> Any:
+    """Replace `x_file: path` by `x: content` for secrets, relative to the settings file's folder.
+
+    Secrets in `unread` are this service's to know of, but not to have: a stand-in takes their place.
+    """
     if isinstance(value, list):
-        return [resolve_files(v, f"{path}[{i}]", folder, found) for i, v in enumerate(value)]
+        return [resolve_files(v, f"{path}[{i}]", folder, found, unread=unread) for i, v in enumerate(value)]
     if not isinstance(value, dict):
         return value
     result: dict[str, Any] = {}
@@ -103,7 +110,9 @@ def resolve_files(value: Any, path: str, folder: Path, found: list[Problem]) -> 
         here = join(path, key)
         name = str(key).removesuffix("_file")
         if name == key or name not in SECRETS:
-            result[key] = resolve_files(item, here, folder, found)
+            result[key] = resolve_files(item, here, folder, found, unread=unread)
+        elif name in unread:
+            result[name] = _UNREAD
         elif name in value:
             found.append((here, f"{name} is given too; give only one of them"))
         else:
@@ -124,4 +133,4 @@ def _content(item: Any, path: str, folder: Path, found: list[Problem]) -> str:
         if text:
             return text
         found.append((path, f"{item!r} is empty; it must hold the secret"))
-    return "nats://unread"  # fits every secret, so that one mistake is one line
+    return _UNREAD

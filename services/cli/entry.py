@@ -1,0 +1,30 @@
+"""The console script `moretta`. A single service starts without the rest: its image has nothing it does not run."""
+
+import importlib
+import sys
+
+from services.app import main as run_service
+
+SERVICES = {
+    "ingest": "IngestFile",
+    "inference": "InferenceFile",
+    "aggregate": "AggregateFile",
+    "notify": "NotifyFile",
+}
+
+
+def main() -> None:
+    """Run one service, or the command line."""
+    name = sys.argv[1] if len(sys.argv) > 1 else ""
+    if name in SERVICES:
+        sys.exit(service(name, sys.argv[2:]))
+    from services.cli.__main__ import main as command_line
+
+    command_line()
+
+
+def service(name: str, arguments: list[str]) -> int:
+    """Run one service with the arguments after its name; returns its exit code."""
+    wire = importlib.import_module(f"services.{name}.service").wire
+    schema = getattr(importlib.import_module(f"services.{name}.settings"), SERVICES[name])
+    return run_service(name, schema, wire, arguments)

@@ -1,0 +1,31 @@
+"""A single service starts without the rest."""
+
+import subprocess
+import sys
+
+import pytest
+
+FOREIGN = {
+    "ingest": ["onnxruntime", "aiosmtplib", "scipy", "typer", "rich"],
+    "inference": ["av", "aiosmtplib", "scipy", "typer", "rich"],
+    "aggregate": ["av", "onnxruntime", "aiosmtplib", "cryptography", "typer", "rich"],
+    "notify": ["av", "onnxruntime", "cryptography", "scipy", "typer", "rich"],
+}
+"""What a service's own image does not hold."""
+PROGRAM = """
+import sys
+for name in {foreign!r}:
+    sys.modules[name] = None  # importing it fails
+sys.argv = ["moretta", {name!r}, "-c", "/nowhere/settings.yaml"]
+from services.cli.entry import main
+main()
+"""
+
+
+@pytest.mark.parametrize("name", sorted(FOREIGN))
+def test_a_service_needs_only_its_own_libraries(name: str):
+    """`moretta SERVICE` comes as far as its settings file with every other service's libraries missing."""
+    program = PROGRAM.format(foreign=FOREIGN[name], name=name)
+    run = subprocess.run([sys.executable, "-P", "-c", program], capture_output=True, text=True, timeout=60)
+    assert run.returncode == 2
+    assert run.stderr == "/nowhere/settings.yaml: cannot be read: No such file or directory; name a readable YAML file\n"
