@@ -97,7 +97,8 @@ class SiteCore:
         """
         self._published = {w.zone: w for w in windows}
         self._late.update({w.zone: w.late_total or 0 for w in self._published.values()})
-        self._restored = list(passages)
+        # Stored twice where an acknowledgement was lost for longer than the server remembers message ids.
+        self._restored = list({(p.stream_created, p.stream_sequence, p.index, p.at): p for p in passages}.values())
         newest = max((w for w in windows), key=lambda w: w.start, default=None)
         judged_by = next((c for c in configs if newest and c.sha256 == newest.config_sha256), None)
         return self._rules.restore(alerts, windows, judged_by)

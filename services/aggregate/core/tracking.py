@@ -55,12 +55,14 @@ class Tracker:
         self._now: int | None = None
 
     def step(self, at: int, aspect: float, faces: Sequence[SightingV1], model: str, max_gap: int) -> list[Track]:
-        """Take one picture in; returns the tracks that ended before it, not seen for more than `max_gap` ns.
+        """Take one picture in; returns the tracks that ended before it, not seen for more than `max_gap` ns or gone
+        out of the picture by now.
 
         A picture older than the last one (a new lease on a host whose clock is behind) ends every track.
         """
         closed = self.close_before(at - max_gap if self._now is None or at >= self._now else None)
         self._predict(at)
+        closed += self._gone(aspect)
         strong, weak = _by_score(faces, aspect)
         left, born = self._associate(at, model, self._tracks, strong)
         self._associate(at, model, left, weak)
@@ -73,6 +75,13 @@ class Tracker:
         if closed:
             self._tracks = [t for t in self._tracks if end is not None and t.last >= end]
         return closed
+
+    def _gone(self, aspect: float) -> list[Track]:
+        """End the tracks that have walked out of the picture: whoever comes in at that edge next is somebody else."""
+        gone = [t for t in self._tracks if not (0 <= t.motion.x <= 1 and 0 <= t.motion.y <= 1 / aspect)]
+        if gone:
+            self._tracks = [t for t in self._tracks if 0 <= t.motion.x <= 1 and 0 <= t.motion.y <= 1 / aspect]
+        return gone
 
     def _predict(self, at: int) -> None:
         seconds = 0.0 if self._now is None else max(0, at - self._now) * _SECOND

@@ -160,3 +160,15 @@ def test_twenty_faces_cost_little(make):
             tracker.step(step * make.period, 1.0, faces, make.model, GAP)
         best = min(best, (time.process_time() - before) / len(pictures))
     assert best < 0.0005
+
+
+def test_who_comes_in_where_another_left_is_somebody_else(make):
+    """One walks out at the right edge, and within the gap another walks in there: two people."""
+    leaves = [(s, [make.face(0.72 + 0.05 * s, size=0.05)]) for s in range(6)]
+    comes = [(s, [make.face(0.97 - 0.05 * (s - 8), size=0.05)]) for s in range(8, 14)]
+    assert [t.hits for t in follow(make, [*leaves, (6, []), (7, []), *comes])] == [6, 6]
+
+
+def test_who_stands_at_the_edge_is_one(make):
+    """Somebody who stands half out of the picture is not gone."""
+    assert [t.hits for t in follow(make, [(s, [make.face(0.995, size=0.05)]) for s in range(12)])] == [12]
