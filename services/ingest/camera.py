@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from proto.types import CameraReason, CameraState
+from services.budget.shedding import Shedder
 from services.ingest.core.reconnect import Backoff, stall_timeout
-from services.ingest.core.shedding import Shedder
 from services.ingest.pictures import Picture
 from services.ingest.playback import CameraStats, Playback
 from services.ingest.slot import Slot

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from services.app import App
@@ -17,6 +17,8 @@ from services.log import get_logger
 from services.sites.settings import CameraSettings, SiteSettings
 
 log = get_logger()
+
+_AGAIN_S = 0.1
 
 Place = tuple[str, str]
 """Site and camera."""
@@ -82,9 +84,7 @@ class Fleet:
     async def _stop(self, place: Place) -> None:
         post = self._posts.pop(place)
         await post.camera.stop(self._settings.stop_limit_s)
-        for task in post.tasks:
-            task.cancel()
-        await asyncio.gather(*post.tasks, return_exceptions=True)
+        await _end(post.tasks)
         post.reporter.retire()
         log.info("camera out of service", site=place[0], camera=place[1])
 
@@ -93,6 +93,15 @@ class Fleet:
         self._over = True
         async with self._changing:
             await asyncio.gather(*(self._stop(place) for place in list(self._posts)))
+
+
+async def _end(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel until all have ended: before Python 3.12 `wait_for`, in which nats-py waits, may lose a cancellation."""
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=_AGAIN_S)
 
 
 def _until(task: asyncio.Task[None]) -> Callable[[], "asyncio.Future[None]"]:

@@ -10,8 +10,8 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from services.budget.shedding import Shedder
 from services.ingest.core.sampling import Rate, Sampler
-from services.ingest.core.shedding import Shedder
 from services.ingest.core.timeline import Timeline
 from services.ingest.decoder import Decoder
 from services.ingest.pictures import BufferPool, Picture

@@ -35,6 +35,8 @@ ANSWERS = Counter(
 
 LIVE_BUDGET_NS = 100_000_000
 FILE_BUDGET_NS = 20_000_000_000
+_UNCONFIRMED_S = 60.0
+"""Beyond the last bucket, so in +Inf, and yet a number: +Inf itself would make the histogram's sum useless."""
 _PATIENCE_S = 0.02
 _RENEW_S = 0.2
 
@@ -179,7 +181,7 @@ class Sender:
             self._lived(lifetime_ns)
         elif verdict == "unconfirmed":
             self.lifetimes.add_unconfirmed()
-            LIFETIME.labels(self.site, self.name).observe(float("inf"))
+            LIFETIME.labels(self.site, self.name).observe(_UNCONFIRMED_S)
         elif verdict == "shed":
             self._camera.count_shed()
         elif self._patient:

@@ -24,6 +24,7 @@ async def wire(app: App, settings: IngestFile) -> None:
     await main.ensure_streams(["SIGHTINGS", "CAMERAS", "CONTROL", "DEAD"])
     frames = await Bus.connect(settings.nats, "ingest", "FRAMES")
     app.on_stop("close NATS (frames)", frames.close)
+    frames.dead_letters = main
 
     givers: dict[str, KeyGiver] = {}
     fleet = Fleet(app, main, frames, settings.ingest)
@@ -36,14 +37,11 @@ async def wire(app: App, settings: IngestFile) -> None:
         await pausing.restore(site)
         await pausing.listen(site)
 
-    changing = asyncio.Lock()  # a signal and a changed file may ask for the same at the same time
-
     async def apply(new: IngestFile) -> None:
-        async with changing:
-            for site in new.sites:
-                if site.id not in givers:
-                    await open_site(site.id)
-            await fleet.apply(new.sites, givers)
+        for site in new.sites:
+            if site.id not in givers:
+                await open_site(site.id)
+        await fleet.apply(new.sites, givers)
 
     app.on_stop("stop cameras", fleet.stop)
     await apply(settings)

@@ -168,3 +168,20 @@ async def test_a_paused_site_s_cameras_start_paused(ground, clip, wait_until):
     await wait_until(lambda: "live" in [state for _, state in ground.line.states("b")])
     assert [state for _, state in ground.line.states("a")] == ["paused"]
     assert paused.stats().pictures == 0
+
+
+async def test_a_lost_cancellation_stops_nobody(ground, clip, wait_until):
+    """A task that was being answered by NATS at the moment of its cancellation is cancelled again."""
+    entered = []
+
+    async def deaf(row, message):
+        entered.append(message)
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            await asyncio.sleep(60)  # what wait_for does before Python 3.12 when its answer has just come
+
+    ground.line.store = deaf
+    await ground.fleet.apply([site(clip, "a")], ground.givers)
+    await wait_until(lambda: entered)
+    await asyncio.wait_for(ground.fleet.stop(), 3)

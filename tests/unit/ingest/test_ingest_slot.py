@@ -6,8 +6,8 @@ import time
 
 import pytest
 
+from services.budget.shedding import BUDGET_NS
 from services.ingest.core.picture import i420_size
-from services.ingest.core.shedding import BUDGET_NS
 from services.ingest.pictures import BufferPool, Picture
 from services.ingest.slot import Slot
 
