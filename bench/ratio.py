@@ -43,7 +43,7 @@ async def _yardstick(source: Path, cameras: int, fps: float, seconds: float) -> 
     """Return the yardstick's figures from a process of its own: its processor time is its alone."""
     arguments = [str(source), str(cameras), str(fps), str(seconds), str(_LONG_SIDE)]
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bench.in_process", *arguments, stdout=asyncio.subprocess.PIPE
+        sys.executable, "-P", "-m", "bench.in_process", *arguments, stdout=asyncio.subprocess.PIPE
     )
     output, _ = await process.communicate()
     result: dict[str, float] = json.loads(output)

@@ -30,7 +30,7 @@ _MALLOC = {
     "MALLOC_TRIM_THRESHOLD_": "134217728",
     "MALLOC_TOP_PAD_": "16777216",
 }
-_SERVER = {"GOGC": "400"}
+_SERVER = {"GOGC": "400", "GOMAXPROCS": "1"}
 
 
 class BoxError(Exception):
@@ -69,6 +69,9 @@ class Box:
             words = "\n".join(self.children["nats-server"].last_words)
             await self.close()
             raise BoxError(f"nats-server did not start:\n{words}") from None
+        if faults := self.faults():
+            await self.close()
+            raise BoxError("\n".join(faults))
         for name in ("notify", "aggregate", "inference", "ingest"):
             self._start(name, self._service_program(name))
         return self
@@ -120,9 +123,13 @@ class Box:
         self._tasks[name] = asyncio.create_task(self._supervise(child), name=f"supervise {name}")
 
     async def _supervise(self, child: Child) -> None:
-        await child.run(lambda text: self._on_line("moretta", text))
+        try:
+            await child.run(lambda text: self._on_line("moretta", text))
+        except Exception as error:  # no process could be started at all
+            child.failed = str(error) or type(error).__name__
         if child.failed:
             self._failed.set()
+            self._nats_ready.set()
 
     def _nats_program(self) -> Program:
         config = self._folder / "identities" / "nats.conf"
@@ -133,7 +140,9 @@ class Box:
             self._identities.write("nats.conf", nats_config(self._port, store, self._identities.passwords))
             return [nats_server(), "-c", str(config)]
 
-        return Program("nats-server", command, {**os.environ, **_SERVER}, self._nats_answers, self._nats_said)
+        # Go's own fatal errors exit with 2 as well: for nats-server no code means a user's mistake.
+        environment = {**os.environ, **_SERVER}
+        return Program("nats-server", command, environment, self._nats_answers, self._nats_said, usage=None)
 
     def _nats_said(self, line: str) -> None:
         if match := _LISTENING.search(line):
@@ -159,7 +168,7 @@ class Box:
         def command() -> list[str]:
             probe.port = _free_port()
             environment["MORETTA_PROBES__PORT"] = str(probe.port)
-            return [sys.executable, "-m", f"services.{name}", "-c", str(self._settings_file)]
+            return [sys.executable, "-P", "-m", f"services.{name}", "-c", str(self._settings_file)]
 
         environment = {**os.environ, **_MALLOC, **self._identities.environment(name)}
         environment |= {"MORETTA_NATS__URL": self.url, "PYTHONUNBUFFERED": "1", "ORT_DISABLE_TELEMETRY": "1"}

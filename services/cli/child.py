@@ -29,6 +29,8 @@ class Program:
     """Whether it answers; asked once a second."""
     stderr: Callable[[str], None]
     """Takes each line that it says."""
+    usage: int | None = USAGE
+    """The exit code by which it says that starting it again is no use; None: it has no such code."""
 
 
 @dataclass(slots=True)
@@ -39,23 +41,26 @@ class Child:
     process: asyncio.subprocess.Process | None = None
     last_words: deque[str] = field(default_factory=lambda: deque(maxlen=20))
     stopping: bool = False
+    ran_well: bool = False
     failed: str | None = None
     """Set when it said that starting it again is no use."""
 
     async def run(self, on_exit: Callable[[str], None]) -> None:
         """Keep the program running until cancelled, or until it says that starting again is no use."""
-        wait = FIRST_WAIT_S
+        wait, refused = FIRST_WAIT_S, 0
         while True:
             started = time.monotonic()
             code = await self._once()
             if self.stopping:
                 return
-            if code == USAGE:
+            # Once may be chance (a port that was taken in between); after it has run well, so may any number be.
+            refused = refused + 1 if code == self.program.usage else 0
+            if refused == 2 and not self.ran_well:
                 self.failed = "\n".join(self.last_words) or f"{self.program.name} could not start"
                 on_exit(f"{self.program.name}: cannot start")
                 return
             if time.monotonic() - started > HEALTHY_S:
-                wait = FIRST_WAIT_S
+                wait, self.ran_well = FIRST_WAIT_S, True
             on_exit(f"{self.program.name} ended ({_reason(code)}); starting it again in {wait:.1f} s")
             await asyncio.sleep(wait)
             wait = min(LONGEST_WAIT_S, wait * 2)

@@ -47,12 +47,26 @@ def with_cameras(file: Path | None, cameras: list[str], folder: Path) -> Path:
     if file is not None and not cameras:
         return file
     raw: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8")) if file else {"sites": [dict(QUICK_SITE)]}
+    if file is not None:
+        raw = _absolute(raw, file.resolve().parent)
     site = raw["sites"][0]
     site["cameras"] = [*site.get("cameras", []), *(_camera(text) for text in cameras)]
     made = folder / "settings.yaml"
     made.touch(mode=0o600)
     made.write_text(yaml.safe_dump(raw, sort_keys=False), encoding="utf-8")
     return made
+
+
+def _absolute(value: Any, folder: Path) -> Any:
+    """Return the settings with the paths of `x_file` keys as seen from the user's own file."""
+    if isinstance(value, list):
+        return [_absolute(item, folder) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: str(folder / item) if str(key).endswith("_file") and isinstance(item, str) else _absolute(item, folder)
+        for key, item in value.items()
+    }
 
 
 def _camera(text: str) -> dict[str, Any]:

@@ -32,7 +32,7 @@ class UpProcess:
     _threads: list[threading.Thread] = field(default_factory=list)
 
     def start(self) -> "UpProcess":
-        command = [sys.executable, "-m", "services.cli", "up", *self.arguments]
+        command = [sys.executable, "-P", "-m", "services.cli", "up", *self.arguments]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         for stream, take in ((self._process.stdout, self._line), (self._process.stderr, self.words.append)):
             thread = threading.Thread(target=_read, args=(stream, take))
@@ -70,7 +70,8 @@ class UpProcess:
     def wait_for(self, condition, limit_s: float, what: str) -> None:
         end = time.monotonic() + limit_s
         while not condition():
-            assert self._process and self._process.poll() is None, f"moretta up ended: {self.words[-10:]}"
+            assert self._process
+            assert self._process.poll() is None, f"moretta up ended: {self.words[-10:]}"
             assert time.monotonic() < end, f"not within {limit_s} s: {what}; said: {self.words[-10:]}"
             time.sleep(0.05)
 
