@@ -11,7 +11,7 @@ from proto.subjects import DEAD, Account, Subject
 from services.bus.connection import Connection, Handler
 from services.bus.consume import Consumer
 from services.bus.consume import Handler as ConsumeHandler
-from services.bus.follow import Follower, Stored, StreamReset, read_back
+from services.bus.follow import Follower, Stored, StreamReset
 from services.bus.settings import NatsSettings
 from services.bus.streams import Streams
 
@@ -24,6 +24,8 @@ class Bus:
     def __init__(self, connection: Connection, streams: Streams, service: str) -> None:
         self._connection, self.streams, self._service = connection, streams, service
         connection.on_undecodable = self._bury
+        self.dead_letters: Bus | None = None
+        """Where dead letters are stored; a connection in the account FRAMES has no stream and needs another bus."""
 
     @classmethod
     async def connect(cls, settings: NatsSettings, service: str, account: Account = "MAIN") -> Self:
@@ -70,7 +72,7 @@ class Bus:
 
     async def history(self, row: Subject, **tokens: str) -> list[Stored]:
         """Return all stored messages of a row, in order, up to now."""
-        return await read_back(self.streams.js, cast("str", row.stream), [row.wildcard(**tokens)])
+        return await self.streams.history(cast("str", row.stream), [row.wildcard(**tokens)])
 
     def follow(self, stream: str, filters: list[str], *, start: int = 1) -> AsyncIterator[Stored | StreamReset]:
         """Yield stored messages in order for ever; see `Follower`."""
@@ -98,8 +100,7 @@ class Bus:
             at=time.time_ns(),
             payload=keep,
         )
-        if row.account == "MAIN":
-            await self.store(DEAD, dead)
+        await (self.dead_letters or self).store(DEAD, dead)
 
     async def close(self) -> None:
         """Drain with a limit, then close, whatever the server does."""

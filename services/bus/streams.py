@@ -14,7 +14,7 @@ from nats.nuid import NUID
 from proto.codec import decode, encode
 from proto.subjects import STREAMS, Stream, Subject
 from services.bus.connection import Connection, headers_of
-from services.bus.follow import Stored, nanoseconds
+from services.bus.follow import Stored, nanoseconds, read_back
 from services.log import get_logger
 
 log = get_logger()
@@ -133,8 +133,13 @@ class Streams:
 
     async def created(self, name: str) -> tuple[int, int]:
         """Return a stream's creation time in ns and its last sequence."""
-        info = await self.js.stream_info(name)
+        info = await self._retrying(lambda: self.js.stream_info(name))
         return nanoseconds(info.created), int(info.state.last_seq)
+
+    async def history(self, name: str, filters: list[str]) -> list[Stored]:
+        """Return what a stream holds of these subjects, in order, up to now."""
+        found: list[Stored] = await self._retrying(lambda: read_back(self.js, name, filters))
+        return found
 
     async def _retrying(self, call: Callable[[], Any]) -> Any:
         """Return what the call returns, trying on through what passes by itself."""
@@ -147,6 +152,8 @@ class Streams:
                     log.warning("JetStream does not answer, trying on", error=str(error) or type(error).__name__)
                 told = True
                 await asyncio.sleep(_RETRY_S)
+                if isinstance(error, NoStreamResponseError):
+                    await self._again()  # the stream is gone, or could not be made when the server came back
 
 
 def _agrees(have: api.StreamConfig, want: api.StreamConfig) -> bool:

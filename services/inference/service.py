@@ -43,6 +43,7 @@ async def wire(app: App, settings: InferenceFile) -> None:
 
     frames = await Bus.connect(settings.nats, "inference", "FRAMES")
     app.on_stop("close NATS (frames)", frames.close)
+    frames.dead_letters = main
     name = _worker_name(os.uname().nodename)
     keys = KeyReceiver(frames, name, _site_ids(settings), identity)
     await keys.listen()
