@@ -31,6 +31,8 @@ test: setup ## run all tests (system packages are installed when root on Debian)
 	$(PYTEST) -n auto tests/unit tests/contract
 	$(PYTEST) -n 2 tests/integration
 	$(PYTEST) tests/system
+	# The training code is not in the wheel: it runs from the checkout. Its networks need `make train`'s environment.
+	PYTHONPATH=. $(PYTEST) -n auto tests/training --ignore=tests/training/test_networks.py
 
 check: setup ## formatting, lint, types, layers, dead code, test lines
 	$(BIN)/ruff format --check .

@@ -58,7 +58,7 @@ class TrackingSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     min_hits: Annotated[int, Meta(ge=1, le=50)] = 3
     """Sightings that confirm a track."""
-    max_gap_s: Seconds = 1.0
+    max_gap_s: Annotated[float, Meta(gt=0, le=10)] = 1.0
     """A track ends when it was not seen for so long."""
 
 
@@ -85,6 +85,7 @@ class SiteSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         return names.get(zone, self.name or self.id)
 
 
+_STREAM_S = 3_660.0
 Problem = tuple[str, str]
 """A path such as `sites[0].rules[1].zone` and what is wrong with it, in one sentence that says what would be right."""
 
@@ -102,6 +103,12 @@ def _site_problems(path: str, site: SiteSettings) -> Iterator[Problem]:
         yield from _duplicates(f"{path}.{name}", [thing.id for thing in things])
     if site.timezone not in available_timezones():
         yield f"{path}.timezone", f"{site.timezone!r} is no IANA time zone, such as Europe/Paris"
+    if site.window_s + site.lateness_s > _STREAM_S and not site.close_on_end:
+        most = max(0.0, _STREAM_S - site.window_s)
+        why = (
+            f"{site.lateness_s:g} s is more than the stream of sightings can serve; at most {most:g} s with this window"
+        )
+        yield f"{path}.lateness_s", why
     zones = {zone.id for zone in site.zones}
     for index, zone in enumerate(site.zones):
         if zone.id == WHOLE_SITE:
