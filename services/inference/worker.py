@@ -66,7 +66,7 @@ class Worker:
 
     def _in_time(self, age: int, budget: int) -> bool:
         """Whether a frame of this age can still make it. The longer budget of a recorded file is never shed."""
-        spare = max(0, budget - self._shedder.budget_ns)
+        spare = budget - self._shedder.budget_ns
         return self._shedder.may_send(max(0, age - spare))
 
     async def _analyse(self, frame: FrameV1, request: Request, lane: Lane, cipher: AESGCM) -> None:

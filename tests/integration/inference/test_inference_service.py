@@ -1,0 +1,302 @@
+"""The whole of inference, as a process, on a real server with the box's permissions; ingest is played by the test."""
+
+import asyncio
+import contextlib
+import itertools
+import json
+import shutil
+import signal
+import time
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from site_process import Site
+
+from proto.frames import FrameV1
+from proto.subjects import FRAMES, SIGHTINGS
+from services.bus import NoWorkers
+from services.inference.model import MODELS
+from services.ingest.keys import KeyGiver
+from services.sealing.seal import TAG_BYTES, Header, i420_bytes, seal_into
+
+MS = 1_000_000
+WIDTH, HEIGHT = 320, 180
+GREY = bytes([128]) * i420_bytes(WIDTH, HEIGHT)
+
+
+class Ingest:
+    """The other side: keys for workers, and frames of a grey picture."""
+
+    def __init__(self, frames, main, identity):
+        self.frames, self.main, self.identity = frames, main, identity
+        self.givers, self.tasks = {}, []
+        self.numbers = itertools.count()
+
+    async def open(self, *sites):
+        for site in sites:
+            self.givers[site] = KeyGiver(self.frames, site, self.identity)
+            await self.givers[site].listen()
+            self.tasks.append(asyncio.create_task(self.givers[site].run()))
+
+    def frame(self, site="cannes", *, pixels=GREY, width=WIDTH, height=HEIGHT, budget_ms=20_000, spoil=False):
+        key = self.givers[site].current()
+        sequence, nonce = next(self.numbers), key.nonce()
+        sealed = memoryview(bytearray(len(pixels) + TAG_BYTES))
+        header = Header(FRAMES.subject(site=site, camera="gate"), 7, sequence, 10**18 + sequence, width, height)
+        seal_into(key.cipher, nonce, memoryview(pixels), header, sealed)
+        if spoil:
+            sealed[5] ^= 1
+        return FrameV1(
+            site=site,
+            camera="gate",
+            lease=7,
+            sequence=sequence,
+            at=10**18 + sequence,
+            age=1 * MS,
+            budget=budget_ms * MS,
+            period=200 * MS,
+            width=width,
+            height=height,
+            key=key.id,
+            nonce=nonce,
+            sealed=sealed,
+        )
+
+    async def ask(self, frame, timeout=5.0):
+        return await self.frames.request(FRAMES, frame, timeout=timeout)
+
+    async def until_done(self, site="cannes", limit_s=30.0):
+        """Send frames until one is done; returns its sequence."""
+        async with asyncio.timeout(limit_s):
+            while True:
+                frame = self.frame(site)
+                with contextlib.suppress(NoWorkers, TimeoutError):
+                    if (await self.ask(frame)).outcome == "done":
+                        return frame.sequence
+                await asyncio.sleep(0.05)
+
+
+@pytest.fixture(name="site")
+def _site(tmp_path):
+    site = Site(tmp_path)
+    site.server.start()
+    settings(site, "cannes")
+    yield site
+    site.close()
+
+
+def settings(site, *names, **sections):
+    site.write({"sites": [{"id": name} for name in names], **sections})
+
+
+@pytest.fixture(name="ingest")
+async def _ingest(site):
+    public = (site.identities.folder / "inference.pub").read_text()
+    identity = Ed25519PublicKey.from_public_bytes(bytes.fromhex(public))
+    async with site.bus("ingest", "FRAMES") as frames, site.bus("aggregate") as main:
+        await main.ensure_streams(["SIGHTINGS"])
+        ingest = Ingest(frames, main, identity)
+        await ingest.open("cannes")
+        yield ingest
+        for task in ingest.tasks:
+            assert not task.done()
+            task.cancel()
+        await asyncio.gather(*ingest.tasks, return_exceptions=True)
+
+
+async def test_frames_become_sightings(site, ingest):
+    """Each frame is answered `done` by the worker, and its sightings are stored, in order, with what the frame said."""
+    inference = site.start("inference")
+    first = await ingest.until_done()
+    replies = [await ingest.ask(ingest.frame()) for _ in range(5)]
+    assert {reply.outcome for reply in replies} == {"done"}
+    assert all(reply.service_ms > 0 for reply in replies)
+    assert len({reply.worker for reply in replies}) == 1
+    stored = await _stored(ingest, first + 5)
+    assert [m.sequence for m in stored[-6:]] == list(range(first, first + 6))
+    assert [m.at for m in stored] == [10**18 + m.sequence for m in stored]
+    assert {(m.site, m.camera, m.lease, m.period) for m in stored} == {("cannes", "gate", 7, 200 * MS)}
+    assert {tuple(m.faces) for m in stored} == {()}
+    assert inference.get("/readyz")[0] == 200
+    assert inference.metric("moretta_inference_frames_total", outcome="done") == len(stored)
+    assert inference.stop() == 0
+
+
+async def _stored(ingest, last, limit_s=10.0):
+    """The stored sightings, once the one with this sequence is among them."""
+    async with asyncio.timeout(limit_s):
+        while True:
+            found = [s.message for s in await ingest.main.history(SIGHTINGS, site="cannes")]
+            if last in [m.sequence for m in found]:
+                return found
+            await asyncio.sleep(0.05)
+
+
+async def test_what_a_worker_refuses(site, ingest):
+    """A spoilt frame, a wrong size and an unknown key get their own answers, and the worker goes on."""
+    inference = site.start("inference")
+    first = await ingest.until_done()
+    assert (await ingest.ask(ingest.frame(spoil=True))).outcome == "invalid"
+    assert (await ingest.ask(ingest.frame(width=WIDTH * 2))).outcome == "invalid"
+    await ingest.open("lyon")
+    assert (await ingest.ask(ingest.frame("lyon"))).outcome == "no-key"
+    assert (await ingest.ask(ingest.frame(budget_ms=1))).outcome == "late"
+    frame = ingest.frame()
+    assert (await ingest.ask(frame)).outcome == "done"
+    stored = await _stored(ingest, frame.sequence)
+    assert [m.sequence for m in stored if m.sequence >= first] == [first, frame.sequence]
+    refusals = {o: inference.metric("moretta_inference_frames_total", outcome=o) for o in ("invalid", "late")}
+    assert refusals == {"invalid": 2, "late": 1}
+
+
+async def test_many_at_once_are_refused_and_not_queued(site, ingest):
+    """One lane: of twenty frames at the same time some are done, the others are answered at once, and none waits."""
+    site.start("inference")
+    await ingest.until_done()
+    frames = [ingest.frame() for _ in range(20)]
+    asked = await asyncio.gather(*(ingest.ask(frame, timeout=3.0) for frame in frames), return_exceptions=True)
+    outcomes = [reply.outcome for reply in asked if not isinstance(reply, BaseException)]
+    assert set(outcomes) <= {"done", "busy"}
+    assert outcomes.count("busy") >= 1
+    assert "done" in outcomes
+
+
+async def test_a_reload_announces_to_a_new_site(site, ingest):
+    """A site that comes with a reload gets its frames analysed, without a restart."""
+    inference = site.start("inference")
+    await ingest.until_done("cannes")
+    await ingest.open("lyon")
+    assert (await ingest.ask(ingest.frame("lyon"))).outcome == "no-key"
+    settings(site, "cannes", "lyon")
+    await ingest.until_done("lyon")
+    await ingest.until_done("cannes")
+    assert len(inference.said("new settings in force")) == 1
+
+
+async def test_a_stopping_worker_answers_what_it_has_in_hand(site, ingest):
+    """SIGTERM in the middle of frames: what was taken is answered and its sightings are stored, exit code 0."""
+    inference = site.start("inference")
+    await ingest.until_done()
+    done = []
+
+    async def send():
+        while True:
+            frame = ingest.frame()
+            reply = await ingest.ask(frame, timeout=1.0)
+            if reply.outcome == "done":
+                done.append(frame.sequence)
+
+    sending = asyncio.create_task(send())
+    await asyncio.sleep(0.5)
+    inference.process.send_signal(signal.SIGTERM)
+    with contextlib.suppress(NoWorkers, TimeoutError):
+        await sending
+    assert await asyncio.to_thread(inference.ended) == 0
+    stored = {m.sequence for m in await _stored(ingest, done[-1])}
+    assert len(done) > 3
+    assert set(done) <= stored
+    assert not [line for line in inference.lines if line.get("level") == "error"]
+
+
+async def test_a_killed_worker_is_replaced(site, ingest):
+    """Another process takes over with keys of its own; the stream goes on in order."""
+    first = site.start("inference")
+    await ingest.until_done()
+    assert await asyncio.to_thread(first.stop, signal.SIGKILL) == -signal.SIGKILL
+    site.start("inference")
+    last = await ingest.until_done()
+    sequences = [m.sequence for m in await _stored(ingest, last)]
+    assert sequences == sorted(set(sequences))
+
+
+async def test_sightings_of_an_outage_are_counted_as_lost(site, ingest):
+    """While NATS is frozen the publisher loses what it could not store in 2 s; afterwards it goes on."""
+    inference = site.start("inference")
+    await ingest.until_done()
+    frame = ingest.frame()
+    async with site.bus("inference") as other:
+        asking = asyncio.create_task(ingest.ask(frame, timeout=0.5))
+        await asyncio.gather(asking, return_exceptions=True)
+        assert other.connected
+    site.server.kill()
+    await asyncio.sleep(0.5)
+    site.server.start()
+    async with asyncio.timeout(20):
+        while not ingest.main.connected or not ingest.frames.connected:
+            await asyncio.sleep(0.05)
+    last = await ingest.until_done()
+    stored = await _stored(ingest, last)
+    assert [m.sequence for m in stored] == sorted(m.sequence for m in stored)
+    assert inference.process.poll() is None
+
+
+def copied(folder):
+    """A copy of the shipped model to damage."""
+    shutil.copytree(MODELS, folder)
+    return folder
+
+
+def damaged(folder):
+    path = copied(folder) / "detector.onnx"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def without(folder):
+    (copied(folder) / "classifier.onnx").unlink()
+
+
+def nonsense(folder):
+    (copied(folder) / "model.json").write_text("{}")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (damaged, "/model/detector.onnx: sha256 is "),
+        (without, "/model/classifier.onnx: cannot be read: No such file or directory"),
+        (nonsense, "/model/model.json: is no model manifest: "),
+        (lambda folder: None, "/model/model.json: cannot be read: No such file or directory"),
+    ],
+)
+def test_an_unusable_model_is_one_line_and_exit_2(tmp_path, spoil, said):
+    """The line names the file and what is wrong with it; nothing was connected to, and there is no traceback."""
+    spoil(tmp_path / "model")
+    site = Site(tmp_path)
+    settings(site, "cannes", inference={"model": str(tmp_path / "model")})
+    line = only_line(site.start("inference"))
+    assert line["error"].startswith(f"{tmp_path}{said}")
+    if spoil is damaged:
+        want = json.loads((MODELS / "model.json").read_text())["detector"]["sha256"]
+        assert line["error"].endswith(f", expected {want}")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (None, "sealing.signing_key is missing; `sealing.signing_key_file` names a file with 64 hexadecimal digits"),
+        ("nonsense", "sealing.signing_key is no Ed25519 key; `sealing.signing_key_file` names a file with 64"),
+    ],
+)
+def test_a_wrong_key_is_one_line_and_exit_2(tmp_path, text, said):
+    """A user's mistake is told in one line that says what would be right, without a traceback or the key."""
+    site = Site(tmp_path)
+    settings(site, "cannes")
+    (tmp_path / "wrong.key").write_text(text or "")
+    key = str(tmp_path / "wrong.key") if text else None
+    line = only_line(site.start("inference", MORETTA_SEALING__SIGNING_KEY_FILE=key))
+    assert line["error"].startswith(said)
+    assert "nonsense" not in str(line)
+
+
+def only_line(service):
+    """The one thing that a service said that could not start."""
+    began = time.monotonic()
+    assert service.ended(30) == 2
+    assert time.monotonic() - began < 30
+    assert not [line for line in service.lines if "text" in line], "a traceback"
+    (line,) = [line for line in service.lines if line["level"] == "error"]
+    assert line["event"] == "cannot start"
+    assert "\n" not in line["error"]
+    return line

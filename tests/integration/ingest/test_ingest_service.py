@@ -1,0 +1,405 @@
+"""The whole of ingest, as a process, with the whole of inference, on a real server with the box's permissions."""
+
+import asyncio
+import contextlib
+import itertools
+import json
+import signal
+import time
+
+import clips
+import pytest
+from site_process import Site
+
+from proto.control import PauseReplyV1, PauseRequestV1
+from proto.subjects import CAMERA_EVENTS, CAMERAS, PAUSE, PAUSE_STATE, SIGHTINGS
+from services.bus import Bus, NatsSettings
+from services.settings import Secret
+
+SECOND = 1_000_000_000
+PERIOD = SECOND // 5
+
+
+class Scene:
+    """A site with what its streams hold."""
+
+    def __init__(self, site, aggregate, subscriber):
+        self.site, self.aggregate, self.subscriber = site, aggregate, subscriber
+
+    def settings(self, *cameras, **sections):
+        defaults = {"log": {"format": "json"}, "ingest": {"report_s": 0.5}}
+        self.site.write({"sites": [{"id": "cannes", "cameras": list(cameras)}], **defaults, **sections})
+
+    async def sightings(self, camera="gate"):
+        return [s for s in await self.aggregate.history(SIGHTINGS, site="cannes") if s.message.camera == camera]
+
+    async def events(self, camera="gate"):
+        return [s for s in await self.aggregate.history(CAMERA_EVENTS, site="cannes") if s.message.camera == camera]
+
+    async def states(self, camera="gate"):
+        return [s.message.state for s in await self.events(camera)]
+
+    async def public(self, camera="gate"):
+        last = await self.subscriber.last(CAMERAS, site="cannes", camera=camera)
+        return last.message if last else None
+
+    async def until(self, condition, limit_s=30.0):
+        """Wait until `await condition()` is true; returns what it returned."""
+        found = None
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(limit_s):
+                while not (found := await condition()):
+                    await asyncio.sleep(0.1)
+        assert found, [line for service in self.site.services for line in service.lines[-8:]]
+        return found
+
+    async def more_sightings(self, count=3, camera="gate"):
+        """Wait until there are so many more than now; returns the new ones."""
+        before = len(await self.sightings(camera))
+
+        async def enough():
+            found = await self.sightings(camera)
+            return found[before:] if len(found) >= before + count else None
+
+        return await self.until(enough)
+
+    async def order(self, operator, action, timeout=10):
+        request = PauseRequestV1(site="cannes", action=action, operator="ana@example.org")
+        return await operator.request(PAUSE, request, timeout=timeout)
+
+    @contextlib.asynccontextmanager
+    async def admin(self):
+        """A connection that may do everything."""
+        bus = await Bus.connect(
+            NatsSettings(url=self.site.server.url, user="admin", password=Secret("admin")), "ingest"
+        )
+        try:
+            yield bus
+        finally:
+            await bus.close()
+
+    def running(self, *services):
+        async def ask():
+            return all(service.running for service in services)
+
+        return self.until(ask)
+
+
+def with_admin(config):
+    """The box's configuration, and one more user in MAIN who may do everything."""
+    whole = json.loads(config)
+    whole["accounts"]["MAIN"]["users"].append({"user": "admin", "password": "admin"})
+    return json.dumps(whole)
+
+
+@pytest.fixture(name="scene")
+async def _scene(tmp_path):
+    site = Site(tmp_path, extend=with_admin)
+    site.server.start()
+    try:
+        async with site.bus("aggregate") as aggregate, site.bus("subscriber") as subscriber:
+            await aggregate.ensure_streams(["SIGHTINGS"])
+            yield Scene(site, aggregate, subscriber)
+    finally:
+        site.close()
+
+
+@pytest.fixture(name="clip", scope="module")
+def _clip(tmp_path_factory):
+    """Four seconds at 25 pictures a second."""
+    return clips.make_clip(tmp_path_factory.mktemp("clips") / "clip.mp4", pictures=100)
+
+
+def camera(clip, name="gate", **more):
+    return {"id": name, "url": str(clip), "long_side": 160, "fps": 5.0, **more}
+
+
+async def test_a_recorded_file_from_end_to_end(scene, clip):
+    """Every sample is analysed once and in order, at its event time; `ended` follows the last sighting."""
+    before = time.time_ns()
+    scene.settings(camera(clip, paced=False))
+    ingest, inference = scene.site.start("ingest"), scene.site.start("inference")
+
+    async def ended():
+        return "ended" in await scene.states()
+
+    await scene.until(ended)
+    sightings, events = await scene.sightings(), await scene.events()
+    messages = [s.message for s in sightings]
+    assert [m.sequence for m in messages] == list(range(20))
+    assert {m.lease for m in messages} == {events[0].message.lease}
+    assert {b.at - a.at for a, b in itertools.pairwise(messages)} == {PERIOD}
+    assert before - SECOND < messages[0].at < time.time_ns()
+    assert {(m.period, round(m.aspect, 1)) for m in messages} == {(PERIOD, 1.8)}
+    assert {(m.model, m.model_sha256) for m in messages} == {(inference_model(inference), messages[0].model_sha256)}
+    assert [e.message.state for e in events] == ["connecting", "live", "ended"]
+    assert events[-1].sequence > sightings[-1].sequence
+    public = await scene.public()
+    assert (public.state, public.decoder, public.width, public.height) == ("ended", "h264", 320, 180)
+    assert public.lifetime.unconfirmed == 0
+    assert ingest.metric("moretta_ingest_frames_total", outcome="done") == 20
+    assert ingest.metric("moretta_pixel_lifetime_seconds_count") == 20
+    assert inference.metric("moretta_inference_sightings_lost_total") == 0
+
+
+def inference_model(inference):
+    (line,) = [line for line in inference.get("/metrics")[1].splitlines() if line.startswith("moretta_model_info{")]
+    return line.split('id="')[1].split('"')[0]
+
+
+async def test_a_camera_within_its_100_ms(scene, clip):
+    """A playing camera: sightings rise, event time keeps to the clock, and the lifetime is measured and reported."""
+    scene.settings(camera(clip, loop=True))
+    ingest, inference = scene.site.start("ingest"), scene.site.start("inference")
+    await scene.running(ingest, inference)
+    await scene.more_sightings(3)
+    new = [s.message for s in await scene.more_sightings(15)]
+    assert all(b.sequence > a.sequence and b.at > a.at for a, b in itertools.pairwise(new))
+    assert len({m.lease for m in new}) == 1
+    assert abs(time.time_ns() - new[-1].at) < 3 * SECOND
+
+    async def measured():
+        public = await scene.public()
+        return public if public.state == "live" and public.lifetime.frames >= 3 else None
+
+    public = await scene.until(measured)
+    assert public.reason is None
+    assert public.lifetime.p50_ms > 0
+    assert public.analysed_fps > 0
+    assert await scene.states() == ["connecting", "live"]
+    assert ingest.get("/readyz")[0] == inference.get("/readyz")[0] == 200
+    within = ingest.metric("moretta_pixel_lifetime_seconds_bucket", le="0.1")
+    assert within >= 3
+    for service in (ingest, inference):
+        code = service.stop()
+        assert code == 0, service.lines[-5:]
+
+
+async def test_no_worker_is_a_visible_state(scene, clip):
+    """Without inference nothing is queued: pictures are shed, the camera says why, and with it all goes well."""
+    scene.settings(camera(clip, loop=True))
+    ingest = scene.site.start("ingest")
+
+    async def alone():
+        public = await scene.public()
+        return public is not None and (public.state, public.reason) == ("live", "no-worker")
+
+    await scene.until(alone)
+    assert ingest.metric("moretta_ingest_frames_total", outcome="unconfirmed") == 0
+    assert ingest.metric("moretta_ingest_frames_total", outcome="shed") > 0
+    assert await scene.sightings() == []
+    scene.site.start("inference")
+    await scene.more_sightings(3)
+
+    async def served():
+        return (await scene.public()).reason is None
+
+    await scene.until(served)
+
+
+async def test_a_reload_adds_and_removes_without_touching_another(scene, clip):
+    """The third camera goes on in its lease, without a change of state, while others come and go."""
+    scene.settings(camera(clip, "stays", loop=True), camera(clip, "goes", loop=True))
+    ingest, inference = scene.site.start("ingest"), scene.site.start("inference")
+    await scene.running(ingest, inference)
+    await scene.more_sightings(2, "stays")
+    await scene.more_sightings(2, "goes")
+    told = [s.message for s in await scene.events("stays")]
+    scene.settings(camera(clip, "comes", loop=True), camera(clip, "stays", loop=True))
+    await scene.more_sightings(2, "comes")
+    await scene.more_sightings(5, "stays")
+    assert [s.message for s in await scene.events("stays")] == told
+    stays = [s.message for s in await scene.sightings("stays")]
+    assert {m.lease for m in stays} == {told[0].lease}
+    assert all(b.sequence > a.sequence for a, b in itertools.pairwise(stays))
+    gone = len(await scene.sightings("goes"))
+    await scene.more_sightings(5, "stays")
+    assert len(await scene.sightings("goes")) == gone
+    assert ingest.metric("moretta_camera_state", camera="goes") == 0
+    assert ingest.metric("moretta_camera_state", camera="comes", state="live") == 1
+
+
+async def test_a_signal_right_after_the_change(scene, clip):
+    """Who edits the file and sends SIGHUP asks for the same reload twice at once: every camera is there once."""
+    scene.settings(camera(clip, "a", loop=True), camera(clip, "b", loop=True))
+    ingest = scene.site.start("ingest")
+    await scene.running(ingest)
+    for fps in (2.0, 3.0, 4.0):
+        scene.settings(camera(clip, "a", loop=True, fps=fps), camera(clip, "c", loop=True, fps=fps))
+        ingest.process.send_signal(signal.SIGHUP)
+        ingest.process.send_signal(signal.SIGHUP)
+
+    async def live():
+        found = [await scene.public(name) for name in ("a", "c")]
+        return all(public is not None and public.state == "live" for public in found)
+
+    await scene.until(live)
+    assert ingest.process.poll() is None
+    assert ingest.metric("moretta_camera_state") == 2
+    assert ingest.stop() == 0
+    assert not [line for line in ingest.lines if line.get("level") == "error"]
+
+
+async def test_an_invalid_file_leaves_the_old_settings_in_force(scene, clip):
+    """The camera goes on, readiness says which key is wrong, and a good file ends that."""
+    scene.settings(camera(clip, loop=True))
+    ingest, inference = scene.site.start("ingest"), scene.site.start("inference")
+    await scene.running(ingest, inference)
+    await scene.more_sightings(2)
+    scene.settings(camera(clip, loop=True, fsp=3))
+
+    async def refused():
+        return ingest.get("/readyz")[0] == 503
+
+    await scene.until(refused)
+    assert "sites[0].cameras[0].fsp: unknown key" in ingest.get("/readyz")[1]
+    await scene.more_sightings(3)
+    scene.settings(camera(clip, loop=True, fps=4.0))
+
+    async def accepted():
+        return ingest.get("/readyz")[0] == 200
+
+    await scene.until(accepted)
+
+
+async def test_pause_is_now_and_sticky_and_resume_goes_on(scene, clip):
+    """An operator's order stops all pictures at once, holds over a restart of ingest, and is in the audit."""
+    scene.settings(camera(clip, loop=True), camera(clip, "door", loop=True))
+    ingest, inference = scene.site.start("ingest"), scene.site.start("inference")
+    await scene.running(ingest, inference)
+    await scene.more_sightings(3)
+    await scene.more_sightings(1, "door")
+    async with scene.site.bus("operator") as operator:
+        assert await scene.order(operator, "pause") == PauseReplyV1(site="cannes", paused=True, cameras=2)
+        paused_at = time.time_ns()
+        await scene.until(lambda: told(scene, "paused"))
+        still = [s.sequence for s in await scene.sightings()]
+        sampled = ingest.metric("moretta_ingest_frames_total")
+        await asyncio.sleep(1.5)
+        assert ingest.metric("moretta_ingest_frames_total") == sampled
+        seen = await scene.sightings()
+        assert [s.sequence for s in seen][: len(still)] == still
+        assert len(seen) - len(still) <= 1, "what was with the worker may still be told"
+        assert all(s.message.at <= paused_at for s in seen)
+
+        assert ingest.stop() == 0
+        ingest = scene.site.start("ingest")
+        await scene.running(ingest)
+        await scene.until(lambda: told(scene, "paused", times=2))
+        before = len(await scene.sightings())
+        await asyncio.sleep(1.5)
+        assert len(await scene.sightings()) == before
+        assert "live" not in (await scene.states())[-1:]
+        assert (await scene.public()).reason == "operator"
+
+        reply = await scene.order(operator, "resume")
+        assert reply == PauseReplyV1(site="cannes", paused=False, cameras=2)
+        new = await scene.more_sightings(3)
+        assert new[0].message.at > paused_at
+        audit = [s.message for s in await operator.history(PAUSE_STATE, site="cannes")]
+    assert [(m.paused, m.operator) for m in audit] == [(True, "ana@example.org"), (False, "ana@example.org")]
+    assert audit[0].at < audit[1].at
+
+
+async def told(scene, state, times=1):
+    return (await scene.states()).count(state) >= times and (await scene.public()).state == state
+
+
+async def test_orders_are_obeyed_while_they_cannot_be_recorded(scene, clip):
+    """The act comes before the record, and an order whose record is stuck keeps no later order waiting."""
+    scene.settings(camera(clip, loop=True))
+    ingest, inference = scene.site.start("ingest"), scene.site.start("inference")
+    await scene.running(ingest, inference)
+    await scene.more_sightings(2)
+    async with scene.admin() as admin, scene.site.bus("operator") as operator:
+        await admin.streams.js.delete_stream("CONTROL")
+        first = asyncio.create_task(scene.order(operator, "pause", timeout=60))
+        await scene.until(lambda: told(scene, "paused"))
+        second = asyncio.create_task(scene.order(operator, "resume", timeout=60))
+        await scene.until(lambda: told(scene, "live"))
+        assert not first.done(), "the answer promises that the order is recorded"
+        assert not second.done()
+        await admin.ensure_streams(["CONTROL"])
+        assert [(await reply).paused for reply in (first, second)] == [True, False]
+        audit = [s.message for s in await operator.history(PAUSE_STATE, site="cannes")]
+    assert [m.paused for m in audit] == [True, False]
+    assert audit[0].at < audit[1].at
+
+
+async def test_a_missing_clip_harms_no_other_camera(scene, clip):
+    """A person has to mend it: `failed-config` with the reason, one line in the log, and the other camera plays."""
+    scene.settings(camera(clip, loop=True), camera("/no/such/clip.mp4", "broken", loop=True))
+    ingest, inference = scene.site.start("ingest"), scene.site.start("inference")
+    await scene.running(ingest, inference)
+    await scene.more_sightings(3)
+
+    async def failed():
+        public = await scene.public("broken")
+        return public is not None and public.state == "failed-config"
+
+    await scene.until(failed)
+    assert (await scene.public("broken")).reason == "not-found"
+    assert await scene.states("broken") == ["connecting", "failed-config"]
+    (line,) = ingest.said("camera failed-config")
+    assert (line["level"], line["why"]) == ("error", "/no/such/clip.mp4 does not exist")
+    assert ingest.get("/readyz")[0] == 200
+
+
+async def test_a_restarted_ingest_has_a_higher_lease(scene, clip):
+    """Killed without warning and started again: its pictures can be told from the old ones, and the worker follows."""
+    scene.settings(camera(clip, loop=True))
+    ingest, inference = scene.site.start("ingest"), scene.site.start("inference")
+    await scene.running(ingest, inference)
+    old = {s.message.lease for s in await scene.more_sightings(3)}
+    assert ingest.stop(signal.SIGKILL) == -signal.SIGKILL
+    ingest = scene.site.start("ingest")
+    await scene.running(ingest)
+    new = await scene.more_sightings(3)
+    assert min(s.message.lease for s in new) > max(old)
+    assert new[0].message.sequence < 20
+
+
+async def test_a_restart_of_nats(scene, clip):
+    """Both services live through it, make the memory streams again and go on; nothing ends, nothing is sent late."""
+    scene.settings(camera(clip, loop=True))
+    ingest, inference = scene.site.start("ingest"), scene.site.start("inference")
+    await scene.running(ingest, inference)
+    await scene.more_sightings(2)
+    scene.site.server.kill()
+    await asyncio.sleep(3)
+    scene.site.server.start()
+    back = time.time_ns()
+
+    async def again():
+        with contextlib.suppress(Exception):
+            found = await scene.sightings()
+            return found if len(found) >= 3 else None
+
+    new = await scene.until(again)
+    assert all(s.message.at > back - SECOND for s in new), "pictures of the outage are not analysed after it"
+    assert (ingest.process.poll(), inference.process.poll()) == (None, None)
+    assert ingest.metric("moretta_ingest_frames_total", outcome="shed") > 5
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (None, "sealing.verify_key is missing; `sealing.verify_key_file` names a file with 64 hexadecimal digits"),
+        ("nonsense", "sealing.verify_key is no Ed25519 key; `sealing.verify_key_file` names a file with 64"),
+    ],
+)
+def test_a_wrong_key_is_one_line_and_exit_2(tmp_path, clip, text, said):
+    """A user's mistake is told in one line that says what would be right, without a traceback or the key."""
+    site = Site(tmp_path)
+    site.write({"sites": [{"id": "cannes", "cameras": [camera(clip)]}]})
+    (tmp_path / "wrong.pub").write_text(text or "")
+    service = site.start("ingest", MORETTA_SEALING__VERIFY_KEY_FILE=str(tmp_path / "wrong.pub") if text else None)
+    try:
+        assert service.ended() == 2
+    finally:
+        site.close()
+    assert not [line for line in service.lines if "text" in line], "a traceback"
+    (line,) = [line for line in service.lines if line["level"] == "error"]
+    assert line["event"] == "cannot start"
+    assert line["error"].startswith(said)
+    assert "nonsense" not in str(service.lines)
