@@ -125,7 +125,8 @@ class Connection:
 
     async def publish(self, row: Subject, message: Struct, *, headers: dict[str, str] | None = None) -> None:
         """Publish a message on its own subject, at most once (core NATS)."""
-        await self.client.publish(row.of(message), encode(row, message), headers=headers_of(row, headers))
+        payload = encode(row, message)  # first: another type's message may have no such tokens
+        await self.client.publish(row.of(message), payload, headers=headers_of(row, headers))
 
     async def request(self, row: Subject, message: Struct, *, timeout: float, payload: bytes | None = None) -> Any:
         """Return the typed answer. NoWorkers if nobody serves the subject, TimeoutError after `timeout` seconds.
@@ -218,22 +219,23 @@ def _identity(settings: NatsSettings, account: Account) -> tuple[str | None, str
 
 
 class _Trouble:
-    """Logs a connection's errors, each new text once."""
+    """Logs a connection's errors, each new text once: two that take turns would fill the log."""
 
     def __init__(self, url: str, account: Account) -> None:
-        self._url, self._account, self._last = url, account, ""
+        self._url, self._account = url, account
+        self._said: set[str] = set()
         self.closing = False
 
     async def error(self, error: Exception) -> None:
         text = str(error) or type(error).__name__
-        if text == self._last:
+        if text in self._said:
             return
-        self._last = text
+        self._said.add(text)
         log.error(f"NATS at {self._url}: {text}; is it running there, and are user and password right? trying on")
 
     async def lost(self) -> None:
         CONNECTED.labels(self._account).set(0)
-        self._last = ""
+        self._said.clear()
         if self.closing:
             return
         log.warning("lost NATS, reconnecting", url=self._url, account=self._account)

@@ -1,0 +1,446 @@
+"""Core NATS under typed messages, on a real server: served, answered, dropped, buried, reconnected, closed."""
+
+import asyncio
+import contextlib
+import json
+import signal
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+from golden import BY_TYPE
+from msgspec import Struct
+from nats_process import NatsProcess
+from prometheus_client import REGISTRY
+
+from proto.codec import ContractError
+from proto.control import PauseReplyV1, PauseRequestV1
+from proto.frames import FrameV1
+from proto.public import CameraV1, WindowV1
+from proto.sightings import TickV1
+from proto.subjects import CAMERAS, DEAD, FRAMES, PAUSE, STREAMS, TICKS, WINDOWS
+from services.bus import Bus, NatsSettings, NoWorkers, StreamReset
+from services.log import configure
+from services.settings import Secret
+
+
+def window(start: int) -> WindowV1:
+    return WindowV1(site="s", zone="_site", profile="lab", start=start, end=start + 10)
+
+
+def metric(name: str, **labels: str) -> float:
+    return REGISTRY.get_sample_value(name, labels) or 0.0
+
+
+async def settled(bus: Bus) -> None:
+    """What was subscribed is known to the server (nats-py's first PING overtakes what is buffered)."""
+    await bus._connection.client.flush()
+    await bus._connection.client.flush()
+
+
+@contextlib.asynccontextmanager
+async def connected(server: NatsProcess, name: str = "notify", account="MAIN") -> AsyncIterator[Bus]:
+    bus = await Bus.connect(NatsSettings(url=server.url), name, account)
+    try:
+        yield bus
+    finally:
+        await bus.close()
+
+
+async def test_served_with_what_a_handler_needs(bus: Bus, wait_until):
+    """The message, its subject, headers, size and when it came off the socket."""
+    seen: list[tuple[Struct, object]] = []
+
+    async def handler(message: Struct, request) -> None:
+        seen.append((message, request))
+
+    await bus.serve(WINDOWS, handler, site="s")
+    await settled(bus)
+    before = time.monotonic_ns()
+    await bus.publish(WINDOWS, window(10), headers={"traceparent": "00-1"})
+    await bus.publish(WINDOWS, WindowV1(site="other", zone="_site", profile="lab", start=0, end=1))
+    await bus.publish(WINDOWS, window(20))
+    await wait_until(lambda: len(seen) == 2)
+    message, request = seen[0]
+    assert [m for m, _ in seen] == [window(10), window(20)]
+    assert (message, request.subject) == (window(10), "moretta.v1.windows.s._site")
+    assert request.headers == {"Content-Type": "application/json", "traceparent": "00-1"}
+    assert request.size > 50
+    assert before <= request.received <= time.monotonic_ns()
+    await request.reply(window(10))  # nobody asked: nothing happens
+
+
+async def test_request_and_typed_reply(bus: Bus):
+    """The answer comes as its own message."""
+
+    async def handler(message: PauseRequestV1, request) -> None:
+        await request.reply(PauseReplyV1(site=message.site, paused=message.action == "pause", cameras=4))
+
+    await bus.serve(PAUSE, handler)
+    await settled(bus)
+    answer = await bus.request(PAUSE, BY_TYPE[PauseRequestV1], timeout=2)
+    assert answer == PauseReplyV1(site="cannes", paused=True, cameras=4)
+
+
+async def test_a_request_to_nobody(bus: Bus):
+    """NoWorkers at once, not after the time-out."""
+    async with asyncio.timeout(2):
+        with pytest.raises(NoWorkers, match=r"moretta\.v1\.control\.cannes\.pause"):
+            await bus.request(PAUSE, BY_TYPE[PauseRequestV1], timeout=60)
+
+
+async def test_a_request_without_an_answer(bus: Bus):
+    """TimeoutError after the time given, the standard library's own."""
+
+    async def handler(_message, _request) -> None:
+        pass
+
+    await bus.serve(PAUSE, handler)
+    await settled(bus)
+    with pytest.raises(TimeoutError):
+        await bus.request(PAUSE, BY_TYPE[PauseRequestV1], timeout=0.05)
+
+
+async def test_a_broken_message_does_not_leave(bus: Bus):
+    """A producer's error is raised where it was made."""
+    with pytest.raises(ContractError, match=r"site"):
+        await bus.publish(TICKS, TickV1(site="UP"))
+    with pytest.raises(ContractError):
+        await bus.store(TICKS, TickV1(site="UP"))
+    with pytest.raises(ContractError):
+        await bus.publish(WINDOWS, TickV1(site="s"))
+
+
+async def test_a_handler_that_fails_is_counted(bus: Bus, wait_until):
+    """Its next message is handled all the same."""
+    seen: list[int] = []
+    before = metric("moretta_bus_handler_errors_total", row="WindowV1")
+
+    async def handler(message: WindowV1, _request) -> None:
+        seen.append(message.start)
+        if message.start == 10:
+            raise ValueError("no")
+
+    await bus.serve(WINDOWS, handler)
+    await settled(bus)
+    await bus.publish(WINDOWS, window(10))
+    await bus.publish(WINDOWS, window(20))
+    await wait_until(lambda: seen == [10, 20])
+    assert metric("moretta_bus_handler_errors_total", row="WindowV1") == before + 1
+
+
+async def test_the_oldest_is_dropped(bus: Bus, wait_until):
+    """A handler that is behind gets what is newest: of more than `pending` waiting messages the oldest go, counted."""
+    seen: list[int] = []
+    going = asyncio.Event()
+    before = metric("moretta_bus_dropped_total", row="WindowV1")
+
+    async def handler(message: WindowV1, _request) -> None:
+        seen.append(message.start)
+        await going.wait()
+
+    await bus.serve(WINDOWS, handler, pending=2)
+    await settled(bus)
+    await bus.publish(WINDOWS, window(0))
+    await wait_until(lambda: seen == [0])
+    for start in range(1, 6):
+        await bus.publish(WINDOWS, window(start))
+    await wait_until(lambda: metric("moretta_bus_dropped_total", row="WindowV1") == before + 3)
+    going.set()
+    await wait_until(lambda: seen == [0, 4, 5])
+
+
+@pytest.mark.parametrize("payload", [b"no json", b'{"type":"WindowV1","site":"UP"}', b'{"x":"\xff"}', b""])
+async def test_an_undecodable_message_is_buried_whole(bus: Bus, wait_until, payload: bytes):
+    """In the main account: counted, stored with its reason, and the next message is handled."""
+    seen: list[int] = []
+    before = metric("moretta_bus_undecodable_total", row="WindowV1")
+
+    async def handler(message: WindowV1, _request) -> None:
+        seen.append(message.start)
+
+    await bus.serve(WINDOWS, handler)
+    await settled(bus)
+    await bus._connection.client.publish("moretta.v1.windows.s._site", payload)
+    await bus.publish(WINDOWS, window(20))
+    await wait_until(lambda: seen == [20])
+    dead = (await bus.history(DEAD, service="aggregate"))[0].message
+    assert (dead.payload, dead.size, dead.subject) == (payload, len(payload), "moretta.v1.windows.s._site")
+    assert dead.reason.startswith("WindowV1: ")
+    assert metric("moretta_bus_undecodable_total", row="WindowV1") == before + 1
+
+
+async def test_of_a_frame_no_byte_is_buried(nats_server: NatsProcess, bus: Bus, wait_until):
+    """Of what came in the account FRAMES only subject, size and reason are stored."""
+    seen: list[Struct] = []
+
+    async def handler(message: Struct, _request) -> None:
+        seen.append(message)
+
+    async with connected(nats_server, "inference", "FRAMES") as frames:
+        frames.dead_letters = bus
+        await frames.serve(FRAMES, handler)
+        await settled(frames)
+        await frames._connection.client.publish("moretta.v1.frames.s.c", b"\x81pixels" * 1000)
+        await frames.publish(FRAMES, BY_TYPE[FrameV1])
+        await wait_until(lambda: len(seen) == 1)
+    stored = await bus.history(DEAD)
+    assert [(d.message.payload, d.message.size, d.message.subject) for d in stored] == [
+        (None, 7000, "moretta.v1.frames.s.c")
+    ]
+    assert "pixels" not in stored[0].message.reason
+
+
+async def test_of_a_large_message_the_beginning_is_buried(bus: Bus):
+    """64 KiB at most; the size tells the rest."""
+    await bus._bury(WINDOWS, "moretta.v1.windows.s.z", b"x" * 100_000, "too long")
+    dead = (await bus.history(DEAD))[0].message
+    assert (len(dead.payload), dead.size) == (65_536, 100_000)
+
+
+async def test_stop_serving(bus: Bus):
+    """After the intake is off nothing is handled, and replies to what comes are none."""
+    seen: list[Struct] = []
+
+    async def handler(message: Struct, _request) -> None:
+        seen.append(message)
+
+    await bus.serve(PAUSE, handler)
+    await bus.stop_serving()
+    with pytest.raises(NoWorkers):
+        await bus.request(PAUSE, BY_TYPE[PauseRequestV1], timeout=2)
+    assert seen == []
+
+
+async def test_connecting_waits_for_the_server(nats_server: NatsProcess):
+    """A service may start before its server does."""
+    nats_server.stop()
+    connecting = asyncio.create_task(Bus.connect(NatsSettings(url=nats_server.url), "notify"))
+    done, _ = await asyncio.wait([connecting], timeout=0.3)
+    assert not done
+    nats_server.start()
+    async with asyncio.timeout(10):
+        bus = await connecting
+    assert bus.connected
+    await bus.close()
+
+
+async def test_a_wrong_password_is_said_and_tried_on(tmp_path, capsys: pytest.CaptureFixture[str]):
+    """One line that names the server and what may be wrong, not one a second, and no password in it."""
+    configure("notify")
+    server = NatsProcess(tmp_path, config="authorization { user: a, password: right }").start()
+    settings = NatsSettings(url=server.url, user="a", password=Secret("hunter2"))
+    connecting = asyncio.create_task(Bus.connect(settings, "notify"))
+    await asyncio.wait([connecting], timeout=2.5)
+    assert not connecting.done()
+    connecting.cancel()
+    await asyncio.gather(connecting, return_exceptions=True)
+    server.stop()
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    said = [line["event"] for line in lines if line["level"] == "error"]
+    assert len(said) == len(set(said)) <= 2
+    assert "Authorization Violation" in "".join(said)
+    assert all(server.url in line and "are user and password right" in line for line in said)
+    assert "hunter2" not in str(lines)
+
+
+async def test_connected_says_so(bus: Bus, nats_server: NatsProcess, wait_until):
+    """Readiness hangs on it: false within seconds of a kill, true again after the restart."""
+    assert bus.connected
+    assert metric("moretta_nats_connected", account="MAIN") == 1
+    nats_server.kill()
+    await wait_until(lambda: not bus.connected)
+    await wait_until(lambda: metric("moretta_nats_connected", account="MAIN") == 0)
+    nats_server.start()
+    await wait_until(lambda: bus.connected)
+    await wait_until(lambda: metric("moretta_nats_connected", account="MAIN") == 1)
+
+
+async def test_a_frozen_server_is_noticed(bus: Bus, nats_server: NatsProcess, wait_until):
+    """No answer to two pings is a lost connection."""
+    nats_server.signal(signal.SIGSTOP)
+    await wait_until(lambda: not bus.connected, 12)
+    nats_server.signal(signal.SIGCONT)
+    await wait_until(lambda: bus.connected)
+
+
+async def test_serving_goes_on_after_a_restart(bus: Bus, nats_server: NatsProcess, wait_until):
+    """Subscriptions come back by themselves."""
+    seen: list[int] = []
+
+    async def handler(message: WindowV1, _request) -> None:
+        seen.append(message.start)
+
+    await bus.serve(WINDOWS, handler)
+    nats_server.kill()
+    await wait_until(lambda: not bus.connected)
+    nats_server.start()
+    await wait_until(lambda: bus.connected)
+    await settled(bus)
+    await bus.publish(WINDOWS, window(30))
+    await wait_until(lambda: seen == [30])
+
+
+async def test_storing_waits_for_the_server(bus: Bus, nats_server: NatsProcess):
+    """A store during an outage ends when the server is back, stored once."""
+    nats_server.kill()
+    storing = asyncio.create_task(bus.store(WINDOWS, WindowV1(site="t", zone="z", profile="lab", start=10, end=20)))
+    once = asyncio.create_task(bus.store_once(WINDOWS, window(20), is_done=lambda last: last.start >= 20))
+    done, _ = await asyncio.wait([storing, once], timeout=0.5)
+    assert not done
+    nats_server.start()
+    async with asyncio.timeout(20):
+        await asyncio.gather(storing, once)
+    assert sorted(s.message.start for s in await bus.history(WINDOWS)) == [10, 20]
+
+
+async def test_file_streams_keep_what_they_hold(bus: Bus, nats_server: NatsProcess, wait_until):
+    """A killed server's file streams come back as they were, the memory streams empty and new."""
+    await bus.store(WINDOWS, window(10))
+    await bus.store(TICKS, TickV1(site="s"))
+    nats_server.kill()
+    await wait_until(lambda: not bus.connected)
+    nats_server.start()
+    await wait_until(lambda: bus.connected)
+    assert [s.message for s in await bus.history(WINDOWS)] == [window(10)]
+    assert await bus.store(TICKS, TickV1(site="s")) == 1
+
+
+async def test_storing_under_the_same_id_is_storing_once(bus: Bus):
+    """A message id is de-duplicated within the server's window."""
+    assert await bus.store(WINDOWS, window(10), message_id="a") == await bus.store(WINDOWS, window(10), message_id="a")
+    assert len(await bus.history(WINDOWS)) == 1
+
+
+async def test_camera_states_keep_the_last_value(bus: Bus):
+    """One value per camera, and all cameras."""
+    for camera in ("a", "b"):
+        for at in (1, 2, 3):
+            await bus.store(CAMERAS, CameraV1(site="s", camera=camera, state="live", since=0, at=at))
+    assert [(s.message.camera, s.message.at) for s in await bus.history(CAMERAS)] == [("a", 3), ("b", 3)]
+
+
+async def test_streams_are_made_as_the_table_says(bus: Bus):
+    """Name, subjects, storage, age, size, per-subject limit, and direct reads."""
+    for stream in STREAMS:
+        config = (await bus.streams.js.stream_info(stream.name)).config
+        assert tuple(config.subjects) == stream.subjects
+        assert config.storage == stream.storage
+        assert config.max_age == (stream.max_age_s or 0)
+        assert (config.max_bytes, config.max_msgs_per_subject) == (stream.max_bytes, stream.per_subject)
+        assert config.allow_direct
+
+
+async def test_streams_are_brought_up_to_the_table(bus: Bus):
+    """An earlier release's stream is changed and keeps what it holds."""
+    await bus.store(WINDOWS, window(10))
+    info = await bus.streams.js.stream_info("WINDOWS")
+    info.config.max_age = info.config.duplicate_window = 60.0
+    await bus.streams.js.update_stream(info.config)
+    await bus.ensure_streams(["WINDOWS"])
+    config = (await bus.streams.js.stream_info("WINDOWS")).config
+    assert config.max_age == {s.name: s for s in STREAMS}["WINDOWS"].max_age_s
+    assert len(await bus.history(WINDOWS)) == 1
+
+
+async def test_services_make_a_stream_at_the_same_time(nats_server: NatsProcess):
+    """Who comes second finds it there."""
+    async with connected(nats_server) as one, connected(nats_server) as two:
+        await asyncio.gather(*(bus.ensure_streams([s.name for s in STREAMS]) for bus in (one, two)))
+        await one.store(WINDOWS, window(10))
+        assert len(await two.history(WINDOWS)) == 1
+
+
+async def test_a_store_waits_for_its_stream(nats_server: NatsProcess):
+    """A stream that another service has not made yet."""
+    async with connected(nats_server) as bus:
+        storing = asyncio.create_task(bus.store(WINDOWS, window(10)))
+        done, _ = await asyncio.wait([storing], timeout=0.6)
+        assert not done
+        await bus.ensure_streams(["WINDOWS"])
+        async with asyncio.timeout(5):
+            assert await storing == 1
+
+
+async def test_follow_from_a_sequence(bus: Bus):
+    """A replay begins where it is told to, and then goes on with what comes."""
+    for start in range(5):
+        await bus.store(WINDOWS, window(start))
+    seen = []
+    async with asyncio.timeout(10):
+        async for item in bus.follow("WINDOWS", [WINDOWS.wildcard(site="s")], start=4):
+            seen.append((item.sequence, item.message.start))
+            if item.sequence == 5:
+                await bus.store(WINDOWS, window(5))
+            if item.sequence == 6:
+                break
+    assert seen == [(4, 3), (5, 4), (6, 5)]
+
+
+async def test_follow_passes_over_what_it_cannot_read(bus: Bus):
+    """One unreadable message does not stop all that follow."""
+    js = bus.streams.js
+    await js.publish("moretta.v1.site.s.tick", b"\xc1")
+    await js.publish("moretta.v1.site.s.unknown", b"")
+    await bus.store(TICKS, TickV1(site="s"))
+    async with asyncio.timeout(5):
+        async for item in bus.follow("SIGHTINGS", ["moretta.v1.site.s.*"]):
+            assert item.sequence == 3
+            break
+
+
+async def test_follow_beyond_the_end_of_another_stream(bus: Bus, nats_server: NatsProcess):
+    """Whoever was further than the new stream is told so, and reads it from its beginning."""
+    for _ in range(3):
+        await bus.store(TICKS, TickV1(site="s"))
+    seen: list[object] = []
+
+    async def read() -> None:
+        async for item in bus.follow("SIGHTINGS", [TICKS.wildcard()]):
+            seen.append(item if isinstance(item, StreamReset) else item.sequence)
+            if len(seen) == 3:
+                nats_server.kill()
+                nats_server.start()
+                await bus.store(TICKS, TickV1(site="s"))
+            if len(seen) == 5:
+                return
+
+    async with asyncio.timeout(20):
+        await read()
+    assert seen[:3] == [1, 2, 3]
+    assert isinstance(seen[3], StreamReset)
+    assert seen[4] == 1
+
+
+async def test_a_long_replay_is_in_order(bus: Bus):
+    """Thousands of messages at once, each once and in order: flow control holds."""
+    js = bus.streams.js
+    payload = WINDOWS.of(window(0)), b'{"type":"WindowV1","site":"s","zone":"_site","profile":"lab","start":1,"end":2}'
+    for _ in range(20):
+        await asyncio.gather(*(js.publish(*payload) for _ in range(250)))
+    assert [s.sequence for s in await bus.history(WINDOWS)] == list(range(1, 5001))
+
+
+async def test_close_twice_and_after_a_kill(nats_server: NatsProcess):
+    """Closing never raises and never hangs, whatever the server does."""
+    bus = await Bus.connect(NatsSettings(url=nats_server.url), "notify")
+    nats_server.kill()
+    async with asyncio.timeout(8):
+        await bus.close()
+        await bus.close()
+    assert not bus.connected
+
+
+async def test_closing_sends_what_was_published(nats_server: NatsProcess, bus: Bus, wait_until):
+    """The last words of a service arrive."""
+    seen: list[int] = []
+
+    async def handler(message: WindowV1, _request) -> None:
+        seen.append(message.start)
+
+    await bus.serve(WINDOWS, handler, pending=1000)
+    await settled(bus)
+    async with connected(nats_server) as other:
+        for start in range(100):
+            await other.publish(WINDOWS, window(start))
+    await wait_until(lambda: seen == list(range(100)))
