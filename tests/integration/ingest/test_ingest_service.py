@@ -230,12 +230,16 @@ async def test_a_signal_right_after_the_change(scene, clip):
         ingest.process.send_signal(signal.SIGHUP)
 
     async def live():
-        found = [await scene.public(name) for name in ("a", "c")]
-        return all(public is not None and public.state == "live" for public in found)
+        before = len(ingest.said("new settings in force"))
+        await asyncio.sleep(0.5)  # signals merge, so how many reloads there will be is not known
+        settled = len(ingest.said("new settings in force")) == before > 2
+        return settled and ingest.metric("moretta_camera_state", state="live") == 2
 
     await scene.until(live)
     assert ingest.process.poll() is None
     assert ingest.metric("moretta_camera_state") == 2
+    leases = {name: (await scene.events(name))[-1].message.lease for name in ("a", "c")}
+    assert max(leases.values()) == max(s.message.lease for s in await scene.events("a") + await scene.events("c"))
     assert ingest.stop() == 0
     assert not [line for line in ingest.lines if line.get("level") == "error"]
 
