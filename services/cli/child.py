@@ -62,8 +62,13 @@ class Child:
             if time.monotonic() - started > HEALTHY_S:
                 wait, self.ran_well = FIRST_WAIT_S, True
             on_exit(f"{self.program.name} ended ({_reason(code)}); starting it again in {wait:.1f} s")
-            await asyncio.sleep(wait)
+            if not await self._is_wanted_after(wait):
+                return
             wait = min(LONGEST_WAIT_S, wait * 2)
+
+    async def _is_wanted_after(self, wait: float) -> bool:
+        await asyncio.sleep(wait)
+        return not self.stopping
 
     async def _once(self) -> int:
         self.last_words.clear()
@@ -83,6 +88,9 @@ class Child:
             await asyncio.wait([reading], timeout=1.0)
             return code
         finally:
+            if process.returncode is None:  # cancelled, and nobody is left to stop it
+                process.kill()
+                await process.wait()
             for task in (reading, watching):
                 task.cancel()
             await asyncio.gather(reading, watching, return_exceptions=True)
@@ -98,7 +106,8 @@ class Child:
                 return
             text = line.decode(errors="replace").rstrip()
             self.last_words.append(text)
-            self.program.stderr(text)
+            with contextlib.suppress(OSError):  # our own standard error is gone; a full pipe would stop the program
+                self.program.stderr(text)
 
     async def _watch(self, process: asyncio.subprocess.Process) -> None:
         """Kill a process that is there but does not answer: a frozen one would never end by itself."""
