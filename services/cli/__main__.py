@@ -26,7 +26,7 @@ RequiredConfig = Annotated[Path, typer.Option("-c", "--config", metavar="FILE", 
 def up(
     config: Config = None,
     camera: Annotated[list[str] | None, typer.Option(metavar="NAME=URL", help="a camera; may be repeated")] = None,
-    duration: Annotated[float | None, typer.Option(metavar="S", help="stop after so many seconds")] = None,
+    duration: Annotated[float | None, typer.Option(metavar="S", min=0, help="stop after so many seconds")] = None,
     data: Annotated[Path | None, typer.Option(metavar="DIR", help="keep windows and alerts here over restarts")] = None,
 ) -> None:
     """Run NATS and the four services on this machine."""
@@ -41,7 +41,7 @@ def up(
         if config is not None:
             require(config)
         file = with_cameras(config, camera or [], Path(scratch))
-        require(file)
+        require(file, config or "--camera")
         folder = data or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
         raise typer.Exit(asyncio.run(run_up(folder, file.resolve(), load(file, IngestFile).sites, duration)))
@@ -152,7 +152,7 @@ def bench(
 @app.command()
 def demo(
     camera: Annotated[str | None, typer.Option(metavar="URL", help="a real file, URL or device instead")] = None,
-    duration: Annotated[float | None, typer.Option(metavar="S", help="stop after so many seconds")] = None,
+    duration: Annotated[float | None, typer.Option(metavar="S", min=0, help="stop after so many seconds")] = None,
     mails: Annotated[Path, typer.Option(metavar="DIR", help="where the mails are kept")] = Path("demo-mails"),
     screenshot: Annotated[Path | None, typer.Option(metavar="FILE.svg", help="save what was shown last")] = None,
 ) -> None:

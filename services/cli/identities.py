@@ -21,6 +21,7 @@ class Identities:
     def make(cls, folder: Path) -> "Identities":
         """Make fresh ones below `folder`."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)  # it may have been there
         users = [user_of(identity, account) for identity, accounts in ACCOUNTS.items() for account in accounts]
         made = cls(folder, {user: secrets.token_urlsafe(24) for user in users})
         for user, password in made.passwords.items():
@@ -33,7 +34,8 @@ class Identities:
     def write(self, name: str, text: str) -> Path:
         """Write one secret, readable by its owner alone; returns its path."""
         path = self.folder / name
-        path.touch(mode=0o600)
+        path.unlink(missing_ok=True)  # one that others may read, or a link to elsewhere
+        path.touch(mode=0o600, exist_ok=False)
         path.write_text(text, encoding="utf-8")
         return path
 

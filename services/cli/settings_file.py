@@ -6,11 +6,13 @@ from typing import Any
 import msgspec
 import yaml
 
+from proto.types import CameraId
 from services.aggregate.settings import AggregateFile
 from services.inference.settings import InferenceFile
 from services.ingest.settings import IngestFile
+from services.log import redact
 from services.notify.settings import NotifyFile
-from services.settings import Problem, SettingsError, load
+from services.settings import SECRETS, Problem, SettingsError, load, problems
 
 SCHEMAS: dict[str, type[msgspec.Struct]] = {
     "ingest": IngestFile,
@@ -33,10 +35,10 @@ def check(file: Path) -> list[Problem]:
     return list(found)
 
 
-def require(file: Path) -> None:
-    """Raise SettingsError unless all four services can use the file."""
-    if problems := check(file):
-        raise SettingsError(file, problems)
+def require(file: Path, told_as: Path | str | None = None) -> None:
+    """Raise SettingsError unless all four services can use the file; `told_as` is what the user calls it."""
+    if found := check(file):
+        raise SettingsError(told_as or file, found)
 
 
 def with_cameras(file: Path | None, cameras: list[str], folder: Path) -> Path:
@@ -49,6 +51,8 @@ def with_cameras(file: Path | None, cameras: list[str], folder: Path) -> Path:
     raw: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8")) if file else {"sites": [dict(QUICK_SITE)]}
     if file is not None:
         raw = _absolute(raw, file.resolve().parent)
+    if not raw.get("sites"):
+        raise SettingsError(file or "--camera", [("sites", "is not in the file; --camera adds to the first one there")])
     site = raw["sites"][0]
     site["cameras"] = [*site.get("cameras", []), *(_camera(text) for text in cameras)]
     made = folder / "settings.yaml"
@@ -58,20 +62,24 @@ def with_cameras(file: Path | None, cameras: list[str], folder: Path) -> Path:
 
 
 def _absolute(value: Any, folder: Path) -> Any:
-    """Return the settings with the paths of `x_file` keys as seen from the user's own file."""
+    """Return the settings with the paths of secrets' files as seen from the user's own file."""
     if isinstance(value, list):
         return [_absolute(item, folder) for item in value]
     if not isinstance(value, dict):
         return value
-    return {
-        key: str(folder / item) if str(key).endswith("_file") and isinstance(item, str) else _absolute(item, folder)
-        for key, item in value.items()
-    }
+    return {key: _path(str(key), item, folder) for key, item in value.items()}
+
+
+def _path(key: str, item: Any, folder: Path) -> Any:
+    is_secret = key.endswith("_file") and key.removesuffix("_file") in SECRETS
+    return str(folder / item) if is_secret and isinstance(item, str) else _absolute(item, folder)
 
 
 def _camera(text: str) -> dict[str, Any]:
     name, equals, url = text.partition("=")
     if not equals or not name or not url:
-        raise SettingsError("--camera", [(text, "is not NAME=URL, as in gate=rtsp://10.0.0.5/stream")])
+        raise SettingsError("--camera", [("", f"{redact(text)!r} is not NAME=URL, as in gate=rtsp://10.0.0.5/stream")])
+    if wrong := list(problems(CameraId, name, "NAME")):
+        raise SettingsError("--camera", wrong)
     path = Path(url)
     return {"id": name, "url": str(path.resolve()) if path.exists() else url}

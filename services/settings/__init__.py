@@ -4,7 +4,8 @@ Order: the file, then `MORETTA_SECTION__KEY=value` (the value is read as YAML, a
 place of a secret `x`.
 """
 
+from services.settings.explain import problems
 from services.settings.load import load
-from services.settings.model import SECTIONS, Problem, Secret, SettingsError, convert
+from services.settings.model import SECRETS, SECTIONS, Problem, Secret, SettingsError, convert
 
-__all__ = ["SECTIONS", "Problem", "Secret", "SettingsError", "convert", "load"]
+__all__ = ["SECRETS", "SECTIONS", "Problem", "Secret", "SettingsError", "convert", "load", "problems"]

@@ -1,0 +1,94 @@
+"""Identities of one box: fresh at every start, for their owners' eyes only."""
+
+import re
+import stat
+from pathlib import Path
+
+import pytest
+
+from proto.permissions import ACCOUNTS, user_of
+from services.bus import NatsSettings
+from services.cli.identities import Identities
+from services.ingest.settings import IngestFile
+from services.sealing.settings import SealingSettings
+from services.settings import Secret, load
+
+USERS = [user_of(identity, account) for identity, where in ACCOUNTS.items() for account in where]
+SERVICES = ["ingest", "inference", "aggregate", "notify"]
+
+
+@pytest.fixture(name="made")
+def _made(tmp_path: Path) -> Identities:
+    return Identities.make(tmp_path / "identities")
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_a_password_per_user(made: Identities):
+    """One for each user, all different, with at least 128 bits."""
+    assert set(made.passwords) == set(USERS)
+    assert len(set(made.passwords.values())) == len(USERS)
+    assert all(re.fullmatch(r"[\w-]{22,}", password) for password in made.passwords.values())
+
+
+def test_others_cannot_read_them(made: Identities):
+    """The folder and its files are their owner's alone."""
+    files = list(made.folder.iterdir())
+    assert mode(made.folder) == 0o700
+    assert {path.name for path in files} == {*(f"{user}.password" for user in USERS), "inference.key", "inference.pub"}
+    assert {mode(path) for path in files} == {0o600}
+
+
+def test_what_was_there_is_closed(tmp_path: Path):
+    """A folder and files from before, open to others, or links to elsewhere, are not believed."""
+    folder, elsewhere = tmp_path / "identities", tmp_path / "elsewhere"
+    folder.mkdir(mode=0o755)
+    (folder / "ingest.password").write_text("old")
+    (folder / "ingest.password").chmod(0o644)
+    elsewhere.write_text("untouched")
+    (folder / "notify.password").symlink_to(elsewhere)
+    made = Identities.make(folder)
+    assert mode(folder) == 0o700
+    assert {mode(path) for path in folder.iterdir()} == {0o600}
+    assert (folder / "ingest.password").read_text() == made.passwords["ingest"]
+    assert elsewhere.read_text() == "untouched"
+
+
+def test_every_start_makes_new_ones(made: Identities):
+    """Nothing that leaked lasts."""
+    again = Identities.make(made.folder)
+    assert not set(again.passwords.values()) & set(made.passwords.values())
+
+
+def test_the_key_pair_fits(made: Identities):
+    """What inference signs, ingest can check."""
+    private = SealingSettings(signing_key=Secret((made.folder / "inference.key").read_text())).private()
+    public = SealingSettings(verify_key=Secret((made.folder / "inference.pub").read_text())).public()
+    public.verify(private.sign(b"announcement"), b"announcement")
+
+
+@pytest.mark.parametrize("identity", SERVICES)
+def test_a_service_is_told_its_own_secrets(made: Identities, identity):
+    """By files, not by value, and no other's: only ingest and inference know of FRAMES, only inference of the key."""
+    environment = made.environment(identity)
+    files = {name: Path(value) for name, value in environment.items() if name.endswith("_FILE")}
+    secrets = {path.name for path in files.values()}
+    frames = {f"{identity}-frames.password"} if identity in {"ingest", "inference"} else set()
+    key = {"inference": {"inference.key"}, "ingest": {"inference.pub"}}.get(identity, set())
+    assert secrets == {f"{identity}.password"} | frames | key
+    assert not set(environment.values()) & {path.read_text() for path in made.folder.iterdir()}
+
+
+def test_settings_take_them(made: Identities, tmp_path: Path):
+    """The environment is what the settings' loader reads."""
+    file = tmp_path / "m.yaml"
+    file.write_text("sites: [{id: a}]")
+    nats = load(file, IngestFile, made.environment("ingest")).nats
+    assert nats == NatsSettings(
+        user="ingest",
+        password=Secret(made.passwords["ingest"]),
+        frames_user="ingest-frames",
+        frames_password=Secret(made.passwords["ingest-frames"]),
+    )

@@ -1,0 +1,71 @@
+"""The embedded server's configuration, from the one table."""
+
+import json
+
+import pytest
+
+from proto.permissions import ACCOUNTS, rights_of, user_of
+from proto.subjects import STREAMS
+from services.cli.natsconf import nats_config
+
+USERS = {user_of(identity, account): (identity, account) for identity, where in ACCOUNTS.items() for account in where}
+PASSWORDS = {user: f"{user}-secret" for user in USERS}
+
+
+@pytest.fixture(name="config")
+def _config() -> dict:
+    return json.loads(nats_config(4222, "/data/js", PASSWORDS))
+
+
+def test_it_listens_on_loopback_only(config: dict):
+    """One box is reached from itself alone."""
+    assert config["listen"] == "127.0.0.1:4222"
+    assert json.loads(nats_config(-1, "/", PASSWORDS))["listen"] == "127.0.0.1:-1"
+    assert not {"http", "monitor_port", "cluster", "leafnodes", "websocket", "mqtt"} & config.keys()
+
+
+def test_two_accounts_without_a_bridge(config: dict):
+    """FRAMES has neither JetStream nor import nor export."""
+    assert set(config["accounts"]) == {"MAIN", "FRAMES"}
+    assert config["accounts"]["MAIN"]["jetstream"] is True
+    assert config["accounts"]["FRAMES"]["jetstream"] is False
+    assert all(account.keys() == {"jetstream", "users"} for account in config["accounts"].values())
+
+
+@pytest.mark.parametrize("user", USERS)
+def test_a_user_has_its_rights(config: dict, user: str):
+    """Each user once, in its account, with its own password and the table's rights."""
+    identity, account = USERS[user]
+    found = [(name, u) for name, a in config["accounts"].items() for u in a["users"] if u["user"] == user]
+    assert len(found) == 1
+    where, entry = found[0]
+    rights = rights_of(identity, account)
+    assert (where, entry["password"]) == (account, f"{user}-secret")
+    permissions = entry["permissions"]
+    if rights.publish:
+        assert permissions["publish"] == {"allow": list(rights.publish), "deny": list(rights.not_publish)}
+    else:
+        assert permissions["publish"] == {"deny": ">"}
+    assert permissions["subscribe"] == {"allow": list(rights.subscribe)}
+    assert ("allow_responses" in permissions) == rights.answers
+
+
+def test_nobody_comes_in_without_a_password(config: dict):
+    """No user by default, no token, no open account."""
+    assert not {"no_auth_user", "authorization", "system_account"} & config.keys()
+    with pytest.raises(KeyError):
+        nats_config(-1, "/", {})
+
+
+def test_frozen_clients_are_noticed(config: dict):
+    """A frozen worker must not keep its share of the frames for minutes."""
+    assert (config["ping_interval"], config["ping_max"], config["write_deadline"]) == ("2s", 2, "1s")
+    assert config["max_pending"] <= 64 << 20
+
+
+def test_the_limits_hold_every_stream(config: dict):
+    """JetStream may hold what the table's streams reserve, and a 1080p frame passes."""
+    for storage, name in (("memory", "max_memory_store"), ("file", "max_file_store")):
+        assert config["jetstream"][name] > sum(s.max_bytes for s in STREAMS if s.storage == storage)
+    assert config["max_payload"] > 1920 * 1080 * 3 // 2 + 4096
+    assert config["jetstream"]["store_dir"] == "/data/js"

@@ -1,0 +1,150 @@
+"""Settings of a run: the user's file checked for all services, and cameras from the command line."""
+
+import stat
+from pathlib import Path
+
+import pytest
+import yaml
+
+from services.cli.settings_file import QUICK_SITE, check, require, with_cameras
+from services.ingest.settings import IngestFile
+from services.settings import SettingsError, load
+
+GOOD = "sites: [{id: cannes, cameras: [{id: gate, url: /dev/video0}]}]\n"
+
+
+@pytest.fixture(name="file")
+def _file(tmp_path: Path) -> Path:
+    path = tmp_path / "user" / "moretta.yaml"
+    path.parent.mkdir()
+    path.write_text(GOOD)
+    return path
+
+
+@pytest.fixture(name="scratch")
+def _scratch(tmp_path: Path) -> Path:
+    (tmp_path / "scratch").mkdir()
+    return tmp_path / "scratch"
+
+
+def test_a_good_file(file: Path):
+    """Nothing to say."""
+    assert check(file) == []
+    require(file)
+
+
+def test_all_services_are_asked(file: Path):
+    """Each service's mistakes in one go, each once although all four read the sites."""
+    file.write_text(
+        "sites: [{id: UP}]\ningest: {x: 1}\ninference: {threads: 0}\naggregate: {tick_s: 9}\nnotify: {y: 1}\nfoo: 1\n"
+    )
+    paths = [path for path, _ in check(file)]
+    assert sorted(paths) == ["aggregate.tick_s", "foo", "inference.threads", "ingest.x", "notify.y", "sites[0].id"]
+    with pytest.raises(SettingsError) as error:
+        require(file)
+    assert len(str(error.value).splitlines()) == 6
+
+
+def test_what_a_profile_forbids(file: Path):
+    """A legal profile's rules are checked before anything runs."""
+    file.write_text("sites: [{id: a, profile: stats-only, rules: [{id: r, fire_below: 0.5, clear_above: 0.6}]}]")
+    assert any(path.startswith("sites[0]") for path, _ in check(file))
+
+
+def test_told_under_the_users_name(file: Path):
+    """A file that was made for a run is told by what the user wrote."""
+    file.write_text("foo: 1")
+    with pytest.raises(SettingsError, match=r"^--camera: foo: unknown section"):
+        require(file, "--camera")
+
+
+def test_the_users_own_file_is_used_as_it_is(file: Path, scratch: Path):
+    """Without cameras on the command line nothing is made."""
+    assert with_cameras(file, [], scratch) == file
+    assert list(scratch.iterdir()) == []
+
+
+def test_cameras_alone_make_a_site_for_trials(scratch: Path):
+    """`--camera` without a file: the quick site."""
+    made = with_cameras(None, ["gate=rtsp://10.0.0.5/s?channel=1", "door=/dev/none"], scratch)
+    site = load(made, IngestFile, {}).sites[0]
+    assert (site.id, site.profile, site.window_s) == (QUICK_SITE["id"], "lab", 60.0)
+    assert [(c.id, c.url) for c in site.cameras] == [
+        ("gate", "rtsp://10.0.0.5/s?channel=1"),
+        ("door", "/dev/none"),
+    ]
+    require(made)
+    assert "cameras" not in QUICK_SITE
+
+
+def test_cameras_are_added_to_the_files_first_site(file: Path, scratch: Path):
+    """After its own, and the file itself is not touched."""
+    file.write_text("sites: [{id: a, cameras: [{id: x, url: y}]}, {id: b}]\nlog: {level: debug}\n")
+    made = load(with_cameras(file, ["gate=u"], scratch), IngestFile, {})
+    assert [[c.id for c in site.cameras] for site in made.sites] == [["x", "gate"], []]
+    assert made.log.level == "debug"
+    assert "gate" not in file.read_text()
+
+
+def test_the_made_file_is_private(scratch: Path):
+    """A camera's URL may hold a password."""
+    made = with_cameras(None, ["gate=rtsp://u:p@h"], scratch)
+    assert stat.S_IMODE(made.stat().st_mode) == 0o600
+
+
+def test_a_recorded_file_is_found_from_anywhere(scratch: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The services run elsewhere: a path becomes absolute."""
+    (tmp_path / "film.mp4").touch()
+    monkeypatch.chdir(tmp_path)
+    made = yaml.safe_load(with_cameras(None, ["gate=film.mp4"], scratch).read_text())
+    assert made["sites"][0]["cameras"] == [{"id": "gate", "url": str(tmp_path / "film.mp4")}]
+
+
+def test_secrets_files_are_found_from_the_made_file(file: Path, scratch: Path):
+    """Relative to the user's own file, as without `--camera`; other keys that end so stay as they are."""
+    (file.parent / "salt").write_text("x" * 32)
+    (file.parent / "url").write_text("rtsp://h")
+    file.write_text(
+        "sites: [{id: a, cameras: [{id: c, url_file: url}]}]\n"
+        "notify: {salt_file: salt, smtp: {sender: a@b.org, ca_file: ca.pem}}\n"
+    )
+    made = yaml.safe_load(with_cameras(file, ["gate=u"], scratch).read_text())
+    assert made["notify"]["salt_file"] == str(file.parent / "salt")
+    assert made["notify"]["smtp"]["ca_file"] == "ca.pem"
+    assert made["sites"][0]["cameras"][0]["url_file"] == str(file.parent / "url")
+    require(scratch / "settings.yaml")
+
+
+@pytest.mark.parametrize("text", ["gate", "=url", "gate=", "", "rtsp://u:hunter2@h", "/film.mp4"])
+def test_what_is_no_camera(scratch: Path, text: str):
+    """One line with an example, and no password."""
+    with pytest.raises(SettingsError) as error:
+        with_cameras(None, [text], scratch)
+    assert str(error.value).startswith("--camera: '")
+    assert str(error.value).endswith("is not NAME=URL, as in gate=rtsp://10.0.0.5/stream")
+    assert "hunter2" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["UP", "a b", "a.b", "-a", "a" * 33, "rtsp://u:hunter2@h/?x"])
+def test_what_is_no_cameras_name(scratch: Path, name: str):
+    """A name becomes a part of a subject."""
+    with pytest.raises(
+        SettingsError, match=r"^--camera: NAME: must be 1-32 of a-z, 0-9 and inner hyphens, got '"
+    ) as error:
+        with_cameras(None, [f"{name}=url"], scratch)
+    assert "hunter2" not in str(error.value)
+
+
+def test_the_same_camera_twice(scratch: Path):
+    """Is found by the check of the made file."""
+    made = with_cameras(None, ["gate=a", "gate=b"], scratch)
+    with pytest.raises(SettingsError, match=r"^--camera: sites\[0\]\.cameras\[1\]\.id: 'gate' is used 2 times"):
+        require(made, "--camera")
+
+
+@pytest.mark.parametrize("text", ["", "log: {}\n", "sites: []\n"])
+def test_no_site_to_add_to(file: Path, scratch: Path, text: str):
+    """Sites may have come from the environment: cameras cannot be added there."""
+    file.write_text(text or "{}")
+    with pytest.raises(SettingsError, match="sites: is not in the file; --camera adds to the first one there"):
+        with_cameras(file, ["gate=url"], scratch)
