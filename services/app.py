@@ -236,7 +236,7 @@ async def _watch(app: App, file: Path, schema: type[Struct]) -> None:
     from watchfiles import awatch
 
     before = _content(file)
-    async for _ in awatch(file.parent, stop_event=app._stopping, recursive=False):  # noqa: SLF001 - same module
+    async for _ in awatch(file.parent, stop_event=app._stopping, recursive=False, step=500):  # noqa: SLF001 - same module
         now = _content(file)
         if now != before:
             before = now
