@@ -159,7 +159,8 @@ async def test_a_subscriber_with_every_right_sees_no_picture(tmp_path, clip, sec
         main.at(box.url),
         frames.at(box.url),
     ):
-        await wait_until(lambda: len(main.of(SIGHTINGS)) >= 15, 60, "fifteen analysed pictures")
+        await wait_until(lambda: len(frames.of(FRAMES)) >= 15, 60, "fifteen frames")
+        await wait_until(lambda: len(main.of(SIGHTINGS)) >= 10, 60, "ten analysed pictures")
         await wait_until(lambda: len(main.of(CAMERAS)) >= 3, 30, "reports of the camera")
         for tap in taps:
             await tap.client.publish("planted.leak", b"head" + secret.pictures[3][1_000:1_320] + b"tail")
@@ -226,5 +227,5 @@ def test_the_clip_has_enough_to_be_recognised(secret):
     """Nearly every part of every picture and packet is a needle."""
     for data in (*secret.pictures, *secret.planes, *secret.packets):
         if len(data) >= 1_000:
-            assert len(cut(data)) > 0.9 * (len(data) // SIZE)
+            assert len(cut(data)) > 0.8 * (len(data) // SIZE)
     assert sum(len(packet) >= 1_000 for packet in secret.packets) > PICTURES / 2
