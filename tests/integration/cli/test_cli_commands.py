@@ -1,0 +1,159 @@
+"""The command line as people type it: mistakes are one line each, exit code 2, never a traceback."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+GOOD = "sites: [{id: cannes, profile: lab, cameras: [{id: gate, url: /dev/video0}]}]\n"
+
+
+def moretta(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-P", "-m", "services.cli", *arguments]
+    environment = {**os.environ, "NO_COLOR": "1", "COLUMNS": "200", **environ}
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment, check=False)
+
+
+@pytest.fixture(name="file")
+def _file(tmp_path: Path) -> Path:
+    path = tmp_path / "moretta.yaml"
+    path.write_text(GOOD)
+    return path
+
+
+def assert_mistakes(run: subprocess.CompletedProcess[str], *starts: str) -> None:
+    """Exit code 2, nothing on standard output, and exactly these lines."""
+    lines = run.stderr.splitlines()
+    assert run.returncode == 2
+    assert run.stdout == ""
+    assert len(lines) == len(starts), lines
+    assert all(line.startswith(start) for line, start in zip(lines, starts, strict=True)), lines
+
+
+def test_check_config_of_a_good_file(file: Path):
+    """Says so, exit code 0."""
+    run = moretta("check-config", str(file))
+    assert (run.returncode, run.stdout, run.stderr) == (0, f"{file}: good\n", "")
+
+
+def test_check_config_of_a_bad_file(file: Path):
+    """Every mistake for every service, one line each."""
+    file.write_text(GOOD + "nats: {replicas: 9}\nnotify: {x: 1}\nfoo: 1\n")
+    assert_mistakes(
+        moretta("check-config", str(file)),
+        f"{file}: foo: unknown section; known are ",
+        f"{file}: nats.replicas: must be a whole number at least 1 and at most 5, got 9",
+        f"{file}: notify.x: unknown key; known here are ",
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (None, "cannot be read: No such file or directory"),
+        (b"\xff", "is not UTF-8 text"),
+        (b"sites: [", "is not YAML: "),
+        (b"[]", "must hold sections such as `sites:`, got an empty list"),
+        (b"a: 2026-02-30", "is not YAML: a value is not what it looks like"),
+        (b"sites: [{id: a, id: b}]", "is not YAML: a key is there twice in line 1, column 17"),
+    ],
+)
+@pytest.mark.parametrize("command", [["check-config"], ["up", "-c"]], ids=["check-config", "up"])
+def test_no_settings_file(tmp_path: Path, command: list[str], content: bytes | None, why: str):
+    """What is no settings file at all."""
+    file = tmp_path / "m.yaml"
+    if content is not None:
+        file.write_bytes(content)
+    assert_mistakes(moretta(*command, str(file)), f"{file}: {why}")
+
+
+def test_check_config_of_a_folder(tmp_path: Path):
+    """A folder is no file."""
+    assert_mistakes(moretta("check-config", str(tmp_path)), f"{tmp_path}: cannot be read: Is a directory")
+
+
+def test_the_environment_is_checked_too(file: Path):
+    """The variable is named."""
+    run = moretta("check-config", str(file), MORETTA_NATS__REPLICAS="9")
+    assert_mistakes(run, f"{file}: nats.replicas: must be")
+    assert run.stderr.endswith("(set by MORETTA_NATS__REPLICAS)\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ([], "moretta up: needs -c FILE or --camera NAME=URL"),
+        (["--camera", "gate"], "--camera: 'gate' is not NAME=URL, as in gate=rtsp://"),
+        (["--camera", "rtsp://u:hunter2@h/s"], "--camera: 'rtsp://***@h/s' is not NAME=URL"),
+        (["--camera", "GATE=x"], "--camera: NAME: must be 1-32 of a-z, 0-9 and inner hyphens, got 'GATE'"),
+        (["--camera", "a=x", "--camera", "a=y"], "--camera: sites[0].cameras[1].id: 'a' is used 2 times"),
+        (["--camera", "a=x", "--data", "/dev/null"], "/dev/null: "),
+        (["--camera", "a=x", "--data", "/dev/null/x"], "/dev/null"),
+    ],
+)
+def test_up_with_a_mistake(arguments: list[str], line: str):
+    """Nothing is started."""
+    run = moretta("up", *arguments)
+    assert_mistakes(run, line)
+    assert "hunter2" not in run.stderr
+
+
+def test_up_with_a_bad_file_and_a_camera(file: Path):
+    """The user's own file is named, not the one that was made of it."""
+    file.write_text(GOOD + "log: {level: loud}\n")
+    assert_mistakes(moretta("up", "-c", str(file), "--camera", "a=x"), f"{file}: log.level: must be one of ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["up", "--camera"], "--camera"),
+        (["up", "--duration", "-1"], "--duration"),
+        (["up", "--duration", "soon"], "--duration"),
+        (["up", "--cameras", "x"], "--cameras"),
+        (["nonsense"], "nonsense"),
+        (["check-config"], "FILE"),
+    ],
+)
+def test_the_usage_itself(arguments: list[str], word: str):
+    """A wrong option: usage, the word that is wrong, exit code 2."""
+    run = moretta(*arguments)
+    assert run.returncode == 2
+    assert word in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+def test_help():
+    """Every command is listed."""
+    run = moretta("--help")
+    commands = ("up", "ingest", "inference", "aggregate", "notify", "count", "eval", "bench", "check-config")
+    assert run.returncode == 0
+    assert [name for name in commands if name not in run.stdout] == []
+
+
+@pytest.mark.parametrize("name", ["ingest", "inference", "aggregate", "notify"])
+def test_a_service_with_a_bad_file(tmp_path: Path, name: str):
+    """The same lines from each service, by command and by module."""
+    file = tmp_path / "m.yaml"
+    file.write_text(f"sites: [{{id: UP}}]\n{name}: {{x: 1}}\n")
+    starts = [f"{file}: sites[0].id: must be", f"{file}: {name}.x: unknown key"]
+    assert_mistakes(moretta(name, "-c", str(file)), *starts)
+    run = subprocess.run(
+        [sys.executable, "-P", "-m", f"services.{name}", "-c", str(file)], capture_output=True, text=True, check=False
+    )
+    assert_mistakes(run, *starts)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["count", "/nowhere/film.mp4"], ["eval", "/nowhere"], ["bench", "--source", "/nowhere/film.mp4"]],
+    ids=["count", "eval", "bench"],
+)
+def test_a_source_that_is_not_there(arguments: list[str]):
+    """One line that names it."""
+    run = moretta(*arguments)
+    assert run.returncode == 2
+    assert len(run.stderr.splitlines()) == 1
+    assert "/nowhere" in run.stderr
