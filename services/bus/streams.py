@@ -95,7 +95,7 @@ class Streams:
         Beyond the de-duplication window of message ids (facts.md): the write expects the last sequence that we read.
         Error 10071 means that somebody wrote since: our own bytes or something later is done, else we are `Fenced`.
         """
-        subject, payload = row.of(message), encode(row, message)
+        payload, subject = encode(row, message), row.of(message)
         while True:
             last = await self.last_of(row, subject)
             if last is not None and (is_done(last.message) or encode(row, last.message) == payload):
