@@ -103,12 +103,7 @@ def _site_problems(path: str, site: SiteSettings) -> Iterator[Problem]:
         yield from _duplicates(f"{path}.{name}", [thing.id for thing in things])
     if site.timezone not in available_timezones():
         yield f"{path}.timezone", f"{site.timezone!r} is no IANA time zone, such as Europe/Paris"
-    if site.window_s + site.lateness_s > _STREAM_S and not site.close_on_end:
-        most = max(0.0, _STREAM_S - site.window_s)
-        why = (
-            f"{site.lateness_s:g} s is more than the stream of sightings can serve; at most {most:g} s with this window"
-        )
-        yield f"{path}.lateness_s", why
+    yield from _too_long(path, site)
     zones = {zone.id for zone in site.zones}
     for index, zone in enumerate(site.zones):
         if zone.id == WHOLE_SITE:
@@ -118,6 +113,17 @@ def _site_problems(path: str, site: SiteSettings) -> Iterator[Problem]:
             yield f"{path}.cameras[{index}].zone", _unknown_zone(camera.zone, zones)
     for index, rule in enumerate(site.rules):
         yield from _rule_problems(f"{path}.rules[{index}]", rule, zones)
+
+
+def _too_long(path: str, site: SiteSettings) -> Iterator[Problem]:
+    """What the stream of sightings cannot serve, since it forgets what is older than an hour."""
+    if site.close_on_end or site.window_s + site.lateness_s <= _STREAM_S:
+        return
+    name, value, most = "window_s", site.window_s, _STREAM_S - site.lateness_s
+    if site.window_s < _STREAM_S:
+        name, value, most = "lateness_s", site.lateness_s, _STREAM_S - site.window_s
+    why = f"{value:g} s is more than the stream of sightings can serve; at most {max(0.0, most):g} s here"
+    yield f"{path}.{name}", why
 
 
 def _rule_problems(path: str, rule: RuleSettings, zones: set[str]) -> Iterator[Problem]:

@@ -99,3 +99,24 @@ def test_under_lasting_overload_most_is_shed():
 def test_estimate_is_bounded(values):
     """The estimate lies in 0..2 budgets for any input, negative and absurd times included."""
     assert 0 <= fed(values).estimate_ns <= 2 * BUDGET_NS
+
+
+@given(times, st.integers(MS, 10_000 * MS))
+def test_another_budget(values, budget):
+    """A recorded file has a longer budget: it is judged by that, and remembers times up to twice it."""
+    shedder = Shedder(budget)
+    for value in values:
+        shedder.add(value)
+    assert shedder.budget_ns == budget
+    assert shedder.estimate_ns <= 2 * budget
+    assert not shedder.may_send(budget)
+    assert shedder.may_send(0) == (shedder.estimate_ns <= budget)
+
+
+def test_each_refusal_shortens_what_is_remembered():
+    """By 3 %, the remembered times with it: a new measurement does not bring the old ones back."""
+    shedder = fed([190 * MS] * 40)
+    assert not shedder.may_send(2 * MS)
+    assert shedder.estimate_ns == round(190 * MS * 0.97)
+    shedder.add(10 * MS)
+    assert shedder.estimate_ns == round(190 * MS * 0.97)

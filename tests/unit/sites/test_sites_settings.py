@@ -1,0 +1,161 @@
+"""What all four services know of a site: defaults, names, and the rules that no single field shows."""
+
+import re
+from zoneinfo import ZoneInfo
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import structs
+
+from proto.types import WHOLE_SITE
+from services.sites.settings import (
+    CameraSettings,
+    RuleSettings,
+    SiteSettings,
+    TrackingSettings,
+    ZoneSettings,
+    local_zone,
+    problems,
+)
+
+IDS = st.sampled_from(["a", "b", "c", "d"])
+
+
+def site(**changes) -> SiteSettings:
+    """A site with two zones, a camera in each, and a rule on each zone and on the whole."""
+    good = SiteSettings(
+        id="cannes",
+        zones=[ZoneSettings(id="fish", name="Fish hall"), ZoneSettings(id="fruit")],
+        cameras=[
+            CameraSettings(id="c1", zone="fish", url="rtsp://h/1"),
+            CameraSettings(id="c2", zone="fruit", url="rtsp://h/2"),
+            CameraSettings(id="c3", url="rtsp://h/3"),
+        ],
+        rules=[
+            RuleSettings(id="r1", zone="fish", fire_below=0.7, clear_above=0.8),
+            RuleSettings(id="r2", fire_below=0.7, clear_above=0.7),
+        ],
+    )
+    return structs.replace(good, **changes)
+
+
+def test_a_good_site_has_no_problems():
+    """Rules on zones and on the whole site, cameras with and without a zone."""
+    assert problems([site()]) == []
+    assert problems([]) == []
+    assert problems([site(), site(id="nice")]) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "path", "word"),
+    [
+        ({"timezone": "Europe/Atlantis"}, "timezone", "'Europe/Atlantis' is no IANA time zone, such as Europe/Paris"),
+        ({"timezone": ""}, "timezone", "'' is no IANA time zone"),
+        ({"timezone": "../../etc/passwd"}, "timezone", "is no IANA time zone"),
+        ({"timezone": "europe/paris"}, "timezone", "is no IANA time zone"),
+        ({"zones": [ZoneSettings(id=z) for z in ("fish", "fruit", "fish")]}, "zones[2].id", "'fish' is used 2 times"),
+        ({"zones": [ZoneSettings(id=z) for z in ("fish", "fruit", "_site")]}, "zones[2].id", "is the whole site"),
+        (
+            {"zones": [ZoneSettings(id="fruit")], "rules": []},
+            "cameras[0].zone",
+            "unknown zone 'fish'; known here: fruit",
+        ),
+        ({"zones": [], "cameras": []}, "rules[0].zone", "unknown zone 'fish'; known here: _site"),
+        ({"zones": [], "rules": [], "cameras": [CameraSettings(id="c", url="x", zone="z")]}, "cameras[0].zone", "none"),
+        ({"cameras": [CameraSettings(id="c", url="x")] * 3}, "cameras[2].id", "'c' is used 3 times; ids are unique"),
+        ({"cameras": [CameraSettings(id="c", url="x", zone=WHOLE_SITE)]}, "cameras[0].zone", "unknown zone '_site'"),
+        ({"rules": [RuleSettings(id="r", fire_below=0.7, clear_above=0.69)]}, "rules[0].clear_above", "0.69 is below"),
+        ({"rules": [RuleSettings(id="r", fire_below=0.1, clear_above=0.2)] * 2}, "rules[1].id", "'r' is used 2 times"),
+        ({"window_s": 3600.0, "lateness_s": 61.0}, "lateness_s", "61 s is more than the stream of sightings can serve"),
+        (
+            {"window_s": 7200.0},
+            "window_s",
+            "7200 s is more than the stream of sightings can serve; at most 3655 s here",
+        ),
+    ],
+)
+def test_one_problem(changes: dict, path: str, word: str):
+    """Its path, and what would be right; nothing else is complained of."""
+    found = problems([site(id="other"), site(**changes)])
+    assert [where for where, _ in found] == [f"sites[1].{path}"]
+    assert word in found[0][1]
+
+
+def test_a_recorded_file_may_have_long_windows():
+    """What closes when its cameras end needs no stream for so long."""
+    assert problems([site(window_s=86_400.0, close_on_end=True)]) == []
+
+
+def test_sites_with_the_same_id():
+    """The last one is named."""
+    assert problems([site(), site(id="nice"), site()]) == [("sites[2].id", "'cannes' is used 2 times; ids are unique")]
+
+
+@given(
+    st.lists(
+        st.builds(
+            SiteSettings,
+            id=IDS,
+            timezone=st.sampled_from(["UTC", "Mars"]),
+            zones=st.lists(st.builds(ZoneSettings, id=IDS | st.just(WHOLE_SITE)), max_size=3),
+            cameras=st.lists(st.builds(CameraSettings, id=IDS, url=st.just("x"), zone=st.none() | IDS), max_size=3),
+            rules=st.lists(
+                st.builds(
+                    RuleSettings, id=IDS, zone=IDS, fire_below=st.sampled_from([0.2, 0.5]), clear_above=st.just(0.4)
+                ),
+                max_size=3,
+            ),
+        ),
+        max_size=3,
+    )
+)
+def test_every_problem_has_a_place(sites: list[SiteSettings]):
+    """Each path leads to a value, is told once, and in one line; what has no problem has unique ids and known zones."""
+    found = problems(sites)
+    assert len(found) == len(set(found))
+    for path, why in found:
+        value: object = {"sites": sites}
+        for key, index in re.findall(r"(\w+)|\[(\d+)\]", path):
+            value = value[int(index)] if index else value[key] if isinstance(value, dict) else getattr(value, key)
+        assert why == why.strip() != ""
+        assert "\n" not in why
+    if not found:
+        for one in sites:
+            zones = [zone.id for zone in one.zones]
+            assert len(set(zones)) == len(zones)
+            assert {c.zone for c in one.cameras} <= {*zones, None}
+
+
+def test_names_for_people():
+    """A zone's name or id; the site's for the whole; an unknown zone is called by the site's."""
+    named = site(name="Marché Forville")
+    assert [named.zone_name(z) for z in ("fish", "fruit", WHOLE_SITE)] == ["Fish hall", "fruit", "Marché Forville"]
+    assert site().zone_name(WHOLE_SITE) == "cannes"
+
+
+def test_local_zone():
+    """For where people read a time."""
+    assert local_zone(site(timezone="Europe/Paris")) == ZoneInfo("Europe/Paris")
+    assert local_zone(site()) == ZoneInfo("UTC")
+
+
+def test_the_defaults_are_the_careful_ones():
+    """Without a word a site publishes statistics only, in windows of 20 minutes, and fires no alert."""
+    default = SiteSettings(id="a")
+    assert (default.profile, default.window_s, default.rules) == ("stats-only", 1_200.0, [])
+    assert default.tracking == TrackingSettings(min_hits=3, max_gap_s=1.0)
+    camera = CameraSettings(id="c", url="x")
+    assert (camera.fps, camera.long_side, camera.paced, camera.loop) == (5.0, 640, True, False)
+    assert RuleSettings(id="r", fire_below=0.5, clear_above=0.6).min_persons == 20
+
+
+@pytest.mark.parametrize("kind", [SiteSettings, CameraSettings, ZoneSettings, RuleSettings, TrackingSettings])
+def test_unknown_keys_are_errors(kind: type):
+    """Human input is always strict."""
+    given = {"id": "a", "url": "x", "fire_below": 0, "clear_above": 0}
+    known = {key: value for key, value in given.items() if key in kind.__struct_fields__}
+    assert msgspec.convert(known, kind) is not None
+    with pytest.raises(msgspec.ValidationError, match="unknown field `typo`"):
+        msgspec.convert({**known, "typo": 1}, kind)
