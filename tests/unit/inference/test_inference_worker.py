@@ -35,7 +35,7 @@ class Model:
     id, sha256 = "stub-1", "ab" * 32
 
     def __init__(self, faces=()):
-        self.faces, self.error = list(faces), None
+        self.faces, self.error, self.slow_s = list(faces), None, 0.0
         self.seen, self.threads = [], set()
         self.gate = threading.Event()
         self.gate.set()
@@ -44,6 +44,7 @@ class Model:
     def find(self, picture):
         self.inside += 1
         assert self.gate.wait(10)
+        time.sleep(self.slow_s)
         self.seen.append(picture.copy())
         self.threads.add(threading.current_thread().name)
         self.inside -= 1
@@ -294,6 +295,14 @@ async def test_what_cannot_make_it_is_refused_unread(make, age_ms, waited_ms, se
     assert asker.outcomes == [outcome]
     assert len(bench.model.seen) == (outcome == "done")
     assert len(bench.emitted) == (outcome == "done")
+
+
+async def test_what_frames_took_is_expected_of_the_next(make):
+    """A lane that needs longer than the budget refuses frames of any age, without a warm-up having said so."""
+    bench = make()
+    bench.model.slow_s = 0.15
+    assert (await bench.ask(frame())).outcomes == ["done"]
+    assert (await bench.ask(frame())).outcomes == ["late"]
 
 
 async def test_a_slow_start_does_not_shed_for_ever(make):
