@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -111,10 +112,11 @@ class Site:
         new.write_text(yaml.safe_dump(settings), encoding="utf-8")
         new.rename(self.file)
 
-    def start(self, name: Identity, **environment: str) -> Service:
-        """Start a service as its own identity."""
+    def start(self, name: Identity, **environment: str | None) -> Service:
+        """Start a service as its own identity; what is None in `environment` is left out of it."""
         env = {k: v for k, v in os.environ.items() if not k.startswith("MORETTA_")}
-        env |= self.identities.environment(name) | {"MORETTA_NATS__URL": self.server.url} | environment
+        own = self.identities.environment(name) | {"MORETTA_NATS__URL": self.server.url} | environment
+        env |= {k: v for k, v in own.items() if v is not None}
         command = [sys.executable, "-m", f"services.{name}", "-c", str(self.file)]
         process = subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True)
         service = Service(process)

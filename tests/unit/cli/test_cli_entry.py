@@ -28,4 +28,6 @@ def test_a_service_needs_only_its_own_libraries(name: str):
     program = PROGRAM.format(foreign=FOREIGN[name], name=name)
     run = subprocess.run([sys.executable, "-P", "-c", program], capture_output=True, text=True, timeout=60)
     assert run.returncode == 2
-    assert run.stderr == "/nowhere/settings.yaml: cannot be read: No such file or directory; name a readable YAML file\n"
+    assert (
+        run.stderr == "/nowhere/settings.yaml: cannot be read: No such file or directory; name a readable YAML file\n"
+    )
