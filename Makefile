@@ -16,7 +16,8 @@ setup: $(VENV)/.installed ## install everything, locked with hashes, into .venv
 $(VENV)/.locked: requirements/dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Moretta needs Python 3.11 or later, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
 	@$(PYTHON) -m venv $(VENV) || { .ci/system-packages venv && $(PYTHON) -m venv --clear $(VENV); }
-	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@echo "installing into $(VENV), locked with hashes; about a minute"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	@touch $@
 # The wheel, not the checkout, is what runs and what is tested.
 $(VENV)/.installed: $(VENV)/.locked pyproject.toml README.md LICENSE NOTICE $(SOURCES)

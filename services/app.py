@@ -29,6 +29,7 @@ log = get_logger()
 RELOADS = Counter("moretta_settings_reloads_total", "Reloads of the settings", ["outcome"])
 STEP_LIMIT_S = 5.0
 """How long one step of stopping may take."""
+_THREAD_LIMIT_S = 1.0
 _PR_SET_DUMPABLE = 4
 EXIT_OK, EXIT_FAULT, EXIT_USAGE = 0, 1, 2
 
@@ -236,7 +237,7 @@ async def _watch(app: App, file: Path, schema: type[Struct]) -> None:
     from watchfiles import awatch
 
     before = _content(file)
-    async for _ in awatch(file.parent, stop_event=app._stopping, recursive=False, step=500):  # noqa: SLF001 - same module
+    async for _ in awatch(file.parent, stop_event=app._stopping, recursive=False, step=200):  # noqa: SLF001 - same module
         now = _content(file)
         if now != before:
             before = now
@@ -284,7 +285,10 @@ def leave_no_core() -> None:
 
 def _leave_stuck_threads(code: int) -> None:
     """Exit although a thread hangs in FFmpeg: the interpreter would wait for it for as long as its read may take."""
-    stuck = [t.name for t in threading.enumerate() if t is not threading.main_thread() and not t.daemon]
+    others = [t for t in threading.enumerate() if t is not threading.main_thread() and not t.daemon]
+    for thread in others:
+        thread.join(_THREAD_LIMIT_S)  # one that was told to end just now takes a moment
+    stuck = [thread.name for thread in others if thread.is_alive()]
     if stuck:
         log.warning("leaving threads that do not end", threads=stuck)
         sys.stderr.flush()

@@ -3,6 +3,7 @@
 import asyncio
 import sys
 import tempfile
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +19,23 @@ app = typer.Typer(
     add_completion=False,
 )
 USAGE = 2
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(version("moretta"))
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _shown: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="show the version")
+    ] = False,
+) -> None:
+    """Measures how many people wear a face mask in front of cameras, and keeps no picture."""
+
+
 Config = Annotated[Path | None, typer.Option("-c", "--config", metavar="FILE", help="settings (YAML)")]
 RequiredConfig = Annotated[Path, typer.Option("-c", "--config", metavar="FILE", help="settings (YAML)")]
 
@@ -30,7 +48,7 @@ def up(
     data: Annotated[Path | None, typer.Option(metavar="DIR", help="keep windows and alerts here over restarts")] = None,
 ) -> None:
     """Run NATS and the four services on this machine."""
-    from services.cli.settings_file import require, with_cameras
+    from services.cli.settings_file import require, require_sources, with_cameras
     from services.cli.up import up as run_up
     from services.ingest.settings import IngestFile
     from services.settings import load
@@ -42,6 +60,7 @@ def up(
             require(config)
         file = with_cameras(config, camera or [], Path(scratch))
         require(file, config or "--camera")
+        require_sources(camera or [])
         folder = data or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
         raise typer.Exit(asyncio.run(run_up(folder, file.resolve(), load(file, IngestFile).sites, duration)))

@@ -2,8 +2,10 @@
 
 from collections import deque
 from datetime import datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
+import msgspec
 from rich import box
 from rich.console import Group, RenderableType
 from rich.panel import Panel
@@ -28,8 +30,8 @@ class Screen:
         self._lines: deque[str] = deque(maxlen=_LINES)
 
     def said(self, name: str, line: str) -> None:
-        """Keep a line for the panel below the tables."""
-        self._lines.append(f"{name}: {line}")
+        """Keep a line for the panel below the tables; of a JSON line what people read."""
+        self._lines.append(f"{name}: {readable(line)}")
 
     def __rich__(self) -> RenderableType:
         """Draw it as it is now."""
@@ -47,7 +49,8 @@ class Screen:
         for key in sorted(self._view.windows):
             table.add_row(*self._row(self._view.windows[key]))
         if not self._view.windows:
-            table.add_row("waiting for the first window to close", "", "", "", "")
+            lengths = ", ".join(sorted({f"{site.window_s:g} s" for site in self._sites.values()}))
+            table.add_row(f"waiting for the first window to close ({lengths} each)", "", "", "", "")
         return table
 
     def _row(self, window: WindowV1) -> tuple[str, ...]:
@@ -74,6 +77,20 @@ class Screen:
         text = Text(f"{live} · cameras up {self._view.cameras_up()}/{len(self._view.cameras)} · no picture is kept")
         text.append(f"\nALERT: {firing}" if firing else "\nno alert", style="bold red" if firing else "green")
         return text
+
+
+def readable(line: str) -> str:
+    """Return a service's log line without its braces: the event, why, and what it is about."""
+    try:
+        told: dict[str, Any] = msgspec.json.decode(line, type=dict[str, Any])
+    except msgspec.MsgspecError:
+        return line
+    told = {key: value for key, value in told.items() if value is not None and value != ""}
+    about = [
+        f"{k}={v}" for k, v in told.items() if k not in {"event", "why", "service", "level", "timestamp", "exception"}
+    ]
+    parts = [str(told.get("event", "")), str(told.get("why", "")), " ".join(about)]
+    return " · ".join(part for part in parts if part)
 
 
 def _camera_row(camera: CameraV1) -> tuple[RenderableType, ...]:

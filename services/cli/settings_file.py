@@ -75,6 +75,14 @@ def _path(key: str, item: Any, folder: Path) -> Any:
     return str(folder / item) if is_secret and isinstance(item, str) else _absolute(item, folder)
 
 
+def require_sources(cameras: list[str]) -> None:
+    """Raise SettingsError for a camera given as a file or device that is not here: it would never come up."""
+    for name, _, url in (text.partition("=") for text in cameras):
+        if "://" not in url and not Path(url).exists():
+            why = f"{redact(url)!r} is no file or device here, and no URL such as rtsp://10.0.0.5/stream"
+            raise SettingsError("--camera", [(name, why)])
+
+
 def _camera(text: str) -> dict[str, Any]:
     name, equals, url = text.partition("=")
     if not equals or not name or not url:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from proto.public import AlertV1, CameraV1, DeliveryV1, WindowV1
+from proto.public import AlertV1, CameraV1, DeliveryV1, Lifetime, WindowV1
 
 
 @dataclass
@@ -13,6 +13,8 @@ class View:
     windows: dict[tuple[str, str], WindowV1] = field(default_factory=dict)
     cameras: dict[tuple[str, str], CameraV1] = field(default_factory=dict)
     alerts: dict[tuple[str, str, str], AlertV1] = field(default_factory=dict)
+    lifetimes: dict[tuple[str, str], Lifetime] = field(default_factory=dict)
+    """The last report of each camera that held a picture."""
     deliveries: int = 0
 
     def take(self, message: Any) -> None:
@@ -21,6 +23,8 @@ class View:
             self.windows[message.site, message.zone] = message
         elif isinstance(message, CameraV1):
             self.cameras[message.site, message.camera] = message
+            if message.lifetime is not None and message.lifetime.frames:
+                self.lifetimes[message.site, message.camera] = message.lifetime
         elif isinstance(message, AlertV1):
             self.alerts[message.site, message.zone, message.rule] = message
         elif isinstance(message, DeliveryV1) and message.outcome == "sent":
@@ -36,7 +40,7 @@ class View:
 
     def lifetime(self) -> tuple[float, float] | None:
         """Return p50 and p99 of the pixel lifetime in ms: the worst camera's, so that none hides behind another."""
-        reports = [c.lifetime for c in self.cameras.values() if c.lifetime is not None and c.lifetime.frames]
+        reports = list(self.lifetimes.values())
         if not reports:
             return None
         return max(r.p50_ms for r in reports), max(r.p99_ms for r in reports)

@@ -11,7 +11,7 @@ from services.settings.explain import join, shown
 from services.settings.model import SECRETS, SECTIONS, Problem, SettingsError
 
 _PREFIX = "MORETTA_"
-_UNREAD = "nats://unread"
+_UNREAD = "nats://not-read-by-this-service"
 """Fits every secret, so that one mistake is one line."""
 
 

@@ -150,6 +150,9 @@ class Demo:
             yield
 
     def _reckon(self, faults: list[str]) -> int:
+        if self._ended.is_set() and self.record.walkers:
+            self._console.print("stopped before the end: nothing to compare")
+            return 1
         self._console.print(report.reckoning(self.record, self.mails, self._mails_folder))
         if faults:
             self._console.print("\n".join(faults), style="red", highlight=False, soft_wrap=True)
