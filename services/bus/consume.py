@@ -1,6 +1,7 @@
 """Durable consumption: a message is acknowledged after the handler's output is out, never before (design §3)."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -94,7 +95,8 @@ class Consumer:
                 for msg in messages:
                     await self._handle(msg)
         finally:
-            await pull.unsubscribe()
+            with contextlib.suppress(Exception):  # on a lost connection; it would take the place of a cancellation
+                await pull.unsubscribe()
 
     async def _handle(self, msg: Msg) -> None:
         outcome = await self._outcome(msg)
