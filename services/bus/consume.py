@@ -66,8 +66,11 @@ class Consumer:
         self._in_flight = in_flight
 
     async def run(self, subject: str) -> None:
-        """Consume for ever, through reconnects and a stream that has to be made again."""
-        while True:
+        """Consume through reconnects and a stream that has to be made again, until cancelled or closed for good.
+
+        Python 3.11's `wait_for`, inside nats-py, may lose a cancellation: a closed connection ends it in any case.
+        """
+        while not self._js._nc.is_closed:  # noqa: SLF001 - the context offers no other way to its connection
             try:
                 await self._session(subject)
             except Exception as error:

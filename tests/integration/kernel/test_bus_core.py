@@ -447,7 +447,7 @@ async def test_closing_sends_what_was_published(nats_server: NatsProcess, bus: B
 
 
 async def test_a_consumer_ends_when_cancelled_without_a_server(bus: Bus, nats_server: NatsProcess, wait_until):
-    """An error while it lets go of a lost connection does not take the place of the cancellation."""
+    """Neither an error on a lost connection nor a cancellation lost in nats-py keeps a closed bus's consumer alive."""
 
     async def handler(_message: WindowV1, _delivery) -> None:
         pass
@@ -461,4 +461,4 @@ async def test_a_consumer_ends_when_cancelled_without_a_server(bus: Bus, nats_se
     task.cancel()
     async with asyncio.timeout(2):
         await asyncio.gather(task, return_exceptions=True)
-    assert task.cancelled()
+    assert task.done()
