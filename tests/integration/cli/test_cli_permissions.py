@@ -83,6 +83,12 @@ async def raw(server: NatsProcess, identity: Identity, account: Account = "MAIN"
         await one.client.close()
 
 
+async def settled(bus: Bus) -> None:
+    """What was subscribed is known to the server (nats-py's first PING overtakes what is buffered)."""
+    await bus._connection.client.flush()
+    await bus._connection.client.flush()
+
+
 @contextlib.asynccontextmanager
 async def typed(server: NatsProcess, identity: Identity, account: Account = "MAIN") -> AsyncIterator[Bus]:
     main, frames = user_of(identity, "MAIN"), user_of(identity, "FRAMES")
@@ -195,7 +201,7 @@ async def test_a_frame_is_answered(locked: NatsProcess):
             await request.reply(BY_TYPE[FRAMES.reply])
 
         await inference.serve(FRAMES, handler)
-        await inference._connection.client.flush()
+        await settled(inference)
         assert await ingest.request(FRAMES, frame, timeout=2) == BY_TYPE[FRAMES.reply]
 
 
@@ -207,7 +213,7 @@ async def test_an_operator_pauses(locked: NatsProcess):
             await request.reply(BY_TYPE[PAUSE.reply])
 
         await ingest.serve(PAUSE, handler)
-        await ingest._connection.client.flush()
+        await settled(ingest)
         assert await operator.request(PAUSE, BY_TYPE[PAUSE.message], timeout=2) == BY_TYPE[PAUSE.reply]
 
 
