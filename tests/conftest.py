@@ -2,9 +2,15 @@
 
 import asyncio
 import contextlib
+import gc
+import inspect
+import os
 import threading
-from collections.abc import AsyncIterator, Iterator
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 
+import psutil
 import pytest
 import structlog
 from hypothesis import HealthCheck, settings
@@ -36,15 +42,67 @@ async def _bus(nats_server: NatsProcess) -> AsyncIterator[Bus]:
 
 
 @pytest.fixture(autouse=True)
-def _nothing_left_behind() -> Iterator[None]:
-    """Fail a test that leaves a thread, and a child process that nobody waited for."""
-    before = set(threading.enumerate())
+def _nothing_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test that leaves a thread, a child process, a file or a socket; a coroutine test also one with a task."""
+    threads, processes = set(threading.enumerate()), children()
+    is_coroutine = inspect.iscoroutinefunction(getattr(request.node, "obj", None))
+    if is_coroutine:
+        request.getfixturevalue("_nothing_left_in_the_loop")
+    files = open_files()
     yield
-    left = [t for t in threading.enumerate() if t not in before and t.is_alive() and not t.daemon]
+    left = [t for t in threading.enumerate() if t not in threads and t.is_alive() and not t.daemon]
     for thread in left:
         thread.join(2)
     still = [t.name for t in left if t.is_alive() and not t.name.startswith("asyncio_")]
     assert not still, f"threads left behind: {still}"
+    settle(lambda: not children() - processes)
+    running = [" ".join(process.cmdline()) for process in children() - processes]
+    assert not running, f"processes left behind: {running}"
+    if not is_coroutine:
+        settle(lambda: not open_files() - files)
+        assert not open_files() - files, f"left open: {sorted(open_files() - files)}"
+
+
+@pytest.fixture(name="_nothing_left_in_the_loop")
+async def _nothing_left_in_the_loop() -> AsyncIterator[None]:
+    """Torn down last, with the loop running: what was cancelled or closed may end."""
+    files = open_files()  # with the event loop's own
+    yield
+    mine, end = asyncio.current_task(), time.monotonic() + 2
+    while (len(asyncio.all_tasks()) > 1 or open_files() - files) and time.monotonic() < end:
+        await asyncio.sleep(0.01)
+    left = asyncio.all_tasks() - {mine}
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
+    assert not left, f"tasks left behind: {[str(task.get_coro()) for task in left]}"
+    assert not open_files() - files, f"left open: {sorted(open_files() - files)}"
+
+
+def children() -> set[psutil.Process]:
+    """Return the processes that nobody waited for."""
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return set()  # which is much faster to know than who they are
+    return set(psutil.Process().children())
+
+
+def open_files() -> set[str]:
+    """Return this process's open files and sockets (Linux), by number and name; not its pipes, which pytest has too."""
+    found = set()
+    for entry in Path("/proc/self/fd").glob("*"):
+        with contextlib.suppress(OSError):
+            found.add(f"{entry.name} {entry.readlink()}")
+    return {name for name in found if " /dev/" not in name and " pipe:" not in name and " anon_inode:" not in name}
+
+
+def settle(condition: Callable[[], bool], limit_s: float = 2.0) -> None:
+    """Give a condition a moment; what is being closed is closed a little later."""
+    end = time.monotonic() + limit_s
+    while not condition() and time.monotonic() < end:
+        gc.collect()
+        time.sleep(0.01)
 
 
 @pytest.fixture(autouse=True)
