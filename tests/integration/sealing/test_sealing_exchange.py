@@ -168,7 +168,6 @@ async def test_an_announcement_for_another_site_gets_nothing(exchange, wait_unti
 
 async def test_a_replayed_announcement_changes_nothing(exchange, wait_until, monkeypatch):
     """Neither while its worker is known, nor after it was forgotten: no key is made for a key of the past."""
-    monkeypatch.setattr(giving, "_FORGET_NS", 300_000_000)
     giver, heard = await exchange.giver(), await exchange.tap()
     old = announce(IDENTITY, "cannes", "box-1", _public(), time.time_ns())
     new = announce(IDENTITY, "cannes", "box-1", _public(), time.time_ns() + 1)
@@ -179,6 +178,7 @@ async def test_a_replayed_announcement_changes_nothing(exchange, wait_until, mon
     seen = giver._workers["box-1"].seen
     await _hear(exchange, new)
     assert giver._workers["box-1"].seen == seen, "a repetition does not keep a dead worker known"
+    monkeypatch.setattr(giving, "_FORGET_NS", 300_000_000)
     await wait_until(lambda: giver._workers == {}, what="a silent worker is forgotten")
     before = len([s for s, _ in heard if s.startswith("moretta.v1.keys.")])
     await _hear(exchange, old, new)
