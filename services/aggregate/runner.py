@@ -12,7 +12,8 @@ from proto.sightings import PassageV1, SiteConfigV1, TickV1
 from proto.subjects import ALERTS, CAMERA_EVENTS, PASSAGES, SIGHTINGS, SITE_CONFIG, TICKS, WINDOWS
 from proto.types import WHOLE_SITE
 from services.aggregate.core.config import SiteConfig
-from services.aggregate.core.site import Dropped, Output, Reset, SiteCore
+from services.aggregate.core.exchange import Dropped, Output, Reset
+from services.aggregate.core.site import SiteCore
 from services.aggregate.settings import AggregateSettings
 from services.bus import Bus, Stored, StreamReset
 from services.log import get_logger

@@ -42,9 +42,9 @@ class Bus:
         """Publish at most once (core NATS)."""
         await self._connection.publish(row, message, headers=headers)
 
-    async def request(self, row: Subject, message: Struct, *, timeout: float, payload: bytes | None = None) -> Any:
+    async def request(self, row: Subject, message: Struct, *, timeout: float) -> Any:
         """Return the typed answer; NoWorkers or TimeoutError else."""
-        return await self._connection.request(row, message, timeout=timeout, payload=payload)
+        return await self._connection.request(row, message, timeout=timeout)
 
     async def serve(self, row: Subject, handler: Handler, *, pending: int = 64, **tokens: str) -> None:
         """Handle each message on a row, one at a time; see `Connection.serve`."""

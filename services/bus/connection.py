@@ -128,12 +128,9 @@ class Connection:
         payload = encode(row, message)  # first: another type's message may have no such tokens
         await self.client.publish(row.of(message), payload, headers=headers_of(row, headers))
 
-    async def request(self, row: Subject, message: Struct, *, timeout: float, payload: bytes | None = None) -> Any:
-        """Return the typed answer. NoWorkers if nobody serves the subject, TimeoutError after `timeout` seconds.
-
-        `payload` are the message's bytes where the caller has them already (a frame is encoded once for both tries).
-        """
-        data = encode(row, message) if payload is None else payload
+    async def request(self, row: Subject, message: Struct, *, timeout: float) -> Any:
+        """Return the typed answer. NoWorkers if nobody serves the subject, TimeoutError after `timeout` seconds."""
+        data = encode(row, message)
         try:
             answer = await self.client.request(row.of(message), data, timeout=timeout)
         except NoRespondersError:
@@ -193,8 +190,8 @@ class Connection:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
 
-    async def close(self, limit_s: float = 3.0) -> None:
-        """Stop the handlers, flush what was published and close; never longer than the limit, never raises.
+    async def close(self, limit_s: float = 1.5) -> None:
+        """Stop the handlers, flush what was published and close; no step takes longer than the limit, none raises.
 
         nats-py's `drain()` raises while reconnecting and may hang on a frozen server: then the connection is closed.
         """

@@ -6,8 +6,6 @@ input, so reading the same stream again gives the same bytes.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol
 
 from proto.public import AlertV1, GapReason, WindowV1
 from proto.sightings import CameraEventV1, PassageV1, SightingsV1, SiteConfigV1
@@ -16,6 +14,7 @@ from services.aggregate.core import policy
 from services.aggregate.core.cameras import Camera
 from services.aggregate.core.config import SECOND, SiteConfig
 from services.aggregate.core.coverage import Span
+from services.aggregate.core.exchange import Dropped, DropReason, Output, Reset, Stored
 from services.aggregate.core.rules import RuleBook
 from services.aggregate.core.schedule import Schedule
 from services.aggregate.core.tracking import Track
@@ -27,36 +26,6 @@ AHEAD = 24 * 3_600 * SECOND
 """A recording read faster than it plays is ahead of the server's clock; more than this is a mistake."""
 SILENCE = 2 * 3_600 * SECOND
 """Windows that nobody observed are published for so long after a silence; a longer one leaves a hole."""
-
-DropReason = Literal["fenced", "late", "ahead", "other-model", "unknown-camera", "unreadable-config"]
-
-
-class Stored(Protocol):
-    """A message of the stream, with the server's sequence and timestamps in ns."""
-
-    @property
-    def message(self) -> Any: ...
-    @property
-    def sequence(self) -> int: ...
-    @property
-    def time(self) -> int: ...
-    @property
-    def stream_created(self) -> int: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Reset:
-    """The stream is another one than before; what it held is lost."""
-
-
-@dataclass(frozen=True, slots=True)
-class Dropped:
-    """A message that changes nothing, and why. Counts messages, never faces."""
-
-    reason: DropReason
-
-
-Output = PassageV1 | WindowV1 | AlertV1 | Dropped
 
 
 class SiteCore:

@@ -9,7 +9,6 @@ import pytest
 
 from proto.sightings import CameraEventV1, SightingsV1, SightingV1, TickV1
 from services.aggregate.core.config import CameraConfig, SiteConfig
-from services.aggregate.core.geometry import iou
 from services.sites.settings import TrackingSettings
 
 SECOND = 1_000_000_000
@@ -17,6 +16,15 @@ HOUR = 1_700_000_000 // 3_600 * 3_600 * SECOND
 """A full hour, so that every window begins there."""
 PERIOD = 200_000_000
 MODEL, MODEL_SHA = "masks-1", "a" * 64
+
+
+def iou(a, b) -> float:
+    """Return intersection over union, 0..1."""
+    width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+    if width <= 0 or height <= 0:
+        return 0.0
+    areas = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (a, b))
+    return width * height / (areas - width * height)
 
 
 def _face(x=0.5, y=0.5, size=0.05, verdict="masked", score=0.9, confidence=0.9):

@@ -5,7 +5,8 @@ import pytest
 from proto.public import WindowV1
 from proto.sightings import PassageV1
 from services.aggregate.core.config import CameraConfig
-from services.aggregate.core.site import Dropped, Reset, SiteCore
+from services.aggregate.core.exchange import Dropped, Reset
+from services.aggregate.core.site import SiteCore
 from services.sites.settings import RuleSettings
 
 TWO = [CameraConfig(id="back"), CameraConfig(id="door", zone="hall")]
