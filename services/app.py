@@ -14,7 +14,7 @@ import sys
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import uvloop
 from msgspec import Struct
@@ -29,6 +29,7 @@ log = get_logger()
 RELOADS = Counter("moretta_settings_reloads_total", "Reloads of the settings", ["outcome"])
 STEP_LIMIT_S = 5.0
 """How long one step of stopping may take."""
+_WATCH_S = 0.5
 _THREAD_LIMIT_S = 1.0
 _PR_SET_DUMPABLE = 4
 EXIT_OK, EXIT_FAULT, EXIT_USAGE = 0, 1, 2
@@ -36,6 +37,13 @@ EXIT_OK, EXIT_FAULT, EXIT_USAGE = 0, 1, 2
 
 T = TypeVar("T", bound=Struct)
 Wire = Callable[["App", Any], Coroutine[Any, Any, None]]
+
+
+class Connected(Protocol):
+    """What knows whether it is connected."""
+
+    @property
+    def connected(self) -> bool: ...
 
 
 class StartError(Exception):
@@ -94,6 +102,15 @@ class App:
 
         self.on_stop(f"end {name}", end)
         return task
+
+    def watch(self, *buses: Connected) -> None:
+        """Make readiness depend on these connections to NATS."""
+        self.spawn("watch NATS", self._watch_buses(buses))
+
+    async def _watch_buses(self, buses: tuple[Connected, ...]) -> None:
+        while True:
+            self.probes.ready("nats", all(bus.connected for bus in buses), "not connected to NATS")
+            await asyncio.sleep(_WATCH_S)
 
     def on_reload(self, apply: Callable[[Any], Awaitable[None]]) -> None:
         """Set what takes new settings into force."""

@@ -69,6 +69,7 @@ async def wire(app: App, file: AggregateFile) -> None:
     """Connect, and run every configured site until the app stops."""
     bus = await Bus.connect(file.nats, "aggregate")
     app.on_stop("close the bus", bus.close)
+    app.watch(bus)
     await bus.ensure_streams(STREAMS)
     sites = Sites(app, bus, file.aggregate)
     app.on_stop("stop the sites", sites.stop)

@@ -54,7 +54,7 @@ async def wire(app: App, settings: InferenceFile) -> None:
     app.on_stop("finish frames in hand", worker.finish)
     await frames.serve(FRAMES, worker.handle, pending=2 * settings.inference.threads)
     app.on_stop("take no more frames", frames.stop_serving)
-    app.spawn("watch NATS", _watch(app, main, frames))
+    app.watch(main, frames)
 
     async def apply(new: InferenceFile) -> None:
         keys.sites = _site_ids(new)
@@ -69,9 +69,3 @@ def _site_ids(settings: InferenceFile) -> list[str]:
 def _worker_name(host: str) -> str:
     """Return a name for this process alone, as subjects allow."""
     return f"{re.sub(r'[^a-z0-9-]', '-', host.lower())[:40]}-{secrets.token_hex(4)}"
-
-
-async def _watch(app: App, main: Bus, frames: Bus) -> None:
-    while True:
-        app.probes.ready("nats", main.connected and frames.connected, "not connected")
-        await asyncio.sleep(0.5)

@@ -1,7 +1,5 @@
 """Wiring of ingest: cameras -> sealed frames."""
 
-import asyncio
-
 from services.app import App, StartError
 from services.bus import Bus
 from services.ingest import lavlog
@@ -46,10 +44,4 @@ async def wire(app: App, settings: IngestFile) -> None:
     app.on_stop("stop cameras", fleet.stop)
     await apply(settings)
     app.on_reload(apply)
-    app.spawn("watch NATS", _watch(app, main, frames))
-
-
-async def _watch(app: App, main: Bus, frames: Bus) -> None:
-    while True:
-        app.probes.ready("nats", main.connected and frames.connected, "not connected")
-        await asyncio.sleep(0.5)
+    app.watch(main, frames)

@@ -1,7 +1,5 @@
 """Wiring of the service notify: alerts in, mails and their records out."""
 
-import asyncio
-
 from proto.subjects import ALERTS, DEAD, DELIVERIES
 from services.app import App
 from services.bus import Bus
@@ -15,7 +13,6 @@ log = get_logger()
 DURABLE = "notify"
 _IN_FLIGHT = 256
 """Alerts that may wait for a retry while others are told; each recipient's order is kept by `ledger.chain`."""
-_WATCH_S = 0.5
 
 
 async def wire(app: App, settings: NotifyFile) -> None:
@@ -34,7 +31,7 @@ async def wire(app: App, settings: NotifyFile) -> None:
         app.spawn("check the mail server", check_server(changed_directory), may_end=True)
 
     app.on_reload(apply)
-    app.spawn("readiness of NATS", _watch(app, bus))
+    app.watch(bus)
     app.intake("consume alerts", _consume(bus, notifier, directory))
     app.on_stop("finish the mails in flight", notifier.stop)  # before the intake ends: steps run last-in-first-out
 
@@ -42,12 +39,6 @@ async def wire(app: App, settings: NotifyFile) -> None:
 async def _consume(bus: Bus, notifier: Notifier, directory: Directory) -> None:
     await check_server(directory)
     await bus.consume(ALERTS, DURABLE, notifier.handle, in_flight=_IN_FLIGHT)
-
-
-async def _watch(app: App, bus: Bus) -> None:
-    while True:
-        app.probes.ready("nats", ok=bus.connected, why="not connected to NATS")
-        await asyncio.sleep(_WATCH_S)
 
 
 async def check_server(directory: Directory) -> None:
