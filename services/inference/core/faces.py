@@ -19,7 +19,8 @@ class Face(msgspec.Struct, frozen=True):
     """One face in one picture.
 
     Corners are shares of the picture's width and height, 0 to 1, x1 < x2 and y1 < y2. `score` says how surely it is a
-    face, `confidence` how surely the likeliest class is right, both 0 to 1.
+    face, `confidence` how surely the likeliest class is right, both 0 to 1. `likeliest` is that class, also where the
+    verdict is unknown; it is for measuring the model and is published nowhere.
     """
 
     x1: float
@@ -29,6 +30,7 @@ class Face(msgspec.Struct, frozen=True):
     verdict: Verdict
     score: float
     confidence: float
+    likeliest: Verdict = "unknown"
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -48,8 +50,8 @@ def face_px(width: float, height: float) -> float:
     return math.sqrt(max(0.0, width) * max(0.0, height))
 
 
-def verdict_of(probabilities: NDArray[np.float32], size_px: float, limits: Limits) -> tuple[Verdict, float]:
-    """The verdict on one face, and how likely its likeliest class is.
+def likeliest_of(probabilities: NDArray[np.float32]) -> tuple[Verdict, float]:
+    """The likeliest class and how likely it is, 0 to 1, whatever the limits say.
 
     `probabilities` holds one number per entry of CLASSES. Numbers that are no probabilities (NaN) give unknown, 0.
     """
@@ -57,10 +59,17 @@ def verdict_of(probabilities: NDArray[np.float32], size_px: float, limits: Limit
     confidence = float(probabilities[best])
     if not math.isfinite(confidence):
         return "unknown", 0.0
-    confidence = min(1.0, max(0.0, confidence))
-    if size_px < limits.min_face_px or confidence < limits.unknown_below:
-        return "unknown", confidence
-    return CLASSES[best], confidence
+    return CLASSES[best], min(1.0, max(0.0, confidence))
+
+
+def verdict_of(probabilities: NDArray[np.float32], size_px: float, limits: Limits) -> tuple[Verdict, float]:
+    """The verdict on one face, and how likely its likeliest class is.
+
+    `probabilities` holds one number per entry of CLASSES. Numbers that are no probabilities (NaN) give unknown, 0.
+    """
+    likeliest, confidence = likeliest_of(probabilities)
+    unsure = size_px < limits.min_face_px or confidence < limits.unknown_below
+    return "unknown" if unsure else likeliest, confidence
 
 
 def above(scores: NDArray[np.float32], threshold: float) -> NDArray[np.intp]:
@@ -102,18 +111,18 @@ def to_faces(
     shares = clipped(boxes[rows], width, height)
     sides_px = (shares[:, 2:] - shares[:, :2]) * np.array([width, height])
     return [
-        _face(
-            shares[place],
-            float(scores[rows[place]]),
-            *verdict_of(probabilities[rows[place]], face_px(*sides_px[place]), limits),
-        )
-        for place in visible(shares)
+        _face(shares[place], float(scores[row]), probabilities[row], face_px(*sides_px[place]), limits)
+        for place, row in ((place, rows[place]) for place in visible(shares))
     ]
 
 
-def _face(share: NDArray[np.float64], score: float, verdict: Verdict, confidence: float) -> Face:
+def _face(
+    share: NDArray[np.float64], score: float, probabilities: NDArray[np.float32], size_px: float, limits: Limits
+) -> Face:
     x1, y1, x2, y2 = (float(value) for value in share)
-    return Face(x1, y1, x2, y2, verdict, min(1.0, max(0.0, score)), confidence)
+    likeliest, _ = likeliest_of(probabilities)
+    verdict, confidence = verdict_of(probabilities, size_px, limits)
+    return Face(x1, y1, x2, y2, verdict, min(1.0, max(0.0, score)), confidence, likeliest)
 
 
 def i420_sides(shape: tuple[int, ...]) -> tuple[int, int]:

@@ -77,6 +77,13 @@ def test_unsure_is_unknown():
     assert face.confidence == pytest.approx(0.59)
 
 
+@pytest.mark.parametrize("side", [5, 40])
+def test_likeliest_class_is_kept_where_nothing_is_judged(side):
+    """An unknown face, too small or unsure, still tells its likeliest class, for whoever measures the model."""
+    face = one(box=(100, 100, 100 + side, 100 + side), probabilities=(0.2, 0.25, 0.55))
+    assert (face.verdict, face.likeliest) == ("unknown", "incorrect")
+
+
 def test_limit_itself_is_sure_enough():
     """Exactly at the limit a face is judged."""
     assert one(probabilities=(0.75, 0.2, 0.05), limits=Limits(0.5, 10.0, 0.75)).verdict == "masked"
@@ -97,7 +104,7 @@ def test_size_is_that_of_the_visible_part():
 def test_not_a_number_is_unknown():
     """Probabilities that are none give unknown with confidence 0."""
     face = one(probabilities=(math.nan, math.nan, math.nan))
-    assert (face.verdict, face.confidence) == ("unknown", 0.0)
+    assert (face.verdict, face.likeliest, face.confidence) == ("unknown", "unknown", 0.0)
 
 
 def test_low_scores_are_dropped():
@@ -160,7 +167,8 @@ def test_every_face_is_well_formed(rows):
         assert 0 <= face.y1 < face.y2 <= 1
         assert LIMITS.score_threshold <= face.score <= 1
         assert 0 <= face.confidence <= 1
-        assert face.verdict in (*CLASSES, "unknown")
+        assert face.verdict in (face.likeliest, "unknown")
+        assert face.likeliest in CLASSES
 
 
 @given(st.lists(st.tuples(*[anything] * 8), max_size=8))
