@@ -10,6 +10,7 @@ from typing import Literal
 from msgspec import Struct
 
 from proto.control import DeadV1, PauseReplyV1, PauseRequestV1, PauseStateV1
+from proto.drift import DriftDayV1
 from proto.frames import FrameKeyV1, FrameReplyV1, FrameV1, WorkerV1
 from proto.public import AlertV1, CameraV1, DeliveryV1, WindowV1
 from proto.sightings import CameraEventV1, PassageV1, SightingsV1, SiteConfigV1, TickV1
@@ -154,6 +155,15 @@ PASSAGES = Subject(
     "closed tracks of the open windows; internal",
     stream="PASSAGES",
 )
+DRIFT = Subject(
+    "moretta.v1.drift.{site}.{camera}.{day}",
+    DriftDayV1,
+    "msgpack",
+    ("aggregate",),
+    ("aggregate",),
+    "histograms of one camera's day, against which drift is seen; internal",
+    stream="DRIFT",
+)
 WINDOWS = Subject(
     "moretta.v1.windows.{site}.{zone}",
     WindowV1,
@@ -231,6 +241,7 @@ TABLE: tuple[Subject, ...] = (
     SITE_CONFIG,
     CAMERA_EVENTS,
     PASSAGES,
+    DRIFT,
     WINDOWS,
     ALERTS,
     CAMERAS,
@@ -254,6 +265,8 @@ STREAMS: tuple[Stream, ...] = (
         purpose="what aggregate decides from",
     ),
     Stream("PASSAGES", (PASSAGES.wildcard(),), "file", 2 * 3_600.0, 64 * _MIB, purpose="passages of open windows"),
+    # Today, yesterday and the 14 days before them; the last record of a day replaces the earlier ones.
+    Stream("DRIFT", (DRIFT.wildcard(),), "file", 16 * _DAY, 16 * _MIB, per_subject=1, purpose="cameras' days"),
     Stream("WINDOWS", (WINDOWS.wildcard(),), "file", 400 * _DAY, 256 * _MIB, purpose="published windows"),
     Stream("ALERTS", (ALERTS.wildcard(),), "file", 400 * _DAY, 64 * _MIB, purpose="published alerts"),
     Stream("CAMERAS", (CAMERAS.wildcard(),), "memory", None, 16 * _MIB, per_subject=1, purpose="camera states"),

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from proto.codec import encode_as
 from proto.control import DeadV1, PauseReplyV1, PauseRequestV1, PauseStateV1
+from proto.drift import DriftCounts, DriftDayV1
 from proto.frames import FrameKeyV1, FrameReplyV1, FrameV1, WorkerV1
 from proto.public import AlertV1, CameraV1, DeliveryV1, Lifetime, WindowV1
 from proto.sightings import CameraEventV1, PassageV1, SightingsV1, SightingV1, SiteConfigV1, TickV1
@@ -67,6 +68,15 @@ EXAMPLES: tuple[Struct, ...] = (
         stream_created=AT - 1,
         stream_sequence=99,
         index=2,
+    ),
+    DriftDayV1(
+        site="cannes",
+        camera="gate-1",
+        day="2026-11-24",
+        stream_created=AT - 1,
+        stream_sequence=99,
+        stream_time=AT,
+        models=[DriftCounts(model_sha256=SHA, unknown=1, sizes=[0, 3, 2], scores=[1, 4])],
     ),
     WindowV1(
         site="cannes",
