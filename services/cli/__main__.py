@@ -123,26 +123,37 @@ def evaluate(
         Path | None, typer.Option(metavar="FILE", help="only the pictures listed there, one a line")
     ] = None,
     model: Annotated[Path | None, typer.Option(metavar="DIR", help="another model than the one shipped")] = None,
+    long_side: Annotated[
+        int | None, typer.Option(metavar="PX", help="analyse at this size: 160 to 1920, a multiple of 32")
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="write charts and crops of the worst errors there")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
     """Measure the model on a labelled folder."""
     from services.cli import show
+    from services.cli.reporting import reporter
+    from services.cli.show_eval import scores
     from services.inference.annotations import InputError
     from services.inference.evaluate import evaluate_folder
     from services.inference.model import ModelError, load_model
 
     try:
+        write_report = reporter(report)
         with show.progress("evaluating", None) as progress:
-            result = evaluate_folder(
+            measured = evaluate_folder(
                 folder,
                 model=load_model(model),
                 predictions=predictions,
                 only=only,
+                long_side=long_side,
                 progress=progress,
             )
+        write_report(measured)
     except (InputError, ModelError) as error:
         raise SettingsError("moretta eval", [("", str(error))]) from None
-    show.result(result, show.scores, as_json=as_json)
+    show.result(measured.figures, scores, as_json=as_json)
 
 
 @app.command()

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -42,7 +42,7 @@ def stages() -> Iterator[Callable[[str, float], None]]:
         yield lambda name, _done: bar.update(task, description=name)
 
 
-def result(values: dict[str, Any], table: Callable[[dict[str, Any]], Table], *, as_json: bool) -> None:
+def result(values: dict[str, Any], table: Callable[[dict[str, Any]], RenderableType], *, as_json: bool) -> None:
     """Print the result."""
     if as_json:
         print(json.dumps(values))
@@ -50,7 +50,8 @@ def result(values: dict[str, Any], table: Callable[[dict[str, Any]], Table], *, 
         Console().print(table(values))
 
 
-def _percent(share: float | None) -> str:
+def percent(share: float | None) -> str:
+    """Return a share as percent, a dash for none."""
     return "–" if share is None else f"{share:.1%}"
 
 
@@ -62,26 +63,7 @@ def counts(values: dict[str, Any]) -> Table:
     interval = values["interval"]
     span = f"{interval[0]:.0%} to {interval[1]:.0%}" if interval else "–"
     numbers = [str(values[name]) for name in ("masked", "unmasked", "incorrect", "unknown")]
-    table.add_row(*numbers, _percent(values["rate"]), span)
-    return table
-
-
-def scores(values: dict[str, Any]) -> Table:
-    """Return the table of `moretta eval`."""
-    table = Table(
-        title=f"{values['model']} on {values['images']} pictures, faces of at least {values['min_px']:.0f} px"
-    )
-    table.add_column("figure")
-    table.add_column("value", justify="right")
-    for name in ("faces", "threshold"):
-        table.add_row(name, f"{values[name]:g}")
-    for name in ("precision", "recall", "f1", "mask_acc_on_found", "mask_balanced_acc", "unknown_share"):
-        if name in values:
-            table.add_row(name.replace("_", " "), _percent(values[name]))
-    for name, (recall, faces) in values["recall_by"].items():
-        table.add_row(f"recall, {name}", f"{recall:.1%} of {faces}")
-    for name, value in values.get("mask_rate", {}).items():
-        table.add_row(f"mask rate, {name.replace('_', ' ')}", f"{value:.2f}")
+    table.add_row(*numbers, percent(values["rate"]), span)
     return table
 
 
@@ -96,5 +78,5 @@ def costs(values: dict[str, Any]) -> Table:
     table.add_row("ratio", f"{values['ratio']:.3f}")
     life = values["lifetime_ms"]
     table.add_row("pixel lifetime p50 / p99 / max", f"{life['p50']:.0f} / {life['p99']:.0f} / {life['max']:.0f} ms")
-    table.add_row("shed", _percent(values["shed_share"]))
+    table.add_row("shed", percent(values["shed_share"]))
     return table

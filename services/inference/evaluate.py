@@ -1,15 +1,19 @@
-"""Measures the shipped model on a folder of annotated pictures: what `moretta eval` runs."""
+"""Measures a model on a folder of annotated pictures: what `moretta eval` runs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from services.inference.annotations import InputError, Photo, read_annotations
+from services.inference.core.breakdown import by_size, row, unknown_effect
+from services.inference.core.calibration import calibration
 from services.inference.core.faces import Face, Verdict
+from services.inference.core.outcomes import Guess, Outcome, outcomes
 from services.inference.core.scoring import Corners, Prediction, Terms, Truth, score
 from services.inference.model import FaceModel
 from services.inference.pictures import read_i420
@@ -17,6 +21,7 @@ from services.inference.pictures import read_i420
 # Boxes above this are written to the predictions file, so that other operating points can be tried.
 PREDICTION_FLOOR = 0.05
 JUDGED_PX = 12.0
+LONG_SIDES = range(160, 1920 + 1, 32)
 
 _LABELS: dict[Verdict, str] = {
     "masked": "mask",
@@ -27,26 +32,43 @@ _LABELS: dict[Verdict, str] = {
 
 
 class PredictionLine(msgspec.Struct, frozen=True):
-    """One picture's boxes, in pixels of the annotated picture, low scores too."""
+    """One picture's boxes, in pixels of the annotated picture, low scores too; the other lists have one entry a box.
+
+    `label` is the verdict, `likeliest` the likeliest class whatever the limits, `confidence` how likely it is.
+    """
 
     file: str
     boxes: list[Corners]
     scores: list[float]
     label: list[str]
+    likeliest: list[str] = []
+    confidence: list[float] = []
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What came of a folder: its photos, what became of each face in them, and all figures as a JSON-able dict."""
+
+    folder: Path
+    photos: list[Photo]
+    outcomes: list[Outcome]
+    figures: dict[str, Any]
 
 
 def _corners(face: Face, photo: Photo) -> Corners:
     return (face.x1 * photo.width, face.y1 * photo.height, face.x2 * photo.width, face.y2 * photo.height)
 
 
-def predict(photo: Photo, path: Path, model: FaceModel) -> PredictionLine:
-    """Everything that the model sees in the picture at `path`, at the analysis size of its manifest."""
-    faces = model.find(read_i420(path, model.manifest.long_side), floor=PREDICTION_FLOOR)
+def predict(photo: Photo, path: Path, model: FaceModel, *, long_side: int | None = None) -> PredictionLine:
+    """Everything that the model sees in the picture at `path`, analysed at `long_side` (default: its manifest's)."""
+    faces = model.find(read_i420(path, long_side or model.manifest.long_side), floor=PREDICTION_FLOOR)
     return PredictionLine(
         photo.file,
         [_corners(face, photo) for face in faces],
         [face.score for face in faces],
         [_LABELS[face.verdict] for face in faces],
+        [_LABELS[face.likeliest] for face in faces],
+        [face.confidence for face in faces],
     )
 
 
@@ -75,6 +97,30 @@ def figures(photos: Sequence[Photo], lines: Iterable[PredictionLine], threshold:
     return {**result, "min_px": JUDGED_PX, "all_sizes": score(pairs, Terms(threshold=threshold))}
 
 
+def what_became(photos: Sequence[Photo], lines: Iterable[PredictionLine], threshold: float) -> list[Outcome]:
+    """What became of each face of at least 12 px, and the false alarms, at one operating point."""
+    pictures = (
+        (
+            Truth(photo.boxes, photo.label),
+            Prediction(line.boxes, line.scores),
+            Guess(line.label, line.likeliest, line.confidence),
+        )
+        for photo, line in zip(photos, lines, strict=True)
+    )
+    return outcomes(pictures, Terms(threshold=threshold, min_px=JUDGED_PX))
+
+
+def details(faces: Sequence[Outcome]) -> dict[str, Any]:
+    """`by_size`, `total` (the same for all sizes), `unknown_effect` and `calibration` (found annotated faces)."""
+    judged = ((one.confidence, one.likeliest == one.truth) for one in faces if one.is_found)
+    return {
+        "by_size": by_size(faces),
+        "total": row(faces),
+        "unknown_effect": unknown_effect(faces),
+        "calibration": calibration(judged),
+    }
+
+
 def _write(path: Path, lines: Iterable[PredictionLine]) -> None:
     encoder = msgspec.json.Encoder()
     try:
@@ -83,27 +129,48 @@ def _write(path: Path, lines: Iterable[PredictionLine]) -> None:
         raise InputError(f"{path}: cannot be written: {error.strerror}; give a file in a folder that exists") from error
 
 
+def _long_side(wanted: int | None, model: FaceModel) -> int:
+    if wanted is None:
+        return model.manifest.long_side
+    if wanted not in LONG_SIDES:
+        raise InputError(f"--long-side: {wanted} is no size to analyse at; give a multiple of 32 from 160 to 1920")
+    return wanted
+
+
+def _predictions(
+    folder: Path, photos: Sequence[Photo], model: FaceModel, side: int, progress: Callable[[int, int], None] | None
+) -> list[PredictionLine]:
+    lines = []
+    for done, photo in enumerate(photos, start=1):
+        lines.append(predict(photo, folder / photo.file, model, long_side=side))
+        if progress is not None:
+            progress(done, len(photos))
+    return lines
+
+
 def evaluate_folder(
     folder: Path,
     *,
     model: FaceModel,
     predictions: Path | None = None,
     only: Path | None = None,
+    long_side: int | None = None,
     progress: Callable[[int, int], None] | None = None,
-) -> dict[str, Any]:
-    """Runs the model over `folder` and scores it; returns a JSON-able dict.
+) -> Measurement:
+    """Runs the model over `folder` and scores it.
 
-    The keys are those of `core.scoring.score` for faces of at least 12 px, `all_sizes` with the same for all faces,
-    `threshold` and `model`. `predictions` is a JSON-lines file to write, `only` a list of pictures to restrict it to,
-    `progress` is called with pictures done and in total. Raises InputError for anything unusable.
+    The figures' keys are those of `core.scoring.score` for faces of at least 12 px, `all_sizes` with the same for all
+    faces, those of `details`, and `threshold`, `unknown_below`, `long_side` and `model`. `predictions` is a JSON-lines
+    file to write, `only` a list of pictures to restrict it to, `long_side` the size to analyse at in pixels (default:
+    the model's), `progress` is called with pictures done and in total. Raises InputError for anything unusable.
     """
+    side = _long_side(long_side, model)
     photos = _selected(read_annotations(folder), folder, only)
-    lines = []
-    for done, photo in enumerate(photos, start=1):
-        lines.append(predict(photo, folder / photo.file, model))
-        if progress is not None:
-            progress(done, len(photos))
+    lines = _predictions(folder, photos, model, side, progress)
     if predictions is not None:
         _write(predictions, lines)
-    threshold = model.manifest.score_threshold
-    return {**figures(photos, lines, threshold), "threshold": threshold, "model": model.id}
+    manifest = model.manifest
+    faces = what_became(photos, lines, manifest.score_threshold)
+    terms = {"threshold": manifest.score_threshold, "unknown_below": manifest.unknown_below, "long_side": side}
+    scored = figures(photos, lines, manifest.score_threshold)
+    return Measurement(folder, photos, faces, {**scored, **details(faces), **terms, "model": model.id})

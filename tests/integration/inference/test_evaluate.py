@@ -4,33 +4,13 @@ from __future__ import annotations
 
 import json
 
-import av
-import numpy as np
+import msgspec
 import pytest
-import skimage.data
+from annotated import FACE, portraits, with_errors
 
 from services.inference.annotations import InputError, Photo
 from services.inference.evaluate import PREDICTION_FLOOR, PredictionLine, evaluate_folder, figures
 from services.inference.model import load_model
-
-# Where the face is in the 512 px portrait.
-FACE = [170.0, 60.0, 275.0, 190.0]
-
-
-def save(path, rgb):
-    """Writes an RGB array as a PNG."""
-    with av.open(str(path), "w", format="image2") as container:
-        stream = container.add_stream("png", rate=1)
-        stream.width, stream.height, stream.pix_fmt = rgb.shape[1], rgb.shape[0], "rgb24"
-        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), "rgb24")
-        frame.pts = 0
-        for packet in [*stream.encode(frame), *stream.encode(None)]:
-            container.mux(packet)
-
-
-def line(name, boxes, labels):
-    """An annotation line of a 512 px picture."""
-    return json.dumps({"file": f"images/{name}", "width": 512, "height": 512, "boxes": boxes, "label": labels})
 
 
 @pytest.fixture(scope="module")
@@ -42,25 +22,12 @@ def model():
 @pytest.fixture(name="folder")
 def _folder(tmp_path):
     """A folder with the portrait, its mirror image and an empty picture."""
-    folder = tmp_path / "set"
-    (folder / "images").mkdir(parents=True)
-    portrait = skimage.data.astronaut()
-    save(folder / "images/portrait.png", portrait)
-    save(folder / "images/mirror.png", portrait[:, ::-1])
-    save(folder / "images/empty.png", np.full_like(portrait, 90))
-    mirrored = [512 - FACE[2], FACE[1], 512 - FACE[0], FACE[3]]
-    lines = [
-        line("portrait.png", [FACE], ["no_mask"]),
-        line("mirror.png", [mirrored], ["no_mask"]),
-        line("empty.png", [], []),
-    ]
-    (folder / "annotations.jsonl").write_text("\n".join(lines) + "\n")
-    return folder
+    return portraits(tmp_path / "set")
 
 
 def test_perfect_folder(model, folder):
     """Two portraits are found and judged, the empty picture stays empty, and the dict can be written as JSON."""
-    result = evaluate_folder(folder, model=model)
+    result = evaluate_folder(folder, model=model).figures
     assert (result["images"], result["faces"]) == (3, 2)
     assert (result["precision"], result["recall"], result["f1"]) == pytest.approx((1.0, 1.0, 1.0))
     assert result["confusion gt->pred"] == {"no_mask->no_mask": 2}
@@ -70,7 +37,7 @@ def test_perfect_folder(model, folder):
 
 def test_operating_point_and_model_are_told(model, folder):
     """The result says which model and which threshold it holds for, and repeats the figures for all sizes."""
-    result = evaluate_folder(folder, model=model)
+    result = evaluate_folder(folder, model=model).figures
     assert (result["threshold"], result["model"]) == (model.manifest.score_threshold, model.id)
     assert (result["min_px"], result["all_sizes"]["faces"]) == (12.0, 2)
 
@@ -78,7 +45,8 @@ def test_operating_point_and_model_are_told(model, folder):
 def test_keys_do_not_depend_on_arguments(model, folder, tmp_path):
     """Writing predictions and showing progress change no figure."""
     plain = evaluate_folder(folder, model=model)
-    assert plain == evaluate_folder(folder, model=model, predictions=tmp_path / "p.jsonl", progress=lambda *_: None)
+    other = evaluate_folder(folder, model=model, predictions=tmp_path / "p.jsonl", progress=lambda *_: None)
+    assert other == plain
 
 
 def test_progress_counts_to_the_end(model, folder):
@@ -97,7 +65,10 @@ def test_predictions_are_in_pixels_of_the_picture(model, folder, tmp_path):
     assert lines[0]["boxes"][0] == pytest.approx(FACE, abs=20)
     assert lines[0]["label"][0] == "no_mask"
     for one in lines:
-        assert len(one["boxes"]) == len(one["scores"]) == len(one["label"])
+        lists = [one[key] for key in ("boxes", "scores", "label", "likeliest", "confidence")]
+        assert {len(some) for some in lists} == {len(one["boxes"])}
+        assert all(label in (likeliest, "unknown") for label, likeliest in zip(lists[2], lists[3], strict=True))
+        assert all(0 <= sure <= 1 for sure in one["confidence"])
         assert set(one["label"]) <= {"mask", "no_mask", "incorrect", "unknown"}
         assert all(score >= PREDICTION_FLOOR for score in one["scores"])
 
@@ -106,7 +77,7 @@ def test_only_restricts(model, folder, tmp_path):
     """A list restricts the measurement; names may carry the folder's name in front."""
     only = tmp_path / "only.txt"
     only.write_text("images/portrait.png\n\nset/images/empty.png\nother/images/mirror.png\n")
-    result = evaluate_folder(folder, model=model, only=only)
+    result = evaluate_folder(folder, model=model, only=only).figures
     assert (result["images"], result["faces"]) == (2, 1)
 
 
@@ -160,3 +131,47 @@ def test_small_faces_count_only_below_all_sizes():
     result = figures(photos, lines, 0.5)
     assert (result["faces"], result["recall"]) == (1, 1.0)
     assert (result["all_sizes"]["faces"], result["all_sizes"]["recall"]) == (2, 0.5)
+
+
+def test_reference_figures_of_the_predictions(model, folder, tmp_path):
+    """The predictions file, scored by the definitions of `core.scoring`, gives the figures that are reported."""
+    path = tmp_path / "predictions.jsonl"
+    measured = evaluate_folder(folder, model=model, predictions=path)
+    lines = [msgspec.json.decode(text, type=PredictionLine) for text in path.read_bytes().splitlines()]
+    again = figures(measured.photos, lines, model.manifest.score_threshold)
+    assert {key: measured.figures[key] for key in again} == again
+
+
+def test_tables_hold_every_face(model, folder):
+    """Both portraits are in the table by size, in its total and in the calibration."""
+    result = evaluate_folder(folder, model=model).figures
+    (row,) = result["by_size"]
+    assert (row["size"], row["faces"], row["classes"]["no_mask"]["found"]) == ("64-128", 2, 2)
+    assert (result["total"]["faces"], result["total"]["true_rate"]) == (2, 0.0)
+    assert (result["calibration"]["faces"], sum(one["faces"] for one in result["calibration"]["bins"])) == (2, 2)
+    assert result["unknown_effect"]["left_out"] == result["unknown_effect"]["likeliest"]
+
+
+def test_each_error_is_told_apart(model, tmp_path):
+    """A wrong verdict, a missed face and a false alarm, each with its picture."""
+    measured = evaluate_folder(with_errors(tmp_path / "set"), model=model)
+    assert [(one.picture, one.truth, one.said) for one in measured.outcomes] == [
+        (0, "mask", "no_mask"),
+        (0, "no_mask", None),
+        (1, None, "no_mask"),
+    ]
+
+
+def test_another_size_is_measured(model, folder):
+    """`long_side` is what the model gets to see, and is told; the model's own is the default."""
+    assert evaluate_folder(folder, model=model).figures["long_side"] == model.manifest.long_side
+    small = evaluate_folder(folder, model=model, long_side=160)
+    assert (small.figures["long_side"], small.figures["recall"]) == (160, 1.0)
+    assert small.outcomes != evaluate_folder(folder, model=model, long_side=640).outcomes
+
+
+@pytest.mark.parametrize("long_side", [0, -32, 128, 161, 1952])
+def test_a_size_that_cannot_be_analysed(model, folder, long_side):
+    """Only multiples of 32 from 160 to 1920 px; the value is named, before anything is read."""
+    with pytest.raises(InputError, match=rf"--long-side: {long_side} is no size .* multiple of 32 from 160 to 1920"):
+        evaluate_folder(folder / "absent", model=model, long_side=long_side)
