@@ -14,6 +14,7 @@ from proto.types import WHOLE_SITE
 from services.aggregate.core.config import SiteConfig
 from services.aggregate.core.exchange import Dropped, Output, Reset
 from services.aggregate.core.site import SiteCore
+from services.aggregate.drift import SiteDrift
 from services.aggregate.settings import AggregateSettings
 from services.bus import Bus, Stored, StreamReset
 from services.log import get_logger
@@ -29,12 +30,18 @@ RESETS = Counter("moretta_aggregate_stream_resets_total", "Times the sightings s
 
 
 class SiteRunner:
-    """Runs one site; `ready` is told once what was stored before the start has been read."""
+    """Runs one site; `ready` is told once what was stored before the start has been read. `drift` looks on."""
 
     def __init__(
-        self, bus: Bus, config: SiteConfig, settings: AggregateSettings, ready: Callable[[bool], None]
+        self,
+        bus: Bus,
+        config: SiteConfig,
+        settings: AggregateSettings,
+        ready: Callable[[bool], None],
+        drift: SiteDrift | None = None,
     ) -> None:
         self._bus, self._config, self._settings, self._ready = bus, config, settings, ready
+        self._drift = drift
         self._site = config.site
         self._replay_to = 0
 
@@ -50,11 +57,16 @@ class SiteRunner:
     async def follow(self) -> None:
         """Restore, then process the stream for ever; Fenced if somebody else publishes this site."""
         core = await self._restore()
+        if self._drift is not None:
+            await self._drift.until_restored()
         async for stored in self._bus.follow("SIGHTINGS", self.filters):
             if isinstance(stored, StreamReset):
                 await self._reset(core)
                 continue
-            await self._publish(core.step(stored))
+            outputs = core.step(stored)
+            await self._publish(outputs)
+            if self._drift is not None:
+                self._drift.step(stored, outputs)
             self._observe(stored)
 
     async def tick(self) -> None:

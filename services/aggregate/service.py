@@ -4,6 +4,7 @@ import asyncio
 
 from services.aggregate.core.config import SiteConfig
 from services.aggregate.core.policy import NOTICES
+from services.aggregate.drift import SiteDrift
 from services.aggregate.runner import SiteRunner
 from services.aggregate.settings import AggregateFile, AggregateSettings
 from services.app import App
@@ -14,7 +15,7 @@ from services.sites.settings import SiteSettings
 log = get_logger()
 
 STREAMS = ("SIGHTINGS", "PASSAGES", "WINDOWS", "ALERTS")
-"""What aggregate reads and writes, made where they are missing."""
+"""What aggregate cannot do without, made where they are missing; `SiteDrift` makes its own."""
 
 
 class Sites:
@@ -22,7 +23,7 @@ class Sites:
 
     def __init__(self, app: App, bus: Bus, settings: AggregateSettings) -> None:
         self._app, self._bus, self._settings = app, bus, settings
-        self._running: dict[str, tuple[SiteRunner, list[asyncio.Task[None]]]] = {}
+        self._running: dict[str, tuple[SiteRunner, SiteDrift, list[asyncio.Task[None]]]] = {}
 
     async def apply(self, file: AggregateFile) -> None:
         """Make the sites of these settings run, under their configurations, and no others."""
@@ -31,7 +32,9 @@ class Sites:
             await self._stop(name)
         for name, site in wanted.items():
             if name in self._running:
-                await self._running[name][0].announce(SiteConfig.of(site))
+                runner, drift, _ = self._running[name]
+                drift.configure(site)
+                await runner.announce(SiteConfig.of(site))
             else:
                 self._start(site)
 
@@ -44,18 +47,21 @@ class Sites:
             self._app.probes.ready(condition, ok=done, why="reading what was stored before the start")
 
         ready(False)
-        runner = SiteRunner(self._bus, SiteConfig.of(site), self._settings, ready)
+        drift = SiteDrift(self._bus, site)
+        runner = SiteRunner(self._bus, SiteConfig.of(site), self._settings, ready, drift)
         tasks = [
             self._app.spawn(f"follow {site.id}", runner.follow()),
             self._app.spawn(f"tick {site.id}", runner.tick()),
+            self._app.spawn(f"drift {site.id}", drift.run()),
         ]
-        self._running[site.id] = (runner, tasks)
+        self._running[site.id] = (runner, drift, tasks)
 
     async def _stop(self, name: str) -> None:
-        _, tasks = self._running.pop(name)
+        _, drift, tasks = self._running.pop(name)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        drift.close()
         self._app.probes.ready(f"site {name}", ok=True)
         log.info("a site is no longer configured", site=name)
 

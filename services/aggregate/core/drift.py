@@ -1,0 +1,294 @@
+"""Drift of one site's cameras: a day's face sizes, detection scores and unknown share against the days before (ADR 9).
+
+Pure, like all of the core: what is counted and when a record is due follows from the stream alone.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta, tzinfo
+from math import floor, log, log2
+
+from proto.drift import DriftCounts, DriftDayV1
+from proto.sightings import SightingsV1, SightingV1
+from services.aggregate.core.config import SECOND
+from services.aggregate.core.exchange import Stored
+
+SIZE_BINS = 64
+SIZE_BINS_PER_OCTAVE = 8
+"""A bin's upper edge is 9 % above its lower one; the last one ends at the picture's longer side."""
+SCORE_BINS = 50
+EVERY = 300 * SECOND
+"""How often the days that changed are to be stored, in stream time."""
+BASELINE = range(2, 16)
+"""Ages in days. Yesterday is the last whole day: it is compared itself, so it is no part of its own baseline."""
+ENOUGH = 2_000
+"""A day of fewer faces says nothing: one passer-by makes some 15 of them, so these are about 130 people."""
+SIZE_TENTHS, SCORE_TENTHS = (1, 5, 9), (1, 5)
+"""The quantiles that are shown, in tenths."""
+_DAY = timedelta(days=1)
+
+
+@dataclass(slots=True)
+class Tally:
+    """Faces that one model found on one camera."""
+
+    unknown: int = 0
+    sizes: list[int] = field(default_factory=lambda: [0] * SIZE_BINS)
+    scores: list[int] = field(default_factory=lambda: [0] * SCORE_BINS)
+
+    @property
+    def faces(self) -> int:
+        """How many there were."""
+        return sum(self.scores)
+
+    def add(self, faces: Iterable[SightingV1], aspect: float) -> None:
+        """Count the faces of a picture of this aspect (width / height)."""
+        sizes, scores, narrow = self.sizes, self.scores, min(aspect, 1 / aspect)
+        for face in faces:
+            x1, y1, x2, y2 = face.box
+            sizes[size_bin((x2 - x1) * (y2 - y1) * narrow)] += 1
+            scores[min(int(face.score * SCORE_BINS), SCORE_BINS - 1)] += 1
+            if face.verdict == "unknown":
+                self.unknown += 1
+
+
+def size_bin(area: float) -> int:
+    """Return the bin of a face of this area, in squares of the picture's longer side."""
+    if area <= 0:
+        return 0
+    return min(max(floor(SIZE_BINS_PER_OCTAVE / 2 * log2(area)) + SIZE_BINS, 0), SIZE_BINS - 1)
+
+
+def size_at(position: float) -> float:
+    """Return the size, as a share of the picture's longer side, at a position in bins."""
+    return float(2 ** ((position - SIZE_BINS) / SIZE_BINS_PER_OCTAVE))
+
+
+def quantile(counts: Sequence[int], tenths: int) -> float:
+    """Return a quantile as a position in bins, interpolated within its bin; ValueError if nothing was counted."""
+    rank, below = -(-tenths * sum(counts) // 10), 0
+    for index, count in enumerate(counts):
+        if count and below + count >= rank:
+            return index + (rank - below - 0.5) / count
+        below += count
+    raise ValueError("nothing was counted")
+
+
+def groups(baseline: Sequence[int]) -> list[slice]:
+    """Return neighbouring bins taken together until they hold a tenth of the baseline.
+
+    A bin that holds a tenth stands alone: with empty neighbours in its group, a move into these would not be seen.
+    """
+    tenth, start, held, found = sum(baseline) / 10, 0, 0, []
+    for index, count in enumerate(baseline):
+        if count >= tenth and index > start:
+            found.append(slice(start, index))
+            start, held = index, 0
+        held += count
+        if held >= tenth:
+            found.append(slice(start, index + 1))
+            start, held = index + 1, 0
+    return [*found, slice(start, len(baseline))] if start < len(baseline) else found
+
+
+def stability_index(baseline: Sequence[int], recent: Sequence[int]) -> float:
+    """Return the population stability index of two histograms: 0 where they agree; above 0.25 is a large change.
+
+    The sum of (a - b) ln(a / b) over groups of about a tenth of the baseline (Siddiqi, "Credit Risk Scorecards", 2006;
+    its distribution: Yurdakul & Naranjo 2020, J. Risk Model Validation 14(4)). Half a face is added to each group, so
+    that an empty one divides nothing by zero.
+    """
+    parts = groups(baseline)
+    pairs = zip(_shares(baseline, parts), _shares(recent, parts), strict=True)
+    return sum((a - b) * log(a / b) for b, a in pairs)
+
+
+def _shares(counts: Sequence[int], parts: list[slice]) -> list[float]:
+    total = sum(counts) + len(parts) / 2
+    return [(sum(counts[part]) + 0.5) / total for part in parts]
+
+
+class Calendar:
+    """Days as the site's clocks show them: a day begins when they first show its midnight, and ends with the next."""
+
+    def __init__(self, zone: tzinfo) -> None:
+        self._zone = zone
+        self._day, self._start, self._end = date.min, 0, 0
+
+    def day(self, at: int) -> date:
+        """Return the day of a moment in ns; the last day's answer costs a comparison."""
+        if not self._start <= at < self._end:
+            self._turn(at)
+        return self._day
+
+    def midnight(self, day: date) -> int:
+        """Return when a day begins, in ns; where clocks skip its midnight, the moment at which they do."""
+        return int(datetime.combine(day, time(), self._zone).timestamp()) * SECOND
+
+    def _turn(self, at: int) -> None:
+        day = datetime.fromtimestamp(at // SECOND, self._zone).date()
+        while at < self.midnight(day):  # clocks that were set back over midnight show the day before again
+            day -= _DAY
+        while at >= self.midnight(day + _DAY):
+            day += _DAY
+        self._day, self._start, self._end = day, self.midnight(day), self.midnight(day + _DAY)
+
+
+@dataclass(slots=True)
+class _Day:
+    """One camera's day; `until` is the record it was restored from, which counts the messages up to its mark."""
+
+    models: dict[str, Tally] = field(default_factory=dict)
+    until: DriftDayV1 | None = None
+    changed: bool = False
+
+    def holds(self, stored: Stored) -> bool:
+        """Whether a message is counted already.
+
+        The time tells apart a new memory stream that a cluster made with the old one's creation time.
+        """
+        until = self.until
+        return (
+            until is not None
+            and stored.stream_created == until.stream_created
+            and stored.sequence <= until.stream_sequence
+            and stored.time <= until.stream_time
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What is shown of one day or of the baseline; rounded, so that no count can be worked out from a share.
+
+    Sizes are shares of the picture's longer side. The indices are None without a baseline.
+    """
+
+    unknown: float
+    sizes: tuple[float, ...]
+    scores: tuple[float, ...]
+    size_index: float | None = None
+    score_index: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One camera's today, yesterday and the days before; None where there were not enough faces."""
+
+    today: Summary | None
+    yesterday: Summary | None
+    baseline: Summary | None
+    baseline_days: int
+
+
+class Drift:
+    """Counts what the windows count, by camera, day and model."""
+
+    def __init__(self, site: str, zone: tzinfo, every: int = EVERY) -> None:
+        self._site, self._every = site, every
+        self._calendar = Calendar(zone)
+        self._cameras: dict[str, dict[date, _Day]] = {}
+        self._position = (0, 0)
+        self._now, self._last = 0, -1
+
+    def move(self, zone: tzinfo) -> None:
+        """Take another time zone into force."""
+        self._calendar = Calendar(zone)
+
+    def restore(self, records: Iterable[DriftDayV1]) -> list[DriftDayV1]:
+        """Take in what was stored before this start; returns what cannot be compared, because its bins are others."""
+        refused = []
+        for record in records:
+            if any((len(m.sizes), len(m.scores)) != (SIZE_BINS, SCORE_BINS) for m in record.models):
+                refused.append(record)
+                continue
+            models = {m.model_sha256: Tally(m.unknown, [*m.sizes], [*m.scores]) for m in record.models}
+            self._cameras.setdefault(record.camera, {})[date.fromisoformat(record.day)] = _Day(models, record)
+        return refused
+
+    def step(self, stored: Stored, *, admitted: bool) -> list[DriftDayV1] | None:
+        """Take the next message of the stream in, and count its faces if the windows `admitted` it.
+
+        Returns None, and every five minutes of the stream's time the days that changed since the last time.
+        """
+        self._now = max(self._now, stored.time)
+        self._position = (stored.stream_created, stored.sequence)
+        message = stored.message
+        if admitted and isinstance(message, SightingsV1) and message.faces:
+            self._count(stored, message)
+        if self._now // self._every == self._last:
+            return None
+        self._last = self._now // self._every
+        return list(self._due())
+
+    def _count(self, stored: Stored, message: SightingsV1) -> None:
+        days, at = self._cameras.setdefault(message.camera, {}), self._calendar.day(message.at)
+        if (day := days.get(at)) is None:
+            day = days[at] = _Day()
+        if day.holds(stored):
+            return
+        if (tally := day.models.get(message.model_sha256)) is None:
+            tally = day.models[message.model_sha256] = Tally()
+        tally.add(message.faces, message.aspect)
+        day.changed = True
+
+    def _due(self) -> Iterator[DriftDayV1]:
+        oldest = self._calendar.day(self._now) - BASELINE[-1] * _DAY
+        for name, days in self._cameras.items():
+            for at in [at for at in days if at < oldest]:
+                del days[at]
+            for at, day in days.items():
+                if day.changed:
+                    day.changed = False
+                    yield self._record(name, at, day)
+
+    def _record(self, camera: str, at: date, day: _Day) -> DriftDayV1:
+        created, sequence = self._position
+        return DriftDayV1(
+            site=self._site,
+            camera=camera,
+            day=at.isoformat(),
+            stream_created=created,
+            stream_sequence=sequence,
+            stream_time=self._now,
+            models=[
+                DriftCounts(model_sha256=model, unknown=t.unknown, sizes=[*t.sizes], scores=[*t.scores])
+                for model, t in day.models.items()
+            ],
+        )
+
+    def compare(self, camera: str) -> Comparison:
+        """Return a camera's drift as of the last message; days are compared only where one model judged them."""
+        today = self._calendar.day(self._now)
+        by_age = {(today - at).days: day.models for at, day in self._cameras.get(camera, {}).items()}
+        model = _newest_model(by_age)
+        tallies = {age: models[model] for age, models in by_age.items() if model in models}
+        enough = {age: tally for age, tally in tallies.items() if tally.faces >= ENOUGH}
+        days = [enough[age] for age in BASELINE if age in enough]
+        baseline = _sum(days) if days else None
+        today_, yesterday = (_summary(enough[age], baseline) if age in enough else None for age in (0, 1))
+        return Comparison(today_, yesterday, _summary(baseline) if baseline else None, len(days))
+
+
+def _newest_model(by_age: dict[int, dict[str, Tally]]) -> str:
+    """Return the model that judged most faces of the newest day."""
+    ages = [age for age, models in by_age.items() if models and 0 <= age <= BASELINE[-1]]
+    models = by_age[min(ages)] if ages else {}
+    return max(models, key=lambda name: (models[name].faces, name), default="")
+
+
+def _sum(tallies: Sequence[Tally]) -> Tally:
+    return Tally(
+        sum(t.unknown for t in tallies),
+        [sum(bins) for bins in zip(*(t.sizes for t in tallies), strict=True)],
+        [sum(bins) for bins in zip(*(t.scores for t in tallies), strict=True)],
+    )
+
+
+def _summary(tally: Tally, baseline: Tally | None = None) -> Summary:
+    return Summary(
+        unknown=round(tally.unknown / tally.faces, 2),
+        sizes=tuple(round(size_at(quantile(tally.sizes, q)), 4) for q in SIZE_TENTHS),
+        scores=tuple(round(quantile(tally.scores, q) / SCORE_BINS, 2) for q in SCORE_TENTHS),
+        size_index=round(stability_index(baseline.sizes, tally.sizes), 2) if baseline else None,
+        score_index=round(stability_index(baseline.scores, tally.scores), 2) if baseline else None,
+    )

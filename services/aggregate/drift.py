@@ -1,0 +1,154 @@
+"""One site's drift on the bus: day records kept in JetStream, metrics for its operators (ADR 9).
+
+Nothing here holds up a window: records are stored by a task of its own, and what cannot be stored is stored later.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
+from typing import cast
+
+from prometheus_client import Counter, Gauge
+
+from proto.drift import DriftDayV1
+from proto.subjects import DRIFT
+from services.aggregate.core.drift import EVERY, SCORE_TENTHS, SIZE_TENTHS, Comparison, Drift, Summary
+from services.aggregate.core.exchange import Dropped, Output
+from services.bus import Bus, Stored
+from services.log import get_logger
+from services.sites.settings import SiteSettings, local_zone
+
+log = get_logger()
+
+# Shares and quantiles only: no metric carries a verdict or a count of people (design §5).
+UNKNOWN = Gauge("moretta_drift_unknown_share", "Share of the faces without a verdict", ["site", "camera", "day"])
+_QUANTILE = ["site", "camera", "day", "quantile"]
+SIZE = Gauge("moretta_drift_size_pixels", "Sizes of the faces in the analysed picture", _QUANTILE)
+SCORE = Gauge("moretta_drift_score", "The detector's scores", _QUANTILE)
+SIZE_INDEX = Gauge("moretta_drift_size_psi", "Sizes against the baseline", ["site", "camera", "day"])
+SCORE_INDEX = Gauge("moretta_drift_score_psi", "Scores against the baseline", ["site", "camera", "day"])
+BASELINE_DAYS = Gauge("moretta_drift_baseline_days", "Days in the baseline, at most 14", ["site", "camera"])
+FAILURES = Counter("moretta_drift_store_failures_total", "Times that day records could not be kept", ["site"])
+
+LIMIT_S = 20.0
+"""How long storing may take before it is left for the next time."""
+WAIT_S = 5.0
+"""How long a start waits for the stored days; what is read without them is not counted."""
+_RETRY_S = 2.0
+_NOTHING = Comparison(None, None, None, 0)
+
+
+class SiteDrift:
+    """Drift of one site. `run` is a task for the site's whole life; `step` never waits."""
+
+    def __init__(self, bus: Bus, site: SiteSettings, every: int = EVERY) -> None:
+        self._bus, self._site = bus, site
+        self._core = Drift(site.id, local_zone(site), every)
+        self._waiting: dict[tuple[str, str], DriftDayV1] = {}
+        self._due, self._restored = asyncio.Event(), asyncio.Event()
+        self._told = False
+
+    def configure(self, site: SiteSettings) -> None:
+        """Take new settings into force; the metrics of a camera that is gone go, too."""
+        before, self._site = self._site, site
+        self._core.move(local_zone(site))
+        for camera in {c.id for c in before.cameras} - {c.id for c in site.cameras}:
+            _hide(site.id, camera)
+
+    def step(self, stored: Stored, outputs: Iterable[Output]) -> None:
+        """Take in a message of the stream and what the windows made of it."""
+        if not self._restored.is_set():
+            return
+        due = self._core.step(stored, admitted=not any(isinstance(output, Dropped) for output in outputs))
+        if due is None:
+            return
+        self._waiting.update({(record.camera, record.day): record for record in due})
+        if self._waiting:
+            self._due.set()
+        for camera in self._site.cameras:
+            _show(self._site.id, camera.id, camera.long_side, self._core.compare(camera.id))
+
+    async def until_restored(self) -> None:
+        """Wait for the stored days, but not for long: the windows matter more."""
+        try:
+            async with asyncio.timeout(WAIT_S):
+                await self._restored.wait()
+        except TimeoutError:
+            log.warning("going on without the stored days: drift begins when they are read", site=self._site.id)
+
+    async def run(self) -> None:
+        """Read the stored days, then keep those that change, for ever."""
+        while not self._restored.is_set():
+            if not await self._tried(self._restore):
+                await asyncio.sleep(_RETRY_S)
+        while True:
+            await self._due.wait()
+            self._due.clear()
+            await self._tried(self._store)
+
+    async def _tried(self, step: Callable[[], Awaitable[None]]) -> bool:
+        try:
+            async with asyncio.timeout(LIMIT_S):
+                await self._bus.ensure_streams([str(DRIFT.stream)])
+                await step()
+        except Exception as error:
+            FAILURES.labels(self._site.id).inc()
+            if not self._told:
+                why = str(error) or type(error).__name__
+                log.warning("the days cannot be kept, trying again later", site=self._site.id, error=why)
+            self._told = True
+            return False
+        self._told = False
+        return True
+
+    async def _restore(self) -> None:
+        history = await self._bus.history(DRIFT, site=self._site.id)
+        refused = self._core.restore(cast("DriftDayV1", stored.message) for stored in history)
+        if refused:
+            log.warning("days of another version cannot be compared", site=self._site.id, days=len(refused))
+        self._restored.set()
+
+    async def _store(self) -> None:
+        for key, record in list(self._waiting.items()):
+            await self._bus.store_once(DRIFT, record, is_done=partial(_is_newer, record))
+            if self._waiting.get(key) is record:
+                del self._waiting[key]
+
+    def close(self) -> None:
+        """Take the site's metrics away."""
+        for camera in self._site.cameras:
+            _hide(self._site.id, camera.id)
+
+
+def _is_newer(record: DriftDayV1, last: DriftDayV1) -> bool:
+    """Whether what is stored counts further than the record: a process frozen for hours may not set a day back."""
+    return last.stream_time >= record.stream_time
+
+
+def _show(site: str, camera: str, long_side: int, found: Comparison) -> None:
+    for day, summary in (("today", found.today), ("yesterday", found.yesterday), ("baseline", found.baseline)):
+        _show_day(summary, long_side, site, camera, day)
+    _set(BASELINE_DAYS, found.baseline_days, site, camera)
+
+
+def _show_day(summary: Summary | None, long_side: int, *labels: str) -> None:
+    """Set what is known of a day, and take away what is not."""
+    _set(UNKNOWN, summary.unknown if summary else None, *labels)
+    _set(SIZE_INDEX, summary.size_index if summary else None, *labels)
+    _set(SCORE_INDEX, summary.score_index if summary else None, *labels)
+    for index, tenths in enumerate(SIZE_TENTHS):
+        _set(SIZE, round(summary.sizes[index] * long_side, 1) if summary else None, *labels, f"0.{tenths}")
+    for index, tenths in enumerate(SCORE_TENTHS):
+        _set(SCORE, summary.scores[index] if summary else None, *labels, f"0.{tenths}")
+
+
+def _hide(site: str, camera: str) -> None:
+    _show(site, camera, 0, _NOTHING)
+    BASELINE_DAYS.remove(site, camera)
+
+
+def _set(gauge: Gauge, value: float | None, *labels: str) -> None:
+    if value is None:
+        gauge.remove(*labels)
+    else:
+        gauge.labels(*labels).set(value)
