@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
 from services.inference.training.config import Config
-from services.inference.training.release import Released
+from services.inference.training.doubts import Doubt
+from services.inference.training.run import Report
 
 _SIZES = ("12-20", "20-32", "32-64", "64-128", "128-")
 _CLASSES = ("mask", "no_mask", "incorrect")
-
-
-@dataclass(frozen=True)
-class Effort:
-    """What the training cost: minutes of wall clock per part, epochs, and the cores used."""
-
-    detector_minutes: float
-    detector_epochs: int
-    classifier_minutes: float
-    classifier_epochs: int
-    cores: int
+Figures = dict[str, dict[str, Any]]
 
 
 def _table(heads: list[str], rows: list[list[str]]) -> str:
@@ -33,12 +23,71 @@ def _percent(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:.1f} %"
 
 
-def _main_rows(figures: dict[str, dict[str, Any]]) -> list[list[str]]:
+_MAIN_HEADS = ["source", "photos", "faces", "precision", "recall", "F1", "mask right", "balanced", "unknown"]
+
+
+def _main_rows(figures: Figures) -> list[list[str]]:
     keys = ("precision", "recall", "f1", "mask_acc_on_found", "mask_balanced_acc", "unknown_share")
     return [
         [name, str(one["images"]), str(one["faces"]), *(_percent(one.get(key)) for key in keys)]
         for name, one in figures.items()
     ]
+
+
+def _bare_recalled(one: dict[str, Any], size: str) -> tuple[float | None, int]:
+    """Recall of the faces without a properly worn mask of one size, and how many there are."""
+    parts = [one["recall_by"].get(f"size {size} {label}", (0.0, 0)) for label in _CLASSES[1:]]
+    faces = sum(count for _, count in parts)
+    return (sum(share * count for share, count in parts) / faces if faces else None), faces
+
+
+def _bias_rows(figures: Figures) -> list[list[str]]:
+    rows = []
+    for size in _SIZES:
+        row = [f"{size} px"]
+        for one in figures.values():
+            masked, count = one["recall_by"].get(f"size {size} mask", (None, 0))
+            bare, others = _bare_recalled(one, size)
+            row += [f"{_percent(masked)} of {count}", f"{_percent(bare)} of {others}"]
+        rows.append(row)
+    return rows
+
+
+def _cross_rows(cross: dict[str, Figures]) -> list[list[str]]:
+    return [
+        [f"{source} alone", *row, *rate[1:]]
+        for source, figures in cross.items()
+        for row, rate in zip(_main_rows(figures), _rate_rows(figures), strict=True)
+    ]
+
+
+def _effort_rows(report: Report) -> list[list[str]]:
+    return [[one.name, f"{one.minutes:.1f}", str(one.epochs)] for one in report.spent]
+
+
+def _not_masked(figures: Figures) -> list[list[str]]:
+    rows = []
+    for name, one in figures.items():
+        counts = one.get("confusion gt->pred", {})
+        total = sum(count for key, count in counts.items() if key.startswith("incorrect->"))
+        right = total - counts.get("incorrect->mask", 0)
+        rows.append([name, f"{right} of {total}", _percent(right / total if total else None)])
+    return rows
+
+
+def doubts_file(found: list[Doubt]) -> str:
+    """The text of doubted.txt: one doubted label a line."""
+    lines = ["photo\tbox\tlabel\tsaid\tlikelihood of the label"]
+    lines += [f"{one.name}\t{one.index}\t{one.label}\t{one.said}\t{one.likely:.4f}" for one in found]
+    return "\n".join(lines) + "\n"
+
+
+def _doubt_rows(report: Report) -> list[list[str]]:
+    rows = []
+    for source, faces in report.faces.items():
+        count = sum(one.name.startswith(f"{source}/") for one in report.doubts)
+        rows.append([source, str(faces), str(count), _percent(count / max(1, faces))])
+    return rows
 
 
 def _recall_rows(figures: dict[str, dict[str, Any]], kind: str, names: tuple[str, ...]) -> list[list[str]]:
@@ -61,42 +110,56 @@ def _confusion_rows(figures: dict[str, dict[str, Any]]) -> list[list[str]]:
     return rows
 
 
-def _rate_rows(figures: dict[str, dict[str, Any]]) -> list[list[str]]:
-    rows = []
-    for dataset, one in figures.items():
-        rate = one.get("mask_rate")
-        if rate:
-            crowd = f"{rate['mean_abs_error_pp_images_with_5_faces']:.1f} points in {rate['images_with_5_faces']}"
-            rows.append([dataset, f"{rate['true']:.1f} %", f"{rate['predicted']:.1f} %", crowd])
-    return rows
+def _rate_rows(figures: Figures) -> list[list[str]]:
+    return [[dataset, *_rate_cells(one.get("mask_rate"))] for dataset, one in figures.items()]
 
 
-def model_card(released: Released, effort: Effort, config: Config) -> str:
-    """The text of MODEL_CARD.md: the fixed part (card.md beside this file) with this run's figures filled in."""
-    figures, manifest = released.figures, released.manifest
+def _rate_cells(rate: dict[str, float] | None) -> list[str]:
+    if rate is None:
+        return ["-", "-", "-"]
+    crowd = f"{rate['mean_abs_error_pp_images_with_5_faces']:.1f} points in {rate['images_with_5_faces']}"
+    return [f"{rate['true']:.1f} %", f"{rate['predicted']:.1f} %", crowd]
+
+
+def _tables(report: Report) -> dict[str, str]:
+    figures = report.figures
     datasets = list(figures)
-    template = resources.files(__package__).joinpath("card.md").read_text("utf-8")
-    heads = ["source", "photos", "faces", "precision", "recall", "F1", "mask right", "balanced", "unknown"]
-    values = {
+    pairs = [f"{name}: {kind}" for name in datasets for kind in ("masked", "not masked")]
+    rate_heads = ["source", "true", "predicted", "mean error, photos of 5 or more"]
+    return {
+        "MAIN": _table(_MAIN_HEADS, _main_rows(figures)),
+        "BY_SIZE": _table(["face size", *datasets], _recall_rows(figures, "size", _SIZES)),
+        "BIAS": _table(["face size", *pairs], _bias_rows(figures)),
+        "BY_CLASS": _table(["class", *datasets], _recall_rows(figures, "class", _CLASSES)),
+        "CONFUSION": _table(["source", "annotated", *(f"said {c}" for c in _CLASSES)], _confusion_rows(figures)),
+        "NOT_MASKED": _table(["source", "incorrect faces said not to be masked", "share"], _not_masked(figures)),
+        "RATES": _table(rate_heads, _rate_rows(figures)),
+        "CROSS": _table(["trained on", "measured on", *_MAIN_HEADS[1:], *rate_heads[1:]], _cross_rows(report.cross)),
+        "SINGLE": _table(_MAIN_HEADS, _main_rows(report.single_stage)),
+        "SINGLE_RATES": _table(rate_heads, _rate_rows(report.single_stage)),
+        "DOUBTS": _table(["source", "faces learnt from", "doubted", "share"], _doubt_rows(report)),
+        "EFFORT": _table(["leg", "minutes", "epochs"], _effort_rows(report)),
+    }
+
+
+def model_card(report: Report, config: Config) -> str:
+    """The text of MODEL_CARD.md: the fixed part (card.md beside this file) with this run's figures filled in."""
+    manifest = report.manifest
+    values = _tables(report) | {
         "ID": manifest.id,
         "LONG_SIDE": str(manifest.long_side),
         "THRESHOLD": f"{manifest.score_threshold:.2f}",
         "UNKNOWN_BELOW": f"{manifest.unknown_below:.2f}",
         "MIN_FACE_PX": f"{manifest.min_face_px:.0f}",
-        "TEMPERATURE": f"{released.temperature:.2f}",
+        "TEMPERATURE": f"{report.temperature:.2f}",
         "SEED": str(config.seed),
+        "SIDE": str(config.classifier.side),
         "SHARE": f"{100 * config.split.validation_share:.0f} %",
-        "MAIN": _table(heads, _main_rows(figures)),
-        "BY_SIZE": _table(["face size", *datasets], _recall_rows(figures, "size", _SIZES)),
-        "BY_CLASS": _table(["class", *datasets], _recall_rows(figures, "class", _CLASSES)),
-        "CONFUSION": _table(["source", "annotated", *(f"said {c}" for c in _CLASSES)], _confusion_rows(figures)),
-        "RATES": _table(["source", "true", "predicted", "mean error, photos of 5 or more"], _rate_rows(figures)),
-        "DETECTOR_MINUTES": f"{effort.detector_minutes:.0f}",
-        "DETECTOR_EPOCHS": str(effort.detector_epochs),
-        "CLASSIFIER_MINUTES": f"{effort.classifier_minutes:.0f}",
-        "CLASSIFIER_EPOCHS": str(effort.classifier_epochs),
-        "CORES": str(effort.cores),
+        "CALIBRATION": f"{100 * config.split.calibration_share:.0f} %",
+        "MINUTES": f"{sum(one.minutes for one in report.spent):.0f}",
+        "CORES": str(config.threads),
     }
+    text = resources.files(__package__).joinpath("card.md").read_text("utf-8")
     for key, value in values.items():
-        template = template.replace("{" + key + "}", value)
-    return template
+        text = text.replace("{" + key + "}", value)
+    return text

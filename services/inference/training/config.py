@@ -20,18 +20,23 @@ class Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Split(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How the validation part is set aside."""
+    """How the validation and the calibration part are set aside."""
 
     validation_share: float
+    calibration_share: float
     near_bits: int
 
 
 class Detector(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Training and in-graph limits of the detector; sides in pixels."""
 
+    hint_minutes: float
+    hint_learning_rate: float
     minutes: float
+    cross_minutes: float
     epochs: int
     batch: int
+    workers: int
     crop: int
     learning_rate: float
     weight_decay: float
@@ -49,6 +54,7 @@ class Classifier(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Training of the classifier; sides in pixels, margins in sides of the face box."""
 
     minutes: float
+    cross_minutes: float
     epochs: int
     batch: int
     side: int

@@ -1,25 +1,25 @@
-"""Fine-tunes the detector within a time limit, from the published weights or from its own checkpoint."""
+"""Trains the detector: a light network learns its teacher's features, then faces, then what is worn."""
 
 from __future__ import annotations
 
 import random
-import time
 from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
-from tqdm import tqdm
 
-from services.inference.training.averaging import Average
 from services.inference.training.config import Config
+from services.inference.training.leg import Leg, Terms, mixed_precision
+from services.inference.training.light import hint_loss, inherit
 from services.inference.training.losses import detector_loss
 from services.inference.training.photos import CLASSES, Sample
 from services.inference.training.scenes import Scene, make_scene
-from services.inference.training.schedule import rate_at
 from services.inference.training.yunet import YuNet, load_published, prior_points
 
-_LARGEST_GRADIENT = 10.0
+# What is worn is a by-product (ADR 9): it must not draw the network away from finding faces.
+_WORN_WEIGHT = 0.5
 
 
 class _Scenes(Dataset[Scene]):
@@ -52,88 +52,67 @@ def photo_weights(samples: list[Sample], bare_share: float) -> list[float]:
     return [bare_share / with_bare if shows else (1 - bare_share) / without for shows in bare]
 
 
+def _one_thread(_worker: int) -> None:
+    torch.set_num_threads(1)
+
+
 def _batches(samples: list[Sample], config: Config, epoch: int) -> DataLoader[Scene]:
     dice = torch.Generator().manual_seed(config.seed + epoch)
     weights = torch.tensor(photo_weights(samples, config.detector.bare_share))
     drawn = torch.multinomial(weights, len(samples), replacement=True, generator=dice).tolist()
     scenes = _Scenes([samples[index] for index in drawn], config, epoch)
-    return DataLoader(scenes, batch_size=config.detector.batch, drop_last=True, collate_fn=list)
+    return DataLoader(
+        scenes,
+        batch_size=config.detector.batch,
+        drop_last=True,
+        collate_fn=list,
+        num_workers=config.detector.workers,
+        worker_init_fn=_one_thread,
+    )
 
 
-def _loss(net: YuNet, scenes: list[Scene], priors: Tensor) -> Tensor:
-    # The published weights want blue, green, red.
+def _worn_loss(raw: Tensor, classes: Tensor) -> Tensor:
+    """Cross entropy of what is worn, summed over the priors of judged faces."""
+    known = classes >= 0
+    return _WORN_WEIGHT * functional.cross_entropy(raw[known, 6:], classes[known], reduction="sum")
+
+
+def scene_loss(net: YuNet, scenes: list[Scene], priors: Tensor) -> Tensor:
+    """Detection and what is worn. The published weights want blue, green, red."""
     pictures = torch.stack([scene.pixels.flip(0) for scene in scenes]).float()
-    raw = net(pictures.contiguous(memory_format=torch.channels_last))
-    return detector_loss(raw, priors, [scene.boxes for scene in scenes], [scene.judged for scene in scenes])
+    with mixed_precision():
+        raw = net(pictures.contiguous(memory_format=torch.channels_last))
+    return detector_loss(raw.float(), priors, scenes, _worn_loss)
 
 
-class DetectorTraining:
-    """The state of a run: network, average, optimiser, epoch and seconds spent. `save` and `resume` carry it all."""
+def _terms(config: Config, minutes: float) -> Terms:
+    wanted = config.detector
+    return Terms(minutes, wanted.epochs, wanted.learning_rate, wanted.weight_decay, wanted.averaging)
 
-    def __init__(self, config: Config, weights: Path, checkpoint: Path) -> None:
-        self.config, self.checkpoint = config, checkpoint
-        self.net = load_published(weights).to(memory_format=torch.channels_last)
-        self.average = Average(self.net, config.detector.averaging)
-        self.optimiser = torch.optim.AdamW(
-            self.net.parameters(), lr=config.detector.learning_rate, weight_decay=config.detector.weight_decay
-        )
-        self.epoch, self.seconds = 0, 0.0
-        if checkpoint.exists():
-            self._resume()
 
-    def _resume(self) -> None:
-        state = torch.load(self.checkpoint, map_location="cpu")
-        self.net.load_state_dict(state["net"])
-        self.average.net.load_state_dict(state["average"])
-        self.average.steps = state["steps"]
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.epoch, self.seconds = state["epoch"], state["seconds"]
+def light_start(config: Config, teacher: Path, samples: list[Sample], checkpoint: Path) -> Leg[YuNet]:
+    """The finished first leg: a light network that sees as the published one does."""
+    published = load_published(teacher).to(memory_format=torch.channels_last)
+    wanted = config.detector
+    terms = Terms(wanted.hint_minutes, wanted.epochs, wanted.hint_learning_rate, 0.0, wanted.averaging)
+    leg = Leg("hints", inherit(published), checkpoint, terms)
+    leg.run(
+        lambda epoch: _batches(samples, config, epoch),
+        lambda net, scenes: hint_loss(net, published, scenes),
+    )
+    return leg
 
-    def _save(self) -> None:
-        state = {
-            "net": self.net.state_dict(),
-            "average": self.average.net.state_dict(),
-            "steps": self.average.steps,
-            "optimiser": self.optimiser.state_dict(),
-            "epoch": self.epoch,
-            "seconds": self.seconds,
-        }
-        partial = self.checkpoint.with_suffix(".partial")
-        torch.save(state, partial)
-        partial.replace(self.checkpoint)
 
-    def _done(self) -> float:
-        """0 to 1: how much of the time or of the epochs is used up."""
-        wanted = self.config.detector
-        return max(self.seconds / (60 * wanted.minutes), self.epoch / wanted.epochs)
-
-    def _step(self, scenes: list[Scene], priors: Tensor) -> float:
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate_at(self._done(), self.config.detector.learning_rate)
-        self.optimiser.zero_grad()
-        loss = _loss(self.net, scenes, priors)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.net.parameters(), _LARGEST_GRADIENT)
-        self.optimiser.step()
-        self.average.follow(self.net)
-        return loss.item()
-
-    def run(self, samples: list[Sample]) -> YuNet:
-        """Trains until the time or the epochs are used up; returns the averaged network in evaluation mode."""
-        priors = prior_points(self.config.detector.crop, self.config.detector.crop)
-        while self._done() < 1:
-            self.net.train()
-            losses = []
-            begun = time.monotonic()
-            spent = self.seconds
-            with tqdm(_batches(samples, self.config, self.epoch), desc=f"detector {self.epoch}") as bar:
-                for scenes in bar:
-                    losses.append(self._step(scenes, priors))
-                    # Making the scenes counts as well.
-                    self.seconds = spent + time.monotonic() - begun
-                    bar.set_postfix(loss=f"{sum(losses[-20:]) / len(losses[-20:]):.3f}", done=f"{self._done():.0%}")
-                    if self._done() >= 1:
-                        break
-            self.epoch += 1
-            self._save()
-        return self.average.net
+def train_detector(
+    config: Config, start: YuNet, samples: list[Sample], checkpoint: Path, minutes: float
+) -> Leg[YuNet]:
+    """The finished second leg, from the weights of `start`, on the faces of `samples`."""
+    net = YuNet()
+    net.load_state_dict(start.state_dict())
+    leg = Leg(checkpoint.stem, net, checkpoint, _terms(config, minutes))
+    priors = prior_points(config.detector.crop, config.detector.crop)
+    leg.run(
+        lambda epoch: _batches(samples, config, epoch),
+        lambda net, scenes: scene_loss(net, scenes, priors),
+    )
+    return leg

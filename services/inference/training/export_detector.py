@@ -11,10 +11,14 @@ from torch import nn
 from services.inference.training.colour import BGR_FROM_YUV
 from services.inference.training.config import Detector
 from services.inference.training.graph import Graph, i420_planes
-from services.inference.training.yunet import PointDepth, Stage, Stem, YuNet
+from services.inference.training.yunet import STRIDES, PointDepth, Stem, YuNet
 
 Array = NDArray[np.float32]
 _MULTIPLE = 32
+_COLUMNS = 6
+_CLASSES = 3
+# Of the kernel's rows (or columns): which pair, counted from the one before, and whether the odd one of it.
+_PAIR = ((0, 1), (1, 0), (1, 1))
 # No face is larger than exp(6) cells; the limit keeps infinities out of the suppression.
 _LARGEST_LOG_SIDE = 6.0
 
@@ -49,31 +53,34 @@ class _Writer:
         x = self._conv(x, weight, bias, pads=[1, 1, 1, 1], group=len(weight))
         return x if part.bn is None else self.graph.add("Relu", x)
 
-    def stage(self, x: str, stage: Stage) -> str:
-        return self.point_depth(self.point_depth(x, stage.conv1), stage.conv2)
+    def stem(self, planes: str, stem: Stem) -> str:
+        """The first convolution with the colour conversion worked in, on the planes that `_six_planes` makes.
 
-    def stem(self, luma: str, chroma: str, stem: Stem) -> str:
-        """The first convolution with the colour conversion worked in.
-
-        Colour conversion is linear, so luma takes the 3x3 weights at stride 2; of the chroma planes, already at half
-        the size, the picture rows 2y-1, 2y, 2y+1 are the rows y-1, y, y: a 2x2 kernel at stride 1.
+        Colour conversion is linear, so luma takes the 3x3 weights. Picture rows 2y-1, 2y, 2y+1 are row 1 of the pair
+        before and rows 0 and 1 of this pair; of the chroma planes they are the rows y-1, y, y: a 2x2 kernel.
         """
         weight, bias = folded(stem.conv1, stem.bn1)
         mixed = np.einsum("ochw,cp->ophw", weight.astype(np.float64), BGR_FROM_YUV)
-        halved = np.stack([mixed[:, 1:, 0], mixed[:, 1:, 1] + mixed[:, 1:, 2]], axis=2)
-        halved = np.stack([halved[..., 0], halved[..., 1] + halved[..., 2]], axis=3)
-        bright = self._conv(luma, mixed[:, :1].astype(np.float32), bias, strides=[2, 2], pads=[1, 1, 1, 1])
-        tint = self.graph.add("Conv", chroma, self.graph.constant(halved.astype(np.float32)), pads=[1, 1, 0, 0])
-        return self.point_depth(self.graph.add("Relu", self.graph.add("Add", bright, tint)), stem.conv2)
+        kernel = np.zeros((len(weight), 6, 2, 2))
+        for row, column in np.ndindex(3, 3):
+            (y, odd_row), (x, odd_column) = _PAIR[row], _PAIR[column]
+            kernel[:, 2 * odd_row + odd_column, y, x] += mixed[:, 0, row, column]
+            kernel[:, 4:, y, x] += mixed[:, 1:, row, column]
+        found = self._conv(planes, kernel.astype(np.float32), bias, pads=[1, 1, 0, 0])
+        return self.point_depth(self.graph.add("Relu", found), stem.conv2)
 
-    def backbone(self, luma: str, chroma: str, net: YuNet) -> list[str]:
-        x = self.stem(luma, chroma, net.backbone.model0)
+    def _halved(self, x: str) -> str:
+        return self.graph.add("MaxPool", x, kernel_shape=[2, 2], strides=[2, 2])
+
+    def backbone(self, planes: str, net: YuNet) -> list[str]:
+        x = self._halved(self.stem(planes, net.backbone.model0))
         levels = []
         for index in range(1, 6):
-            if index != 2:
-                x = self.graph.add("MaxPool", x, kernel_shape=[2, 2], strides=[2, 2])
-            x = self.stage(x, net.backbone.get_submodule(f"model{index}"))
+            stage = net.backbone.get_submodule(f"model{index}")
+            x = self.point_depth(x, stage.conv1)
+            x = self.point_depth(self._halved(x) if stage.pools else x, stage.conv2)
             levels.append(x)
+            x = self._halved(x) if index in net.backbone.pooled_after else x
         return levels[2:]
 
     def neck(self, levels: list[str], net: YuNet) -> list[str]:
@@ -94,18 +101,25 @@ class _Writer:
         levels[0] = self.point_depth(levels[0], net.neck.lateral_convs[0])
         return levels
 
-    def head(self, levels: list[str], net: YuNet) -> list[str]:
-        """Per level raw values [1, 6, h, w]; the three branches run as one."""
+    def head(self, levels: list[str], net: YuNet, columns: int) -> list[str]:
+        """Per level raw values [1, columns, h, w]; the branches run as one."""
         rows = []
-        head = net.bbox_head
         for index, level in enumerate(levels):
-            shared = self.point_depth(level, head.multi_level_share_convs[index][0])
-            parts = [b[index] for b in (head.multi_level_cls, head.multi_level_obj, head.multi_level_bbox)]
-            points = [np.concatenate(pair) for pair in zip(*(folded(p.conv1, None) for p in parts), strict=True)]
-            depths = [np.concatenate(pair) for pair in zip(*(folded(p.conv2, None) for p in parts), strict=True)]
+            shared = self.point_depth(level, net.bbox_head.multi_level_share_convs[index][0])
+            parts = net.bbox_head.branches(index)
+            points = [np.concatenate(pair)[:columns] for pair in zip(*(folded(p.conv1, None) for p in parts), strict=True)]
+            depths = [np.concatenate(pair)[:columns] for pair in zip(*(folded(p.conv2, None) for p in parts), strict=True)]
             x = self._conv(shared, points[0], points[1])
-            rows.append(self._conv(x, depths[0], depths[1], pads=[1, 1, 1, 1], group=6))
+            rows.append(self._conv(x, depths[0], depths[1], pads=[1, 1, 1, 1], group=columns))
         return rows
+
+
+def _six_planes(graph: Graph) -> str:
+    """The picture [1, 6, H/2, W/2]: luma of the four pixels of each 2x2 square, then chroma; black to a full cell."""
+    luma, chroma, height, width = i420_planes(graph, graph.input("i420", TensorProto.UINT8, ["rows", "width"]))
+    planes = graph.add("Concat", graph.add("SpaceToDepth", luma, blocksize=2), chroma, axis=1)
+    two = graph.integers(2)
+    return _padded(graph, planes, graph.add("Div", height, two), graph.add("Div", width, two), _MULTIPLE // 2)
 
 
 def _padded(graph: Graph, plane: str, height: str, width: str, multiple: int) -> str:
@@ -119,11 +133,12 @@ def _padded(graph: Graph, plane: str, height: str, width: str, multiple: int) ->
     return graph.add("Pad", plane, graph.shape(zeros, missing(height), missing(width)))
 
 
-def _decoded(graph: Graph, level: str, stride: int) -> tuple[str, str]:
-    """Scores [P] and boxes [P, 4] of one level's raw values."""
+def _decoded(graph: Graph, level: str, stride: int, columns: int) -> list[str]:
+    """Scores [P], boxes [P, 4] and, if there are more columns, probabilities of the classes [P, 3] of one level."""
     width = graph.side(level, 3)
-    flat = graph.add("Transpose", graph.add("Reshape", level, graph.integers(6, -1)), perm=[1, 0])
-    scores, centre, sides = graph.add_many("Split", [flat, graph.integers(2, 2, 2)], 3, axis=1)
+    flat = graph.add("Transpose", graph.add("Reshape", level, graph.integers(columns, -1)), perm=[1, 0])
+    sides = [2, 2, 2] if columns == _COLUMNS else [2, 2, 2, _CLASSES]
+    scores, centre, sides, *worn = graph.add_many("Split", [flat, graph.integers(*sides)], len(sides), axis=1)
     certainty = graph.add("ReduceProd", graph.add("Sigmoid", scores), axes=[1], keepdims=0)
     none = graph.constant(0, np.int64)
     count = graph.add("Squeeze", graph.side(flat, 0), graph.integers(0))
@@ -136,39 +151,39 @@ def _decoded(graph: Graph, level: str, stride: int) -> tuple[str, str]:
     sides = graph.add("Min", sides, graph.constant(_LARGEST_LOG_SIDE))
     half = graph.add("Mul", graph.add("Exp", sides), graph.constant(stride / 2))
     boxes = graph.add("Concat", graph.add("Sub", centre, half), graph.add("Add", centre, half), axis=1)
-    return graph.add("Sqrt", certainty), boxes
+    return [graph.add("Sqrt", certainty), boxes, *(graph.add("Softmax", one, axis=1) for one in worn)]
 
 
-def _suppressed(graph: Graph, scores: str, boxes: str, limits: Detector) -> tuple[str, str]:
-    """The best boxes without those that overlap a better one, best first."""
+def _suppressed(graph: Graph, scores: str, rows: list[str], limits: Detector) -> list[str]:
+    """Scores and rows (boxes first) of the best boxes without those that overlap a better one, best first."""
     most = graph.add("Min", graph.integers(limits.most_candidates), graph.side(scores, 0))
     best, index = graph.add_many("TopK", [scores, most], 2, axis=0)
-    boxes = graph.add("Gather", boxes, index, axis=0)
+    rows = [graph.add("Gather", one, index, axis=0) for one in rows]
     kept = graph.add(
         "NonMaxSuppression",
-        graph.add("Unsqueeze", boxes, graph.integers(0)),
+        graph.add("Unsqueeze", rows[0], graph.integers(0)),
         graph.add("Unsqueeze", best, graph.integers(0, 1)),
         graph.integers(limits.most_faces),
         graph.constant([limits.iou_threshold]),
         graph.constant([limits.score_floor]),
     )
     chosen = graph.add("Gather", kept, graph.constant(2, np.int64), axis=1)
-    return graph.add("Gather", best, chosen, axis=0), graph.add("Gather", boxes, chosen, axis=0)
+    return [graph.add("Gather", one, chosen, axis=0) for one in (best, *rows)]
 
 
-def detector_model(net: YuNet, limits: Detector) -> onnx.ModelProto:
-    """The graph: `i420` uint8 [3*H/2, W] to `boxes` float32 [N, 4] in pixels and `scores` float32 [N]."""
+def detector_model(net: YuNet, limits: Detector, *, classes: bool = False) -> onnx.ModelProto:
+    """The graph: `i420` uint8 [3*H/2, W] to `boxes` float32 [N, 4] in pixels and `scores` float32 [N].
+
+    With `classes` the single-stage detector: `probabilities` float32 [N, 3] of what is worn as well.
+    """
     graph = Graph("moretta-detector")
-    luma, chroma, height, width = i420_planes(graph, graph.input("i420", TensorProto.UINT8, ["rows", "width"]))
-    two = graph.integers(2)
-    chroma = _padded(graph, chroma, graph.add("Div", height, two), graph.add("Div", width, two), _MULTIPLE // 2)
-    luma = _padded(graph, luma, height, width, _MULTIPLE)
-    writer = _Writer(graph)
-    levels = writer.head(writer.neck(writer.backbone(luma, chroma, net), net), net)
-    pairs = [_decoded(graph, level, stride) for level, stride in zip(levels, (8, 16, 32), strict=True)]
-    scores = graph.add("Concat", *(score for score, _ in pairs), axis=0)
-    boxes = graph.add("Concat", *(box for _, box in pairs), axis=0)
-    scores, boxes = _suppressed(graph, scores, boxes, limits)
+    writer, columns = _Writer(graph), _COLUMNS + _CLASSES * classes
+    levels = writer.head(writer.neck(writer.backbone(_six_planes(graph), net), net), net, columns)
+    parts = [_decoded(graph, level, stride, columns) for level, stride in zip(levels, STRIDES, strict=True)]
+    scores, *rows = (graph.add("Concat", *part, axis=0) for part in zip(*parts, strict=True))
+    scores, boxes, *worn = _suppressed(graph, scores, rows, limits)
     graph.output("boxes", boxes, TensorProto.FLOAT, ["faces", 4])
     graph.output("scores", scores, TensorProto.FLOAT, ["faces"])
+    for one in worn:
+        graph.output("probabilities", one, TensorProto.FLOAT, ["faces", _CLASSES])
     return graph.model()

@@ -6,11 +6,14 @@ Weights as in YuNet (Wu et al. 2023): 1, 1 and 5.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from services.inference.training.assignment import LEFT_OUT, assign
+from services.inference.training.scenes import Scene
 from services.inference.training.yunet import decode_boxes
 
 _BOX_WEIGHT = 5.0
@@ -30,21 +33,26 @@ def eiou_loss(boxes: Tensor, targets: Tensor) -> Tensor:
     return 1 - iou + distance + sides
 
 
-def detector_loss(raw: Tensor, priors: Tensor, boxes: list[Tensor], judged: list[Tensor]) -> Tensor:
-    """One number for a batch: raw rows [B, P, 6], priors [P, 3], per picture boxes [G, 4] and judged [G]."""
-    decoded = decode_boxes(raw[..., 2:], priors)
+def detector_loss(
+    raw: Tensor, priors: Tensor, scenes: Sequence[Scene], more: Callable[[Tensor, Tensor], Tensor] | None = None
+) -> Tensor:
+    """One number for a batch: raw rows [B, P, C], priors [P, 3] and the scenes that they are of.
+
+    `more` is given the rows [N, C] that learn a face and the classes [N] of those faces, and returns a sum to add.
+    """
+    decoded = decode_boxes(raw[..., 2:6], priors)
     total = raw.new_zeros(())
     found = 0
-    for index in range(len(raw)):
-        target, overlap = assign(raw[index].detach(), decoded[index].detach(), priors, boxes[index], judged[index])
-        positive = target >= 0
-        counted = target != LEFT_OUT
+    for rows, boxes, scene in zip(raw, decoded, scenes, strict=True):
+        target, overlap = assign(rows.detach(), boxes.detach(), priors, scene.boxes, scene.judged)
+        positive, counted = target >= 0, target != LEFT_OUT
         found += int(positive.sum())
-        total = total + functional.binary_cross_entropy_with_logits(
-            raw[index, counted, 1], positive[counted].float(), reduction="sum"
-        )
-        total = total + functional.binary_cross_entropy_with_logits(
-            raw[index, positive, 0], overlap[positive], reduction="sum"
-        )
-        total = total + _BOX_WEIGHT * eiou_loss(decoded[index, positive], boxes[index][target[positive]]).sum()
+        total = total + _sure(rows[counted, 1], positive[counted].float()) + _sure(rows[positive, 0], overlap[positive])
+        total = total + _BOX_WEIGHT * eiou_loss(boxes[positive], scene.boxes[target[positive]]).sum()
+        if more is not None:
+            total = total + more(rows[positive], scene.classes[target[positive]])
     return total / max(1, found)
+
+
+def _sure(logits: Tensor, wanted: Tensor) -> Tensor:
+    return functional.binary_cross_entropy_with_logits(logits, wanted, reduction="sum")

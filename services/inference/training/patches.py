@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,18 +13,25 @@ from torchvision.ops import roi_align
 from torchvision.transforms.v2 import functional as transforms
 
 from services.inference.training.config import Classifier
+from services.inference.training.degradation import filmed, relit
+from services.inference.training.drawing import dressed
 from services.inference.training.photos import Sample
-from services.inference.training.scenes import relit, worn
+
+
+# How often a bare face gets a mask, a badly worn one (rare in photos, and the weakest class), or what is no mask.
+_DRAWN = (0.15, 0.2, 0.2)
 
 
 @dataclass(frozen=True)
 class Patches:
-    """RGB uint8 [N, 3, S, S] around faces, classes [N], sides [N] of the face in pixels, and who they come from."""
+    """RGB uint8 [N, 3, S, S] around faces, classes [N], landmarks [N, 5, 2] in the patch's pixels (NaN: unknown), and
+    which face of which photo they are: (name, index of its box).
+    """
 
     pixels: Tensor
     classes: Tensor
-    sides: Tensor
-    names: list[str]
+    landmarks: Tensor
+    faces: list[tuple[str, int]]
 
 
 def squares(boxes: Tensor, margin: float) -> Tensor:
@@ -39,20 +47,36 @@ def crops(pixels: Tensor, boxes: Tensor, margin: float, side: int) -> Tensor:
     return roi_align(pixels[None].float(), rows, side, sampling_ratio=-1, aligned=True)
 
 
+def _patches_of(sample: Sample, chosen: Tensor, config: Classifier) -> Patches:
+    boxes = sample.boxes[chosen]
+    cut = crops(sample.pixels, boxes, config.patch_margin, config.patch_side).round().clamp(0, 255).to(torch.uint8)
+    places = squares(boxes, config.patch_margin)
+    scale = config.patch_side / (places[:, 2:] - places[:, :2])
+    landmarks = (sample.landmarks[chosen] - places[:, None, :2]) * scale[:, None]
+    faces = [(sample.name, index) for index in chosen.nonzero().flatten().tolist()]
+    return Patches(cut, sample.classes[chosen], landmarks, faces)
+
+
+def joined(parts: Sequence[Patches]) -> Patches:
+    """All patches as one."""
+    return Patches(
+        torch.cat([part.pixels for part in parts]),
+        torch.cat([part.classes for part in parts]),
+        torch.cat([part.landmarks for part in parts]),
+        [face for part in parts for face in part.faces],
+    )
+
+
 def cut_patches(samples: list[Sample], config: Classifier, long_side: int) -> Patches:
-    """A patch for every judged face that is large enough once its photo's long side is `long_side`."""
-    pixels, classes, sides, names = [], [], [], []
+    """A patch for every face with a class that is large enough once its photo's long side is `long_side`."""
+    parts = []
     for sample in samples:
         side = (sample.boxes[:, 2:] - sample.boxes[:, :2]).prod(1).sqrt()
         scale = long_side / max(sample.pixels.shape[1:]) if sample.pixels.shape[2] > config.patch_side else 1.0
         chosen = (sample.classes >= 0) & (side * scale >= config.smallest_px)
         if chosen.any():
-            cut = crops(sample.pixels, sample.boxes[chosen], config.patch_margin, config.patch_side)
-            pixels.append(cut.round().clamp(0, 255).to(torch.uint8))
-            classes.append(sample.classes[chosen])
-            sides.append(side[chosen] * scale)
-            names.extend([sample.name] * int(chosen.sum()))
-    return Patches(torch.cat(pixels), torch.cat(classes), torch.cat(sides), names)
+            parts.append(_patches_of(sample, chosen, config))
+    return joined(parts)
 
 
 def _moves(count: int, config: Classifier) -> Tensor:
@@ -84,19 +108,29 @@ def _covered(views: Tensor, dice: random.Random) -> Tensor:
     return views
 
 
-def varied(pixels: Tensor, config: Classifier, dice: random.Random) -> Tensor:
-    """Views float 0..255 [N, 3, side, side] of patches uint8 [N, 3, S, S], each changed in its own way."""
+def _dressed(patches: Patches, rows: Tensor, dice: random.Random) -> tuple[Tensor, Tensor]:
+    pixels, classes = [], []
+    for row in rows.tolist():
+        landmarks, worn = patches.landmarks[row], int(patches.classes[row])
+        picture, worn = dressed(patches.pixels[row], landmarks, worn, dice, _DRAWN)
+        pixels.append(picture)
+        classes.append(worn)
+    return torch.stack(pixels), torch.tensor(classes)
+
+
+def varied(patches: Patches, rows: Tensor, config: Classifier, dice: random.Random) -> tuple[Tensor, Tensor]:
+    """Views float 0..255 [N, 3, side, side] of these patches, each changed in its own way, and what is worn [N]."""
+    pixels, classes = _dressed(patches, rows, dice)
     size = [len(pixels), 3, config.side, config.side]
     grid = functional.affine_grid(_moves(len(pixels), config), size, align_corners=False)
     views = functional.grid_sample(pixels.float(), grid, align_corners=False)
-    changed = [worn(relit(view.clamp(0, 255), dice), dice).float() for view in views]
-    views = torch.stack(changed)
+    views = torch.stack([filmed(relit(view.clamp(0, 255), dice), dice).float() for view in views])
     for start in range(0, len(views), 8):
         if dice.random() < 0.35:
             views[start : start + 8] = _coarse(views[start : start + 8], dice)
         if dice.random() < 0.15:
             views[start : start + 8] = _covered(views[start : start + 8], dice)
-    return views
+    return views, classes
 
 
 def plain(pixels: Tensor, config: Classifier) -> Tensor:

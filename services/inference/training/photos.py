@@ -17,17 +17,21 @@ from services.inference.training.phash import SIDE, phash
 from services.inference.training.split import validation_names
 
 CLASSES = ("mask", "no_mask", "incorrect")
-IGNORED = -1
+IGNORED = -1  # nobody judged this face: neither face nor background
+DOUBTED = -2  # a face, but its label is likely wrong: what it wears is not learnt
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One photo: RGB uint8 [3, H, W], boxes [G, 4] in its pixels, classes [G] (index into CLASSES or IGNORED)."""
+    """One photo: RGB uint8 [3, H, W], boxes [G, 4] in its pixels, classes [G] (index into CLASSES, IGNORED or DOUBTED)
+    and landmarks [G, 5, 2] (NaN where none are known).
+    """
 
     name: str
     pixels: Tensor
     boxes: Tensor
     classes: Tensor
+    landmarks: Tensor
 
     @property
     def dataset(self) -> str:
@@ -37,18 +41,18 @@ class Sample:
 
 @dataclass(frozen=True)
 class Corpus:
-    """Every sample of a run; `validation` holds the names set aside."""
+    """Every sample of a run; `validation` holds the names that are only measured on, `calibration` those that the
+    operating point is chosen on.
+    """
 
     samples: list[Sample]
     validation: frozenset[str]
+    calibration: frozenset[str]
 
     def training(self, datasets: list[str]) -> list[Sample]:
         """The samples of these datasets that may be learnt from."""
-        return [s for s in self.samples if s.dataset in datasets and s.name not in self.validation]
-
-    def held_back(self, datasets: list[str]) -> list[Sample]:
-        """The samples of these datasets that are only measured on."""
-        return [s for s in self.samples if s.dataset in datasets and s.name in self.validation]
+        aside = self.validation | self.calibration
+        return [s for s in self.samples if s.dataset in datasets and s.name not in aside]
 
 
 def _shrunk(pixels: Tensor, long_side: int) -> tuple[Tensor, float]:
@@ -66,7 +70,9 @@ def _load(folder: Path, dataset: str, cache_side: int, tick: Callable[[], None])
         pixels, scale = _shrunk(pixels, cache_side)
         boxes = torch.tensor(photo.boxes, dtype=torch.float32).reshape(-1, 4) * scale
         classes = [CLASSES.index(label) if label in CLASSES else IGNORED for label in photo.label]
-        samples.append(Sample(f"{dataset}/{photo.file}", pixels, boxes, torch.tensor(classes, dtype=torch.long)))
+        landmarks = torch.full((len(boxes), 5, 2), torch.nan)
+        name = f"{dataset}/{photo.file}"
+        samples.append(Sample(name, pixels, boxes, torch.tensor(classes, dtype=torch.long), landmarks))
         tick()
     return samples
 
@@ -82,13 +88,14 @@ def load_corpus(folder: Path, config: Config, tick: Callable[[], None] = lambda:
     """
     names = [*config.data.detection, *config.data.crops]
     samples = [s for name in names for s in _load(folder, name, config.data.cache_side, tick)]
-    hashes = [_hashes(sample) for sample in samples]
-    chosen = validation_names(
-        [s.name for s in samples],
-        [straight for straight, _ in hashes],
-        [mirrored for _, mirrored in hashes],
-        share=config.split.validation_share,
-        near_bits=config.split.near_bits,
-        seed=config.seed,
-    )
-    return Corpus(samples, frozenset(chosen))
+    hashes = {sample.name: _hashes(sample) for sample in samples}
+    wanted = config.split
+    validation = _aside(hashes, wanted.validation_share, config.seed, wanted.near_bits)
+    rest = {name: pair for name, pair in hashes.items() if name not in validation}
+    calibration = _aside(rest, wanted.calibration_share, config.seed + 1, wanted.near_bits)
+    return Corpus(samples, frozenset(validation), frozenset(calibration))
+
+
+def _aside(hashes: dict[str, tuple[int, int]], share: float, seed: int, near_bits: int) -> set[str]:
+    straight, mirrored = zip(*hashes.values(), strict=True)
+    return validation_names(list(hashes), straight, mirrored, share=share, near_bits=near_bits, seed=seed)

@@ -1,30 +1,44 @@
-"""Exports the two networks, calibrates them on the validation part, measures them and writes the model's folder."""
+"""Exports the two networks, calibrates them on photos set aside, measures them and writes the model's folder."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from services.inference.annotations import Photo, read_annotations
-from services.inference.core.faces import CLASSES
+from services.inference.core.faces import CLASSES, Face
 from services.inference.core.scoring import Terms, Truth
 from services.inference.evaluate import JUDGED_PX, figures, predict
-from services.inference.model import MANIFEST_NAME, FaceModel, Manifest, Part, load_model
+from services.inference.model import MANIFEST_NAME, Manifest, Part, load_model
 from services.inference.pictures import read_i420
 from services.inference.training.calibrate import Measured, best_threshold, fitted_temperature
 from services.inference.training.config import Config
 from services.inference.training.export_classifier import classifier_model
 from services.inference.training.export_detector import detector_model
 from services.inference.training.judge import Judge
+from services.inference.training.single_stage import SingleStage
 from services.inference.training.yunet import YuNet
 
-_DETECTOR, _CLASSIFIER, _NAMES = "detector.onnx", "classifier.onnx", "validation.txt"
+_DETECTOR, _CLASSIFIER = "detector.onnx", "classifier.onnx"
+
+Figures = dict[str, dict[str, Any]]
+Tick = Callable[[], None]
+
+
+class Model(Protocol):
+    """What is measured: `FaceModel`, or the detector alone."""
+
+    manifest: Manifest
+
+    def raw(self, i420: NDArray[np.uint8], floor: float = 0.0) -> tuple[NDArray[np.float32], ...]: ...
+    def find(self, i420: NDArray[np.uint8], floor: float | None = None) -> list[Face]: ...
 
 
 @dataclass(frozen=True)
@@ -36,12 +50,25 @@ class Networks:
 
 
 @dataclass(frozen=True)
-class Released:
-    """What was written: the manifest, the temperature worked in, and the figures per dataset."""
+class Annotated:
+    """Photos by the dataset that they are from, below the folder `data`."""
 
-    manifest: Manifest
-    temperature: float
-    figures: dict[str, dict[str, Any]]
+    data: Path
+    photos: Mapping[str, list[Photo]]
+
+    def each(self) -> Iterable[tuple[str, Photo, Path]]:
+        """Dataset, photo and file, one after the other."""
+        for dataset, photos in self.photos.items():
+            for photo in photos:
+                yield dataset, photo, self.data / dataset / photo.file
+
+
+def chosen(data: Path, datasets: Iterable[str], names: frozenset[str] | None) -> Annotated:
+    """The annotated photos of these datasets: those that `names` lists, or all."""
+    photos = {name: read_annotations(data / name) for name in datasets}
+    if names is None:
+        return Annotated(data, photos)
+    return Annotated(data, {d: [p for p in some if f"{d}/{p.file}" in names] for d, some in photos.items()})
 
 
 def _part(folder: Path, name: str, content: bytes) -> Part:
@@ -68,12 +95,8 @@ def _write(out: Path, networks: Networks, config: Config, threshold: float, temp
     return manifest
 
 
-def _held_back(data: Path, dataset: str, validation: frozenset[str]) -> list[Photo]:
-    return [photo for photo in read_annotations(data / dataset) if f"{dataset}/{photo.file}" in validation]
-
-
-def _measured(model: FaceModel, data: Path, dataset: str, photo: Photo) -> Measured:
-    i420 = read_i420(data / dataset / photo.file, model.manifest.long_side)
+def _measured(model: Model, dataset: str, photo: Photo, path: Path) -> Measured:
+    i420 = read_i420(path, model.manifest.long_side)
     boxes, scores, probabilities = model.raw(i420)
     width, height = i420.shape[1], i420.shape[0] * 2 // 3
     shares = boxes * np.array([photo.width / width, photo.height / height] * 2)
@@ -81,43 +104,40 @@ def _measured(model: FaceModel, data: Path, dataset: str, photo: Photo) -> Measu
     return Measured(dataset, Truth(photo.boxes, photo.label), corners, scores.tolist(), probabilities)
 
 
-def release(
-    out: Path,
-    data: Path,
-    networks: Networks,
-    *,
-    validation: frozenset[str],
-    config: Config,
-    tick: Callable[[], None],
-) -> Released:
-    """Writes graphs, manifest and the list of validation photos to `out`; `tick` is called after each measured photo.
-
-    Threshold and temperature are chosen on the validation part, at temperature 1; the figures are then taken from the
-    files as written, by the code that the service runs.
-    """
-    _write(out, networks, config, config.detector.score_floor, 1.0)
-    (out / _NAMES).write_text("".join(f"{name}\n" for name in sorted(validation)), "utf-8")
-    photos = {name: _held_back(data, name, validation) for name in config.data.detection}
+def _operating_point(model: Model, photos: Annotated, tick: Tick) -> tuple[float, float]:
+    """Threshold and temperature that fit these photos best."""
     measured = []
-    model = load_model(out)
-    for name, chosen in photos.items():
-        for photo in chosen:
-            measured.append(_measured(model, data, name, photo))
-            tick()
+    for dataset, photo, path in photos.each():
+        measured.append(_measured(model, dataset, photo, path))
+        tick()
     threshold = best_threshold(measured, JUDGED_PX)
-    temperature = fitted_temperature(measured, Terms(threshold, min_px=JUDGED_PX))
-    manifest = _write(out, networks, config, threshold, temperature)
-    return Released(manifest, temperature, _figures(load_model(out), data, photos, tick))
+    return threshold, fitted_temperature(measured, Terms(threshold, min_px=JUDGED_PX))
 
 
-def _figures(
-    model: FaceModel, data: Path, photos: dict[str, list[Photo]], tick: Callable[[], None]
-) -> dict[str, dict[str, Any]]:
-    result = {}
-    for dataset, chosen in photos.items():
-        lines = []
-        for photo in chosen:
-            lines.append(predict(photo, data / dataset / photo.file, model))
-            tick()
-        result[dataset] = figures(chosen, lines, model.manifest.score_threshold)
-    return result
+def release(
+    out: Path, networks: Networks, calibration: Annotated, config: Config, tick: Tick
+) -> tuple[Manifest, float]:
+    """Writes graphs and manifest to `out`, threshold and temperature chosen on `calibration`; returns the manifest and
+    the temperature worked in.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    _write(out, networks, config, config.detector.score_floor, 1.0)
+    threshold, temperature = _operating_point(load_model(out), calibration, tick)
+    return _write(out, networks, config, threshold, temperature), temperature
+
+
+def single_stage(networks: Networks, manifest: Manifest, calibration: Annotated, config: Config, tick: Tick) -> SingleStage:
+    """The detector alone, calibrated on the same photos, at the same threshold."""
+    graph = detector_model(networks.detector, config.detector, classes=True).SerializeToString()
+    _, temperature = _operating_point(SingleStage(graph, manifest, 1.0), calibration, tick)
+    return SingleStage(graph, manifest, temperature)
+
+
+def measure(model: Model, photos: Annotated, tick: Tick) -> Figures:
+    """The figures per dataset, from the files as written, by the code that the service runs."""
+    lines: dict[str, list[Any]] = {name: [] for name in photos.photos}
+    for dataset, photo, path in photos.each():
+        lines[dataset].append(predict(photo, path, model))
+        tick()
+    threshold = model.manifest.score_threshold
+    return {name: figures(photos.photos[name], lines[name], threshold) for name in lines}

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+import math
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torchvision.io import decode_jpeg, encode_jpeg
 from torchvision.transforms.v2 import functional as transforms
 
+from services.inference.training.degradation import filmed, relit
+from services.inference.training.drawing import dressed
 from services.inference.training.photos import IGNORED, Sample
 
+# How often a bare face gets a mask, a badly worn one, or something that is no mask.
+_DRAWN = (0.12, 0.05, 0.15)
 _LEAST_VISIBLE = 0.4  # of a face's area; a face cut more than this by the edge is ignored
 
 
 @dataclass(frozen=True)
 class Scene:
-    """RGB uint8 [3, S, S], boxes [G, 4] in its pixels, judged [G]: false where a face is to be ignored."""
+    """RGB uint8 [3, S, S], boxes [G, 4] in its pixels, judged [G]: false where a face is to be ignored, and what is
+    worn [G]: an index into CLASSES, or less than 0 where nobody can say.
+    """
 
     pixels: Tensor
     boxes: Tensor
     judged: Tensor
+    classes: Tensor
 
 
 def _window(sample: Sample, scale: float, side: int, dice: random.Random) -> tuple[int, int, int, int]:
@@ -48,40 +55,44 @@ def _cut(sample: Sample, scale: float, side: int, smallest_px: float, dice: rand
     area, whole = (clipped[:, 2:] - clipped[:, :2]).prod(1), (boxes[:, 2:] - boxes[:, :2]).prod(1)
     judged = (sample.classes != IGNORED) & (area >= _LEAST_VISIBLE * whole) & (area >= smallest_px**2)
     seen = ((clipped[:, 2:] - clipped[:, :2]) > 1).all(1)
+    landmarks = (sample.landmarks - torch.tensor([left, top])) * scale
+    pixels, classes = _dressed(pixels, torch.where(judged, sample.classes, IGNORED), landmarks, dice)
     pixels = functional.pad(pixels, (0, side - size[1], 0, side - size[0]))
-    return Scene(pixels, clipped[seen], judged[seen])
+    return Scene(pixels, clipped[seen], judged[seen], classes[seen])
 
 
 def _mirrored(scene: Scene) -> Scene:
     boxes = scene.boxes.clone()
     boxes[:, [0, 2]] = scene.pixels.shape[2] - scene.boxes[:, [2, 0]]
-    return Scene(scene.pixels.flip(2), boxes, scene.judged)
+    return replace(scene, pixels=scene.pixels.flip(2), boxes=boxes)
 
 
-def relit(pixels: Tensor, dice: random.Random) -> Tensor:
-    """The RGB picture in other light: brightness, contrast, saturation, hue; at times dark and noisy, or grey."""
-    values = pixels.float()
-    if dice.random() < 0.8:
-        values = values * dice.uniform(0.6, 1.4)
-        values = (values - values.mean()) * dice.uniform(0.6, 1.4) + values.mean()
-        grey = values.mean(0, keepdim=True)
-        values = grey + (values - grey) * dice.uniform(0.4, 1.5)
-        values = values * torch.tensor([dice.uniform(0.88, 1.12) for _ in range(3)]).reshape(3, 1, 1)
-    if dice.random() < 0.12:
-        values = 255 * (values.clamp(0, 255) / 255) ** dice.uniform(1.5, 3.0) * dice.uniform(0.3, 0.8)
-        values = values + torch.randn_like(values) * dice.uniform(2, 10)
-    if dice.random() < 0.08:
-        values = values.mean(0, keepdim=True).expand(3, -1, -1)
-    return values.clamp(0, 255).to(torch.uint8)
+def _turned(scene: Scene, angle: float) -> Scene:
+    """The scene turned by `angle` degrees about its middle. A face is taken for an ellipse, whose new box is exact."""
+    turn, middle = math.radians(angle), scene.pixels.shape[2] / 2
+    cosine, sine = math.cos(turn), math.sin(turn)
+    half = (scene.boxes[:, 2:] - scene.boxes[:, :2]) / 2
+    centre = scene.boxes[:, :2] + half - middle
+    x, y = centre[:, 0] * cosine + centre[:, 1] * sine, centre[:, 1] * cosine - centre[:, 0] * sine
+    centre = torch.stack([x, y], 1) + middle
+    squares = torch.stack([cosine**2 + half[:, 0] * 0, sine**2 + half[:, 0] * 0], 1)
+    wide = (half.square() * squares).sum(1).sqrt()
+    high = (half.square() * squares.flip(1)).sum(1).sqrt()
+    half = torch.stack([wide, high], 1)
+    boxes = torch.cat([centre - half, centre + half], 1)
+    inside = ((centre > 0) & (centre < scene.pixels.shape[2])).all(1)
+    pixels = transforms.rotate(scene.pixels, angle, transforms.InterpolationMode.BILINEAR)
+    boxes = boxes.clamp(0, scene.pixels.shape[2])
+    return Scene(pixels, boxes[inside], scene.judged[inside], scene.classes[inside])
 
 
-def worn(pixels: Tensor, dice: random.Random) -> Tensor:
-    """The RGB picture after a poor camera: at times blurred, at times compressed."""
-    if dice.random() < 0.15:
-        pixels = transforms.gaussian_blur(pixels, [5, 5], [dice.uniform(0.5, 1.6)])
-    if dice.random() < 0.3:
-        pixels = decode_jpeg(encode_jpeg(pixels.contiguous(), quality=dice.randint(25, 85)))
-    return pixels
+def _dressed(pixels: Tensor, classes: Tensor, landmarks: Tensor, dice: random.Random) -> tuple[Tensor, Tensor]:
+    classes = classes.clone()
+    for index in range(len(classes)):
+        if classes[index] >= 0:
+            pixels, worn = dressed(pixels, landmarks[index], int(classes[index]), dice, _DRAWN)
+            classes[index] = worn
+    return pixels, classes
 
 
 def make_scene(sample: Sample, *, long_side: int, side: int, smallest_px: float, dice: random.Random) -> Scene:
@@ -90,4 +101,6 @@ def make_scene(sample: Sample, *, long_side: int, side: int, smallest_px: float,
     scene = _cut(sample, scale, side, smallest_px, dice)
     if dice.random() < 0.5:
         scene = _mirrored(scene)
-    return Scene(worn(relit(scene.pixels, dice), dice), scene.boxes, scene.judged)
+    if dice.random() < 0.3:
+        scene = _turned(scene, dice.uniform(-40, 40))
+    return replace(scene, pixels=filmed(relit(scene.pixels, dice), dice))

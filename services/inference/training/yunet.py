@@ -2,23 +2,43 @@
 
 Wu, Peng, Yu: "YuNet: A Tiny Millisecond-level Face Detector", Machine Intelligence Research 20 (2023).
 The module names follow the published weights (libfacedetection.train, `yunet_n.pth`) so that they load by name.
-The landmark branch is left out: nothing here has landmarks.
+Two shapes of it are used: PUBLISHED as it came, with its landmark branch, as a teacher; LIGHT, which is shipped, with
+half the channels at stride 4 and the third stage's second half behind the pooling, at stride 8.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from services.inference.training.photos import CLASSES
+
 STRIDES = (8, 16, 32)
-_STAGES = ((16, 64), (64, 64), (64, 64), (64, 64), (64, 64))
+LANDMARKS = 5
 _POOLED_AFTER = (0, 2, 3, 4)
 _TAPPED_AFTER = (3, 4, 5)
 # exp(6) strides is far beyond any picture; without the limit one wild step makes the loss infinite.
 _LARGEST_LOG_SIDE = 6.0
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Channels before and after each stage, whether stage 2 pools in its middle, and the heads beside class,
+    objectness and box: `classes` for what is worn, `landmarks` for five points.
+    """
+
+    stages: tuple[tuple[int, int], ...]
+    pools_inside: bool = False
+    classes: bool = False
+    landmarks: bool = False
+
+
+PUBLISHED = Shape(((16, 64), (64, 64), (64, 64), (64, 64), (64, 64)), landmarks=True)
+LIGHT = Shape(((16, 32), (32, 64), (64, 64), (64, 64), (64, 64)), pools_inside=True, classes=True)
 
 
 class PointDepth(nn.Module):
@@ -49,33 +69,37 @@ class Stem(nn.Module):
 
 
 class Stage(nn.Module):
-    """Two `PointDepth` at one resolution."""
+    """Two `PointDepth`, with a halving of the resolution between them if it `pools`."""
 
-    def __init__(self, before: int, after: int) -> None:
+    def __init__(self, before: int, after: int, *, pools: bool = False) -> None:
         super().__init__()
         self.conv1 = PointDepth(before, before)
         self.conv2 = PointDepth(before, after)
+        self.pools = pools
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.conv2(self.conv1(x))
+        x = self.conv1(x)
+        return self.conv2(functional.max_pool2d(x, 2) if self.pools else x)
 
 
 class Backbone(nn.Module):
     """Six stages; the last three are tapped, at strides 8, 16 and 32."""
 
-    def __init__(self) -> None:
+    def __init__(self, shape: Shape) -> None:
         super().__init__()
         self.model0 = Stem()
-        for index, (before, after) in enumerate(_STAGES, start=1):
-            self.add_module(f"model{index}", Stage(before, after))
+        self.pooled_after = tuple(i for i in _POOLED_AFTER if not (i == 2 and shape.pools_inside))
+        for index, (before, after) in enumerate(shape.stages, start=1):
+            stage = Stage(before, after, pools=index == 2 and shape.pools_inside)
+            self.add_module(f"model{index}", stage)
 
     def forward(self, x: Tensor) -> list[Tensor]:
         tapped = []
-        for index in range(len(_STAGES) + 1):
+        for index in range(len(_POOLED_AFTER) + 2):
             x = self.get_submodule(f"model{index}")(x)
             if index in _TAPPED_AFTER:
                 tapped.append(x)
-            if index in _POOLED_AFTER:
+            if index in self.pooled_after:
                 x = functional.max_pool2d(x, 2)
         return tapped
 
@@ -97,34 +121,44 @@ class Neck(nn.Module):
 
 
 class Head(nn.Module):
-    """Per level one shared `PointDepth`, then class, objectness and box."""
+    """Per level one shared `PointDepth`, then class, objectness, box and what else the shape asks for."""
 
-    def __init__(self) -> None:
+    def __init__(self, shape: Shape) -> None:
         super().__init__()
         self.multi_level_share_convs = nn.ModuleList(nn.Sequential(PointDepth(64, 64)) for _ in STRIDES)
-        self.multi_level_cls = nn.ModuleList(PointDepth(64, 1, ends=True) for _ in STRIDES)
-        self.multi_level_obj = nn.ModuleList(PointDepth(64, 1, ends=True) for _ in STRIDES)
-        self.multi_level_bbox = nn.ModuleList(PointDepth(64, 4, ends=True) for _ in STRIDES)
+        self.names = ["multi_level_cls", "multi_level_obj", "multi_level_bbox"]
+        sides = [1, 1, 4]
+        if shape.classes:
+            self.names, sides = [*self.names, "multi_level_worn"], [*sides, len(CLASSES)]
+        if shape.landmarks:
+            self.names, sides = [*self.names, "multi_level_kps"], [*sides, 2 * LANDMARKS]
+        for name, side in zip(self.names, sides, strict=True):
+            self.add_module(name, nn.ModuleList(PointDepth(64, side, ends=True) for _ in STRIDES))
+
+    def branches(self, index: int) -> list[PointDepth]:
+        """The last layers of one level, in the order of the columns."""
+        return [self.get_submodule(name)[index] for name in self.names]
 
     def forward(self, levels: list[Tensor]) -> list[Tensor]:
         rows = []
         for index, level in enumerate(levels):
             shared = self.multi_level_share_convs[index](level)
-            branches = (self.multi_level_cls, self.multi_level_obj, self.multi_level_bbox)
-            rows.append(torch.cat([branch[index](shared) for branch in branches], 1))
+            rows.append(torch.cat([branch(shared) for branch in self.branches(index)], 1))
         return rows
 
 
 class YuNet(nn.Module):
-    """`forward` takes BGR 0..255 [B, 3, H, W], sides multiples of 32, and returns raw rows [B, P, 6]:
-    class logit, objectness logit, centre offset x and y and log width and height, in strides.
+    """`forward` takes BGR 0..255 [B, 3, H, W], sides multiples of 32, and returns raw rows [B, P, C]: class logit,
+    objectness logit, centre offset x and y and log width and height, in strides; then, if the shape has them, logits
+    of what is worn (in the order of CLASSES) and the offsets x, y of five landmarks, in strides.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, shape: Shape = LIGHT) -> None:
         super().__init__()
-        self.backbone = Backbone()
+        self.shape = shape
+        self.backbone = Backbone(shape)
         self.neck = Neck()
-        self.bbox_head = Head()
+        self.bbox_head = Head(shape)
 
     def forward(self, pictures: Tensor) -> Tensor:
         levels = self.bbox_head(self.neck(self.backbone(pictures)))
@@ -149,8 +183,8 @@ def decode_boxes(raw: Tensor, priors: Tensor) -> Tensor:
 
 
 def load_published(path: Path) -> YuNet:
-    """The network with the published initial weights; raises RuntimeError when a weight is missing."""
+    """The published network with its weights, in evaluation mode; raises RuntimeError when a weight is missing."""
     stored = torch.load(path, map_location="cpu", weights_only=False)["state_dict"]
-    net = YuNet()
-    net.load_state_dict({name: value for name, value in stored.items() if ".multi_level_kps." not in name})
-    return net
+    net = YuNet(PUBLISHED)
+    net.load_state_dict(stored)
+    return net.eval()

@@ -1,0 +1,116 @@
+"""One leg of a training: a network, its average and its optimiser, within limits of time and epochs, resumable."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from services.inference.training.averaging import Average
+from services.inference.training.schedule import rate_at
+
+_LARGEST_GRADIENT = 10.0
+
+Net = TypeVar("Net", bound=nn.Module)
+Batch = TypeVar("Batch")
+
+
+@dataclass(frozen=True)
+class Terms:
+    """How long a leg lasts (whichever limit is met first) and how it learns."""
+
+    minutes: float
+    epochs: int
+    learning_rate: float
+    weight_decay: float
+    averaging: float
+
+
+def mixed_precision() -> AbstractContextManager[None]:
+    """bfloat16 where the processor multiplies it in hardware (twice as fast), float32 elsewhere."""
+    enabled = torch.cpu._is_avx512_bf16_supported()  # noqa: SLF001: torch has no public question for it
+    return torch.autocast("cpu", torch.bfloat16, enabled=enabled)
+
+
+class Leg(Generic[Net]):
+    """`run` trains; afterwards, and after an interruption, `epoch` and `seconds` say what was spent.
+
+    Everything is in the checkpoint after each epoch. A leg whose checkpoint says that it is done is not run again.
+    """
+
+    def __init__(self, name: str, net: Net, checkpoint: Path, terms: Terms) -> None:
+        self.name, self.checkpoint, self.terms = name, checkpoint, terms
+        self.net = net.to(memory_format=torch.channels_last)
+        self.average = Average(self.net, terms.averaging)
+        self.optimiser = torch.optim.AdamW(
+            self.net.parameters(), lr=terms.learning_rate, weight_decay=terms.weight_decay
+        )
+        self.epoch, self.seconds = 0, 0.0
+        if checkpoint.exists():
+            self._resume()
+
+    def _resume(self) -> None:
+        state = torch.load(self.checkpoint, map_location="cpu")
+        self.net.load_state_dict(state["net"])
+        self.average.net.load_state_dict(state["average"])
+        self.average.steps = state["steps"]
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.epoch, self.seconds = state["epoch"], state["seconds"]
+
+    def _save(self) -> None:
+        state = {
+            "net": self.net.state_dict(),
+            "average": self.average.net.state_dict(),
+            "steps": self.average.steps,
+            "optimiser": self.optimiser.state_dict(),
+            "epoch": self.epoch,
+            "seconds": self.seconds,
+        }
+        partial = self.checkpoint.with_suffix(".partial")
+        torch.save(state, partial)
+        partial.replace(self.checkpoint)
+
+    def done(self) -> float:
+        """0 to 1: how much of the time or of the epochs is used up."""
+        return max(self.seconds / (60 * self.terms.minutes), self.epoch / self.terms.epochs)
+
+    def _step(self, loss_of: Callable[[], Tensor]) -> float:
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate_at(self.done(), self.terms.learning_rate)
+        self.optimiser.zero_grad()
+        loss = loss_of()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.net.parameters(), _LARGEST_GRADIENT)
+        self.optimiser.step()
+        self.average.follow(self.net)
+        return loss.item()
+
+    def _epoch(self, batches: Iterable[Batch], loss: Callable[[Net, Batch], Tensor]) -> None:
+        begun, spent, losses = time.monotonic(), self.seconds, []
+        with tqdm(batches, desc=f"{self.name} {self.epoch}") as bar:
+            for batch in bar:
+                losses.append(self._step(lambda batch=batch: loss(self.net, batch)))
+                # Making the batches counts as well.
+                self.seconds = spent + time.monotonic() - begun
+                bar.set_postfix(loss=f"{sum(losses[-20:]) / len(losses[-20:]):.3f}", done=f"{self.done():.0%}")
+                if self.done() >= 1:
+                    return
+
+    def run(self, batches: Callable[[int], Iterable[Batch]], loss: Callable[[Net, Batch], Tensor]) -> Net:
+        """Trains until the time or the epochs are used up; returns the averaged network in evaluation mode.
+
+        `batches` makes those of an epoch, the same ones for the same number; `loss` is of a network and a batch.
+        """
+        while self.done() < 1:
+            self.net.train()
+            self._epoch(batches(self.epoch), loss)
+            self.epoch += 1
+            self._save()
+        return self.average.net

@@ -1,0 +1,63 @@
+"""From the published network to the light one: which channels it inherits, and learning to see as its teacher does.
+
+Channels are kept by their weight in what follows: He, Zhang, Sun: "Channel Pruning for Accelerating Very Deep Neural
+Networks" (2017). Then the light backbone learns the teacher's features: Romero et al.: "FitNets: Hints for Thin Deep
+Nets" (2015).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from services.inference.training.leg import mixed_precision
+from services.inference.training.scenes import Scene
+from services.inference.training.yunet import LIGHT, PointDepth, YuNet
+
+_OUT = ("conv1.weight", "conv1.bias", "conv2.weight", "conv2.bias", "bn.weight", "bn.bias")
+_OUT_STATISTICS = ("bn.running_mean", "bn.running_var")
+
+
+def _strongest(part: PointDepth, following: PointDepth, count: int) -> Tensor:
+    """The `count` output channels of `part` that weigh most in `following`, in order."""
+    weight = part.bn.weight.abs() * following.conv1.weight.flatten(1).norm(dim=0)
+    return weight.topk(count).indices.sort().values
+
+
+def _narrow(state: dict[str, Tensor], name: str, outputs: Tensor | None, inputs: Tensor | None) -> None:
+    """Keeps only these output and input channels of the `PointDepth` called `name`."""
+    if inputs is not None:
+        state[f"{name}.conv1.weight"] = state[f"{name}.conv1.weight"][:, inputs]
+    if outputs is not None:
+        for part in (*_OUT, *_OUT_STATISTICS):
+            state[f"{name}.{part}"] = state[f"{name}.{part}"][outputs]
+
+
+@torch.no_grad()
+def inherit(teacher: YuNet) -> YuNet:
+    """The light network with the teacher's strongest channels; what the teacher has no part for is random."""
+    net = YuNet(LIGHT)
+    width = LIGHT.stages[0][1]
+    one, two = teacher.backbone.model1, teacher.backbone.model2
+    first = _strongest(one.conv2, two.conv1, width)
+    second = _strongest(two.conv1, two.conv2, width)
+    state = dict(teacher.state_dict())
+    _narrow(state, "backbone.model1.conv2", first, None)
+    _narrow(state, "backbone.model2.conv1", second, first)
+    _narrow(state, "backbone.model2.conv2", None, second)
+    known = net.state_dict()
+    net.load_state_dict(known | {name: value for name, value in state.items() if name in known})
+    return net
+
+
+def hint_loss(net: YuNet, teacher: YuNet, scenes: list[Scene]) -> Tensor:
+    """How far the light backbone's features are from the teacher's: mean over the levels, 1 if it were blind."""
+    pictures = torch.stack([scene.pixels.flip(0) for scene in scenes]).float()
+    pictures = pictures.contiguous(memory_format=torch.channels_last)
+    with mixed_precision():
+        with torch.no_grad():
+            wanted = teacher.backbone(pictures)
+        found = net.backbone(pictures)
+    pairs = [(one.float(), other.float()) for one, other in zip(found, wanted, strict=True)]
+    losses = [(one - other).square().mean() / other.square().mean().clamp(min=1e-6) for one, other in pairs]
+    return torch.stack(losses).mean()
