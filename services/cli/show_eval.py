@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.console import Group
 from rich.table import Table
+from rich.text import Text
 
 from services.cli.show import percent
 
@@ -53,7 +54,7 @@ def _rates(values: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _summary(values: dict[str, Any]) -> Table:
-    table = Table(title=_title(values), title_justify="left")
+    table = Table()
     table.add_column("all faces")
     table.add_column("", justify="right")
     parts = (_found, _judged, _rates) if "mask_rate" in values else (_found,)
@@ -72,7 +73,7 @@ def _named(values: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _by_size_and_class(values: dict[str, Any]) -> Table:
-    table = Table(title="By size of the face and what is worn", title_justify="left")
+    table = Table()
     table.add_column("size", no_wrap=True)
     table.add_column("annotated")
     for name in ("faces", "found", "unknown, of the found", "right about mask / no mask, of the judged"):
@@ -94,7 +95,7 @@ def _difference(row: dict[str, Any]) -> str:
 
 
 def _bias(values: dict[str, Any]) -> Table:
-    table = Table(title="What that does to the mask rate (points)", title_justify="left")
+    table = Table()
     table.add_column("size", no_wrap=True)
     table.add_column("faces", justify="right")
     heads = (
@@ -114,4 +115,9 @@ def _bias(values: dict[str, Any]) -> Table:
 
 def scores(values: dict[str, Any]) -> Group:
     """Return the tables of `moretta eval`: all faces, by size and class, and the bias of the rate by size."""
-    return Group(_summary(values), "", _by_size_and_class(values), "", _bias(values))
+    tables = {
+        _title(values): _summary(values),
+        "By size of the face and what is worn": _by_size_and_class(values),
+        "What that does to the mask rate (points)": _bias(values),
+    }
+    return Group(*(part for title, table in tables.items() for part in (Text(title, "italic"), table, "")))
