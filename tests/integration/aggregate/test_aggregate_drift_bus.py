@@ -1,0 +1,204 @@
+"""Days of cameras on a real NATS server: whoever dies, no face is counted twice, and what is lost is known."""
+
+import asyncio
+import contextlib
+import functools
+import subprocess
+import sys
+import time
+
+import nats.errors
+import pytest
+import yaml
+from nats.js import api
+from prometheus_client import REGISTRY
+
+from proto.subjects import DRIFT, WINDOWS
+from services.aggregate import drift as keeping
+from services.aggregate import service
+from services.aggregate.core.config import SECOND
+
+CHILD = """
+import functools, sys
+from services.aggregate import service
+from services.aggregate.settings import AggregateFile
+from services.app import main
+service.SiteDrift = functools.partial(service.SiteDrift, every=10**9)
+sys.exit(main("aggregate", AggregateFile, service.wire))
+"""
+"""The service as it is, but for storing every second instead of every five minutes."""
+
+
+def noon() -> str:
+    """Return a time zone in which it is about noon: no day ends during a test."""
+    ahead = 12 - time.gmtime().tm_hour
+    return f"Etc/GMT{-ahead:+d}" if ahead else "Etc/GMT"
+
+
+@pytest.fixture(name="site")
+def _site(scene):
+    """A site's settings, at noon; its windows wait for pictures that a restarted server delays."""
+    return scene.site(timezone=noon(), lateness_s=60)
+
+
+@pytest.fixture(name="_every_second")
+def _every_second(monkeypatch):
+    """Days are stored every second of the stream."""
+    monkeypatch.setattr(service, "SiteDrift", functools.partial(service.SiteDrift, every=SECOND))
+
+
+async def show(scene, pictures: int) -> None:
+    """Store pictures of now, with three faces each."""
+    for _ in range(pictures):
+        await scene.picture(time.time_ns(), "masked", "unmasked", "unknown")
+
+
+async def days(scene) -> list:
+    """Return the days that are stored."""
+    while True:
+        with contextlib.suppress(nats.errors.Error):  # a server that is just coming back
+            return await scene.published(DRIFT)
+        await asyncio.sleep(0.05)
+
+
+async def until_counted(scene, faces: int) -> None:
+    """Wait until the one day that is stored holds exactly so many faces, a third of them unknown; never more."""
+    found: list[int] = []
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(30):
+            while found[-1:] != [faces]:
+                found += [sum(m.unknown * 3 for m in day.models) for day in await days(scene)]
+                assert max(found, default=0) <= faces, "counted twice"
+                await asyncio.sleep(0.05)
+    assert found[-1:] == [faces], f"not within 30 s: {found[-5:]}"
+    [day] = await days(scene)
+    assert [(sum(m.sizes), sum(m.scores), m.unknown) for m in day.models] == [(faces, faces, faces // 3)]
+
+
+def launch(scene, path) -> subprocess.Popen[str]:
+    process = subprocess.Popen([sys.executable, "-c", CHILD, "-c", str(path)], stderr=subprocess.PIPE, text=True)
+    scene.processes.append(process)
+    return process
+
+
+async def test_a_killed_process_counts_nothing_twice_and_loses_nothing(scene, site, tmp_path):
+    """SIGKILL in the middle of a day, faces before, at and after it: the stream has them all, and so has the day."""
+    path = tmp_path / "moretta.yaml"
+    path.write_text(yaml.safe_dump(scene.raw(site)))
+    process = launch(scene, path)
+    await show(scene, 4)
+    await until_counted(scene, 12)
+    await show(scene, 3)
+    process.kill()
+    process.communicate()
+    await show(scene, 2)
+    launch(scene, path)
+    await until_counted(scene, 27)
+    await show(scene, 1)
+    await until_counted(scene, 30)
+
+
+@pytest.mark.usefixtures("_every_second")
+async def test_a_restart_with_nothing_new_changes_no_day(scene, site):
+    """A replay of the whole stream adds nothing: the record says up to where it counts."""
+    app = await scene.start(site)
+    await show(scene, 4)
+    await until_counted(scene, 12)
+    [before] = await days(scene)
+    await scene.stop(app)
+    await scene.start(site)
+    await show(scene, 1)
+    await until_counted(scene, 15)
+    [after] = await days(scene)
+    assert after.stream_created == before.stream_created
+    assert after.stream_sequence > before.stream_sequence
+
+
+@pytest.mark.usefixtures("_every_second")
+async def test_all_lost_but_what_was_stored(scene, site):
+    """Service and server die: what was stored stays, what was only in the memory stream is lost, nothing is doubled."""
+    app = await scene.start(site)
+    await show(scene, 4)
+    await until_counted(scene, 12)
+    await scene.stop(app)
+    await show(scene, 2)
+    scene.server.kill()
+    scene.server.start()
+    await scene.start(site)
+    await show(scene, 3)
+    await until_counted(scene, 21)
+
+
+@pytest.mark.usefixtures("_every_second")
+async def test_a_restarted_server_costs_no_face_that_was_read(scene, site):
+    """Only the server dies: the service goes on in the new stream with what it has counted."""
+    await scene.start(site)
+    await show(scene, 4)
+    await until_counted(scene, 12)
+    [before] = await days(scene)
+    scene.server.kill()
+    scene.server.start()
+    await show(scene, 2)
+    await until_counted(scene, 18)
+    [after] = await days(scene)
+    assert after.stream_created > before.stream_created
+
+
+@pytest.mark.usefixtures("_every_second")
+async def test_two_at_once_count_once(scene, site):
+    """Two services that both believe they hold the site store the same day."""
+    await asyncio.gather(scene.start(site), scene.start(site))
+    for pictures in (2, 4, 6):
+        await show(scene, 2)
+        await until_counted(scene, 3 * pictures)
+
+
+@pytest.mark.usefixtures("_every_second")
+async def test_without_its_stream_windows_come_out_and_days_begin_later(scene, monkeypatch, wait_until):
+    """The stream of days cannot be made: the site is ready and publishes; as soon as it can, days are stored."""
+    monkeypatch.setattr(keeping, "WAIT_S", 0.2)
+    monkeypatch.setattr(keeping, "_RETRY_S", 0.1)
+    js = scene.bus.streams.js
+    await js.delete_stream("DRIFT")
+    await js.add_stream(api.StreamConfig(name="SQUATTER", subjects=["moretta.v1.drift.>"]))
+    app = await scene.start(scene.site(timezone=noon()))
+    start = scene.border()
+    await scene.window(start, "masked", "masked", "masked")
+    await wait_until(app.probes.is_ready)
+    while not [w for w in await scene.until(WINDOWS, 1, zone="_site") if w.start == start and w.persons == 3]:
+        await asyncio.sleep(0.05)
+    await js.delete_stream("SQUATTER")
+    while not await days(scene):
+        await show(scene, 1)
+
+
+@pytest.mark.usefixtures("_every_second")
+async def test_a_day_is_one_message(scene, site):
+    """However often it is stored, a camera's day is one message of the stream."""
+    await scene.start(site)
+    for pictures in (2, 4):
+        await show(scene, 2)
+        await until_counted(scene, 3 * pictures)
+    info = await scene.bus.streams.js.stream_info("DRIFT")
+    assert info.state.messages == 1
+    [stored] = await scene.bus.history(DRIFT, site="market")
+    assert stored.subject == f"moretta.v1.drift.market.door.{stored.message.day}"
+    assert stored.sequence > 1
+
+
+@pytest.mark.usefixtures("_every_second")
+async def test_a_reload_takes_a_removed_cameras_metrics_away(scene, site, wait_until):
+    """Metrics come with the camera's configuration and go with it, at once."""
+
+    def cameras() -> set[str]:
+        families = [f for f in REGISTRY.collect() if f.name == "moretta_drift_baseline_days"]
+        return {s.labels["camera"] for f in families for s in f.samples if s.labels["site"] == "market"}
+
+    app = await scene.start(site)
+    await wait_until(lambda: cameras() == {"door"})
+    other = {**site, "cameras": [{"id": "gate", "zone": "hall", "url": "rtsp://camera/"}]}
+    await app._apply(scene.file(other))
+    assert cameras() <= {"gate"}
+    await wait_until(lambda: cameras() == {"gate"})
+    await scene.stop(app)
+    assert cameras() == set()
