@@ -12,10 +12,10 @@ from proto.public import CameraV1, WindowV1
 from proto.sightings import SightingsV1
 from proto.subjects import CAMERAS, SIGHTINGS, WINDOWS
 from proto.types import WHOLE_SITE
-from services.aggregate.core.wilson import interval as wilson
 from services.bus import Bus
 from services.cli.box import Box, BoxError
 from services.ingest.source import SourceError, open_source
+from services.proportions import wilson
 from services.settings import SettingsError
 from services.sites.settings import CameraSettings
 

@@ -11,10 +11,10 @@ from typing import get_args
 from proto.public import GapReason, WindowV1
 from proto.sightings import PassageV1
 from proto.types import WHOLE_SITE
-from services.aggregate.core import wilson
 from services.aggregate.core.config import SiteConfig
 from services.aggregate.core.coverage import Span
 from services.aggregate.core.passages import JUDGED
+from services.proportions import wilson
 
 CAMERA_OK = 0.9
 """A camera counts as ok when this share of the window was observed."""
@@ -81,7 +81,7 @@ class Slot:
             incorrect=tally["incorrect"],
             unknown=tally["unknown"],
             rate=tally["masked"] / judged if judged else None,
-            interval=wilson.interval(tally["masked"], judged),
+            interval=wilson(tally["masked"], judged),
             coverage=sum(shares) / len(shares),
             cameras_ok=sum(share >= CAMERA_OK for share in shares),
             cameras_expected=len(cameras),

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from proto.codec import encode
 from proto.public import WindowV1
 from proto.subjects import WINDOWS
-from services.aggregate.core import wilson
 from services.aggregate.core.policy import NOTICES, PROFILES, problems, publishable, withhold
+from services.proportions import wilson
 from services.sites.settings import CameraSettings, RuleSettings, SiteSettings, ZoneSettings
 
 PROFILE = st.sampled_from(sorted(PROFILES))
@@ -27,7 +27,7 @@ def window(profile, masked=0, unmasked=0, unknown=0, zone="_site", coverage=1.0,
     return WindowV1(
         site="market", zone=zone, profile=profile, start=0, end=1_200, persons=judged + unknown, masked=masked,
         unmasked=unmasked, unknown=unknown, rate=masked / judged if judged else None,
-        interval=wilson.interval(masked, judged), coverage=coverage, **{**values, **more},
+        interval=wilson(masked, judged), coverage=coverage, **{**values, **more},
     )  # fmt: skip
 
 

@@ -8,9 +8,9 @@ from msgspec import structs
 from proto.codec import encode
 from proto.public import WindowV1
 from proto.subjects import ALERTS
-from services.aggregate.core import wilson
 from services.aggregate.core.config import SiteConfig
 from services.aggregate.core.rules import RuleBook, RuleState, alert_id, fold, judge
+from services.proportions import wilson
 from services.sites.settings import RuleSettings
 
 RULE = RuleSettings(id="low", fire_below=0.6, clear_above=0.8, for_windows=2, min_persons=20)
@@ -22,7 +22,7 @@ def window(index, masked, judged, coverage=1.0, unknown=0, config=CONFIG.sha256,
     return WindowV1(
         site="market", zone=zone, profile=profile, start=index * 300, end=index * 300 + 300,
         persons=judged + unknown, masked=masked, unmasked=judged - masked, incorrect=0, unknown=unknown,
-        rate=masked / judged if judged else None, interval=wilson.interval(masked, judged), coverage=coverage,
+        rate=masked / judged if judged else None, interval=wilson(masked, judged), coverage=coverage,
         config_sha256=config,
     )  # fmt: skip
 
@@ -66,7 +66,7 @@ def test_an_alert_names_its_windows_and_figures():
     [alert] = run(HIGH, LOW, (30, 100))[1]
     assert (alert.state, alert.since, alert.start, alert.end) == ("firing", 300, 600, 900)
     assert (alert.rate, alert.persons, alert.coverage) == (0.3, 100, 1.0)
-    assert alert.interval == wilson.interval(30, 100)
+    assert alert.interval == wilson(30, 100)
     assert alert.alert == alert_id("market", "_site", "low", 300)
 
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from measured import everything, face, false_alarm, missed, pictures
 
 from services.inference.core.breakdown import by_size, likeliest, mask_rate, published, row, truth, unknown_effect
-from services.inference.core.proportions import newcombe, wilson
 from services.inference.core.scoring import Prediction, Terms, score
+from services.proportions import newcombe, wilson
 
 
 def scores_of(some, threshold=0.3):

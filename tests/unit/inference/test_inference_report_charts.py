@@ -7,9 +7,9 @@ from matplotlib.figure import Figure
 from measured import face, false_alarm, missed
 from PIL import Image
 
-from services.inference.core.proportions import wilson
 from services.inference.evaluate import details
 from services.inference.report_charts import BARE, MASKED, recall_chart, reliability_chart
+from services.proportions import wilson
 
 SOME = [
     *[face("mask", "mask", px=15)] * 8,

@@ -12,12 +12,12 @@ import pytest
 from rich.console import Console
 
 from proto.public import WindowV1
-from services.aggregate.core import wilson
 from services.aggregate.core.rules import RuleState, fold
 from services.cli.demo import site
 from services.cli.demo.command import CAMERAS, SEED, Demo, _interruptible
 from services.cli.demo.scene import PHASES, Truth, length_s, plan, truth
 from services.cli.demo.sink import Mail
+from services.proportions import wilson
 from services.settings import convert
 from services.sites.settings import RuleSettings
 
@@ -50,7 +50,7 @@ def _window(index: int, seen: Truth, coverage: float) -> WindowV1:
         incorrect=0,
         unknown=0,
         rate=seen.rate,
-        interval=wilson.interval(seen.masked, seen.persons),
+        interval=wilson(seen.masked, seen.persons),
         coverage=coverage,
     )
 

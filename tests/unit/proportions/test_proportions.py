@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.inference.core.proportions import Z_95, newcombe, wilson
+from services.proportions import Z_95, newcombe, wilson
 
 
 @st.composite
@@ -16,8 +16,9 @@ def counts(draw):
 
 @pytest.mark.parametrize(
     ("successes", "trials", "low", "high"),
-    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
-)
+    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718),
+     (20, 20, 0.8389, 1.0)],
+)  # fmt: skip
 def test_wilson_as_published(successes, trials, low, high):
     """Wilson's interval without continuity correction: Newcombe 1998, Statistics in Medicine 17:857-872, table I."""
     assert wilson(successes, trials) == pytest.approx((low, high), abs=5e-5)
@@ -87,3 +88,11 @@ def test_more_faces_say_more(one, other, times):
     low, high = newcombe(one, other)
     less_low, less_high = newcombe((one[0] * times, one[1] * times), (other[0] * times, other[1] * times))
     assert less_high - less_low < high - low
+
+
+@given(counts())
+def test_ten_times_the_people_narrow_it(one):
+    """More people with the same share narrow the interval."""
+    low, high = wilson(*one)
+    narrow_low, narrow_high = wilson(one[0] * 10, one[1] * 10)
+    assert narrow_high - narrow_low < high - low
