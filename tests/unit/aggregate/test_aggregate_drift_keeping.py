@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import re
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -19,6 +21,7 @@ from services.aggregate.settings import AggregateSettings
 from services.bus import Fenced, StreamReset
 from services.sites.settings import CameraSettings, SiteSettings
 
+ROOT = Path(__file__).parents[3]
 SITE = "drifting"
 ROWS = {row.message: row for row in TABLE}
 
@@ -329,3 +332,10 @@ async def test_metrics_carry_no_count_and_no_verdict(make):
     assert shown[0] == pytest.approx(shown[1], rel=0.005)
     assert labels == {"site", "camera", "day", "quantile"}
     assert not [f for f in families if any(w in f.name for w in ("mask", "person", "face", "passage", "rate", "count"))]
+
+
+def test_the_documents_name_the_metrics():
+    """docs/operations.md explains every metric of drift, and none that is not there."""
+    said = set(re.findall(r"moretta_drift_\w+", (ROOT / "docs/operations.md").read_text(encoding="utf-8")))
+    found = {family.name for family in REGISTRY.collect() if family.name.startswith("moretta_drift")}
+    assert {name.removesuffix("_total") for name in said} == found
