@@ -21,10 +21,10 @@ from services.inference.training.export_classifier import classifier_model  # no
 from services.inference.training.export_detector import detector_model  # noqa: E402
 from services.inference.training.judge import Judge, temperature  # noqa: E402
 from services.inference.training.losses import detector_loss, eiou_loss  # noqa: E402
-from services.inference.training.patches import crops, varied  # noqa: E402
+from services.inference.training.patches import Patches, crops, cut_patches, varied  # noqa: E402
 from services.inference.training.photos import IGNORED, Sample  # noqa: E402
-from services.inference.training.scenes import make_scene  # noqa: E402
-from services.inference.training.yunet import YuNet, decode_boxes, prior_points  # noqa: E402
+from services.inference.training.scenes import Scene, make_scene  # noqa: E402
+from services.inference.training.yunet import PUBLISHED, YuNet, decode_boxes, prior_points  # noqa: E402
 
 WIDTH, HEIGHT = 128, 96
 
@@ -67,16 +67,43 @@ def shaken(net):
     return net.eval()
 
 
+def face_score(raw):
+    """The published score: the geometric mean of class and objectness."""
+    return (raw[:, 0].sigmoid() * raw[:, 1].sigmoid()).sqrt()
+
+
+def best_prior(net, picture):
+    """The network's rows for the picture, and the row that scores best."""
+    with torch.no_grad():
+        raw = net(planes(picture, BGR_FROM_YUV)[None])[0]
+    return raw, int(face_score(raw).argmax())
+
+
 def test_exported_detector_equals_the_network(config):
     """The graph with colour and batch norm worked in finds what the network finds in the converted picture."""
     net, picture = shaken(YuNet()), i420()
     boxes, scores = run(detector_model(net, config.detector), i420=picture)
-    with torch.no_grad():
-        raw = net(planes(picture, BGR_FROM_YUV)[None])[0]
-    expected = (raw[:, 0].sigmoid() * raw[:, 1].sigmoid()).sqrt()
-    best = int(expected.argmax())
-    assert scores[0] == pytest.approx(float(expected[best]), abs=1e-4)
-    found = decode_boxes(raw[:, 2:], prior_points(HEIGHT, WIDTH))[best]
+    raw, best = best_prior(net, picture)
+    assert scores[0] == pytest.approx(float(face_score(raw)[best]), abs=1e-4)
+    found = decode_boxes(raw[:, 2:6], prior_points(HEIGHT, WIDTH))[best]
+    assert boxes[0] == pytest.approx(found.numpy(), abs=0.05)
+
+
+def test_exported_single_stage_tells_what_is_worn(config):
+    """With classes, the graph's probabilities are the softmax of the network's own for the same box."""
+    net, picture = shaken(YuNet()), i420()
+    boxes, scores, probabilities = run(detector_model(net, config.detector, classes=True), i420=picture)
+    raw, best = best_prior(net, picture)
+    assert len(boxes) == len(scores) == len(probabilities)
+    assert probabilities[0] == pytest.approx(raw[best, 6:].softmax(0).numpy(), abs=1e-3)
+
+
+def test_exported_published_shape_equals_the_network(config):
+    """The exporter follows the shape: the published one, without its landmarks, comes out right as well."""
+    net, picture = shaken(YuNet(PUBLISHED)), i420()
+    boxes, _scores = run(detector_model(net, config.detector), i420=picture)
+    raw, best = best_prior(net, picture)
+    found = decode_boxes(raw[:, 2:6], prior_points(HEIGHT, WIDTH))[best]
     assert boxes[0] == pytest.approx(found.numpy(), abs=0.05)
 
 
@@ -124,16 +151,19 @@ def test_loss_without_faces_is_finite():
     """A batch that shows nobody still teaches background."""
     priors = prior_points(64, 64)
     raw = torch.zeros(1, len(priors), 6, requires_grad=True)
-    loss = detector_loss(raw, priors, [torch.zeros(0, 4)], [torch.zeros(0, dtype=torch.bool)])
+    nobody = Scene(torch.zeros(3, 64, 64), torch.zeros(0, 4), torch.zeros(0, dtype=torch.bool), torch.zeros(0))
+    loss = detector_loss(raw, priors, [nobody])
     loss.backward()
     assert torch.isfinite(loss)
     assert torch.isfinite(raw.grad).all()
 
 
-def sample(classes=(0, 1)):
+def sample(classes=(0, 1), landmarks=None):
     """A photo with two faces."""
     boxes = torch.tensor([[40.0, 40, 100, 110], [200.0, 60, 250, 120]])[: len(classes)]
-    return Sample("a/images/x.jpg", torch.full((3, 200, 300), 120, dtype=torch.uint8), boxes, torch.tensor(classes))
+    points = torch.full((len(classes), 5, 2), torch.nan) if landmarks is None else landmarks
+    pixels = torch.full((3, 200, 300), 120, dtype=torch.uint8)
+    return Sample("a/images/x.jpg", pixels, boxes, torch.tensor(classes), points)
 
 
 def test_scene_is_repeatable_and_well_formed(config):
@@ -146,7 +176,7 @@ def test_scene_is_repeatable_and_well_formed(config):
         assert torch.equal(one.pixels, other.pixels)
         assert one.pixels.shape == (3, 128, 128)
         assert ((one.boxes >= 0) & (one.boxes <= 128)).all()
-        assert len(one.boxes) == len(one.judged)
+        assert len(one.boxes) == len(one.judged) == len(one.classes)
 
 
 def test_ignored_face_is_not_judged(config):
@@ -156,13 +186,35 @@ def test_ignored_face_is_not_judged(config):
         assert not scene.judged.any()
 
 
-def test_views_have_the_classifier_size(config):
-    """Varied views are numbers in 0..255 of the size that the classifier sees."""
+LANDMARKS = torch.tensor([[40.0, 45], [70, 45], [55, 58], [45, 72], [65, 72]])
+
+
+def patches_of(config, count=20, worn=1):
+    """Grey faces with known landmarks."""
     side = config.classifier.patch_side
-    patches = torch.randint(0, 256, (20, 3, side, side), dtype=torch.uint8)
-    views = varied(patches, config.classifier, random.Random(1))
+    pixels = torch.randint(90, 160, (count, 3, side, side), dtype=torch.uint8)
+    faces = [("a/x.jpg", index) for index in range(count)]
+    return Patches(pixels, torch.full((count,), worn), LANDMARKS.expand(count, 5, 2), faces)
+
+
+def test_views_have_the_classifier_size(config):
+    """Varied views are numbers in 0..255 of the size that the classifier sees, with what is worn in each."""
+    views, classes = varied(patches_of(config), torch.arange(20), config.classifier, random.Random(1))
     assert views.shape == (20, 3, config.classifier.side, config.classifier.side)
-    assert 0 <= float(views.min()) <= float(views.max()) <= 255
+    assert 0 <= float(views.min()) <= float(views.max()) < 255.01
+    assert classes.shape == (20,)
+    assert set(classes.tolist()) > {1}, "of twenty bare faces some get a mask drawn"
+
+
+def test_cut_patches_carry_their_landmarks(config):
+    """A patch knows which face of which photo it is, and its landmarks lie where the face's are."""
+    photo = sample(landmarks=torch.stack([LANDMARKS + 15, LANDMARKS + 170]))
+    patches = cut_patches([photo], config.classifier, 300)
+    assert patches.faces == [("a/images/x.jpg", 0), ("a/images/x.jpg", 1)]
+    middle = (photo.boxes[0, :2] + photo.boxes[0, 2:]) / 2
+    scale = config.classifier.patch_side / (config.classifier.patch_margin * 70)
+    expected = (LANDMARKS[2] + 15 - middle) * scale + config.classifier.patch_side / 2
+    assert patches.landmarks[0, 2].numpy() == pytest.approx(expected.numpy(), abs=0.01)
 
 
 def test_bare_photos_get_their_share():

@@ -147,6 +147,7 @@ def model_card(report: Report, config: Config) -> str:
     manifest = report.manifest
     values = _tables(report) | {
         "ID": manifest.id,
+        "SHA256": report.sha256,
         "LONG_SIDE": str(manifest.long_side),
         "THRESHOLD": f"{manifest.score_threshold:.2f}",
         "UNKNOWN_BELOW": f"{manifest.unknown_below:.2f}",

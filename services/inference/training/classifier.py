@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from services.inference.training.config import Config
 from services.inference.training.judge import Judge
-from services.inference.training.leg import Leg, Terms, mixed_precision
+from services.inference.training.leg import Leg, Terms, device, mixed_precision
 from services.inference.training.patches import Patches, plain, varied
 from services.inference.training.photos import CLASSES
 
@@ -39,8 +39,8 @@ def _batches(patches: Patches, config: Config, epoch: int) -> list[tuple[Tensor,
 
 def _loss(net: Judge, views: Tensor, classes: Tensor) -> Tensor:
     with mixed_precision():
-        logits = net(views.contiguous(memory_format=torch.channels_last))
-    return functional.cross_entropy(logits.float(), classes, label_smoothing=_SMOOTHING)
+        logits = net(views.contiguous(memory_format=torch.channels_last).to(device()))
+    return functional.cross_entropy(logits.float(), classes.to(device()), label_smoothing=_SMOOTHING)
 
 
 def train_classifier(config: Config, patches: Patches, checkpoint: Path, minutes: float) -> Leg[Judge]:
@@ -61,4 +61,6 @@ def train_classifier(config: Config, patches: Patches, checkpoint: Path, minutes
 @torch.no_grad()
 def probabilities(net: Judge, patches: Patches, config: Config) -> Tensor:
     """What the network says of each unchanged patch: [N, 3], in the order of CLASSES."""
-    return torch.cat([net(plain(piece, config.classifier)).softmax(1) for piece in patches.pixels.split(_MEASURED_AT_ONCE)])
+    return torch.cat(
+        [net(plain(piece, config.classifier)).softmax(1) for piece in patches.pixels.split(_MEASURED_AT_ONCE)]
+    )

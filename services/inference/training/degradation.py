@@ -41,7 +41,9 @@ def moved(pixels: Tensor, length: int, angle: float) -> Tensor:
     steps = torch.linspace(-1, 1, 2 * length) * (length - 1) / 2
     side = length + 1 - length % 2
     kernel = torch.zeros(side, side)
-    kernel[(steps * math.sin(angle) + side // 2).round().long(), (steps * math.cos(angle) + side // 2).round().long()] = 1
+    kernel[
+        (steps * math.sin(angle) + side // 2).round().long(), (steps * math.cos(angle) + side // 2).round().long()
+    ] = 1
     kernel = (kernel / kernel.sum()).expand(len(pixels), 1, side, side)
     blurred = functional.conv2d(pixels[None].float(), kernel, padding=side // 2, groups=len(pixels))
     return blurred[0].clamp(0, 255).to(torch.uint8)

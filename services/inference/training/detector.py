@@ -11,8 +11,8 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
 from services.inference.training.config import Config
-from services.inference.training.leg import Leg, Terms, mixed_precision
-from services.inference.training.light import hint_loss, inherit
+from services.inference.training.leg import Leg, Terms, device, mixed_precision
+from services.inference.training.light import hint_loss, inherit, pictures_of
 from services.inference.training.losses import detector_loss
 from services.inference.training.photos import CLASSES, Sample
 from services.inference.training.scenes import Scene, make_scene
@@ -78,11 +78,11 @@ def _worn_loss(raw: Tensor, classes: Tensor) -> Tensor:
 
 
 def scene_loss(net: YuNet, scenes: list[Scene], priors: Tensor) -> Tensor:
-    """Detection and what is worn. The published weights want blue, green, red."""
-    pictures = torch.stack([scene.pixels.flip(0) for scene in scenes]).float()
+    """How wrong a network is about where faces are and, less weighty, about what is worn."""
     with mixed_precision():
-        raw = net(pictures.contiguous(memory_format=torch.channels_last))
-    return detector_loss(raw.float(), priors, scenes, _worn_loss)
+        raw = net(pictures_of(scenes))
+    # Matching faces and priors is many small steps, which a processor does better.
+    return detector_loss(raw.float().cpu(), priors, scenes, _worn_loss)
 
 
 def _terms(config: Config, minutes: float) -> Terms:
@@ -92,7 +92,7 @@ def _terms(config: Config, minutes: float) -> Terms:
 
 def light_start(config: Config, teacher: Path, samples: list[Sample], checkpoint: Path) -> Leg[YuNet]:
     """The finished first leg: a light network that sees as the published one does."""
-    published = load_published(teacher).to(memory_format=torch.channels_last)
+    published = load_published(teacher).to(device(), memory_format=torch.channels_last)
     wanted = config.detector
     terms = Terms(wanted.hint_minutes, wanted.epochs, wanted.hint_learning_rate, 0.0, wanted.averaging)
     leg = Leg("hints", inherit(published), checkpoint, terms)
@@ -103,9 +103,7 @@ def light_start(config: Config, teacher: Path, samples: list[Sample], checkpoint
     return leg
 
 
-def train_detector(
-    config: Config, start: YuNet, samples: list[Sample], checkpoint: Path, minutes: float
-) -> Leg[YuNet]:
+def train_detector(config: Config, start: YuNet, samples: list[Sample], checkpoint: Path, minutes: float) -> Leg[YuNet]:
     """The finished second leg, from the weights of `start`, on the faces of `samples`."""
     net = YuNet()
     net.load_state_dict(start.state_dict())

@@ -32,15 +32,19 @@ class Doubt:
 
 def doubted(probabilities: Tensor, classes: Tensor) -> Tensor:
     """[N]: is this label likely wrong? `probabilities` [N, 3] come from a network that never saw these faces."""
-    usual = torch.stack([
-        probabilities[classes == index, index].mean() if (classes == index).any() else torch.tensor(1.0)
-        for index in range(len(CLASSES))
-    ])
+    usual = torch.stack(
+        [
+            probabilities[classes == index, index].mean() if (classes == index).any() else torch.tensor(1.0)
+            for index in range(len(CLASSES))
+        ]
+    )
     masked = torch.stack([probabilities[:, _MASK], 1 - probabilities[:, _MASK]], 1)
     own = torch.where(classes == _MASK, masked[:, 0], masked[:, 1])
     other = probabilities >= usual
     # Not masked covers two classes: either of them, or both together, may be the other label.
-    contradicted = torch.where(classes == _MASK, other[:, [i for i in range(len(CLASSES)) if i != _MASK]].any(1), other[:, _MASK])
+    contradicted = torch.where(
+        classes == _MASK, other[:, [i for i in range(len(CLASSES)) if i != _MASK]].any(1), other[:, _MASK]
+    )
     return contradicted & (own < _HARDLY)
 
 

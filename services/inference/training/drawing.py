@@ -91,13 +91,17 @@ def _painted(
     below = pixels[:, low[1] : high[1], low[0] : high[0]].permute(1, 2, 0).numpy().astype(np.float32)
     mixed = below * (1 - share) + paint(below) * share
     result = pixels.clone()
-    result[:, low[1] : high[1], low[0] : high[0]] = torch.from_numpy(mixed.clip(0, 255).astype(np.uint8)).permute(2, 0, 1)
+    result[:, low[1] : high[1], low[0] : high[0]] = torch.from_numpy(mixed.clip(0, 255).astype(np.uint8)).permute(
+        2, 0, 1
+    )
     return result
 
 
 def _shaded(below: Array, cloth: Array, dice: random.Random) -> Array:
     """The cloth in the light of what it covers."""
-    small = Image.fromarray(below.mean(2).clip(0, 255).astype(np.uint8)).filter(ImageFilter.GaussianBlur(len(below) / 6))
+    small = Image.fromarray(below.mean(2).clip(0, 255).astype(np.uint8)).filter(
+        ImageFilter.GaussianBlur(len(below) / 6)
+    )
     light = np.asarray(small, np.float32)[..., None]
     strength = dice.uniform(0.4, 0.9)
     return cloth * (1 - strength + strength * (light / max(20.0, float(light.max()))))
@@ -130,7 +134,13 @@ def _glasses(pixels: Tensor, frame: Frame, dice: random.Random) -> Tensor:
 
 def _hat(pixels: Tensor, frame: Frame, dice: random.Random) -> Tensor:
     brim, wide = -dice.uniform(0.3, 0.6), dice.uniform(0.9, 1.3)
-    corners = [(-wide, brim), (wide, brim), (wide * 0.9, brim - 0.6), (wide * 0.5, brim - 1.1), (-wide * 0.5, brim - 1.1)]
+    corners = [
+        (-wide, brim),
+        (wide, brim),
+        (wide * 0.9, brim - 0.6),
+        (wide * 0.5, brim - 1.1),
+        (-wide * 0.5, brim - 1.1),
+    ]
     polygon = [frame.at(x, y) for x, y in [*corners, (-wide * 0.9, brim - 0.6)]]
     return _painted(pixels, [polygon], lambda below: _shaded(below, _cloth(dice, below.shape[:2]), dice))
 
@@ -145,7 +155,9 @@ def _beard(pixels: Tensor, frame: Frame, dice: random.Random) -> Tensor:
 def _hand(pixels: Tensor, frame: Frame, dice: random.Random) -> Tensor:
     centre = (dice.uniform(-0.3, 0.3), dice.uniform(0.9, 1.3))
     fingers = [
-        _ellipse(frame, (centre[0] + 0.22 * step, centre[1] + dice.uniform(-0.15, 0.1)), (0.13, dice.uniform(0.35, 0.6)))
+        _ellipse(
+            frame, (centre[0] + 0.22 * step, centre[1] + dice.uniform(-0.15, 0.1)), (0.13, dice.uniform(0.35, 0.6))
+        )
         for step in (-1.5, -0.5, 0.5, 1.5)
     ]
     return _painted(pixels, fingers, _plain(_SKIN, dice))

@@ -107,8 +107,12 @@ class _Writer:
         for index, level in enumerate(levels):
             shared = self.point_depth(level, net.bbox_head.multi_level_share_convs[index][0])
             parts = net.bbox_head.branches(index)
-            points = [np.concatenate(pair)[:columns] for pair in zip(*(folded(p.conv1, None) for p in parts), strict=True)]
-            depths = [np.concatenate(pair)[:columns] for pair in zip(*(folded(p.conv2, None) for p in parts), strict=True)]
+            points = [
+                np.concatenate(pair)[:columns] for pair in zip(*(folded(p.conv1, None) for p in parts), strict=True)
+            ]
+            depths = [
+                np.concatenate(pair)[:columns] for pair in zip(*(folded(p.conv2, None) for p in parts), strict=True)
+            ]
             x = self._conv(shared, points[0], points[1])
             rows.append(self._conv(x, depths[0], depths[1], pads=[1, 1, 1, 1], group=columns))
         return rows

@@ -33,10 +33,17 @@ class Terms:
     averaging: float
 
 
+def device() -> torch.device:
+    """A GPU if there is one, else the processor."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
 def mixed_precision() -> AbstractContextManager[None]:
-    """bfloat16 where the processor multiplies it in hardware (twice as fast), float32 elsewhere."""
-    enabled = torch.cpu._is_avx512_bf16_supported()  # noqa: SLF001: torch has no public question for it
-    return torch.autocast("cpu", torch.bfloat16, enabled=enabled)
+    """bfloat16 where the device multiplies it in hardware (twice as fast), float32 elsewhere."""
+    kind = device().type
+    # Torch has no public question for the processor's part of it.
+    enabled = torch.cuda.is_bf16_supported() if kind == "cuda" else torch.cpu._is_avx512_bf16_supported()  # noqa: SLF001
+    return torch.autocast(kind, torch.bfloat16, enabled=enabled)
 
 
 class Leg(Generic[Net]):
@@ -47,7 +54,7 @@ class Leg(Generic[Net]):
 
     def __init__(self, name: str, net: Net, checkpoint: Path, terms: Terms) -> None:
         self.name, self.checkpoint, self.terms = name, checkpoint, terms
-        self.net = net.to(memory_format=torch.channels_last)
+        self.net = net.to(device(), memory_format=torch.channels_last)
         self.average = Average(self.net, terms.averaging)
         self.optimiser = torch.optim.AdamW(
             self.net.parameters(), lr=terms.learning_rate, weight_decay=terms.weight_decay
@@ -57,7 +64,7 @@ class Leg(Generic[Net]):
             self._resume()
 
     def _resume(self) -> None:
-        state = torch.load(self.checkpoint, map_location="cpu")
+        state = torch.load(self.checkpoint, map_location=device())
         self.net.load_state_dict(state["net"])
         self.average.net.load_state_dict(state["average"])
         self.average.steps = state["steps"]
@@ -104,7 +111,8 @@ class Leg(Generic[Net]):
                     return
 
     def run(self, batches: Callable[[int], Iterable[Batch]], loss: Callable[[Net, Batch], Tensor]) -> Net:
-        """Trains until the time or the epochs are used up; returns the averaged network in evaluation mode.
+        """Trains until the time or the epochs are used up; returns the averaged network, on the processor, in
+        evaluation mode.
 
         `batches` makes those of an epoch, the same ones for the same number; `loss` is of a network and a batch.
         """
@@ -113,4 +121,4 @@ class Leg(Generic[Net]):
             self._epoch(batches(self.epoch), loss)
             self.epoch += 1
             self._save()
-        return self.average.net
+        return self.average.net.cpu()

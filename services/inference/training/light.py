@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from services.inference.training.leg import mixed_precision
+from services.inference.training.leg import device, mixed_precision
 from services.inference.training.scenes import Scene
 from services.inference.training.yunet import LIGHT, PointDepth, YuNet
 
@@ -50,10 +50,15 @@ def inherit(teacher: YuNet) -> YuNet:
     return net
 
 
+def pictures_of(scenes: list[Scene]) -> Tensor:
+    """What the network takes: [B, 3, S, S] float 0..255 on the device; the published weights want blue, green, red."""
+    pictures = torch.stack([scene.pixels.flip(0) for scene in scenes]).float()
+    return pictures.contiguous(memory_format=torch.channels_last).to(device())
+
+
 def hint_loss(net: YuNet, teacher: YuNet, scenes: list[Scene]) -> Tensor:
     """How far the light backbone's features are from the teacher's: mean over the levels, 1 if it were blind."""
-    pictures = torch.stack([scene.pixels.flip(0) for scene in scenes]).float()
-    pictures = pictures.contiguous(memory_format=torch.channels_last)
+    pictures = pictures_of(scenes)
     with mixed_precision():
         with torch.no_grad():
             wanted = teacher.backbone(pictures)

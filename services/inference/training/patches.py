@@ -17,7 +17,6 @@ from services.inference.training.degradation import filmed, relit
 from services.inference.training.drawing import dressed
 from services.inference.training.photos import Sample
 
-
 # How often a bare face gets a mask, a badly worn one (rare in photos, and the weakest class), or what is no mask.
 _DRAWN = (0.15, 0.2, 0.2)
 

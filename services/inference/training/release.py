@@ -126,7 +126,9 @@ def release(
     return _write(out, networks, config, threshold, temperature), temperature
 
 
-def single_stage(networks: Networks, manifest: Manifest, calibration: Annotated, config: Config, tick: Tick) -> SingleStage:
+def single_stage(
+    networks: Networks, manifest: Manifest, calibration: Annotated, config: Config, tick: Tick
+) -> SingleStage:
     """The detector alone, calibrated on the same photos, at the same threshold."""
     graph = detector_model(networks.detector, config.detector, classes=True).SerializeToString()
     _, temperature = _operating_point(SingleStage(graph, manifest, 1.0), calibration, tick)

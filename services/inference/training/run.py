@@ -43,6 +43,7 @@ class Report:
     """What the model card tells of a run; figures are per dataset."""
 
     manifest: Manifest
+    sha256: str
     temperature: float
     figures: Figures
     single_stage: Figures
@@ -80,9 +81,7 @@ class Run:
         return [sample for sample in self.scenes if sample.dataset == source]
 
     def _networks(self, name: str, start: YuNet, scenes: list[Sample], minutes: tuple[float, float]) -> Networks:
-        detector = self._noted(
-            train_detector(self.config, start, scenes, self.work / f"detector{name}.pt", minutes[0])
-        )
+        detector = self._noted(train_detector(self.config, start, scenes, self.work / f"detector{name}.pt", minutes[0]))
         patches = cut_patches([*scenes, *self.crops], self.config.classifier, self.config.long_side)
         checkpoint = self.work / f"classifier{name}.pt"
         classifier = self._noted(train_classifier(self.config, patches, checkpoint, minutes[1]))
@@ -126,10 +125,12 @@ class Run:
         calibration, validation = self._photos("calibration", *sources), self._photos("validation", *sources)
         manifest, temperature = release(out, networks, calibration, self.config, tick)
         one = single_stage(networks, manifest, calibration, self.config, tick)
+        model = load_model(out)
         return Report(
             manifest,
+            model.sha256,
             temperature,
-            figures=measure(load_model(out), validation, tick),
+            figures=measure(model, validation, tick),
             single_stage=measure(one, validation, tick),
             cross={source: self._cross(source, alone[source], tick) for source in sources},
             doubts=found,

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-
-
-
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
@@ -41,5 +38,3 @@ class SingleStage:
         threshold = self.manifest.score_threshold if floor is None else floor
         limits = Limits(threshold, self.manifest.min_face_px, self.manifest.unknown_below)
         return to_faces(*self.raw(i420, threshold), width=width, height=height, limits=limits)
-
-

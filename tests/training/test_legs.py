@@ -1,0 +1,128 @@
+"""Legs of a training: resumable, within their limits; and the light network's start."""
+
+from __future__ import annotations
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from services.inference.training.leg import Leg, Terms  # noqa: E402
+from services.inference.training.light import hint_loss, inherit  # noqa: E402
+from services.inference.training.photos import IGNORED, Sample  # noqa: E402
+from services.inference.training.scenes import Scene  # noqa: E402
+from services.inference.training.teacher import Seen, with_teacher  # noqa: E402
+from services.inference.training.yunet import LIGHT, PUBLISHED, YuNet  # noqa: E402
+
+TERMS = Terms(minutes=10.0, epochs=3, learning_rate=0.05, weight_decay=0.0, averaging=0.9)
+
+
+def leg(path, terms=TERMS):
+    """A leg of the smallest network."""
+    torch.manual_seed(4)
+    return Leg("small", torch.nn.Linear(2, 1), path / "small.pt", terms)
+
+
+def batches(epoch):
+    """Two batches of which the numbers depend on the epoch."""
+    dice = torch.Generator().manual_seed(epoch)
+    return [torch.rand(8, 2, generator=dice) for _ in range(2)]
+
+
+def loss(net, batch):
+    """How far the network is from adding its two inputs."""
+    return (net(batch)[:, 0] - batch.sum(1)).square().mean()
+
+
+def test_leg_learns_and_ends(tmp_path):
+    """After its epochs a leg is done, has learnt, and says what it spent."""
+    one = leg(tmp_path, Terms(10.0, 40, 0.05, 0.0, 0.9))
+    before = loss(one.net, batches(0)[0]).item()
+    averaged = one.run(batches, loss)
+    assert one.done() == 1
+    assert one.epoch == 40
+    assert one.seconds > 0
+    assert loss(averaged, batches(0)[0]).item() < before / 5
+
+
+def test_interrupted_leg_ends_as_an_undisturbed_one(tmp_path):
+    """A run that stops after any epoch goes on to exactly the weights of one that did not."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    whole = leg(tmp_path / "a", Terms(1e9, 3, 0.05, 0.0, 0.9))
+
+    class Stopped(Exception):
+        """The machine went away."""
+
+    def dying(epoch):
+        if epoch == 2:
+            raise Stopped
+        return batches(epoch)
+
+    with pytest.raises(Stopped):
+        leg(tmp_path / "b", Terms(1e9, 3, 0.05, 0.0, 0.9)).run(dying, loss)
+    resumed = leg(tmp_path / "b", Terms(1e9, 3, 0.05, 0.0, 0.9))
+    assert resumed.epoch == 2
+    for one, other in zip(whole.run(batches, loss).parameters(), resumed.run(batches, loss).parameters(), strict=True):
+        assert torch.allclose(one, other, atol=1e-6)
+
+
+def test_finished_leg_is_not_run_again(tmp_path):
+    """The checkpoint of a finished leg gives its network without another step."""
+    first = leg(tmp_path).run(batches, loss)
+
+    def never(_epoch):
+        raise AssertionError
+
+    again = leg(tmp_path).run(never, loss)
+    assert torch.equal(first.weight, again.weight)
+
+
+def test_light_network_inherits_what_fits():
+    """Every part of the light network but its own head comes from the teacher, narrowed where it is narrower."""
+    torch.manual_seed(2)
+    teacher = YuNet(PUBLISHED).eval()
+    net = inherit(teacher)
+    state, known = net.state_dict(), teacher.state_dict()
+    assert net.shape == LIGHT
+    for name, value in state.items():
+        if ".multi_level_worn." not in name:
+            assert value.shape == known[name].shape or set(value.flatten().tolist()) <= set(
+                known[name].flatten().tolist()
+            )
+
+
+def test_hints_of_the_same_network_are_none():
+    """A network has nothing to learn from itself, and a blind one all."""
+    torch.manual_seed(2)
+    teacher = YuNet(PUBLISHED).eval()
+    scene = Scene(
+        torch.randint(0, 256, (3, 64, 64), dtype=torch.uint8), torch.zeros(0, 4), torch.zeros(0), torch.zeros(0)
+    )
+    with torch.no_grad():
+        assert float(hint_loss(teacher, teacher, [scene])) == pytest.approx(0, abs=1e-6)
+    blind = YuNet(PUBLISHED).eval()
+    with torch.no_grad():
+        for value in blind.parameters():
+            value.zero_()
+        assert float(hint_loss(blind, teacher, [scene])) == pytest.approx(1, abs=0.05)
+
+
+def test_teacher_adds_what_nobody_labelled(monkeypatch):
+    """A sure face that no box covers is ignored, an unsure one is left, and a labelled one gets its landmarks."""
+    seen = Seen(
+        torch.tensor([[10.0, 10, 30, 32], [60.0, 10, 80, 30], [60.0, 60, 80, 80]]),
+        torch.tensor([0.5, 0.9, 0.4]),
+        torch.arange(30.0).reshape(3, 5, 2),
+    )
+    monkeypatch.setattr("services.inference.training.teacher.seen_faces", lambda *_: seen)
+    photo = Sample(
+        "a/b.jpg", torch.zeros(3, 100, 100, dtype=torch.uint8), torch.tensor([[10.0, 10, 30, 30]]), torch.tensor([1]),
+        torch.full((1, 5, 2), torch.nan),
+    )  # fmt: skip
+    ticks = []
+    (after,) = with_teacher([photo], None, long_side=640, least_score=0.6, tick=lambda: ticks.append(1))
+    assert after.classes.tolist() == [1, IGNORED]
+    assert after.boxes[1].tolist() == [60, 10, 80, 30]
+    assert torch.equal(after.landmarks[0], seen.landmarks[0])
+    assert torch.isnan(after.landmarks[1]).all()
+    assert ticks == [1]
