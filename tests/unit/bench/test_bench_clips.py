@@ -1,0 +1,85 @@
+"""The comparison of `moretta count` with a count by eye."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from bench.clips import VERDICTS, Clip, Row, Span, clips_by_eye, table
+
+NAMES = ("persons", *VERDICTS)
+
+
+def clip(**spans):
+    """A clip with one masked person, but for the spans given."""
+    values = {name: Span(0, 0, 0) for name in NAMES} | {"persons": Span(1, 1, 1), "masked": Span(1, 1, 1)} | spans
+    return Clip(file="a_clip.mp4", seconds=3.0, note="", **values)
+
+
+def counted(**numbers):
+    """What was counted: nobody, but for the numbers given."""
+    return dict.fromkeys(NAMES, 0) | numbers
+
+
+def test_the_count_by_eye_is_consistent():
+    """Every range holds its best number, and the verdicts' best numbers add up to the persons."""
+    clips = clips_by_eye()
+    assert len({one.file for one in clips}) == len(clips) >= 12
+    for one in clips:
+        assert all(getattr(one, name).holds(getattr(one, name).best) for name in NAMES), one.file
+        assert sum(getattr(one, name).best for name in VERDICTS) == one.persons.best, one.file
+
+
+def test_what_lies_outside_is_named():
+    """A number beyond the range is named, one at its edge is not."""
+    row = Row(clip(persons=Span(3, 2, 4), masked=Span(2, 1, 2)), counted(persons=4, masked=3, unmasked=1))
+    assert row.outside == ["masked", "unmasked"]
+    assert Row(clip(), counted(persons=1, masked=1)).outside == []
+
+
+def test_the_table_shows_both_numbers():
+    """Each cell shows the eye's number with its range and the count."""
+    console = Console(width=120, record=True)
+    console.print(table([Row(clip(persons=Span(3, 2, 4)), counted(persons=5, masked=1))]))
+    text = console.export_text()
+    assert "a_clip" in text
+    assert "3 (2-4) : 5" in text
+    assert "1 : 1" in text
+
+
+@pytest.mark.parametrize("arguments", [["{folder}"], ["{folder}", "--json"]])
+def test_missing_clips_are_named(tmp_path, arguments):
+    """A folder without the clips is a user's mistake: one line that names it and them, exit code 2."""
+    command = [sys.executable, "-P", "-m", "bench.clips", *(part.format(folder=tmp_path) for part in arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert str(tmp_path) in done.stderr
+    assert "a916241958_mask.mp4" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_clip_that_cannot_be_counted_is_told(tmp_path):
+    """When `moretta count` fails, its own words are passed on."""
+    from bench.clips import count
+
+    path = Path(tmp_path / "broken.mp4")
+    path.write_bytes(b"no film")
+    with pytest.raises(RuntimeError, match=r"broken\.mp4"):
+        count(path)
+
+
+def test_json_lists_every_clip(tmp_path, monkeypatch, capsys):
+    """The JSON names each clip, what was counted and what lies outside the eye's range."""
+    from bench import clips
+
+    for one in clips_by_eye():
+        (tmp_path / one.file).write_bytes(b"")
+    monkeypatch.setattr(clips, "count", lambda _path: counted(persons=1, masked=1))
+    clips.run(tmp_path, as_json=True)
+    rows = {row["file"]: row for row in json.loads(capsys.readouterr().out)}
+    assert len(rows) == len(clips_by_eye())
+    assert rows["gituatu_mask.mp4"]["outside"] == []
+    assert "unmasked" in rows["gituatu_nomask.mp4"]["outside"]
