@@ -11,6 +11,7 @@ import platform
 import shutil
 import sys
 import tempfile
+import time
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -39,10 +40,10 @@ def measure(data: Path, folder: Path, rounds: int) -> model_tables.Report:
         folders = {"float32": folder, "int8": small}
         models = {"float32": whole, "int8": load_model(small)}
         networks = {name: _network(place, models[name].manifest) for name, place in folders.items()}
-    speed, times = _time(networks, reference, _crowd(ours), rounds)
+    (speed, times), waited = _time(networks, reference, _crowd(ours), rounds)
     accuracy, found = _accuracy(models, ours)
     ratio = model_tables.headline(speed, times["folded"])
-    about = (whole.id, processor(), runtime(), rounds)
+    about = (whole.id, processor(), runtime(), rounds, waited)
     return model_tables.Report(*about, times, speed, accuracy, found, model_tables.BAR, ratio)
 
 
@@ -72,9 +73,12 @@ def _crowd(photos: model_accuracy.Photos) -> Path:
 
 
 def _time(networks: dict[str, model_speed.Network], reference: dict[str, bytes], photo: Path, rounds: int) -> Any:
+    """Return what `model_speed.measure` does, and the share of that time in which this process did not run."""
     references = {name: session(content, f"CenterFace {name}") for name, content in reference.items()}
+    wall, cpu = time.perf_counter(), time.process_time()
     with progress("time", rounds) as advance:
-        return model_speed.measure(networks, references, photo, rounds=rounds, progress=advance)
+        measured = model_speed.measure(networks, references, photo, rounds=rounds, progress=advance)
+    return measured, max(0.0, 1 - (time.process_time() - cpu) / (time.perf_counter() - wall))
 
 
 def _accuracy(models: dict[str, FaceModel], photos: model_accuracy.Photos) -> Any:

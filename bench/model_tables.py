@@ -11,6 +11,8 @@ from bench.model_sessions import DEFAULT_SIZE, SIZES
 from bench.model_speed import FACES_PX, HEADLINE_PX, Speed, Timing
 
 BAR = 0.2
+QUIET = 0.02
+"""So much waiting is the operating system's own."""
 FACE_M = 0.17
 """A face from forehead to chin and from ear to ear, as the side of a square, in metres."""
 LENSES_DEG = (60, 90)
@@ -18,12 +20,16 @@ _FLOAT = "float32"
 
 
 class Report(msgspec.Struct, frozen=True):
-    """All that a run measured; `ratio` is float32 at the default size over `folded`, the target's figure."""
+    """All that a run measured; `ratio` is float32 at the default size over `folded`, the target's figure.
+
+    `waited` is the share of the timed part in which the process did not run: other work had the processor.
+    """
 
     model: str
     processor: str
     onnxruntime: str
     rounds: int
+    waited: float
     reference: dict[str, Timing]
     speed: list[Speed]
     accuracy: list[Accuracy]
@@ -57,18 +63,24 @@ def markdown(report: Report) -> str:
         f"Model `{report.model}`, {report.processor}, onnxruntime {report.onnxruntime}, one thread, {report.rounds}"
         " rounds in turn after a warm-up. Times are minimum / median."
     )
-    return "\n\n".join(["## Tables", head, *(_markdown(table) for table in tables(report))]) + "\n"
+    return "\n\n".join(["## Tables", head, _waited(report), *(_markdown(table) for table in tables(report))]) + "\n"
 
 
-def terminal(report: Report) -> Iterator[Table]:
-    """Yield the same tables for rich."""
+def _waited(report: Report) -> str:
+    meant = "" if report.waited <= QUIET else "; **the machine was busy, these times are not to be relied on**"
+    return f"Other work had the processor for {_percent(report.waited)} of the timed part{meant}."
+
+
+def terminal(report: Report) -> Iterator[Table | str]:
+    """Yield the same tables for rich, and what is to be known about them."""
     for lines in tables(report):
         table = Table(title=lines.title, title_justify="left")
         for number, name in enumerate(lines.columns):
-            table.add_column(name, justify="right" if number else "left")
+            table.add_column(name, justify="right" if number else "left", no_wrap=not number)
         for row in lines.rows:
             table.add_row(*row)
         yield table
+    yield _waited(report).replace("**", "")
 
 
 def _markdown(table: Lines) -> str:

@@ -23,6 +23,7 @@ def made(ratio=0.19, **changes):
         "processor": "one processor",
         "onnxruntime": "1.2.3",
         "rounds": 9,
+        "waited": 0.004,
         "reference": {"as packaged": Timing(60, 62), "folded": Timing(34, 35)},
         "speed": [speed(dtype, size, size[0] / 80) for size in SIZES for dtype in ("float32", "int8")],
         "accuracy": [

@@ -4,11 +4,12 @@ import hashlib
 import json
 import logging
 import shutil
+import time
 from pathlib import Path
 
 import pytest
 
-from bench import model, model_int8
+from bench import model, model_int8, model_speed
 from bench.model_tables import markdown
 from services.inference.annotations import InputError, Photo
 from services.inference.model import MODELS, ModelError, load_model
@@ -139,6 +140,22 @@ def test_the_processor_has_a_name():
     """There is always something to write above the tables."""
     assert model.processor().strip()
     assert "\n" not in model.processor()
+
+
+@pytest.mark.parametrize(("sleep_s", "least", "most"), [(0.3, 0.5, 1.0), (0.0, 0.0, 0.99)], ids=["waits", "works"])
+def test_waiting_is_told(monkeypatch, sleep_s, least, most):
+    """A process that sleeps while times are taken waited; the figures come through as they were measured."""
+
+    def slow(*_, rounds, progress):
+        time.sleep(sleep_s)
+        sum(range(2_000_000))
+        progress(rounds)
+        return "figures"
+
+    monkeypatch.setattr(model_speed, "measure", slow)
+    measured, waited = model._time({}, {}, Path("a.png"), 3)
+    assert measured == "figures"
+    assert least <= waited <= most
 
 
 def test_networks_are_the_models(monkeypatch):

@@ -128,6 +128,15 @@ def test_markdown_says_what_was_measured(report):
     assert all(word in head for word in ("moretta-test", "one processor", "1.2.3", "9 rounds"))
 
 
+@pytest.mark.parametrize(("waited", "is_busy"), [(0.0, False), (0.02, False), (0.021, True), (0.9, True)])
+def test_a_busy_machine(report, waited, is_busy):
+    """Where other work took the processor, both forms say so, and that the times are not to be relied on."""
+    busy = report(waited=waited)
+    told = [line for line in terminal(busy) if isinstance(line, str)]
+    assert ("not to be relied on" in markdown(busy), "not to be relied on" in "".join(told)) == (is_busy, is_busy)
+    assert f"for {waited * 100:.1f} % of the timed part" in markdown(busy)
+
+
 def test_the_document_holds_these_tables(report):
     """docs/model/speed.md ends with the tables that this code writes: same titles, same columns, same first cells."""
     if not DOCUMENT.exists():
