@@ -18,7 +18,7 @@ from services.inference.training.photos import CLASSES, Sample
 from services.inference.training.scenes import Scene, make_scene
 from services.inference.training.yunet import YuNet, load_published, prior_points
 
-# What is worn is a by-product (ADR 9): it must not draw the network away from finding faces.
+# What is worn is a by-product (ADR 10): it must not draw the network away from finding faces.
 _WORN_WEIGHT = 0.5
 
 

@@ -1,4 +1,4 @@
-"""The detector alone as the model: what is worn comes from its own head. For the comparison in ADR 9 only."""
+"""The detector alone as the model: what is worn comes from its own head. For the comparison in ADR 10 only."""
 
 from __future__ import annotations
 
