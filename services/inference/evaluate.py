@@ -72,8 +72,11 @@ def predict(photo: Photo, path: Path, model: FaceModel, *, long_side: int | None
     )
 
 
-def _selected(photos: list[Photo], folder: Path, only: Path | None) -> list[Photo]:
-    """The photos that `only` lists, one a line: `images/name`, or `dataset/images/name` for several folders."""
+def selected_photos(folder: Path, only: Path | None) -> list[Photo]:
+    """The folder's photos: all, or those that `only` lists, one a line: `images/name`, or `dataset/images/name` for
+    several folders. Raises InputError for a folder or list that cannot be used.
+    """
+    photos = read_annotations(folder)
     if only is None:
         return photos
     try:
@@ -165,7 +168,7 @@ def evaluate_folder(
     the model's), `progress` is called with pictures done and in total. Raises InputError for anything unusable.
     """
     side = _long_side(long_side, model)
-    photos = _selected(read_annotations(folder), folder, only)
+    photos = selected_photos(folder, only)
     lines = _predictions(folder, photos, model, side, progress)
     if predictions is not None:
         _write(predictions, lines)

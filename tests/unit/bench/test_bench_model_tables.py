@@ -135,6 +135,7 @@ def test_a_busy_machine(report, waited, is_busy):
     told = [line for line in terminal(busy) if isinstance(line, str)]
     assert ("not to be relied on" in markdown(busy), "not to be relied on" in "".join(told)) == (is_busy, is_busy)
     assert f"for {waited * 100:.1f} % of the timed part" in markdown(busy)
+    assert ("not judged" in cells(named("The target", busy), "bar")["ms, ratio"]) == is_busy
 
 
 def test_the_document_holds_these_tables(report):
