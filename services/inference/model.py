@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from proto.types import ModelId
 from services.inference.core.faces import CLASSES, Face, Limits, above, clipped, i420_sides, to_faces, visible
 
 # From 1.29 on onnxruntime contacts a telemetry endpoint and writes below the home directory; earlier ones ignore this.
@@ -42,7 +43,7 @@ class Manifest(msgspec.Struct, frozen=True):
     the analysed picture, `long_side` the analysis size that the figures in the model card hold for.
     """
 
-    id: str
+    id: ModelId
     detector: Part
     classifier: Part
     score_threshold: float

@@ -1,4 +1,4 @@
-"""Chooses the operating point and makes the classifier's confidence honest, on the validation part."""
+"""Chooses the operating point and makes the classifier's confidence honest, on photos set aside for that."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LEAST_LIKELY = 1e-7
 
 @dataclass(frozen=True)
 class Measured:
-    """One validation photo: its dataset, its faces, what was found (pixels of the photo), probabilities [N, 3]."""
+    """One photo: its dataset, its faces, what was found (pixels of the photo), probabilities [N, 3]."""
 
     dataset: str
     truth: Truth

@@ -247,6 +247,14 @@ def test_manifest_that_is_none(tmp_path, content):
         load_model(tmp_path)
 
 
+@pytest.mark.parametrize("id_", ["", "Model 1", "../model", "x" * 65])
+def test_id_that_no_message_can_carry(tmp_path, id_):
+    """The id goes into every message, so one that the contract refuses is refused at start, not at the first face."""
+    rewrite(copied(tmp_path), id=id_)
+    with pytest.raises(ModelError, match=r"model.json: is no model manifest: .*\$\.id"):
+        load_model(tmp_path)
+
+
 def test_other_classes_are_refused(tmp_path):
     """A model with classes in another order would turn verdicts round: refused."""
     rewrite(copied(tmp_path), classes=["unmasked", "masked", "incorrect"])
