@@ -127,9 +127,7 @@ class Calendar:
 
     def _turn(self, at: int) -> None:
         day = datetime.fromtimestamp(at // SECOND, self._zone).date()
-        while at < self.midnight(day):  # clocks that were set back over midnight show the day before again
-            day -= _DAY
-        while at >= self.midnight(day + _DAY):
+        while at >= self.midnight(day + _DAY):  # clocks that were put back over midnight show the day before again
             day += _DAY
         self._day, self._start, self._end = day, self.midnight(day), self.midnight(day + _DAY)
 
@@ -180,6 +178,12 @@ class Comparison:
     baseline_days: int
 
 
+def _is_whole(counts: DriftCounts) -> bool:
+    """Whether each face is in one bin of each of our histograms."""
+    bins = (len(counts.sizes), len(counts.scores)) == (SIZE_BINS, SCORE_BINS)
+    return bins and sum(counts.sizes) == sum(counts.scores) >= counts.unknown
+
+
 class Drift:
     """Counts what the windows count, by camera, day and model."""
 
@@ -195,10 +199,12 @@ class Drift:
         self._calendar = Calendar(zone)
 
     def restore(self, records: Iterable[DriftDayV1]) -> list[DriftDayV1]:
-        """Take in what was stored before this start; returns what cannot be compared, because its bins are others."""
+        """Take in what was stored before this start; returns what cannot be compared: its bins are others, or its
+        histograms do not hold the same faces.
+        """
         refused = []
         for record in records:
-            if any((len(m.sizes), len(m.scores)) != (SIZE_BINS, SCORE_BINS) for m in record.models):
+            if not all(_is_whole(counts) for counts in record.models):
                 refused.append(record)
                 continue
             models = {m.model_sha256: Tally(m.unknown, [*m.sizes], [*m.scores]) for m in record.models}

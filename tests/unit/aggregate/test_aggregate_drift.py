@@ -266,6 +266,19 @@ def test_a_stream_lost_under_a_running_service_costs_nothing(make):
     assert faces(content([*feed(core, new.messages), *flush(core, new)])) == 3
 
 
+@pytest.mark.parametrize(("other_creation", "behind_s"), [(True, -60), (True, 60), (False, -60)])
+def test_a_new_stream_is_told_from_the_old_one(make, other_creation: bool, behind_s: int):
+    """By its creation time though its server's clock is behind, by that clock though the creation time is the same."""
+    stream = make.stream(start=NOON).tick(0).seen(1, make.face()).tick(301)
+    [record] = feed(drift(), stream.messages)
+    created = NOON + 302 * SECOND if other_creation else stream.created
+    new = make.stream(start=NOON + (302 - behind_s) * SECOND, created=created).seen(0, make.face())
+    assert new.messages[0].sequence <= record.stream_sequence
+    core = drift()
+    core.restore([record])
+    assert faces(content([*feed(core, new.messages), *flush(core, new)])) == 2
+
+
 def test_records_with_other_bins_are_left_alone(make):
     """What another version counted in other bins is returned as refused, and not compared."""
     stream = make.stream(start=NOON).seen(1, make.face()).tick(301)
