@@ -1,6 +1,9 @@
 """One site's drift on the bus: day records kept in JetStream, metrics for its operators (ADR 9).
 
-Nothing here holds up a window: records are stored by a task of its own, and what cannot be stored is stored later.
+A start waits for the stored days, a second at most; nothing else here holds up a window or ends it: records are stored
+by a task of its own, what cannot be stored is stored later, and a fault is counted and logged.
+
+Under a profile that allows nothing finer than the whole site nothing is counted at all (`is_allowed`).
 """
 
 import asyncio
@@ -32,10 +35,15 @@ FAILURES = Counter("moretta_drift_store_failures_total", "Times that day records
 
 LIMIT_S = 20.0
 """How long storing may take before it is left for the next time."""
-WAIT_S = 5.0
+WAIT_S = 1.0
 """How long a start waits for the stored days; what is read without them is not counted."""
 _RETRY_S = 2.0
 _NOTHING = Comparison(None, None, None, 0)
+
+
+def is_allowed(site: SiteSettings) -> bool:
+    """Whether days of single cameras may be kept: not where the law allows the whole site alone (design §5)."""
+    return site.profile != "fr-2021-269"
 
 
 class SiteDrift:
@@ -52,13 +60,23 @@ class SiteDrift:
         """Take new settings into force; the metrics of a camera that is gone go, too."""
         before, self._site = self._site, site
         self._core.move(local_zone(site))
-        for camera in {c.id for c in before.cameras} - {c.id for c in site.cameras}:
+        kept = {c.id for c in site.cameras} if is_allowed(site) else set[str]()
+        for camera in {c.id for c in before.cameras} - kept:
             _hide(site.id, camera)
 
     def step(self, stored: Stored, outputs: Iterable[Output]) -> None:
-        """Take in a message of the stream and what the windows made of it."""
-        if not self._restored.is_set():
+        """Take in a message of the stream and what the windows made of it. Never raises: the windows matter more."""
+        if not self._restored.is_set() or not is_allowed(self._site):
             return
+        try:
+            self._step(stored, outputs)
+        except Exception as error:
+            FAILURES.labels(self._site.id).inc()
+            if not self._told:
+                log.exception("drift failed on a message", site=self._site.id, error=type(error).__name__)
+            self._told = True
+
+    def _step(self, stored: Stored, outputs: Iterable[Output]) -> None:
         due = self._core.step(stored, admitted=not any(isinstance(output, Dropped) for output in outputs))
         if due is None:
             return
@@ -70,6 +88,8 @@ class SiteDrift:
 
     async def until_restored(self) -> None:
         """Wait for the stored days, but not for long: the windows matter more."""
+        if not is_allowed(self._site):
+            return
         try:
             async with asyncio.timeout(WAIT_S):
                 await self._restored.wait()

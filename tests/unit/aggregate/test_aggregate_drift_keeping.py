@@ -204,6 +204,49 @@ async def test_without_its_store_the_site_goes_on(make, monkeypatch, wait_until)
     assert [sum(r.models[0].sizes) for r in bus.days.values()] == [1]
 
 
+async def test_a_fault_of_drift_ends_no_window(make, monkeypatch):
+    """When drift itself fails on a message it is counted and logged, and the windows come out all the same."""
+    failures, published = keeping.FAILURES.labels(SITE)._value.get, []
+    for broken in (False, True):
+        stream = make.stream().passer(5).ticks(62, 200)
+        bus, before = FakeBus(stream.messages), failures()
+        drift = SiteDrift(bus, settings())
+        if broken:
+            monkeypatch.setattr(drift._core, "step", lambda *_args, **_more: 1 / 0)
+        async with running(bus, make, drift):
+            published.append(bus.published)
+        assert (failures() > before) is broken
+    assert published[0] == published[1] != []
+
+
+async def test_the_decree_s_profile_keeps_no_days(make, wait_until):
+    """Where nothing finer than the whole site is allowed, no camera's day is stored or shown."""
+    stored = []
+    for profile in ("lab", "fr-2021-269"):
+        bus = FakeBus(crowds(make).messages)
+        drift = SiteDrift(bus, structs.replace(settings(), profile=profile))
+        async with running(bus, make, drift):
+            if profile == "lab":
+                await wait_until(lambda bus=bus: bus.days)
+                assert metrics()
+                drift.configure(structs.replace(settings(), profile="fr-2021-269"))
+            assert metrics() == {}
+            stored.append(len(bus.days))
+    assert stored == [1, 0]
+
+
+def test_a_record_that_contradicts_itself_is_not_compared(make):
+    """Histograms that do not hold the same faces would break every comparison: the day is told and left alone."""
+    core = Drift(SITE, ZoneInfo("Europe/Paris"), EVERY)
+    for message in crowds(make).messages:
+        due = core.step(message, admitted=True)
+    [whole] = due
+    counts = whole.models[0]
+    empty = structs.replace(whole, models=[structs.replace(counts, sizes=[0] * len(counts.sizes))])
+    many = structs.replace(whole, models=[structs.replace(counts, unknown=sum(counts.sizes) + 1)])
+    assert Drift(SITE, ZoneInfo("Europe/Paris"), EVERY).restore([empty, many, whole]) == [empty, many]
+
+
 async def test_a_start_goes_on_where_the_record_ends(make, wait_until):
     """A second run over the same stream stores the same day, not twice as much."""
     messages = crowds(make).messages
