@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.inference.training.config import DEFAULT_PATH, read_config
+from services.inference.training.config import DEFAULT_PATH, identity, read_config
 
 
 def changed(tmp_path, old, new):
@@ -52,3 +52,12 @@ def test_missing_file_is_named(tmp_path):
     """A settings file that is not there is named."""
     with pytest.raises(ValueError, match=r"absent\.toml"):
         read_config(tmp_path / "absent.toml")
+
+
+def test_checkpoints_are_bound_to_settings_and_photos(tmp_path):
+    """Another seed or other photos are another identity; more minutes, or another order of photos, are not."""
+    config, names = read_config(), ["a/1.jpg", "a/2.jpg"]
+    own = identity(config, names)
+    assert identity(read_config(changed(tmp_path, "seed = 2", "seed = 3")), names) != own
+    assert identity(config, names[:1]) != own
+    assert identity(read_config(changed(tmp_path, "cross_minutes = ", "cross_minutes = 1")), names[::-1]) == own

@@ -77,6 +77,13 @@ def test_finished_leg_is_not_run_again(tmp_path):
     assert torch.equal(first.weight, again.weight)
 
 
+def test_checkpoint_of_something_else_is_refused(tmp_path):
+    """Weights that learnt other photos, or by other settings, are not gone on with: they may know what is set aside."""
+    leg(tmp_path).run(batches, loss)
+    with pytest.raises(ValueError, match=r"small\.pt: was made with other settings or photos"):
+        Leg("small", torch.nn.Linear(2, 1), tmp_path / "small.pt", TERMS, "another")
+
+
 def test_light_network_inherits_what_fits():
     """Every part of the light network but its own head comes from the teacher, narrowed where it is narrower."""
     torch.manual_seed(2)

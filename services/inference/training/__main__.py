@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 from pathlib import Path
 
@@ -11,9 +12,9 @@ from tqdm import tqdm
 
 from services.inference.model import MODELS
 from services.inference.training.card import doubts_file, model_card
-from services.inference.training.config import DEFAULT_PATH, read_config
-from services.inference.training.photos import load_corpus
-from services.inference.training.run import Run
+from services.inference.training.config import DEFAULT_PATH, Config, read_config
+from services.inference.training.photos import Corpus, load_corpus
+from services.inference.training.run import Report, Run
 
 
 def _arguments(argv: list[str]) -> argparse.Namespace:
@@ -29,25 +30,38 @@ def _listed(names: frozenset[str]) -> str:
     return "".join(f"{name}\n" for name in sorted(names))
 
 
+def _write_lists(folder: Path, corpus: Corpus, report: Report, config: Config) -> None:
+    (folder / "validation.txt").write_text(_listed(corpus.validation), "utf-8")
+    (folder / "calibration.txt").write_text(_listed(corpus.calibration), "utf-8")
+    (folder / "doubted.txt").write_text(doubts_file(report.doubts), "utf-8")
+    (folder / "MODEL_CARD.md").write_text(model_card(report, config), "utf-8")
+
+
+def _train(wanted: argparse.Namespace) -> Report:
+    """Everything is made beside the checkpoints first: an interrupted run leaves no half a model in --out."""
+    config = read_config(wanted.config)
+    torch.set_num_threads(config.threads)
+    made = wanted.work / "model"
+    made.mkdir(parents=True, exist_ok=True)
+    with tqdm(desc="photos", unit="photo") as bar:
+        corpus = load_corpus(wanted.data, config, bar.update)
+    run = Run(wanted.data, wanted.work, config, corpus)
+    with tqdm(desc="measuring", unit="photo") as bar:
+        report = run.report(made, bar.update)
+    _write_lists(made, corpus, report, config)
+    shutil.copytree(made, wanted.out, dirs_exist_ok=True)
+    return report
+
+
 def main(argv: list[str]) -> int:
     """Trains, or goes on from the checkpoints in --work, and writes the model; returns the exit code."""
     wanted = _arguments(argv)
     try:
-        config = read_config(wanted.config)
-        torch.set_num_threads(config.threads)
-        wanted.work.mkdir(parents=True, exist_ok=True)
-        with tqdm(desc="photos", unit="photo") as bar:
-            corpus = load_corpus(wanted.data, config, bar.update)
-        run = Run(wanted.data, wanted.work, config, corpus)
-        with tqdm(desc="measuring", unit="photo") as bar:
-            report = run.report(wanted.out, bar.update)
-    except (ValueError, OSError) as error:
+        report = _train(wanted)
+    # torch and torchvision tell of files that they cannot read by RuntimeError.
+    except (ValueError, OSError, RuntimeError) as error:
         print(f"training: {error}", file=sys.stderr)
-        return 1
-    (wanted.out / "validation.txt").write_text(_listed(corpus.validation), "utf-8")
-    (wanted.out / "calibration.txt").write_text(_listed(corpus.calibration), "utf-8")
-    (wanted.out / "doubted.txt").write_text(doubts_file(report.doubts), "utf-8")
-    (wanted.out / "MODEL_CARD.md").write_text(model_card(report, config), "utf-8")
+        return 2
     print(f"{report.manifest.id} is in {wanted.out}")
     return 0
 

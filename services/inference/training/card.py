@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib import resources
 from typing import Any
 
@@ -163,4 +164,6 @@ def model_card(report: Report, config: Config) -> str:
     text = resources.files(__package__).joinpath("card.md").read_text("utf-8")
     for key, value in values.items():
         text = text.replace("{" + key + "}", value)
+    if left := re.findall(r"\{[A-Z_0-9]+\}", text):
+        raise ValueError(f"card.md: nothing is known of {', '.join(left)}")
     return text

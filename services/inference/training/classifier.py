@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from services.inference.training.config import Config
+from services.inference.training.config import Config, identity
 from services.inference.training.judge import Judge
 from services.inference.training.leg import Leg, Terms, device, mixed_precision
 from services.inference.training.patches import Patches, plain, varied
@@ -48,7 +48,8 @@ def train_classifier(config: Config, patches: Patches, checkpoint: Path, minutes
     wanted = config.classifier
     torch.manual_seed(config.seed)
     terms = Terms(minutes, wanted.epochs, wanted.learning_rate, wanted.weight_decay, wanted.averaging)
-    leg = Leg(checkpoint.stem, Judge(), checkpoint, terms)
+    learnt = identity(config, [f"{name} {index}" for name, index in patches.faces])
+    leg = Leg(checkpoint.stem, Judge(), checkpoint, terms, learnt)
 
     def loss(net: Judge, batch: tuple[Tensor, random.Random]) -> Tensor:
         rows, dice = batch

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
@@ -94,3 +96,12 @@ def read_config(path: Path = DEFAULT_PATH) -> Config:
         return msgspec.convert(tomllib.loads(path.read_text("utf-8")), Config)
     except (OSError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
         raise ValueError(f"{path}: {error}") from error
+
+
+def identity(config: Config, names: Iterable[str]) -> str:
+    """What a checkpoint is bound to: the settings but for how long legs last, and the photos learnt from."""
+    detector = msgspec.structs.replace(config.detector, minutes=0, cross_minutes=0, hint_minutes=0)
+    classifier = msgspec.structs.replace(config.classifier, minutes=0, cross_minutes=0)
+    bound = msgspec.structs.replace(config, detector=detector, classifier=classifier, limits=Limits(0, 0))
+    text = msgspec.json.encode([bound, sorted(names)], order="deterministic")
+    return hashlib.sha256(text).hexdigest()

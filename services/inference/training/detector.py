@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
-from services.inference.training.config import Config
+from services.inference.training.config import Config, identity
 from services.inference.training.leg import Leg, Terms, device, mixed_precision
 from services.inference.training.light import hint_loss, inherit, pictures_of
 from services.inference.training.losses import detector_loss
@@ -95,7 +95,7 @@ def light_start(config: Config, teacher: Path, samples: list[Sample], checkpoint
     published = load_published(teacher).to(device(), memory_format=torch.channels_last)
     wanted = config.detector
     terms = Terms(wanted.hint_minutes, wanted.epochs, wanted.hint_learning_rate, 0.0, wanted.averaging)
-    leg = Leg("hints", inherit(published), checkpoint, terms)
+    leg = Leg("hints", inherit(published), checkpoint, terms, identity(config, [s.name for s in samples]))
     leg.run(
         lambda epoch: _batches(samples, config, epoch),
         lambda net, scenes: hint_loss(net, published, scenes),
@@ -107,7 +107,8 @@ def train_detector(config: Config, start: YuNet, samples: list[Sample], checkpoi
     """The finished second leg, from the weights of `start`, on the faces of `samples`."""
     net = YuNet()
     net.load_state_dict(start.state_dict())
-    leg = Leg(checkpoint.stem, net, checkpoint, _terms(config, minutes))
+    learnt = identity(config, [s.name for s in samples])
+    leg = Leg(checkpoint.stem, net, checkpoint, _terms(config, minutes), learnt)
     priors = prior_points(config.detector.crop, config.detector.crop)
     leg.run(
         lambda epoch: _batches(samples, config, epoch),

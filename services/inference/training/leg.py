@@ -42,7 +42,8 @@ def mixed_precision() -> AbstractContextManager[None]:
     """bfloat16 where the device multiplies it in hardware (twice as fast), float32 elsewhere."""
     kind = device().type
     # Torch has no public question for the processor's part of it.
-    enabled = torch.cuda.is_bf16_supported() if kind == "cuda" else torch.cpu._is_avx512_bf16_supported()  # noqa: SLF001
+    has_bfloat16 = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+    enabled = torch.cuda.is_bf16_supported() if kind == "cuda" else has_bfloat16()
     return torch.autocast(kind, torch.bfloat16, enabled=enabled)
 
 
@@ -50,10 +51,12 @@ class Leg(Generic[Net]):
     """`run` trains; afterwards, and after an interruption, `epoch` and `seconds` say what was spent.
 
     Everything is in the checkpoint after each epoch. A leg whose checkpoint says that it is done is not run again.
+    `identity` says what is learnt from what: a checkpoint of another one raises ValueError, since its weights may have
+    learnt photos that are set aside now.
     """
 
-    def __init__(self, name: str, net: Net, checkpoint: Path, terms: Terms) -> None:
-        self.name, self.checkpoint, self.terms = name, checkpoint, terms
+    def __init__(self, name: str, net: Net, checkpoint: Path, terms: Terms, identity: str = "") -> None:
+        self.name, self.checkpoint, self.terms, self.identity = name, checkpoint, terms, identity
         self.net = net.to(device(), memory_format=torch.channels_last)
         self.average = Average(self.net, terms.averaging)
         self.optimiser = torch.optim.AdamW(
@@ -65,6 +68,10 @@ class Leg(Generic[Net]):
 
     def _resume(self) -> None:
         state = torch.load(self.checkpoint, map_location=device())
+        if state["identity"] != self.identity:
+            raise ValueError(
+                f"{self.checkpoint}: was made with other settings or photos; give another --work, or remove it"
+            )
         self.net.load_state_dict(state["net"])
         self.average.net.load_state_dict(state["average"])
         self.average.steps = state["steps"]
@@ -79,6 +86,7 @@ class Leg(Generic[Net]):
             "optimiser": self.optimiser.state_dict(),
             "epoch": self.epoch,
             "seconds": self.seconds,
+            "identity": self.identity,
         }
         partial = self.checkpoint.with_suffix(".partial")
         torch.save(state, partial)

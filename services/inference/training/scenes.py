@@ -17,7 +17,8 @@ from services.inference.training.photos import IGNORED, Sample
 
 # How often a bare face gets a mask, a badly worn one, or something that is no mask.
 _DRAWN = (0.12, 0.05, 0.15)
-_LEAST_VISIBLE = 0.4  # of a face's area; a face cut more than this by the edge is ignored
+_WHOLE = 0.25  # of the scenes show a whole photo
+_LEAST_VISIBLE = 0.55  # of a face's area; a face cut more than this by the edge is ignored
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,23 @@ def _window(sample: Sample, scale: float, side: int, dice: random.Random) -> tup
     return max(0, min(left, width - wide)), max(0, min(top, height - high)), wide, high
 
 
+def _shown(boxes: Tensor, clipped: Tensor) -> tuple[Tensor, Tensor]:
+    """[G] each: does anything of the face show, and enough of it to be learnt?"""
+    area, whole = (clipped[:, 2:] - clipped[:, :2]).prod(1), (boxes[:, 2:] - boxes[:, :2]).prod(1)
+    return ((clipped[:, 2:] - clipped[:, :2]) > 1).all(1), area >= _LEAST_VISIBLE * whole
+
+
+def _scale(sample: Sample, long_side: int, side: int, dice: random.Random) -> float:
+    """Of the photo's pixels: mostly 0.4 to 1.8 times the analysis size, at times so that the whole photo is seen.
+
+    Without whole photos a face that fills one is never seen whole: a scene is smaller than the analysed picture.
+    """
+    longest = max(sample.pixels.shape[1:])
+    if dice.random() < _WHOLE:
+        return side / longest * dice.uniform(0.6, 1.0)
+    return long_side * 2 ** dice.uniform(-1.3, 0.85) / longest
+
+
 def _cut(sample: Sample, scale: float, side: int, smallest_px: float, dice: random.Random) -> Scene:
     left, top, wide, high = _window(sample, scale, side, dice)
     pixels = sample.pixels[:, top : top + high, left : left + wide]
@@ -52,9 +70,8 @@ def _cut(sample: Sample, scale: float, side: int, smallest_px: float, dice: rand
     boxes = (sample.boxes - torch.tensor([left, top, left, top])) * scale
     limit = torch.tensor([size[1], size[0], size[1], size[0]])
     clipped = boxes.clamp(min=0).minimum(limit)
-    area, whole = (clipped[:, 2:] - clipped[:, :2]).prod(1), (boxes[:, 2:] - boxes[:, :2]).prod(1)
-    judged = (sample.classes != IGNORED) & (area >= _LEAST_VISIBLE * whole) & (area >= smallest_px**2)
-    seen = ((clipped[:, 2:] - clipped[:, :2]) > 1).all(1)
+    seen, judged = _shown(boxes, clipped)
+    judged &= (sample.classes != IGNORED) & ((clipped[:, 2:] - clipped[:, :2]).prod(1) >= smallest_px**2)
     landmarks = (sample.landmarks - torch.tensor([left, top])) * scale
     pixels, classes = _dressed(pixels, torch.where(judged, sample.classes, IGNORED), landmarks, dice)
     pixels = functional.pad(pixels, (0, side - size[1], 0, side - size[0]))
@@ -80,10 +97,10 @@ def _turned(scene: Scene, angle: float) -> Scene:
     high = (half.square() * squares.flip(1)).sum(1).sqrt()
     half = torch.stack([wide, high], 1)
     boxes = torch.cat([centre - half, centre + half], 1)
-    inside = ((centre > 0) & (centre < scene.pixels.shape[2])).all(1)
+    clipped = boxes.clamp(0, scene.pixels.shape[2])
+    seen, judged = _shown(boxes, clipped)
     pixels = transforms.rotate(scene.pixels, angle, transforms.InterpolationMode.BILINEAR)
-    boxes = boxes.clamp(0, scene.pixels.shape[2])
-    return Scene(pixels, boxes[inside], scene.judged[inside], scene.classes[inside])
+    return Scene(pixels, clipped[seen], (scene.judged & judged)[seen], scene.classes[seen])
 
 
 def _dressed(pixels: Tensor, classes: Tensor, landmarks: Tensor, dice: random.Random) -> tuple[Tensor, Tensor]:
@@ -96,11 +113,10 @@ def _dressed(pixels: Tensor, classes: Tensor, landmarks: Tensor, dice: random.Ra
 
 
 def make_scene(sample: Sample, *, long_side: int, side: int, smallest_px: float, dice: random.Random) -> Scene:
-    """A square scene of `side` pixels. The photo's long side is first taken to 0.4 to 1.8 times `long_side`."""
-    scale = long_side * 2 ** dice.uniform(-1.3, 0.85) / max(sample.pixels.shape[1:])
-    scene = _cut(sample, scale, side, smallest_px, dice)
+    """A square scene of `side` pixels, a piece of a photo or all of it, at some scale around `long_side`."""
+    scene = _cut(sample, _scale(sample, long_side, side, dice), side, smallest_px, dice)
     if dice.random() < 0.5:
         scene = _mirrored(scene)
-    if dice.random() < 0.3:
-        scene = _turned(scene, dice.uniform(-40, 40))
+    if dice.random() < 0.2:
+        scene = _turned(scene, dice.uniform(-35, 35))
     return replace(scene, pixels=filmed(relit(scene.pixels, dice), dice))
