@@ -102,7 +102,11 @@ def run(
         raise typer.Exit(2)
     console = Console(stderr=True)
     steps = track(clips, "counting", console=console, disable=not console.is_terminal, transient=True)
-    rows = [Row(clip, count(folder / clip.file)) for clip in steps]
+    try:
+        rows = [Row(clip, count(folder / clip.file)) for clip in steps]
+    except RuntimeError as error:
+        print(error, file=sys.stderr)
+        raise typer.Exit(2) from None
     if as_json:
         print(json.dumps([{"file": r.clip.file, "counted": r.counted, "outside": r.outside} for r in rows]))
     else:

@@ -62,13 +62,14 @@ def test_missing_clips_are_named(tmp_path, arguments):
 
 
 def test_a_clip_that_cannot_be_counted_is_told(tmp_path):
-    """When `moretta count` fails, its own words are passed on."""
-    from bench.clips import count
-
-    path = Path(tmp_path / "broken.mp4")
-    path.write_bytes(b"no film")
-    with pytest.raises(RuntimeError, match=r"broken\.mp4"):
-        count(path)
+    """When `moretta count` fails, its own words are passed on, in one line and with exit code 2."""
+    for one in clips_by_eye():
+        Path(tmp_path / one.file).write_bytes(b"no film")
+    command = [sys.executable, "-P", "-m", "bench.clips", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert clips_by_eye()[0].file in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_json_lists_every_clip(tmp_path, monkeypatch, capsys):
