@@ -360,6 +360,20 @@ async def test_a_removed_camera_s_metrics_go_with_it(make):
         assert {k[1] for k in metrics()} == {"gate"}
 
 
+async def test_a_reload_takes_the_new_time_zone_into_force(make, wait_until):
+    """The next face is of the day that the clocks of the new zone show."""
+    bus = FakeBus()
+    drift, stream = SiteDrift(bus, settings(timezone="UTC")), make.stream().seen(1, make.face()).seen(2, make.face())
+    async with running(bus, make, drift):
+        await wait_until(drift._restored.is_set)
+        drift.step(stream.messages[0], [])
+        drift.configure(settings(timezone="Pacific/Kiritimati"))
+        drift.step(stream.messages[1], [])
+        drift.step(stream.tick(700).messages[-1], [])
+        await wait_until(lambda: len(bus.days) == 2)
+    assert [day for _, day in bus.days] == ["2023-11-14", "2023-11-15"]
+
+
 async def test_metrics_carry_no_count_and_no_verdict(make):
     """Ten times the people show the same numbers; labels are site, camera, day and quantile (design §5)."""
     shown = []
