@@ -82,7 +82,8 @@ def _cell(span: Span, value: int) -> str:
 def table(rows: list[Row]) -> Table:
     """By eye : counted, with what lies outside the eye's range marked."""
     shown = Table(title="people in each clip, by eye (range) : by moretta count")
-    for name in ("clip", "persons", *VERDICTS):
+    shown.add_column("clip", overflow="fold")
+    for name in ("persons", *VERDICTS):
         shown.add_column(name)
     for row in rows:
         cells = [_cell(getattr(row.clip, name), row.counted[name]) for name in ("persons", *VERDICTS)]
