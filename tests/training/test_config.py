@@ -38,6 +38,7 @@ def test_copy_can_differ(tmp_path):
         ("threads = 2", "threds = 2", "thre"),
         ("validation_share", "validation_part", "validation_part"),
         ("[limits]", "[limit]", "limit"),
+        ('["kaggle853", "ilc2021"]', '["kaggle853"]', r"\$\.data\.detection"),
         ("seed = ", "seed ", "config.toml"),
     ],
 )

@@ -84,6 +84,16 @@ def test_checkpoint_of_something_else_is_refused(tmp_path):
         Leg("small", torch.nn.Linear(2, 1), tmp_path / "small.pt", TERMS, "another")
 
 
+def test_checkpoint_without_identity_is_refused(tmp_path):
+    """A checkpoint from before identities is told like any other that does not fit."""
+    leg(tmp_path).run(batches, loss)
+    state = torch.load(tmp_path / "small.pt")
+    del state["identity"]
+    torch.save(state, tmp_path / "small.pt")
+    with pytest.raises(ValueError, match="was made with other settings or photos"):
+        leg(tmp_path)
+
+
 def test_light_network_inherits_what_fits():
     """Every part of the light network but its own head comes from the teacher, narrowed where it is narrower."""
     torch.manual_seed(2)

@@ -6,6 +6,7 @@ import hashlib
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
@@ -13,9 +14,9 @@ DEFAULT_PATH = Path(__file__).with_name("config.toml")
 
 
 class Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which folders below the data folder are used, and for what."""
+    """Which folders below the data folder are used, and for what. Each source of faces is measured by the others."""
 
-    detection: list[str]
+    detection: Annotated[list[str], msgspec.Meta(min_length=2)]
     crops: list[str]
     initial_weights: str
     cache_side: int
@@ -38,7 +39,6 @@ class Detector(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cross_minutes: float
     epochs: int
     batch: int
-    workers: int
     crop: int
     learning_rate: float
     weight_decay: float

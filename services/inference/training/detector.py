@@ -52,10 +52,6 @@ def photo_weights(samples: list[Sample], bare_share: float) -> list[float]:
     return [bare_share / with_bare if shows else (1 - bare_share) / without for shows in bare]
 
 
-def _one_thread(_worker: int) -> None:
-    torch.set_num_threads(1)
-
-
 def _batches(samples: list[Sample], config: Config, epoch: int) -> DataLoader[Scene]:
     dice = torch.Generator().manual_seed(config.seed + epoch)
     weights = torch.tensor(photo_weights(samples, config.detector.bare_share))
@@ -66,8 +62,6 @@ def _batches(samples: list[Sample], config: Config, epoch: int) -> DataLoader[Sc
         batch_size=config.detector.batch,
         drop_last=True,
         collate_fn=list,
-        num_workers=config.detector.workers,
-        worker_init_fn=_one_thread,
     )
 
 

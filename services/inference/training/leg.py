@@ -68,7 +68,7 @@ class Leg(Generic[Net]):
 
     def _resume(self) -> None:
         state = torch.load(self.checkpoint, map_location=device())
-        if state["identity"] != self.identity:
+        if state.get("identity") != self.identity:
             raise ValueError(
                 f"{self.checkpoint}: was made with other settings or photos; give another --work, or remove it"
             )
