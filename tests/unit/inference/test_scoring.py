@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from measured import boxes
 
 from services.inference.core.scoring import Match, Prediction, Terms, Truth, box_px, iou, match, score, size_name
 
@@ -22,13 +23,6 @@ NOWHERE = (300.0, 300.0, 320.0, 320.0)
 def figures(truth, found, **terms):
     """The figures of one picture."""
     return score([(truth, found)], Terms(**terms))
-
-
-@st.composite
-def boxes(draw):
-    """A box with an area, on a coarse grid so that overlaps are common."""
-    x, y = draw(st.integers(0, 6)) * 10, draw(st.integers(0, 6)) * 10
-    return (float(x), float(y), float(x + draw(st.integers(1, 8)) * 5), float(y + draw(st.integers(1, 8)) * 5))
 
 
 @st.composite
