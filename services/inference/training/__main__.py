@@ -10,7 +10,6 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from services.inference.model import MODELS
 from services.inference.training.card import doubts_file, model_card
 from services.inference.training.config import DEFAULT_PATH, Config, read_config
 from services.inference.training.photos import Corpus, load_corpus
@@ -20,7 +19,9 @@ from services.inference.training.run import Report, Run
 def _arguments(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m services.inference.training", description=__doc__)
     parser.add_argument("data", type=Path, help="folder with the datasets and the initial weights")
-    parser.add_argument("--out", type=Path, default=MODELS, help="where the model is written (default: %(default)s)")
+    parser.add_argument(
+        "--out", type=Path, default=Path("build/model"), help="where the model is written (default: %(default)s)"
+    )
     parser.add_argument("--config", type=Path, default=DEFAULT_PATH, help="settings (default: %(default)s)")
     parser.add_argument("--work", type=Path, default=Path("build/training"), help="checkpoints (default: %(default)s)")
     return parser.parse_args(argv)
