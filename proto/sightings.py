@@ -29,7 +29,8 @@ class SightingV1(Struct, frozen=True):
     score: Fraction
     """The detector's score."""
     confidence: Fraction
-    """Calibrated probability of the verdict; for `unknown` the highest one that was not enough."""
+    """Calibrated probability of masked, or of not masked if the verdict is `unmasked` or `incorrect`; for `unknown` the
+    higher of the two, which was not enough."""
 
 
 class SightingsV1(Struct, frozen=True, tag="SightingsV1", kw_only=True):

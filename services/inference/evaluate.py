@@ -34,7 +34,8 @@ _LABELS: dict[Verdict, str] = {
 class PredictionLine(msgspec.Struct, frozen=True):
     """One picture's boxes, in pixels of the annotated picture, low scores too; the other lists have one entry a box.
 
-    `label` is the verdict, `likeliest` the likeliest class whatever the limits, `confidence` how likely it is.
+    `label` is the verdict, `likeliest` the likeliest class whatever the limits, `confidence` how likely its side is,
+    mask or not.
     """
 
     file: str
@@ -115,7 +116,7 @@ def what_became(photos: Sequence[Photo], lines: Iterable[PredictionLine], thresh
 
 def details(faces: Sequence[Outcome]) -> dict[str, Any]:
     """`by_size`, `total` (the same for all sizes), `unknown_effect` and `calibration` (found annotated faces)."""
-    judged = ((one.confidence, one.likeliest == one.truth) for one in faces if one.is_found)
+    judged = ((one.confidence, (one.likeliest == "mask") == (one.truth == "mask")) for one in faces if one.is_found)
     return {
         "by_size": by_size(faces),
         "total": row(faces),

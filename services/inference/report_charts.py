@@ -64,15 +64,15 @@ def _counts(axes: Axes, bins: list[dict[str, Any]]) -> None:
     axes.bar_label(bars, padding=2, fontsize=8)
     axes.margins(y=0.25)
     axes.set_ylabel("faces")
-    axes.set_xlabel("how sure the model is of its likeliest verdict (%)")
+    axes.set_xlabel("how sure the model is of mask or no mask (%)")
     _tidy(axes)
 
 
 def reliability_chart(figures: dict[str, Any], path: Path) -> None:
     """Writes the reliability diagram (Guo et al. 2017) as a PNG, with the number of faces in each bin below."""
     bins = [one for one in figures["calibration"]["bins"] if one["faces"]]
-    # Of three classes the likeliest is at least a third likely.
-    low = 100 * min([0.3, *(one["low"] for one in bins)])
+    # Of mask and no mask the likelier is at least half likely.
+    low = 100 * min([0.5, *(one["low"] for one in bins)])
     figure = Figure(figsize=(7, 6.4), dpi=_DPI, layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     _honesty(upper, bins, low)

@@ -11,7 +11,7 @@ JUDGED: tuple[Verdict, ...] = ("masked", "unmasked", "incorrect")
 STRONGEST = 0.99
 """A single picture is never trusted more than this: a confident mistake must not outweigh all others."""
 ENOUGH = log(3.0)
-"""How far the best verdict must lead, in log-odds: 3 to 1. Less is `unknown`: counted and shown, never guessed."""
+"""How far masked or not masked must lead, in log-odds: 3 to 1. Less is `unknown`: counted and shown, never guessed."""
 
 
 @dataclass(slots=True)
@@ -29,10 +29,18 @@ class Evidence:
             self.odds[sighting.verdict] = self.odds.get(sighting.verdict, 0.0) + log_odds(sighting.confidence)
 
     def verdict(self) -> Verdict:
-        """Return the verdict that leads clearly, else `unknown`."""
-        ranked = sorted(JUDGED, key=lambda v: -self.odds.get(v, 0.0))
-        lead = self.odds.get(ranked[0], 0.0) - self.odds.get(ranked[1], 0.0)
-        return ranked[0] if lead >= ENOUGH else "unknown"
+        """Return masked or not, whichever leads clearly, else `unknown`; of the two that are not, the stronger.
+
+        Whoever is seen without a mask and with a badly worn one in turn is not masked for sure: as `unknown` they would
+        be left out of the rate, which would then be too high.
+        """
+        masked, unmasked, incorrect = (self.odds.get(verdict, 0.0) for verdict in JUDGED)
+        lead = masked - (unmasked + incorrect)
+        if abs(lead) < ENOUGH:
+            return "unknown"
+        if lead > 0:
+            return "masked"
+        return "unmasked" if unmasked >= incorrect else "incorrect"
 
 
 def log_odds(confidence: float) -> float:

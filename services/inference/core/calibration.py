@@ -2,7 +2,7 @@
 
 Naeini, Cooper, Hauskrecht 2015, "Obtaining Well Calibrated Probabilities Using Bayesian Binning" (expected calibration
 error); Guo, Pleiss, Sun, Weinberger 2017, "On Calibration of Modern Neural Networks" (reliability diagram, bins of
-equal width that hold their upper edge). Only the confidence in the likeliest class is looked at.
+equal width that hold their upper edge). Looked at is the confidence in mask or not, which is what the rate asks for.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 BINS = 10
 
 Judged = tuple[float, bool]
-"""How sure the classifier was of its likeliest class, 0 to 1, and whether that was right."""
+"""How sure the classifier was of mask or not, 0 to 1, and whether that was right."""
 
 
 def _edges(bins: int) -> list[float]:

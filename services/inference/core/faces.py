@@ -13,14 +13,15 @@ Verdict = Literal["masked", "unmasked", "incorrect", "unknown"]
 
 # The order of the classifier's columns.
 CLASSES: tuple[Verdict, Verdict, Verdict] = ("masked", "unmasked", "incorrect")
+_MASKED = 0
 
 
 class Face(msgspec.Struct, frozen=True):
     """One face in one picture.
 
     Corners are shares of the picture's width and height, 0 to 1, x1 < x2 and y1 < y2. `score` says how surely it is a
-    face, `confidence` how surely the likeliest class is right, both 0 to 1. `likeliest` is that class, also where the
-    verdict is unknown; it is for measuring the model and is published nowhere.
+    face, `confidence` how surely masked or not masked is right, both 0 to 1. `likeliest` is the likeliest class, also
+    where the verdict is unknown; it is for measuring the model and is published nowhere.
     """
 
     x1: float
@@ -37,7 +38,8 @@ class Limits(msgspec.Struct, frozen=True):
     """When a box counts as a face and when a face is judged.
 
     `score_threshold`: boxes that score less are dropped. `min_face_px`: a face smaller than this, sqrt(width * height)
-    in pixels of the analysed picture, is unknown. `unknown_below`: so is one whose likeliest class is less likely.
+    in pixels of the analysed picture, is unknown. `unknown_below`: so is one for which neither masked nor not masked
+    (unmasked or incorrect) is at least so likely.
     """
 
     score_threshold: float
@@ -51,25 +53,28 @@ def face_px(width: float, height: float) -> float:
 
 
 def likeliest_of(probabilities: NDArray[np.float32]) -> tuple[Verdict, float]:
-    """The likeliest class and how likely it is, 0 to 1, whatever the limits say.
+    """The likeliest class, whatever the limits say, and how likely its side is: masked or not masked, 0.5 to 1.
 
-    `probabilities` holds one number per entry of CLASSES. Numbers that are no probabilities (NaN) give unknown, 0.
+    The mask rate asks for masked or not, so that comes first: masked if that is at least as likely as the other two
+    together, else the likelier of those. `probabilities` holds one number per entry of CLASSES. Numbers that are no
+    probabilities (NaN) give unknown, 0.
     """
-    best = int(np.argmax(probabilities))
-    confidence = float(probabilities[best])
-    if not math.isfinite(confidence):
+    if not np.isfinite(probabilities).all():
         return "unknown", 0.0
-    return CLASSES[best], min(1.0, max(0.0, confidence))
+    masked, other = float(probabilities[_MASKED]), float(probabilities[_MASKED + 1 :].sum())
+    best = _MASKED if masked >= other else _MASKED + 1 + int(np.argmax(probabilities[_MASKED + 1 :]))
+    return CLASSES[best], min(1.0, max(0.0, masked, other))
 
 
 def verdict_of(probabilities: NDArray[np.float32], size_px: float, limits: Limits) -> tuple[Verdict, float]:
-    """The verdict on one face, and how likely its likeliest class is.
+    """The verdict on one face, and how likely masked or not masked, whichever is likelier, is.
 
-    `probabilities` holds one number per entry of CLASSES. Numbers that are no probabilities (NaN) give unknown, 0.
+    A face that is surely without a mask or badly masked, and nobody can say which of the two, is judged: left out, it
+    would raise the rate. `probabilities` holds one number per entry of CLASSES; if they are none (NaN): unknown, 0.
     """
     likeliest, confidence = likeliest_of(probabilities)
-    unsure = size_px < limits.min_face_px or confidence < limits.unknown_below
-    return "unknown" if unsure else likeliest, confidence
+    sure = size_px >= limits.min_face_px and confidence >= limits.unknown_below
+    return likeliest if sure else "unknown", confidence
 
 
 def above(scores: NDArray[np.float32], threshold: float) -> NDArray[np.intp]:

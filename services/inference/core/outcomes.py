@@ -13,7 +13,7 @@ class Guess:
     """What the classifier said of the boxes of one picture, one entry a box.
 
     `labels` are mask, no_mask, incorrect or unknown, `likeliest` the same without regard to limits (unknown only where
-    the probabilities are none), `confidences` how sure it was of that, 0 to 1.
+    the probabilities are none), `confidences` how sure it was of mask or not, 0 to 1.
     """
 
     labels: Sequence[str]

@@ -31,6 +31,10 @@ def seen(*pairs):
         ([("unmasked", 0.8)] * 5 + [("masked", 0.99)], "unmasked"),
         ([("incorrect", 0.9), ("unknown", 0.3), ("incorrect", 0.9)], "incorrect"),
         ([("masked", 0.3)] * 50, "unknown"),
+        ([("unmasked", 0.9), ("incorrect", 0.9)] * 2, "unmasked"),
+        ([("unmasked", 0.9), ("incorrect", 0.95), ("incorrect", 0.9)], "incorrect"),
+        ([("unmasked", 0.8), ("incorrect", 0.8), ("masked", 0.95)], "unknown"),
+        ([("unmasked", 0.8), ("incorrect", 0.8), ("masked", 0.7)], "unmasked"),
     ],
 )
 def test_the_evidence_decides(pairs, wanted):

@@ -67,20 +67,34 @@ def test_likeliest_class_is_the_verdict(best, verdict):
     probabilities[best] = 0.8
     face = one(probabilities=probabilities)
     assert face.verdict == verdict
-    assert face.confidence == pytest.approx(0.8)
+    assert face.confidence == pytest.approx(0.8 if verdict == "masked" else 0.9)
 
 
 def test_unsure_is_unknown():
-    """A face whose likeliest class stays under the limit is unknown, with its confidence kept."""
+    """A face that is neither surely masked nor surely not is unknown, with its confidence kept."""
     face = one(probabilities=(0.59, 0.3, 0.11))
     assert face.verdict == "unknown"
     assert face.confidence == pytest.approx(0.59)
 
 
+def test_surely_not_masked_is_judged():
+    """Bare or badly worn, and hardly to tell which: not masked all the same, so it counts."""
+    face = one(probabilities=(0.2, 0.39, 0.41))
+    assert face.verdict == "incorrect"
+    assert face.confidence == pytest.approx(0.8)
+
+
+def test_side_comes_before_class():
+    """The likeliest single class does not win against the two others together: the rate asks for masked or not."""
+    face = one(probabilities=(0.38, 0.37, 0.25))
+    assert (face.verdict, face.likeliest) == ("unmasked", "unmasked")
+    assert one(probabilities=(0.45, 0.3, 0.25)).likeliest == "unmasked"
+
+
 @pytest.mark.parametrize("side", [5, 40])
 def test_likeliest_class_is_kept_where_nothing_is_judged(side):
     """An unknown face, too small or unsure, still tells its likeliest class, for whoever measures the model."""
-    face = one(box=(100, 100, 100 + side, 100 + side), probabilities=(0.2, 0.25, 0.55))
+    face = one(box=(100, 100, 100 + side, 100 + side), probabilities=(0.45, 0.1, 0.45))
     assert (face.verdict, face.likeliest) == ("unknown", "incorrect")
 
 
@@ -196,9 +210,12 @@ def test_stricter_limits_never_change_a_verdict(rows):
 
 @given(st.tuples(share, share, share), st.floats(0, 500))
 def test_verdict_only_when_sure_and_large(probabilities, size_px):
-    """A verdict other than unknown needs both size and confidence."""
-    verdict, confidence = verdict_of(np.array(probabilities, np.float32), size_px, LIMITS)
+    """A verdict other than unknown needs both size and confidence, and is on the side that is likelier."""
+    values = np.array(probabilities, np.float32)
+    verdict, confidence = verdict_of(values, size_px, LIMITS)
     assert (verdict != "unknown") == (size_px >= 10.0 and confidence >= 0.6)
+    if verdict != "unknown":
+        assert (verdict == "masked") == (values[0] >= values[1] + values[2])
 
 
 @given(st.lists(anything, max_size=20), share)
