@@ -58,6 +58,7 @@ CameraReason = Literal[
     "no-worker",
     "operator",
     "bad-source",
+    "picture-changed",
     "other",
 ]
 AlertState = Literal["firing", "resolved"]

@@ -19,6 +19,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 
+from services.ingest.core.masking import Masking
 from services.ingest.core.picture import analysis_size, i420_size, plane_shapes
 
 PATIENCE = 300
@@ -29,10 +30,10 @@ _LARGEST = 8192
 class Decoder:
     """One stream's decoder. `decode` and `convert` belong to one thread; `discard` may be called from another."""
 
-    def __init__(self, stream: VideoStream, long_side: int) -> None:
+    def __init__(self, stream: VideoStream, long_side: int, masking: Masking | None = None) -> None:
         self._template = stream.codec_context
         self._time_base = stream.time_base or Fraction(1, 90_000)
-        self._long_side = long_side
+        self._long_side, self._masking = long_side, masking
         self._intra_only = self._template.codec.intra_only
         self._lock = threading.Lock()
         self._context: VideoCodecContext | None = None
@@ -78,9 +79,14 @@ class Decoder:
     def convert(self, frame: VideoFrame, into: memoryview) -> tuple[int, int]:
         """Write the picture as tight I420 of the analysis size, limited range; returns (width, height).
 
-        FFmpeg's converted copy is overwritten. ValueError if FFmpeg can't convert the picture's format.
+        Privacy areas are black in it. FFmpeg's converted copy is overwritten. PictureChanged, with nothing written, if
+        there are such areas and they were drawn on a picture of another size; ValueError if FFmpeg can't convert the
+        picture's format.
         """
-        width, height = analysis_size(self._display_width(frame), frame.height, self._long_side)
+        source = (self._display_width(frame), frame.height)
+        if self._masking is not None:
+            self._masking.check(source)
+        width, height = analysis_size(*source, self._long_side)
         try:
             small = self._reformatter.reformat(
                 frame,
@@ -96,6 +102,8 @@ class Decoder:
         _copy_planes(small, into, width, height)
         if small is not frame:  # else these planes may be the codec's reference picture
             _overwrite(small)
+        if self._masking is not None:
+            self._masking.blank(into, width, height)
         return width, height
 
     def finish(self, frame: VideoFrame) -> None:

@@ -11,13 +11,14 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from services.budget.shedding import Shedder
+from services.ingest.core.masking import Masking, PictureChanged
 from services.ingest.core.sampling import Rate, Sampler
 from services.ingest.core.timeline import Timeline
 from services.ingest.decoder import Decoder
 from services.ingest.pictures import BufferPool, Picture
 from services.ingest.slot import Slot
 from services.ingest.source import Source, SourceError
-from services.sites.settings import CameraSettings
+from services.sites.settings import CameraSettings, PrivacySettings
 
 SECOND_NS = 1_000_000_000
 UNDECODABLE_NS = 10 * SECOND_NS
@@ -61,7 +62,7 @@ class Playback:
         self._leaving, self._clock, self._utc, self._on_picture = leaving, clock, utc, on_picture
         self._sampler, self._phase_ns = Sampler(settings.fps, phase_ns), phase_ns
         self._paced, self._timeline = paced, Timeline(paced=paced)
-        self._pool = BufferPool(settings.long_side)
+        self._pool, self._masking = BufferPool(settings.long_side), _masking(settings.privacy)
         self._guard = threading.Lock()
         self._sequence = -1
         self._size: tuple[int, int] | None = None
@@ -79,13 +80,13 @@ class Playback:
         """
         before = self._pictures
         pacer = _Pacer(self._clock, self._leaving) if source.is_file and self._paced else None
-        decoder = self.decoder = Decoder(source.stream, self._settings.long_side)
+        decoder = self.decoder = Decoder(source.stream, self._settings.long_side, self._masking)
         self._name = decoder.name
         self._begin()
         try:
             self._packets(source, decoder, pacer)
-        except SourceError:
-            if not source.is_file or self._pictures == before:
+        except SourceError as error:
+            if not source.is_file or self._pictures == before or error.reason == "picture-changed":
                 raise
         finally:
             self._undecodable += decoder.undecodable
@@ -189,6 +190,9 @@ class Playback:
             return
         try:
             width, height = decoder.convert(frame, buffer)
+        except PictureChanged as error:
+            self._pool.give_back(buffer, len(buffer))
+            raise SourceError("picture-changed", str(error)) from None
         except ValueError:
             self._pool.give_back(buffer, len(buffer))
             decoder.undecodable += 1
@@ -197,6 +201,12 @@ class Playback:
         period = max(self._sampler.period_ns, self.rate.interval_ns)
         sequence, lease = self._sequence, self._lease
         self._slot.put(Picture(width, height, sequence, lease, event, decoded_ns, period, buffer, self._pool))
+
+
+def _masking(privacy: PrivacySettings | None) -> Masking | None:
+    if privacy is None:
+        return None
+    return Masking(tuple(tuple(area) for area in privacy.areas), privacy.drawn_for)
 
 
 def _packet_ns(packet: Packet[VideoStream]) -> int | None:

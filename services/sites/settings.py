@@ -16,6 +16,19 @@ Name = Annotated[str, Meta(min_length=1, max_length=80)]
 Seconds = Annotated[float, Meta(gt=0, le=86_400)]
 
 
+class PrivacySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a camera must not see: areas that are made black before a picture leaves the camera's thread."""
+
+    drawn_for: tuple[Annotated[int, Meta(ge=16, le=8192)], Annotated[int, Meta(ge=16, le=8192)]]
+    """Width and height of the camera's picture that the areas were drawn on. A picture of another size stops the camera
+    (it may show something else at the same place) until the areas were looked at again and this was set."""
+    areas: Annotated[
+        list[Annotated[list[tuple[Fraction, Fraction]], Meta(min_length=3, max_length=64)]],
+        Meta(min_length=1, max_length=32),
+    ]
+    """Polygons of points (x, y) in shares of the picture's width and height, from its upper left corner."""
+
+
 class CameraSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One camera. `url` is a file, an rtsp(s)/http(s) URL or a local video device (`/dev/video0`)."""
 
@@ -30,6 +43,7 @@ class CameraSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     paced: bool = True
     """A file plays by its timestamps; False reads it as fast as pictures are analysed, with nothing shed."""
     transport: Literal["tcp", "udp"] = "tcp"
+    privacy: PrivacySettings | None = None
     open_timeout_s: Seconds = 10.0
     read_timeout_s: Seconds = 5.0
 

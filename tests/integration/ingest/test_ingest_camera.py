@@ -7,12 +7,13 @@ import time
 from contextlib import asynccontextmanager
 
 import clips
+import numpy as np
 import pytest
 
 from services.ingest.camera import Camera
 from services.ingest.core.picture import i420_size
 from services.ingest.core.reconnect import Backoff
-from services.sites.settings import CameraSettings
+from services.sites.settings import CameraSettings, PrivacySettings
 
 MS = 1_000_000
 LIMIT_S = 10
@@ -398,3 +399,40 @@ async def test_two_cameras_are_sampled_at_different_moments(tmp_path):
         async with running(path, paced=False, phase_ns=phase) as (camera, _):
             kept = await take_all(camera)
         assert {at % (200 * MS) for _, at, *_ in kept} == {phase}
+
+
+PRIVACY = PrivacySettings(drawn_for=(320, 180), areas=[[(0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0)]])
+
+
+async def test_privacy_areas_are_black_in_every_picture(tmp_path):
+    """The left half is black in each picture that leaves the camera's thread; the right half is not."""
+    path = clips.make_clip(tmp_path / "clip.mp4", width=320, height=180, pictures=25)
+    async with running(path, paced=False, privacy=PRIVACY) as (camera, _):
+        pictures = await take_all(camera)
+    assert len(pictures) == 5
+    for _, _, width, height, data in pictures:
+        luma = np.frombuffer(data, np.uint8)[: width * height].reshape(height, width)
+        assert (luma[:, : width // 2] == 16).all()
+        assert (luma[:, width // 2 + 4 :] != 16).any()
+
+
+async def test_camera_stops_when_its_picture_changes(tmp_path, wait_until):
+    """A picture of another size than the areas were drawn on: nothing of it is handed over, and the state says why."""
+    path = clips.make_resized(tmp_path / "clip.h264", (320, 180), (160, 120))
+    async with running(path, paced=False, privacy=PRIVACY) as (camera, watch):
+        taken = []
+
+        async def take():
+            while (picture := await camera.take()) is not None:
+                taken.append((picture.width, picture.height))
+                picture.release()
+
+        reader = asyncio.create_task(take())
+        await wait_until(lambda: watch.states[-1:] == ["failed-config"], LIMIT_S)
+        reader.cancel()
+        await asyncio.wait([reader])
+    assert taken
+    assert set(taken) == {(160, 88)}
+    assert watch.seen[-1].reason == "picture-changed"
+    assert "160x120" in watch.seen[-1].message
+    assert "320x180" in watch.seen[-1].message

@@ -159,3 +159,28 @@ def test_unknown_keys_are_errors(kind: type):
     assert msgspec.convert(known, kind) is not None
     with pytest.raises(msgspec.ValidationError, match="unknown field `typo`"):
         msgspec.convert({**known, "typo": 1}, kind)
+
+
+@pytest.mark.parametrize(
+    ("privacy", "told"),
+    [
+        ({"areas": [[[0, 0], [1, 0], [1, 1]]]}, "drawn_for"),
+        ({"drawn_for": [1920, 1080], "areas": []}, r"privacy\.areas"),
+        ({"drawn_for": [1920, 1080], "areas": [[[0, 0], [1, 0]]]}, r"privacy\.areas\[0\]"),
+        ({"drawn_for": [1920, 1080], "areas": [[[0, 0], [1920, 0], [1, 1]]]}, r"privacy\.areas\[0\]"),
+        ({"drawn_for": [1920], "areas": [[[0, 0], [1, 0], [1, 1]]]}, r"privacy\.drawn_for"),
+    ],
+)
+def test_privacy_areas_that_hide_nothing_are_refused(privacy, told):
+    """Without a size, without an area, with a line for an area or with pixels for shares a camera would show it all."""
+    camera = {"id": "c1", "url": "rtsp://h/1", "privacy": privacy}
+    with pytest.raises(msgspec.ValidationError, match=told):
+        msgspec.convert(camera, CameraSettings)
+
+
+def test_privacy_areas_are_read():
+    """Polygons in shares of the picture, and the size that they were drawn on."""
+    privacy = {"drawn_for": [1920, 1080], "areas": [[[0, 0], [0.3, 0], [0.3, 0.4]]]}
+    camera = msgspec.convert({"id": "c1", "url": "rtsp://h/1", "privacy": privacy}, CameraSettings)
+    assert camera.privacy.drawn_for == (1920, 1080)
+    assert camera.privacy.areas[0][1] == (0.3, 0.0)
