@@ -234,9 +234,12 @@ class Camera:
         self._set("ended")
         return None
 
-    def _failed(self, error: SourceError) -> int:
+    def _failed(self, error: SourceError) -> int | None:
         if self._leaving.is_set():
             return 0
+        if self._is_file and error.reason == "picture-changed":  # from its beginning it would only come to this again
+            self._set("failed-config", error.reason, error.message)
+            return None
         if self._is_file or error.reason in _PERSON_MENDS:
             self._set("failed-config", error.reason, error.message)
             return round(self._slow_retry_s * SECOND_NS)

@@ -19,7 +19,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 
-from services.ingest.core.masking import Masking
+from services.ingest.core.masking import Grid, Mask, Masking
 from services.ingest.core.picture import analysis_size, i420_size, plane_shapes
 
 PATIENCE = 300
@@ -34,6 +34,8 @@ class Decoder:
         self._template = stream.codec_context
         self._time_base = stream.time_base or Fraction(1, 90_000)
         self._long_side, self._masking = long_side, masking
+        self._mask: Mask | None = None
+        self._pixel_aspect = Fraction(1)
         self._intra_only = self._template.codec.intra_only
         self._lock = threading.Lock()
         self._context: VideoCodecContext | None = None
@@ -61,7 +63,10 @@ class Decoder:
             if packet is not None and self._passes_over(packet):
                 return []
             try:
-                frames = self._opened().decode(packet)
+                context = self._opened()
+                frames = context.decode(packet)
+                # Now: another thread may drop the context before the pictures are converted.
+                self._pixel_aspect = context.sample_aspect_ratio or Fraction(1)
             except (av_error.FFmpegError, EOFError, ValueError):
                 self.undecodable += 1
                 return []
@@ -76,6 +81,20 @@ class Decoder:
         base = frame.time_base or self._time_base
         return frame.pts * base.numerator * 1_000_000_000 // base.denominator
 
+    def prepare(self, frame: VideoFrame) -> bool:
+        """Make the masks that pictures like this one need; False if that was to be done and may have taken its time.
+
+        PictureChanged if the privacy areas were drawn on a picture of another size.
+        """
+        if self._masking is None:
+            return True
+        self._masking.check((self._display_width(frame), frame.height))
+        kind = frame.format
+        chroma = (kind.chroma_width(frame.width), kind.chroma_height(frame.height))
+        grid = Grid((frame.width, frame.height), chroma, self._analysed(frame))
+        before, self._mask = self._mask, self._masking.mask(grid)
+        return before is self._mask
+
     def convert(self, frame: VideoFrame, into: memoryview) -> tuple[int, int]:
         """Write the picture as tight I420 of the analysis size, limited range; returns (width, height).
 
@@ -83,10 +102,8 @@ class Decoder:
         there are such areas and they were drawn on a picture of another size; ValueError if FFmpeg can't convert the
         picture's format.
         """
-        source = (self._display_width(frame), frame.height)
-        if self._masking is not None:
-            self._masking.check(source)
-        width, height = analysis_size(*source, self._long_side)
+        self.prepare(frame)
+        width, height = self._analysed(frame)
         try:
             small = self._reformatter.reformat(
                 frame,
@@ -102,8 +119,8 @@ class Decoder:
         _copy_planes(small, into, width, height)
         if small is not frame:  # else these planes may be the codec's reference picture
             _overwrite(small)
-        if self._masking is not None:
-            self._masking.blank(into, width, height)
+        if self._mask is not None:
+            self._mask.blank(into)
         return width, height
 
     def finish(self, frame: VideoFrame) -> None:
@@ -137,12 +154,14 @@ class Decoder:
             self._context = _context_like(self._template)
         return self._context
 
+    def _analysed(self, frame: VideoFrame) -> tuple[int, int]:
+        return analysis_size(self._display_width(frame), frame.height, self._long_side)
+
     def _display_width(self, frame: VideoFrame) -> int:
         """The width in square pixels; anamorphic cameras send fewer, wider ones."""
-        ratio = self._context.sample_aspect_ratio if self._context is not None else None
-        if not ratio or not Fraction(1, 4) <= ratio <= 4:
+        if not Fraction(1, 4) <= self._pixel_aspect <= 4:
             return frame.width
-        return max(1, round(frame.width * ratio))
+        return max(1, round(frame.width * self._pixel_aspect))
 
 
 def _context_like(template: VideoCodecContext) -> VideoCodecContext:

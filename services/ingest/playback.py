@@ -149,11 +149,16 @@ class Playback:
     def _decode(self, decoder: Decoder, packet: Packet[VideoStream] | None, source: Source) -> None:
         frames = decoder.decode(packet)
         decoded_ns = self._clock()
-        for index, frame in enumerate(frames):
-            if index and not self._paced:
-                self.drain()
-            self._picture(decoder, frame, decoded_ns)
-            decoder.finish(frame)
+        left = list(frames)
+        try:
+            while left:
+                self._picture(decoder, left[0], decoded_ns)
+                decoder.finish(left.pop(0))
+                if left and not self._paced:
+                    self.drain()
+        finally:  # whatever happened, no picture is left behind
+            for frame in left:
+                decoder.finish(frame)
         if frames:
             self.last_picture_ns, self._tried_in_vain = decoded_ns, 0
             self._on_picture()
@@ -183,16 +188,20 @@ class Playback:
         utc = self._utc()
         return utc if self._paced else utc - (utc - self._phase_ns) % self._sampler.period_ns
 
+    def _is_masked(self, decoder: Decoder, frame: VideoFrame) -> bool:
+        """Whether the picture can be used; not the one that a camera's masks had to be made for, it is too old then."""
+        try:
+            return decoder.prepare(frame) or not self._paced
+        except PictureChanged as error:
+            raise SourceError("picture-changed", str(error)) from None
+
     def _convert(self, decoder: Decoder, frame: VideoFrame, event: int, decoded_ns: int) -> None:
-        buffer = self._pool.take()
+        buffer = self._pool.take() if self._is_masked(decoder, frame) else None
         if buffer is None:
             self.count_shed()
             return
         try:
             width, height = decoder.convert(frame, buffer)
-        except PictureChanged as error:
-            self._pool.give_back(buffer, len(buffer))
-            raise SourceError("picture-changed", str(error)) from None
         except ValueError:
             self._pool.give_back(buffer, len(buffer))
             decoder.undecodable += 1

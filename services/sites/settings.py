@@ -20,8 +20,9 @@ class PrivacySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """What a camera must not see: areas that are made black before a picture leaves the camera's thread."""
 
     drawn_for: tuple[Annotated[int, Meta(ge=16, le=8192)], Annotated[int, Meta(ge=16, le=8192)]]
-    """Width and height of the camera's picture that the areas were drawn on. A picture of another size stops the camera
-    (it may show something else at the same place) until the areas were looked at again and this was set."""
+    """Width and height of the camera's picture, in square pixels as players show it, that the areas were drawn on. A
+    picture of another size stops the camera (it may show something else at the same place) until the areas were looked
+    at again and this was set."""
     areas: Annotated[
         list[Annotated[list[tuple[Fraction, Fraction]], Meta(min_length=3, max_length=64)]],
         Meta(min_length=1, max_length=32),

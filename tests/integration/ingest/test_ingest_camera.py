@@ -13,6 +13,7 @@ import pytest
 from services.ingest.camera import Camera
 from services.ingest.core.picture import i420_size
 from services.ingest.core.reconnect import Backoff
+from services.ingest.decoder import Decoder
 from services.sites.settings import CameraSettings, PrivacySettings
 
 MS = 1_000_000
@@ -436,3 +437,15 @@ async def test_camera_stops_when_its_picture_changes(tmp_path, wait_until):
     assert watch.seen[-1].reason == "picture-changed"
     assert "160x120" in watch.seen[-1].message
     assert "320x180" in watch.seen[-1].message
+
+
+async def test_no_picture_is_left_behind_when_it_is_refused(tmp_path, wait_until, monkeypatch):
+    """An MJPEG picture of the wrong size, to which no codec refers, is overwritten like any other."""
+    finished = []
+    monkeypatch.setattr(Decoder, "finish", lambda _self, frame: finished.append((frame.width, frame.height)))
+    path = clips.make_clip(tmp_path / "clip.avi", codec="mjpeg", pixel_format="yuvj420p", width=64, height=64)
+    async with running(path, paced=False, privacy=PRIVACY) as (camera, watch):
+        assert await camera.take() is None
+        await wait_until(lambda: watch.states[-1:] == ["failed-config"], LIMIT_S)
+    assert finished == [(64, 64)]
+    assert watch.states == ["connecting", "failed-config"], "a file is not tried again: it would come to the same"
