@@ -4,18 +4,22 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from proto.types import Count, Nanoseconds, SiteId
+from proto.types import CameraId, Count, Nanoseconds, SiteId
 
 OperatorName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.@+-]{1,64}\Z")]
+Why = Annotated[str, Meta(max_length=200)]
 ServiceName = Literal["ingest", "inference", "aggregate", "notify"]
 
 
 class PauseRequestV1(Struct, frozen=True, tag="PauseRequestV1", kw_only=True):
-    """Stop (or go on) processing pictures of a site, now. Sticky: it holds over restarts until resumed."""
+    """Stop (or go on) processing pictures of a site or a camera, now. Sticky: it holds over restarts until resumed."""
 
     site: SiteId
     action: Literal["pause", "resume"]
     operator: OperatorName
+    camera: CameraId | None = None
+    """One camera; None is the whole site. Resuming the site leaves paused what was paused for itself."""
+    why: Why = ""
 
 
 class PauseReplyV1(Struct, frozen=True, tag="PauseReplyV1", kw_only=True):
@@ -23,17 +27,26 @@ class PauseReplyV1(Struct, frozen=True, tag="PauseReplyV1", kw_only=True):
 
     site: SiteId
     paused: bool
+    """Whether the whole site is."""
     cameras: Count
+    """How many cameras the order was for."""
     error: str | None = None
+    """Why nothing was changed."""
+    paused_cameras: list[CameraId] = []
+    """Cameras that are paused for themselves."""
 
 
 class PauseStateV1(Struct, frozen=True, tag="PauseStateV1", kw_only=True):
-    """The order in force, kept in the KV bucket CONTROL; also its audit entry."""
+    """The orders in force at a site, and the last one of them: who, when, what and why. The stream is its audit."""
 
     site: SiteId
     paused: bool
     operator: OperatorName
     at: Nanoseconds
+    paused_cameras: list[CameraId] = []
+    action: Literal["pause", "resume"] | None = None
+    camera: CameraId | None = None
+    why: Why = ""
 
 
 class DeadV1(Struct, frozen=True, tag="DeadV1", kw_only=True):

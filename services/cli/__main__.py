@@ -5,7 +5,7 @@ import sys
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -194,6 +194,40 @@ def demo(
     with tempfile.TemporaryDirectory(prefix="moretta-") as scratch:
         code = asyncio.run(run_demo(Path(scratch), camera, duration, Console(), mails=mails, picture=screenshot))
     raise typer.Exit(code)
+
+
+OperatorConfig = Annotated[
+    Path, typer.Option("-c", "--config", metavar="FILE", help="where NATS is and the operator's password (YAML)")
+]
+Place = Annotated[str, typer.Argument(metavar="SITE")]
+OneCamera = Annotated[str | None, typer.Argument(metavar="[CAMERA]", help="one camera; without it the whole site")]
+Who = Annotated[str | None, typer.Option(metavar="NAME", help="who gives the order; default: who is logged in")]
+Because = Annotated[str, typer.Option("--why", metavar="TEXT", help="the reason, for the audit")]
+
+
+def _order(
+    action: Literal["pause", "resume"], config: Path, place: tuple[str, str | None], who: str | None, why: str
+) -> None:
+    from services.cli.orders import in_words, operator_name, order
+
+    reply = asyncio.run(order(config, action, *place, operator=who or operator_name(), why=why))
+    typer.echo(in_words(reply))
+
+
+@app.command()
+def pause(
+    site: Place, config: OperatorConfig, camera: OneCamera = None, operator: Who = None, why: Because = ""
+) -> None:
+    """Stop processing pictures of a site or a camera within a second, until `moretta resume`."""
+    _order("pause", config, (site, camera), operator, why)
+
+
+@app.command()
+def resume(
+    site: Place, config: OperatorConfig, camera: OneCamera = None, operator: Who = None, why: Because = ""
+) -> None:
+    """Go on after `moretta pause`. What was paused for itself stays so until it is resumed for itself."""
+    _order("resume", config, (site, camera), operator, why)
 
 
 @app.command("check-config")

@@ -12,6 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import yaml
+
 from proto.permissions import SERVICES, user_of
 from proto.subjects import Identity
 from services.bus import NatsSettings
@@ -72,6 +74,7 @@ class Box:
         if faults := self.faults():
             await self.close()
             raise BoxError("\n".join(faults))
+        self._identities.write("operator.yaml", operator_file(self.url))
         for name in ("notify", "aggregate", "inference", "ingest"):
             self._start(name, self._service_program(name))
         return self
@@ -91,6 +94,11 @@ class Box:
     def url(self) -> str:
         """Where the embedded server listens."""
         return f"nats://127.0.0.1:{self._port}"
+
+    @property
+    def operator_file(self) -> Path:
+        """The settings with which an operator's commands reach this box; made once NATS is ready."""
+        return self._identities.folder / "operator.yaml"
 
     def faults(self) -> list[str]:
         """Return what keeps a service from running at all, in its own words."""
@@ -174,6 +182,12 @@ class Box:
         environment |= {"MORETTA_NATS__URL": self.url, "PYTHONUNBUFFERED": "1", "ORT_DISABLE_TELEMETRY": "1"}
         environment["MORETTA_PROBES__HOST"] = "127.0.0.1"
         return Program(name, command, environment, probe.alive, lambda line: self._on_line(name, line))
+
+
+def operator_file(url: str) -> str:
+    """Return the settings with which an operator's command reaches the server at `url`."""
+    user = user_of("operator", "MAIN")
+    return yaml.safe_dump({"nats": {"url": url, "user": user, "password_file": f"{user}.password"}}, sort_keys=False)
 
 
 class _Probe:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from services.app import App
 from services.bus import Bus
 from services.ingest.camera import Camera
+from services.ingest.core.orders import Orders
 from services.ingest.core.sampling import phase_of
 from services.ingest.keys import KeyGiver
 from services.ingest.reporter import Reporter
@@ -43,11 +44,17 @@ class Fleet:
         self._lease = 0
         self._changing = asyncio.Lock()
         self._over = False
-        self.paused: set[str] = set()
+        self.orders = Orders()
 
     def cameras(self, site: str) -> list[Camera]:
         """Return the cameras of a site."""
         return [post.camera for (owner, _), post in self._posts.items() if owner == site]
+
+    def obey(self, orders: Orders) -> None:
+        """Put these orders of operators in force, now."""
+        self.orders = orders
+        for (site, name), post in self._posts.items():
+            post.camera.pause() if orders.hold(site, name) else post.camera.resume()
 
     async def apply(self, sites: list[SiteSettings], givers: dict[str, KeyGiver]) -> None:
         """Stop the cameras that are gone or changed, start the new ones. One call at a time; after `stop` nothing."""
@@ -67,7 +74,7 @@ class Fleet:
         camera = Camera(site, settings, lease=lease, phase_ns=phase_ns, on_state=reporter.changed)
         sender = Sender(self._frames, camera, giver.current)
         reporter.attach(camera, sender)
-        if site in self.paused:  # before it starts, so that it opens nothing; it has no loop yet to tell of it
+        if self.orders.hold(site, name):  # before it starts, so that it opens nothing; it has no loop yet to tell of it
             camera.pause()
             assert camera.status is not None
             reporter.changed(camera.status)

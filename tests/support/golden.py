@@ -149,9 +149,20 @@ EXAMPLES: tuple[Struct, ...] = (
         reason="accepted",
         at=AT,
     ),
-    PauseRequestV1(site="cannes", action="pause", operator="ana@example.org"),
-    PauseReplyV1(site="cannes", paused=True, cameras=4, error=None),
-    PauseStateV1(site="cannes", paused=True, operator="ana@example.org", at=AT),
+    PauseRequestV1(
+        site="cannes", action="pause", operator="ana@example.org", camera="fish-1", why="asked to by the bakery"
+    ),
+    PauseReplyV1(site="cannes", paused=True, cameras=1, error=None, paused_cameras=["fish-1"]),
+    PauseStateV1(
+        site="cannes",
+        paused=True,
+        operator="ana@example.org",
+        at=AT,
+        paused_cameras=["fish-1"],
+        action="pause",
+        camera="fish-1",
+        why="asked to by the bakery",
+    ),
     DeadV1(
         service="notify", subject="moretta.v1.alerts.cannes.fish.low-rate", reason="why", size=3, at=AT, payload=b"abc"
     ),

@@ -11,6 +11,7 @@ import pytest
 from proto.subjects import CAMERA_EVENTS
 from services.app import App
 from services.ingest import fleet as sut
+from services.ingest.core.orders import Orders
 from services.ingest.fleet import Fleet
 from services.ingest.settings import IngestSettings
 from services.sealing.keys import new_key
@@ -162,7 +163,7 @@ async def test_the_cameras_stop_at_the_same_time(ground, clip, monkeypatch):
 
 async def test_a_paused_site_s_cameras_start_paused(ground, clip, wait_until):
     """An order in force holds for a camera that comes later: it opens nothing and shows no picture."""
-    ground.fleet.paused.add("cannes")
+    ground.fleet.obey(Orders(sites=frozenset({"cannes"})))
     await ground.fleet.apply([site(clip, "a"), site(clip, "b", site="lyon")], ground.givers)
     (paused,) = ground.fleet.cameras("cannes")
     await wait_until(lambda: "live" in [state for _, state in ground.line.states("b")])

@@ -1,0 +1,76 @@
+"""`moretta pause` and `resume`: an operator's order to ingest, and what is in force afterwards."""
+
+import asyncio
+import getpass
+import re
+from pathlib import Path
+from typing import Literal
+
+from msgspec import Struct, ValidationError, convert, to_builtins
+
+from proto.control import PauseReplyV1, PauseRequestV1
+from proto.subjects import PAUSE
+from services.bus import Bus, NatsSettings, NoWorkers
+from services.settings import SettingsError, load
+
+Action = Literal["pause", "resume"]
+_ANSWER_S = 10.0
+
+
+class OperatorFile(Struct, frozen=True, kw_only=True):
+    """What an operator's command reads of the settings file: where NATS is, and the operator's password."""
+
+    nats: NatsSettings = NatsSettings()
+
+
+def operator_name() -> str:
+    """Return who is logged in, in the letters that the audit takes."""
+    return re.sub(r"[^A-Za-z0-9_.@+-]", "_", getpass.getuser())[:64]
+
+
+async def order(file: Path, action: Action, site: str, camera: str | None, *, operator: str, why: str) -> PauseReplyV1:
+    """Give the order and return what is in force; SettingsError if it cannot be given, or ingest refuses it.
+
+    It is in force, and recorded, when this returns.
+    """
+    request = _request(action, site, camera, operator=operator, why=why)
+    nats = load(file, OperatorFile).nats
+    try:
+        async with asyncio.timeout(_ANSWER_S):
+            bus = await Bus.connect(nats, "operator")
+    except TimeoutError:
+        why_not = f"no answer in {_ANSWER_S:g} s; is NATS there, and are user and password an operator's?"
+        raise SettingsError(file, [("nats.url", why_not)]) from None
+    try:
+        reply = await bus.request(PAUSE, request, timeout=_ANSWER_S)
+    except NoWorkers:
+        raise SettingsError(
+            f"moretta {action}", [("", f"no ingest serves site {site!r}; nothing was changed")]
+        ) from None
+    except TimeoutError:
+        why_not = (
+            "ingest did not confirm it: it may be in force and is perhaps not recorded; look at the cameras' state"
+        )
+        raise SettingsError(f"moretta {action}", [("", why_not)]) from None
+    finally:
+        await bus.close()
+    assert isinstance(reply, PauseReplyV1)
+    if reply.error is not None:
+        raise SettingsError(f"moretta {action}", [("", reply.error)])
+    return reply
+
+
+def _request(action: Action, site: str, camera: str | None, *, operator: str, why: str) -> PauseRequestV1:
+    request = PauseRequestV1(site=site, action=action, camera=camera, operator=operator, why=why)
+    try:
+        return convert(to_builtins(request), PauseRequestV1)
+    except ValidationError as error:
+        raise SettingsError(f"moretta {action}", [("", str(error))]) from None
+
+
+def in_words(reply: PauseReplyV1) -> str:
+    """Return the orders in force as a sentence."""
+    own = ", ".join(reply.paused_cameras)
+    if reply.paused:
+        return f"{reply.site}: every camera is paused" + (f"; for themselves also {own}" if own else "")
+    return f"{reply.site}: paused are {own}" if own else f"{reply.site}: nothing is paused"

@@ -1,0 +1,122 @@
+"""`moretta pause` and `moretta resume` as people type them, with the real ingest on a real server."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+
+import clips
+import pytest
+from site_process import Site
+
+from proto.subjects import CAMERAS, PAUSE_STATE
+from services.cli.box import operator_file
+
+
+def moretta(*arguments):
+    command = [sys.executable, "-P", "-m", "services.cli", *map(str, arguments)]
+    environment = {**os.environ, "NO_COLOR": "1", "COLUMNS": "200"}
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment, check=False)
+
+
+class Ground:
+    """A site with two cameras, an operator's file and the commands."""
+
+    def __init__(self, site, path):
+        self.site, self.path = site, path
+
+    async def say(self, *arguments):
+        """Run a command beside the loop; returns its one line on standard output."""
+        run = await asyncio.to_thread(moretta, *arguments, "-c", self.path, "--operator", "ana@example.org")
+        assert run.returncode == 0, run.stderr
+        return run.stdout.rstrip("\n")
+
+    async def states(self):
+        """Each camera's public state and reason."""
+        async with self.site.bus("subscriber") as bus:
+            found = [await bus.last(CAMERAS, site="cannes", camera=name) for name in ("gate", "hall")]
+        return [(one.message.state, one.message.reason) if one else None for one in found]
+
+    async def until(self, *states):
+        async with asyncio.timeout(20):
+            while [state for state, _ in filter(None, await self.states())] != list(states):
+                await asyncio.sleep(0.1)
+
+
+@pytest.fixture(name="ground")
+async def _ground(tmp_path):
+    site = Site(tmp_path)
+    clip = clips.make_clip(tmp_path / "clip.mp4", width=160, height=96, pictures=50)
+    site.server.start()
+    path = site.identities.write("operator.yaml", operator_file(site.server.url))
+    cameras = [{"id": name, "url": str(clip), "loop": True, "long_side": 160} for name in ("gate", "hall")]
+    site.write({"sites": [{"id": "cannes", "cameras": cameras}], "log": {"format": "json"}})
+    try:
+        site.start("ingest")
+        ground = Ground(site, path)
+        await ground.until("live", "live")
+        yield ground
+    finally:
+        site.close()
+
+
+async def test_one_camera_is_paused_and_stays_so(ground):
+    """The order holds for that camera alone, within a second, over a restart and over the whole site's own orders."""
+    assert await ground.say("pause", "cannes", "gate", "--why", "asked to") == "cannes: paused are gate"
+    given = time.monotonic()
+    await ground.until("paused", "live")
+    assert time.monotonic() - given < 5
+    assert await ground.say("pause", "cannes") == "cannes: every camera is paused; for themselves also gate"
+    await ground.until("paused", "paused")
+    assert await ground.say("resume", "cannes") == "cannes: paused are gate"
+    await ground.until("paused", "live")
+
+    assert ground.site.services[0].stop() == 0
+    again = ground.site.start("ingest")
+    async with asyncio.timeout(20):
+        while not again.running:
+            await asyncio.sleep(0.1)
+    await ground.until("paused", "live")
+    (line,) = again.said("paused by an operator")
+    assert (line["operator"], line["cameras"], line["whole_site"]) == ("ana@example.org", ["gate"], False)
+
+    assert await ground.say("resume", "cannes", "gate") == "cannes: nothing is paused"
+    await ground.until("live", "live")
+    async with ground.site.bus("operator") as operator:
+        audit = [s.message for s in await operator.history(PAUSE_STATE, site="cannes")]
+    assert [(m.action, m.camera, m.why) for m in audit] == [
+        ("pause", "gate", "asked to"),
+        ("pause", None, ""),
+        ("resume", None, ""),
+        ("resume", "gate", ""),
+    ]
+    assert all(m.operator == "ana@example.org" and m.at > 0 for m in audit)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("pause", "cannes", "gaet"), "moretta pause: site 'cannes' has no camera 'gaet'; it has gate, hall"),
+        (("pause", "lyon"), "moretta pause: no ingest serves site 'lyon'; nothing was changed"),
+        (("pause", "Cannes!"), "moretta pause: "),
+        (("resume", "cannes", "--why", "x" * 300), "moretta resume: "),
+    ],
+)
+async def test_mistakes_are_one_line(ground, arguments, told):
+    """A camera, a site or a text that cannot be is told in one line, exit code 2, and nothing changes."""
+    run = await asyncio.to_thread(moretta, *arguments, "-c", ground.path)
+    assert (run.returncode, run.stdout, len(run.stderr.splitlines())) == (2, "", 1), run.stderr
+    assert run.stderr.startswith(told)
+    assert [state for state, _ in await ground.states()] == ["live", "live"]
+
+
+async def test_a_subscriber_pauses_nothing(ground):
+    """The order needs the operator identity: a reader's password is not enough."""
+    reader = ground.path.with_name("reader.yaml")
+    reader.write_text(ground.path.read_text().replace("operator", "subscriber"))
+    run = await asyncio.to_thread(moretta, "pause", "cannes", "-c", reader)
+    assert run.returncode == 2
+    assert run.stderr.splitlines()[-1].startswith("moretta pause: ingest did not confirm it")
+    assert "Traceback" not in run.stderr
+    assert [state for state, _ in await ground.states()] == ["live", "live"]

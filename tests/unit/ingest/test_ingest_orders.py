@@ -1,0 +1,91 @@
+"""Operators' orders: services.ingest.core.orders."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proto.control import PauseRequestV1
+from services.ingest.core.orders import Orders
+
+SITES, CAMERAS = ["cannes", "lyon"], [None, "gate", "hall"]
+orders = st.builds(
+    PauseRequestV1,
+    site=st.sampled_from(SITES),
+    camera=st.sampled_from(CAMERAS),
+    action=st.sampled_from(["pause", "resume"]),
+    operator=st.just("ana"),
+)
+days = st.lists(orders, max_size=12)
+
+
+def given_in_turn(some, start=None):
+    """What is in force after these orders."""
+    result = start or Orders()
+    for order in some:
+        result = result.after(order)
+    return result
+
+
+def order(action, camera=None, site="cannes"):
+    return PauseRequestV1(site=site, action=action, camera=camera, operator="ana", why="asked to")
+
+
+@pytest.mark.parametrize(
+    ("some", "held"),
+    [
+        ([], set()),
+        ([order("pause")], {"gate", "hall"}),
+        ([order("pause", "gate")], {"gate"}),
+        ([order("pause"), order("resume")], set()),
+        ([order("pause", "gate"), order("pause"), order("resume")], {"gate"}),
+        ([order("pause"), order("resume", "gate")], {"gate", "hall"}),
+        ([order("pause", site="lyon")], set()),
+    ],
+)
+def test_what_is_held(some, held):
+    """A camera is held by an order for it or for its site, until each was taken back."""
+    now = given_in_turn(some)
+    assert {name for name in ("gate", "hall") if now.hold("cannes", name)} == held
+
+
+@given(days, orders)
+def test_twice_is_once(some, last):
+    """The same order again changes nothing."""
+    once = given_in_turn([*some, last])
+    assert once.after(last) == once
+
+
+@given(days, st.sampled_from(SITES), st.sampled_from(CAMERAS))
+def test_only_the_last_order_for_a_thing_counts(some, site, camera):
+    """Whether a site, or a camera for itself, is paused is what the last order for it said."""
+    own = [one.action for one in some if (one.site, one.camera) == (site, camera)]
+    now = given_in_turn(some)
+    paused = site in now.sites if camera is None else (site, camera) in now.cameras
+    assert paused == (own[-1:] == ["pause"])
+
+
+@given(days, days, st.sampled_from(SITES))
+def test_a_restart_restores_what_was_recorded(before, other, site):
+    """The last record of a site brings its orders back, whatever else was in force, and nothing of the other sites'."""
+    now = given_in_turn(before)
+    last = order("pause", "gate", site)
+    now = now.after(last)
+    found = given_in_turn(other).restored(now.record(last, 5))
+    assert found.at(site) == now.at(site)
+    assert (site in found.sites) == (site in now.sites)
+    elsewhere = next(name for name in SITES if name != site)
+    assert found.at(elsewhere) == given_in_turn(other).at(elsewhere)
+
+
+def test_the_record_says_who_when_what_and_why():
+    """One record is the whole order and all that is in force at its site."""
+    first, second = order("pause", "hall"), order("pause")
+    state = given_in_turn([first, second]).record(second, 1_795_537_200_000_000_000)
+    assert (state.operator, state.at, state.action, state.camera, state.why) == (
+        "ana",
+        1_795_537_200_000_000_000,
+        "pause",
+        None,
+        "asked to",
+    )
+    assert (state.paused, state.paused_cameras) == (True, ["hall"])
