@@ -4,10 +4,13 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any, Self, cast
 
+import nats.errors
 from msgspec import Struct
 
 from proto.control import DeadV1, ServiceName
 from proto.subjects import DEAD, Account, Subject
+from services.bus import clock
+from services.bus.clock import Offset
 from services.bus.connection import Connection, Handler
 from services.bus.consume import Consumer
 from services.bus.consume import Handler as ConsumeHandler
@@ -88,6 +91,13 @@ class Bus:
 
         consumer = Consumer(self.streams.js, row, durable, handler, bury, in_flight=in_flight)
         await consumer.run(row.wildcard(**tokens))
+
+    async def clock_offset(self, stream: str, utc: Callable[[], int] = time.time_ns) -> Offset | None:
+        """Return how far our clock is from the server's, asked by way of a stream; None if there was no answer."""
+        try:
+            return await clock.ask(self._connection.client, stream, utc)
+        except (nats.errors.Error, OSError, KeyError, ValueError):
+            return None
 
     async def _bury(self, row: Subject, subject: str, data: bytes, reason: str) -> None:
         """Store what could not be handled; of the account FRAMES never a byte (design §4)."""

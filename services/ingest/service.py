@@ -45,3 +45,4 @@ async def wire(app: App, settings: IngestFile) -> None:
     await apply(settings)
     app.on_reload(apply)
     app.watch(main, frames)
+    app.watch_clock(lambda: main.clock_offset("CONTROL"))

@@ -16,7 +16,7 @@ _IN_FLIGHT = 256
 
 
 async def wire(app: App, settings: NotifyFile) -> None:
-    """Start the service. Readiness is NATS alone: a mail server out of reach is retried, a metric and a log line."""
+    """Start the service. Readiness is NATS and the clock: a mail server out of reach is retried, a metric and a log line."""
     directory = Directory.of(settings)
     _warn(settings)
     bus = await Bus.connect(settings.nats, app.name)
@@ -32,6 +32,7 @@ async def wire(app: App, settings: NotifyFile) -> None:
 
     app.on_reload(apply)
     app.watch(bus)
+    app.watch_clock(lambda: bus.clock_offset(str(ALERTS.stream)))
     app.intake("consume alerts", _consume(bus, notifier, directory))
     app.on_stop("finish the mails in flight", notifier.stop)  # before the intake ends: steps run last-in-first-out
 
