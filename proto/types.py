@@ -57,6 +57,7 @@ CameraReason = Literal[
     "no-video",
     "no-worker",
     "operator",
+    "schedule",
     "bad-source",
     "picture-changed",
     "other",

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from proto.types import CameraReason, CameraState
 from services.budget.shedding import Shedder
@@ -126,18 +127,21 @@ class Camera:
         self._thread.join()  # it has said goodbye as its last act
         return True
 
-    def pause(self) -> None:
+    def pause(self, reason: Literal["operator", "schedule"] = "operator") -> None:
         """Stop processing now: wipe what wasn't taken, refuse what comes, close the connection, until resumed."""
         with self._guard:
-            if self._paused or self._stopping:
+            if self._stopping:
                 return
-            self._paused = True
+            was_paused, self._paused = self._paused, True
+        if was_paused:  # only the reason may be another
+            self._set("paused", reason)
+            return
         self._leave()
         self._slot.shut()
         decoder = self._play.decoder
         if decoder is not None:
             decoder.discard(wait=False)  # if it is decoding, the thread or the watchdog does it
-        self._set("paused", "operator")
+        self._set("paused", reason)
 
     def resume(self) -> None:
         """Go on after a pause."""

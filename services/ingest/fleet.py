@@ -4,22 +4,27 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+from zoneinfo import ZoneInfo
 
 from services.app import App
 from services.bus import Bus
 from services.ingest.camera import Camera
 from services.ingest.core.orders import Orders
 from services.ingest.core.sampling import phase_of
+from services.ingest.core.schedule import rests
 from services.ingest.keys import KeyGiver
 from services.ingest.reporter import Reporter
 from services.ingest.sender import Sender
 from services.ingest.settings import IngestSettings
 from services.log import get_logger
-from services.sites.settings import CameraSettings, SiteSettings
+from services.sites.settings import CameraSettings, RestSettings, SiteSettings, local_zone
 
 log = get_logger()
 
 _AGAIN_S = 0.1
+_HOURS_S = 0.5
 
 Place = tuple[str, str]
 """Site and camera."""
@@ -38,13 +43,17 @@ class Post:
 class Fleet:
     """Starts and stops cameras so that they are those of the settings."""
 
-    def __init__(self, app: App, main: Bus, frames: Bus, settings: IngestSettings) -> None:
+    def __init__(
+        self, app: App, main: Bus, frames: Bus, settings: IngestSettings, utc: Callable[[], float] = time.time
+    ) -> None:
         self._app, self._main, self._frames, self._settings = app, main, frames, settings
         self._posts: dict[Place, Post] = {}
         self._lease = 0
         self._changing = asyncio.Lock()
         self._over = False
+        self._utc = utc
         self.orders = Orders()
+        self._hours: dict[Place, tuple[list[RestSettings], ZoneInfo]] = {}
 
     def cameras(self, site: str) -> list[Camera]:
         """Return the cameras of a site."""
@@ -53,13 +62,35 @@ class Fleet:
     def obey(self, orders: Orders) -> None:
         """Put these orders of operators in force, now."""
         self.orders = orders
-        for (site, name), post in self._posts.items():
-            post.camera.pause() if orders.hold(site, name) else post.camera.resume()
+        self._pause_or_resume()
+
+    async def keep_hours(self) -> None:
+        """Pause and resume by the clock on the wall, for ever."""
+        while True:
+            self._pause_or_resume()
+            await asyncio.sleep(_HOURS_S)
+
+    def _pause_or_resume(self) -> None:
+        for place, post in self._posts.items():
+            held = self._held(place)
+            post.camera.resume() if held is None else post.camera.pause(held)
+
+    def _held(self, place: Place) -> Literal["operator", "schedule"] | None:
+        """Why this camera is not to process pictures now; an operator's order comes first: only an operator ends it."""
+        if self.orders.hold(*place):
+            return "operator"
+        hours, zone = self._hours.get(place, ([], ZoneInfo("UTC")))
+        return "schedule" if rests(hours, datetime.fromtimestamp(self._utc(), zone)) else None
 
     async def apply(self, sites: list[SiteSettings], givers: dict[str, KeyGiver]) -> None:
         """Stop the cameras that are gone or changed, start the new ones. One call at a time; after `stop` nothing."""
         wanted = {(site.id, camera.id): camera for site in sites for camera in site.cameras}
         async with self._changing:
+            self._hours = {
+                (site.id, camera.id): ([*site.rests, *camera.rests], local_zone(site))
+                for site in sites
+                for camera in site.cameras
+            }
             gone = [place for place, post in self._posts.items() if wanted.get(place) != post.settings]
             await asyncio.gather(*(self._stop(place) for place in gone))
             for index, (place, camera) in enumerate(wanted.items()):
@@ -74,8 +105,9 @@ class Fleet:
         camera = Camera(site, settings, lease=lease, phase_ns=phase_ns, on_state=reporter.changed)
         sender = Sender(self._frames, camera, giver.current)
         reporter.attach(camera, sender)
-        if self.orders.hold(site, name):  # before it starts, so that it opens nothing; it has no loop yet to tell of it
-            camera.pause()
+        held = self._held(place)
+        if held is not None:  # before it starts, so that it opens nothing; it has no loop yet to tell of it
+            camera.pause(held)
             assert camera.status is not None
             reporter.changed(camera.status)
         sending = self._app.spawn(f"send {site}/{name}", sender.run(), may_end=True)

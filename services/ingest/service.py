@@ -43,6 +43,7 @@ async def wire(app: App, settings: IngestFile) -> None:
 
     app.on_stop("stop cameras", fleet.stop)
     await apply(settings)
+    app.spawn("keep the hours", fleet.keep_hours())
     app.on_reload(apply)
     app.watch(main, frames)
     app.watch_clock(lambda: main.clock_offset("CONTROL"))

@@ -16,6 +16,20 @@ Name = Annotated[str, Meta(min_length=1, max_length=80)]
 Seconds = Annotated[float, Meta(gt=0, le=86_400)]
 
 
+Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+WallTime = Annotated[str, Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d\Z", description="a time such as 07:30")]
+
+
+class RestSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Hours at which cameras are paused, by the clock of the site. An end not after the start is on the next day."""
+
+    start: WallTime
+    end: WallTime
+    days: Annotated[tuple[Day, ...], Meta(min_length=1)] = DAYS
+    """The days on which it starts."""
+
+
 class PrivacySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What a camera must not see: areas that are made black before a picture leaves the camera's thread."""
 
@@ -45,6 +59,8 @@ class CameraSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """A file plays by its timestamps; False reads it as fast as pictures are analysed, with nothing shed."""
     transport: Literal["tcp", "udp"] = "tcp"
     privacy: PrivacySettings | None = None
+    rests: list[RestSettings] = []
+    """When it is paused, beside the site's own hours."""
     open_timeout_s: Seconds = 10.0
     read_timeout_s: Seconds = 5.0
 
@@ -89,6 +105,8 @@ class SiteSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """A window closes so long after its end."""
     close_on_end: bool = False
     """Close the open windows as soon as every camera has ended (recorded files)."""
+    rests: list[RestSettings] = field(default_factory=list)
+    """When every camera is paused."""
     cameras: list[CameraSettings] = field(default_factory=list)
     zones: list[ZoneSettings] = field(default_factory=list)
     rules: list[RuleSettings] = field(default_factory=list)

@@ -3,10 +3,12 @@
 import asyncio
 import threading
 import time
+from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import clips
 import pytest
+from msgspec import structs
 
 from proto.subjects import CAMERA_EVENTS
 from services.app import App
@@ -15,7 +17,7 @@ from services.ingest.core.orders import Orders
 from services.ingest.fleet import Fleet
 from services.ingest.settings import IngestSettings
 from services.sealing.keys import new_key
-from services.sites.settings import CameraSettings, SiteSettings
+from services.sites.settings import CameraSettings, RestSettings, SiteSettings
 
 
 class Line:
@@ -186,3 +188,31 @@ async def test_a_lost_cancellation_stops_nobody(ground, clip, wait_until):
     await ground.fleet.apply([site(clip, "a")], ground.givers)
     await wait_until(lambda: entered)
     await asyncio.wait_for(ground.fleet.stop(), 3)
+
+
+async def test_cameras_rest_by_the_clock(ground, clip, wait_until):
+    """Paused within the hours with that reason, an operator's order on top, live again when both are over."""
+    now = [datetime(2026, 11, 24, 21, 59, 59, tzinfo=UTC).timestamp()]
+    hours = RestSettings(start="23:00", end="06:00")
+    place = site(clip, "a", rests=[hours])
+    place = structs.replace(place, timezone="Europe/Paris")
+    ground.fleet._utc = lambda: now[0]
+    await ground.fleet.apply([place], ground.givers)
+    keeping = asyncio.create_task(ground.fleet.keep_hours())
+    (camera,) = ground.fleet.cameras("cannes")
+
+    def status():
+        return camera.status and (camera.status.state, camera.status.reason)
+
+    await wait_until(lambda: status() == ("live", None))
+    now[0] += 1
+    await wait_until(lambda: status() == ("paused", "schedule"))
+    ground.fleet.obey(Orders(cameras=frozenset({("cannes", "a")})))
+    await wait_until(lambda: status() == ("paused", "operator"))
+    now[0] += 7 * 3600
+    await asyncio.sleep(1)
+    assert status() == ("paused", "operator")
+    ground.fleet.obey(Orders())
+    await wait_until(lambda: status() == ("live", None))
+    keeping.cancel()
+    await asyncio.wait([keeping])
