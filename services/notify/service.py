@@ -16,7 +16,7 @@ _IN_FLIGHT = 256
 
 
 async def wire(app: App, settings: NotifyFile) -> None:
-    """Start the service. Readiness is NATS and the clock: a mail server out of reach is retried, a metric and a log line."""
+    """Start the service. Readiness is NATS and the clock: a mail server out of reach is retried, metered and logged."""
     directory = Directory.of(settings)
     _warn(settings)
     bus = await Bus.connect(settings.nats, app.name)
