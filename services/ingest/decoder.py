@@ -30,10 +30,13 @@ _LARGEST = 8192
 class Decoder:
     """One stream's decoder. `decode` and `convert` belong to one thread; `discard` may be called from another."""
 
-    def __init__(self, stream: VideoStream, long_side: int, masking: Masking | None = None) -> None:
+    def __init__(
+        self, stream: VideoStream, long_side: int, masking: Masking | None = None, *, skip_loop_filter: bool = False
+    ) -> None:
         self._template = stream.codec_context
         self._time_base = stream.time_base or Fraction(1, 90_000)
         self._long_side, self._masking = long_side, masking
+        self._options = {"skip_loop_filter": "all"} if skip_loop_filter else {}
         self._mask: Mask | None = None
         self._pixel_aspect = Fraction(1)
         self._intra_only = self._template.codec.intra_only
@@ -151,7 +154,7 @@ class Decoder:
 
     def _opened(self) -> VideoCodecContext:
         if self._context is None:
-            self._context = _context_like(self._template)
+            self._context = _context_like(self._template, self._options)
         return self._context
 
     def _analysed(self, frame: VideoFrame) -> tuple[int, int]:
@@ -164,7 +167,7 @@ class Decoder:
         return max(1, round(frame.width * self._pixel_aspect))
 
 
-def _context_like(template: VideoCodecContext) -> VideoCodecContext:
+def _context_like(template: VideoCodecContext, options: dict[str, str]) -> VideoCodecContext:
     context = cast("VideoCodecContext", av.CodecContext.create(template.codec, "r"))
     context.extradata = template.extradata
     context.width, context.height = template.width, template.height
@@ -173,6 +176,7 @@ def _context_like(template: VideoCodecContext) -> VideoCodecContext:
     context.codec_tag = template.codec_tag
     context.bits_per_coded_sample = template.bits_per_coded_sample
     context.thread_count = 1
+    context.options = dict(options)
     return context
 
 

@@ -80,7 +80,12 @@ class Playback:
         """
         before = self._pictures
         pacer = _Pacer(self._clock, self._leaving) if source.is_file and self._paced else None
-        decoder = self.decoder = Decoder(source.stream, self._settings.long_side, self._masking)
+        decoder = self.decoder = Decoder(
+            source.stream,
+            self._settings.long_side,
+            self._masking,
+            skip_loop_filter=self._settings.skip_loop_filter,
+        )
         self._name = decoder.name
         self._begin()
         try:

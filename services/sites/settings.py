@@ -58,6 +58,8 @@ class CameraSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     paced: bool = True
     """A file plays by its timestamps; False reads it as fast as pictures are analysed, with nothing shed."""
     transport: Literal["tcp", "udp"] = "tcp"
+    skip_loop_filter: bool = False
+    """Leave out H.264's and H.265's smoothing of block edges: about a fifth less work for a blockier picture."""
     privacy: PrivacySettings | None = None
     rests: list[RestSettings] = []
     """When it is paused, beside the site's own hours."""

@@ -39,9 +39,10 @@ def make_clip(
     b_frames: int = 0,
     picture=pattern,
     sar: Fraction | None = None,
+    preset: str = "ultrafast",
 ) -> Path:
     """Encode the moving pattern; returns the path. The container follows from the file's suffix."""
-    options = {"libx264": {"preset": "ultrafast", "crf": "20"}, "libx265": {"preset": "ultrafast"}}.get(codec, {})
+    options = {"libx264": {"preset": preset, "crf": "20"}, "libx265": {"preset": preset}}.get(codec, {})
     if codec == "libx265":
         options["x265-params"] = "log-level=none:pools=1"
     with av.open(str(path), "w") as container:

@@ -267,3 +267,30 @@ def test_plane_shapes_match_pyav(tmp_path):
     """Our planes are PyAV's: rows and columns of Y, U and V."""
     frame = av.VideoFrame(160, 92, "yuv420p")
     assert plane_shapes(160, 92) == tuple((plane.height, plane.width) for plane in frame.planes)
+
+
+@pytest.mark.parametrize("codec", ["libx264", "libx265"])
+def test_without_the_loop_filter_every_picture_comes(tmp_path, codec):
+    """As many pictures of the same size, a little blockier: the smoothing is really left out."""
+    path = clips.make_clip(tmp_path / "clip.mp4", codec=codec, pictures=25, picture=noisy, preset="veryfast")
+    whole, fast = (pictures_of(path, skip_loop_filter=skip) for skip in (False, True))
+    assert len(whole) == len(fast) == 25
+    differences = [np.abs(a.astype(int) - b.astype(int)).mean() for a, b in zip(whole, fast, strict=True)]
+    assert 0 < max(differences) < 10
+
+
+def noisy(width, height, index):
+    """A picture that no encoder can keep without block edges."""
+    rgb = clips.pattern(width, height, index).astype(int)
+    return (rgb + np.random.default_rng(index).integers(-40, 40, rgb.shape)).clip(0, 255).astype(np.uint8)
+
+
+def pictures_of(path, **options):
+    """The luma planes as decoded."""
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        decoder = Decoder(stream, LONG, **options)
+        frames = [
+            frame for packet in container.demux(stream) for frame in decoder.decode(packet if packet.size else None)
+        ]
+        return [frame.to_ndarray()[: frame.height] for frame in frames]
