@@ -8,6 +8,7 @@ from __future__ import annotations  # PyAV's Packet is generic for type checkers
 
 import errno
 import re
+import ssl
 import stat
 import time
 from collections.abc import Iterator
@@ -36,6 +37,12 @@ _PROTOCOLS = {
     "https": "https,http,tls,tcp,crypto",
 }
 """What FFmpeg may open in turn: a playlist or a redirection must not make it read local files."""
+_TLS = {"rtsps", "https"}
+_UNPROVEN = (
+    "no TLS connection, or its certificate is not trusted for this address; set ca_file to the camera's certificate, or"
+    " tls_verify: false"
+)
+_BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
 
 
 class SourceError(Exception):
@@ -85,9 +92,27 @@ def _network(url: str, settings: CameraSettings) -> Address:
     options = {"protocol_whitelist": _PROTOCOLS[scheme], "fpsprobesize": "3"}
     if scheme in {"rtsp", "rtsps"}:
         options |= {"rtsp_transport": settings.transport, "allowed_media_types": "video"}
+    if scheme in _TLS:
+        options |= _tls(settings)
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
     port = f":{parts.port}" if parts.port else ""
     return Address("network", url, f"{scheme}://{host}{port}{parts.path}", options)
+
+
+def _tls(settings: CameraSettings) -> dict[str, str]:
+    """FFmpeg's options; by itself it would take any certificate."""
+    if not settings.tls_verify:
+        return {"tls_verify": "0"}
+    if settings.ca_file is not None and not Path(settings.ca_file).is_file():
+        raise SourceError("bad-source", f"ca_file {settings.ca_file} does not exist, or may not be read")
+    known = settings.ca_file or next((path for path in _authorities() if Path(path).is_file()), None)
+    return {"tls_verify": "1"} | ({"ca_file": known} if known else {})
+
+
+def _authorities() -> list[str]:
+    """Where this system may keep the authorities that it knows."""
+    paths = ssl.get_default_verify_paths()
+    return [path for path in (paths.cafile, paths.openssl_cafile, *_BUNDLES) if path]
 
 
 def _split(url: str) -> SplitResult:
@@ -166,6 +191,8 @@ def open_source(settings: CameraSettings) -> Source:
     except (av_error.FFmpegError, OSError, ValueError) as error:
         # Of a silent RTSP server FFmpeg says "invalid data" when the time is over.
         silent = address.kind == "network" and time.monotonic() - began >= settings.open_timeout_s
+        if getattr(error, "errno", None) == errno.EIO and address.options.get("tls_verify") == "1":
+            raise SourceError("refused", f"{address.label}: {_UNPROVEN}") from None
         raise error_of(TimeoutError() if silent else error, address) from None
     try:
         return Source(address, container, _video(container, address))

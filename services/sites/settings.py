@@ -58,6 +58,10 @@ class CameraSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     paced: bool = True
     """A file plays by its timestamps; False reads it as fast as pictures are analysed, with nothing shed."""
     transport: Literal["tcp", "udp"] = "tcp"
+    ca_file: Annotated[str, Meta(min_length=1)] | None = None
+    """PEM file with the certificate of an rtsps:// or https:// camera, or with its authority's; None: the system's."""
+    tls_verify: bool = True
+    """Whether such a camera must prove who it is. Without that its password goes to whoever answers."""
     skip_loop_filter: bool = False
     """Leave out H.264's and H.265's smoothing of block edges: about a fifth less work for a blockier picture."""
     privacy: PrivacySettings | None = None

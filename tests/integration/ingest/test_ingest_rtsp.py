@@ -10,6 +10,7 @@ import clips
 import pytest
 import rtsp
 from structlog.testing import capture_logs
+from tls_proxy import TlsProxy
 
 from services.ingest.camera import Camera
 from services.ingest.core.reconnect import Backoff
@@ -230,3 +231,56 @@ async def test_a_camera_that_is_frozen_from_the_start_times_out(serve, wait_unti
             await wait_until(lambda: last(states) == ("backing-off", "timeout"), LIMIT_S)
     finally:
         server.thaw()
+
+
+@pytest.fixture(name="proxy")
+def _proxy(tmp_path):
+    """Puts TLS in front of a camera."""
+    proxies = []
+
+    def start(server, name="127.0.0.1"):
+        proxies.append(TlsProxy(server.port, tmp_path, name))
+        return proxies[-1]
+
+    yield start
+    for proxy in proxies:
+        proxy.close()
+
+
+def secured(server, proxy, userinfo=f"cam:{PASSWORD}"):
+    """The camera's rtsps address."""
+    return server.url(userinfo=userinfo).replace("rtsp://", "rtsps://").replace(f":{server.port}/", f":{proxy.port}/")
+
+
+async def test_rtsps_with_the_camera_s_certificate(serve, proxy):
+    """Over TLS, with a password, from a camera whose certificate is known."""
+    server = serve("digest", PASSWORD)
+    tls = proxy(server)
+    async with watching(secured(server, tls), ca_file=str(tls.ca_file)) as (camera, states):
+        assert len(await take(camera, 3)) == 3
+        assert last(states) == ("live", None)
+
+
+async def test_an_unknown_certificate_gets_no_password(serve, proxy, wait_until):
+    """A certificate that nobody vouches for, or for another name: refused before anything is sent, and what to do."""
+    server = serve("basic", PASSWORD)
+    strange, renamed = proxy(server), proxy(server, "another.example.org")
+    for tls, more in ((strange, {}), (renamed, {"ca_file": str(renamed.ca_file)})):
+        async with watching(secured(server, tls), **more) as (_, states):
+            await wait_until(lambda states=states: last(states) == ("backing-off", "refused"), LIMIT_S)
+            assert "set ca_file to the camera's certificate" in states[-1].message
+            assert PASSWORD not in states[-1].message
+
+
+async def test_verification_can_be_switched_off_by_hand(serve, proxy):
+    """Only when the settings say so is any certificate taken."""
+    server = serve("basic", PASSWORD)
+    async with watching(secured(server, proxy(server)), tls_verify=False) as (camera, _):
+        assert len(await take(camera, 2)) == 2
+
+
+async def test_a_certificate_file_that_is_not_there(wait_until):
+    """A missing ca_file is a mistake in the settings that names the file; nothing is connected."""
+    async with watching("rtsps://cam:pw@127.0.0.1:1/x", ca_file="/nowhere/ca.pem") as (_, states):
+        await wait_until(lambda: last(states) == ("failed-config", "bad-source"), LIMIT_S)
+        assert "/nowhere/ca.pem" in states[-1].message
