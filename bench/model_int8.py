@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from services.inference.annotations import Photo
+from services.inference.core.faces import CLASSES
 from services.inference.pictures import read_i420
 
 PHOTOS = 64
@@ -75,7 +76,9 @@ def classifier_feeds(photos: Iterable[tuple[Path, Photo]]) -> Iterator[Feed]:
         if boxes:
             i420 = read_i420(path, _LONG_SIDE)
             scale = np.array([i420.shape[1] / photo.width, i420.shape[0] / 1.5 / photo.height] * 2)
-            yield {"i420": i420, "boxes": (np.array(boxes) * scale).astype(np.float32)}
+            # Only convolutions are made int8, and what the detector thinks goes through none.
+            worn = np.zeros((len(boxes), len(CLASSES)), dtype=np.float32)
+            yield {"i420": i420, "boxes": (np.array(boxes) * scale).astype(np.float32), "worn": worn}
 
 
 def quantised(path: Path, feeds: Iterator[Feed]) -> bytes:

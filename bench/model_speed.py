@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from bench.model_reference import INPUT, SIDES
 from bench.model_sessions import SIZES
+from services.inference.core.faces import CLASSES
 
 FACES = 6
 FACES_PX = (16, 32, 64)
@@ -104,7 +105,8 @@ def _calls(name: str, network: Network, i420: Pixels) -> dict[str, Call]:
     calls = {name: _call(network.detector, {"i420": i420})}
     for px in FACES_PX:
         boxes = six_boxes(i420.shape[1], i420.shape[0] * 2 // 3, px)
-        calls[f"{name} {px} px"] = _call(network.classifier, {"i420": i420, "boxes": boxes})
+        worn = np.zeros((len(boxes), len(CLASSES)), dtype=np.float32)
+        calls[f"{name} {px} px"] = _call(network.classifier, {"i420": i420, "boxes": boxes, "worn": worn})
     return calls
 
 

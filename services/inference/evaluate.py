@@ -116,7 +116,7 @@ def what_became(photos: Sequence[Photo], lines: Iterable[PredictionLine], thresh
 
 def details(faces: Sequence[Outcome]) -> dict[str, Any]:
     """`by_size`, `total` (the same for all sizes), `unknown_effect` and `calibration` (found annotated faces)."""
-    judged = ((one.confidence, (one.likeliest == "mask") == (one.truth == "mask")) for one in faces if one.is_found)
+    judged = ((one.confidence, one.is_side_right) for one in faces if one.is_found)
     return {
         "by_size": by_size(faces),
         "total": row(faces),

@@ -23,6 +23,10 @@ MODELS = Path(__file__).with_name("models")
 MANIFEST_NAME = "model.json"
 
 _ERRORS_ONLY = 3
+Names = tuple[list[str], list[str]]
+"""What a graph takes and what it gives, in order."""
+_DETECTOR: Names = (["i420"], ["boxes", "scores", "worn"])
+_CLASSIFIER: Names = (["i420", "boxes", "worn"], ["probabilities"])
 
 
 class ModelError(RuntimeError):
@@ -82,13 +86,13 @@ class FaceModel:
         Best score first; boxes wholly outside the picture are left out. Raises ValueError as `find` does.
         """
         width, height = i420_sides(i420.shape)
-        boxes, scores = self._detector.run(None, {"i420": i420})
+        boxes, scores, worn = self._detector.run(None, {"i420": i420})
         rows = above(scores, floor)
         rows = rows[visible(clipped(boxes[rows], width, height))]
-        boxes, scores = boxes[rows], scores[rows]
+        boxes, scores, worn = boxes[rows], scores[rows], worn[rows]
         if not len(rows):
             return boxes, scores, np.zeros((0, len(CLASSES)), dtype=np.float32)
-        (probabilities,) = self._classifier.run(None, {"i420": i420, "boxes": boxes})
+        (probabilities,) = self._classifier.run(None, {"i420": i420, "boxes": boxes, "worn": worn})
         return boxes, scores, probabilities
 
     def find(self, i420: NDArray[np.uint8], floor: float | None = None) -> list[Face]:
@@ -108,7 +112,8 @@ class FaceModel:
         i420_sides(grey.shape)
         self._detector.run(None, {"i420": grey})
         box = np.array([[0, 0, width, height]], dtype=np.float32)
-        self._classifier.run(None, {"i420": grey, "boxes": box})
+        worn = np.zeros((1, len(CLASSES)), dtype=np.float32)
+        self._classifier.run(None, {"i420": grey, "boxes": box, "worn": worn})
 
     def _limits(self, floor: float | None) -> Limits:
         threshold = self.manifest.score_threshold if floor is None else floor
@@ -122,9 +127,9 @@ def _read(path: Path) -> bytes:
         raise ModelError(f"{path}: cannot be read: {error.strerror or error}") from error
 
 
-def _manifest(path: Path) -> Manifest:
+def _manifest(path: Path, content: bytes) -> Manifest:
     try:
-        manifest = msgspec.json.decode(_read(path), type=Manifest)
+        manifest = msgspec.json.decode(content, type=Manifest)
     except msgspec.MsgspecError as error:
         raise ModelError(f"{path}: is no model manifest: {error}") from error
     if manifest.classes != CLASSES:
@@ -143,7 +148,7 @@ def _checked(folder: Path, part: Part) -> bytes:
     return content
 
 
-def _session(content: bytes, path: Path) -> onnxruntime.InferenceSession:
+def _session(content: bytes, path: Path, names: Names) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
@@ -152,11 +157,15 @@ def _session(content: bytes, path: Path) -> onnxruntime.InferenceSession:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = _ERRORS_ONLY
     try:
-        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     # onnxruntime has an exception class per kind of failure, without a common one below Exception.
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelError(f"{path}: onnxruntime cannot load it: {reason}") from error
+    found = tuple([one.name for one in some] for some in (session.get_inputs(), session.get_outputs()))
+    if found != names:
+        raise ModelError(f"{path}: takes {found[0]} and gives {found[1]}, expected {names[0]} and {names[1]}")
+    return session
 
 
 def load_model(folder: Path | None = None) -> FaceModel:
@@ -165,9 +174,10 @@ def load_model(folder: Path | None = None) -> FaceModel:
     Raises ModelError when the manifest or a file is missing, unreadable, damaged or not what it should be.
     """
     folder = MODELS if folder is None else folder
-    manifest = _manifest(folder / MANIFEST_NAME)
+    described = _read(folder / MANIFEST_NAME)
+    manifest = _manifest(folder / MANIFEST_NAME, described)
     contents = [_checked(folder, part) for part in (manifest.detector, manifest.classifier)]
-    sha256 = hashlib.sha256(b"".join(hashlib.sha256(content).digest() for content in contents)).hexdigest()
-    detector = _session(contents[0], folder / manifest.detector.file)
-    classifier = _session(contents[1], folder / manifest.classifier.file)
-    return FaceModel(manifest, sha256, detector, classifier)
+    detector = _session(contents[0], folder / manifest.detector.file, _DETECTOR)
+    classifier = _session(contents[1], folder / manifest.classifier.file, _CLASSIFIER)
+    # The manifest holds both files' checksums and the thresholds: one number for all that decides a verdict.
+    return FaceModel(manifest, hashlib.sha256(described).hexdigest(), detector, classifier)

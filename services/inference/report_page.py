@@ -50,7 +50,9 @@ class Shown:
         outcome = self.mistake.outcome
         truth, said = _WORDS.get(outcome.truth or ""), _WORDS.get(outcome.said or "")
         if self.mistake.kind == "wrong":
-            return f"annotated: {truth}; judged: {said}, {100 * outcome.confidence:.0f} % sure"
+            sure = f"{100 * outcome.confidence:.0f} % sure"
+            told = f"; {sure} that it is not masked" if outcome.is_side_right else f", {sure}"
+            return f"annotated: {truth}; judged: {said}{told}"
         if self.mistake.kind == "missed":
             trace = f"the best box there scored {outcome.score:.2f}" if outcome.score else "no box there"
             return f"annotated: {truth}; {trace}"

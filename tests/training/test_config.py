@@ -21,7 +21,7 @@ def test_shipped_settings_are_valid():
     config = read_config()
     assert 0 < config.split.validation_share < 0.5
     assert config.long_side % 4 == 0
-    assert config.detector.crop % 32 == 0
+    assert all(side % 32 == 0 for side in config.detector.sides)
     assert config.classifier.margin < config.classifier.patch_margin
     assert set(config.data.detection).isdisjoint(config.data.crops)
 

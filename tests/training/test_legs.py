@@ -6,12 +6,13 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from services.inference.training.detector import wide_start  # noqa: E402
 from services.inference.training.leg import Leg, Terms  # noqa: E402
 from services.inference.training.light import hint_loss, inherit  # noqa: E402
 from services.inference.training.photos import IGNORED, Sample  # noqa: E402
 from services.inference.training.scenes import Scene  # noqa: E402
 from services.inference.training.teacher import Seen, with_teacher  # noqa: E402
-from services.inference.training.yunet import LIGHT, PUBLISHED, YuNet  # noqa: E402
+from services.inference.training.yunet import LIGHT, PUBLISHED, WIDE, YuNet  # noqa: E402
 
 TERMS = Terms(minutes=10.0, epochs=3, learning_rate=0.05, weight_decay=0.0, averaging=0.9)
 
@@ -80,8 +81,17 @@ def test_finished_leg_is_not_run_again(tmp_path):
 def test_checkpoint_of_something_else_is_refused(tmp_path):
     """Weights that learnt other photos, or by other settings, are not gone on with: they may know what is set aside."""
     leg(tmp_path).run(batches, loss)
-    with pytest.raises(ValueError, match=r"small\.pt: was made with other settings or photos"):
+    torch.manual_seed(4)
+    with pytest.raises(ValueError, match=r"small\.pt: was made with other settings, photos or starting weights"):
         Leg("small", torch.nn.Linear(2, 1), tmp_path / "small.pt", TERMS, "another")
+
+
+def test_checkpoint_from_other_weights_is_refused(tmp_path):
+    """A teacher that has learnt on is another start: what learnt from it before is not what learns from it now."""
+    leg(tmp_path).run(batches, loss)
+    torch.manual_seed(5)
+    with pytest.raises(ValueError, match=r"small\.pt: was made with other settings, photos or starting weights"):
+        Leg("small", torch.nn.Linear(2, 1), tmp_path / "small.pt", TERMS)
 
 
 def test_checkpoint_without_identity_is_refused(tmp_path):
@@ -90,22 +100,38 @@ def test_checkpoint_without_identity_is_refused(tmp_path):
     state = torch.load(tmp_path / "small.pt")
     del state["identity"]
     torch.save(state, tmp_path / "small.pt")
-    with pytest.raises(ValueError, match="was made with other settings or photos"):
+    with pytest.raises(ValueError, match="was made with other settings, photos or starting weights"):
         leg(tmp_path)
 
 
 def test_light_network_inherits_what_fits():
-    """Every part of the light network but its own head comes from the teacher, narrowed where it is narrower."""
+    """Every part of the light network comes from the teacher, narrowed where it is narrower."""
     torch.manual_seed(2)
-    teacher = YuNet(PUBLISHED).eval()
+    teacher = YuNet(WIDE).eval()
     net = inherit(teacher)
     state, known = net.state_dict(), teacher.state_dict()
     assert net.shape == LIGHT
     for name, value in state.items():
-        if ".multi_level_worn." not in name:
-            assert value.shape == known[name].shape or set(value.flatten().tolist()) <= set(
-                known[name].flatten().tolist()
-            )
+        same = value.shape == known[name].shape and torch.equal(value, known[name])
+        assert same or set(value.flatten().tolist()) <= set(known[name].flatten().tolist()), name
+
+
+def test_wide_network_sees_as_the_published_one():
+    """What is new in it starts as nothing: before it learns, its features are those of the published weights."""
+    torch.manual_seed(2)
+    published = YuNet(PUBLISHED).eval()
+    picture = torch.rand(1, 3, 64, 64) * 255
+    with torch.no_grad():
+        pairs = zip(published.backbone(picture), wide_start(published).eval().backbone(picture), strict=True)
+        assert all(torch.allclose(one, other, atol=1e-5) for one, other in pairs)
+
+
+def test_fresh_parts_learn_faster(tmp_path):
+    """What starts from nothing takes longer steps than what goes on from published weights."""
+    one = Leg("small", torch.nn.Linear(2, 1), tmp_path / "a.pt", TERMS, fresh=lambda name: name == "bias")
+    one._step(lambda: loss(one.net, torch.rand(8, 2)))
+    rates = {len(group["params"][0].shape): group["lr"] for group in one.optimiser.param_groups}
+    assert rates[1] > 2 * rates[2]
 
 
 def test_hints_of_the_same_network_are_none():

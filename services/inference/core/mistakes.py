@@ -18,8 +18,9 @@ KINDS: tuple[Kind, ...] = ("wrong", "missed", "false-alarm")
 class Mistake:
     """One error and how sure the model was of it, 0 to 1.
 
-    A wrong verdict counts with the classifier's confidence, a false alarm with the detector's score, a missed face
-    with what is lacking from 1 in the best score of a box on it.
+    A wrong verdict counts with the classifier's confidence in mask or no mask; taking a bare face for a badly masked
+    one, or the reverse, counts as 0, since that confidence was right. A false alarm counts with the detector's score, a
+    missed face with what is lacking from 1 in the best score of a box on it.
     """
 
     kind: Kind
@@ -33,7 +34,7 @@ def _mistake(outcome: Outcome) -> Mistake | None:
     if outcome.said is None:
         return Mistake("missed", outcome, 1.0 - outcome.score)
     if outcome.is_judged and outcome.said != outcome.truth:
-        return Mistake("wrong", outcome, outcome.confidence)
+        return Mistake("wrong", outcome, 0.0 if outcome.is_side_right else outcome.confidence)
     return None
 
 

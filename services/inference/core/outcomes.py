@@ -44,6 +44,11 @@ class Outcome:
         return self.truth is not None and self.said is not None
 
     @property
+    def is_side_right(self) -> bool:
+        """Whether mask or no mask, whichever is likelier, is what was annotated; a badly worn mask is no mask."""
+        return self.likeliest not in {None, "unknown"} and (self.likeliest == "mask") == (self.truth == "mask")
+
+    @property
     def is_judged(self) -> bool:
         """A found face that is not unknown."""
         return self.is_found and self.said != "unknown"

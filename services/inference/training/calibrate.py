@@ -1,16 +1,18 @@
-"""Chooses the operating point and makes the classifier's confidence honest, on photos set aside for that."""
+"""Chooses the operating point and makes confidence honest, on photos set aside for that."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from services.inference.core.scoring import Corners, Prediction, Terms, Truth, match, score
-from services.inference.training.judge import temperature
+from services.inference.training.blend import Blend, fitted
 from services.inference.training.photos import CLASSES
 
 CANDIDATES = tuple(round(0.20 + 0.02 * step, 2) for step in range(31))
@@ -52,15 +54,25 @@ def best_threshold(measured: Sequence[Measured], min_px: float) -> float:
     return max(CANDIDATES, key=quality)
 
 
-def fitted_temperature(measured: Sequence[Measured], terms: Terms) -> float:
-    """The temperature for the faces that the detector finds, from probabilities exported at temperature 1."""
-    rows, classes = [], []
-    for one in measured:
-        for face, index in match(one.truth, one.found, terms).hits.items():
-            rows.append(one.probabilities[index])
-            classes.append(CLASSES.index(one.truth.labels[face]))
+def fitted_blend(head: Sequence[Measured], crop: Sequence[Measured], terms: Terms, use: Blend) -> Blend:
+    """The blend that fits the faces that the detector finds; `head` and `crop` are the same photos, judged by the
+    detector's head alone and by the classifier alone. `use` says which of the two may have weight. Every dataset counts
+    alike, so that the larger does not decide alone.
+    """
+    rows: list[tuple[str, NDArray[np.float32], NDArray[np.float32], int]] = []
+    for one, other in zip(head, crop, strict=True):
+        rows += [
+            (one.dataset, one.probabilities[index], other.probabilities[index], CLASSES.index(one.truth.labels[face]))
+            for face, index in match(one.truth, one.found, terms).hits.items()
+        ]
     if not rows:
-        return 1.0
+        return use
+    datasets, heads, crops, classes = zip(*rows, strict=True)
+    faces = Counter(datasets)
+    share = torch.tensor([1 / faces[name] for name in datasets])
+    return fitted(_logits(heads), _logits(crops), torch.tensor(classes), use, share)
+
+
+def _logits(probabilities: Sequence[NDArray[np.float32]]) -> Tensor:
     # Softmax forgets a constant: the logs of the probabilities serve as logits.
-    logits = torch.from_numpy(np.log(np.maximum(np.stack(rows), _LEAST_LIKELY)))
-    return temperature(logits, torch.tensor(classes))
+    return torch.from_numpy(np.log(np.maximum(np.stack(probabilities), _LEAST_LIKELY)))

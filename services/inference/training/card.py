@@ -6,6 +6,8 @@ import re
 from importlib import resources
 from typing import Any
 
+import torch
+
 from services.inference.training.config import Config
 from services.inference.training.doubts import Doubt
 from services.inference.training.run import Report
@@ -59,6 +61,40 @@ def _cross_rows(cross: dict[str, Figures]) -> list[list[str]]:
         [f"{source} alone", *row, *rate[1:]]
         for source, figures in cross.items()
         for row, rate in zip(_main_rows(figures), _rate_rows(figures), strict=True)
+    ]
+
+
+_JUDGES_HEADS = [
+    "judged by",
+    "source",
+    "mask right",
+    "incorrect said not masked",
+    "unknown",
+    "true rate",
+    "predicted",
+    "mean error, photos of 5 or more",
+]
+
+
+def _judges_rows(report: Report) -> list[list[str]]:
+    judges = {
+        "both, as shipped": report.figures,
+        "detector's head alone": report.head_alone,
+        "classifier alone": report.crop_alone,
+    }
+    return [
+        [
+            judge,
+            name,
+            _percent(one.get("mask_acc_on_found")),
+            not_masked[1],
+            _percent(one.get("unknown_share")),
+            *rate[1:],
+        ]
+        for judge, figures in judges.items()
+        for (name, one), not_masked, rate in zip(
+            figures.items(), _not_masked(figures), _rate_rows(figures), strict=True
+        )
     ]
 
 
@@ -135,9 +171,9 @@ def _tables(report: Report) -> dict[str, str]:
         "CONFUSION": _table(["source", "annotated", *(f"said {c}" for c in _CLASSES)], _confusion_rows(figures)),
         "NOT_MASKED": _table(["source", "incorrect faces said not to be masked", "share"], _not_masked(figures)),
         "RATES": _table(rate_heads, _rate_rows(figures)),
+        "TEACHER": _table(_MAIN_HEADS, _main_rows(report.teacher)),
         "CROSS": _table(["trained on", "measured on", *_MAIN_HEADS[1:], *rate_heads[1:]], _cross_rows(report.cross)),
-        "SINGLE": _table(_MAIN_HEADS, _main_rows(report.single_stage)),
-        "SINGLE_RATES": _table(rate_heads, _rate_rows(report.single_stage)),
+        "JUDGES": _table(_JUDGES_HEADS, _judges_rows(report)),
         "DOUBTS": _table(["source", "faces learnt from", "doubted", "share"], _doubt_rows(report)),
         "EFFORT": _table(["leg", "minutes", "epochs"], _effort_rows(report)),
     }
@@ -153,13 +189,14 @@ def model_card(report: Report, config: Config) -> str:
         "THRESHOLD": f"{manifest.score_threshold:.2f}",
         "UNKNOWN_BELOW": f"{manifest.unknown_below:.2f}",
         "MIN_FACE_PX": f"{manifest.min_face_px:.0f}",
-        "TEMPERATURE": f"{report.temperature:.2f}",
+        "HEAD_WEIGHT": f"{report.point.both.head:.2f}",
+        "CROP_WEIGHT": f"{report.point.both.crop:.2f}",
         "SEED": str(config.seed),
         "SIDE": str(config.classifier.side),
         "SHARE": f"{100 * config.split.validation_share:.0f} %",
         "CALIBRATION": f"{100 * config.split.calibration_share:.0f} %",
         "MINUTES": f"{sum(one.minutes for one in report.spent):.0f}",
-        "CORES": str(config.threads),
+        "DEVICE": "a GPU" if torch.cuda.is_available() else f"{config.threads} processor cores, without a GPU",
     }
     text = resources.files(__package__).joinpath("card.md").read_text("utf-8")
     for key, value in values.items():

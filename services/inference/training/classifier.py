@@ -48,7 +48,8 @@ def train_classifier(config: Config, patches: Patches, checkpoint: Path, minutes
     wanted = config.classifier
     torch.manual_seed(config.seed)
     terms = Terms(minutes, wanted.epochs, wanted.learning_rate, wanted.weight_decay, wanted.averaging)
-    learnt = identity(config, [f"{name} {index}" for name, index in patches.faces])
+    faces = zip(patches.faces, patches.classes.tolist(), strict=True)
+    learnt = identity(config, [f"{name} {index} {worn}" for (name, index), worn in faces])
     leg = Leg(checkpoint.stem, Judge(), checkpoint, terms, learnt)
 
     def loss(net: Judge, batch: tuple[Tensor, random.Random]) -> Tensor:

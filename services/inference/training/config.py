@@ -33,17 +33,20 @@ class Split(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Detector(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Training and in-graph limits of the detector; sides in pixels."""
 
+    teacher_minutes: float
+    teacher_learning_rate: float
     hint_minutes: float
     hint_learning_rate: float
     minutes: float
     cross_minutes: float
     epochs: int
     batch: int
-    crop: int
+    sides: Annotated[list[int], msgspec.Meta(min_length=1)]
     learning_rate: float
     weight_decay: float
     unlabelled_score: float
     bare_share: float
+    bare_weight: float
     smallest_px: float
     averaging: float
     score_floor: float
@@ -98,10 +101,10 @@ def read_config(path: Path = DEFAULT_PATH) -> Config:
         raise ValueError(f"{path}: {error}") from error
 
 
-def identity(config: Config, names: Iterable[str]) -> str:
-    """What a checkpoint is bound to: the settings but for how long legs last, and the photos learnt from."""
-    detector = msgspec.structs.replace(config.detector, minutes=0, cross_minutes=0, hint_minutes=0)
+def identity(config: Config, learnt: Iterable[str]) -> str:
+    """What a checkpoint is bound to: the settings but for how long legs last, and what is learnt, a text each."""
+    detector = msgspec.structs.replace(config.detector, minutes=0, cross_minutes=0, teacher_minutes=0, hint_minutes=0)
     classifier = msgspec.structs.replace(config.classifier, minutes=0, cross_minutes=0)
     bound = msgspec.structs.replace(config, detector=detector, classifier=classifier, limits=Limits(0, 0))
-    text = msgspec.json.encode([bound, sorted(names)], order="deterministic")
+    text = msgspec.json.encode([bound, sorted(learnt)], order="deterministic")
     return hashlib.sha256(text).hexdigest()

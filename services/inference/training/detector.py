@@ -1,7 +1,8 @@
-"""Trains the detector: a light network learns its teacher's features, then faces, then what is worn."""
+"""Trains the detector: a wide network learns faces and what is worn, a light one to see as it does, then the same."""
 
 from __future__ import annotations
 
+import copy
 import random
 from pathlib import Path
 
@@ -11,37 +12,53 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
 from services.inference.training.config import Config, identity
-from services.inference.training.leg import Leg, Terms, device, mixed_precision
+from services.inference.training.leg import Leg, Terms, device, mixed_precision, nothing
 from services.inference.training.light import hint_loss, inherit, pictures_of
 from services.inference.training.losses import detector_loss
-from services.inference.training.photos import CLASSES, Sample
+from services.inference.training.photos import CLASSES, Sample, labelled
 from services.inference.training.scenes import Scene, make_scene
-from services.inference.training.yunet import YuNet, load_published, prior_points
+from services.inference.training.yunet import WIDE, YuNet, prior_points
 
-# What is worn is a by-product (ADR 10): it must not draw the network away from finding faces.
+# What is worn comes second (ADR 10): it must not draw the network away from finding faces.
 _WORN_WEIGHT = 0.5
+# Badly worn masks are few; what this does to the probabilities is undone by the bias of the blend.
+_RARITY = (1.0, 1.0, 3.0)
 
 
-class _Scenes(Dataset[Scene]):
-    """One scene per photo; the epoch is part of the seed, so that a resumed run goes on as it would have."""
+class TrainingScenes(Dataset[list[Scene]]):
+    """The batches of one epoch; the epoch is part of each seed, so that a resumed run goes on as it would have.
+
+    All scenes of a batch have one side, drawn from `sides`: small ones show many photos in the same time, large ones
+    show faces as large as those of the analysed pictures. Every batch has about as many pixels as `batch` scenes of the
+    middle side.
+    """
 
     def __init__(self, samples: list[Sample], config: Config, epoch: int) -> None:
         self.samples, self.config, self.epoch = samples, config, epoch
+        self.weights = photo_weights(samples, config.detector.bare_share)
 
     def __len__(self) -> int:
-        return len(self.samples)
+        return max(1, len(self.samples) // self.config.detector.batch)
 
-    def __getitem__(self, index: int) -> Scene:
+    def __getitem__(self, index: int) -> list[Scene]:
+        # A generator's own end: a dataset without it is read for ever.
+        if index >= len(self):
+            raise IndexError(index)
         dice = random.Random(f"{self.config.seed}/{self.epoch}/{index}")
         torch.manual_seed(dice.getrandbits(32))
         wanted = self.config.detector
-        return make_scene(
-            self.samples[index],
-            long_side=self.config.long_side,
-            side=wanted.crop,
-            smallest_px=wanted.smallest_px,
-            dice=dice,
-        )
+        side = dice.choice(wanted.sides)
+        drawn = dice.choices(self.samples, self.weights, k=scenes_a_batch(wanted.sides, wanted.batch, side))
+        return [
+            make_scene(sample, long_side=self.config.long_side, side=side, smallest_px=wanted.smallest_px, dice=dice)
+            for sample in drawn
+        ]
+
+
+def scenes_a_batch(sides: list[int], batch: int, side: int) -> int:
+    """How many scenes of `side` pixels have as many pixels as `batch` ones of the middle of `sides`."""
+    middle = sorted(sides)[len(sides) // 2]
+    return max(2, round(batch * (middle / side) ** 2))
 
 
 def photo_weights(samples: list[Sample], bare_share: float) -> list[float]:
@@ -52,60 +69,62 @@ def photo_weights(samples: list[Sample], bare_share: float) -> list[float]:
     return [bare_share / with_bare if shows else (1 - bare_share) / without for shows in bare]
 
 
-def _batches(samples: list[Sample], config: Config, epoch: int) -> DataLoader[Scene]:
-    dice = torch.Generator().manual_seed(config.seed + epoch)
-    weights = torch.tensor(photo_weights(samples, config.detector.bare_share))
-    drawn = torch.multinomial(weights, len(samples), replacement=True, generator=dice).tolist()
-    scenes = _Scenes([samples[index] for index in drawn], config, epoch)
-    return DataLoader(
-        scenes,
-        batch_size=config.detector.batch,
-        drop_last=True,
-        collate_fn=list,
-    )
+def _batches(samples: list[Sample], config: Config, epoch: int) -> DataLoader[list[Scene]]:
+    # One process makes scenes while the others learn; a batch is made whole by the data set.
+    return DataLoader(TrainingScenes(samples, config, epoch), batch_size=None, num_workers=1, prefetch_factor=4)
 
 
-def _worn_loss(raw: Tensor, classes: Tensor) -> Tensor:
+def worn_loss(raw: Tensor, classes: Tensor) -> Tensor:
     """Cross entropy of what is worn, summed over the priors of judged faces."""
     known = classes >= 0
-    return _WORN_WEIGHT * functional.cross_entropy(raw[known, 6:], classes[known], reduction="sum")
+    wanted = torch.tensor(_RARITY)
+    return _WORN_WEIGHT * functional.cross_entropy(raw[known, 6:], classes[known], wanted, reduction="sum")
 
 
-def scene_loss(net: YuNet, scenes: list[Scene], priors: Tensor) -> Tensor:
+def scene_loss(net: YuNet, scenes: list[Scene], priors: Tensor, bare_weight: float) -> Tensor:
     """How wrong a network is about where faces are and, less weighty, about what is worn."""
     with mixed_precision():
         raw = net(pictures_of(scenes))
     # Matching faces and priors is many small steps, which a processor does better.
-    return detector_loss(raw.float().cpu(), priors, scenes, _worn_loss)
+    return detector_loss(raw.float().cpu(), priors, scenes, worn_loss, bare_weight)
 
 
-def _terms(config: Config, minutes: float) -> Terms:
-    wanted = config.detector
-    return Terms(minutes, wanted.epochs, wanted.learning_rate, wanted.weight_decay, wanted.averaging)
+def is_fresh(parameter: str) -> bool:
+    """Whether the published network has no such part."""
+    return ".wider" in parameter or ".multi_level_worn." in parameter
 
 
-def light_start(config: Config, teacher: Path, samples: list[Sample], checkpoint: Path) -> Leg[YuNet]:
-    """The finished first leg: a light network that sees as the published one does."""
-    published = load_published(teacher).to(device(), memory_format=torch.channels_last)
+def wide_start(published: YuNet) -> YuNet:
+    """The published network at its full width, with a head for what is worn in place of the landmarks."""
+    net = YuNet(WIDE)
+    net.load_state_dict(published.state_dict(), strict=False)
+    return net
+
+
+def learn_hints(config: Config, teacher: YuNet, samples: list[Sample], checkpoint: Path) -> Leg[YuNet]:
+    """The finished leg of a light network that sees as `teacher` does."""
+    taught = copy.deepcopy(teacher).to(device(), memory_format=torch.channels_last)
     wanted = config.detector
     terms = Terms(wanted.hint_minutes, wanted.epochs, wanted.hint_learning_rate, 0.0, wanted.averaging)
-    leg = Leg("hints", inherit(published), checkpoint, terms, identity(config, [s.name for s in samples]))
-    leg.run(
-        lambda epoch: _batches(samples, config, epoch),
-        lambda net, scenes: hint_loss(net, published, scenes),
-    )
+    leg = Leg("hints", inherit(taught), checkpoint, terms, identity(config, labelled(samples)))
+    leg.run(lambda epoch: _batches(samples, config, epoch), lambda net, scenes: hint_loss(net, taught, scenes))
     return leg
 
 
-def train_detector(config: Config, start: YuNet, samples: list[Sample], checkpoint: Path, minutes: float) -> Leg[YuNet]:
-    """The finished second leg, from the weights of `start`, on the faces of `samples`."""
-    net = YuNet()
-    net.load_state_dict(start.state_dict())
-    learnt = identity(config, [s.name for s in samples])
-    leg = Leg(checkpoint.stem, net, checkpoint, _terms(config, minutes), learnt)
-    priors = prior_points(config.detector.crop, config.detector.crop)
+def train_detector(
+    config: Config, start: YuNet, samples: list[Sample], checkpoint: Path, minutes: float, rate: float
+) -> Leg[YuNet]:
+    """The finished leg, from the weights of `start` and with the learning rate `rate`, on the faces of `samples`."""
+    wanted = config.detector
+    terms = Terms(minutes, wanted.epochs, rate, wanted.weight_decay, wanted.averaging)
+    learnt = identity(config, labelled(samples))
+    # The light network has got these parts from its teacher.
+    fresh = is_fresh if start.shape == WIDE else nothing
+    leg = Leg(checkpoint.stem, copy.deepcopy(start), checkpoint, terms, learnt, fresh)
+    leg.net.requires_grad_()
+    priors = {side: prior_points(side, side) for side in wanted.sides}
     leg.run(
         lambda epoch: _batches(samples, config, epoch),
-        lambda net, scenes: scene_loss(net, scenes, priors),
+        lambda net, scenes: scene_loss(net, scenes, priors[scenes[0].pixels.shape[2]], wanted.bare_weight),
     )
     return leg

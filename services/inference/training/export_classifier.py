@@ -1,4 +1,4 @@
-"""Writes the classifier as one ONNX graph: I420 picture and boxes in, calibrated probabilities out."""
+"""Writes the classifier as one ONNX graph: I420 picture, boxes and the detector's own view in, probabilities out."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import numpy as np
 import onnx
 from onnx import TensorProto
 
+from services.inference.training.blend import Blend
 from services.inference.training.colour import RGB_FROM_YUV
 from services.inference.training.config import Classifier
 from services.inference.training.export_detector import folded
 from services.inference.training.graph import Graph, i420_planes
 from services.inference.training.judge import Conv, Judge
+from services.inference.training.photos import CLASSES
 
 
 def _squares(graph: Graph, boxes: str, margin: float) -> str:
@@ -63,12 +65,19 @@ def _logits(graph: Graph, x: str, net: Judge) -> str:
     return graph.add("Gemm", x, graph.constant(weight), graph.constant(bias), transB=1)
 
 
-def classifier_model(net: Judge, limits: Classifier, temperature: float) -> onnx.ModelProto:
-    """The graph: `i420` uint8 [3*H/2, W] and `boxes` float32 [N, 4] in pixels to `probabilities` float32 [N, 3]."""
+def classifier_model(net: Judge, limits: Classifier, blend: Blend) -> onnx.ModelProto:
+    """The graph: `i420` uint8 [3*H/2, W], `boxes` float32 [N, 4] in pixels and the detector's `worn` float32 [N, 3]
+    (logits) to `probabilities` float32 [N, 3].
+    """
     graph = Graph("moretta-classifier")
     picture = graph.input("i420", TensorProto.UINT8, ["rows", "width"])
     boxes = graph.input("boxes", TensorProto.FLOAT, ["faces", 4])
-    logits = _logits(graph, _crops(graph, picture, boxes, limits), net)
-    scaled = graph.add("Div", logits, graph.constant(np.float32(temperature)))
-    graph.output("probabilities", graph.add("Softmax", scaled, axis=1), TensorProto.FLOAT, ["faces", 3])
+    worn = graph.input("worn", TensorProto.FLOAT, ["faces", len(CLASSES)])
+    closer = _logits(graph, _crops(graph, picture, boxes, limits), net)
+    parts = [
+        graph.add("Mul", value, graph.constant(np.float32(weight)))
+        for value, weight in ((worn, blend.head), (closer, blend.crop))
+    ]
+    logits = graph.add("Add", graph.add("Add", *parts), graph.constant(blend.bias))
+    graph.output("probabilities", graph.add("Softmax", logits, axis=1), TensorProto.FLOAT, ["faces", len(CLASSES)])
     return graph.model()

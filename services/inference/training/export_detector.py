@@ -1,4 +1,4 @@
-"""Writes the detector as one ONNX graph: I420 picture in, boxes and scores out."""
+"""Writes the detector as one ONNX graph: I420 picture in, boxes, scores and what may be worn out."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from torch import nn
 from services.inference.training.colour import BGR_FROM_YUV
 from services.inference.training.config import Detector
 from services.inference.training.graph import Graph, i420_planes
-from services.inference.training.yunet import STRIDES, PointDepth, Stem, YuNet
+from services.inference.training.photos import CLASSES
+from services.inference.training.yunet import STRIDES, WIDER_AFTER, PointDepth, Stem, Wider, YuNet
 
 Array = NDArray[np.float32]
 _MULTIPLE = 32
 _COLUMNS = 6
-_CLASSES = 3
 # Of the kernel's rows (or columns): which pair, counted from the one before, and whether the odd one of it.
 _PAIR = ((0, 1), (1, 0), (1, 1))
 # No face is larger than exp(6) cells; the limit keeps infinities out of the suppression.
@@ -72,6 +72,12 @@ class _Writer:
     def _halved(self, x: str) -> str:
         return self.graph.add("MaxPool", x, kernel_shape=[2, 2], strides=[2, 2])
 
+    def wider(self, x: str, part: Wider) -> str:
+        inner = self.graph.add("Relu", self._conv(x, *folded(*part.widen)))
+        weight, bias = folded(*part.depth)
+        inner = self.graph.add("Relu", self._conv(inner, weight, bias, pads=[2, 2, 2, 2], group=len(weight)))
+        return self.graph.add("Relu", self.graph.add("Add", x, self._conv(inner, *folded(*part.narrow))))
+
     def backbone(self, planes: str, net: YuNet) -> list[str]:
         x = self._halved(self.stem(planes, net.backbone.model0))
         levels = []
@@ -79,6 +85,9 @@ class _Writer:
             stage = net.backbone.get_submodule(f"model{index}")
             x = self.point_depth(x, stage.conv1)
             x = self.point_depth(self._halved(x) if stage.pools else x, stage.conv2)
+            if index in WIDER_AFTER:
+                for block in net.backbone.get_submodule(f"wider{index}"):
+                    x = self.wider(x, block)
             levels.append(x)
             x = self._halved(x) if index in net.backbone.pooled_after else x
         return levels[2:]
@@ -138,10 +147,10 @@ def _padded(graph: Graph, plane: str, height: str, width: str, multiple: int) ->
 
 
 def _decoded(graph: Graph, level: str, stride: int, columns: int) -> list[str]:
-    """Scores [P], boxes [P, 4] and, if there are more columns, probabilities of the classes [P, 3] of one level."""
+    """Scores [P], boxes [P, 4] and, if there are more columns, logits of the classes [P, 3] of one level."""
     width = graph.side(level, 3)
     flat = graph.add("Transpose", graph.add("Reshape", level, graph.integers(columns, -1)), perm=[1, 0])
-    sides = [2, 2, 2] if columns == _COLUMNS else [2, 2, 2, _CLASSES]
+    sides = [2, 2, 2] if columns == _COLUMNS else [2, 2, 2, len(CLASSES)]
     scores, centre, sides, *worn = graph.add_many("Split", [flat, graph.integers(*sides)], len(sides), axis=1)
     certainty = graph.add("ReduceProd", graph.add("Sigmoid", scores), axes=[1], keepdims=0)
     none = graph.constant(0, np.int64)
@@ -155,7 +164,7 @@ def _decoded(graph: Graph, level: str, stride: int, columns: int) -> list[str]:
     sides = graph.add("Min", sides, graph.constant(_LARGEST_LOG_SIDE))
     half = graph.add("Mul", graph.add("Exp", sides), graph.constant(stride / 2))
     boxes = graph.add("Concat", graph.add("Sub", centre, half), graph.add("Add", centre, half), axis=1)
-    return [graph.add("Sqrt", certainty), boxes, *(graph.add("Softmax", one, axis=1) for one in worn)]
+    return [graph.add("Sqrt", certainty), boxes, *worn]
 
 
 def _suppressed(graph: Graph, scores: str, rows: list[str], limits: Detector) -> list[str]:
@@ -175,13 +184,13 @@ def _suppressed(graph: Graph, scores: str, rows: list[str], limits: Detector) ->
     return [graph.add("Gather", one, chosen, axis=0) for one in (best, *rows)]
 
 
-def detector_model(net: YuNet, limits: Detector, *, classes: bool = False) -> onnx.ModelProto:
-    """The graph: `i420` uint8 [3*H/2, W] to `boxes` float32 [N, 4] in pixels and `scores` float32 [N].
+def detector_model(net: YuNet, limits: Detector) -> onnx.ModelProto:
+    """The graph: `i420` uint8 [3*H/2, W] to `boxes` float32 [N, 4] in pixels and `scores` float32 [N], best first.
 
-    With `classes` the single-stage detector: `probabilities` float32 [N, 3] of what is worn as well.
+    If the network's shape has a head for it, `worn` float32 [N, 3] as well: logits of what is worn.
     """
     graph = Graph("moretta-detector")
-    writer, columns = _Writer(graph), _COLUMNS + _CLASSES * classes
+    writer, columns = _Writer(graph), _COLUMNS + len(CLASSES) * net.shape.classes
     levels = writer.head(writer.neck(writer.backbone(_six_planes(graph), net), net), net, columns)
     parts = [_decoded(graph, level, stride, columns) for level, stride in zip(levels, STRIDES, strict=True)]
     scores, *rows = (graph.add("Concat", *part, axis=0) for part in zip(*parts, strict=True))
@@ -189,5 +198,5 @@ def detector_model(net: YuNet, limits: Detector, *, classes: bool = False) -> on
     graph.output("boxes", boxes, TensorProto.FLOAT, ["faces", 4])
     graph.output("scores", scores, TensorProto.FLOAT, ["faces"])
     for one in worn:
-        graph.output("probabilities", one, TensorProto.FLOAT, ["faces", _CLASSES])
+        graph.output("worn", one, TensorProto.FLOAT, ["faces", len(CLASSES)])
     return graph.model()

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -56,13 +55,3 @@ class Judge(nn.Module):
         for block in self.blocks:
             x = block(x)
         return self.last(self.drop(x.mean((2, 3))))
-
-
-def temperature(logits: Tensor, classes: Tensor) -> float:
-    """The temperature that makes the logits' probabilities honest: least log loss over a fine grid.
-
-    Guo et al.: "On Calibration of Modern Neural Networks" (2017), section 4.2.
-    """
-    candidates = torch.logspace(-0.7, 0.7, 141)
-    losses = [functional.cross_entropy(logits / t, classes).item() for t in candidates]
-    return float(candidates[losses.index(min(losses))])

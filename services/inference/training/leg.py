@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
@@ -17,6 +18,7 @@ from services.inference.training.averaging import Average
 from services.inference.training.schedule import rate_at
 
 _LARGEST_GRADIENT = 10.0
+_FRESH = 5.0
 
 Net = TypeVar("Net", bound=nn.Module)
 Batch = TypeVar("Batch")
@@ -47,21 +49,49 @@ def mixed_precision() -> AbstractContextManager[None]:
     return torch.autocast(kind, torch.bfloat16, enabled=enabled)
 
 
+def nothing(_parameter: str) -> bool:
+    """No parameter starts from nothing."""
+    return False
+
+
+def _digest(net: nn.Module) -> str:
+    """The SHA-256 of a network's weights."""
+    digest = hashlib.sha256()
+    for name, value in net.state_dict().items():
+        digest.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _groups(net: nn.Module, fresh: Callable[[str], bool]) -> list[dict[str, object]]:
+    """The parameters for the optimiser: those that start from nothing take longer steps than those that know a lot."""
+    named = list(net.named_parameters())
+    parts = ((1.0, [p for name, p in named if not fresh(name)]), (_FRESH, [p for name, p in named if fresh(name)]))
+    return [{"params": some, "times": times} for times, some in parts if some]
+
+
 class Leg(Generic[Net]):
     """`run` trains; afterwards, and after an interruption, `epoch` and `seconds` say what was spent.
 
     Everything is in the checkpoint after each epoch. A leg whose checkpoint says that it is done is not run again.
-    `identity` says what is learnt from what: a checkpoint of another one raises ValueError, since its weights may have
-    learnt photos that are set aside now.
+    `identity` says what is learnt, and `net` from which weights: a checkpoint of others raises ValueError, since it may
+    have learnt photos that are set aside now, or from a teacher that has learnt on. `fresh` says which parameters, by
+    name, start from nothing.
     """
 
-    def __init__(self, name: str, net: Net, checkpoint: Path, terms: Terms, identity: str = "") -> None:
-        self.name, self.checkpoint, self.terms, self.identity = name, checkpoint, terms, identity
+    def __init__(
+        self,
+        name: str,
+        net: Net,
+        checkpoint: Path,
+        terms: Terms,
+        identity: str = "",
+        fresh: Callable[[str], bool] = nothing,
+    ) -> None:
+        self.name, self.checkpoint, self.terms = name, checkpoint, terms
+        self.identity = f"{identity}/{_digest(net)}"
         self.net = net.to(device(), memory_format=torch.channels_last)
         self.average = Average(self.net, terms.averaging)
-        self.optimiser = torch.optim.AdamW(
-            self.net.parameters(), lr=terms.learning_rate, weight_decay=terms.weight_decay
-        )
+        self.optimiser = torch.optim.AdamW(_groups(self.net, fresh), weight_decay=terms.weight_decay)
         self.epoch, self.seconds = 0, 0.0
         if checkpoint.exists():
             self._resume()
@@ -69,9 +99,8 @@ class Leg(Generic[Net]):
     def _resume(self) -> None:
         state = torch.load(self.checkpoint, map_location=device())
         if state.get("identity") != self.identity:
-            raise ValueError(
-                f"{self.checkpoint}: was made with other settings or photos; give another --work, or remove it"
-            )
+            why = "was made with other settings, photos or starting weights; give another --work, or remove it"
+            raise ValueError(f"{self.checkpoint}: {why}")
         self.net.load_state_dict(state["net"])
         self.average.net.load_state_dict(state["average"])
         self.average.steps = state["steps"]
@@ -98,7 +127,7 @@ class Leg(Generic[Net]):
 
     def _step(self, loss_of: Callable[[], Tensor]) -> float:
         for group in self.optimiser.param_groups:
-            group["lr"] = rate_at(self.done(), self.terms.learning_rate)
+            group["lr"] = rate_at(self.done(), self.terms.learning_rate) * group["times"]
         self.optimiser.zero_grad()
         loss = loss_of()
         loss.backward()

@@ -1,4 +1,4 @@
-"""From the published network to the light one: which channels it inherits, and learning to see as its teacher does.
+"""From the wide network to the light one: which channels it inherits, and learning to see as its teacher does.
 
 Channels are kept by their weight in what follows: He, Zhang, Sun: "Channel Pruning for Accelerating Very Deep Neural
 Networks" (2017). Then the light backbone learns the teacher's features: Romero et al.: "FitNets: Hints for Thin Deep
@@ -35,7 +35,7 @@ def _narrow(state: dict[str, Tensor], name: str, outputs: Tensor | None, inputs:
 
 @torch.no_grad()
 def inherit(teacher: YuNet) -> YuNet:
-    """The light network with the teacher's strongest channels; what the teacher has no part for is random."""
+    """The light network with the teacher's strongest channels; what the teacher has no part for stays as it begins."""
     net = YuNet(LIGHT)
     width = LIGHT.stages[0][1]
     one, two = teacher.backbone.model1, teacher.backbone.model2

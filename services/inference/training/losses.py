@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from services.inference.training.assignment import LEFT_OUT, assign
+from services.inference.training.photos import CLASSES
 from services.inference.training.scenes import Scene
 from services.inference.training.yunet import decode_boxes
 
@@ -34,11 +35,16 @@ def eiou_loss(boxes: Tensor, targets: Tensor) -> Tensor:
 
 
 def detector_loss(
-    raw: Tensor, priors: Tensor, scenes: Sequence[Scene], more: Callable[[Tensor, Tensor], Tensor] | None = None
+    raw: Tensor,
+    priors: Tensor,
+    scenes: Sequence[Scene],
+    more: Callable[[Tensor, Tensor], Tensor] | None = None,
+    bare_weight: float = 1.0,
 ) -> Tensor:
     """One number for a batch: raw rows [B, P, C], priors [P, 3] and the scenes that they are of.
 
     `more` is given the rows [N, C] that learn a face and the classes [N] of those faces, and returns a sum to add.
+    Being sure of a face that is bare or badly masked counts `bare_weight` times.
     """
     decoded = decode_boxes(raw[..., 2:6], priors)
     total = raw.new_zeros(())
@@ -46,13 +52,17 @@ def detector_loss(
     for rows, boxes, scene in zip(raw, decoded, scenes, strict=True):
         target, overlap = assign(rows.detach(), boxes.detach(), priors, scene.boxes, scene.judged)
         positive, counted = target >= 0, target != LEFT_OUT
+        classes = scene.classes[target[positive]]
+        weights = torch.ones(len(rows))
+        weights[positive] = torch.where(classes > CLASSES.index("mask"), bare_weight, 1.0)
         found += int(positive.sum())
-        total = total + _sure(rows[counted, 1], positive[counted].float()) + _sure(rows[positive, 0], overlap[positive])
+        total = total + _sure(rows[counted, 1], positive[counted].float(), weights[counted])
+        total = total + _sure(rows[positive, 0], overlap[positive], weights[positive])
         total = total + _BOX_WEIGHT * eiou_loss(boxes[positive], scene.boxes[target[positive]]).sum()
         if more is not None:
-            total = total + more(rows[positive], scene.classes[target[positive]])
+            total = total + more(rows[positive], classes)
     return total / max(1, found)
 
 
-def _sure(logits: Tensor, wanted: Tensor) -> Tensor:
-    return functional.binary_cross_entropy_with_logits(logits, wanted, reduction="sum")
+def _sure(logits: Tensor, wanted: Tensor, weights: Tensor) -> Tensor:
+    return functional.binary_cross_entropy_with_logits(logits, wanted, weights, reduction="sum")

@@ -14,7 +14,7 @@ from torchvision.transforms.v2 import functional as transforms
 from services.inference.annotations import read_annotations
 from services.inference.training.config import Config
 from services.inference.training.phash import SIDE, phash
-from services.inference.training.split import validation_names
+from services.inference.training.split import grouped, validation_names
 
 CLASSES = ("mask", "no_mask", "incorrect")
 IGNORED = -1  # nobody judged this face: neither face nor background
@@ -39,15 +39,27 @@ class Sample:
         return self.name.split("/", 1)[0]
 
 
+def labelled(samples: list[Sample]) -> list[str]:
+    """What is learnt of these photos, a text each: name and labels, so that another label is another thing learnt."""
+    return [f"{sample.name} {sample.classes.tolist()}" for sample in samples]
+
+
 @dataclass(frozen=True)
 class Corpus:
     """Every sample of a run; `validation` holds the names that are only measured on, `calibration` those that the
-    operating point is chosen on.
+    operating point is chosen on, `clusters` the groups of photos that are near-duplicates, also mirrored or by way of
+    one another.
     """
 
     samples: list[Sample]
     validation: frozenset[str]
     calibration: frozenset[str]
+    clusters: list[list[str]]
+
+    def strangers(self, others: list[str], learnt: frozenset[str]) -> frozenset[str]:
+        """The photos of `others` that are in no cluster with one that was `learnt`."""
+        known = {name for cluster in self.clusters if learnt.intersection(cluster) for name in cluster}
+        return frozenset(sample.name for sample in self.samples if sample.dataset in others) - known
 
     def training(self, datasets: list[str]) -> list[Sample]:
         """The samples of these datasets that may be learnt from."""
@@ -93,7 +105,13 @@ def load_corpus(folder: Path, config: Config, tick: Callable[[], None] = lambda:
     validation = _aside(hashes, wanted.validation_share, config.seed, wanted.near_bits)
     rest = {name: pair for name, pair in hashes.items() if name not in validation}
     calibration = _aside(rest, wanted.calibration_share, config.seed + 1, wanted.near_bits)
-    return Corpus(samples, frozenset(validation), frozenset(calibration))
+    clusters = _clusters(hashes, wanted.near_bits)
+    return Corpus(samples, frozenset(validation), frozenset(calibration), clusters)
+
+
+def _clusters(hashes: dict[str, tuple[int, int]], near_bits: int) -> list[list[str]]:
+    straight, mirrored = zip(*hashes.values(), strict=True)
+    return grouped(list(hashes), straight, mirrored, near_bits)
 
 
 def _aside(hashes: dict[str, tuple[int, int]], share: float, seed: int, near_bits: int) -> set[str]:

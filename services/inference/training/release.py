@@ -6,39 +6,30 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from services.inference.annotations import Photo, read_annotations
-from services.inference.core.faces import CLASSES, Face
+from services.inference.core.faces import CLASSES
 from services.inference.core.scoring import Terms, Truth
 from services.inference.evaluate import JUDGED_PX, figures, predict
-from services.inference.model import MANIFEST_NAME, Manifest, Part, load_model
+from services.inference.model import MANIFEST_NAME, FaceModel, Manifest, Part, load_model
 from services.inference.pictures import read_i420
-from services.inference.training.calibrate import Measured, best_threshold, fitted_temperature
+from services.inference.training.blend import CROP_ALONE, HEAD_ALONE, Blend
+from services.inference.training.calibrate import Measured, best_threshold, fitted_blend
 from services.inference.training.config import Config
 from services.inference.training.export_classifier import classifier_model
 from services.inference.training.export_detector import detector_model
 from services.inference.training.judge import Judge
-from services.inference.training.single_stage import SingleStage
 from services.inference.training.yunet import YuNet
 
 _DETECTOR, _CLASSIFIER = "detector.onnx", "classifier.onnx"
 
 Figures = dict[str, dict[str, Any]]
+Seen = list[Measured]
 Tick = Callable[[], None]
-
-
-class Model(Protocol):
-    """What is measured: `FaceModel`, or the detector alone."""
-
-    manifest: Manifest
-
-    def raw(self, i420: NDArray[np.uint8], floor: float = 0.0) -> tuple[NDArray[np.float32], ...]: ...
-    def find(self, i420: NDArray[np.uint8], floor: float | None = None) -> list[Face]: ...
 
 
 @dataclass(frozen=True)
@@ -47,6 +38,18 @@ class Networks:
 
     detector: YuNet
     classifier: Judge
+
+
+@dataclass(frozen=True)
+class Operating:
+    """What was chosen on photos set aside: the detector's threshold and how verdicts are made: by both networks, by the
+    detector's head alone (one stage), or by the classifier alone (two stages).
+    """
+
+    threshold: float
+    both: Blend
+    head: Blend
+    crop: Blend
 
 
 @dataclass(frozen=True)
@@ -63,11 +66,9 @@ class Annotated:
                 yield dataset, photo, self.data / dataset / photo.file
 
 
-def chosen(data: Path, datasets: Iterable[str], names: frozenset[str] | None) -> Annotated:
-    """The annotated photos of these datasets: those that `names` lists, or all."""
+def chosen(data: Path, datasets: Iterable[str], names: frozenset[str]) -> Annotated:
+    """The annotated photos of these datasets that `names` lists."""
     photos = {name: read_annotations(data / name) for name in datasets}
-    if names is None:
-        return Annotated(data, photos)
     return Annotated(data, {d: [p for p in some if f"{d}/{p.file}" in names] for d, some in photos.items()})
 
 
@@ -76,9 +77,11 @@ def _part(folder: Path, name: str, content: bytes) -> Part:
     return Part(name, hashlib.sha256(content).hexdigest())
 
 
-def _write(out: Path, networks: Networks, config: Config, threshold: float, temperature: float) -> Manifest:
+def write_model(out: Path, networks: Networks, config: Config, threshold: float, blend: Blend) -> Manifest:
+    """Writes both graphs and the manifest to the folder `out`, which is made if need be; returns the manifest."""
+    out.mkdir(parents=True, exist_ok=True)
     detector = detector_model(networks.detector, config.detector).SerializeToString()
-    classifier = classifier_model(networks.classifier, config.classifier, temperature).SerializeToString()
+    classifier = classifier_model(networks.classifier, config.classifier, blend).SerializeToString()
     manifest = Manifest(
         id=config.id,
         detector=_part(out, _DETECTOR, detector),
@@ -95,7 +98,7 @@ def _write(out: Path, networks: Networks, config: Config, threshold: float, temp
     return manifest
 
 
-def _measured(model: Model, dataset: str, photo: Photo, path: Path) -> Measured:
+def _measured(model: FaceModel, dataset: str, photo: Photo, path: Path) -> Measured:
     i420 = read_i420(path, model.manifest.long_side)
     boxes, scores, probabilities = model.raw(i420)
     width, height = i420.shape[1], i420.shape[0] * 2 // 3
@@ -104,38 +107,26 @@ def _measured(model: Model, dataset: str, photo: Photo, path: Path) -> Measured:
     return Measured(dataset, Truth(photo.boxes, photo.label), corners, scores.tolist(), probabilities)
 
 
-def _operating_point(model: Model, photos: Annotated, tick: Tick) -> tuple[float, float]:
-    """Threshold and temperature that fit these photos best."""
-    measured = []
+def _judged_by(blend: Blend, folder: Path, networks: Networks, photos: Annotated, config: Config, tick: Tick) -> Seen:
+    write_model(folder, networks, config, config.detector.score_floor, blend)
+    model, seen = load_model(folder), []
     for dataset, photo, path in photos.each():
-        measured.append(_measured(model, dataset, photo, path))
+        seen.append(_measured(model, dataset, photo, path))
         tick()
-    threshold = best_threshold(measured, JUDGED_PX)
-    return threshold, fitted_temperature(measured, Terms(threshold, min_px=JUDGED_PX))
+    return seen
 
 
-def release(
-    out: Path, networks: Networks, calibration: Annotated, config: Config, tick: Tick
-) -> tuple[Manifest, float]:
-    """Writes graphs and manifest to `out`, threshold and temperature chosen on `calibration`; returns the manifest and
-    the temperature worked in.
-    """
-    out.mkdir(parents=True, exist_ok=True)
-    _write(out, networks, config, config.detector.score_floor, 1.0)
-    threshold, temperature = _operating_point(load_model(out), calibration, tick)
-    return _write(out, networks, config, threshold, temperature), temperature
+def operating_point(folder: Path, networks: Networks, photos: Annotated, config: Config, tick: Tick) -> Operating:
+    """Threshold and blends that fit these photos best; `folder` is used for the models that they are measured with."""
+    head = _judged_by(HEAD_ALONE, folder, networks, photos, config, tick)
+    crop = _judged_by(CROP_ALONE, folder, networks, photos, config, tick)
+    threshold = best_threshold(head, JUDGED_PX)
+    terms = Terms(threshold, min_px=JUDGED_PX)
+    both, one, two = (fitted_blend(head, crop, terms, use) for use in (Blend(1.0, 1.0), HEAD_ALONE, CROP_ALONE))
+    return Operating(threshold, both, one, two)
 
 
-def single_stage(
-    networks: Networks, manifest: Manifest, calibration: Annotated, config: Config, tick: Tick
-) -> SingleStage:
-    """The detector alone, calibrated on the same photos, at the same threshold."""
-    graph = detector_model(networks.detector, config.detector, classes=True).SerializeToString()
-    _, temperature = _operating_point(SingleStage(graph, manifest, 1.0), calibration, tick)
-    return SingleStage(graph, manifest, temperature)
-
-
-def measure(model: Model, photos: Annotated, tick: Tick) -> Figures:
+def measure(model: FaceModel, photos: Annotated, tick: Tick) -> Figures:
     """The figures per dataset, from the files as written, by the code that the service runs."""
     lines: dict[str, list[Any]] = {name: [] for name in photos.photos}
     for dataset, photo, path in photos.each():

@@ -35,13 +35,18 @@ def validation_names(
     A photo goes to the side of every photo within `near_bits` bits of it or of its mirror image. The same names and
     seed give the same split, whatever the order of the names.
     """
+    groups = grouped(names, hashes, mirrored, near_bits)
+    random.Random(seed).shuffle(groups)
+    return _fill(groups, share)
+
+
+def grouped(names: Sequence[str], hashes: Sequence[int], mirrored: Sequence[int], near_bits: int) -> list[list[str]]:
+    """The photos in clusters of those within `near_bits` bits of one another, straight or mirrored, by name."""
     order = sorted(range(len(names)), key=lambda index: names[index])
     straight = [hashes[index] for index in order]
     flipped = [mirrored[index] for index in order]
     pairs = near_pairs(straight, straight, near_bits) + near_pairs(straight, flipped, near_bits)
-    groups = [[names[order[node]] for node in group] for group in clusters(len(order), pairs)]
-    random.Random(seed).shuffle(groups)
-    return _fill(groups, share)
+    return [[names[order[node]] for node in group] for group in clusters(len(order), pairs)]
 
 
 def _fill(groups: list[list[str]], share: float) -> set[str]:

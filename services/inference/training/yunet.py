@@ -2,8 +2,9 @@
 
 Wu, Peng, Yu: "YuNet: A Tiny Millisecond-level Face Detector", Machine Intelligence Research 20 (2023).
 The module names follow the published weights (libfacedetection.train, `yunet_n.pth`) so that they load by name.
-Two shapes of it are used: PUBLISHED as it came, with its landmark branch, as a teacher; LIGHT, which is shipped, with
-half the channels at stride 4 and the third stage's second half behind the pooling, at stride 8.
+Three shapes of it are used: PUBLISHED as it came, with its landmark branch; WIDE, which goes on from it and then
+teaches; LIGHT, which is shipped, with half the channels at stride 4 and the third stage's second half behind the
+pooling, at stride 8.
 """
 
 from __future__ import annotations
@@ -21,24 +22,27 @@ STRIDES = (8, 16, 32)
 LANDMARKS = 5
 _POOLED_AFTER = (0, 2, 3, 4)
 _TAPPED_AFTER = (3, 4, 5)
+WIDER_AFTER = (4, 5)
 # exp(6) strides is far beyond any picture; without the limit one wild step makes the loss infinite.
 _LARGEST_LOG_SIDE = 6.0
 
 
 @dataclass(frozen=True)
 class Shape:
-    """Channels before and after each stage, whether stage 2 pools in its middle, and the heads beside class,
-    objectness and box: `classes` for what is worn, `landmarks` for five points.
+    """Channels before and after each stage, whether stage 2 pools in its middle, how many `Wider` end each of the last
+    two stages, and the heads beside class, objectness and box: `classes` for what is worn, `landmarks` for five points.
     """
 
     stages: tuple[tuple[int, int], ...]
     pools_inside: bool = False
+    wider: int = 0
     classes: bool = False
     landmarks: bool = False
 
 
 PUBLISHED = Shape(((16, 64), (64, 64), (64, 64), (64, 64), (64, 64)), landmarks=True)
-LIGHT = Shape(((16, 32), (32, 64), (64, 64), (64, 64), (64, 64)), pools_inside=True, classes=True)
+WIDE = Shape(PUBLISHED.stages, wider=2, classes=True)
+LIGHT = Shape(((16, 32), (32, 64), (64, 64), (64, 64), (64, 64)), pools_inside=True, wider=2, classes=True)
 
 
 class PointDepth(nn.Module):
@@ -82,8 +86,32 @@ class Stage(nn.Module):
         return self.conv2(functional.max_pool2d(x, 2) if self.pools else x)
 
 
+class Wider(nn.Module):
+    """Twice the channels, a depthwise 5x5 convolution, back again, added to what came in, and ReLU.
+
+    The inverted residual of Sandler et al.: "MobileNetV2" (2018). It starts as the identity, so that the weights around
+    it mean what they meant. At strides 16 and 32 it costs little and shows the network more of a face's surroundings.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        inner = 2 * channels
+        self.widen = _normed(nn.Conv2d(channels, inner, 1, bias=False))
+        self.depth = _normed(nn.Conv2d(inner, inner, 5, padding=2, groups=inner, bias=False))
+        self.narrow = _normed(nn.Conv2d(inner, channels, 1, bias=False))
+        nn.init.zeros_(self.narrow[1].weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        inner = functional.relu(self.depth(functional.relu(self.widen(x))))
+        return functional.relu(x + self.narrow(inner))
+
+
+def _normed(conv: nn.Conv2d) -> nn.Sequential:
+    return nn.Sequential(conv, nn.BatchNorm2d(conv.out_channels))
+
+
 class Backbone(nn.Module):
-    """Six stages; the last three are tapped, at strides 8, 16 and 32."""
+    """Six stages; the last three are tapped, at strides 8, 16 and 32. `wider4` and `wider5`, if any, end two."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
@@ -92,11 +120,17 @@ class Backbone(nn.Module):
         for index, (before, after) in enumerate(shape.stages, start=1):
             stage = Stage(before, after, pools=index == 2 and shape.pools_inside)
             self.add_module(f"model{index}", stage)
+        for index in WIDER_AFTER:
+            channels = shape.stages[index - 1][1]
+            blocks = nn.Sequential(*(Wider(channels) for _ in range(shape.wider)))
+            self.add_module(f"wider{index}", blocks)
 
     def forward(self, x: Tensor) -> list[Tensor]:
         tapped = []
         for index in range(len(_POOLED_AFTER) + 2):
             x = self.get_submodule(f"model{index}")(x)
+            if index in WIDER_AFTER:
+                x = self.get_submodule(f"wider{index}")(x)
             if index in _TAPPED_AFTER:
                 tapped.append(x)
             if index in self.pooled_after:
@@ -184,7 +218,7 @@ def decode_boxes(raw: Tensor, priors: Tensor) -> Tensor:
 
 def load_published(path: Path) -> YuNet:
     """The published network with its weights, in evaluation mode; raises RuntimeError when a weight is missing."""
-    stored = torch.load(path, map_location="cpu", weights_only=False)["state_dict"]
+    stored = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
     net = YuNet(PUBLISHED)
     net.load_state_dict(stored)
     return net.eval()

@@ -9,6 +9,7 @@ import pytest
 from annotated import FACE, portraits, with_errors
 
 from services.inference.annotations import InputError, Photo
+from services.inference.core.scoring import iou
 from services.inference.evaluate import PREDICTION_FLOOR, PredictionLine, evaluate_folder, figures
 from services.inference.model import load_model
 
@@ -62,7 +63,7 @@ def test_predictions_are_in_pixels_of_the_picture(model, folder, tmp_path):
     evaluate_folder(folder, model=model, predictions=path)
     lines = [json.loads(text) for text in path.read_text().splitlines()]
     assert [one["file"] for one in lines] == ["images/portrait.png", "images/mirror.png", "images/empty.png"]
-    assert lines[0]["boxes"][0] == pytest.approx(FACE, abs=20)
+    assert iou(lines[0]["boxes"][0], FACE) > 0.6
     assert lines[0]["label"][0] == "no_mask"
     for one in lines:
         lists = [one[key] for key in ("boxes", "scores", "label", "likeliest", "confidence")]

@@ -19,7 +19,7 @@ import pytest
 import skimage.data
 
 from services.inference.core.faces import CLASSES
-from services.inference.model import MODELS, FaceModel, ModelError, load_model
+from services.inference.model import MANIFEST_NAME, MODELS, FaceModel, ModelError, load_model
 
 FILES = ("model.json", "detector.onnx", "classifier.onnx")
 
@@ -192,14 +192,19 @@ def test_limits_of_the_manifest_hold(tmp_path, limit):
 
 
 def test_manifest_says_what_the_model_is(model):
-    """Id, classes and limits are in the manifest, and the checksum is over both files."""
+    """Id, classes and limits are in the manifest; the checksum is the manifest's, which holds those of both files."""
     manifest = model.manifest
     assert (model.id, manifest.classes) == (manifest.id, CLASSES)
-    parts = b"".join(bytes.fromhex(part.sha256) for part in (manifest.detector, manifest.classifier))
-    assert model.sha256 == hashlib.sha256(parts).hexdigest()
+    assert model.sha256 == hashlib.sha256((MODELS / MANIFEST_NAME).read_bytes()).hexdigest()
     assert 0 < manifest.unknown_below < 1
     assert 0.05 < manifest.score_threshold < 1
     assert manifest.long_side % 32 == 0
+
+
+def test_another_threshold_is_another_model(tmp_path, model):
+    """A window is judged by one model: the same networks at another operating point are told apart."""
+    rewrite(copied(tmp_path), score_threshold=0.123)
+    assert load_model(tmp_path).sha256 != model.sha256
 
 
 def test_model_is_small():
@@ -237,6 +242,14 @@ def test_file_that_is_no_network(tmp_path, name):
     with pytest.raises(ModelError, match=rf"{name}.onnx: onnxruntime cannot load it: ") as caught:
         load_model(tmp_path)
     assert "\n" not in str(caught.value)
+
+
+def test_network_that_is_another_one(tmp_path):
+    """A sound network that takes or gives something else, as an older release's, is refused with both lists."""
+    content = (copied(tmp_path) / "classifier.onnx").read_bytes()
+    rewrite(tmp_path, detector={"file": "classifier.onnx", "sha256": hashlib.sha256(content).hexdigest()})
+    with pytest.raises(ModelError, match=r"classifier.onnx: takes .* expected \['i420'\] and \['boxes'"):
+        load_model(tmp_path)
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"id": "x"}'])

@@ -17,14 +17,19 @@ def kinds(some, limit=40):
     ("outcome", "kind", "confidence"),
     [
         (face("mask", "no_mask", confidence=0.7), "wrong", 0.7),
-        (face("incorrect", "no_mask", confidence=0.8), "wrong", 0.8),
+        (face("incorrect", "mask", confidence=0.8), "wrong", 0.8),
+        (face("incorrect", "no_mask", confidence=0.99), "wrong", 0.0),
+        (face("no_mask", "incorrect", confidence=0.99), "wrong", 0.0),
         (missed("mask", score=0.25), "missed", 0.75),
         (false_alarm("mask", score=0.9), "false-alarm", 0.9),
         (false_alarm("unknown", score=0.8), "false-alarm", 0.8),
     ],
 )
 def test_what_is_an_error_and_how_sure_the_model_was(outcome, kind, confidence):
-    """Of a wrong verdict the confidence, of a false alarm the score, of a missed face what its score lacks."""
+    """Of a wrong verdict the confidence, of a false alarm the score, of a missed face what its score lacks.
+
+    The confidence is in mask or not: of bare taken for badly masked it says nothing.
+    """
     (one,) = mistakes([outcome])
     assert (one.kind, one.confidence, one.outcome) == (kind, pytest.approx(confidence), outcome)
 

@@ -97,3 +97,21 @@ def test_it_counts_as_the_scores_do(some, threshold, min_px):
     assert confusion == scored.get("confusion gt->pred", {})
     if confusion:
         assert sum(o.said == "unknown" for o in hits) == pytest.approx(scored["unknown_share"] * len(hits))
+
+
+@pytest.mark.parametrize(
+    ("truth", "likeliest", "right"),
+    [
+        ("mask", "mask", True),
+        ("no_mask", "incorrect", True),
+        ("incorrect", "no_mask", True),
+        ("incorrect", "mask", False),
+        ("mask", "incorrect", False),
+        ("no_mask", "unknown", False),
+        ("mask", "unknown", False),
+        ("mask", None, False),
+    ],
+)
+def test_the_side_is_what_the_rate_asks_for(truth, likeliest, right):
+    """Mask or no mask; probabilities that are none are right about nothing."""
+    assert Outcome(0, LEFT, truth, "unknown", likeliest, 0.5, 0.9).is_side_right == right

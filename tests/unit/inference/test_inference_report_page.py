@@ -107,3 +107,9 @@ def test_what_was_measured():
     text = " ".join(read().text.split())
     assert "What moretta-test gets wrong" in text
     assert "3 annotated pictures with 7 faces of at least 12 px, analysed at 640 px" in text
+
+
+def test_a_badly_masked_face_taken_for_a_bare_one_is_told_apart():
+    """Sure was only that there is no proper mask: the caption does not say more."""
+    seen = read(face("incorrect", "no_mask", confidence=0.99))
+    assert "annotated: worn incorrectly; judged: no mask; 99 % sure that it is not masked" in seen.text
