@@ -29,6 +29,11 @@ class Rights:
     answers: bool
 
 
+def stream_info(stream: str) -> str:
+    """The JetStream API subject that tells of a stream, with the server's time (NATS ADR-1)."""
+    return f"$JS.API.STREAM.INFO.{stream}"
+
+
 def user_of(identity: Identity, account: Account) -> str:
     """Return the NATS user name of an identity in an account; its inbox prefix is `_INBOX_<user>`."""
     return f"{identity}-frames" if account == "FRAMES" else identity
@@ -63,7 +68,7 @@ def _jetstream(identity: Identity, rows: list[Subject]) -> list[str]:
         if identity in SERVICES and (reads or writes):
             api += [f"$JS.API.STREAM.{verb}.{stream.name}" for verb in ("CREATE", "UPDATE")]
         if reads or writes:
-            api.append(f"$JS.API.STREAM.INFO.{stream.name}")
+            api.append(stream_info(stream.name))
         if reads:
             api += _reading(stream.name)
     return api

@@ -12,6 +12,7 @@ from datetime import datetime
 
 from nats.aio.client import Client
 
+from proto.permissions import stream_info
 from services.bus.follow import nanoseconds
 
 MOST_NS = 500_000_000
@@ -48,5 +49,5 @@ def offset_of(asked_ns: int, server_ns: int, answered_ns: int) -> Offset:
 async def ask(client: Client, stream: str, utc: Callable[[], int] = time.time_ns) -> Offset:
     """Return the offset to the server's clock; nats.errors.Error or TimeoutError if there is no answer."""
     asked = utc()
-    answer = await client.request(f"$JS.API.STREAM.INFO.{stream}", b"", timeout=_ANSWER_S)
+    answer = await client.request(stream_info(stream), b"", timeout=_ANSWER_S)
     return offset_of(asked, nanoseconds(datetime.fromisoformat(json.loads(answer.data)["ts"])), utc())
