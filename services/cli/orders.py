@@ -11,7 +11,7 @@ from msgspec import Struct, ValidationError, convert, to_builtins
 from proto.control import PauseReplyV1, PauseRequestV1
 from proto.subjects import PAUSE
 from services.bus import Bus, NatsSettings, NoWorkers
-from services.settings import SettingsError, load
+from services.settings import SettingsError, load, problems
 
 Action = Literal["pause", "resume"]
 _ANSWER_S = 10.0
@@ -64,8 +64,12 @@ def _request(action: Action, site: str, camera: str | None, *, operator: str, wh
     request = PauseRequestV1(site=site, action=action, camera=camera, operator=operator, why=why)
     try:
         return convert(to_builtins(request), PauseRequestV1)
-    except ValidationError as error:
-        raise SettingsError(f"moretta {action}", [("", str(error))]) from None
+    except ValidationError:
+        raise SettingsError(f"moretta {action}", list(problems(PauseRequestV1, _given(request)))) from None
+
+
+def _given(request: PauseRequestV1) -> dict[str, object]:
+    return {name: value for name, value in to_builtins(request).items() if name != "type"}
 
 
 def in_words(reply: PauseReplyV1) -> str:
@@ -73,4 +77,4 @@ def in_words(reply: PauseReplyV1) -> str:
     own = ", ".join(reply.paused_cameras)
     if reply.paused:
         return f"{reply.site}: every camera is paused" + (f"; for themselves also {own}" if own else "")
-    return f"{reply.site}: paused are {own}" if own else f"{reply.site}: nothing is paused"
+    return f"{reply.site}: paused are {own}" if own else f"{reply.site}: no order to pause is in force"

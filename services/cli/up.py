@@ -30,7 +30,9 @@ async def up(folder: Path, settings_file: Path, sites: list[SiteSettings], durat
     on_line = screen.said if console.is_terminal else None
     ended = _ended_by_signal()
     async with Box(folder, settings_file, on_line=on_line) as box:
-        print(f"operators: moretta pause SITE [CAMERA] -c {box.operator_file}", file=sys.stderr, flush=True)
+        for site in sites:
+            order = f"operators: moretta pause {site.id} [CAMERA] -c {box.operator_file}"
+            print(order, file=sys.stderr, flush=True)
         bus = await listen(box, view, None if console.is_terminal else _print_message)
         try:
             showing = asyncio.create_task(_show(console, screen, view), name="show")

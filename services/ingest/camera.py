@@ -130,7 +130,7 @@ class Camera:
     def pause(self, reason: Literal["operator", "schedule"] = "operator") -> None:
         """Stop processing now: wipe what wasn't taken, refuse what comes, close the connection, until resumed."""
         with self._guard:
-            if self._stopping:
+            if self._stopping or self._gone.is_set():  # what has ended stays so: nothing of it is processed
                 return
             was_paused, self._paused = self._paused, True
         if was_paused:  # only the reason may be another

@@ -32,6 +32,12 @@ def _part_problems(schema: Any, value: Any, path: str) -> Iterator[Problem]:
     if get_origin(schema) is list and isinstance(value, list):
         for index, part in enumerate(value):
             yield from problems(get_args(schema)[0], part, f"{path}[{index}]")
+    elif get_origin(schema) is tuple and isinstance(value, list):
+        kinds = get_args(schema)
+        each = [kinds[0]] * len(value) if kinds[-1] is Ellipsis else list(kinds)
+        if len(each) == len(value):  # else the whole is told
+            for index, (kind, part) in enumerate(zip(each, value, strict=True)):
+                yield from problems(kind, part, f"{path}[{index}]")
     elif isinstance(schema, type) and issubclass(schema, Struct) and isinstance(value, dict):
         yield from _field_problems(schema, value, path)
 
@@ -76,11 +82,19 @@ def _kind(info: inspect.Type) -> str:
             words = f"a section with {', '.join(field.encode_name for field in info.fields)}"
         case inspect.ListType():
             words = f"a list{f' of at least {info.min_length}' if info.min_length else ''}"
+        case inspect.VarTupleType():
+            words = f"a list of {_kind(_plain(info.item_type)).removeprefix('a ')}"
+        case inspect.TupleType():
+            words = f"{len(info.item_types)} values in brackets, each {_kind(_plain(info.item_types[0]))}"
         case inspect.BoolType():
             words = "true or false"
         case inspect.IntType() | inspect.FloatType() | inspect.StrType():
             words = f"a {_KINDS[type(info)]}{_bounds(info)}"
     return words
+
+
+def _plain(info: inspect.Type) -> inspect.Type:
+    return info.type if isinstance(info, inspect.Metadata) else info
 
 
 def _bounds(info: Any) -> str:

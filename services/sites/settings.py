@@ -5,6 +5,7 @@ Durations are seconds and say so in their names. Cross-field rules are in `probl
 
 from collections import Counter
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -150,8 +151,30 @@ def _site_problems(path: str, site: SiteSettings) -> Iterator[Problem]:
     for index, camera in enumerate(site.cameras):
         if camera.zone is not None and camera.zone not in zones:
             yield f"{path}.cameras[{index}].zone", _unknown_zone(camera.zone, zones)
+    yield from _hours(f"{path}.rests", site.rests)
+    for index, camera in enumerate(site.cameras):
+        yield from _hours(f"{path}.cameras[{index}].rests", camera.rests)
+        yield from _areas(f"{path}.cameras[{index}].privacy.areas", camera.privacy)
     for index, rule in enumerate(site.rules):
         yield from _rule_problems(f"{path}.rules[{index}]", rule, zones)
+
+
+def _hours(path: str, hours: list[RestSettings]) -> Iterator[Problem]:
+    for index, one in enumerate(hours):
+        if one.start == one.end:
+            why = f"{one.start} to {one.end} is no time, or all of it; take other hours, or pause with `moretta pause`"
+            yield f"{path}[{index}].end", why
+
+
+def _areas(path: str, privacy: PrivacySettings | None) -> Iterator[Problem]:
+    for index, area in enumerate(privacy.areas if privacy is not None else []):
+        if all(_turn(area[0], b, c) == 0 for b, c in pairwise(area[1:])):
+            yield f"{path}[{index}]", "the points are on one line, which hides nothing; draw round an area"
+
+
+def _turn(a: tuple[float, float], b: tuple[float, float], c: tuple[float, float]) -> float:
+    """Twice the area of the triangle, rounded so that a line is a line."""
+    return round((b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]), 9)
 
 
 def _too_long(path: str, site: SiteSettings) -> Iterator[Problem]:

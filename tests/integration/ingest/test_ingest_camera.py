@@ -449,3 +449,15 @@ async def test_no_picture_is_left_behind_when_it_is_refused(tmp_path, wait_until
         await wait_until(lambda: watch.states[-1:] == ["failed-config"], LIMIT_S)
     assert finished == [(64, 64)]
     assert watch.states == ["connecting", "failed-config"], "a file is not tried again: it would come to the same"
+
+
+async def test_what_has_ended_is_not_paused_any_more(tmp_path, wait_until):
+    """A film that is over stays `ended`: an order to pause it, taken back later, must not leave it looking paused."""
+    path = clips.make_clip(tmp_path / "clip.mp4", pictures=10)
+    async with running(path, paced=False) as (camera, watch):
+        await take_all(camera)
+        await wait_until(lambda: watch.states[-1:] == ["ended"] and camera._gone.is_set(), LIMIT_S)
+        camera.pause()
+        camera.resume()
+        assert camera.status.state == "ended"
+    assert watch.states[-1] == "ended"

@@ -331,3 +331,22 @@ def try_load(folder: Path, data: bytes, environ: dict[str, str] | None = None) -
     except SettingsError as error:
         lines = str(error).splitlines()
         assert len(lines) == len(error.problems) > 0  # noqa: PT017
+
+
+PAIR = "must be 2 values in brackets, each a number at least 0 and at most 1"
+
+
+@pytest.mark.parametrize(
+    ("camera", "lines"),
+    [
+        ("privacy: {areas: [[[0, 0], [300, 0], [1, 1]]], drawn_for: [640, 360]}",
+         ["sites[0].cameras[0].privacy.areas[0][1][0]: must be a number at least 0 and at most 1, got 300"]),
+        ("privacy: {areas: [[[0, 0], [1, 0], [1]]], drawn_for: [640, 360]}",
+         [f"sites[0].cameras[0].privacy.areas[0][2]: {PAIR}, got a list"]),
+        ("rests: [{start: '20:00', end: '07:00', days: [monday]}]",
+         ["sites[0].cameras[0].rests[0].days[0]: must be one of fri, mon, sat, sun, thu, tue, wed, got 'monday'"]),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_within_a_pair_or_a_row_is_named(errors, camera, lines):
+    """Points, sizes and days are asked one by one, and never called a text in quotes."""
+    assert errors(f"sites: [{{id: cannes, cameras: [{{id: gate, url: /dev/video0, {camera}}}]}}]") == lines

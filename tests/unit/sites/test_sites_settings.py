@@ -184,3 +184,25 @@ def test_privacy_areas_are_read():
     camera = msgspec.convert({"id": "c1", "url": "rtsp://h/1", "privacy": privacy}, CameraSettings)
     assert camera.privacy.drawn_for == (1920, 1080)
     assert camera.privacy.areas[0][1] == (0.3, 0.0)
+
+
+def with_camera(**fields):
+    """What is wrong with a site that has one camera with these fields."""
+    camera = msgspec.convert({"id": "c1", "url": "rtsp://h/1", **fields}, CameraSettings)
+    return problems([SiteSettings(id="cannes", cameras=[camera])])
+
+
+@pytest.mark.parametrize("area", [[[0, 0], [0.3, 0], [0.2, 0]], [[0.1, 0.1]] * 4, [[0, 0], [0.5, 0.5], [1, 1]]])
+def test_an_area_that_hides_nothing_is_told(area):
+    """Points on one line, or in one point, are no area."""
+    ((path, why),) = with_camera(privacy={"drawn_for": [640, 360], "areas": [[[0, 0], [1, 0], [1, 1]], area]})
+    assert path == "sites[0].cameras[0].privacy.areas[1]"
+    assert "hides nothing" in why
+
+
+def test_hours_that_are_all_or_nothing_are_told():
+    """The same start and end would pause a camera for ever."""
+    ((path, why),) = with_camera(rests=[{"start": "20:00", "end": "20:00"}])
+    assert path == "sites[0].cameras[0].rests[0].end"
+    assert "20:00 to 20:00" in why
+    assert with_camera(rests=[{"start": "20:00", "end": "07:00"}]) == []
