@@ -60,7 +60,7 @@ $(VENV)-train/.reference: $(VENV)-train/.installed requirements/reference.txt re
 contracts: setup ## write the JSON Schemas of the public messages to docs/schemas
 	$(BIN)/python -m proto.schema docs/schemas
 
-train: $(VENV)-train/.installed ## train a model from DATA=../shared/data into build/model (70 minutes on two cores)
+train: $(VENV)-train/.installed ## train a model from DATA=../shared/data into build/model (65 minutes on two cores)
 	PYTHONPATH=. $(VENV)-train/bin/python -m services.inference.training $(DATA)
 $(VENV)-train/.installed: requirements/train.txt
 	$(PYTHON) -m venv $(VENV)-train

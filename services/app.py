@@ -18,7 +18,7 @@ from typing import Any, Protocol, TypeVar
 
 import uvloop
 from msgspec import Struct
-from prometheus_client import Counter, Gauge
+from prometheus_client import Counter
 
 from services.log import configure, get_logger
 from services.probes import Probes, ProbesSettings
@@ -27,11 +27,9 @@ from services.settings import SettingsError, load
 log = get_logger()
 
 RELOADS = Counter("moretta_settings_reloads_total", "Reloads of the settings", ["outcome"])
-CLOCK_OFFSET = Gauge("moretta_clock_offset_seconds", "This host's clock less the NATS server's")
 STEP_LIMIT_S = 5.0
 """How long one step of stopping may take."""
 _WATCH_S = 0.5
-_CLOCK_S = 10.0
 _THREAD_LIMIT_S = 1.0
 _PR_SET_DUMPABLE = 4
 EXIT_OK, EXIT_FAULT, EXIT_USAGE = 0, 1, 2
@@ -46,17 +44,6 @@ class Connected(Protocol):
 
     @property
     def connected(self) -> bool: ...
-
-
-class Offset(Protocol):
-    """How far this host's clock is from another's."""
-
-    @property
-    def ns(self) -> int: ...
-    @property
-    def is_fair(self) -> bool: ...
-    @property
-    def in_words(self) -> str: ...
 
 
 class StartError(Exception):
@@ -124,19 +111,6 @@ class App:
         while True:
             self.probes.ready("nats", all(bus.connected for bus in buses), "not connected to NATS")
             await asyncio.sleep(_WATCH_S)
-
-    def watch_clock(self, offset: Callable[[], Awaitable[Offset | None]]) -> None:
-        """Make readiness depend on how far this host's clock is from the NATS server's."""
-        self.spawn("watch the clock", self._watch_clock(offset))
-
-    async def _watch_clock(self, offset: Callable[[], Awaitable[Offset | None]]) -> None:
-        while True:
-            found = await offset()
-            # Without an answer the last one stands: a broken connection is told by its own condition.
-            if found is not None:
-                CLOCK_OFFSET.set(found.ns / 1e9)
-                self.probes.ready("clock", found.is_fair, found.in_words)
-            await asyncio.sleep(_CLOCK_S)
 
     def on_reload(self, apply: Callable[[Any], Awaitable[None]]) -> None:
         """Set what takes new settings into force."""

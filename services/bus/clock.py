@@ -4,20 +4,24 @@ The server's time is in its answer about a stream. What the way there and back t
 the uncertainty (Cristian: "Probabilistic clock synchronization", Distributed Computing 3, 1989).
 """
 
+import asyncio
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 
 from nats.aio.client import Client
+from prometheus_client import Gauge
 
 from proto.permissions import stream_info
 from services.bus.follow import nanoseconds
 
+CLOCK_OFFSET = Gauge("moretta_clock_offset_seconds", "This host's clock less the NATS server's")
 MOST_NS = 500_000_000
 """An offset beyond this makes a service not ready."""
 _ANSWER_S = 2.0
+_AGAIN_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -51,3 +55,15 @@ async def ask(client: Client, stream: str, utc: Callable[[], int] = time.time_ns
     asked = utc()
     answer = await client.request(stream_info(stream), b"", timeout=_ANSWER_S)
     return offset_of(asked, nanoseconds(datetime.fromisoformat(json.loads(answer.data)["ts"])), utc())
+
+
+async def watch(offset: Callable[[], Awaitable[Offset | None]], ready: Callable[[str, bool, str], None]) -> None:
+    """Tell the metric and readiness of the offset, for ever. Without an answer the last one stands: a broken connection
+    is told by its own condition.
+    """
+    while True:
+        found = await offset()
+        if found is not None:
+            CLOCK_OFFSET.set(found.ns / 1e9)
+            ready("clock", found.is_fair, found.in_words)
+        await asyncio.sleep(_AGAIN_S)

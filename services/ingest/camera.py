@@ -21,6 +21,7 @@ from services.sites.settings import CameraSettings
 
 log = get_logger()
 
+PauseReason = Literal["operator", "schedule"]
 SECOND_NS = 1_000_000_000
 WATCH_S = 0.2
 SLOW_RETRY_S = 30.0
@@ -127,7 +128,7 @@ class Camera:
         self._thread.join()  # it has said goodbye as its last act
         return True
 
-    def pause(self, reason: Literal["operator", "schedule"] = "operator") -> None:
+    def pause(self, reason: PauseReason = "operator") -> None:
         """Stop processing now: wipe what wasn't taken, refuse what comes, close the connection, until resumed."""
         with self._guard:
             if self._stopping or self._gone.is_set():  # what has ended stays so: nothing of it is processed

@@ -5,12 +5,11 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
 from zoneinfo import ZoneInfo
 
 from services.app import App
 from services.bus import Bus
-from services.ingest.camera import Camera
+from services.ingest.camera import Camera, PauseReason
 from services.ingest.core.orders import Orders
 from services.ingest.core.sampling import phase_of
 from services.ingest.core.schedule import rests
@@ -75,7 +74,7 @@ class Fleet:
             held = self._held(place)
             post.camera.resume() if held is None else post.camera.pause(held)
 
-    def _held(self, place: Place) -> Literal["operator", "schedule"] | None:
+    def _held(self, place: Place) -> PauseReason | None:
         """Why this camera is not to process pictures now; an operator's order comes first: only an operator ends it."""
         if self.orders.hold(*place):
             return "operator"

@@ -1,7 +1,7 @@
 """Wiring of ingest: cameras -> sealed frames."""
 
 from services.app import App, StartError
-from services.bus import Bus
+from services.bus import Bus, clock
 from services.ingest import lavlog
 from services.ingest.fleet import Fleet
 from services.ingest.keys import KeyGiver
@@ -46,4 +46,4 @@ async def wire(app: App, settings: IngestFile) -> None:
     app.spawn("keep the hours", fleet.keep_hours())
     app.on_reload(apply)
     app.watch(main, frames)
-    app.watch_clock(lambda: main.clock_offset("CONTROL"))
+    app.spawn("watch the clock", clock.watch(lambda: main.clock_offset("CONTROL"), app.probes.ready))

@@ -2,7 +2,7 @@
 
 from proto.subjects import ALERTS, DEAD, DELIVERIES
 from services.app import App
-from services.bus import Bus
+from services.bus import Bus, clock
 from services.log import get_logger
 from services.notify.delivery import Notifier, server_facts
 from services.notify.directory import Directory
@@ -32,7 +32,7 @@ async def wire(app: App, settings: NotifyFile) -> None:
 
     app.on_reload(apply)
     app.watch(bus)
-    app.watch_clock(lambda: bus.clock_offset(str(ALERTS.stream)))
+    app.spawn("watch the clock", clock.watch(lambda: bus.clock_offset(str(ALERTS.stream)), app.probes.ready))
     app.intake("consume alerts", _consume(bus, notifier, directory))
     app.on_stop("finish the mails in flight", notifier.stop)  # before the intake ends: steps run last-in-first-out
 

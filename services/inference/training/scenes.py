@@ -54,7 +54,7 @@ def _shown(boxes: Tensor, clipped: Tensor) -> tuple[Tensor, Tensor]:
 def _scale(sample: Sample, long_side: int, side: int, dice: random.Random) -> float:
     """Of the photo's pixels: mostly 0.4 to 1.8 times the analysis size, at times so that the whole photo is seen.
 
-    Without whole photos a face that fills one is never seen whole: a scene is smaller than the analysed picture.
+    Without whole photos a face that fills one is hardly seen whole: most scenes are smaller than the analysed picture.
     """
     longest = max(sample.pixels.shape[1:])
     if dice.random() < _WHOLE:

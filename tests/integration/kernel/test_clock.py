@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.app import App
-from services.bus import Bus
+from services.bus import Bus, clock
 from services.bus.clock import MOST_NS, offset_of
 
 SECOND = 1_000_000_000
@@ -34,8 +34,8 @@ async def test_the_same_clock_is_fair(bus: Bus, stream: str):
 async def test_a_wrong_clock_is_not_ready(bus: Bus, stream: str, shift_s: int, side: str):
     """An hour ahead, or two seconds behind: not ready, and the reason says how far, which way and what to do."""
     app = App("ingest")
-    wrong = [shift_s * SECOND]
-    app.watch_clock(lambda: bus.clock_offset(stream, lambda: time.time_ns() + wrong[0]))
+    asked = clock.watch(lambda: bus.clock_offset(stream, lambda: time.time_ns() + shift_s * SECOND), app.probes.ready)
+    app.spawn("watch the clock", asked)
     async with asyncio.timeout(5):
         while "clock" not in app.probes.reasons():
             await asyncio.sleep(0.01)
