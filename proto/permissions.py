@@ -71,6 +71,8 @@ def _jetstream(identity: Identity, rows: list[Subject]) -> list[str]:
             api.append(stream_info(stream.name))
         if reads:
             api += _reading(stream.name)
+        if writes and stream.expires:  # who keeps leases asks the leader: a direct get may be answered by a late copy
+            api.append(f"$JS.API.STREAM.MSG.GET.{stream.name}")
     return api
 
 

@@ -12,6 +12,7 @@ from msgspec import Struct
 from proto.control import DeadV1, PauseReplyV1, PauseRequestV1, PauseStateV1
 from proto.drift import DriftDayV1
 from proto.frames import FrameKeyV1, FrameReplyV1, FrameV1, WorkerV1
+from proto.leases import CameraLeaseV1, ReplicaV1
 from proto.public import AlertV1, CameraV1, DeliveryV1, WindowV1
 from proto.sightings import CameraEventV1, PassageV1, SightingsV1, SiteConfigV1, TickV1
 
@@ -79,6 +80,8 @@ class Stream:
     max_bytes: int
     per_subject: int = -1
     purpose: str = ""
+    expires: bool = False
+    """Whether its messages may have a time to live of their own, and leave a marker: a KV bucket of leases."""
 
 
 FRAMES = Subject(
@@ -222,6 +225,24 @@ PAUSE_STATE = Subject(
     "the order in force, and every earlier one as its audit",
     stream="CONTROL",
 )
+CAMERA_LEASES = Subject(
+    "$KV.LEASES.v1.camera.{site}.{camera}",
+    CameraLeaseV1,
+    "json",
+    ("ingest",),
+    ("ingest",),
+    "which replica of ingest serves a camera; gone when its holder is silent",
+    stream="KV_LEASES",
+)
+REPLICAS = Subject(
+    "$KV.LEASES.v1.ingest.{replica}",
+    ReplicaV1,
+    "json",
+    ("ingest",),
+    ("ingest",),
+    "a replica of ingest is there; gone when it is silent",
+    stream="KV_LEASES",
+)
 DEAD = Subject(
     "moretta.v1.dead.{service}",
     DeadV1,
@@ -248,6 +269,8 @@ TABLE: tuple[Subject, ...] = (
     DELIVERIES,
     PAUSE,
     PAUSE_STATE,
+    CAMERA_LEASES,
+    REPLICAS,
     DEAD,
 )
 
@@ -272,6 +295,10 @@ STREAMS: tuple[Stream, ...] = (
     Stream("CAMERAS", (CAMERAS.wildcard(),), "memory", None, 16 * _MIB, per_subject=1, purpose="camera states"),
     Stream("DELIVERIES", (DELIVERIES.wildcard(),), "file", 400 * _DAY, 64 * _MIB, purpose="delivery attempts"),
     Stream("CONTROL", (PAUSE_STATE.wildcard(),), "file", 400 * _DAY, 16 * _MIB, purpose="pause orders, audited"),
+    # Memory: a lease that outlives its server would be nobody's.
+    Stream(
+        "KV_LEASES", ("$KV.LEASES.>",), "memory", None, 4 * _MIB, per_subject=1, purpose="who serves what", expires=True
+    ),
     Stream("DEAD", (DEAD.wildcard(),), "file", 7 * _DAY, 64 * _MIB, purpose="what could not be handled"),
 )
 

@@ -12,7 +12,8 @@ import resource
 import signal
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Coroutine
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -30,6 +31,7 @@ RELOADS = Counter("moretta_settings_reloads_total", "Reloads of the settings", [
 STEP_LIMIT_S = 5.0
 """How long one step of stopping may take."""
 _WATCH_S = 0.5
+_AGAIN_S = 0.1
 _THREAD_LIMIT_S = 1.0
 _PR_SET_DUMPABLE = 4
 EXIT_OK, EXIT_FAULT, EXIT_USAGE = 0, 1, 2
@@ -162,12 +164,7 @@ class App:
         self.probes.ready("running", ok=False, why="stopping")
         for name, step in reversed(self._steps):
             await self._one_step(name, step)
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            _, stuck = await asyncio.wait(tasks, timeout=STEP_LIMIT_S)
-            self._left |= stuck
+        self._left |= await end_tasks(self._tasks, STEP_LIMIT_S)
         await self.probes.stop()
         return EXIT_FAULT if self._fault else EXIT_OK
 
@@ -186,6 +183,19 @@ class App:
         elif task.cancelled() or task.exception() is not None:
             error = None if task.cancelled() else task.exception()
             log.error("a step of stopping failed", step=name, exc_info=error)
+
+
+async def end_tasks(tasks: Iterable[asyncio.Task[Any]], limit_s: float = float("inf")) -> set[asyncio.Task[Any]]:
+    """Cancel until all have ended, or the limit; returns those that have not.
+
+    Once isn't enough: before Python 3.12 `wait_for`, in which nats-py waits, may lose a cancellation.
+    """
+    left, end = set(tasks), time.monotonic() + limit_s
+    while left and time.monotonic() < end:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=_AGAIN_S)
+    return left
 
 
 async def serve(name: str, file: Path, schema: type[Struct], settings: Any, wire: Wire) -> int:

@@ -7,7 +7,7 @@ reader that notices another stream) and `consume` (durable, acknowledged after t
 from services.bus.bus import Bus
 from services.bus.connection import Connection, NoWorkers, Request, TooLarge
 from services.bus.consume import Dead, Delivery, Retry
-from services.bus.follow import Stored, StreamReset
+from services.bus.follow import Removed, Stored, StreamReset
 from services.bus.settings import NatsSettings
 from services.bus.streams import Fenced
 
@@ -19,6 +19,7 @@ __all__ = [
     "Fenced",
     "NatsSettings",
     "NoWorkers",
+    "Removed",
     "Request",
     "Retry",
     "Stored",

@@ -14,7 +14,7 @@ from services.bus.clock import Offset
 from services.bus.connection import Connection, Handler
 from services.bus.consume import Consumer
 from services.bus.consume import Handler as ConsumeHandler
-from services.bus.follow import Follower, Stored, StreamReset
+from services.bus.follow import Follower, Removed, Stored, StreamReset
 from services.bus.settings import NatsSettings
 from services.bus.streams import Streams
 
@@ -78,7 +78,13 @@ class Bus:
         return await self.streams.history(cast("str", row.stream), [row.wildcard(**tokens)])
 
     def follow(self, stream: str, filters: list[str], *, start: int = 1) -> AsyncIterator[Stored | StreamReset]:
-        """Yield stored messages in order for ever; see `Follower`."""
+        """Yield stored messages in order for ever; see `Follower`. In such a stream nothing is ever removed."""
+        return cast("AsyncIterator[Stored | StreamReset]", self.watch(stream, filters, start=start))
+
+    def watch(
+        self, stream: str, filters: list[str], *, start: int = 1
+    ) -> AsyncIterator[Stored | StreamReset | Removed]:
+        """Yield a KV bucket's entries, then their changes as they come, for ever; see `Follower`."""
         return aiter(Follower(self.streams.js, stream, filters, start))
 
     async def consume(

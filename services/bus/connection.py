@@ -59,6 +59,11 @@ class Request:
     """time.monotonic_ns() when the message came off the socket."""
     _msg: Msg
 
+    @property
+    def id(self) -> str | None:
+        """What names this request among all; None if the sender wants no answer."""
+        return self._msg.reply or None
+
     async def reply(self, message: Struct) -> None:
         """Answer a request; nothing happens if the sender wants no answer."""
         if self._msg.reply:

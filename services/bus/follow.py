@@ -50,6 +50,15 @@ class StreamReset:
     created: int
 
 
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """An entry of a KV bucket was deleted, or expired."""
+
+    row: Subject
+    subject: str
+    sequence: int
+
+
 class Follower:
     """Reads `filters` of a stream in order from sequence `start`."""
 
@@ -57,7 +66,7 @@ class Follower:
         self._js, self._stream, self._filters = js, stream, filters
         self._next, self._created = start, 0
 
-    async def __aiter__(self) -> AsyncIterator[Stored | StreamReset]:
+    async def __aiter__(self) -> AsyncIterator[Stored | StreamReset | Removed]:
         """Yield stored messages in order, for ever; a `StreamReset` comes before the first message of a new stream."""
         while True:
             try:
@@ -79,7 +88,7 @@ class Follower:
         self._next = 1
         return known != 0
 
-    async def _session(self) -> AsyncGenerator[Stored, None]:
+    async def _session(self) -> AsyncGenerator[Stored | Removed, None]:
         client = self._js._nc  # noqa: SLF001 - the context offers no other way to its connection
         inbox = client.new_inbox()
         subscription = await client.subscribe(inbox)
@@ -137,7 +146,7 @@ async def read_back(js: JetStreamContext, stream: str, filters: list[str]) -> li
                 await _flow(msg)
                 continue
             pending = msg.metadata.num_pending
-            found += [s for s in [_stored(msg, created)] if s is not None]
+            found += [s for s in [_stored(msg, created)] if isinstance(s, Stored)]
     finally:
         with contextlib.suppress(Exception):
             await subscription.unsubscribe()
@@ -157,13 +166,20 @@ async def _flow(msg: Msg) -> None:
         await msg._client.publish(stalled)  # noqa: SLF001 - nats-py does the same in its own consumer
 
 
-def _stored(msg: Msg, created: int) -> Stored | None:
+def is_marker(headers: dict[str, str] | None) -> bool:
+    """Whether a stored message only says that the entry before it is gone (NATS ADR-8, ADR-43)."""
+    return "Nats-Marker-Reason" in (headers or {}) or "KV-Operation" in (headers or {})
+
+
+def _stored(msg: Msg, created: int) -> Stored | Removed | None:
     """Return the message, or None where it cannot be read: an unreadable one must not stop all that follow."""
     found = row_of(msg.subject)
     if found is None:
         log.error("a stored message belongs to no row of the table", subject=msg.subject)
         return None
     meta = msg.metadata
+    if is_marker(msg.headers):
+        return Removed(found[0], msg.subject, meta.sequence.stream)
     try:
         message = decode(found[0], msg.data)
     except ContractError as error:

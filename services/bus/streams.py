@@ -1,6 +1,7 @@
 """JetStream: streams of the one table, storing with acknowledgement, storing exactly once, reading back."""
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
@@ -14,7 +15,7 @@ from nats.nuid import NUID
 from proto.codec import decode, encode
 from proto.subjects import STREAMS, Stream, Subject
 from services.bus.connection import Connection, headers_of
-from services.bus.follow import Stored, nanoseconds, read_back
+from services.bus.follow import Stored, is_marker, nanoseconds, read_back
 from services.log import get_logger
 
 log = get_logger()
@@ -71,6 +72,7 @@ class Streams:
             await self._add(config)
             return
         if not _agrees(info.config, config):
+            config.first_seq = info.config.first_seq  # what only a new stream can be given
             await self.js.update_stream(config)
 
     async def _add(self, config: api.StreamConfig) -> None:
@@ -119,6 +121,47 @@ class Streams:
         last = await self.last_of(row, subject)
         return last is not None and (encode(row, last.message) == payload or is_done(last.message))
 
+    async def put(self, row: Subject, message: Struct, *, expected: int, ttl_s: int) -> int:
+        """Store an entry that expires after `ttl_s` if nobody has written its subject since `expected`; once, no retry.
+
+        Returns its revision. `Fenced` if somebody has (error 10071); whatever else goes wrong says nothing of whether
+        it was stored. `expected` 0 is for a subject that has no entry. (NATS ADR-48: the TTL is a header.)
+        """
+        headers = {"Nats-TTL": f"{ttl_s}s", "Nats-Expected-Last-Subject-Sequence": str(expected)}
+        return await self._swap(row, row.of(message), encode(row, message), headers)
+
+    async def amend(
+        self, row: Subject, subject: str, change: Callable[[Struct | None], Struct], *, message_id: str | None
+    ) -> tuple[int, Struct]:
+        """Store what `change` makes of a subject's last message (None: there is none), by compare-and-swap.
+
+        Returns sequence and message. Whoever calls with a `message_id` that is stored already has stored nothing more.
+        """
+        name = {"Nats-Msg-Id": message_id} if message_id else {}
+        while True:
+            last = await self.last_of(row, subject)
+            message = change(last.message if last else None)
+            headers = {"Nats-Expected-Last-Subject-Sequence": str(last.sequence if last else 0)} | name
+            payload = encode(row, message)
+            try:
+                return await self._retrying(lambda h=headers, p=payload: self._swap(row, subject, p, h)), message  # type: ignore[misc]
+            except Fenced:  # somebody was faster; or we were, and did not hear of it
+                await asyncio.sleep(_RETRY_S / 10)
+
+    async def remove(self, row: Subject, subject: str, *, expected: int) -> None:
+        """Delete an entry as `put` writes it, leaving a marker that says so (NATS ADR-8)."""
+        headers = {"KV-Operation": "DEL", "Nats-Expected-Last-Subject-Sequence": str(expected), "Nats-TTL": "5s"}
+        await self._swap(row, subject, b"", headers)
+
+    async def _swap(self, row: Subject, subject: str, payload: bytes, headers: dict[str, str]) -> int:
+        try:
+            ack = await self.js.publish(subject, payload, headers=headers_of(row, headers))
+        except APIError as error:
+            if error.err_code == WRONG_LAST_SEQUENCE:
+                raise Fenced(subject) from None
+            raise
+        return int(ack.seq)
+
     async def last_of(self, row: Subject, subject: str) -> Stored | None:
         """Return the last stored message of a concrete subject, or None."""
         assert row.stream is not None
@@ -128,8 +171,20 @@ class Streams:
             return None
         # Direct gets carry the time in a header, not in the body.
         stamp = (raw.headers or {}).get("Nats-Time-Stamp")
-        time = raw.time or (_parse_rfc3339(stamp) if stamp else None)
-        return Stored(row, subject, decode(row, raw.data or b""), int(raw.seq or 0), nanoseconds(time), 0)
+        at = raw.time or (_parse_rfc3339(stamp) if stamp else None)
+        return Stored(row, subject, decode(row, raw.data or b""), int(raw.seq or 0), nanoseconds(at), 0)
+
+    async def entry(self, row: Subject, subject: str) -> tuple[int, Struct | None]:
+        """Return an entry's revision and message; a removed one has its marker's revision and None, no one (0, None).
+
+        Asked of the stream's leader and not of any copy of it: it answers what a failed `put` was measured against.
+        """
+        try:
+            raw = await self.js.get_last_msg(str(row.stream), subject)
+        except NotFoundError:
+            return 0, None
+        message = None if is_marker(raw.headers) else decode(row, raw.data or b"")
+        return int(raw.seq or 0), message
 
     async def created(self, name: str) -> tuple[int, int]:
         """Return a stream's creation time in ns and its last sequence."""
@@ -180,4 +235,16 @@ def _config(stream: Stream, replicas: int) -> api.StreamConfig:
         discard=api.DiscardPolicy.OLD,
         duplicate_window=min(120.0, stream.max_age_s or 120.0),
         description=stream.purpose,
+        **(_expiring() if stream.expires else {}),
     )
+
+
+def _expiring() -> dict[str, Any]:
+    """What makes a stream a KV bucket of leases. Revisions go on rising when a memory bucket is made anew."""
+    return {
+        "allow_msg_ttl": True,
+        "subject_delete_marker_ttl": 5,
+        "allow_rollup_hdrs": True,
+        "deny_delete": True,
+        "first_seq": time.time_ns() // 1_000,
+    }

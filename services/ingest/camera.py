@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import random
 import threading
 import time
@@ -154,9 +155,22 @@ class Camera:
         self._leaving.clear()
         self._changed.set()
 
+    def renumber(self, lease: int) -> None:
+        """Go on under a higher lease: ours was lost with the bus, and is ours again."""
+        self.lease = lease
+        self._play.lease = lease
+        status = self._status
+        if status is not None:
+            self._on_state(dataclasses.replace(status, lease=lease))
+
     def stats(self) -> CameraStats:
         """Return what was counted since the start."""
         return self._play.stats()
+
+    @property
+    def plays_once(self) -> bool:
+        """Whether this is a film that comes to an end."""
+        return self._is_file and not self.settings.loop
 
     @property
     def status(self) -> CameraStatus | None:

@@ -2,12 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from services.app import App
+from services.app import App, end_tasks
 from services.bus import Bus
 from services.ingest.camera import Camera, PauseReason
 from services.ingest.core.orders import Orders
@@ -22,7 +22,8 @@ from services.sites.settings import CameraSettings, RestSettings, SiteSettings, 
 
 log = get_logger()
 
-_AGAIN_S = 0.1
+HAND_OVER_S = 5.0
+"""How long a predecessor may go on beside its successor, and the successor's states are nobody's news."""
 _HOURS_S = 0.5
 
 Place = tuple[str, str]
@@ -40,23 +41,34 @@ class Post:
 
 
 class Fleet:
-    """Starts and stops cameras so that they are those of the settings."""
+    """Starts and stops cameras. Which of the settings' cameras are served here is not its business (see Sharing)."""
 
     def __init__(
         self, app: App, main: Bus, frames: Bus, settings: IngestSettings, utc: Callable[[], float] = time.time
     ) -> None:
         self._app, self._main, self._frames, self._settings = app, main, frames, settings
         self._posts: dict[Place, Post] = {}
-        self._lease = 0
-        self._changing = asyncio.Lock()
+        self._ending: set[Place] = set()
+        self._givers: dict[str, KeyGiver] = {}
         self._over = False
         self._utc = utc
+        self.wanted: dict[Place, CameraSettings] = {}
+        """The cameras of the settings, whoever serves them."""
         self.orders = Orders()
         self._hours: dict[Place, tuple[list[RestSettings], ZoneInfo]] = {}
 
     def cameras(self, site: str) -> list[Camera]:
-        """Return the cameras of a site."""
+        """Return a site's cameras that are served here."""
         return [post.camera for (owner, _), post in self._posts.items() if owner == site]
+
+    @property
+    def running(self) -> dict[Place, Camera]:
+        """The cameras that are served here."""
+        return {place: post.camera for place, post in self._posts.items()}
+
+    def is_ending(self, place: Place) -> bool:
+        """Whether a camera that was served here has not quite ended."""
+        return place in self._ending
 
     def obey(self, orders: Orders) -> None:
         """Put these orders of operators in force, now."""
@@ -82,64 +94,63 @@ class Fleet:
         return "schedule" if rests(hours, datetime.fromtimestamp(self._utc(), zone)) else None
 
     async def apply(self, sites: list[SiteSettings], givers: dict[str, KeyGiver]) -> None:
-        """Stop the cameras that are gone or changed, start the new ones. One call at a time; after `stop` nothing."""
-        wanted = {(site.id, camera.id): camera for site in sites for camera in site.cameras}
-        async with self._changing:
-            self._hours = {
-                (site.id, camera.id): ([*site.rests, *camera.rests], local_zone(site))
-                for site in sites
-                for camera in site.cameras
-            }
-            gone = [place for place, post in self._posts.items() if wanted.get(place) != post.settings]
-            await asyncio.gather(*(self._stop(place) for place in gone))
-            for index, (place, camera) in enumerate(wanted.items()):
-                if place not in self._posts and not self._over:
-                    phase = phase_of(index, len(wanted), round(1e9 / camera.fps))
-                    self._start(place, camera, phase, givers[place[0]])
+        """Take new settings: the cameras that are gone from them, or changed, are stopped; the others play on."""
+        self._givers = givers
+        self.wanted = {(site.id, camera.id): camera for site in sites for camera in site.cameras}
+        self._hours = {
+            (site.id, camera.id): ([*site.rests, *camera.rests], local_zone(site))
+            for site in sites
+            for camera in site.cameras
+        }
+        gone = [place for place, post in self._posts.items() if self.wanted.get(place) != post.settings]
+        await asyncio.gather(*(self.drop(place) for place in gone))
 
-    def _start(self, place: Place, settings: CameraSettings, phase_ns: int, giver: KeyGiver) -> None:
-        site, name = place
-        reporter = Reporter(self._main, self._settings.report_s)
-        lease = self._next_lease()
-        camera = Camera(site, settings, lease=lease, phase_ns=phase_ns, on_state=reporter.changed)
-        sender = Sender(self._frames, camera, giver.current)
+    def start(self, place: Place, lease: int, *, relieves: bool = False) -> None:
+        """Serve a camera of the settings under this lease. With `relieves` another replica goes on until ours is live.
+
+        Nothing happens if it is served already, or after `stop`.
+        """
+        settings = self.wanted.get(place)
+        if settings is None or place in self._posts or self._over:
+            return
+        reporter = Reporter(self._main, self._settings.report_s, quiet_s=HAND_OVER_S if relieves else 0.0)
+        camera = Camera(place[0], settings, lease=lease, phase_ns=self._phase(place), on_state=reporter.changed)
+        sender = Sender(self._frames, camera, self._givers[place[0]].current)
         reporter.attach(camera, sender)
         held = self._held(place)
         if held is not None:  # before it starts, so that it opens nothing; it has no loop yet to tell of it
             camera.pause(held)
             assert camera.status is not None
             reporter.changed(camera.status)
-        sending = self._app.spawn(f"send {site}/{name}", sender.run(), may_end=True)
-        reporting = self._app.spawn(f"report {site}/{name}", reporter.run(_until(sending)))
+        name = "/".join(place)
+        sending = self._app.spawn(f"send {name}", sender.run(), may_end=True)
+        reporting = self._app.spawn(f"report {name}", reporter.run(_until(sending)))
         camera.start(asyncio.get_running_loop())
         self._posts[place] = Post(settings, camera, reporter, [sending, reporting])
+        log.info("camera in service", site=place[0], camera=place[1], lease=lease)
 
-    def _next_lease(self) -> int:
-        """Return a lease revision above every earlier one, also of this ingest's former lives."""
-        self._lease = max(time.time_ns() // 1_000_000, self._lease + 1)
-        return self._lease
+    def _phase(self, place: Place) -> int:
+        period_ns = round(1e9 / self.wanted[place].fps)
+        return phase_of(list(self.wanted).index(place), len(self.wanted), period_ns)
 
-    async def _stop(self, place: Place) -> None:
-        post = self._posts.pop(place)
-        await post.camera.stop(self._settings.stop_limit_s)
-        await _end(post.tasks)
+    async def drop(self, place: Place) -> None:
+        """Stop serving a camera."""
+        post = self._posts.pop(place, None)
+        if post is None:
+            return
+        self._ending.add(place)
+        try:
+            await post.camera.stop(self._settings.stop_limit_s)
+            await end_tasks(post.tasks)
+        finally:
+            self._ending.discard(place)
         post.reporter.retire()
         log.info("camera out of service", site=place[0], camera=place[1])
 
     async def stop(self) -> None:
         """Stop all cameras at the same time, for good."""
         self._over = True
-        async with self._changing:
-            await asyncio.gather(*(self._stop(place) for place in list(self._posts)))
-
-
-async def _end(tasks: Iterable[asyncio.Task[None]]) -> None:
-    """Cancel until all have ended: before Python 3.12 `wait_for`, in which nats-py waits, may lose a cancellation."""
-    left = set(tasks)
-    while left:
-        for task in left:
-            task.cancel()
-        _, left = await asyncio.wait(left, timeout=_AGAIN_S)
+        await asyncio.gather(*(self.drop(place) for place in list(self._posts)))
 
 
 def _until(task: asyncio.Task[None]) -> Callable[[], "asyncio.Future[None]"]:

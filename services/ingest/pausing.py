@@ -2,11 +2,16 @@
 
 import asyncio
 import time
+from collections import Counter
+from typing import cast
+
+from msgspec import Struct
 
 from proto.control import PauseReplyV1, PauseRequestV1, PauseStateV1
 from proto.subjects import PAUSE, PAUSE_STATE
 from services.app import App
-from services.bus import Bus, Request
+from services.bus import Bus, Request, Stored
+from services.ingest.core.orders import Orders
 from services.ingest.fleet import Fleet
 from services.log import get_logger
 
@@ -19,33 +24,48 @@ class Pausing:
     def __init__(self, app: App, bus: Bus, fleet: Fleet) -> None:
         self._app, self._bus, self._fleet = app, bus, fleet
         self._recording = asyncio.Lock()
+        self._pending: Counter[str] = Counter()
+        """Orders that are obeyed and not recorded yet, by site: until they are, the record is behind."""
+        self._newest: dict[str, tuple[int, PauseStateV1]] = {}
 
     async def restore(self, site: str) -> None:
         """Take the orders in force over a restart."""
         last = await self._bus.last(PAUSE_STATE, site=site)
-        if last is None or not isinstance(last.message, PauseStateV1):
+        if last is not None:
+            self._know(last.sequence, cast("PauseStateV1", last.message))
+
+    async def follow(self, site: str) -> None:
+        """Obey what other replicas recorded and we did not hear, for ever: an order is sent once to whoever listens."""
+        async for stored in self._bus.follow("CONTROL", [PAUSE_STATE.subject(site=site)]):
+            if isinstance(stored, Stored):
+                self._know(stored.sequence, cast("PauseStateV1", stored.message))
+
+    def _know(self, sequence: int, state: PauseStateV1) -> None:
+        """Take a record in, and obey the newest one as soon as it holds all that we have obeyed."""
+        if sequence > self._newest.get(state.site, (-1, state))[0]:
+            self._newest[state.site] = sequence, state
+        if self._pending[state.site]:
             return
-        state = last.message
-        self._fleet.obey(self._fleet.orders.restored(state))
-        if state.paused or state.paused_cameras:
+        state, before = self._newest[state.site][1], self._fleet.orders
+        self._fleet.obey(before.restored(state))
+        if self._fleet.orders != before:
             what = {"operator": state.operator, "whole_site": state.paused, "cameras": state.paused_cameras}
-            log.warning("paused by an operator", site=site, **what)
+            log.warning("paused by an operator" if state.paused or state.paused_cameras else "resumed", **what)
 
     async def listen(self, site: str) -> None:
         """Subscribe to this site's orders."""
         await self._bus.serve(PAUSE, self._order, site=site)
 
     async def _order(self, message: PauseRequestV1, request: Request) -> None:
-        names = [camera.settings.id for camera in self._fleet.cameras(message.site)]
+        names = [camera for site, camera in self._fleet.wanted if site == message.site]
         if message.camera is not None and message.camera not in names and message.action == "pause":
             await request.reply(self._refused(message, names))
             return
         # First the act, then the record: a slow disk may not keep a picture alive, nor keep the next order waiting.
         self._fleet.obey(self._fleet.orders.after(message))
-        state = self._fleet.orders.record(message, time.time_ns())
+        self._pending[message.site] += 1
         meant = len(names) if message.camera is None else names.count(message.camera)
-        reply = PauseReplyV1(site=state.site, paused=state.paused, cameras=meant, paused_cameras=state.paused_cameras)
-        self._app.spawn(f"record {message.action}", self._record(state, reply, request), may_end=True)
+        self._app.spawn(f"record {message.action}", self._record(message, meant, request), may_end=True)
 
     def _refused(self, message: PauseRequestV1, names: list[str]) -> PauseReplyV1:
         orders = self._fleet.orders
@@ -57,14 +77,25 @@ class Pausing:
             paused_cameras=orders.at(message.site),
         )
 
-    async def _record(self, state: PauseStateV1, reply: PauseReplyV1, request: Request) -> None:
+    async def _record(self, order: PauseRequestV1, meant: int, request: Request) -> None:
         async with self._recording:  # a lock is fair: the audit has the orders in their order
-            await self._bus.store(PAUSE_STATE, state)
-        log.warning(
-            f"{state.action} by an operator",
-            site=state.site,
-            camera=state.camera,
-            operator=state.operator,
-            why=state.why,
+            sequence, state = await self._append(order, request.id)
+        self._pending[order.site] -= 1
+        self._know(sequence, state)
+        said = {"site": order.site, "camera": order.camera, "operator": order.operator, "why": order.why}
+        log.warning(f"{order.action} by an operator", **said)
+        await request.reply(
+            PauseReplyV1(site=state.site, paused=state.paused, cameras=meant, paused_cameras=state.paused_cameras)
         )
-        await request.reply(reply)
+
+    async def _append(self, order: PauseRequestV1, request_id: str | None) -> tuple[int, PauseStateV1]:
+        """Record an order on top of the last record; of the replicas that obey it one does, the others find it done."""
+        at = time.time_ns()
+
+        def amended(last: Struct | None) -> PauseStateV1:
+            before = Orders() if last is None else Orders().restored(cast("PauseStateV1", last))
+            return before.after(order).record(order, at)
+
+        subject = PAUSE_STATE.subject(site=order.site)
+        sequence, message = await self._bus.streams.amend(PAUSE_STATE, subject, amended, message_id=request_id)
+        return sequence, cast("PauseStateV1", message)

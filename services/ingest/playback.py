@@ -58,7 +58,7 @@ class Playback:
         utc: Callable[[], int],
         on_picture: Callable[[], None],
     ) -> None:
-        self._settings, self._lease, self._slot, self._shedder = settings, lease, slot, shedder
+        self._settings, self.lease, self._slot, self._shedder = settings, lease, slot, shedder
         self._leaving, self._clock, self._utc, self._on_picture = leaving, clock, utc, on_picture
         self._sampler, self._phase_ns = Sampler(settings.fps, phase_ns), phase_ns
         self._paced, self._timeline = paced, Timeline(paced=paced)
@@ -213,7 +213,7 @@ class Playback:
             return
         self._sequence += 1
         period = max(self._sampler.period_ns, self.rate.interval_ns)
-        sequence, lease = self._sequence, self._lease
+        sequence, lease = self._sequence, self.lease
         self._slot.put(Picture(width, height, sequence, lease, event, decoded_ns, period, buffer, self._pool))
 
 

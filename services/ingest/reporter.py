@@ -21,6 +21,7 @@ log = get_logger()
 STATE = Gauge("moretta_camera_state", "1 for the state a camera is in", ["site", "camera", "state"])
 _STATES = ("connecting", "live", "stalled", "backing-off", "paused", "failed-config", "ended")
 
+_SETTLED = {"live", "paused", "ended"}
 SETTLE_S = 2.5
 """Inference may publish the last sightings for up to 2 s after its reply; `ended` promises that none will follow."""
 
@@ -38,8 +39,8 @@ class _Seen:
 class Reporter:
     """Publishes one camera's states, in order, and its figures."""
 
-    def __init__(self, bus: Bus, every_s: float) -> None:
-        self._bus, self._every_s = bus, every_s
+    def __init__(self, bus: Bus, every_s: float, *, quiet_s: float = 0.0) -> None:
+        self._bus, self._every_s, self._quiet_s = bus, every_s, quiet_s
         self._changes: asyncio.Queue[CameraStatus] = asyncio.Queue()
         self._camera: Camera | None = None
         self._sender: Sender | None = None
@@ -55,6 +56,7 @@ class Reporter:
 
     async def run(self, sent: Callable[[], Awaitable[None]]) -> None:
         """Publish for ever. `sent` returns when the sender has had its last answer."""
+        await self._keep_quiet()
         while True:
             try:
                 async with asyncio.timeout(self._every_s):
@@ -66,6 +68,19 @@ class Reporter:
                 await sent()
                 await asyncio.sleep(SETTLE_S)
             await self._change(status)
+
+    async def _keep_quiet(self) -> None:
+        """While another replica goes on with this camera, say nothing before there is something to take over with.
+
+        Our first word fences the other one's pictures off (design §5), so until then it is theirs that count.
+        """
+        last: CameraStatus | None = None
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._quiet_s):
+                while self._quiet_s and (last is None or last.state not in _SETTLED):
+                    last = await self._changes.get()
+        if last is not None:
+            await self._change(last)
 
     def retire(self) -> None:
         """Forget the camera's state: it is out of service, and a gauge that stays would say otherwise."""

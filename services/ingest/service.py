@@ -1,5 +1,9 @@
 """Wiring of ingest: cameras -> sealed frames."""
 
+import secrets
+import socket
+
+from proto.subjects import CAMERA_LEASES, REPLICAS
 from services.app import App, StartError
 from services.bus import Bus, clock
 from services.ingest import lavlog
@@ -7,10 +11,12 @@ from services.ingest.fleet import Fleet
 from services.ingest.keys import KeyGiver
 from services.ingest.pausing import Pausing
 from services.ingest.settings import IngestFile
+from services.ingest.sharing import Sharing
+from services.leases import Leases
 
 
 async def wire(app: App, settings: IngestFile) -> None:
-    """Build the service: two connections, keys, orders, cameras; the cameras come last and go first."""
+    """Build the service: two connections, keys, orders, leases; the cameras come last and go first."""
     lavlog.install()
     try:
         identity = settings.sealing.public()
@@ -19,7 +25,7 @@ async def wire(app: App, settings: IngestFile) -> None:
 
     main = await Bus.connect(settings.nats, "ingest")
     app.on_stop("close NATS", main.close)
-    await main.ensure_streams(["SIGHTINGS", "CAMERAS", "CONTROL", "DEAD"])
+    await main.ensure_streams(["SIGHTINGS", "CAMERAS", "CONTROL", "DEAD", "KV_LEASES"])
     frames = await Bus.connect(settings.nats, "ingest", "FRAMES")
     app.on_stop("close NATS (frames)", frames.close)
     frames.dead_letters = main
@@ -27,6 +33,8 @@ async def wire(app: App, settings: IngestFile) -> None:
     givers: dict[str, KeyGiver] = {}
     fleet = Fleet(app, main, frames, settings.ingest)
     pausing = Pausing(app, main, fleet)
+    leases = Leases(main, CAMERA_LEASES, REPLICAS, settings.ingest.replica or _new_name())
+    sharing = Sharing(app, fleet, leases)
 
     async def open_site(site: str) -> None:
         givers[site] = KeyGiver(frames, site, identity)
@@ -34,16 +42,29 @@ async def wire(app: App, settings: IngestFile) -> None:
         app.spawn(f"frame keys of {site}", givers[site].run())
         await pausing.restore(site)
         await pausing.listen(site)
+        app.spawn(f"orders of {site}", pausing.follow(site))
 
     async def apply(new: IngestFile) -> None:
         for site in new.sites:
             if site.id not in givers:
                 await open_site(site.id)
         await fleet.apply(new.sites, givers)
+        await sharing.turn()
 
     app.on_stop("stop cameras", fleet.stop)
+    await leases.announce()
+    app.spawn("watch the leases", leases.watch())
     await apply(settings)
+    app.spawn("keep the leases", leases.keep())
+    app.spawn("share the cameras", sharing.run())
+    app.on_stop("hand the cameras over", sharing.hand_over)
     app.spawn("keep the hours", fleet.keep_hours())
     app.on_reload(apply)
     app.watch(main, frames)
     app.spawn("watch the clock", clock.watch(lambda: main.clock_offset("CONTROL"), app.probes.ready))
+
+
+def _new_name() -> str:
+    """Return a name that no other replica has, and that tells where this one runs."""
+    host = "".join(c if c.isascii() and c.isalnum() else "-" for c in socket.gethostname())[:40]
+    return f"{host}-{secrets.token_hex(4)}"

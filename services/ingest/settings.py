@@ -4,6 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct, field
 
+from proto.leases import ReplicaId
 from services.bus import NatsSettings
 from services.log import LogSettings
 from services.probes import ProbesSettings
@@ -19,6 +20,9 @@ class IngestSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """How often each camera's state is published, beside every change."""
     stop_limit_s: Annotated[float, Meta(ge=0.5, le=60)] = 4.0
     """How long a decode thread may take to end; a read that hangs in FFmpeg is not waited for longer."""
+    replica: ReplicaId | None = None
+    """This replica's name among those that share the cameras; None: one is made at start. Two that run at the same time
+    must not share one."""
 
 
 class IngestFile(Struct, frozen=True, kw_only=True):

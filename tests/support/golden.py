@@ -12,6 +12,7 @@ from proto.codec import encode_as
 from proto.control import DeadV1, PauseReplyV1, PauseRequestV1, PauseStateV1
 from proto.drift import DriftCounts, DriftDayV1
 from proto.frames import FrameKeyV1, FrameReplyV1, FrameV1, WorkerV1
+from proto.leases import CameraLeaseV1, ReplicaV1
 from proto.public import AlertV1, CameraV1, DeliveryV1, Lifetime, WindowV1
 from proto.sightings import CameraEventV1, PassageV1, SightingsV1, SightingV1, SiteConfigV1, TickV1
 from proto.subjects import TABLE, Encoding
@@ -57,6 +58,8 @@ EXAMPLES: tuple[Struct, ...] = (
         ],
     ),
     TickV1(site="cannes"),
+    CameraLeaseV1(site="cannes", camera="gate-1", holder="ingest-0", live=True, offered=True),
+    ReplicaV1(replica="ingest-0", leaving=True),
     SiteConfigV1(site="cannes", sha256=SHA, config='{"id":"cannes"}'),
     CameraEventV1(site="cannes", camera="gate-1", lease=7, state="backing-off", reason="timeout", at=AT),
     PassageV1(

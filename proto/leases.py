@@ -1,0 +1,29 @@
+"""Who serves what: leases in NATS KV, kept alive by their holders (design §7, ADR 12). Site-local."""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from proto.types import CameraId, SiteId
+
+ReplicaId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}\Z", description="1-64 of A-Z, a-z, 0-9, _ and -")]
+
+
+class CameraLeaseV1(Struct, frozen=True, tag="CameraLeaseV1", kw_only=True):
+    """One camera's holder. The entry's revision is the lease that stands in its frames (design §5)."""
+
+    site: SiteId
+    camera: CameraId
+    holder: ReplicaId
+    live: bool = False
+    """Whether the holder has pictures: whom it took over from may let go."""
+    offered: bool = False
+    """Whether the holder wants to be relieved; until somebody takes over it goes on."""
+
+
+class ReplicaV1(Struct, frozen=True, tag="ReplicaV1", kw_only=True):
+    """A replica of ingest that takes cameras."""
+
+    replica: ReplicaId
+    leaving: bool = False
+    """Whether it takes no more, because it is about to end."""

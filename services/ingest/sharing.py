@@ -1,0 +1,133 @@
+"""Which cameras this replica serves: those whose leases it holds (design §7, ADR 12)."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+
+from services.app import App
+from services.ingest.camera import Camera
+from services.ingest.fleet import HAND_OVER_S, Fleet, Place
+from services.leases import Key, Leases
+from services.leases.plan import to_offer, to_take
+from services.log import get_logger
+
+log = get_logger()
+
+_TURN_S = 0.25
+_OVERDUE_S = 1.0
+"""A free camera that its replica-by-hash did not take for so long is anybody's who has room."""
+_RESET_S = 2.5
+"""When the bucket was lost, holders have so long to write their leases anew before anybody takes them for free."""
+_LEAVE_S = 4.0
+_SETTLED = {"live", "paused", "ended"}
+
+
+class Sharing:
+    """Takes leases, starts and stops cameras accordingly, keeps the balance, hands over."""
+
+    def __init__(self, app: App, fleet: Fleet, leases: Leases, clock: Callable[[], float] = time.monotonic) -> None:
+        self._app, self._fleet, self._leases, self._clock = app, fleet, leases, clock
+        self._turning = asyncio.Lock()
+        self._open: dict[Key, float] = {}
+        self._ceded: dict[Key, float] = {}
+        self._relieving: set[Key] = set()
+        self._used: dict[Key, int] = {}
+        self._resets, self._patient_until = leases.resets, 0.0
+
+    async def run(self) -> None:
+        """Act on what changes, for ever."""
+        while True:
+            await self.turn()
+            self._leases.changed.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._leases.changed.wait(), _TURN_S)
+
+    async def turn(self) -> None:
+        """Do what is to be done now."""
+        async with self._turning:
+            await self._take()
+            self._leases.offer(to_offer(self._leases.me, self._leases.view, self._fleet.wanted, self._movable()))
+            await self._release()
+            self._drop()
+            await self._serve()
+            self._tell()
+
+    async def hand_over(self) -> None:
+        """Offer everything, go on until successors are live or the time is over, then give the rest back."""
+        await self._leases.announce(leaving=True)
+        end = self._clock() + _LEAVE_S
+        while self._clock() < end and (self._leases.held or self._ceded):
+            await self.turn()
+            if not any(held.offered for held in self._leases.held.values()) and not self._ceded:
+                break  # there is nobody to hand over to
+            await asyncio.sleep(_TURN_S / 5)
+        await asyncio.gather(*(self._leases.release(key) for key in list(self._leases.held)))
+        await self._leases.leave()
+
+    async def _take(self) -> None:
+        view, wanted, now = self._leases.view, self._fleet.wanted, self._clock()
+        if self._leases.resets != self._resets:
+            self._resets, self._patient_until = self._leases.resets, now + _RESET_S
+        if now < self._patient_until:
+            return
+        self._open = {key: self._open.get(key, now) for key in wanted if key not in view.leases}
+        overdue = [key for key, since in self._open.items() if now - since >= _OVERDUE_S]
+        for key in to_take(self._leases.me, view, wanted, overdue):
+            before = view.leases.get(key)
+            if await self._leases.take(key) and before is not None:
+                self._relieving.add(key)
+
+    async def _release(self) -> None:
+        gone = [key for key in self._leases.held if key not in self._fleet.wanted]
+        await asyncio.gather(*(self._leases.release(key) for key in gone))
+
+    def _drop(self) -> None:
+        """Stop what isn't ours any more; what was handed over only when its successor is live, or has had its time."""
+        now, ceded = self._clock(), self._leases.ceded
+        self._ceded = {k: self._ceded.get(k, now) for k in ceded if k in self._fleet.running}
+        for place in self._fleet.running:
+            if place in self._leases.held:
+                ceded.discard(place)
+            elif place not in ceded or self._is_over(place, now):
+                ceded.discard(place)
+                self._ceded.pop(place, None)
+                self._app.spawn(f"drop {'/'.join(place)}", self._fleet.drop(place), may_end=True)
+        ceded &= set(self._fleet.running)
+
+    def _is_over(self, place: Place, now: float) -> bool:
+        successor = self._leases.view.leases.get(place)
+        return now - self._ceded[place] >= HAND_OVER_S or (successor is not None and successor.live)
+
+    async def _serve(self) -> None:
+        for key, held in list(self._leases.held.items()):
+            place, running = _place(key), self._fleet.running
+            if place in running:
+                self._renumber(running[place], held.number)
+            elif not self._fleet.is_ending(place):
+                number = held.number
+                if number <= self._used.get(key, -1):  # it begins again under a lease that it had before
+                    number = await self._leases.renumber(key) or 0
+                if number:
+                    self._used[key] = number
+                    self._fleet.start(place, number, relieves=key in self._relieving)
+                    self._relieving.discard(key)
+
+    def _renumber(self, camera: Camera, number: int) -> None:
+        if camera.lease < number:
+            self._used[camera.site, camera.settings.id] = number
+            camera.renumber(number)
+
+    def _tell(self) -> None:
+        for place, camera in self._fleet.running.items():
+            self._leases.say(place, live=camera.status is not None and camera.status.state in _SETTLED)
+
+    def _movable(self) -> set[Key]:
+        """What can go on elsewhere as if nothing had been: a film that is played once would begin again."""
+        running = self._fleet.running
+        return {key for key in self._leases.held if key not in running or not running[_place(key)].plays_once}
+
+
+def _place(key: Key) -> Place:
+    site, camera = key
+    return site, camera

@@ -1,0 +1,232 @@
+"""One replica's leases in NATS KV: taking, keeping alive, giving up (ADR 12).
+
+A lease is an entry that expires: its holder writes it anew every second, each time expecting the revision it wrote
+last. A holder gives a lease up when somebody else has it (error 10071), never because NATS doesn't answer: two may then
+overlap for a moment, which the fence of (lease, sequence) makes harmless (design §5).
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import cast
+
+from msgspec import Struct
+
+from proto.leases import CameraLeaseV1, ReplicaV1
+from proto.subjects import Subject
+from services.bus import Bus, Fenced, Removed, Stored, StreamReset
+from services.leases.view import Key, Lease, View
+from services.log import get_logger
+
+log = get_logger()
+
+TTL_S = 3
+BEAT_S = 1.0
+
+
+@dataclass(slots=True)
+class Held:
+    """A lease of ours. `number` is its revision when it was taken, which fences an earlier holder off."""
+
+    number: int
+    revision: int
+    live: bool = False
+    offered: bool = False
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """One write at a time: two would expect the same revision."""
+
+
+class Leases:
+    """What this replica holds of one kind of thing; `row` is its subject, whose tokens name a thing."""
+
+    def __init__(self, bus: Bus, row: Subject, replicas: Subject, me: str) -> None:
+        self._bus, self._row, self._replicas, self.me = bus, row, replicas, me
+        self.view = View()
+        self.held: dict[Key, Held] = {}
+        self.ceded: set[Key] = set()
+        """What a successor took because we offered it; whoever serves it discards it from here when done."""
+        self.changed = asyncio.Event()
+        """Set when there may be something to do."""
+        self.resets = 0
+        """How often the bucket was lost and made anew: then nobody knows yet who holds what."""
+        self._hurry = asyncio.Event()
+        self._presence = 0
+        self._leaving = self._in_trouble = False
+
+    async def watch(self) -> None:
+        """Keep the view, for ever."""
+        filters = [self._row.wildcard(), self._replicas.wildcard()]
+        async for change in self._bus.watch(cast("str", self._row.stream), filters):
+            if isinstance(change, StreamReset):
+                self.view.reset()
+                self.resets += 1
+            elif change.row is self._replicas:
+                self._replica(change)
+            elif isinstance(change, Removed):
+                self.view.remove(self._key(change.subject), change.sequence)
+            else:
+                self.view.put(self._key(change.subject), _lease(change.message, change.sequence))
+            self.changed.set()
+
+    async def keep(self) -> None:
+        """Keep our leases and our presence alive, for ever."""
+        while True:
+            self._hurry.clear()
+            await asyncio.gather(self._here(), *(self._renew(key, held) for key, held in self.held.items()))
+            self.changed.set()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._hurry.wait(), BEAT_S)
+
+    async def announce(self, *, leaving: bool = False) -> None:
+        """Say that this replica is there, or that it is about to go."""
+        self._leaving = leaving
+        self.view.replica(self.me, leaving)
+        await self._here()
+
+    async def take(self, key: Key, *, idle_too: bool = False) -> bool:
+        """Take what nobody has, or what its holder offers; with `idle_too` also what its holder has to no effect.
+
+        False if somebody else has it or was faster, or if NATS did not answer: whoever wants it tries again.
+        """
+        try:
+            revision, entry = await self._bus.streams.entry(self._row, self._subject(key))
+            before = _lease(entry, revision) if entry is not None else None
+            if before is not None and not _may_take(before, self.me, idle_too=idle_too):
+                self.view.put(key, before)
+                return False
+            revision = await self._put(key, Held(0, revision))
+        except Fenced:
+            return False
+        except Exception as error:
+            return self._troubled(error)
+        self.held[key] = Held(revision, revision)
+        self.view.put(key, Lease(self.me, revision))
+        return True
+
+    async def renumber(self, key: Key) -> int | None:
+        """Return a higher number for a lease of ours, so that what begins again isn't taken for what came before.
+
+        None if it is ours no more, or NATS doesn't answer.
+        """
+        held = self.held.get(key)
+        before = held.revision if held else 0
+        if held is None or not await self._renew(key, held) or held.revision == before:
+            return None
+        held.number = held.revision
+        return held.number
+
+    async def release(self, key: Key) -> None:
+        """Give a lease back, so that another may take it at once."""
+        held = self.held.pop(key, None)
+        if held is None:
+            return
+        async with held.lock:
+            await self._remove(self._row, self._subject(key), held.revision)
+
+    async def leave(self) -> None:
+        """Take our presence away."""
+        await self._remove(self._replicas, self._replicas.subject(replica=self.me), self._presence)
+
+    def say(self, key: Key, *, live: bool) -> None:
+        """Note whether a lease of ours has effect; the others hear it soon."""
+        held = self.held.get(key)
+        if held is not None and held.live != live:
+            held.live = live
+            self._hurry.set()
+
+    def offer(self, keys: Collection[Key]) -> None:
+        """Offer these leases of ours and no others; the others hear it soon."""
+        for key, held in self.held.items():
+            if held.offered != (key in keys):
+                held.offered = key in keys
+                self._hurry.set()
+
+    def _replica(self, change: Stored | Removed) -> None:
+        name = (self._replicas.parse(change.subject) or {})["replica"]
+        if name != self.me:  # what we are we know first
+            leaving = None if isinstance(change, Removed) else cast("ReplicaV1", change.message).leaving
+            self.view.replica(name, leaving)
+
+    async def _here(self) -> None:
+        message = ReplicaV1(replica=self.me, leaving=self._leaving)
+        try:
+            self._presence = await self._bus.streams.put(self._replicas, message, expected=self._presence, ttl_s=TTL_S)
+        except Fenced:  # it expired meanwhile, or our last write was stored without our hearing of it
+            with contextlib.suppress(Exception):
+                self._presence, _ = await self._bus.streams.entry(self._replicas, self._replicas.of(message))
+                self._hurry.set()
+        except Exception as error:
+            self._troubled(error)
+
+    async def _renew(self, key: Key, held: Held) -> bool:
+        """Write a lease anew; False if it is lost, or if that isn't known."""
+        async with held.lock:
+            if self.held.get(key) is not held:
+                return False
+            try:
+                held.revision = await self._put(key, held)
+            except Fenced:
+                return await self._settle(key, held)
+            except Exception as error:
+                return self._troubled(error)
+        self._in_trouble = False
+        return True
+
+    async def _settle(self, key: Key, held: Held) -> bool:
+        """Find out what error 10071 means: our own write of which we didn't hear, an expiry, or somebody else."""
+        try:
+            revision, entry = await self._bus.streams.entry(self._row, self._subject(key))
+            now = _lease(entry, revision) if entry is not None else None
+            if now is not None and now.holder != self.me:
+                self._lose(key, held, now)
+                return False
+            held.revision = revision
+            held.revision = await self._put(key, held)
+        except Exception as error:  # also Fenced, by somebody who was faster: the next renewal tells
+            return self._troubled(error)
+        if now is None:  # in between another may have had it: our number must be above theirs
+            held.number = held.revision
+        return True
+
+    def _lose(self, key: Key, held: Held, now: Lease) -> None:
+        log.info("a lease went to another replica", key="/".join(key), holder=now.holder, offered=held.offered)
+        del self.held[key]
+        self.view.put(key, now)
+        if held.offered:
+            self.ceded.add(key)
+        self.changed.set()
+
+    async def _put(self, key: Key, held: Held) -> int:
+        return await self._bus.streams.put(self._row, self._entry(key, held), expected=held.revision, ttl_s=TTL_S)
+
+    async def _remove(self, row: Subject, subject: str, revision: int) -> None:
+        try:
+            await self._bus.streams.remove(row, subject, expected=revision)
+        except Exception as error:  # it expires by itself
+            self._troubled(error)
+
+    def _entry(self, key: Key, held: Held) -> Struct:
+        tokens = dict(zip(self._row.fields, key, strict=True))
+        return self._row.message(holder=self.me, live=held.live, offered=held.offered, **tokens)
+
+    def _subject(self, key: Key) -> str:
+        return self._row.subject(**dict(zip(self._row.fields, key, strict=True)))
+
+    def _key(self, subject: str) -> Key:
+        return tuple((self._row.parse(subject) or {}).values())
+
+    def _troubled(self, error: Exception) -> bool:
+        if not self._in_trouble:
+            log.warning("leases can't be renewed, holding on", error=str(error) or type(error).__name__)
+        self._in_trouble = True
+        return False
+
+
+def _lease(message: Struct, revision: int) -> Lease:
+    entry = cast("CameraLeaseV1", message)
+    return Lease(entry.holder, revision, entry.live, entry.offered)
+
+
+def _may_take(before: Lease, me: str, *, idle_too: bool) -> bool:
+    return before.offered or before.holder == me or (idle_too and not before.live)

@@ -1,0 +1,73 @@
+"""Who is to serve what: an even share for each replica, with as few moves as that takes. Pure.
+
+Free keys are dealt by rendezvous hashing (Thaler and Ravishankar 1998) among the replicas that have room, so that
+replicas which see the same agree without talking; a compare-and-swap settles what they saw differently.
+"""
+
+import hashlib
+from collections.abc import Collection, Iterable
+
+from services.leases.view import Key, View
+
+
+def share_of(wanted: int, replicas: int) -> int:
+    """Return how many keys one replica takes at most: the even share, rounded up."""
+    return -(-wanted // max(1, replicas))
+
+
+def to_take(me: str, view: View, wanted: Collection[Key], overdue: Collection[Key] = ()) -> list[Key]:
+    """Return what this replica is to take now: its part of what nobody has and of what others offer.
+
+    `overdue` keys were due to somebody else who didn't take them: anyone with room does. A replica that is leaving
+    takes nothing.
+    """
+    staying = _staying(me, view)
+    if me not in staying:
+        return []
+    share = share_of(len(wanted), len(staying))
+    load = {name: len(view.held_by(name) & set(wanted)) for name in staying}
+    mine = []
+    for key in sorted(key for key in wanted if _is_open(key, view, me)):
+        holder = view.leases[key].holder if key in view.leases else None
+        due = _preferred(key, [name for name in staying if load[name] < share and name != holder])
+        if due == me or (key in overdue and load[me] < share):
+            mine.append(key)
+        if due is not None:
+            load[due] += 1
+    return mine
+
+
+def to_offer(me: str, view: View, wanted: Collection[Key], movable: Collection[Key]) -> set[Key]:
+    """Return what this replica is to offer: all it has when it leaves, else one key as long as it has two too many.
+
+    Nothing is offered that nobody could take, and of `movable` keys only.
+    """
+    staying = _staying(me, view)
+    mine = view.held_by(me) & set(wanted) & set(movable)
+    others = [name for name in staying if name != me]
+    if not mine or not others:
+        return set()
+    if me not in staying:
+        return mine
+    least = min(len(view.held_by(name) & set(wanted)) for name in others)
+    if len(view.held_by(me) & set(wanted)) - least < 2:
+        return set()
+    return {min(mine, key=lambda key: (not view.leases[key].offered, _weight(key, me)))}
+
+
+def _staying(me: str, view: View) -> list[str]:
+    known = {me: False} | view.replicas
+    return sorted(name for name, leaving in known.items() if not leaving)
+
+
+def _is_open(key: Key, view: View, me: str) -> bool:
+    lease = view.leases.get(key)
+    return lease is None or (lease.offered and lease.holder != me)
+
+
+def _preferred(key: Key, names: Iterable[str]) -> str | None:
+    return max(names, key=lambda name: _weight(key, name), default=None)
+
+
+def _weight(key: Key, name: str) -> bytes:
+    return hashlib.sha256("/".join((*key, name)).encode()).digest()

@@ -1,0 +1,57 @@
+"""What the bucket of leases says, as far as one replica has read it. Pure."""
+
+from dataclasses import dataclass
+
+Key = tuple[str, ...]
+"""What is leased, by its subject's tokens: (site, camera)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Who holds something. `live`: with effect; `offered`: and wants to be relieved."""
+
+    holder: str
+    revision: int
+    live: bool = False
+    offered: bool = False
+
+
+class View:
+    """Leases and replicas. What is older than what is known changes nothing."""
+
+    def __init__(self) -> None:
+        self.leases: dict[Key, Lease] = {}
+        self.replicas: dict[str, bool] = {}
+        """Which replicas are there, and whether each is leaving."""
+        self._removed: dict[Key, int] = {}
+
+    def put(self, key: Key, lease: Lease) -> None:
+        """Take an entry in."""
+        if lease.revision > self._newest(key):
+            self.leases[key] = lease
+
+    def remove(self, key: Key, revision: int) -> None:
+        """Take in that an entry is gone: released, or its holder is silent."""
+        if revision > self._newest(key):
+            self.leases.pop(key, None)
+            self._removed[key] = revision
+
+    def replica(self, name: str, leaving: bool | None) -> None:
+        """Take in whether a replica is leaving; None: it is gone."""
+        if leaving is None:
+            self.replicas.pop(name, None)
+        else:
+            self.replicas[name] = leaving
+
+    def reset(self) -> None:
+        """Forget who holds what: the bucket is another one than before. Who was there will say so again, or go."""
+        self.leases.clear()
+        self._removed.clear()
+
+    def held_by(self, replica: str) -> set[Key]:
+        """Return what this replica holds."""
+        return {key for key, lease in self.leases.items() if lease.holder == replica}
+
+    def _newest(self, key: Key) -> int:
+        lease = self.leases.get(key)
+        return max(self._removed.get(key, -1), lease.revision if lease else -1)
