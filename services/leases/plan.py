@@ -1,11 +1,11 @@
 """Who is to serve what: an even share for each replica, with as few moves as that takes. Pure.
 
-Free keys are dealt by rendezvous hashing (Thaler and Ravishankar 1998) among the replicas that have room, so that
-replicas which see the same agree without talking; a compare-and-swap settles what they saw differently.
+A free key goes to the replica that has least, and among equals by rendezvous hashing (Thaler and Ravishankar 1998), so
+that replicas which see the same agree without talking; a compare-and-swap settles what they saw differently.
 """
 
 import hashlib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 
 from services.leases.view import Key, View
 
@@ -29,18 +29,19 @@ def to_take(me: str, view: View, wanted: Collection[Key], overdue: Collection[Ke
     mine = []
     for key in sorted(key for key in wanted if _is_open(key, view, me)):
         holder = view.leases[key].holder if key in view.leases else None
-        due = _preferred(key, [name for name in staying if load[name] < share and name != holder])
-        if due == me or (key in overdue and load[me] < share):
+        due = _preferred(key, {name: n for name, n in load.items() if n < share and name != holder})
+        taker = me if key in overdue and load[me] < share else due
+        if taker is not None:
+            load[taker] += 1
+        if taker == me:
             mine.append(key)
-        if due is not None:
-            load[due] += 1
     return mine
 
 
 def to_offer(me: str, view: View, wanted: Collection[Key], movable: Collection[Key]) -> set[Key]:
     """Return what this replica is to offer: all it has when it leaves, else one key as long as it has two too many.
 
-    Nothing is offered that nobody could take, and of `movable` keys only.
+    Nothing is offered that nobody could take, nor as long as other keys are still being dealt; and only `movable` keys.
     """
     staying = _staying(me, view)
     mine = view.held_by(me) & set(wanted) & set(movable)
@@ -49,6 +50,8 @@ def to_offer(me: str, view: View, wanted: Collection[Key], movable: Collection[K
         return set()
     if me not in staying:
         return mine
+    if any(_is_open(key, view, me) for key in wanted):
+        return set()
     least = min(len(view.held_by(name) & set(wanted)) for name in others)
     if len(view.held_by(me) & set(wanted)) - least < 2:
         return set()
@@ -65,8 +68,8 @@ def _is_open(key: Key, view: View, me: str) -> bool:
     return lease is None or (lease.offered and lease.holder != me)
 
 
-def _preferred(key: Key, names: Iterable[str]) -> str | None:
-    return max(names, key=lambda name: _weight(key, name), default=None)
+def _preferred(key: Key, load: dict[str, int]) -> str | None:
+    return min(load, key=lambda name: (load[name], _weight(key, name)), default=None)
 
 
 def _weight(key: Key, name: str) -> bytes:

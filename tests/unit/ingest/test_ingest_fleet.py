@@ -3,7 +3,6 @@
 import asyncio
 import itertools
 import threading
-import time
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
