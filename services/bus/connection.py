@@ -98,7 +98,7 @@ class Connection:
         user, password = _identity(settings, account)
         trouble = connection._trouble = _Trouble(settings.url, account)
         await connection.client.connect(
-            settings.url,
+            settings.url.split(","),
             name=name,
             user=user,
             password=password,

@@ -16,7 +16,10 @@ class NatsSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
     url: Annotated[
         str,
-        Meta(pattern=r"^(nats|tls|ws|wss)://[^\s/]", description="a URL such as nats://host:4222, or tls, ws, wss"),
+        Meta(
+            pattern=r"^(nats|tls|ws|wss)://[^\s/,][^\s,]*(,(nats|tls|ws|wss)://[^\s/,][^\s,]*)*\Z",
+            description="a URL such as nats://host:4222, or tls, ws, wss; of a cluster several, with commas between",
+        ),
     ] = "nats://127.0.0.1:4222"
     user: str | None = None
     password: Secret | None = None

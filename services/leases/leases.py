@@ -52,7 +52,7 @@ class Leases:
         """How often the bucket was lost and made anew: then nobody knows yet who holds what."""
         self._hurry = asyncio.Event()
         self._presence = 0
-        self._leaving = self._in_trouble = False
+        self._leaving = self._left = self._in_trouble = False
 
     async def watch(self) -> None:
         """Keep the view, for ever."""
@@ -125,7 +125,8 @@ class Leases:
             await self._remove(self._row, self._subject(key), held.revision)
 
     async def leave(self) -> None:
-        """Take our presence away."""
+        """Take our presence away, for good."""
+        self._left = True
         await self._remove(self._replicas, self._replicas.subject(replica=self.me), self._presence)
 
     def say(self, key: Key, *, live: bool) -> None:
@@ -149,6 +150,8 @@ class Leases:
             self.view.replica(name, leaving)
 
     async def _here(self) -> None:
+        if self._left:
+            return
         message = ReplicaV1(replica=self.me, leaving=self._leaving)
         try:
             self._presence = await self._bus.streams.put(self._replicas, message, expected=self._presence, ttl_s=TTL_S)

@@ -111,7 +111,7 @@ async def _scene(tmp_path):
 
 
 async def test_three_replicas_one_killed_one_drained(scene):
-    """Even shares; a killed one's cameras are taken over within 5 s, a drained one's go on within 2 s, and come back."""
+    """Even shares; a killed one's cameras are back within 5 s, a drained one's within 2 s, and so on the way back."""
     scene.start("one", "two", "three")
     await scene.shared("one", "two", "three")
     since = await scene.now()

@@ -106,7 +106,10 @@ def test_what_is_no_settings_file(errors, text: str | bytes, line: str):
         ("sites: [{id: a, cameras: [{id: b}]}]", "sites[0].cameras[0].url: is missing; must be a text with at least 1"),
         (f"{GOOD}\nnats: {{replicas: 9}}", "nats.replicas: must be a whole number at least 1 and at most 5, got 9"),
         (f"{GOOD}\nnats: {{replicas: 1.5}}", "nats.replicas: must be a whole number at least 1 and at most 5, got 1.5"),
-        (f"{GOOD}\nnats: {{url: http://h}}", "nats.url: must be a URL such as nats://host:4222, or tls, ws, wss, got"),
+        (
+            f"{GOOD}\nnats: {{url: http://h}}",
+            "nats.url: must be a URL such as nats://host:4222, or tls, ws, wss; of a cluster several, with commas",
+        ),
         (f"{GOOD}\nnats: {{password: 0123}}", "nats.password: must be a text in quotes, got another kind of value"),
         (f"{GOOD}\nnats: {{password: [{SECRET}]}}", "nats.password: must be a text in quotes, got a list"),
         (

@@ -1,0 +1,150 @@
+"""Leases in a real bucket: services.leases, on one server and on a cluster of three."""
+
+import asyncio
+import contextlib
+import socket
+import time
+
+import pytest
+from nats_process import NatsProcess
+
+from proto.subjects import CAMERA_LEASES, REPLICAS
+from services.bus import Bus, NatsSettings
+from services.leases import Leases
+
+GATE = ("cannes", "gate")
+LIMIT_S = 20
+
+
+@contextlib.asynccontextmanager
+async def replica(url, name, replicas=1):
+    """A replica that keeps its leases and its view."""
+    bus = await Bus.connect(NatsSettings(url=url, replicas=replicas), "ingest")
+    await bus.ensure_streams(["KV_LEASES"])
+    leases = Leases(bus, CAMERA_LEASES, REPLICAS, name)
+    await leases.announce()
+    tasks = [asyncio.create_task(leases.watch()), asyncio.create_task(leases.keep())]
+    try:
+        yield leases
+    finally:
+        while tasks:
+            for task in tasks:
+                task.cancel()
+            _, tasks = await asyncio.wait(tasks, timeout=0.1)
+        await bus.close()
+
+
+@pytest.fixture(name="url")
+def _url(tmp_path):
+    server = NatsProcess(tmp_path).start()
+    yield server.url
+    server.stop()
+
+
+async def test_one_holds(url, wait_until):
+    """Of two at once one gets it; what it gives back the other has at once; numbers rise."""
+    async with replica(url, "a") as a, replica(url, "b") as b:
+        assert sorted(await asyncio.gather(a.take(GATE), b.take(GATE))) == [False, True]
+        first, second = (a, b) if GATE in a.held else (b, a)
+        number = first.held[GATE].number
+        await asyncio.sleep(4)  # longer than an entry lives: it is kept alive
+        assert not await second.take(GATE)
+        await first.release(GATE)
+        assert await second.take(GATE)
+        assert second.held[GATE].number > number
+        assert not first.held
+        assert await second.renumber(GATE) > number
+        await wait_until(lambda: first.view.leases[GATE].holder == second.me, LIMIT_S)
+        await second.leave()
+        await wait_until(lambda: second.me not in first.view.replicas, LIMIT_S)
+
+
+async def test_a_silent_holder_loses_it(url, wait_until):
+    """Its entry expires; it hears so when it comes back, and holds on until then."""
+    async with replica(url, "b") as b:
+        async with replica(url, "a") as a:
+            assert await a.take(GATE)
+            await wait_until(lambda: GATE in b.view.leases, LIMIT_S)
+        began = time.monotonic()
+        assert a.held, "whoever can't write doesn't give up"
+        await wait_until(lambda: GATE not in b.view.leases, LIMIT_S)
+        assert 1 < time.monotonic() - began < 6
+        assert await b.take(GATE)
+
+
+async def test_what_is_offered_is_handed_over(url, wait_until):
+    """The holder goes on until another has taken it, and knows that it was its own offer; so is what has no effect."""
+    async with replica(url, "a") as a, replica(url, "b") as b:
+        assert await a.take(GATE)
+        a.offer([GATE])
+        await wait_until(lambda: b.view.leases.get(GATE) and b.view.leases[GATE].offered, LIMIT_S)
+        assert await b.take(GATE)
+        await wait_until(lambda: a.ceded == {GATE}, LIMIT_S)
+        assert not a.held
+        assert await a.take(GATE, idle_too=True), "b has no pictures yet"
+        await wait_until(lambda: not b.held, LIMIT_S)
+        assert not b.ceded, "it offered nothing"
+        a.say(GATE, live=True)
+        await wait_until(lambda: b.view.leases[GATE].live, LIMIT_S)
+        assert not await b.take(GATE, idle_too=True)
+
+
+async def test_a_write_that_was_not_heard_of(url):
+    """Its own entry with a later revision is the holder's still: it goes on from there, under the same number."""
+    async with replica(url, "a") as a:
+        assert await a.take(GATE)
+        number = a.held[GATE].number
+        a.held[GATE].revision -= 1  # as if the acknowledgement of the last write had been lost
+        await asyncio.sleep(1.5)
+        assert a.held[GATE].number == number
+        assert a.held[GATE].revision > number
+
+
+def _ports(count):
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+
+
+@pytest.fixture(name="cluster")
+def _cluster(tmp_path):
+    """Three servers, each of which knows the others."""
+    ports = _ports(3)
+    routes = ", ".join(f'"nats://127.0.0.1:{port}"' for port in ports)
+    servers = []
+    for index, port in enumerate(ports):
+        folder = tmp_path / f"n{index}"
+        folder.mkdir()
+        route = f'cluster {{ name: site, listen: "127.0.0.1:{port}", routes: [{routes}], no_advertise: true }}'
+        servers.append(NatsProcess(folder, config=f"server_name: n{index}\n{route}"))
+    for server in servers:
+        server.start()
+    yield servers
+    for server in servers:
+        server.stop()
+
+
+async def test_a_node_of_three_dies(cluster, wait_until):
+    """With the bucket's leader killed the holder holds on; then a dead holder's lease is free within 15 s."""
+    urls = ",".join(server.url for server in cluster)
+    async with replica(urls, "b", 3) as b:
+        async with replica(urls, "a", 3) as a:
+            assert await a.take(GATE)
+            await wait_until(lambda: GATE in b.view.leases, LIMIT_S)
+            info = await b._bus.streams.js.stream_info("KV_LEASES")
+            began, revision = time.monotonic(), a.held[GATE].revision
+            cluster[int(info.cluster.leader[1:])].kill()
+            await wait_until(lambda: a.held[GATE].revision > revision, LIMIT_S)
+            renewed = time.monotonic() - began
+            assert not b.held
+        began = time.monotonic()
+
+        async def taken():
+            return await b.take(GATE)
+
+        async with asyncio.timeout(LIMIT_S):
+            while not await taken():
+                await asyncio.sleep(0.1)
+        assert (renewed < 15, time.monotonic() - began < 15) == (True, True)
