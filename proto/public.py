@@ -30,7 +30,7 @@ from proto.types import (
     ZoneId,
 )
 
-GapReason = Literal["camera-down", "frames-lost", "bus-restarted", "started-late", "model-changed"]
+GapReason = Literal["camera-down", "paused", "frames-lost", "bus-restarted", "started-late", "model-changed"]
 Suppression = Literal["small-count", "not-under-this-profile", "nothing-observed"]
 
 

@@ -4,8 +4,12 @@ from dataclasses import dataclass
 
 from proto.public import GapReason
 from proto.sightings import CameraEventV1, SightingsV1
+from proto.types import CameraState
 from services.aggregate.core.coverage import Span, Watch
 from services.aggregate.core.tracking import Tracker
+
+_REASONS: dict[CameraState, GapReason] = {"live": "frames-lost", "paused": "paused"}
+"""Why nothing is seen from now on, by the state that the camera is in."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -60,4 +64,4 @@ class Camera:
             return None
         self._fence = max(self._fence, _Position(event.lease, -1))
         self._ended = event.lease if event.state == "ended" else None
-        return self.watch.turn(event.at, "frames-lost" if event.state == "live" else "camera-down")
+        return self.watch.turn(event.at, _REASONS.get(event.state, "camera-down"))

@@ -82,12 +82,13 @@ def test_lost_pictures_beyond_three_periods_lower_coverage(make):
     assert window.gaps == ["frames-lost"]
 
 
-def test_a_camera_that_says_it_is_down_is_the_reason(make):
-    """From a camera's own word on, its silence is `camera-down`, also when the window closes during it."""
-    stream = make.stream().watch(0, 30).event(30, "stalled").ticks(31, 122)
+@pytest.mark.parametrize(("state", "reason"), [("stalled", "camera-down"), ("paused", "paused")])
+def test_a_camera_that_says_it_is_down_is_the_reason(make, state, reason):
+    """From a camera's own word on, its silence has that reason, also when the window closes during it."""
+    stream = make.stream().watch(0, 30).event(30, state).ticks(31, 122)
     first, second = windows(run(make.config(), stream.messages))
-    assert (first.coverage, first.gaps) == (pytest.approx(30.4 / 60), ["camera-down"])
-    assert (second.coverage, second.gaps, second.cameras_ok) == (0.0, ["camera-down"], 0)
+    assert (first.coverage, first.gaps) == (pytest.approx(30.4 / 60), [reason])
+    assert (second.coverage, second.gaps, second.cameras_ok) == (0.0, [reason], 0)
 
 
 def test_a_live_camera_without_pictures_lost_frames(make):
