@@ -24,7 +24,7 @@ class AggregateSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only
 class AggregateFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The whole file, as far as aggregate reads it."""
 
-    UNREAD: ClassVar[frozenset[str]] = frozenset({"url"})
+    UNREAD: ClassVar[frozenset[str]] = frozenset({"url", "token"})
     """Cameras' addresses, passwords included, are ingest's alone."""
 
     nats: NatsSettings = NatsSettings()

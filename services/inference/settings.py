@@ -24,7 +24,7 @@ class InferenceSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only
 class InferenceFile(Struct, frozen=True, kw_only=True):
     """What inference reads of the settings file."""
 
-    UNREAD: ClassVar[frozenset[str]] = frozenset({"url"})
+    UNREAD: ClassVar[frozenset[str]] = frozenset({"url", "token"})
     """Cameras' addresses, passwords included, are ingest's alone."""
 
     nats: NatsSettings = NatsSettings()

@@ -13,10 +13,11 @@ from typing import Literal
 from proto.types import CameraReason, CameraState
 from services.budget.shedding import Shedder
 from services.ingest.core.reconnect import Backoff, stall_timeout
+from services.ingest.peer import PeerSource, Seat
 from services.ingest.pictures import Picture
 from services.ingest.playback import CameraStats, Playback
 from services.ingest.slot import Slot
-from services.ingest.source import Kind, SourceError, address_of, open_source
+from services.ingest.source import Kind, Source, SourceError, address_of, open_source
 from services.log import get_logger
 from services.sites.settings import CameraSettings
 
@@ -67,6 +68,8 @@ class Camera:
         self._on_state, self._clock, self._utc = on_state, clock, utc
         self._backoff, self._slow_retry_s = backoff or Backoff(), slow_retry_s
         self._is_file = _kind(settings) == "file"
+        self.seat = Seat() if _kind(settings) == "peer" else None
+        """Where a peer may sit down to publish; None for a camera that is fetched."""
         self._random = random.SystemRandom()
         self._guard = threading.Lock()
         self._status: CameraStatus | None = None
@@ -241,10 +244,13 @@ class Camera:
 
     def _play_source(self) -> None:
         while True:
-            with open_source(self.settings) as source:
+            with self._open() as source:
                 self._play.play(source)
             if self._leaving.is_set() or not (self._is_file and self.settings.loop):
                 return
+
+    def _open(self) -> Source | PeerSource:
+        return open_source(self.settings) if self.seat is None else self.seat.wait(self._leaving)
 
     def _ended(self) -> int | None:
         if not self._is_file:
@@ -262,6 +268,9 @@ class Camera:
         if self._is_file or error.reason in _PERSON_MENDS:
             self._set("failed-config", error.reason, error.message)
             return round(self._slow_retry_s * SECOND_NS)
+        if self.seat is not None:  # nobody is to be spared: the next peer comes by itself
+            self._set("stalled", error.reason, error.message)
+            return 0
         self._set("backing-off", error.reason, error.message)
         return self._backoff.failed(self._clock(), self._random.random())
 
@@ -276,6 +285,8 @@ class Camera:
     def _leave(self) -> None:
         self._leaving.set()
         self._changed.set()
+        if self.seat is not None:
+            self.seat.clear()
 
     def _sleep(self, limit_s: float | None) -> None:
         self._changed.wait(limit_s)

@@ -8,7 +8,7 @@ from __future__ import annotations  # PyAV's Packet is generic for type checkers
 
 import threading
 from fractions import Fraction
-from typing import cast
+from typing import Protocol, cast
 
 import av
 import numpy as np
@@ -27,11 +27,20 @@ PATIENCE = 300
 _LARGEST = 8192
 
 
+class Stream(Protocol):
+    """What is to be known of a stream to decode it: PyAV's own, or a peer's."""
+
+    @property
+    def codec_context(self) -> VideoCodecContext: ...
+    @property
+    def time_base(self) -> Fraction | None: ...
+
+
 class Decoder:
     """One stream's decoder. `decode` and `convert` belong to one thread; `discard` may be called from another."""
 
     def __init__(
-        self, stream: VideoStream, long_side: int, masking: Masking | None = None, *, skip_loop_filter: bool = False
+        self, stream: Stream, long_side: int, masking: Masking | None = None, *, skip_loop_filter: bool = False
     ) -> None:
         self._template = stream.codec_context
         self._time_base = stream.time_base or Fraction(1, 90_000)

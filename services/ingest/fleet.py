@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from proto.public import CameraV1
 from services.app import App, end_tasks
 from services.bus import Bus
 from services.ingest.camera import Camera, PauseReason
@@ -69,6 +70,16 @@ class Fleet:
     def is_ending(self, place: Place) -> bool:
         """Whether a camera that was served here has not quite ended."""
         return place in self._ending
+
+    def camera(self, site: str, name: str) -> Camera | None:
+        """Return a camera in service."""
+        post = self._posts.get((site, name))
+        return post.camera if post else None
+
+    def figures(self, site: str, name: str) -> CameraV1 | None:
+        """Return what was last published of a camera in service; None before the first time."""
+        post = self._posts.get((site, name))
+        return post.reporter.latest if post else None
 
     def obey(self, orders: Orders) -> None:
         """Put these orders of operators in force, now."""

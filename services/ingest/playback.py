@@ -3,8 +3,9 @@
 from __future__ import annotations  # PyAV's Packet is generic for type checkers only
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 from av.packet import Packet
 from av.video.frame import VideoFrame
@@ -14,10 +15,10 @@ from services.budget.shedding import Shedder
 from services.ingest.core.masking import Masking, PictureChanged
 from services.ingest.core.sampling import Rate, Sampler
 from services.ingest.core.timeline import Timeline
-from services.ingest.decoder import Decoder
+from services.ingest.decoder import Decoder, Stream
 from services.ingest.pictures import BufferPool, Picture
 from services.ingest.slot import Slot
-from services.ingest.source import Source, SourceError
+from services.ingest.source import Address, SourceError
 from services.sites.settings import CameraSettings, PrivacySettings
 
 SECOND_NS = 1_000_000_000
@@ -39,6 +40,19 @@ class CameraStats:
     sampled: int
     shed: int
     undecodable: int
+
+
+class Source(Protocol):
+    """An open source: `services.ingest.source.Source`, or a peer."""
+
+    @property
+    def address(self) -> Address: ...
+    @property
+    def stream(self) -> Stream: ...
+    @property
+    def is_file(self) -> bool: ...
+    def packets(self) -> Iterator[Packet[VideoStream]]: ...
+    def request_key_frame(self) -> None: ...
 
 
 class Playback:
@@ -152,8 +166,11 @@ class Playback:
             self._decode(decoder, None, source)
 
     def _decode(self, decoder: Decoder, packet: Packet[VideoStream] | None, source: Source) -> None:
+        damaged = decoder.undecodable
         frames = decoder.decode(packet)
         decoded_ns = self._clock()
+        if decoder.waits_for_key or decoder.undecodable > damaged:
+            source.request_key_frame()
         left = list(frames)
         try:
             while left:

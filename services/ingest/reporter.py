@@ -45,6 +45,8 @@ class Reporter:
         self._camera: Camera | None = None
         self._sender: Sender | None = None
         self._seen = _Seen(time.monotonic())
+        self.latest: CameraV1 | None = None
+        """The last message that was made."""
 
     def attach(self, camera: Camera, sender: Sender) -> None:
         """Set whose figures are reported."""
@@ -119,7 +121,7 @@ class Reporter:
         analysed = (self._sender.answered - self._seen.answered) / seconds
         self._seen = _Seen(time.monotonic(), self._sender.answered, stats.sampled, stats.shed)
         reason = "no-worker" if status.state == "live" and self._sender.without_worker else status.reason
-        return CameraV1(
+        self.latest = CameraV1(
             site=status.site,
             camera=status.camera,
             state=status.state,
@@ -134,6 +136,7 @@ class Reporter:
             shed_share=min(1.0, shed / sampled) if sampled else 0.0,
             lifetime=Lifetime(report.p50_ms, report.p99_ms, report.max_ms, report.frames, report.unconfirmed),
         )
+        return self.latest
 
 
 def _log(status: CameraStatus) -> None:

@@ -13,6 +13,7 @@ from services.ingest.pausing import Pausing
 from services.ingest.settings import IngestFile
 from services.ingest.sharing import Sharing
 from services.leases import Leases
+from services.ingest.web.server import WebServer
 
 
 async def wire(app: App, settings: IngestFile) -> None:
@@ -50,10 +51,17 @@ async def wire(app: App, settings: IngestFile) -> None:
                 await open_site(site.id)
         await fleet.apply(new.sites, givers)
         await sharing.turn()
+        if server is not None:
+            server.reload()
 
+    web = settings.ingest.web
+    server = WebServer(app, web, fleet.camera, fleet.figures) if web else None
     app.on_stop("stop cameras", fleet.stop)
     await leases.announce()
     app.spawn("watch the leases", leases.watch())
+    if server is not None:
+        app.on_stop("stop the web server", server.stop)
+        await server.start()
     await apply(settings)
     app.spawn("keep the leases", leases.keep())
     app.spawn("share the cameras", sharing.run())

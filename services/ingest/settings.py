@@ -1,5 +1,7 @@
 """The settings that ingest reads."""
 
+import ipaddress
+from collections.abc import Iterator
 from typing import Annotated
 
 from msgspec import Meta, Struct, field
@@ -13,6 +15,28 @@ from services.settings import Problem
 from services.sites.settings import SiteSettings, problems
 
 
+class WebSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The section `ingest.web`: the camera page and the WHIP endpoint, over HTTPS."""
+
+    host: Annotated[str, Meta(min_length=1)] = "0.0.0.0"  # noqa: S104 - phones are to reach it; nothing works without a token
+    port: Annotated[int, Meta(ge=0, le=65_535)] = 8443
+    """0 takes a free one; the log says which."""
+    certificate: Annotated[str, Meta(min_length=1)] | None = None
+    """PEM file with the certificate and those that vouch for it. None: one of our own, self-signed."""
+    key: Annotated[str, Meta(min_length=1)] | None = None
+    """PEM file with its private key."""
+    certificate_dir: Annotated[str, Meta(min_length=1)] | None = None
+    """Where our own certificate and its key are kept over restarts. None: in memory, a new one at each start."""
+    names: list[Annotated[str, Meta(min_length=1, max_length=253)]] = field(default_factory=list)
+    """Host names and addresses that people type, beside those of this machine; the first is the page's."""
+    origins: list[
+        Annotated[str, Meta(pattern=r"^https?://[^/\s]+\Z", description="an origin, as in https://a.org")]
+    ] = field(default_factory=list)
+    """Other pages' origins that may publish here (CORS)."""
+    ice_addresses: list[str] = field(default_factory=list)
+    """Addresses that are told to peers for video, UDP; none: all of this machine. One that it hasn't forwards to it."""
+
+
 class IngestSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The section `ingest`."""
 
@@ -23,6 +47,8 @@ class IngestSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     replica: ReplicaId | None = None
     """This replica's name among those that share the cameras; None: one is made at start. Two that run at the same time
     must not share one."""
+    web: WebSettings | None = None
+    """Needed for `whip://` cameras; None: nothing is served."""
 
 
 class IngestFile(Struct, frozen=True, kw_only=True):
@@ -37,4 +63,25 @@ class IngestFile(Struct, frozen=True, kw_only=True):
 
     def problems(self) -> list[Problem]:
         """Return what no single field shows."""
-        return problems(self.sites)
+        return [*problems(self.sites), *self._web_problems()]
+
+    def _web_problems(self) -> Iterator[Problem]:
+        web = self.ingest.web
+        if web is None:
+            if any(camera.is_peer for site in self.sites for camera in site.cameras):
+                yield "ingest.web", "is missing; whip:// cameras need it, `web: {}` will do"
+            return
+        if (web.certificate is None) != (web.key is None):
+            missing = "certificate" if web.certificate is None else "key"
+            yield f"ingest.web.{missing}", "is missing; give both certificate and key, or none of them"
+        for index, address in enumerate(web.ice_addresses):
+            if not _is_address(address):
+                yield f"ingest.web.ice_addresses[{index}]", f"{address!r} is no IP address, such as 192.0.2.7"
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True

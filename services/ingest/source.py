@@ -26,8 +26,8 @@ from av.video.stream import VideoStream
 from proto.types import CameraReason
 from services.sites.settings import CameraSettings
 
-Kind = Literal["file", "network", "device"]
-_ALLOWED = "a file path, rtsp://, rtsps://, http://, https:// or /dev/videoN"
+Kind = Literal["file", "network", "device", "peer"]
+_ALLOWED = "a file path, rtsp://, rtsps://, http://, https://, whip:// or /dev/videoN"
 _SCHEME = re.compile(r"^([a-zA-Z][a-zA-Z0-9+.-]*)://")
 _DEVICE = re.compile(r"^/dev/(video\d+|v4l/.+)$")
 _PROTOCOLS = {
@@ -72,6 +72,8 @@ def address_of(settings: CameraSettings) -> Address:
     if scheme is None or scheme[1].lower() == "file":
         path = url.removeprefix(scheme[0]) if scheme else url
         return _device(path) if _DEVICE.match(path) else _file(path)
+    if url.lower() == "whip://":
+        return Address("peer", url, "the peer")
     if scheme[1].lower() not in _PROTOCOLS:
         raise SourceError("bad-source", f"scheme {scheme[1]!r} is not supported; use {_ALLOWED}")
     return _network(url, settings)
@@ -158,6 +160,9 @@ class Source:
         if getattr(error, "errno", None) == errno.EIO:  # what most of FFmpeg's demuxers make of a closed connection
             return SourceError("end-of-stream", f"{self.address.label}: the stream broke off")
         return error_of(error, self.address)
+
+    def request_key_frame(self) -> None:
+        """Do nothing: such a source can't be asked for a key frame."""
 
     def close(self) -> None:
         """Close the connection or the file."""

@@ -72,7 +72,7 @@ class NotifySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 class NotifyFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What the service notify reads of the settings file."""
 
-    UNREAD: ClassVar[frozenset[str]] = frozenset({"url"})
+    UNREAD: ClassVar[frozenset[str]] = frozenset({"url", "token"})
     """Cameras' addresses, passwords included, are ingest's alone."""
 
     nats: NatsSettings = NatsSettings()

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from msgspec import Meta, Struct, field
 
 from proto.types import WHOLE_SITE, CameraId, Fraction, Profile, RuleId, Severity, SiteId, ZoneId
+from services.settings import Secret
 
 Name = Annotated[str, Meta(min_length=1, max_length=80)]
 Seconds = Annotated[float, Meta(gt=0, le=86_400)]
@@ -46,11 +47,16 @@ class PrivacySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class CameraSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One camera. `url` is a file, an rtsp(s)/http(s) URL or a local video device (`/dev/video0`)."""
+    """One camera. `url` is a file, an rtsp(s)/http(s) URL or a local video device (`/dev/video0`).
+
+    To a camera with the URL `whip://` a WebRTC peer, such as a phone, publishes by WHIP (RFC 9725), with the `token`.
+    """
 
     id: CameraId
     zone: ZoneId | None = None
     url: Annotated[str, Meta(min_length=1, max_length=2048)]
+    token: Secret | None = None
+    """Who has it may publish to a `whip://` camera and see its state; others have none."""
     fps: Annotated[float, Meta(ge=0.1, le=30)] = 5.0
     """Analysed pictures per second."""
     long_side: Annotated[int, Meta(ge=160, le=1920, multiple_of=32)] = 640
@@ -70,6 +76,11 @@ class CameraSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """When it is paused, beside the site's own hours."""
     open_timeout_s: Seconds = 10.0
     read_timeout_s: Seconds = 5.0
+
+    @property
+    def is_peer(self) -> bool:
+        """Whether a peer publishes to it, instead of it being fetched."""
+        return self.url.lower().startswith("whip:")
 
 
 class ZoneSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -126,6 +137,7 @@ class SiteSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
 
 _STREAM_S = 3_660.0
+_MIN_TOKEN = 16
 Problem = tuple[str, str]
 """A path such as `sites[0].rules[1].zone` and what is wrong with it, in one sentence that says what would be right."""
 
@@ -155,6 +167,7 @@ def _site_problems(path: str, site: SiteSettings) -> Iterator[Problem]:
     for index, camera in enumerate(site.cameras):
         yield from _hours(f"{path}.cameras[{index}].rests", camera.rests)
         yield from _areas(f"{path}.cameras[{index}].privacy.areas", camera.privacy)
+        yield from _token(f"{path}.cameras[{index}].token", camera)
     for index, rule in enumerate(site.rules):
         yield from _rule_problems(f"{path}.rules[{index}]", rule, zones)
 
@@ -164,6 +177,15 @@ def _hours(path: str, hours: list[RestSettings]) -> Iterator[Problem]:
         if one.start == one.end:
             why = f"{one.start} to {one.end} is no time, or all of it; take other hours, or pause with `moretta pause`"
             yield f"{path}[{index}].end", why
+
+
+def _token(path: str, camera: CameraSettings) -> Iterator[Problem]:
+    """No value is shown. A service that may not read addresses and tokens has stand-ins, in which nothing is wrong."""
+    if camera.token is None:
+        if camera.is_peer:
+            yield path, f"is missing; give token_file, {_MIN_TOKEN} random characters or more, to who may publish"
+    elif len(camera.token.reveal()) < _MIN_TOKEN:
+        yield path, f"is shorter than {_MIN_TOKEN} characters; take 32 random ones"
 
 
 def _areas(path: str, privacy: PrivacySettings | None) -> Iterator[Problem]:

@@ -1,0 +1,165 @@
+"""The web server's certificate: the operator's own, or a self-signed one whose fingerprint people compare."""
+
+import datetime as dt
+import ipaddress
+import os
+import socket
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+
+import ifaddr
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from services.app import StartError
+from services.ingest.settings import WebSettings
+
+VALID_DAYS = 397
+"""Apple's devices take no certificate that is valid for more than 825 days, and no authority's for more than 398."""
+_RENEW_DAYS = 30
+_FILES = ("moretta.crt", "moretta.key")
+
+
+@dataclass(frozen=True)
+class Served:
+    """What a TLS server shows."""
+
+    context: ssl.SSLContext
+    fingerprint: str
+    """SHA-256 of the certificate, as browsers show it: AB:CD:..."""
+
+
+def served(settings: WebSettings, now: dt.datetime) -> Served:
+    """Return the certificate of the settings, or one of our own; StartError names the file that can't be used."""
+    if settings.certificate is not None and settings.key is not None:
+        return _given(settings.certificate, settings.key)
+    names = names_of(settings.names)
+    if settings.certificate_dir is None:
+        return _of_pem(*self_signed(names, now))
+    certificate, key = (Path(settings.certificate_dir) / name for name in _FILES)
+    if not _is_good(certificate, names, now):
+        try:
+            _keep(certificate, key, *self_signed(names, now))
+        except OSError as error:
+            why = f"{settings.certificate_dir} can't be written: {error.strerror}"
+            raise StartError(f"ingest.web.certificate_dir: {why}") from None
+    return _given(str(certificate), str(key))
+
+
+def self_signed(names: list[str], now: dt.datetime) -> tuple[bytes, bytes]:
+    """Return a certificate for these host names and addresses, and its key, both as PEM; P-256, valid for 397 days."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Moretta camera page")])
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(hours=1))
+        .not_valid_after(now - dt.timedelta(hours=1) + dt.timedelta(days=VALID_DAYS))
+        .add_extension(x509.SubjectAlternativeName([_general(one) for one in names]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return certificate.public_bytes(Encoding.PEM), secret
+
+
+def names_of(wanted: list[str]) -> list[str]:
+    """Return the wanted names, then this machine's addresses and names, each once."""
+    addresses = [_address(ip.ip) for adapter in ifaddr.get_adapters() for ip in adapter.ips]
+    usable = [one for one in addresses if not ipaddress.ip_address(one).is_link_local]
+    usable.sort(key=lambda one: (ipaddress.ip_address(one).is_loopback, ":" in one))
+    host = socket.gethostname()
+    return list(dict.fromkeys([*wanted, *usable, *([host] if host.isascii() and host else []), "localhost"]))
+
+
+def reload(served_before: Served, settings: WebSettings) -> Served:
+    """Take the files of the settings again, for new connections; returns what is shown then."""
+    if settings.certificate is None or settings.key is None:
+        return served_before
+    fresh = _given(settings.certificate, settings.key)
+    served_before.context.load_cert_chain(settings.certificate, settings.key)
+    return Served(served_before.context, fresh.fingerprint)
+
+
+def _address(ip: str | tuple[str, int, int]) -> str:
+    return ip if isinstance(ip, str) else ip[0]
+
+
+def _general(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
+
+
+def _given(certificate: str, key: str) -> Served:
+    context = _context()
+    try:
+        context.load_cert_chain(certificate, key, password=lambda: "")  # an encrypted key must not ask at a terminal
+        shown = x509.load_pem_x509_certificate(Path(certificate).read_bytes())
+    except OSError as error:  # ssl.SSLError is one
+        why = (
+            "are no PEM certificate and the key that belongs to it"
+            if isinstance(error, ssl.SSLError)
+            else error.strerror
+        )
+        raise StartError(f"ingest.web.certificate: {certificate} and {key}: {why}") from None
+    except ValueError:
+        raise StartError(f"ingest.web.certificate: {certificate} is no PEM certificate") from None
+    return Served(context, _fingerprint(shown))
+
+
+def _of_pem(certificate: bytes, key: bytes) -> Served:
+    """Load them from memory: Python's TLS reads files only, and a pipe is one that is on no disk."""
+    context = _context()
+    ends = [_pipe(content) for content in (certificate, key)]
+    try:
+        context.load_cert_chain(*(f"/dev/fd/{end}" for end in ends))
+    finally:
+        for end in ends:
+            os.close(end)
+    return Served(context, _fingerprint(x509.load_pem_x509_certificate(certificate)))
+
+
+def _pipe(content: bytes) -> int:
+    """A pipe's reading end that holds the content; a few kB always fit."""
+    reading, writing = os.pipe()
+    os.write(writing, content)
+    os.close(writing)
+    return reading
+
+
+def _context() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+def _fingerprint(certificate: x509.Certificate) -> str:
+    return certificate.fingerprint(hashes.SHA256()).hex(":").upper()
+
+
+def _is_good(file: Path, names: list[str], now: dt.datetime) -> bool:
+    """Whether a certificate of ours is there that is valid for another month and for all these names."""
+    try:
+        certificate = x509.load_pem_x509_certificate(file.read_bytes())
+        known = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (OSError, ValueError, x509.ExtensionNotFound):
+        return False
+    left = certificate.not_valid_after_utc - now
+    return left >= dt.timedelta(days=_RENEW_DAYS) and {_general(name) for name in names} <= set(known)
+
+
+def _keep(certificate: Path, key: Path, shown: bytes, secret: bytes) -> None:
+    key.unlink(missing_ok=True)  # one that others may read, or a link to elsewhere
+    key.touch(mode=0o600, exist_ok=False)
+    key.write_bytes(secret)
+    certificate.write_bytes(shown)

@@ -1,0 +1,141 @@
+"""A publishing WebRTC peer, with aiortc: ICE, DTLS, SRTP and RTP are its work, decoding is not (ADR 12).
+
+`install` replaces two functions of aiortc, and nothing else of it is changed:
+
+- `rtcrtpreceiver.decoder_worker`, the thread that decodes into an unbounded queue: ours hands the encoded frames on.
+- `RTCCertificate._create_ssl_context`, which knows ECDSA peers only: ours adds the suites of RSA peers (GStreamer's).
+"""
+
+import asyncio
+import contextlib
+import queue
+import threading
+from typing import Any
+
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpReceiver, RTCSessionDescription, rtcrtpreceiver
+from aiortc.rtcdtlstransport import RTCCertificate
+
+from services.ingest.core.encoded import Codec
+from services.ingest.core.sdp import OfferError, announcing, held, with_addresses_only
+from services.ingest.peer import EncodedQueue
+
+CONNECT_LIMIT_S = 10.0
+"""A peer that sent nothing for so long after its offer is given up."""
+SILENT_S = 3.0
+"""So is one that sent something, and then nothing for so long."""
+STEP_S = 0.25
+_MOST_DATAGRAMS = 1024
+_MOST_STREAMS = 16
+_CLOSE_LIMIT_S = 2.0
+_CIPHERS = (
+    b"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256"
+    b":ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384"
+    b":ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
+    b":ECDHE-ECDSA-AES128-SHA:ECDHE-RSA-AES128-SHA:ECDHE-ECDSA-AES256-SHA:ECDHE-RSA-AES256-SHA"
+)
+_MIME: dict[Codec, str] = {"h264": "video/H264", "vp8": "video/VP8"}
+
+_decoder_worker = rtcrtpreceiver.decoder_worker
+_create_ssl_context = RTCCertificate._create_ssl_context  # noqa: SLF001 - the patch point
+
+
+def install() -> None:
+    """Put our two functions in the place of aiortc's; again does nothing."""
+    rtcrtpreceiver.decoder_worker = hand_on  # type: ignore[assignment]  # other names of the parameters
+    RTCCertificate._create_ssl_context = _context_for_rsa_too  # type: ignore[method-assign,assignment]  # noqa: SLF001
+
+
+def hand_on(
+    loop: asyncio.AbstractEventLoop, frames: "queue.Queue[Any]", track: Any, key_wanted: threading.Event
+) -> None:
+    """Hand depacketised frames to the EncodedQueue that is in the track's place, and never wait.
+
+    aiortc sends a picture loss indication with the next packet after `key_wanted` was set.
+    """
+    if not isinstance(track, EncodedQueue):  # a connection that isn't ours
+        _decoder_worker(loop, frames, track, key_wanted)
+        return
+    track.on_key_wanted(key_wanted.set)
+    while (task := frames.get()) is not None:
+        _, frame = task
+        track.offer(frame.data, frame.timestamp)
+    track.close("end-of-stream", "the peer ended its stream")
+
+
+def _context_for_rsa_too(certificate: RTCCertificate, *args: Any, **more: Any) -> Any:
+    context = _create_ssl_context(certificate, *args, **more)
+    context.set_cipher_list(_CIPHERS)
+    return context
+
+
+class Datagrams(asyncio.Queue[Any]):
+    """aioice's queue of received datagrams, with a bound: what comes while it is full is lost, as UDP may be."""
+
+    def put_nowait(self, item: Any) -> None:
+        """Put, or drop; None, which says that the connection is closed, always finds room."""
+        if item is None or self.qsize() < _MOST_DATAGRAMS:
+            super().put_nowait(item)
+
+
+class PeerConnection:
+    """One peer, from its offer to its end. Everything belongs to the loop; it is over when `encoded` is closed."""
+
+    def __init__(self, encoded: EncodedQueue, addresses: list[str]) -> None:
+        self._encoded, self._addresses = encoded, addresses
+        # Without servers nobody outside is asked for our address: aiortc's default is one of Google's.
+        self._connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self._last: Any = None
+
+    async def answer(self, offer: str) -> str:
+        """Return the answer, with all candidates; OfferError if the offer can't be answered."""
+        video = self._connection.addTransceiver("video", direction="recvonly")
+        video.setCodecPreferences(_preferred(self._encoded.codec))
+        try:
+            await self._connection.setRemoteDescription(RTCSessionDescription(with_addresses_only(offer), "offer"))
+        except Exception as error:  # aiortc's parser fails in many ways
+            raise OfferError(406 if "parameters" in str(error) else 400, "the offer can't be read or used") from None
+        ice = video.receiver.transport.transport._connection  # noqa: SLF001 - there is no other way to bound it
+        ice._queue = Datagrams()  # noqa: SLF001
+        for transceiver in self._connection.getTransceivers():
+            if transceiver.kind == "audio":
+                transceiver.direction = "inactive"
+        video.receiver.track._queue = self._encoded  # type: ignore[attr-defined]  # noqa: SLF001 - decoder_worker's argument
+        await self._connection.setLocalDescription(await self._connection.createAnswer())
+        return announcing(held(self._connection.localDescription.sdp, self._encoded.codec), self._addresses)
+
+    async def watch(self) -> None:
+        """Close `encoded` when the peer is gone or says nothing any more; returns when it is closed."""
+        loop = asyncio.get_running_loop()
+        heard = loop.time()
+        while self._encoded.closed is None:
+            await asyncio.sleep(STEP_S)
+            if self._has_sent():
+                heard = loop.time()
+            limit_s = CONNECT_LIMIT_S if self._last is None else SILENT_S
+            if loop.time() - heard > limit_s:
+                self._encoded.close("timeout", f"the peer sent nothing for {limit_s:g} s")
+            elif self._connection.connectionState == "failed":
+                self._encoded.close("timeout", "the connection to the peer failed")
+            elif self._connection.connectionState == "closed":
+                self._encoded.close("end-of-stream", "the peer closed the connection")
+
+    async def close(self) -> None:
+        """Take the connection down: peers notice at once."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._connection.close(), _CLOSE_LIMIT_S)
+
+    def _has_sent(self) -> bool:
+        """Whether a packet of video came since the last time."""
+        receiver = next(t.receiver for t in self._connection.getTransceivers() if t.kind == "video")
+        sources = receiver.getSynchronizationSources()
+        if len(sources) > _MOST_STREAMS:
+            self._encoded.close("other", "the peer sends more streams than it offered")
+        before, self._last = self._last, max((one.timestamp for one in sources), default=self._last)
+        return bool(self._last != before)
+
+
+def _preferred(codec: Codec) -> list[Any]:
+    """The codec alone, so that it can't change on the way, and its retransmission."""
+    known = RTCRtpReceiver.getCapabilities("video")
+    assert known is not None
+    return [one for one in known.codecs if one.mimeType in {_MIME[codec], "video/rtx"}]

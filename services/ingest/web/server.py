@@ -1,0 +1,125 @@
+"""The HTTPS server of ingest: the camera page, the state of a camera, the WHIP endpoint."""
+
+import datetime as dt
+import ipaddress
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from services.app import App, StartError
+from services.ingest.settings import WebSettings
+from services.ingest.web import certificate, rtc
+from services.ingest.web.access import Access, Cameras
+from services.ingest.web.pages import Pages
+from services.ingest.web.problem import problem
+from services.ingest.web.status import Figures, Status
+from services.ingest.web.whip import MOST_BYTES, Whip
+from services.log import get_logger
+
+log = get_logger()
+
+_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
+        "media-src 'self' blob: mediastream:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "Permissions-Policy": "camera=(self)",
+    "Cache-Control": "no-store",
+    "Server": "moretta",
+}
+_CORS = {
+    "Access-Control-Allow-Methods": "POST, DELETE, GET, OPTIONS",
+    "Access-Control-Allow-Headers": "Authorization, Content-Type, If-Match",
+    "Access-Control-Expose-Headers": "Location, ETag, Link",
+    "Access-Control-Max-Age": "600",
+}
+_SHUTDOWN_S = 1.0
+
+
+class WebServer:
+    """Serves until stopped; `url` is the page's."""
+
+    def __init__(self, app: App, settings: WebSettings, cameras: Cameras, figures: Figures) -> None:
+        self._settings = settings
+        access = Access(cameras)
+        self._whip = Whip(app, access, settings.ice_addresses)
+        server = web.Application(client_max_size=MOST_BYTES, middlewares=[_problems])
+        server.on_response_prepare.append(self._add_headers)
+        server.add_routes([*self._whip.routes(), *Status(access, figures).routes(), *Pages().routes()])
+        self._runner = web.AppRunner(server, handle_signals=False, access_log=None, shutdown_timeout=_SHUTDOWN_S)
+        self._served: certificate.Served | None = None
+        self.url = ""
+
+    async def start(self) -> None:
+        """Serve; StartError if the port is taken or the certificate can't be used."""
+        rtc.install()
+        settings = self._settings
+        self._served = certificate.served(settings, dt.datetime.now(dt.UTC))
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, settings.host, settings.port, ssl_context=self._served.context)
+        try:
+            await site.start()
+        except OSError as error:
+            await self._runner.cleanup()
+            where = f"{settings.host}:{settings.port}"
+            raise StartError(
+                f"ingest.web.port: cannot listen on {where}: {error.strerror}; take a free port, or 0"
+            ) from None
+        self.url = f"https://{self._host()}:{self._runner.addresses[0][1]}/"
+        self._tell()
+
+    def reload(self) -> None:
+        """Take the certificate's files again; StartError, and the old one stays, if they can't be used."""
+        assert self._served is not None
+        before, self._served = self._served, certificate.reload(self._served, self._settings)
+        if before.fingerprint != self._served.fingerprint:
+            self._tell()
+
+    async def stop(self) -> None:
+        """Let every peer go and stop serving."""
+        await self._whip.stop()
+        await self._runner.cleanup()
+
+    def _tell(self) -> None:
+        assert self._served is not None
+        log.info("camera page", url=self.url, fingerprint=self._served.fingerprint)
+
+    def _host(self) -> str:
+        """The name that people type: the first wanted, or where it listens, or this machine's first address."""
+        names = certificate.names_of(self._settings.names)
+        is_anywhere = self._settings.host in {"0.0.0.0", "::"}  # noqa: S104 - compared, not bound
+        name = names[0] if self._settings.names or is_anywhere else self._settings.host
+        return f"[{name}]" if _is_ipv6(name) else name
+
+    async def _add_headers(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
+        response.headers.update(_HEADERS)
+        response.headers["Vary"] = "Origin"
+        origin = request.headers.get("Origin")
+        if origin is not None and origin in self._settings.origins:
+            response.headers["Access-Control-Allow-Origin"] = origin
+            response.headers.update(_CORS)
+
+
+@web.middleware
+async def _problems(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Make every error one that says what is wrong; an error of our own shows nothing of itself."""
+    try:
+        return await handler(request)
+    except web.HTTPRequestEntityTooLarge:
+        return problem(413, f"the body is larger than {MOST_BYTES} bytes")
+    except web.HTTPException as error:
+        return problem(error.status, "there is nothing here" if error.status == 404 else error.reason)
+    except Exception:
+        log.exception("a request failed", method=request.method)
+        return problem(500, "an error of our own; the log has it")
+
+
+def _is_ipv6(name: str) -> bool:
+    try:
+        return ipaddress.ip_address(name).version == 6
+    except ValueError:
+        return False

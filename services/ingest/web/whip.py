@@ -1,0 +1,179 @@
+"""WHIP, the WebRTC-HTTP ingestion protocol (RFC 9725), without trickle ICE and ICE restarts.
+
+`POST /whip/SITE/CAMERA` takes an offer and makes a session, `DELETE` on the session ends it. One peer a camera.
+"""
+
+import asyncio
+import contextlib
+import secrets
+from dataclasses import dataclass
+
+from aiohttp import web
+from prometheus_client import Counter, Gauge
+
+from services.app import App
+from services.ingest.camera import Camera
+from services.ingest.core.sdp import OfferError, check_offer
+from services.ingest.peer import EncodedQueue, Seat
+from services.ingest.web.access import Access
+from services.ingest.web.problem import not_allowed, problem
+from services.ingest.web.rtc import PeerConnection
+from services.log import get_logger
+
+log = get_logger()
+
+PEERS = Gauge("moretta_whip_peers", "Peers that publish by WHIP now")
+DROPPED = Counter("moretta_whip_frames_dropped_total", "Encoded frames dropped undecoded", ["site", "camera"])
+MOST_BYTES = 64 * 1024
+"""The largest offer; browsers send less than 10 kB."""
+_SDP = "application/sdp"
+_BODY_LIMIT_S = 10.0
+_READY_LIMIT_S = 1.0
+_STEP_S = 0.05
+
+
+@dataclass(eq=False, slots=True)
+class Session:
+    """One peer of a camera."""
+
+    site: str
+    camera: str
+    id: str
+    encoded: EncodedQueue
+    peer: PeerConnection
+
+
+class Whip:
+    """The endpoints and the sessions of all cameras."""
+
+    def __init__(self, app: App, access: Access, ice_addresses: list[str]) -> None:
+        self._app, self._access, self._ice_addresses = app, access, ice_addresses
+        self._sessions: dict[str, Session] = {}
+
+    def routes(self) -> list[web.AbstractRouteDef]:
+        """Return what to serve."""
+        return [
+            web.route("*", "/whip/{site}/{camera}", self._endpoint),
+            web.route("*", "/whip/{site}/{camera}/{session}", self._session),
+        ]
+
+    async def stop(self) -> None:
+        """Let every peer go."""
+        sessions = list(self._sessions.values())
+        for session in sessions:
+            session.encoded.close("end-of-stream", "the service stops")
+        await asyncio.gather(*(session.peer.close() for session in sessions))
+
+    async def _endpoint(self, request: web.Request) -> web.Response:
+        if request.method == "OPTIONS":
+            return web.Response(headers={"Allow": "POST, OPTIONS", "Accept-Post": _SDP})
+        if request.method != "POST":
+            return not_allowed("POST", "OPTIONS")
+        camera = self._access.camera(request)
+        if isinstance(camera, web.Response):
+            return camera
+        try:
+            return await self._publish(camera, await _offer(request))
+        except OfferError as error:
+            return problem(error.status, error.detail, {"Accept-Post": _SDP})
+
+    async def _session(self, request: web.Request) -> web.Response:
+        if request.method == "OPTIONS":
+            return web.Response(headers={"Allow": "DELETE, OPTIONS", "Accept-Post": _SDP})
+        if request.method != "DELETE":
+            return not_allowed("DELETE", "OPTIONS")
+        camera = self._access.camera(request)
+        if isinstance(camera, web.Response):
+            return camera
+        session = self._sessions.get(request.match_info["session"])
+        if session is None or (session.site, session.camera) != (camera.site, camera.settings.id):
+            return problem(404, "there is no such session, or it has ended")
+        session.encoded.close("end-of-stream", "the peer said goodbye")
+        await session.peer.close()
+        return web.Response()
+
+    async def _publish(self, camera: Camera, offer: str) -> web.Response:
+        codec = check_offer(offer)
+        loop = asyncio.get_running_loop()
+        over = asyncio.Event()
+        dropped = DROPPED.labels(camera.site, camera.settings.id)
+        encoded = EncodedQueue(codec, on_close=lambda: _tell(loop, over), on_drop=dropped.inc)
+        assert camera.seat is not None
+        if not await _takes(camera.seat, encoded):
+            return _refused(camera)
+        session = Session(
+            camera.site,
+            camera.settings.id,
+            secrets.token_urlsafe(16),
+            encoded,
+            PeerConnection(encoded, self._ice_addresses),
+        )
+        try:
+            answer = await session.peer.answer(offer)
+        except BaseException:
+            encoded.close("other", "the peer's offer could not be answered")
+            await session.peer.close()
+            raise
+        self._sessions[session.id] = session
+        self._app.spawn(f"peer of {session.site}/{session.camera}", self._attend(session, over), may_end=True)
+        location = f"/whip/{session.site}/{session.camera}/{session.id}"
+        return web.Response(
+            body=answer.encode(),
+            status=201,
+            content_type=_SDP,
+            headers={"Location": location, "ETag": f'"{secrets.token_hex(8)}"'},
+        )
+
+    async def _attend(self, session: Session, over: asyncio.Event) -> None:
+        """Stay with a peer until it is gone."""
+        names = {"site": session.site, "camera": session.camera}
+        log.info("a peer publishes", codec=session.encoded.codec, **names)
+        PEERS.inc()
+        watching = asyncio.create_task(session.peer.watch(), name="watch a peer")
+        try:
+            await over.wait()
+        finally:
+            watching.cancel()
+            await asyncio.wait([watching])
+            self._sessions.pop(session.id, None)
+            PEERS.dec()
+            await session.peer.close()
+            why = session.encoded.closed
+            log.info("a peer is gone", reason=why and why.reason, why=why and why.message, **names)
+
+
+def _tell(loop: asyncio.AbstractEventLoop, over: asyncio.Event) -> None:
+    with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to hear it
+        loop.call_soon_threadsafe(over.set)
+
+
+async def _takes(seat: Seat, encoded: EncodedQueue) -> bool:
+    """Take the seat; a camera whose last peer has just gone needs a moment."""
+    end = asyncio.get_running_loop().time() + _READY_LIMIT_S
+    while not seat.take(encoded):
+        if seat.is_taken or asyncio.get_running_loop().time() > end:
+            return False
+        await asyncio.sleep(_STEP_S)
+    return True
+
+
+async def _offer(request: web.Request) -> str:
+    if request.content_type != _SDP:
+        raise OfferError(415, f"send the offer as {_SDP}")
+    try:
+        async with asyncio.timeout(_BODY_LIMIT_S):
+            return (await request.read()).decode()
+    except UnicodeDecodeError:
+        raise OfferError(400, "the offer is not UTF-8 text") from None
+    except TimeoutError:
+        raise OfferError(408, "the offer took too long to come") from None
+
+
+def _refused(camera: Camera) -> web.Response:
+    assert camera.seat is not None
+    if camera.seat.is_taken:
+        return problem(409, "another peer publishes to this camera; a peer that vanished is let go after 5 s")
+    status = camera.status
+    if status is not None and status.state == "paused":
+        return problem(409, "this camera is paused; nobody may publish to it until it is resumed")
+    return problem(503, "this camera is not ready for a peer; try again in a moment", {"Retry-After": "5"})
