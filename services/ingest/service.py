@@ -2,6 +2,7 @@
 
 import secrets
 import socket
+from typing import TYPE_CHECKING
 
 from proto.subjects import CAMERA_LEASES, REPLICAS
 from services.app import App, StartError
@@ -10,10 +11,12 @@ from services.ingest import lavlog
 from services.ingest.fleet import Fleet
 from services.ingest.keys import KeyGiver
 from services.ingest.pausing import Pausing
-from services.ingest.settings import IngestFile
+from services.ingest.settings import IngestFile, WebSettings
 from services.ingest.sharing import Sharing
 from services.leases import Leases
-from services.ingest.web.server import WebServer
+
+if TYPE_CHECKING:
+    from services.ingest.web.server import WebServer
 
 
 async def wire(app: App, settings: IngestFile) -> None:
@@ -54,8 +57,7 @@ async def wire(app: App, settings: IngestFile) -> None:
         if server is not None:
             server.reload()
 
-    web = settings.ingest.web
-    server = WebServer(app, web, fleet.camera, fleet.figures) if web else None
+    server = _web_server(app, settings.ingest.web, fleet)
     app.on_stop("stop cameras", fleet.stop)
     await leases.announce()
     app.spawn("watch the leases", leases.watch())
@@ -76,3 +78,12 @@ def _new_name() -> str:
     """Return a name that no other replica has, and that tells where this one runs."""
     host = "".join(c if c.isascii() and c.isalnum() else "-" for c in socket.gethostname())[:40]
     return f"{host}-{secrets.token_hex(4)}"
+
+
+def _web_server(app: App, settings: WebSettings | None, fleet: Fleet) -> "WebServer | None":
+    """The camera page and the WHIP endpoint, where they are wanted: elsewhere aiortc needs no memory."""
+    if settings is None:
+        return None
+    from services.ingest.web.server import WebServer
+
+    return WebServer(app, settings, fleet.camera, fleet.figures)

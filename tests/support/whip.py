@@ -2,15 +2,21 @@
 
 import asyncio
 import contextlib
+import os
+import subprocess
 import time
 from fractions import Fraction
+from pathlib import Path
 
 import aioice.ice
 import av
 import clips
+import pytest
+import rtsp
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpSender, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamTrack
 
+HOST_ADDRESSES = aioice.ice.get_host_addresses
 TOKEN = "a-token-of-the-tests-32-characters"
 
 
@@ -66,9 +72,38 @@ class Publisher:
 @contextlib.contextmanager
 def loopback_only():
     """Let ICE use 127.0.0.1 alone."""
-    before = aioice.ice.get_host_addresses
     aioice.ice.get_host_addresses = lambda use_ipv4, use_ipv6: ["127.0.0.1"]
     try:
         yield
     finally:
-        aioice.ice.get_host_addresses = before
+        aioice.ice.get_host_addresses = HOST_ADDRESSES
+
+
+PACKAGES = ("python3-gi", "gir1.2-gst-plugins-bad-1.0", "gstreamer1.0-nice", "gstreamer1.0-plugins-bad")
+"""The Debian packages that the GStreamer publisher needs beside those of rtsp.py."""
+GSTREAMER = Path(__file__).with_name("whip_gstreamer.py")
+
+
+def require_gstreamer():
+    """Skip the test by name when the packages are missing; fail it if MORETTA_REQUIRE_ALL=1."""
+    probe = subprocess.run([rtsp.PYTHON, GSTREAMER, "--probe"], capture_output=True, text=True, timeout=60)
+    if probe.returncode == 0:
+        return
+    why = f"WHIP publisher: install {' '.join(PACKAGES)} ({(probe.stderr.strip().splitlines() or ['unknown'])[-1]})"
+    if os.environ.get("MORETTA_REQUIRE_ALL") == "1":
+        pytest.fail(why)
+    pytest.skip(why)
+
+
+@contextlib.contextmanager
+def gstreamer(url):
+    """A publishing GStreamer process."""
+    require_gstreamer()
+    command = [rtsp.PYTHON, GSTREAMER, url, TOKEN]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait(10)
+        process.stdin.close()

@@ -75,7 +75,7 @@ def with_addresses_only(offer: str) -> str:
 
 
 def held(answer: str, codec: Codec) -> str:
-    """Return the answer with bit rates that keep the peer's resolution, and with RTCP on RTP's port alone (RFC 8858)."""
+    """Return the answer with rates that keep the peer's resolution, and with RTCP on RTP's port alone (RFC 8858)."""
     lines: list[str] = []
     for section in sections_of(answer):
         types = _types(section, codec)

@@ -70,6 +70,11 @@ class WebServer:
         self.url = f"https://{self._host()}:{self._runner.addresses[0][1]}/"
         self._tell()
 
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the certificate in use; empty before the start."""
+        return self._served.fingerprint if self._served else ""
+
     def reload(self) -> None:
         """Take the certificate's files again; StartError, and the old one stays, if they can't be used."""
         assert self._served is not None
@@ -83,8 +88,7 @@ class WebServer:
         await self._runner.cleanup()
 
     def _tell(self) -> None:
-        assert self._served is not None
-        log.info("camera page", url=self.url, fingerprint=self._served.fingerprint)
+        log.info("camera page", url=self.url, fingerprint=self.fingerprint)
 
     def _host(self) -> str:
         """The name that people type: the first wanted, or where it listens, or this machine's first address."""

@@ -1,0 +1,249 @@
+"""Peers that publish by WHIP over real HTTPS, ICE, DTLS and SRTP: services.ingest.web, services.ingest.peer."""
+
+import asyncio
+import inspect
+import json
+import time
+
+import aiohttp
+import aioice.ice
+import aiortc.rtcrtpreceiver
+import pytest
+import whip
+from whip import TOKEN, Publisher
+
+from services.app import App
+from services.ingest.camera import Camera
+from services.ingest.peer import MOST_FRAMES
+from services.ingest.settings import WebSettings
+from services.ingest.web import rtc
+from services.ingest.web.server import WebServer
+from services.settings import Secret
+from services.sites.settings import CameraSettings
+
+LIMIT_S = 15
+SDP = {"Content-Type": "application/sdp"}
+AUTH = {"Authorization": f"Bearer {TOKEN}"}
+FRIEND = "https://kiosk.example.org"
+
+
+class Stage:
+    """A served peer camera, its states, and an HTTP client that trusts the certificate shown."""
+
+    def __init__(self):
+        self.app = App("ingest")
+        self.states = []
+        self.camera = Camera(
+            "cannes",
+            CameraSettings(id="phone", url="whip://", token=Secret(TOKEN), long_side=320),
+            lease=1,
+            phase_ns=0,
+            on_state=self.states.append,
+        )
+        settings = WebSettings(host="127.0.0.1", port=0, origins=[FRIEND])
+        self.server = WebServer(self.app, settings, self.find, lambda *_: None)
+        self.http = None
+
+    def find(self, site, camera):
+        return self.camera if (site, camera) == ("cannes", "phone") else None
+
+    @property
+    def state(self):
+        return self.states[-1].state if self.states else None
+
+    def reasons(self, state):
+        return [status.reason for status in self.states if status.state == state]
+
+    async def ask(self, method, path="whip/cannes/phone", data=None, **headers):
+        """Returns status, headers, text."""
+        headers = {name.replace("_", "-"): value for name, value in headers.items()}
+        async with self.http.request(method, self.server.url + path, data=data, headers=headers) as answer:
+            return answer.status, answer.headers, await answer.text()
+
+    async def publish(self, publisher):
+        """Publish, and wait until the camera is live; returns the session's path."""
+        status, headers, answer = await self.ask("POST", data=await publisher.offer(), **SDP, **AUTH)
+        assert status == 201, answer
+        await publisher.accept(answer)
+        await self.picture()
+        return headers["Location"].removeprefix("/")
+
+    async def picture(self):
+        picture = await asyncio.wait_for(self.camera.take(), LIMIT_S)
+        size = picture.width, picture.height
+        assert max(picture.pixels[:100]) > 0
+        picture.release()
+        return size
+
+
+@pytest.fixture(name="stage")
+async def _stage():
+    stage = Stage()
+    with whip.loopback_only():
+        await stage.server.start()
+        stage.camera.start(asyncio.get_running_loop())
+        # The fingerprint is what a person compares; everything else about a self-signed certificate is no proof.
+        shown = aiohttp.Fingerprint(bytes.fromhex(stage.server.fingerprint.replace(":", "")))
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=shown)) as stage.http:
+            yield stage
+        await stage.server.stop()
+        assert await stage.camera.stop(LIMIT_S)
+        assert await stage.app.close() == 0
+
+
+@pytest.mark.parametrize(("codec", "decoder"), [("H264", "h264"), ("VP8", "vp8"), (None, "h264")])
+async def test_a_peer_publishes_and_says_goodbye(stage, codec, decoder, wait_until):
+    """Its pictures come out of the camera's own decoder; both codecs, H.264 preferred; audio is answered inactive."""
+    publisher = Publisher(codec, audio=True)
+    session = await stage.publish(publisher)
+    assert await stage.picture() == (320, 180)
+    assert stage.camera.stats().decoder == decoder
+    assert "a=inactive" in publisher.connection.remoteDescription.sdp
+    status, _, text = await stage.ask("GET", "api/cannes/phone", **AUTH)
+    assert (status, json.loads(text)["state"], json.loads(text)["width"]) == (200, "live", 320)
+    assert (await stage.ask("DELETE", session, If_Match='"of another time"', **AUTH))[0] == 200
+    await wait_until(lambda: stage.state == "connecting", LIMIT_S)
+    assert stage.reasons("stalled") == ["end-of-stream"]
+    assert (await stage.ask("DELETE", session, **AUTH))[0] == 404
+    await publisher.close()
+
+
+async def test_an_rsa_peer_that_is_killed_is_noticed(stage, monkeypatch, wait_until):
+    """GStreamer's webrtcbin publishes; after its SIGKILL the camera waits for the next peer within 5 s."""
+    monkeypatch.setattr(aioice.ice, "get_host_addresses", whip.HOST_ADDRESSES)  # libnice leaves loopback out
+    with whip.gstreamer(stage.server.url + "whip/cannes/phone") as peer:
+        assert await stage.picture() == (320, 180)
+        await wait_until(lambda: stage.state == "live")
+        peer.kill()
+        killed = time.monotonic()
+        await wait_until(lambda: "connecting" in [s.state for s in stage.states[2:]], LIMIT_S)
+    assert time.monotonic() - killed < 5
+    assert set(stage.reasons("stalled")) == {"timeout"}
+
+
+async def test_a_second_publisher_waits_until_the_first_has_vanished(stage, wait_until):
+    """One peer a camera; one that says nothing any more is let go within 5 s, and needs no goodbye."""
+    first, second = Publisher(), Publisher()
+    await stage.publish(first)
+    offer = await second.offer()
+    status, _, text = await stage.ask("POST", data=offer, **SDP, **AUTH)
+    assert (status, "another peer" in text) == (409, True)
+    await first.vanish()
+    vanished = time.monotonic()
+    await wait_until(lambda: stage.states[-1].state == "connecting", LIMIT_S)
+    assert time.monotonic() - vanished < 5
+    await stage.publish(second)
+    await asyncio.gather(first.close(), second.close())
+
+
+async def test_a_pause_lets_the_peer_go_and_takes_no_other(stage, wait_until):
+    """The right to object: what came is dropped, a POST is refused until the camera is resumed."""
+    publisher, late = Publisher(), Publisher()
+    await stage.publish(publisher)
+    stage.camera.pause()
+    await wait_until(lambda: publisher.connection.connectionState == "closed", LIMIT_S)
+    status, _, text = await stage.ask("POST", data=await late.offer(), **SDP, **AUTH)
+    assert (status, "paused" in text) == (409, True)
+    stage.camera.resume()
+    await wait_until(lambda: stage.state == "connecting")
+    await stage.publish(late)
+    await asyncio.gather(publisher.close(), late.close())
+
+
+async def test_a_slow_decoder_cannot_make_a_queue_grow(stage, monkeypatch, wait_until):
+    """Frames wait in one small queue; when it overflows all of it goes, and a key frame is asked for."""
+    from services.ingest.decoder import Decoder
+
+    decode, waiting, keys = Decoder.decode, [], []
+    publisher = Publisher()
+    await stage.publish(publisher)
+    encoded = stage.camera.seat._queue
+    monkeypatch.setattr(encoded, "_ask", lambda ask=encoded._ask: (keys.append(1), ask()))
+
+    def slow(decoder, packet):
+        waiting.append(len(encoded._frames))
+        time.sleep(0.3)
+        return decode(decoder, packet)
+
+    monkeypatch.setattr(Decoder, "decode", slow)
+    await wait_until(lambda: len(keys) >= 2, LIMIT_S)
+    monkeypatch.setattr(Decoder, "decode", decode)
+    assert max(waiting) <= MOST_FRAMES
+    before = stage.camera.stats().pictures
+    await wait_until(lambda: stage.camera.stats().pictures > before + 25, LIMIT_S)  # it recovers by itself
+    assert stage.camera.stats().undecodable == 0
+    await publisher.close()
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "status", "word"),
+    [
+        ({}, "x", 401, "Bearer"),
+        ({"Authorization": "Bearer wrong"}, "x", 401, "wrong"),
+        ({"Authorization": f"Basic {TOKEN}"}, "x", 401, "Bearer"),
+        (AUTH, "x", 415, "application/sdp"),
+        (AUTH | SDP, "x", 400, "v=0"),
+        (AUTH | SDP, b"\xff\xfe", 400, "UTF-8"),
+        (AUTH | SDP, "v=0\r\n" + "a=x\r\n" * 20_000, 413, "larger"),
+    ],
+)
+async def test_what_is_refused(stage, headers, body, status, word):
+    """Every error is a problem document that says what would be right; no token comes out."""
+    got, answered, text = await stage.ask("POST", data=body, **headers)
+    assert (got, answered["Content-Type"]) == (status, "application/problem+json")
+    assert word in json.loads(text)["detail"]
+    assert ("WWW-Authenticate" in answered) == (status == 401)
+    assert TOKEN not in text
+
+
+async def test_methods_and_origins(stage):
+    """RFC 9725: 405 for what is reserved, PATCH too, since there is no trickle ICE; CORS for listed origins alone."""
+    session = "whip/cannes/phone/none"
+    for method, path, allowed in [
+        ("GET", "whip/cannes/phone", "POST, OPTIONS"),
+        ("PUT", "whip/cannes/phone", "POST, OPTIONS"),
+        ("PATCH", session, "DELETE, OPTIONS"),
+        ("POST", session, "DELETE, OPTIONS"),
+        ("POST", "api/cannes/phone", "GET, OPTIONS"),
+        ("POST", "", "GET, HEAD"),
+    ]:
+        status, headers, _ = await stage.ask(method, path, **AUTH)
+        assert (status, headers["Allow"]) == (405, allowed)
+    status, headers, _ = await stage.ask("OPTIONS", Origin=FRIEND)
+    assert (status, headers["Accept-Post"]) == (200, "application/sdp")
+    assert headers["Access-Control-Allow-Origin"] == FRIEND
+    assert headers["Access-Control-Expose-Headers"] == "Location, ETag, Link"
+    status, headers, _ = await stage.ask("POST", Origin="https://elsewhere.example.org")
+    assert "Access-Control-Allow-Origin" not in headers
+
+
+async def test_a_guesser_is_slowed_down(stage):
+    """Ten wrong tokens a minute, also for cameras that don't exist; then even the right one has to wait."""
+    for path in ["whip/cannes/phone", "api/cannes/none"] * 5:
+        assert (await stage.ask("POST" if "whip" in path else "GET", path, Authorization="Bearer x"))[0] in {401, 404}
+    status, headers, _ = await stage.ask("POST", **AUTH)
+    assert status == 429
+    assert 0 < int(headers["Retry-After"]) <= 60
+
+
+async def test_the_page_comes_with_strict_headers(stage):
+    """And nothing but the page's files is served."""
+    status, headers, text = await stage.ask("GET", "")
+    assert (status, headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+    assert "<html" in text
+    assert "default-src 'none'" in headers["Content-Security-Policy"]
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    for path in ("__init__.py", "..%2fsettings.py", "page/index.html", "index.htm"):
+        assert (await stage.ask("GET", path))[0] == 404
+
+
+def test_aiortc_is_the_one_that_was_patched():
+    """What `services.ingest.web.rtc` replaces or reaches into is as it was read; else read it again (ADR 12)."""
+    assert list(inspect.signature(rtc._decoder_worker).parameters) == ["loop", "input_q", "output_q", "decode_error"]
+    receive = inspect.getsource(aiortc.rtcrtpreceiver.RTCRtpReceiver.receive)
+    for part in ("target=decoder_worker", "self.__decoder_queue", "self._track._queue", "self.__decoder_error"):
+        assert part in receive
+    handle = inspect.getsource(aiortc.rtcrtpreceiver.RTCRtpReceiver._handle_rtp_packet)
+    assert "self.__decoder_error.is_set()" in handle  # a picture loss indication is sent
+    assert list(inspect.signature(rtc._create_ssl_context).parameters) == ["self", "srtp_profiles"]
+    assert "ECDHE-RSA" not in inspect.getsource(rtc._create_ssl_context)  # else our cipher list is needless
