@@ -14,6 +14,7 @@ from rich.live import Live
 from proto.subjects import ALERTS, CAMERAS, DELIVERIES, WINDOWS
 from services.bus import Bus, Request
 from services.cli.box import Box
+from services.cli.page_sign import page_sign
 from services.cli.screen import Screen
 from services.cli.view import View
 from services.sites.settings import SiteSettings
@@ -27,9 +28,9 @@ async def up(folder: Path, settings_file: Path, sites: list[SiteSettings], durat
     view = View()
     screen = Screen(view, sites)
     console = Console()
-    on_line = screen.said if console.is_terminal else None
+    said = screen.said if console.is_terminal else _say
     ended = _ended_by_signal()
-    async with Box(folder, settings_file, on_line=on_line) as box:
+    async with Box(folder, settings_file, on_line=_with_page(said)) as box:
         for site in sites:
             order = f"operators: moretta pause {site.id} [CAMERA] -c {box.operator_file}"
             print(order, file=sys.stderr, flush=True)
@@ -61,6 +62,21 @@ async def listen(box: Box, view: View, each: Callable[[str, Any], None] | None) 
     for row in _PUBLIC:
         await bus.serve(row, take, pending=1_000)
     return bus
+
+
+def _say(_name: str, line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _with_page(said: Callable[[str, str], None]) -> Callable[[str, str], None]:
+    """Show, beside what is said, where the camera page is."""
+
+    def on_line(name: str, line: str) -> None:
+        said(name, line)
+        if name == "ingest" and (sign := page_sign(line)) is not None:
+            _say(name, sign)
+
+    return on_line
 
 
 def _ended_by_signal() -> asyncio.Event:
