@@ -1,0 +1,68 @@
+"""The web server's certificate: services.ingest.web.certificate."""
+
+import datetime as dt
+import ssl
+import stat
+
+import pytest
+from cryptography import x509
+
+from services.app import StartError
+from services.ingest.settings import WebSettings
+from services.ingest.web import certificate as sut
+
+NOW = dt.datetime(2026, 11, 25, tzinfo=dt.UTC)
+
+
+def names(pem):
+    known = x509.load_pem_x509_certificate(pem).extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return [str(name.value) for name in known]
+
+
+def test_one_of_our_own_names_this_machine(tmp_path):
+    """The names that people type come first; it is valid for less than the 825 days that phones allow."""
+    wanted = ["kiosk.example.org", "192.0.2.77"]
+    pem, _ = sut.self_signed(sut.names_of(wanted), NOW)
+    assert names(pem)[:2] == wanted
+    assert {"localhost", "127.0.0.1"} <= set(names(pem))
+    made = x509.load_pem_x509_certificate(pem)
+    assert made.not_valid_after_utc - made.not_valid_before_utc <= dt.timedelta(days=825)
+
+
+def test_in_memory_unless_a_folder_is_set(tmp_path, monkeypatch):
+    """Without `certificate_dir` nothing is written, and each start shows another one."""
+    monkeypatch.chdir(tmp_path)
+    first, second = (sut.served(WebSettings(), NOW) for _ in range(2))
+    assert first.fingerprint != second.fingerprint
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_it_is_kept_in_the_folder_until_it_no_longer_fits(tmp_path):
+    """The same over restarts, its key for its owner alone; a new one a month before its end or for another name."""
+    settings = WebSettings(certificate_dir=str(tmp_path))
+    shown = [sut.served(settings, NOW).fingerprint for _ in range(2)]
+    assert shown[0] == shown[1]
+    assert stat.S_IMODE((tmp_path / "moretta.key").stat().st_mode) == 0o600
+    later = sut.served(settings, NOW + dt.timedelta(days=sut.VALID_DAYS - 20)).fingerprint
+    renamed = sut.served(WebSettings(certificate_dir=str(tmp_path), names=["new.example.org"]), NOW).fingerprint
+    assert len({shown[0], later, renamed}) == 3
+
+
+def test_the_operators_own_is_taken_and_taken_again(tmp_path):
+    """A renewed file is in force for new connections without a restart; a broken one is named and the old one stays."""
+    files = {"certificate": tmp_path / "a.crt", "key": tmp_path / "a.key"}
+    settings = WebSettings(**{name: str(file) for name, file in files.items()})
+    for name, content in zip(files, sut.self_signed(["a.example.org"], NOW), strict=True):
+        files[name].write_bytes(content)
+    before = sut.served(settings, NOW)
+    for name, content in zip(files, sut.self_signed(["a.example.org"], NOW), strict=True):
+        files[name].write_bytes(content)
+    after = sut.reload(before, settings)
+    assert (after.context, after.fingerprint != before.fingerprint) == (before.context, True)
+    files["key"].write_text("nonsense")
+    with pytest.raises(StartError, match=r"ingest\.web\.certificate: .*a\.crt and .*a\.key"):
+        sut.reload(after, settings)
+    files["certificate"].unlink()
+    with pytest.raises(StartError, match="No such file"):
+        sut.served(settings, NOW)
+    assert isinstance(before.context, ssl.SSLContext)
