@@ -1,7 +1,7 @@
 """A camera to which a WebRTC peer publishes: a seat for one peer, and its encoded frames on their way to the decoder.
 
 Encoded frames wait in one small queue, for as long as the decoder takes for those before them; when it overflows all of
-it goes, and the peer is asked for a key frame, so that latency cannot grow (ADR 12).
+it goes, and the peer is asked for a key frame, so that latency cannot grow (ADR 13).
 """
 
 from __future__ import annotations  # PyAV's Packet is generic for type checkers only

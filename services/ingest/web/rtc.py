@@ -1,4 +1,4 @@
-"""A publishing WebRTC peer, with aiortc: ICE, DTLS, SRTP and RTP are its work, decoding is not (ADR 12).
+"""A publishing WebRTC peer, with aiortc: ICE, DTLS, SRTP and RTP are its work, decoding is not (ADR 13).
 
 `install` replaces two functions of aiortc, and nothing else of it is changed:
 

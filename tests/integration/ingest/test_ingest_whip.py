@@ -238,7 +238,7 @@ async def test_the_page_comes_with_strict_headers(stage):
 
 
 def test_aiortc_is_the_one_that_was_patched():
-    """What `services.ingest.web.rtc` replaces or reaches into is as it was read; else read it again (ADR 12)."""
+    """What `services.ingest.web.rtc` replaces or reaches into is as it was read; else read it again (ADR 13)."""
     assert list(inspect.signature(rtc._decoder_worker).parameters) == ["loop", "input_q", "output_q", "decode_error"]
     receive = inspect.getsource(aiortc.rtcrtpreceiver.RTCRtpReceiver.receive)
     for part in ("target=decoder_worker", "self.__decoder_queue", "self._track._queue", "self.__decoder_error"):
