@@ -120,12 +120,22 @@ class Sharing:
 
     def _tell(self) -> None:
         for place, camera in self._fleet.running.items():
-            self._leases.say(place, live=camera.status is not None and camera.status.state in _SETTLED)
+            self._leases.say(place, live=_is_settled(camera))
 
     def _movable(self) -> set[Key]:
-        """What can go on elsewhere as if nothing had been: a film that is played once would begin again."""
+        """What can go on elsewhere as if nothing had been: a film played once begins again, and a peer is here."""
         running = self._fleet.running
-        return {key for key in self._leases.held if key not in running or not running[_place(key)].plays_once}
+        return {key for key in self._leases.held if key not in running or not _stays(running[_place(key)])}
+
+
+def _stays(camera: Camera) -> bool:
+    return camera.plays_once or (camera.seat is not None and camera.seat.is_taken)
+
+
+def _is_settled(camera: Camera) -> bool:
+    """Whether a successor has reached all it can: one that waits for a peer has."""
+    waits = camera.seat is not None and not camera.seat.is_taken
+    return waits or (camera.status is not None and camera.status.state in _SETTLED)
 
 
 def _place(key: Key) -> Place:

@@ -4,6 +4,7 @@ import asyncio
 import inspect
 import json
 import time
+from types import SimpleNamespace
 
 import aiohttp
 import aioice.ice
@@ -16,6 +17,7 @@ from services.app import App
 from services.ingest.camera import Camera
 from services.ingest.peer import MOST_FRAMES
 from services.ingest.settings import WebSettings
+from services.ingest.sharing import Sharing
 from services.ingest.web import rtc
 from services.ingest.web.server import WebServer
 from services.settings import Secret
@@ -148,6 +150,20 @@ async def test_a_pause_lets_the_peer_go_and_takes_no_other(stage, wait_until):
     await wait_until(lambda: stage.state == "connecting")
     await stage.publish(late)
     await asyncio.gather(publisher.close(), late.close())
+
+
+async def test_a_camera_stays_where_its_peer_is(stage, wait_until):
+    """Replicas share cameras evenly, but none takes one from its peer; one that waits for a peer is as good as live."""
+    place, told = ("cannes", "phone"), []
+    leases = SimpleNamespace(resets=0, held={place: None}, say=lambda _, live: told.append(live))
+    sharing = Sharing(stage.app, SimpleNamespace(running={place: stage.camera}), leases)
+    await wait_until(lambda: stage.state == "connecting")
+    sharing._tell()
+    assert (sharing._movable(), told) == ({place}, [True])
+    publisher = Publisher()
+    await stage.publish(publisher)
+    assert sharing._movable() == set()
+    await publisher.close()
 
 
 async def test_a_slow_decoder_cannot_make_a_queue_grow(stage, monkeypatch, wait_until):
