@@ -27,7 +27,9 @@ class WebSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     """PEM file with its private key."""
     certificate_dir: Annotated[str, Meta(min_length=1)] | None = None
     """Where our own certificate and its key are kept over restarts. None: in memory, a new one at each start."""
-    names: list[Annotated[str, Meta(min_length=1, max_length=253)]] = field(default_factory=list)
+    names: list[
+        Annotated[str, Meta(pattern=r"^[A-Za-z0-9.:_-]{1,253}\Z", description="a host name or an IP address")]
+    ] = field(default_factory=list)
     """Host names and addresses that people type, beside those of this machine; the first is the page's."""
     origins: list[
         Annotated[str, Meta(pattern=r"^https?://[^/\s]+\Z", description="an origin, as in https://a.org")]

@@ -61,7 +61,8 @@ def sections_of(text: str) -> list[list[str]]:
 def with_addresses_only(offer: str) -> str:
     """Return the offer without the candidates that are no UDP address.
 
-    Browsers hide theirs behind mDNS names, for which the whole network would be asked; the peer's checks come anyway.
+    Browsers hide theirs behind mDNS names, for which the whole network would be asked; the peer's checks come anyway,
+    and show its address. Nor does the offer say then that these are all: aioice would give up without any.
     """
     left = _MOST_CANDIDATES
     lines = []
@@ -70,7 +71,8 @@ def with_addresses_only(offer: str) -> str:
             left -= 1
             if left < 0 or not _is_usable(line):
                 continue
-        lines.append(line)
+        if line != "a=end-of-candidates":
+            lines.append(line)
     return _text(lines)
 
 

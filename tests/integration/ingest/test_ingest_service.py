@@ -7,8 +7,10 @@ import json
 import signal
 import time
 
+import aiohttp
 import clips
 import pytest
+import whip
 from site_process import Site
 
 from proto.control import PauseReplyV1, PauseRequestV1
@@ -407,3 +409,40 @@ def test_a_wrong_key_is_one_line_and_exit_2(tmp_path, clip, text, said):
     assert line["event"] == "cannot start"
     assert line["error"].startswith(said)
     assert "nonsense" not in str(service.lines)
+
+
+async def test_a_peer_publishes_to_the_whole_service(scene, tmp_path):
+    """By WHIP to the service as it runs: its pictures are analysed within their 100 ms; a pause lets it go."""
+    (tmp_path / "token").write_text(whip.TOKEN)
+    phone = {"id": "phone", "url": "whip://", "token_file": str(tmp_path / "token"), "long_side": 160}
+    scene.settings(phone, ingest={"report_s": 0.5, "web": {"port": 0, "host": "127.0.0.1"}})
+    ingest, inference = scene.site.start("ingest"), scene.site.start("inference")
+    await scene.running(ingest, inference)
+    page = ingest.said("camera page")[-1]["url"]
+    publisher, auth = whip.Publisher(), {"Authorization": f"Bearer {whip.TOKEN}"}
+    async with aiohttp.ClientSession(page, connector=aiohttp.TCPConnector(ssl=False), headers=auth) as http:
+        offer, sdp = await publisher.offer(), {"Content-Type": "application/sdp"}
+        async with http.post("/whip/cannes/phone", data=offer, headers=sdp) as answer:
+            assert answer.status == 201
+            await publisher.accept(await answer.text())
+
+        async def figures():
+            async with http.get("/api/cannes/phone") as answer:
+                told = await answer.json()
+            return told if told["lifetime"] and told["lifetime"]["p50_ms"] > 0 else None
+
+        told = await scene.until(figures)
+        assert (told["state"], told["width"], told["height"], told["reason"]) == ("live", 320, 180, None)
+        await scene.more_sightings(3, camera="phone")
+        async with scene.site.bus("operator") as operator:
+            await scene.order(operator, "pause")
+
+        async def gone():
+            return publisher.connection.connectionState == "closed"
+
+        await scene.until(gone)
+        async with http.post("/whip/cannes/phone", data=offer, headers=sdp) as answer:
+            assert answer.status == 409
+    await publisher.close()
+    assert ingest.stop() == inference.stop() == 0
+    assert whip.TOKEN not in json.dumps(ingest.lines + inference.lines)

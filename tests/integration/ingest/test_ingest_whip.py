@@ -163,7 +163,8 @@ async def test_a_camera_stays_where_its_peer_is(stage, wait_until):
     publisher = Publisher()
     await stage.publish(publisher)
     assert sharing._movable() == set()
-    await publisher.close()
+    await publisher.close()  # without DELETE: DTLS says goodbye
+    await wait_until(lambda: stage.reasons("stalled") == ["end-of-stream"], LIMIT_S)
 
 
 async def test_a_slow_decoder_cannot_make_a_queue_grow(stage, monkeypatch, wait_until):

@@ -77,6 +77,7 @@ def test_only_addresses_are_followed():
         "a=candidate:1 1 udp 2130706431 b2b.local 4000 typ host",
         "a=candidate:1 1 tcp 2130706431 192.0.2.1 9 typ host tcptype active",
         "a=candidate:nonsense",
+        "a=end-of-candidates",
     ]
     assert with_addresses_only(sdp(section("video", *bad, good[0]))) == sdp(section("video", good[0]))
     assert with_addresses_only(sdp(section("video", *good))).count("a=candidate:") == 64

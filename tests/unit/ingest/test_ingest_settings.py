@@ -37,6 +37,7 @@ def test_a_peer_camera(tmp_path):
         ({"token_file": "token"}, {"certificate": "a.crt"}, "ingest.web.key", "both"),
         ({"token_file": "token"}, {"ice_addresses": ["eth0"]}, "ingest.web.ice_addresses[0]", "192.0.2.7"),
         ({"token_file": "token"}, {"origins": ["*"]}, "ingest.web.origins[0]", "https://a.org"),
+        ({"token_file": "token"}, {"names": ["kiosk.example.org", "marché"]}, "ingest.web.names[1]", "host name"),
         ({"token_file": "token"}, {"port": 70_000}, "ingest.web.port", "65535"),
     ],
 )
