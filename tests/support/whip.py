@@ -59,10 +59,15 @@ class Publisher:
     async def accept(self, answer):
         await self.connection.setRemoteDescription(RTCSessionDescription(answer, "answer"))
 
-    async def vanish(self):
+    def vanish(self):
         """Say nothing any more, as a phone that lost its network: no goodbye of any kind."""
         for protocol in self.transceiver.sender.transport.transport._connection._protocols:
             protocol.transport.sendto = lambda *_: None
+
+    def reappear(self):
+        """Go on where it vanished."""
+        for protocol in self.transceiver.sender.transport.transport._connection._protocols:
+            del protocol.transport.sendto
 
     async def close(self):
         self.track.stop()

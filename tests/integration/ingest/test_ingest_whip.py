@@ -68,6 +68,9 @@ class Stage:
         assert status == 201, answer
         await publisher.accept(answer)
         await self.picture()
+        async with asyncio.timeout(LIMIT_S):
+            while self.state != "live":
+                await asyncio.sleep(0.01)
         return headers["Location"].removeprefix("/")
 
     async def picture(self):
@@ -94,10 +97,14 @@ async def _stage():
 
 
 @pytest.mark.parametrize(("codec", "decoder"), [("H264", "h264"), ("VP8", "vp8"), (None, "h264")])
-async def test_a_peer_publishes_and_says_goodbye(stage, codec, decoder, wait_until):
-    """Its pictures come out of the camera's own decoder; both codecs, H.264 preferred; audio is answered inactive."""
+async def test_a_peer_publishes_and_says_goodbye(stage, codec, decoder, monkeypatch, wait_until):
+    """Its pictures come out of the camera's own decoder, aiortc has none; H.264 comes first, audio is inactive."""
+    monkeypatch.delattr(aiortc.rtcrtpreceiver, "get_decoder")
     publisher = Publisher(codec, audio=True)
     session = await stage.publish(publisher)
+    ((_, kept),) = stage.server._whip._sessions.items()
+    ice = kept.peer._connection.getTransceivers()[0].receiver.transport.transport._connection
+    assert (ice.stun_server, type(ice._queue)) == (None, rtc.Datagrams)  # nobody outside is asked; nothing grows
     assert await stage.picture() == (320, 180)
     assert stage.camera.stats().decoder == decoder
     assert "a=inactive" in publisher.connection.remoteDescription.sdp
@@ -130,12 +137,24 @@ async def test_a_second_publisher_waits_until_the_first_has_vanished(stage, wait
     offer = await second.offer()
     status, _, text = await stage.ask("POST", data=offer, **SDP, **AUTH)
     assert (status, "another peer" in text) == (409, True)
-    await first.vanish()
+    first.vanish()
     vanished = time.monotonic()
     await wait_until(lambda: stage.states[-1].state == "connecting", LIMIT_S)
     assert time.monotonic() - vanished < 5
     await stage.publish(second)
     await asyncio.gather(first.close(), second.close())
+
+
+async def test_a_peer_that_was_away_for_a_moment_goes_on(stage, wait_until):
+    """Silent for less than 3 s: the decoder was dropped meanwhile, so a fresh one asks for a key frame."""
+    publisher = Publisher()
+    await stage.publish(publisher)
+    publisher.vanish()
+    await wait_until(lambda: stage.state == "stalled", LIMIT_S)
+    publisher.reappear()
+    await wait_until(lambda: stage.state == "live", LIMIT_S)
+    assert stage.reasons("connecting") == [None]
+    await publisher.close()
 
 
 async def test_a_pause_lets_the_peer_go_and_takes_no_other(stage, wait_until):
@@ -263,4 +282,9 @@ def test_aiortc_is_the_one_that_was_patched():
     handle = inspect.getsource(aiortc.rtcrtpreceiver.RTCRtpReceiver._handle_rtp_packet)
     assert "self.__decoder_error.is_set()" in handle  # a picture loss indication is sent
     assert list(inspect.signature(rtc._create_ssl_context).parameters) == ["self", "srtp_profiles"]
+    queue = rtc.Datagrams()
+    for _ in range(2_000):
+        queue.put_nowait((b"", 1))
+    queue.put_nowait(None)
+    assert queue.qsize() == 1025
     assert "ECDHE-RSA" not in inspect.getsource(rtc._create_ssl_context)  # else our cipher list is needless
