@@ -232,6 +232,21 @@ async def test_what_is_refused(stage, headers, body, status, word):
     assert TOKEN not in text
 
 
+async def test_an_offer_that_aiortc_refuses_leaves_the_seat_free(stage):
+    """Also one that looks right at first; the next peer publishes at once."""
+    publisher = Publisher()
+    offer = await publisher.offer()
+    for bad, status in [
+        (offer.replace("42e01f", "42zzzz").replace("42001f", "42zzzz"), 406),
+        (offer.replace("a=setup:actpass", "a=setup:maybe"), 400),
+        (offer.replace("a=rtpmap:99", "a=rtpmap:x"), 400),
+    ]:
+        got, _, text = await stage.ask("POST", data=bad, **SDP, **AUTH)
+        assert (got, json.loads(text)["status"]) == (status, status), bad
+    await stage.publish(publisher)
+    await publisher.close()
+
+
 async def test_methods_and_origins(stage):
     """RFC 9725: 405 for what is reserved, PATCH too, since there is no trickle ICE; CORS for listed origins alone."""
     session = "whip/cannes/phone/none"
