@@ -49,21 +49,21 @@ async def wire(app: App, settings: IngestFile) -> None:
         app.spawn(f"orders of {site}", pausing.follow(site))
 
     async def apply(new: IngestFile) -> None:
+        if server is not None:
+            server.reload()  # first: it may fail, and then nothing of the new settings is in force
         for site in new.sites:
             if site.id not in givers:
                 await open_site(site.id)
         await fleet.apply(new.sites, givers)
         await sharing.turn()
-        if server is not None:
-            server.reload()
 
     server = _web_server(app, settings.ingest.web, fleet)
     app.on_stop("stop cameras", fleet.stop)
-    await leases.announce()
-    app.spawn("watch the leases", leases.watch())
     if server is not None:
         app.on_stop("stop the web server", server.stop)
         await server.start()
+    await leases.announce()
+    app.spawn("watch the leases", leases.watch())
     await apply(settings)
     app.spawn("keep the leases", leases.keep())
     app.spawn("share the cameras", sharing.run())

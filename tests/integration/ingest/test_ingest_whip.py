@@ -13,7 +13,7 @@ import pytest
 import whip
 from whip import TOKEN, Publisher
 
-from services.app import App
+from services.app import App, StartError
 from services.ingest.camera import Camera
 from services.ingest.peer import MOST_FRAMES
 from services.ingest.settings import WebSettings
@@ -286,6 +286,14 @@ async def test_the_page_comes_with_strict_headers(stage):
     assert headers["X-Content-Type-Options"] == "nosniff"
     for path in ("__init__.py", "..%2fsettings.py", "page/index.html", "index.htm"):
         assert (await stage.ask("GET", path))[0] == 404
+
+
+async def test_a_port_in_use_is_named(stage):
+    """The operator's mistake, by the path of the setting; nothing is left open."""
+    port = int(stage.server.url.rstrip("/").rpartition(":")[2])
+    other = WebServer(stage.app, WebSettings(host="127.0.0.1", port=port), stage.find, lambda *_: None)
+    with pytest.raises(StartError, match=rf"ingest\.web\.port: cannot listen on 127\.0\.0\.1:{port}: .* or 0"):
+        await other.start()
 
 
 def test_aiortc_is_the_one_that_was_patched():
