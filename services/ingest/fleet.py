@@ -71,11 +71,6 @@ class Fleet:
         """Whether a camera that was served here has not quite ended."""
         return place in self._ending
 
-    def camera(self, site: str, name: str) -> Camera | None:
-        """Return a camera in service."""
-        post = self._posts.get((site, name))
-        return post.camera if post else None
-
     def figures(self, site: str, name: str) -> CameraV1 | None:
         """Return what was last published of a camera in service; None before the first time."""
         post = self._posts.get((site, name))

@@ -5,12 +5,14 @@ import contextlib
 import time
 from collections.abc import Callable
 
+from proto.public import CameraV1
 from services.app import App
 from services.ingest.camera import Camera
 from services.ingest.fleet import HAND_OVER_S, Fleet, Place
 from services.leases import Key, Leases
 from services.leases.plan import to_offer, to_take
 from services.log import get_logger
+from services.sites.settings import CameraSettings
 
 log = get_logger()
 
@@ -52,6 +54,26 @@ class Sharing:
             self._drop()
             await self._serve()
             self._tell()
+
+    def settings(self, site: str, name: str) -> CameraSettings | None:
+        """Return what the settings say of a camera, whoever serves it."""
+        return self._fleet.wanted.get((site, name))
+
+    def camera(self, site: str, name: str) -> Camera | None:
+        """Return a camera that is served here."""
+        return self._fleet.running.get((site, name))
+
+    def figures(self, site: str, name: str) -> CameraV1 | None:
+        """Return what was last published of a camera that is served here."""
+        return self._fleet.figures(site, name)
+
+    async def claim(self, site: str, name: str) -> Camera | None:
+        """Return a camera whose peer has come here, taken from another replica unless a peer is there; else None."""
+        place = site, name
+        if place not in self._leases.held and place in self._fleet.wanted:
+            await self._leases.take(place, idle_too=True)
+            await self.turn()
+        return self._fleet.running.get(place) if place in self._leases.held else None
 
     async def hand_over(self) -> None:
         """Offer everything, go on until successors are live or the time is over, then give the rest back."""
@@ -96,6 +118,9 @@ class Sharing:
         ceded &= set(self._fleet.running)
 
     def _is_over(self, place: Place, now: float) -> bool:
+        seat = self._fleet.running[place].seat
+        if seat is not None and not seat.is_taken:
+            return True
         successor = self._leases.view.leases.get(place)
         return now - self._ceded[place] >= HAND_OVER_S or (successor is not None and successor.live)
 
@@ -120,7 +145,7 @@ class Sharing:
 
     def _tell(self) -> None:
         for place, camera in self._fleet.running.items():
-            self._leases.say(place, live=_is_settled(camera))
+            self._leases.say(place, live=_is_live(camera))
 
     def _movable(self) -> set[Key]:
         """What can go on elsewhere as if nothing had been: a film played once begins again, and a peer is here."""
@@ -132,10 +157,11 @@ def _stays(camera: Camera) -> bool:
     return camera.plays_once or (camera.seat is not None and camera.seat.is_taken)
 
 
-def _is_settled(camera: Camera) -> bool:
-    """Whether a successor has reached all it can: one that waits for a peer has."""
-    waits = camera.seat is not None and not camera.seat.is_taken
-    return waits or (camera.status is not None and camera.status.state in _SETTLED)
+def _is_live(camera: Camera) -> bool:
+    """Whether a lease has effect here; where a peer is waited for it has none, and another replica may take it."""
+    if camera.seat is not None:
+        return camera.seat.is_taken
+    return camera.status is not None and camera.status.state in _SETTLED
 
 
 def _place(key: Key) -> Place:

@@ -4,39 +4,50 @@ import hmac
 import math
 import time
 from collections.abc import Callable
+from typing import Protocol
 
 from aiohttp import web
 
+from proto.public import CameraV1
 from services.ingest.camera import Camera
 from services.ingest.core.guesses import SECOND_NS, Guesses
 from services.ingest.web.problem import problem
+from services.sites.settings import CameraSettings
 
-Cameras = Callable[[str, str], Camera | None]
-"""Finds a camera in service by site and id."""
+
+class Cameras(Protocol):
+    """Cameras by site and id: what the settings say of one, the one in service here, and its last figures."""
+
+    def settings(self, site: str, name: str) -> CameraSettings | None: ...
+    def camera(self, site: str, name: str) -> Camera | None: ...
+    def figures(self, site: str, name: str) -> CameraV1 | None: ...
+    async def claim(self, site: str, name: str) -> Camera | None:
+        """Return the camera, taken from another replica unless a peer is there; None if one is, or for the moment."""
+
+
 _NOBODY = "a token that nobody has: comparing takes as long as with a camera's own"
 
 
 class Access:
-    """Finds the camera of a request, if its token is right."""
+    """Judges whether a request has the token of the camera that its path names."""
 
     def __init__(self, cameras: Cameras, clock: Callable[[], int] = time.monotonic_ns) -> None:
         self._cameras, self._clock = cameras, clock
         self._guesses = Guesses()
 
-    def camera(self, request: web.Request) -> Camera | web.Response:
-        """Return the `whip://` camera that the path names, else the answer that refuses: 401, 404 or 429."""
+    def refusal(self, request: web.Request) -> web.Response | None:
+        """Return the answer that refuses, 401, 404 or 429; None for who has the token of a `whip://` camera."""
         address, now = request.remote or "", self._clock()
         if (wait_ns := self._guesses.wait_ns(address, now)) > 0:
             seconds = str(math.ceil(wait_ns / SECOND_NS))
             return problem(429, f"too many wrong tokens; try again in {seconds} s", {"Retry-After": seconds})
-        camera = self._cameras(request.match_info["site"], request.match_info["camera"])
+        camera = self._cameras.settings(request.match_info["site"], request.match_info["camera"])
         given = _bearer(request)
         if given is None:
             return _unauthorised("", "give the camera's token: Authorization: Bearer TOKEN")
-        expected = camera.settings.token if camera is not None and camera.seat is not None else None
+        expected = camera.token if camera is not None and camera.is_peer else None
         if hmac.compare_digest(given, (expected.reveal() if expected else _NOBODY).encode()) and expected is not None:
-            assert camera is not None
-            return camera
+            return None
         self._guesses.wrong(address, now)
         if expected is None:
             return problem(404, "no camera of this name takes a peer here; its url must be whip://")

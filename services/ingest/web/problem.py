@@ -19,3 +19,9 @@ def not_allowed(*methods: str) -> web.Response:
     """Return 405, which names what is allowed."""
     allowed = ", ".join(methods)
     return problem(405, f"allowed here: {allowed}", {"Allow": allowed})
+
+
+def elsewhere() -> web.Response:
+    """Return the answer for a camera that another replica serves."""
+    why = "another replica serves this camera, or is letting it go; try again in a moment"
+    return problem(503, why, {"Retry-After": "1"})

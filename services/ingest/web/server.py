@@ -12,7 +12,7 @@ from services.ingest.web import certificate, rtc
 from services.ingest.web.access import Access, Cameras
 from services.ingest.web.pages import Pages
 from services.ingest.web.problem import problem
-from services.ingest.web.status import Figures, Status
+from services.ingest.web.status import Status
 from services.ingest.web.whip import MOST_BYTES, Whip
 from services.log import get_logger
 
@@ -41,13 +41,13 @@ _SHUTDOWN_S = 1.0
 class WebServer:
     """Serves until stopped; `url` is the page's."""
 
-    def __init__(self, app: App, settings: WebSettings, cameras: Cameras, figures: Figures) -> None:
+    def __init__(self, app: App, settings: WebSettings, cameras: Cameras) -> None:
         self._settings = settings
         access = Access(cameras)
-        self._whip = Whip(app, access, settings.ice_addresses)
+        self._whip = Whip(app, access, cameras, settings.ice_addresses)
         server = web.Application(client_max_size=MOST_BYTES, middlewares=[_problems])
         server.on_response_prepare.append(self._add_headers)
-        server.add_routes([*self._whip.routes(), *Status(access, figures).routes(), *Pages().routes()])
+        server.add_routes([*self._whip.routes(), *Status(access, cameras).routes(), *Pages().routes()])
         self._runner = web.AppRunner(server, handle_signals=False, access_log=None, shutdown_timeout=_SHUTDOWN_S)
         self._served: certificate.Served | None = None
         self.url = ""

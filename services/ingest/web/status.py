@@ -1,6 +1,5 @@
 """`GET /api/SITE/CAMERA`: a camera's state and figures for whoever has its token. No verdict, no count of people."""
 
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -8,18 +7,15 @@ from aiohttp import web
 
 from proto.public import CameraV1
 from services.ingest.camera import Camera
-from services.ingest.web.access import Access
-from services.ingest.web.problem import not_allowed
-
-Figures = Callable[[str, str], CameraV1 | None]
-"""Finds what was last published of a camera, by site and id."""
+from services.ingest.web.access import Access, Cameras
+from services.ingest.web.problem import elsewhere, not_allowed
 
 
 class Status:
     """The endpoint."""
 
-    def __init__(self, access: Access, figures: Figures) -> None:
-        self._access, self._figures = access, figures
+    def __init__(self, access: Access, cameras: Cameras) -> None:
+        self._access, self._cameras = access, cameras
 
     def routes(self) -> list[web.AbstractRouteDef]:
         """Return what to serve."""
@@ -30,10 +26,13 @@ class Status:
             return web.Response(headers={"Allow": "GET, OPTIONS"})
         if request.method != "GET":
             return not_allowed("GET", "OPTIONS")
-        camera = self._access.camera(request)
-        if isinstance(camera, web.Response):
-            return camera
-        body = _figures(camera, self._figures(camera.site, camera.settings.id))
+        if (refusal := self._access.refusal(request)) is not None:
+            return refusal
+        place = request.match_info["site"], request.match_info["camera"]
+        camera = self._cameras.camera(*place)
+        if camera is None:
+            return elsewhere()
+        body = _figures(camera, self._cameras.figures(*place))
         return web.Response(body=msgspec.json.encode(body), content_type="application/json")
 
 

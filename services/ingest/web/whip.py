@@ -15,8 +15,8 @@ from services.app import App
 from services.ingest.camera import Camera
 from services.ingest.core.sdp import OfferError, check_offer
 from services.ingest.peer import EncodedQueue, Seat
-from services.ingest.web.access import Access
-from services.ingest.web.problem import not_allowed, problem
+from services.ingest.web.access import Access, Cameras
+from services.ingest.web.problem import elsewhere, not_allowed, problem
 from services.ingest.web.rtc import PeerConnection
 from services.log import get_logger
 
@@ -46,8 +46,8 @@ class Session:
 class Whip:
     """The endpoints and the sessions of all cameras."""
 
-    def __init__(self, app: App, access: Access, ice_addresses: list[str]) -> None:
-        self._app, self._access, self._ice_addresses = app, access, ice_addresses
+    def __init__(self, app: App, access: Access, cameras: Cameras, ice_addresses: list[str]) -> None:
+        self._app, self._access, self._cameras, self._ice_addresses = app, access, cameras, ice_addresses
         self._sessions: dict[str, Session] = {}
 
     def routes(self) -> list[web.AbstractRouteDef]:
@@ -69,11 +69,12 @@ class Whip:
             return web.Response(headers={"Allow": "POST, OPTIONS", "Accept-Post": _SDP})
         if request.method != "POST":
             return not_allowed("POST", "OPTIONS")
-        camera = self._access.camera(request)
-        if isinstance(camera, web.Response):
-            return camera
+        if (refusal := self._access.refusal(request)) is not None:
+            return refusal
         try:
-            return await self._publish(camera, await _offer(request))
+            offer = await _offer(request)
+            camera = await self._cameras.claim(request.match_info["site"], request.match_info["camera"])
+            return elsewhere() if camera is None else await self._publish(camera, offer)
         except OfferError as error:
             return problem(error.status, error.detail, {"Accept-Post": _SDP})
 
@@ -82,11 +83,11 @@ class Whip:
             return web.Response(headers={"Allow": "DELETE, OPTIONS", "Accept-Post": _SDP})
         if request.method != "DELETE":
             return not_allowed("DELETE", "OPTIONS")
-        camera = self._access.camera(request)
-        if isinstance(camera, web.Response):
-            return camera
+        if (refusal := self._access.refusal(request)) is not None:
+            return refusal
+        place = request.match_info["site"], request.match_info["camera"]
         session = self._sessions.get(request.match_info["session"])
-        if session is None or (session.site, session.camera) != (camera.site, camera.settings.id):
+        if session is None or (session.site, session.camera) != place:
             return problem(404, "there is no such session, or it has ended")
         session.encoded.close("end-of-stream", "the peer said goodbye")
         await session.peer.close()

@@ -5,10 +5,12 @@ import contextlib
 import itertools
 import signal
 
+import aiohttp
 import clips
 import nats.errors
 import pytest
 import rtsp
+import whip
 from site_process import Site
 
 from proto.control import PauseRequestV1
@@ -196,3 +198,41 @@ async def test_a_reload_touches_only_what_changed(scene):
             changed.append(name)
             assert (await scene.counted(name))[-1].lease > before[name]
     assert changed == [NAMES[0]]
+
+
+async def test_a_peer_may_come_to_any_replica(scene, tmp_path):
+    """The one that answers takes the camera from the one that waits in vain, and from none where a peer is."""
+    (tmp_path / "token").write_text(whip.TOKEN)
+    phone = {"id": "phone", "url": "whip://", "token_file": str(tmp_path / "token"), "long_side": 160}
+    web = {"port": 0, "host": "127.0.0.1"}
+    scene.site.write(
+        {"log": {"format": "json"}, "sites": [{"id": "cannes", "cameras": [phone]}], "ingest": {"web": web}}
+    )
+    scene.start("one", "two")
+
+    async def holder():
+        _, entry = await scene.ingest.streams.entry(CAMERA_LEASES, "$KV.LEASES.v1.camera.cannes.phone")
+        return entry and entry.holder
+
+    async def running():
+        return all(replica.running for replica in scene.replicas.values())
+
+    await scene.until(running)
+    first = await scene.until(holder)
+    (second,) = {"one", "two"} - {first}
+    pages = {name: replica.said("camera page")[-1]["url"] for name, replica in scene.replicas.items()}
+    headers = {"Authorization": f"Bearer {whip.TOKEN}", "Content-Type": "application/sdp"}
+    publisher, late = whip.Publisher(), whip.Publisher()
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=False), headers=headers) as http:
+        async with http.post(f"{pages[second]}whip/cannes/phone", data=await publisher.offer()) as answer:
+            assert answer.status == 201
+            await publisher.accept(await answer.text())
+
+        async def counted():
+            return len(await scene.counted("phone")) > 3 and await holder() == second
+
+        await scene.until(counted)
+        async with http.post(f"{pages[first]}whip/cannes/phone", data=await late.offer()) as answer:
+            assert (answer.status, "another replica" in await answer.text()) == (503, True)
+    assert scene.replicas[first].said("camera out of service")
+    await asyncio.gather(publisher.close(), late.close())

@@ -35,7 +35,7 @@ class Stage:
     def __init__(self):
         self.app = App("ingest")
         self.states = []
-        self.camera = Camera(
+        self.phone = Camera(
             "cannes",
             CameraSettings(id="phone", url="whip://", token=Secret(TOKEN), long_side=320),
             lease=1,
@@ -43,11 +43,22 @@ class Stage:
             on_state=self.states.append,
         )
         settings = WebSettings(host="127.0.0.1", port=0, origins=[FRIEND])
-        self.server = WebServer(self.app, settings, self.find, lambda *_: None)
+        self.server = WebServer(self.app, settings, self)
         self.http = None
 
     def find(self, site, camera):
-        return self.camera if (site, camera) == ("cannes", "phone") else None
+        return self.phone if (site, camera) == ("cannes", "phone") else None
+
+    camera = find
+
+    def settings(self, site, camera):
+        return self.find(site, camera) and self.phone.settings
+
+    def figures(self, _site, _camera):
+        return None
+
+    async def claim(self, site, camera):
+        return self.find(site, camera)
 
     @property
     def state(self):
@@ -74,7 +85,7 @@ class Stage:
         return headers["Location"].removeprefix("/")
 
     async def picture(self):
-        picture = await asyncio.wait_for(self.camera.take(), LIMIT_S)
+        picture = await asyncio.wait_for(self.phone.take(), LIMIT_S)
         size = picture.width, picture.height
         assert max(picture.pixels[:100]) > 0
         picture.release()
@@ -86,13 +97,13 @@ async def _stage():
     stage = Stage()
     with whip.loopback_only():
         await stage.server.start()
-        stage.camera.start(asyncio.get_running_loop())
+        stage.phone.start(asyncio.get_running_loop())
         # The fingerprint is what a person compares; everything else about a self-signed certificate is no proof.
         shown = aiohttp.Fingerprint(bytes.fromhex(stage.server.fingerprint.replace(":", "")))
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=shown)) as stage.http:
             yield stage
         await stage.server.stop()
-        assert await stage.camera.stop(LIMIT_S)
+        assert await stage.phone.stop(LIMIT_S)
         assert await stage.app.close() == 0
 
 
@@ -106,7 +117,7 @@ async def test_a_peer_publishes_and_says_goodbye(stage, codec, decoder, monkeypa
     ice = kept.peer._connection.getTransceivers()[0].receiver.transport.transport._connection
     assert (ice.stun_server, type(ice._queue)) == (None, rtc.Datagrams)  # nobody outside is asked; nothing grows
     assert await stage.picture() == (320, 180)
-    assert stage.camera.stats().decoder == decoder
+    assert stage.phone.stats().decoder == decoder
     assert "a=inactive" in publisher.connection.remoteDescription.sdp
     status, _, text = await stage.ask("GET", "api/cannes/phone", **AUTH)
     assert (status, json.loads(text)["state"], json.loads(text)["width"]) == (200, "live", 320)
@@ -161,27 +172,28 @@ async def test_a_pause_lets_the_peer_go_and_takes_no_other(stage, wait_until):
     """The right to object: what came is dropped, a POST is refused until the camera is resumed."""
     publisher, late = Publisher(), Publisher()
     await stage.publish(publisher)
-    stage.camera.pause()
+    stage.phone.pause()
     await wait_until(lambda: publisher.connection.connectionState == "closed", LIMIT_S)
     status, _, text = await stage.ask("POST", data=await late.offer(), **SDP, **AUTH)
     assert (status, "paused" in text) == (409, True)
-    stage.camera.resume()
+    stage.phone.resume()
     await wait_until(lambda: stage.state == "connecting")
     await stage.publish(late)
     await asyncio.gather(publisher.close(), late.close())
 
 
 async def test_a_camera_stays_where_its_peer_is(stage, wait_until):
-    """Replicas share cameras evenly, but none takes one from its peer; one that waits for a peer is as good as live."""
+    """Replicas share cameras evenly, but none takes one from its peer; one that waits for a peer is anybody's."""
     place, told = ("cannes", "phone"), []
     leases = SimpleNamespace(resets=0, held={place: None}, say=lambda _, live: told.append(live))
-    sharing = Sharing(stage.app, SimpleNamespace(running={place: stage.camera}), leases)
+    sharing = Sharing(stage.app, SimpleNamespace(running={place: stage.phone}), leases)
     await wait_until(lambda: stage.state == "connecting")
     sharing._tell()
-    assert (sharing._movable(), told) == ({place}, [True])
     publisher = Publisher()
+    assert sharing._movable() == {place}
     await stage.publish(publisher)
-    assert sharing._movable() == set()
+    sharing._tell()
+    assert (sharing._movable(), told) == (set(), [False, True])
     await publisher.close()  # without DELETE: DTLS says goodbye
     await wait_until(lambda: stage.reasons("stalled") == ["end-of-stream"], LIMIT_S)
 
@@ -193,7 +205,7 @@ async def test_a_slow_decoder_cannot_make_a_queue_grow(stage, monkeypatch, wait_
     decode, waiting, keys = Decoder.decode, [], []
     publisher = Publisher()
     await stage.publish(publisher)
-    encoded = stage.camera.seat._queue
+    encoded = stage.phone.seat._queue
     monkeypatch.setattr(encoded, "_ask", lambda ask=encoded._ask: (keys.append(1), ask()))
 
     def slow(decoder, packet):
@@ -205,9 +217,9 @@ async def test_a_slow_decoder_cannot_make_a_queue_grow(stage, monkeypatch, wait_
     await wait_until(lambda: len(keys) >= 2, LIMIT_S)
     monkeypatch.setattr(Decoder, "decode", decode)
     assert max(waiting) <= MOST_FRAMES
-    before = stage.camera.stats().pictures
-    await wait_until(lambda: stage.camera.stats().pictures > before + 25, LIMIT_S)  # it recovers by itself
-    assert stage.camera.stats().undecodable == 0
+    before = stage.phone.stats().pictures
+    await wait_until(lambda: stage.phone.stats().pictures > before + 25, LIMIT_S)  # it recovers by itself
+    assert stage.phone.stats().undecodable == 0
     await publisher.close()
 
 
@@ -291,7 +303,7 @@ async def test_the_page_comes_with_strict_headers(stage):
 async def test_a_port_in_use_is_named(stage):
     """The operator's mistake, by the path of the setting; nothing is left open."""
     port = int(stage.server.url.rstrip("/").rpartition(":")[2])
-    other = WebServer(stage.app, WebSettings(host="127.0.0.1", port=port), stage.find, lambda *_: None)
+    other = WebServer(stage.app, WebSettings(host="127.0.0.1", port=port), stage)
     with pytest.raises(StartError, match=rf"ingest\.web\.port: cannot listen on 127\.0\.0\.1:{port}: .* or 0"):
         await other.start()
 
