@@ -9,9 +9,12 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from proto.types import (
+    Box,
     CameraId,
     Duration,
+    Fraction,
     Key32,
+    Length,
     Milliseconds,
     Nanoseconds,
     Pixels,
@@ -25,6 +28,7 @@ KeyId = Annotated[bytes, Meta(min_length=8, max_length=8)]
 Signature = Annotated[bytes, Meta(min_length=64, max_length=64)]
 WrappedKey = Annotated[bytes, Meta(min_length=48, max_length=48)]
 Outcome = Literal["done", "busy", "late", "no-key", "invalid", "failed"]
+NoVerdict = Literal["too-small", "unsure"]
 
 
 class FrameV1(Struct, frozen=True, tag="FrameV1", kw_only=True):
@@ -48,6 +52,34 @@ class FrameV1(Struct, frozen=True, tag="FrameV1", kw_only=True):
     nonce: Nonce
     sealed: memoryview
     """Ciphertext and 16-byte tag: width * height * 3 / 2 + 16 bytes. Decoding aliases the received buffer."""
+    aim: bool = False
+    """Whether the reply is to tell the picture's quality: an operator is aiming this camera."""
+
+
+class FaceQualityV1(Struct, frozen=True):
+    """One face's place and size, and why it got no verdict; never the verdict."""
+
+    box: Box
+    size: Length
+    """The root of the box's area, in pixels of the analysed picture."""
+    unknown: NoVerdict | None = None
+
+
+class FrameQualityV1(Struct, frozen=True, kw_only=True):
+    """How good a picture is for finding faces. Told only of frames with `aim`, and only in the account FRAMES."""
+
+    brightness: Fraction
+    """Mean luma: 0 black, 1 white."""
+    dark: Fraction
+    """Share of pixels that are nearly black."""
+    clipped: Fraction
+    """Share of pixels that are white."""
+    sharpness: Fraction | None
+    """Energy of the Laplacian over eight times the energy of the gradient: 0 smooth, 1 finest checks; in sharp pictures
+    0.15 to 0.35. None without any contrast. See services.inference.core.quality."""
+    smallest: Length
+    """The smallest face that this model judges, in pixels of the analysed picture."""
+    faces: list[FaceQualityV1] = []
 
 
 class FrameReplyV1(Struct, frozen=True, tag="FrameReplyV1", kw_only=True):
@@ -57,6 +89,8 @@ class FrameReplyV1(Struct, frozen=True, tag="FrameReplyV1", kw_only=True):
     worker: WorkerId
     service_ms: Milliseconds = 0.0
     """Time from taking the frame to overwriting it; 0 where it was not taken."""
+    quality: FrameQualityV1 | None = None
+    """Where the frame asked for it by `aim`."""
 
 
 class WorkerV1(Struct, frozen=True, tag="WorkerV1", kw_only=True):

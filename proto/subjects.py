@@ -9,6 +9,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from proto.aiming import AimRecordV1, AimReplyV1, AimReportV1, AimRequestV1
 from proto.control import DeadV1, PauseReplyV1, PauseRequestV1, PauseStateV1
 from proto.drift import DriftDayV1
 from proto.frames import FrameKeyV1, FrameReplyV1, FrameV1, WorkerV1
@@ -243,6 +244,32 @@ REPLICAS = Subject(
     "a replica of ingest is there; gone when it is silent",
     stream="KV_LEASES",
 )
+AIM = Subject(
+    "moretta.v1.control.{site}.aim",
+    AimRequestV1,
+    "json",
+    ("operator",),
+    ("ingest",),
+    "tell for some seconds what a camera's picture is good for; audited",
+    reply=AimReplyV1,
+)
+AIM_RECORD = Subject(
+    "moretta.v1.control.{site}.aimed",
+    AimRecordV1,
+    "json",
+    ("ingest",),
+    ("operator",),
+    "who aimed which camera, as an audit",
+    stream="CONTROL",
+)
+AIM_REPORTS = Subject(
+    "moretta.v1.aim.{site}.{camera}",
+    AimReportV1,
+    "json",
+    ("ingest",),
+    ("operator",),
+    "sizes of faces and the picture's quality while a camera is aimed; in no stream",
+)
 DEAD = Subject(
     "moretta.v1.dead.{service}",
     DeadV1,
@@ -271,6 +298,9 @@ TABLE: tuple[Subject, ...] = (
     PAUSE_STATE,
     CAMERA_LEASES,
     REPLICAS,
+    AIM,
+    AIM_RECORD,
+    AIM_REPORTS,
     DEAD,
 )
 
@@ -294,7 +324,14 @@ STREAMS: tuple[Stream, ...] = (
     Stream("ALERTS", (ALERTS.wildcard(),), "file", 400 * _DAY, 64 * _MIB, purpose="published alerts"),
     Stream("CAMERAS", (CAMERAS.wildcard(),), "memory", None, 16 * _MIB, per_subject=1, purpose="camera states"),
     Stream("DELIVERIES", (DELIVERIES.wildcard(),), "file", 400 * _DAY, 64 * _MIB, purpose="delivery attempts"),
-    Stream("CONTROL", (PAUSE_STATE.wildcard(),), "file", 400 * _DAY, 16 * _MIB, purpose="pause orders, audited"),
+    Stream(
+        "CONTROL",
+        (PAUSE_STATE.wildcard(), AIM_RECORD.wildcard()),
+        "file",
+        400 * _DAY,
+        16 * _MIB,
+        purpose="operators' orders, audited",
+    ),
     # Memory: a lease that outlives its server would be nobody's.
     Stream(
         "KV_LEASES", ("$KV.LEASES.>",), "memory", None, 4 * _MIB, per_subject=1, purpose="who serves what", expires=True

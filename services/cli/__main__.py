@@ -230,6 +230,25 @@ def resume(
     _order("resume", config, (site, camera), operator, why)
 
 
+@app.command()
+def aim(
+    site: Place,
+    camera: Annotated[str, typer.Argument(metavar="CAMERA")],
+    config: OperatorConfig,
+    operator: Who = None,
+    why: Because = "",
+    seconds: Annotated[float, typer.Option(min=1, max=30, metavar="S", help="how long")] = 30.0,
+) -> None:
+    """Show what a camera's picture is good for, and no picture: where and how large faces are, light, sharpness."""
+    from rich.console import Console
+
+    from services.cli.aim import aim as run_aim
+    from services.cli.orders import operator_name
+
+    who = operator or operator_name()
+    asyncio.run(run_aim(config, site, camera, operator=who, why=why, seconds=seconds, console=Console()))
+
+
 @app.command("check-config")
 def check_config(file: Annotated[Path, typer.Argument(metavar="FILE")]) -> None:
     """Check a settings file for all four services."""

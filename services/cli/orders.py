@@ -4,7 +4,7 @@ import asyncio
 import getpass
 import re
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from msgspec import Struct, ValidationError, convert, to_builtins
 
@@ -14,7 +14,8 @@ from services.bus import Bus, NatsSettings, NoWorkers
 from services.settings import SettingsError, load, problems
 
 Action = Literal["pause", "resume"]
-_ANSWER_S = 10.0
+ANSWER_S = 10.0
+R = TypeVar("R", bound=Struct)
 
 
 class OperatorFile(Struct, frozen=True, kw_only=True):
@@ -33,16 +34,12 @@ async def order(file: Path, action: Action, site: str, camera: str | None, *, op
 
     It is in force, and recorded, when this returns.
     """
-    request = _request(action, site, camera, operator=operator, why=why)
-    nats = load(file, OperatorFile).nats
+    request = checked(
+        f"moretta {action}", PauseRequestV1(site=site, action=action, camera=camera, operator=operator, why=why)
+    )
+    bus = await operator_bus(file)
     try:
-        async with asyncio.timeout(_ANSWER_S):
-            bus = await Bus.connect(nats, "operator")
-    except TimeoutError:
-        why_not = f"no answer in {_ANSWER_S:g} s; is NATS there, and are user and password an operator's?"
-        raise SettingsError(file, [("nats.url", why_not)]) from None
-    try:
-        reply = await bus.request(PAUSE, request, timeout=_ANSWER_S)
+        reply = await bus.request(PAUSE, request, timeout=ANSWER_S)
     except NoWorkers:
         raise SettingsError(
             f"moretta {action}", [("", f"no ingest serves site {site!r}; nothing was changed")]
@@ -60,15 +57,26 @@ async def order(file: Path, action: Action, site: str, camera: str | None, *, op
     return reply
 
 
-def _request(action: Action, site: str, camera: str | None, *, operator: str, why: str) -> PauseRequestV1:
-    request = PauseRequestV1(site=site, action=action, camera=camera, operator=operator, why=why)
+async def operator_bus(file: Path) -> Bus:
+    """Return an operator's connection; SettingsError if nobody answers there."""
+    nats = load(file, OperatorFile).nats
     try:
-        return convert(to_builtins(request), PauseRequestV1)
+        async with asyncio.timeout(ANSWER_S):
+            return await Bus.connect(nats, "operator")
+    except TimeoutError:
+        why_not = f"no answer in {ANSWER_S:g} s; is NATS there, and are user and password an operator's?"
+        raise SettingsError(file, [("nats.url", why_not)]) from None
+
+
+def checked(command: str, request: R) -> R:
+    """Return a request that keeps its contract; SettingsError names what a person gave that doesn't."""
+    try:
+        return convert(to_builtins(request), type(request))
     except ValidationError:
-        raise SettingsError(f"moretta {action}", list(problems(PauseRequestV1, _given(request)))) from None
+        raise SettingsError(command, list(problems(type(request), _given(request)))) from None
 
 
-def _given(request: PauseRequestV1) -> dict[str, object]:
+def _given(request: Struct) -> dict[str, object]:
     return {name: value for name, value in to_builtins(request).items() if name != "type"}
 
 

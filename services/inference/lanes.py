@@ -11,19 +11,31 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from proto.frames import FrameV1
 from services.inference.core.faces import Face
+from services.inference.core.quality import FaceSize, Light, Meter, size_of
 from services.inference.model import FaceModel
 from services.sealing.seal import SealError, i420_bytes, open_into, wipe
 
-LARGEST_PIXELS = 1920 * 1920
+LONGEST_SIDE = 1920
+LARGEST_PIXELS = LONGEST_SIDE * LONGEST_SIDE
 """A lane's buffer holds the largest analysed picture that settings allow."""
 
 
 @dataclass(frozen=True, slots=True)
+class Quality:
+    """How good a frame is for finding faces: its light, the smallest size that is judged, and the faces' sizes."""
+
+    light: Light
+    smallest_px: float
+    sizes: list[FaceSize]
+
+
+@dataclass(frozen=True, slots=True)
 class Analysed:
-    """What came of a frame. By the time it exists, the pixels are overwritten."""
+    """What came of a frame. By the time it exists, the pixels are overwritten. `quality`: if the frame asked for it."""
 
     faces: list[Face]
     service_ns: int
+    quality: Quality | None = None
 
 
 class Lane:
@@ -33,6 +45,7 @@ class Lane:
         self.model = model
         self.busy = False
         self._pixels = memoryview(bytearray(i420_bytes(LARGEST_PIXELS, 1)))
+        self._meter = Meter(LONGEST_SIDE)
         self._executor = ThreadPoolExecutor(1, thread_name_prefix=f"lane-{number}")
 
     async def warm_up(self, width: int, height: int) -> int:
@@ -62,9 +75,15 @@ class Lane:
             open_into(cipher, frame, subject, pixels)
             picture = np.frombuffer(pixels, np.uint8).reshape(frame.height * 3 // 2, frame.width)
             faces = self.model.find(picture)
+            light = self._meter.measure(picture[: frame.height]) if frame.aim else None
         finally:
             wipe(pixels)
-        return Analysed(faces, time.monotonic_ns() - started)
+        service_ns = time.monotonic_ns() - started
+        return Analysed(faces, service_ns, None if light is None else self._quality(light, faces, frame))
+
+    def _quality(self, light: Light, faces: list[Face], frame: FrameV1) -> Quality:
+        smallest = self.model.manifest.min_face_px
+        return Quality(light, smallest, [size_of(face, frame.width, frame.height, smallest) for face in faces])
 
     def close(self) -> None:
         """End the thread; the frame in hand is finished first."""

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from prometheus_client import Counter, Histogram
 
-from proto.frames import FrameReplyV1, FrameV1, Outcome
+from proto.frames import FaceQualityV1, FrameQualityV1, FrameReplyV1, FrameV1, Outcome
 from proto.sightings import SightingsV1, SightingV1
 from services.budget.shedding import Shedder
 from services.bus import Request
-from services.inference.lanes import Analysed, Lane, Lanes
+from services.inference.lanes import Analysed, Lane, Lanes, Quality
 from services.log import get_logger
 from services.sealing.keys import OpeningKeys
 from services.sealing.seal import SealError, check_sizes
@@ -81,15 +81,18 @@ class Worker:
             await self._reply(request, "failed")
             return
         self._shedder.add(analysed.service_ns)
-        await self._reply(request, "done", analysed.service_ns)
+        await self._reply(request, "done", analysed.service_ns, _told(analysed.quality))
         self._emit(self._sightings(frame, analysed))
 
-    async def _reply(self, request: Request, outcome: Outcome, service_ns: int = 0) -> None:
+    async def _reply(
+        self, request: Request, outcome: Outcome, service_ns: int = 0, quality: FrameQualityV1 | None = None
+    ) -> None:
         FRAMES.labels(outcome).inc()
         if outcome == "done":
             SERVICE.observe(service_ns / 1e9)
+        reply = FrameReplyV1(outcome=outcome, worker=self.name, service_ms=service_ns / 1e6, quality=quality)
         try:
-            await request.reply(FrameReplyV1(outcome=outcome, worker=self.name, service_ms=service_ns / 1e6))
+            await request.reply(reply)
         except Exception as error:  # ingest counts the frame as unconfirmed; what was seen in it holds all the same
             log.warning("a reply could not be sent", subject=request.subject, error=str(error) or type(error).__name__)
 
@@ -115,3 +118,17 @@ class Worker:
         """Wait for the frames in hand."""
         if self._in_hand:
             await asyncio.wait(list(self._in_hand))
+
+
+def _told(quality: Quality | None) -> FrameQualityV1 | None:
+    if quality is None:
+        return None
+    light = quality.light
+    return FrameQualityV1(
+        brightness=light.brightness,
+        dark=light.dark,
+        clipped=light.clipped,
+        sharpness=light.sharpness,
+        smallest=quality.smallest_px,
+        faces=[FaceQualityV1(box=size.box, size=size.px, unknown=size.unknown) for size in quality.sizes],
+    )

@@ -37,6 +37,7 @@ class Post:
 
     settings: CameraSettings
     camera: Camera
+    sender: Sender
     reporter: Reporter
     tasks: list[asyncio.Task[None]]
 
@@ -75,6 +76,10 @@ class Fleet:
         """Return what was last published of a camera in service; None before the first time."""
         post = self._posts.get((site, name))
         return post.reporter.latest if post else None
+
+    def post(self, place: Place) -> Post | None:
+        """Return a camera with what serves it, if it is served here."""
+        return self._posts.get(place)
 
     def obey(self, orders: Orders) -> None:
         """Put these orders of operators in force, now."""
@@ -132,7 +137,7 @@ class Fleet:
         sending = self._app.spawn(f"send {name}", sender.run(), may_end=True)
         reporting = self._app.spawn(f"report {name}", reporter.run(_until(sending)))
         camera.start(asyncio.get_running_loop())
-        self._posts[place] = Post(settings, camera, reporter, [sending, reporting])
+        self._posts[place] = Post(settings, camera, sender, reporter, [sending, reporting])
         log.info("camera in service", site=place[0], camera=place[1], lease=lease)
 
     def _phase(self, place: Place) -> int:

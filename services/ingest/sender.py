@@ -7,7 +7,7 @@ from collections.abc import Callable
 import msgspec
 from prometheus_client import Counter, Histogram
 
-from proto.frames import FrameReplyV1, FrameV1
+from proto.frames import FrameQualityV1, FrameReplyV1, FrameV1
 from proto.subjects import FRAMES
 from services.bus import Bus, NoWorkers, TooLarge
 from services.ingest.camera import Camera
@@ -57,6 +57,8 @@ class Sender:
         self._sealed_with: FrameKey | None = None
         self.lifetimes = Lifetimes()
         self.without_worker = self._told_too_large = False
+        self.on_quality: Callable[[FrameV1, FrameQualityV1], None] | None = None
+        """While set, each picture's quality is asked for and told here: the camera is being aimed."""
         self.answered = 0
 
     async def run(self) -> None:
@@ -99,6 +101,7 @@ class Sender:
             key=key.id,
             nonce=nonce,
             sealed=self._sealed[:size],
+            aim=self.on_quality is not None,
         )
 
     async def _deliver(self, frame: FrameV1, decoded_ns: int) -> Verdict:
@@ -172,6 +175,8 @@ class Sender:
             if not isinstance(error, TimeoutError):
                 log.debug("no answer", camera=self.name, error=str(error) or type(error).__name__)
             return "timeout"
+        if reply.quality is not None and self.on_quality is not None:
+            self.on_quality(frame, reply.quality)
         return reply.outcome
 
     def _account(self, verdict: Verdict, lifetime_ns: int) -> None:

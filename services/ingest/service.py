@@ -8,6 +8,7 @@ from proto.subjects import CAMERA_LEASES, REPLICAS
 from services.app import App, StartError
 from services.bus import Bus, clock
 from services.ingest import lavlog
+from services.ingest.aiming import Aimer
 from services.ingest.fleet import Fleet
 from services.ingest.keys import KeyGiver
 from services.ingest.pausing import Pausing
@@ -39,6 +40,7 @@ async def wire(app: App, settings: IngestFile) -> None:
     pausing = Pausing(app, main, fleet)
     leases = Leases(main, CAMERA_LEASES, REPLICAS, settings.ingest.replica or _new_name())
     sharing = Sharing(app, fleet, leases)
+    aimer = Aimer(app, main, fleet)
 
     async def open_site(site: str) -> None:
         givers[site] = KeyGiver(frames, site, identity)
@@ -47,6 +49,7 @@ async def wire(app: App, settings: IngestFile) -> None:
         await pausing.restore(site)
         await pausing.listen(site)
         app.spawn(f"orders of {site}", pausing.follow(site))
+        await aimer.listen(site)
 
     async def apply(new: IngestFile) -> None:
         if server is not None:

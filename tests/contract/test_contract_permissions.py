@@ -6,7 +6,20 @@ import pytest
 from nats_match import overlap, takes
 
 from proto.permissions import ACCOUNTS, SERVICES, Rights, rights_of, user_of
-from proto.subjects import ALERTS, FRAMES, FRAMES_QUEUE, STREAMS, TABLE, WINDOWS, Account, Identity, Subject
+from proto.subjects import (
+    AIM,
+    AIM_RECORD,
+    AIM_REPORTS,
+    ALERTS,
+    FRAMES,
+    FRAMES_QUEUE,
+    STREAMS,
+    TABLE,
+    WINDOWS,
+    Account,
+    Identity,
+    Subject,
+)
 
 USERS = [(identity, account) for identity, accounts in ACCOUNTS.items() for account in accounts]
 PEOPLE: tuple[Identity, ...] = ("operator", "subscriber")
@@ -59,6 +72,18 @@ def test_rights_are_the_tables(identity: Identity, account: Account, row: Subjec
 def test_only_aggregate_publishes_windows_and_alerts(row: Subject):
     """Numbers and alarms have one source."""
     assert [i for i, a in USERS if touches(rights_of(i, a).publish, row.wildcard())] == ["aggregate"]
+
+
+@every_user
+def test_only_operators_read_what_aiming_tells(identity: Identity, account: Account):
+    """Reports and their audit: a subscriber has no way to them, live or stored, and no stream keeps the reports."""
+    rights = rights_of(identity, account)
+    who = (identity, account) == ("operator", "MAIN")
+    assert bool(touches(rights.subscribe, AIM_REPORTS.wildcard())) == who
+    assert bool(touches(rights.publish, AIM.wildcard())) == who
+    assert bool(touches(rights.subscribe, AIM_RECORD.wildcard())) == who
+    assert AIM_REPORTS.stream is None
+    assert identity != "subscriber" or not may_publish(rights, f"$JS.API.DIRECT.GET.CONTROL.{AIM_RECORD.wildcard()}")
 
 
 @every_user

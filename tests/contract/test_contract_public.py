@@ -9,6 +9,8 @@ from jsonschema import Draft202012Validator
 from msgspec import inspect
 from violations import violations
 
+from proto.aiming import AimRecordV1, AimReplyV1, AimReportV1
+from proto.frames import FrameQualityV1
 from proto.schema import DIALECT, public_schemas, schema_of
 from proto.subjects import TABLE, Subject
 
@@ -59,6 +61,34 @@ def test_public_types_hold_nothing_finer(row: Subject):
     assert len(found) >= 9
     assert [path for path, info in found if not harmless(path, info)] == []
     assert row.encoding == "json"
+
+
+VERDICTS = {"masked", "unmasked", "incorrect", "unknown", "verdict", "confidence", "score"}
+COUNTS = ("count", "total", "number", "persons", "people", "faces", "seen")
+WHOLE = {"at", "since", "left", "width", "height"}
+"""Times and picture sizes: the only whole numbers there may be."""
+
+
+@pytest.mark.parametrize("kind", [AimReportV1, AimReplyV1, AimRecordV1])
+def test_aiming_tells_neither_verdicts_nor_counts(kind: type[msgspec.Struct]):
+    """No box, no verdict, no number of faces or people: shares, sizes, and digits of a map relative to its maximum."""
+    for path, info in leaves(inspect.type_info(kind), "$"):
+        name = path.rsplit(".", 1)[-1].removesuffix("[]")
+        assert name not in VERDICTS
+        assert not any(word in name for word in COUNTS)
+        assert not isinstance(info, inspect.IntType) or name in WHOLE
+        assert not isinstance(info, inspect.LiteralType) or not VERDICTS & set(info.values)
+        assert harmless(path, info) or name in {"error", "why"}
+
+
+def test_the_quality_of_a_frame_holds_no_verdict():
+    """Boxes stay in the account FRAMES, and even there a face says only why it got no verdict."""
+    found = dict(leaves(inspect.type_info(FrameQualityV1), "$"))
+    assert not any(set(path.split(".")) & (VERDICTS - {"unknown"}) for path in found)
+    assert [set(i.values) for i in found.values() if isinstance(i, inspect.LiteralType)] == [{"too-small", "unsure"}]
+    assert [
+        row.account for row in TABLE if FrameQualityV1.__name__ in str(row.reply and inspect.type_info(row.reply))
+    ] == ["FRAMES"]
 
 
 @pytest.mark.parametrize(

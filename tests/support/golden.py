@@ -8,10 +8,19 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from proto.aiming import (
+    Advice,
+    AimRecordV1,
+    AimReplyV1,
+    AimReportV1,
+    AimRequestV1,
+    PictureSize,
+    Quantiles,
+)
 from proto.codec import encode_as
 from proto.control import DeadV1, PauseReplyV1, PauseRequestV1, PauseStateV1
 from proto.drift import DriftCounts, DriftDayV1
-from proto.frames import FrameKeyV1, FrameReplyV1, FrameV1, WorkerV1
+from proto.frames import FaceQualityV1, FrameKeyV1, FrameQualityV1, FrameReplyV1, FrameV1, WorkerV1
 from proto.leases import CameraLeaseV1, ReplicaV1
 from proto.public import AlertV1, CameraV1, DeliveryV1, Lifetime, WindowV1
 from proto.sightings import CameraEventV1, PassageV1, SightingsV1, SightingV1, SiteConfigV1, TickV1
@@ -36,8 +45,21 @@ EXAMPLES: tuple[Struct, ...] = (
         key=bytes(range(8)),
         nonce=bytes(range(12)),
         sealed=memoryview(bytes(i % 251 for i in range(16 * 16 * 3 // 2 + 16))),
+        aim=True,
     ),
-    FrameReplyV1(outcome="done", worker="box-1", service_ms=12.5),
+    FrameReplyV1(
+        outcome="done",
+        worker="box-1",
+        service_ms=12.5,
+        quality=FrameQualityV1(
+            brightness=0.5,
+            dark=0.125,
+            clipped=0.25,
+            sharpness=0.1875,
+            smallest=10.0,
+            faces=[FaceQualityV1(box=(0.25, 0.25, 0.5, 0.75), size=9.5, unknown="too-small")],
+        ),
+    ),
     WorkerV1(site="cannes", worker="box-1", public_key=bytes(range(32)), at=AT, signature=bytes(range(64))),
     FrameKeyV1(
         site="cannes", worker="box-1", key=bytes(range(8)), ephemeral=bytes(range(32)), wrapped=bytes(range(48))
@@ -165,6 +187,30 @@ EXAMPLES: tuple[Struct, ...] = (
         action="pause",
         camera="fish-1",
         why="asked to by the bakery",
+    ),
+    AimRequestV1(site="cannes", camera="gate-1", operator="ana@example.org", why="mounted anew", seconds=20.0),
+    AimReplyV1(site="cannes", camera="gate-1", since=AT, error=None),
+    AimRecordV1(site="cannes", camera="gate-1", operator="ana@example.org", at=AT, seconds=20.0, why="mounted anew"),
+    AimReportV1(
+        site="cannes",
+        camera="gate-1",
+        since=AT,
+        at=AT + 20_000_000_000,
+        left=0,
+        ended="time",
+        picture=PictureSize(1920, 1080),
+        analysed=PictureSize(640, 360),
+        brightness=0.5,
+        dark=0.125,
+        clipped=0.0625,
+        sharpness=0.1875,
+        heat="0" * 200 + "0379" + "0" * 372,
+        sizes=Quantiles(8.0, 12.0, 30.0),
+        picture_sizes=Quantiles(24.0, 36.0, 90.0),
+        smallest=10.0,
+        too_small=0.25,
+        unsure=0.05,
+        advice=[Advice("move-closer", 0.25, 10.0)],
     ),
     DeadV1(
         service="notify", subject="moretta.v1.alerts.cannes.fish.low-rate", reason="why", size=3, at=AT, payload=b"abc"

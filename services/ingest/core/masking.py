@@ -22,6 +22,7 @@ _BLACK = (16, 128, 128)
 """Y, U and V of black (ITU-R BT.601, limited range)."""
 _REACH = 1.5
 """How far FFmpeg's scaler looks beyond a pixel's middle, in pixels of the coarser of the two pictures."""
+_COARSE = 128
 _CORNER = math.sqrt(2.0)
 """A filter's window is a square, and an edge may pass through its corner."""
 
@@ -37,6 +38,15 @@ class Grid:
     luma: Size
     chroma: Size
     analysed: Size
+
+
+def hidden_share(areas: tuple[Polygon, ...]) -> float:
+    """Return the share of the picture inside the areas, to within a few percent of itself."""
+    middles = (np.arange(_COARSE) + 0.5) / _COARSE
+    inside = np.zeros((_COARSE, _COARSE), dtype=np.bool_)
+    for area in areas:
+        inside |= _wound(middles, middles, area)
+    return float(inside.mean())
 
 
 def _wound(x: NDArray[np.float64], y: NDArray[np.float64], polygon: Polygon) -> NDArray[np.bool_]:

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+from types import SimpleNamespace
 
 import msgspec
 import numpy as np
@@ -33,6 +34,7 @@ class Model:
     """Stands for a FaceModel: keeps what it saw, waits while the gate is shut, raises if told so."""
 
     id, sha256 = "stub-1", "ab" * 32
+    manifest = SimpleNamespace(min_face_px=12.0)
 
     def __init__(self, faces=()):
         self.faces, self.error, self.slow_s = list(faces), None, 0.0
@@ -196,10 +198,28 @@ async def test_a_picture_with_nobody_is_a_sighting_too(make):
     assert [s.faces for s in bench.emitted] == [[]]
 
 
-async def test_the_pixels_are_gone_before_the_answer(make):
+async def test_an_aimed_frame_is_told_its_quality(make):
+    """Light, sharpness and sizes, and only where the frame asks; never the verdict. The meter's buffers are zeros."""
+    bench = make(faces=[FACE, msgspec.structs.replace(FACE, verdict="unknown")])
+    assert (await bench.ask(frame())).answers[0].quality is None
+    (answer,) = (await bench.ask(frame(aim=True))).answers
+    told = answer.quality
+    assert (told.smallest, [(face.size, face.unknown) for face in told.faces]) == (
+        12.0,
+        [(pytest.approx(128**0.5), None), (pytest.approx(128**0.5), "too-small")],
+    )
+    assert 0 < told.brightness < 1
+    assert told.sharpness is not None
+    assert "masked" not in str(msgspec.to_builtins(told))
+    meter = bench.lanes._lanes[0]._meter
+    assert not any(buffer.any() for buffer in (meter._strip, meter._work, meter._mask))
+
+
+@pytest.mark.parametrize("aim", [False, True])
+async def test_the_pixels_are_gone_before_the_answer(make, aim):
     """At the moment of the reply the lane's buffer is zeros, though the model saw the picture in it."""
     bench = make()
-    asker = await bench.ask(frame())
+    asker = await bench.ask(frame(aim=aim))
     assert bench.model.seen[0].any()
     assert asker.pixels == [False]
 

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from prometheus_client import REGISTRY
 
 from proto.codec import decode, encode_as
-from proto.frames import FrameReplyV1
+from proto.frames import FrameQualityV1, FrameReplyV1
 from proto.subjects import FRAMES, FRAMES_QUEUE
 from services.bus import Bus, NatsSettings
 from services.ingest import sender as sut
@@ -83,6 +83,9 @@ def content(sequence):
     return bytes((np.arange(i420_size(*SIZE)) * 3 + sequence + 1).astype(np.uint8) | 1)
 
 
+QUALITY = FrameQualityV1(brightness=0.5, dark=0.0, clipped=0.0, sharpness=0.25, smallest=10.0)
+
+
 class Worker:
     """A subscriber of the frames' queue group that answers by script; the last entry is repeated."""
 
@@ -108,7 +111,8 @@ class Worker:
             return
         if self.delay_s:
             await asyncio.sleep(self.delay_s)
-        await msg.respond(encode_as("msgpack", FrameReplyV1(outcome=answer, worker="w")))
+        quality = QUALITY if self.frames[-1].aim else None
+        await msg.respond(encode_as("msgpack", FrameReplyV1(outcome=answer, worker="w", quality=quality)))
 
 
 class Keys:
@@ -368,6 +372,18 @@ async def test_what_cannot_make_it_is_dropped_unread(frames_bus, nats_server):
     assert (camera.outcomes(), camera.sheds) == ({"shed": 1}, 1)
     assert camera.ages[0] >= 30 * MS
     assert not any(any(buffer) for buffer in camera.pool._free)
+
+
+async def test_only_aimed_frames_ask_for_quality(frames_bus, nats_server, wait_until):
+    """While somebody aims the camera each reply tells the picture's quality; before and after none does."""
+    camera, told = Camera(), []
+    async with Worker(nats_server.url, ["done"]) as worker, sending(frames_bus, camera) as sender:
+        for number, listener in enumerate([None, lambda frame, quality: told.append((frame.sequence, quality)), None]):
+            sender.on_quality = listener
+            camera.give()
+            await wait_until(lambda number=number: camera.outcomes() == {"done": number + 1})
+    assert [frame.aim for frame in worker.frames] == [False, True, False]
+    assert told == [(1, QUALITY)]
 
 
 async def test_one_frame_in_flight(frames_bus, nats_server):

@@ -1,0 +1,115 @@
+"""What `moretta aim` draws: a blank canvas with a heat map, sizes and quality, and what to do, in words. Pure."""
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from proto.aiming import HEAT_COLUMNS, HEAT_ROWS, Advice, AimReportV1, PictureSize, Quantiles
+
+_COLOURS = (
+    "#1c1c1c",
+    "#2b2140",
+    "#45236b",
+    "#652a80",
+    "#8a2f7f",
+    "#b23a6c",
+    "#d6514f",
+    "#ee7a35",
+    "#f8ae3c",
+    "#fcec8a",
+)
+"""From nothing to the maximum, each lighter than the last, so that it reads without colours."""
+_ENDS = {
+    "time": "the time is over",
+    "paused": "ended: the camera was paused",
+    "replaced": "ended: somebody aims this camera anew",
+    "out-of-service": "ended: the camera is not served here any more",
+}
+_SHARP, _BLURRED = 0.15, 0.05
+
+
+def in_words(advice: Advice) -> str:
+    """Return what to do, as people say it."""
+    some, limit = share_in_words(advice.share), f"{advice.limit:g} px"
+    return {
+        "no-picture": "no picture is analysed: is the camera live, and is inference running?",
+        "too-dark": "too dark",
+        "too-bright": "too bright: shorten the exposure, or shade the camera",
+        "against-light": "turn away from the light",
+        "blurred": "blurred: clean or focus the lens, or shorten the exposure",
+        "no-face": "no face seen yet, or too few to say anything",
+        "move-closer": f"move closer: {some} of the faces are under {limit}",
+        "turn-to-faces": f"{some} of the faces cannot be judged: turn the camera to face people, or expose shorter",
+        "fine": "fine",
+    }[advice.code]
+
+
+def share_in_words(share: float) -> str:
+    """Return a share as people say it: half, most, or percent."""
+    if share >= 0.95:
+        return "all"
+    if 0.45 <= share <= 0.55:
+        return "half"
+    return "most" if share >= 0.75 else f"{share:.0%}"
+
+
+def screen(report: AimReportV1) -> RenderableType:
+    """Return a report as it is drawn, 68 columns wide."""
+    left = _ENDS[report.ended] if report.ended else f"{report.left / 1e9:.0f} s left"
+    title = f"{report.site}/{report.camera}: where faces are ({left})"
+    canvas = Panel(_canvas(report.heat), title=title, box=box.ROUNDED, expand=False, padding=0)
+    note = Text("No picture, no verdict, no count: the map is relative to its own maximum.", style="dim")
+    return Group(canvas, _advice(report.advice), _figures(report), note)
+
+
+def _canvas(heat: str | None) -> Text:
+    digits = heat or "0" * HEAT_COLUMNS * HEAT_ROWS
+    text = Text(no_wrap=True)
+    for number in range(HEAT_ROWS):
+        row = digits[number * HEAT_COLUMNS : (number + 1) * HEAT_COLUMNS]
+        for digit in row:
+            text.append("  " if digit == "0" else f"{digit} ", style=f"#808080 on {_COLOURS[int(digit)]}")
+        text.append("\n" if number < HEAT_ROWS - 1 else "")
+    return text
+
+
+def _advice(advice: list[Advice]) -> RenderableType:
+    text = Text()
+    for number, one in enumerate(advice):
+        style = {"fine": "bold green", "no-face": "bold cyan"}.get(one.code, "bold yellow")
+        text.append(("\n" if number else "") + f"→ {in_words(one)}", style=style)
+    return text
+
+
+def _figures(report: AimReportV1) -> Table:
+    table = Table(box=box.SIMPLE, show_header=False, padding=(0, 1))
+    table.add_row("face size, analysed picture", _sizes(report.sizes, report.analysed))
+    table.add_row("face size, camera's picture", _sizes(report.picture_sizes, report.picture))
+    small = f"{_percent(report.too_small)} too small" + (f" (under {report.smallest:g} px)" if report.smallest else "")
+    table.add_row("unknown", f"{small}, {_percent(report.unsure)} unsure" if report.sizes else "–")
+    table.add_row(
+        "brightness",
+        f"{_percent(report.brightness)} (nearly black {_percent(report.dark)}, white {_percent(report.clipped)})",
+    )
+    table.add_row("sharpness", _sharpness(report.sharpness))
+    return table
+
+
+def _sizes(sizes: Quantiles | None, picture: PictureSize | None) -> str:
+    of = f" of {picture.width}x{picture.height}" if picture else ""
+    if sizes is None:
+        return f"–{of}"
+    return f"{sizes.p50:g} px{of}; 10 % under {sizes.p10:g}, 10 % over {sizes.p90:g}"
+
+
+def _sharpness(value: float | None) -> str:
+    if value is None:
+        return "–"
+    word = "blurred" if value < _BLURRED else "sharp" if value >= _SHARP else "soft"
+    return f"{value:.2f} {word} (0 blurred; {_SHARP:g} and more is sharp)"
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{share:.0%}"

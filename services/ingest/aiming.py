@@ -1,0 +1,190 @@
+"""Aiming a camera on an operator's order: recorded first, then told twice a second until the time is over."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+from proto.aiming import AimEnd, AimRecordV1, AimReplyV1, AimReportV1, AimRequestV1, PictureSize
+from proto.frames import FrameQualityV1, FrameV1
+from proto.subjects import AIM, AIM_RECORD, AIM_REPORTS
+from services.app import App
+from services.bus import Bus, Request
+from services.ingest.core.aiming import Aiming, Looked
+from services.ingest.core.masking import hidden_share
+from services.ingest.fleet import Fleet, Place, Post
+from services.log import get_logger
+
+log = get_logger()
+
+EVERY_S = 0.5
+_WAITING = 4
+"""Reports that wait for a slow reader; of more the oldest is dropped."""
+
+
+class AimRefused(ValueError):
+    """A camera can't be aimed; the text says why and what there is."""
+
+
+@dataclass(eq=False)
+class _Run:
+    """One order being carried out."""
+
+    place: Place
+    post: Post
+    aiming: Aiming
+    reports: asyncio.Queue[AimReportV1] = field(default_factory=lambda: asyncio.Queue(_WAITING))
+    ended: AimEnd | None = None
+
+    def take(self, frame: FrameV1, quality: FrameQualityV1) -> None:
+        analysed = PictureSize(frame.width, frame.height)
+        stats = self.post.camera.stats()
+        picture = PictureSize(stats.width, stats.height) if stats.width and stats.height else analysed
+        self.aiming.add(time.monotonic_ns(), Looked(quality, analysed, picture))
+
+    def tell(self, report: AimReportV1) -> None:
+        if self.reports.full():
+            self.reports.get_nowait()
+        self.reports.put_nowait(report)
+
+
+class Aimer:
+    """Aims this ingest's cameras: for operators on the bus, and for a page of ingest's own by `start`.
+
+    One order per camera is carried out at a time; a new one ends the one before.
+    """
+
+    def __init__(self, app: App, bus: Bus, fleet: Fleet) -> None:
+        self._app, self._bus, self._fleet = app, bus, fleet
+        self._runs: dict[Place, _Run] = {}
+
+    async def listen(self, site: str) -> None:
+        """Subscribe to this site's orders."""
+        await self._bus.serve(AIM, self._order, site=site)
+
+    async def start(self, order: AimRequestV1) -> AsyncIterator[AimReportV1]:
+        """Carry out an order: recorded when this returns. Yields its reports; the last one has `ended`.
+
+        Whoever stops reading before, closes the iterator (`aclosing`) to end it. AimRefused if it can't be carried out.
+        """
+        return _until_ended(await self._begin(order))
+
+    def _is_ours(self, place: Place) -> bool:
+        """Whether this replica answers: the one that serves the camera, and each one if there is no such camera."""
+        return self._fleet.post(place) is not None or place not in self._fleet.wanted
+
+    def _post(self, order: AimRequestV1) -> Post:
+        place = (order.site, order.camera)
+        post = self._fleet.post(place)
+        if place not in self._fleet.wanted:
+            names = ", ".join(camera for site, camera in self._fleet.wanted if site == order.site)
+            raise AimRefused(f"site {order.site!r} has no camera {order.camera!r}; it has {names or 'none'}")
+        if post is None:
+            raise AimRefused(f"{order.camera} is not served here at the moment")
+        status = post.camera.status
+        if status is None or status.state != "live":
+            told = (
+                "connecting"
+                if status is None
+                else f"{status.state} ({status.reason})"
+                if status.reason
+                else status.state
+            )
+            raise AimRefused(f"{order.camera} is {told}; only a camera that is live can be aimed")
+        return post
+
+    async def _order(self, order: AimRequestV1, request: Request) -> None:
+        if not self._is_ours((order.site, order.camera)):
+            return
+        # A task of its own: a slow disk may not keep the next order waiting.
+        self._app.spawn(f"aim {order.site}/{order.camera}", self._answer(order, request), may_end=True)
+
+    async def _answer(self, order: AimRequestV1, request: Request) -> None:
+        try:
+            run = await self._begin(order)
+            reply = AimReplyV1(site=order.site, camera=order.camera, since=run.aiming.since)
+        except AimRefused as error:
+            reply = AimReplyV1(site=order.site, camera=order.camera, error=str(error))
+        with contextlib.suppress(Exception):  # nobody is left to hear it; the reports are on their subject all the same
+            await request.reply(reply)
+
+    async def _begin(self, order: AimRequestV1) -> _Run:
+        self._post(order)
+        since = time.time_ns()
+        record = AimRecordV1(
+            site=order.site,
+            camera=order.camera,
+            operator=order.operator,
+            at=since,
+            seconds=order.seconds,
+            why=order.why,
+        )
+        await self._bus.store(AIM_RECORD, record)  # first, so that nothing is told that is not in the audit
+        log.warning(
+            "aimed by an operator", site=order.site, camera=order.camera, operator=order.operator, why=order.why
+        )
+        post = self._post(order)  # again: storing may have taken its time
+        run = _Run((order.site, order.camera), post, _aiming(order, post, since))
+        before = self._runs.get(run.place)
+        if before is not None:
+            before.ended = "replaced"
+        self._runs[run.place] = run
+        post.sender.on_quality = run.take
+        self._app.spawn(f"report aiming {order.site}/{order.camera}", self._report(run), may_end=True)
+        return run
+
+    async def _report(self, run: _Run) -> None:
+        try:
+            ended: AimEnd | None = None
+            while ended is None:
+                await asyncio.sleep(EVERY_S)
+                report = run.aiming.report(time.monotonic_ns(), self._why_over(run))
+                ended = report.ended
+                run.tell(report)
+                await self._publish(report)
+        finally:
+            if self._runs.get(run.place) is run:
+                del self._runs[run.place]
+                run.post.sender.on_quality = None
+
+    def _why_over(self, run: _Run) -> AimEnd | None:
+        if run.ended is not None:
+            return run.ended
+        if self._fleet.post(run.place) is not run.post:
+            return "out-of-service"
+        status = run.post.camera.status
+        return "paused" if status is not None and status.state == "paused" else None
+
+    async def _publish(self, report: AimReportV1) -> None:
+        if not self._bus.connected:  # the client would send it late
+            return
+        try:
+            await self._bus.publish(AIM_REPORTS, report)
+        except Exception as error:
+            log.warning("a report of aiming could not be sent", error=str(error) or type(error).__name__)
+
+
+def _aiming(order: AimRequestV1, post: Post, since: int) -> Aiming:
+    privacy = post.settings.privacy
+    hidden = hidden_share(tuple(tuple(area) for area in privacy.areas)) if privacy else 0.0
+    return Aiming(
+        order.site,
+        order.camera,
+        start=time.monotonic_ns(),
+        since=since,
+        seconds=order.seconds,
+        hidden=hidden,
+        period_ns=round(1e9 / post.settings.fps),
+    )
+
+
+async def _until_ended(run: _Run) -> AsyncIterator[AimReportV1]:
+    try:
+        while True:
+            report = await run.reports.get()
+            yield report
+            if report.ended is not None:
+                return
+    finally:
+        run.ended = run.ended or "time"

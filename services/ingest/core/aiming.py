@@ -1,0 +1,207 @@
+"""What aiming a camera tells: where and how large its faces are and how good its picture is; no verdict and no count.
+
+Nothing is said of faces before MIN_SEEN were seen, where each second counts the most faces of any of its pictures:
+somebody who passes once is not measured, however many pictures a second are analysed. Shares are in steps of five
+percent and the heat map has ten, so that no number of faces can be worked out of them. What is seen is never kept,
+only added up.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from msgspec import Struct, structs
+from numpy.typing import NDArray
+
+from proto.aiming import HEAT_COLUMNS, HEAT_ROWS, Advice, AimEnd, AimReportV1, PictureSize, Quantiles
+from proto.frames import FrameQualityV1
+from proto.types import Box
+
+SECOND_NS = 1_000_000_000
+MIN_SEEN = 10
+_FRESH_NS = SECOND_NS
+"""The picture's light and sharpness are means over so long: whoever turns the lens sees what it does."""
+_SILENT_NS = 3 * SECOND_NS
+_LARGEST_PX = 2_048
+_TOP_STEP = 9
+_SHARES = 20
+_DARK, _BRIGHT = 0.18, 0.85
+_GLARE, _SHADE = 0.1, 0.3
+"""Shares of white and of nearly black pixels that there are together where somebody stands before a window."""
+_BLURRED = 0.05
+_MANY = 0.25
+"""The share of the faces from which on something is to be done."""
+
+
+class Looked(Struct, frozen=True):
+    """One analysed picture: its quality, its size, and that of the camera's own picture."""
+
+    quality: FrameQualityV1
+    analysed: PictureSize
+    picture: PictureSize
+
+
+@dataclass
+class _Faces:
+    """Sums over all faces since the start."""
+
+    heat: NDArray[np.float64] = field(default_factory=lambda: np.zeros((HEAT_ROWS, HEAT_COLUMNS)))
+    sizes: NDArray[np.int64] = field(default_factory=lambda: np.zeros(_LARGEST_PX, np.int64))
+    too_small: int = 0
+    unsure: int = 0
+    seen: int = 0
+    most: tuple[int, int] = (0, 0)
+    """The current second, and the most faces in one of its pictures."""
+
+    def add(self, second: int, quality: FrameQualityV1) -> None:
+        before = self.most[1] if self.most[0] == second else 0
+        self.most = (second, max(before, len(quality.faces)))
+        self.seen += self.most[1] - before
+        for face in quality.faces:
+            self.heat += painted(face.box)
+            self.sizes[min(round(face.size), _LARGEST_PX - 1)] += 1
+            self.too_small += face.unknown == "too-small"
+            self.unsure += face.unknown == "unsure"
+
+
+def painted(box: Box) -> NDArray[np.float64]:
+    """Return how much of each cell of the heat map a box covers, [rows, columns], 0 to 1."""
+    x1, y1, x2, y2 = box
+    cover: NDArray[np.float64] = _overlap(y1, y2, HEAT_ROWS)[:, None] * _overlap(x1, x2, HEAT_COLUMNS)
+    return cover
+
+
+def _overlap(low: float, high: float, cells: int) -> NDArray[np.float64]:
+    edges = np.arange(cells + 1)
+    lengths: NDArray[np.float64] = np.minimum(edges[1:], high * cells) - np.maximum(edges[:-1], low * cells)
+    return lengths.clip(0.0, 1.0)
+
+
+class Aiming:
+    """One order to aim, from `start` (ns, monotonic) for `seconds`; `since` is its start in UTC.
+
+    `hidden` is the share of the picture that privacy areas blacken, `period_ns` the time between two pictures.
+    """
+
+    def __init__(
+        self, site: str, camera: str, *, start: int, since: int, seconds: float, hidden: float = 0.0, period_ns: int = 0
+    ) -> None:
+        self._place = (site, camera)
+        self._start, self.since, self._end = start, since, start + round(seconds * SECOND_NS)
+        self._seeing = max(1e-6, 1.0 - hidden)
+        self._silent_ns = max(_SILENT_NS, 3 * period_ns)
+        self._faces = _Faces()
+        self._last: Looked | None = None
+        self._fresh: list[tuple[int, FrameQualityV1]] = []
+
+    def add(self, now: int, looked: Looked) -> None:
+        """Add one analysed picture."""
+        self._faces.add((now - self._start) // SECOND_NS, looked.quality)
+        faceless = structs.replace(looked.quality, faces=[])
+        self._last = structs.replace(looked, quality=faceless)
+        self._fresh = [*((at, quality) for at, quality in self._fresh if now - at < _FRESH_NS), (now, faceless)]
+
+    def report(self, now: int, ended: AimEnd | None = None) -> AimReportV1:
+        """Return what is known; the last report, with `ended`, when the time is over or somebody ended it."""
+        left = max(0, self._end - now)
+        told = AimReportV1(
+            site=self._place[0],
+            camera=self._place[1],
+            since=self.since,
+            at=self.since + max(0, now - self._start),
+            left=0 if ended else left,
+            ended=ended or (None if left else "time"),
+            **self._of_picture(),
+            **self._of_faces(),
+        )
+        return _advised(told, silent=self._is_silent(now))
+
+    def _is_silent(self, now: int) -> bool:
+        return now - (self._fresh[-1][0] if self._fresh else self._start) > self._silent_ns
+
+    def _of_picture(self) -> dict[str, Any]:
+        if self._last is None:
+            return {}
+        seen = [quality for _, quality in self._fresh]
+        hidden = 1.0 - self._seeing
+        sharp = [quality.sharpness for quality in seen if quality.sharpness is not None]
+        return {
+            "picture": self._last.picture,
+            "analysed": self._last.analysed,
+            "brightness": self._visible(_mean([quality.brightness for quality in seen])),
+            "dark": self._visible(_mean([quality.dark for quality in seen]) - hidden),
+            "clipped": self._visible(_mean([quality.clipped for quality in seen])),
+            "sharpness": round(_mean(sharp), 3) if sharp else None,
+        }
+
+    def _visible(self, share: float) -> float:
+        """Return a share of the picture as one of what privacy areas leave of it."""
+        return round(min(1.0, max(0.0, share / self._seeing)), 3)
+
+    def _of_faces(self) -> dict[str, Any]:
+        faces, last = self._faces, self._last
+        if last is None or faces.seen < MIN_SEEN:
+            return {}
+        count = int(faces.sizes.sum())
+        ratio = (last.picture.width * last.picture.height / (last.analysed.width * last.analysed.height)) ** 0.5
+        return {
+            "heat": heat_of(faces.heat),
+            "sizes": _quantiles(faces.sizes, 1.0),
+            "picture_sizes": _quantiles(faces.sizes, ratio),
+            "smallest": last.quality.smallest,
+            "too_small": _stepped(faces.too_small / count),
+            "unsure": _stepped(faces.unsure / count),
+        }
+
+
+def heat_of(sums: NDArray[np.float64]) -> str:
+    """Return the heat map's digits, row after row: each cell's share of the maximum in steps of a ninth."""
+    top = float(sums.max())
+    steps = np.rint((sums / top * _TOP_STEP).round(6)).astype(int) if top > 0 else np.zeros(sums.shape, int)
+    return "".join(map(str, steps.ravel()))
+
+
+def _quantiles(histogram: NDArray[np.int64], ratio: float) -> Quantiles:
+    """Quantiles by nearest rank, in whole pixels."""
+    ranks = np.cumsum(histogram)
+    places = [int(np.searchsorted(ranks, share * ranks[-1])) for share in (0.1, 0.5, 0.9)]
+    return Quantiles(*(float(round(place * ratio)) for place in places))
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values)
+
+
+def _stepped(share: float) -> float:
+    return round(share * _SHARES) / _SHARES
+
+
+def _advised(report: AimReportV1, *, silent: bool) -> AimReportV1:
+    return structs.replace(report, advice=advice_of(report, silent=silent))
+
+
+def advice_of(report: AimReportV1, *, silent: bool) -> list[Advice]:
+    """Return what to do, the most important first: a picture, then its light, its sharpness, the faces' sizes."""
+    if silent or report.brightness is None:
+        return [Advice("no-picture")]
+    found = [*_of_light(report)]
+    if report.sharpness is not None and report.sharpness < _BLURRED:
+        found.append(Advice("blurred"))
+    if report.too_small is None or report.unsure is None:
+        return [*found, Advice("no-face")]
+    if report.too_small >= _MANY:
+        found.append(Advice("move-closer", report.too_small, report.smallest or 0.0))
+    if report.unsure >= _MANY:
+        found.append(Advice("turn-to-faces", report.unsure))
+    return found or [Advice("fine")]
+
+
+def _of_light(report: AimReportV1) -> Iterator[Advice]:
+    assert report.brightness is not None
+    if (report.clipped or 0.0) >= _GLARE and (report.dark or 0.0) >= _SHADE:
+        yield Advice("against-light")
+    elif report.brightness < _DARK:
+        yield Advice("too-dark")
+    elif report.brightness > _BRIGHT:
+        yield Advice("too-bright")

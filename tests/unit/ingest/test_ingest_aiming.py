@@ -1,0 +1,146 @@
+"""What aiming tells: services.ingest.core.aiming."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proto.aiming import PictureSize
+from proto.codec import encode
+from proto.frames import FaceQualityV1, FrameQualityV1
+from proto.subjects import AIM_REPORTS
+from services.ingest.core.aiming import MIN_SEEN, Aiming, Looked, painted
+
+SECOND = 1_000_000_000
+WIDE, SMALL = PictureSize(1920, 1080), PictureSize(640, 360)
+
+
+def face(px=30.0, unknown=None, box=(0.25, 0.25, 0.5, 0.5)):
+    return FaceQualityV1(box, px, unknown)
+
+
+def looked(*faces, brightness=0.5, dark=0.0, clipped=0.0, sharpness=0.25):
+    quality = FrameQualityV1(
+        brightness=brightness, dark=dark, clipped=clipped, sharpness=sharpness, smallest=10.0, faces=list(faces)
+    )
+    return Looked(quality, SMALL, WIDE)
+
+
+def told(*pictures, times=20, **how):
+    """The report after these pictures were seen so often, one picture a second."""
+    aiming = Aiming("cannes", "gate", start=7, since=10**18, seconds=30, **how)
+    count = 0
+    for _ in range(times):
+        for picture in pictures:
+            count += 1
+            aiming.add(7 + count * SECOND // len(pictures), picture)
+    return aiming.report(7 + count * SECOND // len(pictures))
+
+
+def codes(report):
+    return [advice.code for advice in report.advice]
+
+
+corner = st.floats(0, 1)
+boxes = st.tuples(corner, corner, corner, corner).map(
+    lambda b: (min(b[0], b[2]), min(b[1], b[3]), max(b[0], b[2]), max(b[1], b[3]))
+)
+faces = st.builds(face, st.floats(0, 1900), st.sampled_from([None, "too-small", "unsure"]), boxes)
+pictures = st.lists(st.lists(faces, max_size=5), min_size=1, max_size=6)
+
+
+@given(pictures, st.integers(2, 4))
+def test_no_count_can_be_worked_out(seen, times):
+    """Twice or four times as many of the same faces make the same report: shares and steps, relative to a maximum."""
+    once, often = (
+        told(*(looked(*(n * some)) for some in seen), times=20) for n in (1, times)
+    )  # each face n times over
+    if once.sizes is not None:
+        assert often == once
+    assert (once.sizes is None) >= (often.sizes is None)
+
+
+@given(pictures)
+def test_every_report_keeps_its_contract(seen):
+    """Whatever was seen can be published, and its map has its maximum."""
+    report = told(*(looked(*some) for some in seen))
+    assert encode(AIM_REPORTS, report)
+    assert report.heat is None or "9" in report.heat or set(report.heat) == {"0"}
+
+
+@given(boxes)
+def test_a_box_is_painted_where_it_is(box):
+    """The cells hold its area, in cells, and none outside it."""
+    cover = painted(box)
+    assert cover.sum() == pytest.approx((box[2] - box[0]) * 32 * (box[3] - box[1]) * 18, abs=1e-6)
+    assert cover.max(initial=0) <= 1
+    assert not cover[:, : int(box[0] * 32)].any()
+    assert not cover[: int(box[1] * 18)].any()
+
+
+@pytest.mark.parametrize("a_second", [1, 25])
+def test_one_passer_by_is_not_measured(a_second):
+    """Nothing is said of faces until enough were seen, whatever the rate: each second counts its fullest picture."""
+    aiming = Aiming("cannes", "gate", start=0, since=0, seconds=30)
+    for number in range((MIN_SEEN - 1) * a_second):
+        aiming.add(number * SECOND // a_second, looked(face()))
+    report = aiming.report((MIN_SEEN - 1) * SECOND)
+    assert (report.heat, report.sizes, report.picture_sizes, report.too_small, report.unsure) == (None,) * 5
+    assert codes(report) == ["no-face"]
+    assert report.brightness == 0.5
+    aiming.add((MIN_SEEN - 1) * SECOND, looked(face()))
+    assert codes(aiming.report(MIN_SEEN * SECOND)) == ["fine"]
+
+
+def test_sizes_of_both_pictures():
+    """Quantiles by nearest rank in the analysed picture's pixels, and in the camera's own."""
+    report = told(looked(*(face(px) for px in (8, 10, 12, 14, 16, 18, 20, 22, 24, 40))))
+    assert (report.sizes.p10, report.sizes.p50, report.sizes.p90) == (8, 16, 24)
+    assert (report.picture_sizes.p10, report.picture_sizes.p50, report.picture_sizes.p90) == (24, 48, 72)
+    assert (report.analysed, report.picture, report.smallest) == (SMALL, WIDE, 10.0)
+
+
+@pytest.mark.parametrize(
+    ("picture", "expected"),
+    [
+        (looked(face()), ["fine"]),
+        (looked(face(), face(6, "too-small")), ["move-closer"]),
+        (looked(face(), face(30, "unsure"), face()), ["turn-to-faces"]),
+        (looked(*[face()] * 9, face(30, "unsure")), ["fine"]),
+        (looked(face(), brightness=0.1), ["too-dark"]),
+        (looked(face(), brightness=0.9), ["too-bright"]),
+        (looked(face(), dark=0.4, clipped=0.2), ["against-light"]),
+        (looked(face(), sharpness=0.03), ["blurred"]),
+        (looked(face(), sharpness=None), ["fine"]),
+        (looked(brightness=0.1, sharpness=0.01), ["too-dark", "blurred", "no-face"]),
+    ],
+)
+def test_advice(picture, expected):
+    """What to do follows from light, sharpness and sizes, in this order; without faces it isn't fine."""
+    assert codes(told(picture)) == expected
+
+
+def test_the_numbers_of_advice():
+    """The share is a step of five percent, and the limit the model's."""
+    (advice,) = told(looked(face(6, "too-small"), face(6, "too-small"), face())).advice
+    assert (advice.code, advice.share, advice.limit) == ("move-closer", 0.65, 10.0)
+
+
+def test_privacy_areas_are_neither_dark_nor_part_of_the_light():
+    """A half that is black on purpose: the other half counts."""
+    report = told(looked(face(), brightness=0.25, dark=0.5, clipped=0.1), hidden=0.5)
+    assert (report.brightness, report.dark, report.clipped) == (0.5, 0.0, 0.2)
+    assert codes(report) == ["fine"]
+
+
+def test_time_and_silence():
+    """It ends with the time or before, and a camera that shows nothing is told; light is that of the last second."""
+    aiming = Aiming("cannes", "gate", start=0, since=5, seconds=10)
+    assert codes(aiming.report(SECOND)) == ["no-picture"]
+    aiming.add(0, looked(brightness=0.1))
+    aiming.add(2 * SECOND, looked(brightness=0.6))
+    report = aiming.report(2 * SECOND)
+    assert (report.brightness, report.left, report.at, report.ended) == (0.6, 8 * SECOND, 5 + 2 * SECOND, None)
+    assert codes(aiming.report(6 * SECOND)) == ["no-picture"]
+    assert aiming.report(10 * SECOND).ended == "time"
+    paused = aiming.report(3 * SECOND, "paused")
+    assert (paused.ended, paused.left) == ("paused", 0)
