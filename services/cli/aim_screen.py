@@ -70,9 +70,13 @@ def _canvas(heat: str | None) -> Text:
     for number in range(HEAT_ROWS):
         row = digits[number * HEAT_COLUMNS : (number + 1) * HEAT_COLUMNS]
         for digit in row:
-            text.append("  " if digit == "0" else f"{digit} ", style=f"#808080 on {_COLOURS[int(digit)]}")
+            text.append("  " if digit == "0" else f"{digit} ", style=f"{_ink(digit)} on {_COLOURS[int(digit)]}")
         text.append("\n" if number < HEAT_ROWS - 1 else "")
     return text
+
+
+def _ink(digit: str) -> str:
+    return "#000000" if digit >= "6" else "#d0d0d0"
 
 
 def _advice(advice: list[Advice]) -> RenderableType:

@@ -6,6 +6,7 @@ percent and the heat map has ten, so that no number of faces can be worked out o
 only added up.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,6 +31,9 @@ _DARK, _BRIGHT = 0.18, 0.85
 _GLARE, _SHADE = 0.1, 0.3
 """Shares of white and of nearly black pixels that there are together where somebody stands before a window."""
 _BLURRED = 0.05
+_HARDLY_FOUND = 1.2
+"""Faces that are not so many times the smallest judged one are mostly missed (model card): the few that are
+found stand for more."""
 _MANY = 0.25
 """The share of the faces from which on something is to be done."""
 
@@ -60,9 +64,13 @@ class _Faces:
         self.seen += self.most[1] - before
         for face in quality.faces:
             self.heat += painted(face.box)
-            self.sizes[min(round(face.size), _LARGEST_PX - 1)] += 1
+            self.sizes[min(int(face.size), _LARGEST_PX - 1)] += 1
             self.too_small += face.unknown == "too-small"
             self.unsure += face.unknown == "unsure"
+
+    def under(self, px: float) -> float:
+        """Return the share of the faces that are smaller."""
+        return _stepped(int(self.sizes[: math.ceil(px)].sum()) / max(1, int(self.sizes.sum())))
 
 
 def painted(box: Box) -> NDArray[np.float64]:
@@ -115,7 +123,9 @@ class Aiming:
             **self._of_picture(),
             **self._of_faces(),
         )
-        return _advised(told, silent=self._is_silent(now))
+        limit = _HARDLY_FOUND * told.smallest if told.smallest else 0.0
+        small = Advice("move-closer", self._faces.under(limit), round(limit, 1))
+        return structs.replace(told, advice=advice_of(told, small, silent=self._is_silent(now)))
 
     def _is_silent(self, now: int) -> bool:
         return now - (self._fresh[-1][0] if self._fresh else self._start) > self._silent_ns
@@ -177,21 +187,20 @@ def _stepped(share: float) -> float:
     return round(share * _SHARES) / _SHARES
 
 
-def _advised(report: AimReportV1, *, silent: bool) -> AimReportV1:
-    return structs.replace(report, advice=advice_of(report, silent=silent))
+def advice_of(report: AimReportV1, small: Advice, *, silent: bool) -> list[Advice]:
+    """Return what to do, the most important first: a picture, then its light, its sharpness, the faces' sizes.
 
-
-def advice_of(report: AimReportV1, *, silent: bool) -> list[Advice]:
-    """Return what to do, the most important first: a picture, then its light, its sharpness, the faces' sizes."""
+    `small` says which share of the faces is hardly found.
+    """
     if silent or report.brightness is None:
         return [Advice("no-picture")]
     found = [*_of_light(report)]
     if report.sharpness is not None and report.sharpness < _BLURRED:
         found.append(Advice("blurred"))
-    if report.too_small is None or report.unsure is None:
+    if report.unsure is None:
         return [*found, Advice("no-face")]
-    if report.too_small >= _MANY:
-        found.append(Advice("move-closer", report.too_small, report.smallest or 0.0))
+    if small.share >= _MANY:
+        found.append(small)
     if report.unsure >= _MANY:
         found.append(Advice("turn-to-faces", report.unsure))
     return found or [Advice("fine")]
