@@ -3,8 +3,9 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
+from typing import Literal
 
 from proto.aiming import AimEnd, AimRecordV1, AimReplyV1, AimReportV1, AimRequestV1, PictureSize
 from proto.frames import FrameQualityV1, FrameV1
@@ -25,6 +26,10 @@ _WAITING = 4
 
 class AimRefused(ValueError):
     """A camera can't be aimed; the text says why and what there is."""
+
+    def __init__(self, reason: Literal["unknown", "elsewhere", "not-live"], text: str) -> None:
+        self.reason = reason
+        super().__init__(text)
 
 
 @dataclass(eq=False)
@@ -63,7 +68,7 @@ class Aimer:
         """Subscribe to this site's orders."""
         await self._bus.serve(AIM, self._order, site=site)
 
-    async def start(self, order: AimRequestV1) -> AsyncIterator[AimReportV1]:
+    async def start(self, order: AimRequestV1) -> AsyncGenerator[AimReportV1, None]:
         """Carry out an order: recorded when this returns. Yields its reports; the last one has `ended`.
 
         Whoever stops reading before, closes the iterator (`aclosing`) to end it. AimRefused if it can't be carried out.
@@ -79,9 +84,9 @@ class Aimer:
         post = self._fleet.post(place)
         if place not in self._fleet.wanted:
             names = ", ".join(camera for site, camera in self._fleet.wanted if site == order.site)
-            raise AimRefused(f"site {order.site!r} has no camera {order.camera!r}; it has {names or 'none'}")
+            raise AimRefused("unknown", f"site {order.site!r} has no camera {order.camera!r}; it has {names or 'none'}")
         if post is None:
-            raise AimRefused(f"{order.camera} is not served here at the moment")
+            raise AimRefused("elsewhere", f"{order.camera} is not served here at the moment")
         status = post.camera.status
         if status is None or status.state != "live":
             told = (
@@ -91,7 +96,7 @@ class Aimer:
                 if status.reason
                 else status.state
             )
-            raise AimRefused(f"{order.camera} is {told}; only a camera that is live can be aimed")
+            raise AimRefused("not-live", f"{order.camera} is {told}; only a camera that is live can be aimed")
         return post
 
     async def _order(self, order: AimRequestV1, request: Request) -> None:
@@ -179,7 +184,7 @@ def _aiming(order: AimRequestV1, post: Post, since: int) -> Aiming:
     )
 
 
-async def _until_ended(run: _Run) -> AsyncIterator[AimReportV1]:
+async def _until_ended(run: _Run) -> AsyncGenerator[AimReportV1, None]:
     try:
         while True:
             report = await run.reports.get()

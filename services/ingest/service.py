@@ -60,7 +60,7 @@ async def wire(app: App, settings: IngestFile) -> None:
         await fleet.apply(new.sites, givers)
         await sharing.turn()
 
-    server = _web_server(app, settings.ingest.web, sharing)
+    server = _web_server(app, settings.ingest.web, sharing, aimer)
     app.on_stop("stop cameras", fleet.stop)
     if server is not None:
         app.on_stop("stop the web server", server.stop)
@@ -83,10 +83,10 @@ def _new_name() -> str:
     return f"{host}-{secrets.token_hex(4)}"
 
 
-def _web_server(app: App, settings: WebSettings | None, sharing: Sharing) -> "WebServer | None":
+def _web_server(app: App, settings: WebSettings | None, sharing: Sharing, aimer: Aimer) -> "WebServer | None":
     """The camera page and the WHIP endpoint, where they are wanted: elsewhere aiortc needs no memory."""
     if settings is None:
         return None
     from services.ingest.web.server import WebServer
 
-    return WebServer(app, settings, sharing)
+    return WebServer(app, settings, sharing, aimer)

@@ -11,8 +11,8 @@ from services.bus import NatsSettings
 from services.log import LogSettings
 from services.probes import ProbesSettings
 from services.sealing.settings import SealingSettings
-from services.settings import Problem
-from services.sites.settings import SiteSettings, problems
+from services.settings import Problem, Secret
+from services.sites.settings import MIN_TOKEN, SiteSettings, problems
 
 
 class WebSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -35,6 +35,8 @@ class WebSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
         Annotated[str, Meta(pattern=r"^https?://[^/\s]+\Z", description="an origin, as in https://a.org")]
     ] = field(default_factory=list)
     """Other pages' origins that may publish here (CORS)."""
+    operator_token: Secret | None = None
+    """With it operators aim cameras from the page. None: nobody does."""
     ice_addresses: list[str] = field(default_factory=list)
     """Addresses that are told to peers for video, UDP; none: all of this machine. One that it hasn't forwards to it."""
 
@@ -73,6 +75,8 @@ class IngestFile(Struct, frozen=True, kw_only=True):
             if any(camera.is_peer for site in self.sites for camera in site.cameras):
                 yield "ingest.web", "is missing; whip:// cameras need it, `web: {}` will do"
             return
+        if web.operator_token is not None and len(web.operator_token.reveal()) < MIN_TOKEN:
+            yield "ingest.web.operator_token", f"is too short; take {MIN_TOKEN} random characters or more"
         if (web.certificate is None) != (web.key is None):
             missing = "certificate" if web.certificate is None else "key"
             yield f"ingest.web.{missing}", "is missing; give both certificate and key, or none of them"

@@ -8,7 +8,17 @@ import msgspec
 
 SECTIONS = ("nats", "log", "probes", "sealing", "sites", "ingest", "inference", "aggregate", "notify")
 """Every top-level key a settings file may have; each service reads those it declares and leaves the others alone."""
-SECRETS = ("password", "token", "salt", "secret", "signing_key", "verify_key", "frames_password", "url")
+SECRETS = (
+    "password",
+    "token",
+    "operator_token",
+    "salt",
+    "secret",
+    "signing_key",
+    "verify_key",
+    "frames_password",
+    "url",
+)
 """Keys that may be given as `x_file`, and whose values never come out."""
 Problem = tuple[str, str]
 """A path such as `sites[0].cameras[1].url`, and what is wrong there and would be right."""

@@ -137,7 +137,7 @@ class SiteSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
 
 _STREAM_S = 3_660.0
-_MIN_TOKEN = 16
+MIN_TOKEN = 16
 Problem = tuple[str, str]
 """A path such as `sites[0].rules[1].zone` and what is wrong with it, in one sentence that says what would be right."""
 
@@ -183,9 +183,9 @@ def _token(path: str, camera: CameraSettings) -> Iterator[Problem]:
     """No value is shown. A service that may not read addresses and tokens has stand-ins, in which nothing is wrong."""
     if camera.token is None:
         if camera.is_peer:
-            yield path, f"is missing; give token_file, {_MIN_TOKEN} random characters or more, to who may publish"
-    elif len(camera.token.reveal()) < _MIN_TOKEN:
-        yield path, f"is shorter than {_MIN_TOKEN} characters; take 32 random ones"
+            yield path, f"is missing; give token_file, {MIN_TOKEN} random characters or more, to who may publish"
+    elif len(camera.token.reveal()) < MIN_TOKEN:
+        yield path, f"is shorter than {MIN_TOKEN} characters; take 32 random ones"
 
 
 def _areas(path: str, privacy: PrivacySettings | None) -> Iterator[Problem]:

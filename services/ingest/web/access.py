@@ -1,4 +1,4 @@
-"""Who may publish to a camera and see its state: whoever has its token (RFC 6750)."""
+"""Who may publish to a camera and see its state: whoever has its token; who may aim: an operator (RFC 6750)."""
 
 import hmac
 import math
@@ -12,6 +12,7 @@ from proto.public import CameraV1
 from services.ingest.camera import Camera
 from services.ingest.core.guesses import SECOND_NS, Guesses
 from services.ingest.web.problem import problem
+from services.settings import Secret
 from services.sites.settings import CameraSettings
 
 
@@ -29,18 +30,36 @@ _NOBODY = "a token that nobody has: comparing takes as long as with a camera's o
 
 
 class Access:
-    """Judges whether a request has the token of the camera that its path names."""
+    """Judges whether a request has the token of the camera that its path names, or an operator's."""
 
     def __init__(self, cameras: Cameras, clock: Callable[[], int] = time.monotonic_ns) -> None:
         self._cameras, self._clock = cameras, clock
         self._guesses = Guesses()
 
+    def operator(self, request: web.Request, expected: Secret | None) -> web.Response | None:
+        """Return the answer that refuses (401, 403 or 429), or None if the request has the operator's token."""
+        if expected is None:
+            return problem(403, "nobody may aim here; the settings have no ingest.web.operator_token")
+        if (late := self._guesses_too_fast(request)) is not None:
+            return late
+        given = _bearer(request)
+        if given is None:
+            return _unauthorised("", "give the operator's token: Authorization: Bearer TOKEN")
+        if hmac.compare_digest(given, expected.reveal().encode()):
+            return None
+        self._guesses.wrong(request.remote or "", self._clock())
+        return _unauthorised(' error="invalid_token"', "the token is wrong")
+
+    def _guesses_too_fast(self, request: web.Request) -> web.Response | None:
+        if (wait_ns := self._guesses.wait_ns(request.remote or "", self._clock())) <= 0:
+            return None
+        seconds = str(math.ceil(wait_ns / SECOND_NS))
+        return problem(429, f"too many wrong tokens; try again in {seconds} s", {"Retry-After": seconds})
+
     def refusal(self, request: web.Request) -> web.Response | None:
         """Return the answer that refuses, 401, 404 or 429; None for who has the token of a `whip://` camera."""
-        address, now = request.remote or "", self._clock()
-        if (wait_ns := self._guesses.wait_ns(address, now)) > 0:
-            seconds = str(math.ceil(wait_ns / SECOND_NS))
-            return problem(429, f"too many wrong tokens; try again in {seconds} s", {"Retry-After": seconds})
+        if (late := self._guesses_too_fast(request)) is not None:
+            return late
         camera = self._cameras.settings(request.match_info["site"], request.match_info["camera"])
         given = _bearer(request)
         if given is None:
@@ -48,7 +67,7 @@ class Access:
         expected = camera.token if camera is not None and camera.is_peer else None
         if hmac.compare_digest(given, (expected.reveal() if expected else _NOBODY).encode()) and expected is not None:
             return None
-        self._guesses.wrong(address, now)
+        self._guesses.wrong(request.remote or "", self._clock())
         if expected is None:
             return problem(404, "no camera of this name takes a peer here; its url must be whip://")
         return _unauthorised(' error="invalid_token"', "the token is wrong")

@@ -7,9 +7,11 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from services.app import App, StartError
+from services.ingest.aiming import Aimer
 from services.ingest.settings import WebSettings
 from services.ingest.web import certificate, rtc
 from services.ingest.web.access import Access, Cameras
+from services.ingest.web.aim import Aim
 from services.ingest.web.pages import Pages
 from services.ingest.web.problem import problem
 from services.ingest.web.status import Status
@@ -41,13 +43,15 @@ _SHUTDOWN_S = 1.0
 class WebServer:
     """Serves until stopped; `url` is the page's."""
 
-    def __init__(self, app: App, settings: WebSettings, cameras: Cameras) -> None:
+    def __init__(self, app: App, settings: WebSettings, cameras: Cameras, aimer: Aimer | None = None) -> None:
         self._settings = settings
         access = Access(cameras)
         self._whip = Whip(app, access, cameras, settings.ice_addresses)
         server = web.Application(client_max_size=MOST_BYTES, middlewares=[_problems])
         server.on_response_prepare.append(self._add_headers)
-        server.add_routes([*self._whip.routes(), *Status(access, cameras).routes(), *Pages().routes()])
+        aim = Aim(access, aimer, settings.operator_token) if aimer else None
+        routes = [*self._whip.routes(), *Status(access, cameras).routes(), *(aim.routes() if aim else [])]
+        server.add_routes([*routes, *Pages().routes()])
         self._runner = web.AppRunner(server, handle_signals=False, access_log=None, shutdown_timeout=_SHUTDOWN_S)
         self._served: certificate.Served | None = None
         self.url = ""

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import aiohttp
 import clips
 import msgspec
 import numpy as np
@@ -23,6 +24,7 @@ from services.cli import aim, aim_screen
 from services.cli.box import operator_file
 
 SIZE = (640, 360)
+TOKEN = "an operator's own token"
 FACES = ((40, 40, 60), (200, 200, 60), (420, 100, 12), (520, 240, 12))
 """Upper left corner and rough width of four faces in pixels: two large ones, two that are too small at half of it."""
 
@@ -55,11 +57,20 @@ async def _site(tmp_path):
         {"id": "gate", "url": str(seen), "loop": True, "long_side": 320},
         {"id": "wall", "url": str(empty), "loop": True, "long_side": 160},
     ]
-    site.write({"sites": [{"id": "cannes", "cameras": cameras}], "log": {"format": "json"}})
+    site.write(
+        {
+            "sites": [{"id": "cannes", "cameras": cameras}],
+            "log": {"format": "json"},
+            "ingest": {"web": {"host": "127.0.0.1", "port": 0, "operator_token": TOKEN}},
+        }
+    )
     try:
         site.start("ingest")
-        site.start("inference")
+        inference = site.start("inference")
         await until(site, "live", "live")
+        async with asyncio.timeout(30):
+            while not inference.running:
+                await asyncio.sleep(0.1)
         yield site
     finally:
         site.close()
@@ -85,7 +96,8 @@ async def test_what_an_operator_sees(site):
         site.operator, "cannes", "gate", operator="ana", why="mounted anew", seconds=16, console=console
     )
     first, shown = console.file.getvalue().split("s left")[2], console.export_text()
-    assert "no face seen yet" in first
+    assert "px of" not in first
+    assert "px of 320x180" in shown
     assert (last.ended, last.picture.width, last.analysed.width) == ("time", 640, 320)
     assert last.picture_sizes.p90 == pytest.approx(2 * last.sizes.p90, abs=1)
     assert 20 < last.sizes.p90 < 40
@@ -128,6 +140,37 @@ async def test_a_subscriber_hears_nothing(site):
     run = await asyncio.to_thread(moretta, "aim", "cannes", "gate", "-c", reader)
     assert (run.returncode, run.stdout) == (2, "")
     assert "moretta aim: no ingest answered" in run.stderr
+
+
+async def test_the_page_aims_too(site):
+    """Over HTTPS with the operator's token: a report a line, audited; a new order ends the one before."""
+    (told,) = site.services[0].said("camera page")
+    shown = aiohttp.Fingerprint(bytes.fromhex(told["fingerprint"].replace(":", "")))
+    body = {"operator": "ana", "why": "mounted anew", "seconds": 20}
+    right = {"Authorization": f"Bearer {TOKEN}"}
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=shown)) as http:
+        for camera, headers, json, status in [
+            ("wall", {}, body, 401),
+            ("wall", {"Authorization": "Bearer wrong"}, body, 401),
+            ("gaet", right, body, 404),
+            ("wall", right, {**body, "operator": "Ana Ng"}, 400),
+            ("wall", right, {**body, "reason": "x"}, 400),
+            ("wall", right, [], 400),
+        ]:
+            async with http.post(f"{told['url']}api/cannes/{camera}/aim", headers=headers, json=json) as answer:
+                assert (answer.status, answer.content_type) == (status, "application/problem+json")
+        async with http.post(f"{told['url']}api/cannes/wall/aim", headers=right, json=body) as answer:
+            assert (answer.status, answer.content_type) == (200, "application/x-ndjson")
+            first = msgspec.json.decode(await answer.content.readline(), type=AimReportV1)
+            assert (first.camera, first.ended) == ("wall", None)
+            assert (await run_aim(site, "wall", "--seconds", "1")).returncode == 0
+            *_, last = [msgspec.json.decode(line, type=AimReportV1) async for line in answer.content]
+            assert (last.since, last.ended) == (first.since, "replaced")
+    async with site.bus("operator") as operator:
+        audit = [stored.message for stored in await operator.history(AIM_RECORD, site="cannes")]
+    assert [(record.camera, record.seconds) for record in audit] == [("wall", 20), ("wall", 1)]
+    assert (audit[0].operator, audit[0].why, audit[0].at) == ("ana", "mounted anew", first.since)
+    assert TOKEN not in str(site.services[0].lines)
 
 
 async def test_who_cannot_be_aimed(site):
