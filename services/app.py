@@ -133,6 +133,13 @@ class App:
         """Begin to stop, as a signal does."""
         self._stopping.set()
 
+    def fail(self, why: str) -> None:
+        """Begin to stop because of a fault that only a new process mends; while stopping it is only told."""
+        log.error("a fault that only a new process mends", why=why)
+        if not self._stopping.is_set():
+            self._fault = True
+            self._stopping.set()
+
     async def until_stopped(self) -> None:
         """Wait for a signal, `stop()` or a fault."""
         await self._stopping.wait()
@@ -299,7 +306,9 @@ def run(name: str, file: Path, schema: type[Struct], wire: Wire) -> int:
     configure(name, settings.log)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         code = runner.run(serve(name, file, schema, settings, wire))
+        last = _leave_at_the_latest(code)
     _leave_stuck_threads(code)
+    last.cancel()
     return code
 
 
@@ -308,6 +317,20 @@ def leave_no_core() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0)
+
+
+def _leave_at_the_latest(code: int) -> threading.Timer:
+    """See to it that the process ends: closing the loop waits without a limit for threads of its executor."""
+
+    def leave() -> None:
+        log.warning("leaving what does not end", threads=[thread.name for thread in threading.enumerate()])
+        sys.stderr.flush()
+        os._exit(code)
+
+    timer = threading.Timer(STEP_LIMIT_S, leave)
+    timer.daemon = True
+    timer.start()
+    return timer
 
 
 def _leave_stuck_threads(code: int) -> None:

@@ -12,7 +12,8 @@ from typing import Literal
 
 from proto.types import CameraReason, CameraState
 from services.budget.shedding import Shedder
-from services.ingest.core.reconnect import Backoff, stall_timeout
+from services.ingest.core.reconnect import STUCK_LIMIT_S, Backoff, has_moved, stall_timeout, stuck_after
+from services.ingest.lookup import addresses_of
 from services.ingest.peer import PeerSource, Seat
 from services.ingest.pictures import Picture
 from services.ingest.playback import CameraStats, Playback
@@ -48,7 +49,8 @@ class Camera:
     """One camera within one lease. `start`, `stop`, `pause`, `resume` and `take` belong to the loop's thread.
 
     `on_state` is called on the loop for every change, in order. A live source is tried again for ever; a file that has
-    ended (state `ended`) is over. After a pause a file plays from its beginning.
+    ended (state `ended`) is over. After a pause a file plays from its beginning. `on_stuck` is called on the loop
+    with the reason, once, when the thread is beyond help: only a new process mends that.
     """
 
     def __init__(
@@ -63,10 +65,16 @@ class Camera:
         utc: Callable[[], int] = time.time_ns,
         backoff: Backoff | None = None,
         slow_retry_s: float = SLOW_RETRY_S,
+        stuck_limit_s: float = STUCK_LIMIT_S,
+        on_stuck: Callable[[str], None] | None = None,
+        resolve: Callable[[str], frozenset[str]] = addresses_of,
     ) -> None:
         self.site, self.settings, self.lease = site, settings, lease
         self._on_state, self._clock, self._utc = on_state, clock, utc
         self._backoff, self._slow_retry_s = backoff or Backoff(), slow_retry_s
+        self._stuck_limit_s, self._on_stuck = stuck_limit_s, on_stuck or log.error
+        self._resolve, self._addresses = resolve, frozenset[str]()
+        self._stopping_since: int | None = None
         self._is_file = _kind(settings) == "file"
         self.seat = Seat() if _kind(settings) == "peer" else None
         """Where a peer may sit down to publish; None for a camera that is fetched."""
@@ -94,6 +102,8 @@ class Camera:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._watch_handle: asyncio.TimerHandle | None = None
+        self._is_stuck = False
+        self._stuck_after = stuck_after(settings.open_timeout_s, settings.read_timeout_s, stuck_limit_s)
         self._gone = asyncio.Event()
 
     # --- on the loop
@@ -114,21 +124,24 @@ class Camera:
     async def stop(self, limit_s: float) -> bool:
         """End the thread, overwrite what wasn't taken and let `take` return None.
 
-        Returns False, and reports it, if the thread did not end within the limit: FFmpeg can be stuck in a read.
+        Returns False, and reports it, if the thread did not end within the limit: FFmpeg can be blocked in a read. The
+        watchdog looks on until the thread has ended, or is stuck.
         """
         with self._guard:
             self._stopping = True
+        if self._stopping_since is None:
+            self._stopping_since = self._clock()
         self._leave()
         self._slot.close()
-        if self._watch_handle is not None:
-            self._watch_handle.cancel()
         if self._thread is None:
             return True
         try:
             await asyncio.wait_for(self._gone.wait(), limit_s)
         except TimeoutError:
-            log.error("a camera's thread is stuck", site=self.site, camera=self.settings.id, limit_s=limit_s)
+            log.warning("a camera's thread has not ended yet", site=self.site, camera=self.settings.id, limit_s=limit_s)
             return False
+        if self._watch_handle is not None:
+            self._watch_handle.cancel()
         self._thread.join()  # it has said goodbye as its last act
         return True
 
@@ -199,14 +212,29 @@ class Camera:
     def _watch(self) -> None:
         """Notice a silent camera long before its read times out, and drop the codec's reference pictures."""
         assert self._loop is not None
+        if self._gone.is_set():
+            return
         self._watch_handle = self._loop.call_later(WATCH_S, self._watch)
+        self._watch_thread()
         status, decoder = self._status, self._play.decoder
         if decoder is None or status is None:
             return
-        if status.state == "paused":
+        if status.state == "paused" or self._stopping:
             decoder.discard(wait=False)
         elif status.state == "live" and self._is_silent() and decoder.discard(wait=False):
             self._set("stalled", "timeout", "no picture came")
+
+    def _watch_thread(self) -> None:
+        # Whoever waits for a peer, or for its next picture, can be woken at any time.
+        since, limit = self._play.busy_since if self.seat is None else None, self._stuck_after
+        if self._stopping_since is not None:
+            since, limit = self._stopping_since, round(self._stuck_limit_s * SECOND_NS)
+        if since is None or self._clock() - since < limit or self._is_stuck:
+            return
+        self._is_stuck = True
+        doing = "has not ended" if self._stopping else "has shown no sign of life"
+        seconds = (self._clock() - since) / SECOND_NS
+        self._on_stuck(f"the thread of camera {self.site}/{self.settings.id} is stuck: it {doing} for {seconds:.0f} s")
 
     def _is_silent(self) -> bool:
         silent_ns = self._clock() - self._play.last_picture_ns
@@ -232,6 +260,7 @@ class Camera:
         """Play the source once; returns how long to wait before the next time (ns), None if there is none."""
         if self._status is None or self._status.state != "failed-config":  # trying again in vain is no news
             self._set("connecting")
+        self._play.busy_since = self._clock()
         try:
             self._play.reconnected()
             self._play_source()
@@ -245,6 +274,7 @@ class Camera:
     def _play_source(self) -> None:
         while True:
             with self._open() as source:
+                self._addresses = self._resolve(self.settings.url)
                 self._play.play(source)
             if self._leaving.is_set() or not (self._is_file and self.settings.loop):
                 return
@@ -272,7 +302,10 @@ class Camera:
             self._set("stalled", error.reason, error.message)
             return 0
         self._set("backing-off", error.reason, error.message)
-        return self._backoff.failed(self._clock(), self._random.random())
+        return self._backoff.failed(self._clock(), self._random.random(), moved=self._has_moved())
+
+    def _has_moved(self) -> bool:
+        return self._backoff.may_hurry and has_moved(self._addresses, self._resolve(self.settings.url))
 
     def _is_live(self) -> None:
         if self._leaving.is_set() or (self._status is not None and self._status.state == "live"):
@@ -289,6 +322,7 @@ class Camera:
             self.seat.clear()
 
     def _sleep(self, limit_s: float | None) -> None:
+        self._play.busy_since = None
         self._changed.wait(limit_s)
         self._changed.clear()
 

@@ -125,7 +125,15 @@ class Fleet:
         if settings is None or place in self._posts or self._over:
             return
         reporter = Reporter(self._main, self._settings.report_s, quiet_s=HAND_OVER_S if relieves else 0.0)
-        camera = Camera(place[0], settings, lease=lease, phase_ns=self._phase(place), on_state=reporter.changed)
+        camera = Camera(
+            place[0],
+            settings,
+            lease=lease,
+            phase_ns=self._phase(place),
+            on_state=reporter.changed,
+            stuck_limit_s=self._settings.stuck_limit_s,
+            on_stuck=self._app.fail,
+        )
         sender = Sender(self._frames, camera, self._givers[place[0]].current)
         reporter.attach(camera, sender)
         held = self._held(place)

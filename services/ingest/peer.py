@@ -176,7 +176,7 @@ class EncodedStream:
 class PeerSource:
     """One peer as a source of packets, like `services.ingest.source.Source`."""
 
-    is_file = False
+    is_file = comes_at_once = False
     address = PEER
 
     def __init__(self, queue: EncodedQueue, seat: Seat) -> None:

@@ -30,7 +30,10 @@ _HOPELESS = 10
 
 @dataclass(frozen=True)
 class CameraStats:
-    """What a camera's thread counted since the camera started; `fps` is what the camera delivers."""
+    """What a camera's thread counted since the camera started; `fps` is what the camera delivers.
+
+    `pictured_ns` is when the last picture came (monotonic); None before the first.
+    """
 
     decoder: str | None
     width: int | None
@@ -40,6 +43,7 @@ class CameraStats:
     sampled: int
     shed: int
     undecodable: int
+    pictured_ns: int | None = None
 
 
 class Source(Protocol):
@@ -51,7 +55,9 @@ class Source(Protocol):
     def stream(self) -> Stream: ...
     @property
     def is_file(self) -> bool: ...
-    def packets(self) -> Iterator[Packet[VideoStream]]: ...
+    @property
+    def comes_at_once(self) -> bool: ...
+    def packets(self) -> Iterator[Packet[VideoStream] | None]: ...
     def request_key_frame(self) -> None: ...
 
 
@@ -86,6 +92,11 @@ class Playback:
         self.rate = Rate()
         self.decoder: Decoder | None = None
         self.last_picture_ns = 0
+        """When the last picture came, or the connection was made."""
+        self.pictured_ns: int | None = None
+        """When the last picture came; None before the first."""
+        self.busy_since: int | None = None
+        """The thread's last sign of life; None while it only waits."""
 
     def play(self, source: Source) -> None:
         """Play until the source ends or the camera is left; SourceError if it breaks or nothing can be decoded.
@@ -93,7 +104,7 @@ class Playback:
         A damaged end of a file is its end, if there was a picture before.
         """
         before = self._pictures
-        pacer = _Pacer(self._clock, self._leaving) if source.is_file and self._paced else None
+        pacer = _Pacer(self._clock, self._leaving) if source.comes_at_once and self._paced else None
         decoder = self.decoder = Decoder(
             source.stream,
             self._settings.long_side,
@@ -121,7 +132,7 @@ class Playback:
     def drain(self) -> None:
         """Wait until every picture was released, or the camera is left."""
         while not self._leaving.is_set() and not self._pool.wait_idle(_STEP_S):
-            pass
+            self.busy_since = self._clock()
 
     def count_shed(self) -> None:
         """Count a sampled picture that was dropped unread; any thread."""
@@ -143,9 +154,8 @@ class Playback:
         width, height = self._size or (None, None)
         decoder = self.decoder
         undecodable = self._undecodable + (decoder.undecodable if decoder else 0)
-        return CameraStats(
-            self._name, width, height, self.rate.per_second, self._pictures, self._sampled, self._shed, undecodable
-        )
+        counted = (self._pictures, self._sampled, self._shed, undecodable)
+        return CameraStats(self._name, width, height, self.rate.per_second, *counted, self.pictured_ns)
 
     def _begin(self) -> None:
         self.rate.restarted()
@@ -154,14 +164,17 @@ class Playback:
 
     def _packets(self, source: Source, decoder: Decoder, pacer: _Pacer | None) -> None:
         for packet in source.packets():
+            self.busy_since = None
             # Waiting comes before decoding: what isn't decoded yet has no lifetime.
             if not self._paced:
                 self.drain()
-            elif pacer is not None:
+            elif pacer is not None and packet is not None:
                 pacer.wait(_packet_ns(packet))
+            self.busy_since = self._clock()
             if self._leaving.is_set():
                 return
-            self._decode(decoder, packet, source)
+            if packet is not None:
+                self._decode(decoder, packet, source)
         if source.is_file:
             self._decode(decoder, None, source)
 
@@ -182,7 +195,8 @@ class Playback:
             for frame in left:
                 decoder.finish(frame)
         if frames:
-            self.last_picture_ns, self._tried_in_vain = decoded_ns, 0
+            self.last_picture_ns = self.pictured_ns = decoded_ns
+            self._tried_in_vain = 0
             self._on_picture()
         elif not decoder.waits_for_key:
             self._give_up_if_hopeless(source, decoded_ns)
@@ -248,7 +262,7 @@ def _packet_ns(packet: Packet[VideoStream]) -> int | None:
 
 
 class _Pacer:
-    """Lets a file play by its time stamps."""
+    """Lets what comes faster than it was recorded play by its time stamps."""
 
     _LONGEST_NS = 60 * SECOND_NS
 

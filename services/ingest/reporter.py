@@ -6,20 +6,16 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from prometheus_client import Gauge
-
 from proto.public import CameraV1, Lifetime
 from proto.sightings import CameraEventV1
 from proto.subjects import CAMERA_EVENTS, CAMERAS
 from services.bus import Bus
 from services.ingest.camera import Camera, CameraStatus
+from services.ingest.metrics import CameraMetrics
 from services.ingest.sender import Sender
 from services.log import get_logger
 
 log = get_logger()
-
-STATE = Gauge("moretta_camera_state", "1 for the state a camera is in", ["site", "camera", "state"])
-_STATES = ("connecting", "live", "stalled", "backing-off", "paused", "failed-config", "ended")
 
 _SETTLED = {"live", "paused", "ended"}
 SETTLE_S = 2.5
@@ -44,13 +40,16 @@ class Reporter:
         self._changes: asyncio.Queue[CameraStatus] = asyncio.Queue()
         self._camera: Camera | None = None
         self._sender: Sender | None = None
-        self._seen = _Seen(time.monotonic())
+        self._metrics: CameraMetrics | None = None
+        self._began = time.monotonic()
+        self._seen = _Seen(self._began)
         self.latest: CameraV1 | None = None
         """The last message that was made."""
 
     def attach(self, camera: Camera, sender: Sender) -> None:
         """Set whose figures are reported."""
         self._camera, self._sender = camera, sender
+        self._metrics = CameraMetrics(camera.site, camera.settings.id)
 
     def changed(self, status: CameraStatus) -> None:
         """Take a change of state; the camera calls this on the loop."""
@@ -86,16 +85,13 @@ class Reporter:
 
     def retire(self) -> None:
         """Forget the camera's state: it is out of service, and a gauge that stays would say otherwise."""
-        if self._camera is None:
-            return
-        for state in _STATES:
-            with contextlib.suppress(KeyError):
-                STATE.remove(self._camera.site, self._camera.settings.id, state)
+        if self._metrics is not None:
+            self._metrics.retire()
 
     async def _change(self, status: CameraStatus) -> None:
         _log(status)
-        for state in _STATES:
-            STATE.labels(status.site, status.camera, state).set(int(state == status.state))
+        assert self._metrics is not None
+        self._metrics.changed(status.state, status.reason)
         event = CameraEventV1(
             site=status.site,
             camera=status.camera,
@@ -109,17 +105,24 @@ class Reporter:
 
     async def _figures(self) -> None:
         status = self._camera.status if self._camera else None
-        if status is not None and self._bus.connected:
-            await self._bus.publish(CAMERAS, self._message(status))
+        if status is None:
+            return
+        message = self._message(status)
+        if self._bus.connected:
+            await self._bus.publish(CAMERAS, message)
 
     def _message(self, status: CameraStatus) -> CameraV1:
+        """What is told of the camera now; it also becomes its metrics."""
         assert self._camera is not None
         assert self._sender is not None
+        assert self._metrics is not None
         stats, report = self._camera.stats(), self._sender.lifetimes.report()
         seconds = max(time.monotonic() - self._seen.at, 1e-3)
         sampled, shed = stats.sampled - self._seen.sampled, stats.shed - self._seen.shed
         analysed = (self._sender.answered - self._seen.answered) / seconds
         self._seen = _Seen(time.monotonic(), self._sender.answered, stats.sampled, stats.shed)
+        age_s = time.monotonic() - (self._began if stats.pictured_ns is None else stats.pictured_ns / 1e9)
+        self._metrics.figures(stats, is_live=status.state == "live", analysed_fps=analysed, age_s=age_s)
         reason = "no-worker" if status.state == "live" and self._sender.without_worker else status.reason
         self.latest = CameraV1(
             site=status.site,

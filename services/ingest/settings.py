@@ -8,6 +8,7 @@ from msgspec import Meta, Struct, field
 
 from proto.leases import ReplicaId
 from services.bus import NatsSettings
+from services.ingest.core.reconnect import STUCK_LIMIT_S
 from services.log import LogSettings
 from services.probes import ProbesSettings
 from services.sealing.settings import SealingSettings
@@ -48,6 +49,9 @@ class IngestSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """How often each camera's state is published, beside every change."""
     stop_limit_s: Annotated[float, Meta(ge=0.5, le=60)] = 4.0
     """How long a decode thread may take to end; a read that hangs in FFmpeg is not waited for longer."""
+    stuck_limit_s: Annotated[float, Meta(ge=1, le=3600)] = STUCK_LIMIT_S
+    """A decode thread that shows no sign of life for so long beyond its camera's own time limits, or still runs so long
+    after its camera was removed, is stuck: ingest ends, to be started anew."""
     replica: ReplicaId | None = None
     """This replica's name among those that share the cameras; None: one is made at start. Two that run at the same time
     must not share one."""

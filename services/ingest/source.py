@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal, Self, cast
 from urllib.parse import SplitResult, urlsplit
 
 import av
@@ -132,9 +132,9 @@ def _split(url: str) -> SplitResult:
 class Source:
     """An open source: one video stream's packets. Close it, or use it as a context manager."""
 
-    def __init__(self, address: Address, container: InputContainer, stream: VideoStream) -> None:
+    def __init__(self, address: Address, container: InputContainer, stream: VideoStream, read_timeout_s: float) -> None:
         self.address, self.stream = address, stream
-        self._container = container
+        self._container, self._read_timeout_s = container, read_timeout_s
 
     @property
     def is_file(self) -> bool:
@@ -147,14 +147,31 @@ class Source:
         duration = self._container.duration
         return duration / 1_000_000 if duration else None
 
-    def packets(self) -> Iterator[Packet[VideoStream]]:
-        """Yield the video packets until the stream ends; SourceError if it breaks or is silent for too long."""
+    @property
+    def comes_at_once(self) -> bool:
+        """Whether packets come faster than they were recorded: a file, or HLS, whose segments come as files."""
+        return self.is_file or self._container.format.name == "hls"
+
+    def packets(self) -> Iterator[Packet[VideoStream] | None]:
+        """Yield the video packets until the stream ends, and None for anything else, such as sound.
+
+        SourceError if it breaks, or if for too long nothing comes, or nothing but sound.
+        """
+        last = time.monotonic()
         try:
-            for packet in self._container.demux(self.stream):
-                if packet.size:  # the last ones are empty and only ask the decoder to flush
-                    yield packet
+            for packet in self._container.demux():
+                if packet.stream_index != self.stream.index:
+                    self._check_silence(last)
+                    yield None
+                elif packet.size:  # the last ones are empty and only ask the decoder to flush
+                    yield cast("Packet[VideoStream]", packet)
+                    last = time.monotonic()
         except (av_error.FFmpegError, OSError) as error:
             raise self._broken(error) from None
+
+    def _check_silence(self, last: float) -> None:
+        if not self.is_file and time.monotonic() - last > self._read_timeout_s:
+            raise SourceError("timeout", f"{self.address.label}: the connection goes on, but without video")
 
     def _broken(self, error: Exception) -> SourceError:
         if getattr(error, "errno", None) == errno.EIO:  # what most of FFmpeg's demuxers make of a closed connection
@@ -200,7 +217,7 @@ def open_source(settings: CameraSettings) -> Source:
             raise SourceError("refused", f"{address.label}: {_UNPROVEN}") from None
         raise error_of(TimeoutError() if silent else error, address) from None
     try:
-        return Source(address, container, _video(container, address))
+        return Source(address, container, _video(container, address), settings.read_timeout_s)
     except SourceError:
         container.close()
         raise

@@ -17,6 +17,7 @@ from proto.subjects import CAMERA_EVENTS, CAMERAS
 from services.ingest import reporter as sut
 from services.ingest.camera import CameraStatus
 from services.ingest.core.lifetime import Lifetimes
+from services.ingest.metrics import STATES
 from services.ingest.playback import CameraStats
 from services.ingest.reporter import Reporter
 from services.sites.settings import CameraSettings
@@ -66,7 +67,7 @@ class Scene:
     def gauge(self):
         """The states whose gauge exists, and their values."""
         labels = {"site": "cannes", "camera": self.name}
-        found = {s: REGISTRY.get_sample_value("moretta_camera_state", labels | {"state": s}) for s in sut._STATES}
+        found = {s: REGISTRY.get_sample_value("moretta_camera_state", labels | {"state": s}) for s in STATES}
         return {state: value for state, value in found.items() if value is not None}
 
 
@@ -247,7 +248,7 @@ async def test_one_gauge_says_the_state(wait_until):
         scene.change("connecting")
         scene.change("live")
         await wait_until(lambda: len(scene.line.stored) == 4)
-        assert scene.gauge() == {state: float(state == "live") for state in sut._STATES}
+        assert scene.gauge() == {state: float(state == "live") for state in STATES}
     scene.reporter.retire()
     assert scene.gauge() == {}
     scene.reporter.retire()
