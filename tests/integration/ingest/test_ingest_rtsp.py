@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import time
-from contextlib import asynccontextmanager
 
 import av
 import clips
@@ -11,14 +10,10 @@ import pytest
 import rtsp
 from structlog.testing import capture_logs
 from tls_proxy import TlsProxy
+from watched_camera import LIMIT_S, MS, last, take, watching
 
-from services.ingest.camera import Camera
-from services.ingest.core.reconnect import Backoff
 from services.ingest.lavlog import install
-from services.sites.settings import CameraSettings
 
-MS = 1_000_000
-LIMIT_S = 20
 PASSWORD = "s3cret-hunter2"
 
 pytestmark = pytest.mark.xdist_group("rtsp")
@@ -50,43 +45,6 @@ def _serve(tmp_path):
     yield start
     for server in servers:
         server.kill()
-
-
-@asynccontextmanager
-async def watching(url, *, stop_limit_s=10, **more):
-    """A running camera and the list of its states."""
-    states = []
-    fields = {"id": "cam", "fps": 5.0, "long_side": 320, "open_timeout_s": 3.0, "read_timeout_s": 3.0} | more
-    camera = Camera(
-        "site",
-        CameraSettings(url=url, **fields),
-        lease=3,
-        phase_ns=0,
-        on_state=states.append,
-        backoff=Backoff(first_ns=100 * MS, limit_ns=400 * MS),
-        slow_retry_s=0.3,
-    )
-    camera.start(asyncio.get_running_loop())
-    try:
-        yield camera, states
-    finally:
-        assert await camera.stop(stop_limit_s)
-
-
-async def take(camera, count):
-    """Take and release so many pictures; returns (sequence, event time, age at taking, size) of each."""
-    kept = []
-    for _ in range(count):
-        picture = await asyncio.wait_for(camera.take(), LIMIT_S)
-        age = time.monotonic_ns() - picture.decoded_ns
-        kept.append((picture.sequence, picture.at, age, (picture.width, picture.height)))
-        picture.release()
-    return kept
-
-
-def last(states):
-    """The last state's name and reason."""
-    return (states[-1].state, states[-1].reason) if states else None
 
 
 @pytest.mark.parametrize(

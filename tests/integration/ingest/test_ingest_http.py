@@ -1,0 +1,75 @@
+"""Cameras over real HTTP: MJPEG as multipart, HLS, MPEG-TS whose codec changes or that goes on with sound alone."""
+
+import asyncio
+import time
+
+import clips
+import pytest
+from http_camera import HttpCamera, segments, with_sound
+from watched_camera import LIMIT_S, MS, last, take, watching
+
+from services.ingest import playback
+
+
+async def test_mjpeg_as_multipart(tmp_path, wait_until):
+    """Pictures of a multipart stream are sampled; cut off, it is `end-of-stream` and comes back."""
+    mjpeg = clips.make_clip(tmp_path / "clip.mjpeg", codec="mjpeg", pixel_format="yuvj420p", width=640, height=360)
+    async with HttpCamera(mjpeg=mjpeg) as server, watching(server.url("mjpeg")) as (camera, states):
+        kept = await take(camera, 8)
+        assert {size for *_, size in kept} == {(320, 180)}
+        assert 1.0 < (kept[-1][1] - kept[0][1]) / 1e9 < 2.2
+        assert camera.stats().decoder == "mjpeg"
+        server.cut()
+        await wait_until(lambda: "end-of-stream" in [s.reason for s in states], LIMIT_S)
+        await take(camera, 2)
+        assert last(states) == ("live", None)
+
+
+async def test_hls_plays_at_its_own_pace(tmp_path):
+    """Segments come whole, pictures do not: five a second, evenly, none shed for the others, never stalled."""
+    clip = clips.make_clip(tmp_path / "clip.mp4", pictures=25 * 24)
+    server = HttpCamera(hls=segments(clip, tmp_path / "hls"))
+    async with server, watching(server.url("live.m3u8"), open_timeout_s=10) as (camera, states):
+        await take(camera, 2)
+        began = time.monotonic()
+        kept = await take(camera, 20)
+        assert 3.0 < time.monotonic() - began < 6.0
+        assert {b[0] - a[0] for a, b in zip(kept, kept[1:], strict=False)} == {1}
+        assert camera.stats().shed <= 2
+        assert [s.state for s in states] == ["connecting", "live"]
+
+
+async def test_a_codec_that_changes_in_mid_stream(tmp_path, wait_until, monkeypatch):
+    """H.264 turns into H.265 in one stream: `undecodable` by name, and with the next connection it is live again."""
+    monkeypatch.setattr(playback, "UNDECODABLE_NS", 1_000 * MS)
+    h264 = clips.make_clip(tmp_path / "a.ts", pictures=100)
+    h265 = clips.make_clip(tmp_path / "b.ts", pictures=300, codec="libx265")
+    both = tmp_path / "both.ts"
+    both.write_bytes(h264.read_bytes() + h265.read_bytes())
+    server = HttpCamera(streams=[(both, 16), (h265, 12)])
+    async with server, watching(server.url("stream.ts"), open_timeout_s=10) as (camera, states):
+        await take(camera, 2)
+        assert camera.stats().decoder == "h264"
+        taking = asyncio.create_task(_drain(camera))
+        await wait_until(lambda: ("backing-off", "undecodable") in [(s.state, s.reason) for s in states], LIMIT_S)
+        await wait_until(lambda: (last(states), camera.stats().decoder) == (("live", None), "hevc"), LIMIT_S)
+        taking.cancel()
+
+
+async def _drain(camera):
+    while True:
+        await take(camera, 1)
+
+
+@pytest.mark.parametrize("stop_early", [False, True])
+async def test_sound_is_ignored_and_no_sign_of_life(tmp_path, wait_until, stop_early):
+    """With sound the video is analysed as ever; sound that goes on without it is silence, and keeps no thread."""
+    clip = clips.make_clip(tmp_path / "clip.mp4", pictures=75)
+    mixed = with_sound(clip, clips.make_sound(tmp_path / "sound.mp4", 14), tmp_path / "mixed.ts")
+    server = HttpCamera(streams=[(mixed, 14)])
+    async with server, watching(server.url("stream.ts"), open_timeout_s=10, stop_limit_s=2) as (camera, states):
+        await take(camera, 3)
+        await wait_until(lambda: last(states) == ("stalled", "timeout"), LIMIT_S)
+        if not stop_early:
+            await wait_until(lambda: last(states) == ("backing-off", "timeout"), LIMIT_S)
+            assert "without video" in states[-1].message

@@ -1,0 +1,50 @@
+"""A running camera without the rest of ingest, and the list of its states."""
+
+import asyncio
+import time
+from contextlib import asynccontextmanager
+
+from services.ingest.camera import Camera
+from services.ingest.core.reconnect import Backoff
+from services.sites.settings import CameraSettings
+
+MS = 1_000_000
+LIMIT_S = 20
+
+
+@asynccontextmanager
+async def watching(url, *, stop_limit_s=10, backoff=None, slow_retry_s=0.3, resolve=None, **more):
+    """A running camera and the list of its states."""
+    states = []
+    fields = {"id": "cam", "fps": 5.0, "long_side": 320, "open_timeout_s": 3.0, "read_timeout_s": 3.0} | more
+    camera = Camera(
+        "site",
+        CameraSettings(url=url, **fields),
+        lease=3,
+        phase_ns=0,
+        on_state=states.append,
+        backoff=backoff or Backoff(first_ns=100 * MS, limit_ns=400 * MS),
+        slow_retry_s=slow_retry_s,
+        **({"resolve": resolve} if resolve else {}),
+    )
+    camera.start(asyncio.get_running_loop())
+    try:
+        yield camera, states
+    finally:
+        assert await camera.stop(stop_limit_s)
+
+
+async def take(camera, count):
+    """Take and release so many pictures; returns (sequence, event time, age at taking, size) of each."""
+    kept = []
+    for _ in range(count):
+        picture = await asyncio.wait_for(camera.take(), LIMIT_S)
+        age = time.monotonic_ns() - picture.decoded_ns
+        kept.append((picture.sequence, picture.at, age, (picture.width, picture.height)))
+        picture.release()
+    return kept
+
+
+def last(states):
+    """The last state's name and reason."""
+    return (states[-1].state, states[-1].reason) if states else None
