@@ -43,9 +43,19 @@ def require() -> None:
 
 
 class RtspServer:
-    """An RTSP server on 127.0.0.1; it keeps its port over kill and start."""
+    """An RTSP server; it keeps its port over kill and start. `prefix` is a command that runs it, as in a namespace."""
 
-    def __init__(self, clip: Path, auth: str = "none", user: str = "cam", password: str = "") -> None:
+    def __init__(
+        self,
+        clip: Path,
+        auth: str = "none",
+        user: str = "cam",
+        password: str = "",
+        *,
+        host: str = "127.0.0.1",
+        prefix: tuple[str, ...] = (),
+    ) -> None:
+        self._host, self._prefix = host, prefix
         self._arguments = [auth, user, password] if auth != "none" else ["none"]
         self._clip = clip
         self._process: subprocess.Popen[str] | None = None
@@ -54,7 +64,7 @@ class RtspServer:
     def start(self) -> "RtspServer":
         """Start it and wait until it listens."""
         self._process = subprocess.Popen(
-            [PYTHON, SERVER, self._clip, str(self.port), *self._arguments],
+            [*self._prefix, PYTHON, SERVER, self._clip, self._host, str(self.port), *self._arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -67,15 +77,25 @@ class RtspServer:
 
     def url(self, path: str = "cam", userinfo: str = "") -> str:
         """Return the URL of a stream."""
-        return f"rtsp://{userinfo + '@' if userinfo else ''}127.0.0.1:{self.port}/{path}"
+        return f"rtsp://{userinfo + '@' if userinfo else ''}{self._host}:{self.port}/{path}"
 
     def freeze(self) -> None:
         """Stop it as a hung camera: its sockets stay open and say nothing."""
         self._process.send_signal(signal.SIGSTOP)
 
+    def change_password(self, password: str) -> None:
+        """Restart with another password."""
+        self.kill()
+        self._arguments[2] = password
+        self.start()
+
     def thaw(self) -> None:
         """Let it go on."""
         self._process.send_signal(signal.SIGCONT)
+
+    def give_keys(self) -> None:
+        """Let /keyless have key frames."""
+        self._process.send_signal(signal.SIGUSR1)
 
     def kill(self) -> None:
         """Kill it like a power cut of the camera; harmless if it isn't running."""

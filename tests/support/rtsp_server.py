@@ -1,12 +1,17 @@
 """A real RTSP server for tests: a looped H.264 clip without re-encoding at /cam, and MJPEG at /mjpeg.
 
+Beside CLIP.mp4 may lie h265.mp4, served at /h265, and small.mp4, which /resized has after CLIP in one stream.
+/keyless has no key frame until SIGUSR1.
+
 Runs under Debian's own Python, which has GStreamer's bindings: see PACKAGES in rtsp.py.
-usage: rtsp_server.py CLIP.mp4 PORT none|basic|digest [USER PASSWORD]      (port 0: any; prints "ready PORT")
+usage: rtsp_server.py CLIP.mp4 HOST PORT none|basic|digest [USER PASSWORD]      (port 0: any; prints "ready PORT")
        rtsp_server.py --probe                                              (exit 0 if all it needs is installed)
 It ends when its standard input is closed, so that it never outlives the test.
 """
 
+import signal
 import sys
+from pathlib import Path
 
 import gi
 
@@ -14,22 +19,29 @@ for name in ("Gst", "GstRtspServer", "GstRtsp", "GstApp"):
     gi.require_version(name, "1.0")
 from gi.repository import GLib, Gst, GstApp, GstRtsp, GstRtspServer  # noqa: E402, F401 -- GstApp gives appsink its methods
 
-ELEMENTS = ("appsrc", "videotestsrc", "qtdemux", "h264parse", "rtph264pay", "jpegenc", "rtpjpegpay")
+ELEMENTS = (
+    "appsrc", "videotestsrc", "qtdemux", "h264parse", "rtph264pay", "h265parse", "rtph265pay", "jpegenc", "rtpjpegpay",
+)  # fmt: skip
 PULL_LIMIT = 5 * Gst.SECOND
 
 
-def load(path):
-    """Return the clip's access units and their caps."""
+keys_come = False
+"""Whether /keyless has key frames."""
+
+
+def load(path, codec="h264"):
+    """Return the clip's access units, each with whether it is a key frame, and their caps."""
     pipeline = Gst.parse_launch(
-        f'filesrc location="{path}" ! qtdemux ! h264parse config-interval=-1 ! '
-        "video/x-h264,stream-format=byte-stream,alignment=au ! appsink name=sink sync=false"
+        f'filesrc location="{path}" ! qtdemux ! {codec}parse config-interval=-1 ! '
+        f"video/x-{codec},stream-format=byte-stream,alignment=au ! appsink name=sink sync=false"
     )
     sink = pipeline.get_by_name("sink")
     pipeline.set_state(Gst.State.PLAYING)
     units, caps = [], None
     while (sample := sink.try_pull_sample(PULL_LIMIT)) is not None:
         buffer, caps = sample.get_buffer(), sample.get_caps()
-        units.append(buffer.extract_dup(0, buffer.get_size()))
+        is_key = not buffer.has_flags(Gst.BufferFlags.DELTA_UNIT)
+        units.append((buffer.extract_dup(0, buffer.get_size()), is_key))
     pipeline.set_state(Gst.State.NULL)
     return units, caps
 
@@ -43,13 +55,14 @@ def duration_of(caps):
 class Clip(GstRtspServer.RTSPMediaFactory):
     """Plays the access units for ever, one per picture's duration, starting with the first (a key frame)."""
 
-    def __init__(self, units, caps):
+    def __init__(self, units, caps, codec="h264", *, keyless=False):
         super().__init__()
-        self.units, self.duration = units, duration_of(caps)
+        self.units, self.duration, self.keyless = units, duration_of(caps), keyless
+        parse = "" if keyless else f"! {codec}parse config-interval=1"  # it would wait for a key frame
         self.set_shared(True)
         self.set_launch(
             f'( appsrc name=source is-live=true format=time do-timestamp=true caps="{caps.to_string()}" '
-            "! h264parse config-interval=1 ! rtph264pay name=pay0 pt=96 )"
+            f"{parse} ! rtp{codec}pay name=pay0 pt=96 )"
         )
         self.connect("media-configure", self.configure)
 
@@ -58,7 +71,10 @@ class Clip(GstRtspServer.RTSPMediaFactory):
         position = iter(range(1 << 60))
 
         def push():
-            buffer = Gst.Buffer.new_wrapped(self.units[next(position) % len(self.units)])
+            unit, is_key = self.units[next(position) % len(self.units)]
+            if is_key and self.keyless and not keys_come:
+                return True
+            buffer = Gst.Buffer.new_wrapped(unit)
             buffer.duration = self.duration
             return source.emit("push-buffer", buffer) == Gst.FlowReturn.OK
 
@@ -96,11 +112,29 @@ def protect(server, factories, method, user, password):
         factory.set_permissions(permissions)
 
 
-def main(path, port, method="none", user="", password=""):
+def factories_of(path):
+    """Return what is served at which path."""
+    units, caps = load(path)
+    found = {"/cam": Clip(units, caps), "/mjpeg": mjpeg(), "/keyless": Clip(units, caps, keyless=True)}
+    if (small := Path(path).with_name("small.mp4")).exists():
+        found["/resized"] = Clip(units + load(small)[0], caps)
+    if (other := Path(path).with_name("h265.mp4")).exists():
+        found["/h265"] = Clip(*load(other, "h265"), "h265")
+    return found
+
+
+def give_keys():
+    """Let key frames come from now on."""
+    global keys_come  # noqa: PLW0603
+    keys_come = True
+    return True
+
+
+def main(path, host, port, method="none", user="", password=""):
     """Serve until standard input is closed."""
-    factories = {"/cam": Clip(*load(path)), "/mjpeg": mjpeg()}
+    factories = factories_of(path)
     server = GstRtspServer.RTSPServer()
-    server.set_address("127.0.0.1")
+    server.set_address(host)
     server.set_service(port)
     for mount, factory in factories.items():
         server.get_mount_points().add_factory(mount, factory)
@@ -109,6 +143,7 @@ def main(path, port, method="none", user="", password=""):
     if not server.attach(None):
         sys.exit(f"port {port} is taken")
     loop = GLib.MainLoop()
+    GLib.unix_signal_add(GLib.PRIORITY_DEFAULT, signal.SIGUSR1, give_keys)
     GLib.io_add_watch(0, GLib.PRIORITY_DEFAULT, GLib.IOCondition.IN | GLib.IOCondition.HUP, lambda *_: loop.quit())
     print("ready", server.get_bound_port(), flush=True)
     loop.run()

@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 from tls_proxy import TlsProxy
 from watched_camera import LIMIT_S, MS, last, take, watching
 
+from services.ingest import decoder, playback
 from services.ingest.lavlog import install
 
 PASSWORD = "s3cret-hunter2"
@@ -36,6 +37,8 @@ def _serve(tmp_path):
     """Starts real RTSP servers; `serve(auth, ...)`. Skipped by name without the packages."""
     rtsp.require()
     clip = clips.make_clip(tmp_path / "clip.mp4", width=640, height=360, pictures=50, key_every=25)
+    clips.make_clip(tmp_path / "h265.mp4", width=640, height=360, pictures=50, codec="libx265")
+    clips.make_clip(tmp_path / "small.mp4", width=320, height=240, pictures=25)
     servers = []
 
     def start(auth="none", password=""):
@@ -48,10 +51,11 @@ def _serve(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("path", "transport", "decoder"), [("cam", "tcp", "h264"), ("cam", "udp", "h264"), ("mjpeg", "tcp", "mjpeg")]
+    ("path", "transport", "codec"),
+    [("cam", "tcp", "h264"), ("cam", "udp", "h264"), ("h265", "tcp", "hevc"), ("mjpeg", "tcp", "mjpeg")],
 )
-async def test_a_live_stream_is_sampled(serve, path, transport, decoder):
-    """H.264 over TCP and UDP and MJPEG: five pictures a second of the analysis size, young, event time near UTC."""
+async def test_a_live_stream_is_sampled(serve, path, transport, codec):
+    """H.264 over TCP and UDP, H.265 and MJPEG: five pictures a second of the analysis size, young, event time near UTC."""
     async with watching(serve().url(path), transport=transport) as (camera, states):
         kept = await take(camera, 11)
         stats = camera.stats()
@@ -61,8 +65,27 @@ async def test_a_live_stream_is_sampled(serve, path, transport, decoder):
     assert 1.6 < (kept[-1][1] - kept[0][1]) / 1e9 < 2.6
     assert sorted(age for _, _, age, _ in kept)[5] < 50 * MS
     assert abs(drift) < 1000 * MS
-    assert (stats.decoder, stats.width, stats.height) == (decoder, 640, 360)
-    assert stats.fps == pytest.approx(25 if path == "cam" else 15, rel=0.25)
+    assert (stats.decoder, stats.width, stats.height) == (codec, 640, 360)
+    assert stats.fps == pytest.approx(15 if path == "mjpeg" else 25, rel=0.25)
+
+
+async def test_a_size_that_changes_in_mid_stream(serve):
+    """A camera that sends another size or shape goes on in the same connection, each picture of its own size."""
+    async with watching(serve().url("resized")) as (camera, states):
+        assert {size for *_, size in await take(camera, 16)} == {(320, 180), (320, 240)}
+        assert [s.state for s in states] == ["connecting", "live"]
+
+
+async def test_a_stream_without_key_frames(serve, wait_until, monkeypatch):
+    """It is `undecodable` by name, tried for ever, and live once key frames come."""
+    monkeypatch.setattr(decoder, "PATIENCE", 25)
+    monkeypatch.setattr(playback, "UNDECODABLE_NS", 500 * MS)
+    server = serve()
+    async with watching(server.url("keyless"), open_timeout_s=10) as (camera, states):
+        await wait_until(lambda: last(states) == ("backing-off", "undecodable"), LIMIT_S)
+        server.give_keys()
+        await take(camera, 2)
+        assert last(states) == ("live", None)
 
 
 async def test_a_killed_camera_comes_back(serve, wait_until):
