@@ -15,6 +15,7 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 from nats_process import NatsProcess
+from secrecy import pytest_runtest_makereport  # noqa: F401 - a hook of pytest
 
 from proto.subjects import STREAMS
 from services.bus import Bus, NatsSettings

@@ -251,7 +251,10 @@ def aim(
 
 @app.command("check-config")
 def check_config(file: Annotated[Path, typer.Argument(metavar="FILE")]) -> None:
-    """Check a settings file for all four services."""
+    """Check a settings file for all four services, with what it names: the files of secrets must be there.
+
+    A service itself needs its own secrets only; run this where all of them are, or give the others by the environment.
+    """
     from services.cli.settings_file import require
 
     require(file)

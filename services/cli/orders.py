@@ -11,10 +11,12 @@ from msgspec import Struct, ValidationError, convert, to_builtins
 from proto.control import PauseReplyV1, PauseRequestV1
 from proto.subjects import PAUSE
 from services.bus import Bus, NatsSettings, NoWorkers
+from services.log import redact
 from services.settings import SettingsError, load, problems
 
 Action = Literal["pause", "resume"]
 ANSWER_S = 10.0
+_CONNECT_S = 3.0
 R = TypeVar("R", bound=Struct)
 
 
@@ -61,10 +63,11 @@ async def operator_bus(file: Path) -> Bus:
     """Return an operator's connection; SettingsError if nobody answers there."""
     nats = load(file, OperatorFile).nats
     try:
-        async with asyncio.timeout(ANSWER_S):
+        async with asyncio.timeout(_CONNECT_S):
             return await Bus.connect(nats, "operator")
     except TimeoutError:
-        why_not = f"no answer in {ANSWER_S:g} s; is NATS there, and are user and password an operator's?"
+        where = f"no answer from {redact(nats.url)} in {_CONNECT_S:g} s"
+        why_not = f"{where}; is NATS there, and are user and password an operator's?"
         raise SettingsError(file, [("nats.url", why_not)]) from None
 
 

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import secrecy
+
 _LISTENING = re.compile(r"Listening for client connections on [^:]+:(\d+)")
 
 
@@ -65,6 +67,7 @@ class NatsProcess:
         assert self._process
         assert self._process.stderr
         for line in self._process.stderr:
+            secrecy.said(line)
             self.output.append(line)
             if match := _LISTENING.search(line):
                 self.port = int(match.group(1))

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import secrecy
+
 LIMIT_S = 20.0
 
 
@@ -30,6 +32,7 @@ class ServiceProcess:
     def _read(self) -> None:
         assert self._process.stderr
         for line in self._process.stderr:
+            secrecy.said(line)
             self.words.append(line.rstrip("\n"))
             with contextlib.suppress(ValueError):
                 self.lines.append(json.loads(line))

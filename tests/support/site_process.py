@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import secrecy
 import yaml
 from nats_process import NatsProcess
 
@@ -40,6 +41,7 @@ class Service:
     def _read(self) -> None:
         assert self.process.stderr
         for line in self.process.stderr:
+            secrecy.said(line)
             try:
                 parsed = json.loads(line)
             except ValueError:
@@ -100,6 +102,8 @@ class Site:
     def __init__(self, folder: Path, *, extend: Callable[[str], str] = str) -> None:
         self.folder = folder
         self.identities = Identities.make(folder / "identities")
+        for password in self.identities.passwords.values():
+            secrecy.keep(password)
         self.file = folder / "settings.yaml"
         self.services: list[Service] = []
         self.server = NatsProcess(

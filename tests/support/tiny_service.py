@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+import time
 from typing import Literal
 
 from msgspec import Struct
@@ -17,7 +18,7 @@ services.app.STEP_LIMIT_S = 0.5
 Mode = Literal[
     "well", "task-returns", "task-raises", "task-ends-as-it-may", "step-hangs", "step-hangs-stubbornly", "step-fails",
     "step-is-cancelled", "start-error", "start-crashes", "start-hangs", "start-fault", "start-slowly",
-    "task-never-ends", "no-reload",
+    "task-never-ends", "thread-never-ends", "no-reload",
 ]  # fmt: skip
 
 
@@ -77,6 +78,8 @@ async def wire(app: App, settings: TinyFile) -> None:
         app.spawn(mode, fails() if mode == "task-raises" else returns(), may_end=mode == "task-ends-as-it-may")
     if mode == "task-never-ends":
         app.spawn(mode, stubborn())
+    if mode == "thread-never-ends":
+        app.spawn(mode, asyncio.to_thread(time.sleep, 3600))
     if mode == "start-error":
         raise StartError("ingest.mode: cannot start; take another mode")
     if mode == "start-crashes":

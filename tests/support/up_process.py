@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import psutil
+import secrecy
 
 PROGRAMS = {
     "ingest": "services.ingest",
@@ -99,4 +100,5 @@ class UpProcess:
 
 def _read(stream, take) -> None:
     for line in stream:
+        secrecy.said(line)
         take(line.rstrip("\n"))

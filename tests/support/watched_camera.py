@@ -13,9 +13,10 @@ LIMIT_S = 20
 
 
 @asynccontextmanager
-async def watching(url, *, stop_limit_s=10, backoff=None, slow_retry_s=0.3, resolve=None, **more):
-    """A running camera and the list of its states."""
+async def watching(url, *, stop_limit_s=10, backoff=None, slow_retry_s=0.3, **more):
+    """A running camera and the list of its states; `more` are settings of it, or arguments of Camera."""
     states = []
+    own = {name: more.pop(name) for name in ("resolve", "stuck_limit_s", "on_stuck") if name in more}
     fields = {"id": "cam", "fps": 5.0, "long_side": 320, "open_timeout_s": 3.0, "read_timeout_s": 3.0} | more
     camera = Camera(
         "site",
@@ -25,7 +26,7 @@ async def watching(url, *, stop_limit_s=10, backoff=None, slow_retry_s=0.3, reso
         on_state=states.append,
         backoff=backoff or Backoff(first_ns=100 * MS, limit_ns=400 * MS),
         slow_retry_s=slow_retry_s,
-        **({"resolve": resolve} if resolve else {}),
+        **own,
     )
     camera.start(asyncio.get_running_loop())
     try:

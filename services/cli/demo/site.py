@@ -9,7 +9,7 @@ import yaml
 
 from proto.types import WHOLE_SITE
 from services.cli.settings_file import require
-from services.ingest.source import SourceError, address_of
+from services.ingest.source import SourceError, address_of, open_source
 from services.settings import SettingsError
 from services.sites.settings import CameraSettings
 
@@ -31,10 +31,12 @@ def real(url: str, smtp_port: int) -> dict[str, Any]:
     camera = {"id": "camera", "zone": "gate", "url": str(path.resolve()) if path.exists() else url, "loop": True}
     try:
         address = address_of(CameraSettings(id="camera", url=url))
+        if address.kind != "network" and (not url or not path.exists() or path.is_dir()):
+            raise SettingsError("--camera", [(address.label, "no such file or device")])
+        if address.kind == "file":  # a live camera may come later, a file that is no film never does
+            open_source(CameraSettings(id="camera", url=url)).close()
     except SourceError as error:
         raise SettingsError("--camera", [("", error.message)]) from None
-    if address.kind != "network" and (not url or not path.exists() or path.is_dir()):
-        raise SettingsError("--camera", [(address.label, "no such file or device")])
     return _settings([camera], smtp_port, close_on_end=False)
 
 

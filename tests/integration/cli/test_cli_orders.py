@@ -120,3 +120,16 @@ async def test_a_subscriber_pauses_nothing(ground):
     assert run.stderr.splitlines()[-1].startswith("moretta pause: ingest did not confirm it")
     assert "Traceback" not in run.stderr
     assert [state for state, _ in await ground.states()] == ["live", "live"]
+
+
+def test_nats_that_is_not_there(tmp_path):
+    """The address that was tried is said at once, and after a few seconds it is over; a password in it is not shown."""
+    file = tmp_path / "operator.yaml"
+    file.write_text('nats: {url: "nats://ana:hunter2@127.0.0.1:9"}')
+    began = time.monotonic()
+    run = moretta("pause", "cannes", "-c", file)
+    assert (run.returncode, run.stdout) == (2, "")
+    assert time.monotonic() - began < 8
+    assert "NATS at nats://***@127.0.0.1:9" in run.stderr.splitlines()[0]
+    assert "nats.url: no answer from nats://***@127.0.0.1:9 in 3 s" in run.stderr.splitlines()[-1]
+    assert "hunter2" not in run.stderr

@@ -55,7 +55,7 @@ def _serve(tmp_path):
     [("cam", "tcp", "h264"), ("cam", "udp", "h264"), ("h265", "tcp", "hevc"), ("mjpeg", "tcp", "mjpeg")],
 )
 async def test_a_live_stream_is_sampled(serve, path, transport, codec):
-    """H.264 over TCP and UDP, H.265 and MJPEG: five pictures a second of the analysis size, young, event time near UTC."""
+    """H.264 over TCP and UDP, H.265, MJPEG: five pictures a second of the analysis size, young, in UTC."""
     async with watching(serve().url(path), transport=transport) as (camera, states):
         kept = await take(camera, 11)
         stats = camera.stats()

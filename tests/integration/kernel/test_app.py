@@ -111,6 +111,15 @@ def test_a_task_that_will_not_end_is_left(start: Start):
     assert service.said("leaving tasks that do not end", tasks=["task-never-ends"])
 
 
+def test_a_thread_that_will_not_end_is_left(start: Start):
+    """A call that hangs in a thread of the loop's own executor does not keep the process."""
+    service = start("thread-never-ends")
+    service.wait_for("running")
+    service.signal(signal.SIGTERM)
+    assert service.exit_code() == 0
+    assert service.said("leaving what does not end")
+
+
 @pytest.mark.parametrize("first", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
 def test_a_second_signal_leaves_at_once(start: Start, first: signal.Signals, second: signal.Signals):

@@ -2,10 +2,11 @@
 
 import itertools
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.core.reconnect import HEALTHY_NS, Backoff, stall_timeout
+from services.ingest.core.reconnect import HEALTHY_NS, Backoff, has_moved, stall_timeout
 
 SECOND = 1_000_000_000
 FIRST, LIMIT = SECOND // 2, 30 * SECOND
@@ -74,3 +75,21 @@ def test_twelve_cameras_do_not_come_back_together():
     delays = [Backoff().failed(0, i / 12) for i in range(12)]
     assert len(set(delays)) == 12
     assert all(b > a for a, b in itertools.pairwise(delays))
+
+
+def test_a_camera_that_moved_is_tried_at_once_but_once_only():
+    """One try without a pause since it was live, which counts as no failure; a name that wanders on is no hurry."""
+    backoff = Backoff()
+    assert backoff.failed(0, 0.0, moved=True) > 0
+    backoff.live(1)
+    first, then = (backoff.failed(2, 0.0, moved=True) for _ in range(2))
+    assert (first, then) == (0, Backoff(first_ns=SECOND).failed(0, 0.0))
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "moved"),
+    [("a", "b", True), ("a", "a", False), ("ab", "bc", False), ("", "b", False), ("a", "", False), ("ab", "cd", True)],
+)
+def test_a_name_has_moved_when_no_address_is_left(before, now, moved):
+    """Several addresses, of which one is left, are the same camera; not knowing is no news."""
+    assert has_moved(frozenset(before), frozenset(now)) == moved

@@ -254,6 +254,30 @@ async def test_one_gauge_says_the_state(wait_until):
     scene.reporter.retire()
 
 
+async def test_figures_become_metrics_with_and_without_nats(wait_until):
+    """Rates, age, decoder, failures by reason; all but the count go with the camera, and another codec's at once."""
+    scene = Scene(every_s=0.02)
+    scene.line.connected = False
+
+    def value(name, **labels):
+        return REGISTRY.get_sample_value(f"moretta_camera_{name}", {"site": "cannes", "camera": scene.name} | labels)
+
+    async with reporting(scene):
+        scene.change("backing-off", "refused")
+        await wait_until(lambda: value("picture_age_seconds") is not None)
+        assert (value("fps"), 0 <= value("picture_age_seconds") < 60) == (0, True)
+        scene.stats = CameraStats("hevc", 640, 360, 12.5, 9, 0, 0, 0, time.monotonic_ns() - 7 * 1_000_000_000)
+        scene.change("live")
+        await wait_until(lambda: value("fps") == 12.5 and value("info", decoder="hevc", size="640x360") == 1)
+        assert 7 <= value("picture_age_seconds") < 60
+        assert value("info", decoder="h264", size="1920x1080") is None
+        assert value("failures_total", reason="refused") == 1
+    scene.reporter.retire()
+    assert value("info", decoder="hevc", size="640x360") is None
+    assert [value(name) for name in ("fps", "analysed_fps", "picture_age_seconds")] == [None] * 3
+    assert value("failures_total", reason="refused") == 1
+
+
 async def test_a_wrong_setting_is_an_error_in_the_log(wait_until):
     """What only a person can mend is logged as an error with its reason; the other changes are information."""
     scene = Scene()

@@ -3,6 +3,7 @@
 import stat
 
 import pytest
+from clips import make_clip
 
 from services.aggregate.settings import AggregateFile
 from services.cli.demo import site
@@ -64,6 +65,7 @@ def test_settings_file_is_its_owners_alone(film, tmp_path):
 
 def test_a_real_file_is_looped(film, tmp_path, monkeypatch):
     """A file given as camera plays for ever, and is found whatever the services' folder is."""
+    make_clip(film, pictures=2)
     monkeypatch.chdir(tmp_path)
     ingest = written(site.real("film.mp4", 2525), tmp_path, IngestFile)
     (camera,) = ingest.sites[0].cameras
@@ -85,6 +87,7 @@ def test_a_url_is_taken_as_it_is(tmp_path):
         ("ftp://host/film.mp4", "scheme 'ftp' is not supported"),
         ("rtsp:///stream", "names no host"),
         ("", "no such file or device"),
+        (__file__, f"{__file__}: is not a video that FFmpeg can read, or is damaged"),
         ("/", "no such file or device"),
     ],
 )
