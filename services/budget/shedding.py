@@ -5,6 +5,7 @@ it leaves about 100 ms, whatever the transport.
 """
 
 from collections import deque
+from statistics import median
 
 BUDGET_NS = 100_000_000
 _WINDOW = 40
@@ -33,6 +34,11 @@ class Shedder:
     def estimate_ns(self) -> int:
         """The time that a picture sent now is expected to need; 0 while nothing was measured."""
         return round(self._estimate)
+
+    @property
+    def typical_ns(self) -> int:
+        """The median of the remembered times; 0 while nothing was measured."""
+        return round(median(self._times)) if self._times else 0
 
     def add(self, service_ns: int) -> None:
         """Count a measured time; no reply within the budget counts as the budget or more."""

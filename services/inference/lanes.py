@@ -98,6 +98,11 @@ class Lanes:
         self._lanes = [Lane(load(), number) for number in range(count)]
         self.model = self._lanes[0].model
 
+    @property
+    def count(self) -> int:
+        """How many lanes there are."""
+        return len(self._lanes)
+
     def free(self) -> Lane | None:
         """Return a lane without a frame in hand, or None."""
         return next((lane for lane in self._lanes if not lane.busy), None)

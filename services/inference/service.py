@@ -20,6 +20,8 @@ from services.inference.worker import Worker
 
 MODEL = Info("moretta_model", "The model in use")
 _WARM_UP = (640, 360)
+_PENDING = 32
+"""Frames that came in one turn of the loop; each is answered or let wait in the next."""
 
 
 async def wire(app: App, settings: InferenceFile) -> None:
@@ -52,7 +54,7 @@ async def wire(app: App, settings: InferenceFile) -> None:
     worker = Worker(name, lanes, keys.keys, publisher.emit)
     worker.warmed(warm_ns)
     app.on_stop("finish frames in hand", worker.finish)
-    await frames.serve(FRAMES, worker.handle, pending=2 * settings.inference.threads)
+    await frames.serve(FRAMES, worker.handle, pending=_PENDING)
     app.on_stop("take no more frames", frames.stop_serving)
     app.watch(main, frames)
 

@@ -2,15 +2,17 @@
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from prometheus_client import Counter, Histogram
 
 from proto.frames import FaceQualityV1, FrameQualityV1, FrameReplyV1, FrameV1, Outcome
 from proto.sightings import SightingsV1, SightingV1
 from services.budget.shedding import Shedder
 from services.bus import Request
+from services.inference.core.admission import may_wait
 from services.inference.lanes import Analysed, Lane, Lanes, Quality
 from services.log import get_logger
 from services.sealing.keys import OpeningKeys
@@ -26,6 +28,18 @@ SERVICE = Histogram(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """A frame and who asked."""
+
+    frame: FrameV1
+    request: Request
+
+    def age(self) -> int:
+        """Its age at send and the time since it came, in ns."""
+        return self.frame.age + time.monotonic_ns() - self.request.received
+
+
 class Worker:
     """Serves the frames' queue group. `emit` takes the sightings and returns at once."""
 
@@ -34,55 +48,96 @@ class Worker:
         self._lanes, self._keys, self._emit = lanes, keys, emit
         self._shedder = Shedder()
         self._in_hand: set[asyncio.Task[None]] = set()
+        self._waiting: deque[_Turn] = deque()
+        """Frames that wait for a lane, still sealed, the oldest first."""
 
     def warmed(self, service_ns: int) -> None:
         """Start the estimate of the service time from a warm run."""
         self._shedder.add(service_ns)
 
     async def handle(self, frame: FrameV1, request: Request) -> None:
-        """Take a frame or answer at once why not; never waits for the analysis."""
-        refusal = self._refusal(frame, request)
-        lane, cipher = self._lanes.free(), self._keys.get(frame.key, time.monotonic_ns())
-        if refusal is None and cipher is None:
-            refusal = "no-key"
-        if refusal is None and lane is None:
+        """Take a frame, let it wait sealed while it can still make it, or answer at once why not."""
+        turn = _Turn(frame, request)
+        refusal = self._refusal(turn)
+        lane = None if self._waiting else self._lanes.free()
+        if refusal is None and lane is None and not self._may_wait(turn):
             refusal = "busy"
-        if refusal is not None or lane is None or cipher is None:
-            await self._reply(request, refusal or "busy")
-            return
-        lane.busy = True  # before the task runs: the next frame must see it
-        task = asyncio.create_task(self._analyse(frame, request, lane, cipher), name=f"analyse {request.subject}")
-        self._in_hand.add(task)
-        task.add_done_callback(self._in_hand.discard)
+        if refusal is not None:
+            await self._reply(request, refusal)
+        elif lane is None:
+            self._waiting.append(turn)
+        else:
+            lane.busy = True  # before the task runs: the next frame must see it
+            task = asyncio.create_task(self._work(lane, turn), name=f"analyse {request.subject}")
+            self._in_hand.add(task)
+            task.add_done_callback(self._in_hand.discard)
 
-    def _refusal(self, frame: FrameV1, request: Request) -> Outcome | None:
+    def _may_wait(self, turn: _Turn) -> bool:
+        return may_wait(
+            turn.age(),
+            turn.frame.budget,
+            ahead=len(self._waiting),
+            lanes=self._lanes.count,
+            typical_ns=self._shedder.typical_ns,
+            slow_ns=self._shedder.estimate_ns,
+        )
+
+    def _refusal(self, turn: _Turn) -> Outcome | None:
         try:
-            check_sizes(frame)
+            check_sizes(turn.frame)
         except SealError as error:
-            log.error("an invalid frame", subject=request.subject, reason=str(error))
+            log.error("an invalid frame", subject=turn.request.subject, reason=str(error))
             return "invalid"
-        waited = time.monotonic_ns() - request.received
-        return None if self._in_time(frame.age + waited, frame.budget) else "late"
+        if not self._in_time(turn.age(), turn.frame.budget):
+            return "late"
+        return None if self._keys.get(turn.frame.key, time.monotonic_ns()) else "no-key"
 
     def _in_time(self, age: int, budget: int) -> bool:
         """Whether a frame of this age can still make it. The longer budget of a recorded file is never shed."""
         spare = budget - self._shedder.budget_ns
         return self._shedder.may_send(max(0, age - spare))
 
-    async def _analyse(self, frame: FrameV1, request: Request, lane: Lane, cipher: AESGCM) -> None:
+    async def _work(self, lane: Lane, turn: _Turn | None) -> None:
+        """The lane's work: this frame, and then those that waited for it."""
+        while turn is not None:
+            outcome, analysed = await self._analyse(lane, turn)
+            following, refused = self._next()
+            lane.busy = following is not None  # before anything is awaited: nobody else may take it
+            if analysed is None:
+                await self._reply(turn.request, outcome)
+            else:
+                await self._reply(turn.request, outcome, analysed.service_ns, _told(analysed.quality))
+                self._emit(self._sightings(turn.frame, analysed))
+            for other, why in refused:
+                await self._reply(other.request, why)
+            turn = following
+
+    def _next(self) -> tuple[_Turn | None, list[tuple[_Turn, Outcome]]]:
+        """Return the first waiting frame that can still make it, and those before it that can't, with the reason."""
+        refused: list[tuple[_Turn, Outcome]] = []
+        while self._waiting:
+            turn = self._waiting.popleft()
+            refusal = self._refusal(turn)
+            if refusal is None:
+                return turn, refused
+            refused.append((turn, refusal))
+        return None, refused
+
+    async def _analyse(self, lane: Lane, turn: _Turn) -> tuple[Outcome, Analysed | None]:
+        subject = turn.request.subject
+        cipher = self._keys.get(turn.frame.key, time.monotonic_ns())
+        if cipher is None:
+            return "no-key", None
         try:
-            analysed = await lane.analyse(frame, request.subject, cipher)
+            analysed = await lane.analyse(turn.frame, subject, cipher)
         except SealError as error:
-            log.error("a frame does not open", subject=request.subject, reason=str(error))
-            await self._reply(request, "invalid")
-            return
+            log.error("a frame does not open", subject=subject, reason=str(error))
+            return "invalid", None
         except Exception:
-            log.exception("the model failed", subject=request.subject)
-            await self._reply(request, "failed")
-            return
+            log.exception("the model failed", subject=subject)
+            return "failed", None
         self._shedder.add(analysed.service_ns)
-        await self._reply(request, "done", analysed.service_ns, _told(analysed.quality))
-        self._emit(self._sightings(frame, analysed))
+        return "done", analysed
 
     async def _reply(
         self, request: Request, outcome: Outcome, service_ns: int = 0, quality: FrameQualityV1 | None = None
@@ -115,7 +170,7 @@ class Worker:
         )
 
     async def finish(self) -> None:
-        """Wait for the frames in hand."""
+        """Wait for the frames in hand and those that wait for a lane."""
         if self._in_hand:
             await asyncio.wait(list(self._in_hand))
 

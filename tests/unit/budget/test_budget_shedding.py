@@ -32,6 +32,11 @@ def test_judges_by_the_95th_percentile():
     assert not shedder.may_send(11 * MS)
 
 
+def test_what_is_typical_is_the_median():
+    """Few slow ones do not change how long a frame before another one is expected to take."""
+    assert (Shedder().typical_ns, fed([30 * MS] * 3 + [150 * MS] * 2).typical_ns) == (0, 30 * MS)
+
+
 def test_only_the_last_40_count():
     """Old times are forgotten as new ones come."""
     assert fed([190 * MS] * 100 + [20 * MS] * 40).estimate_ns == 20 * MS

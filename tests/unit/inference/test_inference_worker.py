@@ -249,25 +249,43 @@ async def test_the_pixels_are_gone_before_the_answer_of_a_failure(make):
     assert (await bench.ask(frame())).outcomes == ["done"]
 
 
-async def test_busy_is_answered_at_once(make, wait_until):
-    """While the only lane has a frame in hand the next one is refused without waiting for it, and nothing is queued."""
+async def test_a_frame_waits_while_it_can_make_it(make, wait_until):
+    """Behind a frame in hand the next one waits, sealed; the one after it could not make it and is refused at once."""
     bench = make()
+    bench.worker.warmed(40 * MS)
     bench.model.gate.clear()
     first = await bench.ask(frame(), wait=False)
     await wait_until(lambda: bench.model.inside == 1)
-    second = await bench.ask(frame(), wait=False)
-    assert (first.answers, second.outcomes) == ([], ["busy"])
-    assert second.answers[0].service_ms == 0
+    second, third = [await bench.ask(frame(), wait=False) for _ in range(2)]
+    assert (first.answers, second.answers, third.outcomes) == ([], [], ["busy"])
+    assert third.answers[0].service_ms == 0
     bench.model.gate.set()
     await bench.worker.finish()
-    assert first.outcomes == ["done"]
-    assert len(bench.emitted) == 1
+    assert (first.outcomes, second.outcomes, len(bench.emitted)) == (["done"], ["done"], 2)
+    assert first.at < second.at
     assert (await bench.ask(frame())).outcomes == ["done"]
+
+
+@pytest.mark.parametrize(("change", "outcome"), [({"age": 60 * MS}, "late"), ({"key": b"too old!", "budget": 20_000 * MS}, "no-key")])
+async def test_what_waited_in_vain_is_refused_unread(make, wait_until, change, outcome):
+    """When the lane is free at last, a frame that is too old by then, or whose key has died, is not opened."""
+    bench = make()
+    bench.keys.add(b"too old!", bytearray(SECRET), time.monotonic_ns() - OPEN_NS + 30 * MS)
+    bench.model.gate.clear()
+    await bench.ask(frame(), wait=False)
+    await wait_until(lambda: bench.model.inside == 1)
+    waiting, fresh = [await bench.ask(one, wait=False) for one in (frame(**change), frame(budget=20_000 * MS))]
+    assert waiting.answers == []
+    await asyncio.sleep(0.05)
+    bench.model.gate.set()
+    await bench.worker.finish()
+    assert (waiting.outcomes, fresh.outcomes, len(bench.model.seen)) == ([outcome], ["done"], 2)
 
 
 async def test_a_lane_is_taken_before_its_task_runs(make):
     """Two frames in one turn of the loop do not get the same lane."""
     bench = make()
+    bench.worker.warmed(60 * MS)
     askers = [Asker(bench.lanes), Asker(bench.lanes)]
     await asyncio.gather(*(bench.worker.handle(frame(), bench.request(asker)) for asker in askers))
     await bench.worker.finish()
@@ -277,6 +295,7 @@ async def test_a_lane_is_taken_before_its_task_runs(make):
 async def test_as_many_frames_as_lanes(make, wait_until):
     """Two lanes analyse two frames at a time, each with its own model and thread; the third is refused."""
     bench = make(lanes=2)
+    bench.worker.warmed(60 * MS)
     for model in bench.models:
         model.gate.clear()
     askers = [await bench.ask(frame(), wait=False) for _ in range(3)]

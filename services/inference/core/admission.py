@@ -1,0 +1,15 @@
+"""Whether a frame may wait for a lane (design §6, ADR 13). Durations are integer nanoseconds."""
+
+MOST_WAITING = 8
+"""Sealed frames that wait, for each lane."""
+
+
+def may_wait(age_ns: int, budget_ns: int, *, ahead: int, lanes: int, typical_ns: int, slow_ns: int) -> bool:
+    """Return whether a frame of this age, behind `ahead` waiting ones, would still be done within its budget.
+
+    Those before it are expected to take `typical_ns` each (the median), itself `slow_ns` (the 95th percentile).
+    """
+    if ahead >= MOST_WAITING * lanes:
+        return False
+    turns = -(-(ahead + 1) // lanes)
+    return age_ns + turns * typical_ns + slow_ns <= budget_ns
