@@ -61,6 +61,7 @@ CameraReason = Literal[
     "schedule",
     "bad-source",
     "picture-changed",
+    "no-decoder",
     "other",
 ]
 AlertState = Literal["firing", "resolved"]

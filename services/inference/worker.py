@@ -28,6 +28,13 @@ SERVICE = Histogram(
 )
 
 
+AGE = Histogram(
+    "moretta_inference_frame_age_seconds",
+    "Age of a frame, since it was decoded, when a lane took it or it had waited in vain",
+    buckets=(0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.2, 0.5),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class _Turn:
     """A frame and who asked."""
@@ -67,6 +74,7 @@ class Worker:
         elif lane is None:
             self._waiting.append(turn)
         else:
+            AGE.observe(turn.age() / 1e9)
             lane.busy = True  # before the task runs: the next frame must see it
             task = asyncio.create_task(self._work(lane, turn), name=f"analyse {request.subject}")
             self._in_hand.add(task)
@@ -117,6 +125,7 @@ class Worker:
         refused: list[tuple[_Turn, Outcome]] = []
         while self._waiting:
             turn = self._waiting.popleft()
+            AGE.observe(turn.age() / 1e9)
             refusal = self._refusal(turn)
             if refusal is None:
                 return turn, refused

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from prometheus_client import Histogram
+
 from proto.types import CameraReason, CameraState
 from services.budget.shedding import Shedder
 from services.ingest.core.reconnect import STUCK_LIMIT_S, Backoff, has_moved, stall_timeout, stuck_after
@@ -24,12 +26,19 @@ from services.sites.settings import CameraSettings
 
 log = get_logger()
 
+LAG = Histogram(
+    "moretta_ingest_decode_lag_seconds",
+    "How far a sampled picture's decoding was behind the camera, above the least delay of its connection",
+    ["site", "camera"],
+    buckets=(0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5),
+)
+
 PauseReason = Literal["operator", "schedule"]
 SECOND_NS = 1_000_000_000
 WATCH_S = 0.2
 SLOW_RETRY_S = 30.0
 """How often a camera is tried that only a person can mend: a missing file, a wrong password."""
-_PERSON_MENDS: frozenset[CameraReason] = frozenset({"bad-source", "unauthorised", "no-video", "picture-changed"})
+_PERSON_MENDS: frozenset[CameraReason] = frozenset({"bad-source", "unauthorised", "no-video", "picture-changed", "no-decoder"})
 
 
 @dataclass(frozen=True)
@@ -98,6 +107,7 @@ class Camera:
             clock=clock,
             utc=utc,
             on_picture=self._is_live,
+            on_lag=LAG.labels(site, settings.id).observe,
         )
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None

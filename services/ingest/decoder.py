@@ -19,6 +19,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 
+from services.ingest import hardware
 from services.ingest.core.masking import Grid, Mask, Masking
 from services.ingest.core.picture import analysis_size, i420_size, plane_shapes
 
@@ -40,9 +41,19 @@ class Decoder:
     """One stream's decoder. `decode` and `convert` belong to one thread; `discard` may be called from another."""
 
     def __init__(
-        self, stream: Stream, long_side: int, masking: Masking | None = None, *, skip_loop_filter: bool = False
+        self,
+        stream: Stream,
+        long_side: int,
+        masking: Masking | None = None,
+        *,
+        skip_loop_filter: bool = False,
+        device: str | None = None,
     ) -> None:
+        """`device` is the kind of a graphics card's decoder; NoHardware if there is none for this stream."""
         self._template = stream.codec_context
+        if device is not None:
+            hardware.require(device, self._template.codec)
+        self._device = device
         self._time_base = stream.time_base or Fraction(1, 90_000)
         self._long_side, self._masking = long_side, masking
         self._options = {"skip_loop_filter": "all"} if skip_loop_filter else {}
@@ -58,8 +69,8 @@ class Decoder:
 
     @property
     def name(self) -> str:
-        """FFmpeg's name of the decoder, such as `h264`."""
-        return str(self._template.name)
+        """FFmpeg's name of the decoder, such as `h264`, and the device's kind if it is one's: `h264_cuda`."""
+        return "_".join(filter(None, (str(self._template.name), self._device)))
 
     @property
     def waits_for_key(self) -> bool:
@@ -136,8 +147,8 @@ class Decoder:
         return width, height
 
     def finish(self, frame: VideoFrame) -> None:
-        """Overwrite a decoded picture where the codec refers to none (MJPEG, raw video)."""
-        if self._intra_only:
+        """Overwrite a decoded picture where the codec refers to none (MJPEG, raw video), or has its own on a device."""
+        if self._intra_only or self._device is not None:
             _overwrite(frame)
 
     def discard(self, *, wait: bool = True) -> bool:
@@ -163,7 +174,7 @@ class Decoder:
 
     def _opened(self) -> VideoCodecContext:
         if self._context is None:
-            self._context = _context_like(self._template, self._options)
+            self._context = _context_like(self._template, self._options, self._device)
         return self._context
 
     def _analysed(self, frame: VideoFrame) -> tuple[int, int]:
@@ -176,11 +187,14 @@ class Decoder:
         return max(1, round(frame.width * self._pixel_aspect))
 
 
-def _context_like(template: VideoCodecContext, options: dict[str, str]) -> VideoCodecContext:
-    context = cast("VideoCodecContext", av.CodecContext.create(template.codec, "r"))
+def _context_like(template: VideoCodecContext, options: dict[str, str], device: str | None) -> VideoCodecContext:
+    accelerator = hardware.accelerator(device) if device is not None else None
+    context = cast("VideoCodecContext", av.CodecContext.create(template.codec, "r", accelerator))
+    if device is not None and not context.is_hwaccel:  # PyAV would decode in software, and say nothing
+        raise ValueError(f"{device} decodes no {template.name}")
     context.extradata = template.extradata
     context.width, context.height = template.width, template.height
-    if template.pix_fmt:
+    if template.pix_fmt and device is None:
         context.pix_fmt = template.pix_fmt
     context.codec_tag = template.codec_tag
     context.bits_per_coded_sample = template.bits_per_coded_sample

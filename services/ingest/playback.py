@@ -12,10 +12,12 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from services.budget.shedding import Shedder
+from services.ingest.core.lag import Lag
 from services.ingest.core.masking import Masking, PictureChanged
 from services.ingest.core.sampling import Rate, Sampler
 from services.ingest.core.timeline import Timeline
 from services.ingest.decoder import Decoder, Stream
+from services.ingest.hardware import NoHardware
 from services.ingest.pictures import BufferPool, Picture
 from services.ingest.slot import Slot
 from services.ingest.source import Address, SourceError
@@ -77,9 +79,11 @@ class Playback:
         clock: Callable[[], int],
         utc: Callable[[], int],
         on_picture: Callable[[], None],
+        on_lag: Callable[[float], None],
     ) -> None:
         self._settings, self.lease, self._slot, self._shedder = settings, lease, slot, shedder
         self._leaving, self._clock, self._utc, self._on_picture = leaving, clock, utc, on_picture
+        self._on_lag, self._lag = on_lag, Lag()
         self._sampler, self._phase_ns = Sampler(settings.fps, phase_ns), phase_ns
         self._paced, self._timeline = paced, Timeline(paced=paced)
         self._pool, self._masking = BufferPool(settings.long_side), _masking(settings.privacy)
@@ -105,12 +109,7 @@ class Playback:
         """
         before = self._pictures
         pacer = _Pacer(self._clock, self._leaving) if source.comes_at_once and self._paced else None
-        decoder = self.decoder = Decoder(
-            source.stream,
-            self._settings.long_side,
-            self._masking,
-            skip_loop_filter=self._settings.skip_loop_filter,
-        )
+        decoder = self.decoder = self._opened(source)
         self._name = decoder.name
         self._begin()
         try:
@@ -124,6 +123,15 @@ class Playback:
             self.decoder = None
         if self._pictures == before and not self._leaving.is_set():
             raise SourceError("undecodable", f"{source.address.label}: not one picture could be decoded")
+
+    def _opened(self, source: Source) -> Decoder:
+        settings = self._settings
+        device = None if settings.decoder == "software" else settings.decoder
+        skip = settings.skip_loop_filter
+        try:
+            return Decoder(source.stream, settings.long_side, self._masking, skip_loop_filter=skip, device=device)
+        except NoHardware as error:
+            raise SourceError("no-decoder", f"{source.address.label}: {error}") from None
 
     def reconnected(self) -> None:
         """Anchor event time anew: what follows is a new connection."""
@@ -209,11 +217,14 @@ class Playback:
     def _picture(self, decoder: Decoder, frame: VideoFrame, decoded_ns: int) -> None:
         self._pictures += 1
         self._size = (frame.width, frame.height)
-        event = self._timeline.at(decoder.pts_ns(frame), self._anchor(), decoded_ns)
+        pts = decoder.pts_ns(frame)
+        event, lag = self._timeline.at(pts, self._anchor(), decoded_ns), self._lag.add(pts, decoded_ns)
         self.rate.add(event)
         if self._leaving.is_set() or not self._sampler.wants(event):
             return
         self._sampled += 1
+        if self._paced and lag is not None:
+            self._on_lag(lag / SECOND_NS)
         if self._paced and not self.may_send(self._clock() - decoded_ns):
             self.count_shed()
             return

@@ -27,7 +27,7 @@ LIFETIME = Histogram(
     "moretta_pixel_lifetime_seconds",
     "From decode() returning a picture to the reply that follows its overwriting; unconfirmed ones count as +Inf",
     ["site", "camera"],
-    buckets=(0.005, 0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08, 0.09, 0.1),
+    buckets=(0.005, 0.01, 0.015, 0.02, 0.025, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08, 0.09, 0.1),
 )
 ANSWERS = Counter(
     "moretta_ingest_frames_total", "Sampled pictures by what became of them", ["site", "camera", "outcome"]

@@ -402,6 +402,24 @@ async def test_two_cameras_are_sampled_at_different_moments(tmp_path):
         assert {at % (200 * MS) for _, at, *_ in kept} == {phase}
 
 
+@pytest.mark.parametrize(
+    ("device", "clip", "why"),
+    [
+        ("vaapi", {}, "decoder: vaapi is not built into this FFmpeg, which has "),
+        ("cuda", {}, "decoder: cuda was asked for, but no such device can be opened here"),
+        ("cuda", {"codec": "ffv1"}, "decoder: cuda can't decode ffv1; set decoder: software"),
+    ],
+)
+async def test_a_graphics_card_that_is_not_there_stops_the_camera(tmp_path, wait_until, device, clip, why):
+    """Hardware decoding that was asked for and can't be had: failed-config, the reason in words, and not one picture."""
+    path = clips.make_clip(tmp_path / "clip.mkv", pictures=25, **clip)
+    async with running(path, decoder=device) as (camera, watch):
+        await wait_until(lambda: watch.states[-1:] == ["failed-config"], LIMIT_S)
+        assert camera.stats().pictures == 0
+    assert watch.seen[-1].reason == "no-decoder"
+    assert watch.seen[-1].message.startswith(f"{path}: {why}")
+
+
 PRIVACY = PrivacySettings(drawn_for=(320, 180), areas=[[(0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0)]])
 
 
