@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := $(shell find proto services bench -name '*.py' -o -name '*.html' -o -name '*.js' -o -name '*.css' -o -name '*.txt' -o -name '*.json' -o -name '*.onnx' -o -name '*.j2' 2>/dev/null)
 CAMERA ?=
+BENCH ?=
 DATA ?= ../shared/data
 PYTEST := $(BIN)/pytest -q
 .DEFAULT_GOAL := help
@@ -46,8 +47,8 @@ check: setup ## formatting, lint, types, layers, dead code, test lines
 	$(BIN)/vulture
 	@.ci/test-lines
 
-bench: setup ## measure the cost of the whole system against the same work in one process
-	$(BIN)/moretta bench --cameras 4
+bench: setup ## measure what this machine can carry (80 minutes; BENCH="--quick", "--soak 5", "--report FOLDER", "--only ratio")
+	$(BIN)/python -P -m bench.capacity $(BENCH)
 
 bench-model: $(VENV)-train/.reference ## measure the model on DATA by size of the picture, float32 and int8, beside CenterFace
 	PYTHONPATH=. $(VENV)-train/bin/python -m bench.model $(DATA)

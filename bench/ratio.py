@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from bench.system import PROGRAMS, lifetime_ms, run
+from bench.system import PROGRAMS, Run, Scenario, run
 
 _LONG_SIDE = 640
 ROUNDS = 2
@@ -18,33 +18,39 @@ async def bench(
     source: Path, cameras: int, fps: float, seconds: float, progress: Callable[[str, float], None]
 ) -> dict[str, Any]:
     """Return the figures of `moretta bench`; yardstick and system are run alternately, `ROUNDS` times each."""
-    part = seconds / ROUNDS
+    scenario = Scenario([source], cameras, seconds / ROUNDS, fps)
     yardsticks, systems = [], []
     for number in range(ROUNDS):
         progress(f"in one process, {number + 1}/{ROUNDS}", 0.0)
-        yardsticks.append(await _yardstick(source, cameras, fps, part))
+        yardsticks.append(await yardstick_ms(scenario))
         name = f"{cameras} cameras, {number + 1}/{ROUNDS}"
-        systems.append(await run(source, cameras, fps, part, lambda done, name=name: progress(name, done)))  # type: ignore[misc]
+        systems.append(await run(scenario, lambda done, name=name: progress(name, done)))  # type: ignore[misc]
     by_program = {name: fmean(system.cpu_ms[name] for system in systems) for name in PROGRAMS}
-    total, alone = sum(by_program.values()), fmean(y["cpu_ms"] for y in yardsticks)
+    total, alone = sum(by_program.values()), fmean(yardsticks)
     shown = {name.removesuffix("-server"): round(ms, 3) for name, ms in by_program.items()}
     return {
         "cameras": cameras,
         "analysed_fps": round(sum(s.analysed for s in systems) / sum(s.seconds for s in systems), 2),
         "shed_share": round(fmean(s.shed_share for s in systems), 4),
-        "lifetime_ms": {name: round(ms, 2) for name, ms in lifetime_ms(systems).items()},
+        "lifetime_ms": lifetime_ms(systems),
         "cpu_ms_per_frame": {**shown, "total": round(total, 3)},
         "in_process_cpu_ms_per_frame": round(alone, 3),
         "ratio": round(total / alone, 4),
     }
 
 
-async def _yardstick(source: Path, cameras: int, fps: float, seconds: float) -> dict[str, float]:
-    """Return the yardstick's figures from a process of its own: its processor time is its alone."""
-    arguments = [str(source), str(cameras), str(fps), str(seconds), str(_LONG_SIDE)]
+def lifetime_ms(runs: list[Run]) -> dict[str, float | None]:
+    """Return p50 and p99 of all pictures, the worst run's; None beyond 100 ms, where nothing is measured."""
+    found = {name: 1e3 * max(r.lifetime.quantile(share) for r in runs) for name, share in (("p50", 0.5), ("p99", 0.99))}
+    return {name: None if ms == float("inf") else round(ms, 2) for name, ms in found.items()}
+
+
+async def yardstick_ms(scenario: Scenario) -> float:
+    """Return the yardstick's processor time per picture, in a process of its own: its processor time is its alone."""
+    numbers = (scenario.cameras, scenario.fps, scenario.seconds, _LONG_SIDE)
+    arguments = [str(scenario.sources[0]), *map(str, numbers)]
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-P", "-m", "bench.in_process", *arguments, stdout=asyncio.subprocess.PIPE
     )
     output, _ = await process.communicate()
-    result: dict[str, float] = json.loads(output)
-    return result
+    return float(json.loads(output)["cpu_ms"])

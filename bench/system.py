@@ -1,16 +1,18 @@
-"""The whole system on one box under N looped cameras: processor time per analysed picture, by process."""
+"""The whole system on one box under N looped cameras: processor time, pixel lifetime, what was dropped."""
 
 import asyncio
+import contextlib
 import tempfile
-from collections.abc import Callable
+import urllib.request
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import psutil
 import yaml
 
+from bench.histogram import Histogram, Samples, read
 from proto.public import CameraV1
 from proto.sightings import SightingsV1
 from proto.subjects import CAMERAS, SIGHTINGS
@@ -18,49 +20,105 @@ from services.bus import Bus
 from services.cli.box import Box, BoxError
 
 PROGRAMS = ("ingest", "inference", "aggregate", "notify", "nats-server")
-_WARM_UP_S = 4.0
 _LIVE_LIMIT_S = 60.0
+_REPORT_S = 2.0
+Progress = Callable[[float], None]
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What is run: `cameras` cameras that loop these files in turn, after `warm_up_s`, for `seconds`."""
+
+    sources: list[Path]
+    cameras: int
+    seconds: float
+    fps: float = 5.0
+    warm_up_s: float = 4.0
+    more: dict[str, Any] = field(default_factory=dict)
+    """Further settings of each camera."""
+
+    @property
+    def due(self) -> float:
+        """The pictures that are to be analysed in a second."""
+        return self.cameras * self.fps
+
+    def settings(self) -> dict[str, Any]:
+        """Return the settings file's content."""
+        posts = [
+            {"id": f"c{n}", "url": str(self.sources[n % len(self.sources)].resolve()), "fps": self.fps, "loop": True}
+            for n in range(self.cameras)
+        ]
+        site = {"id": "bench", "profile": "lab", "window_s": 10.0, "cameras": [post | self.more for post in posts]}
+        return {"sites": [site], "log": {"level": "error"}, "ingest": {"report_s": _REPORT_S}}
 
 
 @dataclass
 class Run:
-    """What one run measured."""
+    """What one run measured, over its measured seconds alone."""
 
-    analysed: int = 0
+    due: float
     seconds: float = 0.0
-    shed_share: float = 0.0
+    analysed: int = 0
     cpu_ms: dict[str, float] = field(default_factory=dict)
-    lifetimes: list[tuple[float, float, float, int]] = field(default_factory=list)
-    """p50, p99, max in ms and frames, a camera each."""
+    """Processor time per analysed picture, by program."""
+    lifetime: Histogram = field(default_factory=Histogram)
+    lag: Histogram = field(default_factory=Histogram)
+    frame_age: Histogram = field(default_factory=Histogram)
+    outcomes: dict[str, float] = field(default_factory=dict)
+    """Ingest's pictures by what became of them."""
+    dropped: float = 0.0
+    """Frames that inference never looked at, since more came than it could even refuse."""
+    shed_share: float = 0.0
+    others: float = 0.0
+    """Cores that other work on the machine had meanwhile."""
+
+    @property
+    def analysed_share(self) -> float:
+        """Of the pictures that were due, how many were analysed; a camera that falls behind lowers it too."""
+        return self.analysed / max(1e-9, self.due * self.seconds)
+
+    @property
+    def cpu_total_ms(self) -> float:
+        """Processor time of all programs per analysed picture."""
+        return sum(self.cpu_ms.values())
+
+    @property
+    def cores(self) -> float:
+        """Processor time of all programs per second."""
+        return self.cpu_total_ms * self.analysed / 1e3 / self.seconds
 
 
 @dataclass
-class Seen:
-    """Sightings on the bus since the start."""
+class _Seen:
+    """What came over the bus since the start."""
 
     sightings: int = 0
+    states: dict[str, CameraV1] = field(default_factory=dict)
+    sheds: list[float] = field(default_factory=list)
+    """Of every report so far, the share of pictures shed."""
 
 
-def settings_of(source: Path, cameras: int, fps: float, report_s: float) -> dict[str, Any]:
-    """Return the settings of a run: N cameras that loop one file."""
-    posts = [{"id": f"c{n}", "url": str(source.resolve()), "fps": fps, "loop": True} for n in range(cameras)]
-    site = {"id": "bench", "profile": "lab", "window_s": 10.0, "cameras": posts}
-    return {"sites": [site], "log": {"level": "error"}, "ingest": {"report_s": report_s}}
-
-
-async def run(source: Path, cameras: int, fps: float, seconds: float, progress: Callable[[float], None]) -> Run:
-    """Return the figures of `seconds` of a warm system."""
+@contextlib.asynccontextmanager
+async def running(settings: dict[str, Any]) -> AsyncIterator[Box]:
+    """Run a box with these settings in a folder of its own."""
     with tempfile.TemporaryDirectory(prefix="moretta-bench-") as name:
         file = Path(name) / "settings.yaml"
-        # Two reports a run: the second one covers them both, so its percentiles are those of all pictures.
-        file.write_text(yaml.safe_dump(settings_of(source, cameras, fps, seconds / 2)), encoding="utf-8")
+        file.write_text(yaml.safe_dump(settings), encoding="utf-8")
         async with Box(Path(name), file, on_line=lambda _name, _line: None) as box:
-            return await _measure(box, cameras, seconds, progress)
+            yield box
 
 
-async def _measure(box: Box, cameras: int, seconds: float, progress: Callable[[float], None]) -> Run:
-    result, states = Run(), dict[str, CameraV1]()
-    seen = Seen()
+async def run(scenario: Scenario, progress: Progress) -> Run:
+    """Return the figures of a warm system; BoxError if the cameras do not come up."""
+    async with running(scenario.settings()) as box, _listening(box) as seen:
+        await _until_live(seen, scenario.cameras)
+        await asyncio.sleep(scenario.warm_up_s)
+        return await _watch(box, scenario, seen, progress)
+
+
+@contextlib.asynccontextmanager
+async def _listening(box: Box) -> AsyncIterator[_Seen]:
+    seen = _Seen()
     bus = await Bus.connect(box.nats("aggregate"), "bench")
     public = await Bus.connect(box.nats("subscriber"), "bench")
 
@@ -68,56 +126,66 @@ async def _measure(box: Box, cameras: int, seconds: float, progress: Callable[[f
         seen.sightings += 1
 
     async def state(message: CameraV1, _request: Any) -> None:
-        states[message.camera] = message
+        seen.states[message.camera] = message
+        if message.shed_share is not None:
+            seen.sheds.append(message.shed_share)
 
     try:
         await bus.serve(SIGHTINGS, sighted, pending=10_000)
         await public.serve(CAMERAS, state, pending=1_000)
-        await _until_live(seen, states, cameras)
-        await asyncio.sleep(_WARM_UP_S)
-        await _watch(box, result, seen, states, seconds, progress)
+        yield seen
     finally:
         await bus.close()
         await public.close()
-    return result
 
 
-async def _until_live(seen: Seen, states: dict[str, CameraV1], cameras: int) -> None:
+async def _until_live(seen: _Seen, cameras: int) -> None:
     try:
         async with asyncio.timeout(_LIVE_LIMIT_S):
-            while seen.sightings < cameras or sum(s.state == "live" for s in states.values()) < cameras:
+            while seen.sightings < cameras or sum(s.state == "live" for s in seen.states.values()) < cameras:
                 await asyncio.sleep(0.1)
     except TimeoutError:
-        told = {name: (s.state, s.reason) for name, s in states.items()}
+        told = {name: (s.state, s.reason) for name, s in seen.states.items()}
         raise BoxError(f"the cameras did not come up within {_LIVE_LIMIT_S:.0f} s: {told}") from None
 
 
-async def _watch(
-    box: Box, result: Run, seen: Seen, states: dict[str, CameraV1], seconds: float, progress: Callable[[float], None]
-) -> None:
-    before, count = _cpu_s(box), seen.sightings
-    loop = asyncio.get_running_loop()
-    started = loop.time()
-    while (passed := loop.time() - started) < seconds:
-        progress(passed)
+async def _watch(box: Box, scenario: Scenario, seen: _Seen, progress: Progress) -> Run:
+    result, loop = Run(scenario.due), asyncio.get_running_loop()
+    metrics = await _metrics(box)
+    seen.sheds.clear()
+    before, count, busy, started = cpu_s(box), seen.sightings, machine_s(), loop.time()
+    while (passed := loop.time() - started) < scenario.seconds:
+        progress(passed / scenario.seconds)
         await asyncio.sleep(0.5)
-    after = _cpu_s(box)
+    spent = {name: after - before.get(name, 0.0) for name, after in cpu_s(box).items()}
     result.seconds, result.analysed = loop.time() - started, seen.sightings - count
-    result.cpu_ms = {name: 1e3 * (after[name] - before[name]) / max(1, result.analysed) for name in PROGRAMS}
-    reported = {name: message.at for name, message in states.items()}
-    async with asyncio.timeout(seconds):  # until every camera has reported the second half too
-        while any(states[name].at == reported[name] for name in reported):
-            await asyncio.sleep(0.1)
-    result.lifetimes = [
-        (s.lifetime.p50_ms, s.lifetime.p99_ms, s.lifetime.max_ms, s.lifetime.frames)
-        for s in states.values()
-        if s.lifetime
-    ]
-    sheds = [s.shed_share for s in states.values() if s.shed_share is not None]
-    result.shed_share = sum(sheds) / max(1, len(sheds))
+    result.others = max(0.0, machine_s() - busy - sum(spent.values())) / result.seconds
+    result.cpu_ms = {name: 1e3 * spent[name] / max(1, result.analysed) for name in PROGRAMS}
+    result.shed_share = sum(seen.sheds) / max(1, len(seen.sheds))
+    _evaluate(result, metrics, await _metrics(box))
+    return result
 
 
-def _cpu_s(box: Box) -> dict[str, float]:
+def _evaluate(result: Run, before: dict[str, Samples], after: dict[str, Samples]) -> None:
+    ingest, inference = (after[name].since(before[name]) for name in ("ingest", "inference"))
+    result.lifetime = ingest.histogram("moretta_pixel_lifetime_seconds")
+    result.lag = ingest.histogram("moretta_ingest_decode_lag_seconds")
+    result.outcomes = ingest.by("moretta_ingest_frames_total", "outcome")
+    result.frame_age = inference.histogram("moretta_inference_frame_age_seconds")
+    result.dropped = inference.by("moretta_bus_dropped_total", "row").get("FrameV1", 0.0)
+
+
+async def _metrics(box: Box) -> dict[str, Samples]:
+    return {name: read(await asyncio.to_thread(_fetch, box.probe_url(name))) for name in ("ingest", "inference")}
+
+
+def _fetch(url: str) -> str:
+    with urllib.request.urlopen(f"{url}/metrics", timeout=10) as answer:
+        text: bytes = answer.read()
+    return text.decode()
+
+
+def cpu_s(box: Box) -> dict[str, float]:
     """Return user and system time of each program's process so far."""
     found = {}
     for name, pid in box.pids().items():
@@ -126,7 +194,7 @@ def _cpu_s(box: Box) -> dict[str, float]:
     return found
 
 
-def lifetime_ms(runs: list[Run]) -> dict[str, float]:
-    """Return p50 (the cameras' median), p99 and max (the worst camera's) in ms."""
-    rows = [row for run in runs for row in run.lifetimes]
-    return {"p50": median(r[0] for r in rows), "p99": max(r[1] for r in rows), "max": max(r[2] for r in rows)}
+def machine_s() -> float:
+    """Return the processor time that anything on this machine has had so far, in seconds of one core."""
+    times = psutil.cpu_times()
+    return float(sum(times) - times.idle - getattr(times, "iowait", 0.0) - getattr(times, "guest", 0.0))

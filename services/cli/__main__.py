@@ -165,7 +165,7 @@ def bench(
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
     """Measure the cost of the whole system against the same work in one process."""
-    from bench.clip import make_clip
+    from bench.clip import FULL_HD, make_clip
     from bench.ratio import bench as run_bench
     from services.cli import show
     from services.cli.count import length_of
@@ -173,7 +173,11 @@ def bench(
     with tempfile.TemporaryDirectory(prefix="moretta-") as scratch:
         if source is not None:
             length_of(str(source))
-        clip = source or make_clip(Path(scratch) / "clip.mp4")
+        try:
+            clip = source or make_clip(Path(scratch) / "clip.mp4", FULL_HD, seconds=12)
+        except ModuleNotFoundError as error:
+            why = f"making a clip needs {error.name}; pip install 'moretta[demo]', or give a file"
+            raise SettingsError("moretta bench", [("--source", why)]) from None
         with show.stages() as progress:
             result = asyncio.run(run_bench(clip, cameras, fps, seconds, progress))
     show.result(result, show.costs, as_json=as_json)

@@ -26,13 +26,13 @@ _LISTENING = re.compile(r"Listening for client connections on [^ ]+:(\d+)")
 _START_LIMIT_S = 20.0
 # Large frames would otherwise be mapped and unmapped for every message (facts: 2.6 -> 1.6 ms CPU a frame).
 # And what FFmpeg and onnxruntime free is overwritten at once (mallopt(3)): reference pictures would linger there.
-_MALLOC = {
+MALLOC = {
     "MALLOC_PERTURB_": "85",
     "MALLOC_MMAP_THRESHOLD_": "33554432",
     "MALLOC_TRIM_THRESHOLD_": "134217728",
     "MALLOC_TOP_PAD_": "16777216",
 }
-_SERVER = {"GOGC": "400", "GOMAXPROCS": "1"}
+SERVER = {"GOGC": "400", "GOMAXPROCS": "1"}
 
 
 class BoxError(Exception):
@@ -113,6 +113,10 @@ class Box:
         running = {name: child.process for name, child in self.children.items()}
         return {name: process.pid for name, process in running.items() if process and process.returncode is None}
 
+    def probe_url(self, name: str) -> str:
+        """Return where a service answers /livez, /readyz and /metrics."""
+        return f"http://127.0.0.1:{self.children[name].program.environment['MORETTA_PROBES__PORT']}"
+
     async def close(self) -> None:
         """Stop in order: ingest, inference, aggregate, notify, nats-server."""
         for name in (*SERVICES, "nats-server"):
@@ -149,7 +153,7 @@ class Box:
             return [nats_server(), "-c", str(config)]
 
         # Go's own fatal errors exit with 2 as well: for nats-server no code means a user's mistake.
-        environment = {**os.environ, **_SERVER}
+        environment = {**os.environ, **SERVER}
         return Program("nats-server", command, environment, self._nats_answers, self._nats_said, usage=None)
 
     def _nats_said(self, line: str) -> None:
@@ -178,7 +182,7 @@ class Box:
             environment["MORETTA_PROBES__PORT"] = str(probe.port)
             return [sys.executable, "-P", "-m", f"services.{name}", "-c", str(self._settings_file)]
 
-        environment = {**os.environ, **_MALLOC, **self._identities.environment(name)}
+        environment = {**os.environ, **MALLOC, **self._identities.environment(name)}
         environment |= {"MORETTA_NATS__URL": self.url, "PYTHONUNBUFFERED": "1", "ORT_DISABLE_TELEMETRY": "1"}
         environment["MORETTA_PROBES__HOST"] = "127.0.0.1"
         if name == "ingest":  # there is one: when it is started again, its cameras' leases are its own at once

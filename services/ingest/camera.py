@@ -38,7 +38,9 @@ SECOND_NS = 1_000_000_000
 WATCH_S = 0.2
 SLOW_RETRY_S = 30.0
 """How often a camera is tried that only a person can mend: a missing file, a wrong password."""
-_PERSON_MENDS: frozenset[CameraReason] = frozenset({"bad-source", "unauthorised", "no-video", "picture-changed", "no-decoder"})
+_PERSON_MENDS: frozenset[CameraReason] = frozenset(
+    {"bad-source", "unauthorised", "no-video", "picture-changed", "no-decoder"}
+)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Decoding on a graphics card, where a camera's settings ask for it. There is no falling back: asked for means needed."""
+"""Decoding on a graphics card, where a camera's settings ask for it. Nothing falls back: asked for means needed."""
 
 from av import error as av_error
 from av.codec.codec import Codec

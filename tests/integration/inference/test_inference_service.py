@@ -150,7 +150,7 @@ async def test_what_a_worker_refuses(site, ingest):
 
 
 async def test_many_at_once_are_refused_and_not_queued(site, ingest):
-    """One lane: of forty frames at the same time some are done, the others answered, and none waits beyond its budget."""
+    """One lane: of forty frames at once some are done, the others answered, and none waits beyond its budget."""
     site.start("inference")
     await ingest.until_done()
     frames = [ingest.frame() for _ in range(40)]

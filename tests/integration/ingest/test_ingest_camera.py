@@ -411,7 +411,7 @@ async def test_two_cameras_are_sampled_at_different_moments(tmp_path):
     ],
 )
 async def test_a_graphics_card_that_is_not_there_stops_the_camera(tmp_path, wait_until, device, clip, why):
-    """Hardware decoding that was asked for and can't be had: failed-config, the reason in words, and not one picture."""
+    """Hardware decoding that was asked for and can't be had: failed-config, why in words, and not one picture."""
     path = clips.make_clip(tmp_path / "clip.mkv", pictures=25, **clip)
     async with running(path, decoder=device) as (camera, watch):
         await wait_until(lambda: watch.states[-1:] == ["failed-config"], LIMIT_S)

@@ -266,7 +266,9 @@ async def test_a_frame_waits_while_it_can_make_it(make, wait_until):
     assert (await bench.ask(frame())).outcomes == ["done"]
 
 
-@pytest.mark.parametrize(("change", "outcome"), [({"age": 60 * MS}, "late"), ({"key": b"too old!", "budget": 20_000 * MS}, "no-key")])
+@pytest.mark.parametrize(
+    ("change", "outcome"), [({"age": 60 * MS}, "late"), ({"key": b"too old!", "budget": 20_000 * MS}, "no-key")]
+)
 async def test_what_waited_in_vain_is_refused_unread(make, wait_until, change, outcome):
     """When the lane is free at last, a frame that is too old by then, or whose key has died, is not opened."""
     bench = make()

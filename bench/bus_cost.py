@@ -1,0 +1,131 @@
+"""What one 640x360 frame costs on the bus: sealed, sent, received, opened, answered; nothing else.
+
+`python -m bench.bus_cost ask|serve URL FRAMES` are the two sides, each a process of its own.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+import uvloop
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from proto.frames import FrameReplyV1, FrameV1
+from proto.subjects import FRAMES
+from services.bus import Bus, NatsSettings, NoWorkers, Request
+from services.cli.box import MALLOC, SERVER, nats_server
+from services.log import LogSettings, configure
+from services.sealing.seal import TAG_BYTES, Header, i420_bytes, open_into, seal_into, wipe
+
+_WIDTH, _HEIGHT = 640, 360
+_RATE = 60.0
+_WARM_UP = 60
+_KEY = AESGCM(bytes(32))
+_SUBJECT = FRAMES.subject(site="bench", camera="c0")
+
+
+async def serve(url: str) -> None:
+    """Open each frame, overwrite it, answer; for ever."""
+    bus = await Bus.connect(NatsSettings(url=url), "inference")
+    pixels = memoryview(bytearray(i420_bytes(_WIDTH, _HEIGHT)))
+
+    async def handle(frame: FrameV1, request: Request) -> None:
+        open_into(_KEY, frame, request.subject, pixels)
+        wipe(pixels)
+        await request.reply(FrameReplyV1(outcome="done", worker="bench"))
+
+    await bus.serve(FRAMES, handle, pending=32)
+    await asyncio.Event().wait()
+
+
+async def ask(url: str, frames: int) -> None:
+    """Seal and send frames at the pace of twelve cameras; prints a line when warm, and one at the end."""
+    bus = await Bus.connect(NatsSettings(url=url), "ingest")
+    pixels = memoryview(bytearray(os.urandom(i420_bytes(_WIDTH, _HEIGHT))))
+    sealed = memoryview(bytearray(len(pixels) + TAG_BYTES))
+    for number in range(_WARM_UP + frames):
+        if number == _WARM_UP:
+            print(flush=True)
+            await asyncio.to_thread(sys.stdin.readline)
+        await _answered(bus, _sealed(number, pixels, sealed))
+        await asyncio.sleep(1 / _RATE)
+    print(flush=True)
+    await asyncio.to_thread(sys.stdin.readline)
+    await bus.close()
+
+
+async def _answered(bus: Bus, frame: FrameV1) -> None:
+    while True:
+        with contextlib.suppress(NoWorkers):  # only at the start
+            await bus.request(FRAMES, frame, timeout=5.0)
+            return
+        await asyncio.sleep(0.05)
+
+
+def _sealed(number: int, pixels: memoryview, sealed: memoryview) -> FrameV1:
+    nonce, at = number.to_bytes(12, "big"), time.time_ns()
+    seal_into(_KEY, nonce, pixels, Header(_SUBJECT, 0, number, at, _WIDTH, _HEIGHT), sealed)
+    place = {"site": "bench", "camera": "c0", "lease": 0, "sequence": number, "at": at}
+    times = {"age": 0, "budget": 100_000_000, "period": 200_000_000}
+    return FrameV1(**place, **times, width=_WIDTH, height=_HEIGHT, key=bytes(8), nonce=nonce, sealed=sealed)  # type: ignore[arg-type]
+
+
+async def cost_ms(frames: int) -> float:
+    """Return the processor time per frame of publisher, server and subscriber together."""
+    with tempfile.TemporaryDirectory(prefix="moretta-bench-") as name:
+        ports, config = Path(name), Path(name) / "nats.conf"
+        config.write_text(json.dumps({"listen": "127.0.0.1:-1", "max_payload": 8 << 20, "ports_file_dir": name}))
+        programs = [await _start(nats_server(), "-c", str(config), more=SERVER)]
+        try:
+            url = await _url(ports)
+            programs.append(await _start(sys.executable, "-P", "-m", "bench.bus_cost", "serve", url, more=MALLOC))
+            asker = await _start(sys.executable, "-P", "-m", "bench.bus_cost", "ask", url, str(frames), more=MALLOC)
+            programs.append(asker)
+            return 1e3 * await _spent(asker, [psutil.Process(p.pid) for p in programs]) / frames
+        finally:
+            for program in programs:
+                with contextlib.suppress(ProcessLookupError):
+                    program.kill()
+                await program.wait()
+
+
+async def _start(*command: str, more: dict[str, str]) -> asyncio.subprocess.Process:
+    pipe, silent = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
+    environment = {**os.environ, **more}
+    return await asyncio.create_subprocess_exec(*command, env=environment, stdin=pipe, stdout=pipe, stderr=silent)
+
+
+async def _url(folder: Path) -> str:
+    async with asyncio.timeout(20):
+        while True:
+            for file in folder.glob("*.ports"):
+                urls: list[str] = json.loads(file.read_text())["nats"]
+                return urls[0]
+            await asyncio.sleep(0.05)
+
+
+async def _spent(asker: asyncio.subprocess.Process, programs: list[psutil.Process]) -> float:
+    """Return the processor time between the asker's two lines; the first comes when all is warm."""
+    assert asker.stdout is not None
+    assert asker.stdin is not None
+    at = []
+    async with asyncio.timeout(120):
+        for _ in range(2):
+            if not await asker.stdout.readline():
+                raise RuntimeError("the bus could not be measured: the asking side ended")
+            times = [program.cpu_times() for program in programs]
+            at.append(sum(t.user + t.system for t in times))
+            asker.stdin.write(b"\n")
+    return float(at[1] - at[0])
+
+
+if __name__ == "__main__":
+    configure("bench", LogSettings(level="error"))
+    side, address, *rest = sys.argv[1:]
+    uvloop.run(serve(address) if side == "serve" else ask(address, int(rest[0])))

@@ -1,0 +1,142 @@
+"""The capacity table: `python -m bench.capacity`, or `make bench`. One run prints the whole table."""
+
+import asyncio
+import json
+import platform
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import psutil
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from bench.rows import QUICK, ROWS, Bench, Plan
+from bench.verdicts import Row
+from services.cli.box import BoxError
+from services.log import LogSettings, configure
+
+_LOOK_S = 3.0
+_IDLE_SHARE = 0.9
+_OTHERS = 0.1
+
+
+def machine() -> dict[str, Any]:
+    """Return what is measured on, and how idle it is just now: a share of all cores."""
+    idle = psutil.cpu_times_percent(_LOOK_S).idle / 100
+    cores = len(psutil.Process().cpu_affinity())
+    return {"processor": _processor(), "cores": cores, "python": platform.python_version(), "idle": round(idle, 3)}
+
+
+def _processor() -> str:
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return next(iter(names), platform.machine())
+
+
+def warnings(found: dict[str, Any], others: list[float]) -> list[str]:
+    """Return what makes the figures doubtful, in words."""
+    told = []
+    if found["cores"] != 2:
+        told.append(f"the targets are for two cores; this machine has {found['cores']}")
+    if found["idle"] < _IDLE_SHARE:
+        told.append(f"before the run the machine was only {found['idle']:.0%} idle: its times mean little")
+    if others and max(others) > _OTHERS:
+        told.append(
+            f"other work had up to {max(others):.2f} cores during a run: numbers of cameras and lifetimes mean little"
+        )
+    return told
+
+
+def shown(rows: list[Row]) -> Table:
+    """Return the table."""
+    table = Table("row", "target", "measured", "", "note", title="Capacity")
+    for row in rows:
+        table.add_row(row.name, row.target, row.measured, row.verdict, row.note)
+    return table
+
+
+async def measure(bench: Bench, only: list[str], told: Console) -> list[Row]:
+    """Return the rows; one that can't be measured says why, and the others go on."""
+    rows: list[Row] = []
+    for name in only or list(ROWS):
+        try:
+            found = await ROWS[name](bench)
+        except BoxError as error:
+            found = Row(name, "", str(error), None)
+        rows += found if isinstance(found, list) else [found]
+        told.print(f"{rows[-1].name}: {rows[-1].measured}, {rows[-1].verdict}", highlight=False)
+    return rows
+
+
+def main(
+    quick: Annotated[bool, typer.Option("--quick", help="one short round of each row, to see that it works")] = False,
+    soak: Annotated[float | None, typer.Option(metavar="MINUTES", min=0.5, help="how long cameras reconnect")] = None,
+    only: Annotated[list[str] | None, typer.Option(metavar="ROW", help=f"one of {', '.join(ROWS)}; repeatable")] = None,
+    report: Annotated[Path | None, typer.Option(metavar="FOLDER", help="write table, numbers and chart there")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+) -> None:
+    """Measure what this machine can carry, row by row, against the targets for two cores."""
+    configure("bench", LogSettings(level="error"))
+    wrong = [name for name in only or [] if name not in ROWS]
+    if wrong:
+        raise typer.BadParameter(f"{wrong[0]!r} is no row; rows are {', '.join(ROWS)}", param_hint="--only")
+    plan = QUICK if quick else Plan()
+    plan = plan if soak is None else replace(plan, soak_minutes=soak)
+    write = _writer(report)
+    console, found = Console(stderr=True), machine()
+    for text in warnings(found, []):
+        console.print(f"warning: {text}", highlight=False)
+    rows, bench = _measured(plan, only or [], console)
+    told = warnings(found, bench.others)
+    if quick:
+        told.append("a quick run: one short round of each row; no figure of it is a result")
+    figures = {"machine": found, "warnings": told, "rows": [row_figures(row) for row in rows]}
+    write(figures, bench)
+    if as_json:
+        print(json.dumps(figures))
+    else:
+        Console(width=None if sys.stdout.isatty() else 160).print(shown(rows))
+        for text in told:
+            console.print(f"warning: {text}", highlight=False)
+
+
+def row_figures(row: Row) -> dict[str, Any]:
+    """Return a row as JSON has it."""
+    names = ("name", "target", "measured", "verdict", "runs", "note")
+    return {name: getattr(row, name) for name in names}
+
+
+def _writer(folder: Path | None) -> Any:
+    """Return what writes the report; now, since measuring takes an hour, it is seen whether it can be."""
+    if folder is None:
+        return lambda _figures, _bench: None
+    try:
+        from bench.capacity_report import write
+    except ModuleNotFoundError as error:
+        hint = f"needs {error.name}; install it with: pip install 'moretta[eval]'"
+        raise typer.BadParameter(hint, param_hint="--report") from None
+    folder.mkdir(parents=True, exist_ok=True)
+    return lambda figures, bench: write(folder, figures, bench)
+
+
+def _measured(plan: Plan, only: list[str], console: Console) -> tuple[list[Row], Bench]:
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with (
+        tempfile.TemporaryDirectory(prefix="moretta-bench-") as scratch,
+        Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar,
+    ):
+        task = bar.add_task("starting", total=1.0)
+        bench = Bench(Path(scratch), plan, lambda what, done: bar.update(task, description=what, completed=done))
+        return asyncio.run(measure(bench, only, console)), bench
+
+
+if __name__ == "__main__":
+    try:
+        typer.run(main)
+    except ModuleNotFoundError as error:
+        sys.exit(f"bench.capacity: needs {error.name}; install it with: pip install 'moretta[demo]'")

@@ -1,0 +1,124 @@
+"""The capacity table as Markdown, the numbers as JSON, and a chart."""
+
+import atexit
+import json
+import os
+import tempfile
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+# matplotlib keeps a list of fonts in the home directory. A report writes into its own folder only.
+os.environ.setdefault("MPLCONFIGDIR", (_SCRATCH := tempfile.TemporaryDirectory(prefix="moretta-")).name)
+
+# Only now: it reads the variable while it is imported.
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from bench.rows import Bench
+from bench.system import PROGRAMS, Run
+
+atexit.register(_SCRATCH.cleanup)
+
+# Okabe and Ito's colours, told apart by colour-blind people; the markers differ too.
+_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#666666")
+_MARKERS = "os"
+_BEYOND_MS = 110.0
+"""Where a percentile beyond the last bound, 100 ms, is drawn."""
+
+
+def write(folder: Path, figures: dict[str, Any], bench: Bench) -> None:
+    """Write capacity.md, capacity.json and, where there is something to draw, capacity.png."""
+    runs = {form: [run_figures(n, one) for n, one in tried] for form, tried in bench.searched.items()}
+    everything = {**figures, "runs": runs, "cpu_ms": bench.costs}
+    (folder / "capacity.json").write_text(json.dumps(everything, indent=1) + "\n", encoding="utf-8")
+    has_chart = bool(runs or bench.costs)
+    (folder / "capacity.md").write_text(markdown(figures, has_chart=has_chart), encoding="utf-8")
+    if has_chart:
+        chart(folder / "capacity.png", runs, bench.costs)
+
+
+def run_figures(cameras: int, run: Run) -> dict[str, Any]:
+    """Return what the report keeps of a run; None for a percentile beyond 100 ms."""
+    finite = {name: 1e3 * run.lifetime.quantile(share) for name, share in (("p50_ms", 0.5), ("p99_ms", 0.99))}
+    return {
+        "cameras": cameras,
+        **{name: None if ms == float("inf") else round(ms, 1) for name, ms in finite.items()},
+        "shed_share": round(run.shed_share, 4),
+        "analysed_share": round(run.analysed_share, 4),
+        "outcomes": run.outcomes,
+        "cores": round(run.cores, 3),
+        "others_cores": round(run.others, 3),
+        "cpu_ms": {name: round(ms, 3) for name, ms in run.cpu_ms.items()},
+    }
+
+
+def markdown(figures: dict[str, Any], *, has_chart: bool) -> str:
+    """Return the table."""
+    machine = figures["machine"]
+    place = f"{machine['processor']}, {machine['cores']} cores, Python {machine['python']}"
+    lines = [f"{place}; {machine['idle']:.0%} idle before the run.", ""]
+    lines += [f"**{text[0].upper()}{text[1:]}.**\n" for text in figures["warnings"]]
+    lines += ["| row | target | measured | | runs | note |", "|---|---|---|---|---|---|"]
+    for row in figures["rows"]:
+        runs = ", ".join(f"{value:.4g}" for value in row["runs"])
+        cells = (row["name"], row["target"], row["measured"], row["verdict"], runs, row["note"])
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join([*lines, "", *(["![capacity](capacity.png)"] if has_chart else []), ""])
+
+
+def chart(path: Path, runs: dict[str, list[dict[str, Any]]], costs: dict[str, list[float]]) -> None:
+    """Draw p99 by number of cameras beside the processor time of one analysed picture; a PNG."""
+    figure = Figure(figsize=(11, 4.6), dpi=150, layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=(3, 2))
+    _lifetimes(left, runs)
+    _costs(right, costs)
+    figure.savefig(path)
+
+
+def _lifetimes(axes: Axes, runs: dict[str, list[dict[str, Any]]]) -> None:
+    for (form, tried), colour, marker in zip(runs.items(), _COLOURS, _MARKERS, strict=False):
+        for passed, fill in ((True, colour), (False, "none")):
+            some = [one for one in tried if _is_good(one) is passed]
+            heights = [min(_BEYOND_MS, one["p99_ms"] or _BEYOND_MS) for one in some]
+            label = form if passed else f"{form}, pictures dropped or late"
+            axes.scatter(
+                [one["cameras"] for one in some],
+                heights,
+                marker=marker,
+                edgecolors=colour,
+                facecolors=fill,
+                label=label,
+            )
+    axes.axhline(100, color="#666666", linestyle="--", linewidth=1)
+    axes.set_ylim(0, 1.08 * _BEYOND_MS)
+    axes.set_xlabel("cameras")
+    axes.set_ylabel("pixel lifetime, p99 (ms)")
+    axes.set_title("How long pixels live", loc="left")
+    if runs:
+        axes.legend(frameon=False, fontsize=8)
+    _tidy(axes)
+
+
+def _is_good(one: dict[str, Any]) -> bool:
+    return one["p99_ms"] is not None and one["shed_share"] <= 0.01 and one["analysed_share"] >= 0.98
+
+
+def _costs(axes: Axes, costs: dict[str, list[float]]) -> None:
+    base = 0.0
+    for name, colour in zip(PROGRAMS, _COLOURS, strict=False):
+        if name in costs:
+            axes.bar("the system", median(costs[name]), bottom=base, color=colour, label=name, width=0.6)
+            base += median(costs[name])
+    if "in one process" in costs:
+        axes.bar("in one process", median(costs["in one process"]), color=_COLOURS[-1], width=0.6)
+        axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
+    axes.set_ylabel("processor ms per analysed picture")
+    axes.set_title("What one picture costs", loc="left")
+    _tidy(axes)
+
+
+def _tidy(axes: Axes) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", color="#dddddd", linewidth=0.7)
+    axes.set_axisbelow(True)

@@ -1,0 +1,215 @@
+"""The rows of the capacity table: each runs what it measures, three times, and says what came of it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
+from math import ceil
+from pathlib import Path
+from statistics import median
+
+from bench import bus_cost, decode
+from bench.clip import FULL_HD, HD, SMALL, Format, make_clips
+from bench.ratio import yardstick_ms
+from bench.soak import soak
+from bench.system import Run, Scenario, run
+from bench.verdicts import BUDGET_S, Row, Search, at_least, at_most, faults, spread
+
+RATIO_CAMERAS = 4
+_FLAT = (1, 4, 8, 12)
+_HALF_LOAD = 6
+_OVERLOAD = 2.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How thoroughly to measure."""
+
+    rounds: int = 3
+    seconds: float = 25.0
+    warm_up_s: float = 10.0
+    clip_s: float = 12.0
+    starts: tuple[int, int] = (6, 10)
+    """Where the search begins at 1080p and at 720p."""
+    most: int = 24
+    soak_minutes: float = 30.0
+
+
+QUICK = Plan(rounds=1, seconds=8.0, warm_up_s=4.0, clip_s=6.0, starts=(4, 6), most=6, soak_minutes=2.0)
+
+
+@dataclass
+class Bench:
+    """The clips, the plan and what was run so far."""
+
+    folder: Path
+    plan: Plan
+    told: Callable[[str, float], None]
+    """Hears what is being done and how much of it, 0 to 1."""
+    clips: dict[str, list[Path]] = field(default_factory=dict)
+    searched: dict[str, list[tuple[int, Run]]] = field(default_factory=dict)
+    costs: dict[str, list[float]] = field(default_factory=dict)
+    """Processor time per analysed picture in ms, by program, and of the yardstick."""
+    others: list[float] = field(default_factory=list)
+    """Cores that other work had during each run."""
+
+    async def sources(self, form: Format) -> list[Path]:
+        """Return the clips of a format, made when first asked for."""
+        if form.name not in self.clips:
+            told = self._hears(f"making clips, {form.name}")
+            self.clips[form.name] = await asyncio.to_thread(make_clips, self.folder, form, self.plan.clip_s, told)
+        return self.clips[form.name]
+
+    async def run(self, what: str, form: Format, cameras: int, fps: float = 5.0) -> Run:
+        """Run the system once."""
+        sources, plan = await self.sources(form), self.plan
+        scenario = Scenario(sources, cameras, plan.seconds, fps, plan.warm_up_s)
+        self.told(what, 0.0)
+        measured = await run(scenario, self._hears(what))
+        self.others.append(measured.others)
+        return measured
+
+    def rounds(self, what: str) -> Iterator[str]:
+        """Yield a description of each round."""
+        for number in range(self.plan.rounds):
+            yield f"{what}, round {number + 1} of {self.plan.rounds}"
+
+    def _hears(self, what: str) -> Callable[[float], None]:
+        return lambda done: self.told(what, done)
+
+
+async def cameras(bench: Bench, form: Format, goal: int, start: int) -> Row:
+    """The most cameras of this format; each round searches anew, near where the one before ended."""
+    found: list[int] = []
+    why, tried = "", bench.searched.setdefault(form.name, [])
+    for what in bench.rounds(f"cameras at {form.name}"):
+        search = Search(max(1, found[-1] - 1) if found else start, most=bench.plan.most)
+        while (number := search.next()) is not None:
+            measured = await bench.run(f"{what}: {number}", form, number)
+            tried.append((number, measured))
+            wrong = faults(measured)
+            search.tell(number, passed=not wrong)
+            why = f"at {number}: {'; '.join(wrong)}" if wrong else why
+        found.append(search.result)
+    return at_least(
+        f"cameras at {form.name} H.264, {form.megabits:g} Mb/s, 5 analysed pictures/s each", goal, found, why
+    )
+
+
+async def cameras_full_hd(bench: Bench) -> Row:
+    """Twelve cameras at 1080p25."""
+    return await cameras(bench, FULL_HD, 12, bench.plan.starts[0])
+
+
+async def cameras_hd(bench: Bench) -> Row:
+    """Sixteen cameras at 720p25."""
+    return await cameras(bench, HD, 16, bench.plan.starts[1])
+
+
+async def ratio(bench: Bench) -> Row:
+    """The whole system against the same work in one process, alternately."""
+    found, sources = [], await bench.sources(FULL_HD)
+    for what in bench.rounds("ratio"):
+        bench.told(f"{what}: in one process", 0.0)
+        alone = await yardstick_ms(Scenario(sources, RATIO_CAMERAS, bench.plan.seconds))
+        measured = await bench.run(f"{what}: the system", FULL_HD, RATIO_CAMERAS)
+        found.append(measured.cpu_total_ms / alone)
+        for name, ms in {**measured.cpu_ms, "in one process": alone}.items():
+            bench.costs.setdefault(name, []).append(ms)
+    note = f"{RATIO_CAMERAS} cameras at {FULL_HD.name}"
+    return at_most("processor time per analysed picture / same work in one process", 1.08, found, note=note)
+
+
+async def decoding(bench: Bench) -> Row:
+    """PyAV against ffmpeg, alternately."""
+    name, program = "decoding / ffmpeg -threads 1 -f null, processor time", decode.ffmpeg()
+    if program is None:
+        return Row(name, "<= 1.05", "ffmpeg is not installed: apt-get install ffmpeg", None)
+    found, (file, *_) = [], await bench.sources(FULL_HD)
+    for what in bench.rounds("decoding"):
+        bench.told(what, 0.0)
+        own = await asyncio.to_thread(decode.own_s, file)
+        found.append(own / await asyncio.to_thread(decode.ffmpeg_s, program, file))
+    return at_most(name, 1.05, found)
+
+
+async def bus(bench: Bench) -> Row:
+    """Publisher, server and subscriber."""
+    found = []
+    for what in bench.rounds("bus"):
+        bench.told(what, 0.0)
+        found.append(await bus_cost.cost_ms(round(bench.plan.seconds * 40)))
+    return at_most("bus, processor time per 640x360 frame, sealed to answered", 2.0, found, " ms")
+
+
+async def overload(bench: Bench) -> list[Row]:
+    """Twice as many pictures as one lane can analyse."""
+    late, lag, aged, share = [], [], [], []
+    for what in bench.rounds("overload"):
+        small = await bench.run(f"{what}: how much is once", SMALL, 2, fps=25)
+        wanted = _OVERLOAD * 1e3 / small.cpu_ms["inference"]
+        measured = await bench.run(f"{what}: twice", SMALL, ceil(wanted / 25), fps=25)
+        late.append(100 * measured.lifetime.share_above(BUDGET_S))
+        lag.append(1e3 * measured.lag.quantile(0.99))
+        aged.append(measured.dropped + measured.frame_age.count * measured.frame_age.share_above(BUDGET_S))
+        share.append(measured.analysed_share)
+    note = f"{median(share):.0%} of what was due was analysed"
+    name = "inference overload x2: "
+    return [
+        at_most(f"{name}frames later than 100 ms", 1.0, late, " %", note),
+        at_most(f"{name}frames queued beyond the budget", 0.0, aged),
+        at_most(f"{name}capture-to-decode lag, p99", 200.0, lag, " ms"),
+    ]
+
+
+async def half_load(bench: Bench) -> list[Row]:
+    """How long pixels live when the machine is half busy."""
+    runs = [await bench.run(what, FULL_HD, _HALF_LOAD) for what in bench.rounds("half load")]
+    name = f"pixel lifetime at half load ({_HALF_LOAD} cameras at {FULL_HD.name}), "
+    note = f"{median(r.cores for r in runs):.2f} cores"
+    return [
+        at_most(f"{name}p50", 25.0, [1e3 * r.lifetime.quantile(0.5) for r in runs], " ms", note),
+        at_most(f"{name}p99", 60.0, [1e3 * r.lifetime.quantile(0.99) for r in runs], " ms"),
+    ]
+
+
+async def flat(bench: Bench) -> Row:
+    """The cost of a camera, however many there are; at 720p, since twelve at 1080p may be more than there is."""
+    found, numbers = [], [n for n in _FLAT if n <= bench.plan.most]
+    costs: dict[int, float] = {}
+    for what in bench.rounds("cost per camera"):
+        runs = {n: await bench.run(f"{what}: {n}", HD, n) for n in numbers}
+        costs = {n: measured.cpu_total_ms for n, measured in runs.items()}
+        found.append(100 * spread(costs))
+    shown = ", ".join(f"{n}: {ms:.1f}" for n, ms in costs.items())
+    name = f"cost per camera from 1 to {numbers[-1]}, dearest over cheapest, less 1"
+    return at_most(name, 10.0, found, " %", f"{HD.name}; ms per analysed picture in the last round: {shown}")
+
+
+async def memory(bench: Bench) -> Row:
+    """Nothing grows while cameras reconnect."""
+    minutes = bench.plan.soak_minutes
+    bench.told(f"memory, {minutes:g} minutes", 0.0)
+    found = await soak(bench.folder, minutes, lambda done: bench.told(f"memory, {minutes:g} min", done))
+    slopes = {name: by for name, by in found.slopes().items() if name != "nats-server"}
+    worst, grown = max(slopes, key=lambda name: slopes[name]), found.grown()
+    also = ", ".join(f"{name} +{by:g}" for name, by in grown.items()) or "nothing else grew"
+    note = f"{found.connections} connections; {also}"
+    if minutes < Plan.soak_minutes:
+        note += f"; {minutes:g} minutes are too short for a verdict on a slope"
+    name = f"RSS over {minutes:g} minutes with a reconnect every 10 s, slope of the steepest service"
+    met = slopes[worst] < 1.0 and not grown if minutes >= Plan.soak_minutes else None
+    measured = f"{slopes[worst]:.2f} MB/h ({worst}); descriptors and threads {'grew' if grown else 'flat'}"
+    return Row(name, "< 1 MB/h, descriptors and threads flat", measured, met, list(slopes.values()), note)
+
+
+ROWS: dict[str, Callable[[Bench], Awaitable[Row | list[Row]]]] = {
+    "1080p": cameras_full_hd,
+    "720p": cameras_hd,
+    "ratio": ratio,
+    "decode": decoding,
+    "bus": bus,
+    "overload": overload,
+    "half-load": half_load,
+    "flat": flat,
+    "memory": memory,
+}

@@ -1,0 +1,74 @@
+"""The capacity table's command and report, without measuring."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from fonts import open_fonts
+
+from bench.capacity import row_figures, warnings
+from bench.capacity_report import markdown, write
+from bench.histogram import Histogram
+from bench.rows import QUICK, Bench
+from bench.system import Run, Scenario
+from bench.verdicts import at_most
+
+MACHINE = {"processor": "Z80", "cores": 2, "python": "3.11", "idle": 0.99}
+open_fonts()
+LIFETIME = Histogram(((0.02, 90.0), (0.1, 99.0), (float("inf"), 100.0)))
+
+
+@pytest.mark.parametrize(
+    ("change", "others", "about"),
+    [
+        ({}, [0.05], []),
+        ({}, [], []),
+        ({"cores": 8}, [], ["8"]),
+        ({"idle": 0.5}, [], ["50%"]),
+        ({}, [0.0, 1.2], ["1.20 cores"]),
+    ],
+)
+def test_it_is_said_what_makes_figures_doubtful(change, others, about):
+    """Another number of cores, a busy machine before, other work meanwhile."""
+    told = warnings(MACHINE | change, others)
+    assert len(told) == len(about)
+    assert all(part in text for part, text in zip(about, told, strict=True))
+
+
+@pytest.mark.parametrize("option", [["--only", "1440p"], ["--soak", "0"]])
+def test_a_wrong_option_is_told(option):
+    """Exit code 2 and no traceback, before anything is measured."""
+    command = [sys.executable, "-P", "-m", "bench.capacity", *option]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert run.returncode == 2
+    assert "Traceback" not in run.stderr
+    assert option[0] in run.stderr
+
+
+def test_the_report(tmp_path: Path):
+    """Table, numbers and chart; a percentile beyond 100 ms is null and not infinite, since JSON has no infinity."""
+    bench = Bench(tmp_path, QUICK, lambda _what, _done: None)
+    bad = Run(due=5, seconds=10, analysed=20, lifetime=Histogram(((0.1, 0.0), (float("inf"), 9.0))))
+    bench.searched["1080p25"] = [(1, Run(due=5, seconds=10, analysed=50, lifetime=LIFETIME)), (2, bad)]
+    bench.costs = {"ingest": [20.0, 21.0], "in one process": [19.0]}
+    row = row_figures(at_most("a|b", 1.08, [1.05, 1.2, 1.07], note="4 cameras"))
+    figures = {"machine": MACHINE, "warnings": ["it was busy"], "rows": [row]}
+    write(tmp_path, figures, bench)
+    kept = json.loads((tmp_path / "capacity.json").read_text())
+    assert [one["p99_ms"] for one in kept["runs"]["1080p25"]] == [100.0, None]
+    assert (tmp_path / "capacity.png").read_bytes().startswith(b"\x89PNG")
+    text = (tmp_path / "capacity.md").read_text()
+    assert text == markdown(figures, has_chart=True)
+    assert "| a\\|b | <= 1.08 | 1.07 | met | 1.05, 1.2, 1.07 | 4 cameras |" in text
+    assert "**It was busy.**" in text
+
+
+def test_cameras_take_the_clips_in_turn(tmp_path: Path):
+    """Five cameras on two clips; what is due is all cameras' rate."""
+    scenario = Scenario([tmp_path / "a.mp4", tmp_path / "b.mp4"], 5, seconds=1, fps=4, more={"skip_loop_filter": True})
+    (site,) = scenario.settings()["sites"]
+    assert [Path(camera["url"]).stem for camera in site["cameras"]] == ["a", "b", "a", "b", "a"]
+    assert all(camera["skip_loop_filter"] and camera["loop"] for camera in site["cameras"])
+    assert scenario.due == 20
