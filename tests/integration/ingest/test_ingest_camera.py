@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import os
 import threading
 import time
 from contextlib import asynccontextmanager
@@ -10,7 +11,7 @@ import clips
 import numpy as np
 import pytest
 
-from services.ingest.camera import Camera
+from services.ingest.camera import DECODE_NICE, Camera
 from services.ingest.core.picture import i420_size
 from services.ingest.core.reconnect import Backoff
 from services.ingest.decoder import Decoder
@@ -418,6 +419,16 @@ async def test_a_graphics_card_that_is_not_there_stops_the_camera(tmp_path, wait
         assert camera.stats().pictures == 0
     assert watch.seen[-1].reason == "no-decoder"
     assert watch.seen[-1].message.startswith(f"{path}: {why}")
+
+
+async def test_decoding_gives_way(tmp_path, wait_until):
+    """The camera's thread has a lower priority than the loop, which ends pictures' lives; nobody else's is changed."""
+    path = clips.make_clip(tmp_path / "clip.mp4", pictures=50)
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    async with running(path, loop=True) as (camera, watch):
+        await wait_until(lambda: watch.states[-1:] == ["live"], LIMIT_S)
+        assert os.getpriority(os.PRIO_PROCESS, camera._thread.native_id) == max(before, DECODE_NICE)
+        assert os.getpriority(os.PRIO_PROCESS, threading.main_thread().native_id) == before
 
 
 PRIVACY = PrivacySettings(drawn_for=(320, 180), areas=[[(0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0)]])
