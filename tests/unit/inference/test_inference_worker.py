@@ -252,7 +252,7 @@ async def test_the_pixels_are_gone_before_the_answer_of_a_failure(make):
 async def test_a_frame_waits_while_it_can_make_it(make, wait_until):
     """Behind a frame in hand the next one waits, sealed; the one after it could not make it and is refused at once."""
     bench = make()
-    bench.worker.warmed(40 * MS)
+    bench.worker.warmed(25 * MS)
     bench.model.gate.clear()
     first = await bench.ask(frame(), wait=False)
     await wait_until(lambda: bench.model.inside == 1)
@@ -267,7 +267,7 @@ async def test_a_frame_waits_while_it_can_make_it(make, wait_until):
 
 
 @pytest.mark.parametrize(
-    ("change", "outcome"), [({"age": 60 * MS}, "late"), ({"key": b"too old!", "budget": 20_000 * MS}, "no-key")]
+    ("change", "outcome"), [({"age": 50 * MS}, "late"), ({"key": b"too old!", "budget": 20_000 * MS}, "no-key")]
 )
 async def test_what_waited_in_vain_is_refused_unread(make, wait_until, change, outcome):
     """When the lane is free at last, a frame that is too old by then, or whose key has died, is not opened."""
