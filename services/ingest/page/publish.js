@@ -1,0 +1,273 @@
+// The view that makes this device a camera.
+
+import { accepted, Refused, Session } from "./whip.js";
+import { number, put, text } from "./texts.js";
+
+const SECOND = 1000;
+const LONGEST_S = 30;
+const HEALTHY_MS = 60 * SECOND;
+const SILENT_MS = 8 * SECOND;
+const LOST_MS = 4 * SECOND;
+const HELD_MS = 20 * SECOND;
+const AT_WORK = new Set(["live", "paused", "stalled", "failed-config"]);
+/** Reasons of a state that say more than the state does. */
+const TELLING = new Set(["no-worker", "picture-changed", "schedule", "undecodable"]);
+
+const element = (id) => document.getElementById(id);
+
+/** What is said of an error, a key below `state.`, and whether only a person can mend it. */
+function verdict(error) {
+  if (error instanceof Refused) {
+    const known = { 401: "unauthorised", 404: "unknown", 409: "in-use" }[error.status];
+    if (known) return { code: known, final: true };
+    if (error.status === 403) return { code: "paused", final: false };
+    return error.status >= 500 || error.status === 429
+      ? { code: "busy", final: false }
+      : { code: "refused", final: true };
+  }
+  const camera = { NotAllowedError: "denied", NotFoundError: "no-camera", NotReadableError: "camera-busy" }[error.name];
+  return camera ? { code: camera, final: true } : { code: "lost", final: false };
+}
+
+export class Publishing {
+  constructor(place, onSize) {
+    this.place = place;
+    this.onSize = onSize;
+    this.code = "idle";
+    this.reason = null;
+    this.stopper = null;
+    this.stream = null;
+    this.session = null;
+    this.figures = null;
+    this.waitUntil = null;
+    element("publish-form").addEventListener("submit", (event) => {
+      event.preventDefault();
+      if (this.stopper) this.stop("stopped");
+      else this.start();
+    });
+    addEventListener("pagehide", () => this.leave());
+    document.addEventListener("visibilitychange", () => this.stayAwake());
+  }
+
+  start() {
+    const missing = ["site", "camera", "token"].find((id) => !element(id).value.trim());
+    for (const id of ["site", "camera", "token"]) element(id).ariaInvalid = String(id === missing);
+    if (missing) {
+      this.say(missing === "token" ? "no-token" : "no-place");
+      element(missing).focus();
+      return;
+    }
+    if (!navigator.mediaDevices?.getUserMedia) {
+      this.say("insecure");
+      return;
+    }
+    this.stopper = new AbortController();
+    this.run(this.stopper.signal);
+  }
+
+  /** Let go of the camera and of the server, and say why. */
+  stop(code) {
+    this.stopper?.abort(new DOMException(code, "AbortError"));
+    this.stopper = null;
+    const session = this.session;
+    this.session = null;
+    for (const track of this.stream?.getTracks() ?? []) track.stop();
+    this.stream = null;
+    this.figures = null;
+    this.waitUntil = null;
+    this.lock?.release();
+    this.lock = null;
+    this.say(code);
+    return session?.close(code === "left") ?? Promise.resolve();
+  }
+
+  leave() {
+    if (this.stopper) this.stop("left");
+  }
+
+  async run(signal) {
+    this.say("asking");
+    try {
+      const stream = await camera(document.querySelector("[name=facing]:checked").value);
+      if (signal.aborted) {
+        for (const track of stream.getTracks()) track.stop();
+        return;
+      }
+      this.stream = stream;
+      this.render();
+      stream.getVideoTracks()[0].addEventListener("ended", () => !signal.aborted && this.stop("camera-gone"));
+      await this.stayAwake();
+      await this.publish(signal);
+    } catch (error) {
+      if (!signal.aborted) await this.stop(verdict(error).code);
+    }
+  }
+
+  /** Publish, and again after every loss, until it is stopped or only a person can help. */
+  async publish(signal) {
+    let wait = 1;
+    let lastLive = -Infinity;
+    while (!signal.aborted) {
+      let end = { code: "lost", final: false };
+      const began = performance.now();
+      try {
+        if (this.code === "asking") this.say("connecting");
+        this.session = await Session.open(this.stream, this.address("whip"), element("token").value.trim(), signal);
+        if (await this.watch(this.session, signal)) lastLive = performance.now();
+      } catch (error) {
+        end = await this.weighed(verdict(error), lastLive, signal);
+      }
+      const session = this.session;
+      this.session = null;
+      if (!signal.aborted && !end.final) this.say(end.code);
+      await session?.close(); // a server that is gone is not waited for long
+      if (signal.aborted) return;
+      if (end.final) {
+        await this.stop(end.code);
+        return;
+      }
+      this.figures = null;
+      if (performance.now() - began > HEALTHY_MS) wait = 1;
+      await this.pause(end.code, wait * (0.8 + 0.4 * Math.random()), signal);
+      wait = Math.min(LONGEST_S, wait * 2);
+    }
+  }
+
+  /** A camera is refused as in use also while it is paused, and while our own lost session is not yet given up. */
+  async weighed(end, lastLive, signal) {
+    if (end.code !== "in-use") return end;
+    const status = await this.status(signal).catch(() => null);
+    if (status?.state === "paused") return { code: "paused", final: false };
+    return { code: "in-use", final: performance.now() - lastLive > HELD_MS };
+  }
+
+  async pause(code, seconds, signal) {
+    this.waitUntil = performance.now() + seconds * SECOND;
+    this.say(code);
+    while (performance.now() < this.waitUntil && !signal.aborted) {
+      this.renderFigures();
+      await sleep(Math.min(SECOND, Math.max(50, this.waitUntil - performance.now())));
+    }
+    this.waitUntil = null;
+  }
+
+  /** Look once a second until the server or the way to it has gone; returns whether it was live. Raises Refused. */
+  async watch(session, signal) {
+    let wasLive = false;
+    let heard = performance.now();
+    let connected = heard;
+    while (!signal.aborted) {
+      const status = await this.status(signal);
+      const sending = await session.sending();
+      if (signal.aborted) break;
+      const now = performance.now();
+      if (session.peer.connectionState === "connected") connected = now;
+      if (status !== null) {
+        this.figures = { ...status, sending };
+        if (AT_WORK.has(status.state)) heard = now;
+        if (status.width) this.onSize(status.width, status.height);
+        wasLive ||= status.state === "live";
+        this.say(AT_WORK.has(status.state) ? status.state : "connecting", status.reason);
+      }
+      const isOver = ["failed", "closed"].includes(session.peer.connectionState);
+      if (isOver || now - connected > LOST_MS || now - heard > SILENT_MS) break;
+      await sleep(SECOND);
+    }
+    return wasLive;
+  }
+
+  /** What the server says of the camera, or null if it can't be reached; raises Refused. */
+  async status(signal) {
+    try {
+      const answer = await fetch(this.address("api"), {
+        headers: { Authorization: `Bearer ${element("token").value.trim()}` },
+        signal: AbortSignal.any([signal, AbortSignal.timeout(LOST_MS)]),
+      });
+      return await accepted(answer).json();
+    } catch (error) {
+      if (error instanceof Refused && error.status < 500) throw error;
+      return null;
+    }
+  }
+
+  address(root) {
+    return `/${root}/${encodeURIComponent(this.place.site)}/${encodeURIComponent(this.place.camera)}`;
+  }
+
+  async stayAwake() {
+    if (!this.stopper || document.visibilityState !== "visible" || !navigator.wakeLock) return;
+    this.lock = await navigator.wakeLock.request("screen").catch(() => null); // an empty battery may forbid it
+  }
+
+  say(code, reason = null) {
+    const telling = TELLING.has(reason) ? reason : null;
+    if (code !== this.code || telling !== this.reason) {
+      this.code = code;
+      this.reason = telling;
+      this.render();
+    }
+    this.renderFigures();
+  }
+
+  render() {
+    const running = this.stopper !== null;
+    put(element("toggle"), running ? "publish.stop" : "publish.start");
+    element("toggle").classList.toggle("stop", running);
+    element("publish-choices").disabled = running;
+    if (element("preview").srcObject !== this.stream) element("preview").srcObject = this.stream;
+    element("preview-empty").hidden = this.stream !== null;
+    const kind = kindOf(this.code);
+    element("badge").hidden = !running;
+    element("badge").className = `badge ${kind}`;
+    element("badge").textContent = text(`badge.${this.code}`);
+    element("publish-say").className = `say ${kind}`;
+    const why = this.reason === null ? "" : ` ${text(`reason.${this.reason}`)}`;
+    const words = text(`state.${this.code}`) + why;
+    if (element("publish-say").textContent !== words) element("publish-say").textContent = words;
+    this.renderFigures();
+  }
+
+  renderFigures() {
+    const left = this.waitUntil === null ? null : Math.max(0, Math.ceil((this.waitUntil - performance.now()) / SECOND));
+    element("again").hidden = left === null;
+    if (left !== null) element("again").textContent = text("publish.again", { seconds: number(left) });
+    const { width, height, fps, analysed_fps: analysed, lifetime, sending } = this.figures ?? {};
+    const wide = width || sending?.width;
+    element("figure-size").textContent = wide ? `${wide} × ${height || sending.height}` : "–";
+    element("figure-fps").textContent = shown(fps ?? sending?.fps);
+    element("figure-analysed").textContent = shown(analysed);
+    element("figure-lifetime").textContent =
+      lifetime?.p50_ms > 0 // 0: none was analysed lately
+        ? text("publish.milliseconds", { p50: number(lifetime.p50_ms), p99: number(lifetime.p99_ms) })
+        : "–";
+  }
+}
+
+function shown(value) {
+  return value == null ? "–" : number(value, 1);
+}
+
+function kindOf(code) {
+  if (code === "live") return "good";
+  if (["idle", "asking", "connecting", "stopped", "left"].includes(code)) return "calm";
+  return ["stalled", "paused", "lost", "busy", "in-use"].includes(code) ? "warn" : "bad";
+}
+
+function sleep(milliseconds) {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}
+
+/** The picture only, no sound, in the size that faces need. */
+async function camera(facingMode) {
+  const stream = await navigator.mediaDevices.getUserMedia({
+    audio: false,
+    video: {
+      facingMode: { ideal: facingMode },
+      width: { ideal: 1280 },
+      height: { ideal: 720 },
+      frameRate: { ideal: 15, max: 30 },
+    },
+  });
+  stream.getVideoTracks()[0].contentHint = "detail";
+  return stream;
+}

@@ -1,0 +1,257 @@
+"""The camera page's views in a real browser: words, keyboard, accessibility, drawing. The test serves its files."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import browser
+import clips
+import pytest
+import yaml
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import expect
+
+HEAT = "0" * 278 + "369" + "0" * 295
+REPORT = {
+    "left": 12_000_000_000,
+    "ended": None,
+    "heat": HEAT,
+    "sizes": {"p10": 7.0, "p50": 12.0, "p90": 23.0},
+    "picture_sizes": {"p10": 14.0, "p50": 24.0, "p90": 46.0},
+    "smallest": 12.0,
+    "too_small": 0.5,
+    "unsure": 0.1,
+    "brightness": 0.43,
+    "sharpness": None,
+    "advice": [{"code": "move-closer", "share": 0.5, "limit": 12.0}],
+}
+VIEWS = ["publish", "aim", "draw"]
+
+
+@pytest.fixture(name="options")
+def _options():
+    return {}
+
+
+@pytest.fixture(name="watched")
+async def _watched(tmp_path, options):
+    """The page with site and camera, in English unless the test has options of its own; it must not complain."""
+    browser.require()
+    async with browser.chromium(tmp_path / "profile", **{"locale": "en-GB", **options}) as context:
+        await browser.serve(context)
+        watched = browser.Watched(context.pages[0])
+        await watched.page.goto(f"{browser.ORIGIN}#market/gate/secret")
+        await expect(watched.page.locator("main")).to_be_visible()
+        yield watched
+        assert not watched.complaints
+
+
+async def show(page, view):
+    await page.locator(f"#tab-{view}").click()
+
+
+def still(folder, width, height):
+    """Write a picture of this size; a film of one picture in this codec is a JPEG file."""
+    film = Path(folder) / "still.mjpeg"
+    clips.make_clip(film, width=width, height=height, pictures=1, codec="mjpeg", pixel_format="yuvj420p")
+    return film.rename(film.with_suffix(".jpg"))
+
+
+@pytest.mark.parametrize("options", [{"color_scheme": scheme} for scheme in ("light", "dark")], ids=str)
+@pytest.mark.parametrize("language", ["English", "Français"])
+async def test_every_view_is_accessible_and_fits_a_phone(watched, language, tmp_path):
+    """No rule of axe-core (WCAG 2.2 AA, contrast included) is broken, and nothing is wider than 360 px."""
+    page = watched.page
+    await page.set_viewport_size({"width": 360, "height": 740})
+    await page.get_by_role("button", name=language).click()
+    await expect(page.locator("html")).to_have_attribute("lang", {"English": "en", "Français": "fr"}[language])
+    await page.route("**/aim", lambda route: route.fulfill(body=json.dumps(REPORT)))
+    for view in VIEWS:
+        await show(page, view)
+        if view == "aim":
+            await aim(page)
+        if view == "draw":
+            await draw(page, tmp_path, [(0.2, 0.2), (0.6, 0.8), (0.6, 0.2), (0.2, 0.8)])
+        found = await Axe().run(page)
+        assert found.violations_count == 0, found.generate_report()
+        assert await page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_the_languages_say_the_same_things(language):
+    """Every key that the page asks for has words in both languages, with the same places to fill."""
+    texts = json.loads((browser.PAGE / f"{language}.json").read_text())
+    english = json.loads((browser.PAGE / "en.json").read_text())
+    assert texts.keys() == english.keys()
+    holes = {key: sorted(part.split("}")[0] for part in words.split("{")[1:]) for key, words in texts.items()}
+    assert holes == {key: sorted(part.split("}")[0] for part in words.split("{")[1:]) for key, words in english.items()}
+
+
+@pytest.mark.parametrize("options", [{"locale": "fr-CA"}], ids=["French"])
+async def test_the_browser_s_language_is_spoken(watched):
+    """A French reader needs no switch."""
+    await expect(watched.page.get_by_role("button", name="Démarrer")).to_be_visible()
+    assert await watched.page.locator("[data-text]").evaluate_all("all => all.every(one => one.textContent)")
+
+
+async def test_the_token_leaves_the_address_and_is_stored_nowhere(watched):
+    """Site and camera stay for the next time; the token is in the field alone."""
+    page = watched.page
+    assert page.url == f"{browser.ORIGIN}/#market/gate"
+    assert await page.locator("#token").input_value() == "secret"
+    kept = await page.evaluate("[localStorage.length, sessionStorage.length, document.cookie]")
+    assert kept == [0, 0, ""]
+    await page.locator("#token").fill("")
+    await page.get_by_role("button", name="Start").click()
+    await expect(page.locator("#publish-say")).to_contain_text("The token is missing")
+    await expect(page.locator("#token")).to_be_focused()
+
+
+@pytest.mark.parametrize(
+    ("status", "state", "said", "again"),
+    [
+        (409, "live", "Another device publishes", False),
+        (409, "paused", "Paused:", True),
+        (404, "", "There is no such camera", False),
+        (429, "", "The server is not ready", True),
+        (503, "", "The server is not ready", True),
+        (400, "", "did not accept this browser's offer", False),
+        (None, "", "The connection is lost. The page tries again by itself.", True),
+    ],
+)
+async def test_a_refusal_is_told_in_words(watched, status, state, said, again):
+    """What only a person can mend ends it and lets the camera go; the rest is tried again, with the time left."""
+    page = watched.page
+    await page.route("**/whip/**", lambda route: route.fulfill(status=status) if status else route.abort())
+    await page.route("**/api/**", lambda route: route.fulfill(json={"state": state}))
+    await page.get_by_role("button", name="Start").click()
+    await expect(page.locator("#publish-say")).to_contain_text(said)
+    await expect(page.locator("#toggle")).to_have_text("Stop" if again else "Start")
+    await expect(page.locator("#again")).to_be_visible(visible=again)
+    assert await page.evaluate("document.querySelector('#preview').srcObject !== null") is again
+    await page.locator("#toggle").click()
+    watched.complaints = [text for text in watched.complaints if "WHIP" in text]
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        ("NotAllowedError", "was not allowed to use the camera"),
+        ("NotFoundError", "has no camera"),
+        ("NotReadableError", "Another program may be using it"),
+    ],
+)
+async def test_a_camera_that_cannot_be_had_is_told(watched, error, said):
+    """Each has its own remedy."""
+    page = watched.page
+    refuse = f"() => {{ navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('', '{error}')) }}"
+    await page.evaluate(refuse)
+    await page.get_by_role("button", name="Start").click()
+    await expect(page.locator("#publish-say")).to_contain_text(said)
+    await expect(page.get_by_role("button", name="Start")).to_be_focused()
+
+
+async def aim(page):
+    for field, value in (("operator", "ana"), ("operator-token", "x"), ("why", "a new place")):
+        await page.locator(f"#{field}").fill(value)
+    await page.locator("#aim-toggle").click()
+    await expect(page.locator("#aim-size")).to_contain_text("12")
+
+
+async def test_aiming_tells_sizes_light_and_what_to_do(watched):
+    """Who asks, and why, is sent; what comes back is shown in words, and the heat map has words too."""
+    page = watched.page
+    await show(page, "aim")
+    ended = REPORT | {"left": 0, "ended": "time", "advice": [{"code": "fine"}]}
+    lines = [json.dumps(REPORT), json.dumps(ended), ""]
+    await page.route("**/aim", lambda route: route.fulfill(body="\n".join(lines)))
+    async with page.expect_request("**/api/market/gate/aim") as asked:
+        await aim(page)
+    request = await asked.value
+    assert request.post_data_json == {"operator": "ana", "why": "a new place"}
+    assert request.headers["authorization"] == "Bearer x"
+    await expect(page.locator("#advice")).to_have_text("Fine: leave it so.")
+    await expect(page.locator("#aim-say")).to_have_text("The 30 seconds are over.")
+    await expect(page.locator("#aim-size")).to_have_text("12 px, most 7 to 23 (judged from 12 px)")
+    await expect(page.locator("#aim-small")).to_have_text("50%")
+    await expect(page.locator("#heat")).to_have_attribute("aria-label", "Where faces are. Most faces are at the right.")
+
+
+async def draw(page, folder, points):
+    await page.locator("#still").set_input_files(still(folder, 640, 360))
+    await expect(page.locator("#draw-say")).to_contain_text("640")
+    board = page.locator("#board")
+    box = await board.bounding_box()
+    for x, y in [*points, points[0]]:
+        await board.click(position={"x": x * box["width"], "y": y * box["height"]})
+
+
+async def test_areas_drawn_by_pointer_and_by_keyboard_are_settings(watched, tmp_path):
+    """Both become the polygons that were meant, within 0 to 1, and `moretta check-config` takes what was written."""
+    page = watched.page
+    await show(page, "draw")
+    await draw(page, tmp_path, [(0.6, 0.1), (0.9, 0.1), (0.9, 0.5)])
+    await page.locator("#area-0").fill("the neighbour: #1\nand 'more'")
+    await page.locator("#board").focus()
+    await page.keyboard.press("Backspace")  # nothing to take back: harmless
+    for keys in (["ArrowLeft"] * 110 + ["ArrowUp"] * 60, ["ArrowRight"] * 20, ["ArrowDown"] * 30 + ["Shift+ArrowUp"]):
+        for key in keys:
+            await page.keyboard.press(key)
+        await page.keyboard.press("Enter")
+    await page.keyboard.press("ArrowLeft")
+    await page.keyboard.press("Enter")
+    await page.keyboard.press("Backspace")
+    await page.locator("#draw-finish").click()
+    await page.locator("#wide").fill("1280")
+    await page.locator("#high").fill("720")
+    await expect(page.locator("#draw-size")).to_contain_text("drawn_for must be the camera's size")
+    written = await page.locator("#yaml").text_content()
+    privacy = yaml.safe_load(written)["privacy"]
+    assert privacy["drawn_for"] == [1280, 720]
+    pointed, keyed = privacy["areas"]
+    assert keyed == [[0, 0], [0.2, 0], [0.2, 0.299]]
+    assert pointed == [pytest.approx(point, abs=0.01) for point in ([0.6, 0.1], [0.9, 0.1], [0.9, 0.5])]
+    assert check(tmp_path, privacy_lines=written) == 0
+
+
+def check(folder, privacy_lines):
+    """The exit code of `moretta check-config` for a camera with these lines, indented as the page says."""
+    indented = "".join(f"        {line}\n" for line in privacy_lines.splitlines())
+    file = folder / "site.yaml"
+    file.write_text(f"sites:\n  - id: market\n    cameras:\n      - id: gate\n        url: film.mp4\n{indented}")
+    command = [Path(sys.executable).with_name("moretta"), "check-config", file]
+    return subprocess.run(command, capture_output=True, text=True).returncode
+
+
+async def test_areas_that_are_not_what_was_meant_are_told(watched, tmp_path):
+    """A crossing edge and another shape of picture are warned of; a line and two points are no area; areas go again."""
+    page = watched.page
+    say = expect(page.locator("#draw-say"))
+    await show(page, "draw")
+    await draw(page, tmp_path, [(0.2, 0.2), (0.6, 0.8), (0.6, 0.2), (0.2, 0.8)])
+    await say.to_contain_text("its edge crosses itself")
+    await page.locator("#wide").fill("640")
+    await page.locator("#high").fill("480")
+    await expect(page.locator("#draw-size")).to_contain_text("another shape")
+    await page.get_by_role("button", name="Remove area 1").click()
+    await expect(page.locator("#yaml")).not_to_contain_text("privacy")
+    await page.locator("#board").focus()
+    for expected in ("at least three", "at least three", "on one line"):
+        await page.keyboard.press("ArrowRight")
+        await page.keyboard.press("Enter")
+        await page.locator("#draw-finish").click()
+        await say.to_contain_text(expected)
+        await page.locator("#board").focus()
+    await page.keyboard.press("Escape")
+    await expect(page.locator("#areas-heading")).to_be_focused()
+
+
+async def test_the_tabs_go_by_arrow_keys(watched):
+    """One stop for the Tab key; arrows choose."""
+    page = watched.page
+    await page.locator("#tab-publish").focus()
+    await page.keyboard.press("ArrowLeft")
+    await expect(page.get_by_role("tab", name="Privacy areas")).to_be_focused()
+    await expect(page.get_by_role("tabpanel", name="Privacy areas")).to_be_visible()
+    await expect(page.locator("#publish")).to_be_hidden()
