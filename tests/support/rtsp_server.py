@@ -55,11 +55,11 @@ def duration_of(caps):
 class Clip(GstRtspServer.RTSPMediaFactory):
     """Plays the access units for ever, one per picture's duration, starting with the first (a key frame)."""
 
-    def __init__(self, units, caps, codec="h264", *, keyless=False):
+    def __init__(self, units, caps, codec="h264", *, keyless=False, shared=True):
         super().__init__()
         self.units, self.duration, self.keyless = units, duration_of(caps), keyless
         parse = "" if keyless else f"! {codec}parse config-interval=1"  # it would wait for a key frame
-        self.set_shared(True)
+        self.set_shared(shared)
         self.set_launch(
             f'( appsrc name=source is-live=true format=time do-timestamp=true caps="{caps.to_string()}" '
             f"{parse} ! rtp{codec}pay name=pay0 pt=96 )"
@@ -116,6 +116,7 @@ def factories_of(path):
     """Return what is served at which path."""
     units, caps = load(path)
     found = {"/cam": Clip(units, caps), "/mjpeg": mjpeg(), "/keyless": Clip(units, caps, keyless=True)}
+    found["/alone"] = Clip(units, caps, shared=False)  # where a client that is lost holds up no other one
     if (small := Path(path).with_name("small.mp4")).exists():
         found["/resized"] = Clip(units + load(small)[0], caps)
     if (other := Path(path).with_name("h265.mp4")).exists():

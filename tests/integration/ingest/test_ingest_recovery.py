@@ -74,7 +74,7 @@ async def test_it_recovers_within_twice_the_backoff(clip, wait_until, break_it, 
 
 async def _broken_and_mended(server, wait_until, break_it, mend):
     backoff = Backoff(first_ns=LIMIT_NS // 2, limit_ns=LIMIT_NS)
-    async with watching(server.url(), open_timeout_s=1, read_timeout_s=1, backoff=backoff) as (camera, states):
+    async with watching(server.url("alone"), open_timeout_s=2, read_timeout_s=1, backoff=backoff) as (camera, states):
         await take(camera, 3)
         break_it()
         await wait_until(lambda: [s.state for s in states].count("backing-off") >= 2, LIMIT_S)
