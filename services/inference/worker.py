@@ -111,14 +111,20 @@ class Worker:
             outcome, analysed = await self._analyse(lane, turn)
             following, refused = self._next()
             lane.busy = following is not None  # before anything is awaited: nobody else may take it
-            if analysed is None:
-                await self._reply(turn.request, outcome)
-            else:
-                await self._reply(turn.request, outcome, analysed.service_ns, _told(analysed.quality))
-                self._emit(self._sightings(turn.frame, analysed))
+            await self._tell(turn, outcome, analysed)
             for other, why in refused:
                 await self._reply(other.request, why)
             turn = following
+
+    async def _tell(self, turn: _Turn, outcome: Outcome, analysed: Analysed | None) -> None:
+        if analysed is None:
+            await self._reply(turn.request, outcome)
+            return
+        await self._reply(turn.request, outcome, analysed.service_ns, _told(analysed.quality))
+        try:
+            self._emit(self._sightings(turn.frame, analysed))
+        except Exception:  # whoever waits for this lane must not wait in vain
+            log.exception("sightings could not be handed on", subject=turn.request.subject)
 
     def _next(self) -> tuple[_Turn | None, list[tuple[_Turn, Outcome]]]:
         """Return the first waiting frame that can still make it, and those before it that can't, with the reason."""

@@ -80,7 +80,9 @@ def _near(x: NDArray[np.float64], y: NDArray[np.float64], polygon: Polygon, reac
 
 
 def _edges(polygon: Polygon) -> list[tuple[Point, Point]]:
-    return list(zip(polygon, polygon[1:] + polygon[:1], strict=True))
+    # To a billionth of the picture: smaller differences are no edge, and dividing by one would overflow.
+    corners = [(round(x, 9), round(y, 9)) for x, y in polygon]
+    return list(zip(corners, corners[1:] + corners[:1], strict=True))
 
 
 def _between(values: NDArray[np.float64], one: float, other: float, reach: float) -> slice:

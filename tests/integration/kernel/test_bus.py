@@ -8,6 +8,7 @@ import pytest
 from proto.public import WindowV1
 from proto.sightings import SiteConfigV1, TickV1
 from proto.subjects import DEAD, SIGHTINGS, SITE_CONFIG, TICKS, WINDOWS
+from services.app import end_tasks
 from services.bus import Bus, Dead, Fenced, NatsSettings, Retry, StreamReset
 
 
@@ -92,7 +93,7 @@ async def test_follow_goes_on_over_a_new_stream(bus: Bus, nats_server, wait_unti
     nats_server.start()
     await bus.store(SITE_CONFIG, SiteConfigV1(site="s", sha256="0" * 64, config="{}"))
     await wait_until(lambda: len(seen) == 5, 20)
-    task.cancel()
+    await end_tasks([task])
     assert isinstance(seen[3], StreamReset)
     assert isinstance(seen[4], SiteConfigV1)
 
@@ -113,7 +114,7 @@ async def test_follow_survives_a_frozen_server(bus: Bus, nats_server, wait_until
     nats_server.signal(signal.SIGCONT)
     await bus.store(TICKS, TickV1(site="s"))
     await wait_until(lambda: seen == [1, 2], 20)
-    task.cancel()
+    await end_tasks([task])
 
 
 async def test_consume_acks_after_the_handler(bus: Bus, wait_until):
@@ -129,7 +130,7 @@ async def test_consume_acks_after_the_handler(bus: Bus, wait_until):
     await bus.store(WINDOWS, window(10))
     await wait_until(lambda: attempts == [1, 2, 3])
     await asyncio.sleep(0.5)
-    task.cancel()
+    await end_tasks([task])
     assert attempts == [1, 2, 3]
 
 
@@ -145,7 +146,7 @@ async def test_an_undecodable_message_is_buried(bus: Bus, wait_until, payload: b
     await bus.streams.js.publish(WINDOWS.subject(site="s", zone="_site"), payload)
     await bus.store(WINDOWS, window(20))
     await wait_until(lambda: handled == [20])
-    task.cancel()
+    await end_tasks([task])
     dead = await bus.history(DEAD)
     assert [(d.message.payload, d.message.size) for d in dead] == [(payload, len(payload))]
     assert "WindowV1" in dead[0].message.reason
@@ -167,7 +168,7 @@ async def test_a_handler_may_give_up(bus: Bus, wait_until):
 
     async with asyncio.timeout(5):
         await look()
-    task.cancel()
+    await end_tasks([task])
     assert found == ["no such receiver"]
 
 
