@@ -4,13 +4,13 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from proto.types import CameraId, SiteId
+from proto.types import CameraId, Sequence, SiteId
 
 ReplicaId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}\Z", description="1-64 of A-Z, a-z, 0-9, _ and -")]
 
 
 class CameraLeaseV1(Struct, frozen=True, tag="CameraLeaseV1", kw_only=True):
-    """One camera's holder. The entry's revision is the lease that stands in its frames (design §5)."""
+    """One camera's holder. `number` is the lease that stands in its frames; it rises with every holder (design §5)."""
 
     site: SiteId
     camera: CameraId
@@ -19,6 +19,7 @@ class CameraLeaseV1(Struct, frozen=True, tag="CameraLeaseV1", kw_only=True):
     """Whether the holder has pictures: whom it took over from may let go."""
     offered: bool = False
     """Whether the holder wants to be relieved; until somebody takes over it goes on."""
+    number: Sequence = 0
 
 
 class ReplicaV1(Struct, frozen=True, tag="ReplicaV1", kw_only=True):

@@ -9,11 +9,12 @@ from services.bus.connection import Connection, NoWorkers, Request, TooLarge
 from services.bus.consume import Dead, Delivery, Retry
 from services.bus.follow import Removed, Stored, StreamReset
 from services.bus.settings import NatsSettings
-from services.bus.streams import Fenced
+from services.bus.streams import Contended, Fenced
 
 __all__ = [
     "Bus",
     "Connection",
+    "Contended",
     "Dead",
     "Delivery",
     "Fenced",

@@ -79,13 +79,12 @@ class Bus:
 
     def follow(self, stream: str, filters: list[str], *, start: int = 1) -> AsyncIterator[Stored | StreamReset]:
         """Yield stored messages in order for ever; see `Follower`. In such a stream nothing is ever removed."""
-        return cast("AsyncIterator[Stored | StreamReset]", self.watch(stream, filters, start=start))
+        follower = aiter(Follower(self.streams.js, stream, filters, start))
+        return cast("AsyncIterator[Stored | StreamReset]", follower)
 
-    def watch(
-        self, stream: str, filters: list[str], *, start: int = 1
-    ) -> AsyncIterator[Stored | StreamReset | Removed]:
-        """Yield a KV bucket's entries, then their changes as they come, for ever; see `Follower`."""
-        return aiter(Follower(self.streams.js, stream, filters, start))
+    def watch(self, stream: str, filters: list[str]) -> AsyncIterator[Stored | StreamReset | Removed]:
+        """Yield a KV bucket's entries behind a `StreamReset`, then their changes, for ever; see `Follower`."""
+        return aiter(Follower(self.streams.js, stream, filters, anew=True))
 
     async def consume(
         self, row: Subject, durable: str, handler: ConsumeHandler, *, in_flight: int = 1, **tokens: str

@@ -60,17 +60,26 @@ class Removed:
 
 
 class Follower:
-    """Reads `filters` of a stream in order from sequence `start`."""
+    """Reads `filters` of a stream in order from sequence `start`.
 
-    def __init__(self, js: JetStreamContext, stream: str, filters: list[str], start: int = 1) -> None:
-        self._js, self._stream, self._filters = js, stream, filters
+    With `anew` it reads everything again after each interruption, behind a `StreamReset`: what a KV bucket's entry was
+    removed by may itself be gone.
+    """
+
+    def __init__(
+        self, js: JetStreamContext, stream: str, filters: list[str], start: int = 1, *, anew: bool = False
+    ) -> None:
+        self._js, self._stream, self._filters, self._anew = js, stream, filters, anew
         self._next, self._created = start, 0
 
     async def __aiter__(self) -> AsyncIterator[Stored | StreamReset | Removed]:
         """Yield stored messages in order, for ever; a `StreamReset` comes before the first message of a new stream."""
         while True:
             try:
-                if await self._is_another_stream():
+                another = await self._is_another_stream()
+                if self._anew:
+                    self._next = 1
+                if another or self._anew:
                     yield StreamReset(self._created)
                 async with contextlib.aclosing(self._session()) as session:
                     async for stored in session:

@@ -21,6 +21,8 @@ from services.log import get_logger
 log = get_logger()
 
 WRONG_LAST_SEQUENCE = 10071
+_CONTENDED = {10158, 10164}
+"""A cluster's answers while another write of the same id (10158), or to the same subject (10164), is on its way."""
 _ACK_TIMEOUT_S = 2.0
 _RETRY_S = 0.25
 _TRANSIENT = (
@@ -37,6 +39,10 @@ _TRANSIENT = (
 
 class Fenced(Exception):
     """Somebody else has written later than us on this subject: stop (design §4)."""
+
+
+class Contended(Exception):
+    """Somebody else writes the same at this moment: nothing is known yet, try again."""
 
 
 class Streams:
@@ -108,6 +114,9 @@ class Streams:
                 await self.js.publish(subject, payload, headers=headers)
                 return True
             except APIError as error:
+                if error.err_code in _CONTENDED:
+                    await asyncio.sleep(_RETRY_S)
+                    continue
                 if error.err_code != WRONG_LAST_SEQUENCE:
                     raise
                 if not await self._ours_or_later(row, subject, payload, is_done):
@@ -145,7 +154,7 @@ class Streams:
             payload = encode(row, message)
             try:
                 return await self._retrying(lambda h=headers, p=payload: self._swap(row, subject, p, h)), message  # type: ignore[misc]
-            except Fenced:  # somebody was faster; or we were, and did not hear of it
+            except (Fenced, Contended):  # somebody was faster; or we were, and did not hear of it
                 await asyncio.sleep(_RETRY_S / 10)
 
     async def remove(self, row: Subject, subject: str, *, expected: int) -> None:
@@ -159,6 +168,8 @@ class Streams:
         except APIError as error:
             if error.err_code == WRONG_LAST_SEQUENCE:
                 raise Fenced(subject) from None
+            if error.err_code in _CONTENDED:
+                raise Contended(subject) from None
             raise
         return int(ack.seq)
 

@@ -3,6 +3,7 @@
 import asyncio
 import getpass
 import re
+import time
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -36,9 +37,8 @@ async def order(file: Path, action: Action, site: str, camera: str | None, *, op
 
     It is in force, and recorded, when this returns.
     """
-    request = checked(
-        f"moretta {action}", PauseRequestV1(site=site, action=action, camera=camera, operator=operator, why=why)
-    )
+    given = PauseRequestV1(site=site, action=action, camera=camera, operator=operator, why=why, at=time.time_ns())
+    request = checked(f"moretta {action}", given)
     bus = await operator_bus(file)
     try:
         reply = await bus.request(PAUSE, request, timeout=ANSWER_S)

@@ -188,11 +188,11 @@ class Camera:
 
     def renumber(self, lease: int) -> None:
         """Go on under a higher lease: ours was lost with the bus, and is ours again."""
-        self.lease = lease
-        self._play.lease = lease
-        status = self._status
-        if status is not None:
-            self._on_state(dataclasses.replace(status, lease=lease))
+        with self._guard:
+            self.lease = self._play.lease = lease
+            if self._status is not None:
+                status = self._status = dataclasses.replace(self._status, lease=lease)
+                self._call(lambda: self._on_state(status))
 
     def stats(self) -> CameraStats:
         """Return what was counted since the start."""

@@ -26,6 +26,7 @@ log = get_logger()
 HAND_OVER_S = 5.0
 """How long a predecessor may go on beside its successor, and the successor's states are nobody's news."""
 _HOURS_S = 0.5
+_STEP_S = 0.05
 
 Place = tuple[str, str]
 """Site and camera."""
@@ -170,6 +171,8 @@ class Fleet:
         """Stop all cameras at the same time, for good."""
         self._over = True
         await asyncio.gather(*(self.drop(place) for place in list(self._posts)))
+        while self._ending:  # what was handed over a moment ago
+            await asyncio.sleep(_STEP_S)
 
 
 def _until(task: asyncio.Task[None]) -> Callable[[], "asyncio.Future[None]"]:

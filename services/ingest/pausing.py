@@ -17,6 +17,9 @@ from services.log import get_logger
 
 log = get_logger()
 
+_STALE_NS = 10_000_000_000
+"""As long as an operator's command waits for its answer."""
+
 
 class Pausing:
     """Takes pause and resume orders for the sites of this ingest."""
@@ -57,12 +60,16 @@ class Pausing:
         await self._bus.serve(PAUSE, self._order, site=site)
 
     async def _order(self, message: PauseRequestV1, request: Request) -> None:
+        if message.at is not None and time.time_ns() - message.at > _STALE_NS:
+            log.warning("an order that came too late is not obeyed", site=message.site, operator=message.operator)
+            return
         names = [camera for site, camera in self._fleet.wanted if site == message.site]
         if message.camera is not None and message.camera not in names and message.action == "pause":
             await request.reply(self._refused(message, names))
             return
         # First the act, then the record: a slow disk may not keep a picture alive, nor keep the next order waiting.
-        self._fleet.obey(self._fleet.orders.after(message))
+        if message.action == "pause":  # to go on can wait for the record, which a later pause may precede
+            self._fleet.obey(self._fleet.orders.after(message))
         self._pending[message.site] += 1
         meant = len(names) if message.camera is None else names.count(message.camera)
         self._app.spawn(f"record {message.action}", self._record(message, meant, request), may_end=True)
@@ -78,9 +85,14 @@ class Pausing:
         )
 
     async def _record(self, order: PauseRequestV1, meant: int, request: Request) -> None:
-        async with self._recording:  # a lock is fair: the audit has the orders in their order
-            sequence, state = await self._append(order, request.id)
-        self._pending[order.site] -= 1
+        try:
+            async with self._recording:  # a lock is fair: the audit has the orders in their order
+                sequence, state = await self._append(order, request.id)
+        except Exception:  # it is in force here all the same, and whoever gave it hears no confirmation
+            log.exception("an order could not be recorded", site=order.site)
+            return
+        finally:
+            self._pending[order.site] -= 1
         self._know(sequence, state)
         said = {"site": order.site, "camera": order.camera, "operator": order.operator, "why": order.why}
         log.warning(f"{order.action} by an operator", **said)

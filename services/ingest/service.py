@@ -65,6 +65,7 @@ async def wire(app: App, settings: IngestFile) -> None:
     if server is not None:
         app.on_stop("stop the web server", server.stop)
         await server.start()
+    await leases.read()
     await leases.announce()
     app.spawn("watch the leases", leases.watch())
     await apply(settings)

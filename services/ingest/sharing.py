@@ -19,6 +19,8 @@ log = get_logger()
 _TURN_S = 0.25
 _OVERDUE_S = 1.0
 """A free camera that its replica-by-hash did not take for so long is anybody's who has room."""
+_FORSAKEN_S = 3.0
+"""One that nobody took for so long is anybody's, whatever the shares: settings may differ for a while."""
 _RESET_S = 2.5
 """When the bucket was lost, holders have so long to write their leases anew before anybody takes them for free."""
 _LEAVE_S = 4.0
@@ -33,7 +35,6 @@ class Sharing:
         self._turning = asyncio.Lock()
         self._open: dict[Key, float] = {}
         self._ceded: dict[Key, float] = {}
-        self._relieving: set[Key] = set()
         self._used: dict[Key, int] = {}
         self._resets, self._patient_until = leases.resets, 0.0
 
@@ -71,12 +72,18 @@ class Sharing:
         """Return a camera whose peer has come here, taken from another replica unless a peer is there; else None."""
         place = site, name
         if place not in self._leases.held and place in self._fleet.wanted:
-            await self._leases.take(place, idle_too=True)
+            async with self._turning:
+                await self._leases.take(place, idle_too=True)
             await self.turn()
         return self._fleet.running.get(place) if place in self._leases.held else None
 
     async def hand_over(self) -> None:
         """Offer everything, go on until successors are live or the time is over, then give the rest back."""
+        with contextlib.suppress(TimeoutError):  # NATS may be away: then the leases expire by themselves
+            async with asyncio.timeout(_LEAVE_S + 0.5):
+                await self._hand_over()
+
+    async def _hand_over(self) -> None:
         await self._leases.announce(leaving=True)
         end = self._clock() + _LEAVE_S
         while self._clock() < end and (self._leases.held or self._ceded):
@@ -95,10 +102,9 @@ class Sharing:
             return
         self._open = {key: self._open.get(key, now) for key in wanted if key not in view.leases}
         overdue = [key for key, since in self._open.items() if now - since >= _OVERDUE_S]
-        for key in to_take(self._leases.me, view, wanted, overdue):
-            before = view.leases.get(key)
-            if await self._leases.take(key) and before is not None:
-                self._relieving.add(key)
+        forsaken = [key for key, since in self._open.items() if now - since >= _FORSAKEN_S]
+        due = to_take(self._leases.me, view, wanted, overdue, forsaken)
+        await asyncio.gather(*(self._leases.take(key) for key in due))
 
     async def _release(self) -> None:
         gone = [key for key in self._leases.held if key not in self._fleet.wanted]
@@ -135,8 +141,8 @@ class Sharing:
                     number = await self._leases.renumber(key) or 0
                 if number:
                     self._used[key] = number
-                    self._fleet.start(place, number, relieves=key in self._relieving)
-                    self._relieving.discard(key)
+                    self._fleet.start(place, number, relieves=key in self._leases.relieved)
+                    self._leases.relieved.discard(key)
 
     def _renumber(self, camera: Camera, number: int) -> None:
         if camera.lease < number:

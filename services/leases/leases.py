@@ -7,6 +7,7 @@ overlap for a moment, which the fence of (lease, sequence) makes harmless (desig
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import cast
@@ -15,7 +16,7 @@ from msgspec import Struct
 
 from proto.leases import CameraLeaseV1, ReplicaV1
 from proto.subjects import Subject
-from services.bus import Bus, Fenced, Removed, Stored, StreamReset
+from services.bus import Bus, Contended, Fenced, Removed, Stored, StreamReset
 from services.leases.view import Key, Lease, View
 from services.log import get_logger
 
@@ -27,7 +28,7 @@ BEAT_S = 1.0
 
 @dataclass(slots=True)
 class Held:
-    """A lease of ours. `number` is its revision when it was taken, which fences an earlier holder off."""
+    """A lease of ours. `number` is above every earlier holder's, which it fences off."""
 
     number: int
     revision: int
@@ -48,6 +49,9 @@ class Leases:
         """What a successor took because we offered it; whoever serves it discards it from here when done."""
         self.changed = asyncio.Event()
         """Set when there may be something to do."""
+        self.relieved: set[Key] = set()
+        """What we took because its holder offered it, and goes on with it until ours is live."""
+        self._created = 0
         self.resets = 0
         """How often the bucket was lost and made anew: then nobody knows yet who holds what."""
         self._hurry = asyncio.Event()
@@ -59,8 +63,7 @@ class Leases:
         filters = [self._row.wildcard(), self._replicas.wildcard()]
         async for change in self._bus.watch(cast("str", self._row.stream), filters):
             if isinstance(change, StreamReset):
-                self.view.reset()
-                self.resets += 1
+                self._read_anew(change.created)
             elif change.row is self._replicas:
                 self._replica(change)
             elif isinstance(change, Removed):
@@ -73,6 +76,10 @@ class Leases:
         """Keep our leases and our presence alive, for ever."""
         while True:
             self._hurry.clear()
+            if self._in_trouble:  # perhaps the bucket is gone, and nobody but us misses it
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(TTL_S):
+                        await self._bus.ensure_streams([cast("str", self._row.stream)])
             await asyncio.gather(self._here(), *(self._renew(key, held) for key, held in self.held.items()))
             self.changed.set()
             with contextlib.suppress(TimeoutError):
@@ -83,6 +90,13 @@ class Leases:
         self._leaving = leaving
         self.view.replica(self.me, leaving)
         await self._here()
+
+    async def read(self) -> None:
+        """Read once what the bucket says, so that the first turn doesn't think that this replica is alone."""
+        for stored in await self._bus.history(self._replicas):
+            self._replica(stored)
+        for stored in await self._bus.history(self._row):
+            self.view.put(self._key(stored.subject), _lease(stored.message, stored.sequence))
 
     async def take(self, key: Key, *, idle_too: bool = False) -> bool:
         """Take what nobody has, or what its holder offers; with `idle_too` also what its holder has to no effect.
@@ -95,13 +109,16 @@ class Leases:
             if before is not None and not _may_take(before, self.me, idle_too=idle_too):
                 self.view.put(key, before)
                 return False
-            revision = await self._put(key, Held(0, revision))
-        except Fenced:
+            held = Held(_above(cast("CameraLeaseV1 | None", entry), revision), revision)
+            held.revision = await self._put(key, held)
+        except (Fenced, Contended):
             return False
         except Exception as error:
             return self._troubled(error)
-        self.held[key] = Held(revision, revision)
-        self.view.put(key, Lease(self.me, revision))
+        self.held[key] = held
+        self.view.put(key, Lease(self.me, held.revision))
+        if before is not None and before.offered and before.holder != self.me:
+            self.relieved.add(key)
         return True
 
     async def renumber(self, key: Key) -> int | None:
@@ -113,7 +130,7 @@ class Leases:
         before = held.revision if held else 0
         if held is None or not await self._renew(key, held) or held.revision == before:
             return None
-        held.number = held.revision
+        held.number = max(held.number + 1, held.revision)
         return held.number
 
     async def release(self, key: Key) -> None:
@@ -139,9 +156,19 @@ class Leases:
     def offer(self, keys: Collection[Key]) -> None:
         """Offer these leases of ours and no others; the others hear it soon."""
         for key, held in self.held.items():
+            holder = self.view.leases.get(key)
+            if holder is not None and holder.holder != self.me:
+                continue  # taken already: our next renewal is told so, and is to know that we had offered it
             if held.offered != (key in keys):
                 held.offered = key in keys
                 self._hurry.set()
+
+    def _read_anew(self, created: int) -> None:
+        self.view.reset()
+        self.view.replica(self.me, self._leaving)
+        if self._created not in {0, created}:
+            self.resets += 1
+        self._created = created
 
     def _replica(self, change: Stored | Removed) -> None:
         name = (self._replicas.parse(change.subject) or {})["replica"]
@@ -169,7 +196,7 @@ class Leases:
                 return False
             try:
                 held.revision = await self._put(key, held)
-            except Fenced:
+            except (Fenced, Contended):
                 return await self._settle(key, held)
             except Exception as error:
                 return self._troubled(error)
@@ -185,16 +212,17 @@ class Leases:
                 self._lose(key, held, now)
                 return False
             held.revision = revision
+            if now is None:  # in between another may have had it: our number must be above theirs
+                held.number = max(held.number + 1, _above(None, revision))
             held.revision = await self._put(key, held)
         except Exception as error:  # also Fenced, by somebody who was faster: the next renewal tells
             return self._troubled(error)
-        if now is None:  # in between another may have had it: our number must be above theirs
-            held.number = held.revision
         return True
 
     def _lose(self, key: Key, held: Held, now: Lease) -> None:
         log.info("a lease went to another replica", key="/".join(key), holder=now.holder, offered=held.offered)
-        del self.held[key]
+        if self.held.get(key) is held:
+            del self.held[key]
         self.view.put(key, now)
         if held.offered:
             self.ceded.add(key)
@@ -211,7 +239,8 @@ class Leases:
 
     def _entry(self, key: Key, held: Held) -> Struct:
         tokens = dict(zip(self._row.fields, key, strict=True))
-        return self._row.message(holder=self.me, live=held.live, offered=held.offered, **tokens)
+        said = {"live": held.live, "offered": held.offered, "number": held.number}
+        return self._row.message(holder=self.me, **said, **tokens)
 
     def _subject(self, key: Key) -> str:
         return self._row.subject(**dict(zip(self._row.fields, key, strict=True)))
@@ -229,6 +258,15 @@ class Leases:
 def _lease(message: Struct, revision: int) -> Lease:
     entry = cast("CameraLeaseV1", message)
     return Lease(entry.holder, revision, entry.live, entry.offered)
+
+
+def _above(entry: CameraLeaseV1 | None, revision: int) -> int:
+    """Return a number above every earlier one of a lease.
+
+    Where the entry is gone the clock stands in: revisions alone begin again when a whole cluster restarts. A number is
+    never far ahead of the clocks, which differ by half a second at most, and an entry lives for 3 s.
+    """
+    return max(entry.number + 1 if entry is not None else 0, revision + 1, time.time_ns() // 1_000)
 
 
 def _may_take(before: Lease, me: str, *, idle_too: bool) -> bool:

@@ -15,10 +15,13 @@ def share_of(wanted: int, replicas: int) -> int:
     return -(-wanted // max(1, replicas))
 
 
-def to_take(me: str, view: View, wanted: Collection[Key], overdue: Collection[Key] = ()) -> list[Key]:
+def to_take(
+    me: str, view: View, wanted: Collection[Key], overdue: Collection[Key] = (), forsaken: Collection[Key] = ()
+) -> list[Key]:
     """Return what this replica is to take now: its part of what nobody has and of what others offer.
 
-    `overdue` keys were due to somebody else who didn't take them: anyone with room does. A replica that is leaving
+    `overdue` keys were due to somebody else who didn't take them: anyone with room does. `forsaken` ones are free for
+    so long that whoever has room seems to be no more, or not to know them: anyone takes them. A replica that is leaving
     takes nothing.
     """
     staying = _staying(me, view)
@@ -30,7 +33,7 @@ def to_take(me: str, view: View, wanted: Collection[Key], overdue: Collection[Ke
     for key in sorted(key for key in wanted if _is_open(key, view, me)):
         holder = view.leases[key].holder if key in view.leases else None
         due = _preferred(key, {name: n for name, n in load.items() if n < share and name != holder})
-        taker = me if key in overdue and load[me] < share else due
+        taker = me if key in forsaken or (key in overdue and load[me] < share) else due
         if taker is not None:
             load[taker] += 1
         if taker == me:

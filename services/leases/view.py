@@ -44,8 +44,9 @@ class View:
             self.replicas[name] = leaving
 
     def reset(self) -> None:
-        """Forget who holds what: the bucket is another one than before. Who was there will say so again, or go."""
+        """Forget everything: the bucket is read anew, or is another one than before."""
         self.leases.clear()
+        self.replicas.clear()
         self._removed.clear()
 
     def held_by(self, replica: str) -> set[Key]:

@@ -80,7 +80,7 @@ EXAMPLES: tuple[Struct, ...] = (
         ],
     ),
     TickV1(site="cannes"),
-    CameraLeaseV1(site="cannes", camera="gate-1", holder="ingest-0", live=True, offered=True),
+    CameraLeaseV1(site="cannes", camera="gate-1", holder="ingest-0", live=True, offered=True, number=7),
     ReplicaV1(replica="ingest-0", leaving=True),
     SiteConfigV1(site="cannes", sha256=SHA, config='{"id":"cannes"}'),
     CameraEventV1(site="cannes", camera="gate-1", lease=7, state="backing-off", reason="timeout", at=AT),

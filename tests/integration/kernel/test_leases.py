@@ -8,7 +8,8 @@ import time
 import pytest
 from nats_process import NatsProcess
 
-from proto.subjects import CAMERA_LEASES, REPLICAS
+from proto.control import PauseStateV1
+from proto.subjects import CAMERA_LEASES, PAUSE_STATE, REPLICAS
 from services.bus import Bus, NatsSettings
 from services.leases import Leases
 
@@ -79,7 +80,10 @@ async def test_what_is_offered_is_handed_over(url, wait_until):
         a.offer([GATE])
         await wait_until(lambda: b.view.leases.get(GATE) and b.view.leases[GATE].offered, LIMIT_S)
         assert await b.take(GATE)
+        await wait_until(lambda: a.view.leases[GATE].holder == "b", LIMIT_S)
+        a.offer([])  # what the next turn would do: it is not its own any more
         await wait_until(lambda: a.ceded == {GATE}, LIMIT_S)
+        assert b.relieved == {GATE}
         assert not a.held
         assert await a.take(GATE, idle_too=True), "b has no pictures yet"
         await wait_until(lambda: not b.held, LIMIT_S)
@@ -93,11 +97,29 @@ async def test_a_write_that_was_not_heard_of(url):
     """Its own entry with a later revision is the holder's still: it goes on from there, under the same number."""
     async with replica(url, "a") as a:
         assert await a.take(GATE)
-        number = a.held[GATE].number
+        number, revision = a.held[GATE].number, a.held[GATE].revision
         a.held[GATE].revision -= 1  # as if the acknowledgement of the last write had been lost
         await asyncio.sleep(1.5)
         assert a.held[GATE].number == number
-        assert a.held[GATE].revision > number
+        assert a.held[GATE].revision > revision
+
+
+async def test_a_number_rises_whatever_the_bucket_says(url, wait_until):
+    """An entry that is gone may have had another holder meanwhile: its old one goes on above whatever that one had."""
+    async with replica(url, "a") as a:
+        assert await a.take(GATE)
+        number = a.held[GATE].number
+        await a._bus.streams.js.purge_stream("KV_LEASES")
+        await wait_until(lambda: a.held[GATE].number > number, LIMIT_S)
+
+
+async def test_a_bucket_that_is_gone_is_made_again(url, wait_until):
+    """Also without a lost connection."""
+    async with replica(url, "a") as a:
+        assert await a.take(GATE)
+        await a._bus.streams.js.delete_stream("KV_LEASES")
+        number = a.held[GATE].number
+        await wait_until(lambda: a.held[GATE].number > number, LIMIT_S)
 
 
 def _ports(count):
@@ -124,6 +146,24 @@ def _cluster(tmp_path):
     yield servers
     for server in servers:
         server.stop()
+
+
+async def test_two_record_the_same_order_on_a_cluster(cluster):
+    """Copies of one write at the same time are told apart by the cluster in its own words: one is stored, none fails."""
+    urls = ",".join(server.url for server in cluster)
+    buses = [await Bus.connect(NatsSettings(url=urls, replicas=3), "ingest") for _ in range(2)]
+    await buses[0].ensure_streams(["CONTROL"])
+
+    def state(last):
+        return PauseStateV1(site="cannes", paused=True, operator="ana", at=last.at + 1 if last else 0)
+
+    subject = PAUSE_STATE.subject(site="cannes")
+    for number in range(20):
+        name = f"order-{number}"
+        await asyncio.gather(*(bus.streams.amend(PAUSE_STATE, subject, state, message_id=name) for bus in buses))
+    assert [stored.message.at for stored in await buses[0].history(PAUSE_STATE, site="cannes")] == list(range(20))
+    for bus in buses:
+        await bus.close()
 
 
 async def test_a_node_of_three_dies(cluster, wait_until):

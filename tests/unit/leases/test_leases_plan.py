@@ -100,6 +100,7 @@ def test_what_nobody_took_is_anybody_s():
     assert set(due).isdisjoint(to_take("a", bucket.view, KEYS))
     assert set(due) & set(to_take("a", bucket.view, KEYS, overdue=due))
     assert len(to_take("a", bucket.view, KEYS, overdue=KEYS)) <= share_of(len(KEYS), 2)
+    assert to_take("a", bucket.view, KEYS, forsaken=KEYS) == KEYS, "a replica that doesn't know them is no reason"
 
 
 def test_what_cannot_move_is_not_offered():
