@@ -149,7 +149,7 @@ def _cluster(tmp_path):
 
 
 async def test_two_record_the_same_order_on_a_cluster(cluster):
-    """Copies of one write at the same time are told apart by the cluster in its own words: one is stored, none fails."""
+    """A cluster tells copies of one write at the same time apart in its own words: one is stored, none fails."""
     urls = ",".join(server.url for server in cluster)
     buses = [await Bus.connect(NatsSettings(url=urls, replicas=3), "ingest") for _ in range(2)]
     await buses[0].ensure_streams(["CONTROL"])
