@@ -71,7 +71,7 @@ class Sharing:
     async def claim(self, site: str, name: str) -> Camera | None:
         """Return a camera whose peer has come here, taken from another replica unless a peer is there; else None."""
         place = site, name
-        if place not in self._leases.held and place in self._fleet.wanted:
+        if place in self._fleet.wanted and not await self._leases.confirm(place):
             async with self._turning:
                 await self._leases.take(place, idle_too=True)
             await self.turn()

@@ -121,6 +121,11 @@ class Leases:
             self.relieved.add(key)
         return True
 
+    async def confirm(self, key: Key) -> bool:
+        """Return whether a lease is ours at this moment: another may have taken it since we wrote it last."""
+        held = self.held.get(key)
+        return held is not None and await self._renew(key, held)
+
     async def renumber(self, key: Key) -> int | None:
         """Return a higher number for a lease of ours, so that what begins again isn't taken for what came before.
 

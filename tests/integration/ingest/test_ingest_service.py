@@ -312,7 +312,7 @@ async def told(scene, state, times=1):
 
 
 async def test_orders_are_obeyed_while_they_cannot_be_recorded(scene, clip):
-    """The act comes before the record, and an order whose record is stuck keeps no later order waiting."""
+    """A pause comes before its record; to go on waits for the record, and the later order for the earlier one."""
     scene.settings(camera(clip, loop=True))
     ingest, inference = scene.site.start("ingest"), scene.site.start("inference")
     await scene.running(ingest, inference)
@@ -322,11 +322,12 @@ async def test_orders_are_obeyed_while_they_cannot_be_recorded(scene, clip):
         first = asyncio.create_task(scene.order(operator, "pause", timeout=60))
         await scene.until(lambda: told(scene, "paused"))
         second = asyncio.create_task(scene.order(operator, "resume", timeout=60))
-        await scene.until(lambda: told(scene, "live"))
+        await asyncio.sleep(0.5)
         assert not first.done(), "the answer promises that the order is recorded"
         assert not second.done()
         await admin.ensure_streams(["CONTROL"])
         assert [(await reply).paused for reply in (first, second)] == [True, False]
+        await scene.until(lambda: told(scene, "live"))
         audit = [s.message for s in await operator.history(PAUSE_STATE, site="cannes")]
     assert [m.paused for m in audit] == [True, False]
     assert audit[0].at < audit[1].at
