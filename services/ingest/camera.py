@@ -58,6 +58,11 @@ class CameraStatus:
     at: int
     message: str = ""
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether this is as far as the camera gets: whoever served it before may let go."""
+        return self.state in {"live", "paused", "ended"}
+
 
 class Camera:
     """One camera within one lease. `start`, `stop`, `pause`, `resume` and `take` belong to the loop's thread.

@@ -39,7 +39,8 @@ class Pausing:
 
     async def follow(self, site: str) -> None:
         """Obey what other replicas recorded and we did not hear, for ever: an order is sent once to whoever listens."""
-        async for stored in self._bus.follow("CONTROL", [PAUSE_STATE.subject(site=site)]):
+        restored = self._newest[site][0] if site in self._newest else 0
+        async for stored in self._bus.follow("CONTROL", [PAUSE_STATE.subject(site=site)], start=restored + 1):
             if isinstance(stored, Stored):
                 self._know(stored.sequence, cast("PauseStateV1", stored.message))
 
@@ -53,7 +54,8 @@ class Pausing:
         self._fleet.obey(before.restored(state))
         if self._fleet.orders != before:
             what = {"operator": state.operator, "whole_site": state.paused, "cameras": state.paused_cameras}
-            log.warning("paused by an operator" if state.paused or state.paused_cameras else "resumed", **what)
+            event = "paused by an operator" if state.paused or state.paused_cameras else "resumed by an operator"
+            log.warning(event, site=state.site, **what)
 
     async def listen(self, site: str) -> None:
         """Subscribe to this site's orders."""

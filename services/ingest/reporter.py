@@ -17,7 +17,6 @@ from services.log import get_logger
 
 log = get_logger()
 
-_SETTLED = {"live", "paused", "ended"}
 SETTLE_S = 2.5
 """Inference may publish the last sightings for up to 2 s after its reply; `ended` promises that none will follow."""
 
@@ -78,7 +77,7 @@ class Reporter:
         last: CameraStatus | None = None
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._quiet_s):
-                while self._quiet_s and (last is None or last.state not in _SETTLED):
+                while self._quiet_s and (last is None or not last.is_settled):
                     last = await self._changes.get()
         if last is not None:
             await self._change(last)

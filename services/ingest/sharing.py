@@ -24,7 +24,6 @@ _FORSAKEN_S = 3.0
 _RESET_S = 2.5
 """When the bucket was lost, holders have so long to write their leases anew before anybody takes them for free."""
 _LEAVE_S = 4.0
-_SETTLED = {"live", "paused", "ended"}
 
 
 class Sharing:
@@ -167,7 +166,7 @@ def _is_live(camera: Camera) -> bool:
     """Whether a lease has effect here; where a peer is waited for it has none, and another replica may take it."""
     if camera.seat is not None:
         return camera.seat.is_taken
-    return camera.status is not None and camera.status.state in _SETTLED
+    return camera.status is not None and camera.status.is_settled
 
 
 def _place(key: Key) -> Place:
