@@ -47,7 +47,7 @@ check: setup ## formatting, lint, types, layers, dead code, test lines
 	$(BIN)/vulture
 	@.ci/test-lines
 
-bench: setup ## measure what this machine can carry (80 minutes; BENCH="--quick", "--soak 5", "--report FOLDER", "--only ratio")
+bench: setup ## measure what this machine can carry (about 90 minutes; BENCH="--quick", "--soak 5", "--report FOLDER", "--only ratio")
 	$(BIN)/python -P -m bench.capacity $(BENCH)
 
 bench-model: $(VENV)-train/.reference ## measure the model on DATA by size of the picture, float32 and int8, beside CenterFace
