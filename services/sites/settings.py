@@ -5,6 +5,7 @@ Durations are seconds and say so in their names. Cross-field rules are in `probl
 
 from collections import Counter
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, available_timezones
@@ -32,6 +33,33 @@ class RestSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """The days on which it starts."""
 
 
+Point = tuple[Fraction, Fraction]
+"""x and y in shares of the picture's width and height, from its upper left corner."""
+Polygon = Annotated[list[Point], Meta(min_length=3, max_length=64)]
+
+
+class ZoneAreaSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A part of a camera's picture that is a zone of its own. A face is where the middle of its box is."""
+
+    zone: ZoneId
+    area: Polygon
+
+
+Counts = Literal["both", "leftwards", "rightwards"]
+
+
+class LineSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A line in the picture: only who crosses it is counted, and who turns back on it is not.
+
+    Left and right are those of somebody who goes from `start` to `end` in the picture.
+    """
+
+    start: Point
+    end: Point
+    counts: Counts = "both"
+    """Who is counted: those who cross it to its right, to its left, or both."""
+
+
 class PrivacySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What a camera must not see: areas that are made black before a picture leaves the camera's thread."""
 
@@ -39,11 +67,7 @@ class PrivacySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """Width and height of the camera's picture, in square pixels as players show it, that the areas were drawn on. A
     picture of another size stops the camera (it may show something else at the same place) until the areas were looked
     at again and this was set."""
-    areas: Annotated[
-        list[Annotated[list[tuple[Fraction, Fraction]], Meta(min_length=3, max_length=64)]],
-        Meta(min_length=1, max_length=32),
-    ]
-    """Polygons of points (x, y) in shares of the picture's width and height, from its upper left corner."""
+    areas: Annotated[list[Polygon], Meta(min_length=1, max_length=32)]
 
 
 class CameraSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -54,6 +78,10 @@ class CameraSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
     id: CameraId
     zone: ZoneId | None = None
+    """The zone of whoever is in none of `zone_areas`; None: the whole site's number alone."""
+    zone_areas: Annotated[list[ZoneAreaSettings], Meta(max_length=32)] = []
+    """Parts of the picture that are zones of their own; a passage belongs to the zone in which it was the longest."""
+    line: LineSettings | None = None
     url: Annotated[str, Meta(min_length=1, max_length=2048)]
     token: Secret | None = None
     """Who has it may publish to a `whip://` camera and see its state; others have none."""
@@ -111,6 +139,8 @@ class TrackingSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """Sightings that confirm a track."""
     max_gap_s: Annotated[float, Meta(gt=0, le=10)] = 1.0
     """A track ends when it was not seen for so long."""
+    min_size: Fraction = 0.0
+    """A track whose largest face is smaller than this share of the picture's width makes no passage."""
 
 
 class SiteSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -165,10 +195,11 @@ def _site_problems(path: str, site: SiteSettings) -> Iterator[Problem]:
     for index, camera in enumerate(site.cameras):
         if camera.zone is not None and camera.zone not in zones:
             yield f"{path}.cameras[{index}].zone", _unknown_zone(camera.zone, zones)
+        yield from _zone_areas(f"{path}.cameras[{index}]", camera, zones)
     yield from _hours(f"{path}.rests", site.rests)
     for index, camera in enumerate(site.cameras):
         yield from _hours(f"{path}.cameras[{index}].rests", camera.rests)
-        yield from _areas(f"{path}.cameras[{index}].privacy.areas", camera.privacy)
+        yield from _privacy(f"{path}.cameras[{index}].privacy.areas", camera.privacy)
         yield from _token(f"{path}.cameras[{index}].token", camera)
     for index, rule in enumerate(site.rules):
         yield from _rule_problems(f"{path}.rules[{index}]", rule, zones)
@@ -190,10 +221,25 @@ def _token(path: str, camera: CameraSettings) -> Iterator[Problem]:
         yield path, f"is shorter than {MIN_TOKEN} characters; take 32 random ones"
 
 
-def _areas(path: str, privacy: PrivacySettings | None) -> Iterator[Problem]:
+def _privacy(path: str, privacy: PrivacySettings | None) -> Iterator[Problem]:
     for index, area in enumerate(privacy.areas if privacy is not None else []):
-        if all(_turn(area[0], b, c) == 0 for b, c in pairwise(area[1:])):
+        if _is_flat(area):
             yield f"{path}[{index}]", "the points are on one line, which hides nothing; draw round an area"
+
+
+def _zone_areas(path: str, camera: CameraSettings, zones: set[str]) -> Iterator[Problem]:
+    for index, part in enumerate(camera.zone_areas):
+        if part.zone not in zones:
+            yield f"{path}.zone_areas[{index}].zone", _unknown_zone(part.zone, zones)
+        if _is_flat(part.area):
+            why = "the points are on one line, in which nobody is; draw round an area"
+            yield f"{path}.zone_areas[{index}].area", why
+    if camera.line is not None and camera.line.start == camera.line.end:
+        yield f"{path}.line.end", "start and end are one point, which nobody crosses; give two"
+
+
+def _is_flat(area: list[tuple[float, float]]) -> bool:
+    return all(_turn(area[0], b, c) == 0 for b, c in pairwise(area[1:]))
 
 
 def _turn(a: tuple[float, float], b: tuple[float, float], c: tuple[float, float]) -> float:
@@ -235,3 +281,14 @@ def _duplicates(path: str, ids: list[str]) -> Iterator[Problem]:
 def local_zone(site: SiteSettings) -> ZoneInfo:
     """Return the site's time zone, for where people read a time."""
     return ZoneInfo(site.timezone)
+
+
+def clock_phase_s(site: SiteSettings) -> float:
+    """Return how far the site's clock is ahead of UTC, whole hours left out: 0, 1800 or 2700 s nearly everywhere.
+
+    Of standard time, so that summer time moves nothing; where that is half an hour (Lord Howe Island), its full hours
+    are half hours of windows meanwhile.
+    """
+    moment = datetime(2026, 1, 1, tzinfo=local_zone(site))
+    standard = (moment.utcoffset() or timedelta()) - (moment.dst() or timedelta())
+    return standard.total_seconds() % 3_600

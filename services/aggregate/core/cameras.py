@@ -24,6 +24,8 @@ class Camera:
     def __init__(self, since: int, reason: GapReason) -> None:
         self.tracker = Tracker()
         self.watch = Watch(since, reason)
+        self.reached = 0
+        """Event time up to which it was read, ns."""
         self._fence = _Position(-1, -1)
         self._ended: int | None = None
 
@@ -56,6 +58,7 @@ class Camera:
         """
         if self._ended is not None and message.lease > self._ended:
             self._ended = None
+        self.reached = max(self.reached, message.at)
         return self.watch.picture(message.at, message.period)
 
     def event(self, event: CameraEventV1) -> list[Span] | None:
@@ -63,5 +66,6 @@ class Camera:
         if event.lease < self._fence.lease:
             return None
         self._fence = max(self._fence, _Position(event.lease, -1))
+        self.reached = max(self.reached, event.at)
         self._ended = event.lease if event.state == "ended" else None
         return self.watch.turn(event.at, _REASONS.get(event.state, "camera-down"))

@@ -12,17 +12,29 @@ from msgspec import Struct, field
 
 from proto.sightings import SiteConfigV1
 from proto.types import WHOLE_SITE, CameraId, Profile, SiteId, ZoneId
-from services.sites.settings import RuleSettings, Seconds, SiteSettings, TrackingSettings
+from services.aggregate.core.ground import Ground
+from services.sites.settings import (
+    CameraSettings,
+    LineSettings,
+    RuleSettings,
+    Seconds,
+    SiteSettings,
+    TrackingSettings,
+    ZoneAreaSettings,
+    clock_phase_s,
+)
 
 SECOND = 1_000_000_000
 """In nanoseconds."""
 
 
 class CameraConfig(Struct, frozen=True, kw_only=True):
-    """A camera and the zone it counts for; no zone: for the whole site alone."""
+    """A camera, the zone it counts for (no zone: for the whole site alone), and what its picture shows where."""
 
     id: CameraId
     zone: ZoneId = WHOLE_SITE
+    zone_areas: list[ZoneAreaSettings] = []
+    line: LineSettings | None = None
 
 
 class SiteConfig(Struct, frozen=True, kw_only=True, dict=True):
@@ -32,6 +44,8 @@ class SiteConfig(Struct, frozen=True, kw_only=True, dict=True):
     profile: Profile
     window_s: Seconds
     lateness_s: Seconds
+    phase_s: float = 0.0
+    """How far the site's clock is ahead of UTC, in seconds, whole hours left out."""
     close_on_end: bool = False
     cameras: list[CameraConfig] = field(default_factory=list)
     zones: list[ZoneId] = field(default_factory=list)
@@ -46,8 +60,9 @@ class SiteConfig(Struct, frozen=True, kw_only=True, dict=True):
             profile=settings.profile,
             window_s=settings.window_s,
             lateness_s=settings.lateness_s,
+            phase_s=clock_phase_s(settings),
             close_on_end=settings.close_on_end,
-            cameras=sorted((_camera(c.id, c.zone) for c in settings.cameras), key=lambda c: c.id),
+            cameras=sorted(map(_camera, settings.cameras), key=lambda c: c.id),
             zones=sorted(zone.id for zone in settings.zones),
             rules=sorted(settings.rules, key=lambda r: r.id),
             tracking=settings.tracking,
@@ -85,25 +100,31 @@ class SiteConfig(Struct, frozen=True, kw_only=True, dict=True):
         return round(self.lateness_s * SECOND)
 
     @cached_property
+    def phase(self) -> int:
+        """`phase_s` in ns."""
+        return round(self.phase_s * SECOND)
+
+    @cached_property
     def max_gap(self) -> int:
         """How long a track may go unseen, in ns."""
         return round(self.tracking.max_gap_s * SECOND)
 
     @cached_property
-    def zone_of(self) -> dict[str, str]:
-        """Zone by camera."""
-        return {camera.id: camera.zone for camera in self.cameras}
+    def grounds(self) -> dict[str, Ground]:
+        """What each camera's picture shows where, by camera."""
+        smallest = self.tracking.min_size
+        return {c.id: Ground(c.zone, tuple(c.zone_areas), c.line, smallest) for c in self.cameras}
 
     @cached_property
     def zone_cameras(self) -> dict[str, list[str]]:
         """Cameras by zone, the zones that have any, in the order of publication; the whole site comes last."""
-        found = {zone: [c.id for c in self.cameras if c.zone == zone] for zone in self.zones}
-        found[WHOLE_SITE] = [c.id for c in self.cameras]
+        found = {zone: [c for c, ground in self.grounds.items() if zone in ground.zones] for zone in self.zones}
+        found[WHOLE_SITE] = list(self.grounds)
         return {zone: cameras for zone, cameras in found.items() if cameras}
 
     def start_of(self, at: int) -> int:
-        """Return the start of the window that `at` falls into: windows are aligned to the epoch, in UTC."""
-        return at - at % self.window
+        """Return the border at or before `at`: windows are aligned to full hours of the site's clock."""
+        return at - (at + self.phase) % self.window
 
 
 def divides_hour(window_s: float) -> bool:
@@ -112,5 +133,6 @@ def divides_hour(window_s: float) -> bool:
     return window > 0 and 3_600 * SECOND % window == 0
 
 
-def _camera(name: str, zone: str | None) -> CameraConfig:
-    return CameraConfig(id=name, zone=zone or WHOLE_SITE)
+def _camera(camera: CameraSettings) -> CameraConfig:
+    zone = camera.zone or WHOLE_SITE
+    return CameraConfig(id=camera.id, zone=zone, zone_areas=camera.zone_areas, line=camera.line)

@@ -9,28 +9,45 @@ class Schedule:
     """The configurations of a site by the event time from which they hold."""
 
     def __init__(self, first: SiteConfig) -> None:
-        self._entries: list[tuple[int, SiteConfig]] = [(0, first)]
+        self._entries: list[tuple[int, SiteConfig]] = [(first.start_of(0), first)]
 
     def at(self, moment: int) -> SiteConfig:
         """Return the configuration in force at an event time."""
-        for since, config in reversed(self._entries):
-            if since <= moment:
-                return config
-        return self._entries[0][1]
+        return self._entry(moment)[1]
+
+    def window_at(self, moment: int) -> tuple[int, int]:
+        """Return start and end of the window that an event time falls into.
+
+        Where a configuration takes over between two of its own borders (its clock differs from the old one's by a part
+        of a window), its first window goes on to its second border: none is shorter than a legal profile demands.
+        """
+        since, config = self._entry(moment)
+        first = config.start_of(since)
+        border = since if first == since else first + 2 * config.window
+        if moment < border:
+            return since, border
+        start = config.start_of(moment)
+        return start, start + config.window
 
     def change(self, config: SiteConfig, after: int) -> None:
-        """Put a configuration into force at the next border after a moment.
-
-        The border is one of the old windows' and of the new ones': both lengths divide an hour, so there is one at
-        the latest at the next full hour. A change that was still to come is replaced.
-        """
+        """Put a configuration into force at the next border after a moment; a change that was to come is replaced."""
         self._entries = [entry for entry in self._entries if entry[0] <= after]
         now = self._entries[-1][1]
         if config.sha256 != now.sha256:
-            grid = lcm(now.window, config.window)
-            self._entries.append(((after // grid + 1) * grid, config))
+            self._entries.append((self._border(now, config, after), config))
 
     def forget(self, before: int) -> None:
         """Drop what holds for closed windows only."""
         while len(self._entries) > 1 and self._entries[1][0] <= before:
             del self._entries[0]
+
+    def _entry(self, moment: int) -> tuple[int, SiteConfig]:
+        return next((entry for entry in reversed(self._entries) if entry[0] <= moment), self._entries[0])
+
+    def _border(self, old: SiteConfig, new: SiteConfig, after: int) -> int:
+        """Return a border of the old windows and, by the same clock, of the new: both divide an hour, so it is near."""
+        end = self.window_at(after)[1]
+        if old.phase != new.phase:
+            return end
+        grid = lcm(old.window, new.window)
+        return end + -(end + old.phase) % grid

@@ -17,7 +17,7 @@ from services.aggregate.core.coverage import Span
 from services.aggregate.core.exchange import Dropped, DropReason, Output, Reset, Stored
 from services.aggregate.core.rules import RuleBook
 from services.aggregate.core.schedule import Schedule
-from services.aggregate.core.tracking import Track
+from services.aggregate.core.tracking import PLAIN, Track
 from services.aggregate.core.windows import Slot
 
 IN_FLIGHT = 2 * SECOND
@@ -93,10 +93,9 @@ class SiteCore:
         done = self._published[WHOLE_SITE].end if WHOLE_SITE in self._published else 0
         waiting = [p for p in self._restored if p.at >= done]
         foreign = self._published or any(p.stream_created != created for p in self._restored)
-        first = self._schedule.at(self._now).start_of(self._now)
+        first, _ = self._schedule.window_at(self._now)
         if waiting:
-            earliest = min(p.at for p in waiting)
-            first = min(first, self._schedule.at(earliest).start_of(earliest))
+            first = min(first, self._schedule.window_at(min(p.at for p in waiting))[0])
         self._beginning = "bus-restarted" if foreign and created > first else "started-late"
         self._begun, self._cursor = self._now, first
         own = [p for p in self._restored if p.stream_created == created]
@@ -137,11 +136,14 @@ class SiteCore:
         self._note(message.camera, camera.picture(message))
         if self._ended_at is not None and not self._all_ended():
             self._ended_at = None
-        closed = camera.tracker.step(message.at, message.aspect, message.faces, message.model_sha256, config.max_gap)
+        ground = config.grounds[message.camera]
+        closed = camera.tracker.step(
+            message.at, message.aspect, message.faces, message.model_sha256, config.max_gap, ground
+        )
         yield from self._passages(message.camera, closed)
 
     def _refuse(self, message: SightingsV1, config: SiteConfig) -> DropReason | None:
-        if message.camera not in config.zone_of:
+        if message.camera not in config.grounds:
             return "unknown-camera"
         if not self._camera(message.camera).admit(message.lease, message.sequence):
             return "fenced"
@@ -149,12 +151,11 @@ class SiteCore:
             return "ahead"
         if message.at >= self._open:
             return None
-        for zone in {config.zone_of[message.camera], WHOLE_SITE}:
-            self._late[zone] += len(message.faces)
+        self._late.update(config.grounds[message.camera].late(message.faces))
         return "late"
 
     def _camera_event(self, message: CameraEventV1) -> Iterator[Output]:
-        if message.camera not in self._schedule.at(self._now).zone_of:
+        if message.camera not in self._schedule.at(self._now).grounds:
             yield Dropped("unknown-camera")
             return
         if message.at > self._now + AHEAD:
@@ -180,14 +181,15 @@ class SiteCore:
     def _passages(self, name: str, closed: Iterable[Track]) -> Iterator[PassageV1]:
         for track in closed:
             config = self._schedule.at(track.last)
-            if track.hits < config.tracking.min_hits:
+            ground = config.grounds.get(name, PLAIN)
+            if track.hits < config.tracking.min_hits or not ground.confirms(track.largest, track.net):
                 continue
             created, sequence, index = self._key
             self._key = (created, sequence, index + 1)
             passage = PassageV1(
                 site=self._site,
                 camera=name,
-                zone=config.zone_of.get(name, WHOLE_SITE),
+                zone=track.zone if track.zone in config.zone_cameras else ground.zone,
                 verdict=track.evidence.verdict(),
                 at=track.last,
                 stream_created=created,
@@ -214,14 +216,25 @@ class SiteCore:
 
     def _close_due(self) -> Iterator[Output]:
         """Close every window whose time has come, one after the other, so that the series has no holes."""
-        config = self._schedule.at(self._open)
-        if self._ended_at is not None and self._now >= self._ended_at + min(config.lateness, IN_FLIGHT):
+        lateness = self._schedule.at(self._open).lateness
+        if self._ended_at is not None and self._now >= self._ended_at + min(lateness, IN_FLIGHT):
             yield from self._close_all()
         if self._ended_at is None and not self._slots and self._all_ended():
-            self._cursor = max(self._open, config.start_of(self._now))
+            self._cursor = max(self._open, self._schedule.window_at(self._now)[0])
             return
-        while self._now >= self._open + (config := self._schedule.at(self._open)).window + config.lateness:
-            yield from self._close_or_skip(config)
+        while self._reached() >= self._schedule.window_at(self._open)[1] + self._schedule.at(self._open).lateness:
+            yield from self._close_or_skip()
+
+    def _reached(self) -> int:
+        """Return the moment up to which everything has come, but for what is late.
+
+        It is the server's, so that a camera that is silent holds no window open. Recordings that are read faster than
+        they play are ahead of it: as far as every one of them that has not ended was read.
+        """
+        config = self._schedule.at(self._open)
+        running = [self._cameras.get(name) for name in config.grounds]
+        marks = [0 if camera is None else camera.reached for camera in running if camera is None or not camera.ended]
+        return max(self._now, min(marks, default=0)) if config.close_on_end else self._now
 
     def _close_all(self) -> Iterator[Output]:
         """Every camera has ended: close what is open, and open nothing until one begins again."""
@@ -230,19 +243,20 @@ class SiteCore:
             yield from self._close(self._slot(self._open))
         self._ended_at = None
 
-    def _close_or_skip(self, config: SiteConfig) -> Iterator[Output]:
-        known = min([*self._slots, *(config.start_of(p.at) for p in self._restored)], default=self._now)
+    def _close_or_skip(self) -> Iterator[Output]:
+        starts = (self._schedule.window_at(p.at)[0] for p in self._restored)
+        known = min([*self._slots, *starts], default=self._now)
         if known <= self._open or self._now - self._open < SILENCE:
             yield from self._close(self._slot(self._open))
             return
-        recent = config.start_of(self._now - SILENCE)
-        self._cursor = max(self._open + config.window, min(known, recent))
+        recent, _ = self._schedule.window_at(self._now - SILENCE)
+        self._cursor = max(self._schedule.window_at(self._open)[1], min(known, recent))
 
     def _close(self, slot: Slot) -> Iterator[Output]:
         for name in sorted(self._cameras):
             camera = self._cameras[name]
             yield from self._passages(name, camera.tracker.close_before(slot.end))
-        for name in slot.config.zone_of:
+        for name in slot.config.grounds:
             watch = self._camera(name).watch
             self._note(name, watch.settle(slot.end))
             if slot.end > self._resumed and watch.reason in {"started-late", "bus-restarted"}:
@@ -272,10 +286,9 @@ class SiteCore:
         return self._cursor
 
     def _slot(self, at: int) -> Slot:
-        config = self._schedule.at(at)
-        start = config.start_of(at)
+        start, end = self._schedule.window_at(at)
         if start not in self._slots:
-            self._slots[start] = slot = Slot(start, config)
+            self._slots[start] = slot = Slot(start, end, self._schedule.at(at))
             # Not before the replay gets here: an open window holds off a change of configuration (see `_configure`).
             for passage in self._restored:
                 if slot.start <= passage.at < slot.end:
@@ -300,5 +313,5 @@ class SiteCore:
 
     def _all_ended(self) -> bool:
         config = self._schedule.at(self._now)
-        names = list(config.zone_of)
+        names = list(config.grounds)
         return config.close_on_end and bool(names) and all(n in self._cameras and self._cameras[n].ended for n in names)

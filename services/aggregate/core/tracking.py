@@ -5,8 +5,9 @@ Two-stage association, confident detections first (ByteTrack, Zhang et al. 2022)
 them, so boxes need not overlap: what counts is how well a place fits the predicted one, as a log-likelihood.
 """
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import log
 from typing import Any
 
@@ -15,6 +16,7 @@ from scipy.optimize import linear_sum_assignment
 
 from proto.sightings import SightingV1
 from services.aggregate.core.geometry import Place, place
+from services.aggregate.core.ground import Ground, Point
 from services.aggregate.core.motion import JITTER, Motion
 from services.aggregate.core.passages import Evidence
 
@@ -28,6 +30,8 @@ SIZE_RATIO = 0.3
 """Standard deviation of the logarithm of a face's size between two pictures."""
 UNMATCHED = 14.0
 """What leaving a track and a detection unmatched costs, on the scale of twice the negative log-likelihood."""
+PLAIN = Ground()
+"""A picture without areas and without a line."""
 _SECOND = 1e-9
 
 
@@ -38,7 +42,40 @@ class Track:
     motion: Motion
     last: int
     evidence: Evidence
-    hits: int = 1
+    hits: int = 0
+    largest: float = 0.0
+    """Its largest face, in picture widths."""
+    net: int = 0
+    """Crossings of the camera's line to its right, less those to its left."""
+    place: Point | None = None
+    """Where it was seen last, in shares of the picture."""
+    zones: Counter[str] = field(default_factory=Counter)
+    """Sightings by zone."""
+
+    @property
+    def zone(self) -> str:
+        """The zone that it was in the longest; of two alike the first by name."""
+        return min(self.zones, key=lambda zone: (-self.zones[zone], zone))
+
+    def hit(self, picture: "_Picture", face: "_Face") -> None:
+        """Take a sighting in; the motion holds it already."""
+        self.evidence.add(picture.model, face.sighting)
+        self.hits += 1
+        self.last = picture.at
+        self.largest = max(self.largest, face.place.size)
+        place, ground = (self.motion.x, self.motion.y * picture.aspect), picture.ground
+        self.zones[ground.zone_at(*place)] += 1
+        if self.place is not None:
+            self.net += ground.crossed(self.place, place)
+        self.place = place
+
+
+@dataclass(frozen=True, slots=True)
+class _Picture:
+    at: int
+    aspect: float
+    model: str
+    ground: Ground
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,19 +91,29 @@ class Tracker:
         self._tracks: list[Track] = []
         self._now: int | None = None
 
-    def step(self, at: int, aspect: float, faces: Sequence[SightingV1], model: str, max_gap: int) -> list[Track]:
+    def step(
+        self,
+        at: int,
+        aspect: float,
+        faces: Sequence[SightingV1],
+        model: str,
+        max_gap: int,
+        ground: Ground = PLAIN,
+    ) -> list[Track]:
         """Take one picture in; returns the tracks that ended before it, not seen for more than `max_gap` ns or gone
         out of the picture by now.
 
-        A picture older than the last one (a new lease on a host whose clock is behind) ends every track.
+        A picture older than the last one (a new lease on a host whose clock is behind) ends every track. `ground` says
+        what the picture shows where.
         """
         closed = self.close_before(at - max_gap if self._now is None or at >= self._now else None)
         self._predict(at)
         closed += self._gone(aspect)
+        picture = _Picture(at, aspect, model, ground)
         strong, weak = _by_score(faces, aspect)
-        left, born = self._associate(at, model, self._tracks, strong)
-        self._associate(at, model, left, weak)
-        self._tracks += [Track(Motion.start(f.place), at, _evidence(model, f)) for f in born]
+        left, born = self._associate(picture, self._tracks, strong)
+        self._associate(picture, left, weak)
+        self._tracks += [_begin(picture, face) for face in born]
         return closed
 
     def close_before(self, end: int | None) -> list[Track]:
@@ -90,7 +137,7 @@ class Tracker:
             track.motion.predict(seconds)
 
     def _associate(
-        self, at: int, model: str, tracks: list[Track], faces: list[_Face]
+        self, picture: _Picture, tracks: list[Track], faces: list[_Face]
     ) -> tuple[list[Track], list[_Face]]:
         """Match; returns the tracks and the faces that are left, in their order."""
         if not tracks or not faces:
@@ -99,7 +146,8 @@ class Tracker:
         rows, columns = linear_sum_assignment(gains, maximize=True)
         pairs = [(i, j) for i, j in zip(rows.tolist(), columns.tolist(), strict=True) if gains[i, j] > 0]
         for i, j in pairs:
-            _hit(tracks[i], faces[j], at, model)
+            tracks[i].motion.correct(faces[j].place)
+            tracks[i].hit(picture, faces[j])
         taken, used = {i for i, _ in pairs}, {j for _, j in pairs}
         left = [t for i, t in enumerate(tracks) if i not in taken]
         return left, [f for j, f in enumerate(faces) if j not in used]
@@ -113,17 +161,10 @@ def _by_score(faces: Sequence[SightingV1], aspect: float) -> tuple[list[_Face], 
     return strong, weak
 
 
-def _hit(track: Track, face: _Face, at: int, model: str) -> None:
-    track.motion.correct(face.place)
-    track.evidence.add(model, face.sighting)
-    track.hits += 1
-    track.last = at
-
-
-def _evidence(model: str, face: _Face) -> Evidence:
-    evidence = Evidence(model)
-    evidence.add(model, face.sighting)
-    return evidence
+def _begin(picture: _Picture, face: _Face) -> Track:
+    track = Track(Motion.start(face.place), picture.at, Evidence(picture.model))
+    track.hit(picture, face)
+    return track
 
 
 def _gains(tracks: list[Track], faces: list[_Face]) -> Any:

@@ -1,7 +1,7 @@
 """Event-time tumbling windows (Akidau et al. 2015, "The Dataflow Model"): one window's tallies and what it publishes.
 
-Windows are aligned to the epoch in UTC and their length divides an hour, so a full hour of local time is a border
-wherever clocks differ from UTC by whole hours, and no change to summer time moves one.
+Windows are aligned to full hours of the site's clock and their length divides an hour, so no change to summer time moves
+a border.
 """
 
 from collections import Counter
@@ -26,8 +26,8 @@ Model = tuple[str, str]
 class Slot:
     """What is known of one window of a site, until it closes."""
 
-    def __init__(self, start: int, config: SiteConfig) -> None:
-        self.start, self.end, self.config = start, start + config.window, config
+    def __init__(self, start: int, end: int, config: SiteConfig) -> None:
+        self.start, self.end, self.config = start, end, config
         self.model: Model | None = None
         self._passages: dict[str, Counter[str]] = {}
         self._observed: Counter[str] = Counter()
@@ -47,7 +47,7 @@ class Slot:
     def note(self, camera: str, span: Span) -> None:
         """Note what of a span of a camera's time lies in this window."""
         length = min(span.end, self.end) - max(span.start, self.start)
-        if length <= 0 or camera not in self.config.zone_of:
+        if length <= 0 or camera not in self.config.grounds:
             return
         if span.reason is None:
             self._observed[camera] += length
@@ -56,7 +56,7 @@ class Slot:
 
     def miss(self, camera: str, reason: GapReason) -> None:
         """Note why a camera's time was not observed."""
-        for zone in {self.config.zone_of.get(camera, WHOLE_SITE), WHOLE_SITE}:
+        for zone in self.config.grounds[camera].zones if camera in self.config.grounds else {WHOLE_SITE}:
             self._gaps.setdefault(zone, set()).add(reason)
 
     def publish(self, late: Mapping[str, int]) -> list[WindowV1]:
