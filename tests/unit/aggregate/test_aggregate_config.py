@@ -23,6 +23,9 @@ SITE = SiteSettings(
 LENGTHS = st.sampled_from([1.0, 60.0, 300.0, 400.0, 600.0, 720.0, 900.0, 1_200.0, 1_800.0, 3_600.0])
 
 
+MOMENTS = st.integers(10**18, 2 * 10**18)
+
+
 def config(window_s=300.0, **changes):
     """Return a configuration with these windows."""
     return structs.replace(SiteConfig.of(SITE), window_s=window_s, **changes)
@@ -89,13 +92,40 @@ def test_unknown_fields_are_tolerated():
     assert SiteConfig.decode(more) == SiteConfig.of(SITE)
 
 
-@given(LENGTHS, st.integers(0, 10**19))
-def test_windows_are_aligned_to_the_hour(length, at):
-    """Every full hour is a border, and a moment lies in its window."""
-    start = config(length).start_of(at)
-    assert start <= at < start + config(length).window
-    assert config(length).start_of(at - at % (3_600 * SECOND)) == at - at % (3_600 * SECOND)
+@given(LENGTHS, st.integers(10**10, 10**19), st.sampled_from([0, 1_800, 2_700]))
+def test_windows_are_aligned_to_the_hour(length, at, phase):
+    """Every full hour of the site's clock is a border, and a moment lies in its window."""
+    clock = config(length, phase_s=phase)
+    assert clock.start_of(at) <= at < clock.start_of(at) + clock.window
+    full = at - (at + phase * SECOND) % (3_600 * SECOND)
+    assert clock.start_of(full) == full
     assert divides_hour(length)
+
+
+@pytest.mark.parametrize(
+    ("zone", "phase"),
+    [("UTC", 0), ("Europe/Paris", 0), ("Asia/Kolkata", 1_800), ("Asia/Kathmandu", 2_700), ("America/St_Johns", 1_800)],
+)
+def test_the_sites_clock_decides_where_hours_begin(zone, phase):
+    """Where the clock is ahead of UTC by a part of an hour, so are the windows; summer time moves nothing."""
+    assert SiteConfig.of(structs.replace(SITE, timezone=zone)).phase_s == phase
+
+
+@given(LENGTHS, LENGTHS, st.sampled_from([0, 1_800, 2_700]), st.sampled_from([0, 1_800, 2_700]), MOMENTS)
+def test_windows_follow_one_another_whatever_changes(old, new, was, now, after):
+    """Each window ends where the next begins, none is shorter than its configuration's, and soon all are aligned."""
+    schedule = Schedule(config(old, phase_s=was))
+    schedule.change(config(new, phase_s=now), after)
+    at, end = schedule.window_at(after)[0], after + 4 * 3_600 * SECOND
+    while at < end:
+        start, until = schedule.window_at(at)
+        assert start == at
+        assert schedule.window_at(until - 1) == (start, until)
+        assert schedule.at(start) is schedule.at(until - 1)
+        assert until - start >= schedule.at(start).window
+        at = until
+    assert at == schedule.at(at).start_of(at)
+    assert schedule.at(at).phase_s == now
 
 
 @given(LENGTHS, LENGTHS, st.integers(10**18, 2 * 10**18))

@@ -246,6 +246,30 @@ def test_a_recording_may_be_ahead_of_the_clock(make):
     assert [w.persons for w in found] == [1, 1, 1]
 
 
+def test_recordings_close_their_windows_as_they_are_read(make):
+    """A window closes once every recording was read beyond it, though the clock on the wall stands still."""
+    config = make.config(close_on_end=True, cameras=TWO, zones=["hall"])
+    stream = make.stream(delay=0)
+    for minute in range(3):
+        stream.passer(60 * minute + 5, camera="door", delay=-60 * minute - 5)
+    core = SiteCore(config)
+    assert windows(run(None, stream.messages, core)) == []
+    behind = make.stream(delay=0).watch(121, 123, camera="back", delay=-122)
+    assert [w.persons for w in windows(run(None, behind.messages, core))] == [1]
+    further = make.stream(delay=0).event(124, "ended", camera="back").messages
+    further[-1] = type(further[-1])(further[-1].message, 998, make.hour, make.hour - 100 * make.second)
+    assert [w.persons for w in windows(run(None, further, core))] == []
+    assert [w.persons for w in windows(run(None, make.stream().watch(130, 190, camera="door", delay=-130).messages, core))] == [1]
+
+
+def test_a_live_camera_with_a_clock_ahead_closes_nothing(make):
+    """Only recordings are ahead of the server's clock; a live camera's clock may be wrong, and be put right."""
+    stream = make.stream().watch(3_600, 3_610, delay=-3_600).watch(20, 21, lease=2)
+    out = run(make.config(), stream.messages)
+    assert windows(out) == []
+    assert dropped(out) == []
+
+
 def test_a_bus_reset_lowers_coverage_and_loses_nobody(make):
     """People counted before a reset stay counted; the silence around it is `bus-restarted`; leases begin anew."""
     core, before = SiteCore(make.config()), make.stream().passer(5, lease=9).watch(7.4, 20, lease=9)

@@ -206,3 +206,17 @@ def test_hours_that_are_all_or_nothing_are_told():
     assert path == "sites[0].cameras[0].rests[0].end"
     assert "20:00 to 20:00" in why
     assert with_camera(rests=[{"start": "20:00", "end": "07:00"}]) == []
+
+
+def test_parts_of_a_picture_that_are_no_zone_are_told():
+    """A zone that the site lacks, points on one line, and a line of no length, each by its path."""
+    square, flat = [[0, 0], [1, 0], [1, 1]], [[0, 0], [0.5, 0.5], [1, 1]]
+    areas = [{"zone": "attic", "area": square}, {"zone": "attic", "area": flat}]
+    found = dict(with_camera(zone_areas=areas, line={"start": [0.5, 0], "end": [0.5, 0]}))
+    where = "sites[0].cameras[0]"
+    assert set(found) == {
+        f"{where}.zone_areas[0].zone",
+        f"{where}.zone_areas[1].zone",
+        f"{where}.zone_areas[1].area",
+        f"{where}.line.end",
+    }
