@@ -154,7 +154,9 @@ class SiteSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     lateness_s: Seconds = 5.0
     """A window closes so long after its end."""
     close_on_end: bool = False
-    """Close the open windows as soon as every camera has ended (recorded files)."""
+    """Close windows once every camera was read beyond them, and the open ones when all have ended (recorded files)."""
+    suppress_below: Annotated[int, Meta(ge=0, le=1_000)] | None = None
+    """A window with fewer people says nothing of them; None: as the legal profile has it. Not fewer than that."""
     rests: list[RestSettings] = field(default_factory=list)
     """When every camera is paused."""
     cameras: list[CameraSettings] = field(default_factory=list)

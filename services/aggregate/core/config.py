@@ -47,6 +47,7 @@ class SiteConfig(Struct, frozen=True, kw_only=True, dict=True):
     phase_s: float = 0.0
     """How far the site's clock is ahead of UTC, in seconds, whole hours left out."""
     close_on_end: bool = False
+    suppress_below: int = 0
     cameras: list[CameraConfig] = field(default_factory=list)
     zones: list[ZoneId] = field(default_factory=list)
     rules: list[RuleSettings] = field(default_factory=list)
@@ -62,6 +63,7 @@ class SiteConfig(Struct, frozen=True, kw_only=True, dict=True):
             lateness_s=settings.lateness_s,
             phase_s=clock_phase_s(settings),
             close_on_end=settings.close_on_end,
+            suppress_below=settings.suppress_below or 0,
             cameras=sorted(map(_camera, settings.cameras), key=lambda c: c.id),
             zones=sorted(zone.id for zone in settings.zones),
             rules=sorted(settings.rules, key=lambda r: r.id),

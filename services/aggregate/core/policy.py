@@ -25,16 +25,14 @@ class Terms:
     min_persons: int = 0
     """No alert about fewer judged people."""
     small: int = 0
-    """Counts of fewer people are suppressed."""
+    """Counts of fewer people are suppressed; a site may suppress more (`suppress_below`), not fewer."""
     figures: frozenset[str] | None = None
     """The only figures that may be published; None: all."""
-    late: bool = True
-    """Whether sightings that came late are shown: under suppression they would say that somebody was there."""
 
 
 PROFILES: dict[Profile, Terms] = {
     "fr-2021-269": Terms(min_window_s=1_200, zones=False, rules=False, figures=frozenset({"persons", "rate"})),
-    "stats-only": Terms(min_window_s=300, rules=False, small=10, late=False),
+    "stats-only": Terms(min_window_s=300, rules=False, small=10),
     "alerting": Terms(min_window_s=300, min_persons=20),
     "lab": Terms(),
 }
@@ -64,6 +62,8 @@ def _of_site(path: str, site: SiteSettings) -> Iterator[Problem]:
         yield f"{path}.zones", f"zones are not allowed {under}: it publishes the whole site only; remove them"
     if site.rules and not terms.rules:
         yield f"{path}.rules", f"alert rules are not allowed {under}; remove them, or choose alerting"
+    if site.suppress_below is not None and site.suppress_below < terms.small:
+        yield f"{path}.suppress_below", f"{site.suppress_below} is too few {under}; at least {terms.small}"
     for index, rule in enumerate(site.rules):
         if rule.min_persons < terms.min_persons:
             yield (
@@ -72,34 +72,35 @@ def _of_site(path: str, site: SiteSettings) -> Iterator[Problem]:
             )
 
 
-def withhold(window: WindowV1) -> WindowV1:
+def withhold(window: WindowV1, suppress_below: int = 0) -> WindowV1:
     """Return the window as its profile may publish it: the last step, whatever the settings said."""
     terms = PROFILES[window.profile]
+    small = max(terms.small, suppress_below)
     if window.coverage == 0 and not window.persons:
         window = _without_people(window, "nothing-observed")
-    elif window.persons is not None and window.persons < terms.small:
+    elif window.persons is not None and window.persons < small:
         window = _without_people(window, "small-count")
     if window.masked == window.unmasked == window.incorrect == 0:
         window = structs.replace(window, rate=None, interval=None)
-    if not terms.late:
+    if small:  # sightings that came late would say that somebody was there
         window = structs.replace(window, late_total=None)
     if terms.figures is not None:
         window = _only(window, terms.figures)
     return window if terms.zones or window.zone == WHOLE_SITE else _blank(window)
 
 
-def publishable(windows: Sequence[WindowV1]) -> list[WindowV1]:
+def publishable(windows: Sequence[WindowV1], suppress_below: int = 0) -> list[WindowV1]:
     """Return what may be published of one window of all zones of a site (the whole site among them).
 
     Where a small zone is suppressed, so are the smallest others until the whole site minus the published zones no
     longer tells its number (complementary cell suppression, Cox 1980).
     """
-    shown = [withhold(w) for w in windows if PROFILES[w.profile].zones or w.zone == WHOLE_SITE]
+    shown = [withhold(w, suppress_below) for w in windows if PROFILES[w.profile].zones or w.zone == WHOLE_SITE]
     site = next((w for w in shown if w.zone == WHOLE_SITE), None)
     zones = [w for w in shown if w.zone != WHOLE_SITE]
-    if site is None or site.persons is None or not PROFILES[site.profile].small:
+    if site is None or site.persons is None:
         return shown
-    while 0 < _hidden(site, zones) < PROFILES[site.profile].small:
+    while 0 < _hidden(site, zones) < max(PROFILES[site.profile].small, suppress_below):
         smallest = min((w for w in zones if w.persons), key=lambda w: (w.persons, w.zone), default=None)
         if smallest is None:
             break

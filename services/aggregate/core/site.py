@@ -264,7 +264,7 @@ class SiteCore:
         del self._slots[slot.start]
         self._cursor = slot.end
         self._schedule.forget(slot.end)
-        for window in policy.publishable(slot.publish(self._late)):
+        for window in policy.publishable(slot.publish(self._late), slot.config.suppress_below):
             yield from self._publish(window, slot.config)
 
     def _publish(self, window: WindowV1, config: SiteConfig) -> Iterator[Output]:

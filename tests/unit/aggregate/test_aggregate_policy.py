@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from proto.codec import encode
 from proto.public import WindowV1
@@ -113,12 +114,13 @@ def test_late_sightings_do_not_tell_of_a_small_count(late):
     assert encode(WINDOWS, few) == encode(WINDOWS, nobody)
 
 
-@given(st.dictionaries(st.sampled_from(["hall", "lift", "nave", "quay"]), COUNT), COUNT)
-def test_the_rest_does_not_tell_of_a_small_zone(zones, outside):
+@given(st.dictionaries(st.sampled_from(["hall", "lift", "nave", "quay"]), COUNT), COUNT, st.sampled_from([0, 10]))
+def test_the_rest_does_not_tell_of_a_small_zone(zones, outside, own):
     """Whole site minus published zones is nobody or at least ten people, unless no zone is published at all."""
-    windows = [window("stats-only", n, zone=z) for z, n in sorted(zones.items())]
+    profile = "alerting" if own else "stats-only"
+    windows = [window(profile, n, zone=z) for z, n in sorted(zones.items())]
     whole = sum(zones.values()) + outside
-    *shown, total = publishable([*windows, window("stats-only", whole)])
+    *shown, total = publishable([*windows, window(profile, whole)], own)
     if total.persons is None:
         assert all(w.persons is None for w in shown)
         return
@@ -132,6 +134,22 @@ def test_a_lone_small_zone_takes_the_smallest_other_with_it():
     windows = [window("stats-only", n, zone=z) for z, n in [("hall", 4), ("lift", 30), ("nave", 12)]]
     shown = publishable([*windows, window("stats-only", 46)])
     assert [(w.zone, w.persons) for w in shown] == [("hall", None), ("lift", 30), ("nave", None), ("_site", 46)]
+
+
+@given(PROFILE, st.integers(0, 40), COUNT, COUNT)
+def test_a_site_may_suppress_more_than_its_profile(profile, least, masked, unmasked):
+    """The larger of both holds, and then nothing says that somebody was there."""
+    shown = withhold(window(profile, masked, unmasked), least)
+    small = max(PROFILES[profile].small, least)
+    assert (shown.persons is None) == (masked + unmasked < small)
+    assert small == 0 or shown.late_total is None
+
+
+def test_a_site_may_not_suppress_less_than_its_profile():
+    """Fewer than ten under stats-only is a problem with its path; more is none."""
+    few, many = (structs.replace(site("stats-only"), suppress_below=least) for least in (9, 20))
+    assert [path for path, _ in problems([few])] == ["sites[0].suppress_below"]
+    assert problems([many, structs.replace(site("alerting"), suppress_below=5)]) == []
 
 
 @pytest.mark.parametrize("profile", sorted(PROFILES))
