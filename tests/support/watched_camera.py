@@ -10,6 +10,8 @@ from services.sites.settings import CameraSettings
 
 MS = 1_000_000
 LIMIT_S = 20
+NOISE_S = 3.0
+"""What a busy machine may add to a time."""
 
 
 @asynccontextmanager

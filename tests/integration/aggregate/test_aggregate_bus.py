@@ -24,6 +24,7 @@ async def test_sightings_become_windows_and_an_alert(scene):
     [alert] = await scene.until(ALERTS, 1)
     assert (alert.state, alert.zone, alert.rate, alert.persons) == ("firing", "hall", 0.0, 4)
     assert (alert.start, alert.since) == (start, start)
+    await _all_published(scene, start, 1)
     for zone in ("hall", "_site"):
         windows = await scene.until(WINDOWS, 1, zone=zone)
         [window] = [w for w in windows if w.start == start]

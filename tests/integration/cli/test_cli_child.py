@@ -180,8 +180,9 @@ async def test_a_late_answer_is_forgiven(wait_until):
         assert watched.starts == 1
 
 
-async def test_stopped_by_asking(wait_until):
+async def test_stopped_by_asking(monkeypatch: pytest.MonkeyPatch, wait_until):
     """SIGTERM first: the program may finish what it does."""
+    monkeypatch.setattr(module, "STOP_LIMIT_S", 20)
     watched = Watched()
     async with running(watched, "trap 'echo bye >&2; exit 0' TERM; echo up >&2; while :; do sleep 0.02; done") as child:
         await wait_until(lambda: watched.lines == ["up"])
@@ -221,7 +222,7 @@ async def test_a_frozen_one_is_stopped():
 
 async def test_stopped_between_two_starts(monkeypatch: pytest.MonkeyPatch, wait_until):
     """While it waits to be started again: it is not."""
-    monkeypatch.setattr(module, "FIRST_WAIT_S", 0.2)
+    monkeypatch.setattr(module, "FIRST_WAIT_S", 3)
     watched = Watched()
     child = Child(watched.program("exit 1"))
     task = asyncio.create_task(child.run(watched.ends.append))

@@ -77,6 +77,9 @@ async def test_one_camera_is_paused_and_stays_so(ground):
     async with asyncio.timeout(20):
         while not again.running:
             await asyncio.sleep(0.1)
+    async with asyncio.timeout(20):
+        while not (again.said("paused by an operator") and again.said("camera live")):
+            await asyncio.sleep(0.1)
     await ground.until("paused", "live")
     (line,) = again.said("paused by an operator")
     assert (line["operator"], line["cameras"], line["whole_site"]) == ("ana@example.org", ["gate"], False)

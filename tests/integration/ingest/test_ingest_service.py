@@ -123,7 +123,8 @@ async def test_a_recorded_file_from_end_to_end(scene, clip):
     ingest, inference = scene.site.start("ingest"), scene.site.start("inference")
 
     async def ended():
-        return "ended" in await scene.states()
+        public = await scene.public()
+        return "ended" in await scene.states() and public is not None and public.state == "ended"
 
     await scene.until(ended)
     sightings, events = await scene.sightings(), await scene.events()
@@ -162,12 +163,11 @@ async def test_a_camera_within_its_100_ms(scene, clip):
 
     async def measured():
         public = await scene.public()
-        return public if public.state == "live" and public.lifetime.frames >= 3 else None
+        is_live = (public.state, public.reason) == ("live", None)
+        return public if is_live and public.lifetime.frames >= 3 and public.analysed_fps else None
 
     public = await scene.until(measured)
-    assert public.reason is None
     assert public.lifetime.p50_ms > 0
-    assert public.analysed_fps > 0
     assert await scene.states() == ["connecting", "live"]
     assert ingest.get("/readyz")[0] == inference.get("/readyz")[0] == 200
     within = ingest.metric("moretta_pixel_lifetime_seconds_bucket", le="0.1")
@@ -280,6 +280,7 @@ async def test_pause_is_now_and_sticky_and_resume_goes_on(scene, clip):
         paused_at = time.time_ns()
         await scene.until(lambda: told(scene, "paused"))
         still = [s.sequence for s in await scene.sightings()]
+        await asyncio.sleep(0.3)  # what was on its way when the order came is answered within 100 ms, and counted then
         sampled = ingest.metric("moretta_ingest_frames_total")
         await asyncio.sleep(1.5)
         assert ingest.metric("moretta_ingest_frames_total") == sampled

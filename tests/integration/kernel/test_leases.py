@@ -15,6 +15,7 @@ from services.leases import Leases
 
 GATE = ("cannes", "gate")
 LIMIT_S = 20
+NOISE_S = 4
 
 
 @contextlib.asynccontextmanager
@@ -42,6 +43,11 @@ def _url(tmp_path):
     server.stop()
 
 
+def _holder(replica):
+    entry = replica.view.leases.get(GATE)
+    return entry and entry.holder
+
+
 async def test_one_holds(url, wait_until):
     """Of two at once one gets it; what it gives back the other has at once; numbers rise."""
     async with replica(url, "a") as a, replica(url, "b") as b:
@@ -55,7 +61,7 @@ async def test_one_holds(url, wait_until):
         assert second.held[GATE].number > number
         assert not first.held
         assert await second.renumber(GATE) > number
-        await wait_until(lambda: first.view.leases[GATE].holder == second.me, LIMIT_S)
+        await wait_until(lambda: _holder(first) == second.me, LIMIT_S)
         await second.leave()
         await wait_until(lambda: second.me not in first.view.replicas, LIMIT_S)
 
@@ -69,7 +75,7 @@ async def test_a_silent_holder_loses_it(url, wait_until):
         began = time.monotonic()
         assert a.held, "whoever can't write doesn't give up"
         await wait_until(lambda: GATE not in b.view.leases, LIMIT_S)
-        assert 1 < time.monotonic() - began < 6
+        assert 1 < time.monotonic() - began < 6 + NOISE_S
         assert await b.take(GATE)
 
 
@@ -80,7 +86,7 @@ async def test_what_is_offered_is_handed_over(url, wait_until):
         a.offer([GATE])
         await wait_until(lambda: b.view.leases.get(GATE) and b.view.leases[GATE].offered, LIMIT_S)
         assert await b.take(GATE)
-        await wait_until(lambda: a.view.leases[GATE].holder == "b", LIMIT_S)
+        await wait_until(lambda: _holder(a) == "b", LIMIT_S)
         a.offer([])  # what the next turn would do: it is not its own any more
         await wait_until(lambda: a.ceded == {GATE}, LIMIT_S)
         assert b.relieved == {GATE}
@@ -89,19 +95,18 @@ async def test_what_is_offered_is_handed_over(url, wait_until):
         await wait_until(lambda: not b.held, LIMIT_S)
         assert not b.ceded, "it offered nothing"
         a.say(GATE, live=True)
-        await wait_until(lambda: b.view.leases[GATE].live, LIMIT_S)
+        await wait_until(lambda: GATE in b.view.leases and b.view.leases[GATE].live, LIMIT_S)
         assert not await b.take(GATE, idle_too=True)
 
 
-async def test_a_write_that_was_not_heard_of(url):
+async def test_a_write_that_was_not_heard_of(url, wait_until):
     """Its own entry with a later revision is the holder's still: it goes on from there, under the same number."""
     async with replica(url, "a") as a:
         assert await a.take(GATE)
         number, revision = a.held[GATE].number, a.held[GATE].revision
         a.held[GATE].revision -= 1  # as if the acknowledgement of the last write had been lost
-        await asyncio.sleep(1.5)
+        await wait_until(lambda: a.held[GATE].revision > revision, LIMIT_S)
         assert a.held[GATE].number == number
-        assert a.held[GATE].revision > revision
 
 
 async def test_a_number_rises_whatever_the_bucket_says(url, wait_until):

@@ -22,7 +22,7 @@ async def test_an_alert_becomes_one_mail_for_each_recipient_and_a_record(
     box = await serve_mail()
     await start(settings_of(smtp(box)))
     await bus.store(ALERTS, make_alert())
-    records = await eventually(recorded, lambda found: len(found) == 3)
+    records = await eventually(recorded, lambda found: len(found) == 3 and box.connections >= 2)
     assert records == [(name, "firing", 1, "sent", "accepted") for name in ("anna", "bob", "carl")]
     assert [(recipient, str(message["To"])) for recipient, message in box.mails] == [
         (address, address) for address in (ANNA, BOB, "carl@example.org")

@@ -151,7 +151,7 @@ async def test_a_changed_announcement_gets_nothing(exchange, change):
     """Whoever can publish but not sign can't turn a genuine announcement into one of their own."""
     giver = await exchange.giver()
     said = announce(IDENTITY, "cannes", "box-1", bytes(range(1, 33)), time.time_ns())
-    await _hear(exchange, msgspec.structs.replace(said, **change))
+    await _hear(exchange, giver, msgspec.structs.replace(said, **change))
     assert giver._workers == {}
 
 
@@ -171,40 +171,41 @@ async def test_a_replayed_announcement_changes_nothing(exchange, wait_until, mon
     giver, heard = await exchange.giver(), await exchange.tap()
     old = announce(IDENTITY, "cannes", "box-1", _public(), time.time_ns())
     new = announce(IDENTITY, "cannes", "box-1", _public(), time.time_ns() + 1)
-    await _hear(exchange, old, new)
+    await _hear(exchange, giver, old, new)
     assert giver._workers["box-1"].said == new
-    await _hear(exchange, old)
+    await _hear(exchange, giver, old)
     assert giver._workers["box-1"].said == new, "the older one does not take its place"
     seen = giver._workers["box-1"].seen
-    await _hear(exchange, new)
+    await _hear(exchange, giver, new)
     assert giver._workers["box-1"].seen == seen, "a repetition does not keep a dead worker known"
     monkeypatch.setattr(giving, "_FORGET_NS", 300_000_000)
     await wait_until(lambda: giver._workers == {}, what="a silent worker is forgotten")
-    before = len([s for s, _ in heard if s.startswith("moretta.v1.keys.")])
-    await _hear(exchange, old, new)
+    before = len([s for s, _ in heard if s.endswith(".box-1")])
+    await _hear(exchange, giver, old, new)
     assert giver._workers == {}
     await asyncio.sleep(0.3)
-    assert len([s for s, _ in heard if s.startswith("moretta.v1.keys.")]) == before
+    assert len([s for s, _ in heard if s.endswith(".box-1")]) == before
 
 
 def _public():
     return X25519PrivateKey.generate().public_key().public_bytes_raw()
 
 
-async def _hear(exchange, *messages):
-    """Publish announcements, and one of a worker of our own behind them: once it is known the others were heard."""
+async def _hear(exchange, giver, *messages):
+    """Publish announcements, and a witness's behind them: once that one is known (and forgotten), all were heard."""
     bus = await exchange.inference()
-    for message in messages:
+    for message in [*messages, announce(IDENTITY, "cannes", "witness", _public(), time.time_ns())]:
         await bus.publish(WORKERS, message)
-    await bus._connection.client.flush()
-    await bus._connection.client.flush()
-    await asyncio.sleep(0.3)
+    async with asyncio.timeout(20):
+        while "witness" not in giver._workers:
+            await asyncio.sleep(0.01)
+    del giver._workers["witness"]
 
 
 async def test_a_worker_with_an_impossible_key_harms_nobody(exchange, wait_until):
     """A signed announcement whose X25519 key shares no secret gets no key; the others get theirs."""
     giver = await exchange.giver()
-    await _hear(exchange, announce(IDENTITY, "cannes", "odd", bytes(32), time.time_ns()))
+    await _hear(exchange, giver, announce(IDENTITY, "cannes", "odd", bytes(32), time.time_ns()))
     receiver = await exchange.receiver()
     await wait_until(lambda: holds(receiver, giver.current()))
     first = giver.current()
@@ -216,7 +217,7 @@ async def test_a_silent_worker_gets_no_more_keys(exchange, wait_until, monkeypat
     """After its last announcement it is forgotten, and nothing is sent to it."""
     monkeypatch.setattr(giving, "_FORGET_NS", 500_000_000)
     giver, heard = await exchange.giver(), await exchange.tap()
-    await _hear(exchange, announce(IDENTITY, "cannes", "gone", _public(), time.time_ns()))
+    await _hear(exchange, giver, announce(IDENTITY, "cannes", "gone", _public(), time.time_ns()))
     assert "gone" in giver._workers
     await wait_until(lambda: "gone" not in giver._workers)
     heard.clear()
@@ -255,7 +256,7 @@ async def test_a_recorded_key_message_opens_nothing_later(exchange, wait_until):
     bus = await exchange.stack.enter_async_context(exchange.site.bus("ingest", "FRAMES"))
     for subject, data in recorded:
         await bus._connection.client.publish(subject, data)
-    await _hear(exchange)
+    await _hear(exchange, giver)
     assert not ids & set(receiver.keys._keys)
 
 
@@ -272,7 +273,7 @@ async def test_after_a_restart_of_nats_the_keys_come_again(exchange, site, wait_
     await wait_until(lambda: giver._bus.connected and receiver._bus.connected)
     back = time.monotonic()
     await wait_until(lambda: holds(receiver, giver.current()))
-    assert time.monotonic() - back < 3
+    assert time.monotonic() - back < 8
 
 
 async def test_ingest_that_starts_again_is_followed(exchange, wait_until):
