@@ -136,9 +136,7 @@ class Tracker:
         for track in self._tracks:
             track.motion.predict(seconds)
 
-    def _associate(
-        self, picture: _Picture, tracks: list[Track], faces: list[_Face]
-    ) -> tuple[list[Track], list[_Face]]:
+    def _associate(self, picture: _Picture, tracks: list[Track], faces: list[_Face]) -> tuple[list[Track], list[_Face]]:
         """Match; returns the tracks and the faces that are left, in their order."""
         if not tracks or not faces:
             return tracks, faces

@@ -1,7 +1,7 @@
 """Event-time tumbling windows (Akidau et al. 2015, "The Dataflow Model"): one window's tallies and what it publishes.
 
-Windows are aligned to full hours of the site's clock and their length divides an hour, so no change to summer time moves
-a border.
+Windows are aligned to full hours of the site's clock and their length divides an hour, so no change to summer time
+moves a border.
 """
 
 from collections import Counter

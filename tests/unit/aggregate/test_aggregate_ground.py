@@ -1,6 +1,7 @@
 """What a camera's picture shows where: zones as parts of it, the line that counts, the smallest face."""
 
 from fractions import Fraction
+from itertools import pairwise
 
 import pytest
 from hypothesis import assume, given
@@ -51,7 +52,7 @@ def test_what_an_edge_goes_round_twice_is_inside():
 @given(POINT, POINT, st.lists(POINT, min_size=2, max_size=8))
 def test_crossings_add_up(start, end, way):
     """There and back again is none; turning the line round turns the sign; a step along it is none."""
-    steps = list(zip(way, way[1:], strict=False))
+    steps = list(pairwise(way))
     assert sum(crossing(start, end, *step) for step in [*steps, *[(b, a) for a, b in reversed(steps)]]) == 0
     off = all(_side(start, end, p) for p in way)
     if off:
@@ -71,9 +72,7 @@ def test_who_goes_down_across_a_line_drawn_to_the_right_crosses_to_its_right():
     assert crossing((0.0, 0.5), (0.4, 0.5), (0.5, 0.2), (0.5, 0.8)) == 0
 
 
-@pytest.mark.parametrize(
-    ("xs", "zone"), [((0.1, 0.2, 0.3, 0.4, 0.55), "hall"), ((0.4, 0.55, 0.6, 0.65, 0.7), "yard")]
-)
+@pytest.mark.parametrize(("xs", "zone"), [((0.1, 0.2, 0.3, 0.4, 0.55), "hall"), ((0.4, 0.55, 0.6, 0.65, 0.7), "yard")])
 def test_a_passage_belongs_to_where_it_was_longest(make, xs, zone):
     """Of an area and the rest of the picture that which held more of its sightings, wherever it ended."""
     camera = CameraConfig(id="door", zone="yard", zone_areas=[LEFT])
@@ -95,7 +94,7 @@ def test_who_does_not_cross_the_line_or_turns_back_on_it_is_not_counted(make):
     """Neither who stays on one side nor who comes back has passed."""
     config = make.config(cameras=[CameraConfig(id="door", line=LineSettings(start=(0.5, 1), end=(0.5, 0)))])
     assert run(config, walk(make, (0.1, 0.2, 0.3, 0.35, 0.4)))[0] == []
-    assert run(config, walk(make, (0.42, 0.47, 0.53, 0.56, 0.53, 0.47, 0.42)))[0] == []
+    assert run(config, walk(make, (0.44, 0.47, 0.5, 0.52, 0.53, 0.53, 0.52, 0.5, 0.47, 0.44)))[0] == []
 
 
 def test_small_faces_make_no_passage(make):

@@ -255,11 +255,13 @@ def test_recordings_close_their_windows_as_they_are_read(make):
     core = SiteCore(config)
     assert windows(run(None, stream.messages, core)) == []
     behind = make.stream(delay=0).watch(121, 123, camera="back", delay=-122)
-    assert [w.persons for w in windows(run(None, behind.messages, core))] == [1]
+    assert [w.persons for w in windows(run(None, behind.messages, core))] == [1, 1]
     further = make.stream(delay=0).event(124, "ended", camera="back").messages
     further[-1] = type(further[-1])(further[-1].message, 998, make.hour, make.hour - 100 * make.second)
     assert [w.persons for w in windows(run(None, further, core))] == []
-    assert [w.persons for w in windows(run(None, make.stream().watch(130, 190, camera="door", delay=-130).messages, core))] == [1]
+    assert [
+        w.persons for w in windows(run(None, make.stream().watch(130, 190, camera="door", delay=-130).messages, core))
+    ] == [1]
 
 
 def test_a_live_camera_with_a_clock_ahead_closes_nothing(make):
