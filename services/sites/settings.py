@@ -137,8 +137,8 @@ class TrackingSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     min_hits: Annotated[int, Meta(ge=1, le=50)] = 3
     """Sightings that confirm a track."""
-    max_gap_s: Annotated[float, Meta(gt=0, le=10)] = 1.0
-    """A track ends when it was not seen for so long."""
+    max_gap_s: Annotated[float, Meta(gt=0, le=10)] = 3.0
+    """A track ends when it was not seen for so long; never longer than the site's `lateness_s`."""
     min_size: Fraction = 0.0
     """A track whose largest face is smaller than this share of the picture's width makes no passage."""
 

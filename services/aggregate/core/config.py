@@ -108,8 +108,8 @@ class SiteConfig(Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def max_gap(self) -> int:
-        """How long a track may go unseen, in ns."""
-        return round(self.tracking.max_gap_s * SECOND)
+        """How long a track may go unseen, in ns: no longer than windows stay open, or it would count in two."""
+        return min(round(self.tracking.max_gap_s * SECOND), self.lateness)
 
     @cached_property
     def grounds(self) -> dict[str, Ground]:

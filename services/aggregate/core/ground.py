@@ -76,8 +76,8 @@ def crossing(start: Point, end: Point, before: Point, after: Point) -> int:
     left, so that a step onto it and one off it are one crossing or none.
     """
     was, now = _right(start, end, before), _right(start, end, after)
-    way = sorted((before, after))  # there and back are the same way
-    if was == now or _right(*way, start) == _right(*way, end):
+    one, other = sorted((before, after))  # there and back are the same way
+    if was == now or _right(one, other, start) == _right(one, other, end):
         return 0
     return 1 if now else -1
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 from services.aggregate.core.geometry import Place
 
-JITTER = 0.12
-"""Standard deviation of a measured centre, in face sizes."""
-SPEED = 6.0
+JITTER = 0.25
+"""Standard deviation of a measured centre, in face sizes: the detector's, and that of heads that nod and bob."""
+SPEED = 5.0
 """Standard deviation of an unknown velocity, in face sizes a second: at 5 pictures a second people move 1-2 sizes."""
-ACCELERATION = 2.0
+ACCELERATION = 2.5
 """Square root of the spectral density of the acceleration, in face sizes a second^1.5."""
 _SIZE_GAIN = 0.5
 

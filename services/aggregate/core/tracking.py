@@ -2,34 +2,26 @@
 
 Two-stage association, confident detections first (ByteTrack, Zhang et al. 2022), each stage an optimal assignment
 (Jonker & Volgenant 1987, as in scipy). Pictures come every 200 ms and a face may move two of its sizes between two of
-them, so boxes need not overlap: what counts is how well a place fits the predicted one, as a log-likelihood.
+them, so boxes need not overlap: what counts is how well a place fits the track, as a log-likelihood.
 """
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from math import log
-from typing import Any
 
-import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from proto.sightings import SightingV1
+from services.aggregate.core.association import gains
 from services.aggregate.core.geometry import Place, place
 from services.aggregate.core.ground import Ground, Point
-from services.aggregate.core.motion import JITTER, Motion
+from services.aggregate.core.motion import Motion
 from services.aggregate.core.passages import Evidence
 
 HIGH_SCORE = 0.5
 """Detections from here on are matched first, and may begin a track."""
 LOW_SCORE = 0.1
 """Weaker ones are noise."""
-GATE = 11.8
-"""Squared Mahalanobis distance beyond which a place does not fit: 99.7 % of a two-dimensional normal distribution."""
-SIZE_RATIO = 0.3
-"""Standard deviation of the logarithm of a face's size between two pictures."""
-UNMATCHED = 14.0
-"""What leaving a track and a detection unmatched costs, on the scale of twice the negative log-likelihood."""
 PLAIN = Ground()
 """A picture without areas and without a line."""
 _SECOND = 1e-9
@@ -40,6 +32,8 @@ class Track:
     """One passer-by in view. Lives in RAM for seconds; has no id."""
 
     motion: Motion
+    seen: Place
+    """Where it was seen last, by the filter."""
     last: int
     evidence: Evidence
     hits: int = 0
@@ -47,8 +41,6 @@ class Track:
     """Its largest face, in picture widths."""
     net: int = 0
     """Crossings of the camera's line to its right, less those to its left."""
-    place: Point | None = None
-    """Where it was seen last, in shares of the picture."""
     zones: Counter[str] = field(default_factory=Counter)
     """Sightings by zone."""
 
@@ -57,17 +49,23 @@ class Track:
         """The zone that it was in the longest; of two alike the first by name."""
         return min(self.zones, key=lambda zone: (-self.zones[zone], zone))
 
+    def match(self, picture: "_Picture", face: "_Face", *, anew: bool) -> None:
+        """Take a sighting in; `anew` if it does not go on as before."""
+        if anew:
+            self.motion = Motion.start(face.place)
+        else:
+            self.motion.correct(face.place)
+        before, self.seen = self.seen, Place(self.motion.x, self.motion.y, self.motion.size)
+        self.net += picture.ground.crossed(picture.point(before), picture.point(self.seen))
+        self.hit(picture, face)
+
     def hit(self, picture: "_Picture", face: "_Face") -> None:
-        """Take a sighting in; the motion holds it already."""
+        """Count a sighting that motion and place know of already."""
         self.evidence.add(picture.model, face.sighting)
         self.hits += 1
         self.last = picture.at
         self.largest = max(self.largest, face.place.size)
-        place, ground = (self.motion.x, self.motion.y * picture.aspect), picture.ground
-        self.zones[ground.zone_at(*place)] += 1
-        if self.place is not None:
-            self.net += ground.crossed(self.place, place)
-        self.place = place
+        self.zones[picture.ground.zone_at(*picture.point(self.seen))] += 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +74,10 @@ class _Picture:
     aspect: float
     model: str
     ground: Ground
+
+    def point(self, where: Place) -> Point:
+        """Return a place in shares of the picture."""
+        return where.x, where.y * self.aspect
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,12 +142,12 @@ class Tracker:
         """Match; returns the tracks and the faces that are left, in their order."""
         if not tracks or not faces:
             return tracks, faces
-        gains = _gains(tracks, faces)
-        rows, columns = linear_sum_assignment(gains, maximize=True)
-        pairs = [(i, j) for i, j in zip(rows.tolist(), columns.tolist(), strict=True) if gains[i, j] > 0]
+        unseen = [max(0, picture.at - t.last) * _SECOND for t in tracks]
+        explained, anew = gains(tracks, unseen, [f.place for f in faces])
+        rows, columns = linear_sum_assignment(explained, maximize=True)
+        pairs = [(i, j) for i, j in zip(rows.tolist(), columns.tolist(), strict=True) if explained[i, j] > 0]
         for i, j in pairs:
-            tracks[i].motion.correct(faces[j].place)
-            tracks[i].hit(picture, faces[j])
+            tracks[i].match(picture, faces[j], anew=bool(anew[i, j]))
         taken, used = {i for i, _ in pairs}, {j for _, j in pairs}
         left = [t for i, t in enumerate(tracks) if i not in taken]
         return left, [f for j, f in enumerate(faces) if j not in used]
@@ -160,22 +162,6 @@ def _by_score(faces: Sequence[SightingV1], aspect: float) -> tuple[list[_Face], 
 
 
 def _begin(picture: _Picture, face: _Face) -> Track:
-    track = Track(Motion.start(face.place), picture.at, Evidence(picture.model))
+    track = Track(Motion.start(face.place), face.place, picture.at, Evidence(picture.model))
     track.hit(picture, face)
     return track
-
-
-def _gains(tracks: list[Track], faces: list[_Face]) -> Any:
-    """Return tracks x faces: how much a match explains; 0 where the place is outside the gate or explains nothing.
-
-    Twice the log-likelihood against leaving both unmatched (the score of Blackman & Popoli, "Design and Analysis of
-    Modern Tracking Systems", 1999, §6.2); an established track's narrow prediction beats a newborn's wide one.
-    """
-    m = np.array([(t.motion.x, t.motion.y, t.motion.a, log(t.motion.size)) for t in tracks])
-    f = np.array([(g.place.x, g.place.y, (JITTER * g.place.size) ** 2, log(g.place.size)) for g in faces])
-    spread = m[:, 2, None] + f[None, :, 2]
-    gap = ((m[:, 0, None] - f[None, :, 0]) ** 2 + (m[:, 1, None] - f[None, :, 1]) ** 2) / spread
-    grown = m[:, 3, None] - f[None, :, 3]
-    relative = np.log(spread) - 2 * m[:, 3, None]
-    gains = UNMATCHED - gap - 2 * relative - (grown / SIZE_RATIO) ** 2
-    return np.where(gap <= GATE, np.maximum(gains, 0.0), 0.0)

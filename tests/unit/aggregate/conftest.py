@@ -35,6 +35,7 @@ def _face(x=0.5, y=0.5, size=0.05, verdict="masked", score=0.9, confidence=0.9):
 
 def _config(**changes):
     values = {"cameras": [CameraConfig(id="door")], "window_s": 60.0, "lateness_s": 2.0, "profile": "lab"}
+    values["tracking"] = TrackingSettings(max_gap_s=1.0)
     return SiteConfig(site="market", **{**values, **changes})
 
 

@@ -172,3 +172,17 @@ def test_who_comes_in_where_another_left_is_somebody_else(make):
 def test_who_stands_at_the_edge_is_one(make):
     """Somebody who stands half out of the picture is not gone."""
     assert [t.hits for t in follow(make, [(s, [make.face(0.995, size=0.05)]) for s in range(12)])] == [12]
+
+
+@pytest.mark.parametrize("then", [(0.5,) * 6, (0.45, 0.4, 0.35, 0.3, 0.25)], ids=["stops", "turns"])
+def test_who_stops_or_turns_at_once_is_one(make, then):
+    """A face that moves by one of its sizes a picture and stands or goes back in the next is the same person's."""
+    way = [0.05 * step for step in range(2, 11)] + list(then)
+    assert [t.hits for t in follow(make, [(s, [make.face(x, size=0.05)]) for s, x in enumerate(way)])] == [len(way)]
+
+
+def test_who_comes_out_from_behind_somebody_is_one(make):
+    """Hidden for two seconds and seen again a step away, within the gap: one person."""
+    pictures = [(s, [make.face(0.3 + 0.01 * s, size=0.05)]) for s in range(8)]
+    pictures += [(s, [make.face(0.42 + 0.01 * (s - 18), size=0.05)]) for s in range(18, 26)]
+    assert [t.hits for t in follow(make, pictures, gap=3 * GAP)] == [16]
