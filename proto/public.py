@@ -89,6 +89,58 @@ class AlertV1(Struct, frozen=True, tag="AlertV1", kw_only=True):
     clear_above: Fraction
 
 
+RuleStateName = Literal["normal", "pending", "firing", "recovering", "no-data"]
+RuleReason = Literal[
+    "breached",
+    "held-long-enough",
+    "cleared",
+    "cleared-long-enough",
+    "back-in-band",
+    "too-few-people",
+    "not-observed",
+    "data-again",
+    "new-configuration",
+]
+
+
+class RuleStateV1(Struct, frozen=True, tag="RuleStateV1", kw_only=True):
+    """A rate rule changed its state, and why; at most once a window. Names a place and a window, never a person."""
+
+    site: SiteId
+    zone: ZoneId
+    rule: RuleId
+    profile: Profile
+    state: RuleStateName
+    before: RuleStateName
+    reason: RuleReason
+    row: Count
+    """Windows in a row: breaching ones in `pending`, clearing ones in `recovering`; kept while there is no data."""
+    start: Nanoseconds
+    end: Nanoseconds
+    """The window that decided."""
+
+
+OperationalKind = Literal["camera-down", "no-data"]
+
+
+class OperationalAlertV1(Struct, frozen=True, tag="OperationalAlertV1", kw_only=True):
+    """Numbers are missing, or are there again: for those who run the system, never for field staff. Holds no count."""
+
+    site: SiteId
+    kind: OperationalKind
+    name: ZoneId
+    """The camera of a `camera-down`, the zone of a `no-data`."""
+    state: AlertState
+    since: Nanoseconds
+    """Start of the first window in the row that fired."""
+    at: Nanoseconds
+    """End of the window that decided."""
+    reason: GapReason | None = None
+    """Why most was not observed; None: the zone was observed, and too few people came. None, too, when resolved."""
+    coverage: Fraction | None = None
+    """Observed share of the window that decided; None where the profile withholds it, or what it is about is gone."""
+
+
 class Lifetime(Struct, frozen=True):
     """Measured pixel lifetime (design §1.1) of the frames since the last report but one."""
 

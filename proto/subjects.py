@@ -14,7 +14,7 @@ from proto.control import DeadV1, PauseReplyV1, PauseRequestV1, PauseStateV1
 from proto.drift import DriftDayV1
 from proto.frames import FrameKeyV1, FrameReplyV1, FrameV1, WorkerV1
 from proto.leases import CameraLeaseV1, ReplicaV1
-from proto.public import AlertV1, CameraV1, DeliveryV1, WindowV1
+from proto.public import AlertV1, CameraV1, DeliveryV1, OperationalAlertV1, RuleStateV1, WindowV1
 from proto.sightings import CameraEventV1, PassageV1, SightingsV1, SiteConfigV1, TickV1
 
 Identity = Literal["ingest", "inference", "aggregate", "notify", "operator", "subscriber"]
@@ -188,6 +188,26 @@ ALERTS = Subject(
     stream="ALERTS",
     public=True,
 )
+RULES = Subject(
+    "moretta.v1.rules.{site}.{zone}.{rule}",
+    RuleStateV1,
+    "json",
+    ("aggregate",),
+    ("aggregate", "operator", "subscriber"),
+    "a rule changed its state, and why",
+    stream="RULES",
+    public=True,
+)
+OPERATIONS = Subject(
+    "moretta.v1.operations.{site}.{kind}.{name}",
+    OperationalAlertV1,
+    "json",
+    ("aggregate",),
+    ("aggregate", "operator", "subscriber"),
+    "a camera is down, or a zone has no data: for those who run the system",
+    stream="OPERATIONS",
+    public=True,
+)
 CAMERAS = Subject(
     "moretta.v1.cameras.{site}.{camera}",
     CameraV1,
@@ -292,6 +312,8 @@ TABLE: tuple[Subject, ...] = (
     DRIFT,
     WINDOWS,
     ALERTS,
+    RULES,
+    OPERATIONS,
     CAMERAS,
     DELIVERIES,
     PAUSE,
@@ -322,6 +344,8 @@ STREAMS: tuple[Stream, ...] = (
     Stream("DRIFT", (DRIFT.wildcard(),), "file", 16 * _DAY, 16 * _MIB, per_subject=1, purpose="cameras' days"),
     Stream("WINDOWS", (WINDOWS.wildcard(),), "file", 400 * _DAY, 256 * _MIB, purpose="published windows"),
     Stream("ALERTS", (ALERTS.wildcard(),), "file", 400 * _DAY, 64 * _MIB, purpose="published alerts"),
+    Stream("RULES", (RULES.wildcard(),), "file", 400 * _DAY, 64 * _MIB, purpose="changes of rules' states"),
+    Stream("OPERATIONS", (OPERATIONS.wildcard(),), "file", 400 * _DAY, 16 * _MIB, purpose="operational alerts"),
     Stream("CAMERAS", (CAMERAS.wildcard(),), "memory", None, 16 * _MIB, per_subject=1, purpose="camera states"),
     Stream("DELIVERIES", (DELIVERIES.wildcard(),), "file", 400 * _DAY, 64 * _MIB, purpose="delivery attempts"),
     Stream(

@@ -13,6 +13,8 @@ from proto.subjects import (
     ALERTS,
     FRAMES,
     FRAMES_QUEUE,
+    OPERATIONS,
+    RULES,
     STREAMS,
     TABLE,
     WINDOWS,
@@ -68,10 +70,18 @@ def test_rights_are_the_tables(identity: Identity, account: Account, row: Subjec
     assert bool(touches(rights.subscribe, row.wildcard())) == (here and identity in row.subscribers)
 
 
-@pytest.mark.parametrize("row", [WINDOWS, ALERTS], ids=["windows", "alerts"])
-def test_only_aggregate_publishes_windows_and_alerts(row: Subject):
+@pytest.mark.parametrize("row", [WINDOWS, ALERTS, RULES, OPERATIONS], ids=["windows", "alerts", "rules", "operations"])
+def test_only_aggregate_publishes_numbers_and_alarms(row: Subject):
     """Numbers and alarms have one source."""
     assert [i for i, a in USERS if touches(rights_of(i, a).publish, row.wildcard())] == ["aggregate"]
+
+
+def test_notify_has_no_way_to_operational_alerts():
+    """They are for those who run the system: what sends mails to field staff cannot even read them."""
+    rights = rights_of("notify", "MAIN")
+    assert not touches(rights.subscribe, OPERATIONS.wildcard())
+    assert not [pattern for pattern in rights.publish if ".OPERATIONS" in pattern]
+    assert touches(rights_of("operator", "MAIN").subscribe, OPERATIONS.wildcard())
 
 
 @every_user

@@ -16,7 +16,12 @@ from proto.subjects import DEAD, FRAMES, SIGHTINGS, STREAMS, TABLE, WINDOWS, Sub
 
 SERVICES_FOLDER = Path(__file__).parents[2] / "services"
 IDS = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?", fullmatch=True)
-NAMES = {"zone": IDS | st.just("_site"), "service": st.sampled_from(["ingest", "inference", "aggregate", "notify"])}
+NAMES = {
+    "zone": IDS | st.just("_site"),
+    "name": IDS | st.just("_site"),
+    "kind": st.sampled_from(["camera-down", "no-data"]),
+    "service": st.sampled_from(["ingest", "inference", "aggregate", "notify"]),
+}
 
 every_row = pytest.mark.parametrize("row", TABLE, ids=lambda row: row.message.__name__)
 

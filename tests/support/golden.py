@@ -22,7 +22,7 @@ from proto.control import DeadV1, PauseReplyV1, PauseRequestV1, PauseStateV1
 from proto.drift import DriftCounts, DriftDayV1
 from proto.frames import FaceQualityV1, FrameKeyV1, FrameQualityV1, FrameReplyV1, FrameV1, WorkerV1
 from proto.leases import CameraLeaseV1, ReplicaV1
-from proto.public import AlertV1, CameraV1, DeliveryV1, Lifetime, WindowV1
+from proto.public import AlertV1, CameraV1, DeliveryV1, Lifetime, OperationalAlertV1, RuleStateV1, WindowV1
 from proto.sightings import CameraEventV1, PassageV1, SightingsV1, SightingV1, SiteConfigV1, TickV1
 from proto.subjects import TABLE, Encoding
 
@@ -144,6 +144,28 @@ EXAMPLES: tuple[Struct, ...] = (
         coverage=1.0,
         fire_below=0.75,
         clear_above=0.875,
+    ),
+    RuleStateV1(
+        site="cannes",
+        zone="fish",
+        rule="low-rate",
+        profile="alerting",
+        state="pending",
+        before="normal",
+        reason="breached",
+        row=1,
+        start=AT,
+        end=AT + 1_200_000_000_000,
+    ),
+    OperationalAlertV1(
+        site="cannes",
+        kind="camera-down",
+        name="gate-1",
+        state="firing",
+        since=AT,
+        at=AT + 1_200_000_000_000,
+        reason="camera-down",
+        coverage=0.25,
     ),
     CameraV1(
         site="cannes",
