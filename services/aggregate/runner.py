@@ -5,11 +5,22 @@ import time
 from collections.abc import Callable, Iterable
 from typing import cast
 
+from msgspec import Struct
 from prometheus_client import Counter, Gauge
 
-from proto.public import AlertV1, WindowV1
+from proto.public import AlertV1, RuleStateV1, WindowV1
 from proto.sightings import PassageV1, SiteConfigV1, TickV1
-from proto.subjects import ALERTS, CAMERA_EVENTS, PASSAGES, SIGHTINGS, SITE_CONFIG, TICKS, WINDOWS
+from proto.subjects import (
+    ALERTS,
+    CAMERA_EVENTS,
+    PASSAGES,
+    RULES,
+    SIGHTINGS,
+    SITE_CONFIG,
+    TICKS,
+    WINDOWS,
+    Subject,
+)
 from proto.types import WHOLE_SITE
 from services.aggregate.core.config import SiteConfig
 from services.aggregate.core.exchange import Dropped, Output, Reset
@@ -27,6 +38,12 @@ LAG = Gauge("moretta_aggregate_lag_seconds", "Age of the message being processed
 REPLAYED = Counter("moretta_aggregate_replayed_messages_total", "Messages read again after a start", ["site"])
 DROPPED = Counter("moretta_aggregate_dropped_messages_total", "Messages that changed nothing", ["site", "reason"])
 RESETS = Counter("moretta_aggregate_stream_resets_total", "Times the sightings stream was lost", ["site"])
+
+_ONCE: dict[type[Struct], tuple[Subject, str]] = {
+    AlertV1: (ALERTS, "start"),
+    RuleStateV1: (RULES, "start"),
+}
+"""What windows decide, and the field that says up to which window a subject is published."""
 
 
 class SiteRunner:
@@ -88,18 +105,22 @@ class SiteRunner:
             log.info("a configuration takes over at the next border", site=self._site, sha256=config.sha256)
 
     async def _restore(self) -> SiteCore:
-        """Return a core that knows what was published; alerts that a crash kept from being published are now."""
+        """Return a core that knows what was published; what a crash kept from being published is published now."""
         _, self._replay_to = await self._bus.streams.created("SIGHTINGS")
         self._ready(self._replay_to == 0)
         configs = await self._configs()
         await self.announce(self._config)
         core = SiteCore(configs[0])
         passages = [cast("PassageV1", s.message) for s in await self._bus.history(PASSAGES, site=self._site)]
-        alerts = [cast("AlertV1", s.message) for s in await self._bus.history(ALERTS, site=self._site)]
+        alerts = cast("list[AlertV1]", await self._decided(ALERTS))
+        states = cast("list[RuleStateV1]", await self._decided(RULES))
         windows = await self._windows(configs)
-        await self._publish(core.restore(passages, windows, alerts, configs))
+        await self._publish(core.restore(passages, windows, alerts, configs, states))
         log.info("restored", site=self._site, windows=len(windows), messages=self._replay_to)
         return core
+
+    async def _decided(self, row: Subject) -> list[Struct]:
+        return [stored.message for stored in await self._bus.history(row, site=self._site)]
 
     async def _configs(self) -> list[SiteConfig]:
         """Return the configurations of the stream, in order, and ours last."""
@@ -131,15 +152,15 @@ class SiteRunner:
         await self.announce(self._config)
 
     async def _publish(self, outputs: Iterable[Output]) -> None:
-        """Publish in order: a passage before the window that counts it, a window before the alert it decides."""
+        """Publish in order: a passage before the window that counts it, and after it what its rules decide."""
         for output in outputs:
             match output:
                 case Dropped(reason):
                     DROPPED.labels(self._site, reason).inc()
                 case WindowV1():
                     await self._publish_window(output)
-                case AlertV1(start=start):
-                    await self._bus.store_once(ALERTS, output, is_done=lambda last, start=start: last.start >= start)  # type: ignore[misc]
+                case AlertV1() | RuleStateV1():
+                    await self._publish_once(output)
                 case PassageV1():
                     await self._bus.store(PASSAGES, output, message_id=_passage_id(output))
 
@@ -147,6 +168,11 @@ class SiteRunner:
         if await self._bus.store_once(WINDOWS, window, is_done=lambda last: last.start >= window.start):
             WINDOWS_PUBLISHED.labels(self._site).inc()
             log.info("window published", site=window.site, zone=window.zone, start=window.start, gaps=window.gaps)
+
+    async def _publish_once(self, message: AlertV1 | RuleStateV1) -> None:
+        row, name = _ONCE[type(message)]
+        until = getattr(message, name)
+        await self._bus.store_once(row, message, is_done=lambda last: getattr(last, name) >= until)
 
     def _observe(self, stored: Stored) -> None:
         LAG.labels(self._site).set(max(0.0, time.time() - stored.time / 1e9))

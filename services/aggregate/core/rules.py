@@ -10,9 +10,10 @@ threshold must not judge old windows.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from typing import Literal
+from math import inf
+from typing import Literal, TypeVar
 
-from proto.public import AlertV1, WindowV1
+from proto.public import AlertV1, RuleReason, RuleStateName, RuleStateV1, WindowV1
 from proto.types import AlertState
 from services.aggregate.core.config import SiteConfig
 from services.aggregate.core.policy import PROFILES
@@ -20,8 +21,10 @@ from services.sites.settings import RuleSettings
 
 MIN_COVERAGE = 0.5
 """Of less than this share of the window observed, nothing can be said."""
-State = Literal["normal", "pending", "firing", "recovering", "no-data"]
 Judgement = Literal["breach", "clear", "between", "no-data"]
+Decision = AlertV1 | RuleStateV1
+"""What a window decides about a rule: an alert first, then the change of state that it makes."""
+D = TypeVar("D", AlertV1, RuleStateV1)
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class RuleState:
     """The last window had no data."""
 
     @property
-    def name(self) -> State:
+    def name(self) -> RuleStateName:
         """Return the state's name for people."""
         if self.blind:
             return "no-data"
@@ -84,6 +87,37 @@ def fold(rule: RuleSettings, state: RuleState, window: WindowV1) -> tuple[RuleSt
     return state, _alert(rule, window, "firing" if state.firing else "resolved", since)
 
 
+def change(rule: RuleSettings, before: RuleState, after: RuleState, window: WindowV1) -> RuleStateV1 | None:
+    """Return the event of a change of state that a window brought about, None if it brought none."""
+    if after.name == before.name:
+        return None
+    return RuleStateV1(
+        site=window.site,
+        zone=window.zone,
+        rule=rule.id,
+        profile=window.profile,
+        state=after.name,
+        before=before.name,
+        reason=_reason(rule, before, after, window),
+        row=after.row,
+        start=window.start,
+        end=window.end,
+    )
+
+
+def _reason(rule: RuleSettings, before: RuleState, after: RuleState, window: WindowV1) -> RuleReason:
+    if after.blind:
+        return "not-observed" if (window.coverage or 0.0) < MIN_COVERAGE else "too-few-people"
+    if after.firing != before.firing:
+        return "held-long-enough" if after.firing else "cleared-long-enough"
+    if before.blind:
+        return "data-again"
+    if before.config != after.config and not after.row:
+        return "new-configuration"
+    judgement = judge(rule, window)
+    return "breached" if judgement == "breach" else "cleared" if judgement == "clear" else "back-in-band"
+
+
 class RuleBook:
     """Where every rule of a site stands, whatever configuration it came with."""
 
@@ -94,36 +128,62 @@ class RuleBook:
         """Return where a rule stands; a new one is normal."""
         return self._states.get((rule.zone, rule.id), RuleState())
 
-    def take(self, rules: Iterable[RuleSettings], window: WindowV1) -> list[AlertV1]:
-        """Fold a published window into the rules of its zone; returns the alerts that it decided."""
-        alerts = []
+    def take(self, rules: Iterable[RuleSettings], window: WindowV1) -> list[Decision]:
+        """Fold a published window into the rules of its zone; returns the alerts and changes that it decided."""
+        decisions: list[Decision] = []
         for rule in rules:
             if rule.zone == window.zone:
-                self._states[rule.zone, rule.id], alert = fold(rule, self.state(rule), window)
-                alerts += [alert] if alert else []
-        return alerts
+                before = self.state(rule)
+                self._states[rule.zone, rule.id], alert = fold(rule, before, window)
+                changed = change(rule, before, self.state(rule), window)
+                decisions += [decision for decision in (alert, changed) if decision is not None]
+        return decisions
 
     def restore(
-        self, alerts: Iterable[AlertV1], windows: Sequence[WindowV1], config: SiteConfig | None
-    ) -> list[AlertV1]:
-        """Rebuild from each rule's last alert and the windows after it, oldest first.
+        self,
+        alerts: Sequence[AlertV1],
+        states: Sequence[RuleStateV1],
+        windows: Sequence[WindowV1],
+        config: SiteConfig | None,
+    ) -> list[Decision]:
+        """Rebuild from what was published, each oldest first: the windows of one configuration are folded again.
 
-        Returns the alerts that a crash kept from being published. `config` is the one that the last window was judged
-        under; without it no window counts (a row counts windows of one configuration only).
+        What was published before them says where they found each rule. Returns what a crash kept from being
+        published. `config` is the one that the last window was judged under; without it no window counts (a row
+        counts windows of one configuration only).
         """
-        last = {(a.zone, a.rule): a for a in alerts}
-        for key, alert in last.items():
-            self._states[key] = RuleState(firing=alert.state == "firing", since=alert.since)
-        missing = []
+        known = {(a.zone, a.rule) for a in alerts} | {(s.zone, s.rule) for s in states}
+        for zone, name in known:
+            self._states[zone, name] = _base(_of(alerts, zone, name), _of(states, zone, name), inf)
+        missing: list[Decision] = []
         for rule in config.rules if config else []:
-            known = last.get((rule.zone, rule.id))
-            for window in _under(config, [w for w in windows if w.zone == rule.zone]):
-                if known is None or window.start > known.start:
-                    missing += self.take([rule], window)
+            mine, changes = _of(alerts, rule.zone, rule.id), _of(states, rule.zone, rule.id)
+            judged = trailing(config, [w for w in windows if w.zone == rule.zone])
+            self._states[rule.zone, rule.id] = _base(mine, changes, judged[0].start if judged else inf)
+            done = {type(published[-1]): published[-1].start for published in (mine, changes) if published}
+            decisions = [decision for window in judged for decision in self.take([rule], window)]
+            missing += [decision for decision in decisions if decision.start > done.get(type(decision), -1)]
         return missing
 
 
-def _under(config: SiteConfig | None, windows: list[WindowV1]) -> list[WindowV1]:
+def _of(decisions: Iterable[D], zone: str, rule: str) -> list[D]:
+    return [decision for decision in decisions if (decision.zone, decision.rule) == (zone, rule)]
+
+
+def _base(alerts: Sequence[AlertV1], states: Sequence[RuleStateV1], before: float) -> RuleState:
+    """Return where a rule stood before a window of another configuration: its row ends there, but its name is known."""
+    alert = next((a for a in reversed(alerts) if a.start < before), None)
+    state = next((s for s in reversed(states) if s.start < before), None)
+    name = state.state if state else "normal"
+    return RuleState(
+        firing=alert is not None and alert.state == "firing",
+        since=alert.since if alert else 0,
+        row=int(name in {"pending", "recovering"}),
+        blind=name == "no-data",
+    )
+
+
+def trailing(config: SiteConfig | None, windows: list[WindowV1]) -> list[WindowV1]:
     """Return the windows at the end that were judged under this configuration."""
     first = len(windows)
     while config and first and windows[first - 1].config_sha256 == config.sha256:

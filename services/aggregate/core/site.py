@@ -7,7 +7,7 @@ input, so reading the same stream again gives the same bytes.
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from proto.public import AlertV1, GapReason, WindowV1
+from proto.public import AlertV1, GapReason, RuleStateV1, WindowV1
 from proto.sightings import CameraEventV1, PassageV1, SightingsV1, SiteConfigV1
 from proto.types import WHOLE_SITE
 from services.aggregate.core import policy
@@ -15,7 +15,7 @@ from services.aggregate.core.cameras import Camera
 from services.aggregate.core.config import SECOND, SiteConfig
 from services.aggregate.core.coverage import Span
 from services.aggregate.core.exchange import Dropped, DropReason, Output, Reset, Stored
-from services.aggregate.core.rules import RuleBook
+from services.aggregate.core.rules import Decision, RuleBook
 from services.aggregate.core.schedule import Schedule
 from services.aggregate.core.tracking import PLAIN, Track
 from services.aggregate.core.windows import Slot
@@ -55,14 +55,15 @@ class SiteCore:
         self,
         passages: Iterable[PassageV1] = (),
         windows: Sequence[WindowV1] = (),
-        alerts: Iterable[AlertV1] = (),
+        alerts: Sequence[AlertV1] = (),
         configs: Iterable[SiteConfig] = (),
-    ) -> list[AlertV1]:
+        states: Sequence[RuleStateV1] = (),
+    ) -> list[Decision]:
         """Take in what was published before this start, each in stream order, before the first `step`.
 
-        `windows` holds at least the last one of each zone, and all of the zones that have rules; `alerts` the last
-        ones of each rule; `configs` those that may be needed to judge the last window. Returns the alerts that a crash
-        kept from being published.
+        `windows` holds at least the last one of each zone, and all of the zones that have rules; `alerts` and
+        `states` those of each rule; `configs` those that may be needed to judge the last window. Returns the alerts and
+        changes of state that a crash kept from being published.
         """
         self._published = {w.zone: w for w in windows}
         self._late.update({w.zone: w.late_total or 0 for w in self._published.values()})
@@ -70,7 +71,7 @@ class SiteCore:
         self._restored = list({(p.stream_created, p.stream_sequence, p.index, p.at): p for p in passages}.values())
         newest = max((w for w in windows), key=lambda w: w.start, default=None)
         judged_by = next((c for c in configs if newest and c.sha256 == newest.config_sha256), None)
-        return self._rules.restore(alerts, windows, judged_by)
+        return self._rules.restore(alerts, states, windows, judged_by)
 
     def step(self, stored: Stored | Reset) -> list[Output]:
         """Process the next message of the stream; returns what is to be published, in this order."""

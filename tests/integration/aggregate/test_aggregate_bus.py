@@ -8,9 +8,9 @@ import yaml
 from prometheus_client import REGISTRY
 
 from proto.codec import encode
-from proto.public import WindowV1
+from proto.public import RuleStateV1, WindowV1
 from proto.sightings import PassageV1
-from proto.subjects import ALERTS, PASSAGES, SITE_CONFIG, WINDOWS
+from proto.subjects import ALERTS, PASSAGES, RULES, SITE_CONFIG, WINDOWS
 from services.aggregate.core.config import SiteConfig
 
 UNMASKED = ("unmasked",) * 4
@@ -88,6 +88,8 @@ async def _all_published(scene, start, count):
     passages = [encode(PASSAGES, p) for p in await scene.published(PASSAGES)]
     assert passages == (await scene.undisturbed(PassageV1))[: len(passages)]
     assert len(await scene.published(ALERTS)) == 1
+    decided = [encode(RULES, m) for m in await scene.until(RULES, 1)]
+    assert decided == (await scene.undisturbed(RuleStateV1))[: len(decided)]
 
 
 async def test_two_at_once_publish_once(scene):
@@ -220,3 +222,17 @@ async def test_a_users_mistake_is_one_line_and_exit_2(tmp_path):
     assert errors.decode() == (
         f"{path}: sites[0].window_s: 600 s is too short under the profile fr-2021-269; at least 1200 s\n"
     )
+
+
+async def test_a_rules_changes_are_told_with_their_reasons(scene):
+    """Nobody, four without a mask, nobody: each change of the rule's state is an event, and they make a chain."""
+    await scene.start()
+    start = scene.border()
+    await scene.window(start, *UNMASKED)
+    while (found := await scene.until(RULES, 2, zone="hall"))[-1].start <= start:
+        await asyncio.sleep(0.05)
+    [alert] = await scene.until(ALERTS, 1)
+    [firing] = [c for c in found if c.state == "firing"]
+    assert (firing.reason, firing.start, firing.end) == ("held-long-enough", alert.start, alert.end)
+    assert [c.before for c in found] == ["normal", *(c.state for c in found[:-1])]
+    assert (found[-1].state, found[-1].reason) in {("no-data", "too-few-people"), ("no-data", "not-observed")}

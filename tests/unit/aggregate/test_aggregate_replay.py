@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from proto.codec import encode
-from proto.public import AlertV1, WindowV1
+from proto.public import AlertV1, RuleStateV1, WindowV1
 from proto.sightings import PassageV1, SightingsV1
-from proto.subjects import ALERTS, PASSAGES, WINDOWS
+from proto.subjects import ALERTS, PASSAGES, RULES, WINDOWS
 from services.aggregate.core.config import CameraConfig
 from services.aggregate.core.site import SiteCore
 from services.sites.settings import RuleSettings
 
-ROWS = {PassageV1: PASSAGES, WindowV1: WINDOWS, AlertV1: ALERTS}
+ROWS = {PassageV1: PASSAGES, WindowV1: WINDOWS, AlertV1: ALERTS, RuleStateV1: RULES}
 CAMERAS = [CameraConfig(id="back"), CameraConfig(id="door", zone="hall")]
 RULE = RuleSettings(id="low", zone="hall", fire_below=0.95, clear_above=0.95, for_windows=1, min_persons=1)
 
@@ -71,6 +71,12 @@ def of(kind, outputs):
     return [o for o in outputs if isinstance(o, kind)]
 
 
+def restored(core, stored, configs):
+    """Restore a core from what is stored; returns what was missing."""
+    passages, windows, alerts, states = (of(kind, stored) for kind in ROWS)
+    return core.restore(passages, windows, alerts, configs, states)
+
+
 @settings(max_examples=25)
 @given(st.integers(0, 10**6))
 def test_the_same_stream_gives_the_same_bytes(make, seed):
@@ -92,9 +98,9 @@ def test_a_crash_anywhere_changes_no_byte(make, seed, where, published):
     last = list(first.step(messages[cut])) if cut < len(messages) else []
     stored += [o for o in last if type(o) in ROWS][: round(published * len(last))]
     again = SiteCore(config)
-    stored += again.restore(of(PassageV1, stored), of(WindowV1, stored), of(AlertV1, stored), [config, _later(make)])
+    stored += restored(again, stored, [config, _later(make)])
     stored += run(again, messages)
-    for kind in (WindowV1, AlertV1, PassageV1):
+    for kind in ROWS:
         assert data(stored, kind) == data(wanted, kind)
 
 
@@ -219,9 +225,8 @@ def test_a_crash_before_any_window_or_alert_changes_no_byte(make, seed):
     for place in [n for n, output in enumerate(wanted) if not isinstance(output, PassageV1)]:
         stored = wanted[:place]
         core = SiteCore(config)
-        parts = [of(kind, stored) for kind in (PassageV1, WindowV1, AlertV1)]
-        stored = stored + core.restore(*parts, [config, _later(make)]) + run(core, messages)
-        for kind in (WindowV1, AlertV1, PassageV1):
+        stored = stored + restored(core, stored, [config, _later(make)]) + run(core, messages)
+        for kind in ROWS:
             assert data(stored, kind) == data(wanted, kind)
 
 

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from proto.codec import encode
-from proto.public import WindowV1
-from proto.subjects import ALERTS
+from proto.public import AlertV1, RuleStateV1, WindowV1
+from proto.subjects import ALERTS, RULES, WINDOWS
 from services.aggregate.core.config import SiteConfig
 from services.aggregate.core.rules import RuleBook, RuleState, alert_id, fold, judge
 from services.proportions import wilson
@@ -28,6 +28,7 @@ def window(index, masked, judged, coverage=1.0, unknown=0, config=CONFIG.sha256,
 
 
 LOW, HIGH, BAND, NONE = (20, 100), (95, 100), (70, 100), (0, 0)
+FIRING = [("pending", "breached", 1), ("firing", "held-long-enough", 0)]
 
 
 def run(*pairs, rule=RULE):
@@ -59,6 +60,63 @@ def run(*pairs, rule=RULE):
 def test_states(pairs, names):
     """A rule goes through its states as its rows of windows say, and no-data changes none of them."""
     assert run(*pairs)[0] == names
+
+
+def changes(*pairs, rule=RULE):
+    """Return the changes of state that these (masked, judged) bring about; a third member is the coverage."""
+    book = RuleBook()
+    decided = [d for index, pair in enumerate(pairs) for d in book.take([rule], window(index, *pair))]
+    return of(RuleStateV1, decided)
+
+
+def of(kind, messages):
+    """Return the messages of a kind."""
+    return [message for message in messages if isinstance(message, kind)]
+
+
+DARK, FEW = (20, 100, 0.4), (2, 19)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "wanted"),
+    [
+        ([HIGH, BAND], []),
+        ([LOW, LOW], [("pending", "breached", 1), ("firing", "held-long-enough", 0)]),
+        ([LOW, BAND], [("pending", "breached", 1), ("normal", "back-in-band", 0)]),
+        ([LOW, HIGH], [("pending", "breached", 1), ("normal", "cleared", 0)]),
+        ([LOW, FEW, NONE], [("pending", "breached", 1), ("no-data", "too-few-people", 1)]),
+        ([DARK, FEW, HIGH], [("no-data", "not-observed", 0), ("normal", "data-again", 0)]),
+        ([LOW, DARK, LOW], [("pending", "breached", 1), ("no-data", "not-observed", 1),
+                            ("firing", "held-long-enough", 0)]),
+        ([FEW, LOW, LOW], [("no-data", "too-few-people", 0), ("pending", "data-again", 1),
+                           ("firing", "held-long-enough", 0)]),
+        ([LOW, LOW, HIGH, BAND, HIGH, LOW], [*FIRING, ("recovering", "cleared", 1), ("firing", "back-in-band", 0),
+                                             ("recovering", "cleared", 1), ("firing", "breached", 0)]),
+        ([LOW, LOW, HIGH, FEW, HIGH], [*FIRING, ("recovering", "cleared", 1), ("no-data", "too-few-people", 1),
+                                       ("normal", "cleared-long-enough", 0)]),
+    ],
+)  # fmt: skip
+def test_every_change_of_state_is_an_event_with_its_reason(pairs, wanted):
+    """What changed, why, and how long the row is; a window that changes nothing has no event."""
+    assert [(c.state, c.reason, c.row) for c in changes(*pairs)] == wanted
+
+
+def test_a_new_configuration_is_a_reason():
+    """It ends a row, and is why a pending rule is normal again; a row that it finds goes on breaching is no change."""
+    for last, wanted in ((BAND, [("pending", "normal", "new-configuration")]), (LOW, [])):
+        book = RuleBook()
+        book.take([RULE], window(0, *LOW))
+        decided = book.take([RULE], window(1, *last, config="b" * 64))
+        assert [(c.before, c.state, c.reason) for c in of(RuleStateV1, decided)] == wanted
+
+
+def test_an_alert_comes_before_its_change_of_state():
+    """Of one window and rule: the alert, then the change, each at most once."""
+    book = RuleBook()
+    decided = [book.take([RULE], window(index, *pair)) for index, pair in enumerate([HIGH, LOW, LOW])]
+    assert [[type(d).__name__ for d in of_window] for of_window in decided] == [
+        [], ["RuleStateV1"], ["AlertV1", "RuleStateV1"]]  # fmt: skip
+    assert (decided[2][1].start, decided[2][1].end, decided[2][1].profile) == (600, 900, "alerting")
 
 
 def test_an_alert_names_its_windows_and_figures():
@@ -125,21 +183,21 @@ def test_no_alert_under_a_profile_without_rules(profile):
 
 PAIR = st.sampled_from([LOW, HIGH, BAND, NONE, (3, 10), (55, 100), (59, 60)])
 SERIES = st.lists(PAIR, max_size=40)
-RULES = st.builds(
+ANY_RULE = st.builds(
     RuleSettings,
     id=st.just("low"), fire_below=st.floats(0.3, 0.7), clear_above=st.floats(0.7, 0.9),
     for_windows=st.integers(1, 4), min_persons=st.integers(1, 50),
 )  # fmt: skip
 
 
-@given(RULES, SERIES)
+@given(ANY_RULE, SERIES)
 def test_firing_and_resolved_alternate(rule, series):
     """Alerts of a rule begin with firing and alternate."""
     states = [a.state for a in run(*series, rule=rule)[1]]
     assert states == ["firing", "resolved"] * (len(states) // 2) + ["firing"] * (len(states) % 2)
 
 
-@given(RULES, st.lists(st.integers(0, 100), min_size=1, max_size=40), st.booleans())
+@given(ANY_RULE, st.lists(st.integers(0, 100), min_size=1, max_size=40), st.booleans())
 def test_nothing_flaps_in_the_band(rule, rates, firing):
     """Between the thresholds a rule never fires and never resolves, however the rate moves there."""
     inside = [r for r in rates if rule.fire_below <= r / 100 <= rule.clear_above]
@@ -150,7 +208,7 @@ def test_nothing_flaps_in_the_band(rule, rates, firing):
         assert state.firing is firing
 
 
-@given(RULES, SERIES)
+@given(ANY_RULE, SERIES)
 def test_no_data_between_changes_no_alert(rule, series):
     """Windows without data put in anywhere leave the same alerts, but for their times."""
     thinned = [p for p in series if judge(rule, window(0, *p)) != "no-data"]
@@ -158,25 +216,54 @@ def test_no_data_between_changes_no_alert(rule, series):
     assert decided[0] == decided[1]
 
 
-def book(config, windows, alerts=()):
+@given(ANY_RULE, SERIES)
+def test_changes_make_a_chain(rule, series):
+    """Each change begins where the last one ended, is none to the same state, and the last one is where the rule is."""
+    found = changes(*series, rule=rule)
+    assert [c.before for c in found] == ["normal", *(c.state for c in found)][: len(found)]
+    assert all(c.before != c.state for c in found)
+    assert len({c.start for c in found}) == len(found)
+    assert ["normal", *(c.state for c in found)][-1] == ["normal", *run(*series, rule=rule)[0]][-1]
+
+
+def book(config, windows, alerts=(), states=()):
     """Return a rule book restored from these, and the alerts that were missing."""
     rules = RuleBook()
-    return rules, rules.restore(alerts, windows, config)
+    return rules, of(AlertV1, rules.restore(alerts, states, windows, config))
 
 
-@given(SERIES, st.integers(0, 40), st.booleans())
-def test_a_crash_loses_and_doubles_no_alert(series, cut, lost):
-    """Restarted after any window, whether its alert got out or not, the alerts are the same bytes."""
-    windows = [window(index, *pair) for index, pair in enumerate(series)]
+RULE_OF = {"a": RULE, "b": structs.replace(RULE, for_windows=1, fire_below=0.7)}
+CONFIG_OF = {name: SiteConfig(site="market", profile="alerting", window_s=300, lateness_s=5, rules=[rule])
+             for name, rule in RULE_OF.items()}  # fmt: skip
+ROWS = {WindowV1: WINDOWS, AlertV1: ALERTS, RuleStateV1: RULES}
+
+
+@given(st.lists(st.tuples(PAIR, st.sampled_from("aaab")), max_size=40), st.floats(0, 1))
+def test_a_crash_loses_and_doubles_nothing(series, where):
+    """Killed after any message and restarted from what is published, also where the configuration had just changed:
+    windows, alerts and changes of state are the same bytes in the same order."""
+    windows = [(name, window(i, *pair, config=CONFIG_OF[name].sha256)) for i, (pair, name) in enumerate(series)]
     whole = RuleBook()
-    wanted = [alert for w in windows for alert in whole.take([RULE], w)]
-    cut = min(cut, len(windows))
-    before = [a for a in wanted if a.start < cut * 300]
-    if lost and before and before[-1].start == (cut - 1) * 300:
-        before.pop()
-    again, missing = book(CONFIG, windows[:cut], before)
-    got = [*before, *missing, *(alert for w in windows[cut:] for alert in again.take([RULE], w))]
-    assert [encode(ALERTS, a) for a in got] == [encode(ALERTS, a) for a in wanted]
+    wanted = [message for name, w in windows for message in (w, *whole.take([RULE_OF[name]], w))]
+    got = wanted[: round(where * len(wanted))]
+    seen = of(WindowV1, got)
+    judged_by = CONFIG_OF[windows[len(seen) - 1][0]] if seen else None
+    again = RuleBook()
+    got += again.restore(of(AlertV1, got), of(RuleStateV1, got), seen, judged_by)
+    got += [message for name, w in windows[len(seen) :] for message in (w, *again.take([RULE_OF[name]], w))]
+    assert [encode(ROWS[type(m)], m) for m in got] == [encode(ROWS[type(m)], m) for m in wanted]
+
+
+def test_where_a_rule_stood_is_known_when_its_configuration_is_not():
+    """After a long outage the last window's configuration is gone: where the rule stood is known from its events."""
+    windows = [window(i, *pair) for i, pair in enumerate([LOW, LOW, HIGH])]
+    whole = RuleBook()
+    decided = [d for w in windows for d in whole.take([RULE], w)]
+    for cut, before in ((1, "pending"), (3, "firing"), (4, "recovering")):
+        stored = decided[:cut]
+        rules = RuleBook()
+        assert rules.restore(of(AlertV1, stored), of(RuleStateV1, stored), windows, None) == []
+        assert rules.state(RULE).name == before
 
 
 def test_the_alert_that_a_crash_swallowed_comes_out_at_the_start():
@@ -194,8 +281,8 @@ def test_a_new_rule_does_not_judge_the_past():
     old = [window(i, *LOW, config="b" * 64) for i in range(9)]
     rules, missing = book(CONFIG, old)
     assert missing == []
-    assert rules.take([RULE], window(9, *LOW)) == []
-    assert [a.since for a in rules.take([RULE], window(10, *LOW))] == [2_700]
+    assert of(AlertV1, rules.take([RULE], window(9, *LOW))) == []
+    assert [a.since for a in of(AlertV1, rules.take([RULE], window(10, *LOW)))] == [2_700]
 
 
 def test_a_new_configuration_ends_the_row_but_not_the_alert():

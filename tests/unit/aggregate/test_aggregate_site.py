@@ -349,8 +349,8 @@ def test_a_rate_alert_follows_its_window(make):
         stream.passer(second, "unmasked")
     out = run(make.config(rules=[rule]), stream.ticks(60, 62).messages)
     kinds = [type(o).__name__ for o in out]
-    assert kinds[-2:] == ["WindowV1", "AlertV1"]
-    assert (out[-1].state, out[-1].rate, out[-1].persons) == ("firing", 0.0, out[-2].persons)
+    assert kinds[-3:] == ["WindowV1", "AlertV1", "RuleStateV1"]
+    assert (out[-2].state, out[-2].rate, out[-2].persons) == ("firing", 0.0, out[-3].persons)
 
 
 def test_profiles_hold_at_the_last_step(make):
