@@ -8,11 +8,12 @@ from typing import cast
 from msgspec import Struct
 from prometheus_client import Counter, Gauge
 
-from proto.public import AlertV1, RuleStateV1, WindowV1
+from proto.public import AlertV1, OperationalAlertV1, RuleStateV1, WindowV1
 from proto.sightings import PassageV1, SiteConfigV1, TickV1
 from proto.subjects import (
     ALERTS,
     CAMERA_EVENTS,
+    OPERATIONS,
     PASSAGES,
     RULES,
     SIGHTINGS,
@@ -42,6 +43,7 @@ RESETS = Counter("moretta_aggregate_stream_resets_total", "Times the sightings s
 _ONCE: dict[type[Struct], tuple[Subject, str]] = {
     AlertV1: (ALERTS, "start"),
     RuleStateV1: (RULES, "start"),
+    OperationalAlertV1: (OPERATIONS, "at"),
 }
 """What windows decide, and the field that says up to which window a subject is published."""
 
@@ -114,8 +116,9 @@ class SiteRunner:
         passages = [cast("PassageV1", s.message) for s in await self._bus.history(PASSAGES, site=self._site)]
         alerts = cast("list[AlertV1]", await self._decided(ALERTS))
         states = cast("list[RuleStateV1]", await self._decided(RULES))
+        operational = cast("list[OperationalAlertV1]", await self._decided(OPERATIONS))
         windows = await self._windows(configs)
-        await self._publish(core.restore(passages, windows, alerts, configs, states))
+        await self._publish(core.restore(passages, windows, alerts, configs, states, operational))
         log.info("restored", site=self._site, windows=len(windows), messages=self._replay_to)
         return core
 
@@ -152,14 +155,14 @@ class SiteRunner:
         await self.announce(self._config)
 
     async def _publish(self, outputs: Iterable[Output]) -> None:
-        """Publish in order: a passage before the window that counts it, and after it what its rules decide."""
+        """Publish in order: passages and operational alerts before a window, and after it what its rules decide."""
         for output in outputs:
             match output:
                 case Dropped(reason):
                     DROPPED.labels(self._site, reason).inc()
                 case WindowV1():
                     await self._publish_window(output)
-                case AlertV1() | RuleStateV1():
+                case AlertV1() | RuleStateV1() | OperationalAlertV1():
                     await self._publish_once(output)
                 case PassageV1():
                     await self._bus.store(PASSAGES, output, message_id=_passage_id(output))
@@ -169,10 +172,13 @@ class SiteRunner:
             WINDOWS_PUBLISHED.labels(self._site).inc()
             log.info("window published", site=window.site, zone=window.zone, start=window.start, gaps=window.gaps)
 
-    async def _publish_once(self, message: AlertV1 | RuleStateV1) -> None:
+    async def _publish_once(self, message: AlertV1 | RuleStateV1 | OperationalAlertV1) -> None:
         row, name = _ONCE[type(message)]
         until = getattr(message, name)
-        await self._bus.store_once(row, message, is_done=lambda last: getattr(last, name) >= until)
+        stored = await self._bus.store_once(row, message, is_done=lambda last: getattr(last, name) >= until)
+        if stored and isinstance(message, OperationalAlertV1):
+            what = {"kind": message.kind, "name": message.name, "state": message.state, "reason": message.reason}
+            log.warning("operational alert", site=self._site, **what)
 
     def _observe(self, stored: Stored) -> None:
         LAG.labels(self._site).set(max(0.0, time.time() - stored.time / 1e9))

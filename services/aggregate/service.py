@@ -14,7 +14,7 @@ from services.sites.settings import SiteSettings
 
 log = get_logger()
 
-STREAMS = ("SIGHTINGS", "PASSAGES", "WINDOWS", "ALERTS", "RULES")
+STREAMS = ("SIGHTINGS", "PASSAGES", "WINDOWS", "ALERTS", "RULES", "OPERATIONS")
 """What aggregate cannot do without, made where they are missing; `SiteDrift` makes its own."""
 
 

@@ -11,7 +11,7 @@ import msgspec
 from rich.console import Console
 from rich.live import Live
 
-from proto.subjects import ALERTS, CAMERAS, DELIVERIES, WINDOWS
+from proto.subjects import ALERTS, CAMERAS, DELIVERIES, OPERATIONS, RULES, WINDOWS
 from services.bus import Bus, Request
 from services.cli.box import Box
 from services.cli.page_sign import page_sign
@@ -19,7 +19,7 @@ from services.cli.screen import Screen
 from services.cli.view import View
 from services.sites.settings import SiteSettings
 
-_PUBLIC = (WINDOWS, ALERTS, CAMERAS, DELIVERIES)
+_PUBLIC = (WINDOWS, ALERTS, RULES, OPERATIONS, CAMERAS, DELIVERIES)
 _REFRESH_S = 1.0
 
 

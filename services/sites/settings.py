@@ -143,6 +143,15 @@ class TrackingSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """A track whose largest face is smaller than this share of the picture's width makes no passage."""
 
 
+class OperationsSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """When those who run the system are told that numbers are missing."""
+
+    camera_down_windows: Annotated[int, Meta(ge=1, le=50)] = 1
+    """So many windows in a row that lost more than half of a camera's time make a `camera-down`."""
+    no_data_windows: Annotated[int, Meta(ge=1, le=50)] = 3
+    """So many windows in a row that no rule of a zone could judge make a `no-data`."""
+
+
 class SiteSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One site: a market, a station, a bus."""
 
@@ -163,6 +172,7 @@ class SiteSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     zones: list[ZoneSettings] = field(default_factory=list)
     rules: list[RuleSettings] = field(default_factory=list)
     tracking: TrackingSettings = TrackingSettings()
+    operations: OperationsSettings = OperationsSettings()
 
     def zone_name(self, zone: str) -> str:
         """Return what people call the zone; the site's own name for the whole site."""
@@ -171,6 +181,7 @@ class SiteSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
 
 _STREAM_S = 3_660.0
+_KEPT_S = 3_600.0
 MIN_TOKEN = 16
 Problem = tuple[str, str]
 """A path such as `sites[0].rules[1].zone` and what is wrong with it, in one sentence that says what would be right."""
@@ -190,6 +201,7 @@ def _site_problems(path: str, site: SiteSettings) -> Iterator[Problem]:
     if site.timezone not in available_timezones():
         yield f"{path}.timezone", f"{site.timezone!r} is no IANA time zone, such as Europe/Paris"
     yield from _too_long(path, site)
+    yield from _too_many(path, site)
     zones = {zone.id for zone in site.zones}
     for index, zone in enumerate(site.zones):
         if zone.id == WHOLE_SITE:
@@ -258,6 +270,14 @@ def _too_long(path: str, site: SiteSettings) -> Iterator[Problem]:
         name, value, most = "lateness_s", site.lateness_s, _STREAM_S - site.window_s
     why = f"{value:g} s is more than the stream of sightings can serve; at most {max(0.0, most):g} s here"
     yield f"{path}.{name}", why
+
+
+def _too_many(path: str, site: SiteSettings) -> Iterator[Problem]:
+    """After a restart a row of windows is judged again, from a stream that forgets what is older than an hour."""
+    wanted, most = site.operations.camera_down_windows, max(1, int((_KEPT_S - site.lateness_s) // site.window_s))
+    if wanted > most and not site.close_on_end:
+        why = f"{wanted} windows of {site.window_s:g} s are more than the stream of sightings keeps; at most {most}"
+        yield f"{path}.operations.camera_down_windows", why
 
 
 def _rule_problems(path: str, rule: RuleSettings, zones: set[str]) -> Iterator[Problem]:

@@ -16,6 +16,7 @@ from services.aggregate.core.ground import Ground
 from services.sites.settings import (
     CameraSettings,
     LineSettings,
+    OperationsSettings,
     RuleSettings,
     Seconds,
     SiteSettings,
@@ -52,6 +53,7 @@ class SiteConfig(Struct, frozen=True, kw_only=True, dict=True):
     zones: list[ZoneId] = field(default_factory=list)
     rules: list[RuleSettings] = field(default_factory=list)
     tracking: TrackingSettings = TrackingSettings()
+    operations: OperationsSettings = OperationsSettings()
 
     @classmethod
     def of(cls, settings: SiteSettings) -> Self:
@@ -68,6 +70,7 @@ class SiteConfig(Struct, frozen=True, kw_only=True, dict=True):
             zones=sorted(zone.id for zone in settings.zones),
             rules=sorted(settings.rules, key=lambda r: r.id),
             tracking=settings.tracking,
+            operations=settings.operations,
         )
 
     @classmethod

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from proto.public import AlertV1, RuleStateV1, WindowV1
+from proto.public import AlertV1, OperationalAlertV1, RuleStateV1, WindowV1
 from proto.sightings import PassageV1
 
 DropReason = Literal["fenced", "late", "ahead", "other-model", "unknown-camera", "unreadable-config"]
@@ -34,4 +34,4 @@ class Dropped:
     reason: DropReason
 
 
-Output = PassageV1 | WindowV1 | AlertV1 | RuleStateV1 | Dropped
+Output = PassageV1 | WindowV1 | AlertV1 | RuleStateV1 | OperationalAlertV1 | Dropped

@@ -7,7 +7,7 @@ input, so reading the same stream again gives the same bytes.
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from proto.public import AlertV1, GapReason, RuleStateV1, WindowV1
+from proto.public import AlertV1, GapReason, OperationalAlertV1, RuleStateV1, WindowV1
 from proto.sightings import CameraEventV1, PassageV1, SightingsV1, SiteConfigV1
 from proto.types import WHOLE_SITE
 from services.aggregate.core import policy
@@ -15,6 +15,7 @@ from services.aggregate.core.cameras import Camera
 from services.aggregate.core.config import SECOND, SiteConfig
 from services.aggregate.core.coverage import Span
 from services.aggregate.core.exchange import Dropped, DropReason, Output, Reset, Stored
+from services.aggregate.core.operations import Operations
 from services.aggregate.core.rules import Decision, RuleBook
 from services.aggregate.core.schedule import Schedule
 from services.aggregate.core.tracking import PLAIN, Track
@@ -33,7 +34,7 @@ class SiteCore:
 
     def __init__(self, config: SiteConfig) -> None:
         self._site = config.site
-        self._schedule, self._rules = Schedule(config), RuleBook()
+        self._schedule, self._rules, self._operations = Schedule(config), RuleBook(), Operations()
         self._cameras: dict[str, Camera] = {}
         self._slots: dict[int, Slot] = {}
         self._cursor: int | None = None
@@ -58,12 +59,13 @@ class SiteCore:
         alerts: Sequence[AlertV1] = (),
         configs: Iterable[SiteConfig] = (),
         states: Sequence[RuleStateV1] = (),
+        operational: Iterable[OperationalAlertV1] = (),
     ) -> list[Decision]:
         """Take in what was published before this start, each in stream order, before the first `step`.
 
         `windows` holds at least the last one of each zone, and all of the zones that have rules; `alerts` and
-        `states` those of each rule; `configs` those that may be needed to judge the last window. Returns the alerts and
-        changes of state that a crash kept from being published.
+        `states` those of each rule, `operational` the last ones of each camera and zone; `configs` those that may be
+        needed to judge the last window. Returns the alerts and changes of state that a crash kept from being published.
         """
         self._published = {w.zone: w for w in windows}
         self._late.update({w.zone: w.late_total or 0 for w in self._published.values()})
@@ -71,6 +73,7 @@ class SiteCore:
         self._restored = list({(p.stream_created, p.stream_sequence, p.index, p.at): p for p in passages}.values())
         newest = max((w for w in windows), key=lambda w: w.start, default=None)
         judged_by = next((c for c in configs if newest and c.sha256 == newest.config_sha256), None)
+        self._operations.restore(operational, windows, judged_by)
         return self._rules.restore(alerts, states, windows, judged_by)
 
     def step(self, stored: Stored | Reset) -> list[Output]:
@@ -265,7 +268,9 @@ class SiteCore:
         del self._slots[slot.start]
         self._cursor = slot.end
         self._schedule.forget(slot.end)
-        for window in policy.publishable(slot.publish(self._late), slot.config.suppress_below):
+        windows = policy.publishable(slot.publish(self._late), slot.config.suppress_below)
+        yield from self._operations.take(slot, windows)
+        for window in windows:
             yield from self._publish(window, slot.config)
 
     def _publish(self, window: WindowV1, config: SiteConfig) -> Iterator[Output]:

@@ -31,6 +31,7 @@ class Slot:
         self.model: Model | None = None
         self._passages: dict[str, Counter[str]] = {}
         self._observed: Counter[str] = Counter()
+        self._missed: dict[str, Counter[GapReason]] = {}
         self._gaps: dict[str, set[GapReason]] = {}
 
     def adopt(self, model: Model) -> bool:
@@ -52,12 +53,22 @@ class Slot:
         if span.reason is None:
             self._observed[camera] += length
         else:
+            self._missed.setdefault(camera, Counter())[span.reason] += length
             self.miss(camera, span.reason)
 
     def miss(self, camera: str, reason: GapReason) -> None:
         """Note why a camera's time was not observed."""
         for zone in self.config.grounds[camera].zones if camera in self.config.grounds else {WHOLE_SITE}:
             self._gaps.setdefault(zone, set()).add(reason)
+
+    def observed(self, camera: str) -> float:
+        """Return the share of the window that a camera observed."""
+        length = self.end - self.start
+        return min(self._observed[camera], length) / length
+
+    def missed(self, camera: str) -> Counter[GapReason]:
+        """Return how much of the window a camera did not observe, in ns by reason."""
+        return self._missed.get(camera, Counter())
 
     def publish(self, late: Mapping[str, int]) -> list[WindowV1]:
         """Return the windows of all zones that have cameras, the whole site last; nothing is withheld here."""
@@ -66,8 +77,7 @@ class Slot:
     def _window(self, zone: str, cameras: list[str], late: Mapping[str, int]) -> WindowV1:
         tally = self._passages.get(zone, Counter())
         judged = sum(tally[verdict] for verdict in JUDGED)
-        length = self.end - self.start
-        shares = [min(self._observed[camera], length) / length for camera in cameras]
+        shares = [self.observed(camera) for camera in cameras]
         gaps = self._gaps.get(zone, set())
         return WindowV1(
             site=self.config.site,

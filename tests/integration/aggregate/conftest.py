@@ -12,7 +12,7 @@ import pytest
 
 from proto.codec import encode
 from proto.sightings import SightingsV1, SightingV1
-from proto.subjects import PASSAGES, RULES, SIGHTINGS, WINDOWS
+from proto.subjects import OPERATIONS, PASSAGES, RULES, SIGHTINGS, WINDOWS
 from services.aggregate.core.config import SECOND, SiteConfig
 from services.aggregate.core.site import SiteCore
 from services.aggregate.runner import SiteRunner
@@ -139,7 +139,7 @@ class Scene:
     async def undisturbed(self, kind) -> list[bytes]:
         """Return the bytes of what one run over the whole stream would publish."""
         core = SiteCore(self.config())
-        rows = {row.message: row for row in (WINDOWS, PASSAGES, RULES)}
+        rows = {row.message: row for row in (WINDOWS, PASSAGES, RULES, OPERATIONS)}
         outputs = [output for stored in await self.stream() for output in core.step(stored)]
         return [encode(rows[kind], output) for output in outputs if isinstance(output, kind)]
 

@@ -8,9 +8,9 @@ import yaml
 from prometheus_client import REGISTRY
 
 from proto.codec import encode
-from proto.public import RuleStateV1, WindowV1
+from proto.public import OperationalAlertV1, RuleStateV1, WindowV1
 from proto.sightings import PassageV1
-from proto.subjects import ALERTS, PASSAGES, RULES, SITE_CONFIG, WINDOWS
+from proto.subjects import ALERTS, OPERATIONS, PASSAGES, RULES, SITE_CONFIG, WINDOWS
 from services.aggregate.core.config import SiteConfig
 
 UNMASKED = ("unmasked",) * 4
@@ -88,8 +88,9 @@ async def _all_published(scene, start, count):
     passages = [encode(PASSAGES, p) for p in await scene.published(PASSAGES)]
     assert passages == (await scene.undisturbed(PassageV1))[: len(passages)]
     assert len(await scene.published(ALERTS)) == 1
-    decided = [encode(RULES, m) for m in await scene.until(RULES, 1)]
-    assert decided == (await scene.undisturbed(RuleStateV1))[: len(decided)]
+    for row, kind in ((RULES, RuleStateV1), (OPERATIONS, OperationalAlertV1)):
+        decided = [encode(row, m) for m in await scene.until(row, 1)]
+        assert decided == (await scene.undisturbed(kind))[: len(decided)]
 
 
 async def test_two_at_once_publish_once(scene):
@@ -236,3 +237,17 @@ async def test_a_rules_changes_are_told_with_their_reasons(scene):
     assert (firing.reason, firing.start, firing.end) == ("held-long-enough", alert.start, alert.end)
     assert [c.before for c in found] == ["normal", *(c.state for c in found[:-1])]
     assert (found[-1].state, found[-1].reason) in {("no-data", "too-few-people"), ("no-data", "not-observed")}
+
+
+async def test_those_who_run_it_are_told_of_a_silent_camera(scene):
+    """No picture: camera-down after a whole window, no-data after three; a window with pictures resolves the first."""
+    await scene.start()
+    [down] = await scene.until(OPERATIONS, 1, kind="camera-down")
+    assert (down.name, down.state, down.reason, down.coverage) == ("door", "firing", "camera-down", 0.0)
+    [no_data] = await scene.until(OPERATIONS, 1, kind="no-data")
+    assert (no_data.name, no_data.state, no_data.at - no_data.since) == ("hall", "firing", 3 * 2 * 10**9)
+    start = scene.border(ahead=2)
+    await scene.window(start, *UNMASKED)
+    for kind in ("camera-down", "no-data"):
+        resolved = (await scene.until(OPERATIONS, 2, kind=kind))[1]
+        assert (resolved.state, resolved.at, resolved.reason) == ("resolved", start + 2 * 10**9, None)

@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from proto.codec import encode
-from proto.public import AlertV1, RuleStateV1, WindowV1
+from proto.public import AlertV1, OperationalAlertV1, RuleStateV1, WindowV1
 from proto.sightings import PassageV1, SightingsV1
-from proto.subjects import ALERTS, PASSAGES, RULES, WINDOWS
+from proto.subjects import ALERTS, OPERATIONS, PASSAGES, RULES, WINDOWS
 from services.aggregate.core.config import CameraConfig
 from services.aggregate.core.site import SiteCore
 from services.sites.settings import RuleSettings
 
-ROWS = {PassageV1: PASSAGES, WindowV1: WINDOWS, AlertV1: ALERTS, RuleStateV1: RULES}
+ROWS = {PassageV1: PASSAGES, WindowV1: WINDOWS, AlertV1: ALERTS, RuleStateV1: RULES, OperationalAlertV1: OPERATIONS}
 CAMERAS = [CameraConfig(id="back"), CameraConfig(id="door", zone="hall")]
 RULE = RuleSettings(id="low", zone="hall", fire_below=0.95, clear_above=0.95, for_windows=1, min_persons=1)
 
@@ -73,8 +73,8 @@ def of(kind, outputs):
 
 def restored(core, stored, configs):
     """Restore a core from what is stored; returns what was missing."""
-    passages, windows, alerts, states = (of(kind, stored) for kind in ROWS)
-    return core.restore(passages, windows, alerts, configs, states)
+    passages, windows, alerts, states, operational = (of(kind, stored) for kind in ROWS)
+    return core.restore(passages, windows, alerts, configs, states, operational)
 
 
 @settings(max_examples=25)

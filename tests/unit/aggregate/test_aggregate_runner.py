@@ -66,7 +66,7 @@ async def test_nothing_is_published_after_being_fenced(make):
     bus = FakeBus(make.stream().passer(5).ticks(8, 200).messages, fence_on=WindowV1)
     with pytest.raises(Fenced):
         await runner(make, bus).follow()
-    assert kinds(bus) == ["SiteConfigV1", "PassageV1"]
+    assert kinds(bus) == ["SiteConfigV1", "PassageV1", "OperationalAlertV1"]
 
 
 async def test_a_passage_is_stored_before_the_window_that_counts_it(make):

@@ -12,6 +12,7 @@ from msgspec import structs
 from proto.types import WHOLE_SITE
 from services.sites.settings import (
     CameraSettings,
+    OperationsSettings,
     RuleSettings,
     SiteSettings,
     TrackingSettings,
@@ -69,6 +70,11 @@ def test_a_good_site_has_no_problems():
         ({"rules": [RuleSettings(id="r", fire_below=0.7, clear_above=0.69)]}, "rules[0].clear_above", "0.69 is below"),
         ({"rules": [RuleSettings(id="r", fire_below=0.1, clear_above=0.2)] * 2}, "rules[1].id", "'r' is used 2 times"),
         ({"window_s": 3600.0, "lateness_s": 61.0}, "lateness_s", "61 s is more than the stream of sightings can serve"),
+        (
+            {"operations": OperationsSettings(camera_down_windows=3)},
+            "operations.camera_down_windows",
+            "3 windows of 1200 s are more than the stream of sightings keeps; at most 2",
+        ),
         (
             {"window_s": 7200.0},
             "window_s",

@@ -1,0 +1,173 @@
+"""Operational alerts: what those who run the system are told, and field staff never (design §5).
+
+They are decided from closed windows alone and come out before the windows that decided them. So a window that is out
+has had its alerts, and one that is not yet out is closed again after a crash, from the same stream: nothing is lost,
+and what was out already is recognised by its time.
+
+`camera-down` is of a camera, `no-data` of a zone with rules. A window that was missed because of a pause, or before the
+start, changes nothing and ends no row.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from proto.public import GapReason, OperationalAlertV1, OperationalKind, WindowV1
+from proto.types import WHOLE_SITE
+from services.aggregate.core.config import SiteConfig
+from services.aggregate.core.policy import PROFILES
+from services.aggregate.core.rules import MIN_COVERAGE, judge, trailing
+from services.aggregate.core.windows import CAMERA_OK, Slot
+from services.sites.settings import RuleSettings
+
+EXCUSED: frozenset[GapReason] = frozenset({"paused", "started-late"})
+"""Why a camera may be unobserved with nothing wrong."""
+Key = tuple[OperationalKind, str]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a window says about a camera or a zone."""
+
+    says: Literal["bad", "good", "between", "excused"]
+    reason: GapReason | None = None
+    coverage: float | None = None
+    config: str | None = None
+    """The configuration whose windows alone make a row; None: any."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a camera or a zone stands."""
+
+    firing: bool = False
+    row: int = 0
+    """Bad windows in a row."""
+    since: int = 0
+    """Start of the first of them."""
+    config: str | None = None
+
+
+def judge_camera(slot: Slot, camera: str) -> Finding:
+    """Return what a closed window says about a camera: bad if more than half was missed for other reasons than a pause.
+
+    Good if nine tenths were observed, as for `cameras_ok`.
+    """
+    missed, half = slot.missed(camera), (slot.end - slot.start) / 2
+    lost: Counter[GapReason] = Counter({why: time for why, time in missed.items() if why not in EXCUSED})
+    coverage = slot.observed(camera)
+    if lost.total() > half:
+        reason, _ = max(lost.items(), key=lambda item: (item[1], item[0]))
+        return Finding("bad", reason, coverage)
+    if coverage >= CAMERA_OK:
+        return Finding("good", None, coverage)
+    return Finding("excused" if missed.total() - lost.total() > half else "between", None, coverage)
+
+
+def judge_zone(rules: Sequence[RuleSettings], window: WindowV1) -> Finding:
+    """Return what a window says about a zone: bad if none of its rules can judge it."""
+    coverage, config = window.coverage, window.config_sha256
+    if any(judge(rule, window) != "no-data" for rule in rules):
+        return Finding("good", None, coverage, config)
+    if (coverage or 0.0) >= MIN_COVERAGE:
+        return Finding("bad", None, coverage, config)
+    reason = next((gap for gap in window.gaps if gap not in EXCUSED), None)
+    return Finding("excused" if window.gaps and reason is None else "bad", reason, coverage, config)
+
+
+def fold(standing: Standing, finding: Finding, start: int, needed: int) -> Standing:
+    """Return the standing after the window that begins at `start`: `needed` bad ones fire, a good one resolves."""
+    if finding.config != standing.config:
+        standing = replace(standing, row=0, config=finding.config)
+    if finding.says == "bad":
+        since = standing.since if standing.firing or standing.row else start
+        row = standing.row + 1
+        return replace(standing, firing=standing.firing or row >= needed, row=row, since=since)
+    if finding.says == "excused":
+        return standing
+    return replace(standing, row=0, firing=standing.firing and finding.says != "good")
+
+
+class Operations:
+    """The operational alerts of one site."""
+
+    def __init__(self) -> None:
+        self._standings: dict[Key, Standing] = {}
+        self._published: dict[str, int] = {}
+
+    def restore(
+        self, alerts: Iterable[OperationalAlertV1], windows: Sequence[WindowV1], config: SiteConfig | None
+    ) -> None:
+        """Rebuild from what was published, oldest first; `config` is the one that the last window was judged under.
+
+        The row of a zone comes from its windows; that of a camera from the stream, which the replay reads again.
+        """
+        for alert in alerts:
+            self._standings[alert.kind, alert.name] = Standing(firing=alert.state == "firing", since=alert.since)
+        for window in windows:
+            self._published[window.zone] = max(window.start, self._published.get(window.zone, -1))
+        for zone, rules in _ruled(config).items() if config else ():
+            for window in trailing(config, [w for w in windows if w.zone == zone]):
+                self._fold(("no-data", zone), judge_zone(rules, window), window.start, 0)
+
+    def take(self, slot: Slot, windows: Iterable[WindowV1]) -> Iterator[OperationalAlertV1]:
+        """Take in a window that closes, and what of it is to be published; yields what they decide.
+
+        Recorded files end, and nothing is wrong with that: with `close_on_end` nothing is decided.
+        """
+        config, cameras = slot.config, slot.config.zone_cameras.get(WHOLE_SITE, [])
+        if config.close_on_end:
+            return
+        is_out = slot.start <= self._published.get(WHOLE_SITE, -1)
+        for camera in cameras:
+            needed = 0 if is_out else config.operations.camera_down_windows
+            yield from self._decide(slot, ("camera-down", camera), judge_camera(slot, camera), needed)
+        ruled = _ruled(config)
+        for window in windows:
+            if window.zone in ruled and window.start > self._published.get(window.zone, -1):
+                finding, needed = judge_zone(ruled[window.zone], window), config.operations.no_data_windows
+                yield from self._decide(slot, ("no-data", window.zone), finding, needed)
+        if not is_out:
+            yield from self._part(slot, {("camera-down", c) for c in cameras} | {("no-data", z) for z in ruled})
+
+    def _decide(self, slot: Slot, key: Key, finding: Finding, needed: int) -> Iterator[OperationalAlertV1]:
+        before = self._standings.get(key, Standing())
+        after = self._fold(key, finding, slot.start, needed)
+        if after.firing != before.firing:
+            yield _alert(slot, key, after, finding)
+
+    def _fold(self, key: Key, finding: Finding, start: int, needed: int) -> Standing:
+        """Take a finding in; without `needed` it only counts for the row, since what it decided is out."""
+        before = self._standings.get(key, Standing())
+        after = fold(before, finding, start, needed)
+        self._standings[key] = after if needed else replace(after, firing=before.firing)
+        return self._standings[key]
+
+    def _part(self, slot: Slot, known: set[Key]) -> Iterator[OperationalAlertV1]:
+        """Resolve what is about a camera or a zone that is not configured any more."""
+        for key in sorted(self._standings.keys() - known):
+            standing = self._standings.pop(key)
+            if standing.firing:
+                yield _alert(slot, key, replace(standing, firing=False), Finding("good"))
+
+
+def _ruled(config: SiteConfig) -> dict[str, list[RuleSettings]]:
+    """Return the zones with rules, where the profile has any."""
+    if not PROFILES[config.profile].rules:
+        return {}
+    return {rule.zone: [r for r in config.rules if r.zone == rule.zone] for rule in config.rules}
+
+
+def _alert(slot: Slot, key: Key, standing: Standing, finding: Finding) -> OperationalAlertV1:
+    kind, name = key
+    return OperationalAlertV1(
+        site=slot.config.site,
+        kind=kind,
+        name=name,
+        state="firing" if standing.firing else "resolved",
+        since=standing.since,
+        at=slot.end,
+        reason=finding.reason if standing.firing else None,
+        coverage=finding.coverage if PROFILES[slot.config.profile].figures is None else None,
+    )
