@@ -200,6 +200,25 @@ def demo(
     raise typer.Exit(code)
 
 
+rules_app = typer.Typer(help="Try rate rules.", no_args_is_help=True)
+app.add_typer(rules_app, name="rules")
+
+
+@rules_app.command("test")
+def rules_test(files: Annotated[list[Path], typer.Argument(metavar="FILE...")]) -> None:
+    """Run rules against written timelines; exit code 1 if anything differs from what a file expects."""
+    from services.cli.rules.file import read_cases
+    from services.cli.rules.run import run
+    from services.cli.rules.show import show, summary
+
+    tried = [(file, [run(case) for case in read_cases(file)]) for file in files]
+    for file, outcomes in tried:
+        show(file, outcomes)
+    every = [outcome for _, outcomes in tried for outcome in outcomes]
+    typer.echo(summary(every))
+    raise typer.Exit(int(any(outcome.differences for outcome in every)))
+
+
 OperatorConfig = Annotated[
     Path, typer.Option("-c", "--config", metavar="FILE", help="where NATS is and the operator's password (YAML)")
 ]

@@ -1,0 +1,95 @@
+"""A test's windows in their short form: `40 10` is 40 people of whom 10 wore a mask, `-` is no data, `x3` repeats."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from msgspec import Struct
+
+from proto.public import WindowV1
+from proto.types import Count, Fraction
+from services.aggregate.core import policy
+from services.aggregate.core.config import SiteConfig
+from services.proportions import wilson
+from services.settings import Problem, convert, problems
+
+_SHORT = re.compile(r"\s*(?:(?P<persons>\d{1,9})\s+(?P<masked>\d{1,9})|-)(?:\s+x(?P<times>[1-9]\d{0,3}))?\s*")
+_RIGHT = "persons and masked such as 40 10, - for no data, or either repeated such as 40 10 x3"
+
+
+class People(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Who passed in one window; those of whom nothing is said wore no mask."""
+
+    persons: Count
+    masked: Count
+    incorrect: Count = 0
+    unknown: Count = 0
+    coverage: Fraction = 1.0
+
+
+Entry = People | None
+"""One window; None: nobody looked."""
+
+
+def entries(values: Any, path: str, found: list[Problem]) -> list[Entry]:
+    """Return the windows that a text, or a list of texts and sections, stands for; what is wrong is noted."""
+    if isinstance(values, str):
+        return list(_of_text(values, path, found))
+    if not isinstance(values, list) or not values:
+        found.append((path, f"must be a text or a list of windows: {_RIGHT}"))
+        return []
+    return [entry for index, value in enumerate(values) for entry in _of_item(value, f"{path}[{index}]", found)]
+
+
+def _of_item(value: Any, path: str, found: list[Problem]) -> Iterator[Entry]:
+    if isinstance(value, str):
+        yield from _of_text(value, path, found)
+    elif wrong := list(problems(People, value, path)):
+        found += wrong
+    else:
+        yield _sound(convert(value, People), path, found)
+
+
+def _of_text(text: str, path: str, found: list[Problem]) -> Iterator[Entry]:
+    for item in text.split(","):
+        match = _SHORT.fullmatch(item)
+        if match is None:
+            found.append((path, f"{item.strip()[:40]!r} is no window; write {_RIGHT}"))
+            continue
+        entry: Entry = None
+        if match["persons"] is not None:
+            entry = _sound(People(persons=int(match["persons"]), masked=int(match["masked"])), path, found)
+        for _ in range(int(match["times"] or 1)):
+            yield entry
+
+
+def _sound(people: People, path: str, found: list[Problem]) -> Entry:
+    """Return the window, None if it cannot be; what is wrong is noted."""
+    parts = people.masked + people.incorrect + people.unknown
+    if parts > people.persons:
+        found.append((path, f"{parts} masked, incorrect and unknown are more than the {people.persons} persons"))
+        return None
+    return people
+
+
+def window(config: SiteConfig, zone: str, start: int, entry: Entry) -> WindowV1:
+    """Return the window as it would be published."""
+    people = entry or People(persons=0, masked=0, coverage=0.0)
+    judged = people.persons - people.unknown
+    whole = WindowV1(
+        site=config.site,
+        zone=zone,
+        profile=config.profile,
+        start=start,
+        end=start + config.window,
+        persons=people.persons,
+        masked=people.masked,
+        unmasked=judged - people.masked - people.incorrect,
+        incorrect=people.incorrect,
+        unknown=people.unknown,
+        rate=people.masked / judged if judged else None,
+        interval=wilson(people.masked, judged),
+        coverage=people.coverage,
+        config_sha256=config.sha256,
+    )
+    return policy.withhold(whole, config.suppress_below)
