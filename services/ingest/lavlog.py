@@ -18,6 +18,8 @@ from services.log import get_logger, redact
 QUIET_NS = 60_000_000_000
 _REMEMBERED = 256
 _USERINFO = re.compile(r"(://)[^\s/'\"]*@")
+_PATH = re.compile(r"(://[^\s/'\"]*/)[^\s'\"]+")
+"""For some cameras the path is the key."""
 _VARIABLE = re.compile(r"0x[0-9a-f]+|\d+")
 
 
@@ -55,8 +57,8 @@ class LavHandler(logging.Handler):
 
 
 def scrub(text: str) -> str:
-    """Return the text without user names and passwords of URLs, even unescaped ones with an @."""
-    return redact(_USERINFO.sub(r"\1***@", text)).strip()
+    """Return the text without user names, passwords and paths of URLs, even unescaped ones with an @."""
+    return _PATH.sub(r"\1***", redact(_USERINFO.sub(r"\1***@", text))).strip()
 
 
 def install(handler: LavHandler | None = None) -> LavHandler:

@@ -56,7 +56,10 @@ class SourceError(Exception):
 
 @dataclass(frozen=True)
 class Address:
-    """Where a source is. `label` names it in messages, without credentials; `location` is for FFmpeg only."""
+    """Where a source is. `label` names it in messages, without credentials; `location` is for FFmpeg only.
+
+    A network label ends before the path, which for some cameras is the key that opens the stream.
+    """
 
     kind: Kind
     location: str = field(repr=False)
@@ -98,7 +101,7 @@ def _network(url: str, settings: CameraSettings) -> Address:
         options |= _tls(settings)
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
     port = f":{parts.port}" if parts.port else ""
-    return Address("network", url, f"{scheme}://{host}{port}{parts.path}", options)
+    return Address("network", url, f"{scheme}://{host}{port}", options)
 
 
 def _tls(settings: CameraSettings) -> dict[str, str]:

@@ -158,7 +158,7 @@ async def test_wrong_password_is_said_and_never_shown(serve, wait_until, capfd, 
             await wait_until(lambda: last(states) == ("failed-config", "unauthorised"), LIMIT_S)
             await asyncio.sleep(1)
             assert [s.state for s in states] == ["connecting", "failed-config"]
-            assert f"127.0.0.1:{server.port}/cam" in states[-1].message
+            assert f"127.0.0.1:{server.port}: " in states[-1].message
     written = capfd.readouterr()
     for text in (str(logs), str(states), written.out, written.err):
         assert "wr0ng-s3cret" not in text

@@ -219,11 +219,12 @@ def test_v4l2_is_in_this_ffmpeg():
 
 
 def test_the_label_has_no_credentials():
-    """What names a source in messages and logs has host, port and path, and neither user nor password nor query."""
+    """What names a source in messages and logs has host and port, and neither user nor password nor path nor query."""
     address = address_of(camera(f"rtsp://user:{PASSWORD}@10.0.0.9:8554/cam1?token={PASSWORD}"))
-    assert address.label == "rtsp://10.0.0.9:8554/cam1"
+    assert address.label == "rtsp://10.0.0.9:8554"
     assert PASSWORD not in repr(address)
-    assert address_of(camera(f"http://u:{PASSWORD}@[::1]:80/")).label == "http://[::1]:80/"
+    assert address_of(camera(f"http://u:{PASSWORD}@[::1]:80/")).label == "http://[::1]:80"
+    assert PASSWORD not in failure(f"rtsp://127.0.0.1:9/{PASSWORD}").message
 
 
 @pytest.mark.parametrize("transport", ["tcp", "udp"])
