@@ -69,7 +69,8 @@ class Camera:
 
     `on_state` is called on the loop for every change, in order. A live source is tried again for ever; a file that has
     ended (state `ended`) is over. After a pause a file plays from its beginning. `on_stuck` is called on the loop
-    with the reason, once, when the thread is beyond help: only a new process mends that.
+    with the reason, once, when the thread is beyond help: only a new process mends that. A local device that hangs is
+    only told by its state (`stalled`): it would hang a new process too.
     """
 
     def __init__(
@@ -94,7 +95,7 @@ class Camera:
         self._stuck_limit_s, self._on_stuck = stuck_limit_s, on_stuck or log.error
         self._resolve, self._addresses = resolve, frozenset[str]()
         self._stopping_since: int | None = None
-        self._is_file = _kind(settings) == "file"
+        self._is_file, self._is_device = _kind(settings) == "file", _kind(settings) == "device"
         self.seat = Seat() if _kind(settings) == "peer" else None
         """Where a peer may sit down to publish; None for a camera that is fetched."""
         self._random = random.SystemRandom()
@@ -249,12 +250,17 @@ class Camera:
         since, limit = self._play.busy_since if self.seat is None else None, self._stuck_after
         if self._stopping_since is not None:
             since, limit = self._stopping_since, round(self._stuck_limit_s * SECOND_NS)
-        if since is None or self._clock() - since < limit or self._is_stuck:
+        was_stuck, self._is_stuck = self._is_stuck, since is not None and self._clock() - since >= limit
+        if since is None or was_stuck or not self._is_stuck:
             return
-        self._is_stuck = True
         doing = "has not ended" if self._stopping else "has shown no sign of life"
         seconds = (self._clock() - since) / SECOND_NS
-        self._on_stuck(f"the thread of camera {self.site}/{self.settings.id} is stuck: it {doing} for {seconds:.0f} s")
+        why = f"the thread of camera {self.site}/{self.settings.id} is stuck: it {doing} for {seconds:.0f} s"
+        if self._is_device:  # it would hang in a new process as well, and each one would stop every other camera
+            log.error(why)
+            self._set("stalled", "timeout", why)
+        else:
+            self._on_stuck(why)
 
     def _is_silent(self) -> bool:
         silent_ns = self._clock() - self._play.last_picture_ns

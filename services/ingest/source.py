@@ -43,6 +43,10 @@ _UNPROVEN = (
     " tls_verify: false"
 )
 _BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
+_NONBLOCK = 0x0004
+"""AVFMT_FLAG_NONBLOCK, to which FFmpeg gives no name in `fflags`."""
+_POLL_S = 0.005
+"""How often a device is asked for its next picture, which may be that much older for it."""
 
 
 class SourceError(Exception):
@@ -83,7 +87,8 @@ def address_of(settings: CameraSettings) -> Address:
 
 
 def _device(path: str) -> Address:
-    return Address("device", path, path, {}, "v4l2")
+    # Blocking, FFmpeg would wait for a picture for ever: no time limit reaches into VIDIOC_DQBUF.
+    return Address("device", path, path, {"fflags": f"+{_NONBLOCK}"}, "v4l2")
 
 
 def _file(path: str) -> Address:
@@ -156,25 +161,37 @@ class Source:
         return self.is_file or self._container.format.name == "hls"
 
     def packets(self) -> Iterator[Packet[VideoStream] | None]:
-        """Yield the video packets until the stream ends, and None for anything else, such as sound.
+        """Yield the video packets until the stream ends, None for sound and for a moment without.
 
         SourceError if it breaks, or if for too long nothing comes, or nothing but sound.
         """
         last = time.monotonic()
         try:
-            for packet in self._container.demux():
-                if packet.stream_index != self.stream.index:
+            for packet in self._demuxed():
+                if packet is None or packet.stream_index != self.stream.index:
                     self._check_silence(last)
                     yield None
                 elif packet.size:  # the last ones are empty and only ask the decoder to flush
-                    yield cast("Packet[VideoStream]", packet)
+                    yield packet
                     last = time.monotonic()
         except (av_error.FFmpegError, OSError) as error:
             raise self._broken(error) from None
 
+    def _demuxed(self) -> Iterator[Packet[VideoStream] | None]:
+        """The container's packets; None whenever a device has had no picture for a moment."""
+        while True:
+            try:
+                yield from cast("Iterator[Packet[VideoStream]]", self._container.demux())
+                return
+            except BlockingIOError:  # it ends the generator, and nothing else
+                if self.address.kind != "device":
+                    raise
+                time.sleep(_POLL_S)
+                yield None
+
     def _check_silence(self, last: float) -> None:
         if not self.is_file and time.monotonic() - last > self._read_timeout_s:
-            raise SourceError("timeout", f"{self.address.label}: the connection goes on, but without video")
+            raise SourceError("timeout", f"{self.address.label}: it stays open, but without video")
 
     def _broken(self, error: Exception) -> SourceError:
         if getattr(error, "errno", None) == errno.EIO:  # what most of FFmpeg's demuxers make of a closed connection

@@ -1,16 +1,18 @@
 """Opening sources with PyAV: services.ingest.source."""
 
+import errno
 import os
 import threading
 from fractions import Fraction
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 from typing import ClassVar
 
 import av
 import clips
 import pytest
 
-from services.ingest.source import SourceError, address_of, open_source
+from services.ingest.source import Source, SourceError, address_of, open_source
 from services.sites.settings import CameraSettings
 
 PASSWORD = "hunter2-s3cret"
@@ -279,3 +281,23 @@ def test_an_unknown_host_is_an_error_without_the_password():
     error = failure(f"rtsp://cam:{PASSWORD}@no-such-host.invalid/cam1")
     assert "no-such-host.invalid" in error.message
     assert PASSWORD not in str(error)
+
+
+def test_a_device_without_pictures_is_given_up():
+    """It is asked without blocking, since no time limit would end that: None in between, and then a time-out."""
+    address = address_of(camera("/dev/video97"))
+    assert address.options == {"fflags": "+4"}  # FFmpeg has no name for AVFMT_FLAG_NONBLOCK there
+    packet = SimpleNamespace(stream_index=0, size=7)
+    left, seen = [packet, packet], []
+
+    def demux():  # as FFmpeg's v4l2 does where there is a device
+        if left:
+            yield left.pop()
+        raise av.error.BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    source = Source(address, SimpleNamespace(demux=demux), SimpleNamespace(index=0), 0.3)
+    with pytest.raises(SourceError) as caught:
+        seen.extend(source.packets())
+    assert [one for one in seen if one is not None] == [packet, packet]
+    assert seen.count(None) > 3
+    assert caught.value.reason == "timeout"

@@ -9,7 +9,7 @@ import time
 import clips
 import pytest
 from site_process import Site
-from watched_camera import LIMIT_S, watching
+from watched_camera import LIMIT_S, last, watching
 
 from proto.subjects import CAMERA_EVENTS
 from services.ingest import camera as sut
@@ -90,3 +90,22 @@ async def test_a_removed_camera_whose_thread_stays_ends_the_process_in_order(tmp
             assert "live" in states
     finally:
         site.close()
+
+
+async def test_a_device_that_hangs_costs_itself_alone(wait_until, monkeypatch):
+    """No new process is asked for, which it would hang as well: its state says it, until it answers again."""
+    free, said = threading.Event(), []
+
+    def hang(_settings):  # provoked, as above: what the kernel does when a driver is stuck
+        free.wait(60)
+        raise sut.SourceError("not-found", "unplugged")
+
+    monkeypatch.setattr(sut, "open_source", hang)
+    own = {"open_timeout_s": 0.2, "read_timeout_s": 0.3, "stuck_limit_s": 1.0, "on_stuck": said.append}
+    async with watching("/dev/video97", **own) as (_, states):
+        try:
+            await wait_until(lambda: last(states) == ("stalled", "timeout"), LIMIT_S)
+        finally:
+            free.set()
+        await wait_until(lambda: last(states) == ("backing-off", "not-found"), LIMIT_S)
+    assert said == []
