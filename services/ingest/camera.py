@@ -269,8 +269,8 @@ class Camera:
     # --- on the camera's thread
 
     def _run(self) -> None:
-        _give_way()
         try:
+            _give_way()
             while not self._stopping:
                 if self._leaving.is_set():
                     self._sleep(None)
@@ -372,7 +372,9 @@ class Camera:
 
 def _give_way() -> None:
     """Let event loops and inference go before this thread: no picture waits for more to be decoded (ADR 14)."""
-    if sys.platform == "linux":  # where threads have priorities of their own
+    if sys.platform != "linux":  # threads have no priorities of their own
+        return
+    with contextlib.suppress(OSError):  # a container may forbid it
         as_it_is = os.getpriority(os.PRIO_PROCESS, 0)
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), max(as_it_is, DECODE_NICE))
 

@@ -430,6 +430,19 @@ async def test_decoding_gives_way(tmp_path, wait_until):
         assert os.getpriority(os.PRIO_PROCESS, threading.main_thread().native_id) == before
 
 
+async def test_a_refused_priority_is_no_fault(tmp_path, monkeypatch):
+    """Where threads may not change their priority (a container's seccomp profile), the camera plays all the same."""
+
+    def refuse(*_):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "setpriority", refuse)
+    path = clips.make_clip(tmp_path / "clip.mp4", pictures=25)
+    async with running(path, paced=False) as (camera, watch):
+        assert len(await take_all(camera)) == 5
+    assert watch.states == ["connecting", "live", "ended"]
+
+
 PRIVACY = PrivacySettings(drawn_for=(320, 180), areas=[[(0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0)]])
 
 
