@@ -188,6 +188,7 @@ class Camera:
             if not self._paused or self._stopping:
                 return
             self._paused = False
+        self._set("connecting")  # now: the thread may be blocked in a read, and go on without connecting anew
         self._slot.open()
         self._leaving.clear()
         self._changed.set()

@@ -17,11 +17,11 @@ from services.ingest.core.reconnect import SECOND_NS, stuck_after
 
 
 class Endless:
-    """A source whose read never comes back, which FFmpeg's own time limits are there to prevent: so it is a mock."""
+    """A source whose second read waits for `free`, which FFmpeg's own time limits are there to prevent: so it is a mock."""
 
     def __init__(self, clip):
         self._open, self._clip = sut.open_source, clip
-        self.free = threading.Event()
+        self.waits, self.free = threading.Event(), threading.Event()
 
     @contextlib.contextmanager
     def open(self, settings):
@@ -30,7 +30,9 @@ class Endless:
 
             def some():
                 yield next(packets())
+                self.waits.set()
                 self.free.wait()
+                yield from packets()
 
             source.packets = some
             yield source
@@ -109,3 +111,21 @@ async def test_a_device_that_hangs_costs_itself_alone(wait_until, monkeypatch):
             free.set()
         await wait_until(lambda: last(states) == ("backing-off", "not-found"), LIMIT_S)
     assert said == []
+
+
+async def test_a_pause_within_one_read(tmp_path, wait_until, monkeypatch):
+    """Resumed before the blocked read came back: `connecting` at once, and live with the next picture."""
+    endless = Endless(clips.make_clip(tmp_path / "clip.mp4", pictures=100, key_every=5))
+    monkeypatch.setattr(sut, "open_source", endless.open)
+    async with watching(str(tmp_path / "clip.mp4")) as (camera, states):
+        try:
+            await wait_until(endless.waits.is_set, LIMIT_S)
+            camera.pause()
+            await asyncio.sleep(0.5)
+            camera.resume()
+            assert camera.status.state == "connecting"
+        finally:
+            endless.free.set()
+        await wait_until(lambda: last(states) == ("live", None), LIMIT_S)
+    told = [status.state for status in states]
+    assert told[told.index("paused") :] == ["paused", "connecting", "live"]
