@@ -68,9 +68,11 @@ class Camera:
     """One camera within one lease. `start`, `stop`, `pause`, `resume` and `take` belong to the loop's thread.
 
     `on_state` is called on the loop for every change, in order. A live source is tried again for ever; a file that has
-    ended (state `ended`) is over. After a pause a file plays from its beginning. `on_stuck` is called on the loop
-    with the reason, once, when the thread is beyond help: only a new process mends that. A local device that hangs is
-    only told by its state (`stalled`): it would hang a new process too.
+    ended (state `ended`) is over. After a pause a file plays from its beginning. Once a picture was not the one that
+    the privacy areas were drawn on, nothing is tried again: only other settings, and with them a new Camera, end that.
+
+    `on_stuck` is called on the loop with the reason, once, when the thread is beyond help: only a new process mends
+    that. A local device that hangs is only told by its state (`stalled`): it would hang a new process too.
     """
 
     def __init__(
@@ -123,6 +125,7 @@ class Camera:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._watch_handle: asyncio.TimerHandle | None = None
+        self._other_picture: SourceError | None = None
         self._is_stuck = False
         self._stuck_after = stuck_after(settings.open_timeout_s, settings.read_timeout_s, stuck_limit_s)
         self._gone = asyncio.Event()
@@ -188,7 +191,8 @@ class Camera:
             if not self._paused or self._stopping:
                 return
             self._paused = False
-        self._set("connecting")  # now: the thread may be blocked in a read, and go on without connecting anew
+        if self._other_picture is None:
+            self._set("connecting")  # now: the thread may be blocked in a read, and go on without connecting anew
         self._slot.open()
         self._leaving.clear()
         self._changed.set()
@@ -209,6 +213,11 @@ class Camera:
     def plays_once(self) -> bool:
         """Whether this is a film that comes to an end."""
         return self._is_file and not self.settings.loop
+
+    @property
+    def picture_changed(self) -> bool:
+        """Whether a picture had another size than its privacy areas were drawn on: it is stopped for its whole life."""
+        return self._other_picture is not None
 
     @property
     def status(self) -> CameraStatus | None:
@@ -286,6 +295,8 @@ class Camera:
 
     def _connect(self) -> int | None:
         """Play the source once; returns how long to wait before the next time (ns), None if there is none."""
+        if self._other_picture is not None:
+            return self._failed(self._other_picture)
         if self._status is None or self._status.state != "failed-config":  # trying again in vain is no news
             self._set("connecting")
         self._play.busy_since = self._clock()
@@ -318,6 +329,8 @@ class Camera:
         return None
 
     def _failed(self, error: SourceError) -> int | None:
+        if error.reason == "picture-changed":  # the old size may come back and show something else: a person looks
+            self._other_picture = error
         if self._leaving.is_set():
             return 0
         if self._is_file and error.reason == "picture-changed":  # from its beginning it would only come to this again

@@ -153,19 +153,25 @@ class Sharing:
             self._leases.say(place, live=_is_live(camera))
 
     def _movable(self) -> set[Key]:
-        """What can go on elsewhere as if nothing had been: a film played once begins again, and a peer is here."""
+        """What can go on elsewhere as if nothing had been.
+
+        A film played once begins again, a peer is here, and only we know that a camera's picture was another one.
+        """
         running = self._fleet.running
         return {key for key in self._leases.held if key not in running or not _stays(running[_place(key)])}
 
 
 def _stays(camera: Camera) -> bool:
-    return camera.plays_once or (camera.seat is not None and camera.seat.is_taken)
+    return camera.plays_once or camera.picture_changed or (camera.seat is not None and camera.seat.is_taken)
 
 
 def _is_live(camera: Camera) -> bool:
-    """Whether a lease has effect here; where a peer is waited for it has none, and another replica may take it."""
+    """Whether a lease has effect here; where a peer is waited for it has none, and another replica may take it.
+
+    Not where that would forget that the picture was another one.
+    """
     if camera.seat is not None:
-        return camera.seat.is_taken
+        return camera.seat.is_taken or camera.picture_changed
     return camera.status is not None and camera.status.is_settled
 
 

@@ -65,8 +65,8 @@ class PrivacySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
     drawn_for: tuple[Annotated[int, Meta(ge=16, le=8192)], Annotated[int, Meta(ge=16, le=8192)]]
     """Width and height of the camera's picture, in square pixels as players show it, that the areas were drawn on. A
-    picture of another size stops the camera (it may show something else at the same place) until the areas were looked
-    at again and this was set."""
+    picture of another size stops the camera (it may show something else at the same place), also when the old size
+    comes back, until somebody looked and the camera's settings changed, or ingest was started anew."""
     areas: Annotated[list[Polygon], Meta(min_length=1, max_length=32)]
 
 

@@ -45,6 +45,10 @@ class HttpCamera:
     def url(self, path: str) -> str:
         return f"http://127.0.0.1:{self.port}/{path}"
 
+    def turn(self, mjpeg: Path) -> None:
+        """Send other pictures from now on, on new connections too."""
+        self._pictures = _pictures(mjpeg)
+
     def cut(self) -> None:
         """Close all connections, as a camera that restarts does."""
         for transport in self._open:

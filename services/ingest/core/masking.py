@@ -132,7 +132,8 @@ class Masking:
             sizes = [f"{width}x{height}" for width, height in (shown, self._drawn_for)]
             raise PictureChanged(
                 f"the picture is {sizes[0]} and the privacy areas were drawn for {sizes[1]}; look whether they still"
-                " cover what they should, then set privacy.drawn_for"
+                " cover what they should, then set privacy.drawn_for; until the camera's settings change, or ingest"
+                " is started anew, it is stopped"
             )
 
     def mask(self, grid: Grid) -> Mask:

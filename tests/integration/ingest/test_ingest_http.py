@@ -9,7 +9,8 @@ import pytest
 from http_camera import HttpCamera, segments, with_sound
 from watched_camera import LIMIT_S, MS, NOISE_S, last, take, watching
 
-from services.ingest import playback
+from services.ingest import playback, sharing
+from services.sites.settings import PrivacySettings
 
 
 async def test_mjpeg_as_multipart(tmp_path, wait_until):
@@ -73,3 +74,31 @@ async def test_sound_is_ignored_and_no_sign_of_life(tmp_path, wait_until, stop_e
         if not stop_early:
             await wait_until(lambda: last(states) == ("backing-off", "timeout"), LIMIT_S)
             assert "without video" in states[-1].message
+
+
+async def test_a_picture_that_was_another_one_stops_the_camera(tmp_path, wait_until):
+    """Turned, and turned back: nothing is analysed before a new Camera is made, and it moves to no other replica."""
+    kind = {"codec": "mjpeg", "pixel_format": "yuvj420p"}
+    lying = clips.make_clip(tmp_path / "lying.mjpeg", **kind)
+    upright = clips.make_clip(tmp_path / "upright.mjpeg", width=180, height=320, **kind)
+    areas = PrivacySettings(drawn_for=(320, 180), areas=[[(0.0, 0.0), (0.5, 0.0), (0.5, 1.0)]])
+    async with HttpCamera(mjpeg=lying) as server:
+        async with watching(server.url("mjpeg"), privacy=areas, slow_retry_s=0.1) as (camera, states):
+            await take(camera, 2)
+            assert not sharing._stays(camera)
+            server.turn(upright)
+            server.cut()
+            await wait_until(lambda: last(states) == ("failed-config", "picture-changed"), LIMIT_S)
+            assert "180x320" in states[-1].message
+            server.turn(lying)
+            pictures, told = camera.stats().pictures, len(states)
+            await asyncio.sleep(1)
+            camera.pause()
+            camera.resume()
+            await wait_until(lambda: len(states) >= told + 2, LIMIT_S)
+            await asyncio.sleep(1)
+            assert [status.state for status in states[told:]] == ["paused", "failed-config"]
+            assert camera.stats().pictures == pictures
+            assert sharing._stays(camera)
+        async with watching(server.url("mjpeg"), privacy=areas) as (camera, states):
+            await take(camera, 2)

@@ -17,7 +17,7 @@ from services.ingest.core.reconnect import SECOND_NS, stuck_after
 
 
 class Endless:
-    """A source whose second read waits for `free`, which FFmpeg's own time limits are there to prevent: so it is a mock."""
+    """A source whose second read waits for `free`; FFmpeg has time limits against that, so it is a mock."""
 
     def __init__(self, clip):
         self._open, self._clip = sut.open_source, clip
