@@ -145,8 +145,9 @@ class Fleet:
         name = "/".join(place)
         sending = self._app.spawn(f"send {name}", sender.run(), may_end=True)
         reporting = self._app.spawn(f"report {name}", reporter.run(_until(sending)))
+        measuring = self._app.spawn(f"measure {name}", reporter.measure())
         camera.start(asyncio.get_running_loop())
-        self._posts[place] = Post(settings, camera, sender, reporter, [sending, reporting])
+        self._posts[place] = Post(settings, camera, sender, reporter, [sending, reporting, measuring])
         log.info("camera in service", site=place[0], camera=place[1], lease=lease)
 
     def _phase(self, place: Place) -> int:

@@ -12,6 +12,7 @@ from proto.subjects import CAMERA_EVENTS, CAMERAS
 from services.bus import Bus
 from services.ingest.camera import Camera, CameraStatus
 from services.ingest.metrics import CameraMetrics
+from services.ingest.playback import CameraStats
 from services.ingest.sender import Sender
 from services.log import get_logger
 
@@ -30,6 +31,14 @@ class _Seen:
     sampled: int = 0
     shed: int = 0
 
+    def rates(self, stats: CameraStats, answered: int) -> tuple[float, float]:
+        """Return what was analysed a second, and which share was shed, since the last time."""
+        seconds = max(time.monotonic() - self.at, 1e-3)
+        sampled, shed = stats.sampled - self.sampled, stats.shed - self.shed
+        analysed = (answered - self.answered) / seconds
+        self.at, self.answered, self.sampled, self.shed = time.monotonic(), answered, stats.sampled, stats.shed
+        return analysed, min(1.0, shed / sampled) if sampled else 0.0
+
 
 class Reporter:
     """Publishes one camera's states, in order, and its figures."""
@@ -41,7 +50,7 @@ class Reporter:
         self._sender: Sender | None = None
         self._metrics: CameraMetrics | None = None
         self._began = time.monotonic()
-        self._seen = _Seen(self._began)
+        self._seen, self._measured = _Seen(self._began), _Seen(self._began)
         self.latest: CameraV1 | None = None
         """The last message that was made."""
 
@@ -51,8 +60,32 @@ class Reporter:
         self._metrics = CameraMetrics(camera.site, camera.settings.id)
 
     def changed(self, status: CameraStatus) -> None:
-        """Take a change of state; the camera calls this on the loop."""
+        """Take a change of state; the camera calls this on the loop.
+
+        Log and metrics have it at once: NATS may be away, and what is to be told waits for it.
+        """
+        assert self._metrics is not None
+        _log(status)
+        self._metrics.changed(status.state, status.reason)
+        self._meter(status)
         self._changes.put_nowait(status)
+
+    async def measure(self) -> None:
+        """Keep the metrics for ever, whatever becomes of NATS."""
+        while True:
+            await asyncio.sleep(self._every_s)
+            status = self._camera.status if self._camera else None
+            if status is not None:
+                self._meter(status)
+
+    def _meter(self, status: CameraStatus) -> None:
+        assert self._camera is not None
+        assert self._sender is not None
+        assert self._metrics is not None
+        stats = self._camera.stats()
+        analysed, _ = self._measured.rates(stats, self._sender.answered)
+        age_s = time.monotonic() - (self._began if stats.pictured_ns is None else stats.pictured_ns / 1e9)
+        self._metrics.figures(stats, is_live=status.state == "live", analysed_fps=analysed, age_s=age_s)
 
     async def run(self, sent: Callable[[], Awaitable[None]]) -> None:
         """Publish for ever. `sent` returns when the sender has had its last answer."""
@@ -88,9 +121,6 @@ class Reporter:
             self._metrics.retire()
 
     async def _change(self, status: CameraStatus) -> None:
-        _log(status)
-        assert self._metrics is not None
-        self._metrics.changed(status.state, status.reason)
         event = CameraEventV1(
             site=status.site,
             camera=status.camera,
@@ -111,17 +141,11 @@ class Reporter:
             await self._bus.publish(CAMERAS, message)
 
     def _message(self, status: CameraStatus) -> CameraV1:
-        """What is told of the camera now; it also becomes its metrics."""
+        """What is told of the camera now."""
         assert self._camera is not None
         assert self._sender is not None
-        assert self._metrics is not None
         stats, report = self._camera.stats(), self._sender.lifetimes.report()
-        seconds = max(time.monotonic() - self._seen.at, 1e-3)
-        sampled, shed = stats.sampled - self._seen.sampled, stats.shed - self._seen.shed
-        analysed = (self._sender.answered - self._seen.answered) / seconds
-        self._seen = _Seen(time.monotonic(), self._sender.answered, stats.sampled, stats.shed)
-        age_s = time.monotonic() - (self._began if stats.pictured_ns is None else stats.pictured_ns / 1e9)
-        self._metrics.figures(stats, is_live=status.state == "live", analysed_fps=analysed, age_s=age_s)
+        analysed, shed_share = self._seen.rates(stats, self._sender.answered)
         reason = "no-worker" if status.state == "live" and self._sender.without_worker else status.reason
         self.latest = CameraV1(
             site=status.site,
@@ -135,7 +159,7 @@ class Reporter:
             height=stats.height,
             fps=round(stats.fps, 2) if stats.fps else None,
             analysed_fps=round(analysed, 2),
-            shed_share=min(1.0, shed / sampled) if sampled else 0.0,
+            shed_share=shed_share,
             lifetime=Lifetime(report.p50_ms, report.p99_ms, report.max_ms, report.frames, report.unconfirmed),
         )
         return self.latest

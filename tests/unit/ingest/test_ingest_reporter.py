@@ -73,13 +73,14 @@ class Scene:
 
 @contextlib.asynccontextmanager
 async def reporting(scene):
-    running = asyncio.create_task(scene.reporter.run(scene.sent.wait))
+    running = [asyncio.create_task(task) for task in (scene.reporter.run(scene.sent.wait), scene.reporter.measure())]
     try:
         yield
-        assert not running.done()
+        assert not any(task.done() for task in running)
     finally:
-        running.cancel()
-        await asyncio.wait([running])
+        for task in running:
+            task.cancel()
+        await asyncio.wait(running)
 
 
 async def test_every_change_is_told_twice_and_in_order(wait_until):
@@ -291,3 +292,27 @@ async def test_a_wrong_setting_is_an_error_in_the_log(wait_until):
         ("camera failed-config", "error"),
     ]
     assert lines[1]["why"] == "/x does not exist"
+
+
+async def test_metrics_and_log_go_on_while_nats_is_away(wait_until):
+    """What is to be told waits for NATS; who watches the camera by its gauges sees it as it is."""
+    scene = Scene(every_s=0.02)
+    labels = {"site": "cannes", "camera": scene.name}
+
+    async def never(_row, _message):
+        await asyncio.Event().wait()
+
+    def age():
+        return REGISTRY.get_sample_value("moretta_camera_picture_age_seconds", labels)
+
+    scene.line.store = never
+    with capture_logs() as lines:
+        async with reporting(scene):
+            scene.change("live")
+            await asyncio.sleep(0.1)
+            scene.change("backing-off", "refused")
+            assert scene.gauge() == {state: float(state == "backing-off") for state in STATES}
+            assert REGISTRY.get_sample_value("moretta_camera_failures_total", labels | {"reason": "refused"}) == 1
+            before = age()
+            await wait_until(lambda: age() > before)
+    assert [line["event"] for line in lines] == ["camera live", "camera backing-off"]
