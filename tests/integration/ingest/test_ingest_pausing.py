@@ -1,0 +1,71 @@
+"""Operators' orders on a real server: services.ingest.pausing, with a fleet that only remembers what it was told."""
+
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from proto.control import PauseRequestV1
+from proto.subjects import PAUSE
+from services.app import App, end_tasks
+from services.ingest.core.orders import Orders
+from services.ingest.pausing import Pausing
+
+SECOND = 1_000_000_000
+
+
+class Replica:
+    """The part of an ingest that takes orders, for these cameras of one site."""
+
+    def __init__(self, bus, *cameras):
+        self.app, self.cameras = App("ingest"), cameras
+        wanted = {("cannes", name): None for name in cameras}
+        self.fleet = SimpleNamespace(wanted=wanted, orders=Orders(), obey=self.obey)
+        self.pausing = Pausing(self.app, bus, self.fleet)
+
+    async def start(self):
+        await self.pausing.restore("cannes")
+        await self.pausing.listen("cannes")
+        self.app.spawn("follow", self.pausing.follow("cannes"))
+
+    def obey(self, orders):
+        self.fleet.orders = orders
+
+    @property
+    def held(self):
+        """Its cameras that may not process pictures."""
+        return {name for name in self.cameras if self.fleet.orders.hold("cannes", name)}
+
+
+@pytest.fixture(name="replica")
+async def _replica(bus):
+    """`await replica(*cameras)` starts one."""
+    made = []
+
+    async def make(*cameras):
+        made.append(Replica(bus, *cameras))
+        await made[-1].start()
+        return made[-1]
+
+    yield make
+    await bus.stop_serving()
+    for one in made:
+        await end_tasks(list(one.app._tasks))
+        assert not one.app._fault
+
+
+async def order(bus, action, camera=None, *, timeout=10, **more):
+    request = PauseRequestV1(site="cannes", action=action, operator="ana", camera=camera, why="asked to", **more)
+    return await bus.request(PAUSE, request, timeout=timeout)
+
+
+async def test_a_pause_is_obeyed_whatever_the_clock_says(bus, replica):
+    """Hosts' clocks differ: a pause from the past holds. To resume is for who waits for it, so it does not."""
+    one = await replica("gate")
+    past = time.time_ns() - 3_600 * SECOND
+    assert (await order(bus, "pause", at=past)).paused
+    with pytest.raises(TimeoutError):
+        await order(bus, "resume", at=past, timeout=1)
+    assert one.held == {"gate"}
+    assert not (await order(bus, "resume", at=time.time_ns())).paused
+    assert one.held == set()
