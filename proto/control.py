@@ -21,7 +21,7 @@ class PauseRequestV1(Struct, frozen=True, tag="PauseRequestV1", kw_only=True):
     """One camera; None is the whole site. Resuming the site leaves paused what was paused for itself."""
     why: Why = ""
     at: Nanoseconds | None = None
-    """When it was given. A pause is obeyed however late it comes; to resume is not after ten seconds: nobody waits for it."""
+    """When it was given. A pause is obeyed however late it comes; to resume is not after 10 s: nobody waits for it."""
 
 
 class PauseReplyV1(Struct, frozen=True, tag="PauseReplyV1", kw_only=True):

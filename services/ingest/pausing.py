@@ -1,6 +1,7 @@
 """The operator's pause: now, sticky over restarts, audited (design §4)."""
 
 import asyncio
+import contextlib
 import time
 from collections import Counter
 from typing import cast
@@ -19,6 +20,8 @@ log = get_logger()
 
 _STALE_NS = 10_000_000_000
 """As long as an operator's command waits for its answer."""
+_REFUSE_AFTER_S = 2.0
+"""A replica that has the camera has confirmed the order by then, as a rule."""
 
 
 class Pausing:
@@ -68,7 +71,7 @@ class Pausing:
             return
         names = [camera for site, camera in self._fleet.wanted if site == message.site]
         if message.camera is not None and message.camera not in names and message.action == "pause":
-            await request.reply(self._refused(message, names))
+            self._app.spawn(f"refuse to {message.action}", self._refuse(message, names, request), may_end=True)
             return
         # First the act, then the record: a slow disk may not keep a picture alive, nor keep the next order waiting.
         if message.action == "pause":  # to go on can wait for the record, which a later pause may precede
@@ -76,6 +79,12 @@ class Pausing:
         self._pending[message.site] += 1
         meant = len(names) if message.camera is None else names.count(message.camera)
         self._app.spawn(f"record {message.action}", self._record(message, meant, request), may_end=True)
+
+    async def _refuse(self, message: PauseRequestV1, names: list[str], request: Request) -> None:
+        """Say that there is no such camera; later, since the first answer counts and others may have newer settings."""
+        await asyncio.sleep(_REFUSE_AFTER_S)
+        with contextlib.suppress(Exception):  # nobody is left to hear it
+            await request.reply(self._refused(message, names))
 
     def _refused(self, message: PauseRequestV1, names: list[str]) -> PauseReplyV1:
         orders = self._fleet.orders

@@ -69,3 +69,13 @@ async def test_a_pause_is_obeyed_whatever_the_clock_says(bus, replica):
     assert one.held == {"gate"}
     assert not (await order(bus, "resume", at=time.time_ns())).paused
     assert one.held == set()
+
+
+async def test_who_knows_the_camera_answers_first(bus, replica):
+    """While settings are rolled out some replicas lack a camera: it is paused all the same, and nobody is told else."""
+    old, new = await replica("gate"), await replica("gate", "hall")
+    reply = await order(bus, "pause", "hall")
+    assert (reply.error, reply.paused_cameras, new.held) == (None, ["hall"], {"hall"})
+    refused = await order(bus, "pause", "door")
+    assert (refused.error or "").startswith("site 'cannes' has no camera 'door'; it has gate")
+    assert (old.held, new.held) == (set(), {"hall"})
