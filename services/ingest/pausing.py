@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import time
-from collections import Counter
 from typing import cast
 
 from msgspec import Struct
@@ -12,7 +11,7 @@ from proto.control import PauseReplyV1, PauseRequestV1, PauseStateV1
 from proto.subjects import PAUSE, PAUSE_STATE
 from services.app import App
 from services.bus import Bus, Request, Stored
-from services.ingest.core.orders import Orders
+from services.ingest.core.orders import Orders, SiteOrders
 from services.ingest.fleet import Fleet
 from services.log import get_logger
 
@@ -30,32 +29,32 @@ class Pausing:
     def __init__(self, app: App, bus: Bus, fleet: Fleet) -> None:
         self._app, self._bus, self._fleet = app, bus, fleet
         self._recording = asyncio.Lock()
-        self._pending: Counter[str] = Counter()
-        """Orders that are obeyed and not recorded yet, by site: until they are, the record is behind."""
-        self._newest: dict[str, tuple[int, PauseStateV1]] = {}
+        self._sites: dict[str, SiteOrders] = {}
+
+    def _at(self, site: str) -> SiteOrders:
+        return self._sites.setdefault(site, SiteOrders(site))
 
     async def restore(self, site: str) -> None:
         """Take the orders in force over a restart."""
         last = await self._bus.last(PAUSE_STATE, site=site)
         if last is not None:
-            self._know(last.sequence, cast("PauseStateV1", last.message))
+            self._learn(last.sequence, cast("PauseStateV1", last.message))
 
     async def follow(self, site: str) -> None:
         """Obey what other replicas recorded and we did not hear, for ever: an order is sent once to whoever listens."""
-        restored = self._newest[site][0] if site in self._newest else 0
-        async for stored in self._bus.follow("CONTROL", [PAUSE_STATE.subject(site=site)], start=restored + 1):
+        restored = self._at(site).newest
+        start = restored[0] + 1 if restored else 1
+        async for stored in self._bus.follow("CONTROL", [PAUSE_STATE.subject(site=site)], start=start):
             if isinstance(stored, Stored):
-                self._know(stored.sequence, cast("PauseStateV1", stored.message))
+                self._learn(stored.sequence, cast("PauseStateV1", stored.message))
 
-    def _know(self, sequence: int, state: PauseStateV1) -> None:
-        """Take a record in, and obey the newest one as soon as it holds all that we have obeyed."""
-        if sequence > self._newest.get(state.site, (-1, state))[0]:
-            self._newest[state.site] = sequence, state
-        if self._pending[state.site]:
-            return
-        state, before = self._newest[state.site][1], self._fleet.orders
-        self._fleet.obey(before.restored(state))
-        if self._fleet.orders != before:
+    def _learn(self, sequence: int, found: PauseStateV1) -> None:
+        """Take a record in, and obey it if it is the newest."""
+        orders, before = self._at(found.site), self._fleet.orders
+        orders.learn(sequence, found)
+        self._fleet.obey(orders.in_force(before))
+        if self._fleet.orders != before and orders.newest is not None:
+            state = orders.newest[1]
             what = {"operator": state.operator, "whole_site": state.paused, "cameras": state.paused_cameras}
             event = "paused by an operator" if state.paused or state.paused_cameras else "resumed by an operator"
             log.warning(event, site=state.site, **what)
@@ -74,17 +73,16 @@ class Pausing:
             self._app.spawn(f"refuse to {message.action}", self._refuse(message, names, request), may_end=True)
             return
         # First the act, then the record: a slow disk may not keep a picture alive, nor keep the next order waiting.
-        if message.action == "pause":  # to go on can wait for the record, which a later pause may precede
-            self._fleet.obey(self._fleet.orders.after(message))
-        self._pending[message.site] += 1
+        orders = self._at(message.site)
+        orders.give(message)
+        self._fleet.obey(orders.in_force(self._fleet.orders))
         meant = len(names) if message.camera is None else names.count(message.camera)
         self._app.spawn(f"record {message.action}", self._record(message, meant, request), may_end=True)
 
     async def _refuse(self, message: PauseRequestV1, names: list[str], request: Request) -> None:
         """Say that there is no such camera; later, since the first answer counts and others may have newer settings."""
         await asyncio.sleep(_REFUSE_AFTER_S)
-        with contextlib.suppress(Exception):  # nobody is left to hear it
-            await request.reply(self._refused(message, names))
+        await _reply(request, self._refused(message, names))
 
     def _refused(self, message: PauseRequestV1, names: list[str]) -> PauseReplyV1:
         orders = self._fleet.orders
@@ -100,17 +98,16 @@ class Pausing:
         try:
             async with self._recording:  # a lock is fair: the audit has the orders in their order
                 sequence, state = await self._append(order, request.id)
-        except Exception:  # it is in force here all the same, and whoever gave it hears no confirmation
+        except Exception:  # a pause is in force here all the same, and whoever gave it hears no confirmation
             log.exception("an order could not be recorded", site=order.site)
+            self._at(order.site).end(order, recorded=False)
             return
-        finally:
-            self._pending[order.site] -= 1
-        self._know(sequence, state)
+        self._at(order.site).end(order, recorded=True)
+        self._learn(sequence, state)
         said = {"site": order.site, "camera": order.camera, "operator": order.operator, "why": order.why}
         log.warning(f"{order.action} by an operator", **said)
-        await request.reply(
-            PauseReplyV1(site=state.site, paused=state.paused, cameras=meant, paused_cameras=state.paused_cameras)
-        )
+        cameras = state.paused_cameras
+        await _reply(request, PauseReplyV1(site=state.site, paused=state.paused, cameras=meant, paused_cameras=cameras))
 
     async def _append(self, order: PauseRequestV1, request_id: str | None) -> tuple[int, PauseStateV1]:
         """Record an order on top of the last record; of the replicas that obey it one does, the others find it done."""
@@ -123,3 +120,8 @@ class Pausing:
         subject = PAUSE_STATE.subject(site=order.site)
         sequence, message = await self._bus.streams.amend(PAUSE_STATE, subject, amended, message_id=request_id)
         return sequence, cast("PauseStateV1", message)
+
+
+async def _reply(request: Request, reply: PauseReplyV1) -> None:
+    with contextlib.suppress(Exception):  # nobody is left to hear it
+        await request.reply(reply)

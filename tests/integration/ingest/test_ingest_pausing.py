@@ -79,3 +79,23 @@ async def test_who_knows_the_camera_answers_first(bus, replica):
     refused = await order(bus, "pause", "door")
     assert (refused.error or "").startswith("site 'cannes' has no camera 'door'; it has gate")
     assert (old.held, new.held) == (set(), {"hall"})
+
+
+async def test_a_pause_that_can_not_be_recorded_holds(bus, replica, wait_until):
+    """Over what others record meanwhile, which is obeyed beside it, until another order for the same camera."""
+    one = await replica("gate", "hall")
+
+    async def broken(*_):
+        raise OSError("what no second try mends")
+
+    append, one.pausing._append = one.pausing._append, broken
+    with pytest.raises(TimeoutError):
+        await order(bus, "pause", "gate", timeout=1)
+    two = await replica("gate", "hall")
+    assert (await order(bus, "pause", "hall")).paused_cameras == ["hall"]
+    await wait_until(lambda: (one.held, two.held) == ({"gate", "hall"}, {"hall"}))
+    assert (await order(bus, "resume", "hall")).paused_cameras == []
+    await wait_until(lambda: (one.held, two.held) == ({"gate"}, set()))
+    one.pausing._append = append
+    await order(bus, "resume", "gate")
+    await wait_until(lambda: one.held == set())

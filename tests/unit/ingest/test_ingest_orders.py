@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proto.control import PauseRequestV1
-from services.ingest.core.orders import Orders
+from services.ingest.core.orders import Orders, SiteOrders
 
 SITES, CAMERAS = ["cannes", "lyon"], [None, "gate", "hall"]
 orders = st.builds(
@@ -89,3 +89,47 @@ def test_the_record_says_who_when_what_and_why():
         "asked to",
     )
     assert (state.paused, state.paused_cameras) == (True, ["hall"])
+
+
+class Record:
+    """A site's record as a replica writes it: each order on top of the last one."""
+
+    def __init__(self):
+        self.orders, self.length = Orders(), 0
+
+    def append(self, order):
+        self.orders, self.length = self.orders.after(order), self.length + 1
+        return self.length, self.orders.record(order, self.length)
+
+
+steps = st.lists(st.tuples(orders, st.booleans(), st.integers(1, 3)), max_size=12)
+
+
+@given(steps)
+def test_a_pause_holds_from_when_it_was_given(some):
+    """Recorded or not, however many are awaited at a time; to go on takes effect when it is recorded, in its turn."""
+    site, record, awaited, held = SiteOrders("cannes"), Record(), [], {}
+    for one, can_record, at_a_time in some:
+        if one.site != "cannes":
+            continue
+        site.give(one)
+        awaited.append((one, can_record))
+        while len(awaited) >= at_a_time:
+            end_first(site, record, awaited, held)
+        now = site.in_force(Orders(frozenset({"lyon"})))
+        given = {order.camera for order, _ in awaited if order.action == "pause"}
+        assert {camera for camera in CAMERAS if is_paused(now, camera)} == given | {c for c in CAMERAS if held.get(c)}
+        assert "lyon" in now.sites
+
+
+def end_first(site, record, awaited, held):
+    one, can_record = awaited.pop(0)
+    site.end(one, recorded=can_record)
+    if can_record:
+        site.learn(*record.append(one))
+    if can_record or one.action == "pause":
+        held[one.camera] = one.action == "pause"
+
+
+def is_paused(orders, camera):
+    return "cannes" in orders.sites if camera is None else ("cannes", camera) in orders.cameras
