@@ -49,6 +49,7 @@ async def wire(app: App, settings: IngestFile) -> None:
         await pausing.restore(site)
         await pausing.listen(site)
         app.spawn(f"orders of {site}", pausing.follow(site))
+        app.spawn(f"keep orders of {site}", pausing.keep(site))
         await aimer.listen(site)
 
     async def apply(new: IngestFile) -> None:

@@ -5,6 +5,8 @@ A camera may be paused for itself and with its site; it goes on when neither hol
 
 from dataclasses import dataclass, field
 
+from msgspec import structs
+
 from proto.control import PauseRequestV1, PauseStateV1
 
 
@@ -57,13 +59,41 @@ class Orders:
         )
 
 
+def holds(state: PauseStateV1) -> bool:
+    """Whether a record has anything paused."""
+    return state.paused or bool(state.paused_cameras)
+
+
+def joined(known: PauseStateV1, last: PauseStateV1 | None) -> PauseStateV1:
+    """Return what a stream that was made anew is to hold: its own last record, if any, and every pause known before.
+
+    Who gave the last order, when and why, is not changed.
+    """
+    if last is None:
+        return known
+    cameras = sorted({*known.paused_cameras, *last.paused_cameras})
+    return structs.replace(last, paused=known.paused or last.paused, paused_cameras=cameras)
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A record, and where it is: in the stream that was made at `created` (ns UTC), under a sequence."""
+
+    created: int
+    sequence: int
+    state: PauseStateV1
+
+    def is_after(self, other: "Recorded | None") -> bool:
+        """Whether it is the later one; sequences begin anew in another stream."""
+        return other is None or (self.created, self.sequence) > (other.created, other.sequence)
+
+
 class SiteOrders:
     """What is in force at one site: its newest record, and the pauses that have none, yet or for good."""
 
     def __init__(self, site: str) -> None:
         self._site = site
-        self.newest: tuple[int, PauseStateV1] | None = None
-        """Sequence and record."""
+        self.newest: Recorded | None = None
         self._awaited: list[PauseRequestV1] = []
         self._unrecorded: dict[str | None, PauseRequestV1] = {}
 
@@ -79,21 +109,26 @@ class SiteOrders:
             if not recorded:
                 self._unrecorded[order.camera] = order
 
-    def learn(self, sequence: int, state: PauseStateV1) -> None:
+    def learn(self, found: Recorded) -> None:
         """Take a record in; one that is not the newest says nothing.
 
         Another order for the same thing takes the place of a pause that has no record.
         """
         before = self.newest
-        if before is not None and sequence <= before[0]:
+        if not found.is_after(before):
             return
-        self.newest = sequence, state
-        if state.action is not None:
-            self._unrecorded.pop(state.camera, None)
+        self.newest = found
+        is_news = before is None or found.state.at != before.state.at  # and not the same order, recorded again
+        if is_news and found.state.action is not None:
+            self._unrecorded.pop(found.state.camera, None)
+
+    def moved(self, to: Recorded) -> None:
+        """Go on in another stream, whenever that was made: clocks of servers may be put back."""
+        self.newest = to
 
     def in_force(self, orders: Orders) -> Orders:
         """Return all orders with this site's replaced by what is in force at it."""
-        orders = orders.without(self._site) if self.newest is None else orders.restored(self.newest[1])
+        orders = orders.without(self._site) if self.newest is None else orders.restored(self.newest.state)
         for order in (*self._unrecorded.values(), *self._awaited):
             orders = orders.after(order)
         return orders

@@ -1,14 +1,17 @@
 """Operators' orders on a real server: services.ingest.pausing, with a fleet that only remembers what it was told."""
 
+import asyncio
 import time
 from types import SimpleNamespace
 
 import pytest
+from msgspec import structs
 
 from proto.control import PauseRequestV1
-from proto.subjects import PAUSE
+from proto.subjects import PAUSE, PAUSE_STATE
 from services.app import App, end_tasks
-from services.ingest.core.orders import Orders
+from services.ingest import pausing as sut
+from services.ingest.core.orders import Orders, Recorded
 from services.ingest.pausing import Pausing
 
 SECOND = 1_000_000_000
@@ -99,3 +102,64 @@ async def test_a_pause_that_can_not_be_recorded_holds(bus, replica, wait_until):
     one.pausing._append = append
     await order(bus, "resume", "gate")
     await wait_until(lambda: one.held == set())
+
+
+async def test_a_stream_made_anew_forgets_no_pause(bus, replica, wait_until):
+    """A pause confirmed just then holds, and what was in force stays so and is recorded again as it was given."""
+    one = await replica("gate", "hall")
+    for action in ("pause", "resume", "pause"):
+        await order(bus, action, "gate")
+    await another_stream(bus)
+    assert (await order(bus, "pause", "hall")).paused_cameras == ["gate", "hall"]
+    end = time.monotonic() + 6  # beyond the silence at which the reader looks what became of the stream
+    while time.monotonic() < end:
+        assert one.held == {"gate", "hall"}
+        await asyncio.sleep(0.05)
+    (before,) = await records(bus)
+    await another_stream(bus)
+    async with asyncio.timeout(20):
+        while not await records(bus):
+            await asyncio.sleep(0.1)
+    assert await records(bus) == [before]
+    assert one.held == (await replica("gate", "hall")).held == {"gate", "hall"}
+    await order(bus, "resume", "gate")
+    await wait_until(lambda: one.held == {"hall"})
+
+
+async def another_stream(bus):
+    await bus.streams.js.delete_stream("CONTROL")
+    await bus.ensure_streams(["CONTROL"])
+
+
+async def records(bus):
+    return [stored.message for stored in await bus.history(PAUSE_STATE, site="cannes")]
+
+
+async def test_a_pause_does_not_age(bus, replica, monkeypatch):
+    """Its record is written again in time, as it was given, and also when it was pushed out; once resumed it may go."""
+    one = await replica("gate")
+    await order(bus, "pause")
+    await one.pausing._uphold("cannes")
+    (given,) = await records(bus)
+    monkeypatch.setattr(sut, "_RENEW_AFTER_NS", 0)
+    await one.pausing._uphold("cannes")
+    assert await records(bus) == [given, given]
+    await bus.streams.js.purge_stream("CONTROL")
+    await one.pausing._uphold("cannes")
+    assert await records(bus) == [given]
+    await order(bus, "resume")
+    await one.pausing._uphold("cannes")
+    assert [state.action for state in await records(bus)] == ["pause", "resume"]
+
+
+async def test_a_server_that_lost_the_last_records(bus, replica):
+    """After a power cut it is the same stream, and shorter: a pause that it doesn't know any more is told it again."""
+    one = await replica("gate", "hall")
+    await order(bus, "pause", "hall")
+    lost = structs.replace((await records(bus))[-1], paused_cameras=["gate", "hall"])
+    created, _ = await bus.streams.created("CONTROL")
+    one.pausing._learn(Recorded(created, 9, lost))
+    await one.pausing._uphold("cannes")
+    assert (await records(bus))[-1].paused_cameras == ["gate", "hall"]
+    assert (await order(bus, "resume", "hall")).paused_cameras == ["gate"]
+    assert one.held == {"gate"}

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proto.control import PauseRequestV1
-from services.ingest.core.orders import Orders, SiteOrders
+from services.ingest.core.orders import Orders, Recorded, SiteOrders, holds, joined
 
 SITES, CAMERAS = ["cannes", "lyon"], [None, "gate", "hall"]
 orders = st.builds(
@@ -99,7 +99,7 @@ class Record:
 
     def append(self, order):
         self.orders, self.length = self.orders.after(order), self.length + 1
-        return self.length, self.orders.record(order, self.length)
+        return Recorded(7, self.length, self.orders.record(order, self.length))
 
 
 steps = st.lists(st.tuples(orders, st.booleans(), st.integers(1, 3)), max_size=12)
@@ -126,10 +126,40 @@ def end_first(site, record, awaited, held):
     one, can_record = awaited.pop(0)
     site.end(one, recorded=can_record)
     if can_record:
-        site.learn(*record.append(one))
+        site.learn(record.append(one))
     if can_record or one.action == "pause":
         held[one.camera] = one.action == "pause"
 
 
 def is_paused(orders, camera):
     return "cannes" in orders.sites if camera is None else ("cannes", camera) in orders.cameras
+
+
+@given(days, days)
+def test_a_stream_made_anew_takes_no_pause_back(before, since):
+    """Whatever it holds already, what was paused stays so; nothing else is, and the last order stays who gave it."""
+    known, last = recorded(before, 1), recorded(since, 2)
+    both = joined(known.state, last.state)
+    for camera in CAMERAS:
+        paused = [is_paused(Orders().restored(state), camera) for state in (known.state, last.state, both)]
+        assert paused[2] == (paused[0] or paused[1])
+    assert (both.operator, both.at, both.action) == (last.state.operator, last.state.at, last.state.action)
+    assert joined(known.state, None) == known.state
+    assert holds(both) == (holds(known.state) or holds(last.state))
+
+
+def recorded(some, created):
+    """The record after some orders at one site."""
+    record = Record()
+    found = [record.append(order("resume", "gate")), *(record.append(one) for one in some if one.site == "cannes")]
+    return Recorded(created, found[-1].sequence, found[-1].state)
+
+
+def test_another_stream_s_first_record_is_later_than_this_one_s_last():
+    """Sequences begin anew with a stream; what an older stream still delivers says nothing."""
+    site, old, new = SiteOrders("cannes"), recorded([order("pause"), order("pause")], 1), recorded([], 2)
+    for found in (old, new, old):
+        site.learn(found)
+    assert site.newest == new
+    site.moved(old)
+    assert site.in_force(Orders()).sites == {"cannes"}
