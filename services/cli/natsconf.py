@@ -27,7 +27,8 @@ def nats_config(port: int, store: str, passwords: Mapping[str, str]) -> str:
         "ping_max": 2,
         "write_deadline": "1s",
         "max_pending": 32 * _MIB,
-        "jetstream": {"store_dir": store, **_limits()},
+        # A pause that was confirmed, and a window that was published, outlive a power cut.
+        "jetstream": {"store_dir": store, "sync_interval": "always", **_limits()},
         "accounts": accounts,
     }
     return json.dumps(config, indent=1)

@@ -69,3 +69,8 @@ def test_the_limits_hold_every_stream(config: dict):
         assert config["jetstream"][name] > sum(s.max_bytes for s in STREAMS if s.storage == storage)
     assert config["max_payload"] > 1920 * 1080 * 3 // 2 + 4096
     assert config["jetstream"]["store_dir"] == "/data/js"
+
+
+def test_what_was_acknowledged_is_on_the_disk(config: dict):
+    """A pause that was confirmed is not gone after a power cut; by default JetStream syncs every two minutes."""
+    assert config["jetstream"]["sync_interval"] == "always"
