@@ -1,17 +1,20 @@
 """A publishing WebRTC peer, with aiortc: ICE, DTLS, SRTP and RTP are its work, decoding is not (ADR 13).
 
-`install` replaces two functions of aiortc, and nothing else of it is changed:
+`install` replaces two functions of aiortc and one of aioice, and nothing else of them is changed:
 
 - `rtcrtpreceiver.decoder_worker`, the thread that decodes into an unbounded queue: ours hands the encoded frames on.
 - `RTCCertificate._create_ssl_context`, which knows ECDSA peers only: ours adds the suites of RSA peers (GStreamer's).
+- `stun.parse_message`, which fails with another error than its callers expect where an attribute has a wrong length.
 """
 
 import asyncio
 import contextlib
 import queue
+import struct
 import threading
 from typing import Any
 
+from aioice import stun
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpReceiver, RTCSessionDescription, rtcrtpreceiver
 from aiortc.rtcdtlstransport import RTCCertificate
 
@@ -25,6 +28,7 @@ SILENT_S = 3.0
 """So is one that sent something, and then nothing for so long."""
 STEP_S = 0.25
 _MOST_DATAGRAMS = 1024
+_LARGEST_DATAGRAM = 2048
 _MOST_STREAMS = 16
 _CLOSE_LIMIT_S = 2.0
 _CIPHERS = (
@@ -37,12 +41,14 @@ _MIME: dict[Codec, str] = {"h264": "video/H264", "vp8": "video/VP8"}
 
 _decoder_worker = rtcrtpreceiver.decoder_worker
 _create_ssl_context = RTCCertificate._create_ssl_context  # noqa: SLF001 - the patch point
+_parse_message = stun.parse_message
 
 
 def install() -> None:
-    """Put our two functions in the place of aiortc's; again does nothing."""
+    """Put our functions in the place of theirs; again does nothing."""
     rtcrtpreceiver.decoder_worker = hand_on  # type: ignore[assignment]  # other names of the parameters
     RTCCertificate._create_ssl_context = _context_for_rsa_too  # type: ignore[method-assign,assignment]  # noqa: SLF001
+    stun.parse_message = _parsed
 
 
 def hand_on(
@@ -68,12 +74,23 @@ def _context_for_rsa_too(certificate: RTCCertificate, *args: Any, **more: Any) -
     return context
 
 
+def _parsed(data: bytes) -> stun.Message:
+    """A STUN message; ValueError, which aioice expects, if it is none: what anybody may send must not reach the log."""
+    try:
+        return _parse_message(data)
+    except struct.error:
+        raise ValueError("a STUN attribute has a wrong length") from None
+
+
 class Datagrams(asyncio.Queue[Any]):
-    """aioice's queue of received datagrams, with a bound: what comes while it is full is lost, as UDP may be."""
+    """aioice's queue of received datagrams, with a bound: what comes while it is full is lost, as UDP may be.
+
+    Anybody may send to the socket, and aioice asks nobody who they are: an empty datagram would end the connection.
+    """
 
     def put_nowait(self, item: Any) -> None:
         """Put, or drop; None, which says that the connection is closed, always finds room."""
-        if item is None or self.qsize() < _MOST_DATAGRAMS:
+        if item is None or (0 < len(item[0]) <= _LARGEST_DATAGRAM and self.qsize() < _MOST_DATAGRAMS):
             super().put_nowait(item)
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 import json
+import socket
 import time
 from types import SimpleNamespace
 
@@ -92,6 +93,10 @@ class Stage:
         return size
 
 
+def ice_of(session):
+    return session.peer._connection.getTransceivers()[0].receiver.transport.transport._connection
+
+
 @pytest.fixture(name="stage")
 async def _stage():
     stage = Stage()
@@ -114,7 +119,7 @@ async def test_a_peer_publishes_and_says_goodbye(stage, codec, decoder, monkeypa
     publisher = Publisher(codec, audio=True)
     session = await stage.publish(publisher)
     ((_, kept),) = stage.server._whip._sessions.items()
-    ice = kept.peer._connection.getTransceivers()[0].receiver.transport.transport._connection
+    ice = ice_of(kept)
     assert (ice.stun_server, type(ice._queue)) == (None, rtc.Datagrams)  # nobody outside is asked; nothing grows
     assert await stage.picture() == (320, 180)
     assert stage.phone.stats().decoder == decoder
@@ -139,6 +144,22 @@ async def test_an_rsa_peer_that_is_killed_is_noticed(stage, monkeypatch, wait_un
         await wait_until(lambda: "connecting" in [s.state for s in stage.states[2:]], LIMIT_S)
     assert time.monotonic() - killed < 5
     assert set(stage.reasons("stalled")) == {"timeout"}
+
+
+async def test_what_strangers_send_is_ignored(stage, caplog, wait_until):
+    """Anybody may send to the socket of a peer: an empty datagram, damaged STUN, anything. The session goes on."""
+    publisher = Publisher()
+    await stage.publish(publisher)
+    ((_, kept),) = stage.server._whip._sessions.items()
+    (protocol,) = ice_of(kept)._protocols
+    damaged = bytes.fromhex("000100082112a442" + "00" * 12 + "0024000100000000")  # PRIORITY, of one byte
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        for data in (b"", damaged, bytes(4096), b"\x16", b"\x80"):
+            stranger.sendto(data, (protocol.local_candidate.host, protocol.local_candidate.port))
+    before = stage.phone.stats().pictures
+    await wait_until(lambda: stage.phone.stats().pictures > before + 25, LIMIT_S)
+    assert (kept.encoded.closed, [one.msg for one in caplog.records if one.levelname == "ERROR"]) == (None, [])
+    await publisher.close()
 
 
 async def test_a_second_publisher_waits_until_the_first_has_vanished(stage, wait_until):
@@ -318,8 +339,9 @@ def test_aiortc_is_the_one_that_was_patched():
     assert "self.__decoder_error.is_set()" in handle  # a picture loss indication is sent
     assert list(inspect.signature(rtc._create_ssl_context).parameters) == ["self", "srtp_profiles"]
     queue = rtc.Datagrams()
-    for _ in range(2_000):
-        queue.put_nowait((b"", 1))
+    for size in [0, 2049] * 2_000 + [1, 2048] * 1_000:
+        queue.put_nowait((bytes(size), 1))
     queue.put_nowait(None)
     assert queue.qsize() == 1025
+    assert "stun.parse_message(data)" in inspect.getsource(aioice.ice.StunProtocol.datagram_received)
     assert "ECDHE-RSA" not in inspect.getsource(rtc._create_ssl_context)  # else our cipher list is needless
