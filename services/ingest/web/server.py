@@ -12,6 +12,7 @@ from services.ingest.settings import WebSettings
 from services.ingest.web import certificate, rtc
 from services.ingest.web.access import Access, Cameras
 from services.ingest.web.aim import Aim
+from services.ingest.web.listener import Listener
 from services.ingest.web.pages import Pages
 from services.ingest.web.problem import problem
 from services.ingest.web.status import Status
@@ -38,6 +39,8 @@ _CORS = {
     "Access-Control-Max-Age": "600",
 }
 _SHUTDOWN_S = 1.0
+IDLE_S = 15.0
+"""How long a connection may say nothing: before, between and within the heads of requests."""
 
 
 class WebServer:
@@ -52,7 +55,8 @@ class WebServer:
         aim = Aim(access, aimer, settings.operator_token) if aimer else None
         routes = [*self._whip.routes(), *Status(access, cameras).routes(), *(aim.routes() if aim else [])]
         server.add_routes([*routes, *Pages().routes()])
-        self._runner = web.AppRunner(server, handle_signals=False, access_log=None, shutdown_timeout=_SHUTDOWN_S)
+        self._runner = web.AppRunner(server, access_log=None, shutdown_timeout=_SHUTDOWN_S, keepalive_timeout=IDLE_S)
+        self._listener: Listener | None = None
         self._served: certificate.Served | None = None
         self.url = ""
 
@@ -62,16 +66,17 @@ class WebServer:
         settings = self._settings
         self._served = certificate.served(settings, dt.datetime.now(dt.UTC))
         await self._runner.setup()
-        site = web.TCPSite(self._runner, settings.host, settings.port, ssl_context=self._served.context)
+        assert self._runner.server is not None
+        self._listener = Listener(self._runner.server, self._served.context)
         try:
-            await site.start()
+            port = await self._listener.open(settings.host, settings.port)
         except OSError as error:
             await self._runner.cleanup()
             where = f"{settings.host}:{settings.port}"
             raise StartError(
                 f"ingest.web.port: cannot listen on {where}: {error.strerror}; take a free port, or 0"
             ) from None
-        self.url = f"https://{self._host()}:{self._runner.addresses[0][1]}/"
+        self.url = f"https://{self._host()}:{port}/"
         self._tell()
 
     @property
@@ -88,6 +93,8 @@ class WebServer:
 
     async def stop(self) -> None:
         """Let every peer go and stop serving."""
+        if self._listener is not None:
+            await self._listener.close()
         await self._whip.stop()
         await self._runner.cleanup()
 

@@ -1,11 +1,14 @@
 """Peers that publish by WHIP over real HTTPS, ICE, DTLS and SRTP: services.ingest.web, services.ingest.peer."""
 
 import asyncio
+import contextlib
 import inspect
 import json
 import socket
+import ssl
 import time
 from types import SimpleNamespace
+from urllib.parse import urlsplit
 
 import aiohttp
 import aioice.ice
@@ -19,7 +22,7 @@ from services.ingest.camera import Camera
 from services.ingest.peer import MOST_FRAMES
 from services.ingest.settings import WebSettings
 from services.ingest.sharing import Sharing
-from services.ingest.web import rtc
+from services.ingest.web import listener, rtc, server
 from services.ingest.web.server import WebServer
 from services.settings import Secret
 from services.sites.settings import CameraSettings
@@ -319,6 +322,49 @@ async def test_the_page_comes_with_strict_headers(stage):
     assert headers["X-Content-Type-Options"] == "nosniff"
     for path in ("__init__.py", "..%2fsettings.py", "page/index.html", "index.htm"):
         assert (await stage.ask("GET", path))[0] == 404
+
+
+async def test_nobody_holds_all_connections(stage, monkeypatch):
+    """Who only connects, never ends a request or reads no answer is let go; beyond the bound nobody comes in."""
+    for name, value in [("MOST", 3), ("HANDSHAKE_S", 3.0), ("UNREAD_S", 2.0)]:
+        monkeypatch.setattr(listener, name, value)
+    monkeypatch.setattr(server, "IDLE_S", 3.0)
+    other = WebServer(stage.app, WebSettings(host="127.0.0.1", port=0), stage)
+    await other.start()
+    address = "127.0.0.1", urlsplit(other.url).port
+    async with asyncio.timeout(2 * LIMIT_S):
+        held = [await asyncio.open_connection(*address, ssl=secured) for secured in (None, anybody(), anybody())]
+        held[-1][1].write(b"GET / HTTP/1.1\r\nHost: ")
+        await refused(address)
+        for reader, writer in held:
+            assert await reader.read() == b""
+            writer.close()
+        while True:  # the server forgets a connection a moment after its end
+            with contextlib.suppress(OSError):
+                reader, writer = await asyncio.open_connection(*address, ssl=anybody())
+                break
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 5_000)  # and reads none of it
+        while other._runner.server.connections:
+            await asyncio.sleep(0.05)
+        writer.close()
+    await other.stop()
+
+
+def anybody():
+    """TLS with a server whoever it is."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
+async def refused(address):
+    """A connection is closed before a word is said."""
+    reader, writer = await asyncio.open_connection(*address)
+    with contextlib.suppress(ConnectionError):
+        assert await reader.read() == b""
+    writer.close()
 
 
 async def test_a_port_in_use_is_named(stage):
