@@ -37,8 +37,7 @@ def check_offer(offer: str) -> Codec:
     kinds = [_kind(section) for section in sections]
     if kinds.count("video") != 1 or kinds.count("audio") > 1 or set(kinds) - {"video", "audio"}:
         raise OfferError(406, "offer one video track, with at most one audio track beside it, and no data channel")
-    if len(sections) > 1 and not any(line.startswith("a=group:BUNDLE ") for line in session):
-        raise OfferError(406, "the m= sections must be of one BUNDLE group")
+    _tagged(session, sections)
     video = sections[kinds.index("video")]
     if {"a=recvonly", "a=inactive"} & set(video):
         raise OfferError(406, "the video track must be sent: a=sendonly")
@@ -133,6 +132,26 @@ def _has(section: list[str], payload_type: str) -> bool:
 
 def _kind(section: list[str]) -> str:
     return section[0].removeprefix("m=").split(" ")[0]
+
+
+def _tagged(session: list[str], sections: list[list[str]]) -> list[str]:
+    """The section whose transport is everybody's: the first of the BUNDLE group, or the only one (RFC 9143 §7.1.3).
+
+    OfferError if the group is not one of all sections: those outside would have transports of their own.
+    """
+    groups = [line.removeprefix("a=group:").split() for line in session if line.startswith("a=group:")]
+    bundles = [mids for kind, *mids in filter(None, groups) if kind == "BUNDLE"]
+    mids = [_mid(section) for section in sections]
+    if len(sections) == 1 and not bundles:
+        return sections[0]
+    if len(bundles) != 1 or len(set(mids)) != len(mids) or sorted(bundles[0]) != sorted(mids):
+        raise OfferError(406, "the m= sections must be of one BUNDLE group, which names the a=mid of each")
+    return sections[mids.index(bundles[0][0])]
+
+
+def _mid(section: list[str]) -> str:
+    """The last one counts, for aiortc too; empty without one."""
+    return next((line.removeprefix("a=mid:") for line in reversed(section) if line.startswith("a=mid:")), "")
 
 
 def _is_whole(lines: list[str]) -> bool:

@@ -111,9 +111,9 @@ class PeerConnection:
             await self._connection.setRemoteDescription(RTCSessionDescription(with_addresses_only(offer), "offer"))
         except Exception as error:  # aiortc's parser fails in many ways
             raise OfferError(406 if "parameters" in str(error) else 400, "the offer can't be read or used") from None
-        ice = video.receiver.transport.transport._connection  # noqa: SLF001 - there is no other way to bound it
-        ice._queue = Datagrams()  # noqa: SLF001
         for transceiver in self._connection.getTransceivers():
+            ice = transceiver.receiver.transport.transport._connection  # noqa: SLF001 - the only way to bound it
+            ice._queue = Datagrams()  # noqa: SLF001
             if transceiver.kind == "audio":
                 transceiver.direction = "inactive"
         video.receiver.track._queue = self._encoded  # type: ignore[attr-defined]  # noqa: SLF001 - decoder_worker's argument

@@ -17,7 +17,10 @@ def section(kind="video", *lines, mid="0"):
     return [f"m={kind} 9 UDP/TLS/RTP/SAVPF 96 97", f"a=mid:{mid}", *ICE, *lines]
 
 
-def sdp(*sections, session=("v=0", "a=group:BUNDLE 0 1")):
+def sdp(*sections, session=None):
+    """An offer; without session lines of its own it has a group of all sections."""
+    mids = [line.removeprefix("a=mid:") for part in sections for line in part if line.startswith("a=mid:")]
+    session = ("v=0", f"a=group:BUNDLE {' '.join(mids)}") if session is None else session
     return "".join(f"{line}\r\n" for part in (list(session), *sections) for line in part)
 
 
@@ -50,6 +53,13 @@ def test_the_codec(lines, codec):
         (sdp(section("video", *H264), section("video", *H264, mid="1")), 406, "one video"),
         (sdp(section("video", *H264), section("application", mid="1")), 406, "no data channel"),
         (sdp(section("video", *H264), section("audio", mid="1"), session=("v=0",)), 406, "BUNDLE"),
+        *(
+            (sdp(section("video", *H264), section("audio", mid="1"), session=("v=0", *groups)), 406, "BUNDLE")
+            for groups in (["a=group:BUNDLE 0"], ["a=group:BUNDLE 0 1 2"], ["a=group:BUNDLE 0", "a=group:BUNDLE 1"])
+        ),
+        (sdp(section("video", *H264), session=("v=0", "a=group:BUNDLE ghost 0")), 406, "BUNDLE"),
+        (sdp(section("video", *H264), session=("v=0", "a=group:BUNDLE 0 0")), 406, "BUNDLE"),
+        (sdp(section("video", *H264), section("audio", mid="0")), 406, "BUNDLE"),
         (sdp(section("video", *H264, "a=recvonly")), 406, "a=sendonly"),
         (sdp(section("video", "a=rtpmap:98 VP9/90000")), 406, "H.264"),
         (sdp(section("video", "a=rtpmap:")), 406, "H.264"),
