@@ -15,6 +15,7 @@ _BASELINE = "42"
 _FINGERPRINT = re.compile(r"a=fingerprint:sha-(256|384|512) ", re.IGNORECASE)
 _CANDIDATE = re.compile(r"(?P<head>a=candidate:\S+ \d+ (?P<transport>\S+) \d+) (?P<address>\S+)(?P<tail> \d+ typ .+)")
 _MOST_CANDIDATES = 64
+_DIRECTIONS = ("a=sendrecv", "a=sendonly", "a=recvonly", "a=inactive")
 
 
 class OfferError(Exception):
@@ -39,7 +40,7 @@ def check_offer(offer: str) -> Codec:
         raise OfferError(406, "offer one video track, with at most one audio track beside it, and no data channel")
     _tagged(session, sections)
     video = sections[kinds.index("video")]
-    if {"a=recvonly", "a=inactive"} & set(video):
+    if _direction(session, video) in {"a=recvonly", "a=inactive"}:
         raise OfferError(406, "the video track must be sent: a=sendonly")
     codec = _best(video)
     if codec is None:
@@ -72,6 +73,19 @@ def with_addresses_only(offer: str) -> str:
                 continue
         if line != "a=end-of-candidates":
             lines.append(line)
+    return _text(lines)
+
+
+def spelled_out(offer: str) -> str:
+    """Return the offer with what aiortc doesn't infer: the direction of each section.
+
+    A direction may stand before the sections, for all of them, or nowhere (RFC 8866 §6.7).
+    """
+    session, *sections = sections_of(offer)
+    lines = list(session)
+    for section in sections:
+        lines += [line for line in section if not line.startswith(_DIRECTIONS)]
+        lines.append(_direction(session, section))
     return _text(lines)
 
 
@@ -152,6 +166,11 @@ def _tagged(session: list[str], sections: list[list[str]]) -> list[str]:
 def _mid(section: list[str]) -> str:
     """The last one counts, for aiortc too; empty without one."""
     return next((line.removeprefix("a=mid:") for line in reversed(section) if line.startswith("a=mid:")), "")
+
+
+def _direction(session: list[str], section: list[str]) -> str:
+    said = (line for line in [*reversed(section), *reversed(session)] if line in _DIRECTIONS)
+    return next(said, "a=sendrecv")
 
 
 def _is_whole(lines: list[str]) -> bool:

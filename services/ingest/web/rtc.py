@@ -15,11 +15,18 @@ import threading
 from typing import Any
 
 from aioice import stun
-from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpReceiver, RTCSessionDescription, rtcrtpreceiver
+from aiortc import (
+    RTCConfiguration,
+    RTCPeerConnection,
+    RTCRtpReceiver,
+    RTCRtpTransceiver,
+    RTCSessionDescription,
+    rtcrtpreceiver,
+)
 from aiortc.rtcdtlstransport import RTCCertificate
 
 from services.ingest.core.encoded import Codec
-from services.ingest.core.sdp import OfferError, announcing, held, with_addresses_only
+from services.ingest.core.sdp import OfferError, announcing, held, spelled_out, with_addresses_only
 from services.ingest.peer import EncodedQueue
 
 CONNECT_LIMIT_S = 10.0
@@ -108,17 +115,21 @@ class PeerConnection:
         video = self._connection.addTransceiver("video", direction="recvonly")
         video.setCodecPreferences(_preferred(self._encoded.codec))
         try:
-            await self._connection.setRemoteDescription(RTCSessionDescription(with_addresses_only(offer), "offer"))
-        except Exception as error:  # aiortc's parser fails in many ways
+            await self._accept(offer, video)
+            await self._connection.setLocalDescription(await self._connection.createAnswer())
+        except Exception as error:  # aiortc fails in many ways
             raise OfferError(406 if "parameters" in str(error) else 400, "the offer can't be read or used") from None
+        return announcing(held(self._connection.localDescription.sdp, self._encoded.codec), self._addresses)
+
+    async def _accept(self, offer: str, video: RTCRtpTransceiver) -> None:
+        text = spelled_out(with_addresses_only(offer))
+        await self._connection.setRemoteDescription(RTCSessionDescription(text, "offer"))
         for transceiver in self._connection.getTransceivers():
             ice = transceiver.receiver.transport.transport._connection  # noqa: SLF001 - the only way to bound it
             ice._queue = Datagrams()  # noqa: SLF001
             if transceiver.kind == "audio":
                 transceiver.direction = "inactive"
         video.receiver.track._queue = self._encoded  # type: ignore[attr-defined]  # noqa: SLF001 - decoder_worker's argument
-        await self._connection.setLocalDescription(await self._connection.createAnswer())
-        return announcing(held(self._connection.localDescription.sdp, self._encoded.codec), self._addresses)
 
     async def watch(self) -> None:
         """Close `encoded` when the peer is gone or says nothing any more; returns when it is closed."""

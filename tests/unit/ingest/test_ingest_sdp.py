@@ -6,11 +6,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.core.sdp import OfferError, announcing, check_offer, held, sections_of, with_addresses_only
+from services.ingest.core.sdp import (
+    OfferError,
+    announcing,
+    check_offer,
+    held,
+    sections_of,
+    spelled_out,
+    with_addresses_only,
+)
 
 ICE = ("a=ice-ufrag:u", "a=ice-pwd:p", "a=fingerprint:sha-256 AA:BB", "a=rtcp-mux")
 H264 = ("a=rtpmap:96 H264/90000", "a=fmtp:96 packetization-mode=1;profile-level-id=42e01f")
 VP8 = ("a=rtpmap:97 VP8/90000",)
+DIRECTIONS = ("a=sendrecv", "a=sendonly", "a=recvonly", "a=inactive")
 
 
 def section(kind="video", *lines, mid="0"):
@@ -61,6 +70,7 @@ def test_the_codec(lines, codec):
         (sdp(section("video", *H264), session=("v=0", "a=group:BUNDLE 0 0")), 406, "BUNDLE"),
         (sdp(section("video", *H264), section("audio", mid="0")), 406, "BUNDLE"),
         (sdp(section("video", *H264, "a=recvonly")), 406, "a=sendonly"),
+        (sdp(section("video", *H264), session=("v=0", "a=inactive")), 406, "a=sendonly"),
         (sdp(section("video", "a=rtpmap:98 VP9/90000")), 406, "H.264"),
         (sdp(section("video", "a=rtpmap:")), 406, "H.264"),
     ],
@@ -91,6 +101,21 @@ def test_only_addresses_are_followed():
     ]
     assert with_addresses_only(sdp(section("video", *bad, good[0]))) == sdp(section("video", good[0]))
     assert with_addresses_only(sdp(section("video", *good))).count("a=candidate:") == 64
+
+
+@pytest.mark.parametrize(
+    ("session", "lines", "direction"),
+    [
+        ([], [], "a=sendrecv"),
+        (["a=sendonly"], [], "a=sendonly"),
+        (["a=inactive"], ["a=sendonly"], "a=sendonly"),
+        ([], ["a=recvonly", "a=sendonly"], "a=sendonly"),
+    ],
+)
+def test_the_direction_is_spelled_out(session, lines, direction):
+    """A section's own, else that of all, else both ways; once."""
+    text = spelled_out(sdp(section("video", *lines, *H264), session=("v=0", *session)))
+    assert [line for line in sections_of(text)[1] if line in DIRECTIONS] == [direction]
 
 
 def test_the_resolution_is_held():
