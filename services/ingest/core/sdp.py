@@ -15,6 +15,8 @@ _BASELINE = "42"
 _FINGERPRINT = re.compile(r"a=fingerprint:sha-(256|384|512) ", re.IGNORECASE)
 _CANDIDATE = re.compile(r"(?P<head>a=candidate:\S+ \d+ (?P<transport>\S+) \d+) (?P<address>\S+)(?P<tail> \d+ typ .+)")
 _MOST_CANDIDATES = 64
+_TRANSPORT = ("a=ice-ufrag:", "a=ice-pwd:", "a=ice-options:", "a=fingerprint:", "a=setup:", "a=rtcp-mux")
+_NEEDED = "a=ice-ufrag, a=ice-pwd, a=setup, a=rtcp-mux and a SHA-2 a=fingerprint"
 _DIRECTIONS = ("a=sendrecv", "a=sendonly", "a=recvonly", "a=inactive")
 
 
@@ -31,14 +33,13 @@ def check_offer(offer: str) -> Codec:
     session, *sections = sections_of(offer)
     if session[:1] != ["v=0"] or not sections:
         raise OfferError(400, "the body is no SDP offer: it begins with v=0 and has an m= line")
-    if not all(_is_whole([*session, *section]) for section in sections):
-        raise OfferError(
-            400, "every m= section needs a=ice-ufrag, a=ice-pwd, a=mid, a=rtcp-mux and a SHA-2 a=fingerprint"
-        )
+    if not all(map(_mid, sections)):
+        raise OfferError(400, "every m= section needs an a=mid")
     kinds = [_kind(section) for section in sections]
     if kinds.count("video") != 1 or kinds.count("audio") > 1 or set(kinds) - {"video", "audio"}:
         raise OfferError(406, "offer one video track, with at most one audio track beside it, and no data channel")
-    _tagged(session, sections)
+    if not _is_whole([*session, *_tagged(session, sections)]):
+        raise OfferError(400, f"the first m= section of the BUNDLE group needs {_NEEDED}")
     video = sections[kinds.index("video")]
     if _direction(session, video) in {"a=recvonly", "a=inactive"}:
         raise OfferError(406, "the video track must be sent: a=sendonly")
@@ -77,15 +78,17 @@ def with_addresses_only(offer: str) -> str:
 
 
 def spelled_out(offer: str) -> str:
-    """Return the offer with what aiortc doesn't infer: the direction of each section.
+    """Return the offer with what aiortc doesn't infer for each section: its direction, and the transport of the group.
 
-    A direction may stand before the sections, for all of them, or nowhere (RFC 8866 §6.7).
+    A direction may stand before the sections, for all of them, or nowhere (RFC 8866 §6.7). The transport is that of the
+    group's first section; sections that are bundle-only have none of their own (RFC 9143 §7.1.3, RFC 9429 §5.2.1).
     """
     session, *sections = sections_of(offer)
+    transport = [line for line in _tagged(session, sections) if line.startswith(_TRANSPORT)]
     lines = list(session)
     for section in sections:
-        lines += [line for line in section if not line.startswith(_DIRECTIONS)]
-        lines.append(_direction(session, section))
+        lines += [line for line in section if not line.startswith((*_TRANSPORT, *_DIRECTIONS))]
+        lines += [*transport, _direction(session, section)]
     return _text(lines)
 
 
@@ -174,7 +177,7 @@ def _direction(session: list[str], section: list[str]) -> str:
 
 
 def _is_whole(lines: list[str]) -> bool:
-    needed = ("a=ice-ufrag:", "a=ice-pwd:", "a=mid:", "a=rtcp-mux")
+    needed = ("a=ice-ufrag:", "a=ice-pwd:", "a=setup:", "a=rtcp-mux")
     return all(any(line.startswith(n) for line in lines) for n in needed) and any(map(_FINGERPRINT.match, lines))
 
 

@@ -293,7 +293,13 @@ def directed_at_once(offer):
     return undirected(offer).replace("\r\nm=", "\r\na=sendonly\r\nm=", 1)
 
 
-@pytest.mark.parametrize("offered", [undirected, directed_at_once])
+def bundle_only(offer):
+    head, first, second = re.split(r"(?=^m=)", offer, flags=re.MULTILINE)
+    bare = re.sub(r"a=(ice-|fingerprint|setup|rtcp(?!-fb)|candidate|end-of).*\r\n", "", second)
+    return head + first + re.sub(r"^(m=\w+) \d+", r"\1 0", bare) + "a=bundle-only\r\n"
+
+
+@pytest.mark.parametrize("offered", [undirected, directed_at_once, bundle_only])
 async def test_offers_that_aiortc_itself_would_not_understand(stage, offered):
     """What the standards allow is taken, though other peers write it otherwise."""
     publisher = Publisher(audio=True)

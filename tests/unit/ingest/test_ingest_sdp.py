@@ -16,7 +16,7 @@ from services.ingest.core.sdp import (
     with_addresses_only,
 )
 
-ICE = ("a=ice-ufrag:u", "a=ice-pwd:p", "a=fingerprint:sha-256 AA:BB", "a=rtcp-mux")
+ICE = ("a=ice-ufrag:u", "a=ice-pwd:p", "a=fingerprint:sha-256 AA:BB", "a=setup:actpass", "a=rtcp-mux")
 H264 = ("a=rtpmap:96 H264/90000", "a=fmtp:96 packetization-mode=1;profile-level-id=42e01f")
 VP8 = ("a=rtpmap:97 VP8/90000",)
 DIRECTIONS = ("a=sendrecv", "a=sendonly", "a=recvonly", "a=inactive")
@@ -56,7 +56,8 @@ def test_the_codec(lines, codec):
         ("", 400, "v=0"),
         ("hello", 400, "v=0"),
         (sdp(), 400, "m="),
-        (sdp(["m=video 9 UDP/TLS/RTP/SAVPF 96", *H264]), 400, "ice-ufrag"),
+        (sdp(["m=video 9 UDP/TLS/RTP/SAVPF 96", *ICE, *H264]), 400, "a=mid"),
+        (sdp(["m=video 9 UDP/TLS/RTP/SAVPF 96", "a=mid:0", *H264]), 400, "ice-ufrag"),
         (sdp(section("video", *H264)).replace("sha-256", "sha-1"), 400, "SHA-2"),
         (sdp(section("audio")), 406, "one video"),
         (sdp(section("video", *H264), section("video", *H264, mid="1")), 406, "one video"),
@@ -116,6 +117,18 @@ def test_the_direction_is_spelled_out(session, lines, direction):
     """A section's own, else that of all, else both ways; once."""
     text = spelled_out(sdp(section("video", *lines, *H264), session=("v=0", *session)))
     assert [line for line in sections_of(text)[1] if line in DIRECTIONS] == [direction]
+
+
+def test_the_transport_of_the_group_is_everybodys():
+    """That of the section which the group names first: bundle-only ones have none, and what others say is void."""
+    bare = ["m=audio 0 UDP/TLS/RTP/SAVPF 111", "a=mid:1", "a=bundle-only"]
+    own = ["m=audio 9 UDP/TLS/RTP/SAVPF 111", "a=mid:1", *(line.replace("-ufrag:u", "-ufrag:o") for line in ICE)]
+    for audio, order, user in [(bare, "0 1", "u"), (own, "0 1", "u"), (own, "1 0", "o")]:
+        offer = sdp(section("video", *H264), audio, session=("v=0", f"a=group:BUNDLE {order}"))
+        assert check_offer(offer) == "h264"
+        for part in sections_of(spelled_out(offer))[1:]:
+            assert [line for line in part if "ufrag" in line] == [f"a=ice-ufrag:{user}"]
+            assert {*ICE[1:]} <= {*part}
 
 
 def test_the_resolution_is_held():
