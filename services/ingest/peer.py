@@ -50,6 +50,8 @@ class EncodedQueue:
         self._ask: Callable[[], None] | None = None
         self._asked_ns: int | None = None
         self._end: SourceError | None = None
+        self.accepted = 0
+        """How many frames were appended so far."""
 
     def on_key_wanted(self, ask: Callable[[], None]) -> None:
         """Set what asks the peer for a key frame; any thread may call it."""
@@ -66,6 +68,7 @@ class EncodedQueue:
                 self._needs_key = False
                 self._frames.append((data, timestamp, key))
                 self._bytes += len(data)
+                self.accepted += 1
                 self._changed.notify()
             else:
                 dropped += 1

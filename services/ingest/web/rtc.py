@@ -26,13 +26,10 @@ from aiortc import (
 from aiortc.rtcdtlstransport import RTCCertificate
 
 from services.ingest.core.encoded import Codec
+from services.ingest.core.presence import Presence
 from services.ingest.core.sdp import OfferError, announcing, held, spelled_out, with_addresses_only
 from services.ingest.peer import EncodedQueue
 
-CONNECT_LIMIT_S = 10.0
-"""A peer that sent nothing for so long after its offer is given up."""
-SILENT_S = 3.0
-"""So is one that sent something, and then nothing for so long."""
 STEP_S = 0.25
 _MOST_DATAGRAMS = 1024
 _LARGEST_DATAGRAM = 2048
@@ -132,16 +129,14 @@ class PeerConnection:
         video.receiver.track._queue = self._encoded  # type: ignore[attr-defined]  # noqa: SLF001 - decoder_worker's argument
 
     async def watch(self) -> None:
-        """Close `encoded` when the peer is gone or says nothing any more; returns when it is closed."""
+        """Close `encoded` when the peer is gone or sends nothing of use any more; returns when it is closed."""
         loop = asyncio.get_running_loop()
-        heard = loop.time()
+        presence = Presence(loop.time())
         while self._encoded.closed is None:
             await asyncio.sleep(STEP_S)
-            if self._has_sent():
-                heard = loop.time()
-            limit_s = CONNECT_LIMIT_S if self._last is None else SILENT_S
-            if loop.time() - heard > limit_s:
-                self._encoded.close("timeout", f"the peer sent nothing for {limit_s:g} s")
+            gone = presence.judge(loop.time(), heard=self._has_sent(), frames=self._encoded.accepted)
+            if gone is not None:
+                self._encoded.close(*gone)
             elif self._connection.connectionState == "failed":
                 self._encoded.close("timeout", "the connection to the peer failed")
             elif self._connection.connectionState == "closed":

@@ -20,6 +20,7 @@ from whip import TOKEN, Publisher
 
 from services.app import App, StartError
 from services.ingest.camera import Camera
+from services.ingest.core import presence
 from services.ingest.peer import MOST_FRAMES
 from services.ingest.settings import WebSettings
 from services.ingest.sharing import Sharing
@@ -192,6 +193,19 @@ async def test_a_peer_that_was_away_for_a_moment_goes_on(stage, wait_until):
     await wait_until(lambda: stage.state == "live", LIMIT_S)
     assert stage.reasons("connecting") == [None]
     await publisher.close()
+
+
+async def test_a_peer_without_a_key_frame_does_not_keep_the_camera(stage, monkeypatch, wait_until):
+    """It sends and sends, and nothing of it can be decoded: it is let go, and the next peer publishes."""
+    monkeypatch.setattr(presence, "UNDECODABLE_S", 3.0)
+    publisher, next_one = Publisher(), Publisher()
+    with monkeypatch.context() as patch:
+        patch.setattr("services.ingest.peer.is_key", lambda *_: False)
+        _, _, answer = await stage.ask("POST", data=await publisher.offer(), **SDP, **AUTH)
+        await publisher.accept(answer)
+        await wait_until(lambda: stage.reasons("stalled") == ["undecodable"], LIMIT_S)
+    await stage.publish(next_one)
+    await asyncio.gather(publisher.close(), next_one.close())
 
 
 async def test_a_pause_lets_the_peer_go_and_takes_no_other(stage, wait_until):
