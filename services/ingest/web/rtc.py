@@ -143,9 +143,21 @@ class PeerConnection:
                 self._encoded.close("end-of-stream", "the peer closed the connection")
 
     async def close(self) -> None:
-        """Take the connection down: peers notice at once."""
+        """Take the connection down: peers notice at once, and what they sent that was not handed on is dropped."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._connection.close(), _CLOSE_LIMIT_S)
+        self._drop()
+
+    def _drop(self) -> None:
+        """Drop what aiortc would keep until the garbage collector comes to its cycle of references."""
+        for receiver in self._connection.getReceivers():
+            packets = receiver._RTCRtpReceiver__jitter_buffer  # type: ignore[attr-defined]  # noqa: SLF001
+            if packets._origin is not None:  # noqa: SLF001 - None until the first packet
+                packets.remove(packets.capacity)
+            datagrams = receiver.transport.transport._connection._queue  # noqa: SLF001
+            while not datagrams.empty():
+                datagrams.get_nowait()
+            datagrams.put_nowait(None)  # whoever waits for one hears that no more will come
 
     def _has_sent(self) -> bool:
         """Whether a packet of video came since the last time."""

@@ -133,6 +133,9 @@ async def test_a_peer_publishes_and_says_goodbye(stage, codec, decoder, monkeypa
     status, _, text = await stage.ask("GET", "api/cannes/phone", **AUTH)
     assert (status, json.loads(text)["state"], json.loads(text)["width"]) == (200, "live", 320)
     assert (await stage.ask("DELETE", session, If_Match='"of another time"', **AUTH))[0] == 200
+    for receiver in kept.peer._connection.getReceivers():
+        assert {type(one) for one in receiver._RTCRtpReceiver__jitter_buffer._packets} == {type(None)}
+        assert receiver.transport.transport._connection._queue.qsize() == 1  # that it is closed
     await wait_until(lambda: stage.state == "connecting", LIMIT_S)
     assert stage.reasons("stalled") == ["end-of-stream"]
     assert (await stage.ask("DELETE", session, **AUTH))[0] == 404
