@@ -8,7 +8,6 @@
 """
 
 import asyncio
-import contextlib
 import queue
 import struct
 import threading
@@ -106,6 +105,7 @@ class PeerConnection:
         # Without servers nobody outside is asked for our address: aiortc's default is one of Google's.
         self._connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self._last: Any = None
+        self._closing: asyncio.Task[None] | None = None
 
     async def answer(self, offer: str) -> str:
         """Return the answer, with all candidates; OfferError if the offer can't be answered."""
@@ -144,9 +144,18 @@ class PeerConnection:
 
     async def close(self) -> None:
         """Take the connection down: peers notice at once, and what they sent that was not handed on is dropped."""
-        with contextlib.suppress(TimeoutError):
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._close(), name="close a peer")
+        await asyncio.shield(self._closing)
+
+    async def _close(self) -> None:
+        try:
             await asyncio.wait_for(self._connection.close(), _CLOSE_LIMIT_S)
-        self._drop()
+        except TimeoutError:  # a task of aiortc's has failed, and it waits for that one
+            for receiver in self._connection.getReceivers():
+                await receiver.transport.transport._connection.close()  # noqa: SLF001 - all else ends with its sockets
+        finally:
+            self._drop()
 
     def _drop(self) -> None:
         """Drop what aiortc would keep until the garbage collector comes to its cycle of references."""

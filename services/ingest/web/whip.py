@@ -102,19 +102,16 @@ class Whip:
         assert camera.seat is not None
         if not await _takes(camera.seat, encoded):
             return _refused(camera)
-        session = Session(
-            camera.site,
-            camera.settings.id,
-            secrets.token_urlsafe(16),
-            encoded,
-            PeerConnection(encoded, self._ice_addresses),
-        )
+        peer: PeerConnection | None = None
         try:
-            answer = await session.peer.answer(offer)
+            peer = PeerConnection(encoded, self._ice_addresses)
+            answer = await peer.answer(offer)
         except BaseException:
             encoded.close("other", "the peer's offer could not be answered")
-            await session.peer.close()
+            if peer is not None:
+                await peer.close()
             raise
+        session = Session(camera.site, camera.settings.id, secrets.token_urlsafe(16), encoded, peer)
         self._sessions[session.id] = session
         self._app.spawn(f"peer of {session.site}/{session.camera}", self._attend(session, over), may_end=True)
         location = f"/whip/{session.site}/{session.camera}/{session.id}"

@@ -303,6 +303,34 @@ async def test_an_offer_that_aiortc_refuses_leaves_the_seat_free(stage):
     await publisher.close()
 
 
+async def test_a_failure_of_our_own_leaves_the_seat_free(stage, monkeypatch, wait_until):
+    """Nothing of it is shown; the next peer publishes at once."""
+    publisher = Publisher()
+    with monkeypatch.context() as patch:
+        patch.setattr("services.ingest.web.whip.PeerConnection", lambda *_: 1 / 0)
+        status, _, text = await stage.ask("POST", data=await publisher.offer(), **SDP, **AUTH)
+    assert (status, "division" in text) == (500, False)
+    await stage.publish(publisher)
+    await publisher.close()
+
+
+async def test_a_connection_that_does_not_end_by_itself_loses_its_sockets(stage, monkeypatch):
+    """aiortc waits for a task of its own that has failed (it does with 256 streams): nothing of the peer stays open."""
+    receiver = aiortc.rtcrtpreceiver.RTCRtpReceiver
+
+    async def fails(self):
+        self._RTCRtpReceiver__rtcp_started.set()
+
+    monkeypatch.setattr(receiver, "_run_rtcp", fails)
+    monkeypatch.setattr(rtc, "_CLOSE_LIMIT_S", 0.2)
+    publisher = Publisher()
+    session = await stage.publish(publisher)
+    ((_, kept),) = stage.server._whip._sessions.items()
+    assert (await stage.ask("DELETE", session, **AUTH))[0] == 200
+    assert ice_of(kept)._protocols == []
+    await publisher.close()
+
+
 def undirected(offer):
     return re.sub(r"a=(sendonly|inactive)\r\n", "", offer)
 
