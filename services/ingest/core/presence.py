@@ -2,7 +2,7 @@
 
 from proto.types import CameraReason
 
-CONNECT_LIMIT_S = 10.0
+CONNECT_LIMIT_S = 4.5
 """A peer that sent nothing for so long after its offer is given up."""
 SILENT_S = 3.0
 """So is one that sent something, and then nothing for so long."""

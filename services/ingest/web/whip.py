@@ -74,7 +74,7 @@ class Whip:
         try:
             offer = await _offer(request)
             camera = await self._cameras.claim(request.match_info["site"], request.match_info["camera"])
-            return elsewhere() if camera is None else await self._publish(camera, offer)
+            return elsewhere() if camera is None else await self._publish(camera, offer, request)
         except OfferError as error:
             return problem(error.status, error.detail, {"Accept-Post": _SDP})
 
@@ -93,7 +93,7 @@ class Whip:
         await session.peer.close()
         return web.Response()
 
-    async def _publish(self, camera: Camera, offer: str) -> web.Response:
+    async def _publish(self, camera: Camera, offer: str, request: web.Request) -> web.Response:
         codec = check_offer(offer)
         loop = asyncio.get_running_loop()
         over = asyncio.Event()
@@ -102,14 +102,10 @@ class Whip:
         assert camera.seat is not None
         if not await _takes(camera.seat, encoded):
             return _refused(camera)
-        peer: PeerConnection | None = None
         try:
-            peer = PeerConnection(encoded, self._ice_addresses)
-            answer = await peer.answer(offer)
+            peer, answer = await self._answered(encoded, offer, request)
         except BaseException:
             encoded.close("other", "the peer's offer could not be answered")
-            if peer is not None:
-                await peer.close()
             raise
         session = Session(camera.site, camera.settings.id, secrets.token_urlsafe(16), encoded, peer)
         self._sessions[session.id] = session
@@ -121,6 +117,16 @@ class Whip:
             content_type=_SDP,
             headers={"Location": location, "ETag": f'"{secrets.token_hex(8)}"'},
         )
+
+    async def _answered(self, encoded: EncodedQueue, offer: str, request: web.Request) -> tuple[PeerConnection, str]:
+        peer = PeerConnection(encoded, self._ice_addresses)
+        try:
+            answer = await peer.answer(offer)
+            _require_there(request, encoded)
+        except BaseException:
+            await peer.close()
+            raise
+        return peer, answer
 
     async def _attend(self, session: Session, over: asyncio.Event) -> None:
         """Stay with a peer until it is gone."""
@@ -155,6 +161,13 @@ async def _takes(seat: Seat, encoded: EncodedQueue) -> bool:
     return True
 
 
+def _require_there(request: web.Request, encoded: EncodedQueue) -> None:
+    """OfferError if the peer has left: it knows no session that it could end."""
+    if request.transport is None or request.transport.is_closing():
+        encoded.close("end-of-stream", "the peer left before it was answered")
+        raise OfferError(400, "nobody reads this")
+
+
 async def _offer(request: web.Request) -> str:
     if request.content_type != _SDP:
         raise OfferError(415, f"send the offer as {_SDP}")
@@ -170,7 +183,7 @@ async def _offer(request: web.Request) -> str:
 def _refused(camera: Camera) -> web.Response:
     assert camera.seat is not None
     if camera.seat.is_taken:
-        return problem(409, "another peer publishes to this camera; a peer that vanished is let go after 5 s")
+        return problem(409, "another peer publishes to this camera; one that vanished is let go within 5 s")
     status = camera.status
     if status is not None and status.state == "paused":
         return problem(409, "this camera is paused; nobody may publish to it until it is resumed")

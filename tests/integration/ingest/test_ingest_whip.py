@@ -303,6 +303,28 @@ async def test_an_offer_that_aiortc_refuses_leaves_the_seat_free(stage):
     await publisher.close()
 
 
+async def test_a_publisher_that_leaves_before_its_answer_gives_the_seat_back(stage, monkeypatch, wait_until):
+    """Stop was pressed while the offer was on its way: nobody knows the session, so nobody could end it."""
+    publisher, answer = Publisher(), rtc.PeerConnection.answer
+    asked, left = asyncio.Event(), asyncio.Event()
+
+    async def slow(peer, offer):
+        asked.set()
+        await left.wait()
+        return await answer(peer, offer)
+
+    monkeypatch.setattr(rtc.PeerConnection, "answer", slow)
+    posting = asyncio.create_task(stage.ask("POST", data=await publisher.offer(), **SDP, **AUTH))
+    await asyncio.wait_for(asked.wait(), LIMIT_S)
+    posting.cancel()
+    connections = stage.server._runner.server.connections
+    await wait_until(lambda: all(one.transport is None for one in connections), LIMIT_S)
+    left.set()
+    await wait_until(lambda: stage.reasons("stalled") == ["end-of-stream"], LIMIT_S)
+    await stage.publish(publisher)
+    await publisher.close()
+
+
 async def test_a_failure_of_our_own_leaves_the_seat_free(stage, monkeypatch, wait_until):
     """Nothing of it is shown; the next peer publishes at once."""
     publisher = Publisher()
