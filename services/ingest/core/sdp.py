@@ -15,6 +15,8 @@ _BASELINE = "42"
 _FINGERPRINT = re.compile(r"a=fingerprint:sha-(256|384|512) ", re.IGNORECASE)
 _CANDIDATE = re.compile(r"(?P<head>a=candidate:\S+ \d+ (?P<transport>\S+) \d+) (?P<address>\S+)(?P<tail> \d+ typ .+)")
 _MOST_CANDIDATES = 64
+_MOST_LINES = 300
+"""Of one section; Chromium sends 123. aiortc takes the time of codecs times their feedback lines, on the loop."""
 _TRANSPORT = ("a=ice-ufrag:", "a=ice-pwd:", "a=ice-options:", "a=fingerprint:", "a=setup:", "a=rtcp-mux")
 _NEEDED = "a=ice-ufrag, a=ice-pwd, a=setup, a=rtcp-mux and a SHA-2 a=fingerprint"
 _DIRECTIONS = ("a=sendrecv", "a=sendonly", "a=recvonly", "a=inactive")
@@ -33,6 +35,8 @@ def check_offer(offer: str) -> Codec:
     session, *sections = sections_of(offer)
     if session[:1] != ["v=0"] or not sections:
         raise OfferError(400, "the body is no SDP offer: it begins with v=0 and has an m= line")
+    if max(map(len, sections)) > _MOST_LINES:
+        raise OfferError(400, f"an m= section has more than {_MOST_LINES} lines")
     if not all(map(_mid, sections)):
         raise OfferError(400, "every m= section needs an a=mid")
     kinds = [_kind(section) for section in sections]

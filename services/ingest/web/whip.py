@@ -24,7 +24,7 @@ log = get_logger()
 
 PEERS = Gauge("moretta_whip_peers", "Peers that publish by WHIP now")
 DROPPED = Counter("moretta_whip_frames_dropped_total", "Encoded frames dropped undecoded", ["site", "camera"])
-MOST_BYTES = 64 * 1024
+MOST_BYTES = 16 * 1024
 """The largest offer; browsers send less than 10 kB."""
 _SDP = "application/sdp"
 _BODY_LIMIT_S = 10.0

@@ -59,6 +59,7 @@ def test_the_codec(lines, codec):
         (sdp(["m=video 9 UDP/TLS/RTP/SAVPF 96", *ICE, *H264]), 400, "a=mid"),
         (sdp(["m=video 9 UDP/TLS/RTP/SAVPF 96", "a=mid:0", *H264]), 400, "ice-ufrag"),
         (sdp(section("video", *H264)).replace("sha-256", "sha-1"), 400, "SHA-2"),
+        (sdp(section("video", *H264, *["a=rtcp-fb:96 nack"] * 400)), 400, "300 lines"),
         (sdp(section("audio")), 406, "one video"),
         (sdp(section("video", *H264), section("video", *H264, mid="1")), 406, "one video"),
         (sdp(section("video", *H264), section("application", mid="1")), 406, "no data channel"),
