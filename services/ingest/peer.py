@@ -58,7 +58,12 @@ class EncodedQueue:
         self._ask = ask
 
     def offer(self, data: bytes, timestamp: int) -> None:
-        """Append a frame, or drop it: after an overflow all are dropped up to the next key frame."""
+        """Append a frame, or drop it: after an overflow all are dropped up to the next key frame.
+
+        One without a byte is nothing: to a decoder it would say that the stream has ended.
+        """
+        if not data:
+            return
         key = is_key(self.codec, data)
         with self._changed:
             if self._end is not None:

@@ -71,6 +71,15 @@ def test_the_queue_is_bounded_and_never_decodes_from_the_middle(steps):
         assert key or (before[1] > 0 and not lost)
 
 
+def test_an_empty_frame_is_nothing():
+    """Packets without payload make one; a decoder would take it for the end of the stream."""
+    line = Line()
+    for data in (KEY, b"", DELTA):
+        line.queue.offer(data, 1)
+    assert [line.queue.take()[0] for _ in range(2)] == [KEY, DELTA]
+    assert (line.queue.accepted, line.dropped, line.asked) == (2, 0, 0)
+
+
 def test_a_key_frame_is_asked_for_twice_a_second_at_most():
     """At the start, after an overflow, and until one came."""
     line = Line()
