@@ -33,7 +33,7 @@ _HEADERS = {
     "Server": "moretta",
 }
 _CORS = {
-    "Access-Control-Allow-Methods": "POST, DELETE, GET, OPTIONS",
+    "Access-Control-Allow-Methods": "POST, DELETE, PATCH, GET, OPTIONS",
     "Access-Control-Allow-Headers": "Authorization, Content-Type, If-Match",
     "Access-Control-Expose-Headers": "Location, ETag, Link",
     "Access-Control-Max-Age": "600",

@@ -392,6 +392,7 @@ async def test_methods_and_origins(stage):
     assert (status, headers["Accept-Post"]) == (200, "application/sdp")
     assert headers["Access-Control-Allow-Origin"] == FRIEND
     assert headers["Access-Control-Expose-Headers"] == "Location, ETag, Link"
+    assert "PATCH" in headers["Access-Control-Allow-Methods"]  # else a browser shows no 405, but a failed preflight
     status, headers, _ = await stage.ask("POST", Origin="https://elsewhere.example.org")
     assert "Access-Control-Allow-Origin" not in headers
 
