@@ -40,26 +40,28 @@ class Access:
         """Return the answer that refuses (401, 403 or 429), or None if the request has the operator's token."""
         if expected is None:
             return problem(403, "nobody may aim here; the settings have no ingest.web.operator_token")
-        if (late := self._guesses_too_fast(request)) is not None:
-            return late
         given = _bearer(request)
         if given is None:
             return _unauthorised("", "give the operator's token: Authorization: Bearer TOKEN")
         if hmac.compare_digest(given, expected.reveal().encode()):
             return None
-        self._guesses.wrong(request.remote or "", self._clock())
-        return _unauthorised(' error="invalid_token"', "the token is wrong")
+        return self._guessed(request, _unauthorised(' error="invalid_token"', "the token is wrong"))
 
-    def _guesses_too_fast(self, request: web.Request) -> web.Response | None:
-        if (wait_ns := self._guesses.wait_ns(request.remote or "", self._clock())) <= 0:
-            return None
+    def _guessed(self, request: web.Request, refusal: web.Response) -> web.Response:
+        """Count a wrong token and refuse it; 429 while there were too many.
+
+        A right one never waits, or whoever guesses behind a shared address would lock out all others there. Guessing
+        stays hopeless: tokens have 16 characters or more.
+        """
+        address, now_ns = request.remote or "", self._clock()
+        if (wait_ns := self._guesses.wait_ns(address, now_ns)) <= 0:
+            self._guesses.wrong(address, now_ns)
+            return refusal
         seconds = str(math.ceil(wait_ns / SECOND_NS))
         return problem(429, f"too many wrong tokens; try again in {seconds} s", {"Retry-After": seconds})
 
     def refusal(self, request: web.Request) -> web.Response | None:
         """Return the answer that refuses, 401, 404 or 429; None for who has the token of a `whip://` camera."""
-        if (late := self._guesses_too_fast(request)) is not None:
-            return late
         camera = self._cameras.settings(request.match_info["site"], request.match_info["camera"])
         given = _bearer(request)
         if given is None:
@@ -67,10 +69,9 @@ class Access:
         expected = camera.token if camera is not None and camera.is_peer else None
         if hmac.compare_digest(given, (expected.reveal() if expected else _NOBODY).encode()) and expected is not None:
             return None
-        self._guesses.wrong(request.remote or "", self._clock())
-        if expected is None:
-            return problem(404, "no camera of this name takes a peer here; its url must be whip://")
-        return _unauthorised(' error="invalid_token"', "the token is wrong")
+        unknown = problem(404, "no camera of this name takes a peer here; its url must be whip://")
+        wrong = _unauthorised(' error="invalid_token"', "the token is wrong")
+        return self._guessed(request, unknown if expected is None else wrong)
 
 
 def _bearer(request: web.Request) -> bytes | None:
