@@ -37,13 +37,12 @@ def served(settings: WebSettings, now: dt.datetime) -> Served:
     """Return the certificate of the settings, or one of our own; StartError names the file that can't be used."""
     if settings.certificate is not None and settings.key is not None:
         return _given(settings.certificate, settings.key)
-    names = names_of(settings.names)
     if settings.certificate_dir is None:
-        return _of_pem(*self_signed(names, now))
+        return _of_pem(*self_signed(names_of(settings.names), now))
     certificate, key = (Path(settings.certificate_dir) / name for name in _FILES)
-    if not _is_good(certificate, names, now):
+    if not _is_good(certificate, settings.names, now):
         try:
-            _keep(certificate, key, *self_signed(names, now))
+            _keep(certificate, key, *self_signed(names_of(settings.names), now))
         except OSError as error:
             why = f"{settings.certificate_dir} can't be written: {error.strerror}"
             raise StartError(f"ingest.web.certificate_dir: {why}") from None
@@ -148,7 +147,10 @@ def _fingerprint(certificate: x509.Certificate) -> str:
 
 
 def _is_good(file: Path, names: list[str], now: dt.datetime) -> bool:
-    """Whether a certificate of ours is there that is valid for another month and for all these names."""
+    """Whether a certificate of ours is there that is valid for another month and for all these names.
+
+    Not for all of this machine's addresses: they come and go, and people have accepted this fingerprint.
+    """
     try:
         certificate = x509.load_pem_x509_certificate(file.read_bytes())
         known = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value

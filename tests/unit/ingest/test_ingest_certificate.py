@@ -37,10 +37,13 @@ def test_in_memory_unless_a_folder_is_set(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_it_is_kept_in_the_folder_until_it_no_longer_fits(tmp_path):
-    """The same over restarts, its key for its owner alone; a new one a month before its end or for another name."""
+def test_it_is_kept_in_the_folder_until_it_no_longer_fits(tmp_path, monkeypatch):
+    """The same over restarts and new addresses, its key for its owner alone; another one a month before its end or for
+    a name that people are to type."""
     settings = WebSettings(certificate_dir=str(tmp_path))
-    shown = [sut.served(settings, NOW).fingerprint for _ in range(2)]
+    shown = [sut.served(settings, NOW).fingerprint]
+    monkeypatch.setattr(sut, "names_of", lambda wanted: [*wanted, "192.0.2.99", "localhost"])  # a lease ran out
+    shown.append(sut.served(settings, NOW).fingerprint)
     assert shown[0] == shown[1]
     assert stat.S_IMODE((tmp_path / "moretta.key").stat().st_mode) == 0o600
     later = sut.served(settings, NOW + dt.timedelta(days=sut.VALID_DAYS - 20)).fingerprint
