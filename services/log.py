@@ -19,6 +19,8 @@ _SENSITIVE = (
 _QUERY_SECRET = re.compile(
     rf"(?P<key>(?:[?&;#]|\b)(?:[\w.-]{{0,40}}{_SENSITIVE}[\w.-]{{0,40}}|(?<=[?&;#])key)=)[^&\s\"']+", re.IGNORECASE
 )
+# The rest of the line: a Digest has spaces, and a quoted one ends where it likes.
+_HEADER_SECRET = re.compile(r"(?P<key>\bauthorization[\"']?\s*:\s*)[^\r\n]+|(?P<scheme>\bbearer\s+)\S+", re.IGNORECASE)
 _SECRET_KEY = re.compile(_SENSITIVE, re.IGNORECASE)
 MASK = "***"
 
@@ -32,7 +34,8 @@ class LogSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
 
 
 def redact(text: str) -> str:
-    """Return the text without user names and passwords in URLs, and without secrets in their queries."""
+    """Return the text without user names and passwords in URLs, secrets in their queries, and Authorization headers."""
+    text = _HEADER_SECRET.sub(lambda found: f"{found['key'] or found['scheme']}{MASK}", text)
     return _QUERY_SECRET.sub(rf"\g<key>{MASK}", _USERINFO.sub(rf"\g<scheme>{MASK}@", text))
 
 

@@ -2,9 +2,11 @@
 
 import datetime as dt
 import ipaddress
+import logging
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from services.app import App, StartError
 from services.ingest.aiming import Aimer
@@ -41,6 +43,7 @@ _CORS = {
 _SHUTDOWN_S = 1.0
 IDLE_S = 15.0
 """How long a connection may say nothing: before, between and within the heads of requests."""
+_http_log = logging.getLogger(__name__)
 
 
 class WebServer:
@@ -55,7 +58,9 @@ class WebServer:
         aim = Aim(access, aimer, settings.operator_token) if aimer else None
         routes = [*self._whip.routes(), *Status(access, cameras).routes(), *(aim.routes() if aim else [])]
         server.add_routes([*routes, *Pages().routes()])
-        self._runner = web.AppRunner(server, access_log=None, shutdown_timeout=_SHUTDOWN_S, keepalive_timeout=IDLE_S)
+        self._runner = web.AppRunner(
+            server, access_log=None, logger=_http_log, shutdown_timeout=_SHUTDOWN_S, keepalive_timeout=IDLE_S
+        )
         self._listener: Listener | None = None
         self._served: certificate.Served | None = None
         self.url = ""
@@ -117,6 +122,14 @@ class WebServer:
             response.headers.update(_CORS)
 
 
+def _is_news(record: logging.LogRecord) -> bool:
+    """Whether aiohttp's line is to be logged; not for a request that is no HTTP: its error quotes a line of it."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
+_http_log.addFilter(_is_news)
+
+
 @web.middleware
 async def _problems(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -126,6 +139,8 @@ async def _problems(
         return await handler(request)
     except web.HTTPRequestEntityTooLarge:
         return problem(413, f"the body is larger than {MOST_BYTES} bytes")
+    except web.RequestPayloadError:
+        return problem(400, "the body can't be read to its end")
     except web.HTTPException as error:
         return problem(error.status, "there is nothing here" if error.status == 404 else error.reason)
     except Exception:

@@ -446,6 +446,15 @@ async def test_nobody_holds_all_connections(stage, monkeypatch):
     await other.stop()
 
 
+async def test_a_request_that_is_no_http_is_not_logged(stage, caplog):
+    """It is answered; the line that is wrong may be the one with the token."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(stage.server.url).port, ssl=anybody())
+    writer.write(f"GET / HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\0\r\n\r\n".encode())
+    assert b" 400 " in await asyncio.wait_for(reader.readline(), LIMIT_S)
+    writer.close()
+    assert caplog.text == ""
+
+
 def anybody():
     """TLS with a server whoever it is."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -78,10 +78,14 @@ def lines(stream: "Written") -> list[dict[str, Any]]:
         ("http://h/#auth=hunter2", "http://h/#auth=***"),
         ("login with password=hunter2 failed", "login with password=*** failed"),
         ("{'url': 'rtsp://u:hunter2@h'}", "{'url': 'rtsp://***@h'}"),
+        ("no header: b'Authorization: Bearer hunter2\\r'", "no header: b'Authorization: ***"),
+        ("{'authorization': 'Basic hunter2=='}", "{'authorization': ***"),
+        ("Authorization: Digest a=1, response=hunter2\nHost: x", "Authorization: ***\nHost: x"),
+        ("sent Bearer hunter2 to h", "sent Bearer *** to h"),
     ],
 )
 def test_a_text_is_redacted(text: str, clean: str):
-    """User names, passwords and secret query values in URLs, also with @ or / in odd places."""
+    """User names, passwords and secret query values in URLs, also with @ or / in odd places; tokens in headers."""
     assert redact(text) == clean
 
 
