@@ -28,7 +28,7 @@ export class Aiming {
   start() {
     const needed = ["operator", "operator-token", "why"];
     const missing = needed.find((id) => !element(id).value.trim());
-    for (const id of needed) element(id).ariaInvalid = String(id === missing);
+    for (const id of needed) element(id).setAttribute("aria-invalid", String(id === missing));
     if (missing || !this.place.site || !this.place.camera) {
       this.say(missing ? `no-${missing}` : "no-place");
       element(missing ?? "tab-publish").focus();
@@ -105,7 +105,7 @@ export class Aiming {
     setText("aim-brightness", brightness == null ? "–" : percent(brightness));
     setText("aim-sharpness", sharpness == null ? "–" : number(sharpness, 2));
     const where = this.report ? placeOf(this.report.heat) : "nothing";
-    element("heat").ariaLabel = `${text("aim.heat")} ${text(`aim.heat-${where}`)}`;
+    element("heat").setAttribute("aria-label", `${text("aim.heat")} ${text(`aim.heat-${where}`)}`);
     setText("heat-words", text(`aim.heat-${where}`));
   }
 }

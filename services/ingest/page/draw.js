@@ -201,7 +201,7 @@ export class Drawing {
     });
     const button = Object.assign(document.createElement("button"), { type: "button" });
     button.textContent = text("draw.remove");
-    button.ariaLabel = text("draw.remove-one", { number: index + 1 });
+    button.setAttribute("aria-label", text("draw.remove-one", { number: index + 1 }));
     button.addEventListener("click", () => this.remove(index));
     const row = document.createElement("div");
     row.className = "row";

@@ -35,7 +35,7 @@ function decoded(part) {
 function show(tab) {
   for (const other of document.querySelectorAll("[role=tab]")) {
     const chosen = other === tab;
-    other.ariaSelected = String(chosen);
+    other.setAttribute("aria-selected", String(chosen));
     other.tabIndex = chosen ? 0 : -1;
     document.getElementById(other.getAttribute("aria-controls")).hidden = !chosen;
   }

@@ -1,6 +1,6 @@
 // The view that makes this device a camera.
 
-import { accepted, Refused, Session } from "./whip.js";
+import { accepted, Refused, Session, within } from "./whip.js";
 import { number, put, text } from "./texts.js";
 
 const SECOND = 1000;
@@ -51,7 +51,7 @@ export class Publishing {
 
   start() {
     const missing = ["site", "camera", "token"].find((id) => !element(id).value.trim());
-    for (const id of ["site", "camera", "token"]) element(id).ariaInvalid = String(id === missing);
+    for (const id of ["site", "camera", "token"]) element(id).setAttribute("aria-invalid", String(id === missing));
     if (missing) {
       this.say(missing === "token" ? "no-token" : "no-place");
       element(missing).focus();
@@ -181,7 +181,7 @@ export class Publishing {
     try {
       const answer = await fetch(this.address("api"), {
         headers: { Authorization: `Bearer ${element("token").value.trim()}` },
-        signal: AbortSignal.any([signal, AbortSignal.timeout(LOST_MS)]),
+        signal: within(LOST_MS, signal),
       });
       return await accepted(answer).json();
     } catch (error) {

@@ -17,9 +17,11 @@ export async function speak(language) {
   document.documentElement.lang = language;
   document.title = `Moretta ${text("title")}`;
   for (const element of document.querySelectorAll("[data-text]")) element.textContent = text(element.dataset.text);
-  for (const element of document.querySelectorAll("[data-label]")) element.ariaLabel = text(element.dataset.label);
+  for (const element of document.querySelectorAll("[data-label]")) {
+    element.setAttribute("aria-label", text(element.dataset.label));
+  }
   for (const button of document.querySelectorAll("[data-language]")) {
-    button.ariaPressed = String(button.dataset.language === language);
+    button.setAttribute("aria-pressed", String(button.dataset.language === language));
   }
   for (const listener of listeners) listener();
 }

@@ -19,6 +19,19 @@ export function accepted(answer) {
   return answer;
 }
 
+/** A signal that aborts with `signal`, or after so long. `AbortSignal.any` is missing in phones of before 2024. */
+export function within(milliseconds, signal = null) {
+  const limited = new AbortController();
+  const stop = () => limited.abort(signal.reason);
+  setTimeout(() => {
+    signal?.removeEventListener("abort", stop);
+    limited.abort(new DOMException("no answer in time", "TimeoutError"));
+  }, milliseconds);
+  if (signal?.aborted) stop();
+  else signal?.addEventListener("abort", stop);
+  return limited.signal;
+}
+
 /** One published stream. */
 export class Session {
   constructor(peer, sender, token) {
@@ -56,7 +69,7 @@ export class Session {
         method: "POST",
         headers: { "Content-Type": "application/sdp", Authorization: `Bearer ${this.token}` },
         body: this.peer.localDescription.sdp,
-        signal: AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]),
+        signal: within(ANSWER_MS, signal),
       }),
     );
     this.resource = new URL(answer.headers.get("Location"), answer.url);
@@ -91,7 +104,7 @@ export class Session {
       method: "DELETE",
       headers: { Authorization: `Bearer ${this.token}` },
       keepalive: leaving,
-      signal: AbortSignal.timeout(GOODBYE_MS),
+      signal: within(GOODBYE_MS),
     }).catch(() => {}); // the server notices a peer that has gone
   }
 }
