@@ -15,7 +15,7 @@ const TELLING = new Set(["no-worker", "picture-changed", "schedule", "undecodabl
 
 const element = (id) => document.getElementById(id);
 
-/** What is said of an error, a key below `state.`, and whether only a person can mend it. */
+/** What is said of a refusal or a lost network, a key below `state.`, and whether only a person can mend it. */
 function verdict(error) {
   if (error instanceof Refused) {
     const known = { 401: "unauthorised", 404: "unknown", 409: "in-use" }[error.status];
@@ -25,8 +25,12 @@ function verdict(error) {
       ? { code: "busy", final: false }
       : { code: "refused", final: true };
   }
-  const camera = { NotAllowedError: "denied", NotFoundError: "no-camera", NotReadableError: "camera-busy" }[error.name];
-  return camera ? { code: camera, final: true } : { code: "lost", final: false };
+  return { code: "lost", final: false };
+}
+
+/** What is said of a camera that the browser did not give. */
+function withheld(error) {
+  return { NotAllowedError: "denied", SecurityError: "denied", NotFoundError: "no-camera" }[error.name] ?? "camera-busy";
 }
 
 export class Publishing {
@@ -87,20 +91,22 @@ export class Publishing {
 
   async run(signal) {
     this.say("asking");
+    let stream;
     try {
-      const stream = await camera(document.querySelector("[name=facing]:checked").value);
-      if (signal.aborted) {
-        for (const track of stream.getTracks()) track.stop();
-        return;
-      }
-      this.stream = stream;
-      this.render();
-      stream.getVideoTracks()[0].addEventListener("ended", () => !signal.aborted && this.stop("camera-gone"));
-      await this.stayAwake();
-      await this.publish(signal);
+      stream = await camera(document.querySelector("[name=facing]:checked").value);
     } catch (error) {
-      if (!signal.aborted) await this.stop(verdict(error).code);
+      if (!signal.aborted) await this.stop(withheld(error));
+      return;
     }
+    if (signal.aborted) {
+      for (const track of stream.getTracks()) track.stop();
+      return;
+    }
+    this.stream = stream;
+    this.render();
+    stream.getVideoTracks()[0].addEventListener("ended", () => !signal.aborted && this.stop("camera-gone"));
+    await this.stayAwake();
+    await this.publish(signal);
   }
 
   /** Publish, and again after every loss, until it is stopped or only a person can help. */

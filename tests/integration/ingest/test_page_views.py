@@ -140,6 +140,8 @@ async def test_a_refusal_is_told_in_words(watched, status, state, said, again):
         ("NotAllowedError", "was not allowed to use the camera"),
         ("NotFoundError", "has no camera"),
         ("NotReadableError", "Another program may be using it"),
+        ("AbortError", "Another program may be using it"),
+        ("SecurityError", "was not allowed to use the camera"),
     ],
 )
 async def test_a_camera_that_cannot_be_had_is_told(watched, error, said):
