@@ -65,6 +65,7 @@ export class Publishing {
       this.say("insecure");
       return;
     }
+    element("toggle").focus(); // the fields are disabled now, and with them the focus would be lost
     this.stopper = new AbortController();
     this.run(this.stopper.signal);
   }
