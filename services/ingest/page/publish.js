@@ -42,6 +42,7 @@ export class Publishing {
     this.stopper = null;
     this.stream = null;
     this.session = null;
+    this.lock = null;
     this.figures = null;
     this.waitUntil = null;
     element("publish-form").addEventListener("submit", (event) => {
@@ -115,29 +116,39 @@ export class Publishing {
     let wait = 1;
     let lastLive = -Infinity;
     while (!signal.aborted) {
-      let end = { code: "lost", final: false };
       const began = performance.now();
-      try {
-        if (this.code === "asking") this.say("connecting");
-        this.session = await Session.open(this.stream, this.address("whip"), element("token").value.trim(), signal);
-        if (await this.watch(this.session, signal)) lastLive = performance.now();
-      } catch (error) {
-        end = await this.weighed(verdict(error), lastLive, signal);
-      }
-      const session = this.session;
-      this.session = null;
-      if (!signal.aborted && !end.final) this.say(end.code);
-      await session?.close(); // a server that is gone is not waited for long
+      const end = await this.attempt(lastLive, signal);
       if (signal.aborted) return;
       if (end.final) {
         await this.stop(end.code);
         return;
       }
+      if (end.wasLive) lastLive = performance.now();
       this.figures = null;
       if (performance.now() - began > HEALTHY_MS) wait = 1;
       await this.pause(end.code, wait * (0.8 + 0.4 * Math.random()), signal);
       wait = Math.min(LONGEST_S, wait * 2);
     }
+  }
+
+  /** Publish once, until that is over; returns what is to be said of its end. The session is this attempt's alone. */
+  async attempt(lastLive, signal) {
+    let session = null;
+    let end = { code: "lost", final: false };
+    try {
+      if (this.code === "asking") this.say("connecting");
+      session = await Session.open(this.stream, this.address("whip"), element("token").value.trim(), signal);
+      if (!signal.aborted) {
+        this.session = session; // whoever stops, closes it
+        end.wasLive = await this.watch(session, signal);
+      }
+    } catch (error) {
+      end = await this.weighed(verdict(error), lastLive, signal);
+    }
+    if (this.session === session) this.session = null;
+    if (!signal.aborted && !end.final) this.say(end.code);
+    await session?.close(); // a server that is gone is not waited for long
+    return end;
   }
 
   /** A camera is refused as in use also while it is paused, and while our own lost session is not yet given up. */
@@ -149,13 +160,14 @@ export class Publishing {
   }
 
   async pause(code, seconds, signal) {
-    this.waitUntil = performance.now() + seconds * SECOND;
+    const until = performance.now() + seconds * SECOND;
+    this.waitUntil = until;
     this.say(code);
-    while (performance.now() < this.waitUntil && !signal.aborted) {
+    while (performance.now() < until && !signal.aborted) {
       this.renderFigures();
-      await sleep(Math.min(SECOND, Math.max(50, this.waitUntil - performance.now())));
+      await sleep(Math.min(SECOND, Math.max(50, until - performance.now())));
     }
-    this.waitUntil = null;
+    if (!signal.aborted) this.waitUntil = null; // otherwise it may be another run's already
   }
 
   /** Look once a second until the server or the way to it has gone; returns whether it was live. Raises Refused. */
@@ -202,8 +214,11 @@ export class Publishing {
   }
 
   async stayAwake() {
-    if (!this.stopper || document.visibilityState !== "visible" || !navigator.wakeLock) return;
-    this.lock = await navigator.wakeLock.request("screen").catch(() => null); // an empty battery may forbid it
+    const stopper = this.stopper;
+    if (!stopper || document.visibilityState !== "visible" || !navigator.wakeLock) return;
+    let lock = await navigator.wakeLock.request("screen").catch(() => null); // an empty battery may forbid it
+    if (stopper === this.stopper) [this.lock, lock] = [lock, this.lock]; // else it was stopped meanwhile
+    lock?.release();
   }
 
   say(code, reason = null) {
