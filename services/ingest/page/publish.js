@@ -12,6 +12,10 @@ const HELD_MS = 20 * SECOND;
 const AT_WORK = new Set(["live", "paused", "stalled", "failed-config"]);
 /** Reasons of a state that say more than the state does. */
 const TELLING = new Set(["no-worker", "picture-changed", "schedule", "undecodable"]);
+/** The server can't be reached. */
+const NO_ANSWER = Object.freeze({ state: null });
+/** Too many wrong tokens came from this address, from whom ever: it says nothing for the moment (429). */
+const THROTTLED = Object.freeze({ state: null });
 
 const element = (id) => document.getElementById(id);
 
@@ -154,8 +158,8 @@ export class Publishing {
   /** A camera is refused as in use also while it is paused, and while our own lost session is not yet given up. */
   async weighed(end, lastLive, signal) {
     if (end.code !== "in-use") return end;
-    const status = await this.status(signal).catch(() => null);
-    if (status?.state === "paused") return { code: "paused", final: false };
+    const { state } = await this.status(signal).catch(() => NO_ANSWER);
+    if (state === "paused") return { code: "paused", final: false };
     return { code: "in-use", final: performance.now() - lastLive > HELD_MS };
   }
 
@@ -180,10 +184,11 @@ export class Publishing {
       const sending = await session.sending();
       if (signal.aborted) break;
       const now = performance.now();
-      if (session.peer.connectionState === "connected") connected = now;
-      if (status !== null) {
+      const isConnected = session.peer.connectionState === "connected";
+      if (isConnected) connected = now;
+      if (AT_WORK.has(status.state) || (status === THROTTLED && isConnected)) heard = now;
+      if (status.state !== null) {
         this.figures = { ...status, sending };
-        if (AT_WORK.has(status.state)) heard = now;
         if (status.width) this.onSize(status.width, status.height);
         wasLive ||= status.state === "live";
         this.say(AT_WORK.has(status.state) ? status.state : "connecting", status.reason);
@@ -195,7 +200,7 @@ export class Publishing {
     return wasLive;
   }
 
-  /** What the server says of the camera, or null if it can't be reached; raises Refused. */
+  /** What the server says of the camera, NO_ANSWER if it can't be reached, or THROTTLED; raises Refused. */
   async status(signal) {
     try {
       const answer = await fetch(this.address("api"), {
@@ -204,8 +209,9 @@ export class Publishing {
       });
       return await accepted(answer).json();
     } catch (error) {
-      if (error instanceof Refused && error.status < 500) throw error;
-      return null;
+      if (!(error instanceof Refused) || error.status >= 500) return NO_ANSWER;
+      if (error.status === 429) return THROTTLED;
+      throw error;
     }
   }
 
