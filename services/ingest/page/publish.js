@@ -130,7 +130,7 @@ export class Publishing {
       if (end.wasLive) lastLive = performance.now();
       this.figures = null;
       if (performance.now() - began > HEALTHY_MS) wait = 1;
-      await this.pause(end.code, wait * (0.8 + 0.4 * Math.random()), signal);
+      await this.pause(end, wait * (0.8 + 0.4 * Math.random()), signal);
       wait = Math.min(LONGEST_S, wait * 2);
     }
   }
@@ -147,26 +147,29 @@ export class Publishing {
         end.wasLive = await this.watch(session, signal);
       }
     } catch (error) {
-      end = await this.weighed(verdict(error), lastLive, signal);
+      end = verdict(error);
     }
     if (this.session === session) this.session = null;
-    if (!signal.aborted && !end.final) this.say(end.code);
-    await session?.close(); // a server that is gone is not waited for long
+    const closing = session?.close(); // a server that is gone is not waited for long
+    end = await this.weighed(end, lastLive, signal);
+    if (!signal.aborted && !end.final) this.say(end.code, end.reason);
+    await closing;
     return end;
   }
 
-  /** A camera is refused as in use also while it is paused, and while our own lost session is not yet given up. */
+  /** An end that the camera's own state explains is told as that: a pause and a wrong picture let every peer go. */
   async weighed(end, lastLive, signal) {
-    if (end.code !== "in-use") return end;
-    const { state } = await this.status(signal).catch(() => NO_ANSWER);
-    if (state === "paused") return { code: "paused", final: false };
-    return { code: "in-use", final: performance.now() - lastLive > HELD_MS };
+    if (!["in-use", "busy", "lost"].includes(end.code)) return end;
+    const { state, reason } = await this.status(signal).catch(() => NO_ANSWER);
+    if (state === "paused" || state === "failed-config") return { ...end, code: state, reason, final: false };
+    // Our own session, lost, may not have been given up yet.
+    return end.code === "in-use" ? { ...end, final: performance.now() - lastLive > HELD_MS } : end;
   }
 
-  async pause(code, seconds, signal) {
+  async pause({ code, reason }, seconds, signal) {
     const until = performance.now() + seconds * SECOND;
     this.waitUntil = until;
-    this.say(code);
+    this.say(code, reason);
     while (performance.now() < until && !signal.aborted) {
       this.renderFigures();
       await sleep(Math.min(SECOND, Math.max(50, until - performance.now())));

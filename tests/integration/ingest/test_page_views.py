@@ -111,20 +111,23 @@ async def test_the_token_leaves_the_address_and_is_stored_nowhere(watched):
 @pytest.mark.parametrize(
     ("status", "state", "said", "again"),
     [
-        (409, "live", "Another device publishes", False),
-        (409, "paused", "Paused:", True),
-        (404, "", "There is no such camera", False),
-        (429, "", "The server is not ready", True),
-        (503, "", "The server is not ready", True),
-        (400, "", "did not accept this browser's offer", False),
-        (None, "", "The connection is lost. The page tries again by itself.", True),
+        (409, {"state": "live"}, "Another device publishes", False),
+        (409, {"state": "paused", "reason": "operator"}, "Paused:", True),
+        (503, {"state": "paused", "reason": "schedule"}, "The hours in the settings say so.", True),
+        (503, {"state": "failed-config", "reason": "picture-changed"}, "Turn the device, or draw the areas again.", True),
+        (None, {"state": "failed-config", "reason": "undecodable"}, "The pictures cannot be decoded.", True),
+        (404, {}, "There is no such camera", False),
+        (429, {}, "The server is not ready", True),
+        (503, {}, "The server is not ready", True),
+        (400, {}, "did not accept this browser's offer", False),
+        (None, {}, "The connection is lost. The page tries again by itself.", True),
     ],
 )
 async def test_a_refusal_is_told_in_words(watched, status, state, said, again):
     """What only a person can mend ends it and lets the camera go; the rest is tried again, with the time left."""
     page = watched.page
     await page.route("**/whip/**", lambda route: route.fulfill(status=status) if status else route.abort())
-    await page.route("**/api/**", lambda route: route.fulfill(json={"state": state}))
+    await page.route("**/api/**", lambda route: route.fulfill(json=state))
     await page.get_by_role("button", name="Start").click()
     await expect(page.locator("#publish-say")).to_contain_text(said)
     await expect(page.locator("#toggle")).to_have_text("Stop" if again else "Start")
