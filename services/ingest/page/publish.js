@@ -8,6 +8,7 @@ const LONGEST_S = 30;
 const HEALTHY_MS = 60 * SECOND;
 const SILENT_MS = 8 * SECOND;
 const LOST_MS = 4 * SECOND;
+/** For so long the server may hold a camera for a session of this page that it does not know to be over. */
 const HELD_MS = 20 * SECOND;
 const AT_WORK = new Set(["live", "paused", "stalled", "failed-config"]);
 /** Reasons of a state that say more than the state does. */
@@ -49,6 +50,8 @@ export class Publishing {
     this.lock = null;
     this.figures = null;
     this.waitUntil = null;
+    // Before a page was loaded again, it may have been a session whose goodbye was lost.
+    this.heldUntil = performance.getEntriesByType("navigation")[0]?.type === "navigate" ? 0 : HELD_MS;
     element("publish-form").addEventListener("submit", (event) => {
       event.preventDefault();
       if (this.stopper) this.stop("stopped");
@@ -81,6 +84,7 @@ export class Publishing {
     this.stopper = null;
     const session = this.session;
     this.session = null;
+    if (session !== null) this.hold();
     for (const track of this.stream?.getTracks() ?? []) track.stop();
     this.stream = null;
     this.figures = null;
@@ -89,6 +93,11 @@ export class Publishing {
     this.lock = null;
     this.say(code);
     return session?.close(code === "left") ?? Promise.resolve();
+  }
+
+  /** Expect the server to hold the camera for a session of ours, until it knows that this is over. */
+  hold() {
+    this.heldUntil = performance.now() + HELD_MS;
   }
 
   leave() {
@@ -118,16 +127,14 @@ export class Publishing {
   /** Publish, and again after every loss, until it is stopped or only a person can help. */
   async publish(signal) {
     let wait = 1;
-    let lastLive = -Infinity;
     while (!signal.aborted) {
       const began = performance.now();
-      const end = await this.attempt(lastLive, signal);
+      const end = await this.attempt(signal);
       if (signal.aborted) return;
       if (end.final) {
         await this.stop(end.code);
         return;
       }
-      if (end.wasLive) lastLive = performance.now();
       this.figures = null;
       if (performance.now() - began > HEALTHY_MS) wait = 1;
       await this.pause(end, wait * (0.8 + 0.4 * Math.random()), signal);
@@ -136,34 +143,36 @@ export class Publishing {
   }
 
   /** Publish once, until that is over; returns what is to be said of its end. The session is this attempt's alone. */
-  async attempt(lastLive, signal) {
+  async attempt(signal) {
     let session = null;
+    let mayBeHeld = true;
     let end = { code: "lost", final: false };
     try {
       if (this.code === "asking") this.say("connecting");
       session = await Session.open(this.stream, this.address("whip"), element("token").value.trim(), signal);
       if (!signal.aborted) {
         this.session = session; // whoever stops, closes it
-        end.wasLive = await this.watch(session, signal);
+        await this.watch(session, signal);
       }
     } catch (error) {
       end = verdict(error);
+      mayBeHeld = session !== null || !(error instanceof Refused); // an offer without an answer may have been accepted
     }
+    if (mayBeHeld) this.hold();
     if (this.session === session) this.session = null;
     const closing = session?.close(); // a server that is gone is not waited for long
-    end = await this.weighed(end, lastLive, signal);
+    end = await this.weighed(end, signal);
     if (!signal.aborted && !end.final) this.say(end.code, end.reason);
     await closing;
     return end;
   }
 
   /** An end that the camera's own state explains is told as that: a pause and a wrong picture let every peer go. */
-  async weighed(end, lastLive, signal) {
+  async weighed(end, signal) {
     if (!["in-use", "busy", "lost"].includes(end.code)) return end;
     const { state, reason } = await this.status(signal).catch(() => NO_ANSWER);
-    if (state === "paused" || state === "failed-config") return { ...end, code: state, reason, final: false };
-    // Our own session, lost, may not have been given up yet.
-    return end.code === "in-use" ? { ...end, final: performance.now() - lastLive > HELD_MS } : end;
+    if (state === "paused" || state === "failed-config") return { code: state, reason, final: false };
+    return end.code === "in-use" && performance.now() < this.heldUntil ? { code: "held", final: false } : end;
   }
 
   async pause({ code, reason }, seconds, signal) {
@@ -177,9 +186,8 @@ export class Publishing {
     if (!signal.aborted) this.waitUntil = null; // otherwise it may be another run's already
   }
 
-  /** Look once a second until the server or the way to it has gone; returns whether it was live. Raises Refused. */
+  /** Look once a second until the server or the way to it has gone. Raises Refused. */
   async watch(session, signal) {
-    let wasLive = false;
     let heard = performance.now();
     let connected = heard;
     while (!signal.aborted) {
@@ -193,14 +201,12 @@ export class Publishing {
       if (status.state !== null) {
         this.figures = { ...status, sending };
         if (status.width) this.onSize(status.width, status.height);
-        wasLive ||= status.state === "live";
         this.say(AT_WORK.has(status.state) ? status.state : "connecting", status.reason);
       }
       const isOver = ["failed", "closed"].includes(session.peer.connectionState);
       if (isOver || now - connected > LOST_MS || now - heard > SILENT_MS) break;
       await sleep(SECOND);
     }
-    return wasLive;
   }
 
   /** What the server says of the camera, NO_ANSWER if it can't be reached, or THROTTLED; raises Refused. */
@@ -281,7 +287,7 @@ function shown(value) {
 function kindOf(code) {
   if (code === "live") return "good";
   if (["idle", "asking", "connecting", "stopped", "left"].includes(code)) return "calm";
-  return ["stalled", "paused", "lost", "busy", "in-use"].includes(code) ? "warn" : "bad";
+  return ["stalled", "paused", "lost", "busy", "held"].includes(code) ? "warn" : "bad";
 }
 
 function sleep(milliseconds) {

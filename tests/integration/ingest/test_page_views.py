@@ -1,5 +1,6 @@
 """The camera page's views in a real browser: words, keyboard, accessibility, drawing. The test serves its files."""
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -135,6 +136,34 @@ async def test_a_refusal_is_told_in_words(watched, status, state, said, again):
     assert await page.evaluate("document.querySelector('#preview').srcObject !== null") is again
     await page.locator("#toggle").click()
     watched.complaints = [text for text in watched.complaints if "WHIP" in text]
+
+
+@pytest.mark.parametrize("before", ["an offer without an answer", "loaded again"])
+async def test_a_camera_held_for_this_page_s_own_last_connection_is_waited_for(watched, before):
+    """The server lets go of it in seconds; before that its refusal does not mean that somebody else publishes."""
+    page = watched.page
+    stopped = asyncio.Event()
+
+    async def answer(route):
+        """Nothing before Stop is pressed, and then that the camera is in use."""
+        await stopped.wait()
+        await route.fulfill(status=409)
+
+    await page.route("**/api/**", lambda route: route.fulfill(json={"state": "connecting"}))
+    await page.route("**/whip/**", answer)
+    if before == "loaded again":
+        await page.reload()
+        await page.locator("#token").fill("secret")
+    else:
+        async with page.expect_request("**/whip/**"):
+            await page.get_by_role("button", name="Start").click()
+        await page.get_by_role("button", name="Stop").click()
+        await expect(page.locator("#publish-say")).to_have_text("Stopped. The camera is off.")
+    stopped.set()
+    await page.get_by_role("button", name="Start").click()
+    await expect(page.locator("#publish-say")).to_contain_text("This camera is still in use")
+    await expect(page.locator("#again")).to_be_visible()
+    await page.get_by_role("button", name="Stop").click()
 
 
 @pytest.mark.parametrize(
