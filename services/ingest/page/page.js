@@ -14,13 +14,25 @@ const place = {
   },
 };
 
-/** Take `#site/camera` or `#site/camera/token`; a token does not stay in the address bar, nor in the history. */
+/**
+ * Take `#site/camera` or `#site/camera/token`; a token does not stay in the address bar, nor in the history. While a
+ * camera is in use, the address goes back to that one.
+ */
 function readAddress() {
   const [site, camera, token] = location.hash.slice(1).split("/").map(decoded);
+  if (publishing.stopper || aiming.stopper) {
+    name(place.site, place.camera);
+    return;
+  }
   if (site) document.getElementById("site").value = site;
   if (camera) document.getElementById("camera").value = camera;
   if (!token) return;
   document.getElementById("token").value = token;
+  name(site, camera);
+}
+
+/** Put a camera into the address bar. */
+function name(site, camera) {
   history.replaceState(null, "", `#${encodeURIComponent(site)}/${encodeURIComponent(camera)}`);
 }
 
@@ -53,8 +65,6 @@ function arrow(event) {
   tab.focus();
 }
 
-readAddress();
-addEventListener("hashchange", readAddress);
 for (const tab of document.querySelectorAll("[role=tab]")) {
   tab.addEventListener("click", () => show(tab));
   tab.addEventListener("keydown", arrow);
@@ -65,6 +75,8 @@ for (const button of document.querySelectorAll("[data-language]")) {
 const drawing = new Drawing();
 const publishing = new Publishing(place, (width, height) => drawing.offerSize(width, height));
 const aiming = new Aiming(place);
+readAddress();
+addEventListener("hashchange", readAddress);
 for (const view of [publishing, aiming, drawing]) onLanguage(() => view.render());
 await speak(preferred());
 document.querySelector("main").hidden = false;

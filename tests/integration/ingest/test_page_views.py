@@ -109,6 +109,22 @@ async def test_the_token_leaves_the_address_and_is_stored_nowhere(watched):
     await expect(page.locator("#token")).to_be_focused()
 
 
+async def test_another_address_does_not_change_the_camera_in_use(watched):
+    """It is refused, token and all, until Stop is pressed; then it is taken."""
+    page = watched.page
+    await page.route("**/whip/**", lambda route: route.fulfill(status=503))
+    await page.route("**/api/**", lambda route: route.fulfill(json={"state": "connecting"}))
+    await page.get_by_role("button", name="Start").click()
+    await page.evaluate("location.hash = '#bus/door/another'")
+    await expect(page).to_have_url(f"{browser.ORIGIN}/#market/gate")
+    fields = ("site", "camera", "token")
+    assert [await page.locator(f"#{field}").input_value() for field in fields] == ["market", "gate", "secret"]
+    await page.get_by_role("button", name="Stop").click()
+    await page.evaluate("location.hash = '#bus/door/another'")
+    await expect(page).to_have_url(f"{browser.ORIGIN}/#bus/door")
+    assert [await page.locator(f"#{field}").input_value() for field in fields] == ["bus", "door", "another"]
+
+
 @pytest.mark.parametrize(
     ("status", "state", "said", "again"),
     [
