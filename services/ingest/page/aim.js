@@ -7,6 +7,9 @@ const COLUMNS = 32;
 const ROWS = 18;
 const TOP_STEP = 9;
 const NANO = 1e9;
+const NEEDED = ["operator", "operator-token", "why"];
+/** What the audit takes as a name: `OperatorName` of proto/control.py. */
+const NAME = /^[A-Za-z0-9_.@+-]{1,64}$/;
 
 const element = (id) => document.getElementById(id);
 
@@ -26,12 +29,12 @@ export class Aiming {
   }
 
   start() {
-    const needed = ["operator", "operator-token", "why"];
-    const missing = needed.find((id) => !element(id).value.trim());
-    for (const id of needed) element(id).setAttribute("aria-invalid", String(id === missing));
-    if (missing || !this.place.site || !this.place.camera) {
-      this.say(missing ? `no-${missing}` : "no-place");
-      element(missing ?? "tab-publish").focus();
+    const missing = NEEDED.find((id) => !element(id).value.trim());
+    const wrong = missing ?? (NAME.test(element("operator").value.trim()) ? null : "operator");
+    for (const id of NEEDED) element(id).setAttribute("aria-invalid", String(id === wrong));
+    if (wrong || !this.place.site || !this.place.camera) {
+      this.say(missing ? `no-${missing}` : wrong ? "bad-operator" : "no-place");
+      element(wrong ?? "tab-publish").focus();
       return;
     }
     this.stopper = new AbortController();

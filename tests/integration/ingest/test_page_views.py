@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -226,6 +227,24 @@ async def test_aiming_tells_sizes_light_and_what_to_do(watched):
     await expect(page.locator("#aim-size")).to_have_text("12 px, most 7 to 23 (judged from 12 px)")
     await expect(page.locator("#aim-small")).to_have_text("50%")
     await expect(page.locator("#heat")).to_have_attribute("aria-label", "Where faces are. Most faces are at the right.")
+
+
+async def test_a_name_that_the_audit_does_not_take_is_told_before_anything_is_asked(watched):
+    """With what a name may have; the field's hint says it beforehand."""
+    page = watched.page
+    await show(page, "aim")
+    asked = []
+    await page.route("**/aim", lambda route: asked.append(route) or route.fulfill(status=401))
+    for field, value in (("operator", "Anaïs Silva"), ("operator-token", "x"), ("why", "a new place")):
+        await page.locator(f"#{field}").fill(value)
+    await page.locator("#aim-toggle").click()
+    await expect(page.locator("#aim-say")).to_contain_text("no space, no accent")
+    await expect(page.get_by_label("Your name")).to_be_focused()
+    await expect(page.get_by_label("Your name")).to_have_accessible_description(re.compile("such as ana.silva"))
+    assert not asked
+    await page.get_by_label("Your name").fill("anais.silva")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#aim-say")).to_have_text("The operator token is wrong.")
 
 
 async def draw(page, folder, points):
