@@ -1,6 +1,6 @@
 """`POST /api/SITE/CAMERA/aim`: aims a camera for an operator; the answer is one AimReportV1 a line, as they come."""
 
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from http import HTTPStatus
 
 import msgspec
@@ -58,9 +58,10 @@ class Aim:
             return problem(_STATUS[error.reason], str(error))
         response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
         async with aclosing(reports):
-            await response.prepare(request)
-            async for report in reports:
-                await response.write(_line(report))
+            with suppress(ConnectionResetError):  # whoever leaves has seen enough
+                await response.prepare(request)
+                async for report in reports:
+                    await response.write(_line(report))
         return response
 
 
