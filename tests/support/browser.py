@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import BrowserContext, Page, Route, async_playwright
+from playwright.async_api import BrowserContext, Page, Route, async_playwright, expect
 
 PACKAGE = "chromium"
 """The Debian package that these tests need (about 350 MB with all it draws in)."""
@@ -23,6 +23,7 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
     "media-src 'self' blob: mediastream:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+LIMIT_MS = 15_000
 _TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".json": "application/json"}
 
 
@@ -49,7 +50,8 @@ async def chromium(profile: Path, *flags: str, **options) -> AsyncIterator[Brows
             ignore_https_errors=True,
             **options,
         )
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(LIMIT_MS)
+        expect.set_options(timeout=LIMIT_MS)  # it has a limit of its own
         try:
             yield context
         finally:

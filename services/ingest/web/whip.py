@@ -141,9 +141,9 @@ class Whip:
             await asyncio.wait([watching])
             self._sessions.pop(session.id, None)
             PEERS.dec()
-            await session.peer.close()
             why = session.encoded.closed
             log.info("a peer is gone", reason=why and why.reason, why=why and why.message, **names)
+            await session.peer.close()
 
 
 def _tell(loop: asyncio.AbstractEventLoop, over: asyncio.Event) -> None:
