@@ -1,11 +1,14 @@
 """Debian's Chromium with a camera of its own that shows a film, driven by Playwright."""
 
+import asyncio
 import contextlib
 import os
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import BrowserContext, Page, Route, async_playwright, expect
 
 PACKAGE = "chromium"
@@ -23,7 +26,31 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
     "media-src 'self' blob: mediastream:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+"""That of ingest, to which a test holds it."""
 LIMIT_MS = 15_000
+OLDER = """
+delete AbortSignal.any;
+delete AbortSignal.timeout;
+for (const name of Object.getOwnPropertyNames(Element.prototype)) {
+  if (name.startsWith("aria")) delete Element.prototype[name];
+}
+"""
+"""Takes from a browser what phones of before 2024 lack."""
+_KEEP = """
+window.camerasGiven = [];
+const devices = navigator.mediaDevices;
+const ask = devices?.getUserMedia.bind(devices);
+if (devices) {
+  devices.getUserMedia = async (wanted) => {
+    const given = await ask(wanted);
+    camerasGiven.push(given);
+    return given;
+  };
+}
+"""
+_TRACKS = "camerasGiven.flatMap((given) => given.getTracks()).map((track) => track.readyState)"
+_AXE = {"resultTypes": ["violations"], "rules": {"target-size": {"enabled": True}}}
+"""The size of targets (WCAG 2.2, 2.5.8) is not among the rules that axe-core has on by itself."""
 _TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".json": "application/json"}
 
 
@@ -50,6 +77,7 @@ async def chromium(profile: Path, *flags: str, **options) -> AsyncIterator[Brows
             ignore_https_errors=True,
             **options,
         )
+        await context.add_init_script(_KEEP)
         context.set_default_timeout(LIMIT_MS)
         expect.set_options(timeout=LIMIT_MS)  # it has a limit of its own
         try:
@@ -60,7 +88,7 @@ async def chromium(profile: Path, *flags: str, **options) -> AsyncIterator[Brows
 
 
 async def serve(context: BrowserContext) -> None:
-    """Answer for ORIGIN with the page's files, under the policy that ingest serves them with, and 404 otherwise."""
+    """Answer for ORIGIN with the page's files, under ingest's policy, and 404 otherwise; the browser is an older one."""
 
     async def answer(route: Route) -> None:
         path = PAGE / (route.request.url.removeprefix(ORIGIN).partition("#")[0].strip("/") or "index.html")
@@ -70,17 +98,38 @@ async def serve(context: BrowserContext) -> None:
         headers = {"Content-Type": _TYPES[path.suffix], "Content-Security-Policy": POLICY}
         await route.fulfill(body=path.read_bytes(), headers=headers)
 
+    await context.add_init_script(OLDER)
     await context.route(f"{ORIGIN}/**", answer)
 
 
+async def accessible(page: Page) -> None:
+    """Assert that the page as it is breaks no rule of axe-core (WCAG 2.2 AA, contrast and targets included)."""
+    found = await Axe().run(page, options=_AXE)
+    assert found.violations_count == 0, found.generate_report()
+
+
+async def expect_tracks(page: Page, *states: str) -> None:
+    """Wait until the tracks of every camera that the page was ever given are in these states: `live` or `ended`."""
+    end = time.monotonic() + LIMIT_MS / 1000
+    while (found := await page.evaluate(_TRACKS)) != list(states) and time.monotonic() < end:
+        await asyncio.sleep(0.05)
+    assert found == list(states)
+
+
 class Watched:
-    """A page; `complaints` are what its console, its errors and its policy said against it."""
+    """A page; `complaints` are what its console, its errors and its policy said, `requests` what it asked for."""
 
     def __init__(self, page: Page) -> None:
         self.page = page
         self.complaints: list[str] = []
+        self.requests: list[tuple[str, str]] = []
         page.on("console", lambda message: message.type in {"error", "warning"} and self._note(message.text))
         page.on("pageerror", lambda error: self._note(str(error)))
+        page.on("request", lambda request: self.requests.append((request.method, request.url)))
+
+    def count(self, method: str, part: str) -> int:
+        """How many requests of this method had this part in their address."""
+        return sum(one == method and part in url for one, url in self.requests)
 
     def _note(self, text: str) -> None:
         if "Failed to load resource" not in text:  # an answer that refuses, which the page is to explain

@@ -17,6 +17,8 @@ from proto.subjects import PAUSE, SIGHTINGS
 TOKEN = "a-s3cret-token-of-this-test-s-camera"
 OPERATOR = "an-operator-s-s3cret-of-this-test"
 NOTICED_S = 5.0
+SILENT_S = 8.0
+"""After so long without an answer the page gives a session up."""
 
 
 @pytest.fixture(name="film", scope="module")
@@ -46,13 +48,19 @@ class Trial:
             await operator.request(PAUSE, PauseRequestV1(site="cannes", action=action, operator="ana"), timeout=10)
 
 
+@pytest.fixture(name="more")
+def _more():
+    """More settings of the camera."""
+    return {}
+
+
 @pytest.fixture(name="trial")
-async def _trial(tmp_path):
+async def _trial(tmp_path, more):
     browser.require()
     site = Site(tmp_path)
     (tmp_path / "token").write_text(TOKEN)
     (tmp_path / "operator").write_text(OPERATOR)
-    phone = {"id": "phone", "url": "whip://", "token_file": str(tmp_path / "token"), "long_side": 320}
+    phone = {"id": "phone", "url": "whip://", "token_file": str(tmp_path / "token"), "long_side": 320, **more}
     web = {"port": 0, "host": "127.0.0.1", "ice_addresses": ["127.0.0.1"]}
     web["operator_token_file"] = str(tmp_path / "operator")
     settings = {"log": {"format": "json"}, "ingest": {"report_s": 0.5, "web": web}}
@@ -77,20 +85,25 @@ async def state(page, url):
 
 
 async def start(page, url, token):
-    await page.goto(f"{url}#cannes/phone/{token}")
+    answer = await page.goto(f"{url}#cannes/phone/{token}")
     await page.get_by_role("button", name="Start").click()
+    return answer
 
 
 async def test_a_browser_publishes_pauses_goes_on_and_stops(trial, tmp_path, film, wait_until):
-    """Press Start: 1280x720, analysed within 100 ms. A pause is told and left by itself; Stop lets go of all."""
+    """Press Start: 1280x720, analysed within 100 ms. A pause is told and left by itself; Stop ends all."""
     url = await trial.url(wait_until)
     async with camera(tmp_path, film) as context:
         watched = browser.Watched(context.pages[0])
         page = watched.page
         say = expect(page.locator("#publish-say"))
-        await start(page, url, TOKEN)
+        answer = await start(page, url, TOKEN)
         await say.to_contain_text("Live:", timeout=30_000)
+        assert await answer.header_value("Content-Security-Policy") == browser.POLICY
         assert TOKEN not in page.url
+        for scheme in ("light", "dark"):
+            await page.emulate_media(color_scheme=scheme)
+            await browser.accessible(page)
         await expect(page.locator("#figure-size")).to_have_text("1280 × 720")
         await expect(page.locator("#figure-lifetime")).to_contain_text(" ms")
         await expect(page.locator("#figure-analysed")).not_to_have_text("–")
@@ -104,7 +117,7 @@ async def test_a_browser_publishes_pauses_goes_on_and_stops(trial, tmp_path, fil
         await say.to_contain_text("Live:", timeout=30_000)
         await page.get_by_role("button", name="Stop").click()
         await say.to_have_text("Stopped. The camera is off.")
-        assert await page.evaluate("document.querySelector('#preview').srcObject") is None
+        await browser.expect_tracks(page, "ended")
         async with asyncio.timeout(NOTICED_S):
             while await state(page, url) == "live":
                 await asyncio.sleep(0.1)
@@ -113,10 +126,51 @@ async def test_a_browser_publishes_pauses_goes_on_and_stops(trial, tmp_path, fil
     assert TOKEN not in str(trial.ingest.lines + trial.inference.lines)
 
 
-async def test_a_server_that_hangs_is_come_back_to(trial, tmp_path, film, wait_until):
-    """Nothing is heard of it: that is told, and the page publishes again by itself when it answers."""
+async def test_stop_and_start_at_once_is_another_session(trial, tmp_path, film, wait_until):
+    """The first one is ended, the second goes on, also while the page may not ask for its state (429)."""
     url = await trial.url(wait_until)
     async with camera(tmp_path, film) as context:
+        watched = browser.Watched(context.pages[0])
+        page = watched.page
+        say = expect(page.locator("#publish-say"))
+        await start(page, url, TOKEN)
+        await say.to_contain_text("Live:", timeout=30_000)
+        for button in ("Stop", "Start"):
+            await page.get_by_role("button", name=button).click()
+        await say.to_contain_text("Live:", timeout=30_000)
+        await page.route("**/api/**", lambda route: route.fulfill(status=429))
+        sessions = watched.count("POST", "/whip/")
+        await asyncio.sleep(SILENT_S + 2)
+        assert watched.count("POST", "/whip/") == sessions
+        assert watched.count("DELETE", "/whip/") == 1
+        await page.get_by_role("button", name="Stop").click()
+        await browser.expect_tracks(page, "ended", "ended")
+        assert not watched.complaints
+
+
+UPRIGHT = {"drawn_for": [720, 1280], "areas": [[[0, 0], [1, 0], [0, 0.1]]]}
+
+
+@pytest.mark.parametrize("more", [{"privacy": UPRIGHT}], ids=["upright"])
+async def test_a_phone_held_another_way_is_told_to_turn(trial, tmp_path, film, wait_until):
+    """Privacy areas were drawn for another shape: the page says so, and goes on saying it while it tries again."""
+    url = await trial.url(wait_until)
+    async with camera(tmp_path, film) as context:
+        page = context.pages[0]
+        say = expect(page.locator("#publish-say"))
+        await start(page, url, TOKEN)
+        await say.to_contain_text("Turn the device", timeout=30_000)
+        async with page.expect_response(lambda answer: answer.status == 503):
+            pass
+        await expect(page.locator("#again")).to_be_visible()
+        await say.to_contain_text("Turn the device")
+
+
+async def test_a_server_that_hangs_is_come_back_to(trial, tmp_path, film, wait_until):
+    """That nothing is heard of it is told, and the page publishes again by itself; an older browser's does too."""
+    url = await trial.url(wait_until)
+    async with camera(tmp_path, film) as context:
+        await context.add_init_script(browser.OLDER)
         page = context.pages[0]
         say = expect(page.locator("#publish-say"))
         await start(page, url, TOKEN)
@@ -136,7 +190,7 @@ async def test_a_wrong_token_is_told(trial, tmp_path, film, wait_until):
         page = context.pages[0]
         await start(page, url, "a-token-that-somebody-guessed-wrong")
         await expect(page.locator("#publish-say")).to_contain_text("The token is wrong")
-        assert await page.evaluate("document.querySelector('#preview').srcObject") is None
+        await browser.expect_tracks(page, "ended")
     assert not trial.ingest.said("a peer publishes")
 
 
