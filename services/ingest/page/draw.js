@@ -9,6 +9,15 @@ const NEAR = 0.025;
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const COLOURS = ["#ffd166", "#5be3ff", "#ff9ec4", "#b6f09c"];
 
+const WARNING = new Set([
+  "draw.no-picture",
+  "draw.flat",
+  "draw.too-few",
+  "draw.finished-crossed",
+  "draw.copied-open",
+  "draw.selected-open",
+]);
+
 const element = (id) => document.getElementById(id);
 
 export class Drawing {
@@ -137,10 +146,10 @@ export class Drawing {
   async copy() {
     try {
       await navigator.clipboard.writeText(element("yaml").textContent);
-      this.say("draw.copied");
+      this.say(this.draft.length > 0 ? "draw.copied-open" : "draw.copied");
     } catch {
       getSelection().selectAllChildren(element("yaml"));
-      this.say("draw.selected");
+      this.say(this.draft.length > 0 ? "draw.selected-open" : "draw.selected");
     }
   }
 
@@ -153,8 +162,7 @@ export class Drawing {
   }
 
   render() {
-    const isWrong = ["draw.no-picture", "draw.flat", "draw.too-few", "draw.finished-crossed"].includes(this.said[0]);
-    element("draw-say").className = `say ${isWrong ? "warn" : "calm"}`;
+    element("draw-say").className = `say ${WARNING.has(this.said[0]) ? "warn" : "calm"}`;
     element("draw-say").textContent = text(...this.said);
     this.renderSize();
     this.renderAreas();
@@ -177,6 +185,7 @@ export class Drawing {
     const isReady = isSize && this.areas.length > 0;
     element("yaml").textContent = isReady ? yaml(this.size, this.areas) : text("draw.yaml-none");
     element("copy").disabled = !isReady;
+    element("yaml-open").textContent = this.draft.length > 0 ? text("draw.yaml-open") : "";
   }
 
   renderAreas() {

@@ -373,6 +373,25 @@ def check(folder, privacy_lines):
     return subprocess.run(command, capture_output=True, text=True).returncode
 
 
+async def test_copying_does_not_leave_out_in_silence_what_is_being_drawn(watched, tmp_path):
+    """It is told beside the settings and when they are copied, until it is closed."""
+    page = watched.page
+    await show(page, "draw")
+    await draw(page, tmp_path, [(0.6, 0.1), (0.9, 0.1), (0.9, 0.5)])
+    await expect(page.locator("#yaml-open")).to_be_empty()
+    await page.locator("#board").focus()
+    for key in ("Enter", "ArrowLeft", "Enter", "ArrowUp", "Enter"):
+        await page.keyboard.press(key)
+    await expect(page.locator("#yaml-open")).to_contain_text("not in these settings yet")
+    await page.locator("#copy").click()
+    await expect(page.locator("#draw-say")).to_contain_text(re.compile("what you are drawing", re.IGNORECASE))
+    await page.locator("#draw-finish").click()
+    await expect(page.locator("#yaml-open")).to_be_empty()
+    await page.locator("#copy").click()
+    await expect(page.locator("#draw-say")).to_contain_text("The settings are")
+    await expect(page.locator("#draw-say")).not_to_contain_text(re.compile("what you are drawing", re.IGNORECASE))
+
+
 async def test_areas_that_are_not_what_was_meant_are_told(watched, tmp_path):
     """A crossing edge and another shape of picture are warned of; a line and two points are no area; areas go again."""
     page = watched.page
