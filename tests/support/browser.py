@@ -88,7 +88,7 @@ async def chromium(profile: Path, *flags: str, **options) -> AsyncIterator[Brows
 
 
 async def serve(context: BrowserContext) -> None:
-    """Answer for ORIGIN with the page's files, under ingest's policy, and 404 otherwise; the browser is an older one."""
+    """Answer for ORIGIN with the page's files, under ingest's policy, and 404 otherwise, in an older browser."""
 
     async def answer(route: Route) -> None:
         path = PAGE / (route.request.url.removeprefix(ORIGIN).partition("#")[0].strip("/") or "index.html")

@@ -1,4 +1,4 @@
-// Privacy areas: polygons of points in shares of the picture, and the settings that they make.
+// What is drawn on a camera's picture, in shares of it: privacy areas, zones, a line; and the settings that they make.
 
 export const MOST_AREAS = 32;
 export const MOST_POINTS = 64;
@@ -16,7 +16,7 @@ function turn([ax, ay], [bx, by], [cx, cy]) {
   return whole(bx - ax) * whole(cy - ay) - whole(by - ay) * whole(cx - ax);
 }
 
-/** Whether all points are on one line, so that nothing is hidden. */
+/** Whether all points are on one line, so that nothing is inside. */
 export function flat(points) {
   return points.every((last, index) => index < 2 || turn(points[0], points[index - 1], last) === 0);
 }
@@ -42,13 +42,58 @@ function between([ax, ay], [bx, by], [x, y]) {
   return Math.min(ax, bx) <= x && x <= Math.max(ax, bx) && Math.min(ay, by) <= y && y <= Math.max(ay, by);
 }
 
-/** The settings of a camera: `privacy` with the size that was drawn for; names as comments, which the settings lack. */
-export function yaml(size, areas) {
-  const lines = ["privacy:", `  drawn_for: [${size.width}, ${size.height}]`, "  areas:"];
+/** Whether a zone may be called so: `ZoneId` of proto/types.py, without the name that stands for the whole site. */
+export function isZoneId(id) {
+  return /^[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?$/.test(id);
+}
+
+/**
+ * The settings of a camera, each of the three sections only where something belongs to it. `areas` have `points`, the
+ * `kind` "privacy" (a `name` becomes a comment, which the settings lack) or "zone" (`zone` is its id); `line` has two
+ * `points` and `counts`, or is null. `size` is what privacy areas were drawn for.
+ */
+export function yaml(size, areas, line) {
+  const sections = [privacy(size, areas.filter(isBlack)), zoneAreas(areas.filter(isZone)), counting(line)];
+  return `${sections.flat().join("\n")}\n`;
+}
+
+/** Whether an area is made black. */
+export function isBlack({ kind }) {
+  return kind === "privacy";
+}
+
+/** Whether an area is a zone of its own. */
+export function isZone({ kind }) {
+  return kind === "zone";
+}
+
+function privacy({ width, height }, areas) {
+  if (areas.length === 0) return [];
+  const lines = ["privacy:", `  drawn_for: [${width}, ${height}]`, "  areas:"];
   for (const { name, points } of areas) {
     const note = name.replace(/[\p{C}\s]+/gu, " ").trim();
     if (note) lines.push(`    # ${note}`);
-    lines.push(`    - [${points.map(([x, y]) => `[${x}, ${y}]`).join(", ")}]`);
+    lines.push(`    - ${polygon(points)}`);
   }
-  return `${lines.join("\n")}\n`;
+  return lines;
+}
+
+/** Ids are quoted: YAML takes some that are bare (no, 12, 1e3) for something else. */
+function zoneAreas(areas) {
+  if (areas.length === 0) return [];
+  return ["zone_areas:", ...areas.map(({ zone, points }) => `  - {zone: "${zone}", area: ${polygon(points)}}`)];
+}
+
+function counting(line) {
+  if (line === null) return [];
+  const [start, end] = line.points.map(pair);
+  return [`line: {start: ${start}, end: ${end}, counts: ${line.counts}}`];
+}
+
+function polygon(points) {
+  return `[${points.map(pair).join(", ")}]`;
+}
+
+function pair([x, y]) {
+  return `[${x}, ${y}]`;
 }

@@ -1,18 +1,19 @@
-// The view in which privacy areas are drawn over a still, which stays in this browser.
+// The view in which privacy areas, zones and a line are drawn over a still, which stays in this browser.
 
-import { crossesItself, flat, MOST_AREAS, MOST_POINTS, point, yaml } from "./areas.js";
+import { crossesItself, flat, isBlack, isZone, isZoneId, MOST_AREAS, MOST_POINTS, point, yaml } from "./areas.js";
+import { paint } from "./board.js";
+import { areaItem, lineItem } from "./items.js";
 import { number, text } from "./texts.js";
 
 const STEP = 0.01;
 const FINE_STEP = 0.001;
 const NEAR = 0.025;
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
-const COLOURS = ["#ffd166", "#5be3ff", "#ff9ec4", "#b6f09c"];
-
 const WARNING = new Set([
   "draw.no-picture",
   "draw.flat",
   "draw.too-few",
+  "draw.line-needs-two",
   "draw.finished-crossed",
   "draw.copied-open",
   "draw.selected-open",
@@ -24,6 +25,7 @@ export class Drawing {
   constructor() {
     this.still = null;
     this.areas = [];
+    this.line = null;
     this.draft = [];
     this.cross = [0.5, 0.5];
     this.said = ["draw.start", {}];
@@ -34,6 +36,7 @@ export class Drawing {
     for (const id of ["wide", "high"]) element(id).addEventListener("input", () => this.chooseSize());
     element("draw-undo").addEventListener("click", () => this.undo());
     element("draw-finish").addEventListener("click", () => this.finish());
+    element("draw-line").addEventListener("click", () => this.makeLine());
     element("copy").addEventListener("click", () => this.copy());
     this.board.addEventListener("pointermove", (event) => this.point(event));
     this.board.addEventListener("pointerup", (event) => this.point(event) && this.set());
@@ -131,16 +134,31 @@ export class Drawing {
   finish() {
     if (this.draft.length < 3) return this.say("draw.too-few", this.where());
     if (flat(this.draft)) return this.say("draw.flat");
-    this.areas.push({ name: "", points: this.draft });
+    this.areas.push({ kind: "privacy", name: "", zone: "", points: this.draft });
     const crossed = crossesItself(this.draft);
     this.draft = [];
     return this.say(crossed ? "draw.finished-crossed" : "draw.finished", { number: this.areas.length });
+  }
+
+  /** Make the two points the line at which is counted; a camera has one. */
+  makeLine() {
+    if (this.draft.length !== 2) return this.say("draw.line-needs-two", this.where());
+    const key = this.line === null ? "draw.line-set" : "draw.line-replaced";
+    this.line = { points: this.draft, counts: "both" };
+    this.draft = [];
+    return this.say(key);
   }
 
   remove(index) {
     this.areas.splice(index, 1);
     element("areas-heading").focus();
     this.say("draw.removed", { number: index + 1 });
+  }
+
+  removeLine() {
+    this.line = null;
+    element("areas-heading").focus();
+    this.say("draw.line-removed");
   }
 
   async copy() {
@@ -165,15 +183,19 @@ export class Drawing {
     element("draw-say").className = `say ${WARNING.has(this.said[0]) ? "warn" : "calm"}`;
     element("draw-say").textContent = text(...this.said);
     this.renderSize();
-    this.renderAreas();
+    this.renderSettings();
+    this.renderItems();
     this.paint();
+  }
+
+  get isSize() {
+    return Object.values(this.size).every((side) => Number.isInteger(side) && side >= 16 && side <= 8192);
   }
 
   renderSize() {
     const { width, height } = this.size;
-    const isSize = [width, height].every((side) => Number.isInteger(side) && side >= 16 && side <= 8192);
     let key = "draw.size-hint";
-    if (!isSize && (element("wide").value || element("high").value || this.still)) key = "draw.size-bad";
+    if (!this.isSize && (element("wide").value || element("high").value || this.still)) key = "draw.size-bad";
     else if (this.still && (width !== this.still.width || height !== this.still.height)) {
       const isShape = Math.abs(width / height / (this.still.width / this.still.height) - 1) < 0.01;
       key = isShape ? "draw.size-other" : "draw.shape-other";
@@ -182,112 +204,45 @@ export class Drawing {
     element("draw-size").className = `hint ${key === "draw.size-hint" ? "" : "warn"}`;
     const words = text(key, values);
     if (element("draw-size").textContent !== words) element("draw-size").textContent = words;
-    const isReady = isSize && this.areas.length > 0;
-    element("yaml").textContent = isReady ? yaml(this.size, this.areas) : text("draw.yaml-none");
-    element("copy").disabled = !isReady;
+  }
+
+  renderSettings() {
+    const missing = this.missing();
+    element("yaml").textContent = missing ?? yaml(this.size, this.areas, this.line);
+    element("copy").disabled = missing !== null;
     element("yaml-open").textContent = this.draft.length > 0 ? text("draw.yaml-open") : "";
+    const zones = [...new Set(this.areas.filter(isZone).map(({ zone }) => `{id: "${zone}"}`))];
+    const isListed = missing === null && zones.length > 0;
+    const listed = `zones: [${zones.join(", ")}]`;
+    element("yaml-zones").textContent = isListed ? text("draw.yaml-zones", { zones: listed }) : "";
   }
 
-  renderAreas() {
-    element("areas-none").hidden = this.areas.length > 0;
-    element("areas").replaceChildren(...this.areas.map((area, index) => this.item(area, index)));
+  /** What is to be done before there are settings, in words; null if nothing is. */
+  missing() {
+    if (this.areas.length === 0 && this.line === null) return text("draw.yaml-none");
+    const unnamed = this.areas.findIndex((area) => isZone(area) && !isZoneId(area.zone));
+    if (unnamed >= 0) return text("draw.yaml-unnamed", { number: unnamed + 1 });
+    return this.areas.some(isBlack) && !this.isSize ? text("draw.yaml-size") : null;
   }
 
-  item(area, index) {
-    const item = document.createElement("li");
-    const label = document.createElement("label");
-    const name = Object.assign(document.createElement("input"), {
-      type: "text",
-      id: `area-${index}`,
-      maxLength: 60,
-      value: area.name,
-    });
-    label.htmlFor = name.id;
-    label.textContent = text("draw.name", { number: index + 1, points: area.points.length });
-    name.addEventListener("input", () => {
-      area.name = name.value;
-      this.renderSize();
-    });
-    const button = Object.assign(document.createElement("button"), { type: "button" });
-    button.textContent = text("draw.remove");
-    button.setAttribute("aria-label", text("draw.remove-one", { number: index + 1 }));
-    button.addEventListener("click", () => this.remove(index));
-    const row = document.createElement("div");
-    row.className = "row";
-    row.append(name, button);
-    item.append(label, row);
-    if (crossesItself(area.points)) {
-      const warning = Object.assign(document.createElement("p"), { className: "hint warn" });
-      warning.textContent = text("draw.crossed");
-      item.append(warning);
-    }
-    return item;
+  /** List what is drawn; the focus stays where it is. */
+  renderItems() {
+    const focused = document.activeElement?.id;
+    const changed = () => this.render();
+    const renamed = () => {
+      this.renderSettings();
+      this.paint();
+    };
+    const items = this.areas.map((area, index) =>
+      areaItem(area, index, { renamed, changed, remove: () => this.remove(index) }),
+    );
+    if (this.line !== null) items.push(lineItem(this.line, { changed, remove: () => this.removeLine() }));
+    element("areas").replaceChildren(...items);
+    element("areas-none").hidden = items.length > 0;
+    if (focused && document.activeElement?.id !== focused) element(focused)?.focus();
   }
 
   paint() {
-    const context = this.board.getContext("2d");
-    const { width, height } = this.board;
-    const scale = width / (this.board.clientWidth || width);
-    context.clearRect(0, 0, width, height);
-    if (this.still) context.drawImage(this.still, 0, 0);
-    this.areas.forEach(({ points }, index) => {
-      this.trace(context, points, true);
-      context.fillStyle = "rgb(0 0 0 / 75%)";
-      context.fill("nonzero");
-      outline(context, COLOURS[index % COLOURS.length], 2 * scale);
-      label(context, points, String(index + 1), scale, this.board);
-    });
-    if (this.draft.length > 0) {
-      this.trace(context, [...this.draft, this.cross], false);
-      outline(context, "#ffffff", 2 * scale);
-      for (const [x, y] of this.draft) dot(context, x * width, y * height, 5 * scale);
-    }
-    if (this.still && (this.draft.length > 0 || document.activeElement === this.board)) {
-      this.crossHair(context, scale);
-    }
+    paint(this, document.activeElement === this.board);
   }
-
-  trace(context, points, isClosed) {
-    context.beginPath();
-    for (const [x, y] of points) context.lineTo(x * this.board.width, y * this.board.height);
-    if (isClosed) context.closePath();
-  }
-
-  crossHair(context, scale) {
-    const [x, y] = [this.cross[0] * this.board.width, this.cross[1] * this.board.height];
-    context.beginPath();
-    context.moveTo(x, 0);
-    context.lineTo(x, this.board.height);
-    context.moveTo(0, y);
-    context.lineTo(this.board.width, y);
-    outline(context, "#ffffff", scale);
-  }
-}
-
-/** A light line on a dark one, to be seen on any still. */
-function outline(context, colour, width) {
-  context.lineJoin = "round";
-  context.strokeStyle = "#000000";
-  context.lineWidth = width * 2;
-  context.stroke();
-  context.strokeStyle = colour;
-  context.lineWidth = width;
-  context.stroke();
-}
-
-function dot(context, x, y, radius) {
-  context.beginPath();
-  context.arc(x, y, radius, 0, 2 * Math.PI);
-  context.fillStyle = "#ffffff";
-  context.fill();
-  outline(context, "#ffffff", radius / 4);
-}
-
-function label(context, points, words, scale, { width, height }) {
-  const middle = (axis) => points.reduce((sum, one) => sum + one[axis], 0) / points.length;
-  context.font = `bold ${18 * scale}px system-ui, sans-serif`;
-  context.textAlign = "center";
-  context.textBaseline = "middle";
-  context.fillStyle = "#ffffff";
-  context.fillText(words, middle(0) * width, middle(1) * height);
 }

@@ -35,7 +35,8 @@ function verdict(error) {
 
 /** What is said of a camera that the browser did not give. */
 function withheld(error) {
-  return { NotAllowedError: "denied", SecurityError: "denied", NotFoundError: "no-camera" }[error.name] ?? "camera-busy";
+  const known = { NotAllowedError: "denied", SecurityError: "denied", NotFoundError: "no-camera" };
+  return known[error.name] ?? "camera-busy";
 }
 
 export class Publishing {

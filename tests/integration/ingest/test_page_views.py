@@ -15,6 +15,7 @@ import yaml
 from playwright.async_api import expect
 
 from proto.aiming import AdviceCode, AimEnd
+from services.sites.settings import Counts
 
 HEAT = "0" * 278 + "369" + "0" * 295
 REPORT = {
@@ -99,6 +100,10 @@ async def test_every_view_is_accessible_and_fits_a_phone(watched, language, tmp_
     await show(page, "draw")
     await draw(page, tmp_path, [(0.2, 0.2), (0.6, 0.8), (0.6, 0.2), (0.2, 0.8)])
     await accessible("warn")
+    await page.locator("#kind-0").select_option("zone")
+    await click(page, [(0.1, 0.9), (0.9, 0.9)])
+    await page.locator("#draw-line").click()
+    await accessible()
 
 
 def asked_for():
@@ -115,8 +120,9 @@ def asked_for():
     rows, columns = ("top", "middle", "bottom"), ("left", "centre", "right")
     aiming |= {f"aim.heat-{row}-{column}" for row in rows for column in columns} | {"aim.heat-few", "aim.heat-nothing"}
     reasons = re.findall(r'"([^"]+)"', re.search(r"TELLING = new Set\(\[(.*)\]", files["publish.js"])[1])
-    advice = {f"advice.{one}" for one in get_args(AdviceCode)}
-    return {*written, *marked, *states, *aiming, *advice, *(f"reason.{reason}" for reason in reasons)}
+    listed = [f"reason.{reason}" for reason in reasons]
+    listed += [f"advice.{one}" for one in get_args(AdviceCode)] + [f"draw.counts-{one}" for one in get_args(Counts)]
+    return {*written, *marked, *states, *aiming, *listed}
 
 
 def test_the_languages_say_the_same_things():
@@ -171,7 +177,7 @@ async def test_another_address_does_not_change_the_camera_in_use(watched):
         (409, {"state": "live"}, "Another device publishes", False),
         (409, {"state": "paused", "reason": "operator"}, "Paused:", True),
         (503, {"state": "paused", "reason": "schedule"}, "The hours in the settings say so.", True),
-        (503, {"state": "failed-config", "reason": "picture-changed"}, "Turn the device, or draw the areas again.", True),
+        (503, {"state": "failed-config", "reason": "picture-changed"}, "Turn the device, or draw", True),
         (None, {"state": "failed-config", "reason": "undecodable"}, "The pictures cannot be decoded.", True),
         (404, {}, "There is no such camera", False),
         (429, {}, "The server is not ready", True),
@@ -328,10 +334,25 @@ async def test_a_name_that_the_audit_does_not_take_is_told_before_anything_is_as
 async def draw(page, folder, points):
     await page.locator("#still").set_input_files(still(folder, 640, 360))
     await expect(page.locator("#draw-say")).to_contain_text("640")
+    await click(page, [*points, points[0]])
+
+
+async def click(page, points):
     board = page.locator("#board")
     box = await board.bounding_box()
-    for x, y in [*points, points[0]]:
+    for x, y in points:
         await board.click(position={"x": x * box["width"], "y": y * box["height"]})
+
+
+async def brightest(page, x, y):
+    """The largest of red, green and blue at a place of the board."""
+    script = """([x, y]) => {
+      const board = document.querySelector("#board");
+      const pixel = new OffscreenCanvas(1, 1).getContext("2d");
+      pixel.drawImage(board, -x * board.width, -y * board.height);
+      return Math.max(...pixel.getImageData(0, 0, 1, 1).data.slice(0, 3));
+    }"""
+    return await page.evaluate(script, [x, y])
 
 
 async def test_areas_drawn_by_pointer_and_by_keyboard_are_settings(watched, tmp_path):
@@ -360,15 +381,55 @@ async def test_areas_drawn_by_pointer_and_by_keyboard_are_settings(watched, tmp_
     pointed, keyed = privacy["areas"]
     assert keyed == [[0, 0], [0.2, 0], [0.2, 0.299]]
     assert pointed == [pytest.approx(point, abs=0.01) for point in ([0.6, 0.1], [0.9, 0.1], [0.9, 0.5])]
-    assert check(tmp_path, privacy_lines=written) == 0
+    assert check(tmp_path, written) == 0
     assert not watched.requests
 
 
-def check(folder, privacy_lines):
+async def test_zones_and_a_line_are_drawn_and_are_settings(watched, tmp_path):
+    """A closed area is black until it is made a zone, which needs an id that the settings take; two points: a line."""
+    page = watched.page
+    await show(page, "draw")
+    await draw(page, tmp_path, [(0.1, 0.1), (0.5, 0.1), (0.5, 0.9), (0.1, 0.9)])
+    assert await brightest(page, 0.2, 0.2) <= 64
+    kind = page.get_by_label("Area 1 (4 points)")
+    await kind.press("ArrowDown")
+    await expect(kind).to_have_value("zone")
+    await expect(kind).to_be_focused()
+    assert await brightest(page, 0.2, 0.2) > 80
+    settings, zone = page.locator("#yaml"), page.get_by_label("Id of the zone in area 1")
+    await expect(settings).to_have_text("Give area 1 the id of its zone, to see the settings.")
+    await zone.fill("North gate")
+    await expect(zone).to_have_attribute("aria-invalid", "true")
+    await expect(zone).to_have_accessible_description(re.compile("1 to 32 of a-z"))
+    await expect(page.locator("#copy")).to_be_disabled()
+    await zone.fill("12")
+    await expect(zone).to_have_attribute("aria-invalid", "false")
+    await page.locator("#wide").fill("")  # which is for privacy areas
+    await click(page, [(0.2, 0.5)])
+    await page.locator("#draw-line").press("Enter")
+    await expect(page.locator("#draw-say")).to_contain_text("exactly two points; 1 so far")
+    await click(page, [(0.8, 0.5)])
+    await page.locator("#draw-line").press("Enter")
+    await page.get_by_label("Counting line").select_option("Counts who goes to its right")
+    written = yaml.safe_load(await settings.text_content())
+    assert written.keys() == {"zone_areas", "line"}
+    (area,) = written["zone_areas"]
+    assert (area["zone"], len(area["area"])) == ("12", 4)
+    assert written["line"]["counts"] == "rightwards"
+    assert written["line"]["end"] == pytest.approx([0.8, 0.5], abs=0.01)
+    zones = (await page.locator("#yaml-zones").text_content()).partition("yet: ")[2]
+    assert check(tmp_path, await settings.text_content(), zones) == 0
+    assert check(tmp_path, await settings.text_content()) == 2  # its zone is unknown
+    await page.get_by_role("button", name="Remove the line").click()
+    await expect(settings).not_to_contain_text("line")
+
+
+def check(folder, camera_lines, site_line=""):
     """The exit code of `moretta check-config` for a camera with these lines, indented as the page says."""
-    indented = "".join(f"        {line}\n" for line in privacy_lines.splitlines())
+    indented = "".join(f"        {line}\n" for line in camera_lines.splitlines())
+    site = f"sites:\n  - id: market\n    {site_line}\n    cameras:\n      - id: gate\n        url: film.mp4\n"
     file = folder / "site.yaml"
-    file.write_text(f"sites:\n  - id: market\n    cameras:\n      - id: gate\n        url: film.mp4\n{indented}")
+    file.write_text(site + indented)
     command = [Path(sys.executable).with_name("moretta"), "check-config", file]
     return subprocess.run(command, capture_output=True, text=True).returncode
 
@@ -420,6 +481,6 @@ async def test_the_tabs_go_by_arrow_keys(watched):
     page = watched.page
     await page.locator("#tab-publish").focus()
     await page.keyboard.press("ArrowLeft")
-    await expect(page.get_by_role("tab", name="Privacy areas")).to_be_focused()
-    await expect(page.get_by_role("tabpanel", name="Privacy areas")).to_be_visible()
+    await expect(page.get_by_role("tab", name="Privacy areas and zones")).to_be_focused()
+    await expect(page.get_by_role("tabpanel", name="Privacy areas and zones")).to_be_visible()
     await expect(page.locator("#publish")).to_be_hidden()
