@@ -1,7 +1,9 @@
 // The view that makes this device a camera.
 
-import { accepted, Refused, Session, within } from "./whip.js";
+import { awake, camera, release, withheld } from "./device.js";
+import { NO_ANSWER, status, THROTTLED } from "./status.js";
 import { number, put, text } from "./texts.js";
+import { Refused, Session } from "./whip.js";
 
 const SECOND = 1000;
 const LONGEST_S = 30;
@@ -13,10 +15,6 @@ const HELD_MS = 20 * SECOND;
 const AT_WORK = new Set(["live", "paused", "stalled", "failed-config"]);
 /** Reasons of a state that say more than the state does. */
 const TELLING = new Set(["no-worker", "picture-changed", "schedule", "undecodable"]);
-/** The server can't be reached. */
-const NO_ANSWER = Object.freeze({ state: null });
-/** Too many wrong tokens came from this address, from whom ever: it says nothing for the moment (429). */
-const THROTTLED = Object.freeze({ state: null });
 
 const element = (id) => document.getElementById(id);
 
@@ -33,12 +31,6 @@ function verdict(error) {
   return { code: "lost", final: false };
 }
 
-/** What is said of a camera that the browser did not give. */
-function withheld(error) {
-  const known = { NotAllowedError: "denied", SecurityError: "denied", NotFoundError: "no-camera" };
-  return known[error.name] ?? "camera-busy";
-}
-
 export class Publishing {
   constructor(place, onSize) {
     this.place = place;
@@ -51,7 +43,7 @@ export class Publishing {
     this.lock = null;
     this.figures = null;
     this.waitUntil = null;
-    // Before a page was loaded again, it may have been a session whose goodbye was lost.
+    // A page that was loaded again may have left a session behind whose goodbye was lost.
     this.heldUntil = performance.getEntriesByType("navigation")[0]?.type === "navigate" ? 0 : HELD_MS;
     element("publish-form").addEventListener("submit", (event) => {
       event.preventDefault();
@@ -86,7 +78,7 @@ export class Publishing {
     const session = this.session;
     this.session = null;
     if (session !== null) this.hold();
-    for (const track of this.stream?.getTracks() ?? []) track.stop();
+    release(this.stream);
     this.stream = null;
     this.figures = null;
     this.waitUntil = null;
@@ -115,7 +107,7 @@ export class Publishing {
       return;
     }
     if (signal.aborted) {
-      for (const track of stream.getTracks()) track.stop();
+      release(stream);
       return;
     }
     this.stream = stream;
@@ -150,7 +142,7 @@ export class Publishing {
     let end = { code: "lost", final: false };
     try {
       if (this.code === "asking") this.say("connecting");
-      session = await Session.open(this.stream, this.address("whip"), element("token").value.trim(), signal);
+      session = await Session.open(this.stream, this.address("whip"), this.token, signal);
       if (!signal.aborted) {
         this.session = session; // whoever stops, closes it
         await this.watch(session, signal);
@@ -210,19 +202,12 @@ export class Publishing {
     }
   }
 
-  /** What the server says of the camera, NO_ANSWER if it can't be reached, or THROTTLED; raises Refused. */
-  async status(signal) {
-    try {
-      const answer = await fetch(this.address("api"), {
-        headers: { Authorization: `Bearer ${element("token").value.trim()}` },
-        signal: within(LOST_MS, signal),
-      });
-      return await accepted(answer).json();
-    } catch (error) {
-      if (!(error instanceof Refused) || error.status >= 500) return NO_ANSWER;
-      if (error.status === 429) return THROTTLED;
-      throw error;
-    }
+  status(signal) {
+    return status(this.address("api"), this.token, LOST_MS, signal);
+  }
+
+  get token() {
+    return element("token").value.trim();
   }
 
   address(root) {
@@ -231,8 +216,8 @@ export class Publishing {
 
   async stayAwake() {
     const stopper = this.stopper;
-    if (!stopper || document.visibilityState !== "visible" || !navigator.wakeLock) return;
-    let lock = await navigator.wakeLock.request("screen").catch(() => null); // an empty battery may forbid it
+    if (!stopper) return;
+    let lock = await awake();
     if (stopper === this.stopper) [this.lock, lock] = [lock, this.lock]; // else it was stopped meanwhile
     lock?.release();
   }
@@ -293,19 +278,4 @@ function kindOf(code) {
 
 function sleep(milliseconds) {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));
-}
-
-/** The picture only, no sound, in the size that faces need. */
-async function camera(facingMode) {
-  const stream = await navigator.mediaDevices.getUserMedia({
-    audio: false,
-    video: {
-      facingMode: { ideal: facingMode },
-      width: { ideal: 1280 },
-      height: { ideal: 720 },
-      frameRate: { ideal: 15, max: 30 },
-    },
-  });
-  stream.getVideoTracks()[0].contentHint = "detail";
-  return stream;
 }

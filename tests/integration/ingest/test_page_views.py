@@ -113,7 +113,7 @@ def asked_for():
     written = re.findall(r'"((?:publish|aim|draw|state|badge|reason|advice)\.[\w.-]+)"', scripts)
     marked = re.findall(r'data-(?:text|label)="([^"]+)"', files["index.html"])
     code = r'(?:say\(|stop\(|\?\? |\? |: )"([a-z][a-z-]+)"'
-    states = {f"state.{one}" for one in set(re.findall(code, files["publish.js"])) - WEIGHTS}
+    states = {f"state.{one}" for one in set(re.findall(code, files["publish.js"] + files["device.js"])) - WEIGHTS}
     aiming = {f"aim.{one}" for one in set(re.findall(code, files["aim.js"])) - WEIGHTS - {"nothing", "tab-publish"}}
     aiming |= {f"aim.no-{field}" for field in ("operator", "operator-token", "why")}
     aiming |= {f"aim.ended.{end}" for end in (*get_args(AimEnd), "lost")}
