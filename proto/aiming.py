@@ -1,8 +1,8 @@
 """Aiming a camera without a picture: sizes of faces and the picture's quality.
 
-No message here holds a verdict, a count of faces or one face's place: shares are in steps of five percent, the heat
-map is normalised to its maximum and has ten steps, and neither is there before enough faces were seen. Site-local;
-reports are in no stream.
+No message here holds a verdict or a count of faces: shares are in steps of five percent, the heat map is normalised to
+its maximum and has ten steps. Neither is there before ten seconds had somebody in them, both are renewed every 5 s
+alone, and under the profile fr-2021-269 there is neither. Site-local; reports are in no stream.
 """
 
 from typing import Annotated, Literal
@@ -28,6 +28,7 @@ AdviceCode = Literal[
     "no-face",
     "move-closer",
     "turn-to-faces",
+    "faces-withheld",
     "fine",
 ]
 AimEnd = Literal["time", "paused", "replaced", "out-of-service"]
@@ -93,7 +94,10 @@ class Advice(Struct, frozen=True):
 
 
 class AimReportV1(Struct, frozen=True, tag="AimReportV1", kw_only=True):
-    """What was seen since `since`. What is about faces is None while too few were seen to say anything."""
+    """What was seen since `since`; of faces, up to the last whole 5 s.
+
+    What is about faces is None until ten seconds had a face in them, and where the site's profile withholds it.
+    """
 
     site: SiteId
     camera: CameraId

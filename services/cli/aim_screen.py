@@ -28,6 +28,7 @@ _ENDS = {
     "out-of-service": "ended: the camera is not served here any more",
 }
 _SHARP, _BLURRED = 0.15, 0.05
+_STYLES = {"fine": "bold green", "no-face": "bold cyan", "faces-withheld": "bold cyan"}
 
 
 def in_words(advice: Advice) -> str:
@@ -42,6 +43,7 @@ def in_words(advice: Advice) -> str:
         "no-face": "no face seen yet, or too few to say anything",
         "move-closer": f"move closer: {some} of the faces are under {limit}",
         "turn-to-faces": f"{some} of the faces cannot be judged: turn the camera to face people, or expose shorter",
+        "faces-withheld": "nothing is said of faces: this site's profile allows nothing finer than the whole site",
         "fine": "fine",
     }[advice.code]
 
@@ -82,7 +84,7 @@ def _ink(digit: str) -> str:
 def _advice(advice: list[Advice]) -> RenderableType:
     text = Text()
     for number, one in enumerate(advice):
-        style = {"fine": "bold green", "no-face": "bold cyan"}.get(one.code, "bold yellow")
+        style = _STYLES.get(one.code, "bold yellow")
         text.append(("\n" if number else "") + f"→ {in_words(one)}", style=style)
     return text
 

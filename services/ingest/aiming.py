@@ -10,6 +10,7 @@ from typing import Literal
 from proto.aiming import AimEnd, AimRecordV1, AimReplyV1, AimReportV1, AimRequestV1, PictureSize
 from proto.frames import FrameQualityV1, FrameV1
 from proto.subjects import AIM, AIM_RECORD, AIM_REPORTS
+from proto.types import Profile
 from services.app import App
 from services.bus import Bus, Request
 from services.ingest.core.aiming import Aiming, Looked
@@ -130,7 +131,7 @@ class Aimer:
             "aimed by an operator", site=order.site, camera=order.camera, operator=order.operator, why=order.why
         )
         post = self._post(order)  # again: storing may have taken its time
-        run = _Run((order.site, order.camera), post, _aiming(order, post, since))
+        run = _Run((order.site, order.camera), post, _aiming(order, post, self._fleet.profiles[order.site], since))
         before = self._runs.get(run.place)
         if before is not None:
             before.ended = "replaced"
@@ -170,12 +171,13 @@ class Aimer:
             log.warning("a report of aiming could not be sent", error=str(error) or type(error).__name__)
 
 
-def _aiming(order: AimRequestV1, post: Post, since: int) -> Aiming:
+def _aiming(order: AimRequestV1, post: Post, profile: Profile, since: int) -> Aiming:
     privacy = post.settings.privacy
     hidden = hidden_share(tuple(tuple(area) for area in privacy.areas)) if privacy else 0.0
     return Aiming(
         order.site,
         order.camera,
+        profile=profile,
         start=time.monotonic_ns(),
         since=since,
         seconds=order.seconds,

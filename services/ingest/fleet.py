@@ -8,6 +8,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from proto.public import CameraV1
+from proto.types import Profile
 from services.app import App, end_tasks
 from services.bus import Bus
 from services.ingest.camera import Camera, PauseReason
@@ -57,6 +58,8 @@ class Fleet:
         self._utc = utc
         self.wanted: dict[Place, CameraSettings] = {}
         """The cameras of the settings, whoever serves them."""
+        self.profiles: dict[str, Profile] = {}
+        """Each site's legal profile."""
         self.orders = Orders()
         self._hours: dict[Place, tuple[list[RestSettings], ZoneInfo]] = {}
 
@@ -108,6 +111,7 @@ class Fleet:
     async def apply(self, sites: list[SiteSettings], givers: dict[str, KeyGiver]) -> None:
         """Take new settings: the cameras that are gone from them, or changed, are stopped; the others play on."""
         self._givers = givers
+        self.profiles = {site.id: site.profile for site in sites}
         self.wanted = {(site.id, camera.id): camera for site in sites for camera in site.cameras}
         self._hours = {
             (site.id, camera.id): ([*site.rests, *camera.rests], local_zone(site))

@@ -1,9 +1,10 @@
 """What aiming a camera tells: where and how large its faces are and how good its picture is; no verdict and no count.
 
-Nothing is said of faces before MIN_SEEN were seen, where each second counts the most faces of any of its pictures:
-somebody who passes once is not measured, however many pictures a second are analysed. Shares are in steps of five
-percent and the heat map has ten, so that no number of faces can be worked out of them. What is seen is never kept,
-only added up.
+Nothing is said of faces before MIN_SEEN different seconds had somebody in them, however many people, and in however
+many pictures: who passes once is not measured, and the moment from which on something is said tells nothing of how
+many there are. What is said is renewed every 5 s alone, so that two reports differ by seconds and not by the picture
+in which somebody came. Shares are in steps of five percent and the heat map has ten: multiplying the faces changes
+nothing. What is seen is never kept, only added up.
 """
 
 import math
@@ -17,10 +18,14 @@ from numpy.typing import NDArray
 
 from proto.aiming import HEAT_COLUMNS, HEAT_ROWS, Advice, AimEnd, AimReportV1, PictureSize, Quantiles
 from proto.frames import FrameQualityV1
-from proto.types import Box
+from proto.types import Box, Profile
 
 SECOND_NS = 1_000_000_000
 MIN_SEEN = 10
+"""Seconds with a face in them."""
+_RENEWED_NS = 5 * SECOND_NS
+_WITHHELD: frozenset[Profile] = frozenset({"fr-2021-269"})
+"""Profiles that allow nothing finer than the whole site, and so nothing of one camera's faces."""
 _FRESH_NS = SECOND_NS
 """The picture's light and sharpness are means over so long: whoever turns the lens sees what it does."""
 _SILENT_NS = 3 * SECOND_NS
@@ -55,13 +60,13 @@ class _Faces:
     too_small: int = 0
     unsure: int = 0
     seen: int = 0
-    most: tuple[int, int] = (0, 0)
-    """The current second, and the most faces in one of its pictures."""
+    """Seconds with a face in them."""
+    last: int = -1
+    """The last of these seconds."""
 
     def add(self, second: int, quality: FrameQualityV1) -> None:
-        before = self.most[1] if self.most[0] == second else 0
-        self.most = (second, max(before, len(quality.faces)))
-        self.seen += self.most[1] - before
+        if quality.faces and second != self.last:
+            self.seen, self.last = self.seen + 1, second
         for face in quality.faces:
             self.heat += painted(face.box)
             self.sizes[min(int(face.size), _LARGEST_PX - 1)] += 1
@@ -89,29 +94,44 @@ def _overlap(low: float, high: float, cells: int) -> NDArray[np.float64]:
 class Aiming:
     """One order to aim, from `start` (ns, monotonic) for `seconds`; `since` is its start in UTC.
 
-    `hidden` is the share of the picture that privacy areas blacken, `period_ns` the time between two pictures.
+    `hidden` is the share of the picture that privacy areas blacken, `period_ns` the time between two pictures. Under
+    a `profile` that allows nothing finer than the whole site nothing is said of faces.
     """
 
     def __init__(
-        self, site: str, camera: str, *, start: int, since: int, seconds: float, hidden: float = 0.0, period_ns: int = 0
+        self,
+        site: str,
+        camera: str,
+        *,
+        profile: Profile,
+        start: int,
+        since: int,
+        seconds: float,
+        hidden: float = 0.0,
+        period_ns: int = 0,
     ) -> None:
-        self._place = (site, camera)
+        self._place, self._withheld = (site, camera), profile in _WITHHELD
         self._start, self.since, self._end = start, since, start + round(seconds * SECOND_NS)
         self._seeing = max(1e-6, 1.0 - hidden)
         self._silent_ns = max(_SILENT_NS, 3 * period_ns)
-        self._faces = _Faces()
+        self._faces, self._steps = _Faces(), 0
+        self._told: dict[str, Any] = {}
+        self._small = Advice("move-closer")
         self._last: Looked | None = None
         self._fresh: list[tuple[int, FrameQualityV1]] = []
 
     def add(self, now: int, looked: Looked) -> None:
         """Add one analysed picture."""
-        self._faces.add((now - self._start) // SECOND_NS, looked.quality)
+        self._renew(now)
+        if not self._withheld:
+            self._faces.add((now - self._start) // SECOND_NS, looked.quality)
         faceless = structs.replace(looked.quality, faces=[])
         self._last = structs.replace(looked, quality=faceless)
         self._fresh = [*((at, quality) for at, quality in self._fresh if now - at < _FRESH_NS), (now, faceless)]
 
     def report(self, now: int, ended: AimEnd | None = None) -> AimReportV1:
         """Return what is known; the last report, with `ended`, when the time is over or somebody ended it."""
+        self._renew(now)
         left = max(0, self._end - now)
         told = AimReportV1(
             site=self._place[0],
@@ -121,11 +141,19 @@ class Aiming:
             left=0 if ended else left,
             ended=ended or (None if left else "time"),
             **self._of_picture(),
-            **self._of_faces(),
+            **self._told,
         )
-        limit = _HARDLY_FOUND * told.smallest if told.smallest else 0.0
-        small = Advice("move-closer", self._faces.under(limit), round(limit, 1))
-        return structs.replace(told, advice=advice_of(told, small, silent=self._is_silent(now)))
+        advice = advice_of(told, self._small, silent=self._is_silent(now), withheld=self._withheld)
+        return structs.replace(told, advice=advice)
+
+    def _renew(self, now: int) -> None:
+        """Let what is told of faces be what was seen up to the last step; an end between two steps is none."""
+        steps = (min(now, self._end) - self._start) // _RENEWED_NS
+        if steps > self._steps and self._last is not None and self._faces.seen >= MIN_SEEN:
+            self._told = self._of_faces(self._last)
+            limit = _HARDLY_FOUND * self._last.quality.smallest
+            self._small = Advice("move-closer", self._faces.under(limit), round(limit, 1))
+        self._steps = max(steps, self._steps)
 
     def _is_silent(self, now: int) -> bool:
         return now - (self._fresh[-1][0] if self._fresh else self._start) > self._silent_ns
@@ -149,10 +177,8 @@ class Aiming:
         """Return a share of the picture as one of what privacy areas leave of it."""
         return round(min(1.0, max(0.0, share / self._seeing)), 3)
 
-    def _of_faces(self) -> dict[str, Any]:
-        faces, last = self._faces, self._last
-        if last is None or faces.seen < MIN_SEEN:
-            return {}
+    def _of_faces(self, last: Looked) -> dict[str, Any]:
+        faces = self._faces
         count = int(faces.sizes.sum())
         ratio = (last.picture.width * last.picture.height / (last.analysed.width * last.analysed.height)) ** 0.5
         return {
@@ -175,7 +201,7 @@ def heat_of(sums: NDArray[np.float64]) -> str:
 def _quantiles(histogram: NDArray[np.int64], ratio: float) -> Quantiles:
     """Quantiles by nearest rank, in whole pixels."""
     ranks = np.cumsum(histogram)
-    places = [int(np.searchsorted(ranks, share * ranks[-1])) for share in (0.1, 0.5, 0.9)]
+    places = [int(np.searchsorted(ranks, -(-tenths * int(ranks[-1]) // 10))) for tenths in (1, 5, 9)]
     return Quantiles(*(float(round(place * ratio)) for place in places))
 
 
@@ -187,16 +213,18 @@ def _stepped(share: float) -> float:
     return round(share * _SHARES) / _SHARES
 
 
-def advice_of(report: AimReportV1, small: Advice, *, silent: bool) -> list[Advice]:
+def advice_of(report: AimReportV1, small: Advice, *, silent: bool, withheld: bool) -> list[Advice]:
     """Return what to do, the most important first: a picture, then its light, its sharpness, the faces' sizes.
 
-    `small` says which share of the faces is hardly found.
+    `small` says which share of the faces is hardly found; with `withheld` nothing is said of faces.
     """
     if silent or report.brightness is None:
         return [Advice("no-picture")]
     found = [*_of_light(report)]
     if report.sharpness is not None and report.sharpness < _BLURRED:
         found.append(Advice("blurred"))
+    if withheld:
+        return [*found, Advice("faces-withheld")]
     if report.unsure is None:
         return [*found, Advice("no-face")]
     if small.share >= _MANY:

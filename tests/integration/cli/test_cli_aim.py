@@ -93,7 +93,7 @@ async def test_what_an_operator_sees(site):
     """The map, the sizes in both pictures, light and what to do; nothing of faces at first; in the audit."""
     console = Console(force_terminal=True, width=100, file=io.StringIO(), record=True)
     last = await aim.aim(
-        site.operator, "cannes", "gate", operator="ana", why="mounted anew", seconds=16, console=console
+        site.operator, "cannes", "gate", operator="ana", why="mounted anew", seconds=21, console=console
     )
     first, shown = console.file.getvalue().split("s left")[2], console.export_text()
     assert "px of" not in first
@@ -111,7 +111,7 @@ async def test_what_an_operator_sees(site):
     async with site.bus("operator") as operator:
         (record,) = [stored.message for stored in await operator.history(AIM_RECORD, site="cannes")]
     told = (record.camera, record.operator, record.why, record.seconds, record.at)
-    assert told == ("gate", "ana", "mounted anew", 16, last.since)
+    assert told == ("gate", "ana", "mounted anew", 21, last.since)
     if folder := os.environ.get("MORETTA_TEST_SCREENS"):
         picture = Console(force_terminal=True, width=100, file=io.StringIO(), record=True)
         picture.print(aim_screen.screen(last))

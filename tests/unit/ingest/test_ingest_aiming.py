@@ -1,7 +1,9 @@
 """What aiming tells: services.ingest.core.aiming."""
 
+from itertools import pairwise
+
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from proto.aiming import PictureSize
@@ -25,15 +27,22 @@ def looked(*faces, brightness=0.5, dark=0.0, clipped=0.0, sharpness=0.25):
     return Looked(quality, SMALL, WIDE)
 
 
-def told(*pictures, times=20, **how):
+def told(*pictures, times=20, profile="stats-only", **how):
     """The report after these pictures were seen so often, one picture a second."""
-    aiming = Aiming("cannes", "gate", start=7, since=10**18, seconds=30, **how)
+    aiming = Aiming("cannes", "gate", profile=profile, start=7, since=10**18, seconds=30, **how)
     count = 0
     for _ in range(times):
         for picture in pictures:
             count += 1
             aiming.add(7 + count * SECOND // len(pictures), picture)
     return aiming.report(7 + count * SECOND // len(pictures))
+
+
+def of_faces(report):
+    return (report.heat, report.sizes, report.picture_sizes, report.smallest, report.too_small, report.unsure)
+
+
+NOTHING = (None,) * 6
 
 
 def codes(report):
@@ -54,9 +63,34 @@ def test_no_count_can_be_worked_out(seen, times):
     once, often = (
         told(*(looked(*(n * some)) for some in seen), times=20) for n in (1, times)
     )  # each face n times over
-    if once.sizes is not None:
-        assert often == once
-    assert (once.sizes is None) >= (often.sizes is None)
+    assert often == once
+
+
+def story(seen, seconds, *, crowd):
+    """What is told of faces every 0.2 s, where `seen` has of each second: is somebody there, when, and how many."""
+    aiming, said = Aiming("cannes", "gate", profile="lab", start=0, since=0, seconds=seconds), []
+    for number in range(5 * (int(seconds) + 2)):
+        now, (somebody, when, people) = number * SECOND // 5, seen[number // 5]
+        said.append((now, of_faces(aiming.report(now))))
+        there = somebody and when == number % 5
+        aiming.add(now, looked(*[face(10.0 + number)] * (there * (people if crowd else 1))))
+    return said
+
+
+SECONDS = st.lists(st.tuples(st.booleans(), st.integers(0, 4), st.integers(1, 9)), min_size=32, max_size=32)
+
+
+@example([(True, 0, 2)] * 32, 9.8)
+@given(SECONDS, st.sampled_from([9.8, 10, 12.5, 30]))
+def test_when_something_is_said_tells_nothing_of_how_many(seen, seconds):
+    """Alone or in a crowd: it begins at the step of 5 s after ten such seconds, and changes at steps only."""
+    alone, crowd = (story(seen, seconds, crowd=crowd) for crowd in (False, True))
+    assert [found == NOTHING for _, found in alone] == [found == NOTHING for _, found in crowd]
+    changed = [now / SECOND for (_, before), (now, after) in pairwise(crowd) if after != before]
+    steps = [step for step in (5, 10, 15, 20, 25, 30) if step <= seconds]
+    enough = [step for step in steps if sum(somebody for somebody, *_ in seen[:step]) >= MIN_SEEN]
+    assert changed[:1] == enough[:1]
+    assert set(changed) <= set(steps)
 
 
 @given(pictures)
@@ -79,16 +113,22 @@ def test_a_box_is_painted_where_it_is(box):
 
 @pytest.mark.parametrize("a_second", [1, 25])
 def test_one_passer_by_is_not_measured(a_second):
-    """Nothing is said of faces until enough were seen, whatever the rate: each second counts its fullest picture."""
-    aiming = Aiming("cannes", "gate", start=0, since=0, seconds=30)
+    """Nothing is said of faces until enough seconds had one, whatever the rate."""
+    aiming = Aiming("cannes", "gate", profile="alerting", start=0, since=0, seconds=30)
     for number in range((MIN_SEEN - 1) * a_second):
         aiming.add(number * SECOND // a_second, looked(face()))
-    report = aiming.report((MIN_SEEN - 1) * SECOND)
-    assert (report.heat, report.sizes, report.picture_sizes, report.too_small, report.unsure) == (None,) * 5
-    assert codes(report) == ["no-face"]
-    assert report.brightness == 0.5
-    aiming.add((MIN_SEEN - 1) * SECOND, looked(face()))
-    assert codes(aiming.report(MIN_SEEN * SECOND)) == ["fine"]
+    report = aiming.report(MIN_SEEN * SECOND)
+    assert (of_faces(report), codes(report), report.brightness) == (NOTHING, ["no-face"], 0.5)
+    aiming.add(14 * SECOND, looked(face()))
+    assert codes(aiming.report(15 * SECOND - 1)) == ["no-face"]
+    assert codes(aiming.report(15 * SECOND)) == ["fine"]
+
+
+def test_where_the_profile_allows_nothing_finer_than_the_site():
+    """Light and sharpness, and nothing of faces, however many there are; that it is withheld is said."""
+    report = told(looked(face(), face(6, "too-small"), sharpness=0.01), profile="fr-2021-269")
+    assert (of_faces(report), codes(report)) == (NOTHING, ["blurred", "faces-withheld"])
+    assert (report.brightness, report.analysed) == (0.5, SMALL)
 
 
 def test_sizes_of_both_pictures():
@@ -136,7 +176,7 @@ def test_privacy_areas_are_neither_dark_nor_part_of_the_light():
 
 def test_time_and_silence():
     """It ends with the time or before, and a camera that shows nothing is told; light is that of the last second."""
-    aiming = Aiming("cannes", "gate", start=0, since=5, seconds=10)
+    aiming = Aiming("cannes", "gate", profile="lab", start=0, since=5, seconds=10)
     assert codes(aiming.report(SECOND)) == ["no-picture"]
     aiming.add(0, looked(brightness=0.1))
     aiming.add(2 * SECOND, looked(brightness=0.6))
