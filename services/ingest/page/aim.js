@@ -107,7 +107,8 @@ export class Aiming {
     setText("aim-unsure", faces.unsure == null ? "–" : percent(faces.unsure));
     setText("aim-brightness", brightness == null ? "–" : percent(brightness));
     setText("aim-sharpness", sharpness == null ? "–" : number(sharpness, 2));
-    const where = this.report ? placeOf(this.report.heat) : "nothing";
+    const withheld = advice.some(({ code }) => code === "faces-withheld");
+    const where = withheld ? "withheld" : this.report ? placeOf(this.report.heat) : "nothing";
     element("heat").setAttribute("aria-label", `${text("aim.heat")} ${text(`aim.heat-${where}`)}`);
     setText("heat-words", text(`aim.heat-${where}`));
   }
