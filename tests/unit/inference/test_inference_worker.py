@@ -212,7 +212,7 @@ async def test_an_aimed_frame_is_told_its_quality(make):
     assert told.sharpness is not None
     assert "masked" not in str(msgspec.to_builtins(told))
     meter = bench.lanes._lanes[0]._meter
-    assert not any(buffer.any() for buffer in (meter._strip, meter._work, meter._mask))
+    assert not any(buffer.any() for buffer in (meter._strip, meter._work, meter._mask, meter._black))
 
 
 @pytest.mark.parametrize("aim", [False, True])
