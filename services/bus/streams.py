@@ -92,10 +92,14 @@ class Streams:
 
     async def store(self, row: Subject, message: Struct, *, message_id: str | None = None) -> int:
         """Return the stream sequence of the stored message; tries until the server acknowledges or we are cancelled."""
-        headers = headers_of(row, {"Nats-Msg-Id": message_id or self._nuid.next().decode()})
-        payload = encode(row, message)
-        ack = await self._retrying(lambda: self.js.publish(row.of(message), payload, headers=headers))
-        return int(ack.seq)
+        headers = {"Nats-Msg-Id": message_id or self._nuid.next().decode()}
+        payload, subject = encode(row, message), row.of(message)
+        while True:
+            try:
+                stored: int = await self._retrying(lambda: self._swap(row, subject, payload, headers))
+                return stored
+            except Contended:  # an earlier try of ours is on its way, of which we didn't hear
+                await asyncio.sleep(_RETRY_S)
 
     async def store_once(self, row: Subject, message: Struct, *, is_done: Callable[[Any], bool]) -> bool:
         """Store unless the subject's last message says that it is done; True if this call stored it.

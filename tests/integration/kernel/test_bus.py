@@ -3,7 +3,9 @@
 import asyncio
 import signal
 
+import nats.errors
 import pytest
+from nats.js.errors import APIError
 
 from proto.public import WindowV1
 from proto.sightings import SiteConfigV1, TickV1
@@ -42,6 +44,26 @@ async def test_last(bus: Bus):
     assert last is not None
     assert (last.message, last.sequence) == (window(20), 2)
     assert last.time > 1_700_000_000 * 10**9
+
+
+async def test_store_tries_on_while_its_own_earlier_try_is_on_its_way(bus: Bus, monkeypatch: pytest.MonkeyPatch):
+    """A cluster's answer to the same id while it is being stored (10158) is no failure; the message is stored once."""
+    real, tries = bus.streams.js.publish, []
+
+    async def publish(subject, payload, **more):
+        tries.append(more["headers"]["Nats-Msg-Id"])
+        ack = await real(subject, payload, **more)
+        if len(tries) == 1:
+            raise nats.errors.TimeoutError
+        if len(tries) == 2:
+            raise APIError(code=409, err_code=10158)
+        return ack
+
+    monkeypatch.setattr(bus.streams.js, "publish", publish)
+    assert await bus.store(WINDOWS, window(10)) == 1
+    assert len(tries) == 3
+    assert len(set(tries)) == 1
+    assert [stored.message for stored in await bus.history(WINDOWS, site="s")] == [window(10)]
 
 
 async def test_store_once_stores_once(bus: Bus):
