@@ -42,6 +42,8 @@ class AimRequestV1(Struct, frozen=True, tag="AimRequestV1", kw_only=True):
     operator: OperatorName
     why: Why = ""
     seconds: AimSeconds = LONGEST_S
+    at: Nanoseconds | None = None
+    """When it was given. One that is older than ten seconds when it arrives is not carried out: nobody waits for it."""
 
 
 class AimReplyV1(Struct, frozen=True, tag="AimReplyV1", kw_only=True):

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ async def aim(
 
     SettingsError if ingest refuses, or falls silent.
     """
-    order = AimRequestV1(site=site, camera=camera, operator=operator, why=why, seconds=seconds)
+    order = AimRequestV1(site=site, camera=camera, operator=operator, why=why, seconds=seconds, at=time.time_ns())
     request = checked(_COMMAND, order)
     bus = await operator_bus(file)
     try:

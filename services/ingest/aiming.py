@@ -21,12 +21,18 @@ from services.log import get_logger
 log = get_logger()
 
 EVERY_S = 0.5
+_RECORD_S = 4.0
+"""Whoever gave an order waits no longer than ten seconds, and it may not be carried out when they have gone."""
+_STALE_NS = 10_000_000_000
 _WAITING = 4
 """Reports that wait for a slow reader; of more the oldest is dropped."""
 
 
 class AimRefused(ValueError):
-    """A camera can't be aimed; the text says why and what there is."""
+    """A camera can't be aimed; the text says why and what there is.
+
+    The reason `elsewhere` is what passes: not served here at the moment, or not recorded; it may be tried again.
+    """
 
     def __init__(self, reason: Literal["unknown", "elsewhere", "not-live"], text: str) -> None:
         self.reason = reason
@@ -64,6 +70,8 @@ class Aimer:
     def __init__(self, app: App, bus: Bus, fleet: Fleet) -> None:
         self._app, self._bus, self._fleet = app, bus, fleet
         self._runs: dict[Place, _Run] = {}
+        self._recording: set[Place] = set()
+        """Where an order is being recorded: one at a time, or they would pile up while the disk is away."""
 
     async def listen(self, site: str) -> None:
         """Subscribe to this site's orders."""
@@ -101,6 +109,9 @@ class Aimer:
         return post
 
     async def _order(self, order: AimRequestV1, request: Request) -> None:
+        if order.at is not None and time.time_ns() - order.at > _STALE_NS:
+            log.warning("an order that came too late is not carried out", site=order.site, operator=order.operator)
+            return
         if not self._is_ours((order.site, order.camera)):
             return
         # A task of its own: a slow disk may not keep the next order waiting.
@@ -112,25 +123,35 @@ class Aimer:
             reply = AimReplyV1(site=order.site, camera=order.camera, since=run.aiming.since)
         except AimRefused as error:
             reply = AimReplyV1(site=order.site, camera=order.camera, error=str(error))
+        except Exception:  # an order that fails is no reason for the cameras to end
+            log.exception("an order to aim could not be carried out", site=order.site, camera=order.camera)
+            why = "the order could not be carried out; ingest's log says why"
+            reply = AimReplyV1(site=order.site, camera=order.camera, error=why)
         with contextlib.suppress(Exception):  # nobody is left to hear it; the reports are on their subject all the same
             await request.reply(reply)
 
-    async def _begin(self, order: AimRequestV1) -> _Run:
-        self._post(order)
-        since = time.time_ns()
-        record = AimRecordV1(
-            site=order.site,
-            camera=order.camera,
-            operator=order.operator,
-            at=since,
-            seconds=order.seconds,
-            why=order.why,
-        )
-        await self._bus.store(AIM_RECORD, record)  # first, so that nothing is told that is not in the audit
+    async def _record(self, order: AimRequestV1) -> None:
+        """Record an order, so that nothing is told that is not in the audit; AimRefused if that takes too long."""
+        place = order.site, order.camera
+        if place in self._recording:
+            raise AimRefused("elsewhere", f"another order for {order.camera} is being recorded; try again")
+        self._recording.add(place)
+        try:
+            async with asyncio.timeout(_RECORD_S):
+                await self._bus.store(AIM_RECORD, _record_of(order))
+        except TimeoutError:
+            why = f"the order could not be recorded within {_RECORD_S:g} s, so nothing is told; try again"
+            raise AimRefused("elsewhere", why) from None
+        finally:
+            self._recording.discard(place)
         log.warning(
             "aimed by an operator", site=order.site, camera=order.camera, operator=order.operator, why=order.why
         )
-        post = self._post(order)  # again: storing may have taken its time
+
+    async def _begin(self, order: AimRequestV1) -> _Run:
+        self._post(order)
+        await self._record(order)
+        post, since = self._post(order), time.time_ns()  # again: recording may have taken its time
         run = _Run((order.site, order.camera), post, _aiming(order, post, self._fleet.profiles[order.site], since))
         before = self._runs.get(run.place)
         if before is not None:
@@ -169,6 +190,17 @@ class Aimer:
             await self._bus.publish(AIM_REPORTS, report)
         except Exception as error:
             log.warning("a report of aiming could not be sent", error=str(error) or type(error).__name__)
+
+
+def _record_of(order: AimRequestV1) -> AimRecordV1:
+    return AimRecordV1(
+        site=order.site,
+        camera=order.camera,
+        operator=order.operator,
+        at=time.time_ns(),
+        seconds=order.seconds,
+        why=order.why,
+    )
 
 
 def _aiming(order: AimRequestV1, post: Post, profile: Profile, since: int) -> Aiming:

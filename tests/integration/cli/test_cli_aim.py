@@ -110,8 +110,9 @@ async def test_what_an_operator_sees(site):
     assert all(aim_screen.in_words(advice) in shown for advice in last.advice)
     async with site.bus("operator") as operator:
         (record,) = [stored.message for stored in await operator.history(AIM_RECORD, site="cannes")]
-    told = (record.camera, record.operator, record.why, record.seconds, record.at)
-    assert told == ("gate", "ana", "mounted anew", 21, last.since)
+    assert record.at <= last.since
+    told = (record.camera, record.operator, record.why, record.seconds)
+    assert told == ("gate", "ana", "mounted anew", 21)
     if folder := os.environ.get("MORETTA_TEST_SCREENS"):
         picture = Console(force_terminal=True, width=100, file=io.StringIO(), record=True)
         picture.print(aim_screen.screen(last))
@@ -169,7 +170,8 @@ async def test_the_page_aims_too(site):
     async with site.bus("operator") as operator:
         audit = [stored.message for stored in await operator.history(AIM_RECORD, site="cannes")]
     assert [(record.camera, record.seconds) for record in audit] == [("wall", 20), ("wall", 1)]
-    assert (audit[0].operator, audit[0].why, audit[0].at) == ("ana", "mounted anew", first.since)
+    assert (audit[0].operator, audit[0].why) == ("ana", "mounted anew")
+    assert audit[0].at <= first.since < audit[1].at
     assert TOKEN not in str(site.services[0].lines)
 
 

@@ -1,0 +1,115 @@
+"""Orders to aim, on a real server: services.ingest.aiming, with a fleet that has one camera."""
+
+import asyncio
+import time
+from contextlib import AsyncExitStack, asynccontextmanager
+from types import SimpleNamespace
+
+import pytest
+
+from proto.aiming import AimRequestV1
+from proto.subjects import AIM, AIM_RECORD
+from services.app import App
+from services.bus import Bus, NatsSettings
+from services.ingest import aiming as sut
+from services.ingest.aiming import Aimer
+from services.ingest.camera import CameraStatus
+from services.sites.settings import CameraSettings
+
+PLACE = ("cannes", "gate")
+SECOND = 1_000_000_000
+
+
+def order(**changes):
+    return AimRequestV1(**{"site": "cannes", "camera": "gate", "operator": "ana", "why": "mounted anew"} | changes)
+
+
+class Replica:
+    """What aiming needs of an ingest that serves one camera."""
+
+    def __init__(self, bus, state="live", profile="lab"):
+        self.app, self.bus = App("ingest"), bus
+        settings = CameraSettings(id="gate", url="gate.mp4")
+        status = CameraStatus(*PLACE, lease=1, state=state, reason=None, at=0)
+        camera = SimpleNamespace(status=status, stats=lambda: SimpleNamespace(width=640, height=360))
+        self.post = SimpleNamespace(camera=camera, sender=SimpleNamespace(on_quality=None), settings=settings)
+        fleet = SimpleNamespace(wanted={PLACE: settings}, profiles={"cannes": profile}, post={PLACE: self.post}.get)
+        self.aimer = Aimer(self.app, bus, fleet)
+
+    @property
+    def aims(self):
+        return self.post.sender.on_quality is not None
+
+
+@pytest.fixture(name="ground")
+async def _ground(bus, nats_server):
+    """Makes replicas, and asks them as an operator does; whatever was ordered, none has come to a fault."""
+
+    @asynccontextmanager
+    async def connected(name):
+        one = await Bus.connect(NatsSettings(url=nats_server.url), name)
+        try:
+            yield one
+        finally:
+            await one.close()
+
+    async def replica(**how):
+        made.append(Replica(await stack.enter_async_context(connected("ingest")), **how))
+        await made[-1].aimer.listen("cannes")
+        for _ in range(2):  # the server is to know that it listens, and the first ping overtakes what waits to be sent
+            await made[-1].bus._connection.client.flush()
+        return made[-1]
+
+    async def ask(given, timeout=10.0):
+        return await operator.request(AIM, given, timeout=timeout)
+
+    async def records():
+        return [stored.message for stored in await bus.history(AIM_RECORD, site="cannes")]
+
+    made = []
+    async with AsyncExitStack() as stack:
+        operator = await stack.enter_async_context(connected("operator"))
+        yield SimpleNamespace(replica=replica, ask=ask, records=records, operator=operator)
+        for one in made:
+            assert await one.app.close() == 0
+
+
+async def test_what_is_not_recorded_in_time_is_refused(ground, monkeypatch):
+    """Orders don't wait for the disk to come back: each is refused soon, and one that follows has its own time."""
+    replica = await ground.replica()
+    with monkeypatch.context() as broken:
+        broken.setattr(sut, "_RECORD_S", 0.5)
+        broken.setattr(replica.bus, "store", lambda *_: asyncio.sleep(60))
+        errors = sorted([reply.error for reply in await asyncio.gather(*(ground.ask(order()) for _ in range(3)))])
+    assert errors == ["another order for gate is being recorded; try again"] * 2 + [
+        "the order could not be recorded within 0.5 s, so nothing is told; try again"
+    ]
+    assert not replica.aims
+    before = time.time_ns()
+    reply = await ground.ask(order())
+    (record,) = await ground.records()
+    assert before <= record.at <= reply.since <= time.time_ns()
+    assert replica.aims
+
+
+async def test_an_error_while_recording_is_told_and_no_fault(ground, monkeypatch):
+    """Ingest and its cameras go on."""
+    replica = await ground.replica()
+
+    async def store(*_):
+        raise RuntimeError("a full disk")
+
+    monkeypatch.setattr(replica.bus, "store", store)
+    assert (await ground.ask(order())).error == "the order could not be carried out; ingest's log says why"
+    assert not replica.aims
+
+
+async def test_an_order_that_comes_too_late_is_not_carried_out(ground):
+    """Nobody waits for it any more; one that is fresh, or doesn't say when it was given, is carried out."""
+    await ground.replica()
+    with pytest.raises(TimeoutError):
+        await ground.ask(order(at=time.time_ns() - 11 * SECOND), timeout=0.5)
+    assert await ground.records() == []
+    for at in (time.time_ns(), None):
+        assert (await ground.ask(order(at=at))).error is None
+    assert len(await ground.records()) == 2
