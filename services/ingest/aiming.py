@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -61,6 +61,26 @@ class _Run:
         self.reports.put_nowait(report)
 
 
+class Reports(AsyncIterator[AimReportV1]):
+    """The reports of one order. No generator: closing one that was never begun would not end the order."""
+
+    def __init__(self, run: _Run) -> None:
+        self._run, self._is_over = run, False
+
+    async def __anext__(self) -> AimReportV1:
+        """Return the next report; after the one that has `ended`, or once closed, there is none."""
+        if self._is_over:
+            raise StopAsyncIteration
+        report = await self._run.reports.get()
+        self._is_over = report.ended is not None
+        return report
+
+    async def aclose(self) -> None:
+        """End the order, if it has not ended."""
+        self._is_over = True
+        self._run.ended = self._run.ended or "time"
+
+
 class Aimer:
     """Aims this ingest's cameras: for operators on the bus, and for a page of ingest's own by `start`.
 
@@ -77,12 +97,12 @@ class Aimer:
         """Subscribe to this site's orders."""
         await self._bus.serve(AIM, self._order, site=site)
 
-    async def start(self, order: AimRequestV1) -> AsyncGenerator[AimReportV1, None]:
-        """Carry out an order: recorded when this returns. Yields its reports; the last one has `ended`.
+    async def start(self, order: AimRequestV1) -> Reports:
+        """Carry out an order: recorded when this returns. Returns its reports; the last one has `ended`.
 
-        Whoever stops reading before, closes the iterator (`aclosing`) to end it. AimRefused if it can't be carried out.
+        Whoever doesn't read them all closes them (`aclosing`), which ends it. AimRefused if it can't be carried out.
         """
-        return _until_ended(await self._begin(order))
+        return Reports(await self._begin(order))
 
     def _is_ours(self, place: Place) -> bool:
         """Whether this replica answers: the one that serves the camera, and each one if there is no such camera."""
@@ -216,14 +236,3 @@ def _aiming(order: AimRequestV1, post: Post, profile: Profile, since: int) -> Ai
         hidden=hidden,
         period_ns=round(1e9 / post.settings.fps),
     )
-
-
-async def _until_ended(run: _Run) -> AsyncGenerator[AimReportV1, None]:
-    try:
-        while True:
-            report = await run.reports.get()
-            yield report
-            if report.ended is not None:
-                return
-    finally:
-        run.ended = run.ended or "time"

@@ -113,3 +113,18 @@ async def test_an_order_that_comes_too_late_is_not_carried_out(ground):
     for at in (time.time_ns(), None):
         assert (await ground.ask(order(at=at))).error is None
     assert len(await ground.records()) == 2
+
+
+@pytest.mark.parametrize("read", [0, 1])
+async def test_who_stops_reading_ends_it(ground, wait_until, read):
+    """Whoever closes the reports ends the order, also one who has read none of them."""
+    replica = await ground.replica()
+    reports = await replica.aimer.start(order())
+    async with asyncio.timeout(10):
+        for _ in range(read):
+            assert (await anext(reports)).ended is None
+    assert replica.aims
+    await reports.aclose()
+    await wait_until(lambda: not replica.aims)
+    with pytest.raises(StopAsyncIteration):
+        await anext(reports)
