@@ -16,6 +16,7 @@ from services.bus import Bus, Request
 from services.ingest.core.aiming import Aiming, Looked
 from services.ingest.core.masking import hidden_share
 from services.ingest.fleet import Fleet, Place, Post
+from services.leases import Leases
 from services.log import get_logger
 
 log = get_logger()
@@ -24,6 +25,8 @@ EVERY_S = 0.5
 _RECORD_S = 4.0
 """Whoever gave an order waits no longer than ten seconds, and it may not be carried out when they have gone."""
 _STALE_NS = 10_000_000_000
+_OTHERS_FIRST_S = 1.0
+"""While a camera is handed over two replicas serve it: a refusal waits, so that the other's success is heard first."""
 _WAITING = 4
 """Reports that wait for a slow reader; of more the oldest is dropped."""
 
@@ -87,8 +90,8 @@ class Aimer:
     One order per camera is carried out at a time; a new one ends the one before.
     """
 
-    def __init__(self, app: App, bus: Bus, fleet: Fleet) -> None:
-        self._app, self._bus, self._fleet = app, bus, fleet
+    def __init__(self, app: App, bus: Bus, fleet: Fleet, leases: Leases) -> None:
+        self._app, self._bus, self._fleet, self._leases = app, bus, fleet, leases
         self._runs: dict[Place, _Run] = {}
         self._recording: set[Place] = set()
         """Where an order is being recorded: one at a time, or they would pile up while the disk is away."""
@@ -107,6 +110,12 @@ class Aimer:
     def _is_ours(self, place: Place) -> bool:
         """Whether this replica answers: the one that serves the camera, and each one if there is no such camera."""
         return self._fleet.post(place) is not None or place not in self._fleet.wanted
+
+    def _is_settled(self, place: Place) -> bool:
+        """Whether no other replica can know better: the lease is ours, and the camera is as far as it gets."""
+        post = self._fleet.post(place)
+        status = post.camera.status if post is not None else None
+        return place in self._leases.held and status is not None and status.is_settled
 
     def _post(self, order: AimRequestV1) -> Post:
         place = (order.site, order.camera)
@@ -142,6 +151,8 @@ class Aimer:
             run = await self._begin(order)
             reply = AimReplyV1(site=order.site, camera=order.camera, since=run.aiming.since)
         except AimRefused as error:
+            if not self._is_settled((order.site, order.camera)):
+                await asyncio.sleep(_OTHERS_FIRST_S)
             reply = AimReplyV1(site=order.site, camera=order.camera, error=str(error))
         except Exception:  # an order that fails is no reason for the cameras to end
             log.exception("an order to aim could not be carried out", site=order.site, camera=order.camera)

@@ -40,7 +40,7 @@ async def wire(app: App, settings: IngestFile) -> None:
     pausing = Pausing(app, main, fleet)
     leases = Leases(main, CAMERA_LEASES, REPLICAS, settings.ingest.replica or _new_name())
     sharing = Sharing(app, fleet, leases)
-    aimer = Aimer(app, main, fleet)
+    aimer = Aimer(app, main, fleet, leases)
 
     async def open_site(site: str) -> None:
         givers[site] = KeyGiver(frames, site, identity)

@@ -27,14 +27,14 @@ def order(**changes):
 class Replica:
     """What aiming needs of an ingest that serves one camera."""
 
-    def __init__(self, bus, state="live", profile="lab"):
+    def __init__(self, bus, state="live", profile="lab", holds=True):
         self.app, self.bus = App("ingest"), bus
         settings = CameraSettings(id="gate", url="gate.mp4")
         status = CameraStatus(*PLACE, lease=1, state=state, reason=None, at=0)
         camera = SimpleNamespace(status=status, stats=lambda: SimpleNamespace(width=640, height=360))
         self.post = SimpleNamespace(camera=camera, sender=SimpleNamespace(on_quality=None), settings=settings)
         fleet = SimpleNamespace(wanted={PLACE: settings}, profiles={"cannes": profile}, post={PLACE: self.post}.get)
-        self.aimer = Aimer(self.app, bus, fleet)
+        self.aimer = Aimer(self.app, bus, fleet, SimpleNamespace(held={PLACE} if holds else set()))
 
     @property
     def aims(self):
@@ -128,3 +128,35 @@ async def test_who_stops_reading_ends_it(ground, wait_until, read):
     await wait_until(lambda: not replica.aims)
     with pytest.raises(StopAsyncIteration):
         await anext(reports)
+
+
+async def test_while_a_camera_is_handed_over_a_success_is_heard_and_no_refusal(ground, monkeypatch):
+    """The successor, still connecting, lets its predecessor answer, who takes its time to record."""
+    monkeypatch.setattr(sut, "_OTHERS_FIRST_S", 60.0)
+    _, predecessor = await ground.replica(state="connecting"), await ground.replica(holds=False)
+    real = predecessor.bus.store
+
+    async def slowly(*message):
+        await asyncio.sleep(0.5)
+        return await real(*message)
+
+    monkeypatch.setattr(predecessor.bus, "store", slowly)
+    reply = await ground.ask(order())
+    assert (reply.error, predecessor.aims) == (None, True)
+
+
+@pytest.mark.parametrize(
+    ("state", "holds", "waits_s", "camera", "error"),
+    [
+        ("paused", True, 60.0, "gate", "gate is paused; only a camera that is live can be aimed"),
+        ("paused", False, 0.2, "gate", "gate is paused; only a camera that is live can be aimed"),
+        ("backing-off", True, 0.2, "gate", "gate is backing-off; only a camera that is live can be aimed"),
+        ("live", True, 0.2, "gaet", "site 'cannes' has no camera 'gaet'; it has gate"),
+    ],
+)
+async def test_a_refusal_is_told_all_the_same(ground, monkeypatch, state, holds, waits_s, camera, error):
+    """At once by whoever holds the camera's lease and knows its state for good, else after a while."""
+    monkeypatch.setattr(sut, "_OTHERS_FIRST_S", waits_s)
+    await ground.replica(state=state, holds=holds)
+    assert (await ground.ask(order(camera=camera))).error == error
+    assert await ground.records() == []
