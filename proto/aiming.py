@@ -18,6 +18,7 @@ LONGEST_S = 30.0
 Heat = Annotated[
     str, Meta(pattern=r"^[0-9]{576}\Z", description="18 rows of 32 digits, the upper row first; 9 is the maximum")
 ]
+Reason = Annotated[str, Meta(min_length=1, max_length=200, description="a reason of 1 to 200 characters")]
 AimSeconds = Annotated[float, Meta(ge=1, le=LONGEST_S)]
 AdviceCode = Literal[
     "no-picture",
@@ -40,7 +41,7 @@ class AimRequestV1(Struct, frozen=True, tag="AimRequestV1", kw_only=True):
     site: SiteId
     camera: CameraId
     operator: OperatorName
-    why: Why = ""
+    why: Reason
     seconds: AimSeconds = LONGEST_S
     at: Nanoseconds | None = None
     """When it was given. One that is older than ten seconds when it arrives is not carried out: nobody waits for it."""

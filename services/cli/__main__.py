@@ -258,8 +258,8 @@ def aim(
     site: Place,
     camera: Annotated[str, typer.Argument(metavar="CAMERA")],
     config: OperatorConfig,
+    why: Because,
     operator: Who = None,
-    why: Because = "",
     seconds: Annotated[float, typer.Option(min=1, max=30, metavar="S", help="how long")] = 30.0,
 ) -> None:
     """Show what a camera's picture is good for, and no picture: where and how large faces are, light, sharpness."""
@@ -269,7 +269,7 @@ def aim(
     from services.cli.orders import operator_name
 
     who = operator or operator_name()
-    asyncio.run(run_aim(config, site, camera, operator=who, why=why, seconds=seconds, console=Console()))
+    asyncio.run(run_aim(config, site, camera, operator=who, why=why.strip(), seconds=seconds, console=Console()))
 
 
 @app.command("check-config")

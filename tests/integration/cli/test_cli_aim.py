@@ -86,7 +86,9 @@ async def until(site, *states):
 
 
 async def run_aim(site, camera, *more):
-    return await asyncio.to_thread(moretta, "aim", "cannes", camera, "-c", site.operator, *more)
+    return await asyncio.to_thread(
+        moretta, "aim", "cannes", camera, "-c", site.operator, "--why", "mounted anew", *more
+    )
 
 
 async def test_what_an_operator_sees(site):
@@ -138,7 +140,7 @@ async def test_a_subscriber_hears_nothing(site):
     assert (len({report.since for report in reports}), reports[-1].heat) == (1, None)
     reader = site.operator.with_name("reader.yaml")
     reader.write_text(site.operator.read_text().replace("operator", "subscriber"))
-    run = await asyncio.to_thread(moretta, "aim", "cannes", "gate", "-c", reader)
+    run = await asyncio.to_thread(moretta, "aim", "cannes", "gate", "-c", reader, "--why", "mounted anew")
     assert (run.returncode, run.stdout) == (2, "")
     assert "moretta aim: no ingest answered" in run.stderr
 
@@ -176,15 +178,24 @@ async def test_the_page_aims_too(site):
 
 
 async def test_who_cannot_be_aimed(site):
-    """Another site, no such camera, a text that is too long, a camera that is paused: told in one line, exit code 2."""
+    """Another site, no such camera, no reason or one that is too long: told in one line, exit code 2."""
     for arguments, told in [
-        (("cannes", "gaet"), "moretta aim: site 'cannes' has no camera 'gaet'; it has gate, wall"),
-        (("lyon", "gate"), "moretta aim: no ingest serves site 'lyon'"),
-        (("cannes", "gate", "--why", "x" * 300), "moretta aim: why: must be a text with at most 200 characters"),
+        (("cannes", "gaet", "--why", "x"), "moretta aim: site 'cannes' has no camera 'gaet'; it has gate, wall"),
+        (("lyon", "gate", "--why", "x"), "moretta aim: no ingest serves site 'lyon'"),
+        (("cannes", "gate", "--why", " "), "moretta aim: why: must be a reason of 1 to 200 characters, got ''"),
+        (("cannes", "gate", "--why", "x" * 201), "moretta aim: why: must be a reason of 1 to 200 characters, got 'x"),
     ]:
         run = await asyncio.to_thread(moretta, "aim", *arguments, "-c", site.operator)
         assert (run.returncode, run.stdout, len(run.stderr.splitlines())) == (2, "", 1), run.stderr
         assert run.stderr.startswith(told)
+    run = await asyncio.to_thread(moretta, "aim", "cannes", "gate", "-c", site.operator)
+    assert (run.returncode, run.stdout, "--why" in run.stderr) == (2, "", True)
+    async with site.bus("operator") as operator:
+        assert await operator.history(AIM_RECORD, site="cannes") == []
+
+
+async def test_a_camera_that_is_paused_while_it_is_aimed(site):
+    """Aiming ends, and then it can't be aimed at all."""
     running = asyncio.create_task(run_aim(site, "wall"))
     await asyncio.sleep(3)
     assert (await asyncio.to_thread(moretta, "pause", "cannes", "wall", "-c", site.operator)).returncode == 0
