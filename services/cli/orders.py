@@ -28,8 +28,13 @@ class OperatorFile(Struct, frozen=True, kw_only=True):
 
 
 def operator_name() -> str:
-    """Return who is logged in, in the letters that the audit takes."""
-    return re.sub(r"[^A-Za-z0-9_.@+-]", "_", getpass.getuser())[:64]
+    """Return who is logged in, in the letters that the audit takes; SettingsError if nobody knows."""
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):  # a container's user often has no entry in passwd
+        why = "is missing, and this account has no name; give the name of whoever gives the order"
+        raise SettingsError("moretta", [("--operator", why)]) from None
+    return re.sub(r"[^A-Za-z0-9_.@+-]", "_", name)[:64]
 
 
 async def order(file: Path, action: Action, site: str, camera: str | None, *, operator: str, why: str) -> PauseReplyV1:
