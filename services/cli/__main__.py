@@ -262,14 +262,19 @@ def aim(
     operator: Who = None,
     seconds: Annotated[float, typer.Option(min=1, max=30, metavar="S", help="how long")] = 30.0,
 ) -> None:
-    """Show what a camera's picture is good for, and no picture: where and how large faces are, light, sharpness."""
+    """Show what a camera's picture is good for, and no picture: where and how large faces are, light, sharpness.
+
+    Exit code 1 if it ended before its time: the camera was paused, is not served any more, or is aimed anew.
+    """
     from rich.console import Console
 
     from services.cli.aim import aim as run_aim
     from services.cli.orders import operator_name
 
     who = operator or operator_name()
-    asyncio.run(run_aim(config, site, camera, operator=who, why=why.strip(), seconds=seconds, console=Console()))
+    order = run_aim(config, site, camera, operator=who, why=why.strip(), seconds=seconds, console=Console())
+    if asyncio.run(order).ended != "time":  # what ended it is in the last report
+        raise typer.Exit(1)
 
 
 @app.command("check-config")

@@ -194,16 +194,22 @@ async def test_who_cannot_be_aimed(site):
         assert await operator.history(AIM_RECORD, site="cannes") == []
 
 
-async def test_a_camera_that_is_paused_while_it_is_aimed(site):
-    """Aiming ends, and then it can't be aimed at all."""
-    running = asyncio.create_task(run_aim(site, "wall"))
-    await asyncio.sleep(3)
+async def test_a_camera_that_is_paused_while_it_is_aimed(site, wait_until):
+    """Aiming ends before its time, exit code 1; then the camera can't be aimed at all."""
+    heard = []
+
+    async def take(report, _request):
+        heard.append(report)
+
+    async with site.bus("operator") as operator:
+        await operator.serve(AIM_REPORTS, take, site="cannes", camera="wall")
+        running = asyncio.create_task(run_aim(site, "wall"))
+        await wait_until(lambda: heard, 30)
     assert (await asyncio.to_thread(moretta, "pause", "cannes", "wall", "-c", site.operator)).returncode == 0
-    ended = msgspec.json.decode((await running).stdout.splitlines()[-1], type=AimReportV1)
-    assert (ended.ended, [advice.code for advice in ended.advice]) in [
-        ("paused", ["no-face"]),
-        ("paused", ["no-picture"]),
-    ]
+    run = await running
+    ended = msgspec.json.decode(run.stdout.splitlines()[-1], type=AimReportV1)
+    assert (run.returncode, ended.ended) == (1, "paused")
+    assert [advice.code for advice in ended.advice] in [["no-face"], ["no-picture"]]
     run = await run_aim(site, "wall")
     assert (run.returncode, run.stderr) == (
         2,
