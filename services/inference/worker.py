@@ -30,7 +30,7 @@ SERVICE = Histogram(
 
 AGE = Histogram(
     "moretta_inference_frame_age_seconds",
-    "Age of a frame, since it was decoded, when a lane took it or it had waited in vain",
+    "Age of a frame, since it was decoded, when a lane took it or it was refused",
     buckets=(0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.2, 0.5),
 )
 
@@ -70,6 +70,7 @@ class Worker:
         if refusal is None and lane is None and not self._may_wait(turn):
             refusal = "busy"
         if refusal is not None:
+            AGE.observe(turn.age() / 1e9)
             await self._reply(request, refusal)
         elif lane is None:
             self._waiting.append(turn)

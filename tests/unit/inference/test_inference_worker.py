@@ -338,6 +338,21 @@ async def test_what_cannot_make_it_is_refused_unread(make, age_ms, waited_ms, se
     assert len(bench.emitted) == (outcome == "done")
 
 
+def ages():
+    """How many frames' ages were told, and how many of them were within the budget."""
+    name = "moretta_inference_frame_age_seconds"
+    within = REGISTRY.get_sample_value(f"{name}_bucket", {"le": "0.1"})
+    return REGISTRY.get_sample_value(f"{name}_count"), within
+
+
+@pytest.mark.parametrize(("waited_ms", "outcome", "within"), [(0, "done", 1), (150, "late", 0)])
+async def test_the_age_of_every_frame_is_told(make, waited_ms, outcome, within):
+    """Also of one that grew too old before anybody looked at it: a queue shows, however its frames end."""
+    bench, before = make(), ages()
+    assert (await bench.ask(frame(), waited_ms=waited_ms)).outcomes == [outcome]
+    assert ages() == (before[0] + 1, before[1] + within)
+
+
 async def test_what_frames_took_is_expected_of_the_next(make):
     """A lane that needs longer than the budget refuses frames of any age, without a warm-up having said so."""
     bench = make()
