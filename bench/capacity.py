@@ -5,6 +5,7 @@ import json
 import platform
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,6 +24,7 @@ from services.log import LogSettings, configure
 _LOOK_S = 3.0
 _IDLE_SHARE = 0.9
 _OTHERS = 0.1
+Save = Callable[[Bench, list[Row]], None]
 
 
 def machine() -> dict[str, Any]:
@@ -60,17 +62,24 @@ def shown(rows: list[Row]) -> Table:
     return table
 
 
-async def measure(bench: Bench, only: list[str], told: Console) -> list[Row]:
-    """Return the rows; one that can't be measured says why, and the others go on."""
+async def measure(bench: Bench, only: list[str], told: Console, save: Save) -> list[Row]:
+    """Return the rows, saved after each; one that fails says why and is among `bench.failed`, and the others go on."""
     rows: list[Row] = []
     for name in only or list(ROWS):
         try:
             found = await ROWS[name](bench)
-        except BoxError as error:
-            found = Row(name, "", str(error), None)
+        except Exception as error:  # an hour's other rows may not be lost for it
+            bench.failed.append(name)
+            found = Row(name, "", reason(error), None)
         rows += found if isinstance(found, list) else [found]
         told.print(f"{rows[-1].name}: {rows[-1].measured}, {rows[-1].verdict}", highlight=False)
+        save(bench, rows)
     return rows
+
+
+def reason(error: Exception) -> str:
+    """Return why a row failed; the kind of error where it was not foreseen."""
+    return str(error) if isinstance(error, BoxError) else f"{type(error).__name__}: {error}"
 
 
 def main(
@@ -80,29 +89,42 @@ def main(
     report: Annotated[Path | None, typer.Option(metavar="FOLDER", help="write table, numbers and chart there")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
-    """Measure what this machine can carry, row by row, against the targets for two cores."""
+    """Measure what this machine can carry, row by row, against the targets for two cores.
+
+    Exit code 1 if a row failed: the table says why, and has the others.
+    """
     configure("bench", LogSettings(level="error"))
     wrong = [name for name in only or [] if name not in ROWS]
     if wrong:
         raise typer.BadParameter(f"{wrong[0]!r} is no row; rows are {', '.join(ROWS)}", param_hint="--only")
     plan = QUICK if quick else Plan()
     plan = plan if soak is None else replace(plan, soak_minutes=soak)
-    write = _writer(report)
-    console, found = Console(stderr=True), machine()
+    write, console, found = _writer(report), Console(stderr=True), machine()
     for text in warnings(found, []):
         console.print(f"warning: {text}", highlight=False)
-    rows, bench = _measured(plan, only or [], console)
-    told = warnings(found, bench.others)
-    if quick:
-        told.append("a quick run: one short round of each row; no figure of it is a result")
-    figures = {"machine": found, "warnings": told, "rows": [row_figures(row) for row in rows]}
-    write(figures, bench)
+
+    def save(bench: Bench, rows: list[Row]) -> None:
+        write(figures_of(found, bench, rows, quick=quick), bench)
+
+    rows, bench = _measured(plan, only or [], console, save)
+    figures = figures_of(found, bench, rows, quick=quick)
     if as_json:
         print(json.dumps(figures))
     else:
         Console(width=None if sys.stdout.isatty() else 160).print(shown(rows))
-        for text in told:
+        for text in figures["warnings"]:
             console.print(f"warning: {text}", highlight=False)
+    if bench.failed:
+        console.print(f"failed: {', '.join(bench.failed)}", highlight=False)
+        raise typer.Exit(1)
+
+
+def figures_of(found: dict[str, Any], bench: Bench, rows: list[Row], *, quick: bool) -> dict[str, Any]:
+    """Return the rows so far, the machine, and what makes them doubtful, as JSON has them."""
+    told = warnings(found, bench.others)
+    if quick:
+        told.append("a quick run: one short round of each row; no figure of it is a result")
+    return {"machine": found, "warnings": told, "rows": [row_figures(row) for row in rows]}
 
 
 def row_figures(row: Row) -> dict[str, Any]:
@@ -124,7 +146,7 @@ def _writer(folder: Path | None) -> Any:
     return lambda figures, bench: write(folder, figures, bench)
 
 
-def _measured(plan: Plan, only: list[str], console: Console) -> tuple[list[Row], Bench]:
+def _measured(plan: Plan, only: list[str], console: Console, save: Save) -> tuple[list[Row], Bench]:
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with (
         tempfile.TemporaryDirectory(prefix="moretta-bench-") as scratch,
@@ -132,7 +154,7 @@ def _measured(plan: Plan, only: list[str], console: Console) -> tuple[list[Row],
     ):
         task = bar.add_task("starting", total=1.0)
         bench = Bench(Path(scratch), plan, lambda what, done: bar.update(task, description=what, completed=done))
-        return asyncio.run(measure(bench, only, console)), bench
+        return asyncio.run(measure(bench, only, console, save)), bench
 
 
 if __name__ == "__main__":

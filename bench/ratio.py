@@ -9,6 +9,7 @@ from statistics import fmean
 from typing import Any
 
 from bench.system import PROGRAMS, Run, Scenario, run
+from services.cli.box import BoxError
 
 _LONG_SIDE = 640
 ROUNDS = 2
@@ -46,11 +47,16 @@ def lifetime_ms(runs: list[Run]) -> dict[str, float | None]:
 
 
 async def yardstick_ms(scenario: Scenario) -> float:
-    """Return the yardstick's processor time per picture, in a process of its own: its processor time is its alone."""
+    """Return the yardstick's processor time per picture, in a process of its own: its processor time is its alone.
+
+    BoxError if it fails; what it says of it is on standard error.
+    """
     numbers = (scenario.cameras, scenario.fps, scenario.seconds, _LONG_SIDE)
     arguments = [str(scenario.sources[0]), *map(str, numbers)]
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-P", "-m", "bench.in_process", *arguments, stdout=asyncio.subprocess.PIPE
     )
     output, _ = await process.communicate()
+    if process.returncode:
+        raise BoxError(f"the yardstick ended with exit code {process.returncode}")
     return float(json.loads(output)["cpu_ms"])

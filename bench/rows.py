@@ -51,6 +51,8 @@ class Bench:
     """Processor time per analysed picture in ms, by program, and of the yardstick."""
     others: list[float] = field(default_factory=list)
     """Cores that other work had during each run."""
+    failed: list[str] = field(default_factory=list)
+    """Rows that broke off, by their names."""
 
     async def sources(self, form: Format) -> list[Path]:
         """Return the clips of a format, made when first asked for."""

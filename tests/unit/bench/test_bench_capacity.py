@@ -6,14 +6,19 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 from fonts import open_fonts
+from typer.testing import CliRunner
 
+from bench import capacity
 from bench.capacity import row_figures, warnings
 from bench.capacity_report import markdown, write
 from bench.histogram import Histogram
+from bench.ratio import yardstick_ms
 from bench.rows import QUICK, Bench
 from bench.system import Run, Scenario
 from bench.verdicts import at_most
+from services.cli.box import BoxError
 
 MACHINE = {"processor": "Z80", "cores": 2, "python": "3.11", "idle": 0.99}
 open_fonts()
@@ -45,6 +50,41 @@ def test_a_wrong_option_is_told(option):
     assert run.returncode == 2
     assert "Traceback" not in run.stderr
     assert option[0] in run.stderr
+
+
+def test_a_row_that_fails_takes_no_other_with_it(tmp_path: Path, monkeypatch):
+    """It says why, what was measured is written before and after it, and the exit code is 1."""
+
+    def kept():
+        return [row["name"] for row in json.loads((tmp_path / "capacity.json").read_text())["rows"]]
+
+    async def breaks(_bench):
+        assert kept() == ["a"]
+        raise KeyError("ingest")
+
+    async def ends(_bench):
+        raise BoxError("nats-server did not start")
+
+    async def works(_bench):
+        return at_most("a", 2.0, [1.5])
+
+    monkeypatch.setattr(capacity, "ROWS", {"bus": works, "ratio": breaks, "flat": ends, "decode": works})
+    monkeypatch.setattr(capacity, "machine", lambda: MACHINE)
+    command = typer.Typer()
+    command.command()(capacity.main)
+    assert CliRunner().invoke(command, ["--report", str(tmp_path)]).exit_code == 1
+    assert kept() == ["a", "ratio", "flat", "a"]
+    figures = json.loads((tmp_path / "capacity.json").read_text())
+    told = [(row["measured"], row["verdict"]) for row in figures["rows"][1:3]]
+    assert told == [("KeyError: 'ingest'", "not measured"), ("nats-server did not start", "not measured")]
+    monkeypatch.setattr(capacity, "ROWS", {"bus": works})
+    assert CliRunner().invoke(command, []).exit_code == 0
+
+
+async def test_a_yardstick_that_fails_is_told(tmp_path: Path):
+    """Not its missing answer: a file that isn't there ends it with a code."""
+    with pytest.raises(BoxError, match="the yardstick ended with exit code 1"):
+        await yardstick_ms(Scenario([tmp_path / "missing.mp4"], 1, seconds=1))
 
 
 def test_the_report(tmp_path: Path):
