@@ -10,14 +10,15 @@ from statistics import median
 from bench import bus_cost, decode
 from bench.clip import FULL_HD, HD, SMALL, Format, make_clips
 from bench.ratio import yardstick_ms
-from bench.soak import soak
-from bench.system import Run, Scenario, run
+from bench.soak import Soak, soak
+from bench.system import NotMeasured, Restarted, Run, Scenario, run
 from bench.verdicts import BUDGET_S, Row, Search, at_least, at_most, faults, spread
 
 RATIO_CAMERAS = 4
 _FLAT = (1, 4, 8, 12)
 _HALF_LOAD = 6
 _OVERLOAD = 2.0
+_FLAT_MEMORY = "< 1 MB/h, descriptors and threads flat"
 
 
 @dataclass(frozen=True)
@@ -82,19 +83,27 @@ class Bench:
 async def cameras(bench: Bench, form: Format, goal: int, start: int) -> Row:
     """The most cameras of this format; each round searches anew, near where the one before ended."""
     found: list[int] = []
-    why, tried = "", bench.searched.setdefault(form.name, [])
+    why = ""
     for what in bench.rounds(f"cameras at {form.name}"):
         search = Search(max(1, found[-1] - 1) if found else start, most=bench.plan.most)
         while (number := search.next()) is not None:
-            measured = await bench.run(f"{what}: {number}", form, number)
-            tried.append((number, measured))
-            wrong = faults(measured)
+            wrong = await _faults(bench, f"{what}: {number}", form, number)
             search.tell(number, passed=not wrong)
             why = f"at {number}: {'; '.join(wrong)}" if wrong else why
         found.append(search.result)
     return at_least(
         f"cameras at {form.name} H.264, {form.megabits:g} Mb/s, 5 analysed pictures/s each", goal, found, why
     )
+
+
+async def _faults(bench: Bench, what: str, form: Format, number: int) -> list[str]:
+    """Return what keeps so many cameras from counting, in words; a program that ends under them does."""
+    try:
+        measured = await bench.run(what, form, number)
+    except Restarted as error:
+        return [str(error)]
+    bench.searched.setdefault(form.name, []).append((number, measured))
+    return faults(measured)
 
 
 async def cameras_full_hd(bench: Bench) -> Row:
@@ -191,17 +200,32 @@ async def memory(bench: Bench) -> Row:
     """Nothing grows while cameras reconnect."""
     minutes = bench.plan.soak_minutes
     bench.told(f"memory, {minutes:g} minutes", 0.0)
-    found = await soak(bench.folder, minutes, lambda done: bench.told(f"memory, {minutes:g} min", done))
+    try:
+        found = await soak(bench.folder, minutes, lambda done: bench.told(f"memory, {minutes:g} min", done))
+    except Restarted as error:  # it grew, perhaps, until it ended
+        return Row(_memory_name(minutes), _FLAT_MEMORY, str(error), met=False)
+    return memory_row(found)
+
+
+def memory_row(found: Soak) -> Row:
+    """Return the row of a soak; NotMeasured if cameras hardly reconnected."""
+    if found.reconnects < found.enough:
+        raise NotMeasured(
+            f"cameras came back {found.reconnects} times in {found.minutes:g} minutes and not {found.enough} times"
+        )
     slopes = {name: by for name, by in found.slopes().items() if name != "nats-server"}
     worst, grown = max(slopes, key=lambda name: slopes[name]), found.grown()
     also = ", ".join(f"{name} +{by:g}" for name, by in grown.items()) or "nothing else grew"
     note = f"{found.connections} connections; {also}"
-    if minutes < Plan.soak_minutes:
-        note += f"; {minutes:g} minutes are too short for a verdict on a slope"
-    name = f"RSS over {minutes:g} minutes with a reconnect every 10 s, slope of the steepest service"
-    met = slopes[worst] < 1.0 and not grown if minutes >= Plan.soak_minutes else None
+    if found.minutes < Plan.soak_minutes:
+        note += f"; {found.minutes:g} minutes are too short for a verdict on a slope"
+    met = slopes[worst] < 1.0 and not grown if found.minutes >= Plan.soak_minutes else None
     measured = f"{slopes[worst]:.2f} MB/h ({worst}); descriptors and threads {'grew' if grown else 'flat'}"
-    return Row(name, "< 1 MB/h, descriptors and threads flat", measured, met, list(slopes.values()), note)
+    return Row(_memory_name(found.minutes), _FLAT_MEMORY, measured, met, list(slopes.values()), note)
+
+
+def _memory_name(minutes: float) -> str:
+    return f"RSS over {minutes:g} minutes with a reconnect every 10 s, slope of the steepest service"
 
 
 ROWS: dict[str, Callable[[Bench], Awaitable[Row | list[Row]]]] = {

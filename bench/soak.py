@@ -5,6 +5,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from math import ceil
 from pathlib import Path
 
 import av
@@ -12,7 +13,7 @@ import psutil
 from aiohttp import web
 
 from bench.clip import SMALL, make_clip
-from bench.system import PROGRAMS, Progress, running
+from bench.system import PROGRAMS, Progress, require_same, running
 from bench.verdicts import growth, slope
 from services.cli.box import Box
 
@@ -23,6 +24,8 @@ _SAMPLE_S = 5.0
 _WARM_UP_S, _WARM_UP_SHARE = 300.0, 1 / 3
 _MIB = 1 << 20
 _TS_PACKET, _HEAD_START_S = 188, 0.5
+_ENOUGH = 0.8
+"""Of the connections that are cut, how many must have come back: a camera that stays away leaks nothing."""
 
 
 @dataclass
@@ -41,6 +44,16 @@ class Soak:
     minutes: float
     connections: int = 0
     traces: dict[str, Trace] = field(default_factory=lambda: {name: Trace() for name in PROGRAMS})
+
+    @property
+    def reconnects(self) -> int:
+        """How often a camera came back."""
+        return self.connections - _CAMERAS
+
+    @property
+    def enough(self) -> int:
+        """How often cameras must have come back for the figures to count; the last one cut may be on its way."""
+        return ceil(_ENOUGH * (60 * self.minutes / CUT_EVERY_S - 1))
 
     def slopes(self) -> dict[str, float]:
         """Return each program's growth in MiB an hour; nats-server's stream of an hour's sightings fills meanwhile."""
@@ -106,7 +119,10 @@ class LiveServer:
 
 
 async def soak(folder: Path, minutes: float, progress: Progress) -> Soak:
-    """Return the traces of so many minutes; the first third, five minutes at most, warms up and is not kept."""
+    """Return the traces of so many minutes; the first third, five minutes at most, warms up and is not kept.
+
+    Restarted if a program ends.
+    """
     seconds = 60.0 * minutes
     server = LiveServer(_transport_stream(folder), seconds=10.0)
     async with server.serving() as address:
@@ -120,24 +136,32 @@ async def soak(folder: Path, minutes: float, progress: Progress) -> Soak:
 
 async def _observe(box: Box, server: LiveServer, seconds: float, progress: Progress) -> Soak:
     found, began, cut = Soak(seconds / 60), time.monotonic(), CUT_EVERY_S
-    warm = min(_WARM_UP_S, _WARM_UP_SHARE * seconds)
+    warm, pids = min(_WARM_UP_S, _WARM_UP_SHARE * seconds), dict[str, int]()
     while (now := time.monotonic() - began) < seconds:
         progress(now / seconds)
         if now >= cut:
             server.cut()
             cut += CUT_EVERY_S
+        if now >= _SAMPLE_S:
+            pids = pids or box.pids()
+            require_same(pids, box.pids())
         if now >= warm:
-            _sample(box, found, now)
+            _sample(pids, found, now)
         await asyncio.sleep(_SAMPLE_S)
+    require_same(pids, box.pids())
     return found
 
 
-def _sample(box: Box, found: Soak, now: float) -> None:
-    for name, pid in box.pids().items():
-        process, trace = psutil.Process(pid), found.traces[name]
-        trace.memory.append((now / 3600, process.memory_info().rss / _MIB))
-        trace.descriptors.append(process.num_fds())
-        trace.threads.append(process.num_threads())
+def _sample(pids: dict[str, int], found: Soak, now: float) -> None:
+    for name, pid in pids.items():
+        with contextlib.suppress(psutil.Error):  # it ended just now, and the next look finds that
+            _sample_one(psutil.Process(pid), found.traces[name], now)
+
+
+def _sample_one(process: psutil.Process, trace: Trace, now: float) -> None:
+    trace.memory.append((now / 3600, process.memory_info().rss / _MIB))
+    trace.descriptors.append(process.num_fds())
+    trace.threads.append(process.num_threads())
 
 
 def _transport_stream(folder: Path) -> Path:

@@ -22,6 +22,8 @@ from services.cli.box import Box, BoxError
 PROGRAMS = ("ingest", "inference", "aggregate", "notify", "nats-server")
 _LIVE_LIMIT_S = 60.0
 _REPORT_S = 2.0
+_NOTICE_S = 0.5
+"""How long after its end a process is known to have ended."""
 Progress = Callable[[float], None]
 
 
@@ -98,6 +100,21 @@ class _Seen:
     """Of every report so far, the share of pictures shed."""
 
 
+class NotMeasured(BoxError):
+    """What was to be measured did not happen; the text says what did."""
+
+
+class Restarted(NotMeasured):
+    """A program ended while it was measured: its times, counts and memory began anew, which would flatter it."""
+
+
+def require_same(before: dict[str, int], now: dict[str, int]) -> None:
+    """Raise Restarted unless every program runs as the process that it was before."""
+    names = [name for name in PROGRAMS if name not in before or before[name] != now.get(name)]
+    if names:
+        raise Restarted(f"{' and '.join(names)} ended, or was started again, while it was measured")
+
+
 @contextlib.asynccontextmanager
 async def running(settings: dict[str, Any]) -> AsyncIterator[Box]:
     """Run a box with these settings in a folder of its own."""
@@ -109,11 +126,20 @@ async def running(settings: dict[str, Any]) -> AsyncIterator[Box]:
 
 
 async def run(scenario: Scenario, progress: Progress) -> Run:
-    """Return the figures of a warm system; BoxError if the cameras do not come up."""
+    """Return the figures of a warm system; BoxError if the cameras do not come up, Restarted if a program ends."""
     async with running(scenario.settings()) as box, _listening(box) as seen:
         await _until_live(seen, scenario.cameras)
         await asyncio.sleep(scenario.warm_up_s)
-        return await _watch(box, scenario, seen, progress)
+        pids = box.pids()
+        require_same(pids, pids)
+        try:
+            measured = await _watch(box, scenario, seen, progress)
+        except (psutil.Error, OSError, KeyError):  # what a program that is gone doesn't answer
+            await asyncio.sleep(_NOTICE_S)
+            require_same(pids, box.pids())
+            raise
+        require_same(pids, box.pids())
+        return measured
 
 
 @contextlib.asynccontextmanager

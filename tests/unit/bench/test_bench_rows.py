@@ -1,0 +1,79 @@
+"""What the capacity table's rows make of a run that isn't one: bench.rows, without measuring."""
+
+from dataclasses import replace
+
+import pytest
+
+from bench import rows
+from bench.clip import FULL_HD
+from bench.histogram import Histogram
+from bench.rows import QUICK, Bench, memory_row
+from bench.soak import Soak
+from bench.system import PROGRAMS, NotMeasured, Restarted, Run, require_same
+
+QUICKLY = Histogram(((0.1, 100.0), (float("inf"), 100.0)))
+GOOD = Run(due=10, seconds=10, analysed=100, lifetime=QUICKLY, lag=QUICKLY, frame_age=QUICKLY)
+PIDS = {name: number for number, name in enumerate(PROGRAMS, 100)}
+
+
+class Told(Bench):
+    """A bench whose runs were told before: `made` says what comes of so many cameras."""
+
+    made = None
+
+    async def run(self, what, form, cameras, fps=5.0):
+        return self.made(cameras, fps)
+
+
+@pytest.fixture(name="bench")
+def _bench(tmp_path):
+    return Told(tmp_path, replace(QUICK, rounds=2), lambda _what, _done: None)
+
+
+@pytest.mark.parametrize(
+    ("now", "told"),
+    [
+        (PIDS | {"ingest": 7}, "ingest ended"),
+        ({"ingest": 100, "inference": 101}, "aggregate and notify and nats-server ended"),
+    ],
+)
+def test_another_process_is_another_run(now, told):
+    """One that was started again, or is gone: its times would be the new one's less the old one's."""
+    require_same(PIDS, PIDS)
+    with pytest.raises(Restarted, match=told):
+        require_same(PIDS, now)
+    with pytest.raises(Restarted, match=r"inference ended"):
+        require_same({name: pid for name, pid in PIDS.items() if name != "inference"}, PIDS)
+
+
+async def test_cameras_under_which_a_program_ends_do_not_count(bench):
+    """The search goes on below, and the note says what happened."""
+
+    def made(cameras, _fps):
+        if cameras > 3:
+            raise Restarted("ingest ended")
+        return GOOD
+
+    bench.made = made
+    row = await rows.cameras(bench, FULL_HD, 12, start=2)
+    assert (row.measured, row.verdict, row.note) == ("3", "missed", "at 4: ingest ended")
+    assert {number for number, _ in bench.searched[FULL_HD.name]} == {2, 3}
+
+
+async def test_a_soak_in_which_a_program_ends_is_missed(bench, monkeypatch):
+    """It is no flat line: its memory began anew."""
+
+    async def soak(*_):
+        raise Restarted("ingest ended")
+
+    monkeypatch.setattr(rows, "soak", soak)
+    row = await rows.memory(bench)
+    assert (row.measured, row.verdict) == ("ingest ended", "missed")
+
+
+@pytest.mark.parametrize(("minutes", "reconnects"), [(30, 144), (2, 9)])
+def test_a_soak_needs_its_reconnects(minutes, reconnects):
+    """Four in five of the connections that were cut; seven are the first ones."""
+    assert memory_row(Soak(minutes, connections=7 + reconnects)).verdict == ("met" if minutes == 30 else "not measured")
+    with pytest.raises(NotMeasured, match=rf"came back {reconnects - 1} times in {minutes} minutes and not {reconnects}"):
+        memory_row(Soak(minutes, connections=7 + reconnects - 1))
