@@ -59,6 +59,11 @@ class Samples:
                 sums[dict(labels).get(label, "")] += value  # type: ignore[assignment]
         return dict(sums)
 
+    def mean(self, name: str) -> float:
+        """Return the mean of what a histogram counted, over all its labels; 0 of none."""
+        sums = {part: sum(self.by(f"{name}_{part}", "").values()) for part in ("sum", "count")}
+        return sums["sum"] / sums["count"] if sums["count"] else 0.0
+
     def histogram(self, name: str) -> Histogram:
         """Return a histogram, over all its labels."""
         counts: defaultdict[float, float] = defaultdict(float)

@@ -66,6 +66,8 @@ class Run:
     lifetime: Histogram = field(default_factory=Histogram)
     lag: Histogram = field(default_factory=Histogram)
     frame_age: Histogram = field(default_factory=Histogram)
+    service_ms: float = 0.0
+    """How long a lane took for a picture, on average."""
     outcomes: dict[str, float] = field(default_factory=dict)
     """Ingest's pictures by what became of them."""
     dropped: float = 0.0
@@ -115,6 +117,12 @@ def require_same(before: dict[str, int], now: dict[str, int]) -> None:
         raise Restarted(f"{' and '.join(names)} ended, or was started again, while it was measured")
 
 
+def require_work(measured: Run) -> None:
+    """Raise NotMeasured if nothing was analysed or nothing lived: what nobody does is never late."""
+    if not measured.analysed or not measured.lifetime.count:
+        raise NotMeasured("no picture was analysed")
+
+
 @contextlib.asynccontextmanager
 async def running(settings: dict[str, Any]) -> AsyncIterator[Box]:
     """Run a box with these settings in a folder of its own."""
@@ -126,7 +134,10 @@ async def running(settings: dict[str, Any]) -> AsyncIterator[Box]:
 
 
 async def run(scenario: Scenario, progress: Progress) -> Run:
-    """Return the figures of a warm system; BoxError if the cameras do not come up, Restarted if a program ends."""
+    """Return the figures of a warm system.
+
+    BoxError if the cameras do not come up, Restarted if a program ends, NotMeasured if nothing is analysed.
+    """
     async with running(scenario.settings()) as box, _listening(box) as seen:
         await _until_live(seen, scenario.cameras)
         await asyncio.sleep(scenario.warm_up_s)
@@ -139,6 +150,7 @@ async def run(scenario: Scenario, progress: Progress) -> Run:
             require_same(pids, box.pids())
             raise
         require_same(pids, box.pids())
+        require_work(measured)
         return measured
 
 
@@ -198,6 +210,7 @@ def _evaluate(result: Run, before: dict[str, Samples], after: dict[str, Samples]
     result.lag = ingest.histogram("moretta_ingest_decode_lag_seconds")
     result.outcomes = ingest.by("moretta_ingest_frames_total", "outcome")
     result.frame_age = inference.histogram("moretta_inference_frame_age_seconds")
+    result.service_ms = 1e3 * inference.mean("moretta_inference_service_seconds")
     result.dropped = inference.by("moretta_bus_dropped_total", "row").get("FrameV1", 0.0)
 
 

@@ -2,14 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import ceil
 from statistics import fmean, median
 
-from bench.system import Run
+from bench.system import NotMeasured, Run
 
 BUDGET_S = 0.1
 _LATE_SHARE = 0.01
 _SHED_SHARE = 0.01
 _ANALYSED_SHARE = 0.98
+_OVERLOAD = 2.0
+_OVERLOADED_SHARE = 0.6
+"""Of twice what a lane can do, half can be analysed, and a little more where its time varies."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,24 @@ def faults(run: Run) -> list[str]:
     if run.analysed_share < _ANALYSED_SHARE:
         found.append(f"{run.analysed_share:.1%} of the due pictures were analysed")
     return found
+
+
+def overloading(once: Run, fps: float) -> int:
+    """Return how many cameras of this rate ask a lane for twice what it can do, by its time for a picture.
+
+    NotMeasured if that isn't known.
+    """
+    if not once.service_ms:
+        raise NotMeasured("no lane's time for a picture was measured")
+    return ceil(_OVERLOAD * 1e3 / once.service_ms / fps)
+
+
+def require_overload(run: Run) -> None:
+    """Raise NotMeasured unless there was more to do than could be done, and its queues were seen."""
+    if not run.lag.count or not run.frame_age.count:
+        raise NotMeasured("no frame's age or no decoding's lag was measured")
+    if run.analysed_share > _OVERLOADED_SHARE:
+        raise NotMeasured(f"{run.analysed_share:.0%} of what was due was analysed, which is no overload")
 
 
 class Search:

@@ -35,10 +35,11 @@ def test_the_quantile_lies_in_the_right_bucket(values, share):
 
 
 def test_only_what_was_added_since():
-    """Two pages' difference; sums by a label; an unknown bound is refused and nothing has no quantile."""
+    """Two pages' difference; sums by a label; the mean; an unknown bound is refused and nothing has no quantile."""
     added = page([0.01, 0.03, 0.3]).since(page([0.01, 0.03]))
     assert added.histogram("life_seconds").cumulative == ((0.02, 0), (0.05, 0), (0.1, 0), (float("inf"), 1))
     assert page([]).by("frames_total", "outcome") == {"shed": 3}
+    assert (added.mean("life_seconds"), page([]).mean("life_seconds")) == (pytest.approx(0.3), 0)
     with pytest.raises(ValueError, match=r"0\.07 is no bound"):
         added.histogram("life_seconds").share_above(0.07)
     assert (Histogram().quantile(0.5), Histogram().share_above(0.1), Histogram().count) == (0, 0, 0)

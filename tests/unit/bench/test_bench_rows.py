@@ -9,7 +9,7 @@ from bench.clip import FULL_HD
 from bench.histogram import Histogram
 from bench.rows import QUICK, Bench, memory_row
 from bench.soak import Soak
-from bench.system import PROGRAMS, NotMeasured, Restarted, Run, require_same
+from bench.system import PROGRAMS, NotMeasured, Restarted, Run, require_same, require_work
 
 QUICKLY = Histogram(((0.1, 100.0), (float("inf"), 100.0)))
 GOOD = Run(due=10, seconds=10, analysed=100, lifetime=QUICKLY, lag=QUICKLY, frame_age=QUICKLY)
@@ -75,5 +75,49 @@ async def test_a_soak_in_which_a_program_ends_is_missed(bench, monkeypatch):
 def test_a_soak_needs_its_reconnects(minutes, reconnects):
     """Four in five of the connections that were cut; seven are the first ones."""
     assert memory_row(Soak(minutes, connections=7 + reconnects)).verdict == ("met" if minutes == 30 else "not measured")
-    with pytest.raises(NotMeasured, match=rf"came back {reconnects - 1} times in {minutes} minutes and not {reconnects}"):
+    missing = rf"came back {reconnects - 1} times in {minutes} minutes and not {reconnects}"
+    with pytest.raises(NotMeasured, match=missing):
         memory_row(Soak(minutes, connections=7 + reconnects - 1))
+
+
+async def test_an_overload_is_twice_what_a_lane_can_do(bench):
+    """8 ms a picture are 125 a second: ten cameras of 25 pictures a second ask for twice as many."""
+    asked = []
+
+    def made(cameras, fps):
+        asked.append((cameras, fps))
+        return replace(GOOD, service_ms=8.0) if cameras == 2 else replace(GOOD, due=cameras * fps, analysed=1000)
+
+    bench.made = made
+    assert [row.verdict for row in await rows.overload(bench)] == ["met"] * 3
+    assert asked == [(2, 25.0), (10, 25.0)] * 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"service_ms": 0.0}, "no lane's time"),
+        ({"analysed": 1600}, "64% of what was due was analysed, which is no overload"),
+        ({"frame_age": Histogram()}, "no frame's age"),
+        ({"lag": Histogram()}, "no frame's age or no decoding's lag"),
+    ],
+)
+async def test_an_overload_that_was_none_is_not_measured(bench, changes, why):
+    """Nothing is late, queued or behind where there was no more to do than could be done, or nothing was seen."""
+
+    def made(cameras, fps):
+        if cameras == 2:
+            return replace(GOOD, service_ms=changes.get("service_ms", 8.0))
+        return replace(GOOD, **{"due": cameras * fps, "analysed": 1000} | changes)
+
+    bench.made = made
+    with pytest.raises(NotMeasured, match=why):
+        await rows.overload(bench)
+
+
+@pytest.mark.parametrize("nothing", [{"analysed": 0}, {"lifetime": Histogram()}])
+def test_a_run_without_work_is_none(nothing):
+    """What nobody does is never late."""
+    require_work(GOOD)
+    with pytest.raises(NotMeasured, match="no picture was analysed"):
+        require_work(replace(GOOD, **nothing))
