@@ -21,6 +21,10 @@ log = get_logger()
 SETTLE_S = 2.5
 """Inference may publish the last sightings for up to 2 s after its reply; `ended` promises that none will follow."""
 
+REPEAT_S = 300.0
+"""A camera without pictures says so again: the stream forgets in an hour why nothing is seen, and a restarted aggregate
+reads nothing else."""
+
 
 @dataclass(slots=True)
 class _Seen:
@@ -49,7 +53,7 @@ class Reporter:
         self._camera: Camera | None = None
         self._sender: Sender | None = None
         self._metrics: CameraMetrics | None = None
-        self._began = time.monotonic()
+        self._began = self._told = time.monotonic()
         self._seen, self._measured = _Seen(self._began), _Seen(self._began)
         self.latest: CameraV1 | None = None
         """The last message that was made."""
@@ -96,6 +100,7 @@ class Reporter:
                     status = await self._changes.get()
             except TimeoutError:
                 await self._figures()
+                await self._repeat()
                 continue
             if status.state == "ended":
                 await sent()
@@ -121,6 +126,10 @@ class Reporter:
             self._metrics.retire()
 
     async def _change(self, status: CameraStatus) -> None:
+        await self._event(status)
+        await self._bus.store(CAMERAS, self._message(status))
+
+    async def _event(self, status: CameraStatus) -> None:
         event = CameraEventV1(
             site=status.site,
             camera=status.camera,
@@ -130,7 +139,13 @@ class Reporter:
             at=status.at,
         )
         await self._bus.store(CAMERA_EVENTS, event)
-        await self._bus.store(CAMERAS, self._message(status))
+        self._told = time.monotonic()
+
+    async def _repeat(self) -> None:
+        status = self._camera.status if self._camera else None
+        is_silent = status is not None and status.state not in {"live", "ended"}
+        if status is not None and is_silent and time.monotonic() - self._told >= REPEAT_S:
+            await self._event(status)
 
     async def _figures(self) -> None:
         status = self._camera.status if self._camera else None

@@ -132,6 +132,21 @@ async def test_figures_come_without_a_change(wait_until):
     assert scene.line.states(CAMERAS) == ["live"]
 
 
+async def test_a_camera_without_pictures_says_so_again(wait_until, monkeypatch):
+    """Why nothing is seen stays in the stream, however long it lasts; a live camera's pictures say enough."""
+    monkeypatch.setattr(sut, "REPEAT_S", 0.1)
+    scene = Scene(every_s=0.02)
+    async with reporting(scene):
+        scene.change("paused", "operator", at=5)
+        await wait_until(lambda: scene.line.states(CAMERA_EVENTS) == ["paused"] * 3)
+        scene.change("live", at=6)
+        await wait_until(lambda: scene.line.states(CAMERA_EVENTS)[-1] == "live")
+        told = len(scene.line.stored)
+        await asyncio.sleep(0.4)
+        assert len(scene.line.stored) == told
+    assert {m.at for row, m in scene.line.stored if row is CAMERA_EVENTS and m.state == "paused"} == {5}
+
+
 async def test_no_figures_before_the_first_state():
     """A camera that was not started has nothing to tell."""
     scene = Scene(every_s=0.01)
