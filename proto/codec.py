@@ -55,15 +55,22 @@ def encode_as(encoding: Encoding, message: Struct) -> bytes:
     except (TypeError, ValueError, OverflowError) as error:  # no such value in this encoding
         raise ContractError(type(message).__name__, str(error)) from None
     if not isinstance(message, FrameV1):  # 345 kB of pixels: its sizes are checked where it is built
-        _same(message, decode_as(type(message), encoding, data))
+        read = decode_as(type(message), encoding, data)
+        if encoding == "json":
+            _same(type(message).__name__, message, read, "$")
     return data
 
 
-def _same(message: Struct, read: Struct) -> None:
+def _same(message: str, mine: Any, theirs: Any, path: str) -> None:
     """Refuse what became null on the way: JSON has no NaN and no infinity, and null would read as withheld."""
-    for name in message.__struct_fields__:
-        if getattr(read, name) is None and getattr(message, name) is not None:
-            raise ContractError(type(message).__name__, f"Expected a finite number - at `$.{name}`")
+    if theirs is None and mine is not None:
+        raise ContractError(message, f"Expected a finite number - at `{path}`")
+    if isinstance(mine, Struct):
+        for name in mine.__struct_fields__:
+            _same(message, getattr(mine, name), getattr(theirs, name), f"{path}.{name}")
+    elif isinstance(mine, list):
+        for index, part in enumerate(mine):
+            _same(message, part, theirs[index], f"{path}[{index}]")
 
 
 def decode(row: Subject, data: bytes | memoryview) -> Struct:
