@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from proto.subjects import STREAMS, TABLE, Account, Identity, Subject
+from proto.subjects import STREAMS, TABLE, Account, Identity, Service, Subject
 
 SERVICES: tuple[Identity, ...] = ("ingest", "inference", "aggregate", "notify")
 ACCOUNTS: dict[Identity, tuple[Account, ...]] = {
@@ -34,6 +34,17 @@ def stream_info(stream: str) -> str:
     return f"$JS.API.STREAM.INFO.{stream}"
 
 
+def control_subjects(service: Service) -> list[str]:
+    """The subjects on which a micro service tells of itself: to all, by its name, by its id (NATS ADR-32)."""
+    asked = [f"$SRV.{verb}" for verb in ("PING", "INFO", "STATS")]
+    return [f"{subject}{tail}" for subject in asked for tail in ("", f".{service.name}", f".{service.name}.*")]
+
+
+def info_subject(service: Service) -> str:
+    """Who is asked for what a micro service of that name offers; every instance answers (NATS ADR-32)."""
+    return f"$SRV.INFO.{service.name}"
+
+
 def user_of(identity: Identity, account: Account) -> str:
     """Return the NATS user name of an identity in an account; its inbox prefix is `_INBOX_<user>`."""
     return f"{identity}-frames" if account == "FRAMES" else identity
@@ -44,6 +55,8 @@ def rights_of(identity: Identity, account: Account) -> Rights:
     rows = [row for row in TABLE if row.account == account]
     publish = [row.wildcard() for row in rows if identity in row.publishers]
     subscribe = [_subscription(row) for row in rows if identity in row.subscribers]
+    publish += [subject for row in rows if identity in row.publishers for subject in _controls(row)]
+    subscribe += [subject for row in rows if identity in row.subscribers for subject in _controls(row)]
     answers = any(row.reply is not None and identity in row.subscribers for row in rows)
     not_publish: list[str] = []
     if account == "MAIN":
@@ -51,6 +64,10 @@ def rights_of(identity: Identity, account: Account) -> Rights:
         not_publish = [api for row in rows if identity in row.subscribers for api in _others_durables(identity, row)]
     subscribe.append(f"_INBOX_{user_of(identity, account)}.>")
     return Rights(tuple(publish), tuple(dict.fromkeys(not_publish)), tuple(subscribe), answers)
+
+
+def _controls(row: Subject) -> list[str]:
+    return control_subjects(row.service) if row.service else []
 
 
 def _subscription(row: Subject) -> str:

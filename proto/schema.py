@@ -6,15 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
-from proto.subjects import TABLE, Subject
+from proto.subjects import TABLE
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
-def schema_of(row: Subject) -> dict[str, Any]:
-    """Return the JSON Schema of a row's message, self-contained."""
-    schema: dict[str, Any] = _ecma(msgspec.json.schema(row.message))
+def schema_of(message: type[Struct]) -> dict[str, Any]:
+    """Return the JSON Schema of a message, self-contained."""
+    schema: dict[str, Any] = _ecma(msgspec.json.schema(message))
     return {"$schema": DIALECT, **schema}
 
 
@@ -28,9 +29,14 @@ def _ecma(schema: Any) -> Any:
     return {k: _ecma(v) for k, v in schema.items()} | patterns
 
 
+def public_messages() -> list[type[Struct]]:
+    """Return the public messages, and the replies to those that ask."""
+    return [kind for row in TABLE if row.public for kind in (row.message, row.reply) if kind is not None]
+
+
 def public_schemas() -> dict[str, dict[str, Any]]:
     """Return the schemas of the public messages by type name."""
-    return {row.message.__name__: schema_of(row) for row in TABLE if row.public}
+    return {message.__name__: schema_of(message) for message in public_messages()}
 
 
 def write(folder: Path) -> list[Path]:

@@ -16,6 +16,7 @@ from proto.frames import FrameKeyV1, FrameReplyV1, FrameV1, WorkerV1
 from proto.leases import CameraLeaseV1, ReplicaV1
 from proto.public import AlertV1, CameraV1, DeliveryV1, OperationalAlertV1, RuleStateV1, WindowV1
 from proto.sightings import CameraEventV1, PassageV1, SightingsV1, SiteConfigV1, TickV1
+from proto.stats import StatsReplyV1, StatsRequestV1
 
 Identity = Literal["ingest", "inference", "aggregate", "notify", "operator", "subscriber"]
 Account = Literal["FRAMES", "MAIN"]
@@ -24,6 +25,15 @@ Encoding = Literal["msgpack", "json"]
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 FRAMES_QUEUE = "inference"
 """The queue group on which inference workers share frames."""
+
+
+@dataclass(frozen=True)
+class Service:
+    """A NATS micro service (NATS ADR-32): others find it, and what it answers, by asking `$SRV`."""
+
+    name: str
+    version: str
+    description: str
 
 
 @dataclass(frozen=True)
@@ -40,6 +50,8 @@ class Subject:
     account: Account = "MAIN"
     reply: type[Struct] | None = None
     queue: str | None = None
+    service: Service | None = None
+    """The micro service (NATS ADR-32) that answers on it."""
     public: bool = False
     fields: tuple[str, ...] = field(init=False)
 
@@ -290,6 +302,23 @@ AIM_REPORTS = Subject(
     ("operator",),
     "sizes of faces and the picture's quality while a camera is aimed; in no stream",
 )
+STATS_SERVICE = Service(
+    "moretta-stats",
+    "1.0.0",
+    "What was published about a site over time: windows, and their sums by hour, day or in all",
+)
+STATS = Subject(
+    "moretta.v1.stats.{site}",
+    StatsRequestV1,
+    "json",
+    ("notify", "operator", "subscriber"),
+    ("aggregate",),
+    "what was published over time, answered from the stream WINDOWS",
+    reply=StatsReplyV1,
+    queue=STATS_SERVICE.name,
+    service=STATS_SERVICE,
+    public=True,
+)
 DEAD = Subject(
     "moretta.v1.dead.{service}",
     DeadV1,
@@ -323,6 +352,7 @@ TABLE: tuple[Subject, ...] = (
     AIM,
     AIM_RECORD,
     AIM_REPORTS,
+    STATS,
     DEAD,
 )
 

@@ -15,6 +15,8 @@ from proto.subjects import (
     FRAMES_QUEUE,
     OPERATIONS,
     RULES,
+    STATS,
+    STATS_SERVICE,
     STREAMS,
     TABLE,
     WINDOWS,
@@ -168,7 +170,7 @@ def test_nothing_is_open(identity: Identity, account: Account):
     """No right to everything of the bus, of JetStream or of the server itself."""
     rights = rights_of(identity, account)
     for pattern in (*rights.publish, *rights.subscribe):
-        assert pattern.split(".")[0] in {"moretta", "$JS", "$KV", f"_INBOX_{user_of(identity, account)}"}
+        assert pattern.split(".")[0] in {"moretta", "$JS", "$KV", "$SRV", f"_INBOX_{user_of(identity, account)}"}
         assert pattern.split(" ")[0].count(".") >= 1
     assert bool(touches(rights.publish, "$KV.>")) == ((identity, account) == ("ingest", "MAIN")), (
         "leases are ingest's own"
@@ -178,6 +180,21 @@ def test_nothing_is_open(identity: Identity, account: Account):
 
 @every_user
 def test_only_servers_of_requests_may_answer(identity: Identity, account: Account):
-    """Replies go out only where requests come in: frames to inference, pause orders to ingest."""
-    answers = {("inference", "FRAMES"), ("ingest", "MAIN")}
+    """Replies go out only where requests come in: frames to inference, orders to ingest, questions to aggregate."""
+    answers = {("inference", "FRAMES"), ("ingest", "MAIN"), ("aggregate", "MAIN")}
     assert rights_of(identity, account).answers == ((identity, account) in answers)
+
+
+@every_user
+def test_who_asks_what_was_published_and_who_answers(identity: Identity, account: Account):
+    """Aggregate answers, in one queue group; operator, subscriber and notify ask; `$SRV` is open for it alone."""
+    rights = rights_of(identity, account)
+    asks, answers = identity in {"operator", "subscriber", "notify"}, (identity, account) == ("aggregate", "MAIN")
+    assert bool(touches(rights.publish, STATS.wildcard())) == asks
+    assert touches(rights.subscribe, STATS.wildcard()) == ([f"{STATS.wildcard()} moretta-stats"] if answers else [])
+    for verb in ("PING", "INFO", "STATS"):
+        ways = [f"$SRV.{verb}", f"$SRV.{verb}.{STATS_SERVICE.name}", f"$SRV.{verb}.{STATS_SERVICE.name}.ID"]
+        assert all(may_publish(rights, way) == asks for way in ways)
+        assert all(bool(touches(rights.subscribe, way)) == answers for way in ways)
+        assert not may_publish(rights, f"$SRV.{verb}.another")
+    assert not touches(rights.subscribe, "$SRV.PING.another")

@@ -24,6 +24,7 @@ from proto.frames import FaceQualityV1, FrameKeyV1, FrameQualityV1, FrameReplyV1
 from proto.leases import CameraLeaseV1, ReplicaV1
 from proto.public import AlertV1, CameraV1, DeliveryV1, Lifetime, OperationalAlertV1, RuleStateV1, WindowV1
 from proto.sightings import CameraEventV1, PassageV1, SightingsV1, SightingV1, SiteConfigV1, TickV1
+from proto.stats import PeriodV1, StatsReplyV1, StatsRequestV1
 from proto.subjects import TABLE, Encoding
 
 FOLDER = Path(__file__).parent.parent / "contract" / "golden"
@@ -233,6 +234,42 @@ EXAMPLES: tuple[Struct, ...] = (
         too_small=0.25,
         unsure=0.05,
         advice=[Advice("move-closer", 0.25, 10.0)],
+    ),
+    StatsRequestV1(site="cannes", zone="_site", since=AT, until=AT + 3_600_000_000_000, step="hour"),
+    StatsReplyV1(
+        site="cannes",
+        zone="_site",
+        step="hour",
+        timezone="Europe/Paris",
+        since=AT,
+        until=AT + 3_600_000_000_000,
+        periods=[
+            PeriodV1(
+                site="cannes",
+                zone="_site",
+                profiles=["alerting"],
+                start=AT,
+                end=AT + 3_600_000_000_000,
+                persons=100,
+                masked=70,
+                unmasked=15,
+                incorrect=5,
+                unknown=10,
+                rate=0.7777777777777778,
+                interval=(0.6809, 0.8514),
+                coverage=0.625,
+                windows_expected=3,
+                windows_published=2,
+                windows_suppressed=1,
+                suppressed=None,
+                gaps=["camera-down"],
+                adjusted=True,
+                models=["moretta-1.0"],
+            )
+        ],
+        error="unknown-zone",
+        path="zone",
+        value="_site",
     ),
     DeadV1(
         service="notify", subject="moretta.v1.alerts.cannes.fish.low-rate", reason="why", size=3, at=AT, payload=b"abc"

@@ -34,7 +34,9 @@ from services.settings import Secret
 
 USERS = [(identity, account) for identity, accounts in ACCOUNTS.items() for account in accounts]
 STORED = [row for row in TABLE if row.stream]
-_DENIED = re.compile(r"permissions violation for (publish|subscription) to \"([^\"]+)\"( using queue \"\w+\")?", re.I)  # noqa: FURB167
+_DENIED = re.compile(
+    r"permissions violation for (publish|subscription) to \"([^\"]+)\"( using queue \"[\w-]+\")?", re.IGNORECASE
+)
 
 
 def password(user: str) -> str:
