@@ -1,15 +1,16 @@
 """The bus: typed messages over NATS core and JetStream (design §4).
 
 `Bus` joins the parts: a `Connection` (core NATS), `Streams` (idempotent storing and reading back), `follow` (an ordered
-reader that notices another stream) and `consume` (durable, acknowledged after the handler).
+reader that notices another stream), `consume` (durable, acknowledged after the handler) and `micro` (answers).
 """
 
 from services.bus.bus import Bus
-from services.bus.connection import Connection, NoWorkers, Request, TooLarge
+from services.bus.connection import Connection, Failed, NoWorkers, Request, TooLarge
 from services.bus.consume import Dead, Delivery, Retry
 from services.bus.follow import Removed, Stored, StreamReset
+from services.bus.micro import Endpoint, MicroService, Refusal
 from services.bus.settings import NatsSettings
-from services.bus.streams import Contended, Fenced
+from services.bus.streams import Contended, Fenced, Unavailable
 
 __all__ = [
     "Bus",
@@ -17,13 +18,18 @@ __all__ = [
     "Contended",
     "Dead",
     "Delivery",
+    "Endpoint",
+    "Failed",
     "Fenced",
+    "MicroService",
     "NatsSettings",
     "NoWorkers",
+    "Refusal",
     "Removed",
     "Request",
     "Retry",
     "Stored",
     "StreamReset",
     "TooLarge",
+    "Unavailable",
 ]

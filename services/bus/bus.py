@@ -1,7 +1,7 @@
 """`Bus`: what a service sees of NATS."""
 
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from typing import Any, Self, cast
 
 import nats.errors
@@ -15,6 +15,7 @@ from services.bus.connection import Connection, Handler
 from services.bus.consume import Consumer
 from services.bus.consume import Handler as ConsumeHandler
 from services.bus.follow import Follower, Removed, Stored, StreamReset
+from services.bus.micro import Answer, MicroService
 from services.bus.settings import NatsSettings
 from services.bus.streams import Streams
 
@@ -53,6 +54,14 @@ class Bus:
         """Handle each message on a row, one at a time; see `Connection.serve`."""
         await self._connection.serve(row, handler, pending=pending, **tokens)
 
+    def micro_service(self, row: Subject, answer: Answer) -> MicroService:
+        """Return a micro service (NATS ADR-32) that answers a row's questions once it `offer`s to."""
+        return MicroService(self._connection.client, row, answer)
+
+    async def ask_all(self, subject: str, *, wait_s: float) -> list[bytes]:
+        """Return what all who listen answer to a bare question; see `Connection.ask_all`."""
+        return await self._connection.ask_all(subject, wait_s=wait_s)
+
     async def stop_serving(self) -> None:
         """Take no more messages on the served rows."""
         await self._connection.stop_serving()
@@ -76,6 +85,10 @@ class Bus:
     async def history(self, row: Subject, **tokens: str) -> list[Stored]:
         """Return all stored messages of a row, in order, up to now."""
         return await self.streams.history(cast("str", row.stream), [row.wildcard(**tokens)])
+
+    def read(self, row: Subject, *, since: int = 0, **tokens: str) -> AsyncGenerator[Stored, None]:
+        """Yield the stored messages of a row, in order, up to now; see `Streams.read`."""
+        return self.streams.read(cast("str", row.stream), [row.wildcard(**tokens)], since)
 
     def follow(self, stream: str, filters: list[str], *, start: int = 1) -> AsyncIterator[Stored | StreamReset]:
         """Yield stored messages in order for ever; see `Follower`. In such a stream nothing is ever removed."""

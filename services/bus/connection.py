@@ -14,6 +14,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import MaxPayloadError, NoRespondersError
+from nats.micro.request import ERROR_CODE_HEADER, ERROR_HEADER
 from prometheus_client import Counter, Gauge
 
 from proto.codec import ContractError, decode, decode_as, encode, encode_as
@@ -37,6 +38,14 @@ _PING_S, _PINGS_OUT = 2, 2
 
 class NoWorkers(Exception):
     """Nobody serves this subject: NATS answered "no responders"."""
+
+
+class Failed(Exception):
+    """A micro service could not answer; the text is its own (NATS ADR-32)."""
+
+    def __init__(self, subject: str, code: str, why: str) -> None:
+        self.subject, self.code, self.why = subject, code, why
+        super().__init__(f"{subject}: {code}: {why}")
 
 
 class TooLarge(Exception):
@@ -134,7 +143,10 @@ class Connection:
         await self.client.publish(row.of(message), payload, headers=headers_of(row, headers))
 
     async def request(self, row: Subject, message: Struct, *, timeout: float) -> Any:
-        """Return the typed answer. NoWorkers if nobody serves the subject, TimeoutError after `timeout` seconds."""
+        """Return the typed answer. NoWorkers if nobody serves the subject, TimeoutError after `timeout` seconds.
+
+        `Failed` if a micro service could not answer; a refusal with an answer in it is an answer.
+        """
         data = encode(row, message)
         try:
             answer = await self.client.request(row.of(message), data, timeout=timeout)
@@ -143,7 +155,24 @@ class Connection:
         except MaxPayloadError:
             raise TooLarge(row.of(message), len(data), self.client.max_payload) from None
         assert row.reply is not None
+        headers = answer.headers or {}
+        if ERROR_CODE_HEADER in headers and not answer.data:
+            raise Failed(row.of(message), headers[ERROR_CODE_HEADER], headers.get(ERROR_HEADER, ""))
         return decode_as(row.reply, row.encoding, answer.data)
+
+    async def ask_all(self, subject: str, *, wait_s: float) -> list[bytes]:
+        """Return all answers that come to a bare question until none came for `wait_s`; none where nobody listens."""
+        inbox = self.client.new_inbox()
+        subscription = await self.client.subscribe(inbox)
+        found: list[bytes] = []
+        try:
+            await self.client.publish(subject, b"", reply=inbox)
+            with contextlib.suppress(TimeoutError):
+                while (answer := await subscription.next_msg(timeout=wait_s)).data:
+                    found.append(answer.data)
+        finally:
+            await subscription.unsubscribe()
+        return found
 
     async def serve(self, row: Subject, handler: Handler, *, pending: int = 64, **tokens: str) -> None:
         """Call `handler(message, request)` for each message on `row`, one at a time, in a task of its own.

@@ -9,6 +9,7 @@ import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from msgspec import Struct
 from nats.aio.msg import Msg
@@ -123,11 +124,12 @@ class Follower:
                 await self._js.delete_consumer(self._stream, consumer.name)
 
 
-def _reader(inbox: str, filters: list[str], start: int) -> api.ConsumerConfig:
+def _reader(inbox: str, filters: list[str], start: int, since: int = 0) -> api.ConsumerConfig:
     return api.ConsumerConfig(
         deliver_subject=inbox,
-        deliver_policy=api.DeliverPolicy.BY_START_SEQUENCE,
-        opt_start_seq=max(1, start),
+        deliver_policy=api.DeliverPolicy.BY_START_TIME if since else api.DeliverPolicy.BY_START_SEQUENCE,
+        opt_start_seq=None if since else max(1, start),
+        opt_start_time=_EPOCH + timedelta(microseconds=since // 1_000) if since else None,
         filter_subjects=filters,
         ack_policy=api.AckPolicy.NONE,
         max_deliver=1,
@@ -139,28 +141,41 @@ def _reader(inbox: str, filters: list[str], start: int) -> api.ConsumerConfig:
     )
 
 
-async def read_back(js: JetStreamContext, stream: str, filters: list[str]) -> list[Stored]:
-    """Return what the stream holds of these subjects up to now, in order."""
+async def read(js: JetStreamContext, stream: str, filters: list[str], since: int = 0) -> AsyncGenerator[Stored, None]:
+    """Yield what the stream holds of these subjects up to now, in order; ConnectionError if a message went missing.
+
+    With `since` (ns) only what was stored from then on, by the server's clock.
+    """
     client = js._nc  # noqa: SLF001 - see above
     created = nanoseconds((await js.stream_info(stream)).created)
     inbox = client.new_inbox()
     subscription = await client.subscribe(inbox)
-    consumer = await js.add_consumer(stream, _reader(inbox, filters, 1))
-    found: list[Stored] = []
+    name = None
     try:
-        pending = consumer.num_pending or 0
+        consumer = await js.add_consumer(stream, _reader(inbox, filters, 1, since))
+        name = consumer.name
+        pending, expected = consumer.num_pending or 0, 1
         while pending:
             msg = await subscription.next_msg(timeout=_SILENCE_S)
             if _is_status(msg):
                 await _flow(msg)
                 continue
-            pending = msg.metadata.num_pending
-            found += [s for s in [_stored(msg, created)] if isinstance(s, Stored)]
+            if msg.metadata.sequence.consumer != expected:
+                raise ConnectionError(f"a message of {stream} went missing on the way")
+            pending, expected = msg.metadata.num_pending, expected + 1
+            stored = _stored(msg, created)
+            if isinstance(stored, Stored):
+                yield stored
     finally:
         with contextlib.suppress(Exception):
             await subscription.unsubscribe()
-            await js.delete_consumer(stream, consumer.name)
-    return found
+            if name is not None:
+                await js.delete_consumer(stream, name)
+
+
+async def read_back(js: JetStreamContext, stream: str, filters: list[str]) -> list[Stored]:
+    """Return what the stream holds of these subjects up to now, in order."""
+    return [stored async for stored in read(js, stream, filters)]
 
 
 def _is_status(msg: Msg) -> bool:
@@ -180,18 +195,25 @@ def is_marker(headers: dict[str, str] | None) -> bool:
     return "Nats-Marker-Reason" in (headers or {}) or "KV-Operation" in (headers or {})
 
 
+@lru_cache(maxsize=1_024)
+def _row(subject: str) -> Subject | None:
+    """Return the row of a subject: looked for once, of the few subjects of which a stream holds many messages."""
+    found = row_of(subject)
+    return None if found is None else found[0]
+
+
 def _stored(msg: Msg, created: int) -> Stored | Removed | None:
     """Return the message, or None where it cannot be read: an unreadable one must not stop all that follow."""
-    found = row_of(msg.subject)
-    if found is None:
+    row = _row(msg.subject)
+    if row is None:
         log.error("a stored message belongs to no row of the table", subject=msg.subject)
         return None
     meta = msg.metadata
     if is_marker(msg.headers):
-        return Removed(found[0], msg.subject, meta.sequence.stream)
+        return Removed(row, msg.subject, meta.sequence.stream)
     try:
-        message = decode(found[0], msg.data)
+        message = decode(row, msg.data)
     except ContractError as error:
         log.error("undecodable stored message", subject=msg.subject, sequence=meta.sequence.stream, reason=str(error))
         return None
-    return Stored(found[0], msg.subject, message, meta.sequence.stream, nanoseconds(meta.timestamp), created)
+    return Stored(row, msg.subject, message, meta.sequence.stream, nanoseconds(meta.timestamp), created)

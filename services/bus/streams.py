@@ -1,8 +1,9 @@
 """JetStream: streams of the one table, storing with acknowledgement, storing exactly once, reading back."""
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +16,7 @@ from nats.nuid import NUID
 from proto.codec import decode, encode
 from proto.subjects import STREAMS, Stream, Subject
 from services.bus.connection import Connection, headers_of
-from services.bus.follow import Stored, is_marker, nanoseconds, read_back
+from services.bus.follow import Stored, is_marker, nanoseconds, read, read_back
 from services.log import get_logger
 
 log = get_logger()
@@ -43,6 +44,10 @@ class Fenced(Exception):
 
 class Contended(Exception):
     """Somebody else writes the same at this moment: nothing is known yet, try again."""
+
+
+class Unavailable(Exception):
+    """JetStream does not answer at the moment."""
 
 
 class Streams:
@@ -210,6 +215,18 @@ class Streams:
         """Return what a stream holds of these subjects, in order, up to now."""
         found: list[Stored] = await self._retrying(lambda: read_back(self.js, name, filters))
         return found
+
+    async def read(self, name: str, filters: list[str], since: int) -> AsyncGenerator[Stored, None]:
+        """Yield what a stream holds of these subjects and stored from `since` on (ns), in order, up to now.
+
+        Unavailable where `history` would go on trying; for who must answer soon, or would rather not hold it all.
+        """
+        try:
+            async with contextlib.aclosing(read(self.js, name, filters, since)) as found:
+                async for stored in found:
+                    yield stored
+        except (nats.errors.Error, OSError) as error:
+            raise Unavailable(str(error) or type(error).__name__) from error
 
     async def _retrying(self, call: Callable[[], Any]) -> Any:
         """Return what the call returns, trying on through what passes by itself."""
