@@ -7,6 +7,7 @@ from services.aggregate.core.policy import NOTICES
 from services.aggregate.drift import SiteDrift
 from services.aggregate.runner import SiteRunner
 from services.aggregate.settings import AggregateFile, AggregateSettings
+from services.aggregate.stats import Stats
 from services.app import App
 from services.bus import Bus
 from services.log import get_logger
@@ -79,5 +80,12 @@ async def wire(app: App, file: AggregateFile) -> None:
     await bus.ensure_streams(STREAMS)
     sites = Sites(app, bus, file.aggregate)
     app.on_stop("stop the sites", sites.stop)
-    await sites.apply(file)
-    app.on_reload(sites.apply)
+    stats = Stats(bus)
+    app.on_stop("stop answering questions", stats.stop)
+
+    async def apply(new: AggregateFile) -> None:
+        await sites.apply(new)
+        await stats.apply(new.sites)
+
+    await apply(file)
+    app.on_reload(apply)

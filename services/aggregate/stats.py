@@ -1,0 +1,133 @@
+"""Answers questions about what was published, from the stream WINDOWS and nothing else (ADR 15)."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import cast
+
+from msgspec import structs
+
+from proto.public import WindowV1
+from proto.stats import StatsError, StatsReplyV1, StatsRequestV1
+from proto.subjects import STATS, WINDOWS
+from proto.types import WHOLE_SITE
+from services.aggregate.core.policy import PROFILES
+from services.aggregate.core.site import AHEAD
+from services.bus import Bus, Endpoint, Refusal, Unavailable
+from services.history import RollUp, Span, TooMany, day_start, local
+from services.history.spans import SECOND
+from services.sites.settings import SiteSettings, local_zone
+
+ANSWER_S = 4.0
+"""An answer that takes longer is an error: NATS lets one pass for five seconds after its question."""
+_PUBLISHING = 10 * SECOND
+"""So long after it closed a window is out."""
+_DAY_AHEAD = AHEAD + 2 * 3_600 * SECOND
+"""Later than this nothing was published: as far ahead as event time may be, and all of a day of 25 hours."""
+_CODES: dict[StatsError, int] = {
+    "unknown-zone": 404,
+    "not-under-this-profile": 403,
+    "empty-range": 400,
+    "too-many-periods": 413,
+    "too-slow": 413,
+    "unavailable": 503,
+}
+
+
+class Stats:
+    """The micro service of one aggregate process, for the sites that it is configured with."""
+
+    def __init__(self, bus: Bus, utc: Callable[[], int] = time.time_ns) -> None:
+        self._bus, self._utc = bus, utc
+        self._sites: dict[str, SiteSettings] = {}
+        self._service = bus.micro_service(STATS, self.answer)
+
+    async def apply(self, sites: Sequence[SiteSettings]) -> None:
+        """Answer for these sites, and for no others from now on."""
+        wanted = {site.id: site for site in sites}
+        self._sites |= wanted
+        await self._service.offer(
+            Endpoint(site.id, {"site": site.id}, {"site": site.id, "timezone": site.timezone}) for site in sites
+        )
+        self._sites = wanted
+
+    async def stop(self) -> None:
+        """Take no more questions, and finish the answers in hand."""
+        await self._service.stop()
+
+    async def answer(self, asked: StatsRequestV1) -> StatsReplyV1:
+        """Return what was published; Refusal with the reason in its reply."""
+        site = self._sites[asked.site]
+        reply = self._resolve(asked, site)
+        if reply.since >= reply.until:
+            raise _refusal(reply, "empty-range", until=reply.until)
+        found = self._fold(reply, site)
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                read = await self._read(found, reply)
+            periods = found.periods(reply.site, reply.zone)
+        except TooMany:
+            raise _refusal(reply, "too-many-periods", step=reply.step) from None
+        except TimeoutError:
+            raise _refusal(reply, "too-slow", since=reply.since) from None
+        except Unavailable:
+            raise _refusal(reply, "unavailable") from None
+        if not read:
+            _require_zone(reply, site)
+        return structs.replace(reply, periods=periods)
+
+    def _resolve(self, asked: StatsRequestV1, site: SiteSettings) -> StatsReplyV1:
+        """Return an empty answer, with today's borders where none were given."""
+        zone = local_zone(site)
+        today = local(self._utc(), zone).date()
+        return StatsReplyV1(
+            site=asked.site,
+            zone=asked.zone,
+            step=asked.step,
+            timezone=site.timezone,
+            since=day_start(today, zone) if asked.since is None else asked.since,
+            until=day_start(today + timedelta(days=1), zone) if asked.until is None else asked.until,
+        )
+
+    def _fold(self, reply: StatsReplyV1, site: SiteSettings) -> RollUp:
+        now = self._utc()
+        span = Span(reply.since, min(reply.until, now + _DAY_AHEAD))
+        settled = now - round(site.lateness_s * SECOND) - _PUBLISHING
+        try:
+            return RollUp(span, reply.step, local_zone(site), round(site.window_s * SECOND), settled)
+        except TooMany:
+            raise _refusal(reply, "too-many-periods", step=reply.step) from None
+
+    async def _read(self, found: RollUp, reply: StatsReplyV1) -> int:
+        """Fold the windows asked for; returns how many were read. A zone's windows are stored in order of their start.
+
+        A window may be stored before its time by as much as event time may be ahead.
+        """
+        since, read = max(1, min(reply.since, self._utc()) - AHEAD), 0
+        stored = self._bus.read(WINDOWS, since=since, site=reply.site, zone=reply.zone)
+        async with contextlib.aclosing(stored) as windows:
+            async for one in windows:
+                window = cast("WindowV1", one.message)
+                if window.start >= reply.until:
+                    break
+                found.add(window)
+                read += 1
+        return read
+
+
+def _require_zone(reply: StatsReplyV1, site: SiteSettings) -> None:
+    """Refuse a zone of which nothing was found and nothing is published."""
+    if reply.zone == WHOLE_SITE:
+        return
+    if not PROFILES[site.profile].zones:
+        raise _refusal(reply, "not-under-this-profile", zone=reply.zone)
+    if reply.zone not in {zone.id for zone in site.zones}:
+        raise _refusal(reply, "unknown-zone", zone=reply.zone)
+
+
+def _refusal(reply: StatsReplyV1, why: StatsError, **given: object) -> Refusal:
+    path, value = next(iter(given.items()), (None, None))
+    told = structs.replace(reply, error=why, path=path, value=None if value is None else str(value))
+    return Refusal(_CODES[why], why, told)
