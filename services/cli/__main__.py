@@ -277,6 +277,34 @@ def aim(
         raise typer.Exit(1)
 
 
+@app.command()
+def stats(
+    site: Place,
+    config: OperatorConfig,
+    since: Annotated[
+        str | None, typer.Option("--from", metavar="WHEN", help="a date, or a time, by the site's clock; today")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option("--to", metavar="WHEN", help="the last date, or the time at which to end; today")
+    ] = None,
+    zone: Annotated[str, typer.Option(metavar="ZONE", help="without it the whole site")] = "_site",
+    step: Annotated[Literal["window", "hour", "day", "total"], typer.Option(help="what a line is about")] = "hour",
+    form: Annotated[Literal["table", "csv", "json"], typer.Option("--format", help="what is printed")] = "table",
+    chart: Annotated[Path | None, typer.Option(metavar="FILE.png", help="draw the rate over time there")] = None,
+) -> None:
+    """Show what was published about a site over time: rates with intervals, people, coverage, gaps as gaps."""
+    from services.cli.stats import NoStatsError, ask, charter, shown
+
+    draw = charter(chart)
+    try:
+        reply = asyncio.run(ask(config, site, zone, step, since, until))
+    except NoStatsError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+    draw(reply)
+    shown(reply, form)
+
+
 @app.command("check-config")
 def check_config(file: Annotated[Path, typer.Argument(metavar="FILE")]) -> None:
     """Check a settings file for all four services, with what it names: the files of secrets must be there.
