@@ -1,6 +1,7 @@
 """Films of the demo's scenes, encoded at run time with PyAV."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from fractions import Fraction
 from math import ceil
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from services.cli.demo.people import Figure, Look
 from services.cli.demo.scene import BOB, HEIGHT, WIDTH, Walker, length_s
 
 FPS = 12
+_OPTIONS = {"preset": "ultrafast", "crf": "20"}
 _STANCES = 6
 """Pictures of a person's legs that are drawn; the nearest one is shown."""
 
@@ -62,12 +64,17 @@ def pictures(walkers: Sequence[Walker], seed: int, fps: int = FPS) -> Iterator[I
 
 
 def film(path: Path, walkers: Sequence[Walker], seed: int, advance: Callable[[int], None] | None = None) -> Path:
-    """Encode the film as H.264; returns its path. `advance` is told of each picture. The same seed, the same bytes."""
+    """Encode the film of these people; see `encode`. The same seed, the same bytes."""
+    return encode(path, pictures(walkers, seed), FPS, advance)
+
+
+def encode(path: Path, drawn: Iterable[Image.Image], fps: float, advance: Callable[[int], None] | None = None) -> Path:
+    """Encode pictures of the scene's size as H.264; returns the film's path. `advance` is told of each picture."""
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=FPS, options={"preset": "ultrafast", "crf": "20"})
+        stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001), options=_OPTIONS)
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         stream.codec_context.thread_count = 1  # the films are made side by side, and to be the same bytes
-        for picture in pictures(walkers, seed):
+        for picture in drawn:
             frame = av.VideoFrame.from_ndarray(np.asarray(picture), format="rgb24")
             container.mux(stream.encode(frame))
             if advance is not None:

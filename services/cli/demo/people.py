@@ -79,6 +79,7 @@ _STRAPS: tuple[tuple[Point, Point], ...] = (
 )  # fmt: skip
 _JOIN, _HEM, _FEET = 336, 724, 1150
 """Where photograph and drawing meet, where the coat ends, where the person stands."""
+_CHIN = 190
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,10 @@ class Look:
     trousers: int
     mask: int | None
     flipped: bool
+    low: bool = False
+    """Whether the mask is worn below the nose."""
+    turned: bool = False
+    """Whether the back of the head is seen, and no face."""
 
     @classmethod
     def drawn(cls, seed: int, *, masked: bool, flipped: bool = False) -> "Look":
@@ -102,11 +107,14 @@ class Look:
 
 
 class Figure:
-    """One person down to `shown` pixels below the figure's top, at `scale` times the portrait."""
+    """One person down to `shown` pixels below the figure's top, at `scale` times the portrait.
 
-    def __init__(self, look: Look, scale: float, shown: int) -> None:
+    `head` takes the place of the portrait's head.
+    """
+
+    def __init__(self, look: Look, scale: float, shown: int, head: Image.Image | None = None) -> None:
         upper = _coat(look.coat).copy()
-        upper.alpha_composite(_head(look))
+        upper.alpha_composite(head or _head(look))
         self._look, self._scale, self._shown = look, scale, min(shown, round(HEIGHT * scale))
         self._width = round(WIDTH * scale)
         cut = min(_HEM, ceil(shown / scale))
@@ -137,8 +145,10 @@ def _portrait() -> Image.Image:
 def _head(look: Look) -> Image.Image:
     tinted = _tinted(_portrait(), SKIN[look.skin], _soft(_HEAD, 512))
     head = _tinted(tinted, _ratio(HAIR[look.hair], SKIN[look.skin]), _soft(_HAIR, 512))
-    if look.mask is not None:
-        _wear(head, MASKS[look.mask])
+    if look.turned:
+        _turn(head, HAIR[look.hair])
+    elif look.mask is not None:
+        _wear(head, MASKS[look.mask], low=look.low)
     canvas = Image.new("RGBA", (WIDTH, _HEM))
     canvas.paste(head, (0, 0), _soft(_HEAD, 512))
     return canvas
@@ -165,18 +175,35 @@ def _placed(points: tuple[Point, ...]) -> list[Point]:
     return [(x - LEFT, y) for x, y in points]
 
 
-def _wear(head: Image.Image, colour: Colour) -> None:
+def _wear(head: Image.Image, colour: Colour, *, low: bool) -> None:
     """Draw a surgical mask over nose, mouth and chin: straps, cloth rounded by shading, pleats, a seam at the nose."""
+    mask = _worn(_MASK, low=low)
     pen = ImageDraw.Draw(head)
-    for strap in _STRAPS:
-        pen.line(_placed(strap), fill=_shade(colour, 0.88), width=3)
+    for cloth_end, ear in _STRAPS:
+        pen.line(_placed((*_worn((cloth_end,), low=low), ear)), fill=_shade(colour, 0.88), width=3)
     cloth = Image.fromarray(_cloth(colour, head.height))
     ink = ImageDraw.Draw(cloth)
     for y in (136, 150, 164):
         pleat = ((186, y - 4), (206, y + 2), (225, y + 4), (246, y + 2), (264, y - 3))
-        ink.line(_placed(pleat), _shade(colour, 0.84), 2)
-    ink.line(_placed(_MASK[:7]), fill=_shade(colour, 0.86), width=3)
-    head.paste(cloth, (0, 0), _soft(_MASK, head.height, 1.0))
+        ink.line(_placed(_worn(pleat, low=low)), _shade(colour, 0.84), 2)
+    ink.line(_placed(mask[:7]), fill=_shade(colour, 0.86), width=3)
+    head.paste(cloth, (0, 0), _soft(mask, head.height, 1.0))
+
+
+def _worn(points: tuple[Point, ...], *, low: bool) -> tuple[Point, ...]:
+    """Return a mask's points; of a low one slipped down: nose free, mouth and chin covered."""
+    if not low:
+        return points
+    return tuple((x, _CHIN - (_CHIN - y) / 2) for x, y in points)
+
+
+def _turn(head: Image.Image, hair: tuple[float, float, float]) -> None:
+    """Draw hair over the face, as it is seen from behind."""
+    y, x = np.mgrid[0 : head.height, 0:WIDTH].astype(np.float32)
+    across, down = (x + LEFT - 228) / 74, (y - 60) / 110
+    light = np.clip(1.1 - 0.45 * across**2 - 0.3 * down + 0.07 * np.sin(1.3 * x), 0.2, 1.2)
+    back = Image.fromarray(_bytes(light[..., None] * np.array((82, 62, 50), np.float32) * np.array(hair, np.float32)))
+    head.paste(back, (0, 0), _soft(tuple(p for p in _HEAD if p[1] <= 180), head.height))
 
 
 def _cloth(colour: Colour, height: int) -> NDArray[np.uint8]:
