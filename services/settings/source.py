@@ -46,7 +46,7 @@ def _one_line(error: yaml.YAMLError) -> str:
     return f"{what}{where}".replace("\n", " ")
 
 
-def read(file: Path) -> dict[str, Any]:
+def read(file: Path, example: str = "sites:") -> dict[str, Any]:
     try:
         raw = _yaml(file.read_text(encoding="utf-8"))
     except OSError as error:
@@ -59,7 +59,7 @@ def read(file: Path) -> dict[str, Any]:
     if raw is None:
         return {}
     if not isinstance(raw, dict) or not all(isinstance(k, str) for k in raw):
-        raise SettingsError(file, [("", f"must hold sections such as `sites:`, got {shown(raw)}")])
+        raise SettingsError(file, [("", f"must hold sections such as `{example}`, got {shown(raw)}")])
     return raw
 
 
