@@ -19,6 +19,7 @@ app = typer.Typer(
     add_completion=False,
 )
 USAGE = 2
+_LARGEST_SEED = (1 << 63) - 1
 
 
 def _version(wanted: bool) -> None:
@@ -217,6 +218,37 @@ def rules_test(files: Annotated[list[Path], typer.Argument(metavar="FILE...")]) 
     every = [outcome for _, outcomes in tried for outcome in outcomes]
     typer.echo(summary(every))
     raise typer.Exit(int(any(outcome.differences for outcome in every)))
+
+
+@app.command()
+def simulate(
+    scenario: Annotated[str, typer.Argument(metavar="SCENARIO", help="a YAML file, or sparse, medium, dense, day")],
+    out: Annotated[Path | None, typer.Option(metavar="FILE.mp4", help="write a film")] = None,
+    truth: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="write what is true (- is standard output)")
+    ] = None,
+    people: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="heads cut out of a folder with annotations.jsonl")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=_LARGEST_SEED, metavar="N", help="another one than the scenario's")
+    ] = None,
+    bus: Annotated[bool, typer.Option("--bus", help="publish sightings straight to NATS instead of a film")] = False,
+    config: Config = None,
+    site: Annotated[str | None, typer.Option(metavar="ID", help="with --bus: the site, whose cameras rest")] = None,
+    speed: Annotated[
+        float, typer.Option(min=1, max=100_000, metavar="X", help="with --bus: seconds simulated in one second")
+    ] = 1_440.0,
+) -> None:
+    """Simulate passers-by with a known truth: as a film, or as sightings on the bus."""
+    from services.cli.simulate import command
+
+    command.require_one(out, truth, people, config if bus else None, bus=bus)
+    found = command.load(scenario, seed)
+    if bus and config is not None:
+        asyncio.run(command.bus(scenario, found, config, site, truth, speed))
+    else:
+        command.film(scenario, found, out, truth, people)
 
 
 OperatorConfig = Annotated[

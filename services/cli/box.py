@@ -24,6 +24,8 @@ from services.settings import Secret
 
 _LISTENING = re.compile(r"Listening for client connections on [^ ]+:(\d+)")
 _START_LIMIT_S = 20.0
+_SPEAKERS: tuple[Identity, ...] = ("operator", "ingest", "inference")
+"""Whom the command line may have to be: an operator, and for `moretta simulate` those who tell of cameras."""
 # Large frames would otherwise be mapped and unmapped for every message (facts: 2.6 -> 1.6 ms CPU a frame).
 # And what FFmpeg and onnxruntime free is overwritten at once (mallopt(3)): reference pictures would linger there.
 MALLOC = {
@@ -74,7 +76,8 @@ class Box:
         if faults := self.faults():
             await self.close()
             raise BoxError("\n".join(faults))
-        self._identities.write("operator.yaml", operator_file(self.url))
+        for identity in _SPEAKERS:
+            self._identities.write(f"{identity}.yaml", operator_file(self.url, identity))
         for name in ("notify", "aggregate", "inference", "ingest"):
             self._start(name, self._service_program(name))
         return self
@@ -190,9 +193,9 @@ class Box:
         return Program(name, command, environment, probe.alive, lambda line: self._on_line(name, line))
 
 
-def operator_file(url: str) -> str:
-    """Return the settings with which an operator's command reaches the server at `url`."""
-    user = user_of("operator", "MAIN")
+def operator_file(url: str, identity: Identity = "operator") -> str:
+    """Return the settings with which an operator's command, or another as `identity`, reaches the server at `url`."""
+    user = user_of(identity, "MAIN")
     return yaml.safe_dump({"nats": {"url": url, "user": user, "password_file": f"{user}.password"}}, sort_keys=False)
 
 

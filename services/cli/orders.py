@@ -10,7 +10,7 @@ from typing import Literal, TypeVar
 from msgspec import Struct, ValidationError, convert, to_builtins
 
 from proto.control import PauseReplyV1, PauseRequestV1
-from proto.subjects import PAUSE
+from proto.subjects import PAUSE, Identity
 from services.bus import Bus, NatsSettings, NoWorkers
 from services.log import redact
 from services.settings import SettingsError, load, problems
@@ -66,13 +66,18 @@ async def order(file: Path, action: Action, site: str, camera: str | None, *, op
 
 async def operator_bus(file: Path) -> Bus:
     """Return an operator's connection; SettingsError if nobody answers there."""
+    return await connect_as("operator", file)
+
+
+async def connect_as(identity: Identity, file: Path) -> Bus:
+    """Return the connection that a settings file describes; SettingsError if nobody answers there."""
     nats = load(file, OperatorFile).nats
     try:
         async with asyncio.timeout(_CONNECT_S):
-            return await Bus.connect(nats, "operator")
+            return await Bus.connect(nats, identity)
     except TimeoutError:
         where = f"no answer from {redact(nats.url)} in {_CONNECT_S:g} s"
-        why_not = f"{where}; is NATS there, and are user and password an operator's?"
+        why_not = f"{where}; is NATS there, and are user and password those of {identity}?"
         raise SettingsError(file, [("nats.url", why_not)]) from None
 
 

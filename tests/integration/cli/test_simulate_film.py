@@ -1,0 +1,135 @@
+"""`moretta simulate` as people type it: a film with its truth, and mistakes."""
+
+import os
+import subprocess
+import sys
+
+import av
+import msgspec
+import numpy as np
+import pytest
+from annotated import portraits
+
+from services.cli.demo.backdrop import backdrop
+from services.cli.demo.scene import FACE, HEIGHT, WIDTH
+from services.cli.simulate.plan import Plan
+from services.cli.simulate.scenario import load_scenario
+from services.cli.simulate.truth import Truth
+
+SHORT = """
+phases: [{seconds: 12, arrivals_per_minute: 90, masked: 0.5, incorrect: 0.2}]
+people: {towards: 0.3, away: 0.2}
+freezes: [{start: 6, seconds: 1}]
+outages: [{start: 8, seconds: 0.5}]
+lights: [{start: 9, seconds: 1, level: 0.3}]
+seed: 4
+fps: 5
+"""
+
+
+def moretta(*arguments):
+    command = [sys.executable, "-P", "-m", "services.cli", "simulate", *map(str, arguments)]
+    environment = {**os.environ, "NO_COLOR": "1", "COLUMNS": "200"}
+    return subprocess.run(command, capture_output=True, text=True, timeout=100, env=environment, check=False)
+
+
+@pytest.fixture(name="file", scope="module")
+def _file(tmp_path_factory):
+    file = tmp_path_factory.mktemp("scenario") / "short.yaml"
+    file.write_text(SHORT)
+    return file
+
+
+@pytest.fixture(name="made", scope="module")
+def _made(file):
+    """The film's path, and its truth."""
+    out = file.with_name("clip.mp4")
+    run = moretta(file, "--out", out, "--truth", file.with_name("truth.json"))
+    assert run.returncode == 0, run.stderr
+    true = msgspec.json.decode(file.with_name("truth.json").read_bytes(), type=Truth)
+    assert f"{len(true.passages)} people who count as seen in 12 s, seed 4" in run.stdout
+    return out, true
+
+
+def decoded(path) -> list[np.ndarray]:
+    with av.open(str(path)) as container:
+        return [frame.to_ndarray(format="rgb24").astype(int) for frame in container.decode(video=0)]
+
+
+def test_the_film_shows_the_plan(made, file):
+    """As many pictures as the scenario says, and in each of them a figure where a face is, for those wholly free."""
+    out, true = made
+    frames, empty = decoded(out), np.asarray(backdrop(4)).astype(int)
+    plan = Plan.drawn(load_scenario(str(file)))
+    assert len(frames) == 60
+    assert frames[0].shape == (HEIGHT, WIDTH, 3)
+    looked = 0
+    for index in range(30):
+        for face in plan.faces(index / 5):
+            x1, y1, x2, y2 = (round(c * side) for c, side in zip(face.box, (WIDTH, HEIGHT) * 2, strict=True))
+            if face.visible == 1 and x2 - x1 > 10:
+                looked += 1
+                assert np.abs(frames[index] - empty)[y1:y2, x1:x2].mean() > 12, (index, face)
+    assert looked >= 5
+    assert true.passages == plan.passages("film")
+
+
+def test_frozen_black_and_dark_pictures(made):
+    """A freeze repeats one picture, an outage is black, and the light goes down."""
+    frames = decoded(made[0])
+    assert np.abs(frames[34] - frames[31]).mean() < 1.5
+    assert np.abs(frames[35] - frames[34]).mean() > 2 * np.abs(frames[34] - frames[33]).mean()
+    assert max(frame.mean() for frame in frames[40:43]) < 5
+    assert frames[47].mean() < 0.5 * frames[44].mean()
+
+
+def test_a_seed_fixes_the_film(file, made, tmp_path):
+    """The same again is the same bytes; another seed is another film with another truth."""
+    again, other = tmp_path / "again.mp4", tmp_path / "other.mp4"
+    assert moretta(file, "--out", again).returncode == 0
+    assert again.read_bytes() == made[0].read_bytes()
+    run = moretta(file, "--out", other, "--seed", 5, "--truth", "-")
+    assert run.returncode == 0
+    assert msgspec.json.decode(run.stdout[: run.stdout.rindex("}") + 1], type=Truth).seed == 5
+    assert other.read_bytes() != again.read_bytes()
+
+
+def test_heads_from_photos(file, made, tmp_path):
+    """With a folder of photos the heads are theirs, and all else stays."""
+    photos, bare, out = portraits(tmp_path / "photos"), tmp_path / "bare.yaml", tmp_path / "people.mp4"
+    bare.write_text(SHORT.replace("masked: 0.5, incorrect: 0.2", "masked: 0"))
+    run = moretta(bare, "--out", out, "--people", photos)
+    assert run.returncode == 0, run.stderr
+    frames, plan = decoded(out), Plan.drawn(load_scenario(str(bare)))
+    drawn = moretta(bare, "--out", tmp_path / "drawn.mp4")
+    assert drawn.returncode == 0
+    differing, others = [], decoded(tmp_path / "drawn.mp4")
+    for index in range(30):
+        for one in plan.people(index / 5):
+            x1, y1, x2, y2 = (round(c) for c in one.part(FACE))
+            if one.walker.shows_face and x1 >= 0 and y1 >= 0 and x2 <= WIDTH and y2 <= HEIGHT and one.size > 20:
+                differing.append(np.abs(frames[index] - others[index])[y1:y2, x1:x2].mean())
+    assert np.median(differing) > 8
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["sparse"], "moretta simulate: needs one of --out FILE.mp4, --bus and --truth FILE alone"),
+        (["sparse", "--out", "a.mp4", "--bus"], "moretta simulate: needs one of"),
+        (["sparse", "--bus"], "moretta simulate: --bus: needs -c FILE"),
+        (["sparse", "--truth", "t", "--people", "p"], "moretta simulate: --people: is for a film; give --out too"),
+        (["sprase", "--truth", "t"], "moretta simulate: SCENARIO: 'sprase' is no file here; "),
+        (["sparse", "--out", "a.txt"], "moretta simulate: --out: 'a.txt' is no film; end it in .mp4"),
+        (["sparse", "--out", "nowhere/a.mp4"], "nowhere/a.mp4: No such file or directory"),
+        (["sparse", "--out", "a.mp4", "--people", "nowhere"], "moretta simulate: --people: nowhere: no such folder"),
+        (["sparse", "--bus", "-c", "nowhere.yaml"], "nowhere.yaml: cannot be read: "),
+    ],
+)
+def test_a_users_mistake_is_one_line(arguments, told, tmp_path, monkeypatch):
+    """Exit code 2, no traceback, nothing written."""
+    monkeypatch.chdir(tmp_path)
+    run = moretta(*arguments)
+    assert (run.returncode, run.stdout, len(run.stderr.splitlines())) == (2, "", 1), run.stderr
+    assert run.stderr.startswith(told)
+    assert list(tmp_path.iterdir()) == []
