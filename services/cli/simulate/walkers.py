@@ -28,13 +28,15 @@ TALL_M, SPREAD, BESIDE_M = 0.05, 0.2, 0.4
 """Spread of people's height; of their speed, as a share; and how far out of view they begin and end."""
 
 
+EASE_S = 0.8
+"""How long it takes to come to a stop, or to walk on."""
 CLOSEST_PX = 400.0
 """Who would have to come closer than this to leave at the lower edge leaves at a side."""
 
 
 @dataclass(frozen=True, slots=True)
 class Walker:
-    """One person; `times[i]` is when they are at `points[i]`, and between two of them they walk evenly."""
+    """One person; `times[i]` is when they are at `points[i]`, and a point twice is a stop."""
 
     seed: int
     verdict: Verdict
@@ -63,7 +65,7 @@ class Walker:
         index = self._leg(at_s)
         (x1, z1), (x2, z2) = self.points[index : index + 2]
         start, end = self.times[index : index + 2]
-        done = (at_s - start) / (end - start)
+        done = self._done(index, at_s - start, end - start)
         return x1 + (x2 - x1) * done, z1 + (z2 - z1) * done
 
     def stride(self, at_s: float) -> float:
@@ -71,6 +73,14 @@ class Walker:
         index = self._leg(at_s)
         stands = self.points[index] == self.points[index + 1]
         return 0.0 if stands else sin(pi * STEPS * at_s + self.seed % 7)
+
+    def _done(self, index: int, passed: float, lasts: float) -> float:
+        """Return the share of a leg that is behind somebody: before a stop they slow down, after it they speed up."""
+        if index + 2 < len(self.points) and self.points[index + 1] == self.points[index + 2]:
+            return _slowing(passed, lasts)
+        if index and self.points[index - 1] == self.points[index]:
+            return 1 - _slowing(lasts - passed, lasts)
+        return passed / lasts
 
     def _leg(self, at_s: float) -> int:
         return min(max(0, bisect_right(self.times, at_s) - 1), len(self.times) - 2)
@@ -130,7 +140,8 @@ def walker(source: np.random.Generator, enter_s: float, verdict: Verdict, people
     times = [enter_s]
     for (x1, z1), (x2, z2) in pairwise(points):
         length = sqrt((x2 - x1) ** 2 + (z2 - z1) ** 2)
-        times.append(times[-1] + (length / speed if length else stop_s))
+        eased = min(EASE_S, length / speed) / 2 if len(points) > 2 else 0.0
+        times.append(times[-1] + (length / speed + eased if length else stop_s))
     return Walker(int(source.integers(1 << 31)), verdict, not away, tall, tuple(times), tuple(points))
 
 
@@ -163,6 +174,14 @@ def _with_stop(source: np.random.Generator, people: People, way: list[Point]) ->
     (x1, z1), (x2, z2) = way
     halt = (x1 + (x2 - x1) * share, z1 + (z2 - z1) * share)
     return [way[0], halt, halt, way[1]]
+
+
+def _slowing(passed: float, lasts: float) -> float:
+    """Return the share of a leg walked when it is walked evenly but for its end, which evenly slows down to a stop."""
+    slow = min(EASE_S, lasts * 2 / 3)
+    pace = 1 / (lasts - slow / 2)
+    left = lasts - passed
+    return pace * passed if left >= slow else 1 - pace * left * left / (2 * slow)
 
 
 def _distance(size_px: float) -> float:

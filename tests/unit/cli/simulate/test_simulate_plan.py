@@ -1,5 +1,6 @@
 """The plan of a simulation: who comes, what shows of them, who counts."""
 
+import itertools
 from math import sqrt
 
 import numpy as np
@@ -68,6 +69,19 @@ def test_people_walk_on_evenly(seed, people, view):
         assert sqrt((x2 - x1) ** 2 + (z2 - z1) ** 2) <= 0.1 * people.speed * 1.5
         assert z1 > 0.1
         assert -1 <= one.stride(float(at)) <= 1
+
+
+@given(SEEDS, st.floats(0.4, 3))
+def test_people_slow_down_to_a_stop(seed, speed):
+    """Nobody's pace changes at once: from look to look by a quarter of walking at most, down to a stand and up."""
+    people = People(stopping=1.0, towards=0.0, away=0.0, speed=speed, stop_s=3)
+    one = walker(np.random.default_rng(seed), 0.0, "masked", people, PLAIN)
+    assume(min(b - a for a, b in itertools.pairwise(one.times)) > 1.5)
+    places = [one.place(float(at)) for at in np.arange(0, one.leave_s, 0.1)]
+    paces = [sqrt((b[0] - a[0]) ** 2 + (b[1] - a[1]) ** 2) / 0.1 for a, b in itertools.pairwise(places)]
+    assert all(abs(b - a) < 0.25 * max(paces) for a, b in itertools.pairwise(paces))
+    assert min(paces) == pytest.approx(0, abs=1e-9)
+    assert paces[0] == pytest.approx(paces[-2], rel=0.05)
 
 
 @given(SEEDS, PEOPLE, VIEWS)
