@@ -4,6 +4,9 @@ How easily a face is found is a normal number: a part of it is the person's own,
 (an Ornstein-Uhlenbeck process), so that misses come in runs. Above 0 the score is above the operating point; hidden,
 turned and badly lit faces lie lower. Evidence about a mask is a normal number too, of mean m and variance 2m: then the
 logistic function of it is a calibrated probability.
+
+What is hard-wired here, and the defaults of a scenario, are near what the shipped model does with films of cut-out
+heads (`medium` and `dense`, `--people`): found by size, by how much is hidden, again after a miss, scores, boxes.
 """
 
 from collections.abc import Sequence
@@ -21,8 +24,10 @@ from services.cli.simulate.scenario import Classifier, Detector
 
 WANDER_S, ASIDE_S, ALARM_S = 0.8, 0.8, 0.6
 """How long luck lasts, how long somebody looks aside, and how long a false alarm flickers, on average."""
-HIDDEN, ASIDE, DARK = 4.0, 2.5, 2.0
+HIDDEN, ASIDE, DARK = 2.6, 2.5, 2.0
 """How much harder, in standard deviations, it is to find a face wholly hidden, turned aside, or in no light at all."""
+CEILING = 0.64
+"""How far from the operating point to 1 scores rise at most."""
 SPOTS, FLICKER = 3, 0.6
 """At how many places of a scene false alarms come, and in what share of the pictures one shows."""
 _NORMAL = NormalDist()
@@ -101,9 +106,9 @@ class Look:
         return luck
 
     def _score(self, ease: float) -> float:
-        """Return the score: the operating point at 0, rising to 1 and falling to 0."""
+        """Return the score: the operating point at 0, rising to a ceiling and falling to 0."""
         point = self._detector.threshold
-        return 1 - (1 - point) * exp(-0.8 * ease) if ease >= 0 else point * exp(0.9 * ease)
+        return point + CEILING * (1 - point) * (1 - exp(-0.9 * ease)) if ease >= 0 else point * exp(0.9 * ease)
 
     def _evidence_of(self, face: Face, luck: float) -> float:
         """Return the log-odds for the right side, masked or not; below 0 the picture misleads."""

@@ -82,14 +82,14 @@ class Detector(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What inference gets wrong about faces (for the bus alone)."""
 
     recall: BySize = field(
-        default_factory=lambda: [(8, 0.05), (12, 0.6), (18, 0.87), (26, 0.94), (48, 0.97), (96, 0.98)]
+        default_factory=lambda: [(8, 0.05), (12, 0.6), (17, 0.89), (22, 0.95), (48, 0.955), (96, 0.97)]
     )
     """Share of the wholly visible faces found at the operating point."""
     threshold: Annotated[float, Meta(gt=0, lt=1)] = 0.72
     """The operating point's score: the one of the model that is shipped."""
     told_from: Annotated[float, Meta(gt=0, lt=1)] = 0.72
     """The lowest score that is told. Lower than `threshold`, weak sightings are told too."""
-    alike: Fraction = 0.3
+    alike: Fraction = 0.4
     """How much of the luck is the person's own and lasts; the rest wanders within about a second."""
     jitter: Annotated[float, Meta(ge=0, le=1)] = 0.05
     """Standard deviation of a box's centre and sides, in its size."""

@@ -49,7 +49,7 @@ def share(found) -> float:
     return sum(flat) / len(flat)
 
 
-@pytest.mark.parametrize(("size", "recall"), [(12, 0.6), (18, 0.87), (48, 0.97)])
+@pytest.mark.parametrize(("size", "recall"), [(12, 0.6), (17, 0.89), (48, 0.955)])
 def test_recall_is_that_of_the_scenario(size, recall):
     """A wholly visible face that looks at the camera is found as often as its size says."""
     assert share(looked(face(size=size))) == pytest.approx(recall, abs=0.03)
@@ -83,9 +83,10 @@ def test_scores_tell_how_much_was_seen():
     def scores(visible: float) -> list[float]:
         return [s.score for person in looked(face(visible=visible), weak) for s in person if s is not None]
 
-    whole, half = scores(1.0), scores(0.5)
-    assert np.median(half) < 0.7 < np.median(whole)
-    assert min(half) >= 0.1
+    whole, hidden = scores(1.0), scores(0.2)
+    assert np.median(hidden) < 0.6
+    assert 0.8 < np.median(whole) < 0.9
+    assert min(hidden) >= 0.1
     assert max(whole) <= 1
     strong = [s for person in looked(face()) for s in person if s is not None]
     assert min(s.score for s in strong) >= 0.72
