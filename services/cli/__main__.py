@@ -184,6 +184,27 @@ def bench(
     show.result(result, show.costs, as_json=as_json)
 
 
+@app.command("eval-counts")
+def evaluate_counts(
+    scenarios: Annotated[
+        list[str] | None, typer.Argument(metavar="[SCENARIO]...", help="a YAML file or sparse, medium, dense, day")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, max=1000, help="runs of each scenario, each with a seed of its own")] = 5,
+    window_s: Annotated[float, typer.Option("--window", metavar="S", min=1, max=3600, help="length of a window")] = 60.0,
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+) -> None:
+    """Count simulated people, whose truth is known: how far are people, rate and interval off?"""
+    from bench.counts import count_all
+    from bench.counts_table import figures, shown, summaries
+    from services.cli import show
+    from services.cli.simulate.scenario import load_scenario
+
+    named = [(name, load_scenario(name)) for name in scenarios or ("sparse", "medium", "dense")]
+    with show.progress("counting", 1.0) as progress:
+        found = summaries(count_all(named, seeds, window_s, progress))
+    show.result({"scenarios": [figures(one) for one in found]}, lambda _: shown(found), as_json=as_json)
+
+
 @app.command()
 def demo(
     camera: Annotated[str | None, typer.Option(metavar="URL", help="a real file, URL or device instead")] = None,

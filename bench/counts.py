@@ -1,0 +1,135 @@
+"""Counts people who are simulated, so that the truth is known: `moretta eval-counts`, or `python -m bench.counts`.
+
+No picture and no bus: what inference would have said goes straight into aggregate's core, with the time stamps that a
+stream would have given it. What the pictures themselves cost in accuracy is `moretta eval`'s.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from msgspec import Struct, structs
+
+from proto.public import WindowV1
+from proto.sightings import CameraEventV1, SightingsV1
+from proto.types import WHOLE_SITE
+from services.aggregate.core.config import SECOND, CameraConfig, SiteConfig
+from services.aggregate.core.passages import JUDGED
+from services.aggregate.core.site import SiteCore
+from services.cli.simulate.scenario import Scenario
+from services.cli.simulate.sightings import plans, sightings
+from services.cli.simulate.truth import truth
+
+BEGAN = 1_800_000_000 // 3_600 * 3_600 * SECOND
+"""A full hour, at which the simulation begins."""
+_DELAY = 50_000_000
+SITE, CAMERA = "simulated", "one"
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A message as a stream would hold it."""
+
+    message: Any
+    sequence: int
+    time: int
+    stream_created: int = BEGAN - SECOND
+
+
+class Counted(Struct, frozen=True, kw_only=True):
+    """What was true of one simulation, and what was counted."""
+
+    scenario: str
+    seed: int
+    persons: int
+    masked: int
+    """Of those who count as seen."""
+    counted: int
+    counted_masked: int
+    judged: int
+    """Of those who were counted: whose verdict is not unknown."""
+    windows: int
+    """Those with a rate."""
+    covered: int
+    """Of these, whose interval holds the share of masks by which people came."""
+
+    @property
+    def persons_error(self) -> float:
+        """How far the count is off, as a share of the truth."""
+        return self.counted / self.persons - 1 if self.persons else 0.0
+
+    @property
+    def rate_error(self) -> float:
+        """How far the rate is off, in points."""
+        if not self.persons or not self.judged:
+            return 0.0
+        return 100 * (self.counted_masked / self.judged - self.masked / self.persons)
+
+
+def stored(messages: Iterator[SightingsV1], seconds: float) -> Iterator[Stored]:
+    """Yield a stream of these messages, each stored a moment after its event, and the end of the recording."""
+    number, last = 0, BEGAN
+    for number, message in enumerate(messages, 1):
+        last = max(last, message.at + _DELAY)
+        yield Stored(message, number, last)
+    end = max(last, BEGAN + round(seconds * SECOND))
+    gone = CameraEventV1(site=SITE, camera=CAMERA, lease=1, state="ended", at=end)
+    yield Stored(gone, number + 1, end)
+    yield Stored(structs.replace(gone, lease=0), number + 2, end + 10 * SECOND)
+
+
+def windows_of(scenario: Scenario, window_s: float) -> list[WindowV1]:
+    """Return the windows of a simulation, counted as aggregate counts."""
+    config = SiteConfig(
+        site=SITE,
+        profile="lab",
+        window_s=window_s,
+        lateness_s=2.0,
+        close_on_end=True,
+        cameras=[CameraConfig(id=CAMERA)],
+    )
+    core = SiteCore(config)
+    told = sightings(scenario, plans(scenario, [CAMERA]), site=SITE, began=BEGAN, lease=1)
+    outputs = (output for one in stored(told, scenario.length_s) for output in core.step(one))
+    return [output for output in outputs if isinstance(output, WindowV1) and output.zone == WHOLE_SITE]
+
+
+def counted(name: str, scenario: Scenario, window_s: float = 60.0) -> Counted:
+    """Count one simulation, and compare with its truth."""
+    true = truth(name, scenario, plans(scenario, [CAMERA]))
+    windows = windows_of(scenario, window_s)
+    rated = [w.interval for w in windows if w.interval is not None]
+    share = true.masked_share or 0.0
+    return Counted(
+        scenario=name,
+        seed=scenario.seed,
+        persons=len(true.passages),
+        masked=true.counts["masked"],
+        counted=sum(w.persons or 0 for w in windows),
+        counted_masked=sum(w.masked or 0 for w in windows),
+        judged=sum(sum(getattr(w, verdict) or 0 for verdict in JUDGED) for w in windows),
+        windows=len(rated),
+        covered=sum(low <= share <= high for low, high in rated),
+    )
+
+
+def _counted(task: tuple[str, Scenario, float]) -> Counted:
+    return counted(*task)
+
+
+def count_all(
+    scenarios: Sequence[tuple[str, Scenario]], seeds: int, window_s: float, told: Callable[[float], None]
+) -> list[Counted]:
+    """Count each scenario with so many seeds, its own and those after it; `told` hears how much is done, 0 to 1."""
+    tasks = [
+        (name, structs.replace(scenario, seed=scenario.seed + number), window_s)
+        for name, scenario in scenarios
+        for number in range(seeds)
+    ]
+    found = []
+    with ProcessPoolExecutor() as pool:
+        for one in pool.map(_counted, tasks):
+            found.append(one)
+            told(len(found) / len(tasks))
+    return found

@@ -1,0 +1,107 @@
+"""What `moretta eval-counts` shows: each scenario against its target."""
+
+from collections.abc import Sequence
+from statistics import fmean
+from typing import Any
+
+from msgspec import Struct
+from rich.table import Table
+
+from bench.counts import Counted
+
+PERSONS_LIMIT = {"sparse": 0.03, "medium": 0.05, "dense": 0.10}
+"""How far a count may be off, as a share of the truth, in the built-in scenarios."""
+RATE_LIMIT = 2.0
+"""How far the rate of a run with enough people may be off, in points."""
+ENOUGH = 30
+COVERED = (0.93, 0.97)
+"""Which share of the windows' 95 % intervals should hold the share of masks by which people came."""
+
+
+class Summary(Struct, frozen=True, kw_only=True):
+    """All runs of one scenario. Errors are the mean of the runs' absolute errors, with the worst run's own beside it."""
+
+    scenario: str
+    runs: int
+    persons: int
+    counted: int
+    persons_error: float
+    persons_worst: float
+    rate_error: float | None
+    rate_worst: float | None
+    windows: int
+    covered: float | None
+
+    @property
+    def is_met(self) -> dict[str, bool | None]:
+        """Whether each target is met; None where there is none."""
+        limit = PERSONS_LIMIT.get(self.scenario)
+        return {
+            "persons": None if limit is None else self.persons_error <= limit,
+            "rate": None if self.rate_error is None else self.rate_error <= RATE_LIMIT,
+            "covered": None if self.covered is None else COVERED[0] <= self.covered <= COVERED[1],
+        }
+
+
+def summary(name: str, runs: Sequence[Counted]) -> Summary:
+    """Return what all runs of one scenario say together."""
+    persons = [run.persons_error for run in runs]
+    rates = [run.rate_error for run in runs if run.persons >= ENOUGH]
+    windows = sum(run.windows for run in runs)
+    return Summary(
+        scenario=name,
+        runs=len(runs),
+        persons=sum(run.persons for run in runs),
+        counted=sum(run.counted for run in runs),
+        persons_error=fmean(map(abs, persons)),
+        persons_worst=max(persons, key=abs),
+        rate_error=fmean(map(abs, rates)) if rates else None,
+        rate_worst=max(rates, key=abs) if rates else None,
+        windows=windows,
+        covered=sum(run.covered for run in runs) / windows if windows else None,
+    )
+
+
+def summaries(runs: Sequence[Counted]) -> list[Summary]:
+    """Return a summary for each scenario, in their order."""
+    names = list(dict.fromkeys(run.scenario for run in runs))
+    return [summary(name, [run for run in runs if run.scenario == name]) for name in names]
+
+
+def figures(found: Summary) -> dict[str, Any]:
+    """Return a summary as JSON has it."""
+    return {**{name: getattr(found, name) for name in found.__struct_fields__}, "met": found.is_met}
+
+
+def shown(found: Sequence[Summary]) -> Table:
+    """Return the table."""
+    table = Table(title="Counts of simulated people, mean error (worst run)")
+    for heading in ("scenario", "runs", "people", "counted", "people off by", "mask rate off by", "intervals that hold"):
+        table.add_column(heading, justify="left" if heading == "scenario" else "right")
+    for one in found:
+        table.add_row(*_cells(one))
+    low, high = COVERED
+    table.caption = (
+        f"people within 3 / 5 / 10 % (sparse / medium / dense), rate within {RATE_LIMIT:g} points in runs of at least"
+        f" {ENOUGH} people, 95 % intervals of the windows hold in {low:.0%} to {high:.0%}"
+    )
+    return table
+
+
+def _cells(one: Summary) -> list[str]:
+    met = one.is_met
+    rate = "–" if one.rate_error is None else f"{one.rate_error:.1f} points ({one.rate_worst:+.1f})"
+    covered = "–" if one.covered is None else f"{one.covered:.1%} of {one.windows}"
+    return [
+        one.scenario,
+        str(one.runs),
+        str(one.persons),
+        str(one.counted),
+        _marked(f"{one.persons_error:.1%} ({one.persons_worst:+.1%})", met["persons"]),
+        _marked(rate, met["rate"]),
+        _marked(covered, met["covered"]),
+    ]
+
+
+def _marked(text: str, met: bool | None) -> str:
+    return text if met is None else f"[{'green' if met else 'bold red'}]{text} {'ok' if met else 'missed'}[/]"
