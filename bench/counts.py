@@ -19,7 +19,7 @@ from services.aggregate.core.passages import JUDGED
 from services.aggregate.core.site import SiteCore
 from services.cli.simulate.scenario import Scenario
 from services.cli.simulate.sightings import plans, sightings
-from services.cli.simulate.truth import truth
+from services.cli.simulate.truth import Process, truth
 
 BEGAN = 1_800_000_000 // 3_600 * 3_600 * SECOND
 """A full hour, at which the simulation begins."""
@@ -52,7 +52,7 @@ class Counted(Struct, frozen=True, kw_only=True):
     windows: int
     """Those with a rate."""
     covered: int
-    """Of these, whose interval holds the share of masks by which people came."""
+    """Of these, whose interval holds the share of masks by which people came meanwhile."""
 
     @property
     def persons_error(self) -> float:
@@ -95,12 +95,19 @@ def windows_of(scenario: Scenario, window_s: float) -> list[WindowV1]:
     return [output for output in outputs if isinstance(output, WindowV1) and output.zone == WHOLE_SITE]
 
 
+def share_within(process: Sequence[Process], window: WindowV1) -> float:
+    """Return the share of masks by which people came during a window: of the process, not of who happened to come."""
+    start, end = ((moment - BEGAN) / SECOND for moment in (window.start, window.end))
+    parts = [(max(0.0, min(p.end, end) - max(p.start, start)) * p.arrivals_per_minute, p.masked) for p in process]
+    total = sum(weight for weight, _ in parts)
+    return sum(weight * share for weight, share in parts) / total if total else 0.0
+
+
 def counted(name: str, scenario: Scenario, window_s: float = 60.0) -> Counted:
     """Count one simulation, and compare with its truth."""
     true = truth(name, scenario, plans(scenario, [CAMERA]))
     windows = windows_of(scenario, window_s)
-    rated = [w.interval for w in windows if w.interval is not None]
-    share = true.masked_share or 0.0
+    rated = [(w.interval, share_within(true.process, w)) for w in windows if w.interval is not None]
     return Counted(
         scenario=name,
         seed=scenario.seed,
@@ -110,7 +117,7 @@ def counted(name: str, scenario: Scenario, window_s: float = 60.0) -> Counted:
         counted_masked=sum(w.masked or 0 for w in windows),
         judged=sum(sum(getattr(w, verdict) or 0 for verdict in JUDGED) for w in windows),
         windows=len(rated),
-        covered=sum(low <= share <= high for low, high in rated),
+        covered=sum(low <= share <= high for (low, high), share in rated),
     )
 
 

@@ -190,16 +190,22 @@ def evaluate_counts(
         list[str] | None, typer.Argument(metavar="[SCENARIO]...", help="a YAML file or sparse, medium, dense, day")
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, max=1000, help="runs of each scenario, each with a seed of its own")] = 5,
-    window_s: Annotated[float, typer.Option("--window", metavar="S", min=1, max=3600, help="length of a window")] = 60.0,
+    seed: Annotated[
+        int | None,
+        typer.Option(min=0, max=_LARGEST_SEED - 1000, metavar="N", help="the first; default: the scenario's"),
+    ] = None,
+    window_s: Annotated[
+        float, typer.Option("--window", metavar="S", min=1, max=3600, help="length of a window")
+    ] = 60.0,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
     """Count simulated people, whose truth is known: how far are people, rate and interval off?"""
     from bench.counts import count_all
     from bench.counts_table import figures, shown, summaries
     from services.cli import show
-    from services.cli.simulate.scenario import load_scenario
+    from services.cli.simulate.command import load
 
-    named = [(name, load_scenario(name)) for name in scenarios or ("sparse", "medium", "dense")]
+    named = [(name, load(name, seed)) for name in scenarios or ("sparse", "medium", "dense")]
     with show.progress("counting", 1.0) as progress:
         found = summaries(count_all(named, seeds, window_s, progress))
     show.result({"scenarios": [figures(one) for one in found]}, lambda _: shown(found), as_json=as_json)

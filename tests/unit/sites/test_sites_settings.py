@@ -151,7 +151,7 @@ def test_the_defaults_are_the_careful_ones():
     """Without a word a site publishes statistics only, in windows of 20 minutes, and fires no alert."""
     default = SiteSettings(id="a")
     assert (default.profile, default.window_s, default.rules) == ("stats-only", 1_200.0, [])
-    assert default.tracking == TrackingSettings(min_hits=3, max_gap_s=1.0)
+    assert default.tracking == TrackingSettings(min_hits=3, max_gap_s=3.0)
     camera = CameraSettings(id="c", url="x")
     assert (camera.fps, camera.long_side, camera.paced, camera.loop) == (5.0, 640, True, False)
     assert RuleSettings(id="r", fire_below=0.5, clear_above=0.6).min_persons == 20

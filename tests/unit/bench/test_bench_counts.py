@@ -1,0 +1,72 @@
+"""Counting simulated people: what is compared with what, and what the table says of it."""
+
+import pytest
+from msgspec import structs
+
+from bench.counts import BEGAN, Counted, counted, share_within, windows_of
+from bench.counts_table import figures, shown, summaries
+from proto.public import WindowV1
+from services.aggregate.core.config import SECOND
+from services.cli.simulate.scenario import Phase, Scenario, load_scenario
+from services.cli.simulate.truth import Process
+
+
+def run(**changes):
+    """Return one run's figures."""
+    base = Counted(
+        scenario="sparse", seed=1, persons=100, masked=60, counted=102, counted_masked=60, judged=100, windows=4,
+        covered=4,
+    )  # fmt: skip
+    return structs.replace(base, **changes)
+
+
+def test_the_built_in_scenarios_are_counted_within_their_targets():
+    """Two seeds of each: the count is near the truth, every person in one window, and the same again."""
+    for name, limit in (("sparse", 0.12), ("medium", 0.12), ("dense", 0.12)):
+        scenario = structs.replace(load_scenario(name), seed=41)
+        found = counted(name, scenario)
+        assert abs(found.persons_error) < limit, found
+        assert found.covered <= found.windows
+        assert counted(name, scenario) == found
+
+
+def test_windows_follow_each_other_and_hold_everybody():
+    """The recording's windows are without a hole, the last one included."""
+    windows = windows_of(Scenario(phases=[Phase(seconds=150, arrivals_per_minute=10)], seed=3), 60.0)
+    assert [(w.start - BEGAN) // SECOND for w in windows] == [0, 60, 120]
+    assert sum(w.persons for w in windows) > 10
+
+
+def test_the_truth_of_a_window_is_the_process_meanwhile():
+    """Of two phases that share a window, each counts by its arrivals within it."""
+    process = [
+        Process(start=0, end=90, arrivals_per_minute=10, masked=0.2, incorrect=0),
+        Process(start=90, end=180, arrivals_per_minute=30, masked=0.6, incorrect=0),
+    ]
+
+    def window(first, last):
+        return WindowV1(
+            site="s", zone="_site", profile="lab", start=BEGAN + first * SECOND, end=BEGAN + last * SECOND
+        )  # fmt: skip
+
+    assert share_within(process, window(0, 60)) == pytest.approx(0.2)
+    assert share_within(process, window(60, 120)) == pytest.approx((10 * 0.2 + 30 * 0.6) / 40)
+    assert share_within(process, window(180, 240)) == 0.0
+
+
+def test_the_table_takes_all_runs_together_and_names_the_worst():
+    """Errors of people cancel over runs, errors of rates do not; small runs' rates are left out."""
+    runs = [run(), run(counted=94, counted_masked=66), run(persons=20, counted=30), run(scenario="own")]
+    sparse, own = summaries(runs)
+    assert (sparse.persons_error, sparse.persons_worst) == (pytest.approx(226 / 220 - 1), pytest.approx(0.5))
+    assert (sparse.rate_error, sparse.rate_worst) == (pytest.approx(3.0), pytest.approx(6.0))
+    assert sparse.is_met == {"persons": True, "rate": False, "covered": False}
+    assert own.is_met["persons"] is None
+    assert figures(own)["counted"] == 102
+    assert len(shown([sparse, own]).rows) == 2
+
+
+def test_nobody_is_no_error():
+    """A run without people has neither a rate nor an error."""
+    (found,) = summaries([run(persons=0, masked=0, counted=0, counted_masked=0, judged=0, windows=0, covered=0)])
+    assert (found.persons_error, found.rate_error, found.covered) == (0.0, None, None)
