@@ -93,6 +93,7 @@ def _lifetimes(axes: Axes, runs: dict[str, list[dict[str, Any]]]) -> None:
     axes.axhline(100, color="#666666", linestyle="--", linewidth=1)
     axes.set_ylim(0, 1.08 * _BEYOND_MS)
     axes.set_xlabel("cameras")
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set_ylabel("pixel lifetime, p99 (ms)")
     axes.set_title("How long pixels live", loc="left")
     if runs:
