@@ -14,6 +14,7 @@ os.environ.setdefault("MPLCONFIGDIR", (_SCRATCH := tempfile.TemporaryDirectory(p
 # Only now: it reads the variable while it is imported.
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from bench.rows import Bench
 from bench.system import PROGRAMS, Run
@@ -93,7 +94,7 @@ def _lifetimes(axes: Axes, runs: dict[str, list[dict[str, Any]]]) -> None:
     axes.axhline(100, color="#666666", linestyle="--", linewidth=1)
     axes.set_ylim(0, 1.08 * _BEYOND_MS)
     axes.set_xlabel("cameras")
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylabel("pixel lifetime, p99 (ms)")
     axes.set_title("How long pixels live", loc="left")
     if runs:

@@ -27,8 +27,8 @@ _START_LIMIT_S = 20.0
 _SPEAKERS: tuple[Identity, ...] = ("operator", "ingest", "inference")
 """Whom the command line may have to be: an operator, and for `moretta simulate` those who tell of cameras."""
 # Large frames would otherwise be mapped and unmapped for every message (facts: 2.6 -> 1.6 ms CPU a frame).
-# What FFmpeg and onnxruntime free is overwritten at once (mallopt(3)): reference pictures would linger there. And with an
-# arena for each of a dozen camera threads, memory grows for half an hour until each has had its worst moment.
+# What FFmpeg and onnxruntime free is overwritten at once (mallopt(3)): reference pictures would linger there. And
+# with an arena for each of a dozen camera threads memory grows for longer, until each has had its worst moment.
 MALLOC = {
     "MALLOC_PERTURB_": "85",
     "MALLOC_ARENA_MAX": "2",

@@ -114,11 +114,15 @@ def asked_for():
     marked = re.findall(r'data-(?:text|label)="([^"]+)"', files["index.html"])
     code = r'(?:say\(|stop\(|\?\? |\? |: )"([a-z][a-z-]+)"'
     states = {f"state.{one}" for one in set(re.findall(code, files["publish.js"] + files["device.js"])) - WEIGHTS}
-    aiming = {f"aim.{one}" for one in set(re.findall(code, files["aim.js"])) - WEIGHTS - {"nothing", "tab-publish"}}
+    aiming = {
+        f"aim.{one}"
+        for one in set(re.findall(code, files["aim.js"])) - WEIGHTS - {"nothing", "withheld", "tab-publish"}
+    }
     aiming |= {f"aim.no-{field}" for field in ("operator", "operator-token", "why")}
     aiming |= {f"aim.ended.{end}" for end in (*get_args(AimEnd), "lost")}
     rows, columns = ("top", "middle", "bottom"), ("left", "centre", "right")
-    aiming |= {f"aim.heat-{row}-{column}" for row in rows for column in columns} | {"aim.heat-few", "aim.heat-nothing"}
+    aiming |= {f"aim.heat-{row}-{column}" for row in rows for column in columns}
+    aiming |= {f"aim.heat-{one}" for one in ("few", "nothing", "withheld")}
     reasons = re.findall(r'"([^"]+)"', re.search(r"TELLING = new Set\(\[(.*)\]", files["publish.js"])[1])
     listed = [f"reason.{reason}" for reason in reasons]
     listed += [f"advice.{one}" for one in get_args(AdviceCode)] + [f"draw.counts-{one}" for one in get_args(Counts)]
