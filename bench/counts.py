@@ -1,10 +1,10 @@
-"""Counts people who are simulated, so that the truth is known: `moretta eval-counts`, or `python -m bench.counts`.
+"""Counts people who are simulated, so that the truth is known: `moretta eval-counts`.
 
 No picture and no bus: what inference would have said goes straight into aggregate's core, with the time stamps that a
 stream would have given it. What the pictures themselves cost in accuracy is `moretta eval`'s.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -12,11 +12,12 @@ from typing import Any
 from msgspec import Struct, structs
 
 from proto.public import WindowV1
-from proto.sightings import CameraEventV1, SightingsV1
+from proto.sightings import CameraEventV1, SightingsV1, TickV1
 from proto.types import WHOLE_SITE
 from services.aggregate.core.config import SECOND, CameraConfig, SiteConfig
 from services.aggregate.core.passages import JUDGED
 from services.aggregate.core.site import SiteCore
+from services.cli.simulate.plan import Plan
 from services.cli.simulate.scenario import Scenario
 from services.cli.simulate.sightings import plans, sightings
 from services.cli.simulate.truth import Process, truth
@@ -74,13 +75,12 @@ def stored(messages: Iterator[SightingsV1], seconds: float) -> Iterator[Stored]:
         last = max(last, message.at + _DELAY)
         yield Stored(message, number, last)
     end = max(last, BEGAN + round(seconds * SECOND))
-    gone = CameraEventV1(site=SITE, camera=CAMERA, lease=1, state="ended", at=end)
-    yield Stored(gone, number + 1, end)
-    yield Stored(structs.replace(gone, lease=0), number + 2, end + 10 * SECOND)
+    yield Stored(CameraEventV1(site=SITE, camera=CAMERA, lease=1, state="ended", at=end), number + 1, end)
+    yield Stored(TickV1(site=SITE), number + 2, end + 10 * SECOND)
 
 
-def windows_of(scenario: Scenario, window_s: float) -> list[WindowV1]:
-    """Return the windows of a simulation, counted as aggregate counts."""
+def windows_of(scenario: Scenario, drawn: Mapping[str, Plan], window_s: float) -> list[WindowV1]:
+    """Return the windows of a simulation, of which these people were drawn, counted as aggregate counts."""
     config = SiteConfig(
         site=SITE,
         profile="lab",
@@ -90,7 +90,7 @@ def windows_of(scenario: Scenario, window_s: float) -> list[WindowV1]:
         cameras=[CameraConfig(id=CAMERA)],
     )
     core = SiteCore(config)
-    told = sightings(scenario, plans(scenario, [CAMERA]), site=SITE, began=BEGAN, lease=1)
+    told = sightings(scenario, drawn, site=SITE, began=BEGAN, lease=1)
     outputs = (output for one in stored(told, scenario.length_s) for output in core.step(one))
     return [output for output in outputs if isinstance(output, WindowV1) and output.zone == WHOLE_SITE]
 
@@ -105,8 +105,8 @@ def share_within(process: Sequence[Process], window: WindowV1) -> float:
 
 def counted(name: str, scenario: Scenario, window_s: float = 60.0) -> Counted:
     """Count one simulation, and compare with its truth."""
-    true = truth(name, scenario, plans(scenario, [CAMERA]))
-    windows = windows_of(scenario, window_s)
+    drawn = plans(scenario, [CAMERA])
+    true, windows = truth(name, scenario, drawn), windows_of(scenario, drawn, window_s)
     rated = [(w.interval, share_within(true.process, w)) for w in windows if w.interval is not None]
     return Counted(
         scenario=name,

@@ -16,6 +16,8 @@ RATE_LIMIT = 2.0
 ENOUGH = 30
 COVERED = (0.93, 0.97)
 """Which share of the windows' 95 % intervals should hold the share of masks by which people came."""
+MANY = 500
+"""Of fewer windows that share is itself uncertain by more than 2 points (a standard error is 1), and judges nothing."""
 
 
 class Summary(Struct, frozen=True, kw_only=True):
@@ -40,7 +42,9 @@ class Summary(Struct, frozen=True, kw_only=True):
         return {
             "persons": None if limit is None else abs(self.persons_error) <= limit,
             "rate": None if self.rate_error is None else self.rate_error <= RATE_LIMIT,
-            "covered": None if self.covered is None else COVERED[0] <= self.covered <= COVERED[1],
+            "covered": None
+            if self.covered is None or self.windows < MANY
+            else COVERED[0] <= self.covered <= COVERED[1],
         }
 
 
@@ -93,13 +97,14 @@ def shown(found: Sequence[Summary]) -> Table:
     low, high = COVERED
     table.caption = (
         f"people within 3 / 5 / 10 % (sparse / medium / dense), rate within {RATE_LIMIT:g} points in runs of at least"
-        f" {ENOUGH} people, 95 % intervals of the windows hold in {low:.0%} to {high:.0%}"
+        f" {ENOUGH} people, 95 % intervals of {MANY} windows or more hold in {low:.0%} to {high:.0%}"
     )
     return table
 
 
 def _cells(one: Summary) -> list[str]:
     met = one.is_met
+    worst = "" if one.runs == 1 else f" ({one.persons_worst:+.1%})"
     rate = "–" if one.rate_error is None else f"{one.rate_error:.1f} points ({one.rate_worst:+.1f})"
     covered = "–" if one.covered is None else f"{one.covered:.1%} of {one.windows}"
     return [
@@ -107,7 +112,7 @@ def _cells(one: Summary) -> list[str]:
         str(one.runs),
         str(one.persons),
         str(one.counted),
-        _marked(f"{one.persons_error:+.1%} ({one.persons_worst:+.1%})", met["persons"]),
+        _marked(f"{one.persons_error:+.1%}{worst}", met["persons"]),
         _marked(rate, met["rate"]),
         _marked(covered, met["covered"]),
     ]

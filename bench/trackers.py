@@ -24,10 +24,11 @@ from services.aggregate.core.tracking import Tracker
 from services.cli.simulate.scenario import load_scenario
 from services.cli.simulate.sightings import plans, sightings
 from services.cli.simulate.truth import truth
+from services.sites.settings import TrackingSettings
 
 NAMES = ("sparse", "medium", "dense")
 SEEDS = 5
-HITS, GAP = 3, 3_000_000_000
+HITS, GAP = TrackingSettings().min_hits, round(TrackingSettings().max_gap_s * 1e9)
 Film = tuple[Sequence[SightingsV1], int]
 
 

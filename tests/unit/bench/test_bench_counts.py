@@ -3,11 +3,12 @@
 import pytest
 from msgspec import structs
 
-from bench.counts import BEGAN, Counted, counted, share_within, windows_of
+from bench.counts import BEGAN, CAMERA, Counted, counted, share_within, windows_of
 from bench.counts_table import figures, shown, summaries
 from proto.public import WindowV1
 from services.aggregate.core.config import SECOND
 from services.cli.simulate.scenario import Phase, Scenario, load_scenario
+from services.cli.simulate.sightings import plans
 from services.cli.simulate.truth import Process
 
 
@@ -32,7 +33,8 @@ def test_the_built_in_scenarios_are_counted_within_their_targets():
 
 def test_windows_follow_each_other_and_hold_everybody():
     """The recording's windows are without a hole, the last one included."""
-    windows = windows_of(Scenario(phases=[Phase(seconds=150, arrivals_per_minute=10)], seed=3), 60.0)
+    scenario = Scenario(phases=[Phase(seconds=150, arrivals_per_minute=10)], seed=3)
+    windows = windows_of(scenario, plans(scenario, [CAMERA]), 60.0)
     assert [(w.start - BEGAN) // SECOND for w in windows] == [0, 60, 120]
     assert sum(w.persons for w in windows) > 10
 
@@ -60,8 +62,10 @@ def test_the_table_takes_all_runs_together_and_names_the_worst():
     sparse, own = summaries(runs)
     assert (sparse.persons_error, sparse.persons_worst) == (pytest.approx(226 / 220 - 1), pytest.approx(0.5))
     assert (sparse.rate_error, sparse.rate_worst) == (pytest.approx(3.0), pytest.approx(6.0))
-    assert sparse.is_met == {"persons": True, "rate": False, "covered": False}
+    assert sparse.is_met == {"persons": True, "rate": False, "covered": None}
     assert own.is_met["persons"] is None
+    many = summaries([run(windows=300, covered=285), run(windows=200, covered=180)])
+    assert many[0].is_met["covered"] is True
     assert figures(own)["counted"] == 102
     assert len(shown([sparse, own]).rows) == 2
 
