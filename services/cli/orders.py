@@ -98,4 +98,4 @@ def in_words(reply: PauseReplyV1) -> str:
     own = ", ".join(reply.paused_cameras)
     if reply.paused:
         return f"{reply.site}: every camera is paused" + (f"; for themselves also {own}" if own else "")
-    return f"{reply.site}: paused are {own}" if own else f"{reply.site}: no order to pause is in force"
+    return f"{reply.site}: paused are {own}" if own else f"{reply.site}: goes on; no order to pause is in force"

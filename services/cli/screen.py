@@ -14,7 +14,7 @@ from rich.text import Text
 
 from proto.public import CameraV1, WindowV1
 from proto.types import WHOLE_SITE
-from services.cli.view import View, count_text, rate_text, share_text
+from services.cli.view import View, count_text, milliseconds, rate_text, share_text
 from services.sites.settings import SiteSettings
 
 _COLOURS = {"live": "green", "connecting": "yellow", "ended": "dim", "paused": "magenta"}
@@ -72,7 +72,11 @@ class Screen:
 
     def _footer(self) -> Text:
         lifetime = self._view.lifetime()
-        live = f"pixels live {lifetime[0]:.0f} ms (p50), {lifetime[1]:.0f} ms (p99)" if lifetime else "no pixels yet"
+        live = (
+            f"pixels live {milliseconds(lifetime[0])} ms (p50), {milliseconds(lifetime[1])} ms (p99)"
+            if lifetime
+            else "no pixels yet"
+        )
         firing = ", ".join(f"{a.rule} at {a.zone}" for a in self._view.firing())
         text = Text(f"{live} · cameras up {self._view.cameras_up()}/{len(self._view.cameras)} · no picture is kept")
         text.append(f"\nALERT: {firing}" if firing else "\nno alert", style="bold red" if firing else "green")
@@ -103,5 +107,5 @@ def _camera_row(camera: CameraV1) -> tuple[RenderableType, ...]:
         size,
         f"{camera.analysed_fps or 0:.1f}",
         share_text(camera.shed_share),
-        f"{life.p50_ms:.0f} / {life.p99_ms:.0f} ms" if life and life.frames else "",
+        f"{milliseconds(life.p50_ms)} / {milliseconds(life.p99_ms)} ms" if life and life.frames else "",
     )

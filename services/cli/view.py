@@ -5,6 +5,9 @@ from typing import Any
 
 from proto.public import AlertV1, CameraV1, DeliveryV1, Lifetime, WindowV1
 
+BUDGET_MS = 100.0
+"""How long a picture may live; without a reply by then it is unconfirmed."""
+
 
 @dataclass
 class View:
@@ -39,8 +42,12 @@ class View:
         return [alert for alert in self.alerts.values() if alert.state == "firing"]
 
     def lifetime(self) -> tuple[float, float] | None:
-        """Return p50 and p99 of the pixel lifetime in ms: the worst camera's, so that none hides behind another."""
-        reports = list(self.lifetimes.values())
+        """Return p50 and p99 of the pixel lifetime in ms: the worst live camera's, so that none hides behind another.
+
+        Where none is live, those that were last.
+        """
+        live = [key for key, camera in self.cameras.items() if camera.state == "live"]
+        reports = [report for key, report in self.lifetimes.items() if key in live or not live]
         if not reports:
             return None
         return max(r.p50_ms for r in reports), max(r.p99_ms for r in reports)
@@ -55,6 +62,11 @@ class View:
             "firing": [{"site": a.site, "zone": a.zone, "rule": a.rule} for a in self.firing()],
             "mails": self.deliveries,
         }
+
+
+def milliseconds(value: float) -> str:
+    """Return a pixel lifetime in whole ms; a picture whose end nobody confirmed in time has none (design §1.1)."""
+    return f"{value:.0f}" if value <= BUDGET_MS else f"over {BUDGET_MS:.0f}"
 
 
 def rate_text(window: WindowV1) -> str:

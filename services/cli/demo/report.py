@@ -12,7 +12,7 @@ from rich.text import Text
 from proto.public import AlertV1, CameraV1, WindowV1
 from services.cli.demo.record import PERSONS_WITHIN, RATE_WITHIN, Record
 from services.cli.demo.sink import Mail
-from services.cli.view import rate_text, share_text
+from services.cli.view import milliseconds, rate_text, share_text
 
 _STATE_STYLES = {"firing": "bold red", "resolved": "green"}
 _HEADERS = ("From", "To", "Subject")
@@ -67,8 +67,9 @@ def _life_text(record: Record) -> str:
     life = record.pixel_life()
     if life is None:
         return "pixels   none yet"
-    unconfirmed = f", {life.unconfirmed} unconfirmed" if life.unconfirmed else ""
-    return f"pixels   lived {life.p50:.0f} ms (p50), at most {life.p99:.0f} ms (p99 of the worst report){unconfirmed}"
+    unconfirmed = f", {life.unconfirmed} not confirmed in time" if life.unconfirmed else ""
+    p50, p99 = milliseconds(life.p50), milliseconds(life.p99)
+    return f"pixels   lived {p50} ms (p50), {p99} ms (p99 of the worst report){unconfirmed}"
 
 
 def clock(at: int) -> str:

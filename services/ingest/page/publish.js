@@ -12,6 +12,8 @@ const SILENT_MS = 8 * SECOND;
 const LOST_MS = 4 * SECOND;
 /** For so long the server may hold a camera for a session of this page that it does not know to be over. */
 const HELD_MS = 20 * SECOND;
+/** A picture that lives longer was not confirmed: the figure is then a stand-in for "without end". */
+const BUDGET_MS = 100;
 const AT_WORK = new Set(["live", "paused", "stalled", "failed-config"]);
 /** Reasons of a state that say more than the state does. */
 const TELLING = new Set(["no-worker", "picture-changed", "schedule", "undecodable"]);
@@ -261,7 +263,12 @@ export class Publishing {
     element("figure-analysed").textContent = shown(analysed);
     element("figure-lifetime").textContent =
       lifetime?.p50_ms > 0 // 0: none was analysed lately
-        ? text("publish.milliseconds", { p50: number(lifetime.p50_ms), p99: number(lifetime.p99_ms) })
+        ? text(lifetime.p99_ms > BUDGET_MS ? "publish.unconfirmed" : "publish.milliseconds", {
+            p50: lifetime.p50_ms > BUDGET_MS ? `> ${number(BUDGET_MS)}` : number(lifetime.p50_ms),
+            p99: number(lifetime.p99_ms),
+            unconfirmed: number(lifetime.unconfirmed),
+            frames: number(lifetime.frames),
+          })
         : "–";
   }
 }

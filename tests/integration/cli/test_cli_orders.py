@@ -84,7 +84,7 @@ async def test_one_camera_is_paused_and_stays_so(ground):
     (line,) = again.said("paused by an operator")
     assert (line["operator"], line["cameras"], line["whole_site"]) == ("ana@example.org", ["gate"], False)
 
-    assert await ground.say("resume", "cannes", "gate") == "cannes: no order to pause is in force"
+    assert await ground.say("resume", "cannes", "gate") == "cannes: goes on; no order to pause is in force"
     await ground.until("live", "live")
     async with ground.site.bus("operator") as operator:
         audit = [s.message for s in await operator.history(PAUSE_STATE, site="cannes")]

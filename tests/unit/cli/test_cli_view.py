@@ -7,7 +7,7 @@ from msgspec import structs
 
 from proto.public import AlertV1, CameraV1, DeliveryV1, Lifetime, WindowV1
 from proto.sightings import TickV1
-from services.cli.view import View, count_text, rate_text, share_text
+from services.cli.view import View, count_text, milliseconds, rate_text, share_text
 
 WINDOW, ALERT, CAMERA, DELIVERY = (BY_TYPE[kind] for kind in (WindowV1, AlertV1, CameraV1, DeliveryV1))
 
@@ -57,6 +57,17 @@ def test_the_worst_cameras_lifetime():
     ]
     assert view_of(*cameras).lifetime() == (30, 90)
     assert view_of(*cameras[2:]).lifetime() is None
+
+
+def test_a_camera_that_left_says_nothing_of_those_that_are_live():
+    """Its last report stays only while none is live; what nobody confirmed in time is no number of milliseconds."""
+    gone = structs.replace(CAMERA, camera="a", lifetime=life(43, 60_000))
+    live = structs.replace(CAMERA, camera="b", lifetime=life(7, 8))
+    assert view_of(gone, live).lifetime() == (43, 60_000)
+    gone = structs.replace(gone, state="backing-off")
+    assert view_of(gone, live).lifetime() == (7, 8)
+    assert view_of(gone).lifetime() == (43, 60_000)
+    assert [milliseconds(value) for value in (7.4, 100.0, 60_000.0)] == ["7", "100", "over 100"]
 
 
 def test_only_mails_that_were_sent_are_counted():
