@@ -8,8 +8,9 @@ from services.aggregate.core import policy
 from services.bus import NatsSettings
 from services.log import LogSettings
 from services.probes import ProbesSettings
-from services.sites import settings as sites
-from services.sites.settings import Problem, SiteSettings
+from services.sites import problems as sites
+from services.sites.problems import Problem
+from services.sites.settings import SiteSettings
 
 
 class AggregateSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -9,7 +9,8 @@ from services.log import LogSettings
 from services.probes import ProbesSettings
 from services.sealing.settings import SealingSettings
 from services.settings import Problem
-from services.sites.settings import SiteSettings, problems
+from services.sites.problems import problems
+from services.sites.settings import SiteSettings
 
 
 class InferenceSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -13,7 +13,8 @@ from services.log import LogSettings
 from services.probes import ProbesSettings
 from services.sealing.settings import SealingSettings
 from services.settings import Problem, Secret
-from services.sites.settings import MIN_TOKEN, SiteSettings, problems
+from services.sites.problems import MIN_TOKEN, problems
+from services.sites.settings import SiteSettings
 
 
 class WebSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

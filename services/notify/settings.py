@@ -15,8 +15,9 @@ from services.log import LogSettings
 from services.notify.core.recipient import Language
 from services.probes import ProbesSettings
 from services.settings import Secret
-from services.sites.settings import Name, Problem, SiteSettings
-from services.sites.settings import problems as site_problems
+from services.sites.problems import Problem
+from services.sites.problems import problems as site_problems
+from services.sites.settings import Name, SiteSettings
 
 Security = Literal["starttls", "tls", "none"]
 _PORTS: dict[Security, int] = {"starttls": 587, "tls": 465, "none": 25}

@@ -12,7 +12,8 @@ from msgspec import structs
 from proto.public import Suppression, WindowV1
 from proto.types import WHOLE_SITE, Profile
 from services.aggregate.core.config import divides_hour
-from services.sites.settings import Problem, SiteSettings
+from services.sites.problems import Problem
+from services.sites.settings import SiteSettings
 
 
 @dataclass(frozen=True)

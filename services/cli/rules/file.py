@@ -16,7 +16,7 @@ from services.aggregate.core.config import SiteConfig
 from services.cli.rules.series import entries, window
 from services.settings import Problem, SettingsError, convert, load, problems
 from services.settings.source import read
-from services.sites import settings as sites
+from services.sites import problems as sites
 from services.sites.settings import Name, RuleSettings, SiteSettings, ZoneSettings
 
 _PARTS = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")

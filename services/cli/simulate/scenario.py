@@ -201,7 +201,7 @@ def load_scenario(name: str) -> Scenario:
     """Return a built-in scenario or that of a YAML file; SettingsError lists every problem with its path."""
     if name not in BUILT_IN and not Path(name).exists():
         why = f"{name!r} is no file here; give a YAML file or one of {', '.join(BUILT_IN)}"
-        raise SettingsError("moretta simulate", [("SCENARIO", why)])
+        raise SettingsError("SCENARIO", [("", why)])
     with resources.as_file(resources.files(__package__) / "scenarios") as folder:
         return _load(folder / f"{name}.yaml" if name in BUILT_IN else Path(name))
 

@@ -119,7 +119,7 @@ def test_heads_from_photos(file, made, tmp_path):
         (["sparse", "--out", "a.mp4", "--bus"], "moretta simulate: needs one of"),
         (["sparse", "--bus"], "moretta simulate: --bus: needs -c FILE"),
         (["sparse", "--truth", "t", "--people", "p"], "moretta simulate: --people: is for a film; give --out too"),
-        (["sprase", "--truth", "t"], "moretta simulate: SCENARIO: 'sprase' is no file here; "),
+        (["sprase", "--truth", "t"], "SCENARIO: 'sprase' is no file here; "),
         (["sparse", "--out", "a.txt"], "moretta simulate: --out: 'a.txt' is no film; end it in .mp4"),
         (["sparse", "--out", "nowhere/a.mp4"], "nowhere/a.mp4: No such file or directory"),
         (["sparse", "--out", "a.mp4", "--people", "nowhere"], "moretta simulate: --people: nowhere: no such folder"),

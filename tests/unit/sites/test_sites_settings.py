@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from proto.types import WHOLE_SITE
+from services.sites.problems import problems
 from services.sites.settings import (
     CameraSettings,
     OperationsSettings,
@@ -18,7 +19,6 @@ from services.sites.settings import (
     TrackingSettings,
     ZoneSettings,
     local_zone,
-    problems,
 )
 
 IDS = st.sampled_from(["a", "b", "c", "d"])

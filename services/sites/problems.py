@@ -1,0 +1,128 @@
+"""What no single field of the section `sites` shows: each problem with its path, and what would be right."""
+
+from collections import Counter
+from collections.abc import Iterator
+from itertools import pairwise
+from zoneinfo import available_timezones
+
+from proto.types import WHOLE_SITE
+from services.sites.settings import CameraSettings, PrivacySettings, RestSettings, RuleSettings, SiteSettings
+
+_STREAM_S = 3_660.0
+_KEPT_S = 3_600.0
+MIN_TOKEN = 16
+Problem = tuple[str, str]
+"""A path such as `sites[0].rules[1].zone` and what is wrong with it, in one sentence that says what would be right."""
+
+
+def problems(sites: list[SiteSettings]) -> list[Problem]:
+    """Return what no single field shows: duplicate ids, unknown zones and time zones, impossible thresholds."""
+    found = [*_duplicates("sites", [s.id for s in sites])]
+    for index, site in enumerate(sites):
+        found += _site_problems(f"sites[{index}]", site)
+    return found
+
+
+def _site_problems(path: str, site: SiteSettings) -> Iterator[Problem]:
+    for name, things in (("cameras", site.cameras), ("zones", site.zones), ("rules", site.rules)):
+        yield from _duplicates(f"{path}.{name}", [thing.id for thing in things])
+    if site.timezone not in available_timezones():
+        yield f"{path}.timezone", f"{site.timezone!r} is no IANA time zone, such as Europe/Paris"
+    yield from _too_long(path, site)
+    yield from _too_many(path, site)
+    zones = {zone.id for zone in site.zones}
+    for index, zone in enumerate(site.zones):
+        if zone.id == WHOLE_SITE:
+            yield f"{path}.zones[{index}].id", f"{WHOLE_SITE!r} is the whole site and is always there; take another id"
+    for index, camera in enumerate(site.cameras):
+        if camera.zone is not None and camera.zone not in zones:
+            yield f"{path}.cameras[{index}].zone", _unknown_zone(camera.zone, zones)
+        yield from _zone_areas(f"{path}.cameras[{index}]", camera, zones)
+    yield from _hours(f"{path}.rests", site.rests)
+    for index, camera in enumerate(site.cameras):
+        yield from _hours(f"{path}.cameras[{index}].rests", camera.rests)
+        yield from _privacy(f"{path}.cameras[{index}].privacy.areas", camera.privacy)
+        yield from _token(f"{path}.cameras[{index}].token", camera)
+    for index, rule in enumerate(site.rules):
+        yield from _rule_problems(f"{path}.rules[{index}]", rule, zones)
+
+
+def _hours(path: str, hours: list[RestSettings]) -> Iterator[Problem]:
+    for index, one in enumerate(hours):
+        if one.start == one.end:
+            why = f"{one.start} to {one.end} is no time, or all of it; take other hours, or pause with `moretta pause`"
+            yield f"{path}[{index}].end", why
+
+
+def _token(path: str, camera: CameraSettings) -> Iterator[Problem]:
+    """No value is shown. A service that may not read addresses and tokens has stand-ins, in which nothing is wrong."""
+    if camera.token is None:
+        if camera.is_peer:
+            yield path, f"is missing; give token_file, {MIN_TOKEN} random characters or more, to who may publish"
+    elif len(camera.token.reveal()) < MIN_TOKEN:
+        yield path, f"is shorter than {MIN_TOKEN} characters; take 32 random ones"
+
+
+def _privacy(path: str, privacy: PrivacySettings | None) -> Iterator[Problem]:
+    for index, area in enumerate(privacy.areas if privacy is not None else []):
+        if _is_flat(area):
+            yield f"{path}[{index}]", "the points are on one line, which hides nothing; draw round an area"
+
+
+def _zone_areas(path: str, camera: CameraSettings, zones: set[str]) -> Iterator[Problem]:
+    for index, part in enumerate(camera.zone_areas):
+        if part.zone not in zones:
+            yield f"{path}.zone_areas[{index}].zone", _unknown_zone(part.zone, zones)
+        if _is_flat(part.area):
+            why = "the points are on one line, in which nobody is; draw round an area"
+            yield f"{path}.zone_areas[{index}].area", why
+    if camera.line is not None and camera.line.start == camera.line.end:
+        yield f"{path}.line.end", "start and end are one point, which nobody crosses; give two"
+
+
+def _is_flat(area: list[tuple[float, float]]) -> bool:
+    return all(_turn(area[0], b, c) == 0 for b, c in pairwise(area[1:]))
+
+
+def _turn(a: tuple[float, float], b: tuple[float, float], c: tuple[float, float]) -> float:
+    """Twice the area of the triangle, rounded so that a line is a line."""
+    return round((b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]), 9)
+
+
+def _too_long(path: str, site: SiteSettings) -> Iterator[Problem]:
+    """What the stream of sightings cannot serve, since it forgets what is older than an hour."""
+    if site.close_on_end or site.window_s + site.lateness_s <= _STREAM_S:
+        return
+    name, value, most = "window_s", site.window_s, _STREAM_S - site.lateness_s
+    if site.window_s < _STREAM_S:
+        name, value, most = "lateness_s", site.lateness_s, _STREAM_S - site.window_s
+    why = f"{value:g} s is more than the stream of sightings can serve; at most {max(0.0, most):g} s here"
+    yield f"{path}.{name}", why
+
+
+def _too_many(path: str, site: SiteSettings) -> Iterator[Problem]:
+    """After a restart a row of windows is judged again, from a stream that forgets what is older than an hour."""
+    wanted, most = site.operations.camera_down_windows, max(1, int((_KEPT_S - site.lateness_s) // site.window_s))
+    if wanted > most and not site.close_on_end:
+        why = f"{wanted} windows of {site.window_s:g} s are more than the stream of sightings keeps; at most {most}"
+        yield f"{path}.operations.camera_down_windows", why
+
+
+def _rule_problems(path: str, rule: RuleSettings, zones: set[str]) -> Iterator[Problem]:
+    if rule.zone not in {*zones, WHOLE_SITE}:
+        yield f"{path}.zone", _unknown_zone(rule.zone, {*zones, WHOLE_SITE})
+    if rule.clear_above < rule.fire_below:
+        yield f"{path}.clear_above", f"{rule.clear_above} is below fire_below {rule.fire_below}; it may not be lower"
+
+
+def _unknown_zone(zone: str, known: set[str]) -> str:
+    return f"unknown zone {zone!r}; known here: {', '.join(sorted(known)) or 'none'}"
+
+
+def _duplicates(path: str, ids: list[str]) -> Iterator[Problem]:
+    for name, count in Counter(ids).items():
+        if count > 1:
+            yield (
+                f"{path}[{len(ids) - 1 - ids[::-1].index(name)}].id",
+                f"{name!r} is used {count} times; ids are unique",
+            )
