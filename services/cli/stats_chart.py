@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 
 from proto.stats import PeriodV1, StatsReplyV1
 from proto.types import WHOLE_SITE
-from services.cli.stats_table import SUPPRESSED
+from services.cli.view import SUPPRESSED
 from services.history import local
 
 atexit.register(_SCRATCH.cleanup)

@@ -2,19 +2,22 @@
 
 import csv
 import io
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
+from itertools import groupby
 from typing import Literal
 from zoneinfo import ZoneInfo
 
+from msgspec import structs
 from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from proto.public import GapReason, Suppression
+from proto.public import GapReason
 from proto.stats import PeriodV1, StatsReplyV1
 from proto.types import WHOLE_SITE
-from services.cli.view import count_text, share_text
+from services.cli.view import SUPPRESSED, count_text, share_text
 from services.history import local
 
 COLUMNS = (
@@ -41,11 +44,6 @@ COLUMNS = (
     "adjusted",
 )
 """The header of the CSV: new columns come at its end."""
-SUPPRESSED: dict[Suppression, str] = {
-    "small-count": "too few people to show",
-    "nothing-observed": "nothing observed",
-    "not-under-this-profile": "not published under this profile",
-}
 GAPS: dict[GapReason, str] = {
     "camera-down": "camera down",
     "paused": "paused",
@@ -84,9 +82,20 @@ def table(reply: StatsReplyV1) -> RenderableType:
     for heading in ("when", "", "rate", "95 % interval", "people", "coverage", "to know"):
         justify: Literal["right", "left"] = "right" if heading in {"rate", "people", "coverage"} else "left"
         shown.add_column(heading, justify=justify, no_wrap=heading in {"when", ""})
-    for period in reply.periods:
+    for period in _joined(reply.periods):
         shown.add_row(clock.when(period), bar(period.rate), *_figures(period), notes(period))
     return Group(shown, *(Text(note, style="dim") for note in _below(reply)))
+
+
+def _joined(periods: Iterable[PeriodV1]) -> Iterator[PeriodV1]:
+    """Yield the periods, those that follow each other and of which nothing was published as one."""
+    for is_gap, some in groupby(periods, lambda period: not period.windows_published):
+        found = list(some)
+        if is_gap:
+            expected = sum(period.windows_expected for period in found)
+            yield structs.replace(found[0], end=found[-1].end, windows_expected=expected)
+        else:
+            yield from found
 
 
 def _figures(period: PeriodV1) -> tuple[RenderableType, ...]:
@@ -110,7 +119,7 @@ def bar(share: float | None) -> str:
 def notes(period: PeriodV1) -> Text:
     """Return in words why figures are missing or rest on less than all of the period."""
     if not period.windows_published:
-        return Text("GAP: no window published", style="bold red")
+        return Text(f"GAP: no window published, {period.windows_expected} missing", style="bold red")
     told = []
     if period.suppressed is not None:
         told.append(SUPPRESSED[period.suppressed])

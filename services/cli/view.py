@@ -3,8 +3,14 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from proto.public import AlertV1, CameraV1, DeliveryV1, Lifetime, WindowV1
+from proto.public import AlertV1, CameraV1, DeliveryV1, Lifetime, Suppression, WindowV1
 
+SUPPRESSED: dict[Suppression, str] = {
+    "small-count": "too few people to show",
+    "nothing-observed": "nothing observed",
+    "not-under-this-profile": "not published under this profile",
+}
+"""Why figures are withheld, in words."""
 BUDGET_MS = 100.0
 """How long a picture may live; without a reply by then it is unconfirmed."""
 
@@ -72,9 +78,7 @@ def milliseconds(value: float) -> str:
 def rate_text(window: WindowV1) -> str:
     """Return a rate with its interval as people read it, or why there is none."""
     if window.suppressed is not None:
-        return {"small-count": "too few to show", "nothing-observed": "nothing observed"}.get(
-            window.suppressed, "not published under this profile"
-        )
+        return SUPPRESSED[window.suppressed]
     if window.rate is None:
         return "nobody judged" if window.persons else "nobody"
     text = f"{window.rate:.0%}"

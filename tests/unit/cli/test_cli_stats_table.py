@@ -56,12 +56,20 @@ def test_a_day_as_people_read_it():
     lines = text(reply(market_day(DAY), span=Span(DAY, DAY + 24 * HOUR)))
     assert lines[0] == "Masks at cannes, the whole site, Tue 2026-11-24 (times of Europe/Paris)"
     assert row(lines, "03:00") == "03:00 to 04:00 – – – 100% too few people to show"
-    assert row(lines, "12:00") == "12:00 to 13:00 – – – 0% GAP: no window published"
+    assert row(lines, "12:00") == "12:00 to 13:00 – – – 0% GAP: no window published, 3 missing"
     assert row(lines, "11:00").endswith("67% 1 of 3 windows missing")
     assert row(lines, "17:00").endswith("50% camera down")
     assert row(lines, "07:00") == "07:00 to 08:00 ████████▌· 85% 79% to 89% 216 100%"
     assert lines[-1] == "Windows that are not shown are in no figure here, in no sum and in no rate."
     assert max(map(len, lines)) <= 120
+
+
+def test_gaps_that_follow_each_other_are_one_line():
+    """A long outage by window is one line, and what was published around it stays a line each."""
+    day = [one for one in market_day(DAY) if one.start < DAY + 9 * HOUR or one.start >= DAY + 11 * HOUR]
+    lines = text(reply(day, step="window", span=Span(DAY + 8 * HOUR, DAY + 12 * HOUR)))
+    assert row(lines, "09:00") == "09:00 to 11:00 – – – 0% GAP: no window published, 6 missing"
+    assert [line.split()[0] for line in lines if " to " in line][1:5] == ["08:00", "08:20", "08:40", "09:00"]
 
 
 def test_what_a_profile_withholds_is_said():

@@ -97,7 +97,7 @@ def test_status():
         ({"interval": None}, "78%"),
         ({"rate": None, "persons": 3}, "nobody judged"),
         ({"rate": None, "persons": 0}, "nobody"),
-        ({"suppressed": "small-count"}, "too few to show"),
+        ({"suppressed": "small-count"}, "too few people to show"),
         ({"suppressed": "nothing-observed"}, "nothing observed"),
         ({"suppressed": "not-under-this-profile"}, "not published under this profile"),
         ({"rate": 0.0, "interval": (0.0, 0.1)}, "0% (0% to 10%)"),
