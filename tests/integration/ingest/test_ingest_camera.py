@@ -182,6 +182,7 @@ async def test_the_newest_picture_wins(tmp_path, wait_until):
         await wait_until(lambda: camera.stats().shed > 8, LIMIT_S)
         second = await asyncio.wait_for(camera.take(), LIMIT_S)
         assert second.sequence > first.sequence + 5
+        assert time.monotonic_ns() - second.decoded_ns < 300 * MS, "the first of those that waited would be older"
         second.release()
         assert camera.stats().shed >= second.sequence - first.sequence - 1
 

@@ -37,6 +37,7 @@ async def test_hls_plays_at_its_own_pace(tmp_path):
         kept = await take(camera, 20)
         assert 3.0 < time.monotonic() - began < 6.0 + NOISE_S
         assert {b[0] - a[0] for a, b in itertools.pairwise(kept)} <= {1, 2, 3}, "bursts would shed all but the last"
+        assert camera.stats().shed <= 8
         assert [s.state for s in states] == ["connecting", "live"]
 
 

@@ -63,7 +63,7 @@ async def test_a_live_stream_is_sampled(serve, path, transport, codec):
     assert [s.state for s in states] == ["connecting", "live"]
     assert {size for *_, size in kept} == {(320, 180)}
     assert 1.6 < (kept[-1][1] - kept[0][1]) / 1e9 < 2.6 + NOISE_S
-    assert min(age for _, _, age, _ in kept) < 50 * MS
+    assert sorted(age for _, _, age, _ in kept)[5] < 100 * MS
     assert abs(drift) < 1000 * MS
     assert (stats.decoder, stats.width, stats.height) == (codec, 640, 360)
     assert stats.fps == pytest.approx(15 if path == "mjpeg" else 25, rel=0.25)
@@ -182,7 +182,9 @@ async def test_pause_leaves_the_camera_and_resume_comes_back(serve, wait_until):
         assert not any(any(buffer) for buffer in camera._play._pool._free)
         camera.resume()
         after = await take(camera, 2)
-    assert [s.state for s in states] == ["connecting", "live", "paused", "connecting", "live"]
+    # A server that has not yet let go of the old connection may refuse the first try of the new one.
+    assert [s.state for s in states][:4] == ["connecting", "live", "paused", "connecting"]
+    assert last(states) == ("live", None)
     assert after[0][0] > before[-1][0]
 
 
