@@ -10,6 +10,9 @@ from services.ingest.camera import Camera
 from services.ingest.web.access import Access, Cameras
 from services.ingest.web.problem import elsewhere, not_allowed
 
+_LIFETIME = ("p50_ms", "p99_ms", "frames", "unconfirmed")
+"""What the page says of the pixels' lifetime."""
+
 
 class Status:
     """The endpoint."""
@@ -51,5 +54,5 @@ def _figures(camera: Camera, seen: CameraV1 | None) -> dict[str, Any]:
         "height": stats.height,
         "fps": seen.fps if seen else None,
         "analysed_fps": seen.analysed_fps if seen else None,
-        "lifetime": {"p50_ms": lifetime.p50_ms, "p99_ms": lifetime.p99_ms} if lifetime else None,
+        "lifetime": {name: getattr(lifetime, name) for name in _LIFETIME} if lifetime else None,
     }
