@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
+import nats.errors
 from msgspec import Struct
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext, api
@@ -25,6 +26,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _HEARTBEAT_S = 1.0
 _SILENCE_S = 3.0
 _RESTART_S = 0.25
+_TURN = 32
 
 
 def nanoseconds(moment: datetime | None) -> int:
@@ -99,14 +101,10 @@ class Follower:
         return known != 0
 
     async def _session(self) -> AsyncGenerator[Stored | Removed, None]:
-        client = self._js._nc  # noqa: SLF001 - the context offers no other way to its connection
-        inbox = client.new_inbox()
-        subscription = await client.subscribe(inbox)
-        consumer = await self._js.add_consumer(self._stream, _reader(inbox, self._filters, self._next))
-        try:
+        async with _delivering(self._js, self._stream, _reader(self._filters, self._next)) as (delivered, _):
             expected = 1
             while True:
-                msg = await subscription.next_msg(timeout=_SILENCE_S)
+                msg = await delivered.next()
                 if _is_status(msg):
                     await _flow(msg)
                     continue
@@ -118,15 +116,57 @@ class Follower:
                 stored = _stored(msg, self._created)
                 if stored is not None:
                     yield stored
-        finally:
-            with contextlib.suppress(Exception):
-                await subscription.unsubscribe()
-                await self._js.delete_consumer(self._stream, consumer.name)
 
 
-def _reader(inbox: str, filters: list[str], start: int, since: int = 0) -> api.ConsumerConfig:
+class _Delivered:
+    """What a consumer delivers. nats-py's own `next_msg` makes two tasks and a UUID of each message; a replay has many.
+
+    Its limits do not hold here, the server's flow control does: it is answered in the order of the messages.
+    """
+
+    def __init__(self) -> None:
+        self._queue: asyncio.Queue[Msg] = asyncio.Queue()
+        self._count = 0
+
+    async def put(self, msg: Msg) -> None:
+        """Take a message off the socket."""
+        self._queue.put_nowait(msg)
+
+    async def next(self) -> Msg:
+        """Return the next message; nats.errors.TimeoutError where not even a heartbeat comes."""
+        self._count += 1
+        if self._count % _TURN == 0:
+            await asyncio.sleep(0)  # a long replay must not keep the loop from everything else
+        if not self._queue.empty():
+            return self._queue.get_nowait()
+        try:
+            async with asyncio.timeout(_SILENCE_S):
+                return await self._queue.get()
+        except TimeoutError:
+            raise nats.errors.TimeoutError from None
+
+
+@contextlib.asynccontextmanager
+async def _delivering(
+    js: JetStreamContext, stream: str, reader: api.ConsumerConfig
+) -> AsyncIterator[tuple[_Delivered, api.ConsumerInfo]]:
+    """A consumer for as long as it is read, and what it delivers."""
+    client = js._nc  # noqa: SLF001 - the context offers no other way to its connection
+    inbox, delivered = client.new_inbox(), _Delivered()
+    made: list[api.ConsumerInfo] = []
+    subscription = await client.subscribe(inbox, cb=delivered.put)
+    try:
+        made.append(await js.add_consumer(stream, reader, deliver_subject=inbox))
+        yield delivered, made[0]
+    finally:
+        with contextlib.suppress(Exception):
+            await subscription.unsubscribe()
+            for consumer in made:
+                await js.delete_consumer(stream, consumer.name)
+
+
+def _reader(filters: list[str], start: int, since: int = 0) -> api.ConsumerConfig:
     return api.ConsumerConfig(
-        deliver_subject=inbox,
         deliver_policy=api.DeliverPolicy.BY_START_TIME if since else api.DeliverPolicy.BY_START_SEQUENCE,
         opt_start_seq=None if since else max(1, start),
         opt_start_time=_EPOCH + timedelta(microseconds=since // 1_000) if since else None,
@@ -146,17 +186,11 @@ async def read(js: JetStreamContext, stream: str, filters: list[str], since: int
 
     With `since` (ns) only what was stored from then on, by the server's clock.
     """
-    client = js._nc  # noqa: SLF001 - see above
     created = nanoseconds((await js.stream_info(stream)).created)
-    inbox = client.new_inbox()
-    subscription = await client.subscribe(inbox)
-    name = None
-    try:
-        consumer = await js.add_consumer(stream, _reader(inbox, filters, 1, since))
-        name = consumer.name
+    async with _delivering(js, stream, _reader(filters, 1, since)) as (delivered, consumer):
         pending, expected = consumer.num_pending or 0, 1
         while pending:
-            msg = await subscription.next_msg(timeout=_SILENCE_S)
+            msg = await delivered.next()
             if _is_status(msg):
                 await _flow(msg)
                 continue
@@ -166,11 +200,6 @@ async def read(js: JetStreamContext, stream: str, filters: list[str], since: int
             stored = _stored(msg, created)
             if isinstance(stored, Stored):
                 yield stored
-    finally:
-        with contextlib.suppress(Exception):
-            await subscription.unsubscribe()
-            if name is not None:
-                await js.delete_consumer(stream, name)
 
 
 async def read_back(js: JetStreamContext, stream: str, filters: list[str]) -> list[Stored]:
