@@ -28,3 +28,23 @@ class ReplicaV1(Struct, frozen=True, tag="ReplicaV1", kw_only=True):
     replica: ReplicaId
     leaving: bool = False
     """Whether it takes no more, because it is about to end."""
+
+
+class SiteLeaseV1(Struct, frozen=True, tag="SiteLeaseV1", kw_only=True):
+    """The replica of aggregate that decides one site. Its messages carry no `number`: each is stored once by itself."""
+
+    site: SiteId
+    holder: ReplicaId
+    live: bool = False
+    """Whether the holder has read what was stored before it took over."""
+    offered: bool = False
+    """Whether the holder wants to be relieved; until somebody takes over it goes on."""
+    number: Sequence = 0
+
+
+class AggregateReplicaV1(Struct, frozen=True, tag="AggregateReplicaV1", kw_only=True):
+    """A replica of aggregate that takes sites."""
+
+    replica: ReplicaId
+    leaving: bool = False
+    """Whether it takes no more, because it is about to end."""

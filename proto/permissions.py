@@ -61,7 +61,8 @@ def rights_of(identity: Identity, account: Account) -> Rights:
     not_publish: list[str] = []
     if account == "MAIN":
         publish += _jetstream(identity, rows)
-        not_publish = [api for row in rows if identity in row.subscribers for api in _others_durables(identity, row)]
+        readable = {row.stream for row in rows if identity in row.subscribers}
+        not_publish = [api for row in rows if row.stream in readable for api in _others_durables(identity, row)]
     subscribe.append(f"_INBOX_{user_of(identity, account)}.>")
     return Rights(tuple(publish), tuple(dict.fromkeys(not_publish)), tuple(subscribe), answers)
 

@@ -13,7 +13,7 @@ from proto.aiming import AimRecordV1, AimReplyV1, AimReportV1, AimRequestV1
 from proto.control import DeadV1, PauseReplyV1, PauseRequestV1, PauseStateV1
 from proto.drift import DriftDayV1
 from proto.frames import FrameKeyV1, FrameReplyV1, FrameV1, WorkerV1
-from proto.leases import CameraLeaseV1, ReplicaV1
+from proto.leases import AggregateReplicaV1, CameraLeaseV1, ReplicaV1, SiteLeaseV1
 from proto.public import AlertV1, CameraV1, DeliveryV1, OperationalAlertV1, RuleStateV1, WindowV1
 from proto.sightings import CameraEventV1, PassageV1, SightingsV1, SiteConfigV1, TickV1
 from proto.stats import StatsReplyV1, StatsRequestV1
@@ -276,6 +276,24 @@ REPLICAS = Subject(
     "a replica of ingest is there; gone when it is silent",
     stream="KV_LEASES",
 )
+SITE_LEASES = Subject(
+    "$KV.LEASES.v1.site.{site}",
+    SiteLeaseV1,
+    "json",
+    ("aggregate",),
+    ("aggregate",),
+    "which replica of aggregate decides a site; gone when its holder is silent",
+    stream="KV_LEASES",
+)
+AGGREGATE_REPLICAS = Subject(
+    "$KV.LEASES.v1.aggregate.{replica}",
+    AggregateReplicaV1,
+    "json",
+    ("aggregate",),
+    ("aggregate",),
+    "a replica of aggregate is there; gone when it is silent",
+    stream="KV_LEASES",
+)
 AIM = Subject(
     "moretta.v1.control.{site}.aim",
     AimRequestV1,
@@ -349,6 +367,8 @@ TABLE: tuple[Subject, ...] = (
     PAUSE_STATE,
     CAMERA_LEASES,
     REPLICAS,
+    SITE_LEASES,
+    AGGREGATE_REPLICAS,
     AIM,
     AIM_RECORD,
     AIM_REPORTS,
@@ -360,12 +380,13 @@ _MIB = 1 << 20
 _DAY = 86_400.0
 
 STREAMS: tuple[Stream, ...] = (
-    # Memory, so that no sighting reaches a disk; an hour is enough to replay the open window of every profile.
+    # Memory, so that no sighting reaches a disk; 70 minutes hold the longest window and its lateness until a replica
+    # that died then is replaced (services.aggregate.core.retention).
     Stream(
         "SIGHTINGS",
         (SIGHTINGS.wildcard(), "moretta.v1.site.*.*"),
         "memory",
-        3_600.0,
+        4_200.0,
         256 * _MIB,
         purpose="what aggregate decides from",
     ),

@@ -17,7 +17,7 @@ from proto.drift import DriftDayV1
 from proto.subjects import DRIFT
 from services.aggregate.core.drift import EVERY, SCORE_TENTHS, SIZE_TENTHS, Comparison, Drift, Summary
 from services.aggregate.core.exchange import Dropped, Output
-from services.bus import Bus, Stored
+from services.bus import Bus, Held, Stored
 from services.log import get_logger
 from services.sites.settings import SiteSettings, local_zone
 
@@ -47,10 +47,10 @@ def is_allowed(site: SiteSettings) -> bool:
 
 
 class SiteDrift:
-    """Drift of one site. `run` is a task for the site's whole life; `step` never waits."""
+    """Drift of one site. `run` is a task for the whole life of the site; `step` never waits. It stores while `held`."""
 
-    def __init__(self, bus: Bus, site: SiteSettings, every: int = EVERY) -> None:
-        self._bus, self._site = bus, site
+    def __init__(self, bus: Bus, site: SiteSettings, every: int = EVERY, held: Held | None = None) -> None:
+        self._bus, self._site, self._held = bus, site, held
         self._core = Drift(site.id, local_zone(site), every)
         self._waiting: dict[tuple[str, str], DriftDayV1] = {}
         self._due, self._restored = asyncio.Event(), asyncio.Event()
@@ -130,7 +130,7 @@ class SiteDrift:
 
     async def _store(self) -> None:
         for key, record in list(self._waiting.items()):
-            await self._bus.store_once(DRIFT, record, is_done=partial(_is_newer, record))
+            await self._bus.store_once(DRIFT, record, is_done=partial(_is_newer, record), held=self._held)
             if self._waiting.get(key) is record:
                 del self._waiting[key]
 

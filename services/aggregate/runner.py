@@ -1,8 +1,10 @@
 """One site on the bus: restores the core, feeds it the stream in order, publishes what it decides."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import cast
 
 from msgspec import Struct
@@ -27,8 +29,9 @@ from services.aggregate.core.config import SiteConfig
 from services.aggregate.core.exchange import Dropped, Output, Reset
 from services.aggregate.core.site import SiteCore
 from services.aggregate.drift import SiteDrift
+from services.aggregate.retention import Retention
 from services.aggregate.settings import AggregateSettings
-from services.bus import Bus, Stored, StreamReset
+from services.bus import Bus, Held, Stored, StreamReset
 from services.log import get_logger
 
 log = get_logger()
@@ -49,7 +52,10 @@ _ONCE: dict[type[Struct], tuple[Subject, str]] = {
 
 
 class SiteRunner:
-    """Runs one site; `ready` is told once what was stored before the start has been read. `drift` looks on."""
+    """Runs one site; `ready` is told once what was stored before the start has been read. `drift` looks on.
+
+    Nothing is stored but while `held`: another replica may decide this site by now (ADR 12).
+    """
 
     def __init__(
         self,
@@ -58,11 +64,14 @@ class SiteRunner:
         settings: AggregateSettings,
         ready: Callable[[bool], None],
         drift: SiteDrift | None = None,
+        held: Held | None = None,
+        retention: Retention | None = None,
     ) -> None:
         self._bus, self._config, self._settings, self._ready = bus, config, settings, ready
-        self._drift = drift
+        self._drift, self._held, self._retention = drift, held, retention
         self._site = config.site
         self._replay_to = 0
+        self._is_new = False
 
     @property
     def filters(self) -> list[str]:
@@ -92,38 +101,51 @@ class SiteRunner:
         """Let time pass in the stream, and repeat the configuration, for ever."""
         announced = -self._settings.announce_s
         while True:
-            await self._bus.store(TICKS, TickV1(site=self._site))
+            await self._bus.store(TICKS, TickV1(site=self._site), held=self._held)
+            is_new, self._is_new = self._is_new, False
             if time.monotonic() - announced >= self._settings.announce_s:
-                await self._bus.store(SITE_CONFIG, self._config.message())
+                await self._bus.store(SITE_CONFIG, self._config.message(), held=self._held)
                 announced = time.monotonic()
+            elif is_new:
+                await self._announce()
             await asyncio.sleep(self._settings.tick_s)
 
-    async def announce(self, config: SiteConfig) -> None:
-        """Put a configuration into force, unless the stream says already that it is."""
-        self._config = config
+    def configure(self, config: SiteConfig) -> None:
+        """Have a configuration put into force, with the next tick."""
+        self._config, self._is_new = config, True
+
+    async def _announce(self) -> None:
+        """Put our configuration into force, unless the stream says already that it is."""
         last = await self._bus.last(SITE_CONFIG, site=self._site)
-        if last is None or cast("SiteConfigV1", last.message).sha256 != config.sha256:
-            await self._bus.store(SITE_CONFIG, config.message())
-            log.info("a configuration takes over at the next border", site=self._site, sha256=config.sha256)
+        if last is None or cast("SiteConfigV1", last.message).sha256 != self._config.sha256:
+            await self._bus.store(SITE_CONFIG, self._config.message(), held=self._held)
+            log.info("a configuration takes over at the next border", site=self._site, sha256=self._config.sha256)
 
     async def _restore(self) -> SiteCore:
         """Return a core that knows what was published; what a crash kept from being published is published now."""
         _, self._replay_to = await self._bus.streams.created("SIGHTINGS")
         self._ready(self._replay_to == 0)
         configs = await self._configs()
-        await self.announce(self._config)
+        await self._announce()
         core = SiteCore(configs[0])
         passages = [cast("PassageV1", s.message) for s in await self._bus.history(PASSAGES, site=self._site)]
         alerts = cast("list[AlertV1]", await self._decided(ALERTS))
         states = cast("list[RuleStateV1]", await self._decided(RULES))
         operational = cast("list[OperationalAlertV1]", await self._decided(OPERATIONS))
         windows = await self._windows(configs)
+        await self._check(windows)
         await self._publish(core.restore(passages, windows, alerts, configs, states, operational))
         log.info("restored", site=self._site, windows=len(windows), messages=self._replay_to)
         return core
 
     async def _decided(self, row: Subject) -> list[Struct]:
         return [stored.message for stored in await self._bus.history(row, site=self._site)]
+
+    async def _check(self, windows: Iterable[WindowV1]) -> None:
+        """Have it said if the stream holds no more what the open window counts; a new site has lost nothing."""
+        ends = [window.end for window in windows if window.zone == WHOLE_SITE]
+        if self._retention is not None and ends:
+            await self._retention.check_start(max(ends))
 
     async def _configs(self) -> list[SiteConfig]:
         """Return the configurations of the stream, in order, and ours last."""
@@ -152,7 +174,12 @@ class SiteRunner:
         RESETS.labels(self._site).inc()
         core.step(Reset())
         self._replay_to = 0
-        await self.announce(self._config)
+        await self._announce()
+
+    def close(self) -> None:
+        """Take the site's age away: it is decided elsewhere, or not at all."""
+        with contextlib.suppress(KeyError):
+            LAG.remove(self._site)
 
     async def _publish(self, outputs: Iterable[Output]) -> None:
         """Publish in order: passages and operational alerts before a window, and after it what its rules decide."""
@@ -165,17 +192,18 @@ class SiteRunner:
                 case AlertV1() | RuleStateV1() | OperationalAlertV1():
                     await self._publish_once(output)
                 case PassageV1():
-                    await self._bus.store(PASSAGES, output, message_id=_passage_id(output))
+                    await self._bus.store(PASSAGES, output, message_id=_passage_id(output), held=self._held)
 
     async def _publish_window(self, window: WindowV1) -> None:
-        if await self._bus.store_once(WINDOWS, window, is_done=lambda last: last.start >= window.start):
+        done = partial(_is_as_late, "start", window.start)
+        if await self._bus.store_once(WINDOWS, window, is_done=done, held=self._held):
             WINDOWS_PUBLISHED.labels(self._site).inc()
             log.info("window published", site=window.site, zone=window.zone, start=window.start, gaps=window.gaps)
 
     async def _publish_once(self, message: AlertV1 | RuleStateV1 | OperationalAlertV1) -> None:
         row, name = _ONCE[type(message)]
-        until = getattr(message, name)
-        stored = await self._bus.store_once(row, message, is_done=lambda last: getattr(last, name) >= until)
+        done = partial(_is_as_late, name, getattr(message, name))
+        stored = await self._bus.store_once(row, message, is_done=done, held=self._held)
         if stored and isinstance(message, OperationalAlertV1):
             what = {"kind": message.kind, "name": message.name, "state": message.state, "reason": message.reason}
             log.warning("operational alert", site=self._site, **what)
@@ -186,6 +214,10 @@ class SiteRunner:
             REPLAYED.labels(self._site).inc()
         if stored.sequence >= self._replay_to:
             self._ready(True)
+
+
+def _is_as_late(name: str, until: int, last: Struct) -> bool:
+    return int(getattr(last, name)) >= until
 
 
 def _passage_id(passage: PassageV1) -> str:

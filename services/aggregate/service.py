@@ -1,91 +1,130 @@
 """Wiring: what of aggregate runs, and what a reload changes."""
 
 import asyncio
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import Any
 
+from proto.subjects import AGGREGATE_REPLICAS, SITE_LEASES
 from services.aggregate.core.config import SiteConfig
 from services.aggregate.core.policy import NOTICES
 from services.aggregate.drift import SiteDrift
+from services.aggregate.retention import Retention
 from services.aggregate.runner import SiteRunner
 from services.aggregate.settings import AggregateFile, AggregateSettings
+from services.aggregate.sharing import Sharing
 from services.aggregate.stats import Stats
-from services.app import App
-from services.bus import Bus
+from services.app import STEP_LIMIT_S, App, end_tasks
+from services.bus import Bus, Fenced, Held
+from services.leases import Leases, new_replica_name
 from services.log import get_logger
 from services.sites.settings import SiteSettings
 
 log = get_logger()
 
-STREAMS = ("SIGHTINGS", "PASSAGES", "WINDOWS", "ALERTS", "RULES", "OPERATIONS")
+STREAMS = ("SIGHTINGS", "PASSAGES", "WINDOWS", "ALERTS", "RULES", "OPERATIONS", "KV_LEASES")
 """What aggregate cannot do without, made where they are missing; `SiteDrift` makes its own."""
 
 
+@dataclass(frozen=True)
+class _Running:
+    runner: SiteRunner
+    drift: SiteDrift
+    tasks: list[asyncio.Task[None]]
+
+
 class Sites:
-    """The sites that run; they come and go with the settings without touching the others."""
+    """The sites of the settings, and those of them that run here."""
 
     def __init__(self, app: App, bus: Bus, settings: AggregateSettings) -> None:
         self._app, self._bus, self._settings = app, bus, settings
-        self._running: dict[str, tuple[SiteRunner, SiteDrift, list[asyncio.Task[None]]]] = {}
+        self.wanted: dict[str, SiteSettings] = {}
+        self.running: dict[str, _Running] = {}
+        self.caught_up: set[str] = set()
+        """Which of the running ones have read what was stored before they started."""
+        self.fenced: set[str] = set()
+        """Which of the running ones found that somebody else publishes them."""
 
-    async def apply(self, file: AggregateFile) -> None:
-        """Make the sites of these settings run, under their configurations, and no others."""
-        wanted = {site.id: site for site in file.sites}
-        for name in [name for name in self._running if name not in wanted]:
-            await self._stop(name)
-        for name, site in wanted.items():
-            if name in self._running:
-                runner, drift, _ = self._running[name]
-                drift.configure(site)
-                await runner.announce(SiteConfig.of(site))
-            else:
-                self._start(site)
+    def apply(self, file: AggregateFile) -> None:
+        """Take new settings into force for the sites that run."""
+        self.wanted = {site.id: site for site in file.sites}
+        for name, running in self.running.items():
+            if (site := self.wanted.get(name)) is not None:
+                running.drift.configure(site)
+                running.runner.configure(SiteConfig.of(site))
 
-    def _start(self, site: SiteSettings) -> None:
+    def start(self, name: str, held: Held) -> None:
+        """Decide a site from now on, and publish while `held`."""
+        site = self.wanted[name]
         if site.profile in NOTICES:
-            log.warning(NOTICES[site.profile], site=site.id, profile=site.profile)
-        condition = f"site {site.id}"
+            log.warning(NOTICES[site.profile], site=name, profile=site.profile)
 
         def ready(done: bool) -> None:
-            self._app.probes.ready(condition, ok=done, why="reading what was stored before the start")
+            self._app.probes.ready(f"site {name}", ok=done, why="reading what was stored before the start")
+            if done:
+                self.caught_up.add(name)
 
         ready(False)
-        drift = SiteDrift(self._bus, site)
-        runner = SiteRunner(self._bus, SiteConfig.of(site), self._settings, ready, drift)
+        drift = SiteDrift(self._bus, site, held=held)
+        retention = Retention(self._bus, name, self._app.probes.ready)
+        runner = SiteRunner(self._bus, SiteConfig.of(site), self._settings, ready, drift, held, retention)
         tasks = [
-            self._app.spawn(f"follow {site.id}", runner.follow()),
-            self._app.spawn(f"tick {site.id}", runner.tick()),
-            self._app.spawn(f"drift {site.id}", drift.run()),
+            self._app.spawn(f"follow {name}", self._until_fenced(name, runner.follow()), may_end=True),
+            self._app.spawn(f"tick {name}", runner.tick()),
+            self._app.spawn(f"drift {name}", drift.run()),
+            self._app.spawn(f"streams of {name}", retention.watch(lambda: SiteConfig.of(self.wanted[name]))),
         ]
-        self._running[site.id] = (runner, drift, tasks)
+        self.running[name] = _Running(runner, drift, tasks)
+        log.info("site in service", site=name)
 
-    async def _stop(self, name: str) -> None:
-        _, drift, tasks = self._running.pop(name)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        drift.close()
+    async def stop(self, name: str) -> None:
+        """End a site where it is; a replay, here or elsewhere, goes on from there."""
+        running = self.running.pop(name)
+        await end_tasks(running.tasks, STEP_LIMIT_S)
+        running.drift.close()
+        running.runner.close()
+        self.caught_up.discard(name)
+        self.fenced.discard(name)
+        self._app.probes.ready(f"streams of {name}", ok=True)
         self._app.probes.ready(f"site {name}", ok=True)
-        log.info("a site is no longer configured", site=name)
+        log.info("site out of service", site=name)
 
-    async def stop(self) -> None:
-        """End every site where it is; a replay goes on from there."""
-        for name in list(self._running):
-            await self._stop(name)
+    async def stop_all(self) -> None:
+        """End every site."""
+        for name in list(self.running):
+            await self.stop(name)
+
+    async def _until_fenced(self, name: str, following: Coroutine[Any, Any, None]) -> None:
+        try:
+            await following
+        except Fenced as error:
+            log.warning("somebody else publishes this site, giving it up", site=name, subject=str(error))
+            self.fenced.add(name)
 
 
 async def wire(app: App, file: AggregateFile) -> None:
-    """Connect, and run every configured site until the app stops."""
+    """Connect, and run this replica's share of the configured sites until the app stops."""
     bus = await Bus.connect(file.nats, "aggregate")
     app.on_stop("close the bus", bus.close)
     app.watch(bus)
     await bus.ensure_streams(STREAMS)
+    leases = Leases(bus, SITE_LEASES, AGGREGATE_REPLICAS, file.aggregate.replica or new_replica_name())
     sites = Sites(app, bus, file.aggregate)
-    app.on_stop("stop the sites", sites.stop)
+    sharing = Sharing(sites, leases)
     stats = Stats(bus)
-    app.on_stop("stop answering questions", stats.stop)
 
     async def apply(new: AggregateFile) -> None:
-        await sites.apply(new)
+        sites.apply(new)
+        await sharing.turn()
         await stats.apply(new.sites)
 
+    app.on_stop("stop the sites", sites.stop_all)
+    app.on_stop("stop answering questions", stats.stop)
+    await leases.read()
+    await leases.announce()
+    app.spawn("watch the leases", leases.watch())
     await apply(file)
+    app.spawn("keep the leases", leases.keep())
+    app.spawn("share the sites", sharing.run())
+    app.on_stop("hand the sites over", sharing.hand_over)
     app.on_reload(apply)

@@ -4,6 +4,7 @@ from typing import Annotated, ClassVar
 
 from msgspec import Meta, Struct, field
 
+from proto.leases import ReplicaId
 from services.aggregate.core import policy
 from services.bus import NatsSettings
 from services.log import LogSettings
@@ -20,6 +21,9 @@ class AggregateSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only
     """How often time passes in a stream in which nothing else happens."""
     announce_s: Annotated[float, Meta(ge=1, le=1_800)] = 300.0
     """How often the configuration in force is repeated, so that the stream's last hour always holds it."""
+    replica: ReplicaId | None = None
+    """This replica's name among those that share the sites; None: one is made at start. Two that run at the same time
+    must not share one."""
 
 
 class AggregateFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

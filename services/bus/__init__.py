@@ -10,7 +10,7 @@ from services.bus.consume import Dead, Delivery, Retry
 from services.bus.follow import Removed, Stored, StreamReset
 from services.bus.micro import Endpoint, MicroService, Refusal
 from services.bus.settings import NatsSettings
-from services.bus.streams import Contended, Fenced, Unavailable
+from services.bus.streams import Contended, Fenced, Held, Unavailable
 
 __all__ = [
     "Bus",
@@ -21,6 +21,7 @@ __all__ = [
     "Endpoint",
     "Failed",
     "Fenced",
+    "Held",
     "MicroService",
     "NatsSettings",
     "NoWorkers",

@@ -17,7 +17,7 @@ from services.bus.consume import Handler as ConsumeHandler
 from services.bus.follow import Follower, Removed, Stored, StreamReset
 from services.bus.micro import Answer, MicroService
 from services.bus.settings import NatsSettings
-from services.bus.streams import Streams
+from services.bus.streams import Held, Streams
 
 _KEEP_DEAD_BYTES = 65_536
 
@@ -70,13 +70,17 @@ class Bus:
         """Make the streams of these names, now and whenever the server comes back without them."""
         await self.streams.ensure(names)
 
-    async def store(self, row: Subject, message: Struct, *, message_id: str | None = None) -> int:
-        """Store with acknowledgement; returns the stream sequence."""
-        return await self.streams.store(row, message, message_id=message_id)
+    async def store(
+        self, row: Subject, message: Struct, *, message_id: str | None = None, held: Held | None = None
+    ) -> int:
+        """Store with acknowledgement; returns the stream sequence. See `Streams.store`."""
+        return await self.streams.store(row, message, message_id=message_id, held=held)
 
-    async def store_once(self, row: Subject, message: Struct, *, is_done: Callable[[Any], bool]) -> bool:
+    async def store_once(
+        self, row: Subject, message: Struct, *, is_done: Callable[[Any], bool], held: Held | None = None
+    ) -> bool:
         """Store unless done; see `Streams.store_once`."""
-        return await self.streams.store_once(row, message, is_done=is_done)
+        return await self.streams.store_once(row, message, is_done=is_done, held=held)
 
     async def last(self, row: Subject, **tokens: str) -> Stored | None:
         """Return the last stored message of the concrete subject, or None."""

@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import json
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +16,7 @@ from nats.js.errors import APIError, NoStreamResponseError, NotFoundError, Servi
 from nats.nuid import NUID
 
 from proto.codec import decode, encode
+from proto.permissions import stream_info
 from proto.subjects import STREAMS, Stream, Subject
 from services.bus.connection import Connection, headers_of
 from services.bus.follow import Stored, is_marker, nanoseconds, read, read_back
@@ -26,6 +29,7 @@ _CONTENDED = {10158, 10164}
 """A cluster's answers while another write of the same id (10158), or to the same subject (10164), is on its way."""
 _ACK_TIMEOUT_S = 2.0
 _RETRY_S = 0.25
+_HELD_S = 0.1
 _TRANSIENT = (
     nats.errors.TimeoutError,
     nats.errors.NoRespondersError,
@@ -38,6 +42,10 @@ _TRANSIENT = (
 )
 
 
+Held = Callable[[], bool]
+"""Whether the caller may write at this moment: it holds a lease that has not run out."""
+
+
 class Fenced(Exception):
     """Somebody else has written later than us on this subject: stop (design §4)."""
 
@@ -48,6 +56,18 @@ class Contended(Exception):
 
 class Unavailable(Exception):
     """JetStream does not answer at the moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What a stream keeps: times are the server's, in ns. A `max_age` or `max_bytes` of 0 is no limit."""
+
+    max_age: int
+    max_bytes: int
+    first_sequence: int
+    first: int
+    """When the first message was stored; `now` if there is none."""
+    now: int
 
 
 class Streams:
@@ -95,28 +115,44 @@ class Streams:
             except NotFoundError:
                 raise error from None
 
-    async def store(self, row: Subject, message: Struct, *, message_id: str | None = None) -> int:
-        """Return the stream sequence of the stored message; tries until the server acknowledges or we are cancelled."""
+    async def store(
+        self, row: Subject, message: Struct, *, message_id: str | None = None, held: Held | None = None
+    ) -> int:
+        """Return the stream sequence of the stored message; tries until the server acknowledges or we are cancelled.
+
+        Whoever shares work by leases says with `held` whether its own is valid; each attempt waits until it is.
+        """
         headers = {"Nats-Msg-Id": message_id or self._nuid.next().decode()}
         payload, subject = encode(row, message), row.of(message)
+
+        async def once() -> int:
+            await _until(held)
+            return await self._swap(row, subject, payload, headers)
+
         while True:
             try:
-                stored: int = await self._retrying(lambda: self._swap(row, subject, payload, headers))
+                stored: int = await self._retrying(once)
                 return stored
             except Contended:  # an earlier try of ours is on its way, of which we didn't hear
                 await asyncio.sleep(_RETRY_S)
 
-    async def store_once(self, row: Subject, message: Struct, *, is_done: Callable[[Any], bool]) -> bool:
+    async def store_once(
+        self, row: Subject, message: Struct, *, is_done: Callable[[Any], bool], held: Held | None = None
+    ) -> bool:
         """Store unless the subject's last message says that it is done; True if this call stored it.
 
         Beyond the de-duplication window of message ids (facts.md): the write expects the last sequence that we read.
         Error 10071 means that somebody wrote since: our own bytes or something later is done, else we are `Fenced`.
+        Each attempt waits until `held` (see `store`).
         """
         payload, subject = encode(row, message), row.of(message)
         while True:
+            await _until(held)
             last = await self.last_of(row, subject)
             if last is not None and (is_done(last.message) or encode(row, last.message) == payload):
                 return False
+            if held is not None and not held():  # frozen while it read: what it read is old
+                continue
             expected = str(last.sequence if last else 0)
             headers = headers_of(row, {"Nats-Expected-Last-Subject-Sequence": expected})
             try:
@@ -211,6 +247,15 @@ class Streams:
         info = await self._retrying(lambda: self.js.stream_info(name))
         return nanoseconds(info.created), int(info.state.last_seq)
 
+    async def kept(self, name: str) -> Kept:
+        """Return what a stream keeps at most, and what it keeps now."""
+        client, subject = self._connection.client, stream_info(name)
+        answer = await self._retrying(lambda: client.request(subject, b"", timeout=_ACK_TIMEOUT_S))
+        info = json.loads(answer.data)
+        if "error" in info:
+            APIError.from_error(info["error"])
+        return _kept(info)
+
     async def history(self, name: str, filters: list[str]) -> list[Stored]:
         """Return what a stream holds of these subjects, in order, up to now."""
         found: list[Stored] = await self._retrying(lambda: read_back(self.js, name, filters))
@@ -243,9 +288,23 @@ class Streams:
                     await self._again()  # the stream is gone, or could not be made when the server came back
 
 
+async def _until(held: Held | None) -> None:
+    """Wait until a lease is valid; whoever sees that it is lost cancels us."""
+    while held is not None and not held():
+        await asyncio.sleep(_HELD_S)
+
+
 def _agrees(have: api.StreamConfig, want: api.StreamConfig) -> bool:
     names = ("subjects", "max_age", "max_bytes", "max_msgs_per_subject", "num_replicas", "allow_direct", "storage")
     return all(getattr(have, name) == getattr(want, name) for name in names)
+
+
+def _kept(info: dict[str, Any]) -> Kept:
+    """Read an answer about a stream (NATS ADR-1); nats-py leaves the times of its messages out."""
+    state, config = info["state"], info["config"]
+    now = nanoseconds(datetime.fromisoformat(info["ts"]))
+    first = nanoseconds(datetime.fromisoformat(state["first_ts"])) if state["messages"] else now
+    return Kept(int(config.get("max_age", 0)), max(0, int(config["max_bytes"])), int(state["first_seq"]), first, now)
 
 
 def _parse_rfc3339(text: str) -> datetime:

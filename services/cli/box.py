@@ -190,8 +190,8 @@ class Box:
         environment = {**os.environ, **MALLOC, **self._identities.environment(name)}
         environment |= {"MORETTA_NATS__URL": self.url, "PYTHONUNBUFFERED": "1", "ORT_DISABLE_TELEMETRY": "1"}
         environment["MORETTA_PROBES__HOST"] = "127.0.0.1"
-        if name == "ingest":  # there is one: when it is started again, its cameras' leases are its own at once
-            environment["MORETTA_INGEST__REPLICA"] = "box"
+        if name in {"ingest", "aggregate"}:  # there is one: when it is started again, its leases are its own at once
+            environment[f"MORETTA_{name.upper()}__REPLICA"] = "box"
         return Program(name, command, environment, probe.alive, lambda line: self._on_line(name, line))
 
 

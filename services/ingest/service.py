@@ -1,7 +1,5 @@
 """Wiring of ingest: cameras -> sealed frames."""
 
-import secrets
-import socket
 from typing import TYPE_CHECKING
 
 from proto.subjects import CAMERA_LEASES, REPLICAS
@@ -14,7 +12,7 @@ from services.ingest.keys import KeyGiver
 from services.ingest.pausing import Pausing
 from services.ingest.settings import IngestFile, WebSettings
 from services.ingest.sharing import Sharing
-from services.leases import Leases
+from services.leases import Leases, new_replica_name
 
 if TYPE_CHECKING:
     from services.ingest.web.server import WebServer
@@ -38,7 +36,7 @@ async def wire(app: App, settings: IngestFile) -> None:
     givers: dict[str, KeyGiver] = {}
     fleet = Fleet(app, main, frames, settings.ingest)
     pausing = Pausing(app, main, fleet)
-    leases = Leases(main, CAMERA_LEASES, REPLICAS, settings.ingest.replica or _new_name())
+    leases = Leases(main, CAMERA_LEASES, REPLICAS, settings.ingest.replica or new_replica_name())
     sharing = Sharing(app, fleet, leases)
     aimer = Aimer(app, main, fleet, leases)
 
@@ -77,12 +75,6 @@ async def wire(app: App, settings: IngestFile) -> None:
     app.on_reload(apply)
     app.watch(main, frames)
     app.spawn("watch the clock", clock.watch(lambda: main.clock_offset("CONTROL"), app.probes.ready))
-
-
-def _new_name() -> str:
-    """Return a name that no other replica has, and that tells where this one runs."""
-    host = "".join(c if c.isascii() and c.isalnum() else "-" for c in socket.gethostname())[:40]
-    return f"{host}-{secrets.token_hex(4)}"
 
 
 def _web_server(app: App, settings: WebSettings | None, sharing: Sharing, aimer: Aimer) -> "WebServer | None":

@@ -9,20 +9,14 @@ from proto.public import CameraV1
 from services.app import App
 from services.ingest.camera import Camera
 from services.ingest.fleet import HAND_OVER_S, Fleet, Place
-from services.leases import Key, Leases
-from services.leases.plan import to_offer, to_take
+from services.leases import Key, Leases, Taking
+from services.leases.plan import to_offer
 from services.log import get_logger
 from services.sites.settings import CameraSettings
 
 log = get_logger()
 
 _TURN_S = 0.25
-_OVERDUE_S = 1.0
-"""A free camera that its replica-by-hash did not take for so long is anybody's who has room."""
-_FORSAKEN_S = 3.0
-"""One that nobody took for so long is anybody's, whatever the shares: settings may differ for a while."""
-_RESET_S = 2.5
-"""When the bucket was lost, holders have so long to write their leases anew before anybody takes them for free."""
 _LEAVE_S = 4.0
 
 
@@ -32,10 +26,9 @@ class Sharing:
     def __init__(self, app: App, fleet: Fleet, leases: Leases, clock: Callable[[], float] = time.monotonic) -> None:
         self._app, self._fleet, self._leases, self._clock = app, fleet, leases, clock
         self._turning = asyncio.Lock()
-        self._open: dict[Key, float] = {}
+        self._taking = Taking(leases, clock)
         self._ceded: dict[Key, float] = {}
         self._used: dict[Key, int] = {}
-        self._resets, self._patient_until = leases.resets, 0.0
 
     async def run(self) -> None:
         """Act on what changes, for ever."""
@@ -48,7 +41,7 @@ class Sharing:
     async def turn(self) -> None:
         """Do what is to be done now."""
         async with self._turning:
-            await self._take()
+            await self._taking.turn(self._fleet.wanted)
             self._leases.offer(to_offer(self._leases.me, self._leases.view, self._fleet.wanted, self._movable()))
             await self._release()
             self._drop()
@@ -92,18 +85,6 @@ class Sharing:
             await asyncio.sleep(_TURN_S / 5)
         await asyncio.gather(*(self._leases.release(key) for key in list(self._leases.held)))
         await self._leases.leave()
-
-    async def _take(self) -> None:
-        view, wanted, now = self._leases.view, self._fleet.wanted, self._clock()
-        if self._leases.resets != self._resets:
-            self._resets, self._patient_until = self._leases.resets, now + _RESET_S
-        if now < self._patient_until:
-            return
-        self._open = {key: self._open.get(key, now) for key in wanted if key not in view.leases}
-        overdue = [key for key, since in self._open.items() if now - since >= _OVERDUE_S]
-        forsaken = [key for key, since in self._open.items() if now - since >= _FORSAKEN_S]
-        due = to_take(self._leases.me, view, wanted, overdue, forsaken)
-        await asyncio.gather(*(self._leases.take(key) for key in due))
 
     async def _release(self) -> None:
         gone = [key for key in self._leases.held if key not in self._fleet.wanted]

@@ -1,9 +1,11 @@
 """Leases: how replicas share work that one of them at a time is to do (design §7, ADR 12).
 
-`view` is what the bucket says and `plan` what follows from it, both pure; `Leases` keeps one replica's own.
+`view` is what the bucket says and `plan` what follows from it, both pure; `Leases` keeps one replica's own, `Taking`
+takes what is due to it.
 """
 
-from services.leases.leases import Leases
+from services.leases.leases import Leases, new_replica_name
+from services.leases.taking import Taking
 from services.leases.view import Key
 
-__all__ = ["Key", "Leases"]
+__all__ = ["Key", "Leases", "Taking", "new_replica_name"]

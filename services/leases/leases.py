@@ -7,8 +7,10 @@ overlap for a moment, which the fence of (lease, sequence) makes harmless (desig
 
 import asyncio
 import contextlib
+import secrets
+import socket
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -32,6 +34,8 @@ class Held:
 
     number: int
     revision: int
+    until: float = 0.0
+    """When it runs out by our clock, which goes on while this process is frozen (CLOCK_MONOTONIC)."""
     live: bool = False
     offered: bool = False
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -41,8 +45,10 @@ class Held:
 class Leases:
     """What this replica holds of one kind of thing; `row` is its subject, whose tokens name a thing."""
 
-    def __init__(self, bus: Bus, row: Subject, replicas: Subject, me: str) -> None:
-        self._bus, self._row, self._replicas, self.me = bus, row, replicas, me
+    def __init__(
+        self, bus: Bus, row: Subject, replicas: Subject, me: str, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._bus, self._row, self._replicas, self.me, self._clock = bus, row, replicas, me, clock
         self.view = View()
         self.held: dict[Key, Held] = {}
         self.ceded: set[Key] = set()
@@ -121,6 +127,15 @@ class Leases:
             self.relieved.add(key)
         return True
 
+    def is_valid(self, key: Key) -> bool:
+        """Whether a lease is ours and has not run out by our clock: until then nobody takes it whom we did not ask to.
+
+        The server counts from when it stored the entry, we from before we sent it. A process that was frozen, and
+        thinks that no time has passed, is told here.
+        """
+        held = self.held.get(key)
+        return held is not None and self._clock() < held.until
+
     async def confirm(self, key: Key) -> bool:
         """Return whether a lease is ours at this moment: another may have taken it since we wrote it last."""
         held = self.held.get(key)
@@ -184,7 +199,7 @@ class Leases:
     async def _here(self) -> None:
         if self._left:
             return
-        message = ReplicaV1(replica=self.me, leaving=self._leaving)
+        message = self._replicas.message(replica=self.me, leaving=self._leaving)
         try:
             self._presence = await self._bus.streams.put(self._replicas, message, expected=self._presence, ttl_s=TTL_S)
         except Fenced:  # it expired meanwhile, or our last write was stored without our hearing of it
@@ -234,7 +249,10 @@ class Leases:
         self.changed.set()
 
     async def _put(self, key: Key, held: Held) -> int:
-        return await self._bus.streams.put(self._row, self._entry(key, held), expected=held.revision, ttl_s=TTL_S)
+        began = self._clock()
+        revision = await self._bus.streams.put(self._row, self._entry(key, held), expected=held.revision, ttl_s=TTL_S)
+        held.until = began + TTL_S
+        return revision
 
     async def _remove(self, row: Subject, subject: str, revision: int) -> None:
         try:
@@ -258,6 +276,12 @@ class Leases:
             log.warning("leases can't be renewed, holding on", error=str(error) or type(error).__name__)
         self._in_trouble = True
         return False
+
+
+def new_replica_name() -> str:
+    """Return a name that no other replica has, and that tells where this one runs."""
+    host = "".join(c if c.isascii() and c.isalnum() else "-" for c in socket.gethostname())[:40]
+    return f"{host}-{secrets.token_hex(4)}"
 
 
 def _lease(message: Struct, revision: int) -> Lease:

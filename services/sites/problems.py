@@ -90,7 +90,7 @@ def _turn(a: tuple[float, float], b: tuple[float, float], c: tuple[float, float]
 
 
 def _too_long(path: str, site: SiteSettings) -> Iterator[Problem]:
-    """What the stream of sightings cannot serve, since it forgets what is older than an hour."""
+    """What the stream of sightings cannot serve, since it forgets what is older than 70 minutes."""
     if site.close_on_end or site.window_s + site.lateness_s <= _STREAM_S:
         return
     name, value, most = "window_s", site.window_s, _STREAM_S - site.lateness_s
@@ -101,7 +101,7 @@ def _too_long(path: str, site: SiteSettings) -> Iterator[Problem]:
 
 
 def _too_many(path: str, site: SiteSettings) -> Iterator[Problem]:
-    """After a restart a row of windows is judged again, from a stream that forgets what is older than an hour."""
+    """After a restart a row of windows is judged again, from a stream that forgets what is older than 70 minutes."""
     wanted, most = site.operations.camera_down_windows, max(1, int((_KEPT_S - site.lateness_s) // site.window_s))
     if wanted > most and not site.close_on_end:
         why = f"{wanted} windows of {site.window_s:g} s are more than the stream of sightings keeps; at most {most}"

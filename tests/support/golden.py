@@ -21,7 +21,7 @@ from proto.codec import encode_as
 from proto.control import DeadV1, PauseReplyV1, PauseRequestV1, PauseStateV1
 from proto.drift import DriftCounts, DriftDayV1
 from proto.frames import FaceQualityV1, FrameKeyV1, FrameQualityV1, FrameReplyV1, FrameV1, WorkerV1
-from proto.leases import CameraLeaseV1, ReplicaV1
+from proto.leases import AggregateReplicaV1, CameraLeaseV1, ReplicaV1, SiteLeaseV1
 from proto.public import AlertV1, CameraV1, DeliveryV1, Lifetime, OperationalAlertV1, RuleStateV1, WindowV1
 from proto.sightings import CameraEventV1, PassageV1, SightingsV1, SightingV1, SiteConfigV1, TickV1
 from proto.stats import PeriodV1, StatsReplyV1, StatsRequestV1
@@ -83,6 +83,8 @@ EXAMPLES: tuple[Struct, ...] = (
     TickV1(site="cannes"),
     CameraLeaseV1(site="cannes", camera="gate-1", holder="ingest-0", live=True, offered=True, number=7),
     ReplicaV1(replica="ingest-0", leaving=True),
+    SiteLeaseV1(site="cannes", holder="aggregate-0", live=True, offered=True),
+    AggregateReplicaV1(replica="aggregate-0", leaving=True),
     SiteConfigV1(site="cannes", sha256=SHA, config='{"id":"cannes"}'),
     CameraEventV1(site="cannes", camera="gate-1", lease=7, state="backing-off", reason="timeout", at=AT),
     PassageV1(

@@ -100,6 +100,8 @@ class SiteCore:
         first, _ = self._schedule.window_at(self._now)
         if waiting:
             first = min(first, self._schedule.window_at(min(p.at for p in waiting))[0])
+        if done and created <= done:  # what the stream keeps no more is a gap in the series of windows, not a hole
+            first = min(first, self._schedule.window_at(done)[0])
         self._beginning = "bus-restarted" if foreign and created > first else "started-late"
         self._begun, self._cursor = self._now, first
         own = [p for p in self._restored if p.stream_created == created]

@@ -12,14 +12,14 @@ import pytest
 
 from proto.codec import encode
 from proto.sightings import SightingsV1, SightingV1
-from proto.subjects import OPERATIONS, PASSAGES, RULES, SIGHTINGS, WINDOWS
+from proto.subjects import OPERATIONS, PASSAGES, RULES, SIGHTINGS, STREAMS, WINDOWS
 from services.aggregate.core.config import SECOND, SiteConfig
 from services.aggregate.core.site import SiteCore
 from services.aggregate.runner import SiteRunner
 from services.aggregate.service import wire
 from services.aggregate.settings import AggregateFile, AggregateSettings
 from services.app import App
-from services.bus import Bus, Stored
+from services.bus import Bus, NatsSettings, Stored
 from services.settings import convert
 
 PERIOD = 200_000_000
@@ -46,13 +46,14 @@ class Scene:
 
     def __init__(self, server, bus: Bus) -> None:
         self.server, self.bus, self.sequence, self.apps, self.processes = server, bus, 0, [], []
+        self.nats = {"url": server.url}
 
     site = staticmethod(_site)
 
     def raw(self, *sites):
         """Return a settings file's content."""
         return {
-            "nats": {"url": self.server.url},
+            "nats": self.nats,
             "sites": list(sites or [_site()]),
             "aggregate": {"tick_s": 0.1, "announce_s": 60},
         }
@@ -144,14 +145,41 @@ class Scene:
         return [encode(rows[kind], output) for output in outputs if isinstance(output, kind)]
 
 
+@contextlib.asynccontextmanager
+async def _closing(scene: Scene) -> AsyncIterator[Scene]:
+    """Stop every service that was started."""
+    try:
+        yield scene
+    finally:
+        for app in list(scene.apps):
+            await app.close()
+        for process in scene.processes:
+            if process.poll() is None:
+                process.kill()
+                process.communicate()
+
+
 @pytest.fixture(name="scene")
 async def _scene(nats_server, bus) -> AsyncIterator[Scene]:
-    """A site on the bus; stops every service it started."""
-    scene = Scene(nats_server, bus)
-    yield scene
-    for app in list(scene.apps):
-        await app.close()
-    for process in scene.processes:
-        if process.poll() is None:
-            process.kill()
-            process.communicate()
+    """A site on the bus."""
+    async with _closing(Scene(nats_server, bus)) as scene:
+        yield scene
+
+
+@pytest.fixture(name="make_scene")
+def _make_scene():
+    """`make_scene(server, replicas=3)`: a site on the bus of another server."""
+
+    @contextlib.asynccontextmanager
+    async def make(server, replicas: int) -> AsyncIterator[Scene]:
+        bus = await Bus.connect(NatsSettings(url=server.url, replicas=replicas), "aggregate")
+        await bus.ensure_streams(s.name for s in STREAMS)
+        scene = Scene(server, bus)
+        scene.nats |= {"replicas": replicas}
+        try:
+            async with _closing(scene):
+                yield scene
+        finally:
+            await bus.close()
+
+    return make

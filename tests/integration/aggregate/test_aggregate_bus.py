@@ -5,13 +5,18 @@ import signal
 import sys
 
 import yaml
+from nats_cluster import NatsCluster
 from prometheus_client import REGISTRY
 
 from proto.codec import encode
 from proto.public import OperationalAlertV1, RuleStateV1, WindowV1
 from proto.sightings import PassageV1
 from proto.subjects import ALERTS, OPERATIONS, PASSAGES, RULES, SITE_CONFIG, WINDOWS
-from services.aggregate.core.config import SiteConfig
+from services.aggregate import retention, sharing
+from services.aggregate.core.config import SECOND, SiteConfig
+from services.aggregate.runner import SiteRunner
+from services.app import end_tasks
+from services.bus import Fenced
 
 UNMASKED = ("unmasked",) * 4
 
@@ -94,11 +99,73 @@ async def _all_published(scene, start, count):
 
 
 async def test_two_at_once_publish_once(scene):
-    """Two services that both believe they hold the site publish each window and alert once, the same bytes."""
-    await asyncio.gather(scene.start(), scene.start())
+    """Two that both believe they hold the site publish each window and alert once, the same bytes."""
+    runners = [SiteRunner(scene.bus, scene.config(), scene.file().aggregate, lambda _: None) for _ in range(2)]
+    tasks = [asyncio.create_task(part) for runner in runners for part in (runner.follow(), runner.tick())]
     start = scene.border()
     await scene.window(start, *UNMASKED)
     await _all_published(scene, start, 1)
+    await end_tasks(tasks)
+
+
+async def test_fenced_is_no_end(scene, monkeypatch):
+    """Somebody else wrote on the site: it is given up, and taken again after a pause; the process goes on."""
+    real, calls = SiteRunner.follow, []
+
+    async def follow(runner):
+        calls.append(runner)
+        if len(calls) == 1:
+            raise Fenced("a window")
+        await real(runner)
+
+    monkeypatch.setattr(sharing, "_REST_S", 0.5)
+    monkeypatch.setattr(SiteRunner, "follow", follow)
+    app = await scene.start()
+    await scene.until(WINDOWS, 1)
+    assert len(calls) == 2
+    assert await scene.stop(app) == 0
+
+
+async def test_a_stream_that_keeps_too_little_is_told(scene, monkeypatch, wait_until):
+    """Somebody else manages the stream: readiness says what to set, and is well again as soon as it is set."""
+    monkeypatch.setattr(retention, "_AGAIN_S", 0.1)
+    app = await scene.start()
+    await wait_until(app.probes.is_ready)
+    js = scene.bus.streams.js
+    config = (await js.stream_info("SIGHTINGS")).config
+    for max_age, enough in ((300, False), (303, True)):
+        config.max_age = max_age
+        await js.update_stream(config)
+        await wait_until(lambda enough=enough: ("streams of market" not in app.probes.reasons()) == enough)
+        assert enough or "max_age to 302.5s or more" in app.probes.reasons()["streams of market"]
+
+
+async def test_what_the_stream_has_dropped_lowers_coverage(scene, capsys):
+    """Bytes run out in an open window while aggregate is away: the people count, the time does not, and it is told."""
+    site = scene.site(window_s=5)
+    app = await scene.start(site)
+    await scene.until(WINDOWS, 1, zone="_site")
+    start = scene.border(5)
+    await scene.window(start, *UNMASKED, window_s=5, seconds=2)
+    await scene.until(PASSAGES, 4)
+    await _wait_until_begun(scene, start)
+    while not (await scene.published(WINDOWS, zone="_site"))[-1].end >= start:
+        await asyncio.sleep(0.05)
+    await scene.stop(app)
+    await scene.bus.streams.js.purge_stream("SIGHTINGS")  # as its bytes do, by the oldest
+    lost = _metric("moretta_aggregate_messages_lost_total")
+    await scene.start(site)
+    window = await _window(scene, start)
+    assert (window.persons, window.gaps) == (4, ["started-late"])
+    assert window.coverage < 0.6
+    starts = [w.start for w in await scene.published(WINDOWS, zone="_site")]
+    assert starts == list(range(starts[0], starts[-1] + 1, 5 * SECOND))
+    assert _metric("moretta_aggregate_messages_lost_total") == lost + 1
+    assert "sightings lost" in capsys.readouterr().out
+
+
+def _metric(name):
+    return REGISTRY.get_sample_value(name, {"site": "market"}) or 0
 
 
 async def test_a_restarted_server_costs_coverage_only(scene):
@@ -196,7 +263,7 @@ async def test_metrics_tell_nothing_of_people(scene):
     for family in families:
         assert not any(word in family.name for word in ("mask", "person", "face", "passage", "rate", "sighting"))
         for sample in family.samples:
-            assert set(sample.labels) <= {"site", "reason"}
+            assert set(sample.labels) <= {"site", "reason", "stream"}
 
 
 async def test_stopped_by_a_signal(scene, tmp_path):
@@ -251,3 +318,31 @@ async def test_those_who_run_it_are_told_of_a_silent_camera(scene):
     for kind in ("camera-down", "no-data"):
         resolved = (await scene.until(OPERATIONS, 2, kind=kind))[1]
         assert (resolved.state, resolved.at, resolved.reason) == ("resolved", start + 2 * 10**9, None)
+
+
+async def test_all_nodes_lost(tmp_path, make_scene):
+    """Three of three die in an open window: what was published stays, the window loses coverage, the next is whole."""
+    cluster = NatsCluster(tmp_path).start()
+    try:
+        async with make_scene(cluster, replicas=3) as scene:
+            site = scene.site(window_s=5)
+            await scene.start(site)
+            before = await scene.until(WINDOWS, 2)
+            start = scene.border(5)
+            await scene.window(start, *UNMASKED, window_s=5, seconds=2)
+            await scene.until(PASSAGES, 4)
+            await _wait_until_begun(scene, start)
+            cluster.kill()
+            cluster.start()
+            window = await _window(scene, start)
+            assert (window.persons, "bus-restarted" in window.gaps) == (4, True)
+            assert 0 < window.coverage < 0.9
+            whole = scene.border(5)
+            await scene.window(whole, *UNMASKED, window_s=5)
+            after = await _window(scene, whole)
+            assert (after.persons, after.coverage, after.gaps) == (4, 1.0, [])
+            found = await scene.published(WINDOWS)
+            assert found[:2] == before[:2]
+            assert len({(w.zone, w.start) for w in found}) == len(found)
+    finally:
+        cluster.stop()

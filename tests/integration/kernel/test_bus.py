@@ -80,6 +80,34 @@ async def test_store_once_of_three_at_a_time(bus: Bus):
     assert len(await bus.history(WINDOWS, site="s")) == 1
 
 
+async def test_storing_waits_for_a_valid_lease(bus: Bus, monkeypatch: pytest.MonkeyPatch):
+    """Nothing goes out while the lease is not valid, also where it runs out between reading and writing."""
+    valid, real = False, bus.streams.last_of
+
+    async def read(row, subject):
+        nonlocal valid
+        found = await real(row, subject)
+        if not reads:
+            reads.append(await bus.store(WINDOWS, window(10)))
+            valid = False
+        return found
+
+    reads: list[int] = []
+    monkeypatch.setattr(bus.streams, "last_of", read)
+    late = asyncio.create_task(bus.store(WINDOWS, window(30), held=lambda: valid))
+    await asyncio.sleep(0.3)
+    assert await bus.history(WINDOWS, site="s") == []
+    await end_tasks([late])
+    valid = True
+    once = bus.store_once(WINDOWS, window(10), is_done=lambda last: last.start >= 10, held=lambda: valid)
+    task = asyncio.create_task(once)
+    await asyncio.sleep(0.3)
+    assert not task.done()
+    valid = True
+    assert await task is False, "what it read before it was frozen is old"
+    assert len(await bus.history(WINDOWS, site="s")) == 1
+
+
 async def test_store_once_fences_a_zombie(bus: Bus, monkeypatch: pytest.MonkeyPatch):
     """Who finds other bytes written since it read stops."""
     real = bus.streams.last_of

@@ -2,10 +2,10 @@
 
 import asyncio
 import contextlib
-import socket
 import time
 
 import pytest
+from nats_cluster import NatsCluster
 from nats_process import NatsProcess
 
 from proto.control import PauseStateV1
@@ -72,10 +72,12 @@ async def test_a_silent_holder_loses_it(url, wait_until):
         async with replica(url, "a") as a:
             assert await a.take(GATE)
             await wait_until(lambda: GATE in b.view.leases, LIMIT_S)
+            assert a.is_valid(GATE)
         began = time.monotonic()
         assert a.held, "whoever can't write doesn't give up"
         await wait_until(lambda: GATE not in b.view.leases, LIMIT_S)
         assert 1 < time.monotonic() - began < 6 + NOISE_S
+        assert not a.is_valid(GATE), "by its own clock, before anybody else could take it"
         assert await b.take(GATE)
 
 
@@ -127,36 +129,16 @@ async def test_a_bucket_that_is_gone_is_made_again(url, wait_until):
         await wait_until(lambda: a.held[GATE].number > number, LIMIT_S)
 
 
-def _ports(count):
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-
-
 @pytest.fixture(name="cluster")
 def _cluster(tmp_path):
-    """Three servers, each of which knows the others."""
-    ports = _ports(3)
-    routes = ", ".join(f'"nats://127.0.0.1:{port}"' for port in ports)
-    servers = []
-    for index, port in enumerate(ports):
-        folder = tmp_path / f"n{index}"
-        folder.mkdir()
-        route = f'cluster {{ name: site, listen: "127.0.0.1:{port}", routes: [{routes}], no_advertise: true }}'
-        servers.append(NatsProcess(folder, config=f"server_name: n{index}\n{route}"))
-    for server in servers:
-        server.start()
-    yield servers
-    for server in servers:
-        server.stop()
+    cluster = NatsCluster(tmp_path).start()
+    yield cluster
+    cluster.stop()
 
 
 async def test_two_record_the_same_order_on_a_cluster(cluster):
     """A cluster tells copies of one write at the same time apart in its own words: one is stored, none fails."""
-    urls = ",".join(server.url for server in cluster)
-    buses = [await Bus.connect(NatsSettings(url=urls, replicas=3), "ingest") for _ in range(2)]
+    buses = [await Bus.connect(NatsSettings(url=cluster.url, replicas=3), "ingest") for _ in range(2)]
     await buses[0].ensure_streams(["CONTROL"])
 
     def state(last):
@@ -173,14 +155,13 @@ async def test_two_record_the_same_order_on_a_cluster(cluster):
 
 async def test_a_node_of_three_dies(cluster, wait_until):
     """With the bucket's leader killed the holder holds on; then a dead holder's lease is free within 15 s."""
-    urls = ",".join(server.url for server in cluster)
-    async with replica(urls, "b", 3) as b:
-        async with replica(urls, "a", 3) as a:
+    async with replica(cluster.url, "b", 3) as b:
+        async with replica(cluster.url, "a", 3) as a:
             assert await a.take(GATE)
             await wait_until(lambda: GATE in b.view.leases, LIMIT_S)
             info = await b._bus.streams.js.stream_info("KV_LEASES")
             began, revision = time.monotonic(), a.held[GATE].revision
-            cluster[int(info.cluster.leader[1:])].kill()
+            cluster.servers[int(info.cluster.leader[1:])].kill()
             await wait_until(lambda: a.held[GATE].revision > revision, LIMIT_S)
             renewed = time.monotonic() - began
             assert not b.held

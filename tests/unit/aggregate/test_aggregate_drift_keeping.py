@@ -65,10 +65,10 @@ class FakeBus:
     async def last(self, _row, **_tokens):
         return None
 
-    async def store(self, row, message, *, message_id=None):
+    async def store(self, row, message, *, message_id=None, held=None):
         self.published.append(encode(row, message))
 
-    async def store_once(self, row, message, *, is_done):
+    async def store_once(self, row, message, *, is_done, held=None):
         if not isinstance(message, DriftDayV1):
             self.published.append(encode(row, message))
             return True

@@ -10,7 +10,7 @@ from msgspec import structs
 
 from proto.codec import encode
 from proto.public import AlertV1, OperationalAlertV1, RuleStateV1, WindowV1
-from proto.sightings import PassageV1, SightingsV1
+from proto.sightings import CameraEventV1, PassageV1, SightingsV1, SiteConfigV1
 from proto.subjects import ALERTS, OPERATIONS, PASSAGES, RULES, WINDOWS
 from services.aggregate.core.config import CameraConfig
 from services.aggregate.core.site import SiteCore
@@ -19,6 +19,9 @@ from services.sites.settings import RuleSettings
 ROWS = {PassageV1: PASSAGES, WindowV1: WINDOWS, AlertV1: ALERTS, RuleStateV1: RULES, OperationalAlertV1: OPERATIONS}
 CAMERAS = [CameraConfig(id="back"), CameraConfig(id="door", zone="hall")]
 RULE = RuleSettings(id="low", zone="hall", fire_below=0.95, clear_above=0.95, for_windows=1, min_persons=1)
+
+TRACKS_S = 12
+"""Longer than anybody is in view."""
 
 
 def config_of(make, **changes):
@@ -104,6 +107,25 @@ def test_a_crash_anywhere_changes_no_byte(make, seed, where, published):
         assert data(stored, kind) == data(wanted, kind)
 
 
+@settings(max_examples=40)
+@given(st.integers(0, 10**6), st.floats(0.3, 1))
+def test_seconds_of_sightings_and_the_passages_are_enough(make, seed, where):
+    """A stream that holds no more than the open window and the tracks that reach into it: a crash changes no byte."""
+    messages = traffic(make, seed)
+    wanted = run(SiteCore(config_of(make)), messages)
+    cut = round(where * (len(messages) - 1))
+    stored = run(SiteCore(config_of(make)), messages[:cut])
+    done = max((w.end for w in of(WindowV1, stored) if w.zone == "_site"), default=make.hour)
+    kept = [m for m in messages if m.time >= done - TRACKS_S * make.second]
+    changes = any(isinstance(m.message, SiteConfigV1) for m in kept)
+    again = SiteCore(config_of(make) if changes else _later(make))
+    configs = [config_of(make), _later(make)]
+    stored += again.restore(of(PassageV1, stored), of(WindowV1, stored), of(AlertV1, stored), configs)
+    stored += run(again, kept)
+    for kind in (WindowV1, AlertV1, PassageV1):
+        assert data(stored, kind) == data(wanted, kind)
+
+
 def _later(make):
     return config_of(make, close_on_end=True)
 
@@ -181,6 +203,26 @@ def test_a_lost_streams_window_is_published_although_it_is_over(make):
     assert [(w.persons, w.coverage, w.suppressed) for w in found] == [
         (1, 0.0, None), (None, 0.0, "nothing-observed"), (0, pytest.approx(50 / 60), None)]  # fmt: skip
     assert {reason for w in found for reason in w.gaps} == {"bus-restarted"}
+
+
+def test_why_a_camera_is_silent_outlives_the_stream(make):
+    """The order to pause is older than what the stream holds; ingest repeats the state, with the old time."""
+    paused = CameraEventV1(site="market", camera="door", lease=1, state="paused", at=make.hour - 3_600 * make.second)
+    stream = make.stream(created=make.hour - 9_000 * make.second).tick(1).put(paused, make.hour + 10 * make.second)
+    [window] = of(WindowV1, run(SiteCore(make.config()), stream.ticks(11, 63).messages))
+    assert (window.gaps, window.coverage) == (["paused"], 0.0)
+
+
+def test_what_the_stream_has_forgotten_is_a_gap_and_no_hole(make):
+    """Aggregate was away for longer than the stream keeps: the windows that nobody can count any more are published."""
+    config = make.config()
+    [known] = of(WindowV1, run(SiteCore(config), make.stream().watch(0, 63).messages))
+    core = SiteCore(config)
+    core.restore(windows=[known])
+    found = of(WindowV1, run(core, make.stream().watch(195, 243).messages))
+    starts = [(w.start - make.hour) // make.second for w in found]
+    assert (starts, [w.coverage for w in found]) == ([60, 120, 180], [0.0, 0.0, pytest.approx(0.75)])
+    assert {reason for w in found for reason in w.gaps} == {"started-late"}
 
 
 def test_a_stream_made_anew_with_the_old_creation_time_hides_nobody(make):

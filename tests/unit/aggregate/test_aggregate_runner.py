@@ -18,7 +18,7 @@ class FakeBus:
 
     def __init__(self, messages, fence_on=None):
         self.messages, self.fence_on = messages, fence_on
-        self.stored, self.streams = [], self
+        self.stored, self.conditions, self.streams = [], [], self
 
     async def created(self, _name):
         return 1, len(self.messages)
@@ -29,14 +29,16 @@ class FakeBus:
     async def last(self, _row, **_tokens):
         return None
 
-    async def store(self, _row, message, *, message_id=None):
+    async def store(self, _row, message, *, message_id=None, held=None):
         self.stored.append((message, message_id))
+        self.conditions.append(held)
         return len(self.stored)
 
-    async def store_once(self, row, message, **_is_done):
+    async def store_once(self, row, message, *, is_done, held=None):
         if isinstance(message, self.fence_on or ()):
             raise Fenced(row.of(message))
         self.stored.append((message, None))
+        self.conditions.append(held)
         return True
 
     async def follow(self, _stream, _filters, *, start=1):
@@ -62,7 +64,7 @@ def kinds(bus):
 
 
 async def test_nothing_is_published_after_being_fenced(make):
-    """Somebody else published later than us: the task ends with Fenced, which is a fault, and stores nothing more."""
+    """Somebody else published later than us: the task ends with Fenced and stores nothing more."""
     bus = FakeBus(make.stream().passer(5).ticks(8, 200).messages, fence_on=WindowV1)
     with pytest.raises(Fenced):
         await runner(make, bus).follow()
@@ -85,6 +87,15 @@ async def test_passages_have_ids_of_their_own(make):
     await follow(runner(make, bus))
     ids = [name for message, name in bus.stored if isinstance(message, PassageV1)]
     assert len(ids) == len(set(ids)) == 2
+
+
+async def test_nothing_is_stored_without_a_valid_lease(make):
+    """Whatever is stored is stored under the condition that the lease is valid at that moment."""
+    stream, held = make.stream().passer(5).watch(7.4, 59).passer(59).ticks(62, 63), object()
+    bus = FakeBus(stream.messages)
+    await follow(SiteRunner(bus, make.config(), AggregateSettings(), lambda _: None, held=held))
+    assert len(bus.conditions) == len(bus.stored) == 4
+    assert set(bus.conditions) == {held}
 
 
 async def test_ready_after_the_last_message_of_before(make):

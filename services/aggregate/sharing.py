@@ -1,0 +1,103 @@
+"""Which sites this replica decides: those whose leases it holds (design §7, ADR 12)."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
+from typing import Protocol
+
+from services.bus import Held
+from services.leases import Key, Leases, Taking
+from services.leases.plan import to_offer
+
+_TURN_S = 0.25
+_REST_S = 5.0
+"""A site on which somebody else wrote is left to them for so long."""
+_LEAVE_S = 4.0
+
+
+class Sites(Protocol):
+    """What is shared: sites that are wanted, and those of them that run here."""
+
+    @property
+    def wanted(self) -> Mapping[str, object]: ...
+    @property
+    def running(self) -> Mapping[str, object]: ...
+    @property
+    def caught_up(self) -> Collection[str]: ...
+    @property
+    def fenced(self) -> Collection[str]: ...
+    def start(self, name: str, held: Held) -> None: ...
+    async def stop(self, name: str) -> None: ...
+
+
+class Sharing:
+    """Takes leases, starts and stops sites accordingly, keeps the balance, hands over.
+
+    Who takes a site over reads its stream again, so nothing is handed over but the lease; that two may overlap for a
+    moment does no harm, since each message is stored once (design §4).
+    """
+
+    def __init__(self, sites: Sites, leases: Leases, clock: Callable[[], float] = time.monotonic) -> None:
+        self._sites, self._leases, self._clock = sites, leases, clock
+        self._taking = Taking(leases, clock)
+        self._turning = asyncio.Lock()
+        self._rests: dict[str, float] = {}
+        self._leaving = False
+
+    async def run(self) -> None:
+        """Act on what changes, for ever."""
+        while True:
+            await self.turn()
+            self._leases.changed.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._leases.changed.wait(), _TURN_S)
+
+    async def turn(self) -> None:
+        """Do what is to be done now."""
+        async with self._turning:
+            wanted = self._wanted()
+            await self._taking.turn(wanted)
+            self._leases.offer(to_offer(self._leases.me, self._leases.view, wanted, set(self._leases.held)))
+            await self._serve(wanted)
+            for name in self._sites.running:
+                self._leases.say((name,), live=name in self._sites.caught_up)
+
+    async def hand_over(self) -> None:
+        """Offer everything, wait until it is taken or the time is over, then give the rest back."""
+        with contextlib.suppress(TimeoutError):  # NATS may be away: then the leases expire by themselves
+            async with asyncio.timeout(_LEAVE_S + 0.5):
+                await self._hand_over()
+
+    async def _hand_over(self) -> None:
+        self._leaving = True
+        await self._leases.announce(leaving=True)
+        end = self._clock() + _LEAVE_S
+        while self._clock() < end and self._leases.held:
+            await self.turn()
+            if not any(held.offered for held in self._leases.held.values()):
+                break  # there is nobody to hand over to
+            await asyncio.sleep(_TURN_S / 5)
+        async with self._turning:
+            await self._serve(set())
+        await self._leases.leave()
+
+    def _wanted(self) -> set[Key]:
+        """Return the sites of the settings, without those that rest because somebody else wrote on them."""
+        now = self._clock()
+        self._rests |= dict.fromkeys(self._sites.fenced, now + _REST_S)
+        self._rests = {name: until for name, until in self._rests.items() if now < until}
+        return {(name,) for name in self._sites.wanted if name not in self._rests}
+
+    async def _serve(self, wanted: set[Key]) -> None:
+        """Run what is held and wanted, and nothing else; a lease is given back when nothing runs under it any more."""
+        held = self._leases.held.keys() & wanted
+        for name in [name for name in self._sites.running if (name,) not in held]:
+            await self._sites.stop(name)
+        await asyncio.gather(*(self._leases.release(key) for key in self._leases.held.keys() - wanted))
+        self._leases.ceded.clear()
+        self._leases.relieved.clear()
+        for (name,) in sorted(held):
+            if name not in self._sites.running and not self._leaving:
+                self._sites.start(name, partial(self._leases.is_valid, (name,)))

@@ -1,0 +1,119 @@
+"""Which sites run here: services.aggregate.sharing, on a bucket in memory."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from services.aggregate.sharing import Sharing
+from services.leases.view import Lease, View
+
+
+class Bucket:
+    """Leases as one replica has them, of which the tests say when they are valid; whoever asks first gets one."""
+
+    def __init__(self):
+        self.me, self.view, self.held, self.ceded, self.relieved = "a", View(), {}, set(), set()
+        self.resets, self.valid, self.said, self.log = 0, True, {}, []
+        self.view.replica("a", False)
+
+    async def take(self, key):
+        self.held[key] = SimpleNamespace(offered=False)
+        self.view.put(key, Lease("a", len(self.log) + 1))
+        self.log.append(("take", *key))
+
+    async def release(self, key):
+        self.held.pop(key, None)
+        self.view.leases.pop(key, None)
+        self.log.append(("release", *key))
+
+    def lose(self, key):
+        del self.held[key]
+        self.view.put(key, Lease("b", len(self.log) + 100))
+
+    def is_valid(self, key):
+        return self.valid and key in self.held
+
+    def offer(self, keys):
+        for key, held in self.held.items():
+            held.offered = key in keys
+
+    def say(self, key, *, live):
+        self.said[key] = live
+
+    async def announce(self, *, leaving=False):
+        self.view.replica("a", leaving)
+
+    async def leave(self):
+        self.log.append(("leave",))
+
+
+class Sites:
+    """Sites that only say that they run."""
+
+    def __init__(self, bucket, *names):
+        self.wanted, self.running = dict.fromkeys(names), {}
+        self.caught_up, self.fenced, self.log = set(), set(), bucket.log
+
+    def start(self, name, held):
+        self.running[name] = held
+        self.log.append(("start", name))
+
+    async def stop(self, name):
+        del self.running[name]
+        self.fenced.discard(name)
+        self.log.append(("stop", name))
+
+
+@pytest.fixture(name="scene")
+def _scene():
+    bucket, clock = Bucket(), [0.0]
+    sites = Sites(bucket, "market", "quay")
+    sharing = Sharing(sites, bucket, lambda: clock[0])
+    return SimpleNamespace(bucket=bucket, sites=sites, sharing=sharing, clock=clock, log=bucket.log)
+
+
+async def test_what_is_held_runs(scene):
+    """Taken, started, live when it has caught up; one that is configured no more stops before it is given back."""
+    await scene.sharing.turn()
+    assert scene.log == [("take", "market"), ("take", "quay"), ("start", "market"), ("start", "quay")]
+    scene.sites.caught_up.add("quay")
+    del scene.sites.wanted["market"]
+    await scene.sharing.turn()
+    assert scene.log[4:] == [("stop", "market"), ("release", "market")]
+    assert scene.bucket.said == {("market",): False, ("quay",): True}
+
+
+async def test_what_is_lost_stops_and_may_write_no_more(scene):
+    """Another replica has it: nothing is given back. Before that, when the lease has run out, nothing is written."""
+    await scene.sharing.turn()
+    held = scene.sites.running["quay"]
+    assert held()
+    scene.bucket.valid = False
+    assert not held()
+    scene.bucket.lose(("quay",))
+    await scene.sharing.turn()
+    assert scene.log[4:] == [("stop", "quay")]
+
+
+async def test_a_fenced_site_rests(scene):
+    """Somebody else wrote: the site stops and is given back, and is taken again only after a pause."""
+    await scene.sharing.turn()
+    scene.sites.fenced.add("market")
+    for moment in (0.0, 1.0, 4.9):
+        scene.clock[0] = moment
+        await scene.sharing.turn()
+    assert scene.log[4:] == [("stop", "market"), ("release", "market")]
+    scene.clock[0] = 5.1
+    await scene.sharing.turn()
+    assert scene.log[6:] == [("take", "market"), ("start", "market")]
+
+
+async def test_who_leaves_starts_nothing_more(scene):
+    """Nobody is there to take over: all stops, is given back, and stays so."""
+    await scene.sharing.turn()
+    await scene.sharing.hand_over()
+    assert sorted(scene.log[4:]) == [
+        ("leave",), ("release", "market"), ("release", "quay"), ("stop", "market"), ("stop", "quay"),
+    ]  # fmt: skip
+    await scene.sharing.turn()
+    assert len(scene.log) == 9
