@@ -81,11 +81,15 @@ async def cost_ms(frames: int) -> float:
     with tempfile.TemporaryDirectory(prefix="moretta-bench-") as name:
         ports, config = Path(name), Path(name) / "nats.conf"
         config.write_text(json.dumps({"listen": "127.0.0.1:-1", "max_payload": 8 << 20, "ports_file_dir": name}))
-        programs = [await _start(nats_server(), "-c", str(config), more=SERVER)]
+        programs = [await start_program(nats_server(), "-c", str(config), more=SERVER)]
         try:
-            url = await _url(ports)
-            programs.append(await _start(sys.executable, "-P", "-m", "bench.bus_cost", "serve", url, more=MALLOC))
-            asker = await _start(sys.executable, "-P", "-m", "bench.bus_cost", "ask", url, str(frames), more=MALLOC)
+            url = await server_url(ports)
+            programs.append(
+                await start_program(sys.executable, "-P", "-m", "bench.bus_cost", "serve", url, more=MALLOC)
+            )
+            asker = await start_program(
+                sys.executable, "-P", "-m", "bench.bus_cost", "ask", url, str(frames), more=MALLOC
+            )
             programs.append(asker)
             return 1e3 * await _spent(asker, [psutil.Process(p.pid) for p in programs]) / frames
         finally:
@@ -95,13 +99,15 @@ async def cost_ms(frames: int) -> float:
                 await program.wait()
 
 
-async def _start(*command: str, more: dict[str, str]) -> asyncio.subprocess.Process:
+async def start_program(*command: str, more: dict[str, str]) -> asyncio.subprocess.Process:
+    """Start a program that is spoken to by pipes, with more of an environment."""
     pipe, silent = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
     environment = {**os.environ, **more}
     return await asyncio.create_subprocess_exec(*command, env=environment, stdin=pipe, stdout=pipe, stderr=silent)
 
 
-async def _url(folder: Path) -> str:
+async def server_url(folder: Path) -> str:
+    """Return the address that a nats-server writes into its `ports_file_dir`; TimeoutError after 20 s."""
     async with asyncio.timeout(20):
         while True:
             for file in folder.glob("*.ports"):
