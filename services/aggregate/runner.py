@@ -158,15 +158,16 @@ class SiteRunner:
         return [*found, self._config]
 
     async def _windows(self, configs: Iterable[SiteConfig]) -> list[WindowV1]:
-        """Return the last window of each zone, and all of those that have rules."""
+        """Return the first and the last window of each zone, and all of those that have rules."""
         ruled = {rule.zone for config in configs for rule in config.rules}
         zones = {zone for config in configs for zone in config.zones} | {WHOLE_SITE}
         found: list[Stored] = []
         for zone in sorted(zones | ruled):
             if zone in ruled:
                 found += await self._bus.history(WINDOWS, site=self._site, zone=zone)
-            elif (last := await self._bus.last(WINDOWS, site=self._site, zone=zone)) is not None:
-                found.append(last)
+            else:
+                ends = [await end(WINDOWS, site=self._site, zone=zone) for end in (self._bus.first, self._bus.last)]
+                found += [stored for stored in ends if stored is not None]
         return [cast("WindowV1", stored.message) for stored in found]
 
     async def _reset(self, core: SiteCore) -> None:

@@ -86,6 +86,10 @@ class Bus:
         """Return the last stored message of the concrete subject, or None."""
         return await self.streams.last_of(row, row.subject(**tokens))
 
+    async def first(self, row: Subject, **tokens: str) -> Stored | None:
+        """Return the first message that is still stored of the concrete subject, or None."""
+        return await self.streams.first_of(row, row.subject(**tokens))
+
     async def history(self, row: Subject, **tokens: str) -> list[Stored]:
         """Return all stored messages of a row, in order, up to now."""
         return await self.streams.history(cast("str", row.stream), [row.wildcard(**tokens)])

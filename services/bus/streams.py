@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import nats.errors
@@ -220,9 +221,17 @@ class Streams:
 
     async def last_of(self, row: Subject, subject: str) -> Stored | None:
         """Return the last stored message of a concrete subject, or None."""
+        return await self._message(row, subject, lambda: self.js.get_last_msg(str(row.stream), subject, direct=True))
+
+    async def first_of(self, row: Subject, subject: str) -> Stored | None:
+        """Return the first message of a concrete subject that is still stored, or None."""
+        get = partial(self.js.get_msg, str(row.stream), seq=1, subject=subject, direct=True, next=True)
+        return await self._message(row, subject, get)
+
+    async def _message(self, row: Subject, subject: str, get: Callable[[], Any]) -> Stored | None:
         assert row.stream is not None
         try:
-            raw = await self._retrying(lambda: self.js.get_last_msg(str(row.stream), subject, direct=True))
+            raw = await self._retrying(get)
         except NotFoundError:
             return None
         # Direct gets carry the time in a header, not in the body.

@@ -43,6 +43,7 @@ class SiteCore:
         self._ended_at: int | None = None
         self._late: Counter[str] = Counter()
         self._published: dict[str, WindowV1] = {}
+        self._oldest: int | None = None
         self._restored: list[PassageV1] = []
         self._mark = (0, 0, 0, 0)
         self._key = (0, 0, 0)
@@ -63,11 +64,13 @@ class SiteCore:
     ) -> list[Decision]:
         """Take in what was published before this start, each in stream order, before the first `step`.
 
-        `windows` holds at least the last one of each zone, and all of the zones that have rules; `alerts` and
-        `states` those of each rule, `operational` the last ones of each camera and zone; `configs` those that may be
-        needed to judge the last window. Returns the alerts and changes of state that a crash kept from being published.
+        `windows` holds at least the first and the last one of each zone, and all of the zones that have rules; `alerts`
+        and `states` those of each rule, `operational` the last ones of each camera and zone; `configs` those that may
+        be needed to judge the last window. Returns the alerts and changes of state that a crash kept from being
+        published.
         """
         self._published = {w.zone: w for w in windows}
+        self._oldest = min((w.end for w in windows), default=None)
         self._late.update({w.zone: w.late_total or 0 for w in self._published.values()})
         # Stored twice where an acknowledgement was lost for longer than the server remembers message ids.
         self._restored = list({(p.stream_created, p.stream_sequence, p.index, p.at): p for p in passages}.values())
@@ -96,7 +99,9 @@ class SiteCore:
         # The whole site comes last: a window is done when that one is out.
         done = self._published[WHOLE_SITE].end if WHOLE_SITE in self._published else 0
         waiting = [p for p in self._restored if p.at >= done]
-        foreign = self._published or any(p.stream_created != created for p in self._restored)
+        # Not the last windows: they may be of this stream, which is younger than the first one that it opened.
+        before = self._oldest is not None and self._oldest <= created
+        foreign = before or any(p.stream_created != created for p in self._restored)
         first, _ = self._schedule.window_at(self._now)
         if waiting:
             first = min(first, self._schedule.window_at(min(p.at for p in waiting))[0])

@@ -62,6 +62,9 @@ class FakeBus:
     async def history(self, row, **_tokens):
         return [Day(record) for record in self.days.values()] if row.message is DriftDayV1 else []
 
+    async def first(self, _row, **_tokens):
+        return None
+
     async def last(self, _row, **_tokens):
         return None
 

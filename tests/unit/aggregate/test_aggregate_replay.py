@@ -205,6 +205,17 @@ def test_a_lost_streams_window_is_published_although_it_is_over(make):
     assert {reason for w in found for reason in w.gaps} == {"bus-restarted"}
 
 
+def test_a_young_stream_is_not_taken_for_another_one(make):
+    """A camera begins after a first window is out, which is older than the stream: a restart gives the same reason."""
+    config = make.config()
+    messages = make.stream(created=make.hour + 30 * make.second).ticks(31, 60).watch(60.2, 123).messages
+    wanted = of(WindowV1, run(SiteCore(config), messages))
+    core = SiteCore(config)
+    core.restore(windows=wanted[:1])
+    assert data(run(core, messages)) == data(wanted[1:])
+    assert wanted[1].gaps == ["started-late"]
+
+
 def test_why_a_camera_is_silent_outlives_the_stream(make):
     """The order to pause is older than what the stream holds; ingest repeats the state, with the old time."""
     paused = CameraEventV1(site="market", camera="door", lease=1, state="paused", at=make.hour - 3_600 * make.second)

@@ -26,6 +26,9 @@ class FakeBus:
     async def history(self, _row, **_tokens):
         return []
 
+    async def first(self, _row, **_tokens):
+        return None
+
     async def last(self, _row, **_tokens):
         return None
 
