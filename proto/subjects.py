@@ -5,6 +5,7 @@ It feeds the bus, the JSON Schemas, the NATS permissions and the documents. Nobo
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Literal
 
 from msgspec import Struct
@@ -420,6 +421,7 @@ def stream(name: str) -> Stream:
     return {s.name: s for s in STREAMS}[name]
 
 
+@lru_cache(maxsize=4_096)
 def row_of(subject: str) -> tuple[Subject, dict[str, str]] | None:
     """Return the row that a concrete subject belongs to and its tokens, or None."""
     for row in TABLE:

@@ -70,6 +70,7 @@ class SiteRunner:
         self._bus, self._config, self._settings, self._ready = bus, config, settings, ready
         self._drift, self._held, self._retention = drift, held, retention
         self._site = config.site
+        self._lag, self._replayed = LAG.labels(self._site), REPLAYED.labels(self._site)
         self._replay_to = 0
         self._is_new = False
 
@@ -210,9 +211,9 @@ class SiteRunner:
             log.warning("operational alert", site=self._site, **what)
 
     def _observe(self, stored: Stored) -> None:
-        LAG.labels(self._site).set(max(0.0, time.time() - stored.time / 1e9))
+        self._lag.set(max(0.0, time.time() - stored.time / 1e9))
         if stored.sequence <= self._replay_to:
-            REPLAYED.labels(self._site).inc()
+            self._replayed.inc()
         if stored.sequence >= self._replay_to:
             self._ready(True)
 
