@@ -38,7 +38,7 @@ from services.log import LogSettings, configure
 
 PERIOD = SECOND // 5
 _AT_ONCE = 256
-_STREAMS = ("SIGHTINGS", "PASSAGES", "WINDOWS", "ALERTS")
+_STREAMS = ("SIGHTINGS", "PASSAGES", "WINDOWS", "ALERTS", "RULES", "OPERATIONS")
 _GIB = 1 << 30
 
 

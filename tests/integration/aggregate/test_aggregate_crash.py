@@ -16,9 +16,9 @@ import pytest
 from site_process import Site
 
 from proto.codec import encode
-from proto.public import AlertV1, WindowV1
+from proto.public import AlertV1, OperationalAlertV1, RuleStateV1, WindowV1
 from proto.sightings import CameraEventV1, SightingsV1, SightingV1
-from proto.subjects import ALERTS, CAMERA_EVENTS, SIGHTINGS, SITE_LEASES, TICKS, WINDOWS
+from proto.subjects import ALERTS, CAMERA_EVENTS, OPERATIONS, RULES, SIGHTINGS, SITE_LEASES, TICKS, WINDOWS
 from services.aggregate.core.config import SECOND, SiteConfig
 from services.aggregate.core.site import SiteCore
 from services.aggregate.runner import SiteRunner
@@ -29,7 +29,7 @@ SEEDS = range(int(os.environ.get("MORETTA_SEEDS", "4")))
 WINDOW_S, FEED_S, LIMIT_S = 2, 10, 60
 CAMERAS = {"back": None, "door": "hall", "gate": "yard"}
 RULE = {"fire_below": 0.9, "clear_above": 0.9, "min_persons": 1}
-ROWS = {WindowV1: WINDOWS, AlertV1: ALERTS}
+ROWS = {WindowV1: WINDOWS, AlertV1: ALERTS, RuleStateV1: RULES, OperationalAlertV1: OPERATIONS}
 
 
 def settings(*sites) -> dict:
@@ -161,13 +161,18 @@ class Scene:
         for stored in await self.bus.streams.history("SIGHTINGS", filters):
             for output in core.step(stored):
                 if (row := ROWS.get(type(output))) is not None:
-                    found[row.of(output)].append((output.start, encode(row, output)))
+                    found[row.of(output)].append((start_of(output), encode(row, output)))
         return found
 
     async def holder(self, site="market") -> str | None:
         """The replica that holds a site, as the bucket says."""
         _, entry = await self.bus.streams.entry(SITE_LEASES, SITE_LEASES.subject(site=site))
         return entry.holder if entry is not None else None
+
+
+def start_of(output) -> int:
+    """When the window starts that decided an output; an operational alert is told at its end."""
+    return output.at - WINDOW_S * SECOND if isinstance(output, OperationalAlertV1) else output.start
 
 
 @pytest.fixture(name="scene")
@@ -177,7 +182,7 @@ async def _scene(tmp_path):
     site.server.start()
     try:
         async with site.bus("aggregate") as bus, site.bus("inference") as writer, site.bus("ingest") as ingest:
-            await bus.ensure_streams(["SIGHTINGS", "PASSAGES", "WINDOWS", "ALERTS", "KV_LEASES"])
+            await bus.ensure_streams(["SIGHTINGS", "PASSAGES", "KV_LEASES", *(row.stream for row in ROWS.values())])
             yield Scene(site, bus, writer, ingest)
     finally:
         site.close()
@@ -206,7 +211,7 @@ async def test_seed_of_kills_and_freezes(scene, seed):
 async def same_as_undisturbed(scene, end):
     """Compare subjects and payloads up to the last window that was fed; what came after may be on its way."""
     wanted = await scene.undisturbed()
-    got = {**await scene.payloads(WINDOWS), **await scene.payloads(ALERTS)}
+    got = {subject: data for row in ROWS.values() for subject, data in (await scene.payloads(row)).items()}
     for subject, outputs in wanted.items():
         stored = got.pop(subject, [])
         assert stored == [data for _, data in outputs][: len(stored)], subject

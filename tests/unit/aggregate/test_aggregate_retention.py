@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from proto.subjects import stream
 from services.aggregate.core.config import SECOND, SiteConfig
 from services.aggregate.core.retention import MARGIN, Reach, loss, needed, shortfall
-from services.sites import settings as sites
+from services.sites.problems import problems
 from services.sites.settings import SiteSettings
 
 NOW = 10_000 * SECOND
@@ -26,7 +26,7 @@ def reach(max_age_s=4_200, first_s=1_000, *, dropped=True):
 def test_what_the_settings_allow_the_table_keeps(window_s, lateness_s, name):
     """Any site that passes its checks survives a crash with the streams as they are made."""
     site = SiteSettings(id="market", window_s=window_s, lateness_s=lateness_s)
-    if not sites.problems([site]):
+    if not problems([site]):
         made = Reach(round((stream(name).max_age_s or 0) * SECOND), 0, False, NOW, NOW)
         assert shortfall(name, made, SiteConfig.of(site)) is None
 
