@@ -16,7 +16,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from bench.rows import QUICK, ROWS, Bench, Plan
+from bench import counting_rows
+from bench.rows import QUICK, SYSTEM_ROWS, Bench, Plan
 from bench.verdicts import Row
 from services.cli.box import BoxError
 from services.log import LogSettings, configure
@@ -25,6 +26,12 @@ _LOOK_S = 3.0
 _IDLE_SHARE = 0.9
 _OTHERS = 0.1
 Save = Callable[[Bench, list[Row]], None]
+ROWS = {
+    **SYSTEM_ROWS,
+    "counts": counting_rows.counts,
+    "intervals": counting_rows.intervals,
+    "replay": counting_rows.replayed,
+}
 
 
 def machine() -> dict[str, Any]:

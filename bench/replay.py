@@ -205,6 +205,12 @@ async def measure(minutes: float, cameras: int, pictures: int, rounds: int) -> d
     return found
 
 
+def measured(minutes: float, cameras: int, pictures: int, rounds: int) -> dict[str, list[Cost]]:
+    """Measure on a loop of its own, as a service's is."""
+    configure("bench", LogSettings(level="error"))
+    return uvloop.run(measure(minutes, cameras, pictures, rounds))
+
+
 def rows(found: dict[str, list[Cost]]) -> list[Row]:
     """Return the rows of the table."""
     window, one, hundred = found["window"], found["one"], found["hundred"]
@@ -229,8 +235,7 @@ def run(
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
     """Measure what reading a window again takes, and what a sighting costs."""
-    configure("bench", LogSettings(level="error"))
-    found = rows(uvloop.run(measure(minutes, cameras, pictures, rounds)))
+    found = rows(measured(minutes, cameras, pictures, rounds))
     if as_json:
         print(json.dumps([{"name": r.name, "runs": r.runs, "met": r.met} for r in found]))
         return

@@ -32,9 +32,27 @@ class Plan:
     """Where the search begins at 1080p and at 720p."""
     most: int = 24
     soak_minutes: float = 30.0
+    seeds: int = 20
+    """Runs of each simulated scenario, each with a seed of its own."""
+    interval_seeds: int = 700
+    """Of three windows each."""
+    replay_minutes: float = 20.0
+    replay_pictures: int = 3_000
 
 
-QUICK = Plan(rounds=1, seconds=8.0, warm_up_s=4.0, clip_s=6.0, starts=(4, 6), most=6, soak_minutes=2.0)
+QUICK = Plan(
+    rounds=1,
+    seconds=8.0,
+    warm_up_s=4.0,
+    clip_s=6.0,
+    starts=(4, 6),
+    most=6,
+    soak_minutes=2.0,
+    seeds=1,
+    interval_seeds=2,
+    replay_minutes=0.2,
+    replay_pictures=200,
+)
 
 
 @dataclass
@@ -57,7 +75,7 @@ class Bench:
     async def sources(self, form: Format) -> list[Path]:
         """Return the clips of a format, made when first asked for."""
         if form.name not in self.clips:
-            told = self._hears(f"making clips, {form.name}")
+            told = self.hears(f"making clips, {form.name}")
             self.clips[form.name] = await asyncio.to_thread(make_clips, self.folder, form, self.plan.clip_s, told)
         return self.clips[form.name]
 
@@ -66,7 +84,7 @@ class Bench:
         sources, plan = await self.sources(form), self.plan
         scenario = Scenario(sources, cameras, plan.seconds, fps, plan.warm_up_s)
         self.told(what, 0.0)
-        measured = await run(scenario, self._hears(what))
+        measured = await run(scenario, self.hears(what))
         self.others.append(measured.others)
         return measured
 
@@ -75,7 +93,8 @@ class Bench:
         for number in range(self.plan.rounds):
             yield f"{what}, round {number + 1} of {self.plan.rounds}"
 
-    def _hears(self, what: str) -> Callable[[float], None]:
+    def hears(self, what: str) -> Callable[[float], None]:
+        """Return what hears how much of this is done, 0 to 1."""
         return lambda done: self.told(what, done)
 
 
@@ -227,7 +246,7 @@ def _memory_name(minutes: float) -> str:
     return f"RSS over {minutes:g} minutes with a reconnect every 10 s, slope of the steepest service"
 
 
-ROWS: dict[str, Callable[[Bench], Awaitable[Row | list[Row]]]] = {
+SYSTEM_ROWS: dict[str, Callable[[Bench], Awaitable[Row | list[Row]]]] = {
     "1080p": cameras_full_hd,
     "720p": cameras_hd,
     "ratio": ratio,
