@@ -69,7 +69,7 @@ class Scene:
         while time.time_ns() < end:
             sequence += 1
             mood = "masked" if (sequence + phase) % 30 < 15 else "unmasked"
-            walkers += [[name, 0.05, rng.uniform(0.1, 0.9), mood] for name in CAMERAS if rng.random() < 0.3]
+            walkers += [[name, 0.05, rng.uniform(0.1, 0.9), mood] for name in CAMERAS if rng.random() < 0.5]
             for name in CAMERAS:
                 if rng.random() < 0.01:
                     lease[name] += 1
