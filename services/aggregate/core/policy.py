@@ -94,24 +94,32 @@ def publishable(windows: Sequence[WindowV1], suppress_below: int = 0) -> list[Wi
     """Return what may be published of one window of all zones of a site (the whole site among them).
 
     Where a small zone is suppressed, so are the smallest others until the whole site minus the published zones no
-    longer tells its number (complementary cell suppression, Cox 1980).
+    longer tells its number (complementary cell suppression, Cox 1980). Zones of the same number go together: which of
+    them went would tell who reads how this is done that one number more.
     """
     shown = [withhold(w, suppress_below) for w in windows if PROFILES[w.profile].zones or w.zone == WHOLE_SITE]
     site = next((w for w in shown if w.zone == WHOLE_SITE), None)
     zones = [w for w in shown if w.zone != WHOLE_SITE]
     if site is None or site.persons is None:
         return shown
-    while 0 < _hidden(site, zones) < max(PROFILES[site.profile].small, suppress_below):
-        smallest = min((w for w in zones if w.persons), key=lambda w: (w.persons, w.zone), default=None)
+    while _is_telling(site, zones, max(PROFILES[site.profile].small, suppress_below)):
+        smallest = min((w.persons for w in zones if w.persons), default=None)
         if smallest is None:
             break
-        zones[zones.index(smallest)] = _without_people(smallest, "small-count")
+        zones = [_without_people(w, "small-count") if w.persons == smallest else w for w in zones]
     return [*zones, site]
 
 
-def _hidden(site: WindowV1, zones: list[WindowV1]) -> int:
-    """Return how many people of the site are in none of the published zones."""
-    return (site.persons or 0) - sum(w.persons or 0 for w in zones)
+def _is_telling(site: WindowV1, zones: list[WindowV1], small: int) -> bool:
+    """Whether the whole site minus the published zones tells how many people are in a small one.
+
+    It does if they are few, and if there is no room: two zones of fewer than ten people each, 18 in both, have nine
+    each. In a zone that was not observed there was nobody, as far as anyone can tell.
+    """
+    hidden = (site.persons or 0) - sum(w.persons or 0 for w in zones)
+    withheld = [w.suppressed for w in zones if w.persons is None]
+    full = {count * (small - 1) for count in (len(withheld), withheld.count("small-count"))}
+    return 0 < hidden < small or (hidden > 0 and hidden in full)
 
 
 def _without_people(window: WindowV1, why: Suppression) -> WindowV1:

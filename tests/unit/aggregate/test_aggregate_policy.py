@@ -1,5 +1,8 @@
 """Legal profiles: what may be configured, and what gets out."""
 
+from collections import defaultdict
+from itertools import product
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -127,6 +130,29 @@ def test_the_rest_does_not_tell_of_a_small_zone(zones, outside, own):
     rest = total.persons - sum(w.persons or 0 for w in shown)
     assert not 0 < rest < 10 or all(w.persons is None for w in shown)
     assert [w.zone for w in shown] == sorted(zones)
+
+
+def worlds(zones, most):
+    """Every way in which at most so many people can be in so many zones."""
+    return [counts for counts in product(range(most + 1), repeat=zones) if sum(counts) <= most]
+
+
+@pytest.mark.parametrize(
+    ("small", "zones", "most"), [(2, 3, 9), (3, 2, 12), (3, 4, 12), (4, 3, 14), (4, 4, 15), (10, 2, 40)]
+)
+def test_no_small_zone_can_be_worked_out(small, zones, most):
+    """Whoever knows all that is published of a window, the limit and how zones are chosen, and that no camera is
+    outside the zones, still has at least two numbers for every small zone, or knows only that nobody was there."""
+    names, possible = "abcdefgh"[:zones], defaultdict(list)
+    for counts in worlds(zones, most):
+        windows = [window("alerting", n, zone=name) for name, n in zip(names, counts, strict=True)]
+        shown = publishable([*windows, window("alerting", sum(counts))], small)
+        possible[tuple(w.persons for w in shown)].append(counts)
+    for told, truths in possible.items():
+        for place in range(zones):
+            numbers = {counts[place] for counts in truths}
+            assert len(numbers) > 1 or numbers == {0} or min(numbers) >= small, (told, truths)
+            assert told[place] is None or told[place] >= small
 
 
 def test_a_lone_small_zone_takes_the_smallest_other_with_it():
