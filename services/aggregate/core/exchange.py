@@ -6,7 +6,9 @@ from typing import Any, Literal, Protocol
 from proto.public import AlertV1, OperationalAlertV1, RuleStateV1, WindowV1
 from proto.sightings import PassageV1
 
-DropReason = Literal["fenced", "late", "ahead", "other-model", "unknown-camera", "unreadable-config"]
+DropReason = Literal[
+    "fenced", "late", "ahead", "other-model", "unknown-camera", "unreadable-config", "not-under-this-profile"
+]
 
 
 class Stored(Protocol):
@@ -29,7 +31,7 @@ class Reset:
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """A message that changes nothing, and why. Counts messages, never faces."""
+    """A message that changes nothing, or that may not be published, and why. Counts messages, never faces."""
 
     reason: DropReason
 

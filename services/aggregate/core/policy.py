@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 from msgspec import structs
 
-from proto.public import Suppression, WindowV1
+from proto.public import AlertV1, RuleStateV1, Suppression, WindowV1
 from proto.types import WHOLE_SITE, Profile
-from services.aggregate.core.config import divides_hour
+from services.aggregate.core.config import SECOND, divides_hour
+from services.aggregate.core.exchange import Dropped, Output
 from services.sites.problems import Problem
 from services.sites.settings import SiteSettings
 
@@ -77,9 +78,11 @@ def withhold(window: WindowV1, suppress_below: int = 0) -> WindowV1:
     """Return the window as its profile may publish it: the last step, whatever the settings said."""
     terms = PROFILES[window.profile]
     small = max(terms.small, suppress_below)
-    if window.coverage == 0 and not window.persons:
+    if window.suppressed is not None:
+        window = _without_people(window, window.suppressed)
+    elif window.coverage == 0 and (window.persons or 0) < max(small, 1):  # or its reason would say: somebody was there
         window = _without_people(window, "nothing-observed")
-    elif window.persons is not None and window.persons < small:
+    elif (window.persons or 0) < small:
         window = _without_people(window, "small-count")
     if window.masked == window.unmasked == window.incorrect == 0:
         window = structs.replace(window, rate=None, interval=None)
@@ -87,7 +90,21 @@ def withhold(window: WindowV1, suppress_below: int = 0) -> WindowV1:
         window = structs.replace(window, late_total=None)
     if terms.figures is not None:
         window = _only(window, terms.figures)
-    return window if terms.zones or window.zone == WHOLE_SITE else _blank(window)
+    is_too_short = window.end - window.start < terms.min_window_s * SECOND
+    is_part = window.zone != WHOLE_SITE and not terms.zones
+    return _blank(window) if is_too_short or is_part else window
+
+
+def last_step(output: Output) -> Output:
+    """Return what leaves a site's core as its profile may publish it, whoever made it; what it forbids is dropped."""
+    if isinstance(output, WindowV1):
+        return withhold(output)
+    if isinstance(output, AlertV1 | RuleStateV1):
+        terms = PROFILES[output.profile]
+        is_small = isinstance(output, AlertV1) and output.persons < terms.min_persons
+        if not terms.rules or is_small or output.end - output.start < terms.min_window_s * SECOND:
+            return Dropped("not-under-this-profile")
+    return output
 
 
 def publishable(windows: Sequence[WindowV1], suppress_below: int = 0) -> list[WindowV1]:

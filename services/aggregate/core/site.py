@@ -16,7 +16,7 @@ from services.aggregate.core.config import SECOND, SiteConfig
 from services.aggregate.core.coverage import Span
 from services.aggregate.core.exchange import Dropped, DropReason, Output, Reset, Stored
 from services.aggregate.core.operations import Operations
-from services.aggregate.core.rules import Decision, RuleBook
+from services.aggregate.core.rules import RuleBook
 from services.aggregate.core.schedule import Schedule
 from services.aggregate.core.tracking import PLAIN, Track
 from services.aggregate.core.windows import Slot
@@ -61,7 +61,7 @@ class SiteCore:
         configs: Iterable[SiteConfig] = (),
         states: Sequence[RuleStateV1] = (),
         operational: Iterable[OperationalAlertV1] = (),
-    ) -> list[Decision]:
+    ) -> list[Output]:
         """Take in what was published before this start, each in stream order, before the first `step`.
 
         `windows` holds at least the first and the last one of each zone, and all of the zones that have rules; `alerts`
@@ -77,7 +77,8 @@ class SiteCore:
         newest = max((w for w in windows), key=lambda w: w.start, default=None)
         judged_by = next((c for c in configs if newest and c.sha256 == newest.config_sha256), None)
         self._operations.restore(operational, windows, judged_by)
-        return self._rules.restore(alerts, states, windows, judged_by)
+        missing = self._rules.restore(alerts, states, windows, judged_by)
+        return [policy.last_step(decision) for decision in missing]
 
     def step(self, stored: Stored | Reset) -> list[Output]:
         """Process the next message of the stream; returns what is to be published, in this order."""
@@ -92,7 +93,7 @@ class SiteCore:
             self._resumed = self._now
         outputs = list(self._close_due())
         outputs += self._handle(stored.message)
-        return outputs
+        return [policy.last_step(output) for output in outputs]
 
     def _begin(self, created: int) -> None:
         """Open the first window: that of the first message, or of the earliest passage that no window counts yet."""

@@ -173,8 +173,8 @@ def test_a_zone_without_data_is_told_after_three_windows(make):
 )
 def test_what_a_profile_and_a_recording_allow(make, changes, wanted):
     """A file that ended is no fault. No profile hides a camera that is down; no-data is for those that have rules."""
-    config = site(make, cameras=CAMERAS[1:], **changes)
-    found = run(SiteCore(config), make.stream().watch(0, 1).event(1, "stalled").ticks(2, 120).messages)
+    config = structs.replace(site(make, cameras=CAMERAS[1:], **changes), window_s=1_200.0)
+    found = run(SiteCore(config), make.stream().watch(0, 1).event(1, "stalled").ticks(2, 4 * 1_200).messages)
     assert {(o.kind, o.coverage is not None) for _, o in found if isinstance(o, OperationalAlertV1)} == wanted
 
 

@@ -11,6 +11,7 @@ from msgspec import structs
 from proto.codec import encode
 from proto.public import WindowV1
 from proto.subjects import WINDOWS
+from services.aggregate.core.config import SECOND
 from services.aggregate.core.policy import NOTICES, PROFILES, problems, publishable, withhold
 from services.proportions import wilson
 from services.sites.settings import CameraSettings, RuleSettings, SiteSettings, ZoneSettings
@@ -29,7 +30,7 @@ def window(profile, masked=0, unmasked=0, unknown=0, zone="_site", coverage=1.0,
         "model": "m-1", "model_sha256": "a" * 64, "config_sha256": "b" * 64,
     }  # fmt: skip
     return WindowV1(
-        site="market", zone=zone, profile=profile, start=0, end=1_200, persons=judged + unknown, masked=masked,
+        site="market", zone=zone, profile=profile, start=0, end=1_200 * SECOND, persons=judged + unknown, masked=masked,
         unmasked=unmasked, unknown=unknown, rate=masked / judged if judged else None,
         interval=wilson(masked, judged), coverage=coverage, **{**values, **more},
     )  # fmt: skip
@@ -183,6 +184,14 @@ def test_an_outage_is_no_empty_room(profile):
     """Where nothing was observed and nobody counted, no figure about people is published, with the reason."""
     shown = withhold(window(profile, coverage=0.0))
     assert (shown.persons, shown.rate, shown.suppressed) == (None, None, "nothing-observed")
+
+
+@given(st.integers(0, 9))
+def test_an_outage_does_not_tell_whether_somebody_was_there(few):
+    """People who were counted before the bus lost all that was observed: few of them are no other bytes than nobody."""
+    lost, nobody = (withhold(window("stats-only", n, coverage=0.0)) for n in (few, 0))
+    assert encode(WINDOWS, lost) == encode(WINDOWS, nobody)
+    assert lost.suppressed == "nothing-observed"
 
 
 @given(PROFILE, COUNT, COUNT)

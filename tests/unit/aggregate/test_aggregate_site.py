@@ -355,6 +355,6 @@ def test_a_rate_alert_follows_its_window(make):
 
 def test_profiles_hold_at_the_last_step(make):
     """A configuration with zones under fr-2021-269 still publishes two figures of the whole site."""
-    config = make.config(profile="fr-2021-269", cameras=TWO, zones=["hall"])
-    out = [o for o in run(config, make.stream().passer(5).ticks(8, 62).messages) if isinstance(o, WindowV1)]
+    config = make.config(profile="fr-2021-269", cameras=TWO, zones=["hall"], window_s=1_200.0)
+    out = [o for o in run(config, make.stream().passer(5).ticks(8, 1_202).messages) if isinstance(o, WindowV1)]
     assert [(w.zone, w.persons, w.rate, w.masked, w.coverage) for w in out] == [("_site", 1, 1.0, None, None)]
