@@ -49,7 +49,7 @@ class WindowV1(Struct, frozen=True, tag="WindowV1", kw_only=True):
     incorrect: Count | None = None
     unknown: Count | None = None
     rate: Fraction | None = None
-    """masked / (masked + unmasked + incorrect)."""
+    """masked / (masked + unmasked + incorrect); in whole percent under `fr-2021-269`."""
     interval: Interval | None = None
     """Wilson score interval at 95 % (Wilson 1927)."""
     coverage: Fraction | None = None

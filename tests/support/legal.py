@@ -47,6 +47,9 @@ def _beyond_two_figures(figures: set[str], message: dict[str, Any]) -> Iterator[
         yield f"more than two figures: {sorted(extra)}"
     if figures and message["zone"] != "_site":
         yield f"the zone {message['zone']}"
+    rate = message.get("rate")
+    if message["type"] == "WindowV1" and rate is not None and round(rate, 2) != rate:
+        yield f"{rate} is no percentage: its fraction tells how many were judged"
 
 
 def subtraction(windows: Iterable[dict[str, Any]]) -> list[str]:

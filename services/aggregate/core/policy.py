@@ -30,10 +30,14 @@ class Terms:
     """Counts of fewer people are suppressed; a site may suppress more (`suppress_below`), not fewer."""
     figures: frozenset[str] | None = None
     """The only figures that may be published; None: all."""
+    digits: int | None = None
+    """Decimals of a rate; None: all of them, by which the people it was divided by can be known."""
 
 
 PROFILES: dict[Profile, Terms] = {
-    "fr-2021-269": Terms(min_window_s=1_200, zones=False, rules=False, figures=frozenset({"persons", "rate"})),
+    "fr-2021-269": Terms(
+        min_window_s=1_200, zones=False, rules=False, figures=frozenset({"persons", "rate"}), digits=2
+    ),
     "stats-only": Terms(min_window_s=300, rules=False, small=10),
     "alerting": Terms(min_window_s=300, min_persons=20),
     "lab": Terms(),
@@ -88,6 +92,8 @@ def withhold(window: WindowV1, suppress_below: int = 0) -> WindowV1:
         window = structs.replace(window, rate=None, interval=None)
     if small:  # sightings that came late would say that somebody was there
         window = structs.replace(window, late_total=None)
+    if terms.digits is not None and window.rate is not None:
+        window = structs.replace(window, rate=round(window.rate, terms.digits))
     if terms.figures is not None:
         window = _only(window, terms.figures)
     is_too_short = window.end - window.start < terms.min_window_s * SECOND

@@ -89,6 +89,14 @@ def test_fr_publishes_two_figures_of_the_whole_site(masked, unmasked, unknown, c
         assert (shown.persons, shown.suppressed) == (masked + unmasked + unknown, None)
 
 
+def test_fr_s_percentage_does_not_tell_how_many_were_judged():
+    """A percentage is a whole one: from 23/37 anyone could tell that 37 of 40 people were judged, and 23 masked."""
+    one, other = (withhold(window("fr-2021-269", *people)) for people in [(33, 17, 10), (39, 20, 1)])
+    assert (one.persons, one.rate) == (60, 0.66)
+    assert encode(WINDOWS, one) == encode(WINDOWS, other)
+    assert withhold(window("fr-2021-269", 23, 14, 3)).rate == 0.62
+
+
 @given(COUNT, COUNT)
 def test_fr_publishes_no_zone(masked, unmasked):
     """A zone's window is blank under fr-2021-269 and is not among what may be published."""
