@@ -42,6 +42,8 @@ class SiteCore:
         self._beginning: GapReason = "started-late"
         self._ended_at: int | None = None
         self._late: Counter[str] = Counter()
+        self._untold = 0
+        """Event time up to which no window tells what came late for it."""
         self._published: dict[str, WindowV1] = {}
         self._oldest: int | None = None
         self._restored: list[PassageV1] = []
@@ -163,7 +165,8 @@ class SiteCore:
             return "ahead"
         if message.at >= self._open:
             return None
-        self._late.update(config.grounds[message.camera].late(message.faces))
+        if message.at >= self._untold:
+            self._late.update(config.grounds[message.camera].late(message.faces))
         return "late"
 
     def _camera_event(self, message: CameraEventV1) -> Iterator[Output]:
@@ -282,6 +285,9 @@ class SiteCore:
         yield from self._operations.take(slot, windows)
         for window in windows:
             yield from self._publish(window, slot.config)
+        if all(window.late_total is None for window in windows):  # nor may a later window under another profile
+            self._late.clear()
+            self._untold = slot.end
 
     def _publish(self, window: WindowV1, config: SiteConfig) -> Iterator[Output]:
         """Publish a window and what it decides; one that was published before a crash is only recognised."""

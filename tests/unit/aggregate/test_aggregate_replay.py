@@ -269,6 +269,46 @@ def test_late_sightings_go_on_counting_after_the_stream_forgot_the_border(make):
     assert [w.late_total for w in of(WindowV1, run(core, stream.messages))] == [6]
 
 
+def hidden_late(make, hiding, faces):
+    """Return a lab's configuration, one that hides what is late, and a stream in which both take turns: lab, hiding,
+    lab; within each some faces of the hall come too late for the window before."""
+    lab = structs.replace(config_of(make), window_s=1_200.0)
+    hides = structs.replace(lab, profile=hiding, rules=[], zones=[] if hiding == "fr-2021-269" else ["hall"])
+    stream = make.stream(ordered=False)
+    for at, config in ((600, hides), (1_800, lab)):
+        stream.put(config.message(), make.hour + at * make.second)
+    for at, count in ((1_100, 3), (2_300, faces), (3_500, 2)):
+        stream.seen(at, *[make.face(0.1 + n / 20) for n in range(count)], delay=150)
+    ordered = sorted(stream.ticks(0, 4_810).messages, key=lambda m: m.time)
+    return lab, hides, [type(m)(m.message, n, m.time, m.stream_created) for n, m in enumerate(ordered, 1)]
+
+
+@pytest.mark.parametrize("hiding", ["stats-only", "fr-2021-269"])
+def test_no_later_window_tells_what_came_late_under_a_profile_that_hides_it(make, hiding):
+    """Before, between and after: the lab's running total leaves out what came while it was hidden, whatever it was."""
+    told = []
+    for faces in (0, 7):
+        lab, _, messages = hidden_late(make, hiding, faces)
+        told.append(data(run(SiteCore(lab), messages), WindowV1))
+    assert told[0] == told[1]
+    found = of(WindowV1, run(SiteCore(lab), messages))
+    assert [(w.profile, w.late_total) for w in found if w.zone == "_site"] == [
+        ("lab", 0), (hiding, None), ("lab", 0), ("lab", 2)]  # fmt: skip
+
+
+@settings(max_examples=15)
+@given(st.sampled_from(["stats-only", "fr-2021-269"]), st.floats(0, 1))
+def test_a_crash_around_hidden_late_sightings_changes_no_byte(make, hiding, where):
+    """What came late is not published under every profile: a restart knows no more of it than an undisturbed run."""
+    lab, hides, messages = hidden_late(make, hiding, 7)
+    wanted = run(SiteCore(lab), messages)
+    first, cut = SiteCore(lab), round(where * len(messages))
+    stored = run(first, messages[:cut])
+    again = SiteCore(lab)
+    got = stored + restored(again, stored, [lab, hides]) + run(again, messages)
+    assert data(got, WindowV1) == data(wanted, WindowV1)
+
+
 @pytest.mark.parametrize("seed", [1, 2])
 def test_a_crash_before_any_window_or_alert_changes_no_byte(make, seed):
     """Between zones of one window, between a window and its alert: the restart publishes exactly what is missing."""
