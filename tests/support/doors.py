@@ -1,0 +1,136 @@
+"""Every door by which figures may leave a box: what each identity hears, what is answered, told, measured and shown."""
+
+import asyncio
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from rich.console import Console
+
+from proto.permissions import SERVICES, control_subjects, rights_of, user_of
+from proto.stats import StatsReplyV1, StatsRequestV1
+from proto.subjects import STATS, STATS_SERVICE, Identity
+from services.bus import Bus
+from services.cli.box import Box
+from services.cli.screen import Screen
+from services.cli.view import View
+from services.sites.settings import SiteSettings
+
+OTHERS: tuple[Identity, ...] = ("ingest", "inference", "notify", "operator", "subscriber")
+"""All but aggregate."""
+STEPS = ("window", "hour", "day", "total")
+_DENIED = re.compile(r"permissions violation for (publish|subscription) to \"([^\"]+)\"", re.IGNORECASE)
+
+
+@dataclass
+class Ear:
+    """One identity's connection: all that it hears, and what it was denied."""
+
+    client: Client
+    heard: list[Msg] = field(default_factory=list)
+    denied: set[str] = field(default_factory=set)
+
+    async def take(self, msg: Msg) -> None:
+        self.heard.append(msg)
+
+    async def settle(self) -> None:
+        """Wait until the server has judged all that was sent; nats-py's first PING overtakes what is buffered."""
+        await self.client.flush()
+        await self.client.flush()
+
+
+async def listen(box: Box, identity: Identity) -> Ear:
+    """Hear all that an identity may subscribe to."""
+    settings, ear = box.nats(identity), Ear(Client())
+
+    async def refused(error: Exception) -> None:
+        if found := _DENIED.search(str(error)):
+            ear.denied.add(found[2])
+
+    assert settings.user and settings.password  # noqa: PT018 - a box has both
+    prefix = f"_INBOX_{user_of(identity, 'MAIN')}".encode()
+    password = settings.password.reveal()
+    await ear.client.connect(settings.url, user=settings.user, password=password, inbox_prefix=prefix, error_cb=refused)
+    for subject in rights_of(identity, "MAIN").subscribe:
+        assert " " not in subject, "a place in a queue group would take what others need"
+        await ear.client.subscribe(subject, cb=ear.take)
+    await ear.settle()
+    return ear
+
+
+async def answers(bus: Bus, site: str, zones: Iterable[str], since: int, until: int) -> list[StatsReplyV1]:
+    """Return what the micro service answers about a site: every zone by every step."""
+    asked = [
+        StatsRequestV1(site=site, zone=zone, since=since, until=until, step=step)  # type: ignore[arg-type]
+        for zone in zones
+        for step in STEPS
+    ]
+    return [await bus.request(STATS, question, timeout=10) for question in asked]
+
+
+async def of_itself(bus: Bus) -> str:
+    """Return what the micro service tells of itself: PING, INFO, STATS (NATS ADR-32)."""
+    told = [await bus.ask_all(subject, wait_s=0.3) for subject in control_subjects(STATS_SERVICE) if "*" not in subject]
+    return b"\n".join(answer for all_ in told for answer in all_).decode()
+
+
+async def command(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run `moretta stats`."""
+    line = [sys.executable, "-P", "-m", "services.cli", "stats", *map(str, arguments)]
+    environment = {**os.environ, "NO_COLOR": "1", "COLUMNS": "200"}
+    options: Any = {"capture_output": True, "text": True, "timeout": 60, "env": environment}
+    return await asyncio.to_thread(subprocess.run, line, **options)
+
+
+async def metrics(box: Box) -> dict[str, str]:
+    """Return what each service measures, by service: its own metrics, without Python's."""
+    texts = {name: await asyncio.to_thread(_get, f"{box.probe_url(name)}/metrics") for name in SERVICES}
+    return {name: "\n".join(re.findall(r"^moretta_.*$", text, re.MULTILINE)) for name, text in texts.items()}
+
+
+async def readiness(box: Box, name: str) -> str:
+    """Return what a service says about whether it is ready."""
+    return await asyncio.to_thread(_get, f"{box.probe_url(name)}/readyz")
+
+
+def _get(url: str) -> str:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return str(answer.read().decode())
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.read().decode()
+
+
+def table(view: View, sites: Sequence[SiteSettings]) -> str:
+    """Return the live table as text."""
+    text = io.StringIO()
+    Console(file=text, width=200).print(Screen(view, list(sites)))
+    return text.getvalue()
+
+
+def logged(lines: Iterable[str]) -> list[dict[str, Any]]:
+    """Return the structured lines of the services, without their times."""
+    found = []
+    for line in lines:
+        try:
+            told = json.loads(line)
+        except ValueError:
+            told = {"text": line}
+        found.append({key: value for key, value in told.items() if key != "timestamp"})
+    return found
+
+
+def holds(text: str, number: float | str) -> bool:
+    """Whether a text holds a number as a number: not as a part of another one, of a name or of a hash."""
+    return re.search(rf"(?<![\w.]){re.escape(str(number))}(?:\.0+)?(?![\w.])", text) is not None
