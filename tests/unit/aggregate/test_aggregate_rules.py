@@ -181,6 +181,9 @@ def test_no_alert_under_a_profile_without_rules(profile):
         assert alert is None
 
 
+RULE_OF = {"a": RULE, "b": structs.replace(RULE, for_windows=1, fire_below=0.7)}
+CONFIG_OF = {name: SiteConfig(site="market", profile="alerting", window_s=300, lateness_s=5, rules=[rule])
+             for name, rule in RULE_OF.items()}  # fmt: skip
 PAIR = st.sampled_from([LOW, HIGH, BAND, NONE, (3, 10), (55, 100), (59, 60)])
 SERIES = st.lists(PAIR, max_size=40)
 ANY_RULE = st.builds(
@@ -190,22 +193,82 @@ ANY_RULE = st.builds(
 )  # fmt: skip
 
 
+def assert_alternate(alerts):
+    """Alerts of a rule begin with firing and alternate, and each pair has one id, which no other has."""
+    assert [a.state for a in alerts] == (["firing", "resolved"] * len(alerts))[: len(alerts)]
+    assert [a.alert for a in alerts[1::2]] == [a.alert for a in alerts[::2]][: len(alerts) // 2]
+    assert len({a.alert for a in alerts}) == (len(alerts) + 1) // 2
+
+
 @given(ANY_RULE, SERIES)
 def test_firing_and_resolved_alternate(rule, series):
-    """Alerts of a rule begin with firing and alternate."""
-    states = [a.state for a in run(*series, rule=rule)[1]]
-    assert states == ["firing", "resolved"] * (len(states) // 2) + ["firing"] * (len(states) % 2)
+    """Whatever the thresholds and the windows."""
+    assert_alternate(run(*series, rule=rule)[1])
 
 
-@given(ANY_RULE, st.lists(st.integers(0, 100), min_size=1, max_size=40), st.booleans())
-def test_nothing_flaps_in_the_band(rule, rates, firing):
-    """Between the thresholds a rule never fires and never resolves, however the rate moves there."""
-    inside = [r for r in rates if rule.fire_below <= r / 100 <= rule.clear_above]
-    state = RuleState(firing=firing, config=CONFIG.sha256)
-    for index, rate in enumerate(inside):
-        state, alert = fold(rule, state, window(index, rate, 100))
-        assert alert is None
-        assert state.firing is firing
+@given(
+    st.lists(st.tuples(PAIR, st.sampled_from("aab"), st.sampled_from(["alerting"] * 3 + ["stats-only"])), max_size=40)
+)
+def test_they_alternate_through_every_change(series):
+    """Thresholds change, a profile without rules comes and goes: an alert that fired is resolved before the next."""
+    rules, alerts = RuleBook(), []
+    for index, (pair, name, profile) in enumerate(series):
+        seen = window(index, *pair, config=CONFIG_OF[name].sha256, profile=profile)
+        alerts += of(AlertV1, rules.take([RULE_OF[name]], seen))
+    assert_alternate(alerts)
+    assert all(a.profile == "alerting" and a.persons >= 20 for a in alerts)
+
+
+ANY_STATE = st.builds(
+    RuleState,
+    firing=st.booleans(), row=st.integers(0, 3), config=st.sampled_from([CONFIG.sha256, "b" * 64, None]),
+    blind=st.booleans(),
+)  # fmt: skip
+NUMBERS = st.lists(st.tuples(st.integers(0, 200), st.integers(0, 200)).map(sorted), min_size=1, max_size=40)
+
+
+def follow(rule, state, series):
+    """Return the names of the states that these windows of (masked, judged) lead through, and the alerts' states."""
+    names, alerts = [state.name], []
+    for index, pair in enumerate(series):
+        state, alert = fold(rule, state, window(index, *pair))
+        names.append(state.name)
+        alerts += [alert.state] if alert else []
+    return names, alerts
+
+
+@given(ANY_RULE, ANY_STATE, NUMBERS)
+def test_nothing_flaps_in_the_band(rule, state, series):
+    """Between the thresholds no rule fires or resolves, wherever it stands and however rates and numbers of people
+    move there; it changes its state once at most, and then goes on to be what it is."""
+    enough = max(rule.min_persons, 20)
+    inside = [(m, n) for m, n in series if n >= enough and rule.fire_below <= m / n <= rule.clear_above]
+    names, alerts = follow(rule, state, inside)
+    assert alerts == []
+    assert set(names[1:]) <= {"firing" if state.firing else "normal"}
+
+
+@given(ANY_RULE, ANY_STATE, NUMBERS)
+def test_only_the_far_side_of_the_band_changes_an_alert(rule, state, series):
+    """What never goes below the band never fires, what never goes above it never resolves: not even both thresholds
+    crossed in turn, as long as the far one is not."""
+    high = [(m, n) for m, n in series if not n or m / n >= rule.fire_below]
+    low = [(m, n) for m, n in series if not n or m / n <= rule.clear_above]
+    assert "firing" not in follow(rule, state, high)[1]
+    assert "resolved" not in follow(rule, state, low)[1]
+
+
+@given(ANY_RULE, ANY_STATE, NUMBERS)
+def test_an_alert_is_held_for_its_windows(rule, state, series):
+    """Between two alerts lie as many windows with data as the rule asks for, all of them beyond its threshold."""
+    row = state.row if state.config == CONFIG.sha256 else 0
+    for index, pair in enumerate(series):
+        said = judge(rule, window(index, *pair))
+        row = row + 1 if said == ("clear" if state.firing else "breach") else row if said == "no-data" else 0
+        before = state.firing
+        state, alert = fold(rule, state, window(index, *pair))
+        assert (alert is not None) == (said != "no-data" and row >= rule.for_windows) == (state.firing is not before)
+        row = 0 if alert else row
 
 
 @given(ANY_RULE, SERIES)
@@ -232,9 +295,6 @@ def book(config, windows, alerts=(), states=()):
     return rules, of(AlertV1, rules.restore(alerts, states, windows, config))
 
 
-RULE_OF = {"a": RULE, "b": structs.replace(RULE, for_windows=1, fire_below=0.7)}
-CONFIG_OF = {name: SiteConfig(site="market", profile="alerting", window_s=300, lateness_s=5, rules=[rule])
-             for name, rule in RULE_OF.items()}  # fmt: skip
 ROWS = {WindowV1: WINDOWS, AlertV1: ALERTS, RuleStateV1: RULES}
 
 

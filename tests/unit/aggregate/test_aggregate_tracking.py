@@ -132,6 +132,26 @@ def test_the_order_of_faces_changes_nothing(make, seed, rng):
     assert shape(follow(make, pictures)) == shape(follow(make, shuffled))
 
 
+GRID = st.tuples(
+    st.integers(1, 5), st.integers(1, 3), st.sampled_from(["masked", "unmasked", "incorrect", "unknown"]),
+    st.sampled_from([0.9, 0.5, 0.3]), st.sampled_from([0.6, 0.9]),
+)  # fmt: skip
+
+
+@given(st.lists(st.lists(GRID, max_size=5), max_size=10), st.randoms(use_true_random=False))
+def test_the_order_of_faces_changes_nothing_where_all_are_alike(make, pictures, rng):
+    """Faces of one size in places of a grid, several in one place among them, fit many tracks as well as each other:
+    whichever order they are listed in, the tracks are the same in every figure, and in the same order."""
+
+    def shape(listed):
+        faces = [
+            (step, [make.face(x / 8, y / 8, 0.125, *rest) for x, y, *rest in row]) for step, row in enumerate(listed)
+        ]
+        return [(t.last, t.hits, t.motion.x, t.motion.y, t.evidence.odds, t.zones) for t in follow(make, faces, 1)]
+
+    assert shape(pictures) == shape([rng.sample(row, len(row)) for row in pictures])
+
+
 def test_a_tie_is_broken_the_same_way_in_any_order(make):
     """A face half-way between two equal ones goes to the same one of them, whichever was listed first."""
     pair = [make.face(0.25, 0.5, 0.125, "masked"), make.face(0.75, 0.5, 0.125, "unmasked")]

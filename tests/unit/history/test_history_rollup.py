@@ -1,9 +1,11 @@
 """Roll-ups: the sums of published windows, and nothing but them."""
 
+from collections import defaultdict
 from datetime import UTC
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -83,6 +85,45 @@ def test_subtraction_tells_nothing_that_was_not_published(windows, truths):
         shown = sum(w.persons for w in published if w.persons is not None)
         assert (rolled(published, "total")[0].persons or 0) - shown == 0
     assert told[0] == told[1]
+
+
+FEW, ZONES = 1 << 40, "abc"
+"""So large a limit that each count has a bit of its own: a sum tells of what it is one."""
+
+
+def seen(cells):
+    """Return all that is told of some windows, numbers alone: the windows themselves, and every answer about them.
+
+    `cells` is how many people were in each zone, window by window; no camera is outside the zones.
+    """
+    numbers, published = [], defaultdict(list)
+    for index, counts in enumerate(cells):
+        made = [window(T + index * LENGTH, n, (0, 0, 0), zone=z) for z, n in zip(ZONES, counts, strict=True)]
+        for shown in publishable([*made, window(T + index * LENGTH, sum(counts), (0, 0, 0))], FEW):
+            published[shown.zone].append(shown)
+            numbers += [getattr(shown, name) for name in (*COUNTS, "late_total")]
+    for windows in published.values():
+        for step in ("window", "hour", "day", "total"):
+            numbers += [getattr(period, name) for period in rolled(windows, step) for name in COUNTS]
+    return {number for number in numbers if number}
+
+
+@given(st.lists(st.tuples(*[st.sampled_from(["none", "few", "many"])] * len(ZONES)), min_size=1, max_size=5))
+def test_no_combination_of_all_that_is_told_gives_a_small_count(kinds):
+    """Zones from their site, one window from a longer one, several at once: whatever sums and differences are made of
+    windows and answers by hour, day and in all, no zone's small count comes out."""
+    bits = iter(1 << n for n in range(len(kinds) * len(ZONES)))
+    size = {"none": lambda _: 0, "few": lambda bit: bit, "many": lambda bit: FEW + bit}
+    cells = [[size[kind](next(bits)) for kind in row] for row in kinds]
+    rows = [[number >> n & 1 for n in range(len(kinds) * len(ZONES))] for number in seen(cells)]
+    known = np.array(rows or [[0] * (len(kinds) * len(ZONES))])
+    rank = np.linalg.matrix_rank(known)
+    for index, count in enumerate(count for row in cells for count in row):
+        one = np.eye(known.shape[1])[index]
+        if 0 < count < FEW:
+            assert np.linalg.matrix_rank(np.vstack([known, one])) == rank + 1
+    if all(kind == "many" for row in kinds for kind in row):
+        assert rank == known.shape[1]
 
 
 @given(windows=series())
