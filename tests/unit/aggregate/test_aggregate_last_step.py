@@ -4,7 +4,7 @@ import json
 
 import legal
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proto.codec import encode
@@ -68,6 +68,32 @@ def test_what_is_allowed_gets_through_as_it_is(made):
         assert last_step(made) is made
     if isinstance(made, AlertV1 | RuleStateV1):
         assert (last_step(made) == made) == (legal.breaches(on_the_wire(made)) == [])
+
+
+CHANGES = st.lists(st.tuples(st.integers(0, 3_500), PROFILE), max_size=4)
+
+
+@settings(max_examples=25)
+@given(PROFILE, CHANGES)
+def test_a_profile_that_changes_while_it_runs(make, first, changes):
+    """Every message keeps to the words of the profile that it names, on either side of any change, and the last
+    profile is in force two borders after its settings came."""
+    config = {
+        p: make.config(profile=p, window_s=1_200.0, cameras=CAMERAS, zones=["hall"], rules=[RULE]) for p in PROFILES
+    }
+    changes = sorted(changes, key=lambda change: change[0])
+    stream, due = make.stream(), [*changes, (9_999, "")]
+    for second in range(0, 8_800, 400):
+        while due[0][0] <= second:
+            stream.put(config[due.pop(0)[1]].message(), make.hour + second * SECOND)
+        stream.passer(second, "unmasked").passer(second + 3, "masked", camera="back")
+    core = SiteCore(config[first])
+    told = [on_the_wire(o) for message in stream.messages for o in core.step(message) if type(o) in ROWS]
+    assert [why for message in told for why in legal.breaches(message)] == []
+    windows = [m for m in told if m["type"] == "WindowV1"]
+    assert legal.subtraction(windows) == []
+    late, last = changes[-1] if changes else (0, first)
+    assert {w["profile"] for w in windows if w["start"] >= make.hour + (late + 2_400) * SECOND} == {last}
 
 
 RULE = RuleSettings(id="low", zone="hall", fire_below=0.9, clear_above=0.95, for_windows=1, min_persons=1)
