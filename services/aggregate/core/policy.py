@@ -113,19 +113,22 @@ def last_step(output: Output) -> Output:
     return output
 
 
-def publishable(windows: Sequence[WindowV1], suppress_below: int = 0) -> list[WindowV1]:
+def publishable(windows: Sequence[WindowV1], suppress_below: int = 0, *, rest: bool = False) -> list[WindowV1]:
     """Return what may be published of one window of all zones of a site (the whole site among them).
 
     Where a small zone is suppressed, so are the smallest others until the whole site minus the published zones no
-    longer tells its number (complementary cell suppression, Cox 1980). Zones of the same number go together: which of
-    them went would tell who reads how this is done that one number more.
+    longer tells its number (complementary cell suppression, Cox 1980). Nobody is a small number too: were an empty zone
+    treated otherwise, it would show that somebody was in the others. Zones of the same number go together: which of
+    them went would tell who reads how this is done that one number more. `rest`: a camera that counts for the whole
+    site alone observed something, so that there is a number beside the zones'.
     """
     shown = [withhold(w, suppress_below) for w in windows if PROFILES[w.profile].zones or w.zone == WHOLE_SITE]
     site = next((w for w in shown if w.zone == WHOLE_SITE), None)
     zones = [w for w in shown if w.zone != WHOLE_SITE]
     if site is None or site.persons is None:
         return shown
-    while _is_telling(site, zones, max(PROFILES[site.profile].small, suppress_below)):
+    small = max(PROFILES[site.profile].small, suppress_below)
+    while _is_telling(site, zones, small, rest=rest):
         smallest = min((w.persons for w in zones if w.persons), default=None)
         if smallest is None:
             break
@@ -133,7 +136,7 @@ def publishable(windows: Sequence[WindowV1], suppress_below: int = 0) -> list[Wi
     return [*zones, site]
 
 
-def _is_telling(site: WindowV1, zones: list[WindowV1], small: int) -> bool:
+def _is_telling(site: WindowV1, zones: list[WindowV1], small: int, *, rest: bool) -> bool:
     """Whether the whole site minus the published zones tells how many people are in a small one.
 
     It does if they are few, and if there is no room: two zones of fewer than ten people each, 18 in both, have nine
@@ -142,7 +145,8 @@ def _is_telling(site: WindowV1, zones: list[WindowV1], small: int) -> bool:
     hidden = (site.persons or 0) - sum(w.persons or 0 for w in zones)
     withheld = [w.suppressed for w in zones if w.persons is None]
     full = {count * (small - 1) for count in (len(withheld), withheld.count("small-count"))}
-    return 0 < hidden < small or (hidden > 0 and hidden in full)
+    has_small = hidden > 0 or rest or "small-count" in withheld
+    return small > 0 and has_small and (hidden < small or hidden in full)
 
 
 def _without_people(window: WindowV1, why: Suppression) -> WindowV1:

@@ -281,7 +281,7 @@ class SiteCore:
         del self._slots[slot.start]
         self._cursor = slot.end
         self._schedule.forget(slot.end)
-        windows = policy.publishable(slot.publish(self._late), slot.config.suppress_below)
+        windows = policy.publishable(slot.publish(self._late), slot.config.suppress_below, rest=slot.has_rest)
         yield from self._operations.take(slot, windows)
         for window in windows:
             yield from self._publish(window, slot.config)

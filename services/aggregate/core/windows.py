@@ -70,6 +70,11 @@ class Slot:
         """Return how much of the window a camera did not observe, in ns by reason."""
         return self._missed.get(camera, Counter())
 
+    @property
+    def has_rest(self) -> bool:
+        """Whether a camera observed somebody or nobody for the whole site alone."""
+        return any(ground.zone == WHOLE_SITE and self._observed[name] for name, ground in self.config.grounds.items())
+
     def publish(self, late: Mapping[str, int]) -> list[WindowV1]:
         """Return the windows of all zones that have cameras, the whole site last; nothing is withheld here."""
         return [self._window(zone, cameras, late) for zone, cameras in self.config.zone_cameras.items()]

@@ -126,19 +126,39 @@ def test_late_sightings_do_not_tell_of_a_small_count(late):
     assert encode(WINDOWS, few) == encode(WINDOWS, nobody)
 
 
-@given(st.dictionaries(st.sampled_from(["hall", "lift", "nave", "quay"]), COUNT), COUNT, st.sampled_from([0, 10]))
+@given(
+    st.dictionaries(st.sampled_from(["hall", "lift", "nave", "quay"]), st.integers(0, 25)),
+    st.none() | st.integers(0, 12),
+    st.sampled_from([0, 10]),
+)
 def test_the_rest_does_not_tell_of_a_small_zone(zones, outside, own):
-    """Whole site minus published zones is nobody or at least ten people, unless no zone is published at all."""
+    """Whole site minus published zones is at least ten people, unless nothing is hidden in it at all.
+
+    `outside` are those of cameras without a zone, None where there is no such camera.
+    """
     profile = "alerting" if own else "stats-only"
     windows = [window(profile, n, zone=z) for z, n in sorted(zones.items())]
-    whole = sum(zones.values()) + outside
-    *shown, total = publishable([*windows, window(profile, whole)], own)
+    whole = sum(zones.values()) + (outside or 0)
+    *shown, total = publishable([*windows, window(profile, whole)], own, rest=outside is not None)
+    assert [w.zone for w in shown] == sorted(zones)
+    hidden = [w.zone for w in shown if w.persons is None]
     if total.persons is None:
-        assert all(w.persons is None for w in shown)
+        assert hidden == sorted(zones)
         return
     rest = total.persons - sum(w.persons or 0 for w in shown)
-    assert not 0 < rest < 10 or all(w.persons is None for w in shown)
-    assert [w.zone for w in shown] == sorted(zones)
+    assert rest >= 10 or (rest == 0 and not hidden and outside is None)
+
+
+@given(st.integers(1, 9), st.integers(10, 60), st.integers(10, 60))
+def test_an_empty_zone_is_told_like_a_small_one(few, first, second):
+    """Which zones are shown says nothing of whether somebody was in a suppressed one."""
+    told = []
+    for hall in (0, few):
+        counts = {"hall": hall, "lift": first, "nave": second}
+        windows = [window("stats-only", n, zone=z) for z, n in counts.items()]
+        shown = publishable([*windows, window("stats-only", sum(counts.values()))])
+        told.append([w for w in shown if w.zone != "_site"])
+    assert told[0] == told[1]
 
 
 def worlds(zones, most):

@@ -113,6 +113,17 @@ def test_zones_and_the_whole_site(make):
     assert {(p.camera, p.zone) for p in passages(out)} == {("door", "hall"), ("back", "_site")}
 
 
+@pytest.mark.parametrize("watched", [True, False])
+def test_a_camera_without_a_zone_is_not_told_by_subtraction(make, watched):
+    """Its nobody is a small number; nothing of it is told where it observed nothing."""
+    config = make.config(cameras=TWO, zones=["hall"], suppress_below=2)
+    stream = make.stream().passer(5, camera="door").passer(10, camera="door").passer(20, camera="door")
+    if watched:
+        stream.watch(21, 25, camera="back")
+    out = run(config, stream.ticks(26, 62).messages)
+    assert [w.persons for w in (*windows(out, "hall"), *windows(out))] == [None if watched else 3, 3]
+
+
 def test_a_zone_is_covered_by_its_own_cameras(make):
     """Coverage of the site is the mean of its cameras'; a zone's gaps are its own."""
     config = make.config(cameras=TWO, zones=["hall"])
