@@ -18,7 +18,7 @@ from services.aggregate.core.site import AHEAD
 from services.bus import Bus, Endpoint, Refusal, Unavailable
 from services.history import RollUp, Span, TooMany, day_start, local
 from services.history.spans import SECOND
-from services.sites.settings import SiteSettings, local_zone
+from services.sites.settings import SiteSettings, clock_phase_s, local_zone
 
 ANSWER_S = 4.0
 """An answer that takes longer is an error: NATS lets one pass for five seconds after its question."""
@@ -96,7 +96,8 @@ class Stats:
         span = Span(reply.since, min(reply.until, now + _DAY_AHEAD))
         settled = now - round(site.lateness_s * SECOND) - _PUBLISHING
         try:
-            return RollUp(span, reply.step, local_zone(site), round(site.window_s * SECOND), settled)
+            length, border = round(site.window_s * SECOND), -round(clock_phase_s(site) * SECOND)
+            return RollUp(span, reply.step, local_zone(site), length, settled, border)
         except TooMany:
             raise _refusal(reply, "too-many-periods", step=reply.step) from None
 

@@ -110,14 +110,14 @@ class Tally:
 class RollUp:
     """Folds one zone's windows, given in order of their start, into the periods of [since, until).
 
-    `length` is a window's, ns, where none was published; `settled` is until when windows must be out. A window belongs
-    to the period in which it starts. Missing windows are taken to be as long as the one before the hole, or else the
-    first after it. Raises TooMany beyond `MOST` periods.
+    `length` is a window's, ns, and `border` where any of them begins, where none was published; `settled` is until when
+    windows must be out. A window belongs to the period in which it starts. Missing windows are taken to be as long as
+    the one before the hole, or else the first after it, and to border on it. Raises TooMany beyond `MOST` periods.
     """
 
-    def __init__(self, asked: Span, step: Step, zone: tzinfo, length: int, settled: int) -> None:
+    def __init__(self, asked: Span, step: Step, zone: tzinfo, length: int, settled: int, border: int = 0) -> None:
         self._asked, self._each, self._settled = asked, step == "window", settled
-        self._length, self._begun, self._reached = length, False, asked.start
+        self._length, self._border, self._begun, self._reached = length, border, False, asked.start
         found = [] if self._each else list(islice(spans(asked.start, asked.end, step, zone), MOST + 1))
         self._tallies = [Tally(span) for span in found]
         self._limit()
@@ -128,9 +128,9 @@ class RollUp:
         if not self._asked.start <= window.start < self._asked.end or window.start < self._reached:
             return
         if not self._begun:
-            self._begun, self._length = True, window.end - window.start
+            self._begun, self._length, self._border = True, window.end - window.start, window.start
         self._miss(window.start)
-        self._length, self._reached = window.end - window.start, window.end
+        self._length, self._reached, self._border = window.end - window.start, window.end, window.end
         self._tally(Span(window.start, window.end)).add(window)
 
     def periods(self, site: str, zone: str) -> list[PeriodV1]:
@@ -151,8 +151,8 @@ class RollUp:
         self._reached = max(self._reached, end)
 
     def _slots(self, start: int, end: int) -> range:
-        """Return where windows start: they are aligned to the epoch."""
-        return range(-(-start // self._length) * self._length, end, self._length)
+        """Return where windows start: next to each other, by the clock of the site and not by UTC's."""
+        return range(start + (self._border - start) % self._length, end, self._length)
 
     def _within(self, start: int, end: int) -> Iterator[Tally]:
         index = bisect_right(self._starts, start) - 1

@@ -121,6 +121,13 @@ async def test_far_away_is_no_error(bus, stats):
     assert (await stats.answer(ask(zone="fish", step="total"))).periods[0].persons is None
 
 
+async def test_missing_windows_by_the_clock_of_the_site(bus, stats):
+    """Where clocks are half an hour off, those of which none was published begin at that clock's borders."""
+    await stats.apply([site(timezone="Asia/Kolkata")])
+    periods = (await stats.answer(ask(until=DAY + HOUR, step="window"))).periods
+    assert [(p.start - DAY) // MINUTE for p in periods] == [10, 30, 50]
+
+
 async def test_a_zone_of_the_past(bus, stats):
     """What was published of a zone that the settings know no more is still told."""
     await stored(bus, window(DAY, zone="bread"))

@@ -22,10 +22,10 @@ COUNTS = ("persons", "masked", "unmasked", "incorrect", "unknown")
 LENGTH = 20 * MINUTE
 
 
-def rolled(windows, step, span=None, settled=None, zone=UTC, length=LENGTH):
+def rolled(windows, step, span=None, settled=None, zone=UTC, length=LENGTH, border=0):
     """The periods of these windows; by default of all their time."""
     span = span or Span(windows[0].start, windows[-1].end)
-    found = RollUp(span, step, zone, length, span.end if settled is None else settled)
+    found = RollUp(span, step, zone, length, span.end if settled is None else settled, border)
     for one in windows:
         found.add(one)
     return found.periods("cannes", "_site")
@@ -222,6 +222,21 @@ def test_nothing_published():
         None,
         [],
     )
+
+
+@pytest.mark.parametrize("windows_there", [True, False])
+@pytest.mark.parametrize(("name", "phase"), [("Asia/Kolkata", 30 * MINUTE), ("Asia/Kathmandu", 45 * MINUTE)])
+def test_missing_windows_where_clocks_are_part_of_an_hour_off(name, phase, windows_there):
+    """They lie between the published ones, or where the settings' clock has them, and are counted from their border."""
+    start = T + HOUR - phase  # a full hour there
+    windows = [window(start + n * LENGTH) for n in (0, 1, 4, 5)] if windows_there else []
+    clock = {"zone": ZoneInfo(name), "border": -phase}
+    span = Span(start, start + 3 * HOUR)
+    each = rolled(windows, "window", span, **clock)
+    assert [p.start for p in each] == list(range(start, start + 3 * HOUR, LENGTH))
+    assert [p.windows_published for p in each] == ([1, 1, 0, 0, 1, 1, 0, 0, 0] if windows_there else [0] * 9)
+    hours = rolled(windows, "hour", span, settled=start + 2 * HOUR + LENGTH, **clock)
+    assert [p.windows_expected for p in hours] == [3, 3, 1]
 
 
 def test_windows_of_another_length():
