@@ -103,7 +103,7 @@ def notify(config: RequiredConfig) -> None:
 @app.command()
 def count(
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="a recorded file")],
-    fps: Annotated[float, typer.Option(min=0.1, max=30, help="analysed pictures per second of the film")] = 5.0,
+    fps: Annotated[float, typer.Option(min=0.5, max=30, help="analysed pictures per second of the film")] = 5.0,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
     """Count the people in a recorded file, with the real services on a private bus."""

@@ -59,7 +59,7 @@ def evaluate(
 def bench(
     cameras: Annotated[int, typer.Option(min=1, max=64)] = 4,
     source: Annotated[Path | None, typer.Option(metavar="FILE", help="a clip to loop; one is made if absent")] = None,
-    fps: Annotated[float, typer.Option(min=0.1, max=30, help="analysed pictures per second")] = 5.0,
+    fps: Annotated[float, typer.Option(min=0.5, max=30, help="analysed pictures per second")] = 5.0,
     seconds: Annotated[float, typer.Option(min=4, max=100, help="measured seconds, over both rounds")] = 40.0,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:

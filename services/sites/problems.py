@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
+from math import ceil
 from zoneinfo import available_timezones
 
 from proto.types import WHOLE_SITE
@@ -10,6 +11,8 @@ from services.sites.settings import CameraSettings, PrivacySettings, RestSetting
 
 _STREAM_S = 3_660.0
 _KEPT_S = 3_600.0
+_PICTURES = 1.5
+"""So many pictures must be due while a track may go unseen: with one, the least delay would end it at each of them."""
 MIN_TOKEN = 16
 Problem = tuple[str, str]
 """A path such as `sites[0].rules[1].zone` and what is wrong with it, in one sentence that says what would be right."""
@@ -38,6 +41,7 @@ def _site_problems(path: str, site: SiteSettings) -> Iterator[Problem]:
         if camera.zone is not None and camera.zone not in zones:
             yield f"{path}.cameras[{index}].zone", _unknown_zone(camera.zone, zones)
         yield from _zone_areas(f"{path}.cameras[{index}]", camera, zones)
+        yield from _too_few_pictures(f"{path}.cameras[{index}].fps", camera, site)
     yield from _hours(f"{path}.rests", site.rests)
     for index, camera in enumerate(site.cameras):
         yield from _hours(f"{path}.cameras[{index}].rests", camera.rests)
@@ -78,6 +82,15 @@ def _zone_areas(path: str, camera: CameraSettings, zones: set[str]) -> Iterator[
             yield f"{path}.zone_areas[{index}].area", why
     if camera.line is not None and camera.line.start == camera.line.end:
         yield f"{path}.line.end", "start and end are one point, which nobody crosses; give two"
+
+
+def _too_few_pictures(path: str, camera: CameraSettings, site: SiteSettings) -> Iterator[Problem]:
+    """What would make a track of every single sighting, and a window say that nobody came."""
+    gap = min(site.tracking.max_gap_s, site.lateness_s)
+    if camera.fps * gap < _PICTURES:
+        least, limits = ceil(10 * _PICTURES / gap) / 10, "tracking.max_gap_s and lateness_s"
+        why = f"{camera.fps:g} a second is too few to count anybody: who is unseen for {gap:g} s is gone ({limits})"
+        yield path, f"{why}; at least {least:g}, or make these longer"
 
 
 def _is_flat(area: list[tuple[float, float]]) -> bool:

@@ -71,6 +71,21 @@ def test_a_good_site_has_no_problems():
         ({"rules": [RuleSettings(id="r", fire_below=0.1, clear_above=0.2)] * 2}, "rules[1].id", "'r' is used 2 times"),
         ({"window_s": 3600.0, "lateness_s": 61.0}, "lateness_s", "61 s is more than the stream of sightings can serve"),
         (
+            {"cameras": [CameraSettings(id="c", url="x", fps=0.4)], "zones": [], "rules": []},
+            "cameras[0].fps",
+            "least 0.5",
+        ),
+        (
+            {"tracking": TrackingSettings(max_gap_s=0.25), "cameras": [CameraSettings(id="c", url="x")], "rules": []},
+            "cameras[0].fps",
+            "5 a second is too few to count anybody: who is unseen for 0.25 s is gone",
+        ),
+        (
+            {"lateness_s": 0.1, "cameras": [CameraSettings(id="c", url="x")], "rules": []},
+            "cameras[0].fps",
+            "at least 15, or make these longer",
+        ),
+        (
             {"operations": OperationsSettings(camera_down_windows=3)},
             "operations.camera_down_windows",
             "3 windows of 1200 s are more than the stream of sightings keeps; at most 2",
