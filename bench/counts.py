@@ -4,7 +4,7 @@ No picture and no bus: what inference would have said goes straight into aggrega
 stream would have given it. What the pictures themselves cost in accuracy is `moretta eval`'s.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -14,13 +14,14 @@ from msgspec import Struct, structs
 from proto.public import WindowV1
 from proto.sightings import CameraEventV1, SightingsV1, TickV1
 from proto.types import WHOLE_SITE
-from services.aggregate.core.config import SECOND, CameraConfig, SiteConfig
+from services.aggregate.core.config import SECOND, SiteConfig
 from services.aggregate.core.passages import JUDGED
 from services.aggregate.core.site import SiteCore
 from services.cli.simulate.plan import Plan
 from services.cli.simulate.scenario import Scenario
 from services.cli.simulate.sightings import plans, sightings
 from services.cli.simulate.truth import Process, truth
+from services.sites.settings import CameraSettings, SiteSettings
 
 BEGAN = 1_800_000_000 // 3_600 * 3_600 * SECOND
 """A full hour, at which the simulation begins."""
@@ -68,7 +69,7 @@ class Counted(Struct, frozen=True, kw_only=True):
         return 100 * (self.counted_masked / self.judged - self.masked / self.persons)
 
 
-def stored(messages: Iterator[SightingsV1], seconds: float) -> Iterator[Stored]:
+def stored(messages: Iterable[SightingsV1], seconds: float) -> Iterator[Stored]:
     """Yield a stream of these messages, each stored a moment after its event, and the end of the recording."""
     number, last = 0, BEGAN
     for number, message in enumerate(messages, 1):
@@ -81,16 +82,17 @@ def stored(messages: Iterator[SightingsV1], seconds: float) -> Iterator[Stored]:
 
 def windows_of(scenario: Scenario, drawn: Mapping[str, Plan], window_s: float) -> list[WindowV1]:
     """Return the windows of a simulation, of which these people were drawn, counted as aggregate counts."""
-    config = SiteConfig(
-        site=SITE,
-        profile="lab",
-        window_s=window_s,
-        lateness_s=2.0,
-        close_on_end=True,
-        cameras=[CameraConfig(id=CAMERA)],
-    )
-    core = SiteCore(config)
-    told = sightings(scenario, drawn, site=SITE, began=BEGAN, lease=1)
+    return published(sightings(scenario, drawn, site=SITE, began=BEGAN, lease=1), scenario, window_s)
+
+
+def published(told: Iterable[SightingsV1], scenario: Scenario, window_s: float) -> list[WindowV1]:
+    """Return the windows that aggregate's core makes of sightings.
+
+    Whatever decides how people are followed is as shipped, `lateness_s` included, which bounds `max_gap_s`.
+    """
+    camera = CameraSettings(id=CAMERA, url=SITE)
+    site = SiteSettings(id=SITE, profile="lab", window_s=window_s, close_on_end=True, cameras=[camera])
+    core = SiteCore(SiteConfig.of(site))
     outputs = (output for one in stored(told, scenario.length_s) for output in core.step(one))
     return [output for output in outputs if isinstance(output, WindowV1) and output.zone == WHOLE_SITE]
 

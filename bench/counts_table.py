@@ -12,7 +12,7 @@ from bench.counts import Counted
 PERSONS_LIMIT = {"sparse": 0.03, "medium": 0.05, "dense": 0.10}
 """How far a count may be off, as a share of the truth, in the built-in scenarios."""
 RATE_LIMIT = 2.0
-"""How far the rate of a run with enough people may be off, in points."""
+"""How far the rates of runs with enough people may be off on average, in points."""
 ENOUGH = 30
 COVERED = (0.93, 0.97)
 """Which share of the windows' 95 % intervals should hold the share of masks by which people came."""
@@ -96,8 +96,8 @@ def shown(found: Sequence[Summary]) -> Table:
         table.add_row(*_cells(one))
     low, high = COVERED
     table.caption = (
-        f"people within 3 / 5 / 10 % (sparse / medium / dense), rate within {RATE_LIMIT:g} points in runs of at least"
-        f" {ENOUGH} people, 95 % intervals of {MANY} windows or more hold in {low:.0%} to {high:.0%}"
+        f"people within 3 / 5 / 10 % (sparse / medium / dense), rate within {RATE_LIMIT:g} points on average over runs"
+        f" of at least {ENOUGH} people, 95 % intervals of {MANY} windows or more hold in {low:.0%} to {high:.0%}"
     )
     return table
 
@@ -112,7 +112,7 @@ def _cells(one: Summary) -> list[str]:
         str(one.runs),
         str(one.persons),
         str(one.counted),
-        _marked(f"{one.persons_error:+.1%}{worst}", met["persons"]),
+        _marked(f"{one.persons_error:+.1%}{worst}", met["persons"]) if one.persons else "–",
         _marked(rate, met["rate"]),
         _marked(covered, met["covered"]),
     ]
