@@ -36,21 +36,32 @@ def parse(option: str, text: str, zone: tzinfo) -> int:
     """Return the instant, ns UTC, of a date or a time by the clock of the zone; SettingsError if it is none.
 
     A bare date is the whole day: its first instant for `--from`, its end for `--to`. A repeated time is the first one
-    for `--from` and the second for `--to`.
+    for `--from` and the second for `--to`; a skipped one is told by the clock before and the clock after the change, so
+    that no range is turned round.
     """
     end = option == "--to"
     try:
-        if len(text) == len("2026-11-24"):
-            day = date.fromisoformat(text)
+        if (day := _day(text)) is not None:
             found = day_start(_known(day) + timedelta(days=end), zone)
         else:
             moment = datetime.fromisoformat(text)
             _known(moment.date())
-            found = instant(moment if moment.tzinfo else moment.replace(tzinfo=zone, fold=int(end)))
+            both = [instant(moment if moment.tzinfo else moment.replace(tzinfo=zone, fold=fold)) for fold in (0, 1)]
+            found = max(both) if end else min(both)
     except ValueError:
         why = f"{text!r} is no date or time; write 2026-11-24 or 2026-11-24T08:00, by the clock of the site"
         raise SettingsError(_COMMAND, [(option, why)]) from None
     return found
+
+
+def _day(text: str) -> date | None:
+    """Return a bare date, None if there is a time with it; ValueError for ISO 8601's weeks, which are no days."""
+    if "W" in text.upper():
+        raise ValueError(text)
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
 
 
 def _known(day: date) -> date:

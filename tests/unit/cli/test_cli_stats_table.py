@@ -169,12 +169,14 @@ def test_a_bar_is_as_long_as_the_rate(share):
         ("2026-10-25", "2026-10-25T00:00+02:00", "2026-10-26T00:00+01:00"),
         ("2026-11-24T08:30", "2026-11-24T08:30+01:00", "2026-11-24T08:30+01:00"),
         ("2026-10-25T02:30", "2026-10-25T02:30+02:00", "2026-10-25T02:30+01:00"),
+        ("2026-03-29T02:30", "2026-03-29T01:30+01:00", "2026-03-29T03:30+02:00"),
+        ("20261124", "2026-11-24T00:00+01:00", "2026-11-25T00:00+01:00"),
         ("2026-11-24T08:30Z", "2026-11-24T09:30+01:00", "2026-11-24T09:30+01:00"),
         ("2026-11-24T08:30:00-05:00", "2026-11-24T13:30Z", "2026-11-24T13:30Z"),
     ],
 )
 def test_dates_and_times(text, since, until):
-    """By the clock of the site; a bare date is all of that day, a repeated time all of it; an offset is an offset."""
+    """By the clock of the site; a bare date is all of that day, a repeated or skipped time all of it."""
     for option, wanted in (("--from", since), ("--to", until)):
         assert parse(option, text, PARIS) == round(datetime.fromisoformat(wanted).timestamp()) * 10**9
 
@@ -187,7 +189,7 @@ def test_a_day_is_at_least_as_long_as_its_hours(day):
 
 
 @pytest.mark.parametrize(
-    "text", ["24.11.2026", "2026-13-01", "2026-11-31T10:00", "today", "", "0001-01-01", "9999-12-31", "1e9"]
+    "text", ["24.11.2026", "2026-13-01", "2026-11-31T10:00", "today", "", "0001-01-01", "9999-12-31", "1e9", "2026-W48"]
 )
 def test_what_is_no_date(text):
     """One line with the option, what was given and what would be right."""
