@@ -23,6 +23,10 @@ log = get_logger()
 _INBOX = "_INBOX"
 """What every inbox begins with, whatever comes behind it for an identity of its own."""
 
+_WAITING = 32
+"""So many questions wait for their turn at one endpoint; more are dropped. nats-py's own limit is half a million, which
+one asker could have answered for hours, long after anybody waits for an answer."""
+
 Answer = Callable[[Any], Awaitable[Struct]]
 """Called with the question; returns the row's reply, or raises `Refusal`."""
 
@@ -61,7 +65,7 @@ class _InboxesOnly:
             if cb is not None and msg.reply.startswith(_INBOX):
                 await cb(msg)
 
-        return await self._client.subscribe(subject, queue=queue, cb=take)
+        return await self._client.subscribe(subject, queue=queue, cb=take, pending_msgs_limit=_WAITING)
 
 
 class MicroService:

@@ -172,6 +172,29 @@ async def test_answers_go_to_inboxes_only(asker, bus, offered):
     assert (await bus.streams.js.stream_info("WINDOWS")).state.messages == 0
 
 
+async def test_one_asker_cannot_keep_it_busy_for_long(asker, bus, offered):
+    """Of a flood of questions a few wait for their turn, and the next one is answered soon."""
+    asked, go_on = [], asyncio.Event()
+
+    async def answer(question):
+        asked.append(question)
+        await go_on.wait()
+        return REPLY
+
+    await offered(answer)
+    client = asker._connection.client
+    for _ in range(500):
+        await client.publish(STATS.subject(site="cannes"), encode(STATS, QUESTION), reply=client.new_inbox())
+    await settled(asker)
+    await settled(bus)
+    go_on.set()
+    async with asyncio.timeout(20):
+        while len(asked) < 32:
+            await asyncio.sleep(0.01)
+    assert await asker.request(STATS, QUESTION, timeout=20) == REPLY
+    assert len(asked) < 100
+
+
 async def test_an_answer_too_large_says_so(asker, offered):
     """Code 413, and what to set."""
     period = REPLY.periods[0]
