@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from proto.public import GapReason
 from proto.sightings import CameraEventV1, SightingsV1
 from proto.types import CameraState
-from services.aggregate.core.coverage import Span, Watch
+from services.aggregate.core.coverage import Watch
 from services.aggregate.core.tracking import Tracker
 
 _REASONS: dict[CameraState, GapReason] = {"live": "frames-lost", "paused": "paused"}
@@ -51,21 +51,22 @@ class Camera:
         if self._ended is not None:
             self._ended = -1
 
-    def picture(self, message: SightingsV1) -> list[Span]:
-        """Account for the time up to a picture.
+    def picture(self, message: SightingsV1) -> None:
+        """Take a picture in.
 
         What inference had in hand may be stored after `ended`; only a later lease means that the camera began again.
         """
         if self._ended is not None and message.lease > self._ended:
             self._ended = None
         self.reached = max(self.reached, message.at)
-        return self.watch.picture(message.at, message.period)
+        self.watch.picture(message.at, message.period)
 
-    def event(self, event: CameraEventV1) -> list[Span] | None:
-        """Take a change of state in; returns what it settles of the camera's time, None from an old lease."""
+    def event(self, event: CameraEventV1) -> bool:
+        """Take a change of state in, unless it is of an old lease; returns whether it counts."""
         if event.lease < self._fence.lease:
-            return None
+            return False
         self._fence = max(self._fence, _Position(event.lease, -1))
         self.reached = max(self.reached, event.at)
         self._ended = event.lease if event.state == "ended" else None
-        return self.watch.turn(event.at, _REASONS.get(event.state, "camera-down"))
+        self.watch.turn(event.at, _REASONS.get(event.state, "camera-down"))
+        return True

@@ -13,7 +13,6 @@ from proto.types import WHOLE_SITE
 from services.aggregate.core import policy
 from services.aggregate.core.cameras import Camera
 from services.aggregate.core.config import SECOND, SiteConfig
-from services.aggregate.core.coverage import Span
 from services.aggregate.core.exchange import Dropped, DropReason, Output, Reset, Stored
 from services.aggregate.core.operations import Operations
 from services.aggregate.core.rules import RuleBook
@@ -147,7 +146,7 @@ class SiteCore:
             self._slot(message.at).miss(message.camera, "model-changed")
             yield Dropped("other-model")
             return
-        self._note(message.camera, camera.picture(message))
+        camera.picture(message)
         if self._ended_at is not None and not self._all_ended():
             self._ended_at = None
         ground = config.grounds[message.camera]
@@ -176,11 +175,11 @@ class SiteCore:
         if message.at > self._now + AHEAD:
             yield Dropped("ahead")
             return
-        spans = self._camera(message.camera).event(message)
-        if spans is None:
+        if not self._camera(message.camera).event(message):
             yield Dropped("fenced")
             return
-        self._note(message.camera, spans)
+        if message.at > self._open:  # the windows of a recording go on up to its end
+            self._slot(message.at - 1)
         self._ended_at = self._now if self._all_ended() else None
 
     def _configure(self, message: SiteConfigV1) -> Iterator[Output]:
@@ -275,7 +274,8 @@ class SiteCore:
             yield from self._passages(name, camera.tracker.close_before(slot.end))
         for name in slot.config.grounds:
             watch = self._camera(name).watch
-            self._note(name, watch.settle(slot.end))
+            for span in watch.settle(slot.end):
+                slot.note(name, span)
             if slot.end > self._resumed and watch.reason in {"started-late", "bus-restarted"}:
                 watch.excuse(slot.end, "camera-down")
         del self._slots[slot.start]
@@ -323,15 +323,6 @@ class SiteCore:
             fresh = self._open <= self._begun
             self._cameras[name] = Camera(self._open, self._beginning if fresh else "camera-down")
         return self._cameras[name]
-
-    def _note(self, camera: str, spans: Iterable[Span]) -> None:
-        """Write spans of a camera's time into the open windows that they lie in."""
-        for span in spans:
-            at = max(span.start, self._open)
-            while at < span.end:
-                slot = self._slot(at)
-                slot.note(camera, span)
-                at = slot.end
 
     def _all_ended(self) -> bool:
         config = self._schedule.at(self._now)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from proto.public import WindowV1
+from proto.public import OperationalAlertV1, WindowV1
 from proto.sightings import PassageV1
 from services.aggregate.core.config import CameraConfig
 from services.aggregate.core.exchange import Dropped, Reset
@@ -102,6 +102,18 @@ def test_a_silent_site_has_windows_that_say_nothing_was_observed(make):
     found = windows(run(make.config(), make.stream().ticks(0, 185).messages))
     assert [(w.coverage, w.persons, w.suppressed) for w in found] == [(0.0, None, "nothing-observed")] * 3
     assert [w.gaps for w in found] == [["started-late"], ["camera-down"], ["camera-down"]]
+
+
+def test_a_clock_that_was_ahead_costs_its_own_time_only(make):
+    """Ahead for half a minute, then right: who came counts once, and what is seen from then on is observed."""
+    stream = make.stream().watch(0, 60)
+    stream.passer(661, lease=2, delay=-599.9).watch(663.4, 690, lease=2, delay=-599.9)
+    stream.watch(90, 150, lease=3).passer(150, lease=3).watch(152.4, 783, lease=3)
+    found = run(make.config(), stream.messages)
+    assert [(o.coverage, o.persons) for o in windows(found)] == [
+        (1.0, 0), (pytest.approx(30.4 / 60), 0), (1.0, 1), *[(1.0, 0)] * 8, (1.0, 1), (1.0, 0)
+    ]  # fmt: skip
+    assert not [o for o in found if isinstance(o, OperationalAlertV1)]
 
 
 def test_zones_and_the_whole_site(make):
