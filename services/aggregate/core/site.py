@@ -24,6 +24,9 @@ IN_FLIGHT = 2 * SECOND
 """How long inference tries to store a sighting: so long after the last `ended` one may still come."""
 AHEAD = 24 * 3_600 * SECOND
 """A recording read faster than it plays is ahead of the server's clock; more than this is a mistake."""
+CLOCK_AHEAD = 3_660 * SECOND
+"""A live camera's host may have its clock an hour wrong. More would count people in windows of another part of the day,
+whose passages are not kept until then, and hold off a change of configuration behind these windows."""
 SILENCE = 2 * 3_600 * SECOND
 """Windows that nobody observed are published for so long after a silence; a longer one leaves a hole."""
 
@@ -160,7 +163,7 @@ class SiteCore:
             return "unknown-camera"
         if not self._camera(message.camera).admit(message.lease, message.sequence):
             return "fenced"
-        if message.at > self._now + AHEAD:
+        if message.at > self._now + _most_ahead(config):
             return "ahead"
         if message.at >= self._open:
             return None
@@ -169,10 +172,11 @@ class SiteCore:
         return "late"
 
     def _camera_event(self, message: CameraEventV1) -> Iterator[Output]:
-        if message.camera not in self._schedule.at(self._now).grounds:
+        config = self._schedule.at(self._now)
+        if message.camera not in config.grounds:
             yield Dropped("unknown-camera")
             return
-        if message.at > self._now + AHEAD:
+        if message.at > self._now + _most_ahead(config):
             yield Dropped("ahead")
             return
         if not self._camera(message.camera).event(message):
@@ -328,3 +332,7 @@ class SiteCore:
         config = self._schedule.at(self._now)
         names = list(config.grounds)
         return config.close_on_end and bool(names) and all(n in self._cameras and self._cameras[n].ended for n in names)
+
+
+def _most_ahead(config: SiteConfig) -> int:
+    return AHEAD if config.close_on_end else CLOCK_AHEAD

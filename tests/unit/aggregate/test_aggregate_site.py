@@ -1,5 +1,7 @@
 """One site from its stream: passages, windows, gaps."""
 
+from dataclasses import replace
+
 import pytest
 
 from proto.public import OperationalAlertV1, WindowV1
@@ -203,12 +205,17 @@ def test_unknown_cameras_count_nowhere(make):
     assert (windows(out)[0].persons, set(dropped(out))) == (0, {"unknown-camera"})
 
 
-def test_a_clock_a_day_ahead_opens_no_windows(make):
-    """Pictures and events from far in the future are dropped, or they would spoil every window until then."""
-    stream = make.stream().seen(0).seen(100_000, make.face(), delay=-99_999)
-    stream.event(200_000, "live")
-    stream.messages[-1] = type(stream.messages[-1])(stream.messages[-1].message, 3, make.hour, stream.created)
-    assert dropped(run(make.config(), stream.messages)) == ["ahead", "ahead"]
+@pytest.mark.parametrize(("changes", "most"), [({}, 3_660), ({"close_on_end": True}, 86_400)])
+def test_a_clock_too_far_ahead_opens_no_windows(make, changes, most):
+    """Pictures and events are dropped, or they would spoil every window until then; recordings may be further ahead."""
+    stream = make.stream().seen(0)
+    for ahead in (most, most + 1):
+        stream.seen(ahead, make.face(), delay=-ahead)
+        stream.event(ahead, "live")
+        stream.messages[-1] = replace(stream.messages[-1], time=make.hour)
+    core = SiteCore(make.config(**changes))
+    assert dropped(run(None, stream.messages, core)) == ["ahead", "ahead"]
+    assert max(core._slots) <= make.hour + most * make.second
 
 
 def test_a_window_is_judged_by_one_model(make):
