@@ -52,7 +52,7 @@ class PeriodV1(Struct, frozen=True, tag="PeriodV1", kw_only=True):
     interval: Interval | None = None
     """Wilson score interval at 95 % of the sums; None where the profile withholds them."""
     coverage: Fraction | None = None
-    """Mean over the expected windows; one that was not published counts as 0."""
+    """Mean over the expected windows, by their length; one that was not published counts as 0."""
     windows_expected: Count
     """Windows that start in the period and should be out by now."""
     windows_published: Count

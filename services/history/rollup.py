@@ -30,6 +30,7 @@ class Tally:
 
     def __init__(self, span: Span) -> None:
         self.span, self.expected = span, 0
+        self._length, self._time = 0, 0.0
         self._published = self._shown = self._suppressed = 0
         self._persons = self._masked = self._unmasked = self._incorrect = self._unknown = 0
         self._verdicts = self._covers = True
@@ -41,9 +42,15 @@ class Tally:
         self._models: dict[ModelId, None] = {}
         self._adjusted = False
 
+    def expect(self, windows: int, length: int) -> None:
+        """Expect windows of a length, ns."""
+        self._length = self._length or length
+        self.expected += windows
+        self._time += windows * length / self._length
+
     def add(self, window: WindowV1) -> None:
         """Add a published window; one that shows no count adds to no sum."""
-        self.expected += 1
+        self.expect(1, window.end - window.start)
         self._published += 1
         self._profiles[window.profile] = None
         self._gaps.update(window.gaps)
@@ -51,7 +58,7 @@ class Tally:
         if window.model is not None:
             self._models[window.model] = None
         self._covers &= window.coverage is not None
-        self._coverage += window.coverage or 0.0
+        self._coverage += (window.coverage or 0.0) * ((window.end - window.start) / self._length)
         if window.suppressed is not None:
             self._suppressed += 1
             self._reasons.add(window.suppressed)
@@ -88,7 +95,7 @@ class Tally:
             unknown=self._unknown if counted else None,
             rate=rate,
             interval=interval,
-            coverage=min(1.0, self._coverage / self.expected) if self._covers and self.expected else None,
+            coverage=min(1.0, self._coverage / self._time) if self._covers and self._time else None,
             windows_expected=self.expected,
             windows_published=self._published,
             windows_suppressed=self._suppressed,
@@ -144,10 +151,11 @@ class RollUp:
         if self._each:
             self._limit(len(missing))
             for start in missing:
-                self._tally(Span(start, start + self._length)).expected += 1
+                self._tally(Span(start, start + self._length)).expect(1, self._length)
         else:
             for tally in self._within(self._reached, end):
-                tally.expected += len(self._slots(max(self._reached, tally.span.start), min(end, tally.span.end)))
+                starts = self._slots(max(self._reached, tally.span.start), min(end, tally.span.end))
+                tally.expect(len(starts), self._length)
         self._reached = max(self._reached, end)
 
     def _slots(self, start: int, end: int) -> range:

@@ -39,7 +39,7 @@ def series(draw, kinds=("shown", "hidden", "missing")):
         kind, start = draw(st.sampled_from(kinds)), T + number * LENGTH
         if kind == "shown":
             masked, *others = (draw(st.integers(0, 40)) for _ in range(4))
-            made.append(window(start, masked, tuple(others), coverage=draw(st.sampled_from([0.25, 0.5, 1.0]))))
+            made.append(window(start, masked, tuple(others), coverage=draw(st.sampled_from([0.25, 0.3, 1.0]))))
         elif kind == "hidden":
             made.append(hidden(start, draw(st.sampled_from(["small-count", "nothing-observed"])), coverage=0.5))
     assume(made)
@@ -240,10 +240,13 @@ def test_missing_windows_where_clocks_are_part_of_an_hour_off(name, phase, windo
 
 
 def test_windows_of_another_length():
-    """A hole is counted in windows of the length before it; the change itself leaves none."""
+    """A hole is counted in windows of the length before it; coverage is of time, whatever the windows' lengths."""
+    long = [window(T + n * LENGTH, coverage=1.0) for n in range(3)]
     short = [window(T + HOUR + n * 5 * MINUTE, end=T + HOUR + (n + 1) * 5 * MINUTE) for n in (0, 1, 8, 9, 10, 11)]
-    first, second = rolled([window(T + n * LENGTH) for n in range(3)] + short, "hour")
+    first, second = rolled(long + short, "hour")
     assert (first.windows_expected, second.windows_expected, second.windows_published) == (3, 12, 6)
+    (whole,) = rolled(long + short, "total")
+    assert (whole.windows_expected, whole.coverage) == (15, pytest.approx(0.75))
 
 
 def test_windows_elsewhere_and_twice():
