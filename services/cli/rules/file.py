@@ -21,6 +21,8 @@ from services.sites.settings import Name, RuleSettings, SiteSettings, ZoneSettin
 
 _PARTS = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST_YEAR = 9000
+"""Windows follow from there on, and after 9999 no calendar has a name for their times."""
 Length = Annotated[
     str,
     Meta(
@@ -137,7 +139,9 @@ def _case(file: Path, path: str, test: RulesTest, found: list[Problem]) -> Case 
         return None
     start = (test.start - _EPOCH) // timedelta(microseconds=1) * 1_000
     config = SiteConfig.of(site)
-    if config.start_of(start) != start:
+    if not 1970 <= test.start.year <= _LAST_YEAR:
+        found.append((f"{path}.start", f"must be in the years 1970 to {_LAST_YEAR}, got {test.start.year}"))
+    elif config.start_of(start) != start:
         why = f"{test.start:%H:%M:%S} is no border of windows of {site.window_s:g} s; one is at every full hour"
         found.append((f"{path}.start", why))
     found += _zone_problems(path, test.series, site.rules)

@@ -80,6 +80,8 @@ def test_what_differs(tmp_path, changes, wanted):
         ({"step": "0m"}, "step", "must be longer than 0 s"),
         ({"step": "20"}, "step", "must be a length of time such as 20m, 1h20m or 90s, got 20"),
         ({"start": "2026-11-25T08:10:00Z"}, "start", "is no border of windows of 1200 s"),
+        ({"start": "9999-12-31T23:40:00Z"}, "start", "must be in the years 1970 to 9000, got 9999"),
+        ({"start": "0001-01-01T00:00:00Z"}, "start", "must be in the years 1970 to 9000, got 1"),
         ({"start": "2026-11-25"}, "start", "must be a time with its zone, such as 2026-11-25T08:00:00+01:00"),
         ({"start": "2026-11-25T08:00:00"}, "start", "must be a time with its zone, such as 2026-11-25T08:00:00+01:00"),
         ({"site": "forville"}, "site", "needs settings"),
