@@ -62,9 +62,10 @@ def site(profile, window_s=1_200.0, rules=(), zones=()):
         (site("alerting", rules=[20, 19]), ["sites[0].rules[1].min_persons"]),
         (site("lab", 1, [1], ["hall"]), []),
         (site("lab", 0.5), []),
+        (site("lab", 1e-6), ["sites[0].window_s"]),
         (site("lab", 7_200), ["sites[0].window_s"]),
         (site("lab", 7), ["sites[0].window_s"]),
-        (site("lab", 1e-10), ["sites[0].window_s"]),
+        (site("lab", 1e-10), ["sites[0].window_s"] * 2),
     ],
 )
 def test_settings_against_their_profile(settings, paths):

@@ -55,6 +55,7 @@ def test_a_good_site_has_no_problems():
         ({"timezone": "Europe/Atlantis"}, "timezone", "'Europe/Atlantis' is no IANA time zone, such as Europe/Paris"),
         ({"timezone": ""}, "timezone", "'' is no IANA time zone"),
         ({"timezone": "../../etc/passwd"}, "timezone", "is no IANA time zone"),
+        ({"timezone": "localtime"}, "timezone", "'localtime' is no IANA time zone"),
         ({"timezone": "europe/paris"}, "timezone", "is no IANA time zone"),
         ({"zones": [ZoneSettings(id=z) for z in ("fish", "fruit", "fish")]}, "zones[2].id", "'fish' is used 2 times"),
         ({"zones": [ZoneSettings(id=z) for z in ("fish", "fruit", "_site")]}, "zones[2].id", "is the whole site"),
