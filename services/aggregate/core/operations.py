@@ -111,19 +111,22 @@ class Operations:
             for window in trailing(config, [w for w in windows if w.zone == zone]):
                 self._fold(("no-data", zone), judge_zone(rules, window), window.start, 0)
 
-    def take(self, slot: Slot, windows: Iterable[WindowV1]) -> Iterator[OperationalAlertV1]:
+    def take(self, slot: Slot, windows: Iterable[WindowV1], coming: SiteConfig) -> Iterator[OperationalAlertV1]:
         """Take in a window that closes, and what of it is to be published; yields what they decide.
 
-        Recorded files end, and nothing is wrong with that: with `close_on_end` nothing is decided.
+        `coming` is the newest configuration, which takes over at a border: a camera that it has no more was taken away
+        on purpose, and is silent from that moment on. Recorded files end, and nothing is wrong with that: with
+        `close_on_end` nothing is decided.
         """
-        config, cameras = slot.config, slot.config.zone_cameras.get(WHOLE_SITE, [])
+        config = slot.config
+        cameras = [c for c in config.zone_cameras.get(WHOLE_SITE, []) if c in coming.grounds]
         if config.close_on_end:
             return
         is_out = slot.start <= self._published.get(WHOLE_SITE, -1)
         for camera in cameras:
             needed = 0 if is_out else config.operations.camera_down_windows
             yield from self._decide(slot, ("camera-down", camera), judge_camera(slot, camera), needed)
-        ruled = _ruled(config)
+        ruled = {zone: rules for zone, rules in _ruled(config).items() if zone in _ruled(coming)}
         for window in windows:
             if window.zone in ruled and window.start > self._published.get(window.zone, -1):
                 finding, needed = judge_zone(ruled[window.zone], window), config.operations.no_data_windows

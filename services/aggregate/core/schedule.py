@@ -15,6 +15,11 @@ class Schedule:
         """Return the configuration in force at an event time."""
         return self._entry(moment)[1]
 
+    @property
+    def coming(self) -> SiteConfig:
+        """The newest configuration, in force or to come."""
+        return self._entries[-1][1]
+
     def window_at(self, moment: int) -> tuple[int, int]:
         """Return start and end of the window that an event time falls into.
 

@@ -286,7 +286,7 @@ class SiteCore:
         self._cursor = slot.end
         self._schedule.forget(slot.end)
         windows = policy.publishable(slot.publish(self._late), slot.config.suppress_below, rest=slot.has_rest)
-        yield from self._operations.take(slot, windows)
+        yield from self._operations.take(slot, windows, self._schedule.coming)
         for window in windows:
             yield from self._publish(window, slot.config)
         if all(window.late_total is None for window in windows):  # nor may a later window under another profile

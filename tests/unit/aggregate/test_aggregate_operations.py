@@ -188,7 +188,7 @@ def test_a_paused_site_is_no_fault(make):
 def test_what_is_not_configured_any_more_is_resolved(make):
     """A camera that is down and a zone without data go: with the first window without them, what fired is resolved."""
     left = site(make, cameras=CAMERAS[:1], zones=[], rules=[])
-    stream = make.stream(ordered=False).watch(0, 80, camera="back").put(left.message(), make.hour + 50 * make.second)
+    stream = make.stream(ordered=False).watch(0, 80, camera="back").put(left.message(), make.hour + 62 * make.second)
     messages = sorted(stream.messages, key=lambda m: m.time)
     found = told(run(SiteCore(site(make)), messages), make.hour)
     assert found == [
@@ -197,6 +197,14 @@ def test_what_is_not_configured_any_more_is_resolved(make):
         ("camera-down", "door", "resolved", 15, 75, None),
         ("no-data", "hall", "resolved", 15, 75, None),
     ]
+
+
+def test_a_camera_that_is_taken_away_is_not_down(make):
+    """It is silent from then on, while the window goes on; nobody is told, nor of its zone's rules that go with it."""
+    left = site(make, cameras=CAMERAS[:1], zones=[], rules=[], window_s=20.0)
+    stream = make.stream(ordered=False).watch(0, 90, camera="back").watch(0, 16)
+    stream.put(left.message(), make.hour + 16 * make.second)
+    assert told(run(SiteCore(site(make)), sorted(stream.messages, key=lambda m: m.time))) == []
 
 
 def traffic(make, seed, changed=None):
