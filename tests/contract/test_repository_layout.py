@@ -1,5 +1,6 @@
 """What is where: the kernel's modules, and what lies at the top of the repository."""
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -52,3 +53,23 @@ def test_the_docs_schemas_are_the_types():
     """What other systems read in docs/schemas is what is sent."""
     files = {path.stem: msgspec.json.decode(path.read_bytes()) for path in (ROOT / "docs/schemas").iterdir()}
     assert files == public_schemas()
+
+
+def anchor(heading: str) -> str:
+    """A heading's anchor, as GitHub makes it."""
+    return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
+
+
+def test_links_between_documents_lead_somewhere():
+    """Every relative link names a file that is there, and every anchor a heading of it: a lost section is noticed."""
+    documents = {ROOT / path: (ROOT / path).read_text(encoding="utf-8") for path in tracked() if path.endswith(".md")}
+    headings = {path: re.findall(r"^#+ (.*)$", text, re.MULTILINE) for path, text in documents.items()}
+    anchors = {path: {anchor(one) for one in found} for path, found in headings.items()}
+    lost = []
+    for path, text in documents.items():
+        for link in re.findall(r"\]\((?!https?:)([^)\s]+)\)", text):
+            name, _, part = link.partition("#")
+            target = (path.parent / name).resolve() if name else path
+            if not target.exists() or (part and part not in anchors[target]):
+                lost.append(f"{path.relative_to(ROOT)}: {link}")
+    assert not lost
