@@ -124,10 +124,13 @@ def check_config(file: Annotated[Path, typer.Argument(metavar="FILE")]) -> None:
     """Check a settings file for all four services, with what it names: the files of secrets must be there.
 
     A service itself needs its own secrets only; run this where all of them are, or give the others by the environment.
+    A camera whose file or device is not here is a warning.
     """
-    from services.cli.settings_file import require
+    from services.cli.settings_file import doubts, require
 
     require(file)
+    for path, why in doubts(file):
+        typer.echo(f"{file}: {path}: warning: {why}", err=True)
     typer.echo(f"{file}: good")
 
 

@@ -1,5 +1,6 @@
 """Settings of a run: the user's file, cameras from the command line, and checks of the whole file."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,12 @@ from proto.types import CameraId
 from services.aggregate.settings import AggregateFile
 from services.inference.settings import InferenceFile
 from services.ingest.settings import IngestFile
+from services.ingest.source import SourceError, address_of
 from services.log import redact
 from services.notify.settings import NotifyFile
 from services.settings import SECRETS, Problem, SettingsError, load, problems
+from services.settings.explain import shown
+from services.sites.settings import CameraSettings
 
 SCHEMAS: dict[str, type[msgspec.Struct]] = {
     "ingest": IngestFile,
@@ -25,14 +29,42 @@ QUICK_SITE: dict[str, Any] = {"id": "site", "profile": "lab", "window_s": 60.0, 
 
 
 def check(file: Path) -> list[Problem]:
-    """Return every problem that any of the four services has with the file, each once."""
+    """Return every problem that any of the four services has with the file, each once, and cameras' wrong addresses."""
     found: dict[Problem, None] = {}
     for schema in SCHEMAS.values():
         try:
-            load(file, schema)
+            settings = load(file, schema)
         except SettingsError as error:
             found |= dict.fromkeys(error.problems)
+        else:
+            found |= dict.fromkeys(_wrong_addresses(settings)) if isinstance(settings, IngestFile) else {}
     return list(found)
+
+
+def doubts(file: Path) -> list[Problem]:
+    """Return the cameras of a good file that have no picture here now: files and devices that are not there."""
+    found: list[Problem] = []
+    for path, camera in _cameras(load(file, IngestFile)):
+        address = address_of(camera)
+        if address.kind in {"file", "device"} and not Path(address.label).exists():
+            where = "here" if Path(address.label).is_absolute() else f"in {Path.cwd()}"
+            why = f"{shown(camera.url)} is no file or device {where}; without it the camera has no picture"
+            found.append((path, why))
+    return found
+
+
+def _cameras(settings: IngestFile) -> Iterator[tuple[str, CameraSettings]]:
+    for i, site in enumerate(settings.sites):
+        yield from ((f"sites[{i}].cameras[{j}].url", camera) for j, camera in enumerate(site.cameras))
+
+
+def _wrong_addresses(settings: IngestFile) -> Iterator[Problem]:
+    """Yield the addresses that no camera can have; the services themselves run without such a camera."""
+    for path, camera in _cameras(settings):
+        try:
+            address_of(msgspec.structs.replace(camera, tls_verify=False))  # a certificate's file may lie elsewhere
+        except SourceError as error:
+            yield path, error.message
 
 
 def require(file: Path, told_as: Path | str | None = None) -> None:

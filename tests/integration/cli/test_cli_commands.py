@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-GOOD = "sites: [{id: cannes, profile: lab, cameras: [{id: gate, url: /dev/video0}]}]\n"
+GOOD = "sites: [{id: cannes, profile: lab, cameras: [{id: gate, url: rtsp://10.0.0.5/s}]}]\n"
 
 
 def moretta(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -33,9 +33,13 @@ def assert_mistakes(run: subprocess.CompletedProcess[str], *starts: str) -> None
 
 
 def test_check_config_of_a_good_file(file: Path):
-    """Says so, exit code 0."""
+    """Says so, exit code 0; a camera's file that is not here is a warning."""
     run = moretta("check-config", str(file))
     assert (run.returncode, run.stdout, run.stderr) == (0, f"{file}: good\n", "")
+    file.write_text(GOOD.replace("rtsp://10.0.0.5/s", "/nope.mp4"))
+    run = moretta("check-config", str(file))
+    assert (run.returncode, run.stdout) == (0, f"{file}: good\n")
+    assert run.stderr.startswith(f"{file}: sites[0].cameras[0].url: warning: '/nope.mp4' is no file or device here")
 
 
 def test_check_config_of_a_bad_file(file: Path):

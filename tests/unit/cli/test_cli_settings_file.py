@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from services.cli.settings_file import QUICK_SITE, check, require, with_cameras
+from services.cli.settings_file import QUICK_SITE, check, doubts, require, with_cameras
 from services.ingest.settings import IngestFile
 from services.settings import SettingsError, load
 
@@ -148,3 +148,33 @@ def test_no_site_to_add_to(file: Path, scratch: Path, text: str):
     file.write_text(text or "{}")
     with pytest.raises(SettingsError, match="sites: is not in the file; --camera adds to the first one there"):
         with_cameras(file, ["gate=url"], scratch)
+
+
+def test_addresses_that_no_camera_can_have(file: Path):
+    """A mistake of the file, each by its path, and without a password; what a camera could have is none."""
+    wrong = ["ftp://u:hunter2@host/clip.mp4", "rtsp://", "rtsp://10.0.0.5:99999/x"]
+    right = ["rtsp://10.0.0.5/x", "https://host/live.m3u8", "/dev/video9", "film.mp4"]
+    file.write_text(yaml.safe_dump({"sites": [site(wrong + right)]}))
+    assert [path for path, _ in check(file)] == [f"sites[0].cameras[{index}].url" for index in range(3)]
+    with pytest.raises(SettingsError, match="scheme 'ftp' is not supported; use a file path, rtsp://") as error:
+        require(file)
+    assert "hunter2" not in str(error.value)
+
+
+def test_a_source_that_is_not_here_is_a_doubt(file: Path, monkeypatch: pytest.MonkeyPatch):
+    """Named with the folder in which it was looked for: it may be on another machine, so it is no mistake."""
+    monkeypatch.chdir(file.parent)
+    (file.parent / "there.mp4").touch()
+    file.write_text(
+        yaml.safe_dump({"sites": [site(["there.mp4", "gone.mp4", "rtsp://h/x", "http//h", "/dev/video987"])]})
+    )
+    assert check(file) == []
+    (gone, why), (typo, _), (device, here) = doubts(file)
+    assert (gone, typo, device) == tuple(f"sites[0].cameras[{index}].url" for index in (1, 3, 4))
+    assert why == f"'gone.mp4' is no file or device in {file.parent}; without it the camera has no picture"
+    assert here.startswith("'/dev/video987' is no file or device here;")
+
+
+def site(urls: list[str]) -> dict[str, object]:
+    """A site with a camera for each address."""
+    return {"id": "cannes", "cameras": [{"id": f"c{index}", "url": url} for index, url in enumerate(urls)]}
