@@ -55,6 +55,8 @@ GAPS: dict[GapReason, str] = {
 _BAR = 10
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _DAY = timedelta(days=1)
+_WHEN = 22
+"""Characters of a time that is not wrapped: `02:00 to 03:00 (+0200)`."""
 
 
 def as_csv(reply: StatsReplyV1) -> str:
@@ -74,16 +76,24 @@ def as_csv(reply: StatsReplyV1) -> str:
 
 
 def table(reply: StatsReplyV1) -> RenderableType:
-    """Return the periods as a table with a bar for each rate, and what to know about them below it."""
+    """Return the periods as a table with a bar for each rate, and what to know about them below it.
+
+    On a narrow terminal words are wrapped, and no figure is cut. Hours of several days stand below their day.
+    """
     place = f"{reply.site}, the whole site" if reply.zone == WHOLE_SITE else f"{reply.site}, zone {reply.zone}"
     clock = Clock(reply)
     title = f"Masks at {place}{clock.day} (times of {reply.timezone})"
     shown = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False, collapse_padding=True)
-    for heading in ("when", "", "rate", "95 % interval", "people", "coverage", "to know"):
+    periods = list(_joined(reply.periods))
+    wrapped = {"rate", "to know"} | ({"when"} if any(len(clock.when(period)) > _WHEN for period in periods) else set())
+    for heading in ("when", "", "rate", "95 %\ninterval", "people", "coverage", "to know"):
         justify: Literal["right", "left"] = "right" if heading in {"rate", "people", "coverage"} else "left"
-        shown.add_column(heading, justify=justify, no_wrap=heading in {"when", ""})
-    for period in _joined(reply.periods):
-        shown.add_row(clock.when(period), bar(period.rate), *_figures(period), notes(period))
+        shown.add_column(heading, justify=justify, no_wrap=heading not in wrapped, min_width=4)
+    for day, some in groupby(periods, clock.heading):
+        if day:
+            shown.add_row(Text(day, style="bold"))
+        for period in some:
+            shown.add_row(clock.when(period), bar(period.rate), *_figures(period), notes(period))
     return Group(shown, *(Text(note, style="dim") for note in _below(reply)))
 
 
@@ -158,12 +168,19 @@ class Clock:
         self._is_one_day = len(days) == 1 and len(reply.periods) > 1
         self.day = f", {times[0]:%a %Y-%m-%d}" if self._is_one_day else ""
         """The day that all is about, where the title says it once for all lines."""
+        self._has_headings = len(reply.periods) > 1 and not self._is_one_day
 
     def _local(self, at: int) -> datetime:
         return local(at, self._zone)
 
+    def heading(self, period: PeriodV1) -> str:
+        """Return the day that stands above the period; nothing where the period or the title names it."""
+        start, end = self._local(period.start), self._local(period.end)
+        is_named = not self._has_headings or (_is_midnight(start) and _is_midnight(end))
+        return "" if is_named else f"{start:%a %Y-%m-%d}"
+
     def when(self, period: PeriodV1) -> str:
-        """Return `Tue 2026-11-24` for a whole day, else `Tue 2026-11-24 10:00 to 10:20`, or without a shared day."""
+        """Return `Tue 2026-11-24` for a whole day, else `Tue 2026-11-24 10:00 to 10:20`, without a day that is told."""
         start, end = self._local(period.start), self._local(period.end)
         day = f"{start:%a %Y-%m-%d}"
         if _is_midnight(start) and _is_midnight(end):
@@ -172,7 +189,8 @@ class Clock:
         offset = f" ({start:%z})" if self._changes else ""
         same = start.date() == end.date() or (_is_midnight(end) and start.date() == end.date() - _DAY)
         until = _time(end) if same else f"{end:%Y-%m-%d} {_time(end)}"
-        return f"{'' if self._is_one_day else f'{day} '}{_time(start)} to {until}{offset}"
+        is_told = self._is_one_day or self._has_headings
+        return f"{'' if is_told else f'{day} '}{_time(start)} to {until}{offset}"
 
 
 def _is_midnight(moment: datetime) -> bool:
