@@ -25,7 +25,7 @@ ANSWER_S = 4.0
 _PUBLISHING = 10 * SECOND
 """So long after it closed a window is out."""
 _DAY_AHEAD = AHEAD + 2 * 3_600 * SECOND
-"""Later than this nothing was published: as far ahead as event time may be, and all of a day of 25 hours."""
+"""Later than the day of this nothing was published: as far ahead as event time may be, and a day of 25 hours."""
 _CODES: dict[StatsError, int] = {
     "unknown-zone": 404,
     "not-under-this-profile": 403,
@@ -48,9 +48,7 @@ class Stats:
         """Answer for these sites, and for no others from now on."""
         wanted = {site.id: site for site in sites}
         self._sites |= wanted
-        await self._service.offer(
-            Endpoint(site.id, {"site": site.id}, {"site": site.id, "timezone": site.timezone}) for site in sites
-        )
+        await self._service.offer(Endpoint(site.id, {"site": site.id}, _metadata(site)) for site in sites)
         self._sites = wanted
 
     async def stop(self) -> None:
@@ -92,12 +90,13 @@ class Stats:
         )
 
     def _fold(self, reply: StatsReplyV1, site: SiteSettings) -> RollUp:
-        now = self._utc()
-        span = Span(reply.since, min(reply.until, now + _DAY_AHEAD))
+        now, zone = self._utc(), local_zone(site)
+        latest = day_start(local(now + _DAY_AHEAD, zone).date() + timedelta(days=1), zone)
+        span = Span(reply.since, min(reply.until, latest))
         settled = now - round(site.lateness_s * SECOND) - _PUBLISHING
         try:
             length, border = round(site.window_s * SECOND), -round(clock_phase_s(site) * SECOND)
-            return RollUp(span, reply.step, local_zone(site), length, settled, border)
+            return RollUp(span, reply.step, zone, length, settled, border)
         except TooMany:
             raise _refusal(reply, "too-many-periods", step=reply.step) from None
 
@@ -116,6 +115,12 @@ class Stats:
                 found.add(window)
                 read += 1
         return read
+
+
+def _metadata(site: SiteSettings) -> dict[str, str]:
+    """Return what micro info tells of a site: its time zone, and the zones that its profile publishes."""
+    zones = [zone.id for zone in site.zones] if PROFILES[site.profile].zones else []
+    return {"site": site.id, "timezone": site.timezone, "zones": " ".join([WHOLE_SITE, *zones])}
 
 
 def _require_zone(reply: StatsReplyV1, site: SiteSettings) -> None:

@@ -112,24 +112,31 @@ async def _answer(bus: Bus, question: StatsRequestV1) -> StatsReplyV1:
         raise NoStatsError(f"{_COMMAND}: aggregate could not answer: {error.why}") from None
     assert isinstance(reply, StatsReplyV1)
     if reply.error is not None:
-        raise _refused(reply)
+        raise _refused(reply, await _sites(bus) if reply.error == "unknown-zone" else {})
     return reply
+
+
+async def _sites(bus: Bus) -> dict[str, str]:
+    """Return the zones of each site that an aggregate answers for."""
+    told = [msgspec.json.decode(data) for data in await bus.ask_all(info_subject(STATS_SERVICE), wait_s=_OTHERS_S)]
+    found = [one["metadata"] for info in told for one in info["endpoints"]]
+    return {one["site"]: ", ".join(one.get("zones", "").split()) for one in found}
 
 
 async def _nobody(bus: Bus, site: str) -> Exception:
     """Return what is wrong where nobody answers for a site: whoever answers for others says for which."""
-    told = [msgspec.json.decode(data) for data in await bus.ask_all(info_subject(STATS_SERVICE), wait_s=_OTHERS_S)]
-    sites = sorted({one["metadata"]["site"] for info in told for one in info["endpoints"]})
-    if not told:
+    sites = sorted(await _sites(bus))
+    if not sites:
         return NoStatsError(f"{_COMMAND}: nobody answers: no aggregate is connected to this NATS")
-    why = f"no such site {site!r}; aggregate counts here for {', '.join(sites) or 'none'}"
+    why = f"no such site {site!r}; aggregate counts here for {', '.join(sites)}"
     return SettingsError(_COMMAND, [("SITE", why)])
 
 
-def _refused(reply: StatsReplyV1) -> Exception:
+def _refused(reply: StatsReplyV1, sites: dict[str, str]) -> Exception:
     option = _OPTIONS.get(reply.path or "", "")
+    known = f"; known are {sites[reply.site]}" if sites.get(reply.site) else ""
     why = {
-        "unknown-zone": f"no such zone {reply.zone!r} at {reply.site}, and nothing of it was published",
+        "unknown-zone": f"no such zone {reply.zone!r} at {reply.site}, and nothing of it was published{known}",
         "not-under-this-profile": f"{reply.zone!r} is not published under this profile, the whole site is",
         "empty-range": "ends before it begins",
         "too-many-periods": f"more than {MOST} periods by {reply.step}; ask for less time, or a coarser step than that",

@@ -116,6 +116,8 @@ async def test_what_cannot_be_answered(bus, stats, changes, profile, told):
 async def test_far_away_is_no_error(bus, stats):
     """A future of which nothing can be known has no periods; nothing published has periods without figures."""
     assert (await stats.answer(ask(since=10**30, until=10**31))).periods == []
+    (period,) = (await stats.answer(ask(step="total", until=10**31))).periods
+    assert (period.windows_expected, period.end) == (89, DAY + 73 * HOUR)  # the end of a day, never of a second
     (period,) = (await stats.answer(ask(step="total"))).periods
     assert (period.windows_expected, period.windows_published, period.persons) == (75, 0, None)
     assert (await stats.answer(ask(zone="fish", step="total"))).periods[0].persons is None

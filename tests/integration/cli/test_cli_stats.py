@@ -105,7 +105,11 @@ async def test_the_hours_asked_for(ground):
 MISTAKES = [
     (("lyon",), 2, "moretta stats: SITE: no such site 'lyon'; aggregate counts here for cannes, nice"),
     (("Lyon!",), 2, "moretta stats: site: must be 1-32 of a-z, 0-9 and inner hyphens, got 'Lyon!'"),
-    (("cannes", "--zone", "fsh"), 2, "moretta stats: --zone: no such zone 'fsh' at cannes"),
+    (
+        ("cannes", "--zone", "fsh"),
+        2,
+        "moretta stats: --zone: no such zone 'fsh' at cannes, and nothing of it was published; known are _site, fish",
+    ),
     (
         ("cannes", "--from", "24/10/2025"),
         2,
