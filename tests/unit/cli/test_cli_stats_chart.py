@@ -88,6 +88,22 @@ def test_what_has_no_rate_is_marked(tmp_path, drawn):
     assert (hatched.count("//"), hatched.count("xx")) == (27, 5)
 
 
+def test_the_time_before_anything_was_published_is_short(tmp_path, drawn):
+    """It takes a quarter of the picture at most, and since when it lasts is told; the rest is as long as it was."""
+    answer = reply([window(DAY + 8 * HOUR), window(DAY + 8 * HOUR + 40 * MINUTE)], span=Span(DAY, DAY + 9 * HOUR))
+    chart(answer, tmp_path / "morning.png")
+    upper = drawn[0].axes[0]
+    begin, end = (num2date(at, tz=PARIS) for at in upper.get_xlim())
+    assert (f"{begin:%H:%M}", f"{end:%H:%M}") == ("07:40", "09:00")
+    assert [" ".join(text.get_text().split()) for text in upper.texts] == ["◂ none since 2026-11-24 00:00"]
+    _, labels = upper.get_legend_handles_labels()
+    assert [text.get_text() for text in drawn[0].legends[0].texts][:2] == ["rate", "95 % interval"]
+    assert len(drawn[0].legends[0].texts) == len(labels)
+    chart(reply(market_day(DAY), span=Span(DAY - HOUR, DAY + 24 * HOUR)), tmp_path / "day.png")
+    assert f"{num2date(drawn[1].axes[0].get_xlim()[0], tz=PARIS):%H:%M}" == "23:00"
+    assert not drawn[1].axes[0].texts
+
+
 def test_runs_end_where_time_does():
     """Also where a period is simply not there."""
     periods = reply([window(DAY), window(DAY + 20 * MINUTE), window(DAY + HOUR)]).periods
