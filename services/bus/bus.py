@@ -11,7 +11,7 @@ from proto.control import DeadV1, ServiceName
 from proto.subjects import DEAD, Account, Subject
 from services.bus import clock
 from services.bus.clock import Offset
-from services.bus.connection import Connection, Handler
+from services.bus.connection import Connection, Handler, OnTrouble
 from services.bus.consume import Consumer
 from services.bus.consume import Handler as ConsumeHandler
 from services.bus.follow import Follower, Removed, Stored, StreamReset
@@ -32,9 +32,11 @@ class Bus:
         """Where dead letters are stored; a connection in the account FRAMES has no stream and needs another bus."""
 
     @classmethod
-    async def connect(cls, settings: NatsSettings, service: str, account: Account = "MAIN") -> Self:
+    async def connect(
+        cls, settings: NatsSettings, service: str, account: Account = "MAIN", on_trouble: OnTrouble | None = None
+    ) -> Self:
         """Return a connected bus; tries for ever (see `Connection.open`)."""
-        connection = await Connection.open(settings, service, account)
+        connection = await Connection.open(settings, service, account, on_trouble)
         return cls(connection, Streams(connection, settings.replicas), service)
 
     @property

@@ -82,6 +82,8 @@ class Request:
 Handler = Callable[[Any, Request], Awaitable[None]]
 OnUndecodable = Callable[[Subject, str, bytes, str], Awaitable[None]]
 """Called with row, subject, bytes and reason."""
+OnTrouble = Callable[[str], None]
+"""Called with what NATS or the network said."""
 
 
 def headers_of(row: Subject, extra: dict[str, str] | None = None) -> dict[str, str]:
@@ -101,11 +103,16 @@ class Connection:
         self._subscriptions: list[Subscription] = []
 
     @classmethod
-    async def open(cls, settings: NatsSettings, name: str, account: Account = "MAIN") -> Self:
-        """Connect, and go on trying for ever; every new trouble is one log line that says where and what."""
+    async def open(
+        cls, settings: NatsSettings, name: str, account: Account = "MAIN", on_trouble: OnTrouble | None = None
+    ) -> Self:
+        """Connect, and go on trying for ever; every new trouble is one log line that says where and what.
+
+        Until it is connected, `on_trouble` is told instead.
+        """
         connection = cls(Client(), account)
         user, password = _identity(settings, account)
-        trouble = connection._trouble = _Trouble(settings.url, account)
+        trouble = connection._trouble = _Trouble(settings.url, account, on_trouble)
         await connection.client.connect(
             settings.url.split(","),
             name=name,
@@ -122,6 +129,7 @@ class Connection:
             disconnected_cb=trouble.lost,
             reconnected_cb=connection._back,
         )
+        trouble.tell = None
         CONNECTED.labels(account).set(1)
         log.info("connected to NATS", url=settings.url, account=account, user=user)
         return connection
@@ -266,8 +274,8 @@ def _identity(settings: NatsSettings, account: Account) -> tuple[str | None, str
 class _Trouble:
     """Logs a connection's errors, each new text once: two that take turns would fill the log."""
 
-    def __init__(self, url: str, account: Account) -> None:
-        self._url, self._account = url, account
+    def __init__(self, url: str, account: Account, tell: OnTrouble | None = None) -> None:
+        self._url, self._account, self.tell = url, account, tell
         self._said: set[str] = set()
         self.closing = False
 
@@ -276,6 +284,9 @@ class _Trouble:
         if text in self._said:
             return
         self._said.add(text)
+        if self.tell is not None:
+            self.tell(text)
+            return
         log.error(f"NATS at {self._url}: {text}; is it running there, and are user and password right? trying on")
 
     async def lost(self) -> None:

@@ -72,11 +72,13 @@ async def operator_bus(file: Path) -> Bus:
 async def connect_as(identity: Identity, file: Path) -> Bus:
     """Return the connection that a settings file describes; SettingsError if nobody answers there."""
     nats = load(file, OperatorFile).nats
+    heard: list[str] = []
     try:
         async with asyncio.timeout(_CONNECT_S):
-            return await Bus.connect(nats, identity)
+            return await Bus.connect(nats, identity, on_trouble=heard.append)
     except TimeoutError:
-        where = f"no answer from {redact(nats.url)} in {_CONNECT_S:g} s"
+        last = f" ({redact(heard[-1])})" if heard else ""
+        where = f"no connection to {redact(nats.url)} in {_CONNECT_S:g} s{last}"
         why_not = f"{where}; is NATS there, and are user and password those of {identity}?"
         raise SettingsError(file, [("nats.url", why_not)]) from None
 
