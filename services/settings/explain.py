@@ -117,8 +117,8 @@ def shown(value: Any, schema: Any = None) -> str:
     if value is None:
         return "nothing"
     if isinstance(value, (dict, list)):
-        kind = "a section" if isinstance(value, dict) else "a list"
-        return kind if value else f"an empty {kind.removeprefix('a ')}"
+        kind = "a section" if isinstance(value, dict) else f"a list of {len(value)}"
+        return kind if value else f"an empty {kind.split()[1]}"
     if _bare(schema) is Secret:
         return "another kind of value"
     text = re.sub(r".*@", "'***@", redact(repr(value)))
