@@ -26,8 +26,14 @@ class Screen:
 
     def __init__(self, view: View, sites: list[SiteSettings]) -> None:
         self._view = view
-        self._sites = {site.id: site for site in sites}
+        self._sites: dict[str, SiteSettings] = {}
+        self.show(sites)
         self._lines: deque[str] = deque(maxlen=_LINES)
+
+    def show(self, sites: list[SiteSettings]) -> None:
+        """Show the cameras and zones of these sites from now on, and no others."""
+        self._sites = {site.id: site for site in sites}
+        self._view.keep(sites)
 
     def said(self, name: str, line: str) -> None:
         """Keep a line for the panel below the tables; of a JSON line what people read."""

@@ -1,6 +1,7 @@
 """`moretta up`: NATS and the four services on one machine, and what they publish."""
 
 import asyncio
+import contextlib
 import signal
 import sys
 from collections.abc import Callable
@@ -17,6 +18,8 @@ from services.cli.box import Box
 from services.cli.page_sign import page_sign
 from services.cli.screen import Screen
 from services.cli.view import View
+from services.ingest.settings import IngestFile
+from services.settings import SettingsError, load
 from services.sites.settings import SiteSettings
 
 _PUBLIC = (WINDOWS, ALERTS, RULES, OPERATIONS, CAMERAS, DELIVERIES)
@@ -36,8 +39,8 @@ async def up(folder: Path, settings_file: Path, sites: list[SiteSettings], durat
             print(order, file=sys.stderr, flush=True)
         bus = await listen(box, view, None if console.is_terminal else _print_message)
         try:
-            showing = asyncio.create_task(_show(console, screen, view), name="show")
-            waiting = [asyncio.create_task(ended.wait()), asyncio.create_task(box.failed()), showing]
+            showing = [_show(console, screen, view), _follow(settings_file, screen)]
+            waiting = [asyncio.create_task(one) for one in (ended.wait(), box.failed(), *showing)]
             await asyncio.wait(waiting, timeout=duration_s, return_when=asyncio.FIRST_COMPLETED)
             for task in waiting:
                 task.cancel()
@@ -93,6 +96,16 @@ async def _show(console: Console, screen: Screen, view: View) -> None:
             await asyncio.Event().wait()
     while True:
         _print_line({"status": view.status()})
+        await asyncio.sleep(_REFRESH_S)
+
+
+async def _follow(file: Path, screen: Screen) -> None:
+    """Show the cameras and zones that the settings file has now; a bad file changes nothing, as for the services."""
+    before = 0
+    while True:
+        with contextlib.suppress(SettingsError, OSError):
+            if before != (before := file.stat().st_mtime_ns):
+                screen.show(load(file, IngestFile).sites)
         await asyncio.sleep(_REFRESH_S)
 
 

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from proto.public import AlertV1, CameraV1, DeliveryV1, Lifetime, Suppression, WindowV1
+from proto.types import WHOLE_SITE
+from services.sites.settings import SiteSettings
 
 SUPPRESSED: dict[Suppression, str] = {
     "small-count": "too few people to show",
@@ -25,12 +27,26 @@ class View:
     lifetimes: dict[tuple[str, str], Lifetime] = field(default_factory=dict)
     """The last report of each camera that held a picture."""
     deliveries: int = 0
+    _sites: list[SiteSettings] | None = None
+
+    def keep(self, sites: list[SiteSettings]) -> None:
+        """Forget cameras and zones that these settings don't have, and take no message about such a camera."""
+        self._sites = sites
+        zones = {(site.id, zone) for site in sites for zone in (WHOLE_SITE, *(zone.id for zone in site.zones))}
+        self.windows = {place: window for place, window in self.windows.items() if place in zones}
+        self.cameras = {place: camera for place, camera in self.cameras.items() if self._has(*place)}
+        self.lifetimes = {place: one for place, one in self.lifetimes.items() if self._has(*place)}
+
+    def _has(self, site: str, camera: str) -> bool:
+        return self._sites is None or any(
+            site == one.id and any(camera == other.id for other in one.cameras) for one in self._sites
+        )
 
     def take(self, message: Any) -> None:
         """Count a public message."""
         if isinstance(message, WindowV1):
             self.windows[message.site, message.zone] = message
-        elif isinstance(message, CameraV1):
+        elif isinstance(message, CameraV1) and self._has(message.site, message.camera):
             self.cameras[message.site, message.camera] = message
             if message.lifetime is not None and message.lifetime.frames:
                 self.lifetimes[message.site, message.camera] = message.lifetime

@@ -3,11 +3,12 @@
 import msgspec
 import pytest
 from golden import BY_TYPE
-from msgspec import structs
+from msgspec import convert, structs
 
 from proto.public import AlertV1, CameraV1, DeliveryV1, Lifetime, WindowV1
 from proto.sightings import TickV1
 from services.cli.view import View, count_text, milliseconds, rate_text, share_text
+from services.sites.settings import SiteSettings
 
 WINDOW, ALERT, CAMERA, DELIVERY = (BY_TYPE[kind] for kind in (WindowV1, AlertV1, CameraV1, DeliveryV1))
 
@@ -38,6 +39,18 @@ def test_cameras_up():
     states = ["live", "live", "paused", "stalled", "connecting", "ended"]
     view = view_of(*(structs.replace(CAMERA, camera=f"c{i}", state=state) for i, state in enumerate(states)))
     assert (view.cameras_up(), len(view.cameras)) == (2, 6)
+
+
+def test_what_the_settings_have_no_more_is_forgotten():
+    """A removed camera or zone leaves, what ingest still says of it is not taken, and a new one is."""
+    fish = structs.replace(WINDOW, zone="fish")
+    view = view_of(WINDOW, fish, CAMERA, structs.replace(CAMERA, camera="gone"))
+    site = {"id": "cannes", "cameras": [{"id": CAMERA.camera, "url": "x"}, {"id": "new", "url": "x"}]}
+    view.keep([convert(site, SiteSettings)])
+    for name in ("gone", "new"):
+        view.take(structs.replace(CAMERA, camera=name))
+    assert set(view.cameras) == set(view.lifetimes) == {("cannes", CAMERA.camera), ("cannes", "new")}
+    assert view.windows == {("cannes", "_site"): WINDOW}
 
 
 def test_firing():
