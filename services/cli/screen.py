@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 from rich import box
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -19,16 +19,20 @@ from services.sites.settings import SiteSettings
 
 _COLOURS = {"live": "green", "connecting": "yellow", "ended": "dim", "paused": "magenta"}
 _LINES = 6
+_FRAME = 3
+"""The panel's own lines, and the one that the cursor is on."""
 
 
 class Screen:
-    """Draws a view; keeps the last few lines that the services said."""
+    """Draws a view; keeps the last few lines that the services said, and what stays in sight as long as it runs."""
 
     def __init__(self, view: View, sites: list[SiteSettings]) -> None:
         self._view = view
         self._sites: dict[str, SiteSettings] = {}
         self.show(sites)
         self._lines: deque[str] = deque(maxlen=_LINES)
+        self.notes: list[str] = []
+        """Lines below the tables, such as where the operator's file is."""
 
     def show(self, sites: list[SiteSettings]) -> None:
         """Show the cameras and zones of these sites from now on, and no others."""
@@ -39,14 +43,15 @@ class Screen:
         """Keep a line for the panel below the tables; of a JSON line what people read."""
         self._lines.append(f"{name}: {readable(line)}")
 
-    def __rich__(self) -> RenderableType:
-        """Draw it as it is now."""
-        parts: list[RenderableType] = [self._windows(), self._cameras(), self._footer()]
-        if self._lines:
-            parts.append(
-                Panel(Text("\n".join(self._lines), overflow="ellipsis", no_wrap=True), title="said", style="dim")
-            )
-        return Group(*parts)
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Draw it as it is now; on a low terminal, which shows no more than its height, less of what was said."""
+        shown = Group(self._windows(), self._cameras(), self._footer())
+        yield shown
+        free = console.size.height - len(console.render_lines(shown, options)) - _FRAME
+        lines = list(self._lines)[-max(0, free) :] if free > 0 else []
+        if lines:
+            text = Text("\n".join(lines), overflow="ellipsis", no_wrap=True)
+            yield Panel(text, title="said", style="dim")
 
     def _windows(self) -> Table:
         table = Table(title="Mask wearing, last closed window", box=box.SIMPLE_HEAD, expand=True)
@@ -86,6 +91,8 @@ class Screen:
         firing = ", ".join(f"{a.rule} at {a.zone}" for a in self._view.firing())
         text = Text(f"{live} · cameras up {self._view.cameras_up()}/{len(self._view.cameras)} · no picture is kept")
         text.append(f"\nALERT: {firing}" if firing else "\nno alert", style="bold red" if firing else "green")
+        for note in self.notes:
+            text.append(f"\n{note}", style="dim")
         return text
 
 

@@ -33,7 +33,8 @@ async def up(folder: Path, settings_file: Path, sites: list[SiteSettings], durat
     console = Console()
     said = screen.said if console.is_terminal else _say
     ended = _ended_by_signal()
-    async with Box(folder, settings_file, on_line=_with_page(said)) as box:
+    async with Box(folder, settings_file, on_line=_with_page(said, screen)) as box:
+        screen.notes.append(f"operators: -c {box.operator_file}")
         for site in sites:
             order = f"operators: moretta pause {site.id} [CAMERA] -c {box.operator_file}"
             print(order, file=sys.stderr, flush=True)
@@ -71,13 +72,15 @@ def _say(_name: str, line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def _with_page(said: Callable[[str, str], None]) -> Callable[[str, str], None]:
-    """Show, beside what is said, where the camera page is."""
+def _with_page(said: Callable[[str, str], None], screen: Screen) -> Callable[[str, str], None]:
+    """Show, beside what is said, where the camera page is; its address stays in sight, unlike the QR code."""
 
     def on_line(name: str, line: str) -> None:
         said(name, line)
         if name == "ingest" and (sign := page_sign(line)) is not None:
             _say(name, sign)
+            page = next(one for one in sign.splitlines() if one.startswith("camera page: "))
+            screen.notes = [*(note for note in screen.notes if not note.startswith("camera page: ")), page]
 
     return on_line
 

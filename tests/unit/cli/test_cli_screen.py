@@ -1,5 +1,7 @@
 """The live table of `moretta up`: services.cli.screen."""
 
+import json
+
 import pytest
 from golden import BY_TYPE
 from msgspec import convert
@@ -27,7 +29,21 @@ def _screen() -> Screen:
     screen = Screen(view, [convert(SITE, SiteSettings)])
     view.take(BY_TYPE[WindowV1])
     view.take(BY_TYPE[CameraV1])
+    screen.notes = ["operators: -c /tmp/moretta-x/identities/operator.yaml", "camera page: https://192.0.2.7:8443/"]
+    for number in range(9):
+        screen.said("ingest", json.dumps({"event": f"event {number}", "level": "info"}))
     return screen
+
+
+@pytest.mark.parametrize(("height", "said"), [(40, 6), (24, 3), (20, 0)])
+def test_a_low_terminal_shows_less_of_what_was_said(screen: Screen, height: int, said: int):
+    """A live table is cut at the terminal's height: tables and notes are whole, the last words fill the rest."""
+    lines = shown(screen, height)
+    assert len(lines) < height
+    assert sum("ingest: event" in line for line in lines) == said
+    assert any("event 8" in line for line in lines) == (said > 0)
+    for note in screen.notes:
+        assert any(line.strip() == note for line in lines)
 
 
 def test_other_settings_change_what_is_shown(screen: Screen):
