@@ -2,8 +2,10 @@
 
 import asyncio
 import itertools
+import math
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from rich.table import Table
 from services.cli import show
 from services.cli.simulate.plan import Plan
 from services.cli.simulate.scenario import Scenario, load_scenario
-from services.cli.simulate.sightings import plans
+from services.cli.simulate.sightings import SECOND, plans
 from services.cli.simulate.truth import Truth, truth
 from services.inference.annotations import InputError
 from services.settings import SettingsError
@@ -50,12 +52,22 @@ def film(name: str, scenario: Scenario, out: Path | None, truth_file: Path | Non
         raise SettingsError(COMMAND, [("--out", f"{str(out)!r} is no film; end it in {', '.join(_SUFFIXES)}")])
     plan = Plan.drawn(scenario)
     drawing = None if out is None else _drawing(plan, out, people)
-    for file in (out, truth_file):
-        if file is not None and file != _STANDARD_OUTPUT:
-            file.touch()  # a folder that is not there is told before the work
+    _touch("--out", out)
+    _touch("--truth", truth_file)
     if drawing is not None:
         drawing()
     _tell(_reckon(name, scenario, {CAMERA: plan}), truth_file)
+
+
+def _touch(option: str, file: Path | None) -> None:
+    """Raise SettingsError for a file that can't be written, before the work."""
+    if file is None or file == _STANDARD_OUTPUT:
+        return
+    try:
+        file.touch()
+    except OSError as error:
+        why = f"{str(file)!r} cannot be written: {error.strerror}; name a file in a folder that is there"
+        raise SettingsError(COMMAND, [(option, why)]) from None
 
 
 def _drawing(plan: Plan, out: Path, people: Path | None) -> Callable[[], None]:
@@ -86,15 +98,24 @@ async def bus(
     """Publish the scenario on the bus, and say what is true if that is asked for."""
     from services.cli.simulate.bus import ground
 
+    _touch("--truth", truth_file)
     async with ground(config, site) as where:
         began = await where.began(scenario)
         found = await asyncio.to_thread(plans, scenario, where.cameras)
         with show.progress(f"simulating {where.site}", scenario.length_s) as progress:
             count = await where.run(scenario, found, began, speed, progress)
     said = f"{where.site}: {count} messages of {len(found)} cameras, {scenario.length_s:g} s of event time"
-    print(said, file=sys.stderr)
+    print(f"{said}\n{_look(where.site, config, began, scenario.length_s)}", file=sys.stderr)
     if truth_file is not None:
         _tell(_reckon(name, scenario, found, began), truth_file)
+
+
+def _look(site: str, config: Path, began: int, length_s: float) -> str:
+    """Return the command that shows what was published, over whole hours: some of it is ahead of now."""
+    end = began // SECOND + length_s
+    hours = [began // SECOND // 3_600 * 3_600, math.ceil(end / 3_600) * 3_600]
+    since, until = (f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%MZ}" for at in hours)
+    return f"look at it: moretta stats {site} --from {since} --to {until} -c {config}"
 
 
 def _reckon(name: str, scenario: Scenario, found: dict[str, Plan], began: int | None = None) -> Truth:

@@ -121,8 +121,12 @@ def test_heads_from_photos(file, made, tmp_path):
         (["sparse", "--truth", "t", "--people", "p"], "moretta simulate: --people: is for a film; give --out too"),
         (["sprase", "--truth", "t"], "SCENARIO: 'sprase' is no file here; "),
         (["sparse", "--out", "a.txt"], "moretta simulate: --out: 'a.txt' is no film; end it in .mp4"),
-        (["sparse", "--out", "nowhere/a.mp4"], "nowhere/a.mp4: No such file or directory"),
+        (
+            ["sparse", "--out", "nowhere/a.mp4"],
+            "moretta simulate: --out: 'nowhere/a.mp4' cannot be written: No such file",
+        ),
         (["sparse", "--out", "a.mp4", "--people", "nowhere"], "moretta simulate: --people: nowhere: no such folder"),
+        (["sparse", "--bus", "-c", "x.yaml", "--truth", "no/t"], "moretta simulate: --truth: 'no/t' cannot be written"),
         (["sparse", "--bus", "-c", "nowhere.yaml"], "nowhere.yaml: cannot be read: "),
     ],
 )
