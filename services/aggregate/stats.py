@@ -118,9 +118,10 @@ class Stats:
 
 
 def _metadata(site: SiteSettings) -> dict[str, str]:
-    """Return what micro info tells of a site: its time zone, and the zones that its profile publishes."""
+    """Return what micro info tells of a site: time zone, zones that its profile publishes, what closes windows."""
     zones = [zone.id for zone in site.zones] if PROFILES[site.profile].zones else []
-    return {"site": site.id, "timezone": site.timezone, "zones": " ".join([WHOLE_SITE, *zones])}
+    told = {"site": site.id, "timezone": site.timezone, "zones": " ".join([WHOLE_SITE, *zones])}
+    return told | {"close_on_end": str(site.close_on_end).lower()}
 
 
 def _require_zone(reply: StatsReplyV1, site: SiteSettings) -> None:

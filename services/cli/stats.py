@@ -112,29 +112,29 @@ async def _answer(bus: Bus, question: StatsRequestV1) -> StatsReplyV1:
         raise NoStatsError(f"{_COMMAND}: aggregate could not answer: {error.why}") from None
     assert isinstance(reply, StatsReplyV1)
     if reply.error is not None:
-        raise _refused(reply, await _sites(bus) if reply.error == "unknown-zone" else {})
+        raise _refused(reply, await told_sites(bus) if reply.error == "unknown-zone" else {})
     return reply
 
 
-async def _sites(bus: Bus) -> dict[str, str]:
-    """Return the zones of each site that an aggregate answers for."""
+async def told_sites(bus: Bus) -> dict[str, dict[str, str]]:
+    """Return what aggregates tell of each site that they answer for: its time zone, its zones, what closes windows."""
     told = [msgspec.json.decode(data) for data in await bus.ask_all(info_subject(STATS_SERVICE), wait_s=_OTHERS_S)]
-    found = [one["metadata"] for info in told for one in info["endpoints"]]
-    return {one["site"]: ", ".join(one.get("zones", "").split()) for one in found}
+    return {one["metadata"]["site"]: one["metadata"] for info in told for one in info["endpoints"]}
 
 
 async def _nobody(bus: Bus, site: str) -> Exception:
     """Return what is wrong where nobody answers for a site: whoever answers for others says for which."""
-    sites = sorted(await _sites(bus))
+    sites = sorted(await told_sites(bus))
     if not sites:
         return NoStatsError(f"{_COMMAND}: nobody answers: no aggregate is connected to this NATS")
     why = f"no such site {site!r}; aggregate counts here for {', '.join(sites)}"
     return SettingsError(_COMMAND, [("SITE", why)])
 
 
-def _refused(reply: StatsReplyV1, sites: dict[str, str]) -> Exception:
+def _refused(reply: StatsReplyV1, sites: dict[str, dict[str, str]]) -> Exception:
     option = _OPTIONS.get(reply.path or "", "")
-    known = f"; known are {sites[reply.site]}" if sites.get(reply.site) else ""
+    zones = sites.get(reply.site, {}).get("zones", "").split()
+    known = f"; known are {', '.join(zones)}" if zones else ""
     why = {
         "unknown-zone": f"no such zone {reply.zone!r} at {reply.site}, and nothing of it was published{known}",
         "not-under-this-profile": f"{reply.zone!r} is not published under this profile, the whole site is",

@@ -23,6 +23,7 @@ from services.cli.show import Advance
 from services.cli.simulate.plan import Plan
 from services.cli.simulate.scenario import Scenario
 from services.cli.simulate.sightings import SECOND, messages
+from services.cli.stats import told_sites
 from services.settings import SettingsError, load
 from services.sites.settings import SiteSettings
 
@@ -36,6 +37,7 @@ _FRESH = 60 * SECOND
 """An older state was left behind by an ingest that has ended: a running one tells it every few seconds."""
 _RUNNING = {"live", "stalled", "backing-off"}
 _COMMAND = "moretta simulate"
+_OWN_CLOCK = "must be true for a simulation: without it a window closes when the real clock has reached its end"
 
 
 class BusFile(Struct, frozen=True, kw_only=True):
@@ -123,7 +125,7 @@ async def ground(file: Path, site: str | None) -> AsyncIterator[Ground]:
         await buses["ingest"].ensure_streams(["SIGHTINGS", "CAMERAS"])
         states = [s.message for s in await buses["operator"].history(CAMERAS, site=chosen)]
         cameras = _cameras(chosen, settings.sites, [s for s in states if isinstance(s, CameraV1)])
-        await _require_aggregate(buses["operator"])
+        await _require_aggregate(buses["operator"], chosen)
         yield Ground(buses["operator"], buses["ingest"], buses["inference"], chosen, cameras)
 
 
@@ -141,8 +143,7 @@ def _require_own_clock(file: Path, sites: list[SiteSettings], chosen: str) -> No
     """Raise SettingsError for a site whose windows close by the real clock alone: simulated time is ahead of it."""
     for index, site in enumerate(sites):
         if site.id == chosen and not site.close_on_end:
-            why = "must be true for a simulation: without it a window closes when the real clock has reached its end"
-            raise SettingsError(file, [(f"sites[{index}].close_on_end", why)])
+            raise SettingsError(file, [(f"sites[{index}].close_on_end", _OWN_CLOCK)])
 
 
 def _file_of(identity: Identity, file: Path, nats: NatsSettings) -> Path:
@@ -173,9 +174,13 @@ def _cameras(site: str, sites: Iterable[SiteSettings], states: list[CameraV1]) -
     return sorted(names)
 
 
-async def _require_aggregate(operator: Bus) -> None:
+async def _require_aggregate(operator: Bus, site: str) -> None:
+    """Raise SettingsError where nobody makes windows, or one who runs now closes the site's by the real clock."""
     try:
         await operator.streams.created("WINDOWS")
     except NotFoundError:
         why = "aggregate has never run there: the stream WINDOWS is missing; start it first"
         raise SettingsError(_COMMAND, [("--bus", why)]) from None
+    told = (await told_sites(operator)).get(site, {})
+    if told.get("close_on_end") == "false":
+        raise SettingsError(_COMMAND, [(f"site {site}", f"close_on_end {_OWN_CLOCK}; set it in aggregate's settings")])

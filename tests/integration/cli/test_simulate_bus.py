@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import re
 import subprocess
 import sys
 import time
@@ -97,6 +98,8 @@ async def test_minutes_in_a_moment(ground):
     assert run.returncode == 0, run.stderr
     # 300 s of pictures of two cameras less the outages, and live, stalled, live, ended of each
     assert f"market: {2 * (260 * 5 + 4)} messages of 2 cameras, 360 s of event time" in run.stderr
+    look = run.stderr.splitlines()[-1]
+    assert re.fullmatch(r"look at it: (moretta stats market --from \S+:00Z --to \S+:00Z -c .*/site.yaml)", look)
     true = msgspec.json.decode(truth_file.read_bytes(), type=Truth)
     end = true.began + 360 * 10**9
     windows = await until_windows(ground, lambda found: bool(found) and found[-1].end >= end)
@@ -139,6 +142,21 @@ async def test_a_site_whose_cameras_run_is_left_alone(ground):
     run = await ground.say(*command)
     assert run.returncode == 0, run.stderr
     assert "messages of 2 cameras" in run.stderr
+
+
+async def test_a_site_whose_windows_the_real_clock_closes(ground):
+    """Refused also where the operator's file says nothing of the site: aggregate tells how it closes them."""
+    ground.site.write({"sites": [{**SITE, "close_on_end": False}], "log": {"format": "json"}})
+    service = ground.site.start("aggregate")
+    async with asyncio.timeout(30):
+        while not service.running:
+            await asyncio.sleep(0.1)
+    await ground.camera("paused")
+    run = await ground.say(ground.scenario, "--bus", "-c", ground.file, "--site", "market")
+    assert (run.returncode, run.stdout, len(run.stderr.splitlines())) == (2, "", 1), run.stderr
+    assert run.stderr.startswith(
+        "moretta simulate: site market: close_on_end must be true for a simulation: without it"
+    )
 
 
 async def test_mistakes_are_told(ground):
