@@ -223,7 +223,7 @@ async def serve(name: str, file: Path, schema: type[Struct], settings: Any, wire
             await stopping
         await app.cut(starting)
     except StartError as error:
-        log.error("cannot start", error=str(error))
+        log.error("cannot start", file=str(file), error=str(error))
         await app.close()
         return EXIT_USAGE
     except Exception:

@@ -147,7 +147,8 @@ def test_what_its_operator_can_mend(start: Start):
     """StartError: one line, exit code 2, no traceback, what was built is closed."""
     service = start("start-error")
     assert service.exit_code() == 2
-    assert service.said("cannot start", error="ingest.mode: cannot start; take another mode")
+    (line,) = service.said("cannot start", error="ingest.mode: cannot start; take another mode")
+    assert line["file"].endswith(".yaml")
     assert steps(service) == ["first"]
     assert "Traceback" not in "".join(service.words)
 
