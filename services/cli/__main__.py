@@ -52,6 +52,7 @@ def up(
     data: Annotated[Path | None, typer.Option(metavar="DIR", help="keep windows and alerts here over restarts")] = None,
 ) -> None:
     """Run NATS and the four services on this machine."""
+    from services.cli.data_folder import held
     from services.cli.settings_file import require, require_sources, with_cameras
     from services.cli.up import up as run_up
     from services.ingest.settings import IngestFile
@@ -65,9 +66,8 @@ def up(
         file = with_cameras(config, camera or [], Path(scratch))
         require(file, config or "--camera")
         require_sources(camera or [])
-        folder = data or Path(scratch)
-        folder.mkdir(parents=True, exist_ok=True)
-        raise typer.Exit(asyncio.run(run_up(folder, file.resolve(), load(file, IngestFile).sites, duration)))
+        with held(data or Path(scratch)) as folder:
+            raise typer.Exit(asyncio.run(run_up(folder, file.resolve(), load(file, IngestFile).sites, duration)))
 
 
 def _service(name: str, config: Path) -> None:

@@ -94,8 +94,8 @@ def test_the_environment_is_checked_too(file: Path):
         (["--camera", "GATE=x"], "--camera: NAME: must be 1-32 of a-z, 0-9 and inner hyphens, got 'GATE'"),
         (["--camera", "a=x", "--camera", "a=y"], "--camera: sites[0].cameras[1].id: 'a' is used 2 times"),
         (["--camera", "a=/nope.mp4"], "--camera: a: '/nope.mp4' is no file or device here"),
-        (["--camera", "a=rtsp://h/s", "--data", "/dev/null"], "/dev/null: "),
-        (["--camera", "a=rtsp://h/s", "--data", "/dev/null/x"], "/dev/null"),
+        (["--camera", "a=rtsp://h/s", "--data", "/dev/null"], "moretta up: --data: '/dev/null' cannot be used: "),
+        (["--camera", "a=rtsp://h/s", "--data", "/dev/null/x"], "moretta up: --data: '/dev/null/x' cannot be used: "),
     ],
 )
 def test_up_with_a_mistake(arguments: list[str], line: str):
