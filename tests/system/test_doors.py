@@ -240,12 +240,12 @@ async def opened(house: House, ears: dict[str, doors.Ear]) -> dict[str, dict[str
         await subscriber.close()
     found["the service of itself"] = dict.fromkeys(house.tables, itself)
     heard = [msg for ear in ears.values() for msg in ear.heard]
-    everything = {
-        "messages": {f"{msg.subject} {msg.data.decode(errors='replace')}" for msg in heard},
-        "headers": {f"{msg.subject} {json.dumps(dict(msg.headers or {}))}" for msg in heard},
-        "metrics": {line for text in (await doors.metrics(house.box)).values() for line in text.splitlines()},
-        "logs": {json.dumps(line) for line in doors.logged(house.lines)},
-        "rows": set(house.rows),
+    everything = {  # lists: how often the same is said may tell a number, too
+        "messages": [f"{msg.subject} {msg.data.decode(errors='replace')}" for msg in heard],
+        "headers": [f"{msg.subject} {json.dumps(dict(msg.headers or {}))}" for msg in heard],
+        "metrics": [line for text in (await doors.metrics(house.box)).values() for line in text.splitlines()],
+        "logs": [json.dumps(line) for line in doors.logged(house.lines)],
+        "rows": house.rows,
     }
     for door, texts in everything.items():
         for name in house.tables:
