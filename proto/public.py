@@ -118,6 +118,10 @@ class RuleStateV1(Struct, frozen=True, tag="RuleStateV1", kw_only=True):
     start: Nanoseconds
     end: Nanoseconds
     """The window that decided."""
+    since: Nanoseconds | None = None
+    """Start of the first window of the alert, or of the row that may become one; None where there is neither."""
+    config_sha256: Sha256 | None = None
+    """The configuration whose windows the row counts; None where there is no row."""
 
 
 OperationalKind = Literal["camera-down", "no-data"]

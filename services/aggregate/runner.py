@@ -25,6 +25,7 @@ from proto.subjects import (
     Subject,
 )
 from proto.types import WHOLE_SITE
+from services.aggregate import published
 from services.aggregate.core.config import SiteConfig
 from services.aggregate.core.exchange import Dropped, Output, Reset
 from services.aggregate.core.site import SiteCore
@@ -130,17 +131,12 @@ class SiteRunner:
         await self._announce()
         core = SiteCore(configs[0])
         passages = [cast("PassageV1", s.message) for s in await self._bus.history(PASSAGES, site=self._site)]
-        alerts = cast("list[AlertV1]", await self._decided(ALERTS))
-        states = cast("list[RuleStateV1]", await self._decided(RULES))
-        operational = cast("list[OperationalAlertV1]", await self._decided(OPERATIONS))
-        windows = await self._windows(configs)
-        await self._check(windows)
-        await self._publish(core.restore(passages, windows, alerts, configs, states, operational))
-        log.info("restored", site=self._site, windows=len(windows), messages=self._replay_to)
+        found = await published.read(self._bus, self._site, configs)
+        await self._check(found.windows)
+        restored = core.restore(passages, found.windows, found.alerts, configs, found.states, found.operational)
+        await self._publish(restored)
+        log.info("restored", site=self._site, windows=len(found.windows), messages=self._replay_to)
         return core
-
-    async def _decided(self, row: Subject) -> list[Struct]:
-        return [stored.message for stored in await self._bus.history(row, site=self._site)]
 
     async def _check(self, windows: Iterable[WindowV1]) -> None:
         """Have it said if the stream holds no more what the open window counts; a new site has lost nothing."""
@@ -157,19 +153,6 @@ class SiteRunner:
             except ValueError as error:
                 log.error("an unreadable configuration in the stream", site=self._site, error=str(error))
         return [*found, self._config]
-
-    async def _windows(self, configs: Iterable[SiteConfig]) -> list[WindowV1]:
-        """Return the first and the last window of each zone, and all of those that have rules."""
-        ruled = {rule.zone for config in configs for rule in config.rules}
-        zones = {zone for config in configs for zone in config.zones} | {WHOLE_SITE}
-        found: list[Stored] = []
-        for zone in sorted(zones | ruled):
-            if zone in ruled:
-                found += await self._bus.history(WINDOWS, site=self._site, zone=zone)
-            else:
-                ends = [await end(WINDOWS, site=self._site, zone=zone) for end in (self._bus.first, self._bus.last)]
-                found += [stored for stored in ends if stored is not None]
-        return [cast("WindowV1", stored.message) for stored in found]
 
     async def _reset(self, core: SiteCore) -> None:
         log.warning("the sightings stream was lost; the open windows lose coverage", site=self._site)

@@ -94,7 +94,15 @@ class Bus:
 
     async def history(self, row: Subject, **tokens: str) -> list[Stored]:
         """Return all stored messages of a row, in order, up to now."""
-        return await self.streams.history(cast("str", row.stream), [row.wildcard(**tokens)])
+        return await self.history_from(1, row, **tokens)
+
+    async def history_from(self, start: int, row: Subject, **tokens: str) -> list[Stored]:
+        """Return the stored messages of a row from a sequence of its stream on, in order, up to now."""
+        return await self.streams.history(cast("str", row.stream), [row.wildcard(**tokens)], start)
+
+    async def latest(self, row: Subject, **tokens: str) -> list[Stored]:
+        """Return the last stored message of each of a row's subjects, in order."""
+        return await self.streams.latest(cast("str", row.stream), [row.wildcard(**tokens)])
 
     def read(self, row: Subject, *, since: int = 0, **tokens: str) -> AsyncGenerator[Stored, None]:
         """Yield the stored messages of a row, in order, up to now; see `Streams.read`."""

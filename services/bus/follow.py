@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from typing import Any
 
 import nats.errors
 from msgspec import Struct
@@ -101,7 +102,8 @@ class Follower:
         return known != 0
 
     async def _session(self) -> AsyncGenerator[Stored | Removed, None]:
-        async with _delivering(self._js, self._stream, _reader(self._filters, self._next)) as (delivered, _):
+        reader = _reader(self._filters, _from_sequence(self._next))
+        async with _delivering(self._js, self._stream, reader) as (delivered, _):
             expected = 1
             while True:
                 msg = await delivered.next()
@@ -165,11 +167,21 @@ async def _delivering(
                 await js.delete_consumer(stream, consumer.name)
 
 
-def _reader(filters: list[str], start: int, since: int = 0) -> api.ConsumerConfig:
+def _from_sequence(start: int) -> dict[str, Any]:
+    return {"deliver_policy": api.DeliverPolicy.BY_START_SEQUENCE, "opt_start_seq": max(1, start)}
+
+
+def _from_time(since: int) -> dict[str, Any]:
+    moment = _EPOCH + timedelta(microseconds=since // 1_000)
+    return {"deliver_policy": api.DeliverPolicy.BY_START_TIME, "opt_start_time": moment}
+
+
+_LAST_OF_EACH: dict[str, Any] = {"deliver_policy": api.DeliverPolicy.LAST_PER_SUBJECT}
+
+
+def _reader(filters: list[str], begin: dict[str, Any]) -> api.ConsumerConfig:
     return api.ConsumerConfig(
-        deliver_policy=api.DeliverPolicy.BY_START_TIME if since else api.DeliverPolicy.BY_START_SEQUENCE,
-        opt_start_seq=None if since else max(1, start),
-        opt_start_time=_EPOCH + timedelta(microseconds=since // 1_000) if since else None,
+        **begin,
         filter_subjects=filters,
         ack_policy=api.AckPolicy.NONE,
         max_deliver=1,
@@ -181,13 +193,19 @@ def _reader(filters: list[str], start: int, since: int = 0) -> api.ConsumerConfi
     )
 
 
-async def read(js: JetStreamContext, stream: str, filters: list[str], since: int = 0) -> AsyncGenerator[Stored, None]:
+def read(js: JetStreamContext, stream: str, filters: list[str], since: int = 0) -> AsyncGenerator[Stored, None]:
     """Yield what the stream holds of these subjects up to now, in order; ConnectionError if a message went missing.
 
     With `since` (ns) only what was stored from then on, by the server's clock.
     """
+    return _read(js, stream, filters, _from_time(since) if since else _from_sequence(1))
+
+
+async def _read(
+    js: JetStreamContext, stream: str, filters: list[str], begin: dict[str, Any]
+) -> AsyncGenerator[Stored, None]:
     created = nanoseconds((await js.stream_info(stream)).created)
-    async with _delivering(js, stream, _reader(filters, 1, since)) as (delivered, consumer):
+    async with _delivering(js, stream, _reader(filters, begin)) as (delivered, consumer):
         pending, expected = consumer.num_pending or 0, 1
         while pending:
             msg = await delivered.next()
@@ -202,9 +220,14 @@ async def read(js: JetStreamContext, stream: str, filters: list[str], since: int
                 yield stored
 
 
-async def read_back(js: JetStreamContext, stream: str, filters: list[str]) -> list[Stored]:
-    """Return what the stream holds of these subjects up to now, in order."""
-    return [stored async for stored in read(js, stream, filters)]
+async def read_back(js: JetStreamContext, stream: str, filters: list[str], start: int = 1) -> list[Stored]:
+    """Return what the stream holds of these subjects from a sequence on, up to now, in order."""
+    return [stored async for stored in _read(js, stream, filters, _from_sequence(start))]
+
+
+async def read_latest(js: JetStreamContext, stream: str, filters: list[str]) -> list[Stored]:
+    """Return the last message that the stream holds of each of these subjects, in order."""
+    return [stored async for stored in _read(js, stream, filters, _LAST_OF_EACH)]
 
 
 def _is_status(msg: Msg) -> bool:

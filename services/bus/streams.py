@@ -20,7 +20,7 @@ from proto.codec import decode, encode
 from proto.permissions import stream_info
 from proto.subjects import STREAMS, Stream, Subject
 from services.bus.connection import Connection, headers_of
-from services.bus.follow import Stored, is_marker, nanoseconds, read, read_back
+from services.bus.follow import Stored, is_marker, nanoseconds, read, read_back, read_latest
 from services.log import get_logger
 
 log = get_logger()
@@ -265,9 +265,14 @@ class Streams:
             APIError.from_error(info["error"])
         return _kept(info)
 
-    async def history(self, name: str, filters: list[str]) -> list[Stored]:
-        """Return what a stream holds of these subjects, in order, up to now."""
-        found: list[Stored] = await self._retrying(lambda: read_back(self.js, name, filters))
+    async def history(self, name: str, filters: list[str], start: int = 1) -> list[Stored]:
+        """Return what a stream holds of these subjects from a sequence on, in order, up to now."""
+        found: list[Stored] = await self._retrying(lambda: read_back(self.js, name, filters, start))
+        return found
+
+    async def latest(self, name: str, filters: list[str]) -> list[Stored]:
+        """Return the last message that a stream holds of each of these subjects, in order."""
+        found: list[Stored] = await self._retrying(lambda: read_latest(self.js, name, filters))
         return found
 
     async def read(self, name: str, filters: list[str], since: int) -> AsyncGenerator[Stored, None]:

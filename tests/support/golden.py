@@ -159,6 +159,8 @@ EXAMPLES: tuple[Struct, ...] = (
         row=1,
         start=AT,
         end=AT + 1_200_000_000_000,
+        since=AT,
+        config_sha256=SHA,
     ),
     OperationalAlertV1(
         site="cannes",

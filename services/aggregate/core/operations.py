@@ -5,7 +5,7 @@ has had its alerts, and one that is not yet out is closed again after a crash, f
 and what was out already is recognised by its time.
 
 `camera-down` is of a camera, `no-data` of a zone with rules. A window that was missed because of a pause, or before the
-start, changes nothing and ends no row.
+start, changes nothing and ends no row; but bad windows more than a day apart are no row.
 """
 
 from collections import Counter
@@ -15,7 +15,7 @@ from typing import Literal
 
 from proto.public import GapReason, OperationalAlertV1, OperationalKind, WindowV1
 from proto.types import WHOLE_SITE
-from services.aggregate.core.config import SiteConfig
+from services.aggregate.core.config import SECOND, SiteConfig
 from services.aggregate.core.policy import PROFILES
 from services.aggregate.core.rules import MIN_COVERAGE, judge, trailing
 from services.aggregate.core.windows import CAMERA_OK, Slot
@@ -23,6 +23,8 @@ from services.sites.settings import RuleSettings
 
 EXCUSED: frozenset[GapReason] = frozenset({"paused", "started-late"})
 """Why a camera may be unobserved with nothing wrong."""
+APART = 24 * 3_600 * SECOND
+"""A restart reads the windows of a row: however long a pause is, it need not read all of it."""
 Key = tuple[OperationalKind, str]
 
 
@@ -46,6 +48,8 @@ class Standing:
     """Bad windows in a row."""
     since: int = 0
     """Start of the first of them."""
+    last: int = 0
+    """Start of the last of them."""
     config: str | None = None
 
 
@@ -81,9 +85,9 @@ def fold(standing: Standing, finding: Finding, start: int, needed: int) -> Stand
     if finding.config != standing.config:
         standing = replace(standing, row=0, config=finding.config)
     if finding.says == "bad":
-        since = standing.since if standing.firing or standing.row else start
-        row = standing.row + 1
-        return replace(standing, firing=standing.firing or row >= needed, row=row, since=since)
+        row = standing.row + 1 if start - standing.last <= APART else 1
+        since = standing.since if standing.firing or row > 1 else start
+        return replace(standing, firing=standing.firing or row >= needed, row=row, since=since, last=start)
     if finding.says == "excused":
         return standing
     return replace(standing, row=0, firing=standing.firing and finding.says != "good")
@@ -99,9 +103,10 @@ class Operations:
     def restore(
         self, alerts: Iterable[OperationalAlertV1], windows: Sequence[WindowV1], config: SiteConfig | None
     ) -> None:
-        """Rebuild from what was published, oldest first; `config` is the one that the last window was judged under.
+        """Rebuild from what was published, oldest first, of each camera and zone at least the last alert.
 
-        The row of a zone comes from its windows; that of a camera from the stream, which the replay reads again.
+        `config` is the one that the last window was judged under. The row of a zone comes from its last windows, as
+        many as `is_enough` says; that of a camera from the stream, which the replay reads again.
         """
         for alert in alerts:
             self._standings[alert.kind, alert.name] = Standing(firing=alert.state == "firing", since=alert.since)
@@ -153,6 +158,16 @@ class Operations:
             standing = self._standings.pop(key)
             if standing.firing:
                 yield _alert(slot, key, replace(standing, firing=False), Finding("good"))
+
+
+def is_enough(windows: Sequence[WindowV1], zone: str, config: SiteConfig, alert: OperationalAlertV1 | None) -> bool:
+    """Whether these last windows of a zone, oldest first, hold all of a row that it may be in; `alert` is its last."""
+    rules, mine = _ruled(config).get(zone), trailing(config, windows)
+    if not rules or config.close_on_end or (alert is not None and alert.state == "firing") or len(mine) < len(windows):
+        return True
+    days = config.operations.no_data_windows + 1
+    is_older = bool(mine) and mine[-1].start - mine[0].start > days * APART
+    return is_older or any(judge_zone(rules, window).says in {"good", "between"} for window in mine)
 
 
 def _ruled(config: SiteConfig) -> dict[str, list[RuleSettings]]:

@@ -5,13 +5,15 @@ is above `clear_above`. `for_windows` breaching windows in a row fire, `for_wind
 between ends either row, so nothing flaps inside the band. A window with too few people, or of which too little was
 observed, is no data: it changes nothing and ends no row. A row counts windows of one configuration only, since a new
 threshold must not judge old windows.
+
+Where a rule stands is told whole by its last `RuleStateV1`, until windows lengthen a row that has begun: so a restart
+reads that message, these windows, and the last window, of which a crash may have kept back what it decided.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from math import inf
-from typing import Literal, TypeVar
+from typing import Literal
 
 from proto.public import AlertV1, RuleReason, RuleStateName, RuleStateV1, WindowV1
 from proto.types import AlertState
@@ -24,7 +26,8 @@ MIN_COVERAGE = 0.5
 Judgement = Literal["breach", "clear", "between", "no-data"]
 Decision = AlertV1 | RuleStateV1
 """What a window decides about a rule: an alert first, then the change of state that it makes."""
-D = TypeVar("D", AlertV1, RuleStateV1)
+Key = tuple[str, str]
+"""A zone and the name of one of its rules."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class RuleState:
     since: int = 0
     """Start of the first window that breached."""
     config: str | None = None
-    """The configuration that the row was judged under."""
+    """The configuration of the last window with data: that of the row."""
     blind: bool = False
     """The last window had no data."""
 
@@ -71,11 +74,11 @@ def fold(rule: RuleSettings, state: RuleState, window: WindowV1) -> tuple[RuleSt
     """Return the state after a window, and the alert that fired or resolved with it."""
     if not PROFILES[window.profile].rules:
         return state, None
-    if window.config_sha256 != state.config:
-        state = replace(state, row=0, config=window.config_sha256)
     judgement = judge(rule, window)
     if judgement == "no-data":
         return replace(state, blind=True), None
+    if window.config_sha256 != state.config:
+        state = replace(state, row=0, config=window.config_sha256)
     state = replace(state, blind=False)
     if judgement != ("clear" if state.firing else "breach"):
         return replace(state, row=0), None
@@ -102,6 +105,8 @@ def change(rule: RuleSettings, before: RuleState, after: RuleState, window: Wind
         row=after.row,
         start=window.start,
         end=window.end,
+        since=after.since if after.firing or after.row else None,
+        config_sha256=after.config if after.row else None,
     )
 
 
@@ -122,7 +127,7 @@ class RuleBook:
     """Where every rule of a site stands, whatever configuration it came with."""
 
     def __init__(self) -> None:
-        self._states: dict[tuple[str, str], RuleState] = {}
+        self._states: dict[Key, RuleState] = {}
 
     def state(self, rule: RuleSettings) -> RuleState:
         """Return where a rule stands; a new one is normal."""
@@ -141,49 +146,64 @@ class RuleBook:
 
     def restore(
         self,
-        alerts: Sequence[AlertV1],
-        states: Sequence[RuleStateV1],
+        alerts: Iterable[AlertV1],
+        states: Iterable[RuleStateV1],
         windows: Sequence[WindowV1],
         config: SiteConfig | None,
     ) -> list[Decision]:
-        """Rebuild from what was published, each oldest first: the windows of one configuration are folded again.
+        """Rebuild from what was published, each oldest first, of each rule at least the last alert and change of state.
 
-        What was published before them says where they found each rule. Returns what a crash kept from being
-        published. `config` is the one that the last window was judged under; without it no window counts (a row
+        Of a zone's windows the last ones are needed: back to what `is_enough` says. Returns what a crash kept from
+        being published. `config` is the one that the last window was judged under; without it no window counts (a row
         counts windows of one configuration only).
         """
-        known = {(a.zone, a.rule) for a in alerts} | {(s.zone, s.rule) for s in states}
-        for zone, name in known:
-            self._states[zone, name] = _base(_of(alerts, zone, name), _of(states, zone, name), inf)
+        fired, changed = {(a.zone, a.rule): a for a in alerts}, {(s.zone, s.rule): s for s in states}
+        for key in fired.keys() | changed.keys():
+            self._states[key] = _base(fired.get(key), changed.get(key))
         missing: list[Decision] = []
         for rule in config.rules if config else []:
-            mine, changes = _of(alerts, rule.zone, rule.id), _of(states, rule.zone, rule.id)
+            alert, told = fired.get((rule.zone, rule.id)), changed.get((rule.zone, rule.id))
             judged = trailing(config, [w for w in windows if w.zone == rule.zone])
-            self._states[rule.zone, rule.id] = _base(mine, changes, judged[0].start if judged else inf)
-            done = {type(published[-1]): published[-1].start for published in (mine, changes) if published}
-            decisions = [decision for window in judged for decision in self.take([rule], window)]
-            missing += [decision for decision in decisions if decision.start > done.get(type(decision), -1)]
+            decisions = [d for w in judged if told is None or w.start > told.start for d in self.take([rule], w)]
+            missing += [d for d in decisions if alert is None or not isinstance(d, AlertV1) or d.start > alert.start]
         return missing
 
 
-def _of(decisions: Iterable[D], zone: str, rule: str) -> list[D]:
-    return [decision for decision in decisions if (decision.zone, decision.rule) == (zone, rule)]
+def is_enough(windows: Sequence[WindowV1], states: Iterable[RuleStateV1]) -> bool:
+    """Whether these last windows of a zone, oldest first, tell how long the rows are that its rules had begun.
+
+    A row that goes on is told by no message. `states` are the last changes of the rules of this zone.
+    """
+    begun = (told.start for told in states if told.state in {"pending", "recovering"})
+    return bool(windows) and windows[0].start <= min(begun, default=windows[-1].start)
 
 
-def _base(alerts: Sequence[AlertV1], states: Sequence[RuleStateV1], before: float) -> RuleState:
-    """Return where a rule stood before a window of another configuration: its row ends there, but its name is known."""
-    alert = next((a for a in reversed(alerts) if a.start < before), None)
-    state = next((s for s in reversed(states) if s.start < before), None)
-    name = state.state if state else "normal"
+def _base(alert: AlertV1 | None, told: RuleStateV1 | None) -> RuleState:
+    """Return where a rule stood after its last change of state, which follows the alert that its window decided.
+
+    So an alert from after it is one whose change a crash kept back.
+    """
+    if told is None:
+        return RuleState()
+    firing = told.state in {"firing", "recovering"}
+    if told.state == "no-data" and alert is not None:
+        firing = (alert.state == "firing") == (alert.start <= told.start)
     return RuleState(
-        firing=alert is not None and alert.state == "firing",
-        since=alert.since if alert else 0,
-        row=int(name in {"pending", "recovering"}),
-        blind=name == "no-data",
+        firing=firing,
+        row=told.row,
+        since=told.since or 0,
+        config=told.config_sha256,
+        blind=told.state == "no-data",
     )
 
 
-def trailing(config: SiteConfig | None, windows: list[WindowV1]) -> list[WindowV1]:
+def judged_by(windows: Iterable[WindowV1], configs: Iterable[SiteConfig]) -> SiteConfig | None:
+    """Return the configuration that the newest of these windows was judged under, None if it is not known."""
+    newest = max(windows, key=lambda window: window.start, default=None)
+    return next((config for config in configs if newest and config.sha256 == newest.config_sha256), None)
+
+
+def trailing(config: SiteConfig | None, windows: Sequence[WindowV1]) -> Sequence[WindowV1]:
     """Return the windows at the end that were judged under this configuration."""
     first = len(windows)
     while config and first and windows[first - 1].config_sha256 == config.sha256:

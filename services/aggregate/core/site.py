@@ -15,7 +15,7 @@ from services.aggregate.core.cameras import Camera
 from services.aggregate.core.config import SECOND, SiteConfig
 from services.aggregate.core.exchange import Dropped, DropReason, Output, Reset, Stored
 from services.aggregate.core.operations import Operations
-from services.aggregate.core.rules import RuleBook
+from services.aggregate.core.rules import RuleBook, judged_by
 from services.aggregate.core.schedule import Schedule
 from services.aggregate.core.tracking import PLAIN, Track
 from services.aggregate.core.windows import Slot
@@ -68,20 +68,19 @@ class SiteCore:
     ) -> list[Output]:
         """Take in what was published before this start, each in stream order, before the first `step`.
 
-        `windows` holds at least the first and the last one of each zone, and all of the zones that have rules; `alerts`
-        and `states` those of each rule, `operational` the last ones of each camera and zone; `configs` those that may
-        be needed to judge the last window. Returns the alerts and changes of state that a crash kept from being
-        published.
+        `windows` holds at least the first and the last one of each zone, and of those that have rules what
+        `rules.is_enough` and `operations.is_enough` say; `alerts` and `states` the last ones of each rule,
+        `operational` those of each camera and zone; `configs` those that may be needed to judge the last window.
+        Returns the alerts and changes of state that a crash kept from being published.
         """
         self._published = {w.zone: w for w in windows}
         self._oldest = min((w.end for w in windows), default=None)
         self._late.update({w.zone: w.late_total or 0 for w in self._published.values()})
         # Stored twice where an acknowledgement was lost for longer than the server remembers message ids.
         self._restored = list({(p.stream_created, p.stream_sequence, p.index, p.at): p for p in passages}.values())
-        newest = max((w for w in windows), key=lambda w: w.start, default=None)
-        judged_by = next((c for c in configs if newest and c.sha256 == newest.config_sha256), None)
-        self._operations.restore(operational, windows, judged_by)
-        missing = self._rules.restore(alerts, states, windows, judged_by)
+        config = judged_by(windows, configs)
+        self._operations.restore(operational, windows, config)
+        missing = self._rules.restore(alerts, states, windows, config)
         return [policy.last_step(decision) for decision in missing]
 
     def step(self, stored: Stored | Reset) -> list[Output]:

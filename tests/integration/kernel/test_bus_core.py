@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from golden import BY_TYPE
-from msgspec import Struct
+from msgspec import Struct, structs
 from nats_process import NatsProcess
 from prometheus_client import REGISTRY
 
@@ -304,6 +304,18 @@ async def test_file_streams_keep_what_they_hold(bus: Bus, nats_server: NatsProce
     await wait_until(lambda: bus.connected)
     assert [s.message for s in await bus.history(WINDOWS)] == [window(10)]
     assert await bus.store(TICKS, TickV1(site="s")) == 1
+
+
+async def test_what_a_long_stream_ends_with(bus: Bus):
+    """From a sequence on, of some subjects; and the last message of each, in the order of the stream."""
+    for start, zone in ((10, "b"), (20, "a"), (30, "b"), (40, "c"), (50, "a")):
+        await bus.store(WINDOWS, structs.replace(window(start), zone=zone))
+    assert [s.message.start for s in await bus.history_from(3, WINDOWS)] == [30, 40, 50]
+    assert [s.message.start for s in await bus.history_from(2, WINDOWS, zone="b")] == [30]
+    assert await bus.history_from(6, WINDOWS) == []
+    assert [s.message.start for s in await bus.latest(WINDOWS)] == [30, 40, 50]
+    assert [s.message.start for s in await bus.latest(WINDOWS, zone="a")] == [50]
+    assert await bus.latest(DEAD) == []
 
 
 async def test_storing_under_the_same_id_is_storing_once(bus: Bus):

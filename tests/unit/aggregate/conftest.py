@@ -1,5 +1,6 @@
 """Messages, configurations and walkers for the tests of aggregate's core."""
 
+import asyncio
 import random
 from dataclasses import dataclass
 from math import sin
@@ -7,8 +8,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from proto.sightings import CameraEventV1, SightingsV1, SightingV1, TickV1
+from proto.sightings import CameraEventV1, PassageV1, SightingsV1, SightingV1, TickV1
+from proto.subjects import ALERTS, OPERATIONS, RULES, WINDOWS
+from services.aggregate import published
 from services.aggregate.core.config import CameraConfig, SiteConfig
+from services.bus import Stored
 from services.sites.settings import TrackingSettings
 
 SECOND = 1_000_000_000
@@ -99,12 +103,46 @@ class Stream:
         return self.put(message, at + self.delay)
 
 
+class Shelf:
+    """A bus that holds what a site has published, as far as a start reads it."""
+
+    def __init__(self, messages):
+        rows = {row.message: row for row in (WINDOWS, ALERTS, RULES, OPERATIONS)}
+        found = [(rows[type(m)], m) for m in messages if type(m) in rows]
+        self.stored = [Stored(row, row.of(m), m, sequence, 0, 0) for sequence, (row, m) in enumerate(found, 1)]
+
+    async def history_from(self, start, row, **tokens):
+        return [s for s in self.stored if s.row is row and s.sequence >= start and self._fits(s.message, tokens)]
+
+    async def latest(self, row, **tokens):
+        return list({s.subject: s for s in await self.history_from(1, row, **tokens)}.values())
+
+    async def first(self, row, **tokens):
+        return next(iter(await self.history_from(1, row, **tokens)), None)
+
+    async def last(self, row, **tokens):
+        return next(reversed(await self.history_from(1, row, **tokens)), None)
+
+    @staticmethod
+    def _fits(message, tokens):
+        return all(getattr(message, name) == value for name, value in tokens.items())
+
+
+def _restore(core, stored, configs):
+    """Restore a core from what a start reads of what is stored, in small bites; returns what was missing."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(published, "_BACK", 1)
+        found = asyncio.run(published.read(Shelf(stored), "market", configs))
+    passages = [message for message in stored if isinstance(message, PassageV1)]
+    return core.restore(passages, found.windows, found.alerts, configs, found.states, found.operational)
+
+
 @pytest.fixture(name="make", scope="session")
 def _make():
     """Builders: `make.face(...)`, `make.config(...)`, `make.stream()`; `make.hour` and `make.second` in ns."""
     return SimpleNamespace(
         face=_face, config=_config, stream=Stream, hour=HOUR, second=SECOND, period=PERIOD,
-        model=MODEL, model_sha=MODEL_SHA, tracking=TrackingSettings, walkers=walkers,
+        model=MODEL, model_sha=MODEL_SHA, tracking=TrackingSettings, walkers=walkers, restore=_restore, shelf=Shelf,
     )  # fmt: skip
 
 

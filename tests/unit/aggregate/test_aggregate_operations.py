@@ -12,7 +12,7 @@ from proto.public import AlertV1, OperationalAlertV1, RuleStateV1, WindowV1
 from proto.subjects import ALERTS, OPERATIONS, RULES, WINDOWS
 from services.aggregate.core.config import CameraConfig
 from services.aggregate.core.coverage import Span
-from services.aggregate.core.operations import Finding, Standing, fold, judge_camera, judge_zone
+from services.aggregate.core.operations import APART, Finding, Standing, fold, judge_camera, judge_zone
 from services.aggregate.core.site import SiteCore
 from services.aggregate.core.windows import Slot
 from services.proportions import wilson
@@ -146,6 +146,14 @@ def test_a_new_configuration_begins_a_zones_row_anew():
     assert (standing.firing, standing.row) == (True, 0)
 
 
+def test_bad_windows_more_than_a_day_apart_are_no_row():
+    """A pause between them may be as long as a night, but not as long as a restart would have to read."""
+    for apart, row, since in ((APART, 2, 5), (APART + 1, 1, 6 + APART)):
+        standing = fold(fold(Standing(), Finding("bad"), 5, 3), Finding("excused"), 6, 3)
+        standing = fold(standing, Finding("bad"), 5 + apart, 3)
+        assert (standing.row, standing.since) == (row, since)
+
+
 def site(make, **changes):
     """Return a site with a camera in a zone with a rule, and one outside."""
     values = {"cameras": CAMERAS, "zones": ["hall"], "rules": [RULE], "window_s": 15.0, "lateness_s": 1.0}
@@ -227,11 +235,9 @@ def traffic(make, seed, changed=None):
     return [type(m)(m.message, n, m.time, m.stream_created) for n, m in enumerate(ordered, 1)]
 
 
-def restarted(core, stored, configs, messages):
+def restarted(make, core, stored, configs, messages):
     """Return all that is published when a core goes on from what is stored; passages are made again by the replay."""
-    windows, alerts, states, operational = ([o for o in stored if type(o) is kind] for kind in ROWS)
-    missing = core.restore((), windows, alerts, configs, states, operational)
-    return [*stored, *missing, *(o for _, o in run(core, messages))]
+    return [*stored, *make.restore(core, stored, configs), *(o for _, o in run(core, messages))]
 
 
 def assert_same(got, wanted):
@@ -250,7 +256,7 @@ def test_a_crash_anywhere_loses_and_doubles_nothing(make, seed, where, down, no_
     wanted = run(SiteCore(config), messages)
     cut = round(where * len(wanted))
     stored = [o for _, o in wanted[:cut]]
-    assert_same(restarted(SiteCore(config), stored, [config, changed], messages), [o for _, o in wanted])
+    assert_same(restarted(make, SiteCore(config), stored, [config, changed], messages), [o for _, o in wanted])
 
 
 @settings(max_examples=20, deadline=None)
@@ -263,5 +269,5 @@ def test_a_stream_that_forgets_is_enough_for_the_row(make, seed, where, down):
     cut = round(where * len(wanted))
     stored = [o for _, o in wanted[:cut]]
     kept = wanted[cut - 1][0] - round((down + 1) * 15.0 + 2.0) * make.second
-    got = restarted(SiteCore(config), stored, [config], [m for m in messages if m.time >= kept])
+    got = restarted(make, SiteCore(config), stored, [config], [m for m in messages if m.time >= kept])
     assert_same(got, [o for _, o in wanted])

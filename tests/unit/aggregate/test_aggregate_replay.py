@@ -77,12 +77,6 @@ def of(kind, outputs):
     return [o for o in outputs if isinstance(o, kind)]
 
 
-def restored(core, stored, configs):
-    """Restore a core from what is stored; returns what was missing."""
-    passages, windows, alerts, states, operational = (of(kind, stored) for kind in ROWS)
-    return core.restore(passages, windows, alerts, configs, states, operational)
-
-
 @settings(max_examples=25)
 @given(st.integers(0, 10**6))
 def test_the_same_stream_gives_the_same_bytes(make, seed):
@@ -104,7 +98,7 @@ def test_a_crash_anywhere_changes_no_byte(make, seed, where, published):
     last = list(first.step(messages[cut])) if cut < len(messages) else []
     stored += [o for o in last if type(o) in ROWS][: round(published * len(last))]
     again = SiteCore(config)
-    stored += restored(again, stored, [config, _later(make)])
+    stored += make.restore(again, stored, [config, _later(make)])
     stored += run(again, messages)
     for kind in ROWS:
         assert data(stored, kind) == data(wanted, kind)
@@ -123,7 +117,7 @@ def test_seconds_of_sightings_and_the_passages_are_enough(make, seed, where):
     changes = any(isinstance(m.message, SiteConfigV1) for m in kept)
     again = SiteCore(config_of(make) if changes else _later(make))
     configs = [config_of(make), _later(make)]
-    stored += again.restore(of(PassageV1, stored), of(WindowV1, stored), of(AlertV1, stored), configs)
+    stored += make.restore(again, stored, configs)
     stored += run(again, kept)
     for kind in (WindowV1, AlertV1, PassageV1):
         assert data(stored, kind) == data(wanted, kind)
@@ -331,7 +325,7 @@ def test_a_crash_around_hidden_late_sightings_changes_no_byte(make, hiding, wher
     first, cut = SiteCore(lab), round(where * len(messages))
     stored = run(first, messages[:cut])
     again = SiteCore(lab)
-    got = stored + restored(again, stored, [lab, hides]) + run(again, messages)
+    got = stored + make.restore(again, stored, [lab, hides]) + run(again, messages)
     assert data(got, WindowV1) == data(wanted, WindowV1)
 
 
@@ -344,7 +338,7 @@ def test_a_crash_before_any_window_or_alert_changes_no_byte(make, seed):
     for place in [n for n, output in enumerate(wanted) if not isinstance(output, PassageV1)]:
         stored = wanted[:place]
         core = SiteCore(config)
-        stored = stored + restored(core, stored, [config, _later(make)]) + run(core, messages)
+        stored = stored + make.restore(core, stored, [config, _later(make)]) + run(core, messages)
         for kind in ROWS:
             assert data(stored, kind) == data(wanted, kind)
 

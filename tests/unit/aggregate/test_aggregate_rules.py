@@ -9,7 +9,7 @@ from proto.codec import encode
 from proto.public import AlertV1, RuleStateV1, WindowV1
 from proto.subjects import ALERTS, RULES, WINDOWS
 from services.aggregate.core.config import SiteConfig
-from services.aggregate.core.rules import RuleBook, RuleState, alert_id, fold, judge
+from services.aggregate.core.rules import RuleBook, RuleState, alert_id, fold, is_enough, judge
 from services.proportions import wilson
 from services.sites.settings import RuleSettings
 
@@ -298,6 +298,12 @@ def book(config, windows, alerts=(), states=()):
 ROWS = {WindowV1: WINDOWS, AlertV1: ALERTS, RuleStateV1: RULES}
 
 
+def least(published):
+    """Return the fewest last windows that are said to be enough."""
+    seen, told = of(WindowV1, published), of(RuleStateV1, published)[-1:]
+    return next((w for n in range(1, len(seen) + 1) if is_enough(w := seen[-n:], told)), seen)
+
+
 @given(st.lists(st.tuples(PAIR, st.sampled_from("aaab")), max_size=40), st.floats(0, 1))
 def test_a_crash_loses_and_doubles_nothing(series, where):
     """Killed after any message and restarted from what is published, also where the configuration had just changed:
@@ -309,7 +315,7 @@ def test_a_crash_loses_and_doubles_nothing(series, where):
     seen = of(WindowV1, got)
     judged_by = CONFIG_OF[windows[len(seen) - 1][0]] if seen else None
     again = RuleBook()
-    got += again.restore(of(AlertV1, got), of(RuleStateV1, got), seen, judged_by)
+    got += again.restore(of(AlertV1, got)[-1:], of(RuleStateV1, got)[-1:], least(got), judged_by)
     got += [message for name, w in windows[len(seen) :] for message in (w, *again.take([RULE_OF[name]], w))]
     assert [encode(ROWS[type(m)], m) for m in got] == [encode(ROWS[type(m)], m) for m in wanted]
 
@@ -354,6 +360,15 @@ def test_a_new_configuration_ends_the_row_but_not_the_alert():
     assert alert is not None
     state, alert = fold(RULE, state, window(3, *HIGH, config="c" * 64))
     assert (alert, state.name) == (None, "recovering")
+
+
+def test_a_row_outlives_another_configuration_that_could_judge_nothing():
+    """A row counts windows of one configuration only; a window without data counts for none, and ends no row."""
+    state, alerts = RuleState(), []
+    for index, (pair, config) in enumerate([(LOW, "a"), (NONE, "b"), (LOW, "a")]):
+        state, alert = fold(RULE, state, window(index, *pair, config=CONFIG_OF[config].sha256))
+        alerts += [alert] if alert else []
+    assert [(a.state, a.since) for a in alerts] == [("firing", 0)]
 
 
 def test_a_rule_sees_its_own_zone_only():

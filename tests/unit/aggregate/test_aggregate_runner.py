@@ -4,9 +4,32 @@ import pytest
 
 from proto.public import WindowV1
 from proto.sightings import PassageV1
+from services.aggregate import published
 from services.aggregate.runner import SiteRunner
 from services.aggregate.settings import AggregateSettings
 from services.bus import Fenced, StreamReset
+from services.proportions import wilson
+from services.sites.settings import RuleSettings
+
+RULE = RuleSettings(id="low", fire_below=0.6, clear_above=0.8, for_windows=3)
+
+
+@pytest.mark.parametrize(("few", "read"), [(0, 1), (2, 65), (70, 257), (700, 1_025)])
+async def test_a_start_reads_no_more_than_it_needs(make, few, read):
+    """Of thousands of windows the first and the last, and so many more that a row of windows without data is whole."""
+    config = make.config(profile="alerting", window_s=300.0, rules=[RULE])
+    windows = [_window(config, index, 50 if index < 3_000 - few else 5) for index in range(3_000)]
+    found = await published.read(make.shelf(windows), "market", [config])
+    assert found.windows == [windows[0], *windows[-read:]]
+
+
+def _window(config, index, judged):
+    at = index * config.window
+    return WindowV1(
+        site="market", zone="_site", profile="alerting", start=at, end=at + config.window, persons=judged,
+        masked=judged, unmasked=0, incorrect=0, unknown=0, rate=1.0, interval=wilson(judged, judged), coverage=1.0,
+        config_sha256=config.sha256,
+    )  # fmt: skip
 
 
 class AtTheEnd(Exception):
@@ -24,6 +47,9 @@ class FakeBus:
         return 1, len(self.messages)
 
     async def history(self, _row, **_tokens):
+        return []
+
+    async def latest(self, _row, **_tokens):
         return []
 
     async def first(self, _row, **_tokens):
