@@ -104,7 +104,10 @@ RuleReason = Literal[
 
 
 class RuleStateV1(Struct, frozen=True, tag="RuleStateV1", kw_only=True):
-    """A rate rule changed its state, and why; at most once a window. Names a place and a window, never a person."""
+    """A rate rule changed its state, and why; at most once a window, and once more when it ends.
+
+    Names a place and a window, never a person.
+    """
 
     site: SiteId
     zone: ZoneId

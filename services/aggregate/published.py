@@ -10,8 +10,9 @@ from typing import cast
 from proto.public import AlertV1, OperationalAlertV1, RuleStateV1, WindowV1
 from proto.subjects import ALERTS, OPERATIONS, RULES, WINDOWS, Subject
 from proto.types import WHOLE_SITE
-from services.aggregate.core import operations, rules
+from services.aggregate.core import operations, rulebook
 from services.aggregate.core.config import SiteConfig
+from services.aggregate.core.rules import judged_by
 from services.bus import Bus, Stored
 
 _BACK = 64
@@ -34,7 +35,7 @@ async def read(bus: Bus, site: str, configs: Sequence[SiteConfig]) -> Published:
     states = cast("list[RuleStateV1]", await _latest(bus, RULES, site))
     operational = cast("list[OperationalAlertV1]", await _latest(bus, OPERATIONS, site))
     ends = await _ends(bus, site, configs)
-    config = rules.judged_by((_window(last) for _, last in ends), configs)
+    config = judged_by((_window(last) for _, last in ends), configs)
     windows: list[WindowV1] = []
     for first, last in ends:
         enough = _limit(_window(last).zone, config, states, operational)
@@ -66,7 +67,7 @@ def _limit(
     names = {rule.id for rule in config.rules if rule.zone == zone}
     told = [state for state in states if state.zone == zone and state.rule in names]
     alert = next((a for a in operational if (a.kind, a.name) == ("no-data", zone)), None)
-    return lambda windows: rules.is_enough(windows, told) and operations.is_enough(windows, zone, config, alert)
+    return lambda windows: rulebook.is_enough(windows, told) and operations.is_enough(windows, zone, config, alert)
 
 
 async def _tail(

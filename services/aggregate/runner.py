@@ -44,12 +44,14 @@ REPLAYED = Counter("moretta_aggregate_replayed_messages_total", "Messages read a
 DROPPED = Counter("moretta_aggregate_dropped_messages_total", "Messages that changed nothing", ["site", "reason"])
 RESETS = Counter("moretta_aggregate_stream_resets_total", "Times the sightings stream was lost", ["site"])
 
-_ONCE: dict[type[Struct], tuple[Subject, str]] = {
-    AlertV1: (ALERTS, "start"),
-    RuleStateV1: (RULES, "start"),
-    OperationalAlertV1: (OPERATIONS, "at"),
+_ONCE: dict[type[Struct], tuple[Subject, str, str]] = {
+    WindowV1: (WINDOWS, "start", ""),
+    AlertV1: (ALERTS, "start", "resolved"),
+    RuleStateV1: (RULES, "start", "normal"),
+    OperationalAlertV1: (OPERATIONS, "at", ""),
 }
-"""What windows decide, and the field that says up to which window a subject is published."""
+"""What is stored once, the field that says up to which window a subject is published, and the state that a new
+configuration may put behind what the same window decided."""
 
 
 class SiteRunner:
@@ -180,14 +182,12 @@ class SiteRunner:
                     await self._bus.store(PASSAGES, output, message_id=_passage_id(output), held=self._held)
 
     async def _publish_window(self, window: WindowV1) -> None:
-        done = partial(_is_as_late, "start", window.start)
-        if await self._bus.store_once(WINDOWS, window, is_done=done, held=self._held):
+        if await self._bus.store_once(WINDOWS, window, is_done=partial(_is_as_late, window), held=self._held):
             WINDOWS_PUBLISHED.labels(self._site).inc()
             log.info("window published", site=window.site, zone=window.zone, start=window.start, gaps=window.gaps)
 
     async def _publish_once(self, message: AlertV1 | RuleStateV1 | OperationalAlertV1) -> None:
-        row, name = _ONCE[type(message)]
-        done = partial(_is_as_late, name, getattr(message, name))
+        row, done = _ONCE[type(message)][0], partial(_is_as_late, message)
         stored = await self._bus.store_once(row, message, is_done=done, held=self._held)
         if stored and isinstance(message, OperationalAlertV1):
             what = {"kind": message.kind, "name": message.name, "state": message.state, "reason": message.reason}
@@ -201,8 +201,14 @@ class SiteRunner:
             self._ready(True)
 
 
-def _is_as_late(name: str, until: int, last: Struct) -> bool:
-    return int(getattr(last, name)) >= until
+def _is_as_late(message: Struct, last: Struct) -> bool:
+    return _place(last) >= _place(message)
+
+
+def _place(message: Struct) -> tuple[int, bool]:
+    """Return where in the order of its subject a message belongs."""
+    _, at, final = _ONCE[type(message)]
+    return getattr(message, at), final != "" and getattr(message, "state", "") == final
 
 
 def _passage_id(passage: PassageV1) -> str:

@@ -5,9 +5,6 @@ is above `clear_above`. `for_windows` breaching windows in a row fire, `for_wind
 between ends either row, so nothing flaps inside the band. A window with too few people, or of which too little was
 observed, is no data: it changes nothing and ends no row. A row counts windows of one configuration only, since a new
 threshold must not judge old windows.
-
-Where a rule stands is told whole by its last `RuleStateV1`, until windows lengthen a row that has begun: so a restart
-reads that message, these windows, and the last window, of which a crash may have kept back what it decided.
 """
 
 from collections.abc import Iterable, Sequence
@@ -26,8 +23,6 @@ MIN_COVERAGE = 0.5
 Judgement = Literal["breach", "clear", "between", "no-data"]
 Decision = AlertV1 | RuleStateV1
 """What a window decides about a rule: an alert first, then the change of state that it makes."""
-Key = tuple[str, str]
-"""A zone and the name of one of its rules."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +82,7 @@ def fold(rule: RuleSettings, state: RuleState, window: WindowV1) -> tuple[RuleSt
     if state.row < rule.for_windows:
         return state, None
     state = replace(state, firing=not state.firing, row=0)
-    return state, _alert(rule, window, "firing" if state.firing else "resolved", since)
+    return state, alert_of(rule, window, "firing" if state.firing else "resolved", since)
 
 
 def change(rule: RuleSettings, before: RuleState, after: RuleState, window: WindowV1) -> RuleStateV1 | None:
@@ -123,78 +118,11 @@ def _reason(rule: RuleSettings, before: RuleState, after: RuleState, window: Win
     return "breached" if judgement == "breach" else "cleared" if judgement == "clear" else "back-in-band"
 
 
-class RuleBook:
-    """Where every rule of a site stands, whatever configuration it came with."""
-
-    def __init__(self) -> None:
-        self._states: dict[Key, RuleState] = {}
-
-    def state(self, rule: RuleSettings) -> RuleState:
-        """Return where a rule stands; a new one is normal."""
-        return self._states.get((rule.zone, rule.id), RuleState())
-
-    def take(self, rules: Iterable[RuleSettings], window: WindowV1) -> list[Decision]:
-        """Fold a published window into the rules of its zone; returns the alerts and changes that it decided."""
-        decisions: list[Decision] = []
-        for rule in rules:
-            if rule.zone == window.zone:
-                before = self.state(rule)
-                self._states[rule.zone, rule.id], alert = fold(rule, before, window)
-                changed = change(rule, before, self.state(rule), window)
-                decisions += [decision for decision in (alert, changed) if decision is not None]
-        return decisions
-
-    def restore(
-        self,
-        alerts: Iterable[AlertV1],
-        states: Iterable[RuleStateV1],
-        windows: Sequence[WindowV1],
-        config: SiteConfig | None,
-    ) -> list[Decision]:
-        """Rebuild from what was published, each oldest first, of each rule at least the last alert and change of state.
-
-        Of a zone's windows the last ones are needed: back to what `is_enough` says. Returns what a crash kept from
-        being published. `config` is the one that the last window was judged under; without it no window counts (a row
-        counts windows of one configuration only).
-        """
-        fired, changed = {(a.zone, a.rule): a for a in alerts}, {(s.zone, s.rule): s for s in states}
-        for key in fired.keys() | changed.keys():
-            self._states[key] = _base(fired.get(key), changed.get(key))
-        missing: list[Decision] = []
-        for rule in config.rules if config else []:
-            alert, told = fired.get((rule.zone, rule.id)), changed.get((rule.zone, rule.id))
-            judged = trailing(config, [w for w in windows if w.zone == rule.zone])
-            decisions = [d for w in judged if told is None or w.start > told.start for d in self.take([rule], w)]
-            missing += [d for d in decisions if alert is None or not isinstance(d, AlertV1) or d.start > alert.start]
-        return missing
-
-
-def is_enough(windows: Sequence[WindowV1], states: Iterable[RuleStateV1]) -> bool:
-    """Whether these last windows of a zone, oldest first, tell how long the rows are that its rules had begun.
-
-    A row that goes on is told by no message. `states` are the last changes of the rules of this zone.
-    """
-    begun = (told.start for told in states if told.state in {"pending", "recovering"})
-    return bool(windows) and windows[0].start <= min(begun, default=windows[-1].start)
-
-
-def _base(alert: AlertV1 | None, told: RuleStateV1 | None) -> RuleState:
-    """Return where a rule stood after its last change of state, which follows the alert that its window decided.
-
-    So an alert from after it is one whose change a crash kept back.
-    """
-    if told is None:
-        return RuleState()
-    firing = told.state in {"firing", "recovering"}
-    if told.state == "no-data" and alert is not None:
-        firing = (alert.state == "firing") == (alert.start <= told.start)
-    return RuleState(
-        firing=firing,
-        row=told.row,
-        since=told.since or 0,
-        config=told.config_sha256,
-        blind=told.state == "no-data",
-    )
+def standing(config: SiteConfig) -> list[RuleSettings]:
+    """Return the rules that a configuration judges: of a profile that has any, and of zones that have a camera."""
+    if not PROFILES[config.profile].rules:
+        return []
+    return [rule for rule in config.rules if rule.zone in config.zone_cameras]
 
 
 def judged_by(windows: Iterable[WindowV1], configs: Iterable[SiteConfig]) -> SiteConfig | None:
@@ -216,7 +144,8 @@ def alert_id(site: str, zone: str, rule: str, since: int) -> str:
     return sha256(f"{site}/{zone}/{rule}/{since}".encode()).hexdigest()[:16]
 
 
-def _alert(rule: RuleSettings, window: WindowV1, state: AlertState, since: int) -> AlertV1:
+def alert_of(rule: RuleSettings, window: WindowV1, state: AlertState, since: int) -> AlertV1:
+    """Return the alert that a window with data decided; `since` is the start of the first one that breached."""
     assert window.rate is not None
     assert window.interval is not None
     return AlertV1(

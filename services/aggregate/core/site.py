@@ -15,7 +15,8 @@ from services.aggregate.core.cameras import Camera
 from services.aggregate.core.config import SECOND, SiteConfig
 from services.aggregate.core.exchange import Dropped, DropReason, Output, Reset, Stored
 from services.aggregate.core.operations import Operations
-from services.aggregate.core.rules import RuleBook, judged_by
+from services.aggregate.core.rulebook import RuleBook
+from services.aggregate.core.rules import Decision, judged_by
 from services.aggregate.core.schedule import Schedule
 from services.aggregate.core.tracking import PLAIN, Track
 from services.aggregate.core.windows import Slot
@@ -48,6 +49,8 @@ class SiteCore:
         """Event time up to which no window tells what came late for it."""
         self._published: dict[str, WindowV1] = {}
         self._oldest: int | None = None
+        self._done = 0
+        """End of the last window that was out before this start."""
         self._restored: list[PassageV1] = []
         self._mark = (0, 0, 0, 0)
         self._key = (0, 0, 0)
@@ -69,12 +72,13 @@ class SiteCore:
         """Take in what was published before this start, each in stream order, before the first `step`.
 
         `windows` holds at least the first and the last one of each zone, and of those that have rules what
-        `rules.is_enough` and `operations.is_enough` say; `alerts` and `states` the last ones of each rule,
+        `rulebook.is_enough` and `operations.is_enough` say; `alerts` and `states` the last ones of each rule,
         `operational` those of each camera and zone; `configs` those that may be needed to judge the last window.
         Returns the alerts and changes of state that a crash kept from being published.
         """
         self._published = {w.zone: w for w in windows}
         self._oldest = min((w.end for w in windows), default=None)
+        self._done = max((w.end for w in windows), default=0)
         self._late.update({w.zone: w.late_total or 0 for w in self._published.values()})
         # Stored twice where an acknowledgement was lost for longer than the server remembers message ids.
         self._restored = list({(p.stream_created, p.stream_sequence, p.index, p.at): p for p in passages}.values())
@@ -90,11 +94,13 @@ class SiteCore:
             return []
         self._now = max(self._now, stored.time)
         self._key = (stored.stream_created, stored.sequence, 0)
+        outputs: list[Output] = []
         if self._cursor is None:
             self._begin(stored.stream_created)
+            outputs += self._part()
         if self._resumed == 0:
             self._resumed = self._now
-        outputs = list(self._close_due())
+        outputs += self._close_due()
         outputs += self._handle(stored.message)
         return [policy.last_step(output) for output in outputs]
 
@@ -238,6 +244,7 @@ class SiteCore:
             yield from self._close_all()
         if self._ended_at is None and not self._slots and self._all_ended():
             self._cursor = max(self._open, self._schedule.window_at(self._now)[0])
+            yield from self._part()
             return
         while self._reached() >= self._schedule.window_at(self._open)[1] + self._schedule.at(self._open).lateness:
             yield from self._close_or_skip()
@@ -270,6 +277,7 @@ class SiteCore:
             return
         recent, _ = self._schedule.window_at(self._now - SILENCE)
         self._cursor = max(self._schedule.window_at(self._open)[1], min(known, recent))
+        yield from self._part()
 
     def _close(self, slot: Slot) -> Iterator[Output]:
         for name in sorted(self._cameras):
@@ -291,6 +299,11 @@ class SiteCore:
         if all(window.late_total is None for window in windows):  # nor may a later window under another profile
             self._late.clear()
             self._untold = slot.end
+        yield from self._part()
+
+    def _part(self) -> list[Decision]:
+        """End the rules that the open window's configuration has no more, unless that was done before the start."""
+        return self._rules.part(self._schedule.at(self._open)) if self._open >= self._done else []
 
     def _publish(self, window: WindowV1, config: SiteConfig) -> Iterator[Output]:
         """Publish a window and what it decides; one that was published before a crash is only recognised."""

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from proto.public import AlertV1, RuleStateName, RuleStateV1, WindowV1
-from services.aggregate.core.rules import Judgement, RuleBook, judge
+from services.aggregate.core.rulebook import RuleBook
+from services.aggregate.core.rules import Judgement, judge
 from services.cli.rules.file import Case, Expectation
 from services.settings import Problem
 from services.sites.settings import RuleSettings

@@ -233,6 +233,25 @@ async def test_new_settings_take_over_at_a_border(scene, wait_until):
     assert [m.sha256 for m in await scene.published(SITE_CONFIG)].count(wanted) == 1
 
 
+async def test_a_rule_taken_out_while_it_fires_is_resolved(scene):
+    """A reload without the rule: with the border its alert is resolved and its state normal, once, whoever restarts."""
+    app = await scene.start()
+    await scene.window(scene.border(), *UNMASKED)
+    [firing] = await scene.until(ALERTS, 1)
+    left = scene.site(rules=[])
+    await app._apply(scene.file(left))
+    [_, resolved] = await scene.until(ALERTS, 2)
+    assert (resolved.state, resolved.alert, resolved.start >= firing.start) == ("resolved", firing.alert, True)
+    while (last := (await scene.until(RULES, 1, zone="hall"))[-1]).state != "normal":
+        await asyncio.sleep(0.05)
+    assert last.reason == "new-configuration"
+    await scene.stop(app)
+    before, told = len(await scene.published(WINDOWS, zone="_site")), await scene.published(RULES)
+    await scene.start(left)
+    await scene.until(WINDOWS, before + 2, zone="_site")
+    assert (await scene.published(ALERTS), await scene.published(RULES)) == ([firing, resolved], told)
+
+
 async def test_sites_come_and_go(scene):
     """A reload starts new sites and ends those that are gone; the others go on."""
     app = await scene.start()

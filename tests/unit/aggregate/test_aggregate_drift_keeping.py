@@ -59,6 +59,9 @@ class FakeBus:
     async def created(self, _name):
         return 1, len(self.messages)
 
+    async def latest(self, _row, **_tokens):
+        return []
+
     async def history(self, row, **_tokens):
         return [Day(record) for record in self.days.values()] if row.message is DriftDayV1 else []
 

@@ -8,8 +8,9 @@ from msgspec import structs
 from proto.codec import encode
 from proto.public import AlertV1, RuleStateV1, WindowV1
 from proto.subjects import ALERTS, RULES, WINDOWS
-from services.aggregate.core.config import SiteConfig
-from services.aggregate.core.rules import RuleBook, RuleState, alert_id, fold, is_enough, judge
+from services.aggregate.core.config import CameraConfig, SiteConfig
+from services.aggregate.core.rulebook import RuleBook, is_enough
+from services.aggregate.core.rules import RuleState, alert_id, fold, judge
 from services.proportions import wilson
 from services.sites.settings import RuleSettings
 
@@ -369,6 +370,59 @@ def test_a_row_outlives_another_configuration_that_could_judge_nothing():
         state, alert = fold(RULE, state, window(index, *pair, config=CONFIG_OF[config].sha256))
         alerts += [alert] if alert else []
     assert [(a.state, a.since) for a in alerts] == [("firing", 0)]
+
+
+GONE = structs.replace(CONFIG, rules=[])
+
+
+@pytest.mark.parametrize(
+    ("pairs", "figures"),
+    [
+        ([LOW, LOW], (300, 0.2, 100)),
+        ([LOW, LOW, BAND], (600, 0.7, 100)),
+        ([LOW, LOW, HIGH], (600, 0.95, 100)),
+        ([LOW, LOW, BAND, FEW], (300, 0.2, 100)),
+        ([LOW, LOW, DARK], (300, 0.2, 100)),
+    ],
+)
+def test_a_rule_that_is_gone_is_over(pairs, figures):
+    """Its alert is resolved with the last window's figures; with those it fired with where that one cannot be judged.
+    Once, and a rule of the same name begins anew."""
+    rules = RuleBook()
+    decided = [d for index, pair in enumerate(pairs) for d in rules.take([RULE], window(index, *pair))]
+    [firing], was = of(AlertV1, decided), of(RuleStateV1, decided)[-1].state
+    assert rules.part(structs.replace(CONFIG, cameras=[CameraConfig(id="door")])) == []
+    alert, changed = rules.part(GONE)
+    assert (alert.state, alert.alert, alert.since) == ("resolved", firing.alert, firing.since)
+    assert (alert.start, alert.rate, alert.persons) == figures
+    assert (changed.before, changed.state, changed.reason, changed.row) == (was, "normal", "new-configuration", 0)
+    assert (changed.start, changed.end, changed.since) == (300 * len(pairs) - 300, 300 * len(pairs), None)
+    assert rules.part(GONE) == []
+    assert rules.state(RULE) == RuleState()
+
+
+@pytest.mark.parametrize("changes", [{"profile": "stats-only"}, {"cameras": []}, {"zones": ["hall"]}])
+def test_what_cannot_judge_a_rule_any_more(changes):
+    """A profile without rules, or nothing that sees the zone, is as good as no rule; what is pending is normal."""
+    cameras = [CameraConfig(id="door", zone="hall")]
+    here = structs.replace(CONFIG, cameras=cameras, zones=["hall"], rules=[structs.replace(RULE, zone="hall")])
+    rules = RuleBook()
+    rules.take(here.rules, window(0, *LOW, zone="hall"))
+    assert rules.part(here) == []
+    [changed] = rules.part(structs.replace(here, **{"cameras": [CameraConfig(id="door")], **changes}))
+    assert (changed.profile, changed.before, changed.state) == ("alerting", "pending", "normal")
+
+
+def test_what_was_gone_before_this_version_is_over_at_the_start():
+    """Nothing is known but what was published: the alert as it fired, resolved, and no word of another window."""
+    whole = RuleBook()
+    decided = [d for index in range(2) for d in whole.take([RULE], window(index, *LOW))]
+    later = [window(index, *LOW, config="b" * 64) for index in range(2, 9)]
+    rules = RuleBook()
+    assert rules.restore(of(AlertV1, decided), of(RuleStateV1, decided), later, GONE) == []
+    alert, changed = rules.part(GONE)
+    assert alert == structs.replace(of(AlertV1, decided)[0], state="resolved")
+    assert (changed.start, changed.before, changed.state) == (300, "firing", "normal")
 
 
 def test_a_rule_sees_its_own_zone_only():

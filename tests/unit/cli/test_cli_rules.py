@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.aggregate.core.config import SiteConfig
-from services.aggregate.core.rules import RuleBook
+from services.aggregate.core.rulebook import RuleBook
 from services.cli.rules.file import read_cases, seconds
 from services.cli.rules.run import run
 from services.cli.rules.series import People, entries, window

@@ -1,0 +1,154 @@
+"""Where the rules of a site stand, from their first window to the settings that have them no more.
+
+Where a rule stands is told whole by its last `RuleStateV1`, until windows lengthen a row that has begun: so a restart
+reads that message, these windows, and the last window, of which a crash may have kept back what it decided.
+
+A rule that a new configuration does not judge any more is over at the border where that takes over: its alert is
+resolved, with what its last window says, since no window will ever clear it.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from msgspec import structs
+
+from proto.public import AlertV1, RuleStateV1, WindowV1
+from services.aggregate.core.config import SiteConfig
+from services.aggregate.core.policy import PROFILES
+from services.aggregate.core.rules import Decision, RuleState, alert_of, change, fold, judge, standing, trailing
+from services.sites.settings import RuleSettings
+
+Key = tuple[str, str]
+"""A zone and the name of one of its rules."""
+
+
+class RuleBook:
+    """Where every rule of a site stands, whatever configuration it came with."""
+
+    def __init__(self) -> None:
+        self._states: dict[Key, RuleState] = {}
+        self._alerts: dict[Key, AlertV1] = {}
+        self._changes: dict[Key, RuleStateV1] = {}
+        self._judged: dict[Key, tuple[RuleSettings, WindowV1]] = {}
+        """Each rule as it was last applied, and to which window."""
+
+    def state(self, rule: RuleSettings) -> RuleState:
+        """Return where a rule stands; a new one is normal."""
+        return self._states.get((rule.zone, rule.id), RuleState())
+
+    def take(self, rules: Iterable[RuleSettings], window: WindowV1) -> list[Decision]:
+        """Fold a published window into the rules of its zone; returns the alerts and changes that it decided."""
+        decisions: list[Decision] = []
+        for rule in rules:
+            if rule.zone == window.zone and PROFILES[window.profile].rules:
+                decisions += self._take(rule, window)
+        return decisions
+
+    def _take(self, rule: RuleSettings, window: WindowV1) -> Iterator[Decision]:
+        before, key = self.state(rule), (rule.zone, rule.id)
+        self._judged[key] = rule, window
+        self._states[key], alert = fold(rule, before, window)
+        if alert is not None:
+            self._alerts[key] = alert
+            yield alert
+        if (changed := change(rule, before, self._states[key], window)) is not None:
+            self._changes[key] = changed
+            yield changed
+
+    def part(self, config: SiteConfig) -> list[Decision]:
+        """End what the configuration that takes over does not judge; returns the alerts and changes of that.
+
+        Of one window and rule they come after what the window itself decided.
+        """
+        kept = {(rule.zone, rule.id) for rule in standing(config)}
+        gone = sorted((self._alerts.keys() | self._changes.keys()) - kept)
+        return [decision for key in gone for decision in self._end(key)]
+
+    def _end(self, key: Key) -> Iterator[Decision]:
+        alert, last, judged = self._alerts.pop(key, None), self._changes.pop(key, None), self._judged.pop(key, None)
+        self._states.pop(key, None)
+        if alert is not None and alert.state == "firing":
+            yield _over(alert, judged)
+        if last is not None and last.state != "normal":
+            yield _normal(last, judged)
+
+    def restore(
+        self,
+        alerts: Iterable[AlertV1],
+        states: Iterable[RuleStateV1],
+        windows: Sequence[WindowV1],
+        config: SiteConfig | None,
+    ) -> list[Decision]:
+        """Rebuild from what was published, each oldest first, of each rule at least the last alert and change of state.
+
+        Of a zone's windows the last ones are needed: back to what `is_enough` says. Returns what a crash kept from
+        being published. `config` is the one that the last window was judged under; without it no window counts (a row
+        counts windows of one configuration only).
+        """
+        fired, changed = {(a.zone, a.rule): a for a in alerts}, {(s.zone, s.rule): s for s in states}
+        self._alerts, self._changes = dict(fired), dict(changed)
+        for key in fired.keys() | changed.keys():
+            self._states[key] = _base(fired.get(key), changed.get(key))
+        missing: list[Decision] = []
+        for rule in config.rules if config else []:
+            alert, told = fired.get((rule.zone, rule.id)), changed.get((rule.zone, rule.id))
+            judged = trailing(config, [w for w in windows if w.zone == rule.zone])
+            if judged and PROFILES[judged[-1].profile].rules:
+                self._judged[rule.zone, rule.id] = rule, judged[-1]
+            decisions = [d for w in judged if told is None or w.start > told.start for d in self.take([rule], w)]
+            missing += [d for d in decisions if alert is None or not isinstance(d, AlertV1) or d.start > alert.start]
+        return missing
+
+
+def is_enough(windows: Sequence[WindowV1], states: Iterable[RuleStateV1]) -> bool:
+    """Whether these last windows of a zone, oldest first, tell how long the rows are that its rules had begun.
+
+    A row that goes on is told by no message. `states` are the last changes of the rules of this zone.
+    """
+    begun = (told.start for told in states if told.state in {"pending", "recovering"})
+    return bool(windows) and windows[0].start <= min(begun, default=windows[-1].start)
+
+
+def _base(alert: AlertV1 | None, told: RuleStateV1 | None) -> RuleState:
+    """Return where a rule stood after its last change of state, which follows the alert that its window decided.
+
+    So an alert from after it is one whose change a crash kept back.
+    """
+    if told is None:
+        return RuleState()
+    firing = told.state in {"firing", "recovering"}
+    if told.state == "no-data" and alert is not None:
+        firing = (alert.state == "firing") == (alert.start <= told.start)
+    return RuleState(
+        firing=firing,
+        row=told.row,
+        since=told.since or 0,
+        config=told.config_sha256,
+        blind=told.state == "no-data",
+    )
+
+
+def _over(firing: AlertV1, judged: tuple[RuleSettings, WindowV1] | None) -> AlertV1:
+    """Return the end of an alert that no window will clear, with the last window's figures where they may be told.
+
+    Where nothing can be said of that window the figures, and so the window and its profile, are those it fired with.
+    """
+    if judged is None or judge(*judged) == "no-data":
+        return structs.replace(firing, state="resolved")
+    return alert_of(*judged, "resolved", firing.since)
+
+
+def _normal(last: RuleStateV1, judged: tuple[RuleSettings, WindowV1] | None) -> RuleStateV1:
+    """Return the change to normal of a rule that is over; `last` is its last change."""
+    window = last if judged is None else judged[1]
+    return structs.replace(
+        last,
+        profile=window.profile,
+        state="normal",
+        before=last.state,
+        reason="new-configuration",
+        row=0,
+        start=window.start,
+        end=window.end,
+        since=None,
+        config_sha256=None,
+    )
