@@ -15,6 +15,10 @@ _NOWHERE = {"localtime", "Factory"}
 """Names that some systems have for a zone of their own: another one on the next host."""
 _PICTURES = 1.5
 """So many pictures must be due while a track may go unseen: with one, the least delay would end it at each of them."""
+_AHEAD_OF_CLOCK = (
+    "false reads a file faster than it plays, ahead of the clock by which this site's windows close; leave it out, or"
+    " set close_on_end of the site to true"
+)
 MIN_TOKEN = 16
 Problem = tuple[str, str]
 """A path such as `sites[0].rules[1].zone` and what is wrong with it, in one sentence that says what would be right."""
@@ -44,6 +48,8 @@ def _site_problems(path: str, site: SiteSettings) -> Iterator[Problem]:
             yield f"{path}.cameras[{index}].zone", _unknown_zone(camera.zone, zones)
         yield from _zone_areas(f"{path}.cameras[{index}]", camera, zones)
         yield from _too_few_pictures(f"{path}.cameras[{index}].fps", camera, site)
+        if not camera.paced and not site.close_on_end:
+            yield f"{path}.cameras[{index}].paced", _AHEAD_OF_CLOCK
     yield from _hours(f"{path}.rests", site.rests)
     for index, camera in enumerate(site.cameras):
         yield from _hours(f"{path}.cameras[{index}].rests", camera.rests)

@@ -28,9 +28,10 @@ class Scene:
     def __init__(self, site, aggregate, subscriber):
         self.site, self.aggregate, self.subscriber = site, aggregate, subscriber
 
-    def settings(self, *cameras, **sections):
+    def settings(self, *cameras, close_on_end=False, **sections):
         defaults = {"log": {"format": "json"}, "ingest": {"report_s": 0.5}}
-        self.site.write({"sites": [{"id": "cannes", "cameras": list(cameras)}], **defaults, **sections})
+        site = {"id": "cannes", "cameras": list(cameras), "close_on_end": close_on_end}
+        self.site.write({"sites": [site], **defaults, **sections})
 
     async def sightings(self, camera="gate"):
         return [s for s in await self.aggregate.history(SIGHTINGS, site="cannes") if s.message.camera == camera]
@@ -119,7 +120,7 @@ def camera(clip, name="gate", **more):
 async def test_a_recorded_file_from_end_to_end(scene, clip):
     """Every sample is analysed once and in order, at its event time; `ended` follows the last sighting."""
     before = time.time_ns()
-    scene.settings(camera(clip, paced=False))
+    scene.settings(camera(clip, paced=False), close_on_end=True)
     ingest, inference = scene.site.start("ingest"), scene.site.start("inference")
 
     async def ended():

@@ -70,6 +70,11 @@ def test_a_good_site_has_no_problems():
         ({"cameras": [CameraSettings(id="c", url="x", zone=WHOLE_SITE)]}, "cameras[0].zone", "unknown zone '_site'"),
         ({"rules": [RuleSettings(id="r", fire_below=0.7, clear_above=0.69)]}, "rules[0].clear_above", "0.69 is below"),
         ({"rules": [RuleSettings(id="r", fire_below=0.1, clear_above=0.2)] * 2}, "rules[1].id", "'r' is used 2 times"),
+        (
+            {"cameras": [CameraSettings(id="c", url="x", paced=False)]},
+            "cameras[0].paced",
+            "set close_on_end of the site",
+        ),
         ({"window_s": 3600.0, "lateness_s": 61.0}, "lateness_s", "61 s is more than the stream of sightings can serve"),
         (
             {"cameras": [CameraSettings(id="c", url="x", fps=0.4)], "zones": [], "rules": []},
@@ -106,8 +111,9 @@ def test_one_problem(changes: dict, path: str, word: str):
 
 
 def test_a_recorded_file_may_have_long_windows():
-    """What closes when its cameras end needs no stream for so long."""
-    assert problems([site(window_s=86_400.0, close_on_end=True)]) == []
+    """What closes when its cameras end needs no stream for so long, and no pace."""
+    unpaced = CameraSettings(id="c", url="x", paced=False)
+    assert problems([site(window_s=86_400.0, close_on_end=True, cameras=[unpaced])]) == []
 
 
 def test_sites_with_the_same_id():
