@@ -103,18 +103,29 @@ class Stats:
     async def _read(self, found: RollUp, reply: StatsReplyV1) -> int:
         """Fold the windows asked for; returns how many were read. A zone's windows are stored in order of their start.
 
-        A window may be stored before its time by as much as event time may be ahead.
+        A window may be stored before its time by as much as event time may be ahead. None is missing from the time
+        before the first one that is stored: then there was no such zone, or it is longer ago than the stream keeps.
         """
         since, read = max(1, min(reply.since, self._utc()) - AHEAD), 0
         stored = self._bus.read(WINDOWS, since=since, site=reply.site, zone=reply.zone)
         async with contextlib.aclosing(stored) as windows:
             async for one in windows:
                 window = cast("WindowV1", one.message)
+                if not read:
+                    await self._begin(found, reply)
                 if window.start >= reply.until:
                     break
                 found.add(window)
                 read += 1
+        if not read:
+            await self._begin(found, reply)
         return read
+
+    async def _begin(self, found: RollUp, reply: StatsReplyV1) -> None:
+        """Asked once the stream has answered: this one goes on asking where it does not."""
+        first = await self._bus.first(WINDOWS, site=reply.site, zone=reply.zone)
+        if first is not None:
+            found.begin(cast("WindowV1", first.message).start)
 
 
 def _metadata(site: SiteSettings) -> dict[str, str]:

@@ -130,6 +130,10 @@ class RollUp:
         self._limit()
         self._starts = [span.start for span in found]
 
+    def begin(self, at: int) -> None:
+        """Expect no window that starts before a moment; to be told before the first one is added."""
+        self._reached = max(self._reached, at)
+
     def add(self, window: WindowV1) -> None:
         """Add the next window; one that starts elsewhere is none of ours, one that was there already neither."""
         if not self._asked.start <= window.start < self._asked.end or window.start < self._reached:

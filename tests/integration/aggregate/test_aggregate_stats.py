@@ -123,6 +123,18 @@ async def test_far_away_is_no_error(bus, stats):
     assert (await stats.answer(ask(zone="fish", step="total"))).periods[0].persons is None
 
 
+async def test_before_the_first_window_none_is_missing(bus, stats):
+    """A zone that is new, or whose older windows are not kept any more, was not out of order until then."""
+    await stored(bus, window(DAY + 20 * MINUTE), window(DAY + HOUR), window(DAY + 5 * HOUR, zone="fish"))
+    (period,) = (await stats.answer(ask(since=0, until=DAY + 2 * HOUR, step="total"))).periods
+    assert (period.windows_published, period.windows_expected, period.coverage) == (2, 5, pytest.approx(0.4))
+    (period,) = (await stats.answer(ask(zone="fish", until=DAY + 6 * HOUR))).periods
+    assert (period.start, period.windows_published, period.windows_expected) == (DAY + 5 * HOUR, 1, 3)
+    assert (await stats.answer(ask(zone="fish", until=DAY + 5 * HOUR))).periods == []
+    (period,) = (await stats.answer(ask(since=DAY + 2 * HOUR, until=DAY + 3 * HOUR))).periods
+    assert (period.windows_published, period.windows_expected) == (0, 3)
+
+
 async def test_missing_windows_by_the_clock_of_the_site(bus, stats):
     """Where clocks are half an hour off, those of which none was published begin at that clock's borders."""
     await stats.apply([site(timezone="Asia/Kolkata")])

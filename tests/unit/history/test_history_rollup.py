@@ -212,6 +212,23 @@ def test_windows_to_come_are_not_missing():
     assert [p.windows_expected for p in rolled(windows, "hour", day, settled=T)] == [2]
 
 
+@pytest.mark.parametrize("step", ["window", "hour", "day", "total"])
+def test_before_the_first_window_none_is_missing(step):
+    """A site of this hour has one; a hole behind its beginning is one, wherever the range begins or ends."""
+    windows = [window(T), window(T + 2 * LENGTH)]
+    for asked, told, expected in (
+        (Span(T - 100 * 24 * HOUR, T + HOUR), windows, 3),
+        (Span(T + LENGTH, T + HOUR), windows[1:], 2),
+        (Span(T - HOUR, T), [], 0),
+        (Span(T + HOUR, T + 2 * HOUR), [], 3),
+    ):
+        found = RollUp(asked, step, UTC, LENGTH, asked.end)
+        found.begin(T)
+        for one in told:
+            found.add(one)
+        assert sum(p.windows_expected for p in found.periods("cannes", "_site")) == expected
+
+
 def test_nothing_published():
     """Then the windows of the settings' length are missing, and nothing is made up."""
     (hour,) = rolled([], "hour", Span(T, T + HOUR), length=5 * MINUTE)
