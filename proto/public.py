@@ -20,6 +20,7 @@ from proto.types import (
     Milliseconds,
     ModelId,
     Nanoseconds,
+    NotificationId,
     Pixels,
     Profile,
     ReceiverId,
@@ -178,20 +179,28 @@ class CameraV1(Struct, frozen=True, tag="CameraV1", kw_only=True):
     lifetime: Lifetime | None = None
 
 
-DeliveryOutcome = Literal["sent", "retrying", "failed", "dead"]
+DeliveryOutcome = Literal["sent", "delivered", "retrying", "failed", "dead"]
+"""`delivered`: an SMS centre reported, later, that the telephone has it."""
 DeliveryReason = Literal[
-    "accepted", "connect", "timeout", "temporary", "refused", "recipient", "auth", "tls", "config", "other"
-]
+    "accepted", "connect", "timeout", "temporary", "refused", "recipient", "auth", "tls", "config", "rate-limited",
+    "cost-cap", "too-long", "other",
+]  # fmt: skip
 
 
 class DeliveryV1(Struct, frozen=True, tag="DeliveryV1", kw_only=True):
-    """One attempt to tell a receiver about an alert; no address, only a salted hash of it."""
+    """One attempt to tell a recipient about an alert; no address, only a salted hash of it.
+
+    A notification of several alerts has one record for each of them. A daily report is the rule `daily-report`.
+    """
 
     site: SiteId
     zone: ZoneId
+    """Of an operational alert the camera or the zone that it names."""
     rule: RuleId
+    """Of an operational alert its kind."""
     alert: AlertId
     state: AlertState
+    notification: NotificationId
     receiver: ReceiverId
     channel: Channel
     recipient_sha256: Sha256

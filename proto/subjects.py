@@ -15,6 +15,7 @@ from proto.control import DeadV1, PauseReplyV1, PauseRequestV1, PauseStateV1
 from proto.drift import DriftDayV1
 from proto.frames import FrameKeyV1, FrameReplyV1, FrameV1, WorkerV1
 from proto.leases import AggregateReplicaV1, CameraLeaseV1, ReplicaV1, SiteLeaseV1
+from proto.notifications import NotificationV1, SilenceV1
 from proto.public import AlertV1, CameraV1, DeliveryV1, OperationalAlertV1, RuleStateV1, WindowV1
 from proto.sightings import CameraEventV1, PassageV1, SightingsV1, SiteConfigV1, TickV1
 from proto.stats import StatsReplyV1, StatsRequestV1
@@ -241,6 +242,25 @@ DELIVERIES = Subject(
     stream="DELIVERIES",
     public=True,
 )
+NOTIFICATIONS = Subject(
+    "moretta.v1.notifications.{site}.{receiver}",
+    NotificationV1,
+    "json",
+    ("notify",),
+    ("notify", "operator", "subscriber"),
+    "a decision to tell a receiver, or not to for now, with its reason; before anything is sent",
+    stream="DELIVERIES",
+    public=True,
+)
+SILENCES = Subject(
+    "$KV.SILENCES.v1.{silence}",
+    SilenceV1,
+    "json",
+    ("operator",),
+    ("notify", "operator"),
+    "alerts that are not told between two moments",
+    stream="KV_SILENCES",
+)
 PAUSE = Subject(
     "moretta.v1.control.{site}.pause",
     PauseRequestV1,
@@ -364,6 +384,8 @@ TABLE: tuple[Subject, ...] = (
     OPERATIONS,
     CAMERAS,
     DELIVERIES,
+    NOTIFICATIONS,
+    SILENCES,
     PAUSE,
     PAUSE_STATE,
     CAMERA_LEASES,
@@ -399,7 +421,15 @@ STREAMS: tuple[Stream, ...] = (
     Stream("RULES", (RULES.wildcard(),), "file", 400 * _DAY, 64 * _MIB, purpose="changes of rules' states"),
     Stream("OPERATIONS", (OPERATIONS.wildcard(),), "file", 400 * _DAY, 16 * _MIB, purpose="operational alerts"),
     Stream("CAMERAS", (CAMERAS.wildcard(),), "memory", None, 16 * _MIB, per_subject=1, purpose="camera states"),
-    Stream("DELIVERIES", (DELIVERIES.wildcard(),), "file", 400 * _DAY, 64 * _MIB, purpose="delivery attempts"),
+    Stream(
+        "DELIVERIES",
+        (DELIVERIES.wildcard(), NOTIFICATIONS.wildcard()),
+        "file",
+        400 * _DAY,
+        64 * _MIB,
+        purpose="decisions to tell, and delivery attempts",
+    ),
+    Stream("KV_SILENCES", ("$KV.SILENCES.>",), "file", 400 * _DAY, 4 * _MIB, per_subject=8, purpose="silences"),
     Stream(
         "CONTROL",
         (PAUSE_STATE.wildcard(), AIM_RECORD.wildcard()),

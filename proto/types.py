@@ -25,6 +25,11 @@ ZoneId = Annotated[
 ]
 AlertId = Annotated[str, Meta(pattern=r"^[0-9a-f]{16}\Z", description="names one alert from firing to resolved")]
 
+NotificationId = Annotated[
+    str, Meta(pattern=r"^[0-9a-f]{16}\Z", description="names one decision to tell a receiver something")
+]
+SilenceId = Annotated[str, Meta(pattern=r"^[0-9a-f]{8}\Z", description="names a silence")]
+
 WHOLE_SITE = "_site"
 """The zone that stands for the whole site (design §4)."""
 

@@ -154,6 +154,7 @@ class _Round:
             rule=alert.rule,
             alert=alert.alert,
             state=alert.state,
+            notification=alert.alert,
             receiver=recipient.receiver,
             channel="email",
             recipient_sha256=recipient.digest,

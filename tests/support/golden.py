@@ -22,6 +22,7 @@ from proto.control import DeadV1, PauseReplyV1, PauseRequestV1, PauseStateV1
 from proto.drift import DriftCounts, DriftDayV1
 from proto.frames import FaceQualityV1, FrameKeyV1, FrameQualityV1, FrameReplyV1, FrameV1, WorkerV1
 from proto.leases import AggregateReplicaV1, CameraLeaseV1, ReplicaV1, SiteLeaseV1
+from proto.notifications import NotificationV1, SilenceV1
 from proto.public import AlertV1, CameraV1, DeliveryV1, Lifetime, OperationalAlertV1, RuleStateV1, WindowV1
 from proto.sightings import CameraEventV1, PassageV1, SightingsV1, SightingV1, SiteConfigV1, TickV1
 from proto.stats import PeriodV1, StatsReplyV1, StatsRequestV1
@@ -193,6 +194,7 @@ EXAMPLES: tuple[Struct, ...] = (
         rule="low-rate",
         alert="0123456789abcdef",
         state="firing",
+        notification="fedcba9876543210",
         receiver="field-staff",
         channel="email",
         recipient_sha256=SHA,
@@ -200,6 +202,26 @@ EXAMPLES: tuple[Struct, ...] = (
         outcome="sent",
         reason="accepted",
         at=AT,
+    ),
+    NotificationV1(
+        site="cannes",
+        receiver="field-staff",
+        notification="fedcba9876543210",
+        group="00112233445566ff",
+        number=1,
+        root="fedcba9876543210",
+        reason="first",
+        firing=["0123456789abcdef"],
+        at=AT,
+    ),
+    SilenceV1(
+        silence="0a1b2c3d",
+        sites=["cannes"],
+        zones=["fish"],
+        starts=AT,
+        ends=AT + 3_600_000_000_000,
+        operator="ana@example.org",
+        why="the market is closed",
     ),
     PauseRequestV1(
         site="cannes", action="pause", operator="ana@example.org", camera="fish-1", why="asked to by the bakery"

@@ -9,7 +9,9 @@ from typing import Literal
 
 from proto.public import DeliveryReason
 
-Kind = Literal["connect", "timeout", "disconnected", "tls", "no-starttls", "no-auth", "auth", "response", "other"]
+Kind = Literal[
+    "connect", "timeout", "disconnected", "tls", "no-starttls", "no-auth", "auth", "response", "rate-limited", "other"
+]
 Stage = Literal["connect", "sender", "recipient", "data"]
 
 _AUTH_CODES = frozenset({530, 534, 535, 538})
@@ -24,6 +26,8 @@ class Failure:
     code: int | None = None
     enhanced: str | None = None
     detail: str = ""
+    retry_after_s: float | None = None
+    """What the other side asked for, with the kind `rate-limited` (Retry-After, RFC 9110 §10.2.3)."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,7 @@ _BY_KIND: dict[Kind, Judgement] = {
     "tls": Judgement(retry=True, reason="tls", loud=True),
     "no-starttls": Judgement(retry=True, reason="tls", loud=True),
     "no-auth": _AUTH,
+    "rate-limited": Judgement(retry=True, reason="rate-limited"),
     "other": Judgement(retry=True, reason="other", loud=True),
 }
 
@@ -90,6 +95,7 @@ _ADVICE: dict[Kind, str] = {
     "no-starttls": "the server offers no STARTTLS; set notify.smtp.security to tls, or to none on a trusted network",
     "no-auth": "the server offers no login that we know (PLAIN, LOGIN, CRAM-MD5); another port may",
     "auth": "notify.smtp.user and password must be what the server knows",
+    "rate-limited": "the other side takes fewer messages than it gets; it is obeyed",
     "other": "this is unexpected; please report it",
 }
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Literal
 
-Language = Literal["en"]
+Language = Literal["en", "fr"]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,47 @@
+"""What notify decides and what operators tell it: notifications, silences (design §3, issue of alerts)."""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from proto.types import AlertId, Count, Nanoseconds, NotificationId, ReceiverId, RuleId, SilenceId, SiteId, ZoneId
+
+NotificationReason = Literal[
+    "first", "new-alerts", "some-resolved", "all-resolved", "repeat", "digest", "report", "test"
+]
+WithheldReason = Literal["muted", "silenced", "inhibited", "capped"]
+
+
+class NotificationV1(Struct, frozen=True, tag="NotificationV1", kw_only=True):
+    """A decision to tell a receiver, or not to for now; stored before anything is sent. Holds ids alone, no address."""
+
+    site: SiteId
+    receiver: ReceiverId
+    notification: NotificationId
+    group: NotificationId
+    """Which alerts are told together."""
+    number: Count
+    """Place in its incident, from 1; 0 of a decision not to send."""
+    root: NotificationId
+    """The first notification of the incident."""
+    reason: NotificationReason | None = None
+    """Why it is sent; None: it isn't."""
+    withheld: WithheldReason | None = None
+    """Why it is not sent for now; None: it is."""
+    firing: list[AlertId] = []
+    resolved: list[AlertId] = []
+    at: Nanoseconds
+
+
+class SilenceV1(Struct, frozen=True, tag="SilenceV1", kw_only=True):
+    """Alerts that match are not told between two moments. Written by operators; every empty list matches all."""
+
+    silence: SilenceId
+    sites: list[SiteId] = []
+    zones: list[ZoneId] = []
+    rules: list[RuleId] = []
+    receivers: list[ReceiverId] = []
+    starts: Nanoseconds
+    ends: Nanoseconds
+    operator: Annotated[str, Meta(min_length=1, max_length=128)]
+    why: Annotated[str, Meta(max_length=500)] = ""

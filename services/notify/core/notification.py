@@ -1,0 +1,115 @@
+"""What is told to whom: alerts as routing sees them, and the notifications that the dispatcher decides on.
+
+The terms are Alertmanager's: alerts are grouped, a group of one receiver gets a notification, notifications of one
+row from a first alert to the last one's end are an incident and one thread in a mail program.
+"""
+
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Literal
+
+from proto.notifications import NotificationReason
+from proto.public import AlertV1, OperationalAlertV1
+from proto.types import AlertId, AlertState, NotificationId, ReceiverId, RuleId, Severity, SiteId, ZoneId
+
+Audience = Literal["field", "operators"]
+"""Field staff acts on rates, operators on cameras and data that are missing (design §5)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """An alert in its present state, of either audience."""
+
+    alert: AlertId
+    site: SiteId
+    zone: ZoneId
+    """Of an operational alert the camera or the zone that it names."""
+    rule: RuleId
+    """Of an operational alert its kind."""
+    severity: Severity
+    audience: Audience
+    state: AlertState
+    since: int
+    """When it began to fire, ns: the start of the first window that breached."""
+    at: int
+    """End of the window that decided this state, ns."""
+    stored: int
+    """The server's time at which it was stored, ns: what waits and ages are measured from."""
+    message: AlertV1 | OperationalAlertV1
+
+    @property
+    def firing(self) -> bool:
+        """Whether it is not over."""
+        return self.state == "firing"
+
+
+def notice_of(message: AlertV1 | OperationalAlertV1, stored: int) -> Notice:
+    """Return how routing sees a published alert; an operational one has the severity `warning`."""
+    if isinstance(message, AlertV1):
+        return Notice(
+            message.alert, message.site, message.zone, message.rule, message.severity, "field", message.state,
+            message.since, message.end, stored, message,
+        )  # fmt: skip
+    return Notice(
+        operational_id(message), message.site, message.name, message.kind, "warning", "operators", message.state,
+        message.since, message.at, stored, message,
+    )  # fmt: skip
+
+
+def operational_id(message: OperationalAlertV1) -> AlertId:
+    """Return the name of an operational alert, the same from firing to resolved."""
+    return _digest(message.site, message.kind, message.name, str(message.since))
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """What is told together: one receiver's alerts of one audience that agree in what `group_by` names.
+
+    `zone` and `rule` are None where the route does not group by them.
+    """
+
+    receiver: ReceiverId
+    site: SiteId
+    audience: Audience
+    zone: ZoneId | None = None
+    rule: RuleId | None = None
+
+    @property
+    def key(self) -> str:
+        """The group's name in records: 16 hexadecimal digits."""
+        return _digest(self.receiver, self.site, self.audience, self.zone or "", self.rule or "")
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """One decision to tell a receiver something; stored as a NotificationV1 before the first attempt to deliver it."""
+
+    id: NotificationId
+    group: Group
+    reason: NotificationReason
+    number: int
+    """Place in its incident, from 1."""
+    root: NotificationId
+    """The first notification of its incident: the thread's root; its own id if it is the first."""
+    at: int
+    """When it was decided, ns."""
+    firing: tuple[Notice, ...]
+    """Every alert of the group that fires, the oldest first."""
+    resolved: tuple[Notice, ...] = ()
+    """Those that ended since the receiver was last told."""
+    new: frozenset[AlertId] = frozenset()
+    """Which of the firing ones the receiver has not been told of before."""
+
+    @property
+    def notices(self) -> tuple[Notice, ...]:
+        """Everything that it tells of."""
+        return (*self.firing, *self.resolved)
+
+
+def notification_id(group: str, root: NotificationId | None, number: int, alerts: tuple[str, ...]) -> NotificationId:
+    """Return a name that follows from nothing but the decision, so that a repeated decision has the same."""
+    return _digest(group, root or "", str(number), *alerts)
+
+
+def _digest(*parts: str) -> str:
+    return sha256("\0".join(parts).encode()).hexdigest()[:16]
