@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := $(shell find proto services bench -name '*.py' -o -name '*.html' -o -name '*.js' -o -name '*.css' -o -name '*.txt' -o -name '*.json' -o -name '*.onnx' -o -name '*.j2' -o -name '*.yaml' 2>/dev/null)
+SOURCES := $(shell find proto services bench -name '*.py' -o -name '*.html' -o -name '*.js' -o -name '*.css' -o -name '*.txt' -o -name '*.json' -o -name '*.onnx' -o -name '*.j2' -o -name '*.yaml' -o -name '*.po' 2>/dev/null)
 CAMERA ?=
 BENCH ?=
 DATA ?= ../shared/data
@@ -11,7 +11,7 @@ PYTEST := $(BIN)/pytest -q
 AGAIN = $(PYTEST) --last-failed --last-failed-no-failures none
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo test test-train check bench bench-model train contracts lock clean
+.PHONY: help setup demo test test-train check bench bench-model train contracts words lock clean
 help: ## show this
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -62,6 +62,9 @@ $(VENV)-train/.reference: $(VENV)-train/.installed requirements/reference.txt re
 
 contracts: setup ## write the JSON Schemas of the public messages to docs/schemas
 	$(BIN)/python -m proto.schema docs/schemas
+
+words: $(VENV)/.locked ## bring the catalogues of messages up to date with the code; says what is to be translated
+	$(BIN)/python .ci/words
 
 train: $(VENV)-train/.installed ## train a model from DATA=../shared/data into build/model (65 minutes on two cores)
 	PYTHONPATH=. $(VENV)-train/bin/python -m services.inference.training $(DATA)

@@ -13,6 +13,7 @@ from proto.types import ReceiverId, SiteId
 from services.bus import NatsSettings
 from services.log import LogSettings
 from services.notify.core.recipient import Language
+from services.notify.words import languages
 from services.probes import ProbesSettings
 from services.settings import Secret
 from services.sites.problems import Problem
@@ -108,6 +109,8 @@ def _receiver_problems(receivers: list[ReceiverSettings], sites: list[str]) -> I
         path = f"notify.receivers[{index}]"
         if not receiver.email:
             yield f"{path}.email", "is empty; a receiver needs at least one address"
+        if receiver.language not in languages():
+            yield f"{path}.language", f"no catalogue of {receiver.language!r}; there are {', '.join(languages())}"
         for place, address in enumerate(receiver.email):
             if not is_address(address):
                 yield f"{path}.email[{place}]", _NO_ADDRESS

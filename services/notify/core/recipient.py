@@ -4,9 +4,9 @@ import hmac
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Literal
 
-Language = Literal["en", "fr"]
+Language = str
+"""The name of a catalogue, such as `fr`; `services.notify.words` knows which there are."""
 
 
 @dataclass(frozen=True)

@@ -98,7 +98,7 @@ LOGIN = {"user": "moretta", "password": "s3cret-word"}
         ({"receivers": [{**STAFF, "email": []}]}, "notify.receivers[0].email", "at least one address"),
         ({"receivers": [{**STAFF, "email": ["a@b.cd", "c at d"]}]}, "notify.receivers[0].email[1]", "no plain e-mail"),
         ({"receivers": [{**STAFF, "e-mail": []}]}, "notify.receivers[0].e-mail", "unknown"),
-        ({"receivers": [{**STAFF, "language": "fr"}]}, "notify.receivers[0].language", "'fr'"),
+        ({"receivers": [{**STAFF, "language": "xx"}]}, "notify.receivers[0].language", "there are en, fr"),
         ({"salt": "short"}, "notify.salt", "shorter than 16"),
         ({"public_url": "javascript:alert(1)"}, "notify.public_url", "matching"),
         ({"give_up_after_s": 0}, "notify.give_up_after_s", "at least 1"),
