@@ -4,7 +4,6 @@ import ssl
 from dataclasses import dataclass
 from typing import Self
 
-from services.app import StartError
 from services.notify.core.message import Sender
 from services.notify.core.recipient import Receiver, Recipient, default_salt, recipients
 from services.notify.settings import NotifyFile, NotifySettings, SmtpSettings
@@ -26,14 +25,14 @@ class Directory:
 
     @classmethod
     def of(cls, file: NotifyFile) -> Self:
-        """Return the directory of these settings; StartError if the certificate authority cannot be read."""
+        """Return the directory of these settings; StartError if a certificate cannot be read."""
         notify = file.notify
         return cls(
             sites={site.id: site for site in file.sites},
             receivers=tuple(Receiver(r.id, tuple(r.email), frozenset(r.sites), r.language) for r in notify.receivers),
             salt=_salt(notify),
             smtp=notify.smtp,
-            context=None if notify.smtp is None else _context(notify.smtp),
+            context=None if notify.smtp is None else tls_context(notify.smtp),
             give_up_after_s=notify.give_up_after_s,
             link=notify.public_url or "",
         )
@@ -62,11 +61,3 @@ def _salt(notify: NotifySettings) -> bytes:
     if notify.salt is not None:
         return notify.salt.reveal().encode()
     return default_salt(notify.smtp.sender if notify.smtp else "")
-
-
-def _context(smtp: SmtpSettings) -> ssl.SSLContext:
-    try:
-        return tls_context(smtp)
-    except OSError as error:  # ssl.SSLError is one too
-        why = error.strerror if not isinstance(error, ssl.SSLError) else "it holds no PEM certificate"
-        raise StartError(f"notify.smtp.ca_file: cannot use {smtp.ca_file}: {why}") from None

@@ -36,16 +36,25 @@ class SmtpSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     password: Secret | None = None
     sender: str
     sender_name: Name = "Moretta"
+    bounces: str | None = None
+    """The envelope sender, to which servers return what they can't deliver (RFC 5321 §4.4); None: the sender."""
     timeout_s: Annotated[float, Meta(gt=0, le=600)] = 60.0
     """For each answer of the server; some look at a mail's content for a while before they accept it."""
     ca_file: str | None = None
     """A PEM file of certificate authorities beside the system's, for a server of your own."""
+    client_cert_file: str | None = None
+    """A PEM file with the certificate that we show to a server that asks for one, and the key unless it is apart."""
+    client_key_file: str | None = None
     verify: bool = True
     """Check the server's certificate. False sends mails to whoever answers; never together with a password."""
 
     def port_in_use(self) -> int:
         """Return the port, from the security where none is set."""
         return self.port or _PORTS[self.security]
+
+    def envelope_sender(self) -> str:
+        """Return the address that bounces go to."""
+        return self.bounces or self.sender
 
 
 class ReceiverSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -167,6 +176,9 @@ def is_host(name: str) -> bool:
 def _smtp_problems(smtp: SmtpSettings) -> Iterator[Problem]:
     if not is_address(smtp.sender):
         yield "notify.smtp.sender", _NO_ADDRESS
+    if smtp.bounces is not None and not is_address(smtp.bounces):
+        yield "notify.smtp.bounces", _NO_ADDRESS
+    yield from _client_certificate_problems(smtp)
     if (smtp.user is None) != (smtp.password is None):
         missing = "user" if smtp.user is None else "password"
         yield f"notify.smtp.{missing}", "is missing; a login needs both user and password (or password_file)"
@@ -183,6 +195,13 @@ def _smtp_problems(smtp: SmtpSettings) -> Iterator[Problem]:
                 "notify.smtp.verify",
                 "false would give the password to whoever answers; name the server's authority in ca_file instead",
             )
+
+
+def _client_certificate_problems(smtp: SmtpSettings) -> Iterator[Problem]:
+    if smtp.client_key_file is not None and smtp.client_cert_file is None:
+        yield "notify.smtp.client_cert_file", "is missing; a key is of no use without its certificate"
+    if smtp.client_cert_file is not None and smtp.security == "none":
+        yield "notify.smtp.security", "'none' shows no certificate to the server; take starttls or tls"
 
 
 def _is_ip(host: str) -> bool:

@@ -6,13 +6,16 @@ import os
 import re
 import socket
 import ssl
+from collections.abc import Coroutine, Iterator
+from dataclasses import dataclass
 from email.message import EmailMessage
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, TypeVar
 
 import aiosmtplib
 from prometheus_client import Gauge, Histogram
 
+from services.app import StartError
 from services.notify.core.message import POLICY
 from services.notify.core.outcome import Failure, Kind, Stage
 from services.notify.settings import SmtpSettings
@@ -25,13 +28,25 @@ SECONDS = Histogram(
 )
 _ENHANCED = re.compile(r"\s*([245]\.\d{1,3}\.\d{1,3})\b")
 _QUIT_S = 2.0
+IDLE_S = 30.0
+"""A connection that was not used for so long is closed: servers close theirs after minutes, and count them."""
+CONNECTIONS = 4
+"""At most so many at a time: a hanging one does not hold up the rest, and servers limit them per client."""
+_PROBE_S = 5.0
+_CLOSING = 421
+_Answer = TypeVar("_Answer")
 
 
 def tls_context(settings: SmtpSettings) -> ssl.SSLContext:
-    """Return the context for this server: TLS 1.2 or later. OSError if `ca_file` cannot be used."""
+    """Return the context for this server: TLS 1.2 or later. StartError if a file cannot be used."""
     context = ssl.create_default_context()
     if settings.ca_file is not None:
-        context.load_verify_locations(cafile=settings.ca_file)
+        with _told("notify.smtp.ca_file", settings.ca_file, "it holds no PEM certificate"):
+            context.load_verify_locations(cafile=settings.ca_file)
+    if settings.client_cert_file is not None:
+        with _told("notify.smtp.client_cert_file", settings.client_cert_file, "it and its key are no pair in PEM"):
+            # Without a password, OpenSSL would ask on the terminal for that of an encrypted key.
+            context.load_cert_chain(settings.client_cert_file, settings.client_key_file, password="")
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if not settings.verify:
         context.check_hostname = False
@@ -39,8 +54,17 @@ def tls_context(settings: SmtpSettings) -> ssl.SSLContext:
     return context
 
 
+@contextlib.contextmanager
+def _told(path: str, file: str, wrong: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:  # ssl.SSLError is one too
+        why = wrong if isinstance(error, ssl.SSLError) else error.strerror
+        raise StartError(f"{path}: cannot use {file}: {why}") from None
+
+
 class Session:
-    """One connection, made when the first mail needs it, used for all mails of one delivery, closed at the end.
+    """One connection, made when the first mail needs it and used for all that follow.
 
     A server that cannot be reached, or refuses us before any recipient was named, is asked once, not once a recipient.
     """
@@ -57,13 +81,39 @@ class Session:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> None:
+        """Close; after an error without a word."""
+        if error is None:
+            await self.close()
+        else:
+            self.abandon()
+
+    async def close(self) -> None:
         """Say goodbye, briefly, and close."""
-        if self._client is None:
-            return
         with contextlib.suppress(aiosmtplib.SMTPException, OSError):
-            if error is None and self._client.is_connected:
+            if self._client is not None and self._client.is_connected:
                 await self._client.quit(timeout=_QUIT_S)
-        self._client.close()
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Close without a word."""
+        if self._client is not None:
+            self._client.close()
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection, as far as this side knows."""
+        return self._client is not None and self._client.is_connected
+
+    async def answers(self) -> bool:
+        """Return whether the server still answers on a connection that was idle; else it is closed."""
+        if self._client is None or not self._client.is_connected:
+            return False
+        try:
+            await self._client.noop(timeout=_PROBE_S)
+        except (aiosmtplib.SMTPException, OSError):
+            self.abandon()
+            return False
+        return True
 
     async def open(self) -> Failure | None:
         """Connect, secure and log in unless done; None when the server will take mails."""
@@ -88,7 +138,7 @@ class Session:
                 return failure
             data = message.as_bytes(policy=POLICY)
             try:
-                await self._client.sendmail(self._settings.sender, [recipient], data)
+                await self._client.sendmail(self._settings.envelope_sender(), [recipient], data)
             except Exception as error:
                 return failure_of(error, "data")
         return None
@@ -118,6 +168,85 @@ class Session:
         return await _login(client, self._settings.user, self._settings.password.reveal())
 
 
+@dataclass
+class _Idle:
+    session: Session
+    timer: asyncio.TimerHandle
+
+
+class Pool:
+    """A few connections to the mail server, kept open between notifications and closed when idle.
+
+    Those who waited for a connection while the server turned out to be out of reach share that answer.
+    """
+
+    def __init__(
+        self, settings: SmtpSettings, context: ssl.SSLContext, *, idle_s: float = IDLE_S, most: int = CONNECTIONS
+    ) -> None:
+        self._settings, self._context, self._idle_s = settings, context, idle_s
+        self._places = asyncio.Semaphore(most)
+        self._idle: list[_Idle] = []
+        self._closing: set[asyncio.Task[None]] = set()
+        self._refused: Failure | None = None
+        self._refused_at = 0.0
+
+    async def send(self, message: EmailMessage, address: str) -> Failure | None:
+        """Hand a mail over for one recipient; None once the server has accepted it."""
+        asked = asyncio.get_running_loop().time()
+        async with self._places:
+            if self._refused is not None and self._refused_at >= asked:
+                return self._refused
+            session = await self._take()
+            used = session.connected
+            failure = await _whole(session, session.send(message, address))
+            if used and failure is not None and failure.code == _CLOSING:  # it takes no more mails on this connection
+                await session.close()
+                session = Session(self._settings, self._context)
+                failure = await _whole(session, session.send(message, address))
+            await self._return(session, failure)
+        return failure
+
+    async def close(self) -> None:
+        """Say goodbye on every open connection, briefly."""
+        idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.timer.cancel()
+        await asyncio.gather(*(connection.session.close() for connection in idle), *self._closing)
+
+    async def _take(self) -> Session:
+        """Return a connection that the server still answers on, the latest used first, or a new one."""
+        while self._idle:
+            connection = self._idle.pop()
+            connection.timer.cancel()
+            if await _whole(connection.session, connection.session.answers()):
+                return connection.session
+        return Session(self._settings, self._context)
+
+    async def _return(self, session: Session, failure: Failure | None) -> None:
+        loop = asyncio.get_running_loop()
+        if failure is not None and failure.stage == "connect":
+            self._refused, self._refused_at = failure, loop.time()
+        if failure is None or (failure.kind == "response" and failure.code != _CLOSING):
+            self._idle.append(_Idle(session, loop.call_later(self._idle_s, self._expire, session)))
+        else:
+            await session.close()
+
+    def _expire(self, session: Session) -> None:
+        self._idle = [connection for connection in self._idle if connection.session is not session]
+        task = asyncio.get_running_loop().create_task(session.close())
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+
+async def _whole(session: Session, work: Coroutine[Any, Any, _Answer]) -> _Answer:
+    """Return what comes of it; cancelled in its midst, the connection is of no more use."""
+    try:
+        return await work
+    except BaseException:
+        session.abandon()
+        raise
+
+
 async def _login(client: aiosmtplib.SMTP, user: str, password: str) -> Failure | None:
     """Log in with one method, once: aiosmtplib's `login` tries all of them, which counts as three wrong passwords."""
     logins = {"plain": client.auth_plain, "login": client.auth_login, "cram-md5": client.auth_crammd5}
@@ -136,15 +265,21 @@ def failure_of(error: Exception, stage: Stage) -> Failure:
             return failure_of(first, "recipient")
         case aiosmtplib.SMTPResponseException():
             return _of_reply(error, stage)
-    if isinstance(cause, ssl.SSLError) or isinstance(error, ssl.SSLError):
-        tls = cause if isinstance(cause, ssl.SSLError) else error
-        return Failure("tls", "connect", detail=str(getattr(tls, "verify_message", "") or getattr(tls, "reason", "")))
+    if (tls := _tls_error(error)) is not None:
+        return Failure("tls", "connect", detail=str(getattr(tls, "verify_message", "") or tls.reason))
     if isinstance(error, (TimeoutError, asyncio.TimeoutError)):
         return Failure("timeout", stage)
     if isinstance(error, (ConnectionError, OSError)):
         kind: Kind = "disconnected" if isinstance(error, aiosmtplib.SMTPServerDisconnected) else "connect"
         return Failure(kind, stage, detail=_words_of(cause))
     return Failure("other", stage, detail=type(error).__name__)
+
+
+def _tls_error(error: BaseException | None) -> ssl.SSLError | None:
+    """Return the TLS error behind what aiosmtplib made of it; None if there is none."""
+    while error is not None and not isinstance(error, ssl.SSLError):
+        error = error.__cause__
+    return error
 
 
 def _of_reply(error: aiosmtplib.SMTPResponseException, stage: Stage) -> Failure:

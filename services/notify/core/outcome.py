@@ -91,7 +91,7 @@ _ADVICE: dict[Kind, str] = {
     " (starttls 587, tls 465)",
     "timeout": "the server must answer within notify.smtp.timeout_s; a wrong port or security looks like this too",
     "tls": "the server's certificate must be valid for notify.smtp.host and signed by a known authority;"
-    " notify.smtp.ca_file adds one",
+    " notify.smtp.ca_file adds one; a server that asks for a certificate of ours gets notify.smtp.client_cert_file",
     "no-starttls": "the server offers no STARTTLS; set notify.smtp.security to tls, or to none on a trusted network",
     "no-auth": "the server offers no login that we know (PLAIN, LOGIN, CRAM-MD5); another port may",
     "auth": "notify.smtp.user and password must be what the server knows",

@@ -17,6 +17,7 @@ import msgspec
 import pytest
 import trustme
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
+from cryptography.hazmat.primitives import serialization
 
 from proto.public import AlertV1
 from proto.subjects import DELIVERIES
@@ -49,6 +50,7 @@ class Mailbox:
     password: bytes = b"s3cret-word"
     greeting: str | None = None
     at_mail: Answer | None = None
+    at_noop: Answer | None = None
     at_rcpt: Answer | None = None
     at_data: Answer | None = None
     after_data: Answer | None = None
@@ -70,6 +72,9 @@ class Mailbox:
         if answer is None:
             envelope.mail_from = address
         return answer or "250 OK"
+
+    async def handle_NOOP(self, server, session: Session, envelope: Envelope, text: str) -> str:
+        return (await self.at_noop(server, text) if self.at_noop else None) or "250 OK"
 
     async def handle_RCPT(self, server, session: Session, envelope: Envelope, address: str, options) -> str:
         answer = await self.at_rcpt(server, address) if self.at_rcpt else None
@@ -136,6 +141,47 @@ def _issue(folder: Path, *names: str) -> Certificates:
     authority.issue_cert(*names).configure_cert(context)
     authority.cert_pem.write_to_path(str(folder / "ca.pem"))
     return Certificates(folder / "ca.pem", context)
+
+
+@dataclass
+class ClientCertificates:
+    """A server that asks for a certificate of its authority, and what a client could show."""
+
+    ca_file: Path
+    server: ssl.SSLContext
+    both: Path
+    certificate: Path
+    key: Path
+    locked: Path
+    """The key again, behind a password."""
+    stranger: Path
+    """Of another authority, with its key."""
+
+
+@pytest.fixture(name="ours", scope="session")
+def _ours(tmp_path_factory: pytest.TempPathFactory) -> ClientCertificates:
+    folder = tmp_path_factory.mktemp("tls-client")
+    authority = trustme.CA()
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(server)
+    authority.configure_trust(server)
+    server.verify_mode = ssl.CERT_REQUIRED
+    client = authority.issue_cert("moretta.example.org")
+    made = ClientCertificates(
+        folder / "ca.pem", server, *(folder / f"{name}.pem" for name in ("both", "cert", "key", "locked", "stranger"))
+    )
+    authority.cert_pem.write_to_path(str(made.ca_file))
+    client.private_key_and_cert_chain_pem.write_to_path(str(made.both))
+    client.cert_chain_pems[0].write_to_path(str(made.certificate))
+    client.private_key_pem.write_to_path(str(made.key))
+    key = serialization.load_pem_private_key(client.private_key_pem.bytes(), None)
+    made.locked.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.BestAvailableEncryption(b"x")
+        )
+    )
+    trustme.CA().issue_cert("moretta.example.org").private_key_and_cert_chain_pem.write_to_path(str(made.stranger))
+    return made
 
 
 @pytest.fixture(name="serve_mail")

@@ -1,13 +1,20 @@
 """The SMTP session against a real server, with its faults."""
 
 import asyncio
+import contextlib
+import socket
 import ssl
+import threading
+from collections.abc import AsyncIterator, Callable
 from email.message import EmailMessage
+from typing import Any
 
 import pytest
 
+from services.app import StartError
 from services.notify.core.outcome import Failure, judge
-from services.notify.smtp import Session, tls_context
+from services.notify.settings import SmtpSettings
+from services.notify.smtp import Pool, Session, tls_context
 from services.settings import Secret
 
 
@@ -241,3 +248,184 @@ async def test_a_delivery_with_nothing_to_send_makes_no_connection(serve_mail, s
     async with Session(settings, tls_context(settings)):
         pass
     assert box.connections == 0
+
+
+@pytest.fixture(name="pool_of")
+async def _pool_of() -> AsyncIterator[Callable[..., Pool]]:
+    """`pool_of(settings, idle_s=...)`: connections that are closed at the end."""
+    pools: list[Pool] = []
+
+    def make(settings: SmtpSettings, **limits: Any) -> Pool:
+        pools.append(Pool(settings, tls_context(settings), **limits))
+        return pools[-1]
+
+    yield make
+    for pool in pools:
+        await pool.close()
+
+
+async def test_a_connection_serves_notification_after_notification(serve_mail, smtp, pool_of):
+    """Also after a recipient was refused: one connection, one handshake."""
+    box = await serve_mail()
+
+    async def refuse(server, recipient: str) -> str | None:
+        return "550 5.1.1 unknown" if recipient.startswith("bob") else None
+
+    box.at_rcpt = refuse
+    pool = pool_of(smtp(box))
+    answers = [await pool.send(mail(), f"{name}@example.org") for name in ("anna", "bob", "carl")]
+    assert [answer and answer.code for answer in answers] == [None, 550, None]
+    assert [recipient for recipient, _ in box.mails] == ["anna@example.org", "carl@example.org"]
+    assert box.connections == 1
+
+
+async def test_an_idle_connection_is_closed_and_a_new_one_made(serve_mail, smtp, pool_of):
+    """The server is not kept waiting for minutes; the next mail connects anew."""
+    box = await serve_mail()
+    pool = pool_of(smtp(box), idle_s=0.05)
+    assert await pool.send(mail(), "anna@example.org") is None
+    async with asyncio.timeout(15):
+        while not all(transport.is_closing() for transport in box.transports):
+            await asyncio.sleep(0.01)
+    assert await pool.send(mail(), "bob@example.org") is None
+    assert (len(box.mails), box.connections) == (2, 2)
+
+
+@pytest.mark.parametrize("way", ["cut", "421 to NOOP", "421 to MAIL"])
+async def test_a_connection_that_the_server_gave_up_costs_no_mail(serve_mail, smtp, pool_of, way: str):
+    """Cut while idle, closed by a limit of mails or of time: nothing was under way, so a new one takes the mail."""
+    box = await serve_mail()
+    pool = pool_of(smtp(box))
+    assert await pool.send(mail(), "anna@example.org") is None
+    gone = set(box.transports)
+
+    async def closing(server, *_: str) -> str | None:
+        return "421 4.4.2 too long" if server.transport in gone else None
+
+    if way == "cut":
+        for transport in gone:
+            transport.abort()
+    else:
+        setattr(box, "at_noop" if "NOOP" in way else "at_mail", closing)
+    assert await pool.send(mail(), "bob@example.org") is None
+    assert [recipient for recipient, _ in box.mails] == ["anna@example.org", "bob@example.org"]
+    assert box.connections == 2
+
+
+async def test_connections_are_few(serve_mail, smtp, pool_of):
+    """A burst shares them; servers limit how many one client may have."""
+    box = await serve_mail()
+    pool = pool_of(smtp(box), most=2)
+    answers = await asyncio.gather(*(pool.send(mail(), f"a{n}@example.org") for n in range(20)))
+    assert set(answers) == {None}
+    assert (len(box.mails), box.connections) == (20, 2)
+
+
+async def test_who_waited_for_a_server_out_of_reach_shares_the_answer(smtp, pool_of, unused_port: int):
+    """Hundreds of recipients don't wait one after the other for the same silence; the next mail asks again."""
+    pool = pool_of(smtp(unused_port), most=1)
+    answers = await asyncio.gather(*(pool.send(mail(), f"a{n}@example.org") for n in range(10)))
+    assert all(answer is answers[0] for answer in answers)
+    again = await pool.send(mail(), "anna@example.org")
+    assert again == answers[0]
+    assert again is not answers[0]
+
+
+async def test_a_cancelled_mail_leaves_no_half_used_connection(serve_mail, smtp, pool_of):
+    """What the server made of it is unknown: the connection is cut, and the next mail has its own."""
+    box = await serve_mail()
+    reached, never = asyncio.Event(), asyncio.Event()
+
+    async def hang(server, recipient: str) -> None:
+        if recipient.startswith("anna"):
+            reached.set()
+            await never.wait()
+
+    box.at_data = hang
+    pool = pool_of(smtp(box))
+    sending = asyncio.create_task(pool.send(mail(), "anna@example.org"))
+    await reached.wait()
+    sending.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await sending
+    assert await pool.send(mail(), "bob@example.org") is None
+    assert [recipient for recipient, _ in box.mails] == ["bob@example.org"]
+    assert box.connections == 2
+
+
+async def test_bounces_go_to_an_address_of_their_own(serve_mail, smtp, pool_of):
+    """The envelope's sender is not the header's."""
+    box = await serve_mail()
+    senders: list[str] = []
+
+    async def note(server, sender: str) -> None:
+        senders.append(sender)
+
+    box.at_mail = note
+    assert await pool_of(smtp(box, bounces="bounces@example.org")).send(mail(), "anna@example.org") is None
+    assert await pool_of(smtp(box)).send(mail(), "anna@example.org") is None
+    assert senders == ["bounces@example.org", "alerts@example.org"]
+
+
+@pytest.mark.parametrize("implicit", [False, True])
+@pytest.mark.parametrize("apart", [False, True])
+async def test_a_server_that_asks_for_a_certificate_gets_ours(serve_mail, smtp, pool_of, ours, implicit, apart):
+    """With its key in the same file or apart; without one, or with a stranger's, no mail is taken and it is said."""
+    box = await serve_mail(tls=ours.server, implicit=implicit)
+    security = {"security": "tls" if implicit else "starttls", "ca_file": ours.ca_file}
+    files = {"client_cert_file": str(ours.both)}
+    if apart:
+        files = {"client_cert_file": str(ours.certificate), "client_key_file": str(ours.key)}
+    assert await pool_of(smtp(box, **security, **files)).send(mail(), "anna@example.org") is None
+    assert len(box.mails) == 1
+
+
+@pytest.mark.parametrize("implicit", [False, True])
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@pytest.mark.parametrize("stranger", [False, True])
+async def test_a_server_that_refuses_our_certificate_says_so(smtp, ours, implicit, version, stranger):
+    """None, or one that it does not know: it is told as what it is, in each version of TLS, not as the network."""
+    shown = {"client_cert_file": str(ours.stranger)} if stranger else {}
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        serving = threading.Thread(target=_shake_hands, args=(listener, ours.server, version, implicit), daemon=True)
+        serving.start()
+        settings = smtp(
+            listener.getsockname()[1], security="tls" if implicit else "starttls", ca_file=ours.ca_file, **shown
+        )
+        failure = await send(settings)
+        serving.join(15)
+    assert failure is not None
+    assert (failure.kind, failure.stage) == ("tls", "connect")
+    assert judge(failure).loud
+
+
+def _shake_hands(listener: socket.socket, context: ssl.SSLContext, version: ssl.TLSVersion, implicit: bool) -> None:
+    """A server that asks for a certificate, by OpenSSL on a plain socket: asyncio's would cut without the alert."""
+    context.minimum_version = context.maximum_version = version
+    connection, _ = listener.accept()
+    with connection:
+        if not implicit:
+            for line in (b"220 mail\r\n", b"250-mail\r\n250 STARTTLS\r\n", b"220 go\r\n"):
+                connection.sendall(line)
+                connection.recv(1_000) if b"go" not in line else None
+        with context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False) as secured:
+            with contextlib.suppress(ssl.SSLError):
+                secured.do_handshake()
+            secured.shutdown(socket.SHUT_WR)  # what the client says now is read, or the alert would not reach it
+            while secured.recv(1_000):
+                pass
+
+
+def test_a_certificate_that_cannot_be_used_is_named(smtp, ours, tmp_path):
+    """Missing, no PEM, a key for another one, a key behind a password: one line, and no question on the terminal."""
+    (tmp_path / "text.pem").write_text("no PEM")
+    cases = [
+        ({"ca_file": tmp_path / "gone.pem"}, "ca_file: cannot use .*gone.pem: No such file"),
+        ({"ca_file": tmp_path / "text.pem"}, "ca_file: cannot use .*text.pem: it holds no PEM certificate"),
+        ({"client_cert_file": str(tmp_path / "gone.pem")}, "client_cert_file: cannot use .*: No such file"),
+        ({"client_cert_file": str(ours.certificate)}, "client_cert_file: .*no pair in PEM"),
+        ({"client_cert_file": str(ours.both), "client_key_file": str(ours.locked)}, "client_cert_file: .*no pair"),
+    ]
+    for files, sentence in cases:
+        with pytest.raises(StartError, match=sentence):
+            tls_context(smtp(25, **files))

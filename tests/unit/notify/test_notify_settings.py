@@ -88,6 +88,13 @@ LOGIN = {"user": "moretta", "password": "s3cret-word"}
         ({"smtp": {**SMTP, "port": 0}}, "notify.smtp.port", "at least 1"),
         ({"smtp": {**SMTP, "security": "ssl"}}, "notify.smtp.security", "'ssl'"),
         ({"smtp": {"host": "mail.example.org"}}, "notify.smtp.sender", "missing"),
+        ({"smtp": {**SMTP, "bounces": "Bounces <b@c.de>"}}, "notify.smtp.bounces", "no plain e-mail"),
+        ({"smtp": {**SMTP, "client_key_file": "k.pem"}}, "notify.smtp.client_cert_file", "without its certificate"),
+        (
+            {"smtp": {**SMTP, "security": "none", "client_cert_file": "c.pem"}},
+            "notify.smtp.security",
+            "shows no certificate",
+        ),
         ({"smtp": None}, "notify.smtp", "receivers need a mail server"),
         ({"receivers": [STAFF, {**STAFF, "email": ["c@d.ef"]}]}, "notify.receivers[1].id", "used 2 times"),
         (
