@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from email.message import EmailMessage
 from typing import Any, Protocol, cast
 
 from msgspec import Struct
@@ -13,15 +14,18 @@ from proto.subjects import ALERTS, DELIVERIES, Subject
 from services.bus import Dead, Delivery, Retry, Stored
 from services.log import get_logger
 from services.notify.core.backoff import delay_s, given_up
-from services.notify.core.english import describe
+from services.notify.core.describe import describe
 from services.notify.core.ledger import Attempts, Ledger, StoredAlert, chain
 from services.notify.core.local_time import UnpresentableError
-from services.notify.core.message import compose
+from services.notify.core.message import Sender, compose, letter_of
+from services.notify.core.notification import Group, Notification, notice_of, notification_id
 from services.notify.core.outcome import SLOW, Failure, advice, judge
 from services.notify.core.recipient import Recipient
 from services.notify.directory import Directory
 from services.notify.smtp import Session
 from services.notify.templates import render
+from services.notify.words import words_in
+from services.sites.settings import SiteSettings
 
 log = get_logger()
 
@@ -121,8 +125,7 @@ class _Round:
     async def _attempt(self, session: Session, item: StoredAlert, recipient: Recipient, known: Attempts) -> bool:
         sender = self._directory.sender()
         try:
-            view = describe(item.alert, self._directory.site(item.alert.site), recipient.receiver, self._directory.link)
-            message = compose(item.alert, view, render(view), recipient, sender)
+            message = _mail(item, recipient, sender, self._directory.site(item.alert.site), self._directory.link)
         except UnpresentableError as error:
             log.error("no mail can be written about this alert", alert=item.alert.alert, error=str(error))
             await self._record(item, recipient, known, "failed", "other")
@@ -214,6 +217,26 @@ def server_facts(host: str, port: int, failure: Failure) -> dict[str, object]:
         "advice": advice(failure),
     }
     return {"host": host, "port": port, **{key: value for key, value in known.items() if value is not None}}
+
+
+def _mail(item: StoredAlert, recipient: Recipient, sender: Sender, site: SiteSettings, link: str) -> EmailMessage:
+    """Return the mail of one alert: an incident of two notifications, when it fires and when it is over."""
+    notice = notice_of(item.alert, item.time)
+    group = Group(recipient.receiver, notice.site, "field", notice.zone, notice.rule)
+    ids = [notification_id(group.key, None, number, (notice.alert,)) for number in (1, 2)]
+    firing = notice.firing
+    notification = Notification(
+        id=ids[0] if firing else ids[1],
+        group=group,
+        reason="first" if firing else "all-resolved",
+        number=1 if firing else 2,
+        root=ids[0],
+        at=item.alert.end,
+        firing=(notice,) if firing else (),
+        resolved=() if firing else (notice,),
+    )
+    view = describe(notification, site, words_in(recipient.language), link=link)
+    return compose(letter_of(notification, view.language, view.subject, render(view)), recipient, sender)
 
 
 def _epitaph(untold: list[tuple[str, Attempts]]) -> str:

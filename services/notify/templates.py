@@ -2,7 +2,7 @@
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from services.notify.core.view import AlertView, Bodies
+from services.notify.core.view import Bodies, MailView
 
 _JINJA = Environment(
     loader=PackageLoader("services.notify", "templates"),
@@ -14,6 +14,6 @@ _JINJA = Environment(
 )
 
 
-def render(view: AlertView) -> Bodies:
+def render(view: MailView) -> Bodies:
     """Return the plain and the HTML body; everything that comes from a name is escaped in the latter."""
     return Bodies(*(_JINJA.get_template(f"alert.{form}").render(view=view) for form in ("txt", "html")))

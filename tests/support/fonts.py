@@ -2,6 +2,8 @@
 
 import os
 
+from matplotlib import font_manager
+
 from services.inference.report_charts import Figure
 
 
@@ -10,3 +12,8 @@ def open_fonts() -> None:
     figure = Figure()
     figure.text(0, 0, "moretta")
     figure.savefig(os.devnull, format="png")
+
+
+def close_fonts() -> None:
+    """Close those that were opened by a thread that has ended: it keeps them for each thread."""
+    font_manager._get_font.cache_clear()

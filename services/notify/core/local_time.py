@@ -25,11 +25,6 @@ def offset(moment: datetime) -> str:
     return f"UTC{text[:3]}:{text[3:5]}"
 
 
-def time_of_day(moment: datetime) -> str:
-    """Return `10:20`, with seconds only where they are not zero."""
-    return moment.strftime("%H:%M:%S" if moment.second else "%H:%M")
-
-
 @dataclass(frozen=True)
 class Span:
     """A window in local time. The zone's name is the settings' own, such as Europe/Paris."""

@@ -1,6 +1,6 @@
-"""An alert's e-mail as the standard library's EmailMessage: the same alert gives the same bytes, every time.
+"""A notification's e-mail as the standard library's EmailMessage: the same letter gives the same bytes, every time.
 
-RFC 5322 (message), RFC 3834 (automatic mail), RFC 2919 (List-Id), RFC 2046 (alternatives).
+RFC 5322 (message), RFC 3834 (automatic mail), RFC 2919 (List-Id), RFC 2046 (alternatives), RFC 2387 (related parts).
 """
 
 from dataclasses import dataclass
@@ -11,11 +11,12 @@ from email.policy import SMTP
 from email.utils import format_datetime
 from hashlib import sha256
 
-from proto.public import AlertV1
-from proto.types import AlertState
+from proto.types import NotificationId, SiteId
 from services.notify.core.local_time import instant
+from services.notify.core.names import one_line
+from services.notify.core.notification import Audience, Notification
 from services.notify.core.recipient import Recipient
-from services.notify.core.view import AlertView, Bodies, one_line
+from services.notify.core.view import Bodies
 
 POLICY = SMTP.clone(cte_type="7bit")
 """Seven-bit lines: no server on the way has a reason to re-encode the mail."""
@@ -34,46 +35,112 @@ class Sender:
         return self.address.rpartition("@")[2]
 
 
-def message_id(alert: AlertV1, state: AlertState, recipient: Recipient, sender: Sender) -> str:
-    """Return the Message-ID of the mail that tells this recipient of this state: a second copy has the same."""
-    return f"<{alert.alert}.{state}.{recipient.digest[:16]}@{sender.domain}>"
+@dataclass(frozen=True)
+class Picture:
+    """A PNG that the HTML body shows as `cid:CONTENT_ID` (RFC 2392)."""
+
+    content_id: str
+    png: bytes
 
 
-def compose(alert: AlertV1, view: AlertView, bodies: Bodies, recipient: Recipient, sender: Sender) -> EmailMessage:
-    """Return the mail for one recipient, with a plain and an HTML body; UnpresentableError past the calendar.
+@dataclass(frozen=True)
+class Letter:
+    """A mail before it has a recipient: everything that is the same for all of a receiver's people."""
 
-    The date is the end of the alert's window: it says what the mail is about and makes a repeated mail the same bytes.
-    """
+    notification: NotificationId
+    root: NotificationId
+    previous: NotificationId | None
+    site: SiteId
+    audience: Audience
+    at: int
+    """When it was decided, ns: its date, so that a repeated mail is the same mail."""
+    language: str
+    subject: str
+    bodies: Bodies
+    pictures: tuple[Picture, ...] = ()
+    urgent: bool = False
+
+
+def letter_of(
+    notification: Notification, language: str, subject: str, bodies: Bodies, pictures: tuple[Picture, ...] = ()
+) -> Letter:
+    """Return the letter of a notification. What begins and is critical is urgent: what is always so is never so."""
+    begins = notification.reason in {"first", "new-alerts"}
+    return Letter(
+        notification=notification.id,
+        root=notification.root,
+        previous=notification.previous,
+        site=notification.group.site,
+        audience=notification.group.audience,
+        at=notification.at,
+        language=language,
+        subject=subject,
+        bodies=bodies,
+        pictures=pictures,
+        urgent=begins and any(notice.severity == "critical" for notice in notification.firing),
+    )
+
+
+def content_id(name: str, notification: NotificationId) -> str:
+    """Return the Content-ID of a picture of a notification's mails, without its angle brackets."""
+    return f"{name}@{notification}.moretta"
+
+
+def message_id(notification: NotificationId, recipient: Recipient, sender: Sender) -> str:
+    """Return the Message-ID of the mail that tells this recipient of this notification: a second copy has the same."""
+    return f"<{notification}.{recipient.digest[:16]}@{sender.domain}>"
+
+
+def compose(letter: Letter, recipient: Recipient, sender: Sender) -> EmailMessage:
+    """Return the mail for one recipient, with a plain and an HTML body; UnpresentableError past the calendar."""
     message = EmailMessage(policy=POLICY)
     message["From"] = Address(display_name=one_line(sender.name), addr_spec=sender.address)
     message["To"] = Address(addr_spec=recipient.address)
-    message["Subject"] = view.subject
-    message["Date"] = format_datetime(instant(alert.end, UTC))
-    message["Message-ID"] = message_id(alert, alert.state, recipient, sender)
-    for name, value in [*_thread(alert, recipient, sender), *_automatic(alert, sender)]:
+    message["Subject"] = letter.subject
+    message["Date"] = format_datetime(instant(letter.at, UTC))
+    message["Message-ID"] = message_id(letter.notification, recipient, sender)
+    for name, value in [*_thread(letter, recipient, sender), *_automatic(letter, sender)]:
         message[name] = value
-    message.set_content(bodies.text, charset="utf-8", cte="quoted-printable")
-    message.add_alternative(bodies.html, subtype="html", charset="utf-8", cte="quoted-printable")
-    message["Content-Language"] = view.language  # after the bodies: setting them clears every Content-* header
-    # "=_" can't occur in quoted-printable text (RFC 2045 §6.7), so this boundary never collides.
-    message.set_boundary(f"=_{sha256(message['Message-ID'].encode()).hexdigest()[:32]}")
+    message.set_content(letter.bodies.text, charset="utf-8", cte="quoted-printable")
+    message.add_alternative(letter.bodies.html, subtype="html", charset="utf-8", cte="quoted-printable")
+    _attach(message, letter.pictures)
+    message["Content-Language"] = letter.language  # after the bodies: setting them clears every Content-* header
+    _bound(message)
     return message
 
 
-def _thread(alert: AlertV1, recipient: Recipient, sender: Sender) -> list[tuple[str, str]]:
-    if alert.state == "firing":
+def _thread(letter: Letter, recipient: Recipient, sender: Sender) -> list[tuple[str, str]]:
+    """Answer the mail before, in the thread that the incident's first one began (RFC 5322 §3.6.4)."""
+    if letter.root == letter.notification:
         return []
-    first = message_id(alert, "firing", recipient, sender)
-    return [("In-Reply-To", first), ("References", first)]
+    before = dict.fromkeys([letter.root, letter.previous or letter.root])
+    ids = [message_id(notification, recipient, sender) for notification in before]
+    return [("In-Reply-To", ids[-1]), ("References", " ".join(ids))]
 
 
-def _automatic(alert: AlertV1, sender: Sender) -> list[tuple[str, str]]:
+def _automatic(letter: Letter, sender: Sender) -> list[tuple[str, str]]:
     """Tell programs that no person wrote this: no vacation notes in return, and a list that filters can name."""
+    kind = "alerts" if letter.audience == "field" else "operations"
     headers = [
         ("Auto-Submitted", "auto-generated"),
         ("X-Auto-Response-Suppress", "All"),
-        ("List-Id", f"<{alert.site}.alerts.{sender.domain}>"),
+        ("List-Id", f"<{letter.site}.{kind}.{sender.domain}>"),
     ]
-    if alert.severity == "critical" and alert.state == "firing":
-        headers.append(("Importance", "high"))
-    return headers
+    return [*headers, ("Importance", "high")] if letter.urgent else headers
+
+
+def _attach(message: EmailMessage, pictures: tuple[Picture, ...]) -> None:
+    html = message.get_body(("html",))
+    assert isinstance(html, EmailMessage)
+    for number, picture in enumerate(pictures, 1):
+        html.add_related(
+            picture.png, "image", "png",
+            cid=f"<{picture.content_id}>", disposition="inline", filename=f"chart-{number}.png",
+        )  # fmt: skip
+
+
+def _bound(message: EmailMessage) -> None:
+    """Set boundaries that follow from the mail. "=_" can't occur in quoted-printable or base64 (RFC 2045 §6.7)."""
+    for number, part in enumerate(part for part in message.walk() if part.is_multipart()):
+        name = f"{number} {message['Message-ID']}"
+        part.set_boundary(f"=_{sha256(name.encode()).hexdigest()[:32]}")

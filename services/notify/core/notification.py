@@ -99,6 +99,8 @@ class Notification:
     """Those that ended since the receiver was last told."""
     new: frozenset[AlertId] = frozenset()
     """Which of the firing ones the receiver has not been told of before."""
+    previous: NotificationId | None = None
+    """The one before it in its incident: what a mail answers. None: it is the first, or that is not known."""
 
     @property
     def notices(self) -> tuple[Notice, ...]:

@@ -1,14 +1,12 @@
-"""What a mail about an alert says, free of any layout; a language module fills it and the templates lay it out."""
+"""What a mail says, free of any layout: the wording fills it in a reader's language and the templates lay it out."""
 
-import unicodedata
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-from proto.public import AlertV1
-from proto.types import WHOLE_SITE, AlertState, Severity
-from services.sites.settings import SiteSettings
+from proto.types import Severity
 
-_CONTROL = frozenset({"Cc", "Cs", "Zl", "Zp", "Cn", "Co"})
+Tone = Literal["info", "warning", "critical", "resolved"]
+"""What colours a mail: the worst of what fires, or that nothing does."""
 
 
 @dataclass(frozen=True)
@@ -27,27 +25,67 @@ class Bar:
     """What a screen reader says instead."""
 
 
+class Cell(NamedTuple):
+    """What a cell of a table says: in large, and smaller below."""
+
+    main: str
+    beside: str = ""
+
+
 @dataclass(frozen=True)
-class AlertView:
-    """Everything that a mail about one alert says."""
+class Row:
+    """One alert of several."""
+
+    state: str
+    tone: Tone
+    cells: tuple[Cell, ...]
+    """As many as the table has columns."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Several alerts: the first column says where."""
+
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+    numeric: bool = True
+    """Whether the columns after the first are figures; else they are sentences."""
+    more: str = ""
+    """How many are left out; empty: none."""
+
+
+@dataclass(frozen=True)
+class Image:
+    """A picture that a mail carries."""
+
+    content_id: str
+    alternative: str
+
+
+@dataclass(frozen=True)
+class MailView:
+    """Everything that a mail about alerts says."""
 
     language: str
-    state: AlertState
-    severity: Severity
+    tone: Tone
     subject: str
     badge: str
     headline: str
     place: str
     banner: str
     """Says that this is a test; empty outside the profile `lab`."""
-    figure: str
-    """The rate alone, to be shown large."""
     lead: str
-    rows: tuple[tuple[str, str], ...]
-    bar: Bar
-    notes: tuple[str, ...]
-    link: str
-    link_text: str
+    colon: str
+    """What stands between a label and its value: French has a space before it."""
+    figure: str = ""
+    """A single alert's rate, to be shown large."""
+    bar: Bar | None = None
+    table: Table | None = None
+    facts: tuple[tuple[str, str], ...] = ()
+    image: Image | None = None
+    notes: tuple[str, ...] = ()
+    link: str = ""
+    link_text: str = ""
 
 
 class Bodies(NamedTuple):
@@ -57,23 +95,15 @@ class Bodies(NamedTuple):
     html: str
 
 
-def one_line(name: str) -> str:
-    """Return a name without line ends, control characters and doubled blanks: it stands in headers."""
-    printable = "".join(" " if unicodedata.category(sign) in _CONTROL else sign for sign in name)
-    return " ".join(printable.split())
+_WORST: tuple[Severity, ...] = ("critical", "warning", "info")
 
 
-def place(site: SiteSettings, zone: str) -> str:
-    """Return where an alert is, as people call it: the site, and the zone where it is not the whole site."""
-    name = one_line(site.name or "") or site.id
-    if zone == WHOLE_SITE:
-        return name
-    zones = {known.id: one_line(known.name or "") for known in site.zones}
-    return f"{name}, {zones.get(zone) or zone}"
+def tone_of(severities: set[Severity]) -> Tone:
+    """Return the tone of alerts that fire with these severities; without any, nothing does."""
+    return next((severity for severity in _WORST if severity in severities), "resolved")
 
 
-def bar(alert: AlertV1, threshold_text: str, alternative: str) -> Bar:
-    """Return the bar of an alert's rate. The thresholds' text and the alternative are the language module's."""
-    low, high = sorted(round(100 * bound) for bound in alert.interval)
-    threshold = round(100 * (alert.fire_below if alert.state == "firing" else alert.clear_above))
-    return Bar(low, high - low, 100 - high, threshold, threshold_text, alternative)
+def bar(interval: tuple[float, float], threshold: float, threshold_text: str, alternative: str) -> Bar:
+    """Return the bar of a rate with this interval beside a threshold."""
+    low, high = sorted(round(100 * bound) for bound in interval)
+    return Bar(low, high - low, 100 - high, round(100 * threshold), threshold_text, alternative)

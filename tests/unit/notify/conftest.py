@@ -1,8 +1,11 @@
-"""One ordinary alert and one ordinary recipient; a test changes what it is about."""
+"""One ordinary alert, notification and recipient; a test changes what it is about."""
+
+from collections.abc import Iterable
 
 import pytest
 
-from proto.public import AlertV1
+from proto.public import AlertV1, OperationalAlertV1, WindowV1
+from services.notify.core.notification import Group, Notification, notice_of
 from services.notify.core.recipient import Recipient
 from services.sites.settings import SiteSettings, ZoneSettings
 
@@ -34,6 +37,61 @@ def _make_alert():
             "clear_above": 0.75,
         }
         return AlertV1(**(ordinary | changes))
+
+    return make
+
+
+@pytest.fixture(name="make_fault")
+def _make_fault():
+    """`make_fault(kind="no-data", name="north")`: an operational alert of the same morning."""
+
+    def make(**changes: object) -> OperationalAlertV1:
+        ordinary: dict[str, object] = {
+            "site": "forville", "kind": "camera-down", "name": "gate", "state": "firing", "since": TEN - 20 * MINUTE,
+            "at": TEN + 20 * MINUTE, "reason": "camera-down", "coverage": 0.12,
+        }  # fmt: skip
+        return OperationalAlertV1(**(ordinary | changes))
+
+    return make
+
+
+@pytest.fixture(name="notify")
+def _notify():
+    """`notify("first", alert, ..., new=[alert])`: a notification of these alerts, grouped by site unless told so."""
+
+    def make(
+        reason: str,
+        *messages: AlertV1 | OperationalAlertV1,
+        new: Iterable[AlertV1] | None = None,
+        by_rule: bool = False,
+        **changes: object,
+    ) -> Notification:
+        notices = [notice_of(message, TEN + 21 * MINUTE) for message in messages]
+        audience = notices[0].audience if notices else "field"
+        zone, rule = (notices[0].zone, notices[0].rule) if by_rule else (None, None)
+        firing = tuple(notice for notice in notices if notice.firing)
+        ordinary: dict[str, object] = {
+            "id": "f" * 16, "group": Group("field-staff", "forville", audience, zone, rule), "reason": reason,
+            "number": 1, "root": "f" * 16, "at": TEN + 21 * MINUTE, "firing": firing,
+            "resolved": tuple(notice for notice in notices if not notice.firing),
+            "new": frozenset(n.alert for n in firing) if new is None else frozenset(alert.alert for alert in new),
+        }  # fmt: skip
+        return Notification(**(ordinary | changes))
+
+    return make
+
+
+@pytest.fixture(name="make_window")
+def _make_window():
+    """`make_window(-1, rate=0.8)`: the published window that began so many windows of 20 minutes after ten."""
+
+    def make(number: int, **changes: object) -> WindowV1:
+        ordinary: dict[str, object] = {
+            "site": "forville", "zone": "_site", "profile": "alerting", "start": TEN + 20 * MINUTE * number,
+            "end": TEN + 20 * MINUTE * (number + 1), "rate": 0.8, "interval": (0.7, 0.9), "persons": 50,
+            "coverage": 0.9,
+        }  # fmt: skip
+        return WindowV1(**(ordinary | changes))
 
     return make
 

@@ -1,0 +1,102 @@
+"""The channel e-mail: a notification becomes one mail for each recipient, handed to the mail server."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from proto.public import WindowV1
+from proto.types import Channel as ChannelName
+from services.log import get_logger
+from services.notify.core.chart import Chart, chart_of
+from services.notify.core.describe import describe
+from services.notify.core.local_time import UnpresentableError
+from services.notify.core.message import Letter, Picture, Sender, compose, content_id, letter_of
+from services.notify.core.notification import Notification
+from services.notify.core.outcome import Failure
+from services.notify.core.recipient import Recipient
+from services.notify.core.view import Image
+from services.notify.drawing import draw
+from services.notify.smtp import Pool
+from services.notify.templates import render
+from services.notify.words import words_in
+from services.sites.settings import SiteSettings
+
+log = get_logger()
+
+Windows = Callable[[Notification], Awaitable[Sequence[WindowV1]]]
+"""Returns published windows of the notification's site, at least those of the last hours before it."""
+_WINDOWS_S = 5.0
+"""A chart is not worth a longer wait for its windows."""
+_REMEMBERED = 32
+
+
+@dataclass(frozen=True)
+class Style:
+    """What mails take from the settings."""
+
+    sender: Sender
+    site: Callable[[str], SiteSettings]
+    link: str = ""
+
+
+class MailChannel:
+    """Sends notifications as e-mail; a `Channel`. All recipients get the same letter, each in a mail of its own."""
+
+    name: ChannelName = "email"
+
+    def __init__(self, pool: Pool, style: Style, windows: Windows) -> None:
+        self._pool, self._style, self._windows = pool, style, windows
+        self._letters: OrderedDict[tuple[str, str], Letter] = OrderedDict()
+        self._writing = asyncio.Lock()
+
+    async def send(self, notification: Notification, recipient: Recipient) -> Failure | None:
+        """Return None once the mail server has accepted the mail, else why not."""
+        try:
+            letter = await self._letter(notification, recipient.language)
+            message = compose(letter, recipient, self._style.sender)
+        except UnpresentableError as error:
+            return Failure("other", "data", detail=str(error))
+        except Exception as error:  # the contract of a channel: whatever is wrong with a mail, others go out
+            log.exception("a mail could not be written", notification=notification.id)
+            return Failure("other", "data", detail=type(error).__name__)
+        return await self._pool.send(message, recipient.address)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._pool.close()
+
+    async def _letter(self, notification: Notification, language: str) -> Letter:
+        key = (notification.id, language)
+        async with self._writing:
+            letter = self._letters.get(key)
+            if letter is None:
+                letter = self._letters[key] = await self._write(notification, language)
+            self._letters.move_to_end(key)
+            while len(self._letters) > _REMEMBERED:
+                self._letters.popitem(last=False)
+        return letter
+
+    async def _write(self, notification: Notification, language: str) -> Letter:
+        words, site = words_in(language), self._style.site(notification.group.site)
+        windows = await self._published(notification)
+        chart = chart_of(notification, site, words, windows)
+        image, pictures = await _picture(notification, chart)
+        view = describe(notification, site, words, windows=windows, link=self._style.link, image=image)
+        return letter_of(notification, language, view.subject, render(view), pictures)
+
+    async def _published(self, notification: Notification) -> Sequence[WindowV1]:
+        """Without them a mail has no chart, but it goes out."""
+        try:
+            async with asyncio.timeout(_WINDOWS_S):
+                return await self._windows(notification)
+        except Exception as error:
+            log.warning("a mail without a chart", notification=notification.id, error=type(error).__name__)
+            return ()
+
+
+async def _picture(notification: Notification, chart: Chart | None) -> tuple[Image | None, tuple[Picture, ...]]:
+    if chart is None:
+        return None, ()
+    name = content_id("chart", notification.id)
+    return Image(name, chart.alternative), (Picture(name, await asyncio.to_thread(draw, chart)),)

@@ -1,0 +1,230 @@
+"""What a mail says, word by word, in English and in French."""
+
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from services.notify.core.describe import describe
+from services.notify.core.local_time import UnpresentableError, instant
+from services.notify.core.names import one_line, place
+from services.notify.core.tables import LONGEST
+from services.notify.core.view import MailView
+from services.notify.words import words_in
+
+MINUTE = 60 * 10**9
+EN, FR = words_in("en"), words_in("fr")
+
+
+def plain(text: str) -> str:
+    return text.replace("\N{NO-BREAK SPACE}", " ").replace("\N{NARROW NO-BREAK SPACE}", " ")
+
+
+def said(view: MailView) -> dict[str, str]:
+    return {label: plain(value) for label, value in view.facts}
+
+
+def test_a_firing_mail_says_where_what_and_how_sure(make_alert, notify, site):
+    """Place, window with its zone, rate, interval, people, coverage, change and rule are all there."""
+    view = describe(notify("first", make_alert(), by_rule=True), site, EN)
+    assert view.subject == "[Moretta] Market Forville: mask rate below 70%"
+    assert (view.badge, view.headline, view.place) == ("Warning", "Mask rate below 70%", "Market Forville")
+    assert view.figure == "62%"
+    assert view.lead == "of the people counted wore a mask correctly. The figure rests on 143 people."
+    assert said(view) == {
+        "When": "Tuesday, 24 November 2026, 10:00 to 10:20 (Europe/Paris, UTC+01:00)",
+        "What changed": "The rate fell below 70% at 09:40.",
+        "How sure": "The rate is between 54% and 69%, with 95% confidence.",
+        "Observed": "The cameras saw 97% of this time.",
+        "Rule": "“mask-rate” warns when the rate is surely below 70% and ends when it is above 75%.",
+    }
+    assert (view.banner, view.table) == ("", None)
+    assert view.notes[1:] == (
+        "Sent automatically to the receiver “field-staff”; nobody reads replies.",
+        f"Alert 0123456789abcdef, notification {'f' * 16}",
+    )  # fmt: skip
+
+
+def test_the_same_mail_in_french(make_alert, notify, site):
+    """Its own spaces, quotation marks, plural and order of words."""
+    view = describe(notify("first", make_alert(persons=1, zone="north"), by_rule=True), site, FR)
+    assert view.subject == "[Moretta] Market Forville, North entrance : port du masque sous 70 %"
+    assert (view.badge, view.headline) == ("Avertissement", "Port du masque sous 70\N{NO-BREAK SPACE}%")
+    assert plain(view.figure + " " + view.lead) == (
+        "62 % des personnes comptées portaient correctement un masque. Ce chiffre repose sur 1 personne."
+    )
+    assert said(view)["Quand"] == "mardi 24 novembre 2026, de 10:00 à 10:20 (Europe/Paris, UTC+01:00)"
+    assert said(view)["Précision"] == "Le taux est entre 54 % et 69 %, avec une confiance de 95 %."
+
+
+def test_the_subject_stays_while_reasons_change(make_alert, notify, site):
+    """One subject a group, from the first mail to the last, keeps them in one thread; headlines tell them apart."""
+    alert = make_alert(zone="north")
+    over = make_alert(zone="north", state="resolved", rate=0.81, interval=(0.74, 0.86))
+    mails = [
+        notify("first", alert, by_rule=True),
+        notify("repeat", alert, new=[], by_rule=True),
+        notify("all-resolved", over, by_rule=True),
+        notify("all-resolved", make_alert(zone="north", state="resolved"), by_rule=True),
+    ]
+    views = [describe(mail, site, EN) for mail in mails]
+    assert {view.subject for view in views} == {"[Moretta] Market Forville, North entrance: mask rate below 70%"}
+    assert [view.headline for view in views] == [
+        "Mask rate below 70%",
+        "Not over yet: mask rate below 70%",
+        "Mask rate back above 75%",
+        "This alert is over",  # for another reason than its rate, which is not claimed
+    ]
+    assert [view.badge for view in views] == ["Warning", "Warning", "Over", "Over"]
+    assert said(views[2])["What changed"] == "The alert that began at 09:40 is over."
+
+
+@pytest.mark.parametrize(
+    ("reason", "new", "over", "english", "french"),
+    [
+        (
+            "first", None, (),
+            "Mask rate too low: North entrance and south", "Port du masque trop faible : North entrance et south",
+        ),
+        ("new-alerts", (1,), ("_site",), "New alert: south", "Nouvelle alerte : south"),
+        ("some-resolved", (), ("_site",), "Over: whole site", "Terminée : tout le site"),
+        ("repeat", (), (), "Not over yet: North entrance and south", "Toujours en cours : North entrance et south"),
+        ("digest", (), ("_site", "a"), "4 alerts in one mail", "4 alertes en un courriel"),
+    ],
+)  # fmt: skip
+def test_the_headline_says_why_several_are_told(make_alert, notify, site, reason, new, over, english, french):
+    """Under one subject of the site."""
+    firing = [make_alert(alert="1" * 16, zone="north"), make_alert(alert="2" * 16, zone="south")]
+    resolved = [make_alert(alert="3" * 15 + str(n), zone=zone, state="resolved") for n, zone in enumerate(over)]
+    mail = notify(reason, *firing, *resolved, new=None if new is None else [firing[n] for n in new])
+    assert describe(mail, site, EN).headline == english
+    assert plain(describe(mail, site, FR).headline) == french
+    assert describe(mail, site, EN).subject == "[Moretta] Market Forville: mask rate"
+
+
+def test_all_over_and_many_places_are_said_shortly(make_alert, notify, site):
+    """A list that nobody reads is a number."""
+    over = [make_alert(alert=f"{n:016x}", zone=zone, state="resolved") for n, zone in enumerate(("north", "south"))]
+    assert describe(notify("all-resolved", *over), site, EN).headline == "All alerts are over"
+    many = [make_alert(alert=f"{n:016x}", zone=f"z{n}") for n in range(LONGEST + 2)]
+    view = describe(notify("first", *many), site, EN)
+    assert view.headline == "Mask rate too low: 42 places"
+    assert view.table is not None
+    assert (len(view.table.rows), view.table.more) == (LONGEST, "And 2 more.")
+
+
+def test_a_table_says_of_each_where_since_when_and_how_sure(make_alert, notify, site):
+    """Firing ones, new or not, and those that are over, with what the mail is worth in one sentence."""
+    new = make_alert(alert="1" * 16, zone="north", severity="critical")
+    old = make_alert(alert="2" * 16, since=make_alert().since - 24 * 60 * MINUTE)
+    over = make_alert(alert="3" * 16, zone="south", state="resolved", rate=0.8, interval=(0.76, 0.9), persons=1_234)
+    view = describe(notify("new-alerts", new, old, over, new=[new]), site, EN)
+    assert view.lead == "2 alerts are on (1 new) and 1 alert is over."
+    assert (view.tone, view.badge) == ("critical", "Critical")
+    assert view.table is not None
+    assert view.table.columns == ("Where", "Mask rate", "People")
+    assert [(row.state, row.tone, *row.cells) for row in view.table.rows] == [
+        ("New", "critical", ("North entrance", "since 09:40, warns below 70%"), ("62%", "54% to 69%"), ("143", "")),
+        (
+            "Goes on", "warning", ("Whole site", "since Monday, 23 November 2026, 09:40, warns below 70%"),
+            ("62%", "54% to 69%"), ("143", ""),
+        ),
+        ("Over", "resolved", ("south", "from 09:40 to 10:20, warns below 70%"), ("80%", "76% to 90%"), ("1,234", "")),
+    ]  # fmt: skip
+    assert list(said(view)) == ["Newest figures", "How sure"]
+
+
+def test_an_alert_that_goes_on_has_its_newest_figure(make_alert, make_window, notify, site):
+    """Hours later the figure that set it off is old news; a withheld or later window is not used."""
+    windows = [
+        make_window(2, rate=0.5, interval=(0.4, 0.6), persons=77),
+        make_window(1, rate=0.9),
+        make_window(2, zone="north", rate=0.1),
+        make_window(3, rate=None, interval=None, persons=None, suppressed="small-count"),
+        make_window(4, rate=0.2),
+    ]
+    at = windows[3].end + MINUTE
+    view = describe(notify("repeat", make_alert(), new=[], at=at), site, EN, windows=windows)
+    assert view.figure == "50%"
+    assert "rests on 77 people" in view.lead
+    assert said(view)["When"].startswith("Tuesday, 24 November 2026, 10:40 to 11:00")
+    assert describe(notify("first", make_alert(), at=at), site, EN, windows=windows).figure == "62%"
+
+
+def test_operators_are_told_what_is_missing_and_what_helps(make_fault, notify, site):
+    """A wording of its own; no count and no rate."""
+    down = make_fault()
+    view = describe(notify("first", down), site, EN)
+    assert (view.subject, view.headline) == ("[Moretta] Market Forville: cameras and figures", "Missing: camera “gate”")
+    assert view.lead.endswith("Check its power, its network and its address.")
+    assert said(view)["Observed"] == "12% of the last window."
+    blind = make_fault(kind="no-data", name="north", reason=None, coverage=None)
+    view = describe(notify("first", down, blind), site, FR)
+    assert plain(view.headline) == "Données absentes : caméra « gate » et chiffres de « North entrance »"
+    assert view.table is not None
+    assert [plain(row.cells[0].main) for row in view.table.rows] == [
+        "Caméra « gate »",
+        "Chiffres de « North entrance »",
+    ]
+    assert plain(view.table.rows[0].cells[1].beside) == "observé : 12 %"
+    back = make_fault(state="resolved", reason=None, coverage=None)
+    view = describe(notify("all-resolved", back, by_rule=True), site, EN)
+    assert (view.subject, view.headline) == ("[Moretta] Market Forville: camera “gate”", "Back: camera “gate”")
+    site_back = make_fault(kind="no-data", name="_site", state="resolved")
+    assert describe(notify("all-resolved", back, site_back), site, EN).headline == "Nothing is missing any more"
+    assert describe(notify("some-resolved", down, site_back), site, EN).headline == "Back: figures of “Market Forville”"
+
+
+def test_lab_says_that_it_is_a_test(make_alert, notify, site):
+    """Nobody acts on a mail of a lab installation: it says so in subject and body."""
+    view = describe(notify("first", make_alert(profile="lab")), site, EN)
+    assert view.subject.startswith("[Moretta test] ")
+    assert "This is a test" in view.banner
+
+
+def test_a_test_message_says_that_it_arrived(notify, site):
+    """With no alert at all."""
+    view = describe(notify("test"), site, EN)
+    assert (view.subject, view.badge) == ("[Moretta] Market Forville: test message", "Test")
+    assert view.headline == "Mails from Moretta reach you"
+
+
+def test_a_mail_without_a_public_page_has_no_link(make_alert, notify, site):
+    """No link text without a link."""
+    assert describe(notify("first", make_alert()), site, EN).link_text == ""
+    linked = describe(notify("first", make_alert()), site, EN, link="https://masks.example.org/")
+    assert (linked.link, linked.link_text) == ("https://masks.example.org/", "Open Moretta")
+
+
+@pytest.mark.parametrize(
+    ("zone", "expected"),
+    [
+        ("_site", "Market Forville"),
+        ("north", "Market Forville, North entrance"),
+        ("south", "Market Forville, south"),
+        ("gone", "Market Forville, gone"),
+    ],
+)
+def test_a_place_is_called_what_people_call_it(site, zone: str, expected: str):
+    """Names where there are any, ids else, also for a zone that the settings no longer have."""
+    assert place(site, zone) == expected
+
+
+def test_a_time_beyond_the_calendar_is_named(site):
+    """A legal but absurd time is an error of its own, not a crash inside the calendar."""
+    with pytest.raises(UnpresentableError, match="beyond the calendar"):
+        instant(10**30, ZoneInfo(site.timezone))
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("Marché Forville", "Marché Forville"),
+        ("a\r\nBcc: x@y.z", "a Bcc: x@y.z"),
+        ("  two   blanks\t", "two blanks"),
+        ("a\u2028b\x00c\ud800d", "a b c d"),
+        ("東京駅", "東京駅"),
+    ],
+)
+def test_a_name_is_one_line(name: str, expected: str):
+    """Nothing that ends a header's line survives; letters of every script do."""
+    assert one_line(name) == expected
