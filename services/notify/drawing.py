@@ -18,7 +18,9 @@ _DPI = 200
 _COLOURS = ("#0b57d0", "#b45309", "#7b2d8b", "#2f6f4f")
 """Told apart by people who see few colours, and on white in grey."""
 _INK, _SOFT, _GRID, _ALARM = "#1b1f24", "#57606a", "#e3e7eb", "#b3261e"
-_LONGEST_NAME = 26
+_LONGEST_NAME = 52
+_NARROW = 24
+"""Names up to so many letters stand two in a row."""
 _APART = 0.09
 """As high as a label is, in shares of the axis."""
 _FONT = "DejaVu Sans"  # comes with matplotlib
@@ -28,13 +30,12 @@ def draw(chart: Chart) -> bytes:
     """Return the chart as PNG on white; the same chart gives the same bytes."""
     figure = Figure(figsize=_SIZE_IN, dpi=_DPI, facecolor="white")
     FigureCanvasAgg(figure)
-    rows = len(chart.lines) + bool(chart.withheld)
-    axes = figure.add_axes((0.13, 0.11, 0.755, 0.84 - 0.075 * ((rows + 1) // 2)))
+    rows = _legend(figure, chart)
+    axes = figure.add_axes((0.13, 0.11, 0.755, 0.84 - 0.075 * rows))
     _axes(axes, chart)
     _thresholds(axes, chart)
     for line, colour in zip(chart.lines, _COLOURS, strict=False):
         _line(axes, line, colour)
-    _legend(figure, chart)
     png = BytesIO()
     figure.savefig(png, format="png", metadata={"Software": None})
     return png.getvalue()
@@ -75,17 +76,20 @@ def _line(axes: Axes, line: Line, colour: str) -> None:
     axes.plot(line.withheld_s, [0.03] * len(line.withheld_s), "x", color=colour, markersize=5, markeredgewidth=1.2)
 
 
-def _legend(figure: Figure, chart: Chart) -> None:
-    """Names are set after the legend was made: it would read a leading "_" and "$" as orders."""
+def _legend(figure: Figure, chart: Chart) -> int:
+    """Return its rows. Names are set after it was made: it would read a leading "_" and "$" as orders."""
     named = [(_handle("o", colour), _name(line)) for line, colour in zip(chart.lines, _COLOURS, strict=False)]
     if chart.withheld:
         named.append((_handle("x", _SOFT), chart.withheld))
+    columns = 2 if all(len(name) <= _NARROW for _, name in named) else 1
     legend = figure.legend(
-        [handle for handle, _ in named], ["."] * len(named), loc="upper left", bbox_to_anchor=(0.115, 1.0), ncols=2,
-        frameon=False, fontsize=9.5, handlelength=1.2, columnspacing=1.2, handletextpad=0.5, borderpad=0.2,
+        [handle for handle, _ in named], ["."] * len(named), ncols=columns, loc="upper left",
+        bbox_to_anchor=(0.115, 1.0), frameon=False, fontsize=9.5, handlelength=1.2, columnspacing=1.2,
+        handletextpad=0.5, borderpad=0.2,
     )  # fmt: skip
     for text, (_, name) in zip(_texts(legend.get_texts()), named, strict=True):
         text.set_text(name)
+    return -(-len(named) // columns)
 
 
 def _texts(texts: list[Text]) -> Iterator[Text]:

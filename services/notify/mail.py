@@ -1,7 +1,7 @@
 """The channel e-mail: a notification becomes one mail for each recipient, handed to the mail server."""
 
 import asyncio
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
@@ -28,7 +28,9 @@ Windows = Callable[[Notification], Awaitable[Sequence[WindowV1]]]
 """Returns published windows of the notification's site, at least those of the last hours before it."""
 _WINDOWS_S = 5.0
 """A chart is not worth a longer wait for its windows."""
-_REMEMBERED = 32
+_HURRY = 6
+"""While more letters than so many wait to be written, they are written without a chart: it takes ten times as long."""
+_REMEMBERED = 64
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class MailChannel:
         self._pool, self._style, self._windows = pool, style, windows
         self._letters: OrderedDict[tuple[str, str], Letter] = OrderedDict()
         self._writing = asyncio.Lock()
+        self._wanted: Counter[tuple[str, str]] = Counter()
 
     async def send(self, notification: Notification, recipient: Recipient) -> Failure | None:
         """Return None once the mail server has accepted the mail, else why not."""
@@ -68,19 +71,26 @@ class MailChannel:
 
     async def _letter(self, notification: Notification, language: str) -> Letter:
         key = (notification.id, language)
-        async with self._writing:
-            letter = self._letters.get(key)
-            if letter is None:
-                letter = self._letters[key] = await self._write(notification, language)
-            self._letters.move_to_end(key)
-            while len(self._letters) > _REMEMBERED:
-                self._letters.popitem(last=False)
-        return letter
+        self._wanted[key] += 1
+        try:
+            async with self._writing:
+                letter = self._letters.get(key) or await self._write(notification, language)
+                self._remember(key, letter)
+                return letter
+        finally:
+            self._wanted[key] -= 1
+            self._wanted += Counter()  # without those that nobody wants any more
+
+    def _remember(self, key: tuple[str, str], letter: Letter) -> None:
+        self._letters[key] = letter
+        self._letters.move_to_end(key)
+        while len(self._letters) > _REMEMBERED:
+            self._letters.popitem(last=False)
 
     async def _write(self, notification: Notification, language: str) -> Letter:
         words, site = words_in(language), self._style.site(notification.group.site)
         windows = await self._published(notification)
-        chart = chart_of(notification, site, words, windows)
+        chart = chart_of(notification, site, words, windows) if len(self._wanted) <= _HURRY else None
         image, pictures = await _picture(notification, chart)
         view = describe(notification, site, words, windows=windows, link=self._style.link, image=image)
         return letter_of(notification, language, view.subject, render(view), pictures)

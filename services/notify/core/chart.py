@@ -86,11 +86,11 @@ def chart_of(notification: Notification, site: SiteSettings, words: Words, windo
     lines = tuple(_line(notice, [w for w in shown if w.zone == notice.zone], start, site) for notice in notices)
     return Chart(
         length_s=(end - start) / _SECOND,
-        lines=lines,
+        lines=tuple(line for line in lines if line.runs or line.withheld_s),
         thresholds=_thresholds(notification.notices, words),
         times=tuple(_times(start, end, local_zone(site), words)),
         rates=tuple(Tick(share, words.percent(share)) for share in (0.0, 0.25, 0.5, 0.75, 1.0)),
-        withheld=words.gettext("too few people to publish") if any(line.withheld_s for line in lines) else "",
+        withheld=words.gettext("too few people") if any(line.withheld_s for line in lines) else "",
         alternative=_alternative(lines, start, end, site, words),
     )
 

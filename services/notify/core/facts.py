@@ -31,8 +31,8 @@ def bar_of(notice: Notice, figure: Figure, words: Words) -> Bar:
         text = words.gettext("warns below {bound}", bound=bound)
         said = words.gettext("Mask rate {rate}; the rule warns below {bound}", rate=shown, bound=bound)
     else:
-        text = words.gettext("over above {bound}", bound=bound)
-        said = words.gettext("Mask rate {rate}; the alert is over above {bound}", rate=shown, bound=bound)
+        text = words.gettext("ends above {bound}", bound=bound)
+        said = words.gettext("Mask rate {rate}; the alert ends above {bound}", rate=shown, bound=bound)
     return bar((figure.low, figure.high), _bound(notice), text, said)
 
 
