@@ -61,7 +61,8 @@ class MailChannel:
         except UnpresentableError as error:
             return Failure("other", "data", detail=str(error))
         except Exception as error:  # the contract of a channel: whatever is wrong with a mail, others go out
-            log.exception("a mail could not be written", notification=notification.id)
+            # Not its words, nor where it was: they may quote an address.
+            log.error("a mail could not be written", notification=notification.id, error=type(error).__name__)
             return Failure("other", "data", detail=type(error).__name__)
         return await self._pool.send(message, recipient.address)
 

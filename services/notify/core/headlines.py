@@ -13,7 +13,8 @@ def subject(notification: Notification, site: SiteSettings, words: Words) -> str
     """Return a mail's subject: the same for all mails of a group, so that mail programs keep them in one thread."""
     group = notification.group
     sender = words.gettext("Moretta test") if is_lab(notification, site) else "Moretta"
-    where = place(site, WHOLE_SITE if group.zone is None or group.audience == "operators" else group.zone)
+    by_name = group.audience == "operators" and group.rule is not None  # its topic names the camera or the zone
+    where = place(site, WHOLE_SITE if group.zone is None or by_name else group.zone)
     # Ordinary blanks: readable in any mail program.
     text = f"[{sender}] {where}{words.gettext(': ')}{_topic(notification, site, words)}"
     return text.replace("\N{NO-BREAK SPACE}", " ").replace("\N{NARROW NO-BREAK SPACE}", " ")
@@ -30,7 +31,7 @@ def _topic(notification: Notification, site: SiteSettings, words: Words) -> str:
     if notification.reason == "test":
         return words.gettext("test message")
     if group.audience == "operators":
-        if group.zone is None or not notification.notices:
+        if group.zone is None or group.rule is None or not notification.notices:
             return words.gettext("cameras and figures")
         return subject_of(notification.notices[0], site, words)
     if group.rule is None or not notification.notices:

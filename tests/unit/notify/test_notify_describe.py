@@ -7,6 +7,7 @@ import pytest
 from services.notify.core.describe import describe
 from services.notify.core.local_time import UnpresentableError, instant
 from services.notify.core.names import one_line, place
+from services.notify.core.notification import Group
 from services.notify.core.tables import LONGEST
 from services.notify.core.view import MailView
 from services.notify.words import words_in
@@ -169,6 +170,9 @@ def test_operators_are_told_what_is_missing_and_what_helps(make_fault, notify, s
     back = make_fault(state="resolved", reason=None, coverage=None)
     view = describe(notify("all-resolved", back, by_rule=True), site, EN)
     assert (view.subject, view.headline) == ("[Moretta] Market Forville: camera “gate”", "Back: camera “gate”")
+    by_zone = Group("operators", "forville", "operators", "north")
+    view = describe(notify("first", blind, group=by_zone), site, EN)
+    assert view.subject == "[Moretta] Market Forville, North entrance: cameras and figures"
     site_back = make_fault(kind="no-data", name="_site", state="resolved")
     assert describe(notify("all-resolved", back, site_back), site, EN).headline == "Nothing is missing any more"
     assert describe(notify("some-resolved", down, site_back), site, EN).headline == "Back: figures of “Market Forville”"
