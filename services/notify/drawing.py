@@ -1,7 +1,9 @@
 """Charts as PNG with matplotlib: by Agg, each a Figure of its own, so that no state is shared; the same bytes again."""
 
 from collections.abc import Iterator
-from io import BytesIO
+
+# First: it says where matplotlib keeps its list of fonts.
+from services.charts.png import png  # isort: skip
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -36,9 +38,7 @@ def draw(chart: Chart) -> bytes:
     _thresholds(axes, chart)
     for line, colour in zip(chart.lines, _COLOURS, strict=False):
         _line(axes, line, colour)
-    png = BytesIO()
-    figure.savefig(png, format="png", metadata={"Software": None})
-    return png.getvalue()
+    return png(figure)
 
 
 def _axes(axes: Axes, chart: Chart) -> None:

@@ -12,7 +12,8 @@ from PIL import Image
 from windows import HOUR, MINUTE, decree, hidden, market_day, window
 
 from proto.stats import StatsReplyV1
-from services.cli.stats_chart import chart, runs
+from services.charts.periods import runs
+from services.cli.stats_chart import chart
 from services.history import RollUp, Span
 
 DAY = 1_795_474_800_000_000_000
