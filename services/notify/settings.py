@@ -12,7 +12,9 @@ from msgspec import Meta, Struct, field
 from proto.types import ReceiverId, SiteId
 from services.bus import NatsSettings
 from services.log import LogSettings
+from services.notify import report_settings
 from services.notify.core.recipient import Language
+from services.notify.report_settings import ReportSettings
 from services.notify.words import languages
 from services.probes import ProbesSettings
 from services.settings import Secret
@@ -72,6 +74,7 @@ class NotifySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
     smtp: SmtpSettings | None = None
     receivers: list[ReceiverSettings] = field(default_factory=list)
+    reports: list[ReportSettings] = field(default_factory=list)
     salt: Secret | None = None
     """Keys the hashes that stand for addresses in public records. Keep it: a new one forgets what was sent."""
     give_up_after_s: Annotated[float, Meta(ge=1, le=30 * 86_400)] = 12 * 3_600.0
@@ -100,6 +103,7 @@ class NotifyFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 def problems(notify: NotifySettings, sites: list[str]) -> list[Problem]:
     """Return what no single field of the section shows. No address is quoted: these lines end in logs."""
     found = [*_receiver_problems(notify.receivers, sites), *_same_address_twice(notify.receivers, sites)]
+    found += report_settings.problems(notify.reports, {r.id: r.sites for r in notify.receivers if r.email}, sites)
     if notify.smtp is not None:
         found += _smtp_problems(notify.smtp)
     elif notify.receivers:

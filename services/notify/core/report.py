@@ -1,0 +1,221 @@
+"""The figures of one day of a site, for its daily report: from published windows and alerts, and nothing else (ADR 15).
+
+Pure, and without words. A day is that of the site's calendar: it has 23 or 25 hours where clocks change. A window
+belongs to the day in which it starts.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta, tzinfo
+from typing import Literal, get_args
+
+from msgspec import structs
+
+from proto.public import AlertV1, GapReason, Suppression, WindowV1
+from proto.stats import PeriodV1, Step
+from proto.types import WHOLE_SITE, Interval, Profile, SiteId, ZoneId
+from services.history import RollUp, Span, day_start
+from services.history.spans import SECOND
+from services.notify.core.report_alerts import RuleDay, rule_days
+from services.proportions import newcombe
+
+STRICT: Profile = "fr-2021-269"
+"""Under this profile a report has the number of people and the percentage of the whole site, and nothing else."""
+STRICT_S = 1_200
+"""The shortest windows that a strict report shows one by one."""
+_KEPT = {"site", "zone", "profiles", "start", "end", "persons", "rate", "suppressed"}
+_COUNTS = {"windows_expected", "windows_published", "windows_suppressed"}
+
+Which = Literal["day-before", "week-before"]
+_BEFORE: dict[Which, timedelta] = {"day-before": timedelta(days=1), "week-before": timedelta(days=7)}
+
+
+@dataclass(frozen=True)
+class Question:
+    """Which day of which site a report is about."""
+
+    site: SiteId
+    day: date
+    zone: tzinfo
+    settled: int
+    """Until when windows must be out, ns: one that is missing after that is a gap."""
+    length: int = STRICT_S * SECOND
+    """A window's length, ns, where none was published."""
+    profile: Profile | None = None
+    """The profile in force; the day's windows name theirs."""
+    zones: tuple[ZoneId, ...] = ()
+    """Zones that are told of also if nothing was published of them."""
+    zone_detail: bool = True
+
+    @property
+    def span(self) -> Span:
+        """The day's first instant, and its end."""
+        return day_of(self.day, self.zone)
+
+    def days(self) -> list[Span]:
+        """Return all days that the report needs, in order: a week before, the day before, the day."""
+        return [day_of(self.day - back, self.zone) for back in (*reversed(_BEFORE.values()), timedelta())]
+
+
+@dataclass(frozen=True)
+class Place:
+    """The day of the whole site or of one of its zones."""
+
+    zone: ZoneId
+    total: PeriodV1
+    withheld: tuple[tuple[Suppression, int], ...]
+    """Why windows show no figure, and how many, the most frequent reason first."""
+    gaps: tuple[tuple[GapReason, int], ...]
+    """Why time was not observed, and in how many windows."""
+
+    @property
+    def missing(self) -> int:
+        """How many windows were expected and not published."""
+        return self.total.windows_expected - self.total.windows_published
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The whole site on an earlier day beside the day of the report."""
+
+    which: Which
+    day: date
+    earlier: PeriodV1
+    difference: float | None
+    """The day's rate less the earlier one's; None unless both were published."""
+    interval: Interval | None
+    """95 % interval of the difference (Newcombe 1998, method 10); None where the profile withholds verdicts."""
+
+    @property
+    def within(self) -> bool:
+        """Whether the difference is within the intervals: it may be nothing but chance."""
+        return self.interval is not None and self.interval[0] <= 0 <= self.interval[1]
+
+
+@dataclass(frozen=True)
+class DayReport:
+    """All figures of a report."""
+
+    site: SiteId
+    day: date
+    span: Span
+    strict: bool
+    """Whether the number of people and the percentage are all that may be told."""
+    profiles: tuple[Profile, ...]
+    length: int | None
+    """How long each window of the whole site is, ns; None where that changed."""
+    step: Step
+    parts: tuple[PeriodV1, ...]
+    """The whole site by hour; under a strict profile by window, as published."""
+    whole: Place
+    zones: tuple[Place, ...]
+    comparisons: tuple[Comparison, ...]
+    alerts: tuple[RuleDay, ...]
+
+
+def report_of(asked: Question, windows: Iterable[WindowV1], alerts: Iterable[AlertV1]) -> DayReport:
+    """Return the report. Windows are in order of their start within each zone, alerts in order; others are ignored."""
+    found = [window for window in windows if window.site == asked.site]
+    today = [window for window in found if asked.span.start <= window.start < asked.span.end]
+    profiles = tuple(dict.fromkeys(window.profile for window in today)) or ((asked.profile,) if asked.profile else ())
+    strict = STRICT in {*profiles, asked.profile}
+    whole = _place(asked, WHOLE_SITE, today, strict=strict)
+    step = _step(today, strict=strict)
+    return DayReport(
+        site=asked.site,
+        day=asked.day,
+        span=asked.span,
+        strict=strict,
+        profiles=profiles,
+        length=_length(asked, _of_zone(today, WHOLE_SITE)),
+        step=step,
+        parts=tuple(_rolled(asked, asked.span, step, _of_zone(today, WHOLE_SITE), strict=strict)),
+        whole=whole,
+        zones=() if strict or not asked.zone_detail else tuple(_places(asked, today)),
+        comparisons=tuple(_compared(asked, which, whole.total, found, strict=strict) for which in get_args(Which)),
+        alerts=() if strict else rule_days((a for a in alerts if a.site == asked.site), asked.span),
+    )
+
+
+def day_of(day: date, zone: tzinfo) -> Span:
+    """Return a day of the calendar; empty where the zone skipped it."""
+    return Span(day_start(day, zone), day_start(day + timedelta(days=1), zone))
+
+
+def _step(today: Sequence[WindowV1], *, strict: bool) -> Step:
+    if not strict or any(window.end - window.start < STRICT_S * SECOND for window in today):
+        return "hour"
+    return "window"
+
+
+def _length(asked: Question, windows: Iterable[WindowV1]) -> int | None:
+    lengths = {window.end - window.start for window in windows} or {asked.length}
+    return lengths.pop() if len(lengths) == 1 else None
+
+
+def _of_zone(windows: Iterable[WindowV1], zone: ZoneId) -> list[WindowV1]:
+    return [window for window in windows if window.zone == zone]
+
+
+def _places(asked: Question, today: Sequence[WindowV1]) -> Iterable[Place]:
+    """Yield the zones, those of the settings first and in their order."""
+    seen = sorted({window.zone for window in today} - {WHOLE_SITE})
+    for zone in dict.fromkeys([*asked.zones, *seen]):
+        yield _place(asked, zone, today, strict=False)
+
+
+def _place(asked: Question, zone: ZoneId, today: Sequence[WindowV1], *, strict: bool) -> Place:
+    mine = _of_zone(today, zone)
+    reasons = Counter(window.suppressed for window in mine if window.suppressed is not None)
+    gaps = Counter(gap for window in mine for gap in ([] if strict else window.gaps))
+    return Place(
+        zone, _total(asked, asked.span, mine, zone, strict=strict), tuple(reasons.most_common()),
+        tuple(gaps.most_common()),
+    )  # fmt: skip
+
+
+def _total(asked: Question, span: Span, windows: Iterable[WindowV1], zone: ZoneId, *, strict: bool) -> PeriodV1:
+    """Return a day as one period; of a day without an expected window, an empty one."""
+    found = _rolled(asked, span, "total", windows, zone, strict=strict)
+    none = PeriodV1(
+        site=asked.site, zone=zone, start=span.start, end=span.end,
+        windows_expected=0, windows_published=0, windows_suppressed=0,
+    )  # fmt: skip
+    return next(iter(found), none)
+
+
+def _rolled(
+    asked: Question, span: Span, step: Step, windows: Iterable[WindowV1], zone: ZoneId = WHOLE_SITE, *, strict: bool
+) -> list[PeriodV1]:
+    if span.start >= span.end:
+        return []
+    fold = RollUp(span, step, asked.zone, asked.length, asked.settled)
+    for window in windows:
+        fold.add(window)
+    periods = fold.periods(asked.site, zone)
+    return [_bare(period) for period in periods] if strict else periods
+
+
+def _bare(period: PeriodV1) -> PeriodV1:
+    """Return the period with nothing but the number of people and the percentage, whatever its windows had."""
+    names = _KEPT | _COUNTS
+    return PeriodV1(**{name: value for name, value in structs.asdict(period).items() if name in names})
+
+
+def _compared(
+    asked: Question, which: Which, total: PeriodV1, windows: Iterable[WindowV1], *, strict: bool
+) -> Comparison:
+    day = asked.day - _BEFORE[which]
+    earlier = _total(asked, day_of(day, asked.zone), _of_zone(windows, WHOLE_SITE), WHOLE_SITE, strict=strict)
+    if total.rate is None or earlier.rate is None:
+        return Comparison(which, day, earlier, None, None)
+    one, other = _judged(total), _judged(earlier)
+    return Comparison(which, day, earlier, total.rate - earlier.rate, newcombe(one, other) if one and other else None)
+
+
+def _judged(period: PeriodV1) -> tuple[int, int] | None:
+    """Return who wore a mask and who was judged; None where the profile withholds it."""
+    if period.masked is None or period.unmasked is None or period.incorrect is None:
+        return None
+    return period.masked, period.masked + period.unmasked + period.incorrect
