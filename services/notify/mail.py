@@ -26,6 +26,8 @@ log = get_logger()
 
 Windows = Callable[[Notification], Awaitable[Sequence[WindowV1]]]
 """Returns published windows of the notification's site, at least those of the last hours before it."""
+Write = Callable[[Notification, str], Awaitable[Letter]]
+"""Returns the letter of a notification in a language."""
 _WINDOWS_S = 5.0
 """A chart is not worth a longer wait for its windows."""
 _HURRY = 6
@@ -43,14 +45,17 @@ class Style:
 
 
 class MailChannel:
-    """Sends notifications as e-mail; a `Channel`. All recipients get the same letter, each in a mail of its own."""
+    """Sends notifications as e-mail; a `Channel`. All recipients get the same letter, each in a mail of its own.
+
+    `report` writes those that are daily reports (`ReportWriter.letter`).
+    """
 
     name: ChannelName = "email"
 
-    def __init__(self, pool: Pool, style: Style, windows: Windows) -> None:
-        self._pool, self._style, self._windows = pool, style, windows
+    def __init__(self, pool: Pool, style: Style, windows: Windows, report: Write | None = None) -> None:
+        self._pool, self._style, self._windows, self._report = pool, style, windows, report
         self._letters: OrderedDict[tuple[str, str], Letter] = OrderedDict()
-        self._writing = asyncio.Lock()
+        self._writing, self._reporting = asyncio.Lock(), asyncio.Lock()
         self._wanted: Counter[tuple[str, str]] = Counter()
 
     async def send(self, notification: Notification, recipient: Recipient) -> Failure | None:
@@ -72,6 +77,11 @@ class MailChannel:
 
     async def _letter(self, notification: Notification, language: str) -> Letter:
         key = (notification.id, language)
+        if notification.reason == "report" and self._report is not None:
+            async with self._reporting:  # it reads days of windows: no alert's mail is to wait for that
+                letter = self._letters.get(key) or await self._report(notification, language)
+                self._remember(key, letter)
+                return letter
         self._wanted[key] += 1
         try:
             async with self._writing:

@@ -8,9 +8,10 @@ from services.inference.report_charts import Figure
 
 
 def open_fonts() -> None:
-    """Draw a word: matplotlib keeps a font open once it was used, which is not what a test leaves behind."""
+    """Draw a word, and a bold one: matplotlib keeps a font open once used, which is not what a test leaves behind."""
     figure = Figure()
     figure.text(0, 0, "moretta")
+    figure.text(0, 0, "moretta", fontweight="bold")
     figure.savefig(os.devnull, format="png")
 
 

@@ -59,6 +59,8 @@ class Letter:
     bodies: Bodies
     pictures: tuple[Picture, ...] = ()
     urgent: bool = False
+    topic: str = ""
+    """What the mailing list is called beside the site; without it as the audience has it."""
 
 
 def letter_of(
@@ -78,6 +80,7 @@ def letter_of(
         bodies=bodies,
         pictures=pictures,
         urgent=begins and any(notice.severity == "critical" for notice in notification.firing),
+        topic="reports" if notification.reason == "report" else "",
     )
 
 
@@ -120,7 +123,7 @@ def _thread(letter: Letter, recipient: Recipient, sender: Sender) -> list[tuple[
 
 def _automatic(letter: Letter, sender: Sender) -> list[tuple[str, str]]:
     """Tell programs that no person wrote this: no vacation notes in return, and a list that filters can name."""
-    kind = "alerts" if letter.audience == "field" else "operations"
+    kind = letter.topic or ("alerts" if letter.audience == "field" else "operations")
     headers = [
         ("Auto-Submitted", "auto-generated"),
         ("X-Auto-Response-Suppress", "All"),

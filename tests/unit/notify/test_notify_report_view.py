@@ -1,0 +1,225 @@
+"""What a daily report says, in English and French, and that it says nothing that it may not."""
+
+from datetime import date
+from html.parser import HTMLParser
+from zoneinfo import ZoneInfo
+
+import pytest
+from msgspec import structs
+from windows import HOUR, MINUTE, decree, hidden, market_day, window
+
+from proto.public import GapReason, Suppression
+from services.history import day_start
+from services.notify.core.report import Question, report_of
+from services.notify.core.report_alerts import RuleDay
+from services.notify.core.report_phrases import Phrases
+from services.notify.core.report_view import view_of
+from services.notify.templates import render_report_bodies
+from services.notify.words import words_in
+from services.sites.settings import SiteSettings, ZoneSettings
+
+PARIS = ZoneInfo("Europe/Paris")
+DAY = date(2026, 11, 24)
+T = day_start(DAY, PARIS)
+EN, FR = words_in("en"), words_in("fr")
+SITE = SiteSettings(
+    id="cannes",
+    name="Marché\n <Forville>",
+    timezone="Europe/Paris",
+    zones=[ZoneSettings(id="fish", name="Fish & chips"), ZoneSettings(id="hall")],
+)
+
+
+def report(windows, day=DAY, alerts=(), **changes):
+    asked = Question("cannes", day, PARIS, 2**62, **changes)
+    return report_of(asked, windows, alerts)
+
+
+def whole_day():
+    fish = [window(T + 9 * HOUR, 30, (10, 0, 0), zone="fish"), hidden(T + 10 * HOUR, zone="fish")]
+    return [*market_day(T - 7 * 24 * HOUR), *market_day(T), *fish]
+
+
+def rows(view):
+    return {row.label: row.texts for row in view.rows}
+
+
+def test_an_ordinary_day():
+    """Each figure where a reader looks for it, with the percent and the dates of the language."""
+    view = view_of(report(whole_day(), zones=("fish",)), SITE, EN, "staff", "https://moretta.example")
+    assert view.subject == "[Moretta] Marché <Forville>: report on Tuesday, 24 November 2026"
+    assert (view.figure, view.place, view.banner) == ("79%", "Marché <Forville>", "")
+    assert view.lead == "of the people counted wore a mask correctly. The figure rests on 2,314 people."
+    assert rows(view) == {
+        "How sure": ("The rate is between 77% and 81%, with 95% confidence.",),
+        "The day before": ("Monday, 23 November 2026: no rate was published.",),
+        "The same weekday a week before": (
+            "Tuesday, 17 November 2026: 79%, 2,314 people.",
+            "Difference in percentage points: 0.",
+            "That is within the intervals: it may be chance.",
+        ),
+        "Observed": (
+            "The cameras saw 88% of this day.",
+            "Why it was not all: cameras were out of order (7 periods of 20 min).",
+        ),
+        "Not published": ("Nothing was published for 5 of 72 periods of 20 min.",),
+        "Not shown": ("27 of 67 periods of 20 min: too few people to show.",),
+        "Alerts": ("No alert fired.",),
+    }
+    ((fish),) = view.zone_rows
+    assert fish.label == "Fish & chips"
+    assert fish.texts[:2] == (
+        "75% of 40 people, between 60% and 86%.",
+        "Not shown: 1 of 2 periods of 20 min: too few people to show.",
+    )
+    assert [line.text for line in view.lines][:2] == [
+        "00:00 to 06:00: too few people to show", "06:00 to 07:00: 86% (80% to 91%), 178 people",
+    ]  # fmt: skip
+    assert view.columns == ("Time", "Rate", "Interval", "People")
+    assert view.hours.alternative.startswith(
+        "Share of people who wore a mask over the day: lowest 68% at 20:00 to 21:00,"
+    )
+    assert view.notes[-1] == "Sent automatically to the receiver “staff”; nobody reads replies."
+
+
+def test_the_same_in_french():
+    """Decimal comma, spaces before signs and between thousands, the day as the French write it."""
+    windows = [*market_day(T), window(T - 24 * HOUR, 60, (40, 0, 0))]
+    view = view_of(report(windows), SITE, FR, "équipe")
+    assert view.subject == "[Moretta] Marché <Forville>\N{NO-BREAK SPACE}: rapport du mardi 24 novembre 2026"
+    assert view.figure.replace("\u202f", "\xa0") == "79\xa0%"
+    assert "2\u202f314 personnes" in view.lead
+    told = " ".join(rows(view)["La veille"]).replace("\u202f", "\xa0")
+    assert told.startswith(
+        "lundi 23 novembre 2026\xa0: 60\xa0%, 100 personnes. Écart en points de pourcentage\xa0: +18,9."
+    )
+    assert told.endswith("C’est plus que ce que le hasard permet d’après les intervalles.")
+    assert not {"figures", "people", "period"} & set(" ".join(line.text for line in view.lines).split())
+
+
+def test_a_strict_profile():
+    """Two figures by window as published; the mean is called one; nothing of zones, coverage, alerts or causes."""
+    windows = [decree(T - 24 * HOUR, 100, 0.5), decree(T, 30, 0.8), decree(T + 20 * MINUTE, 10, 0.4)]
+    view = view_of(report(windows, profile="fr-2021-269", zones=("fish",)), SITE, EN)
+    assert (view.figure, view.zones, view.zone_rows, view.hours.heading) == ("70%", None, (), "Over the day")
+    assert rows(view) == {
+        "How sure": ("It is the mean of the published periods, weighted by their people. No interval is published.",),
+        "The day before": (
+            "Monday, 23 November 2026: 50%, 100 people.",
+            "Difference in percentage points: +20.",
+            "Without published intervals nobody can tell whether that is chance.",
+        ),
+        "The same weekday a week before": ("Tuesday, 17 November 2026: no rate was published.",),
+        "Not published": ("Nothing was published for 70 of 72 periods of 20 min.",),
+    }
+    assert view.columns == ("Time", "Rate", "People")
+    assert [line.cells for line in view.lines] == [("80%", "30"), ("40%", "10"), ()]
+    assert "lapsed in March 2022" in view.notes[1]
+
+
+LEADS = [
+    ([], "", "Nothing was published about this day."),
+    ([hidden(T)], "", "There are no figures of this day: too few people to show."),
+    ([hidden(T, "nothing-observed")], "", "There are no figures of this day: nothing observed."),
+    ([window(T, 0, (0, 0, 0))], "", "Nobody was counted in the published periods."),
+    ([window(T, 0, (0, 0, 1))], "", "Of 1 person nobody could be judged."),
+    ([window(T, 1, (0, 0, 0))], "100%", "of the people counted wore a mask correctly. The figure rests on 1 person."),
+]
+
+
+@pytest.mark.parametrize(("windows", "figure", "lead"), LEADS)
+def test_days_without_figures(windows, figure, lead):
+    """Why there are none is said; no rate is made up. Zones, too."""
+    fish = [structs.replace(w, zone="fish") for w in windows]
+    view = view_of(report([*windows, *fish], zones=("fish",)), SITE, EN)
+    assert (view.figure, view.lead) == (figure, lead)
+    assert ("How sure" in rows(view)) == bool(figure)
+    assert view.zone_rows[0].texts
+    assert view.hours.alternative.startswith("Share" if figure else "A chart of the day, without any rate.")
+    for form in render_report_bodies(view, {"hours": "cid:hours", "zones": "cid:zones"}):
+        assert lead.split(".")[0] in form
+
+
+def test_a_trial_is_marked_as_one():
+    """In the subject and above all else."""
+    view = view_of(report([window(T, profile="lab")]), SITE, EN)
+    assert view.subject.startswith("[Moretta test] ")
+    assert "This is a test." in view.banner
+
+
+def test_hours_that_clocks_show_twice():
+    """They say their distance to UTC; other times don't."""
+    day = date(2026, 10, 25)
+    start = day_start(day, PARIS)
+    view = view_of(report([window(start + n * HOUR) for n in range(25)], day), SITE, EN)
+    assert [line.when for line in view.lines][1:5] == [
+        "01:00 to 02:00 UTC+02:00",
+        "02:00 UTC+02:00 to 02:00 UTC+01:00",
+        "02:00 UTC+01:00 to 03:00",
+        "03:00 to 04:00",
+    ]
+
+
+def test_phrases_of_alerts_durations_and_differences():
+    """Plurals, what was carried over midnight, signs; periods of more than one length have none."""
+    mixed = report([window(T), window(T + HOUR, end=T + HOUR + 5 * MINUTE), window(T + 2 * HOUR)])
+    said = Phrases(EN, mixed, PARIS)
+    assert (said.periods(1), said.periods(1200)) == ("1 period", "1,200 periods")
+    assert [said.duration(n) for n in (20 * 10**9, 5 * MINUTE, 2 * HOUR, 2 * HOUR + 40 * MINUTE)] == [
+        "20 s", "5 min", "2 h", "2 h 40 min",
+    ]  # fmt: skip
+    assert [said.points(d) for d in (0.0321, -0.1, 0.0004)] == ["+3.2", "−10", "0"]
+    one = RuleDay("_site", "mask-rate", 1, 1, 20 * MINUTE, lasting=True)
+    assert said.alerts(one, "Whole site") == (
+        "Whole site, “mask-rate”: 1 alert, firing for 20 min; one had begun before this day; one went on after it."
+    )
+    two = RuleDay("_site", "mask-rate", 3, 0, 20 * MINUTE, lasting=False)
+    assert Phrases(FR, mixed, PARIS).alerts(two, "Halle").replace("\u202f", "\xa0") == (
+        "Halle, «\xa0mask-rate\xa0»\xa0: 3 alertes, actives pendant 20\xa0min."
+    )
+
+
+@pytest.mark.parametrize("words", [EN, FR], ids=["en", "fr"])
+def test_every_reason_has_words(words):
+    """Each reason of a gap and of a suppression, and no two the same."""
+    said = Phrases(words, report([]), PARIS)
+    gaps = [said.gap(why) for why in GapReason.__args__]
+    hidden_why = [said.suppressed(why) for why in Suppression.__args__]
+    assert len({*gaps, *hidden_why}) == 9
+
+
+class _Page(HTMLParser):
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.images, self.text = [], [], ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        if tag == "img":
+            self.images.append(dict(attributes))
+        elif tag not in {"meta", "br"}:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def test_the_layouts():
+    """Names are escaped, tags are closed, pictures have their words; the text has all that the HTML has."""
+    view = view_of(report(whole_day(), zones=("fish", "hall")), SITE, EN, "staff", "https://moretta.example/?a=1&b=2")
+    text, html = render_report_bodies(view, {"hours": "cid:hours", "zones": "cid:zones"})
+    page = _Page(html)
+    assert page.open == []
+    assert [(i["src"], bool(i["alt"])) for i in page.images] == [("cid:hours", True), ("cid:zones", True)]
+    assert "<Forville>" not in html
+    assert "Fish & chips" in page.text
+    for told in (*(t for row in (*view.rows, *view.zone_rows) for t in row.texts), *view.notes, view.lead):
+        assert told in text
+        assert told in page.text
+    for line in view.lines:
+        assert line.text in text
+        assert all(cell in page.text for cell in (line.when, *line.cells))
+    assert "Open Moretta: https://moretta.example/?a=1&b=2" in text
