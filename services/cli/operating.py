@@ -91,3 +91,22 @@ def stats(
         raise typer.Exit(1) from None
     draw(reply)
     shown(reply, form)
+
+
+@operating.command()
+def report(
+    site: Place,
+    config: OperatorConfig,
+    out: Annotated[Path, typer.Option(metavar="FILE.html", help="where it is written")],
+    day: Annotated[str | None, typer.Option(metavar="DATE", help="by the site's clock; default: yesterday")] = None,
+    language: Annotated[str, typer.Option(metavar="LANGUAGE", help="of the report, such as fr")] = "en",
+) -> None:
+    """Write the daily report of a site, as its readers get it by e-mail, into one HTML file."""
+    from services.cli.daily_report import NoReportError, write
+
+    try:
+        written = asyncio.run(write(config, site, day, out, language))
+    except NoReportError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+    typer.echo(f"{out}: {site} on {written}")
