@@ -20,7 +20,7 @@ T = TypeVar("T", bound=Struct)
 def load(file: Path, schema: type[T], environ: Mapping[str, str] | None = None) -> T:
     """Return the settings that this service declares; SettingsError lists every problem of the file with its path.
 
-    Files of secrets whose names are in the schema's `UNREAD` are not opened.
+    Files of the sites' secrets whose names are in the schema's `UNREAD` are not opened.
     """
     try:
         return _load(file, schema, os.environ if environ is None else environ)

@@ -99,7 +99,7 @@ def resolve_files(
 ) -> Any:
     """Replace `x_file: path` by `x: content` for secrets, relative to the settings file's folder.
 
-    Secrets in `unread` are this service's to know of, but not to have: a stand-in takes their place.
+    Secrets of `sites` that are in `unread` are this service's to know of, not to have: a stand-in takes their place.
     """
     if isinstance(value, list):
         return [resolve_files(v, f"{path}[{i}]", folder, found, unread=unread) for i, v in enumerate(value)]
@@ -111,7 +111,7 @@ def resolve_files(
         name = str(key).removesuffix("_file")
         if name == key or name not in SECRETS:
             result[key] = resolve_files(item, here, folder, found, unread=unread)
-        elif name in unread:
+        elif name in unread and here.startswith("sites["):
             result[name] = _UNREAD
         elif name in value:
             found.append((here, f"{name} is given too; give only one of them"))
