@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from proto.public import DeliveryReason
+from proto.types import Channel
 
 Kind = Literal[
-    "connect", "timeout", "disconnected", "tls", "no-starttls", "no-auth", "auth", "response", "rate-limited", "other"
-]
+    "connect", "timeout", "disconnected", "tls", "no-starttls", "no-auth", "auth", "response", "rate-limited", "other",
+    "unavailable", "denied", "misconfigured", "rejected", "recipient", "cost-cap", "too-long",
+]  # fmt: skip
+"""Those of the second line are of SMS and webhooks, where a code is one of HTTP."""
 Stage = Literal["connect", "sender", "recipient", "data"]
 
 _AUTH_CODES = frozenset({530, 534, 535, 538})
@@ -27,7 +30,7 @@ class Failure:
     enhanced: str | None = None
     detail: str = ""
     retry_after_s: float | None = None
-    """What the other side asked for, with the kind `rate-limited` (Retry-After, RFC 9110 §10.2.3)."""
+    """What the other side asked for, of the kinds `rate-limited`, `unavailable` (Retry-After, RFC 9110 §10.2.3)."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,13 @@ _BY_KIND: dict[Kind, Judgement] = {
     "no-auth": _AUTH,
     "rate-limited": Judgement(retry=True, reason="rate-limited"),
     "other": Judgement(retry=True, reason="other", loud=True),
+    "unavailable": _TEMPORARY,
+    "denied": _AUTH,
+    "misconfigured": _CONFIG,
+    "rejected": Judgement(retry=False, reason="refused", loud=True),
+    "recipient": Judgement(retry=False, reason="recipient"),
+    "cost-cap": Judgement(retry=False, reason="cost-cap"),
+    "too-long": Judgement(retry=False, reason="too-long"),
 }
 
 
@@ -62,7 +72,8 @@ def judge(failure: Failure) -> Judgement:
     """Return what follows from a failure.
 
     Only a recipient that the server refuses (5xx to RCPT) and a content that it refuses (5xx to DATA) are final. A 5xx
-    that a change of settings or of the server would cure is retried: nothing is lost to a misconfigured relay.
+    that a change of settings or of the server would cure is retried: nothing is lost to a misconfigured relay. Of SMS
+    and webhooks a message that the other side rejects (4xx) is final, and so is one beyond its cost cap.
     """
     by_kind = _BY_KIND.get(failure.kind)
     return by_kind if by_kind is not None else _of_reply(failure)
@@ -100,11 +111,29 @@ _ADVICE: dict[Kind, str] = {
 }
 
 
-def advice(failure: Failure) -> str:
+_HTTP_ADVICE: dict[Kind, str] = {
+    "connect": "its URL must name a server that this machine reaches",
+    "disconnected": "the server closed the connection before it answered; its log may say why",
+    "timeout": "the server must answer within timeout_s",
+    "tls": "the server's certificate must be valid for its host and signed by a known authority; ca_file adds one",
+    "rate-limited": "the other side takes fewer messages than it gets; it is obeyed",
+    "unavailable": "the server has a fault of its own, or answered what the settings don't call a success",
+    "denied": "the user, password or token must be what the server knows",
+    "misconfigured": "the settings must name the final URL (no redirect is followed) and what the server takes",
+    "rejected": "the server takes no such message; its URL may be wrong, and its log says why",
+    "recipient": "the server refuses this recipient",
+    "cost-cap": "notify.sms.max_per_day is reached; more can be sent tomorrow, or with a higher one",
+    "too-long": "the text doesn't fit into notify.sms.max_segments",
+}
+
+
+def advice(failure: Failure, channel: Channel = "email") -> str:
     """Return one sentence that says what would be right."""
+    if channel != "email":
+        return _HTTP_ADVICE.get(failure.kind, _ADVICE["other"])
     reason = judge(failure).reason
     if failure.kind != "response":
-        return _ADVICE[failure.kind]
+        return _ADVICE.get(failure.kind) or _HTTP_ADVICE[failure.kind]
     if reason == "auth":
         return "the server wants a login; set notify.smtp.user and password"
     if reason == "config":

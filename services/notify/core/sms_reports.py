@@ -1,0 +1,74 @@
+"""Delivery reports: the address at which an SMS centre reports on one SMS, and what a report says.
+
+The address names site, notification and recipient (a digest) and ends with a secret of that SMS alone, an HMAC-SHA256
+(RFC 2104) of them, so that who learns one address can forge no other report. A report that never comes leaves the
+delivery at `sent`.
+"""
+
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Literal
+
+from proto.types import NotificationId, Sha256, SiteId
+
+State = Literal["delivered", "failed"]
+
+KANNEL_MASK = 1 | 2 | 16
+"""Which reports Kannel is asked for: on the telephone, not delivered, refused by the SMS centre (`dlr-mask`)."""
+KANNEL: Mapping[str, State] = {"1": "delivered", "2": "failed", "16": "failed"}
+
+
+@dataclass(frozen=True)
+class Report:
+    """What became of an SMS that was sent; final."""
+
+    site: SiteId
+    notification: NotificationId
+    recipient_sha256: Sha256
+    state: State
+
+
+def report_path(token: str, site: SiteId, notification: NotificationId, recipient_sha256: Sha256) -> str:
+    """Return the path, without a slash at its front, at which this SMS is reported on."""
+    named = f"{site}/{notification}/{recipient_sha256}"
+    return f"{named}/{hmac.new(token.encode(), named.encode(), sha256).hexdigest()[:32]}"
+
+
+def named_by(path: str, token: str) -> tuple[SiteId, NotificationId, Sha256] | None:
+    """Return whose report comes to this path; None if it is forged."""
+    parts = path.split("/")
+    if len(parts) != 4 or not path.isascii():
+        return None
+    site, notification, recipient = parts[:3]
+    genuine = hmac.compare_digest(report_path(token, site, notification, recipient), path)
+    return (site, notification, recipient) if genuine else None
+
+
+@dataclass
+class Seen:
+    """Reports that came before, so that one that comes twice counts once; the oldest are forgotten.
+
+    `delivered` is the last word: it counts after `failed`, and not the other way round.
+    """
+
+    most: int = 10_000
+    _states: dict[tuple[str, str], State] = field(default_factory=dict)
+
+    def is_news(self, report: Report) -> bool:
+        """Return whether this says anything that was not known."""
+        known = self._states.get((report.notification, report.recipient_sha256))
+        return known is None or (known == "failed" and report.state == "delivered")
+
+    def remember(self, report: Report) -> None:
+        """Take it as known from now on."""
+        key = (report.notification, report.recipient_sha256)
+        self._states.pop(key, None)
+        self._states[key] = report.state
+        if len(self._states) > self.most:
+            del self._states[next(iter(self._states))]
+
+    def forget(self, report: Report) -> None:
+        """Take it as news when it comes again: it could not be recorded."""
+        self._states.pop((report.notification, report.recipient_sha256), None)

@@ -1,0 +1,82 @@
+"""Addresses of delivery reports, and which reports are news."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.notify.core.sms_reports import Report, Seen, named_by, report_path
+
+TOKEN = "0123456789abcdef"
+NAMED = ("forville", "1" * 16, "d" * 64)
+PATH = report_path(TOKEN, *NAMED)
+
+
+def test_an_address_says_whose_report_comes_to_it():
+    """Site, notification and recipient, of whom it has but a digest."""
+    assert named_by(PATH, TOKEN) == NAMED
+
+
+@given(st.integers(0, len(PATH) - 1), st.characters(codec="utf-8"))
+def test_a_changed_address_is_forged(place: int, sign: str):
+    """Each character is vouched for."""
+    changed = PATH[:place] + sign + PATH[place + 1 :]
+    assert named_by(changed, TOKEN) == (NAMED if changed == PATH else None)
+
+
+@given(st.text(max_size=60))
+def test_no_other_text_is_an_address(text: str):
+    """Whatever it is; and another token makes other addresses."""
+    assert named_by(text, TOKEN) is None
+    assert named_by(PATH, "fedcba9876543210") is None
+
+
+def report(state: str, number: int = 1) -> Report:
+    return Report("forville", f"{number:016x}", "d" * 64, state)
+
+
+def test_a_report_counts_once_and_delivered_is_the_last_word():
+    """Doubles are known; what failed may be delivered after all, and not the other way round."""
+    seen, news = Seen(), []
+    for state in ("failed", "failed", "delivered", "delivered", "failed"):
+        if seen.is_news(report(state)):
+            news.append(state)
+            seen.remember(report(state))
+    assert news == ["failed", "delivered"]
+
+
+steps = st.lists(st.tuples(st.integers(1, 3), st.sampled_from(["delivered", "failed"])), max_size=40)
+
+
+@given(steps, st.sets(st.integers(0, 39)))
+def test_whatever_is_lost_doubled_or_late_the_last_word_stands(reports: list[tuple[int, str]], refused: set[int]):
+    """Of each SMS at most one failure and one success are told, the success last; recording may fail at any time."""
+    seen = Seen()
+    told: dict[int, list[str]] = {}
+    for place, (number, state) in enumerate(reports):
+        if not seen.is_news(report(state, number)):
+            continue
+        seen.remember(report(state, number))
+        if place in refused:
+            seen.forget(report(state, number))
+        else:
+            told.setdefault(number, []).append(state)
+    recorded = [r for place, r in enumerate(reports) if place not in refused]
+    for number, states in told.items():
+        assert states[-1] == ("delivered" if (number, "delivered") in recorded else "failed")
+        if not refused:
+            assert states in (["failed"], ["delivered"], ["failed", "delivered"])
+
+
+def test_what_could_not_be_recorded_is_news_again():
+    """When the gateway repeats it."""
+    seen = Seen()
+    seen.remember(report("delivered"))
+    seen.forget(report("delivered"))
+    assert seen.is_news(report("delivered"))
+
+
+def test_old_reports_are_forgotten():
+    """Memory is bounded; whoever records them knows them still."""
+    seen = Seen(most=3)
+    for number in range(5):
+        seen.remember(report("delivered", number))
+    assert [seen.is_news(report("delivered", number)) for number in range(5)] == [True, True, False, False, False]
