@@ -119,7 +119,7 @@ def shown(value: Any, schema: Any = None) -> str:
     if isinstance(value, (dict, list)):
         kind = "a section" if isinstance(value, dict) else f"a list of {len(value)}"
         return kind if value else f"an empty {kind.split()[1]}"
-    if _bare(schema) is Secret:
+    if _bare(schema) is Secret or Secret in get_args(_bare(schema)):
         return "another kind of value"
     text = re.sub(r".*@", "'***@", redact(repr(value)))
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -38,7 +38,9 @@ def _load(file: Path, schema: type[T], environ: Mapping[str, str]) -> T:
     found += problems(schema, raw)
     settings: T | None = _convert_sound(raw, schema, [path for path, _ in found])
     check: Callable[[], list[Problem]] | None = getattr(settings, "problems", None)
-    found += check() if check is not None else []
+    told = [path for path, _ in found]
+    # Of a whole whose part is wrong nothing more is said: it was checked without that part.
+    found += [each for each in (check() if check is not None else []) if not any(p.startswith(each[0]) for p in told)]
     if settings is None or found:
         raise SettingsError(file, [(path, why + _origin(path, origins)) for path, why in found])
     return settings
