@@ -15,6 +15,8 @@ from services.log import LogSettings
 from services.notify import report_settings
 from services.notify.core.recipient import Language
 from services.notify.report_settings import ReportSettings
+from services.notify.sms_settings import SmsSettings, same_number_twice, sms_problems
+from services.notify.webhook_settings import WebhookSettings, webhook_problems
 from services.notify.words import languages
 from services.probes import ProbesSettings
 from services.settings import Secret
@@ -60,19 +62,23 @@ class SmtpSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
 
 class ReceiverSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """People who get the same alerts; each address gets a mail of its own."""
+    """People who get the same alerts; each address gets a mail of its own, each number an SMS, each webhook a call."""
 
     id: ReceiverId
-    email: list[str]
+    email: list[str] = field(default_factory=list)
+    sms: list[Secret] = field(default_factory=list)
+    """Telephone numbers; never shown. `sms_settings.numbers` reads them."""
+    webhooks: list[WebhookSettings] = field(default_factory=list)
     sites: list[SiteId] = field(default_factory=list)
     """Without any: all sites."""
     language: Language = "en"
 
 
 class NotifySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Who is told, and how. Without `smtp` there may be no receivers."""
+    """Who is told, and how. Addresses need `smtp`, numbers need `sms` and a salt."""
 
     smtp: SmtpSettings | None = None
+    sms: SmsSettings | None = None
     receivers: list[ReceiverSettings] = field(default_factory=list)
     reports: list[ReportSettings] = field(default_factory=list)
     salt: Secret | None = None
@@ -106,8 +112,13 @@ def problems(notify: NotifySettings, sites: list[str]) -> list[Problem]:
     found += report_settings.problems(notify.reports, {r.id: r.sites for r in notify.receivers if r.email}, sites)
     if notify.smtp is not None:
         found += _smtp_problems(notify.smtp)
-    elif notify.receivers:
+    elif any(receiver.email for receiver in notify.receivers):
         found.append(("notify.smtp", "is missing; receivers need a mail server, with at least host and sender"))
+    found += sms_problems(notify.sms, notify.receivers)
+    found += same_number_twice(notify.sms, notify.receivers, sites)
+    found += webhook_problems(notify.receivers)
+    if notify.salt is None and any(receiver.sms for receiver in notify.receivers):
+        found.append(("notify.salt", "is missing; without, all numbers there are can be tried on a record's hash"))
     if notify.salt is not None and len(notify.salt.reveal()) < _MIN_SALT:
         found.append(("notify.salt", f"is shorter than {_MIN_SALT} characters; take 32 random ones"))
     return found
@@ -120,8 +131,8 @@ def _receiver_problems(receivers: list[ReceiverSettings], sites: list[str]) -> I
             yield f"notify.receivers[{last}].id", f"{name!r} is used {count} times; ids are unique"
     for index, receiver in enumerate(receivers):
         path = f"notify.receivers[{index}]"
-        if not receiver.email:
-            yield f"{path}.email", "is empty; a receiver needs at least one address"
+        if not (receiver.email or receiver.sms or receiver.webhooks):
+            yield path, "reaches nobody; a receiver needs at least one address (or one of sms or webhooks)"
         if receiver.language not in languages():
             yield f"{path}.language", f"no catalogue of {receiver.language!r}; there are {', '.join(languages())}"
         for place, address in enumerate(receiver.email):

@@ -102,7 +102,7 @@ LOGIN = {"user": "moretta", "password": "s3cret-word"}
             "notify.receivers[0].sites[0]",
             "known here: forville, station",
         ),
-        ({"receivers": [{**STAFF, "email": []}]}, "notify.receivers[0].email", "at least one address"),
+        ({"receivers": [{**STAFF, "email": []}]}, "notify.receivers[0]", "at least one address"),
         ({"receivers": [{**STAFF, "email": ["a@b.cd", "c at d"]}]}, "notify.receivers[0].email[1]", "no plain e-mail"),
         ({"receivers": [{**STAFF, "e-mail": []}]}, "notify.receivers[0].e-mail", "unknown"),
         ({"receivers": [{**STAFF, "language": "xx"}]}, "notify.receivers[0].language", "there are en, fr"),

@@ -1,0 +1,110 @@
+"""Requests to gateways and webhooks with aiohttp: certificates checked, no redirect followed, no answer kept."""
+
+import asyncio
+import os
+import ssl
+import time
+from collections.abc import Callable
+
+import aiohttp
+from yarl import URL
+
+from services.app import StartError
+from services.notify.core.http_outcome import retry_after_s
+from services.notify.core.outcome import Failure, Kind
+from services.notify.core.sms_gateway import Answer, Request
+
+READ_BYTES = 65_536
+"""As much of an answer's body is looked at."""
+
+
+def client_context(ca_file: str | None, path: str) -> ssl.SSLContext:
+    """Return a context that checks certificates, TLS 1.2 or later; StartError names `path` if `ca_file` is no good."""
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if ca_file is not None:
+        try:
+            context.load_verify_locations(cafile=ca_file)
+        except OSError as error:  # ssl.SSLError is one too
+            why = error.strerror if not isinstance(error, ssl.SSLError) else "it holds no PEM certificate"
+            raise StartError(f"{path}: cannot use {ca_file}: {why}") from None
+    return context
+
+
+class HttpClient:
+    """Connections to one server, made when the first request needs one and used again. Close it."""
+
+    def __init__(self, timeout_s: float, context: ssl.SSLContext, clock: Callable[[], int] = time.time_ns) -> None:
+        self._timeout, self._context, self._clock = _timeout(timeout_s), context, clock
+        self._session: aiohttp.ClientSession | None = None
+
+    async def send(self, request: Request) -> Answer | Failure:
+        """Return the server's answer, or why there is none; nothing that the failure says quotes the request."""
+        try:
+            return await self._ask(request)
+        except (aiohttp.ClientError, OSError, ValueError) as error:  # TimeoutError is an OSError
+            return failure_of(error)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def _ask(self, request: Request) -> Answer:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                timeout=self._timeout,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                # Not unpacked: a small answer could become a large one.
+                auto_decompress=False,
+                headers={"Accept-Encoding": "identity", "User-Agent": "Moretta"},
+            )
+        async with self._session.request(
+            request.method, URL(request.url, encoded=True), data=request.body, headers=request.headers,
+            allow_redirects=False, ssl=self._context,
+        ) as response:  # fmt: skip
+            wait = retry_after_s(response.headers.get("Retry-After"), self._clock())
+            return Answer(response.status, wait, await _beginning(response.content))
+
+
+def _timeout(timeout_s: float) -> aiohttp.ClientTimeout:
+    """Half of the time to connect, so that a server that is out of reach is told from one that doesn't answer."""
+    return aiohttp.ClientTimeout(total=timeout_s, sock_connect=timeout_s / 2)
+
+
+async def _beginning(content: aiohttp.StreamReader) -> bytes:
+    try:
+        return await content.readexactly(READ_BYTES)
+    except asyncio.IncompleteReadError as short:
+        return short.partial
+
+
+def failure_of(error: Exception) -> Failure:
+    """Return what went wrong on the way, in words that hold no URL."""
+    match error:
+        case TimeoutError():  # before OSError, of which aiohttp's own are too
+            return Failure("timeout", "connect" if isinstance(error, aiohttp.ConnectionTimeoutError) else "data")
+        case aiohttp.ClientSSLError() | aiohttp.ClientConnectorCertificateError() | ssl.SSLError():
+            return Failure("tls", "connect", detail=_tls_words(error))
+        case aiohttp.InvalidURL():
+            return Failure("misconfigured", "connect")
+        case aiohttp.ClientConnectorError():
+            return Failure("connect", "connect", detail=_words_of(error.os_error))
+        case aiohttp.ServerDisconnectedError() | aiohttp.ClientOSError() | aiohttp.ClientPayloadError() | OSError():
+            return Failure("disconnected", "data")
+    kind: Kind = "unavailable" if isinstance(error, aiohttp.ClientResponseError) else "other"
+    return Failure(kind, "data", detail=type(error).__name__)
+
+
+def _tls_words(error: Exception) -> str:
+    for cause in (getattr(error, "certificate_error", None), getattr(error, "os_error", None), error):
+        if isinstance(cause, ssl.SSLError):
+            # Without the host that a certificate isn't valid for.
+            return str(getattr(cause, "verify_message", "") or cause.reason or "").partition(",")[0]
+    return ""
+
+
+def _words_of(error: OSError) -> str:
+    """The operating system's words for a network trouble; asyncio's own hold the address."""
+    return os.strerror(error.errno).lower() if error.errno and error.errno > 0 else "the name cannot be resolved"

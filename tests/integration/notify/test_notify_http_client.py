@@ -1,0 +1,93 @@
+"""Requests to gateways and webhooks: what is reused, what is never kept, what is never followed."""
+
+import asyncio
+import ssl
+
+import pytest
+from aiohttp import web
+from http_peer import HttpPeer
+
+from services.notify.core.outcome import Failure
+from services.notify.core.sms_gateway import Answer, Request
+from services.notify.http_client import READ_BYTES, HttpClient, client_context
+
+
+@pytest.fixture(name="client")
+async def _client():
+    client = HttpClient(20.0, client_context(None, "test"))
+    yield client
+    await client.close()
+
+
+def get(peer: HttpPeer, path: str = "") -> Request:
+    return Request("GET", peer.url(path), {})
+
+
+async def test_a_url_goes_out_as_it_was_written(client):
+    """Escapes that a provider demands are neither undone nor doubled."""
+    async with HttpPeer() as peer:
+        await client.send(get(peer, "a%2Fb/%7Ec?text=%C3%A9+%26&to=%2B33#no"))
+    assert peer.got[0].path == "/a%2Fb/%7Ec?text=%C3%A9+%26&to=%2B33"
+
+
+async def test_cookies_and_secrets_stay_with_whom_they_are_of(client):
+    """A cookie is not sent back; a redirect takes no header elsewhere."""
+    async with HttpPeer() as peer, HttpPeer() as other:
+        stay = web.Response(headers={"Set-Cookie": "a=b"})
+        peer.answers = [stay, web.Response(status=307, headers={"Location": other.url()})]
+        request = Request("POST", peer.url(), {"Authorization": "Bearer t0ken"}, b"body")
+        answers = [await client.send(request) for _ in range(2)]
+        assert [answer.status for answer in answers if isinstance(answer, Answer)] == [200, 307]
+        assert "Cookie" not in peer.got[1].headers
+        assert other.got == []
+
+
+async def test_a_body_is_read_no_further_than_needed(client):
+    """Nor unpacked: what claims to be packed comes as it is."""
+    async with HttpPeer() as peer:
+        peer.answers = [web.Response(body=b"x" * 10**6), web.Response(body=b"", status=204), web.Response(body=b"abc")]
+        bodies = [
+            answer.body for answer in [await client.send(get(peer)) for _ in range(3)] if isinstance(answer, Answer)
+        ]
+    assert bodies == [b"x" * READ_BYTES, b"", b"abc"]
+    assert peer.got[0].headers["Accept-Encoding"] == "identity"
+
+
+async def test_many_at_once_all_come_through(client):
+    """Fifty requests in one burst, each with its own answer."""
+    async with HttpPeer() as peer:
+        peer.answers = [web.Response(text=str(number)) for number in range(50)]
+        answers = await asyncio.gather(*(client.send(get(peer)) for _ in range(50)))
+    assert {answer.body for answer in answers if isinstance(answer, Answer)} == {b"%d" % n for n in range(50)}
+
+
+async def test_a_server_that_comes_back_is_reached_again(client):
+    """A connection that died in the meantime is one failure at most."""
+    async with HttpPeer() as peer:
+        assert isinstance(await client.send(get(peer)), Answer)
+        peer.answers = ["drop"]
+        assert await client.send(Request("POST", peer.url(), {})) == Failure("disconnected", "data")
+        assert isinstance(await client.send(get(peer)), Answer)
+
+
+@pytest.mark.parametrize("url", ["http://[::1", "http://127.0.0.1:99999/", "nonsense", "http://"])
+async def test_a_url_that_is_none_raises_nothing(client, url: str):
+    """Settings are checked; a channel raises nothing all the same, and quotes nothing."""
+    failure = await client.send(Request("GET", url, {}))
+    assert isinstance(failure, Failure)
+    assert url not in failure.detail
+
+
+async def test_a_header_that_is_none_raises_nothing(client):
+    """A secret with a line end in it would smuggle a header."""
+    async with HttpPeer() as peer:
+        failure = await client.send(Request("GET", peer.url(), {"Authorization": "Bearer a\r\nX: y"}))
+        assert isinstance(failure, Failure)
+        assert peer.got == []
+
+
+def test_nothing_older_than_tls_1_2_is_spoken():
+    """And hosts and authorities are checked."""
+    context = client_context(None, "test")
+    assert context.minimum_version is ssl.TLSVersion.TLSv1_2
+    assert (context.check_hostname, context.verify_mode) == (True, ssl.CERT_REQUIRED)

@@ -1,0 +1,136 @@
+"""SMS through Debian's Kannel and its fake SMS centre: sending, delivery reports, and Kannel's own split."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+from pathlib import Path
+from random import Random
+
+import pytest
+from kannel_process import Kannel
+from notifications import SITE, TEN, notification, rate, recipient
+
+from services.notify.core.gsm import encoding, segments, split
+from services.notify.core.kannel import Kannel as Interface
+from services.notify.core.outcome import Failure
+from services.notify.core.sms_gateway import Answer, Sms
+from services.notify.core.sms_reports import Report
+from services.notify.http_client import HttpClient, client_context
+from services.notify.sms import SmsChannel
+from services.notify.sms_reports import ReportServer
+from services.notify.sms_settings import KannelSettings, ReportsSettings, SmsSettings
+from services.settings import Secret
+
+TEXT = (
+    "Marché Forville, Entrée nord: masks 62%, below 70%. Between 54% and 69%. 143 people, 24 Nov 10:00-10:20,"
+    " Paris time. New, since 09:40."
+)
+
+FRENCH = (
+    "Marché Forville, Entrée nord : masques 62 %, sous 70 %. Entre 54 % et 69 %. 143 personnes,"
+    " 24 nov. 10:00-10:20, heure de Paris. Nouveau, depuis 09:40."
+)
+
+
+@pytest.fixture(name="kannel")
+async def _kannel(tmp_path: Path) -> AsyncIterator[Kannel]:
+    async with Kannel(tmp_path) as kannel:
+        yield kannel
+
+
+@pytest.fixture(name="told")
+def _told() -> list[Report]:
+    return []
+
+
+@pytest.fixture(name="channel")
+async def _channel(kannel: Kannel, told: list[Report], logs) -> AsyncIterator[Callable[..., SmsChannel]]:
+    """`channel(password=...)`: a channel to this Kannel, whose reports end in `told`."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    reports = ReportsSettings(port=port, url=f"http://127.0.0.1:{port}", token=Secret("s3cret-0123456789"))
+
+    async def tell(report: Report) -> None:
+        told.append(report)
+
+    server = ReportServer(reports, tell)
+    await server.start()
+    made: list[SmsChannel] = []
+
+    def make(password: str = "kannel-word", sender: str = "Moretta") -> SmsChannel:
+        settings = KannelSettings(
+            url=Secret(kannel.url), user="moretta", password=Secret(password), sender=sender or None, smsc="centre"
+        )
+        made.append(SmsChannel(SmsSettings(kannel=settings, reports=reports), lambda _: SITE, lambda: TEN))
+        return made[-1]
+
+    yield make
+    for channel in made:
+        await channel.close()
+    await server.stop()
+    assert "555" not in logs()
+
+
+async def test_an_sms_arrives_and_is_reported(kannel, channel, told, wait_until):
+    """The text as it was written, and `delivered` for this notification and recipient."""
+    assert await channel().send(notification(rate()), recipient()) is None
+    await wait_until(lambda: kannel.parts() and told, 30, "the SMS and its report")
+    assert kannel.parts() == [TEXT]
+    assert told == [Report("forville", f"{1:016x}", "d" * 64, "delivered")]
+
+
+async def test_a_report_may_be_late(kannel, channel, told, wait_until):
+    """An SMS that Kannel keeps while the centre is away is accepted, and reported once it comes back."""
+    await kannel.close_centre()
+    assert await channel().send(notification(rate(), number=7), recipient()) is None
+    assert told == []
+    await kannel.open_centre()
+    await wait_until(lambda: kannel.parts() == [TEXT] and told, 60, "the late SMS and its report")
+    assert told == [Report("forville", f"{7:016x}", "d" * 64, "delivered")]
+
+
+async def test_a_burst_is_reported_one_by_one(kannel, channel, told, wait_until):
+    """Forty SMS at once, in both languages: each arrives, each is reported once and as its own."""
+    sender = channel()
+    bursts = [(notification(rate(), number=n), recipient(language="fr" if n % 2 else "en")) for n in range(40)]
+    assert set(await asyncio.gather(*(sender.send(*burst) for burst in bursts))) == {None}
+    await wait_until(lambda: len(told) >= 40 and len(kannel.parts()) >= 40, 60, "forty SMS and their reports")
+    assert sorted(report.notification for report in told) == [f"{n:016x}" for n in range(40)]
+    assert {report.state for report in told} == {"delivered"}
+    assert sorted(set(kannel.parts())) == sorted([TEXT, FRENCH])
+
+
+async def test_kannels_refusals_are_told_apart(kannel, channel):
+    """A wrong password is a person's matter, a number that Kannel refuses is that recipient's alone."""
+    told = notification(rate())
+    assert await channel(password="wrong").send(told, recipient()) == Failure("denied", "data", 403)
+    assert await channel(sender="").send(told, recipient()) == Failure("misconfigured", "recipient", 400)
+    assert await channel().send(told, recipient("nobody")) == Failure("recipient", "recipient", 400)
+    assert kannel.parts() == []
+
+
+async def test_kannel_splits_as_we_count(kannel, wait_until):
+    """GSM-7 with and without its extension, UCS-2, at and around the borders, and at random: the same parts."""
+    dice = Random(20261124)
+    texts = [sign * count for sign in ("a", "é", "ł") for count in (69, 70, 71, 134, 135, 160, 161, 306, 307)]
+    texts += ["€" * count for count in (80, 81, 152, 153)] + ["a" * 152 + "€" + "b" * 20, "a" * 305 + "[]"]
+    texts += ["".join(dice.choices("abcdéè€[^", k=dice.randint(1, 500))) for _ in range(25)]
+    texts += ["".join(dice.choices("abcłşЖ", k=dice.randint(1, 300))) for _ in range(25)]
+    interface = Interface(kannel.url, "moretta", "kannel-word", "Moretta")
+    client = HttpClient(30.0, client_context(None, ""))
+    expected: list[str] = []
+    for text in texts:
+        sms = Sms("+12025550123", text, encoding(text), segments(text), "k")
+        answer = await client.send(interface.request(sms))
+        assert isinstance(answer, Answer)
+        assert interface.failure(answer) is None
+        expected += split(text)
+        # One after the other: Kannel keeps no order among those that are on their way.
+        await wait_until(partial(_has, kannel, len(expected)), 30, "all parts")
+    await client.close()
+    assert kannel.parts() == expected
+
+
+def _has(kannel: Kannel, count: int) -> bool:
+    return len(kannel.parts()) >= count
