@@ -18,6 +18,10 @@ from services.notify.report_settings import ReportSettings
 from services.notify.sms_settings import SmsSettings, same_number_twice, sms_problems
 from services.notify.webhook_settings import WebhookSettings, webhook_problems
 from services.notify.words import languages
+from services.notify.core.notification import Audience
+from services.notify.core.recipient import Language
+from services.notify.core.routing import HOURLY_CAP
+from services.notify.routing_settings import RouteSettings, TimeSettings
 from services.probes import ProbesSettings
 from services.settings import Secret
 from services.sites.problems import Problem
@@ -72,6 +76,10 @@ class ReceiverSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     sites: list[SiteId] = field(default_factory=list)
     """Without any: all sites."""
     language: Language = "en"
+    audience: Audience = "field"
+    """Which alerts lead here unless a route says so: those about rates, or those about the system itself."""
+    max_per_hour: Annotated[int, Meta(ge=1, le=3_600)] = HOURLY_CAP
+    """So many notifications of a site in an hour; what is beyond is told in one digest at the end of the hour."""
 
 
 class NotifySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -81,6 +89,10 @@ class NotifySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     sms: SmsSettings | None = None
     receivers: list[ReceiverSettings] = field(default_factory=list)
     reports: list[ReportSettings] = field(default_factory=list)
+    routes: list[RouteSettings] = field(default_factory=list)
+    """Who is told of what, the first match holds. Without any: each receiver, of its audience and sites."""
+    times: list[TimeSettings] = field(default_factory=list)
+    """Office hours and others that routes name."""
     salt: Secret | None = None
     """Keys the hashes that stand for addresses in public records. Keep it: a new one forgets what was sent."""
     give_up_after_s: Annotated[float, Meta(ge=1, le=30 * 86_400)] = 12 * 3_600.0

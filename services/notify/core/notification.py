@@ -73,11 +73,13 @@ class Group:
     audience: Audience
     zone: ZoneId | None = None
     rule: RuleId | None = None
+    route: str = ""
+    """Which of the settings' routes it came by, by what that one matches: two to one receiver don't mix."""
 
     @property
     def key(self) -> str:
         """The group's name in records: 16 hexadecimal digits."""
-        return _digest(self.receiver, self.site, self.audience, self.zone or "", self.rule or "")
+        return _digest(self.receiver, self.site, self.audience, self.zone or "", self.rule or "", self.route)
 
 
 @dataclass(frozen=True, slots=True)
