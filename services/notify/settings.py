@@ -21,7 +21,7 @@ from services.notify.words import languages
 from services.notify.core.notification import Audience
 from services.notify.core.recipient import Language
 from services.notify.core.routing import HOURLY_CAP
-from services.notify.routing_settings import RouteSettings, TimeSettings
+from services.notify.routing_settings import Reader, RouteSettings, TimeSettings, routing_problems
 from services.probes import ProbesSettings
 from services.settings import Secret
 from services.sites.problems import Problem
@@ -115,19 +115,27 @@ class NotifyFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     def problems(self) -> list[Problem]:
         """Return everything that no single field shows, with its path."""
-        return [*site_problems(self.sites), *problems(self.notify, [site.id for site in self.sites])]
+        notify = self.notify
+        readers = [Reader(receiver.id, receiver.audience, receiver.sites) for receiver in notify.receivers]
+        return [
+            *site_problems(self.sites),
+            *problems(notify, [site.id for site in self.sites]),
+            *routing_problems(notify.routes, notify.times, readers, self.sites),
+        ]
 
 
 def problems(notify: NotifySettings, sites: list[str]) -> list[Problem]:
     """Return what no single field of the section shows. No address is quoted: these lines end in logs."""
-    found = [*_receiver_problems(notify.receivers, sites), *_same_address_twice(notify.receivers, sites)]
+    found = [*_receiver_problems(notify.receivers, sites)]
+    if not notify.routes:  # with routes it depends on the alert
+        found += _same_address_twice(notify.receivers, sites)
+        found += same_number_twice(notify.sms, notify.receivers, sites)
     found += report_settings.problems(notify.reports, {r.id: r.sites for r in notify.receivers if r.email}, sites)
     if notify.smtp is not None:
         found += _smtp_problems(notify.smtp)
     elif any(receiver.email for receiver in notify.receivers):
         found.append(("notify.smtp", "is missing; receivers need a mail server, with at least host and sender"))
     found += sms_problems(notify.sms, notify.receivers)
-    found += same_number_twice(notify.sms, notify.receivers, sites)
     found += webhook_problems(notify.receivers)
     if notify.salt is None and any(receiver.sms for receiver in notify.receivers):
         found.append(("notify.salt", "is missing; without, all numbers there are can be tried on a record's hash"))
@@ -157,10 +165,10 @@ def _receiver_problems(receivers: list[ReceiverSettings], sites: list[str]) -> I
 
 def _same_address_twice(receivers: list[ReceiverSettings], sites: list[str]) -> Iterator[Problem]:
     """Whoever is reached twice for one site would get every mail twice."""
-    known: dict[tuple[str, str], str] = {}
+    known: dict[tuple[str, str, str], str] = {}
     for index, receiver in enumerate(receivers):
         for place, address in enumerate(receiver.email):
-            keys = [(address.lower(), site) for site in receiver.sites or sites]
+            keys = [(address.lower(), site, receiver.audience) for site in receiver.sites or sites]
             before = next((known[key] for key in keys if key in known), None)
             if before is not None:
                 yield (

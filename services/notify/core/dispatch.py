@@ -1,13 +1,22 @@
 """The dispatcher: alerts in, decisions to tell or to withhold out (ADR 17). Alertmanager's terms and semantics."""
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from operator import attrgetter
 
-from proto.notifications import NotificationV1, SilenceV1
-from proto.types import SilenceId
-from services.notify.core.decision import Output
-from services.notify.core.notification import Notice
+from proto.notifications import NotificationReason, NotificationV1, SilenceV1, WithheldReason
+from proto.types import ReceiverId, Severity, SilenceId, SiteId
+from services.notify.core.book import Alert, Book, hour_end
+from services.notify.core.deadlines import Deadlines
+from services.notify.core.decision import Output, record_of, told, withheld
+from services.notify.core.inhibition import Inhibition
+from services.notify.core.notification import Group, Notice
+from services.notify.core.outlook import Cell, Outlook, Viewpoint, held_back, needs_update, next_look
 from services.notify.core.routing import Plan
+from services.notify.core.silences import Silences
+
+_RANK: dict[Severity, int] = {"critical": 0, "warning": 1, "info": 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +30,30 @@ Input = Notice | SilenceV1 | SilenceGone | Plan
 """An alert in a new state; a silence set or changed; one gone; other settings."""
 
 
+@dataclass(slots=True)
+class _Wish:
+    """A group that wants to be told of now."""
+
+    cell: Cell
+    seen: Outlook
+    reason: NotificationReason
+
+    @property
+    def urgency(self) -> tuple[int, int, str]:
+        """What goes first when a cap leaves no room for all: the graver, then the older."""
+        notices = self.seen.changes or self.seen.known
+        return min(_RANK[n.severity] for n in notices), min(n.stored for n in notices), self.cell.key
+
+
 class Dispatcher:
     """Decides for one site or for several. Instants are ns; the same inputs give the same decisions."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
+        self._book, self._silences, self._inhibition = Book(), Silences(), Inhibition()
+        self._cells: dict[str, Cell] = {}
+        self._deadlines = Deadlines()
+        self._now = 0
 
     def restore(
         self, notices: Iterable[Notice], records: Iterable[NotificationV1], silences: Iterable[SilenceV1], now: int
@@ -34,12 +62,185 @@ class Dispatcher:
 
         What was decided and not stored is decided again, with the same ids, by the next `step`.
         """
-        raise NotImplementedError
+        self._now = now
+        for notice in sorted(notices, key=attrgetter("stored")):
+            if self._book.see(notice) is not None:
+                self._inhibition.take(notice)
+        for record in records:
+            self._book.take(record)
+        for silence in silences:
+            self._silences.put(silence)
+        self._regroup()
 
     def step(self, now: int, *inputs: Input) -> list[Output]:
         """Take inputs in and return what follows from them and from the time, in the order in which to store it."""
-        raise NotImplementedError
+        self._now = max(self._now, now)
+        for one in inputs:
+            if not isinstance(one, Notice):
+                self._change(one)
+        notices = [one for one in inputs if isinstance(one, Notice)]
+        self._take(sorted(notices, key=lambda n: (n.stored, n.alert, not n.firing)))
+        outputs = self._decide()
+        self._forget()
+        return outputs
 
     def next_deadline(self) -> int | None:
         """Return when `step` has to be called at the latest, without any input; None: not before there is one."""
-        raise NotImplementedError
+        return self._deadlines.first()
+
+    def _change(self, change: SilenceV1 | SilenceGone | Plan) -> None:
+        if isinstance(change, Plan):
+            self._plan = change
+            self._regroup()
+            return
+        if isinstance(change, SilenceV1):
+            self._silences.put(change)
+        else:
+            self._silences.remove(change.silence)
+        self._touch(self._cells)
+
+    def _take(self, notices: Iterable[Notice]) -> None:
+        blind = set[SiteId]()
+        for notice in notices:
+            new = notice.alert not in self._book.alerts
+            alert = self._book.see(notice)
+            if alert is None:
+                continue
+            if self._inhibition.take(notice):
+                blind.add(notice.site)
+            if new:
+                self._place(alert)
+            self._touch(tuple(alert.groups))
+            self._prune(alert)
+        if blind:
+            self._touch([key for key, cell in self._cells.items() if cell.group.site in blind])
+
+    def _touch(self, groups: Iterable[str]) -> None:
+        """Look at these groups now."""
+        for key in groups:
+            self._deadlines.set(key, self._now)
+
+    def _place(self, alert: Alert) -> None:
+        """Put an alert into the groups that it belongs to."""
+        for route in self._plan.lead(alert.origin):
+            group = route.group(alert.origin)
+            key = group.key
+            cell = self._cells.get(key) or self._cells.setdefault(key, Cell(group, key, route))
+            cell.members[alert.notice.alert] = alert
+            alert.groups.add(key)
+
+    def _prune(self, alert: Alert) -> None:
+        """Forget an alert where nothing of it is to be told any more; wholly when that is everywhere and it is over."""
+        for key in tuple(alert.groups):
+            cell = self._cells[key]
+            if not cell.keeps(alert):
+                del cell.members[alert.notice.alert]
+                alert.groups.remove(key)
+                self._drop_empty(cell)
+        if not alert.groups and not alert.notice.firing:
+            del self._book.alerts[alert.notice.alert]
+
+    def _drop_empty(self, cell: Cell) -> None:
+        if not cell.members:
+            del self._cells[cell.key]
+            self._deadlines.set(cell.key, None)
+            self._book.close(cell.key)
+
+    def _regroup(self) -> None:
+        """Put every alert where the plan has it now; what receivers know stays."""
+        for key in self._cells:
+            self._deadlines.set(key, None)
+        self._cells.clear()
+        for alert in tuple(self._book.alerts.values()):
+            alert.groups.clear()
+            self._place(alert)
+            self._prune(alert)
+        self._touch(self._cells)
+
+    def _decide(self) -> list[Output]:
+        outputs: list[Output] = []
+        view = Viewpoint(self._plan, self._book, self._silences, self._inhibition, self._now)
+        due = [self._cells[key] for key in sorted(self._deadlines.take(self._now))]
+        wishes = defaultdict[tuple[ReceiverId, SiteId], list[_Wish]](list)
+        for cell in due:
+            seen = view.look(cell)
+            outputs += self._withhold_hidden(cell, seen)
+            reason, at = needs_update(seen, cell.route)
+            if reason is None or at > self._now:
+                continue
+            if view.muted_until(cell) != self._now:
+                outputs += self._withhold(cell, seen, "muted", held_back(seen, cell.route, self._now))
+            else:
+                wishes[cell.group.receiver, cell.group.site].append(_Wish(cell, seen, reason))
+        for _, wanted in sorted(wishes.items()):
+            outputs += self._allot(wanted)
+        for cell in due:
+            self._schedule(cell, view)
+        return outputs
+
+    def _allot(self, wishes: list[_Wish]) -> list[Output]:
+        """Tell one receiver of one site as often as the cap allows: digests first, then the most urgent."""
+        digests = defaultdict[str, list[_Wish]](list)
+        for wish in wishes:
+            if wish.reason == "digest":
+                digests[wish.cell.group.audience].append(wish)
+        singles = [[wish] for wish in sorted(wishes, key=lambda wish: wish.urgency) if wish.reason != "digest"]
+        outputs: list[Output] = []
+        for together in [*(digests[audience] for audience in sorted(digests)), *singles]:
+            outputs += self._tell(together) if self._room(together[0].cell.group) else self._cap(together)
+        return outputs
+
+    def _room(self, group: Group) -> bool:
+        return self._book.sent(group.receiver, group.site, self._now) < self._plan.cap(group.receiver)
+
+    def _tell(self, wishes: list[_Wish]) -> list[Output]:
+        """Tell of one group; or, in a digest, of several, which all go on in the newest one's incident."""
+        group = wishes[0].cell.group
+        if len(wishes) > 1:
+            group = Group(group.receiver, group.site, group.audience)
+        last = max((wish.seen.last for wish in wishes if wish.seen.last), default=None)
+        new = [notice for wish in wishes for notice in wish.seen.new]
+        known = [notice for wish in wishes for notice in wish.seen.known]
+        ended = [notice for wish in wishes for notice in wish.seen.ended]
+        return [self._book_in(told(group, wishes[0].reason, last, self._now, new, known, ended))]
+
+    def _cap(self, wishes: list[_Wish]) -> list[Output]:
+        outputs: list[Output] = []
+        for wish in wishes:
+            route = wish.cell.route
+            outputs += self._withhold(wish.cell, wish.seen, "capped", held_back(wish.seen, route, self._now))
+        return outputs
+
+    def _withhold_hidden(self, cell: Cell, seen: Outlook) -> list[Output]:
+        outputs: list[Output] = []
+        for reason in ("inhibited", "silenced"):
+            ready = [one.notice for one in seen.hidden if one.reason == reason and one.ready <= self._now]
+            outputs += self._withhold(cell, seen, reason, ready)
+        return outputs
+
+    def _withhold(self, cell: Cell, seen: Outlook, reason: WithheldReason, notices: list[Notice]) -> list[Output]:
+        """Say once of each alert's state that it is withheld."""
+        unsaid = [n for n in notices if (reason, n.state) not in cell.fact(cell.members[n.alert]).withheld]
+        return [self._book_in(withheld(cell.group, reason, seen.last, self._now, unsaid))] if unsaid else []
+
+    def _book_in(self, output: Output) -> Output:
+        self._book.take(record_of(output))
+        return output
+
+    def _schedule(self, cell: Cell, view: Viewpoint) -> None:
+        """Forget what was told for good, and note when to look again."""
+        for alert in [alert for alert in cell.members.values() if not alert.notice.firing]:
+            self._prune(alert)
+        if not cell.members:
+            return
+        seen = view.look(cell)
+        _, due = needs_update(seen, cell.route)
+        blocked: int | None = None
+        if due <= self._now:
+            muted = view.muted_until(cell)
+            blocked = hour_end(self._now) if muted == self._now else muted
+        self._deadlines.set(cell.key, next_look(seen, cell.route, self._now, due, blocked))
+
+    def _forget(self) -> None:
+        self._silences.forget(self._now)
+        self._inhibition.forget(self._now - max((route.wait for route in self._plan.routes), default=0))

@@ -1,0 +1,116 @@
+"""What each receiver was told of each alert: a fold over the stored decisions, and nothing else.
+
+The running dispatcher books its own decisions in the same way as one that starts reads those of another, so that both
+know the same (ADR 17).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from proto.notifications import NotificationV1, WithheldReason
+from proto.types import AlertId, AlertState, NotificationId, ReceiverId, SiteId
+from services.notify.core.notification import Notice
+
+_HOUR = 3_600_000_000_000
+_OTHERS = frozenset({"report", "test"})
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Last:
+    """The last notification of an incident: when, which, and the one that began it."""
+
+    at: int
+    number: int
+    root: NotificationId
+
+
+@dataclass(slots=True)
+class Fact:
+    """What one receiver knows of one alert."""
+
+    last: Last | None = None
+    """The last notification that said it fires; None: none did, or its end was told."""
+    withheld: set[tuple[WithheldReason, AlertState]] = field(default_factory=set)
+    """What was said to be withheld since."""
+
+    @property
+    def capped(self) -> bool:
+        """Whether it waits for a digest."""
+        return ("capped", "firing") in self.withheld or ("capped", "resolved") in self.withheld
+
+
+@dataclass(slots=True)
+class Alert:
+    """An alert that is not forgotten yet."""
+
+    origin: Notice
+    """As it was first seen: what it is routed by, so that its end takes the way of its beginning."""
+    notice: Notice
+    facts: dict[ReceiverId, Fact] = field(default_factory=dict)
+    groups: set[str] = field(default_factory=set)
+    """Keys of the groups that it is in."""
+
+
+class Book:
+    """The alerts that are alive, what was told of them, and how much in this hour."""
+
+    def __init__(self) -> None:
+        self.alerts: dict[AlertId, Alert] = {}
+        self._threads: dict[str, Last] = {}
+        self._seen: dict[tuple[str, ...], int] = {}
+        self._sent: dict[tuple[ReceiverId, SiteId], tuple[int, int]] = {}
+
+    def see(self, notice: Notice) -> Alert | None:
+        """Take an alert's state in; None if it is an old one, or the end of an alert that was forgotten."""
+        place = (notice.site, notice.zone, notice.rule, notice.audience)
+        if notice.stored < self._seen.get(place, 0):
+            return None
+        self._seen[place] = notice.stored
+        alert = self.alerts.get(notice.alert)
+        if alert is not None:
+            alert.notice = notice
+        elif notice.firing:
+            alert = self.alerts[notice.alert] = Alert(notice, notice)
+        return alert
+
+    def take(self, record: NotificationV1) -> None:
+        """Book a decision."""
+        if record.withheld is not None:
+            for state, ids in (("firing", record.firing), ("resolved", record.resolved)):
+                for fact in self._facts(record.receiver, ids):
+                    fact.withheld.add((record.withheld, "firing" if state == "firing" else "resolved"))
+        elif record.reason not in _OTHERS:
+            self._tell(record, Last(record.at, record.number, record.root))
+
+    def _tell(self, record: NotificationV1, last: Last) -> None:
+        for ids, known in ((record.firing, last), (record.resolved, None)):
+            for fact in self._facts(record.receiver, ids):
+                fact.last = known
+                fact.withheld.clear()
+        self._threads[record.group] = last
+        key, hour = (record.receiver, record.site), record.at // _HOUR
+        self._sent[key] = (hour, self.sent(*key, record.at) + 1)
+
+    def _facts(self, receiver: ReceiverId, ids: Iterable[AlertId]) -> Iterable[Fact]:
+        for name in ids:
+            if (alert := self.alerts.get(name)) is not None:
+                yield alert.facts.setdefault(receiver, Fact())
+
+    def sent(self, receiver: ReceiverId, site: SiteId, at: int) -> int:
+        """Return how many notifications a receiver got of a site in the clock hour (UTC) of an instant."""
+        hour, count = self._sent.get((receiver, site), (0, 0))
+        return count if hour == at // _HOUR else 0
+
+    def last(self, group: str, told: Iterable[Last]) -> Last | None:
+        """Return the last notification of a group, given those that told what of it still counts; None: no incident."""
+        newest = max(told, default=None)
+        return None if newest is None else max(newest, self._threads.get(group, newest))
+
+    def close(self, group: str) -> None:
+        """Forget a group that has no alert any more."""
+        self._threads.pop(group, None)
+
+
+def hour_end(at: int) -> int:
+    """Return when the clock hour (UTC) of an instant ends."""
+    return (at // _HOUR + 1) * _HOUR
