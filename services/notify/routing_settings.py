@@ -170,12 +170,13 @@ def _rule_problems(
 
 
 def _out_of_reach(routes: Sequence[RouteSettings], readers: Mapping[ReceiverId, Reader]) -> Iterator[Problem]:
-    """Yield the routes behind one that takes all that they match."""
+    """Yield the routes behind one that takes all that they match; a receiver's first one holds, `continue` or not."""
     for index, route in enumerate(routes):
         for earlier, other in enumerate(routes[:index]):
-            if not other.goes_on and _takes_all(other, route, readers):
-                why = f"is never reached, since routes[{earlier}] takes all that it matches"
-                yield f"notify.routes[{index}]", f"{why}; put it first, or say continue: true there"
+            same = other.receiver == route.receiver
+            if (same or not other.goes_on) and _takes_all(other, route, readers):
+                cure = "put it first" if same else "put it first, or say continue: true there"
+                yield f"notify.routes[{index}]", f"routes[{earlier}] takes all that it matches; {cure}"
                 break
 
 

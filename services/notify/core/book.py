@@ -32,11 +32,19 @@ class Fact:
     """The last notification that said it fires; None: none did, or its end was told."""
     withheld: set[tuple[WithheldReason, AlertState]] = field(default_factory=set)
     """What was said to be withheld since."""
+    capped: int | None = None
+    """Since when it waits for a digest, ns; None: it doesn't."""
 
-    @property
-    def capped(self) -> bool:
-        """Whether it waits for a digest."""
-        return ("capped", "firing") in self.withheld or ("capped", "resolved") in self.withheld
+    def tell(self, last: Last | None) -> None:
+        """Note that the receiver was told that the alert fires, by this notification, or that it is over: None."""
+        self.last, self.capped = last, None
+        self.withheld.clear()
+
+    def withhold(self, reason: WithheldReason, state: AlertState, at: int) -> None:
+        """Note that it was said to be withheld."""
+        self.withheld.add((reason, state))
+        if reason == "capped" and self.capped is None:
+            self.capped = at
 
 
 @dataclass(slots=True)
@@ -76,17 +84,17 @@ class Book:
     def take(self, record: NotificationV1) -> None:
         """Book a decision."""
         if record.withheld is not None:
-            for state, ids in (("firing", record.firing), ("resolved", record.resolved)):
-                for fact in self._facts(record.receiver, ids):
-                    fact.withheld.add((record.withheld, "firing" if state == "firing" else "resolved"))
+            for fact in self._facts(record.receiver, record.firing):
+                fact.withhold(record.withheld, "firing", record.at)
+            for fact in self._facts(record.receiver, record.resolved):
+                fact.withhold(record.withheld, "resolved", record.at)
         elif record.reason not in _OTHERS:
             self._tell(record, Last(record.at, record.number, record.root))
 
     def _tell(self, record: NotificationV1, last: Last) -> None:
         for ids, known in ((record.firing, last), (record.resolved, None)):
             for fact in self._facts(record.receiver, ids):
-                fact.last = known
-                fact.withheld.clear()
+                fact.tell(known)
         self._threads[record.group] = last
         key, hour = (record.receiver, record.site), record.at // _HOUR
         self._sent[key] = (hour, self.sent(*key, record.at) + 1)

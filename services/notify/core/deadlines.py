@@ -23,6 +23,11 @@ class Deadlines:
             self._heap = [(at, name) for name, at in self._at.items()]
             heapify(self._heap)
 
+    def hasten(self, name: str, at: int) -> None:
+        """Put a name's instant forward to this one, unless it comes before."""
+        if at < self._at.get(name, at + 1):
+            self.set(name, at)
+
     def first(self) -> int | None:
         """Return the earliest instant, None if there is none."""
         while self._heap and self._at.get(self._heap[0][1]) != self._heap[0][0]:

@@ -74,7 +74,10 @@ class Dispatcher:
 
     def step(self, now: int, *inputs: Input) -> list[Output]:
         """Take inputs in and return what follows from them and from the time, in the order in which to store it."""
+        begun = self._silences.next_start(self._now)
         self._now = max(self._now, now)
+        if begun is not None and begun <= self._now:
+            self._touch(self._cells)
         for one in inputs:
             if not isinstance(one, Notice):
                 self._change(one)
@@ -86,7 +89,8 @@ class Dispatcher:
 
     def next_deadline(self) -> int | None:
         """Return when `step` has to be called at the latest, without any input; None: not before there is one."""
-        return self._deadlines.first()
+        times = (self._deadlines.first(), self._silences.next_start(self._now))
+        return min((at for at in times if at is not None), default=None)
 
     def _change(self, change: SilenceV1 | SilenceGone | Plan) -> None:
         if isinstance(change, Plan):
@@ -110,7 +114,8 @@ class Dispatcher:
                 blind.add(notice.site)
             if new:
                 self._place(alert)
-            self._touch(tuple(alert.groups))
+            for key in alert.groups:  # not before it waited: a look costs as much as the group is large
+                self._deadlines.hasten(key, max(self._now, notice.stored + self._cells[key].route.wait))
             self._prune(alert)
         if blind:
             self._touch([key for key, cell in self._cells.items() if cell.group.site in blind])
@@ -167,6 +172,8 @@ class Dispatcher:
             outputs += self._withhold_hidden(cell, seen)
             reason, at = needs_update(seen, cell.route)
             if reason is None or at > self._now:
+                if seen.capped is not None:
+                    outputs += self._withhold(cell, seen, "capped", held_back(seen, cell.route, self._now))
                 continue
             if view.muted_until(cell) != self._now:
                 outputs += self._withhold(cell, seen, "muted", held_back(seen, cell.route, self._now))

@@ -11,7 +11,7 @@ from operator import attrgetter
 
 from proto.notifications import NotificationReason, WithheldReason
 from proto.types import SiteId
-from services.notify.core.book import Alert, Book, Fact, Last
+from services.notify.core.book import Alert, Book, Fact, Last, hour_end
 from services.notify.core.inhibition import OPEN_END, Inhibition
 from services.notify.core.notification import Group, Notice
 from services.notify.core.routing import Plan, Route
@@ -37,7 +37,7 @@ class Cell:
     def keeps(self, alert: Alert) -> bool:
         """Return whether an alert has still to be told of: it fires, or its end is of interest to who knows of it."""
         fact = self.fact(alert)
-        return alert.notice.firing or fact.capped or (fact.last is not None and self.route.send_resolved)
+        return alert.notice.firing or fact.capped is not None or (fact.last is not None and self.route.send_resolved)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +64,8 @@ class Outlook:
     ended: list[Notice] = field(default_factory=list)
     """Over, and the receiver doesn't know."""
     hidden: list[Hidden] = field(default_factory=list)
-    capped: bool = False
-    """Whether something waits for a digest."""
+    capped: int | None = None
+    """Since when something waits for a digest, ns; None: nothing does."""
     over: bool = True
     """Whether nothing of the group fires, hidden or not."""
     last: Last | None = None
@@ -121,7 +121,8 @@ class Viewpoint:
             seen.new.append(notice)
         else:
             seen.known.append(notice)
-        seen.capped |= fact.capped
+        if fact.capped is not None:
+            seen.capped = min(fact.capped, seen.capped or fact.capped)
 
     def _hide(self, cell: Cell, alert: Alert, last: Last | None, reason: WithheldReason, until: int) -> Hidden:
         notice, fact = alert.notice, cell.fact(alert)
@@ -132,8 +133,8 @@ class Viewpoint:
 
 def needs_update(seen: Outlook, route: Route) -> tuple[NotificationReason | None, int]:
     """Return why the receiver has to be told of a group, and from when on (ns); None if it has not to be."""
-    if seen.capped:
-        return "digest", 0
+    if seen.capped is not None:
+        return "digest", hour_end(seen.capped)
     due = OPEN_END
     if seen.changes:
         free = seen.last.at + route.interval if seen.last else 0
@@ -164,9 +165,10 @@ def next_look(seen: Outlook, route: Route, now: int, due: int, blocked: int | No
     `due` is that of `needs_update`; `blocked` says until when a notification that is due is withheld as a whole.
     """
     times = [due, *_hidden_times(seen.hidden)]
-    if due <= now:
+    if due <= now or seen.capped is not None:
         times += [notice.stored + route.wait for notice in seen.changes]
-        times += [] if blocked is None else [blocked]
+    if due <= now and blocked is not None:
+        times.append(blocked)
     return min((at for at in times if now < at < OPEN_END), default=None)
 
 

@@ -35,6 +35,10 @@ class Silences:
         """Forget those that have ended."""
         self._known = {name: one for name, one in self._known.items() if one.ends > now}
 
+    def next_start(self, after: int) -> int | None:
+        """Return when the next one begins after an instant (ns), None if none does."""
+        return min((one.starts for one in self._known.values() if one.starts > after), default=None)
+
     def in_force(self, at: int) -> tuple[SilenceV1, ...]:
         """Return those in force at an instant (ns)."""
         return tuple(one for one in self._known.values() if one.starts <= at < one.ends)

@@ -1,0 +1,189 @@
+"""What holds of the dispatcher whatever happens: nothing twice, nothing lost, and a crash changes nothing."""
+
+import time as clock
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from datetime import time
+from random import Random
+from typing import Any
+
+from dispatch_story import SECOND, World, name_of, plan_of_routes, rate_notice, silence, system_notice
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from services.notify.core.decision import Output, record_of
+from services.notify.core.dispatch import Dispatcher, Input
+from services.notify.core.notification import Notice, Notification
+from services.notify.core.routing import Plan, Route
+from services.notify.core.times import Hours, Schedule
+
+MINUTE, HOUR = 60 * SECOND, 3_600 * SECOND
+BEGIN = 1_795_500_000 * SECOND  # 2026-11-24 07:00 in Cannes
+LUNCH = Schedule((), (Hours(time(9), time(10)),))
+ROUTES = (
+    Route("staff"),
+    Route("staff", group_by=frozenset({"zone"}), interval=10 * MINUTE, repeat=HOUR, schedule=LUNCH),
+    Route("staff", group_by=frozenset({"rule", "zone"}), wait=0, goes_on=True),
+    Route("staff", zones=frozenset({"hall"}), schedule=LUNCH, goes_on=True),
+    Route("boss", severities=frozenset({"critical"}), goes_on=True),
+    Route("boss", send_resolved=False, group_by=frozenset({"rule"})),
+    Route("ops", "operators", repeat=2 * HOUR, goes_on=True),
+)
+plans = st.builds(
+    lambda routes, cap: plan_of_routes(*routes, cap=cap),
+    st.lists(st.sampled_from(ROUTES), min_size=1, max_size=4, unique_by=id),
+    st.sampled_from([1, 2, 12]),
+)
+moments = st.builds(lambda m, s: BEGIN + m * MINUTE + 5 * s * SECOND, st.integers(0, 240), st.integers(0, 3))
+lengths = st.integers(1, 180).map(lambda minutes: minutes * MINUTE)
+
+
+@dataclass
+class History:
+    """Inputs by their moment."""
+
+    plan: Plan
+    inputs: dict[int, list[Input]] = field(default_factory=lambda: defaultdict(list))
+    endless: list[Notice] = field(default_factory=list)
+    """Alerts that nothing ends."""
+
+    @property
+    def notices(self) -> list[Notice]:
+        """All alerts' states."""
+        return [one for inputs in self.inputs.values() for one in inputs if isinstance(one, Notice)]
+
+
+@st.composite
+def histories(draw: st.DrawFn, changes: bool = False) -> History:
+    """A few hours with alerts, silences and cameras down, all of which end but some alerts."""
+    history = History(draw(plans))
+    for place in range(draw(st.integers(1, 7))):
+        begin, length = draw(moments), draw(st.none() | lengths)
+        what: dict[str, Any] = {
+            "zone": draw(st.sampled_from(["hall", "gate", "_site"])),
+            "rule": draw(st.sampled_from(["a", "b"])),
+            "severity": draw(st.sampled_from(["warning", "critical"])),
+        }
+        history.inputs[begin].append(first := rate_notice(f"A{place}", begin, **what))
+        if length is None:
+            history.endless.append(first)
+        else:
+            history.inputs[begin + length].append(
+                rate_notice(f"A{place}", begin + length, over=True, since=begin, **what)
+            )
+    for name in draw(
+        st.lists(st.sampled_from(["hall-1", "hall-2", "gate-1", "hall", "_site"]), unique=True, max_size=4)
+    ):
+        begin, length = draw(moments), draw(lengths)
+        kind, reason = "camera-down" if "-" in name else "no-data", draw(st.sampled_from(["camera-down", None]))
+        history.inputs[begin].append(system_notice(kind, name, begin, since=begin, reason=reason))
+        history.inputs[begin + length].append(system_notice(kind, name, begin + length, since=begin, over=True))
+    for place in range(draw(st.integers(0, 2))):
+        begin, length, matched = draw(moments), draw(lengths), draw(st.sampled_from([{}, {"zones": ["hall"]}]))
+        told = begin - draw(st.sampled_from([0, 0, 20 * MINUTE]))
+        history.inputs[told].append(silence(f"S{place}", begin, begin + length, **matched))
+    if changes and draw(st.booleans()):
+        history.inputs[draw(moments)].append(draw(plans))
+    return history
+
+
+def play(history: History, world: World | None = None, shuffled: Random | None = None, hours: int = 40) -> list[Output]:
+    """Return what comes of a history and of some quiet hours after it."""
+    world, outputs = world or World(history.plan), []
+    for at in sorted(history.inputs):
+        inputs = list(history.inputs[at])
+        if shuffled is not None:
+            shuffled.shuffle(inputs)
+        outputs += world.run(at)
+        outputs += world.step(at, *inputs)
+    return outputs + world.run(BEGIN + hours * HOUR)
+
+
+def told(outputs: list[Output]) -> list[Notification]:
+    """Return what was told."""
+    return [output for output in outputs if isinstance(output, Notification)]
+
+
+@given(histories())
+def test_nothing_is_told_twice_and_nothing_is_lost(history: History):
+    """Each alert that goes on is told once as new to each of its receivers; the end of each that was told, once too."""
+    outputs = told(play(history))
+    new = Counter((n.group.receiver, alert) for n in outputs for alert in n.new)
+    over = Counter((n.group.receiver, alert.alert) for n in outputs for alert in n.resolved)
+    assert max([*new.values(), *over.values()], default=1) == 1
+    ended = {notice.alert for notice in history.notices if not notice.firing}
+    for notice in (notice for notice in history.notices if notice.firing):
+        for route in history.plan.lead(notice):
+            key = (route.receiver, notice.alert)
+            assert new[key] == 1 or notice.alert in ended
+            if notice.alert in ended and new[key] and route.send_resolved:
+                assert over[key] == 1
+            if over[key] and not new[key]:  # held back by the cap, until it was over
+                ends = [n for n in outputs if notice.alert in {one.alert for one in n.resolved}]
+                assert {n.reason for n in ends if n.group.receiver == route.receiver} == {"digest"}
+
+
+@given(histories())
+def test_nothing_is_told_without_a_change_or_a_repeat(history: History):
+    """And reasons and numbers are right, ids unique, caps kept, and what is over doesn't fire."""
+    outputs = told(play(history))
+    repeats = {(route.receiver, route.key): route.repeat for route in reversed(history.plan.routes)}
+    threads: dict[str, list[Notification]] = defaultdict(list)
+    over: set[tuple[str, str]] = set()
+    for n in outputs:
+        before = [
+            m for m in outputs if m.group.receiver == n.group.receiver and m.at < n.at and set(m.firing) & set(n.firing)
+        ]
+        assert n.notices
+        if not n.new and not n.resolved and n.reason != "digest":
+            assert n.reason == "repeat"
+            assert n.at - max(m.at for m in before) >= repeats[n.group.receiver, n.group.route]
+        assert (n.reason == "first") <= (n.number == 1 and n.root == n.id and len(n.new) == len(n.firing) > 0)
+        assert (n.reason == "all-resolved") <= (not n.firing)
+        assert not over & {(n.group.receiver, notice.alert) for notice in n.notices}
+        over |= {(n.group.receiver, notice.alert) for notice in n.resolved}
+        threads[n.root].append(n)
+    assert len({n.id for n in outputs}) == len(outputs)
+    assert all(thread[0].id == thread[0].root for thread in threads.values())
+    hours = Counter((n.group.receiver, n.group.site, n.at // HOUR) for n in outputs)
+    assert all(count <= history.plan.cap(receiver) for (receiver, *_), count in hours.items())
+
+
+@given(histories(changes=True), st.randoms(use_true_random=False))
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+def test_a_crash_changes_nothing(history: History, chance: Random):
+    """Dying after any steps, with half of the last decisions stored, whatever the settings were before."""
+    dying = World(history.plan, lambda: chance.random() < 0.5)
+    assert [record_of(o) for o in play(history, dying)] == [record_of(o) for o in play(history)]
+
+
+@given(histories(changes=True), st.randoms(use_true_random=False))
+def test_the_order_of_what_comes_together_does_not_matter(history: History, chance: Random):
+    """Messages of several streams have no order among each other."""
+    assert play(history, shuffled=chance) == play(history)
+
+
+@given(histories(changes=True))
+def test_what_was_told_for_good_is_forgotten(history: History):
+    """Memory holds what fires, and what somebody has still to be told of."""
+    world = World(history.plan)
+    play(history, world)
+    endless = {notice.alert for notice in history.endless}
+    book = world.dispatcher._book
+    assert set(book.alerts) == endless
+    assert {alert for cell in world.dispatcher._cells.values() for alert in cell.members} <= endless
+    assert set(book._threads) <= {*world.dispatcher._cells, *(n.group.key for n in told(play(history)))}
+
+
+def test_ten_thousand_alerts_in_one_step_are_no_trouble():
+    """One group, or ten thousand: linear work, and a receiver gets its cap of messages and one digest."""
+    for route, most in ((Route("staff"), 1), (Route("staff", group_by=frozenset({"zone"})), 13)):
+        notices = [rate_notice(f"A{place}", BEGIN, zone=f"z{place}") for place in range(10_000)]
+        world, begun = World(plan_of_routes(route)), clock.process_time()
+        outputs = [*world.step(BEGIN, *notices), *world.run(BEGIN + 2 * HOUR)]
+        assert clock.process_time() - begun < 30, "about 2 s where it was written"
+        assert len(told(outputs)) == most
+        assert {alert for n in told(outputs) for alert in n.new} == {name_of(f"A{place}") for place in range(10_000)}
+        restored = Dispatcher(world.plan)
+        restored.restore(notices, world.records, (), BEGIN + 2 * HOUR)
+        assert restored.step(BEGIN + 2 * HOUR) == []
