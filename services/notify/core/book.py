@@ -55,8 +55,12 @@ class Alert:
     """As it was first seen: what it is routed by, so that its end takes the way of its beginning."""
     notice: Notice
     facts: dict[ReceiverId, Fact] = field(default_factory=dict)
-    groups: set[str] = field(default_factory=set)
-    """Keys of the groups that it is in."""
+    groups: dict[ReceiverId, str] = field(default_factory=dict)
+    """The key of the group that it is in, for each receiver."""
+
+    def fact(self, receiver: ReceiverId) -> Fact:
+        """Return what a receiver knows of it, to be changed."""
+        return self.facts.setdefault(receiver, Fact())
 
 
 class Book:
@@ -84,25 +88,24 @@ class Book:
     def take(self, record: NotificationV1) -> None:
         """Book a decision."""
         if record.withheld is not None:
-            for fact in self._facts(record.receiver, record.firing):
-                fact.withhold(record.withheld, "firing", record.at)
-            for fact in self._facts(record.receiver, record.resolved):
-                fact.withhold(record.withheld, "resolved", record.at)
+            for alert in self._known(record.firing):
+                alert.fact(record.receiver).withhold(record.withheld, "firing", record.at)
+            for alert in self._known(record.resolved):
+                alert.fact(record.receiver).withhold(record.withheld, "resolved", record.at)
         elif record.reason not in _OTHERS:
             self._tell(record, Last(record.at, record.number, record.root))
 
     def _tell(self, record: NotificationV1, last: Last) -> None:
         for ids, known in ((record.firing, last), (record.resolved, None)):
-            for fact in self._facts(record.receiver, ids):
-                fact.tell(known)
-        self._threads[record.group] = last
+            for alert in self._known(ids):
+                alert.fact(record.receiver).tell(known)
+                if (group := alert.groups.get(record.receiver)) is not None:
+                    self._threads[group] = last
         key, hour = (record.receiver, record.site), record.at // _HOUR
         self._sent[key] = (hour, self.sent(*key, record.at) + 1)
 
-    def _facts(self, receiver: ReceiverId, ids: Iterable[AlertId]) -> Iterable[Fact]:
-        for name in ids:
-            if (alert := self.alerts.get(name)) is not None:
-                yield alert.facts.setdefault(receiver, Fact())
+    def _known(self, ids: Iterable[AlertId]) -> Iterable[Alert]:
+        return (self.alerts[name] for name in ids if name in self.alerts)
 
     def sent(self, receiver: ReceiverId, site: SiteId, at: int) -> int:
         """Return how many notifications a receiver got of a site in the clock hour (UTC) of an instant."""

@@ -66,11 +66,13 @@ class Dispatcher:
         for notice in sorted(notices, key=attrgetter("stored")):
             if self._book.see(notice) is not None:
                 self._inhibition.take(notice)
-        for record in records:
-            self._book.take(record)
         for silence in silences:
             self._silences.put(silence)
-        self._regroup()
+        for alert in self._book.alerts.values():
+            self._place(alert)
+        for record in records:
+            self._book.take(record)
+        self._prune_all()
 
     def step(self, now: int, *inputs: Input) -> list[Output]:
         """Take inputs in and return what follows from them and from the time, in the order in which to store it."""
@@ -114,7 +116,7 @@ class Dispatcher:
                 blind.add(notice.site)
             if new:
                 self._place(alert)
-            for key in alert.groups:  # not before it waited: a look costs as much as the group is large
+            for key in alert.groups.values():  # not before it waited: a look costs as much as the group is large
                 self._deadlines.hasten(key, max(self._now, notice.stored + self._cells[key].route.wait))
             self._prune(alert)
         if blind:
@@ -132,33 +134,41 @@ class Dispatcher:
             key = group.key
             cell = self._cells.get(key) or self._cells.setdefault(key, Cell(group, key, route))
             cell.members[alert.notice.alert] = alert
-            alert.groups.add(key)
+            alert.groups[group.receiver] = key
 
     def _prune(self, alert: Alert) -> None:
         """Forget an alert where nothing of it is to be told any more; wholly when that is everywhere and it is over."""
-        for key in tuple(alert.groups):
+        for receiver, key in tuple(alert.groups.items()):
             cell = self._cells[key]
             if not cell.keeps(alert):
                 del cell.members[alert.notice.alert]
-                alert.groups.remove(key)
-                self._drop_empty(cell)
+                del alert.groups[receiver]
+                self._left(cell, alert)
         if not alert.groups and not alert.notice.firing:
             del self._book.alerts[alert.notice.alert]
 
-    def _drop_empty(self, cell: Cell) -> None:
+    def _left(self, cell: Cell, alert: Alert) -> None:
+        """Drop a group that has no alert any more, and look at one whose incident is over without a word."""
         if not cell.members:
             del self._cells[cell.key]
             self._deadlines.set(cell.key, None)
             self._book.close(cell.key)
+        elif cell.fact(alert).last is not None and not cell.incident:
+            self._touch([cell.key])
 
     def _regroup(self) -> None:
         """Put every alert where the plan has it now; what receivers know stays."""
-        for key in self._cells:
-            self._deadlines.set(key, None)
-        self._cells.clear()
-        for alert in tuple(self._book.alerts.values()):
+        before, self._cells = self._cells, {}
+        for alert in self._book.alerts.values():
             alert.groups.clear()
             self._place(alert)
+        for key in before.keys() - self._cells.keys():
+            self._deadlines.set(key, None)
+            self._book.close(key)
+        self._prune_all()
+
+    def _prune_all(self) -> None:
+        for alert in tuple(self._book.alerts.values()):
             self._prune(alert)
         self._touch(self._cells)
 

@@ -34,6 +34,11 @@ class Cell:
         """Return what the receiver knows of an alert."""
         return alert.facts.get(self.group.receiver, _UNKNOWN)
 
+    @property
+    def incident(self) -> bool:
+        """Whether the receiver was told of something that isn't over yet, as far as the receiver knows."""
+        return any(self.fact(alert).last is not None for alert in self.members.values())
+
     def keeps(self, alert: Alert) -> bool:
         """Return whether an alert has still to be told of: it fires, or its end is of interest to who knows of it."""
         fact = self.fact(alert)
@@ -139,8 +144,7 @@ def needs_update(seen: Outlook, route: Route) -> tuple[NotificationReason | None
     if seen.changes:
         free = seen.last.at + route.interval if seen.last else 0
         due = max(min(notice.stored for notice in seen.changes) + route.wait, free)
-    if seen.known and seen.last:
-        due = min(due, seen.last.at + route.repeat)
+    due = min(due, _repeat(seen, route))
     return (_reason(seen), due) if due < OPEN_END else (None, OPEN_END)
 
 
@@ -153,10 +157,9 @@ def _reason(seen: Outlook) -> NotificationReason:
 
 
 def held_back(seen: Outlook, route: Route, now: int) -> list[Notice]:
-    """Return what of a notification that is due is withheld as a whole: the changes that waited long enough, or all."""
-    return [notice for notice in seen.changes if notice.stored + route.wait <= now] or (
-        [] if seen.changes else seen.known
-    )
+    """Return what is withheld of a notification: the changes that waited long enough, and what is to be repeated."""
+    ready = [notice for notice in seen.changes if notice.stored + route.wait <= now]
+    return [*ready, *seen.known] if _repeat(seen, route) <= now else ready
 
 
 def next_look(seen: Outlook, route: Route, now: int, due: int, blocked: int | None) -> int | None:
@@ -166,10 +169,14 @@ def next_look(seen: Outlook, route: Route, now: int, due: int, blocked: int | No
     """
     times = [due, *_hidden_times(seen.hidden)]
     if due <= now or seen.capped is not None:
-        times += [notice.stored + route.wait for notice in seen.changes]
+        times += [_repeat(seen, route), *(notice.stored + route.wait for notice in seen.changes)]
     if due <= now and blocked is not None:
         times.append(blocked)
     return min((at for at in times if now < at < OPEN_END), default=None)
+
+
+def _repeat(seen: Outlook, route: Route) -> int:
+    return seen.last.at + route.repeat if seen.known and seen.last else OPEN_END
 
 
 def _hidden_times(hidden: Iterable[Hidden]) -> Iterable[int]:

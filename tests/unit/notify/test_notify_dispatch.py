@@ -198,6 +198,7 @@ def test_when_clocks_go_back_the_repeated_hour_counts_twice(story):
     s.at("02:15", again=True).want("staff new-alerts A +B")
     s.at("02:50", again=True).fires("C")
     s.at("02:50:10", again=True).want("staff withheld: muted C")
+    s.at("06:15").want("staff withheld: muted A B")
     s.on("2026-10-26").at("02:15").want("staff new-alerts A B +C")
 
 
