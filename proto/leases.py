@@ -48,3 +48,23 @@ class AggregateReplicaV1(Struct, frozen=True, tag="AggregateReplicaV1", kw_only=
     replica: ReplicaId
     leaving: bool = False
     """Whether it takes no more, because it is about to end."""
+
+
+class NotifyLeaseV1(Struct, frozen=True, tag="NotifyLeaseV1", kw_only=True):
+    """The replica of notify that tells people of one site, so that groups, caps and order hold."""
+
+    site: SiteId
+    holder: ReplicaId
+    live: bool = False
+    """Whether the holder has read what was decided before it took over."""
+    offered: bool = False
+    """Whether the holder wants to be relieved; until somebody takes over it goes on."""
+    number: Sequence = 0
+
+
+class NotifyReplicaV1(Struct, frozen=True, tag="NotifyReplicaV1", kw_only=True):
+    """A replica of notify that takes sites."""
+
+    replica: ReplicaId
+    leaving: bool = False
+    """Whether it takes no more, because it is about to end."""

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from proto.control import OperatorName, Why
 from proto.types import AlertId, Count, Nanoseconds, NotificationId, ReceiverId, RuleId, SilenceId, SiteId, ZoneId
 
 NotificationReason = Literal[
@@ -45,3 +46,34 @@ class SilenceV1(Struct, frozen=True, tag="SilenceV1", kw_only=True):
     ends: Nanoseconds
     operator: Annotated[str, Meta(min_length=1, max_length=128)]
     why: Annotated[str, Meta(max_length=500)] = ""
+
+
+class ReplayRequestV1(Struct, frozen=True, tag="ReplayRequestV1", kw_only=True):
+    """Send a notification again to those who could not be told of it: what `moretta notify replay` asks."""
+
+    site: SiteId
+    notification: NotificationId
+    operator: OperatorName
+    why: Why = ""
+    at: Nanoseconds
+
+
+class ReplayReplyV1(Struct, frozen=True, tag="ReplayReplyV1", kw_only=True):
+    """What came of it."""
+
+    site: SiteId
+    recipients: Count = 0
+    """How many are tried again."""
+    error: str | None = None
+    """Why nothing was changed."""
+
+
+class ReplayRecordV1(Struct, frozen=True, tag="ReplayRecordV1", kw_only=True):
+    """Who had which notification sent again, as an audit."""
+
+    site: SiteId
+    notification: NotificationId
+    operator: OperatorName
+    why: Why = ""
+    recipients: Count
+    at: Nanoseconds

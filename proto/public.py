@@ -128,7 +128,8 @@ class RuleStateV1(Struct, frozen=True, tag="RuleStateV1", kw_only=True):
     """The configuration whose windows the row counts; None where there is no row."""
 
 
-OperationalKind = Literal["camera-down", "no-data"]
+OperationalKind = Literal["camera-down", "no-data", "channel-down", "undelivered"]
+"""The last two are notify's: a channel takes nothing until a person mends it, a receiver could not be told."""
 
 
 class OperationalAlertV1(Struct, frozen=True, tag="OperationalAlertV1", kw_only=True):
@@ -137,12 +138,13 @@ class OperationalAlertV1(Struct, frozen=True, tag="OperationalAlertV1", kw_only=
     site: SiteId
     kind: OperationalKind
     name: ZoneId
-    """The camera of a `camera-down`, the zone of a `no-data`."""
+    """The camera of a `camera-down`, the zone of a `no-data`, the channel of a `channel-down`, the receiver of an
+    `undelivered`."""
     state: AlertState
     since: Nanoseconds
-    """Start of the first window in the row that fired."""
+    """Start of the first window in the row that fired; of a delivery, when it failed."""
     at: Nanoseconds
-    """End of the window that decided."""
+    """End of the window that decided; of a delivery, when that was known."""
     reason: GapReason | None = None
     """Why most was not observed; None: the zone was observed, and too few people came. None, too, when resolved."""
     coverage: Fraction | None = None
@@ -179,8 +181,8 @@ class CameraV1(Struct, frozen=True, tag="CameraV1", kw_only=True):
     lifetime: Lifetime | None = None
 
 
-DeliveryOutcome = Literal["sent", "delivered", "retrying", "failed", "dead"]
-"""`delivered`: an SMS centre reported, later, that the telephone has it."""
+DeliveryOutcome = Literal["sent", "delivered", "retrying", "failed", "dead", "replayed"]
+"""`delivered`: an SMS centre reported, later, that the telephone has it. `replayed`: an operator has it tried again."""
 DeliveryReason = Literal[
     "accepted", "connect", "timeout", "temporary", "refused", "recipient", "auth", "tls", "config", "rate-limited",
     "cost-cap", "too-long", "other",

@@ -14,8 +14,15 @@ from proto.aiming import AimRecordV1, AimReplyV1, AimReportV1, AimRequestV1
 from proto.control import DeadV1, PauseReplyV1, PauseRequestV1, PauseStateV1
 from proto.drift import DriftDayV1
 from proto.frames import FrameKeyV1, FrameReplyV1, FrameV1, WorkerV1
-from proto.leases import AggregateReplicaV1, CameraLeaseV1, ReplicaV1, SiteLeaseV1
-from proto.notifications import NotificationV1, SilenceV1
+from proto.leases import (
+    AggregateReplicaV1,
+    CameraLeaseV1,
+    NotifyLeaseV1,
+    NotifyReplicaV1,
+    ReplicaV1,
+    SiteLeaseV1,
+)
+from proto.notifications import NotificationV1, ReplayRecordV1, ReplayReplyV1, ReplayRequestV1, SilenceV1
 from proto.public import AlertV1, CameraV1, DeliveryV1, OperationalAlertV1, RuleStateV1, WindowV1
 from proto.sightings import CameraEventV1, PassageV1, SightingsV1, SiteConfigV1, TickV1
 from proto.stats import StatsReplyV1, StatsRequestV1
@@ -216,9 +223,9 @@ OPERATIONS = Subject(
     "moretta.v1.operations.{site}.{kind}.{name}",
     OperationalAlertV1,
     "json",
-    ("aggregate",),
-    ("aggregate", "operator", "subscriber"),
-    "a camera is down, or a zone has no data: for those who run the system",
+    ("aggregate", "notify"),
+    ("aggregate", "notify", "operator", "subscriber"),
+    "a camera is down, a zone has no data, nobody can be told: for those who run the system",
     stream="OPERATIONS",
     public=True,
 )
@@ -315,6 +322,42 @@ AGGREGATE_REPLICAS = Subject(
     "a replica of aggregate is there; gone when it is silent",
     stream="KV_LEASES",
 )
+NOTIFY_LEASES = Subject(
+    "$KV.LEASES.v1.told.{site}",
+    NotifyLeaseV1,
+    "json",
+    ("notify",),
+    ("notify",),
+    "which replica of notify tells people of a site; gone when its holder is silent",
+    stream="KV_LEASES",
+)
+NOTIFY_REPLICAS = Subject(
+    "$KV.LEASES.v1.notify.{replica}",
+    NotifyReplicaV1,
+    "json",
+    ("notify",),
+    ("notify",),
+    "a replica of notify is there; gone when it is silent",
+    stream="KV_LEASES",
+)
+REPLAY = Subject(
+    "moretta.v1.control.{site}.replay",
+    ReplayRequestV1,
+    "json",
+    ("operator",),
+    ("notify",),
+    "send a notification again to those who could not be told; audited",
+    reply=ReplayReplyV1,
+)
+REPLAY_RECORD = Subject(
+    "moretta.v1.control.{site}.replayed",
+    ReplayRecordV1,
+    "json",
+    ("notify",),
+    ("operator",),
+    "who had which notification sent again, as an audit",
+    stream="CONTROL",
+)
 AIM = Subject(
     "moretta.v1.control.{site}.aim",
     AimRequestV1,
@@ -392,6 +435,10 @@ TABLE: tuple[Subject, ...] = (
     REPLICAS,
     SITE_LEASES,
     AGGREGATE_REPLICAS,
+    NOTIFY_LEASES,
+    NOTIFY_REPLICAS,
+    REPLAY,
+    REPLAY_RECORD,
     AIM,
     AIM_RECORD,
     AIM_REPORTS,
@@ -432,7 +479,7 @@ STREAMS: tuple[Stream, ...] = (
     Stream("KV_SILENCES", ("$KV.SILENCES.>",), "file", 400 * _DAY, 4 * _MIB, per_subject=8, purpose="silences"),
     Stream(
         "CONTROL",
-        (PAUSE_STATE.wildcard(), AIM_RECORD.wildcard()),
+        (PAUSE_STATE.wildcard(), AIM_RECORD.wildcard(), REPLAY_RECORD.wildcard()),
         "file",
         400 * _DAY,
         16 * _MIB,

@@ -12,11 +12,10 @@ from services.aggregate.drift import SiteDrift
 from services.aggregate.retention import Retention
 from services.aggregate.runner import SiteRunner
 from services.aggregate.settings import AggregateFile, AggregateSettings
-from services.aggregate.sharing import Sharing
 from services.aggregate.stats import Stats
 from services.app import STEP_LIMIT_S, App, end_tasks
 from services.bus import Bus, Fenced, Held
-from services.leases import Leases, new_replica_name
+from services.leases import Leases, Sharing, new_replica_name
 from services.log import get_logger
 from services.sites.settings import SiteSettings
 

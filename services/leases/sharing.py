@@ -1,4 +1,4 @@
-"""Which sites this replica decides: those whose leases it holds (design §7, ADR 12)."""
+"""Which sites this replica of aggregate or notify has: those whose leases it holds (design §7, ADR 12)."""
 
 import asyncio
 import contextlib
@@ -8,8 +8,10 @@ from functools import partial
 from typing import Protocol
 
 from services.bus import Held
-from services.leases import Key, Leases, Taking
+from services.leases.leases import Leases
 from services.leases.plan import to_offer
+from services.leases.taking import Taking
+from services.leases.view import Key
 
 _TURN_S = 0.25
 _REST_S = 5.0
@@ -35,8 +37,7 @@ class Sites(Protocol):
 class Sharing:
     """Takes leases, starts and stops sites accordingly, keeps the balance, hands over.
 
-    Who takes a site over reads its stream again, so nothing is handed over but the lease; that two may overlap for a
-    moment does no harm, since each message is stored once (design §4).
+    Who takes a site over reads its streams again, so nothing is handed over but the lease (design §4).
     """
 
     def __init__(self, sites: Sites, leases: Leases, clock: Callable[[], float] = time.monotonic) -> None:

@@ -72,17 +72,16 @@ def test_rights_are_the_tables(identity: Identity, account: Account, row: Subjec
     assert bool(touches(rights.subscribe, row.wildcard())) == (here and identity in row.subscribers)
 
 
-@pytest.mark.parametrize("row", [WINDOWS, ALERTS, RULES, OPERATIONS], ids=["windows", "alerts", "rules", "operations"])
+@pytest.mark.parametrize("row", [WINDOWS, ALERTS, RULES], ids=["windows", "alerts", "rules"])
 def test_only_aggregate_publishes_numbers_and_alarms(row: Subject):
     """Numbers and alarms have one source."""
     assert [i for i, a in USERS if touches(rights_of(i, a).publish, row.wildcard())] == ["aggregate"]
 
 
-def test_notify_has_no_way_to_operational_alerts():
-    """They are for those who run the system: what sends mails to field staff cannot even read them."""
-    rights = rights_of("notify", "MAIN")
-    assert not touches(rights.subscribe, OPERATIONS.wildcard())
-    assert not [pattern for pattern in rights.publish if ".OPERATIONS" in pattern]
+def test_operational_alerts_come_from_aggregate_and_from_notify():
+    """Numbers that are missing, and people who can't be told; nobody else says so, and ingest can't read them."""
+    assert [i for i, a in USERS if touches(rights_of(i, a).publish, OPERATIONS.wildcard())] == ["aggregate", "notify"]
+    assert not touches(rights_of("ingest", "MAIN").subscribe, OPERATIONS.wildcard())
     assert touches(rights_of("operator", "MAIN").subscribe, OPERATIONS.wildcard())
 
 
@@ -172,15 +171,19 @@ def test_nothing_is_open(identity: Identity, account: Account):
     for pattern in (*rights.publish, *rights.subscribe):
         assert pattern.split(".")[0] in {"moretta", "$JS", "$KV", "$SRV", f"_INBOX_{user_of(identity, account)}"}
         assert pattern.split(" ")[0].count(".") >= 1
-    leases = [("ingest", "MAIN"), ("aggregate", "MAIN")]
-    assert bool(touches(rights.publish, "$KV.>")) == ((identity, account) in leases), "who shares work has leases"
+    leases = [("ingest", "MAIN"), ("aggregate", "MAIN"), ("notify", "MAIN")]
+    assert bool(touches(rights.publish, "$KV.LEASES.>")) == ((identity, account) in leases), (
+        "who shares work has leases"
+    )
+    silences = [("operator", "MAIN")]
+    assert bool(touches(rights.publish, "$KV.SILENCES.>")) == ((identity, account) in silences), "operators silence"
     assert not [p for p in rights.publish if p.startswith("$JS.") and len(p.split(".")) < 4]
 
 
 @every_user
 def test_only_servers_of_requests_may_answer(identity: Identity, account: Account):
-    """Replies go out only where requests come in: frames to inference, orders to ingest, questions to aggregate."""
-    answers = {("inference", "FRAMES"), ("ingest", "MAIN"), ("aggregate", "MAIN")}
+    """Replies go out only where requests come in: frames to inference, orders to ingest and notify, questions to aggregate."""
+    answers = {("inference", "FRAMES"), ("ingest", "MAIN"), ("aggregate", "MAIN"), ("notify", "MAIN")}
     assert rights_of(identity, account).answers == ((identity, account) in answers)
 
 

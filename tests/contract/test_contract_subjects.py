@@ -19,7 +19,7 @@ IDS = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?", fullmatch=True)
 NAMES = {
     "zone": IDS | st.just("_site"),
     "name": IDS | st.just("_site"),
-    "kind": st.sampled_from(["camera-down", "no-data"]),
+    "kind": st.sampled_from(["camera-down", "no-data", "channel-down", "undelivered"]),
     "service": st.sampled_from(["ingest", "inference", "aggregate", "notify"]),
 }
 
@@ -78,7 +78,7 @@ def test_no_two_rows_share_a_subject():
 @every_row
 def test_a_row_is_versioned(row: Subject):
     """The version is in the subject and in the tag, and the tokens are fields of the message."""
-    assert row.pattern.startswith(("moretta.v1.", "$KV.LEASES.v1."))
+    assert row.pattern.startswith(("moretta.v1.", "$KV.LEASES.v1.", "$KV.SILENCES.v1."))
     assert row.message.__name__.endswith("V1")
     assert row.message.__struct_config__.tag == row.message.__name__
     assert set(row.fields) <= set(row.message.__struct_fields__)

@@ -21,8 +21,15 @@ from proto.codec import encode_as
 from proto.control import DeadV1, PauseReplyV1, PauseRequestV1, PauseStateV1
 from proto.drift import DriftCounts, DriftDayV1
 from proto.frames import FaceQualityV1, FrameKeyV1, FrameQualityV1, FrameReplyV1, FrameV1, WorkerV1
-from proto.leases import AggregateReplicaV1, CameraLeaseV1, ReplicaV1, SiteLeaseV1
-from proto.notifications import NotificationV1, SilenceV1
+from proto.leases import (
+    AggregateReplicaV1,
+    CameraLeaseV1,
+    NotifyLeaseV1,
+    NotifyReplicaV1,
+    ReplicaV1,
+    SiteLeaseV1,
+)
+from proto.notifications import NotificationV1, ReplayRecordV1, ReplayReplyV1, ReplayRequestV1, SilenceV1
 from proto.public import AlertV1, CameraV1, DeliveryV1, Lifetime, OperationalAlertV1, RuleStateV1, WindowV1
 from proto.sightings import CameraEventV1, PassageV1, SightingsV1, SightingV1, SiteConfigV1, TickV1
 from proto.stats import PeriodV1, StatsReplyV1, StatsRequestV1
@@ -86,6 +93,8 @@ EXAMPLES: tuple[Struct, ...] = (
     ReplicaV1(replica="ingest-0", leaving=True),
     SiteLeaseV1(site="cannes", holder="aggregate-0", live=True, offered=True),
     AggregateReplicaV1(replica="aggregate-0", leaving=True),
+    NotifyLeaseV1(site="cannes", holder="notify-0", live=True, offered=True),
+    NotifyReplicaV1(replica="notify-0", leaving=True),
     SiteConfigV1(site="cannes", sha256=SHA, config='{"id":"cannes"}'),
     CameraEventV1(site="cannes", camera="gate-1", lease=7, state="backing-off", reason="timeout", at=AT),
     PassageV1(
@@ -223,6 +232,18 @@ EXAMPLES: tuple[Struct, ...] = (
         operator="ana@example.org",
         why="the market is closed",
     ),
+    ReplayRequestV1(
+        site="cannes", notification="fedcba9876543210", operator="ana@example.org", why="the server is back", at=AT
+    ),
+    ReplayReplyV1(site="cannes", recipients=2, error=None),
+    ReplayRecordV1(
+        site="cannes",
+        notification="fedcba9876543210",
+        operator="ana@example.org",
+        why="the server is back",
+        recipients=2,
+        at=AT,
+    ),  # fmt: skip
     PauseRequestV1(
         site="cannes", action="pause", operator="ana@example.org", camera="fish-1", why="asked to by the bakery"
     ),

@@ -26,6 +26,8 @@ EXCUSED: frozenset[GapReason] = frozenset({"paused", "started-late"})
 APART = 24 * 3_600 * SECOND
 """A restart reads the windows of a row: however long a pause is, it need not read all of it."""
 Key = tuple[OperationalKind, str]
+_OURS: frozenset[OperationalKind] = frozenset({"camera-down", "no-data"})
+"""What aggregate decides; notify tells of the others, and ends them."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ class Operations:
         `config` is the one that the last window was judged under. The row of a zone comes from its last windows, as
         many as `is_enough` says; that of a camera from the stream, which the replay reads again.
         """
-        for alert in alerts:
+        for alert in (alert for alert in alerts if alert.kind in _OURS):
             self._standings[alert.kind, alert.name] = Standing(firing=alert.state == "firing", since=alert.since)
         for window in windows:
             self._published[window.zone] = max(window.start, self._published.get(window.zone, -1))

@@ -1,10 +1,10 @@
-"""Which sites run here: services.aggregate.sharing, on a bucket in memory."""
+"""Which sites run here: services.leases.sharing, on a bucket in memory."""
 
 from types import SimpleNamespace
 
 import pytest
 
-from services.aggregate.sharing import Sharing
+from services.leases.sharing import Sharing
 from services.leases.view import Lease, View
 
 
