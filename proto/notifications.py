@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from proto.control import OperatorName, Why
-from proto.types import AlertId, Count, Nanoseconds, NotificationId, ReceiverId, RuleId, SilenceId, SiteId, ZoneId
+from proto.types import AlertId, Count, Nanoseconds, NotificationId, ReceiverId, RuleId, Sha256, SilenceId, SiteId, ZoneId
 
 NotificationReason = Literal[
     "first", "new-alerts", "some-resolved", "all-resolved", "repeat", "digest", "report", "test"
@@ -31,6 +31,8 @@ class NotificationV1(Struct, frozen=True, tag="NotificationV1", kw_only=True):
     """Why it is not sent for now; None: it is."""
     firing: list[AlertId] = []
     resolved: list[AlertId] = []
+    recipients: list[Sha256] = []
+    """Whom it is for, by the salted hashes that DeliveryV1 has; who comes into the settings later is not told of it."""
     at: Nanoseconds
 
 

@@ -1,245 +1,112 @@
-"""From an alert that came up for delivery to mails accepted and recorded (design §4, DELIVERIES)."""
+"""From envelopes that are due to messages accepted and recorded, by every channel at once."""
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Callable
-from email.message import EmailMessage
-from typing import Any, Protocol, cast
+from collections.abc import Callable, Iterable, Mapping
 
-from msgspec import Struct
-from prometheus_client import Counter
-
-from proto.public import AlertV1, DeliveryOutcome, DeliveryReason, DeliveryV1
-from proto.subjects import ALERTS, DELIVERIES, Subject
-from services.bus import Dead, Delivery, Retry, Stored
+from proto.types import Channel as ChannelName
+from services.app import end_tasks
 from services.log import get_logger
-from services.notify.core.backoff import delay_s, given_up
-from services.notify.core.describe import describe
-from services.notify.core.ledger import Attempts, Ledger, StoredAlert, chain
-from services.notify.core.local_time import UnpresentableError
-from services.notify.core.message import Sender, compose, letter_of
-from services.notify.core.notification import Group, Notification, notice_of, notification_id
-from services.notify.core.outcome import SLOW, Failure, advice, judge
-from services.notify.core.recipient import Recipient
-from services.notify.directory import Directory
-from services.notify.smtp import Session
-from services.notify.templates import render
-from services.notify.words import words_in
-from services.sites.settings import SiteSettings
+from services.notify.book import Book
+from services.notify.channel import Channel
+from services.notify.core.ledger import Attempts
+from services.notify.core.outbox import Due, Envelope, Outbox
+from services.notify.core.outcome import Failure
 
 log = get_logger()
 
-MAILS = Counter("moretta_notify_mails_total", "Attempts to send a mail, by what came of it", ["outcome", "reason"])
+LEAVE_S = 4.0
+"""How long a site that goes elsewhere, or ends, waits for what is in flight."""
+_HELD_S = 0.1
+_MISSING = Failure("other", "connect", detail="the settings have no such channel any more")
 
 
-class DeliveryBus(Protocol):
-    """What a delivery needs of the bus."""
+class DeliveryAgent:
+    """Delivers what the outbox says is due. Each envelope is sent, then recorded in its site's book."""
 
-    async def history(self, row: Subject, **tokens: str) -> list[Stored]:
-        """Return all stored messages of a row."""
-
-    async def store(self, row: Subject, message: Struct, *, message_id: str | None = None) -> int:
-        """Store with acknowledgement."""
-
-
-class Notifier:
-    """Tells people about alerts; one alert at a time, each recipient's mails in the order of the alerts."""
-
-    def __init__(self, bus: DeliveryBus, directory: Directory, clock: Callable[[], int] = time.time_ns) -> None:
-        self._bus, self._directory, self._clock = bus, directory, clock
-        self._one_at_a_time = asyncio.Lock()
+    def __init__(self, outbox: Outbox, clock: Callable[[], int] = time.time_ns) -> None:
+        self._outbox, self._clock = outbox, clock
+        self._channels: Mapping[ChannelName, Channel] = {}
+        self._books: dict[str, Book] = {}
+        self._tasks: dict[asyncio.Task[None], str] = {}
+        self._wake = asyncio.Event()
         self._stopping = False
 
-    def use(self, directory: Directory) -> None:
-        """Take new settings into force from the next alert on."""
-        self._directory = directory
+    async def use(self, channels: Mapping[ChannelName, Channel], give_up_after_s: float) -> None:
+        """Deliver by these channels from now on; the ones before are closed when what they have in hand is done."""
+        before, self._channels = self._channels, channels
+        self._outbox.give_up_after_s = give_up_after_s
+        self._wake.set()
+        if self._tasks:
+            await asyncio.wait(set(self._tasks), timeout=LEAVE_S)
+        for channel in before.values():
+            await channel.close()
 
-    async def stop(self) -> None:
-        """Take no more alerts and wait for the mails in flight."""
-        self._stopping = True
-        async with self._one_at_a_time:
-            pass
+    def open(self, site: str, book: Book) -> None:
+        """Record a site's deliveries in this book."""
+        self._books[site] = book
 
-    async def handle(self, alert: AlertV1, delivery: Delivery) -> None:
-        """Tell everyone who is to be told and was not yet; Retry or Dead for those who could not be."""
-        async with self._one_at_a_time:
-            if self._stopping:
-                raise Retry(1.0, "stopping")
-            await _Round(self._bus, self._directory, self._clock, alert, delivery).run()
-
-
-class _Round:
-    """One go at what is left to send when an alert comes up."""
-
-    def __init__(
-        self, bus: DeliveryBus, directory: Directory, clock: Callable[[], int], alert: AlertV1, delivery: Delivery
-    ) -> None:
-        self._bus, self._directory, self._clock = bus, directory, clock
-        self._alert, self._delivery = alert, delivery
-        self._recipients = directory.recipients(alert.site)
-        self._ledger = Ledger()
-        self._waits: list[float] = []
-        self._told: set[Failure] = set()
+    def put(self, envelopes: Iterable[Envelope]) -> None:
+        """Deliver these as soon as may be; each recipient's in their order."""
+        for envelope in envelopes:
+            known = self._books[envelope.site].ledger.attempts(envelope.notification.id, envelope.recipient)
+            self._outbox.put(envelope, known)
+        self._wake.set()
 
     async def run(self) -> None:
-        if not self._recipients:
-            log.info("an alert with nobody to tell", site=self._alert.site, rule=self._alert.rule)
-            return
-        stored = await self._read_back()
-        async with self._directory.session() as session:
-            for recipient in self._recipients:
-                await self._catch_up(session, stored, recipient)
-        self._conclude()
+        """Deliver, for ever."""
+        while True:
+            while not self._stopping and (due := self._outbox.take(self._clock())) is not None:
+                task = asyncio.create_task(self._deliver(due), name=f"deliver {due.envelope.notification.id}")
+                self._tasks[task] = due.envelope.site
+                task.add_done_callback(lambda done: self._tasks.pop(done, None))
+            self._wake.clear()
+            when = self._outbox.next_due()
+            wait_s = None if when is None or self._stopping else max(0.0, (when - self._clock()) / 1e9) + 0.001
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait_s):
+                    await self._wake.wait()
 
-    async def _read_back(self) -> list[StoredAlert]:
-        place = {"site": self._alert.site, "zone": self._alert.zone, "rule": self._alert.rule}
-        self._ledger = Ledger.of(
-            cast("DeliveryV1", stored.message) for stored in await self._bus.history(DELIVERIES, **place)
-        )
-        alerts = [
-            StoredAlert(cast("AlertV1", s.message), s.sequence, s.time)
-            for s in await self._bus.history(ALERTS, **place)
-        ]
-        if all(stored.sequence != self._delivery.sequence for stored in alerts):  # aged out while it waited
-            alerts = [StoredAlert(self._alert, self._delivery.sequence, self._delivery.time), *alerts]
-        return alerts
+    async def leave(self, site: str) -> None:
+        """Deliver no more of a site; what is in flight is finished and recorded, within a limit."""
+        self._outbox.drop(site)
+        mine = {task for task, name in self._tasks.items() if name == site}
+        if mine:
+            _, left = await asyncio.wait(mine, timeout=LEAVE_S)
+            await end_tasks(left)
+        self._outbox.drop(site)
+        self._books.pop(site, None)
 
-    async def _catch_up(self, session: Session, stored: list[StoredAlert], recipient: Recipient) -> None:
-        """Send one recipient what is due, in order, up to the first mail that fails for now."""
-        horizon = self._clock() - int(self._directory.give_up_after_s * 1e9)
-        for item in chain(stored, self._delivery.sequence, recipient, self._ledger, horizon):
-            if not await self._settle(session, item, recipient):
-                return
+    async def stop(self) -> None:
+        """Take nothing more up, and finish what is in flight, within a limit; then close the channels."""
+        self._stopping = True
+        if self._tasks:
+            _, left = await asyncio.wait(set(self._tasks), timeout=LEAVE_S)
+            await end_tasks(left)
+        for channel in self._channels.values():
+            await channel.close()
 
-    async def _settle(self, session: Session, item: StoredAlert, recipient: Recipient) -> bool:
-        """Return whether nothing is left to try for this mail."""
-        known = self._ledger.attempts(item.alert, recipient)
-        if given_up(item.time, self._clock(), self._directory.give_up_after_s):
-            await self._record(item, recipient, known, "dead", known.reason or "timeout")
-            return True
-        if (wait := self._wait_of(item, known)) > 0:
-            self._waits.append(wait)
-            return False
-        return await self._attempt(session, item, recipient, known)
-
-    async def _attempt(self, session: Session, item: StoredAlert, recipient: Recipient, known: Attempts) -> bool:
-        sender = self._directory.sender()
+    async def _deliver(self, due: Due) -> None:
+        known, failure = due.known, None
+        book = self._books[due.envelope.site]
         try:
-            message = _mail(item, recipient, sender, self._directory.site(item.alert.site), self._directory.link)
-        except UnpresentableError as error:
-            log.error("no mail can be written about this alert", alert=item.alert.alert, error=str(error))
-            await self._record(item, recipient, known, "failed", "other")
-            return True
-        failure = await session.send(message, recipient.address)
-        if failure is None:
-            await self._record(item, recipient, known, "sent", "accepted")
-            return True
-        verdict = judge(failure)
-        self._tell(failure)
-        await self._record(item, recipient, known, "retrying" if verdict.retry else "failed", verdict.reason)
-        self._waits.append(self._wait_of(item, self._ledger.attempts(item.alert, recipient)))
-        return not verdict.retry
+            now, failure = await self._attempt(due, book)
+            await book.record(due, now, failure)
+            known = now
+        except Exception as error:  # a fault of ours: it is tried again, slowly, and holds nobody else
+            log.exception("a delivery failed in an unexpected way", notification=due.envelope.notification.id)
+            known = due.known.judged(Failure("other", "data", detail=type(error).__name__), self._clock())
+        finally:
+            self._outbox.done(due, known, failure, self._clock())
+            self._wake.set()
 
-    def _wait_of(self, item: StoredAlert, known: Attempts) -> float:
-        """Return the seconds until the next attempt is due; 0 for the first."""
-        if known.outcome != "retrying":
-            return 0.0
-        delay = delay_s(item.alert.alert, known.count, slow=known.reason in SLOW)
-        return min(delay, known.at / 1e9 + delay - self._clock() / 1e9)
-
-    async def _record(
-        self, item: StoredAlert, recipient: Recipient, known: Attempts, outcome: DeliveryOutcome, reason: DeliveryReason
-    ) -> None:
-        alert, attempt = item.alert, known.count + 1
-        record = DeliveryV1(
-            site=alert.site,
-            zone=alert.zone,
-            rule=alert.rule,
-            alert=alert.alert,
-            state=alert.state,
-            notification=alert.alert,
-            receiver=recipient.receiver,
-            channel="email",
-            recipient_sha256=recipient.digest,
-            attempt=attempt,
-            outcome=outcome,
-            reason=reason,
-            at=self._clock(),
-        )
-        await self._bus.store(
-            DELIVERIES, record, message_id=f"{alert.alert}.{alert.state}.{recipient.digest}.{attempt}"
-        )
-        self._ledger.add(record)
-        MAILS.labels(outcome, reason).inc()
-        level: Any = log.info if outcome == "sent" else log.warning
-        level("mail", **_facts(record))
-
-    def _tell(self, failure: Failure) -> None:
-        """Log a failure once a round, as an error where a person must mend it."""
-        if failure in self._told:
-            return
-        self._told.add(failure)
-        smtp = self._directory.smtp
-        assert smtp is not None
-        level: Any = log.error if judge(failure).loud else log.warning
-        level("the mail server did not take a mail", **server_facts(smtp.host, smtp.port_in_use(), failure))
-
-    def _conclude(self) -> None:
-        """Raise what the bus shall do with the alert; nothing when everyone was told."""
-        if pending := self._ledger.pending(self._alert, self._recipients):
-            raise Retry(max(min(self._waits, default=1.0), 0.1), f"{len(pending)} recipients are still to be told")
-        if untold := self._ledger.untold(self._alert, self._recipients):
-            raise Dead(_epitaph([(r.receiver, self._ledger.attempts(self._alert, r)) for r in untold]))
-
-
-def _facts(record: DeliveryV1) -> dict[str, object]:
-    """What the log says of an attempt: the first digits of the hash, never the address."""
-    return {
-        "outcome": record.outcome,
-        "reason": record.reason,
-        "alert": record.alert,
-        "state": record.state,
-        "site": record.site,
-        "receiver": record.receiver,
-        "recipient": record.recipient_sha256[:8],
-        "attempt": record.attempt,
-    }
-
-
-def server_facts(host: str, port: int, failure: Failure) -> dict[str, object]:
-    """What the log says of a mail server's failure, and what would be right."""
-    known = {
-        "what": failure.kind,
-        "stage": failure.stage,
-        "code": failure.code,
-        "enhanced": failure.enhanced,
-        "detail": failure.detail or None,
-        "advice": advice(failure),
-    }
-    return {"host": host, "port": port, **{key: value for key, value in known.items() if value is not None}}
-
-
-def _mail(item: StoredAlert, recipient: Recipient, sender: Sender, site: SiteSettings, link: str) -> EmailMessage:
-    """Return the mail of one alert: an incident of two notifications, when it fires and when it is over."""
-    notice = notice_of(item.alert, item.time)
-    group = Group(recipient.receiver, notice.site, "field", notice.zone, notice.rule)
-    ids = [notification_id(group.key, None, number, (notice.alert,)) for number in (1, 2)]
-    firing = notice.firing
-    notification = Notification(
-        id=ids[0] if firing else ids[1],
-        group=group,
-        reason="first" if firing else "all-resolved",
-        number=1 if firing else 2,
-        root=ids[0],
-        at=item.alert.end,
-        firing=(notice,) if firing else (),
-        resolved=() if firing else (notice,),
-    )
-    view = describe(notification, site, words_in(recipient.language), link=link)
-    return compose(letter_of(notification, view.language, view.subject, render(view)), recipient, sender)
-
-
-def _epitaph(untold: list[tuple[str, Attempts]]) -> str:
-    """Say who was not told, by receiver; public, so without addresses."""
-    each = ", ".join(f"{receiver}: {known.outcome} ({known.reason})" for receiver, known in untold)
-    return f"{len(untold)} recipient{'s' if len(untold) > 1 else ''} could not be told: {each}"
+    async def _attempt(self, due: Due, book: Book) -> tuple[Attempts, Failure | None]:
+        if due.expired:
+            return due.known.given_up(self._clock()), None
+        while not book.held():  # frozen, or without NATS: perhaps somebody else tells this site by now
+            await asyncio.sleep(_HELD_S)
+        recipient = due.envelope.recipient
+        channel = self._channels.get(recipient.channel)
+        failure = _MISSING if channel is None else await channel.send(due.envelope.notification, recipient)
+        return due.known.judged(failure, self._clock()), failure

@@ -4,9 +4,13 @@ import ssl
 from dataclasses import dataclass
 from typing import Self
 
+from proto.types import Channel
+from services.app import StartError
 from services.notify.core.message import Sender
 from services.notify.core.recipient import Receiver, Recipient, default_salt, recipients
-from services.notify.settings import NotifyFile, NotifySettings, SmtpSettings
+from services.notify.core.routing import Plan
+from services.notify.plan import plan_of
+from services.notify.settings import NotifyFile, NotifySettings, ReceiverSettings, SmtpSettings
 from services.notify.smtp import Session, tls_context
 from services.sites.settings import SiteSettings
 
@@ -16,7 +20,8 @@ class Directory:
     """One state of the settings; a reload makes another one."""
 
     sites: dict[str, SiteSettings]
-    receivers: tuple[Receiver, ...]
+    receivers: dict[str, Receiver]
+    plan: Plan
     salt: bytes
     smtp: SmtpSettings | None
     context: ssl.SSLContext | None
@@ -25,14 +30,15 @@ class Directory:
 
     @classmethod
     def of(cls, file: NotifyFile) -> Self:
-        """Return the directory of these settings; StartError if a certificate cannot be read."""
+        """Return the directory of these settings; StartError if the certificate authority cannot be read."""
         notify = file.notify
         return cls(
             sites={site.id: site for site in file.sites},
-            receivers=tuple(Receiver(r.id, tuple(r.email), frozenset(r.sites), r.language) for r in notify.receivers),
+            receivers={one.id: Receiver(one.id, _addresses(one), one.language) for one in notify.receivers},
+            plan=plan_of(file),
             salt=_salt(notify),
             smtp=notify.smtp,
-            context=None if notify.smtp is None else tls_context(notify.smtp),
+            context=None if notify.smtp is None else _context(notify.smtp),
             give_up_after_s=notify.give_up_after_s,
             link=notify.public_url or "",
         )
@@ -41,9 +47,10 @@ class Directory:
         """Return what is known of a site; of one that the settings do not have, its id and UTC."""
         return self.sites.get(name) or SiteSettings(id=name)
 
-    def recipients(self, site: str) -> list[Recipient]:
-        """Return everyone who is told about this site's alerts."""
-        return [] if self.smtp is None else recipients(self.receivers, site, self.salt)
+    def recipients(self, receiver: str) -> list[Recipient]:
+        """Return everyone of a receiver, by every channel; nobody if the settings don't have it."""
+        known = self.receivers.get(receiver)
+        return [] if known is None else recipients(known, self.salt)
 
     def sender(self) -> Sender:
         """Return whom the mails come from."""
@@ -57,7 +64,20 @@ class Directory:
         return Session(self.smtp, self.context)
 
 
+def _addresses(receiver: ReceiverSettings) -> tuple[tuple[Channel, str], ...]:
+    """Return where a receiver's people are reached, by every channel that the settings know."""
+    return tuple(("email", address) for address in receiver.email)
+
+
 def _salt(notify: NotifySettings) -> bytes:
     if notify.salt is not None:
         return notify.salt.reveal().encode()
     return default_salt(notify.smtp.sender if notify.smtp else "")
+
+
+def _context(smtp: SmtpSettings) -> ssl.SSLContext:
+    try:
+        return tls_context(smtp)
+    except OSError as error:  # ssl.SSLError is one too
+        why = error.strerror if not isinstance(error, ssl.SSLError) else "it holds no PEM certificate"
+        raise StartError(f"notify.smtp.ca_file: cannot use {smtp.ca_file}: {why}") from None

@@ -1,45 +1,62 @@
-"""Wiring of the service notify: alerts in, mails and their records out."""
+"""Wiring of the service notify: alerts in, messages and their records out, each site from one replica at a time."""
 
-from proto.subjects import ALERTS, DEAD, DELIVERIES
+from proto.subjects import ALERTS, NOTIFY_LEASES, NOTIFY_REPLICAS, REPLAY
 from services.app import App
 from services.bus import Bus, clock
+from services.leases import Leases, Sharing, new_replica_name
 from services.log import get_logger
-from services.notify.delivery import Notifier, server_facts
+from services.notify.book import failure_facts
+from services.notify.channels import channels_of
+from services.notify.core.outbox import Outbox
+from services.notify.delivery import DeliveryAgent
 from services.notify.directory import Directory
 from services.notify.settings import NotifyFile, is_loopback
+from services.notify.sites import Sites
 
 log = get_logger()
 
-DURABLE = "notify"
-_IN_FLIGHT = 256
-"""Alerts that may wait for a retry while others are told; each recipient's order is kept by `ledger.chain`."""
+STREAMS = ("ALERTS", "OPERATIONS", "DELIVERIES", "DEAD", "CONTROL", "KV_SILENCES", "KV_LEASES")
+"""What notify cannot do without, made where they are missing."""
 
 
-async def wire(app: App, settings: NotifyFile) -> None:
+async def wire(app: App, file: NotifyFile) -> None:
     """Start the service. Readiness is NATS and the clock: a mail server out of reach is retried, metered and logged."""
-    directory = Directory.of(settings)
-    _warn(settings)
-    bus = await Bus.connect(settings.nats, app.name)
+    directory = Directory.of(file)
+    _warn(file)
+    bus = await Bus.connect(file.nats, app.name)
     app.on_stop("close NATS", bus.close)
-    await bus.ensure_streams([str(row.stream) for row in (ALERTS, DELIVERIES, DEAD)])
-    notifier = Notifier(bus, directory)
+    app.watch(bus)
+    await bus.ensure_streams(STREAMS)
+    leases = Leases(bus, NOTIFY_LEASES, NOTIFY_REPLICAS, file.notify.replica or new_replica_name())
+    agent = DeliveryAgent(Outbox(directory.give_up_after_s))
+    sites = Sites(app, bus, agent, directory)
+    sharing = Sharing(sites, leases)
 
     async def apply(changed: NotifyFile) -> None:
-        changed_directory = Directory.of(changed)
-        notifier.use(changed_directory)
+        new = Directory.of(changed)
         _warn(changed)
-        app.spawn("check the mail server", check_server(changed_directory), may_end=True)
+        await agent.use(channels_of(new), new.give_up_after_s)
+        await sites.apply(new)
+        await sharing.turn()
+        app.spawn("check the mail server", check_server(new), may_end=True)
 
-    app.on_reload(apply)
-    app.watch(bus)
+    app.on_stop("finish what is in flight", agent.stop)
+    app.on_stop("stop the sites", sites.stop_all)
     app.spawn("watch the clock", clock.watch(lambda: bus.clock_offset(str(ALERTS.stream)), app.probes.ready))
-    app.intake("consume alerts", _consume(bus, notifier, directory))
-    app.on_stop("finish the mails in flight", notifier.stop)  # before the intake ends: steps run last-in-first-out
-
-
-async def _consume(bus: Bus, notifier: Notifier, directory: Directory) -> None:
-    await check_server(directory)
-    await bus.consume(ALERTS, DURABLE, notifier.handle, in_flight=_IN_FLIGHT)
+    app.spawn("deliver", agent.run())
+    await agent.use(channels_of(directory), directory.give_up_after_s)
+    await leases.read()
+    await leases.announce()
+    app.spawn("watch the leases", leases.watch())
+    await sharing.turn()
+    app.spawn("keep the leases", leases.keep())
+    app.spawn("share the sites", sharing.run())
+    app.spawn("look for sites", sites.discover())
+    await bus.serve(REPLAY, sites.replay)
+    app.on_stop("answer no more", bus.stop_serving)
+    app.on_stop("hand the sites over", sharing.hand_over)
+    app.on_reload(apply)
+    app.spawn("check the mail server", check_server(directory), may_end=True)
 
 
 async def check_server(directory: Directory) -> None:
@@ -52,7 +69,8 @@ async def check_server(directory: Directory) -> None:
     if failure is None:
         log.info("the mail server is ready", host=host, port=port, security=directory.smtp.security)
     else:
-        log.error("the mail server takes no mail; trying on with every alert", **server_facts(host, port, failure))
+        facts = failure_facts(failure)
+        log.error("the mail server takes no mail; trying on with every alert", host=host, port=port, **facts)
 
 
 def _warn(settings: NotifyFile) -> None:

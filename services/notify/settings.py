@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta, Struct, field
 
+from proto.leases import ReplicaId
 from proto.types import ReceiverId, SiteId
 from services.bus import NatsSettings
 from services.log import LogSettings
@@ -97,6 +98,9 @@ class NotifySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Keys the hashes that stand for addresses in public records. Keep it: a new one forgets what was sent."""
     give_up_after_s: Annotated[float, Meta(ge=1, le=30 * 86_400)] = 12 * 3_600.0
     """An alert older than this is worth no mail any more."""
+    replica: ReplicaId | None = None
+    """This replica's name among those that share the sites; None: one is made at start. Two that run at the same time
+    must not share one."""
     public_url: Annotated[str, Meta(pattern=r"^https?://[^\s<>\"]+$", max_length=2048)] | None = None
     """Where the mails' readers find Moretta's pages, if they may."""
 

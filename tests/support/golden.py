@@ -221,6 +221,7 @@ EXAMPLES: tuple[Struct, ...] = (
         root="fedcba9876543210",
         reason="first",
         firing=["0123456789abcdef"],
+        recipients=[SHA],
         at=AT,
     ),
     SilenceV1(

@@ -1,27 +1,36 @@
-"""What was sent, read from the recorded attempts, and what is left to send, in order.
+"""What was delivered, read from the recorded attempts, and what is left to deliver.
 
-A mail is sent at least once, and exactly once unless the process died between the server's acceptance and the record.
+A notification reaches each recipient at least once, and exactly once unless the process died between the other side's
+acceptance and the record (ADR 8).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from proto.public import AlertV1, DeliveryOutcome, DeliveryReason, DeliveryV1
+from proto.public import DeliveryOutcome, DeliveryReason, DeliveryV1
+from services.notify.core.notification import Notice, Notification
+from services.notify.core.outcome import Failure, judge
 from services.notify.core.recipient import Recipient
 
-SETTLED: frozenset[DeliveryOutcome] = frozenset({"sent", "failed", "dead"})
+SETTLED: frozenset[DeliveryOutcome] = frozenset({"sent", "delivered", "failed", "dead"})
 """Outcomes after which nothing more is tried: accepted, refused for good, given up."""
+UNTOLD: frozenset[DeliveryOutcome] = frozenset({"failed", "dead"})
+"""Outcomes of those who will never be told, unless an operator has it tried again."""
+_TELLING = 16
+"""An attempt that is not the last is recorded of so many alerts of a notification: a storm's would fill DELIVERIES."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Attempts:
-    """What is known of one mail: attempts so far and the outcome and reason that count."""
+    """What is known of one notification to one recipient: attempts so far, and the outcome and reason that count."""
 
     count: int = 0
     outcome: DeliveryOutcome | None = None
     reason: DeliveryReason | None = None
     at: int = 0
-    """When the last attempt was recorded, in ns."""
+    """When the last attempt was recorded, ns."""
+    anew: int = 0
+    """When an operator had it tried again, ns; 0: never."""
 
     @property
     def settled(self) -> bool:
@@ -29,79 +38,103 @@ class Attempts:
         return self.outcome in SETTLED
 
     def after(self, record: DeliveryV1) -> "Attempts":
-        """Return what is known after one more record. A mail once settled stays settled."""
+        """Return what is known after one more record; what is settled stays so, unless it is replayed."""
         count = max(self.count, record.attempt)
-        if self.settled:
-            return Attempts(count, self.outcome, self.reason, self.at)
-        return Attempts(count, record.outcome, record.reason, record.at)
+        if record.outcome == "replayed":
+            return Attempts(count, record.outcome, record.reason, record.at, record.at)
+        if self.settled and record.outcome != "delivered":
+            return Attempts(count, self.outcome, self.reason, self.at, self.anew)
+        return Attempts(count, record.outcome, record.reason, record.at, self.anew)
+
+    def judged(self, failure: Failure | None, now: int) -> "Attempts":
+        """Return what is known after one more attempt that ended so."""
+        if failure is None:
+            return Attempts(self.count + 1, "sent", "accepted", now, self.anew)
+        verdict = judge(failure)
+        return Attempts(self.count + 1, "retrying" if verdict.retry else "failed", verdict.reason, now, self.anew)
+
+    def given_up(self, now: int) -> "Attempts":
+        """Return what is known once it is too old to be tried again."""
+        return Attempts(self.count + 1, "dead", self.reason or "timeout", now, self.anew)
+
+    def replayed(self, now: int) -> "Attempts":
+        """Return what is known once an operator wants it tried again."""
+        return Attempts(self.count + 1, "replayed", self.reason or "other", now, now)
 
 
-_Key = tuple[str, str, str]
+@dataclass(slots=True)
+class _Entry:
+    attempts: Attempts = Attempts()
+    settled: set[tuple[str, str]] = field(default_factory=set)
+    """Alerts, with their states, whose last record is stored."""
 
 
-@dataclass
 class Ledger:
-    """The recorded attempts of one place and rule."""
+    """The recorded attempts of the notifications that are not forgotten."""
 
-    _mails: dict[_Key, Attempts] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, records: Iterable[DeliveryV1]) -> "Ledger":
-        """Return the ledger of these records, oldest first."""
-        ledger = cls()
+    def __init__(self, records: Iterable[DeliveryV1] = ()) -> None:
+        self._entries: dict[str, dict[str, _Entry]] = {}
         for record in records:
-            ledger.add(record)
-        return ledger
+            self.add(record)
 
     def add(self, record: DeliveryV1) -> None:
         """Take one more record into account."""
-        key = (record.alert, record.state, record.recipient_sha256)
-        self._mails[key] = self._mails.get(key, Attempts()).after(record)
+        entry = self._entries.setdefault(record.notification, {}).setdefault(record.recipient_sha256, _Entry())
+        entry.attempts = entry.attempts.after(record)
+        if record.outcome == "replayed":
+            entry.settled.clear()
+        elif record.outcome in SETTLED:
+            entry.settled.add((record.alert, record.state))
 
-    def attempts(self, alert: AlertV1, recipient: Recipient) -> Attempts:
-        """Return what is known of the mail that tells this recipient of this alert's state."""
-        return self._mails.get((alert.alert, alert.state, recipient.digest), Attempts())
+    def attempts(self, notification: str, recipient: Recipient) -> Attempts:
+        """Return what is known of a notification to a recipient."""
+        entry = self._entries.get(notification, {}).get(recipient.digest)
+        return entry.attempts if entry is not None else Attempts()
 
-    def pending(self, alert: AlertV1, recipients: Iterable[Recipient]) -> list[Recipient]:
-        """Return those who are still to be told."""
-        return [recipient for recipient in recipients if not self.attempts(alert, recipient).settled]
+    def unrecorded(self, notification: Notification, recipient: Recipient) -> list[Notice]:
+        """Return the alerts of which the outcome is still to be stored: the process died between two of its records."""
+        entry = self._entries.get(notification.id, {}).get(recipient.digest, _Entry())
+        return [notice for notice in notification.notices if (notice.alert, notice.state) not in entry.settled]
 
-    def untold(self, alert: AlertV1, recipients: Iterable[Recipient]) -> list[Recipient]:
-        """Return those who will never be told: refused for good, or given up."""
-        return [r for r in recipients if self.attempts(alert, r).outcome in {"failed", "dead"}]
+    def forget(self, notification: str) -> None:
+        """Let go of what nothing is left to do about."""
+        self._entries.pop(notification, None)
 
+    def keep(self, notifications: Container[str]) -> None:
+        """Let go of all but these."""
+        self._entries = {name: entry for name, entry in self._entries.items() if name in notifications}
 
-@dataclass(frozen=True)
-class StoredAlert:
-    """An alert as its stream holds it; `time` is the server's, in ns."""
-
-    alert: AlertV1
-    sequence: int
-    time: int
-
-
-def chain(
-    stored: Sequence[StoredAlert], sequence: int, recipient: Recipient, ledger: Ledger, horizon: int
-) -> list[StoredAlert]:
-    """Return what this recipient must be sent now, in order, when the alert of that sequence has come up for delivery.
-
-    `stored` is every alert of one place and rule, oldest first. A redelivered alert can come after a later one, so the
-    order is made here: the chain begins with the oldest alert that was tried in vain, or with the firing that a
-    resolved alert ends (if not stored before `horizon`), and goes on to the newest. It stops at the first mail that
-    fails again; what is behind waits.
-    """
-    current = next((item for item in stored if item.sequence == sequence), None)
-    if current is None:
-        return []
-    start = next(
-        item.sequence
-        for item in stored
-        if item is current or _comes_first(item, current, ledger.attempts(item.alert, recipient), horizon)
-    )
-    return [item for item in stored if item.sequence >= start and not ledger.attempts(item.alert, recipient).settled]
+    def __len__(self) -> int:
+        """Return how many notifications it holds."""
+        return len(self._entries)
 
 
-def _comes_first(item: StoredAlert, current: StoredAlert, known: Attempts, horizon: int) -> bool:
-    if known.outcome == "retrying":
-        return True
-    return item.alert.alert == current.alert.alert and not known.settled and item.time >= horizon
+def records(
+    notification: Notification, recipient: Recipient, now: Attempts, notices: Iterable[Notice] | None = None
+) -> Iterator[DeliveryV1]:
+    """Yield the records of an attempt, one for each alert; of one that is not the last only for the first alerts."""
+    told = list(notification.notices if notices is None else notices)
+    assert now.outcome is not None
+    assert now.reason is not None
+    for notice in told if now.settled else told[:_TELLING]:
+        yield DeliveryV1(
+            site=notice.site,
+            zone=notice.zone,
+            rule=notice.rule,
+            alert=notice.alert,
+            state=notice.state,
+            notification=notification.id,
+            receiver=recipient.receiver,
+            channel=recipient.channel,
+            recipient_sha256=recipient.digest,
+            attempt=now.count,
+            outcome=now.outcome,
+            reason=now.reason,
+            at=now.at,
+        )
+
+
+def record_id(record: DeliveryV1) -> str:
+    """Return the message id under which a record is stored: the same when it is stored again."""
+    what = (record.notification, record.alert, record.state, record.recipient_sha256[:16])
+    return ".".join((*what, str(record.attempt), record.outcome))

@@ -1,9 +1,10 @@
 """Who is told about a site's alerts, and the name under which that is recorded without an address."""
 
 import hmac
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from hashlib import sha256
+
+from proto.types import Channel
 
 Language = str
 """The name of a catalogue, such as `fr`; `services.notify.words` knows which there are."""
@@ -11,11 +12,11 @@ Language = str
 
 @dataclass(frozen=True)
 class Receiver:
-    """A group of people who get the same alerts; no sites means all."""
+    """A group of people who get the same alerts."""
 
     id: str
-    addresses: tuple[str, ...] = field(repr=False)
-    sites: frozenset[str]
+    addresses: tuple[tuple[Channel, str], ...] = field(repr=False)
+    """Where they are reached: e-mail addresses, telephone numbers, URLs of webhooks."""
     language: Language = "en"
 
 
@@ -27,6 +28,12 @@ class Recipient:
     address: str = field(repr=False)
     digest: str
     language: Language = "en"
+    channel: Channel = "email"
+
+    @property
+    def name(self) -> str:
+        """A name that tells recipients apart in logs and alarms, and tells no address."""
+        return f"{self.receiver[:23]}-{self.digest[:8]}"
 
 
 def digest(salt: bytes, receiver: str, address: str) -> str:
@@ -42,11 +49,9 @@ def default_salt(sender: str) -> bytes:
     return sha256(f"moretta notify recipients {sender.lower()}".encode()).digest()
 
 
-def recipients(receivers: Iterable[Receiver], site: str, salt: bytes) -> list[Recipient]:
-    """Return everyone who is told about this site's alerts, in the order of the settings."""
+def recipients(receiver: Receiver, salt: bytes) -> list[Recipient]:
+    """Return everyone of a receiver, by every channel, in the order of the settings."""
     return [
-        Recipient(receiver.id, address, digest(salt, receiver.id, address), receiver.language)
-        for receiver in receivers
-        if not receiver.sites or site in receiver.sites
-        for address in receiver.addresses
+        Recipient(receiver.id, address, digest(salt, receiver.id, address), receiver.language, channel)
+        for channel, address in receiver.addresses
     ]

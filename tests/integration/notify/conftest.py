@@ -25,6 +25,7 @@ from services.app import App
 from services.bus import NatsSettings
 from services.log import LogSettings, configure
 from services.notify.core.recipient import digest
+from services.notify.routing_settings import RouteSettings
 from services.notify.service import wire
 from services.notify.settings import NotifyFile, NotifySettings, ReceiverSettings, SmtpSettings
 from services.settings import Secret
@@ -229,11 +230,17 @@ def _smtp():
 
 @pytest.fixture(name="settings_of")
 def _settings_of():
-    """`settings_of(smtp, addresses=...)`: the whole file of one site and at most one receiver."""
+    """`settings_of(smtp, addresses=...)`: the whole file of one site and at most one receiver, told at once of each."""
 
     def make(smtp: SmtpSettings, addresses: tuple[str, ...] = ADDRESSES, **more: Any) -> NotifyFile:
-        receivers = [ReceiverSettings(id="field-staff", email=list(addresses))] if addresses else []
-        notify = NotifySettings(smtp=smtp, receivers=receivers, salt=Secret("0123456789abcdef"), **more)
+        receivers = [ReceiverSettings(id="field-staff", email=list(addresses), max_per_hour=1000)] if addresses else []
+        at_once = RouteSettings(
+            receiver="field-staff", group_by=("zone", "rule"), group_wait_s=0, group_interval_s=1, repeat_interval_s=600
+        )
+        routes = [at_once] if addresses else []
+        notify = NotifySettings(
+            smtp=smtp, receivers=receivers, salt=Secret("0123456789abcdef"), **({"routes": routes} | more)
+        )
         site = SiteSettings(id="forville", name="Market Forville", timezone="Europe/Paris")
         return NotifyFile(sites=[site], notify=notify)
 

@@ -1,28 +1,23 @@
 """The service on a real NATS server with a real SMTP server: what reaches people, and what is recorded."""
 
 import asyncio
-import re
-from email.message import EmailMessage
+import time
 
 import pytest
 from prometheus_client import REGISTRY, generate_latest
 
-from proto.subjects import ALERTS, DEAD, DELIVERIES, STREAMS
+from proto.notifications import NotificationV1
+from proto.public import DeliveryV1
+from proto.subjects import ALERTS, DEAD, DELIVERIES, NOTIFICATIONS, OPERATIONS, STREAMS
 from services.app import StartError
 from services.bus.follow import read_back
+from services.notify.core.recipient import digest
 from services.notify.settings import SmtpSettings
 from services.settings import Secret
 
 ANNA, BOB = "anna@example.org", "bob@example.org"
 NEXT = "fedcba9876543210"
-
-
-def told(message: EmailMessage) -> str:
-    """Which alert a mail is about, and in which state."""
-    body = message.get_body(("plain",))
-    assert isinstance(body, EmailMessage)
-    [alert] = re.findall(r"^Alert ([0-9a-f]{16})", body.get_content(), re.MULTILINE)
-    return f"{alert}.{'resolved' if message['In-Reply-To'] else 'firing'}"
+ANNAS, BOBS = (f"field-staff-{digest(b'0123456789abcdef', 'field-staff', who)[:8]}" for who in (ANNA, BOB))
 
 
 async def test_an_alert_becomes_one_mail_for_each_recipient_and_a_record(
@@ -33,12 +28,15 @@ async def test_an_alert_becomes_one_mail_for_each_recipient_and_a_record(
     await start(settings_of(smtp(box)))
     await bus.store(ALERTS, make_alert())
     records = await eventually(recorded, lambda found: len(found) == 3 and box.connections >= 2)
-    assert records == [(name, "firing", 1, "sent", "accepted") for name in ("anna", "bob", "carl")]
-    assert [(recipient, str(message["To"])) for recipient, message in box.mails] == [
+    assert sorted(records) == [(name, "firing", 1, "sent", "accepted") for name in ("anna", "bob", "carl")]
+    assert sorted((recipient, str(message["To"])) for recipient, message in box.mails) == [
         (address, address) for address in (ANNA, BOB, "carl@example.org")
     ]
-    assert {message["Subject"] for _, message in box.mails} == {"[Moretta] Market Forville: mask rate below 70%"}
-    assert box.connections == 2  # the check at the start, and one for all three mails
+    assert {message["Subject"] for _, message in box.mails} == {"[Moretta] Market Forville: mask rate below 70 %"}
+    [decision] = [stored.message for stored in await bus.history(NOTIFICATIONS)]
+    assert (decision.reason, decision.firing, len(decision.recipients)) == ("first", ["0123456789abcdef"], 3)
+    told = {stored.message.notification for stored in await bus.history(DELIVERIES)}
+    assert told == {decision.notification}
 
 
 async def test_what_is_resolved_answers_what_fired(
@@ -69,20 +67,52 @@ async def test_a_restart_sends_nothing_twice(
     assert len(box.to(ANNA)) == 2
 
 
-async def test_a_recorded_mail_is_not_sent_again_when_its_alert_is_redelivered(
+async def test_what_was_decided_is_delivered_by_whoever_comes_next(
     bus, start, serve_mail, smtp, settings_of, make_alert, recorded, eventually
 ):
-    """The process died after the record and before the acknowledgement: nobody is told again."""
+    """Decided without a mail server; another start sends the same notification, to whom it was for then alone."""
     box = await serve_mail()
-    first = await start(settings_of(smtp(box), (ANNA,)))
+    port = box.port
+    await box.close()
+    first = await start(settings_of(smtp(port), (ANNA,)))
     await bus.store(ALERTS, make_alert())
-    await eventually(recorded, lambda found: len(found) == 1)
+    await eventually(recorded, lambda found: bool(found) and found[0][3:] == ("retrying", "connect"))
     await first.close()
-    await bus.streams.js.delete_consumer("ALERTS", "notify")  # everything comes up again, as if never acknowledged
+    box = await serve_mail(port=port)
+    await start(settings_of(smtp(box), (ANNA, BOB)))
+    await eventually(recorded, lambda found: found[-1][3] == "sent", 30.0)
+    await bus.store(ALERTS, make_alert(state="resolved"))
+    await eventually(recorded, lambda found: len([r for r in found if r[3] == "sent"]) == 3)
+    assert [m["Message-ID"].split(".")[1] for m in box.to(ANNA)] == ["firing", "resolved"]
+    assert [m["Message-ID"].split(".")[1] for m in box.to(BOB)] == ["resolved"]
+    assert [stored.message.number for stored in await bus.history(NOTIFICATIONS)] == [1, 2]
+
+
+async def test_what_a_crash_left_out_of_the_ledger_is_completed_without_a_mail(
+    bus, start, serve_mail, smtp, settings_of, make_alert, recorded, eventually
+):
+    """Two alerts told by one mail, one of them recorded as sent: the other is recorded, and nothing is sent."""
+    box = await serve_mail()
+    recipient = digest(b"0123456789abcdef", "field-staff", ANNA)
+    await bus.store(ALERTS, make_alert())
+    await bus.store(ALERTS, make_alert(rule="evening", alert=NEXT))
+    record = NotificationV1(
+        site="forville", receiver="field-staff", notification="00112233445566ff", group="0" * 16, number=1,
+        root="00112233445566ff", reason="first", firing=["0123456789abcdef", NEXT], recipients=[recipient],
+        at=time.time_ns(),
+    )  # fmt: skip
+    await bus.store(NOTIFICATIONS, record)
+    sent = DeliveryV1(
+        site="forville", zone="_site", rule="mask-rate", alert="0123456789abcdef", state="firing",
+        notification="00112233445566ff", receiver="field-staff", channel="email", recipient_sha256=recipient,
+        attempt=1, outcome="sent", reason="accepted", at=time.time_ns(),
+    )  # fmt: skip
+    await bus.store(DELIVERIES, sent)
     await start(settings_of(smtp(box), (ANNA,)))
-    await bus.store(ALERTS, make_alert(alert=NEXT))
-    await eventually(recorded, lambda found: len(found) == 2)
-    assert [told(m) for m in box.to(ANNA)] == ["0123456789abcdef.firing", f"{NEXT}.firing"]
+    find = bus.history
+    both = await eventually(lambda: find(DELIVERIES), lambda found: {s.message.alert for s in found[:2]} >= {NEXT})
+    assert both[1].message.at == sent.at
+    assert [m for m in box.to(ANNA) if "00112233445566ff" in m["Message-ID"]] == []
 
 
 async def test_one_refused_recipient_is_dead_and_the_others_are_told(
@@ -98,13 +128,16 @@ async def test_one_refused_recipient_is_dead_and_the_others_are_told(
     await start(settings_of(smtp(box)))
     await bus.store(ALERTS, make_alert())
     [stored] = await eventually(lambda: bus.history(DEAD), lambda found: len(found) == 1)
-    assert await recorded() == [
+    found = await eventually(recorded, lambda found: len(found) == 3)
+    assert sorted(found) == [
         ("anna", "firing", 1, "sent", "accepted"),
         ("bob", "firing", 1, "failed", "recipient"),
         ("carl", "firing", 1, "sent", "accepted"),
     ]
+    [alarm] = [stored.message for stored in await bus.history(OPERATIONS)]
+    assert (alarm.kind, alarm.name, alarm.state) == ("undelivered", BOBS, "firing")
     assert stored.message.service == "notify"
-    assert stored.message.reason == "1 recipient could not be told: field-staff: failed (recipient)"
+    assert stored.message.reason == f"{BOBS} by email: failed (recipient)"
     assert "550" in logs()
 
 
@@ -150,13 +183,13 @@ async def test_each_recipient_sees_the_alerts_in_order(
     await eventually(recorded, lambda found: len([r for r in found if r[3] == "sent"]) == 6)
     order = ["0123456789abcdef.firing", "0123456789abcdef.resolved", f"{NEXT}.firing"]
     for address in (ANNA, BOB):
-        assert [told(m) for m in box.to(address)] == order
+        assert [m["Message-ID"][1:].rpartition(".")[0].rpartition(".")[0] for m in box.to(address)] == order
 
 
-async def test_a_waiting_mail_holds_no_other_rules_alert(
+async def test_a_waiting_mail_holds_nobody_else(
     bus, start, serve_mail, smtp, settings_of, make_alert, recorded, eventually
 ):
-    """One recipient is greylisted for a quarter of a minute: another rule's alert reaches everyone meanwhile."""
+    """Bob is greylisted for a quarter of a minute: another alert reaches Anna meanwhile, and Bob in his order."""
     box, refusals = await serve_mail(), ["450 4.2.1 greylisted"]
 
     async def refuse(server, recipient: str) -> str | None:
@@ -167,15 +200,17 @@ async def test_a_waiting_mail_holds_no_other_rules_alert(
     await bus.store(ALERTS, make_alert())
     await eventually(recorded, lambda found: len(found) == 2)
     await bus.store(ALERTS, make_alert(rule="evening", alert=NEXT))
-    records = await eventually(recorded, lambda found: len(found) == 4, 8.0)
-    assert [record[0] for record in records if record[3] == "sent"] == ["anna", "anna", "bob"]
+    records = await eventually(recorded, lambda found: len(found) == 3, 8.0)
+    assert [record[0] for record in records if record[3] == "sent"] == ["anna", "anna"]
+    await eventually(recorded, lambda found: len([r for r in found if r[3] == "sent"]) == 4, 40.0)
+    assert [m["Message-ID"].split(".")[0] for m in box.to(BOB)] == ["<0123456789abcdef", f"<{NEXT}"]
 
 
 @pytest.mark.usefixtures("quick")
 async def test_a_hanging_recipient_does_not_keep_the_others_from_being_told(
     bus, start, serve_mail, smtp, settings_of, make_alert, recorded, eventually
 ):
-    """No answer in DATA for the first: the second is told in the same round, the first in a later one."""
+    """No answer in DATA for the first: the second is told at once, the first later."""
     box, never, hangs = await serve_mail(), asyncio.Event(), [1]
 
     async def hang(server, recipient: str) -> None:
@@ -187,8 +222,8 @@ async def test_a_hanging_recipient_does_not_keep_the_others_from_being_told(
     await start(settings_of(smtp(box, timeout_s=0.3), (ANNA, BOB)))
     await bus.store(ALERTS, make_alert())
     assert await eventually(recorded, lambda found: len(found) == 3) == [
-        ("anna", "firing", 1, "retrying", "timeout"),
         ("bob", "firing", 1, "sent", "accepted"),
+        ("anna", "firing", 1, "retrying", "timeout"),
         ("anna", "firing", 2, "sent", "accepted"),
     ]
 
@@ -247,7 +282,7 @@ async def test_an_alert_that_is_too_old_is_given_up(
     await start(settings_of(smtp(port), (ANNA,), give_up_after_s=1.0))
     await bus.store(ALERTS, make_alert())
     [dead] = await eventually(lambda: bus.history(DEAD), lambda found: len(found) == 1)
-    assert dead.message.reason == "1 recipient could not be told: field-staff: dead (connect)"
+    assert dead.message.reason == f"{ANNAS} by email: dead (connect)"
     assert (await recorded())[-1][3:] == ("dead", "connect")
     box = await serve_mail(port=port)
     await bus.store(ALERTS, make_alert(alert=NEXT))
@@ -265,27 +300,25 @@ async def test_a_refused_login_is_loud_and_tried_slowly(
     await start(settings_of(settings, (ANNA,)))
     await bus.store(ALERTS, make_alert())
     await eventually(recorded, lambda found: found == [("anna", "firing", 1, "retrying", "auth")])
-    info = await eventually(
-        lambda: bus.streams.js.consumer_info("ALERTS", "notify"), lambda found: found.num_ack_pending == 1
-    )
-    assert info.num_redelivered in {0, None}
-    assert len(box.logins) == 2  # the check at the start, and the one attempt
+    await bus.store(ALERTS, make_alert(alert=NEXT, rule="evening"))
+    await eventually(lambda: bus.history(NOTIFICATIONS), lambda found: len(found) >= 2)
+    [alarm] = [stored.message for stored in await bus.history(OPERATIONS)]
+    assert (alarm.kind, alarm.name, alarm.state) == ("channel-down", "email", "firing")
+    assert len(box.logins) == 2  # the check at the start, and the one attempt: the second alert waits
     assert "notify.smtp.user and password must be what the server knows" in logs()
 
 
-async def test_an_undecodable_alert_is_dead_and_the_next_one_is_told(
-    bus, start, serve_mail, smtp, settings_of, make_alert, recorded, eventually
+async def test_an_undecodable_alert_is_logged_and_the_next_one_is_told(
+    bus, start, serve_mail, smtp, settings_of, make_alert, recorded, eventually, logs
 ):
     """What nobody can read does not stop what follows."""
     box = await serve_mail()
     await start(settings_of(smtp(box), (ANNA,)))
     await bus.streams.js.publish("moretta.v1.alerts.forville._site.mask-rate", b'{"type":"AlertV1","site":3}')
     await bus.store(ALERTS, make_alert())
-    [dead] = await eventually(lambda: bus.history(DEAD), lambda found: len(found) == 1)
-    assert dead.message.service == "notify"
-    assert dead.message.payload == b'{"type":"AlertV1","site":3}'
-    assert "$.site" in dead.message.reason
     await eventually(recorded, lambda found: found == [("anna", "firing", 1, "sent", "accepted")])
+    assert "undecodable stored message" in logs()
+    assert "$.site" in logs()
 
 
 async def test_an_alert_beyond_the_calendar_is_dead(
@@ -296,7 +329,7 @@ async def test_an_alert_beyond_the_calendar_is_dead(
     await start(settings_of(smtp(box), (ANNA,)))
     await bus.store(ALERTS, make_alert(end=10**30))
     [dead] = await eventually(lambda: bus.history(DEAD), lambda found: len(found) == 1)
-    assert "failed (other)" in dead.message.reason
+    assert "failed (refused)" in dead.message.reason
     assert box.mails == []
 
 
@@ -382,16 +415,10 @@ async def test_a_missing_authority_is_one_line_at_the_start(start, smtp, setting
             await start(settings_of(smtp(25, security="starttls", ca_file=tmp_path / name)))
 
 
-async def test_an_installation_without_receivers_takes_its_alerts(
-    bus, start, settings_of, make_alert, eventually, logs, wait_until
-):
+async def test_an_installation_without_receivers_tells_nobody(bus, start, settings_of, make_alert, logs, wait_until):
     """Nobody to tell is no fault, but the log says so."""
-    await start(settings_of(SmtpSettings(sender="alerts@example.org", timeout_s=0.2, port=1), ()))
+    app = await start(settings_of(SmtpSettings(sender="alerts@example.org", timeout_s=0.2, port=1), ()))
     await bus.store(ALERTS, make_alert())
-    await wait_until(lambda: "an alert with nobody to tell" in logs())
-    await eventually(
-        lambda: bus.streams.js.consumer_info("ALERTS", "notify"),
-        lambda found: found.ack_floor is not None and found.ack_floor.stream_seq == 1,
-    )
+    await wait_until(lambda: app.probes.reasons() == {} and '"restored"' in logs())
     assert await bus.history(DELIVERIES) == []
     assert "nobody is told about alerts" in logs()

@@ -1,0 +1,162 @@
+"""One site's ledger on the bus: each attempt is recorded before the next, what failed for good is a dead letter."""
+
+import asyncio
+from collections.abc import Iterable
+from itertools import islice
+from typing import Any
+
+from prometheus_client import Counter, Histogram
+
+from proto.codec import encode
+from proto.control import DeadV1
+from proto.notifications import NotificationV1
+from proto.public import DeliveryV1, OperationalAlertV1
+from proto.subjects import DEAD, DELIVERIES, NOTIFICATIONS, OPERATIONS
+from services.bus import Bus, Held
+from services.log import get_logger
+from services.notify.core.alarms import Alarms
+from services.notify.core.decision import record_of
+from services.notify.core.ledger import UNTOLD, Attempts, Ledger, record_id, records
+from services.notify.core.outbox import Due, Envelope
+from services.notify.core.outcome import Failure, advice, judge
+
+log = get_logger()
+
+# Labels are the enums of DeliveryV1, so a metric has a known number of series; no metric knows a receiver or a site.
+ATTEMPTS = Counter(
+    "moretta_notify_attempts_total", "Attempts to deliver, by what came of them", ["channel", "outcome", "reason"]
+)
+ALERTS_TOLD = Counter(
+    "moretta_notify_recorded_total", "Records of alerts told to recipients", ["channel", "outcome", "reason"]
+)
+DECIDED_TO_SENT = Histogram(
+    "moretta_notify_delivery_seconds",
+    "From the decision to tell to its acceptance by the other side",
+    ["channel"],
+    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 900, 3600, 43200),
+)
+_AT_ONCE = 128
+
+
+class Book:
+    """What is recorded of a site's notifications, in memory as far as something is left to do, and in DELIVERIES."""
+
+    def __init__(self, bus: Bus, site: str, held: Held) -> None:
+        self._bus, self.held = bus, held
+        self.ledger, self.alarms = Ledger(), Alarms(site)
+        self._open: dict[str, set[str]] = {}
+        """The recipients, by their hashes, who are still to be told of a notification."""
+
+    def begin(self, envelopes: Iterable[Envelope]) -> None:
+        """Keep account of these from now on."""
+        for envelope in envelopes:
+            self._open.setdefault(envelope.notification.id, set()).add(envelope.recipient.digest)
+
+    def tidy(self) -> None:
+        """Let go of all that nothing is left to do about."""
+        self.ledger.keep(self._open)
+
+    def is_open(self, envelope: Envelope) -> bool:
+        """Whether a notification is on its way to a recipient already."""
+        return envelope.recipient.digest in self._open.get(envelope.notification.id, ())
+
+    async def decided(self, record: NotificationV1) -> None:
+        """Store a decision; nothing is sent before this is done."""
+        what = f"{record.notification}.{record.reason or record.withheld}.{record.at}"
+        await self._bus.store(NOTIFICATIONS, record, message_id=what, held=self.held)
+
+    async def record(self, due: Due, now: Attempts, failure: Failure | None) -> None:
+        """Record an attempt, or that it was given up: alarms and the dead letter first, so that neither is missed."""
+        envelope = due.envelope
+        for alarm in self.alarms.take(envelope, now, failure):
+            await self._alarm(alarm)
+        if now.outcome in UNTOLD:
+            await self._bury(envelope, now)
+        _count(envelope, now, due)
+        _say(envelope, now, failure)
+        await self._store(records(envelope.notification, envelope.recipient, now))
+        if now.settled:
+            self._close(envelope)
+
+    async def complete(self, envelope: Envelope, known: Attempts) -> None:
+        """Store what a crash left out of an outcome that is known."""
+        left = self.ledger.unrecorded(envelope.notification, envelope.recipient)
+        await self._store(records(envelope.notification, envelope.recipient, known, left))
+        self._close(envelope)
+
+    async def replay(self, envelope: Envelope, known: Attempts) -> None:
+        """Record that an operator has an envelope tried again."""
+        self.begin([envelope])
+        await self._store(records(envelope.notification, envelope.recipient, known))
+
+    def _close(self, envelope: Envelope) -> None:
+        left = self._open.get(envelope.notification.id, set())
+        left.discard(envelope.recipient.digest)
+        if not left:
+            self._open.pop(envelope.notification.id, None)
+            self.ledger.forget(envelope.notification.id)
+
+    async def _store(self, found: Iterable[DeliveryV1]) -> None:
+        """Store records some at a time. They are facts: also a replica whose lease has run out since may write them."""
+        left = iter(found)
+        while batch := list(islice(left, _AT_ONCE)):
+            await asyncio.gather(*(self._bus.store(DELIVERIES, one, message_id=record_id(one)) for one in batch))
+            for one in batch:
+                self.ledger.add(one)
+                ALERTS_TOLD.labels(one.channel, one.outcome, one.reason).inc()
+
+    async def _bury(self, envelope: Envelope, now: Attempts) -> None:
+        record = record_of(envelope.notification)
+        payload = encode(NOTIFICATIONS, record)
+        dead = DeadV1(
+            service="notify",
+            subject=NOTIFICATIONS.of(record),
+            reason=f"{envelope.recipient.name} by {envelope.recipient.channel}: {now.outcome} ({now.reason})",
+            size=len(payload),
+            at=now.at,
+            payload=payload,
+        )
+        what = f"{record.notification}.{envelope.recipient.digest[:16]}.{now.count}.dead"
+        await self._bus.store(DEAD, dead, message_id=what)
+
+    async def _alarm(self, alarm: OperationalAlertV1) -> None:
+        what = f"{alarm.kind}.{alarm.name}.{alarm.state}.{alarm.since}"
+        await self._bus.store(OPERATIONS, alarm, message_id=what, held=self.held)
+        log.warning("operational alert", site=alarm.site, kind=alarm.kind, name=alarm.name, state=alarm.state)
+
+
+def _count(envelope: Envelope, now: Attempts, due: Due) -> None:
+    ATTEMPTS.labels(envelope.recipient.channel, now.outcome, now.reason).inc()
+    if now.outcome == "sent" and not due.known.count:
+        DECIDED_TO_SENT.labels(envelope.recipient.channel).observe((now.at - envelope.notification.at) / 1e9)
+
+
+def _say(envelope: Envelope, now: Attempts, failure: Failure | None) -> None:
+    """Log an attempt: the first digits of the hash, never the address; an error where a person must mend it."""
+    known: dict[str, object] = {
+        "outcome": now.outcome,
+        "reason": now.reason,
+        "site": envelope.site,
+        "notification": envelope.notification.id,
+        "recipient": envelope.recipient.name,
+        "channel": envelope.recipient.channel,
+        "attempt": now.count,
+    }
+    if failure is not None:
+        known |= failure_facts(failure)
+    loud = failure is not None and judge(failure).loud
+    level: Any = log.error if loud else log.info if now.outcome == "sent" else log.warning
+    level("delivery", **known)
+
+
+def failure_facts(failure: Failure) -> dict[str, object]:
+    """Return what the log says of a failure, and what would be right."""
+    known = {
+        "what": failure.kind,
+        "stage": failure.stage,
+        "code": failure.code,
+        "enhanced": failure.enhanced,
+        "detail": failure.detail or None,
+        "advice": advice(failure),
+    }
+    return {key: value for key, value in known.items() if value is not None}

@@ -1,0 +1,186 @@
+"""What is to be delivered next: each recipient's notifications in their order, whoever fails holding nobody else.
+
+A server that fails for everyone (no connection, no login, too many requests) is left alone for a while, then asked by
+one delivery alone, and by all once that succeeded (a circuit breaker; Nygard: "Release It!", 2007).
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from proto.types import Channel
+from services.notify.core.backoff import delay_s, given_up
+from services.notify.core.ledger import Attempts
+from services.notify.core.notification import Notification
+from services.notify.core.outcome import SLOW, Failure, judge
+from services.notify.core.recipient import Recipient
+
+AT_ONCE: dict[Channel, int] = {"email": 4, "sms": 4, "webhook": 8}
+"""Deliveries of one channel at the same time; one that hangs holds the others up only when all hang."""
+_OWN_SERVER: frozenset[Channel] = frozenset({"webhook"})
+"""Channels on which each recipient is a server of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """A notification on its way to one recipient."""
+
+    notification: Notification
+    recipient: Recipient
+
+    @property
+    def site(self) -> str:
+        """The site that it tells of."""
+        return self.notification.group.site
+
+    @property
+    def lane(self) -> tuple[str, Channel, str]:
+        """What keeps its order: one recipient's envelopes of one site."""
+        return self.site, self.recipient.channel, self.recipient.digest
+
+    @property
+    def server(self) -> str:
+        """Who takes it, by a name without an address: who has the same server fails with it."""
+        channel = self.recipient.channel
+        return f"{channel}-{self.recipient.digest[:8]}" if channel in _OWN_SERVER else channel
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """An envelope that is due. `expired`: it is too old to be worth another attempt, for `reason`."""
+
+    envelope: Envelope
+    known: Attempts
+    expired: bool = False
+
+
+@dataclass(slots=True)
+class _Lane:
+    waiting: deque[tuple[Envelope, Attempts]] = field(default_factory=deque)
+    due: int = 0
+    busy: bool = False
+
+
+@dataclass(slots=True)
+class _Server:
+    failures: int = 0
+    """How often in a row it failed for everyone."""
+    until: int = 0
+    """When it may be asked again, ns."""
+    asked: int = 0
+    """How many deliveries ask it now."""
+
+    @property
+    def takes(self) -> bool:
+        """Whether one more may ask it once its time has come."""
+        return self.failures == 0 or self.asked == 0
+
+
+class Outbox:
+    """The envelopes of all sites that are told from here. Times are ns."""
+
+    def __init__(self, give_up_after_s: float) -> None:
+        self.give_up_after_s = give_up_after_s
+        self._lanes: dict[tuple[str, Channel, str], _Lane] = {}
+        self._servers: dict[str, _Server] = {}
+        self._busy: dict[Channel, int] = dict.fromkeys(AT_ONCE, 0)
+
+    def put(self, envelope: Envelope, known: Attempts) -> None:
+        """Add one behind its recipient's others."""
+        lane = self._lanes.setdefault(envelope.lane, _Lane())
+        if not lane.waiting:
+            lane.due = _next_attempt(envelope, known)
+        lane.waiting.append((envelope, known))
+
+    def take(self, now: int) -> Due | None:
+        """Return what is to be done now, which then is being done until `done` is told; None: nothing."""
+        ready = [(when, key) for key, lane in self._lanes.items() if (when := self._when(lane)) is not None]
+        when, key = min(ready, default=(now + 1, None))
+        if key is None or when > now:
+            return None
+        lane = self._lanes[key]
+        envelope, known = lane.waiting[0]
+        lane.busy = True
+        self._busy[envelope.recipient.channel] += 1
+        self._server(envelope).asked += 1
+        return Due(envelope, known, given_up(_began(envelope, known), now, self.give_up_after_s))
+
+    def done(self, due: Due, known: Attempts, failure: Failure | None, now: int) -> None:
+        """Take in what came of it: what is known now, and why it failed."""
+        envelope = due.envelope
+        self._busy[envelope.recipient.channel] -= 1
+        server = self._server(envelope)
+        server.asked -= 1
+        if not due.expired:
+            _judge(server, envelope.server, failure, now)
+        lane = self._lanes[envelope.lane]
+        lane.busy = False
+        if not known.settled:
+            lane.waiting[0] = (envelope, known)
+            lane.due = max(_next_attempt(envelope, known), now + _asked_for(failure))
+            return
+        lane.waiting.popleft()
+        if lane.waiting:
+            lane.due = _next_attempt(*lane.waiting[0])
+        else:
+            del self._lanes[envelope.lane]
+
+    def next_due(self) -> int | None:
+        """Return when something will be due, ns; None: not before something is put in or done."""
+        return min((when for lane in self._lanes.values() if (when := self._when(lane)) is not None), default=None)
+
+    def drop(self, site: str) -> None:
+        """Forget what waits for a site's recipients; what is being done is still to be told `done`."""
+        for key in [key for key in self._lanes if key[0] == site]:
+            lane = self._lanes[key]
+            if not lane.busy:
+                del self._lanes[key]
+            while lane.busy and len(lane.waiting) > 1:
+                lane.waiting.pop()
+
+    def waiting(self, site: str) -> int:
+        """Return how many of a site's envelopes are not settled."""
+        return sum(len(lane.waiting) for key, lane in self._lanes.items() if key[0] == site)
+
+    def _server(self, envelope: Envelope) -> _Server:
+        return self._servers.setdefault(envelope.server, _Server())
+
+    def _when(self, lane: _Lane) -> int | None:
+        """Return when the lane's first may be taken; None: not before something else is done."""
+        envelope, known = lane.waiting[0]
+        channel, server = envelope.recipient.channel, self._server(envelope)
+        if lane.busy or self._busy[channel] >= AT_ONCE[channel]:
+            return None
+        too_old = _began(envelope, known) + int(self.give_up_after_s * 1e9) + 1
+        return min(too_old, max(lane.due, server.until)) if server.takes else too_old
+
+
+def _began(envelope: Envelope, known: Attempts) -> int:
+    """Return the moment from which an envelope grows too old."""
+    return max(envelope.notification.at, known.anew)
+
+
+def _next_attempt(envelope: Envelope, known: Attempts) -> int:
+    """Return when an envelope may be tried, for all that is known of itself."""
+    if known.outcome != "retrying":
+        return _began(envelope, known)
+    name = f"{envelope.notification.id}/{envelope.recipient.digest}"
+    return known.at + int(delay_s(name, known.count, slow=known.reason in SLOW) * 1e9)
+
+
+def _asked_for(failure: Failure | None) -> int:
+    """Return what the other side asked to wait for, ns (Retry-After, RFC 9110 §10.2.3)."""
+    return int((failure.retry_after_s or 0.0) * 1e9) if failure is not None else 0
+
+
+def concerns_all(failure: Failure) -> bool:
+    """Return whether a failure says something of the server, not of this recipient or this notification."""
+    return failure.stage == "connect" or failure.kind == "rate-limited" or judge(failure).reason in {"auth", "tls"}
+
+
+def _judge(server: _Server, name: str, failure: Failure | None, now: int) -> None:
+    if failure is None or not concerns_all(failure):
+        server.failures = server.until = 0
+        return
+    server.failures += 1
+    wait = int(delay_s(name, server.failures, slow=judge(failure).reason in SLOW) * 1e9)
+    server.until = now + max(wait, _asked_for(failure))

@@ -1,0 +1,60 @@
+"""Decisions and alerts as their streams hold them, made whole again after a crash: the same notification, once more."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+
+from proto.notifications import NotificationV1
+from proto.types import AlertId, AlertState, NotificationId
+from services.notify.core.notification import Group, Notice, Notification
+from services.notify.core.routing import Plan
+
+Key = tuple[AlertId, AlertState]
+
+
+def keys(record: NotificationV1) -> Iterator[Key]:
+    """Yield the alerts that a decision tells of, with their states."""
+    yield from ((alert, "firing") for alert in record.firing)
+    yield from ((alert, "resolved") for alert in record.resolved)
+
+
+class Told:
+    """Which alerts each incident's notifications told of, so far."""
+
+    def __init__(self) -> None:
+        self._firing: dict[NotificationId, set[AlertId]] = defaultdict(set)
+
+    def news(self, record: NotificationV1) -> frozenset[AlertId]:
+        """Return which firing alerts of a notification are new to its incident; in the order of the stream."""
+        known = self._firing[record.root]
+        new = frozenset(record.firing) - known
+        known |= new
+        return new
+
+
+def whole(
+    record: NotificationV1, new: frozenset[AlertId], notices: Mapping[Key, Notice], plan: Plan
+) -> Notification | None:
+    """Return the notification that was stored as this record; None if an alert of it is stored no more."""
+    found = [notices.get(key) for key in keys(record)]
+    known = [notice for notice in found if notice is not None]
+    if record.reason is None or not known or len(known) < len(found):
+        return None
+    return Notification(
+        id=record.notification,
+        group=_group(record, known, plan),
+        reason=record.reason,
+        number=record.number,
+        root=record.root,
+        at=record.at,
+        firing=tuple(notice for notice in known if notice.firing),
+        resolved=tuple(notice for notice in known if not notice.firing),
+        new=new,
+    )
+
+
+def _group(record: NotificationV1, notices: Iterable[Notice], plan: Plan) -> Group:
+    """Return the group whose key is the record's; one of the same receiver if the routes have changed since."""
+    first = next(iter(notices))
+    groups = (route.group(first) for route in plan.routes if route.receiver == record.receiver)
+    bare = Group(record.receiver, record.site, first.audience)
+    return next((group for group in groups if group.key == record.group), bare)

@@ -1,0 +1,183 @@
+"""One site: restores the dispatcher, feeds it alerts and silences in order, stores what it decides, hands it on."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from typing import cast
+
+from msgspec import structs
+from prometheus_client import Counter
+
+from proto.notifications import NotificationV1, SilenceV1
+from proto.subjects import SILENCES, Subject
+from services.bus import Bus, Held, Removed, Stored
+from services.log import get_logger
+from services.notify.book import Book
+from services.notify.core.decision import Output, record_of
+from services.notify.core.dispatch import Dispatcher, Input, SilenceGone
+from services.notify.core.ledger import UNTOLD, Ledger
+from services.notify.core.notification import Notification
+from services.notify.core.outbox import Envelope
+from services.notify.core.stored import Told, whole
+from services.notify.delivery import DeliveryAgent
+from services.notify.directory import Directory
+from services.notify.restoring import FOLLOWED, Past, notice, read_past
+
+log = get_logger()
+
+DECIDED = Counter("moretta_notify_notifications_total", "Decisions to tell a receiver, by reason", ["reason"])
+WITHHELD = Counter("moretta_notify_withheld_total", "Decisions not to tell a receiver for now, by reason", ["reason"])
+REPLAYED_S = 8 * 86_400.0
+"""Dead letters are kept for a week."""
+_INBOX = 256
+_BATCH = 64
+
+
+class SiteRunner:
+    """Tells people of one site; `ready` is told once what was stored before the start has been read.
+
+    Nothing is decided but while `held`: another replica may tell this site by now (ADR 12).
+    """
+
+    def __init__(
+        self,
+        bus: Bus,
+        site: str,
+        directory: Directory,
+        agent: DeliveryAgent,
+        held: Held,
+        ready: Callable[[bool], None],
+        clock: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._bus, self._site, self._agent, self._held, self._ready, self._clock = bus, site, agent, held, ready, clock
+        self._directory = directory
+        self.book = Book(bus, site, held)
+        self._inbox: asyncio.Queue[Input] = asyncio.Queue(_INBOX)
+
+    async def configure(self, directory: Directory) -> None:
+        """Take new settings into force: what is decided from now on goes by them."""
+        self._directory = directory
+        await self._inbox.put(directory.plan)
+
+    async def run(self) -> None:
+        """Restore, then decide, for ever."""
+        dispatcher, starts = await self._restore()
+        async with asyncio.TaskGroup() as group:
+            for row in FOLLOWED:
+                group.create_task(self._follow(row, starts[str(row.stream)]), name=f"{row.stream} of {self._site}")
+            group.create_task(self._silences(), name=f"silences of {self._site}")
+            await self._decide(dispatcher)
+
+    async def _restore(self) -> tuple[Dispatcher, dict[str, int]]:
+        """Return a dispatcher that knows what was decided, and where to read on; what is on its way goes on."""
+        plan = self._directory.plan
+        past = await read_past(self._bus, self._site, plan, self._directory.give_up_after_s)
+        self.book.ledger, dispatcher = Ledger(past.deliveries), Dispatcher(plan)
+        self.book.alarms.restore(past.alarms)
+        self._agent.open(self._site, self.book)
+        await self._take_up(past)
+        dispatcher.restore(past.notices, past.records, past.silences, self._clock())
+        log.info("restored", site=self._site, alerts=len(past.notices), decisions=len(past.records))
+        return dispatcher, past.next
+
+    async def tell(self, notification: Notification, record: NotificationV1) -> None:
+        """Store a decision, then have it delivered to everyone of its receiver. Daily reports come here, too."""
+        envelopes = [Envelope(notification, one) for one in self._directory.recipients(notification.group.receiver)]
+        whom = [envelope.recipient.digest for envelope in envelopes]
+        await self.book.decided(structs.replace(record, recipients=whom))
+        DECIDED.labels(notification.reason).inc()
+        log.info(
+            "notification",
+            site=self._site,
+            receiver=notification.group.receiver,
+            reason=notification.reason,
+            notification=notification.id,
+            recipients=len(whom),
+        )
+        self.book.begin(envelopes)
+        self._agent.put(envelopes)
+
+    async def replay(self, name: str) -> int:
+        """Have a notification tried again for those who could not be told; returns how many, LookupError if unknown."""
+        oldest = self._clock() - int(REPLAYED_S * 1e9)
+        past = await read_past(self._bus, self._site, self._directory.plan, self._directory.give_up_after_s, oldest)
+        found = [envelope for envelope in self._stored(past) if envelope.notification.id == name]
+        if not found:
+            raise LookupError(name)
+        ledger, count = Ledger(past.deliveries), 0
+        for envelope in found:
+            known = ledger.attempts(name, envelope.recipient)
+            if known.outcome in UNTOLD and not self.book.is_open(envelope):
+                await self.book.replay(envelope, known.replayed(self._clock()))
+                self._agent.put([envelope])
+                count += 1
+        return count
+
+    async def _decide(self, dispatcher: Dispatcher) -> None:
+        """Decide at every input and at every deadline. What is due now is decided before anything new is read."""
+        inputs: list[Input] = []
+        ready = False
+        while True:
+            for output in dispatcher.step(self._clock(), *inputs):
+                await self._settle(output)
+            if not ready:
+                self._ready(True)
+                ready = True
+            inputs = await self._next(dispatcher.next_deadline())
+
+    async def _next(self, deadline: int | None) -> list[Input]:
+        """Return what came in, without any at the deadline."""
+        wait_s = None if deadline is None else max(0.0, (deadline - self._clock()) / 1e9)
+        found: list[Input] = []
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(wait_s):
+                found.append(await self._inbox.get())
+        while not self._inbox.empty() and len(found) < _BATCH:
+            found.append(self._inbox.get_nowait())
+        return found
+
+    async def _settle(self, output: Output) -> None:
+        record = record_of(output)
+        if isinstance(output, Notification):
+            await self.tell(output, record)
+            return
+        await self.book.decided(record)
+        WITHHELD.labels(output.reason).inc()
+        log.info("withheld", site=self._site, receiver=output.group.receiver, reason=output.reason)
+
+    async def _take_up(self, past: Past) -> None:
+        """Go on with what was decided and is not settled, in the order of the decisions."""
+        envelopes = list(self._stored(past))
+        self.book.begin(envelopes)
+        for envelope in envelopes:
+            known = self.book.ledger.attempts(envelope.notification.id, envelope.recipient)
+            if known.settled:
+                await self.book.complete(envelope, known)
+            else:
+                self._agent.put([envelope])
+        self.book.tidy()
+
+    def _stored(self, past: Past) -> Iterator[Envelope]:
+        """Yield what was to be delivered, whole again, to those of its recipients who still are in the settings."""
+        told, notices = Told(), {(one.alert, one.state): one for one in past.notices}
+        for record in past.records:
+            new, whom = told.news(record), set(record.recipients)
+            notification = whole(record, new, notices, self._directory.plan)
+            if notification is not None:
+                recipients = self._directory.recipients(record.receiver)
+                yield from (Envelope(notification, one) for one in recipients if one.digest in whom)
+
+    async def _follow(self, row: Subject, start: int) -> None:
+        async for stored in self._bus.follow(str(row.stream), [row.wildcard(site=self._site)], start=start):
+            if isinstance(stored, Stored):
+                await self._inbox.put(notice(stored))
+            else:
+                log.warning("a stream of alerts was lost; what it holds from now on is told", stream=row.stream)
+
+    async def _silences(self) -> None:
+        async for change in self._bus.watch(str(SILENCES.stream), [SILENCES.wildcard()]):
+            if isinstance(change, Stored):
+                await self._inbox.put(cast("SilenceV1", change.message))
+            elif isinstance(change, Removed):
+                await self._inbox.put(SilenceGone((SILENCES.parse(change.subject) or {})["silence"]))

@@ -1,0 +1,125 @@
+"""Which sites people are told of from here: started and stopped as their leases come and go."""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from proto.notifications import ReplayRecordV1, ReplayReplyV1, ReplayRequestV1
+from proto.subjects import ALERTS, OPERATIONS, REPLAY_RECORD, Subject
+from services.app import STEP_LIMIT_S, App, end_tasks
+from services.bus import Bus, Held, Request, Stored, Unavailable
+from services.log import get_logger
+from services.notify.delivery import DeliveryAgent
+from services.notify.directory import Directory
+from services.notify.runner import SiteRunner
+
+log = get_logger()
+
+_AGAIN_S = 1.0
+
+
+@dataclass(frozen=True)
+class _Running:
+    runner: SiteRunner
+    task: asyncio.Task[None]
+
+
+class Sites:
+    """The sites that people are told of, and those of them that are told from here."""
+
+    def __init__(self, app: App, bus: Bus, agent: DeliveryAgent, directory: Directory) -> None:
+        self._app, self._bus, self._agent, self.directory = app, bus, agent, directory
+        self.wanted: dict[str, object] = dict.fromkeys(directory.sites)
+        self.running: dict[str, _Running] = {}
+        self.caught_up: set[str] = set()
+        """Which of the running ones have read what was stored before they started."""
+        self.fenced: set[str] = set()
+
+    async def apply(self, directory: Directory) -> None:
+        """Take new settings into force."""
+        self.directory = directory
+        self.wanted |= dict.fromkeys(directory.sites)
+        for running in self.running.values():
+            await running.runner.configure(directory)
+
+    async def discover(self) -> None:
+        """Tell of sites, too, that the settings do not know: a hub may not have every site's names. For ever."""
+        async with asyncio.TaskGroup() as group:
+            for row in (ALERTS, OPERATIONS):
+                group.create_task(self._look(row), name=f"sites of {row.stream}")
+
+    def start(self, name: str, held: Held) -> None:
+        """Tell of a site from now on, while `held`."""
+
+        def ready(done: bool) -> None:
+            self._app.probes.ready(f"site {name}", ok=done, why="reading what was decided before the start")
+            if done:
+                self.caught_up.add(name)
+
+        ready(False)
+        runner = SiteRunner(self._bus, name, self.directory, self._agent, held, ready)
+        task = self._app.spawn(f"tell of {name}", self._persist(name, runner), may_end=True)
+        self.running[name] = _Running(runner, task)
+        log.info("site in service", site=name)
+
+    async def stop(self, name: str) -> None:
+        """End a site: nothing more is decided, then what is in flight is finished."""
+        running = self.running.pop(name)
+        await end_tasks([running.task], STEP_LIMIT_S)
+        await self._agent.leave(name)
+        self.caught_up.discard(name)
+        self._app.probes.ready(f"site {name}", ok=True)
+        log.info("site out of service", site=name)
+
+    async def stop_all(self) -> None:
+        """End every site."""
+        await asyncio.gather(*(self.stop(name) for name in list(self.running)))
+
+    async def replay(self, asked: ReplayRequestV1, request: Request) -> None:
+        """Have a notification tried again, if its site is told from here; recorded before it is answered."""
+        running = self.running.get(asked.site)
+        if running is None or asked.site not in self.caught_up:
+            return
+        try:
+            count = await running.runner.replay(asked.notification)
+        except (LookupError, Unavailable) as error:
+            gone = "no such notification is stored, or its alerts or recipients are gone"
+            why = gone if isinstance(error, LookupError) else "what was decided cannot be read at the moment"
+            await request.reply(ReplayReplyV1(site=asked.site, error=why))
+            return
+        await self._bus.store(REPLAY_RECORD, _record(asked, count))
+        log.info("replayed", site=asked.site, notification=asked.notification, operator=asked.operator)
+        await request.reply(ReplayReplyV1(site=asked.site, recipients=count))
+
+    async def _persist(self, name: str, runner: SiteRunner) -> None:
+        """Run a site; from the beginning where JetStream went silent while it was read."""
+        while True:
+            try:
+                await runner.run()
+            except Unavailable as error:
+                log.warning("a site's past cannot be read, trying on", site=name, error=str(error))
+                await self._agent.leave(name)
+                await asyncio.sleep(_AGAIN_S)
+
+    async def _look(self, row: Subject) -> None:
+        _, last = await self._bus.streams.created(str(row.stream))
+        self._seen(await self._bus.latest(row))
+        async for stored in self._bus.follow(str(row.stream), [row.wildcard()], start=last + 1):
+            if isinstance(stored, Stored):
+                self._seen([stored])
+
+    def _seen(self, found: Iterable[Stored]) -> None:
+        for stored in found:
+            site = (stored.row.parse(stored.subject) or {})["site"]
+            self.wanted.setdefault(site)
+
+
+def _record(asked: ReplayRequestV1, recipients: int) -> ReplayRecordV1:
+    return ReplayRecordV1(
+        site=asked.site,
+        notification=asked.notification,
+        operator=asked.operator,
+        why=asked.why,
+        recipients=recipients,
+        at=asked.at,
+    )
