@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable, Mapping
 from proto.types import Channel as ChannelName
 from services.app import end_tasks
 from services.log import get_logger
-from services.notify.book import Book
 from services.notify.channel import Channel
 from services.notify.core.ledger import Attempts
 from services.notify.core.outbox import Due, Envelope, Outbox
 from services.notify.core.outcome import Failure
+from services.notify.site_ledger import SiteLedger
 
 log = get_logger()
 
@@ -23,12 +23,12 @@ _MISSING = Failure("other", "connect", detail="the settings have no such channel
 
 
 class DeliveryAgent:
-    """Delivers what the outbox says is due. Each envelope is sent, then recorded in its site's book."""
+    """Delivers what the outbox says is due. Each envelope is sent, then recorded in its site's ledger."""
 
     def __init__(self, outbox: Outbox, clock: Callable[[], int] = time.time_ns) -> None:
         self._outbox, self._clock = outbox, clock
         self._channels: Mapping[ChannelName, Channel] = {}
-        self._books: dict[str, Book] = {}
+        self._ledgers: dict[str, SiteLedger] = {}
         self._tasks: dict[asyncio.Task[None], str] = {}
         self._wake = asyncio.Event()
         self._stopping = False
@@ -43,15 +43,14 @@ class DeliveryAgent:
         for channel in before.values():
             await channel.close()
 
-    def open(self, site: str, book: Book) -> None:
-        """Record a site's deliveries in this book."""
-        self._books[site] = book
+    def open(self, site: str, ledger: SiteLedger) -> None:
+        """Record a site's deliveries in this ledger."""
+        self._ledgers[site] = ledger
 
     def put(self, envelopes: Iterable[Envelope]) -> None:
         """Deliver these as soon as may be; each recipient's in their order."""
         for envelope in envelopes:
-            known = self._books[envelope.site].ledger.attempts(envelope.notification.id, envelope.recipient)
-            self._outbox.put(envelope, known)
+            self._outbox.put(envelope, self._ledgers[envelope.site].attempts(envelope))
         self._wake.set()
 
     async def run(self) -> None:
@@ -76,7 +75,7 @@ class DeliveryAgent:
             _, left = await asyncio.wait(mine, timeout=LEAVE_S)
             await end_tasks(left)
         self._outbox.drop(site)
-        self._books.pop(site, None)
+        self._ledgers.pop(site, None)
 
     async def stop(self) -> None:
         """Take nothing more up, and finish what is in flight, within a limit; then close the channels."""
@@ -89,10 +88,10 @@ class DeliveryAgent:
 
     async def _deliver(self, due: Due) -> None:
         known, failure = due.known, None
-        book = self._books[due.envelope.site]
+        ledger = self._ledgers[due.envelope.site]
         try:
-            now, failure = await self._attempt(due, book)
-            await book.record(due, now, failure)
+            now, failure = await self._attempt(due, ledger)
+            await ledger.record(due, now, failure)
             known = now
         except Exception as error:  # a fault of ours: it is tried again, slowly, and holds nobody else
             log.exception("a delivery failed in an unexpected way", notification=due.envelope.notification.id)
@@ -101,10 +100,10 @@ class DeliveryAgent:
             self._outbox.done(due, known, failure, self._clock())
             self._wake.set()
 
-    async def _attempt(self, due: Due, book: Book) -> tuple[Attempts, Failure | None]:
+    async def _attempt(self, due: Due, ledger: SiteLedger) -> tuple[Attempts, Failure | None]:
         if due.expired:
             return due.known.given_up(self._clock()), None
-        while not book.held():  # frozen, or without NATS: perhaps somebody else tells this site by now
+        while not ledger.held():  # frozen, or without NATS: perhaps somebody else tells this site by now
             await asyncio.sleep(_HELD_S)
         recipient = due.envelope.recipient
         channel = self._channels.get(recipient.channel)

@@ -13,7 +13,6 @@ from proto.notifications import NotificationV1, SilenceV1
 from proto.subjects import SILENCES, Subject
 from services.bus import Bus, Held, Removed, Stored
 from services.log import get_logger
-from services.notify.book import Book
 from services.notify.core.decision import Output, record_of
 from services.notify.core.dispatch import Dispatcher, Input, SilenceGone
 from services.notify.core.ledger import UNTOLD, Ledger
@@ -23,6 +22,7 @@ from services.notify.core.stored import Told, whole
 from services.notify.delivery import DeliveryAgent
 from services.notify.directory import Directory
 from services.notify.restoring import FOLLOWED, Past, notice, read_past
+from services.notify.site_ledger import SiteLedger
 
 log = get_logger()
 
@@ -52,7 +52,7 @@ class SiteRunner:
     ) -> None:
         self._bus, self._site, self._agent, self._held, self._ready, self._clock = bus, site, agent, held, ready, clock
         self._directory = directory
-        self.book = Book(bus, site, held)
+        self._ledger = SiteLedger(bus, site, held)
         self._inbox: asyncio.Queue[Input] = asyncio.Queue(_INBOX)
 
     async def configure(self, directory: Directory) -> None:
@@ -73,9 +73,9 @@ class SiteRunner:
         """Return a dispatcher that knows what was decided, and where to read on; what is on its way goes on."""
         plan = self._directory.plan
         past = await read_past(self._bus, self._site, plan, self._directory.give_up_after_s)
-        self.book.ledger, dispatcher = Ledger(past.deliveries), Dispatcher(plan)
-        self.book.alarms.restore(past.alarms)
-        self._agent.open(self._site, self.book)
+        dispatcher = Dispatcher(plan)
+        self._ledger.restore(past.deliveries, past.alarms)
+        self._agent.open(self._site, self._ledger)
         await self._take_up(past)
         dispatcher.restore(past.notices, past.records, past.silences, self._clock())
         log.info("restored", site=self._site, alerts=len(past.notices), decisions=len(past.records))
@@ -85,7 +85,7 @@ class SiteRunner:
         """Store a decision, then have it delivered to everyone of its receiver. Daily reports come here, too."""
         envelopes = [Envelope(notification, one) for one in self._directory.recipients(notification.group.receiver)]
         whom = [envelope.recipient.digest for envelope in envelopes]
-        await self.book.decided(structs.replace(record, recipients=whom))
+        await self._ledger.decided(structs.replace(record, recipients=whom))
         DECIDED.labels(notification.reason).inc()
         log.info(
             "notification",
@@ -95,7 +95,7 @@ class SiteRunner:
             notification=notification.id,
             recipients=len(whom),
         )
-        self.book.begin(envelopes)
+        self._ledger.begin(envelopes)
         self._agent.put(envelopes)
 
     async def replay(self, name: str) -> int:
@@ -108,8 +108,8 @@ class SiteRunner:
         ledger, count = Ledger(past.deliveries), 0
         for envelope in found:
             known = ledger.attempts(name, envelope.recipient)
-            if known.outcome in UNTOLD and not self.book.is_open(envelope):
-                await self.book.replay(envelope, known.replayed(self._clock()))
+            if known.outcome in UNTOLD and not self._ledger.is_open(envelope):
+                await self._ledger.replay(envelope, known.replayed(self._clock()))
                 self._agent.put([envelope])
                 count += 1
         return count
@@ -142,21 +142,21 @@ class SiteRunner:
         if isinstance(output, Notification):
             await self.tell(output, record)
             return
-        await self.book.decided(record)
+        await self._ledger.decided(record)
         WITHHELD.labels(output.reason).inc()
         log.info("withheld", site=self._site, receiver=output.group.receiver, reason=output.reason)
 
     async def _take_up(self, past: Past) -> None:
         """Go on with what was decided and is not settled, in the order of the decisions."""
         envelopes = list(self._stored(past))
-        self.book.begin(envelopes)
+        self._ledger.begin(envelopes)
         for envelope in envelopes:
-            known = self.book.ledger.attempts(envelope.notification.id, envelope.recipient)
+            known = self._ledger.attempts(envelope)
             if known.settled:
-                await self.book.complete(envelope, known)
+                await self._ledger.complete(envelope, known)
             else:
                 self._agent.put([envelope])
-        self.book.tidy()
+        self._ledger.tidy()
 
     def _stored(self, past: Past) -> Iterator[Envelope]:
         """Yield what was to be delivered, whole again, to those of its recipients who still are in the settings."""

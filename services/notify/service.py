@@ -5,12 +5,12 @@ from services.app import App
 from services.bus import Bus, clock
 from services.leases import Leases, Sharing, new_replica_name
 from services.log import get_logger
-from services.notify.book import failure_facts
 from services.notify.channels import channels_of
 from services.notify.core.outbox import Outbox
 from services.notify.delivery import DeliveryAgent
 from services.notify.directory import Directory
 from services.notify.settings import NotifyFile, is_loopback
+from services.notify.site_ledger import failure_facts
 from services.notify.sites import Sites
 
 log = get_logger()

@@ -46,6 +46,7 @@ async def test_what_is_resolved_answers_what_fired(
     box = await serve_mail()
     await start(settings_of(smtp(box), (ANNA,)))
     await bus.store(ALERTS, make_alert())
+    await eventually(recorded, lambda found: len(found) == 1)
     await bus.store(ALERTS, make_alert(state="resolved", rate=0.8))
     await eventually(recorded, lambda found: len(found) == 2)
     firing, resolved = box.to(ANNA)
@@ -62,7 +63,7 @@ async def test_a_restart_sends_nothing_twice(
     await eventually(recorded, lambda found: len(found) == 1)
     assert await first.close() == 0
     await start(settings_of(smtp(box), (ANNA,)))
-    await bus.store(ALERTS, make_alert(alert=NEXT))
+    await bus.store(ALERTS, make_alert(alert=NEXT, rule="evening"))
     await eventually(recorded, lambda found: len(found) == 2)
     assert len(box.to(ANNA)) == 2
 
@@ -178,8 +179,10 @@ async def test_each_recipient_sees_the_alerts_in_order(
     box.at_rcpt = refuse
     await start(settings_of(smtp(box), (ANNA, BOB)))
     await bus.store(ALERTS, make_alert())
+    await eventually(lambda: bus.history(NOTIFICATIONS), lambda found: len(found) == 1)
     await bus.store(ALERTS, make_alert(state="resolved"))
-    await bus.store(ALERTS, make_alert(alert=NEXT))
+    await eventually(lambda: bus.history(NOTIFICATIONS), lambda found: len(found) == 2)
+    await bus.store(ALERTS, make_alert(alert=NEXT, rule="evening"))
     await eventually(recorded, lambda found: len([r for r in found if r[3] == "sent"]) == 6)
     order = ["0123456789abcdef.firing", "0123456789abcdef.resolved", f"{NEXT}.firing"]
     for address in (ANNA, BOB):
@@ -285,7 +288,7 @@ async def test_an_alert_that_is_too_old_is_given_up(
     assert dead.message.reason == f"{ANNAS} by email: dead (connect)"
     assert (await recorded())[-1][3:] == ("dead", "connect")
     box = await serve_mail(port=port)
-    await bus.store(ALERTS, make_alert(alert=NEXT))
+    await bus.store(ALERTS, make_alert(alert=NEXT, rule="evening"))
     await eventually(recorded, lambda found: found[-1][3] == "sent")
     assert len(box.to(ANNA)) == 1
 
@@ -365,7 +368,7 @@ async def test_new_receivers_are_told_from_the_next_alert_on(
     await eventually(recorded, lambda found: len(found) == 1)
     assert app._apply is not None
     await app._apply(settings_of(smtp(box), (BOB,)))
-    await bus.store(ALERTS, make_alert(alert=NEXT))
+    await bus.store(ALERTS, make_alert(alert=NEXT, rule="evening"))
     await eventually(recorded, lambda found: len(found) == 2)
     assert [recipient for recipient, _ in box.mails] == [ANNA, BOB]
 

@@ -38,14 +38,23 @@ DECIDED_TO_SENT = Histogram(
 _AT_ONCE = 128
 
 
-class Book:
+class SiteLedger:
     """What is recorded of a site's notifications, in memory as far as something is left to do, and in DELIVERIES."""
 
     def __init__(self, bus: Bus, site: str, held: Held) -> None:
         self._bus, self.held = bus, held
-        self.ledger, self.alarms = Ledger(), Alarms(site)
+        self._ledger, self._alarms = Ledger(), Alarms(site)
         self._open: dict[str, set[str]] = {}
         """The recipients, by their hashes, who are still to be told of a notification."""
+
+    def restore(self, deliveries: Iterable[DeliveryV1], alarms: Iterable[OperationalAlertV1]) -> None:
+        """Take in what is stored, each in the order of its stream."""
+        self._ledger = Ledger(deliveries)
+        self._alarms.restore(alarms)
+
+    def attempts(self, envelope: Envelope) -> Attempts:
+        """Return what is known of a notification to a recipient."""
+        return self._ledger.attempts(envelope.notification.id, envelope.recipient)
 
     def begin(self, envelopes: Iterable[Envelope]) -> None:
         """Keep account of these from now on."""
@@ -54,7 +63,7 @@ class Book:
 
     def tidy(self) -> None:
         """Let go of all that nothing is left to do about."""
-        self.ledger.keep(self._open)
+        self._ledger.keep(self._open)
 
     def is_open(self, envelope: Envelope) -> bool:
         """Whether a notification is on its way to a recipient already."""
@@ -68,7 +77,7 @@ class Book:
     async def record(self, due: Due, now: Attempts, failure: Failure | None) -> None:
         """Record an attempt, or that it was given up: alarms and the dead letter first, so that neither is missed."""
         envelope = due.envelope
-        for alarm in self.alarms.take(envelope, now, failure):
+        for alarm in self._alarms.take(envelope, now, failure):
             await self._alarm(alarm)
         if now.outcome in UNTOLD:
             await self._bury(envelope, now)
@@ -80,7 +89,7 @@ class Book:
 
     async def complete(self, envelope: Envelope, known: Attempts) -> None:
         """Store what a crash left out of an outcome that is known."""
-        left = self.ledger.unrecorded(envelope.notification, envelope.recipient)
+        left = self._ledger.unrecorded(envelope.notification, envelope.recipient)
         await self._store(records(envelope.notification, envelope.recipient, known, left))
         self._close(envelope)
 
@@ -94,7 +103,7 @@ class Book:
         left.discard(envelope.recipient.digest)
         if not left:
             self._open.pop(envelope.notification.id, None)
-            self.ledger.forget(envelope.notification.id)
+            self._ledger.forget(envelope.notification.id)
 
     async def _store(self, found: Iterable[DeliveryV1]) -> None:
         """Store records some at a time. They are facts: also a replica whose lease has run out since may write them."""
@@ -102,7 +111,7 @@ class Book:
         while batch := list(islice(left, _AT_ONCE)):
             await asyncio.gather(*(self._bus.store(DELIVERIES, one, message_id=record_id(one)) for one in batch))
             for one in batch:
-                self.ledger.add(one)
+                self._ledger.add(one)
                 ALERTS_TOLD.labels(one.channel, one.outcome, one.reason).inc()
 
     async def _bury(self, envelope: Envelope, now: Attempts) -> None:
