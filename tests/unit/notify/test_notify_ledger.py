@@ -1,137 +1,128 @@
-"""What was sent, what is left, and in which order."""
+"""What was delivered and what is left: services.notify.core.ledger and stored."""
 
+from dataclasses import replace
 from itertools import pairwise
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
-from proto.public import AlertV1, DeliveryV1
-from services.notify.core.ledger import SETTLED, Ledger, StoredAlert, chain
+from proto.notifications import NotificationV1
+from proto.public import AlertV1
+from services.notify.core.decision import record_of
+from services.notify.core.ledger import SETTLED, Attempts, Ledger, record_id, records
+from services.notify.core.notification import Group, Notification, notice_of
+from services.notify.core.outcome import Failure
 from services.notify.core.recipient import Recipient
+from services.notify.core.routing import Plan, Route
+from services.notify.core.stored import Told, whole
 
-SECOND = 10**9
-ANNA = Recipient("field-staff", "anna@example.org", "a" * 64)
-FIRST, SECOND_ALERT = "1" * 16, "2" * 16
-
-
-def record(alert: AlertV1, outcome: str, *, to: Recipient = ANNA, attempt: int = 1, at: int = 0) -> DeliveryV1:
-    reason = {"sent": "accepted", "failed": "recipient"}.get(outcome, "temporary")
-    return DeliveryV1(
-        site=alert.site, zone=alert.zone, rule=alert.rule, alert=alert.alert, state=alert.state,
-        receiver=to.receiver, channel="email", recipient_sha256=to.digest, attempt=attempt,
-        outcome=outcome, reason=reason, at=at,
-    )  # fmt: skip
+ANNA = Recipient("staff", "anna@example.org", "a" * 64)
+BOB = Recipient("staff", "bob@example.org", "b" * 64)
+LATER, UNKNOWN = Failure("response", "recipient", 450), Failure("response", "recipient", 550)
+ROUTE = Route("staff", group_by=frozenset({"zone"}))
 
 
-@pytest.fixture(name="stored")
-def _stored(make_alert) -> list[StoredAlert]:
-    """Firing, resolved, and the next firing, a second apart."""
-    alerts = [
-        make_alert(alert=FIRST),
-        make_alert(alert=FIRST, state="resolved"),
-        make_alert(alert=SECOND_ALERT),
-    ]
-    return [StoredAlert(alert, 10 + n, n * SECOND) for n, alert in enumerate(alerts)]
+ALERT = AlertV1(
+    site="forville", zone="_site", rule="low", profile="alerting", alert="0" * 16, state="firing", severity="warning",
+    since=0, start=0, end=1, rate=0.5, interval=(0.4, 0.6), persons=50, coverage=1.0, fire_below=0.7, clear_above=0.8,
+)  # fmt: skip
 
 
-def sequences(items: list[StoredAlert]) -> list[int]:
-    return [item.sequence for item in items]
+def tell(count: int = 1, name: str = "0" * 16) -> Notification:
+    """A notification of some alerts that fire and of one that is over."""
+    alerts = [structs.replace(ALERT, alert=f"{n:016x}", rule=f"r{n}") for n in range(count)]
+    firing = tuple(notice_of(alert, n + 1) for n, alert in enumerate(alerts))
+    over = notice_of(structs.replace(ALERT, alert="f" * 16, rule="over", state="resolved"), 9)
+    group = ROUTE.group(firing[0])
+    return Notification(name, group, "first", 1, name, 50, firing, (over,), frozenset({firing[0].alert}))
 
 
-def test_a_new_alert_is_to_be_sent(stored):
-    """With no record, the alert that came up is what is due."""
-    assert sequences(chain(stored[:1], 10, ANNA, Ledger(), 0)) == [10]
+def test_an_attempt_is_a_record_for_each_alert_with_an_id_of_its_own():
+    """Alert, state, recipient and attempt name a record: stored twice it is one, and no address is in it."""
+    found = list(records(tell(3), ANNA, Attempts().judged(None, 60)))
+    assert [(r.alert[-1], r.state, r.outcome) for r in found] == [
+        ("0", "firing", "sent"), ("1", "firing", "sent"), ("2", "firing", "sent"), ("f", "resolved", "sent"),
+    ]  # fmt: skip
+    again = list(records(tell(3), ANNA, Attempts(1, "retrying", "temporary", 55).judged(None, 60)))
+    assert len({record_id(record) for record in [*found, *again]}) == 8
+    assert "example.org" not in str(found)
 
 
-def test_what_was_sent_is_not_sent_again(stored):
-    """A redelivered alert with its record is done."""
-    ledger = Ledger.of([record(stored[0].alert, "sent")])
-    assert chain(stored[:1], 10, ANNA, ledger, 0) == []
+def test_a_storms_attempts_that_fail_for_now_do_not_fill_the_ledger():
+    """Of hundreds of alerts in one notification only the first are recorded until it is settled, then all of them."""
+    storm = tell(500)
+    assert len(list(records(storm, ANNA, Attempts().judged(LATER, 60)))) == 16
+    assert len(list(records(storm, ANNA, Attempts().judged(UNKNOWN, 60)))) == 501
+    assert len(list(records(storm, ANNA, Attempts().given_up(60)))) == 501
 
 
-@pytest.mark.parametrize("outcome", sorted(SETTLED))
-def test_a_settled_mail_stays_settled(make_alert, outcome: str):
-    """A late record of another process does not reopen it, but its attempts count."""
-    ledger = Ledger.of([record(make_alert(), outcome), record(make_alert(), "retrying", attempt=2)])
-    known = ledger.attempts(make_alert(), ANNA)
-    assert (known.outcome, known.count, known.settled) == (outcome, 2, True)
+@given(cut=st.integers(0, 4))
+def test_killed_between_two_records_the_rest_is_known_to_be_missing(cut):
+    """Whatever part of an outcome is stored, it is settled, and exactly the other alerts are unrecorded."""
+    told, now = tell(3), Attempts().judged(None, 60)
+    ledger = Ledger(list(records(told, ANNA, now))[:cut])
+    assert ledger.attempts(told.id, ANNA) == (now if cut else Attempts())
+    assert ledger.unrecorded(told, ANNA) == list(told.notices)[cut:]
+    assert ledger.unrecorded(told, BOB) == list(told.notices)
 
 
-def test_only_the_missing_recipients_are_pending(make_alert, anna, bob):
-    """After a crash between two recipients the second one is left."""
-    ledger = Ledger.of([record(make_alert(), "sent", to=anna)])
-    assert ledger.pending(make_alert(), [anna, bob]) == [bob]
+@given(st.lists(st.sampled_from(["fail", "refuse", "accept", "give up", "replay", "deliver"]), max_size=12))
+def test_attempts_count_up_and_what_is_settled_stays_so_unless_it_is_replayed(steps):
+    """However attempts go: numbers rise, reading back gives what was known, and only an operator opens it again."""
+    told, known, history = tell(2), Attempts(), [Attempts()]
+    for now, step in enumerate(steps, 60):
+        if step == "replay":
+            after = known.replayed(now)
+        elif step == "deliver":
+            after = Attempts(known.count + 1, "delivered", "accepted", now, known.anew)
+        elif known.settled:
+            continue
+        else:
+            ends = {"fail": LATER, "refuse": UNKNOWN, "accept": None}
+            after = known.given_up(now) if step == "give up" else known.judged(ends[step], now)
+        known = after
+        history.append(known)
+    stored = [record for one in history[1:] for record in records(told, ANNA, one)]
+    assert Ledger(stored).attempts(told.id, ANNA) == known
+    assert all(a.count < b.count for a, b in pairwise(history))
+    assert known.settled == (known.outcome in SETTLED)
 
 
-def test_firing_and_resolved_are_two_mails(make_alert, anna):
-    """A record of the one says nothing of the other."""
-    ledger = Ledger.of([record(make_alert(), "sent")])
-    assert ledger.pending(make_alert(state="resolved"), [anna]) == [anna]
+def test_what_nothing_is_left_to_do_about_is_forgotten():
+    """The ledger in memory is as large as what is on its way."""
+    ledger = Ledger()
+    for number in range(4):
+        for record in records(tell(name=f"{number:016x}"), ANNA, Attempts().judged(None, 60)):
+            ledger.add(record)
+    ledger.forget(f"{1:016x}")
+    ledger.keep([f"{2:016x}"])
+    assert len(ledger) == 1
 
 
-def test_untold_are_the_refused_and_the_given_up(make_alert, anna, bob):
-    """Sent and still retrying are neither."""
-    carl, dora = Recipient("x", "c@example.org", "c" * 64), Recipient("x", "d@example.org", "d" * 64)
-    outcomes = {"sent": anna, "retrying": bob, "failed": carl, "dead": dora}
-    ledger = Ledger.of([record(make_alert(), outcome, to=to) for outcome, to in outcomes.items()])
-    assert ledger.untold(make_alert(), outcomes.values()) == [carl, dora]
+def test_a_stored_decision_is_made_whole_again():
+    """From its record and the stored alerts comes the very same notification, so the very same message."""
+    told = tell(3)
+    notices = {(one.alert, one.state): one for one in told.notices}
+    record = record_of(told)
+    assert whole(record, told.new, notices, Plan((ROUTE,))) == told
+    changed = whole(record, told.new, notices, Plan(()))
+    assert changed == replace(told, group=Group("staff", "forville", "field"))
+    del notices[told.firing[0].alert, "firing"]
+    assert whole(record, told.new, notices, Plan((ROUTE,))) is None
+    assert whole(structs.replace(record, reason=None, withheld="muted"), told.new, {}, Plan((ROUTE,))) is None
 
 
-def test_an_alert_waits_behind_one_that_was_tried_in_vain(stored):
-    """The next firing comes up first, yet everything from the failed mail on goes before it."""
-    ledger = Ledger.of([record(stored[0].alert, "retrying")])
-    assert sequences(chain(stored, 12, ANNA, ledger, 0)) == [10, 11, 12]
+def test_what_is_new_is_what_the_incident_was_not_told_of_before():
+    """An alert is news once an incident; another incident's notification doesn't know of it."""
+    told = Told()
 
+    def record(root: str, *firing: str) -> NotificationV1:
+        return NotificationV1(
+            site="s", receiver="staff", notification="1" * 16, group="2" * 16, number=1, root=root, reason="first",
+            firing=list(firing), at=1,
+        )  # fmt: skip
 
-def test_what_waited_behind_goes_out_with_it(stored):
-    """When the failed mail comes up again, those behind it need not wait for their own turn."""
-    ledger = Ledger.of([record(stored[0].alert, "retrying")])
-    assert sequences(chain(stored, 10, ANNA, ledger, 0)) == [10, 11, 12]
-
-
-def test_a_resolved_mail_never_comes_before_its_firing(stored):
-    """The firing was not even tried when the process died; the resolved alert comes up first."""
-    assert sequences(chain(stored[:2], 11, ANNA, Ledger(), 0)) == [10, 11]
-
-
-def test_a_new_recipient_is_not_told_of_old_alerts(stored):
-    """A new receiver gets the alert that comes up, not the day's history, nor a firing of before the horizon."""
-    assert sequences(chain(stored, 12, ANNA, Ledger(), 0)) == [12]
-    assert sequences(chain(stored[:2], 11, ANNA, Ledger(), horizon=SECOND // 2)) == [11]
-
-
-def test_an_alert_that_is_not_stored_has_no_chain(stored):
-    """Nothing is guessed about a sequence that the stream does not have."""
-    assert chain(stored, 99, ANNA, Ledger(), 0) == []
-
-
-@given(data=st.data())
-def test_whatever_comes_up_in_whatever_order_is_sent_once_and_in_order(data: st.DataObject):
-    """Alerts come up in any order and mails fail at will: each recipient sees each once, in the order of the stream."""
-    count = data.draw(st.integers(1, 6))
-    stored = [StoredAlert(_alert(n), n + 1, n) for n in range(count)]
-    ledger, sent = Ledger(), []
-    waiting = list(range(1, count + 1))
-    seen = 0  # JetStream hands an alert out for the first time in order; only a retried one may come late
-    while waiting:
-        sequence = data.draw(st.sampled_from([s for s in waiting if s <= seen + 1]))
-        seen = max(seen, sequence)
-        for item in chain(stored[: data.draw(st.integers(seen, count))], sequence, ANNA, ledger, 0):
-            if data.draw(st.booleans()):
-                ledger.add(record(item.alert, "retrying"))
-                break
-            ledger.add(record(item.alert, "sent"))
-            sent.append(item.sequence)
-        if ledger.attempts(stored[sequence - 1].alert, ANNA).settled:
-            waiting.remove(sequence)
-    assert sorted(sent) == list(range(1, count + 1))
-    assert all(before < after for before, after in pairwise(sent))
-
-
-def _alert(n: int) -> AlertV1:
-    return AlertV1(
-        site="s", zone="_site", rule="r", profile="lab", alert=f"{n // 2:016x}",
-        state="resolved" if n % 2 else "firing", severity="info", since=0, start=0, end=0, rate=0.5,
-        interval=(0.4, 0.6), persons=1, coverage=1.0, fire_below=0.5, clear_above=0.6,
-    )  # fmt: skip
+    assert told.news(record("a" * 16, "x", "y")) == {"x", "y"}
+    assert told.news(record("a" * 16, "x", "z")) == {"z"}
+    assert told.news(record("b" * 16, "x")) == {"x"}

@@ -6,21 +6,23 @@ from hypothesis import strategies as st
 from services.notify.core.recipient import Receiver, default_salt, digest, recipients
 
 SALT = b"0123456789abcdef"
-STAFF = Receiver("staff", ("anna@example.org", "bob@example.org"), frozenset({"forville"}))
-EVERYWHERE = Receiver("office", ("carl@example.org",), frozenset())
+STAFF = Receiver("staff", (("email", "anna@example.org"), ("sms", "+33612345678")))
 
 
-def test_a_receiver_without_sites_gets_all_sites():
-    """`sites` narrows; its absence means everywhere."""
-    assert [r.address for r in recipients([STAFF, EVERYWHERE], "station", SALT)] == ["carl@example.org"]
-    assert len(recipients([STAFF, EVERYWHERE], "forville", SALT)) == 3
+def test_everyone_of_a_receiver_is_told_by_each_channel():
+    """In the order of the settings, each under a digest of its own and a name that tells neither."""
+    anna, phone = recipients(STAFF, SALT)
+    assert [(one.channel, one.address) for one in (anna, phone)] == list(STAFF.addresses)
+    assert anna.digest != phone.digest
+    assert anna.name == f"staff-{anna.digest[:8]}"
 
 
 def test_no_repr_shows_an_address():
     """What ends in a traceback or a log by accident has no address."""
-    shown = repr([STAFF, *recipients([STAFF], "forville", SALT)])
+    shown = repr([STAFF, *recipients(STAFF, SALT)])
     assert "@" not in shown
     assert "anna" not in shown
+    assert "336" not in shown
 
 
 @given(st.emails(), st.emails())
