@@ -5,7 +5,18 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from proto.control import OperatorName, Why
-from proto.types import AlertId, Count, Nanoseconds, NotificationId, ReceiverId, RuleId, Sha256, SilenceId, SiteId, ZoneId
+from proto.types import (
+    AlertId,
+    Count,
+    Nanoseconds,
+    NotificationId,
+    ReceiverId,
+    RuleId,
+    Sha256,
+    SilenceId,
+    SiteId,
+    ZoneId,
+)
 
 NotificationReason = Literal[
     "first", "new-alerts", "some-resolved", "all-resolved", "repeat", "digest", "report", "test"

@@ -16,8 +16,8 @@ SETTLED: frozenset[DeliveryOutcome] = frozenset({"sent", "delivered", "failed", 
 """Outcomes after which nothing more is tried: accepted, refused for good, given up."""
 UNTOLD: frozenset[DeliveryOutcome] = frozenset({"failed", "dead"})
 """Outcomes of those who will never be told, unless an operator has it tried again."""
-_TELLING = 16
-"""An attempt that is not the last is recorded of so many alerts of a notification: a storm's would fill DELIVERIES."""
+_FEW = 16
+"""So many alerts of a notification are recorded every time; a storm's would fill DELIVERIES."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class Ledger:
     def unrecorded(self, notification: Notification, recipient: Recipient) -> list[Notice]:
         """Return the alerts of which the outcome is still to be stored: the process died between two of its records."""
         entry = self._entries.get(notification.id, {}).get(recipient.digest, _Entry())
-        return [notice for notice in notification.notices if (notice.alert, notice.state) not in entry.settled]
+        return [notice for notice in recorded(notification) if (notice.alert, notice.state) not in entry.settled]
 
     def forget(self, notification: str) -> None:
         """Let go of what nothing is left to do about."""
@@ -109,14 +109,26 @@ class Ledger:
         return len(self._entries)
 
 
+def recorded(notification: Notification) -> list[Notice]:
+    """Return the alerts of which a notification's outcome is recorded: all; of very many those that are news in it.
+
+    Of a repetition, in which nothing is news, the first ones.
+    """
+    told = list(notification.notices)
+    if len(told) <= _FEW:
+        return told
+    news = [notice for notice in told if not notice.firing or notice.alert in notification.new]
+    return news or told[:_FEW]
+
+
 def records(
     notification: Notification, recipient: Recipient, now: Attempts, notices: Iterable[Notice] | None = None
 ) -> Iterator[DeliveryV1]:
-    """Yield the records of an attempt, one for each alert; of one that is not the last only for the first alerts."""
-    told = list(notification.notices if notices is None else notices)
+    """Yield the records of an attempt, one for each alert; of one that is not the last, of very many for the first."""
+    told = recorded(notification) if notices is None else list(notices)
     assert now.outcome is not None
     assert now.reason is not None
-    for notice in told if now.settled else told[:_TELLING]:
+    for notice in told if now.settled else told[:_FEW]:
         yield DeliveryV1(
             site=notice.site,
             zone=notice.zone,
