@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from services.cli.notify.command import notify, silence
 from services.cli.operating import operating
 from services.cli.trials import trials
 from services.log import LogSettings, configure
@@ -40,6 +41,8 @@ def options(
 
 app.add_typer(trials)
 app.add_typer(operating)
+app.add_typer(notify, name="notify")
+app.add_typer(silence, name="silence", no_args_is_help=True)
 Config = Annotated[Path | None, typer.Option("-c", "--config", metavar="FILE", help="settings (YAML)")]
 RequiredConfig = Annotated[Path, typer.Option("-c", "--config", metavar="FILE", help="settings (YAML)")]
 
@@ -92,12 +95,6 @@ def inference(config: RequiredConfig) -> None:
 def aggregate(config: RequiredConfig) -> None:
     """Run the service that turns sightings into windows and alerts."""
     _service("aggregate", config)
-
-
-@app.command()
-def notify(config: RequiredConfig) -> None:
-    """Run the service that tells people about alerts."""
-    _service("notify", config)
 
 
 @app.command()

@@ -16,7 +16,7 @@ SERVICES = {
 def main() -> None:
     """Run one service, or the command line."""
     name = sys.argv[1] if len(sys.argv) > 1 else ""
-    if name in SERVICES:
+    if name in SERVICES and all(word.startswith("-") for word in sys.argv[2:3]):  # `notify status` is a command
         sys.exit(service(name, sys.argv[2:]))
     from services.cli.__main__ import main as command_line
 

@@ -88,7 +88,7 @@ class Sites:
             await request.reply(ReplayReplyV1(site=asked.site, error=why))
             return
         await self._bus.store(REPLAY_RECORD, _record(asked, count))
-        log.info("replayed", site=asked.site, notification=asked.notification, operator=asked.operator)
+        log.info("replayed", site=asked.site, notification=asked.notification, recipients=count)
         await request.reply(ReplayReplyV1(site=asked.site, recipients=count))
 
     async def _persist(self, name: str, runner: SiteRunner) -> None:

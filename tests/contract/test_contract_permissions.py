@@ -182,7 +182,7 @@ def test_nothing_is_open(identity: Identity, account: Account):
 
 @every_user
 def test_only_servers_of_requests_may_answer(identity: Identity, account: Account):
-    """Replies go out only where requests come in: frames to inference, orders to ingest and notify, questions to aggregate."""
+    """Replies go out only where requests come in: frames, orders (to ingest and notify), questions to aggregate."""
     answers = {("inference", "FRAMES"), ("ingest", "MAIN"), ("aggregate", "MAIN"), ("notify", "MAIN")}
     assert rights_of(identity, account).answers == ((identity, account) in answers)
 

@@ -244,7 +244,7 @@ EXAMPLES: tuple[Struct, ...] = (
         why="the server is back",
         recipients=2,
         at=AT,
-    ),  # fmt: skip
+    ),
     PauseRequestV1(
         site="cannes", action="pause", operator="ana@example.org", camera="fish-1", why="asked to by the bakery"
     ),

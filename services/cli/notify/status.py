@@ -1,0 +1,177 @@
+"""`moretta notify status`: who was told of what, what waits, what failed; from public records, so without addresses."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import cast
+
+import msgspec
+from rich.table import Table
+
+from proto.control import DeadV1
+from proto.notifications import NotificationReason, NotificationV1, WithheldReason
+from proto.public import DeliveryOutcome, DeliveryV1, OperationalAlertV1
+from proto.subjects import DEAD, DELIVERIES, NOTIFICATIONS, OPERATIONS
+from services.bus import Bus, Unavailable
+from services.cli.notify.silences import local
+from services.cli.orders import ANSWER_S, operator_bus
+from services.settings import SettingsError
+
+_COMMAND = "moretta notify status"
+_PENDING: frozenset[DeliveryOutcome | None] = frozenset({None, "retrying", "replayed"})
+_OURS = frozenset({"channel-down", "undelivered"})
+
+
+@dataclass
+class GroupStatus:
+    """What a receiver knows of one group of alerts. Counts are of recipients and notifications."""
+
+    site: str
+    receiver: str
+    group: str
+    about: list[str] = field(default_factory=list)
+    """Zone and rule of what it tells of."""
+    firing: int = 0
+    last: int | None = None
+    """When the last notification was decided, ns."""
+    reason: NotificationReason | None = None
+    withheld: WithheldReason | None = None
+    """Why something is held back since then."""
+    pending: int = 0
+    sent: int = 0
+    failed: int = 0
+    dead: int = 0
+
+
+@dataclass
+class DeadLetter:
+    """What could not be delivered, by the number that `replay` takes."""
+
+    id: int
+    at: int
+    site: str
+    receiver: str
+    reason: str
+
+
+@dataclass
+class Status:
+    """All that the command shows."""
+
+    groups: list[GroupStatus]
+    dead: list[DeadLetter]
+    alarms: list[OperationalAlertV1]
+
+
+def groups(records: Iterable[NotificationV1], deliveries: Iterable[DeliveryV1]) -> list[GroupStatus]:
+    """Return where each group stands, by site and receiver; both in the order of the stream."""
+    found: dict[str, GroupStatus] = {}
+    last: dict[tuple[str, str], DeliveryV1] = {}
+    abouts: dict[str, dict[str, None]] = {}
+    for delivery in deliveries:
+        last[delivery.notification, delivery.recipient_sha256] = delivery
+        abouts.setdefault(delivery.notification, {})[f"{delivery.zone}/{delivery.rule}"] = None
+    for record in records:
+        known = found.setdefault(record.group, GroupStatus(record.site, record.receiver, record.group))
+        if record.reason is None:
+            known.withheld = record.withheld
+            continue
+        known.firing, known.last, known.reason, known.withheld = len(record.firing), record.at, record.reason, None
+        known.about = list(abouts.get(record.notification, {})) or known.about
+        outcomes = [last.get((record.notification, whom)) for whom in record.recipients]
+        _count(known, Counter(None if one is None else one.outcome for one in outcomes))
+    return sorted(found.values(), key=lambda one: (one.site, one.receiver, -(one.last or 0)))
+
+
+def _count(known: GroupStatus, outcomes: "Counter[DeliveryOutcome | None]") -> None:
+    known.pending += sum(count for outcome, count in outcomes.items() if outcome in _PENDING)
+    known.sent += outcomes["sent"] + outcomes["delivered"]
+    known.failed += outcomes["failed"]
+    known.dead += outcomes["dead"]
+
+
+async def ask(file: Path, site: str | None, hours: float) -> Status:
+    """Return what the streams say; SettingsError if they don't answer."""
+    bus = await operator_bus(file)
+    try:
+        async with asyncio.timeout(ANSWER_S):
+            return await _read(bus, site, time.time_ns() - int(hours * 3_600e9))
+    except (TimeoutError, Unavailable):
+        why = f"JetStream did not answer in {ANSWER_S:g} s, or notify has never run here"
+        raise SettingsError(_COMMAND, [("", why)]) from None
+    finally:
+        await bus.close()
+
+
+async def _read(bus: Bus, site: str | None, since: int) -> Status:
+    where = {} if site is None else {"site": site}
+    records = [cast("NotificationV1", s.message) async for s in bus.read(NOTIFICATIONS, since=since, **where)]
+    deliveries = [cast("DeliveryV1", s.message) async for s in bus.read(DELIVERIES, since=since, **where)]
+    letters = [
+        _letter(s.sequence, cast("DeadV1", s.message)) async for s in bus.read(DEAD, since=since, service="notify")
+    ]
+    alarms = [cast("OperationalAlertV1", s.message) for s in await bus.latest(OPERATIONS, **where)]
+    standing = [one for one in alarms if one.kind in _OURS and one.state == "firing"]
+    dead = [one for one in letters if one is not None and site in {None, one.site}]
+    return Status(groups(records, deliveries), dead, standing)
+
+
+def _letter(sequence: int, dead: DeadV1) -> DeadLetter | None:
+    tokens = NOTIFICATIONS.parse(dead.subject)
+    return None if tokens is None else DeadLetter(sequence, dead.at, tokens["site"], tokens["receiver"], dead.reason)
+
+
+def as_json(status: Status) -> str:
+    """Return it as JSON."""
+    return msgspec.json.encode(status).decode()
+
+
+def tables(status: Status) -> list[Table]:
+    """Return what is to be seen, as tables; those about trouble only where there is some."""
+    shown = [_groups(status.groups)]
+    if status.alarms:
+        shown.append(_alarms(status.alarms))
+    if status.dead:
+        shown.append(_dead(status.dead))
+    return shown
+
+
+def _groups(found: list[GroupStatus]) -> Table:
+    names = (
+        "site",
+        "receiver",
+        "about",
+        "firing",
+        "last told",
+        "reason",
+        "withheld",
+        "pending",
+        "sent",
+        "failed",
+        "dead",
+    )
+    table = Table(*names, title="who was told" if found else "nobody was told of anything in that time")
+    for one in found:
+        about = ", ".join(one.about[:2]) + (f" and {len(one.about) - 2} more" if len(one.about) > 2 else "")
+        last = "–" if one.last is None else local(one.last)
+        counts = [str(number) for number in (one.pending, one.sent, one.failed, one.dead)]
+        words = (one.reason or "–", one.withheld or "–")
+        table.add_row(one.site, one.receiver, about or "–", str(one.firing), last, *words, *counts)
+    return table
+
+
+def _alarms(found: list[OperationalAlertV1]) -> Table:
+    table = Table("site", "what", "which", "since", title="out of order")
+    for one in found:
+        table.add_row(one.site, one.kind, one.name, local(one.since))
+    return table
+
+
+def _dead(found: list[DeadLetter]) -> Table:
+    table = Table("id", "site", "receiver", "at", "why", title="dead letters; `moretta notify replay ID` tries again")
+    for one in found:
+        table.add_row(str(one.id), one.site, one.receiver, local(one.at), one.reason)
+    return table

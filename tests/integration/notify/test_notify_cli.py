@@ -1,0 +1,165 @@
+"""`moretta notify status|test|replay` and `moretta silence` as people type them, with the real service."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+import yaml
+from site_process import Site
+
+from proto.subjects import ALERTS, DELIVERIES, NOTIFICATIONS, REPLAY_RECORD, SILENCES
+from services.cli.box import operator_file
+
+ANNA, BOB = "anna@example.org", "bob@example.org"
+
+
+def moretta(*arguments):
+    command = [sys.executable, "-P", "-m", "services.cli", *map(str, arguments)]
+    environment = {**os.environ, "NO_COLOR": "1", "COLUMNS": "250"}
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment, check=False)
+
+
+class Ground:
+    """A site with its service, an operator's file and the commands."""
+
+    def __init__(self, site, path, box):
+        self.site, self.path, self.box = site, path, box
+        self.said: list[str] = []
+
+    async def say(self, *arguments, code=0, config=None):
+        """Run a command beside the loop; returns what it said, on either output."""
+        run = await asyncio.to_thread(moretta, *arguments, "-c", config or self.path)
+        self.said.append(run.stdout + run.stderr)
+        assert run.returncode == code, run.stdout + run.stderr
+        return (run.stdout + run.stderr).rstrip("\n")
+
+
+@pytest.fixture(name="ground")
+async def _ground(tmp_path, serve_mail):
+    site, box = Site(tmp_path), await serve_mail()
+    site.server.start()
+    path = site.identities.write("operator.yaml", operator_file(site.server.url))
+    site.write(
+        {
+            "sites": [{"id": "market"}],
+            "log": {"format": "json"},
+            "notify": {
+                "smtp": {"port": box.port, "security": "none", "sender": "alerts@example.org"},
+                "receivers": [{"id": "field-staff", "email": [ANNA, BOB]}],
+                "routes": [{"receiver": "field-staff", "group_wait_s": 0, "group_interval_s": 1}],
+                "salt": "0123456789abcdef",
+            },
+        }
+    )
+    try:
+        ground = Ground(site, path, box)
+        yield ground
+        everything = "".join(ground.said) + str([service.lines for service in site.services])
+        assert not [needle for needle in (ANNA, BOB) if needle in everything]
+    finally:
+        site.close()
+
+
+async def test_status_replay_and_the_dead(ground, make_alert, eventually):
+    """A mailbox that is unknown: seen as failed, with a dead letter that is tried again once the mailbox is there."""
+    unknown = [BOB]
+
+    async def refuse(server, recipient: str) -> str | None:
+        return "550 5.1.1 <bob@example.org> unknown" if recipient in unknown else None
+
+    ground.box.at_rcpt = refuse
+    assert "notify has never run here" in await ground.say("notify", "status", code=2)
+    ground.site.start("notify")
+    async with ground.site.bus("operator") as bus, ground.site.bus("aggregate") as aggregate:
+        await eventually(lambda: ready(ground.site.services[0]), bool)
+        assert "nobody was told" in await ground.say("notify", "status", "market")
+        await aggregate.store(ALERTS, make_alert(site="market", zone="hall"))
+        await eventually(lambda: bus.history(DELIVERIES), lambda found: len(found) == 2)
+
+        async def status():
+            found = json.loads(await ground.say("notify", "status", "--json"))
+            return [(g["firing"], g["reason"], g["sent"], g["failed"], g["pending"]) for g in found["groups"]], found
+
+        _, found = await eventually(status, lambda f: f[0] == [(1, "first", 1, 1, 0)] and len(f[1]["alarms"]) == 1)
+        assert found["groups"][0]["about"] == ["hall/mask-rate"]
+        assert (found["alarms"][0]["kind"], found["dead"][0]["receiver"]) == ("undelivered", "field-staff")
+        shown = await ground.say("notify", "status")
+        assert "hall/mask-rate" in shown
+        assert "failed (recipient)" in shown
+        dead = found["dead"][0]["id"]
+        unknown.clear()
+        told = await ground.say("notify", "replay", dead, "--operator", "ana@example.org", "--why", "it is there now")
+        assert told == "market: 1 recipient is tried again"
+        await eventually(status, lambda f: f[0] == [(1, "first", 2, 0, 0)] and f[1]["alarms"] == [])
+        assert len(ground.box.to(ANNA)) == len(ground.box.to(BOB)) == 1
+        [audit] = [stored.message for stored in await bus.history(REPLAY_RECORD)]
+        assert (audit.operator, audit.why, audit.recipients) == ("ana@example.org", "it is there now", 1)
+        assert "nobody is left to be told" in await ground.say("notify", "replay", dead, "--operator", "ana")
+        assert "is no dead letter of notify" in await ground.say("notify", "replay", 99, "--operator", "ana", code=2)
+    assert await asyncio.to_thread(ground.site.services[0].stop) == 0
+    assert "no notify is connected" in await ground.say("notify", "replay", dead, "--operator", "ana", code=2)
+
+
+async def test_a_silence_is_kept_and_holds(ground, make_alert, eventually):
+    """What is silenced is withheld, said to be, and told once the silence is ended; all of it with a name."""
+    service = ground.site.start("notify")
+    await eventually(lambda: ready(service), bool)
+    for arguments, why in (
+        (("--site", "market"), "--for: or --until says when it ends"),
+        (("--for", "2h"), "would silence everything"),
+        (("--site", "market", "--for", "soon"), "'soon' is no length; write 30m, 2h or 1d"),
+        (("--site", "market", "--until", "tomorrow"), "'tomorrow' is no time; write 2026"),
+        (("--site", "market", "--until", "2020-01-01T10:00"), "must end after now"),
+        (("--site", "Le Marché", "--for", "1h"), "a-z, 0-9"),
+    ):
+        assert why in await ground.say("silence", "add", *arguments, "--operator", "ana@example.org", code=2)
+    about = ("--site", "market", "--zone", "hall", "--for", "2h")
+    made = await ground.say("silence", "add", *about, "--why", "closed", "--operator", "ana@example.org")
+    name = made[:8]
+    assert made.startswith(f"{name}: site market, zone hall until 20")
+    async with ground.site.bus("operator") as bus, ground.site.bus("aggregate") as aggregate:
+        await eventually(lambda: bus.latest(SILENCES), lambda found: len(found) == 1)
+        [listed] = json.loads(await ground.say("silence", "list", "--json"))
+        assert (listed["silence"], listed["operator"], listed["why"]) == (name, "ana@example.org", "closed")
+        assert name in await ground.say("silence", "list")
+        await aggregate.store(ALERTS, make_alert(site="market", zone="hall"))
+        [held] = await eventually(lambda: bus.history(NOTIFICATIONS), lambda found: len(found) == 1)
+        assert (held.message.withheld, ground.box.mails) == ("silenced", [])
+        assert "silenced" in await ground.say("notify", "status")
+        assert name in await ground.say("silence", "expire", name, "--operator", "bob", "--why", "open again")
+        await eventually(lambda: bus.history(DELIVERIES), lambda found: len(found) == 2)
+        assert len(ground.box.mails) == 2
+        assert "no silence in force" in await ground.say("silence", "list")
+        assert "(over)" in await ground.say("silence", "list", "--all")
+        assert "is over already" in await ground.say("silence", "expire", name, "--operator", "bob", code=2)
+        assert "is no silence here" in await ground.say("silence", "expire", "0" * 8, "--operator", "bob", code=2)
+        both = [stored.message for stored in await bus.history(SILENCES)]
+        assert [(one.operator, one.why, one.ends > time.time_ns()) for one in both] == [
+            ("ana@example.org", "closed", True), ("bob", "open again", False),
+        ]  # fmt: skip
+
+
+async def test_a_test_message_goes_by_every_channel_of_a_receiver(ground):
+    """From the settings alone, without NATS: a line for each, with what would be right, and the exit code."""
+    file = ground.site.file
+    lines = (await ground.say("notify", "test", "field-staff", config=file)).splitlines()
+    assert [line.rpartition(": ")[2] for line in lines] == ["accepted", "accepted"]
+    assert lines[0].startswith("email to field-staff-")
+    assert [recipient for recipient, _ in ground.box.mails] == [ANNA, BOB]
+    await ground.box.close()
+    said = await ground.say("notify", "test", "field-staff", code=1, config=file)
+    assert "failed at connect: connect (connection refused); notify.smtp.host and port" in said
+    assert "there are: field-staff" in await ground.say("notify", "test", "nobody", code=2, config=file)
+    assert "there are: market" in await ground.say("notify", "test", "field-staff", "--site", "x", code=2, config=file)
+    wrong = ground.site.folder / "wrong.yaml"
+    wrong.write_text(yaml.safe_dump({"notify": {"receivers": [{"id": "x", "email": ["anna at b"]}]}}))
+    assert "anna" not in await ground.say("notify", "test", "x", code=2, config=wrong)
+    assert "-c: is missing" in moretta("notify").stderr
+
+
+async def ready(service) -> bool:
+    return service.running and service.get("/readyz")[0] == 200
