@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
-from bench import bus_cost, decode
+from bench import bus_cost, decode, notify
 from bench.clip import FULL_HD, HD, SMALL, Format, make_clips
 from bench.ratio import yardstick_ms
 from bench.soak import Soak, soak
@@ -170,6 +170,15 @@ async def bus(bench: Bench) -> Row:
     return at_most("bus, processor time per 640x360 frame, sealed to answered", 2.0, found, " ms")
 
 
+async def telling(bench: Bench) -> Row:
+    """From an alert to its mail, in bursts."""
+    found = []
+    for what in bench.rounds("notify"):
+        bench.told(what, 0.0)
+        found.append(await notify.told_s(max(2, round(bench.plan.seconds * 0.8))))
+    return notify.row(found)
+
+
 async def overload(bench: Bench) -> list[Row]:
     """Twice as many pictures as one lane can analyse."""
     late, lag, aged, share = [], [], [], []
@@ -252,6 +261,7 @@ SYSTEM_ROWS: dict[str, Callable[[Bench], Awaitable[Row | list[Row]]]] = {
     "ratio": ratio,
     "decode": decoding,
     "bus": bus,
+    "notify": telling,
     "overload": overload,
     "half-load": half_load,
     "flat": flat,

