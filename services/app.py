@@ -94,17 +94,6 @@ class App:
         """Add a step of stopping: last-in-first-out, each with a limit, and none keeps the others from running."""
         self._steps.append((name, step))
 
-    def intake(self, name: str, coro: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-        """Run a background task that takes work in: it is the first to end when its turn of stopping comes."""
-        task = self.spawn(name, coro)
-
-        async def end() -> None:
-            task.cancel()
-            await asyncio.wait([task])
-
-        self.on_stop(f"end {name}", end)
-        return task
-
     def watch(self, *buses: Connected) -> None:
         """Make readiness depend on these connections to NATS."""
         self.spawn("watch NATS", self._watch_buses(buses))

@@ -1,12 +1,11 @@
 """The bus: typed messages over NATS core and JetStream (design §4).
 
 `Bus` joins the parts: a `Connection` (core NATS), `Streams` (idempotent storing and reading back), `follow` (an ordered
-reader that notices another stream), `consume` (durable, acknowledged after the handler) and `micro` (answers).
+reader that notices another stream) and `micro` (answers).
 """
 
 from services.bus.bus import Bus
 from services.bus.connection import Connection, Failed, NoWorkers, Request, TooLarge
-from services.bus.consume import Dead, Delivery, Retry
 from services.bus.follow import Removed, Stored, StreamReset
 from services.bus.micro import Endpoint, MicroService, Refusal
 from services.bus.settings import NatsSettings
@@ -16,8 +15,6 @@ __all__ = [
     "Bus",
     "Connection",
     "Contended",
-    "Dead",
-    "Delivery",
     "Endpoint",
     "Failed",
     "Fenced",
@@ -28,7 +25,6 @@ __all__ = [
     "Refusal",
     "Removed",
     "Request",
-    "Retry",
     "Stored",
     "StreamReset",
     "TooLarge",

@@ -12,8 +12,6 @@ from proto.subjects import DEAD, Account, Subject
 from services.bus import clock
 from services.bus.clock import Offset
 from services.bus.connection import Connection, Handler, OnTrouble
-from services.bus.consume import Consumer
-from services.bus.consume import Handler as ConsumeHandler
 from services.bus.follow import Follower, Removed, Stored, StreamReset
 from services.bus.micro import Answer, MicroService
 from services.bus.settings import NatsSettings
@@ -116,17 +114,6 @@ class Bus:
     def watch(self, stream: str, filters: list[str]) -> AsyncIterator[Stored | StreamReset | Removed]:
         """Yield a KV bucket's entries behind a `StreamReset`, then their changes, for ever; see `Follower`."""
         return aiter(Follower(self.streams.js, stream, filters, anew=True))
-
-    async def consume(
-        self, row: Subject, durable: str, handler: ConsumeHandler, *, in_flight: int = 1, **tokens: str
-    ) -> None:
-        """Consume durably for ever: acknowledged after the handler returned; see `Consumer`."""
-
-        async def bury(subject: str, data: bytes, reason: str) -> None:
-            await self._bury(row, subject, data, reason)
-
-        consumer = Consumer(self.streams.js, row, durable, handler, bury, in_flight=in_flight)
-        await consumer.run(row.wildcard(**tokens))
 
     async def clock_offset(self, stream: str, utc: Callable[[], int] = time.time_ns) -> Offset | None:
         """Return how far our clock is from the server's, asked by way of a stream; None if there was no answer."""

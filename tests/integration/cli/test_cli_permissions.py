@@ -252,26 +252,6 @@ async def test_rows_are_stored_once(locked: NatsProcess, identity: Identity, row
         assert not await bus.store_once(row, message, is_done=lambda _: False)
 
 
-CONSUMED = [(i, row) for row in STORED for i in row.subscribers if i in SERVICES]
-
-
-@pytest.mark.usefixtures("streams")
-@pytest.mark.parametrize(("identity", "row"), CONSUMED, ids=[f"{i}-{row.message.__name__}" for i, row in CONSUMED])
-async def test_rows_are_consumed(locked: NatsProcess, wait_until, identity: Identity, row: Subject):
-    """A service consumes its rows durably, under its own name."""
-    seen: list[Struct] = []
-
-    async def handler(message: Struct, _delivery) -> None:
-        seen.append(message)
-
-    async with typed(locked, row.publishers[0]) as bus:
-        await bus.store(row, BY_TYPE[row.message])
-    async with typed(locked, identity) as bus:
-        task = asyncio.create_task(bus.consume(row, identity, handler))
-        await wait_until(lambda: BY_TYPE[row.message] in seen)
-        await end_tasks([task])  # one cancellation may get lost in nats-py, and the test would wait for ever
-
-
 async def refused(one: Raw, call) -> bool:
     """Whether a JetStream call is denied: the server says so, and no answer comes."""
     before = len(one.denied)

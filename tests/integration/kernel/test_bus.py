@@ -9,9 +9,9 @@ from nats.js.errors import APIError
 
 from proto.public import WindowV1
 from proto.sightings import SiteConfigV1, TickV1
-from proto.subjects import DEAD, SIGHTINGS, SITE_CONFIG, TICKS, WINDOWS
+from proto.subjects import SIGHTINGS, SITE_CONFIG, TICKS, WINDOWS
 from services.app import end_tasks
-from services.bus import Bus, Dead, Fenced, NatsSettings, Retry, StreamReset
+from services.bus import Bus, Fenced, NatsSettings, StreamReset
 
 
 def window(start: int, persons: int = 1) -> WindowV1:
@@ -165,61 +165,6 @@ async def test_follow_survives_a_frozen_server(bus: Bus, nats_server, wait_until
     await bus.store(TICKS, TickV1(site="s"))
     await wait_until(lambda: seen == [1, 2], 20)
     await end_tasks([task])
-
-
-async def test_consume_acks_after_the_handler(bus: Bus, wait_until):
-    """A handler that asks for a retry gets the message again; then it is done."""
-    attempts: list[int] = []
-
-    async def handler(message: WindowV1, delivery) -> None:
-        attempts.append(delivery.attempt)
-        if delivery.attempt < 3:
-            raise Retry(0.1)
-
-    task = asyncio.create_task(bus.consume(WINDOWS, "test", handler, site="s"))
-    await bus.store(WINDOWS, window(10))
-    await wait_until(lambda: attempts == [1, 2, 3])
-    await asyncio.sleep(0.5)
-    await end_tasks([task])
-    assert attempts == [1, 2, 3]
-
-
-@pytest.mark.parametrize("payload", [b"not json", b'{"type":"WindowV1","site":"UPPER"}'])
-async def test_an_undecodable_message_is_buried(bus: Bus, wait_until, payload: bytes):
-    """What breaks the contract goes to the dead subject with its reason, and the next message is handled."""
-    handled: list[int] = []
-
-    async def handler(message: WindowV1, _delivery) -> None:
-        handled.append(message.start)
-
-    task = asyncio.create_task(bus.consume(WINDOWS, "test", handler, site="s"))
-    await bus.streams.js.publish(WINDOWS.subject(site="s", zone="_site"), payload)
-    await bus.store(WINDOWS, window(20))
-    await wait_until(lambda: handled == [20])
-    await end_tasks([task])
-    dead = await bus.history(DEAD)
-    assert [(d.message.payload, d.message.size) for d in dead] == [(payload, len(payload))]
-    assert "WindowV1" in dead[0].message.reason
-
-
-async def test_a_handler_may_give_up(bus: Bus, wait_until):
-    """Dead(reason) buries the message."""
-
-    async def handler(_message: WindowV1, _delivery) -> None:
-        raise Dead("no such receiver")
-
-    task = asyncio.create_task(bus.consume(WINDOWS, "test", handler, site="s"))
-    await bus.store(WINDOWS, window(10))
-    found: list[str] = []
-
-    async def look() -> None:
-        while not found:
-            found.extend(d.message.reason for d in await bus.history(DEAD))
-
-    async with asyncio.timeout(5):
-        await look()
-    await end_tasks([task])
-    assert found == ["no such receiver"]
 
 
 async def test_close_on_a_frozen_server_is_bounded(nats_server):

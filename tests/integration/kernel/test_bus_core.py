@@ -456,21 +456,3 @@ async def test_closing_sends_what_was_published(nats_server: NatsProcess, bus: B
         for start in range(100):
             await other.publish(WINDOWS, window(start))
     await wait_until(lambda: seen == list(range(100)))
-
-
-async def test_a_consumer_ends_when_cancelled_without_a_server(bus: Bus, nats_server: NatsProcess, wait_until):
-    """Neither an error on a lost connection nor a cancellation lost in nats-py keeps a closed bus's consumer alive."""
-
-    async def handler(_message: WindowV1, _delivery) -> None:
-        pass
-
-    task = asyncio.create_task(bus.consume(WINDOWS, "aggregate", handler))
-    await bus.store(WINDOWS, window(10))
-    await wait_until(lambda: metric("moretta_bus_consumed_total", row="WindowV1", outcome="done") > 0)
-    nats_server.kill()
-    await wait_until(lambda: not bus.connected)
-    await bus.close()
-    task.cancel()
-    async with asyncio.timeout(2):
-        await asyncio.gather(task, return_exceptions=True)
-    assert task.done()

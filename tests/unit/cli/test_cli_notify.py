@@ -62,7 +62,7 @@ def test_what_is_no_end_is_refused_in_one_sentence(length: str | None, until: st
 
 
 def test_a_group_stands_where_its_records_say():
-    """Each recipient counts once, by the last attempt; who has no record yet is on its way; what is withheld is said."""
+    """Each recipient counts once, by the last attempt; who has no record is on its way; what is withheld is said."""
     later = structs.replace(SENT, recipient_sha256=HASHES[1], outcome="retrying", reason="temporary")
     [found] = groups([TOLD], [SENT, later])
     assert (found.about, found.firing, found.reason, found.sent, found.pending) == (["hall/low"], 1, "first", 1, 1)
