@@ -14,10 +14,9 @@ from proto.public import AlertV1, DeliveryV1, OperationalAlertV1
 from proto.subjects import ALERTS, DELIVERIES, NOTIFICATIONS, OPERATIONS, SILENCES, Subject
 from proto.types import AlertId
 from services.bus import Bus, Stored
-from services.notify.core.backoff import SLOW_LONGEST_S
 from services.notify.core.notification import Notice, notice_of
 from services.notify.core.routing import Plan
-from services.notify.core.stored import Key, keys
+from services.notify.core.stored import Key, Since, keys, since_when
 
 FOLLOWED = (ALERTS, OPERATIONS)
 
@@ -47,7 +46,7 @@ async def read_past(bus: Bus, site: str, plan: Plan, give_up_after_s: float, old
     past.alarms = [cast("OperationalAlertV1", stored.message) for stored in latest[OPERATIONS.pattern]]
     past.silences = [cast("SilenceV1", stored.message) for stored in await bus.latest(SILENCES)]
     written = [stored.time for row in (NOTIFICATIONS, DELIVERIES) for stored in latest[row.pattern]]
-    since = _since(written, firing.values(), plan, give_up_after_s, oldest)
+    since = since_when(written, firing.values(), plan, give_up_after_s, oldest)
     await _decisions(bus, site, since, firing.keys(), past)
     await _alerts(bus, site, since, firing, past)
     return past
@@ -58,28 +57,7 @@ def notice(stored: Stored) -> Notice:
     return notice_of(cast("AlertV1 | OperationalAlertV1", stored.message), stored.time)
 
 
-@dataclass(frozen=True)
-class _Since:
-    """From when on to read, ns: all that mattered to those who worked last, and all that firing alerts may be in."""
-
-    all: int
-    firing: int
-
-
-def _since(
-    written: list[int], firing: Iterable[Notice], plan: Plan, give_up_after_s: float, oldest: int | None
-) -> _Since:
-    began = min((notice.stored for notice in firing), default=None)
-    lasts = max(written, default=began)
-    if lasts is None:  # nothing was ever told, and nothing fires
-        return _Since(0, 0)
-    repeat = max((route.repeat for route in plan.routes), default=0)
-    every = max(1, lasts - repeat - int((give_up_after_s + SLOW_LONGEST_S) * 1e9))
-    every = every if oldest is None else min(every, oldest)
-    return _Since(every, min(every, began if began is not None else every))
-
-
-async def _decisions(bus: Bus, site: str, since: _Since, firing: Iterable[AlertId], past: Past) -> None:
+async def _decisions(bus: Bus, site: str, since: Since, firing: Iterable[AlertId], past: Past) -> None:
     if not since.all:
         return
     fires = set(firing)
@@ -91,7 +69,7 @@ async def _decisions(bus: Bus, site: str, since: _Since, firing: Iterable[AlertI
         past.deliveries.append(cast("DeliveryV1", stored.message))
 
 
-async def _alerts(bus: Bus, site: str, since: _Since, firing: dict[AlertId, Notice], past: Past) -> None:
+async def _alerts(bus: Bus, site: str, since: Since, firing: dict[AlertId, Notice], past: Past) -> None:
     """Read the alerts since then; before that only those that fire, or that a notification told of."""
     if not since.all:
         return

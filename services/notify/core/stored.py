@@ -1,10 +1,12 @@
 """Decisions and alerts as their streams hold them, made whole again after a crash: the same notification, once more."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from proto.notifications import NotificationV1
 from proto.types import AlertId, AlertState, NotificationId
+from services.notify.core.backoff import SLOW_LONGEST_S
 from services.notify.core.notification import Group, Notice, Notification
 from services.notify.core.routing import Plan
 
@@ -15,6 +17,35 @@ def keys(record: NotificationV1) -> Iterator[Key]:
     """Yield the alerts that a decision tells of, with their states."""
     yield from ((alert, "firing") for alert in record.firing)
     yield from ((alert, "resolved") for alert in record.resolved)
+
+
+@dataclass(frozen=True, slots=True)
+class Since:
+    """From when on the streams are read, ns; 0 each: nothing is to be read."""
+
+    all: int
+    """What was stored before this matters no more, unless it is about an alert that fires."""
+    firing: int
+    """No notification told of a firing alert before this."""
+
+
+def since_when(
+    written: Sequence[int], firing: Iterable[Notice], plan: Plan, give_up_after_s: float, oldest: int | None = None
+) -> Since:
+    """Return from when on to read, from when decisions and attempts were stored last, and from what fires.
+
+    Whoever wrote last had nothing on its way that was older than `give_up_after_s` (and the pause before the attempt
+    that finds that out), and no group to repeat that was told of before the longest interval. How long nobody wrote
+    since then doesn't matter. With `oldest` (ns) at least from then on.
+    """
+    began = min((notice.stored for notice in firing), default=None)
+    last = max(written, default=began)
+    if last is None:  # nothing was ever told, and nothing fires
+        return Since(0, 0)
+    repeat = max((route.repeat for route in plan.routes), default=0)
+    every = max(1, last - repeat - int((give_up_after_s + SLOW_LONGEST_S) * 1e9))
+    every = every if oldest is None else min(every, oldest)
+    return Since(every, every if began is None else min(every, began))
 
 
 class Told:

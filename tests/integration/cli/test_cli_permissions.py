@@ -245,7 +245,7 @@ ONCE = [(i, row) for row in STORED for i in row.publishers if i in row.subscribe
 @pytest.mark.parametrize(("identity", "row"), ONCE, ids=[f"{i}-{row.message.__name__}" for i, row in ONCE])
 async def test_rows_are_stored_once(locked: NatsProcess, identity: Identity, row: Subject):
     """Who publishes and reads a row can store it idempotently."""
-    fresh = {name: "once" for name in ("site", "replica") if name in row.fields}
+    fresh = {name: f"once-{identity}" for name in ("site", "replica") if name in row.fields}
     message = structs.replace(BY_TYPE[row.message], **fresh)
     async with asyncio.timeout(5), typed(locked, identity) as bus:
         assert await bus.store_once(row, message, is_done=lambda _: False)

@@ -15,7 +15,7 @@ from services.notify.core.notification import Group, Notification, notice_of
 from services.notify.core.outcome import Failure
 from services.notify.core.recipient import Recipient
 from services.notify.core.routing import Plan, Route
-from services.notify.core.stored import Told, whole
+from services.notify.core.stored import Told, since_when, whole
 
 ANNA = Recipient("staff", "anna@example.org", "a" * 64)
 BOB = Recipient("staff", "bob@example.org", "b" * 64)
@@ -128,3 +128,26 @@ def test_what_is_new_is_what_the_incident_was_not_told_of_before():
     assert told.news(record("a" * 16, "x", "y")) == {"x", "y"}
     assert told.news(record("a" * 16, "x", "z")) == {"z"}
     assert told.news(record("b" * 16, "x")) == {"x"}
+
+
+HOUR, DAY = 3_600 * 10**9, 86_400 * 10**9
+NOW = 800 * DAY
+
+
+@given(last=st.integers(1, 400), fires=st.lists(st.integers(1, 400), max_size=3), repeat=st.integers(1, 48))
+def test_reading_back_reaches_as_far_as_anything_may_matter(last: int, fires: list[int], repeat: int):
+    """Repeat and giving up, counted from whoever wrote last and not from now; and back to the oldest that fires."""
+    plan = Plan((replace(ROUTE, repeat=repeat * HOUR), ROUTE))
+    firing = [notice_of(structs.replace(ALERT, alert=f"{n:016x}"), NOW - n * DAY) for n in fires]
+    since = since_when([NOW - 400 * DAY, NOW - last * DAY], firing, plan, 12 * 3_600.0)
+    reach = max(repeat, 4) * HOUR + 12 * HOUR
+    assert NOW - last * DAY - since.all in range(reach, reach + HOUR)
+    assert since.firing == min([since.all, *(one.stored for one in firing)])
+    assert since_when([NOW], firing, plan, 1.0, oldest=5).all == 5
+
+
+def test_where_nothing_was_told_it_begins_with_what_fires():
+    """A first start reads nothing; one that finds alerts that fire reads from them on."""
+    assert since_when([], [], Plan((ROUTE,)), 60.0).all == 0
+    fires = [notice_of(ALERT, NOW)]
+    assert 0 < since_when([], fires, Plan((ROUTE,)), 60.0).all < NOW

@@ -1,0 +1,168 @@
+"""The delivery agent with channels of the test's own: who holds whom, and what happens at the edges."""
+
+import asyncio
+from collections import defaultdict
+
+import pytest
+
+from services.app import end_tasks
+from services.notify.core.ledger import Attempts
+from services.notify.core.notification import Group, Notification, notice_of
+from services.notify.core.outbox import AT_ONCE, Envelope, Outbox
+from services.notify.core.outcome import Failure
+from services.notify.core.recipient import Recipient
+from services.notify.delivery import DeliveryAgent
+
+LATER = Failure("response", "recipient", 450)
+
+
+class Scripted:
+    """A channel that does for each recipient what the test says, else accepts."""
+
+    def __init__(self, name):
+        self.name, self.taken, self.closed = name, [], False
+        self.gates = defaultdict(lambda: None)
+        self.answers = defaultdict(list)
+        self.now = self.most = 0
+
+    async def send(self, notification, recipient):
+        self.now += 1
+        self.most = max(self.most, self.now)
+        try:
+            if (gate := self.gates[recipient.address]) is not None:
+                await gate.wait()
+            await asyncio.sleep(0)
+            answer = self.answers[recipient.address].pop(0) if self.answers[recipient.address] else None
+            if isinstance(answer, Exception):
+                raise answer
+            self.taken.append((recipient.address, notification.number))
+            return answer
+        finally:
+            self.now -= 1
+
+    async def close(self):
+        self.closed = True
+
+
+class Ledger:
+    """What a site's ledger is to the agent: a list of outcomes."""
+
+    def __init__(self):
+        self.valid, self.known = True, {}
+        self.outcomes = []
+
+    def held(self):
+        return self.valid
+
+    def attempts(self, envelope):
+        return self.known.get((envelope.notification.id, envelope.recipient.digest), Attempts())
+
+    async def record(self, due, now, failure):
+        await asyncio.sleep(0)
+        self.known[due.envelope.notification.id, due.envelope.recipient.digest] = now
+        self.outcomes.append((due.envelope.recipient.address, due.envelope.notification.number, now.outcome))
+
+
+@pytest.fixture(name="letter")
+def _letter(make_alert):
+    """`letter(1, "anna", "sms")`: the first notification for Anna by SMS."""
+
+    def make(number, who, channel="email", site="forville"):
+        notice = notice_of(make_alert(site=site), 1)
+        told = Notification(f"{number:016x}", Group("staff", site, "field"), "first", number, "0" * 16, 1, (notice,))
+        return Envelope(told, Recipient("staff", who, (who.encode().hex() * 16)[:64], channel=channel))
+
+    return make
+
+
+@pytest.fixture(name="scene")
+async def _scene(monkeypatch):
+    """An agent at work with e-mail and SMS, and the ledger of a site."""
+    monkeypatch.setattr("services.notify.core.backoff.FIRST_S", 0.05)
+    monkeypatch.setattr("services.notify.core.backoff.SLOW_FIRST_S", 0.05)
+
+    class Scene:
+        email, sms, ledger = Scripted("email"), Scripted("sms"), Ledger()
+        agent = DeliveryAgent(Outbox(1e9 * 100))
+
+    scene = Scene()
+    await scene.agent.use({"email": scene.email, "sms": scene.sms}, 1e9 * 100)
+    scene.agent.open("forville", scene.ledger)
+    task = asyncio.create_task(scene.agent.run())
+    yield scene
+    await end_tasks([task])
+    await scene.agent.stop()
+
+
+async def until(condition):
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+async def test_a_slow_channel_and_a_slow_recipient_hold_nobody_else(scene, letter):
+    """All slots of e-mail hang: SMS goes. One recipient hangs: the others' mails go, never too many at once."""
+    hang = scene.email.gates["anna"] = asyncio.Event()
+    scene.agent.put([letter(1, "anna"), letter(2, "anna"), letter(1, "bob"), letter(1, "carl", "sms")])
+    await until(lambda: len(scene.ledger.outcomes) == 2)
+    assert {who for who, _, _ in scene.ledger.outcomes} == {"bob", "carl"}
+    for who in (gated := [f"r{n}" for n in range(8)]):
+        scene.email.gates[who] = hang
+    scene.agent.put([*(letter(1, who) for who in gated), letter(2, "carl", "sms")])
+    await until(lambda: ("carl", 2, "sent") in scene.ledger.outcomes)
+    assert scene.email.now == AT_ONCE["email"]
+    hang.set()
+    await until(lambda: len(scene.ledger.outcomes) == 13)
+    assert scene.email.most == AT_ONCE["email"]
+    assert [number for who, number, _ in scene.ledger.outcomes if who == "anna"] == [1, 2]
+
+
+async def test_a_fault_of_ours_holds_nobody_and_is_tried_again(scene, letter):
+    """A channel that raises, against its promise: logged, tried again, and the others' mails go meanwhile."""
+    scene.email.answers["anna"] = [RuntimeError("boom"), LATER]
+    scene.agent.put([letter(1, "anna"), letter(1, "bob")])
+    await until(lambda: len(scene.ledger.outcomes) == 3)
+    assert scene.ledger.outcomes == [("bob", 1, "sent"), ("anna", 1, "retrying"), ("anna", 1, "sent")]
+
+
+async def test_nothing_is_sent_while_the_lease_is_not_ours(scene, letter):
+    """Frozen and back, or without NATS: it waits, and goes on when the lease is renewed."""
+    scene.ledger.valid = False
+    scene.agent.put([letter(1, "anna")])
+    await asyncio.sleep(0.3)
+    assert scene.email.taken == []
+    scene.ledger.valid = True
+    await until(lambda: scene.ledger.outcomes == [("anna", 1, "sent")])
+
+
+async def test_a_site_that_leaves_finishes_what_is_in_flight_and_starts_nothing(scene, letter):
+    """The mail on its way is recorded, the one behind it is left to whoever has the site next; another site goes on."""
+    other = Ledger()
+    scene.agent.open("quay", other)
+    hang = scene.email.gates["anna"] = asyncio.Event()
+    scene.agent.put([letter(1, "anna"), letter(2, "anna"), letter(1, "bob", site="quay")])
+    await until(lambda: scene.email.now == 1 and other.outcomes)
+    leaving = asyncio.create_task(scene.agent.leave("forville"))
+    await asyncio.sleep(0.05)
+    assert not leaving.done()
+    hang.set()
+    await leaving
+    assert scene.ledger.outcomes == [("anna", 1, "sent")]
+    scene.agent.put([letter(2, "bob", site="quay")])
+    await until(lambda: len(other.outcomes) == 2)
+
+
+async def test_new_settings_close_the_old_channels_once_they_are_idle(scene, letter):
+    """What is in flight ends on the channel it began on; what comes later goes by the new one."""
+    hang = scene.email.gates["anna"] = asyncio.Event()
+    scene.agent.put([letter(1, "anna")])
+    await until(lambda: scene.email.now == 1)
+    new = Scripted("email")
+    using = asyncio.create_task(scene.agent.use({"email": new}, 1e9 * 100))
+    await asyncio.sleep(0.05)
+    assert not scene.email.closed
+    hang.set()
+    await using
+    assert (scene.email.closed, scene.sms.closed) == (True, True)
+    scene.agent.put([letter(2, "anna"), letter(1, "carl", "sms")])
+    await until(lambda: new.taken == [("anna", 2)] and ("carl", 1, "retrying") in scene.ledger.outcomes)
