@@ -16,8 +16,9 @@ from services.history.spans import SECOND
 from services.notify.core.message import Letter, Picture, content_id, letter_of
 from services.notify.core.notification import Notification
 from services.notify.core.report import DayReport, Question, report_of
+from services.notify.core.report_content import ReportView
 from services.notify.core.report_schedule import ReportPlan, day_of_report
-from services.notify.core.report_view import ReportView, view_of
+from services.notify.core.report_view import view_of
 from services.notify.core.words import Words
 from services.notify.report_chart import hours_chart, zones_chart
 from services.notify.report_settings import plans

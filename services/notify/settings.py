@@ -14,15 +14,14 @@ from proto.types import ReceiverId, SiteId
 from services.bus import NatsSettings
 from services.log import LogSettings
 from services.notify import report_settings
-from services.notify.core.recipient import Language
-from services.notify.report_settings import ReportSettings
-from services.notify.sms_settings import SmsSettings, same_number_twice, sms_problems
-from services.notify.webhook_settings import WebhookSettings, webhook_problems
-from services.notify.words import languages
 from services.notify.core.notification import Audience
 from services.notify.core.recipient import Language
 from services.notify.core.routing import HOURLY_CAP
+from services.notify.report_settings import ReportSettings
 from services.notify.routing_settings import Reader, RouteSettings, TimeSettings, routing_problems
+from services.notify.sms_settings import SmsSettings, same_number_twice, sms_problems
+from services.notify.webhook_settings import WebhookSettings, webhook_problems
+from services.notify.words import languages
 from services.probes import ProbesSettings
 from services.settings import Secret
 from services.sites.problems import Problem

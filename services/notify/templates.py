@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from services.notify.core.report_view import ReportView
+from services.notify.core.report_content import ReportView
 from services.notify.core.view import Bodies, MailView
 
 _JINJA = Environment(

@@ -1,78 +1,16 @@
-"""What a daily report says, free of any layout; a core: figures and words in, text out."""
+"""What a daily report says: figures and words in, text out."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import groupby
 
 from proto.stats import PeriodV1
 from proto.types import WHOLE_SITE
 from services.notify.core.names import place, zone_name
 from services.notify.core.report import DayReport, Place
+from services.notify.core.report_content import Line, Picture, ReportView, Row
 from services.notify.core.report_phrases import Phrases
 from services.notify.core.words import Words
 from services.sites.settings import SiteSettings, local_zone
-
-
-@dataclass(frozen=True)
-class Row:
-    """A label and what is to be said there, a paragraph each."""
-
-    label: str
-    texts: tuple[str, ...]
-    line: str
-    """All of it in one line, punctuated as the language does."""
-
-
-@dataclass(frozen=True)
-class Line:
-    """A line of the table of hours; `note` stands in place of figures that there are not."""
-
-    when: str
-    cells: tuple[str, ...] = ()
-    note: str = ""
-    text: str = ""
-    """All of it in one line, for where there is no table."""
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A chart: its heading, and what a screen reader says instead."""
-
-    name: str
-    heading: str
-    alternative: str
-
-
-@dataclass(frozen=True)
-class ReportView:
-    """Everything that a report says."""
-
-    language: str
-    subject: str
-    badge: str
-    headline: str
-    title: str
-    """Badge and headline in one line."""
-    place: str
-    banner: str
-    """Says that this is a test; empty outside the profile `lab`."""
-    figure: str
-    """The rate alone, to be shown large; empty without one."""
-    lead: str
-    hours: Picture
-    rows: tuple[Row, ...]
-    zones: Picture | None
-    """None where no zone has figures of its own."""
-    zone_rows: tuple[Row, ...]
-    columns: tuple[str, ...]
-    """The headings of the table of hours."""
-    table: str
-    """And its title."""
-    lines: tuple[Line, ...]
-    notes: tuple[str, ...]
-    link: str
-    link_text: str
-    link_line: str
 
 
 def view_of(report: DayReport, site: SiteSettings, words: Words, receiver: str = "", link: str = "") -> ReportView:

@@ -28,7 +28,6 @@ from proto.subjects import (
     Identity,
     Subject,
 )
-from services.app import end_tasks
 from services.bus import Bus, NatsSettings, NoWorkers
 from services.cli.natsconf import nats_config
 from services.settings import Secret

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import date, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -196,6 +197,73 @@ def test_alerts_are_counted_and_timed():
     site, fish = report_of(asked(), [], alerts).alerts
     assert (site.zone, site.alerts, site.carried, site.fired, site.lasting) == ("_site", 3, 1, 3 * HOUR, True)
     assert (fish.zone, fish.alerts, fish.carried, fish.fired, fish.lasting) == ("fish", 2, 0, 19 * HOUR, True)
+
+
+@st.composite
+def firing(draw):
+    """Of two rules, in which of the hourly windows of three days each fires; long spells and short ones."""
+    spells = st.lists(st.tuples(st.booleans(), st.integers(1, 30)), min_size=1, max_size=20)
+    return {rule: [on for on, length in draw(spells) for _ in range(length)][:72] for rule in ("one", "two")}
+
+
+def published_alerts(states, first):
+    """The alerts of a rule that is in these states, window by window; numbered by when they began."""
+    for rule, row in states.items():
+        name, before = "", False
+        for number, on in enumerate([*row, False]):
+            start = first + number * HOUR
+            if on and not before:
+                name = f"{'a' if rule == 'one' else 'b'}{number:015x}"
+                yield alert(start, "firing", name, rule=rule, end=start + HOUR)
+            elif before and not on and number < 72:
+                yield alert(start, "resolved", name, rule=rule, end=start + HOUR)
+            before = on
+
+
+@given(states=firing())
+def test_a_rules_day_is_the_windows_in_which_it_fired(states):
+    """Counted window by window: how long, how many spells touch the day, what came in and what went on."""
+    alerts = sorted(published_alerts(states, T - 24 * HOUR), key=lambda a: (a.start, a.rule))
+    told = {one.rule: one for one in report_of(asked(), [], alerts).alerts}
+    for rule, known in states.items():
+        row = [*known, *[False] * (72 - len(known))]
+        today = row[24:48]
+        spells = sum(on and not before for before, on in pairwise([False, *today]))
+        if not spells:
+            assert rule not in told
+            continue
+        one = told[rule]
+        assert (one.fired, one.alerts) == (sum(today) * HOUR, spells)
+        assert one.carried == (row[23] and row[24])
+        assert one.lasting == (row[47] and row[48])
+
+
+@given(
+    one=st.tuples(st.integers(0, 50), st.integers(0, 50)), other=st.tuples(st.integers(0, 50), st.integers(0, 50)),
+)  # fmt: skip
+def test_a_comparison_is_the_same_from_either_side(one, other):
+    """The day before beside the day, and the day beside the day before: the difference and its interval turn round."""
+    there, back = (
+        report_of(asked(), [window(T - 24 * HOUR, *two(a)), window(T, *two(b))], []).comparisons[0]
+        for a, b in ((other, one), (one, other))
+    )
+    if there.difference is None:
+        assert 0 in (sum(one), sum(other))
+        assert (there.interval, back.difference, there.within) == (None, None, False)
+        return
+    assert there.difference == pytest.approx(one[0] / sum(one) - other[0] / sum(other))
+    assert back.difference == pytest.approx(-there.difference)
+    low, high = there.interval
+    assert back.interval == pytest.approx((-high, -low))
+    assert low <= there.difference <= high
+    assert there.within == back.within
+    if there.difference == 0:
+        assert there.within
+
+
+def two(counts):
+    """Masked and unmasked as a window takes them."""
+    return counts[0], (counts[1], 0, 0)
 
 
 def test_the_days_that_are_needed():
