@@ -1,8 +1,11 @@
 """A channel: one way to reach a recipient. Each adapter has one third-party library and one failure vocabulary."""
 
-from typing import Protocol
+from collections.abc import Iterable
+from typing import Protocol, runtime_checkable
 
+from proto.public import DeliveryV1
 from proto.types import Channel as ChannelName
+from proto.types import SiteId
 from services.notify.core.notification import Notification
 from services.notify.core.outcome import Failure
 from services.notify.core.recipient import Recipient
@@ -20,3 +23,11 @@ class Channel(Protocol):
 
     async def close(self) -> None:
         """Give connections back."""
+
+
+@runtime_checkable
+class Budgeted(Protocol):
+    """A channel whose messages cost something, so that a day has only so many."""
+
+    def recount(self, site: SiteId, records: Iterable[DeliveryV1]) -> None:
+        """Begin the site's day with what was recorded, as after a restart or when the site is taken over."""

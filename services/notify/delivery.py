@@ -3,12 +3,13 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
+from proto.public import DeliveryV1
 from proto.types import Channel as ChannelName
 from services.app import end_tasks
 from services.log import get_logger
-from services.notify.channel import Channel
+from services.notify.channel import Budgeted, Channel
 from services.notify.core.ledger import Attempts
 from services.notify.core.outbox import Due, Envelope, Outbox
 from services.notify.core.outcome import Failure
@@ -43,9 +44,17 @@ class DeliveryAgent:
         for channel in before.values():
             await channel.close()
 
-    def open(self, site: str, ledger: SiteLedger) -> None:
-        """Record a site's deliveries in this ledger."""
+    @property
+    def channels(self) -> Mapping[ChannelName, Channel]:
+        """The channels in use."""
+        return self._channels
+
+    def open(self, site: str, ledger: SiteLedger, deliveries: Collection[DeliveryV1] = ()) -> None:
+        """Record a site's deliveries in this ledger. `deliveries`: the latest before, for channels with a budget."""
         self._ledgers[site] = ledger
+        for channel in self._channels.values():
+            if isinstance(channel, Budgeted):
+                channel.recount(site, deliveries)
 
     def put(self, envelopes: Iterable[Envelope]) -> None:
         """Deliver these as soon as may be; each recipient's in their order."""

@@ -1,17 +1,18 @@
 """The settings in force, as a delivery asks them: who is told about a site, and what people call its places."""
 
-import ssl
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Self
 
 from proto.types import Channel
-from services.app import StartError
 from services.notify.core.message import Sender
 from services.notify.core.recipient import Receiver, Recipient, default_salt, recipients
+from services.notify.core.report_schedule import ReportPlan
 from services.notify.core.routing import Plan
 from services.notify.plan import plan_of
+from services.notify.reports import schedule_of
 from services.notify.settings import NotifyFile, NotifySettings, ReceiverSettings, SmtpSettings
-from services.notify.smtp import Session, tls_context
+from services.notify.sms_settings import SmsSettings, numbers
 from services.sites.settings import SiteSettings
 
 
@@ -22,62 +23,66 @@ class Directory:
     sites: dict[str, SiteSettings]
     receivers: dict[str, Receiver]
     plan: Plan
+    reports: tuple[ReportPlan, ...]
+    """The daily reports of all sites."""
     salt: bytes
-    smtp: SmtpSettings | None
-    context: ssl.SSLContext | None
-    give_up_after_s: float
-    link: str
+    settings: NotifySettings
 
     @classmethod
     def of(cls, file: NotifyFile) -> Self:
-        """Return the directory of these settings; StartError if the certificate authority cannot be read."""
+        """Return the directory of these settings."""
         notify = file.notify
         return cls(
             sites={site.id: site for site in file.sites},
-            receivers={one.id: Receiver(one.id, _addresses(one), one.language) for one in notify.receivers},
+            receivers={
+                one.id: Receiver(one.id, tuple(_addresses(one, notify.sms)), one.language) for one in notify.receivers
+            },
             plan=plan_of(file),
+            reports=tuple(schedule_of(file)),
             salt=_salt(notify),
-            smtp=notify.smtp,
-            context=None if notify.smtp is None else _context(notify.smtp),
-            give_up_after_s=notify.give_up_after_s,
-            link=notify.public_url or "",
+            settings=notify,
         )
+
+    @property
+    def give_up_after_s(self) -> float:
+        """How old a notification may be that is still tried, s."""
+        return self.settings.give_up_after_s
+
+    @property
+    def link(self) -> str:
+        """Where readers find Moretta's pages; empty if nowhere."""
+        return self.settings.public_url or ""
+
+    @property
+    def smtp(self) -> SmtpSettings | None:
+        """The mail server."""
+        return self.settings.smtp
 
     def site(self, name: str) -> SiteSettings:
         """Return what is known of a site; of one that the settings do not have, its id and UTC."""
         return self.sites.get(name) or SiteSettings(id=name)
 
-    def recipients(self, receiver: str) -> list[Recipient]:
-        """Return everyone of a receiver, by every channel; nobody if the settings don't have it."""
+    def recipients(self, receiver: str, channel: Channel | None = None) -> list[Recipient]:
+        """Return everyone of a receiver, by every channel or by one; nobody if the settings don't have it."""
         known = self.receivers.get(receiver)
-        return [] if known is None else recipients(known, self.salt)
-
-    def sender(self) -> Sender:
-        """Return whom the mails come from."""
-        assert self.smtp is not None
-        return Sender(self.smtp.sender, self.smtp.sender_name)
-
-    def session(self) -> Session:
-        """Return a connection to be made to the mail server."""
-        assert self.smtp is not None
-        assert self.context is not None
-        return Session(self.smtp, self.context)
+        found = [] if known is None else recipients(known, self.salt)
+        return [one for one in found if channel in (None, one.channel)]
 
 
-def _addresses(receiver: ReceiverSettings) -> tuple[tuple[Channel, str], ...]:
-    """Return where a receiver's people are reached, by every channel that the settings know."""
-    return tuple(("email", address) for address in receiver.email)
+def sender_of(smtp: SmtpSettings) -> Sender:
+    """Return whom the mails come from."""
+    return Sender(smtp.sender, smtp.sender_name)
+
+
+def _addresses(receiver: ReceiverSettings, sms: SmsSettings | None) -> Iterator[tuple[Channel, str]]:
+    """Yield where a receiver's people are reached, by every channel that the settings know."""
+    yield from (("email", address) for address in receiver.email)
+    if sms is not None:
+        yield from (("sms", number) for number in numbers(receiver, sms))
+    yield from (("webhook", hook.url.reveal()) for hook in receiver.webhooks)
 
 
 def _salt(notify: NotifySettings) -> bytes:
     if notify.salt is not None:
         return notify.salt.reveal().encode()
     return default_salt(notify.smtp.sender if notify.smtp else "")
-
-
-def _context(smtp: SmtpSettings) -> ssl.SSLContext:
-    try:
-        return tls_context(smtp)
-    except OSError as error:  # ssl.SSLError is one too
-        why = error.strerror if not isinstance(error, ssl.SSLError) else "it holds no PEM certificate"
-        raise StartError(f"notify.smtp.ca_file: cannot use {smtp.ca_file}: {why}") from None

@@ -11,6 +11,7 @@ from prometheus_client import Counter
 
 from proto.notifications import NotificationV1, SilenceV1
 from proto.subjects import SILENCES, Subject
+from proto.types import Channel as ChannelName
 from services.bus import Bus, Held, Removed, Stored
 from services.log import get_logger
 from services.notify.core.decision import Output, record_of
@@ -18,6 +19,9 @@ from services.notify.core.dispatch import Dispatcher, Input, SilenceGone
 from services.notify.core.ledger import UNTOLD, Ledger
 from services.notify.core.notification import Notification
 from services.notify.core.outbox import Envelope
+from services.notify.core.report_schedule import CATCH_UP, due, next_due, notification_of
+from services.notify.core.report_schedule import notification_again as again
+from services.notify.core.routing import SECOND
 from services.notify.core.stored import Told, whole
 from services.notify.delivery import DeliveryAgent
 from services.notify.directory import Directory
@@ -28,6 +32,10 @@ log = get_logger()
 
 DECIDED = Counter("moretta_notify_notifications_total", "Decisions to tell a receiver, by reason", ["reason"])
 WITHHELD = Counter("moretta_notify_withheld_total", "Decisions not to tell a receiver for now, by reason", ["reason"])
+REMEMBERED = CATCH_UP + 3 * 3_600 * SECOND
+"""A day, even one of 25 hours, and as long as reports are caught up: no report is decided twice, no SMS forgotten."""
+_LOOK_S = 60.0
+"""New settings may have a report that is due."""
 REPLAYED_S = 8 * 86_400.0
 """Dead letters are kept for a week."""
 _INBOX = 256
@@ -53,6 +61,8 @@ class SiteRunner:
         self._bus, self._site, self._agent, self._held, self._ready, self._clock = bus, site, agent, held, ready, clock
         self._directory = directory
         self._ledger = SiteLedger(bus, site, held)
+        self._reported: dict[str, int] = {}
+        """The reports that were decided, and when, ns."""
         self._inbox: asyncio.Queue[Input] = asyncio.Queue(_INBOX)
 
     async def configure(self, directory: Directory) -> None:
@@ -67,23 +77,28 @@ class SiteRunner:
             for row in FOLLOWED:
                 group.create_task(self._follow(row, starts[str(row.stream)]), name=f"{row.stream} of {self._site}")
             group.create_task(self._silences(), name=f"silences of {self._site}")
+            group.create_task(self._report(), name=f"reports of {self._site}")
             await self._decide(dispatcher)
 
     async def _restore(self) -> tuple[Dispatcher, dict[str, int]]:
         """Return a dispatcher that knows what was decided, and where to read on; what is on its way goes on."""
         plan = self._directory.plan
-        past = await read_past(self._bus, self._site, plan, self._directory.give_up_after_s)
+        oldest = self._clock() - REMEMBERED  # what was spent today, and which reports were decided
+        past = await read_past(self._bus, self._site, plan, self._directory.give_up_after_s, oldest)
         dispatcher = Dispatcher(plan)
         self._ledger.restore(past.deliveries, past.alarms)
-        self._agent.open(self._site, self._ledger)
+        self._reported = {record.notification: record.at for record in past.records if record.reason == "report"}
+        self._agent.open(self._site, self._ledger, past.deliveries)
         await self._take_up(past)
         dispatcher.restore(past.notices, past.records, past.silences, self._clock())
         log.info("restored", site=self._site, alerts=len(past.notices), decisions=len(past.records))
         return dispatcher, past.next
 
     async def tell(self, notification: Notification, record: NotificationV1) -> None:
-        """Store a decision, then have it delivered to everyone of its receiver. Daily reports come here, too."""
-        envelopes = [Envelope(notification, one) for one in self._directory.recipients(notification.group.receiver)]
+        """Store a decision, then have it delivered to everyone of its receiver; a daily report goes by e-mail alone."""
+        channel: ChannelName | None = "email" if notification.reason == "report" else None
+        people = self._directory.recipients(notification.group.receiver, channel)
+        envelopes = [Envelope(notification, one) for one in people]
         whom = [envelope.recipient.digest for envelope in envelopes]
         await self._ledger.decided(structs.replace(record, recipients=whom))
         DECIDED.labels(notification.reason).inc()
@@ -163,10 +178,25 @@ class SiteRunner:
         told, notices = Told(), {(one.alert, one.state): one for one in past.notices}
         for record in past.records:
             new, whom = told.news(record), set(record.recipients)
-            notification = whole(record, new, notices, self._directory.plan)
+            is_report = record.reason == "report"
+            notification = again(record) if is_report else whole(record, new, notices, self._directory.plan)
             if notification is not None:
                 recipients = self._directory.recipients(record.receiver)
                 yield from (Envelope(notification, one) for one in recipients if one.digest in whom)
+
+    async def _report(self) -> None:
+        """Decide on the site's daily reports when they are due, for ever."""
+        while True:
+            now = self._clock()
+            schedule = [plan for plan in self._directory.reports if plan.site == self._site]
+            for key in due(now, schedule, self._reported):
+                notification = notification_of(key, now)
+                await self.tell(notification, record_of(notification))
+                self._reported[key.id] = now
+            self._reported = {name: at for name, at in self._reported.items() if now - at < REMEMBERED}
+            upcoming = next_due(now, schedule)
+            wait_s = _LOOK_S if upcoming is None else min(_LOOK_S, (upcoming - self._clock()) / 1e9)
+            await asyncio.sleep(max(0.0, wait_s))
 
     async def _follow(self, row: Subject, start: int) -> None:
         async for stored in self._bus.follow(str(row.stream), [row.wildcard(site=self._site)], start=start):

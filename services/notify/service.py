@@ -8,10 +8,12 @@ from services.log import get_logger
 from services.notify.channels import channels_of
 from services.notify.core.outbox import Outbox
 from services.notify.delivery import DeliveryAgent
+from services.notify.delivery_reports import DeliveryReports
 from services.notify.directory import Directory
 from services.notify.settings import NotifyFile, is_loopback
 from services.notify.site_ledger import failure_facts
 from services.notify.sites import Sites
+from services.notify.smtp import Session, tls_context
 
 log = get_logger()
 
@@ -31,11 +33,14 @@ async def wire(app: App, file: NotifyFile) -> None:
     agent = DeliveryAgent(Outbox(directory.give_up_after_s))
     sites = Sites(app, bus, agent, directory)
     sharing = Sharing(sites, leases)
+    reports = DeliveryReports(bus)
 
     async def apply(changed: NotifyFile) -> None:
         new = Directory.of(changed)
+        channels = channels_of(new, bus, agent.channels)
+        await reports.use(changed.notify.sms)
         _warn(changed)
-        await agent.use(channels_of(new), new.give_up_after_s)
+        await agent.use(channels, new.give_up_after_s)
         await sites.apply(new)
         await sharing.turn()
         app.spawn("check the mail server", check_server(new), may_end=True)
@@ -44,7 +49,9 @@ async def wire(app: App, file: NotifyFile) -> None:
     app.on_stop("stop the sites", sites.stop_all)
     app.spawn("watch the clock", clock.watch(lambda: bus.clock_offset(str(ALERTS.stream)), app.probes.ready))
     app.spawn("deliver", agent.run())
-    await agent.use(channels_of(directory), directory.give_up_after_s)
+    await agent.use(channels_of(directory, bus), directory.give_up_after_s)
+    await reports.use(file.notify.sms)
+    app.on_stop("take no more delivery reports", reports.stop)
     await leases.read()
     await leases.announce()
     app.spawn("watch the leases", leases.watch())
@@ -64,7 +71,7 @@ async def check_server(directory: Directory) -> None:
     if directory.smtp is None:
         return
     host, port = directory.smtp.host, directory.smtp.port_in_use()
-    async with directory.session() as session:
+    async with Session(directory.smtp, tls_context(directory.smtp)) as session:
         failure = await session.open()
     if failure is None:
         log.info("the mail server is ready", host=host, port=port, security=directory.smtp.security)

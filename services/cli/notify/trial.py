@@ -29,7 +29,7 @@ async def send(file: Path, receiver: str, site: str | None) -> tuple[list[str], 
         known = ", ".join(directory.sites) or "none"
         raise SettingsError(_COMMAND, [("--site", f"{site!r} is no site in {file}; there are: {known}")])
     told = example(receiver, site or next(iter(directory.sites), "site"), time.time_ns())
-    channels, lines, good = channels_of(directory), [], True
+    channels, lines, good = channels_of(directory, None), [], True
     try:
         for recipient in directory.recipients(receiver):
             channel = channels.get(recipient.channel)

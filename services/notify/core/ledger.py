@@ -8,9 +8,11 @@ from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from proto.public import DeliveryOutcome, DeliveryReason, DeliveryV1
-from services.notify.core.notification import Notice, Notification
+from proto.types import AlertId, AlertState, RuleId, ZoneId
+from services.notify.core.notification import Notification
 from services.notify.core.outcome import Failure, judge
 from services.notify.core.recipient import Recipient
+from services.notify.core.report_schedule import RULE, STATE, ZONE
 
 SETTLED: frozenset[DeliveryOutcome] = frozenset({"sent", "delivered", "failed", "dead"})
 """Outcomes after which nothing more is tried: accepted, refused for good, given up."""
@@ -62,6 +64,16 @@ class Attempts:
         return Attempts(self.count + 1, "replayed", self.reason or "other", now, now)
 
 
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What one record of a notification is about: an alert in a state, or the day of a report."""
+
+    zone: ZoneId
+    rule: RuleId
+    alert: AlertId
+    state: AlertState
+
+
 @dataclass(slots=True)
 class _Entry:
     attempts: Attempts = Attempts()
@@ -91,10 +103,10 @@ class Ledger:
         entry = self._entries.get(notification, {}).get(recipient.digest)
         return entry.attempts if entry is not None else Attempts()
 
-    def unrecorded(self, notification: Notification, recipient: Recipient) -> list[Notice]:
+    def unrecorded(self, notification: Notification, recipient: Recipient) -> list[Line]:
         """Return the alerts of which the outcome is still to be stored: the process died between two of its records."""
         entry = self._entries.get(notification.id, {}).get(recipient.digest, _Entry())
-        return [notice for notice in recorded(notification) if (notice.alert, notice.state) not in entry.settled]
+        return [line for line in recorded(notification) if (line.alert, line.state) not in entry.settled]
 
     def forget(self, notification: str) -> None:
         """Let go of what nothing is left to do about."""
@@ -109,32 +121,34 @@ class Ledger:
         return len(self._entries)
 
 
-def recorded(notification: Notification) -> list[Notice]:
+def recorded(notification: Notification) -> list[Line]:
     """Return the alerts of which a notification's outcome is recorded: all; of very many those that are news in it.
 
-    Of a repetition, in which nothing is news, the first ones.
+    Of a repetition, in which nothing is news, the first ones. A report has one line.
     """
+    if notification.reason == "report":
+        return [Line(ZONE, RULE, notification.id, STATE)]
     told = list(notification.notices)
-    if len(told) <= _FEW:
-        return told
-    news = [notice for notice in told if not notice.firing or notice.alert in notification.new]
-    return news or told[:_FEW]
+    if len(told) > _FEW:
+        news = [notice for notice in told if not notice.firing or notice.alert in notification.new]
+        told = news or told[:_FEW]
+    return [Line(notice.zone, notice.rule, notice.alert, notice.state) for notice in told]
 
 
 def records(
-    notification: Notification, recipient: Recipient, now: Attempts, notices: Iterable[Notice] | None = None
+    notification: Notification, recipient: Recipient, now: Attempts, lines: Iterable[Line] | None = None
 ) -> Iterator[DeliveryV1]:
     """Yield the records of an attempt, one for each alert; of one that is not the last, of very many for the first."""
-    told = recorded(notification) if notices is None else list(notices)
+    told = recorded(notification) if lines is None else list(lines)
     assert now.outcome is not None
     assert now.reason is not None
-    for notice in told if now.settled else told[:_FEW]:
+    for line in told if now.settled else told[:_FEW]:
         yield DeliveryV1(
-            site=notice.site,
-            zone=notice.zone,
-            rule=notice.rule,
-            alert=notice.alert,
-            state=notice.state,
+            site=notification.group.site,
+            zone=line.zone,
+            rule=line.rule,
+            alert=line.alert,
+            state=line.state,
             notification=notification.id,
             receiver=recipient.receiver,
             channel=recipient.channel,

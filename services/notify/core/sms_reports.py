@@ -6,11 +6,12 @@ delivery at `sent`.
 """
 
 import hmac
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Literal
 
+from proto.public import DeliveryV1
 from proto.types import NotificationId, Sha256, SiteId
 
 State = Literal["delivered", "failed"]
@@ -72,3 +73,11 @@ class Seen:
     def forget(self, report: Report) -> None:
         """Take it as news when it comes again: it could not be recorded."""
         self._states.pop((report.notification, report.recipient_sha256), None)
+
+
+def reported(report: Report, records: Iterable[DeliveryV1]) -> list[DeliveryV1]:
+    """Return what is recorded last, of each alert that the SMS told of, if it says that the gateway took it."""
+    about = (report.notification, report.recipient_sha256)
+    mine = [one for one in records if (one.notification, one.recipient_sha256) == about]
+    last = {(one.alert, one.state): one for one in mine}
+    return [one for one in last.values() if one.outcome in {"sent", "delivered", "failed"}]

@@ -10,7 +10,7 @@ from msgspec import structs
 from proto.notifications import NotificationV1
 from proto.public import AlertV1
 from services.notify.core.decision import record_of
-from services.notify.core.ledger import SETTLED, Attempts, Ledger, record_id, records
+from services.notify.core.ledger import SETTLED, Attempts, Ledger, record_id, recorded, records
 from services.notify.core.notification import Group, Notification, notice_of
 from services.notify.core.outcome import Failure
 from services.notify.core.recipient import Recipient
@@ -65,8 +65,8 @@ def test_killed_between_two_records_the_rest_is_known_to_be_missing(cut):
     told, now = tell(3), Attempts().judged(None, 60)
     ledger = Ledger(list(records(told, ANNA, now))[:cut])
     assert ledger.attempts(told.id, ANNA) == (now if cut else Attempts())
-    assert ledger.unrecorded(told, ANNA) == list(told.notices)[cut:]
-    assert ledger.unrecorded(told, BOB) == list(told.notices)
+    assert ledger.unrecorded(told, ANNA) == recorded(told)[cut:]
+    assert ledger.unrecorded(told, BOB) == recorded(told)
 
 
 @given(st.lists(st.sampled_from(["fail", "refuse", "accept", "give up", "replay", "deliver"]), max_size=12))
