@@ -54,7 +54,8 @@ def _settings(cameras: list[dict[str, Any]], smtp_port: int, *, close_on_end: bo
     }
     receiver = {"id": "field-staff", "email": [_ADDRESS], "sites": [SITE]}
     smtp = {"host": "127.0.0.1", "port": smtp_port, "security": "none", "sender": "moretta@market.example"}
-    notify = {"smtp": smtp, "receivers": [receiver], "salt": secrets.token_hex(16)}
+    at_once = {"receiver": "field-staff", "group_wait_s": 0, "group_interval_s": 1}
+    notify = {"smtp": smtp, "receivers": [receiver], "routes": [at_once], "salt": secrets.token_hex(16)}
     return {"sites": [site], "notify": notify, "log": {"level": "warning"}, "aggregate": {"tick_s": 0.5}}
 
 
