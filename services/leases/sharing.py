@@ -17,6 +17,8 @@ _TURN_S = 0.25
 _REST_S = 5.0
 """A site on which somebody else wrote is left to them for so long."""
 _LEAVE_S = 4.0
+_GIVEN_S = 60.0
+"""What was given away and came back is not given away again for balance for so long."""
 
 
 class Sites(Protocol):
@@ -37,14 +39,19 @@ class Sites(Protocol):
 class Sharing:
     """Takes leases, starts and stops sites accordingly, keeps the balance, hands over.
 
-    Who takes a site over reads its streams again, so nothing is handed over but the lease (design §4).
+    Who takes a site over reads its streams again, so nothing is handed over but the lease (design §4). A site that
+    `drains` is ended here before its lease is given away: what it does is not stored in the same moment, so whoever
+    reads too early would do it again. Else it goes on until somebody takes over.
     """
 
-    def __init__(self, sites: Sites, leases: Leases, clock: Callable[[], float] = time.monotonic) -> None:
-        self._sites, self._leases, self._clock = sites, leases, clock
+    def __init__(
+        self, sites: Sites, leases: Leases, clock: Callable[[], float] = time.monotonic, *, drains: bool = False
+    ) -> None:
+        self._sites, self._leases, self._clock, self._drains = sites, leases, clock, drains
         self._taking = Taking(leases, clock)
         self._turning = asyncio.Lock()
         self._rests: dict[str, float] = {}
+        self._given: dict[Key, float] = {}
         self._leaving = False
 
     async def run(self) -> None:
@@ -60,7 +67,11 @@ class Sharing:
         async with self._turning:
             wanted = self._wanted()
             await self._taking.turn(wanted)
-            self._leases.offer(to_offer(self._leases.me, self._leases.view, wanted, set(self._leases.held)))
+            offers = to_offer(self._leases.me, self._leases.view, wanted, set(self._leases.held))
+            if self._drains:
+                await asyncio.gather(*(self._give(key) for key in offers))
+            else:
+                self._leases.offer(offers)
             await self._serve(wanted)
             for name in self._sites.running:
                 self._leases.say((name,), live=name in self._sites.caught_up)
@@ -83,6 +94,15 @@ class Sharing:
         async with self._turning:
             await self._serve(set())
         await self._leases.leave()
+
+    async def _give(self, key: Key) -> None:
+        """End a site and free its lease; seldom, where it is for balance: perhaps nobody else knows the site."""
+        if not self._leaving and self._clock() < self._given.get(key, 0.0):
+            return
+        self._given[key] = self._clock() + _GIVEN_S
+        if key[0] in self._sites.running:
+            await self._sites.stop(key[0])
+        await self._leases.release(key)
 
     def _wanted(self) -> set[Key]:
         """Return the sites of the settings, without those that rest because somebody else wrote on them."""

@@ -176,7 +176,8 @@ class SiteRunner:
     def _stored(self, past: Past) -> Iterator[Envelope]:
         """Yield what was to be delivered, whole again, to those of its recipients who still are in the settings."""
         told, notices = Told(), {(one.alert, one.state): one for one in past.notices}
-        for record in past.records:
+        # Two holders that overlapped for a moment may have stored the same decision, under the same name.
+        for record in {record.notification: record for record in past.records}.values():
             new, whom = told.news(record), set(record.recipients)
             is_report = record.reason == "report"
             notification = again(record) if is_report else whole(record, new, notices, self._directory.plan)

@@ -32,7 +32,7 @@ async def wire(app: App, file: NotifyFile) -> None:
     leases = Leases(bus, NOTIFY_LEASES, NOTIFY_REPLICAS, file.notify.replica or new_replica_name())
     agent = DeliveryAgent(Outbox(directory.give_up_after_s))
     sites = Sites(app, bus, agent, directory)
-    sharing = Sharing(sites, leases)
+    sharing = Sharing(sites, leases, drains=True)
     reports = DeliveryReports(bus)
 
     async def apply(changed: NotifyFile) -> None:

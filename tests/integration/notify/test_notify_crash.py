@@ -255,3 +255,23 @@ async def test_sites_are_shared_and_handed_over(scene):
         await scene.fire(number, site=name)
     await scene.until(lambda: true(len(scene.box.mails) == 10), "told of every site")
     await scene.end()
+
+
+async def test_what_is_on_its_way_is_finished_before_another_takes_the_site(scene):
+    """The mail server takes a second for its answer while the holder is told to end: one mail each, not two."""
+    scene.start("one", "two")
+    first = await scene.until(scene.holder, "a holder")
+    await scene.until(lambda: true(all(replica.running for replica in scene.replicas.values())), "both up")
+
+    async def slow(server, recipient: str) -> None:
+        await asyncio.sleep(1)
+
+    scene.box.after_data = slow
+    await scene.fire(0)
+    await scene.until(lambda: true(len(scene.box.mails) == 2), "on its way")
+    assert await asyncio.to_thread(scene.replicas.pop(first).stop) == 0
+    await scene.fire(1)
+    await scene.until(lambda: true(len(scene.box.mails) >= 4), "told by the other")
+    await scene.end()
+    assert len(scene.box.mails) == 4
+    assert {len(records) for records in (await scene.sent()).values()} == {1}

@@ -117,3 +117,26 @@ async def test_who_leaves_starts_nothing_more(scene):
     ]  # fmt: skip
     await scene.sharing.turn()
     assert len(scene.log) == 9
+
+
+async def test_what_drains_ends_before_its_lease_is_given_away(scene):
+    """Somebody else came, or we leave: nothing is offered; the site stops, then its lease is free."""
+    scene.sharing = Sharing(scene.sites, scene.bucket, lambda: scene.clock[0], drains=True)
+    await scene.sharing.turn()
+    scene.bucket.view.replica("b", False)
+    await scene.sharing.turn()
+    [stopped, released] = scene.log[4:]
+    assert (stopped[0], released[0], stopped[1]) == ("stop", "release", released[1])
+    scene.bucket.view.put((released[1],), Lease("b", 99))
+    await scene.sharing.turn()
+    assert len(scene.log) == 6
+    scene.bucket.view.leases.clear()
+    await scene.sharing.turn()  # nobody took it, and both are ours again: it is not given away at once
+    await scene.sharing.turn()
+    assert [what for what, *_ in scene.log[6:]] == ["take", "start"]
+    del scene.log[6:]
+    await scene.sharing.hand_over()
+    assert sorted(scene.log[6:]) == [
+        ("leave",), ("release", "market"), ("release", "quay"), ("stop", "market"), ("stop", "quay"),
+    ]  # fmt: skip
+    assert not any(held.offered for held in scene.bucket.held.values())
