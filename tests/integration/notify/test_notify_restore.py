@@ -1,0 +1,159 @@
+"""What notify knows after a start: how far it reads back, what it finds, and what it makes of it."""
+
+import asyncio
+import time
+
+import msgspec
+import pytest
+from prometheus_client import REGISTRY
+
+from proto.notifications import NotificationV1
+from proto.public import DeliveryOutcome, DeliveryReason, OperationalAlertV1
+from proto.subjects import ALERTS, DEAD, DELIVERIES, NOTIFICATIONS, OPERATIONS
+from services.notify.core.recipient import digest
+from services.notify.core.routing import Plan, Route
+from services.notify.restoring import read_past
+from services.notify.routing_settings import RouteSettings
+from services.notify.settings import ReceiverSettings
+
+ANNA, BOB, OPS = "anna@example.org", "bob@example.org", "ops@example.org"
+SALT = b"0123456789abcdef"
+PLAN = Plan((Route("field-staff", repeat=1),))
+
+
+def decision(number: int, *firing: int, resolved: tuple[int, ...] = (), **changes) -> NotificationV1:
+    """A stored decision to tell Anna of these alerts."""
+    ordinary = {
+        "site": "forville", "receiver": "field-staff", "notification": f"{number:016x}", "group": "0" * 16,
+        "number": number, "root": f"{1:016x}", "reason": "first", "firing": [f"{n:016x}" for n in firing],
+        "resolved": [f"{n:016x}" for n in resolved], "recipients": [digest(SALT, "field-staff", ANNA)],
+        "at": time.time_ns(),
+    }  # fmt: skip
+    return NotificationV1(**(ordinary | changes))
+
+
+@pytest.fixture(name="alert")
+def _alert(make_alert):
+    """`alert(3, "resolved")`: the third rule's alert."""
+    return lambda number, state="firing", **more: make_alert(
+        rule=f"r{number}", alert=f"{number:016x}", state=state, **more
+    )
+
+
+async def test_only_what_may_matter_is_read(bus, alert, monkeypatch):
+    """Old alerts that are over stay unread, but for one that a notification of late told of; those that fire are read.
+
+    Everything else is from since the last record less the repeat interval and the time to give up.
+    """
+    monkeypatch.setattr("services.notify.core.stored.SLOW_LONGEST_S", 0.0)
+    for number in (1, 2, 3):  # 1 goes on, 2 ends and is told of later, 3 ends
+        await bus.store(ALERTS, alert(number))
+    await bus.store(NOTIFICATIONS, decision(1, 1, 2, 3))
+    await bus.store(NOTIFICATIONS, decision(2, 3, group="1" * 16))
+    for number in (2, 3):
+        await bus.store(ALERTS, alert(number, "resolved"))
+    await bus.store(ALERTS, alert(9, site="station"))
+    await bus.store(
+        OPERATIONS,
+        OperationalAlertV1(site="forville", kind="channel-down", name="email", state="firing", since=1, at=1),
+    )
+    await asyncio.sleep(1.5)
+    await bus.store(ALERTS, alert(4))
+    await bus.store(NOTIFICATIONS, decision(3, 1, 4, resolved=(2,)))
+    past = await read_past(bus, "forville", PLAN, 1.0)
+    assert {(int(n.alert, 16), n.state) for n in past.notices if n.audience == "field"} == {
+        (1, "firing"), (2, "resolved"), (2, "firing"), (3, "firing"), (4, "firing"),
+    }  # fmt: skip
+    assert [record.number for record in past.records] == [1, 3]
+    assert [(alarm.kind, alarm.state) for alarm in past.alarms] == [("channel-down", "firing")]
+    assert past.next == {"ALERTS": 8, "OPERATIONS": 2}
+    everything = await read_past(bus, "forville", PLAN, 1.0, oldest=1)
+    assert [record.number for record in everything.records] == [1, 2, 3]
+    assert len(everything.notices) == 7
+
+
+async def test_a_first_start_reads_nothing_that_is_over(bus, alert):
+    """Alerts of weeks before notify came are not told of; one that still fires is."""
+    await bus.store(ALERTS, alert(1))
+    await bus.store(ALERTS, alert(1, "resolved"))
+    assert (await read_past(bus, "forville", PLAN, 1.0)).notices == []
+    await bus.store(ALERTS, alert(2))
+    past = await read_past(bus, "forville", PLAN, 1.0)
+    assert {n.alert for n in past.notices if n.firing} >= {f"{2:016x}"}
+
+
+async def test_a_decision_that_was_stored_twice_is_sent_once(
+    bus, start, serve_mail, smtp, settings_of, alert, recorded, eventually
+):
+    """Two holders overlapped: the same notification under the same name is one."""
+    box = await serve_mail()
+    await bus.store(ALERTS, alert(1))
+    for _ in "ab":
+        await bus.store(NOTIFICATIONS, decision(1, 1))
+    app = await start(settings_of(smtp(box), (ANNA,)))
+    records = lambda: bus.history(DELIVERIES)  # noqa: E731
+    mine = lambda found: [s for s in found if s.message.notification == f"{1:016x}"]  # noqa: E731
+    await eventually(records, lambda found: bool(mine(found)))
+    await bus.store(ALERTS, alert(2))
+    await eventually(records, lambda found: {s.message.alert for s in found} >= {f"{2:016x}"})
+    assert len(mine(await records())) == 1
+    assert await app.close() == 0
+
+
+async def test_notify_goes_on_when_nats_was_away(
+    bus, start, nats_server, serve_mail, smtp, settings_of, alert, eventually, wait_until
+):
+    """NATS is killed with a mail decided and one on its way: after its return all is told, and told once."""
+    box = await serve_mail()
+    await start(settings_of(smtp(box), (ANNA,)))
+    await bus.store(ALERTS, alert(1))
+    await wait_until(lambda: len(box.mails) == 1)
+    nats_server.kill()
+    nats_server.start()
+    await bus.store(ALERTS, alert(2))
+    sent = lambda: bus.history(DELIVERIES)  # noqa: E731
+    found = await eventually(sent, lambda found: len(found) == 2, 40.0)
+    assert [(s.message.alert, s.message.outcome) for s in found] == [(f"{n:016x}", "sent") for n in (1, 2)]
+    assert len(box.mails) == 2
+
+
+async def test_operators_hear_of_whom_nobody_could_tell(bus, start, serve_mail, smtp, settings_of, alert, eventually):
+    """Bob's mailbox is unknown: operators get a mail about it, and another one when it is there again; metrics count.
+
+    No series of a metric has a label beside the enums of the contract.
+    """
+    box, unknown = await serve_mail(), [BOB]
+
+    async def refuse(server, recipient: str) -> str | None:
+        return "550 5.1.1 unknown" if recipient in unknown else None
+
+    box.at_rcpt = refuse
+    settings = settings_of(smtp(box), (ANNA, BOB))
+    operators = ReceiverSettings(id="ops", email=[OPS], audience="operators")
+    routes = [*settings.notify.routes, RouteSettings(receiver="ops", group_wait_s=0, group_interval_s=1)]
+    notify = msgspec.structs.replace(settings.notify, receivers=[*settings.notify.receivers, operators], routes=routes)
+    await start(msgspec.structs.replace(settings, notify=notify))
+    await bus.store(ALERTS, alert(1))
+    await eventually(lambda: bus.history(DEAD), lambda found: len(found) == 1)
+    await eventually(lambda: true(box.to(OPS)), lambda found: len(found) == 1)
+    unknown.clear()
+    await bus.store(ALERTS, alert(2))
+    await eventually(lambda: true(box.to(OPS)), lambda found: len(found) == 2)
+    alarms = [s.message for s in await bus.history(OPERATIONS)]
+    assert [(one.kind, one.state) for one in alarms] == [("undelivered", "firing"), ("undelivered", "resolved")]
+    told = {s.message.receiver for s in await bus.history(DELIVERIES) if s.message.alert == f"{1:016x}"}
+    assert told == {"field-staff"}
+    allowed = {
+        "channel": {"email", "sms", "webhook"},
+        "outcome": set(msgspec.inspect.type_info(DeliveryOutcome).values),
+        "reason": set(msgspec.inspect.type_info(DeliveryReason).values) | {"first", "new-alerts", "some-resolved",
+            "all-resolved", "repeat", "digest", "report", "test", "muted", "silenced", "inhibited", "capped"},
+    }  # fmt: skip
+    samples = [s for metric in REGISTRY.collect() if metric.name.startswith("moretta_notify") for s in metric.samples]
+    labels = [(name, value) for s in samples for name, value in s.labels.items() if name != "le"]
+    assert [pair for pair in labels if pair[1] not in allowed[pair[0]]] == []
+    assert any(s.labels.get("outcome") == "failed" for s in samples)
+
+
+async def true(value):
+    return value
