@@ -64,7 +64,7 @@ class MailChannel:
             letter = await self._letter(notification, recipient.language)
             message = compose(letter, recipient, self._style.sender)
         except UnpresentableError as error:
-            return Failure("other", "data", detail=str(error))
+            return Failure("rejected", "data", detail=str(error))
         except Exception as error:  # the contract of a channel: whatever is wrong with a mail, others go out
             # Not its words, nor where it was: they may quote an address.
             log.error("a mail could not be written", notification=notification.id, error=type(error).__name__)

@@ -20,6 +20,16 @@ NEXT = "fedcba9876543210"
 ANNAS, BOBS = (f"field-staff-{digest(b'0123456789abcdef', 'field-staff', who)[:8]}" for who in (ANNA, BOB))
 
 
+def told(mail) -> str:
+    """The notification that a mail tells of."""
+    return str(mail["Message-ID"][1:17])
+
+
+async def decided(bus) -> list[str]:
+    """The notifications, in the order of the decisions."""
+    return [stored.message.notification for stored in await bus.history(NOTIFICATIONS)]
+
+
 async def test_an_alert_becomes_one_mail_for_each_recipient_and_a_record(
     bus, start, serve_mail, smtp, settings_of, make_alert, recorded, eventually
 ):
@@ -32,7 +42,7 @@ async def test_an_alert_becomes_one_mail_for_each_recipient_and_a_record(
     assert sorted((recipient, str(message["To"])) for recipient, message in box.mails) == [
         (address, address) for address in (ANNA, BOB, "carl@example.org")
     ]
-    assert {message["Subject"] for _, message in box.mails} == {"[Moretta] Market Forville: mask rate below 70 %"}
+    assert {message["Subject"] for _, message in box.mails} == {"[Moretta] Market Forville: mask rate below 70%"}
     [decision] = [stored.message for stored in await bus.history(NOTIFICATIONS)]
     assert (decision.reason, decision.firing, len(decision.recipients)) == ("first", ["0123456789abcdef"], 3)
     told = {stored.message.notification for stored in await bus.history(DELIVERIES)}
@@ -84,8 +94,9 @@ async def test_what_was_decided_is_delivered_by_whoever_comes_next(
     await eventually(recorded, lambda found: found[-1][3] == "sent", 30.0)
     await bus.store(ALERTS, make_alert(state="resolved"))
     await eventually(recorded, lambda found: len([r for r in found if r[3] == "sent"]) == 3)
-    assert [m["Message-ID"].split(".")[1] for m in box.to(ANNA)] == ["firing", "resolved"]
-    assert [m["Message-ID"].split(".")[1] for m in box.to(BOB)] == ["resolved"]
+    first, second = await decided(bus)
+    assert [told(mail) for mail in box.to(ANNA)] == [first, second]
+    assert [told(mail) for mail in box.to(BOB)] == [second]
     assert [stored.message.number for stored in await bus.history(NOTIFICATIONS)] == [1, 2]
 
 
@@ -147,7 +158,7 @@ async def test_one_refused_recipient_is_dead_and_the_others_are_told(
 async def test_a_temporary_refusal_is_tried_again(
     bus, start, serve_mail, smtp, settings_of, make_alert, recorded, eventually, answer: str
 ):
-    """Only the refused recipient is tried again; the others are told once."""
+    """Only the refused recipient is tried again; the others are told once. 421 on a used connection is no attempt."""
     box, refusals = await serve_mail(), [answer, answer]
 
     async def refuse(server, recipient: str) -> str | None:
@@ -156,12 +167,12 @@ async def test_a_temporary_refusal_is_tried_again(
     box.at_rcpt = refuse
     await start(settings_of(smtp(box), (ANNA, BOB)))
     await bus.store(ALERTS, make_alert())
-    records = await eventually(recorded, lambda found: len(found) == 4)
-    assert sorted(records) == [
-        ("anna", "firing", 1, "sent", "accepted"),
-        ("bob", "firing", 1, "retrying", "temporary"),
-        ("bob", "firing", 2, "retrying", "temporary"),
-        ("bob", "firing", 3, "sent", "accepted"),
+    records = await eventually(recorded, lambda found: [r[3] for r in found].count("sent") == 2)
+    tried = [record[2:] for record in records if record[0] == "bob"]
+    assert len(tried) in ({3} if answer.startswith("450") else {2, 3})
+    assert tried == [
+        *((number, "retrying", "temporary") for number in range(1, len(tried))),
+        (len(tried), "sent", "accepted"),
     ]
     assert [recipient for recipient, _ in box.mails] == [ANNA, BOB]
 
@@ -184,9 +195,8 @@ async def test_each_recipient_sees_the_alerts_in_order(
     await eventually(lambda: bus.history(NOTIFICATIONS), lambda found: len(found) == 2)
     await bus.store(ALERTS, make_alert(alert=NEXT, rule="evening"))
     await eventually(recorded, lambda found: len([r for r in found if r[3] == "sent"]) == 6)
-    order = ["0123456789abcdef.firing", "0123456789abcdef.resolved", f"{NEXT}.firing"]
     for address in (ANNA, BOB):
-        assert [m["Message-ID"][1:].rpartition(".")[0].rpartition(".")[0] for m in box.to(address)] == order
+        assert [told(mail) for mail in box.to(address)] == await decided(bus)
 
 
 async def test_a_waiting_mail_holds_nobody_else(
@@ -206,7 +216,7 @@ async def test_a_waiting_mail_holds_nobody_else(
     records = await eventually(recorded, lambda found: len(found) == 3, 8.0)
     assert [record[0] for record in records if record[3] == "sent"] == ["anna", "anna"]
     await eventually(recorded, lambda found: len([r for r in found if r[3] == "sent"]) == 4, 40.0)
-    assert [m["Message-ID"].split(".")[0] for m in box.to(BOB)] == ["<0123456789abcdef", f"<{NEXT}"]
+    assert [told(mail) for mail in box.to(BOB)] == await decided(bus)
 
 
 @pytest.mark.usefixtures("quick")

@@ -1,0 +1,133 @@
+"""The service with every channel: one alert by e-mail, SMS and webhook, delivery reports, daily reports, a restart."""
+
+import json
+import socket
+from collections.abc import AsyncIterator, Callable
+
+import aiohttp
+import pytest
+from http_peer import HttpPeer
+from msgspec import structs
+from notifications import NUMBER
+
+from proto.subjects import ALERTS, DEAD, DELIVERIES, NOTIFICATIONS
+from services.notify.core.report_schedule import RULE
+from services.notify.report_settings import ReportSettings
+from services.notify.settings import NotifyFile
+from services.notify.sms_settings import ProviderSettings, ReportsSettings, SmsSettings
+from services.notify.webhook_settings import WebhookSettings
+from services.settings import Secret
+
+ANNA = "anna@example.org"
+
+
+@pytest.fixture(name="peer")
+async def _peer() -> AsyncIterator[HttpPeer]:
+    async with HttpPeer() as peer:
+        yield peer
+
+
+@pytest.fixture(name="all_channels")
+def _all_channels(peer: HttpPeer, settings_of, smtp) -> Callable[..., NotifyFile]:
+    """`all_channels(box)`: settings in which Anna has an address, a number and a webhook."""
+
+    def make(box, *, port: int | None = None, **more) -> NotifyFile:
+        file = settings_of(smtp(box), (ANNA,))
+        provider = ProviderSettings(
+            url=Secret(peer.url("sms")), json={"to": "$to", "text": "$text", "report": "$report_url"}
+        )
+        reports = None if port is None else reports_at(port)
+        sms = SmsSettings(provider=provider, reports=reports, **more)
+        [staff] = file.notify.receivers
+        hook = WebhookSettings(url=Secret(peer.url("hook")), secret=Secret("s3cret-of-the-hook"))
+        staff = structs.replace(staff, sms=[Secret(NUMBER)], webhooks=[hook])
+        return structs.replace(file, notify=structs.replace(file.notify, sms=sms, receivers=[staff]))
+
+    return make
+
+
+def reports_at(port: int) -> ReportsSettings:
+    url = f"http://127.0.0.1:{port}"
+    return ReportsSettings(port=port, url=url, token=Secret("0123456789abcdef-token"), delivered=["ok"], failed=["no"])
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+@pytest.fixture(name="deliveries")
+def _deliveries(bus):
+    """`await deliveries()`: what is recorded so far, as (channel, outcome)."""
+
+    async def read() -> list[tuple[str, str]]:
+        return [(s.message.channel, s.message.outcome) for s in await bus.history(DELIVERIES)]
+
+    return read
+
+
+async def test_one_alert_by_every_channel_and_a_report_of_its_sms(
+    bus, start, serve_mail, peer, all_channels, make_alert, deliveries, eventually, logs
+):
+    """Each channel accepted it; the gateway reports once, twice and forged: one record; no number is in any log."""
+    box, port = await serve_mail(), free_port()
+    await start(all_channels(box, port=port))
+    await bus.store(ALERTS, make_alert())
+    found = await eventually(deliveries, lambda found: len(found) == 3)
+    assert sorted(found) == [("email", "sent"), ("sms", "sent"), ("webhook", "sent")]
+    asked = {got.path: json.loads(got.body) for got in peer.got}
+    assert asked["/hook"]["alerts"][0]["status"] == "firing"
+    assert (asked["/sms"]["to"], asked["/sms"]["text"].split(":")[0]) == (NUMBER, "Market Forville")
+    address = asked["/sms"]["report"]
+    async with aiohttp.ClientSession() as client:
+        for url, status in ((address, 200), (address, 200), (f"{address[:-4]}0000", 404)):
+            async with client.post(url, data={"status": "ok"}) as answer:
+                assert answer.status == status
+    assert (await eventually(deliveries, lambda found: len(found) == 4))[3] == ("sms", "delivered")
+    assert len({s.message.notification for s in await bus.history(DELIVERIES)}) == 1
+    assert NUMBER[2:] not in logs()
+
+
+@pytest.mark.parametrize("is_anew", [False, True])
+async def test_the_days_budget_holds_through_restarts_and_new_settings(
+    start, bus, serve_mail, all_channels, make_alert, deliveries, eventually, is_anew, peer
+):
+    """Of two SMS one is paid for; the other is refused and dead, and mails and webhooks go on."""
+    box = await serve_mail()
+    file = all_channels(box, max_per_day=1, max_segments=1)
+    app = await start(file)
+    await bus.store(ALERTS, make_alert())
+    await eventually(deliveries, lambda found: len(found) == 3)
+    if is_anew:
+        assert await app.close() == 0
+        await start(file)
+    else:
+        sms = structs.replace(file.notify.sms, timeout_s=7.0)
+        await app._apply(structs.replace(file, notify=structs.replace(file.notify, sms=sms)))
+    await bus.store(ALERTS, make_alert(alert="fedcba9876543210", rule="evening"))
+    found = await eventually(deliveries, lambda found: len(found) == 6)
+    assert sorted(found[3:]) == [("email", "sent"), ("sms", "failed"), ("webhook", "sent")]
+    assert [got.path for got in peer.got].count("/sms") == 1
+    [dead] = await eventually(lambda: bus.history(DEAD), lambda found: len(found) == 1)
+    assert "by sms: failed (cost-cap)" in dead.message.reason
+
+
+async def test_a_daily_report_goes_out_once(bus, start, serve_mail, all_channels, make_alert, deliveries, eventually):
+    """By e-mail alone, about yesterday, as soon as it is set up; a restart sends it no second time."""
+    box = await serve_mail()
+    file = all_channels(box)
+    report = ReportSettings(receivers=["field-staff"], at="00:00")
+    file = structs.replace(file, notify=structs.replace(file.notify, reports=[report]))
+    app = await start(file)
+    wanted = await eventually(lambda: bus.history(NOTIFICATIONS), bool)
+    await eventually(deliveries, lambda found: len(found) == len(wanted))
+    assert await app.close() == 0
+    [record, *_] = [stored.message for stored in await bus.history(DELIVERIES)]
+    assert (record.rule, record.zone, record.channel, record.outcome) == (RULE, "_site", "email", "sent")
+    await start(file)
+    await bus.store(ALERTS, make_alert())
+    await eventually(deliveries, lambda found: len(found) == len(wanted) + 3)
+    assert {s.message.reason for s in wanted} == {"report"}
+    assert len(box.to(ANNA)) == len(wanted) + 1
+    assert "reports" in box.to(ANNA)[0]["List-Id"]
