@@ -252,10 +252,8 @@ class Dispatcher:
             return
         seen = view.look(cell)
         _, due = needs_update(seen, cell.route)
-        blocked: int | None = None
-        if due <= self._now:
-            muted = view.muted_until(cell)
-            blocked = hour_end(self._now) if muted == self._now else muted
+        free = view.muted_until(cell)
+        blocked = free if free > self._now else hour_end(self._now)
         self._deadlines.set(cell.key, next_look(seen, cell.route, self._now, due, blocked))
 
     def _forget(self) -> None:

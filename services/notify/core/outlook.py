@@ -87,10 +87,10 @@ class Viewpoint:
     def __init__(self, plan: Plan, book: Book, silences: Silences, inhibition: Inhibition, now: int) -> None:
         self._plan, self._book, self._inhibition, self._now = plan, book, inhibition, now
         self._silences = silences.in_force(now)
-        self._muted: dict[tuple[int, SiteId], int | None] = {}
+        self._muted: dict[tuple[int, SiteId], int] = {}
 
-    def muted_until(self, cell: Cell) -> int | None:
-        """Return when a group may be told of by the clock: now, later, or None for not within two years."""
+    def muted_until(self, cell: Cell) -> int:
+        """Return when a group may be told of by the clock, or in a week; now if it may be now."""
         key = (id(cell.route), cell.group.site)
         if key not in self._muted:
             zone = self._plan.place(cell.group.site).zone
@@ -162,7 +162,7 @@ def held_back(seen: Outlook, route: Route, now: int) -> list[Notice]:
     return [*ready, *seen.known] if _repeat(seen, route) <= now else ready
 
 
-def next_look(seen: Outlook, route: Route, now: int, due: int, blocked: int | None) -> int | None:
+def next_look(seen: Outlook, route: Route, now: int, due: int, blocked: int) -> int | None:
     """Return when a look at the group could show something else, without any input; None: never.
 
     `due` is that of `needs_update`; `blocked` says until when a notification that is due is withheld as a whole.
@@ -170,7 +170,7 @@ def next_look(seen: Outlook, route: Route, now: int, due: int, blocked: int | No
     times = [due, *_hidden_times(seen.hidden)]
     if due <= now or seen.capped is not None:
         times += [_repeat(seen, route), *(notice.stored + route.wait for notice in seen.changes)]
-    if due <= now and blocked is not None:
+    if due <= now:
         times.append(blocked)
     return min((at for at in times if now < at < OPEN_END), default=None)
 

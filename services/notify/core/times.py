@@ -12,9 +12,8 @@ from zoneinfo import ZoneInfo
 from services.history.spans import SECOND, day_start, instant, local
 
 _MIDNIGHT = time()
-_HORIZON_DAYS = 750
-"""How far ahead a change is looked for: two years, so that one date a year is found."""
-_STEPS = 1_000
+_AHEAD_DAYS = 8
+_WEEK = 7 * 86_400 * SECOND
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +40,13 @@ class Hours:
         )
 
     def change(self, after: int, here: ZoneInfo) -> int | None:
-        """Return the first instant after this one at which they begin or end; None: not within two years."""
+        """Return the first instant after this one at which they begin or end; None: not within the next week."""
         zone = self.zone or here
         now, today = self.cover(after, zone), local(after, zone).date()
-        for days in range(-1, _HORIZON_DAYS):
-            day = today + timedelta(days=days)
-            if now or days < 2 or self._starts(day):
-                for at in sorted(self._borders(day, zone)):
-                    if at > after and self.cover(at, zone) != now:
-                        return at
+        for days in range(-1, _AHEAD_DAYS):
+            for at in sorted(self._borders(today + timedelta(days=days), zone)):
+                if at > after and self.cover(at, zone) != now:
+                    return at
         return None
 
     def _starts(self, day: date) -> bool:
@@ -89,16 +86,17 @@ class Schedule:
         idle = bool(self.active) and not any(hours.cover(at, here) for hours in self.active)
         return idle or any(hours.cover(at, here) for hours in self.mute)
 
-    def muted_until(self, at: int, here: ZoneInfo) -> int | None:
-        """Return when something may be told again; `at` itself if it may be; None: not within two years."""
-        for _ in range(_STEPS):
-            if not self.mutes(at, here):
-                return at
-            changes = [hours.change(at, here) for hours in (*self.active, *self.mute)]
-            if not any(changes):
-                return None
-            at = min(change for change in changes if change is not None)
-        return None
+    def muted_until(self, at: int, here: ZoneInfo) -> int:
+        """Return when something may be told again, `at` itself if it may be; what is further than a week: in a week."""
+        end, changes = at + _WEEK, dict.fromkeys((*self.active, *self.mute), at)
+        while self.mutes(at, here):
+            for hours, change in changes.items():
+                if change <= at:
+                    changes[hours] = hours.change(at, here) or end
+            at = min(changes.values())
+            if at >= end:
+                return end
+        return at
 
 
 ALWAYS = Schedule()
