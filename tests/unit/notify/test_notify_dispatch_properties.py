@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 from dispatch_story import SECOND, World, name_of, plan_of_routes, rate_notice, silence, system_notice
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.notify.core.decision import Output, record_of
@@ -150,7 +150,7 @@ def test_nothing_is_told_without_a_change_or_a_repeat(history: History):
 
 
 @given(histories(), st.randoms(use_true_random=False))
-@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300)
 def test_a_crash_changes_nothing(history: History, chance: Random):
     """Dying after any steps, with half of the last decisions stored."""
     dying = World(history.plan, lambda: chance.random() < 0.5)
