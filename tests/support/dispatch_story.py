@@ -78,6 +78,20 @@ class World:
 
     def step(self, now: int, *inputs: Input) -> list[Output]:
         """Take a step and store what came of it."""
+        self.store(*inputs)
+        outputs = self.dispatcher.step(now, *inputs)
+        if self.dies():
+            stored = outputs[: len(outputs) // 2]
+            self.records += [record_of(output) for output in stored]
+            self.restart(now)
+            outputs = [*stored, *(rest := self.dispatcher.step(now))]
+            self.records += [record_of(output) for output in rest]
+            return outputs
+        self.records += [record_of(output) for output in outputs]
+        return outputs
+
+    def store(self, *inputs: Input) -> None:
+        """Let something happen that the dispatcher doesn't see, unless it is restarted."""
         for one in inputs:
             match one:
                 case Notice():
@@ -88,19 +102,11 @@ class World:
                     self.silences.pop(one.silence, None)
                 case Plan():
                     self.plan = one
-        outputs = self.dispatcher.step(now, *inputs)
-        if self.dies():
-            outputs = self._crash(now, outputs)
-        self.records += [record_of(output) for output in outputs]
-        return outputs
 
-    def _crash(self, now: int, outputs: list[Output]) -> list[Output]:
-        """Start anew when half of the outputs were stored; return all that there are then."""
-        stored = outputs[: len(outputs) // 2]
+    def restart(self, now: int) -> None:
+        """Start anew from what is stored."""
         self.dispatcher = Dispatcher(self.plan)
-        records = [*self.records, *map(record_of, stored)]
-        self.dispatcher.restore(self.notices, records, self.silences.values(), now)
-        return [*stored, *self.dispatcher.step(now)]
+        self.dispatcher.restore(self.notices, self.records, self.silences.values(), now)
 
     def run(self, until: int) -> list[Output]:
         """Let time pass, stopping wherever the dispatcher asks for it."""

@@ -104,10 +104,8 @@ def told(outputs: list[Output]) -> list[Notification]:
     return [output for output in outputs if isinstance(output, Notification)]
 
 
-@given(histories())
-def test_nothing_is_told_twice_and_nothing_is_lost(history: History):
+def check_told(history: History, outputs: list[Notification]) -> None:
     """Each alert that goes on is told once as new to each of its receivers; the end of each that was told, once too."""
-    outputs = told(play(history))
     new = Counter((n.group.receiver, alert) for n in outputs for alert in n.new)
     over = Counter((n.group.receiver, alert.alert) for n in outputs for alert in n.resolved)
     assert max([*new.values(), *over.values()], default=1) == 1
@@ -121,6 +119,29 @@ def test_nothing_is_told_twice_and_nothing_is_lost(history: History):
             if over[key] and not new[key]:  # held back by the cap, until it was over
                 ends = [n for n in outputs if notice.alert in {one.alert for one in n.resolved}]
                 assert {n.reason for n in ends if n.group.receiver == route.receiver} == {"digest"}
+
+
+@given(histories())
+def test_nothing_is_told_twice_and_nothing_is_lost(history: History):
+    """While it runs all along."""
+    check_told(history, told(play(history)))
+
+
+@given(histories(), st.randoms(use_true_random=False))
+def test_nothing_is_told_twice_and_nothing_is_lost_while_nobody_is_there(history: History, chance: Random):
+    """The dispatcher is away for some time, in which things happen; whoever takes over knows of them."""
+    world, outputs, away = World(history.plan), list[Output](), False
+    for at in sorted(history.inputs):
+        was_away, away = away, chance.random() < 0.5
+        if away:
+            world.store(*history.inputs[at])
+            continue
+        if was_away:
+            world.restart(at)
+        outputs += world.run(at)
+        outputs += world.step(at, *history.inputs[at])
+    world.restart(BEGIN + 9 * HOUR)
+    check_told(history, told(outputs + world.run(BEGIN + 40 * HOUR)))
 
 
 @given(histories())
