@@ -116,7 +116,7 @@ async def test_a_notification_that_no_mail_can_tell_is_a_failure(serve_mail, cha
     )
     failure = await mails.send(absurd, ANNA)
     assert failure is not None
-    assert (failure.kind, "beyond the calendar" in failure.detail) == ("other", True)
+    assert (failure.kind, "beyond the calendar" in failure.detail) == ("rejected", True)
     assert judge(failure).loud
     assert await mails.send(notification, ANNA) is None
 
