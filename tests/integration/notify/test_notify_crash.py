@@ -76,13 +76,13 @@ class Scene:
             await asyncio.sleep(rng.uniform(0.05, 0.4))
         return fired, over
 
-    def spoil(self, rng: random.Random) -> None:
+    def spoil(self, rng: random.Random, hang_up: float = 0.02) -> None:
         """Have the mail server note what it takes, and now and then hang up before it says so."""
 
         async def after_data(server, recipient: str) -> None:
             message = self.box.mails[-1][1]
             self.accepted[recipient, message["Message-ID"]].append(time.time_ns())
-            if rng.random() < 0.02:
+            if rng.random() < hang_up:
                 self.drops += 1
                 server.transport.abort()
 
@@ -255,6 +255,34 @@ async def test_sites_are_shared_and_handed_over(scene):
         await scene.fire(number, site=name)
     await scene.until(lambda: true(len(scene.box.mails) == 10), "told of every site")
     await scene.end()
+
+
+async def test_a_replica_that_comes_takes_its_share_and_nobody_is_told_twice(scene):
+    """Four sites at one replica with mails on their way; a second one comes: two each, all told, each mail once."""
+    names = ["market", "quay", "square", "station"]
+    scene.site.write(settings(scene.box.port, *names))
+    scene.spoil(random.Random(1), hang_up=0.0)
+    scene.start("one")
+
+    async def shared(*holders):
+        held = [await scene.holder(name) for name in names]
+        return sorted(held.count(name) for name in holders) == [4 // len(holders)] * len(holders)
+
+    await scene.until(lambda: shared("one"), "all at one")
+    scene.start("two")
+    number = 0
+    while not await shared("one", "two"):
+        for name in names:
+            await scene.fire(number, site=name)
+            number += 1
+        await asyncio.sleep(0.1)
+    for name in names:
+        await scene.fire(number, site=name)
+        number += 1
+    await scene.until(lambda: true(len(scene.box.mails) >= 2 * number), "everyone told of everything")
+    await scene.end()
+    assert len(scene.box.mails) == 2 * number == len(scene.accepted)
+    assert {len(records) for records in (await scene.sent()).values()} == {1}
 
 
 async def test_what_is_on_its_way_is_finished_before_another_takes_the_site(scene):

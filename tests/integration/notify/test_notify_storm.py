@@ -1,6 +1,7 @@
-"""Ten thousand alerts at once: few messages, every alert accounted for, memory bounded."""
+"""Thousands of alerts at once: few messages, every alert accounted for, memory bounded; also when it is killed."""
 
 import asyncio
+import signal
 
 import pytest
 from site_process import Site
@@ -11,9 +12,44 @@ COUNT, CAP = 10_000, 5
 WHO = ("anna@example.org", "bob@example.org")
 
 
-@pytest.mark.timeout(300)
-async def test_a_storm_of_ten_thousand_alerts(tmp_path, serve_mail, make_alert, eventually):
-    """At most the capped number of mails; each alert is told to both, or said to be withheld; memory is bounded."""
+class Storm:
+    """A site with its service, a mail server that takes everything, and alerts by the thousand."""
+
+    def __init__(self, site: Site, bus, aggregate, box, make_alert) -> None:
+        self.site, self.bus, self.aggregate, self.box, self.make_alert = site, bus, aggregate, box, make_alert
+
+    async def start(self, eventually):
+        """Start the service; returns it once it is ready."""
+        service = self.site.start("notify")
+        await eventually(lambda: true(service.running and service.get("/readyz")[0] == 200), bool)
+        return service
+
+    async def break_out(self, count: int) -> None:
+        """Store so many alerts of one zone, as fast as may be."""
+        for first in range(0, count, 200):
+            alerts = [
+                self.make_alert(site="market", zone="hall", rule=f"r{n}", alert=f"{n:016x}")
+                for n in range(first, min(first + 200, count))
+            ]
+            await asyncio.gather(*(self.aggregate.store(ALERTS, alert) for alert in alerts))
+
+    async def account(self) -> tuple[set[str], set[str], set[str]]:
+        """Return the alerts told, those withheld, those told to only some."""
+        decisions = [s.message for s in await self.bus.history(NOTIFICATIONS)]
+        withheld = {alert for d in decisions if d.withheld == "capped" for alert in d.firing}
+        told: dict[str, set[str]] = {}
+        for s in await self.bus.history(DELIVERIES):
+            if s.message.outcome == "sent":
+                told.setdefault(s.message.alert, set()).add(s.message.recipient_sha256)
+        return set(told), withheld, {alert for alert, whom in told.items() if len(whom) < len(WHO)}
+
+    async def decided(self) -> list:
+        """Return the decisions to tell."""
+        return [s.message for s in await self.bus.history(NOTIFICATIONS) if s.message.reason]
+
+
+@pytest.fixture(name="storm")
+async def _storm(tmp_path, serve_mail, make_alert):
     box, site = await serve_mail(), Site(tmp_path)
     site.write(
         {
@@ -29,41 +65,60 @@ async def test_a_storm_of_ten_thousand_alerts(tmp_path, serve_mail, make_alert, 
     )
     site.server.start()
     try:
-        async with site.bus("aggregate") as aggregate, site.bus("notify") as bus, site.bus("operator") as operator:
+        async with site.bus("aggregate") as aggregate, site.bus("notify") as bus:
             await bus.ensure_streams(["ALERTS", "OPERATIONS", "DELIVERIES", "DEAD", "KV_SILENCES", "CONTROL"])
-            service = site.start("notify")
-            await eventually(lambda: true(service.running and service.get("/readyz")[0] == 200), bool)
-            idle = service.metric("process_resident_memory_bytes")
-            for first in range(0, COUNT, 200):
-                alerts = [
-                    make_alert(site="market", zone="hall", rule=f"r{n}", alert=f"{n:016x}")
-                    for n in range(first, first + 200)
-                ]
-                await asyncio.gather(*(aggregate.store(ALERTS, alert) for alert in alerts))
-
-            async def account() -> tuple[set[str], set[str], set[str]]:
-                """The alerts told, those withheld, those told to only some."""
-                decisions = [s.message for s in await bus.history(NOTIFICATIONS)]
-                withheld = {alert for d in decisions if d.withheld == "capped" for alert in d.firing}
-                told: dict[str, set[str]] = {}
-                for s in await bus.history(DELIVERIES):
-                    if s.message.outcome == "sent":
-                        told.setdefault(s.message.alert, set()).add(s.message.recipient_sha256)
-                return set(told), withheld, {alert for alert, whom in told.items() if len(whom) < len(WHO)}
-
-            told, _, some = await eventually(account, lambda f: len(f[0] | f[1]) == COUNT and not f[2], 120.0)
-            assert some == set()
-            assert told
-            decided = [s.message for s in await bus.history(NOTIFICATIONS) if s.message.reason]
-            assert len(decided) <= CAP
-            assert sorted(recipient for recipient, _ in box.mails) == sorted([*WHO] * len(decided))
-            grown = service.metric("process_resident_memory_bytes") - idle
-            print(f"{len(decided)} notifications, {len(told)} alerts told, {grown / 1e6:.0f} MB more")
-            assert grown < 150e6, f"{grown / 1e6:.0f} MB for {COUNT} alerts that fire"
-            assert await operator.history(DEAD) == []
-            assert await asyncio.to_thread(service.stop) == 0
+            yield Storm(site, bus, aggregate, box, make_alert)
     finally:
         site.close()
+
+
+@pytest.mark.timeout(300)
+async def test_a_storm_of_ten_thousand_alerts(storm, eventually):
+    """At most the capped number of mails; each alert is told to both, or said to be withheld; memory is bounded."""
+    service = await storm.start(eventually)
+    idle = service.metric("process_resident_memory_bytes")
+    await storm.break_out(COUNT)
+    told, _, _ = await eventually(storm.account, lambda f: len(f[0] | f[1]) == COUNT and not f[2], 120.0)
+    assert told
+    decided = await storm.decided()
+    assert len(decided) <= CAP
+    assert sorted(recipient for recipient, _ in storm.box.mails) == sorted([*WHO] * len(decided))
+    grown = service.metric("process_resident_memory_bytes") - idle
+    print(f"{len(decided)} notifications, {len(told)} alerts told, {grown / 1e6:.0f} MB more")
+    assert grown < 150e6, f"{grown / 1e6:.0f} MB for {COUNT} alerts that fire"
+    async with storm.site.bus("operator") as operator:
+        assert await operator.history(DEAD) == []
+    assert await asyncio.to_thread(service.stop) == 0
+
+
+@pytest.mark.timeout(300)
+async def test_killed_in_the_midst_of_its_records_a_storm_is_accounted_for(storm, eventually):
+    """SIGKILL while a mail's hundreds of records are stored: the rest is recorded by the next one, and no mail more."""
+    count = 3_000
+    service = await storm.start(eventually)
+    await storm.break_out(count)
+
+    async def records() -> int:
+        return len(await storm.bus.history(DELIVERIES))
+
+    before = await eventually(records, lambda found: found > 0)
+    assert await asyncio.to_thread(service.stop, signal.SIGKILL) == -signal.SIGKILL
+    told, withheld, some = await storm.account()
+    assert some or len(told | withheld) < count, f"killed too late, after {before} records"
+    mails = len(storm.box.mails)
+    service = await storm.start(eventually)
+    await eventually(storm.account, lambda f: len(f[0] | f[1]) == count and not f[2], 120.0)
+    decided = await storm.decided()
+    assert len(decided) <= CAP
+    ids = [(recipient, message["Message-ID"]) for recipient, message in storm.box.mails]
+    assert len(set(ids)) == len(WHO) * len(decided)
+    again = len(ids) - len(set(ids))
+    print(f"{mails} mails before the kill, {again} again after it")
+    assert again <= len(WHO)
+    found = [s.message for s in await storm.bus.history(DELIVERIES)]
+    names = [(one.notification, one.alert, one.state, one.recipient_sha256) for one in found]
+    assert len(set(names)) == len(names), "a record was stored twice"
+    assert await asyncio.to_thread(service.stop) == 0
 
 
 async def true(value):
