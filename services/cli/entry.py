@@ -1,6 +1,7 @@
 """The console script `moretta`. A single service starts without the rest: its image has nothing it does not run."""
 
 import importlib
+import importlib.util
 import sys
 
 from services.app import main as run_service
@@ -16,11 +17,18 @@ SERVICES = {
 def main() -> None:
     """Run one service, or the command line."""
     name = sys.argv[1] if len(sys.argv) > 1 else ""
-    if name in SERVICES and all(word.startswith("-") for word in sys.argv[2:3]):  # `notify status` is a command
+    if name in SERVICES and not _is_for_people(sys.argv[2:]):
         sys.exit(service(name, sys.argv[2:]))
     from services.cli.__main__ import main as command_line
 
     command_line()
+
+
+def _is_for_people(words: list[str]) -> bool:
+    """Return whether this is a command about a service, such as `notify status`, and not the service itself."""
+    if words[:1] == ["--help"]:
+        return importlib.util.find_spec("typer") is not None
+    return any(not word.startswith("-") for word in words[:1])
 
 
 def service(name: str, arguments: list[str]) -> int:

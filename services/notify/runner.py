@@ -143,7 +143,8 @@ class SiteRunner:
 
     async def _next(self, deadline: int | None) -> list[Input]:
         """Return what came in, without any at the deadline."""
-        wait_s = None if deadline is None else max(0.0, (deadline - self._clock()) / 1e9)
+        # Not below some milliseconds: a deadline that stays due must not keep the loop from everything else.
+        wait_s = None if deadline is None else max(0.005, (deadline - self._clock()) / 1e9)
         found: list[Input] = []
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(wait_s):

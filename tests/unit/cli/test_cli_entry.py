@@ -31,3 +31,12 @@ def test_a_service_needs_only_its_own_libraries(name: str):
     assert (
         run.stderr == "/nowhere/settings.yaml: cannot be read: No such file or directory; name a readable YAML file\n"
     )
+
+
+def test_help_about_notify_tells_its_commands():
+    """Where the command line is installed; a word behind `notify` is a command and not the service's."""
+    command = [sys.executable, "-P", "-c", "from services.cli.entry import main; main()"]
+    shown = subprocess.run([*command, "notify", "--help"], capture_output=True, text=True, timeout=60)
+    assert [word for word in ("status", "test", "replay", "--config") if word not in shown.stdout] == []
+    wrong = subprocess.run([*command, "notify", "statsu"], capture_output=True, text=True, timeout=60)
+    assert (wrong.returncode, "No such command" in wrong.stderr) == (2, True)
