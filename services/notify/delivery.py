@@ -68,7 +68,7 @@ class DeliveryAgent:
             while not self._stopping and (due := self._outbox.take(self._clock())) is not None:
                 task = asyncio.create_task(self._deliver(due), name=f"deliver {due.envelope.notification.id}")
                 self._tasks[task] = due.envelope.site
-                task.add_done_callback(lambda done: self._tasks.pop(done, None))
+                task.add_done_callback(self._ended)
             self._wake.clear()
             when = self._outbox.next_due()
             wait_s = None if when is None or self._stopping else max(0.0, (when - self._clock()) / 1e9) + 0.001
@@ -99,13 +99,9 @@ class DeliveryAgent:
         known, failure = due.known, None
         ledger = self._ledgers[due.envelope.site]
         try:
-            now, failure = await self._attempt(due, ledger)
-            await ledger.record(due, now, failure)
-            known = now
-        except Exception as error:  # a fault of ours: it is tried again, slowly, and holds nobody else
-            log.exception("a delivery failed in an unexpected way", notification=due.envelope.notification.id)
-            known = due.known.judged(Failure("other", "data", detail=type(error).__name__), self._clock())
-        finally:
+            known, failure = await self._attempt(due, ledger)
+            await ledger.record(due, known, failure)
+        finally:  # whatever goes wrong from here on, what was accepted is not sent again in this life
             self._outbox.done(due, known, failure, self._clock())
             self._wake.set()
 
@@ -116,5 +112,13 @@ class DeliveryAgent:
             await asyncio.sleep(_HELD_S)
         recipient = due.envelope.recipient
         channel = self._channels.get(recipient.channel)
-        failure = _MISSING if channel is None else await channel.send(due.envelope.notification, recipient)
+        try:
+            failure = _MISSING if channel is None else await channel.send(due.envelope.notification, recipient)
+        except Exception as error:  # against its promise: it is tried again, slowly, and holds nobody else
+            failure = Failure("other", "data", detail=type(error).__name__)
         return due.known.judged(failure, self._clock()), failure
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.pop(task, None)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("a delivery ended in an unexpected way", error=type(error).__name__)

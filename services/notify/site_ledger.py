@@ -36,6 +36,7 @@ DECIDED_TO_SENT = Histogram(
     buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 900, 3600, 43200),
 )
 _AT_ONCE = 128
+_AGAIN_S = 1.0
 
 
 class SiteLedger:
@@ -75,17 +76,38 @@ class SiteLedger:
         await self._bus.store(NOTIFICATIONS, record, message_id=what, held=self.held)
 
     async def record(self, due: Due, now: Attempts, failure: Failure | None) -> None:
-        """Record an attempt, or that it was given up: alarms and the dead letter first, so that neither is missed."""
+        """Record an attempt, or that it was given up.
+
+        What was accepted is recorded before all else, since it would be sent again. Of what failed the alarm and the
+        dead letter come first, so that neither is missed.
+        """
         envelope = due.envelope
-        for alarm in self._alarms.take(envelope, now, failure):
-            await self._alarm(alarm)
-        if now.outcome in UNTOLD:
-            await self._bury(envelope, now)
-        _count(envelope, now, due)
-        _say(envelope, now, failure)
-        await self._store(records(envelope.notification, envelope.recipient, now))
+        alarms = list(self._alarms.take(envelope, now, failure))
+        while not await self._keep(envelope, now, alarms):
+            await asyncio.sleep(_AGAIN_S)
         if now.settled:
             self._close(envelope)
+        _count(envelope, now, due)
+        _say(envelope, now, failure)
+
+    async def _keep(self, envelope: Envelope, now: Attempts, alarms: list[OperationalAlertV1]) -> bool:
+        """Return whether all is stored: what was done is never done again because it could not be recorded at once."""
+        told = records(envelope.notification, envelope.recipient, now)
+        try:
+            if now.outcome == "sent":
+                await self._store(told)
+            for alarm in alarms:
+                await self._alarm(alarm)
+            if now.outcome in UNTOLD:
+                await self._bury(envelope, now)
+            if now.outcome != "sent":
+                await self._store(told)
+        except Exception as error:  # JetStream refuses, such as for want of room
+            log.error(
+                "an attempt is not recorded yet, trying on", notification=envelope.notification.id, error=str(error)
+            )
+            return False
+        return True
 
     async def complete(self, envelope: Envelope, known: Attempts) -> None:
         """Store what a crash left out of an outcome that is known."""
