@@ -12,7 +12,7 @@ from typing import cast
 from proto.notifications import NotificationV1, SilenceV1
 from proto.public import AlertV1, DeliveryV1, OperationalAlertV1
 from proto.subjects import ALERTS, DELIVERIES, NOTIFICATIONS, OPERATIONS, SILENCES, Subject
-from proto.types import AlertId
+from proto.types import AlertId, NotificationId
 from services.bus import Bus, Stored
 from services.notify.core.notification import Notice, notice_of
 from services.notify.core.routing import Plan
@@ -27,6 +27,8 @@ class Past:
 
     notices: list[Notice] = field(default_factory=list)
     records: list[NotificationV1] = field(default_factory=list)
+    known_of: set[NotificationId] = field(default_factory=set)
+    """Those of the records that only say who knows what: whatever was to be delivered by them was settled long ago."""
     deliveries: list[DeliveryV1] = field(default_factory=list)
     silences: list[SilenceV1] = field(default_factory=list)
     alarms: list[OperationalAlertV1] = field(default_factory=list)
@@ -63,8 +65,11 @@ async def _decisions(bus: Bus, site: str, since: Since, firing: Iterable[AlertId
     fires = set(firing)
     async for stored in _read(bus, NOTIFICATIONS, site, since.firing):
         record = cast("NotificationV1", stored.message)
-        if stored.time >= since.all or fires & set(record.firing):
+        if stored.time >= since.all:
             past.records.append(record)
+        elif fires & set(record.firing):
+            past.records.append(record)
+            past.known_of.add(record.notification)
     async for stored in _read(bus, DELIVERIES, site, since.all):
         past.deliveries.append(cast("DeliveryV1", stored.message))
 

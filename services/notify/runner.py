@@ -164,7 +164,7 @@ class SiteRunner:
 
     async def _take_up(self, past: Past) -> None:
         """Go on with what was decided and is not settled, in the order of the decisions."""
-        envelopes = list(self._stored(past))
+        envelopes = [one for one in self._stored(past) if self._is_open(one, past)]
         self._ledger.begin(envelopes)
         for envelope in envelopes:
             known = self._ledger.attempts(envelope)
@@ -173,6 +173,10 @@ class SiteRunner:
             else:
                 self._agent.put([envelope])
         self._ledger.tidy()
+
+    def _is_open(self, envelope: Envelope, past: Past) -> bool:
+        """Return whether something may be left to do: of what is older than all attempts that were read, a replay."""
+        return envelope.notification.id not in past.known_of or self._ledger.attempts(envelope).outcome is not None
 
     def _stored(self, past: Past) -> Iterator[Envelope]:
         """Yield what was to be delivered, whole again, to those of its recipients who still are in the settings."""

@@ -8,7 +8,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from proto.notifications import NotificationV1
-from proto.public import DeliveryOutcome, DeliveryReason, OperationalAlertV1
+from proto.public import DeliveryOutcome, DeliveryReason, DeliveryV1, OperationalAlertV1
 from proto.subjects import ALERTS, DEAD, DELIVERIES, NOTIFICATIONS, OPERATIONS
 from services.notify.core.recipient import digest
 from services.notify.core.routing import Plan, Route
@@ -30,6 +30,15 @@ def decision(number: int, *firing: int, resolved: tuple[int, ...] = (), **change
         "at": time.time_ns(),
     }  # fmt: skip
     return NotificationV1(**(ordinary | changes))
+
+
+def delivery(number: int, outcome: str, *, at: int) -> DeliveryV1:
+    """What is recorded of the decision of that number, which told Anna of the alert of that number."""
+    return DeliveryV1(
+        site="forville", zone="_site", rule=f"r{number}", alert=f"{number:016x}", state="firing",
+        notification=f"{number:016x}", receiver="field-staff", channel="email", attempt=2, at=at,
+        recipient_sha256=digest(SALT, "field-staff", ANNA), outcome=outcome, reason="other",
+    )  # fmt: skip
 
 
 @pytest.fixture(name="alert")
@@ -153,6 +162,34 @@ async def test_operators_hear_of_whom_nobody_could_tell(bus, start, serve_mail, 
     labels = [(name, value) for s in samples for name, value in s.labels.items() if name != "le"]
     assert [pair for pair in labels if pair[1] not in allowed[pair[0]]] == []
     assert any(s.labels.get("outcome") == "failed" for s in samples)
+
+
+async def test_what_was_settled_long_ago_is_not_taken_up_again(
+    bus, start, serve_mail, smtp, settings_of, alert, monkeypatch, eventually
+):
+    """An alert fires for days; its first mail's records are too old to be read. A start gives up nothing because of it.
+
+    What an operator had tried again of it goes on.
+    """
+    monkeypatch.setattr("services.notify.runner.REMEMBERED", 0)
+    monkeypatch.setattr("services.notify.core.stored.SLOW_LONGEST_S", 0.0)
+    box = await serve_mail()
+    route = RouteSettings(receiver="field-staff", group_by=("rule",), group_wait_s=0, repeat_interval_s=1)
+    for number in (1, 2):
+        await bus.store(ALERTS, alert(number))
+        await bus.store(NOTIFICATIONS, decision(number, number, root=f"{number:016x}"))
+    await asyncio.sleep(2.5)
+    await bus.store(DELIVERIES, delivery(2, "replayed", at=time.time_ns()))
+    await bus.store(ALERTS, alert(3))
+    await bus.store(NOTIFICATIONS, decision(3, 3, root=f"{3:016x}"))
+    await start(settings_of(smtp(box), (ANNA,), give_up_after_s=1.0, routes=[route]))
+    records = lambda: bus.history(DELIVERIES)  # noqa: E731
+    wanted = {(2, "replayed"), (2, "sent"), (3, "sent")}
+    named = lambda found: {(int(s.message.notification, 16), s.message.outcome) for s in found}  # noqa: E731
+    await eventually(records, lambda found: named(found) >= wanted)
+    await asyncio.sleep(0.2)
+    assert {pair for pair in named(await records()) if pair[0] < 9} == wanted
+    assert (await bus.history(DEAD), await bus.history(OPERATIONS)) == ([], [])
 
 
 async def true(value):
