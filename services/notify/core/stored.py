@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from proto.notifications import NotificationV1
-from proto.types import AlertId, AlertState, NotificationId
+from proto.types import AlertId, AlertState, ReceiverId
 from services.notify.core.backoff import SLOW_LONGEST_S
 from services.notify.core.notification import Group, Notice, Notification
 from services.notify.core.routing import Plan
@@ -49,16 +49,19 @@ def since_when(
 
 
 class Told:
-    """Which alerts each incident's notifications told of, so far."""
+    """Which alerts each receiver knows to fire, so far: what the dispatcher's book knows too."""
 
     def __init__(self) -> None:
-        self._firing: dict[NotificationId, set[AlertId]] = defaultdict(set)
+        self._known: dict[ReceiverId, set[AlertId]] = defaultdict(set)
 
     def news(self, record: NotificationV1) -> frozenset[AlertId]:
-        """Return which firing alerts of a notification are new to its incident; in the order of the stream."""
-        known = self._firing[record.root]
+        """Return which firing alerts of a decision are new to its receiver; in the order of the stream."""
+        if record.reason is None:
+            return frozenset()
+        known = self._known[record.receiver]
         new = frozenset(record.firing) - known
         known |= new
+        known -= set(record.resolved)
         return new
 
 

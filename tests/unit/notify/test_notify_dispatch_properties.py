@@ -15,6 +15,7 @@ from services.notify.core.decision import Output, record_of
 from services.notify.core.dispatch import Dispatcher, Input
 from services.notify.core.notification import Notice, Notification
 from services.notify.core.routing import Plan, Route
+from services.notify.core.stored import Told, whole
 from services.notify.core.times import Hours, Schedule
 
 MINUTE, HOUR = 60 * SECOND, 3_600 * SECOND
@@ -176,6 +177,21 @@ def test_a_crash_changes_nothing(history: History, chance: Random):
     """Dying after any steps, with half of the last decisions stored."""
     dying = World(history.plan, lambda: chance.random() < 0.5)
     assert [record_of(o) for o in play(history, dying)] == [record_of(o) for o in play(history)]
+
+
+@given(histories(), st.randoms(use_true_random=False))
+@settings(max_examples=300)
+def test_what_is_sent_again_after_a_crash_is_the_same_to_the_word(history: History, chance: Random):
+    """Each decision, made whole from its record and the stored alerts, is the notification that was sent before.
+
+    So a second copy says the same of what is new and what goes on, in a mail as in an SMS, and in the ledger's records.
+    """
+    world = World(history.plan, lambda: chance.random() < 0.2)
+    sent = {output.id: output for output in told(play(history, world))}
+    notices = {(one.alert, one.state): one for one in world.notices}
+    fold = Told()
+    again = [whole(record, fold.news(record), notices, history.plan) for record in world.records]
+    assert {one.id: one for one in again if one is not None} == sent
 
 
 @given(histories(changes=True), st.randoms(use_true_random=False))

@@ -115,19 +115,20 @@ def test_a_stored_decision_is_made_whole_again():
     assert whole(structs.replace(record, reason=None, withheld="muted"), told.new, {}, Plan((ROUTE,))) is None
 
 
-def test_what_is_new_is_what_the_incident_was_not_told_of_before():
-    """An alert is news once an incident; another incident's notification doesn't know of it."""
-    told = Told()
+def test_what_is_new_is_what_the_receiver_was_not_told_of_before():
+    """An alert is news once, in whatever group; what was withheld was not told; another receiver doesn't know."""
+    news = Told().news
 
-    def record(root: str, *firing: str) -> NotificationV1:
-        return NotificationV1(
-            site="s", receiver="staff", notification="1" * 16, group="2" * 16, number=1, root=root, reason="first",
-            firing=list(firing), at=1,
-        )  # fmt: skip
+    def record(root: str, *firing: str, receiver: str = "staff", **more: object) -> NotificationV1:
+        ordinary = {"number": 1, "reason": "first", "at": 1, "group": "2" * 16, "notification": "1" * 16}
+        return NotificationV1(site="s", receiver=receiver, root=root * 16, firing=list(firing), **(ordinary | more))
 
-    assert told.news(record("a" * 16, "x", "y")) == {"x", "y"}
-    assert told.news(record("a" * 16, "x", "z")) == {"z"}
-    assert told.news(record("b" * 16, "x")) == {"x"}
+    assert news(record("a", "w", reason=None, withheld="muted")) == set()
+    assert news(record("a", "w", "x", "y")) == {"w", "x", "y"}
+    assert news(record("a", "x", "z")) == {"z"}
+    assert news(record("b", "x", "v")) == {"v"}
+    assert news(record("b", "v", resolved=["x"])) == set()
+    assert news(record("b", "x", receiver="boss")) == {"x"}
 
 
 HOUR, DAY = 3_600 * 10**9, 86_400 * 10**9
