@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from proto.public import GapReason, OperationalAlertV1, WindowV1
 from services.notify.core.figures import Figure, field_alert, figure_of, span_of
 from services.notify.core.local_time import Span, instant
+from services.notify.core.names import is_about_delivery
 from services.notify.core.notification import Notice, Notification
 from services.notify.core.view import Bar, bar
 from services.notify.core.words import Words
@@ -76,7 +77,9 @@ def of_fault(notice: Notice, site: SiteSettings, words: Words) -> Facts:
 
 
 def why(notice: Notice, words: Words) -> str:
-    """Return why most was not observed, and what helps."""
+    """Return why most was not observed or not delivered, and what helps."""
+    if is_about_delivery(notice):
+        return _of_delivery(notice, words)
     if not notice.firing:
         return words.gettext("Figures are complete again.")
     reasons: dict[GapReason | None, str] = {
@@ -91,6 +94,22 @@ def why(notice: Notice, words: Words) -> str:
         None: words.gettext("It was observed, but too few people came for a rule to judge."),
     }
     return reasons[_fault(notice).reason]
+
+
+def _of_delivery(notice: Notice, words: Words) -> str:
+    if notice.rule == "channel-down":
+        if not notice.firing:
+            return words.gettext("Messages go out by it again, or it is in use no more.")
+        return words.gettext(
+            "The other side refuses the login, the certificate or the sender: nothing goes out by it until that is"
+            " mended. The log of notify says what would be right."
+        )
+    if not notice.firing:
+        return words.gettext("A message reached this recipient again, or the settings have this recipient no more.")
+    return words.gettext(
+        "A message could not be delivered and is tried no more. “moretta notify status” shows why,"
+        " “moretta notify replay” has it sent again."
+    )
 
 
 def since(notice: Notice, site: SiteSettings, words: Words) -> str:

@@ -1,9 +1,11 @@
 """The lines that a reader sees first: the subject, the badge, the headline, and what is new in one sentence."""
 
+from collections.abc import Sequence
+
 from proto.public import AlertV1
 from proto.types import WHOLE_SITE, Severity
 from services.notify.core.figures import field_alert
-from services.notify.core.names import listed, place, subject_of
+from services.notify.core.names import is_about_delivery, listed, place, subject_of
 from services.notify.core.notification import Notice, Notification
 from services.notify.core.words import Words
 from services.sites.settings import SiteSettings
@@ -66,9 +68,7 @@ def headline(notification: Notification, site: SiteSettings, words: Words) -> st
 def _of_one(notice: Notice, notification: Notification, site: SiteSettings, words: Words) -> str:
     about = subject_of(notice, site, words)
     if notice.audience == "operators":
-        if notice.firing:
-            return words.gettext("Missing: {places}", places=about)
-        return words.gettext("Back: {places}", places=about)
+        return _of_faults([notice], about, words)
     alert = field_alert(notice)
     if notice.firing and notification.reason == "repeat":
         return words.gettext("Not over yet: mask rate below {bound}", bound=words.exact(alert.fire_below))
@@ -79,16 +79,32 @@ def _of_one(notice: Notice, notification: Notification, site: SiteSettings, word
     return words.gettext("This alert is over")
 
 
+def _of_faults(notices: Sequence[Notice], about: str, words: Words) -> str:
+    """Return what is missing or back, where one of them is no camera and no figure what works or doesn't."""
+    works = any(is_about_delivery(notice) for notice in notices)
+    if notices[0].firing:
+        missing, not_working = (
+            words.gettext("Missing: {places}", places=about),
+            words.gettext("Not working: {places}", places=about),
+        )
+        return not_working if works else missing
+    back, works_again = (
+        words.gettext("Back: {places}", places=about),
+        words.gettext("Works again: {places}", places=about),
+    )
+    return works_again if works else back
+
+
 def _of_several(notification: Notification, site: SiteSettings, words: Words) -> str:
     over = listed(notification.resolved, site, words)
     on = listed(notification.firing, site, words)
     some_over = notification.reason == "some-resolved" and notification.resolved
     if notification.group.audience == "operators":
-        if not notification.firing:
+        if not notification.firing and not any(is_about_delivery(notice) for notice in notification.notices):
             return words.gettext("Nothing is missing any more")
-        return (
-            words.gettext("Back: {places}", places=over) if some_over else words.gettext("Missing: {places}", places=on)
-        )
+        if some_over or not notification.firing:
+            return _of_faults(notification.resolved, over, words)
+        return _of_faults(notification.firing, on, words)
     if not notification.firing:
         return words.gettext("All alerts are over")
     if some_over:

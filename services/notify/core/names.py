@@ -34,11 +34,20 @@ def place(site: SiteSettings, zone: str) -> str:
     return site_name(site) if zone == WHOLE_SITE else f"{site_name(site)}, {zone_name(site, zone)}"
 
 
+def is_about_delivery(notice: Notice) -> bool:
+    """Whether notify itself raised it: of a channel or a recipient, not of what cameras see."""
+    return notice.rule in {"channel-down", "undelivered"} and notice.audience == "operators"
+
+
 def subject_of(notice: Notice, site: SiteSettings, words: Words) -> str:
-    """Return what an alert is about, within its site: a zone, the whole site, a camera."""
+    """Return what an alert is about, within its site: a zone, the whole site, a camera, a channel, a recipient."""
     if notice.audience == "operators":
         if notice.rule == "camera-down":
             return words.gettext("camera “{name}”", name=notice.zone)
+        if notice.rule == "channel-down":
+            return words.gettext("channel “{name}”", name=notice.zone)
+        if notice.rule == "undelivered":
+            return words.gettext("messages to “{name}”", name=notice.zone)
         name = site_name(site) if notice.zone == WHOLE_SITE else zone_name(site, notice.zone)
         return words.gettext("figures of “{name}”", name=name)
     if notice.zone == WHOLE_SITE:

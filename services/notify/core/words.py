@@ -81,6 +81,8 @@ class Words:
         elif zone != "UTC":
             zone = f"{zone}, {offset(span.end)}"
         day = self.day(span.start)
+        if span.start == span.end:
+            return self.gettext("{day}, {time} ({zone})", day=day, time=start, zone=zone)
         if span.same_day:
             return self.gettext("{day}, {start} to {end} ({zone})", day=day, start=start, end=end, zone=zone)
         return self.gettext(

@@ -178,6 +178,38 @@ def test_operators_are_told_what_is_missing_and_what_helps(make_fault, notify, s
     assert describe(notify("some-resolved", down, site_back), site, EN).headline == "Back: figures of “Market Forville”"
 
 
+@pytest.mark.parametrize(
+    ("kind", "name", "on", "over", "helps"),
+    [
+        ("channel-down", "email", "Not working: channel “email”", "Works again: channel “email”", "log of notify"),
+        ("undelivered", "ops-1a2b3c4d", "Not working: messages to “ops-1a2b3c4d”",
+         "Works again: messages to “ops-1a2b3c4d”", "moretta notify replay"),
+    ],
+)  # fmt: skip
+def test_operators_are_told_what_cannot_be_told(make_fault, notify, site, kind, name, on, over, helps):
+    """Of a channel or a recipient nothing is said of figures and people; it happened at one moment. Also in French."""
+    at = make_fault().at
+    fires = make_fault(kind=kind, name=name, since=at, reason=None, coverage=None)
+    ends = make_fault(kind=kind, name=name, since=at, at=at + 10**9, state="resolved", reason=None, coverage=None)
+    first, last = (describe(notify(r, f), site, EN) for r, f in (("first", fires), ("all-resolved", ends)))
+    assert (first.headline, last.headline) == (on, over)
+    assert helps in first.lead
+    assert said(first) == {"When": "Tuesday, 24 November 2026, 10:20 (Europe/Paris, UTC+01:00)"}
+    assert "again" in last.lead
+    down = make_fault()
+    both = describe(notify("first", down, fires), site, EN)
+    assert (both.headline, both.table.rows[1].cells[1].main) == (
+        f"Not working: camera “gate” and {on.removeprefix('Not working: ')}", first.lead,
+    )  # fmt: skip
+    gone = [make_fault(state="resolved", reason=None, coverage=None), ends]
+    assert describe(notify("all-resolved", *gone), site, EN).headline.startswith("Works again: ")
+    for reason, fault in (("first", fires), ("all-resolved", ends)):
+        french = describe(notify(reason, fault), site, FR)
+        assert not {"figures", "chiffres", "personnes", "people"} & set(f"{french.headline} {french.lead}".split())
+        assert name in french.headline
+        assert "log of" not in french.lead
+
+
 def test_lab_says_that_it_is_a_test(make_alert, notify, site):
     """Nobody acts on a mail of a lab installation: it says so in subject and body."""
     view = describe(notify("first", make_alert(profile="lab")), site, EN)
