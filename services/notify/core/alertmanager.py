@@ -113,7 +113,8 @@ def _group_labels(group: Group) -> Labels:
 def _group_key(group: Group) -> str:
     """Alertmanager's form: the route, a colon, the labels. It tells one group from another and is not to be parsed."""
     labels = ", ".join(f'{name}="{value}"' for name, value in _group_labels(group).items())
-    return f'{{}}/{{receiver="{group.receiver}"}}:{{{labels}}}'
+    route = f'receiver="{group.receiver}"' + (f', route="{group.route}"' if group.route else "")
+    return f"{{}}/{{{route}}}:{{{labels}}}"
 
 
 def _common(sets: Sequence[Labels]) -> Labels:

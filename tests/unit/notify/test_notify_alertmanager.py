@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from notifications import SITE, fault, notification, rate
 
 from services.notify.core.alertmanager import fingerprint, payload, signature
+from services.notify.core.notification import Group
 from services.notify.words import words_in
 
 OVER = rate(alert="3" * 16, zone="_site", state="resolved", rate=0.8)
@@ -144,6 +145,14 @@ def test_a_group_by_zone_and_rule_says_so():
     }  # fmt: skip
     assert document["groupKey"] != payload(told, SITE, words_in("en"))["groupKey"]
     assert document["groupLabels"].items() <= document["commonLabels"].items()
+
+
+def test_two_routes_to_one_receiver_are_two_incidents():
+    """A receiver that opens and closes by `groupKey` must not close the one when the other is over."""
+    groups = [Group("field-staff", "forville", "field", route=route) for route in ("", "1a2b3c4d", "5e6f7a8b")]
+    documents = [payload(replace(notification(rate()), group=group), SITE, words_in("en")) for group in groups]
+    assert len({group.key for group in groups}) == len({document["groupKey"] for document in documents}) == 3
+    assert len({str(document["groupLabels"]) for document in documents}) == 1
 
 
 def test_a_signature_holds_time_and_body():
