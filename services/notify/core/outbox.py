@@ -174,7 +174,8 @@ def _asked_for(failure: Failure | None) -> int:
 
 def concerns_all(failure: Failure) -> bool:
     """Return whether a failure says something of the server, not of this recipient or this notification."""
-    return failure.stage == "connect" or failure.kind == "rate-limited" or judge(failure).reason in {"auth", "tls"}
+    of_server = failure.stage in {"connect", "sender"} or failure.kind == "rate-limited"
+    return of_server or judge(failure).reason in {"auth", "tls"}
 
 
 def _judge(server: _Server, name: str, failure: Failure | None, now: int) -> None:

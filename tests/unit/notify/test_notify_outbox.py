@@ -17,6 +17,7 @@ AUTH = Failure("auth", "connect", 535)
 DOWN = Failure("connect", "connect")
 LATER = Failure("response", "recipient", 450)
 UNKNOWN = Failure("response", "recipient", 550)
+SENDER = Failure("response", "sender", 550)
 BUSY = Failure("rate-limited", "data", 429, retry_after_s=900.0)
 FAILURES = [None, AUTH, DOWN, LATER, UNKNOWN, BUSY, Failure("timeout", "data"), Failure("other", "data")]
 
@@ -115,9 +116,9 @@ def test_one_channel_holds_no_other(envelope):
     assert outbox.take(S) is None
 
 
-@pytest.mark.parametrize(("failure", "least_s"), [(AUTH, 240), (DOWN, 12), (BUSY, 900)])
+@pytest.mark.parametrize(("failure", "least_s"), [(AUTH, 240), (SENDER, 240), (DOWN, 12), (BUSY, 900)])
 def test_a_server_that_fails_for_everyone_is_asked_by_one_alone(envelope, failure, least_s):
-    """No login, no connection, too many requests: all wait, then one tries, and all follow when it succeeds."""
+    """No login, a sender refused, no connection, too many requests: all wait, then one tries, and all follow when it succeeds."""
     outbox = Outbox(HOUR / S)
     for who in range(3):
         outbox.put(envelope(who, who), Attempts())
@@ -179,6 +180,7 @@ def test_alarms_are_raised_once_and_ended_once(envelope):
     assert alarms_of(alarms, anna, DOWN) == []
     assert alarms_of(alarms, anna, AUTH) == [("channel-down", "email", "firing", 7)]
     assert alarms_of(alarms, bob, AUTH) == []
+    assert alarms_of(Alarms("forville"), bob, SENDER) == [("channel-down", "email", "firing", 7)]
     assert alarms_of(alarms, bob, UNKNOWN) == [("undelivered", bob.recipient.name, "firing", 7)]
     restored = Alarms("forville")
     for alarm in [*Alarms("forville").take(anna, Attempts().judged(AUTH, 7), AUTH)]:
