@@ -13,6 +13,7 @@ from services.notify.channel import Budgeted, Channel
 from services.notify.core.ledger import Attempts
 from services.notify.core.outbox import Due, Envelope, Outbox
 from services.notify.core.outcome import Failure
+from services.notify.core.recipient import Recipient
 from services.notify.site_ledger import SiteLedger
 
 log = get_logger()
@@ -61,6 +62,10 @@ class DeliveryAgent:
         for envelope in envelopes:
             self._outbox.put(envelope, self._ledgers[envelope.site].attempts(envelope))
         self._wake.set()
+
+    def let_go(self, site: str, reached: Iterable[Recipient]) -> list[Envelope]:
+        """Deliver no more of a site to those who are not among these; returns what was on its way to them."""
+        return self._outbox.let_go(site, {one.place for one in reached})
 
     async def run(self) -> None:
         """Deliver, for ever."""

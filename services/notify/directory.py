@@ -68,6 +68,10 @@ class Directory:
         found = [] if known is None else recipients(known, self.salt)
         return [one for one in found if channel in (None, one.channel)]
 
+    def everyone(self) -> list[Recipient]:
+        """Return everyone of all receivers."""
+        return [one for name in self.receivers for one in self.recipients(name)]
+
 
 def sender_of(smtp: SmtpSettings) -> Sender:
     """Return whom the mails come from."""

@@ -64,10 +64,12 @@ class SiteRunner:
         self._reported: dict[str, int] = {}
         """The reports that were decided, and when, ns."""
         self._inbox: asyncio.Queue[Input] = asyncio.Queue(_INBOX)
+        self._changed = asyncio.Event()
 
     async def configure(self, directory: Directory) -> None:
         """Take new settings into force: what is decided from now on goes by them."""
         self._directory = directory
+        self._changed.set()
         await self._inbox.put(directory.plan)
 
     async def run(self) -> None:
@@ -78,6 +80,7 @@ class SiteRunner:
                 group.create_task(self._follow(row, starts[str(row.stream)]), name=f"{row.stream} of {self._site}")
             group.create_task(self._silences(), name=f"silences of {self._site}")
             group.create_task(self._report(), name=f"reports of {self._site}")
+            group.create_task(self._let_go(), name=f"whom nobody tells of {self._site} any more")
             await self._decide(dispatcher)
 
     async def _restore(self) -> tuple[Dispatcher, dict[str, int]]:
@@ -203,6 +206,19 @@ class SiteRunner:
             upcoming = next_due(now, schedule)
             wait_s = _LOOK_S if upcoming is None else min(_LOOK_S, (upcoming - self._clock()) / 1e9)
             await asyncio.sleep(max(0.0, wait_s))
+
+    async def _let_go(self) -> None:
+        """Forget those whom the settings have no more: what waits for them, and the alarms about them; for ever."""
+        while True:
+            self._changed.clear()
+            reached = self._directory.everyone()
+            left = self._agent.let_go(self._site, reached)
+            if left:
+                log.warning("not delivered: the settings have the recipients no more", site=self._site, count=len(left))
+            await self._ledger.let_go(left, reached, self._clock())
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_S):  # what was in flight when they went may have failed meanwhile
+                    await self._changed.wait()
 
     async def _follow(self, row: Subject, start: int) -> None:
         async for stored in self._bus.follow(str(row.stream), [row.wildcard(site=self._site)], start=start):

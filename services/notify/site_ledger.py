@@ -19,6 +19,7 @@ from services.notify.core.decision import record_of
 from services.notify.core.ledger import UNTOLD, Attempts, Ledger, record_id, records
 from services.notify.core.outbox import Due, Envelope
 from services.notify.core.outcome import Failure, advice, judge
+from services.notify.core.recipient import Recipient
 
 log = get_logger()
 
@@ -119,6 +120,13 @@ class SiteLedger:
         """Record that an operator has an envelope tried again."""
         self.begin([envelope])
         await self._store(records(envelope.notification, envelope.recipient, known))
+
+    async def let_go(self, envelopes: Iterable[Envelope], reached: Iterable[Recipient], now: int) -> None:
+        """Keep no more account of these, and end the alarms about whom nobody tries to reach any more."""
+        for envelope in envelopes:
+            self._close(envelope)
+        for alarm in self._alarms.let_go(reached, now):
+            await self._alarm(alarm)
 
     def _close(self, envelope: Envelope) -> None:
         left = self._open.get(envelope.notification.id, set())

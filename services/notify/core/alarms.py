@@ -10,6 +10,7 @@ from proto.public import OperationalAlertV1, OperationalKind
 from services.notify.core.ledger import UNTOLD, Attempts
 from services.notify.core.outbox import Envelope, concerns_all
 from services.notify.core.outcome import SLOW, Failure, judge
+from services.notify.core.recipient import Recipient
 
 _OURS: frozenset[OperationalKind] = frozenset({"channel-down", "undelivered"})
 
@@ -39,6 +40,12 @@ class Alarms:
         if known.outcome == "sent":
             yield from self._end("channel-down", server, known.at)
             yield from self._end("undelivered", recipient, known.at)
+
+    def let_go(self, reached: Iterable[Recipient], now: int) -> Iterator[OperationalAlertV1]:
+        """Yield the ends of what stands of channels and recipients in use no more: nothing else would end it."""
+        names = {name for one in reached for name in (("channel-down", one.server), ("undelivered", one.name))}
+        for kind, name in [key for key in self._since if key not in names]:
+            yield from self._end(kind, name, now)
 
     def _raise(self, kind: OperationalKind, name: str, now: int) -> Iterator[OperationalAlertV1]:
         if (kind, name) not in self._since:

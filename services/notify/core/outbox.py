@@ -5,19 +5,19 @@ one delivery alone, and by all once that succeeded (a circuit breaker; Nygard: "
 """
 
 from collections import deque
+from collections.abc import Container
 from dataclasses import dataclass, field
+from itertools import islice
 
 from proto.types import Channel
 from services.notify.core.backoff import delay_s, given_up
 from services.notify.core.ledger import Attempts
 from services.notify.core.notification import Notification
 from services.notify.core.outcome import SLOW, Failure, judge
-from services.notify.core.recipient import Recipient
+from services.notify.core.recipient import Place, Recipient
 
 AT_ONCE: dict[Channel, int] = {"email": 4, "sms": 4, "webhook": 8}
 """Deliveries of one channel at the same time; one that hangs holds the others up only when all hang."""
-_OWN_SERVER: frozenset[Channel] = frozenset({"webhook"})
-"""Channels on which each recipient is a server of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +39,8 @@ class Envelope:
 
     @property
     def server(self) -> str:
-        """Who takes it, by a name without an address: who has the same server fails with it."""
-        channel = self.recipient.channel
-        return f"{channel}-{self.recipient.digest[:8]}" if channel in _OWN_SERVER else channel
+        """Who takes it."""
+        return self.recipient.server
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +57,8 @@ class _Lane:
     waiting: deque[tuple[Envelope, Attempts]] = field(default_factory=deque)
     due: int = 0
     busy: bool = False
+    dropped: bool = False
+    """Whether nothing more is to be done once what is being done has ended."""
 
 
 @dataclass(slots=True)
@@ -114,6 +115,9 @@ class Outbox:
             _judge(server, envelope.server, failure, now)
         lane = self._lanes[envelope.lane]
         lane.busy = False
+        if lane.dropped:
+            del self._lanes[envelope.lane]
+            return
         if not known.settled:
             lane.waiting[0] = (envelope, known)
             lane.due = max(_next_attempt(envelope, known), now + _asked_for(failure))
@@ -132,10 +136,21 @@ class Outbox:
         """Forget what waits for a site's recipients; what is being done is still to be told `done`."""
         for key in [key for key in self._lanes if key[0] == site]:
             lane = self._lanes[key]
+            lane.dropped = True
             if not lane.busy:
                 del self._lanes[key]
-            while lane.busy and len(lane.waiting) > 1:
-                lane.waiting.pop()
+
+    def let_go(self, site: str, reached: Container[Place]) -> list[Envelope]:
+        """Forget what waits for a site's recipients who are not reached any more, and return it."""
+        found: list[Envelope] = []
+        for key in [key for key in self._lanes if key[0] == site]:
+            lane = self._lanes[key]
+            if lane.waiting[0][0].recipient.place not in reached:
+                found += [envelope for envelope, _ in islice(lane.waiting, int(lane.busy), None)]
+                lane.waiting = deque(islice(lane.waiting, int(lane.busy)))
+            if not lane.waiting:
+                del self._lanes[key]
+        return found
 
     def waiting(self, site: str) -> int:
         """Return how many of a site's envelopes are not settled."""

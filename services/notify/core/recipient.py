@@ -20,6 +20,12 @@ class Receiver:
     language: Language = "en"
 
 
+Place = tuple[str, Channel, str]
+"""Receiver, channel and address: who it is, whatever the salt."""
+_OWN_SERVER: frozenset[Channel] = frozenset({"webhook"})
+"""Channels on which each recipient is a server of its own."""
+
+
 @dataclass(frozen=True)
 class Recipient:
     """One address of a receiver. `digest` stands for it in public records; the address shows in no repr."""
@@ -34,6 +40,16 @@ class Recipient:
     def name(self) -> str:
         """A name that tells recipients apart in logs and alarms, and tells no address."""
         return f"{self.receiver[:23]}-{self.digest[:8]}"
+
+    @property
+    def server(self) -> str:
+        """Who takes its messages, by a name without an address: who has the same server fails with it."""
+        return f"{self.channel}-{self.digest[:8]}" if self.channel in _OWN_SERVER else self.channel
+
+    @property
+    def place(self) -> Place:
+        """Where it is reached. Not for logs."""
+        return self.receiver, self.channel, self.address.lower()
 
 
 def digest(salt: bytes, receiver: str, address: str) -> str:

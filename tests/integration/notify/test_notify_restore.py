@@ -157,6 +157,7 @@ async def test_operators_hear_of_whom_nobody_could_tell(bus, start, serve_mail, 
         "outcome": set(msgspec.inspect.type_info(DeliveryOutcome).values),
         "reason": set(msgspec.inspect.type_info(DeliveryReason).values) | {"first", "new-alerts", "some-resolved",
             "all-resolved", "repeat", "digest", "report", "test", "muted", "silenced", "inhibited", "capped"},
+        "made": {"delivered", "failed", "forged", "not-final", "known", "not-recorded"},
     }  # fmt: skip
     samples = [s for metric in REGISTRY.collect() if metric.name.startswith("moretta_notify") for s in metric.samples]
     labels = [(name, value) for s in samples for name, value in s.labels.items() if name != "le"]
@@ -190,6 +191,40 @@ async def test_what_was_settled_long_ago_is_not_taken_up_again(
     await asyncio.sleep(0.2)
     assert {pair for pair in named(await records()) if pair[0] < 9} == wanted
     assert (await bus.history(DEAD), await bus.history(OPERATIONS)) == ([], [])
+
+
+@pytest.mark.parametrize("is_reload", [True, False])
+async def test_who_is_taken_out_of_the_settings_is_told_no_more_and_stands_in_no_alarm(
+    bus, start, serve_mail, smtp, settings_of, alert, recorded, eventually, monkeypatch, is_reload
+):
+    """Bob's mailbox is unknown, then busy; he is taken out, by a reload or a start: his alarm ends."""
+    monkeypatch.setattr("services.notify.core.backoff.FIRST_S", 2.0)
+    box, answers = await serve_mail(), ["550 5.1.1 unknown", "450 4.2.1 later"]
+
+    async def refuse(server, recipient: str) -> str | None:
+        return answers[0] if recipient == BOB else None
+
+    box.at_rcpt = refuse
+    before, after = (settings_of(smtp(box), people) for people in ((ANNA, BOB), (ANNA,)))
+    app = await start(before)
+    await bus.store(ALERTS, alert(1))
+    await eventually(lambda: bus.history(OPERATIONS), lambda found: len(found) == 1)
+    answers.pop(0)
+    await bus.store(ALERTS, alert(2))
+    await eventually(recorded, lambda found: ("bob", "firing", 1, "retrying", "temporary") in found)
+    if is_reload:
+        await app._apply(after)
+    else:
+        assert await app.close() == 0
+        await start(after)
+    ends = await eventually(lambda: bus.history(OPERATIONS), lambda found: len(found) == 2)
+    assert [(s.message.kind, s.message.state) for s in ends] == [("undelivered", "firing"), ("undelivered", "resolved")]
+    tries = len([one for one in await recorded() if one[0] == "bob"])
+    answers[0] = "250 OK"
+    await bus.store(ALERTS, alert(3))
+    await eventually(recorded, lambda found: [one[0] for one in found if one[3] == "sent"].count("anna") == 3)
+    await asyncio.sleep(2.5)
+    assert (len(box.to(BOB)), len([one for one in await recorded() if one[0] == "bob"])) == (0, tries)
 
 
 async def true(value):

@@ -118,7 +118,7 @@ def test_one_channel_holds_no_other(envelope):
 
 @pytest.mark.parametrize(("failure", "least_s"), [(AUTH, 240), (SENDER, 240), (DOWN, 12), (BUSY, 900)])
 def test_a_server_that_fails_for_everyone_is_asked_by_one_alone(envelope, failure, least_s):
-    """No login, a sender refused, no connection, too many requests: all wait, then one tries, and all follow when it succeeds."""
+    """No login, a sender refused, no connection, too many requests: all wait, one tries, and all follow."""
     outbox = Outbox(HOUR / S)
     for who in range(3):
         outbox.put(envelope(who, who), Attempts())
@@ -166,6 +166,49 @@ def test_a_site_that_goes_elsewhere_leaves_nothing_behind(envelope):
     outbox.done(due, due.known.judged(None, S), None, S)
     assert attempt(outbox, S).site == "quay"
     assert (outbox.waiting("forville"), outbox.next_due()) == (0, None)
+
+
+def test_a_site_that_goes_elsewhere_is_not_tried_again_meanwhile(envelope):
+    """What was in flight fails for now: its next try is the next holder's, also if others are still in flight."""
+    outbox = Outbox(HOUR / S)
+    for who in (1, 2):
+        outbox.put(envelope(who, who), Attempts())
+    first, second = outbox.take(S), outbox.take(S)
+    outbox.drop("forville")
+    outbox.done(first, first.known.judged(LATER, S), LATER, S)
+    assert outbox.next_due() is None
+    outbox.done(second, second.known.judged(None, S), None, S)
+    assert outbox.waiting("forville") == 0
+
+
+@pytest.mark.parametrize("is_busy", [False, True])
+def test_who_is_not_reached_any_more_gets_nothing(envelope, is_busy):
+    """Anna's go on, Bob's are let go; what is being done ends, and is let go of the next time."""
+    outbox, [anna, *bobs] = Outbox(HOUR / S), [envelope(1, 1), envelope(2, 2), envelope(3, 2)]
+    for one in bobs if is_busy else (anna, *bobs):
+        outbox.put(one, Attempts())
+    due = outbox.take(S) if is_busy else None
+    reached = {anna.recipient.place}
+    assert outbox.let_go("quay", reached) == []
+    assert outbox.let_go("forville", reached) == bobs[int(is_busy) :]
+    if due is not None:
+        outbox.done(due, due.known.judged(LATER, S), LATER, S)
+        assert outbox.let_go("forville", reached) == bobs[:1]
+        outbox.put(anna, Attempts())
+    assert attempt(outbox, S) == anna
+    assert (outbox.waiting("forville"), outbox.next_due()) == (0, None)
+
+
+def test_alarms_about_whom_nobody_tells_any_more_end(envelope):
+    """A wrong address is put right: what stood of the old one ends; what is in use stands on."""
+    alarms, anna, hook = Alarms("forville"), envelope(1, 0), envelope(2, 1, "webhook")
+    for one, failure in ((anna, AUTH), (anna, UNKNOWN), (hook, AUTH)):
+        assert alarms_of(alarms, one, failure)
+    ends = lambda *reached: [(a.kind, a.name, a.state, a.since) for a in alarms.let_go(reached, 9)]  # noqa: E731
+    assert ends(anna.recipient, hook.recipient) == []
+    assert ends(hook.recipient, envelope(3, 3).recipient) == [("undelivered", anna.recipient.name, "resolved", 7)]
+    assert ends() == [("channel-down", name, "resolved", 7) for name in ("email", hook.recipient.server)]
+    assert ends() == []
 
 
 def alarms_of(alarms: Alarms, envelope: Envelope, failure: Failure | None, known: Attempts | None = None):
