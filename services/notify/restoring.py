@@ -1,6 +1,7 @@
 """What a site's streams say about it, as far back as anything of it may still matter.
 
-What still matters: alerts that fire, however old, and the decisions that told of them; and whatever is not older than
+What still matters: alerts that fire, however old, and the decisions that told of them; alerts whose end their receivers
+don't know yet, since they are muted over a weekend or a holiday; and whatever is not older than
 the longest interval of repeating and `give_up_after_s` together. That is counted back from the last decision or attempt
 that anybody stored and not from now, so that an outage of days forgets nothing that was on its way.
 """
@@ -16,7 +17,7 @@ from proto.types import AlertId, NotificationId
 from services.bus import Bus, Stored
 from services.notify.core.notification import Notice, notice_of
 from services.notify.core.routing import Plan
-from services.notify.core.stored import Key, Since, keys, since_when
+from services.notify.core.stored import Key, Since, Told, needed, only, since_when
 
 FOLLOWED = (ALERTS, OPERATIONS)
 
@@ -28,7 +29,9 @@ class Past:
     notices: list[Notice] = field(default_factory=list)
     records: list[NotificationV1] = field(default_factory=list)
     known_of: set[NotificationId] = field(default_factory=set)
-    """Those of the records that only say who knows what: whatever was to be delivered by them was settled long ago."""
+    """Old records, with some of their alerts alone: who knows what. What was to be delivered was settled long ago."""
+    again: list[NotificationV1] = field(default_factory=list)
+    """Old ones as a whole, for those whom an operator had told again."""
     deliveries: list[DeliveryV1] = field(default_factory=list)
     silences: list[SilenceV1] = field(default_factory=list)
     alarms: list[OperationalAlertV1] = field(default_factory=list)
@@ -49,7 +52,7 @@ async def read_past(bus: Bus, site: str, plan: Plan, give_up_after_s: float, old
     past.silences = [cast("SilenceV1", stored.message) for stored in await bus.latest(SILENCES)]
     written = [stored.time for row in (NOTIFICATIONS, DELIVERIES) for stored in latest[row.pattern]]
     since = since_when(written, firing.values(), plan, give_up_after_s, oldest)
-    await _decisions(bus, site, since, firing.keys(), past)
+    await _decisions(bus, site, since, firing, plan, past)
     await _alerts(bus, site, since, firing, past)
     return past
 
@@ -59,19 +62,44 @@ def notice(stored: Stored) -> Notice:
     return notice_of(cast("AlertV1 | OperationalAlertV1", stored.message), stored.time)
 
 
-async def _decisions(bus: Bus, site: str, since: Since, firing: Iterable[AlertId], past: Past) -> None:
+async def _decisions(bus: Bus, site: str, since: Since, firing: Iterable[AlertId], plan: Plan, past: Past) -> None:
+    """Read what was decided and delivered since then, and of older decisions what they say of alerts that matter.
+
+    Attempts come last: of whatever decision was read, all attempts that were recorded by then are read, too.
+    """
     if not since.all:
         return
-    fires = set(firing)
-    async for stored in _read(bus, NOTIFICATIONS, site, since.firing):
+    told, named = Told(), set[AlertId](firing)
+    async for stored in _read(bus, NOTIFICATIONS, site, since.decisions):
+        record = cast("NotificationV1", stored.message)
+        told.news(record)
+        if stored.time >= since.all:
+            named.update(record.firing, record.resolved)
+    interested = {route.receiver for route in plan.routes if route.send_resolved}
+    # Once more, so that memory holds no more than what matters, however many alerts a storm of last month had.
+    async for stored in _read(bus, NOTIFICATIONS, site, since.decisions):
         record = cast("NotificationV1", stored.message)
         if stored.time >= since.all:
             past.records.append(record)
-        elif fires & set(record.firing):
-            past.records.append(record)
+            continue
+        ends = told.knows(record.receiver) if record.receiver in interested else set[AlertId]()
+        if (part := only(record, named, ends)) is not None:
+            past.records.append(part)
             past.known_of.add(record.notification)
     async for stored in _read(bus, DELIVERIES, site, since.all):
         past.deliveries.append(cast("DeliveryV1", stored.message))
+    await _replayed(bus, site, since, past)
+
+
+async def _replayed(bus: Bus, site: str, since: Since, past: Past) -> None:
+    """Read the old decisions that an operator had tried again of late."""
+    again = {one.notification for one in past.deliveries if one.outcome == "replayed"}
+    again -= {one.notification for one in past.records} - past.known_of
+    if again:
+        async for stored in _read(bus, NOTIFICATIONS, site, since.decisions):
+            record = cast("NotificationV1", stored.message)
+            if record.notification in again:
+                past.again.append(record)
 
 
 async def _alerts(bus: Bus, site: str, since: Since, firing: dict[AlertId, Notice], past: Past) -> None:
@@ -84,18 +112,20 @@ async def _alerts(bus: Bus, site: str, since: Since, firing: dict[AlertId, Notic
         past.notices += [notice(stored) for stored in found]
     have = {(one.alert, one.state) for one in past.notices}
     past.notices += [one for one in firing.values() if (one.alert, one.state) not in have]
-    have |= {(alert, "firing") for alert in firing}
-    told: set[Key] = {key for record in past.records if record.reason is not None for key in keys(record)}
-    if wanted := told - have:
-        past.notices += [one async for one in _older(bus, site, wanted)]
+    if wanted := needed([*past.records, *past.again], firing) - have:
+        past.notices += await _older(bus, site, wanted)
     past.notices.sort(key=lambda one: one.stored)
 
 
-async def _older(bus: Bus, site: str, wanted: set[Key]) -> AsyncGenerator[Notice, None]:
+async def _older(bus: Bus, site: str, wanted: set[Key]) -> list[Notice]:
+    """Return these states; what is over and whose end is stored no more doesn't fire."""
+    found = list[Notice]()
     for row in FOLLOWED:
         async for stored in _read(bus, row, site, 0):
             if ((one := notice(stored)).alert, one.state) in wanted:
-                yield one
+                found.append(one)
+    over = {one.alert for one in found if not one.firing}
+    return [one for one in found if not one.firing or one.alert in over or (one.alert, "resolved") not in wanted]
 
 
 def _read(bus: Bus, row: Subject, site: str, since: int) -> AsyncGenerator[Stored, None]:

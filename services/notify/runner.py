@@ -167,7 +167,7 @@ class SiteRunner:
 
     async def _take_up(self, past: Past) -> None:
         """Go on with what was decided and is not settled, in the order of the decisions."""
-        envelopes = [one for one in self._stored(past) if self._is_open(one, past)]
+        envelopes = list(self._stored(past))
         self._ledger.begin(envelopes)
         for envelope in envelopes:
             known = self._ledger.attempts(envelope)
@@ -177,16 +177,15 @@ class SiteRunner:
                 self._agent.put([envelope])
         self._ledger.tidy()
 
-    def _is_open(self, envelope: Envelope, past: Past) -> bool:
-        """Return whether something may be left to do: of what is older than all attempts that were read, a replay."""
-        return envelope.notification.id not in past.known_of or self._ledger.attempts(envelope).outcome is not None
-
     def _stored(self, past: Past) -> Iterator[Envelope]:
         """Yield what was to be delivered, whole again, to those of its recipients who still are in the settings."""
         told, notices = Told(), {(one.alert, one.state): one for one in past.notices}
         # Two holders that overlapped for a moment may have stored the same decision, under the same name.
-        for record in {record.notification: record for record in past.records}.values():
+        anew = {record.notification: record for record in past.again}
+        for record in ({record.notification: record for record in past.records} | anew).values():
             new, whom = told.news(record), set(record.recipients)
+            if record.notification in past.known_of - anew.keys():
+                continue
             is_report = record.reason == "report"
             notification = again(record) if is_report else whole(record, new, notices, self._directory.plan)
             if notification is not None:

@@ -1,8 +1,10 @@
 """Decisions and alerts as their streams hold them, made whole again after a crash: the same notification, once more."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+
+from msgspec import structs
 
 from proto.notifications import NotificationV1
 from proto.types import AlertId, AlertState, ReceiverId
@@ -11,6 +13,9 @@ from services.notify.core.notification import Group, Notice, Notification
 from services.notify.core.routing import Plan
 
 Key = tuple[AlertId, AlertState]
+_STATES: tuple[AlertState, ...] = ("firing", "resolved")
+_CLOSED = 35 * 86_400 * 10**9
+"""No office is closed, and no silence goes on, for longer: so late an end may still have to be told."""
 
 
 def keys(record: NotificationV1) -> Iterator[Key]:
@@ -19,14 +24,23 @@ def keys(record: NotificationV1) -> Iterator[Key]:
     yield from ((alert, "resolved") for alert in record.resolved)
 
 
+def needed(records: Iterable[NotificationV1], firing: Container[AlertId]) -> set[Key]:
+    """Return which states of which alerts these decisions need; of one that fires no more both, or it would fire again.
+
+    `firing`: those that fire now, whose state is known.
+    """
+    told = {alert for record in records if record.reason is not None for alert, _ in keys(record)}
+    return {(alert, state) for alert in told if alert not in firing for state in _STATES}
+
+
 @dataclass(frozen=True, slots=True)
 class Since:
     """From when on the streams are read, ns; 0 each: nothing is to be read."""
 
     all: int
     """What was stored before this matters no more, unless it is about an alert that fires."""
-    firing: int
-    """No notification told of a firing alert before this."""
+    decisions: int
+    """Before this no decision told of an alert that fires, or whose end may still have to be told."""
 
 
 def since_when(
@@ -45,11 +59,12 @@ def since_when(
     repeat = max((route.repeat for route in plan.routes), default=0)
     every = max(1, last - repeat - int((give_up_after_s + SLOW_LONGEST_S) * 1e9))
     every = every if oldest is None else min(every, oldest)
-    return Since(every, every if began is None else min(every, began))
+    untold = max(1, every - _CLOSED)
+    return Since(every, untold if began is None else min(untold, began))
 
 
 class Told:
-    """Which alerts each receiver knows to fire, so far: what the dispatcher's book knows too."""
+    """Which alerts each receiver knows to fire, so far: what the dispatcher's book knows too. A fold over decisions."""
 
     def __init__(self) -> None:
         self._known: dict[ReceiverId, set[AlertId]] = defaultdict(set)
@@ -63,6 +78,17 @@ class Told:
         known |= new
         known -= set(record.resolved)
         return new
+
+    def knows(self, receiver: ReceiverId) -> set[AlertId]:
+        """Return the alerts of which a receiver was told, and not of their end."""
+        return self._known[receiver]
+
+
+def only(record: NotificationV1, *alerts: Container[AlertId]) -> NotificationV1 | None:
+    """Return of an old decision what it says of these alerts; None if that is nothing."""
+    parts = ([one for one in told if any(one in some for some in alerts)] for told in (record.firing, record.resolved))
+    firing, resolved = parts
+    return structs.replace(record, firing=firing, resolved=resolved) if firing or resolved else None
 
 
 def whole(

@@ -10,6 +10,8 @@ from prometheus_client import REGISTRY
 from proto.notifications import NotificationV1
 from proto.public import DeliveryOutcome, DeliveryReason, DeliveryV1, OperationalAlertV1
 from proto.subjects import ALERTS, DEAD, DELIVERIES, NOTIFICATIONS, OPERATIONS
+from services.notify.core.dispatch import Dispatcher
+from services.notify.core.notification import Notification
 from services.notify.core.recipient import digest
 from services.notify.core.routing import Plan, Route
 from services.notify.restoring import read_past
@@ -50,17 +52,19 @@ def _alert(make_alert):
 
 
 async def test_only_what_may_matter_is_read(bus, alert, monkeypatch):
-    """Old alerts that are over stay unread, but for one that a notification of late told of; those that fire are read.
+    """Old alerts that are over stay unread, unless a notification of late told of them, or nobody yet of their end.
 
     Everything else is from since the last record less the repeat interval and the time to give up.
     """
     monkeypatch.setattr("services.notify.core.stored.SLOW_LONGEST_S", 0.0)
-    for number in (1, 2, 3):  # 1 goes on, 2 ends and is told of later, 3 ends
+    for number in (1, 2, 3, 5):  # 1 goes on, 2 ends and is told of later, 3 ends and nobody told, 5's end was told
         await bus.store(ALERTS, alert(number))
     await bus.store(NOTIFICATIONS, decision(1, 1, 2, 3))
     await bus.store(NOTIFICATIONS, decision(2, 3, group="1" * 16))
-    for number in (2, 3):
+    await bus.store(NOTIFICATIONS, decision(5, 1, 5))
+    for number in (2, 3, 5):
         await bus.store(ALERTS, alert(number, "resolved"))
+    await bus.store(NOTIFICATIONS, decision(6, resolved=(5,)))
     await bus.store(ALERTS, alert(9, site="station"))
     await bus.store(
         OPERATIONS,
@@ -71,14 +75,42 @@ async def test_only_what_may_matter_is_read(bus, alert, monkeypatch):
     await bus.store(NOTIFICATIONS, decision(3, 1, 4, resolved=(2,)))
     past = await read_past(bus, "forville", PLAN, 1.0)
     assert {(int(n.alert, 16), n.state) for n in past.notices if n.audience == "field"} == {
-        (1, "firing"), (2, "resolved"), (2, "firing"), (3, "firing"), (4, "firing"),
+        (1, "firing"), (2, "resolved"), (2, "firing"), (3, "resolved"), (3, "firing"), (4, "firing"),
     }  # fmt: skip
-    assert [record.number for record in past.records] == [1, 3]
+    assert [(record.number, len(record.firing)) for record in past.records] == [(1, 3), (2, 1), (5, 1), (3, 2)]
+    assert past.known_of == {f"{number:016x}" for number in (1, 2, 5)}
     assert [(alarm.kind, alarm.state) for alarm in past.alarms] == [("channel-down", "firing")]
-    assert past.next == {"ALERTS": 8, "OPERATIONS": 2}
+    assert past.next == {"ALERTS": 10, "OPERATIONS": 2}
     everything = await read_past(bus, "forville", PLAN, 1.0, oldest=1)
-    assert [record.number for record in everything.records] == [1, 2, 3]
-    assert len(everything.notices) == 7
+    assert [record.number for record in everything.records] == [1, 2, 5, 6, 3]
+    assert len(everything.notices) == 9
+
+
+async def test_an_end_that_came_while_its_receiver_was_muted_is_told_after_days_and_a_restart(bus, alert, monkeypatch):
+    """Told on Friday, over on Friday evening, muted until Monday; others were told all along, and notify restarts.
+
+    Of what was told together, one goes on, and the end of another was told before: neither is told again.
+    """
+    monkeypatch.setattr("services.notify.core.stored.SLOW_LONGEST_S", 0.0)
+    for number in (1, 2, 3):
+        await bus.store(ALERTS, alert(number))
+    await bus.store(NOTIFICATIONS, decision(1, 1, 2, 3))
+    await bus.store(ALERTS, alert(3, "resolved"))
+    await bus.store(NOTIFICATIONS, decision(2, resolved=(3,)))
+    await bus.store(ALERTS, alert(2, "resolved"))
+    await asyncio.sleep(1.5)
+    await bus.store(NOTIFICATIONS, decision(9, receiver="head", reason="report", recipients=[]))
+    now, plan = time.time_ns(), Plan((Route("field-staff"),))
+    past = await read_past(bus, "forville", PLAN, 0.0)
+    assert f"{1:016x}" in past.known_of
+    dispatcher = Dispatcher(plan)
+    dispatcher.restore(past.notices, past.records, past.silences, now)
+    outputs = [*dispatcher.step(now), *dispatcher.step(now + 3_600 * 10**9)]
+    [told] = [output for output in outputs if isinstance(output, Notification)]
+    assert (told.reason, [n.alert for n in told.firing], [n.alert for n in told.resolved]) == (
+        "some-resolved", [f"{1:016x}"], [f"{2:016x}"],
+    )  # fmt: skip
+    assert told.new == frozenset()
 
 
 async def test_a_first_start_reads_nothing_that_is_over(bus, alert):
