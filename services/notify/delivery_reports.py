@@ -21,6 +21,7 @@ log = get_logger()
 
 _SENT = 4 * 86_400 * 10**9
 """A report on an SMS that was sent before is worth nothing any more: telephone networks keep an SMS for three days."""
+_YET_S = 2.0
 
 
 class DeliveryReports:
@@ -33,20 +34,28 @@ class DeliveryReports:
         self._settings: ReportsSettings | None = None
 
     async def use(self, sms: SmsSettings | None) -> None:
-        """Serve as these settings say; StartError if the port is taken."""
-        wanted = None if sms is None else sms.reports
-        if wanted == self._settings:
+        """Serve as these settings say; StartError if the port is taken: then it goes on as before."""
+        wanted, before = None if sms is None else sms.reports, self._settings
+        if wanted == before:
             return
         await self.stop()
-        if wanted is not None:
-            server = ReportServer(wanted, self.tell)
-            try:
-                await server.start()
-            except OSError as error:
-                await server.stop()
-                where = f"notify.sms.reports: cannot listen on {wanted.host}:{wanted.port}"
-                raise StartError(f"{where}: {error.strerror or error}") from None
-            self._server, self._settings = server, wanted
+        try:
+            await self._serve(wanted)
+        except StartError:
+            await self._serve(before)
+            raise
+
+    async def _serve(self, wanted: ReportsSettings | None) -> None:
+        if wanted is None:
+            return
+        server = ReportServer(wanted, self.tell)
+        try:
+            await server.start()
+        except OSError as error:
+            await server.stop()
+            where = f"notify.sms.reports: cannot listen on {wanted.host}:{wanted.port}"
+            raise StartError(f"{where}: {error.strerror or error}") from None
+        self._server, self._settings = server, wanted
 
     async def stop(self) -> None:
         """Serve no more."""
@@ -57,10 +66,10 @@ class DeliveryReports:
     async def tell(self, report: Report) -> None:
         """Record a report; LookupError where no SMS is recorded as sent that it could be about, or not yet."""
         now = self._clock()
-        async with self._one_at_a_time:
-            reading = self._bus.read(DELIVERIES, since=now - _SENT, site=report.site)
-            records = [cast("DeliveryV1", stored.message) async for stored in reading]
-        found = reported(report, records)
+        found = await self._about(report, now)
+        if not found:  # a gateway may report before its acceptance is recorded, and Kannel reports once
+            await asyncio.sleep(_YET_S)
+            found = await self._about(report, now)
         if not found:
             raise LookupError(report.notification)
         for last in found:
@@ -69,3 +78,8 @@ class DeliveryReports:
             )
             await self._bus.store(DELIVERIES, record, message_id=record_id(record))
         log.info("delivery report", site=report.site, notification=report.notification, outcome=report.state)
+
+    async def _about(self, report: Report, now: int) -> list[DeliveryV1]:
+        async with self._one_at_a_time:
+            reading = self._bus.read(DELIVERIES, since=now - _SENT, site=report.site)
+            return reported(report, [cast("DeliveryV1", stored.message) async for stored in reading])

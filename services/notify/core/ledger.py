@@ -40,11 +40,12 @@ class Attempts:
         return self.outcome in SETTLED
 
     def after(self, record: DeliveryV1) -> "Attempts":
-        """Return what is known after one more record; what is settled stays so, unless it is replayed."""
+        """Return what is known after one more record; what is settled stays so but for a replay or a report."""
         count = max(self.count, record.attempt)
         if record.outcome == "replayed":
             return Attempts(count, record.outcome, record.reason, record.at, record.at)
-        if self.settled and record.outcome != "delivered":
+        is_report = record.outcome == "delivered" or (self.outcome, record.outcome) == ("sent", "failed")
+        if self.settled and not is_report:
             return Attempts(count, self.outcome, self.reason, self.at, self.anew)
         return Attempts(count, record.outcome, record.reason, record.at, self.anew)
 

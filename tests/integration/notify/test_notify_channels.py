@@ -1,7 +1,9 @@
 """The service with every channel: one alert by e-mail, SMS and webhook, delivery reports, daily reports, a restart."""
 
+import asyncio
 import json
 import socket
+import time
 from collections.abc import AsyncIterator, Callable
 
 import aiohttp
@@ -10,8 +12,14 @@ from http_peer import HttpPeer
 from msgspec import structs
 from notifications import NUMBER
 
+from proto.public import DeliveryV1
 from proto.subjects import ALERTS, DEAD, DELIVERIES, NOTIFICATIONS
+from services.app import StartError
+from services.notify.core.ledger import UNTOLD, Ledger
+from services.notify.core.recipient import Recipient
 from services.notify.core.report_schedule import RULE
+from services.notify.core.sms_reports import Report
+from services.notify.delivery_reports import DeliveryReports
 from services.notify.report_settings import ReportSettings
 from services.notify.settings import NotifyFile
 from services.notify.sms_settings import ProviderSettings, ReportsSettings, SmsSettings
@@ -111,6 +119,46 @@ async def test_the_days_budget_holds_through_restarts_and_new_settings(
     assert [got.path for got in peer.got].count("/sms") == 1
     [dead] = await eventually(lambda: bus.history(DEAD), lambda found: len(found) == 1)
     assert "by sms: failed (cost-cap)" in dead.message.reason
+
+
+async def test_a_report_that_is_faster_than_the_record_counts_and_one_about_nothing_does_not(bus, monkeypatch):
+    """A gateway may report before its acceptance is recorded, and Kannel reports once; a failure can be replayed."""
+    monkeypatch.setattr("services.notify.delivery_reports._YET_S", 0.5)
+    await bus.ensure_streams(["DELIVERIES"])
+    reports, digest = DeliveryReports(bus), "d" * 64
+    sent = DeliveryV1(
+        site="forville", zone="_site", rule="low", alert="a" * 16, state="firing", notification="f" * 16, attempt=1,
+        receiver="staff", channel="sms", recipient_sha256=digest, outcome="sent", reason="accepted", at=time.time_ns(),
+    )  # fmt: skip
+    with pytest.raises(LookupError):
+        await reports.tell(Report("forville", "f" * 16, digest, "delivered"))
+    telling = asyncio.create_task(reports.tell(Report("forville", "f" * 16, digest, "failed")))
+    await asyncio.sleep(0.1)
+    await bus.store(DELIVERIES, sent)
+    await bus.store(DELIVERIES, structs.replace(sent, notification="e" * 16))
+    await telling
+    found = [s.message for s in await bus.history(DELIVERIES)]
+    assert [(one.notification[0], one.outcome, one.reason) for one in found] == [
+        ("f", "sent", "accepted"), ("e", "sent", "accepted"), ("f", "failed", "refused"),
+    ]  # fmt: skip
+    assert Ledger(found).attempts("f" * 16, Recipient("staff", NUMBER, digest, channel="sms")).outcome in UNTOLD
+
+
+async def test_reports_are_served_as_before_where_new_settings_cannot_be(bus):
+    """The new port is taken: one line says so, and the old address still answers; nothing is left over at the end."""
+    old, taken = free_port(), socket.create_server(("127.0.0.1", 0))
+    provider = ProviderSettings(url=Secret("http://127.0.0.1:1"), json={"to": "$to"})
+    settings = [SmsSettings(provider=provider, reports=reports_at(port)) for port in (old, int(taken.getsockname()[1]))]
+    reports = DeliveryReports(bus)
+    with taken:
+        await reports.use(settings[0])
+        with pytest.raises(StartError, match=r"notify\.sms\.reports: cannot listen on 127\.0\.0\.1"):
+            await reports.use(settings[1])
+        async with aiohttp.ClientSession() as client, client.get(f"http://127.0.0.1:{old}/a/b/c/d") as answer:
+            assert answer.status == 404
+    await reports.use(settings[1])
+    with socket.create_server(("127.0.0.1", old)):
+        await reports.use(None)
 
 
 async def test_a_daily_report_goes_out_once(bus, start, serve_mail, all_channels, make_alert, deliveries, eventually):

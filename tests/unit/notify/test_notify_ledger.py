@@ -69,16 +69,21 @@ def test_killed_between_two_records_the_rest_is_known_to_be_missing(cut):
     assert ledger.unrecorded(told, BOB) == recorded(told)
 
 
-@given(st.lists(st.sampled_from(["fail", "refuse", "accept", "give up", "replay", "deliver"]), max_size=12))
+@given(st.lists(st.sampled_from(["fail", "refuse", "accept", "give up", "replay", "deliver", "lose"]), max_size=12))
 def test_attempts_count_up_and_what_is_settled_stays_so_unless_it_is_replayed(steps):
-    """However attempts go: numbers rise, reading back gives what was known, and only an operator opens it again."""
+    """However attempts go: numbers rise, reading back gives what was known, and only an operator opens it again.
+
+    An SMS that was accepted may be reported as lost; then it can be replayed.
+    """
     told, known, history = tell(2), Attempts(), [Attempts()]
     for now, step in enumerate(steps, 60):
         if step == "replay":
             after = known.replayed(now)
         elif step == "deliver":
             after = Attempts(known.count + 1, "delivered", "accepted", now, known.anew)
-        elif known.settled:
+        elif step == "lose" and known.outcome == "sent":
+            after = Attempts(known.count + 1, "failed", "refused", now, known.anew)
+        elif known.settled or step == "lose":
             continue
         else:
             ends = {"fail": LATER, "refuse": UNKNOWN, "accept": None}
