@@ -37,16 +37,20 @@ class HttpClient:
     def __init__(self, timeout_s: float, context: ssl.SSLContext, clock: Callable[[], int] = time.time_ns) -> None:
         self._timeout, self._context, self._clock = _timeout(timeout_s), context, clock
         self._session: aiohttp.ClientSession | None = None
+        self._closed = False
 
     async def send(self, request: Request) -> Answer | Failure:
         """Return the server's answer, or why there is none; nothing that the failure says quotes the request."""
+        if self._closed:  # new settings came while the request was written
+            return Failure("disconnected", "data")
         try:
             return await self._ask(request)
         except (aiohttp.ClientError, OSError, ValueError) as error:  # TimeoutError is an OSError
             return failure_of(error)
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Close the connections, and make no more."""
+        self._closed = True
         if self._session is not None:
             await self._session.close()
             self._session = None

@@ -1,5 +1,6 @@
 """The channel `webhook`: a notification as Alertmanager's JSON, signed, to a server of the receiver's choice."""
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
@@ -67,7 +68,8 @@ class WebhookChannel:
             return Failure("rejected", "data", detail="a daily report goes by e-mail")
         hook, client = known
         try:
-            request = self._request(notification, recipient, hook)
+            # Beside the loop: ten thousand alerts take seconds, and a lease wants to be renewed meanwhile.
+            request = await asyncio.to_thread(self._request, notification, recipient, hook)
         except UnpresentableError:
             return Failure("rejected", "data", detail="its time lies beyond the calendar")
         except Exception as error:  # the contract of a channel: whatever is wrong with a document, others go out

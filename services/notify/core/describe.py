@@ -6,7 +6,7 @@ from dataclasses import replace
 from proto.public import WindowV1
 from proto.types import Severity
 from services.notify.core import facts, headlines, tables
-from services.notify.core.figures import figure_of
+from services.notify.core.figures import figure_of, newest
 from services.notify.core.names import place, site_name
 from services.notify.core.notification import Notification
 from services.notify.core.view import Image, MailView, tone_of
@@ -44,7 +44,7 @@ def describe(
         link=link,
         link_text=words.gettext("Open Moretta") if link else "",
     )
-    return _filled(view, notification, site, words, windows)
+    return _filled(view, notification, site, words, newest(windows, notification))
 
 
 def _filled(

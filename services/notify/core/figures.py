@@ -45,6 +45,11 @@ def published(windows: Iterable[WindowV1], notification: Notification) -> list[W
     return sorted((w for w in windows if w.site == site and w.end <= at), key=lambda window: window.end)
 
 
+def newest(windows: Iterable[WindowV1], notification: Notification) -> list[WindowV1]:
+    """Return the last window of each zone that had ended by then and has a figure: all that `figure_of` needs."""
+    return list({w.zone: w for w in published(windows, notification) if _of(w) is not None}.values())
+
+
 def span_of(figure: Figure, zone: tzinfo, name: str) -> Span:
     """Return the window of a figure in local time."""
     return Span(instant(figure.start, zone), instant(figure.end, zone), name)

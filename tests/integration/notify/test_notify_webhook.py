@@ -115,6 +115,32 @@ async def test_what_cannot_be_sent_is_final(peer, channel):
     assert peer.got == []
 
 
+async def test_a_storms_document_is_written_beside_the_loop(peer, channel, monkeypatch):
+    """Ten thousand alerts take seconds: meanwhile the loop turns, leases are renewed, and new settings may close it."""
+    turns, writes = 0, asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def slow(*_: object, **__: object) -> dict[str, str]:
+        loop.call_soon_threadsafe(writes.set)
+        time.sleep(0.4)
+        return {"version": "4"}
+
+    monkeypatch.setattr("services.notify.webhook.payload", slow)
+    sender, to = channel(), recipient(peer.url("hook/s3cret"))
+    sending = asyncio.create_task(sender.send(notification(rate()), to))
+    while not sending.done():
+        await asyncio.sleep(0.01)
+        turns += 1
+    assert (turns > 10, await sending, len(peer.got)) == (True, None, 1)
+    writes.clear()
+    sending = asyncio.create_task(sender.send(notification(rate()), to))
+    await writes.wait()
+    await sender.close()
+    assert await sending == Failure("disconnected", "data")
+    assert judge(Failure("disconnected", "data")).retry
+    assert len(peer.got) == 1
+
+
 async def test_each_receivers_webhook_has_its_own_secrets(peer):
     """Two receivers may share a server; a catalogue that is gone raises nothing."""
     hooks = {name: WebhookSettings(url=Secret(peer.url()), token=Secret(name), max_alerts=1) for name in ("a", "b")}

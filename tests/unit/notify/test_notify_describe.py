@@ -1,5 +1,6 @@
 """What a mail says, word by word, in English and in French."""
 
+import time as clock
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -12,7 +13,7 @@ from services.notify.core.tables import LONGEST
 from services.notify.core.view import MailView
 from services.notify.words import words_in
 
-MINUTE = 60 * 10**9
+MINUTE, HOUR = 60 * 10**9, 3_600 * 10**9
 EN, FR = words_in("en"), words_in("fr")
 
 
@@ -176,6 +177,18 @@ def test_operators_are_told_what_is_missing_and_what_helps(make_fault, notify, s
     site_back = make_fault(kind="no-data", name="_site", state="resolved")
     assert describe(notify("all-resolved", back, site_back), site, EN).headline == "Nothing is missing any more"
     assert describe(notify("some-resolved", down, site_back), site, EN).headline == "Back: figures of “Market Forville”"
+
+
+def test_a_storm_that_goes_on_is_described_at_once(make_alert, make_window, notify, site):
+    """Ten thousand alerts in a hundred zones, repeated, with seven hours of windows: seconds would cost the lease."""
+    alerts = [make_alert(alert=f"{n:016x}", zone=f"z{n % 100}", rule=f"r{n}") for n in range(10_000)]
+    windows = [make_window(-n, zone=f"z{z}", rate=0.5 + z / 1000) for n in range(84) for z in range(100)]
+    told, begun = notify("repeat", *alerts, new=[], at=alerts[0].end + 12 * HOUR), clock.process_time()
+    view = describe(told, site, EN, windows=[*windows, make_window(0, zone="z1", rate=None), make_window(9, zone="z2")])
+    assert clock.process_time() - begun < 4, "half a second where it was written"
+    assert view.table is not None
+    assert [row.cells[1].main for row in view.table.rows[:4]] == ["50%", "50%", "80%", "50%"]
+    assert view.table.more == "And 9,960 more."
 
 
 @pytest.mark.parametrize(
