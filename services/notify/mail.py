@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from proto.public import WindowV1
 from proto.types import Channel as ChannelName
+from services.bus import Unavailable
 from services.log import get_logger
 from services.notify.core.chart import Chart, chart_of
 from services.notify.core.describe import describe
@@ -65,6 +66,8 @@ class MailChannel:
             message = compose(letter, recipient, self._style.sender)
         except UnpresentableError as error:
             return Failure("rejected", "data", detail=str(error))
+        except (Unavailable, TimeoutError):  # of a report: a chart's windows are done without
+            return Failure("unread", "data", detail="what was published of that day can't be read")
         except Exception as error:  # the contract of a channel: whatever is wrong with a mail, others go out
             # Not its words, nor where it was: they may quote an address.
             log.error("a mail could not be written", notification=notification.id, error=type(error).__name__)

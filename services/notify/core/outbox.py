@@ -18,6 +18,8 @@ from services.notify.core.recipient import Place, Recipient
 
 AT_ONCE: dict[Channel, int] = {"email": 4, "sms": 4, "webhook": 8}
 """Deliveries of one channel at the same time; one that hangs holds the others up only when all hang."""
+Lane = tuple[str, Channel, str, bool]
+"""Site, channel, the recipient's digest, whether it is one of daily reports."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +35,9 @@ class Envelope:
         return self.notification.group.site
 
     @property
-    def lane(self) -> tuple[str, Channel, str]:
-        """What keeps its order: one recipient's envelopes of one site."""
-        return self.site, self.recipient.channel, self.recipient.digest
+    def lane(self) -> Lane:
+        """What keeps its order: one recipient's alerts of one site, and its daily reports: no alert waits for those."""
+        return self.site, self.recipient.channel, self.recipient.digest, self.notification.reason == "report"
 
     @property
     def server(self) -> str:
@@ -81,7 +83,7 @@ class Outbox:
 
     def __init__(self, give_up_after_s: float) -> None:
         self.give_up_after_s = give_up_after_s
-        self._lanes: dict[tuple[str, Channel, str], _Lane] = {}
+        self._lanes: dict[Lane, _Lane] = {}
         self._servers: dict[str, _Server] = {}
         self._busy: dict[Channel, int] = dict.fromkeys(AT_ONCE, 0)
 

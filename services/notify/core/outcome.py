@@ -13,8 +13,9 @@ from proto.types import Channel
 Kind = Literal[
     "connect", "timeout", "disconnected", "tls", "no-starttls", "no-auth", "auth", "response", "rate-limited", "other",
     "unavailable", "denied", "misconfigured", "rejected", "recipient", "cost-cap", "too-long",
+    "unread",
 ]  # fmt: skip
-"""Those of the second line are of SMS and webhooks, where a code is one of HTTP."""
+"""Those of the second line are of SMS and webhooks, where a code is one of HTTP; `unread` is of daily reports."""
 Stage = Literal["connect", "sender", "recipient", "data"]
 
 _AUTH_CODES = frozenset({530, 534, 535, 538})
@@ -65,6 +66,7 @@ _BY_KIND: dict[Kind, Judgement] = {
     "recipient": Judgement(retry=False, reason="recipient"),
     "cost-cap": Judgement(retry=False, reason="cost-cap"),
     "too-long": Judgement(retry=False, reason="too-long"),
+    "unread": _TEMPORARY,
 }
 
 
@@ -108,6 +110,7 @@ _ADVICE: dict[Kind, str] = {
     "auth": "notify.smtp.user and password must be what the server knows",
     "rate-limited": "the other side takes fewer messages than it gets; it is obeyed",
     "other": "this is unexpected; please report it",
+    "unread": "JetStream must answer and have the streams WINDOWS and ALERTS, which aggregate makes when it starts",
 }
 
 

@@ -1,5 +1,7 @@
 """What is delivered next, and which alarms that raises: services.notify.core.outbox and alarms."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -103,6 +105,17 @@ def test_who_fails_holds_nobody_else(envelope):
     assert 12 * S < when < 20 * S
     assert [attempt(outbox, when).notification.number for _ in "12"] == [1, 2]
     assert outbox.next_due() is None
+
+
+def test_no_alert_waits_for_a_daily_report(envelope):
+    """The report can't be written for now: the same recipient's alert goes out, and so does the report later."""
+    outbox, report = Outbox(3600.0), envelope(1)
+    outbox.put(replace(report, notification=replace(report.notification, reason="report")), Attempts())
+    attempt(outbox, S, Failure("unread", "data"))
+    outbox.put(envelope(2), Attempts())
+    assert attempt(outbox, S).notification.number == 2
+    assert attempt(outbox, outbox.next_due()).notification.number == 1
+    assert outbox.waiting("forville") == 0
 
 
 def test_one_channel_holds_no_other(envelope):

@@ -31,6 +31,7 @@ from services.notify.core.outcome import SLOW, Failure, Judgement, advice, judge
         (Failure("response", "data", 451), True, "temporary"),
         (Failure("response", "data", 554, "5.6.0"), False, "refused"),
         (Failure("other", "data"), True, "other"),
+        (Failure("unread", "data"), True, "temporary"),
     ],
 )
 def test_each_kind_of_failure_has_its_consequence(failure: Failure, retry: bool, reason: str):

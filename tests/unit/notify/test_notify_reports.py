@@ -14,11 +14,15 @@ from windows import HOUR, MINUTE, decree, market_day, window
 
 from proto.subjects import ALERTS, WINDOWS
 from services.aggregate.core.policy import publishable
+from services.bus import Unavailable
 from services.history import day_start
 from services.notify.core.notification import Group, Notification
+from services.notify.core.outcome import advice, judge
+from services.notify.core.recipient import Recipient
 from services.notify.core.report import Question, report_of
 from services.notify.core.report_schedule import due, notification_of
 from services.notify.core.report_view import view_of
+from services.notify.mail import MailChannel
 from services.notify.reports import AHEAD, ReportWriter, question_of, read_day, schedule_of
 from services.notify.settings import NotifyFile
 from services.notify.templates import render_report_bodies
@@ -97,6 +101,19 @@ async def test_a_decision_of_another_kind_is_no_report():
     with pytest.raises(LookupError):
         await writer.letter(Notification("f" * 16, group, "first", 1, "f" * 16, T, ()), "en")
     assert stream.asked == []
+
+
+@pytest.mark.parametrize("error", [Unavailable("no stream"), TimeoutError()])
+async def test_a_report_that_cannot_be_read_now_is_tried_again_soon(error):
+    """Aggregate, which makes the streams, was not up yet: no fault, and no mail."""
+
+    async def unread(*_):
+        raise error
+
+    told = Notification("f" * 16, Group("staff", "cannes", "field"), "report", 1, "f" * 16, T, ())
+    failure = await MailChannel(None, None, None, unread).send(told, Recipient("staff", "a@example.org", "0" * 64))
+    assert (failure.kind, judge(failure).retry, judge(failure).loud) == ("unread", True, False)
+    assert "aggregate" in advice(failure)
 
 
 SLOTS = (-504, -503, -72, -71, 0, 1, 2, 30, 31, 60)
