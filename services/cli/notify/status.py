@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import cast
 
 import msgspec
+from rich.box import SIMPLE
 from rich.table import Table
 
 from proto.control import DeadV1
@@ -22,6 +23,8 @@ from services.settings import SettingsError
 
 _COMMAND = "moretta notify status"
 _PENDING: frozenset[DeliveryOutcome | None] = frozenset({None, "retrying", "replayed"})
+_WHOLE = ("now", "last told", "messages")
+"""Columns that are never narrower than what is in them."""
 _OURS = frozenset({"channel-down", "undelivered"})
 
 
@@ -129,9 +132,12 @@ def as_json(status: Status) -> str:
     return msgspec.json.encode(status).decode()
 
 
-def tables(status: Status) -> list[Table]:
-    """Return what is to be seen, as tables; those about trouble only where there is some."""
-    shown = [_groups(status.groups)]
+def tables(status: Status) -> list[Table | str]:
+    """Return what is to be seen, as tables 80 letters wide; those about trouble only where there is some."""
+    sites = dict.fromkeys(one.site for one in status.groups)
+    shown: list[Table | str] = [_groups(site, [one for one in status.groups if one.site == site]) for site in sites]
+    if not shown:
+        shown.append("nobody was told of anything in that time")
     if status.alarms:
         shown.append(_alarms(status.alarms))
     if status.dead:
@@ -139,39 +145,43 @@ def tables(status: Status) -> list[Table]:
     return shown
 
 
-def _groups(found: list[GroupStatus]) -> Table:
-    names = (
-        "site",
-        "receiver",
-        "about",
-        "firing",
-        "last told",
-        "reason",
-        "withheld",
-        "pending",
-        "sent",
-        "failed",
-        "dead",
-    )
-    table = Table(*names, title="who was told" if found else "nobody was told of anything in that time")
+def _table(*names: str, title: str) -> Table:
+    """Return an empty table; what is too long for its column goes on in the next line, and nothing is cut off."""
+    table = Table(title=title, title_justify="left", box=SIMPLE)
+    for name in names:
+        table.add_column(name, overflow="fold", no_wrap=name in _WHOLE)
+    return table
+
+
+def _groups(site: str, found: list[GroupStatus]) -> Table:
+    table = _table("receiver", "about", *_WHOLE, title=f"{site}: who was told")
     for one in found:
-        about = ", ".join(one.about[:2]) + (f" and {len(one.about) - 2} more" if len(one.about) > 2 else "")
-        last = "–" if one.last is None else local(one.last)
-        counts = [str(number) for number in (one.pending, one.sent, one.failed, one.dead)]
-        words = (one.reason or "–", one.withheld or "–")
-        table.add_row(one.site, one.receiver, about or "–", str(one.firing), last, *words, *counts)
+        about = [name.replace("/", " / ") for name in one.about[:2]]
+        about += [f"and {len(one.about) - 2} more"] if len(one.about) > 2 else []
+        last = "–" if one.last is None else f"{local(one.last)}\n{one.reason or ''}"
+        counts = {"pending": one.pending, "sent": one.sent, "failed": one.failed, "dead": one.dead}
+        messages = "\n".join(f"{count} {name}" for name, count in counts.items() if count)
+        now = "\n".join([f"{one.firing} firing"] * bool(one.firing) + [one.withheld or ""])
+        table.add_row(one.receiver, "\n".join(about) or "–", now, last, messages or "–")
     return table
 
 
 def _alarms(found: list[OperationalAlertV1]) -> Table:
-    table = Table("site", "what", "which", "since", title="out of order")
+    table = _table("site", "what", "which", "since", title="out of order")
     for one in found:
         table.add_row(one.site, one.kind, one.name, local(one.since))
     return table
 
 
 def _dead(found: list[DeadLetter]) -> Table:
-    table = Table("id", "site", "receiver", "at", "why", title="dead letters; `moretta notify replay ID` tries again")
+    """One line for each reason: whoever is refused once is refused often."""
+    table = _table(
+        "id", "site", "receiver", "last", "why", title="dead letters; `moretta notify replay ID` tries again"
+    )
+    alike: dict[tuple[str, str, str], list[DeadLetter]] = {}
     for one in found:
-        table.add_row(str(one.id), one.site, one.receiver, local(one.at), one.reason)
+        alike.setdefault((one.site, one.receiver, one.reason), []).append(one)
+    for (site, receiver, reason), letters in alike.items():
+        ids = " ".join(str(one.id) for one in letters)
+        table.add_row(ids, site, receiver, local(max(one.at for one in letters)), reason)
     return table

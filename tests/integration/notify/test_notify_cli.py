@@ -88,7 +88,7 @@ async def test_status_replay_and_the_dead(ground, make_alert, eventually):
         assert found["groups"][0]["about"] == ["hall/mask-rate"]
         assert (found["alarms"][0]["kind"], found["dead"][0]["receiver"]) == ("undelivered", "field-staff")
         shown = await ground.say("notify", "status")
-        assert "hall/mask-rate" in shown
+        assert "hall / mask-rate" in shown
         assert "failed (recipient)" in shown
         dead = found["dead"][0]["id"]
         unknown.clear()

@@ -77,11 +77,11 @@ def test_a_group_stands_where_its_records_say():
     assert (found.about, found.pending) == ([], 2)
 
 
-def shown(*renderables: object) -> str:
+def shown(*renderables: object, width: int = 250) -> str:
     """What people see."""
     out = io.StringIO()
     for one in renderables:
-        Console(file=out, width=250).print(one)
+        Console(file=out, width=width).print(one)
     return out.getvalue()
 
 
@@ -89,10 +89,24 @@ def test_tables_show_trouble_only_where_there_is_some():
     """A quiet site is one table; dead letters come with the number that `replay` takes."""
     quiet = Status(groups([TOLD], [SENT]), [], [])
     assert len(tables(quiet)) == 1
-    assert "hall/low" in shown(*tables(quiet))
+    assert "hall / low" in shown(*tables(quiet))
     letter = DeadLetter(17, NOW, "market", "staff", "staff-aaaaaaaa by email: dead (connect)")
     assert "17" in shown(*tables(Status([], [letter], [])))
     assert "nobody was told" in shown(*tables(Status([], [], [])))
+
+
+def test_a_terminal_of_80_letters_shows_every_word():
+    """Names and numbers whole; what failed for the same reason is one line, with each number that `replay` takes."""
+    told = structs.replace(TOLD, receiver="field-staff", reason="all-resolved")
+    muted = structs.replace(told, notification="4" * 16, number=0, reason=None, withheld="silenced", recipients=[])
+    sent = structs.replace(SENT, zone="north-gate", rule="mask-rate")
+    why = "field-staff-aaaaaaaa by email: failed (recipient)"
+    dead = [DeadLetter(number, NOW, "market", "field-staff", why) for number in (17, 18, 19)]
+    seen = shown(*tables(Status(groups([told, muted], [sent]), dead, [])), width=80)
+    words = ["field-staff", "north-gate", "mask-rate", "all-resolved", "silenced"]
+    for word in (*words, "1 sent", "1 pending", "17 18 19"):
+        assert word in seen
+    assert "…" not in seen
 
 
 def test_a_silence_says_what_it_is_about_and_who_set_it():
