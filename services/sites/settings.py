@@ -18,7 +18,7 @@ Seconds = Annotated[float, Meta(gt=0, le=86_400)]
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-WallTime = Annotated[str, Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d\Z", description="a time such as 07:30")]
+WallTime = Annotated[str, Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d\Z", description='a time in quotes such as "07:30"')]
 
 
 class RestSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -147,6 +147,7 @@ HALL = {**TO_STAFF, "zones": ["hall"]}
         ([], [OFFICE, OFFICE], "times[1].id", "'office' is used 2 times; ids are unique"),
         ([], [{**OFFICE, "end": "08:00"}], "times[0].end", "08:00 to 08:00 is no time, or all of it"),
         ([], [{**OFFICE, "end": "24:00"}], "times[0].end", "07:30"),
+        ([], [{**OFFICE, "end": 1080}], "times[0].end", 'a time in quotes such as "07:30", got 1080'),  # 18:00 in YAML
         ([], [{**OFFICE, "days": []}], "times[0].days", "an empty list"),
         ([], [{**OFFICE, "timezone": "CET+1"}], "times[0].timezone", "'CET+1' is no IANA time zone"),
         ([], [{"id": "x", "dates": [{"first": date(2026, 2, 2), "last": date(2026, 2, 1)}]}], "times[0].dates[0].last",
