@@ -141,6 +141,8 @@ def advice(failure: Failure, channel: Channel = "email") -> str:
         return "the server wants a login; set notify.smtp.user and password"
     if reason == "config":
         return "the server must accept mail from notify.smtp.sender to these recipients; a login may be missing"
+    if reason == "recipient":
+        return "the server knows no such recipient; the receiver's address must be one that it takes"
     if reason == "refused" and failure.stage == "connect":
         return "the server refuses this machine; its operator can say why"
     return "the server answered with a code of its own; its log says why"

@@ -57,6 +57,11 @@ def test_every_failure_has_a_judgement_and_an_advice(failure: Failure):
     assert len(advice(failure)) > 20
 
 
+def test_a_refused_recipient_is_called_one():
+    """A wrong address is the most common mistake: its owner is not sent to a server's log."""
+    assert "recipient" in advice(Failure("response", "recipient", 550, "5.1.1"))
+
+
 @given(_failures)
 def test_only_a_5xx_to_a_recipient_or_a_content_is_final(failure: Failure):
     """An alert is lost to nothing but a refusal of this recipient or of this mail."""
