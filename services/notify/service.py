@@ -76,7 +76,7 @@ async def check_server(directory: Directory) -> None:
     if failure is None:
         log.info("the mail server is ready", host=host, port=port, security=directory.smtp.security)
     else:
-        facts = failure_facts(failure)
+        facts = failure_facts(failure, "email")
         log.error("the mail server takes no mail; trying on with every alert", host=host, port=port, **facts)
 
 

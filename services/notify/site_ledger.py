@@ -12,6 +12,7 @@ from proto.control import DeadV1
 from proto.notifications import NotificationV1
 from proto.public import DeliveryV1, OperationalAlertV1
 from proto.subjects import DEAD, DELIVERIES, NOTIFICATIONS, OPERATIONS
+from proto.types import Channel
 from services.bus import Bus, Held
 from services.log import get_logger
 from services.notify.core.alarms import Alarms
@@ -182,13 +183,13 @@ def _say(envelope: Envelope, now: Attempts, failure: Failure | None) -> None:
         "attempt": now.count,
     }
     if failure is not None:
-        known |= failure_facts(failure)
+        known |= failure_facts(failure, envelope.recipient.channel)
     loud = failure is not None and judge(failure).loud
     level: Any = log.error if loud else log.info if now.outcome == "sent" else log.warning
     level("delivery", **known)
 
 
-def failure_facts(failure: Failure) -> dict[str, object]:
+def failure_facts(failure: Failure, channel: Channel) -> dict[str, object]:
     """Return what the log says of a failure, and what would be right."""
     known = {
         "what": failure.kind,
@@ -196,6 +197,6 @@ def failure_facts(failure: Failure) -> dict[str, object]:
         "code": failure.code,
         "enhanced": failure.enhanced,
         "detail": failure.detail or None,
-        "advice": advice(failure),
+        "advice": advice(failure, channel),
     }
     return {key: value for key, value in known.items() if value is not None}

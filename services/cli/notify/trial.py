@@ -77,4 +77,6 @@ def _line(recipient: Recipient, failure: Failure | None) -> str:
         return f"{what}accepted"
     code = f" {failure.code}" if failure.code is not None else ""
     detail = f" ({failure.detail})" if failure.detail else ""
-    return f"{what}failed at {failure.stage}: {judge(failure).reason}{code}{detail}; {advice(failure)}"
+    return (
+        f"{what}failed at {failure.stage}: {judge(failure).reason}{code}{detail}; {advice(failure, recipient.channel)}"
+    )

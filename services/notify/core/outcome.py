@@ -18,6 +18,8 @@ Kind = Literal[
 """Those of the second line are of SMS and webhooks, where a code is one of HTTP; `unread` is of daily reports."""
 Stage = Literal["connect", "sender", "recipient", "data"]
 
+NO_TLS = "WRONG_VERSION_NUMBER"
+"""OpenSSL's name for an answer that is no TLS."""
 _AUTH_CODES = frozenset({530, 534, 535, 538})
 
 
@@ -130,19 +132,22 @@ _HTTP_ADVICE: dict[Kind, str] = {
 }
 
 
-def advice(failure: Failure, channel: Channel = "email") -> str:
+_REPLY_ADVICE: dict[DeliveryReason, str] = {
+    "auth": "the server wants a login; set notify.smtp.user and password",
+    "config": "the server must accept mail from notify.smtp.sender to these recipients; a login may be missing",
+    "recipient": "the server knows no such recipient; the receiver's address must be one that it takes",
+}
+
+
+def advice(failure: Failure, channel: Channel) -> str:
     """Return one sentence that says what would be right."""
     if channel != "email":
         return _HTTP_ADVICE.get(failure.kind, _ADVICE["other"])
     reason = judge(failure).reason
+    if failure.detail == NO_TLS:
+        return "nobody speaks TLS there; notify.smtp.security and port must fit each other (starttls 587, tls 465)"
     if failure.kind != "response":
         return _ADVICE.get(failure.kind) or _HTTP_ADVICE[failure.kind]
-    if reason == "auth":
-        return "the server wants a login; set notify.smtp.user and password"
-    if reason == "config":
-        return "the server must accept mail from notify.smtp.sender to these recipients; a login may be missing"
-    if reason == "recipient":
-        return "the server knows no such recipient; the receiver's address must be one that it takes"
     if reason == "refused" and failure.stage == "connect":
         return "the server refuses this machine; its operator can say why"
-    return "the server answered with a code of its own; its log says why"
+    return _REPLY_ADVICE.get(reason, "the server answered with a code of its own; its log says why")

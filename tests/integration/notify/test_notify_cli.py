@@ -142,6 +142,13 @@ async def test_a_test_message_goes_by_every_channel_of_a_receiver(ground):
     assert "failed at connect: connect (connection refused); notify.smtp.host and port" in said
     assert "there are: field-staff" in await ground.say("notify", "test", "nobody", code=2, config=file)
     assert "there are: market" in await ground.say("notify", "test", "field-staff", "--site", "x", code=2, config=file)
+    settings = yaml.safe_load(file.read_text())
+    settings["notify"]["receivers"] = [{"id": "hook", "webhooks": [{"url": f"http://127.0.0.1:{ground.box.port}/"}]}]
+    del settings["notify"]["routes"]
+    hook = ground.site.folder / "hook.yaml"
+    hook.write_text(yaml.safe_dump(settings))
+    said = await ground.say("notify", "test", "hook", code=1, config=hook)
+    assert "connect (connection refused); its URL must name a server" in said
     wrong = ground.site.folder / "wrong.yaml"
     wrong.write_text(yaml.safe_dump({"notify": {"receivers": [{"id": "x", "email": ["anna at b"]}]}}))
     assert "anna" not in await ground.say("notify", "test", "x", code=2, config=wrong)

@@ -54,12 +54,14 @@ _failures = st.builds(
 def test_every_failure_has_a_judgement_and_an_advice(failure: Failure):
     """Nothing a server can answer leaves the operator without a sentence."""
     assert isinstance(judge(failure), Judgement)
-    assert len(advice(failure)) > 20
+    assert len(advice(failure, "email")) > 20
 
 
-def test_a_refused_recipient_is_called_one():
-    """A wrong address is the most common mistake: its owner is not sent to a server's log."""
-    assert "recipient" in advice(Failure("response", "recipient", 550, "5.1.1"))
+def test_the_most_common_mistakes_are_called_by_their_name():
+    """A wrong address is not answered with the server's log, and a port without TLS not with certificates."""
+    assert "security and port" in advice(Failure("tls", "connect", detail="WRONG_VERSION_NUMBER"), "email")
+    assert "certificate" in advice(Failure("tls", "connect", detail="certificate has expired"), "email")
+    assert "recipient" in advice(Failure("response", "recipient", 550, "5.1.1"), "email")
 
 
 @given(_failures)

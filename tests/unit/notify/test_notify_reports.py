@@ -113,7 +113,7 @@ async def test_a_report_that_cannot_be_read_now_is_tried_again_soon(error):
     told = Notification("f" * 16, Group("staff", "cannes", "field"), "report", 1, "f" * 16, T, ())
     failure = await MailChannel(None, None, None, unread).send(told, Recipient("staff", "a@example.org", "0" * 64))
     assert (failure.kind, judge(failure).retry, judge(failure).loud) == ("unread", True, False)
-    assert "aggregate" in advice(failure)
+    assert "aggregate" in advice(failure, "email")
 
 
 SLOTS = (-504, -503, -72, -71, 0, 1, 2, 30, 31, 60)
