@@ -110,8 +110,11 @@ def add(
     from services.cli.orders import operator_name
 
     match = Match(site or [], zone or [], rule or [], receiver or [])
-    made = asyncio.run(run_add(config, match, (length, until), operator=operator or operator_name(), why=why))
+    who = operator or operator_name()
+    made, doubts = asyncio.run(run_add(config, match, (length, until), operator=who, why=why))
     typer.echo(in_words(made))
+    for doubt in doubts:
+        typer.echo(f"moretta silence: warning: {doubt}", err=True)
 
 
 @silence.command("list")

@@ -18,6 +18,7 @@ from rich.table import Table
 from proto.notifications import SilenceV1
 from proto.subjects import SILENCES
 from services.bus import Bus
+from services.cli.notify.known import doubts, published
 from services.cli.orders import ANSWER_S, checked, operator_bus
 from services.settings import SettingsError
 
@@ -59,8 +60,10 @@ def until_when(length: str | None, until: str | None, now: int) -> int:
     return end
 
 
-async def add(file: Path, match: Match, ends: tuple[str | None, str | None], *, operator: str, why: str) -> SilenceV1:
-    """Set a silence and return it; SettingsError if it can't be set."""
+async def add(
+    file: Path, match: Match, ends: tuple[str | None, str | None], *, operator: str, why: str
+) -> tuple[SilenceV1, list[str]]:
+    """Set a silence, and return it and what is doubtful about its names; SettingsError if it can't be set."""
     now = time.time_ns()
     end = until_when(*ends, now)
     if not (match.sites or match.zones or match.rules or match.receivers):
@@ -83,9 +86,9 @@ async def add(file: Path, match: Match, ends: tuple[str | None, str | None], *, 
     try:
         await _answered(_there(bus))
         await _answered(bus.store(SILENCES, made))
+        return made, doubts(made, await published(bus))
     finally:
         await bus.close()
-    return made
 
 
 async def read(file: Path, *, every: bool) -> list[SilenceV1]:

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from proto.notifications import NotificationV1, SilenceV1
 from proto.public import DeliveryV1
+from services.cli.notify.known import doubts
 from services.cli.notify.silences import about, in_words, table, until_when
 from services.cli.notify.status import DeadLetter, Status, groups, tables
 from services.cli.notify.trial import example
@@ -117,6 +118,17 @@ def test_a_silence_says_what_it_is_about_and_who_set_it():
     assert "fair" in shown(table([SILENCE]))
     assert "(over)" in shown(table([structs.replace(SILENCE, ends=1)]))
     assert "no silence in force" in shown(table([]))
+
+
+def test_a_name_that_was_never_published_is_doubted():
+    """Perhaps misspelt; where nothing of its kind was published yet, nobody can tell."""
+    names = {"site": {"market"}, "zone": {"hall", "_site"}, "rule": {"low"}, "receiver": set()}
+    silence = structs.replace(SILENCE, zones=["hall", "halle"], receivers=["staff"])
+    assert doubts(silence, names) == [
+        "nothing published so far names zone 'halle'; published are: _site, hall",
+        "nothing published so far names rule 'high'; published are: low",
+    ]
+    assert doubts(silence, {}) == []
 
 
 def test_the_test_message_says_that_it_is_one():
