@@ -23,6 +23,8 @@ _HOUR_S = 3_600
 _SECOND = 1_000_000_000
 _STEPS_S = (5, 10, 30, 60, 120, 300, 600, 900, 1_800, _HOUR_S, 2 * _HOUR_S)
 _MOST_TICKS = 6
+_MOST_WITH_SECONDS = 3
+"""Labels with seconds are twice as wide."""
 _MOST_THRESHOLDS = 2
 """More are told by the table alone."""
 
@@ -131,10 +133,15 @@ def _thresholds(notices: Sequence[Notice], words: Words) -> tuple[Tick, ...]:
 def _times(start: int, end: int, zone: tzinfo, words: Words) -> Iterable[Tick]:
     """Yield round local times between both ends."""
     first_s, last_s = start // _SECOND, end // _SECOND
-    step = next((step for step in _STEPS_S if (last_s - first_s) / step <= _MOST_TICKS), _STEPS_S[-1])
+    length = last_s - first_s
+    step = next((step for step in _STEPS_S if length / step <= _most_ticks(step)), _STEPS_S[-1])
     ahead = round((instant(start, zone).utcoffset() or timedelta()).total_seconds())
     for at_s in range(-(-(first_s + ahead) // step) * step - ahead, last_s + 1, step):
         yield Tick(at_s - start / _SECOND, words.time(instant(at_s * _SECOND, zone)))
+
+
+def _most_ticks(step: int) -> int:
+    return _MOST_WITH_SECONDS if step % 60 else _MOST_TICKS
 
 
 def _alternative(lines: Sequence[Line], start: int, end: int, site: SiteSettings, words: Words) -> str:

@@ -4,6 +4,7 @@ import struct
 
 import pytest
 from fonts import open_fonts
+from msgspec import structs
 
 from services.notify.core.chart import HOURS, Chart, chart_of
 from services.notify.drawing import draw
@@ -75,6 +76,14 @@ def test_the_axes_are_in_the_readers_language_and_the_sites_time(chart, make_win
     assert drawn.alternative.replace("\N{NO-BREAK SPACE}", " ") == (
         "Port du masque de 04:40 à 10:20. Market Forville : 80 % à la fin, entre 80 % et 80 % en tout."
     )
+
+
+def test_labels_with_seconds_do_not_overlap(chart, make_window):
+    """Short windows, as trials have them: labels are wider, so there are fewer."""
+    last, second = make_window(0), 10**9
+    ends = [last.end - 20 * n * second for n in (2, 1, 0)]
+    drawn = chart([structs.replace(last, start=end - 20 * second, end=end) for end in ends])
+    assert [tick.label for tick in drawn.times] == ["10:19", "10:19:30", "10:20"]
 
 
 @pytest.mark.parametrize(
