@@ -230,6 +230,14 @@ def test_lab_says_that_it_is_a_test(make_alert, notify, site):
     assert "This is a test" in view.banner
 
 
+def test_a_test_message_says_that_its_figures_are_made_up(make_alert, notify, site):
+    """It comes from any installation, and shows a rate as an alert does."""
+    view = describe(notify("test", make_alert(profile="lab")), site, EN)
+    assert (view.badge, view.banner) == (
+        "Test", "This is a test: its figures are made up, and nothing needs to be done.",
+    )  # fmt: skip
+
+
 def test_a_test_message_says_that_it_arrived(notify, site):
     """With no alert at all."""
     view = describe(notify("test"), site, EN)
