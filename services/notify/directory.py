@@ -1,7 +1,7 @@
 """The settings in force, as a delivery asks them: who is told about a site, and what people call its places."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 from proto.types import Channel
@@ -25,8 +25,8 @@ class Directory:
     plan: Plan
     reports: tuple[ReportPlan, ...]
     """The daily reports of all sites."""
-    salt: bytes
-    settings: NotifySettings
+    salt: bytes = field(repr=False)
+    settings: NotifySettings = field(repr=False)
 
     @classmethod
     def of(cls, file: NotifyFile) -> Self:

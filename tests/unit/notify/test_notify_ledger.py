@@ -3,6 +3,7 @@
 from dataclasses import replace
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
@@ -157,3 +158,19 @@ def test_where_nothing_was_told_it_begins_with_what_fires():
     assert since_when([], [], Plan((ROUTE,)), 60.0).all == 0
     fires = [notice_of(ALERT, NOW)]
     assert 0 < since_when([], fires, Plan((ROUTE,)), 60.0).all < NOW
+
+
+@pytest.mark.parametrize("outcome", ["sent", "failed"])
+def test_a_daily_report_has_a_record_of_its_own(outcome):
+    """Without any alert: the rule says what it is, and the alert is the notification; read back, nothing is left."""
+    group = Group("field-staff", "forville", "field", rule="daily-report")
+    told = Notification("ab" * 8, group, "report", 1, "ab" * 8, 50, firing=())
+    failure = None if outcome == "sent" else Failure("response", "recipient", 550)
+    now = Attempts().judged(failure, 60)
+    [record] = records(told, ANNA, now)
+    assert (record.zone, record.rule, record.alert, record.state) == ("_site", "daily-report", told.id, "resolved")
+    assert (record.site, record.receiver, record.outcome, record.attempt) == ("forville", "staff", outcome, 1)
+    ledger = Ledger([record])
+    assert ledger.attempts(told.id, ANNA) == now
+    assert ledger.unrecorded(told, ANNA) == []
+    assert ledger.unrecorded(told, BOB) == recorded(told)
