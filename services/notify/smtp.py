@@ -189,6 +189,7 @@ class Pool:
         self._closing: set[asyncio.Task[None]] = set()
         self._refused: Failure | None = None
         self._refused_at = 0.0
+        self._closed = False
 
     async def send(self, message: EmailMessage, address: str) -> Failure | None:
         """Hand a mail over for one recipient; None once the server has accepted it."""
@@ -207,7 +208,8 @@ class Pool:
         return failure
 
     async def close(self) -> None:
-        """Say goodbye on every open connection, briefly."""
+        """Say goodbye on every open connection, briefly; one that is at work is closed when its mail is handed over."""
+        self._closed = True
         idle, self._idle = self._idle, []
         for connection in idle:
             connection.timer.cancel()
@@ -226,7 +228,8 @@ class Pool:
         loop = asyncio.get_running_loop()
         if failure is not None and failure.stage == "connect":
             self._refused, self._refused_at = failure, loop.time()
-        if failure is None or (failure.kind == "response" and failure.code != _CLOSING):
+        is_good = failure is None or (failure.kind == "response" and failure.code != _CLOSING)
+        if is_good and not self._closed:
             self._idle.append(_Idle(session, loop.call_later(self._idle_s, self._expire, session)))
         else:
             await session.close()

@@ -353,6 +353,28 @@ async def test_a_cancelled_mail_leaves_no_half_used_connection(serve_mail, smtp,
     assert box.connections == 2
 
 
+async def test_a_connection_at_work_when_its_pool_is_closed_ends_with_its_mail(serve_mail, smtp, pool_of):
+    """New settings came while the server was slow: the mail is taken, and the old connection isn't kept for later."""
+    box = await serve_mail()
+    reached, gate = asyncio.Event(), asyncio.Event()
+
+    async def hang(server, recipient: str) -> None:
+        reached.set()
+        await gate.wait()
+
+    box.at_data = hang
+    pool = pool_of(smtp(box))
+    sending = asyncio.create_task(pool.send(mail(), "anna@example.org"))
+    await reached.wait()
+    await pool.close()
+    gate.set()
+    assert await sending is None
+    async with asyncio.timeout(15):
+        while not all(transport.is_closing() for transport in box.transports):
+            await asyncio.sleep(0.01)
+    assert (len(box.mails), box.connections) == (1, 1)
+
+
 async def test_bounces_go_to_an_address_of_their_own(serve_mail, smtp, pool_of):
     """The envelope's sender is not the header's."""
     box = await serve_mail()

@@ -164,6 +164,41 @@ async def test_a_site_that_leaves_finishes_what_is_in_flight_and_starts_nothing(
     await until(lambda: len(other.outcomes) == 2)
 
 
+async def test_a_site_that_leaves_tries_nothing_again_while_something_hangs(scene, letter):
+    """Anna's fails for now while Bob's hangs: her next try is the next holder's, though it comes due meanwhile."""
+    hang = scene.email.gates["bob"] = asyncio.Event()
+    slow = scene.email.gates["anna"] = asyncio.Event()
+    scene.email.answers["anna"] = [LATER]
+    scene.agent.put([letter(1, "anna"), letter(1, "bob")])
+    await until(lambda: scene.email.now == 2)
+    leaving = asyncio.create_task(scene.agent.leave("forville"))
+    await asyncio.sleep(0)
+    slow.set()
+    await until(lambda: scene.ledger.outcomes == [("anna", 1, "retrying")])
+    await asyncio.sleep(0.3)  # as long as several of its pauses here
+    assert not leaving.done()
+    hang.set()
+    await leaving
+    assert sorted(scene.ledger.outcomes) == [("anna", 1, "retrying"), ("bob", 1, "sent")]
+    assert sorted(scene.email.taken) == [("anna", 1), ("bob", 1)]
+    scene.agent.open("forville", scene.ledger)
+    scene.agent.put([letter(1, "anna")])
+    await until(lambda: ("anna", 1, "sent") in scene.ledger.outcomes)
+
+
+async def test_who_is_let_go_of_is_told_no_more_but_of_what_is_in_flight(scene, letter):
+    """Anna leaves the settings with a mail on its way and one behind it; Bob's go on."""
+    hang = scene.email.gates["anna"] = asyncio.Event()
+    mails = [letter(1, "anna"), letter(2, "anna"), letter(1, "bob")]
+    scene.agent.put(mails)
+    await until(lambda: scene.email.now == 1 and ("bob", 1, "sent") in scene.ledger.outcomes)
+    assert scene.agent.let_go("forville", [mails[2].recipient]) == [mails[1]]
+    hang.set()
+    scene.agent.put([letter(2, "bob")])
+    await until(lambda: len(scene.ledger.outcomes) == 3)
+    assert sorted(scene.email.taken) == [("anna", 1), ("bob", 1), ("bob", 2)]
+
+
 async def test_new_settings_close_the_old_channels_once_they_are_idle(scene, letter):
     """What is in flight ends on the channel it began on; what comes later goes by the new one."""
     hang = scene.email.gates["anna"] = asyncio.Event()
