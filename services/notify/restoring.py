@@ -83,7 +83,7 @@ async def _decisions(bus: Bus, site: str, since: Since, firing: Iterable[AlertId
             past.records.append(record)
             continue
         ends = told.knows(record.receiver) if record.receiver in interested else set[AlertId]()
-        if (part := only(record, named, ends)) is not None:
+        if (part := only(record, named, ends, told.waits(record.receiver))) is not None:
             past.records.append(part)
             past.known_of.add(record.notification)
     async for stored in _read(bus, DELIVERIES, site, since.all):
@@ -112,15 +112,19 @@ async def _alerts(bus: Bus, site: str, since: Since, firing: dict[AlertId, Notic
         past.notices += [notice(stored) for stored in found]
     have = {(one.alert, one.state) for one in past.notices}
     past.notices += [one for one in firing.values() if (one.alert, one.state) not in have]
-    if wanted := needed([*past.records, *past.again], firing) - have:
-        past.notices += await _older(bus, site, wanted)
+    wanted = needed([*past.records, *past.again], firing) - have
+    # What has just ended inhibits for a moment more, and how far that goes is said where it began.
+    begun: set[Key] = {(n.alert, "firing") for n in past.notices if n.audience == "operators" and not n.firing}
+    begun -= have
+    if wanted or begun:
+        past.notices += await _older(bus, site, wanted | begun, FOLLOWED if wanted else (OPERATIONS,))
     past.notices.sort(key=lambda one: one.stored)
 
 
-async def _older(bus: Bus, site: str, wanted: set[Key]) -> list[Notice]:
+async def _older(bus: Bus, site: str, wanted: set[Key], rows: Iterable[Subject]) -> list[Notice]:
     """Return these states; what is over and whose end is stored no more doesn't fire."""
     found = list[Notice]()
-    for row in FOLLOWED:
+    for row in rows:
         async for stored in _read(bus, row, site, 0):
             if ((one := notice(stored)).alert, one.state) in wanted:
                 found.append(one)

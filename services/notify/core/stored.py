@@ -29,7 +29,8 @@ def needed(records: Iterable[NotificationV1], firing: Container[AlertId]) -> set
 
     `firing`: those that fire now, whose state is known.
     """
-    told = {alert for record in records if record.reason is not None for alert, _ in keys(record)}
+    telling = (one for one in records if one.reason is not None or one.withheld == "capped")
+    told = {alert for record in telling for alert, _ in keys(record)}
     return {(alert, state) for alert in told if alert not in firing for state in _STATES}
 
 
@@ -68,11 +69,16 @@ class Told:
 
     def __init__(self) -> None:
         self._known: dict[ReceiverId, set[AlertId]] = defaultdict(set)
+        self._capped: dict[ReceiverId, set[AlertId]] = defaultdict(set)
 
     def news(self, record: NotificationV1) -> frozenset[AlertId]:
         """Return which firing alerts of a decision are new to its receiver; in the order of the stream."""
+        capped = self._capped[record.receiver]
         if record.reason is None:
+            if record.withheld == "capped":
+                capped.update(record.firing, record.resolved)
             return frozenset()
+        capped.difference_update(record.firing, record.resolved)
         known = self._known[record.receiver]
         new = frozenset(record.firing) - known
         known |= new
@@ -82,6 +88,10 @@ class Told:
     def knows(self, receiver: ReceiverId) -> set[AlertId]:
         """Return the alerts of which a receiver was told, and not of their end."""
         return self._known[receiver]
+
+    def waits(self, receiver: ReceiverId) -> set[AlertId]:
+        """Return the alerts that wait for a receiver's digest, which tells of them though they have ended."""
+        return self._capped[receiver]
 
 
 def only(record: NotificationV1, *alerts: Container[AlertId]) -> NotificationV1 | None:

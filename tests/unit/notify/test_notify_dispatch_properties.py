@@ -1,9 +1,12 @@
 """What holds of the dispatcher whatever happens: nothing twice, nothing lost, and a crash changes nothing."""
 
+import asyncio
 import time as clock
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field, replace
 from datetime import time
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -11,12 +14,15 @@ from dispatch_story import SECOND, World, name_of, plan_of_routes, rate_notice, 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from proto.subjects import ALERTS, NOTIFICATIONS, OPERATIONS, SILENCES, Subject
+from services.bus import Stored
 from services.notify.core.decision import Output, record_of
 from services.notify.core.dispatch import Dispatcher, Input
 from services.notify.core.notification import Notice, Notification
 from services.notify.core.routing import Plan, Route
 from services.notify.core.stored import Told, whole
 from services.notify.core.times import Hours, Schedule
+from services.notify.restoring import read_past
 
 MINUTE, HOUR = 60 * SECOND, 3_600 * SECOND
 BEGIN = 1_795_500_000 * SECOND  # 2026-11-24 07:00 in Cannes
@@ -192,6 +198,72 @@ def test_what_is_sent_again_after_a_crash_is_the_same_to_the_word(history: Histo
     fold = Told()
     again = [whole(record, fold.news(record), notices, history.plan) for record in world.records]
     assert {one.id: one for one in again if one is not None} == sent
+
+
+class Streams:
+    """The streams of a world as `read_past` asks them, of which each answers for one site."""
+
+    def __init__(self, world: World) -> None:
+        rows = {True: ALERTS, False: OPERATIONS}
+        self.streams = self
+        self._stored = [(n.stored, rows[n.audience == "field"], n.message) for n in world.notices]
+        self._stored += [(record.at, NOTIFICATIONS, record) for record in world.records]
+        self._stored += [(1, SILENCES, one) for one in world.silences.values()]
+        self._stored.sort(key=lambda one: one[0])
+
+    async def created(self, _: str) -> tuple[int, int]:
+        return 1, len(self._stored)
+
+    async def latest(self, row: Subject, **_: str) -> list[Stored]:
+        # In a history several alerts of a rule and zone fire at once, of which aggregate has but one.
+        last = {(one.subject, getattr(one.message, "alert", None)): one for one in self._of(row)}
+        return sorted(last.values(), key=lambda one: one.sequence)
+
+    async def read(self, row: Subject, *, since: int = 0, **_: str) -> AsyncIterator[Stored]:
+        for one in self._of(row):
+            if one.time >= since:
+                yield one
+
+    def _of(self, row: Subject) -> Iterator[Stored]:
+        for sequence, (at, kept, message) in enumerate(self._stored, 1):
+            if kept is row:
+                yield Stored(row, row.of(message), message, sequence, at, 1)
+
+
+@given(histories(), st.integers(0, 30), st.randoms(use_true_random=False))
+@settings(max_examples=300)
+def test_who_reads_back_what_may_matter_tells_what_who_reads_everything_tells(
+    history: History, hours: int, chance: Random
+):
+    """Days later, most of the streams unread: nothing is told again, nothing forgotten, and what is over doesn't fire.
+
+    Somebody is away for some of the time, so ends are untold; a quarter of an hour is all that is surely read.
+    """
+    world = World(history.plan)
+    for at in sorted(history.inputs):
+        world.run(at)
+        (world.store if chance.random() < 0.3 else partial(world.step, at))(*history.inputs[at])
+    now = max([*history.inputs, BEGIN]) + hours * HOUR
+    if chance.random() < 0.5:
+        world.restart(now - hours * HOUR)
+        world.run(now - chance.randint(0, hours) * HOUR)
+    quick = replace(history.plan, routes=tuple(replace(one, repeat=MINUTE) for one in history.plan.routes))
+    past = asyncio.run(read_past(Streams(world), "forville", quick, 1.0))
+    short, long = Dispatcher(history.plan), Dispatcher(history.plan)
+    short.restore(past.notices, past.records, past.silences, now)
+    long.restore(world.notices, world.records, world.silences.values(), now)
+    assert _words(short, now) == _words(long, now)
+    assert past.known_of <= {record.notification for record in world.records}
+
+
+def _words(dispatcher: Dispatcher, now: int) -> list[tuple[object, ...]]:
+    """What is told from now on for two days: to whom, why, and of what. Numbers in a thread may begin anew."""
+    outputs, until = dispatcher.step(now), now + 48 * HOUR
+    while (at := dispatcher.next_deadline()) is not None and at <= until:
+        outputs += dispatcher.step(at)
+    names = lambda notices: sorted(one.alert for one in notices)  # noqa: E731
+    parts = lambda n: (names(n.firing), names(n.resolved), sorted(n.new))  # noqa: E731
+    return [(n.group.receiver, n.reason, n.at, *parts(n)) for n in told(outputs)]
 
 
 @given(histories(changes=True), st.randoms(use_true_random=False))
