@@ -39,6 +39,7 @@ class DeliveryAgent:
         """Deliver by these channels from now on; the ones before are closed when what they have in hand is done."""
         before, self._channels = self._channels, channels
         self._outbox.give_up_after_s = give_up_after_s
+        self._outbox.ask_anew()
         self._wake.set()
         if self._tasks:
             await asyncio.wait(set(self._tasks), timeout=LEAVE_S)

@@ -9,6 +9,7 @@ from collections.abc import Container
 from dataclasses import dataclass, field
 from itertools import islice
 
+from proto.public import DeliveryReason
 from proto.types import Channel
 from services.notify.core.backoff import delay_s, given_up
 from services.notify.core.ledger import Attempts
@@ -18,6 +19,8 @@ from services.notify.core.recipient import Place, Recipient
 
 AT_ONCE: dict[Channel, int] = {"email": 4, "sms": 4, "webhook": 8}
 """Deliveries of one channel at the same time; one that hangs holds the others up only when all hang."""
+_MENDED: frozenset[DeliveryReason | None] = SLOW | {"connect", "timeout"}
+"""What new settings may have mended."""
 Lane = tuple[str, Channel, str, bool]
 """Site, channel, the recipient's digest, whether it is one of daily reports."""
 
@@ -69,6 +72,8 @@ class _Server:
     """How often in a row it failed for everyone."""
     until: int = 0
     """When it may be asked again, ns."""
+    asked_for: bool = False
+    """Whether it asked itself to be left alone until then."""
     asked: int = 0
     """How many deliveries ask it now."""
 
@@ -134,6 +139,16 @@ class Outbox:
         """Return when something will be due, ns; None: not before something is put in or done."""
         return min((when for lane in self._lanes.values() if (when := self._when(lane)) is not None), default=None)
 
+    def ask_anew(self) -> None:
+        """New settings: who waits for what a person mends is tried at once; of a server that failed, by one alone."""
+        for server in self._servers.values():
+            if not server.asked_for:
+                server.until = 0
+        for lane in self._lanes.values():
+            envelope, known = lane.waiting[0]
+            if known.reason in _MENDED:
+                lane.due = _began(envelope, known)
+
     def drop(self, site: str) -> None:
         """Forget what waits for a site's recipients; what is being done is still to be told `done`."""
         for key in [key for key in self._lanes if key[0] == site]:
@@ -197,8 +212,9 @@ def concerns_all(failure: Failure) -> bool:
 
 def _judge(server: _Server, name: str, failure: Failure | None, now: int) -> None:
     if failure is None or not concerns_all(failure):
-        server.failures = server.until = 0
+        server.failures, server.until, server.asked_for = 0, 0, False
         return
+    server.asked_for = _asked_for(failure) > 0
     server.failures += 1
     wait = int(delay_s(name, server.failures, slow=judge(failure).reason in SLOW) * 1e9)
     server.until = now + max(wait, _asked_for(failure))

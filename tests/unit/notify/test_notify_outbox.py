@@ -145,6 +145,27 @@ def test_a_server_that_fails_for_everyone_is_asked_by_one_alone(envelope, failur
     assert attempt(outbox, when).recipient.digest != probe.envelope.recipient.digest
 
 
+@pytest.mark.parametrize(("failure", "soon"), [(AUTH, True), (DOWN, True), (BUSY, False)])
+def test_new_settings_are_tried_at_once(envelope, failure, soon):
+    """Whoever mended the login or the host waits for no slow attempt; a server that asked for time keeps it."""
+    outbox = Outbox(HOUR / S)
+    for who in range(2):
+        outbox.put(envelope(who, who), Attempts())
+    attempt(outbox, S, failure)
+    outbox.ask_anew()
+    taken = [outbox.take(S) for _ in range(2)]
+    assert (taken[0] is not None, taken[1]) == (soon, None)  # by one alone
+
+
+def test_new_settings_leave_who_asked_to_come_later(envelope):
+    """A recipient whose server greylists is nobody's mistake."""
+    outbox = Outbox(3600.0)
+    outbox.put(envelope(1), Attempts())
+    attempt(outbox, S, LATER)
+    outbox.ask_anew()
+    assert outbox.take(2 * S) is None
+
+
 def test_each_webhook_is_a_server_of_its_own(envelope):
     """One receiver's endpoint is down: the other's is called."""
     outbox = Outbox(3600.0)
