@@ -77,7 +77,9 @@ async def connect_as(identity: Identity, file: Path) -> Bus:
         async with asyncio.timeout(_CONNECT_S):
             return await Bus.connect(nats, identity, on_trouble=heard.append)
     except TimeoutError:
-        last = f" ({redact(heard[-1])})" if heard else ""
+        # NATS's own word says more than that the connection was reset, which follows it.
+        said = next((one for one in reversed(heard) if one.startswith("nats:")), heard[-1] if heard else "")
+        last = f" ({redact(said)})" if said else ""
         where = f"no connection to {redact(nats.url)} in {_CONNECT_S:g} s{last}"
         why_not = f"{where}; is NATS there, and are user and password those of {identity}?"
         raise SettingsError(file, [("nats.url", why_not)]) from None

@@ -12,11 +12,12 @@ from proto.codec import encode
 from proto.public import OperationalAlertV1, RuleStateV1, WindowV1
 from proto.sightings import PassageV1
 from proto.subjects import ALERTS, OPERATIONS, PASSAGES, RULES, SITE_CONFIG, WINDOWS
-from services.aggregate import retention, sharing
+from services.aggregate import retention
 from services.aggregate.core.config import SECOND, SiteConfig
 from services.aggregate.runner import SiteRunner
 from services.app import end_tasks
 from services.bus import Fenced
+from services.leases import sharing
 
 UNMASKED = ("unmasked",) * 4
 
