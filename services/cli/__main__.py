@@ -11,6 +11,7 @@ import typer
 
 from services.cli.notify.command import notify, silence
 from services.cli.operating import operating
+from services.cli.transparency.command import transparency
 from services.cli.trials import trials
 from services.log import LogSettings, configure
 from services.settings import SettingsError
@@ -41,6 +42,7 @@ def options(
 
 app.add_typer(trials)
 app.add_typer(operating)
+app.add_typer(transparency)
 app.add_typer(notify, name="notify")
 app.add_typer(silence, name="silence", no_args_is_help=True)
 Config = Annotated[Path | None, typer.Option("-c", "--config", metavar="FILE", help="settings (YAML)")]

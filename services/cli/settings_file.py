@@ -9,6 +9,7 @@ import yaml
 
 from proto.types import CameraId
 from services.aggregate.settings import AggregateFile
+from services.cli.transparency.settings import TransparencyFile
 from services.inference.settings import InferenceFile
 from services.ingest.settings import IngestFile
 from services.ingest.source import SourceError, address_of
@@ -23,13 +24,14 @@ SCHEMAS: dict[str, type[msgspec.Struct]] = {
     "inference": InferenceFile,
     "aggregate": AggregateFile,
     "notify": NotifyFile,
+    "transparency": TransparencyFile,
 }
 QUICK_SITE: dict[str, Any] = {"id": "site", "profile": "lab", "window_s": 60.0, "lateness_s": 5.0}
 """The site that `--camera` makes without a file: the profile for trials, so that numbers come within minutes."""
 
 
 def check(file: Path) -> list[Problem]:
-    """Return every problem that any of the four services has with the file, each once, and cameras' wrong addresses."""
+    """Return every problem that a service or a notice has with the file, each once, and cameras' wrong addresses."""
     found: dict[Problem, None] = {}
     for schema in SCHEMAS.values():
         try:

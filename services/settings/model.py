@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-SECTIONS = ("nats", "log", "probes", "sealing", "sites", "ingest", "inference", "aggregate", "notify")
+SECTIONS = ("nats", "log", "probes", "sealing", "sites", "ingest", "inference", "aggregate", "notify", "transparency")
 """Every top-level key a settings file may have; each service reads those it declares and leaves the others alone."""
 SECRETS = (
     "password",

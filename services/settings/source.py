@@ -11,7 +11,7 @@ from services.settings.explain import join, shown
 from services.settings.model import SECRETS, SECTIONS, Problem, SettingsError
 
 _PREFIX = "MORETTA_"
-_UNREAD = "nats://not-read-by-this-service"
+STAND_IN = "nats://not-read-by-this-service"
 """Fits every secret, so that one mistake is one line."""
 
 
@@ -100,6 +100,7 @@ def resolve_files(
     """Replace `x_file: path` by `x: content` for secrets, relative to the settings file's folder.
 
     Secrets of `sites` that are in `unread` are this service's to know of, not to have: a stand-in takes their place.
+    With `*` in it this is so of all secrets of all sections.
     """
     if isinstance(value, list):
         return [resolve_files(v, f"{path}[{i}]", folder, found, unread=unread) for i, v in enumerate(value)]
@@ -111,8 +112,8 @@ def resolve_files(
         name = str(key).removesuffix("_file")
         if name == key or name not in SECRETS:
             result[key] = resolve_files(item, here, folder, found, unread=unread)
-        elif name in unread and here.startswith("sites["):
-            result[name] = _UNREAD
+        elif "*" in unread or (name in unread and here.startswith("sites[")):
+            result[name] = STAND_IN
         elif name in value:
             found.append((here, f"{name} is given too; give only one of them"))
         else:
@@ -133,4 +134,4 @@ def _content(item: Any, path: str, folder: Path, found: list[Problem]) -> str:
         if text:
             return text
         found.append((path, f"{item!r} is empty; it must hold the secret"))
-    return _UNREAD
+    return STAND_IN

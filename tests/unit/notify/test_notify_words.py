@@ -11,20 +11,23 @@ from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
+import services.cli.transparency
 import services.notify
 from services.notify.core.local_time import Span
 from services.notify.words import CATALOGUES, languages, words_in
 
 HERE = Path(services.notify.__file__).parent
+SPEAKERS = [HERE, Path(services.cli.transparency.__file__).parent]
+EACH = pytest.mark.parametrize(("here", "language"), [(here, name) for here in SPEAKERS for name in languages()])
 EN, FR = words_in("en"), words_in("fr")
 
 
-def catalogue(language: str) -> Catalog:
-    return read_po(BytesIO((HERE / "locale" / language / "LC_MESSAGES/moretta.po").read_bytes()))
+def catalogue(language: str, here: Path = HERE) -> Catalog:
+    return read_po(BytesIO((here / "locale" / language / "LC_MESSAGES/moretta.po").read_bytes()))
 
 
-def entries(language: str) -> list[Message]:
-    return [message for message in catalogue(language) if message.id]
+def entries(language: str, here: Path = HERE) -> list[Message]:
+    return [message for message in catalogue(language, here) if message.id]
 
 
 def forms(text: str | tuple[str, ...]) -> tuple[str, ...]:
@@ -40,20 +43,20 @@ def test_the_languages_are_those_of_the_catalogues():
     assert {"en", "fr"} <= set(languages())
 
 
-@pytest.mark.parametrize("language", languages())
-def test_a_catalogue_has_each_message_of_the_code_and_no_other(language: str):
+@EACH
+def test_a_catalogue_has_each_message_of_the_code_and_no_other(here: Path, language: str):
     """`make words` was run: nothing is missing, unused, unsure or left over."""
-    used = {forms(message)[0] for _, _, message, _, _ in extract_from_dir(HERE, [("**.py", "python")])}
-    assert {forms(m.id)[0] for m in entries(language)} == used
-    assert not [m.id for m in entries(language) if m.fuzzy]
-    assert not catalogue(language).obsolete
+    used = {forms(message)[0] for _, _, message, _, _ in extract_from_dir(here, [("**.py", "python")])}
+    assert {forms(m.id)[0] for m in entries(language, here)} == used
+    assert not [m.id for m in entries(language, here) if m.fuzzy]
+    assert not catalogue(language, here).obsolete
 
 
-@pytest.mark.parametrize("language", languages())
-def test_each_message_is_translated_with_all_its_values_and_plurals(language: str):
+@EACH
+def test_each_message_is_translated_with_all_its_values_and_plurals(here: Path, language: str):
     """An empty form would show English, a lost field would lose a figure, a strange one would raise."""
-    plurals = catalogue(language).num_plurals
-    for message in entries(language):
+    plurals = catalogue(language, here).num_plurals
+    for message in entries(language, here):
         translations, originals = forms(message.string), forms(message.id)
         assert len(translations) == (plurals if message.pluralizable else 1), message.id
         assert all(translations), message.id
@@ -64,7 +67,7 @@ def test_each_message_is_translated_with_all_its_values_and_plurals(language: st
 
 def test_english_is_what_the_code_says():
     """Whoever reads the code reads the mails."""
-    assert all(forms(m.string) == forms(m.id) for m in entries("en"))
+    assert all(forms(m.string) == forms(m.id) for here in SPEAKERS for m in entries("en", here))
 
 
 def test_a_language_is_added_by_adding_a_catalogue(tmp_path: Path):

@@ -1,0 +1,122 @@
+"""What a site's settings mean, in a reader's words: what is published, when cameras rest, where they look. Pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from babel.units import format_unit
+
+from proto.types import Profile
+from services.aggregate.core.policy import PROFILES, Terms
+from services.notify.core.words import Words
+from services.sites.settings import DAYS, CameraSettings, Day, RestSettings, SiteSettings
+
+
+@dataclass(frozen=True)
+class Place:
+    """One site, as its notice tells of it."""
+
+    site: SiteSettings
+    words: Words
+
+    @property
+    def name(self) -> str:
+        """The site's name."""
+        return self.site.name or self.site.id
+
+    @property
+    def terms(self) -> Terms:
+        """What its profile allows."""
+        return PROFILES[self.site.profile]
+
+    @property
+    def small(self) -> int:
+        """Periods of fewer people show no figures."""
+        return max(self.terms.small, self.site.suppress_below or 0)
+
+    def duration(self, seconds: float) -> str:
+        """Return `20 minutes`, `2 hours`, `400 days` or `5 seconds`: the largest unit that has no rest."""
+        for length, unit in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
+            if seconds >= 2 * length and seconds % length == 0:
+                return format_unit(seconds // length, f"duration-{unit}", "long", locale=self.words.locale)
+        return format_unit(seconds, "duration-second", "long", locale=self.words.locale)
+
+    def published(self) -> str:
+        """Return which figures are published, how often and about what."""
+        gettext, length = self.words.gettext, self.duration(self.site.window_s)
+        if self.terms.figures is not None:
+            return gettext(
+                "Every {length}: how many people were counted in the whole site, and the percentage of them who wore a"
+                " mask correctly. Nothing else.",
+                length=length,
+            )
+        return gettext(
+            "Every {length}, for the whole site and each zone: how many people were counted, how many of them wore a"
+            " mask correctly, incorrectly or not at all, how many could not be judged, the percentage with its margin"
+            " of error, and how much of the time was observed.",
+            length=length,
+        )
+
+    def withheld(self) -> str:
+        """Return when figures are not shown; empty where that is never."""
+        if not self.small:
+            return ""
+        text = self.words.gettext("A period of fewer than {small} people shows no figures.", small=self.small)
+        return f"{text} {self._worked_out()}" if self.terms.small else text
+
+    def _worked_out(self) -> str:
+        return self.words.gettext("Neither does a zone whose figures could be worked out from the others.")
+
+    def alerts(self) -> str:
+        """Return whether anybody is alerted, and from how many people on."""
+        if not self.terms.rules or not self.site.rules:
+            return self.words.gettext("Nobody is alerted.")
+        least = max(self.terms.min_persons, min(rule.min_persons for rule in self.site.rules))
+        return self.words.gettext(
+            "When the percentage is surely too low, staff get a message with the place, the period, the percentage and"
+            " the number of people, which is at least {least}. It tells of no person.",
+            least=least,
+        )
+
+    def about_profile(self) -> str:
+        """Return what must be known of the profile: whether it rests on any law."""
+        gettext = self.words.gettext
+        texts: dict[Profile, str] = {
+            "fr-2021-269": gettext(
+                "The settings have the shape of French decree 2021-269. That decree lapsed in March 2022 and authorises"
+                " nothing today."
+            ),
+            "stats-only": gettext("These limits are rules of the software's makers; no law is cited for them."),
+            "alerting": gettext("These limits are rules of the software's makers; no law is cited for them."),
+            "lab": gettext("The settings are for trials: no limit is in force."),
+        }
+        return texts[self.site.profile]
+
+    def banner(self) -> str:
+        """Return the warning of settings that are not for the public; empty else."""
+        trial = self.site.profile == "lab"
+        return self.words.gettext("For trials only: not a notice for the public.") if trial else ""
+
+    def hours(self, rests: Iterable[RestSettings]) -> list[str]:
+        """Return when cameras rest, by the site's clock."""
+        gettext = self.words.gettext
+        return [
+            gettext("{days}: {start} to {end}", days=self._days(rest.days), start=rest.start, end=rest.end)
+            for rest in rests
+        ]
+
+    def _days(self, days: tuple[Day, ...]) -> str:
+        if set(days) == set(DAYS):
+            return self.words.gettext("every day")
+        names = self.words.locale.days["format"]["wide"]  # Monday is 0, as in DAYS
+        return self.words.listed(names[DAYS.index(day)] for day in DAYS if day in days)
+
+    def zone(self, camera: CameraSettings) -> str:
+        """Return the zones that a camera looks at."""
+        names = {zone.id: zone.name or zone.id for zone in self.site.zones}
+        seen = dict.fromkeys([camera.zone, *(part.zone for part in camera.zone_areas)])
+        found = [names[zone] for zone in seen if zone is not None]
+        return self.words.listed(found) if found else self.words.gettext("the whole site")
+
+    def yes(self, value: bool) -> str:
+        """Return yes or no."""
+        return self.words.gettext("yes") if value else self.words.gettext("no")

@@ -1,0 +1,81 @@
+"""The section `transparency` of the settings file, and what else a notice is made of."""
+
+from collections.abc import Iterator
+from typing import Annotated, ClassVar
+
+from msgspec import Meta, Struct, field
+
+from proto.types import ReceiverId, SiteId
+from services.notify.core.notification import Audience
+from services.sites.problems import Problem
+from services.sites.problems import problems as site_problems
+from services.sites.settings import SiteSettings
+
+Sentence = Annotated[str, Meta(min_length=1, max_length=600)]
+InLanguages = Sentence | dict[Annotated[str, Meta(pattern=r"^[a-z]{2,3}(-[A-Za-z]+)?\Z")], Sentence]
+"""One text for all readers, or one for each language."""
+
+
+class TransparencySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What only the operator knows. Each that is left out is a gap that the documents show as one."""
+
+    controller: InLanguages | None = None
+    """Who decides on purposes and means (GDPR Article 4(7)), with the postal address."""
+    contact: InLanguages | None = None
+    """Where people ask."""
+    officer: InLanguages | None = None
+    """The data-protection officer's contact (Article 13(1)(b))."""
+    legal_basis: InLanguages | None = None
+    """On what the processing rests (Article 6(1)), for instance the text of law."""
+    objection: InLanguages | None = None
+    """How somebody passes without being measured, or objects (Article 21): another entrance, another hour."""
+    authority: InLanguages | None = None
+    """Where to complain (Article 13(2)(d)), for instance the CNIL."""
+    transfers: InLanguages | None = None
+    """Whether the numbers, mails and messages go to other countries, and on what ground (Article 13(1)(f))."""
+    page_url: Annotated[str, Meta(pattern=r"^https?://[^\s<>\"]+\Z", max_length=300)] | None = None
+    """Where the second layer is published: the sign's QR code."""
+
+
+class ReceiverOutline(Struct, frozen=True, kw_only=True):
+    """Of a receiver only what a notice says: whom it is for, and by which channels; never an address."""
+
+    id: ReceiverId
+    email: list[str] = field(default_factory=list)
+    sms: list[str] = field(default_factory=list)
+    webhooks: list[dict[str, object]] = field(default_factory=list)
+    sites: list[SiteId] = field(default_factory=list)
+    audience: Audience = "field"
+
+    def channels(self) -> list[tuple[str, int]]:
+        """Return the channels that are used and how many addresses each has."""
+        counts = (("e-mail", len(self.email)), ("SMS", len(self.sms)), ("webhook", len(self.webhooks)))
+        return [(name, count) for name, count in counts if count]
+
+
+class NotifyOutline(Struct, frozen=True, kw_only=True):
+    """Of the section `notify` the receivers alone."""
+
+    receivers: list[ReceiverOutline] = field(default_factory=list)
+
+
+class TransparencyFile(Struct, frozen=True, kw_only=True):
+    """What the command reads of the settings file. No file of a secret is opened."""
+
+    UNREAD: ClassVar[frozenset[str]] = frozenset({"*"})
+
+    sites: Annotated[list[SiteSettings], Meta(min_length=1)]
+    notify: NotifyOutline = NotifyOutline()
+    transparency: TransparencySettings = TransparencySettings()
+
+    def problems(self) -> list[Problem]:
+        """Return what no single field shows."""
+        return [*site_problems(self.sites), *self._unknown_sites()]
+
+    def _unknown_sites(self) -> Iterator[Problem]:
+        known = {site.id for site in self.sites}
+        for index, receiver in enumerate(self.notify.receivers):
+            for place, site in enumerate(receiver.sites):
+                if site not in known:
+                    why = f"unknown site {site!r}; known here: {', '.join(sorted(known))}"
+                    yield f"notify.receivers[{index}].sites[{place}]", why

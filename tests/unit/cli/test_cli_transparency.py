@@ -1,0 +1,160 @@
+"""The public notice and the annex: what they say of each profile, what they must not say, and gaps shown as gaps."""
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from services.cli.transparency.annex import annex
+from services.cli.transparency.document import Document
+from services.cli.transparency.notice import page, sign
+from services.cli.transparency.place import Place
+from services.cli.transparency.settings import TransparencySettings
+from services.cli.transparency.write import in_language, write
+from services.settings import SettingsError
+from services.sites.settings import CameraSettings, RestSettings, RuleSettings, SiteSettings, ZoneSettings
+
+EN, FR = in_language("en"), in_language("fr")
+NOW = datetime(2026, 11, 25, 17, 0, tzinfo=UTC)
+CAMERAS = [CameraSettings(id="gate-1", url="rtsp://user:pass@10.0.0.5/s", zone="gate")]
+SITE = SiteSettings(
+    id="forville",
+    name="Marché <Forville>",
+    timezone="Europe/Paris",
+    profile="alerting",
+    cameras=CAMERAS,
+    zones=[ZoneSettings(id="gate", name="Entrée nord")],
+    rules=[RuleSettings(id="low", fire_below=0.7, clear_above=0.75, min_persons=5)],
+    rests=[RestSettings(start="20:00", end="07:00", days=("sun", "mon"))],
+)
+FILE = """
+sites:
+  - id: forville
+    name: Marché <Forville>
+    profile: stats-only
+    zones: [{id: gate}]
+    cameras:
+      - {id: gate-1, zone: gate, url: "rtsp://user:geheim@10.9.8.7/s"}
+      - {id: gate-2, zone: gate, url_file: /nowhere/url}
+notify:
+  smtp: {host: mail.example.org, user: moretta, password_file: /nowhere/password, sender: moretta@example.org}
+  salt_file: /nowhere/salt
+  receivers: [{id: staff, email: [someone@example.org], sms: ["+33612345678"]}]
+"""
+OPERATOR = ("controller", "contact", "officer", "legal_basis", "objection", "authority", "transfers")
+WHOLE = TransparencySettings(**dict.fromkeys(OPERATOR, "said"))
+
+
+def text(document: Document) -> str:
+    tables = [section.table for section in document.sections if section.table]
+    cells = [cell for table in tables for row in (table.columns, *table.rows) for cell in row]
+    return "\n".join([*(line.text for section in document.sections for line in section.lines), *cells])
+
+
+def site(profile: str, **other: object) -> SiteSettings:
+    changes = {name: getattr(SITE, name) for name in SITE.__struct_fields__}
+    return SiteSettings(**{**changes, "profile": profile, **other})
+
+
+@pytest.mark.parametrize(
+    ("profile", "says", "not_says"),
+    [
+        ("fr-2021-269", ["Nothing else.", "authorises nothing today", "Nobody is alerted."], ["each zone"]),
+        ("stats-only", ["each zone", "fewer than 10 people", "worked out", "Nobody is alerted."], ["decree"]),
+        ("alerting", ["each zone", "at least 20", "no law is cited"], ["decree", "Nobody is alerted."]),
+        ("lab", ["no limit is in force", "at least 5"], ["no law is cited"]),
+    ],
+)  # fmt: skip
+def test_a_page_says_what_its_profile_allows(profile: str, says: list[str], not_says: list[str]):
+    """As design §5 words the profiles; the strictest of rule and profile is what counts."""
+    found = text(page(Place(site(profile), EN), WHOLE, [], ""))
+    assert all(part in found for part in says)
+    assert not any(part in found for part in not_says)
+
+
+def test_only_trials_have_a_banner():
+    """A sign made in the profile lab says that it is none."""
+    assert [bool(sign(Place(site(p), EN), WHOLE, "").banner) for p in ("lab", "alerting", "fr-2021-269")] == [
+        True, False, False,
+    ]  # fmt: skip
+
+
+def test_what_nobody_said_is_a_gap_with_the_path_of_its_setting():
+    """And it is asked for in the language in which it is missing."""
+    partly = TransparencySettings(
+        controller="Cannes", legal_basis={"en": "Article 6(1)(e)"}, objection="Use the south gate."
+    )
+    assert page(Place(SITE, EN), WHOLE, [], "").missing() == []
+    missing = page(Place(SITE, FR), partly, [], "").missing()
+    assert set(missing) == {
+        "transparency.contact", "transparency.officer", "transparency.legal_basis.fr", "transparency.transfers",
+        "transparency.authority",
+    }  # fmt: skip
+    assert sign(Place(SITE, EN), partly, "").missing() == ["transparency.contact", "transparency.officer"]
+
+
+def test_hours_are_those_of_the_site_in_the_reader_s_words():
+    """Days in the order of a week."""
+    assert Place(SITE, FR).hours(SITE.rests) == ["lundi et dimanche\u00a0: 20:00 à 07:00"]
+    assert Place(SITE, EN).duration(1_200) == "20 minutes"
+    assert [Place(SITE, FR).duration(s) for s in (5, 90, 7_200, 400 * 86_400)] == [
+        "5\u00a0secondes", "90\u00a0secondes", "2\u00a0heures", "400\u00a0jours",
+    ]  # fmt: skip
+
+
+def test_the_annex_has_the_settings_and_every_stream():
+    """A stream that is added to the one table and has no word here raises KeyError."""
+    found = text(annex(Place(SITE, EN), WHOLE, [], ""))
+    assert all(
+        part in found for part in ("network, not encrypted", "70%", "75%", "DELIVERIES", "400 days", "70 minutes")
+    )
+
+
+def test_documents_hold_no_address_number_or_password_and_open_no_secret(tmp_path: Path):
+    """They are published. Names are escaped, and nothing is fetched from elsewhere."""
+    file = tmp_path / "site.yaml"
+    file.write_text(FILE)
+    written, missing = write(file, tmp_path / "out", [], NOW)
+    names = {
+        f"forville-{kind}.{language}.html" for kind in ("sign", "notice", "dpia-annex") for language in ("en", "fr")
+    }
+    assert {path.name for path in written} == names
+    assert len(missing) == 7
+    for path in written:
+        html = path.read_text()
+        assert not re.search(r"geheim|10\.9\.8\.7|someone|example\.org|336123|nowhere|<Forville>", html)
+        assert "Marché &lt;Forville&gt;" in html
+        assert not re.search(r"(src|href)=", html)
+    assert "named in a file of its own" in (tmp_path / "out/forville-dpia-annex.en.html").read_text()
+
+
+def test_the_sign_has_a_code_that_leads_to_the_page(tmp_path: Path):
+    """The second layer is where the first one points to."""
+    file = tmp_path / "site.yaml"
+    file.write_text(FILE + "transparency: {page_url: 'https://example.com/a?b=1&c=2'}\n")
+    written, _ = write(file, tmp_path, ["fr"], NOW)
+    html = next(path for path in written if "sign" in path.name).read_text()
+    assert '<a href="https://example.com/a?b=1&amp;c=2">' in html
+    assert html.count("<svg") == 2
+
+
+@pytest.mark.parametrize(
+    ("language", "out", "why"),
+    [("xx", "out", "--language: no 'xx'; there are en, fr"), ("fr", "site.yaml", "--out: .* is a file; name a folder")],
+)
+def test_a_mistake_names_the_option_and_what_would_be_right(tmp_path: Path, language: str, out: str, why: str):
+    """Nothing is written then."""
+    file = tmp_path / "site.yaml"
+    file.write_text(FILE)
+    with pytest.raises(SettingsError, match=why):
+        write(file, tmp_path / out, [language], NOW)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["site.yaml"]
+
+
+def test_a_receiver_of_an_unknown_site_is_told_with_its_path(tmp_path: Path):
+    """As notify itself tells it."""
+    file = tmp_path / "site.yaml"
+    file.write_text(FILE.replace("{id: staff,", "{id: staff, sites: [forvile],"))
+    with pytest.raises(SettingsError, match=r"notify\.receivers\[0\]\.sites\[0\]: unknown site 'forvile'"):
+        write(file, tmp_path / "out", [], NOW)
