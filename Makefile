@@ -11,7 +11,7 @@ PYTEST := $(BIN)/pytest -q
 AGAIN = $(PYTEST) --last-failed --last-failed-no-failures none
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo test test-train check bench bench-model train contracts words lock clean
+.PHONY: help setup demo test test-train check bench bench-model train contracts words lock sbom audit clean
 help: ## show this
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -77,6 +77,12 @@ $(VENV)-train/.installed: requirements/train.txt
 
 lock: ## renew the lock files (hashes, no registry addresses)
 	.ci/lock $(BIN)/uv
+
+sbom: $(VENV)/.locked ## a bill of materials (CycloneDX) for each image and the licences, into build/sbom
+	$(BIN)/python .ci/sbom build/sbom
+
+audit: ## look the locked packages up in the advisory databases (needs pip-audit, pipx and a network)
+	@for lock in ingest inference aggregate notify box; do echo "$$lock"; pipx run pip-audit --disable-pip --require-hashes -r requirements/$$lock.txt || exit 1; done
 
 clean: ## remove what was made
 	rm -rf $(VENV) $(VENV)-train build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
