@@ -45,7 +45,7 @@ def _part_problems(schema: Any, value: Any, path: str) -> Iterator[Problem]:
 def _field_problems(schema: type[Struct], value: dict[str, Any], path: str) -> Iterator[Problem]:
     fields = {f.encode_name: f for f in msgspec.structs.fields(schema)}
     for key in value:
-        if key not in fields:
+        if key not in fields and schema.__struct_config__.forbid_unknown_fields:
             yield join(path, key), f"unknown key; known here are {', '.join(fields)}"
     for name, field in fields.items():
         if name in value:

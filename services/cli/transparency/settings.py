@@ -1,7 +1,7 @@
 """The section `transparency` of the settings file, and what else a notice is made of."""
 
 from collections.abc import Iterator
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from msgspec import Meta, Struct, field
 
@@ -43,7 +43,7 @@ class ReceiverOutline(Struct, frozen=True, kw_only=True):
     id: ReceiverId
     email: list[str] = field(default_factory=list)
     sms: list[str] = field(default_factory=list)
-    webhooks: list[dict[str, object]] = field(default_factory=list)
+    webhooks: list[dict[str, Any]] = field(default_factory=list)
     sites: list[SiteId] = field(default_factory=list)
     audience: Audience = "field"
 

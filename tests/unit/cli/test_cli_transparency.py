@@ -40,7 +40,7 @@ sites:
 notify:
   smtp: {host: mail.example.org, user: moretta, password_file: /nowhere/password, sender: moretta@example.org}
   salt_file: /nowhere/salt
-  receivers: [{id: staff, email: [someone@example.org], sms: ["+33612345678"]}]
+  receivers: [{id: staff, email: [someone@example.org], sms: ["+33612345678"], webhooks: [{url_file: /nowhere/hook}]}]
 """
 OPERATOR = ("controller", "contact", "officer", "legal_basis", "objection", "authority", "transfers")
 WHOLE = TransparencySettings(**dict.fromkeys(OPERATOR, "said"))
