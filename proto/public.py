@@ -23,6 +23,7 @@ from proto.types import (
     NotificationId,
     Pixels,
     Profile,
+    Rate,
     ReceiverId,
     RuleId,
     Severity,
@@ -173,9 +174,9 @@ class CameraV1(Struct, frozen=True, tag="CameraV1", kw_only=True):
     decoder: Annotated[str, Meta(pattern=r"^[a-z0-9_]{1,32}\Z")] | None = None
     width: Pixels | None = None
     height: Pixels | None = None
-    fps: Annotated[float, Meta(ge=0)] | None = None
+    fps: Rate | None = None
     """Pictures per second that the camera delivers."""
-    analysed_fps: Annotated[float, Meta(ge=0)] | None = None
+    analysed_fps: Rate | None = None
     shed_share: Fraction | None = None
     """Share of the sampled pictures dropped unread because they could not make 100 ms."""
     lifetime: Lifetime | None = None

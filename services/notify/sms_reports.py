@@ -1,7 +1,8 @@
 """Where SMS gateways report on deliveries: a small HTTP server that tells what it may believe, once."""
 
-import json
 from collections.abc import Awaitable, Callable, Mapping
+from typing import cast
+from urllib.parse import parse_qsl
 
 from aiohttp import web
 from prometheus_client import Counter
@@ -14,6 +15,7 @@ log = get_logger()
 
 REPORTS = Counter("moretta_notify_sms_reports_total", "Delivery reports of SMS, by what was made of them", ["made"])
 _MOST_BYTES = 16_384
+_MOST_FIELDS = 100
 
 
 class ReportServer:
@@ -75,8 +77,15 @@ async def _status(request: web.Request, name: str) -> str:
     fields: Mapping[str, object] = request.query
     if name not in fields and request.can_read_body:
         try:
-            fields = await request.json() if request.content_type == "application/json" else await request.post()
-        except (ValueError, json.JSONDecodeError):
+            fields = await _body(request)
+        except (ValueError, LookupError):  # no JSON, no form, or a character set that nobody knows
             return ""
     value = fields.get(name) if isinstance(fields, Mapping) else None
     return str(value) if isinstance(value, (str, int)) else ""
+
+
+async def _body(request: web.Request) -> Mapping[str, object]:
+    # No multipart: gateways send none, and its parser fails in many ways.
+    if request.content_type == "application/json":
+        return cast("Mapping[str, object]", await request.json())
+    return dict(parse_qsl(await request.text(), max_num_fields=_MOST_FIELDS))

@@ -4,9 +4,11 @@
 an example of its own beside the test.
 """
 
+import math
 import os
 import random
 from collections.abc import Sequence
+from typing import Any
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -77,6 +79,36 @@ def _noise(data, chance, corpus):
 
 
 FAULTS = (_flip, _cut, _drop, _double, _number, _text, _splice, _noise)
+
+
+VALUES = (
+    None, True, -1, 0, 1, 2**31, 2**63, 2**64 - 1, -0.0, 1.0000000001, 1e308, math.nan, math.inf,
+    "", "_site", "a" * 33, "A", "a b", "\n", "\x7f", "\u2028", "*", ">", "..", b"", b"x" * 33,
+    [], {}, [0.5, 0.25], [1, 0, 0, 1], ["x"] * 70,
+)  # fmt: skip
+"""What stands in a field that wants something else, or that is just beyond its limits."""
+
+
+def altered(tree: Any, seed: int) -> Any:
+    """Return a message's tree with one or two of its values in the place of others; the same seed gives the same."""
+    chance = random.Random(seed)
+    for _ in range(chance.randint(1, 2)):
+        tree = _altered(tree, chance)
+    return tree
+
+
+def _altered(tree: Any, chance: random.Random) -> Any:
+    if isinstance(tree, dict) and tree and chance.random() < 0.95:
+        key = chance.choice(sorted(tree))
+        if chance.random() < 0.05:
+            return {name: value for name, value in tree.items() if name != key}
+        return tree | {key: _altered(tree[key], chance)}
+    if isinstance(tree, list) and tree and chance.random() < 0.8:
+        place = chance.randrange(len(tree))
+        return [*tree[:place], _altered(tree[place], chance), *tree[place + 1 :]]
+    if isinstance(tree, (int, float)) and not isinstance(tree, bool) and chance.random() < 0.5:
+        return min(tree + chance.choice((-1, 1, 1e-9, -1e-9, 10**6)), 2**64 - 1)
+    return chance.choice(VALUES)
 
 
 def report(target: str, **counts: int) -> None:

@@ -5,8 +5,9 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import msgspec
 import pytest
-from fuzzing import fuzzed, mutate, report, seeds
+from fuzzing import COUNT, altered, fuzzed, mutate, report, seeds
 from golden import encodings, path_of
 from hypothesis import given
 from msgspec import Struct
@@ -17,7 +18,7 @@ from services.cli.transparency.settings import TransparencyFile
 from services.settings import Secret, SettingsError
 
 DOCS = Path(__file__).parents[3] / "docs"
-LIMIT_S = 5.0
+LIMIT_S = 30.0
 """A hang, not a slow machine."""
 KINDS = list(encodings())
 
@@ -26,12 +27,15 @@ KINDS = list(encodings())
 def test_no_message_is_accepted_that_breaks_its_type(kind: type[Struct]):
     """Refused with ContractError; else it can be written again, which checks each limit, and is read as the same."""
     encoding, counts, paths = encodings()[kind], Counter(), set()
-    corpus = [path_of(kind).read_bytes(), *(path_of(other).read_bytes() for other in KINDS[:3] if other is not kind)]
+    module = msgspec.json if encoding == "json" else msgspec.msgpack
+    tree = module.decode(path_of(kind).read_bytes())
+    golden = path_of(kind).read_bytes()
+    corpus = [golden, *(path_of(other).read_bytes() for other in KINDS[:3] if other is not kind)]
 
     @fuzzed
     @given(seeds)
     def one(seed: int) -> None:
-        data = mutate(corpus, seed)
+        data = mutate(corpus, seed) if seed % 4 == 0 else module.encode(altered(tree, seed))
         try:
             message = decode_as(kind, encoding, data)
         except ContractError as error:
@@ -45,6 +49,7 @@ def test_no_message_is_accepted_that_breaks_its_type(kind: type[Struct]):
     one()
     report(kind.__name__, **counts)
     assert counts["refused"] > 0
+    assert counts["accepted"] > 0 or COUNT < 1_000
     assert paths == {"$"}
 
 
@@ -104,8 +109,8 @@ NAN = "{drawn_for: [.inf, .nan], areas: [[[.nan, 0], [1, 0], [0, 1]]]}"
     "text",
     [
         "\n".join(LAUGHS),
-        "sites: " + "[" * 5_000,
-        "sites: " + "{a: " * 5_000,
+        "sites: " + "[" * 1_500,
+        "sites: " + "{a: " * 1_500,
         "? " * 3_000,
         "sites: !!python/object/apply:os.system [echo]",
         "sites: [{id: 2026-13-45}]",
