@@ -1,8 +1,6 @@
 """The capacity table's command and report, without measuring."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -40,16 +38,6 @@ def test_it_is_said_what_makes_figures_doubtful(change, others, about):
     told = warnings(MACHINE | change, others)
     assert len(told) == len(about)
     assert all(part in text for part, text in zip(about, told, strict=True))
-
-
-@pytest.mark.parametrize("option", [["--only", "1440p"], ["--soak", "0"]])
-def test_a_wrong_option_is_told(option):
-    """Exit code 2 and no traceback, before anything is measured."""
-    command = [sys.executable, "-P", "-m", "bench.capacity", *option]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert run.returncode == 2
-    assert "Traceback" not in run.stderr
-    assert option[0] in run.stderr
 
 
 def test_a_row_that_fails_takes_no_other_with_it(tmp_path: Path, monkeypatch):

@@ -1,11 +1,7 @@
 """The comparison of `moretta count` with a count by eye."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
-import pytest
 from rich.console import Console
 
 from bench.clips import VERDICTS, Clip, Row, Span, clips_by_eye, table
@@ -48,28 +44,6 @@ def test_the_table_shows_both_numbers():
     assert "a_clip" in text
     assert "3 (2-4) : 5" in text
     assert "1 : 1" in text
-
-
-@pytest.mark.parametrize("arguments", [["{folder}"], ["{folder}", "--json"]])
-def test_missing_clips_are_named(tmp_path, arguments):
-    """A folder without the clips is a user's mistake: one line that names it and them, exit code 2."""
-    command = [sys.executable, "-P", "-m", "bench.clips", *(part.format(folder=tmp_path) for part in arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert str(tmp_path) in done.stderr
-    assert "a916241958_mask.mp4" in done.stderr
-    assert "Traceback" not in done.stderr
-
-
-def test_a_clip_that_cannot_be_counted_is_told(tmp_path):
-    """When `moretta count` fails, its own words are passed on, in one line and with exit code 2."""
-    for one in clips_by_eye():
-        Path(tmp_path / one.file).write_bytes(b"no film")
-    command = [sys.executable, "-P", "-m", "bench.clips", str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert clips_by_eye()[0].file in done.stderr
-    assert "Traceback" not in done.stderr
 
 
 def test_json_lists_every_clip(tmp_path, monkeypatch, capsys):
