@@ -72,24 +72,18 @@ def test_readers_tell_messages_apart(kind: type[Struct]):
         decode_as(kind, encodings()[kind], again(kind, {**raw(kind), "type": "OtherV1"}))
 
 
-BROKEN = [
-    pytest.param(kind, path, bad, id=f"{kind.__name__}-{path}-{index}")
-    for kind in KINDS
-    for index, (path, bad) in enumerate(violations(BY_TYPE[kind]))
-]
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind is not FrameV1])
+def test_producers_are_strict(kind: type[Struct]):
+    """Each broken constraint fails at the producer, and the error names the path."""
+    for path, bad in violations(BY_TYPE[kind]):
+        with pytest.raises(ContractError) as error:
+            encode_as(encodings()[kind], bad)
+        assert (error.value.path, error.value.message_type) == (path, kind.__name__), bad
 
 
-@pytest.mark.parametrize(("kind", "path", "bad"), [p for p in BROKEN if p.values[0] is not FrameV1])
-def test_producers_are_strict(kind: type[Struct], path: str, bad: Struct):
-    """A broken constraint fails at the producer, and the error names the path."""
-    with pytest.raises(ContractError) as error:
-        encode_as(encodings()[kind], bad)
-    assert (error.value.path, error.value.message_type) == (path, kind.__name__)
-
-
-@pytest.mark.parametrize(("kind", "path", "bad"), [p for p in BROKEN if p.values[0] is FrameV1])
-def test_readers_of_frames_are_strict(kind: type[Struct], path: str, bad: Struct):
+def test_readers_of_frames_are_strict():
     """A frame is checked by its reader; encoding 345 kB twice would cost more than it proves."""
-    with pytest.raises(ContractError) as error:
-        decode_as(kind, "msgpack", encode_as("msgpack", bad))
-    assert error.value.path == path
+    for path, bad in violations(BY_TYPE[FrameV1]):
+        with pytest.raises(ContractError) as error:
+            decode_as(FrameV1, "msgpack", encode_as("msgpack", bad))
+        assert error.value.path == path, bad

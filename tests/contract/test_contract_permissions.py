@@ -98,13 +98,12 @@ def test_only_operators_read_what_aiming_tells(identity: Identity, account: Acco
 
 
 @every_user
-@pytest.mark.parametrize(
-    "verb", ["PURGE", "DELETE", "MSG.DELETE", "SNAPSHOT", "RESTORE", "LEADER.STEPDOWN", "PEER.REMOVE"]
-)
-@pytest.mark.parametrize("stream", [s.name for s in STREAMS])
-def test_nobody_destroys_a_stream(identity: Identity, account: Account, verb: str, stream: str):
+def test_nobody_destroys_a_stream(identity: Identity, account: Account):
     """Neither a stream nor a message in it can be removed over the bus."""
-    assert not touches(rights_of(identity, account).publish, f"$JS.API.STREAM.{verb}.{stream}")
+    rights = rights_of(identity, account).publish
+    verbs = ("PURGE", "DELETE", "MSG.DELETE", "SNAPSHOT", "RESTORE", "LEADER.STEPDOWN", "PEER.REMOVE")
+    subjects = [f"$JS.API.STREAM.{verb}.{stream.name}" for verb in verbs for stream in STREAMS]
+    assert [subject for subject in subjects if touches(rights, subject)] == []
 
 
 @pytest.mark.parametrize("identity", PEOPLE)
