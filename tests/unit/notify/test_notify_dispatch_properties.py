@@ -178,7 +178,7 @@ def test_nothing_is_told_without_a_change_or_a_repeat(history: History):
 
 
 @given(histories(), st.randoms(use_true_random=False))
-@settings(max_examples=300)
+@settings(max_examples=100)
 def test_a_crash_changes_nothing(history: History, chance: Random):
     """Dying after any steps, with half of the last decisions stored."""
     dying = World(history.plan, lambda: chance.random() < 0.5)
@@ -186,7 +186,7 @@ def test_a_crash_changes_nothing(history: History, chance: Random):
 
 
 @given(histories(), st.randoms(use_true_random=False))
-@settings(max_examples=300)
+@settings(max_examples=100)
 def test_what_is_sent_again_after_a_crash_is_the_same_to_the_word(history: History, chance: Random):
     """Each decision, made whole from its record and the stored alerts, is the notification that was sent before.
 
@@ -231,7 +231,7 @@ class Streams:
 
 
 @given(histories(), st.integers(0, 30), st.randoms(use_true_random=False))
-@settings(max_examples=300)
+@settings(max_examples=100)
 def test_who_reads_back_what_may_matter_tells_what_who_reads_everything_tells(
     history: History, hours: int, chance: Random
 ):
@@ -294,15 +294,15 @@ def test_what_was_told_for_good_is_forgotten(history: History):
     assert set(book._threads) <= set(world.dispatcher._cells)
 
 
-def test_ten_thousand_alerts_in_one_step_are_no_trouble():
-    """One group, or ten thousand: linear work, and a receiver gets its cap of messages and one digest."""
+def test_thousands_of_alerts_in_one_step_are_no_trouble():
+    """One group, or thousands: linear work, and a receiver gets its cap of messages and one digest."""
     for route, most in ((Route("staff"), 1), (Route("staff", group_by=frozenset({"zone"})), 13)):
-        notices = [rate_notice(f"A{place}", BEGIN, zone=f"z{place}") for place in range(10_000)]
+        notices = [rate_notice(f"A{place}", BEGIN, zone=f"z{place}") for place in range(2_000)]
         world, begun = World(plan_of_routes(route)), clock.process_time()
         outputs = [*world.step(BEGIN, *notices), *world.run(BEGIN + 2 * HOUR)]
-        assert clock.process_time() - begun < 30, "about 2 s where it was written"
+        assert clock.process_time() - begun < 10, "about 0.4 s where it was written"
         assert len(told(outputs)) == most
-        assert {alert for n in told(outputs) for alert in n.new} == {name_of(f"A{place}") for place in range(10_000)}
+        assert {alert for n in told(outputs) for alert in n.new} == {name_of(f"A{place}") for place in range(2_000)}
         restored = Dispatcher(world.plan)
         restored.restore(notices, world.records, (), BEGIN + 2 * HOUR)
         assert restored.step(BEGIN + 2 * HOUR) == []

@@ -116,7 +116,7 @@ class Teller:
             self.kill()
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(data=st.data())
 def test_every_notification_reaches_everyone_and_twice_only_in_the_gap(data):
     """However often it dies, at whatever point: all is settled, every alert has its last record, in order for each.

@@ -50,7 +50,7 @@ def attempt(outbox: Outbox, now: int, failure: Failure | None = None) -> Envelop
     return due.envelope
 
 
-@settings(max_examples=200)
+@settings(max_examples=80)
 @given(data=st.data())
 def test_each_recipients_order_is_kept_and_everything_is_settled_in_the_end(envelope, data):
     """Failures of every kind, several at once: in order, one at a time each, never too many, and nothing left over.

@@ -11,11 +11,6 @@ from services.cli.demo.scene import BOTH_WAYS, HEIGHT, LEAD_S, OUTWARDS, WIDTH, 
 SHORT = (Phase(1.7, 1.0),)
 
 
-def decoded(path) -> list[np.ndarray]:
-    with av.open(str(path)) as container:
-        return [frame.to_ndarray(format="rgb24").astype(int) for frame in container.decode(video=0)]
-
-
 @pytest.fixture(name="walkers", scope="module")
 def _walkers():
     return plan(5, phases=SHORT)
@@ -26,13 +21,20 @@ def _short_film(walkers, tmp_path_factory):
     return film(tmp_path_factory.mktemp("film") / "short.mp4", walkers, 5)
 
 
-def test_film_is_h264_of_the_planned_size_and_length(short_film, walkers):
+@pytest.fixture(name="frames", scope="module")
+def _frames(short_film):
+    """The film's pictures, decoded."""
+    with av.open(str(short_film)) as container:
+        return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+
+
+def test_film_is_h264_of_the_planned_size_and_length(short_film, frames, walkers):
     """A camera reads it as H.264, 640x360, as long as the plan says."""
     with av.open(str(short_film)) as container:
         stream = container.streams.video[0]
         assert (stream.codec_context.name, stream.width, stream.height) == ("h264", WIDTH, HEIGHT)
         assert stream.average_rate == FPS
-    assert len(decoded(short_film)) == round(length_s(walkers) * FPS)
+    assert len(frames) == round(length_s(walkers) * FPS)
 
 
 def test_same_seed_same_bytes(short_film, walkers, tmp_path):
@@ -53,17 +55,16 @@ def test_progress_reaches_every_picture(walkers, tmp_path):
     assert sum(told) == round(length_s(walkers) * FPS)
 
 
-def test_first_and_last_pictures_are_empty(short_film):
+def test_first_and_last_pictures_are_empty(frames):
     """At both ends the decoded film shows the empty hall."""
     empty = np.asarray(backdrop(5)).astype(int)
-    frames = decoded(short_film)
     for picture in (frames[0], frames[round(LEAD_S * FPS) - 1], frames[-1]):
         assert np.abs(picture - empty).mean() < 6
 
 
-def test_film_shows_faces_where_the_plan_has_them(short_film, walkers):
+def test_film_shows_faces_where_the_plan_has_them(frames, walkers):
     """A person's face is where the truth says it is: skin there, hall a little later."""
-    frames, empty = decoded(short_film), np.asarray(backdrop(5)).astype(int)
+    empty = np.asarray(backdrop(5)).astype(int)
     for walker in walkers:
         index = round((walker.enter_s + walker.seen_until_s) / 2 * FPS)
         x1, y1, x2, y2 = (round(c) for c in walker.face(index / FPS))

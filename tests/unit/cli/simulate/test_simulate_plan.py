@@ -49,7 +49,7 @@ def moments(plan: Plan, step: float = 0.1) -> np.ndarray:
 
 
 @given(SEEDS)
-@settings(max_examples=20)
+@settings(max_examples=8)
 def test_same_seed_same_plan(seed):
     """A seed fixes who comes and what is true; another one brings others, and so does another camera."""
     assert busy(seed).walkers == busy(seed).walkers
@@ -158,7 +158,7 @@ def test_the_figure_is_where_the_face_is(x, z, right):
 
 
 @given(SEEDS, st.floats(0, 2), st.floats(1, 30))
-@settings(max_examples=15)
+@settings(max_examples=10)
 def test_the_truth_is_the_walkers_seen(seed, visible_s, smallest):
     """Who counts is whoever's face was large and free for long enough; the passage ends with the last such moment."""
     plan = busy(seed, counting=Counting(visible_s=visible_s, smallest_px=smallest))
