@@ -10,6 +10,8 @@ from msgspec import Meta, Struct
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 from prometheus_client import REGISTRY as DEFAULT_REGISTRY
 
+from services.listener import Listener, runner_of
+
 READY = Gauge("moretta_ready", "1 while the condition holds", ["condition"])
 _BEAT_S = 0.5
 _STUCK_S = 10.0
@@ -33,6 +35,7 @@ class Probes:
         self._registry, self._clock = registry, clock
         self._beat = clock()
         self._runner: web.AppRunner | None = None
+        self._listener: Listener | None = None
         self._heart: asyncio.Task[None] | None = None
         self.port = 0
 
@@ -55,11 +58,11 @@ class Probes:
         app.router.add_get("/livez", self._livez)
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/metrics", self._metrics)
-        self._runner = web.AppRunner(app, handle_signals=False, access_log=None)
+        self._runner = runner_of(app)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, settings.host, settings.port)
-        await site.start()
-        self.port = int(self._runner.addresses[0][1])
+        listener = Listener(self._runner.server)
+        self.port = await listener.open(settings.host, settings.port)
+        self._listener = listener
         self._heart = asyncio.create_task(self._keep_beating(), name="heartbeat of the loop")
 
     async def stop(self) -> None:
@@ -67,6 +70,8 @@ class Probes:
         if self._heart is not None:
             self._heart.cancel()
             await asyncio.gather(self._heart, return_exceptions=True)
+        if self._listener is not None:
+            await self._listener.close()
         if self._runner is not None:
             await self._runner.cleanup()
 

@@ -1,12 +1,14 @@
 """Where SMS gateways report on deliveries: a small HTTP server that tells what it may believe, once."""
 
+import asyncio
+import json
 from collections.abc import Awaitable, Callable, Mapping
-from typing import cast
 from urllib.parse import parse_qsl
 
 from aiohttp import web
 from prometheus_client import Counter
 
+from services.listener import BODY_S, Listener, runner_of
 from services.log import get_logger
 from services.notify.core.sms_reports import Report, Seen, named_by
 from services.notify.sms_settings import ReportsSettings
@@ -28,18 +30,22 @@ class ReportServer:
         self._settings, self._tell = settings, tell
         self._seen = Seen()
         self._runner: web.AppRunner | None = None
+        self._listener: Listener | None = None
 
     async def start(self) -> None:
         """Serve; OSError if the port is taken."""
         app = web.Application(client_max_size=_MOST_BYTES)
         app.router.add_route("*", "/{path:.*}", self._report)
-        # No access log: it would hold the addresses' secrets.
-        self._runner = web.AppRunner(app, handle_signals=False, access_log=None)
+        self._runner = runner_of(app)
         await self._runner.setup()
-        await web.TCPSite(self._runner, self._settings.host, self._settings.port).start()
+        listener = Listener(self._runner.server)
+        await listener.open(self._settings.host, self._settings.port)
+        self._listener = listener
 
     async def stop(self) -> None:
         """Stop serving."""
+        if self._listener is not None:
+            await self._listener.close()
         if self._runner is not None:
             await self._runner.cleanup()
 
@@ -77,15 +83,17 @@ async def _status(request: web.Request, name: str) -> str:
     fields: Mapping[str, object] = request.query
     if name not in fields and request.can_read_body:
         try:
-            fields = await _body(request)
-        except (ValueError, LookupError):  # no JSON, no form, or a character set that nobody knows
+            async with asyncio.timeout(BODY_S):
+                body = await request.text()
+            fields = json.loads(body) if request.content_type == "application/json" else _form(body)
+        except TimeoutError:
+            raise web.HTTPRequestTimeout from None
+        except (ValueError, LookupError, RecursionError):  # UnicodeDecodeError is one, LookupError an unknown charset
             return ""
     value = fields.get(name) if isinstance(fields, Mapping) else None
     return str(value) if isinstance(value, (str, int)) else ""
 
 
-async def _body(request: web.Request) -> Mapping[str, object]:
-    # No multipart: gateways send none, and its parser fails in many ways.
-    if request.content_type == "application/json":
-        return cast("Mapping[str, object]", await request.json())
-    return dict(parse_qsl(await request.text(), max_num_fields=_MOST_FIELDS))
+def _form(body: str) -> dict[str, str]:
+    """Return a form's fields. Not by aiohttp's way: it writes files of a multipart body to disk, and unpacks parts."""
+    return dict(parse_qsl(body, keep_blank_values=True, max_num_fields=_MOST_FIELDS))

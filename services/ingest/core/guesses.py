@@ -1,30 +1,33 @@
-"""How often an address may give a wrong token. Pure."""
+"""How often an address may give a wrong token, or do anything else that costs something. Pure."""
 
 from collections import OrderedDict, deque
 
 SECOND_NS = 1_000_000_000
 MOST = 10
+MOST_OFFERS = 30
+"""Of one address to one camera: a page that has lost its connection tries every few seconds."""
 WITHIN_NS = 60 * SECOND_NS
 _REMEMBERED = 1024
 
 
 class Guesses:
-    """The wrong tokens of the last minute by address; the addresses that were quiet for longest are forgotten first."""
+    """What addresses did in the last minute; the addresses that were quiet for longest are forgotten first."""
 
-    def __init__(self) -> None:
-        self._wrong: OrderedDict[str, deque[int]] = OrderedDict()
+    def __init__(self, most: int = MOST) -> None:
+        self._most = most
+        self._times: OrderedDict[str, deque[int]] = OrderedDict()
 
     def wait_ns(self, address: str, now_ns: int) -> int:
         """Return how long this address must wait before it may try again; 0: not at all."""
-        times = self._wrong.get(address, deque())
+        times = self._times.get(address, deque())
         while times and now_ns - times[0] >= WITHIN_NS:
             times.popleft()
-        return times[0] + WITHIN_NS - now_ns if len(times) >= MOST else 0
+        return times[0] + WITHIN_NS - now_ns if len(times) >= self._most else 0
 
-    def wrong(self, address: str, now_ns: int) -> None:
-        """Note a wrong token."""
-        times = self._wrong.setdefault(address, deque(maxlen=MOST))
+    def note(self, address: str, now_ns: int) -> None:
+        """Note that it did it now."""
+        times = self._times.setdefault(address, deque(maxlen=self._most))
         times.append(now_ns)
-        self._wrong.move_to_end(address)
-        if len(self._wrong) > _REMEMBERED:
-            self._wrong.popitem(last=False)
+        self._times.move_to_end(address)
+        if len(self._times) > _REMEMBERED:
+            self._times.popitem(last=False)

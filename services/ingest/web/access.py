@@ -10,7 +10,7 @@ from aiohttp import web
 
 from proto.public import CameraV1
 from services.ingest.camera import Camera
-from services.ingest.core.guesses import SECOND_NS, Guesses
+from services.ingest.core.guesses import MOST_OFFERS, SECOND_NS, Guesses
 from services.ingest.web.problem import problem
 from services.settings import Secret
 from services.sites.settings import CameraSettings
@@ -34,7 +34,7 @@ class Access:
 
     def __init__(self, cameras: Cameras, clock: Callable[[], int] = time.monotonic_ns) -> None:
         self._cameras, self._clock = cameras, clock
-        self._guesses = Guesses()
+        self._guesses, self._offers = Guesses(), Guesses(MOST_OFFERS)
 
     def operator(self, request: web.Request, expected: Secret | None) -> web.Response | None:
         """Return the answer that refuses (401, 403 or 429), or None if the request has the operator's token."""
@@ -55,10 +55,17 @@ class Access:
         """
         address, now_ns = request.remote or "", self._clock()
         if (wait_ns := self._guesses.wait_ns(address, now_ns)) <= 0:
-            self._guesses.wrong(address, now_ns)
+            self._guesses.note(address, now_ns)
             return refusal
-        seconds = str(math.ceil(wait_ns / SECOND_NS))
-        return problem(429, f"too many wrong tokens; try again in {seconds} s", {"Retry-After": seconds})
+        return _wait("too many wrong tokens", wait_ns)
+
+    def haste(self, request: web.Request) -> web.Response | None:
+        """Return 429 for who offers to a camera all the time, with the right token too: each offer is real work."""
+        who, now_ns = f"{request.remote} {request.path}", self._clock()
+        if (wait_ns := self._offers.wait_ns(who, now_ns)) > 0:
+            return _wait("too many offers", wait_ns)
+        self._offers.note(who, now_ns)
+        return None
 
     def refusal(self, request: web.Request) -> web.Response | None:
         """Return the answer that refuses, 401, 404 or 429; None for who has the token of a `whip://` camera."""
@@ -72,6 +79,11 @@ class Access:
         unknown = problem(404, "no camera of this name takes a peer here; its url must be whip://")
         wrong = _unauthorised(' error="invalid_token"', "the token is wrong")
         return self._guessed(request, unknown if expected is None else wrong)
+
+
+def _wait(why: str, wait_ns: int) -> web.Response:
+    seconds = str(math.ceil(wait_ns / SECOND_NS))
+    return problem(429, f"{why}; try again in {seconds} s", {"Retry-After": seconds})
 
 
 def _bearer(request: web.Request) -> bytes | None:

@@ -1,5 +1,6 @@
 """`POST /api/SITE/CAMERA/aim`: aims a camera for an operator; the answer is one AimReportV1 a line, as they come."""
 
+import asyncio
 from contextlib import aclosing, suppress
 from http import HTTPStatus
 
@@ -12,6 +13,7 @@ from proto.control import OperatorName, Why
 from services.ingest.aiming import Aimer, AimRefused
 from services.ingest.web.access import Access
 from services.ingest.web.problem import not_allowed, problem
+from services.listener import BODY_S
 from services.settings import Secret
 
 _STATUS = {
@@ -48,7 +50,7 @@ class Aim:
         if refusal is not None:
             return refusal
         try:
-            body = msgspec.json.decode(await request.read(), type=AimBody)
+            body = await _body(request)
             place = {"site": request.match_info["site"], "camera": request.match_info["camera"]}
             order = msgspec.convert({**place, **msgspec.to_builtins(body), "type": "AimRequestV1"}, AimRequestV1)
             reports = await self._aimer.start(order)
@@ -63,6 +65,15 @@ class Aim:
                 async for report in reports:
                     await response.write(_line(report))
         return response
+
+
+async def _body(request: web.Request) -> AimBody:
+    """Return the body; msgspec.MsgspecError if it is wrong, 408 if it does not come."""
+    try:
+        async with asyncio.timeout(BODY_S):
+            return msgspec.json.decode(await request.read(), type=AimBody)
+    except TimeoutError:
+        raise web.HTTPRequestTimeout from None
 
 
 def _line(report: AimReportV1) -> bytes:

@@ -2,11 +2,9 @@
 
 import datetime as dt
 import ipaddress
-import logging
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
 
 from services.app import App, StartError
 from services.ingest.aiming import Aimer
@@ -14,11 +12,11 @@ from services.ingest.settings import WebSettings
 from services.ingest.web import certificate, rtc
 from services.ingest.web.access import Access, Cameras
 from services.ingest.web.aim import Aim
-from services.ingest.web.listener import Listener
 from services.ingest.web.pages import Pages
 from services.ingest.web.problem import problem
 from services.ingest.web.status import Status
 from services.ingest.web.whip import MOST_BYTES, Whip
+from services.listener import Listener, runner_of
 from services.log import get_logger
 
 log = get_logger()
@@ -40,10 +38,6 @@ _CORS = {
     "Access-Control-Expose-Headers": "Location, ETag, Link",
     "Access-Control-Max-Age": "600",
 }
-_SHUTDOWN_S = 1.0
-IDLE_S = 15.0
-"""How long a connection may say nothing: before, between and within the heads of requests."""
-_http_log = logging.getLogger(__name__)
 
 
 class WebServer:
@@ -58,9 +52,7 @@ class WebServer:
         aim = Aim(access, aimer, settings.operator_token) if aimer else None
         routes = [*self._whip.routes(), *Status(access, cameras).routes(), *(aim.routes() if aim else [])]
         server.add_routes([*routes, *Pages().routes()])
-        self._runner = web.AppRunner(
-            server, access_log=None, logger=_http_log, shutdown_timeout=_SHUTDOWN_S, keepalive_timeout=IDLE_S
-        )
+        self._runner = runner_of(server)
         self._listener: Listener | None = None
         self._served: certificate.Served | None = None
         self.url = ""
@@ -71,7 +63,6 @@ class WebServer:
         settings = self._settings
         self._served = certificate.served(settings, dt.datetime.now(dt.UTC))
         await self._runner.setup()
-        assert self._runner.server is not None
         self._listener = Listener(self._runner.server, self._served.context)
         try:
             port = await self._listener.open(settings.host, settings.port)
@@ -120,14 +111,6 @@ class WebServer:
         if origin is not None and origin in self._settings.origins:
             response.headers["Access-Control-Allow-Origin"] = origin
             response.headers.update(_CORS)
-
-
-def _is_news(record: logging.LogRecord) -> bool:
-    """Whether aiohttp's line is to be logged; not for a request that is no HTTP: its error quotes a line of it."""
-    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
-
-
-_http_log.addFilter(_is_news)
 
 
 @web.middleware

@@ -18,6 +18,7 @@ from services.ingest.peer import EncodedQueue, Seat
 from services.ingest.web.access import Access, Cameras
 from services.ingest.web.problem import elsewhere, not_allowed, problem
 from services.ingest.web.rtc import PeerConnection
+from services.listener import BODY_S
 from services.log import get_logger
 
 log = get_logger()
@@ -27,7 +28,6 @@ DROPPED = Counter("moretta_whip_frames_dropped_total", "Encoded frames dropped u
 MOST_BYTES = 16 * 1024
 """The largest offer; browsers send less than 10 kB."""
 _SDP = "application/sdp"
-_BODY_LIMIT_S = 10.0
 _READY_LIMIT_S = 1.0
 _STEP_S = 0.05
 
@@ -69,7 +69,7 @@ class Whip:
             return web.Response(headers={"Allow": "POST, OPTIONS", "Accept-Post": _SDP})
         if request.method != "POST":
             return not_allowed("POST", "OPTIONS")
-        if (refusal := self._access.refusal(request)) is not None:
+        if (refusal := self._access.refusal(request) or self._access.haste(request)) is not None:
             return refusal
         try:
             offer = await _offer(request)
@@ -172,7 +172,7 @@ async def _offer(request: web.Request) -> str:
     if request.content_type != _SDP:
         raise OfferError(415, f"send the offer as {_SDP}")
     try:
-        async with asyncio.timeout(_BODY_LIMIT_S):
+        async with asyncio.timeout(BODY_S):
             return (await request.read()).decode()
     except UnicodeDecodeError:
         raise OfferError(400, "the offer is not UTF-8 text") from None

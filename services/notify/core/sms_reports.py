@@ -43,7 +43,7 @@ def named_by(path: str, token: str) -> tuple[SiteId, NotificationId, Sha256] | N
     if len(parts) != 4 or not path.isascii():
         return None
     site, notification, recipient = parts[:3]
-    genuine = hmac.compare_digest(report_path(token, site, notification, recipient), path)
+    genuine = hmac.compare_digest(report_path(token, site, notification, recipient).encode(), path.encode())
     return (site, notification, recipient) if genuine else None
 
 

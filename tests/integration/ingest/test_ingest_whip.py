@@ -18,13 +18,15 @@ import pytest
 import whip
 from whip import TOKEN, Publisher
 
+from services import listener
 from services.app import App, StartError
 from services.ingest.camera import Camera
 from services.ingest.core import presence
 from services.ingest.peer import MOST_FRAMES
 from services.ingest.settings import WebSettings
 from services.ingest.sharing import Sharing
-from services.ingest.web import listener, rtc, server
+from services.ingest.web import rtc
+from services.ingest.web import whip as whip_server
 from services.ingest.web.server import WebServer
 from services.settings import Secret
 from services.sites.settings import CameraSettings
@@ -407,6 +409,21 @@ async def test_a_guesser_is_slowed_down(stage):
     assert [(await stage.ask("GET", "api/cannes/phone", **AUTH))[0] for _ in range(3)] == [200] * 3
 
 
+async def test_who_offers_all_the_time_is_slowed_down(stage, monkeypatch):
+    """Each offer is work and takes the seat for a while: thirty a minute to a camera; one that does not come is 408."""
+    monkeypatch.setattr(whip_server, "BODY_S", 0.5)
+
+    async def drips():
+        yield b"v=0"
+        await asyncio.sleep(LIMIT_S)
+
+    assert (await stage.ask("POST", data=drips(), **AUTH, **SDP))[0] == 408
+    assert {(await stage.ask("POST", data="x", **AUTH, **SDP))[0] for _ in range(29)} == {400}
+    status, headers, text = await stage.ask("POST", data="x", **AUTH, **SDP)
+    assert (status, "offers" in text) == (429, True)
+    assert 0 < int(headers["Retry-After"]) <= 60
+
+
 async def test_the_page_comes_with_strict_headers(stage):
     """And nothing but the page's files is served."""
     status, headers, text = await stage.ask("GET", "")
@@ -422,7 +439,7 @@ async def test_nobody_holds_all_connections(stage, monkeypatch):
     """Who only connects, never ends a request or reads no answer is let go; beyond the bound nobody comes in."""
     for name, value in [("MOST", 3), ("HANDSHAKE_S", 3.0), ("UNREAD_S", 2.0)]:
         monkeypatch.setattr(listener, name, value)
-    monkeypatch.setattr(server, "IDLE_S", 3.0)
+    monkeypatch.setattr(listener, "IDLE_S", 3.0)
     other = WebServer(stage.app, WebSettings(host="127.0.0.1", port=0), stage)
     await other.start()
     address = "127.0.0.1", urlsplit(other.url).port

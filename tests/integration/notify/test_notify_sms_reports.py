@@ -1,11 +1,13 @@
 """The server for delivery reports: lost, late, doubled and forged ones, as query, form and JSON."""
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
 
+from services.notify import sms_reports
 from services.notify.core.sms_reports import Report, report_path
 from services.notify.sms_reports import ReportServer
 from services.notify.sms_settings import ReportsSettings
@@ -111,6 +113,18 @@ async def test_providers_report_as_form_or_json(report, told, body):
     """What can't be read says nothing, and is no fault of ours."""
     assert await report(path(), **body) in {200, 413}
     assert len(told) == (body in ({"json": {"status": "sent"}}, {"data": {"status": "sent"}}))
+
+
+async def test_a_report_that_does_not_come_is_not_waited_for(report, told, monkeypatch):
+    """Whoever knows an address may send its body a byte at a time: it has its time, and no longer."""
+    monkeypatch.setattr(sms_reports, "BODY_S", 0.5)
+
+    async def drips() -> AsyncIterator[bytes]:
+        yield b"status="
+        await asyncio.sleep(30)
+
+    assert await report(path(), data=drips()) == 408
+    assert told == []
 
 
 async def test_a_path_before_the_address_is_a_proxys(report, told):

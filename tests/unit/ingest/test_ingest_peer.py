@@ -135,10 +135,10 @@ def test_guesses_are_counted_by_address_and_forgotten():
     guesses = Guesses()
     for now in range(MOST):
         assert guesses.wait_ns("a", now) == 0
-        guesses.wrong("a", now)
+        guesses.note("a", now)
     assert guesses.wait_ns("a", MOST) == WITHIN_NS - MOST
     assert guesses.wait_ns("b", MOST) == 0
     assert guesses.wait_ns("a", WITHIN_NS) == 0
     for other in range(2_000):
-        guesses.wrong(str(other), 0)
-    assert len(guesses._wrong) <= 1024
+        guesses.note(str(other), 0)
+    assert len(guesses._times) <= 1024
