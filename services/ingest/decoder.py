@@ -21,7 +21,7 @@ from av.video.stream import VideoStream
 
 from services.ingest import hardware
 from services.ingest.core.masking import Grid, Mask, Masking
-from services.ingest.core.picture import analysis_size, i420_size, plane_shapes
+from services.ingest.core.picture import MOST_PIXELS, analysis_size, i420_size, plane_shapes
 
 PATIENCE = 300
 """Packets to wait for a key frame; a stream without any (intra refresh) is decoded from anywhere after that."""
@@ -56,7 +56,8 @@ class Decoder:
         self._device = device
         self._time_base = stream.time_base or Fraction(1, 90_000)
         self._long_side, self._masking = long_side, masking
-        self._options = {"skip_loop_filter": "all"} if skip_loop_filter else {}
+        # FFmpeg refuses larger ones before it takes memory for them.
+        self._options = {"max_pixels": str(MOST_PIXELS)} | ({"skip_loop_filter": "all"} if skip_loop_filter else {})
         self._mask: Mask | None = None
         self._pixel_aspect = Fraction(1)
         self._intra_only = self._template.codec.intra_only

@@ -24,6 +24,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from proto.types import CameraReason
+from services.ingest.core.picture import MOST_PIXELS
 from services.sites.settings import CameraSettings
 
 Kind = Literal["file", "network", "device", "peer"]
@@ -221,13 +222,14 @@ def open_source(settings: CameraSettings) -> Source:
     """
     address = address_of(settings)
     _check_path(address)
+    options = address.options | {"max_pixels": str(MOST_PIXELS)}
     began = time.monotonic()
     try:
         container = av.open(
             address.location,
             mode="r",
             format=address.format,
-            options=address.options,
+            options=options,
             timeout=(settings.open_timeout_s, settings.read_timeout_s),
         )
     except (av_error.FFmpegError, OSError, ValueError) as error:
@@ -271,6 +273,12 @@ def _video(container: InputContainer, address: Address) -> VideoStream:
     stream = container.streams.video[0]
     if stream.codec_context is None:
         raise SourceError("undecodable", f"{address.label}: there is no decoder for its video codec")
+    width, height = stream.codec_context.width, stream.codec_context.height
+    if width * height > MOST_PIXELS:
+        most = f"{MOST_PIXELS / 1e6:.0f} million pixels"
+        raise SourceError(
+            "undecodable", f"{address.label}: its pictures are {width}x{height}; at most {most} are taken"
+        )
     return stream
 
 

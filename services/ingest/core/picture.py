@@ -1,6 +1,8 @@
 """The analysed picture's geometry: planar I420 (YUV 4:2:0, 8 bit, limited range), rows without padding."""
 
 SMALLEST = 32
+MOST_PIXELS = 8192 * 4320
+"""The largest picture that is decoded: what 8K cameras and panoramas have. One takes 53 MB, and a codec may keep 16."""
 _ALIGNED = 32
 _SUBSAMPLED = 4
 _ASPECT_ERROR = 0.03
