@@ -24,7 +24,11 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from proto.types import CameraReason
+from services.destinations.addresses import refusal
 from services.ingest.core.picture import MOST_PIXELS
+from services.ingest.http_camera import HttpCamera, context_of
+from services.ingest.http_connection import HttpError
+from services.ingest.lookup import addresses_of
 from services.sites.settings import CameraSettings
 
 Kind = Literal["file", "network", "device", "peer"]
@@ -34,11 +38,18 @@ _DEVICE = re.compile(r"^/dev/(video\d+|v4l/.+)$")
 _PROTOCOLS = {
     "rtsp": "rtp,udp,tcp,rtsp,http,tls,crypto",
     "rtsps": "rtp,udp,tcp,rtsp,rtsps,tls,crypto",
-    "http": "http,tcp,crypto",
-    "https": "https,http,tls,tcp,crypto",
+    "http": "http,https",
+    "https": "https",
 }
-"""What FFmpeg may open in turn: a playlist or a redirection must not make it read local files."""
+"""What FFmpeg may open in turn: no local file, whatever the stream says. HTTP is opened by us (`http_camera`)."""
 _TLS = {"rtsps", "https"}
+_OVER_HTTP = {
+    # With connections that are not its own FFmpeg's HLS can't go on with the last one; it would abort the process.
+    "http_persistent": "0",
+    "http_multiple": "0",
+    # What cameras send, and none of the formats that are lists of other streams (concat, DASH, SDP).
+    "format_whitelist": "mpjpeg,mjpeg,jpeg_pipe,hls,mpegts,mov,matroska,flv,avi,asf,h264,hevc,m4v,mpegvideo,aac,mp3",
+}
 _UNPROVEN = (
     "no TLS connection, or its certificate is not trusted for this address; set ca_file to the camera's certificate, or"
     " tls_verify: false"
@@ -103,6 +114,8 @@ def _network(url: str, settings: CameraSettings) -> Address:
     options = {"protocol_whitelist": _PROTOCOLS[scheme], "fpsprobesize": "3"}
     if scheme in {"rtsp", "rtsps"}:
         options |= {"rtsp_transport": settings.transport, "allowed_media_types": "video"}
+    else:
+        options |= _OVER_HTTP
     if scheme in _TLS:
         options |= _tls(settings)
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
@@ -141,9 +154,16 @@ def _split(url: str) -> SplitResult:
 class Source:
     """An open source: one video stream's packets. Close it, or use it as a context manager."""
 
-    def __init__(self, address: Address, container: InputContainer, stream: VideoStream, read_timeout_s: float) -> None:
+    def __init__(
+        self,
+        address: Address,
+        container: InputContainer,
+        stream: VideoStream,
+        read_timeout_s: float,
+        web: HttpCamera | None = None,
+    ) -> None:
         self.address, self.stream = address, stream
-        self._container, self._read_timeout_s = container, read_timeout_s
+        self._container, self._read_timeout_s, self._web = container, read_timeout_s, web
 
     @property
     def is_file(self) -> bool:
@@ -181,14 +201,21 @@ class Source:
     def _demuxed(self) -> Iterator[Packet[VideoStream] | None]:
         """The container's packets; None whenever a device has had no picture for a moment."""
         while True:
+            self._rest()
             try:
-                yield from cast("Iterator[Packet[VideoStream]]", self._container.demux())
+                for packet in cast("Iterator[Packet[VideoStream]]", self._container.demux()):
+                    yield packet
+                    self._rest()
                 return
             except BlockingIOError:  # it ends the generator, and nothing else
                 if self.address.kind != "device":
                     raise
                 time.sleep(_POLL_S)
                 yield None
+
+    def _rest(self) -> None:
+        if self._web is not None:
+            self._web.rest()
 
     def _check_silence(self, last: float) -> None:
         if not self.is_file and time.monotonic() - last > self._read_timeout_s:
@@ -205,6 +232,8 @@ class Source:
     def close(self) -> None:
         """Close the connection or the file."""
         self._container.close()
+        if self._web is not None:
+            self._web.close()
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -222,27 +251,54 @@ def open_source(settings: CameraSettings) -> Source:
     """
     address = address_of(settings)
     _check_path(address)
-    options = address.options | {"max_pixels": str(MOST_PIXELS)}
     began = time.monotonic()
+    web = _web(address, settings)
     try:
-        container = av.open(
-            address.location,
-            mode="r",
-            format=address.format,
-            options=options,
-            timeout=(settings.open_timeout_s, settings.read_timeout_s),
-        )
+        container = _container(address, settings, web)
     except (av_error.FFmpegError, OSError, ValueError) as error:
+        if web is not None:
+            web.close()
         # Of a silent RTSP server FFmpeg says "invalid data" when the time is over.
         silent = address.kind == "network" and time.monotonic() - began >= settings.open_timeout_s
-        if getattr(error, "errno", None) == errno.EIO and address.options.get("tls_verify") == "1":
+        broken = isinstance(error, ssl.SSLError) or getattr(error, "errno", None) == errno.EIO
+        if broken and address.options.get("tls_verify") == "1":
             raise SourceError("refused", f"{address.label}: {_UNPROVEN}") from None
         raise error_of(TimeoutError() if silent else error, address) from None
     try:
-        return Source(address, container, _video(container, address), settings.read_timeout_s)
+        return Source(address, container, _video(container, address), settings.read_timeout_s, web)
     except SourceError:
         container.close()
+        if web is not None:
+            web.close()
         raise
+
+
+def _container(address: Address, settings: CameraSettings, web: HttpCamera | None) -> InputContainer:
+    body = None if web is None else web.open()
+    return av.open(
+        address.location if body is None else body,
+        mode="r",
+        format=address.format if body is None else body.format,
+        options=address.options | {"max_pixels": str(MOST_PIXELS)},
+        timeout=(settings.open_timeout_s, settings.read_timeout_s),
+        io_open=web,
+    )
+
+
+def _web(address: Address, settings: CameraSettings) -> HttpCamera | None:
+    """Return what opens an http camera's connections; None where FFmpeg does it itself, after a look at where it goes.
+
+    FFmpeg resolves the name once more, and follows what an RTSP server redirects to: nothing of a metadata service
+    speaks RTSP.
+    """
+    if address.location.lower().startswith(("http://", "https://")) and address.kind == "network":
+        return HttpCamera(settings, context_of(address.options))
+    if address.kind == "network":
+        host = urlsplit(address.location).hostname or ""
+        for one in (host, *sorted(addresses_of(address.location))):
+            if why := refusal(one, link_local=settings.allow_link_local):
+                raise SourceError("bad-source", f"{address.label}: {why}")
+    return None
 
 
 def _check_path(address: Address) -> None:
@@ -301,6 +357,8 @@ _REASONS: tuple[tuple[type[Exception], CameraReason, str], ...] = (
 
 def error_of(error: Exception, address: Address) -> SourceError:
     """Return what an error of PyAV means, without any of its text but the name of the error."""
+    if isinstance(error, HttpError):
+        return SourceError(error.reason, f"{address.label}: {error.text}")
     for kind, reason, text in _REASONS:
         if isinstance(error, kind):
             return SourceError(reason, f"{address.label}: {text}")

@@ -2,20 +2,44 @@
 
 import asyncio
 import os
+import socket
 import ssl
 import time
 from collections.abc import Callable
 
 import aiohttp
+from aiohttp.abc import ResolveResult
 from yarl import URL
 
 from services.app import StartError
+from services.destinations.addresses import refusal
 from services.notify.core.http_outcome import retry_after_s
 from services.notify.core.outcome import Failure, Kind
 from services.notify.core.sms_gateway import Answer, Request
 
 READ_BYTES = 65_536
 """As much of an answer's body is looked at."""
+
+
+class Forbidden(OSError):
+    """A destination that nothing of ours connects to; the text says why, without its name."""
+
+
+class _Resolver(aiohttp.ThreadedResolver):
+    """Looks at what a name stands for when it is connected to: settings can't know."""
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        found = await super().resolve(host, port, family)
+        for one in found:
+            _require_allowed(one["host"])
+        return found
+
+
+def _require_allowed(host: str) -> None:
+    if why := refusal(host):
+        raise Forbidden(why)
 
 
 def client_context(ca_file: str | None, path: str) -> ssl.SSLContext:
@@ -59,13 +83,16 @@ class HttpClient:
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 timeout=self._timeout,
+                connector=aiohttp.TCPConnector(resolver=_Resolver()),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 # Not unpacked: a small answer could become a large one.
                 auto_decompress=False,
                 headers={"Accept-Encoding": "identity", "User-Agent": "Moretta"},
             )
+        url = URL(request.url, encoded=True)
+        _require_allowed(url.host or "")  # an address is not resolved
         async with self._session.request(
-            request.method, URL(request.url, encoded=True), data=request.body, headers=request.headers,
+            request.method, url, data=request.body, headers=request.headers,
             allow_redirects=False, ssl=self._context,
         ) as response:  # fmt: skip
             wait = retry_after_s(response.headers.get("Retry-After"), self._clock())
@@ -86,13 +113,15 @@ async def _beginning(content: aiohttp.StreamReader) -> bytes:
 
 def failure_of(error: Exception) -> Failure:
     """Return what went wrong on the way, in words that hold no URL."""
+    if isinstance(error, aiohttp.ClientConnectorDNSError) and isinstance(error.os_error, Forbidden):
+        error = error.os_error
     match error:
         case TimeoutError():  # before OSError, of which aiohttp's own are too
             return Failure("timeout", "connect" if isinstance(error, aiohttp.ConnectionTimeoutError) else "data")
         case aiohttp.ClientSSLError() | aiohttp.ClientConnectorCertificateError() | ssl.SSLError():
             return Failure("tls", "connect", detail=_tls_words(error))
-        case aiohttp.InvalidURL():
-            return Failure("misconfigured", "connect")
+        case aiohttp.InvalidURL() | Forbidden():
+            return Failure("misconfigured", "connect", detail=str(error) if isinstance(error, Forbidden) else "")
         case aiohttp.ClientConnectorError():
             return Failure("connect", "connect", detail=_words_of(error.os_error))
         case aiohttp.ServerDisconnectedError() | aiohttp.ClientOSError() | aiohttp.ClientPayloadError() | OSError():

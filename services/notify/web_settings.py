@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from urllib.parse import SplitResult, urlsplit
 
+from services.destinations.addresses import refusal
 from services.settings import Secret
 from services.sites.problems import Problem
 
@@ -17,6 +18,8 @@ def url_problems(path: str, url: Secret, *, allow_http: bool) -> Iterator[Proble
         yield path, "is no URL such as https://sms.example.org/send"
     elif "@" in parts.netloc:
         yield path, "holds a user or a password before its host; they have fields of their own"
+    elif why := refusal(parts.hostname or ""):
+        yield path, f"leads nowhere that is called: {why}"
     elif parts.scheme == "http" and not allow_http and parts.hostname not in _LOOPBACK:
         yield (
             path,

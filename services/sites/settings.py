@@ -94,6 +94,8 @@ class CameraSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """PEM file with the certificate of an rtsps:// or https:// camera, or with its authority's; None: the system's."""
     tls_verify: bool = True
     """Whether such a camera must prove who it is. Without that its password goes to whoever answers."""
+    allow_link_local: bool = False
+    """Whether it may have a link-local address (169.254.0.0/16, fe80::/10), as a camera that no DHCP server knows."""
     decoder: Literal["software", "cuda", "vaapi", "qsv", "drm"] = "software"
     """Who decodes. A graphics card's decoder that is asked for and isn't there stops the camera; nothing falls back."""
     skip_loop_filter: bool = False

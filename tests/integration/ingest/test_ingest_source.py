@@ -236,14 +236,10 @@ def test_rtsp_transport_is_the_settings(transport):
 
 
 def test_mjpeg_over_http(http_camera):
-    """A real multipart MJPEG stream is read; when the camera closes it, that is the end of a stream and no file's."""
-    got = []
+    """A real multipart MJPEG stream is read until the camera closes it."""
     with open_source(camera(f"http://{http_camera}/")) as source:
         assert not source.is_file
-        with pytest.raises(SourceError) as caught:
-            got.extend(source.packets())
-    assert len(got) >= 18
-    assert caught.value.reason == "end-of-stream"
+        assert len(list(source.packets())) >= 18
 
 
 def test_right_password_over_http(http_camera):

@@ -1,6 +1,7 @@
 """Requests to gateways and webhooks: what is reused, what is never kept, what is never followed."""
 
 import asyncio
+import socket
 import ssl
 
 import pytest
@@ -91,3 +92,20 @@ def test_nothing_older_than_tls_1_2_is_spoken():
     context = client_context(None, "test")
     assert context.minimum_version is ssl.TLSVersion.TLSv1_2
     assert (context.check_hostname, context.verify_mode) == (True, ssl.CERT_REQUIRED)
+
+
+@pytest.mark.parametrize(
+    "host", ["169.254.169.254", "[::ffff:169.254.169.254]", "169.254.7.7", "hook.test", "metadata.goog"]
+)
+async def test_nothing_is_sent_to_a_metadata_service(client, monkeypatch, host):
+    """However its address is written, and whoever's name stands for it: told as a mistake of the settings."""
+    resolve = socket.getaddrinfo
+    monkeypatch.setattr(
+        socket,
+        "getaddrinfo",
+        lambda name, *more, **so: resolve({"hook.test": "169.254.169.254"}.get(name, name), *more, **so),
+    )
+    failure = await client.send(Request("POST", f"http://{host}/latest", {}, b"body"))
+    assert isinstance(failure, Failure)
+    assert failure.kind == "misconfigured"
+    assert "metadata service" in failure.detail or "link-local" in failure.detail

@@ -131,6 +131,11 @@ def test_the_examples_of_the_documents_are_right(tmp_path: Path):
             "notify.receivers[0].webhooks[0].url",
             "no URL",
         ),
+        (
+            {"receivers": [{"id": "a", "webhooks": [{"url": "https://169.254.169.254/latest"}]}]},
+            "notify.receivers[0].webhooks[0].url",
+            "metadata service",
+        ),
         ({"receivers": [{"id": "a", "webhooks": [HOOK, HOOK]}]}, "notify.receivers[0].webhooks[1].url", "twice"),
         (
             {"receivers": [{"id": "a", "webhooks": [{**HOOK, "secret": "x"}]}]},

@@ -1,0 +1,152 @@
+"""HTTP connections whose every wait keeps a limit of time, for `http_camera`: http.client's and urllib's parts.
+
+urllib's own openers know files, FTP and the environment's proxy, and give each wait the whole limit anew.
+"""
+
+import http.client
+import io
+import socket
+import ssl
+import urllib.request
+from http.client import HTTPResponse
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from proto.types import CameraReason
+
+
+class HttpError(OSError):
+    """What is wrong with an answer, or with an address, without the URL."""
+
+    def __init__(self, reason: CameraReason, text: str) -> None:
+        self.reason: CameraReason = reason
+        self.text = text
+        super().__init__(text)
+
+
+class Trip(Protocol):
+    """For whom connections are made."""
+
+    @property
+    def secure(self) -> bool:
+        """Whether nothing may go without TLS."""
+
+    @property
+    def context(self) -> ssl.SSLContext:
+        """How TLS is made."""
+
+    @property
+    def left_s(self) -> float:
+        """How long the next wait may take; TimeoutError if the time is over."""
+
+    def connect(self, host: str, port: int) -> socket.socket:
+        """Return a connection; HttpError if there must not be one."""
+
+
+class _Wire:
+    """A connection as http.client uses it, whose every wait keeps the camera's time; whoever reads it closes it."""
+
+    def __init__(self, connection: socket.socket, web: Trip) -> None:
+        self._connection, self._web = connection, web
+        self._is_read = False
+
+    def sendall(self, data: bytes) -> None:
+        self._connection.settimeout(self._web.left_s)
+        self._connection.sendall(data)
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        self._is_read = True
+        return io.BufferedReader(_Reading(self._connection, self._web))
+
+    def close(self) -> None:
+        if not self._is_read:
+            self._connection.close()
+
+
+class _Reading(io.RawIOBase):
+    def __init__(self, connection: socket.socket, web: Trip) -> None:
+        self._connection, self._web = connection, web
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        self._connection.settimeout(self._web.left_s)
+        return self._connection.recv_into(buffer)
+
+    def close(self) -> None:
+        self._connection.close()
+        super().close()
+
+
+class _Plain(http.client.HTTPConnection):
+    def __init__(self, host: str, *, web: Trip, **_: object) -> None:
+        super().__init__(host)
+        self._web = web
+
+    def connect(self) -> None:
+        self.sock = _Wire(self._connected(), self._web)
+
+    def _connected(self) -> socket.socket:
+        return self._web.connect(self.host, self.port)
+
+
+class _Secure(_Plain):
+    default_port = http.client.HTTPS_PORT
+
+    def _connected(self) -> socket.socket:
+        connection = super()._connected()
+        try:
+            connection.settimeout(self._web.left_s)
+            return self._web.context.wrap_socket(connection, server_hostname=self.host)
+        except BaseException:
+            connection.close()
+            raise
+
+
+class _Http(urllib.request.AbstractHTTPHandler):
+    def __init__(self, web: Trip) -> None:
+        super().__init__()
+        self._web = web
+
+    def http_open(self, request: urllib.request.Request) -> HTTPResponse:
+        if self._web.secure:
+            raise HttpError("bad-source", "it leads from https to a connection without TLS")
+        return self.do_open(_Plain, request, web=self._web)  # type: ignore[arg-type]  # a class with an argument more
+
+    def https_open(self, request: urllib.request.Request) -> HTTPResponse:
+        return self.do_open(_Secure, request, web=self._web)  # type: ignore[arg-type]
+
+    http_request = https_request = urllib.request.AbstractHTTPHandler.do_request_
+
+
+class _Closing(urllib.request.BaseHandler):
+    """Closes an answer that asks for a password before another one is asked for."""
+
+    handler_order = 1
+
+    def http_error_401(self, _request: object, fp: HTTPResponse, *_: object) -> None:
+        fp.close()
+
+
+def director(web: Trip) -> urllib.request.OpenerDirector:
+    """Return what speaks HTTP and nothing else."""
+    director = urllib.request.OpenerDirector()
+    parts: list[Any] = [
+        _Http(web),
+        urllib.request.HTTPRedirectHandler(),
+        urllib.request.HTTPErrorProcessor(),
+        _Closing(),
+    ]
+    for handler in [*parts, urllib.request.HTTPDefaultErrorHandler()]:
+        director.add_handler(handler)
+    return director
+
+
+def signing(url: str, user: str, password: str) -> list[urllib.request.BaseHandler]:
+    """Return handlers that give the password to this server and to no other."""
+    if not user and not password:
+        return []
+    known = urllib.request.HTTPPasswordMgrWithDefaultRealm()
+    known.add_password(None, f"{urlsplit(url).scheme}://{urlsplit(url).netloc}/", user, password)
+    return [urllib.request.HTTPDigestAuthHandler(known), urllib.request.HTTPBasicAuthHandler(known)]
