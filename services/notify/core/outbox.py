@@ -4,7 +4,7 @@ A server that fails for everyone (no connection, no login, too many requests) is
 one delivery alone, and by all once that succeeded (a circuit breaker; Nygard: "Release It!", 2007).
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Container
 from dataclasses import dataclass, field
 from itertools import islice
@@ -19,10 +19,14 @@ from services.notify.core.recipient import Place, Recipient
 
 AT_ONCE: dict[Channel, int] = {"email": 4, "sms": 4, "webhook": 8}
 """Deliveries of one channel at the same time; one that hangs holds the others up only when all hang."""
+REPORTS_AT_ONCE = 1
+"""Daily reports of a channel beside them: all sites' are due at the same hour, and each reads days of windows."""
 _MENDED: frozenset[DeliveryReason | None] = SLOW | {"connect", "timeout"}
 """What new settings may have mended."""
 Lane = tuple[str, Channel, str, bool]
 """Site, channel, the recipient's digest, whether it is one of daily reports."""
+_Places = tuple[Channel, bool]
+"""Whose deliveries share places: a channel's alerts, or its daily reports."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,11 @@ class Envelope:
     def lane(self) -> Lane:
         """What keeps its order: one recipient's alerts of one site, and its daily reports: no alert waits for those."""
         return self.site, self.recipient.channel, self.recipient.digest, self.notification.reason == "report"
+
+    @property
+    def places(self) -> _Places:
+        """Whose places it takes."""
+        return self.recipient.channel, self.notification.reason == "report"
 
     @property
     def server(self) -> str:
@@ -90,7 +99,7 @@ class Outbox:
         self.give_up_after_s = give_up_after_s
         self._lanes: dict[Lane, _Lane] = {}
         self._servers: dict[str, _Server] = {}
-        self._busy: dict[Channel, int] = dict.fromkeys(AT_ONCE, 0)
+        self._busy: Counter[_Places] = Counter()
 
     def put(self, envelope: Envelope, known: Attempts) -> None:
         """Add one behind its recipient's others."""
@@ -108,14 +117,14 @@ class Outbox:
         lane = self._lanes[key]
         envelope, known = lane.waiting[0]
         lane.busy = True
-        self._busy[envelope.recipient.channel] += 1
+        self._busy[envelope.places] += 1
         self._server(envelope).asked += 1
         return Due(envelope, known, given_up(_began(envelope, known), now, self.give_up_after_s))
 
     def done(self, due: Due, known: Attempts, failure: Failure | None, now: int) -> None:
         """Take in what came of it: what is known now, and why it failed."""
         envelope = due.envelope
-        self._busy[envelope.recipient.channel] -= 1
+        self._busy[envelope.places] -= 1
         server = self._server(envelope)
         server.asked -= 1
         if not due.expired:
@@ -179,8 +188,8 @@ class Outbox:
     def _when(self, lane: _Lane) -> int | None:
         """Return when the lane's first may be taken; None: not before something else is done."""
         envelope, known = lane.waiting[0]
-        channel, server = envelope.recipient.channel, self._server(envelope)
-        if lane.busy or self._busy[channel] >= AT_ONCE[channel]:
+        server, (channel, is_report) = self._server(envelope), envelope.places
+        if lane.busy or self._busy[envelope.places] >= (REPORTS_AT_ONCE if is_report else AT_ONCE[channel]):
             return None
         too_old = _began(envelope, known) + int(self.give_up_after_s * 1e9) + 1
         return min(too_old, max(lane.due, server.until)) if server.takes else too_old

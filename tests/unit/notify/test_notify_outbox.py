@@ -118,6 +118,17 @@ def test_no_alert_waits_for_a_daily_report(envelope):
     assert outbox.waiting("forville") == 0
 
 
+def test_reports_of_many_sites_take_no_places_of_alerts(envelope):
+    """All are due at the same hour, before the alert: one is written at a time, and the alert goes out beside it."""
+    outbox = Outbox(3600.0)
+    for who in range(6):
+        report = envelope(who, who, site=f"site-{who}")
+        outbox.put(replace(report, notification=replace(report.notification, reason="report")), Attempts())
+    outbox.put(envelope(9), Attempts())
+    assert [outbox.take(S).envelope.notification.number for _ in "12"] == [0, 9]
+    assert outbox.take(S) is None
+
+
 def test_one_channel_holds_no_other(envelope):
     """Every slot of the mail server hangs: a webhook is called all the same."""
     outbox = Outbox(3600.0)
