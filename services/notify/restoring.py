@@ -59,7 +59,8 @@ async def read_past(bus: Bus, site: str, plan: Plan, give_up_after_s: float, old
 
 def notice(stored: Stored) -> Notice:
     """Return a stored alert of either audience as routing sees it."""
-    return notice_of(cast("AlertV1 | OperationalAlertV1", stored.message), stored.time)
+    order = stored.stream_created, stored.sequence
+    return notice_of(cast("AlertV1 | OperationalAlertV1", stored.message), stored.time, order)
 
 
 async def _decisions(bus: Bus, site: str, since: Since, firing: Iterable[AlertId], plan: Plan, past: Past) -> None:

@@ -69,15 +69,15 @@ class Book:
     def __init__(self) -> None:
         self.alerts: dict[AlertId, Alert] = {}
         self._threads: dict[str, Last] = {}
-        self._seen: dict[tuple[str, ...], int] = {}
+        self._seen: dict[tuple[str, ...], tuple[tuple[int, int], int]] = {}
         self._sent: dict[tuple[ReceiverId, SiteId], tuple[int, int]] = {}
 
     def see(self, notice: Notice) -> Alert | None:
         """Take an alert's state in; None if it is an old one, or the end of an alert that was forgotten."""
-        place = (notice.site, notice.zone, notice.rule, notice.audience)
-        if notice.stored < self._seen.get(place, 0):
+        place, order = (notice.site, notice.zone, notice.rule, notice.audience), (notice.order, notice.stored)
+        if order < self._seen.get(place, order):
             return None
-        self._seen[place] = notice.stored
+        self._seen[place] = order
         alert = self.alerts.get(notice.alert)
         if alert is not None:
             alert.notice = notice

@@ -63,7 +63,7 @@ class Dispatcher:
         What was decided and not stored is decided again, with the same ids, by the next `step`.
         """
         self._now = now
-        for notice in sorted(notices, key=attrgetter("stored")):
+        for notice in sorted(notices, key=attrgetter("order", "stored")):
             if self._book.see(notice) is not None:
                 self._inhibition.take(notice)
         for silence in silences:
@@ -84,7 +84,7 @@ class Dispatcher:
             if not isinstance(one, Notice):
                 self._change(one)
         notices = [one for one in inputs if isinstance(one, Notice)]
-        self._take(sorted(notices, key=lambda n: (n.stored, n.alert, not n.firing)))
+        self._take(sorted(notices, key=lambda n: (n.order, n.stored, n.alert, not n.firing)))
         outputs = self._decide()
         self._forget()
         return outputs

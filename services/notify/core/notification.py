@@ -4,7 +4,7 @@ The terms are Alertmanager's: alerts are grouped, a group of one receiver gets a
 row from a first alert to the last one's end are an incident and one thread in a mail program.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Literal
 
@@ -36,6 +36,8 @@ class Notice:
     stored: int
     """The server's time at which it was stored, ns: what waits and ages are measured from."""
     message: AlertV1 | OperationalAlertV1
+    order: tuple[int, int] = field(default=(0, 0), compare=False)
+    """When its stream was made, and its place in it: what came first, also where the server's clock was put back."""
 
     @property
     def firing(self) -> bool:
@@ -43,16 +45,16 @@ class Notice:
         return self.state == "firing"
 
 
-def notice_of(message: AlertV1 | OperationalAlertV1, stored: int) -> Notice:
+def notice_of(message: AlertV1 | OperationalAlertV1, stored: int, order: tuple[int, int] = (0, 0)) -> Notice:
     """Return how routing sees a published alert; an operational one has the severity `warning`."""
     if isinstance(message, AlertV1):
         return Notice(
             message.alert, message.site, message.zone, message.rule, message.severity, "field", message.state,
-            message.since, message.end, stored, message,
+            message.since, message.end, stored, message, order,
         )  # fmt: skip
     return Notice(
         operational_id(message), message.site, message.name, message.kind, "warning", "operators", message.state,
-        message.since, message.at, stored, message,
+        message.since, message.at, stored, message, order,
     )  # fmt: skip
 
 

@@ -2,10 +2,11 @@
 time by a dispatcher that dies after every step, with half of its decisions stored.
 """
 
+from dataclasses import replace
 from datetime import date, time
 
 import pytest
-from dispatch_story import SECOND, Story
+from dispatch_story import SECOND, Story, World, plan_of_routes, rate_notice
 
 from services.notify.core.routing import Route
 from services.notify.core.times import Hours, Schedule
@@ -381,3 +382,18 @@ def test_an_old_message_that_comes_again_is_no_news(story):
     s.between("10:00", "10:30").want("staff first +A", "staff all-resolved -A")
     s.do(s.at("10:30").instant, s.world.notices[0])
     s.between("10:30", "11:30").want()
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_an_end_counts_though_the_server_s_clock_was_put_back(restarts):
+    """Its place in the stream says that it came later."""
+    world, ten = World(plan_of_routes(STAFF)), 1_795_510_800 * SECOND
+    world.step(ten, replace(rate_notice("A", ten), order=(1, 1)))
+    world.step(ten + 10 * SECOND)
+    end = replace(rate_notice("A", ten - HOUR, over=True, since=ten), order=(1, 2))
+    if restarts:
+        world.store(end)
+        world.restart(ten + MINUTE)
+    else:
+        world.step(ten + MINUTE, end)
+    assert [told.reason for told in world.run(ten + 24 * HOUR)] == ["all-resolved"]
