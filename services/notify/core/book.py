@@ -5,7 +5,7 @@ know the same (ADR 17).
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from proto.notifications import NotificationV1, WithheldReason
 from proto.types import AlertId, AlertState, NotificationId, ReceiverId, SiteId
@@ -23,6 +23,10 @@ class Last:
     number: int
     root: NotificationId
 
+    def not_after(self, now: int) -> "Last":
+        """Return it as told at `now` (ns) at the latest."""
+        return replace(self, at=min(self.at, now))
+
 
 @dataclass(slots=True)
 class Fact:
@@ -39,6 +43,11 @@ class Fact:
         """Note that the receiver was told that the alert fires, by this notification, or that it is over: None."""
         self.last, self.capped = last, None
         self.withheld.clear()
+
+    def put_back(self, now: int) -> None:
+        """Take nothing to be later than now (ns)."""
+        self.last = self.last and self.last.not_after(now)
+        self.capped = None if self.capped is None else min(self.capped, now)
 
     def withhold(self, reason: WithheldReason, state: AlertState, at: int) -> None:
         """Note that it was said to be withheld."""
@@ -116,6 +125,15 @@ class Book:
         """Return the last notification of a group, given those that told what of it still counts; None: no incident."""
         newest = max(told, default=None)
         return None if newest is None else max(newest, self._threads.get(group, newest))
+
+    def put_back(self, now: int) -> None:
+        """Take nothing to be later than now (ns): clocks were put back since it was stored."""
+        for alert in self.alerts.values():
+            alert.notice = alert.notice.not_after(now)
+            for fact in alert.facts.values():
+                fact.put_back(now)
+        self._threads = {group: last.not_after(now) for group, last in self._threads.items()}
+        self._sent = {key: (min(hour, now // _HOUR), count) for key, (hour, count) in self._sent.items()}
 
     def close(self, group: str) -> None:
         """Forget a group that has no alert any more."""

@@ -13,10 +13,13 @@ from services.notify.core.decision import Output, record_of, told, withheld
 from services.notify.core.inhibition import Inhibition
 from services.notify.core.notification import Group, Notice
 from services.notify.core.outlook import Cell, Outlook, Viewpoint, held_back, needs_update, next_look
-from services.notify.core.routing import Plan
+from services.notify.core.routing import SECOND, Plan
 from services.notify.core.silences import Silences
 
 _RANK: dict[Severity, int] = {"critical": 0, "warning": 1, "info": 2}
+_PUT_BACK = SECOND
+"""A clock that is earlier than before by more than this was put back; NTP's small steps are waited for."""
+_DAY = 86_400 * SECOND
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +75,13 @@ class Dispatcher:
             self._place(alert)
         for record in records:
             self._book.take(record)
+        self._put_back(now)
         self._prune_all()
 
     def step(self, now: int, *inputs: Input) -> list[Output]:
         """Take inputs in and return what follows from them and from the time, in the order in which to store it."""
+        if now < self._now - _PUT_BACK:
+            self._put_back(now)
         begun = self._silences.next_start(self._now)
         self._now = max(self._now, now)
         if begun is not None and begun <= self._now:
@@ -83,11 +89,18 @@ class Dispatcher:
         for one in inputs:
             if not isinstance(one, Notice):
                 self._change(one)
-        notices = [one for one in inputs if isinstance(one, Notice)]
+        notices = [one.not_after(self._now) for one in inputs if isinstance(one, Notice)]
         self._take(sorted(notices, key=lambda n: (n.order, n.stored, n.alert, not n.firing)))
         outputs = self._decide()
         self._forget()
         return outputs
+
+    def _put_back(self, now: int) -> None:
+        """Go on by a clock that was put back: nothing waits for a time that was later only by the wrong one."""
+        self._now = now
+        self._book.put_back(now)
+        self._inhibition.put_back(now)
+        self._touch(self._cells)
 
     def next_deadline(self) -> int | None:
         """Return when `step` has to be called at the latest, without any input; None: not before there is one."""
@@ -257,5 +270,5 @@ class Dispatcher:
         self._deadlines.set(cell.key, next_look(seen, cell.route, self._now, due, blocked))
 
     def _forget(self) -> None:
-        self._silences.forget(self._now)
+        self._silences.forget(self._now - _DAY)  # not at once: the clock may be put back
         self._inhibition.forget(self._now - max((route.wait for route in self._plan.routes), default=0))

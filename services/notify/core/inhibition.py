@@ -5,7 +5,7 @@ cameras of the zone or of the site are down. When that ends it goes on for the g
 over in the same window.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from proto.public import OperationalAlertV1
 from proto.types import WHOLE_SITE, SiteId, ZoneId
@@ -55,6 +55,11 @@ class Inhibition:
         if notice.zone != WHOLE_SITE:
             ends.append(_all_down(sources, place, notice.zone, wait))
         return max(ends)
+
+    def put_back(self, now: int) -> None:
+        """Take nothing to be later than now (ns): clocks were put back since it was stored."""
+        for site, sources in self._sources.items():
+            self._sources[site] = {key: replace(one, stored=min(one.stored, now)) for key, one in sources.items()}
 
     def forget(self, before: int) -> None:
         """Forget what ended before an instant (ns)."""

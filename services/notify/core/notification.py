@@ -4,7 +4,7 @@ The terms are Alertmanager's: alerts are grouped, a group of one receiver gets a
 row from a first alert to the last one's end are an incident and one thread in a mail program.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Literal
 
@@ -43,6 +43,10 @@ class Notice:
     def firing(self) -> bool:
         """Whether it is not over."""
         return self.state == "firing"
+
+    def not_after(self, now: int) -> "Notice":
+        """Return it as stored at `now` (ns) at the latest, for clocks that were put back since."""
+        return self if self.stored <= now else replace(self, stored=now)
 
 
 def notice_of(message: AlertV1 | OperationalAlertV1, stored: int, order: tuple[int, int] = (0, 0)) -> Notice:

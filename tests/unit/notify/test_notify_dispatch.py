@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import date, time
 
 import pytest
-from dispatch_story import SECOND, Story, World, plan_of_routes, rate_notice
+from dispatch_story import SECOND, Story, World, plan_of_routes, rate_notice, silence, system_notice
 
 from services.notify.core.routing import Route
 from services.notify.core.times import Hours, Schedule
@@ -397,3 +397,26 @@ def test_an_end_counts_though_the_server_s_clock_was_put_back(restarts):
     else:
         world.step(ten + MINUTE, end)
     assert [told.reason for told in world.run(ten + 24 * HOUR)] == ["all-resolved"]
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_nothing_waits_for_a_clock_that_was_put_back(restarts):
+    """Two hours: after an alert was told, while another is inhibited and a third waits; a silence isn't over again."""
+    wrong = 1_795_510_800 * SECOND
+    right = wrong - 2 * HOUR
+    ends = [system_notice("no-data", "gate", wrong + n, since=right, over=bool(n)) for n in range(2)]
+    fires = [rate_notice("A", wrong - MINUTE, zone="shop"), *(rate_notice(z, wrong, zone=z) for z in ("gate", "hall"))]
+    over = rate_notice("A", right, over=True, since=wrong - MINUTE, zone="shop")
+    first, *rest, over = (replace(one, order=(1, n)) for n, one in enumerate([*fires, *ends, over]))
+    world = World(plan_of_routes(Route("staff", group_by=frozenset({"zone"}))))
+    world.step(wrong - MINUTE, first, silence("x", right, right + 30 * MINUTE, zones=["hall"]))
+    assert [told.reason for told in world.step(wrong, *rest)] == ["first"]
+    if restarts:
+        world.store(over)
+        world.restart(right)
+    else:
+        world.step(right, over)
+    told = [(output.reason, output.group.zone, (output.at - right) // SECOND) for output in world.run(right + HOUR)]
+    assert told == [
+        ("silenced", "hall", 10), ("first", "gate", 10), ("all-resolved", "shop", 300), ("first", "hall", 1800),
+    ]  # fmt: skip
