@@ -61,7 +61,7 @@ class DeliveryAgent:
     def put(self, envelopes: Iterable[Envelope]) -> None:
         """Deliver these as soon as may be; each recipient's in their order."""
         for envelope in envelopes:
-            self._outbox.put(envelope, self._ledgers[envelope.site].attempts(envelope))
+            self._outbox.put(envelope, self._ledgers[envelope.site].attempts(envelope), self._clock())
         self._wake.set()
 
     def let_go(self, site: str, reached: Iterable[Recipient]) -> list[Envelope]:

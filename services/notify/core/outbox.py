@@ -21,8 +21,11 @@ AT_ONCE: dict[Channel, int] = {"email": 4, "sms": 4, "webhook": 8}
 """Deliveries of one channel at the same time; one that hangs holds the others up only when all hang."""
 REPORTS_AT_ONCE = 1
 """Daily reports of a channel beside them: all sites' are due at the same hour, and each reads days of windows."""
+_PUT_BACK = 10**9
+"""A clock that is earlier than before by more than this was put back, ns."""
 _MENDED: frozenset[DeliveryReason | None] = SLOW | {"connect", "timeout"}
 """What new settings may have mended."""
+_EVER = 2**63
 Lane = tuple[str, Channel, str, bool]
 """Site, channel, the recipient's digest, whether it is one of daily reports."""
 _Places = tuple[Channel, bool]
@@ -100,16 +103,20 @@ class Outbox:
         self._lanes: dict[Lane, _Lane] = {}
         self._servers: dict[str, _Server] = {}
         self._busy: Counter[_Places] = Counter()
+        self._now = 0
 
-    def put(self, envelope: Envelope, known: Attempts) -> None:
-        """Add one behind its recipient's others."""
+    def put(self, envelope: Envelope, known: Attempts, now: int = _EVER) -> None:
+        """Add one behind its recipient's others; what is known of it is from `now` at the latest."""
         lane = self._lanes.setdefault(envelope.lane, _Lane())
         if not lane.waiting:
-            lane.due = _next_attempt(envelope, known)
+            lane.due = _next_attempt(envelope, known, now)
         lane.waiting.append((envelope, known))
 
     def take(self, now: int) -> Due | None:
         """Return what is to be done now, which then is being done until `done` is told; None: nothing."""
+        if now < self._now - _PUT_BACK:
+            self._sooner(self._now - now)
+        self._now = max(self._now, now)
         ready = [(when, key) for key, lane in self._lanes.items() if (when := self._when(lane)) is not None]
         when, key = min(ready, default=(now + 1, None))
         if key is None or when > now:
@@ -136,11 +143,11 @@ class Outbox:
             return
         if not known.settled:
             lane.waiting[0] = (envelope, known)
-            lane.due = max(_next_attempt(envelope, known), now + _asked_for(failure))
+            lane.due = max(_next_attempt(envelope, known, now), now + _asked_for(failure))
             return
         lane.waiting.popleft()
         if lane.waiting:
-            lane.due = _next_attempt(*lane.waiting[0])
+            lane.due = _next_attempt(*lane.waiting[0], now)
         else:
             del self._lanes[envelope.lane]
 
@@ -156,7 +163,7 @@ class Outbox:
         for lane in self._lanes.values():
             envelope, known = lane.waiting[0]
             if known.reason in _MENDED:
-                lane.due = _began(envelope, known)
+                lane.due = min(lane.due, _began(envelope, known))
 
     def drop(self, site: str) -> None:
         """Forget what waits for a site's recipients; what is being done is still to be told `done`."""
@@ -182,6 +189,14 @@ class Outbox:
         """Return how many of a site's envelopes are not settled."""
         return sum(len(lane.waiting) for key, lane in self._lanes.items() if key[0] == site)
 
+    def _sooner(self, by: int) -> None:
+        """Let nothing wait until a clock that was put back by so much shows the old time again."""
+        self._now -= by
+        for server in self._servers.values():
+            server.until -= by
+        for lane in self._lanes.values():
+            lane.due -= by
+
     def _server(self, envelope: Envelope) -> _Server:
         return self._servers.setdefault(envelope.server, _Server())
 
@@ -200,12 +215,12 @@ def _began(envelope: Envelope, known: Attempts) -> int:
     return max(envelope.notification.at, known.anew)
 
 
-def _next_attempt(envelope: Envelope, known: Attempts) -> int:
-    """Return when an envelope may be tried, for all that is known of itself."""
+def _next_attempt(envelope: Envelope, known: Attempts, now: int) -> int:
+    """Return when an envelope may be tried, for all that is known of itself, which is not of later than `now`."""
     if known.outcome != "retrying":
-        return _began(envelope, known)
+        return min(_began(envelope, known), now)
     name = f"{envelope.notification.id}/{envelope.recipient.digest}"
-    return known.at + int(delay_s(name, known.count, slow=known.reason in SLOW) * 1e9)
+    return min(known.at, now) + int(delay_s(name, known.count, slow=known.reason in SLOW) * 1e9)
 
 
 def _asked_for(failure: Failure | None) -> int:

@@ -129,6 +129,22 @@ def test_reports_of_many_sites_take_no_places_of_alerts(envelope):
     assert outbox.take(S) is None
 
 
+def test_nothing_waits_for_a_clock_that_was_put_back(envelope):
+    """Two hours, after the mail server was out of reach: it is asked again as soon as it would have been."""
+    outbox, wrong, right = Outbox(43_200.0), 3 * HOUR, HOUR
+    outbox.put(envelope(1), Attempts())
+    attempt(outbox, wrong, DOWN)
+    assert outbox.take(right) is None
+    assert right < outbox.next_due() < right + 20 * S
+    attempt(outbox, outbox.next_due())
+    told = envelope(2)
+    late = replace(told, notification=replace(told.notification, at=wrong))
+    for place, known in enumerate([Attempts(), Attempts(1, "retrying", "connect", wrong)]):
+        anew = Outbox(43_200.0)  # as after a restart
+        anew.put(late, known, right)
+        assert right + place * 10 * S <= anew.next_due() <= right + place * 20 * S
+
+
 def test_one_channel_holds_no_other(envelope):
     """Every slot of the mail server hangs: a webhook is called all the same."""
     outbox = Outbox(3600.0)
