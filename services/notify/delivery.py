@@ -10,6 +10,7 @@ from proto.types import Channel as ChannelName
 from services.app import end_tasks
 from services.log import get_logger
 from services.notify.channel import Budgeted, Channel
+from services.notify.core.deadlines import seconds_until
 from services.notify.core.ledger import Attempts
 from services.notify.core.outbox import Due, Envelope, Outbox
 from services.notify.core.outcome import Failure
@@ -77,9 +78,8 @@ class DeliveryAgent:
                 task.add_done_callback(self._ended)
             self._wake.clear()
             when = self._outbox.next_due()
-            wait_s = None if when is None or self._stopping else max(0.0, (when - self._clock()) / 1e9) + 0.001
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(wait_s):
+                async with asyncio.timeout(seconds_until(None if self._stopping else when, self._clock()) + 0.001):
                     await self._wake.wait()
 
     async def leave(self, site: str) -> None:

@@ -14,6 +14,7 @@ from proto.subjects import SILENCES, Subject
 from proto.types import Channel as ChannelName
 from services.bus import Bus, Held, Removed, Stored
 from services.log import get_logger
+from services.notify.core.deadlines import seconds_until
 from services.notify.core.decision import Output, record_of
 from services.notify.core.dispatch import Dispatcher, Input, SilenceGone
 from services.notify.core.ledger import UNTOLD, Ledger
@@ -145,12 +146,11 @@ class SiteRunner:
             inputs = await self._next(dispatcher.next_deadline())
 
     async def _next(self, deadline: int | None) -> list[Input]:
-        """Return what came in, without any at the deadline."""
+        """Return what came in; nothing at the deadline, or when it is time to look at the clock."""
         # Not below some milliseconds: a deadline that stays due must not keep the loop from everything else.
-        wait_s = None if deadline is None else max(0.005, (deadline - self._clock()) / 1e9)
         found: list[Input] = []
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(wait_s):
+            async with asyncio.timeout(max(0.005, seconds_until(deadline, self._clock()))):
                 found.append(await self._inbox.get())
         while not self._inbox.empty() and len(found) < _BATCH:
             found.append(self._inbox.get_nowait())

@@ -3,6 +3,13 @@
 from heapq import heapify, heappop, heappush
 
 _SLACK = 64
+LOOK_S = 60.0
+"""A timer doesn't notice that the clock is put forward, or that the machine slept: so often it is looked at."""
+
+
+def seconds_until(at: int | None, now: int) -> float:
+    """Return how long to sleep at `now` before an instant (ns; None: there is none) is looked for again, s."""
+    return LOOK_S if at is None else min(LOOK_S, max(0.0, (at - now) / 1e9))
 
 
 class Deadlines:

@@ -1,6 +1,7 @@
 """The delivery agent with channels of the test's own: who holds whom, and what happens at the edges."""
 
 import asyncio
+import time
 from collections import defaultdict
 
 import pytest
@@ -85,9 +86,11 @@ async def _scene(monkeypatch):
 
     class Scene:
         email, sms, ledger = Scripted("email"), Scripted("sms"), Ledger()
-        agent = DeliveryAgent(Outbox(1e9 * 100))
+        ahead = 0
+        agent: DeliveryAgent
 
     scene = Scene()
+    scene.agent = DeliveryAgent(Outbox(1e9 * 100), lambda: time.time_ns() + scene.ahead)
     await scene.agent.use({"email": scene.email, "sms": scene.sms}, 1e9 * 100)
     scene.agent.open("forville", scene.ledger)
     task = asyncio.create_task(scene.agent.run())
@@ -213,3 +216,15 @@ async def test_new_settings_close_the_old_channels_once_they_are_idle(scene, let
     assert (scene.email.closed, scene.sms.closed) == (True, True)
     scene.agent.put([letter(2, "anna"), letter(1, "carl", "sms")])
     await until(lambda: new.taken == [("anna", 2)] and ("carl", 1, "retrying") in scene.ledger.outcomes)
+
+
+async def test_a_clock_that_is_put_forward_is_noticed(scene, letter, monkeypatch):
+    """By an hour, as when the machine slept: what is to be tried again then is tried soon, and not in an hour."""
+    monkeypatch.setattr("services.notify.core.backoff.FIRST_S", 3600.0)
+    monkeypatch.setattr("services.notify.core.backoff.LONGEST_S", 3600.0)
+    monkeypatch.setattr("services.notify.core.deadlines.LOOK_S", 0.05)
+    scene.email.answers["anna"] = [LATER]
+    scene.agent.put([letter(1, "anna")])
+    await until(lambda: scene.ledger.outcomes == [("anna", 1, "retrying")])
+    scene.ahead = 5000 * 10**9
+    await until(lambda: scene.ledger.outcomes[1:] == [("anna", 1, "sent")])
