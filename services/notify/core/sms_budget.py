@@ -31,9 +31,10 @@ class Budget:
         return True
 
     def give_back(self, site: SiteId, day: date, segments: int) -> None:
-        """Undo a `take`, of an SMS that surely was not accepted."""
-        today = self._today(site, day)
-        today.spent = max(0, today.spent - segments)
+        """Undo a `take`, of an SMS that surely was not accepted; nothing if another day has begun since."""
+        known = self._days.get(site)
+        if known is not None and known.day == day:
+            known.spent = max(0, known.spent - segments)
 
     def refused_before(self, site: SiteId, day: date) -> bool:
         """Return whether this was asked today already: who is told of the first refusal is not told of each."""

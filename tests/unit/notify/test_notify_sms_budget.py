@@ -39,6 +39,15 @@ def test_each_site_and_each_day_has_its_own():
     assert budget.take("forville", TOMORROW, 2)
 
 
+def test_what_yesterday_gives_back_is_not_today_s():
+    """An attempt that began before midnight and failed after it leaves what the new day has spent."""
+    budget = Budget(2)
+    assert budget.take("forville", TODAY, 2)
+    assert budget.take("forville", TOMORROW, 2)
+    budget.give_back("forville", TODAY, 2)
+    assert not budget.take("forville", TOMORROW, 1)
+
+
 def test_without_a_cap_all_is_granted():
     """`max_per_day: null`."""
     assert Budget(None).take("forville", TODAY, 10**6)
