@@ -209,14 +209,15 @@ class Dispatcher:
         return outputs
 
     def _allot(self, wishes: list[_Wish]) -> list[Output]:
-        """Tell one receiver of one site as often as the cap allows: digests first, then the most urgent."""
+        """Tell one receiver of one site as often as the cap allows: digests, what waited longest first; then others."""
         digests = defaultdict[str, list[_Wish]](list)
         for wish in wishes:
             if wish.reason == "digest":
                 digests[wish.cell.group.audience].append(wish)
         singles = [[wish] for wish in sorted(wishes, key=lambda wish: wish.urgency) if wish.reason != "digest"]
         outputs: list[Output] = []
-        for together in [*(digests[audience] for audience in sorted(digests)), *singles]:
+        waited = sorted(digests.values(), key=lambda wishes: min(wish.seen.capped or 0 for wish in wishes))
+        for together in [*waited, *singles]:
             outputs += self._tell(together) if self._room(together[0].cell.group) else self._cap(together)
         return outputs
 

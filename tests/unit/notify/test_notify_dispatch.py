@@ -332,6 +332,21 @@ def test_a_digest_waits_for_office_hours_and_a_cap_counts_by_the_hour(story):
     s.at("12:00").want("staff digest -B")
 
 
+def test_no_digest_waits_for_ever_behind_another_one(story):
+    """One message an hour to who hears of both: alerts for field staff each hour leave room for a camera's."""
+    s = story(Route("staff", group_by=frozenset({"rule"}), goes_on=True), Route("staff", "operators"), cap=1)
+    s.at("10:50").fires("A", rule="a")
+    s.at("10:51").fires("B", rule="b").down("gate-1")
+    s.between("10:50", "10:52").want(
+        "staff first +A", "staff withheld: capped B", "staff withheld: capped camera-down:gate-1"
+    )
+    s.at("11:00").want("staff digest +B")
+    s.at("11:10").fires("C", rule="c")
+    s.at("11:10:10").want("staff withheld: capped C")
+    s.at("12:00").want("staff digest +camera-down:gate-1")
+    s.at("13:00").want("staff digest +C")
+
+
 def test_two_sites_and_two_receivers_have_their_own_caps(story):
     """One loud market doesn't silence another."""
     s = story(Route("staff", goes_on=True), Route("boss"), cap=1)
