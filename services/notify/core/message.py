@@ -5,9 +5,9 @@ RFC 5322 (message), RFC 3834 (automatic mail), RFC 2919 (List-Id), RFC 2046 (alt
 
 from dataclasses import dataclass
 from datetime import UTC
-from email.headerregistry import Address
+from email.headerregistry import Address, BaseHeader, HeaderRegistry, UnstructuredHeader
 from email.message import EmailMessage
-from email.policy import SMTP
+from email.policy import SMTP, Policy
 from email.utils import format_datetime
 from hashlib import sha256
 
@@ -18,7 +18,24 @@ from services.notify.core.notification import Audience, Notification
 from services.notify.core.recipient import Recipient
 from services.notify.core.view import Bodies
 
-POLICY = SMTP.clone(cte_type="7bit")
+
+class _Names(UnstructuredHeader, BaseHeader):
+    """Names of messages or lists, a line each. The standard library would write one that is long as encoded words."""
+
+    def fold(self, *, policy: Policy) -> str:
+        """Return the header's lines: no name is broken, since programs compare it (RFC 5322 §3.6.4, RFC 2919 §2)."""
+        names = f"{policy.linesep} ".join(str(self).split())
+        return f"{self.name}: {names}{policy.linesep}"
+
+
+def _headers() -> HeaderRegistry:
+    registry = HeaderRegistry()
+    for name in ("in-reply-to", "references", "list-id"):
+        registry.map_to_type(name, _Names)
+    return registry
+
+
+POLICY = SMTP.clone(cte_type="7bit", header_factory=_headers())
 """Seven-bit lines: no server on the way has a reason to re-encode the mail."""
 
 

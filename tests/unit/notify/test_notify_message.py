@@ -159,6 +159,18 @@ def test_a_mail_answers_the_one_before_in_the_thread_of_the_first(make_alert, no
     assert message_id("1" * 16, anna, SENDER) == ids[0]
 
 
+def test_names_of_messages_and_lists_are_whole_however_long_the_sender_s_domain_is(make_alert, notify):
+    """Mail programs compare them as they stand: in encoded words (RFC 2047) no thread holds, and no filter matches."""
+    domain = f"{'a' * 40}.{'b' * 40}.example.org"
+    ids = [f"<{sign * 16}.{'a' * 16}@{domain}>" for sign in "12"]
+    told = notify("repeat", make_alert(), id="3" * 16, root="1" * 16, number=3, previous="2" * 16)
+    head = mail(told, SiteSettings(id="c" * 32), Sender(f"alerts@{domain}", "Moretta")).partition(b"\r\n\r\n")[0]
+    lines = head.decode().replace("\r\n ", " ").split("\r\n")
+    assert f"References: {ids[0]} {ids[1]}" in lines
+    assert f"In-Reply-To: {ids[1]}" in lines
+    assert f"List-Id: <forville.alerts.{domain}>" in lines
+
+
 def test_a_mail_names_nobody_but_its_reader(make_alert, notify, site, anna, bob):
     """One mail per recipient: no reader sees another's address, and no id tells whose it is."""
     to_anna, to_bob = (mail(notify("first", make_alert()), site, to=recipient) for recipient in (anna, bob))
