@@ -41,7 +41,8 @@ class Sharing:
 
     Who takes a site over reads its streams again, so nothing is handed over but the lease (design §4). A site that
     `drains` is ended here before its lease is given away: what it does is not stored in the same moment, so whoever
-    reads too early would do it again. Else it goes on until somebody takes over.
+    reads too early would do it again. It also begins anew when its lease had run out, since another may have had it in
+    between and be gone by now. Else it goes on until somebody takes over.
     """
 
     def __init__(
@@ -52,6 +53,8 @@ class Sharing:
         self._turning = asyncio.Lock()
         self._rests: dict[str, float] = {}
         self._given: dict[Key, float] = {}
+        self._numbers: dict[Key, int] = {}
+        """Under which number of its lease each site was started."""
         self._leaving = False
 
     async def run(self) -> None:
@@ -114,11 +117,20 @@ class Sharing:
     async def _serve(self, wanted: set[Key]) -> None:
         """Run what is held and wanted, and nothing else; a lease is given back when nothing runs under it any more."""
         held = self._leases.held.keys() & wanted
-        for name in [name for name in self._sites.running if (name,) not in held]:
+        for name in [name for name in self._sites.running if (name,) not in held or self._lapsed((name,))]:
             await self._sites.stop(name)
         await asyncio.gather(*(self._leases.release(key) for key in self._leases.held.keys() - wanted))
         self._leases.ceded.clear()
         self._leases.relieved.clear()
-        for (name,) in sorted(held):
-            if name not in self._sites.running and not self._leaving:
-                self._sites.start(name, partial(self._leases.is_valid, (name,)))
+        for key in sorted(held & self._leases.held.keys()):
+            if key[0] not in self._sites.running and not self._leaving:
+                self._numbers[key] = self._leases.held[key].number
+                self._sites.start(key[0], partial(self._is_valid, key, self._numbers[key]))
+
+    def _is_valid(self, key: Key, number: int) -> bool:
+        """Return whether a site that was started under this number may write."""
+        return self._leases.is_valid(key) and not (self._drains and self._leases.held[key].number != number)
+
+    def _lapsed(self, key: Key) -> bool:
+        """Return whether a site that drains was started under a number that its lease has no more."""
+        return self._drains and self._leases.held[key].number != self._numbers[key]

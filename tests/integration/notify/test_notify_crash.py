@@ -238,6 +238,32 @@ async def test_a_frozen_holder_sends_nothing_after_the_other_took_over(scene):
     await scene.end()
 
 
+async def test_a_frozen_holder_reads_what_another_decided_who_is_gone_by_then(scene):
+    """The other took over, told, and died; its lease is nobody's when the first is back: nobody is told again."""
+    scene.start("one", "two")
+    first = await scene.until(scene.holder, "a holder")
+    (second,) = {"one", "two"} - {first}
+    frozen, other = scene.replicas[first], scene.replicas[second]
+    await scene.until(lambda: true(frozen.running and other.running), "both up")
+    frozen.process.send_signal(signal.SIGSTOP)
+    for number in range(4):
+        await scene.fire(number)
+    await scene.until(lambda: true(len(other.said("delivery")) == 8), "told by the other")
+    scene.replicas.pop(second).process.kill()
+    await scene.until(lambda: free(scene), "nobody's")
+    frozen.process.send_signal(signal.SIGCONT)
+    await scene.until(lambda: true(len(frozen.said("restored")) == 2), "read again")
+    await scene.fire(9)
+    await scene.until(lambda: true(len(scene.box.mails) >= 10), "told of what came later")
+    await scene.end()
+    assert len(scene.box.mails) == 10
+    assert {len(records) for records in (await scene.sent()).values()} == {1}
+
+
+async def free(scene) -> bool:
+    return await scene.holder() is None
+
+
 async def test_sites_are_shared_and_handed_over(scene):
     """Four sites, two replicas: two each; one that is drained hands its own over, and every site is told of."""
     names = ["market", "quay", "square", "station"]

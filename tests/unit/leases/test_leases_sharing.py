@@ -17,7 +17,7 @@ class Bucket:
         self.view.replica("a", False)
 
     async def take(self, key):
-        self.held[key] = SimpleNamespace(offered=False)
+        self.held[key] = SimpleNamespace(offered=False, number=len(self.log))
         self.view.put(key, Lease("a", len(self.log) + 1))
         self.log.append(("take", *key))
 
@@ -140,3 +140,17 @@ async def test_what_drains_ends_before_its_lease_is_given_away(scene):
         ("leave",), ("release", "market"), ("release", "quay"), ("stop", "market"), ("stop", "quay"),
     ]  # fmt: skip
     assert not any(held.offered for held in scene.bucket.held.values())
+
+
+@pytest.mark.parametrize("drains", [True, False])
+async def test_what_drains_begins_anew_when_its_lease_had_run_out(scene, drains):
+    """Another may have had it in between: what it did is read; until then nothing is written under the old number."""
+    scene.sharing = Sharing(scene.sites, scene.bucket, lambda: scene.clock[0], drains=drains)
+    await scene.sharing.turn()
+    before = scene.sites.running["quay"]
+    scene.bucket.held[("quay",)].number += 10
+    assert before() is not drains
+    await scene.sharing.turn()
+    await scene.sharing.turn()
+    assert scene.log[4:] == [("stop", "quay"), ("start", "quay")] * drains
+    assert scene.sites.running["quay"]()
