@@ -14,12 +14,14 @@ import msgspec
 import nats.errors
 from msgspec import structs
 from rich.table import Table
+from rich.text import Text
 
 from proto.notifications import SilenceV1
 from proto.subjects import SILENCES
 from services.bus import Bus
 from services.cli.notify.known import doubts, published
 from services.cli.orders import ANSWER_S, checked, operator_bus
+from services.notify.core.names import one_line
 from services.settings import SettingsError
 
 _COMMAND = "moretta silence"
@@ -167,5 +169,6 @@ def table(silences: list[SilenceV1]) -> Table:
     now = time.time_ns()
     for one in silences:
         end = local(one.ends) + (" (over)" if one.ends <= now else "")
-        shown.add_row(one.silence, about(one), local(one.starts), end, one.operator, one.why)
+        said = (Text(one_line(words)) for words in (one.operator, one.why))  # not as rich's markup, nor a terminal's
+        shown.add_row(one.silence, about(one), local(one.starts), end, *said)
     return shown

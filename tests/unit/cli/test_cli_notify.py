@@ -136,3 +136,12 @@ def test_the_test_message_says_that_it_is_one():
     one, other = (example("staff", "market", NOW) for _ in "ab")
     assert (one.reason, one.firing[0].rule, one.firing[0].message.profile) == ("test", "test", "lab")
     assert one.id != other.id
+
+
+def test_what_operators_write_is_shown_as_it_is():
+    """Brackets are no orders to rich, nor do control characters reach the terminal."""
+    screen = Console(width=160, file=io.StringIO())
+    screen.print(table([structs.replace(SILENCE, why="see [/ops] and [bold]12\x1b[31m", operator="[ana]")]))
+    assert "see [/ops] and [bold]12 [31m" in screen.file.getvalue()
+    assert "[ana]" in screen.file.getvalue()
+    assert "\x1b" not in screen.file.getvalue()
