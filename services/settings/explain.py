@@ -119,7 +119,15 @@ def shown(value: Any, schema: Any = None) -> str:
     if isinstance(value, (dict, list)):
         kind = "a section" if isinstance(value, dict) else f"a list of {len(value)}"
         return kind if value else f"an empty {kind.split()[1]}"
-    if _bare(schema) is Secret or Secret in get_args(_bare(schema)):
+    if _holds_secret(schema):
         return "another kind of value"
     text = re.sub(r".*@", "'***@", redact(repr(value)))
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _holds_secret(schema: Any) -> bool:
+    """Return whether a secret is what is wanted, or a part of it: who leaves out a key gives its value in its place."""
+    schema = _bare(schema)
+    if isinstance(schema, type) and issubclass(schema, Struct):
+        return any(_holds_secret(field.type) for field in msgspec.structs.fields(schema))
+    return schema is Secret or any(_holds_secret(part) for part in get_args(schema))

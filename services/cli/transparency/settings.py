@@ -1,12 +1,13 @@
 """The section `transparency` of the settings file, and what else a notice is made of."""
 
 from collections.abc import Iterator
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 from msgspec import Meta, Struct, field
 
 from proto.types import ReceiverId, SiteId
 from services.notify.core.notification import Audience
+from services.settings import Secret
 from services.sites.problems import Problem
 from services.sites.problems import problems as site_problems
 from services.sites.settings import SiteSettings
@@ -37,13 +38,19 @@ class TransparencySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_o
     """Where the second layer is published: the sign's QR code."""
 
 
+class WebhookOutline(Struct, frozen=True, kw_only=True):
+    """Of a webhook only that it is one; its URL is no text that an error may show."""
+
+    url: Secret | None = None
+
+
 class ReceiverOutline(Struct, frozen=True, kw_only=True):
     """Of a receiver only what a notice says: whom it is for, and by which channels; never an address."""
 
     id: ReceiverId
     email: list[str] = field(default_factory=list)
-    sms: list[str] = field(default_factory=list)
-    webhooks: list[dict[str, Any]] = field(default_factory=list)
+    sms: list[Secret] = field(default_factory=list)
+    webhooks: list[WebhookOutline] = field(default_factory=list)
     sites: list[SiteId] = field(default_factory=list)
     audience: Audience = "field"
 

@@ -98,7 +98,7 @@ def test_what_is_no_settings_file(errors, text: str | bytes, line: str):
         ("sites: [{id: a, window_s: .nan}]", "sites[0].window_s: must be a number above 0 and at most 86400, got nan"),
         ("sites: [{id: a, window_s: 1h}]", "sites[0].window_s: must be a number above 0 and at most 86400, got '1h'"),
         ("sites: [{id: a, close_on_end: 1}]", "sites[0].close_on_end: must be true or false, got 1"),
-        ("sites: [{id: a, cameras: x}]", "sites[0].cameras: must be a list, got 'x'"),
+        ("sites: [{id: a, cameras: x}]", "sites[0].cameras: must be a list, got another kind of value"),
         (
             "sites: [{id: a, cameras: [{id: b, url: x, long_side: 650}]}]",
             "sites[0].cameras[0].long_side: must be a whole number at least 160 and at most 1920 and a multiple of 32",

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
+from services.cli.transparency.settings import TransparencyFile
 from services.notify.settings import NotifyFile, is_address, is_host
 from services.settings import SettingsError, load
 
@@ -138,6 +139,23 @@ def test_nobody_is_told_twice(refused, read):
     assert "notify.receivers[1].email[0]" in refused(receivers=[STAFF, again])
     assert "notify.receivers[0].email[1]" in refused(receivers=[{**STAFF, "email": ["a@b.cd", "A@b.cd"]}])
     assert read(receivers=[STAFF, {**again, "sites": ["station"]}]).notify.receivers[1].id == "office"
+
+
+@pytest.mark.parametrize("schema", [NotifyFile, TransparencyFile])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"sms": "+33 612345678"}, {"sms": 33612345678}, {"sms": [33612345678]}, {"webhooks": "https://hook.example/12345678"},
+        {"webhooks": ["https://hook.example/12345678"]}, {"webhooks": [{"url": 612345678}]},
+    ],
+)  # fmt: skip
+def test_no_problem_quotes_a_number_or_a_webhook_in_the_wrong_place(tmp_path: Path, wrong: dict[str, Any], schema: Any):
+    """A list or a key is easily left out; what stands in its place is the secret all the same."""
+    file = tmp_path / "moretta.yaml"
+    file.write_text(yaml.safe_dump({"sites": SITES, "notify": {"smtp": SMTP, "receivers": [STAFF | wrong]}}))
+    with pytest.raises(SettingsError, match=f"{next(iter(wrong))}.*: must be a") as caught:
+        load(file, schema, {})
+    assert "12345678" not in str(caught.value)
 
 
 def test_no_problem_quotes_an_address(refused):
