@@ -6,6 +6,7 @@ from pathlib import Path
 
 from proto.public import AlertV1
 from proto.types import WHOLE_SITE
+from services.app import StartError
 from services.notify.channels import channels_of
 from services.notify.core.notification import Group, Notification, notice_of
 from services.notify.core.outcome import Failure, advice, judge
@@ -29,7 +30,11 @@ async def send(file: Path, receiver: str, site: str | None) -> tuple[list[str], 
         known = ", ".join(directory.sites) or "none"
         raise SettingsError(_COMMAND, [("--site", f"{site!r} is no site in {file}; there are: {known}")])
     told = example(receiver, site or next(iter(directory.sites), "site"), time.time_ns())
-    channels, lines, good = channels_of(directory, None), [], True
+    try:
+        channels = channels_of(directory, None)
+    except StartError as error:  # a certificate that can't be read
+        raise SettingsError(file, [("", str(error))]) from None
+    lines, good = [], True
     try:
         for recipient in directory.recipients(receiver):
             channel = channels.get(recipient.channel)

@@ -12,7 +12,7 @@ from proto.public import DeliveryV1
 from services.cli.notify.known import doubts
 from services.cli.notify.silences import about, in_words, table, until_when
 from services.cli.notify.status import DeadLetter, Status, groups, tables
-from services.cli.notify.trial import example
+from services.cli.notify.trial import example, send
 from services.settings import SettingsError
 
 NOW = time.time_ns()
@@ -145,3 +145,12 @@ def test_what_operators_write_is_shown_as_it_is():
     assert "see [/ops] and [bold]12 [31m" in screen.file.getvalue()
     assert "[ana]" in screen.file.getvalue()
     assert "\x1b" not in screen.file.getvalue()
+
+
+async def test_a_certificate_that_cannot_be_read_is_one_sentence(tmp_path):
+    """As the service says it, and no traceback."""
+    file = tmp_path / "moretta.yaml"
+    smtp = "{sender: a@example.org, ca_file: /nowhere.pem}"
+    file.write_text(f"notify: {{smtp: {smtp}, receivers: [{{id: staff, email: [anna@example.org]}}]}}")
+    with pytest.raises(SettingsError, match=r"moretta.yaml: notify.smtp.ca_file: cannot use .*: No such file"):
+        await send(file, "staff", None)
