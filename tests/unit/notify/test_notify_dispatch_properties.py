@@ -306,3 +306,37 @@ def test_thousands_of_alerts_in_one_step_are_no_trouble():
         restored = Dispatcher(world.plan)
         restored.restore(notices, world.records, (), BEGIN + 2 * HOUR)
         assert restored.step(BEGIN + 2 * HOUR) == []
+
+
+events = st.tuples(
+    st.sampled_from([1, 20, 120, 600]),  # seconds that pass before it
+    st.sampled_from([0, 0, 0, 2, 600, 7_200, 93_600]),  # by which the clock is put back then
+    st.booleans(),  # whether an alert ends, if one fires; else one begins
+    st.booleans(),  # whether the dispatcher is restarted before
+)
+
+
+@settings(max_examples=100)
+@given(grouped=st.sampled_from(["site", "zone", "rule"]), cap=st.sampled_from([1, 3, 12]), story=st.lists(events))
+def test_whatever_clocks_do_everyone_knows_what_fires_two_hours_later(grouped, cap, story):
+    """The server's and ours, which are put back together; a cap of one takes an hour for a digest."""
+    world, now, firing = World(plan_of_routes(Route("staff", group_by=frozenset({grouped})), cap=cap)), BEGIN, {}
+    outputs: list[Output] = []
+    for number, (wait, back, ends, restarts) in enumerate(story):
+        outputs += world.run(now + wait * SECOND)
+        now += (wait - back) * SECOND
+        if restarts:
+            world.restart(now)
+        over = bool(ends and firing)
+        name, since = firing.popitem() if over else (f"A{number}", now)
+        place = {"zone": f"z{len(firing) % 2}", "rule": f"r{len(firing)}"}
+        notice = replace(rate_notice(name, now, over=over, since=since, **place), order=(1, number))
+        outputs += world.step(now, notice)
+        if not over:
+            firing[name] = since
+    outputs += world.run(now + 2 * HOUR)
+    known: set[str] = set()
+    for told in outputs:
+        if isinstance(told, Notification):
+            known = (known | {one.alert for one in told.firing}) - {one.alert for one in told.resolved}
+    assert known == {name_of(name) for name in firing}
