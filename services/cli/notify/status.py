@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -77,15 +77,24 @@ def groups(records: Iterable[NotificationV1], deliveries: Iterable[DeliveryV1]) 
     for delivery in deliveries:
         last[delivery.notification, delivery.recipient_sha256] = delivery
         abouts.setdefault(delivery.notification, {})[f"{delivery.zone}/{delivery.rule}"] = None
+    on, held = defaultdict[str, set[str]](set), defaultdict[str, set[str]](set)
     for record in records:
         known = found.setdefault(record.group, GroupStatus(record.site, record.receiver, record.group))
         if record.reason is None:
             known.withheld = record.withheld
+            held[record.group] |= {*record.firing, *record.resolved}
             continue
-        known.firing, known.last, known.reason, known.withheld = len(record.firing), record.at, record.reason, None
+        for group, one in found.items():
+            if (one.site, one.receiver) == (record.site, record.receiver):  # a digest tells of several groups
+                on[group].difference_update(record.firing, record.resolved)
+                held[group].difference_update(record.firing, record.resolved)
+        on[record.group], held[record.group] = set(record.firing), set()
+        known.last, known.reason = record.at, record.reason
         known.about = list(abouts.get(record.notification, {})) or known.about
         outcomes = [last.get((record.notification, whom)) for whom in record.recipients]
         _count(known, Counter(None if one is None else one.outcome for one in outcomes))
+    for group, one in found.items():
+        one.firing, one.withheld = len(on[group]), one.withheld if held[group] else None
     return sorted(found.values(), key=lambda one: (one.site, one.receiver, -(one.last or 0)))
 
 

@@ -154,3 +154,14 @@ async def test_a_certificate_that_cannot_be_read_is_one_sentence(tmp_path):
     file.write_text(f"notify: {{smtp: {smtp}, receivers: [{{id: staff, email: [anna@example.org]}}]}}")
     with pytest.raises(SettingsError, match=r"moretta.yaml: notify.smtp.ca_file: cannot use .*: No such file"):
         await send(file, "staff", None)
+
+
+def test_a_digest_counts_for_the_groups_that_it_tells_of():
+    """What it says is over fires nowhere, and what it tells is held back no more."""
+    one, other = "4" * 16, "5" * 16
+    first = structs.replace(TOLD, firing=[one], group="6" * 16)
+    capped = structs.replace(TOLD, group="7" * 16, number=0, reason=None, withheld="capped", firing=[other])
+    digest = structs.replace(TOLD, group="8" * 16, number=2, reason="digest", firing=[other], resolved=[one])
+    assert [one.withheld for one in groups([first, capped], [])] == [None, "capped"]
+    shown = {found.group[0]: (found.firing, found.withheld) for found in groups([first, capped, digest], [])}
+    assert shown == {"6": (0, None), "7": (0, None), "8": (1, None)}
