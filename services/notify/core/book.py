@@ -89,7 +89,7 @@ class Book:
         self._seen[place] = order
         alert = self.alerts.get(notice.alert)
         if alert is not None:
-            alert.notice = notice
+            alert.notice = notice.as_begun(alert.origin)
         elif notice.firing:
             alert = self.alerts[notice.alert] = Alert(notice, notice)
         return alert

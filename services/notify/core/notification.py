@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Literal
 
+from msgspec import structs
+
 from proto.notifications import NotificationReason
 from proto.public import AlertV1, OperationalAlertV1
 from proto.types import AlertId, AlertState, NotificationId, ReceiverId, RuleId, Severity, SiteId, ZoneId
@@ -43,6 +45,16 @@ class Notice:
     def firing(self) -> bool:
         """Whether it is not over."""
         return self.state == "firing"
+
+    def as_begun(self, begun: "Notice") -> "Notice":
+        """Return it with severity and profile of its beginning: settings may change, what an alert is known by not."""
+        now, then = self.message, begun.message
+        if not isinstance(now, AlertV1) or not isinstance(then, AlertV1):
+            return self
+        if (now.severity, now.profile) == (then.severity, then.profile):
+            return self
+        message = structs.replace(now, severity=then.severity, profile=then.profile)
+        return replace(self, severity=then.severity, message=message)
 
     def not_after(self, now: int) -> "Notice":
         """Return it as stored at `now` (ns) at the latest, for clocks that were put back since."""

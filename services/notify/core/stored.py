@@ -105,7 +105,7 @@ def whole(
     record: NotificationV1, new: frozenset[AlertId], notices: Mapping[Key, Notice], plan: Plan
 ) -> Notification | None:
     """Return the notification that was stored as this record; None if an alert of it is stored no more."""
-    found = [notices.get(key) for key in keys(record)]
+    found = [_known(key, notices) for key in keys(record)]
     known = [notice for notice in found if notice is not None]
     if record.reason is None or not known or len(known) < len(found):
         return None
@@ -120,6 +120,11 @@ def whole(
         resolved=tuple(notice for notice in known if not notice.firing),
         new=new,
     )
+
+
+def _known(key: Key, notices: Mapping[Key, Notice]) -> Notice | None:
+    notice, begun = notices.get(key), notices.get((key[0], "firing"))
+    return notice.as_begun(begun) if notice is not None and begun is not None else notice
 
 
 def _group(record: NotificationV1, notices: Iterable[Notice], plan: Plan) -> Group:

@@ -75,6 +75,7 @@ def histories(draw: st.DrawFn, changes: bool = False) -> History:
         if length is None:
             history.endless.append(first)
         else:
+            what["severity"] = draw(st.sampled_from(["warning", "critical"]))  # settings may have changed
             history.inputs[begin + length].append(
                 rate_notice(f"A{place}", begin + length, over=True, since=begin, **what)
             )
