@@ -7,13 +7,13 @@ from typing import cast
 
 from msgspec import structs
 
-from proto.public import DeliveryV1
+from proto.public import DeliveryReason, DeliveryV1
 from proto.subjects import DELIVERIES
 from services.app import StartError
 from services.bus import Bus
 from services.log import get_logger
 from services.notify.core.ledger import record_id
-from services.notify.core.sms_reports import Report, reported
+from services.notify.core.sms_reports import Report, reported, says_more
 from services.notify.sms_reports import ReportServer
 from services.notify.sms_settings import ReportsSettings, SmsSettings
 
@@ -73,10 +73,10 @@ class DeliveryReports:
         if not found:
             raise LookupError(report.notification)
         for last in found:
-            record = structs.replace(
-                last, outcome=report.state, reason="accepted" if report.state == "delivered" else "refused", at=now
-            )
-            await self._bus.store(DELIVERIES, record, message_id=record_id(record))
+            if says_more(report, last):
+                reason: DeliveryReason = "accepted" if report.state == "delivered" else "lost"
+                record = structs.replace(last, outcome=report.state, reason=reason, at=now)
+                await self._bus.store(DELIVERIES, record, message_id=record_id(record))
         log.info("delivery report", site=report.site, notification=report.notification, outcome=report.state)
 
     async def _about(self, report: Report, now: int) -> list[DeliveryV1]:

@@ -43,7 +43,7 @@ class Past:
 async def read_past(bus: Bus, site: str, plan: Plan, give_up_after_s: float, oldest: int | None = None) -> Past:
     """Return what the streams hold, from `oldest` (ns) on if that is earlier; Unavailable if JetStream is silent."""
     past = Past()
-    for row in FOLLOWED:
+    for row in (*FOLLOWED, DELIVERIES):
         _, last = await bus.streams.created(str(row.stream))
         past.next[str(row.stream)] = last + 1
     latest = {row.pattern: await bus.latest(row, site=site) for row in (*FOLLOWED, NOTIFICATIONS, DELIVERIES)}

@@ -10,7 +10,7 @@ from msgspec import structs
 from prometheus_client import Counter
 
 from proto.notifications import NotificationV1, SilenceV1
-from proto.subjects import SILENCES, Subject
+from proto.subjects import DELIVERIES, SILENCES, Subject
 from proto.types import Channel as ChannelName
 from services.bus import Bus, Held, Removed, Stored
 from services.log import get_logger
@@ -26,6 +26,7 @@ from services.notify.core.routing import SECOND
 from services.notify.core.stored import Told, whole
 from services.notify.delivery import DeliveryAgent
 from services.notify.directory import Directory
+from services.notify.lost import KEPT_S, LostMessages
 from services.notify.restoring import FOLLOWED, Past, notice, read_past
 from services.notify.site_ledger import SiteLedger
 
@@ -37,8 +38,6 @@ REMEMBERED = CATCH_UP + 3 * 3_600 * SECOND
 """A day, even one of 25 hours, and as long as reports are caught up: no report is decided twice, no SMS forgotten."""
 _LOOK_S = 60.0
 """New settings may have a report that is due."""
-REPLAYED_S = 8 * 86_400.0
-"""Dead letters are kept for a week."""
 _INBOX = 256
 _BATCH = 64
 
@@ -62,6 +61,7 @@ class SiteRunner:
         self._bus, self._site, self._agent, self._held, self._ready, self._clock = bus, site, agent, held, ready, clock
         self._directory = directory
         self._ledger = SiteLedger(bus, site, held)
+        self._lost = LostMessages(bus, site, self._ledger, clock)
         self._reported: dict[str, int] = {}
         """The reports that were decided, and when, ns."""
         self._inbox: asyncio.Queue[Input] = asyncio.Queue(_INBOX)
@@ -79,6 +79,7 @@ class SiteRunner:
         async with asyncio.TaskGroup() as group:
             for row in FOLLOWED:
                 group.create_task(self._follow(row, starts[str(row.stream)]), name=f"{row.stream} of {self._site}")
+            group.create_task(self._lost.run(starts[str(DELIVERIES.stream)]), name=f"reports about {self._site}")
             group.create_task(self._silences(), name=f"silences of {self._site}")
             group.create_task(self._report(), name=f"reports of {self._site}")
             group.create_task(self._let_go(), name=f"whom nobody tells of {self._site} any more")
@@ -91,6 +92,7 @@ class SiteRunner:
         past = await read_past(self._bus, self._site, plan, self._directory.give_up_after_s, oldest)
         dispatcher = Dispatcher(plan)
         self._ledger.restore(past.deliveries, past.alarms)
+        self._lost.restore(past.deliveries)
         self._reported = {record.notification: record.at for record in past.records if record.reason == "report"}
         self._agent.open(self._site, self._ledger, past.deliveries)
         await self._take_up(past)
@@ -119,7 +121,7 @@ class SiteRunner:
 
     async def replay(self, name: str) -> int:
         """Have a notification tried again for those who could not be told; returns how many, LookupError if unknown."""
-        oldest = self._clock() - int(REPLAYED_S * 1e9)
+        oldest = self._clock() - int(KEPT_S * 1e9)
         past = await read_past(self._bus, self._site, self._directory.plan, self._directory.give_up_after_s, oldest)
         found = [envelope for envelope in self._stored(past) if envelope.notification.id == name]
         if not found:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Any
 
+from msgspec import structs
 from prometheus_client import Counter, Histogram
 
 from proto.codec import encode
@@ -20,7 +21,7 @@ from services.notify.core.decision import record_of
 from services.notify.core.ledger import UNTOLD, Attempts, Ledger, record_id, records
 from services.notify.core.outbox import Due, Envelope
 from services.notify.core.outcome import Failure, advice, judge
-from services.notify.core.recipient import Recipient
+from services.notify.core.recipient import Recipient, named
 
 log = get_logger()
 
@@ -101,7 +102,7 @@ class SiteLedger:
             for alarm in alarms:
                 await self._alarm(alarm)
             if now.outcome in UNTOLD:
-                await self._bury(envelope, now)
+                await self._bury(record_of(envelope.notification), envelope.recipient, now)
             if now.outcome != "sent":
                 await self._store(told)
         except Exception as error:  # JetStream refuses, such as for want of room
@@ -121,6 +122,32 @@ class SiteLedger:
         """Record that an operator has an envelope tried again."""
         self.begin([envelope])
         await self._store(records(envelope.notification, envelope.recipient, known))
+
+    async def reported(self, record: DeliveryV1, decided: NotificationV1 | None) -> None:
+        """Act on what a gateway reports of an SMS that it had taken: a lost one is an alarm and a dead letter, once.
+
+        That it was dealt with is recorded last, so that a process that dies before does it again when it comes back.
+        """
+        alarms = list(self._alarms.reported(record))
+        while not await self._keep_report(record, decided, alarms):
+            await asyncio.sleep(_AGAIN_S)
+
+    async def _keep_report(
+        self, record: DeliveryV1, decided: NotificationV1 | None, alarms: list[OperationalAlertV1]
+    ) -> bool:
+        known: dict[str, str] = {"notification": record.notification, "recipient": named(record).name}
+        try:
+            for alarm in alarms:
+                await self._alarm(alarm)
+            if record.outcome == "failed":
+                log.warning("lost: the gateway had taken it, and reports that it did not arrive", **known)
+                if decided is not None:
+                    await self._bury(decided, named(record), Attempts().after(record))
+                await self._store([structs.replace(record, outcome="dead")])
+        except Exception as error:  # JetStream refuses, such as for want of room
+            log.error("a lost message is not recorded yet, trying on", error=str(error), **known)
+            return False
+        return True
 
     async def let_go(self, envelopes: Iterable[Envelope], reached: Iterable[Recipient], now: int) -> None:
         """Keep no more account of these, and end the alarms about whom nobody tries to reach any more."""
@@ -145,18 +172,17 @@ class SiteLedger:
                 self._ledger.add(one)
                 ALERTS_TOLD.labels(one.channel, one.outcome, one.reason).inc()
 
-    async def _bury(self, envelope: Envelope, now: Attempts) -> None:
-        record = record_of(envelope.notification)
+    async def _bury(self, record: NotificationV1, recipient: Recipient, now: Attempts) -> None:
         payload = encode(NOTIFICATIONS, record)
         dead = DeadV1(
             service="notify",
             subject=NOTIFICATIONS.of(record),
-            reason=f"{envelope.recipient.name} by {envelope.recipient.channel}: {now.outcome} ({now.reason})",
+            reason=f"{recipient.name} by {recipient.channel}: {now.outcome} ({now.reason})",
             size=len(payload),
             at=now.at,
             payload=payload,
         )
-        what = f"{record.notification}.{envelope.recipient.digest[:16]}.{now.count}.dead"
+        what = f"{record.notification}.{recipient.digest[:16]}.{now.count}.dead"
         await self._bus.store(DEAD, dead, message_id=what)
 
     async def _alarm(self, alarm: OperationalAlertV1) -> None:

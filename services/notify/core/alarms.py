@@ -6,11 +6,11 @@ They are published like aggregate's, and routed like them: whoever runs the syst
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from proto.public import OperationalAlertV1, OperationalKind
+from proto.public import DeliveryV1, OperationalAlertV1, OperationalKind
 from services.notify.core.ledger import UNTOLD, Attempts
 from services.notify.core.outbox import Envelope, concerns_all
 from services.notify.core.outcome import SLOW, Failure, judge
-from services.notify.core.recipient import Recipient
+from services.notify.core.recipient import Recipient, named
 
 _OURS: frozenset[OperationalKind] = frozenset({"channel-down", "undelivered"})
 
@@ -40,6 +40,14 @@ class Alarms:
         if known.outcome == "sent":
             yield from self._end("channel-down", server, known.at)
             yield from self._end("undelivered", recipient, known.at)
+
+    def reported(self, record: DeliveryV1) -> Iterator[OperationalAlertV1]:
+        """Yield what a gateway's report on an SMS that it had taken raises and ends."""
+        name = named(record).name
+        if record.outcome == "delivered":
+            yield from self._end("undelivered", name, record.at)
+        else:
+            yield from self._raise("undelivered", name, record.at)
 
     def let_go(self, reached: Iterable[Recipient], now: int) -> Iterator[OperationalAlertV1]:
         """Yield the ends of what stands of channels and recipients in use no more: nothing else would end it."""

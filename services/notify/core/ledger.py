@@ -44,7 +44,9 @@ class Attempts:
         count = max(self.count, record.attempt)
         if record.outcome == "replayed":
             return Attempts(count, record.outcome, record.reason, record.at, record.at)
-        is_report = record.outcome == "delivered" or (self.outcome, record.outcome) == ("sent", "failed")
+        change = (self.outcome, record.outcome)
+        is_report = record.outcome == "delivered" or change == ("sent", "failed")
+        is_report = is_report or (change == ("failed", "dead") and record.reason == "lost")
         if self.settled and not is_report:
             return Attempts(count, self.outcome, self.reason, self.at, self.anew)
         return Attempts(count, record.outcome, record.reason, record.at, self.anew)

@@ -4,6 +4,7 @@ import hmac
 from dataclasses import dataclass, field
 from hashlib import sha256
 
+from proto.public import DeliveryV1
 from proto.types import Channel
 
 Language = str
@@ -71,3 +72,8 @@ def recipients(receiver: Receiver, salt: bytes) -> list[Recipient]:
         Recipient(receiver.id, address, digest(salt, receiver.id, address), receiver.language, channel)
         for channel, address in receiver.addresses
     ]
+
+
+def named(record: DeliveryV1) -> Recipient:
+    """Return the recipient that a record names, as far as it does: without an address."""
+    return Recipient(record.receiver, "", record.recipient_sha256, channel=record.channel)

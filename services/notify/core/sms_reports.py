@@ -80,4 +80,9 @@ def reported(report: Report, records: Iterable[DeliveryV1]) -> list[DeliveryV1]:
     about = (report.notification, report.recipient_sha256)
     mine = [one for one in records if (one.notification, one.recipient_sha256) == about]
     last = {(one.alert, one.state): one for one in mine}
-    return [one for one in last.values() if one.outcome in {"sent", "delivered", "failed"}]
+    return [one for one in last.values() if one.outcome in {"sent", "delivered", "failed"} or one.reason == "lost"]
+
+
+def says_more(report: Report, last: DeliveryV1) -> bool:
+    """Return whether a report says more than the record, also where it comes again after a restart."""
+    return last.outcome == "sent" or (report.state == "delivered" and last.outcome != "delivered")

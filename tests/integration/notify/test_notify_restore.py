@@ -80,7 +80,7 @@ async def test_only_what_may_matter_is_read(bus, alert, monkeypatch):
     assert [(record.number, len(record.firing)) for record in past.records] == [(1, 3), (2, 1), (5, 1), (3, 2)]
     assert past.known_of == {f"{number:016x}" for number in (1, 2, 5)}
     assert [(alarm.kind, alarm.state) for alarm in past.alarms] == [("channel-down", "firing")]
-    assert past.next == {"ALERTS": 10, "OPERATIONS": 2}
+    assert past.next == {"ALERTS": 10, "OPERATIONS": 2, "DELIVERIES": 6}
     everything = await read_past(bus, "forville", PLAN, 1.0, oldest=1)
     assert [record.number for record in everything.records] == [1, 2, 5, 6, 3]
     assert len(everything.notices) == 9

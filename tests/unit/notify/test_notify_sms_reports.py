@@ -3,7 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.notify.core.sms_reports import Report, Seen, named_by, report_path
+from proto.public import DeliveryV1
+from services.notify.core.losses import Losses
+from services.notify.core.sms_reports import Report, Seen, named_by, report_path, reported, says_more
 
 TOKEN = "0123456789abcdef"
 NAMED = ("forville", "1" * 16, "d" * 64)
@@ -80,3 +82,54 @@ def test_old_reports_are_forgotten():
     for number in range(5):
         seen.remember(report("delivered", number))
     assert [seen.is_news(report("delivered", number)) for number in range(5)] == [True, True, False, False, False]
+
+
+def record(outcome: str, reason: str = "accepted", number: int = 1, **more: object) -> DeliveryV1:
+    return DeliveryV1(**{
+        "site": "forville", "zone": "_site", "rule": "low", "alert": "a" * 16, "state": "firing", "attempt": 1,
+        "notification": f"{number:016x}", "receiver": "staff", "channel": "sms", "recipient_sha256": "d" * 64,
+        "outcome": outcome, "reason": reason, "at": 1,
+    } | more)  # fmt: skip
+
+
+@given(st.lists(st.tuples(st.integers(1, 2), st.sampled_from(["failed", "delivered", "restart", "dies"])), max_size=30))
+def test_each_lost_sms_is_dealt_with_until_that_is_recorded_and_then_never_again(steps):
+    """Reports in any order and number, restarts, and a process that dies before it dealt with what it saw."""
+    stored = [record("sent", number=number, alert=alert * 16) for number in (1, 2) for alert in "ab"]
+    losses, dealt, open_now = Losses(), [], []
+
+    def settle(lost: list[DeliveryV1]) -> None:
+        for one in lost:
+            dealt.append(one.notification)
+            stored.append(record("dead", "lost", int(one.notification, 16)))
+            assert not losses.take(stored[-1])
+
+    for number, what in [*steps, (1, "restart")]:
+        if what in {"restart", "dies"}:
+            losses, open_now = Losses(), []
+            found = losses.restore(stored)
+            settle(found if what == "restart" else [])
+            continue
+        told = report(what, number)
+        for last in reported(told, stored):
+            if says_more(told, last):
+                stored.append(record(what, "lost" if what == "failed" else "accepted", number, alert=last.alert))
+                open_now += [stored[-1]] if losses.take(stored[-1]) else []
+        if number == 1:  # of the other one's the process never gets to it before it is started again
+            settle([one for one in open_now if one.notification == f"{1:016x}"])
+            open_now = [one for one in open_now if one.notification != f"{1:016x}"]
+    lost = {one.notification for one in stored if one.outcome == "failed"}
+    assert sorted(dealt) == sorted(lost)
+
+
+def test_the_oldest_losses_are_forgotten():
+    """Memory is bounded."""
+    losses = Losses(most=2)
+    assert [losses.take(record("failed", "lost", number)) for number in (1, 1, 2, 3, 3)] == [
+        True,
+        False,
+        True,
+        True,
+        False,
+    ]
+    assert not losses.take(record("failed", "refused", 9))
