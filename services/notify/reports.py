@@ -1,16 +1,19 @@
 """A daily report: its figures read from NATS, its mail's parts, and the same as one file."""
 
 import asyncio
+import contextlib
 from base64 import b64encode
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing
+from dataclasses import replace
 from datetime import date
 from typing import Protocol, cast
 
+from proto.notifications import NotificationV1
 from proto.public import AlertV1, WindowV1
-from proto.subjects import ALERTS, WINDOWS, Subject
+from proto.subjects import ALERTS, NOTIFICATIONS, WINDOWS, Subject
 from proto.types import SiteId
-from services.bus import Stored
+from services.bus import Stored, Unavailable
 from services.history import Span
 from services.history.spans import SECOND
 from services.notify.core.message import Letter, Picture, content_id, letter_of
@@ -62,10 +65,22 @@ def question_of(site: SiteSettings, day: date, now: int, *, zone_detail: bool = 
 
 
 async def read_day(bus: ReportBus, asked: Question) -> DayReport:
-    """Return a day's figures from the streams WINDOWS and ALERTS; `Unavailable` if they can't be read."""
+    """Return a day's figures from the streams WINDOWS, ALERTS and DELIVERIES; `Unavailable` if they can't be read."""
     windows = [window for span in asked.days() for window in await _windows(bus, asked, span)]
     alerts = [cast("AlertV1", stored.message) async for stored in bus.read(ALERTS, site=asked.site)]
-    return report_of(asked, windows, alerts)
+    return report_of(asked, windows, alerts, await _decisions(bus, asked) if alerts else [])
+
+
+async def _decisions(bus: ReportBus, asked: Question) -> list[NotificationV1]:
+    """Return what notify decided on the day; nothing where it has never run."""
+    found = []
+    with contextlib.suppress(Unavailable):
+        async with aclosing(bus.read(NOTIFICATIONS, since=max(1, asked.span.start), site=asked.site)) as stored:
+            async for one in stored:
+                found.append(cast("NotificationV1", one.message))
+                if found[-1].at >= asked.span.end:
+                    break
+    return found
 
 
 async def _windows(bus: ReportBus, asked: Question, span: Span) -> list[WindowV1]:
@@ -98,6 +113,7 @@ class ReportWriter:
         site = self._site(told.group.site)
         day = day_of_report(told, local_zone(site))
         asked = question_of(site, day, told.at, zone_detail=self._zone_detail(told))
+        asked = replace(asked, receiver=told.group.receiver)
         async with asyncio.timeout(_READ_S):
             report = await read_day(self._bus, asked)
         return await render_report(report, site, words_in(language), told, self._link)

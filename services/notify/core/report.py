@@ -12,12 +12,13 @@ from typing import Literal, get_args
 
 from msgspec import structs
 
+from proto.notifications import NotificationV1
 from proto.public import AlertV1, GapReason, Suppression, WindowV1
 from proto.stats import PeriodV1, Step
-from proto.types import WHOLE_SITE, Interval, Profile, SiteId, ZoneId
+from proto.types import WHOLE_SITE, Interval, Profile, ReceiverId, SiteId, ZoneId
 from services.history import RollUp, Span, day_start
 from services.history.spans import SECOND
-from services.notify.core.report_alerts import RuleDay, rule_days
+from services.notify.core.report_alerts import HeldBack, RuleDay, held_back, rule_days
 from services.proportions import newcombe
 
 STRICT: Profile = "fr-2021-269"
@@ -47,6 +48,8 @@ class Question:
     zones: tuple[ZoneId, ...] = ()
     """Zones that are told of also if nothing was published of them."""
     zone_detail: bool = True
+    receiver: ReceiverId | None = None
+    """Who reads it: what was held back is told of this receiver; None: of all."""
 
     @property
     def span(self) -> Span:
@@ -112,9 +115,16 @@ class DayReport:
     zones: tuple[Place, ...]
     comparisons: tuple[Comparison, ...]
     alerts: tuple[RuleDay, ...]
+    held: HeldBack
+    """What notify did not tell at once, or at all."""
 
 
-def report_of(asked: Question, windows: Iterable[WindowV1], alerts: Iterable[AlertV1]) -> DayReport:
+def report_of(
+    asked: Question,
+    windows: Iterable[WindowV1],
+    alerts: Sequence[AlertV1],
+    decisions: Iterable[NotificationV1] = (),
+) -> DayReport:
     """Return the report. Windows are in order of their start within each zone, alerts in order; others are ignored."""
     found = [window for window in windows if window.site == asked.site]
     today = [window for window in found if asked.span.start <= window.start < asked.span.end]
@@ -135,6 +145,7 @@ def report_of(asked: Question, windows: Iterable[WindowV1], alerts: Iterable[Ale
         zones=() if strict or not asked.zone_detail else tuple(_places(asked, today)),
         comparisons=tuple(_compared(asked, which, whole.total, found, strict=strict) for which in get_args(Which)),
         alerts=() if strict else rule_days((a for a in alerts if a.site == asked.site), asked.span),
+        held=HeldBack() if strict else held_back(decisions, {a.alert for a in alerts}, asked.span, asked.receiver),
     )
 
 

@@ -1,10 +1,12 @@
-"""How often a rule's alerts fired on a day and for how long, from the published alerts. Pure."""
+"""How often a rule's alerts fired on a day and for how long, and which were not told: from what was published. Pure."""
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
+from proto.notifications import NotificationV1, WithheldReason
 from proto.public import AlertV1
-from proto.types import AlertId, RuleId, ZoneId
+from proto.types import AlertId, ReceiverId, RuleId, ZoneId
 from services.history import Span
 
 
@@ -72,3 +74,27 @@ def _spells(alerts: Iterable[AlertV1]) -> Iterable[_Fired]:
         elif alert.state == "resolved" and alert.alert in known and known[alert.alert].end is None:
             known[alert.alert].end = alert.start
     return known.values()
+
+
+@dataclass(frozen=True)
+class HeldBack:
+    """Alerts that began or ended on a day without a word for now. One may have been held back for several reasons."""
+
+    alerts: int = 0
+    reasons: tuple[tuple[WithheldReason, int], ...] = ()
+    """Why, and how many alerts, the most frequent reason first."""
+
+
+def held_back(
+    records: Iterable[NotificationV1], rates: Collection[AlertId], span: Span, receiver: ReceiverId | None = None
+) -> HeldBack:
+    """Return how many alerts about rates were held back within the span, from one receiver or from any.
+
+    `rates`: the names of alerts about rates. Those about the system itself are not for the readers of a report.
+    """
+    found = defaultdict[WithheldReason, set[AlertId]](set)
+    for record in records:
+        if record.withheld is not None and span.start <= record.at < span.end and receiver in (None, record.receiver):
+            found[record.withheld].update({*record.firing, *record.resolved} & set(rates))
+    counts = sorted(((reason, len(alerts)) for reason, alerts in found.items() if alerts), key=lambda one: -one[1])
+    return HeldBack(len(set[AlertId]().union(*found.values())), tuple(counts))

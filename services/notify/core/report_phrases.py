@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import tzinfo
 
+from proto.notifications import WithheldReason
 from proto.public import GapReason, Suppression
 from proto.stats import PeriodV1
 from proto.types import Interval
@@ -11,7 +12,7 @@ from services.history import local
 from services.history.spans import SECOND
 from services.notify.core.local_time import offset
 from services.notify.core.report import Comparison, DayReport, Place
-from services.notify.core.report_alerts import RuleDay
+from services.notify.core.report_alerts import HeldBack, RuleDay
 from services.notify.core.words import Words
 
 _SURE = 0.95
@@ -156,6 +157,26 @@ class Phrases:
         if rule.lasting:
             told.append(self.words.gettext("one went on after it"))
         return "; ".join(told) + "."
+
+    def held_back(self, held: HeldBack) -> str:
+        """Return how many alerts were not told at once, or at all, and why; empty if all were."""
+        if not held.alerts:
+            return ""
+        gettext = self.words.gettext
+        why: dict[WithheldReason, str] = {
+            "muted": gettext("outside the times for messages"),
+            "silenced": gettext("silenced by an operator"),
+            "inhibited": gettext("the zone could not be observed"),
+            "capped": gettext("beyond the limit of messages an hour"),
+        }
+        each = [
+            why[reason] if count == held.alerts else f"{why[reason]} ({self.words.number(count)})"
+            for reason, count in held.reasons
+        ]
+        return self.words.ngettext(
+            "{count} alert was held back: {reasons}.", "{count} alerts were held back: {reasons}.",
+            held.alerts, reasons=self.words.listed(each),
+        )  # fmt: skip
 
     def date(self, at: int) -> str:
         """Return the day of an instant by the clock of the site."""

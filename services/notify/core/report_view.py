@@ -95,6 +95,7 @@ class _Said:
         yield gettext("Not published"), _some(self.phrases.missing(whole))
         yield gettext("Not shown"), _some(self.phrases.withheld(whole))
         yield gettext("Alerts"), tuple(self.alerts())
+        yield gettext("Held back"), _some(self.phrases.held_back(self.report.held))
 
     def alerts(self) -> Iterator[str]:
         """Yield what the rules' alerts did; nothing under profiles that have none."""

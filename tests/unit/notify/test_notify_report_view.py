@@ -8,6 +8,7 @@ import pytest
 from msgspec import structs
 from windows import HOUR, MINUTE, decree, hidden, market_day, window
 
+from proto.notifications import NotificationV1
 from proto.public import GapReason, Suppression
 from services.history import day_start
 from services.notify.core.report import Question, report_of
@@ -223,3 +224,57 @@ def test_the_layouts():
         assert line.text in text
         assert all(cell in page.text for cell in (line.when, *line.cells))
     assert "Open Moretta: https://moretta.example/?a=1&b=2" in text
+
+
+def withheld(reason, *alerts, at=T + HOUR, receiver="staff", ended=()):
+    return NotificationV1(
+        site="cannes", receiver=receiver, notification="f" * 16, group="e" * 16, number=0, root="f" * 16,
+        withheld=reason, firing=[f"{alert:016x}" for alert in alerts], resolved=[f"{e:016x}" for e in ended], at=at,
+    )  # fmt: skip
+
+
+HELD = [
+    withheld("muted", 1, 2, 3),
+    withheld("muted", ended=[3]),
+    withheld("silenced", 4, 99),  # 99 is about the system itself
+    withheld("capped", 1, at=T + 25 * HOUR),
+    withheld("muted", 5, at=T - 1),
+    withheld("inhibited", 6, receiver="head"),
+    structs.replace(withheld("muted", 7), withheld=None, reason="first"),
+]
+
+
+OF_ALL = (
+    "5 alertes ont été retenues\xa0: hors des heures de message (3), silence demandé par un opérateur (1) et la zone"
+    " n’était pas observée (1)."
+)
+
+
+@pytest.mark.parametrize(
+    ("receiver", "words", "label", "told"),
+    [
+        (
+            *("staff", EN, "Held back"),
+            "4 alerts were held back: outside the times for messages (3) and silenced by an operator (1).",
+        ),
+        ("head", EN, "Held back", "1 alert was held back: the zone could not be observed."),
+        ("head", FR, "Retenu", "1 alerte a été retenue\xa0: la zone n’était pas observée."),
+        (None, FR, "Retenu", OF_ALL),
+    ],
+)
+def test_what_notify_held_back_is_told_with_its_reasons(make_alert, receiver, words, label, told):
+    """Alerts about rates, of this day, of the receiver who reads: once each; a file tells of all receivers."""
+    alerts = [make_alert(site="cannes", alert=f"{n:016x}", start=T, rule=f"r{n}") for n in range(1, 8)]
+    asked = Question("cannes", DAY, PARIS, 2**62, receiver=receiver)
+    view = view_of(report_of(asked, market_day(T), alerts, HELD), SITE, words)
+    assert rows(view)[label] == (told,)
+    bodies = render_report_bodies(view, {"hours": "cid:h", "zones": "cid:z"})
+    assert all(told in body for body in (bodies.text, bodies.html))
+
+
+@pytest.mark.parametrize("profile", ["stats-only", "fr-2021-269"])
+def test_where_no_alert_is_about_a_rate_nothing_was_held_back(make_alert, profile):
+    """Operators' alerts are not for field staff; under the decree not even a rule that was taken out is told of."""
+    alerts = [make_alert(site="cannes", alert=f"{1:016x}", start=T)] if profile == "fr-2021-269" else []
+    asked = Question("cannes", DAY, PARIS, 2**62, profile=profile)
+    assert "Held back" not in rows(view_of(report_of(asked, market_day(T), alerts, HELD), SITE, EN))

@@ -9,10 +9,11 @@ import pytest
 from fonts import close_fonts, open_fonts
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec import convert
+from msgspec import convert, structs
 from windows import HOUR, MINUTE, decree, market_day, window
 
-from proto.subjects import ALERTS, WINDOWS
+from proto.notifications import NotificationV1
+from proto.subjects import ALERTS, NOTIFICATIONS, WINDOWS
 from services.aggregate.core.policy import publishable
 from services.bus import Unavailable
 from services.history import day_start
@@ -20,6 +21,7 @@ from services.notify.core.notification import Group, Notification
 from services.notify.core.outcome import advice, judge
 from services.notify.core.recipient import Recipient
 from services.notify.core.report import Question, report_of
+from services.notify.core.report_alerts import HeldBack
 from services.notify.core.report_schedule import due, notification_of
 from services.notify.core.report_view import view_of
 from services.notify.mail import MailChannel
@@ -40,12 +42,15 @@ SITE = SiteSettings(
 class Stream:
     """Messages in the order in which they were stored; `asked` is what was read from when, and how far."""
 
-    def __init__(self, windows, alerts=()):
+    def __init__(self, windows, alerts=(), decisions=()):
         self.windows, self.alerts, self.asked, self.given = windows, alerts, [], 0
+        self.decisions = decisions
 
     async def read(self, row, *, since=0, **tokens):
         self.asked.append((row, since, tokens))
-        for message in self.windows if row is WINDOWS else self.alerts:
+        if isinstance(self.decisions, Exception) and row is NOTIFICATIONS:
+            raise self.decisions
+        for message in {WINDOWS: self.windows, ALERTS: self.alerts, NOTIFICATIONS: self.decisions}[row]:
             self.given += row is WINDOWS
             yield SimpleNamespace(message=message)
 
@@ -68,6 +73,21 @@ async def test_three_days_are_read_and_no_more():
         *((WINDOWS, start - AHEAD, {"site": "cannes"}) for start in starts), (ALERTS, 0, {"site": "cannes"}),
     ]  # fmt: skip
     assert stream.given == sum(2 * 24 * days + 1 for days in (2, 8, 9))
+
+
+@pytest.mark.parametrize("broken", [False, True])
+async def test_what_was_held_back_is_read_up_to_the_days_end(make_alert, broken):
+    """From the day's start; where notify has never run there is nothing to read, and that is no fault."""
+    alert = make_alert(site="cannes")
+    held = NotificationV1(
+        site="cannes", receiver="staff", notification="f" * 16, group="e" * 16, number=0, root="f" * 16, at=T,
+        withheld="silenced", firing=[alert.alert],
+    )  # fmt: skip
+    decisions = [held, structs.replace(held, at=T + 24 * HOUR), None]  # the last one is not reached
+    stream = Stream(day_windows(), [alert], Unavailable("no stream") if broken else decisions)
+    report = await read_day(stream, question_of(SITE, DAY, T + 31 * HOUR))
+    assert report.held == (HeldBack() if broken else HeldBack(1, (("silenced", 1),)))
+    assert stream.asked[-1] == (NOTIFICATIONS, T, {"site": "cannes"})
 
 
 def test_what_is_asked_follows_the_settings():
