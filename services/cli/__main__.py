@@ -123,7 +123,7 @@ def check_config(file: Annotated[Path, typer.Argument(metavar="FILE")]) -> None:
     """Check a settings file for all four services, with what it names: the files of secrets must be there.
 
     A service itself needs its own secrets only; run this where all of them are, or give the others by the environment.
-    A camera whose file or device is not here is a warning.
+    A camera whose file or device is not here is a warning, and so are mails that travel openly.
     """
     from services.cli.settings_file import doubts, require
 

@@ -14,6 +14,7 @@ from services.inference.settings import InferenceFile
 from services.ingest.settings import IngestFile
 from services.ingest.source import SourceError, address_of
 from services.log import redact
+from services.notify.doubts import doubts as notify_doubts
 from services.notify.settings import NotifyFile
 from services.settings import SECRETS, Problem, SettingsError, load, problems
 from services.settings.explain import shown
@@ -44,7 +45,7 @@ def check(file: Path) -> list[Problem]:
 
 
 def doubts(file: Path) -> list[Problem]:
-    """Return the cameras of a good file that have no picture here now: files and devices that are not there."""
+    """Return what may be amiss in a good file: cameras whose file or device is not here now, and what notify doubts."""
     found: list[Problem] = []
     for path, camera in _cameras(load(file, IngestFile)):
         address = address_of(camera)
@@ -52,7 +53,7 @@ def doubts(file: Path) -> list[Problem]:
             where = "here" if Path(address.label).is_absolute() else f"in {Path.cwd()}"
             why = f"{shown(camera.url)} is no file or device {where}; without it the camera has no picture"
             found.append((path, why))
-    return found
+    return found + notify_doubts(load(file, NotifyFile))
 
 
 def _cameras(settings: IngestFile) -> Iterator[tuple[str, CameraSettings]]:

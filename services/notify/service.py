@@ -10,7 +10,8 @@ from services.notify.core.outbox import Outbox
 from services.notify.delivery import DeliveryAgent
 from services.notify.delivery_reports import DeliveryReports
 from services.notify.directory import Directory
-from services.notify.settings import NotifyFile, is_loopback
+from services.notify.doubts import doubts
+from services.notify.settings import NotifyFile
 from services.notify.site_ledger import failure_facts
 from services.notify.sites import Sites
 from services.notify.smtp import Session, tls_context
@@ -90,6 +91,5 @@ def _warn(settings: NotifyFile) -> None:
             "notify.salt is not set: who reads DELIVERIES and suspects an address can check it;"
             " put 32 random characters into a file and name it in notify.salt_file"
         )
-    smtp = notify.smtp
-    if smtp is not None and not is_loopback(smtp.host) and not (smtp.verify and smtp.security != "none"):
-        log.warning("mails travel without a checked encryption", host=smtp.host, security=smtp.security)
+    for path, why in doubts(settings):
+        log.warning("perhaps not meant", path=path, why=why)

@@ -40,6 +40,13 @@ def test_check_config_of_a_good_file(file: Path):
     run = moretta("check-config", str(file))
     assert (run.returncode, run.stdout) == (0, f"{file}: good\n")
     assert run.stderr.startswith(f"{file}: sites[0].cameras[0].url: warning: '/nope.mp4' is no file or device here")
+    mail = "notify: {smtp: {host: mail.example.org, security: none, sender: a@example.org%s}}\n"
+    file.write_text(GOOD + mail % "")
+    run = moretta("check-config", str(file))
+    assert (run.returncode, run.stdout) == (0, f"{file}: good\n")
+    assert run.stderr.startswith(f"{file}: notify.smtp.security: warning: 'none' sends mails")
+    file.write_text(GOOD + mail % ", user: u, password: s3cret")
+    assert_mistakes(moretta("check-config", str(file)), f"{file}: notify.smtp.security: 'none' sends the password")
 
 
 def test_check_config_of_a_bad_file(file: Path):
