@@ -2,14 +2,15 @@
 
 import asyncio
 import contextlib
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 import nats.errors
 
 from proto.notifications import SilenceV1
-from proto.public import OperationalKind
-from proto.subjects import NOTIFICATIONS, RULES, WINDOWS
+from proto.public import OperationalKind, WindowV1
+from proto.subjects import NOTIFICATIONS, OPERATIONS, RULES, WINDOWS
 from services.bus import Bus, Unavailable
+from services.cli.stats import told_sites
 
 _READ_S = 3.0
 Names = dict[str, set[str]]
@@ -33,6 +34,16 @@ def _names(windows: list[Any], rules: list[Any], told: list[Any]) -> Names:
         "rule": {one.rule for one in rules} | {*get_args(OperationalKind)},
         "receiver": {one.receiver for one in told},
     }
+
+
+async def sites(bus: Bus) -> set[str]:
+    """Return the sites of which anything was published or told, and those that aggregates count for now."""
+    found = set(await told_sites(bus))
+    for row in (WINDOWS, OPERATIONS, NOTIFICATIONS):
+        with contextlib.suppress(TimeoutError, Unavailable, nats.errors.Error):
+            async with asyncio.timeout(_READ_S):
+                found |= {cast("WindowV1", stored.message).site for stored in await bus.latest(row)}
+    return found
 
 
 def doubts(silence: SilenceV1, names: Names) -> list[str]:

@@ -17,6 +17,7 @@ from proto.notifications import NotificationReason, NotificationV1, WithheldReas
 from proto.public import DeliveryOutcome, DeliveryV1, OperationalAlertV1
 from proto.subjects import DEAD, DELIVERIES, NOTIFICATIONS, OPERATIONS
 from services.bus import Bus, Unavailable
+from services.cli.notify.known import sites
 from services.cli.notify.silences import local
 from services.cli.orders import ANSWER_S, operator_bus
 from services.settings import SettingsError
@@ -106,9 +107,11 @@ def _count(known: GroupStatus, outcomes: "Counter[DeliveryOutcome | None]") -> N
 
 
 async def ask(file: Path, site: str | None, hours: float) -> Status:
-    """Return what the streams say; SettingsError if they don't answer."""
+    """Return what the streams say; SettingsError if they don't answer, or nothing was ever known of the site."""
     bus = await operator_bus(file)
     try:
+        if site is not None and (known := await sites(bus)) and site not in known:
+            raise SettingsError(_COMMAND, [("SITE", f"no such site {site!r}; known are {', '.join(sorted(known))}")])
         async with asyncio.timeout(ANSWER_S):
             return await _read(bus, site, time.time_ns() - int(hours * 3_600e9))
     except (TimeoutError, Unavailable):

@@ -85,6 +85,9 @@ async def test_status_replay_and_the_dead(ground, make_alert, eventually):
             return [(g["firing"], g["reason"], g["sent"], g["failed"], g["pending"]) for g in found["groups"]], found
 
         _, found = await eventually(status, lambda f: f[0] == [(1, "first", 1, 1, 0)] and len(f[1]["alarms"]) == 1)
+        said = await ground.say("notify", "status", "markte", code=2)
+        assert said == "moretta notify status: SITE: no such site 'markte'; known are market"
+        assert json.loads(await ground.say("notify", "status", "market", "--json"))["groups"] == found["groups"]
         assert found["groups"][0]["about"] == ["hall/mask-rate"]
         assert (found["alarms"][0]["kind"], found["dead"][0]["receiver"]) == ("undelivered", "field-staff")
         shown = await ground.say("notify", "status")
