@@ -129,12 +129,15 @@ class Outbox:
         return Due(envelope, known, given_up(_began(envelope, known), now, self.give_up_after_s))
 
     def done(self, due: Due, known: Attempts, failure: Failure | None, now: int) -> None:
-        """Take in what came of it: what is known now, and why it failed."""
+        """Take in what came of it: what is known now, and why it failed.
+
+        An attempt that was cut off, after which no more is known than before, says nothing of the server.
+        """
         envelope = due.envelope
         self._busy[envelope.places] -= 1
         server = self._server(envelope)
         server.asked -= 1
-        if not due.expired:
+        if not due.expired and known != due.known:
             _judge(server, envelope.server, failure, now)
         lane = self._lanes[envelope.lane]
         lane.busy = False

@@ -140,6 +140,27 @@ async def test_what_was_accepted_is_not_sent_again_because_something_broke_after
     assert scene.email.taken == [("anna", 1), ("anna", 2)]
 
 
+async def test_who_is_cut_off_while_it_asks_a_failed_server_opens_it_to_nobody(scene, letter, monkeypatch):
+    """The mail server is down; a site leaves while its mail, the one that asks again, hangs: one more asks, alone."""
+    monkeypatch.setattr("services.notify.delivery.LEAVE_S", 0.05)
+    other, hang = Ledger(), asyncio.Event()
+    scene.agent.open("quay", other)
+    scene.email.answers["anna"], scene.email.gates["anna"] = [Failure("connect", "connect")], hang
+    scene.agent.put([letter(1, "anna")])
+    await until(lambda: scene.email.now == 1)
+    hang.set()
+    await until(lambda: scene.ledger.outcomes == [("anna", 1, "retrying")])
+    scene.email.gates["anna"] = scene.email.gates["bob"] = scene.email.gates["carl"] = asyncio.Event()
+    await until(lambda: scene.email.now == 1)
+    scene.agent.put([letter(1, who, site="quay") for who in ("bob", "carl")])
+    await scene.agent.leave("forville")
+    await until(lambda: scene.email.now == 1)
+    await asyncio.sleep(0.3)
+    assert scene.email.now == 1
+    scene.email.gates["bob"].set()
+    await until(lambda: len(other.outcomes) == 2)
+
+
 async def test_nothing_is_sent_while_the_lease_is_not_ours(scene, letter):
     """Frozen and back, or without NATS: it waits, and goes on when the lease is renewed."""
     scene.ledger.valid = False

@@ -172,6 +172,22 @@ def test_a_server_that_fails_for_everyone_is_asked_by_one_alone(envelope, failur
     assert attempt(outbox, when).recipient.digest != probe.envelope.recipient.digest
 
 
+def test_an_attempt_that_was_cut_off_is_no_success_of_its_server(envelope):
+    """A site goes elsewhere while the one that asks the failed server hangs: the others still wait, one asks again."""
+    outbox = Outbox(HOUR / S)
+    for who, site in ((0, "forville"), (1, "quay"), (2, "quay")):
+        outbox.put(envelope(who, who, site=site), Attempts())
+    attempt(outbox, S, AUTH)
+    when = outbox.next_due()
+    probe = outbox.take(when)
+    assert probe is not None
+    outbox.done(probe, probe.known, None, when)
+    again = outbox.take(when)
+    assert (again is not None, outbox.take(when)) == (True, None)
+    outbox.done(again, again.known.judged(None, when), None, when)
+    assert outbox.take(when) is not None
+
+
 @pytest.mark.parametrize(("failure", "soon"), [(AUTH, True), (DOWN, True), (BUSY, False)])
 def test_new_settings_are_tried_at_once(envelope, failure, soon):
     """Whoever mended the login or the host waits for no slow attempt; a server that asked for time keeps it."""
