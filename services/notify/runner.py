@@ -17,14 +17,14 @@ from services.log import get_logger
 from services.notify.core.deadlines import seconds_until
 from services.notify.core.decision import Output, record_of
 from services.notify.core.dispatch import Dispatcher, Input, SilenceGone
-from services.notify.core.ledger import UNTOLD, Ledger
+from services.notify.core.ledger import TOLD, Ledger
 from services.notify.core.notification import Notification
 from services.notify.core.outbox import Envelope
 from services.notify.core.report_schedule import CATCH_UP, due, next_due, notification_of
 from services.notify.core.report_schedule import notification_again as again
 from services.notify.core.routing import SECOND
 from services.notify.core.stored import Told, whole
-from services.notify.delivery import DeliveryAgent
+from services.notify.delivery import LEAVE_S, DeliveryAgent
 from services.notify.directory import Directory
 from services.notify.lost import KEPT_S, LostMessages
 from services.notify.restoring import FOLLOWED, Past, notice, read_past
@@ -40,6 +40,10 @@ _LOOK_S = 60.0
 """New settings may have a report that is due."""
 _INBOX = 256
 _BATCH = 64
+
+
+class NotHeldError(Exception):
+    """The site has gone, or is about to go, to another replica."""
 
 
 class SiteRunner:
@@ -66,6 +70,7 @@ class SiteRunner:
         """The reports that were decided, and when, ns."""
         self._inbox: asyncio.Queue[Input] = asyncio.Queue(_INBOX)
         self._changed = asyncio.Event()
+        self._open, self._replaying = False, asyncio.Lock()
 
     async def configure(self, directory: Directory) -> None:
         """Take new settings into force: what is decided from now on goes by them."""
@@ -95,6 +100,7 @@ class SiteRunner:
         self._lost.restore(past.deliveries)
         self._reported = {record.notification: record.at for record in past.records if record.reason == "report"}
         self._agent.open(self._site, self._ledger, past.deliveries)
+        self._open = True
         await self._take_up(past)
         dispatcher.restore(past.notices, past.records, past.silences, self._clock())
         log.info("restored", site=self._site, alerts=len(past.notices), decisions=len(past.records))
@@ -120,20 +126,36 @@ class SiteRunner:
         self._agent.put(envelopes)
 
     async def replay(self, name: str) -> int:
-        """Have a notification tried again for those who could not be told; returns how many, LookupError if unknown."""
-        oldest = self._clock() - int(KEPT_S * 1e9)
-        past = await read_past(self._bus, self._site, self._directory.plan, self._directory.give_up_after_s, oldest)
-        found = [envelope for envelope in self._stored(past) if envelope.notification.id == name]
-        if not found:
-            raise LookupError(name)
-        ledger, count = Ledger(past.deliveries), 0
-        for envelope in found:
-            known = ledger.attempts(name, envelope.recipient)
-            if known.outcome in UNTOLD and not self._ledger.is_open(envelope):
-                await self._ledger.replay(envelope, known.replayed(self._clock()))
-                self._agent.put([envelope])
-                count += 1
-        return count
+        """Have a notification tried again for those who could not be told; returns how many.
+
+        LookupError if it is unknown, NotHeldError if the site goes elsewhere: the next holder is to be asked.
+        """
+        async with self._replaying:
+            oldest = self._clock() - int(KEPT_S * 1e9)
+            past = await read_past(self._bus, self._site, self._directory.plan, self._directory.give_up_after_s, oldest)
+            found = [envelope for envelope in self._stored(past) if envelope.notification.id == name]
+            if not found:
+                raise LookupError(name)
+            ledger = Ledger(past.deliveries)
+            left = [one for one in found if ledger.attempts(name, one.recipient).outcome not in TOLD]
+            return sum([await self._try_again(one, ledger) for one in left if not self._ledger.is_open(one)])
+
+    async def _try_again(self, envelope: Envelope, ledger: Ledger) -> bool:
+        if not (self._open and self._held()):
+            raise NotHeldError
+        known = ledger.attempts(envelope.notification.id, envelope.recipient)
+        await self._ledger.replay(envelope, known.replayed(self._clock()))
+        if self._open:  # else the next holder finds the record
+            self._agent.put([envelope])
+        return True
+
+    async def leave(self) -> None:
+        """Deliver no more of the site; who ordered something to be tried again is answered first, within a limit."""
+        self._open = False
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LEAVE_S), self._replaying:
+                pass
+        await self._agent.leave(self._site)
 
     async def _decide(self, dispatcher: Dispatcher) -> None:
         """Decide at every input and at every deadline. What is due now is decided before anything new is read."""

@@ -11,11 +11,18 @@ from services.bus import Bus, Held, Request, Stored, Unavailable
 from services.log import get_logger
 from services.notify.delivery import DeliveryAgent
 from services.notify.directory import Directory
-from services.notify.runner import SiteRunner
+from services.notify.runner import NotHeldError, SiteRunner
 
 log = get_logger()
 
 _AGAIN_S = 1.0
+
+
+_WHY_NOT: dict[type[Exception], str] = {
+    LookupError: "no such notification is stored, or its alerts or recipients are gone",
+    Unavailable: "what was decided cannot be read at the moment",
+    NotHeldError: "the site is not held here any more: it is going to another notify; try again",
+}
 
 
 @dataclass(frozen=True)
@@ -66,7 +73,7 @@ class Sites:
         """End a site: nothing more is decided, then what is in flight is finished."""
         running = self.running.pop(name)
         await end_tasks([running.task], STEP_LIMIT_S)
-        await self._agent.leave(name)
+        await running.runner.leave()
         self.caught_up.discard(name)
         self._app.probes.ready(f"site {name}", ok=True)
         log.info("site out of service", site=name)
@@ -82,9 +89,8 @@ class Sites:
             return
         try:
             count = await running.runner.replay(asked.notification)
-        except (LookupError, Unavailable) as error:
-            gone = "no such notification is stored, or its alerts or recipients are gone"
-            why = gone if isinstance(error, LookupError) else "what was decided cannot be read at the moment"
+        except tuple(_WHY_NOT) as error:
+            why = next(why for kind, why in _WHY_NOT.items() if isinstance(error, kind))
             await request.reply(ReplayReplyV1(site=asked.site, error=why))
             return
         await self._bus.store(REPLAY_RECORD, _record(asked, count))
@@ -98,7 +104,7 @@ class Sites:
                 await runner.run()
             except Unavailable as error:
                 log.warning("a site's past cannot be read, trying on", site=name, error=str(error))
-                await self._agent.leave(name)
+                await runner.leave()
                 await asyncio.sleep(_AGAIN_S)
 
     async def _look(self, row: Subject) -> None:

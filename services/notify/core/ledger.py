@@ -16,6 +16,8 @@ from services.notify.core.report_schedule import RULE, STATE, ZONE
 
 SETTLED: frozenset[DeliveryOutcome] = frozenset({"sent", "delivered", "failed", "dead"})
 """Outcomes after which nothing more is tried: accepted, refused for good, given up."""
+TOLD: frozenset[DeliveryOutcome | None] = frozenset({"sent", "delivered"})
+"""Outcomes of those who know."""
 UNTOLD: frozenset[DeliveryOutcome] = frozenset({"failed", "dead"})
 """Outcomes of those who will never be told, unless an operator has it tried again."""
 _FEW = 16

@@ -1,19 +1,25 @@
 """Where parts of notify meet: alarms of its own and those they are about, new settings and what is on its way."""
 
 import asyncio
+import contextlib
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
 import pytest
 from http_peer import HttpPeer
 from msgspec import structs
 
+from proto.notifications import ReplayRequestV1
 from proto.public import OperationalAlertV1
-from proto.subjects import ALERTS, DEAD, DELIVERIES, NOTIFICATIONS, OPERATIONS
+from proto.subjects import ALERTS, DEAD, DELIVERIES, NOTIFICATIONS, OPERATIONS, REPLAY
+from services.notify import runner
 from services.notify.report_settings import ReportSettings
 from services.notify.routing_settings import RouteSettings
+from services.notify.runner import SiteRunner
 from services.notify.settings import NotifyFile, ReceiverSettings
+from services.notify.site_ledger import SiteLedger
 from services.notify.webhook_settings import WebhookSettings
 from services.settings import Secret
 
@@ -145,3 +151,60 @@ async def test_another_hour_or_another_start_makes_no_second_report(
     assert len({one.notification for one in reports}) == len(reports) == len(first)
     assert len(box.to(ANNA)) == len(first) + 1
     assert all("Auto-Submitted" in mail for mail in box.to(ANNA))
+
+
+@pytest.mark.parametrize("is_read", [False, True])
+async def test_an_order_to_try_again_that_meets_a_site_on_its_way_elsewhere(
+    bus, start, serve_mail, smtp, settings_of, make_alert, eventually, monkeypatch, is_read
+):
+    """Not read yet: who ordered it is told to try again, and the next holder does it. Being recorded: it is done."""
+    box, unknown = await serve_mail(), [True]
+    leaving, reached = asyncio.Event(), asyncio.Event()
+
+    async def refuse(server, recipient: str) -> str | None:
+        return "550 5.1.1 unknown" if unknown else None
+
+    def held_up(original: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def wait(*arguments: Any) -> Any:
+            if unknown == [False]:
+                unknown.clear()
+                reached.set()
+                await leaving.wait()
+            return await original(*arguments)
+
+        return wait
+
+    async def leave(runner: SiteRunner, original=SiteRunner.leave) -> None:
+        going = asyncio.ensure_future(original(runner))
+        await asyncio.sleep(0.1)
+        leaving.set()
+        await going
+
+    box.at_rcpt = refuse
+    first = await start(file := settings_of(smtp(box), (ANNA,)))
+    await bus.store(ALERTS, make_alert())
+    await eventually(lambda: bus.history(DEAD), lambda found: len(found) == 1)
+    [told] = [s.message for s in await bus.history(NOTIFICATIONS)]
+    order = ReplayRequestV1(site="forville", notification=told.notification, operator="ana", at=time.time_ns())
+    second = await start(file)
+    monkeypatch.setattr(SiteRunner, "leave", leave)
+    place = (SiteLedger, "replay") if is_read else (runner, "read_past")
+    monkeypatch.setattr(*place, held_up(getattr(*place)))
+    unknown[:] = [False]
+    asking = asyncio.ensure_future(bus.request(REPLAY, order, timeout=20))
+    await reached.wait()
+    closing = asyncio.ensure_future(first.close())
+    reply = await asking
+    assert await closing == 0
+    assert (reply.recipients, "try again" in (reply.error or "")) == ((1, False) if is_read else (0, True))
+
+    async def ask_the_next() -> int:
+        with contextlib.suppress(TimeoutError):
+            return (await bus.request(REPLAY, order, timeout=1)).recipients
+        return 0
+
+    if not is_read:
+        await eventually(ask_the_next, lambda count: count == 1)
+    await eventually(recorded_of(bus), lambda found: found[-1] == ("email", "sent", "accepted"))
+    assert len(box.to(ANNA)) == 1
+    assert second.probes.is_ready()
