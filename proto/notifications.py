@@ -12,6 +12,7 @@ from proto.types import (
     NotificationId,
     ReceiverId,
     RuleId,
+    SaltName,
     Sha256,
     SilenceId,
     SiteId,
@@ -44,6 +45,8 @@ class NotificationV1(Struct, frozen=True, tag="NotificationV1", kw_only=True):
     resolved: list[AlertId] = []
     recipients: list[Sha256] = []
     """Whom it is for, by the salted hashes that DeliveryV1 has; who comes into the settings later is not told of it."""
+    salt: SaltName | None = None
+    """Which salt these hashes have: under another one nobody can tell whom they name."""
     at: Nanoseconds
 
 

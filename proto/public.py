@@ -186,7 +186,8 @@ DeliveryOutcome = Literal["sent", "delivered", "retrying", "failed", "dead", "re
 """`delivered`: an SMS centre reported, later, that the telephone has it. `replayed`: an operator has it tried again."""
 DeliveryReason = Literal[
     "accepted", "connect", "timeout", "temporary", "refused", "recipient", "auth", "tls", "config", "rate-limited",
-    "cost-cap", "too-long", "lost", "other",
+    "cost-cap", "too-long", "lost", "salt-changed",
+    "other",
 ]  # fmt: skip
 
 

@@ -28,6 +28,9 @@ AlertId = Annotated[str, Meta(pattern=r"^[0-9a-f]{16}\Z", description="names one
 NotificationId = Annotated[
     str, Meta(pattern=r"^[0-9a-f]{16}\Z", description="names one decision to tell a receiver something")
 ]
+SaltName = Annotated[
+    str, Meta(pattern=r"^[0-9a-f]{16}\Z", description="tells one salt of recipients' hashes from another, and no salt")
+]
 SilenceId = Annotated[str, Meta(pattern=r"^[0-9a-f]{8}\Z", description="names a silence")]
 
 WHOLE_SITE = "_site"

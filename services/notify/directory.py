@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Self
 
-from proto.types import Channel
+from proto.types import Channel, SaltName
 from services.notify.core.message import Sender
-from services.notify.core.recipient import Receiver, Recipient, default_salt, recipients
+from services.notify.core.recipient import Receiver, Recipient, default_salt, recipients, salt_name
 from services.notify.core.report_schedule import ReportPlan
 from services.notify.core.routing import Plan
 from services.notify.plan import plan_of
@@ -47,6 +47,11 @@ class Directory:
     def give_up_after_s(self) -> float:
         """How old a notification may be that is still tried, s."""
         return self.settings.give_up_after_s
+
+    @property
+    def salt_name(self) -> SaltName:
+        """What tells the salt of recipients' names from others."""
+        return salt_name(self.salt)
 
     @property
     def link(self) -> str:

@@ -28,6 +28,7 @@ from services.notify.delivery import LEAVE_S, DeliveryAgent
 from services.notify.directory import Directory
 from services.notify.lost import KEPT_S, LostMessages
 from services.notify.restoring import FOLLOWED, Past, notice, read_past
+from services.notify.salting import unknown_recipients
 from services.notify.site_ledger import SiteLedger
 
 log = get_logger()
@@ -112,7 +113,7 @@ class SiteRunner:
         people = self._directory.recipients(notification.group.receiver, channel)
         envelopes = [Envelope(notification, one) for one in people]
         whom = [envelope.recipient.digest for envelope in envelopes]
-        await self._ledger.decided(structs.replace(record, recipients=whom))
+        await self._ledger.decided(structs.replace(record, recipients=whom, salt=self._directory.salt_name))
         DECIDED.labels(notification.reason).inc()
         log.info(
             "notification",
@@ -199,22 +200,42 @@ class SiteRunner:
                 await self._ledger.complete(envelope, known)
             else:
                 self._agent.put([envelope])
+        await self._forget(past)
         self._ledger.tidy()
+
+    async def _forget(self, past: Past) -> None:
+        """Give up, and say so, what was on its way when the salt was changed: nobody can tell to whom."""
+        left = list(unknown_recipients(self._whole(past), past.deliveries, self._directory))
+        for envelope in left:
+            people = self._directory.recipients(envelope.recipient.receiver, envelope.recipient.channel)
+            await self._ledger.forgotten(envelope, people, self._clock())
+        if left:
+            log.error(
+                "notify.salt has changed, or the sender where there is none: what was on its way is told no more",
+                site=self._site,
+                messages=len(left),
+                advice="put the old one back, start notify again, and send the dead letters with moretta notify replay",
+            )
 
     def _stored(self, past: Past) -> Iterator[Envelope]:
         """Yield what was to be delivered, whole again, to those of its recipients who still are in the settings."""
+        for record, notification in self._whole(past):
+            recipients, whom = self._directory.recipients(record.receiver), set(record.recipients)
+            yield from (Envelope(notification, one) for one in recipients if one.digest in whom)
+
+    def _whole(self, past: Past) -> Iterator[tuple[NotificationV1, Notification]]:
+        """Yield what was to be delivered, whole again."""
         told, notices = Told(), {(one.alert, one.state): one for one in past.notices}
         # Two holders that overlapped for a moment may have stored the same decision, under the same name.
         anew = {record.notification: record for record in past.again}
         for record in ({record.notification: record for record in past.records} | anew).values():
-            new, whom = told.news(record), set(record.recipients)
+            new = told.news(record)
             if record.notification in past.known_of - anew.keys():
                 continue
             is_report = record.reason == "report"
             notification = again(record) if is_report else whole(record, new, notices, self._directory.plan)
             if notification is not None:
-                recipients = self._directory.recipients(record.receiver)
-                yield from (Envelope(notification, one) for one in recipients if one.digest in whom)
+                yield record, notification
 
     async def _report(self) -> None:
         """Decide on the site's daily reports when they are due, for ever."""

@@ -94,7 +94,8 @@ class NotifySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     times: list[TimeSettings] = field(default_factory=list)
     """Office hours and others that routes name."""
     salt: Secret | None = None
-    """Keys the hashes that stand for addresses in public records. Keep it: a new one forgets what was sent."""
+    """Keys the hashes that stand for addresses in public records. Keep it: what is on its way at a start
+    with a new one is told no more, and becomes dead letters."""
     give_up_after_s: Annotated[float, Meta(ge=1, le=30 * 86_400)] = 12 * 3_600.0
     """An alert older than this is worth no mail any more."""
     replica: ReplicaId | None = None

@@ -123,6 +123,13 @@ class SiteLedger:
         self.begin([envelope])
         await self._store(records(envelope.notification, envelope.recipient, known))
 
+    async def forgotten(self, envelope: Envelope, people: Iterable[Recipient], now: int) -> None:
+        """Give up an envelope whose recipient is known no more, since the salt has changed: it was one of these."""
+        known = self.attempts(envelope).given_up(now, "salt-changed")
+        alarms = list(self._alarms.forgotten(people, now))
+        while not await self._keep(envelope, known, alarms):
+            await asyncio.sleep(_AGAIN_S)
+
     async def reported(self, record: DeliveryV1, decided: NotificationV1 | None) -> None:
         """Act on what a gateway reports of an SMS that it had taken: a lost one is an alarm and a dead letter, once.
 

@@ -19,7 +19,7 @@ _AGAIN_S = 1.0
 
 
 _WHY_NOT: dict[type[Exception], str] = {
-    LookupError: "no such notification is stored, or its alerts or recipients are gone",
+    LookupError: "no such notification is stored, or its alerts, its recipients or the salt of their names are gone",
     Unavailable: "what was decided cannot be read at the moment",
     NotHeldError: "the site is not held here any more: it is going to another notify; try again",
 }

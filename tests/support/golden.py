@@ -222,6 +222,7 @@ EXAMPLES: tuple[Struct, ...] = (
         reason="first",
         firing=["0123456789abcdef"],
         recipients=[SHA],
+        salt="00ff112233445566",
         at=AT,
     ),
     SilenceV1(

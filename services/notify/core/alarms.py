@@ -41,6 +41,11 @@ class Alarms:
             yield from self._end("channel-down", server, known.at)
             yield from self._end("undelivered", recipient, known.at)
 
+    def forgotten(self, people: Iterable[Recipient], now: int) -> Iterator[OperationalAlertV1]:
+        """Yield what is raised where a message can't be told, and one of these would have got it."""
+        for one in people:
+            yield from self._raise("undelivered", one.name, now)
+
     def reported(self, record: DeliveryV1) -> Iterator[OperationalAlertV1]:
         """Yield what a gateway's report on an SMS that it had taken raises and ends."""
         name = named(record).name

@@ -60,9 +60,9 @@ class Attempts:
         verdict = judge(failure)
         return Attempts(self.count + 1, "retrying" if verdict.retry else "failed", verdict.reason, now, self.anew)
 
-    def given_up(self, now: int) -> "Attempts":
-        """Return what is known once it is too old to be tried again."""
-        return Attempts(self.count + 1, "dead", self.reason or "timeout", now, self.anew)
+    def given_up(self, now: int, why: DeliveryReason | None = None) -> "Attempts":
+        """Return what is known once it is too old to be tried again, or can't be for another reason."""
+        return Attempts(self.count + 1, "dead", why or self.reason or "timeout", now, self.anew)
 
     def replayed(self, now: int) -> "Attempts":
         """Return what is known once an operator wants it tried again."""

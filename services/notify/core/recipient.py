@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 
 from proto.public import DeliveryV1
-from proto.types import Channel
+from proto.types import Channel, SaltName
 
 Language = str
 """The name of a catalogue, such as `fr`; `services.notify.words` knows which there are."""
@@ -64,6 +64,11 @@ def digest(salt: bytes, receiver: str, address: str) -> str:
 def default_salt(sender: str) -> bytes:
     """Return the salt used when none is set: the same after a restart, but no secret, as anyone may compute it."""
     return sha256(f"moretta notify recipients {sender.lower()}".encode()).digest()
+
+
+def salt_name(salt: bytes) -> SaltName:
+    """Return what tells this salt from others in public records: an HMAC-SHA256 keyed with it, 16 hex digits."""
+    return hmac.new(salt, b"moretta notify salt", sha256).hexdigest()[:16]
 
 
 def recipients(receiver: Receiver, salt: bytes) -> list[Recipient]:

@@ -15,6 +15,7 @@ from proto.notifications import ReplayRequestV1
 from proto.public import OperationalAlertV1
 from proto.subjects import ALERTS, DEAD, DELIVERIES, NOTIFICATIONS, OPERATIONS, REPLAY
 from services.notify import runner
+from services.notify.directory import Directory
 from services.notify.report_settings import ReportSettings
 from services.notify.routing_settings import RouteSettings
 from services.notify.runner import SiteRunner
@@ -23,7 +24,7 @@ from services.notify.site_ledger import SiteLedger
 from services.notify.webhook_settings import WebhookSettings
 from services.settings import Secret
 
-ANNA, OPS = "anna@example.org", "ops@example.org"
+ANNA, BOB, OPS = "anna@example.org", "bob@example.org", "ops@example.org"
 NEXT = "fedcba9876543210"
 AT_ONCE = {"group_wait_s": 0, "group_interval_s": 1}
 
@@ -129,6 +130,62 @@ async def test_another_salt_forgets_nothing_that_is_on_its_way(
     assert [one["Message-ID"].split(".")[0] for one in box.to(ANNA)] == [
         f"<{found[0].notification}", f"<{found[-1].notification}",
     ]  # fmt: skip
+
+
+async def test_what_another_salt_leaves_behind_is_a_dead_letter_and_an_alarm(
+    bus, start, serve_mail, smtp, settings_of, make_alert, eventually, logs
+):
+    """Anna is greylisted, Bob told; notify starts with a new salt: said once, whoever starts; with the old one it goes.
+
+    A receiver who has left is nobody's loss, and what comes next goes out and ends the alarm.
+    """
+    box, answers = await serve_mail(), ["450 4.7.1 later"]
+
+    async def greylist(server, recipient: str) -> str | None:
+        return answers[0] if answers and recipient == ANNA else None
+
+    async def state() -> tuple[list[str], list[str], list[str]]:
+        told = [f"{s.message.outcome}/{s.message.reason}" for s in await bus.history(DELIVERIES)]
+        alarms = [f"{s.message.kind}/{s.message.name}/{s.message.state}" for s in await bus.history(OPERATIONS)]
+        return told, [s.message.reason for s in await bus.history(DEAD)], alarms
+
+    box.at_rcpt = greylist
+    before = settings_of(smtp(box), (ANNA, BOB))
+    gone = ReceiverSettings(id="gone", email=["gone@example.org"])
+    route = RouteSettings(receiver="gone", **AT_ONCE)
+    both = changed(before, receivers=[*before.notify.receivers, gone],
+                   routes=[structs.replace(before.notify.routes[0], goes_on=True), route])  # fmt: skip
+    app = await start(both)
+    await bus.store(ALERTS, make_alert())
+    await eventually(state, lambda found: sorted(found[0]) == ["retrying/temporary", *["sent/accepted"] * 2])
+    assert await app.close() == 0
+    after = changed(before, salt=Secret("another-salt-of-32-characters-00"))
+    [anna] = [one.name for one in Directory.of(after).recipients("field-staff") if one.address == ANNA]
+    [was] = [one.name for one in Directory.of(before).recipients("field-staff") if one.address == ANNA]
+    [bob] = [one.name for one in Directory.of(after).recipients("field-staff") if one.address == BOB]
+    wanted = ([f"{was} by email: dead (salt-changed)"], [f"undelivered/{one}/firing" for one in (anna, bob)])
+    for _ in "12":
+        app = await start(after)
+        assert (await eventually(state, lambda found: len(found[0]) == 4 and len(found[2]) == 2))[1:] == wanted
+        assert await app.close() == 0
+    assert logs().count("notify.salt has changed") == 1
+    answers.clear()
+    app = await start(after)
+    await bus.store(ALERTS, make_alert(alert=NEXT, rule="evening"))
+    await eventually(state, lambda found: sorted(one.split("/")[2] for one in found[2][2:]) == ["resolved"] * 2)
+    assert await app.close() == 0
+    await start(before)
+    name = next(s.message.notification for s in await bus.history(DELIVERIES) if s.message.reason == "salt-changed")
+    order = ReplayRequestV1(site="forville", notification=name, operator="ana", at=time.time_ns())
+
+    async def again() -> int:
+        with contextlib.suppress(TimeoutError):
+            return (await bus.request(REPLAY, order, timeout=1)).recipients
+        return 0
+
+    await eventually(again, lambda count: count == 1)
+    await eventually(state, lambda found: found[0][-1] == "sent/accepted" and "replayed/salt-changed" in found[0])
+    assert len(box.to(ANNA)) == 2
 
 
 async def test_another_hour_or_another_start_makes_no_second_report(
