@@ -41,6 +41,7 @@ async def wire(app: App, file: NotifyFile) -> None:
         channels = channels_of(new, bus, agent.channels)
         await reports.use(changed.notify.sms)
         _warn(changed)
+        await sites.recount(channel for name, channel in channels.items() if name not in agent.channels)
         await agent.use(channels, new.give_up_after_s)
         await sites.apply(new)
         await sharing.turn()

@@ -1,17 +1,21 @@
 """Which sites people are told of from here: started and stopped as their leases come and go."""
 
 import asyncio
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import cast
 
 from proto.notifications import ReplayRecordV1, ReplayReplyV1, ReplayRequestV1
-from proto.subjects import ALERTS, OPERATIONS, REPLAY_RECORD, Subject
+from proto.public import DeliveryV1
+from proto.subjects import ALERTS, DELIVERIES, OPERATIONS, REPLAY_RECORD, Subject
 from services.app import STEP_LIMIT_S, App, end_tasks
 from services.bus import Bus, Held, Request, Stored, Unavailable
 from services.log import get_logger
+from services.notify.channel import Budgeted, Channel
 from services.notify.delivery import DeliveryAgent
 from services.notify.directory import Directory
-from services.notify.runner import NotHeldError, SiteRunner
+from services.notify.runner import REMEMBERED, NotHeldError, SiteRunner
 
 log = get_logger()
 
@@ -48,6 +52,22 @@ class Sites:
         self.wanted |= dict.fromkeys(directory.sites)
         for running in self.running.values():
             await running.runner.configure(directory)
+
+    async def recount(self, channels: Iterable[Channel]) -> None:
+        """Tell channels that come into use what was spent today before they were taken out of the settings."""
+        for channel in channels:
+            if isinstance(channel, Budgeted):
+                for name in list(self.running):
+                    channel.recount(name, await self._latest(name))
+
+    async def _latest(self, name: str) -> list[DeliveryV1]:
+        while True:
+            try:
+                reading = self._bus.read(DELIVERIES, since=time.time_ns() - REMEMBERED, site=name)
+                return [cast("DeliveryV1", stored.message) async for stored in reading]
+            except Unavailable as error:
+                log.warning("what was spent today cannot be read, trying on", site=name, error=str(error))
+                await asyncio.sleep(_AGAIN_S)
 
     async def discover(self) -> None:
         """Tell of sites, too, that the settings do not know: a hub may not have every site's names. For ever."""

@@ -160,19 +160,27 @@ async def test_an_sms_that_the_gateway_lost_is_a_dead_letter_and_an_alarm_once(
     await eventually(state, lambda found: found[1:] == (2, ["firing", "resolved", "firing", "resolved"]))
 
 
-@pytest.mark.parametrize("is_anew", [False, True])
+@pytest.mark.parametrize("how", ["new-settings", "restart", "out-and-in"])
 async def test_the_days_budget_holds_through_restarts_and_new_settings(
-    start, bus, serve_mail, all_channels, make_alert, deliveries, eventually, is_anew, peer
+    start, bus, serve_mail, all_channels, make_alert, deliveries, eventually, how, peer
 ):
-    """Of two SMS one is paid for; the other is refused and dead, and mails and webhooks go on."""
+    """Of two SMS one is paid for; the other is refused and dead, and mails and webhooks go on.
+
+    Also where SMS were taken out of the settings for a while.
+    """
     box = await serve_mail()
     file = all_channels(box, max_per_day=1, max_segments=1)
     app = await start(file)
     await bus.store(ALERTS, make_alert())
     await eventually(deliveries, lambda found: len(found) == 3)
-    if is_anew:
+    if how == "restart":
         assert await app.close() == 0
         await start(file)
+    elif how == "out-and-in":
+        [staff] = file.notify.receivers
+        without = structs.replace(file.notify, sms=None, receivers=[structs.replace(staff, sms=[])])
+        await app._apply(structs.replace(file, notify=without))
+        await app._apply(file)
     else:
         sms = structs.replace(file.notify.sms, timeout_s=7.0)
         await app._apply(structs.replace(file, notify=structs.replace(file.notify, sms=sms)))
