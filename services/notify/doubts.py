@@ -1,15 +1,25 @@
 """What checked settings allow and nobody may have meant: warnings of `moretta check-config`, and of each start."""
 
+from collections import defaultdict
 from collections.abc import Iterator
 
-from services.notify.settings import NotifyFile, SmtpSettings, is_loopback
+from proto.public import OperationalAlertV1, OperationalKind
+from proto.types import SiteId
+from services.notify.core.notification import notice_of
+from services.notify.core.routing import Plan
+from services.notify.plan import plan_of
+from services.notify.settings import NotifyFile, ReceiverSettings, SmtpSettings, is_loopback
 from services.sites.problems import Problem
+
+Way = tuple[int, str]
+"""A receiver, by its place in the settings, and what takes its messages."""
+_OURS: tuple[OperationalKind, ...] = ("channel-down", "undelivered")
 
 
 def doubts(file: NotifyFile) -> list[Problem]:
     """Return each with its path. No address is quoted: these lines end in logs."""
-    notify = file.notify
-    return [] if notify.smtp is None else list(_open_mails(notify.smtp))
+    smtp = file.notify.smtp
+    return [*([] if smtp is None else _open_mails(smtp)), *_one_channel(file)]
 
 
 def _open_mails(smtp: SmtpSettings) -> Iterator[Problem]:
@@ -22,3 +32,41 @@ def _open_mails(smtp: SmtpSettings) -> Iterator[Problem]:
     elif not smtp.verify:
         why = f"false hands mails to whoever answers as {smtp.host!r}; name the server's authority in ca_file instead"
         yield "notify.smtp.verify", why
+
+
+def _one_channel(file: NotifyFile) -> Iterator[Problem]:
+    """Yield it where the alarm about a channel can't be told but by this channel, or not at all; each once."""
+    plan, receivers = plan_of(file), file.notify.receivers
+    judged = [site for site in file.sites if receivers and site.profile != "lab"]  # nobody depends on a trial
+    alone: dict[Way | None, list[SiteId]] = defaultdict(list)
+    for site in judged:
+        ways = _told_of_trouble(plan, site.id, receivers)
+        if len({server for _, server in ways}) <= 1:
+            alone[ways[0] if ways else None].append(site.id)
+    for way, sites in alone.items():
+        where = "" if len(sites) == len(judged) else f" at {', '.join(sites)}"
+        if way is None:
+            why = f"when a channel fails nobody is told of it{where}; add a receiver with audience: operators"
+            yield "notify.receivers", why
+            continue
+        index, channel = way[0], way[1].partition(" ")[0]
+        why = f"if {channel} is down nobody can be told of it{where}: operators are reached by it alone"
+        cure = f"add a second channel to receiver {receivers[index].id!r}, or another receiver for operators"
+        yield f"notify.receivers[{index}]", f"{why}; {cure}"
+
+
+def _told_of_trouble(plan: Plan, site: SiteId, receivers: list[ReceiverSettings]) -> list[Way]:
+    """Return how operators hear of an alarm of notify itself; of its kinds of the one that reaches fewest."""
+    places = {receiver.id: index for index, receiver in enumerate(receivers)}
+    found = []
+    for kind in _OURS:
+        alarm = OperationalAlertV1(site=site, kind=kind, name="email", state="firing", since=0, at=0)
+        led = [places[route.receiver] for route in plan.lead(notice_of(alarm, 0))]
+        found.append([(index, server) for index in led for server in _servers(receivers[index])])
+    return min(found, key=lambda ways: len({server for _, server in ways}))
+
+
+def _servers(receiver: ReceiverSettings) -> Iterator[str]:
+    """Yield what takes a receiver's messages; each webhook is a server of its own."""
+    yield from ["email"] * bool(receiver.email) + ["sms"] * bool(receiver.sms)
+    yield from (f"webhook {hook.url.reveal()}" for hook in receiver.webhooks)

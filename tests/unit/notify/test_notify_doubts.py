@@ -32,3 +32,51 @@ def test_mails_that_travel_openly_are_warned_of(smtp: dict[str, object], path: s
     assert all(why in text for _, text in found)
     refused = [one[0] for one in file(smtp | {"user": "u", "password": Secret("s3cret")}).problems()]
     assert refused == [f"notify.smtp.{path}"] * bool(path)
+
+
+MAIL = {"id": "ops", "audience": "operators", "email": ["ops@example.org", "it@example.org"]}
+STAFF = {"id": "staff", "email": ["anna@example.org"], "webhooks": [{"url": Secret("https://example.org/staff")}]}
+HOOK = {"url": Secret("https://example.org/hook")}
+ALONE = "operators are reached by it alone; add a second channel to receiver 'ops', or another receiver"
+
+
+@pytest.mark.parametrize(
+    ("receivers", "routes", "told"),
+    [
+        ([STAFF, MAIL], [], [("[1]", f"if email is down nobody can be told of it: {ALONE}")]),
+        ([STAFF], [], [("", "when a channel fails nobody is told of it; add a receiver with audience: operators")]),
+        ([], [], []),
+        ([STAFF, MAIL | {"webhooks": [HOOK]}], [], []),
+        ([MAIL, STAFF, {"id": "night", "audience": "operators", "webhooks": [HOOK]}], [], []),
+        (
+            [MAIL, STAFF, {"id": "night", "audience": "operators", "webhooks": [HOOK], "sites": ["quay"]}],
+            [],
+            [("[0]", f"if email is down nobody can be told of it at market: {ALONE}")],
+        ),
+        ([{"id": "ops", "audience": "operators", "webhooks": [HOOK]}], [], [("[0]", "if webhook is down nobody")]),
+        (
+            [MAIL, STAFF],
+            [{"receiver": "ops", "sites": ["quay"]}, {"receiver": "staff", "audience": "operators"}],
+            [("[0]", f"if email is down nobody can be told of it at quay: {ALONE}")],
+        ),
+        (
+            [MAIL | {"webhooks": [HOOK]}],
+            [{"receiver": "ops", "rules": ["camera-down"]}],
+            [("", "when a channel fails nobody is told of it; add a receiver")],
+        ),
+    ],
+)
+def test_operators_who_hear_of_a_dead_channel_by_itself_alone_are_warned_of(receivers, routes, told):
+    """At which sites, and whom to give a second channel; the same where nobody is told of it."""
+    found = doubts(file({"host": "127.0.0.1"}, receivers=receivers, routes=routes))
+    assert [path for path, _ in found] == [f"notify.receivers{place}" for place, _ in told]
+    assert all(why.startswith(start) for (_, why), (_, start) in zip(found, told, strict=True))
+    assert "example.org" not in str(found)
+
+
+def test_a_trial_is_not_warned_of():
+    """`moretta demo` has staff alone, and says nothing of it."""
+    assert (
+        doubts(convert({"sites": [{"id": "demo", "profile": "lab"}], "notify": {"receivers": [STAFF]}}, NotifyFile))
+        == []
+    )
