@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from proto.public import AlertV1
-from proto.types import WHOLE_SITE, Severity
+from proto.types import WHOLE_SITE, RuleId, Severity
 from services.notify.core.figures import field_alert
 from services.notify.core.names import is_about_delivery, listed, place, subject_of
 from services.notify.core.notification import Notice, Notification
@@ -34,11 +34,22 @@ def _topic(notification: Notification, site: SiteSettings, words: Words) -> str:
         return words.gettext("test message")
     if group.audience == "operators":
         if group.zone is None or group.rule is None or not notification.notices:
-            return words.gettext("cameras and figures")
+            return _of_kind(group.rule, words)
         return subject_of(notification.notices[0], site, words)
     if group.rule is None or not notification.notices:
         return words.gettext("mask rate")
     return words.gettext("mask rate below {bound}", bound=words.exact(field_alert(notification.notices[0]).fire_below))
+
+
+def _of_kind(kind: RuleId | None, words: Words) -> str:
+    """Return what all operational alerts of a kind are about; of any kind where a group has several."""
+    kinds = {
+        "camera-down": words.gettext("cameras"),
+        "no-data": words.gettext("figures"),
+        "channel-down": words.gettext("channels of messages"),
+        "undelivered": words.gettext("undelivered messages"),
+    }
+    return kinds.get(kind or "") or words.gettext("cameras, figures and messages")
 
 
 def badge(notification: Notification, severity: Severity | None, words: Words) -> str:

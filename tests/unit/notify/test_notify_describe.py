@@ -156,7 +156,8 @@ def test_operators_are_told_what_is_missing_and_what_helps(make_fault, notify, s
     """A wording of its own; no count and no rate."""
     down = make_fault()
     view = describe(notify("first", down), site, EN)
-    assert (view.subject, view.headline) == ("[Moretta] Market Forville: cameras and figures", "Missing: camera “gate”")
+    assert view.subject == "[Moretta] Market Forville: cameras, figures and messages"
+    assert view.headline == "Missing: camera “gate”"
     assert view.lead.endswith("Check its power, its network and its address.")
     assert said(view)["Observed"] == "12% of the last window."
     blind = make_fault(kind="no-data", name="north", reason=None, coverage=None)
@@ -173,10 +174,33 @@ def test_operators_are_told_what_is_missing_and_what_helps(make_fault, notify, s
     assert (view.subject, view.headline) == ("[Moretta] Market Forville: camera “gate”", "Back: camera “gate”")
     by_zone = Group("operators", "forville", "operators", "north")
     view = describe(notify("first", blind, group=by_zone), site, EN)
-    assert view.subject == "[Moretta] Market Forville, North entrance: cameras and figures"
+    assert view.subject == "[Moretta] Market Forville, North entrance: cameras, figures and messages"
     site_back = make_fault(kind="no-data", name="_site", state="resolved")
     assert describe(notify("all-resolved", back, site_back), site, EN).headline == "Nothing is missing any more"
     assert describe(notify("some-resolved", down, site_back), site, EN).headline == "Back: figures of “Market Forville”"
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "words", "by_rule", "both"),
+    [
+        ("camera-down", "gate", EN, "cameras", "camera “gate”"),
+        ("no-data", "north", EN, "figures", "figures of “North entrance”"),
+        ("channel-down", "email", EN, "channels of messages", "channel “email”"),
+        ("undelivered", "staff-1a2e8d28", EN, "undelivered messages", "messages to “staff-1a2e8d28”"),
+        ("channel-down", "email", FR, "canaux de messages", "canal « email »"),
+        ("undelivered", "staff-1a2e8d28", FR, "messages non remis", "messages à « staff-1a2e8d28 »"),
+    ],
+)
+def test_operators_subjects_say_what_they_are_about(make_fault, notify, site, kind, name, words, by_rule, both):
+    """The same from beginning to end: of all, of a kind, of one, whatever a route groups by."""
+    subjects = []
+    for state, reason in (("firing", "first"), ("firing", "repeat"), ("resolved", "all-resolved")):
+        alert = make_fault(kind=kind, name=name, state=state, reason=None, coverage=None)
+        groups = [Group("ops", "forville", "operators", *by) for by in ((), (None, kind), (name, kind))]
+        subjects.append([plain(describe(notify(reason, alert, group=one), site, words).subject) for one in groups])
+    colon = ": " if words is EN else " : "
+    of_all = "cameras, figures and messages" if words is EN else "caméras, chiffres et messages"
+    assert subjects == [[f"[Moretta] Market Forville{colon}{topic}" for topic in (of_all, by_rule, both)]] * 3
 
 
 def test_a_storm_that_goes_on_is_described_at_once(make_alert, make_window, notify, site):
