@@ -20,10 +20,9 @@ from services.notify.core.dispatch import Dispatcher, Input, SilenceGone
 from services.notify.core.ledger import TOLD, Ledger
 from services.notify.core.notification import Notification
 from services.notify.core.outbox import Envelope
-from services.notify.core.report_schedule import CATCH_UP, due, next_due, notification_of
 from services.notify.core.report_schedule import notification_again as again
-from services.notify.core.routing import SECOND
 from services.notify.core.stored import Told, whole
+from services.notify.daily_reports import REMEMBERED, DailyReports
 from services.notify.delivery import LEAVE_S, DeliveryAgent
 from services.notify.directory import Directory
 from services.notify.lost import KEPT_S, LostMessages
@@ -35,10 +34,8 @@ log = get_logger()
 
 DECIDED = Counter("moretta_notify_notifications_total", "Decisions to tell a receiver, by reason", ["reason"])
 WITHHELD = Counter("moretta_notify_withheld_total", "Decisions not to tell a receiver for now, by reason", ["reason"])
-REMEMBERED = CATCH_UP + 3 * 3_600 * SECOND
-"""A day, even one of 25 hours, and as long as reports are caught up: no report is decided twice, no SMS forgotten."""
 _LOOK_S = 60.0
-"""New settings may have a report that is due."""
+"""What was in flight to somebody who left the settings may have failed meanwhile."""
 _INBOX = 256
 _BATCH = 64
 
@@ -67,8 +64,7 @@ class SiteRunner:
         self._directory = directory
         self._ledger = SiteLedger(bus, site, held)
         self._lost = LostMessages(bus, site, self._ledger, clock)
-        self._reported: dict[str, int] = {}
-        """The reports that were decided, and when, ns."""
+        self._reports = DailyReports(bus, site, lambda: self._directory, self.tell, clock)
         self._inbox: asyncio.Queue[Input] = asyncio.Queue(_INBOX)
         self._changed = asyncio.Event()
         self._open, self._replaying = False, asyncio.Lock()
@@ -87,7 +83,7 @@ class SiteRunner:
                 group.create_task(self._follow(row, starts[str(row.stream)]), name=f"{row.stream} of {self._site}")
             group.create_task(self._lost.run(starts[str(DELIVERIES.stream)]), name=f"reports about {self._site}")
             group.create_task(self._silences(), name=f"silences of {self._site}")
-            group.create_task(self._report(), name=f"reports of {self._site}")
+            group.create_task(self._reports.run(), name=f"reports of {self._site}")
             group.create_task(self._let_go(), name=f"whom nobody tells of {self._site} any more")
             await self._decide(dispatcher)
 
@@ -99,7 +95,7 @@ class SiteRunner:
         dispatcher = Dispatcher(plan)
         self._ledger.restore(past.deliveries, past.alarms)
         self._lost.restore(past.deliveries)
-        self._reported = {record.notification: record.at for record in past.records if record.reason == "report"}
+        self._reports.restore(past.records)
         self._agent.open(self._site, self._ledger, past.deliveries)
         self._open = True
         await self._take_up(past)
@@ -237,20 +233,6 @@ class SiteRunner:
             if notification is not None:
                 yield record, notification
 
-    async def _report(self) -> None:
-        """Decide on the site's daily reports when they are due, for ever."""
-        while True:
-            now = self._clock()
-            schedule = [plan for plan in self._directory.reports if plan.site == self._site]
-            for key in due(now, schedule, self._reported):
-                notification = notification_of(key, now)
-                await self.tell(notification, record_of(notification))
-                self._reported[key.id] = now
-            self._reported = {name: at for name, at in self._reported.items() if now - at < REMEMBERED}
-            upcoming = next_due(now, schedule)
-            wait_s = _LOOK_S if upcoming is None else min(_LOOK_S, (upcoming - self._clock()) / 1e9)
-            await asyncio.sleep(max(0.0, wait_s))
-
     async def _let_go(self) -> None:
         """Forget those whom the settings have no more: what waits for them, and the alarms about them; for ever."""
         while True:
@@ -261,7 +243,7 @@ class SiteRunner:
                 log.warning("not delivered: the settings have the recipients no more", site=self._site, count=len(left))
             await self._ledger.let_go(left, reached, self._clock())
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_LOOK_S):  # what was in flight when they went may have failed meanwhile
+                async with asyncio.timeout(_LOOK_S):
                     await self._changed.wait()
 
     async def _follow(self, row: Subject, start: int) -> None:

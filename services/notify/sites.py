@@ -13,9 +13,10 @@ from services.app import STEP_LIMIT_S, App, end_tasks
 from services.bus import Bus, Held, Request, Stored, Unavailable
 from services.log import get_logger
 from services.notify.channel import Budgeted, Channel
+from services.notify.daily_reports import REMEMBERED
 from services.notify.delivery import DeliveryAgent
 from services.notify.directory import Directory
-from services.notify.runner import REMEMBERED, NotHeldError, SiteRunner
+from services.notify.runner import NotHeldError, SiteRunner
 
 log = get_logger()
 

@@ -11,11 +11,12 @@ import pytest
 from http_peer import HttpPeer
 from msgspec import structs
 from notifications import NUMBER
+from windows import HOUR, window
 
 from proto.codec import decode
 from proto.notifications import ReplayRequestV1
 from proto.public import DeliveryV1
-from proto.subjects import ALERTS, DEAD, DELIVERIES, NOTIFICATIONS, OPERATIONS, REPLAY
+from proto.subjects import ALERTS, DEAD, DELIVERIES, NOTIFICATIONS, OPERATIONS, REPLAY, WINDOWS
 from services.app import StartError
 from services.notify.core.ledger import UNTOLD, Ledger
 from services.notify.core.recipient import Recipient
@@ -232,12 +233,26 @@ async def test_reports_are_served_as_before_where_new_settings_cannot_be(bus):
         await reports.use(None)
 
 
-async def test_a_daily_report_goes_out_once(bus, start, serve_mail, all_channels, make_alert, deliveries, eventually):
-    """By e-mail alone, about yesterday, as soon as it is set up; a restart sends it no second time."""
+async def test_a_daily_report_goes_out_once(
+    bus, start, serve_mail, all_channels, make_alert, deliveries, eventually, logs
+):
+    """By e-mail alone, about yesterday, as soon as it is set up; a restart sends it no second time.
+
+    None is sent about days before anything was published of the site, and the log says so, once a start.
+    """
     box = await serve_mail()
     file = all_channels(box)
     report = ReportSettings(receivers=["field-staff"], at="00:00")
     file = structs.replace(file, notify=structs.replace(file.notify, reports=[report]))
+    app = await start(file)
+
+    async def left_out() -> int:
+        return logs().count("no daily report: nothing was published of the site")
+
+    days = await eventually(left_out, bool)
+    assert await app.close() == 0
+    assert (await bus.history(NOTIFICATIONS), box.mails, await left_out()) == ([], [], days)
+    await bus.store(WINDOWS, window(time.time_ns() - 5 * 24 * HOUR, site="forville"))
     app = await start(file)
     wanted = await eventually(lambda: bus.history(NOTIFICATIONS), bool)
     await eventually(deliveries, lambda found: len(found) == len(wanted))

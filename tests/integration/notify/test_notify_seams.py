@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from http_peer import HttpPeer
 from msgspec import structs
+from windows import HOUR, window
 
 from proto.notifications import ReplayRequestV1
 from proto.public import OperationalAlertV1
-from proto.subjects import ALERTS, DEAD, DELIVERIES, NOTIFICATIONS, OPERATIONS, REPLAY
+from proto.subjects import ALERTS, DEAD, DELIVERIES, NOTIFICATIONS, OPERATIONS, REPLAY, WINDOWS
 from services.notify import runner
 from services.notify.directory import Directory
 from services.notify.report_settings import ReportSettings
@@ -195,6 +196,7 @@ async def test_another_hour_or_another_start_makes_no_second_report(
     box = await serve_mail()
     midnight, later = ([ReportSettings(receivers=["field-staff"], at=at)] for at in ("00:00", "00:01"))
     file = settings_of(smtp(box), (ANNA,), reports=midnight)
+    await bus.store(WINDOWS, window(time.time_ns() - 5 * 24 * HOUR, site="forville"))
     app = await start(file)
     decided = lambda: bus.history(NOTIFICATIONS)  # noqa: E731
     first = await eventually(decided, bool)
