@@ -1,5 +1,6 @@
 """What a daily report says, in English and French, and that it says nothing that it may not."""
 
+import re
 from datetime import date
 from html.parser import HTMLParser
 from zoneinfo import ZoneInfo
@@ -11,11 +12,12 @@ from windows import HOUR, MINUTE, decree, hidden, market_day, window
 from proto.notifications import NotificationV1
 from proto.public import GapReason, Suppression
 from services.history import day_start
+from services.notify.core.describe import describe
 from services.notify.core.report import Question, report_of
 from services.notify.core.report_alerts import RuleDay
 from services.notify.core.report_phrases import Phrases
 from services.notify.core.report_view import view_of
-from services.notify.templates import render_report_bodies
+from services.notify.templates import render, render_report_bodies
 from services.notify.words import words_in
 from services.sites.settings import SiteSettings, ZoneSettings
 
@@ -278,3 +280,19 @@ def test_where_no_alert_is_about_a_rate_nothing_was_held_back(make_alert, profil
     alerts = [make_alert(site="cannes", alert=f"{1:016x}", start=T)] if profile == "fr-2021-269" else []
     asked = Question("cannes", DAY, PARIS, 2**62, profile=profile)
     assert "Held back" not in rows(view_of(report_of(asked, market_day(T), alerts, HELD), SITE, EN))
+
+
+def test_a_report_has_the_head_of_an_alerts_mail(make_alert, notify, site):
+    """One layout of light, dark, telephone and paper; a name in the title is no markup."""
+    named = structs.replace(site, name="<b>Forville</b>")
+    mail = render(describe(notify("first", make_alert()), named, EN)).html
+    view = view_of(report(whole_day()), SITE, EN)
+    page = render_report_bodies(view, {"hours": "cid:h", "zones": "cid:z"}).html
+    heads = [re.split("<title>(.*)</title>", html.lstrip().split("<body")[0]) for html in (mail, page)]
+    assert [title for _, title, _ in heads] == [
+        "[Moretta] &lt;b&gt;Forville&lt;/b&gt;: mask rate",
+        "[Moretta] Marché &lt;Forville&gt;: report on Tuesday, 24 November 2026",
+    ]
+    assert heads[0][0] == heads[1][0]
+    assert heads[0][2] == heads[1][2]
+    assert all(rule in heads[0][2] for rule in ("prefers-color-scheme: dark", "max-width: 480px", "@media print"))
