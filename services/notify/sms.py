@@ -103,7 +103,8 @@ class SmsChannel:
         reports = self.settings.reports
         report_url = ""
         if reports is not None:
-            path = report_path(reports.token.reveal(), notification.group.site, notification.id, recipient.digest)
+            whose = (notification.group.site, notification.id, recipient.digest)
+            path = report_path(reports.token.reveal(), *whose, self.clock())
             report_url = f"{reports.url.rstrip('/')}/{path}"
         key = sha256(f"{notification.id}\0{recipient.digest}".encode()).hexdigest()[:32]
         return Sms(recipient.address, text, encoding(text), segments(text), key, report_url)

@@ -10,7 +10,7 @@ from prometheus_client import Counter
 
 from services.listener import BODY_S, Listener, runner_of
 from services.log import get_logger
-from services.notify.core.sms_reports import Report, Seen, named_by
+from services.notify.core.sms_reports import STEPS, Report, Seen, named_by
 from services.notify.sms_settings import ReportsSettings
 
 log = get_logger()
@@ -50,15 +50,15 @@ class ReportServer:
             await self._runner.cleanup()
 
     async def _report(self, request: web.Request) -> web.Response:
-        # Behind whatever path a proxy puts before it, the last four steps name the report.
-        path = "/".join(request.match_info["path"].split("/")[-4:])
+        # Behind whatever path a proxy puts before it, the last steps name the report.
+        path = "/".join(request.match_info["path"].split("/")[-STEPS:])
         named = named_by(path, self._settings.token.reveal())
         if named is None:
             return _answer("forged", 404)
         state = self._settings.meanings().get(await _status(request, self._settings.status))
         if state is None:
             return _answer("not-final", 200)
-        report = Report(*named, state)
+        report = Report(*named[:3], state, named[3])
         if not self._seen.is_news(report):
             return _answer("known", 200)
         self._seen.remember(report)  # before it is told: a double that comes in the meantime is one

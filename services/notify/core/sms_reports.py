@@ -1,8 +1,8 @@
 """Delivery reports: the address at which an SMS centre reports on one SMS, and what a report says.
 
-The address names site, notification and recipient (a digest) and ends with a secret of that SMS alone, an HMAC-SHA256
-(RFC 2104) of them, so that who learns one address can forge no other report. A report that never comes leaves the
-delivery at `sent`.
+The address names site, notification, recipient (a digest) and when it was sent, and ends with a secret of that SMS
+alone, an HMAC-SHA256 (RFC 2104) of them, so that who learns one address can forge no other report. A report that never
+comes leaves the delivery at `sent`.
 """
 
 import hmac
@@ -15,6 +15,8 @@ from proto.public import DeliveryV1
 from proto.types import NotificationId, Sha256, SiteId
 
 State = Literal["delivered", "failed"]
+STEPS = 5
+"""Of an address."""
 
 KANNEL_MASK = 1 | 2 | 16
 """Which reports Kannel is asked for: on the telephone, not delivered, refused by the SMS centre (`dlr-mask`)."""
@@ -29,22 +31,27 @@ class Report:
     notification: NotificationId
     recipient_sha256: Sha256
     state: State
+    sent: int = 0
+    """When it was sent, ns: one that is sent again is another one."""
 
 
-def report_path(token: str, site: SiteId, notification: NotificationId, recipient_sha256: Sha256) -> str:
+def report_path(token: str, site: SiteId, notification: NotificationId, recipient_sha256: Sha256, sent: int = 0) -> str:
     """Return the path, without a slash at its front, at which this SMS is reported on."""
-    named = f"{site}/{notification}/{recipient_sha256}"
+    named = f"{site}/{notification}/{recipient_sha256}/{sent:x}"
     return f"{named}/{hmac.new(token.encode(), named.encode(), sha256).hexdigest()[:32]}"
 
 
-def named_by(path: str, token: str) -> tuple[SiteId, NotificationId, Sha256] | None:
-    """Return whose report comes to this path; None if it is forged."""
+def named_by(path: str, token: str) -> tuple[SiteId, NotificationId, Sha256, int] | None:
+    """Return whose report comes to this path, and when that SMS was sent; None if it is forged."""
     parts = path.split("/")
-    if len(parts) != 4 or not path.isascii():
+    if len(parts) != STEPS or not path.isascii():
         return None
-    site, notification, recipient = parts[:3]
-    genuine = hmac.compare_digest(report_path(token, site, notification, recipient).encode(), path.encode())
-    return (site, notification, recipient) if genuine else None
+    site, notification, recipient, sent = parts[:4]
+    try:
+        named = (site, notification, recipient, int(sent, 16))
+    except ValueError:
+        return None
+    return named if hmac.compare_digest(report_path(token, *named).encode(), path.encode()) else None
 
 
 @dataclass
@@ -55,16 +62,16 @@ class Seen:
     """
 
     most: int = 10_000
-    _states: dict[tuple[str, str], State] = field(default_factory=dict)
+    _states: dict[tuple[str, str, int], State] = field(default_factory=dict)
 
     def is_news(self, report: Report) -> bool:
         """Return whether this says anything that was not known."""
-        known = self._states.get((report.notification, report.recipient_sha256))
+        known = self._states.get((report.notification, report.recipient_sha256, report.sent))
         return known is None or (known == "failed" and report.state == "delivered")
 
     def remember(self, report: Report) -> None:
         """Take it as known from now on."""
-        key = (report.notification, report.recipient_sha256)
+        key = (report.notification, report.recipient_sha256, report.sent)
         self._states.pop(key, None)
         self._states[key] = report.state
         if len(self._states) > self.most:
@@ -72,14 +79,16 @@ class Seen:
 
     def forget(self, report: Report) -> None:
         """Take it as news when it comes again: it could not be recorded."""
-        self._states.pop((report.notification, report.recipient_sha256), None)
+        self._states.pop((report.notification, report.recipient_sha256, report.sent), None)
 
 
 def reported(report: Report, records: Iterable[DeliveryV1]) -> list[DeliveryV1]:
     """Return what is recorded last, of each alert that the SMS told of, if it says that the gateway took it."""
     about = (report.notification, report.recipient_sha256)
     mine = [one for one in records if (one.notification, one.recipient_sha256) == about]
-    last = {(one.alert, one.state): one for one in mine}
+    sent = [one for one in mine if one.outcome == "sent"]
+    attempt = next((one.attempt for one in sent if one.at >= report.sent), sent[-1].attempt if sent else None)
+    last = {(one.alert, one.state): one for one in mine if one.attempt == attempt}
     return [one for one in last.values() if one.outcome in {"sent", "delivered", "failed"} or one.reason == "lost"]
 
 

@@ -77,7 +77,7 @@ async def test_an_sms_arrives_and_is_reported(kannel, channel, told, wait_until)
     assert await channel().send(notification(rate()), recipient()) is None
     await wait_until(lambda: kannel.parts() and told, 30, "the SMS and its report")
     assert kannel.parts() == [TEXT]
-    assert told == [Report("forville", f"{1:016x}", "d" * 64, "delivered")]
+    assert told == [Report("forville", f"{1:016x}", "d" * 64, "delivered", TEN)]
 
 
 async def test_a_report_may_be_late(kannel, channel, told, wait_until):
@@ -87,7 +87,7 @@ async def test_a_report_may_be_late(kannel, channel, told, wait_until):
     assert told == []
     await kannel.open_centre()
     await wait_until(lambda: kannel.parts() == [TEXT] and told, 60, "the late SMS and its report")
-    assert told == [Report("forville", f"{7:016x}", "d" * 64, "delivered")]
+    assert told == [Report("forville", f"{7:016x}", "d" * 64, "delivered", TEN)]
 
 
 async def test_a_burst_is_reported_one_by_one(kannel, channel, told, wait_until):

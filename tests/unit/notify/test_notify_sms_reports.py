@@ -8,7 +8,7 @@ from services.notify.core.losses import Losses
 from services.notify.core.sms_reports import Report, Seen, named_by, report_path, reported, says_more
 
 TOKEN = "0123456789abcdef"
-NAMED = ("forville", "1" * 16, "d" * 64)
+NAMED = ("forville", "1" * 16, "d" * 64, 1_795_510_800_000_000_000)
 PATH = report_path(TOKEN, *NAMED)
 
 
@@ -133,3 +133,23 @@ def test_the_oldest_losses_are_forgotten():
         False,
     ]
     assert not losses.take(record("failed", "refused", 9))
+
+
+SMS = ("forville", f"{1:016x}", "d" * 64)
+
+
+def test_an_sms_that_is_sent_again_has_an_address_and_a_fate_of_its_own():
+    """Lost, sent again, lost again: both count. A late double of the first report says nothing of the second SMS."""
+    first = [record("sent", at=10), record("failed", "lost", at=20), record("dead", "lost", at=20)]
+    again = [record("replayed", "lost", attempt=2, at=30), record("sent", attempt=3, at=41)]
+
+    def told(state: str, sent: int) -> list[int]:
+        about = Report(*SMS, state, sent)
+        return [one.attempt for one in reported(about, [*first, *again]) if says_more(about, one)]
+
+    assert (told("failed", 9), told("failed", 40), told("delivered", 9)) == ([], [3], [1])
+    assert told("failed", 99) == [3]  # the clock was set back
+    assert reported(Report(*SMS, "failed", 40), again[:1]) == []
+    seen = Seen()
+    seen.remember(Report(*SMS, "failed", 9))
+    assert [seen.is_news(Report(*SMS, "failed", sent)) for sent in (9, 40)] == [False, True]
