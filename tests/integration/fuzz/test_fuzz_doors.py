@@ -106,7 +106,7 @@ async def test_a_delivery_report_is_believed_only_at_its_own_address(free_port: 
     token, port = "geheim" * 6, free_port
     settings = ReportsSettings(port=port, url=f"http://127.0.0.1:{port}", token=Secret(token))
     server, counts = ReportServer(settings, tell), Counter()
-    genuine = report_path(token, "cannes", "0" * 16, "a" * 64)
+    genuine = report_path(token, "cannes", "0" * 16, "a" * 64, 1)
     corpus = [
         f"/{genuine}?status=1".encode(),
         f"/x/{genuine}?status=8&status=2".encode(),
