@@ -21,13 +21,12 @@ from proto.subjects import FRAMES
 from services.bus import Bus, NatsSettings, NoWorkers, Request
 from services.cli.box import MALLOC, SERVER, nats_server
 from services.log import LogSettings, configure
-from services.sealing.seal import TAG_BYTES, Header, i420_bytes, open_into, seal_into, wipe
+from services.sealing.seal import TAG_BYTES, i420_bytes, open_into, seal_into, wipe
 
 _WIDTH, _HEIGHT = 640, 360
 _RATE = 60.0
 _WARM_UP = 60
 _KEY = AESGCM(bytes(32))
-_SUBJECT = FRAMES.subject(site="bench", camera="c0")
 
 
 async def serve(url: str) -> None:
@@ -36,7 +35,7 @@ async def serve(url: str) -> None:
     pixels = memoryview(bytearray(i420_bytes(_WIDTH, _HEIGHT)))
 
     async def handle(frame: FrameV1, request: Request) -> None:
-        open_into(_KEY, frame, request.subject, pixels)
+        open_into(_KEY, frame, pixels)
         wipe(pixels)
         await request.reply(FrameReplyV1(outcome="done", worker="bench"))
 
@@ -69,11 +68,29 @@ async def _answered(bus: Bus, frame: FrameV1) -> None:
 
 
 def _sealed(number: int, pixels: memoryview, sealed: memoryview) -> FrameV1:
-    nonce, at = number.to_bytes(12, "big"), time.time_ns()
-    seal_into(_KEY, nonce, pixels, Header(_SUBJECT, 0, number, at, _WIDTH, _HEIGHT), sealed)
-    place = {"site": "bench", "camera": "c0", "lease": 0, "sequence": number, "at": at}
-    times = {"age": 0, "budget": 100_000_000, "period": 200_000_000}
-    return FrameV1(**place, **times, width=_WIDTH, height=_HEIGHT, key=bytes(8), nonce=nonce, sealed=sealed)  # type: ignore[arg-type]
+    frame = frame_of(number, number.to_bytes(12, "big"), sealed)
+    seal_into(_KEY, frame, pixels)
+    return frame
+
+
+def frame_of(number: int, nonce: bytes, sealed: memoryview) -> FrameV1:
+    """Return a frame of the bench's camera, still to be sealed."""
+    return FrameV1(
+        site="bench",
+        camera="c0",
+        lease=0,
+        sequence=number,
+        at=time.time_ns(),
+        age=0,
+        budget=100_000_000,
+        period=200_000_000,
+        width=_WIDTH,
+        height=_HEIGHT,
+        key=bytes(8),
+        key_age=0,
+        nonce=nonce,
+        sealed=sealed,
+    )
 
 
 async def cost_ms(frames: int) -> float:

@@ -27,6 +27,7 @@ Nonce = Annotated[bytes, Meta(min_length=12, max_length=12)]
 KeyId = Annotated[bytes, Meta(min_length=8, max_length=8)]
 Signature = Annotated[bytes, Meta(min_length=64, max_length=64)]
 WrappedKey = Annotated[bytes, Meta(min_length=48, max_length=48)]
+Proof = Annotated[bytes, Meta(min_length=16, max_length=16)]
 Outcome = Literal["done", "busy", "late", "no-key", "invalid", "failed"]
 NoVerdict = Literal["too-small", "unsure"]
 
@@ -49,6 +50,8 @@ class FrameV1(Struct, frozen=True, tag="FrameV1", kw_only=True):
     width: Pixels
     height: Pixels
     key: KeyId
+    key_age: Duration
+    """How old the key was when the picture was sealed: a worker that has the key can tell how long ago that was."""
     nonce: Nonce
     sealed: memoryview
     """Ciphertext and 16-byte tag: width * height * 3 / 2 + 16 bytes. Decoding aliases the received buffer."""
@@ -91,6 +94,8 @@ class FrameReplyV1(Struct, frozen=True, tag="FrameReplyV1", kw_only=True):
     """Time from taking the frame to overwriting it; 0 where it was not taken."""
     quality: FrameQualityV1 | None = None
     """Where the frame asked for it by `aim`."""
+    proof: Proof | None = None
+    """HMAC-SHA256 of the outcome under the frame's key, 16 bytes: only who holds it can say so. None without it."""
 
 
 class WorkerV1(Struct, frozen=True, tag="WorkerV1", kw_only=True):
@@ -105,10 +110,16 @@ class WorkerV1(Struct, frozen=True, tag="WorkerV1", kw_only=True):
 
 
 class FrameKeyV1(Struct, frozen=True, tag="FrameKeyV1", kw_only=True):
-    """One second's frame key, wrapped for one worker (X25519, HKDF-SHA256, AES-256-GCM)."""
+    """One second's frame key, wrapped for one worker (X25519, HKDF-SHA256, AES-256-GCM), signed by ingest."""
 
     site: SiteId
     worker: WorkerId
     key: KeyId
+    age: Duration
+    """How old the key was when it was wrapped."""
+    waited: Duration
+    """How long ago the worker's announcement had come by then. Both are durations: no clock crosses hosts."""
     ephemeral: Key32
     wrapped: WrappedKey
+    signature: Signature
+    """Ed25519 by the ingest identity over the other fields: a worker opens no picture of anybody else."""

@@ -1,4 +1,4 @@
-"""Identities made at start for one box: a password per NATS user and the inference identity's key pair."""
+"""Identities made at start for one box: a password per NATS user, and key pairs for ingest and inference."""
 
 import secrets
 from dataclasses import dataclass
@@ -8,6 +8,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from proto.permissions import ACCOUNTS, user_of
 from proto.subjects import Identity
+
+_PEERS: dict[Identity, Identity] = {"ingest": "inference", "inference": "ingest"}
+"""Who signs what it says about frame keys, and who checks it."""
 
 
 @dataclass(frozen=True)
@@ -26,9 +29,10 @@ class Identities:
         made = cls(folder, {user: secrets.token_urlsafe(24) for user in users})
         for user, password in made.passwords.items():
             made.write(f"{user}.password", password)
-        key = Ed25519PrivateKey.generate()
-        made.write("inference.key", key.private_bytes_raw().hex())
-        made.write("inference.pub", key.public_key().public_bytes_raw().hex())
+        for name in _PEERS:
+            key = Ed25519PrivateKey.generate()
+            made.write(f"{name}.key", key.private_bytes_raw().hex())
+            made.write(f"{name}.pub", key.public_key().public_bytes_raw().hex())
         return made
 
     def write(self, name: str, text: str) -> Path:
@@ -47,8 +51,7 @@ class Identities:
             user = user_of(identity, "FRAMES")
             names["MORETTA_NATS__FRAMES_USER"] = user
             names["MORETTA_NATS__FRAMES_PASSWORD_FILE"] = str(self.folder / f"{user}.password")
-        if identity == "inference":
-            names["MORETTA_SEALING__SIGNING_KEY_FILE"] = str(self.folder / "inference.key")
-        if identity == "ingest":
-            names["MORETTA_SEALING__VERIFY_KEY_FILE"] = str(self.folder / "inference.pub")
+        if identity in _PEERS:
+            names["MORETTA_SEALING__SIGNING_KEY_FILE"] = str(self.folder / f"{identity}.key")
+            names["MORETTA_SEALING__VERIFY_KEY_FILE"] = str(self.folder / f"{_PEERS[identity]}.pub")
         return names

@@ -56,23 +56,23 @@ class Lane:
         await loop.run_in_executor(self._executor, self.model.warm_up, width, height)
         return time.monotonic_ns() - started
 
-    async def analyse(self, frame: FrameV1, subject: str, cipher: AESGCM) -> Analysed:
+    async def analyse(self, frame: FrameV1, cipher: AESGCM) -> Analysed:
         """Return the faces of a sealed frame; SealError if it does not open. The pixels are overwritten either way."""
         self.busy = True
         try:
             loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._executor, self._analyse, frame, subject, cipher)
+            return await loop.run_in_executor(self._executor, self._analyse, frame, cipher)
         finally:
             self.busy = False
 
-    def _analyse(self, frame: FrameV1, subject: str, cipher: AESGCM) -> Analysed:
+    def _analyse(self, frame: FrameV1, cipher: AESGCM) -> Analysed:
         started = time.monotonic_ns()
         size = i420_bytes(frame.width, frame.height)
         if size > len(self._pixels):
             raise SealError(f"{frame.width}x{frame.height} is larger than settings allow")
         pixels = self._pixels[:size]
         try:
-            open_into(cipher, frame, subject, pixels)
+            open_into(cipher, frame, pixels)
             picture = np.frombuffer(pixels, np.uint8).reshape(frame.height * 3 // 2, frame.width)
             faces = self.model.find(picture)
             light = self._meter.measure(picture[: frame.height]) if frame.aim else None

@@ -27,7 +27,7 @@ _PENDING = 32
 async def wire(app: App, settings: InferenceFile) -> None:
     """Build the service: model, two connections, keys, publisher, worker; intake last."""
     try:
-        identity = settings.sealing.private()
+        identity, trusted = settings.sealing.private(), settings.sealing.trusted()
         folder = Path(settings.inference.model) if settings.inference.model else None
         lanes = Lanes(lambda: load_model(folder), settings.inference.threads)
     except (ModelError, ValueError) as error:
@@ -47,7 +47,7 @@ async def wire(app: App, settings: InferenceFile) -> None:
     app.on_stop("close NATS (frames)", frames.close)
     frames.dead_letters = main
     name = _worker_name(os.uname().nodename)
-    keys = KeyReceiver(frames, name, _site_ids(settings), identity)
+    keys = KeyReceiver(frames, name, _site_ids(settings), identity, trusted)
     await keys.listen()
     app.spawn("announce this worker", keys.run())
 
@@ -59,6 +59,10 @@ async def wire(app: App, settings: InferenceFile) -> None:
     app.watch(main, frames)
 
     async def apply(new: InferenceFile) -> None:
+        try:
+            keys.trust(new.sealing.private(), new.sealing.trusted())
+        except ValueError as error:
+            raise StartError(str(error)) from None
         keys.sites = _site_ids(new)
 
     app.on_reload(apply)

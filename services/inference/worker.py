@@ -5,6 +5,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Self
 
 from prometheus_client import Counter, Histogram
 
@@ -15,8 +16,8 @@ from services.bus import Request
 from services.inference.core.admission import may_wait
 from services.inference.lanes import Analysed, Lane, Lanes, Quality
 from services.log import get_logger
-from services.sealing.keys import OpeningKeys
-from services.sealing.seal import SealError, check_sizes
+from services.sealing.keys import FrameKey, OpeningKeys
+from services.sealing.seal import SealError, check_form, proof_of, reply_key
 
 log = get_logger()
 
@@ -37,14 +38,27 @@ AGE = Histogram(
 
 @dataclass(frozen=True, slots=True)
 class _Turn:
-    """A frame and who asked."""
+    """A frame and who asked. `sealed`: our monotonic time at which it was sealed, or later; `prover` proves answers."""
 
     frame: FrameV1
     request: Request
+    sealed: int
+    prover: bytes | None = None
+
+    @classmethod
+    def of(cls, frame: FrameV1, request: Request, key: FrameKey | None) -> Self:
+        """Return the turn of a frame; without its key nothing is known but what the frame itself says."""
+        if key is None:
+            return cls(frame, request, request.received)
+        return cls(frame, request, key.born + key.doubt + frame.key_age, reply_key(key.secret, frame))
 
     def age(self) -> int:
-        """Its age at send and the time since it came, in ns."""
-        return self.frame.age + time.monotonic_ns() - self.request.received
+        """Its age in ns: what it says itself, and never less than the time since it was sealed.
+
+        So a frame that was held back, played back or left in a buffer is as old as it is.
+        """
+        now = time.monotonic_ns()
+        return max(self.frame.age + now - self.request.received, now - self.sealed)
 
 
 class Worker:
@@ -64,14 +78,14 @@ class Worker:
 
     async def handle(self, frame: FrameV1, request: Request) -> None:
         """Take a frame, let it wait sealed while it can still make it, or answer at once why not."""
-        turn = _Turn(frame, request)
+        turn = _Turn.of(frame, request, self._keys.get(frame.key, time.monotonic_ns()))
         refusal = self._refusal(turn)
         lane = None if self._waiting else self._lanes.free()
         if refusal is None and lane is None and not self._may_wait(turn):
             refusal = "busy"
         if refusal is not None:
             AGE.observe(turn.age() / 1e9)
-            await self._reply(request, refusal)
+            await self._reply(turn, refusal)
         elif lane is None:
             self._waiting.append(turn)
         else:
@@ -93,7 +107,7 @@ class Worker:
 
     def _refusal(self, turn: _Turn) -> Outcome | None:
         try:
-            check_sizes(turn.frame)
+            check_form(turn.frame, turn.request.subject)
         except SealError as error:
             log.error("an invalid frame", subject=turn.request.subject, reason=str(error))
             return "invalid"
@@ -114,14 +128,14 @@ class Worker:
             lane.busy = following is not None  # before anything is awaited: nobody else may take it
             await self._tell(turn, outcome, analysed)
             for other, why in refused:
-                await self._reply(other.request, why)
+                await self._reply(other, why)
             turn = following
 
     async def _tell(self, turn: _Turn, outcome: Outcome, analysed: Analysed | None) -> None:
         if analysed is None:
-            await self._reply(turn.request, outcome)
+            await self._reply(turn, outcome)
             return
-        await self._reply(turn.request, outcome, analysed.service_ns, _told(analysed.quality))
+        await self._reply(turn, outcome, analysed.service_ns, _told(analysed.quality))
         try:
             self._emit(self._sightings(turn.frame, analysed))
         except Exception:  # whoever waits for this lane must not wait in vain
@@ -141,11 +155,11 @@ class Worker:
 
     async def _analyse(self, lane: Lane, turn: _Turn) -> tuple[Outcome, Analysed | None]:
         subject = turn.request.subject
-        cipher = self._keys.get(turn.frame.key, time.monotonic_ns())
-        if cipher is None:
+        key = self._keys.get(turn.frame.key, time.monotonic_ns())
+        if key is None or key.cipher is None:
             return "no-key", None
         try:
-            analysed = await lane.analyse(turn.frame, subject, cipher)
+            analysed = await lane.analyse(turn.frame, key.cipher)
         except SealError as error:
             log.error("a frame does not open", subject=subject, reason=str(error))
             return "invalid", None
@@ -156,16 +170,21 @@ class Worker:
         return "done", analysed
 
     async def _reply(
-        self, request: Request, outcome: Outcome, service_ns: int = 0, quality: FrameQualityV1 | None = None
+        self, turn: _Turn, outcome: Outcome, service_ns: int = 0, quality: FrameQualityV1 | None = None
     ) -> None:
         FRAMES.labels(outcome).inc()
         if outcome == "done":
             SERVICE.observe(service_ns / 1e9)
-        reply = FrameReplyV1(outcome=outcome, worker=self.name, service_ms=service_ns / 1e6, quality=quality)
+        proof = None if turn.prover is None else proof_of(turn.prover, outcome)
+        reply = FrameReplyV1(
+            outcome=outcome, worker=self.name, service_ms=service_ns / 1e6, quality=quality, proof=proof
+        )
         try:
-            await request.reply(reply)
+            await turn.request.reply(reply)
         except Exception as error:  # ingest counts the frame as unconfirmed; what was seen in it holds all the same
-            log.warning("a reply could not be sent", subject=request.subject, error=str(error) or type(error).__name__)
+            log.warning(
+                "a reply could not be sent", subject=turn.request.subject, error=str(error) or type(error).__name__
+            )
 
     def _sightings(self, frame: FrameV1, analysed: Analysed) -> SightingsV1:
         faces = [

@@ -4,7 +4,7 @@ import asyncio
 import time
 from dataclasses import dataclass
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from prometheus_client import Counter, Gauge
 
 from proto.frames import WorkerV1
@@ -17,10 +17,15 @@ from services.sealing.wrap import is_genuine, wrap_key
 log = get_logger()
 
 WORKERS_KNOWN = Gauge("moretta_ingest_workers", "Inference workers that hold our frame keys", ["site"])
-FORGED = Counter("moretta_ingest_announcements_refused_total", "Announcements that the inference identity did not sign")
+FORGED = Counter(
+    "moretta_ingest_announcements_refused_total",
+    "Announcements that the inference identity did not sign, or not lately",
+)
 
 _FORGET_NS = 5_000_000_000
 _REMEMBERED = 1_024
+_RECENT_NS = 60_000_000_000
+"""What two hosts' clocks may differ by, and how long a recorded announcement means anything to a new ingest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +39,23 @@ class _Worker:
 class KeyGiver:
     """One site's frame keys and the workers that get them."""
 
-    def __init__(self, bus: Bus, site: str, identity: Ed25519PublicKey) -> None:
-        self._bus, self._site, self._identity = bus, site, identity
+    def __init__(self, bus: Bus, site: str, identity: Ed25519PrivateKey, trusted: tuple[Ed25519PublicKey, ...]) -> None:
+        self._bus, self._site, self._identity, self._trusted = bus, site, identity, trusted
         self._keys = SealingKeys(time.monotonic_ns())
         self._workers: dict[str, _Worker] = {}
         self._latest: dict[str, int] = {}
         self._missed = False
         """Whether a key could not be handed out, since the connection was lost."""
+
+    def trust(self, identity: Ed25519PrivateKey, trusted: tuple[Ed25519PublicKey, ...]) -> None:
+        """Take other identities: a worker that none of `trusted` signed for gets no key from now on."""
+        self._identity, self._trusted = identity, trusted
+        for name in [n for n, worker in self._workers.items() if not is_genuine(trusted, worker.said)]:
+            del self._workers[name]
+            log.warning(
+                "a worker's identity is not trusted any more; it gets no more keys", worker=name, site=self._site
+            )
+        WORKERS_KNOWN.labels(self._site).set(len(self._workers))
 
     async def listen(self) -> None:
         """Subscribe to this site's announcements."""
@@ -70,7 +85,7 @@ class KeyGiver:
             self._forget(now)
         for key in due:
             for worker in list(self._workers.values()):
-                await self._give(key, worker.said)
+                await self._give(key, worker)
 
     def _forget(self, now: int) -> None:
         for name in [n for n, worker in self._workers.items() if now - worker.seen > _FORGET_NS]:
@@ -78,18 +93,30 @@ class KeyGiver:
             log.warning("a worker is silent; it gets no more keys", worker=name, site=self._site)
         WORKERS_KNOWN.labels(self._site).set(len(self._workers))
 
-    async def _announced(self, message: WorkerV1, _request: Request) -> None:
-        if message.site != self._site or not is_genuine(self._identity, message):
+    async def _announced(self, message: WorkerV1, request: Request) -> None:
+        if message.site != self._site or not is_genuine(self._trusted, message):
             FORGED.inc()
             log.error("an announcement was not signed for this site by the inference identity", worker=message.worker)
             return
-        if message.at <= self._latest.get(message.worker, -1):
-            return  # an old announcement, replayed
+        if not self._is_recent(message):
+            return
         self._remember(message)
         known = message.worker in self._workers
-        self._workers[message.worker] = _Worker(message, time.monotonic_ns())
+        self._workers[message.worker] = _Worker(message, request.received)
         if not known:
-            await self._join(message)
+            await self._join(self._workers[message.worker])
+
+    def _is_recent(self, message: WorkerV1) -> bool:
+        """Whether an announcement is of our time, and no repetition."""
+        utc, latest = time.time_ns(), self._latest.get(message.worker, -1)
+        if abs(message.at - utc) > _RECENT_NS:
+            FORGED.inc()
+            why = (
+                "an announcement of another time: recorded and played back, or a clock is wrong; run NTP on both hosts"
+            )
+            log.error(why, worker=message.worker, site=self._site, off_s=round((message.at - utc) / 1e9))
+            return False
+        return message.at > latest or latest - utc > _RECENT_NS  # that one was before the clocks were set back
 
     def _remember(self, message: WorkerV1) -> None:
         """Keep the time of each worker's last announcement, also of those that are gone: nothing older counts."""
@@ -98,17 +125,19 @@ class KeyGiver:
         while len(self._latest) > _REMEMBERED:
             del self._latest[next(iter(self._latest))]
 
-    async def _join(self, worker: WorkerV1) -> None:
-        log.info("a worker joined", worker=worker.worker, site=self._site)
+    async def _join(self, worker: _Worker) -> None:
+        log.info("a worker joined", worker=worker.said.worker, site=self._site)
         WORKERS_KNOWN.labels(self._site).set(len(self._workers))
         for key in self._keys.joined(time.monotonic_ns()):
             await self._give(key, worker)
 
-    async def _give(self, key: FrameKey, worker: WorkerV1) -> None:
+    async def _give(self, key: FrameKey, worker: _Worker) -> None:
         if key.cipher is None:
             return
+        now, said = time.monotonic_ns(), worker.said
         try:
-            await self._bus.publish(KEYS, wrap_key(key.secret, key.id, worker))
+            wrapped = wrap_key(self._identity, key, said, age=now - key.born, waited=now - worker.seen)
+            await self._bus.publish(KEYS, wrapped)
         except Exception as error:
             # One worker's strange key, or a connection just lost, may not end the handing out to the others.
-            log.warning("a frame key was not handed out", worker=worker.worker, site=self._site, error=str(error))
+            log.warning("a frame key was not handed out", worker=said.worker, site=self._site, error=str(error))

@@ -1,6 +1,7 @@
 """One camera's way to inference: seal, overwrite, ask, measure. One frame in flight (design §1, §6)."""
 
 import asyncio
+import hmac
 import time
 from collections.abc import Callable
 
@@ -18,7 +19,7 @@ from services.ingest.pictures import Picture
 from services.ingest.source import SourceError, address_of
 from services.log import get_logger
 from services.sealing.keys import FrameKey
-from services.sealing.seal import TAG_BYTES, Header, header_of, open_into, seal_into, wiped
+from services.sealing.seal import TAG_BYTES, open_into, proof_of, reply_key, seal_into, wiped
 from services.sites.settings import CameraSettings
 
 log = get_logger()
@@ -32,11 +33,14 @@ LIFETIME = Histogram(
 ANSWERS = Counter(
     "moretta_ingest_frames_total", "Sampled pictures by what became of them", ["site", "camera", "outcome"]
 )
+FORGED = Counter("moretta_ingest_replies_refused_total", "Answers of somebody who doesn't hold the frame's key")
 
 LIVE_BUDGET_NS = 100_000_000
 FILE_BUDGET_NS = 20_000_000_000
 _UNCONFIRMED_S = 60.0
 """Beyond the last bucket, so in +Inf, and yet a number: +Inf itself would make the histogram's sum useless."""
+_NEEDS_PROOF = frozenset({"done", "failed", "invalid"})
+"""What says that a worker had the pixels and that they are gone. The others say that it never opened the frame."""
 _PATIENCE_S = 0.02
 _RENEW_S = 0.2
 
@@ -50,13 +54,13 @@ class Sender:
         # A live source has its own pace, whatever the settings say, and its pictures' 100 ms.
         self._patient = not camera.settings.paced and _is_file(camera.settings)
         self._budget = FILE_BUDGET_NS if self._patient else LIVE_BUDGET_NS
-        self._subject = FRAMES.subject(site=self.site, camera=self.name)
         self._sealed = memoryview(
             bytearray(i420_size(camera.settings.long_side, camera.settings.long_side) + TAG_BYTES)
         )
         self._sealed_with: FrameKey | None = None
+        self._prover = b""
         self.lifetimes = Lifetimes()
-        self.without_worker = self._told_too_large = False
+        self.without_worker = self._told_too_large = self._told_forged = False
         self.on_quality: Callable[[FrameV1, FrameQualityV1], None] | None = None
         """While set, each picture's quality is asked for and told here: the camera is being aimed."""
         self.answered = 0
@@ -81,13 +85,9 @@ class Sender:
 
     def _seal(self, picture: Picture) -> FrameV1:
         """Return the sealed frame; from here on plain pixels are not needed any more."""
-        key = self._sealed_with = self._key()
-        nonce = key.nonce()
+        key = self._key()
         size = i420_size(picture.width, picture.height) + TAG_BYTES
-        header = Header(self._subject, picture.lease, picture.sequence, picture.at, picture.width, picture.height)
-        assert key.cipher is not None
-        seal_into(key.cipher, nonce, picture.pixels, header, self._sealed[:size])
-        return FrameV1(
+        frame = FrameV1(
             site=self.site,
             camera=self.name,
             lease=picture.lease,
@@ -99,10 +99,18 @@ class Sender:
             width=picture.width,
             height=picture.height,
             key=key.id,
-            nonce=nonce,
+            key_age=time.monotonic_ns() - key.born,
+            nonce=key.nonce(),
             sealed=self._sealed[:size],
             aim=self.on_quality is not None,
         )
+        self._seal_with(key, frame, picture.pixels)
+        return frame
+
+    def _seal_with(self, key: FrameKey, frame: FrameV1, pixels: memoryview) -> None:
+        assert key.cipher is not None
+        seal_into(key.cipher, frame, pixels)
+        self._sealed_with, self._prover = key, reply_key(key.secret, frame)
 
     async def _deliver(self, frame: FrameV1, decoded_ns: int) -> Verdict:
         tries = 0
@@ -146,12 +154,12 @@ class Sender:
         was, now = self._sealed_with, self._key()
         if was is now or was is None or was.cipher is None or now.cipher is None:
             return frame
+        age = time.monotonic_ns() - now.born
+        anew = msgspec.structs.replace(frame, key=now.id, key_age=age, nonce=now.nonce())
         with wiped(len(frame.sealed) - TAG_BYTES) as pixels:
-            open_into(was.cipher, frame, self._subject, pixels)
-            nonce = now.nonce()
-            seal_into(now.cipher, nonce, pixels, header_of(frame, self._subject), frame.sealed)
-        self._sealed_with = now
-        return msgspec.structs.replace(frame, key=now.id, nonce=nonce)
+            open_into(was.cipher, frame, pixels)
+            self._seal_with(now, anew, pixels)
+        return anew
 
     def _is_lost(self) -> bool:
         """Whether the frame's key was destroyed: nobody can open it any more."""
@@ -160,7 +168,7 @@ class Sender:
     async def _ask(self, frame: FrameV1, age_ns: int) -> Answer:
         if not self._bus.connected:  # the client would keep the frame and send it late
             return "no-worker"
-        left_s = max(0.001, (self._budget - age_ns) / 1e9)
+        left_s, prover = max(0.001, (self._budget - age_ns) / 1e9), self._prover
         try:
             reply: FrameReplyV1 = await self._bus.request(FRAMES, _aged(frame, age_ns), timeout=min(left_s, 2.0))
         except NoWorkers:
@@ -175,9 +183,25 @@ class Sender:
             if not isinstance(error, TimeoutError):
                 log.debug("no answer", camera=self.name, error=str(error) or type(error).__name__)
             return "timeout"
+        if not self._is_proven(reply, prover):
+            return "timeout"
         if reply.quality is not None and self.on_quality is not None:
             self.on_quality(frame, reply.quality)
         return reply.outcome
+
+    def _is_proven(self, reply: FrameReplyV1, prover: bytes) -> bool:
+        """Whether a worker that holds the key says so; only then are the pixels known to be gone (design §1.1)."""
+        if reply.outcome not in _NEEDS_PROOF or (
+            reply.proof is not None and hmac.compare_digest(reply.proof, proof_of(prover, reply.outcome))
+        ):
+            return True
+        FORGED.inc()
+        if not self._told_forged:
+            log.error(
+                "an answer of somebody who does not hold the frame's key", camera=self.name, outcome=reply.outcome
+            )
+        self._told_forged = True
+        return False
 
     def _account(self, verdict: Verdict, lifetime_ns: int) -> None:
         self._count(verdict)

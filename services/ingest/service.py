@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
 from proto.subjects import CAMERA_LEASES, REPLICAS
 from services.app import App, StartError
 from services.bus import Bus, clock
@@ -17,14 +19,13 @@ from services.leases import Leases, new_replica_name
 if TYPE_CHECKING:
     from services.ingest.web.server import WebServer
 
+Identities = tuple[Ed25519PrivateKey, tuple[Ed25519PublicKey, ...]]
+
 
 async def wire(app: App, settings: IngestFile) -> None:
     """Build the service: two connections, keys, orders, leases; the cameras come last and go first."""
     lavlog.install()
-    try:
-        identity = settings.sealing.public()
-    except ValueError as error:
-        raise StartError(str(error)) from None
+    _identities(settings)  # what is wrong with them needs no NATS to be told
 
     main = await Bus.connect(settings.nats, "ingest")
     app.on_stop("close NATS", main.close)
@@ -40,8 +41,8 @@ async def wire(app: App, settings: IngestFile) -> None:
     sharing = Sharing(app, fleet, leases)
     aimer = Aimer(app, main, fleet, leases)
 
-    async def open_site(site: str) -> None:
-        givers[site] = KeyGiver(frames, site, identity)
+    async def open_site(site: str, identities: Identities) -> None:
+        givers[site] = KeyGiver(frames, site, *identities)
         await givers[site].listen()
         app.spawn(f"frame keys of {site}", givers[site].run())
         await pausing.restore(site)
@@ -51,11 +52,14 @@ async def wire(app: App, settings: IngestFile) -> None:
         await aimer.listen(site)
 
     async def apply(new: IngestFile) -> None:
+        identities = _identities(new)  # first: these two may fail, and then nothing of the new settings is in force
         if server is not None:
-            server.reload()  # first: it may fail, and then nothing of the new settings is in force
+            server.reload()
+        for giver in givers.values():
+            giver.trust(*identities)
         for site in new.sites:
             if site.id not in givers:
-                await open_site(site.id)
+                await open_site(site.id, identities)
         await fleet.apply(new.sites, givers)
         await sharing.turn()
 
@@ -75,6 +79,14 @@ async def wire(app: App, settings: IngestFile) -> None:
     app.on_reload(apply)
     app.watch(main, frames)
     app.spawn("watch the clock", clock.watch(lambda: main.clock_offset("CONTROL"), app.probes.ready))
+
+
+def _identities(settings: IngestFile) -> Identities:
+    """Return our own identity and those of workers; StartError says what is wrong."""
+    try:
+        return settings.sealing.private(), settings.sealing.trusted()
+    except ValueError as error:
+        raise StartError(str(error)) from None
 
 
 def _web_server(app: App, settings: WebSettings | None, sharing: Sharing, aimer: Aimer) -> "WebServer | None":

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from services.sealing.seal import NONCE_BYTES, wipe
+from services.sealing.secret import fresh_secret
 
 ROTATE_NS = 1_000_000_000
 KEEP_NS = 2_000_000_000
@@ -14,9 +15,8 @@ LEAD_NS = 200_000_000
 """A new key is handed out so long before it is used, so that no frame outruns its key; later it isn't handed out."""
 CHECK_NS = 100_000_000
 """Both sides look at least so often whether a key is due to be destroyed."""
-SEAL_NS = KEEP_NS - CHECK_NS
-OPEN_NS = KEEP_NS - LEAD_NS - CHECK_NS
-"""A worker counts from the receipt, when the key may be LEAD_NS old already."""
+SEAL_NS = OPEN_NS = KEEP_NS - CHECK_NS
+"""From its birth a key seals, and opens, for so long; a worker takes it to be as old as it can possibly be."""
 _MOST = 256
 """A worker never keeps more keys than this, whatever it is sent."""
 
@@ -29,6 +29,9 @@ class FrameKey:
     secret: bytearray
     cipher: AESGCM | None
     born: int
+    """When it was made, by the holder's monotonic clock; a worker knows only that it was not earlier."""
+    doubt: int = 0
+    """How much later than `born` it may have been."""
     sealed: int = 0
 
     def destroy(self) -> None:
@@ -44,7 +47,7 @@ class FrameKey:
 
 def new_key(now: int) -> FrameKey:
     """Return a fresh random key, born now (monotonic ns)."""
-    secret = bytearray(os.urandom(32))
+    secret = fresh_secret(32)
     return FrameKey(os.urandom(8), secret, AESGCM(secret), now)
 
 
@@ -95,26 +98,30 @@ class SealingKeys:
 
 
 class OpeningKeys:
-    """A worker's keys, by id, none kept for longer than OPEN_NS."""
+    """A worker's keys, by id, none of them older than OPEN_NS."""
 
     def __init__(self) -> None:
         self._keys: dict[bytes, FrameKey] = {}
 
-    def add(self, key_id: bytes, secret: bytearray, now: int) -> None:
-        """Keep a received key, and own `secret` from now on; at most _MOST are kept, the oldest goes first."""
+    def add(self, key_id: bytes, secret: bytearray, now: int, *, age: int = 0, doubt: int = 0) -> bool:
+        """Keep a key that was `age` when it was sent, `doubt` ago at most, and own `secret` from now on.
+
+        False if it is too old by now, or known. At most _MOST are kept, the oldest goes first.
+        """
         self.expire(now)
-        if key_id in self._keys:
+        born = now - age - doubt
+        if key_id in self._keys or now - born >= OPEN_NS:
             wipe(secret)
-            return
+            return False
         while len(self._keys) >= _MOST:
             self._keys.pop(next(iter(self._keys))).destroy()
-        self._keys[key_id] = FrameKey(key_id, secret, AESGCM(secret), now)
+        self._keys[key_id] = FrameKey(key_id, secret, AESGCM(secret), born, doubt)
+        return True
 
-    def get(self, key_id: bytes, now: int) -> AESGCM | None:
-        """Return the cipher, or None if we never had the key or no longer have it."""
+    def get(self, key_id: bytes, now: int) -> FrameKey | None:
+        """Return the key, or None if we never had it or no longer have it."""
         self.expire(now)
-        key = self._keys.get(key_id)
-        return key.cipher if key else None
+        return self._keys.get(key_id)
 
     def expire(self, now: int) -> None:
         """Destroy the keys that are too old."""

@@ -1,16 +1,18 @@
 """Sealing and opening one frame with AES-256-GCM (NIST SP 800-38D), in preallocated buffers."""
 
 import contextlib
+import hmac
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from proto.frames import FrameV1
+from proto.frames import FrameV1, Outcome
+from proto.subjects import FRAMES
 
 TAG_BYTES = 16
+PROOF_BYTES = 16
 NONCE_BYTES = 12
 _ZEROS = memoryview(bytes(1 << 20))
 
@@ -19,21 +21,11 @@ class SealError(ValueError):
     """A frame cannot be opened; the text says why, without any of its bytes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
-    """What a frame's seal binds beside its pixels: change any of it and it does not open."""
-
-    subject: str
-    lease: int
-    sequence: int
-    at: int
-    width: int
-    height: int
-
-    def associated_data(self) -> bytes:
-        """Return the bytes that are authenticated with the pixels."""
-        numbers = struct.pack(">QQQII", self.lease, self.sequence, self.at, self.width, self.height)
-        return numbers + self.subject.encode()
+def associated_data(frame: FrameV1) -> bytes:
+    """Return what the seal binds beside the pixels: all of a frame but its age, which grows from try to try."""
+    numbers = (frame.lease, frame.sequence, frame.at, frame.budget, frame.period, frame.key_age)
+    shape = struct.pack(">6QII?", *numbers, frame.width, frame.height, frame.aim)
+    return shape + frame.key + FRAMES.of(frame).encode()
 
 
 def i420_bytes(width: int, height: int) -> int:
@@ -41,18 +33,15 @@ def i420_bytes(width: int, height: int) -> int:
     return width * height * 3 // 2
 
 
-def header_of(frame: FrameV1, subject: str) -> Header:
-    """Return what the seal of a received frame must bind."""
-    return Header(subject, frame.lease, frame.sequence, frame.at, frame.width, frame.height)
+def seal_into(key: AESGCM, frame: FrameV1, pixels: memoryview) -> None:
+    """Write ciphertext and tag of `pixels` into the frame's `sealed`, which is TAG_BYTES longer."""
+    key.encrypt_into(frame.nonce, pixels, associated_data(frame), frame.sealed)
 
 
-def seal_into(key: AESGCM, nonce: bytes, pixels: memoryview, header: Header, out: memoryview) -> None:
-    """Write ciphertext and tag of `pixels` into `out`, which is TAG_BYTES longer."""
-    key.encrypt_into(nonce, pixels, header.associated_data(), out)
-
-
-def check_sizes(frame: FrameV1) -> None:
-    """Raise SealError unless width, height and the payload's length belong together."""
+def check_form(frame: FrameV1, subject: str) -> None:
+    """Raise SealError unless the frame came on its own subject, and width, height and the payload's length agree."""
+    if subject != FRAMES.of(frame):
+        raise SealError("it is another camera's")
     if frame.width % 4 or frame.height % 4:
         raise SealError(f"{frame.width}x{frame.height} is not a multiple of 4 each way")
     want = i420_bytes(frame.width, frame.height) + TAG_BYTES
@@ -60,12 +49,22 @@ def check_sizes(frame: FrameV1) -> None:
         raise SealError(f"{len(frame.sealed)} bytes; {frame.width}x{frame.height} needs {want}")
 
 
-def open_into(key: AESGCM, frame: FrameV1, subject: str, out: memoryview) -> None:
+def open_into(key: AESGCM, frame: FrameV1, out: memoryview) -> None:
     """Write the frame's pixels into `out`; SealError if the seal is broken. `out` may hold a part then: wipe it."""
     try:
-        key.decrypt_into(frame.nonce, frame.sealed, header_of(frame, subject).associated_data(), out)
+        key.decrypt_into(frame.nonce, frame.sealed, associated_data(frame), out)
     except InvalidTag:
         raise SealError("the seal is broken: wrong key, subject, sequence or changed bytes") from None
+
+
+def reply_key(secret: bytearray, frame: FrameV1) -> bytes:
+    """Return the key by which this one frame's answers are proven; nothing of the frame key can be told from it."""
+    return hmac.digest(secret, b"moretta reply v1" + frame.nonce + associated_data(frame), "sha256")
+
+
+def proof_of(key: bytes, outcome: Outcome) -> bytes:
+    """Return what proves that somebody who holds the frame's key gave this answer (HMAC, RFC 2104)."""
+    return hmac.digest(key, outcome.encode(), "sha256")[:PROOF_BYTES]
 
 
 def wipe(view: memoryview | bytearray) -> None:

@@ -52,6 +52,7 @@ EXAMPLES: tuple[Struct, ...] = (
         width=16,
         height=16,
         key=bytes(range(8)),
+        key_age=700_000_000,
         nonce=bytes(range(12)),
         sealed=memoryview(bytes(i % 251 for i in range(16 * 16 * 3 // 2 + 16))),
         aim=True,
@@ -68,10 +69,18 @@ EXAMPLES: tuple[Struct, ...] = (
             smallest=10.0,
             faces=[FaceQualityV1(box=(0.25, 0.25, 0.5, 0.75), size=9.5, unknown="too-small")],
         ),
+        proof=bytes(range(16)),
     ),
     WorkerV1(site="cannes", worker="box-1", public_key=bytes(range(32)), at=AT, signature=bytes(range(64))),
     FrameKeyV1(
-        site="cannes", worker="box-1", key=bytes(range(8)), ephemeral=bytes(range(32)), wrapped=bytes(range(48))
+        site="cannes",
+        worker="box-1",
+        key=bytes(range(8)),
+        age=150_000_000,
+        waited=400_000_000,
+        ephemeral=bytes(range(32)),
+        wrapped=bytes(range(48)),
+        signature=bytes(range(64)),
     ),
     SightingsV1(
         site="cannes",

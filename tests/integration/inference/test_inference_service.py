@@ -9,7 +9,6 @@ import signal
 import time
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from site_process import Site
 
 from proto.frames import FrameV1
@@ -17,7 +16,9 @@ from proto.subjects import FRAMES, SIGHTINGS
 from services.bus import NoWorkers
 from services.inference.model import MODELS
 from services.ingest.keys import KeyGiver
-from services.sealing.seal import TAG_BYTES, Header, i420_bytes, seal_into
+from services.sealing.seal import TAG_BYTES, i420_bytes, seal_into
+from services.sealing.settings import SealingSettings
+from services.settings import Secret
 
 MS = 1_000_000
 WIDTH, HEIGHT = 320, 180
@@ -27,14 +28,14 @@ GREY = bytes([128]) * i420_bytes(WIDTH, HEIGHT)
 class Ingest:
     """The other side: keys for workers, and frames of a grey picture."""
 
-    def __init__(self, frames, main, identity):
-        self.frames, self.main, self.identity = frames, main, identity
+    def __init__(self, frames, main, identities):
+        self.frames, self.main, self.identities = frames, main, identities
         self.givers, self.tasks = {}, []
         self.numbers = itertools.count()
 
     async def open(self, *sites):
         for site in sites:
-            self.givers[site] = KeyGiver(self.frames, site, self.identity)
+            self.givers[site] = KeyGiver(self.frames, site, *self.identities)
             await self.givers[site].listen()
             self.tasks.append(asyncio.create_task(self.givers[site].run()))
 
@@ -42,11 +43,7 @@ class Ingest:
         key = self.givers[site].current()
         sequence, nonce = next(self.numbers), key.nonce()
         sealed = memoryview(bytearray(len(pixels) + TAG_BYTES))
-        header = Header(FRAMES.subject(site=site, camera="gate"), 7, sequence, 10**18 + sequence, width, height)
-        seal_into(key.cipher, nonce, memoryview(pixels), header, sealed)
-        if spoil:
-            sealed[5] ^= 1
-        return FrameV1(
+        frame = FrameV1(
             site=site,
             camera="gate",
             lease=7,
@@ -58,9 +55,14 @@ class Ingest:
             width=width,
             height=height,
             key=key.id,
+            key_age=time.monotonic_ns() - key.born,
             nonce=nonce,
             sealed=sealed,
         )
+        seal_into(key.cipher, frame, memoryview(pixels))
+        if spoil:
+            sealed[5] ^= 1
+        return frame
 
     async def ask(self, frame, timeout=5.0):
         return await self.frames.request(FRAMES, frame, timeout=timeout)
@@ -91,11 +93,12 @@ def settings(site, *names, **sections):
 
 @pytest.fixture(name="ingest")
 async def _ingest(site):
-    public = (site.identities.folder / "inference.pub").read_text()
-    identity = Ed25519PublicKey.from_public_bytes(bytes.fromhex(public))
+    files = {"signing_key": "ingest.key", "verify_key": "inference.pub"}
+    folder = site.identities.folder
+    sealing = SealingSettings(**{name: Secret((folder / file).read_text()) for name, file in files.items()})
     async with site.bus("ingest", "FRAMES") as frames, site.bus("aggregate") as main:
         await main.ensure_streams(["SIGHTINGS"])
-        ingest = Ingest(frames, main, identity)
+        ingest = Ingest(frames, main, (sealing.private(), sealing.trusted()))
         await ingest.open("cannes")
         yield ingest
         for task in ingest.tasks:

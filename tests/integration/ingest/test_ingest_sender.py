@@ -21,7 +21,7 @@ from services.ingest.core.picture import i420_size
 from services.ingest.pictures import BufferPool, Picture
 from services.ingest.sender import FILE_BUDGET_NS, LIVE_BUDGET_NS, Sender
 from services.sealing.keys import SealingKeys, new_key
-from services.sealing.seal import open_into
+from services.sealing.seal import open_into, proof_of, reply_key
 from services.sites.settings import CameraSettings
 
 MS = 1_000_000
@@ -89,8 +89,8 @@ QUALITY = FrameQualityV1(brightness=0.5, dark=0.0, clipped=0.0, sharpness=0.25, 
 class Worker:
     """A subscriber of the frames' queue group that answers by script; the last entry is repeated."""
 
-    def __init__(self, url, script, delay_s=0.0):
-        self.url, self.script, self.delay_s = url, list(script), delay_s
+    def __init__(self, url, script, delay_s=0.0, forges=None):
+        self.url, self.script, self.delay_s, self.forges = url, list(script), delay_s, forges
         self.frames, self.times = [], []
 
     async def __aenter__(self):
@@ -112,26 +112,39 @@ class Worker:
         if self.delay_s:
             await asyncio.sleep(self.delay_s)
         quality = QUALITY if self.frames[-1].aim else None
-        await msg.respond(encode_as("msgpack", FrameReplyV1(outcome=answer, worker="w", quality=quality)))
+        proof = proof_of(reply_key(bytearray(SECRETS[self.frames[-1].key]), self.frames[-1]), answer)
+        if self.forges is not None:
+            proof = self.forges(proof)
+        reply = FrameReplyV1(outcome=answer, worker="w", quality=quality, proof=proof)
+        await msg.respond(encode_as("msgpack", reply))
+
+
+SECRETS = {}
+"""All keys' bytes by id: a worker's memory of keys that ingest has destroyed."""
+
+
+def known(key):
+    SECRETS.setdefault(key.id, bytes(key.secret))
+    return key
 
 
 class Keys:
     """The frame keys as KeyGiver gives them; `rotate` makes another one current."""
 
     def __init__(self):
-        self.all = [new_key(0)]
+        self.all = [known(new_key(0))]
 
     def __call__(self):
         return self.all[-1]
 
     def rotate(self):
-        self.all.append(new_key(0))
+        self.all.append(known(new_key(0)))
 
     def opened(self, frame):
         """What a worker with all keys ever made reads."""
         (key,) = [k for k in self.all if k.id == frame.key]
         out = bytearray(i420_size(frame.width, frame.height))
-        open_into(key.cipher, frame, FRAMES.of(frame), memoryview(out))
+        open_into(key.cipher, frame, memoryview(out))
         return bytes(out)
 
 
@@ -283,6 +296,29 @@ async def test_an_error_has_a_lifetime(frames_bus, nats_server, answer):
     assert (camera.outcomes(), camera.sheds) == ({"error": 1}, 0)
     assert sender.lifetimes.report().frames == 1
     assert camera.metric("moretta_pixel_lifetime_seconds_count") == 1
+
+
+@pytest.mark.parametrize("forges", [lambda _: None, lambda proof: bytes(len(proof))])
+@pytest.mark.parametrize("answer", ["done", "failed", "invalid"])
+async def test_who_has_not_the_key_confirms_nothing(frames_bus, nats_server, answer, forges):
+    """An answer that anybody could give is none: the picture's lifetime is unconfirmed, at once."""
+    camera, refused = Camera(), "moretta_ingest_replies_refused_total"
+    before = REGISTRY.get_sample_value(refused)
+    async with Worker(nats_server.url, [answer], forges=forges):
+        sender, _ = await send_one(frames_bus, camera)
+    assert camera.outcomes() == {"unconfirmed": 1}
+    assert (sender.lifetimes.report().unconfirmed, sender.answered) == (1, 0)
+    assert REGISTRY.get_sample_value(refused) == before + 1
+
+
+@pytest.mark.parametrize("answer", ["busy", "no-key", "late"])
+async def test_who_refuses_needs_no_key_and_claims_no_lifetime(frames_bus, nats_server, answer):
+    """A worker without the key can't prove that it refused; such an answer is in no lifetime."""
+    camera = Camera()
+    async with Worker(nats_server.url, [answer], forges=lambda _: None):
+        sender, _ = await send_one(frames_bus, camera)
+    assert camera.outcomes() == {"shed": 1}
+    assert sender.lifetimes.report().frames == 0
 
 
 def test_the_budget_of_a_live_picture():
@@ -507,11 +543,11 @@ async def test_a_recorded_picture_is_not_tried_while_paused(frames_bus, nats_ser
 async def test_the_real_keys_over_three_seconds(frames_bus, nats_server):
     """With keys that rotate and die in real time each frame is sealed with a living key, and many keys are used."""
     camera, keys = Camera(), SealingKeys(time.monotonic_ns())
-    known, failed = {}, []
+    used, failed = set(), []
 
     def current():
-        key = keys.current(time.monotonic_ns())
-        known.setdefault(key.id, AESGCM(bytes(key.secret)))
+        key = known(keys.current(time.monotonic_ns()))
+        used.add(key.id)
         return key
 
     async with Worker(nats_server.url, ["done"]) as worker, sending(frames_bus, camera, current):
@@ -521,9 +557,9 @@ async def test_the_real_keys_over_three_seconds(frames_bus, nats_server):
             await asyncio.sleep(0.05)
     for frame in worker.frames:
         out = bytearray(i420_size(*SIZE))
-        open_into(known[frame.key], frame, FRAMES.of(frame), memoryview(out))
+        open_into(AESGCM(SECRETS[frame.key]), frame, memoryview(out))
         if bytes(out) != content(frame.sequence):
             failed.append(frame.sequence)
     assert failed == []
-    assert len(known) >= 3
+    assert len(used) >= 3
     assert len(worker.frames) > 30

@@ -21,7 +21,7 @@ async def test_a_frame_too_large_for_the_server(small_server: NatsProcess):
     bus = await Bus.connect(NatsSettings(url=small_server.url), "ingest")
     frame = FrameV1(
         site="s", camera="c", lease=1, sequence=1, at=1, age=0, budget=1, period=1, width=64, height=64,
-        key=bytes(8), nonce=bytes(12), sealed=memoryview(bytes(64 * 96 + 16)),
+        key=bytes(8), key_age=0, nonce=bytes(12), sealed=memoryview(bytes(64 * 96 + 16)),
     )  # fmt: skip
     with pytest.raises(TooLarge, match=r"frames\.s\.c: 6\d{3} bytes, but NATS takes 1024; set its max_payload"):
         await bus.request(FRAMES, frame, timeout=1)

@@ -2,13 +2,13 @@
 
 import asyncio
 import contextlib
-import json
 import time
 
 import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from frames_tap import with_tap
 from nats.aio.client import Client
 from site_process import Site
 from structlog.testing import capture_logs
@@ -20,14 +20,7 @@ from services.ingest.keys import KeyGiver
 from services.sealing.keys import KEEP_NS
 from services.sealing.wrap import announce
 
-IDENTITY = Ed25519PrivateKey.generate()
-
-
-def with_tap(config):
-    """The box's configuration, and one more user in FRAMES who may hear everything."""
-    whole = json.loads(config)
-    whole["accounts"]["FRAMES"]["users"].append({"user": "tap", "password": "tap"})
-    return json.dumps(whole)
+IDENTITY, INGEST = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
 
 
 @pytest.fixture(name="site")
@@ -47,14 +40,14 @@ class Exchange:
 
     async def giver(self, name="cannes", identity=IDENTITY):
         bus = await self.stack.enter_async_context(self.site.bus("ingest", "FRAMES"))
-        giver = KeyGiver(bus, name, identity.public_key())
+        giver = KeyGiver(bus, name, INGEST, (identity.public_key(),))
         await giver.listen()
         self.run(giver.run())
         return giver
 
     async def receiver(self, worker="box-1", sites=("cannes",), identity=IDENTITY):
         bus = await self.stack.enter_async_context(self.site.bus("inference", "FRAMES"))
-        receiver = KeyReceiver(bus, worker, list(sites), identity)
+        receiver = KeyReceiver(bus, worker, list(sites), identity, (INGEST.public_key(),))
         await receiver.listen()
         self.run(receiver.run())
         return receiver
@@ -299,7 +292,7 @@ async def test_keys_of_two_sites_are_apart(exchange, wait_until):
 async def test_keys_are_zeros_when_ingest_stops(exchange, wait_until):
     """What the giver held is overwritten as its last act."""
     bus = await exchange.stack.enter_async_context(exchange.site.bus("ingest", "FRAMES"))
-    giver = KeyGiver(bus, "cannes", IDENTITY.public_key())
+    giver = KeyGiver(bus, "cannes", INGEST, (IDENTITY.public_key(),))
     running = asyncio.create_task(giver.run())
     await asyncio.sleep(0)
     secrets = [key.secret for key in giver._keys._keys]
@@ -311,5 +304,7 @@ async def test_keys_are_zeros_when_ingest_stops(exchange, wait_until):
 
 def test_the_rows_carry_no_plain_key():
     """The contract has no field in which a frame key could travel unwrapped."""
-    assert set(KEYS.message.__struct_fields__) == {"site", "worker", "key", "ephemeral", "wrapped"}
+    assert set(KEYS.message.__struct_fields__) == {
+        *("site", "worker", "key", "age", "waited", "ephemeral", "wrapped", "signature")
+    }
     assert set(WORKERS.message.__struct_fields__) == {"site", "worker", "public_key", "at", "signature"}

@@ -22,6 +22,9 @@ def _made(tmp_path: Path) -> Identities:
     return Identities.make(tmp_path / "identities")
 
 
+KEYS = ("inference.key", "inference.pub", "ingest.key", "ingest.pub")
+
+
 def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
@@ -37,7 +40,7 @@ def test_others_cannot_read_them(made: Identities):
     """The folder and its files are their owner's alone."""
     files = list(made.folder.iterdir())
     assert mode(made.folder) == 0o700
-    assert {path.name for path in files} == {*(f"{user}.password" for user in USERS), "inference.key", "inference.pub"}
+    assert {path.name for path in files} == {*(f"{user}.password" for user in USERS), *KEYS}
     assert {mode(path) for path in files} == {0o600}
 
 
@@ -62,21 +65,23 @@ def test_every_start_makes_new_ones(made: Identities):
     assert not set(again.passwords.values()) & set(made.passwords.values())
 
 
-def test_the_key_pair_fits(made: Identities):
-    """What inference signs, ingest can check."""
-    private = SealingSettings(signing_key=Secret((made.folder / "inference.key").read_text())).private()
-    public = SealingSettings(verify_key=Secret((made.folder / "inference.pub").read_text())).public()
+@pytest.mark.parametrize("signer", ["ingest", "inference"])
+def test_the_key_pair_fits(made: Identities, signer):
+    """What inference signs, ingest can check, and the other way round."""
+    private = SealingSettings(signing_key=Secret((made.folder / f"{signer}.key").read_text())).private()
+    (public,) = SealingSettings(verify_key=Secret((made.folder / f"{signer}.pub").read_text())).trusted()
     public.verify(private.sign(b"announcement"), b"announcement")
 
 
 @pytest.mark.parametrize("identity", SERVICES)
 def test_a_service_is_told_its_own_secrets(made: Identities, identity):
-    """By files, not by value, and no other's: only ingest and inference know of FRAMES, only inference of the key."""
+    """By files, not by value, and no other's: only ingest and inference know of FRAMES, each its own key."""
     environment = made.environment(identity)
     files = {name: Path(value) for name, value in environment.items() if name.endswith("_FILE")}
     secrets = {path.name for path in files.values()}
     frames = {f"{identity}-frames.password"} if identity in {"ingest", "inference"} else set()
-    key = {"inference": {"inference.key"}, "ingest": {"inference.pub"}}.get(identity, set())
+    pairs = {"inference": {"inference.key", "ingest.pub"}, "ingest": {"ingest.key", "inference.pub"}}
+    key = pairs.get(identity, set())
     assert secrets == {f"{identity}.password"} | frames | key
     assert not set(environment.values()) & {path.read_text() for path in made.folder.iterdir()}
 

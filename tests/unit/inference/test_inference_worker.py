@@ -22,7 +22,7 @@ from services.inference.lanes import LARGEST_PIXELS, Lanes
 from services.inference.publisher import SightingsPublisher
 from services.inference.worker import Worker
 from services.sealing.keys import OPEN_NS, OpeningKeys
-from services.sealing.seal import TAG_BYTES, Header, i420_bytes, seal_into
+from services.sealing.seal import TAG_BYTES, i420_bytes, seal_into
 
 MS = 1_000_000
 SUBJECT = FRAMES.subject(site="cannes", camera="gate")
@@ -129,28 +129,26 @@ def pixels_of(width=64, height=32):
     return np.arange(i420_bytes(width, height), dtype=np.uint32).astype(np.uint8) | 1
 
 
-def frame(*, width=64, height=32, secret=SECRET, subject=SUBJECT, **changes):
-    """A frame as ingest seals it."""
+def frame(*, width=64, height=32, secret=SECRET, **changes):
+    """A frame as ingest seals it, when its key was as old as it is now."""
     pixels = pixels_of(width, height)
-    sealed = memoryview(bytearray(len(pixels) + TAG_BYTES))
-    header = Header(subject, 7, 41, 10**18, width, height)
-    seal_into(AESGCM(secret), bytes(12), memoryview(pixels), header, sealed)
-    made = FrameV1(
-        site="cannes",
-        camera="gate",
-        lease=7,
-        sequence=41,
-        at=10**18,
-        age=2 * MS,
-        budget=100 * MS,
-        period=200 * MS,
-        width=width,
-        height=height,
-        key=KEY_ID,
-        nonce=bytes(12),
-        sealed=sealed,
-    )
-    return msgspec.structs.replace(made, **changes)
+    fields = {
+        "site": "cannes",
+        "camera": "gate",
+        "lease": 7,
+        "sequence": 41,
+        "at": 10**18,
+        "age": 2 * MS,
+        "budget": 100 * MS,
+        "period": 200 * MS,
+        "key": KEY_ID,
+        "key_age": 3_600_000 * MS,
+        "nonce": bytes(12),
+        "sealed": memoryview(bytearray(len(pixels) + TAG_BYTES)),
+    } | changes
+    made = FrameV1(**fields, width=width, height=height)
+    seal_into(AESGCM(secret), made, memoryview(pixels))
+    return made
 
 
 def count(outcome):

@@ -25,7 +25,7 @@ def is_dead(key: FrameKey):
 
 def test_the_constants_agree():
     """A worker's copy dies within 2 s of the key's birth, and a key still lives when the next one is ripe."""
-    assert LEAD_NS + OPEN_NS + CHECK_NS <= KEEP_NS == 2_000 * MS
+    assert OPEN_NS + CHECK_NS <= KEEP_NS == 2_000 * MS
     assert ROTATE_NS == 1_000 * MS
     assert ROTATE_NS + CHECK_NS + LEAD_NS + 100 * MS <= OPEN_NS
 
@@ -197,11 +197,27 @@ def test_a_worker_keeps_a_key_for_its_time_and_not_longer():
     """It opens up to OPEN_NS after the receipt; then the secret is zeros."""
     keys, memory = OpeningKeys(), secret()
     keys.add(b"one", memory, START)
-    cipher = keys.get(b"one", START + OPEN_NS - 1)
-    assert cipher is not None
+    assert keys.get(b"one", START + OPEN_NS - 1) is not None
     assert keys.get(b"one", START + OPEN_NS) is None
     assert memory == bytes(32)
     assert len(keys) == 0
+
+
+@pytest.mark.parametrize(("age", "doubt"), [(300 * MS, 0), (0, 300 * MS), (100 * MS, 200 * MS)])
+def test_a_key_dies_by_its_own_age(age, doubt):
+    """What it was when it was sent, and what it may have been under way since, are taken off its time."""
+    keys = OpeningKeys()
+    assert keys.add(b"one", secret(), START, age=age, doubt=doubt)
+    key = keys.get(b"one", START + OPEN_NS - 300 * MS - 1)
+    assert key.born + key.doubt == START - age, "it is no younger than it was when it came"
+    assert keys.get(b"one", START + OPEN_NS - 300 * MS) is None
+
+
+def test_a_key_that_comes_too_late_is_refused():
+    """Played back after its time, to whomever: it is wiped at once and nothing opens again."""
+    keys, memory = OpeningKeys(), secret()
+    assert not keys.add(b"one", memory, START, age=OPEN_NS - 5, doubt=5)
+    assert (memory, len(keys), keys.get(b"one", START)) == (bytes(32), 0, None)
 
 
 def test_expire_needs_no_frame():
@@ -273,14 +289,14 @@ def test_both_sides_in_step(seconds):
         if tick % 10 == 0:
             for key in sealing.due(now):
                 everything.append(key)
-                opening.add(key.id, bytearray(key.secret), now)
+                opening.add(key.id, bytearray(key.secret), now, age=now - key.born)
             opening.expire(now)
         current = sealing.current(now)
         nonce = current.nonce()
         flying.append((now + 100 * MS, current.id, nonce, current.cipher.encrypt(nonce, b"frame", None)))
         while flying and flying[0][0] <= now:
             _, name, nonce, sealed = flying.pop(0)
-            assert opening.get(name, now).decrypt(nonce, sealed, None) == b"frame"
+            assert opening.get(name, now).cipher.decrypt(nonce, sealed, None) == b"frame"
     assert all(is_dead(key) == (now - key.born >= KEEP_NS - CHECK_NS) for key in everything)
     assert opening.get(everything[0].id, now) is None
 
