@@ -23,7 +23,7 @@ from services.cli.box import MALLOC, SERVER, nats_server
 from services.log import LogSettings, configure
 from services.sealing.seal import TAG_BYTES, i420_bytes, open_into, seal_into, wipe
 
-_WIDTH, _HEIGHT = 640, 360
+WIDTH, HEIGHT = 640, 360
 _RATE = 60.0
 _WARM_UP = 60
 _KEY = AESGCM(bytes(32))
@@ -32,7 +32,7 @@ _KEY = AESGCM(bytes(32))
 async def serve(url: str) -> None:
     """Open each frame, overwrite it, answer; for ever."""
     bus = await Bus.connect(NatsSettings(url=url), "inference")
-    pixels = memoryview(bytearray(i420_bytes(_WIDTH, _HEIGHT)))
+    pixels = memoryview(bytearray(i420_bytes(WIDTH, HEIGHT)))
 
     async def handle(frame: FrameV1, request: Request) -> None:
         open_into(_KEY, frame, pixels)
@@ -46,7 +46,7 @@ async def serve(url: str) -> None:
 async def ask(url: str, frames: int) -> None:
     """Seal and send frames at the pace of twelve cameras; prints a line when warm, and one at the end."""
     bus = await Bus.connect(NatsSettings(url=url), "ingest")
-    pixels = memoryview(bytearray(os.urandom(i420_bytes(_WIDTH, _HEIGHT))))
+    pixels = memoryview(bytearray(os.urandom(i420_bytes(WIDTH, HEIGHT))))
     sealed = memoryview(bytearray(len(pixels) + TAG_BYTES))
     for number in range(_WARM_UP + frames):
         if number == _WARM_UP:
@@ -73,7 +73,7 @@ def _sealed(number: int, pixels: memoryview, sealed: memoryview) -> FrameV1:
     return frame
 
 
-def frame_of(number: int, nonce: bytes, sealed: memoryview) -> FrameV1:
+def frame_of(number: int, nonce: bytes, sealed: memoryview, key: bytes = bytes(8)) -> FrameV1:
     """Return a frame of the bench's camera, still to be sealed."""
     return FrameV1(
         site="bench",
@@ -84,9 +84,9 @@ def frame_of(number: int, nonce: bytes, sealed: memoryview) -> FrameV1:
         age=0,
         budget=100_000_000,
         period=200_000_000,
-        width=_WIDTH,
-        height=_HEIGHT,
-        key=bytes(8),
+        width=WIDTH,
+        height=HEIGHT,
+        key=key,
         key_age=0,
         nonce=nonce,
         sealed=sealed,

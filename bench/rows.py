@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
-from bench import bus_cost, decode, notify
+from bench import bus_cost, decode, notify, sealing_cost
 from bench.clip import FULL_HD, HD, SMALL, Format, make_clips
 from bench.ratio import yardstick_ms
 from bench.soak import Soak, soak
@@ -170,6 +170,15 @@ async def bus(bench: Bench) -> Row:
     return at_most("bus, processor time per 640x360 frame, sealed to answered", 2.0, found, " ms")
 
 
+async def sealing(bench: Bench) -> list[Row]:
+    """The two sides of a sealed frame, without the bus."""
+    found = []
+    for what in bench.rounds("sealing"):
+        bench.told(what, 0.0)
+        found.append(await asyncio.to_thread(sealing_cost.measure, round(bench.plan.seconds * 40)))
+    return sealing_cost.rows(found)
+
+
 async def telling(bench: Bench) -> Row:
     """From an alert to its mail, in bursts."""
     found = []
@@ -261,6 +270,7 @@ SYSTEM_ROWS: dict[str, Callable[[Bench], Awaitable[Row | list[Row]]]] = {
     "ratio": ratio,
     "decode": decoding,
     "bus": bus,
+    "sealing": sealing,
     "notify": telling,
     "overload": overload,
     "half-load": half_load,
