@@ -32,6 +32,8 @@ HANDLER_ERRORS = Counter("moretta_bus_handler_errors_total", "Handlers that rais
 _CONTENT_TYPE = {"json": "application/json", "msgpack": "application/msgpack"}
 # nats-py reads 32 kB at a time; a frame has 345 kB, and each further read is a turn of the loop and a copy.
 nats.aio.client.DEFAULT_BUFFER_SIZE = 512 * 1024
+_DEAD_LETTERS = 8
+"""Waiting to be stored at a time; what nobody could read beyond that is only logged and counted."""
 _PING_S, _PINGS_OUT = 2, 2
 """Notice a frozen server within about 4 s (design §6)."""
 
@@ -101,6 +103,7 @@ class Connection:
         self._trouble = _Trouble("", account)
         self._tasks: list[asyncio.Task[None]] = []
         self._subscriptions: list[Subscription] = []
+        self._dead_letters: set[asyncio.Task[None]] = set()
 
     @classmethod
     async def open(
@@ -206,7 +209,7 @@ class Connection:
             try:
                 message = decode(row, msg.data)
             except ContractError as error:
-                await self._undecodable(row, msg, str(error))
+                self._undecodable(row, msg, str(error))
                 continue
             request = Request(row, msg.subject, dict(msg.headers or {}), len(msg.data), received, msg)
             try:
@@ -215,11 +218,21 @@ class Connection:
                 HANDLER_ERRORS.labels(row.message.__name__).inc()
                 log.exception("a handler failed", subject=msg.subject)
 
-    async def _undecodable(self, row: Subject, msg: Msg, reason: str) -> None:
+    def _undecodable(self, row: Subject, msg: Msg, reason: str) -> None:
         UNDECODABLE.labels(row.message.__name__).inc()
         log.error("undecodable message", subject=msg.subject, reason=reason, size=len(msg.data))
-        if self.on_undecodable is not None:
+        if self.on_undecodable is not None and len(self._dead_letters) < _DEAD_LETTERS:
+            # Beside what follows: storing waits for JetStream, and the next message may be a frame.
+            task = asyncio.create_task(self._bury(row, msg, reason))
+            self._dead_letters.add(task)
+            task.add_done_callback(self._dead_letters.discard)
+
+    async def _bury(self, row: Subject, msg: Msg, reason: str) -> None:
+        assert self.on_undecodable is not None
+        try:
             await self.on_undecodable(row, msg.subject, msg.data, reason)
+        except Exception:
+            log.exception("an undecodable message could not be stored", subject=msg.subject)
 
     async def stop_serving(self) -> None:
         """Take no more messages; replies and publications still go out."""
@@ -238,6 +251,10 @@ class Connection:
         nats-py's `drain()` raises while reconnecting and may hang on a frozen server: then the connection is closed.
         """
         await self.stop_serving()
+        if self._dead_letters:
+            await asyncio.wait(self._dead_letters, timeout=limit_s)
+        for task in self._dead_letters:
+            task.cancel()
         self._trouble.closing = True
         subscriptions = list(self.client._subs.values())  # noqa: SLF001 - closing forgets them
         try:

@@ -150,6 +150,37 @@ async def test_the_oldest_is_dropped(bus: Bus, wait_until):
     await wait_until(lambda: seen == [0, 4, 5])
 
 
+async def buried(bus: Bus, service: str):
+    """What was stored of the first undecodable message, as soon as it is."""
+    async with asyncio.timeout(10):
+        while not (found := await bus.history(DEAD, service=service)):
+            await asyncio.sleep(0.02)
+    return found[0].message
+
+
+@pytest.mark.parametrize("fails", ["hangs", "raises"])
+async def test_what_cannot_be_buried_holds_nothing_up(bus: Bus, wait_until, fails):
+    """JetStream may be away when somebody sends rubbish: the messages behind it are handled all the same."""
+    seen: list[int] = []
+
+    async def handler(message: WindowV1, _request) -> None:
+        seen.append(message.start)
+
+    async def bury(*_) -> None:
+        if fails == "raises":
+            raise TimeoutError("no answer")
+        await asyncio.Event().wait()
+
+    bus._connection.on_undecodable = bury
+    await bus.serve(WINDOWS, handler)
+    await settled(bus)
+    for start in range(20):
+        await bus._connection.client.publish("moretta.v1.windows.s._site", b"rubbish")
+        await bus.publish(WINDOWS, window(start))
+    await wait_until(lambda: seen == list(range(20)))
+    assert len(bus._connection._dead_letters) == (8 if fails == "hangs" else 0)
+
+
 @pytest.mark.parametrize("payload", [b"no json", b'{"type":"WindowV1","site":"UP"}', b'{"x":"\xff"}', b""])
 async def test_an_undecodable_message_is_buried_whole(bus: Bus, wait_until, payload: bytes):
     """In the main account: counted, stored with its reason, and the next message is handled."""
@@ -164,7 +195,7 @@ async def test_an_undecodable_message_is_buried_whole(bus: Bus, wait_until, payl
     await bus._connection.client.publish("moretta.v1.windows.s._site", payload)
     await bus.publish(WINDOWS, window(20))
     await wait_until(lambda: seen == [20])
-    dead = (await bus.history(DEAD, service="aggregate"))[0].message
+    dead = await buried(bus, "aggregate")
     assert (dead.payload, dead.size, dead.subject) == (payload, len(payload), "moretta.v1.windows.s._site")
     assert dead.reason.startswith("WindowV1: ")
     assert metric("moretta_bus_undecodable_total", row="WindowV1") == before + 1
