@@ -136,6 +136,16 @@ class Exchange:
             )
         return {kind for age, kind in counts if age != "alive"}, {kind for age, kind in counts if age == "alive"}
 
+    async def freeze(self, name, wake_s):
+        """Stop a side while it holds a key; what of that key is there before it goes on, and a moment after."""
+        await self.until(lambda: self.told(name) and 0.1 < time.monotonic() - self.told(name)[-1][0] < 0.6)
+        secrets, pid = self.secrets(self.told(name)[-1][1]), self.sides[name].process.pid
+        with self.sides[name].frozen():
+            await asyncio.sleep(DEAD_S)
+            before = await asyncio.to_thread(process_memory.found, pid, secrets)
+        await asyncio.sleep(wake_s)
+        return set(before), set(await asyncio.to_thread(process_memory.found, pid, secrets))
+
     async def until(self, condition):
         async with asyncio.timeout(60):  # a busy machine
             while not condition():
@@ -177,3 +187,14 @@ async def test_no_key_is_in_memory_after_its_time(exchange):
         left, held = await exchange.search(name)
         assert {"frame key", "its round keys"} <= held, "the search finds what is there"
         assert left == set(), f"in the memory of the {name}"
+
+
+@linux_only
+async def test_a_frozen_worker_keeps_its_keys_until_it_goes_on(exchange):
+    """What docs/privacy.md says: nobody can overwrite the memory of a process that stands still.
+
+    As soon as it goes on, they are gone.
+    """
+    frozen, woken = await exchange.freeze("receiver", wake_s=1.5)
+    assert {"frame key", "its round keys"} <= frozen
+    assert woken == set()

@@ -22,7 +22,7 @@ from services.inference.lanes import LARGEST_PIXELS, Lanes
 from services.inference.publisher import SightingsPublisher
 from services.inference.worker import Worker
 from services.sealing.keys import OPEN_NS, OpeningKeys
-from services.sealing.seal import TAG_BYTES, i420_bytes, seal_into
+from services.sealing.seal import TAG_BYTES, i420_bytes, proof_of, reply_key, seal_into
 
 MS = 1_000_000
 SUBJECT = FRAMES.subject(site="cannes", camera="gate")
@@ -336,6 +336,24 @@ async def test_what_cannot_make_it_is_refused_unread(make, age_ms, waited_ms, se
     assert len(bench.emitted) == (outcome == "done")
 
 
+@pytest.mark.parametrize(("sealed_ms_ago", "outcome"), [(20, "done"), (300, "late")])
+async def test_a_frame_is_as_old_as_its_seal(make, sealed_ms_ago, outcome):
+    """Held back, played back or left in a buffer, whatever age it claims: its key tells how long ago it was sealed."""
+    bench = make()
+    bench.keys.add(b"aged key", bytearray(SECRET), time.monotonic_ns(), age=500 * MS, doubt=400 * MS)
+    asker = await bench.ask(frame(key=b"aged key", age=0, key_age=(500 - sealed_ms_ago) * MS))
+    assert (asker.outcomes, len(bench.model.seen)) == ([outcome], outcome == "done")
+
+
+@pytest.mark.parametrize(("change", "proven"), [({}, True), ({"age": 200 * MS}, True), ({"key": b"other id"}, False)])
+async def test_who_has_the_key_proves_its_answer(make, change, proven):
+    """Done or refused: with the frame's key, and for this frame alone; without the key there is no proof."""
+    bench, asked = make(), frame(**change)
+    (answer,) = (await bench.ask(asked)).answers
+    right = proof_of(reply_key(bytearray(SECRET), asked), answer.outcome)
+    assert answer.proof == (right if proven else None)
+
+
 def ages():
     """How many frames' ages were told, and how many of them were within the budget."""
     name = "moretta_inference_frame_age_seconds"
@@ -404,6 +422,11 @@ async def test_a_frame_whose_key_has_died_is_refused(make):
         {"lease": 8},
         {"at": 10**18 + 1},
         {"nonce": b"another one."},
+        {"budget": 20_000 * MS},
+        {"period": 400 * MS},
+        {"aim": True},
+        {"camera": "exit"},
+        {"site": "lyon"},
     ],
 )
 async def test_a_frame_that_is_not_what_was_sealed_is_invalid(make, bad):

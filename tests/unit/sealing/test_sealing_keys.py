@@ -49,6 +49,19 @@ def test_nonces_never_repeat():
     assert {len(nonce) for nonce in nonces} == {12}
 
 
+def test_no_nonce_meets_a_key_twice_whoever_seals():
+    """Three cameras of a site share a key and its counter; another replica, or a restart that moment, doesn't."""
+    starts = [SealingKeys(START) for _ in range(3)]
+    used = [
+        (bytes(keys.current(START + n * 10 * MS).secret), keys.current(START + n * 10 * MS).nonce())
+        for keys in starts
+        for n in range(400)
+        for _camera in range(3)
+    ]
+    assert len(set(used)) == len(used) == 3_600
+    assert len({secret for secret, _ in used}) > 9
+
+
 def test_destroy_overwrites_the_secret_in_place():
     """The very memory of the secret is zeros, and the cipher is gone."""
     key = sut.new_key(0)
