@@ -185,7 +185,7 @@ class Sender:
             return "timeout"
         if not self._is_proven(reply, prover):
             return "timeout"
-        if reply.quality is not None and self.on_quality is not None:
+        if reply.outcome == "done" and reply.quality is not None and self.on_quality is not None:
             self.on_quality(frame, reply.quality)
         return reply.outcome
 

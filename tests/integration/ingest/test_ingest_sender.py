@@ -312,12 +312,16 @@ async def test_who_has_not_the_key_confirms_nothing(frames_bus, nats_server, ans
 
 
 @pytest.mark.parametrize("answer", ["busy", "no-key", "late"])
-async def test_who_refuses_needs_no_key_and_claims_no_lifetime(frames_bus, nats_server, answer):
-    """A worker without the key can't prove that it refused; such an answer is in no lifetime."""
-    camera = Camera()
-    async with Worker(nats_server.url, [answer], forges=lambda _: None):
-        sender, _ = await send_one(frames_bus, camera)
-    assert camera.outcomes() == {"shed": 1}
+async def test_who_refuses_needs_no_key_and_claims_nothing(frames_bus, nats_server, answer):
+    """A worker without the key can't prove that it refused; such an answer is in no lifetime and tells no quality."""
+    camera, told = Camera(), []
+    async with (
+        Worker(nats_server.url, [answer], forges=lambda _: None) as worker,
+        sending(frames_bus, camera) as sender,
+    ):
+        sender.on_quality = lambda *quality: told.append(quality)
+        camera.give()
+    assert (camera.outcomes(), worker.frames[0].aim, told) == ({"shed": 1}, True, [])
     assert sender.lifetimes.report().frames == 0
 
 
