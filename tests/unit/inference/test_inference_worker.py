@@ -1,6 +1,8 @@
 """What becomes of a frame: services.inference.worker, with real seals and lanes and a model that does as it is told."""
 
 import asyncio
+import gc
+import sys
 import threading
 import time
 from types import SimpleNamespace
@@ -436,6 +438,24 @@ async def test_a_frame_that_is_not_what_was_sealed_is_invalid(make, bad):
     assert (asker.outcomes, asker.pixels) == (["invalid"], [False])
     assert (bench.model.seen, bench.emitted) == ([], [])
     assert (await bench.ask(frame())).outcomes == ["done"]
+
+
+async def test_no_frame_keeps_its_cipher(make, wait_until):
+    """Opened, broken, or one over which the model failed: no error and no work item refers to the key any more."""
+    bench, broken = make(), frame()
+    broken.sealed[5] ^= 1
+    cipher = bench.keys.get(KEY_ID, time.monotonic_ns()).cipher
+    before, outcomes = sys.getrefcount(cipher), []
+    gc.disable()
+    try:
+        for one, error in ((frame(), None), (broken, None), (frame(), RuntimeError("out of memory"))):
+            bench.model.error = error
+            outcomes += (await bench.ask(one)).outcomes
+        assert outcomes == ["done", "invalid", "failed"]
+        bench.model.error = error = None  # ours, with the stack that raised it
+        await wait_until(lambda: sys.getrefcount(cipher) == before)  # the lane's thread lets go a moment later
+    finally:
+        gc.enable()
 
 
 async def test_a_frame_on_another_camera_s_subject_is_invalid(make):
