@@ -266,9 +266,12 @@ async def test_a_revoked_identity_gets_no_key_and_soon_reads_nothing(site, wait_
         site.identities.write("inference.pub", new.public_key().public_bytes_raw().hex())
         ingest.process.send_signal(signal.SIGHUP)
         await wait_until(lambda: ingest.said("new settings in force"), 20)
-        revoked = time.monotonic()
-        await wait_until(lambda: not len(receivers[0].keys) and len(receivers[1].keys), 20)
-        assert time.monotonic() - revoked < 2.0 + 2.0, "and a busy machine's delay"
+        revoked, newest = time.monotonic_ns(), 0
+        while len(receivers[0].keys) or not len(receivers[1].keys):
+            newest = max([newest, *(key.born + key.doubt for key in receivers[0].keys._keys.values())])
+            await asyncio.sleep(0.02)
+            assert time.monotonic_ns() - revoked < 30_000 * MS
+        assert newest <= revoked, "what it held was made before, and dies by its own age"
         for _ in range(30):
             assert len(receivers[0].keys) == 0
             await asyncio.sleep(0.05)
