@@ -1,0 +1,26 @@
+"""TLS on every hop: whom we trust, what we show, and files that change while we run (ADR 21).
+
+A `Tls` is made from files once and asked for a context for each new connection. Files that have changed by then are in
+force; broken ones are told, and those before stay in force. Expiries are metrics.
+"""
+
+from services.certificates.expiry import saw
+from services.certificates.files import CertificateError, Named
+from services.certificates.settings import SYSTEM, Authorities, ClientFiles, client_problems
+from services.certificates.speak import client_tls, server_tls, server_tls_of_pem
+from services.certificates.tls import Tls, Use
+
+__all__ = [
+    "SYSTEM",
+    "Authorities",
+    "CertificateError",
+    "ClientFiles",
+    "Named",
+    "Tls",
+    "Use",
+    "client_problems",
+    "client_tls",
+    "saw",
+    "server_tls",
+    "server_tls_of_pem",
+]
