@@ -40,4 +40,4 @@ class AggregateFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
     def problems(self) -> list[Problem]:
         """Return what no single field shows, and what a site's legal profile forbids."""
-        return [*sites.problems(self.sites), *policy.problems(self.sites)]
+        return [*self.nats.problems(), *sites.problems(self.sites), *policy.problems(self.sites)]

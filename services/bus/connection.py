@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import ssl
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from prometheus_client import Counter, Gauge
 
 from proto.codec import ContractError, decode, decode_as, encode, encode_as
 from proto.subjects import Account, Subject
+from services.bus.client import SecureClient, words_of
 from services.bus.settings import NatsSettings
 from services.log import get_logger
 
@@ -113,15 +113,18 @@ class Connection:
 
         Until it is connected, `on_trouble` is told instead.
         """
-        connection = cls(Client(), account)
+        tls = settings.tls()
+        connection = cls(SecureClient(tls), account)
         user, password = _identity(settings, account)
         trouble = connection._trouble = _Trouble(settings.url, account, on_trouble)
+        trouble.secure = tls is not None
+        if settings.is_open():
+            log.warning("NATS on another machine is spoken to without TLS; nats.ca_file asks for it", url=settings.url)
         await connection.client.connect(
             settings.url.split(","),
             name=name,
             user=user,
             password=password,
-            tls=ssl.create_default_context(cafile=settings.ca_file) if settings.ca_file else None,
             inbox_prefix=f"_INBOX_{user or name}".encode(),
             connect_timeout=settings.connect_timeout_s,  # type: ignore[arg-type]
             reconnect_time_wait=0.5,  # type: ignore[arg-type]
@@ -294,7 +297,7 @@ class _Trouble:
     def __init__(self, url: str, account: Account, tell: OnTrouble | None = None) -> None:
         self._url, self._account, self.tell = url, account, tell
         self._said: set[str] = set()
-        self.closing = False
+        self.closing = self.secure = False
 
     async def error(self, error: Exception) -> None:
         text = str(error) or type(error).__name__
@@ -304,7 +307,7 @@ class _Trouble:
         if self.tell is not None:
             self.tell(text)
             return
-        log.error(f"NATS at {self._url}: {text}; is it running there, and are user and password right? trying on")
+        log.error(f"NATS at {self._url}: {words_of(error, secure=self.secure)}; trying on")
 
     async def lost(self) -> None:
         CONNECTED.labels(self._account).set(0)

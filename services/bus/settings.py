@@ -1,10 +1,16 @@
 """The section `nats` of the settings file."""
 
+import ipaddress
+from collections.abc import Iterator
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from msgspec import Meta, Struct
 
-from services.settings import Secret
+from services.certificates import SYSTEM, Authorities, Tls, client_problems, client_tls
+from services.settings import Problem, Secret
+
+_SECURE = frozenset({"tls", "wss"})
 
 
 class NatsSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -25,7 +31,38 @@ class NatsSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     password: Secret | None = None
     frames_user: str | None = None
     frames_password: Secret | None = None
-    ca_file: str | None = None
+    ca_file: Authorities | None = None
+    """Who may vouch for the server. With it nothing is sent without TLS, whatever the URL's scheme."""
+    client_cert_file: str | None = None
+    """A PEM file with the certificate that we show to the server, and the key unless it is apart."""
+    client_key_file: str | None = None
     replicas: Annotated[int, Meta(ge=1, le=5)] = 1
     """Copies of each stream: 1 on one server, 3 on a cluster."""
     connect_timeout_s: Annotated[float, Meta(gt=0, le=60)] = 2.0
+
+    def tls(self) -> Tls | None:
+        """Return how to speak TLS; None where none is asked for. CertificateError if a file is of no use."""
+        return client_tls("nats", "nats", self) if self.ca_file is not None else None
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield what no single key shows."""
+        yield from client_problems("nats", self)
+        schemes = {urlsplit(url).scheme for url in self.url.split(",")}
+        wants = schemes & _SECURE or self.client_cert_file is not None
+        if wants and self.ca_file is None:
+            why = f"is missing; TLS needs the file of the authority that vouches for the server, or {SYSTEM}"
+            yield "nats.ca_file", why
+        if self.ca_file is not None and "ws" in schemes:
+            yield "nats.url", "ws:// is never encrypted, and nats.ca_file asks for it; take wss://"
+
+    def is_open(self) -> bool:
+        """Whether others in a network could read what is said: another machine is spoken to without TLS."""
+        hosts = (urlsplit(url).hostname or "" for url in self.url.split(","))
+        return self.ca_file is None and not all(_is_loopback(host) for host in hosts)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -189,6 +189,10 @@ class Box:
 
         environment = {**os.environ, **MALLOC, **self._identities.environment(name)}
         environment |= {"MORETTA_NATS__URL": self.url, "PYTHONUNBUFFERED": "1", "ORT_DISABLE_TELEMETRY": "1"}
+        # Its server is on loopback, without TLS, whatever the file says of another one.
+        environment |= dict.fromkeys(
+            [f"MORETTA_NATS__{key}_FILE" for key in ("CA", "CLIENT_CERT", "CLIENT_KEY")], "null"
+        )
         environment["MORETTA_PROBES__HOST"] = "127.0.0.1"
         if name in {"ingest", "aggregate"}:  # there is one: when it is started again, its leases are its own at once
             environment[f"MORETTA_{name.upper()}__REPLICA"] = "box"

@@ -37,4 +37,4 @@ class InferenceFile(Struct, frozen=True, kw_only=True):
 
     def problems(self) -> list[Problem]:
         """Return what no single field shows."""
-        return problems(self.sites)
+        return [*self.nats.problems(), *problems(self.sites)]

@@ -15,12 +15,12 @@ WINDOW_S = 4
 
 @pytest.fixture(name="settings_file")
 def _settings_file(tmp_path: Path) -> Path:
-    """Two looped cameras, windows of a few seconds."""
+    """Two looped cameras, windows of a few seconds; and the NATS that they have elsewhere, which `up` leaves alone."""
     clip = make_clip(tmp_path / "clip.mp4")
     cameras = [{"id": name, "url": str(clip), "loop": True} for name in ("a", "b")]
     site = {"id": "s", "profile": "lab", "window_s": WINDOW_S, "lateness_s": 1.5, "cameras": cameras}
     file = tmp_path / "settings.yaml"
-    file.write_text(yaml.safe_dump({"sites": [site]}))
+    file.write_text(yaml.safe_dump({"sites": [site], "nats": {"url": "tls://bus.example", "ca_file": "system"}}))
     return file
 
 

@@ -1,0 +1,188 @@
+"""Mutual TLS between services and a real nats-server: who is refused with which word, and renewal on both sides."""
+
+import asyncio
+import signal
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from authority import ENDS, Authority, Volume, serving
+from nats_process import NatsProcess
+from prometheus_client import REGISTRY
+
+from proto.public import WindowV1
+from proto.subjects import WINDOWS
+from services.bus import Bus, NatsSettings
+
+LIMIT_S = 30
+
+
+@dataclass
+class Place:
+    """A server that asks for certificates, and the secrets that it and its client have."""
+
+    server: NatsProcess
+    authority: Authority
+    ours: Volume
+    theirs: Volume
+    folder: Path
+
+    def settings(self, **files: str | None) -> NatsSettings:
+        named = {"ca_file": self.ours.ca, "client_cert_file": self.ours.pem} | files
+        return NatsSettings(url=self.server.url, **named)
+
+    async def reload(self) -> None:
+        """SIGHUP, and wait until the server says that its TLS is another."""
+        before = len(self.server.output)
+        self.server.signal(signal.SIGHUP)
+        async with asyncio.timeout(LIMIT_S):
+            while not any("Reloaded server configuration" in line for line in self.server.output[before:]):
+                await asyncio.sleep(0.02)
+
+
+@pytest.fixture(name="place")
+def _place(tmp_path: Path):
+    authority = Authority()
+    ours = Volume(tmp_path / "ours", ca=authority.pem, pem=authority.issue("notify"))
+    theirs = Volume(tmp_path / "theirs", ca=authority.pem, pem=authority.issue("127.0.0.1"))
+    block = f'tls {{ cert_file: "{theirs.pem}", key_file: "{theirs.pem}", ca_file: "{theirs.ca}", verify: true }}'
+    server = NatsProcess(tmp_path, config=block).start()
+    yield Place(server, authority, ours, theirs, tmp_path)
+    server.stop()
+
+
+async def refused(settings: NatsSettings, word: str) -> None:
+    """Connecting goes on, and says why it has not come to an end."""
+    said: list[str] = []
+    connecting = asyncio.create_task(Bus.connect(settings, "notify", on_trouble=said.append))
+    async with asyncio.timeout(LIMIT_S):
+        while not any(word in one for one in said):
+            await asyncio.sleep(0.02)
+    assert not connecting.done()
+    connecting.cancel()
+    await asyncio.gather(connecting, return_exceptions=True)
+
+
+async def test_who_is_not_known_is_refused(place: Place):
+    """Without a certificate, with a stranger's, to a server that nobody named vouches for, or by no TLS at all."""
+    stranger = place.folder / "stranger"
+    stranger.write_bytes(Authority().issue("notify"))
+    await refused(place.settings(client_cert_file=None), "name one in nats.client_cert_file")
+    await refused(place.settings(ca_file=None, client_cert_file=None), "name the authority that vouches for it")
+    await refused(place.settings(client_cert_file=str(stranger)), "unknown ca")
+    await refused(place.settings(ca_file="system"), "unable to get local issuer certificate")
+    place.theirs.put(ca=place.authority.pem, pem=place.authority.issue("elsewhere.example"))
+    await place.reload()
+    await refused(place.settings(), "IP address mismatch")
+
+
+async def test_nothing_is_said_in_the_open_when_tls_is_asked_for(place: Place):
+    """A server, or whoever stands before it, that says it has no TLS hears no password."""
+    heard = asyncio.Event()
+
+    async def strip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b'INFO {"server_id":"x","version":"2.11.0","max_payload":1000}\r\n')
+        if await reader.read():
+            heard.set()
+        writer.close()
+
+    server = await asyncio.start_server(strip, "127.0.0.1", 0)
+    settings = place.settings()
+    for scheme in ("nats", "tls"):
+        url = f"{scheme}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        files = {"ca_file": settings.ca_file, "client_cert_file": settings.client_cert_file}
+        await refused(NatsSettings(url=url, user="a", **files), "offers no TLS")
+    server.close()
+    await server.wait_closed()
+    assert not heard.is_set()
+
+
+async def test_nothing_older_than_tls_1_2_is_spoken(place: Place):
+    """Neither by us to an old server, nor by the server to an old client."""
+    old = serving(Path(place.theirs.pem))
+    insist(old)
+    reasons: list[str] = []
+
+    async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b'INFO {"server_id":"x","version":"2.11.0","max_payload":1000,"tls_required":true}\r\n')
+        try:
+            await writer.start_tls(old)
+        except ssl.SSLError as error:
+            reasons.append(error.reason)
+        writer.close()
+
+    server = await asyncio.start_server(greet, "127.0.0.1", 0)
+    url = f"nats://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    await refused(NatsSettings(url=url, ca_file=place.ours.ca), "")
+    async with asyncio.timeout(LIMIT_S):
+        while not reasons:
+            await asyncio.sleep(0.02)
+    server.close()
+    await server.wait_closed()
+    assert set(reasons) == {"UNSUPPORTED_PROTOCOL"}
+    reader, writer = await asyncio.open_connection("127.0.0.1", place.server.port)
+    assert (await reader.readline()).startswith(b"INFO")
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client.check_hostname, client.verify_mode = False, ssl.CERT_NONE
+    insist(client)
+    with pytest.raises(ssl.SSLError, match=r"(?i)protocol.version"):
+        await writer.start_tls(client)
+    writer.close()
+
+
+async def test_another_authority_takes_over_without_a_restart(place: Place):
+    """First both are believed, then both sides show the new one's certificates, then it alone is: no window is lost."""
+    bus = await Bus.connect(place.settings(), "aggregate")
+    await bus.ensure_streams([str(WINDOWS.stream)])
+    new = Authority()
+    stored, done = 0, asyncio.Event()
+
+    async def publish() -> None:
+        nonlocal stored
+        while not done.is_set():
+            await bus.store(WINDOWS, WindowV1(site="s", zone="z", profile="lab", start=stored, end=stored + 1))
+            stored += 1
+
+    publishing = asyncio.create_task(publish())
+    steps = [
+        {"ca": place.authority.pem + new.pem, "of": place.authority},
+        {"ca": place.authority.pem + new.pem, "of": new},
+        {"ca": new.pem, "of": new},
+    ]
+    for step in steps:
+        place.ours.put(ca=step["ca"], pem=step["of"].issue("notify"))
+        place.theirs.put(ca=step["ca"], pem=step["of"].issue("127.0.0.1"))
+        await place.reload()
+        before, reconnects = stored, bus._connection.client.stats["reconnects"]
+        await bus._connection.client.force_reconnect()
+        async with asyncio.timeout(LIMIT_S):
+            while stored < before + 20 or bus._connection.client.stats["reconnects"] == reconnects:
+                await asyncio.sleep(0.02)
+    await refused(place.settings(client_cert_file=str(old_of(place))), "unknown ca")
+    done.set()
+    await publishing
+    assert [one.message.start for one in await bus.history(WINDOWS, site="s", zone="z")] == list(range(stored))
+    expiries = {side: expiry(side) for side in ("own", "peer", "authority")}
+    assert (expiries["own"], expiries["peer"]) == (ENDS.timestamp(), ENDS.timestamp())
+    assert expiries["authority"] > ENDS.timestamp()
+    await bus.close()
+
+
+def insist(context: ssl.SSLContext) -> None:
+    """Let it speak TLS 1.1, which OpenSSL does no more by itself, and nothing else."""
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    with pytest.warns(DeprecationWarning, match="TLSv1_1"):
+        context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
+
+
+def old_of(place: Place) -> Path:
+    """A certificate of the authority that was."""
+    file = place.folder / "old"
+    file.write_bytes(place.authority.issue("notify"))
+    return file
+
+
+def expiry(side: str) -> float:
+    name = "moretta_certificate_expiry_timestamp_seconds"
+    return REGISTRY.get_sample_value(name, {"use": "nats", "side": side}) or 0.0
