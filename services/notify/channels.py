@@ -15,7 +15,7 @@ from services.notify.mail import MailChannel, Style
 from services.notify.reports import ReportWriter
 from services.notify.settings import SmtpSettings
 from services.notify.sms import SmsChannel
-from services.notify.smtp import Pool, tls_context
+from services.notify.smtp import Pool
 from services.notify.webhook import WebhookChannel
 
 _HOURS = 7 * 3_600 * 10**9
@@ -53,9 +53,9 @@ def channels_of(
 def _mail(directory: Directory, smtp: SmtpSettings, bus: Published | None) -> MailChannel:
     style = Style(sender_of(smtp), directory.site, directory.link)
     if bus is None:
-        return MailChannel(Pool(smtp, tls_context(smtp)), style, _none)
+        return MailChannel(Pool(smtp, smtp.tls()), style, _none)
     report = ReportWriter(bus, directory.site, lambda: directory.reports, directory.link)
-    return MailChannel(Pool(smtp, tls_context(smtp)), style, _published(bus), report.letter)
+    return MailChannel(Pool(smtp, smtp.tls()), style, _published(bus), report.letter)
 
 
 async def _none(_: Notification) -> Sequence[WindowV1]:

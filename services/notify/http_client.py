@@ -6,12 +6,13 @@ import socket
 import ssl
 import time
 from collections.abc import Callable
+from typing import Any
 
 import aiohttp
 from aiohttp.abc import ResolveResult
 from yarl import URL
 
-from services.app import StartError
+from services.certificates import Tls, Use, saw
 from services.destinations.addresses import refusal
 from services.notify.core.http_outcome import retry_after_s
 from services.notify.core.outcome import Failure, Kind
@@ -42,24 +43,11 @@ def _require_allowed(host: str) -> None:
         raise Forbidden(why)
 
 
-def client_context(ca_file: str | None, path: str) -> ssl.SSLContext:
-    """Return a context that checks certificates, TLS 1.2 or later; StartError names `path` if `ca_file` is no good."""
-    context = ssl.create_default_context()
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if ca_file is not None:
-        try:
-            context.load_verify_locations(cafile=ca_file)
-        except OSError as error:  # ssl.SSLError is one too
-            why = error.strerror if not isinstance(error, ssl.SSLError) else "it holds no PEM certificate"
-            raise StartError(f"{path}: cannot use {ca_file}: {why}") from None
-    return context
-
-
 class HttpClient:
     """Connections to one server, made when the first request needs one and used again. Close it."""
 
-    def __init__(self, timeout_s: float, context: ssl.SSLContext, clock: Callable[[], int] = time.time_ns) -> None:
-        self._timeout, self._context, self._clock = _timeout(timeout_s), context, clock
+    def __init__(self, timeout_s: float, tls: Tls, clock: Callable[[], int] = time.time_ns) -> None:
+        self._timeout, self._tls, self._clock = _timeout(timeout_s), tls, clock
         self._session: aiohttp.ClientSession | None = None
         self._closed = False
 
@@ -82,8 +70,8 @@ class HttpClient:
     async def _ask(self, request: Request) -> Answer:
         if self._session is None:
             self._session = aiohttp.ClientSession(
+                connector=_Connector(self._tls.use),
                 timeout=self._timeout,
-                connector=aiohttp.TCPConnector(resolver=_Resolver()),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 # Not unpacked: a small answer could become a large one.
                 auto_decompress=False,
@@ -93,10 +81,26 @@ class HttpClient:
         _require_allowed(url.host or "")  # an address is not resolved
         async with self._session.request(
             request.method, url, data=request.body, headers=request.headers,
-            allow_redirects=False, ssl=self._context,
+            allow_redirects=False, ssl=self._tls.context,
         ) as response:  # fmt: skip
             wait = retry_after_s(response.headers.get("Retry-After"), self._clock())
             return Answer(response.status, wait, await _beginning(response.content))
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Notes when the server's certificate ends; a response without a body has let its connection go already."""
+
+    def __init__(self, use: Use) -> None:
+        super().__init__(resolver=_Resolver())
+        self._use: Use = use
+
+    async def connect(
+        self, req: aiohttp.ClientRequest, traces: list[Any], timeout: aiohttp.ClientTimeout
+    ) -> aiohttp.connector.Connection:
+        connection = await super().connect(req, traces, timeout)
+        if connection.transport is not None:
+            saw(self._use, connection.transport.get_extra_info("ssl_object"))
+        return connection
 
 
 def _timeout(timeout_s: float) -> aiohttp.ClientTimeout:

@@ -14,7 +14,7 @@ from services.notify.doubts import doubts
 from services.notify.settings import NotifyFile
 from services.notify.site_ledger import failure_facts
 from services.notify.sites import Sites
-from services.notify.smtp import Session, tls_context
+from services.notify.smtp import Session
 
 log = get_logger()
 
@@ -73,7 +73,7 @@ async def check_server(directory: Directory) -> None:
     if directory.smtp is None:
         return
     host, port = directory.smtp.host, directory.smtp.port_in_use()
-    async with Session(directory.smtp, tls_context(directory.smtp)) as session:
+    async with Session(directory.smtp, directory.smtp.tls()) as session:
         failure = await session.open()
     if failure is None:
         log.info("the mail server is ready", host=host, port=port, security=directory.smtp.security)

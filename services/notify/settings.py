@@ -12,6 +12,7 @@ from msgspec import Meta, Struct, field
 from proto.leases import ReplicaId
 from proto.types import ReceiverId, SiteId
 from services.bus import NatsSettings
+from services.certificates import SYSTEM, Authorities, Tls, client_problems, client_tls
 from services.log import LogSettings
 from services.notify import report_settings
 from services.notify.core.notification import Audience
@@ -48,13 +49,17 @@ class SmtpSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """The envelope sender, to which servers return what they can't deliver (RFC 5321 §4.4); None: the sender."""
     timeout_s: Annotated[float, Meta(gt=0, le=600)] = 60.0
     """For each answer of the server; some look at a mail's content for a while before they accept it."""
-    ca_file: str | None = None
-    """A PEM file of certificate authorities beside the system's, for a server of your own."""
+    ca_file: Authorities = SYSTEM
+    """Who may vouch for the server: these alone."""
     client_cert_file: str | None = None
     """A PEM file with the certificate that we show to a server that asks for one, and the key unless it is apart."""
     client_key_file: str | None = None
     verify: bool = True
     """Check the server's certificate. False sends mails to whoever answers; never together with a password."""
+
+    def tls(self) -> Tls:
+        """Return how to speak TLS to it. CertificateError if a file is of no use."""
+        return client_tls("smtp", "notify.smtp", self, verify=self.verify)
 
     def port_in_use(self) -> int:
         """Return the port, from the security where none is set."""
@@ -122,6 +127,7 @@ class NotifyFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         notify = self.notify
         readers = [Reader(receiver.id, receiver.audience, receiver.sites) for receiver in notify.receivers]
         return [
+            *self.nats.problems(),
             *site_problems(self.sites),
             *problems(notify, [site.id for site in self.sites]),
             *routing_problems(notify.routes, notify.times, readers, self.sites),
@@ -217,7 +223,9 @@ def _smtp_problems(smtp: SmtpSettings) -> Iterator[Problem]:
         yield "notify.smtp.sender", _NO_ADDRESS
     if smtp.bounces is not None and not is_address(smtp.bounces):
         yield "notify.smtp.bounces", _NO_ADDRESS
-    yield from _client_certificate_problems(smtp)
+    yield from client_problems("notify.smtp", smtp)
+    if smtp.client_cert_file is not None and smtp.security == "none":
+        yield "notify.smtp.security", "'none' shows no certificate to the server; take starttls or tls"
     if (smtp.user is None) != (smtp.password is None):
         missing = "user" if smtp.user is None else "password"
         yield f"notify.smtp.{missing}", "is missing; a login needs both user and password (or password_file)"
@@ -234,13 +242,6 @@ def _smtp_problems(smtp: SmtpSettings) -> Iterator[Problem]:
                 "notify.smtp.verify",
                 "false would give the password to whoever answers; name the server's authority in ca_file instead",
             )
-
-
-def _client_certificate_problems(smtp: SmtpSettings) -> Iterator[Problem]:
-    if smtp.client_key_file is not None and smtp.client_cert_file is None:
-        yield "notify.smtp.client_cert_file", "is missing; a key is of no use without its certificate"
-    if smtp.client_cert_file is not None and smtp.security == "none":
-        yield "notify.smtp.security", "'none' shows no certificate to the server; take starttls or tls"
 
 
 def _is_ip(host: str) -> bool:

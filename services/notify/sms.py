@@ -23,7 +23,7 @@ from services.notify.core.sms_gateway import Gateway, Sms
 from services.notify.core.sms_provider import Provider, Success
 from services.notify.core.sms_reports import report_path
 from services.notify.core.sms_text import sms_text
-from services.notify.http_client import HttpClient, client_context
+from services.notify.http_client import HttpClient
 from services.notify.sms_settings import KannelSettings, ProviderSettings, SmsSettings
 from services.notify.words import words_in
 from services.settings import Secret
@@ -46,9 +46,8 @@ class SmsChannel:
     name: ChannelName = field(default="sms", init=False)
 
     def __post_init__(self) -> None:
-        """Prepare; nothing is connected yet. StartError if the certificate authority cannot be read."""
-        context = client_context(self.settings.ca_file, "notify.sms.ca_file")
-        self._client = HttpClient(self.settings.timeout_s, context, self.clock)
+        """Prepare; nothing is connected yet. StartError if a certificate's file is of no use."""
+        self._client = HttpClient(self.settings.timeout_s, self.settings.tls(), self.clock)
         self._gateway = gateway_of(self.settings)
         self.budget = Budget(self.settings.max_per_day)
 

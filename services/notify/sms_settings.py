@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Protocol
 from msgspec import Meta, Struct, field
 
 from proto.types import ReceiverId, SiteId
+from services.certificates import SYSTEM, Authorities, Tls, client_problems, client_tls
 from services.notify.core.number import NumberError, e164, is_region
 from services.notify.core.sms_provider import NAMES, SECRETS, names_in
 from services.notify.core.sms_reports import KANNEL, State
@@ -97,10 +98,18 @@ class SmsSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     max_per_day: Annotated[int, Meta(ge=1)] | None = 200
     """Segments for each site and day of its calendar; null: as many as there are."""
     timeout_s: Annotated[float, Meta(gt=0, le=300)] = 30.0
-    ca_file: str | None = None
+    ca_file: Authorities = SYSTEM
+    """Who may vouch for the gateway: these alone."""
+    client_cert_file: str | None = None
+    """A PEM file with the certificate that we show to a gateway that asks for one, and the key unless it is apart."""
+    client_key_file: str | None = None
     allow_http: bool = False
     """Whether a gateway on another machine may be called without TLS."""
     reports: ReportsSettings | None = None
+
+    def tls(self) -> Tls:
+        """Return how to speak TLS to the gateway. CertificateError if a file is of no use."""
+        return client_tls("sms", "notify.sms", self)
 
 
 class SmsReceiver(Protocol):
@@ -135,6 +144,7 @@ def sms_problems(sms: SmsSettings | None, receivers: Sequence[SmsReceiver]) -> I
     if sms.region is not None and not is_region(sms.region):
         yield "notify.sms.region", f"{sms.region!r} is no country of ISO 3166-1, such as FR"
         return
+    yield from client_problems("notify.sms", sms)
     if sms.kannel is not None:
         yield from url_problems("notify.sms.kannel.url", sms.kannel.url, allow_http=sms.allow_http)
     if sms.provider is not None:

@@ -6,7 +6,7 @@ import os
 import re
 import socket
 import ssl
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from email.message import EmailMessage
 from types import TracebackType
@@ -15,7 +15,7 @@ from typing import Any, Self, TypeVar
 import aiosmtplib
 from prometheus_client import Gauge, Histogram
 
-from services.app import StartError
+from services.certificates import Tls, saw
 from services.notify.core.message import POLICY
 from services.notify.core.outcome import Failure, Kind, Stage
 from services.notify.settings import SmtpSettings
@@ -37,40 +37,14 @@ _CLOSING = 421
 _Answer = TypeVar("_Answer")
 
 
-def tls_context(settings: SmtpSettings) -> ssl.SSLContext:
-    """Return the context for this server: TLS 1.2 or later. StartError if a file cannot be used."""
-    context = ssl.create_default_context()
-    if settings.ca_file is not None:
-        with _told("notify.smtp.ca_file", settings.ca_file, "it holds no PEM certificate"):
-            context.load_verify_locations(cafile=settings.ca_file)
-    if settings.client_cert_file is not None:
-        with _told("notify.smtp.client_cert_file", settings.client_cert_file, "it and its key are no pair in PEM"):
-            # Without a password, OpenSSL would ask on the terminal for that of an encrypted key.
-            context.load_cert_chain(settings.client_cert_file, settings.client_key_file, password="")
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if not settings.verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
-
-
-@contextlib.contextmanager
-def _told(path: str, file: str, wrong: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:  # ssl.SSLError is one too
-        why = wrong if isinstance(error, ssl.SSLError) else error.strerror
-        raise StartError(f"{path}: cannot use {file}: {why}") from None
-
-
 class Session:
     """One connection, made when the first mail needs it and used for all that follow.
 
     A server that cannot be reached, or refuses us before any recipient was named, is asked once, not once a recipient.
     """
 
-    def __init__(self, settings: SmtpSettings, context: ssl.SSLContext) -> None:
-        self._settings, self._context = settings, context
+    def __init__(self, settings: SmtpSettings, tls: Tls) -> None:
+        self._settings, self._tls = settings, tls
         self._client: aiosmtplib.SMTP | None = None
         self._refused: Failure | None = None
 
@@ -150,7 +124,7 @@ class Session:
             timeout=self._settings.timeout_s,
             use_tls=self._settings.security == "tls",
             start_tls=False,  # done below, where a server without it can be told from a broken one
-            tls_context=self._context,
+            tls_context=self._tls.context,
             # Not this machine's name: in a container it means nothing to anybody, and it is not the server's business.
             local_hostname=self._settings.sender.rpartition("@")[2],
         )
@@ -163,6 +137,7 @@ class Session:
                 return Failure("no-starttls", "connect")
             await client.starttls()
             await client.ehlo()
+        saw("smtp", client.get_transport_info("ssl_object"))
         if self._settings.user is None or self._settings.password is None:
             return None
         return await _login(client, self._settings.user, self._settings.password.reveal())
@@ -180,10 +155,8 @@ class Pool:
     Those who waited for a connection while the server turned out to be out of reach share that answer.
     """
 
-    def __init__(
-        self, settings: SmtpSettings, context: ssl.SSLContext, *, idle_s: float = IDLE_S, most: int = CONNECTIONS
-    ) -> None:
-        self._settings, self._context, self._idle_s = settings, context, idle_s
+    def __init__(self, settings: SmtpSettings, tls: Tls, *, idle_s: float = IDLE_S, most: int = CONNECTIONS) -> None:
+        self._settings, self._tls, self._idle_s = settings, tls, idle_s
         self._places = asyncio.Semaphore(most)
         self._idle: list[_Idle] = []
         self._closing: set[asyncio.Task[None]] = set()
@@ -202,7 +175,7 @@ class Pool:
             failure = await _whole(session, session.send(message, address))
             if used and failure is not None and failure.code == _CLOSING:  # it takes no more mails on this connection
                 await session.close()
-                session = Session(self._settings, self._context)
+                session = Session(self._settings, self._tls)
                 failure = await _whole(session, session.send(message, address))
             await self._return(session, failure)
         return failure
@@ -222,7 +195,7 @@ class Pool:
             connection.timer.cancel()
             if await _whole(connection.session, connection.session.answers()):
                 return connection.session
-        return Session(self._settings, self._context)
+        return Session(self._settings, self._tls)
 
     async def _return(self, session: Session, failure: Failure | None) -> None:
         loop = asyncio.get_running_loop()

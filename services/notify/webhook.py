@@ -16,7 +16,7 @@ from services.notify.core.notification import Notification
 from services.notify.core.outcome import Failure
 from services.notify.core.recipient import Recipient
 from services.notify.core.sms_gateway import Request
-from services.notify.http_client import HttpClient, client_context
+from services.notify.http_client import HttpClient
 from services.notify.webhook_settings import WebhookSettings
 from services.notify.words import words_in
 from services.sites.settings import SiteSettings
@@ -46,12 +46,12 @@ class WebhookChannel:
         public_url: str = "",
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
-        """Prepare; nothing is connected yet. StartError if a certificate authority cannot be read."""
+        """Prepare; nothing is connected yet. StartError if a certificate's file is of no use."""
         self._site, self._public_url, self._clock = site, public_url, clock
         self._hooks = {
-            (receiver.id, hook.url.reveal()): (hook, self._client_of(receiver, hook))
-            for receiver in receivers
-            for hook in receiver.webhooks
+            (receiver.id, hook.url.reveal()): (hook, self._client_of(f"notify.receivers[{i}].webhooks[{j}]", hook))
+            for i, receiver in enumerate(receivers)
+            for j, hook in enumerate(receiver.webhooks)
         }
 
     @property
@@ -95,6 +95,5 @@ class WebhookChannel:
             headers["Authorization"] = f"Bearer {hook.token.reveal()}"
         return Request("POST", hook.url.reveal(), headers, body)
 
-    def _client_of(self, receiver: Receiver, hook: WebhookSettings) -> HttpClient:
-        context = client_context(hook.ca_file, f"notify.receivers: {receiver.id}: webhooks.ca_file")
-        return HttpClient(hook.timeout_s, context, self._clock)
+    def _client_of(self, path: str, hook: WebhookSettings) -> HttpClient:
+        return HttpClient(hook.timeout_s, hook.tls(path), self._clock)

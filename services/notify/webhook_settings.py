@@ -5,6 +5,7 @@ from typing import Annotated, Protocol
 
 from msgspec import Meta, Struct
 
+from services.certificates import SYSTEM, Authorities, Tls, client_problems, client_tls
 from services.notify.web_settings import url_problems
 from services.settings import Secret
 from services.sites.problems import MIN_TOKEN, Problem
@@ -21,9 +22,17 @@ class WebhookSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     timeout_s: Annotated[float, Meta(gt=0, le=300)] = 10.0
     max_alerts: Annotated[int, Meta(ge=0)] = 0
     """At most so many alerts in a request; 0: all."""
-    ca_file: str | None = None
+    ca_file: Authorities = SYSTEM
+    """Who may vouch for the server: these alone."""
+    client_cert_file: str | None = None
+    """A PEM file with the certificate that we show to a server that asks for one, and the key unless it is apart."""
+    client_key_file: str | None = None
     allow_http: bool = False
     """Whether a server on another machine may be called without TLS."""
+
+    def tls(self, path: str) -> Tls:
+        """Return how to speak TLS to it. CertificateError if a file is of no use."""
+        return client_tls("webhook", path, self)
 
 
 class WebhookReceiver(Protocol):
@@ -41,6 +50,7 @@ def webhook_problems(receivers: Sequence[WebhookReceiver]) -> Iterator[Problem]:
         for place, hook in enumerate(receiver.webhooks):
             path = f"notify.receivers[{index}].webhooks[{place}]"
             yield from url_problems(f"{path}.url", hook.url, allow_http=hook.allow_http)
+            yield from client_problems(path, hook)
             # In records a URL is a hash without regard to case.
             if hook.url.reveal().lower() in seen:
                 yield f"{path}.url", "is in this receiver already and would get each request twice; remove one"

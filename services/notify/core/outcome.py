@@ -105,8 +105,8 @@ _ADVICE: dict[Kind, str] = {
     "disconnected": "the server closed the connection; notify.smtp.security and port must fit each other"
     " (starttls 587, tls 465)",
     "timeout": "the server must answer within notify.smtp.timeout_s; a wrong port or security looks like this too",
-    "tls": "the server's certificate must be valid for notify.smtp.host and signed by a known authority;"
-    " notify.smtp.ca_file adds one; a server that asks for a certificate of ours gets notify.smtp.client_cert_file",
+    "tls": "the server's certificate must be valid for notify.smtp.host and signed by an authority"
+    " of notify.smtp.ca_file; a server that asks for a certificate of ours gets notify.smtp.client_cert_file",
     "no-starttls": "the server offers no STARTTLS; set notify.smtp.security to tls, or to none on a trusted network",
     "no-auth": "the server offers no login that we know (PLAIN, LOGIN, CRAM-MD5); another port may",
     "auth": "notify.smtp.user and password must be what the server knows",
@@ -120,7 +120,7 @@ _HTTP_ADVICE: dict[Kind, str] = {
     "connect": "its URL must name a server that this machine reaches",
     "disconnected": "the server closed the connection before it answered; its log may say why",
     "timeout": "the server must answer within timeout_s",
-    "tls": "the server's certificate must be valid for its host and signed by a known authority; ca_file adds one",
+    "tls": "the server's certificate must be valid for its host and signed by an authority of ca_file",
     "rate-limited": "the other side takes fewer messages than it gets; it is obeyed",
     "unavailable": "the server has a fault of its own, or answered what the settings don't call a success",
     "denied": "the user, password or token must be what the server knows",

@@ -10,12 +10,13 @@ from http_peer import HttpPeer
 
 from services.notify.core.outcome import Failure
 from services.notify.core.sms_gateway import Answer, Request
-from services.notify.http_client import READ_BYTES, HttpClient, client_context
+from services.notify.http_client import READ_BYTES, HttpClient
+from services.notify.sms_settings import SmsSettings
 
 
 @pytest.fixture(name="client")
 async def _client():
-    client = HttpClient(20.0, client_context(None, "test"))
+    client = HttpClient(20.0, SmsSettings().tls())
     yield client
     await client.close()
 
@@ -89,7 +90,7 @@ async def test_a_header_that_is_none_raises_nothing(client):
 
 def test_nothing_older_than_tls_1_2_is_spoken():
     """And hosts and authorities are checked."""
-    context = client_context(None, "test")
+    context = SmsSettings().tls().context
     assert context.minimum_version is ssl.TLSVersion.TLSv1_2
     assert (context.check_hostname, context.verify_mode) == (True, ssl.CERT_REQUIRED)
 

@@ -16,7 +16,7 @@ from services.notify.core.kannel import Kannel as Interface
 from services.notify.core.outcome import Failure
 from services.notify.core.sms_gateway import Answer, Sms
 from services.notify.core.sms_reports import Report
-from services.notify.http_client import HttpClient, client_context
+from services.notify.http_client import HttpClient
 from services.notify.sms import SmsChannel
 from services.notify.sms_reports import ReportServer
 from services.notify.sms_settings import KannelSettings, ReportsSettings, SmsSettings
@@ -118,7 +118,7 @@ async def test_kannel_splits_as_we_count(kannel, wait_until):
     texts += ["".join(dice.choices("abcdéè€[^", k=dice.randint(1, 500))) for _ in range(25)]
     texts += ["".join(dice.choices("abcłşЖ", k=dice.randint(1, 300))) for _ in range(25)]
     interface = Interface(kannel.url, "moretta", "kannel-word", "Moretta")
-    client = HttpClient(30.0, client_context(None, ""))
+    client = HttpClient(30.0, SmsSettings().tls())
     expected: list[str] = []
     for text in texts:
         sms = Sms("+12025550123", text, encoding(text), segments(text), "k")

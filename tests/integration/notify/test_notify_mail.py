@@ -15,7 +15,7 @@ from services.notify.core.notification import Group, Notification, notice_of
 from services.notify.core.outcome import judge
 from services.notify.core.recipient import Recipient
 from services.notify.mail import MailChannel, Style, Windows
-from services.notify.smtp import Pool, tls_context
+from services.notify.smtp import Pool
 from services.sites.settings import SiteSettings
 
 MINUTE = 60 * 10**9
@@ -53,7 +53,7 @@ async def _channel(smtp) -> AsyncIterator[Callable[..., MailChannel]]:
     def make(box, windows: Windows = published) -> MailChannel:
         settings = smtp(box)
         style = Style(Sender("alerts@example.org", "Moretta"), lambda _: SITE, "https://masks.example.org/")
-        made.append(MailChannel(Pool(settings, tls_context(settings)), style, windows))
+        made.append(MailChannel(Pool(settings, settings.tls()), style, windows))
         return made[-1]
 
     yield make

@@ -17,7 +17,7 @@ import trustme
 
 from proto.subjects import ALERTS
 from services.notify.core.outcome import judge
-from services.notify.smtp import Session, tls_context
+from services.notify.smtp import Session
 from services.settings import Secret
 
 PASSWORD = "s3cret-word"
@@ -125,7 +125,7 @@ async def test_a_wrong_password_is_told(opensmtpd, folder, smtp):
         password=Secret("wrong"),
         timeout_s=20.0,
     )
-    async with Session(settings, tls_context(settings)) as session:
+    async with Session(settings, settings.tls()) as session:
         failure = await session.open()
     assert failure is not None
     assert (failure.kind, failure.code) == ("auth", 535)
@@ -141,7 +141,7 @@ async def test_an_unknown_recipient_is_refused_for_good(opensmtpd, folder, smtp)
         password=Secret(PASSWORD),
         timeout_s=20.0,
     )
-    async with Session(settings, tls_context(settings)) as session:
+    async with Session(settings, settings.tls()) as session:
         failure = await session.send(EmailMessage(), "nobody-here@example.org")
     assert failure is not None
     assert failure.stage == "recipient"

@@ -16,7 +16,7 @@ from services.notify.core.recipient import Recipient
 from services.notify.core.report_schedule import ReportPlan, due, notification_of
 from services.notify.mail import MailChannel, Style
 from services.notify.reports import ReportWriter
-from services.notify.smtp import Pool, tls_context
+from services.notify.smtp import Pool
 from services.sites.settings import SiteSettings, ZoneSettings
 
 T = 1_761_346_800 * 10**9 - 24 * HOUR
@@ -65,7 +65,7 @@ async def _channel(smtp, bus):
         settings = smtp(box)
         writer = ReportWriter(bus, lambda _: SITE, lambda: plans, "https://masks.example.org/")
         style = Style(Sender("alerts@example.org", "Moretta"), lambda _: SITE)
-        made.append(MailChannel(Pool(settings, tls_context(settings)), style, nothing, writer.letter))
+        made.append(MailChannel(Pool(settings, settings.tls()), style, nothing, writer.letter))
         return made[-1]
 
     yield make

@@ -10,11 +10,13 @@ from email.message import EmailMessage
 from typing import Any
 
 import pytest
+from authority import ENDS, Authority, Volume, serving
+from prometheus_client import REGISTRY
 
 from services.app import StartError
 from services.notify.core.outcome import Failure, judge
 from services.notify.settings import SmtpSettings
-from services.notify.smtp import Pool, Session, tls_context
+from services.notify.smtp import Pool, Session
 from services.settings import Secret
 
 
@@ -27,7 +29,7 @@ def mail(recipient: str = "anna@example.org") -> EmailMessage:
 
 
 async def send(settings, recipient: str = "anna@example.org") -> Failure | None:
-    async with Session(settings, tls_context(settings)) as session:
+    async with Session(settings, settings.tls()) as session:
         return await session.send(mail(recipient), recipient)
 
 
@@ -54,7 +56,7 @@ async def test_one_connection_serves_all_mails_of_a_delivery(serve_mail, smtp):
     """Three recipients, three mails, one connection."""
     box = await serve_mail()
     settings = smtp(box)
-    async with Session(settings, tls_context(settings)) as session:
+    async with Session(settings, settings.tls()) as session:
         for name in ("a", "b", "c"):
             assert await session.send(mail(), f"{name}@example.org") is None
     assert [recipient for recipient, _ in box.mails] == ["a@example.org", "b@example.org", "c@example.org"]
@@ -109,7 +111,7 @@ async def test_a_server_without_starttls_gets_no_mail(serve_mail, smtp):
 
 def test_nothing_older_than_tls_1_2_is_spoken(smtp):
     """TLS 1.0 and 1.1 are refused whatever the system's policy says."""
-    assert tls_context(smtp(25)).minimum_version is ssl.TLSVersion.TLSv1_2
+    assert smtp(25).tls().context.minimum_version is ssl.TLSVersion.TLSv1_2
 
 
 async def test_a_login_is_made_behind_tls(serve_mail, smtp, certificates):
@@ -185,7 +187,7 @@ async def test_a_refusing_greeting_is_told(serve_mail, smtp, greeting: str, code
 async def test_an_unreachable_server_is_asked_once_a_delivery(smtp, unused_port: int):
     """The second recipient does not wait for the same refusal again."""
     settings = smtp(unused_port)
-    async with Session(settings, tls_context(settings)) as session:
+    async with Session(settings, settings.tls()) as session:
         first = await session.send(mail(), "anna@example.org")
         assert first is not None
         assert (first.kind, first.stage) == ("connect", "connect")
@@ -210,7 +212,7 @@ async def test_a_hanging_server_ends_with_a_timeout_and_the_next_mail_goes(serve
 
     box.at_data = hang
     settings = smtp(box, timeout_s=0.3)
-    async with Session(settings, tls_context(settings)) as session:
+    async with Session(settings, settings.tls()) as session:
         assert await session.send(mail(), "anna@example.org") == Failure("timeout", "data")
         assert await session.send(mail(), "bob@example.org") is None
     assert [recipient for recipient, _ in box.mails] == ["bob@example.org"]
@@ -245,7 +247,7 @@ async def test_a_delivery_with_nothing_to_send_makes_no_connection(serve_mail, s
     """A redelivered alert that is done does not bother the server."""
     box = await serve_mail()
     settings = smtp(box)
-    async with Session(settings, tls_context(settings)):
+    async with Session(settings, settings.tls()):
         pass
     assert box.connections == 0
 
@@ -256,7 +258,7 @@ async def _pool_of() -> AsyncIterator[Callable[..., Pool]]:
     pools: list[Pool] = []
 
     def make(settings: SmtpSettings, **limits: Any) -> Pool:
-        pools.append(Pool(settings, tls_context(settings), **limits))
+        pools.append(Pool(settings, settings.tls(), **limits))
         return pools[-1]
 
     yield make
@@ -402,6 +404,33 @@ async def test_a_server_that_asks_for_a_certificate_gets_ours(serve_mail, smtp, 
     assert len(box.mails) == 1
 
 
+async def test_certificates_are_renewed_between_two_mails(serve_mail, smtp, tmp_path):
+    """Another authority for both sides: what is in the files when a connection is made counts; the pool is the same."""
+    authority = Authority()
+    ours = Volume(tmp_path / "ours", ca=authority.pem, pem=authority.issue("moretta.example.org"))
+    server, known = tmp_path / "server", tmp_path / "known"
+
+    async def take_one_mail(port: int) -> Any:
+        server.write_bytes(authority.issue("127.0.0.1"))
+        known.write_bytes(authority.pem)
+        return await serve_mail(tls=serving(server, known), port=port)
+
+    box = await take_one_mail(0)
+    settings = smtp(box, security="starttls", ca_file=ours.ca, client_cert_file=ours.pem)
+    pool = Pool(settings, settings.tls())
+    assert await pool.send(mail(), "anna@example.org") is None
+    await box.close()
+    authority = Authority()
+    ours.put(ca=authority.pem, pem=authority.issue("moretta.example.org"))
+    renewed = await take_one_mail(box.port)
+    assert await pool.send(mail(), "anna@example.org") is None
+    assert (len(box.mails), len(renewed.mails)) == (1, 1)
+    await pool.close()
+    for side in ("own", "peer"):
+        labels = {"use": "smtp", "side": side}
+        assert REGISTRY.get_sample_value("moretta_certificate_expiry_timestamp_seconds", labels) == ENDS.timestamp()
+
+
 @pytest.mark.parametrize("implicit", [False, True])
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 @pytest.mark.parametrize("stranger", [False, True])
@@ -445,9 +474,12 @@ def test_a_certificate_that_cannot_be_used_is_named(smtp, ours, tmp_path):
         ({"ca_file": tmp_path / "gone.pem"}, "ca_file: cannot use .*gone.pem: No such file"),
         ({"ca_file": tmp_path / "text.pem"}, "ca_file: cannot use .*text.pem: it holds no PEM certificate"),
         ({"client_cert_file": str(tmp_path / "gone.pem")}, "client_cert_file: cannot use .*: No such file"),
-        ({"client_cert_file": str(ours.certificate)}, "client_cert_file: .*no pair in PEM"),
-        ({"client_cert_file": str(ours.both), "client_key_file": str(ours.locked)}, "client_cert_file: .*no pair"),
+        ({"client_cert_file": str(ours.certificate)}, "client_cert_file: cannot use .*: it holds no private key"),
+        (
+            {"client_cert_file": str(ours.both), "client_key_file": str(ours.locked)},
+            "client_key_file: .*locked.pem: its key is encry",
+        ),
     ]
     for files, sentence in cases:
         with pytest.raises(StartError, match=sentence):
-            tls_context(smtp(25, **files))
+            smtp(25, **files).tls()

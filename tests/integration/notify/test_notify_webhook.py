@@ -19,6 +19,7 @@ import pytest
 from aiohttp import web
 from http_peer import HttpPeer
 from notifications import MINUTE, SITE, TEN, fault, notification, rate, recipient
+from prometheus_client import REGISTRY
 
 from services.notify.core.outcome import Failure, judge
 from services.notify.core.recipient import Recipient
@@ -166,6 +167,19 @@ async def test_a_certificate_is_checked(channel, certificates):
         assert failure.kind == "tls"
         assert await channel(peer.url(), ca_file=str(certificates.ca_file)).send(notification(rate()), to) is None
     assert len(peer.got) == 1
+
+
+async def test_a_server_that_asks_for_a_certificate_gets_ours(channel, ours):
+    """Each webhook has its own; when the server's ends is a metric."""
+    async with HttpPeer(ours.server) as peer:
+        to = recipient(peer.url())
+        assert await channel(peer.url(), ca_file=str(ours.ca_file)).send(notification(rate()), to) is not None
+        known = channel(peer.url(), ca_file=str(ours.ca_file), client_cert_file=str(ours.both))
+        assert await known.send(notification(rate()), to) is None
+    assert len(peer.got) == 1
+    for side in ("own", "peer"):
+        labels = {"use": "webhook", "side": side}
+        assert REGISTRY.get_sample_value("moretta_certificate_expiry_timestamp_seconds", labels)
 
 
 @pytest.fixture(name="alertmanager")
