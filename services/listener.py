@@ -10,10 +10,11 @@ import ipaddress
 import logging
 import os
 import socket
-import ssl
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
+
+from services.certificates import Tls
 
 MOST = 100
 """Connections at a time; those beyond are closed as they come."""
@@ -47,11 +48,11 @@ def runner_of(app: web.Application) -> web.AppRunner:
 
 
 class Listener:
-    """Accepts connections for a server from `open` to `close`; with a context they are TLS."""
+    """Accepts connections for a server from `open` to `close`; with a certificate they are TLS."""
 
-    def __init__(self, server: web.Server | None, context: ssl.SSLContext | None = None) -> None:
+    def __init__(self, server: web.Server | None, tls: Tls | None = None) -> None:
         assert server is not None, "set the runner up first"
-        self._server, self._context = server, context
+        self._server, self._tls = server, tls
         self._sockets: list[socket.socket] = []
         self._accepting: list[asyncio.Task[None]] = []
         self._greeted: dict[asyncio.Task[None], web.RequestHandler] = {}
@@ -111,8 +112,8 @@ class Listener:
             await asyncio.get_running_loop().connect_accepted_socket(
                 lambda: handler,
                 connection,
-                ssl=self._context,
-                ssl_handshake_timeout=HANDSHAKE_S if self._context else None,
+                ssl=self._tls.context if self._tls else None,
+                ssl_handshake_timeout=HANDSHAKE_S if self._tls else None,
             )
 
 

@@ -8,6 +8,7 @@ from msgspec import Meta, Struct, field
 
 from proto.leases import ReplicaId
 from services.bus import NatsSettings
+from services.certificates import Named, Tls, server_tls
 from services.ingest.core.reconnect import STUCK_LIMIT_S
 from services.log import LogSettings
 from services.probes import ProbesSettings
@@ -42,6 +43,12 @@ class WebSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     ice_addresses: list[str] = field(default_factory=list)
     """Addresses that are told to peers for video, UDP; none: all of this machine. One that it hasn't forwards to it."""
 
+    def tls(self) -> Tls | None:
+        """Return how to serve with these files; None without. CertificateError if one is of no use."""
+        if self.certificate is None or self.key is None:
+            return None
+        return server_tls("whip", Named("ingest.web.certificate", self.certificate), Named("ingest.web.key", self.key))
+
 
 class IngestSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The section `ingest`."""
@@ -72,7 +79,7 @@ class IngestFile(Struct, frozen=True, kw_only=True):
 
     def problems(self) -> list[Problem]:
         """Return what no single field shows."""
-        return [*problems(self.sites), *self._web_problems()]
+        return [*self.nats.problems(), *problems(self.sites), *self._web_problems()]
 
     def _web_problems(self) -> Iterator[Problem]:
         web = self.ingest.web

@@ -2,10 +2,7 @@
 
 import datetime as dt
 import ipaddress
-import os
 import socket
-import ssl
-from dataclasses import dataclass
 from pathlib import Path
 
 import ifaddr
@@ -16,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from services.app import StartError
+from services.certificates import Named, Tls, server_tls, server_tls_of_pem
 from services.ingest.settings import WebSettings
 
 VALID_DAYS = 397
@@ -24,21 +22,12 @@ _RENEW_DAYS = 30
 _FILES = ("moretta.crt", "moretta.key")
 
 
-@dataclass(frozen=True)
-class Served:
-    """What a TLS server shows."""
-
-    context: ssl.SSLContext
-    fingerprint: str
-    """SHA-256 of the certificate, as browsers show it: AB:CD:..."""
-
-
-def served(settings: WebSettings, now: dt.datetime) -> Served:
-    """Return the certificate of the settings, or one of our own; StartError names the file that can't be used."""
-    if settings.certificate is not None and settings.key is not None:
-        return _given(settings.certificate, settings.key)
+def served(settings: WebSettings, now: dt.datetime) -> Tls:
+    """Return how to serve: with the settings' certificate, or one of our own. StartError names a file of no use."""
+    if (given := settings.tls()) is not None:
+        return given
     if settings.certificate_dir is None:
-        return _of_pem(*self_signed(names_of(settings.names), now))
+        return server_tls_of_pem("whip", *self_signed(names_of(settings.names), now))
     certificate, key = (Path(settings.certificate_dir) / name for name in _FILES)
     if not _is_good(certificate, settings.names, now):
         try:
@@ -46,7 +35,7 @@ def served(settings: WebSettings, now: dt.datetime) -> Served:
         except OSError as error:
             why = f"{settings.certificate_dir} can't be written: {error.strerror}"
             raise StartError(f"ingest.web.certificate_dir: {why}") from None
-    return _given(str(certificate), str(key))
+    return server_tls("whip", *(Named("ingest.web.certificate_dir", str(file)) for file in (certificate, key)))
 
 
 def self_signed(names: list[str], now: dt.datetime) -> tuple[bytes, bytes]:
@@ -79,15 +68,6 @@ def names_of(wanted: list[str]) -> list[str]:
     return list(dict.fromkeys([*wanted, *usable, *([host] if host.isascii() and host else []), "localhost"]))
 
 
-def reload(served_before: Served, settings: WebSettings) -> Served:
-    """Take the files of the settings again, for new connections; returns what is shown then."""
-    if settings.certificate is None or settings.key is None:
-        return served_before
-    fresh = _given(settings.certificate, settings.key)
-    served_before.context.load_cert_chain(settings.certificate, settings.key)
-    return Served(served_before.context, fresh.fingerprint)
-
-
 def _address(ip: str | tuple[str, int, int]) -> str:
     return ip if isinstance(ip, str) else ip[0]
 
@@ -97,53 +77,6 @@ def _general(name: str) -> x509.GeneralName:
         return x509.IPAddress(ipaddress.ip_address(name))
     except ValueError:
         return x509.DNSName(name)
-
-
-def _given(certificate: str, key: str) -> Served:
-    context = _context()
-    try:
-        context.load_cert_chain(certificate, key, password=lambda: "")  # an encrypted key must not ask at a terminal
-        shown = x509.load_pem_x509_certificate(Path(certificate).read_bytes())
-    except OSError as error:  # ssl.SSLError is one
-        why = (
-            "are no PEM certificate and the key that belongs to it"
-            if isinstance(error, ssl.SSLError)
-            else error.strerror
-        )
-        raise StartError(f"ingest.web.certificate: {certificate} and {key}: {why}") from None
-    except ValueError:
-        raise StartError(f"ingest.web.certificate: {certificate} is no PEM certificate") from None
-    return Served(context, _fingerprint(shown))
-
-
-def _of_pem(certificate: bytes, key: bytes) -> Served:
-    """Load them from memory: Python's TLS reads files only, and a pipe is one that is on no disk."""
-    context = _context()
-    ends = [_pipe(content) for content in (certificate, key)]
-    try:
-        context.load_cert_chain(*(f"/dev/fd/{end}" for end in ends))
-    finally:
-        for end in ends:
-            os.close(end)
-    return Served(context, _fingerprint(x509.load_pem_x509_certificate(certificate)))
-
-
-def _pipe(content: bytes) -> int:
-    """A pipe's reading end that holds the content; a few kB always fit."""
-    reading, writing = os.pipe()
-    os.write(writing, content)
-    os.close(writing)
-    return reading
-
-
-def _context() -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
-
-
-def _fingerprint(certificate: x509.Certificate) -> str:
-    return certificate.fingerprint(hashes.SHA256()).hex(":").upper()
 
 
 def _is_good(file: Path, names: list[str], now: dt.datetime) -> bool:

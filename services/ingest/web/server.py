@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from services.app import App, StartError
+from services.certificates import Tls
 from services.ingest.aiming import Aimer
 from services.ingest.settings import WebSettings
 from services.ingest.web import certificate, rtc
@@ -54,16 +55,16 @@ class WebServer:
         server.add_routes([*routes, *Pages().routes()])
         self._runner = runner_of(server)
         self._listener: Listener | None = None
-        self._served: certificate.Served | None = None
+        self._tls: Tls | None = None
         self.url = ""
 
     async def start(self) -> None:
         """Serve; StartError if the port is taken or the certificate can't be used."""
         rtc.install()
         settings = self._settings
-        self._served = certificate.served(settings, dt.datetime.now(dt.UTC))
+        self._tls = certificate.served(settings, dt.datetime.now(dt.UTC))
         await self._runner.setup()
-        self._listener = Listener(self._runner.server, self._served.context)
+        self._listener = Listener(self._runner.server, self._tls)
         try:
             port = await self._listener.open(settings.host, settings.port)
         except OSError as error:
@@ -74,18 +75,17 @@ class WebServer:
             ) from None
         self.url = f"https://{self._host()}:{port}/"
         self._tell()
+        self._tls.renewed = self._tell
 
     @property
     def fingerprint(self) -> str:
         """SHA-256 of the certificate in use; empty before the start."""
-        return self._served.fingerprint if self._served else ""
+        return self._tls.fingerprint if self._tls else ""
 
     def reload(self) -> None:
         """Take the certificate's files again; StartError, and the old one stays, if they can't be used."""
-        assert self._served is not None
-        before, self._served = self._served, certificate.reload(self._served, self._settings)
-        if before.fingerprint != self._served.fingerprint:
-            self._tell()
+        assert self._tls is not None
+        self._tls.renew()
 
     async def stop(self) -> None:
         """Let every peer go and stop serving."""

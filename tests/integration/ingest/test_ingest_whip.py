@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import hashlib
 import inspect
 import json
 import re
@@ -16,6 +17,8 @@ import aioice.ice
 import aiortc.rtcrtpreceiver
 import pytest
 import whip
+from authority import ENDS, Authority, Volume
+from prometheus_client import REGISTRY
 from whip import TOKEN, Publisher
 
 from services import listener
@@ -28,6 +31,7 @@ from services.ingest.sharing import Sharing
 from services.ingest.web import rtc
 from services.ingest.web import whip as whip_server
 from services.ingest.web.server import WebServer
+from services.log import configure
 from services.settings import Secret
 from services.sites.settings import CameraSettings
 
@@ -40,7 +44,7 @@ FRIEND = "https://kiosk.example.org"
 class Stage:
     """A served peer camera, its states, and an HTTP client that trusts the certificate shown."""
 
-    def __init__(self):
+    def __init__(self, **web):
         self.app = App("ingest")
         self.states = []
         self.phone = Camera(
@@ -50,7 +54,7 @@ class Stage:
             phase_ns=0,
             on_state=self.states.append,
         )
-        settings = WebSettings(host="127.0.0.1", port=0, origins=[FRIEND])
+        settings = WebSettings(host="127.0.0.1", port=0, origins=[FRIEND], **web)
         self.server = WebServer(self.app, settings, self)
         self.http = None
 
@@ -106,7 +110,13 @@ def ice_of(session):
 
 @pytest.fixture(name="stage")
 async def _stage():
-    stage = Stage()
+    async with staged() as stage:
+        yield stage
+
+
+@contextlib.asynccontextmanager
+async def staged(**web):
+    stage = Stage(**web)
     with whip.loopback_only():
         await stage.server.start()
         stage.phone.start(asyncio.get_running_loop())
@@ -485,6 +495,42 @@ async def refused(address):
     with contextlib.suppress(ConnectionError):
         assert await reader.read() == b""
     writer.close()
+
+
+async def shown_by(stage):
+    """The fingerprint of what a new connection is shown."""
+    address = "127.0.0.1", urlsplit(stage.server.url).port
+    _, writer = await asyncio.open_connection(*address, ssl=anybody())
+    shown = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+    writer.close()
+    await writer.wait_closed()
+    return hashlib.sha256(shown).hexdigest().upper()
+
+
+async def test_a_certificate_is_renewed_while_a_peer_publishes(tmp_path, capsys):
+    """New connections see the new one, which the log tells; the session goes on, and so does the connection kept open.
+    A broken one changes nothing."""
+    configure("ingest")
+    authority = Authority()
+    secret = Volume(tmp_path / "tls", pem=authority.issue("127.0.0.1"))
+    async with staged(certificate=secret.pem, key=secret.pem) as stage:
+        publisher = Publisher()
+        session = await stage.publish(publisher)
+        before = await shown_by(stage)
+        secret.put(pem=authority.issue("127.0.0.1", ends=ENDS))
+        after = await shown_by(stage)
+        assert before != after == stage.server.fingerprint.replace(":", "")
+        secret.put(pem=b"nothing")
+        assert await shown_by(stage) == after
+        labels = {"use": "whip", "side": "own"}
+        assert REGISTRY.get_sample_value("moretta_certificate_expiry_timestamp_seconds", labels) == ENDS.timestamp()
+        for _ in range(3):
+            assert await stage.picture() == (320, 180)
+        assert (await stage.ask("DELETE", session, **AUTH))[0] == 200
+        await publisher.close()
+    told = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    pages = [line["fingerprint"] for line in told if line["event"] == "camera page"]
+    assert [page.replace(":", "") for page in pages] == [before, after]
 
 
 async def test_a_port_in_use_is_named(stage):

@@ -1,7 +1,6 @@
 """The web server's certificate: services.ingest.web.certificate."""
 
 import datetime as dt
-import ssl
 import stat
 
 import pytest
@@ -57,15 +56,17 @@ def test_the_operators_own_is_taken_and_taken_again(tmp_path):
     settings = WebSettings(**{name: str(file) for name, file in files.items()})
     for name, content in zip(files, sut.self_signed(["a.example.org"], NOW), strict=True):
         files[name].write_bytes(content)
-    before = sut.served(settings, NOW)
+    serving = sut.served(settings, NOW)
+    first = (serving.context, serving.fingerprint)
+    assert serving.context is first[0]
     for name, content in zip(files, sut.self_signed(["a.example.org"], NOW), strict=True):
         files[name].write_bytes(content)
-    after = sut.reload(before, settings)
-    assert (after.context, after.fingerprint != before.fingerprint) == (before.context, True)
+    second = (serving.context, serving.fingerprint)
+    assert not set(first) & set(second)
     files["key"].write_text("nonsense")
-    with pytest.raises(StartError, match=r"ingest\.web\.certificate: .*a\.crt and .*a\.key"):
-        sut.reload(after, settings)
+    with pytest.raises(StartError, match=r"ingest\.web\.key: cannot use .*a\.key: it holds no private key"):
+        serving.renew()
+    assert (serving.context, serving.fingerprint) == second
     files["certificate"].unlink()
     with pytest.raises(StartError, match="No such file"):
         sut.served(settings, NOW)
-    assert isinstance(before.context, ssl.SSLContext)
