@@ -1,6 +1,7 @@
 """Settings of a run: the user's file, cameras from the command line, and checks of the whole file."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import yaml
 
 from proto.types import CameraId
 from services.aggregate.settings import AggregateFile
+from services.certificates import CertificateError
 from services.cli.transparency.settings import TransparencyFile
 from services.inference.settings import InferenceFile
 from services.ingest.settings import IngestFile
@@ -41,6 +43,7 @@ def check(file: Path) -> list[Problem]:
             found |= dict.fromkeys(error.problems)
         else:
             found |= dict.fromkeys(_wrong_addresses(settings)) if isinstance(settings, IngestFile) else {}
+            found |= dict.fromkeys(_unusable_certificates(settings))
     return list(found)
 
 
@@ -68,6 +71,27 @@ def _wrong_addresses(settings: IngestFile) -> Iterator[Problem]:
             address_of(msgspec.structs.replace(camera, tls_verify=False))  # a certificate's file may lie elsewhere
         except SourceError as error:
             yield path, error.message
+
+
+def _unusable_certificates(settings: Any) -> Iterator[Problem]:
+    """Yield what is wrong with the files of TLS that these settings name."""
+    for load_files in _tls_of(settings):
+        try:
+            load_files()
+        except CertificateError as error:
+            yield error.field, error.why
+
+
+def _tls_of(settings: Any) -> Iterator[Callable[[], object]]:
+    if (nats := getattr(settings, "nats", None)) is not None:
+        yield nats.tls
+    if isinstance(settings, IngestFile) and settings.ingest.web is not None:
+        yield settings.ingest.web.tls
+    if isinstance(settings, NotifyFile):
+        yield from (section.tls for section in (settings.notify.smtp, settings.notify.sms) if section is not None)
+        for i, receiver in enumerate(settings.notify.receivers):
+            for j, hook in enumerate(receiver.webhooks):
+                yield partial(hook.tls, f"notify.receivers[{i}].webhooks[{j}]")
 
 
 def require(file: Path, told_as: Path | str | None = None) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from authority import Authority
 
 from services.cli.settings_file import QUICK_SITE, check, doubts, require, with_cameras
 from services.ingest.settings import IngestFile
@@ -43,6 +44,50 @@ def test_all_services_are_asked(file: Path):
     with pytest.raises(SettingsError) as error:
         require(file)
     assert len(str(error.value).splitlines()) == 6
+
+
+@pytest.mark.parametrize(
+    ("nats", "path", "why"),
+    [
+        ("url: tls://bus.example", "nats.ca_file", "is missing; TLS needs the file of the authority"),
+        ("client_cert_file: c", "nats.ca_file", "is missing; TLS needs"),
+        ("ca_file: system, client_key_file: k", "nats.client_cert_file", "is missing; a key is of no use"),
+        ("ca_file: system, url: 'ws://h'", "nats.url", "ws:// is never encrypted"),
+        ("ca_file: ''", "nats.ca_file", "must be a PEM file of certificate authorities, or system for this"),
+    ],
+)
+def test_tls_that_is_asked_for_is_whole(file: Path, nats: str, path: str, why: str):
+    """Whom to believe is said, never guessed; each mistake is told once, although all four services read it."""
+    file.write_text(f"{GOOD}nats: {{{nats}}}\n")
+    [(where, what)] = check(file)
+    assert where == path
+    assert what.startswith(why)
+
+
+def test_files_of_certificates_are_looked_at(file: Path, tmp_path: Path):
+    """All that any service names, by their places in the settings; with good ones there is nothing to say."""
+    authority = Authority()
+    for name, content in {"ca": authority.pem, "us": authority.issue("us"), "bad": b""}.items():
+        (tmp_path / name).write_bytes(content)
+    template = """
+nats: {url: tls://bus.example, ca_file: CA, client_cert_file: US}
+ingest: {web: {certificate: US, key: US}}
+notify:
+  smtp: {sender: a@b.org, ca_file: CA}
+  sms: {kannel: {user: u, password: p}, ca_file: CA}
+  receivers: [{id: r, webhooks: [{url: "https://h.example", ca_file: CA, client_cert_file: US}]}]
+"""
+    places = {
+        "CA": ["nats.ca_file", "notify.smtp.ca_file", "notify.sms.ca_file", "notify.receivers[0].webhooks[0].ca_file"],
+        "US": ["ingest.web.certificate", "nats.client_cert_file", "notify.receivers[0].webhooks[0].client_cert_file"],
+    }
+    for wrong in (None, "CA", "US"):
+        text = template
+        for name in ("CA", "US"):
+            text = text.replace(name, str(tmp_path / ("bad" if name == wrong else name.lower())))
+        file.write_text(GOOD + text)
+        assert sorted(path for path, _ in check(file)) == sorted(places.get(wrong or "", []))
+        assert all("it holds no PEM certificate" in why for _, why in check(file))
 
 
 def test_what_a_profile_forbids(file: Path):
@@ -106,11 +151,11 @@ def test_secrets_files_are_found_from_the_made_file(file: Path, scratch: Path):
     (file.parent / "url").write_text("rtsp://h")
     file.write_text(
         "sites: [{id: a, cameras: [{id: c, url_file: url}]}]\n"
-        "notify: {salt_file: salt, smtp: {sender: a@b.org, ca_file: ca.pem}}\n"
+        "notify: {salt_file: salt, smtp: {sender: a@b.org, ca_file: system}}\n"
     )
     made = yaml.safe_load(with_cameras(file, ["gate=u"], scratch).read_text())
     assert made["notify"]["salt_file"] == str(file.parent / "salt")
-    assert made["notify"]["smtp"]["ca_file"] == "ca.pem"
+    assert made["notify"]["smtp"]["ca_file"] == "system"
     assert made["sites"][0]["cameras"][0]["url_file"] == str(file.parent / "url")
     require(scratch / "settings.yaml")
 
