@@ -1,5 +1,6 @@
 """Expiries as metrics, looked up when they are asked for: a renewed file is seen although nobody connects anew."""
 
+import contextlib
 import datetime as dt
 import ssl
 from collections.abc import Iterator
@@ -19,7 +20,8 @@ def saw(use: Use, connection: Any) -> None:
     """Note until when the certificate of a connection's other side is valid; None is no connection by TLS."""
     shown = connection.getpeercert(binary_form=True) if isinstance(connection, (ssl.SSLObject, ssl.SSLSocket)) else None
     if shown is not None:
-        _PEERS[use] = x509.load_der_x509_certificate(shown).not_valid_after_utc
+        with contextlib.suppress(ValueError):  # OpenSSL was satisfied with it, and nothing depends on this
+            _PEERS[use] = x509.load_der_x509_certificate(shown).not_valid_after_utc
 
 
 def _earliest() -> Iterator[tuple[Use, str, dt.datetime]]:

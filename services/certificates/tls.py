@@ -110,6 +110,8 @@ class Tls:
             return self._load(contents)
         except CertificateError as error:
             return error
+        except (ValueError, ssl.SSLError) as error:  # one that only one of the two libraries takes
+            return CertificateError(self.use, f"a certificate can't be used: {error}")
 
     def _doubt(self) -> None:
         """Warn of what others will refuse."""

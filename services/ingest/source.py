@@ -24,6 +24,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from proto.types import CameraReason
+from services.certificates import SYSTEM
 from services.destinations.addresses import refusal
 from services.ingest.core.picture import MOST_PIXELS
 from services.ingest.http_camera import HttpCamera, context_of
@@ -127,9 +128,10 @@ def _tls(settings: CameraSettings) -> dict[str, str]:
     """FFmpeg's options; by itself it would take any certificate."""
     if not settings.tls_verify:
         return {"tls_verify": "0"}
-    if settings.ca_file is not None and not Path(settings.ca_file).is_file():
-        raise SourceError("bad-source", f"ca_file {settings.ca_file} does not exist, or may not be read")
-    known = settings.ca_file or next((path for path in _authorities() if Path(path).is_file()), None)
+    own = None if settings.ca_file == SYSTEM else settings.ca_file
+    if own is not None and not Path(own).is_file():
+        raise SourceError("bad-source", f"ca_file {own} does not exist, or may not be read")
+    known = own or next((path for path in _authorities() if Path(path).is_file()), None)
     return {"tls_verify": "1"} | ({"ca_file": known} if known else {})
 
 

@@ -91,7 +91,8 @@ class CameraSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """A file plays by its timestamps; False reads it as fast as pictures are analysed, with nothing shed."""
     transport: Literal["tcp", "udp"] = "tcp"
     ca_file: Annotated[str, Meta(min_length=1)] | None = None
-    """PEM file with the certificate of an rtsps:// or https:// camera, or with its authority's; None: the system's."""
+    """PEM file with the certificate of an rtsps:// or https:// camera, or of who vouches for it; None, or `system`: the
+    system's authorities."""
     tls_verify: bool = True
     """Whether such a camera must prove who it is. Without that its password goes to whoever answers."""
     allow_link_local: bool = False

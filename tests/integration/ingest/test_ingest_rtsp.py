@@ -247,7 +247,7 @@ async def test_an_unknown_certificate_gets_no_password(serve, proxy, wait_until)
     """A certificate that nobody vouches for, or for another name: refused before anything is sent, and what to do."""
     server = serve("basic", PASSWORD)
     strange, renamed = proxy(server), proxy(server, "another.example.org")
-    for tls, more in ((strange, {}), (renamed, {"ca_file": str(renamed.ca_file)})):
+    for tls, more in ((strange, {}), (strange, {"ca_file": "system"}), (renamed, {"ca_file": str(renamed.ca_file)})):
         async with watching(secured(server, tls), **more) as (_, states):
             await wait_until(lambda states=states: last(states) == ("backing-off", "refused"), LIMIT_S)
             assert "set ca_file to the camera's certificate" in states[-1].message
