@@ -12,8 +12,9 @@ from msgspec import Struct, ValidationError, convert, to_builtins
 from proto.control import PauseReplyV1, PauseRequestV1
 from proto.subjects import PAUSE, Identity
 from services.bus import Bus, NatsSettings, NoWorkers
+from services.certificates import CertificateError
 from services.log import redact
-from services.settings import SettingsError, load, problems
+from services.settings import Problem, SettingsError, load, problems
 
 Action = Literal["pause", "resume"]
 ANSWER_S = 10.0
@@ -25,6 +26,10 @@ class OperatorFile(Struct, frozen=True, kw_only=True):
     """What an operator's command reads of the settings file: where NATS is, and the operator's password."""
 
     nats: NatsSettings = NatsSettings()
+
+    def problems(self) -> list[Problem]:
+        """Return what no single key shows."""
+        return list(self.nats.problems())
 
 
 def operator_name() -> str:
@@ -77,12 +82,15 @@ async def connect_as(identity: Identity, file: Path) -> Bus:
         async with asyncio.timeout(_CONNECT_S):
             return await Bus.connect(nats, identity, on_trouble=heard.append)
     except TimeoutError:
-        # NATS's own word says more than that the connection was reset, which follows it.
-        said = next((one for one in reversed(heard) if one.startswith("nats:")), heard[-1] if heard else "")
+        # NATS's own word, or that of TLS, says more than that the connection was reset, which follows it.
+        telling = (one for one in reversed(heard) if one.startswith(("nats:", "[SSL")))
+        said = next(telling, heard[-1] if heard else "")
         last = f" ({redact(said)})" if said else ""
         where = f"no connection to {redact(nats.url)} in {_CONNECT_S:g} s{last}"
         why_not = f"{where}; is NATS there, and are user and password those of {identity}?"
         raise SettingsError(file, [("nats.url", why_not)]) from None
+    except CertificateError as error:
+        raise SettingsError(file, [(error.field, error.why)]) from None
 
 
 def checked(command: str, request: R) -> R:

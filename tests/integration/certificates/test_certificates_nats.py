@@ -14,6 +14,8 @@ from prometheus_client import REGISTRY
 from proto.public import WindowV1
 from proto.subjects import WINDOWS
 from services.bus import Bus, NatsSettings
+from services.cli.orders import connect_as
+from services.settings import SettingsError
 
 LIMIT_S = 30
 
@@ -75,6 +77,23 @@ async def test_who_is_not_known_is_refused(place: Place):
     place.theirs.put(ca=place.authority.pem, pem=place.authority.issue("elsewhere.example"))
     await place.reload()
     await refused(place.settings(), "IP address mismatch")
+
+
+async def test_an_operators_command_tells_what_to_mend(place: Place):
+    """One line for the person at the terminal: a file of no use, or what TLS said while nobody let it in."""
+    (place.folder / "stranger").write_bytes(Authority().issue("operator"))
+    cases = {
+        f"{{ca_file: {place.ours.ca}, client_cert_file: gone}}": "nats.client_cert_file: cannot use gone: No such file",
+        f"{{ca_file: {place.ours.ca}, client_cert_file: {place.folder}/stranger}}": "nats.url: .*alert unknown ca",
+        f"{{client_cert_file: {place.ours.pem}}}": "nats.ca_file: is missing; TLS needs",
+    }
+    file = place.folder / "operator.yaml"
+    for files, sentence in cases.items():
+        file.write_text(f"nats: {files[:-1]}, url: {place.server.url}}}")
+        with pytest.raises(SettingsError, match=rf"^{file}: {sentence}"):
+            await connect_as("operator", file)
+    file.write_text(f"nats: {{ca_file: {place.ours.ca}, client_cert_file: {place.ours.pem}, url: {place.server.url}}}")
+    await (await connect_as("operator", file)).close()
 
 
 async def test_nothing_is_said_in_the_open_when_tls_is_asked_for(place: Place):
