@@ -1,10 +1,14 @@
 """Certificates of a test's own authority, and files that are renewed as Kubernetes does it."""
 
 import ssl
+import weakref
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
 import trustme
+
+from services.certificates import Tls, expiry, tls
 
 ENDS = datetime(2100, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -56,3 +60,11 @@ def serving(pem: Path, known: Path | None = None) -> ssl.SSLContext:
         context.load_verify_locations(known)
         context.verify_mode = ssl.CERT_REQUIRED
     return context
+
+
+def only_these(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let metrics tell of certificates from now on alone: other tests' may wait to be collected."""
+    known: weakref.WeakSet[Tls] = weakref.WeakSet()
+    monkeypatch.setattr(tls, "IN_FORCE", known)
+    monkeypatch.setattr(expiry, "IN_FORCE", known)
+    monkeypatch.setattr(expiry, "_PEERS", {})

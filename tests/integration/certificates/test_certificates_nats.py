@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from authority import ENDS, Authority, Volume, serving
+from authority import ENDS, Authority, Volume, only_these, serving
 from nats_process import NatsProcess
 from prometheus_client import REGISTRY
 
@@ -150,8 +150,9 @@ async def test_nothing_older_than_tls_1_2_is_spoken(place: Place):
     writer.close()
 
 
-async def test_another_authority_takes_over_without_a_restart(place: Place):
+async def test_another_authority_takes_over_without_a_restart(place: Place, monkeypatch: pytest.MonkeyPatch):
     """First both are believed, then both sides show the new one's certificates, then it alone is: no window is lost."""
+    only_these(monkeypatch)
     bus = await Bus.connect(place.settings(), "aggregate")
     await bus.ensure_streams([str(WINDOWS.stream)])
     new = Authority()

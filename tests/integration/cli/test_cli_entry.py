@@ -8,8 +8,8 @@ import pytest
 FOREIGN = {
     "ingest": ["onnxruntime", "aiosmtplib", "scipy", "typer", "rich"],
     "inference": ["av", "aiosmtplib", "scipy", "typer", "rich"],
-    "aggregate": ["av", "onnxruntime", "aiosmtplib", "cryptography", "typer", "rich"],
-    "notify": ["av", "onnxruntime", "cryptography", "scipy", "typer", "rich"],
+    "aggregate": ["av", "onnxruntime", "aiosmtplib", "typer", "rich"],
+    "notify": ["av", "onnxruntime", "scipy", "typer", "rich"],
 }
 """What a service's own image does not hold."""
 PROGRAM = """

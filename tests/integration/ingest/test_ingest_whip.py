@@ -17,7 +17,7 @@ import aioice.ice
 import aiortc.rtcrtpreceiver
 import pytest
 import whip
-from authority import ENDS, Authority, Volume
+from authority import ENDS, Authority, Volume, only_these
 from prometheus_client import REGISTRY
 from whip import TOKEN, Publisher
 
@@ -122,11 +122,13 @@ async def staged(**web):
         stage.phone.start(asyncio.get_running_loop())
         # The fingerprint is what a person compares; everything else about a self-signed certificate is no proof.
         shown = aiohttp.Fingerprint(bytes.fromhex(stage.server.fingerprint.replace(":", "")))
-        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=shown)) as stage.http:
-            yield stage
-        await stage.server.stop()
-        assert await stage.phone.stop(LIMIT_S)
-        assert await stage.app.close() == 0
+        try:
+            async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=shown)) as stage.http:
+                yield stage
+        finally:
+            await stage.server.stop()
+            assert await stage.phone.stop(LIMIT_S)
+            assert await stage.app.close() == 0
 
 
 @pytest.mark.parametrize(("codec", "decoder"), [("H264", "h264"), ("VP8", "vp8"), (None, "h264")])
@@ -507,10 +509,11 @@ async def shown_by(stage):
     return hashlib.sha256(shown).hexdigest().upper()
 
 
-async def test_a_certificate_is_renewed_while_a_peer_publishes(tmp_path, capsys):
+async def test_a_certificate_is_renewed_while_a_peer_publishes(tmp_path, capsys, monkeypatch):
     """New connections see the new one, which the log tells; the session goes on, and so does the connection kept open.
     A broken one changes nothing."""
     configure("ingest")
+    only_these(monkeypatch)
     authority = Authority()
     secret = Volume(tmp_path / "tls", pem=authority.issue("127.0.0.1"))
     async with staged(certificate=secret.pem, key=secret.pem) as stage:

@@ -10,7 +10,7 @@ from email.message import EmailMessage
 from typing import Any
 
 import pytest
-from authority import ENDS, Authority, Volume, serving
+from authority import ENDS, Authority, Volume, only_these, serving
 from prometheus_client import REGISTRY
 
 from services.app import StartError
@@ -404,8 +404,9 @@ async def test_a_server_that_asks_for_a_certificate_gets_ours(serve_mail, smtp, 
     assert len(box.mails) == 1
 
 
-async def test_certificates_are_renewed_between_two_mails(serve_mail, smtp, tmp_path):
+async def test_certificates_are_renewed_between_two_mails(serve_mail, smtp, tmp_path, monkeypatch):
     """Another authority for both sides: what is in the files when a connection is made counts; the pool is the same."""
+    only_these(monkeypatch)
     authority = Authority()
     ours = Volume(tmp_path / "ours", ca=authority.pem, pem=authority.issue("moretta.example.org"))
     server, known = tmp_path / "server", tmp_path / "known"

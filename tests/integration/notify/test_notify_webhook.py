@@ -17,6 +17,7 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
+from authority import only_these
 from http_peer import HttpPeer
 from notifications import MINUTE, SITE, TEN, fault, notification, rate, recipient
 from prometheus_client import REGISTRY
@@ -169,8 +170,9 @@ async def test_a_certificate_is_checked(channel, certificates):
     assert len(peer.got) == 1
 
 
-async def test_a_server_that_asks_for_a_certificate_gets_ours(channel, ours):
+async def test_a_server_that_asks_for_a_certificate_gets_ours(channel, ours, monkeypatch):
     """Each webhook has its own; when the server's ends is a metric."""
+    only_these(monkeypatch)
     async with HttpPeer(ours.server) as peer:
         to = recipient(peer.url())
         assert await channel(peer.url(), ca_file=str(ours.ca_file)).send(notification(rate()), to) is not None

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
-from authority import ENDS, Authority, Volume
+from authority import ENDS, Authority, Volume, only_these
 from cryptography.hazmat.primitives import serialization
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 
@@ -18,6 +18,11 @@ from services.log import configure
 OURS, OTHER = Authority(), Authority()
 A, B = (OURS.issue("a.example") for _ in range(2))
 EXPIRY = "moretta_certificate_expiry_timestamp_seconds"
+
+
+@pytest.fixture(autouse=True)
+def _only_these(monkeypatch):
+    only_these(monkeypatch)
 
 
 def files(ca=SYSTEM, cert=None, key=None):
@@ -138,6 +143,7 @@ def test_when_certificates_end(tmp_path, capsys):
 GOOD = {b"A", b"B"}
 
 
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.lists(st.lists(st.sampled_from([*GOOD, b"broken", "gone"]), min_size=1, max_size=12), max_size=6))
 def test_what_is_in_force_was_whole(turns):
     """Files may change between the reading of one and of the next: the last pair that fits is in force."""
