@@ -10,11 +10,11 @@ import ipaddress
 import logging
 import os
 import socket
+import ssl
+from typing import Protocol
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
-
-from services.certificates import Tls
 
 MOST = 100
 """Connections at a time; those beyond are closed as they come."""
@@ -47,10 +47,18 @@ def runner_of(app: web.Application) -> web.AppRunner:
     )  # fmt: skip
 
 
+class Certified(Protocol):
+    """What has a certificate to show (services.certificates, which needs this module); it may be renewed meanwhile."""
+
+    @property
+    def context(self) -> ssl.SSLContext:
+        """How TLS is made for the next connection."""
+
+
 class Listener:
     """Accepts connections for a server from `open` to `close`; with a certificate they are TLS."""
 
-    def __init__(self, server: web.Server | None, tls: Tls | None = None) -> None:
+    def __init__(self, server: web.Server | None, tls: Certified | None = None) -> None:
         assert server is not None, "set the runner up first"
         self._server, self._tls = server, tls
         self._sockets: list[socket.socket] = []
