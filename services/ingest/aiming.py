@@ -16,6 +16,7 @@ from services.bus import Bus, Request
 from services.ingest.core.aiming import Aiming, Looked
 from services.ingest.core.masking import hidden_share
 from services.ingest.fleet import Fleet, Place, Post
+from services.ingest.in_hand import InHand
 from services.leases import Leases
 from services.log import get_logger
 
@@ -92,6 +93,7 @@ class Aimer:
 
     def __init__(self, app: App, bus: Bus, fleet: Fleet, leases: Leases) -> None:
         self._app, self._bus, self._fleet, self._leases = app, bus, fleet, leases
+        self._in_hand = InHand(app)
         self._runs: dict[Place, _Run] = {}
         self._recording: set[Place] = set()
         """Where an order is being recorded: one at a time, or they would pile up while the disk is away."""
@@ -143,8 +145,10 @@ class Aimer:
             return
         if not self._is_ours((order.site, order.camera)):
             return
+        if not self._in_hand.has_room():
+            return
         # A task of its own: a slow disk may not keep the next order waiting.
-        self._app.spawn(f"aim {order.site}/{order.camera}", self._answer(order, request), may_end=True)
+        self._in_hand.spawn(f"aim {order.site}/{order.camera}", self._answer(order, request))
 
     async def _answer(self, order: AimRequestV1, request: Request) -> None:
         try:

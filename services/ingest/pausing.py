@@ -12,6 +12,7 @@ from services.app import App
 from services.bus import Bus, Request, Stored, StreamReset
 from services.ingest.core.orders import Orders, Recorded, SiteOrders, holds, joined
 from services.ingest.fleet import Fleet
+from services.ingest.in_hand import InHand
 from services.log import get_logger
 
 log = get_logger()
@@ -29,7 +30,8 @@ class Pausing:
     """Takes pause and resume orders for the sites of this ingest."""
 
     def __init__(self, app: App, bus: Bus, fleet: Fleet) -> None:
-        self._app, self._bus, self._fleet = app, bus, fleet
+        self._bus, self._fleet = bus, fleet
+        self._in_hand = InHand(app)
         self._recording = asyncio.Lock()
         self._sites: dict[str, SiteOrders] = {}
 
@@ -109,14 +111,18 @@ class Pausing:
             return
         names = [camera for site, camera in self._fleet.wanted if site == message.site]
         if message.camera is not None and message.camera not in names and message.action == "pause":
-            self._app.spawn(f"refuse to {message.action}", self._refuse(message, names, request), may_end=True)
+            if self._in_hand.has_room():
+                self._in_hand.spawn(f"refuse to {message.action}", self._refuse(message, names, request))
+            return
+        if message.action == "resume" and not self._in_hand.has_room():
             return
         # First the act, then the record: a slow disk may not keep a picture alive, nor keep the next order waiting.
         orders = self._at(message.site)
         orders.give(message)
         self._fleet.obey(orders.in_force(self._fleet.orders))
         meant = len(names) if message.camera is None else names.count(message.camera)
-        self._app.spawn(f"record {message.action}", self._record(message, meant, request), may_end=True)
+        await self._in_hand.room()  # a pause is in force, and has to be recorded behind the orders before it
+        self._in_hand.spawn(f"record {message.action}", self._record(message, meant, request))
 
     async def _refuse(self, message: PauseRequestV1, names: list[str], request: Request) -> None:
         """Say that there is no such camera; later, since the first answer counts and others may have newer settings."""

@@ -11,7 +11,7 @@ import re
 import ssl
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Self, cast
@@ -121,7 +121,16 @@ def _network(url: str, settings: CameraSettings) -> Address:
         options |= _tls(settings)
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
     port = f":{parts.port}" if parts.port else ""
-    return Address("network", url, f"{scheme}://{host}{port}", options)
+    label = f"{scheme}://{host}{port}"
+    _require_allowed(label, [parts.hostname or ""], settings)
+    return Address("network", url, label, options)
+
+
+def _require_allowed(label: str, hosts: Iterable[str], settings: CameraSettings) -> None:
+    for host in hosts:
+        if why := refusal(host, link_local=settings.allow_link_local):
+            hint = "; allow_link_local: true of the camera allows such" if "link-local" in why else ""
+            raise SourceError("bad-source", f"{label}: {why}{hint}")
 
 
 def _tls(settings: CameraSettings) -> dict[str, str]:
@@ -296,10 +305,7 @@ def _web(address: Address, settings: CameraSettings) -> HttpCamera | None:
     if address.location.lower().startswith(("http://", "https://")) and address.kind == "network":
         return HttpCamera(settings, context_of(address.options))
     if address.kind == "network":
-        host = urlsplit(address.location).hostname or ""
-        for one in (host, *sorted(addresses_of(address.location))):
-            if why := refusal(one, link_local=settings.allow_link_local):
-                raise SourceError("bad-source", f"{address.label}: {why}")
+        _require_allowed(address.label, sorted(addresses_of(address.location)), settings)
     return None
 
 

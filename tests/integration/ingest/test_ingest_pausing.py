@@ -10,6 +10,7 @@ from msgspec import structs
 from proto.control import PauseRequestV1
 from proto.subjects import PAUSE, PAUSE_STATE
 from services.app import App, end_tasks
+from services.ingest import in_hand
 from services.ingest import pausing as sut
 from services.ingest.core.orders import Orders, Recorded
 from services.ingest.pausing import Pausing
@@ -163,3 +164,24 @@ async def test_a_server_that_lost_the_last_records(bus, replica):
     assert (await records(bus))[-1].paused_cameras == ["gate", "hall"]
     assert (await order(bus, "resume", "hall")).paused_cameras == ["gate"]
     assert one.held == {"gate"}
+
+
+async def test_a_flood_of_orders_is_bounded_and_stops_no_pause(bus, replica, wait_until):
+    """Orders for cameras that are not there, and to go on: so many tasks at a time, and whoever pauses is obeyed."""
+    one = await replica("gate")
+    before, most = in_hand.DROPPED._value.get(), 0
+    for number in range(500):
+        camera = f"none-{number}" if number % 2 else "gate"
+        action = "pause" if number % 2 else "resume"
+        await bus.publish(PAUSE, PauseRequestV1(site="cannes", action=action, operator="ana", camera=camera, why="x"))
+        most = max(most, len(one.app._tasks))
+        if number % 50 == 0:
+            await asyncio.sleep(0.01)
+    await wait_until(lambda: in_hand.DROPPED._value.get() > before)
+    await bus.publish(PAUSE, PauseRequestV1(site="cannes", action="pause", operator="ana", camera="gate", why="x"))
+    await wait_until(lambda: one.held == {"gate"})
+    assert most <= in_hand.MOST + 2
+    await wait_until(lambda: len(one.app._tasks) <= 1, 30)
+    assert one.held == {"gate"}
+    assert not (await order(bus, "resume", "gate")).paused_cameras
+    assert one.held == set()
