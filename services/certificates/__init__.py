@@ -7,7 +7,7 @@ force; broken ones are told, and those before stay in force. Expiries are metric
 from services.certificates.expiry import saw
 from services.certificates.files import CertificateError, Named
 from services.certificates.settings import SYSTEM, Authorities, ClientFiles, client_problems
-from services.certificates.speak import client_tls, server_tls, server_tls_of_pem
+from services.certificates.speak import bare_context, client_tls, server_tls, server_tls_of_pem
 from services.certificates.tls import Tls, Use
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "Named",
     "Tls",
     "Use",
+    "bare_context",
     "client_problems",
     "client_tls",
     "saw",

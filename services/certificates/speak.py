@@ -33,7 +33,7 @@ def client_tls(use: Use, path: str, files: ClientFiles, *, verify: bool = True) 
         return [_authorities(anchors), *(one.read() for one in pair or ())]
 
     def load(contents: Sequence[Content]) -> Loaded:
-        context = _context(ssl.PROTOCOL_TLS_CLIENT)
+        context = bare_context(ssl.PROTOCOL_TLS_CLIENT)
         end = None
         if anchors.file == SYSTEM:
             context.load_default_certs()
@@ -53,7 +53,7 @@ def server_tls(use: Use, certificate: Named, key: Named) -> Tls:
     pair = (certificate, key)
 
     def load(contents: Sequence[Content]) -> Loaded:
-        context = _context(ssl.PROTOCOL_TLS_SERVER)
+        context = bare_context(ssl.PROTOCOL_TLS_SERVER)
         return Loaded(context, _load_pair(context, pair, contents), None)
 
     return Tls(use, lambda: [one.read() for one in pair], load)
@@ -66,7 +66,7 @@ def server_tls_of_pem(use: Use, certificate: bytes, key: bytes) -> Tls:
     """
 
     def load(_: Sequence[Content]) -> Loaded:
-        context = _context(ssl.PROTOCOL_TLS_SERVER)
+        context = bare_context(ssl.PROTOCOL_TLS_SERVER)
         ends = [_pipe(content) for content in (certificate, key)]
         try:
             context.load_cert_chain(*(f"/dev/fd/{end}" for end in ends))
@@ -86,7 +86,8 @@ def _authorities(named: Named) -> Content:
     return repr(Path(bundle).stat()).encode() if bundle else b""
 
 
-def _context(protocol: int) -> ssl.SSLContext:
+def bare_context(protocol: int) -> ssl.SSLContext:
+    """Return a context that believes nobody yet."""
     context = ssl.SSLContext(protocol)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context

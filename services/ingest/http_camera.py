@@ -16,6 +16,7 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from proto.types import CameraReason
+from services.certificates import bare_context
 from services.destinations.addresses import refusal
 from services.ingest.http_connection import HttpError, director, signing
 from services.sites.settings import CameraSettings
@@ -163,9 +164,12 @@ class HttpCamera:
 
 def context_of(options: dict[str, str]) -> ssl.SSLContext:
     """Return TLS as FFmpeg's options say: a camera's own certificate is an authority for itself."""
-    context = ssl.create_default_context(cafile=options.get("ca_file"))
+    context = bare_context(ssl.PROTOCOL_TLS_CLIENT)
+    if options.get("ca_file"):
+        context.load_verify_locations(options["ca_file"])
+    else:
+        context.load_default_certs()
     if options.get("tls_verify") == "0":
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    context.verify_flags &= ~getattr(ssl, "VERIFY_X509_STRICT", 0)
     return context
