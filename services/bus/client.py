@@ -61,4 +61,4 @@ def words_of(error: Exception, *, secure: bool) -> str:
         return f"its certificate is not believed: {error.verify_message}; {advice}"
     if secure and isinstance(error, (ssl.SSLError, ConnectionError)):  # an alert, or the end that follows on it
         return f"{text}; is it running there, and does it know who vouches for nats.client_cert_file?"
-    return f"{text}; is it running there, and are user and password right?"
+    return f"{text}; is it running there, and are user and password right, or the seed?"

@@ -19,8 +19,10 @@ from prometheus_client import Counter, Gauge
 from proto.codec import ContractError, decode, decode_as, encode, encode_as
 from proto.subjects import Account, Subject
 from services.bus.client import SecureClient, words_of
+from services.bus.nkey import Seed
 from services.bus.settings import NatsSettings
 from services.log import get_logger
+from services.settings import Secret
 
 log = get_logger()
 
@@ -34,6 +36,8 @@ _CONTENT_TYPE = {"json": "application/json", "msgpack": "application/msgpack"}
 nats.aio.client.DEFAULT_BUFFER_SIZE = 512 * 1024
 _DEAD_LETTERS = 8
 """Waiting to be stored at a time; what nobody could read beyond that is only logged and counted."""
+INBOX = "_INBOX"
+"""What every inbox begins with, whatever comes behind it for an identity of its own."""
 _PING_S, _PINGS_OUT = 2, 2
 """Notice a frozen server within about 4 s (design §6)."""
 
@@ -76,8 +80,11 @@ class Request:
         return self._msg.reply or None
 
     async def reply(self, message: Struct) -> None:
-        """Answer a request; nothing happens if the sender wants no answer."""
-        if self._msg.reply:
+        """Answer a request; nothing happens if the sender wants no answer, or wants it elsewhere than in an inbox.
+
+        The server lets whoever answers publish wherever the question says.
+        """
+        if self._msg.reply.startswith(INBOX):
             await self._msg.respond(encode_as(self.row.encoding, message))
 
 
@@ -115,7 +122,9 @@ class Connection:
         """
         tls = settings.tls()
         connection = cls(SecureClient(tls), account)
-        user, password = _identity(settings, account)
+        user, password, seed = _identity(settings, account)
+        if seed is not None:  # nats-py has no option for it without PyPI's nkeys (ADR 20)
+            connection.client._public_nkey = seed.public  # noqa: SLF001
         trouble = connection._trouble = _Trouble(settings.url, account, on_trouble)
         trouble.secure = tls is not None
         if settings.is_open():
@@ -124,8 +133,9 @@ class Connection:
             settings.url.split(","),
             name=name,
             user=user,
-            password=password,
-            inbox_prefix=f"_INBOX_{user or name}".encode(),
+            password=password.reveal() if password else None,
+            signature_cb=seed.sign if seed else None,
+            inbox_prefix=f"{INBOX}_{user or name}".encode(),
             connect_timeout=settings.connect_timeout_s,  # type: ignore[arg-type]
             reconnect_time_wait=0.5,  # type: ignore[arg-type]
             max_reconnect_attempts=-1,
@@ -284,11 +294,10 @@ async def _end_tasks(subscriptions: list[Subscription], limit_s: float) -> None:
                 await asyncio.wait(left, timeout=0.05)
 
 
-def _identity(settings: NatsSettings, account: Account) -> tuple[str | None, str | None]:
+def _identity(settings: NatsSettings, account: Account) -> tuple[str | None, Secret | None, Seed | None]:
     if account == "FRAMES" and settings.frames_user is not None:
-        secret = settings.frames_password
-        return settings.frames_user, secret.reveal() if secret else None
-    return settings.user, settings.password.reveal() if settings.password else None
+        return settings.frames_user, settings.frames_password, settings.frames_seed
+    return settings.user, settings.password, settings.seed
 
 
 class _Trouble:

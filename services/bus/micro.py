@@ -15,13 +15,10 @@ from nats.micro.service import Service, ServiceConfig
 
 from proto.codec import ContractError, decode, encode_as
 from proto.subjects import Subject
-from services.bus.connection import headers_of
+from services.bus.connection import INBOX, headers_of
 from services.log import get_logger
 
 log = get_logger()
-
-_INBOX = "_INBOX"
-"""What every inbox begins with, whatever comes behind it for an identity of its own."""
 
 _WAITING = 32
 """So many questions wait for their turn at one endpoint; more are dropped. nats-py's own limit is half a million, which
@@ -62,7 +59,7 @@ class _InboxesOnly:
 
     async def subscribe(self, subject: str, queue: str = "", cb: Callable[[Msg], Awaitable[None]] | None = None) -> Any:
         async def take(msg: Msg) -> None:
-            if cb is not None and msg.reply.startswith(_INBOX):
+            if cb is not None and msg.reply.startswith(INBOX):
                 await cb(msg)
 
         return await self._client.subscribe(subject, queue=queue, cb=take, pending_msgs_limit=_WAITING)

@@ -7,17 +7,21 @@ from urllib.parse import urlsplit
 
 from msgspec import Meta, Struct
 
+from services.bus.nkey import RIGHT, Seed
 from services.certificates import SYSTEM, Authorities, Tls, client_problems, client_tls
 from services.settings import Problem, Secret
 
 _SECURE = frozenset({"tls", "wss"})
 
+_Seed = Annotated[Seed, Meta(description=RIGHT)]
+
 
 class NatsSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Where NATS is, and who we are there.
 
-    `frames_user` and `frames_password` are the second identity, in the account FRAMES, that only ingest and inference
-    have (design §4); without them the first one is used for both.
+    `frames_user` with `frames_seed` or `frames_password` is the second identity, in the account FRAMES, that only
+    ingest and inference have (design §4); without it the first one is used for both. A seed is an nkey's; `user` then
+    only names the inbox. Passwords are for servers that are not configured by `moretta nats-config`.
     """
 
     url: Annotated[
@@ -29,7 +33,9 @@ class NatsSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     ] = "nats://127.0.0.1:4222"
     user: str | None = None
     password: Secret | None = None
+    seed: _Seed | None = None
     frames_user: str | None = None
+    frames_seed: _Seed | None = None
     frames_password: Secret | None = None
     ca_file: Authorities | None = None
     """Who may vouch for the server. With it nothing is sent without TLS, whatever the URL's scheme."""

@@ -18,9 +18,7 @@ from proto.permissions import SERVICES, user_of
 from proto.subjects import Identity
 from services.bus import NatsSettings
 from services.cli.child import Child, Program
-from services.cli.identities import Identities
-from services.cli.natsconf import nats_config
-from services.settings import Secret
+from services.identities import Identities, nats_config
 
 _LISTENING = re.compile(r"Listening for client connections on [^ ]+:(\d+)")
 _START_LIMIT_S = 20.0
@@ -92,8 +90,7 @@ class Box:
 
     def nats(self, identity: Identity) -> NatsSettings:
         """Return how to connect as an identity, in the main account."""
-        user = user_of(identity, "MAIN")
-        return NatsSettings(url=self.url, user=user, password=Secret(self._identities.passwords[user]))
+        return self._identities.settings(identity, self.url)
 
     @property
     def url(self) -> str:
@@ -154,7 +151,7 @@ class Box:
         def command() -> list[str]:
             # After the first start the port is kept: the services know no other.
             store = str(self._folder / "jetstream")
-            self._identities.write("nats.conf", nats_config(self._port, store, self._identities.passwords))
+            self._identities.write("nats.conf", nats_config(self._port, store, self._identities.public))
             return [nats_server(), "-c", str(config)]
 
         # Go's own fatal errors exit with 2 as well: for nats-server no code means a user's mistake.
@@ -166,7 +163,7 @@ class Box:
             self._port = int(match.group(1))
         if "Server is ready" in line:
             self._nats_ready.set()
-        if any(mark in line for mark in ("[ERR]", "[FTL]", "[WRN]")) and "Plaintext passwords" not in line:
+        if any(mark in line for mark in ("[ERR]", "[FTL]", "[WRN]")):
             self._on_line("nats-server", line)
 
     async def _nats_answers(self) -> bool:
@@ -202,7 +199,7 @@ class Box:
 def operator_file(url: str, identity: Identity = "operator") -> str:
     """Return the settings with which an operator's command, or another as `identity`, reaches the server at `url`."""
     user = user_of(identity, "MAIN")
-    return yaml.safe_dump({"nats": {"url": url, "user": user, "password_file": f"{user}.password"}}, sort_keys=False)
+    return yaml.safe_dump({"nats": {"url": url, "user": user, "seed_file": f"{user}.nk"}}, sort_keys=False)
 
 
 class _Probe:

@@ -130,4 +130,6 @@ def _holds_secret(schema: Any) -> bool:
     schema = _bare(schema)
     if isinstance(schema, type) and issubclass(schema, Struct):
         return any(_holds_secret(field.type) for field in msgspec.structs.fields(schema))
-    return schema is Secret or any(_holds_secret(part) for part in get_args(schema))
+    return (isinstance(schema, type) and issubclass(schema, Secret)) or any(
+        _holds_secret(part) for part in get_args(schema)
+    )

@@ -35,7 +35,8 @@ def _load(file: Path, schema: type[T], environ: Mapping[str, str]) -> T:
     wanted = {field.name for field in msgspec.structs.fields(schema)}
     raw = {key: value for key, value in raw.items() if key in wanted}
     raw = resolve_files(raw, "", file.parent, found, unread=getattr(schema, "UNREAD", frozenset()))
-    found += problems(schema, raw)
+    missing = {path for path, _ in found}  # of a secret whose file can't be read nothing more is said
+    found += [each for each in problems(schema, raw) if f"{each[0]}_file" not in missing]
     settings: T | None = _convert_sound(raw, schema, [path for path, _ in found])
     check: Callable[[], list[Problem]] | None = getattr(settings, "problems", None)
     told = [path for path, _ in found]

@@ -17,6 +17,8 @@ SECRETS = (
     "signing_key",
     "verify_key",
     "frames_password",
+    "seed",
+    "frames_seed",
     "url",
 )
 """Keys that may be given as `x_file`, and whose values never come out."""
@@ -66,6 +68,6 @@ def convert(raw: Any, schema: Any) -> Any:
 
 def _dec_hook(kind: type, value: Any) -> Any:
     # A number is refused: YAML has made 83 of the password 0123 already.
-    if kind is Secret and isinstance(value, str):
-        return Secret(value)
+    if issubclass(kind, Secret) and isinstance(value, str):
+        return kind(value)
     raise TypeError(f"expected a text, got {type(value).__name__}")

@@ -12,7 +12,18 @@ from proto.schema import public_schemas
 ROOT = Path(__file__).parents[2]
 KERNEL = ["app.py", "bus", "listener.py", "log.py", "probes.py", "settings"]
 """Used by all four services; anything else that two of them need is a domain noun with a decision of its own."""
-SHARED = ["budget", "certificates", "charts", "destinations", "history", "leases", "proportions", "sealing", "sites"]
+SHARED = [
+    "budget",
+    "certificates",
+    "charts",
+    "destinations",
+    "history",
+    "identities",
+    "leases",
+    "proportions",
+    "sealing",
+    "sites",
+]
 SERVICES = ["aggregate", "inference", "ingest", "notify"]
 TOP = {
     *(".ci", ".gitignore", "bench", "CHANGELOG.md", "docs", "k8s", "LICENSE", "Makefile", "NOTICE"),

@@ -57,10 +57,10 @@ async def listen(box: Box, identity: Identity) -> Ear:
         if found := _DENIED.search(str(error)):
             ear.denied.add(found[2])
 
-    assert settings.user and settings.password  # noqa: PT018 - a box has both
+    assert settings.seed is not None
+    ear.client._public_nkey = settings.seed.public
     prefix = f"_INBOX_{user_of(identity, 'MAIN')}".encode()
-    password = settings.password.reveal()
-    await ear.client.connect(settings.url, user=settings.user, password=password, inbox_prefix=prefix, error_cb=refused)
+    await ear.client.connect(settings.url, signature_cb=settings.seed.sign, inbox_prefix=prefix, error_cb=refused)
     for subject in rights_of(identity, "MAIN").subscribe:
         assert " " not in subject, "a place in a queue group would take what others need"
         await ear.client.subscribe(subject, cb=ear.take)

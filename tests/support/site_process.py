@@ -18,12 +18,9 @@ import secrecy
 import yaml
 from nats_process import NatsProcess
 
-from proto.permissions import ACCOUNTS, user_of
 from proto.subjects import Account, Identity
-from services.bus import Bus, NatsSettings
-from services.cli.identities import Identities
-from services.cli.natsconf import nats_config
-from services.settings import Secret
+from services.bus import Bus
+from services.identities import Identities, nats_config
 
 
 @dataclass
@@ -102,12 +99,12 @@ class Site:
     def __init__(self, folder: Path, *, extend: Callable[[str], str] = str) -> None:
         self.folder = folder
         self.identities = Identities.make(folder / "identities")
-        for password in self.identities.passwords.values():
-            secrecy.keep(password)
+        for seed in self.identities.seeds.values():
+            secrecy.keep(seed.reveal())
         self.file = folder / "settings.yaml"
         self.services: list[Service] = []
         self.server = NatsProcess(
-            folder, whole=lambda port, store: extend(nats_config(port, store, self.identities.passwords))
+            folder, whole=lambda port, store: extend(nats_config(port, store, self.identities.public))
         )
 
     def write(self, settings: dict[str, Any]) -> None:
@@ -131,17 +128,7 @@ class Site:
     @contextlib.asynccontextmanager
     async def bus(self, identity: Identity, account: Account = "MAIN") -> AsyncIterator[Bus]:
         """A connection as an identity."""
-        user, frames = user_of(identity, "MAIN"), user_of(identity, "FRAMES")
-        settings = NatsSettings(url=self.server.url, user=user, password=Secret(self.identities.passwords[user]))
-        if "FRAMES" in ACCOUNTS[identity]:
-            settings = NatsSettings(
-                url=self.server.url,
-                user=user,
-                password=settings.password,
-                frames_user=frames,
-                frames_password=Secret(self.identities.passwords[frames]),
-            )
-        bus = await Bus.connect(settings, identity, account)
+        bus = await Bus.connect(self.identities.settings(identity, self.server.url), identity, account)
         try:
             yield bus
         finally:

@@ -112,6 +112,9 @@ def test_what_is_no_settings_file(errors, text: str | bytes, line: str):
         ),
         (f"{GOOD}\nnats: {{password: 0123}}", "nats.password: must be a text in quotes, got another kind of value"),
         (f"{GOOD}\nnats: {{password: [{SECRET}]}}", "nats.password: must be a text in quotes, got a list of 1"),
+        (f"{GOOD}\nnats: {{seed: {SECRET}}}", "nats.seed: must be the seed of a NATS user's nkey: 58 characters that"),
+        (f"{GOOD}\nnats: {{seed: SUAPUBLICKEY}}", "nats.seed: must be the seed of a NATS user's nkey"),
+        (f"{GOOD}\nnats: {{frames_seed_file: none.nk}}", "nats.frames_seed_file: cannot read 'none.nk': No such file"),
         (
             f"{GOOD}\nprobes: {{port: 70000}}",
             "probes.port: must be a whole number at least 0 and at most 65535, got 70000",

@@ -1,4 +1,4 @@
-"""Identities of one box: fresh at every start, for their owners' eyes only."""
+"""Identities made at a start: fresh at every start, for their owners' eyes only."""
 
 import re
 import stat
@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from proto.permissions import ACCOUNTS, user_of
-from services.bus import NatsSettings
-from services.cli.identities import Identities
+from services.identities import Identities
 from services.ingest.settings import IngestFile
 from services.sealing.settings import SealingSettings
 from services.settings import Secret, load
@@ -29,18 +28,19 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_a_password_per_user(made: Identities):
-    """One for each user, all different, with at least 128 bits."""
-    assert set(made.passwords) == set(USERS)
-    assert len(set(made.passwords.values())) == len(USERS)
-    assert all(re.fullmatch(r"[\w-]{22,}", password) for password in made.passwords.values())
+def test_a_seed_per_user(made: Identities):
+    """One for each user, all different, of NATS's own form; the public key tells none of them."""
+    assert set(made.seeds) == set(USERS)
+    assert len({seed.reveal() for seed in made.seeds.values()}) == len(USERS)
+    assert all(re.fullmatch(r"SU[A-Z2-7]{56}", seed.reveal()) for seed in made.seeds.values())
+    assert all(re.fullmatch(r"U[A-Z2-7]{55}", key) for keys in made.public.values() for key in keys)
 
 
 def test_others_cannot_read_them(made: Identities):
     """The folder and its files are their owner's alone."""
     files = list(made.folder.iterdir())
     assert mode(made.folder) == 0o700
-    assert {path.name for path in files} == {*(f"{user}.password" for user in USERS), *KEYS}
+    assert {path.name for path in files} == {*(f"{user}.nk" for user in USERS), *KEYS}
     assert {mode(path) for path in files} == {0o600}
 
 
@@ -48,21 +48,21 @@ def test_what_was_there_is_closed(tmp_path: Path):
     """A folder and files from before, open to others, or links to elsewhere, are not believed."""
     folder, elsewhere = tmp_path / "identities", tmp_path / "elsewhere"
     folder.mkdir(mode=0o755)
-    (folder / "ingest.password").write_text("old")
-    (folder / "ingest.password").chmod(0o644)
+    (folder / "ingest.nk").write_text("old")
+    (folder / "ingest.nk").chmod(0o644)
     elsewhere.write_text("untouched")
-    (folder / "notify.password").symlink_to(elsewhere)
+    (folder / "notify.nk").symlink_to(elsewhere)
     made = Identities.make(folder)
     assert mode(folder) == 0o700
     assert {mode(path) for path in folder.iterdir()} == {0o600}
-    assert (folder / "ingest.password").read_text() == made.passwords["ingest"]
+    assert (folder / "ingest.nk").read_text() == made.seeds["ingest"].reveal()
     assert elsewhere.read_text() == "untouched"
 
 
 def test_every_start_makes_new_ones(made: Identities):
     """Nothing that leaked lasts."""
     again = Identities.make(made.folder)
-    assert not set(again.passwords.values()) & set(made.passwords.values())
+    assert not {*again.seeds.values()} & {*made.seeds.values()}
 
 
 @pytest.mark.parametrize("signer", ["ingest", "inference"])
@@ -79,10 +79,9 @@ def test_a_service_is_told_its_own_secrets(made: Identities, identity):
     environment = made.environment(identity)
     files = {name: Path(value) for name, value in environment.items() if name.endswith("_FILE")}
     secrets = {path.name for path in files.values()}
-    frames = {f"{identity}-frames.password"} if identity in {"ingest", "inference"} else set()
+    frames = {f"{identity}-frames.nk"} if identity in {"ingest", "inference"} else set()
     pairs = {"inference": {"inference.key", "ingest.pub"}, "ingest": {"ingest.key", "inference.pub"}}
-    key = pairs.get(identity, set())
-    assert secrets == {f"{identity}.password"} | frames | key
+    assert secrets == {f"{identity}.nk"} | frames | pairs.get(identity, set())
     assert not set(environment.values()) & {path.read_text() for path in made.folder.iterdir()}
 
 
@@ -91,9 +90,6 @@ def test_settings_take_them(made: Identities, tmp_path: Path):
     file = tmp_path / "m.yaml"
     file.write_text("sites: [{id: a}]")
     nats = load(file, IngestFile, made.environment("ingest")).nats
-    assert nats == NatsSettings(
-        user="ingest",
-        password=Secret(made.passwords["ingest"]),
-        frames_user="ingest-frames",
-        frames_password=Secret(made.passwords["ingest-frames"]),
-    )
+    assert nats == made.settings("ingest", "nats://127.0.0.1:4222")
+    assert nats.frames_seed == made.seeds["ingest-frames"]
+    assert made.settings("notify", "nats://h").frames_seed is None

@@ -1,4 +1,4 @@
-"""The embedded server's configuration, from the one table."""
+"""The server's configuration, from the one table."""
 
 import json
 
@@ -6,21 +6,21 @@ import pytest
 
 from proto.permissions import ACCOUNTS, rights_of, user_of
 from proto.subjects import STREAMS
-from services.cli.natsconf import nats_config
+from services.identities import Tls, nats_config, server
 
 USERS = {user_of(identity, account): (identity, account) for identity, where in ACCOUNTS.items() for account in where}
-PASSWORDS = {user: f"{user}-secret" for user in USERS}
+KEYS = {user: [f"U-{user}"] for user in USERS}
 
 
 @pytest.fixture(name="config")
 def _config() -> dict:
-    return json.loads(nats_config(4222, "/data/js", PASSWORDS))
+    return json.loads(nats_config(4222, "/data/js", KEYS))
 
 
 def test_it_listens_on_loopback_only(config: dict):
     """One box is reached from itself alone."""
     assert config["listen"] == "127.0.0.1:4222"
-    assert json.loads(nats_config(-1, "/", PASSWORDS))["listen"] == "127.0.0.1:-1"
+    assert json.loads(nats_config(-1, "/", KEYS))["listen"] == "127.0.0.1:-1"
     assert not {"http", "monitor_port", "cluster", "leafnodes", "websocket", "mqtt"} & config.keys()
 
 
@@ -34,13 +34,14 @@ def test_two_accounts_without_a_bridge(config: dict):
 
 @pytest.mark.parametrize("user", USERS)
 def test_a_user_has_its_rights(config: dict, user: str):
-    """Each user once, in its account, with its own password and the table's rights."""
+    """Each user once, in its account, with its own key and the table's rights."""
     identity, account = USERS[user]
-    found = [(name, u) for name, a in config["accounts"].items() for u in a["users"] if u["user"] == user]
+    found = [(name, u) for name, a in config["accounts"].items() for u in a["users"] if u["nkey"] == f"U-{user}"]
     assert len(found) == 1
     where, entry = found[0]
     rights = rights_of(identity, account)
-    assert (where, entry["password"]) == (account, f"{user}-secret")
+    assert where == account
+    assert entry.keys() == {"nkey", "permissions"}
     permissions = entry["permissions"]
     if rights.publish:
         assert permissions["publish"] == {"allow": list(rights.publish), "deny": list(rights.not_publish)}
@@ -50,11 +51,30 @@ def test_a_user_has_its_rights(config: dict, user: str):
     assert ("allow_responses" in permissions) == rights.answers
 
 
-def test_nobody_comes_in_without_a_password(config: dict):
-    """No user by default, no token, no open account."""
+def test_nobody_comes_in_without_a_key(config: dict):
+    """No user by default, no token, no open account; a user without a key is a mistake, not an open door."""
     assert not {"no_auth_user", "authorization", "system_account"} & config.keys()
     with pytest.raises(KeyError):
         nats_config(-1, "/", {})
+    with pytest.raises(KeyError):
+        nats_config(-1, "/", KEYS | {"ingest": []})
+
+
+def test_two_keys_while_one_takes_the_others_place(config: dict):
+    """Both come in, with the same rights; everybody else is as before."""
+    both = json.loads(nats_config(4222, "/data/js", KEYS | {"notify": ["U-notify", "U-next"]}))
+    rights = {user["nkey"]: user["permissions"] for user in both["accounts"]["MAIN"]["users"]}
+    assert rights.pop("U-next") == rights["U-notify"]
+    assert rights == {user["nkey"]: user["permissions"] for user in config["accounts"]["MAIN"]["users"]}
+    assert both["accounts"]["FRAMES"] == config["accounts"]["FRAMES"]
+
+
+def test_tls(config: dict):
+    """TLS 1.2 or later, mutual unless said otherwise; without files none."""
+    files = {"cert_file": "c", "key_file": "k", "ca_file": "a"}
+    tls = server(":4222", "/data/js", KEYS, tls=Tls("c", "k", "a"))["tls"]
+    assert tls == {**files, "verify": True, "min_version": "1.2", "timeout": 5}
+    assert "tls" not in config
 
 
 def test_frozen_clients_are_noticed(config: dict):

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import re
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import msgspec
 import nats.errors
@@ -28,9 +29,9 @@ from proto.subjects import (
     Identity,
     Subject,
 )
-from services.bus import Bus, NatsSettings, NoWorkers
-from services.cli.natsconf import nats_config
-from services.settings import Secret
+from services.bus import Bus, NoWorkers
+from services.bus.nkey import Seed
+from services.identities import Identities, nats_config
 
 USERS = [(identity, account) for identity, accounts in ACCOUNTS.items() for account in accounts]
 STORED = [row for row in TABLE if row.stream]
@@ -39,16 +40,15 @@ _DENIED = re.compile(
 )
 
 
-def password(user: str) -> str:
-    return f"{user}-secret"
+SEEDS = {user_of(*user): Seed.new() for user in USERS}
+PEOPLE = Identities(Path("nowhere"), SEEDS)
 
 
 @pytest.fixture(name="locked", scope="module")
 def _locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsProcess]:
     """A server with one user per identity and account."""
-    passwords = {user_of(*user): password(user_of(*user)) for user in USERS}
     server = NatsProcess(
-        tmp_path_factory.mktemp("locked"), whole=lambda port, store: nats_config(port, store, passwords)
+        tmp_path_factory.mktemp("locked"), whole=lambda port, store: nats_config(port, store, PEOPLE.public)
     )
     server.start()
     yield server
@@ -76,8 +76,9 @@ class Raw:
 async def raw(server: NatsProcess, identity: Identity, account: Account = "MAIN") -> AsyncIterator[Raw]:
     user, one = user_of(identity, account), Raw()
     prefix = f"_INBOX_{user}".encode()
+    one.client._public_nkey = SEEDS[user].public
     await one.client.connect(
-        server.url, user=user, password=password(user), inbox_prefix=prefix, error_cb=one.error, allow_reconnect=False
+        server.url, signature_cb=SEEDS[user].sign, inbox_prefix=prefix, error_cb=one.error, allow_reconnect=False
     )
     try:
         yield one
@@ -93,15 +94,7 @@ async def settled(bus: Bus) -> None:
 
 @contextlib.asynccontextmanager
 async def typed(server: NatsProcess, identity: Identity, account: Account = "MAIN") -> AsyncIterator[Bus]:
-    main, frames = user_of(identity, "MAIN"), user_of(identity, "FRAMES")
-    settings = NatsSettings(
-        url=server.url,
-        user=main,
-        password=Secret(password(main)),
-        frames_user=frames,
-        frames_password=Secret(password(frames)),
-    )
-    bus = await Bus.connect(settings, identity, account)
+    bus = await Bus.connect(PEOPLE.settings(identity, server.url), identity, account)
     try:
         yield bus
     finally:
@@ -169,22 +162,25 @@ async def test_a_tap_on_frames_is_refused(locked: NatsProcess, queue: str):
 @pytest.mark.parametrize("account", ["MAIN", "FRAMES"])
 @pytest.mark.parametrize("identity", ["operator", "subscriber", "aggregate", "notify"])
 async def test_nobody_else_has_a_user_in_frames(locked: NatsProcess, identity: Identity, account: Account):
-    """The other identities' password opens nothing in FRAMES, and nobody comes in without one."""
+    """The other identities' key opens nothing in FRAMES, and nobody comes in without one, nor by another's."""
     async with raw(locked, identity) as one:
         await one.client.subscribe(FRAMES.wildcard(), queue=FRAMES_QUEUE)
         await one.settle()
         assert one.denied
-    who = {} if account == "MAIN" else {"user": user_of(identity, "FRAMES"), "pass": password(identity)}
-    assert "Authorization Violation" in await greeting(locked, who)
-    right = {"user": user_of(identity, "MAIN"), "pass": password(user_of(identity, "MAIN"))}
-    assert "PONG" in await greeting(locked, right)
+    public = SEEDS["ingest-frames" if account == "FRAMES" else identity].public
+    assert "Authorization Violation" in await greeting(locked)
+    assert "Authorization Violation" in await greeting(locked, public)
+    assert "Authorization Violation" in await greeting(locked, public, SEEDS["inference-frames"])
+    assert "PONG" in await greeting(locked, SEEDS[identity].public, SEEDS[identity])
 
 
-async def greeting(server: NatsProcess, who: dict[str, str]) -> str:
+async def greeting(server: NatsProcess, public: str | None = None, seed: Seed | None = None) -> str:
     """What the server says to a CONNECT; nats-py would leave a refused connection's socket open."""
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     try:
-        assert (await reader.readline()).startswith(b"INFO")
+        info = (await reader.readline()).removeprefix(b"INFO ")
+        who = {"nkey": public} if public else {}
+        who |= {"sig": seed.sign(msgspec.json.decode(info)["nonce"]).decode()} if seed else {}
         writer.write(b"CONNECT " + msgspec.json.encode({**who, "verbose": False}) + b"\r\nPING\r\n")
         return (await reader.readline()).decode()
     finally:
@@ -327,7 +323,7 @@ def test_the_servers_limits_hold_every_stream():
     """JetStream may hold what the table's streams reserve."""
     import json
 
-    config = json.loads(nats_config(-1, "/store", {user_of(*user): "x" for user in USERS}))
+    config = json.loads(nats_config(-1, "/store", PEOPLE.public))
     limits = config["jetstream"]
     for storage, name in (("memory", "max_memory_store"), ("file", "max_file_store")):
         assert limits[name] > sum(s.max_bytes for s in STREAMS if s.storage == storage)

@@ -1,0 +1,95 @@
+"""nats-server's configuration, from the one table: accounts, users by their public keys, and their rights. Pure."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from proto.permissions import ACCOUNTS, Rights, rights_of, user_of
+from proto.subjects import STREAMS, Account, Identity
+
+_MIB = 1 << 20
+_SPARE = 64 * _MIB
+PublicKeys = Mapping[str, Sequence[str]]
+"""The public keys by which a user comes in: two while one takes the other's place."""
+
+
+@dataclass(frozen=True)
+class Tls:
+    """Certificate, key and trust store of the server; with `verify` its clients need a certificate of that store."""
+
+    cert_file: str
+    key_file: str
+    ca_file: str
+    verify: bool = True
+
+    def block(self) -> dict[str, object]:
+        """Return the configuration's `tls`."""
+        files = {"cert_file": self.cert_file, "key_file": self.key_file, "ca_file": self.ca_file}
+        return {**files, "verify": self.verify, "min_version": "1.2", "timeout": 5}
+
+
+def users() -> list[tuple[Identity, Account]]:
+    """Return every user as identity and account."""
+    return [(identity, account) for identity, accounts in ACCOUNTS.items() for account in accounts]
+
+
+def nats_config(port: int, store: str, keys: PublicKeys, *, host: str = "127.0.0.1", tls: Tls | None = None) -> str:
+    """Return the text of a server's configuration (see `server`); NATS's configuration language takes JSON."""
+    return json.dumps(server(f"{host}:{port}", store, keys, tls=tls), indent=1)
+
+
+def server(listen: str, store: str, keys: PublicKeys, *, tls: Tls | None = None) -> dict[str, object]:
+    """Return a configuration: JetStream in `store`, one user per identity and account, no secret in it.
+
+    `keys` are by user name; KeyError if one has none. Port -1 takes a free one.
+    """
+    config: dict[str, object] = {
+        "listen": listen,
+        "max_payload": 8 * _MIB,
+        # A frozen worker must not keep its share of the frames for minutes (design §6).
+        "ping_interval": "2s",
+        "ping_max": 2,
+        "write_deadline": "1s",
+        "max_pending": 32 * _MIB,
+        # A pause that was confirmed, and a window that was published, outlive a power cut.
+        "jetstream": {"store_dir": store, "sync_interval": "always", **_limits()},
+        "accounts": {account: _account(account, keys) for account in ("MAIN", "FRAMES")},
+    }
+    return config | ({"tls": tls.block()} if tls else {})
+
+
+def _account(account: Account, keys: PublicKeys) -> dict[str, object]:
+    found = [
+        _user(identity, where, key)
+        for identity, where in users()
+        if where == account
+        for key in _keys_of(user_of(identity, where), keys)
+    ]
+    return {"jetstream": account == "MAIN", "users": found}
+
+
+def _keys_of(user: str, keys: PublicKeys) -> Sequence[str]:
+    if not keys[user]:
+        raise KeyError(user)
+    return keys[user]
+
+
+def _limits() -> dict[str, int]:
+    """Return JetStream's limits: what the table's streams reserve, and a little more."""
+    sums = {"memory": _SPARE, "file": _SPARE}
+    for stream in STREAMS:
+        sums[stream.storage] += stream.max_bytes
+    return {"max_memory_store": sums["memory"], "max_file_store": sums["file"]}
+
+
+def _user(identity: Identity, account: Account, key: str) -> dict[str, object]:
+    return {"nkey": key, "permissions": permissions(rights_of(identity, account))}
+
+
+def permissions(rights: Rights) -> dict[str, object]:
+    """Return a user's block `permissions`; what it does not name is denied."""
+    publish = {"allow": list(rights.publish), "deny": list(rights.not_publish)} if rights.publish else {"deny": ">"}
+    block: dict[str, object] = {"publish": publish, "subscribe": {"allow": list(rights.subscribe)}}
+    if rights.answers:
+        block["allow_responses"] = {"max": 1, "expires": "5s"}
+    return block
