@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 
-from proto.subjects import STREAMS, TABLE, Account, Identity, Service, Subject
+from proto.subjects import STREAM_OWNER, STREAMS, TABLE, Account, Identity, Service, Subject
 
+JETSTREAM_API = "$JS.API."
+"""What the subjects of JetStream's API begin with (NATS ADR-1)."""
 SERVICES: tuple[Identity, ...] = ("ingest", "inference", "aggregate", "notify")
 ACCOUNTS: dict[Identity, tuple[Account, ...]] = {
     "ingest": ("MAIN", "FRAMES"),
@@ -17,8 +19,10 @@ ACCOUNTS: dict[Identity, tuple[Account, ...]] = {
 
 @dataclass(frozen=True)
 class Rights:
-    """What one user may publish and subscribe; everything else is denied. `answers`: may reply to requests.
+    """What one user may publish and subscribe; everything else is denied.
 
+    Whoever answers may publish to the inboxes of those who ask, whose names nobody can guess. NATS's `allow_responses`
+    would let it publish wherever a question says, and forgets at each reload of the server what may be answered.
     `not_publish` is taken from what `publish` allows: a durable consumer is named after its service and is nobody
     else's to read, acknowledge or delete.
     """
@@ -26,7 +30,6 @@ class Rights:
     publish: tuple[str, ...]
     not_publish: tuple[str, ...]
     subscribe: tuple[str, ...]
-    answers: bool
 
 
 def stream_info(stream: str) -> str:
@@ -50,6 +53,11 @@ def user_of(identity: Identity, account: Account) -> str:
     return f"{identity}-frames" if account == "FRAMES" else identity
 
 
+def inbox(user: str) -> str:
+    """Return the subjects of a user's inboxes."""
+    return f"_INBOX_{user}.>"
+
+
 def rights_of(identity: Identity, account: Account) -> Rights:
     """Return the rights of an identity in one account."""
     rows = [row for row in TABLE if row.account == account]
@@ -57,14 +65,15 @@ def rights_of(identity: Identity, account: Account) -> Rights:
     subscribe = [_subscription(row) for row in rows if identity in row.subscribers]
     publish += [subject for row in rows if identity in row.publishers for subject in _controls(row)]
     subscribe += [subject for row in rows if identity in row.subscribers for subject in _controls(row)]
-    answers = any(row.reply is not None and identity in row.subscribers for row in rows)
+    asking = [name for row in rows if row.reply and identity in row.subscribers for name in row.publishers]
+    publish += [inbox(user_of(name, account)) for name in dict.fromkeys(asking)]
     not_publish: list[str] = []
     if account == "MAIN":
         publish += _jetstream(identity, rows)
         readable = {row.stream for row in rows if identity in row.subscribers}
         not_publish = [api for row in rows if row.stream in readable for api in _others_durables(identity, row)]
-    subscribe.append(f"_INBOX_{user_of(identity, account)}.>")
-    return Rights(tuple(publish), tuple(dict.fromkeys(not_publish)), tuple(subscribe), answers)
+    subscribe.append(inbox(user_of(identity, account)))
+    return Rights(tuple(publish), tuple(dict.fromkeys(not_publish)), tuple(subscribe))
 
 
 def _controls(row: Subject) -> list[str]:
@@ -77,15 +86,15 @@ def _subscription(row: Subject) -> str:
 
 
 def _jetstream(identity: Identity, rows: list[Subject]) -> list[str]:
-    """Return the JetStream API subjects: making streams for services, reading for those who subscribe, no purge."""
+    """Return the JetStream API subjects: making streams for their owner, reading for those who subscribe, no purge."""
     api: list[str] = []
     for stream in STREAMS:
         mine = [row for row in rows if row.stream == stream.name]
         reads = any(identity in row.subscribers for row in mine)
         writes = any(identity in row.publishers for row in mine)
-        if identity in SERVICES and (reads or writes):
+        if identity == STREAM_OWNER:
             api += [f"$JS.API.STREAM.{verb}.{stream.name}" for verb in ("CREATE", "UPDATE")]
-        if reads or writes:
+        if reads or writes or identity == STREAM_OWNER:
             api.append(stream_info(stream.name))
         if reads:
             api += _reading(stream.name)

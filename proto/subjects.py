@@ -293,7 +293,7 @@ CAMERA_LEASES = Subject(
     ("ingest",),
     ("ingest",),
     "which replica of ingest serves a camera; gone when its holder is silent",
-    stream="KV_LEASES",
+    stream="KV_LEASES_INGEST",
 )
 REPLICAS = Subject(
     "$KV.LEASES.v1.ingest.{replica}",
@@ -302,7 +302,7 @@ REPLICAS = Subject(
     ("ingest",),
     ("ingest",),
     "a replica of ingest is there; gone when it is silent",
-    stream="KV_LEASES",
+    stream="KV_LEASES_INGEST",
 )
 SITE_LEASES = Subject(
     "$KV.LEASES.v1.site.{site}",
@@ -311,7 +311,7 @@ SITE_LEASES = Subject(
     ("aggregate",),
     ("aggregate",),
     "which replica of aggregate decides a site; gone when its holder is silent",
-    stream="KV_LEASES",
+    stream="KV_LEASES_AGGREGATE",
 )
 AGGREGATE_REPLICAS = Subject(
     "$KV.LEASES.v1.aggregate.{replica}",
@@ -320,7 +320,7 @@ AGGREGATE_REPLICAS = Subject(
     ("aggregate",),
     ("aggregate",),
     "a replica of aggregate is there; gone when it is silent",
-    stream="KV_LEASES",
+    stream="KV_LEASES_AGGREGATE",
 )
 NOTIFY_LEASES = Subject(
     "$KV.LEASES.v1.told.{site}",
@@ -329,7 +329,7 @@ NOTIFY_LEASES = Subject(
     ("notify",),
     ("notify",),
     "which replica of notify tells people of a site; gone when its holder is silent",
-    stream="KV_LEASES",
+    stream="KV_LEASES_NOTIFY",
 )
 NOTIFY_REPLICAS = Subject(
     "$KV.LEASES.v1.notify.{replica}",
@@ -338,7 +338,7 @@ NOTIFY_REPLICAS = Subject(
     ("notify",),
     ("notify",),
     "a replica of notify is there; gone when it is silent",
-    stream="KV_LEASES",
+    stream="KV_LEASES_NOTIFY",
 )
 REPLAY = Subject(
     "moretta.v1.control.{site}.replay",
@@ -356,7 +356,7 @@ REPLAY_RECORD = Subject(
     ("notify",),
     ("operator",),
     "who had which notification sent again, as an audit",
-    stream="CONTROL",
+    stream="AUDIT",
 )
 AIM = Subject(
     "moretta.v1.control.{site}.aim",
@@ -374,7 +374,7 @@ AIM_RECORD = Subject(
     ("ingest",),
     ("operator",),
     "who aimed which camera, as an audit",
-    stream="CONTROL",
+    stream="AUDIT",
 )
 AIM_REPORTS = Subject(
     "moretta.v1.aim.{site}.{camera}",
@@ -449,6 +449,25 @@ TABLE: tuple[Subject, ...] = (
 _MIB = 1 << 20
 _DAY = 86_400.0
 
+STREAM_OWNER: Identity = "aggregate"
+"""Who alone makes and changes streams: a stream may copy from, or repeat on, every subject of its account (ADR 20)."""
+
+
+def _leases(service: str, *rows: Subject) -> Stream:
+    subjects = tuple(row.wildcard() for row in rows)
+    return Stream(
+        f"KV_LEASES_{service}",
+        subjects,
+        "memory",
+        None,
+        4 * _MIB,
+        per_subject=1,
+        purpose="who serves what",
+        expires=True,
+    )
+
+
+# Whoever may read one message of a stream may read all: the rows of a stream have the same subscribers.
 STREAMS: tuple[Stream, ...] = (
     # Memory, so that no sighting reaches a disk; 70 minutes hold the longest window and its lateness until a replica
     # that died then is replaced (services.aggregate.core.retention).
@@ -477,18 +496,19 @@ STREAMS: tuple[Stream, ...] = (
         purpose="decisions to tell, and delivery attempts",
     ),
     Stream("KV_SILENCES", ("$KV.SILENCES.>",), "file", 400 * _DAY, 4 * _MIB, per_subject=8, purpose="silences"),
+    Stream("CONTROL", (PAUSE_STATE.wildcard(),), "file", 400 * _DAY, 16 * _MIB, purpose="orders to pause, audited"),
     Stream(
-        "CONTROL",
-        (PAUSE_STATE.wildcard(), AIM_RECORD.wildcard(), REPLAY_RECORD.wildcard()),
+        "AUDIT",
+        (AIM_RECORD.wildcard(), REPLAY_RECORD.wildcard()),
         "file",
         400 * _DAY,
         16 * _MIB,
-        purpose="operators' orders, audited",
+        purpose="other orders",
     ),
     # Memory: a lease that outlives its server would be nobody's.
-    Stream(
-        "KV_LEASES", ("$KV.LEASES.>",), "memory", None, 4 * _MIB, per_subject=1, purpose="who serves what", expires=True
-    ),
+    _leases("INGEST", CAMERA_LEASES, REPLICAS),
+    _leases("AGGREGATE", SITE_LEASES, AGGREGATE_REPLICAS),
+    _leases("NOTIFY", NOTIFY_LEASES, NOTIFY_REPLICAS),
     Stream("DEAD", (DEAD.wildcard(),), "file", 7 * _DAY, 64 * _MIB, purpose="what could not be handled"),
 )
 

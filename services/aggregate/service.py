@@ -5,7 +5,7 @@ from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-from proto.subjects import AGGREGATE_REPLICAS, SITE_LEASES
+from proto.subjects import AGGREGATE_REPLICAS, SITE_LEASES, STREAMS
 from services.aggregate.core.config import SiteConfig
 from services.aggregate.core.policy import NOTICES
 from services.aggregate.drift import SiteDrift
@@ -21,7 +21,6 @@ from services.sites.settings import SiteSettings
 
 log = get_logger()
 
-STREAMS = ("SIGHTINGS", "PASSAGES", "WINDOWS", "ALERTS", "RULES", "OPERATIONS", "KV_LEASES")
 """What aggregate cannot do without, made where they are missing; `SiteDrift` makes its own."""
 
 
@@ -106,7 +105,7 @@ async def wire(app: App, file: AggregateFile) -> None:
     bus = await Bus.connect(file.nats, "aggregate")
     app.on_stop("close the bus", bus.close)
     app.watch(bus)
-    await bus.ensure_streams(STREAMS)
+    await bus.ensure_streams(stream.name for stream in STREAMS)  # nobody else may make them
     leases = Leases(bus, SITE_LEASES, AGGREGATE_REPLICAS, file.aggregate.replica or new_replica_name())
     sites = Sites(app, bus, file.aggregate)
     sharing = Sharing(sites, leases)

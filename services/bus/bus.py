@@ -8,7 +8,7 @@ import nats.errors
 from msgspec import Struct
 
 from proto.control import DeadV1, ServiceName
-from proto.subjects import DEAD, Account, Subject
+from proto.subjects import DEAD, STREAM_OWNER, Account, Subject
 from services.bus import clock
 from services.bus.clock import Offset
 from services.bus.connection import Connection, Handler, OnTrouble
@@ -35,7 +35,9 @@ class Bus:
     ) -> Self:
         """Return a connected bus; tries for ever (see `Connection.open`)."""
         connection = await Connection.open(settings, service, account, on_trouble)
-        return cls(connection, Streams(connection, settings.replicas), service)
+        # On a server without Moretta's identities whoever comes first may make them.
+        makes = service == STREAM_OWNER or settings.seed is None
+        return cls(connection, Streams(connection, settings.replicas, makes=makes), service)
 
     @property
     def connected(self) -> bool:
@@ -67,7 +69,7 @@ class Bus:
         await self._connection.stop_serving()
 
     async def ensure_streams(self, names: Iterable[str]) -> None:
-        """Make the streams of these names, now and whenever the server comes back without them."""
+        """See to it that the streams of these names are there; see `Streams.ensure`."""
         await self.streams.ensure(names)
 
     async def store(

@@ -82,7 +82,7 @@ class Request:
     async def reply(self, message: Struct) -> None:
         """Answer a request; nothing happens if the sender wants no answer, or wants it elsewhere than in an inbox.
 
-        The server lets whoever answers publish wherever the question says.
+        An open server lets whoever answers publish wherever the question says.
         """
         if self._msg.reply.startswith(INBOX):
             await self._msg.respond(encode_as(self.row.encoding, message))

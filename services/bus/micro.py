@@ -48,7 +48,7 @@ class Endpoint:
 class _InboxesOnly:
     """The client as nats-py's micro service sees it: what wants its answer elsewhere than in an inbox gets none.
 
-    The server lets whoever answers publish wherever the question says: a reader could have windows written that way.
+    An open server lets whoever answers publish wherever the question says.
     """
 
     def __init__(self, client: Client) -> None:

@@ -18,7 +18,7 @@ from nats.nuid import NUID
 
 from proto.codec import decode, encode
 from proto.permissions import stream_info
-from proto.subjects import STREAMS, Stream, Subject
+from proto.subjects import STREAM_OWNER, STREAMS, Stream, Subject
 from services.bus.connection import Connection, headers_of
 from services.bus.follow import Stored, is_marker, nanoseconds, read, read_back, read_latest
 from services.log import get_logger
@@ -31,7 +31,14 @@ _CONTENDED = {10158, 10164}
 _ACK_TIMEOUT_S = 2.0
 _RETRY_S = 0.25
 _HELD_S = 0.1
+
+
+class _Missing(Exception):
+    """A stream is not there, and others make it."""
+
+
 _TRANSIENT = (
+    _Missing,
     nats.errors.TimeoutError,
     nats.errors.NoRespondersError,
     nats.errors.ConnectionClosedError,
@@ -74,8 +81,8 @@ class Kept:
 class Streams:
     """What a service stores in JetStream and reads back."""
 
-    def __init__(self, connection: Connection, replicas: int) -> None:
-        self._connection, self._replicas = connection, replicas
+    def __init__(self, connection: Connection, replicas: int, *, makes: bool = True) -> None:
+        self._connection, self._replicas, self._makes = connection, replicas, makes
         self.js: JetStreamContext = connection.client.jetstream(timeout=_ACK_TIMEOUT_S)
         self._wanted: set[str] = set()
         self._nuid = NUID()
@@ -83,13 +90,16 @@ class Streams:
         connection.reconnected.append(self._again)
 
     async def ensure(self, names: Iterable[str]) -> None:
-        """Make the streams of these names as the table says, or bring them up to it."""
+        """Make the streams of these names as the table says, or bring them up to it, now and whenever one is lost.
+
+        Who may not make any waits until they are there.
+        """
         self._wanted |= set(names)
         for name in sorted(self._wanted):
             await self._retrying(lambda name=name: self._ensure_one(name))  # type: ignore[misc]
 
     async def _again(self) -> None:
-        for name in sorted(self._wanted):
+        for name in sorted(self._wanted if self._makes else ()):
             try:
                 await self._ensure_one(name)
             except Exception as error:
@@ -101,9 +111,11 @@ class Streams:
         try:
             info = await self.js.stream_info(name)
         except NotFoundError:
+            if not self._makes:
+                raise _Missing(f"there is no stream {name} yet; {STREAM_OWNER} makes it") from None
             await self._add(config)
             return
-        if not _agrees(info.config, config):
+        if self._makes and not _agrees(info.config, config):
             config.first_seq = info.config.first_seq  # what only a new stream can be given
             await self.js.update_stream(config)
 

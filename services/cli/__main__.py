@@ -118,6 +118,38 @@ def count(
     show.result(result, show.counts, as_json=as_json)
 
 
+@app.command("nats-config")
+def nats_config(
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="the folder of keys and configuration")] = None,
+    url: Annotated[str | None, typer.Option(metavar="URL", help="what the services call the server")] = None,
+    listen: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="where the server listens")] = None,
+    store: Annotated[str | None, typer.Option(metavar="DIR", help="where the server keeps its streams")] = None,
+    update: Annotated[bool, typer.Option("--update", help="write it anew with the same keys")] = False,
+    rotate: Annotated[str | None, typer.Option(metavar="IDENTITY", help="a new key beside the old one; or all")] = None,
+    retire: Annotated[str | None, typer.Option(metavar="IDENTITY", help="the old key ends; or all")] = None,
+    matrix: Annotated[bool, typer.Option("--matrix", help="show who may do what, and write nothing")] = False,
+) -> None:
+    """Make nats-server's configuration and a key for each identity, or renew keys while everything runs."""
+    from rich.console import Console
+
+    from services.cli import nats_config as command
+
+    console = Console()
+    if matrix:
+        command.matrix(console)
+        return
+    given = {"update": update, "rotate": rotate is not None, "retire": retire is not None}
+    todo = [name for name, is_given in given.items() if is_given]
+    if out is None or len(todo) > 1:
+        why = "is missing; name the folder of keys and configuration" if out is None else "does one thing at a time"
+        place = "--out" if out is None else " ".join(f"--{name}" for name in todo)
+        raise SettingsError("moretta nats-config", [(place, why)])
+    done = todo[0] if todo else "make"
+    command.shown(kept := command.done(done, out, rotate or retire or "", listen, store, url), console)
+    for step in command.next_steps(kept, done):
+        console.print(f"next: {step}", soft_wrap=True, highlight=False)
+
+
 @app.command("check-config")
 def check_config(file: Annotated[Path, typer.Argument(metavar="FILE")]) -> None:
     """Check a settings file for all four services, with what it names: the files of secrets must be there.

@@ -12,13 +12,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import yaml
-
-from proto.permissions import SERVICES, user_of
+from proto.permissions import SERVICES
 from proto.subjects import Identity
 from services.bus import NatsSettings
 from services.cli.child import Child, Program
-from services.identities import Identities, nats_config
+from services.identities import Identities, nats_config, settings_file
 
 _LISTENING = re.compile(r"Listening for client connections on [^ ]+:(\d+)")
 _START_LIMIT_S = 20.0
@@ -77,7 +75,7 @@ class Box:
             await self.close()
             raise BoxError("\n".join(faults))
         for identity in _SPEAKERS:
-            self._identities.write(f"{identity}.yaml", operator_file(self.url, identity))
+            self._identities.write(f"{identity}.yaml", settings_file(self.url, identity))
         for name in ("notify", "aggregate", "inference", "ingest"):
             self._start(name, self._service_program(name))
         return self
@@ -194,12 +192,6 @@ class Box:
         if name in {"ingest", "aggregate"}:  # there is one: when it is started again, its leases are its own at once
             environment[f"MORETTA_{name.upper()}__REPLICA"] = "box"
         return Program(name, command, environment, probe.alive, lambda line: self._on_line(name, line))
-
-
-def operator_file(url: str, identity: Identity = "operator") -> str:
-    """Return the settings with which an operator's command, or another as `identity`, reaches the server at `url`."""
-    user = user_of(identity, "MAIN")
-    return yaml.safe_dump({"nats": {"url": url, "user": user, "seed_file": f"{user}.nk"}}, sort_keys=False)
 
 
 class _Probe:

@@ -44,11 +44,11 @@ class Identities:
 
     def write(self, name: str, text: str) -> Path:
         """Write one file, readable by its owner alone; returns its path."""
-        path = self.folder / name
-        path.unlink(missing_ok=True)  # one that others may read, or a link to elsewhere
-        path.touch(mode=0o600, exist_ok=False)
-        path.write_text(text, encoding="utf-8")
-        return path
+        path, new = self.folder / name, self.folder / f".{name}.new"
+        new.unlink(missing_ok=True)
+        new.touch(mode=0o600, exist_ok=False)
+        new.write_text(text, encoding="utf-8")
+        return new.replace(path)  # what was there may be open to others, or a link to elsewhere
 
     def settings(self, identity: Identity, url: str) -> NatsSettings:
         """Return how to connect as an identity."""

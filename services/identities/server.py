@@ -88,8 +88,5 @@ def _user(identity: Identity, account: Account, key: str) -> dict[str, object]:
 
 def permissions(rights: Rights) -> dict[str, object]:
     """Return a user's block `permissions`; what it does not name is denied."""
-    publish = {"allow": list(rights.publish), "deny": list(rights.not_publish)} if rights.publish else {"deny": ">"}
-    block: dict[str, object] = {"publish": publish, "subscribe": {"allow": list(rights.subscribe)}}
-    if rights.answers:
-        block["allow_responses"] = {"max": 1, "expires": "5s"}
-    return block
+    publish = {"allow": list(rights.publish), "deny": list(rights.not_publish)}
+    return {"publish": publish, "subscribe": {"allow": list(rights.subscribe)}}

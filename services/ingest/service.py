@@ -29,7 +29,7 @@ async def wire(app: App, settings: IngestFile) -> None:
 
     main = await Bus.connect(settings.nats, "ingest")
     app.on_stop("close NATS", main.close)
-    await main.ensure_streams(["SIGHTINGS", "CAMERAS", "CONTROL", "DEAD", "KV_LEASES"])
+    await main.ensure_streams(["SIGHTINGS", "CAMERAS", "CONTROL", "AUDIT", "DEAD", "KV_LEASES_INGEST"])
     frames = await Bus.connect(settings.nats, "ingest", "FRAMES")
     app.on_stop("close NATS (frames)", frames.close)
     frames.dead_letters = main

@@ -18,7 +18,7 @@ from services.notify.smtp import Session
 
 log = get_logger()
 
-STREAMS = ("ALERTS", "OPERATIONS", "DELIVERIES", "DEAD", "CONTROL", "KV_SILENCES", "KV_LEASES")
+STREAMS = ("ALERTS", "OPERATIONS", "DELIVERIES", "DEAD", "AUDIT", "KV_SILENCES", "KV_LEASES_NOTIFY")
 """What notify cannot do without, made where they are missing."""
 
 

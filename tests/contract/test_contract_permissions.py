@@ -17,6 +17,7 @@ from proto.subjects import (
     RULES,
     STATS,
     STATS_SERVICE,
+    STREAM_OWNER,
     STREAMS,
     TABLE,
     WINDOWS,
@@ -113,14 +114,19 @@ def test_people_make_no_streams(identity: Identity, verb: str):
     assert not touches(rights_of(identity, "MAIN").publish, f"$JS.API.STREAM.{verb}.*")
 
 
-@pytest.mark.parametrize("identity", SERVICES)
+@every_user
 @pytest.mark.parametrize("verb", ["CREATE", "UPDATE"])
-def test_services_make_the_streams_they_use(identity: Identity, verb: str):
-    """And no others."""
-    rows = [row for row in TABLE if row.stream and identity in (*row.publishers, *row.subscribers)]
-    publish = rights_of(identity, "MAIN").publish
+def test_streams_are_their_owners_to_make(identity: Identity, account: Account, verb: str):
+    """And nobody else's: a stream may copy another one (`sources`), or publish on any subject (`republish`)."""
+    publish = rights_of(identity, account).publish
     made = {s.name for s in STREAMS if touches(publish, f"$JS.API.STREAM.{verb}.{s.name}")}
-    assert made == {row.stream for row in rows}
+    assert made == ({s.name for s in STREAMS} if identity == STREAM_OWNER else set())
+
+
+def test_the_rows_of_a_stream_have_the_same_readers():
+    """Whoever may make a consumer of a stream chooses what it shows."""
+    for stream in STREAMS:
+        assert len({frozenset(row.subscribers) for row in TABLE if row.stream == stream.name}) == 1, stream.name
 
 
 @every_user
@@ -168,7 +174,7 @@ def test_nothing_is_open(identity: Identity, account: Account):
     """No right to everything of the bus, of JetStream or of the server itself."""
     rights = rights_of(identity, account)
     for pattern in (*rights.publish, *rights.subscribe):
-        assert pattern.split(".")[0] in {"moretta", "$JS", "$KV", "$SRV", f"_INBOX_{user_of(identity, account)}"}
+        assert pattern.startswith(("moretta.v1.", "$JS.", "$KV.", "$SRV.", "_INBOX_"))
         assert pattern.split(" ")[0].count(".") >= 1
     leases = [("ingest", "MAIN"), ("aggregate", "MAIN"), ("notify", "MAIN")]
     assert bool(touches(rights.publish, "$KV.LEASES.>")) == ((identity, account) in leases), (
@@ -181,9 +187,15 @@ def test_nothing_is_open(identity: Identity, account: Account):
 
 @every_user
 def test_only_servers_of_requests_may_answer(identity: Identity, account: Account):
-    """Replies go out only where requests come in: frames, orders (to ingest and notify), questions to aggregate."""
-    answers = {("inference", "FRAMES"), ("ingest", "MAIN"), ("aggregate", "MAIN"), ("notify", "MAIN")}
-    assert rights_of(identity, account).answers == ((identity, account) in answers)
+    """Replies go out only where requests come in, and only to those who ask: frames, orders, questions to aggregate."""
+    answers = {
+        ("inference", "FRAMES"): ["_INBOX_ingest-frames.>"],
+        ("ingest", "MAIN"): ["_INBOX_operator.>"],
+        ("aggregate", "MAIN"): ["_INBOX_notify.>", "_INBOX_operator.>", "_INBOX_subscriber.>"],
+        ("notify", "MAIN"): ["_INBOX_operator.>"],
+    }
+    inboxes = [subject for subject in rights_of(identity, account).publish if subject.startswith("_INBOX")]
+    assert sorted(inboxes) == answers.get((identity, account), [])
 
 
 @every_user

@@ -1,5 +1,6 @@
 """A site for tests: a real nats-server with the box's own permissions, and services as real processes."""
 
+import asyncio
 import contextlib
 import json
 import os
@@ -18,7 +19,7 @@ import secrecy
 import yaml
 from nats_process import NatsProcess
 
-from proto.subjects import Account, Identity
+from proto.subjects import STREAMS, Account, Identity
 from services.bus import Bus
 from services.identities import Identities, nats_config
 
@@ -93,6 +94,25 @@ class Service:
         return code
 
 
+class _Server(NatsProcess):
+    """A server whose streams are made by `made`, once they were asked for."""
+
+    made: Callable[[], None]
+    _wanted = False
+
+    def start(self) -> "NatsProcess":
+        super().start()
+        if self._wanted:
+            self.made()
+        return self
+
+    def make(self) -> None:
+        """Make the streams, now if it runs and whenever it starts."""
+        self._wanted = True
+        if self._process is not None:
+            self.made()
+
+
 class Site:
     """Settings, identities, a server and services below `folder`."""
 
@@ -103,9 +123,10 @@ class Site:
             secrecy.keep(seed.reveal())
         self.file = folder / "settings.yaml"
         self.services: list[Service] = []
-        self.server = NatsProcess(
+        self.server = _Server(
             folder, whole=lambda port, store: extend(nats_config(port, store, self.identities.public))
         )
+        self.server.made = self._make_streams
 
     def write(self, settings: dict[str, Any]) -> None:
         """Put settings in force for whoever starts, and for whoever watches the file."""
@@ -114,7 +135,12 @@ class Site:
         new.rename(self.file)
 
     def start(self, name: Identity, **environment: str | None) -> Service:
-        """Start a service as its own identity; what is None in `environment` is left out of it."""
+        """Start a service as its own identity; what is None in `environment` is left out of it.
+
+        The others wait for streams that aggregate makes: they are made here, and again when the server comes back.
+        """
+        if name != "aggregate":
+            self.server.make()
         env = {k: v for k, v in os.environ.items() if not k.startswith("MORETTA_")}
         own = self.identities.environment(name) | {"MORETTA_NATS__URL": self.server.url} | environment
         env |= {k: v for k, v in own.items() if v is not None}
@@ -124,6 +150,15 @@ class Site:
         service.read()
         self.services.append(service)
         return service
+
+    def _make_streams(self) -> None:
+        async def make() -> None:
+            async with asyncio.timeout(20), self.bus("aggregate") as bus:
+                await bus.ensure_streams(stream.name for stream in STREAMS)
+
+        thread = threading.Thread(target=asyncio.run, args=(make(),))
+        thread.start()
+        thread.join()
 
     @contextlib.asynccontextmanager
     async def bus(self, identity: Identity, account: Account = "MAIN") -> AsyncIterator[Bus]:

@@ -122,10 +122,10 @@ async def ground(file: Path, site: str | None) -> AsyncIterator[Ground]:
         for identity in ("operator", "ingest", "inference"):
             bus = buses[identity] = await connect_as(identity, _file_of(identity, file, settings.nats))
             stack.push_async_callback(bus.close)
+        await _require_aggregate(buses["operator"], chosen)
         await buses["ingest"].ensure_streams(["SIGHTINGS", "CAMERAS"])
         states = [s.message for s in await buses["operator"].history(CAMERAS, site=chosen)]
         cameras = _cameras(chosen, settings.sites, [s for s in states if isinstance(s, CameraV1)])
-        await _require_aggregate(buses["operator"], chosen)
         yield Ground(buses["operator"], buses["ingest"], buses["inference"], chosen, cameras)
 
 
@@ -152,9 +152,7 @@ def _file_of(identity: Identity, file: Path, nats: NatsSettings) -> Path:
         return file
     found = file.with_name(f"{identity}.yaml")
     if not found.exists():
-        why = (
-            f"publishing as {identity} needs {found}, with nats.url, .user and .password_file, as `moretta up` makes it"
-        )
+        why = f"publishing as {identity} needs {found}, with nats.url, .user and .seed_file, as `moretta up` makes it"
         raise SettingsError(file, [("", why)])
     return found
 

@@ -182,7 +182,9 @@ async def _scene(tmp_path):
     site.server.start()
     try:
         async with site.bus("aggregate") as bus, site.bus("inference") as writer, site.bus("ingest") as ingest:
-            await bus.ensure_streams(["SIGHTINGS", "PASSAGES", "KV_LEASES", *(row.stream for row in ROWS.values())])
+            await bus.ensure_streams(
+                ["SIGHTINGS", "PASSAGES", "KV_LEASES_AGGREGATE", *(row.stream for row in ROWS.values())]
+            )
             yield Scene(site, bus, writer, ingest)
     finally:
         site.close()

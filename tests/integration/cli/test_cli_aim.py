@@ -21,7 +21,7 @@ from skimage import data
 from proto.aiming import AimReportV1
 from proto.subjects import AIM_RECORD, AIM_REPORTS, CAMERAS
 from services.cli import aim, aim_screen
-from services.cli.box import operator_file
+from services.identities import settings_file
 
 SIZE = (640, 360)
 TOKEN = "an operator's own token"
@@ -52,7 +52,7 @@ async def _site(tmp_path):
     seen = clips.make_clip(tmp_path / "crowd.mp4", width=SIZE[0], height=SIZE[1], pictures=50, picture=crowd)
     empty = clips.make_clip(tmp_path / "empty.mp4", width=160, height=96, pictures=50)
     site.server.start()
-    site.operator = site.identities.write("operator.yaml", operator_file(site.server.url))
+    site.operator = site.identities.write("operator.yaml", settings_file(site.server.url, "operator"))
     cameras = [
         {"id": "gate", "url": str(seen), "loop": True, "long_side": 320},
         {"id": "wall", "url": str(empty), "loop": True, "long_side": 160},

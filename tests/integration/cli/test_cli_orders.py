@@ -11,7 +11,7 @@ import pytest
 from site_process import Site
 
 from proto.subjects import CAMERAS, PAUSE_STATE
-from services.cli.box import operator_file
+from services.identities import settings_file
 
 
 def moretta(*arguments):
@@ -49,7 +49,7 @@ async def _ground(tmp_path):
     site = Site(tmp_path)
     clip = clips.make_clip(tmp_path / "clip.mp4", width=160, height=96, pictures=50)
     site.server.start()
-    path = site.identities.write("operator.yaml", operator_file(site.server.url))
+    path = site.identities.write("operator.yaml", settings_file(site.server.url, "operator"))
     cameras = [{"id": name, "url": str(clip), "loop": True, "long_side": 160} for name in ("gate", "hall")]
     site.write({"sites": [{"id": "cannes", "cameras": cameras}], "log": {"format": "json"}})
     try:

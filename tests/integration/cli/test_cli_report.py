@@ -17,7 +17,7 @@ from windows import HOUR, decree, hidden, market_day, window
 
 from proto.public import AlertV1
 from proto.subjects import ALERTS, WINDOWS
-from services.cli.box import operator_file
+from services.identities import settings_file
 
 DAY = 1_761_346_800_000_000_000 - 24 * HOUR
 """2025-10-24T00:00+01:00 where clocks are at UTC+1."""
@@ -68,7 +68,7 @@ class Ground:
 async def _ground(tmp_path):
     site = Site(tmp_path)
     site.server.start()
-    path = site.identities.write("operator.yaml", operator_file(site.server.url))
+    path = site.identities.write("operator.yaml", settings_file(site.server.url, "operator"))
     nats = yaml.safe_load(path.read_text())
     nice = {"id": "nice", "timezone": "Africa/Lagos", "profile": "fr-2021-269"}
     path.write_text(yaml.safe_dump({**nats, "sites": [CANNES, nice]}))

@@ -16,7 +16,7 @@ from windows import HOUR, MINUTE, market_day, window
 from proto.stats import StatsRequestV1
 from proto.subjects import STATS, WINDOWS
 from services.bus import NoWorkers
-from services.cli.box import operator_file
+from services.identities import settings_file
 
 DAY = 1_761_346_800_000_000_000 - 24 * HOUR
 """2025-10-24T00:00+01:00 where clocks are at UTC+1."""
@@ -49,7 +49,7 @@ class Ground:
 async def _ground(tmp_path):
     site = Site(tmp_path)
     site.server.start()
-    path = site.identities.write("operator.yaml", operator_file(site.server.url))
+    path = site.identities.write("operator.yaml", settings_file(site.server.url, "operator"))
     cannes = {"id": "cannes", "timezone": "Africa/Lagos", "profile": "alerting", "zones": [{"id": "fish"}]}
     site.write({"sites": [cannes, {**cannes, "id": "nice"}], "log": {"format": "json"}})
     try:

@@ -16,8 +16,8 @@ from site_process import Site
 
 from proto.public import CameraV1
 from proto.subjects import CAMERAS, WINDOWS
-from services.cli.box import operator_file
 from services.cli.simulate.truth import Truth
+from services.identities import settings_file
 
 SCENARIO = """
 phases: [{seconds: 360, arrivals_per_minute: 20, masked: 0.7}]
@@ -41,9 +41,9 @@ class Ground:
 
     def __init__(self, site: Site) -> None:
         self.site = site
-        self.file = site.identities.write("operator.yaml", operator_file(site.server.url))
+        self.file = site.identities.write("operator.yaml", settings_file(site.server.url, "operator"))
         for identity in ("ingest", "inference"):
-            site.identities.write(f"{identity}.yaml", operator_file(site.server.url, identity))
+            site.identities.write(f"{identity}.yaml", settings_file(site.server.url, identity))
         raw = yaml.safe_load(self.file.read_text()) | {"sites": [SITE]}
         self.whole = site.identities.write("site.yaml", yaml.safe_dump(raw))
         self.scenario = site.folder / "scenario.yaml"

@@ -22,6 +22,7 @@ from proto.subjects import (
     FRAMES_QUEUE,
     PAUSE,
     SIGHTINGS,
+    STREAM_OWNER,
     STREAMS,
     TABLE,
     WINDOWS,
@@ -120,11 +121,18 @@ async def following(bus: Bus, row: Subject) -> AsyncIterator[list[object]]:
 
 @pytest.fixture(name="streams")
 async def _streams(locked: NatsProcess) -> None:
-    """Every stream, made by a service that may."""
-    for name in SERVICES:
-        rows = [row for row in STORED if name in (*row.publishers, *row.subscribers)]
-        async with typed(locked, name) as bus:
-            await bus.ensure_streams({str(row.stream) for row in rows})
+    """Every stream, made by their owner; the others wait until they are there."""
+    waiting = [typed(locked, name) for name in SERVICES if name != STREAM_OWNER]
+    async with asyncio.timeout(20), contextlib.AsyncExitStack() as stack, asyncio.TaskGroup() as group:
+        for one in waiting:
+            bus = await stack.enter_async_context(one)
+            group.create_task(bus.ensure_streams(_used(bus)))
+        async with typed(locked, STREAM_OWNER) as owner:
+            await owner.ensure_streams(stream.name for stream in STREAMS)
+
+
+def _used(bus: Bus) -> set[str]:
+    return {str(row.stream) for row in STORED if bus._service in (*row.publishers, *row.subscribers)}
 
 
 @pytest.mark.parametrize(("identity", "account"), USERS, ids=[user_of(*user) for user in USERS])
@@ -240,7 +248,7 @@ ONCE = [(i, row) for row in STORED for i in row.publishers if i in row.subscribe
 @pytest.mark.parametrize(("identity", "row"), ONCE, ids=[f"{i}-{row.message.__name__}" for i, row in ONCE])
 async def test_rows_are_stored_once(locked: NatsProcess, identity: Identity, row: Subject):
     """Who publishes and reads a row can store it idempotently."""
-    fresh = {name: f"once-{identity}" for name in ("site", "replica") if name in row.fields}
+    fresh = {name: f"once-{identity}" for name in ("site", "replica", "silence") if name in row.fields}
     message = structs.replace(BY_TYPE[row.message], **fresh)
     async with asyncio.timeout(5), typed(locked, identity) as bus:
         assert await bus.store_once(row, message, is_done=lambda _: False)

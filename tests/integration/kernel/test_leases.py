@@ -22,7 +22,7 @@ NOISE_S = 4
 async def replica(url, name, replicas=1):
     """A replica that keeps its leases and its view."""
     bus = await Bus.connect(NatsSettings(url=url, replicas=replicas), "ingest")
-    await bus.ensure_streams(["KV_LEASES"])
+    await bus.ensure_streams(["KV_LEASES_INGEST"])
     leases = Leases(bus, CAMERA_LEASES, REPLICAS, name)
     await leases.announce()
     tasks = [asyncio.create_task(leases.watch()), asyncio.create_task(leases.keep())]
@@ -116,7 +116,7 @@ async def test_a_number_rises_whatever_the_bucket_says(url, wait_until):
     async with replica(url, "a") as a:
         assert await a.take(GATE)
         number = a.held[GATE].number
-        await a._bus.streams.js.purge_stream("KV_LEASES")
+        await a._bus.streams.js.purge_stream("KV_LEASES_INGEST")
         await wait_until(lambda: a.held[GATE].number > number, LIMIT_S)
 
 
@@ -124,7 +124,7 @@ async def test_a_bucket_that_is_gone_is_made_again(url, wait_until):
     """Also without a lost connection."""
     async with replica(url, "a") as a:
         assert await a.take(GATE)
-        await a._bus.streams.js.delete_stream("KV_LEASES")
+        await a._bus.streams.js.delete_stream("KV_LEASES_INGEST")
         number = a.held[GATE].number
         await wait_until(lambda: a.held[GATE].number > number, LIMIT_S)
 
@@ -159,7 +159,7 @@ async def test_a_node_of_three_dies(cluster, wait_until):
         async with replica(cluster.url, "a", 3) as a:
             assert await a.take(GATE)
             await wait_until(lambda: GATE in b.view.leases, LIMIT_S)
-            info = await b._bus.streams.js.stream_info("KV_LEASES")
+            info = await b._bus.streams.js.stream_info("KV_LEASES_INGEST")
             began, revision = time.monotonic(), a.held[GATE].revision
             cluster.servers[int(info.cluster.leader[1:])].kill()
             await wait_until(lambda: a.held[GATE].revision > revision, LIMIT_S)

@@ -12,7 +12,7 @@ import yaml
 from site_process import Site
 
 from proto.subjects import ALERTS, DELIVERIES, NOTIFICATIONS, REPLAY_RECORD, SILENCES
-from services.cli.box import operator_file
+from services.identities import settings_file
 
 ANNA, BOB = "anna@example.org", "bob@example.org"
 
@@ -42,7 +42,7 @@ class Ground:
 async def _ground(tmp_path, serve_mail):
     site, box = Site(tmp_path), await serve_mail()
     site.server.start()
-    path = site.identities.write("operator.yaml", operator_file(site.server.url))
+    path = site.identities.write("operator.yaml", settings_file(site.server.url, "operator"))
     site.write(
         {
             "sites": [{"id": "market"}],

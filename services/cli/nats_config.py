@@ -1,0 +1,126 @@
+"""`moretta nats-config`: nats-server's configuration and everybody's keys, made, renewed and shown."""
+
+import re
+from pathlib import Path
+
+from msgspec import structs
+from rich.console import Console
+from rich.table import Table
+
+from proto.permissions import ACCOUNTS, JETSTREAM_API, SERVICES, rights_of, user_of
+from proto.subjects import TABLE, Identity, Subject
+from services.identities import Kept, Server, users
+from services.settings import SettingsError, problems
+
+_COMMAND = "moretta nats-config"
+ALL = "all"
+_LISTEN = re.compile(r"[A-Za-z0-9.\-\[\]:]*:\d{1,5}\Z")
+
+
+def done(what: str, folder: Path, who: str, listen: str | None, store: str | None, url: str | None) -> Kept:
+    """Do what was asked for (make, update, rotate, retire) and return the folder as it is then."""
+    if what in {"make", "update"}:
+        return (make if what == "make" else update)(folder, listen, store, url)
+    if listen or store or url:
+        raise SettingsError(
+            _COMMAND, [(f"--{what}", "changes keys only; --update changes --listen, --store and --url")]
+        )
+    return (rotate if what == "rotate" else retire)(folder, who)
+
+
+def make(folder: Path, listen: str | None, store: str | None, url: str | None) -> Kept:
+    """Make fresh identities in a folder; SettingsError if it has some."""
+    where = Server(listen="127.0.0.1:4222", store=str(folder.absolute() / "jetstream"), url="nats://127.0.0.1:4222")
+    return Kept.make(folder, _with(where, listen, store, url))
+
+
+def update(folder: Path, listen: str | None, store: str | None, url: str | None) -> Kept:
+    """Write the folder's configuration anew, for this version of Moretta and what is given here; keys stay."""
+    kept = Kept.open(folder)
+    kept.update(_with(kept.server, listen, store, url))
+    return kept
+
+
+def rotate(folder: Path, who: str) -> Kept:
+    """Give an identity, or all, new keys beside the old ones."""
+    kept = Kept.open(folder)
+    kept.rotate(_users("--rotate", who))
+    return kept
+
+
+def retire(folder: Path, who: str) -> Kept:
+    """Take an identity's old keys, or everybody's, out of force; SettingsError if there is none."""
+    kept = Kept.open(folder)
+    if not kept.retire(_users("--retire", who)):
+        raise SettingsError(_COMMAND, [("--retire", f"{who} has no old key; --rotate makes a new one beside it")])
+    return kept
+
+
+def _with(server: Server, listen: str | None, store: str | None, url: str | None) -> Server:
+    from services.bus import NatsSettings
+
+    if listen is not None and not _LISTEN.match(listen):
+        raise SettingsError(_COMMAND, [("--listen", f"{listen!r} is no HOST:PORT, such as 0.0.0.0:4222")])
+    if url is not None and (wrong := list(problems(NatsSettings, {"url": url}))):
+        raise SettingsError(_COMMAND, [("--url", why) for _, why in wrong])
+    given = {"listen": listen, "store": store, "url": url}
+    return structs.replace(server, **{name: value for name, value in given.items() if value is not None})
+
+
+def _users(option: str, who: str) -> list[str]:
+    if who == ALL:
+        return [user_of(*one) for one in users()]
+    if who not in ACCOUNTS:
+        raise SettingsError(_COMMAND, [(option, f"no identity {who!r}; there are {', '.join(ACCOUNTS)}, or {ALL}")])
+    return [user_of(identity, account) for identity, account in users() if identity == who]
+
+
+def shown(kept: Kept, console: Console) -> None:
+    """Print what is where, for whom, and which keys are in force."""
+    table = Table("file", "for", "what it is", title=str(kept.folder))
+    table.add_row("nats.conf", "nats-server", "accounts, public keys and rights; no secret")
+    for name in SERVICES:
+        table.add_row(f"{name}.env", name, f"variables for its process, naming {', '.join(_secrets(name))}")
+    for identity in ("operator", "subscriber"):
+        table.add_row(f"{identity}.yaml", identity, f"settings (-c FILE), naming {identity}.nk")
+    table.add_row("nats-config.json", "this command", "public keys in force, addresses; no secret")
+    console.print(table)
+    two = [user for user, keys in kept.server.keys.items() if len(keys) > 1]
+    if two:
+        console.print(f"two keys in force: {', '.join(two)}", soft_wrap=True)
+
+
+def _secrets(name: Identity) -> list[str]:
+    found = [f"{user_of(identity, account)}.nk" for identity, account in users() if identity == name]
+    return found + {"inference": ["inference.key"], "ingest": ["inference.pub"]}.get(name, [])
+
+
+def next_steps(kept: Kept, done: str) -> list[str]:
+    """Return the commands that come next."""
+    reload = f"nats-server --signal reload   (or SIGHUP) after {kept.folder}/nats.conf is where the server reads it"
+    restart = "start the services of these identities anew, one by one, with their new .nk files"
+    steps: dict[str, list[str]] = {
+        "make": [f"nats-server -c {kept.folder}/nats.conf", "each service with the variables of its .env file"],
+        "update": [reload],
+        "rotate": [reload, restart, f"moretta nats-config --out {kept.folder} --retire all"],
+        "retire": [reload],
+    }
+    return steps[done]
+
+
+def matrix(console: Console) -> None:
+    """Print who may publish and subscribe each row of the table."""
+    table = Table("subject", "account", *(user_of(*one) for one in users()), title="p publishes, s subscribes")
+    for row in TABLE:
+        table.add_row(row.wildcard(), row.account, *(_may(row, *one) for one in users()))
+    console.print(table)
+    for identity, account in users():
+        rights = rights_of(identity, account)
+        api = [subject for subject in rights.publish if subject.startswith(JETSTREAM_API)]
+        console.print(f"{user_of(identity, account)}: {len(api)} JetStream API subjects", soft_wrap=True)
+
+
+def _may(row: Subject, identity: Identity, account: str) -> str:
+    if row.account != account:
+        return ""
+    return "p" * (identity in row.publishers) + "s" * (identity in row.subscribers)

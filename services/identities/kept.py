@@ -1,0 +1,113 @@
+"""Identities that last: a folder with the seeds, nats-server's configuration, and which public keys are in force."""
+
+from pathlib import Path
+
+import msgspec
+import yaml
+from msgspec import Struct, structs
+
+from proto.permissions import SERVICES, user_of
+from proto.subjects import Identity
+from services.bus.nkey import Seed
+from services.identities.made import Identities, environment
+from services.identities.server import Tls, nats_config, users
+from services.settings import SettingsError
+
+CONFIG, STATE = "nats.conf", "nats-config.json"
+PEOPLE: tuple[Identity, ...] = ("operator", "subscriber")
+"""Who has settings of their own instead of variables laid over a service's."""
+
+
+class Server(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where the server listens and stores, what the others call it, and the public keys of each user in force."""
+
+    listen: str
+    store: str
+    url: str
+    tls: Tls | None = None
+    keys: dict[str, list[str]] = {}
+
+
+class Kept:
+    """One such folder. Whatever changes it writes the server's side first: a seed is never there before its key."""
+
+    def __init__(self, folder: Path, server: Server) -> None:
+        self.folder, self.server = folder.absolute(), server
+        self._files = Identities(self.folder, {})
+
+    @classmethod
+    def make(cls, folder: Path, server: Server) -> "Kept":
+        """Make fresh identities; SettingsError if there are some already."""
+        if (folder / STATE).exists():
+            why = (
+                f"{folder} has identities already; --update keeps them and writes the rest anew, --rotate IDENTITY"
+                " makes a new key beside the old one; for an installation of its own name another folder"
+            )
+            raise SettingsError("moretta nats-config", [("--out", why)])
+        if folder.exists() and any(folder.iterdir()):  # it is closed to everybody else, which others may not expect
+            raise SettingsError("moretta nats-config", [("--out", f"{folder} is not empty; name a folder of its own")])
+        kept = cls(folder, structs.replace(server, keys=Identities.make(folder.absolute()).public))
+        kept.write()
+        return kept
+
+    @classmethod
+    def open(cls, folder: Path) -> "Kept":
+        """Return what is in a folder; SettingsError if it was not made here."""
+        file = folder / STATE
+        try:
+            return cls(folder, msgspec.json.decode(file.read_bytes(), type=Server))
+        except OSError as error:
+            why = f"cannot be read: {error.strerror}; make identities first, without --update, --rotate and --retire"
+            raise SettingsError(file, [("", why)]) from None
+        except msgspec.MsgspecError as error:
+            raise SettingsError(file, [("", f"{error}; `moretta nats-config` writes this file, nobody else")]) from None
+
+    def update(self, server: Server) -> None:
+        """Write everything anew for this version's table, with the same keys; users that are new to it get theirs."""
+        known = {user: self.server.keys.get(user, []) for user in (user_of(*one) for one in users())}
+        fresh = {user: Seed.new() for user, keys in known.items() if not keys}
+        keys = known | {user: [seed.public] for user, seed in fresh.items()}
+        self._change(structs.replace(server, keys=keys), fresh)
+
+    def rotate(self, names: list[str]) -> None:
+        """Give these users new keys; the old ones stay in force until `retire`.
+
+        SettingsError if some have two already.
+        """
+        if waiting := [user for user in names if len(self.server.keys[user]) > 1]:
+            why = f"{', '.join(waiting)} still has an old key; --retire it first, or who uses it is locked out"
+            raise SettingsError("moretta nats-config", [("--rotate", why)])
+        fresh = {user: Seed.new() for user in names}
+        keys = {user: [seed.public, *self.server.keys[user]] for user, seed in fresh.items()}
+        self._change(structs.replace(self.server, keys=self.server.keys | keys), fresh)
+
+    def retire(self, names: list[str]) -> list[str]:
+        """Take the old keys of these users out of force; returns who had one."""
+        old = [user for user in names if len(self.server.keys[user]) > 1]
+        keys = self.server.keys | {user: self.server.keys[user][:1] for user in old}
+        self._change(structs.replace(self.server, keys=keys), {})
+        return old
+
+    def _change(self, server: Server, fresh: dict[str, Seed]) -> None:
+        self.server = server
+        self.write()
+        for user, seed in fresh.items():
+            self._files.write(f"{user}.nk", seed.reveal())
+
+    def write(self) -> None:
+        """Write all but the seeds."""
+        host, _, port = self.server.listen.rpartition(":")
+        config = nats_config(int(port), self.server.store, self.server.keys, host=host, tls=self.server.tls)
+        self._files.write(STATE, msgspec.json.format(msgspec.json.encode(self.server)).decode())
+        self._files.write(CONFIG, config)
+        for name in SERVICES:
+            overlay = {"MORETTA_NATS__URL": self.server.url} | environment(self.folder, name)
+            self._files.write(f"{name}.env", "".join(f"{key}={value}\n" for key, value in overlay.items()))
+        for name in PEOPLE:
+            self._files.write(f"{name}.yaml", settings_file(self.server.url, name))
+
+
+def settings_file(url: str, identity: Identity) -> str:
+    """Return the settings with which a command as `identity`, beside its seed, reaches the server at `url`."""
+    user = user_of(identity, "MAIN")
+    return yaml.safe_dump({"nats": {"url": url, "user": user, "seed_file": f"{user}.nk"}}, sort_keys=False)
