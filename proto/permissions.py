@@ -23,12 +23,9 @@ class Rights:
 
     Whoever answers may publish to the inboxes of those who ask, whose names nobody can guess. NATS's `allow_responses`
     would let it publish wherever a question says, and forgets at each reload of the server what may be answered.
-    `not_publish` is taken from what `publish` allows: a durable consumer is named after its service and is nobody
-    else's to read, acknowledge or delete.
     """
 
     publish: tuple[str, ...]
-    not_publish: tuple[str, ...]
     subscribe: tuple[str, ...]
 
 
@@ -53,6 +50,17 @@ def user_of(identity: Identity, account: Account) -> str:
     return f"{identity}-frames" if account == "FRAMES" else identity
 
 
+def asked_streams(identity: str) -> frozenset[str]:
+    """Return the streams that an identity reads by asking for each message: all but their owner's (ADR 20).
+
+    The server doesn't check where it sends what a consumer or a direct get delivers. Sent to JetStream's own API an
+    empty answer deletes a stream, and whoever chooses the bytes has any order given; the owner may give them anyway.
+    """
+    if identity == STREAM_OWNER:
+        return frozenset()
+    return frozenset(row.stream for row in TABLE if row.stream and identity in row.subscribers)
+
+
 def inbox(user: str) -> str:
     """Return the subjects of a user's inboxes."""
     return f"_INBOX_{user}.>"
@@ -67,13 +75,10 @@ def rights_of(identity: Identity, account: Account) -> Rights:
     subscribe += [subject for row in rows if identity in row.subscribers for subject in _controls(row)]
     asking = [name for row in rows if row.reply and identity in row.subscribers for name in row.publishers]
     publish += [inbox(user_of(name, account)) for name in dict.fromkeys(asking)]
-    not_publish: list[str] = []
     if account == "MAIN":
         publish += _jetstream(identity, rows)
-        readable = {row.stream for row in rows if identity in row.subscribers}
-        not_publish = [api for row in rows if row.stream in readable for api in _others_durables(identity, row)]
     subscribe.append(inbox(user_of(identity, account)))
-    return Rights(tuple(publish), tuple(dict.fromkeys(not_publish)), tuple(subscribe))
+    return Rights(tuple(publish), tuple(subscribe))
 
 
 def _controls(row: Subject) -> list[str]:
@@ -86,7 +91,7 @@ def _subscription(row: Subject) -> str:
 
 
 def _jetstream(identity: Identity, rows: list[Subject]) -> list[str]:
-    """Return the JetStream API subjects: making streams for their owner, reading for those who subscribe, no purge."""
+    """Return the JetStream API subjects: everything but destroying for the streams' owner, asking for readers."""
     api: list[str] = []
     for stream in STREAMS:
         mine = [row for row in rows if row.stream == stream.name]
@@ -94,43 +99,21 @@ def _jetstream(identity: Identity, rows: list[Subject]) -> list[str]:
         writes = any(identity in row.publishers for row in mine)
         if identity == STREAM_OWNER:
             api += [f"$JS.API.STREAM.{verb}.{stream.name}" for verb in ("CREATE", "UPDATE")]
+            api += _consuming(stream.name) if reads else []
         if reads or writes or identity == STREAM_OWNER:
             api.append(stream_info(stream.name))
-        if reads:
-            api += _reading(stream.name)
-        if writes and stream.expires:  # who keeps leases asks the leader: a direct get may be answered by a late copy
+        if stream.name in asked_streams(identity) or (writes and stream.expires):
+            # Who keeps leases asks the leader in any case: a direct get may be answered by a late copy.
             api.append(f"$JS.API.STREAM.MSG.GET.{stream.name}")
     return api
 
 
-def _reading(stream: str) -> list[str]:
-    # Without the bare CONSUMER.CREATE an ordered consumer of a client times out.
+def _consuming(stream: str) -> list[str]:
     return [
         f"$JS.API.CONSUMER.CREATE.{stream}",
         f"$JS.API.CONSUMER.CREATE.{stream}.>",
-        f"$JS.API.CONSUMER.DURABLE.CREATE.{stream}.>",
-        f"$JS.API.CONSUMER.INFO.{stream}.>",
         f"$JS.API.CONSUMER.DELETE.{stream}.>",
-        f"$JS.API.CONSUMER.MSG.NEXT.{stream}.>",
         f"$JS.API.DIRECT.GET.{stream}",
         f"$JS.API.DIRECT.GET.{stream}.>",
-        f"$JS.ACK.{stream}.>",
         f"$JS.FC.{stream}.>",
-    ]
-
-
-def _others_durables(identity: Identity, row: Subject) -> list[str]:
-    """Return the API subjects of the durable consumers that other services have on the row's stream."""
-    others = [name for name in SERVICES if name in row.subscribers and name != identity]
-    return [subject for name in others if row.stream for subject in _durable(row.stream, name)]
-
-
-def _durable(stream: str, name: str) -> list[str]:
-    return [
-        f"$JS.API.CONSUMER.CREATE.{stream}.{name}",
-        f"$JS.API.CONSUMER.CREATE.{stream}.{name}.>",
-        f"$JS.API.CONSUMER.DURABLE.CREATE.{stream}.{name}",
-        f"$JS.API.CONSUMER.DELETE.{stream}.{name}",
-        f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{name}",
-        f"$JS.ACK.{stream}.{name}.>",
     ]

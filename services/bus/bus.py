@@ -8,11 +8,13 @@ import nats.errors
 from msgspec import Struct
 
 from proto.control import DeadV1, ServiceName
+from proto.permissions import asked_streams
 from proto.subjects import DEAD, STREAM_OWNER, Account, Subject
 from services.bus import clock
 from services.bus.clock import Offset
 from services.bus.connection import Connection, Handler, OnTrouble
-from services.bus.follow import Follower, Removed, Stored, StreamReset
+from services.bus.follow import Asking, Follower, Removed, Stored, StreamReset
+from services.bus.getting import session
 from services.bus.micro import Answer, MicroService
 from services.bus.settings import NatsSettings
 from services.bus.streams import Held, Streams
@@ -36,8 +38,9 @@ class Bus:
         """Return a connected bus; tries for ever (see `Connection.open`)."""
         connection = await Connection.open(settings, service, account, on_trouble)
         # On a server without Moretta's identities whoever comes first may make them.
-        makes = service == STREAM_OWNER or settings.seed is None
-        return cls(connection, Streams(connection, settings.replicas, makes=makes), service)
+        who = settings.user or service
+        makes = who == STREAM_OWNER or settings.seed is None
+        return cls(connection, Streams(connection, settings.replicas, makes=makes, asked=asked_streams(who)), service)
 
     @property
     def connected(self) -> bool:
@@ -110,12 +113,15 @@ class Bus:
 
     def follow(self, stream: str, filters: list[str], *, start: int = 1) -> AsyncIterator[Stored | StreamReset]:
         """Yield stored messages in order for ever; see `Follower`. In such a stream nothing is ever removed."""
-        follower = aiter(Follower(self.streams.js, stream, filters, start))
+        follower = aiter(Follower(self.streams.js, stream, filters, start, asking=self._asking(stream)))
         return cast("AsyncIterator[Stored | StreamReset]", follower)
 
     def watch(self, stream: str, filters: list[str]) -> AsyncIterator[Stored | StreamReset | Removed]:
         """Yield a KV bucket's entries behind a `StreamReset`, then their changes, for ever; see `Follower`."""
-        return aiter(Follower(self.streams.js, stream, filters, anew=True))
+        return aiter(Follower(self.streams.js, stream, filters, anew=True, asking=self._asking(stream)))
+
+    def _asking(self, stream: str) -> Asking | None:
+        return session if stream in self.streams.asked else None
 
     async def clock_offset(self, stream: str, utc: Callable[[], int] = time.time_ns) -> Offset | None:
         """Return how far our clock is from the server's, asked by way of a stream; None if there was no answer."""

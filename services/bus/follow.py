@@ -6,7 +6,7 @@ compares the creation time whenever it (re)starts, and restarts whenever a seque
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -25,7 +25,8 @@ log = get_logger()
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _HEARTBEAT_S = 1.0
-_SILENCE_S = 3.0
+LOST_S = _SILENCE_S = 3.0
+"""After so long without a word from the server something may have been missed."""
 _RESTART_S = 0.25
 _TURN = 32
 
@@ -63,6 +64,12 @@ class Removed:
     sequence: int
 
 
+Asking = Callable[
+    [JetStreamContext, str, list[str], int, int], AsyncGenerator[tuple[int, Stored | Removed | None], None]
+]
+"""How a stream is followed without a consumer: `services.bus.getting.session`."""
+
+
 class Follower:
     """Reads `filters` of a stream in order from sequence `start`.
 
@@ -71,9 +78,16 @@ class Follower:
     """
 
     def __init__(
-        self, js: JetStreamContext, stream: str, filters: list[str], start: int = 1, *, anew: bool = False
+        self,
+        js: JetStreamContext,
+        stream: str,
+        filters: list[str],
+        start: int = 1,
+        *,
+        anew: bool = False,
+        asking: Asking | None = None,
     ) -> None:
-        self._js, self._stream, self._filters, self._anew = js, stream, filters, anew
+        self._js, self._stream, self._filters, self._anew, self._asking = js, stream, filters, anew, asking
         self._next, self._created = start, 0
 
     async def __aiter__(self) -> AsyncIterator[Stored | StreamReset | Removed]:
@@ -85,7 +99,7 @@ class Follower:
                     self._next = 1
                 if another or self._anew:
                     yield StreamReset(self._created)
-                async with contextlib.aclosing(self._session()) as session:
+                async with contextlib.aclosing(self._asked() if self._asking else self._session()) as session:
                     async for stored in session:
                         yield stored
             except Exception as error:
@@ -100,6 +114,14 @@ class Follower:
             return False
         self._next = 1
         return known != 0
+
+    async def _asked(self) -> AsyncGenerator[Stored | Removed, None]:
+        assert self._asking is not None
+        found = self._asking(self._js, self._stream, self._filters, self._next, self._created)
+        async with contextlib.aclosing(found) as session:
+            async for self._next, stored in session:
+                if stored is not None:
+                    yield stored
 
     async def _session(self) -> AsyncGenerator[Stored | Removed, None]:
         reader = _reader(self._filters, _from_sequence(self._next))
@@ -255,17 +277,23 @@ def _row(subject: str) -> Subject | None:
 
 
 def _stored(msg: Msg, created: int) -> Stored | Removed | None:
-    """Return the message, or None where it cannot be read: an unreadable one must not stop all that follow."""
-    row = _row(msg.subject)
-    if row is None:
-        log.error("a stored message belongs to no row of the table", subject=msg.subject)
-        return None
     meta = msg.metadata
-    if is_marker(msg.headers):
-        return Removed(row, msg.subject, meta.sequence.stream)
-    try:
-        message = decode(row, msg.data)
-    except ContractError as error:
-        log.error("undecodable stored message", subject=msg.subject, sequence=meta.sequence.stream, reason=str(error))
+    return stored_of(msg.subject, msg.data, msg.headers, meta.sequence.stream, nanoseconds(meta.timestamp), created)
+
+
+def stored_of(
+    subject: str, data: bytes, headers: dict[str, str] | None, sequence: int, at: int, created: int
+) -> Stored | Removed | None:
+    """Return the message, or None where it cannot be read: an unreadable one must not stop all that follow."""
+    row = _row(subject)
+    if row is None:
+        log.error("a stored message belongs to no row of the table", subject=subject)
         return None
-    return Stored(row, msg.subject, message, meta.sequence.stream, nanoseconds(meta.timestamp), created)
+    if is_marker(headers):
+        return Removed(row, subject, sequence)
+    try:
+        message = decode(row, data)
+    except ContractError as error:
+        log.error("undecodable stored message", subject=subject, sequence=sequence, reason=str(error))
+        return None
+    return Stored(row, subject, message, sequence, at, created)

@@ -16,11 +16,12 @@ from nats.js import JetStreamContext, api
 from nats.js.errors import APIError, NoStreamResponseError, NotFoundError, ServiceUnavailableError
 from nats.nuid import NUID
 
-from proto.codec import decode, encode
+from proto.codec import ContractError, decode, encode
 from proto.permissions import stream_info
 from proto.subjects import STREAM_OWNER, STREAMS, Stream, Subject
+from services.bus import follow, getting
 from services.bus.connection import Connection, headers_of
-from services.bus.follow import Stored, is_marker, nanoseconds, read, read_back, read_latest
+from services.bus.follow import Stored, is_marker, nanoseconds
 from services.log import get_logger
 
 log = get_logger()
@@ -81,8 +82,10 @@ class Kept:
 class Streams:
     """What a service stores in JetStream and reads back."""
 
-    def __init__(self, connection: Connection, replicas: int, *, makes: bool = True) -> None:
-        self._connection, self._replicas, self._makes = connection, replicas, makes
+    def __init__(
+        self, connection: Connection, replicas: int, *, makes: bool = True, asked: frozenset[str] = frozenset()
+    ) -> None:
+        self._connection, self._replicas, self._makes, self.asked = connection, replicas, makes, asked
         self.js: JetStreamContext = connection.client.jetstream(timeout=_ACK_TIMEOUT_S)
         self._wanted: set[str] = set()
         self._nuid = NUID()
@@ -161,13 +164,12 @@ class Streams:
         payload, subject = encode(row, message), row.of(message)
         while True:
             await _until(held)
-            last = await self.last_of(row, subject)
+            sequence, last = await self._end_of(row, subject)
             if last is not None and (is_done(last.message) or encode(row, last.message) == payload):
                 return False
             if held is not None and not held():  # frozen while it read: what it read is old
                 continue
-            expected = str(last.sequence if last else 0)
-            headers = headers_of(row, {"Nats-Expected-Last-Subject-Sequence": expected})
+            headers = headers_of(row, {"Nats-Expected-Last-Subject-Sequence": str(sequence)})
             try:
                 await self.js.publish(subject, payload, headers=headers)
                 return True
@@ -185,8 +187,23 @@ class Streams:
                 await asyncio.sleep(_RETRY_S)
 
     async def _ours_or_later(self, row: Subject, subject: str, payload: bytes, is_done: Callable[[Any], bool]) -> bool:
-        last = await self.last_of(row, subject)
+        _, last = await self._end_of(row, subject)
         return last is not None and (encode(row, last.message) == payload or is_done(last.message))
+
+    async def _end_of(self, row: Subject, subject: str) -> tuple[int, Stored | None]:
+        """Return a subject's last sequence and message; None for one that can't be read: it must not stop what follows.
+
+        Whoever may ask JetStream anything can have the answer sent to a subject (ADR 20).
+        """
+        direct = row.stream not in self.asked
+        raw = await self._found(partial(self.js.get_last_msg, str(row.stream), subject, direct=direct))
+        if raw is None:
+            return 0, None
+        try:
+            return int(raw.seq), _read(row, subject, raw)
+        except ContractError as error:
+            log.error("undecodable stored message", subject=subject, sequence=raw.seq, reason=str(error))
+            return int(raw.seq), None
 
     async def put(self, row: Subject, message: Struct, *, expected: int, ttl_s: int) -> int:
         """Store an entry that expires after `ttl_s` if nobody has written its subject since `expected`; once, no retry.
@@ -233,23 +250,27 @@ class Streams:
 
     async def last_of(self, row: Subject, subject: str) -> Stored | None:
         """Return the last stored message of a concrete subject, or None."""
-        return await self._message(row, subject, lambda: self.js.get_last_msg(str(row.stream), subject, direct=True))
+        return await self._message(
+            row, subject, partial(self.js.get_last_msg, str(row.stream), subject, direct=row.stream not in self.asked)
+        )
 
     async def first_of(self, row: Subject, subject: str) -> Stored | None:
         """Return the first message of a concrete subject that is still stored, or None."""
-        get = partial(self.js.get_msg, str(row.stream), seq=1, subject=subject, direct=True, next=True)
+        get = partial(
+            self.js.get_msg, str(row.stream), seq=1, subject=subject, direct=row.stream not in self.asked, next=True
+        )
         return await self._message(row, subject, get)
 
     async def _message(self, row: Subject, subject: str, get: Callable[[], Any]) -> Stored | None:
         assert row.stream is not None
+        raw = await self._found(get)
+        return None if raw is None else _read(row, subject, raw)
+
+    async def _found(self, get: Callable[[], Any]) -> Any:
         try:
-            raw = await self._retrying(get)
+            return await self._retrying(get)
         except NotFoundError:
             return None
-        # Direct gets carry the time in a header, not in the body.
-        stamp = (raw.headers or {}).get("Nats-Time-Stamp")
-        at = raw.time or (_parse_rfc3339(stamp) if stamp else None)
-        return Stored(row, subject, decode(row, raw.data or b""), int(raw.seq or 0), nanoseconds(at), 0)
 
     async def entry(self, row: Subject, subject: str) -> tuple[int, Struct | None]:
         """Return an entry's revision and message; a removed one has its marker's revision and None, no one (0, None).
@@ -279,12 +300,12 @@ class Streams:
 
     async def history(self, name: str, filters: list[str], start: int = 1) -> list[Stored]:
         """Return what a stream holds of these subjects from a sequence on, in order, up to now."""
-        found: list[Stored] = await self._retrying(lambda: read_back(self.js, name, filters, start))
+        found: list[Stored] = await self._retrying(lambda: self._reading(name).read_back(self.js, name, filters, start))
         return found
 
     async def latest(self, name: str, filters: list[str]) -> list[Stored]:
         """Return the last message that a stream holds of each of these subjects, in order."""
-        found: list[Stored] = await self._retrying(lambda: read_latest(self.js, name, filters))
+        found: list[Stored] = await self._retrying(lambda: self._reading(name).read_latest(self.js, name, filters))
         return found
 
     async def read(self, name: str, filters: list[str], since: int) -> AsyncGenerator[Stored, None]:
@@ -293,11 +314,14 @@ class Streams:
         Unavailable where `history` would go on trying; for who must answer soon, or would rather not hold it all.
         """
         try:
-            async with contextlib.aclosing(read(self.js, name, filters, since)) as found:
+            async with contextlib.aclosing(self._reading(name).read(self.js, name, filters, since)) as found:
                 async for stored in found:
                     yield stored
         except (nats.errors.Error, OSError) as error:
             raise Unavailable(str(error) or type(error).__name__) from error
+
+    def _reading(self, name: str) -> Any:
+        return getting if name in self.asked else follow
 
     async def _retrying(self, call: Callable[[], Any]) -> Any:
         """Return what the call returns, trying on through what passes by itself."""
@@ -331,6 +355,13 @@ def _kept(info: dict[str, Any]) -> Kept:
     now = nanoseconds(datetime.fromisoformat(info["ts"]))
     first = nanoseconds(datetime.fromisoformat(state["first_ts"])) if state["messages"] else now
     return Kept(int(config.get("max_age", 0)), max(0, int(config["max_bytes"])), int(state["first_seq"]), first, now)
+
+
+def _read(row: Subject, subject: str, raw: api.RawStreamMsg) -> Stored:
+    # Direct gets carry the time in a header, not in the body.
+    stamp = (raw.headers or {}).get("Nats-Time-Stamp")
+    at = raw.time or (_parse_rfc3339(stamp) if stamp else None)
+    return Stored(row, subject, decode(row, raw.data or b""), int(raw.seq or 0), nanoseconds(at), 0)
 
 
 def _parse_rfc3339(text: str) -> datetime:

@@ -51,8 +51,9 @@ def server(listen: str, store: str, keys: PublicKeys, *, tls: Tls | None = None)
         "ping_max": 2,
         "write_deadline": "1s",
         "max_pending": 32 * _MIB,
+        # Strict: no answer, which has other fields, is taken for an order of JetStream's API (ADR 20).
         # A pause that was confirmed, and a window that was published, outlive a power cut.
-        "jetstream": {"store_dir": store, "sync_interval": "always", **_limits()},
+        "jetstream": {"store_dir": store, "sync_interval": "always", "strict": True, **_limits()},
         "accounts": {account: _account(account, keys) for account in ("MAIN", "FRAMES")},
     }
     return config | ({"tls": tls.block()} if tls else {})
@@ -88,5 +89,4 @@ def _user(identity: Identity, account: Account, key: str) -> dict[str, object]:
 
 def permissions(rights: Rights) -> dict[str, object]:
     """Return a user's block `permissions`; what it does not name is denied."""
-    publish = {"allow": list(rights.publish), "deny": list(rights.not_publish)}
-    return {"publish": publish, "subscribe": {"allow": list(rights.subscribe)}}
+    return {"publish": {"allow": list(rights.publish)}, "subscribe": {"allow": list(rights.subscribe)}}
