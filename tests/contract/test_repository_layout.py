@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from proto.matrix import markdown
 from proto.schema import public_schemas
 
 ROOT = Path(__file__).parents[2]
@@ -64,6 +65,11 @@ def test_the_docs_schemas_are_the_types():
     """What other systems read in docs/schemas is what is sent."""
     files = {path.stem: msgspec.json.decode(path.read_bytes()) for path in (ROOT / "docs/schemas").iterdir()}
     assert files == public_schemas()
+
+
+def test_the_table_of_rights_is_the_table():
+    """What people read of who may do what is what the server is told."""
+    assert (ROOT / "docs/subjects.md").read_text(encoding="utf-8") == markdown()
 
 
 def anchor(heading: str) -> str:

@@ -59,8 +59,8 @@ class Ground:
     async def camera(self, state: str, age_s: float = 0.0, name: str = "door") -> None:
         """Say of a camera what ingest says."""
         at = time.time_ns() - round(age_s * 1e9)
-        async with self.site.bus("ingest") as bus:
-            await bus.ensure_streams(["CAMERAS"])
+        async with self.site.bus("aggregate") as owner, self.site.bus("ingest") as bus:
+            await owner.ensure_streams(["CAMERAS"])
             await bus.store(CAMERAS, CameraV1(site="market", camera=name, state=state, since=at, at=at))
 
 

@@ -102,8 +102,7 @@ async def _scene(tmp_path):
     site.server.start()
     try:
         async with site.bus("aggregate") as aggregate, site.bus("ingest") as ingest:
-            await aggregate.ensure_streams(["SIGHTINGS"])
-            await ingest.ensure_streams(["KV_LEASES_INGEST"])
+            await aggregate.ensure_streams(["SIGHTINGS", "KV_LEASES_INGEST"])
             scene = Scene(site, server.url(), aggregate, ingest)
             site.start("inference")
             yield scene

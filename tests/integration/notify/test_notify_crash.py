@@ -157,7 +157,7 @@ async def _scene(tmp_path, serve_mail, make_alert):
     try:
         async with site.bus("notify") as bus, site.bus("aggregate") as aggregate:
             mine = ["ALERTS", "OPERATIONS", "DELIVERIES", "DEAD", "AUDIT", "KV_SILENCES", "KV_LEASES_NOTIFY"]
-            await bus.ensure_streams([s.name for s in STREAMS if s.name in mine])
+            await aggregate.ensure_streams([s.name for s in STREAMS if s.name in mine])
             yield Scene(site, bus, aggregate, box, make_alert)
     finally:
         site.close()

@@ -66,7 +66,7 @@ async def _storm(tmp_path, serve_mail, make_alert):
     site.server.start()
     try:
         async with site.bus("aggregate") as aggregate, site.bus("notify") as bus:
-            await bus.ensure_streams(["ALERTS", "OPERATIONS", "DELIVERIES", "DEAD", "KV_SILENCES", "AUDIT"])
+            await aggregate.ensure_streams(["ALERTS", "OPERATIONS", "DELIVERIES", "DEAD", "KV_SILENCES", "AUDIT"])
             yield Storm(site, bus, aggregate, box, make_alert)
     finally:
         site.close()
