@@ -164,7 +164,7 @@ class Streams:
         payload, subject = encode(row, message), row.of(message)
         while True:
             await _until(held)
-            sequence, last = await self._end_of(row, subject)
+            sequence, last = await self.end_of(row, subject)
             if last is not None and (is_done(last.message) or encode(row, last.message) == payload):
                 return False
             if held is not None and not held():  # frozen while it read: what it read is old
@@ -187,10 +187,10 @@ class Streams:
                 await asyncio.sleep(_RETRY_S)
 
     async def _ours_or_later(self, row: Subject, subject: str, payload: bytes, is_done: Callable[[Any], bool]) -> bool:
-        _, last = await self._end_of(row, subject)
+        _, last = await self.end_of(row, subject)
         return last is not None and (encode(row, last.message) == payload or is_done(last.message))
 
-    async def _end_of(self, row: Subject, subject: str) -> tuple[int, Stored | None]:
+    async def end_of(self, row: Subject, subject: str) -> tuple[int, Stored | None]:
         """Return a subject's last sequence and message; None for one that can't be read: it must not stop what follows.
 
         Whoever may ask JetStream anything can have the answer sent to a subject (ADR 20).

@@ -8,7 +8,7 @@ import typer
 
 operating = typer.Typer()
 OperatorConfig = Annotated[
-    Path, typer.Option("-c", "--config", metavar="FILE", help="where NATS is and the operator's password (YAML)")
+    Path, typer.Option("-c", "--config", metavar="FILE", help="where NATS is and the operator's seed (YAML)")
 ]
 Place = Annotated[str, typer.Argument(metavar="SITE")]
 OneCamera = Annotated[str | None, typer.Argument(metavar="[CAMERA]", help="one camera; without it the whole site")]

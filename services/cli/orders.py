@@ -23,7 +23,7 @@ R = TypeVar("R", bound=Struct)
 
 
 class OperatorFile(Struct, frozen=True, kw_only=True):
-    """What an operator's command reads of the settings file: where NATS is, and the operator's password."""
+    """What an operator's command reads of the settings file: where NATS is, and the operator's seed."""
 
     nats: NatsSettings = NatsSettings()
 
@@ -87,7 +87,7 @@ async def connect_as(identity: Identity, file: Path) -> Bus:
         said = next(telling, heard[-1] if heard else "")
         last = f" ({redact(said)})" if said else ""
         where = f"no connection to {redact(nats.url)} in {_CONNECT_S:g} s{last}"
-        why_not = f"{where}; is NATS there, and are user and password those of {identity}?"
+        why_not = f"{where}; is NATS there, and are user and password, or the seed, those of {identity}?"
         raise SettingsError(file, [("nats.url", why_not)]) from None
     except CertificateError as error:
         raise SettingsError(file, [(error.field, error.why)]) from None

@@ -301,7 +301,7 @@ async def test_an_answer_among_the_windows_stops_nobody(locked: NatsProcess):
         assert not denied
     try:
         async with asyncio.timeout(20):
-            while (await bus.streams._end_of(WINDOWS, WINDOWS.of(window)))[0] == 0:
+            while (await bus.streams.end_of(WINDOWS, WINDOWS.of(window)))[0] == 0:
                 await asyncio.sleep(0.05)
             assert await bus.store_once(WINDOWS, window, is_done=lambda _: False)
             assert not await bus.store_once(WINDOWS, window, is_done=lambda _: False)

@@ -82,7 +82,7 @@ async def test_store_once_of_three_at_a_time(bus: Bus):
 
 async def test_storing_waits_for_a_valid_lease(bus: Bus, monkeypatch: pytest.MonkeyPatch):
     """Nothing goes out while the lease is not valid, also where it runs out between reading and writing."""
-    valid, real = False, bus.streams.last_of
+    valid, real = False, bus.streams.end_of
 
     async def read(row, subject):
         nonlocal valid
@@ -93,7 +93,7 @@ async def test_storing_waits_for_a_valid_lease(bus: Bus, monkeypatch: pytest.Mon
         return found
 
     reads: list[int] = []
-    monkeypatch.setattr(bus.streams, "last_of", read)
+    monkeypatch.setattr(bus.streams, "end_of", read)
     late = asyncio.create_task(bus.store(WINDOWS, window(30), held=lambda: valid))
     await asyncio.sleep(0.3)
     assert await bus.history(WINDOWS, site="s") == []
@@ -110,7 +110,7 @@ async def test_storing_waits_for_a_valid_lease(bus: Bus, monkeypatch: pytest.Mon
 
 async def test_store_once_fences_a_zombie(bus: Bus, monkeypatch: pytest.MonkeyPatch):
     """Who finds other bytes written since it read stops."""
-    real = bus.streams.last_of
+    real = bus.streams.end_of
     reads = 0
 
     async def stale_read(row, subject):
@@ -122,7 +122,7 @@ async def test_store_once_fences_a_zombie(bus: Bus, monkeypatch: pytest.MonkeyPa
             return before
         return await real(row, subject)
 
-    monkeypatch.setattr(bus.streams, "last_of", stale_read)
+    monkeypatch.setattr(bus.streams, "end_of", stale_read)
     with pytest.raises(Fenced):
         await bus.store_once(WINDOWS, window(10, persons=9), is_done=lambda _: False)
 
