@@ -8,6 +8,8 @@ from services.cli.transparency.settings import ReceiverOutline, TransparencySett
 from services.settings import STAND_IN
 from services.sites.settings import CameraSettings
 
+_LEASES = [stream.name for stream in STREAMS if stream.expires]
+
 
 def annex(place: Place, operator: TransparencySettings, receivers: list[ReceiverOutline], made: str) -> Document:
     """Return the annex: what the notice says, and every setting that a data-protection officer asks about."""
@@ -161,7 +163,8 @@ def _contents(place: Place) -> dict[str, str]:
         "DELIVERIES": gettext("what was told to whom, with a salted hash in place of the address"),
         "KV_SILENCES": gettext("which alerts are not told for a while, and who decided so"),
         "CONTROL": gettext("who paused or aimed what, when and why"),
-        "KV_LEASES": gettext("which program serves which camera and site"),
+        "AUDIT": gettext("who paused or aimed what, when and why"),
+        **dict.fromkeys(_LEASES, gettext("which program serves which camera and site")),
         "DEAD": gettext("messages that could not be handled, with the reason; of a picture only its size"),
     }
 
