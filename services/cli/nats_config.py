@@ -9,7 +9,7 @@ from rich.table import Table
 
 from proto.permissions import ACCOUNTS, JETSTREAM_API, SERVICES, rights_of, user_of
 from proto.subjects import TABLE, Identity, Subject
-from services.identities import Kept, Server, users
+from services.identities import PEERS, Kept, Server, users
 from services.settings import SettingsError, problems
 
 _COMMAND = "moretta nats-config"
@@ -92,7 +92,7 @@ def shown(kept: Kept, console: Console) -> None:
 
 def _secrets(name: Identity) -> list[str]:
     found = [f"{user_of(identity, account)}.nk" for identity, account in users() if identity == name]
-    return found + {"inference": ["inference.key"], "ingest": ["inference.pub"]}.get(name, [])
+    return [*found, f"{name}.key", f"{PEERS[name]}.pub"] if name in PEERS else found
 
 
 def next_steps(kept: Kept, done: str) -> list[str]:

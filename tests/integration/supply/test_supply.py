@@ -15,8 +15,8 @@ HERE = Path(__file__).parents[3]
 SOMEONE_ELSES = {
     "ingest": {"onnxruntime", "scipy", "aiosmtplib", "matplotlib", "typer"},
     "inference": {"av", "aiortc", "scipy", "aiosmtplib", "matplotlib", "typer"},
-    "aggregate": {"av", "aiortc", "onnxruntime", "cryptography", "aiosmtplib", "typer"},
-    "notify": {"av", "aiortc", "onnxruntime", "cryptography", "scipy", "typer"},
+    "aggregate": {"av", "aiortc", "onnxruntime", "aiosmtplib", "typer"},
+    "notify": {"av", "aiortc", "onnxruntime", "scipy", "typer"},
 }
 
 
