@@ -39,6 +39,8 @@ EXIT_OK, EXIT_FAULT, EXIT_USAGE = 0, 1, 2
 
 T = TypeVar("T", bound=Struct)
 Wire = Callable[["App", Any], Coroutine[Any, Any, None]]
+Before = Callable[[Path, Any], None]
+"""Takes the settings' file and the settings; StartError if the service must not run with them."""
 
 
 class Connected(Protocol):
@@ -61,6 +63,7 @@ class App:
         self._steps: list[tuple[str, Callable[[], Awaitable[None]]]] = []
         self._tasks: set[asyncio.Task[Any]] = set()
         self._apply: Callable[[Any], Awaitable[None]] | None = None
+        self._check: Callable[[Any], None] | None = None
         self._started = asyncio.Event()
         self._stopping = asyncio.Event()
         self._reloading = asyncio.Lock()
@@ -107,6 +110,10 @@ class App:
         """Set what takes new settings into force."""
         self._apply = apply
 
+    def before_reload(self, check: Callable[[Any], None]) -> None:
+        """Set what looks at new settings before they take force; StartError says why they can't."""
+        self._check = check
+
     async def cut(self, task: asyncio.Task[Any]) -> None:
         """Cancel a task, and wait for its end with a limit."""
         task.cancel()
@@ -142,6 +149,8 @@ class App:
             await self._started.wait()
             try:
                 settings = load(file, schema)
+                if self._check is not None:
+                    self._check(settings)
                 if self._apply is not None:
                     await self._apply(settings)
             except (SettingsError, StartError) as error:
@@ -212,9 +221,9 @@ async def serve(name: str, file: Path, schema: type[Struct], settings: Any, wire
             await stopping
         await app.cut(starting)
     except StartError as error:
-        log.error("cannot start", file=str(file), error=str(error))
+        code = _cannot_start(file, error)
         await app.close()
-        return EXIT_USAGE
+        return code
     except Exception:
         log.exception("failed to start")
         await app.close()
@@ -226,6 +235,11 @@ async def serve(name: str, file: Path, schema: type[Struct], settings: Any, wire
         log.error("leaving tasks that do not end", tasks=left)
         os._exit(code)
     return code
+
+
+def _cannot_start(file: Path, error: StartError) -> int:
+    log.error("cannot start", file=str(file), error=str(error))
+    return EXIT_USAGE
 
 
 async def _start_probes(app: App, settings: ProbesSettings) -> None:
@@ -276,15 +290,20 @@ def _content(file: Path) -> bytes | None:
         return None
 
 
-def main(name: str, schema: type[Struct], wire: Wire, arguments: list[str] | None = None) -> int:
+def main(
+    name: str, schema: type[Struct], wire: Wire, arguments: list[str] | None = None, before: Before | None = None
+) -> int:
     """Run a service as its module's command: `-c FILE`."""
     parser = argparse.ArgumentParser(prog=f"moretta {name}")
     parser.add_argument("-c", "--config", type=Path, required=True, metavar="FILE", help="settings (YAML)")
-    return run(name, parser.parse_args(arguments).config, schema, wire)
+    return run(name, parser.parse_args(arguments).config, schema, wire, before)
 
 
-def run(name: str, file: Path, schema: type[Struct], wire: Wire) -> int:
-    """Load the settings, run the service, return the exit code: 0 stopped, 1 a fault, 2 a user's mistake."""
+def run(name: str, file: Path, schema: type[Struct], wire: Wire, before: Before | None = None) -> int:
+    """Load the settings, run the service, return the exit code: 0 stopped, 1 a fault, 2 a user's mistake.
+
+    `before` is called once the settings are loaded, before there is an event loop or any thread.
+    """
     leave_no_core()
     configure(name)
     try:
@@ -293,6 +312,11 @@ def run(name: str, file: Path, schema: type[Struct], wire: Wire) -> int:
         sys.stderr.write(f"{error}\n")
         return EXIT_USAGE
     configure(name, settings.log)
+    if before is not None:
+        try:
+            before(file, settings)
+        except StartError as error:
+            return _cannot_start(file, error)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         code = runner.run(serve(name, file, schema, settings, wire))
         last = _leave_at_the_latest(code)

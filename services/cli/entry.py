@@ -3,15 +3,9 @@
 import importlib
 import importlib.util
 import sys
+from collections.abc import Callable
 
-from services.app import main as run_service
-
-SERVICES = {
-    "ingest": "IngestFile",
-    "inference": "InferenceFile",
-    "aggregate": "AggregateFile",
-    "notify": "NotifyFile",
-}
+SERVICES = ("ingest", "inference", "aggregate", "notify")
 
 
 def main() -> None:
@@ -33,6 +27,5 @@ def _is_for_people(words: list[str]) -> bool:
 
 def service(name: str, arguments: list[str]) -> int:
     """Run one service with the arguments after its name; returns its exit code."""
-    wire = importlib.import_module(f"services.{name}.service").wire
-    schema = getattr(importlib.import_module(f"services.{name}.settings"), SERVICES[name])
-    return run_service(name, schema, wire, arguments)
+    run: Callable[[list[str]], int] = importlib.import_module(f"services.{name}.__main__").run
+    return run(arguments)

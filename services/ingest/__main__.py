@@ -1,10 +1,34 @@
 """`python -m services.ingest -c FILE`."""
 
+import datetime as dt
+import importlib
 import sys
+from pathlib import Path
 
-from services.app import main
-from services.ingest.service import wire
+from services.app import App, main
 from services.ingest.settings import IngestFile
+from services.sandbox import Sandbox
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run the service in its sandbox; returns its exit code."""
+    sandbox = Sandbox("ingest", IngestFile)
+
+    def before(file: Path, settings: IngestFile) -> None:
+        web = settings.ingest.web
+        if web is not None and web.certificate_dir is not None:  # our own certificate is kept: the last file written
+            importlib.import_module("services.ingest.web.certificate").served(web, dt.datetime.now(dt.UTC))
+        sandbox.enter(file, settings)
+        importlib.import_module("services.ingest.service")
+
+    async def wire(app: App, settings: IngestFile) -> None:
+        from services.ingest.service import wire  # only now: numpy starts threads, and the sandbox binds those to come
+
+        app.before_reload(sandbox.check)
+        await wire(app, settings)
+
+    return main("ingest", IngestFile, wire, arguments, before)
+
 
 if __name__ == "__main__":
-    sys.exit(main("ingest", IngestFile, wire))
+    sys.exit(run())

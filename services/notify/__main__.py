@@ -1,4 +1,4 @@
-"""`python -m services.notify -c FILE`: tells people about alerts by e-mail."""
+"""`python -m services.notify -c FILE`."""
 
 import sys
 
@@ -6,5 +6,11 @@ from services.app import main
 from services.notify.service import wire
 from services.notify.settings import NotifyFile
 
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run the service; returns its exit code."""
+    return main("notify", NotifyFile, wire, arguments)
+
+
 if __name__ == "__main__":
-    sys.exit(main("notify", NotifyFile, wire))
+    sys.exit(run())

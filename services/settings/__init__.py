@@ -5,8 +5,19 @@ place of a secret `x`.
 """
 
 from services.settings.explain import problems
-from services.settings.load import load
+from services.settings.load import load, raw_settings
 from services.settings.model import SECRETS, SECTIONS, Problem, Secret, SettingsError, convert
 from services.settings.source import STAND_IN
 
-__all__ = ["SECRETS", "SECTIONS", "STAND_IN", "Problem", "Secret", "SettingsError", "convert", "load", "problems"]
+__all__ = [
+    "SECRETS",
+    "SECTIONS",
+    "STAND_IN",
+    "Problem",
+    "Secret",
+    "SettingsError",
+    "convert",
+    "load",
+    "problems",
+    "raw_settings",
+]

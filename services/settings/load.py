@@ -28,12 +28,21 @@ def load(file: Path, schema: type[T], environ: Mapping[str, str] | None = None) 
         raise SettingsError(file, [("", "is nested too deeply, or refers to itself")]) from None
 
 
+def raw_settings(file: Path, schema: type[Struct], environ: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Return what file and environment say in this service's sections, as it is there, with no secret's file opened."""
+    raw, _, _ = overlay(read(file), os.environ if environ is None else environ)
+    return {key: value for key, value in raw.items() if key in _sections_of(schema)}
+
+
+def _sections_of(schema: type[Struct]) -> set[str]:
+    return {field.name for field in msgspec.structs.fields(schema)}
+
+
 def _load(file: Path, schema: type[T], environ: Mapping[str, str]) -> T:
     raw, origins, found = overlay(read(file), environ)
     found += [(key, f"unknown section; known are {', '.join(SECTIONS)}") for key in raw if key not in SECTIONS]
     # Before secrets are read: a service must need no other one's.
-    wanted = {field.name for field in msgspec.structs.fields(schema)}
-    raw = {key: value for key, value in raw.items() if key in wanted}
+    raw = {key: value for key, value in raw.items() if key in _sections_of(schema)}
     raw = resolve_files(raw, "", file.parent, found, unread=getattr(schema, "UNREAD", frozenset()))
     missing = {path for path, _ in found}  # of a secret whose file can't be read nothing more is said
     found += [each for each in problems(schema, raw) if f"{each[0]}_file" not in missing]

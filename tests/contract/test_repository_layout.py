@@ -22,6 +22,7 @@ SHARED = [
     "identities",
     "leases",
     "proportions",
+    "sandbox",
     "sealing",
     "sites",
 ]

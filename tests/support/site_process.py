@@ -134,8 +134,8 @@ class Site:
         new.write_text(yaml.safe_dump(settings), encoding="utf-8")
         new.rename(self.file)
 
-    def start(self, name: Identity, **environment: str | None) -> Service:
-        """Start a service as its own identity; what is None in `environment` is left out of it.
+    def start(self, name: Identity, *, script: Path | None = None, **environment: str | None) -> Service:
+        """Start a service, or a script in its place, as its own identity; what is None in `environment` is left out.
 
         The others wait for streams that aggregate makes: they are made here, and again when the server comes back.
         """
@@ -144,8 +144,10 @@ class Site:
         env = {k: v for k, v in os.environ.items() if not k.startswith("MORETTA_")}
         own = self.identities.environment(name) | {"MORETTA_NATS__URL": self.server.url} | environment
         env |= {k: v for k, v in own.items() if v is not None}
-        command = [sys.executable, "-m", f"services.{name}", "-c", str(self.file)]
-        process = subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True)
+        program = ["-m", f"services.{name}"] if script is None else ["-P", str(script), name]
+        command = [sys.executable, *program, "-c", str(self.file)]
+        quiet = subprocess.DEVNULL  # pytest's own output is a regular file, and no place for a sandboxed service
+        process = subprocess.Popen(command, env=env, stdin=quiet, stdout=quiet, stderr=subprocess.PIPE, text=True)
         service = Service(process)
         service.read()
         self.services.append(service)

@@ -1,0 +1,85 @@
+"""The measures of the sandbox, which of them a legal profile demands, and what is to be said of them. No I/O."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from proto.types import Profile
+
+Measure = Literal["core", "dumpable", "no-new-privileges", "landlock", "file-size", "telemetry", "memory-lock"]
+State = Literal["applied", "absent", "refused"]
+"""In force; not known to this kernel; known to it, and yet not in force."""
+MEASURES: tuple[Measure, ...] = get_args(Measure)
+STATES: tuple[State, ...] = get_args(State)
+
+_ALWAYS: frozenset[Measure] = frozenset({"core", "dumpable"})
+_TOLD: frozenset[Measure] = frozenset({"memory-lock"})
+"""What a machine may refuse to whoever isn't its administrator: told, and never demanded."""
+_NEWER: frozenset[Measure] = frozenset({"landlock"})
+"""What a kernel may be too old for: told if it is absent, demanded if it is there."""
+_MEND: dict[Measure, str] = {
+    "core": "let it lower its limit of core files (RLIMIT_CORE)",
+    "dumpable": "let it call prctl(PR_SET_DUMPABLE)",
+    "no-new-privileges": "let it call prctl(PR_SET_NO_NEW_PRIVS)",
+    "file-size": "let it lower its limit of file sizes (RLIMIT_FSIZE)",
+    "landlock": "let the container's seccomp profile permit landlock_create_ruleset, landlock_add_rule and"
+    " landlock_restrict_self, as those of current container runtimes do",
+    "telemetry": "do not import onnxruntime before the sandbox is entered",
+    "memory-lock": "raise the limit of locked memory (ulimit -l unlimited, LimitMEMLOCK=infinity), or have no swap",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What became of one measure, and why or how far."""
+
+    state: State
+    why: str = ""
+
+    def __str__(self) -> str:
+        """Return it as a log line shows it."""
+        return f"{self.state}: {self.why}" if self.why else self.state
+
+
+Findings = Mapping[Measure, Finding]
+
+
+def demanded(profiles: Iterable[Profile]) -> frozenset[Measure]:
+    """Return what the strictest of these legal profiles demands.
+
+    `lab`, for trials: that no core file is left and nobody else looks in. The others: all but the locking of memory.
+    """
+    return frozenset(MEASURES) - _TOLD if is_strict(profiles) else _ALWAYS
+
+
+def is_strict(profiles: Iterable[Profile]) -> bool:
+    """Whether one of these profiles is meant for more than trials."""
+    return any(profile != "lab" for profile in profiles)
+
+
+def shortfalls(findings: Findings, profiles: Iterable[Profile]) -> list[str]:
+    """Return what keeps a service of sites with these profiles from running, each with what to do about it."""
+    profiles = sorted(set(profiles))
+    wanted = [measure for measure in MEASURES if measure in demanded(profiles)]
+    named = ", ".join(profile for profile in profiles if profile != "lab") or "lab"
+    lacking = [
+        f"the sandbox lacks {measure}, which profile {named} demands ({findings[measure]}); {_MEND[measure]}"
+        for measure in wanted
+        if findings[measure].state == "refused"
+    ]
+    absent = [measure for measure in wanted if findings[measure].state == "absent" and measure not in _NEWER]
+    if absent and is_strict(profiles):
+        lacking.append(
+            f"the sandbox needs Linux: {', '.join(absent)} are absent here, and profile {named} demands them; run it "
+            "there, or give every site the profile lab, for trials"
+        )
+    return lacking
+
+
+def not_in_force(findings: Findings) -> dict[Measure, str]:
+    """Return what is absent or refused, demanded or not, with what would mend it: to be told once."""
+    return {
+        measure: f"{finding}; {_MEND[measure]}" if finding.state == "refused" else str(finding)
+        for measure, finding in findings.items()
+        if finding.state != "applied"
+    }

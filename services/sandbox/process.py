@@ -1,0 +1,98 @@
+"""Linux's measures that hold for a whole process, each read back after it was taken."""
+
+import ctypes
+import os
+import resource
+import signal
+import stat
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from services.sandbox.measures import Finding
+
+_SET_NO_NEW_PRIVS, _GET_NO_NEW_PRIVS, _SET_DUMPABLE, _GET_DUMPABLE = 38, 39, 4, 3
+_CURRENT, _FUTURE, _ON_FAULT = 1, 2, 4
+_CAP_IPC_LOCK = 14
+TELEMETRY = "ORT_DISABLE_TELEMETRY"
+
+
+def files_among(streams: Iterable[Any]) -> list[str]:
+    """Return the names of those of these streams that are regular files."""
+    return [stream.name for stream in streams if stream is not None and _is_regular(stream)]
+
+
+def _is_regular(stream: Any) -> bool:
+    try:
+        return stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
+    except (OSError, ValueError):  # closed, or none of the system's
+        return False
+
+
+def no_core() -> Finding:
+    """Let no core file be written."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    return _read_back(resource.getrlimit(resource.RLIMIT_CORE) == (0, 0))
+
+
+def not_dumpable() -> Finding:
+    """Let no process of the same user look into our memory, and write no core file at all."""
+    return _prctl(_SET_DUMPABLE, 0, _GET_DUMPABLE)
+
+
+def no_new_privileges() -> Finding:
+    """Let no program that is started gain privileges."""
+    return _prctl(_SET_NO_NEW_PRIVS, 1, _GET_NO_NEW_PRIVS)
+
+
+def no_file_grows() -> Finding:
+    """Let no file get a byte, be it on a disk, in shared memory or in memory alone; what tries gets an error."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    return _read_back(resource.getrlimit(resource.RLIMIT_FSIZE) == (0, 0))
+
+
+def no_telemetry() -> Finding:
+    """Keep onnxruntime, which reads this while it is imported, from telling anybody of itself (1.29 and later)."""
+    if "onnxruntime" in sys.modules and os.environ.get(TELEMETRY) != "1":
+        return Finding("refused", "onnxruntime was imported before")
+    os.environ[TELEMETRY] = "1"
+    return Finding("applied")
+
+
+def lock_memory() -> Finding:
+    """Keep this process's memory out of swap: for good if there is no limit, else what is mapped now, if it fits.
+
+    Pages are locked when they are first used, so that nothing is reserved that nobody needs (mlock(2), MCL_ONFAULT).
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_MEMLOCK)
+    resource.setrlimit(resource.RLIMIT_MEMLOCK, (hard, hard))
+    unlimited = hard == resource.RLIM_INFINITY or _may_lock()
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.mlockall(_CURRENT | _ON_FAULT | (_FUTURE if unlimited else 0)):
+        return Finding("refused", os.strerror(ctypes.get_errno()))
+    return Finding("applied", "" if unlimited else "what was mapped at start")
+
+
+def threads() -> int:
+    """Return how many threads this process has."""
+    return len(list(Path("/proc/self/task").iterdir()))
+
+
+def _may_lock() -> bool:
+    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+        if line.startswith("CapEff:"):
+            return bool(int(line.split()[1], 16) >> _CAP_IPC_LOCK & 1)
+    return False
+
+
+def _prctl(put: int, value: int, get: int) -> Finding:
+    libc = ctypes.CDLL(None, use_errno=True)
+    none = ctypes.c_ulong(0)
+    libc.prctl(put, ctypes.c_ulong(value), none, none, none)
+    return _read_back(libc.prctl(get, none, none, none, none) == value)
+
+
+def _read_back(holds: bool) -> Finding:
+    return Finding("applied") if holds else Finding("refused", "it was set, and reads as not set")
