@@ -155,6 +155,8 @@ def _session(content: bytes, path: Path, names: Names) -> onnxruntime.InferenceS
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     # Spinning threads would double the processor time at ten pictures a second.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # An arena would keep what the last picture became until the next one; what is freed is overwritten (ADR 22).
+    options.enable_cpu_mem_arena = False
     options.log_severity_level = _ERRORS_ONLY
     try:
         session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from services.app import App, main
-from services.ingest.settings import IngestFile
+from services.ingest.settings import IngestFile, WebSettings
 from services.sandbox import Sandbox
 
 
@@ -15,9 +15,8 @@ def run(arguments: list[str] | None = None) -> int:
     sandbox = Sandbox("ingest", IngestFile)
 
     def before(file: Path, settings: IngestFile) -> None:
-        web = settings.ingest.web
-        if web is not None and web.certificate_dir is not None:  # our own certificate is kept: the last file written
-            importlib.import_module("services.ingest.web.certificate").served(web, dt.datetime.now(dt.UTC))
+        if settings.ingest.web is not None:
+            _prepare(settings.ingest.web)
         sandbox.enter(file, settings)
         importlib.import_module("services.ingest.service")
 
@@ -28,6 +27,15 @@ def run(arguments: list[str] | None = None) -> int:
         await wire(app, settings)
 
     return main("ingest", IngestFile, wire, arguments, before)
+
+
+def _prepare(web: WebSettings) -> None:
+    """Do what the web server can't do in the sandbox: start a program, and write the last file."""
+    certificate = importlib.import_module(
+        "services.ingest.web.certificate"
+    )  # ifaddr asks ldconfig while it is imported
+    if web.certificate_dir is not None:
+        certificate.served(web, dt.datetime.now(dt.UTC))
 
 
 if __name__ == "__main__":

@@ -200,6 +200,7 @@ class PeerSource:
             packet.time_base = _CLOCK
             packet.is_keyframe = key
             yield packet
+            del data, packet  # nobody keeps it while the next one is waited for
 
     def request_key_frame(self) -> None:
         """Ask the peer for a key frame."""

@@ -183,6 +183,7 @@ class Playback:
                 return
             if packet is not None:
                 self._decode(decoder, packet, source)
+            del packet  # the next may be long in coming, and this one is not to wait with us
         if source.is_file:
             self._decode(decoder, None, source)
 

@@ -206,6 +206,7 @@ class Source:
                 elif packet.size:  # the last ones are empty and only ask the decoder to flush
                     yield packet
                     last = time.monotonic()
+                del packet  # nobody keeps it while the next one is waited for
         except (av_error.FFmpegError, OSError) as error:
             raise self._broken(error) from None
 

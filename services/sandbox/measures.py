@@ -6,7 +6,9 @@ from typing import Literal, get_args
 
 from proto.types import Profile
 
-Measure = Literal["core", "dumpable", "no-new-privileges", "landlock", "file-size", "telemetry", "memory-lock"]
+Measure = Literal[
+    "core", "dumpable", "no-new-privileges", "landlock", "file-size", "telemetry", "freed-memory", "memory-lock"
+]
 State = Literal["applied", "absent", "refused"]
 """In force; not known to this kernel; known to it, and yet not in force."""
 MEASURES: tuple[Measure, ...] = get_args(Measure)
@@ -15,8 +17,8 @@ STATES: tuple[State, ...] = get_args(State)
 _ALWAYS: frozenset[Measure] = frozenset({"core", "dumpable"})
 _TOLD: frozenset[Measure] = frozenset({"memory-lock"})
 """What a machine may refuse to whoever isn't its administrator: told, and never demanded."""
-_NEWER: frozenset[Measure] = frozenset({"landlock"})
-"""What a kernel may be too old for: told if it is absent, demanded if it is there."""
+_NOT_EVERYWHERE: frozenset[Measure] = frozenset({"landlock", "freed-memory"})
+"""What a kernel may be too old for, and what glibc alone has: told if it is absent, demanded if it is there."""
 _MEND: dict[Measure, str] = {
     "core": "let it lower its limit of core files (RLIMIT_CORE)",
     "dumpable": "let it call prctl(PR_SET_DUMPABLE)",
@@ -25,6 +27,7 @@ _MEND: dict[Measure, str] = {
     "landlock": "let the container's seccomp profile permit landlock_create_ruleset, landlock_add_rule and"
     " landlock_restrict_self, as those of current container runtimes do",
     "telemetry": "do not import onnxruntime before the sandbox is entered",
+    "freed-memory": "start it with MALLOC_PERTURB_=85 in its environment",
     "memory-lock": "raise the limit of locked memory (ulimit -l unlimited, LimitMEMLOCK=infinity), or have no swap",
 }
 
@@ -67,7 +70,7 @@ def shortfalls(findings: Findings, profiles: Iterable[Profile]) -> list[str]:
         for measure in wanted
         if findings[measure].state == "refused"
     ]
-    absent = [measure for measure in wanted if findings[measure].state == "absent" and measure not in _NEWER]
+    absent = [measure for measure in wanted if findings[measure].state == "absent" and measure not in _NOT_EVERYWHERE]
     if absent and is_strict(profiles):
         lacking.append(
             f"the sandbox needs Linux: {', '.join(absent)} are absent here, and profile {named} demands them; run it "

@@ -13,6 +13,7 @@ from typing import Any
 from services.sandbox.measures import Finding
 
 _SET_NO_NEW_PRIVS, _GET_NO_NEW_PRIVS, _SET_DUMPABLE, _GET_DUMPABLE = 38, 39, 4, 3
+_PERTURB, _PATTERN = -6, 0x55
 _CURRENT, _FUTURE, _ON_FAULT = 1, 2, 4
 _CAP_IPC_LOCK = 14
 TELEMETRY = "ORT_DISABLE_TELEMETRY"
@@ -61,6 +62,14 @@ def no_telemetry() -> Finding:
     return Finding("applied")
 
 
+def overwrite_freed() -> Finding:
+    """Let glibc overwrite what is freed (mallopt(3), M_PERTURB): pictures would linger there."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is None:
+        return Finding("absent", "this C library cannot; glibc can")
+    return _read_back(mallopt(_PERTURB, _PATTERN) == 1)
+
+
 def lock_memory() -> Finding:
     """Keep this process's memory out of swap: for good if there is no limit, else what is mapped now, if it fits.
 
@@ -95,4 +104,4 @@ def _prctl(put: int, value: int, get: int) -> Finding:
 
 
 def _read_back(holds: bool) -> Finding:
-    return Finding("applied") if holds else Finding("refused", "it was set, and reads as not set")
+    return Finding("applied") if holds else Finding("refused", "it was asked for, and is not in force")

@@ -92,6 +92,7 @@ class Sandbox:
             "landlock": lambda: self._deny_files(settings),
             "file-size": process.no_file_grows,
             "telemetry": process.no_telemetry,
+            "freed-memory": process.overwrite_freed,
             "memory-lock": process.lock_memory,
         }
         return {measure: _tried(steps[measure]) for measure in MEASURES}
