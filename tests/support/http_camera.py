@@ -24,6 +24,9 @@ class HttpCamera:
         self._streams, self._hls = list(streams), hls
         self._open: set[asyncio.Transport] = set()
         self._began = time.monotonic()
+        self.sending = asyncio.Event()
+        """Cleared, it says nothing more, and its connections stay open."""
+        self.sending.set()
         app = web.Application()
         app.router.add_get("/mjpeg", self._mjpeg)
         app.router.add_get("/stream.ts", self._stream)
@@ -40,6 +43,7 @@ class HttpCamera:
 
     async def __aexit__(self, *_: object) -> None:
         self.cut()
+        self.sending.set()
         await self._runner.cleanup()
 
     def url(self, path: str) -> str:
@@ -63,6 +67,7 @@ class HttpCamera:
         try:
             for index, part in enumerate(parts):
                 await response.write(part)
+                await self.sending.wait()
                 await asyncio.sleep(max(0.0, began + (index + 1) * CHUNK_S - time.monotonic()))
         except (OSError, ConnectionError):
             pass  # the camera was left, or cut

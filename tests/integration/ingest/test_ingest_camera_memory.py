@@ -5,10 +5,10 @@ import signal
 import subprocess
 import sys
 from contextlib import contextmanager
-from pathlib import Path
 
 import av
 import numpy as np
+import picture_memory
 import pytest
 
 from services.ingest.core.picture import i420_size
@@ -17,7 +17,7 @@ from services.ingest.decoder import Decoder
 WIDTH, HEIGHT, LONG = 960, 544, 640
 OVERWRITE_FREED = {"MALLOC_PERTURB_": "85"}
 """Lets glibc overwrite what is freed: the codec's own pictures go back to it, and nobody else can reach them."""
-CHUNK, NEEDLE = 8 << 20, 32
+NEEDLE = 32
 
 CHILD = """
 import asyncio, sys
@@ -86,28 +86,6 @@ def needles(path):
     return decoded, analysed
 
 
-def regions(pid):
-    """Yield (from, to) of everything that the process may write to."""
-    with Path(f"/proc/{pid}/maps").open(encoding="utf-8") as lines:
-        for line in lines:
-            span, permissions = line.split()[:2]
-            if "w" in permissions:
-                low, high = (int(end, 16) for end in span.split("-"))
-                yield low, high
-
-
-def found(pid, wanted):
-    """Return how many of these pieces are anywhere in the process's memory."""
-    seen = set()
-    with Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
-        for low, high in regions(pid):
-            for start in range(low, high, CHUNK):
-                memory.seek(start)
-                data = memory.read(min(CHUNK + NEEDLE, high - start))
-                seen |= {piece for piece in wanted if piece in data}
-    return len(seen)
-
-
 @contextmanager
 def frozen(pid):
     """Stop the process for a while, so that its memory holds still."""
@@ -131,7 +109,9 @@ def look(path, how, env):
     try:
         for phase in child.stdout:
             with frozen(child.pid):
-                seen[phase.strip()] = (found(child.pid, decoded), found(child.pid, analysed))
+                seen[phase.strip()] = tuple(
+                    len(picture_memory.found(child.pid, wanted)) for wanted in (decoded, analysed)
+                )
             child.stdin.write("\n")
             child.stdin.flush()
         assert child.wait(20) == 0

@@ -41,9 +41,15 @@ def _site(tmp_path):
     site.close()
 
 
-def write(site, *recordings, profile="stats-only"):
+def write(site, *recordings, profile="stats-only", **ingest):
     cameras = [{"id": f"cam{i}", "url": str(path), "loop": True, "long_side": 160} for i, path in enumerate(recordings)]
-    site.write({"sites": [{"id": "cannes", "profile": profile, "cameras": cameras}], "log": {"format": "json"}})
+    site.write(
+        {
+            "sites": [{"id": "cannes", "profile": profile, "cameras": cameras}],
+            "log": {"format": "json"},
+            "ingest": ingest,
+        }
+    )
 
 
 def states(service):
@@ -105,16 +111,19 @@ def test_the_enemy_could_do_all_of_it_elsewhere(tmp_path):
 
 async def test_recordings_that_are_named_play_and_others_are_told(site, clip, tmp_path, wait_until):
     """Beside the first recording a new one plays; one elsewhere leaves the old settings in force, and says why."""
-    write(site, clip)
+    (tmp_path / "certificates").mkdir()
+    web = {"host": "127.0.0.1", "port": 0, "certificate_dir": str(tmp_path / "certificates")}
+    write(site, clip, web=web)
     service = site.start("ingest")
-    await wait_until(lambda: service.said("camera live"), 40, "a picture")
+    await wait_until(lambda: service.said("camera live") and service.said("camera page"), 40, "a picture")
+    assert len(list((tmp_path / "certificates").iterdir())) == 2, "the last files that it wrote"
     beside, elsewhere = clip.with_name("other.mp4"), tmp_path / "elsewhere" / "clip.mp4"
     elsewhere.parent.mkdir()
     for copy in (beside, elsewhere):
         shutil.copy(clip, copy)
-    write(site, clip, beside)
+    write(site, clip, beside, web=web)
     await wait_until(lambda: "cam1" in [line["camera"] for line in service.said("camera live")], 20, "the new one")
-    write(site, clip, beside, elsewhere)
+    write(site, clip, beside, elsewhere, web=web)
     service.process.send_signal(signal.SIGHUP)
     if not HAS_LANDLOCK:
         await wait_until(lambda: "cam2" in [line["camera"] for line in service.said("camera live")], 20)
@@ -123,7 +132,7 @@ async def test_recordings_that_are_named_play_and_others_are_told(site, clip, tm
     said = service.get("/readyz")[1]
     assert f"settings: sites[0].cameras[2].url: {elsewhere} is outside the folders that the sandbox lets ingest" in said
     assert "start it anew" in said
-    write(site, clip)
+    write(site, clip, web=web)
     await wait_until(lambda: service.get("/readyz")[0] == 200, 20, "ready again")
 
 
