@@ -60,7 +60,9 @@ class Attacked:
         await self.giver.listen()
         self.tasks.append(asyncio.create_task(self.giver.run()))
         self.attacker = Client()
-        await self.attacker.connect(self.site.server.url, user="tap", password="tap")
+        await self.attacker.connect(
+            self.site.server.url, user="tap", password="tap", inbox_prefix=b"_INBOX_ingest-frames"
+        )
         self.stack.push_async_callback(self.attacker.close)
         return self
 
