@@ -223,9 +223,11 @@ class Streams:
         """
         name = {"Nats-Msg-Id": message_id} if message_id else {}
         while True:
-            last = await self.last_of(row, subject)
+            sequence, last = await self.end_of(row, subject)
+            if last is None and sequence:
+                last = await self._under(row, subject)
             message = change(last.message if last else None)
-            headers = {"Nats-Expected-Last-Subject-Sequence": str(last.sequence if last else 0)} | name
+            headers = {"Nats-Expected-Last-Subject-Sequence": str(sequence)} | name
             payload = encode(row, message)
             try:
                 return await self._retrying(lambda h=headers, p=payload: self._swap(row, subject, p, h)), message  # type: ignore[misc]
@@ -249,10 +251,14 @@ class Streams:
         return int(ack.seq)
 
     async def last_of(self, row: Subject, subject: str) -> Stored | None:
-        """Return the last stored message of a concrete subject, or None."""
-        return await self._message(
-            row, subject, partial(self.js.get_last_msg, str(row.stream), subject, direct=row.stream not in self.asked)
-        )
+        """Return the last stored message of a concrete subject that can be read, or None."""
+        sequence, last = await self.end_of(row, subject)
+        return await self._under(row, subject) if last is None and sequence else last
+
+    async def _under(self, row: Subject, subject: str) -> Stored | None:
+        """Return what lies under a last message that can't be read: it must not undo what was said before."""
+        found = await self.history(str(row.stream), [subject], 1)
+        return found[-1] if found else None
 
     async def first_of(self, row: Subject, subject: str) -> Stored | None:
         """Return the first message of a concrete subject that is still stored, or None."""
@@ -275,13 +281,18 @@ class Streams:
     async def entry(self, row: Subject, subject: str) -> tuple[int, Struct | None]:
         """Return an entry's revision and message; a removed one has its marker's revision and None, no one (0, None).
 
-        Asked of the stream's leader and not of any copy of it: it answers what a failed `put` was measured against.
+        One that can't be read is nobody's, as if it were removed. Asked of the stream's leader and not of any copy of
+        it: it answers what a failed `put` was measured against.
         """
         try:
             raw = await self.js.get_last_msg(str(row.stream), subject)
         except NotFoundError:
             return 0, None
-        message = None if is_marker(raw.headers) else decode(row, raw.data or b"")
+        try:
+            message = None if is_marker(raw.headers) else decode(row, raw.data or b"")
+        except ContractError as error:
+            log.error("undecodable entry", subject=subject, revision=raw.seq, reason=str(error))
+            message = None
         return int(raw.seq or 0), message
 
     async def created(self, name: str) -> tuple[int, int]:

@@ -14,11 +14,12 @@ from nats_process import NatsProcess
 from prometheus_client import REGISTRY
 
 from proto.codec import ContractError
-from proto.control import PauseReplyV1, PauseRequestV1
+from proto.control import PauseReplyV1, PauseRequestV1, PauseStateV1
 from proto.frames import FrameV1
+from proto.leases import CameraLeaseV1
 from proto.public import CameraV1, WindowV1
 from proto.sightings import TickV1
-from proto.subjects import CAMERAS, DEAD, FRAMES, PAUSE, STREAMS, TICKS, WINDOWS
+from proto.subjects import CAMERA_LEASES, CAMERAS, DEAD, FRAMES, PAUSE, PAUSE_STATE, STREAMS, TICKS, WINDOWS
 from services.bus import Bus, NatsSettings, NoWorkers, StreamReset
 from services.log import configure
 from services.settings import Secret
@@ -430,6 +431,23 @@ async def test_follow_passes_over_what_it_cannot_read(bus: Bus):
         async for item in bus.follow("SIGHTINGS", ["moretta.v1.site.s.*"]):
             assert item.sequence == 3
             break
+
+
+async def test_what_cannot_be_read_undoes_nothing_that_was_said_before(bus: Bus):
+    """Whoever may ask JetStream can have the answer sent to a subject (ADR 20): a pause stays, a lease is nobody's."""
+    js, order = bus.streams.js, BY_TYPE[PauseStateV1]
+    await bus.store(PAUSE_STATE, structs.replace(order, why="first"))
+    await bus.store(PAUSE_STATE, order)
+    await js.publish(PAUSE_STATE.of(order), b'{"type": "io.nats.jetstream.api.v1.stream_msg_get_response"}')
+    last = await bus.last(PAUSE_STATE, site=order.site)
+    assert (last.sequence, last.message) == (2, order)
+    sequence, kept = await bus.streams.amend(
+        PAUSE_STATE, PAUSE_STATE.of(order), lambda before: structs.replace(before, why="third"), message_id=None
+    )
+    assert (sequence, kept) == (4, structs.replace(order, why="third"))
+    lease = CAMERA_LEASES.of(BY_TYPE[CameraLeaseV1])
+    revision = (await js.publish(lease, b"{}")).seq
+    assert await bus.streams.entry(CAMERA_LEASES, lease) == (revision, None)
 
 
 async def test_follow_beyond_the_end_of_another_stream(bus: Bus, nats_server: NatsProcess):
