@@ -51,8 +51,17 @@ def nats_server() -> str:
 class Box:
     """Everything on one machine. `folder` holds secrets and JetStream's store and is the caller's to remove."""
 
-    def __init__(self, folder: Path, settings_file: Path, *, on_line: Callable[[str, str], None] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        settings_file: Path,
+        *,
+        on_line: Callable[[str, str], None] | None = None,
+        under: Callable[[str], list[str]] | None = None,
+    ) -> None:
+        """`under` gives the command, such as strace's, under which a program is started; its pid is the program's."""
         self._folder, self._settings_file = folder, settings_file
+        self._under = under or (lambda _name: [])
         self._on_line = on_line or (lambda _name, line: print(line, file=sys.stderr, flush=True))
         self._identities = Identities.make(folder / "identities")
         self._port = -1
@@ -87,7 +96,7 @@ class Box:
         await self.close()
 
     def nats(self, identity: Identity) -> NatsSettings:
-        """Return how to connect as an identity, in the main account."""
+        """Return how to connect as an identity, in each account that it has."""
         return self._identities.settings(identity, self.url)
 
     @property
@@ -150,7 +159,7 @@ class Box:
             # After the first start the port is kept: the services know no other.
             store = str(self._folder / "jetstream")
             self._identities.write("nats.conf", nats_config(self._port, store, self._identities.public))
-            return [nats_server(), "-c", str(config)]
+            return [*self._under("nats-server"), nats_server(), "-c", str(config)]
 
         # Go's own fatal errors exit with 2 as well: for nats-server no code means a user's mistake.
         environment = {**os.environ, **SERVER}
@@ -180,7 +189,8 @@ class Box:
         def command() -> list[str]:
             probe.port = _free_port()
             environment["MORETTA_PROBES__PORT"] = str(probe.port)
-            return [sys.executable, "-P", "-m", f"services.{name}", "-c", str(self._settings_file)]
+            service = [sys.executable, "-P", "-m", f"services.{name}", "-c", str(self._settings_file)]
+            return [*self._under(name), *service]
 
         environment = {**os.environ, **MALLOC, **self._identities.environment(name)}
         environment |= {"MORETTA_NATS__URL": self.url, "PYTHONUNBUFFERED": "1", "ORT_DISABLE_TELEMETRY": "1"}

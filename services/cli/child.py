@@ -15,6 +15,7 @@ CHECK_S, CHECK_LIMIT_S, FROZEN_AFTER = 1.0, 2.0, 3
 STOP_LIMIT_S = 12.0
 USAGE = 2
 """The exit code that says: a user's mistake, starting again is no use."""
+TOO_LONG = "wrote a line that is too long; a part of it was dropped"
 _PR_SET_PDEATHSIG = 1
 
 
@@ -101,10 +102,11 @@ class Child:
             try:
                 line = await process.stderr.readline()
             except ValueError:  # a line beyond the reader's limit; the rest of it follows
+                self.program.stderr(f"{self.program.name} {TOO_LONG}")
                 continue
             if not line:
                 return
-            text = line.decode(errors="replace").rstrip()
+            text = line.decode(errors="backslashreplace").rstrip()
             self.last_words.append(text)
             with contextlib.suppress(OSError):  # our own standard error is gone; a full pipe would stop the program
                 self.program.stderr(text)

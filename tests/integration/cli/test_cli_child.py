@@ -16,7 +16,7 @@ import pytest
 
 from services.cli import child as module
 from services.cli.box import Box
-from services.cli.child import Child, Program
+from services.cli.child import TOO_LONG, Child, Program
 
 SLEEPS = "echo up >&2; exec sleep 600"
 STUBBORN = "trap '' TERM; echo up >&2; while :; do sleep 0.05; done"
@@ -252,7 +252,8 @@ async def test_last_words(wait_until):
     async with running(watched, script) as child:
         await wait_until(lambda: watched.lines[-1:] == ["25"])
         assert list(child.last_words) == [str(i) for i in range(6, 26)]
-        assert watched.lines[0] == "a�b"
+        assert watched.lines[0] == r"a\xffb", "no byte is lost"
+        assert any(TOO_LONG in line for line in watched.lines), "a line of which a part was dropped is told"
 
 
 async def test_nobody_reads_our_words(wait_until):
