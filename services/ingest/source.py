@@ -6,7 +6,9 @@ contain the URL with its password.
 
 from __future__ import annotations  # PyAV's Packet is generic for type checkers only
 
+import contextlib
 import errno
+import io
 import re
 import ssl
 import stat
@@ -56,6 +58,7 @@ _UNPROVEN = (
     " tls_verify: false"
 )
 _BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
+_NULL_PACKETS = (b"\x47\x1f\xff\x10" + bytes(184)) * 64
 _NONBLOCK = 0x0004
 """AVFMT_FLAG_NONBLOCK, to which FFmpeg gives no name in `fflags`."""
 _POLL_S = 0.005
@@ -243,9 +246,12 @@ class Source:
 
     def close(self) -> None:
         """Close the connection or the file."""
+        is_transport_stream = self._container.format.name == "mpegts"
         self._container.close()
         if self._web is not None:
             self._web.close()
+        if is_transport_stream:
+            _overwrite_stack()
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -308,6 +314,15 @@ def _web(address: Address, settings: CameraSettings) -> HttpCamera | None:
     if address.kind == "network":
         _require_allowed(address.label, sorted(addresses_of(address.location)), settings)
     return None
+
+
+def _overwrite_stack() -> None:
+    """Let FFmpeg open an MPEG-TS of nothing.
+
+    To open one, it reads 8 kB into a buffer on this thread's stack (libavformat/mpegts.c), where they would stay.
+    """
+    with contextlib.suppress(av_error.FFmpegError, OSError):
+        av.open(io.BytesIO(_NULL_PACKETS), format="mpegts").close()
 
 
 def _check_path(address: Address) -> None:
