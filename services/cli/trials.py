@@ -126,6 +126,29 @@ def demo(
     raise typer.Exit(code)
 
 
+@trials.command()
+def prove(
+    report: Annotated[Path | None, typer.Option(metavar="FILE.html", help="write the proof as a page")] = None,
+    seconds: Annotated[
+        float, typer.Option(min=1, max=3600, metavar="S", help="how long pixels are measured, undisturbed")
+    ] = 15.0,
+    without: Annotated[
+        list[str] | None, typer.Option(metavar="PLACE", help="do without a place that can't be searched here")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+) -> None:
+    """Prove that no picture is kept: run it all, kill it, and search every place for a known film. About a minute.
+
+    Run it as root, with strace. Exit code 1 if anything was found, or any place could not be searched.
+    """
+    try:
+        from services.cli.prove.command import prove as run_proof
+    except ModuleNotFoundError as error:
+        raise SettingsError("moretta prove", [("", f"needs {error.name}; pip install 'moretta[demo]'")]) from None
+
+    raise typer.Exit(run_proof(seconds, without or [], report, as_json=as_json))
+
+
 rules_app = typer.Typer(help="Try rate rules.", no_args_is_help=True)
 trials.add_typer(rules_app, name="rules")
 
