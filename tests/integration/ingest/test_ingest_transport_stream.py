@@ -1,0 +1,107 @@
+"""An MPEG-TS camera leaves nothing of its packets on its thread's stack, where FFmpeg reads their beginning."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from services.cli.prove import memory
+from services.cli.prove.camera import Camera
+from services.cli.prove.film import make_film, make_stream, rate
+from services.cli.prove.secret import Secret
+from services.ingest.core.picture import i420_size
+from services.ingest.decoder import Decoder
+from services.ingest.source import SourceError, open_source
+from services.sites.settings import CameraSettings
+
+LONG_SIDE = 320
+OVERWRITE_FREED = {"MALLOC_PERTURB_": "85"}
+CHILD = """
+import sys, threading, time
+from services.ingest import source
+from services.sites.settings import CameraSettings
+
+def camera():
+    opened = source.open_source(CameraSettings(id="c", url=sys.argv[1]))
+    for _, packet in zip(range(5), opened.packets()):
+        pass
+    packet = None
+    opened.close()
+    opened = None
+    print("closed", flush=True)
+    time.sleep(600)
+
+threading.Thread(target=camera, daemon=True).start()
+sys.stdin.readline()
+"""
+
+
+@pytest.fixture(name="stream", scope="module")
+def _stream(tmp_path_factory):
+    """The film of the proof as a camera sends it."""
+    folder = tmp_path_factory.mktemp("stream")
+    return make_stream(make_film(folder / "film.mp4", seed=3), folder / "stream.ts")
+
+
+def left_of(stream: Path) -> int:
+    """Return how many pieces of the first packets are in the memory of a process that has closed the camera."""
+    secret = Secret()
+    secret.take(stream, LONG_SIDE, 5, packets_alone=True)
+    search = secret.search()
+    process = subprocess.Popen(
+        [sys.executable, "-c", CHILD, str(stream)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=os.environ | OVERWRITE_FREED,
+    )
+    try:
+        assert process.stdout.readline() == b"closed\n"
+        return sum(len(search.within(data)) for data in memory.chunks(process.pid))
+    finally:
+        process.kill()
+        process.wait()
+        process.stdin.close()
+        process.stdout.close()
+
+
+@pytest.mark.skipif(memory.may_read() is not None, reason="only root reads another process's memory")
+def test_nothing_of_the_first_packets_stays_on_the_stack(stream):
+    """The thread lives on, as a camera's does that is paused."""
+    assert left_of(stream) == 0
+
+
+async def test_ingest_reads_the_proofs_camera_and_notices_its_end(stream):
+    """The pictures are the film's, as the needles have them; a stream that ends is a camera that is gone."""
+    secret = Secret()
+    secret.take(stream, LONG_SIDE, 6)
+    search = secret.search()
+    async with Camera(stream, rate(stream)) as camera:
+        loop = asyncio.get_running_loop()
+        found = await asyncio.to_thread(_watch, camera, loop)
+    buffers, pictures, reason = found
+    assert pictures >= 6
+    assert all(any(label.kind == "scaled" for _, label in search.found(buffer)) for buffer in buffers)
+    assert reason in {"end-of-stream", "ended"}
+
+
+def _watch(camera: Camera, loop: asyncio.AbstractEventLoop) -> tuple[list[bytes], int, str]:
+    """Decode six pictures, let the camera end, and read on: returns the pictures, their number, and how it ended."""
+    buffers: list[bytes] = []
+    with open_source(CameraSettings(id="c", url=camera.url, long_side=LONG_SIDE)) as source:
+        decoder = Decoder(source.stream, LONG_SIDE)
+        try:
+            for packet in source.packets():
+                for frame in decoder.decode(packet) if packet is not None else ():
+                    buffer = bytearray(i420_size(LONG_SIDE, LONG_SIDE))
+                    decoder.convert(frame, memoryview(buffer))
+                    buffers.append(bytes(buffer))
+                if len(buffers) == 6:
+                    asyncio.run_coroutine_threadsafe(camera.end(), loop).result(10)
+        except SourceError as error:
+            return buffers[:6], len(buffers), error.reason
+        finally:
+            decoder.discard()
+    return buffers[:6], len(buffers), "ended"
