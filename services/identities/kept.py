@@ -1,5 +1,6 @@
 """Identities that last: a folder with the seeds, nats-server's configuration, and which public keys are in force."""
 
+import json
 from pathlib import Path
 
 import msgspec
@@ -9,13 +10,24 @@ from msgspec import Struct, structs
 from proto.permissions import SERVICES, user_of
 from proto.subjects import Identity
 from services.bus.nkey import Seed
+from services.identities.leafnodes import LEAF_USER, STREAMS_USER, Link, leaf
 from services.identities.made import Identities, environment
-from services.identities.server import Tls, nats_config, users
+from services.identities.server import Tls, users
+from services.identities.server import server as configuration
 from services.settings import SettingsError
 
 CONFIG, STATE = "nats.conf", "nats-config.json"
 PEOPLE: tuple[Identity, ...] = ("operator", "subscriber")
 """Who has settings of their own instead of variables laid over a service's."""
+
+
+class Leaf(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The hub's URLs, and the sites of this server that the hub hears of; the first names the leaf (ADR 25)."""
+
+    hubs: list[str]
+    sites: list[str]
+    tls: Tls | None = None
+    """What is shown to the hub, and who must vouch for it; without it, at `tls://`, whomever the system trusts."""
 
 
 class Server(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -25,6 +37,7 @@ class Server(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     store: str
     url: str
     tls: Tls | None = None
+    leaf: Leaf | None = None
     keys: dict[str, list[str]] = {}
 
 
@@ -64,7 +77,8 @@ class Kept:
 
     def update(self, server: Server) -> None:
         """Write everything anew for this version's table, with the same keys; users that are new to it get theirs."""
-        known = {user: self.server.keys.get(user, []) for user in (user_of(*one) for one in users())}
+        named = [*(user_of(*one) for one in users()), *((STREAMS_USER, LEAF_USER) if server.leaf else ())]
+        known = {user: self.server.keys.get(user, []) for user in named}
         fresh = {user: Seed.new() for user, keys in known.items() if not keys}
         keys = known | {user: [seed.public] for user, seed in fresh.items()}
         self._change(structs.replace(server, keys=keys), fresh)
@@ -90,14 +104,22 @@ class Kept:
 
     def _change(self, server: Server, fresh: dict[str, Seed]) -> None:
         self.server = server
-        self.write()
+        self.write(fresh.get(LEAF_USER))
         for user, seed in fresh.items():
             self._files.write(f"{user}.nk", seed.reveal())
 
-    def write(self) -> None:
-        """Write all but the seeds."""
-        host, _, port = self.server.listen.rpartition(":")
-        config = nats_config(int(port), self.server.store, self.server.keys, host=host, tls=self.server.tls)
+    def _config(self, seed: Seed | None) -> str:
+        one = self.server
+        config = configuration(one.listen, one.store, one.keys, tls=one.tls)
+        if one.leaf:
+            link = Link(one.leaf.sites[0], tuple(one.leaf.sites))
+            own = (seed or Seed((self.folder / f"{LEAF_USER}.nk").read_text(encoding="utf-8"))).reveal()
+            config = leaf(config, link, one.leaf.hubs, own, one.keys, tls=one.leaf.tls)
+        return json.dumps(config, indent=1)
+
+    def write(self, seed: Seed | None = None) -> None:
+        """Write all but the seeds. `seed` is the leaf's, if it is another one than in the folder."""
+        config = self._config(seed)
         self._files.write(STATE, msgspec.json.format(msgspec.json.encode(self.server)).decode())
         self._files.write(CONFIG, config)
         for name in SERVICES:

@@ -1,0 +1,90 @@
+"""A hub's folder: the public keys of the sites' leaves, the seeds of who makes and who reads its streams (ADR 25)."""
+
+import json
+from pathlib import Path
+
+import msgspec
+import yaml
+from msgspec import Struct, structs
+
+from services.bus.nkey import Seed
+from services.identities.leafnodes import STREAMS_USER, SUBSCRIBER, Link, hub
+from services.identities.made import Identities
+from services.identities.server import Tls
+from services.settings import SettingsError
+
+STATE = "nats-hub.json"
+Leaves = dict[str, list[str]]
+"""By the sites that a leaf speaks for, joined with `+`: the public keys with which it may come in."""
+
+
+class Hub(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where the hub listens, for clients and for leaves, and stores; what others call it; the public keys in force."""
+
+    listen: str
+    leaf_listen: str
+    store: str
+    url: str
+    tls: Tls | None = None
+    leaves: Leaves = {}
+    keys: dict[str, list[str]] = {}
+
+    @property
+    def links(self) -> dict[Link, list[str]]:
+        """Return the leaves with their keys."""
+        return {link_of(sites): keys for sites, keys in self.leaves.items()}
+
+
+def link_of(sites: str) -> Link:
+    """Return the leaf that speaks for these sites, joined with `+`; it has the name of the first."""
+    names = sites.split("+")
+    return Link(names[0], tuple(names))
+
+
+class KeptHub:
+    """A folder with `nats.conf`, a seed for each who makes streams, and the subscriber's settings."""
+
+    def __init__(self, folder: Path, hub: Hub) -> None:
+        self.folder, self.hub = folder.absolute(), hub
+        self._files = Identities(self.folder, {})
+
+    @classmethod
+    def make(cls, folder: Path, hub: Hub) -> "KeptHub":
+        """Make a hub; SettingsError if the folder has something in it."""
+        if folder.exists() and any(folder.iterdir()):
+            why = f"{folder} is not empty; --update changes a hub that is there, else name a folder of its own"
+            raise SettingsError("moretta nats-config", [("--out", why)])
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)
+        kept = cls(folder, hub)
+        kept.update(hub)
+        return kept
+
+    @classmethod
+    def open(cls, folder: Path) -> "KeptHub":
+        """Return the hub that is in a folder; SettingsError if it was not made here."""
+        file = folder / STATE
+        try:
+            return cls(folder, msgspec.json.decode(file.read_bytes(), type=Hub))
+        except OSError as error:
+            raise SettingsError(file, [("", f"cannot be read: {error.strerror}; --hub makes one")]) from None
+        except msgspec.MsgspecError as error:
+            raise SettingsError(file, [("", f"{error}; `moretta nats-config` writes this file, nobody else")]) from None
+
+    def update(self, new: Hub) -> None:
+        """Write everything anew; keys that are there stay, and a new leaf's streams get who makes them."""
+        users = [STREAMS_USER, SUBSCRIBER, *(link.maker for link in new.links)]
+        fresh = {user: Seed.new() for user in users if user not in self.hub.keys}
+        keys = {user: [fresh[user].public] if user in fresh else self.hub.keys[user] for user in users}
+        self.hub = structs.replace(new, keys=keys)
+        self._write()
+        for user, seed in fresh.items():
+            self._files.write(f"{user}.nk", seed.reveal())
+
+    def _write(self) -> None:
+        one = self.hub
+        config = hub(one.listen, one.leaf_listen, one.store, one.keys, one.links, one.tls)
+        reader = {"nats": {"url": one.url, "user": SUBSCRIBER, "seed_file": f"{SUBSCRIBER}.nk"}}
+        self._files.write(STATE, msgspec.json.format(msgspec.json.encode(one)).decode())
+        self._files.write("nats.conf", json.dumps(config, indent=1))
+        self._files.write(f"{SUBSCRIBER}.yaml", yaml.safe_dump(reader, sort_keys=False))
