@@ -128,11 +128,20 @@ def nats_config(
     rotate: Annotated[str | None, typer.Option(metavar="IDENTITY", help="a new key beside the old one; or all")] = None,
     retire: Annotated[str | None, typer.Option(metavar="IDENTITY", help="the old key ends; or all")] = None,
     matrix: Annotated[bool, typer.Option("--matrix", help="show who may do what, and write nothing")] = False,
+    leaf: Annotated[list[str] | None, typer.Option(metavar="URL", help="of a site: where its hub is")] = None,
+    hub: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="make a hub; where it waits for sites")] = None,
+    site: Annotated[
+        list[str] | None, typer.Option(metavar="ID[=KEY]", help="beside --leaf a site; at a hub with its leaf's key")
+    ] = None,
+    tls: Annotated[
+        tuple[str, str, str] | None, typer.Option(metavar="CERT KEY CA", help="files of the leaf, or of the hub")
+    ] = None,
 ) -> None:
     """Make nats-server's configuration and a key for each identity, or renew keys while everything runs."""
     from rich.console import Console
 
     from services.cli import nats_config as command
+    from services.cli import nats_leaf
 
     console = Console()
     if matrix:
@@ -145,9 +154,36 @@ def nats_config(
         place = "--out" if out is None else " ".join(f"--{name}" for name in todo)
         raise SettingsError("moretta nats-config", [(place, why)])
     done = todo[0] if todo else "make"
-    command.shown(kept := command.done(done, out, rotate or retire or "", listen, store, url), console)
-    for step in command.next_steps(kept, done):
+    where = {"listen": listen, "store": store, "url": url}
+    if hub is not None or nats_leaf.is_hub(out):
+        if leaf:
+            raise SettingsError("moretta nats-config", [("--leaf", "is a site's; a hub's folder is another one")])
+        steps = nats_leaf.hub_done(done, out, where | {"leaf_listen": hub}, site or [], nats_leaf.tls_of(tls), console)
+    else:
+        connection = nats_leaf.leaf_of(leaf or [], site or [], nats_leaf.tls_of(tls))
+        command.shown(kept := command.done(done, out, rotate or retire or "", where, connection), console)
+        steps = command.next_steps(kept, done)
+    for step in steps:
         console.print(f"next: {step}", soft_wrap=True, highlight=False)
+
+
+@app.command("nats-streams")
+def nats_streams(
+    out: Annotated[Path, typer.Option(metavar="DIR", help="a site's or a hub's folder of `moretta nats-config`")],
+    config: Config = None,
+    replicas: Annotated[int, typer.Option(min=1, max=5, help="copies of each stream; 3 on a cluster")] = 1,
+) -> None:
+    """Make the streams that a hub copies from a site, or a hub's own; again does no harm.
+
+    The server is the one that the folder names; with -c FILE that of its section `nats`, which may ask for TLS.
+    """
+    from services.cli.nats_streams import make
+    from services.cli.orders import OperatorFile
+    from services.settings import load
+
+    base = load(config, OperatorFile).nats if config else None
+    for line in asyncio.run(make(out, base, replicas)):
+        typer.echo(line)
 
 
 @app.command("check-config")

@@ -9,65 +9,79 @@ from rich.table import Table
 
 from proto.permissions import ACCOUNTS, JETSTREAM_API, SERVICES, rights_of, user_of
 from proto.subjects import TABLE, Identity, Subject
-from services.identities import PEERS, Kept, Server, users
+from services.cli.nats_leaf import leaf_steps
+from services.identities import PEERS, Kept, Leaf, Server, users
+from services.identities.leafnodes import LEAF_USER, STREAMS_USER
 from services.settings import SettingsError, problems
 
 _COMMAND = "moretta nats-config"
+Where = dict[str, str | None]
+"""What was given of `listen`, `store` and `url`."""
 ALL = "all"
 _LISTEN = re.compile(r"[A-Za-z0-9.\-\[\]:]*:\d{1,5}\Z")
 
 
-def done(what: str, folder: Path, who: str, listen: str | None, store: str | None, url: str | None) -> Kept:
+def done(what: str, folder: Path, who: str, where: Where, leaf: Leaf | None = None) -> Kept:
     """Do what was asked for (make, update, rotate, retire) and return the folder as it is then."""
     if what in {"make", "update"}:
-        return (make if what == "make" else update)(folder, listen, store, url)
-    if listen or store or url:
+        kept = (make if what == "make" else update)(folder, where)
+        if leaf:
+            kept.update(structs.replace(kept.server, leaf=leaf))
+        return kept
+    if leaf or any(where.values()):
         raise SettingsError(
-            _COMMAND, [(f"--{what}", "changes keys only; --update changes --listen, --store and --url")]
+            _COMMAND, [(f"--{what}", "changes keys only; --update changes --listen, --store, --url and --leaf")]
         )
     return (rotate if what == "rotate" else retire)(folder, who)
 
 
-def make(folder: Path, listen: str | None, store: str | None, url: str | None) -> Kept:
+def make(folder: Path, given: Where) -> Kept:
     """Make fresh identities in a folder; SettingsError if it has some."""
     where = Server(listen="127.0.0.1:4222", store=str(folder.absolute() / "jetstream"), url="nats://127.0.0.1:4222")
-    return Kept.make(folder, _with(where, listen, store, url))
+    return Kept.make(folder, _with(where, given))
 
 
-def update(folder: Path, listen: str | None, store: str | None, url: str | None) -> Kept:
+def update(folder: Path, given: Where) -> Kept:
     """Write the folder's configuration anew, for this version of Moretta and what is given here; keys stay."""
     kept = Kept.open(folder)
-    kept.update(_with(kept.server, listen, store, url))
+    kept.update(_with(kept.server, given))
     return kept
 
 
 def rotate(folder: Path, who: str) -> Kept:
     """Give an identity, or all, new keys beside the old ones."""
     kept = Kept.open(folder)
-    kept.rotate(_users("--rotate", who))
+    kept.rotate(_users("--rotate", who, kept))
     return kept
 
 
 def retire(folder: Path, who: str) -> Kept:
     """Take an identity's old keys, or everybody's, out of force; SettingsError if there is none."""
     kept = Kept.open(folder)
-    if not kept.retire(_users("--retire", who)):
+    if not kept.retire(_users("--retire", who, kept)):
         raise SettingsError(_COMMAND, [("--retire", f"{who} has no old key; --rotate makes a new one beside it")])
     return kept
 
 
-def _with(server: Server, listen: str | None, store: str | None, url: str | None) -> Server:
+def _with(server: Server, given: Where) -> Server:
+    checked(given)
+    return structs.replace(server, **{name: value for name, value in given.items() if value is not None})
+
+
+def checked(given: Where) -> None:
+    """SettingsError if an address is none."""
     from services.bus import NatsSettings
 
+    listen, url = given.get("listen"), given.get("url")
     if listen is not None and not _LISTEN.match(listen):
         raise SettingsError(_COMMAND, [("--listen", f"{listen!r} is no HOST:PORT, such as 0.0.0.0:4222")])
     if url is not None and (wrong := list(problems(NatsSettings, {"url": url}))):
         raise SettingsError(_COMMAND, [("--url", why) for _, why in wrong])
-    given = {"listen": listen, "store": store, "url": url}
-    return structs.replace(server, **{name: value for name, value in given.items() if value is not None})
 
 
-def _users(option: str, who: str) -> list[str]:
+def _users(option: str, who: str, kept: Kept) -> list[str]:
+    if kept.server.leaf and who in (LEAF_USER, STREAMS_USER):
+        return [who]
     if who == ALL:
         return [user_of(*one) for one in users()]
     if who not in ACCOUNTS:
@@ -78,11 +92,15 @@ def _users(option: str, who: str) -> list[str]:
 def shown(kept: Kept, console: Console) -> None:
     """Print what is where, for whom, and which keys are in force."""
     table = Table("file", "for", "what it is", title=str(kept.folder))
-    table.add_row("nats.conf", "nats-server", "accounts, public keys and rights; no secret")
+    secret = "the leaf's seed: a secret" if kept.server.leaf else "no secret"
+    table.add_row("nats.conf", "nats-server", f"accounts, public keys and rights; {secret}")
     for name in SERVICES:
         table.add_row(f"{name}.env", name, f"variables for its process, naming {', '.join(_secrets(name))}")
     for identity in ("operator", "subscriber"):
         table.add_row(f"{identity}.yaml", identity, f"settings (-c FILE), naming {identity}.nk")
+    if kept.server.leaf:
+        table.add_row("leaf.nk", "this command", "what nats.conf has of it: the key by which the hub knows this site")
+        table.add_row("streams.nk", "moretta nats-streams", "who makes what the hub copies from")
     table.add_row("nats-config.json", "this command", "public keys in force, addresses; no secret")
     console.print(table)
     two = [user for user, keys in kept.server.keys.items() if len(keys) > 1]
@@ -105,7 +123,7 @@ def next_steps(kept: Kept, done: str) -> list[str]:
         "rotate": [reload, restart, f"moretta nats-config --out {kept.folder} --retire all"],
         "retire": [reload],
     }
-    return steps[done]
+    return steps[done] + (leaf_steps(kept) if done != "retire" else [])
 
 
 def matrix(console: Console) -> None:
