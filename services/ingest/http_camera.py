@@ -155,7 +155,7 @@ class HttpCamera:
             raise error.reason if isinstance(error.reason, OSError) else HttpError("other", "no HTTP") from None
         except http.client.HTTPException:
             raise HttpError("undecodable", "the server does not speak HTTP") from None
-        except ValueError:
+        except (ValueError, IndexError, OverflowError):  # urllib on `Digest realm=`, and on a port of 20 digits
             raise HttpError("other", "the server asks for a login, or names an address, of an unknown kind") from None
         assert isinstance(response, HTTPResponse)
         self._open = [*(one for one in self._open if not one.closed), Body(self, response, url)]

@@ -121,12 +121,14 @@ class _Http(urllib.request.AbstractHTTPHandler):
 
 
 class _Closing(urllib.request.BaseHandler):
-    """Closes an answer that asks for a password before another one is asked for."""
+    """Closes an answer that asks for a password, or leads elsewhere: urllib would first read its body, of any size."""
 
     handler_order = 1
 
     def http_error_401(self, _request: object, fp: HTTPResponse, *_: object) -> None:
         fp.close()
+
+    http_error_301 = http_error_302 = http_error_303 = http_error_307 = http_error_308 = http_error_401
 
 
 def director(web: Trip) -> urllib.request.OpenerDirector:

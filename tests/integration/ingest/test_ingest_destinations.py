@@ -162,6 +162,42 @@ def test_a_redirection_to_a_camera_is_followed_without_the_password(site: Site, 
     other.server.server_close()
 
 
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_what_a_redirection_says_beside_is_not_read(site: Site, tmp_path, status: int):
+    """urllib would read a body without an end into memory until the time is over."""
+    held = threading.Event()
+
+    def endless(asked: Camera) -> tuple[int, dict[str, str], Iterator[bytes]]:
+        asked.close_connection = True
+
+        def body() -> Iterator[bytes]:
+            for _ in range(200):
+                yield bytes(1 << 20)
+            held.set()  # all of it was taken
+
+        return status, {"Location": site.url("/cam.ts")}, body()
+
+    site.answers |= {"/": endless, "/cam.ts": stream(tmp_path)}
+    with open_source(camera(site.url("/"))) as source:
+        assert next(source.packets()) is not None
+    assert not held.is_set()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (401, {"WWW-Authenticate": "Digest realm="}, b""),
+        (401, {"WWW-Authenticate": 'Digest realm="a", nonce='}, b""),
+        (401, {"WWW-Authenticate": "Digest ="}, b""),
+        (302, {"Location": "http://127.0.0.1:99999999999999999999/"}, b""),
+    ],
+)
+def test_an_answer_that_urllib_stumbles_on_is_an_error_of_the_camera(site: Site, answer):
+    """No exception of another kind, which would be a traceback in the log at each attempt."""
+    site.answers["/"] = answer
+    assert failure(site.url("/", f"u:{PASSWORD}@")).reason == "other"
+
+
 @pytest.mark.parametrize(
     "named",
     [
