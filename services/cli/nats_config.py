@@ -73,7 +73,7 @@ def checked(given: Where) -> None:
     from services.bus import NatsSettings
 
     listen, url = given.get("listen"), given.get("url")
-    if listen is not None and not _LISTEN.match(listen):
+    if listen is not None and not (_LISTEN.match(listen) and int(listen.rpartition(":")[2]) < 65_536):
         raise SettingsError(_COMMAND, [("--listen", f"{listen!r} is no HOST:PORT, such as 0.0.0.0:4222")])
     if url is not None and (wrong := list(problems(NatsSettings, {"url": url}))):
         raise SettingsError(_COMMAND, [("--url", why) for _, why in wrong])

@@ -88,7 +88,7 @@ class Kept:
 
         SettingsError if some have two already.
         """
-        if waiting := [user for user in names if len(self.server.keys[user]) > 1]:
+        if waiting := self._renewed(names):
             why = f"{', '.join(waiting)} still has an old key; --retire it first, or who uses it is locked out"
             raise SettingsError("moretta nats-config", [("--rotate", why)])
         fresh = {user: Seed.new() for user in names}
@@ -96,11 +96,33 @@ class Kept:
         self._change(structs.replace(self.server, keys=self.server.keys | keys), fresh)
 
     def retire(self, names: list[str]) -> list[str]:
-        """Take the old keys of these users out of force; returns who had one."""
-        old = [user for user in names if len(self.server.keys[user]) > 1]
-        keys = self.server.keys | {user: self.server.keys[user][:1] for user in old}
+        """Take the old keys of these users out of force; returns who had one.
+
+        The key of the seed that is in the folder stays; where none is (it is in a secret store), the newest does.
+        """
+        old = self._renewed(names)
+        keys = self.server.keys | {user: [self._present(user)] for user in old}
         self._change(structs.replace(self.server, keys=keys), {})
         return old
+
+    def _renewed(self, names: list[str]) -> list[str]:
+        """Return who of these has two keys. SettingsError if one has none: the table has grown since."""
+        if fresh := [user for user in names if not self.server.keys.get(user)]:
+            why = f"{', '.join(fresh)} has no key here yet; --update makes one for whoever is new to this version"
+            raise SettingsError(self.folder / STATE, [("keys", why)])
+        return [user for user in names if len(self.server.keys[user]) > 1]
+
+    def _present(self, user: str) -> str:
+        """Return which key of a user stays: a renewal that was broken off, by a full disk, left the old seed here."""
+        newest, *others = self.server.keys[user]
+        file = self.folder / f"{user}.nk"
+        try:
+            found = Seed(file.read_text(encoding="utf-8")).public
+        except FileNotFoundError:
+            return newest
+        except ValueError as error:
+            raise SettingsError(file, [("", f"must be {error}; remove it if the seed is kept elsewhere")]) from None
+        return found if found in others else newest
 
     def _change(self, server: Server, fresh: dict[str, Seed]) -> None:
         self.server = server

@@ -1,5 +1,6 @@
 """`moretta nats-config`: what is written, for whose eyes, and how keys are renewed without anybody being locked out."""
 
+import errno
 import json
 import re
 import stat
@@ -12,7 +13,7 @@ from proto.permissions import ACCOUNTS, SERVICES, user_of
 from services.bus.nkey import Seed
 from services.cli.__main__ import app
 from services.cli.orders import OperatorFile
-from services.identities import Kept, Server, users
+from services.identities import Identities, Kept, Server, users
 from services.ingest.settings import IngestFile
 from services.settings import SettingsError, load
 
@@ -116,6 +117,7 @@ def test_an_update_keeps_the_keys_and_gives_new_users_theirs(folder: Path, run):
         (["--rotate", "all", "--retire", "all"], "--rotate --retire: does one thing at a time"),
         (["--rotate", "all", "--url", "nats://h"], "--rotate: changes keys only"),
         (["--update", "--listen", "here"], "--listen: 'here' is no HOST:PORT"),
+        (["--update", "--listen", "0.0.0.0:65536"], "--listen: '0.0.0.0:65536' is no HOST:PORT"),
         (["--update", "--url", "http://h"], "--url: must be a URL such as nats://host:4222"),
     ],
 )
@@ -141,6 +143,52 @@ def test_nobody_is_locked_out(folder: Path, run):
     with pytest.raises(SettingsError, match="is not empty; name a folder of its own"):
         Kept.make(other, Server(listen=":1", store="/s", url="nats://h"))
     assert stat.S_IMODE(other.stat().st_mode) == 0o755
+
+
+def test_a_renewal_that_a_full_disk_broke_off_locks_nobody_out(folder: Path, run, monkeypatch: pytest.MonkeyPatch):
+    """The new key's seed is lost: to end the renewal ends the new key, and the old one goes on."""
+    run()
+    before, write = seeds(folder), Identities.write
+
+    def full(self: Identities, name: str, text: str) -> Path:
+        if name == "notify.nk":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(self, name, text)
+
+    monkeypatch.setattr(Identities, "write", full)
+    with pytest.raises(OSError, match="No space"):
+        Kept.open(folder).rotate(["aggregate", "notify", "operator"])
+    monkeypatch.undo()
+    now = seeds(folder)
+    assert {user for user in USERS if now[user] != before[user]} == {"aggregate"}
+    run("--retire", "all")
+    assert sorted(admitted(folder)) == sorted(seed.public for seed in now.values())
+
+
+def test_seeds_may_be_kept_elsewhere(folder: Path, run):
+    """Without the file the newest key stays; what is in it and is no seed is told."""
+    run()
+    run("--rotate", "notify")
+    newest = Seed((folder / "notify.nk").read_text()).public
+    (folder / "notify.nk").write_text("SUno")
+    with pytest.raises(SettingsError, match=r"notify\.nk: must be the seed of a NATS user's nkey") as caught:
+        run("--retire", "notify")
+    assert "SUno" not in str(caught.value)
+    (folder / "notify.nk").unlink()
+    run("--retire", "notify")
+    assert newest in admitted(folder)
+    assert len(admitted(folder)) == len(USERS)
+
+
+@pytest.mark.parametrize("option", ["--rotate", "--retire"])
+def test_a_table_that_has_grown_is_told(folder: Path, run, option: str):
+    """A key of somebody new is made by --update; before that there is nothing to renew."""
+    run()
+    state = json.loads((folder / "nats-config.json").read_text())
+    del state["keys"]["notify"]
+    (folder / "nats-config.json").write_text(json.dumps(state))
+    with pytest.raises(SettingsError, match=r"nats-config\.json: keys: notify has no key here yet; --update makes one"):
+        run(option, "all")
 
 
 def test_a_damaged_or_missing_state_is_told(folder: Path, run):
