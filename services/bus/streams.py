@@ -197,13 +197,7 @@ class Streams:
         """
         direct = row.stream not in self.asked
         raw = await self._found(partial(self.js.get_last_msg, str(row.stream), subject, direct=direct))
-        if raw is None:
-            return 0, None
-        try:
-            return int(raw.seq), _read(row, subject, raw)
-        except ContractError as error:
-            log.error("undecodable stored message", subject=subject, sequence=raw.seq, reason=str(error))
-            return int(raw.seq), None
+        return (0, None) if raw is None else (int(raw.seq), _readable(row, subject, raw))
 
     async def put(self, row: Subject, message: Struct, *, expected: int, ttl_s: int) -> int:
         """Store an entry that expires after `ttl_s` if nobody has written its subject since `expected`; once, no retry.
@@ -261,16 +255,14 @@ class Streams:
         return found[-1] if found else None
 
     async def first_of(self, row: Subject, subject: str) -> Stored | None:
-        """Return the first message of a concrete subject that is still stored, or None."""
-        get = partial(
-            self.js.get_msg, str(row.stream), seq=1, subject=subject, direct=row.stream not in self.asked, next=True
-        )
-        return await self._message(row, subject, get)
-
-    async def _message(self, row: Subject, subject: str, get: Callable[[], Any]) -> Stored | None:
-        assert row.stream is not None
-        raw = await self._found(get)
-        return None if raw is None else _read(row, subject, raw)
+        """Return the first message of a concrete subject that is still stored and can be read, or None."""
+        direct, start = row.stream not in self.asked, 1
+        get = partial(self.js.get_msg, str(row.stream), subject=subject, direct=direct, next=True)
+        while (raw := await self._found(partial(get, seq=start))) is not None:
+            if (found := _readable(row, subject, raw)) is not None:
+                return found
+            start = int(raw.seq) + 1
+        return None
 
     async def _found(self, get: Callable[[], Any]) -> Any:
         try:
@@ -366,6 +358,14 @@ def _kept(info: dict[str, Any]) -> Kept:
     now = nanoseconds(datetime.fromisoformat(info["ts"]))
     first = nanoseconds(datetime.fromisoformat(state["first_ts"])) if state["messages"] else now
     return Kept(int(config.get("max_age", 0)), max(0, int(config["max_bytes"])), int(state["first_seq"]), first, now)
+
+
+def _readable(row: Subject, subject: str, raw: api.RawStreamMsg) -> Stored | None:
+    try:
+        return _read(row, subject, raw)
+    except ContractError as error:
+        log.error("undecodable stored message", subject=subject, sequence=raw.seq, reason=str(error))
+        return None
 
 
 def _read(row: Subject, subject: str, raw: api.RawStreamMsg) -> Stored:

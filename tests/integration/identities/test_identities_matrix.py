@@ -15,16 +15,18 @@ from pathlib import Path
 import nats.js.errors
 import pytest
 from golden import BY_TYPE
+from msgspec import structs
 from nats.aio.client import Client
 from nats_process import NatsProcess
 from rich.console import Console
 from rich.table import Table
 
 from proto.permissions import ACCOUNTS, SERVICES, user_of
-from proto.subjects import STREAMS, TABLE, WINDOWS, Account, Identity, Subject
+from proto.subjects import CAMERA_LEASES, PAUSE_STATE, REPLICAS, STREAMS, TABLE, WINDOWS, Account, Identity, Subject
 from services.bus import Bus
 from services.bus.nkey import Seed
 from services.identities import Identities, nats_config
+from services.leases import Leases
 
 USERS = [(identity, account) for identity, accounts in ACCOUNTS.items() for account in accounts]
 SEEDS = {user_of(*user): Seed.new() for user in USERS}
@@ -308,6 +310,78 @@ async def test_an_answer_among_the_windows_stops_nobody(locked: NatsProcess):
         assert [one.message for one in await bus.history(WINDOWS, site=window.site, zone=window.zone)] == [window]
     finally:
         await bus.close()
+
+
+@contextlib.asynccontextmanager
+async def service(server: NatsProcess, identity: Identity) -> AsyncIterator[Bus]:
+    bus = await Bus.connect(Identities(Path("nowhere"), SEEDS).settings(identity, server.url), identity)
+    try:
+        yield bus
+    finally:
+        await bus.close()
+
+
+async def plant(server: NatsProcess, *subjects: str) -> None:
+    """As who may read only: have an answer of JetStream's stored on each subject."""
+    async with client(server, "subscriber") as (plain, denied), admin(server) as one:
+        for subject in subjects:
+            await plain.publish("$JS.API.STREAM.INFO.WINDOWS", b"", reply=subject)
+        await settle(plain)
+        assert not denied
+        async with asyncio.timeout(20):
+            for subject in subjects:
+                stream = await one.jetstream().find_stream_name_by_subject(subject)
+                while b"io.nats" not in (await one.jetstream().get_last_msg(stream, subject)).data:
+                    await asyncio.sleep(0.05)
+
+
+@pytest.mark.usefixtures("streams")
+async def test_an_answer_before_the_first_window_is_passed_over(locked: NatsProcess):
+    """Statistics and daily reports begin with a subject's first message: none may stop them for 400 days."""
+    window = structs.replace(BY_TYPE[WINDOWS.message], zone="fresh")
+    async with service(locked, "aggregate") as bus, service(locked, "notify") as asking:
+        await plant(locked, WINDOWS.of(window))
+        for one in (bus, asking):
+            assert await one.first(WINDOWS, site=window.site, zone="fresh") is None
+        await bus.store(WINDOWS, window)
+        for one in (bus, asking):
+            first = await one.first(WINDOWS, site=window.site, zone="fresh")
+            assert first is not None
+            assert first.message == window
+
+
+@pytest.mark.usefixtures("streams")
+async def test_an_answer_behind_a_pause_ends_it_for_nobody(locked: NatsProcess):
+    """Who starts then is paused still, and the next order is recorded on top of the last one."""
+    state = BY_TYPE[PAUSE_STATE.message]
+    async with service(locked, "ingest") as bus:
+        await bus.store(PAUSE_STATE, state)
+        await plant(locked, PAUSE_STATE.of(state))
+        last = await bus.last(PAUSE_STATE, site=state.site)
+        assert last is not None
+        assert last.message == state
+        later = structs.replace(state, at=state.at + 1)
+        async with asyncio.timeout(20):
+            assert (await bus.streams.amend(PAUSE_STATE, last.subject, lambda _: later, message_id=None))[1] == later
+        assert [one.message for one in await bus.history(PAUSE_STATE, site=state.site)] == [state, later]
+
+
+@pytest.mark.usefixtures("streams")
+async def test_an_answer_in_the_place_of_a_lease_takes_it_from_nobody(locked: NatsProcess):
+    """To its holder the entry is one that is gone: both the lease and the presence are written anew."""
+    async with service(locked, "aggregate") as owner, service(locked, "ingest") as bus:
+        await owner.ensure_streams(["KV_LEASES_INGEST"])
+        leases = Leases(bus, CAMERA_LEASES, REPLICAS, "me")
+        assert await leases.take(("cannes", "gate-1"))
+        await leases.announce()
+        number = leases.held["cannes", "gate-1"].number
+        place = CAMERA_LEASES.subject(site="cannes", camera="gate-1")
+        await plant(locked, place, REPLICAS.subject(replica="me"))
+        assert await leases.confirm(("cannes", "gate-1"))
+        assert leases.held["cannes", "gate-1"].number > number
+        await leases.announce()  # is told that its entry isn't there
+        await leases.announce()
+        assert [one.message.replica for one in await bus.history(REPLICAS)] == ["me"]
 
 
 @pytest.mark.usefixtures("streams")
