@@ -1,5 +1,6 @@
 """What TLS speaks with, and how its files change: services.certificates."""
 
+import os
 import ssl
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -41,6 +42,22 @@ def expiry(use, side):
 
 def failed(use):
     return REGISTRY.get_sample_value("moretta_certificate_renewal_failed", {"use": use})
+
+
+def test_the_systems_authorities_are_loaded_again_when_they_are_others(tmp_path, monkeypatch):
+    """Who only reads them changes the time of the last access; while they are replaced they may be away."""
+    bundle = tmp_path / "bundle.pem"
+    bundle.write_bytes(OURS.pem)
+    monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: SimpleNamespace(cafile=str(bundle)))
+    tls = client_tls("smtp", "notify.smtp", files())
+    before, found = tls.context, bundle.stat()
+    os.utime(bundle, ns=(found.st_atime_ns + 10**10, found.st_mtime_ns))
+    assert tls.context is before
+    os.utime(bundle, ns=(found.st_atime_ns, found.st_mtime_ns + 10**10))
+    assert tls.context is not before
+    bundle.unlink()
+    assert not tls.is_stale
+    assert tls.context is not before
 
 
 @pytest.mark.parametrize(
