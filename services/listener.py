@@ -6,6 +6,7 @@ what a stranger may do: connect without end, begin no TLS, send a head a byte at
 
 import asyncio
 import contextlib
+import functools
 import ipaddress
 import logging
 import os
@@ -105,7 +106,12 @@ class Listener:
             self._peers[handler] = peer
             task = asyncio.create_task(self._greet(connection, handler), name="greet a connection")
             self._greeted[task] = handler
-            task.add_done_callback(self._greeted.pop)
+            task.add_done_callback(functools.partial(self._was_greeted, connection))
+
+    def _was_greeted(self, connection: socket.socket, task: asyncio.Task[None]) -> None:
+        del self._greeted[task]
+        if task.cancelled():  # perhaps before it began, so that nobody else closes it
+            connection.close()
 
     def _has_room(self, peer: str) -> bool:
         there = {*self._server.connections, *self._greeted.values()}

@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import gc
 import gzip
+import socket
 import time
 from collections.abc import AsyncIterator
 
@@ -146,3 +148,19 @@ async def test_a_body_is_not_unpacked(port: int):
 def test_who_shares_a_network_of_ipv6_is_one(address: str, who: str):
     """A subscriber has 2**64 addresses of IPv6 and one of IPv4."""
     assert sut._network(address) == who
+
+
+async def test_who_came_just_before_the_end_is_closed(recwarn: pytest.WarningsRecorder):
+    """Its greeting is cancelled before it began: nobody but the listener has the socket."""
+    runner = runner_of(web.Application())
+    await runner.setup()
+    door = Listener(runner.server)
+    port = await door.open("127.0.0.1", 0)
+    with socket.create_connection(("127.0.0.1", port)):  # by the kernel alone: the loop doesn't turn meanwhile
+        async with asyncio.timeout(LIMIT_S):
+            while not door._greeted:
+                await asyncio.sleep(0)
+        await door.close()
+    await runner.cleanup()
+    gc.collect()
+    assert not [str(one.message) for one in recwarn if one.category is ResourceWarning]
