@@ -77,6 +77,8 @@ def checked(given: Where) -> None:
         raise SettingsError(_COMMAND, [("--listen", f"{listen!r} is no HOST:PORT, such as 0.0.0.0:4222")])
     if url is not None and (wrong := list(problems(NatsSettings, {"url": url}))):
         raise SettingsError(_COMMAND, [("--url", why) for _, why in wrong])
+    if url is not None and "@" in url:  # it would be in the process list, and in files that everybody gets
+        raise SettingsError(_COMMAND, [("--url", "must hold no user and no password: a seed says who somebody is")])
 
 
 def _users(option: str, who: str, kept: Kept) -> list[str]:

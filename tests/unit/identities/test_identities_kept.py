@@ -118,6 +118,7 @@ def test_an_update_keeps_the_keys_and_gives_new_users_theirs(folder: Path, run):
         (["--rotate", "all", "--url", "nats://h"], "--rotate: changes keys only"),
         (["--update", "--listen", "here"], "--listen: 'here' is no HOST:PORT"),
         (["--update", "--listen", "0.0.0.0:65536"], "--listen: '0.0.0.0:65536' is no HOST:PORT"),
+        (["--update", "--url", "nats://ana:hunter2@h"], "--url: must hold no user and no password"),
         (["--update", "--url", "http://h"], "--url: must be a URL such as nats://host:4222"),
     ],
 )
