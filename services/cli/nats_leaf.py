@@ -153,7 +153,7 @@ def hub_steps(kept: KeptHub) -> list[str]:
     """Return the commands that come next at a hub."""
     conf = f"{kept.folder}/nats.conf"
     return [
-        f"nats-server -c {conf}   (or nats-server --signal reload, if it runs)",
+        f"nats-server -c {conf}   (or --signal reload if it runs, but a restart for a leaf that shall go)",
         f"moretta nats-streams --out {kept.folder}   (again after each change)",
     ]
 

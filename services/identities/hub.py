@@ -28,6 +28,8 @@ class Hub(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     tls: Tls | None = None
     leaves: Leaves = {}
     keys: dict[str, list[str]] = {}
+    room: int = 0
+    """For how many leaves disk is reserved: a server refuses to reload a configuration with less than before."""
 
     @property
     def links(self) -> dict[Link, list[str]]:
@@ -76,14 +78,14 @@ class KeptHub:
         users = [STREAMS_USER, SUBSCRIBER, *(link.maker for link in new.links)]
         fresh = {user: Seed.new() for user in users if user not in self.hub.keys}
         keys = {user: [fresh[user].public] if user in fresh else self.hub.keys[user] for user in users}
-        self.hub = structs.replace(new, keys=keys)
+        self.hub = structs.replace(new, keys=keys, room=max(self.hub.room, len(new.leaves)))
         self._write()
         for user, seed in fresh.items():
             self._files.write(f"{user}.nk", seed.reveal())
 
     def _write(self) -> None:
         one = self.hub
-        config = hub(one.listen, one.leaf_listen, one.store, one.keys, one.links, one.tls)
+        config = hub(one.listen, one.leaf_listen, one.store, one.keys, one.links, room=one.room, tls=one.tls)
         reader = {"nats": {"url": one.url, "user": SUBSCRIBER, "seed_file": f"{SUBSCRIBER}.nk"}}
         self._files.write(STATE, msgspec.json.format(msgspec.json.encode(one)).decode())
         self._files.write("nats.conf", json.dumps(config, indent=1))

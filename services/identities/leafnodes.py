@@ -141,9 +141,19 @@ def _remote(urls: Sequence[str], seed: str, tls: Tls | None) -> Config:
 
 
 def hub(
-    listen: str, leaf_listen: str, store: str, keys: PublicKeys, leaves: Mapping[Link, Sequence[str]], tls: Tls | None
+    listen: str,
+    leaf_listen: str,
+    store: str,
+    keys: PublicKeys,
+    leaves: Mapping[Link, Sequence[str]],
+    *,
+    room: int = 0,
+    tls: Tls | None = None,
 ) -> Config:
-    """Return a hub's configuration. `leaves` are the public keys with which each leaf comes in; no secret in it."""
+    """Return a hub's configuration, without a secret in it.
+
+    `leaves` are the public keys with which each leaf comes in; disk is reserved for `room` of them, if there are fewer.
+    """
     each = _bytes(CROSSING) + _SPARE
     users = _users(keys[STREAMS_USER], _maker(STREAMS_USER, ""))
     users += _users(keys[SUBSCRIBER], _reader())
@@ -162,7 +172,7 @@ def hub(
             "sync_interval": "always",
             "strict": True,
             "max_memory_store": _SPARE,
-            "max_file_store": each * (len(leaves) + 1),
+            "max_file_store": each * (max(room, len(leaves)) + 1),
         },
         "accounts": accounts,
         "leafnodes": {"listen": leaf_listen, "no_advertise": True, **block},

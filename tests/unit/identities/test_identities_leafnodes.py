@@ -29,7 +29,7 @@ def site(link: Link, tls: Tls | None = None) -> Config:
 
 def hub_of(*links: Link) -> Config:
     keys = ANY | {link.maker: ["UM"] for link in links}
-    return hub("127.0.0.1:4222", "0.0.0.0:7422", "/store", keys, {link: ["UL"] for link in links}, None)
+    return hub("127.0.0.1:4222", "0.0.0.0:7422", "/store", keys, {link: ["UL"] for link in links})
 
 
 def test_four_rows_cross():
@@ -179,7 +179,9 @@ def test_a_hub_takes_sites_keys_and_leaves_them_go(command: Command):
     assert [user["nkey"] for user in users_of[:2]] == [one, three]
     assert users_of[2] == first["accounts"]["SITE_cannes"]["users"][1]
     command.run(command.hub, "--update", "--site", "cannes=")
-    assert set(command.conf(command.hub)["accounts"]) == {"HUB", "SITE_nice"}
+    last = command.conf(command.hub)
+    assert set(last["accounts"]) == {"HUB", "SITE_nice"}
+    assert last["jetstream"] == config["jetstream"], "else a running server would not reload it"
     seeds = [path.read_text() for path in command.hub.glob("*.nk")]
     assert len(seeds) == 4
     others = [path for path in command.hub.iterdir() if path.suffix != ".nk"]
