@@ -136,6 +136,10 @@ def nats_config(
     tls: Annotated[
         tuple[str, str, str] | None, typer.Option(metavar="CERT KEY CA", help="files of the leaf, or of the hub")
     ] = None,
+    server_tls: Annotated[
+        tuple[str, str, str] | None,
+        typer.Option(metavar="CERT KEY CA", help="files of a site's server: nobody comes in without a certificate"),
+    ] = None,
 ) -> None:
     """Make nats-server's configuration and a key for each identity, or renew keys while everything runs."""
     from rich.console import Console
@@ -154,14 +158,16 @@ def nats_config(
         place = "--out" if out is None else " ".join(f"--{name}" for name in todo)
         raise SettingsError("moretta nats-config", [(place, why)])
     done = todo[0] if todo else "make"
-    where = {"listen": listen, "store": store, "url": url}
+    where: dict[str, str | None] = {"listen": listen, "store": store, "url": url}
     if hub is not None or nats_leaf.is_hub(out):
-        if leaf:
-            raise SettingsError("moretta nats-config", [("--leaf", "is a site's; a hub's folder is another one")])
+        for option, value in (("--leaf", leaf), ("--server-tls", server_tls)):
+            if value:
+                raise SettingsError("moretta nats-config", [(option, "is a site's; a hub's folder is another one")])
         steps = nats_leaf.hub_done(done, out, where | {"leaf_listen": hub}, site or [], nats_leaf.tls_of(tls), console)
     else:
         connection = nats_leaf.leaf_of(leaf or [], site or [], nats_leaf.tls_of(tls))
-        command.shown(kept := command.done(done, out, rotate or retire or "", where, connection), console)
+        secure = nats_leaf.tls_of(server_tls, "--server-tls")
+        command.shown(kept := command.done(done, out, rotate or retire or "", where, connection, secure), console)
         steps = command.next_steps(kept, done)
     for step in steps:
         console.print(f"next: {step}", soft_wrap=True, highlight=False)

@@ -10,7 +10,7 @@ from rich.table import Table
 from proto.permissions import ACCOUNTS, JETSTREAM_API, SERVICES, rights_of, user_of
 from proto.subjects import TABLE, Identity, Subject
 from services.cli.nats_leaf import leaf_steps
-from services.identities import PEERS, Kept, Leaf, Server, users
+from services.identities import PEERS, Kept, Leaf, Server, Tls, users
 from services.identities.leafnodes import LEAF_USER, STREAMS_USER
 from services.settings import SettingsError, problems
 
@@ -21,16 +21,17 @@ ALL = "all"
 _LISTEN = re.compile(r"[A-Za-z0-9.\-\[\]:]*:\d{1,5}\Z")
 
 
-def done(what: str, folder: Path, who: str, where: Where, leaf: Leaf | None = None) -> Kept:
+def done(what: str, folder: Path, who: str, where: Where, leaf: Leaf | None = None, tls: Tls | None = None) -> Kept:
     """Do what was asked for (make, update, rotate, retire) and return the folder as it is then."""
     if what in {"make", "update"}:
         kept = (make if what == "make" else update)(folder, where)
-        if leaf:
-            kept.update(structs.replace(kept.server, leaf=leaf))
+        if leaf or tls:
+            kept.update(structs.replace(kept.server, leaf=leaf or kept.server.leaf, tls=tls or kept.server.tls))
         return kept
-    if leaf or any(where.values()):
+    if leaf or tls or any(where.values()):
         raise SettingsError(
-            _COMMAND, [(f"--{what}", "changes keys only; --update changes --listen, --store, --url and --leaf")]
+            _COMMAND,
+            [(f"--{what}", "changes keys only; --update changes --listen, --store, --url, --leaf and --server-tls")],
         )
     return (rotate if what == "rotate" else retire)(folder, who)
 
@@ -125,6 +126,9 @@ def next_steps(kept: Kept, done: str) -> list[str]:
         "rotate": [reload, restart, f"moretta nats-config --out {kept.folder} --retire all"],
         "retire": [reload],
     }
+    if kept.server.tls and done in {"make", "update"}:
+        certificate = "nats.client_cert_file and client_key_file in each service's settings: the server asks for them"
+        steps[done].append(certificate)
     return steps[done] + (leaf_steps(kept) if done != "retire" else [])
 
 

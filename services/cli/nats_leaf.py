@@ -25,13 +25,13 @@ def is_hub(folder: Path) -> bool:
     return (folder / STATE).exists()
 
 
-def tls_of(files: tuple[str, str, str] | None) -> Tls | None:
+def tls_of(files: tuple[str, str, str] | None, option: str = "--tls") -> Tls | None:
     """Return what `--tls CERT KEY CA` says; SettingsError if one of the files is not here."""
     if files is None:
         return None
     for file in files:
         if not Path(file).is_file():
-            raise SettingsError(_COMMAND, [("--tls", f"{file} is no file here; CERT KEY CA are three PEM files")])
+            raise SettingsError(_COMMAND, [(option, f"{file} is no file here; CERT KEY CA are three PEM files")])
     cert, key, ca = (str(Path(file).absolute()) for file in files)
     return Tls(cert, key, ca)
 

@@ -144,14 +144,20 @@ class Kept:
         config = self._config(seed)
         self._files.write(STATE, msgspec.json.format(msgspec.json.encode(self.server)).decode())
         self._files.write(CONFIG, config)
+        trusted = self.server.tls.ca_file if self.server.tls else None
         for name in SERVICES:
-            overlay = {"MORETTA_NATS__URL": self.server.url} | environment(self.folder, name)
+            named = {"MORETTA_NATS__CA_FILE": trusted} if trusted else {}
+            overlay = {"MORETTA_NATS__URL": self.server.url, **named} | environment(self.folder, name)
             self._files.write(f"{name}.env", "".join(f"{key}={value}\n" for key, value in overlay.items()))
         for name in PEOPLE:
-            self._files.write(f"{name}.yaml", settings_file(self.server.url, name))
+            self._files.write(f"{name}.yaml", settings_file(self.server.url, name, trusted))
 
 
-def settings_file(url: str, identity: Identity) -> str:
-    """Return the settings with which a command as `identity`, beside its seed, reaches the server at `url`."""
+def settings_file(url: str, identity: Identity, trusted: str | None = None) -> str:
+    """Return the settings with which a command as `identity`, beside its seed, reaches the server at `url`.
+
+    `trusted` is the file of who vouches for the server.
+    """
     user = user_of(identity, "MAIN")
-    return yaml.safe_dump({"nats": {"url": url, "user": user, "seed_file": f"{user}.nk"}}, sort_keys=False)
+    found = {"url": url, "user": user, "seed_file": f"{user}.nk"} | ({"ca_file": trusted} if trusted else {})
+    return yaml.safe_dump({"nats": found}, sort_keys=False)
