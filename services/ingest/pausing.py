@@ -23,7 +23,8 @@ _REFUSE_AFTER_S = 2.0
 """A replica that has the camera has confirmed the order by then, as a rule."""
 _RENEW_AFTER_NS = 30 * 86_400 * 1_000_000_000
 """A pause is recorded anew when its record is so old: the stream forgets after 400 days."""
-_LOOK_S = 86_400.0
+_LOOK_S = 60.0
+"""Who may ask JetStream anything can have its answers stored until they push all records out (ADR 20)."""
 
 
 class Pausing:
@@ -56,7 +57,7 @@ class Pausing:
                 self._learn(Recorded(stored.stream_created, stored.sequence, _state(stored)))
 
     async def keep(self, site: str) -> None:
-        """See to it once a day that the pauses in force are not forgotten by the stream, for ever."""
+        """See to it once a minute that the stream forgets no pause in force, for ever."""
         while True:
             await self._uphold(site)
             await asyncio.sleep(_LOOK_S)

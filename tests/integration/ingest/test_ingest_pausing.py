@@ -153,6 +153,21 @@ async def test_a_pause_does_not_age(bus, replica, monkeypatch):
     assert [state.action for state in await records(bus)] == ["pause", "resume"]
 
 
+async def test_a_pause_that_was_pushed_out_is_looked_after(bus, replica, monkeypatch):
+    """Without a restart, which would not know of it any more."""
+    assert sut._LOOK_S <= 60
+    monkeypatch.setattr(sut, "_LOOK_S", 0.05)
+    one = await replica("gate")
+    await order(bus, "pause")
+    (given,) = await records(bus)
+    one.app.spawn("keep", one.pausing.keep("cannes"))
+    await bus.streams.js.purge_stream("CONTROL")
+    async with asyncio.timeout(30):
+        while await records(bus) != [given]:
+            await asyncio.sleep(0.05)
+    assert (await replica("gate")).held == {"gate"}
+
+
 async def test_a_server_that_lost_the_last_records(bus, replica):
     """After a power cut it is the same stream, and shorter: a pause that it doesn't know any more is told it again."""
     one = await replica("gate", "hall")
