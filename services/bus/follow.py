@@ -29,6 +29,8 @@ LOST_S = _SILENCE_S = 3.0
 """After so long without a word from the server something may have been missed."""
 _RESTART_S = 0.25
 _TURN = 32
+_BUCKETS = "$KV."
+"""What the subjects of KV buckets begin with (NATS ADR-8); in no other stream is anything removed."""
 
 
 def nanoseconds(moment: datetime | None) -> int:
@@ -289,7 +291,7 @@ def stored_of(
     if row is None:
         log.error("a stored message belongs to no row of the table", subject=subject)
         return None
-    if is_marker(headers):
+    if subject.startswith(_BUCKETS) and is_marker(headers):  # elsewhere whoever stores a message chooses its headers
         return Removed(row, subject, sequence)
     try:
         message = decode(row, data)

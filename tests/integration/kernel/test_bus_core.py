@@ -13,7 +13,7 @@ from msgspec import Struct, structs
 from nats_process import NatsProcess
 from prometheus_client import REGISTRY
 
-from proto.codec import ContractError
+from proto.codec import ContractError, encode
 from proto.control import PauseReplyV1, PauseRequestV1, PauseStateV1
 from proto.frames import FrameV1
 from proto.leases import CameraLeaseV1
@@ -431,6 +431,22 @@ async def test_follow_passes_over_what_it_cannot_read(bus: Bus):
         async for item in bus.follow("SIGHTINGS", ["moretta.v1.site.s.*"]):
             assert item.sequence == 3
             break
+
+
+async def test_nothing_is_removed_but_from_a_bucket(bus: Bus):
+    """A header that says so, by whoever may store there, is nothing to a reader who knows no removals."""
+    js, tick = bus.streams.js, TickV1(site="cannes")
+    for marker in ({"KV-Operation": "DEL"}, {"Nats-Marker-Reason": "MaxAge"}):
+        for data in (b"", encode(TICKS, tick)):
+            await js.publish(TICKS.of(tick), data, headers=marker)
+    await bus.store(TICKS, tick)
+    found = []
+    async with asyncio.timeout(20), contextlib.aclosing(bus.follow("SIGHTINGS", [TICKS.wildcard()])) as stored:
+        async for one in stored:
+            found.append(one.message)
+            if one.sequence == 5:
+                break
+    assert found == [tick] * 3
 
 
 async def test_what_cannot_be_read_undoes_nothing_that_was_said_before(bus: Bus):
