@@ -78,6 +78,17 @@ def decode(row: Subject, data: bytes | memoryview) -> Struct:
     return decode_as(row.message, row.encoding, data)
 
 
+def decode_on(row: Subject, subject: str, data: bytes | memoryview) -> Struct:
+    """Return this row's message if it belongs on that subject: NATS's rights are of subjects, and readers go by fields.
+
+    ContractError else, and for what `decode` refuses.
+    """
+    message = decode(row, data)
+    if row.of(message) != subject:
+        raise ContractError(type(message).__name__, f"it belongs on {row.of(message)}")
+    return message
+
+
 def decode_as(message: type[M], encoding: Encoding, data: bytes | memoryview) -> M:
     """Return a message of the given type; ContractError names the path of what is wrong."""
     try:

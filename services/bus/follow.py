@@ -17,7 +17,7 @@ from msgspec import Struct
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext, api
 
-from proto.codec import ContractError, decode
+from proto.codec import ContractError, decode_on
 from proto.subjects import Subject, row_of
 from services.log import get_logger
 
@@ -294,7 +294,7 @@ def stored_of(
     if subject.startswith(_BUCKETS) and is_marker(headers):  # elsewhere whoever stores a message chooses its headers
         return Removed(row, subject, sequence)
     try:
-        message = decode(row, data)
+        message = decode_on(row, subject, data)
     except ContractError as error:
         log.error("undecodable stored message", subject=subject, sequence=sequence, reason=str(error))
         return None

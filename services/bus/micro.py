@@ -13,7 +13,7 @@ from nats.aio.msg import Msg
 from nats.micro.request import Request, ServiceError
 from nats.micro.service import Service, ServiceConfig
 
-from proto.codec import ContractError, decode, encode_as
+from proto.codec import ContractError, decode_on, encode_as
 from proto.subjects import Subject
 from services.bus.connection import INBOX, headers_of
 from services.log import get_logger
@@ -131,10 +131,7 @@ class MicroService:
             raise ServiceError("500", f"{type(error).__name__}; the service's log says more") from None
 
     def _question(self, request: Request) -> Struct:
-        question = decode(self._row, request.data)
-        if self._row.of(question) != request.subject:
-            raise ContractError(type(question).__name__, f"the question belongs on {self._row.of(question)}")
-        return question
+        return decode_on(self._row, request.subject, request.data)
 
     async def stop(self, limit_s: float = 1.5) -> None:
         """Take no more questions, and finish the answers in hand; no step takes longer than the limit, none raises."""

@@ -16,7 +16,7 @@ from nats.js import JetStreamContext, api
 from nats.js.errors import APIError, NoStreamResponseError, NotFoundError, ServiceUnavailableError
 from nats.nuid import NUID
 
-from proto.codec import ContractError, decode, encode
+from proto.codec import ContractError, decode_on, encode
 from proto.permissions import stream_info
 from proto.subjects import STREAM_OWNER, STREAMS, Stream, Subject
 from services.bus import follow, getting
@@ -281,7 +281,7 @@ class Streams:
         except NotFoundError:
             return 0, None
         try:
-            message = None if is_marker(raw.headers) else decode(row, raw.data or b"")
+            message = None if is_marker(raw.headers) else decode_on(row, subject, raw.data or b"")
         except ContractError as error:
             log.error("undecodable entry", subject=subject, revision=raw.seq, reason=str(error))
             message = None
@@ -372,7 +372,7 @@ def _read(row: Subject, subject: str, raw: api.RawStreamMsg) -> Stored:
     # Direct gets carry the time in a header, not in the body.
     stamp = (raw.headers or {}).get("Nats-Time-Stamp")
     at = raw.time or (_parse_rfc3339(stamp) if stamp else None)
-    return Stored(row, subject, decode(row, raw.data or b""), int(raw.seq or 0), nanoseconds(at), 0)
+    return Stored(row, subject, decode_on(row, subject, raw.data or b""), int(raw.seq or 0), nanoseconds(at), 0)
 
 
 def _parse_rfc3339(text: str) -> datetime:

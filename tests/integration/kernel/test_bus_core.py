@@ -449,6 +449,17 @@ async def test_nothing_is_removed_but_from_a_bucket(bus: Bus):
     assert found == [tick] * 3
 
 
+async def test_what_is_stored_on_anothers_subject_is_nobodys(bus: Bus):
+    """Rights are of subjects, and readers go by fields: who may tell of one site can't tell of another."""
+    own, js = window(0), bus.streams.js
+    foreign = WINDOWS.subject(site="elsewhere", zone=own.zone)
+    await js.publish(foreign, encode(WINDOWS, own))
+    await bus.store(WINDOWS, own)
+    assert [one.sequence for one in await bus.history(WINDOWS)] == [2]
+    assert await bus.last(WINDOWS, site="elsewhere", zone=own.zone) is None
+    assert await bus.first(WINDOWS, site="elsewhere", zone=own.zone) is None
+
+
 async def test_what_cannot_be_read_undoes_nothing_that_was_said_before(bus: Bus):
     """Whoever may ask JetStream can have the answer sent to a subject (ADR 20): a pause stays, a lease is nobody's."""
     js, order = bus.streams.js, BY_TYPE[PauseStateV1]

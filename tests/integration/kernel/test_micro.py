@@ -121,7 +121,7 @@ async def test_a_refusal_is_an_answer(asker, offered):
         (b'{"site":"cannes","since":-1}', "$.since"),
         (b'{"site":"cannes","step":"a\\nb"}', "$.step"),
         (b"\xff", "StatsRequestV1: "),
-        (b'{"site":"nice"}', "the question belongs on moretta.v1.stats.nice"),
+        (b'{"site":"nice"}', "it belongs on moretta.v1.stats.nice"),
     ],
 )
 async def test_what_is_no_question(asker, offered, payload, told):
