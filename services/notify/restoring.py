@@ -41,7 +41,10 @@ class Past:
 
 
 async def read_past(bus: Bus, site: str, plan: Plan, give_up_after_s: float, oldest: int | None = None) -> Past:
-    """Return what the streams hold, from `oldest` (ns) on if that is earlier; Unavailable if JetStream is silent."""
+    """Return what the streams hold, from `oldest` (ns) on if that is earlier; Unavailable if JetStream is silent.
+
+    What counts by the clock, such as the cap of an hour, needs `oldest`: repeating and giving up may take seconds.
+    """
     past = Past()
     for row in (*FOLLOWED, DELIVERIES):
         _, last = await bus.streams.created(str(row.stream))

@@ -90,7 +90,7 @@ class SiteRunner:
     async def _restore(self) -> tuple[Dispatcher, dict[str, int]]:
         """Return a dispatcher that knows what was decided, and where to read on; what is on its way goes on."""
         plan = self._directory.plan
-        oldest = self._clock() - REMEMBERED  # what was spent today, and which reports were decided
+        oldest = self._clock() - REMEMBERED  # what was spent today, which reports were decided, and the cap's hour
         past = await read_past(self._bus, self._site, plan, self._directory.give_up_after_s, oldest)
         dispatcher = Dispatcher(plan)
         self._ledger.restore(past.deliveries, past.alarms)
