@@ -6,6 +6,8 @@ from proto.subjects import STREAM_OWNER, STREAMS, TABLE, Account, Identity, Serv
 
 JETSTREAM_API = "$JS.API."
 """What the subjects of JetStream's API begin with (NATS ADR-1)."""
+SERVICE_API = "$SRV"
+"""What the subjects begin with on which micro services tell of themselves (NATS ADR-32)."""
 SERVICES: tuple[Identity, ...] = ("ingest", "inference", "aggregate", "notify")
 ACCOUNTS: dict[Identity, tuple[Account, ...]] = {
     "ingest": ("MAIN", "FRAMES"),
@@ -36,7 +38,7 @@ def stream_info(stream: str) -> str:
 
 def control_subjects(service: Service) -> list[str]:
     """The subjects on which a micro service tells of itself: to all, by its name, by its id (NATS ADR-32)."""
-    asked = [f"$SRV.{verb}" for verb in ("PING", "INFO", "STATS")]
+    asked = [f"{SERVICE_API}.{verb}" for verb in ("PING", "INFO", "STATS")]
     return [f"{subject}{tail}" for subject in asked for tail in ("", f".{service.name}", f".{service.name}.*")]
 
 

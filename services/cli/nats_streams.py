@@ -9,6 +9,7 @@ import nats.errors
 from msgspec import structs
 from nats.aio.client import Client
 
+from proto.permissions import JETSTREAM_API
 from services.bus import Connection, NatsSettings
 from services.bus.nkey import Seed
 from services.certificates import CertificateError
@@ -84,5 +85,7 @@ async def ensure(client: Client, config: Config) -> str:
 
 async def _ask(client: Client, call: str, body: Config) -> dict[str, Any]:
     request = json.dumps(body).encode() if body else b""
-    answer: dict[str, Any] = json.loads((await client.request(f"$JS.API.{call}", request, timeout=_TIMEOUT_S)).data)
+    answer: dict[str, Any] = json.loads(
+        (await client.request(f"{JETSTREAM_API}{call}", request, timeout=_TIMEOUT_S)).data
+    )
     return answer

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from proto.permissions import Rights, inbox, stream_info
+from proto.permissions import JETSTREAM_API, SERVICE_API, Rights, inbox, stream_info
 from proto.subjects import ALERTS, CAMERAS, DELIVERIES, TABLE, WINDOWS, Stream, Subject, stream
 from services.identities.server import PublicKeys, Tls, permissions
 
@@ -21,8 +21,18 @@ CROSSING: tuple[Subject, ...] = (WINDOWS, ALERTS, CAMERAS, DELIVERIES)
 MAIN, PUBLIC, LEAF, HUB = "MAIN", "PUBLIC", "LEAF", "HUB"
 STREAMS_USER, LEAF_USER, SUBSCRIBER = "streams", "leaf", "subscriber"
 """Who makes the streams of a crossing; as whom a site comes to the hub; who reads there."""
-_API, _REPLIES = "$JS.API", "$JSC.R.>"
-_NEVER = ("$KV.>", "$SYS.>", "$SRV.>", "$JS.API.>", "$JS.*.API.>", "$JS.EVENT.>", "$JS.ACK.>", "_MAIN.>", "_COPY.>")
+_API, _REPLIES = JETSTREAM_API.removesuffix("."), "$JSC.R.>"
+_NEVER = (
+    "$KV.>",
+    "$SYS.>",
+    f"{SERVICE_API}.>",
+    f"{_API}.>",
+    "$JS.*.API.>",
+    "$JS.EVENT.>",
+    "$JS.ACK.>",
+    "_MAIN.>",
+    "_COPY.>",
+)
 _SPARE = 64 << 20
 _MADE = ("CREATE", "UPDATE", "INFO")
 _RECONNECT = "2s"
