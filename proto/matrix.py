@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from proto.permissions import ACCOUNTS, JETSTREAM_API, inbox, rights_of, user_of
+from proto.permissions import ACCOUNTS, APART, APART_ACCOUNT, JETSTREAM_API, inbox, rights_of, user_of
 from proto.subjects import STREAM_OWNER, TABLE, Subject
 
 _HEAD = f"""# Subjects and rights
@@ -40,7 +40,8 @@ def _users() -> str:
             ]
             shown = ", ".join(f"`{one.removeprefix(JETSTREAM_API)}`" for one in more) or "nothing"
             user = user_of(identity, account)
-            lines.append(f"| `{user}` | {account} | `{inbox(user)}` | {shown} |")
+            where = APART_ACCOUNT if identity == APART else account
+            lines.append(f"| `{user}` | {where} | `{inbox(user)}` | {shown} |")
     return "\n".join(lines) + "\n"
 
 

@@ -17,6 +17,14 @@ ACCOUNTS: dict[Identity, tuple[Account, ...]] = {
     "operator": ("MAIN",),
     "subscriber": ("MAIN",),
 }
+APART: Identity = "subscriber"
+"""Who is in an account of its own, into which just its rights are imported: JetStream sends what it answers to whatever
+subject it is told to, and there is none in that account but the subscriber's (ADR 20)."""
+APART_ACCOUNT = "SUBSCRIBERS"
+APART_API = "moretta.api."
+"""What the subjects of JetStream's API begin with there: an account without streams has no API by its own name."""
+IMPORTED_REPLIES = "_R_.>"
+"""Where whoever answers finds those who ask from that account: the server's own names for their inboxes."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +76,19 @@ def inbox(user: str) -> str:
     return f"_INBOX_{user}.>"
 
 
+def api_prefix(identity: str) -> str:
+    """Return what the subjects of JetStream's API begin with for an identity."""
+    return APART_API if identity == APART else JETSTREAM_API
+
+
 def rights_of(identity: Identity, account: Account) -> Rights:
-    """Return the rights of an identity in one account."""
+    """Return the rights of an identity in one account, by the names that it has for them."""
+    rights = _rights_of(identity, account)
+    own = (subject.replace(JETSTREAM_API, api_prefix(identity)) for subject in rights.publish)
+    return Rights(tuple(own), rights.subscribe)
+
+
+def _rights_of(identity: Identity, account: Account) -> Rights:
     rows = [row for row in TABLE if row.account == account]
     publish = [row.wildcard() for row in rows if identity in row.publishers]
     subscribe = [_subscription(row) for row in rows if identity in row.subscribers]
@@ -77,6 +96,7 @@ def rights_of(identity: Identity, account: Account) -> Rights:
     subscribe += [subject for row in rows if identity in row.subscribers for subject in _controls(row)]
     asking = [name for row in rows if row.reply and identity in row.subscribers for name in row.publishers]
     publish += [inbox(user_of(name, account)) for name in dict.fromkeys(asking)]
+    publish += [IMPORTED_REPLIES] if APART in asking else []
     if account == "MAIN":
         publish += _jetstream(identity, rows)
     subscribe.append(inbox(user_of(identity, account)))

@@ -8,7 +8,7 @@ import nats.errors
 from msgspec import Struct
 
 from proto.control import DeadV1, ServiceName
-from proto.permissions import asked_streams
+from proto.permissions import JETSTREAM_API, api_prefix, asked_streams
 from proto.subjects import DEAD, STREAM_OWNER, Account, Subject
 from services.bus import clock
 from services.bus.clock import Offset
@@ -40,7 +40,10 @@ class Bus:
         # On a server without Moretta's identities whoever comes first may make them.
         who = settings.user or service
         makes = who == STREAM_OWNER or settings.seed is None
-        return cls(connection, Streams(connection, settings.replicas, makes=makes, asked=asked_streams(who)), service)
+        # There nobody is in an account apart either.
+        api = JETSTREAM_API if settings.seed is None else api_prefix(who)
+        streams = Streams(connection, settings.replicas, makes=makes, asked=asked_streams(who), api=api)
+        return cls(connection, streams, service)
 
     @property
     def connected(self) -> bool:

@@ -38,6 +38,8 @@ _DEAD_LETTERS = 8
 """Waiting to be stored at a time; what nobody could read beyond that is only logged and counted."""
 INBOX = "_INBOX"
 """What every inbox begins with, whatever comes behind it for an identity of its own."""
+INBOXES = (INBOX, "_R_.")
+"""The same, and the server's own names for inboxes of another account (ADR 20)."""
 _PING_S, _PINGS_OUT = 2, 2
 """Notice a frozen server within about 4 s (design §6)."""
 
@@ -84,7 +86,7 @@ class Request:
 
         An open server lets whoever answers publish wherever the question says.
         """
-        if self._msg.reply.startswith(INBOX):
+        if self._msg.reply.startswith(INBOXES):
             await self._msg.respond(encode_as(self.row.encoding, message))
 
 

@@ -15,7 +15,7 @@ from nats.micro.service import Service, ServiceConfig
 
 from proto.codec import ContractError, decode_on, encode_as
 from proto.subjects import Subject
-from services.bus.connection import INBOX, headers_of
+from services.bus.connection import INBOXES, headers_of
 from services.log import get_logger
 
 log = get_logger()
@@ -59,7 +59,7 @@ class _InboxesOnly:
 
     async def subscribe(self, subject: str, queue: str = "", cb: Callable[[Msg], Awaitable[None]] | None = None) -> Any:
         async def take(msg: Msg) -> None:
-            if cb is not None and msg.reply.startswith(INBOX):
+            if cb is not None and msg.reply.startswith(INBOXES):
                 await cb(msg)
 
         return await self._client.subscribe(subject, queue=queue, cb=take, pending_msgs_limit=_WAITING)

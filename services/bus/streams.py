@@ -17,7 +17,7 @@ from nats.js.errors import APIError, NoStreamResponseError, NotFoundError, Servi
 from nats.nuid import NUID
 
 from proto.codec import ContractError, decode_on, encode
-from proto.permissions import stream_info
+from proto.permissions import JETSTREAM_API, stream_info
 from proto.subjects import STREAM_OWNER, STREAMS, Stream, Subject
 from services.bus import follow, getting
 from services.bus.connection import Connection, headers_of
@@ -83,10 +83,16 @@ class Streams:
     """What a service stores in JetStream and reads back."""
 
     def __init__(
-        self, connection: Connection, replicas: int, *, makes: bool = True, asked: frozenset[str] = frozenset()
+        self,
+        connection: Connection,
+        replicas: int,
+        *,
+        makes: bool = True,
+        asked: frozenset[str] = frozenset(),
+        api: str = JETSTREAM_API,
     ) -> None:
         self._connection, self._replicas, self._makes, self.asked = connection, replicas, makes, asked
-        self.js: JetStreamContext = connection.client.jetstream(timeout=_ACK_TIMEOUT_S)
+        self.js: JetStreamContext = connection.client.jetstream(prefix=api.removesuffix("."), timeout=_ACK_TIMEOUT_S)
         self._wanted: set[str] = set()
         self._nuid = NUID()
         # A memory stream does not survive its server: make it again as soon as there is one.

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from proto.permissions import JETSTREAM_API, SERVICE_API, Rights, inbox, stream_info
+from proto.permissions import APART_ACCOUNT, APART_API, JETSTREAM_API, SERVICE_API, Rights, inbox
 from proto.subjects import ALERTS, CAMERAS, DELIVERIES, TABLE, WINDOWS, Stream, Subject, stream
-from services.identities.server import PublicKeys, Tls, permissions
+from services.identities.server import PublicKeys, Tls, bridge, permissions
 
 CROSSING: tuple[Subject, ...] = (WINDOWS, ALERTS, CAMERAS, DELIVERIES)
 """All that leaves a site (design §7)."""
@@ -130,7 +130,7 @@ def leaf(config: Config, link: Link, urls: Sequence[str], seed: str, keys: Publi
         "jetstream": jetstream | {"domain": link.name, "max_file_store": jetstream["max_file_store"] + limit},
         "accounts": accounts
         | {
-            MAIN: accounts[MAIN] | {"exports": inside.exports()},
+            MAIN: accounts[MAIN] | {"exports": [*accounts[MAIN]["exports"], *inside.exports()]},
             PUBLIC: {
                 "jetstream": _limits(limit),
                 "users": _users(keys[STREAMS_USER], _maker(STREAMS_USER, inside.taker[1])),
@@ -166,10 +166,16 @@ def hub(
     """
     each = _bytes(CROSSING) + _SPARE
     users = _users(keys[STREAMS_USER], _maker(STREAMS_USER, ""))
-    users += _users(keys[SUBSCRIBER], _reader())
     last = [link.hops[-1] for link in leaves]
+    given, taken = bridge(_reader(), HUB)
     accounts: Config = {
-        HUB: {"jetstream": True, "users": users, "imports": [one for hop in last for one in hop.imports()]},
+        HUB: {
+            "jetstream": True,
+            "users": users,
+            "imports": [one for hop in last for one in hop.imports()],
+            "exports": given,
+        },
+        APART_ACCOUNT: {"users": _users(keys[SUBSCRIBER], _reader()), "imports": taken},
         **{link.account: _site(link, keys, found, each) for link, found in leaves.items()},
     }
     block = {"tls": tls.block()} if tls else {}
@@ -217,7 +223,7 @@ def _maker(user: str, prefix: str) -> Rights:
 
 def _reader() -> Rights:
     names = [str(row.stream) for row in CROSSING]
-    asked = [subject for name in names for subject in (stream_info(name), f"{_API}.STREAM.MSG.GET.{name}")]
+    asked = [f"{APART_API}STREAM.{verb}.{name}" for name in names for verb in ("INFO", "MSG.GET")]
     return Rights(publish=tuple(asked), subscribe=(*(row.wildcard() for row in CROSSING), inbox(SUBSCRIBER)))
 
 

@@ -4,13 +4,25 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from proto.permissions import ACCOUNTS, Rights, rights_of, user_of
+from proto.permissions import (
+    ACCOUNTS,
+    APART,
+    APART_ACCOUNT,
+    APART_API,
+    JETSTREAM_API,
+    Rights,
+    inbox,
+    rights_of,
+    user_of,
+)
 from proto.subjects import STREAMS, Account, Identity
 
 _MIB = 1 << 20
 _SPARE = 64 * _MIB
 PublicKeys = Mapping[str, Sequence[str]]
 """The public keys by which a user comes in: two while one takes the other's place."""
+Bridge = dict[str, object]
+"""An entry of an account's exports or imports."""
 
 
 @dataclass(frozen=True)
@@ -54,19 +66,47 @@ def server(listen: str, store: str, keys: PublicKeys, *, tls: Tls | None = None)
         # Strict: no answer, which has other fields, is taken for an order of JetStream's API (ADR 20).
         # A pause that was confirmed, and a window that was published, outlive a power cut.
         "jetstream": {"store_dir": store, "sync_interval": "always", "strict": True, **_limits()},
-        "accounts": {account: _account(account, keys) for account in ("MAIN", "FRAMES")},
+        "accounts": _accounts(keys),
     }
     return config | ({"tls": tls.block()} if tls else {})
 
 
-def _account(account: Account, keys: PublicKeys) -> dict[str, object]:
-    found = [
+def _accounts(keys: PublicKeys) -> dict[str, object]:
+    exports, imports = bridge(rights_of(APART, "MAIN"), "MAIN")
+    own = [_user(APART, "MAIN", key) for key in _keys_of(APART, keys)]
+    return {
+        "MAIN": {"jetstream": True, "users": _users("MAIN", keys, but=APART), "exports": exports},
+        APART_ACCOUNT: {"users": own, "imports": imports},
+        "FRAMES": {"jetstream": False, "users": _users("FRAMES", keys)},
+    }
+
+
+def bridge(rights: Rights, giver: str) -> tuple[list[Bridge], list[Bridge]]:
+    """Return what an account lets the one apart, and nobody else, ask and hear, and that one's side of it (ADR 20).
+
+    To some questions several answer.
+    """
+    to, heard = [APART_ACCOUNT], [subject for subject in rights.subscribe if subject != inbox(APART)]
+    exports: list[Bridge]
+    exports = [{"service": _inside(one), "response_type": "Stream", "accounts": to} for one in rights.publish]
+    imports: list[Bridge]
+    imports = [{"service": {"account": giver, "subject": _inside(one)}, "to": one} for one in rights.publish]
+    exports += [{"stream": subject, "accounts": to} for subject in heard]
+    return exports, imports + [{"stream": {"account": giver, "subject": subject}} for subject in heard]
+
+
+def _inside(subject: str) -> str:
+    """Return MAIN's own name for what the account apart asks for."""
+    return subject.replace(APART_API, JETSTREAM_API)
+
+
+def _users(account: Account, keys: PublicKeys, but: Identity | None = None) -> list[dict[str, object]]:
+    return [
         _user(identity, where, key)
         for identity, where in users()
-        if where == account
+        if where == account and identity != but
         for key in _keys_of(user_of(identity, where), keys)
     ]
-    return {"jetstream": account == "MAIN", "users": found}
 
 
 def _keys_of(user: str, keys: PublicKeys) -> Sequence[str]:

@@ -3,7 +3,7 @@
 import pytest
 from nats_match import overlap, takes
 
-from proto.permissions import ACCOUNTS, SERVICES, Rights, rights_of, user_of
+from proto.permissions import ACCOUNTS, SERVICES, Rights, api_prefix, rights_of, user_of
 from proto.subjects import (
     AIM,
     AIM_RECORD,
@@ -135,7 +135,7 @@ def test_reading_only_of_streams_one_may_subscribe(identity: Identity, account: 
         ways = ("CONSUMER.CREATE.{}", "CONSUMER.CREATE.{}.c.x", "DIRECT.GET.{}", "DIRECT.GET.{}.x")
         open_ways = [way for way in ways if may_publish(rights, "$JS.API." + way.format(stream.name))]
         assert open_ways == (list(ways) if stream.name in readable and identity == STREAM_OWNER else [])
-        asks = may_publish(rights, f"$JS.API.STREAM.MSG.GET.{stream.name}")
+        asks = may_publish(rights, f"{api_prefix(identity)}STREAM.MSG.GET.{stream.name}")
         assert asks == (stream.name in readable and (identity != STREAM_OWNER or stream.expires))
 
 
@@ -167,7 +167,7 @@ def test_nothing_is_open(identity: Identity, account: Account):
     """No right to everything of the bus, of JetStream or of the server itself."""
     rights = rights_of(identity, account)
     for pattern in (*rights.publish, *rights.subscribe):
-        assert pattern.startswith(("moretta.v1.", "$JS.", "$KV.", "$SRV.", "_INBOX_"))
+        assert pattern.startswith(("moretta.v1.", "moretta.api.", "$JS.", "$KV.", "$SRV.", "_INBOX_", "_R_."))
         assert pattern.split(" ")[0].count(".") >= 1
     leases = [("ingest", "MAIN"), ("aggregate", "MAIN"), ("notify", "MAIN")]
     assert bool(touches(rights.publish, "$KV.LEASES.>")) == ((identity, account) in leases), (

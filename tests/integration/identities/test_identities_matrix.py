@@ -76,9 +76,11 @@ class Case:
         writes = main and any(self.identity in row.publishers for row in rows(stream))
         owns = main and self.identity == OWNER
         consumes = reads and owns
-        api = "$JS.API.STREAM.{}." + stream
-        self.probe("publish", api.format("INFO"), reads or writes or owns)
-        self.probe("publish", api.format("MSG.GET"), (reads and not owns) or (writes and "LEASES" in stream))
+        api, asks = "$JS.API.STREAM.{}." + stream, (reads and not owns) or (writes and "LEASES" in stream)
+        apart = self.identity == "subscriber"
+        for prefix, here in (("$JS.API.STREAM", not apart), ("moretta.api.STREAM", apart)):
+            self.probe("publish", f"{prefix}.INFO.{stream}", here and (reads or writes or owns))
+            self.probe("publish", f"{prefix}.MSG.GET.{stream}", here and asks)
         for verb in ("CREATE", "UPDATE"):
             self.probe("publish", api.format(verb), owns)
         for verb in ("DELETE", "PURGE", "MSG.DELETE", "SNAPSHOT", "RESTORE", "LEADER.STEPDOWN", "PEER.REMOVE"):
@@ -114,6 +116,7 @@ class Case:
         for subject in ("_INBOX.>", "*.>"):
             self.probe("subscription", subject, may=False)
         self.probe("publish", "_INBOX.x", may=False)
+        self.probe("publish", "_R_.x", "subscriber" in asks)
 
     def rest(self) -> None:
         """What is nobody's, and what micro services tell of themselves."""
@@ -297,7 +300,7 @@ async def test_an_answer_among_the_windows_stops_nobody(locked: NatsProcess):
     window = BY_TYPE[WINDOWS.message]
     people = Identities(Path("nowhere"), SEEDS)
     bus = await Bus.connect(people.settings("aggregate", locked.url), "aggregate")
-    async with client(locked, "subscriber") as (plain, denied):
+    async with client(locked, "operator") as (plain, denied):
         await plain.publish("$JS.API.STREAM.INFO.WINDOWS", b"", reply=WINDOWS.of(window))
         await settle(plain)
         assert not denied
@@ -322,8 +325,8 @@ async def service(server: NatsProcess, identity: Identity) -> AsyncIterator[Bus]
 
 
 async def plant(server: NatsProcess, *subjects: str) -> None:
-    """As who may read only: have an answer of JetStream's stored on each subject."""
-    async with client(server, "subscriber") as (plain, denied), admin(server) as one:
+    """As who may read in MAIN: have an answer of JetStream's stored on each subject."""
+    async with client(server, "operator") as (plain, denied), admin(server) as one:
         for subject in subjects:
             await plain.publish("$JS.API.STREAM.INFO.WINDOWS", b"", reply=subject)
         await settle(plain)
@@ -382,6 +385,24 @@ async def test_an_answer_in_the_place_of_a_lease_takes_it_from_nobody(locked: Na
         await leases.announce()  # is told that its entry isn't there
         await leases.announce()
         assert [one.message.replica for one in await bus.history(REPLICAS)] == ["me"]
+
+
+@pytest.mark.usefixtures("streams")
+async def test_who_may_read_only_plants_nothing(locked: NatsProcess):
+    """In the subscriber's account there is no subject but its own: whatever is answered, nothing is stored in MAIN."""
+    places = [concrete(row) for row in TABLE if row.stream] + ["$JS.API.STREAM.DELETE.DEAD", "$KV.SILENCES.v1.x"]
+    async with client(locked, "subscriber") as (plain, denied), admin(locked) as one:
+        before = {info.config.name: info.state.last_seq for info in await one.jetstream().streams_info()}
+        for place in places:
+            await plain.publish("moretta.api.STREAM.INFO.WINDOWS", b"", reply=place)
+            await plain.publish("moretta.api.STREAM.MSG.GET.WINDOWS", b'{"seq": 1}', reply=place)
+            await plain.publish("moretta.v1.stats.cannes", b"{}", reply=place)
+            await plain.publish("$SRV.PING", b"", reply=place)
+        await settle(plain)
+        # Its own answer comes behind all of these, and MAIN has seen them when it does.
+        assert (await plain.request("moretta.api.STREAM.INFO.WINDOWS", b"", timeout=10)).data
+        assert {info.config.name: info.state.last_seq for info in await one.jetstream().streams_info()} == before
+        assert not denied
 
 
 @pytest.mark.usefixtures("streams")

@@ -293,7 +293,7 @@ async def test_nobody_destroys_windows(locked: NatsProcess, identity: Identity):
 async def test_a_subscriber_reads_windows_in_its_own_way(locked: NatsProcess):
     """Another system reads WINDOWS with the plain client: live, and what was before from a sequence on; no consumer."""
     async with raw(locked, "subscriber") as one:
-        js = one.client.jetstream(timeout=2)
+        js = one.client.jetstream(prefix="moretta.api", timeout=2)
         live = await one.client.subscribe(WINDOWS.wildcard())
         await one.settle()
         async with typed(locked, "aggregate") as bus:
@@ -304,7 +304,7 @@ async def test_a_subscriber_reads_windows_in_its_own_way(locked: NatsProcess):
             found = await js.get_msg("WINDOWS", seq=found.seq + 1, subject=WINDOWS.wildcard(), next=True)
         assert found.subject == WINDOWS.of(BY_TYPE[WINDOWS.message])
         assert one.denied == set()
-        js = one.client.jetstream(timeout=0.2)
+        js = one.client.jetstream(prefix="moretta.api", timeout=0.2)
         assert await refused(one, js.add_consumer("WINDOWS", api.ConsumerConfig(ack_policy=api.AckPolicy.NONE)))
         assert await refused(one, js.get_last_msg("WINDOWS", found.subject, direct=True))
 

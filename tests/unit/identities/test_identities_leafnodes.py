@@ -51,8 +51,10 @@ def test_a_site_gives_its_hub_consumers_of_copies_and_nothing_else():
     assert accounts["LEAF"]["users"] == []
     assert "jetstream" not in accounts["LEAF"]
     for giver, taker in (("MAIN", "PUBLIC"), ("PUBLIC", "LEAF")):
-        given_away = [one.get("service") or one["stream"] for one in accounts[giver]["exports"]]
-        assert {name for one in accounts[giver]["exports"] for name in one["accounts"]} == {taker}
+        others = {"MAIN": ["SUBSCRIBERS"]}.get(giver)  # whom a site without a hub has, too
+        given = [one for one in accounts[giver]["exports"] if one["accounts"] != others]
+        given_away = [one.get("service") or one["stream"] for one in given]
+        assert {name for one in given for name in one["accounts"]} == {taker}
         api = [subject for subject in given_away if subject.startswith("$JS.API.")]
         assert len(api) == len(CROSSING)
         assert all(subject.startswith("$JS.API.CONSUMER.CREATE.") and ".cannes." in subject for subject in api)
@@ -174,13 +176,13 @@ def test_a_hub_takes_sites_keys_and_leaves_them_go(command: Command):
     assert first["leafnodes"]["listen"] == "0.0.0.0:7422"
     command.run(command.hub, "--update", "--site", f"nice+antibes={two}", "--site", f"cannes={one},{three}")
     config = command.conf(command.hub)
-    assert set(config["accounts"]) == {"HUB", "SITE_cannes", "SITE_nice"}
+    assert set(config["accounts"]) == {"HUB", "SUBSCRIBERS", "SITE_cannes", "SITE_nice"}
     users_of = config["accounts"]["SITE_cannes"]["users"]
     assert [user["nkey"] for user in users_of[:2]] == [one, three]
     assert users_of[2] == first["accounts"]["SITE_cannes"]["users"][1]
     command.run(command.hub, "--update", "--site", "cannes=")
     last = command.conf(command.hub)
-    assert set(last["accounts"]) == {"HUB", "SITE_nice"}
+    assert set(last["accounts"]) == {"HUB", "SUBSCRIBERS", "SITE_nice"}
     assert last["jetstream"] == config["jetstream"], "else a running server would not reload it"
     seeds = [path.read_text() for path in command.hub.glob("*.nk")]
     assert len(seeds) == 4

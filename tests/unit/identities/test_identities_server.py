@@ -26,10 +26,26 @@ def test_it_listens_on_loopback_only(config: dict):
 
 def test_two_accounts_without_a_bridge(config: dict):
     """FRAMES has neither JetStream nor import nor export."""
-    assert set(config["accounts"]) == {"MAIN", "FRAMES"}
-    assert config["accounts"]["MAIN"]["jetstream"] is True
-    assert config["accounts"]["FRAMES"]["jetstream"] is False
-    assert all(account.keys() == {"jetstream", "users"} for account in config["accounts"].values())
+    accounts = config["accounts"]
+    assert set(accounts) == {"MAIN", "SUBSCRIBERS", "FRAMES"}
+    assert accounts["MAIN"]["jetstream"] is True
+    assert accounts["FRAMES"]["jetstream"] is False
+    assert accounts["FRAMES"].keys() == {"jetstream", "users"}
+
+
+def test_the_subscribers_account_has_what_is_imported_and_nothing_else(config: dict):
+    """No stream, no other user; of MAIN just what its user may ask and hear, and of nobody else's."""
+    apart, given = config["accounts"]["SUBSCRIBERS"], config["accounts"]["MAIN"]["exports"]
+    assert apart.keys() == {"users", "imports"}
+    assert [user["nkey"] for user in apart["users"]] == ["U-subscriber"]
+    assert all(one["accounts"] == ["SUBSCRIBERS"] for one in given)
+    taken = [one.get("service") or one["stream"] for one in apart["imports"]]
+    assert [one["subject"] for one in taken] == [one.get("service") or one["stream"] for one in given]
+    rights = rights_of("subscriber", "MAIN")
+    asked = [one["to"] for one in apart["imports"] if "service" in one]
+    assert asked == list(rights.publish)
+    heard = [one["stream"]["subject"] for one in apart["imports"] if "stream" in one]
+    assert [*heard, "_INBOX_subscriber.>"] == list(rights.subscribe)
 
 
 @pytest.mark.parametrize("user", USERS)
@@ -40,7 +56,7 @@ def test_a_user_has_its_rights(config: dict, user: str):
     assert len(found) == 1
     where, entry = found[0]
     rights = rights_of(identity, account)
-    assert where == account
+    assert where == ("SUBSCRIBERS" if user == "subscriber" else account)
     assert entry.keys() == {"nkey", "permissions"}
     permissions = entry["permissions"]
     assert permissions == {"publish": {"allow": [*rights.publish]}, "subscribe": {"allow": [*rights.subscribe]}}
