@@ -98,6 +98,7 @@ class Scene:
                 if rng.random() < 0.6:
                     kills += 1
                     process.kill()
+                    process.wait()  # nothing is to be awaited before it is seen to be dead: it may be started below
                     await asyncio.sleep(rng.choice([0, 0, 1]))
                     self.start(name)
                     continue
@@ -118,7 +119,7 @@ class Scene:
                     with contextlib.suppress(nats.errors.Error):
                         found = await condition()
                     await asyncio.sleep(0.1)
-        said = {name: replica.lines[-5:] for name, replica in self.replicas.items()}
+        said = {name: (replica.process.poll(), replica.lines[-5:]) for name, replica in self.replicas.items()}
         assert found, f"not within {limit_s} s: {what}; they said {said}"
         return found
 
