@@ -4,6 +4,7 @@ FFmpeg's own HTTP would follow a redirection, and a playlist, to wherever it say
 it is connected to, after its name was resolved; nothing else than HTTP is spoken; and https stays https.
 """
 
+import ctypes
 import http.client
 import io
 import socket
@@ -43,6 +44,7 @@ class Body:
 
     def __init__(self, web: "HttpCamera", response: HTTPResponse, url: str) -> None:
         self._web, self._response, self.name = web, response, url
+        self._given = b""
 
     @property
     def format(self) -> str | None:
@@ -50,9 +52,14 @@ class Body:
         return _FORMATS.get(self._response.headers.get_content_type())
 
     def read(self, size: int) -> bytes:
-        """Return up to so many bytes; HttpError("timeout") if they took too long. What breaks off has ended."""
+        """Return up to so many bytes; HttpError("timeout") if they took too long. What breaks off has ended.
+
+        They are the reader's until it reads again, or closes: then they are overwritten.
+        """
+        self._overwrite()
         try:
-            return self._web.counted(self._response.read1(size))
+            self._given = self._response.read1(size)
+            return self._web.counted(self._given)
         except HttpError:
             raise
         except TimeoutError:
@@ -67,7 +74,17 @@ class Body:
 
     def close(self) -> None:
         """Close the connection."""
+        self._overwrite()
         self._response.close()
+
+    def _overwrite(self) -> None:
+        """Overwrite what FFmpeg has its own copy of. In small blocks, which are freed to be used again, it would stay.
+
+        Neither Python (up to 512 bytes) nor glibc (up to 1032, of which each thread keeps some) overwrites those.
+        """
+        if len(self._given) > 1:  # Python's own empty bytes, and its 256 of one byte, are everybody's
+            ctypes.memset(ctypes.c_char_p(self._given), 0, len(self._given))
+        self._given = b""
 
 
 class HttpCamera:
