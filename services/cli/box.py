@@ -25,8 +25,10 @@ _SPEAKERS: tuple[Identity, ...] = ("operator", "ingest", "inference")
 # Large frames would otherwise be mapped and unmapped for every message (facts: 2.6 -> 1.6 ms CPU a frame).
 # What FFmpeg and onnxruntime free is overwritten at once (mallopt(3)): reference pictures would linger there. And
 # with an arena for each of a dozen camera threads memory grows for longer, until each has had its worst moment.
+# Blocks of up to 1032 bytes that a thread keeps for itself would not be overwritten: it keeps none (tunable of glibc).
 MALLOC = {
     "MALLOC_PERTURB_": "85",
+    "GLIBC_TUNABLES": "glibc.malloc.tcache_count=0",
     "MALLOC_ARENA_MAX": "2",
     "MALLOC_MMAP_THRESHOLD_": "33554432",
     "MALLOC_TRIM_THRESHOLD_": "134217728",
