@@ -7,6 +7,7 @@ contain the URL with its password.
 from __future__ import annotations  # PyAV's Packet is generic for type checkers only
 
 import contextlib
+import ctypes
 import errno
 import io
 import re
@@ -59,6 +60,7 @@ _UNPROVEN = (
 )
 _BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
 _NULL_PACKETS = (b"\x47\x1f\xff\x10" + bytes(184)) * 64
+_STACK = 128 << 10
 _NONBLOCK = 0x0004
 """AVFMT_FLAG_NONBLOCK, to which FFmpeg gives no name in `fflags`."""
 _POLL_S = 0.005
@@ -251,7 +253,8 @@ class Source:
         if self._web is not None:
             self._web.close()
         if is_transport_stream:
-            _overwrite_stack()
+            _open_nothing()
+        _overwrite_stack()
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -316,13 +319,29 @@ def _web(address: Address, settings: CameraSettings) -> HttpCamera | None:
     return None
 
 
-def _overwrite_stack() -> None:
+def _open_nothing() -> None:
     """Let FFmpeg open an MPEG-TS of nothing.
 
     To open one, it reads 8 kB into a buffer on this thread's stack (libavformat/mpegts.c), where they would stay.
     """
     with contextlib.suppress(av_error.FFmpegError, OSError):
         av.open(io.BytesIO(_NULL_PACKETS), format="mpegts").close()
+
+
+class _Zeros(ctypes.Structure):
+    _fields_ = (("zeros", ctypes.c_char * _STACK),)
+
+
+_ZEROS = _Zeros()
+
+
+def _overwrite_stack() -> None:
+    """Overwrite what this thread's stack was used for: FFmpeg's decoder leaves parts of packets there.
+
+    Whoever calls a function with a large struct writes it onto the stack (System V ABI for x86-64, 3.2.3); on ARM it
+    is only pointed to, and they may stay. getpid looks at no argument.
+    """
+    ctypes.CDLL(None).getpid(_ZEROS)
 
 
 def _check_path(address: Address) -> None:
