@@ -174,7 +174,9 @@ def _risks(place: Place) -> Table:
     rows = [
         (
             gettext("Pictures are kept or seen by somebody"),
-            gettext("overwritten within 100 ms; encrypted between programs; the programs may not write files"),
+            gettext(
+                "overwritten within 100 ms; encrypted between programs; those that see pictures may not write files"
+            ),
             "moretta prove",
         ),
         (
