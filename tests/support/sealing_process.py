@@ -17,11 +17,11 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from proto.frames import FrameV1
 from services.bus import Bus, NatsSettings
+from services.bus.nkey import Seed
 from services.inference import keys as receiving
 from services.ingest.keys import KeyGiver
 from services.sealing import wrap
 from services.sealing.seal import TAG_BYTES, SealError, open_into, reply_key, seal_into, wipe
-from services.settings import Secret
 
 SIDE = 64
 PIXELS = SIDE * SIDE * 3 // 2
@@ -94,7 +94,7 @@ async def main(side):
     while not line.endswith(b"\n"):
         line += os.read(0, 1)
     told = json.loads(line)
-    settings = NatsSettings(url=told["url"], frames_user=told["user"], frames_password=Secret(told["password"]))
+    settings = NatsSettings(url=told["url"], frames_user=told["user"], frames_seed=Seed(told["seed"]))
     bus = await Bus.connect(settings, told["user"], "FRAMES")
     identity = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(told["signing"]))
     trusted = (Ed25519PublicKey.from_public_bytes(bytes.fromhex(told["verify"])),)

@@ -12,7 +12,8 @@ import pytest
 from fuzzing import COUNT, report
 
 LIMIT_S = 60 + COUNT
-MOST_MIB = 700
+MOST_MIB = 2_500
+"""A codec may keep 16 pictures of the largest size that is taken, 8192x4320 (53 MiB each), and one is converted."""
 REASONS = {
     *("pictures", "no-pictures", "inconvertible", "undecodable", "no-video", "end-of-stream", "not-found", "other"),
     *("bad-source", "unauthorised", "refused", "timeout"),

@@ -55,7 +55,7 @@ class Side:
         told = {
             "url": site.server.url,
             "user": user,
-            "password": site.identities.passwords[user],
+            "seed": site.identities.seeds[user].reveal(),
             "signing": IDENTITY.private_bytes_raw().hex(),
             "verify": IDENTITY.public_key().public_bytes_raw().hex(),
         }
