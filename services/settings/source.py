@@ -59,7 +59,9 @@ def read(file: Path, example: str = "sites:") -> dict[str, Any]:
     if raw is None:
         return {}
     if not isinstance(raw, dict) or not all(isinstance(k, str) for k in raw):
-        raise SettingsError(file, [("", f"must hold sections such as `{example}`, got {shown(raw)}")])
+        # Of a text nothing is quoted: somebody may have named the file of a secret.
+        kind = "a text" if isinstance(raw, str) else shown(raw)
+        raise SettingsError(file, [("", f"must hold sections such as `{example}`, got {kind}")])
     return raw
 
 
