@@ -5,6 +5,7 @@ import contextlib
 import os
 import re
 import shutil
+import signal
 import socket
 import sys
 from collections.abc import Callable
@@ -123,6 +124,13 @@ class Box:
         """Return the present process of each program."""
         running = {name: child.process for name, child in self.children.items()}
         return {name: process.pid for name, process in running.items() if process and process.returncode is None}
+
+    def reload(self) -> None:
+        """Have each service read its settings, secrets and certificates again: SIGHUP, passed on."""
+        for name in SERVICES:
+            with contextlib.suppress(ProcessLookupError):
+                if pid := self.pids().get(name):
+                    os.kill(pid, signal.SIGHUP)
 
     def probe_url(self, name: str) -> str:
         """Return where a service answers /livez, /readyz and /metrics."""

@@ -33,7 +33,10 @@ async def up(folder: Path, settings_file: Path, sites: list[SiteSettings], durat
     console = Console()
     said = screen.said if console.is_terminal else _say
     ended = _ended_by_signal()
-    async with Box(folder, settings_file, on_line=_with_page(said, screen)) as box:
+    box = Box(folder, settings_file, on_line=_with_page(said, screen))
+    # Without it SIGHUP would end this at once, and leave the secrets that it made behind.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, box.reload)
+    async with box:
         screen.notes.append(f"operators: -c {box.operator_file}")
         for site in sites:
             order = f"operators: moretta pause {site.id} [CAMERA] -c {box.operator_file}"

@@ -6,6 +6,7 @@ Every peer is as bad as can be: each refuses, and says back all that it was sent
 import contextlib
 import json
 import re
+import signal
 import socketserver
 import stat
 import subprocess
@@ -227,6 +228,9 @@ def test_nothing_that_the_system_writes_or_shows_holds_a_secret(tmp_path, secret
         assert {"/s", "/hook", "/sms"} <= {re.match(r"/\w+", path)[0] for path in web.asked}
         wanted = {**secrets, **identities(data), "number": NUMBER.lstrip("+")}
         said = {**processes(up), **pages(up), **commands(file, data)}
+        up._process.send_signal(signal.SIGHUP)  # every service reads all of it again, and `moretta up` goes on
+        reread = "new settings in force"
+        up.wait_for(lambda: sum(reread in line for line in up.words) >= 3, LIMIT_S, "the settings are read again")
     finally:
         up.stop()
     said |= {"standard error": "\n".join(up.words), "the bus": json.dumps(up.lines), **files(data)}
