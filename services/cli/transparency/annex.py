@@ -1,6 +1,6 @@
 """The annex to a data-protection impact assessment (GDPR Article 35(7)): the settings in force, as tables. Pure."""
 
-from proto.subjects import STREAMS
+from proto.subjects import DRIFT, STREAMS
 from services.cli.transparency.document import Document, Line, Section, Table, lines, table, told
 from services.cli.transparency.notice import page
 from services.cli.transparency.place import Place
@@ -144,6 +144,7 @@ def _kept(place: Place) -> Table:
             place.duration(stream.max_age_s) if stream.max_age_s else gettext("the last value"),
         )
         for stream in STREAMS
+        if stream.name != DRIFT.stream or place.terms.figures is None  # nothing finer than the site is kept then
     ]
     return table((gettext("Stream"), gettext("Contents"), gettext("Where"), gettext("For how long")), rows)
 
@@ -162,8 +163,8 @@ def _contents(place: Place) -> dict[str, str]:
         "CAMERAS": gettext("each camera's state, and how long its pictures live"),
         "DELIVERIES": gettext("what was told to whom, with a salted hash in place of the address"),
         "KV_SILENCES": gettext("which alerts are not told for a while, and who decided so"),
-        "CONTROL": gettext("who paused or aimed what, when and why"),
-        "AUDIT": gettext("who paused or aimed what, when and why"),
+        "CONTROL": gettext("who paused what, when and why"),
+        "AUDIT": gettext("who aimed a camera, or had a message sent again, when and why"),
         **dict.fromkeys(_LEASES, gettext("which program serves which camera and site")),
         "DEAD": gettext("messages that could not be handled, with the reason; of a picture only its size"),
     }

@@ -21,10 +21,15 @@ def sign(place: Place, operator: TransparencySettings, made: str) -> Document:
             Section(gettext("What happens"), lines(_pictures(place), place.published(), place.withheld())),
             Section(gettext("If you do not want this"), (told(words, "objection", operator.objection),)),
             Section(gettext("Who is responsible"), _responsible(place, operator)),
+            *([] if operator.page_url else [_no_page(place)]),
         ),
         made=made,
         banner=place.banner(),
     )
+
+
+def _no_page(place: Place) -> Section:
+    return Section(place.words.gettext("All about it"), (told(place.words, "page_url", None),))
 
 
 def page(place: Place, operator: TransparencySettings, receivers: list[ReceiverOutline], made: str) -> Document:
@@ -135,8 +140,8 @@ def _who(place: Place, receivers: list[ReceiverOutline]) -> list[str]:
     return [
         gettext("What is published may be seen by everybody to whom the operator gives access."),
         ngettext(
-            "{count} address of staff gets alerts and reports.",
-            "{count} addresses of staff get alerts and reports.",
+            "{count} address of staff may get alerts and reports.",
+            "{count} addresses of staff may get alerts and reports.",
             field,
         )
         if field

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar
 from msgspec import Meta, Struct, field
 
 from proto.types import ReceiverId, SiteId
+from services.aggregate.core.policy import problems as policy_problems
 from services.notify.core.notification import Audience
 from services.settings import Secret
 from services.sites.problems import Problem
@@ -77,7 +78,7 @@ class TransparencyFile(Struct, frozen=True, kw_only=True):
 
     def problems(self) -> list[Problem]:
         """Return what no single field shows."""
-        return [*site_problems(self.sites), *self._unknown_sites()]
+        return [*site_problems(self.sites), *policy_problems(self.sites), *self._unknown_sites()]
 
     def _unknown_sites(self) -> Iterator[Problem]:
         known = {site.id for site in self.sites}

@@ -91,7 +91,8 @@ def test_what_nobody_said_is_a_gap_with_the_path_of_its_setting():
         "transparency.contact", "transparency.officer", "transparency.legal_basis.fr", "transparency.transfers",
         "transparency.authority",
     }  # fmt: skip
-    assert sign(Place(SITE, EN), partly, "").missing() == ["transparency.contact", "transparency.officer"]
+    missing = sign(Place(SITE, EN), partly, "").missing()
+    assert missing == ["transparency.contact", "transparency.officer", "transparency.page_url"]
 
 
 def test_hours_are_those_of_the_site_in_the_reader_s_words():
@@ -105,6 +106,7 @@ def test_hours_are_those_of_the_site_in_the_reader_s_words():
 
 def test_the_annex_has_the_settings_and_every_stream():
     """A stream that is added to the one table and has no word here raises KeyError."""
+    assert "DRIFT" not in text(annex(Place(site("fr-2021-269"), EN), WHOLE, [], ""))
     found = text(annex(Place(SITE, EN), WHOLE, [], ""))
     assert all(
         part in found for part in ("network, not encrypted", "70%", "75%", "DELIVERIES", "400 days", "70 minutes")
@@ -120,7 +122,7 @@ def test_documents_hold_no_address_number_or_password_and_open_no_secret(tmp_pat
         f"forville-{kind}.{language}.html" for kind in ("sign", "notice", "dpia-annex") for language in ("en", "fr")
     }
     assert {path.name for path in written} == names
-    assert len(missing) == 7
+    assert len(missing) == 8
     for path in written:
         html = path.read_text()
         assert not re.search(r"geheim|10\.9\.8\.7|someone|example\.org|336123|nowhere|<Forville>", html)
@@ -157,4 +159,12 @@ def test_a_receiver_of_an_unknown_site_is_told_with_its_path(tmp_path: Path):
     file = tmp_path / "site.yaml"
     file.write_text(FILE.replace("{id: staff,", "{id: staff, sites: [forvile],"))
     with pytest.raises(SettingsError, match=r"notify\.receivers\[0\]\.sites\[0\]: unknown site 'forvile'"):
+        write(file, tmp_path / "out", [], NOW)
+
+
+def test_settings_that_a_profile_forbids_make_no_notice(tmp_path: Path):
+    """What aggregate would refuse is told in the same words."""
+    file = tmp_path / "site.yaml"
+    file.write_text(FILE.replace("profile: stats-only", "profile: fr-2021-269"))
+    with pytest.raises(SettingsError, match=r"sites\[0\]\.zones"):
         write(file, tmp_path / "out", [], NOW)
