@@ -37,7 +37,8 @@ WITHHELD = Counter("moretta_notify_withheld_total", "Decisions not to tell a rec
 _LOOK_S = 60.0
 """What was in flight to somebody who left the settings may have failed meanwhile."""
 _INBOX = 256
-_BATCH = 64
+_BATCH = 256
+_GATHER_S = 0.05
 
 
 class NotHeldError(Exception):
@@ -173,6 +174,8 @@ class SiteRunner:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(max(0.005, seconds_until(deadline, self._clock()))):
                 found.append(await self._inbox.get())
+                # In a storm they come one by one, and each decision looks at all that is open: some together.
+                await asyncio.sleep(_GATHER_S)
         while not self._inbox.empty() and len(found) < _BATCH:
             found.append(self._inbox.get_nowait())
         return found

@@ -73,6 +73,10 @@ def test_a_row_in_another_processes_memory_is_found_until_it_is_overwritten():
         memory.regions(process.pid)
 
 
+def names() -> dict[int, str]:
+    return {pid: memory.name_of(pid) for pid in memory.descendants(os.getpid())}
+
+
 def test_every_descendant_is_known_by_what_it_was_started_as():
     """Grandchildren too, and no process of anybody else."""
     program = """
@@ -82,7 +86,9 @@ def test_every_descendant_is_known_by_what_it_was_started_as():
         sys.stdin.readline()
     """
     with running(program) as process:
-        found = {pid: memory.name_of(pid) for pid in memory.descendants(os.getpid())}
+        end = time.monotonic() + 10  # a child is Python still until it is `sleep`
+        while "sleep" not in (found := names()).values() and time.monotonic() < end:
+            time.sleep(0.05)
         grandchild = next(pid for pid, name in found.items() if name == "sleep")
         assert found[process.pid].startswith("python")
         assert os.getpid() not in found
