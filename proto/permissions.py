@@ -95,7 +95,7 @@ def _rights_of(identity: Identity, account: Account) -> Rights:
     publish += [subject for row in rows if identity in row.publishers for subject in _controls(row)]
     subscribe += [subject for row in rows if identity in row.subscribers for subject in _controls(row)]
     asking = [name for row in rows if row.reply and identity in row.subscribers for name in row.publishers]
-    publish += [inbox(user_of(name, account)) for name in dict.fromkeys(asking)]
+    publish += [inbox(user_of(name, account)) for name in dict.fromkeys(asking) if name != APART]
     publish += [IMPORTED_REPLIES] if APART in asking else []
     if account == "MAIN":
         publish += _jetstream(identity, rows)

@@ -37,8 +37,8 @@ WITHHELD = Counter("moretta_notify_withheld_total", "Decisions not to tell a rec
 _LOOK_S = 60.0
 """What was in flight to somebody who left the settings may have failed meanwhile."""
 _INBOX = 256
-_BATCH = 256
 _GATHER_S = 0.05
+"""No more than it takes to have some together: whoever is told waits so much longer."""
 
 
 class NotHeldError(Exception):
@@ -176,7 +176,7 @@ class SiteRunner:
                 found.append(await self._inbox.get())
                 # In a storm they come one by one, and each decision looks at all that is open: some together.
                 await asyncio.sleep(_GATHER_S)
-        while not self._inbox.empty() and len(found) < _BATCH:
+        while not self._inbox.empty():
             found.append(self._inbox.get_nowait())
         return found
 

@@ -184,10 +184,10 @@ def test_only_servers_of_requests_may_answer(identity: Identity, account: Accoun
     answers = {
         ("inference", "FRAMES"): ["_INBOX_ingest-frames.>"],
         ("ingest", "MAIN"): ["_INBOX_operator.>"],
-        ("aggregate", "MAIN"): ["_INBOX_notify.>", "_INBOX_operator.>", "_INBOX_subscriber.>"],
+        ("aggregate", "MAIN"): ["_INBOX_notify.>", "_INBOX_operator.>", "_R_.>"],
         ("notify", "MAIN"): ["_INBOX_operator.>"],
     }
-    inboxes = [subject for subject in rights_of(identity, account).publish if subject.startswith("_INBOX")]
+    inboxes = [subject for subject in rights_of(identity, account).publish if subject.startswith(("_INBOX", "_R_"))]
     assert sorted(inboxes) == answers.get((identity, account), [])
 
 
