@@ -8,18 +8,20 @@ import argparse
 import asyncio
 import ctypes
 import os
+import platform
 import resource
 import signal
 import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import uvloop
 from msgspec import Struct
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge
 
 from services.log import configure, get_logger
 from services.probes import Probes, ProbesSettings
@@ -28,6 +30,11 @@ from services.settings import SettingsError, load
 log = get_logger()
 
 RELOADS = Counter("moretta_settings_reloads_total", "Reloads of the settings", ["outcome"])
+BUILD = Gauge(
+    "moretta_build_info",
+    "1 for the service, its version, and the Python that runs it",
+    ["service", "version", "python"],
+)
 STEP_LIMIT_S = 5.0
 """How long one step of stopping may take."""
 _WATCH_S = 0.5
@@ -205,6 +212,7 @@ async def end_tasks(tasks: Iterable[asyncio.Task[Any]], limit_s: float = float("
 
 async def serve(name: str, file: Path, schema: type[Struct], settings: Any, wire: Wire) -> int:
     """Run a service until a signal or a fault; returns the exit code."""
+    BUILD.labels(name, version("moretta"), platform.python_version()).set(1)
     app = App(name)
     app.probes.ready("running", ok=False, why="starting")
     _on_signals(app, file, schema)

@@ -1,18 +1,21 @@
 """/livez, /readyz and /metrics over HTTP."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from typing import Annotated
 
 from aiohttp import web
 from msgspec import Meta, Struct
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, GC_COLLECTOR, CollectorRegistry, Gauge, generate_latest
 from prometheus_client import REGISTRY as DEFAULT_REGISTRY
 
 from services.listener import Listener, runner_of
 
 READY = Gauge("moretta_ready", "1 while the condition holds", ["condition"])
+# How often memory is searched for garbage follows the objects that are made, and so the faces (design §5).
+DEFAULT_REGISTRY.unregister(GC_COLLECTOR)
 _BEAT_S = 0.5
 _STUCK_S = 10.0
 """An event loop that did not turn for so long is not alive."""
@@ -43,6 +46,12 @@ class Probes:
         """Set a condition; the service is ready when all hold."""
         self._conditions[name] = None if ok else (why or "not yet")
         READY.labels(name).set(int(ok))
+
+    def forget(self, name: str) -> None:
+        """Take a condition away: what it was about is gone."""
+        self._conditions.pop(name, None)
+        with contextlib.suppress(KeyError):
+            READY.remove(name)
 
     def is_ready(self) -> bool:
         """Whether all conditions hold, and there is at least one."""

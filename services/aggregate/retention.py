@@ -4,17 +4,19 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 
-from prometheus_client import Counter, Gauge
+from prometheus_client import Gauge
 
-from services.aggregate.core.config import SiteConfig
+from services.aggregate.core.config import SECOND, SiteConfig
 from services.aggregate.core.retention import Reach, loss, shortfall
+from services.aggregate.metrics import LOST
 from services.bus import Bus
 from services.log import get_logger
 
 log = get_logger()
 
-LOST = Counter("moretta_aggregate_messages_lost_total", "Starts that found a part of the open window gone", ["site"])
-REACH = Gauge("moretta_aggregate_stream_reach_seconds", "How far back a stream goes", ["stream"])
+REACH = Gauge(
+    "moretta_aggregate_stream_reach_seconds", "How far back SIGHTINGS goes, in whole minutes, rounded down", ["stream"]
+)
 STREAMS = ("SIGHTINGS", "PASSAGES")
 _AGAIN_S = 10.0
 _LIMIT_S = 5.0
@@ -52,7 +54,8 @@ class Retention:
     async def _reach(self, stream: str) -> Reach:
         kept = await self._bus.streams.kept(stream)
         reach = Reach(kept.max_age, kept.max_bytes, kept.first_sequence > 1, kept.first, kept.now)
-        REACH.labels(stream).set((reach.now - reach.first) / 1e9)
+        if stream == "SIGHTINGS":  # of PASSAGES it is the age of a passer-by, which nobody is to know
+            REACH.labels(stream).set((reach.now - reach.first) // (60 * SECOND) * 60)
         return reach
 
     def _tell(self, why: str) -> None:

@@ -1,14 +1,12 @@
 """One site on the bus: restores the core, feeds it the stream in order, publishes what it decides."""
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import cast
 
 from msgspec import Struct
-from prometheus_client import Counter, Gauge
 
 from proto.public import AlertV1, OperationalAlertV1, RuleStateV1, WindowV1
 from proto.sightings import PassageV1, SiteConfigV1, TickV1
@@ -30,19 +28,13 @@ from services.aggregate.core.config import SiteConfig
 from services.aggregate.core.exchange import Dropped, Output, Reset
 from services.aggregate.core.site import SiteCore
 from services.aggregate.drift import SiteDrift
+from services.aggregate.metrics import LAG, REPLAYED, RESETS, SiteMetrics
 from services.aggregate.retention import Retention
 from services.aggregate.settings import AggregateSettings
 from services.bus import Bus, Held, Stored, StreamReset
 from services.log import get_logger
 
 log = get_logger()
-
-# No metric carries a verdict or a count of people: messages and windows are counted, faces never (design §5).
-WINDOWS_PUBLISHED = Counter("moretta_aggregate_windows_published_total", "Windows published", ["site"])
-LAG = Gauge("moretta_aggregate_lag_seconds", "Age of the message being processed", ["site"])
-REPLAYED = Counter("moretta_aggregate_replayed_messages_total", "Messages read again after a start", ["site"])
-DROPPED = Counter("moretta_aggregate_dropped_messages_total", "Messages that changed nothing", ["site", "reason"])
-RESETS = Counter("moretta_aggregate_stream_resets_total", "Times the sightings stream was lost", ["site"])
 
 _ONCE: dict[type[Struct], tuple[Subject, str, str]] = {
     WindowV1: (WINDOWS, "start", ""),
@@ -74,6 +66,7 @@ class SiteRunner:
         self._drift, self._held, self._retention = drift, held, retention
         self._site = config.site
         self._lag, self._replayed = LAG.labels(self._site), REPLAYED.labels(self._site)
+        self._metrics = SiteMetrics(self._site)
         self._replay_to = 0
         self._is_new = False
 
@@ -116,6 +109,7 @@ class SiteRunner:
 
     def configure(self, config: SiteConfig) -> None:
         """Have a configuration put into force, with the next tick."""
+        self._metrics.configure(config)
         self._config, self._is_new = config, True
 
     async def _announce(self) -> None:
@@ -134,15 +128,16 @@ class SiteRunner:
         core = SiteCore(configs[0])
         passages = [cast("PassageV1", s.message) for s in await self._bus.history(PASSAGES, site=self._site)]
         found = await published.read(self._bus, self._site, configs)
-        await self._check(found.windows)
+        ends = [window.end for window in found.windows if window.zone == WHOLE_SITE]
+        await self._check(ends)
+        self._metrics.begin(self._config, max(ends, default=0))
         restored = core.restore(passages, found.windows, found.alerts, configs, found.states, found.operational)
         await self._publish(restored)
         log.info("restored", site=self._site, windows=len(found.windows), messages=self._replay_to)
         return core
 
-    async def _check(self, windows: Iterable[WindowV1]) -> None:
+    async def _check(self, ends: list[int]) -> None:
         """Have it said if the stream holds no more what the open window counts; a new site has lost nothing."""
-        ends = [window.end for window in windows if window.zone == WHOLE_SITE]
         if self._retention is not None and ends:
             await self._retention.check_start(max(ends))
 
@@ -164,16 +159,15 @@ class SiteRunner:
         await self._announce()
 
     def close(self) -> None:
-        """Take the site's age away: it is decided elsewhere, or not at all."""
-        with contextlib.suppress(KeyError):
-            LAG.remove(self._site)
+        """Take the site's metrics away."""
+        self._metrics.retire()
 
     async def _publish(self, outputs: Iterable[Output]) -> None:
         """Publish in order: passages and operational alerts before a window, and after it what its rules decide."""
         for output in outputs:
             match output:
                 case Dropped(reason):
-                    DROPPED.labels(self._site, reason).inc()
+                    self._metrics.dropped(reason)
                 case WindowV1():
                     await self._publish_window(output)
                 case AlertV1() | RuleStateV1() | OperationalAlertV1():
@@ -182,8 +176,9 @@ class SiteRunner:
                     await self._bus.store(PASSAGES, output, message_id=_passage_id(output), held=self._held)
 
     async def _publish_window(self, window: WindowV1) -> None:
-        if await self._bus.store_once(WINDOWS, window, is_done=partial(_is_as_late, window), held=self._held):
-            WINDOWS_PUBLISHED.labels(self._site).inc()
+        is_new = await self._bus.store_once(WINDOWS, window, is_done=partial(_is_as_late, window), held=self._held)
+        self._metrics.window(window, is_new=is_new)
+        if is_new:
             log.info("window published", site=window.site, zone=window.zone, start=window.start, gaps=window.gaps)
 
     async def _publish_once(self, message: AlertV1 | RuleStateV1 | OperationalAlertV1) -> None:

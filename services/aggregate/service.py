@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from proto.subjects import AGGREGATE_REPLICAS, DRIFT, SITE_LEASES, STREAMS
+from services.aggregate import fill
 from services.aggregate.core.config import SiteConfig
 from services.aggregate.core.policy import NOTICES
 from services.aggregate.drift import SiteDrift
@@ -83,8 +84,8 @@ class Sites:
         running.runner.close()
         self.caught_up.discard(name)
         self.fenced.discard(name)
-        self._app.probes.ready(f"streams of {name}", ok=True)
-        self._app.probes.ready(f"site {name}", ok=True)
+        self._app.probes.forget(f"streams of {name}")
+        self._app.probes.forget(f"site {name}")
         log.info("site out of service", site=name)
 
     async def stop_all(self) -> None:
@@ -117,6 +118,7 @@ async def wire(app: App, file: AggregateFile) -> None:
         await sharing.turn()
         await stats.apply(new.sites)
 
+    app.spawn("watch the streams", fill.watch(bus))
     app.on_stop("stop the sites", sites.stop_all)
     app.on_stop("stop answering questions", stats.stop)
     await leases.read()

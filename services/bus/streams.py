@@ -77,6 +77,9 @@ class Kept:
     first: int
     """When the first message was stored; `now` if there is none."""
     now: int
+    bytes: int = 0
+    replicas_lacking: int = 0
+    """Copies that the stream should have and that are not there, or behind."""
 
 
 class Streams:
@@ -363,7 +366,15 @@ def _kept(info: dict[str, Any]) -> Kept:
     state, config = info["state"], info["config"]
     now = nanoseconds(datetime.fromisoformat(info["ts"]))
     first = nanoseconds(datetime.fromisoformat(state["first_ts"])) if state["messages"] else now
-    return Kept(int(config.get("max_age", 0)), max(0, int(config["max_bytes"])), int(state["first_seq"]), first, now)
+    limits = int(config.get("max_age", 0)), max(0, int(config["max_bytes"]))
+    return Kept(*limits, int(state["first_seq"]), first, now, int(state["bytes"]), _lacking(info))
+
+
+def _lacking(info: dict[str, Any]) -> int:
+    """Return how many copies a stream lacks; a single server does not speak of any."""
+    followers = (info.get("cluster") or {}).get("replicas") or []
+    current = 1 + sum(bool(one.get("current")) and not one.get("offline") for one in followers)
+    return max(0, int(info["config"].get("num_replicas", 1)) - current)
 
 
 def _readable(row: Subject, subject: str, raw: api.RawStreamMsg) -> Stored | None:

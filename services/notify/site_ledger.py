@@ -38,6 +38,14 @@ DECIDED_TO_SENT = Histogram(
     ["channel"],
     buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 900, 3600, 43200),
 )
+ALERT_LATENCY = Histogram(
+    "moretta_notify_alert_seconds",
+    "From an alert's storing to a recipient's first word of it being accepted by the other side, over all attempts",
+    ["channel"],
+    buckets=(0.5, 1, 2.5, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 43200),
+)
+_NEWS = frozenset({"first", "new-alerts"})
+"""What tells of an alert as soon as it may be told; the others wait by the settings' will."""
 _AT_ONCE = 128
 _AGAIN_S = 1.0
 
@@ -202,6 +210,10 @@ def _count(envelope: Envelope, now: Attempts, due: Due) -> None:
     ATTEMPTS.labels(envelope.recipient.channel, now.outcome, now.reason).inc()
     if now.outcome == "sent" and not due.known.count:
         DECIDED_TO_SENT.labels(envelope.recipient.channel).observe((now.at - envelope.notification.at) / 1e9)
+    if now.outcome == "sent" and envelope.notification.reason in _NEWS:
+        for notice in envelope.notification.firing:
+            if notice.alert in envelope.notification.new:
+                ALERT_LATENCY.labels(envelope.recipient.channel).observe(max(0, now.at - notice.stored) / 1e9)
 
 
 def _say(envelope: Envelope, now: Attempts, failure: Failure | None) -> None:

@@ -96,7 +96,7 @@ class Sites:
         await end_tasks([running.task], STEP_LIMIT_S)
         await running.runner.leave()
         self.caught_up.discard(name)
-        self._app.probes.ready(f"site {name}", ok=True)
+        self._app.probes.forget(f"site {name}")
         log.info("site out of service", site=name)
 
     async def stop_all(self) -> None:

@@ -283,7 +283,7 @@ async def test_metrics_tell_nothing_of_people(scene):
     for family in families:
         assert not any(word in family.name for word in ("mask", "person", "face", "passage", "rate", "sighting"))
         for sample in family.samples:
-            assert set(sample.labels) <= {"site", "reason", "stream"}
+            assert set(sample.labels) <= {"site", "reason", "stream", "le"}
 
 
 async def test_stopped_by_a_signal(scene, tmp_path):
