@@ -218,6 +218,7 @@ async def serve(name: str, file: Path, schema: type[Struct], settings: Any, wire
     _on_signals(app, file, schema)
     try:
         await _start_probes(app, settings.probes)
+        _start_tracing(app, settings)
         app.spawn("watch settings", _watch(app, file, schema))
         starting = asyncio.create_task(wire(app, settings), name="start")
         stopping = asyncio.create_task(app.until_stopped(), name="wait for the end")
@@ -256,6 +257,16 @@ async def _start_probes(app: App, settings: ProbesSettings) -> None:
     except OSError as error:
         where = f"{settings.host}:{settings.port}"
         raise StartError(f"probes.port: cannot listen on {where}: {error.strerror}; take a free port, or 0") from None
+
+
+def _start_tracing(app: App, settings: Any) -> None:
+    wanted = getattr(settings, "tracing", None)
+    if wanted is None or wanted.endpoint is None:
+        return
+    from services.tracing.start import start  # it needs StartError
+
+    end = start(app.name, wanted)
+    app.on_stop("send the last spans", lambda: asyncio.to_thread(end))
 
 
 def _on_signals(app: App, file: Path, schema: type[Struct]) -> None:

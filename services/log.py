@@ -10,6 +10,8 @@ from typing import Any, Literal
 import structlog
 from msgspec import Struct
 
+from services.tracing import current
+
 # Up to the last @ of the word: a password may hold @, / and quotes. Rather too much than too little.
 _USERINFO = re.compile(r"(?P<scheme>\b[a-z][a-z0-9+.-]*:/{1,2})(?:(?!://)\S)*@", re.IGNORECASE)
 _SENSITIVE = (
@@ -60,12 +62,19 @@ def _redactor(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mu
     return event
 
 
+def _trace(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    if span := current():
+        event["trace_id"] = span.trace_id
+    return event
+
+
 def configure(service: str, settings: LogSettings | None = None) -> None:
     """Set up structlog and the standard library's logging, both through one chain, to standard error."""
     settings = settings or LogSettings()
     console = settings.format == "console" or (settings.format == "auto" and sys.stderr.isatty())
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
+        _trace,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import cast
@@ -9,7 +10,7 @@ from typing import cast
 from msgspec import Struct
 
 from proto.public import AlertV1, OperationalAlertV1, RuleStateV1, WindowV1
-from proto.sightings import PassageV1, SiteConfigV1, TickV1
+from proto.sightings import PassageV1, SightingsV1, SiteConfigV1, TickV1
 from proto.subjects import (
     ALERTS,
     CAMERA_EVENTS,
@@ -33,6 +34,7 @@ from services.aggregate.retention import Retention
 from services.aggregate.settings import AggregateSettings
 from services.bus import Bus, Held, Stored, StreamReset
 from services.log import get_logger
+from services.tracing import MOST_LINKS, begin
 
 log = get_logger()
 
@@ -67,6 +69,10 @@ class SiteRunner:
         self._site = config.site
         self._lag, self._replayed = LAG.labels(self._site), REPLAYED.labels(self._site)
         self._metrics = SiteMetrics(self._site)
+        self._frames: deque[tuple[int, str]] = deque(maxlen=8 * MOST_LINKS)
+        """When pictures were taken that are traced, and their traceparents."""
+        self._windows: dict[str, str] = {}
+        """The traceparent of each zone's last published window."""
         self._replay_to = 0
         self._is_new = False
 
@@ -88,6 +94,8 @@ class SiteRunner:
             if isinstance(stored, StreamReset):
                 await self._reset(core)
                 continue
+            if stored.trace and isinstance(stored.message, SightingsV1):
+                self._frames.append((stored.message.at, stored.trace))
             outputs = core.step(stored)
             await self._publish(outputs)
             if self._drift is not None:
@@ -176,14 +184,25 @@ class SiteRunner:
                     await self._bus.store(PASSAGES, output, message_id=_passage_id(output), held=self._held)
 
     async def _publish_window(self, window: WindowV1) -> None:
-        is_new = await self._bus.store_once(WINDOWS, window, is_done=partial(_is_as_late, window), held=self._held)
+        links = [trace for at, trace in self._frames if window.start <= at < window.end]
+        with begin("aggregate.window", links=links, site=window.site, zone=window.zone) as span:
+            is_new = await self._bus.store_once(WINDOWS, window, is_done=partial(_is_as_late, window), held=self._held)
+            span.tell(outcome="published" if is_new else "known")
+            self._windows[window.zone] = span.traceparent
         self._metrics.window(window, is_new=is_new)
         if is_new:
             log.info("window published", site=window.site, zone=window.zone, start=window.start, gaps=window.gaps)
 
     async def _publish_once(self, message: AlertV1 | RuleStateV1 | OperationalAlertV1) -> None:
         row, done = _ONCE[type(message)][0], partial(_is_as_late, message)
-        stored = await self._bus.store_once(row, message, is_done=done, held=self._held)
+        if isinstance(message, RuleStateV1):
+            await self._bus.store_once(row, message, is_done=done, held=self._held)
+            return
+        zone, rule = (message.zone, message.rule) if isinstance(message, AlertV1) else (None, message.kind)
+        parent = self._windows.get(zone, "") if zone else ""
+        with begin("aggregate.alert", parent, site=self._site, zone=zone, rule=rule) as span:
+            stored = await self._bus.store_once(row, message, is_done=done, held=self._held)
+            span.tell(outcome=message.state if stored else "known")
         if stored and isinstance(message, OperationalAlertV1):
             what = {"kind": message.kind, "name": message.name, "state": message.state, "reason": message.reason}
             log.warning("operational alert", site=self._site, **what)

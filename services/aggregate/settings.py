@@ -12,6 +12,7 @@ from services.probes import ProbesSettings
 from services.sites import problems as sites
 from services.sites.problems import Problem
 from services.sites.settings import SiteSettings
+from services.tracing.settings import TracingSettings
 
 
 class AggregateSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -35,9 +36,15 @@ class AggregateFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     nats: NatsSettings = NatsSettings()
     log: LogSettings = LogSettings()
     probes: ProbesSettings = ProbesSettings()
+    tracing: TracingSettings = TracingSettings()
     sites: list[SiteSettings] = field(default_factory=list)
     aggregate: AggregateSettings = AggregateSettings()
 
     def problems(self) -> list[Problem]:
         """Return what no single field shows, and what a site's legal profile forbids."""
-        return [*self.nats.problems(), *sites.problems(self.sites), *policy.problems(self.sites)]
+        return [
+            *self.nats.problems(),
+            *self.tracing.problems(),
+            *sites.problems(self.sites),
+            *policy.problems(self.sites),
+        ]

@@ -23,6 +23,7 @@ from services.bus.nkey import Seed
 from services.bus.settings import NatsSettings
 from services.log import get_logger
 from services.settings import Secret
+from services.tracing import headers as trace_headers
 
 log = get_logger()
 
@@ -99,7 +100,7 @@ OnTrouble = Callable[[str], None]
 
 def headers_of(row: Subject, extra: dict[str, str] | None = None) -> dict[str, str]:
     """Return the metadata headers of a message on this row."""
-    return {"Content-Type": _CONTENT_TYPE[row.encoding], **(extra or {})}
+    return {"Content-Type": _CONTENT_TYPE[row.encoding], **(extra or {}), **trace_headers()}
 
 
 class Connection:
@@ -175,7 +176,7 @@ class Connection:
         """
         data = encode(row, message)
         try:
-            answer = await self.client.request(row.of(message), data, timeout=timeout)
+            answer = await self.client.request(row.of(message), data, timeout=timeout, headers=trace_headers() or None)
         except NoRespondersError:
             raise NoWorkers(row.of(message)) from None
         except MaxPayloadError:

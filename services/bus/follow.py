@@ -7,7 +7,7 @@ compares the creation time whenever it (re)starts, and restarts whenever a seque
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -20,6 +20,7 @@ from nats.js import JetStreamContext, api
 from proto.codec import ContractError, decode_on
 from proto.subjects import Subject, row_of
 from services.log import get_logger
+from services.tracing import TRACEPARENT
 
 log = get_logger()
 
@@ -29,6 +30,8 @@ LOST_S = _SILENCE_S = 3.0
 """After so long without a word from the server something may have been missed."""
 _RESTART_S = 0.25
 _TURN = 32
+_TRACEPARENT_MOST = 64
+"""Characters; more than there are in one."""
 _BUCKETS = "$KV."
 """What the subjects of KV buckets begin with (NATS ADR-8); in no other stream is anything removed."""
 
@@ -48,6 +51,8 @@ class Stored:
     sequence: int
     time: int
     stream_created: int
+    trace: str = field(default="", compare=False)
+    """The traceparent of who stored it; empty where that is not traced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,4 +303,6 @@ def stored_of(
     except ContractError as error:
         log.error("undecodable stored message", subject=subject, sequence=sequence, reason=str(error))
         return None
-    return Stored(row, subject, message, sequence, at, created)
+    return Stored(
+        row, subject, message, sequence, at, created, (headers or {}).get(TRACEPARENT, "")[:_TRACEPARENT_MOST]
+    )

@@ -85,6 +85,8 @@ def _unusable_certificates(settings: Any) -> Iterator[Problem]:
 def _tls_of(settings: Any) -> Iterator[Callable[[], object]]:
     if (nats := getattr(settings, "nats", None)) is not None:
         yield nats.tls
+    if (tracing := getattr(settings, "tracing", None)) is not None:
+        yield tracing.tls
     if isinstance(settings, IngestFile) and settings.ingest.web is not None:
         yield settings.ingest.web.tls
     if isinstance(settings, NotifyFile):

@@ -36,6 +36,11 @@ class Analysed:
     faces: list[Face]
     service_ns: int
     quality: Quality | None = None
+    opened: int = 0
+    judged: int = 0
+    """When it was decrypted, and when both networks had looked at it; monotonic ns."""
+    wiped: int = 0
+    """When its pixels were overwritten; monotonic ns."""
 
 
 class Lane:
@@ -73,13 +78,16 @@ class Lane:
         pixels = self._pixels[:size]
         try:
             open_into(cipher, frame, pixels)
+            opened = time.monotonic_ns()
             picture = np.frombuffer(pixels, np.uint8).reshape(frame.height * 3 // 2, frame.width)
             faces = self.model.find(picture)
+            judged = time.monotonic_ns()
             light = self._meter.measure(picture[: frame.height]) if frame.aim else None
         finally:
             wipe(pixels)
-        service_ns = time.monotonic_ns() - started
-        return Analysed(faces, service_ns, None if light is None else self._quality(light, faces, frame))
+        wiped = time.monotonic_ns()
+        quality = None if light is None else self._quality(light, faces, frame)
+        return Analysed(faces, wiped - started, quality, opened, judged, wiped)
 
     def _quality(self, light: Light, faces: list[Face], frame: FrameV1) -> Quality:
         smallest = self.model.manifest.min_face_px

@@ -8,6 +8,7 @@ from proto.sightings import SightingsV1
 from proto.subjects import SIGHTINGS
 from services.bus import Bus
 from services.log import get_logger
+from services.tracing import current, follow
 
 log = get_logger()
 
@@ -23,7 +24,7 @@ class SightingsPublisher:
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
-        self._queue: asyncio.Queue[tuple[float, SightingsV1]] = asyncio.Queue(_QUEUE)
+        self._queue: asyncio.Queue[tuple[float, SightingsV1, str]] = asyncio.Queue(_QUEUE)
 
     def emit(self, sightings: SightingsV1) -> None:
         """Take one message; when too many wait, the oldest is lost."""
@@ -31,28 +32,31 @@ class SightingsPublisher:
             self._queue.get_nowait()
             self._queue.task_done()
             LOST.inc()
-        self._queue.put_nowait((asyncio.get_running_loop().time() + _LIMIT_S, sightings))
+        self._queue.put_nowait((asyncio.get_running_loop().time() + _LIMIT_S, sightings, current().traceparent))
 
     async def run(self) -> None:
         """Store what was emitted, for ever."""
         while True:
-            until, sightings = await self._queue.get()
+            until, sightings, trace = await self._queue.get()
             try:
-                await self._store(sightings, until)
+                with follow("inference.publish", trace, site=sightings.site, camera=sightings.camera) as span:
+                    span.tell(outcome="stored" if await self._store(sightings, until) else "lost")
             finally:
                 self._queue.task_done()
 
-    async def _store(self, sightings: SightingsV1, until: float) -> None:
+    async def _store(self, sightings: SightingsV1, until: float) -> bool:
         try:
             async with asyncio.timeout_at(until):
                 # What the client buffers while disconnected would be stored long after it was counted as lost.
                 while not self._bus.connected or asyncio.get_running_loop().time() >= until:
                     await asyncio.sleep(_POLL_S)
                 await self._bus.store(SIGHTINGS, sightings, message_id=_id(sightings))
+            return True
         except Exception as error:  # one message that cannot be stored may not stop all that follow
             LOST.inc()
             why = "JetStream did not answer" if isinstance(error, TimeoutError) else str(error)
             log.warning("sightings lost", camera=sightings.camera, reason=why)
+            return False
 
     async def flush(self) -> None:
         """Wait until all that was emitted is stored or lost."""

@@ -11,6 +11,7 @@ from services.sealing.settings import SealingSettings
 from services.settings import Problem
 from services.sites.problems import problems
 from services.sites.settings import SiteSettings
+from services.tracing.settings import TracingSettings
 
 
 class InferenceSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -31,10 +32,11 @@ class InferenceFile(Struct, frozen=True, kw_only=True):
     nats: NatsSettings = NatsSettings()
     log: LogSettings = LogSettings()
     probes: ProbesSettings = ProbesSettings()
+    tracing: TracingSettings = TracingSettings()
     sealing: SealingSettings = SealingSettings()
     sites: Annotated[list[SiteSettings], Meta(min_length=1)]
     inference: InferenceSettings = field(default_factory=InferenceSettings)
 
     def problems(self) -> list[Problem]:
         """Return what no single field shows."""
-        return [*self.nats.problems(), *problems(self.sites)]
+        return [*self.nats.problems(), *self.tracing.problems(), *problems(self.sites)]

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 from prometheus_client import Counter, Histogram
@@ -18,6 +18,7 @@ from services.inference.lanes import Analysed, Lane, Lanes, Quality
 from services.log import get_logger
 from services.sealing.keys import FrameKey, OpeningKeys
 from services.sealing.seal import SealError, check_form, proof_of, reply_key
+from services.tracing import OFF, TRACEPARENT, Span, follow
 
 log = get_logger()
 
@@ -44,6 +45,7 @@ class _Turn:
     request: Request
     sealed: int
     prover: bytes | None = None
+    span: Span = OFF
 
     @classmethod
     def of(cls, frame: FrameV1, request: Request, key: FrameKey | None) -> Self:
@@ -78,14 +80,14 @@ class Worker:
 
     async def handle(self, frame: FrameV1, request: Request) -> None:
         """Take a frame, let it wait sealed while it can still make it, or answer at once why not."""
-        turn = _Turn.of(frame, request, self._keys.get(frame.key, time.monotonic_ns()))
+        turn = _traced(_Turn.of(frame, request, self._keys.get(frame.key, time.monotonic_ns())))
         refusal = self._refusal(turn)
         lane = None if self._waiting else self._lanes.free()
         if refusal is None and lane is None and not self._may_wait(turn):
             refusal = "busy"
         if refusal is not None:
             AGE.observe(turn.age() / 1e9)
-            await self._reply(turn, refusal)
+            await self._tell(turn, refusal, None)
         elif lane is None:
             self._waiting.append(turn)
         else:
@@ -128,18 +130,22 @@ class Worker:
             lane.busy = following is not None  # before anything is awaited: nobody else may take it
             await self._tell(turn, outcome, analysed)
             for other, why in refused:
-                await self._reply(other, why)
+                await self._tell(other, why, None)
             turn = following
 
     async def _tell(self, turn: _Turn, outcome: Outcome, analysed: Analysed | None) -> None:
-        if analysed is None:
-            await self._reply(turn, outcome)
-            return
-        await self._reply(turn, outcome, analysed.service_ns, _told(analysed.quality))
-        try:
-            self._emit(self._sightings(turn.frame, analysed))
-        except Exception:  # whoever waits for this lane must not wait in vain
-            log.exception("sightings could not be handed on", subject=turn.request.subject)
+        with turn.span as span:
+            span.tell(outcome=outcome)
+            if analysed is None:
+                await self._reply(turn, outcome)
+                return
+            await self._reply(turn, outcome, analysed.service_ns, _told(analysed.quality))
+            if span:
+                _stages(span, analysed)
+            try:
+                self._emit(self._sightings(turn.frame, analysed))
+            except Exception:  # whoever waits for this lane must not wait in vain
+                log.exception("sightings could not be handed on", subject=turn.request.subject)
 
     def _next(self) -> tuple[_Turn | None, list[tuple[_Turn, Outcome]]]:
         """Return the first waiting frame that can still make it, and those before it that can't, with the reason."""
@@ -208,6 +214,20 @@ class Worker:
         """Wait for the frames in hand and those that wait for a lane."""
         if self._in_hand:
             await asyncio.wait(list(self._in_hand))
+
+
+def _traced(turn: _Turn) -> _Turn:
+    traceparent = turn.request.headers.get(TRACEPARENT)
+    if not traceparent:
+        return turn
+    start, frame = turn.request.received, turn.frame
+    return replace(turn, span=follow("inference.frame", traceparent, start=start, site=frame.site, camera=frame.camera))
+
+
+def _stages(span: Span, analysed: Analysed) -> None:
+    span.stage("inference.open", analysed.wiped - analysed.service_ns, analysed.opened)
+    span.stage("inference.analyse", analysed.opened, analysed.judged)
+    span.stage("inference.wipe", analysed.judged, analysed.wiped)
 
 
 def _told(quality: Quality | None) -> FrameQualityV1 | None:

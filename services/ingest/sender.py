@@ -21,6 +21,7 @@ from services.log import get_logger
 from services.sealing.keys import FrameKey
 from services.sealing.seal import TAG_BYTES, open_into, proof_of, reply_key, seal_into, wiped
 from services.sites.settings import CameraSettings
+from services.tracing import begin, current
 
 log = get_logger()
 
@@ -71,17 +72,24 @@ class Sender:
             await self._one(picture)
 
     async def _one(self, picture: Picture) -> None:
+        start = picture.decoded_ns
+        with begin("ingest.frame", often=True, start=start, site=self.site, camera=self.name) as span:
+            span.tell(outcome=await self._send(picture))
+
+    async def _send(self, picture: Picture) -> Verdict:
         try:
             age = time.monotonic_ns() - picture.decoded_ns
             if not self._patient and not self._camera.may_send(age):
                 self._camera.count_shed()
                 self._count("shed")
-                return
-            frame = self._seal(picture)
+                return "shed"
+            with current().child("ingest.seal"):
+                frame = self._seal(picture)
         finally:
             picture.release()
         verdict = await self._deliver(frame, picture.decoded_ns)
         self._account(verdict, time.monotonic_ns() - picture.decoded_ns)
+        return verdict
 
     def _seal(self, picture: Picture) -> FrameV1:
         """Return the sealed frame; from here on plain pixels are not needed any more."""
@@ -166,6 +174,12 @@ class Sender:
         return self._sealed_with is not None and self._sealed_with.cipher is None
 
     async def _ask(self, frame: FrameV1, age_ns: int) -> Answer:
+        with current().child("ingest.ask") as span:
+            answer = await self._request(frame, age_ns)
+            span.tell(outcome=answer)
+            return answer
+
+    async def _request(self, frame: FrameV1, age_ns: int) -> Answer:
         if not self._bus.connected:  # the client would keep the frame and send it late
             return "no-worker"
         left_s, prover = max(0.001, (self._budget - age_ns) / 1e9), self._prover

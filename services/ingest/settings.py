@@ -16,6 +16,7 @@ from services.sealing.settings import SealingSettings
 from services.settings import Problem, Secret
 from services.sites.problems import MIN_TOKEN, problems
 from services.sites.settings import SiteSettings
+from services.tracing.settings import TracingSettings
 
 
 class WebSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -73,13 +74,14 @@ class IngestFile(Struct, frozen=True, kw_only=True):
     nats: NatsSettings = NatsSettings()
     log: LogSettings = LogSettings()
     probes: ProbesSettings = ProbesSettings()
+    tracing: TracingSettings = TracingSettings()
     sealing: SealingSettings = SealingSettings()
     sites: Annotated[list[SiteSettings], Meta(min_length=1)]
     ingest: IngestSettings = field(default_factory=IngestSettings)
 
     def problems(self) -> list[Problem]:
         """Return what no single field shows."""
-        return [*self.nats.problems(), *problems(self.sites), *self._web_problems()]
+        return [*self.nats.problems(), *self.tracing.problems(), *problems(self.sites), *self._web_problems()]
 
     def _web_problems(self) -> Iterator[Problem]:
         web = self.ingest.web

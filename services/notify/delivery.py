@@ -16,6 +16,7 @@ from services.notify.core.outbox import Due, Envelope, Outbox
 from services.notify.core.outcome import Failure
 from services.notify.core.recipient import Recipient
 from services.notify.site_ledger import SiteLedger
+from services.tracing import follow
 
 log = get_logger()
 
@@ -103,10 +104,13 @@ class DeliveryAgent:
 
     async def _deliver(self, due: Due) -> None:
         known, failure = due.known, None
-        ledger = self._ledgers[due.envelope.site]
+        ledger, envelope = self._ledgers[due.envelope.site], due.envelope
+        channel = envelope.recipient.channel
         try:
-            known, failure = await self._attempt(due, ledger)
-            await ledger.record(due, known, failure)
+            with follow("notify.deliver", envelope.trace, site=envelope.site, channel=channel) as span:
+                known, failure = await self._attempt(due, ledger)
+                span.tell(outcome=known.outcome, reason=known.reason)
+                await ledger.record(due, known, failure)
         finally:  # whatever goes wrong from here on, what was accepted is not sent again in this life
             self._outbox.done(due, known, failure, self._clock())
             self._wake.set()

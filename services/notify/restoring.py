@@ -7,7 +7,7 @@ that anybody stored and not from now, so that an outage of days forgets nothing 
 """
 
 from collections.abc import AsyncGenerator, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 from proto.notifications import NotificationV1, SilenceV1
@@ -63,7 +63,9 @@ async def read_past(bus: Bus, site: str, plan: Plan, give_up_after_s: float, old
 def notice(stored: Stored) -> Notice:
     """Return a stored alert of either audience as routing sees it."""
     order = stored.stream_created, stored.sequence
-    return notice_of(cast("AlertV1 | OperationalAlertV1", stored.message), stored.time, order)
+    return replace(
+        notice_of(cast("AlertV1 | OperationalAlertV1", stored.message), stored.time, order), trace=stored.trace
+    )
 
 
 async def _decisions(bus: Bus, site: str, since: Since, firing: Iterable[AlertId], plan: Plan, past: Past) -> None:

@@ -29,6 +29,7 @@ from services.notify.lost import KEPT_S, LostMessages
 from services.notify.restoring import FOLLOWED, Past, notice, read_past
 from services.notify.salting import unknown_recipients
 from services.notify.site_ledger import SiteLedger
+from services.tracing import begin
 
 log = get_logger()
 
@@ -106,9 +107,14 @@ class SiteRunner:
 
     async def tell(self, notification: Notification, record: NotificationV1) -> None:
         """Store a decision, then have it delivered to everyone of its receiver; a daily report goes by e-mail alone."""
+        parent, links = _traces(notification)
+        with begin("notify.decide", parent, links, site=self._site, reason=notification.reason) as span:
+            await self._tell(notification, record, span.traceparent)
+
+    async def _tell(self, notification: Notification, record: NotificationV1, trace: str) -> None:
         channel: ChannelName | None = "email" if notification.reason == "report" else None
         people = self._directory.recipients(notification.group.receiver, channel)
-        envelopes = [Envelope(notification, one) for one in people]
+        envelopes = [Envelope(notification, one, trace) for one in people]
         whom = [envelope.recipient.digest for envelope in envelopes]
         await self._ledger.decided(structs.replace(record, recipients=whom, salt=self._directory.salt_name))
         DECIDED.labels(notification.reason).inc()
@@ -262,3 +268,11 @@ class SiteRunner:
                 await self._inbox.put(cast("SilenceV1", change.message))
             elif isinstance(change, Removed):
                 await self._inbox.put(SilenceGone((SILENCES.parse(change.subject) or {})["silence"]))
+
+
+def _traces(notification: Notification) -> tuple[str, list[str]]:
+    """Return which trace it goes on from, and those that it comes from beside it: a reminder goes on from none."""
+    news = [n.trace for n in notification.notices if n.trace and (n.alert in notification.new or not n.firing)]
+    if len(news) == 1:
+        return news[0], []
+    return "", news or [n.trace for n in notification.notices if n.trace]

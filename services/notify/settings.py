@@ -28,6 +28,7 @@ from services.settings import Secret
 from services.sites.problems import Problem
 from services.sites.problems import problems as site_problems
 from services.sites.settings import Name, SiteSettings
+from services.tracing.settings import TracingSettings
 
 Security = Literal["starttls", "tls", "none"]
 _PORTS: dict[Security, int] = {"starttls": 587, "tls": 465, "none": 25}
@@ -119,6 +120,7 @@ class NotifyFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     nats: NatsSettings = NatsSettings()
     log: LogSettings = LogSettings()
     probes: ProbesSettings = ProbesSettings()
+    tracing: TracingSettings = TracingSettings()
     sites: list[SiteSettings] = field(default_factory=list)
     notify: NotifySettings = NotifySettings()
 
@@ -128,6 +130,7 @@ class NotifyFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         readers = [Reader(receiver.id, receiver.audience, receiver.sites) for receiver in notify.receivers]
         return [
             *self.nats.problems(),
+            *self.tracing.problems(),
             *site_problems(self.sites),
             *problems(notify, [site.id for site in self.sites]),
             *routing_problems(notify.routes, notify.times, readers, self.sites),

@@ -6,7 +6,19 @@ from typing import Any
 
 import msgspec
 
-SECTIONS = ("nats", "log", "probes", "sealing", "sites", "ingest", "inference", "aggregate", "notify", "transparency")
+SECTIONS = (
+    "nats",
+    "log",
+    "probes",
+    "sealing",
+    "sites",
+    "ingest",
+    "inference",
+    "aggregate",
+    "notify",
+    "transparency",
+    "tracing",
+)
 """Every top-level key a settings file may have; each service reads those it declares and leaves the others alone."""
 SECRETS = (
     "password",

@@ -40,6 +40,8 @@ class Notice:
     message: AlertV1 | OperationalAlertV1
     order: tuple[int, int] = field(default=(0, 0), compare=False)
     """When its stream was made, and its place in it: what came first, also where the server's clock was put back."""
+    trace: str = field(default="", compare=False)
+    """The traceparent that it came with."""
 
     @property
     def firing(self) -> bool:

@@ -38,6 +38,8 @@ class Envelope:
 
     notification: Notification
     recipient: Recipient
+    trace: str = field(default="", compare=False)
+    """The traceparent of the decision."""
 
     @property
     def site(self) -> str:

@@ -51,6 +51,7 @@ class Message:
     sequence: int
     time: int
     stream_created: int
+    trace: str = ""
 
 
 class Stream:

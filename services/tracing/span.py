@@ -1,0 +1,145 @@
+"""Spans as the services see them. Without an engine, which is only there while tracing is on, each of them is `OFF`."""
+
+from collections.abc import Iterable
+from contextvars import ContextVar, Token
+from types import TracebackType
+from typing import Literal, Protocol, Self, get_args
+
+from prometheus_client import Counter
+
+TRACEPARENT = "traceparent"
+"""The header that names a span to whoever goes on with it (W3C Trace Context, level 2)."""
+MOST_LINKS = 32
+"""So many frames at most are named by a window's span, the newest ones."""
+Attribute = Literal["site", "camera", "zone", "rule", "channel", "outcome", "reason"]
+ATTRIBUTES: tuple[Attribute, ...] = get_args(Attribute)
+"""All that a span may say beside its name and its times: ids of the settings, and words of outcome enums."""
+Kind = Literal["internal", "client", "server", "producer", "consumer"]
+Name = Literal[
+    "ingest.frame", "ingest.seal", "ingest.ask", "inference.frame", "inference.open", "inference.analyse",
+    "inference.wipe", "inference.publish", "aggregate.window", "aggregate.alert", "notify.decide", "notify.deliver",
+]  # fmt: skip
+SPANS: dict[Name, tuple[Kind, str]] = {
+    "ingest.frame": ("internal", "one picture, from `decode()` returning it to its end; `outcome` as in the metric"),
+    "ingest.seal": ("internal", "scaling is done: the picture is sealed, and its pixels are overwritten"),
+    "ingest.ask": ("client", "one try to have it analysed; `outcome` is the worker's answer, or that there was none"),
+    "inference.frame": ("server", "one frame, from the socket to its answer and to its sightings being handed on"),
+    "inference.open": ("internal", "it is decrypted"),
+    "inference.analyse": ("internal", "both networks look at it"),
+    "inference.wipe": ("internal", "its pixels are overwritten"),
+    "inference.publish": ("producer", "its sightings wait for JetStream and are stored, or `lost`"),
+    "aggregate.window": ("producer", "a window is published; linked to the newest sampled frames of its time"),
+    "aggregate.alert": ("producer", "an alert of a window is published, or an operational one"),
+    "notify.decide": ("consumer", "alerts are told, why (`reason`), and the decision is stored"),
+    "notify.deliver": ("client", "one attempt to deliver to one recipient, until it is recorded"),
+}
+"""Every span there is, what it is for its neighbours (OpenTelemetry's SpanKind), and what it tells."""
+DropReason = Literal["queue-full", "unreachable", "refused", "stopped"]
+DROPPED = Counter("moretta_tracing_spans_dropped_total", "Spans that the collector did not get", ["reason"])
+SENT = Counter("moretta_tracing_spans_sent_total", "Spans that the collector took")
+
+
+class Span:
+    """One stage. This one says nothing to anybody; used in `with`, a span is the current one, and ends there."""
+
+    __slots__ = ()
+    traceparent = ""
+    """What whoever goes on is to be told; empty: nothing, since nobody traces this."""
+    trace_id = ""
+
+    def __bool__(self) -> bool:
+        """Whether anything is told at all."""
+        return False
+
+    def __enter__(self) -> Self:
+        """Become the current span."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End."""
+
+    def tell(self, **attributes: str | None) -> None:
+        """Say more of it; only names in ATTRIBUTES, and only words and ids."""
+
+    def child(self, name: Name, **attributes: str | None) -> "Span":
+        """Return a stage within this one, which begins now."""
+        del name, attributes
+        return self
+
+    def stage(self, name: Name, start: int, end: int) -> None:
+        """Tell of a stage within this one that is over; monotonic ns."""
+
+
+OFF = Span()
+"""No span."""
+
+
+class Engine(Protocol):
+    """What makes spans."""
+
+    def begin(
+        self,
+        name: Name,
+        parent: str,
+        links: Iterable[str],
+        *,
+        often: bool,
+        start: int | None,
+        said: dict[str, str | None],
+    ) -> Span: ...
+
+    def follow(self, name: Name, parent: str, *, start: int | None, said: dict[str, str | None]) -> Span: ...
+
+
+_ENGINE: Engine | None = None
+_CURRENT: ContextVar[Span] = ContextVar("span", default=OFF)
+
+
+def use(engine: Engine | None) -> None:
+    """Make spans with this engine from now on; None: make none."""
+    global _ENGINE  # noqa: PLW0603 - there is one for the process, as there is one registry of metrics
+    _ENGINE = engine
+
+
+def begin(
+    name: Name,
+    parent: str = "",
+    links: Iterable[str] = (),
+    *,
+    often: bool = False,
+    start: int | None = None,
+    **said: str | None,
+) -> Span:
+    """Return a span that goes on from `parent`, or begins a trace; `start` in monotonic ns, now if there is none.
+
+    Of what happens `often` only a share begins one. `links` are traceparents of what it comes from.
+    """
+    return OFF if _ENGINE is None else _ENGINE.begin(name, parent, links, often=often, start=start, said=said)
+
+
+def follow(name: Name, parent: str, *, start: int | None = None, **said: str | None) -> Span:
+    """Return a span that goes on from `parent`; OFF where that is not traced."""
+    return OFF if _ENGINE is None or not parent else _ENGINE.follow(name, parent, start=start, said=said)
+
+
+def current() -> Span:
+    """Return the span in whose `with` we are, or OFF."""
+    return _CURRENT.get()
+
+
+def enter(span: Span) -> Token[Span]:
+    """Make a span the current one."""
+    return _CURRENT.set(span)
+
+
+def leave(token: Token[Span]) -> None:
+    """Make the one before the current one again."""
+    _CURRENT.reset(token)
+
+
+def headers() -> dict[str, str]:
+    """Return the header that names the current span to whoever gets a message; none where there is no span."""
+    traceparent = _CURRENT.get().traceparent
+    return {TRACEPARENT: traceparent} if traceparent else {}
