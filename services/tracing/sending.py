@@ -37,8 +37,8 @@ class Sending(SpanProcessor):
     OpenTelemetry's own batch processor tells nobody what it dropped, and its end may take half a minute.
     """
 
-    def __init__(self, send: Send, every_s: float = EVERY_S) -> None:
-        self._send, self._every_s = send, every_s
+    def __init__(self, send: Send) -> None:
+        self._send = send
         self._queue: deque[ReadableSpan] = deque()
         self._wake, self._over = threading.Event(), False
         self._trouble = ""
@@ -68,7 +68,7 @@ class Sending(SpanProcessor):
 
     def _work(self) -> None:
         while not self._over:
-            self._wake.wait(self._every_s)
+            self._wake.wait(EVERY_S)
             self._wake.clear()
             while self._queue:
                 self._one_batch()
