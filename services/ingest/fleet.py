@@ -72,6 +72,11 @@ class Fleet:
         """The cameras that are served here."""
         return {place: post.camera for place, post in self._posts.items()}
 
+    def takes_effect(self, place: Place) -> bool:
+        """Whether a camera that is served here needs no other replica any more (see `Reporter`)."""
+        post = self._posts.get(place)
+        return post is not None and post.reporter.takes_effect
+
     def is_ending(self, place: Place) -> bool:
         """Whether a camera that was served here has not quite ended."""
         return place in self._ending

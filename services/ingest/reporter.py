@@ -21,6 +21,7 @@ log = get_logger()
 SETTLE_S = 2.5
 """Inference may publish the last sightings for up to 2 s after its reply; `ended` promises that none will follow."""
 
+_STEP_S = 0.05
 REPEAT_S = 300.0
 """A camera without pictures says so again: the stream forgets in an hour why nothing is seen, and a restarted aggregate
 reads nothing else."""
@@ -95,10 +96,8 @@ class Reporter:
         """Publish for ever. `sent` returns when the sender has had its last answer."""
         await self._keep_quiet()
         while True:
-            try:
-                async with asyncio.timeout(self._every_s):
-                    status = await self._changes.get()
-            except TimeoutError:
+            status = await self._next(self._every_s)
+            if status is None:
                 await self._figures()
                 await self._repeat()
                 continue
@@ -106,6 +105,17 @@ class Reporter:
                 await sent()
                 await asyncio.sleep(SETTLE_S)
             await self._change(status)
+
+    @property
+    def takes_effect(self) -> bool:
+        """Whether a picture was analysed, or none is to come: only then is a predecessor not needed any more.
+
+        Having pictures isn't enough: for half a second no worker may have the keys of a process that has just started.
+        """
+        status = self._camera.status if self._camera else None
+        if status is None or status.state != "live":
+            return status is not None and status.is_settled
+        return self._sender is not None and self._sender.answered > 0
 
     async def _keep_quiet(self) -> None:
         """While another replica goes on with this camera, say nothing before there is something to take over with.
@@ -115,10 +125,17 @@ class Reporter:
         last: CameraStatus | None = None
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._quiet_s):
-                while self._quiet_s and (last is None or not last.is_settled):
-                    last = await self._changes.get()
+                while self._quiet_s and not self.takes_effect:
+                    last = await self._next(_STEP_S) or last
         if last is not None:
             await self._change(last)
+
+    async def _next(self, limit_s: float) -> CameraStatus | None:
+        try:
+            async with asyncio.timeout(limit_s):
+                return await self._changes.get()
+        except TimeoutError:
+            return None
 
     def retire(self) -> None:
         """Forget the camera's state: it is out of service, and a gauge that stays would say otherwise."""

@@ -131,7 +131,16 @@ class Sharing:
 
     def _tell(self) -> None:
         for place, camera in self._fleet.running.items():
-            self._leases.say(place, live=_is_live(camera))
+            self._leases.say(place, live=self._is_live(place, camera))
+
+    def _is_live(self, place: Place, camera: Camera) -> bool:
+        """Whether a lease has effect here; where a peer is waited for it has none, and another replica may take it.
+
+        Not where that would forget that the picture was another one.
+        """
+        if camera.seat is not None:
+            return camera.seat.is_taken or camera.picture_changed
+        return self._fleet.takes_effect(place)
 
     def _movable(self) -> set[Key]:
         """What can go on elsewhere as if nothing had been.
@@ -144,16 +153,6 @@ class Sharing:
 
 def _stays(camera: Camera) -> bool:
     return camera.plays_once or camera.picture_changed or (camera.seat is not None and camera.seat.is_taken)
-
-
-def _is_live(camera: Camera) -> bool:
-    """Whether a lease has effect here; where a peer is waited for it has none, and another replica may take it.
-
-    Not where that would forget that the picture was another one.
-    """
-    if camera.seat is not None:
-        return camera.seat.is_taken or camera.picture_changed
-    return camera.status is not None and camera.status.is_settled
 
 
 def _place(key: Key) -> Place:

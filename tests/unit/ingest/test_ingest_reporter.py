@@ -45,7 +45,7 @@ class Line:
 class Scene:
     """A reporter with a camera and a sender whose figures can be set."""
 
-    def __init__(self, every_s=60.0):
+    def __init__(self, every_s=60.0, quiet_s=0.0):
         self.line = Line()
         self.name = f"cam-{secrets.token_hex(4)}"
         self.stats = CameraStats("h264", 1920, 1080, 25.004, 100, 0, 0, 0)
@@ -56,7 +56,7 @@ class Scene:
             status=None,
         )
         self.sender = SimpleNamespace(lifetimes=Lifetimes(), without_worker=False, answered=0)
-        self.reporter = Reporter(self.line, every_s)
+        self.reporter = Reporter(self.line, every_s, quiet_s=quiet_s)
         self.reporter.attach(self.camera, self.sender)
         self.sent = asyncio.Event()
 
@@ -104,6 +104,37 @@ async def test_every_change_is_told_twice_and_in_order(wait_until):
         ("backing-off", "refused", 3),
     ]
     assert all(abs(m.at - time.time_ns()) < 5_000_000_000 for m in public)
+
+
+async def test_a_successor_speaks_when_a_picture_was_analysed(wait_until):
+    """Its word fences the predecessor off, whose pictures are analysed meanwhile: having pictures is not enough."""
+    scene = Scene(quiet_s=60.0)
+    async with reporting(scene):
+        scene.change("connecting", at=1)
+        scene.change("live", at=2)
+        await asyncio.sleep(0.3)
+        assert (scene.line.stored, scene.reporter.takes_effect) == ([], False)
+        scene.sender.answered = 1
+        await wait_until(lambda: scene.line.states(CAMERAS) == ["live"])
+        assert scene.reporter.takes_effect
+
+
+@pytest.mark.parametrize("state", ["paused", "ended"])
+async def test_a_successor_without_pictures_to_come_speaks_at_once(wait_until, state):
+    """A camera that is paused, or has ended, needs no predecessor."""
+    scene = Scene(quiet_s=60.0)
+    scene.sent.set()
+    async with reporting(scene):
+        scene.change(state)
+        await wait_until(lambda: scene.line.states(CAMERAS) == [state])
+
+
+async def test_a_successor_that_sees_nothing_speaks_in_the_end(wait_until):
+    """Its predecessor lets go after a while, whatever becomes of it."""
+    scene = Scene(quiet_s=0.3)
+    async with reporting(scene):
+        scene.change("connecting")
+        await wait_until(lambda: scene.line.states(CAMERAS) == ["connecting"])
 
 
 async def test_what_a_camera_is(wait_until):
