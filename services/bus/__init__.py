@@ -8,6 +8,7 @@ from services.bus.bus import Bus
 from services.bus.connection import Connection, Failed, NoWorkers, Request, TooLarge
 from services.bus.follow import Removed, Stored, StreamReset
 from services.bus.micro import Endpoint, MicroService, Refusal
+from services.bus.migration import StreamConflict
 from services.bus.settings import NatsSettings
 from services.bus.streams import Contended, Fenced, Held, Unavailable
 
@@ -26,6 +27,7 @@ __all__ = [
     "Removed",
     "Request",
     "Stored",
+    "StreamConflict",
     "StreamReset",
     "TooLarge",
     "Unavailable",

@@ -18,10 +18,12 @@ from nats.nuid import NUID
 
 from proto.codec import ContractError, decode_on, encode
 from proto.permissions import JETSTREAM_API, stream_info
-from proto.subjects import STREAM_OWNER, STREAMS, Stream, Subject
+from proto.subjects import STREAM_OWNER, Stream, Subject, stream
 from services.bus import follow, getting
 from services.bus.connection import Connection, headers_of
 from services.bus.follow import Stored, is_marker, nanoseconds
+from services.bus.making import ensure
+from services.bus.migration import Config
 from services.log import get_logger
 
 log = get_logger()
@@ -32,6 +34,7 @@ _CONTENDED = {10158, 10164}
 _ACK_TIMEOUT_S = 2.0
 _RETRY_S = 0.25
 _HELD_S = 0.1
+_SECOND = 1_000_000_000
 
 
 class _Missing(Exception):
@@ -97,6 +100,7 @@ class Streams:
         self._connection, self._replicas, self._makes, self.asked = connection, replicas, makes, asked
         self.js: JetStreamContext = connection.client.jetstream(prefix=api.removesuffix("."), timeout=_ACK_TIMEOUT_S)
         self._wanted: set[str] = set()
+        self._told: set[str] = set()
         self._nuid = NUID()
         # A memory stream does not survive its server: make it again as soon as there is one.
         connection.reconnected.append(self._again)
@@ -118,27 +122,17 @@ class Streams:
                 log.warning("could not make the stream again", stream=name, error=str(error))
 
     async def _ensure_one(self, name: str) -> None:
-        # Asked first: the server reserves a stream's bytes before it sees that the stream is there already.
-        config = _config({s.name: s for s in STREAMS}[name], self._replicas)
-        try:
-            info = await self.js.stream_info(name)
-        except NotFoundError:
-            if not self._makes:
-                raise _Missing(f"there is no stream {name} yet; {STREAM_OWNER} makes it") from None
-            await self._add(config)
-            return
-        if self._makes and not _agrees(info.config, config):
-            config.first_seq = info.config.first_seq  # what only a new stream can be given
-            await self.js.update_stream(config)
-
-    async def _add(self, config: api.StreamConfig) -> None:
-        try:
-            await self.js.add_stream(config)
-        except APIError as error:
+        if not self._makes:
             try:
-                await self.js.stream_info(str(config.name))  # another service was faster
+                await self.js.stream_info(name)
             except NotFoundError:
-                raise error from None
+                raise _Missing(f"there is no stream {name} yet; {STREAM_OWNER} makes it") from None
+            return
+        made = await ensure(self._connection.client, config_of(stream(name), self._replicas))
+        for one in made.found:
+            if (text := str(one)) not in self._told:
+                log.info("a stream differs from this version's table", outcome=one.outcome, what=text)
+            self._told.add(text)
 
     async def store(
         self, row: Subject, message: Struct, *, message_id: str | None = None, held: Held | None = None
@@ -356,11 +350,6 @@ async def _until(held: Held | None) -> None:
         await asyncio.sleep(_HELD_S)
 
 
-def _agrees(have: api.StreamConfig, want: api.StreamConfig) -> bool:
-    names = ("subjects", "max_age", "max_bytes", "max_msgs_per_subject", "num_replicas", "allow_direct", "storage")
-    return all(getattr(have, name) == getattr(want, name) for name in names)
-
-
 def _kept(info: dict[str, Any]) -> Kept:
     """Read an answer about a stream (NATS ADR-1); nats-py leaves the times of its messages out."""
     state, config = info["state"], info["config"]
@@ -398,28 +387,31 @@ def _parse_rfc3339(text: str) -> datetime:
     return datetime.fromisoformat(f"{head}.{rest[:6]:0<6}+00:00")
 
 
-def _config(stream: Stream, replicas: int) -> api.StreamConfig:
-    return api.StreamConfig(
-        name=stream.name,
-        subjects=list(stream.subjects),
-        storage=api.StorageType.MEMORY if stream.storage == "memory" else api.StorageType.FILE,
-        max_age=stream.max_age_s or 0,
-        max_bytes=stream.max_bytes,
-        max_msgs_per_subject=stream.per_subject,
-        num_replicas=replicas,
-        allow_direct=True,
-        discard=api.DiscardPolicy.OLD,
-        duplicate_window=min(120.0, stream.max_age_s or 120.0),
-        description=stream.purpose,
+def config_of(stream: Stream, replicas: int) -> Config:
+    """Return a stream's configuration, as JetStream's API has it (NATS ADR-1): times in ns."""
+    age = round((stream.max_age_s or 0) * _SECOND)
+    return {
+        "name": stream.name,
+        "description": stream.purpose,
+        "subjects": list(stream.subjects),
+        "storage": stream.storage,
+        "retention": "limits",
+        "discard": "old",
+        "max_age": age,
+        "max_bytes": stream.max_bytes,
+        "max_msgs_per_subject": stream.per_subject,
+        "num_replicas": replicas,
+        "allow_direct": True,
+        "duplicate_window": min(120 * _SECOND, age or 120 * _SECOND),
         **(_expiring() if stream.expires else {}),
-    )
+    }
 
 
-def _expiring() -> dict[str, Any]:
+def _expiring() -> Config:
     """What makes a stream a KV bucket of leases. Revisions go on rising when a memory bucket is made anew."""
     return {
         "allow_msg_ttl": True,
-        "subject_delete_marker_ttl": 5,
+        "subject_delete_marker_ttl": 5 * _SECOND,
         "allow_rollup_hdrs": True,
         "deny_delete": True,
         "first_seq": time.time_ns() // 1_000,

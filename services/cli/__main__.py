@@ -178,17 +178,22 @@ def nats_streams(
     out: Annotated[Path, typer.Option(metavar="DIR", help="a site's or a hub's folder of `moretta nats-config`")],
     config: Config = None,
     replicas: Annotated[int, typer.Option(min=1, max=5, help="copies of each stream; 3 on a cluster")] = 1,
+    plan: Annotated[bool, typer.Option("--plan", help="do nothing; tell what would be done")] = False,
+    shrink: Annotated[
+        bool, typer.Option("--shrink", help="also take away what this version does not need; may lose messages")
+    ] = False,
 ) -> None:
-    """Make the streams that a hub copies from a site, or a hub's own; again does no harm.
+    """Make the streams of a site, those that a hub copies from it, or a hub's own; again does no harm.
 
-    The server is the one that the folder names; with -c FILE that of its section `nats`, which may ask for TLS.
+    What is there is only ever extended, unless --shrink says otherwise. The server is the one that the folder names;
+    with -c FILE that of its section `nats`, which may ask for TLS.
     """
-    from services.cli.nats_streams import make
+    from services.cli.nats_streams import How, make
     from services.cli.orders import OperatorFile
     from services.settings import load
 
     base = load(config, OperatorFile).nats if config else None
-    for line in asyncio.run(make(out, base, replicas)):
+    for line in asyncio.run(make(out, base, How(replicas, plan, shrink))):
         typer.echo(line)
 
 

@@ -1,17 +1,22 @@
-"""`moretta nats-streams`: make the streams by which windows come from the sites to a hub, on whichever side this is."""
+"""`moretta nats-streams`: make the streams of a site, and those by which windows come to a hub, or tell what is to do.
+
+On whichever side this is. Nothing that a stream holds is lost but with `shrink` (ADR 29).
+"""
 
 import asyncio
-import json
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import nats.errors
 from msgspec import structs
-from nats.aio.client import Client
+from nats.js.errors import APIError
 
-from proto.permissions import JETSTREAM_API
-from services.bus import Connection, NatsSettings
+from proto.subjects import STREAM_OWNER, STREAMS
+from services.bus import Connection, NatsSettings, StreamConflict
+from services.bus.making import Made, ensure
 from services.bus.nkey import Seed
+from services.bus.streams import config_of
 from services.certificates import CertificateError
 from services.cli.nats_leaf import is_hub
 from services.identities import Kept, KeptHub
@@ -20,44 +25,70 @@ from services.settings import SettingsError
 
 _COMMAND = "moretta nats-streams"
 _TIMEOUT_S = 5.0
-_NOT_FOUND = 10059
+Work = tuple[str, list[Config]]
+"""A user of the server, and the streams that it makes."""
 
 
-async def make(folder: Path, base: NatsSettings | None, replicas: int) -> list[str]:
-    """Make or update the streams of a site's or a hub's folder; returns a line for each account.
+@dataclass(frozen=True)
+class How:
+    """How many copies of each stream, whether nothing is done but told, and whether streams are made smaller, too."""
+
+    replicas: int = 1
+    plan: bool = False
+    shrink: bool = False
+
+
+async def make(folder: Path, base: NatsSettings | None, how: How) -> list[str]:
+    """Make or update the streams of a site's or a hub's folder; returns lines for people.
 
     `base` says where the server is and how TLS is spoken, if not at the folder's URL and without. SettingsError if the
     folder is of neither, or the server refuses or does not answer.
     """
-    address, work = _hub(folder) if is_hub(folder) else _site(folder)
+    address, work = _hub(folder) if is_hub(folder) else _site(folder, how.replicas)
     settings = base or NatsSettings(url=address)
-    return [await _make(settings, folder, user, configs, replicas) for user, configs in work]
+    return [line for user, configs in work for line in await _make(settings, folder, user, configs, how)]
 
 
-def _site(folder: Path) -> tuple[str, list[tuple[str, list[Config]]]]:
-    server = Kept.open(folder).server
-    if server.leaf is None:
-        why = f"{folder} has no leaf: moretta nats-config --out {folder} --update --leaf URL --site ID makes one"
+def _site(folder: Path, replicas: int) -> tuple[str, list[Work]]:
+    """Return a site's streams: the table's, unless the key of who makes them is elsewhere, and a leaf's copies."""
+    server, work = Kept.open(folder).server, list[Work]()
+    if (folder / f"{STREAM_OWNER}.nk").exists():
+        work.append((STREAM_OWNER, [config_of(stream, replicas) for stream in STREAMS]))
+    if server.leaf is not None:
+        work.append((STREAMS_USER, copies(Link(server.leaf.sites[0], tuple(server.leaf.sites)))))
+    if not work:
+        why = f"{folder} has neither {STREAM_OWNER}.nk, with which a site's streams are made, nor a leaf"
         raise SettingsError(_COMMAND, [("--out", why)])
-    return server.url, [(STREAMS_USER, copies(Link(server.leaf.sites[0], tuple(server.leaf.sites))))]
+    return server.url, work
 
 
-def _hub(folder: Path) -> tuple[str, list[tuple[str, list[Config]]]]:
+def _hub(folder: Path) -> tuple[str, list[Work]]:
     hub = KeptHub.open(folder).hub
     return hub.url, [*((link.maker, intake(link)) for link in hub.links), (STREAMS_USER, merged(hub.links))]
 
 
-async def _make(base: NatsSettings, folder: Path, user: str, configs: list[Config], replicas: int) -> str:
+async def _make(base: NatsSettings, folder: Path, user: str, configs: list[Config], how: How) -> list[str]:
     seed = Seed((folder / f"{user}.nk").read_text(encoding="utf-8"))
     connection = await _connected(structs.replace(base, user=user, password=None, seed=seed))
+    wanted = [config | {"num_replicas": how.replicas} for config in configs]
     try:
-        did = [await ensure(connection.client, config | {"num_replicas": replicas}) for config in configs]
+        did = [await ensure(connection.client, one, shrink=how.shrink, plan=how.plan) for one in wanted]
+    except (StreamConflict, APIError) as error:
+        why = getattr(error, "description", None) or str(error)
+        raise SettingsError(_COMMAND, [("", f"{base.url} as {user}: {why}")]) from None
     except (nats.errors.Error, TimeoutError) as error:
         why = f"{base.url} as {user}: {error or type(error).__name__}; the server must run with this folder's nats.conf"
         raise SettingsError(_COMMAND, [("", why)]) from None
     finally:
         await connection.close()
-    return f"{user}: {', '.join(did)}"
+    return list(_lines(user, did, how))
+
+
+def _lines(user: str, did: list[Made], how: How) -> Iterator[str]:
+    news = " to be made" if how.plan else " made"
+    yield f"{user}: {', '.join(one.name + (news if one.is_new else '') for one in did)}"
+    for one in did:
+        yield from (f"  {difference.told(shrink=how.shrink)}" for difference in one.found)
 
 
 async def _connected(settings: NatsSettings) -> Connection:
@@ -70,22 +101,3 @@ async def _connected(settings: NatsSettings) -> Connection:
         raise SettingsError(_COMMAND, [("", f"{settings.url} as {settings.user}: {said or 'no answer'}")]) from None
     except CertificateError as error:
         raise SettingsError(_COMMAND, [(error.field, error.why)]) from None
-
-
-async def ensure(client: Client, config: Config) -> str:
-    """Make a stream or bring it up to `config`; returns its name, with `made` if it was not there."""
-    name = str(config["name"])
-    found = await _ask(client, f"STREAM.INFO.{name}", {})
-    is_new = found.get("error", {}).get("err_code") == _NOT_FOUND
-    answer = await _ask(client, f"STREAM.{'CREATE' if is_new else 'UPDATE'}.{name}", config)
-    if "error" in answer:
-        raise SettingsError(_COMMAND, [(name, answer["error"].get("description", "refused"))])
-    return f"{name} made" if is_new else name
-
-
-async def _ask(client: Client, call: str, body: Config) -> dict[str, Any]:
-    request = json.dumps(body).encode() if body else b""
-    answer: dict[str, Any] = json.loads(
-        (await client.request(f"{JETSTREAM_API}{call}", request, timeout=_TIMEOUT_S)).data
-    )
-    return answer

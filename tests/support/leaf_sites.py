@@ -82,7 +82,7 @@ class Site(Place):
                 await one.jetstream().add_stream(
                     name=stream.name, subjects=list(stream.subjects), storage=stream.storage, allow_direct=True
                 )
-        await nats_streams.make(self.kept.folder, NatsSettings(url=self.server.url), 1)
+        await nats_streams.make(self.kept.folder, NatsSettings(url=self.server.url), nats_streams.How())
 
 
 class HubPlace(Place):
@@ -98,7 +98,7 @@ class HubPlace(Place):
         self.admins = ("HUB", *(link.account for link in self.kept.hub.links))
 
     async def make(self) -> None:
-        await nats_streams.make(self.kept.folder, NatsSettings(url=self.server.url), 1)
+        await nats_streams.make(self.kept.folder, NatsSettings(url=self.server.url), nats_streams.How())
 
 
 class Thief:

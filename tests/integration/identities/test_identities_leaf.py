@@ -179,17 +179,18 @@ async def test_a_leaf_over_tls_shows_a_certificate(over_tls: World):
 
 
 async def test_what_is_wrong_with_making_streams_is_told(world: World, monkeypatch: pytest.MonkeyPatch):
-    """No leaf, no server, another server: one line each."""
+    """Neither keys nor a leaf, no server, another server: one line each."""
     monkeypatch.setattr(nats_streams, "_TIMEOUT_S", 2)
     world.cannes.start()
     hub, site, url = world.hub.kept.folder, world.cannes.kept.folder, world.cannes.server.url
     with pytest.raises(SettingsError, match=r"as streams-cannes: nats: 'Authorization Violation'"):
-        await nats_streams.make(hub, NatsSettings(url=url), 1)
-    with pytest.raises(SettingsError, match=r"nats://127\.0\.0\.1:1 as streams: "):
-        await nats_streams.make(site, NatsSettings(url="nats://127.0.0.1:1"), 1)
+        await nats_streams.make(hub, NatsSettings(url=url), nats_streams.How())
+    with pytest.raises(SettingsError, match=r"nats://127\.0\.0\.1:1 as aggregate: "):
+        await nats_streams.make(site, NatsSettings(url="nats://127.0.0.1:1"), nats_streams.How())
     world.cannes.kept.update(structs.replace(world.cannes.kept.server, leaf=None))
-    with pytest.raises(SettingsError, match=r"has no leaf: moretta nats-config --out .* --update --leaf URL --site ID"):
-        await nats_streams.make(site, NatsSettings(url=url), 1)
+    (site / "aggregate.nk").unlink()
+    with pytest.raises(SettingsError, match=r"has neither aggregate\.nk, .*, nor a leaf"):
+        await nats_streams.make(site, NatsSettings(url=url), nats_streams.How())
 
 
 CALLS = (

@@ -1,0 +1,66 @@
+"""An earlier version of Moretta beside today's: `proto` and `services` of its own wheel, built from git.
+
+The libraries are those of today's environment: what differs is our own code.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tarfile
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PREVIOUS = "faaa38c954ab2058d3091bb244a6d5354cc37257"
+"""The version that a rolling upgrade comes from; a release puts its predecessor's commit here."""
+_PIP = ("-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps", "--no-build-isolation", "--no-index")
+
+
+@dataclass(frozen=True)
+class Version:
+    """Code that services run: today's wheel, or an earlier one in `path`."""
+
+    name: str
+    path: Path | None = None
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What makes a Python process run it: what PYTHONPATH names comes before what is installed."""
+        return {} if self.path is None else {"PYTHONPATH": str(self.path)}
+
+    @property
+    def home(self) -> Path:
+        """Where its packages lie."""
+        return self.path or Path(json.loads(TODAY.tell("import proto; print(json.dumps(proto.__path__[0]))"))).parent
+
+    def tell(self, code: str, *arguments: str) -> str:
+        """Return what a piece of code prints under this version; `json` and `sys` are there."""
+        line = [sys.executable, "-P", "-c", f"import json, sys\n{code}", *arguments]
+        environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | self.environment
+        return subprocess.run(line, env=environment, capture_output=True, text=True, check=True, timeout=60).stdout
+
+    def ask(self, code: str, *arguments: str) -> Any:
+        """Return what a piece of code prints as JSON."""
+        return json.loads(self.tell(code, *arguments))
+
+
+TODAY = Version("today")
+
+
+def previous(folder: Path) -> Version:
+    """Build and install the earlier version below `folder`: MORETTA_PREVIOUS, if set, names another revision."""
+    revision = os.environ.get("MORETTA_PREVIOUS", PREVIOUS)
+    packed = subprocess.run(["git", "-C", str(ROOT), "archive", revision], capture_output=True, check=False)
+    if packed.returncode != 0:
+        why = f"an earlier version: git has no {revision} here ({packed.stderr.decode().strip()})"
+        pytest.fail(why) if os.environ.get("MORETTA_REQUIRE_ALL") == "1" else pytest.skip(why)
+    with tarfile.open(fileobj=BytesIO(packed.stdout)) as archive:
+        archive.extractall(folder / "source", filter="data")
+    into = folder / "installed"
+    subprocess.run([sys.executable, *_PIP, "--target", str(into), str(folder / "source")], check=True, timeout=300)
+    return Version(revision[:12], into)
