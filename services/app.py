@@ -15,14 +15,14 @@ import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import uvloop
 from msgspec import Struct
-from prometheus_client import Counter, Gauge
+from prometheus_client import Counter
 
+from services.build import BUILD, build
 from services.log import configure, get_logger
 from services.probes import Probes, ProbesSettings
 from services.settings import SettingsError, load
@@ -30,11 +30,6 @@ from services.settings import SettingsError, load
 log = get_logger()
 
 RELOADS = Counter("moretta_settings_reloads_total", "Reloads of the settings", ["outcome"])
-BUILD = Gauge(
-    "moretta_build_info",
-    "1 for the service, its version, and the Python that runs it",
-    ["service", "version", "python"],
-)
 STEP_LIMIT_S = 5.0
 """How long one step of stopping may take."""
 _WATCH_S = 0.5
@@ -212,7 +207,6 @@ async def end_tasks(tasks: Iterable[asyncio.Task[Any]], limit_s: float = float("
 
 async def serve(name: str, file: Path, schema: type[Struct], settings: Any, wire: Wire) -> int:
     """Run a service until a signal or a fault; returns the exit code."""
-    BUILD.labels(name, version("moretta"), platform.python_version()).set(1)
     app = App(name)
     app.probes.ready("running", ok=False, why="starting")
     _on_signals(app, file, schema)
@@ -226,7 +220,7 @@ async def serve(name: str, file: Path, schema: type[Struct], settings: Any, wire
         if starting.done():
             starting.result()
             app.started()
-            log.info("running", probes=f"http://{settings.probes.host}:{app.probes.port}")
+            log.info("running", probes=f"http://{settings.probes.host}:{app.probes.port}", **build())
             await stopping
         await app.cut(starting)
     except StartError as error:
@@ -331,6 +325,7 @@ def run(name: str, file: Path, schema: type[Struct], wire: Wire, before: Before 
         sys.stderr.write(f"{error}\n")
         return EXIT_USAGE
     configure(name, settings.log)
+    BUILD.info({"service": name, "python": platform.python_version(), **build()})
     if before is not None:
         try:
             before(file, settings)

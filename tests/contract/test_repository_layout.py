@@ -11,7 +11,7 @@ from proto.matrix import markdown
 from proto.schema import public_schemas
 
 ROOT = Path(__file__).parents[2]
-KERNEL = ["app.py", "bus", "listener.py", "log.py", "probes.py", "settings", "tracing"]
+KERNEL = ["app.py", "build.py", "bus", "listener.py", "log.py", "probes.py", "settings", "tracing"]
 """Used by all four services; anything else that two of them need is a domain noun with a decision of its own."""
 SHARED = [
     "budget",

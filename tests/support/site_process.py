@@ -116,6 +116,9 @@ class _Server(NatsProcess):
 class Site:
     """Settings, identities, a server and services below `folder`."""
 
+    makes_streams = True
+    """Whether streams are made here for services that wait for them, and not by a running aggregate alone."""
+
     def __init__(self, folder: Path, *, extend: Callable[[str], str] = str) -> None:
         self.folder = folder
         self.identities = Identities.make(folder / "identities")
@@ -139,7 +142,7 @@ class Site:
 
         The others wait for streams that aggregate makes: they are made here, and again when the server comes back.
         """
-        if name != "aggregate":
+        if name != "aggregate" and self.makes_streams:
             self.server.make()
         env = {k: v for k, v in os.environ.items() if not k.startswith("MORETTA_")}
         own = self.identities.environment(name) | {"MORETTA_NATS__URL": self.server.url} | environment

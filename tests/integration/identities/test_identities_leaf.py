@@ -132,6 +132,11 @@ async def test_what_is_public_reaches_the_hub_and_nothing_else(world: World):
     for place in world.all:
         await place.make()
     assert await shape(world.cannes, "PUBLIC") == before, "made again, they stay as they are"
+    for place in world.all:
+        told = await nats_streams.make(
+            place.kept.folder, NatsSettings(url=place.server.url), nats_streams.How(plan=True)
+        )
+        assert not [line for line in told if "becomes" in line]
 
 
 async def test_a_subscriber_reads_at_the_hub_as_at_a_site(world: World):

@@ -49,6 +49,14 @@ def test_a_signal_ends_it_in_order(start: Start, number: signal.Signals):
     assert service.said("stopped", code=0)
 
 
+def test_it_says_which_build_runs(start: Start):
+    """In the log when it runs, and as a metric."""
+    service = start()
+    told = service.wait_for("running")
+    (line,) = [one for one in service.get("/metrics")[1].splitlines() if one.startswith("moretta_build_info{")]
+    assert {f'build="{told["build"]}"', f'version="{told["version"]}"'} < {*line[line.index("{") + 1 : -5].split(",")}
+
+
 def test_not_ready_while_stopping(start: Start):
     """Traffic goes elsewhere before anything is closed."""
     service = start("step-hangs")

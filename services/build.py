@@ -1,0 +1,27 @@
+"""Which build of Moretta runs: its version, and a digest of its own files that tells two builds of a version apart."""
+
+from functools import cache
+from hashlib import sha256
+from importlib.metadata import PackageNotFoundError, PackagePath, distribution
+
+from prometheus_client import Info
+
+BUILD = Info("moretta_build", "The build of Moretta that runs")
+_OURS = frozenset({"proto", "services", "bench"})
+_DIGITS = 12
+
+
+@cache
+def build() -> dict[str, str]:
+    """Return `version` and `build`, the same wherever the same wheel is installed; `unknown` without a wheel."""
+    try:
+        ours = distribution("moretta")
+    except PackageNotFoundError:
+        return {"version": "unknown", "build": "unknown"}
+    return {"version": ours.version, "build": _digest(ours.files or [])}
+
+
+def _digest(files: list[PackagePath]) -> str:
+    """Return what the wheel's record says of its files (PEP 376), in short; bytecode has no hash there."""
+    hashes = sorted(f"{file} {file.hash.value}" for file in files if file.hash and file.parts[0] in _OURS)
+    return sha256("\n".join(hashes).encode()).hexdigest()[:_DIGITS]
