@@ -18,6 +18,7 @@ from services.app import STEP_LIMIT_S, App, StartError, end_tasks
 from services.bus import Bus, Fenced, Held, StreamConflict
 from services.leases import Leases, Sharing, new_replica_name
 from services.log import get_logger
+from services.sites import metrics as configured
 from services.sites.settings import SiteSettings
 
 log = get_logger()
@@ -46,6 +47,7 @@ class Sites:
 
     def apply(self, file: AggregateFile) -> None:
         """Take new settings into force for the sites that run."""
+        configured.tell(file.sites)
         self.wanted = {site.id: site for site in file.sites}
         for name, running in self.running.items():
             if (site := self.wanted.get(name)) is not None:

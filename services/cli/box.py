@@ -61,8 +61,14 @@ class Box:
         *,
         on_line: Callable[[str, str], None] | None = None,
         under: Callable[[str], list[str]] | None = None,
+        probes_port: int = 0,
     ) -> None:
-        """`under` gives the command, such as strace's, under which a program is started; its pid is the program's."""
+        """`under` gives the command, such as strace's, under which a program is started; its pid is the program's.
+
+        The services' probes listen on `probes_port` and the three ports behind it, in the order of SERVICES; 0: on free
+        ones.
+        """
+        self._probes_port = probes_port
         self._folder, self._settings_file = folder, settings_file
         self._under = under or (lambda _name: [])
         self._on_line = on_line or (lambda _name, line: print(line, file=sys.stderr, flush=True))
@@ -197,7 +203,7 @@ class Box:
         probe = _Probe()
 
         def command() -> list[str]:
-            probe.port = _free_port()
+            probe.port = self._probes_port + SERVICES.index(name) if self._probes_port else _free_port()
             environment["MORETTA_PROBES__PORT"] = str(probe.port)
             service = [sys.executable, "-P", "-m", f"services.{name}", "-c", str(self._settings_file)]
             return [*self._under(name), *service]

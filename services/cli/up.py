@@ -33,7 +33,8 @@ async def up(folder: Path, settings_file: Path, sites: list[SiteSettings], durat
     console = Console()
     said = screen.said if console.is_terminal else _say
     ended = _ended_by_signal()
-    box = Box(folder, settings_file, on_line=_with_page(said, screen))
+    port = load(settings_file, IngestFile).probes.port
+    box = Box(folder, settings_file, on_line=_with_page(said, screen), probes_port=port)
     # Without it SIGHUP would end this at once, and leave the secrets that it made behind.
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, box.reload)
     async with box:

@@ -20,6 +20,7 @@ from services.ingest.reporter import Reporter
 from services.ingest.sender import Sender
 from services.ingest.settings import IngestSettings
 from services.log import get_logger
+from services.sites import metrics as configured
 from services.sites.settings import CameraSettings, RestSettings, SiteSettings, local_zone
 
 log = get_logger()
@@ -116,6 +117,7 @@ class Fleet:
     async def apply(self, sites: list[SiteSettings], givers: dict[str, KeyGiver]) -> None:
         """Take new settings: the cameras that are gone from them, or changed, are stopped; the others play on."""
         self._givers = givers
+        configured.tell(sites)
         self.profiles = {site.id: site.profile for site in sites}
         self.wanted = {(site.id, camera.id): camera for site in sites for camera in site.cameras}
         self._hours = {
