@@ -58,8 +58,11 @@ class SiteMetrics:
             counter.labels(self.site)
 
     def configure(self, config: SiteConfig) -> None:
-        """Take a configuration."""
-        WINDOW_LENGTH.labels(self.site).set((config.window + config.lateness) / 1e9)
+        """Take a configuration. Windows of recordings (`close_on_end`) are never due."""
+        if config.close_on_end:
+            _remove(WINDOW_LENGTH, self.site)
+        else:
+            WINDOW_LENGTH.labels(self.site).set((config.window + config.lateness) / 1e9)
 
     def window(self, window: WindowV1, *, is_new: bool) -> None:
         """Take a window that is published now, by us or before."""

@@ -15,7 +15,7 @@ from services.notify.core.ledger import Attempts
 from services.notify.core.outbox import Due, Envelope, Outbox
 from services.notify.core.outcome import Failure
 from services.notify.core.recipient import Recipient
-from services.notify.site_ledger import SiteLedger
+from services.notify.site_ledger import ALERT_LATENCY, SiteLedger
 from services.tracing import follow
 
 log = get_logger()
@@ -40,6 +40,8 @@ class DeliveryAgent:
     async def use(self, channels: Mapping[ChannelName, Channel], give_up_after_s: float) -> None:
         """Deliver by these channels from now on; the ones before are closed when what they have in hand is done."""
         before, self._channels = self._channels, channels
+        for name in channels:
+            ALERT_LATENCY.labels(name)  # from 0 on: who only sees it appear misses the first alert
         self._outbox.give_up_after_s = give_up_after_s
         self._outbox.ask_anew()
         self._wake.set()

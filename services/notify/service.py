@@ -14,7 +14,7 @@ from services.notify.doubts import doubts
 from services.notify.settings import NotifyFile
 from services.notify.site_ledger import failure_facts
 from services.notify.sites import Sites
-from services.notify.smtp import Session
+from services.notify.smtp import UP, Session
 
 log = get_logger()
 
@@ -71,6 +71,7 @@ async def wire(app: App, file: NotifyFile) -> None:
 async def check_server(directory: Directory) -> None:
     """Log in one line whether the mail server would take mails now, and else what would be right."""
     if directory.smtp is None:
+        UP.set(1)  # nothing is known against a server that nobody wants
         return
     host, port = directory.smtp.host, directory.smtp.port_in_use()
     async with Session(directory.smtp, directory.smtp.tls()) as session:
