@@ -207,6 +207,8 @@ class Connection:
         When the handler is behind, the **oldest** of more than `pending` waiting messages is dropped and counted:
         nats-py's own limits would drop the newest and keep what is stale (facts.md).
         """
+        for counter in (UNDECODABLE, DROPPED, HANDLER_ERRORS):
+            counter.labels(row.message.__name__)  # from 0 on: who only sees it appear misses the first one
         inbox: asyncio.Queue[tuple[int, Msg]] = asyncio.Queue(pending)
 
         async def receive(msg: Msg) -> None:
