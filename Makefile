@@ -11,7 +11,7 @@ PYTEST := $(BIN)/pytest -q
 AGAIN = $(PYTEST) --last-failed --last-failed-no-failures none
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo test test-train check bench bench-model train contracts words lock sbom audit fuzz clean
+.PHONY: help setup demo test test-train check chart bench bench-model train contracts words lock sbom audit fuzz clean
 help: ## show this
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -52,6 +52,14 @@ check: setup ## formatting, lint, types, layers, dead code, test lines
 	$(BIN)/vulture
 	@.ci/test-lines
 
+chart: setup $(VENV)-chart/.installed ## lint, render, validate and test the Helm chart (gets helm 3.17 and 4.1, kubernetes-validate, checkov)
+	@.ci/chart-tools
+	$(PYTEST) -n auto tests/chart
+$(VENV)-chart/.installed: requirements/chart.txt
+	$(PYTHON) -m venv $(VENV)-chart
+	$(VENV)-chart/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/chart.txt
+	@touch $@
+
 bench: setup ## measure what this machine can carry (about 90 minutes; BENCH="--quick", "--soak 5", "--report FOLDER", "--only ratio")
 	$(BIN)/python -P -m bench.capacity $(BENCH)
 
@@ -89,4 +97,4 @@ audit: ## look the locked packages up in the advisory databases (needs pip-audit
 	@for lock in ingest inference aggregate notify box; do echo "$$lock"; pipx run pip-audit --disable-pip --require-hashes -r requirements/$$lock.txt || exit 1; done
 
 clean: ## remove what was made
-	rm -rf $(VENV) $(VENV)-train build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(VENV)-train $(VENV)-chart build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
