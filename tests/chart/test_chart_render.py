@@ -1,16 +1,272 @@
-"""What the chart renders: by both helms alike."""
+"""What the chart renders: the whole of it, and what each value changes."""
 
 import pytest
-from chart import CHART, HELMS, helm, render, values
+import yaml
+from chart import CHART, GOLDEN, HELMS, ROOT, delta, given, helm, objects_of, render
+from chart_values import EVERYTHING, PHONE
+
+INGEST, INFERENCE = "Deployment/moretta-ingest.spec", "Deployment/moretta-inference.spec"
+POD = "template.spec"
+CONTAINER = f"{POD}.containers.ingest"
+WORKLOADS = [f"Deployment/moretta-{name}" for name in ("ingest", "inference", "aggregate", "notify")]
+STARTED = "spec.template.metadata.annotations.moretta/started-with"
 
 
 @pytest.mark.parametrize("version", HELMS)
 def test_lint(version):
-    """`helm lint --strict` has nothing to say of what one must set, and nothing else."""
-    done = helm("lint", "--strict", str(CHART), given=values(), version=version)
+    """`helm lint --strict` has nothing to say of what one must set."""
+    done = helm("lint", "--strict", str(CHART), values=given(), version=version)
     assert done.returncode == 0, done.stdout
 
 
-def test_both_helms_render_the_same():
+@pytest.mark.parametrize("over", [{}, EVERYTHING], ids=["default", "everything"])
+def test_both_helms_render_the_same(over):
     """Helm 3.17 and 4.1 make the same objects."""
-    assert render(version="3.17") == render(version="4.1")
+    assert render(over, version="3.17") == render(over, version="4.1")
+
+
+def test_the_default():
+    """What is rendered with the least that one must set is this, and nothing else."""
+    golden = GOLDEN.read_text(encoding="utf-8")
+    assert render() == objects_of(golden), "delete the golden file and see tests/support/chart.py"
+
+
+NASTY = {
+    "texts": [
+        "07:30",
+        "2026-12-24",
+        "on",
+        "no",
+        "0123",
+        "1e3",
+        "~",
+        "null",
+        "",
+        " a ",
+        "a: b",
+        "# x",
+        "é\u2028",
+        "[",
+        "0x1f",
+        "=",
+        "1_000",
+    ],
+    "numbers": [0, 2_592_000, 10**15, 0.1, 0.00001, -1, 1.5e10],
+    "others": [True, False, None, {}, [], {"on": {"1": 2}}],
+}
+
+
+def test_settings_word_for_word():
+    """The settings file says what `settings` says, whatever YAML might make of it."""
+    example = yaml.safe_load((ROOT / "docs/site.example.yaml").read_text())
+    sites = merged_sites(example["sites"])
+    rendered = render({"settings": {"sites": sites, "transparency": NASTY}})["ConfigMap/moretta-settings"]
+    assert (
+        yaml.safe_load(rendered["data"]["settings.yaml"])
+        == given({"settings": {"sites": sites, "transparency": NASTY}})["settings"]
+    )
+
+
+def merged_sites(sites):
+    """The example's sites, of whose cameras one has an address in a Secret."""
+    return [
+        {**site, "cameras": [{**site["cameras"][0], "url_file": "/etc/moretta/secrets/a", "url": None}]}
+        for site in sites
+    ]
+
+
+def test_replicas():
+    """Each service has its number of pods."""
+    assert delta({"notify": {"replicas": 5}}) == {"Deployment/moretta-notify.spec.replicas": 5}
+
+
+def test_images():
+    """A tag is for all, a digest for one image; secrets to pull with are for all pods."""
+    digest = f"sha256:{64 * 'a'}"
+    changed = delta({"image": {"tag": "9", "digests": {"ingest": digest}, "pullSecrets": [{"name": "regcred"}]}})
+    base = "registry.example.org/moretta/moretta"
+    expected = {f"{name}.spec.{POD}.imagePullSecrets": [{"name": "regcred"}] for name in WORKLOADS}
+    expected |= {
+        f"Deployment/moretta-{one}.spec.{POD}.containers.{one}.image": f"{base}-{one}:9"
+        for one in ("inference", "aggregate", "notify")
+    }
+    expected |= {f"{INGEST}.{CONTAINER}.image": f"{base}-ingest@{digest}"}
+    expected |= {
+        "Pod/moretta-test.spec.containers.doctor.image": f"{base}:9",
+        "Pod/moretta-test.spec.imagePullSecrets": [{"name": "regcred"}],
+    }
+    assert changed == expected
+
+
+def test_placement():
+    """Where pods run and what they are worth is passed on to Kubernetes as it is."""
+    placed = {
+        "nodeSelector": {"zone": "a"},
+        "tolerations": [{"operator": "Exists"}],
+        "priorityClassName": "high",
+        "affinity": {"nodeAffinity": {}},
+    }
+    changed = delta({"inference": {**placed, "podAnnotations": {"a/b": "1"}}})
+    expected = {
+        f"{INFERENCE}.{POD}.{key}": value
+        for key, value in placed.items()
+        if key in {"tolerations", "priorityClassName"}
+    }
+    expected |= {f"{INFERENCE}.{POD}.nodeSelector.zone": "a", f"{INFERENCE}.{POD}.affinity.nodeAffinity": {}}
+    assert changed == expected | {f"{INFERENCE}.template.metadata.annotations.a/b": "1"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "restarted"),
+    [
+        ({"sites": [{"id": "other", "cameras": []}]}, []),
+        ({"notify": {"receivers": [], "replica": None}}, []),
+        ({"log": {"level": "debug"}}, WORKLOADS),
+        ({"inference": {"threads": 2}}, WORKLOADS[1:2]),
+        ({"ingest": {"report_s": 5}}, WORKLOADS[:1]),
+    ],
+)
+def test_what_restarts(settings, restarted):
+    """New sites and receivers change the file alone; a section that is read at start only restarts whoever reads it."""
+    changed = delta({"settings": settings})
+    assert changed.pop("ConfigMap/moretta-settings.data.settings.yaml")
+    assert sorted(changed) == sorted(f"{name}.{STARTED}" for name in restarted)
+
+
+def test_a_graphics_card():
+    """Cards are asked for by the name of their resource, and given by a runtime class."""
+    card = {"count": 1, "resource": "gpu.example/h1", "runtimeClassName": "nvidia"}
+    assert delta({"ingest": {"gpu": card}}) == {
+        f"{INGEST}.{CONTAINER}.resources.limits.gpu.example/h1": 1,
+        f"{INGEST}.{CONTAINER}.env.NVIDIA_DRIVER_CAPABILITIES.value": "compute,video",
+        f"{INGEST}.{POD}.runtimeClassName": "nvidia",
+    }
+
+
+def test_scaling_inference():
+    """By processor time, or by that and the share of pictures shed; then the number of pods is nobody else's."""
+    assert delta({"inference": {"autoscaling": {"enabled": True}}}) == {
+        "HorizontalPodAutoscaler/moretta-inference": "new",
+        f"{INFERENCE}.replicas": None,
+    }
+    keda = {"inference": {"keda": {"enabled": True, "serverAddress": "http://p:9090", "shedShare": 0.05}}}
+    assert delta(keda) == {"ScaledObject/moretta-inference": "new", f"{INFERENCE}.replicas": None}
+    cpu, shed = render(keda)["ScaledObject/moretta-inference"]["spec"]["triggers"]
+    assert cpu == {"type": "cpu", "metricType": "Utilization", "metadata": {"value": "70"}}
+    assert shed["metadata"] == {
+        "serverAddress": "http://p:9090",
+        "threshold": "0.05",
+        "query": 'sum(rate(moretta_ingest_frames_total{namespace="masks",outcome="shed"}[1m]))'
+        ' / clamp_min(sum(rate(moretta_ingest_frames_total{namespace="masks"}[1m])), 1)',
+    }
+
+
+def test_monitoring():
+    """Behind a flag each, with the labels by which they are found."""
+    labels = {"release": "prometheus"}
+    on = {"enabled": True, "labels": labels}
+    flags = {"podMonitor": on, "prometheusRule": on, "dashboard": {"enabled": True}}
+    kinds = {"PodMonitor/moretta-metrics", "PrometheusRule/moretta-rules", "ConfigMap/moretta-dashboard"}
+    assert delta({"monitoring": flags}) == dict.fromkeys(kinds, "new")
+    found = render({"monitoring": flags})
+    assert found["PodMonitor/moretta-metrics"]["metadata"]["labels"].items() >= labels.items()
+    assert found["PrometheusRule/moretta-rules"]["spec"] == yaml.safe_load((CHART / "files/rules.yaml").read_text())
+    dashboard = found["ConfigMap/moretta-dashboard"]
+    assert dashboard["data"]["moretta.json"] == (CHART / "files/dashboard.json").read_text()
+    assert dashboard["metadata"]["labels"]["grafana_dashboard"] == "1"
+
+
+def test_a_service_monitor_finds_its_service():
+    """Instead of the PodMonitor, with the one Service that it selects, which selects every pod of the release."""
+    found = render({"monitoring": {"serviceMonitor": {"enabled": True}}})
+    wanted = found["ServiceMonitor/moretta-metrics"]["spec"]["selector"]["matchLabels"].items()
+    services = [
+        one for one in found.values() if one["kind"] == "Service" and one["metadata"]["labels"].items() >= wanted
+    ]
+    assert [one["metadata"]["name"] for one in services] == ["moretta-metrics"]
+    assert services[0]["spec"]["ports"] == [{"name": "http", "port": 8080, "targetPort": "http"}]
+
+
+def test_tls_to_nats():
+    """The certificates are mounted where the variables say, in every pod."""
+    changed = delta({"nats": {"tls": {"enabled": True, "clientSecret": "tls"}}})
+    own = {path: value for path, value in changed.items() if "-nats" not in path.partition(".")[0]}
+    names = [*((f"Deployment/moretta-{one}.spec.{POD}", one) for one in ("ingest", "inference", "aggregate", "notify"))]
+    expected = {}
+    for path, name in [*names, ("Pod/moretta-test.spec", "doctor")]:
+        env = f"{path}.containers.{name}.env.MORETTA_NATS__"
+        mount = f"{path}.containers.{name}.volumeMounts.certificates"
+        expected |= {
+            f"{env}URL.value": "tls://moretta-nats:4222",
+            f"{env}CA_FILE.value": "/etc/moretta/certificates/ca.crt",
+            f"{env}CLIENT_CERT_FILE.value": "/etc/moretta/certificates/tls.crt",
+            f"{env}CLIENT_KEY_FILE.value": "/etc/moretta/certificates/tls.key",
+            f"{mount}.mountPath": "/etc/moretta/certificates",
+            f"{mount}.readOnly": True,
+            f"{path}.volumes.certificates.secret.secretName": "tls",
+            f"{path}.volumes.certificates.secret.defaultMode": 0o440,
+        }
+    assert own == expected
+
+
+def test_traces():
+    """Every service is told where traces go, and may go there."""
+    traced = {
+        "tracing": {"enabled": True, "endpoint": "http://otel.mon:4318"},
+        "networkPolicy": {"tracing": [{"namespaceSelector": {}}]},
+    }
+    changed = {path: value for path, value in delta(traced).items() if not path.startswith("NetworkPolicy")}
+    assert changed == {
+        f"{name}.spec.{POD}.containers.{name.rpartition('-')[2]}.env.MORETTA_TRACING__ENDPOINT.value": "http://otel.mon:4318"
+        for name in WORKLOADS
+    }
+
+
+WHIP = {
+    "settings": {"sites": [{"id": "forville", "cameras": [PHONE]}], "ingest": {"web": {"port": 9443}}},
+    "whip": {"enabled": True, "nodeCidrs": ["10.0.0.0/24"]},
+}
+
+
+def test_phones():
+    """One more ingest pod on its node's network, and no more than one; of the others' web servers nobody hears."""
+    changed = delta(WHIP)
+    nats = [path for path in changed if "-nats" in path.partition(".")[0]]
+    kinds = ("StatefulSet", "Service", "ServiceAccount", "PodDisruptionBudget")
+    assert {path: value for path, value in changed.items() if path not in nats} == {
+        **dict.fromkeys((f"{kind}/moretta-whip" for kind in kinds), "new"),
+        "ConfigMap/moretta-settings.data.settings.yaml": changed["ConfigMap/moretta-settings.data.settings.yaml"],
+        f"{INGEST}.{CONTAINER}.env.MORETTA_INGEST__WEB__HOST.value": "127.0.0.1",
+        f"{INGEST}.template.metadata.annotations.moretta/started-with": changed[
+            f"{INGEST}.template.metadata.annotations.moretta/started-with"
+        ],
+    }
+    workload = render(WHIP)["StatefulSet/moretta-whip"]["spec"]
+    pod = workload["template"]["spec"]
+    assert (workload["replicas"], pod["hostNetwork"], pod["dnsPolicy"]) == (1, True, "ClusterFirstWithHostNet")
+    assert pod["containers"][0]["ports"] == [
+        {"name": "http", "containerPort": 8080},
+        {"name": "whip", "containerPort": 9443},
+    ]
+
+
+def test_the_round_trip():
+    """`helm test` gets a site of its own, and the Service at which its camera is."""
+    changed = delta({"tests": {"roundTrip": {"enabled": True}}})
+    settings = yaml.safe_load(changed.pop("ConfigMap/moretta-settings.data.settings.yaml"))
+    assert settings["sites"][-1]["cameras"] == [{"id": "simulated", "url": "http://moretta-test:8090/simulated.mp4"}]
+    policies = {path for path in changed if path.startswith("NetworkPolicy")}
+    assert {path: changed[path] for path in changed if path not in policies} == {
+        "Service/moretta-test": "new",
+        "Pod/moretta-test.spec.containers.doctor.command": [
+            *("/opt/moretta/bin/moretta", "doctor", "-c", "/etc/moretta/settings/settings.yaml"),
+            *("--round-trip", "selftest"),
+        ],
+        "Pod/moretta-test.spec.containers.doctor.ports.camera.containerPort": 8090,
+    }
+
+
+def test_names():
+    """Another release has other names throughout, and an override is one for all."""
+    names = {name.partition("/")[2] for name in render({"fullnameOverride": "masks"})}
+    assert all(name.startswith("masks-") for name in names)

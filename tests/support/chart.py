@@ -1,8 +1,15 @@
-"""The chart, rendered by real helm: what a test states beyond the least that one must set, and the objects that come of it."""
+"""The chart, rendered by real helm: what a test states beyond the least that one must set, and what comes of it.
 
+`python tests/support/chart.py` writes tests/chart/golden/default.yaml if it is not there: delete it, and look at what
+is new.
+"""
+
+import base64
+import hashlib
+import json
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -10,11 +17,17 @@ from typing import Any
 import pytest
 import yaml
 
+from proto.permissions import user_of
+from services.identities import users
+
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "k8s/moretta"
 EXAMPLE = ROOT / "k8s/example-values.yaml"
+GOLDEN = ROOT / "tests/chart/golden/default.yaml"
 HELMS = {version: ROOT / f"build/tools/helm-{version}/helm" for version in ("3.17", "4.1")}
 RELEASE, NAMESPACE = "moretta", "masks"
+_LISTED = {"env", "containers", "volumes", "volumeMounts", "ports"}
+"""Lists whose items have names, by which they are compared: what is added in front changes none behind it."""
 
 Object = dict[str, Any]
 Objects = dict[str, Object]
@@ -29,49 +42,109 @@ def require(tool: Path) -> Path:
     return tool
 
 
-def merged(base: Any, delta: Any) -> Any:
-    """Return `base` with `delta` laid over it, as helm lays one values file over another; None removes a key."""
-    if not (isinstance(base, Mapping) and isinstance(delta, Mapping)):
-        return deepcopy(delta)
-    both = {key: merged(base.get(key), value) for key, value in delta.items() if value is not None}
-    return {key: deepcopy(value) for key, value in base.items() if key not in delta} | both
+def merged(base: Any, over: Any) -> Any:
+    """Return `base` with `over` laid over it, as helm lays one values file over another; None removes a key."""
+    if not (isinstance(base, Mapping) and isinstance(over, Mapping)):
+        return deepcopy(over)
+    both = {key: merged(base.get(key), value) for key, value in over.items() if value is not None}
+    return {key: deepcopy(value) for key, value in base.items() if key not in over} | both
 
 
-def values(delta: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Return the example's values, which are the least that one must set, with `delta` over them."""
-    return merged(yaml.safe_load(EXAMPLE.read_text()), delta or {})
+def given(over: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return the least that one must set, the example's values with a key for each NATS user, with `over` over it."""
+    keys = {user: [_public_key(user)] for user in (user_of(*one) for one in users())}
+    return merged(merged(yaml.safe_load(EXAMPLE.read_text()), {"nats": {"keys": keys}}), over or {})
 
 
-def helm(*arguments: str, given: Mapping[str, Any], version: str = "4.1") -> subprocess.CompletedProcess[str]:
-    """Run helm with these values; Kubernetes is the newest that helm knows."""
+def _public_key(user: str) -> str:
+    """Return what looks like a public nkey."""
+    return "U" + base64.b32encode(hashlib.sha512(user.encode()).digest()).decode()[:55]
+
+
+def helm(*arguments: str, values: Mapping[str, Any], version: str = "4.1") -> subprocess.CompletedProcess[str]:
+    """Run helm with these values and no others."""
     command = [str(require(HELMS[version])), *arguments, "--values", "-"]
-    text = yaml.safe_dump(dict(given), allow_unicode=True)
+    text = json.dumps(
+        dict(values)
+    )  # which helm can't take for something else, as it would a text that PyYAML leaves bare
     return subprocess.run(command, input=text, capture_output=True, text=True, check=False)
 
 
-def manifest(given: Mapping[str, Any] | None = None, *, version: str = "4.1") -> str:
-    """Return the text that `helm template` renders from the example with these values over it."""
-    arguments = ("template", RELEASE, str(CHART), "--namespace", NAMESPACE)
-    done = helm(*arguments, given=values(given), version=version)
+def template(over: Mapping[str, Any] | None, version: str = "4.1") -> subprocess.CompletedProcess[str]:
+    """Run `helm template` with these values over the least ones."""
+    return helm("template", RELEASE, str(CHART), "--namespace", NAMESPACE, values=given(over), version=version)
+
+
+def manifest(over: Mapping[str, Any] | None = None, *, version: str = "4.1") -> str:
+    """Return what is rendered with these values over the least ones."""
+    done = template(over, version)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
-def render(given: Mapping[str, Any] | None = None, *, version: str = "4.1") -> Objects:
-    """Return the objects that come of the example with these values over it."""
-    objects = [found for found in yaml.safe_load_all(manifest(given, version=version)) if found]
+def render(over: Mapping[str, Any] | None = None, *, version: str = "4.1") -> Objects:
+    """Return the objects that are rendered with these values over the least ones."""
+    return objects_of(manifest(over, version=version))
+
+
+def objects_of(text: str) -> Objects:
+    """Return a manifest's objects."""
+    objects = [found for found in yaml.safe_load_all(text) if found]
     named = {f"{found['kind']}/{found['metadata']['name']}": found for found in objects}
     assert len(named) == len(objects), "two objects have one name"
     return named
 
 
-def refusal(given: Mapping[str, Any], *, version: str = "4.1") -> str:
-    """Return helm's error of values that the chart refuses."""
-    done = helm("template", RELEASE, str(CHART), "--namespace", NAMESPACE, given=values(given), version=version)
+def refusal(over: Mapping[str, Any], *, version: str = "4.1") -> str:
+    """Return why the chart refuses these values: the sentence without the place in the template."""
+    done = template(over, version)
     assert done.returncode != 0, "it was rendered"
-    return done.stderr
+    return done.stderr.strip().rpartition("requirements.yaml:")[2].partition(": ")[2] or done.stderr
 
 
-def pods(objects: Objects) -> dict[str, Object]:
-    """Return the pod template of each workload, by `Kind/name`."""
-    return {name: found["spec"]["template"] for name, found in objects.items() if "template" in found.get("spec", {})}
+def delta(over: Mapping[str, Any], *, base: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return all that these values change of what is rendered: values by `Kind/name.path`, None where one is gone.
+
+    A whole object that is new or gone is `new` or `gone`, by `Kind/name`.
+    """
+    before, after = render(base), render(merged(base or {}, over))
+    changed: dict[str, Any] = dict.fromkeys(after.keys() - before.keys(), "new")
+    changed |= dict.fromkeys(before.keys() - after.keys(), "gone")
+    for name in before.keys() & after.keys():
+        old, new = dict(_flat(name, before[name])), dict(_flat(name, after[name]))
+        changed |= {path: new.get(path) for path in old.keys() | new.keys() if old.get(path) != new.get(path)}
+    return changed
+
+
+def _flat(path: str, value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(value, list) and key in _LISTED and all(isinstance(one, dict) for one in value):
+        value = {one.get("name", index): {**one, "name": None} for index, one in enumerate(value)}
+        value = {name: {k: v for k, v in one.items() if v is not None} for name, one in value.items()}
+    if isinstance(value, dict) and value:
+        for name, part in value.items():
+            yield from _flat(f"{path}.{name}", part, name)
+    else:
+        yield path, value
+
+
+def pods(objects: Objects) -> Objects:
+    """Return each pod that comes of these objects, as an object with metadata and spec, by its component."""
+    templates = [found.get("spec", {}).get("template") for found in objects.values()]
+    found = [one for one in objects.values() if one["kind"] == "Pod"] + [one for one in templates if one]
+    return {one["metadata"]["labels"]["app.kubernetes.io/component"]: one for one in found}
+
+
+def container(pod: Object) -> Object:
+    """Return a pod's only container."""
+    [only] = pod["spec"]["containers"]
+    return only
+
+
+def environment(pod: Object) -> dict[str, str]:
+    """Return the variables of a pod's container; of those that Kubernetes fills in, where it takes them from."""
+    return {one["name"]: one.get("value", str(one.get("valueFrom"))) for one in container(pod)["env"]}
+
+
+if __name__ == "__main__" and not GOLDEN.exists():
+    GOLDEN.parent.mkdir(exist_ok=True)
+    GOLDEN.write_text(manifest(), encoding="utf-8")

@@ -1,16 +1,16 @@
-{{/* The beginning of every name. */}}
+{{/* What names begin with. The release's name is at most 53 characters long, and names in DNS 63. */}}
 {{- define "moretta.fullname" -}}
 {{- $made := ternary .Release.Name (printf "%s-%s" .Release.Name .Chart.Name) (contains .Chart.Name .Release.Name) -}}
 {{- .Values.fullnameOverride | default $made | trunc 40 | trimSuffix "-" -}}
 {{- end }}
 
-{{/* What selects the pods of this release: all of them. */}}
+{{/* What selects all pods of this release. */}}
 {{- define "moretta.releaseLabels" -}}
 app.kubernetes.io/name: {{ .Chart.Name }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
-{{/* What selects one component's pods. Takes (dict "root" $ "component" "ingest"). */}}
+{{/* What selects one component's pods, and all the labels that they have. Takes (dict "root" $ "component" "ingest"). */}}
 {{- define "moretta.selectorLabels" -}}
 {{ include "moretta.releaseLabels" .root }}
 app.kubernetes.io/component: {{ .component }}
@@ -25,12 +25,34 @@ app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name (.root.Chart.Version | replace "+" "_") }}
 {{- end }}
 
+{{/* metadata of a component's object. Takes (dict "root" $ "component" "ingest"), and "name" where that is another one. */}}
+{{- define "moretta.metadata" -}}
+metadata:
+  name: {{ include "moretta.fullname" .root }}-{{ .name | default .component }}
+  namespace: {{ .root.Release.Namespace }}
+  labels: {{- include "moretta.labels" . | nindent 4 }}
+{{- end }}
+
+{{/* The components whose pods run a service, each with its service and its values. */}}
+{{- define "moretta.components" -}}
+{{- $found := dict -}}
+{{- range list "ingest" "inference" "aggregate" "notify" -}}
+{{- $_ := set $found . (dict "service" . "values" (get $.Values .)) -}}
+{{- end -}}
+{{- if .Values.whip.enabled -}}
+{{- $values := merge (deepCopy .Values.whip) (pick .Values.ingest "existingSecret" "identitySecret") -}}
+{{- $_ := set $found "whip" (dict "service" "ingest" "values" $values) -}}
+{{- end -}}
+{{- toJson $found -}}
+{{- end }}
+
 {{/* An image of ours by its name: a service, or `cli`. Takes (dict "root" $ "name" "ingest"). */}}
 {{- define "moretta.image" -}}
 {{- with .root.Values.image -}}
 {{- $name := ternary .repository (printf "%s-%s" .repository $.name) (eq $.name "cli") -}}
-{{- $digest := get .digests $.name -}}
-{{- printf "%s/%s%s" .registry $name (ternary (printf "@%s" $digest) (printf ":%s" (.tag | default $.root.Chart.AppVersion)) (not (empty $digest))) -}}
+{{- $tag := .tag | default $.root.Chart.AppVersion -}}
+{{- $which := ternary (printf "@%s" (get .digests $.name)) (printf ":%s" $tag) (hasKey .digests $.name) -}}
+{{- printf "%s/%s%s" .registry $name $which | quote -}}
 {{- end -}}
 {{- end }}
 
@@ -41,11 +63,6 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name (.root.Chart.Version | replace
 {{- else -}}
 {{- .Values.nats.url -}}
 {{- end -}}
-{{- end }}
-
-{{/* The Secret with a service's identity, as `moretta nats-config --kubernetes RELEASE` names it. Takes (dict "root" $ "service" "ingest"). */}}
-{{- define "moretta.identitySecret" -}}
-{{- (get .root.Values .service).identitySecret | default (printf "%s-identity-%s" .root.Release.Name .service) -}}
 {{- end }}
 
 {{- define "moretta.podSecurityContext" -}}
@@ -64,9 +81,32 @@ privileged: false
 capabilities: {drop: [ALL]}
 {{- end }}
 
-{{/* Variables that every process of ours gets, as `moretta up` sets them (services/cli/box.py). */}}
-{{- define "moretta.processEnvironment" -}}
-{{- range $name, $value := (.Files.Get "files/environment.yaml" | fromYaml) }}
-- {name: {{ $name }}, value: {{ $value | quote }}}
+{{/* Where pods may run, and what they are worth: from a component's values. */}}
+{{- define "moretta.placement" -}}
+{{- with .priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- range $key := list "nodeSelector" "tolerations" "affinity" }}
+{{- with get $ $key }}
+{{ $key }}: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* A NetworkPolicy's ports of one protocol. Takes (dict "protocol" "TCP" "ports" (list 443)). */}}
+{{- define "moretta.ports" -}}
+{{- range .ports }}
+- {protocol: {{ $.protocol }}, port: {{ . }}}
+{{- end }}
+{{- end }}
+
+{{/* Every value of a tree that is no section and no list, a line each: its path, a tab, what it is. Takes (dict "path" "settings" "value" x). */}}
+{{- define "moretta.leaves" -}}
+{{- if kindIs "map" .value }}
+{{- range $key, $part := .value }}{{ include "moretta.leaves" (dict "path" (printf "%s.%s" $.path $key) "value" $part) }}{{ end }}
+{{- else if kindIs "slice" .value }}
+{{- range $index, $part := .value }}{{ include "moretta.leaves" (dict "path" (printf "%s[%d]" $.path $index) "value" $part) }}{{ end }}
+{{- else }}
+{{- printf "%s\t%s\n" .path (toString .value | replace "\n" " ") }}
 {{- end }}
 {{- end }}

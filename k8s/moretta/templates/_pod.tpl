@@ -1,4 +1,14 @@
-{{/* Variables by which a service finds NATS and its own identity. Takes (dict "root" $ "service" "ingest"). */}}
+{{/* Variables that every process of ours gets, whatever it runs. */}}
+{{- define "moretta.processEnvironment" -}}
+{{- range $name, $value := .Files.Get "files/environment.yaml" | fromYaml }}
+- {name: {{ $name }}, value: {{ $value | quote }}}
+{{- end }}
+{{- end }}
+
+{{/*
+Variables by which somebody finds NATS and the own identity, as `moretta nats-config` writes them. Takes (dict "root" $ "service" "ingest"):
+a service, or `operator`.
+*/}}
 {{- define "moretta.identityEnvironment" -}}
 {{- $peers := dict "ingest" "inference" "inference" "ingest" -}}
 - {name: MORETTA_NATS__URL, value: {{ include "moretta.natsUrl" .root | quote }}}
@@ -18,69 +28,92 @@
 {{- end }}
 {{- end }}
 
-{{/* A Secret as a volume that only our own group may read. Takes (dict "name" "identity" "secret" "x"). */}}
+{{/* Variables of one component's pods beyond these. */}}
+{{- define "moretta.ownEnvironment" -}}
+{{- if eq .component "whip" }}
+# On the node's network: at its own address, not at all of them.
+- {name: MORETTA_PROBES__HOST, valueFrom: {fieldRef: {fieldPath: status.hostIP}}}
+- {name: MORETTA_PROBES__PORT, value: {{ .values.probesPort | quote }}}
+{{- else }}
+- {name: MORETTA_PROBES__HOST, value: 0.0.0.0}
+- {name: MORETTA_PROBES__PORT, value: "8080"}
+{{- end }}
+{{- if and (eq .component "ingest") .root.Values.whip.enabled }}
+# Peers come to the one on the node's network; of this one's web server nobody hears.
+- {name: MORETTA_INGEST__WEB__HOST, value: 127.0.0.1}
+{{- end }}
+{{- if and (eq .component "ingest") .values.gpu.count }}
+- {name: NVIDIA_DRIVER_CAPABILITIES, value: "compute,video"}
+{{- end }}
+{{- if .root.Values.tracing.enabled }}
+- {name: MORETTA_TRACING__ENDPOINT, value: {{ .root.Values.tracing.endpoint | quote }}}
+{{- end }}
+{{- end }}
+
+{{/* A Secret as a volume that our own user may read. Takes (dict "name" "identity" "secret" "x"). */}}
 {{- define "moretta.secretVolume" -}}
 - name: {{ .name }}
   secret: {secretName: {{ .secret }}, defaultMode: 0440}
 {{- end }}
 
-{{/*
-The pod of a service, metadata and spec. Takes
-(dict "root" $ "service" "ingest" "component" "ingest" "values" .Values.ingest "spec" (dict of more fields of the spec)).
-*/}}
+{{/* A service's pod, metadata and spec. Takes (dict "root" $ "component" "ingest" "service" "ingest" "values" .Values.ingest). */}}
 {{- define "moretta.pod" -}}
-{{- $root := .root -}}
-{{- $started := pick $root.Values.settings "log" "tracing" .service }}
-{{- if eq .service "notify" }}{{ $started = omit $started "notify" }}{{ end }}
+{{- $root := .root }}
+{{- $secret := .values.identitySecret | default (printf "%s-identity-%s" $root.Release.Name .service) }}
+{{- $started := pick $root.Values.settings "log" (ternary "" .service (eq .service "notify")) -}}
 metadata:
   labels: {{- include "moretta.selectorLabels" . | nindent 4 }}
   annotations:
     kubectl.kubernetes.io/default-container: {{ .service }}
-    # What is read at start only: sites, rules and receivers reload in place.
-    checksum/started-with: {{ toJson $started | sha256sum }}
-    {{- with .values.podAnnotations }}{{ toYaml . | nindent 4 }}{{ end }}
+    # Of what is read at start only: sites, rules and receivers are taken into force by the pods that run.
+    moretta/started-with: {{ toJson $started | sha256sum }}
+    {{- with .values.podAnnotations }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
 spec:
   serviceAccountName: {{ include "moretta.fullname" $root }}-{{ .component }}
   automountServiceAccountToken: false
   enableServiceLinks: false
+  # More than stopping can take at most: services/app.py, and its test.
   terminationGracePeriodSeconds: 60
+  {{- if eq .component "whip" }}
+  hostNetwork: true
+  dnsPolicy: ClusterFirstWithHostNet
+  {{- end }}
   securityContext: {{- include "moretta.podSecurityContext" . | nindent 4 }}
   {{- with $root.Values.image.pullSecrets }}
   imagePullSecrets: {{- toYaml . | nindent 4 }}
   {{- end }}
-  {{- with .values.priorityClassName }}
-  priorityClassName: {{ . }}
-  {{- end }}
-  {{- with .values.runtimeClassName }}
+  {{- with dig "gpu" "runtimeClassName" "" .values }}
   runtimeClassName: {{ . }}
   {{- end }}
-  {{- with .values.nodeSelector }}
-  nodeSelector: {{- toYaml . | nindent 4 }}
-  {{- end }}
-  {{- with .values.tolerations }}
-  tolerations: {{- toYaml . | nindent 4 }}
-  {{- end }}
-  {{- with .values.affinity }}
-  affinity: {{- toYaml . | nindent 4 }}
-  {{- end }}
+  {{- with include "moretta.placement" .values }}{{ trim . | nindent 2 }}{{ end }}
+  {{- if ne .component "whip" }}
   topologySpreadConstraints:
     - maxSkew: 1
       topologyKey: kubernetes.io/hostname
       whenUnsatisfiable: ScheduleAnyway
+      matchLabelKeys: [pod-template-hash]
       labelSelector:
         matchLabels: {{- include "moretta.selectorLabels" . | nindent 10 }}
+  {{- end }}
   containers:
     - name: {{ .service }}
       image: {{ include "moretta.image" (dict "root" $root "name" .service) }}
       imagePullPolicy: {{ $root.Values.image.pullPolicy }}
       command: [/opt/moretta/bin/python, -P, -m, services.{{ .service }}, -c, /etc/moretta/settings/settings.yaml]
       env:
-        {{- include "moretta.processEnvironment" $root | nindent 8 }}
-        - {name: MORETTA_PROBES__HOST, value: 0.0.0.0}
-        - {name: MORETTA_PROBES__PORT, value: "8080"}
+        {{- include "moretta.processEnvironment" $root | trim | nindent 8 }}
         {{- include "moretta.identityEnvironment" . | nindent 8 }}
+        {{- include "moretta.ownEnvironment" . | trim | nindent 8 }}
       ports:
-        - {name: http, containerPort: 8080}
+        - {name: http, containerPort: {{ .values.probesPort | default 8080 }}}
+        {{- if eq .component "whip" }}
+        - {name: whip, containerPort: {{ include "moretta.webPort" $root }}}
+        {{- end }}
+        {{- if and (eq .service "notify") (include "moretta.reportsPort" $root) }}
+        - {name: reports, containerPort: {{ include "moretta.reportsPort" $root }}}
+        {{- end }}
       startupProbe:
         httpGet: {path: /livez, port: http}
         periodSeconds: 2
@@ -93,7 +126,7 @@ spec:
         httpGet: {path: /readyz, port: http}
         periodSeconds: 5
         timeoutSeconds: 3
-      resources: {{- toYaml .values.resources | nindent 8 }}
+      resources: {{- include "moretta.resources" .values | nindent 8 }}
       securityContext: {{- include "moretta.securityContext" . | nindent 8 }}
       volumeMounts:
         - {name: settings, mountPath: /etc/moretta/settings, readOnly: true}
@@ -104,14 +137,42 @@ spec:
         {{- if $root.Values.nats.tls.enabled }}
         - {name: certificates, mountPath: /etc/moretta/certificates, readOnly: true}
         {{- end }}
+        {{- if eq .service "notify" }}
+        - {name: tmp, mountPath: /tmp}
+        {{- end }}
   volumes:
     - name: settings
       configMap: {name: {{ include "moretta.fullname" $root }}-settings}
-    {{- include "moretta.secretVolume" (dict "name" "identity" "secret" (include "moretta.identitySecret" .)) | nindent 4 }}
+    {{- include "moretta.secretVolume" (dict "name" "identity" "secret" $secret) | nindent 4 }}
     {{- with .values.existingSecret }}
     {{- include "moretta.secretVolume" (dict "name" "secrets" "secret" .) | nindent 4 }}
     {{- end }}
     {{- if $root.Values.nats.tls.enabled }}
     {{- include "moretta.secretVolume" (dict "name" "certificates" "secret" $root.Values.nats.tls.clientSecret) | nindent 4 }}
     {{- end }}
+    {{- if eq .service "notify" }}
+    # matplotlib, which draws the charts of mails, wants a folder of its own. The others write no file.
+    - name: tmp
+      emptyDir: {medium: Memory, sizeLimit: 16Mi}
+    {{- end }}
+{{- end }}
+
+{{/* A container's resources, with the graphics cards that its values ask for. */}}
+{{- define "moretta.resources" -}}
+{{- $resources := deepCopy .resources }}
+{{- if dig "gpu" "count" 0 . }}
+{{- $card := dict .gpu.resource .gpu.count }}
+{{- $resources = mergeOverwrite $resources (dict "limits" $card) }}
+{{- end }}
+{{- toYaml $resources }}
+{{- end }}
+
+{{/* The port of the camera page and of WHIP. */}}
+{{- define "moretta.webPort" -}}
+{{ ((.Values.settings.ingest | default dict).web | default dict).port | default 8443 }}
+{{- end }}
+
+{{/* The port at which notify takes delivery reports; empty where it takes none. */}}
+{{- define "moretta.reportsPort" -}}
+{{- with ((.Values.settings.notify | default dict).sms | default dict).reports }}{{ .port | default 8463 }}{{ end }}
 {{- end }}

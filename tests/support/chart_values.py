@@ -1,0 +1,48 @@
+"""Values with everything on that the chart has, as far as it goes together."""
+
+PHONE = {"id": "phone", "url": "whip://", "token_file": "/etc/moretta/secrets/phone"}
+SMS = {
+    "region": "FR",
+    "kannel": {"url": "https://sms.example.org/send", "user": "m", "password_file": "/etc/moretta/secrets/kannel"},
+    "reports": {"host": "0.0.0.0", "url": "https://reports.example.org", "token_file": "/etc/moretta/secrets/reports"},
+}
+_PEERS = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]
+EVERYTHING = {
+    "settings": {
+        "sites": [
+            {
+                "id": "forville",
+                "profile": "alerting",
+                "cameras": [
+                    {"id": "hall-1", "url_file": "/etc/moretta/secrets/hall-1.url", "decoder": "cuda"},
+                    {"id": "gate-1", "url": "rtsp://10.20.0.5/stream"},
+                    PHONE,
+                ],
+            }
+        ],
+        "ingest": {"web": {"certificate": "/etc/moretta/secrets/tls.crt", "key": "/etc/moretta/secrets/tls.key"}},
+        "notify": {"sms": SMS},
+    },
+    "image": {"digests": {"ingest": f"sha256:{64 * 'a'}"}, "pullSecrets": [{"name": "regcred"}]},
+    "ingest": {"gpu": {"count": 1, "runtimeClassName": "nvidia"}, "nodeSelector": {"gpu": "yes"}},
+    "inference": {
+        "keda": {"enabled": True, "serverAddress": "http://prometheus.monitoring.svc:9090"},
+        "priorityClassName": "high",
+        "tolerations": [{"key": "video", "operator": "Exists"}],
+        "affinity": {"nodeAffinity": {}},
+        "podAnnotations": {"example.org/a": "b"},
+    },
+    "whip": {"enabled": True, "nodeCidrs": ["10.0.0.0/24"]},
+    "nats": {"replicas": 3, "tls": {"enabled": True, "clientSecret": "moretta-tls"}},
+    "networkPolicy": {"tracing": _PEERS, "reports": _PEERS},
+    "monitoring": {name: {"enabled": True} for name in ("podMonitor", "prometheusRule", "dashboard")},
+    "tracing": {"enabled": True, "endpoint": "http://collector.monitoring.svc:4318"},
+    "tests": {"roundTrip": {"enabled": True}},
+}
+AUTOSCALED = {
+    "inference": {"autoscaling": {"enabled": True}},
+    "nats": {"enabled": False, "url": "nats://nats.nats.svc:4222"},
+    "networkPolicy": {"nats": _PEERS},
+    "monitoring": {"serviceMonitor": {"enabled": True}},
+}
+"""What does not go together with the former."""
