@@ -99,7 +99,8 @@ def refusal(over: Mapping[str, Any], *, version: str = "4.1") -> str:
     """Return why the chart refuses these values: the sentence without the place in the template."""
     done = template(over, version)
     assert done.returncode != 0, "it was rendered"
-    return done.stderr.strip().rpartition("requirements.yaml:")[2].partition(": ")[2] or done.stderr
+    said = done.stderr.partition("\n\nUse --debug")[0].strip()
+    return said.rpartition("requirements.yaml:")[2].partition(": ")[2] if "requirements.yaml:" in said else said
 
 
 def delta(over: Mapping[str, Any], *, base: Mapping[str, Any] | None = None) -> dict[str, Any]:

@@ -1,0 +1,180 @@
+"""What does not go together is refused with a sentence that says what to set; what that asks for is accepted."""
+
+import pytest
+from chart import merged, refusal, render
+from chart_values import AUTOSCALED, EVERYTHING, PHONE, SMS
+
+from services.settings import SECRETS
+
+SECRET = "/etc/moretta/secrets/x"
+CAMERA = {"id": "hall-1", "url_file": SECRET}
+WHIP = {"whip": {"enabled": True, "nodeCidrs": ["10.0.0.0/24"]}}
+WEB = {"settings": {"ingest": {"web": {}}}}
+
+
+def site(*cameras, **more):
+    """Settings with one site and these cameras."""
+    return {"settings": {"sites": [{"id": "forville", "cameras": list(cameras), **more}]}}
+
+
+def both(*overs):
+    """One set of values over another."""
+    found = {}
+    for over in overs:
+        found = merged(found, over)
+    return found
+
+
+def policy(**more):
+    return {"networkPolicy": more}
+
+
+def notify(**more):
+    return {"settings": {"notify": more}}
+
+
+REFUSED = {
+    "image.registry is empty; set the registry that has the images which `make images` builds, such as"
+    " registry.example.org/moretta": {"image": {"registry": ""}},
+    "settings.sites is empty; give the content of a settings file, as docs/site.example.yaml is one, under"
+    " `settings`": {"settings": {"sites": []}},
+    "settings.nats is given, and the chart sets that itself; remove it, and set nats.enabled, or nats.url for a server"
+    " that is there": {"settings": {"nats": {"url": "nats://a"}}},
+    "settings.probes is given, and the chart sets that itself; remove it, and set nothing: they are on port 8080 of"
+    " each pod": {"settings": {"probes": {"port": 9090}}},
+    "settings.sealing is given, and the chart sets that itself; remove it, and set identitySecret of ingest and"
+    " inference": {"settings": {"sealing": {"verify_key_file": SECRET}}},
+    "settings.tracing is given, and the chart sets that itself; remove it, and set tracing.endpoint": {
+        "settings": {"tracing": {"endpoint": "http://a"}}
+    },
+    "settings.aggregate.replica is one name for all pods, and two that run at the same time must not share one; remove"
+    " it": {"settings": {"aggregate": {"replica": "a"}}},
+    # Secrets and files.
+    "settings.notify.smtp.password is a secret, and values are no place for one; put it into the Secret"
+    " notify.existingSecret, and set settings.notify.smtp.password_file: /etc/moretta/secrets/NAME instead": notify(
+        smtp={"password": "x", "password_file": None}
+    ),
+    "settings.sites[0].cameras[0].url holds a user or a password, and values are no place for one; put the whole URL"
+    " into the Secret ingest.existingSecret, and set url_file: /etc/moretta/secrets/NAME instead": site(
+        {"id": "a", "url": "rtsp://u:p@10.20.0.5/s"}
+    ),
+    "settings.notify.salt_file is /run/secrets/salt, which no pod has; the files of the Secret notify.existingSecret "
+    "are below /etc/moretta/secrets": notify(salt_file="/run/secrets/salt"),
+    f"settings.sites[0].cameras[0].url_file is {SECRET}, and ingest.existingSecret is empty; set it to the Secret that"
+    " has this file": both(site(CAMERA), {"ingest": {"existingSecret": ""}}),
+    "settings.ingest.web.certificate_dir names a folder to write to, and pods have none; set certificate and key of"
+    " settings.ingest.web instead, or none of them": both(
+        WHIP, site(PHONE), {"settings": {"ingest": {"web": {"certificate_dir": "/var/lib/moretta"}}}}
+    ),
+    # Cameras.
+    "settings.sites[0].cameras[0].url is a file or a device, which no pod has; set an rtsp(s):// or http(s)://"
+    " address": site({"id": "a", "url": "/dev/video0"}),
+    "settings.sites[0].cameras[1].url has port 8554, to which ingest may not connect; add it to"
+    " networkPolicy.cameras.ports": site(CAMERA, {"id": "a", "url": "rtsp://10.20.0.5:8554/s"}),
+    "settings.sites[0].cameras[0].decoder is cuda, and ingest.gpu.count is 0; set it to 1, or decode by software": site(
+        {**CAMERA, "decoder": "cuda"}
+    ),
+    "networkPolicy.cameras.cidrs is empty, so that ingest reaches no camera; set the networks of your cameras, such as"
+    " [10.20.0.0/16]": policy(cameras={"cidrs": []}),
+    # WHIP.
+    "settings.sites[0].cameras[0].url is whip://, and whip.enabled is false; set whip.enabled: true, or remove the"
+    " camera": both(WEB, site(PHONE)),
+    "whip.hostNetwork is false, and Moretta knows no TURN server: a peer must reach the pod itself, on any UDP port; "
+    "set whip.hostNetwork: true, or whip.enabled: false": both(
+        WHIP, WEB, site(PHONE), {"whip": {"hostNetwork": False}}
+    ),
+    "whip.enabled is true, and no camera of settings.sites has the url whip://; give one that and a token_file, or set"
+    " whip.enabled: false": both(WHIP, WEB),
+    "whip.enabled is true, and settings.ingest.web is missing; set settings.ingest.web: {port: 8443}": both(
+        WHIP, site(PHONE)
+    ),
+    "settings.ingest.web.port is 443, and a pod without privileges may serve 1024 and above; set such a port, as 8443"
+    " is": both(WHIP, site(PHONE), {"settings": {"ingest": {"web": {"port": 443}}}}),
+    "whip.nodeCidrs is empty, so that NATS lets nobody in from a node's network; set the networks of the nodes on which"
+    " it may run, such as [10.0.0.0/24]": both(WHIP, WEB, site(PHONE), {"whip": {"nodeCidrs": []}}),
+    "settings.ingest.web is given, and whip.enabled is false: nobody would reach it; set whip.enabled: true, or remove"
+    " it": WEB,
+    # notify's servers.
+    "settings.notify.smtp has port 25, to which notify may not connect; add it to networkPolicy.relays.ports": notify(
+        smtp={"security": "none"}
+    ),
+    "networkPolicy.relays.cidrs is empty, so that notify tells nobody; set the networks of your mail server, SMS "
+    "gateway and webhooks, such as [203.0.113.7/32]": policy(relays={"cidrs": []}),
+    "settings.notify.sms.reports.host is not 0.0.0.0, so that reports reach no pod; set settings.notify.sms."
+    "reports.host: 0.0.0.0": notify(sms=merged(SMS, {"reports": {"host": None}})),
+    "networkPolicy.reports is empty, so that nobody hands in delivery reports; set who may, such as the ingress"
+    " controller": notify(sms=SMS),
+    # NATS.
+    "nats.url is given, and nats.enabled is true; set nats.enabled: false for the server at that address, or remove"
+    " nats.url": {"nats": {"url": "nats://a:4222"}},
+    "nats.enabled is false, and nats.url is empty; set it to the address of your NATS server, such as"
+    " nats://nats.nats.svc:4222": {"nats": {"enabled": False}},
+    "nats.replicas is 2; set 1, or 3 for a cluster that outlives the loss of one server": {"nats": {"replicas": 2}},
+    "networkPolicy.nats is empty, so that nobody reaches NATS; set where your NATS server is, such as"
+    " [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: nats}}}]": both(AUTOSCALED, policy(nats=[])),
+    "nats.tls.enabled is true, and nats.tls.clientSecret is empty; set the Secret with ca.crt, tls.crt and tls.key that"
+    " services speak TLS with": {"nats": {"tls": {"enabled": True}}},
+    "nats.url asks for TLS, and nats.tls.enabled is false; set nats.tls.enabled: true and nats.tls.clientSecret": both(
+        AUTOSCALED, {"nats": {"url": "tls://nats.nats.svc:4222"}}
+    ),
+    "nats.url holds a user or a password, and values are no place for one; remove it: a seed says who somebody"
+    " is": both(AUTOSCALED, {"nats": {"url": "nats://u:p@nats.nats.svc:4222"}}),
+    # Scaling, monitoring, tracing.
+    "inference.autoscaling.enabled and inference.keda.enabled are both true, and would scale against each other; set "
+    "one of them": both(AUTOSCALED, {"inference": EVERYTHING["inference"]}),
+    "inference.autoscaling.minReplicas is 9, more than maxReplicas, 8; set it lower, or the other higher": {
+        "inference": {"autoscaling": {"minReplicas": 9}}
+    },
+    "inference.keda.enabled is true, and inference.keda.serverAddress is empty; set the Prometheus to ask, such as"
+    " http://prometheus-operated.monitoring.svc:9090": {"inference": {"keda": {"enabled": True}}},
+    "monitoring.podMonitor.enabled and monitoring.serviceMonitor.enabled are both true, so that everything is scraped"
+    " twice; set one of them": {"monitoring": {one: {"enabled": True} for one in ("podMonitor", "serviceMonitor")}},
+    "tracing.enabled is true, and tracing.endpoint is empty; set where traces go, such as"
+    " http://collector.monitoring.svc:4318": {"tracing": {"enabled": True}},
+    "networkPolicy.tracing is empty, so that no trace goes out; set where the collector is, such as [{"
+    "namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: monitoring}}}]": {
+        "tracing": {"enabled": True, "endpoint": "http://a"}
+    },
+}
+
+
+@pytest.mark.parametrize("sentence", REFUSED)
+def test_it_is_refused(sentence):
+    """With the whole sentence, and nothing else."""
+    assert refusal(REFUSED[sentence]) == sentence
+
+
+ACCEPTED = {
+    "a camera's port that is allowed": both(
+        site({"id": "a", "url": "rtsp://10.20.0.5:8554/s"}), policy(cameras={"ports": [8554]})
+    ),
+    "no policies, and so no networks": both(
+        site({"id": "a", "url": "rtsp://10.20.0.5:8554/s"}),
+        {"networkPolicy": {"enabled": False, "cameras": {"cidrs": []}, "relays": {"cidrs": []}}},
+    ),
+    "phones alone": both(WHIP, WEB, site(PHONE), policy(cameras={"cidrs": []})),
+    "nobody who is told": {"settings": {"notify": None}, "networkPolicy": {"relays": {"cidrs": []}}},
+    "the system's authorities": notify(smtp={"ca_file": "system"}),
+    "a provider whose form has a field `password`": both(
+        policy(reports=[{"podSelector": {}}]),
+        notify(
+            sms={"provider": {"url": "https://sms.example.org", "form": {"password": "$password", "text": "$text"}}}
+        ),
+    ),
+    "a cluster of servers elsewhere": both(AUTOSCALED, {"nats": {"replicas": 5, "url": "nats://a:4222,nats://b:4222"}}),
+    "a site without cameras": both(site(), policy(cameras={"cidrs": []})),
+}
+
+
+@pytest.mark.parametrize("name", ACCEPTED)
+def test_its_neighbour_is_accepted(name):
+    """What is next to what is refused."""
+    assert render(ACCEPTED[name])
+
+
+@pytest.mark.parametrize("key", sorted({*SECRETS} - {"url"}))
+def test_every_secret_of_the_settings(key):
+    """Whatever the services take for a secret the chart does not take as a value, also deep within a list."""
+    assert f"settings.notify.receivers[0].webhooks[0].{key} is a secret" in refusal(
+        notify(receivers=[{"id": "a", "webhooks": [{"url_file": SECRET, key: "x"}]}])
+    )
