@@ -2,13 +2,13 @@
 
 import pytest
 from chart import merged, refusal, render
-from chart_values import AUTOSCALED, EVERYTHING, PHONE, SMS
+from chart_values import AUTOSCALED, EVERYTHING, NODES, PHONE, SMS
 
 from services.settings import SECRETS
 
 SECRET = "/etc/moretta/secrets/x"
 CAMERA = {"id": "hall-1", "url_file": SECRET}
-WHIP = {"whip": {"enabled": True, "nodeCidrs": ["10.0.0.0/24"]}}
+WHIP = {"whip": {"enabled": True}, "nats": {"clients": NODES}}
 WEB = {"settings": {"ingest": {"web": {}}}}
 
 
@@ -90,8 +90,10 @@ REFUSED = {
     ),
     "settings.ingest.web.port is 443, and a pod without privileges may serve 1024 and above; set such a port, as 8443"
     " is": both(WHIP, site(PHONE), {"settings": {"ingest": {"web": {"port": 443}}}}),
-    "whip.nodeCidrs is empty, so that NATS lets nobody in from a node's network; set the networks of the nodes on which"
-    " it may run, such as [10.0.0.0/24]": both(WHIP, WEB, site(PHONE), {"whip": {"nodeCidrs": []}}),
+    "nats.clients is empty, so that NATS lets nobody in from a node's network; set the networks of the nodes on which"
+    " the pod of WHIP may run, such as [{ipBlock: {cidr: 10.0.0.0/24}}]": both(
+        WHIP, WEB, site(PHONE), {"nats": {"clients": []}}
+    ),
     "settings.ingest.web is given, and whip.enabled is false: nobody would reach it; set whip.enabled: true, or remove"
     " it": WEB,
     # notify's servers.
@@ -109,7 +111,6 @@ REFUSED = {
     " nats.url": {"nats": {"url": "nats://a:4222"}},
     "nats.enabled is false, and nats.url is empty; set it to the address of your NATS server, such as"
     " nats://nats.nats.svc:4222": {"nats": {"enabled": False}},
-    "nats.replicas is 2; set 1, or 3 for a cluster that outlives the loss of one server": {"nats": {"replicas": 2}},
     "networkPolicy.nats is empty, so that nobody reaches NATS; set where your NATS server is, such as"
     " [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: nats}}}]": both(AUTOSCALED, policy(nats=[])),
     "nats.tls.enabled is true, and nats.tls.clientSecret is empty; set the Secret with ca.crt, tls.crt and tls.key that"

@@ -3,7 +3,7 @@
 import pytest
 import yaml
 from chart import CHART, GOLDEN, HELMS, ROOT, delta, given, helm, objects_of, render
-from chart_values import EVERYTHING, PHONE
+from chart_values import EVERYTHING, NODES, PHONE
 
 INGEST, INFERENCE = "Deployment/moretta-ingest.spec", "Deployment/moretta-inference.spec"
 POD = "template.spec"
@@ -210,21 +210,30 @@ def test_tls_to_nats():
 
 
 def test_traces():
-    """Every service is told where traces go, and may go there."""
-    traced = {
-        "tracing": {"enabled": True, "endpoint": "http://otel.mon:4318"},
-        "networkPolicy": {"tracing": [{"namespaceSelector": {}}]},
-    }
+    """Every service is told where traces go, may go there, and has what shows who sends."""
+    tracing = {"enabled": True, "endpoint": "https://otel.mon", "ratio": 1, "existingSecret": "otel"}
+    traced = {"tracing": tracing, "networkPolicy": {"tracing": [{"namespaceSelector": {}}]}}
     changed = {path: value for path, value in delta(traced).items() if not path.startswith("NetworkPolicy")}
-    assert changed == {
-        f"{name}.spec.{POD}.containers.{name.rpartition('-')[2]}.env.MORETTA_TRACING__ENDPOINT.value": "http://otel.mon:4318"
-        for name in WORKLOADS
-    }
+    expected = {}
+    for name in WORKLOADS:
+        pod = f"{name}.spec.{POD}"
+        only = f"{pod}.containers.{name.rpartition('-')[2]}"
+        expected |= {
+            f"{only}.env.MORETTA_TRACING__ENDPOINT.value": "https://otel.mon",
+            f"{only}.env.MORETTA_TRACING__RATIO.value": "1",
+            f"{only}.env.MORETTA_TRACING__TOKEN_FILE.value": "/etc/moretta/tracing/token",
+            f"{only}.volumeMounts.tracing.mountPath": "/etc/moretta/tracing",
+            f"{only}.volumeMounts.tracing.readOnly": True,
+            f"{pod}.volumes.tracing.secret.secretName": "otel",
+            f"{pod}.volumes.tracing.secret.defaultMode": 0o440,
+        }
+    assert changed == expected
 
 
 WHIP = {
     "settings": {"sites": [{"id": "forville", "cameras": [PHONE]}], "ingest": {"web": {"port": 9443}}},
-    "whip": {"enabled": True, "nodeCidrs": ["10.0.0.0/24"]},
+    "whip": {"enabled": True},
+    "nats": {"clients": NODES},
 }
 
 

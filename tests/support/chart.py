@@ -4,7 +4,6 @@
 is new.
 """
 
-import base64
 import hashlib
 import json
 import os
@@ -18,6 +17,8 @@ import pytest
 import yaml
 
 from proto.permissions import user_of
+from services.bus import nkey
+from services.bus.nkey import Seed
 from services.identities import users
 
 ROOT = Path(__file__).parents[2]
@@ -50,15 +51,18 @@ def merged(base: Any, over: Any) -> Any:
     return {key: deepcopy(value) for key, value in base.items() if key not in over} | both
 
 
+def seed(user: str, which: str = "") -> Seed:
+    """Return a user's seed, the same each time, as `moretta nats-config --kubernetes` would make one by chance."""
+    return Seed(nkey._text(nkey._SEED_PREFIX + hashlib.sha256(f"{user}{which}".encode()).digest()))
+
+
+KEYS = {user_of(*one): [seed(user_of(*one)).public] for one in users()}
+"""What that command writes to values.yaml."""
+
+
 def given(over: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Return the least that one must set, the example's values with a key for each NATS user, with `over` over it."""
-    keys = {user: [_public_key(user)] for user in (user_of(*one) for one in users())}
-    return merged(merged(yaml.safe_load(EXAMPLE.read_text()), {"nats": {"keys": keys}}), over or {})
-
-
-def _public_key(user: str) -> str:
-    """Return what looks like a public nkey."""
-    return "U" + base64.b32encode(hashlib.sha512(user.encode()).digest()).decode()[:55]
+    """Return the least that one must set, the example's values and a key for each NATS user, with `over` over it."""
+    return merged(yaml.safe_load(EXAMPLE.read_text()) | {"nats": {"keys": KEYS}}, over or {})
 
 
 def helm(*arguments: str, values: Mapping[str, Any], version: str = "4.1") -> subprocess.CompletedProcess[str]:

@@ -7,6 +7,7 @@ SMS = {
     "reports": {"host": "0.0.0.0", "url": "https://reports.example.org", "token_file": "/etc/moretta/secrets/reports"},
 }
 _PEERS = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]
+NODES = [{"ipBlock": {"cidr": "10.0.0.0/24"}}]
 EVERYTHING = {
     "settings": {
         "sites": [
@@ -32,11 +33,11 @@ EVERYTHING = {
         "affinity": {"nodeAffinity": {}},
         "podAnnotations": {"example.org/a": "b"},
     },
-    "whip": {"enabled": True, "nodeCidrs": ["10.0.0.0/24"]},
-    "nats": {"replicas": 3, "tls": {"enabled": True, "clientSecret": "moretta-tls"}},
+    "whip": {"enabled": True},
+    "nats": {"replicas": 3, "clients": NODES, "tls": {"enabled": True, "clientSecret": "moretta-tls"}},
     "networkPolicy": {"tracing": _PEERS, "reports": _PEERS},
     "monitoring": {name: {"enabled": True} for name in ("podMonitor", "prometheusRule", "dashboard")},
-    "tracing": {"enabled": True, "endpoint": "http://collector.monitoring.svc:4318"},
+    "tracing": {"enabled": True, "endpoint": "https://collector.monitoring.svc:4318", "existingSecret": "collector"},
     "tests": {"roundTrip": {"enabled": True}},
 }
 AUTOSCALED = {

@@ -33,13 +33,18 @@ metadata:
   labels: {{- include "moretta.labels" . | nindent 4 }}
 {{- end }}
 
+{{/* Not empty where this release is a hub: NATS alone. */}}
+{{- define "moretta.isHub" -}}
+{{- if and .Values.nats.enabled (dig "hub" "enabled" false .Values.nats) }}yes{{ end -}}
+{{- end }}
+
 {{/* The components whose pods run a service, each with its service and its values. */}}
 {{- define "moretta.components" -}}
 {{- $found := dict -}}
-{{- range list "ingest" "inference" "aggregate" "notify" -}}
+{{- range ternary (list "ingest" "inference" "aggregate" "notify") list (empty (include "moretta.isHub" .)) -}}
 {{- $_ := set $found . (dict "service" . "values" (get $.Values .)) -}}
 {{- end -}}
-{{- if .Values.whip.enabled -}}
+{{- if and $found .Values.whip.enabled -}}
 {{- $values := merge (deepCopy .Values.whip) (pick .Values.ingest "existingSecret" "identitySecret") -}}
 {{- $_ := set $found "whip" (dict "service" "ingest" "values" $values) -}}
 {{- end -}}
@@ -93,11 +98,9 @@ priorityClassName: {{ . }}
 {{- end }}
 {{- end }}
 
-{{/* A NetworkPolicy's ports of one protocol. Takes (dict "protocol" "TCP" "ports" (list 443)). */}}
-{{- define "moretta.ports" -}}
-{{- range .ports }}
-- {protocol: {{ $.protocol }}, port: {{ . }}}
-{{- end }}
+{{/* The port of a URL, the first of several. Takes (dict "url" "nats://a:4222" "otherwise" 4222). */}}
+{{- define "moretta.portOf" -}}
+{{- regexFind "[0-9]+$" (regexFind "^[^/]+//[^/?#,]*:[0-9]+" .url) | default .otherwise -}}
 {{- end }}
 
 {{/* Every value of a tree that is no section and no list, a line each: its path, a tab, what it is. Takes (dict "path" "settings" "value" x). */}}

@@ -47,6 +47,10 @@ a service, or `operator`.
 {{- end }}
 {{- if .root.Values.tracing.enabled }}
 - {name: MORETTA_TRACING__ENDPOINT, value: {{ .root.Values.tracing.endpoint | quote }}}
+- {name: MORETTA_TRACING__RATIO, value: {{ .root.Values.tracing.ratio | quote }}}
+{{- if .root.Values.tracing.existingSecret }}
+- {name: MORETTA_TRACING__TOKEN_FILE, value: /etc/moretta/tracing/token}
+{{- end }}
 {{- end }}
 {{- end }}
 
@@ -137,6 +141,9 @@ spec:
         {{- if $root.Values.nats.tls.enabled }}
         - {name: certificates, mountPath: /etc/moretta/certificates, readOnly: true}
         {{- end }}
+        {{- if and $root.Values.tracing.enabled $root.Values.tracing.existingSecret }}
+        - {name: tracing, mountPath: /etc/moretta/tracing, readOnly: true}
+        {{- end }}
         {{- if eq .service "notify" }}
         - {name: tmp, mountPath: /tmp}
         {{- end }}
@@ -149,6 +156,9 @@ spec:
     {{- end }}
     {{- if $root.Values.nats.tls.enabled }}
     {{- include "moretta.secretVolume" (dict "name" "certificates" "secret" $root.Values.nats.tls.clientSecret) | nindent 4 }}
+    {{- end }}
+    {{- if and $root.Values.tracing.enabled $root.Values.tracing.existingSecret }}
+    {{- include "moretta.secretVolume" (dict "name" "tracing" "secret" $root.Values.tracing.existingSecret) | nindent 4 }}
     {{- end }}
     {{- if eq .service "notify" }}
     # matplotlib, which draws the charts of mails, wants a folder of its own. The others write no file.
