@@ -132,6 +132,8 @@ REFUSED = {
     " twice; set one of them": {"monitoring": {one: {"enabled": True} for one in ("podMonitor", "serviceMonitor")}},
     "tracing.enabled is true, and tracing.endpoint is empty; set where traces go, such as"
     " http://collector.monitoring.svc:4318": {"tracing": {"enabled": True}},
+    "tracing.existingSecret is given, and tracing.endpoint is not https://, so that its token would be read on the way;"
+    " set an https:// endpoint": {"tracing": {"enabled": True, "endpoint": "http://a", "existingSecret": "otel"}},
     "networkPolicy.tracing is empty, so that no trace goes out; set where the collector is, such as [{"
     "namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: monitoring}}}]": {
         "tracing": {"enabled": True, "endpoint": "http://a"}
