@@ -140,6 +140,10 @@ def nats_config(
         tuple[str, str, str] | None,
         typer.Option(metavar="CERT KEY CA", help="files of a site's server: nobody comes in without a certificate"),
     ] = None,
+    kubernetes: Annotated[
+        str | None, typer.Option(metavar="RELEASE", help="write Secrets and the chart's values, too")
+    ] = None,
+    namespace: Annotated[str | None, typer.Option(metavar="NS", help="of that release")] = None,
 ) -> None:
     """Make nats-server's configuration and a key for each identity, or renew keys while everything runs."""
     from rich.console import Console
@@ -163,11 +167,15 @@ def nats_config(
         for option, value in (("--leaf", leaf), ("--server-tls", server_tls)):
             if value:
                 raise SettingsError("moretta nats-config", [(option, "is a site's; a hub's folder is another one")])
-        steps = nats_leaf.hub_done(done, out, where | {"leaf_listen": hub}, site or [], nats_leaf.tls_of(tls), console)
+        there = where | {"leaf_listen": hub}
+        secure = nats_leaf.tls_of(tls)
+        steps = nats_leaf.hub_done(done, out, there, site or [], secure, console, (kubernetes, namespace))
     else:
         connection = nats_leaf.leaf_of(leaf or [], site or [], nats_leaf.tls_of(tls))
         secure = nats_leaf.tls_of(server_tls, "--server-tls")
-        command.shown(kept := command.done(done, out, rotate or retire or "", where, connection, secure), console)
+        release = (kubernetes, namespace)
+        kept = command.done(done, out, rotate or retire or "", where, connection, secure, release)
+        command.shown(kept, console)
         steps = command.next_steps(kept, done)
     for step in steps:
         console.print(f"next: {step}", soft_wrap=True, highlight=False)

@@ -9,8 +9,10 @@ from rich.table import Table
 
 from proto.permissions import ACCOUNTS, JETSTREAM_API, SERVICES, rights_of, user_of
 from proto.subjects import TABLE, Identity, Subject
+from services.cli.nats_kubernetes import release_of, steps
 from services.cli.nats_leaf import leaf_steps
-from services.identities import PEERS, Kept, Leaf, Server, Tls, users
+from services.identities import Kept, Leaf, Release, Server, Tls, secret_files, users
+from services.identities.kept import OFFICIAL, SECRETS, VALUES
 from services.identities.leafnodes import LEAF_USER, STREAMS_USER
 from services.settings import SettingsError, problems
 
@@ -21,19 +23,37 @@ ALL = "all"
 _LISTEN = re.compile(r"[A-Za-z0-9.\-\[\]:]*:\d{1,5}\Z")
 
 
-def done(what: str, folder: Path, who: str, where: Where, leaf: Leaf | None = None, tls: Tls | None = None) -> Kept:
-    """Do what was asked for (make, update, rotate, retire) and return the folder as it is then."""
+def done(
+    what: str,
+    folder: Path,
+    who: str,
+    where: Where,
+    leaf: Leaf | None = None,
+    tls: Tls | None = None,
+    release: tuple[str | None, str | None] = (None, None),
+) -> Kept:
+    """Do what was asked for (make, update, rotate, retire) and return the folder as it is then.
+
+    `release` is what was given of `--kubernetes` and `--namespace`.
+    """
     if what in {"make", "update"}:
+        found = release_of(*release, Kept.open(folder).server.release if what == "update" else None)
         kept = (make if what == "make" else update)(folder, where)
-        if leaf or tls:
-            kept.update(structs.replace(kept.server, leaf=leaf or kept.server.leaf, tls=tls or kept.server.tls))
+        if leaf or tls or found:
+            kept.update(_joined(kept.server, leaf, tls, found, named=where["url"] is not None))
         return kept
-    if leaf or tls or any(where.values()):
-        raise SettingsError(
-            _COMMAND,
-            [(f"--{what}", "changes keys only; --update changes --listen, --store, --url, --leaf and --server-tls")],
-        )
+    if leaf or tls or any(where.values()) or any(release):
+        which = "--listen, --store, --url, --leaf, --server-tls, --kubernetes and --namespace"
+        raise SettingsError(_COMMAND, [(f"--{what}", f"changes keys only; --update changes {which}")])
     return (rotate if what == "rotate" else retire)(folder, who)
+
+
+def _joined(server: Server, leaf: Leaf | None, tls: Tls | None, release: Release | None, *, named: bool) -> Server:
+    """Return a server with these; on Kubernetes its URL is the chart's, unless one was `named`."""
+    new = structs.replace(server, leaf=leaf or server.leaf, tls=tls or server.tls, release=release or server.release)
+    if new.release is None or named or (new.release == server.release and not tls):
+        return new
+    return structs.replace(new, url=new.release.url(tls=new.tls is not None))
 
 
 def make(folder: Path, given: Where) -> Kept:
@@ -98,29 +118,30 @@ def shown(kept: Kept, console: Console) -> None:
     secret = "the leaf's seed: a secret" if kept.server.leaf else "no secret"
     table.add_row("nats.conf", "nats-server", f"accounts, public keys and rights; {secret}")
     for name in SERVICES:
-        table.add_row(f"{name}.env", name, f"variables for its process, naming {', '.join(_secrets(name))}")
+        table.add_row(f"{name}.env", name, f"variables for its process, naming {', '.join(secret_files(name))}")
     for identity in ("operator", "subscriber"):
         table.add_row(f"{identity}.yaml", identity, f"settings (-c FILE), naming {identity}.nk")
     if kept.server.leaf:
         table.add_row("leaf.nk", "this command", "what nats.conf has of it: the key by which the hub knows this site")
         table.add_row("streams.nk", "moretta nats-streams", "who makes what the hub copies from")
     table.add_row("nats-config.json", "this command", "public keys in force, addresses; no secret")
+    if kept.server.release:
+        table.add_row(SECRETS, "kubectl apply", "everybody's Secret: secret")
+        table.add_row(VALUES, "helm, k8s/moretta", "public keys; no secret")
+        table.add_row(OFFICIAL, "helm, NATS's own chart", "accounts, public keys and rights; no secret")
     console.print(table)
     two = [user for user, keys in kept.server.keys.items() if len(keys) > 1]
     if two:
         console.print(f"two keys in force: {', '.join(two)}", soft_wrap=True)
 
 
-def _secrets(name: Identity) -> list[str]:
-    found = [f"{user_of(identity, account)}.nk" for identity, account in users() if identity == name]
-    return [*found, f"{name}.key", f"{PEERS[name]}.pub"] if name in PEERS else found
-
-
 def next_steps(kept: Kept, done: str) -> list[str]:
     """Return the commands that come next."""
+    if kept.server.release:
+        return steps(kept, kept.server.release, done) + (leaf_steps(kept) if done != "retire" else [])
     reload = f"nats-server --signal reload   (or SIGHUP) after {kept.folder}/nats.conf is where the server reads it"
     restart = "start the services of these identities anew, one by one, with their new .nk files"
-    steps: dict[str, list[str]] = {
+    found: dict[str, list[str]] = {
         "make": [f"nats-server -c {kept.folder}/nats.conf", "each service with the variables of its .env file"],
         "update": [reload],
         "rotate": [reload, restart, f"moretta nats-config --out {kept.folder} --retire all"],
@@ -128,8 +149,8 @@ def next_steps(kept: Kept, done: str) -> list[str]:
     }
     if kept.server.tls and done in {"make", "update"}:
         certificate = "nats.client_cert_file and client_key_file in each service's settings: the server asks for them"
-        steps[done].append(certificate)
-    return steps[done] + (leaf_steps(kept) if done != "retire" else [])
+        found[done].append(certificate)
+    return found[done] + (leaf_steps(kept) if done != "retire" else [])
 
 
 def matrix(console: Console) -> None:

@@ -9,12 +9,16 @@ from rich.console import Console
 from rich.table import Table
 
 from proto.types import SiteId
+from services.cli.nats_kubernetes import release_of, steps
 from services.identities import Hub, Kept, KeptHub, Leaf, Tls
 from services.identities.hub import STATE, Leaves, link_of
 from services.identities.leafnodes import LEAF_USER
 from services.settings import SettingsError
 
 _COMMAND = "moretta nats-config"
+Where = dict[str, str | None]
+Named = tuple[str | None, str | None]
+"""What was given of `--kubernetes` and `--namespace`."""
 _HUB_URL = re.compile(r"(nats|tls|wss)://[A-Za-z0-9.\-]+:\d{1,5}\Z")
 _PUBLIC_KEY = re.compile(r"U[A-Z2-7]{55}\Z")
 _LISTEN = re.compile(r"[A-Za-z0-9.\-\[\]:]*:\d{1,5}\Z")
@@ -91,31 +95,40 @@ def _apart(leaves: Leaves) -> None:
 
 
 def hub_done(
-    what: str, folder: Path, where: dict[str, str | None], sites: list[str], tls: Tls | None, console: Console
+    what: str,
+    folder: Path,
+    where: Where,
+    sites: list[str],
+    tls: Tls | None,
+    console: Console,
+    release: Named = (None, None),
 ) -> list[str]:
     """Make or update a hub and show it; returns what comes next. `where` has `leaf_listen` beside a site's three."""
     if what not in {"make", "update"}:
         raise SettingsError(_COMMAND, [(f"--{what}", "is a site's; at a hub --update --site ID=KEY,KEY changes keys")])
-    kept = hub(folder, where, sites, tls, update=what == "update")
+    kept = hub(folder, where, sites, tls, release, update=what == "update")
     shown(kept, console)
     return hub_steps(kept)
 
 
-def hub(folder: Path, where: dict[str, str | None], sites: list[str], tls: Tls | None, *, update: bool) -> KeptHub:
+def hub(folder: Path, where: Where, sites: list[str], tls: Tls | None, release: Named, *, update: bool) -> KeptHub:
     """Make a hub or, with `update`, change one: the sites given join, get other keys, or (`ID=`) go."""
     _addresses(where)
     kept = KeptHub.open(folder) if update else None
     known = kept.hub if kept else _fresh(folder)
     given = {name: value for name, value in where.items() if value is not None}
     leaves = _changed(known.leaves, leaves_of(sites))
-    new = structs.replace(known, **given, leaves=leaves, tls=tls or known.tls)
+    there = release_of(*release, known.release)
+    if there and there != known.release and "url" not in given:
+        given["url"] = there.url(tls=(tls or known.tls) is not None)
+    new = structs.replace(known, **given, leaves=leaves, tls=tls or known.tls, release=there)
     if kept is None:
         return KeptHub.make(folder, new)
     kept.update(new)
     return kept
 
 
-def _addresses(where: dict[str, str | None]) -> None:
+def _addresses(where: Where) -> None:
     from services.cli.nats_config import checked
 
     checked(where)
@@ -152,6 +165,8 @@ def shown(kept: KeptHub, console: Console) -> None:
 def hub_steps(kept: KeptHub) -> list[str]:
     """Return the commands that come next at a hub."""
     conf = f"{kept.folder}/nats.conf"
+    if kept.hub.release:
+        return [*steps(kept, kept.hub.release, "make"), f"moretta nats-streams --out {kept.folder} -c FILE"]
     return [
         f"nats-server -c {conf}   (or --signal reload if it runs, but a restart for a leaf that shall go)",
         f"moretta nats-streams --out {kept.folder}   (again after each change)",
@@ -163,9 +178,13 @@ def leaf_steps(kept: Kept) -> list[str]:
     if kept.server.leaf is None:
         return []
     keys, sites = ",".join(kept.server.keys[LEAF_USER]), "+".join(kept.server.leaf.sites)
+    at_hub = f"at the hub: moretta nats-config --out DIR --update --site {sites}={keys}"
+    streams = f"moretta nats-streams --out {kept.folder}   (makes what the hub copies from)"
+    if kept.server.release:
+        return [at_hub, f"{streams}, with -c FILE naming the server as it is reached from here"]
     return [
         f"nats.conf has the leaf's seed in it (nats-server reads it nowhere else): keep it as secret as {LEAF_USER}.nk",
-        f"at the hub: moretta nats-config --out DIR --update --site {sites}={keys}",
+        at_hub,
         "start nats-server anew: a reload takes no new connection to a hub into force",
-        f"moretta nats-streams --out {kept.folder}   (makes what the hub copies from)",
+        streams,
     ]

@@ -2,8 +2,9 @@
 
 from services.identities.hub import Hub, KeptHub
 from services.identities.kept import Kept, Leaf, Server, settings_file
-from services.identities.made import PEERS, Identities
+from services.identities.kubernetes import Release
+from services.identities.made import Identities, secret_files
 from services.identities.server import Tls, nats_config, server, users
 
-__all__ = ["PEERS", "Hub", "Identities", "Kept", "KeptHub", "Leaf", "Server", "Tls"]
-__all__ += ["nats_config", "server", "settings_file", "users"]
+__all__ = ["Hub", "Identities", "Kept", "KeptHub", "Leaf", "Release", "Server", "Tls"]
+__all__ += ["nats_config", "secret_files", "server", "settings_file", "users"]

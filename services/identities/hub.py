@@ -8,6 +8,8 @@ import yaml
 from msgspec import Struct, structs
 
 from services.bus.nkey import Seed
+from services.identities import kubernetes
+from services.identities.kept import SECRETS, VALUES
 from services.identities.leafnodes import STREAMS_USER, SUBSCRIBER, Link, hub
 from services.identities.made import Identities
 from services.identities.server import Tls
@@ -30,6 +32,8 @@ class Hub(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     keys: dict[str, list[str]] = {}
     room: int = 0
     """For how many leaves disk is reserved: a server refuses to reload a configuration with less than before."""
+    release: kubernetes.Release | None = None
+    """Where it runs on Kubernetes, if it does (ADR 28)."""
 
     @property
     def links(self) -> dict[Link, list[str]]:
@@ -82,6 +86,8 @@ class KeptHub:
         self._write()
         for user, seed in fresh.items():
             self._files.write(f"{user}.nk", seed.reveal())
+        if new.release:
+            self._write_secrets(new.release)
 
     def _write(self) -> None:
         one = self.hub
@@ -90,3 +96,19 @@ class KeptHub:
         self._files.write(STATE, msgspec.json.format(msgspec.json.encode(one)).decode())
         self._files.write("nats.conf", json.dumps(config, indent=1))
         self._files.write(f"{SUBSCRIBER}.yaml", yaml.safe_dump(reader, sort_keys=False))
+        if one.release:
+            self._write_values()
+
+    def _write_values(self) -> None:
+        one = self.hub
+        leaves = [{"sites": sites.split("+"), "keys": keys} for sites, keys in one.leaves.items()]
+        values = {"keys": one.keys, "hub": {"enabled": True, "leaves": leaves, "room": one.room}}
+        self._files.write(VALUES, yaml.safe_dump({"nats": values}, sort_keys=False))
+
+    def _write_secrets(self, release: kubernetes.Release) -> None:
+        """Write the subscriber's Secret, unless its seed was moved elsewhere."""
+        files = [self.folder / f"{SUBSCRIBER}.{kind}" for kind in ("nk", "yaml")]
+        if files[0].exists():
+            texts = {file.name: file.read_text(encoding="utf-8") for file in files}
+            one = release.secret(kubernetes.identity(SUBSCRIBER), texts)
+            self._files.write(SECRETS, kubernetes.manifest([one]))

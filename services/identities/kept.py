@@ -2,21 +2,25 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import yaml
 from msgspec import Struct, structs
 
-from proto.permissions import SERVICES, user_of
+from proto.permissions import ACCOUNTS, SERVICES, user_of
 from proto.subjects import Identity
 from services.bus.nkey import Seed
+from services.identities import kubernetes
 from services.identities.leafnodes import LEAF_USER, STREAMS_USER, Link, leaf
-from services.identities.made import Identities, environment
+from services.identities.made import Identities, environment, secret_files
 from services.identities.server import Tls, users
 from services.identities.server import server as configuration
 from services.settings import SettingsError
 
 CONFIG, STATE = "nats.conf", "nats-config.json"
+SECRETS, VALUES, OFFICIAL = "secrets.yaml", "values.yaml", "nats-values.yaml"
+"""What is written for Kubernetes: Secrets, values of our chart, values of NATS's own chart."""
 PEOPLE: tuple[Identity, ...] = ("operator", "subscriber")
 """Who has settings of their own instead of variables laid over a service's."""
 
@@ -39,6 +43,8 @@ class Server(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     tls: Tls | None = None
     leaf: Leaf | None = None
     keys: dict[str, list[str]] = {}
+    release: kubernetes.Release | None = None
+    """Where it runs on Kubernetes, if it does (ADR 28)."""
 
 
 class Kept:
@@ -61,6 +67,7 @@ class Kept:
             raise SettingsError("moretta nats-config", [("--out", f"{folder} is not empty; name a folder of its own")])
         kept = cls(folder, structs.replace(server, keys=Identities.make(folder.absolute()).public))
         kept.write()
+        kept.write_secrets()
         return kept
 
     @classmethod
@@ -129,21 +136,23 @@ class Kept:
         self.write(fresh.get(LEAF_USER))
         for user, seed in fresh.items():
             self._files.write(f"{user}.nk", seed.reveal())
+        self.write_secrets()
 
-    def _config(self, seed: Seed | None) -> str:
+    def _config(self, seed: Seed | None) -> dict[str, Any]:
         one = self.server
         config = configuration(one.listen, one.store, one.keys, tls=one.tls)
         if one.leaf:
             link = Link(one.leaf.sites[0], tuple(one.leaf.sites))
             own = (seed or Seed((self.folder / f"{LEAF_USER}.nk").read_text(encoding="utf-8"))).reveal()
             config = leaf(config, link, one.leaf.hubs, own, one.keys, tls=one.leaf.tls)
-        return json.dumps(config, indent=1)
+        return config
 
     def write(self, seed: Seed | None = None) -> None:
         """Write all but the seeds. `seed` is the leaf's, if it is another one than in the folder."""
         config = self._config(seed)
         self._files.write(STATE, msgspec.json.format(msgspec.json.encode(self.server)).decode())
-        self._files.write(CONFIG, config)
+        self._files.write(CONFIG, json.dumps(config, indent=1))
+        self._write_values(config)
         trusted = self.server.tls.ca_file if self.server.tls else None
         for name in SERVICES:
             named = {"MORETTA_NATS__CA_FILE": trusted} if trusted else {}
@@ -151,6 +160,43 @@ class Kept:
             self._files.write(f"{name}.env", "".join(f"{key}={value}\n" for key, value in overlay.items()))
         for name in PEOPLE:
             self._files.write(f"{name}.yaml", settings_file(self.server.url, name, trusted))
+
+    def _write_values(self, config: dict[str, Any]) -> None:
+        """Write what the charts get: public keys, and a leaf's hub and sites. No secret is in it."""
+        one = self.server
+        if one.release is None:
+            return
+        values: dict[str, Any] = {"keys": {user: keys for user, keys in one.keys.items() if user != LEAF_USER}}
+        theirs = kubernetes.official(config)
+        if one.leaf:
+            secret = one.release.leaf_secret("")["metadata"]["name"]
+            values["leaf"] = {"hubs": one.leaf.hubs, "sites": one.leaf.sites, "existingSecret": secret}
+            theirs = kubernetes.official_leaf(theirs, config["leafnodes"], secret)
+        self._files.write(VALUES, yaml.safe_dump({"nats": values}, sort_keys=False))
+        self._files.write(OFFICIAL, yaml.safe_dump(theirs, sort_keys=False))
+
+    def write_secrets(self) -> None:
+        """Write the Secrets of all whose files are here; see `elsewhere`."""
+        if (release := self.server.release) is None:
+            return
+        found = [
+            release.secret(kubernetes.identity(name), {file: self._read(file) for file in self._secret(name)})
+            for name in ACCOUNTS
+            if name not in self.elsewhere
+        ]
+        found += [release.leaf_secret(self._read(f"{LEAF_USER}.nk"))] if self.server.leaf else []
+        self._files.write(SECRETS, kubernetes.manifest(found))
+
+    @property
+    def elsewhere(self) -> list[Identity]:
+        """Whose files are not all here: they were moved to a secret store, and are in no Secret that is written."""
+        return [name for name in ACCOUNTS if not all((self.folder / file).exists() for file in self._secret(name))]
+
+    def _secret(self, name: Identity) -> list[str]:
+        return secret_files(name) + ([f"{name}.yaml"] if name in PEOPLE else [])
+
+    def _read(self, file: str) -> str:
+        return (self.folder / file).read_text(encoding="utf-8")
 
 
 def settings_file(url: str, identity: Identity, trusted: str | None = None) -> str:

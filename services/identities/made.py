@@ -63,6 +63,12 @@ class Identities:
         return environment(self.folder, identity)
 
 
+def secret_files(identity: Identity) -> list[str]:
+    """Return the names of an identity's files: its seeds, and of a key pair its own half and the other's public one."""
+    found = [f"{user_of(who, account)}.nk" for who, account in users() if who == identity]
+    return [*found, f"{identity}.key", f"{PEERS[identity]}.pub"] if identity in PEERS else found
+
+
 def environment(folder: Path, identity: Identity) -> dict[str, str]:
     """Return the environment overlay of a service whose secrets are in `folder`."""
     user = user_of(identity, "MAIN")
