@@ -11,10 +11,10 @@ class NatsCluster:
     """Three servers, each of which knows the others."""
 
     def __init__(self, folder: Path) -> None:
-        ports = _ports(3)
-        routes = ", ".join(f'"nats://127.0.0.1:{port}"' for port in ports)
+        found = ports(3)
+        routes = ", ".join(f'"nats://127.0.0.1:{port}"' for port in found)
         self.servers: list[NatsProcess] = []
-        for index, port in enumerate(ports):
+        for index, port in enumerate(found):
             own = folder / f"n{index}"
             own.mkdir()
             route = f'cluster {{ name: site, listen: "127.0.0.1:{port}", routes: [{routes}], no_advertise: true }}'
@@ -39,7 +39,7 @@ class NatsCluster:
             server.stop()
 
 
-def _ports(count: int) -> list[int]:
+def ports(count: int) -> list[int]:
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for one in sockets:

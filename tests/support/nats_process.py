@@ -37,6 +37,7 @@ class NatsProcess:
     config: str = ""
     max_payload: str = "8MB"
     whole: Callable[[int, str], str] | None = None
+    environment: dict[str, str] = field(default_factory=dict)
     output: list[str] = field(default_factory=list)
     _process: subprocess.Popen[str] | None = None
     _reader: threading.Thread | None = None
@@ -49,7 +50,8 @@ class NatsProcess:
         """Start and wait until it is ready; its own words on failure."""
         conf = self.folder / "nats.conf"
         conf.write_text((self.whole or self._open)(self.port, f"{self.folder}/js"))
-        self._process = subprocess.Popen([binary(), "-c", str(conf)], stderr=subprocess.PIPE, text=True)
+        command = [binary(), "-c", str(conf)]
+        self._process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ | self.environment)
         ready = threading.Event()
         self._reader = threading.Thread(target=self._read, args=(ready,))
         self._reader.start()

@@ -64,7 +64,13 @@ metadata:
 {{/* Where NATS is, for clients. */}}
 {{- define "moretta.natsUrl" -}}
 {{- if .Values.nats.enabled -}}
-{{- ternary "tls" "nats" .Values.nats.tls.enabled }}://{{ include "moretta.fullname" . }}-nats:4222
+{{- $name := printf "%s-nats" (include "moretta.fullname" .) -}}
+{{- $urls := list -}}
+{{- range $index := until (int .Values.nats.replicas) -}}
+{{- $host := ternary $name (printf "%s-%d.%s-headless" $name $index $name) (eq (int $.Values.nats.replicas) 1) -}}
+{{- $urls = append $urls (printf "%s://%s:4222" (ternary "tls" "nats" $.Values.nats.tls.enabled) $host) -}}
+{{- end -}}
+{{- join "," $urls -}}
 {{- else -}}
 {{- .Values.nats.url -}}
 {{- end -}}

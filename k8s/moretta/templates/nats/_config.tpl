@@ -1,0 +1,178 @@
+{{/* Bytes of a quantity such as 4Gi. Takes (dict "name" "nats.storage.size" "quantity" "4Gi"). */}}
+{{- define "moretta.nats.bytes" -}}
+{{- $units := dict "" 1 "k" 1000 "M" 1000000 "G" 1000000000 "T" 1000000000000 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 -}}
+{{- $quantity := toString .quantity -}}
+{{- $number := regexFind "^[0-9]+" $quantity -}}
+{{- $unit := trimPrefix $number $quantity -}}
+{{- if or (empty $number) (not (hasKey $units $unit)) -}}
+{{- fail (printf "%s: %q is no size such as 4Gi" .name $quantity) -}}
+{{- end -}}
+{{- mul (int64 $number) (get $units $unit) -}}
+{{- end }}
+
+{{/* Users as JSON, each once for each of its public keys. Takes (dict "root" $ "users" [...] "keys" {...} "place" "nats.keys"). */}}
+{{- define "moretta.nats.users" -}}
+{{- $found := list -}}
+{{- range $user := .users -}}
+{{- $name := printf "%s.%s" $.place $user.nkey -}}
+{{- $keys := get $.keys $user.nkey -}}
+{{- if not $keys -}}
+{{- fail (printf "%s: has no public key; `moretta nats-config --out DIR --kubernetes %s` makes one (with --update, in a folder that is there): then -f DIR/values.yaml" $name $.root.Release.Name) -}}
+{{- end -}}
+{{- if not (kindIs "slice" $keys) -}}{{- fail (printf "%s: must be a list of public keys, two while one takes the other's place" $name) -}}{{- end -}}
+{{- range $key := $keys -}}
+{{- if hasPrefix "SU" (toString $key) -}}
+{{- fail (printf "%s: is a seed, which is a secret; the public key begins with U" $name) -}}
+{{- else if not (regexMatch "^U[A-Z2-7]{55}$" (toString $key)) -}}
+{{- fail (printf "%s: %q is no public nkey; `moretta nats-config --kubernetes %s` writes DIR/values.yaml with them" $name (toString $key) $.root.Release.Name) -}}
+{{- end -}}
+{{- $found = append $found (merge (dict "nkey" $key) $user) -}}
+{{- end -}}
+{{- end -}}
+{{- toRawJson (dict "items" $found) -}}
+{{- end }}
+
+{{/* A list as JSON, with a leaf's name, and each item that names a site once for each site. Takes (dict "items" [...] "sites" [...]). */}}
+{{- define "moretta.nats.sites" -}}
+{{- $found := list -}}
+{{- range $item := .items -}}
+{{- $text := toRawJson (dict "is" $item) | replace "{leaf}" (first $.sites) -}}
+{{- if contains "{site}" $text -}}
+{{- range $site := $.sites -}}{{- $found = append $found ($text | replace "{site}" $site | fromJson).is -}}{{- end -}}
+{{- else -}}
+{{- $found = append $found ($text | fromJson).is -}}
+{{- end -}}
+{{- end -}}
+{{- toRawJson (dict "items" $found) -}}
+{{- end }}
+
+{{/* A block `tls` as JSON of the files in a folder. */}}
+{{- define "moretta.nats.tls" -}}
+{{- toRawJson (dict "cert_file" (printf "%s/tls.crt" .) "key_file" (printf "%s/tls.key" .) "ca_file" (printf "%s/ca.crt" .) "verify" true "min_version" "1.2" "timeout" 5) -}}
+{{- end }}
+
+{{/* A hub's accounts beside its subscriber's, as JSON. Takes (dict "root" $ "hub" (what accounts.json has of it)). */}}
+{{- define "moretta.nats.hubAccounts" -}}
+{{- $root := .root -}}
+{{- $made := .hub -}}
+{{- $accounts := dict -}}
+{{- $imports := list -}}
+{{- range $leaf := $root.Values.nats.hub.leaves -}}
+{{- $name := first $leaf.sites -}}
+{{- $given := dict "items" $made.hub.imports "sites" $leaf.sites -}}
+{{- $imports = concat $imports (include "moretta.nats.sites" $given | fromJson).items -}}
+{{- $keys := merge (dict "leaf" $leaf.keys) $root.Values.nats.keys -}}
+{{- $users := include "moretta.nats.sites" (dict "items" $made.site.users "sites" (list $name)) | fromJson -}}
+{{- $expanded := list -}}
+{{- range $index, $user := $users.items -}}
+{{- $allowed := (index $made.site.users $index).permissions.subscribe.allow -}}
+{{- $allow := (include "moretta.nats.sites" (dict "items" $allowed "sites" $leaf.sites) | fromJson).items -}}
+{{- $expanded = append $expanded (merge (dict "permissions" (dict "publish" $user.permissions.publish "subscribe" (dict "allow" $allow))) $user) -}}
+{{- end -}}
+{{- $own := include "moretta.nats.users" (dict "root" $root "users" $expanded "keys" $keys "place" (printf "nats.hub.leaves %s, nats.keys" $name)) | fromJson -}}
+{{- $exports := include "moretta.nats.sites" (dict "items" $made.site.exports "sites" $leaf.sites) | fromJson -}}
+{{- $account := printf "SITE_%s" $name -}}
+{{- $_ := set $accounts $account (dict "jetstream" $made.site.jetstream "users" $own.items "exports" $exports.items) -}}
+{{- end -}}
+{{- $streams := include "moretta.nats.users" (dict "root" $root "users" $made.hub.users "keys" $root.Values.nats.keys "place" "nats.keys") | fromJson -}}
+{{- $_ := set $accounts "HUB" (merge (dict "users" $streams.items "imports" $imports) $made.hub) -}}
+{{- toRawJson $accounts -}}
+{{- end }}
+
+{{/* The configuration without `server_name` and with a placeholder for the leaf's seed, as JSON. */}}
+{{- define "moretta.nats.json" -}}
+{{- $nats := .Values.nats -}}
+{{- $made := .Files.Get "files/accounts.json" | fromJson -}}
+{{- $config := ternary $made.hub.server $made.site $nats.hub.enabled -}}
+{{- range $name, $account := $config.accounts -}}
+{{- $users := include "moretta.nats.users" (dict "root" $ "users" $account.users "keys" $nats.keys "place" "nats.keys") | fromJson -}}
+{{- $_ := set $account "users" $users.items -}}
+{{- end -}}
+{{- if $nats.hub.enabled -}}
+{{- $_ := set $config "accounts" (merge (include "moretta.nats.hubAccounts" (dict "root" $ "hub" $made.hub) | fromJson) $config.accounts) -}}
+{{- $room := max (int $nats.hub.room) (len $nats.hub.leaves) -}}
+{{- $_ := set $config.jetstream "max_file_store" (mul (int64 $made.hub.each) (add1 $room)) -}}
+{{- end -}}
+{{- with $nats.leaf.sites -}}
+{{- $leaf := $made.leaf -}}
+{{- $public := $leaf.accounts.PUBLIC -}}
+{{- range $account := list $public $leaf.accounts.LEAF -}}
+{{- range $key := list "imports" "exports" -}}
+{{- with get $account $key -}}
+{{- $_ := set $account $key (include "moretta.nats.sites" (dict "items" . "sites" $nats.leaf.sites) | fromJson).items -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- $users := include "moretta.nats.users" (dict "root" $ "users" $public.users "keys" $nats.keys "place" "nats.keys") | fromJson -}}
+{{- $_ := set $public "users" $users.items -}}
+{{- $exports := include "moretta.nats.sites" (dict "items" $leaf.exports "sites" .) | fromJson -}}
+{{- $_ := set $config.accounts.MAIN "exports" (concat $config.accounts.MAIN.exports $exports.items) -}}
+{{- $_ := set $config "accounts" (merge $config.accounts $leaf.accounts) -}}
+{{- $_ := set $config.jetstream "domain" (first .) -}}
+{{- $_ := set $config.jetstream "max_file_store" (add (int64 $config.jetstream.max_file_store) (int64 $leaf.jetstream.max_file_store)) -}}
+{{- $remote := first $leaf.leafnodes.remotes -}}
+{{- $_ := set $remote "urls" $nats.leaf.hubs -}}
+{{- if $nats.leaf.certificateSecret -}}
+{{- $_ := set $remote "tls" (include "moretta.nats.tls" "/etc/nats-leaf-tls" | fromJson) -}}
+{{- end -}}
+{{- $_ := set $config "leafnodes" $leaf.leafnodes -}}
+{{- end -}}
+{{- if $nats.tls.enabled -}}
+{{- $tls := include "moretta.nats.tls" "/etc/nats-tls" | fromJson -}}
+{{- $_ := set $config "tls" $tls -}}
+{{- if $nats.hub.enabled -}}{{- $_ := set $config.leafnodes "tls" $tls -}}{{- end -}}
+{{- end -}}
+{{- if eq (int $nats.replicas) 3 -}}
+{{- $_ := set $config "cluster" (include "moretta.nats.cluster" . | fromJson) -}}
+{{- end -}}
+{{- if $nats.websocket.enabled -}}
+{{- $_ := set $config "websocket" (include "moretta.nats.websocket" . | fromJson) -}}
+{{- range $name, $account := $config.accounts -}}
+{{- range $user := $account.users -}}
+{{- if and (ne $name "SUBSCRIBERS") (not $user.allowed_connection_types) -}}{{- $_ := set $user "allowed_connection_types" (list "STANDARD") -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- /* A server that was alone takes a cluster's streams for its own, and a cluster deletes a lone server's: each has its own folder. */ -}}
+{{- $_ := set $config.jetstream "store_dir" (ternary "/data/cluster" "/data/one" (eq (int $nats.replicas) 3)) -}}
+{{- $_ := set $config "http" "0.0.0.0:8222" -}}
+{{- $_ := set $config "pid_file" "/var/run/nats/nats.pid" -}}
+{{- $_ := set $config "lame_duck_grace_period" "5s" -}}
+{{- $_ := set $config "lame_duck_duration" "30s" -}}
+{{- toRawJson $config -}}
+{{- end }}
+
+{{- define "moretta.nats.cluster" -}}
+{{- $name := printf "%s-nats" (include "moretta.fullname" .) -}}
+{{- $routes := list -}}
+{{- range $index := until 3 -}}
+{{- $routes = append $routes (printf "nats://%s-%d.%s-headless:6222" $name $index $name) -}}
+{{- end -}}
+{{- $cluster := dict "name" $name "listen" "0.0.0.0:6222" "routes" $routes "no_advertise" true -}}
+{{- if .Values.nats.tls.routesSecret -}}
+{{- $_ := set $cluster "tls" (include "moretta.nats.tls" "/etc/nats-routes-tls" | fromJson) -}}
+{{- end -}}
+{{- toRawJson $cluster -}}
+{{- end }}
+
+{{- define "moretta.nats.websocket" -}}
+{{- $websocket := dict "listen" "0.0.0.0:8443" "allowed_origins" .Values.nats.websocket.origins -}}
+{{- if .Values.nats.tls.enabled -}}
+{{- $_ := set $websocket "tls" (dict "cert_file" "/etc/nats-tls/tls.crt" "key_file" "/etc/nats-tls/tls.key") -}}
+{{- else -}}
+{{- $_ := set $websocket "no_tls" true -}}
+{{- end -}}
+{{- toRawJson $websocket -}}
+{{- end }}
+
+{{/* nats.conf: JSON, which is NATS's own language but for what comes from outside of it. */}}
+{{- define "moretta.nats.conf" -}}
+{{- $config := merge (dict "server_name" "{pod}") (include "moretta.nats.json" . | fromJson) -}}
+{{- $text := toPrettyJson $config | replace "\\u003e" ">" | replace "\\u003c" "<" | replace "\\u0026" "&" -}}
+{{- regexReplaceAll "\"nkey\": \"\\{seed\\}\",?" $text "include ../nats-leaf/leaf.conf;" | replace "\"{pod}\"" "$POD_NAME" -}}
+{{- end }}
+
+{{/* What only a start takes into force: all but accounts, so that keys and rights are renewed without one. */}}
+{{- define "moretta.nats.startedWith" -}}
+{{- omit (include "moretta.nats.json" . | fromJson) "accounts" | toRawJson | sha256sum -}}
+{{- end }}

