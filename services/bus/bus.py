@@ -66,6 +66,10 @@ class Bus:
         """Return a micro service (NATS ADR-32) that answers a row's questions once it `offer`s to."""
         return MicroService(self._connection.client, row, answer)
 
+    async def ask(self, subject: str, *, timeout: float) -> bytes:
+        """Return the answer to a bare question, such as one to JetStream's API; nats.errors.Error if there is none."""
+        return bytes((await self._connection.client.request(subject, b"", timeout=timeout)).data)
+
     async def ask_all(self, subject: str, *, wait_s: float) -> list[bytes]:
         """Return what all who listen answer to a bare question; see `Connection.ask_all`."""
         return await self._connection.ask_all(subject, wait_s=wait_s)

@@ -4,7 +4,7 @@ A `Tls` is made from files once and asked for a context for each new connection.
 force; broken ones are told, and those before stay in force. Expiries are metrics.
 """
 
-from services.certificates.expiry import saw
+from services.certificates.expiry import ends, saw
 from services.certificates.files import CertificateError, Named
 from services.certificates.settings import SYSTEM, Authorities, ClientFiles, client_problems
 from services.certificates.speak import bare_context, client_tls, server_tls, server_tls_of_pem
@@ -21,6 +21,7 @@ __all__ = [
     "bare_context",
     "client_problems",
     "client_tls",
+    "ends",
     "saw",
     "server_tls",
     "server_tls_of_pem",

@@ -24,8 +24,8 @@ def saw(use: Use, connection: Any) -> None:
             _PEERS[use] = x509.load_der_x509_certificate(shown).not_valid_after_utc
 
 
-def _earliest() -> Iterator[tuple[Use, str, dt.datetime]]:
-    """Yield when each certificate ends: ours, our own authorities', and that of the server that was met last."""
+def ends() -> Iterator[tuple[Use, str, dt.datetime]]:
+    """Yield use, side and end of each certificate: ours, our own authorities', and that of the server met last."""
     for tls in list(IN_FORCE):
         loaded = tls.look()
         if loaded.certificate is not None:
@@ -46,10 +46,10 @@ class _Expiries(Collector):
         stale = GaugeMetricFamily(
             "moretta_certificate_renewal_failed", "1 while changed files can't be used", labels=["use"]
         )
-        ends: dict[tuple[str, str], float] = {}
-        for use, side, end in _earliest():
-            ends[use, side] = min(end.timestamp(), ends.get((use, side), float("inf")))
-        for labels, value in ends.items():
+        first: dict[tuple[str, str], float] = {}
+        for use, side, end in ends():
+            first[use, side] = min(end.timestamp(), first.get((use, side), float("inf")))
+        for labels, value in first.items():
             expiry.add_metric(labels, value)
         in_force = list(IN_FORCE)
         for use in {tls.use for tls in in_force}:

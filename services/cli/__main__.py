@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from services.cli.doctor.command import doctor
 from services.cli.notify.command import notify, silence
 from services.cli.operating import operating
 from services.cli.transparency.command import transparency
@@ -43,6 +44,7 @@ def options(
 app.add_typer(trials)
 app.add_typer(operating)
 app.add_typer(transparency)
+app.add_typer(doctor)
 app.add_typer(notify, name="notify")
 app.add_typer(silence, name="silence", no_args_is_help=True)
 Config = Annotated[Path | None, typer.Option("-c", "--config", metavar="FILE", help="settings (YAML)")]

@@ -75,14 +75,15 @@ def _wrong_addresses(settings: IngestFile) -> Iterator[Problem]:
 
 def _unusable_certificates(settings: Any) -> Iterator[Problem]:
     """Yield what is wrong with the files of TLS that these settings name."""
-    for load_files in _tls_of(settings):
+    for load_files in tls_of(settings):
         try:
             load_files()
         except CertificateError as error:
             yield error.field, error.why
 
 
-def _tls_of(settings: Any) -> Iterator[Callable[[], object]]:
+def tls_of(settings: Any) -> Iterator[Callable[[], object]]:
+    """Yield what loads each TLS that these settings name; CertificateError if a file of it is of no use."""
     if (nats := getattr(settings, "nats", None)) is not None:
         yield nats.tls
     if (tracing := getattr(settings, "tracing", None)) is not None:

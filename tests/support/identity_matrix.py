@@ -117,8 +117,9 @@ class Case:
             self.probe("publish", f"$SRV.{verb}", may)
             self.probe("subscription", f"$SRV.{verb}", answers)
             self.probe("publish", f"$SRV.{verb}.other", may=False)
+        self.probe("publish", "$JS.API.INFO", self.identity == "operator")
         for subject in (
-            *("$JS.API.INFO", "$JS.API.STREAM.NAMES", "$JS.API.STREAM.LIST", "$JS.API.STREAM.CREATE.COPY"),
+            *("$JS.API.STREAM.NAMES", "$JS.API.STREAM.LIST", "$JS.API.STREAM.CREATE.COPY"),
             *("$JS.API.ACCOUNT.PURGE.MAIN", "$JS.API.META.LEADER.STEPDOWN", "$JS.API.SERVER.REMOVE"),
             *("$KV.OTHER.x", "$KV.LEASES.v2.x", "$SYS.REQ.SERVER.PING", "$SYS.REQ.ACCOUNT.MAIN.CONNZ", "$O.x.C.y"),
             *("moretta", "moretta.v1.other", "moretta.v2.windows.x.x", "$JSC.R.x", "$NRG.x"),

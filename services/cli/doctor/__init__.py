@@ -1,0 +1,1 @@
+"""`moretta doctor`: checks a deployment from inside, and says what to do."""

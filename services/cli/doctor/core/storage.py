@@ -1,0 +1,113 @@
+"""Streams and their limits, as JetStream's API tells them (NATS ADR-1), against what this version wants."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from proto.subjects import Stream
+from services.cli.doctor.core.findings import Finding, fail, ok, warn
+
+FULL = 0.8
+"""From this share of a limit on somebody should look."""
+LITTLE_BYTES = 1 << 30
+Info = Mapping[str, Any]
+"""A stream's `config` and `state`, and `cluster` where there is one."""
+_LATER = "aggregate brings it up to this version when it starts: start it anew"
+
+
+def streams(wanted: Mapping[Stream, Info | None], replicas: int) -> list[Finding]:
+    """Return a line for each stream that is not as it should be, and one for all that are; None: it is not there."""
+    troubled = [one for stream, info in wanted.items() for one in _of_stream(stream, info, replicas)]
+    names = {one.check for one in troubled}
+    good = {
+        stream.name: filled(stream, info) for stream, info in wanted.items() if info and _check(stream) not in names
+    }
+    if not good:
+        return troubled
+    name, share = max(good.items(), key=lambda one: one[1])
+    return [*troubled, ok("streams", f"{len(good)} are as this version wants them; the fullest is {name}, {share:.0%}")]
+
+
+def filled(stream: Stream, info: Info) -> float:
+    """Return the share of its limit that a stream takes."""
+    return float(info["state"]["bytes"]) / stream.max_bytes
+
+
+def _check(stream: Stream) -> str:
+    return f"stream {stream.name}"
+
+
+def _of_stream(stream: Stream, info: Info | None, replicas: int) -> Iterator[Finding]:
+    check = _check(stream)
+    if info is None:
+        yield fail(check, "is not there", "aggregate makes it: is it running, with the seed of the identity aggregate?")
+        return
+    if other := list(_differences(stream, info["config"])):
+        yield fail(check, f"is not as this version wants it: {'; '.join(other)}", _LATER)
+    if (have := info["config"].get("num_replicas", 1)) != replicas:
+        yield warn(check, f"has {have} copies, and nats.replicas is {replicas}", _LATER)
+    yield from _copies(check, info.get("cluster") or {})
+    if (share := filled(stream, info)) >= FULL and stream.per_subject < 0:
+        todo = (
+            "what is older is gone before its time; say so to those who rely on it, or have fewer cameras or zones here"
+        )
+        yield warn(check, f"{share:.0%} full; its oldest messages make room for new ones", todo)
+
+
+def _differences(stream: Stream, config: Info) -> Iterator[str]:
+    wanted = {
+        "subjects": sorted(stream.subjects),
+        "storage": stream.storage,
+        "max_age": round((stream.max_age_s or 0) * 1e9),
+        "max_bytes": stream.max_bytes,
+        "max_msgs_per_subject": stream.per_subject,
+    }
+    for name, value in wanted.items():
+        have = sorted(config.get(name) or []) if name == "subjects" else config.get(name)
+        if have != value:
+            yield f"{name} is {have}, not {value}"
+    yield from (
+        f"{name} is set" for name in ("mirror", "sources", "republish", "subject_transform") if config.get(name)
+    )
+
+
+def _copies(check: str, cluster: Info) -> Iterator[Finding]:
+    if cluster.get("replicas") and not cluster.get("leader"):
+        yield fail(check, "has no leader: nothing can be stored", "are more than half of the NATS nodes up?")
+    late = [one["name"] for one in cluster.get("replicas") or [] if one.get("offline") or not one.get("current")]
+    if late:
+        yield warn(check, f"copies that are not up to date: {', '.join(late)}", "bring these NATS nodes back")
+
+
+def account(info: Info) -> list[Finding]:
+    """Return what is to be said of the limits of the account; -1 is no limit."""
+    found = []
+    for kind, name in (("storage", "disk"), ("memory", "memory")):
+        used, limit = int(info.get(kind, 0)), int(info["limits"].get(f"max_{kind}", -1))
+        found.append(_limit(f"JetStream {name}", used, limit, int(info.get(f"reserved_{kind}", 0))))
+    return found
+
+
+def _limit(check: str, used: int, limit: int, reserved: int) -> Finding:
+    if limit < 0:
+        beside = f", {size(reserved)} reserved for streams" if reserved > 0 else ""
+        return ok(check, f"{size(used)} used{beside}; the account has no limit of its own")
+    if used >= FULL * limit:
+        return warn(check, f"{size(used)} of {size(limit)} used", "give the account, or the server, more")
+    return ok(check, f"{size(used)} of {size(limit)} used")
+
+
+def disk(folder: str, free: int, grow: int) -> Finding:
+    """Return what is to be said of the disk that JetStream stores on: `grow` is what its streams may still take."""
+    found = f"{size(free)} free in {folder}; streams may still grow by {size(grow)}"
+    todo = "make room before it is full: what a full disk costs is in docs/operations.md"
+    if free < min(grow, LITTLE_BYTES) / 2:
+        return fail("disk", found, todo)
+    return warn("disk", found, todo) if free < grow else ok("disk", found)
+
+
+def size(count: float) -> str:
+    """Return a number of bytes as people read it."""
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= factor:
+            return f"{count / factor:.1f} {unit}"
+    return f"{count:.0f} bytes"

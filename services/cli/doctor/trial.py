@@ -1,0 +1,26 @@
+"""Enters inference's sandbox as a process of its own, since it is entered for good, and prints what came of it."""
+
+import contextlib
+import json
+import sys
+from pathlib import Path
+
+from services.aggregate.settings import AggregateFile
+from services.app import StartError
+from services.inference.settings import InferenceFile
+from services.log import LogSettings, configure
+from services.sandbox import Sandbox
+from services.settings import load
+
+
+def main(file: Path) -> None:
+    """Print each measure with its state and why."""
+    configure("doctor", LogSettings(level="error"))
+    sandbox = Sandbox("inference", InferenceFile)
+    with contextlib.suppress(StartError):  # what is lacking is judged by whoever asked
+        sandbox.enter(file, load(file, AggregateFile))
+    print(json.dumps({measure: [one.state, one.why] for measure, one in sandbox.findings.items()}))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,179 @@
+"""What the doctor says of what it saw."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import structs
+from nats_match import takes
+
+from proto.permissions import ACCOUNTS, rights_of
+from proto.public import CameraV1, Lifetime
+from proto.subjects import STREAMS, TABLE, stream
+from services.cli.doctor.core import judged, rights, storage, times
+from services.cli.doctor.core.findings import Finding, exit_code, fail, figures, left_out, ok, warn, worst
+
+DAY = 86_400.0
+WINDOWS = stream("WINDOWS")
+
+
+def info(one=WINDOWS, **changes):
+    """A stream as JetStream tells of one that is as it should be."""
+    config = {
+        "subjects": list(one.subjects),
+        "storage": one.storage,
+        "max_age": round((one.max_age_s or 0) * 1e9),
+        "max_bytes": one.max_bytes,
+        "max_msgs_per_subject": one.per_subject,
+        "num_replicas": 1,
+    }
+    return {"config": config | changes, "state": {"bytes": 10}}
+
+
+def test_only_what_fails_fails():
+    """Warnings, and what was left out, are no failure; the worst is told first."""
+    findings = [ok("a", ""), warn("b", "", ""), left_out("c", "")]
+    assert exit_code(findings) == 0
+    assert worst(findings) == "warn"
+    assert exit_code([*findings, fail("d", "x", "y")]) == 1
+    assert worst([]) == "left out"
+    told = figures([*findings, fail("d", "x", "y")])
+    assert told["healthy"] is False
+    assert told["counts"] == {"fail": 1, "warn": 1, "ok": 1, "left out": 1}
+    assert json.loads(json.dumps(told))["checks"][3] == {"check": "d", "state": "fail", "found": "x", "todo": "y"}
+
+
+@pytest.mark.parametrize(("left", "state"), [(-1, "fail"), (0, "fail"), (20 * DAY, "warn"), (22 * DAY, "ok")])
+def test_a_certificate_that_ends_soon_is_told_before_it_ends(left: float, state: str):
+    """Three weeks before, while whoever renews it has time."""
+    assert times.certificate("certificate nats", "own", left).state == state
+
+
+@pytest.mark.parametrize(
+    ("age", "state"), [(None, "warn"), (1_205.0, "ok"), (1_320.0, "ok"), (1_400.0, "fail"), (DAY, "fail")]
+)
+def test_a_window_is_late_when_the_next_one_should_be_there(age: float | None, state: str):
+    """A window of 20 minutes is out after its lateness; a tenth more is no trouble."""
+    found = times.last_window("cannes", age, 1_200.0, 5.0)
+    assert found.state == state
+    assert bool(found.todo) == (state != "ok")
+
+
+@given(st.floats(-10, 10), st.floats(0, 2))
+def test_a_slow_answer_proves_nothing_of_a_clock(offset: float, uncertainty: float):
+    """Only what is beyond the limit for certain is a failure."""
+    found = times.clock(offset, uncertainty, 0.5)
+    assert (found.state == "fail") == (abs(offset) - uncertainty > 0.5)
+
+
+def test_streams_as_they_should_be_are_one_line():
+    """The fullest is named."""
+    found = storage.streams({one: info(one) for one in STREAMS}, 1)
+    assert [one.state for one in found] == ["ok"]
+    assert f"{len(STREAMS)} are as this version wants them" in found[0].found
+
+
+@pytest.mark.parametrize(
+    ("seen", "state", "said"),
+    [
+        (None, "fail", "is not there"),
+        (info(storage="memory"), "fail", "storage is memory, not file"),
+        (info(max_age=1), "fail", "max_age is 1, not 34560000000000000"),
+        (info(subjects=["moretta.v1.windows.>"]), "fail", "subjects is ['moretta.v1.windows.>']"),
+        (info(republish={"src": ">", "dest": "x"}), "fail", "republish is set"),
+        (info(num_replicas=3), "warn", "has 3 copies, and nats.replicas is 1"),
+        (info() | {"state": {"bytes": WINDOWS.max_bytes * 0.9}}, "warn", "90% full"),
+        (info() | {"cluster": {"replicas": [{"name": "n2", "current": False}]}}, "fail", "has no leader"),
+        (info() | {"cluster": {"leader": "n1", "replicas": [{"name": "n2", "offline": True}]}}, "warn", "n2"),
+    ],
+)
+def test_a_stream_that_is_another_one_is_named(seen, state: str, said: str):
+    """With what differs, and what to do."""
+    found = storage.streams({WINDOWS: seen, stream("ALERTS"): info(stream("ALERTS"))}, 1)
+    first = found[0]
+    assert first.check == "stream WINDOWS"
+    assert first.state == state
+    assert said in first.found
+    assert first.todo
+    assert found[-1].found.startswith("1 are as this version wants them")
+
+
+def test_limits_of_the_account_and_the_disk():
+    """Four fifths of a limit are a warning; a disk that can't take what streams may take is one, too."""
+    told = {"storage": 9, "memory": 1, "limits": {"max_storage": 10, "max_memory": -1}}
+    assert [one.state for one in storage.account(told)] == ["warn", "ok"]
+    assert [storage.disk("/js", free, 2 << 30).state for free in (3 << 30, 1 << 30, 1 << 28)] == ["ok", "warn", "fail"]
+
+
+@pytest.mark.parametrize("identity", ACCOUNTS)
+def test_probes_change_nothing_that_anybody_acts_on(identity):
+    """What is published asks JetStream without changing a thing, or is for a site or a stream that is not there."""
+    for probe in rights.probes(identity, "MAIN"):
+        if probe.way == "publish":
+            harmless = (".INFO", ".MSG.GET.", rights.NOWHERE)
+            assert any(part in probe.subject for part in harmless), probe
+            assert "moretta.v1." not in probe.subject or rights.NOWHERE in probe.subject
+        else:
+            assert not any(takes(row.wildcard(), probe.subject) for row in TABLE if row.reply and probe.granted), probe
+
+
+@pytest.mark.parametrize("identity", ACCOUNTS)
+def test_probes_expect_what_the_table_says(identity):
+    """Nothing that is granted is expected to be refused, nor the other way round."""
+    given_rights = rights_of(identity, "MAIN")
+    for probe in rights.probes(identity, "MAIN"):
+        patterns = given_rights.publish if probe.way == "publish" else given_rights.subscribe
+        assert probe.granted == any(takes(pattern.split(" ")[0], probe.subject) for pattern in patterns)
+
+
+def test_rights_that_lack_and_rights_beyond_are_told():
+    """By the server's own words, in whatever letters; other errors say nothing."""
+    tried = [
+        rights.Probe("publish", "$JS.API.STREAM.INFO.WINDOWS", granted=True),
+        rights.Probe("subscribe", "moretta.v1.frames.*.*", granted=False),
+    ]
+    frames = 'nats: Permissions Violation for Subscription to "moretta.v1.frames.*.*"'
+    assert [one.state for one in rights.judged("operator", tried, [frames, "nats: slow consumer"])] == ["ok"]
+    lacking = 'nats: permissions violation for publish to "$js.api.stream.info.windows"'
+    found = rights.judged("operator", tried, [lacking])
+    assert [one.state for one in found] == ["fail", "fail"]
+    assert "refused, and should not be: publish $JS.API.STREAM.INFO.WINDOWS" in found[0].found
+    assert "granted, and should not be: subscribe moretta.v1.frames.*.*" in found[1].found
+
+
+TOKENS = st.lists(st.sampled_from(["a", "b", "*"]), min_size=1, max_size=4)
+
+
+@given(TOKENS, TOKENS, st.booleans())
+def test_a_pattern_covers_what_the_server_lets_it_take(want: list[str], have: list[str], tail: bool):
+    """As the tests' own reading of NATS's rules has it."""
+    pattern = ".".join([*want[:-1], ">"] if tail else want)
+    assert rights.covers(pattern, ".".join(have)) == takes(pattern, ".".join(have))
+
+
+LIVE = CameraV1(
+    site="cannes", camera="gate", state="live", since=0, at=10**12, lifetime=Lifetime(20.0, 60.0, 70.0, 50, 0)
+)
+
+
+def shown(*findings: Finding) -> dict[str, str]:
+    return {one.check: one.state for one in findings}
+
+
+def test_a_camera_that_is_not_live_and_one_that_is_old():
+    """Each has its own line; the others share one. Who is silent is told first, and what follows from it is not."""
+    assert shown(*judged.cameras({("cannes", "gate"): LIVE}, LIVE.at + 10**9)) == {"cameras": "ok", "inference": "ok"}
+    assert shown(*judged.cameras({("cannes", "gate"): None}, LIVE.at)) == {"ingest": "fail"}
+    assert judged.cameras({}, LIVE.at) == []
+    down = structs.replace(LIVE, camera="hall", state="down", reason="timeout", lifetime=None)
+    old = structs.replace(LIVE, camera="door", at=0)
+    told = {("cannes", "gate"): LIVE, ("cannes", "hall"): down, ("cannes", "door"): old}
+    found = shown(*judged.cameras(told, LIVE.at))
+    assert found == {
+        "camera cannes/hall": "warn", "camera cannes/door": "fail", "cameras": "ok", "inference": "ok",
+    }  # fmt: skip
+    silent = structs.replace(LIVE, lifetime=Lifetime(20.0, 60.0, 70.0, 50, 50))
+    assert shown(*judged.cameras({("cannes", "gate"): silent}, LIVE.at))["inference"] == "fail"
+    slow = structs.replace(LIVE, lifetime=Lifetime(20.0, 160.0, 170.0, 50, 1))
+    assert shown(*judged.cameras({("cannes", "gate"): slow}, LIVE.at))["inference"] == "warn"
