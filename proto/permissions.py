@@ -6,6 +6,8 @@ from proto.subjects import STREAM_OWNER, STREAMS, TABLE, Account, Identity, Serv
 
 JETSTREAM_API = "$JS.API."
 """What the subjects of JetStream's API begin with (NATS ADR-1)."""
+SNAPSHOTS = "$JS.SNAPSHOT."
+"""What the subjects begin with on which a snapshot's parts come and go."""
 SERVICE_API = "$SRV"
 """What the subjects begin with on which micro services tell of themselves (NATS ADR-32)."""
 SERVICES: tuple[Identity, ...] = ("ingest", "inference", "aggregate", "notify")
@@ -15,6 +17,7 @@ ACCOUNTS: dict[Identity, tuple[Account, ...]] = {
     "aggregate": ("MAIN",),
     "notify": ("MAIN",),
     "operator": ("MAIN",),
+    "backup": ("MAIN",),
     "subscriber": ("MAIN",),
 }
 APART: Identity = "subscriber"
@@ -119,6 +122,8 @@ def _subscription(row: Subject) -> str:
 
 def _jetstream(identity: Identity, rows: list[Subject]) -> list[str]:
     """Return the JetStream API subjects: everything but destroying for the streams' owner, asking for readers."""
+    if identity == "backup":
+        return _keeping()
     api = [account_info()] if identity == "operator" else []
     for stream in STREAMS:
         mine = [row for row in rows if row.stream == stream.name]
@@ -133,6 +138,19 @@ def _jetstream(identity: Identity, rows: list[Subject]) -> list[str]:
             # Who keeps leases asks the leader in any case: a direct get may be answered by a late copy.
             api.append(f"$JS.API.STREAM.MSG.GET.{stream.name}")
     return api
+
+
+def _keeping() -> list[str]:
+    """Return what copies streams out and in again, and what tells whether services run meanwhile.
+
+    The server sends a snapshot, and at its end an empty message, wherever it is told to: this identity can destroy, as
+    the streams' owner can. Its key belongs on no machine that serves (ADR 32).
+    """
+    verbs = ("INFO", "SNAPSHOT", "RESTORE", "DELETE")
+    kept = [stream.name for stream in STREAMS if stream.kept]
+    api = [f"{JETSTREAM_API}STREAM.{verb}.{name}" for name in kept for verb in verbs]
+    api += [f"{SNAPSHOTS}{way}.{name}.>" for name in kept for way in ("ACK", "RESTORE")]
+    return api + [stream_info(stream.name) for stream in STREAMS if stream.expires]
 
 
 def _consuming(stream: str) -> list[str]:

@@ -27,7 +27,7 @@ from proto.public import AlertV1, CameraV1, DeliveryV1, OperationalAlertV1, Rule
 from proto.sightings import CameraEventV1, PassageV1, SightingsV1, SiteConfigV1, TickV1
 from proto.stats import StatsReplyV1, StatsRequestV1
 
-Identity = Literal["ingest", "inference", "aggregate", "notify", "operator", "subscriber"]
+Identity = Literal["ingest", "inference", "aggregate", "notify", "operator", "backup", "subscriber"]
 Account = Literal["FRAMES", "MAIN"]
 Encoding = Literal["msgpack", "json"]
 
@@ -104,6 +104,8 @@ class Stream:
     purpose: str = ""
     expires: bool = False
     """Whether its messages may have a time to live of their own, and leave a marker: a KV bucket of leases."""
+    kept: bool = False
+    """Whether a backup has it: what was published, decided and ordered; nothing finer leaves the site (ADR 32)."""
 
 
 FRAMES = Subject(
@@ -482,10 +484,12 @@ STREAMS: tuple[Stream, ...] = (
     Stream("PASSAGES", (PASSAGES.wildcard(),), "file", 2 * 3_600.0, 64 * _MIB, purpose="passages of open windows"),
     # Today, yesterday and the 14 days before them; the last record of a day replaces the earlier ones.
     Stream("DRIFT", (DRIFT.wildcard(),), "file", 16 * _DAY, 16 * _MIB, per_subject=1, purpose="cameras' days"),
-    Stream("WINDOWS", (WINDOWS.wildcard(),), "file", 400 * _DAY, 256 * _MIB, purpose="published windows"),
-    Stream("ALERTS", (ALERTS.wildcard(),), "file", 400 * _DAY, 64 * _MIB, purpose="published alerts"),
-    Stream("RULES", (RULES.wildcard(),), "file", 400 * _DAY, 64 * _MIB, purpose="changes of rules' states"),
-    Stream("OPERATIONS", (OPERATIONS.wildcard(),), "file", 400 * _DAY, 16 * _MIB, purpose="operational alerts"),
+    Stream("WINDOWS", (WINDOWS.wildcard(),), "file", 400 * _DAY, 256 * _MIB, purpose="published windows", kept=True),
+    Stream("ALERTS", (ALERTS.wildcard(),), "file", 400 * _DAY, 64 * _MIB, purpose="published alerts", kept=True),
+    Stream("RULES", (RULES.wildcard(),), "file", 400 * _DAY, 64 * _MIB, purpose="changes of rules' states", kept=True),
+    Stream(
+        "OPERATIONS", (OPERATIONS.wildcard(),), "file", 400 * _DAY, 16 * _MIB, purpose="operational alerts", kept=True
+    ),
     Stream("CAMERAS", (CAMERAS.wildcard(),), "memory", None, 16 * _MIB, per_subject=1, purpose="camera states"),
     Stream(
         "DELIVERIES",
@@ -494,9 +498,20 @@ STREAMS: tuple[Stream, ...] = (
         400 * _DAY,
         64 * _MIB,
         purpose="decisions to tell, and delivery attempts",
+        kept=True,
     ),
-    Stream("KV_SILENCES", ("$KV.SILENCES.>",), "file", 400 * _DAY, 4 * _MIB, per_subject=8, purpose="silences"),
-    Stream("CONTROL", (PAUSE_STATE.wildcard(),), "file", 400 * _DAY, 16 * _MIB, purpose="orders to pause, audited"),
+    Stream(
+        "KV_SILENCES", ("$KV.SILENCES.>",), "file", 400 * _DAY, 4 * _MIB, per_subject=8, purpose="silences", kept=True
+    ),
+    Stream(
+        "CONTROL",
+        (PAUSE_STATE.wildcard(),),
+        "file",
+        400 * _DAY,
+        16 * _MIB,
+        purpose="orders to pause, audited",
+        kept=True,
+    ),
     Stream(
         "AUDIT",
         (AIM_RECORD.wildcard(), REPLAY_RECORD.wildcard()),
@@ -504,6 +519,7 @@ STREAMS: tuple[Stream, ...] = (
         400 * _DAY,
         16 * _MIB,
         purpose="other orders",
+        kept=True,
     ),
     # Memory: a lease that outlives its server would be nobody's.
     _leases("INGEST", CAMERA_LEASES, REPLICAS),

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from services.cli.backup.command import keeping
 from services.cli.doctor.command import doctor
 from services.cli.notify.command import notify, silence
 from services.cli.operating import operating
@@ -45,6 +46,7 @@ app.add_typer(trials)
 app.add_typer(operating)
 app.add_typer(transparency)
 app.add_typer(doctor)
+app.add_typer(keeping)
 app.add_typer(notify, name="notify")
 app.add_typer(silence, name="silence", no_args_is_help=True)
 Config = Annotated[Path | None, typer.Option("-c", "--config", metavar="FILE", help="settings (YAML)")]

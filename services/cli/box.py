@@ -21,8 +21,8 @@ from services.identities import Identities, nats_config, settings_file
 
 _LISTENING = re.compile(r"Listening for client connections on [^ ]+:(\d+)")
 _START_LIMIT_S = 20.0
-_SPEAKERS: tuple[Identity, ...] = ("operator", "ingest", "inference")
-"""Whom the command line may have to be: an operator, and for `moretta simulate` those who tell of cameras."""
+_SPEAKERS: tuple[Identity, ...] = ("operator", "backup", "ingest", "inference")
+"""Whom the command line may have to be: an operator, who backs up, and for `moretta simulate` who tells of cameras."""
 # Large frames would otherwise be mapped and unmapped for every message (facts: 2.6 -> 1.6 ms CPU a frame).
 # What FFmpeg and onnxruntime free is overwritten at once (mallopt(3)): reference pictures would linger there. And
 # with an arena for each of a dozen camera threads memory grows for longer, until each has had its worst moment.

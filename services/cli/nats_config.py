@@ -11,7 +11,7 @@ from proto.permissions import ACCOUNTS, JETSTREAM_API, SERVICES, rights_of, user
 from proto.subjects import TABLE, Identity, Subject
 from services.cli.nats_kubernetes import release_of, steps
 from services.cli.nats_leaf import leaf_steps
-from services.identities import Kept, Leaf, Release, Server, Tls, secret_files, users
+from services.identities import PEOPLE, Kept, Leaf, Release, Server, Tls, secret_files, users
 from services.identities.kept import OFFICIAL, SECRETS, VALUES
 from services.identities.leafnodes import LEAF_USER, STREAMS_USER
 from services.settings import SettingsError, problems
@@ -119,7 +119,7 @@ def shown(kept: Kept, console: Console) -> None:
     table.add_row("nats.conf", "nats-server", f"accounts, public keys and rights; {secret}")
     for name in SERVICES:
         table.add_row(f"{name}.env", name, f"variables for its process, naming {', '.join(secret_files(name))}")
-    for identity in ("operator", "subscriber"):
+    for identity in PEOPLE:
         table.add_row(f"{identity}.yaml", identity, f"settings (-c FILE), naming {identity}.nk")
     if kept.server.leaf:
         table.add_row("leaf.nk", "this command", "what nats.conf has of it: the key by which the hub knows this site")

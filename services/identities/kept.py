@@ -21,7 +21,7 @@ from services.settings import SettingsError
 CONFIG, STATE = "nats.conf", "nats-config.json"
 SECRETS, VALUES, OFFICIAL = "secrets.yaml", "values.yaml", "nats-values.yaml"
 """What is written for Kubernetes: Secrets, values of our chart, values of NATS's own chart."""
-PEOPLE: tuple[Identity, ...] = ("operator", "subscriber")
+PEOPLE: tuple[Identity, ...] = ("operator", "backup", "subscriber")
 """Who has settings of their own instead of variables laid over a service's."""
 
 

@@ -22,6 +22,7 @@ from services.bus.nkey import Seed
 USERS = [(identity, account) for identity, accounts in ACCOUNTS.items() for account in accounts]
 SEEDS = {user_of(*user): Seed.new() for user in USERS}
 OWNER = "aggregate"
+KEPT = {"WINDOWS", "ALERTS", "RULES", "OPERATIONS", "DELIVERIES", "KV_SILENCES", "CONTROL", "AUDIT"}
 _DENIED = re.compile(r'violation for (publish|subscription) to "([^"]+)"(?: using queue "([^"]+)")?', re.IGNORECASE)
 Probe = tuple[str, str, str]
 """publish or subscribe, a subject, a queue group or nothing."""
@@ -67,13 +68,18 @@ class Case:
         owns = main and self.identity == OWNER
         consumes = reads and owns
         api, asks = "$JS.API.STREAM.{}." + stream, (reads and not owns) or (writes and "LEASES" in stream)
-        apart = self.identity == "subscriber"
+        apart, backs_up, kept = self.identity == "subscriber", self.identity == "backup", stream in KEPT
         for prefix, here in (("$JS.API.STREAM", not apart), ("moretta.api.STREAM", apart)):
-            self.probe("publish", f"{prefix}.INFO.{stream}", here and (reads or writes or owns))
+            watches = backs_up and (kept or "LEASES" in stream)
+            self.probe("publish", f"{prefix}.INFO.{stream}", here and (reads or writes or owns or watches))
             self.probe("publish", f"{prefix}.MSG.GET.{stream}", here and asks)
         for verb in ("CREATE", "UPDATE"):
             self.probe("publish", api.format(verb), owns)
-        for verb in ("DELETE", "PURGE", "MSG.DELETE", "SNAPSHOT", "RESTORE", "LEADER.STEPDOWN", "PEER.REMOVE"):
+        for verb in ("DELETE", "SNAPSHOT", "RESTORE"):
+            self.probe("publish", api.format(verb), backs_up and kept)
+        for way in ("ACK", "RESTORE"):
+            self.probe("publish", f"$JS.SNAPSHOT.{way}.{stream}.x", backs_up and kept)
+        for verb in ("PURGE", "MSG.DELETE", "LEADER.STEPDOWN", "PEER.REMOVE"):
             self.probe("publish", api.format(verb), may=False)
         for subject in ("", ".x", *(f".{concrete(row)}" for row in rows(stream))):
             self.probe("publish", f"$JS.API.DIRECT.GET.{stream}{subject}", consumes)
@@ -214,17 +220,23 @@ def counted(one: Case, denied: set[Probe]) -> list[str]:
 async def against_the_table(server: NatsProcess) -> dict[tuple[str, ...], bool]:
     """Try each user, each subject of both accounts, each call of JetStream's API on each stream; prints the sums.
 
-    Returns what is not as expected: True if it is denied against the table.
+    Returns what is not as expected: True if it is denied against the table. No stream is made or changed; whoever backs
+    up comes last, and may remove what it puts back (ADR 32).
     """
+    before = await shape(server)
     names = ("user", "publish: tried", "allowed", "denied", "subscribe: tried", "allowed", "denied", "not as expected")
     table, wrong = Table(*names, title="identities against the table"), {}
-    for identity, account in USERS:
+    for identity, account in sorted(USERS, key=lambda user: user[0] == "backup"):
+        if identity == "backup":
+            assert await shape(server) == before, "no stream was made, changed or lost"
         one = case(identity, account)
         denied = await denied_of(server, one)
         tried = {(kind, subject.lower(), queue) for kind, subject, queue in one.tried}
         wrong |= {(user_of(identity, account), *probe): probe in denied for probe in (tried - denied) ^ one.allowed}
         table.add_row(*counted(one, denied))
     Console(width=120).print(table)
+    left = {name: config for name, config in before.items() if name not in KEPT}
+    assert await shape(server) == left, "whoever backs up may remove what it puts back, and nothing else (ADR 32)"
     return wrong
 
 

@@ -1,0 +1,97 @@
+"""What is in a backup, in which order it is taken, and what is wrong with one.
+
+Beside each stream's two files, as `nats stream backup` writes them, lies a list with their sizes and digests: a
+folder that lacks anything, or was changed, is known before anything is.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec import Struct
+
+from proto.subjects import STREAMS, Stream
+
+LIST = "moretta-backup.json"
+FILES = ("backup.json", "stream.tar.s2")
+"""Configuration and state, and the snapshot: the names that `nats stream backup` gives them."""
+FORMAT = 1
+_TAKEN = ("ALERTS", "RULES", "WINDOWS", "OPERATIONS", "KV_SILENCES", "CONTROL", "AUDIT", "DELIVERIES")
+"""Effects before causes: an alert that is not in its stream yet is made again of its window. Deliveries last: nobody is
+told twice whose telling is in there."""
+
+
+class Part(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One stream: its last sequence, how many messages, and digests (SHA-256) of its files by their names."""
+
+    stream: str
+    messages: int
+    last_seq: int
+    sizes: dict[str, int]
+    sha256: dict[str, str]
+
+
+class Contents(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The list. `taken` is when it was begun, RFC 3339."""
+
+    format: int
+    moretta: str
+    taken: str
+    parts: list[Part]
+
+
+def order() -> list[Stream]:
+    """Return the streams of a backup in the order in which they are taken."""
+    known = {stream.name: stream for stream in STREAMS if stream.kept}
+    assert known.keys() == set(_TAKEN)
+    return [known[name] for name in _TAKEN]
+
+
+def problems(contents: Contents, found: Mapping[str, tuple[int, str]]) -> list[tuple[str, str]]:
+    """Return what is wrong with a folder, as file and reason; `found` has size and digest of each file there."""
+    if contents.format != FORMAT:
+        return [
+            (LIST, f"is of format {contents.format}, and this version reads {FORMAT}; restore it with that version")
+        ]
+    strange = {part.stream for part in contents.parts} - set(_TAKEN)
+    wrong = [(LIST, f"names {name!r}, which no backup of this version has") for name in sorted(strange)]
+    wrong += [] if contents.parts else [(LIST, "names no stream")]
+    for part in contents.parts:
+        for name in FILES:
+            file = f"{part.stream}/{name}"
+            wrong += [(file, why) for why in _wrong(part, name, found.get(file))]
+    return wrong
+
+
+def _wrong(part: Part, name: str, found: tuple[int, str] | None) -> list[str]:
+    if found is None:
+        return ["is missing: it is not a whole backup"]
+    size, digest = found
+    if size != part.sizes.get(name):
+        return [f"has {size} bytes instead of {part.sizes.get(name)}: it is damaged, or was changed"]
+    return [] if digest == part.sha256.get(name) else ["is damaged, or was changed: its digest is another one"]
+
+
+def configuration(stream: Stream, replicas: int) -> dict[str, Any]:
+    """Return how a stream is made anew: as this version's table has it, whatever the backup says.
+
+    A stream may copy from others and repeat what it gets, so nobody's file decides how one is made (ADR 20). The server
+    takes the configuration that it is given, not the snapshot's own (tried).
+    """
+    age = round((stream.max_age_s or 0) * 1e9)
+    return {
+        "name": stream.name,
+        "subjects": list(stream.subjects),
+        "description": stream.purpose,
+        "retention": "limits",
+        "discard": "old",
+        "storage": stream.storage,
+        "max_consumers": -1,
+        "max_msgs": -1,
+        "max_msg_size": -1,
+        "max_age": age,
+        "max_bytes": stream.max_bytes,
+        "max_msgs_per_subject": stream.per_subject,
+        "num_replicas": replicas,
+        "duplicate_window": min(120 * 10**9, age or 120 * 10**9),
+        "allow_direct": True,
+    }

@@ -1,0 +1,361 @@
+"""`moretta backup` and `moretta restore` on a real server: a system runs, its store is wiped, and it goes on."""
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+
+import msgspec
+import pytest
+from golden import BY_TYPE
+from msgspec import structs
+from site_process import Site
+
+from proto.notifications import SilenceV1
+from proto.permissions import stream_info
+from proto.public import AlertV1
+from proto.sightings import SightingsV1, SightingV1
+from proto.stats import StatsReplyV1, StatsRequestV1
+from proto.subjects import (
+    AIM_RECORD,
+    ALERTS,
+    NOTIFICATIONS,
+    OPERATIONS,
+    PAUSE_STATE,
+    RULES,
+    SIGHTINGS,
+    SILENCES,
+    STATS,
+    STREAMS,
+    WINDOWS,
+)
+from services.cli.backup.core.contents import LIST, Contents
+from services.cli.backup.folder import described
+from services.cli.demo.sink import Sink
+from services.identities import settings_file
+
+SECOND = 10**9
+WINDOW_S = 3
+THRESHOLDS = [
+    {"id": name, "fire_below": 0.5, "clear_above": 0.6, "for_windows": 1, "min_persons": 1}
+    for name in ("told", "quiet")
+]
+KEPT = [stream.name for stream in STREAMS if stream.kept]
+
+
+def moretta(*arguments):
+    command = [sys.executable, "-P", "-m", "services.cli", *map(str, arguments)]
+    environment = {**os.environ, "NO_COLOR": "1", "COLUMNS": "200"}
+    return subprocess.run(command, capture_output=True, text=True, timeout=90, env=environment, check=False)
+
+
+class Ground:
+    """A lab site with people who come by, aggregate, notify, and a mailbox."""
+
+    def __init__(self, site: Site, port: int, mails: list) -> None:
+        self.site, self.mails, self.masked = site, mails, False
+        self._sequence = 0
+        self._lease = time.time_ns() // 1_000 + 10**12
+        one = {"id": "market", "profile": "lab", "window_s": WINDOW_S, "lateness_s": 0.5, "rules": THRESHOLDS}
+        one |= {"cameras": [{"id": "gate", "url": "/dev/video9"}], "tracking": {"min_hits": 3, "max_gap_s": 0.4}}
+        smtp = {"port": port, "security": "none", "sender": "alerts@example.org"}
+        staff = {"id": "staff", "email": ["anna@example.org"], "max_per_hour": 3000}
+        route = {"receiver": "staff", "group_by": ["rule"], "group_wait_s": 0, "group_interval_s": 1}
+        notify = {"smtp": smtp, "receivers": [staff], "routes": [route], "salt": "0123456789abcdef"}
+        site.write({"log": {"format": "json"}, "sites": [one], "notify": notify, "aggregate": {"tick_s": 0.2}})
+
+    def start(self) -> None:
+        """Start both services; aggregate makes the streams."""
+        self.running = [self.site.start("aggregate"), self.site.start("notify")]
+
+    async def stop(self) -> None:
+        for service in self.running:
+            assert await asyncio.to_thread(service.stop) == 0, service.lines[-5:]
+
+    def file(self, identity="backup"):
+        return self.site.identities.write(f"{identity}.yaml", settings_file(self.site.server.url, identity))
+
+    async def people(self) -> None:
+        """Have people come by for ever, four at a time, a new group each second."""
+        async with self.site.bus("inference") as bus:
+            while True:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(2):
+                        await bus.store(SIGHTINGS, self._picture())
+                await asyncio.sleep(0.1)
+
+    def _picture(self) -> SightingsV1:
+        self._sequence += 1
+        seen = self._sequence % 10 < 5
+        verdict = "masked" if self.masked else "unmasked"
+        boxes = [(x, 0.4, x + 0.06, 0.5) for x in (0.1, 0.3, 0.5, 0.7)]
+        faces = [SightingV1(box, verdict, 0.9, 0.95) for box in boxes] if seen else []
+        return SightingsV1(
+            site="market", camera="gate", lease=self._lease, sequence=self._sequence, at=time.time_ns(),
+            period=SECOND, aspect=1.0, model="crowd", model_sha256="c" * 64, faces=faces,
+        )  # fmt: skip
+
+    async def until(self, condition, what: str, limit_s: float = 60):
+        end, found = time.monotonic() + limit_s, None
+        while time.monotonic() < end:
+            with contextlib.suppress(Exception):
+                if found := await condition():
+                    return found
+            await asyncio.sleep(0.1)
+        said = [service.lines[-4:] for service in self.running]
+        raise AssertionError(f"not within {limit_s} s: {what}; said {said}")
+
+    async def windows(self) -> list[int]:
+        async with self.site.bus("operator") as bus:
+            return [one.message.start for one in await bus.history(WINDOWS, site="market", zone="_site")]
+
+    async def alerts(self) -> list[AlertV1]:
+        async with self.site.bus("operator") as bus:
+            return [one.message for one in await bus.history(ALERTS)]
+
+    def withheld(self) -> bool:
+        """Whether notify that runs now held an alert back for a silence."""
+        return any(line.get("reason") == "silenced" for line in self.running[-1].said("withheld"))
+
+
+@pytest.fixture(name="ground")
+async def _ground(tmp_path):
+    site, mails = Site(tmp_path), []
+    site.server.start()
+    async with Sink(tmp_path / "mails", mails.append) as sink:
+        ground = Ground(site, sink.port, mails)
+        people = asyncio.create_task(ground.people())
+        try:
+            yield ground
+        finally:
+            people.cancel()
+            await asyncio.gather(people, return_exceptions=True)
+            await asyncio.to_thread(site.close)
+
+
+async def contents(site: Site) -> dict[str, tuple]:
+    """Of each stream that a backup has: how many messages, the last sequence, the times of the first and the last."""
+    async with site.bus("backup") as bus:
+        infos = {name: json.loads(await bus.ask(stream_info(name), timeout=5)) for name in KEPT}
+    names = ("messages", "last_seq", "first_ts", "last_ts")
+    return {name: tuple(info["state"][one] for one in names) for name, info in infos.items() if "state" in info}
+
+
+async def run(*arguments):
+    return await asyncio.to_thread(moretta, *arguments)
+
+
+@pytest.mark.timeout(300)
+async def test_a_system_goes_on_after_its_store_was_wiped(ground: Ground, tmp_path):
+    """No window twice, no alert told again, silences and orders in force, history there; then it tells what is new."""
+    site, out = ground.site, tmp_path / "saved"
+    site.server.make()
+    now = time.time_ns()
+    async with site.bus("operator") as bus:
+        silence = SilenceV1(
+            silence="0a0a0a0a",
+            starts=now,
+            ends=now + 3_600 * SECOND,
+            operator="ana",
+            why="known",
+            rules=["quiet"],
+        )
+        await bus.store(SILENCES, silence)
+    ground.start()
+
+    async def told() -> bool:
+        return len(ground.mails) >= 1 and ground.withheld() and len(await ground.windows()) >= 3
+
+    await ground.until(told, "an alert told, another one withheld")
+    assert (await run("restore", tmp_path / "none", "-c", ground.file())).returncode == 2
+    saved = await run("backup", "--out", out, "-c", ground.file())
+    assert saved.returncode == 0, saved.stderr
+    assert f"{out}: whole" in saved.stdout
+    known = await ground.windows()
+    busy = await run("restore", out, "-c", ground.file(), "--replace")
+    assert busy.returncode == 2
+    assert "still at work: aggregate, notify" in busy.stderr
+    mails = len(ground.mails)
+    await ground.stop()
+
+    site.server.stop()
+    shutil.rmtree(tmp_path / "js")
+    site.server._wanted = False  # nobody makes streams: they come back from the backup
+    site.server.start()
+    back = await run("restore", out, "-c", ground.file())
+    assert back.returncode == 0, back.stderr
+    restored = await ground.windows()
+    assert restored == known[: len(restored)]
+    assert len(restored) >= 3
+    ground.start()
+
+    async def goes_on() -> bool:
+        return len(await ground.windows()) >= len(restored) + 3
+
+    await ground.until(goes_on, "three windows more")
+    starts = await ground.windows()
+    assert starts == sorted(set(starts)), "a window was published twice, or out of order"
+    assert len(ground.mails) == mails, [str(mail.message["Subject"]) for mail in ground.mails]
+    firing = [alert.rule for alert in await ground.alerts() if alert.state == "firing"]
+    assert sorted(firing) == ["quiet", "told"]
+    async with site.bus("operator") as bus:
+        assert [one.message for one in await bus.latest(SILENCES)] == [silence]
+        question = StatsRequestV1(site="market", step="window", since=known[0], until=known[0] + WINDOW_S * SECOND)
+        reply = await bus.request(STATS, question, timeout=10)
+    assert isinstance(reply, StatsReplyV1)
+    assert [period.start for period in reply.periods] == [known[0]]
+    async with site.bus("operator") as bus:
+        await bus.store(SILENCES, structs.replace(silence, ends=time.time_ns()))
+
+    async def told_at_last() -> bool:
+        return len(ground.mails) > mails
+
+    await ground.until(told_at_last, "what was silenced is told when the silence ends")
+    ground.masked = True
+
+    async def resolved() -> bool:
+        over = {alert.rule for alert in await ground.alerts() if alert.state == "resolved"}
+        return over == {"told", "quiet"} and len(ground.mails) >= mails + 3
+
+    await ground.until(resolved, "that both are over is told, too")
+    await ground.stop()
+
+
+@pytest.fixture(name="full")
+async def _full(tmp_path):
+    """A server with something in every stream that a backup has, and a backup of it."""
+    site = Site(tmp_path)
+    site.server.start()
+    site.server.make()
+    try:
+        async with site.bus("aggregate") as owner, site.bus("operator") as operator, site.bus("notify") as notify:
+            for bus, row in (
+                (owner, WINDOWS),
+                (owner, ALERTS),
+                (owner, RULES),
+                (owner, OPERATIONS),
+                (operator, SILENCES),
+            ):
+                await bus.store(row, BY_TYPE[row.message])
+            await notify.store(NOTIFICATIONS, BY_TYPE[NOTIFICATIONS.message])
+        async with site.bus("ingest") as ingest:
+            await ingest.store(PAUSE_STATE, BY_TYPE[PAUSE_STATE.message])
+            await ingest.store(AIM_RECORD, BY_TYPE[AIM_RECORD.message])
+        file = site.identities.write("backup.yaml", settings_file(site.server.url, "backup"))
+        out = tmp_path / "saved"
+        saved = await run("backup", "--out", out, "-c", file)
+        assert saved.returncode == 0, saved.stderr
+        yield site, file, out
+    finally:
+        await asyncio.to_thread(site.close)
+
+
+async def test_what_is_there_is_replaced_only_when_asked_and_kept(full):
+    """With a copy that can be restored itself; sequences and times are those of the backup."""
+    site, file, out = full
+    before = await contents(site)
+    assert {name: one[0] for name, one in before.items()} == dict.fromkeys(KEPT, 1)
+    refused = await run("restore", out, "-c", file)
+    assert refused.returncode == 2
+    assert "hold messages already; with --replace" in refused.stderr
+    assert await contents(site) == before
+    async with site.bus("aggregate") as owner:
+        await owner.store(WINDOWS, structs.replace(BY_TYPE[WINDOWS.message], start=1, end=2))
+    later = await contents(site)
+    # Whoever can write to the folder can't have a stream made that repeats what it gets.
+    said = out / "ALERTS" / "backup.json"
+    hostile = json.loads(said.read_text())
+    hostile["config"] |= {"republish": {"src": ">", "dest": "stolen.>"}, "sources": [{"name": "SIGHTINGS"}]}
+    said.write_text(json.dumps(hostile))
+    listed = msgspec.json.decode((out / LIST).read_bytes(), type=Contents)
+    parts = [described(out, part.stream, part.messages, part.last_seq) for part in listed.parts]
+    (out / LIST).write_bytes(msgspec.json.encode(structs.replace(listed, parts=parts)))
+    done = await run("restore", out, "-c", file, "--replace")
+    assert done.returncode == 0, done.stderr
+    assert await contents(site) == before
+    async with site.bus("aggregate") as owner:
+        config = json.loads(await owner.ask(stream_info("ALERTS"), timeout=5))["config"]
+        assert not config.get("republish")
+        assert not config.get("sources")
+        await owner.ensure_streams([stream.name for stream in STREAMS])
+        sequence = await owner.store(WINDOWS, structs.replace(BY_TYPE[WINDOWS.message], start=3, end=4))
+        assert sequence == before["WINDOWS"][1] + 1
+    kept = next(path for path in out.parent.iterdir() if path.name.startswith("saved-before-"))
+    assert (await run("restore", kept, "-c", file, "--replace")).returncode == 0
+    assert await contents(site) == later
+
+
+def _cut(out):
+    archive = out / "WINDOWS" / "stream.tar.s2"
+    archive.write_bytes(archive.read_bytes()[:-5])
+
+
+def _changed(out):
+    archive = out / "ALERTS" / "stream.tar.s2"
+    data = bytearray(archive.read_bytes())
+    data[30] ^= 1
+    archive.write_bytes(data)
+
+
+def _unlisted(out):
+    (out / LIST).unlink()
+
+
+def _lacking(out):
+    shutil.rmtree(out / "DELIVERIES")
+
+
+def _strange(out):
+    text = (out / LIST).read_text()
+    (out / LIST).write_text(text.replace('"CONTROL"', '"../../etc"'))
+
+
+def _later(out):
+    text = (out / LIST).read_text()
+    (out / LIST).write_text(text.replace('"format": 1', '"format": 2'))
+
+
+async def test_a_folder_that_is_no_whole_backup_changes_nothing(full, tmp_path):
+    """Cut off, changed, without its list, lacking a stream, of elsewhere, of a later version: one clear line each."""
+    site, file, out = full
+    before = await contents(site)
+    cases = {
+        _cut: "WINDOWS/stream.tar.s2: has",
+        _changed: "ALERTS/stream.tar.s2: is damaged, or was changed",
+        _unlisted: "this is no folder of moretta backup, or half of one",
+        _lacking: "DELIVERIES/backup.json: is missing",
+        _strange: "names '../../etc', which no backup of this version has",
+        _later: "is of format 2, and this version reads 1",
+    }
+    for number, (spoil, words) in enumerate(cases.items()):
+        bad = tmp_path / f"bad-{number}"
+        shutil.copytree(out, bad)
+        spoil(bad)
+        refused = await run("restore", bad, "-c", file, "--replace")
+        assert (refused.returncode, "Traceback" in refused.stderr) == (2, False), refused.stderr
+        assert words in refused.stderr
+        assert not [path for path in tmp_path.iterdir() if "-before-" in path.name]
+    assert await contents(site) == before
+    again = await run("backup", "--out", out, "-c", file)
+    assert again.returncode == 2
+    assert "is there already" in again.stderr
+
+
+async def test_only_the_identity_backup_may(full, tmp_path):
+    """An operator's key gets nothing out and nothing in: whoever may, may destroy (ADR 32). No server is one line."""
+    site, file, out = full
+    operator = site.identities.write("operator.yaml", settings_file(site.server.url, "operator"))
+    for arguments in (("backup", "--out", tmp_path / "mine"), ("restore", out, "--replace")):
+        refused = await run(*arguments, "-c", operator)
+        assert refused.returncode == 1
+        assert "has this key the right to it?" in refused.stderr
+    assert sorted(path.name for path in tmp_path.iterdir() if "mine" in path.name) == []
+    assert out.stat().st_mode & 0o777 == 0o700
+    site.server.stop()
+    silent = await run("backup", "--out", tmp_path / "none", "-c", file)
+    assert silent.returncode == 2
+    assert "is NATS there" in silent.stderr
