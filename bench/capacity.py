@@ -31,6 +31,7 @@ ROWS = {
     "counts": counting_rows.counts,
     "intervals": counting_rows.intervals,
     "replay": counting_rows.replayed,
+    "scale": counting_rows.scaled,
 }
 
 

@@ -22,7 +22,7 @@ from bench.system import PROGRAMS, Run
 atexit.register(_SCRATCH.cleanup)
 
 # Okabe and Ito's colours, told apart by colour-blind people; the markers differ too.
-_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#666666")
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#666666")
 _MARKERS = "os"
 _BEYOND_MS = 110.0
 """Where a percentile beyond the last bound, 100 ms, is drawn."""
@@ -78,7 +78,7 @@ def chart(path: Path, runs: dict[str, list[dict[str, Any]]], costs: dict[str, li
 
 
 def _lifetimes(axes: Axes, runs: dict[str, list[dict[str, Any]]]) -> None:
-    for (form, tried), colour, marker in zip(runs.items(), _COLOURS, _MARKERS, strict=False):
+    for (form, tried), colour, marker in zip(runs.items(), COLOURS, _MARKERS, strict=False):
         for passed, fill in ((True, colour), (False, "none")):
             some = [one for one in tried if _is_good(one) is passed]
             heights = [min(_BEYOND_MS, one["p99_ms"] or _BEYOND_MS) for one in some]
@@ -99,7 +99,7 @@ def _lifetimes(axes: Axes, runs: dict[str, list[dict[str, Any]]]) -> None:
     axes.set_title("How long pixels live", loc="left")
     if runs:
         axes.legend(frameon=False, fontsize=8)
-    _tidy(axes)
+    tidy(axes)
 
 
 def _is_good(one: dict[str, Any]) -> bool:
@@ -108,19 +108,20 @@ def _is_good(one: dict[str, Any]) -> bool:
 
 def _costs(axes: Axes, costs: dict[str, list[float]]) -> None:
     base = 0.0
-    for name, colour in zip(PROGRAMS, _COLOURS, strict=False):
+    for name, colour in zip(PROGRAMS, COLOURS, strict=False):
         if name in costs:
             axes.bar("the system", median(costs[name]), bottom=base, color=colour, label=name, width=0.6)
             base += median(costs[name])
     if "in one process" in costs:
-        axes.bar("in one process", median(costs["in one process"]), color=_COLOURS[-1], width=0.6)
+        axes.bar("in one process", median(costs["in one process"]), color=COLOURS[-1], width=0.6)
         axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
     axes.set_ylabel("processor ms per analysed picture")
     axes.set_title("What one picture costs", loc="left")
-    _tidy(axes)
+    tidy(axes)
 
 
-def _tidy(axes: Axes) -> None:
+def tidy(axes: Axes) -> None:
+    """Take away what is drawn for nobody."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", color="#dddddd", linewidth=0.7)
     axes.set_axisbelow(True)

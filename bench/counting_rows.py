@@ -6,7 +6,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
 
-from bench import counts_table, replay
+from bench import counts_table, replay, scale
 from bench.counts import count_all
 from bench.rows import Bench
 from bench.verdicts import Row, at_most
@@ -62,3 +62,8 @@ async def replayed(bench: Bench) -> list[Row]:
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
         task = pool.submit(replay.measured, plan.replay_minutes, 12, plan.replay_pictures, plan.rounds)
         return replay.rows(await asyncio.wrap_future(task))
+
+
+async def scaled(bench: Bench) -> list[Row]:
+    """What more cameras than this machine decodes cost the rest of it."""
+    return scale.rows(await scale.look(bench.plan.scale, bench.told))

@@ -9,6 +9,8 @@ from statistics import median
 from bench import bus_cost, decode, notify, sealing_cost
 from bench.clip import FULL_HD, HD, SMALL, Format, make_clips
 from bench.ratio import yardstick_ms
+from bench.scale import QUICK as SCALE_QUICK
+from bench.scale import Plan as ScalePlan
 from bench.soak import Soak, soak
 from bench.system import NotMeasured, Restarted, Run, Scenario, run
 from bench.verdicts import BUDGET_S, Row, Search, at_least, at_most, faults, overloading, require_overload, spread
@@ -38,6 +40,7 @@ class Plan:
     """Of three windows each."""
     replay_minutes: float = 20.0
     replay_pictures: int = 3_000
+    scale: ScalePlan = field(default_factory=ScalePlan)
 
 
 QUICK = Plan(
@@ -52,6 +55,7 @@ QUICK = Plan(
     interval_seeds=2,
     replay_minutes=0.2,
     replay_pictures=200,
+    scale=SCALE_QUICK,
 )
 
 
@@ -184,7 +188,7 @@ async def telling(bench: Bench) -> Row:
     found = []
     for what in bench.rounds("notify"):
         bench.told(what, 0.0)
-        found.append(await notify.told_s(max(2, round(bench.plan.seconds * 0.8))))
+        found.append(await notify.told(max(2, round(bench.plan.seconds * 0.8))))
     return notify.row(found)
 
 

@@ -1,0 +1,197 @@
+"""Beyond one machine: what the bus, aggregate and notify cost by cameras and sites: `python -m bench.scale`.
+
+Simulated sightings at cameras' real rate on a real nats-server with its identities. Processor time, since a machine
+that does other things too stretches times by the clock; `--report FOLDER` writes numbers and chart.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import fmean, median
+from typing import Annotated, Any
+
+import msgspec
+import psutil
+import typer
+import uvloop
+from rich.console import Console
+from rich.table import Table
+
+from bench.scale_load import NOBODY, Load
+from bench.scale_system import Layout, Measured, Restart, measure, restart
+from bench.verdicts import Row, at_least, at_most, slope
+from services.log import LogSettings, configure
+
+PROGRAMS = ("nats-server", "aggregate", "notify")
+_MIB = 1 << 20
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is measured."""
+
+    cameras: tuple[int, ...] = (10, 100, 300, 1_000)
+    """At one site, with the crowd of `medium`."""
+    crowds: tuple[str, ...] = (NOBODY, "dense")
+    """Other crowds, before the cameras of `beside`."""
+    sites: tuple[int, ...] = (10, 100)
+    """Into how many sites the cameras of `beside` are split."""
+    beside: int = 100
+    replicas: int = 2
+    """Of aggregate, at the first of `sites`."""
+    seconds: float = 25.0
+    warm_up_s: float = 8.0
+    restart_cameras: int = 20
+    restart_s: float = 1_200.0
+
+    @property
+    def layouts(self) -> list[Layout]:
+        """All of it, in this order."""
+        loads = [Load(cameras=n) for n in self.cameras]
+        loads += [Load(cameras=self.beside, scenario=crowd) for crowd in self.crowds]
+        loads += [Load(cameras=self.beside, sites=n) for n in self.sites]
+        found = [Layout(load, seconds=self.seconds, warm_up_s=self.warm_up_s) for load in loads]
+        return [*found, replace(found[-len(self.sites)], replicas=self.replicas)]
+
+
+QUICK = Plan(cameras=(4, 20), crowds=(NOBODY,), sites=(5,), beside=20, seconds=12.0, warm_up_s=3.0, restart_s=60.0)
+
+
+@dataclass
+class Found:
+    """All that was measured."""
+
+    runs: list[Measured]
+    restart: Restart
+
+    def curve(self) -> list[Measured]:
+        """Return the runs that differ in the number of cameras alone, the most cameras last."""
+        found = [run for run in self.runs if run.layout.replicas == run.layout.load.sites == 1 and _is_usual(run)]
+        return sorted(found, key=lambda run: run.layout.load.cameras)
+
+
+def _is_usual(run: Measured) -> bool:
+    return run.layout.load.scenario == Load(cameras=1).scenario
+
+
+@dataclass(frozen=True)
+class Line:
+    """What a program takes: some of a core without any camera, and more for each; cores."""
+
+    fixed: float
+    each: float
+
+    def at(self, cameras: float) -> float:
+        """Return the cores for so many cameras."""
+        return self.fixed + self.each * cameras
+
+    @property
+    def full(self) -> float:
+        """How many cameras fill one core; infinite where they cost nothing."""
+        return (1.0 - self.fixed) / self.each if self.each > 0 else float("inf")
+
+
+def line(points: Sequence[tuple[float, float]]) -> Line:
+    """Return the least-squares line through (cameras, cores)."""
+    each = slope(points)
+    return Line(fmean(y for _, y in points) - each * fmean(x for x, _ in points), each)
+
+
+def lines(runs: Sequence[Measured]) -> dict[str, Line]:
+    """Return each program's line over the number of cameras."""
+    return {name: line([(float(run.layout.load.cameras), run.cores(name)) for run in runs]) for name in PROGRAMS}
+
+
+def site_runs(runs: Sequence[Measured]) -> list[Measured]:
+    """Return the runs that differ in the number of sites alone, which share the same cameras."""
+    usual = [run for run in runs if run.layout.replicas == 1 and _is_usual(run)]
+    shared = max(usual, key=lambda run: run.layout.load.sites).layout.load.cameras
+    return [run for run in usual if run.layout.load.cameras == shared]
+
+
+def per_site(runs: Sequence[Measured]) -> dict[str, Line]:
+    """Return each program's line over the number of sites."""
+    points = site_runs(runs)
+    return {name: line([(float(run.layout.load.sites), run.cores(name)) for run in points]) for name in PROGRAMS}
+
+
+async def look(plan: Plan, told: Callable[[str, float], None]) -> Found:
+    """Measure all of it."""
+    runs, layouts = [], plan.layouts
+    for number, layout in enumerate(layouts):
+        told(in_words(layout), number / (len(layouts) + 1))
+        runs.append(await measure(layout))
+    told("a restart", len(layouts) / (len(layouts) + 1))
+    load = Load(cameras=plan.restart_cameras, at_once_s=plan.restart_s)
+    return Found(runs, await restart(load, max(60.0, plan.restart_s)))
+
+
+def in_words(layout: Layout) -> str:
+    """Return what a layout is."""
+    load = layout.load
+    sites = f"{load.sites} sites" if load.sites > 1 else "one site"
+    return f"{load.cameras} cameras, {sites}, {load.scenario}, {layout.replicas} aggregate"
+
+
+def rows(found: Found) -> list[Row]:
+    """Return the rows of the capacity table: those of the most cameras at one site, and of the restart."""
+    most, again = found.curve()[-1], found.restart
+    note = (
+        f"{most.faces:.1f} faces a picture, {most.told_share:.0%} of what was due, {most.cores('aggregate'):.2f} cores"
+    )
+    where = f"{most.layout.load.cameras} cameras at one site: "
+    held = f"{again.messages} sightings ({again.stream_bytes / _MIB:.0f} MiB), {again.passages} passages stored"
+    read = f"{held}, {again.cpu_s:.1f} s of processor time"
+    return [
+        at_most(f"{where}aggregate, processor time per sighting", 0.2, [most.ms("aggregate")], " ms", note),
+        at_most(f"{where}nats-server, processor time per sighting", 0.1, [most.ms("nats-server")], " ms"),
+        at_most(f"{where}aggregate's lag", 1.0, [median(most.lags)], " s", f"at most {max(most.lags):.2f} s"),
+        at_most(f"{where}from a window's end to its publication", 2.0, [max(most.closing, default=0.0)], " s"),
+        at_least("sightings read a second after a restart", 3_000, [round(again.messages / again.seconds)], read),
+    ]
+
+
+def table(found: Found) -> Table:
+    """Return what each run took."""
+    shown = Table("", *(f"{name}: cores" for name in PROGRAMS), "MiB", "lag, s", "closing, s", "told", "faces")
+    for run in found.runs:
+        cores = (f"{run.cores(name):.3f}" for name in PROGRAMS)
+        memory = " ".join(f"{run.rss[name] // _MIB}" for name in PROGRAMS)
+        closing = f"{max(run.closing):.2f}" if run.closing else "-"
+        lag, told = f"{median(run.lags):.3f}", f"{run.told_share:.0%}"
+        shown.add_row(in_words(run.layout), *cores, memory, lag, closing, told, f"{run.faces:.2f}")
+    return shown
+
+
+def figures(found: Found) -> dict[str, Any]:
+    """Return everything as JSON has it."""
+    fits = {"per_camera": lines(found.curve()), "per_site": per_site(found.runs)}
+    return dict(msgspec.to_builtins({"found": found, **fits, "load_average": psutil.getloadavg()}))
+
+
+def run(
+    quick: Annotated[bool, typer.Option("--quick", help="one short round, to see that it works")] = False,
+    report: Annotated[Path | None, typer.Option(metavar="FOLDER", help="write numbers and chart there")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+) -> None:
+    """Measure what sightings of up to 1000 cameras cost the bus, aggregate and notify; about eight minutes."""
+    configure("bench", LogSettings(level="error"))
+    console = Console(stderr=True)
+    found = uvloop.run(look(QUICK if quick else Plan(), lambda what, _done: console.print(what, highlight=False)))
+    if report is not None:
+        from bench.scale_chart import chart
+
+        report.mkdir(parents=True, exist_ok=True)
+        (report / "scale.json").write_text(json.dumps(figures(found), indent=1) + "\n", encoding="utf-8")
+        chart(report / "scale.png", found)
+    if as_json:
+        print(json.dumps(figures(found)))
+        return
+    Console(width=160).print(table(found))
+    for row in rows(found):
+        print(f"{row.name}: {row.measured} ({row.target}, {row.verdict}) {row.note}")
+
+
+if __name__ == "__main__":
+    typer.run(run)

@@ -1,0 +1,186 @@
+"""Sightings of many cameras, as inference would store them: `python -m bench.scale_load FOLDER URL LOAD`.
+
+A process of its own, so that what telling costs is in nobody's figures. The faces are those of simulated cameras, a few
+of which are shown by many, each at another moment. `LOAD` is a `Load` as JSON; the end of standard input ends it, and
+what it did is one line of JSON.
+"""
+
+import asyncio
+import json
+import sys
+import time
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import uvloop
+from msgspec import Struct
+
+from proto.sightings import CameraEventV1, SightingsV1, SightingV1
+from proto.subjects import CAMERA_EVENTS, SIGHTINGS
+from services.app import end_tasks
+from services.bus import Bus, NatsSettings
+from services.bus.nkey import Seed
+from services.cli.simulate.scenario import RATE, Phase, Scenario, load_scenario
+from services.cli.simulate.sightings import PERIOD, SECOND, plans, sightings
+from services.log import LogSettings, configure
+
+VIEWS = 20
+"""Different cameras that are simulated; the others show what these do, later."""
+NOBODY = "nobody"
+_EMPTY_S = 20.0
+_SHIFT = 37
+"""Pictures between two cameras that show the same: prime to the length of what is drawn, so that none are in step."""
+_AHEAD_S = 0.02
+_IN_FLIGHT = 4_096
+
+
+class Load(Struct, frozen=True, kw_only=True):
+    """What is told: so many cameras in so many sites, with the people of a scenario."""
+
+    cameras: int
+    sites: int = 1
+    scenario: str = "medium"
+    """A built-in one of `moretta simulate`, or `nobody`."""
+    at_once_s: float = 0.0
+    """Tell so many seconds as fast as possible and end; 0: as fast as cameras do, for ever."""
+
+    @property
+    def places(self) -> list[tuple[str, str]]:
+        """Site and name of each camera; sites differ by one camera at most."""
+        return [(f"s{number % self.sites:03}", f"c{number // self.sites:04}") for number in range(self.cameras)]
+
+
+class Crowd:
+    """What the cameras see, picture by picture, over and over."""
+
+    def __init__(self, scenario: Scenario, views: int = VIEWS) -> None:
+        names = [f"v{number}" for number in range(views)]
+        self._views: dict[str, list[list[SightingV1]]] = {name: [] for name in names}
+        for message in sightings(scenario, plans(scenario, names), site="bench", began=0, lease=1):
+            self._views[message.camera].append(message.faces)
+        self._lists = list(self._views.values())
+
+    def faces(self, camera: int, sequence: int) -> list[SightingV1]:
+        """Return what is said of one picture of one camera."""
+        view = self._lists[camera % len(self._lists)]
+        return view[(sequence + camera // len(self._lists) * _SHIFT) % len(view)]
+
+    @property
+    def mean(self) -> float:
+        """Faces in a picture."""
+        pictures = [faces for view in self._lists for faces in view]
+        return sum(map(len, pictures)) / len(pictures)
+
+
+def crowd_of(load: Load) -> Crowd:
+    """Return who is seen; SettingsError for a scenario that there is not."""
+    empty = Scenario(phases=[Phase(seconds=_EMPTY_S)], seconds=_EMPTY_S)
+    return Crowd(empty, views=1) if load.scenario == NOBODY else Crowd(load_scenario(load.scenario))
+
+
+def told(load: Load, crowd: Crowd, began: int, lease: int) -> Iterator[SightingsV1]:
+    """Yield what inference says of all pictures from `began` (ns) on, for ever; the cameras take turns in a period."""
+    places, sequence = load.places, 0
+    while True:
+        for number, (site, camera) in enumerate(places):
+            yield SightingsV1(
+                site=site,
+                camera=camera,
+                lease=lease,
+                sequence=sequence,
+                at=began + sequence * PERIOD + number * PERIOD // len(places),
+                period=PERIOD,
+                aspect=16 / 9,
+                model="simulated",
+                model_sha256="0" * 64,
+                faces=crowd.faces(number, sequence),
+            )
+        sequence += 1
+
+
+class Teller:
+    """Stores sightings through the bus; counts them, and how far behind it fell."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self._waiting: deque[asyncio.Task[int]] = deque()
+        self.count, self.behind_s = 0, 0.0
+
+    async def tell(self, messages: Iterator[SightingsV1], *, until: int | None) -> None:
+        """Store each at its time, or all up to `until` (event time, ns) as fast as possible."""
+        try:
+            for message in messages:
+                if until is not None and message.at >= until:
+                    break
+                if until is None:
+                    await self._its_time(message.at)
+                self._waiting.append(asyncio.create_task(self._store(message)))
+                self.count += 1
+                await self._drain(_IN_FLIGHT if until is None else _IN_FLIGHT // 16)
+            await self._drain(0)
+        finally:
+            for task in self._waiting:
+                task.cancel()
+            await asyncio.gather(*self._waiting, return_exceptions=True)
+
+    async def _its_time(self, at: int) -> None:
+        early = at / SECOND - time.time()
+        self.behind_s = max(self.behind_s, -early)
+        if early > _AHEAD_S:
+            await asyncio.sleep(early)
+
+    async def _store(self, message: SightingsV1) -> int:
+        name = f"{message.site}/{message.camera}/{message.lease}/{message.sequence}"
+        return await self._bus.store(SIGHTINGS, message, message_id=name)
+
+    async def _drain(self, most: int) -> None:
+        while len(self._waiting) > most or (self._waiting and self._waiting[0].done()):
+            await self._waiting.popleft()
+
+
+async def announce(bus: Bus, load: Load, began: int, lease: int) -> None:
+    """Say as ingest that each camera has pictures."""
+    for site, camera in load.places:
+        event = CameraEventV1(site=site, camera=camera, lease=lease, state="live", at=began)
+        await bus.store(CAMERA_EVENTS, event)
+
+
+async def run(folder: Path, url: str, load: Load) -> dict[str, float]:
+    """Tell until standard input ends, or all at once; returns what was told."""
+    crowd, lease = await asyncio.to_thread(crowd_of, load), time.time_ns() // 1_000
+    began = time.time_ns() + SECOND
+    ingest = await Bus.connect(_identity(folder, url, "ingest"), "ingest")
+    await announce(ingest, load, began, lease)
+    await ingest.close()
+    bus = await Bus.connect(_identity(folder, url, "inference"), "inference")
+    teller = Teller(bus)
+    until = began + round(load.at_once_s * SECOND) if load.at_once_s else None
+    telling = asyncio.create_task(teller.tell(told(load, crowd, began, lease), until=until))
+    ended = asyncio.create_task(_end_of_input())
+    try:
+        await asyncio.wait([telling, ended], return_when=asyncio.FIRST_COMPLETED)
+        if telling.done():
+            telling.result()
+    finally:
+        await end_tasks([telling, ended])
+        await bus.close()
+    return {"count": teller.count, "behind_s": teller.behind_s, "faces": crowd.mean, "rate": RATE}
+
+
+async def _end_of_input() -> None:
+    reader = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    await reader.read()
+
+
+def _identity(folder: Path, url: str, name: str) -> NatsSettings:
+    seed = Seed((folder / f"{name}.nk").read_text(encoding="utf-8").strip())
+    return NatsSettings(url=url, user=name, seed=seed)
+
+
+if __name__ == "__main__":
+    configure("bench", LogSettings(level="error"))
+    where, server, wanted = sys.argv[1:]
+    print(json.dumps(uvloop.run(run(Path(where), server, msgspec.json.decode(wanted, type=Load)))), flush=True)
