@@ -11,7 +11,7 @@ PYTEST := $(BIN)/pytest -q
 AGAIN = $(PYTEST) --last-failed --last-failed-no-failures none
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo test test-train check chart bench bench-model train contracts words lock sbom audit fuzz clean
+.PHONY: help setup demo test test-train check chart images bench bench-model train contracts words lock sbom audit fuzz clean
 help: ## show this
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -37,6 +37,11 @@ test: setup ## run all tests (system packages are installed when root on Debian)
 	$(PYTEST) tests/system || $(AGAIN) tests/system
 	# The training code is not in the wheel: it runs from the checkout. Most of its tests need PyTorch and are skipped by name.
 	$(if $(MORETTA_REQUIRE_ALL),$(MAKE) test-train,PYTHONPATH=. $(PYTEST) -n auto tests/training)
+
+images: setup ## build the five container images on a base made here, and test them (needs root on Debian; 3 GB below build)
+	@.ci/system-packages images
+	$(BIN)/python .ci/images
+	$(PYTEST) tests/images || $(AGAIN) tests/images
 
 test-train: $(VENV)-train/.installed ## run the training code's tests with PyTorch, which it installs (1 GB)
 	PYTHONPATH=. $(VENV)-train/bin/python -m pytest -q -n auto --confcutdir=tests/training tests/training

@@ -1,0 +1,107 @@
+"""The images as a cluster runs them, with a real NATS server and a camera over HTTP."""
+
+import asyncio
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from container import IDENTITY, SERVICES, SETTINGS, USER, Container, readable, require
+from http_camera import HttpCamera
+from site_process import Site
+
+from proto.subjects import WINDOWS
+from services.cli.prove.film import make_film, make_stream
+from services.identities.made import environment
+from services.sandbox.measures import MEASURES
+
+pytestmark = pytest.mark.timeout(300)
+READY_S, STOP_S = 60.0, 25.0
+"""The second is shorter than the grace period that Kubernetes gives, of 30 s."""
+Start = Callable[[str], Container]
+
+
+def settings(camera: str, **site) -> dict:
+    """A site with one camera, and probes that may be asked from elsewhere."""
+    site |= {"id": "market", "cameras": [{"id": "door", "url": camera}]}
+    return {"sites": [site], "probes": {"host": "0.0.0.0", "port": 0}}
+
+
+@pytest.fixture(name="site")
+def _site(tmp_path: Path) -> Iterator[Site]:
+    """A site on a real server with the product's own table of rights; the server is this machine's, not a container."""
+    require()
+    site = Site(tmp_path)
+    site.server.start()
+    yield site
+    site.close()
+
+
+@pytest.fixture(name="start")
+def _start(site: Site, tmp_path: Path) -> Iterator[Start]:
+    """Starts a service's container with settings and secrets as its pod has them."""
+    running: list[Container] = []
+
+    def start(name: str) -> Container:
+        site.server.make()
+        own = environment(Path(IDENTITY), name)
+        folder = tmp_path / f"identity-{name}"
+        folder.mkdir()
+        for file in own.values():
+            if file.startswith(IDENTITY):
+                (folder / Path(file).name).write_bytes((site.identities.folder / Path(file).name).read_bytes())
+        (tmp_path / "settings").mkdir(exist_ok=True)
+        (tmp_path / "settings/settings.yaml").write_bytes(site.file.read_bytes())
+        mounts = {SETTINGS: readable(tmp_path / "settings"), IDENTITY: readable(folder)}
+        running.append(Container(name, mounts, own | {"MORETTA_NATS__URL": site.server.url}))
+        return running[-1]
+
+    yield start
+    for container in running:
+        container.close()
+
+
+def status(process: Path) -> dict[str, str]:
+    return dict(line.split(":\t", 1) for line in (process / "status").read_text().splitlines() if ":\t" in line)
+
+
+@pytest.mark.parametrize("name", SERVICES)
+async def test_a_service_runs_as_nobody_and_ends_in_order(name: str, site: Site, start: Start, wait_until):
+    """Process 1 is Python itself, without any right; ready with NATS, in its sandbox, and gone at SIGTERM.
+
+    The site has a legal profile, under which no service starts with less of its sandbox.
+    """
+    site.write(settings("rtsp://127.0.0.1:9/", profile="alerting"))
+    container = start(name)
+    await wait_until(container.ready, READY_S, "ready")
+    process = container.main_process()
+    words = (process / "cmdline").read_bytes().decode().split("\0")
+    assert words[:4] == ["/opt/moretta/bin/python", "-P", "-m", f"services.{name}"]
+    told = status(process)
+    assert (told["Uid"].split(), told["Gid"].split()) == ([str(USER)] * 4, [str(USER)] * 4)
+    assert {int(told[f"Cap{kind}"], 16) for kind in ("Inh", "Prm", "Eff", "Bnd", "Amb")} == {0}
+    assert (told["NoNewPrivs"], told["Seccomp"]) == ("1", "2")
+    if name in {"ingest", "inference"}:
+        in_force = {
+            m for m in MEASURES if container.service.metric("moretta_sandbox_state", measure=m, state="applied")
+        }
+        assert in_force | {"memory-lock"} == set(MEASURES)
+    code = await asyncio.to_thread(container.service.stop, signal.SIGTERM, STOP_S)
+    assert (code, [line["code"] for line in container.service.said("stopped")]) == (0, [0])
+    assert not [line for line in container.service.lines if line.get("level") in {"error", "critical"}]
+
+
+async def test_the_four_together_publish_a_window(site: Site, start: Start, tmp_path: Path, wait_until):
+    """From a camera to a window with people in it, through four containers that have nothing in common but the bus."""
+    film = make_stream(make_film(tmp_path / "film.mp4", seed=3), tmp_path / "film.ts")
+    async with HttpCamera(streams=[(film, 96)]) as camera, site.bus("aggregate") as bus:
+        site.write(settings(camera.url("stream.ts"), profile="lab", window_s=10, lateness_s=2))
+        containers = [start(name) for name in reversed(SERVICES)]
+        await wait_until(lambda: all(c.ready() for c in containers), READY_S, "all four ready")
+        windows: list = []
+        async with asyncio.timeout(READY_S):
+            while not any(window.persons and window.coverage > 0.8 for window in windows):
+                await asyncio.sleep(0.5)
+                windows = [stored.message for stored in await bus.history(WINDOWS, site="market", zone="_site")]
+    for container in reversed(containers):
+        assert await asyncio.to_thread(container.service.stop, signal.SIGTERM, STOP_S) == 0, container.service.lines
