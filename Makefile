@@ -59,6 +59,7 @@ check: setup ## formatting, lint, types, layers, dead code, test lines
 
 chart: setup $(VENV)-chart/.installed ## lint, render, validate and test the Helm chart (gets helm 3.17 and 4.1, kubernetes-validate, checkov)
 	@.ci/chart-tools
+	@PYTHONPATH=tests/support:. $(BIN)/python tests/support/chart_checks.py
 	$(PYTEST) -n auto tests/chart
 $(VENV)-chart/.installed: requirements/chart.txt
 	$(PYTHON) -m venv $(VENV)-chart
