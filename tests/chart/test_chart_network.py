@@ -30,23 +30,12 @@ PORTS = {
 }
 
 
-LETS_IN = {
-    "kind": "NetworkPolicy",
-    "spec": {
-        "podSelector": {"matchLabels": {"app.kubernetes.io/component": "nats"}},
-        "policyTypes": ["Ingress"],
-        "ingress": [{"from": [{"podSelector": {"matchLabels": {"app.kubernetes.io/name": "moretta"}}}]}],
-    },
-}
-
-
 def reached(over=None):
     """Every connection that is permitted: (from, to, port)."""
     objects = render(over)
-    objects.setdefault("NetworkPolicy/moretta-nats", LETS_IN)
     named = {one["name"]: one["containerPort"] for pod in pods(objects).values() for one in _ports(pod)}
     policies = Policies([one for one in objects.values() if one["kind"] == "NetworkPolicy"], NAMESPACE, named)
-    places = OUTSIDE | {"nats": _nats()} | {name: Place.pod(pod, NAMESPACE) for name, pod in pods(objects).items()}
+    places = OUTSIDE | {name: Place.pod(pod, NAMESPACE) for name, pod in pods(objects).items()}
     return {
         (source, target, port)
         for source, here in places.items()
@@ -59,11 +48,6 @@ def reached(over=None):
 
 def _ports(pod):
     return [port for one in pod["spec"]["containers"] for port in one.get("ports", [])]
-
-
-def _nats():
-    names = {"name": "moretta", "instance": "moretta", "component": "nats"}
-    return Place({f"app.kubernetes.io/{key}": value for key, value in names.items()}, NAMESPACE)
 
 
 def of(found):

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 import yaml
-from chart import CHART, ROOT, container, environment, pods, render
+from chart import CHART, ROOT, container, environment, ours, render
 from chart_values import EVERYTHING
 
 from services.aggregate.settings import AggregateFile
@@ -53,7 +53,7 @@ def test_the_services_take_the_settings(objects, tmp_path):
     """Each service loads the rendered file without a complaint, and is who its identity says, where its probes are."""
     file = files(tmp_path, objects)
     Identities.make(tmp_path / "identity")
-    for name, pod in pods(objects).items():
+    for name, pod in ours(objects).items():
         if name in SCHEMAS:
             told = {key: value.replace(HOME, str(tmp_path)) for key, value in environment(pod).items()}
             told["MORETTA_PROBES__HOST"] = told["MORETTA_PROBES__HOST"].replace(
@@ -72,7 +72,7 @@ def test_the_services_take_the_settings(objects, tmp_path):
 
 def test_each_variable_is_known_and_its_file_mounted(objects):
     """No variable is of a section that nobody reads, and each names a file below something that the pod mounts."""
-    for name, pod in pods(objects).items():
+    for name, pod in ours(objects).items():
         told = environment(pod)
         assert Counter(one["name"] for one in container(pod)["env"]).most_common(1)[0][1] == 1
         sections = {
@@ -91,7 +91,7 @@ def test_each_variable_is_known_and_its_file_mounted(objects):
 def test_the_same_variables_as_on_one_machine(objects, tmp_path):
     """Memory, telemetry and output as `moretta up` has them; and an identity's as `moretta nats-config` writes them."""
     made = Identities.make(tmp_path)
-    for pod in pods(objects).values():
+    for pod in ours(objects).values():
         told = environment(pod)
         both = MALLOC | {"PYTHONUNBUFFERED": "1", "ORT_DISABLE_TELEMETRY": "1"}
         assert {key: told.get(key) for key in both} == both
@@ -107,7 +107,7 @@ def test_nobody_has_anothers_secrets(objects):
     """A pod mounts the Secret of its own service alone: cameras' for ingest, the mail server's for notify."""
     has = {
         name: {one["secret"]["secretName"] for one in pod["spec"]["volumes"] if "secret" in one}
-        for name, pod in pods(objects).items()
+        for name, pod in ours(objects).items()
     }
     for secret, owners in {"moretta-cameras": {"ingest", "whip"}, "moretta-mail": {"notify"}}.items():
         assert {name for name, secrets in has.items() if secret in secrets} == owners & has.keys()
@@ -121,7 +121,7 @@ def test_the_commands_are_the_images():
     text = file.read_text()
     entries = dict(re.findall(r"^FROM runtime AS (\w+)\nENTRYPOINT (\[.*\])", text, re.MULTILINE))
     default = yaml.safe_load(re.search(r"^CMD (\[.*\])", text, re.MULTILINE)[1])
-    for name, pod in pods(render()).items():
+    for name, pod in ours(render()).items():
         image = "box" if name == "test" else name
         entry = yaml.safe_load(entries[image])
         command = container(pod)["command"]
@@ -131,7 +131,7 @@ def test_the_commands_are_the_images():
 
 def test_the_grace_period_is_longer_than_stopping_takes():
     """Steps of stopping, what was still starting, tasks, the probes' server and stuck threads, each up to its limit."""
-    for name, pod in pods(render(EVERYTHING)).items():
+    for name, pod in ours(render(EVERYTHING)).items():
         if name in SCHEMAS:
             service = container(pod)["name"]
             calls = [
@@ -155,14 +155,14 @@ def test_the_chart_knows_every_secret():
 
 def test_memory_is_not_swapped(objects):
     """Who asks for as much memory as it may take is not swapped (Kubernetes, "Swap memory management")."""
-    for pod in pods(objects).values():
+    for pod in ours(objects).values():
         resources = container(pod)["resources"]
         assert resources["requests"]["memory"] == resources["limits"]["memory"]
 
 
 def test_files_are_written_in_memory_alone_and_by_who_must(objects):
     """No pod has a volume to write to but notify, which draws, and the pod of `helm test`."""
-    for name, pod in pods(objects).items():
+    for name, pod in ours(objects).items():
         volumes = {one["name"]: one for one in pod["spec"]["volumes"] if not {"secret", "configMap"} & one.keys()}
         assert {one["emptyDir"]["medium"] for one in volumes.values()} <= {"Memory"}
         assert set(volumes) == ({"tmp"} if name in {"notify", "test"} else set())

@@ -139,6 +139,11 @@ def pods(objects: Objects) -> Objects:
     return {one["metadata"]["labels"]["app.kubernetes.io/component"]: one for one in found}
 
 
+def ours(objects: Objects) -> Objects:
+    """Return the pods that run a program of ours: all but NATS's."""
+    return {component: pod for component, pod in pods(objects).items() if component != "nats"}
+
+
 def container(pod: Object) -> Object:
     """Return a pod's only container."""
     [only] = pod["spec"]["containers"]
