@@ -94,6 +94,7 @@ def test_images():
     expected |= {
         "Pod/moretta-test.spec.containers.doctor.image": f"{base}:9",
         "Pod/moretta-test.spec.imagePullSecrets": [{"name": "regcred"}],
+        f"StatefulSet/moretta-nats.spec.{POD}.imagePullSecrets": [{"name": "regcred"}],
     }
     assert changed == expected
 
@@ -189,7 +190,7 @@ def test_a_service_monitor_finds_its_service():
 
 def test_tls_to_nats():
     """The certificates are mounted where the variables say, in every pod."""
-    changed = delta({"nats": {"tls": {"enabled": True, "clientSecret": "tls"}}})
+    changed = delta({"nats": {"tls": {"enabled": True, "clientSecret": "tls", "serverSecret": "own"}}})
     own = {path: value for path, value in changed.items() if "-nats" not in path.partition(".")[0]}
     names = [*((f"Deployment/moretta-{one}.spec.{POD}", one) for one in ("ingest", "inference", "aggregate", "notify"))]
     expected = {}

@@ -1,5 +1,7 @@
 """Values with everything on that the chart has, as far as it goes together."""
 
+from chart import seed
+
 PHONE = {"id": "phone", "url": "whip://", "token_file": "/etc/moretta/secrets/phone"}
 SMS = {
     "region": "FR",
@@ -34,7 +36,22 @@ EVERYTHING = {
         "podAnnotations": {"example.org/a": "b"},
     },
     "whip": {"enabled": True},
-    "nats": {"replicas": 3, "clients": NODES, "tls": {"enabled": True, "clientSecret": "moretta-tls"}},
+    "nats": {
+        "replicas": 3,
+        "clients": NODES,
+        "keys": {"streams": [seed("streams").public]},
+        "tls": {"enabled": True, "clientSecret": "moretta-tls", "serverSecret": "nats-tls", "routesSecret": "routes"},
+        "storage": {"className": "fast"},
+        "resources": {"limits": {"cpu": "2"}},
+        "service": {"annotations": {"example.org/a": "b"}},
+        "websocket": {"enabled": True, "origins": ["https://numbers.example.org"]},
+        "leaf": {
+            "hubs": ["tls://hub.example.org:7422"],
+            "sites": ["forville"],
+            "existingSecret": "leaf",
+            "certificateSecret": "leaf-tls",
+        },
+    },
     "networkPolicy": {"tracing": _PEERS, "reports": _PEERS},
     "monitoring": {name: {"enabled": True} for name in ("podMonitor", "prometheusRule", "dashboard")},
     "tracing": {"enabled": True, "endpoint": "https://collector.monitoring.svc:4318", "existingSecret": "collector"},

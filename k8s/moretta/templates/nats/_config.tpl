@@ -5,7 +5,7 @@
 {{- $number := regexFind "^[0-9]+" $quantity -}}
 {{- $unit := trimPrefix $number $quantity -}}
 {{- if or (empty $number) (not (hasKey $units $unit)) -}}
-{{- fail (printf "%s: %q is no size such as 4Gi" .name $quantity) -}}
+{{- fail (printf "%s is %q, which is no size; set one such as 4Gi" .name $quantity) -}}
 {{- end -}}
 {{- mul (int64 $number) (get $units $unit) -}}
 {{- end }}
@@ -17,14 +17,14 @@
 {{- $name := printf "%s.%s" $.place $user.nkey -}}
 {{- $keys := get $.keys $user.nkey -}}
 {{- if not $keys -}}
-{{- fail (printf "%s: has no public key; `moretta nats-config --out DIR --kubernetes %s` makes one (with --update, in a folder that is there): then -f DIR/values.yaml" $name $.root.Release.Name) -}}
+{{- fail (printf "%s is empty; `moretta nats-config --out DIR --kubernetes %s` makes a key for each user (and --update for one that is new): give DIR/values.yaml with -f" $name $.root.Release.Name) -}}
 {{- end -}}
-{{- if not (kindIs "slice" $keys) -}}{{- fail (printf "%s: must be a list of public keys, two while one takes the other's place" $name) -}}{{- end -}}
+{{- if not (kindIs "slice" $keys) -}}{{- fail (printf "%s is no list; set a list of public keys, two while one takes the other's place" $name) -}}{{- end -}}
 {{- range $key := $keys -}}
 {{- if hasPrefix "SU" (toString $key) -}}
-{{- fail (printf "%s: is a seed, which is a secret; the public key begins with U" $name) -}}
+{{- fail (printf "%s holds a seed, and values are no place for one; set the public key, which begins with U" $name) -}}
 {{- else if not (regexMatch "^U[A-Z2-7]{55}$" (toString $key)) -}}
-{{- fail (printf "%s: %q is no public nkey; `moretta nats-config --kubernetes %s` writes DIR/values.yaml with them" $name (toString $key) $.root.Release.Name) -}}
+{{- fail (printf "%s has %q, which is no public nkey; give DIR/values.yaml of `moretta nats-config --out DIR --kubernetes %s` with -f" $name (toString $key) $.root.Release.Name) -}}
 {{- end -}}
 {{- $found = append $found (merge (dict "nkey" $key) $user) -}}
 {{- end -}}
@@ -93,7 +93,7 @@
 {{- $room := max (int $nats.hub.room) (len $nats.hub.leaves) -}}
 {{- $_ := set $config.jetstream "max_file_store" (mul (int64 $made.hub.each) (add1 $room)) -}}
 {{- end -}}
-{{- with $nats.leaf.sites -}}
+{{- with ternary list $nats.leaf.sites $nats.hub.enabled -}}
 {{- $leaf := $made.leaf -}}
 {{- $public := $leaf.accounts.PUBLIC -}}
 {{- range $account := list $public $leaf.accounts.LEAF -}}
