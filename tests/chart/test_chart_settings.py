@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 import yaml
-from chart import CHART, ROOT, container, environment, ours, render
+from chart import CHART, ROOT, container, environment, ours, pods, render
 from chart_values import EVERYTHING
 
 from services.aggregate.settings import AggregateFile
@@ -27,6 +27,7 @@ SCHEMAS = {
 }
 SETS = {"default": {}, "everything": EVERYTHING}
 HOME = "/etc/moretta"
+RESTRICTED_VOLUMES = {"configMap", "secret", "emptyDir", "persistentVolumeClaim", "projected"}
 
 
 @pytest.fixture(name="objects", params=SETS)
@@ -167,3 +168,18 @@ def test_files_are_written_in_memory_alone_and_by_who_must(objects):
         assert {one["emptyDir"]["medium"] for one in volumes.values()} <= {"Memory"}
         assert set(volumes) == ({"tmp"} if name in {"notify", "test"} else set())
         assert container(pod)["securityContext"]["readOnlyRootFilesystem"] is True
+
+
+def test_pods_are_restricted(objects):
+    """They fit the Pod Security Standard `restricted`, but for the one on its node's network."""
+    for name, pod in pods(objects).items():
+        spec = pod["spec"]
+        assert spec.get("hostNetwork", False) == (name == "whip")
+        assert {kind for volume in spec["volumes"] for kind in volume.keys() - {"name"}} <= RESTRICTED_VOLUMES
+        assert (spec["securityContext"]["runAsNonRoot"], spec["securityContext"]["seccompProfile"]["type"]) == (
+            True,
+            "RuntimeDefault",
+        )
+        for one in spec["containers"]:
+            own = one["securityContext"]
+            assert (own["allowPrivilegeEscalation"], own["capabilities"]) == (False, {"drop": ["ALL"]})
