@@ -16,10 +16,11 @@ class HttpCamera:
     """Serves /mjpeg (pictures of an .mjpeg file), /stream.ts and /live.m3u8; `cut` closes every stream at once.
 
     `streams` are the files that the first, second, ... connection to /stream.ts gets; the last one stays. Each is
-    (file, seconds that it lasts).
+    (file, seconds that it lasts). Something is sent `every_s`: of MJPEG a picture.
     """
 
-    def __init__(self, *, mjpeg: Path | None = None, streams=(), hls: Path | None = None) -> None:
+    def __init__(self, *, mjpeg: Path | None = None, streams=(), hls: Path | None = None, every_s=CHUNK_S) -> None:
+        self._every_s = every_s
         self._pictures = _pictures(mjpeg) if mjpeg else []
         self._streams, self._hls = list(streams), hls
         self._open: set[asyncio.Transport] = set()
@@ -68,7 +69,7 @@ class HttpCamera:
             for index, part in enumerate(parts):
                 await response.write(part)
                 await self.sending.wait()
-                await asyncio.sleep(max(0.0, began + (index + 1) * CHUNK_S - time.monotonic()))
+                await asyncio.sleep(max(0.0, began + (index + 1) * self._every_s - time.monotonic()))
         except (OSError, ConnectionError):
             pass  # the camera was left, or cut
         return response

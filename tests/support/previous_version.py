@@ -27,6 +27,7 @@ class Version:
 
     name: str
     path: Path | None = None
+    source: Path = ROOT
 
     @property
     def environment(self) -> dict[str, str]:
@@ -38,11 +39,14 @@ class Version:
         """Where its packages lie."""
         return self.path or Path(json.loads(TODAY.tell("import proto; print(json.dumps(proto.__path__[0]))"))).parent
 
-    def tell(self, code: str, *arguments: str) -> str:
-        """Return what a piece of code prints under this version; `json` and `sys` are there."""
+    def tell(self, code: str, *arguments: str, text: str = "") -> str:
+        """Return what a piece of code prints under this version, given a text; `json` and `sys` are there."""
         line = [sys.executable, "-P", "-c", f"import json, sys\n{code}", *arguments]
         environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | self.environment
-        return subprocess.run(line, env=environment, capture_output=True, text=True, check=True, timeout=60).stdout
+        how: dict[str, Any] = {"capture_output": True, "text": True, "timeout": 60, "check": False}
+        done = subprocess.run(line, env=environment, input=text, **how)
+        assert done.returncode == 0, f"under {self.name}: {done.stderr}"
+        return str(done.stdout)
 
     def ask(self, code: str, *arguments: str) -> Any:
         """Return what a piece of code prints as JSON."""
@@ -63,4 +67,4 @@ def previous(folder: Path) -> Version:
         archive.extractall(folder / "source", filter="data")
     into = folder / "installed"
     subprocess.run([sys.executable, *_PIP, "--target", str(into), str(folder / "source")], check=True, timeout=300)
-    return Version(revision[:12], into)
+    return Version(revision[:12], into, folder / "source")
