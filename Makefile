@@ -77,9 +77,10 @@ $(VENV)-train/.reference: $(VENV)-train/.installed requirements/reference.txt re
 	$(VENV)-train/bin/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r requirements/reference.txt
 	@touch $@
 
-contracts: setup ## write the JSON Schemas of the public messages to docs/schemas, the table of rights to docs/subjects.md, NATS accounts to the chart
+contracts: setup ## write docs/schemas (the public messages), docs/subjects.md (who may do what), docs/metrics.md, the chart's NATS accounts
 	$(BIN)/python -m proto.schema docs/schemas
 	$(BIN)/python -m proto.matrix docs/subjects.md
+	$(BIN)/python -P -m services.cli.metrics.table docs/metrics.md
 	$(BIN)/python -m services.identities.chart k8s/moretta/files
 
 words: $(VENV)/.locked ## bring the catalogues of messages up to date with the code; says what is to be translated

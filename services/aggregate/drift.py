@@ -7,7 +7,9 @@ Under a profile that allows nothing finer than the whole site nothing is counted
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
 from functools import partial
 from typing import cast
 
@@ -84,7 +86,10 @@ class SiteDrift:
         if self._waiting:
             self._due.set()
         for camera in self._site.cameras:
-            _show(self._site.id, camera.id, camera.long_side, self._core.compare(camera.id))
+            found = self._core.compare(camera.id)
+            if self._site.profile != "lab":  # five minutes of today are finer than a window
+                found = replace(found, today=None)
+            _show(self._site.id, camera.id, camera.long_side, found)
 
     async def until_restored(self) -> None:
         """Wait for the stored days, but not for long: the windows matter more."""
@@ -138,6 +143,8 @@ class SiteDrift:
         """Take the site's metrics away."""
         for camera in self._site.cameras:
             _hide(self._site.id, camera.id)
+        with contextlib.suppress(KeyError):
+            FAILURES.remove(self._site.id)
 
 
 def _is_newer(record: DriftDayV1, last: DriftDayV1) -> bool:

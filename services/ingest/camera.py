@@ -12,12 +12,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from prometheus_client import Histogram
-
 from proto.types import CameraReason, CameraState
 from services.budget.shedding import Shedder
 from services.ingest.core.reconnect import STUCK_LIMIT_S, Backoff, has_moved, stall_timeout, stuck_after
 from services.ingest.lookup import addresses_of
+from services.ingest.metrics import LAG
 from services.ingest.peer import PeerSource, Seat
 from services.ingest.pictures import Picture
 from services.ingest.playback import CameraStats, Playback
@@ -27,13 +26,6 @@ from services.log import get_logger
 from services.sites.settings import CameraSettings
 
 log = get_logger()
-
-LAG = Histogram(
-    "moretta_ingest_decode_lag_seconds",
-    "How far a sampled picture's decoding was behind the camera, above the least delay of its connection",
-    ["site", "camera"],
-    buckets=(0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5),
-)
 
 PauseReason = Literal["operator", "schedule"]
 SECOND_NS = 1_000_000_000

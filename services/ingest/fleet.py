@@ -16,6 +16,7 @@ from services.ingest.core.orders import Orders
 from services.ingest.core.sampling import phase_of
 from services.ingest.core.schedule import rests
 from services.ingest.keys import KeyGiver
+from services.ingest.metrics import forget
 from services.ingest.reporter import Reporter
 from services.ingest.sender import Sender
 from services.ingest.settings import IngestSettings
@@ -116,7 +117,7 @@ class Fleet:
 
     async def apply(self, sites: list[SiteSettings], givers: dict[str, KeyGiver]) -> None:
         """Take new settings: the cameras that are gone from them, or changed, are stopped; the others play on."""
-        self._givers = givers
+        self._givers, before = givers, set(self.wanted)
         configured.tell(sites)
         self.profiles = {site.id: site.profile for site in sites}
         self.wanted = {(site.id, camera.id): camera for site in sites for camera in site.cameras}
@@ -127,6 +128,8 @@ class Fleet:
         }
         gone = [place for place, post in self._posts.items() if self.wanted.get(place) != post.settings]
         await asyncio.gather(*(self.drop(place) for place in gone))
+        for place in before - set(self.wanted):
+            forget(*place)
 
     def start(self, place: Place, lease: int, *, relieves: bool = False) -> None:
         """Serve a camera of the settings under this lease. With `relieves` another replica goes on until ours is live.

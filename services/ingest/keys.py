@@ -1,6 +1,7 @@
 """Handing out frame keys: to workers whose announcement the inference identity signed, and to nobody else."""
 
 import asyncio
+import contextlib
 import time
 from dataclasses import dataclass
 
@@ -44,6 +45,7 @@ class KeyGiver:
         self._keys = SealingKeys(time.monotonic_ns())
         self._workers: dict[str, _Worker] = {}
         self._latest: dict[str, int] = {}
+        self._shown = True
         self._missed = False
         """Whether a key could not be handed out, since the connection was lost."""
 
@@ -55,7 +57,16 @@ class KeyGiver:
             log.warning(
                 "a worker's identity is not trusted any more; it gets no more keys", worker=name, site=self._site
             )
-        WORKERS_KNOWN.labels(self._site).set(len(self._workers))
+        self.show(self._shown)
+
+    def show(self, shown: bool) -> None:
+        """Have the metric, or not: the site may be gone from the settings."""
+        self._shown = shown
+        if shown:
+            WORKERS_KNOWN.labels(self._site).set(len(self._workers))
+        else:
+            with contextlib.suppress(KeyError):
+                WORKERS_KNOWN.remove(self._site)
 
     async def listen(self) -> None:
         """Subscribe to this site's announcements."""
@@ -91,7 +102,7 @@ class KeyGiver:
         for name in [n for n, worker in self._workers.items() if now - worker.seen > _FORGET_NS]:
             del self._workers[name]
             log.warning("a worker is silent; it gets no more keys", worker=name, site=self._site)
-        WORKERS_KNOWN.labels(self._site).set(len(self._workers))
+        self.show(self._shown)
 
     async def _announced(self, message: WorkerV1, request: Request) -> None:
         if message.site != self._site or not is_genuine(self._trusted, message):
@@ -127,7 +138,7 @@ class KeyGiver:
 
     async def _join(self, worker: _Worker) -> None:
         log.info("a worker joined", worker=worker.said.worker, site=self._site)
-        WORKERS_KNOWN.labels(self._site).set(len(self._workers))
+        self.show(self._shown)
         for key in self._keys.joined(time.monotonic_ns()):
             await self._give(key, worker)
 

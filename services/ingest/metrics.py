@@ -2,11 +2,12 @@
 
 import contextlib
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import get_args
 
-from prometheus_client import Counter, Gauge
+from prometheus_client import Counter, Gauge, Histogram
 
 from proto.types import CameraReason, CameraState
+from services.ingest.core.attempts import Ended
 from services.ingest.playback import CameraStats
 
 _CAMERA = ["site", "camera"]
@@ -22,7 +23,23 @@ FAILURES = Counter(
 INFO = Gauge(
     "moretta_camera_info", "1 for the decoder in use and the size of the pictures", [*_CAMERA, "decoder", "size"]
 )
-STATES: tuple[CameraState, ...] = ("connecting", "live", "stalled", "backing-off", "paused", "failed-config", "ended")
+LIFETIME = Histogram(
+    "moretta_pixel_lifetime_seconds",
+    "From decode() returning a picture to the reply that follows its overwriting; unconfirmed ones count as +Inf",
+    _CAMERA,
+    buckets=(0.005, 0.01, 0.015, 0.02, 0.025, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08, 0.09, 0.1),
+)
+ANSWERS = Counter("moretta_ingest_frames_total", "Sampled pictures by what became of them", [*_CAMERA, "outcome"])
+LAG = Histogram(
+    "moretta_ingest_decode_lag_seconds",
+    "How far a sampled picture's decoding was behind the camera, above the least delay of its connection",
+    _CAMERA,
+    buckets=(0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5),
+)
+WHIP_DROPPED = Counter("moretta_whip_frames_dropped_total", "Encoded frames dropped undecoded", _CAMERA)
+STATES: tuple[CameraState, ...] = get_args(CameraState)
+_NOW = (FPS, ANALYSED, AGE)
+_COUNTED = (LIFETIME, LAG, WHIP_DROPPED)
 
 
 @dataclass(slots=True)
@@ -32,8 +49,6 @@ class CameraMetrics:
     site: str
     camera: str
     _info: tuple[str, str] | None = None
-
-    _PLAIN: ClassVar = (FPS, ANALYSED, AGE)
 
     def changed(self, state: CameraState, reason: CameraReason | None) -> None:
         """Take a change of state."""
@@ -54,11 +69,11 @@ class CameraMetrics:
             self._info = info
 
     def retire(self) -> None:
-        """Forget the camera: it is out of service, and a gauge that stays would say otherwise."""
+        """Forget the camera's state: it is out of service here, and a gauge that stays would say otherwise."""
         self._forget_info()
         for state in STATES:
             _remove(STATE, self.site, self.camera, state)
-        for gauge in self._PLAIN:
+        for gauge in _NOW:
             _remove(gauge, self.site, self.camera)
 
     def _forget_info(self) -> None:
@@ -67,6 +82,16 @@ class CameraMetrics:
             self._info = None
 
 
-def _remove(gauge: Gauge, *labels: str) -> None:
+def forget(site: str, camera: str) -> None:
+    """Forget what was counted of a camera, too: no settings know it any more."""
+    for metric in _COUNTED:
+        _remove(metric, site, camera)
+    for reason in get_args(CameraReason):
+        _remove(FAILURES, site, camera, reason)
+    for outcome in get_args(Ended):
+        _remove(ANSWERS, site, camera, outcome)
+
+
+def _remove(metric: Counter | Gauge | Histogram, *labels: str) -> None:
     with contextlib.suppress(KeyError):
-        gauge.remove(*labels)
+        metric.remove(*labels)

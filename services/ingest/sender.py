@@ -6,15 +6,16 @@ import time
 from collections.abc import Callable
 
 import msgspec
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter
 
 from proto.frames import FrameQualityV1, FrameReplyV1, FrameV1
 from proto.subjects import FRAMES
 from services.bus import Bus, NoWorkers, TooLarge
 from services.ingest.camera import Camera
-from services.ingest.core.attempts import Answer, Verdict, judge
+from services.ingest.core.attempts import Answer, Ended, judge
 from services.ingest.core.lifetime import Lifetimes
 from services.ingest.core.picture import i420_size
+from services.ingest.metrics import ANSWERS, LIFETIME
 from services.ingest.pictures import Picture
 from services.ingest.source import SourceError, address_of
 from services.log import get_logger
@@ -25,15 +26,6 @@ from services.tracing import begin, current
 
 log = get_logger()
 
-LIFETIME = Histogram(
-    "moretta_pixel_lifetime_seconds",
-    "From decode() returning a picture to the reply that follows its overwriting; unconfirmed ones count as +Inf",
-    ["site", "camera"],
-    buckets=(0.005, 0.01, 0.015, 0.02, 0.025, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08, 0.09, 0.1),
-)
-ANSWERS = Counter(
-    "moretta_ingest_frames_total", "Sampled pictures by what became of them", ["site", "camera", "outcome"]
-)
 FORGED = Counter("moretta_ingest_replies_refused_total", "Answers of somebody who doesn't hold the frame's key")
 
 LIVE_BUDGET_NS = 100_000_000
@@ -76,7 +68,7 @@ class Sender:
         with begin("ingest.frame", often=True, start=start, site=self.site, camera=self.name) as span:
             span.tell(outcome=await self._send(picture))
 
-    async def _send(self, picture: Picture) -> Verdict:
+    async def _send(self, picture: Picture) -> Ended:
         try:
             age = time.monotonic_ns() - picture.decoded_ns
             if not self._patient and not self._camera.may_send(age):
@@ -120,7 +112,7 @@ class Sender:
         seal_into(key.cipher, frame, pixels)
         self._sealed_with, self._prover = key, reply_key(key.secret, frame)
 
-    async def _deliver(self, frame: FrameV1, decoded_ns: int) -> Verdict:
+    async def _deliver(self, frame: FrameV1, decoded_ns: int) -> Ended:
         tries = 0
         while True:
             tries += 1
@@ -217,7 +209,7 @@ class Sender:
         self._told_forged = True
         return False
 
-    def _account(self, verdict: Verdict, lifetime_ns: int) -> None:
+    def _account(self, verdict: Ended, lifetime_ns: int) -> None:
         self._count(verdict)
         if verdict == "done":
             self.answered += 1
@@ -236,7 +228,7 @@ class Sender:
         self.lifetimes.add(lifetime_ns)
         LIFETIME.labels(self.site, self.name).observe(lifetime_ns / 1e9)
 
-    def _count(self, outcome: str) -> None:
+    def _count(self, outcome: Ended) -> None:
         ANSWERS.labels(self.site, self.name, outcome).inc()
 
 

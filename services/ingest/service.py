@@ -55,8 +55,9 @@ async def wire(app: App, settings: IngestFile) -> None:
         identities = _identities(new)  # first: these two may fail, and then nothing of the new settings is in force
         if server is not None:
             server.reload()
-        for giver in givers.values():
+        for name, giver in givers.items():
             giver.trust(*identities)
+            giver.show(any(site.id == name for site in new.sites))
         for site in new.sites:
             if site.id not in givers:
                 await open_site(site.id, identities)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from typing import Literal
 from urllib.parse import parse_qsl
 
 from aiohttp import web
@@ -15,6 +16,7 @@ from services.notify.sms_settings import ReportsSettings
 
 log = get_logger()
 
+Made = Literal["forged", "not-final", "known", "not-recorded", "delivered", "failed"]
 REPORTS = Counter("moretta_notify_sms_reports_total", "Delivery reports of SMS, by what was made of them", ["made"])
 _MOST_BYTES = 16_384
 _MOST_FIELDS = 100
@@ -73,7 +75,7 @@ class ReportServer:
         return _answer(state, 200)
 
 
-def _answer(made: str, status: int) -> web.Response:
+def _answer(made: Made, status: int) -> web.Response:
     REPORTS.labels(made).inc()
     return web.Response(status=status)
 

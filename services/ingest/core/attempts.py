@@ -5,7 +5,9 @@ from typing import Literal
 from proto.frames import Outcome
 
 Answer = Outcome | Literal["timeout", "no-worker"]
-Verdict = Literal["done", "again", "shed", "unconfirmed", "error"]
+Ended = Literal["done", "shed", "unconfirmed", "error"]
+"""What became of a picture."""
+Verdict = Ended | Literal["again"]
 
 LIVE_TRIES = 2
 _BRIEF: frozenset[str] = frozenset({"busy", "no-key", "no-worker", "late"})

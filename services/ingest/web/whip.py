@@ -9,11 +9,12 @@ import secrets
 from dataclasses import dataclass
 
 from aiohttp import web
-from prometheus_client import Counter, Gauge
+from prometheus_client import Gauge
 
 from services.app import App
 from services.ingest.camera import Camera
 from services.ingest.core.sdp import OfferError, check_offer
+from services.ingest.metrics import WHIP_DROPPED
 from services.ingest.peer import EncodedQueue, Seat
 from services.ingest.web.access import Access, Cameras
 from services.ingest.web.problem import elsewhere, not_allowed, problem
@@ -24,7 +25,6 @@ from services.log import get_logger
 log = get_logger()
 
 PEERS = Gauge("moretta_whip_peers", "Peers that publish by WHIP now")
-DROPPED = Counter("moretta_whip_frames_dropped_total", "Encoded frames dropped undecoded", ["site", "camera"])
 MOST_BYTES = 16 * 1024
 """The largest offer; browsers send less than 10 kB."""
 _SDP = "application/sdp"
@@ -97,7 +97,7 @@ class Whip:
         codec = check_offer(offer)
         loop = asyncio.get_running_loop()
         over = asyncio.Event()
-        dropped = DROPPED.labels(camera.site, camera.settings.id)
+        dropped = WHIP_DROPPED.labels(camera.site, camera.settings.id)
         encoded = EncodedQueue(codec, on_close=lambda: _tell(loop, over), on_drop=dropped.inc)
         assert camera.seat is not None
         if not await _takes(camera.seat, encoded):

@@ -546,3 +546,26 @@ async def test_finish_waits_for_the_frames_in_hand(make, wait_until):
 async def test_finish_with_nothing_in_hand(make):
     """It returns at once."""
     await asyncio.wait_for(make().worker.finish(), 1)
+
+
+def counted() -> dict[str, float]:
+    """All of inference's samples but the sums of times, and how the times fell."""
+    return {
+        f"{sample.name}{sorted(sample.labels.items())}": sample.value
+        for family in REGISTRY.collect()
+        for sample in family.samples
+        if family.name.startswith("moretta_inference") and not sample.name.endswith(("_sum", "_bucket", "_created"))
+    }
+
+
+async def test_metrics_do_not_know_how_many_faces_there_were(make):
+    """Nine faces in each picture, or none: the same series, and each rose by the same."""
+    found = []
+    for faces in ([FACE] * 9, []):
+        bench, before = make(faces=faces), counted()
+        for _ in range(5):
+            await bench.ask(frame())
+        found.append({name: value - before.get(name, 0.0) for name, value in counted().items()})
+        assert len(bench.emitted) == 5
+    assert found[0] == found[1]
+    assert found[0]["moretta_inference_frames_total[('outcome', 'done')]"] == 5

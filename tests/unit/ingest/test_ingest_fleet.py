@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import clips
 import pytest
 from msgspec import structs
+from prometheus_client import REGISTRY
 
 from proto.subjects import CAMERA_EVENTS
 from services.app import App
@@ -126,12 +127,26 @@ async def test_two_reloads_at_once(ground, clip):
     assert threads() == {"camera cannes/b", "camera cannes/d"}
 
 
-async def test_a_site_goes_with_its_cameras(ground, clip):
-    """What the settings no longer name is not looked at."""
+def series(site, camera):
+    """The metrics that have something of a camera."""
+    place = {"site": site, "camera": camera}
+    return {f.name for f in REGISTRY.collect() for s in f.samples if place.items() <= s.labels.items()}
+
+
+async def test_a_site_goes_with_its_cameras(ground, clip, wait_until):
+    """What the settings no longer name is not looked at, and no metric knows it; what another replica serves is only
+    no more in a state here: what was counted of it stays as it is.
+    """
     await put(ground, [site(clip, "a"), site(clip, "a", site="lyon")])
+    await wait_until(lambda: {"moretta_camera_state", "moretta_ingest_frames"} <= series("cannes", "a"))
+    await ground.fleet.drop(("cannes", "a"))
+    assert "moretta_ingest_frames" in series("cannes", "a")
+    assert not series("cannes", "a") & {"moretta_camera_state", "moretta_camera_fps", "moretta_camera_info"}
     await put(ground, [site(clip, "a", site="lyon")])
     assert ground.fleet.cameras("cannes") == []
     assert threads() == {"camera lyon/a"}
+    assert series("cannes", "a") == set()
+    assert series("lyon", "a")
 
 
 async def test_nothing_starts_after_the_end(ground, clip):

@@ -1,0 +1,1 @@
+"""The document of all metrics and spans, made from the services."""

@@ -1,0 +1,184 @@
+"""What Prometheus hears of a site: of its windows everything, of the people in front of its cameras nothing."""
+
+import asyncio
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import structs
+from prometheus_client import REGISTRY
+
+from proto.public import WindowV1
+from proto.subjects import STREAMS
+from services.aggregate import fill
+from services.aggregate.core.drift import ENOUGH
+from services.aggregate.drift import SiteDrift
+from services.aggregate.metrics import SiteMetrics
+from services.aggregate.retention import Retention
+from services.aggregate.runner import SiteRunner
+from services.aggregate.settings import AggregateSettings
+from services.bus.streams import Kept, _lacking
+from services.sites.settings import CameraSettings, SiteSettings
+
+SECOND = 1_000_000_000
+MIB = 1 << 20
+
+
+def exposition(*prefixes: str) -> dict[str, float]:
+    """All samples but those that tell a time: what was counted, how often something was timed, and which series are."""
+    return {
+        f"{sample.name}{sorted(sample.labels.items())}": 0.0 if family.type == "gauge" else sample.value
+        for family in REGISTRY.collect()
+        for sample in family.samples
+        if family.name.startswith(prefixes) and not sample.name.endswith(("_sum", "_created"))
+    }
+
+
+class Bus:
+    """Replays a list; keeps what is stored; whose streams hold so many bytes."""
+
+    def __init__(self, messages=(), held=0):
+        self.messages, self.streams, self.held, self.windows = list(messages), self, held, []
+
+    async def created(self, _name):
+        return 1, len(self.messages)
+
+    async def kept(self, _name):
+        return Kept(0, 64 * MIB, 2, 5 * SECOND, 4_000 * SECOND, self.held)
+
+    async def history(self, *_row, **_tokens):
+        return []
+
+    latest = history
+
+    async def first(self, *_row, **_tokens):
+        return None
+
+    last = first
+
+    async def ensure_streams(self, _names):
+        pass
+
+    async def store(self, *_message, **_how):
+        return 1
+
+    async def store_once(self, _row, message, **_how):
+        if isinstance(message, WindowV1):
+            self.windows.append(message)
+        return True
+
+    async def follow(self, *_stream, **_how):
+        for message in self.messages:
+            yield message
+            await asyncio.sleep(0)
+
+
+async def run(make, faces: int, profile: str) -> tuple[dict[str, float], list[WindowV1], SiteRunner]:
+    """Have a site decided for two windows with so many people in each second, and return what there is to see."""
+    stream = make.stream()
+    for second in range(700):
+        here = faces if second % 20 < 10 else 0
+        crowd = [make.face(0.05 + 0.08 * n, 0.5, verdict="unmasked") for n in range(here)]
+        stream.seen(second, *crowd).tick(second)
+    bus = Bus(stream.messages)
+    site = SiteSettings(id="market", profile=profile, cameras=[CameraSettings(id="door", url="rtsp://camera/")])
+    drift = SiteDrift(bus, site)
+    runner = SiteRunner(bus, make.config(profile=profile, window_s=300.0), AggregateSettings(), lambda _: None, drift)
+    keeping_days = asyncio.create_task(drift.run())
+    await drift.until_restored()
+    await runner.follow()
+    keeping_days.cancel()
+    await asyncio.gather(keeping_days, return_exceptions=True)
+    found = exposition("moretta_aggregate", "moretta_drift")
+    drift.close()
+    return found, bus.windows, runner
+
+
+@pytest.mark.parametrize("profile", ["stats-only", "alerting", "fr-2021-269"])
+async def test_a_crowd_and_nobody_look_the_same(make, profile):
+    """Seven hundred pictures with ten people in each, and with nobody: the same series, the same counts. When the site
+    is given up nothing of it is left.
+    """
+    before = exposition("moretta_aggregate", "moretta_drift")
+    crowd, many, runner = await run(make, 10, profile)
+    runner.close()
+    empty, none, runner = await run(make, 0, profile)
+    assert len(many) == len(none) == 2
+    assert profile == "fr-2021-269" or min(window.persons for window in many) > 50
+    assert crowd == empty
+    assert any("window_end" in name for name in empty)
+    runner.close()
+    assert exposition("moretta_aggregate", "moretta_drift") == before
+
+
+def test_today_is_shown_in_the_lab_alone(make):
+    """What changes every five minutes is finer than a window, be it rounded; whole days are shown everywhere."""
+    shown = {}
+    for profile in ("lab", "stats-only"):
+        site = SiteSettings(id="market", profile=profile, cameras=[CameraSettings(id="door", url="rtsp://camera/")])
+        drift = SiteDrift(Bus(), site, every=1)
+        drift._restored.set()
+        stream = make.stream()
+        for second in range(-86_400, -86_400 + 3 * ENOUGH, 3):
+            stream.seen(second / 3, make.face())
+        for step in range(ENOUGH + 10):
+            stream.seen(step / 5, make.face())
+        for message in stream.messages:
+            drift.step(message, [])
+        shown[profile] = {
+            s.labels["day"] for f in REGISTRY.collect() if f.name == "moretta_drift_size_pixels" for s in f.samples
+        }
+        drift.close()
+    assert "today" in shown["lab"]
+    assert shown["stats-only"] == shown["lab"] - {"today"}
+
+
+def test_a_window_is_told_as_it_was_published(make):
+    """Its end, how late it was, and its coverage, if the profile publishes that; a zone's is only counted."""
+    metrics = SiteMetrics("told")
+    metrics.begin(make.config(window_s=300.0, lateness_s=5.0), 0)
+    value = lambda name: REGISTRY.get_sample_value(f"moretta_aggregate_{name}", {"site": "told"})  # noqa: E731
+    assert value("window_due_seconds") == 305
+    assert value("window_end_timestamp_seconds") > 1.7e9
+    window = WindowV1(site="told", zone="_site", profile="stats-only", start=0, end=300 * SECOND, coverage=0.5)
+    metrics.window(window, is_new=True)
+    metrics.window(replace_zone(window), is_new=True)
+    assert (value("window_end_timestamp_seconds"), value("window_coverage_ratio")) == (300, 0.5)
+    assert value("windows_published_total") == value("window_delay_seconds_count") == 2
+    metrics.window(structs.replace(window, coverage=None), is_new=False)
+    assert value("window_coverage_ratio") is None
+    assert value("windows_published_total") == 2
+    metrics.retire()
+    assert value("window_end_timestamp_seconds") is None
+
+
+def replace_zone(window: WindowV1) -> WindowV1:
+    return structs.replace(window, zone="hall", coverage=1.0)
+
+
+@given(st.sampled_from(sorted(fill.COARSE)), st.integers(0, 64 * MIB), st.integers(0, 2_000))
+def test_what_streams_of_people_hold_is_told_in_large_steps(stream, held, more):
+    """Never less than it is, and no more exactly than by a twentieth; the same while a few more pass by."""
+    shown = fill.shown(stream, held, 64 * MIB)
+    assert held <= shown <= held + 64 * MIB / 20
+    assert shown % (64 * MIB // 20) < 20
+    assert fill.shown("WINDOWS", held, 64 * MIB) == held
+    assert fill.shown(stream, held + more, 64 * MIB) - shown in {0, 3_355_443, 3_355_444}
+
+
+async def test_streams_are_told_against_their_limits():
+    """All of them; copies that are offline or behind are lacking; PASSAGES' reach is the age of a passer-by."""
+    for stream in STREAMS:
+        await fill._ask(Bus(held=1_000), stream.name)
+    value = lambda name, stream: REGISTRY.get_sample_value(f"moretta_stream_{name}", {"stream": stream})  # noqa: E731
+    assert value("bytes", "WINDOWS") == 1_000
+    assert value("bytes", "PASSAGES") == 64 * MIB // 20
+    assert {value("limit_bytes", stream.name) for stream in STREAMS} == {64 * MIB}
+    copies = [{"current": True}, {"current": True, "offline": True}]
+    three = {"config": {"num_replicas": 3}, "cluster": {"replicas": copies}}
+    assert (_lacking(three), _lacking({"config": {"num_replicas": 1}})) == (1, 0)
+    retention = Retention(Bus(), "market", lambda *_: None)
+    for stream in ("SIGHTINGS", "PASSAGES"):
+        await retention._reach(stream)
+    reach = next(f for f in REGISTRY.collect() if f.name == "moretta_aggregate_stream_reach_seconds")
+    assert [(s.labels["stream"], s.value) for s in reach.samples] == [("SIGHTINGS", 3_960.0)]
