@@ -133,7 +133,8 @@ class Operations:
         for camera in cameras:
             needed = 0 if is_out else config.operations.camera_down_windows
             yield from self._decide(slot, ("camera-down", camera), judge_camera(slot, camera), needed)
-        ruled = {zone: rules for zone, rules in _ruled(config).items() if zone in _ruled(coming)}
+        still = _ruled(coming)
+        ruled = {zone: rules for zone, rules in _ruled(config).items() if zone in still}
         for window in windows:
             if window.zone in ruled and window.start > self._published.get(window.zone, -1):
                 finding, needed = judge_zone(ruled[window.zone], window), config.operations.no_data_windows
@@ -174,9 +175,10 @@ def is_enough(windows: Sequence[WindowV1], zone: str, config: SiteConfig, alert:
 
 def _ruled(config: SiteConfig) -> dict[str, list[RuleSettings]]:
     """Return the zones with rules, where the profile has any."""
-    if not PROFILES[config.profile].rules:
-        return {}
-    return {rule.zone: [r for r in config.rules if r.zone == rule.zone] for rule in config.rules}
+    found: dict[str, list[RuleSettings]] = {}
+    for rule in config.rules if PROFILES[config.profile].rules else ():
+        found.setdefault(rule.zone, []).append(rule)
+    return found
 
 
 def _alert(slot: Slot, key: Key, standing: Standing, finding: Finding) -> OperationalAlertV1:
