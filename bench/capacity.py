@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from bench import counting_rows
+from bench import counting_rows, parts
 from bench.rows import QUICK, SYSTEM_ROWS, Bench, Plan
 from bench.verdicts import Row
 from services.cli.box import BoxError
@@ -31,6 +31,7 @@ ROWS = {
     "counts": counting_rows.counts,
     "intervals": counting_rows.intervals,
     "replay": counting_rows.replayed,
+    "parts": parts.by_part,
     "scale": counting_rows.scaled,
 }
 

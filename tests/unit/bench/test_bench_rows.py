@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from bench import rows
+from bench import parts, rows
 from bench.clip import FULL_HD
 from bench.histogram import Histogram
 from bench.rows import QUICK, Bench, memory_row
@@ -121,3 +121,17 @@ def test_a_run_without_work_is_none(nothing):
     require_work(GOOD)
     with pytest.raises(NotMeasured, match="no picture was analysed"):
         require_work(replace(GOOD, **nothing))
+
+
+async def test_decoding_and_analysing_are_told_apart(bench):
+    """A camera that takes ingest 60 ms a second and 4 ms a picture more, and inference 5 ms a picture."""
+
+    def made(cameras, fps):
+        analysed = round(cameras * fps * 10)
+        return replace(GOOD, analysed=analysed, cpu_ms={"ingest": 60 / fps + 4, "inference": 5.0})
+
+    bench.made = made
+    found = await parts.by_part(bench)
+    assert [row.runs for row in found] == [[80.0] * 2, [25.0] * 2] * 2
+    assert [row.verdict for row in found] == ["met", "met", "missed", "met"]
+    assert "60.0 ms without any analysed picture, 4.00 ms for each" in found[0].note
