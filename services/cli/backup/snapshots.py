@@ -88,8 +88,8 @@ def _ended(stream: Stream, headers: dict[str, str] | None) -> None:
 
 async def put_back(client: Client, stream: Stream, folder: Path, replicas: int, told: Told) -> None:
     """Make a stream of its two files; there must be none of its name."""
-    state = json.loads((folder / stream.name / FILES[0]).read_bytes())["state"]
-    body = {"config": configuration(stream, replicas), "state": state}
+    said = json.loads((folder / stream.name / FILES[0]).read_bytes())
+    body = {"config": configuration(stream, said["config"], replicas), "state": said["state"]}
     begun = _good(await asked(client, f"{JETSTREAM_API}STREAM.RESTORE.{stream.name}", body), stream.name)
     try:
         for part in parts_of(folder / stream.name / FILES[1]):

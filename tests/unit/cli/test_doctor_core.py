@@ -11,6 +11,7 @@ from nats_match import takes
 from proto.permissions import ACCOUNTS, rights_of
 from proto.public import CameraV1, Lifetime
 from proto.subjects import STREAMS, TABLE, stream
+from services.bus.streams import config_of
 from services.cli.doctor.core import judged, rights, storage, times
 from services.cli.doctor.core.findings import Finding, exit_code, fail, figures, left_out, ok, warn, worst
 
@@ -20,15 +21,7 @@ WINDOWS = stream("WINDOWS")
 
 def info(one=WINDOWS, **changes):
     """A stream as JetStream tells of one that is as it should be."""
-    config = {
-        "subjects": list(one.subjects),
-        "storage": one.storage,
-        "max_age": round((one.max_age_s or 0) * 1e9),
-        "max_bytes": one.max_bytes,
-        "max_msgs_per_subject": one.per_subject,
-        "num_replicas": 1,
-    }
-    return {"config": config | changes, "state": {"bytes": 10}}
+    return {"config": config_of(one, 1) | changes, "state": {"bytes": 10}}
 
 
 def test_only_what_fails_fails():
@@ -69,7 +62,7 @@ def test_a_slow_answer_proves_nothing_of_a_clock(offset: float, uncertainty: flo
 
 def test_streams_as_they_should_be_are_one_line():
     """The fullest is named."""
-    found = storage.streams({one: info(one) for one in STREAMS}, 1)
+    found = storage.streams({one: info(one) for one in STREAMS} | {WINDOWS: info(max_age=0)}, 1)
     assert [one.state for one in found] == ["ok"]
     assert f"{len(STREAMS)} are as this version wants them" in found[0].found
 
@@ -78,11 +71,10 @@ def test_streams_as_they_should_be_are_one_line():
     ("seen", "state", "said"),
     [
         (None, "fail", "is not there"),
-        (info(storage="memory"), "fail", "storage is memory, not file"),
-        (info(max_age=1), "fail", "max_age is 1, not 34560000000000000"),
-        (info(subjects=["moretta.v1.windows.>"]), "fail", "subjects is ['moretta.v1.windows.>']"),
-        (info(republish={"src": ">", "dest": "x"}), "fail", "republish is set"),
-        (info(num_replicas=3), "warn", "has 3 copies, and nats.replicas is 1"),
+        (info(storage="memory"), "fail", "storage is memory, must be file"),
+        (info(max_age=10**9), "warn", "max_age is 1 s, becomes 400 days"),
+        (info(subjects=["other"]), "warn", "subjects is other, becomes other, moretta.v1.windows.*.*"),
+        (info(republish={"src": ">", "dest": "x"}), "fail", "republish is set, and never by Moretta"),
         (info() | {"state": {"bytes": WINDOWS.max_bytes * 0.9}}, "warn", "90% full"),
         (info() | {"cluster": {"replicas": [{"name": "n2", "current": False}]}}, "fail", "has no leader"),
         (info() | {"cluster": {"leader": "n1", "replicas": [{"name": "n2", "offline": True}]}}, "warn", "n2"),

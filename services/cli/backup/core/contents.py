@@ -5,16 +5,18 @@ folder that lacks anything, or was changed, is known before anything is.
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 from msgspec import Struct
 
 from proto.subjects import STREAMS, Stream
+from services.bus.migration import Config, differences
+from services.bus.streams import config_of
 
 LIST = "moretta-backup.json"
 FILES = ("backup.json", "stream.tar.s2")
 """Configuration and state, and the snapshot: the names that `nats stream backup` gives them."""
 FORMAT = 1
+_LIMITS = ("max_age", "max_bytes", "max_msgs_per_subject")
 _TAKEN = ("ALERTS", "RULES", "WINDOWS", "OPERATIONS", "KV_SILENCES", "CONTROL", "AUDIT", "DELIVERIES")
 """Effects before causes: an alert that is not in its stream yet is made again of its window. Deliveries last: nobody is
 told twice whose telling is in there."""
@@ -71,27 +73,12 @@ def _wrong(part: Part, name: str, found: tuple[int, str] | None) -> list[str]:
     return [] if digest == part.sha256.get(name) else ["is damaged, or was changed: its digest is another one"]
 
 
-def configuration(stream: Stream, replicas: int) -> dict[str, Any]:
-    """Return how a stream is made anew: as this version's table has it, whatever the backup says.
+def configuration(stream: Stream, said: Config, replicas: int) -> Config:
+    """Return how a stream is made anew: as this version's table has it, and no less kept than it was.
 
-    A stream may copy from others and repeat what it gets, so nobody's file decides how one is made (ADR 20). The server
-    takes the configuration that it is given, not the snapshot's own (tried).
+    A stream may copy from others and repeat what it gets, so of what the backup says nothing but numbers is taken (ADR
+    20). The server takes the configuration that it is given, not the snapshot's own (tried).
     """
-    age = round((stream.max_age_s or 0) * 1e9)
-    return {
-        "name": stream.name,
-        "subjects": list(stream.subjects),
-        "description": stream.purpose,
-        "retention": "limits",
-        "discard": "old",
-        "storage": stream.storage,
-        "max_consumers": -1,
-        "max_msgs": -1,
-        "max_msg_size": -1,
-        "max_age": age,
-        "max_bytes": stream.max_bytes,
-        "max_msgs_per_subject": stream.per_subject,
-        "num_replicas": replicas,
-        "duplicate_window": min(120 * 10**9, age or 120 * 10**9),
-        "allow_direct": True,
-    }
+    want = config_of(stream, replicas)
+    more = {one.field: one.have for one in differences(said, want) if one.outcome == "kept" and one.field in _LIMITS}
+    return want | {field: have for field, have in more.items() if isinstance(have, int)}

@@ -1,16 +1,18 @@
 """Streams and their limits, as JetStream's API tells them (NATS ADR-1), against what this version wants."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from proto.subjects import Stream
+from services.bus.migration import Config, differences
+from services.bus.streams import config_of
 from services.cli.doctor.core.findings import Finding, fail, ok, warn
 
 FULL = 0.8
 """From this share of a limit on somebody should look."""
 LITTLE_BYTES = 1 << 30
-Info = Mapping[str, Any]
+Info = Config
 """A stream's `config` and `state`, and `cluster` where there is one."""
+_COPYING = ("mirror", "sources", "republish", "subject_transform")
 _LATER = "aggregate brings it up to this version when it starts: start it anew"
 
 
@@ -18,18 +20,17 @@ def streams(wanted: Mapping[Stream, Info | None], replicas: int) -> list[Finding
     """Return a line for each stream that is not as it should be, and one for all that are; None: it is not there."""
     troubled = [one for stream, info in wanted.items() for one in _of_stream(stream, info, replicas)]
     names = {one.check for one in troubled}
-    good = {
-        stream.name: filled(stream, info) for stream, info in wanted.items() if info and _check(stream) not in names
-    }
+    good = {stream.name: filled(info) for stream, info in wanted.items() if info and _check(stream) not in names}
     if not good:
         return troubled
     name, share = max(good.items(), key=lambda one: one[1])
     return [*troubled, ok("streams", f"{len(good)} are as this version wants them; the fullest is {name}, {share:.0%}")]
 
 
-def filled(stream: Stream, info: Info) -> float:
+def filled(info: Info) -> float:
     """Return the share of its limit that a stream takes."""
-    return float(info["state"]["bytes"]) / stream.max_bytes
+    limit = int(info["config"].get("max_bytes", 0))
+    return float(info["state"]["bytes"]) / limit if limit > 0 else 0.0
 
 
 def _check(stream: Stream) -> str:
@@ -41,33 +42,25 @@ def _of_stream(stream: Stream, info: Info | None, replicas: int) -> Iterator[Fin
     if info is None:
         yield fail(check, "is not there", "aggregate makes it: is it running, with the seed of the identity aggregate?")
         return
-    if other := list(_differences(stream, info["config"])):
-        yield fail(check, f"is not as this version wants it: {'; '.join(other)}", _LATER)
-    if (have := info["config"].get("num_replicas", 1)) != replicas:
-        yield warn(check, f"has {have} copies, and nats.replicas is {replicas}", _LATER)
+    yield from _differences(check, info["config"], config_of(stream, replicas))
     yield from _copies(check, info.get("cluster") or {})
-    if (share := filled(stream, info)) >= FULL and stream.per_subject < 0:
+    if (share := filled(info)) >= FULL and stream.per_subject < 0:
         todo = (
             "what is older is gone before its time; say so to those who rely on it, or have fewer cameras or zones here"
         )
         yield warn(check, f"{share:.0%} full; its oldest messages make room for new ones", todo)
 
 
-def _differences(stream: Stream, config: Info) -> Iterator[str]:
-    wanted = {
-        "subjects": sorted(stream.subjects),
-        "storage": stream.storage,
-        "max_age": round((stream.max_age_s or 0) * 1e9),
-        "max_bytes": stream.max_bytes,
-        "max_msgs_per_subject": stream.per_subject,
-    }
-    for name, value in wanted.items():
-        have = sorted(config.get(name) or []) if name == "subjects" else config.get(name)
-        if have != value:
-            yield f"{name} is {have}, not {value}"
-    yield from (
-        f"{name} is set" for name in ("mirror", "sources", "republish", "subject_transform") if config.get(name)
-    )
+def _differences(check: str, have: Config, want: Config) -> Iterator[Finding]:
+    """Yield what another version, or somebody else, has made of a stream; what is kept beyond the table is well."""
+    found = differences(have, want)
+    if refused := [str(one) for one in found if one.outcome == "refused"]:
+        yield fail(check, "; ".join(refused), "no update changes that: Upgrade in docs/operations.md")
+    if lacking := [str(one) for one in found if one.outcome == "extended"]:
+        yield warn(check, "; ".join(lacking), _LATER)
+    if copying := [name for name in _COPYING if have.get(name)]:
+        todo = "who can make streams has set it: is aggregate's key still secret? See ADR 20"
+        yield fail(check, f"{', '.join(copying)} is set, and never by Moretta", todo)
 
 
 def _copies(check: str, cluster: Info) -> Iterator[Finding]:
