@@ -325,7 +325,7 @@ def run(name: str, file: Path, schema: type[Struct], wire: Wire, before: Before 
         sys.stderr.write(f"{error}\n")
         return EXIT_USAGE
     configure(name, settings.log)
-    BUILD.info({"service": name, "python": platform.python_version(), **build()})
+    BUILD.labels(service=name, python=platform.python_version(), **build()).set(1)
     if before is not None:
         try:
             before(file, settings)

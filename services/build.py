@@ -4,9 +4,13 @@ from functools import cache
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, PackagePath, distribution
 
-from prometheus_client import Info
+from prometheus_client import Gauge
 
-BUILD = Info("moretta_build", "The build of Moretta that runs")
+BUILD = Gauge(
+    "moretta_build_info",
+    "1 for the service, its version, a digest of its files, and the Python that runs it",
+    ["service", "version", "build", "python"],
+)
 _OURS = frozenset({"proto", "services", "bench"})
 _DIGITS = 12
 

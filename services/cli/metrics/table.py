@@ -46,6 +46,7 @@ LABELS: dict[str, Values] = {
     "service": SERVICES,
     "version": "Moretta's own",
     "python": "the one that runs it",
+    "build": "a digest of the wheel's own files, which tells two builds of a version apart",
     "id": "the model in use",
     "sha256": "the model in use",
     "moretta_settings_reloads.outcome": ("applied", "invalid"),
