@@ -175,7 +175,7 @@ async def test_a_leafs_windows_are_read_at_its_hub(pair: tuple[Installed, Instal
     async with site.bus("aggregate") as bus, hub.bus("subscriber") as reader:
         await bus.ensure_streams(stream.name for stream in STREAMS)
         for one in (site, hub):
-            await nats_streams.make(one.folder, NatsSettings(url=one.server.url), 1)
+            await nats_streams.make(one.folder, NatsSettings(url=one.server.url), nats_streams.How())
         await bus.store(WINDOWS, WINDOW)
 
         async def arrived() -> bool:
