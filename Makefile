@@ -77,11 +77,12 @@ $(VENV)-train/.reference: $(VENV)-train/.installed requirements/reference.txt re
 	$(VENV)-train/bin/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r requirements/reference.txt
 	@touch $@
 
-contracts: setup ## write docs/schemas (the public messages), docs/subjects.md (who may do what), docs/metrics.md, the chart's NATS accounts
+contracts: setup ## write what the code says elsewhere: docs/schemas, docs/subjects.md, docs/metrics.md, the chart's accounts and dashboard
 	$(BIN)/python -m proto.schema docs/schemas
 	$(BIN)/python -m proto.matrix docs/subjects.md
 	$(BIN)/python -P -m services.cli.metrics.table docs/metrics.md
 	$(BIN)/python -m services.identities.chart k8s/moretta/files
+	$(BIN)/python .ci/dashboard k8s/dashboard.yaml k8s/moretta/files/dashboard.json
 
 words: $(VENV)/.locked ## bring the catalogues of messages up to date with the code; says what is to be translated
 	$(BIN)/python .ci/words
