@@ -20,7 +20,7 @@ from services.notify.core.message import POLICY
 from services.notify.core.outcome import Failure, Kind, Stage
 from services.notify.settings import SmtpSettings
 
-UP = Gauge("moretta_notify_smtp_up", "0 after the mail server could not be reached, until it takes our mails again")
+UP = Gauge("moretta_notify_smtp_up", "1 unless the mail server could not be reached, or took no mail, when last tried")
 SECONDS = Histogram(
     "moretta_notify_smtp_seconds",
     "Time to hand one mail over, or to fail",
