@@ -17,7 +17,8 @@ UNITLESS = {
     "moretta_stream_replicas_lacking", "moretta_whip_peers", "moretta_drift_unknown_share",
 }  # fmt: skip
 FLAGS = {
-    "moretta_camera_configured", "moretta_camera_state", "moretta_certificate_renewal_failed", "moretta_nats_connected", "moretta_notify_smtp_up",
+    "moretta_camera_configured", "moretta_camera_state", "moretta_certificate_renewal_failed",
+    "moretta_nats_connected", "moretta_notify_smtp_up",
     "moretta_ready", "moretta_sandbox_state",
 }  # fmt: skip
 
