@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 doctor = typer.Typer()
+_WIDTH = 160
 Config = Annotated[
     Path, typer.Option("-c", "--config", metavar="FILE", help="the deployment's settings (YAML), and where NATS is")
 ]
@@ -21,6 +22,13 @@ def examine(
         Path | None, typer.Option(metavar="DIR", help="where nats-server stores, if that is on this machine")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    round_trip: Annotated[
+        str | None,
+        typer.Option(metavar="SITE", help="show a known film as that site's camera, and wait for its people's number"),
+    ] = None,
+    listen: Annotated[str, typer.Option(metavar="HOST:PORT", help="where that camera is")] = "127.0.0.1:8090",
+    limit: Annotated[float, typer.Option(metavar="S", min=1, help="how long the round trip may take")] = 300.0,
+    metrics: Annotated[str | None, typer.Option(metavar="URL", help="ingest's metrics, for pixel lifetimes")] = None,
 ) -> None:
     """Check a deployment from inside, with the secrets that are here, and print what to do.
 
@@ -30,14 +38,25 @@ def examine(
 
     from services.cli.doctor.core.findings import exit_code, figures
     from services.cli.doctor.deployment import Deployment
-    from services.cli.doctor.run import Options, examined
     from services.cli.doctor.table import table
     from services.log import LogSettings, configure
 
     configure("doctor", LogSettings(level="error"))  # what went wrong is in the table
-    found = asyncio.run(examined(Deployment.read(config), Options(cameras, store)))
+    deployment = Deployment.read(config)
+    if round_trip is None:
+        from services.cli.doctor.run import Options, examined
+
+        found = asyncio.run(examined(deployment, Options(cameras, store)))
+    else:
+        from services.cli import show
+        from services.cli.doctor import round_trip as trip
+
+        with show.stages() as tell:
+            found = asyncio.run(trip.round_trip(deployment, trip.Options(round_trip, listen, limit, metrics), tell))
     if as_json:
         print(json.dumps(figures(found)))
     else:
-        Console().print(table(found, f"moretta doctor, {config}"))
+        console = Console()
+        wide = console if console.is_terminal else Console(width=_WIDTH)  # a pod's log has no width
+        wide.print(table(found, f"moretta doctor, {config}"))
     raise typer.Exit(exit_code(found))

@@ -12,13 +12,15 @@ _HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: video/mp2t\r\nConnection: close\r\n\r
 
 
 class Camera:
-    """Sends `stream` from its beginning to whoever connects, so many bytes a second."""
+    """Sends `stream` from its beginning to whoever connects, so many bytes a second. Port 0 takes a free one."""
 
-    def __init__(self, stream: Path, rate: float) -> None:
-        self._stream, self._rate = stream, rate
+    def __init__(self, stream: Path, rate: float, host: str = "127.0.0.1", port: int = 0) -> None:
+        self._stream, self._rate, self._host = stream, rate, host
         self._open: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
-        self.port = 0
+        self.port = port
+        self.taken = 0
+        """How often somebody connected."""
 
     @property
     def url(self) -> str:
@@ -26,8 +28,8 @@ class Camera:
         return f"http://127.0.0.1:{self.port}/proof.ts"
 
     async def __aenter__(self) -> Self:
-        """Listen on a free port of the loopback address."""
-        self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
+        """Listen; OSError if that can't be done there."""
+        self._server = await asyncio.start_server(self._connected, self._host, self.port)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -52,6 +54,7 @@ class Camera:
         self._open.add(task)
         try:
             await reader.readuntil(b"\r\n\r\n")
+            self.taken += 1
             writer.write(_HEAD)
             await self._send(writer)
         except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):

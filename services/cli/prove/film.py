@@ -20,6 +20,8 @@ _NOISE = 9
 """In steps of brightness, to both sides: faces are found all the same."""
 _REPEATS = 12
 """How often the camera's stream shows the film before it ends by itself."""
+PEOPLE = 4
+"""How many come by in one showing."""
 _EVERY_S = 2.2
 
 
@@ -29,7 +31,7 @@ def make_film(path: Path, seed: int) -> Path:
 
 
 def _walkers(seed: int) -> list[Walker]:
-    return [Walker(seed + index, index * _EVERY_S - 1, INWARDS[2], masked=False) for index in range(4)]
+    return [Walker(seed + index, index * _EVERY_S - 1, INWARDS[2], masked=False) for index in range(PEOPLE)]
 
 
 def _noisy(seed: int) -> Iterator[Image.Image]:

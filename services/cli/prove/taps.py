@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from proto.permissions import ACCOUNTS, rights_of, user_of
 from proto.subjects import FRAMES, Account, Identity
-from services.bus.connection import Connection
+from services.bus import Connection, NatsSettings
 from services.cli.box import Box
 
 Hear = Callable[[str, str, bytes, bytes], None]
@@ -31,9 +31,9 @@ class Tap:
         self.refused: set[str] = set()
         self._connection: Connection | None = None
 
-    async def open(self, box: Box) -> Self:
+    async def open(self, settings: NatsSettings) -> Self:
         """Connect, subscribe to everything that this identity may, and try to subscribe to everything there is."""
-        self._connection = await Connection.open(box.nats(self.identity), self.user, self.account)
+        self._connection = await Connection.open(settings, self.user, self.account)
         client = self._connection.client
         # The connection would log what is meant to be refused.
         self._connection._trouble.tell = self._denied  # noqa: SLF001
@@ -92,7 +92,7 @@ class Taps:
     async def __aenter__(self) -> Self:
         """Open all of them."""
         for tap in self.all:
-            await tap.open(self._box)
+            await tap.open(self._box.nats(tap.identity))
         return self
 
     async def __aexit__(

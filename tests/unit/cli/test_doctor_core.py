@@ -1,6 +1,7 @@
 """What the doctor says of what it saw."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -9,10 +10,10 @@ from msgspec import structs
 from nats_match import takes
 
 from proto.permissions import ACCOUNTS, rights_of
-from proto.public import CameraV1, Lifetime
+from proto.public import CameraV1, Lifetime, WindowV1
 from proto.subjects import STREAMS, TABLE, stream
 from services.bus.streams import config_of
-from services.cli.doctor.core import judged, rights, storage, times
+from services.cli.doctor.core import judged, rights, storage, times, trip
 from services.cli.doctor.core.findings import Finding, exit_code, fail, figures, left_out, ok, warn, worst
 
 DAY = 86_400.0
@@ -169,3 +170,33 @@ def test_a_camera_that_is_not_live_and_one_that_is_old():
     assert shown(*judged.cameras({("cannes", "gate"): silent}, LIVE.at))["inference"] == "fail"
     slow = structs.replace(LIVE, lifetime=Lifetime(20.0, 160.0, 170.0, 50, 1))
     assert shown(*judged.cameras({("cannes", "gate"): slow}, LIVE.at))["inference"] == "warn"
+
+
+WINDOW = WindowV1(
+    site="selftest", zone="_site", profile="lab", start=0, end=10**10, persons=5, masked=0, unmasked=5, coverage=1.0
+)
+
+
+@pytest.mark.parametrize(
+    ("persons", "state"), [(0, "fail"), (1, "ok"), (5, "ok"), (12, "ok"), (13, "fail"), (None, "warn")]
+)
+def test_the_count_of_a_round_trip_is_held_against_the_film(persons: int | None, state: str):
+    """Half or twice as many are plausible, with two for the ends of the window; a number that is withheld is told."""
+    found = shown(*trip.window(structs.replace(WINDOW, persons=persons), 0.5, 300))
+    assert found == {"window": "ok", "count": state}
+    assert shown(*trip.window(None, 0.5, 300)) == {"window": "fail"}
+    masked = structs.replace(WINDOW, masked=1)
+    assert shown(*trip.window(masked, 0.5, 300))["count"] == "warn"
+
+
+def test_a_search_that_is_blind_or_heard_nothing_proves_nothing():
+    """And a single part of the film is a failure."""
+    heard = trip.Heard(messages=10, size=1_000, needles=5, found=0)
+    assert trip.pictures(heard, "operator").state == "ok"
+    for bad in ({"found": 1}, {"blind": True}, {"messages": 0}):
+        assert trip.pictures(replace(heard, **bad), "operator").state == "fail"
+    assert [trip.refused(denied).state for denied in (True, False)] == ["ok", "fail"]
+    states = [trip.lifetime(*one, "metrics").state for one in ((60.0, 9), (None, 9), (120.0, 9), (None, 0))]
+    assert states == ["ok", "warn", "warn", "left out"]
+    cameras = [trip.camera("a/b", *one, "x:1", 9).state for one in ((1, "live"), (0, None), (3, "backing-off"))]
+    assert cameras == ["ok", "fail", "fail"]

@@ -1,0 +1,212 @@
+"""`moretta doctor` in and around a real deployment: what it finds, what it says of it, and what it never says."""
+
+import asyncio
+import json
+import os
+import socket
+import subprocess
+import sys
+
+import clips
+import pytest
+import yaml
+from msgspec import structs
+from site_process import Site
+from up_process import UpProcess
+
+from services.cli.demo.sink import Sink
+from services.cli.doctor import reach
+from services.cli.doctor.core.findings import Finding
+from services.notify.settings import SmtpSettings
+from services.sites.settings import CameraSettings
+
+TOKEN = "sesame-0123456789-abcdef"
+PASSWORD = "hunter2-hunter2"
+
+
+def moretta(*arguments, **environment):
+    command = [sys.executable, "-P", "-m", "services.cli", *map(str, arguments)]
+    env = {**os.environ, "NO_COLOR": "1", "COLUMNS": "200", **environment}
+    return subprocess.run(command, capture_output=True, text=True, timeout=110, env=env, check=False)
+
+
+def told(run) -> dict[str, dict]:
+    """The findings of `--json`, by check; the worst of several."""
+    order = ("left out", "ok", "warn", "fail")
+    checks = sorted(json.loads(run.stdout)["checks"], key=lambda one: order.index(one["state"]))
+    return {one["check"]: one for one in checks}
+
+
+def identity(site, name="operator"):
+    """The variables by which a pod has an identity."""
+    seed = site.identities.folder / f"{name}.nk"
+    return {
+        "MORETTA_NATS__URL": site.server.url, "MORETTA_NATS__USER": name, "MORETTA_NATS__SEED_FILE": str(seed),
+    }  # fmt: skip
+
+
+@pytest.fixture(name="site")
+async def _site(tmp_path):
+    """A lab site with a camera, aggregate and ingest; a webhook, a mail server and a camera's password are secrets."""
+    site = Site(tmp_path)
+    clip = clips.make_clip(tmp_path / "clip.mp4", width=160, height=96, pictures=50)
+    site.server.start()
+    one = {"id": "cannes", "profile": "lab", "window_s": 2.0, "lateness_s": 0.5}
+    gone = {"id": "gone", "url": f"rtsp://admin:{PASSWORD}@127.0.0.1:9/{TOKEN}", "long_side": 160}
+    one["cameras"] = [{"id": "gate", "url": str(clip), "loop": True, "long_side": 160}, gone]
+    async with Sink(tmp_path / "mails", lambda _mail: None) as sink:
+        hook = {"url": f"http://127.0.0.1:9/{TOKEN}", "token": TOKEN}
+        smtp = {"port": sink.port, "security": "none", "sender": "a@example.org"}
+        receivers = [{"id": "staff", "email": ["anna@example.org"], "webhooks": [hook]}]
+        notify = {"smtp": smtp, "receivers": receivers, "salt": "0123456789abcdef"}
+        site.write({"sites": [one], "notify": notify, "log": {"format": "json"}, "aggregate": {"tick_s": 0.2}})
+        try:
+            running = [site.start("aggregate"), site.start("ingest")]
+            async with asyncio.timeout(60):
+                while not all(service.running for service in running) or not running[0].said("window published"):
+                    await asyncio.sleep(0.1)
+            yield site
+        finally:
+            await asyncio.to_thread(site.close)
+
+
+@pytest.mark.timeout(180)
+async def test_a_deployment_from_inside(site):
+    """Each thing has its own line; what does not work is told with what to do, and no secret is in it."""
+    run = await asyncio.to_thread(moretta, "doctor", "-c", site.file, "--cameras", "--json", **identity(site))
+    assert run.returncode == 1, run.stdout + run.stderr
+    found = told(run)
+    well = ("NATS", "clock", "rights of operator", "JetStream disk", "windows of cannes", "aggregate")
+    assert {name: found[name]["state"] for name in well} == dict.fromkeys(well, "ok"), run.stdout
+    assert found["reach cannes/gate"]["found"].endswith("a packet came; nothing was decoded or kept")
+    assert found["reach cannes/gone"]["state"] == "fail"
+    assert found["webhook of staff"]["found"].startswith("127.0.0.1:9: ")
+    assert found["webhook of staff"]["state"] == "fail"
+    assert found["camera cannes/gone"]["state"] == "warn"
+    assert all(one["todo"] for one in found.values() if one["state"] in {"warn", "fail"})
+    seed = (site.identities.folder / "operator.nk").read_text().strip()
+    table = await asyncio.to_thread(moretta, "doctor", "-c", site.file, **identity(site))
+    assert table.returncode == 1
+    assert "what to do" in table.stdout
+    for secret in (TOKEN, PASSWORD, seed, "anna@example.org"):
+        assert secret not in run.stdout + run.stderr + table.stdout + table.stderr
+
+
+@pytest.mark.timeout(120)
+async def test_what_needs_a_secret_that_is_not_here_is_left_out(site, tmp_path):
+    """An operator's pod has no camera's password and no mail password: it says so, and that is no failure."""
+    settings = yaml.safe_load(site.file.read_text())
+    settings["sites"][0]["cameras"] = [{"id": "gate", "url_file": "/run/secrets/gate.url"}]
+    settings["notify"] = {"salt_file": "/run/secrets/salt"}
+    file = tmp_path / "bare.yaml"
+    file.write_text(yaml.safe_dump(settings))
+    run = await asyncio.to_thread(moretta, "doctor", "-c", file, "--json", **identity(site))
+    found = told(run)
+    assert found["settings of ingest"]["state"] == "left out"
+    assert "sites[0].cameras[0].url_file" in found["settings of ingest"]["found"]
+    assert found["settings of aggregate"]["state"] == "ok"
+    assert found["channels"]["state"] == "left out"
+    assert found["reach cameras"]["state"] == "left out"
+    settings["sites"][0]["cameras"][0]["fps"] = "many"
+    file.write_text(yaml.safe_dump(settings))
+    wrong = told(await asyncio.to_thread(moretta, "doctor", "-c", file, "--json", **identity(site)))
+    assert wrong["settings of ingest"]["state"] == "fail"
+    assert "fps" in wrong["settings of ingest"]["found"]
+
+
+def _opened(config: str) -> str:
+    """A server that lets an operator hear everything, and not ask for windows."""
+    whole = json.loads(config)
+    for user in whole["accounts"]["MAIN"]["users"]:
+        allowed = user["permissions"]["publish"]["allow"]
+        if "$JS.API.INFO" in allowed:
+            allowed.remove("$JS.API.STREAM.INFO.ALERTS")
+            user["permissions"]["subscribe"]["allow"].append("moretta.v1.>")
+    return json.dumps(whole)
+
+
+async def test_rights_that_are_not_the_tables_are_told(tmp_path):
+    """Both ways: what is lacking, and what is beyond; every identity's own are as they should be."""
+    site = Site(tmp_path, extend=_opened)
+    site.server.start()
+    site.write({"sites": [{"id": "cannes", "cameras": []}]})
+    try:
+        site.server.make()
+        names = ("operator", "ingest", "aggregate", "notify", "backup", "subscriber")
+        runs = [
+            await asyncio.to_thread(moretta, "doctor", "-c", site.file, "--json", **identity(site, name))
+            for name in names
+        ]
+    finally:
+        await asyncio.to_thread(site.close)
+    found = {name: [one for one in json.loads(run.stdout)["checks"] if one["check"].startswith("rights")]
+             for name, run in zip(names, runs, strict=True)}  # fmt: skip
+    lacking, beyond = found.pop("operator")
+    assert "refused, and should not be: publish $JS.API.STREAM.INFO.ALERTS" in lacking["found"]
+    assert "granted, and should not be: subscribe moretta.v1." in beyond["found"]
+    assert {name: [one["state"] for one in lines] for name, lines in found.items()} == {name: ["ok"] for name in found}
+
+
+def test_without_a_server_and_without_settings(tmp_path):
+    """No server is a failure; a file that says not even where NATS is, is a mistake."""
+    file = tmp_path / "s.yaml"
+    file.write_text("nats: {url: 'nats://127.0.0.1:1'}\nsites: [{id: cannes}]\n")
+    run = moretta("doctor", "-c", file)
+    assert run.returncode == 1
+    assert "no connection to nats://127.0.0.1:1 as operator" in run.stdout
+    file.write_text("nats: {url: nowhere}\n")
+    assert moretta("doctor", "-c", file).returncode == 2
+    lost = moretta("doctor", "-c", file.with_name("none.yaml"))
+    assert (lost.returncode, lost.stdout) == (2, "")
+    for arguments in (
+        ["--round-trip", "nice"],
+        ["--round-trip", "cannes"],
+        ["--round-trip", "cannes", "--listen", "x"],
+    ):
+        file.write_text("nats: {url: 'nats://127.0.0.1:1'}\nsites: [{id: cannes}]\n")
+        assert moretta("doctor", "-c", file, *arguments).returncode == 2
+
+
+async def test_who_is_not_called_and_who_offers_no_tls(tmp_path):
+    """A metadata service is not called, a peer not either; a mail server without TLS is told."""
+    refused = await reach.reached(reach.Place("hook", "169.254.169.254", 80))
+    assert "metadata service" in refused.found
+    nowhere = CameraSettings(id="gate", url="http://169.254.169.254/latest")
+    assert (await reach.camera("cannes", nowhere, open_it=True)).state == "fail"
+    peer = structs.replace(nowhere, url="whip://")
+    assert (await reach.camera("cannes", peer, open_it=False)).state == "left out"
+    async with Sink(tmp_path / "mails", lambda _mail: None) as sink:
+        settings = SmtpSettings(port=sink.port, sender="a@example.org")
+        found: Finding = await reach.mail(settings)
+        assert (found.state, "no-starttls" in found.found) == ("fail", True)
+        plain = await reach.mail(structs.replace(settings, security="none"))
+        assert plain.state == "warn"
+
+
+@pytest.mark.timeout(300)
+def test_a_round_trip_as_helm_test_makes_it(tmp_path):
+    """A film goes in as a camera and comes out as a number, no part of it is heard; one that nobody takes is a failure."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    camera = {"id": "film", "url": f"http://127.0.0.1:{port}/film.ts", "long_side": 480}
+    site = {"id": "selftest", "profile": "lab", "window_s": 10.0, "lateness_s": 1.0, "cameras": [camera]}
+    file = tmp_path / "settings.yaml"
+    file.write_text(yaml.safe_dump({"sites": [site]}))
+    run = UpProcess(["-c", str(file), "--data", str(tmp_path / "data")]).start()
+    try:
+        folder = tmp_path / "data" / "identities"
+        run.wait_for(lambda: bool(run.messages("cameras")), 60, "ingest to tell of its camera")
+        nats = yaml.safe_load((folder / "operator.yaml").read_text())["nats"]
+        who = {"MORETTA_NATS__URL": nats["url"], "MORETTA_NATS__USER": "operator"}
+        who["MORETTA_NATS__SEED_FILE"] = str(folder / "operator.nk")
+        trip = ("doctor", "-c", file, "--json", "--round-trip", "selftest")
+        nobody = moretta(*trip, "--listen", "127.0.0.1:0", "--limit", "3", **who)
+        done = moretta(*trip, "--listen", f"0.0.0.0:{port}", "--limit", "100", **who)
+    finally:
+        run.stop()
+    assert nobody.returncode == 1
+    assert "nobody came for the film in 3 s" in told(nobody)["camera selftest/film"]["found"]
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = told(done)
+    for check in ("camera selftest/film", "window", "count", "pictures on the bus", "everything at once"):
+        assert found[check]["state"] == "ok", found[check]
