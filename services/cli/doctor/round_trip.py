@@ -24,8 +24,8 @@ from services.cli.doctor.core import trip
 from services.cli.doctor.core.findings import Finding, fail
 from services.cli.doctor.deployment import Deployment
 from services.cli.prove.camera import Camera
+from services.cli.prove.lifetimes import lifetime_of
 from services.cli.prove.secret import Secret
-from services.cli.prove.story import lifetime_of
 from services.cli.prove.taps import Tap
 from services.settings import SettingsError
 from services.sites.settings import CameraSettings, SiteSettings

@@ -9,13 +9,13 @@ from collections.abc import Callable
 from typing import Any
 
 import aiohttp
-from prometheus_client.parser import text_string_to_metric_families
 
 from proto.public import AlertV1, CameraV1
 from services.cli.box import Box
 from services.cli.orders import order
 from services.cli.prove.camera import Camera
 from services.cli.prove.core.verdicts import Lifetime
+from services.cli.prove.lifetimes import lifetime_of
 from services.cli.prove.memory import descendants
 from services.cli.prove.search import Search
 from services.cli.prove.site import FILE, NETWORK, SITE
@@ -30,7 +30,6 @@ _FROZEN_S = 1.5
 _JOINED_S = 3.0
 _LIMIT_S = 120.0
 _TICK_S = 0.1
-_METRIC = "moretta_pixel_lifetime_seconds"
 
 
 class StoryError(Exception):
@@ -181,15 +180,3 @@ class Story:
 async def _truth(condition: Callable[[], Any]) -> bool:
     found = condition()
     return bool(await found) if asyncio.iscoroutine(found) else bool(found)
-
-
-def lifetime_of(page: str) -> Lifetime:
-    """Return the pixel lifetimes on a page of metrics, over all cameras; the bounds in ms."""
-    sums: dict[float, float] = {}
-    for family in text_string_to_metric_families(page):
-        for sample in family.samples if family.name == _METRIC else ():
-            if sample.name.endswith("_bucket"):
-                bound = float(sample.labels["le"]) * 1_000
-                sums[bound] = sums.get(bound, 0.0) + sample.value
-    total = sums.pop(float("inf"), 0.0)
-    return Lifetime(sums, total)

@@ -185,7 +185,7 @@ async def test_who_is_not_called_and_who_offers_no_tls(tmp_path):
 
 @pytest.mark.timeout(300)
 def test_a_round_trip_as_helm_test_makes_it(tmp_path):
-    """A film goes in as a camera and comes out as a number, no part of it is heard; one that nobody takes is a failure."""
+    """A film goes in as a camera and comes out as a number, no part of it is heard; nobody taking it is a failure."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     camera = {"id": "film", "url": f"http://127.0.0.1:{port}/film.ts", "long_side": 480}

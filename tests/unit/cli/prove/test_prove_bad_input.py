@@ -9,7 +9,7 @@ from services.cli.prove.core.disguise import forms
 from services.cli.prove.core.images import BLOCK, entropy, images
 from services.cli.prove.core.needles import Needles
 from services.cli.prove.core.verdicts import Lifetime, Place
-from services.cli.prove.story import lifetime_of
+from services.cli.prove.lifetimes import lifetime_of
 
 TEXTS = st.text(st.sampled_from("\\xu0123456789abcdefnt\"'%=,[] \n/+-_"), max_size=200).map(str.encode)
 NEEDLE = bytes(range(32))

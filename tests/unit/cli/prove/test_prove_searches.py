@@ -19,7 +19,7 @@ from services.cli.prove import trace
 from services.cli.prove.capture import destination, parsed
 from services.cli.prove.core.disguise import forms
 from services.cli.prove.core.images import BLOCK, images, is_drawing
-from services.cli.prove.story import lifetime_of
+from services.cli.prove.lifetimes import lifetime_of
 
 WRITTEN = {
     "raw": bytes,
