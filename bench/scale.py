@@ -98,9 +98,10 @@ def line(points: Sequence[tuple[float, float]]) -> Line:
     return Line(fmean(y for _, y in points) - each * fmean(x for x, _ in points), each)
 
 
-def lines(runs: Sequence[Measured]) -> dict[str, Line]:
-    """Return each program's line over the number of cameras."""
-    return {name: line([(float(run.layout.load.cameras), run.cores(name)) for run in runs]) for name in PROGRAMS}
+def lines(runs: Sequence[Measured], of: Callable[[Load], int] = lambda load: load.cameras) -> dict[str, Line]:
+    """Return each program's line over the number of cameras, or of something else: of runs that kept up, where any."""
+    fair = [run for run in runs if run.kept_up] or runs
+    return {name: line([(float(of(run.layout.load)), run.cores(name)) for run in fair]) for name in PROGRAMS}
 
 
 def site_runs(runs: Sequence[Measured]) -> list[Measured]:
@@ -112,8 +113,7 @@ def site_runs(runs: Sequence[Measured]) -> list[Measured]:
 
 def per_site(runs: Sequence[Measured]) -> dict[str, Line]:
     """Return each program's line over the number of sites."""
-    points = site_runs(runs)
-    return {name: line([(float(run.layout.load.sites), run.cores(name)) for run in points]) for name in PROGRAMS}
+    return lines(site_runs(runs), lambda load: load.sites)
 
 
 async def look(plan: Plan, told: Callable[[str, float], None]) -> Found:

@@ -1,4 +1,4 @@
-"""The chart of `bench.scale`: cores over cameras, and over sites, of each program."""
+"""The chart of `bench.scale`: cores over cameras, and over sites, of each program; hollow: it did not keep up."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -30,9 +30,11 @@ def chart(path: Path, found: Found) -> None:
 def _draw(axes: Axes, runs: Sequence[Measured], fitted: Mapping[str, Line], of: Callable[[Measured], int]) -> None:
     most = max(map(of, runs))
     for name, colour, marker in zip(PROGRAMS, COLOURS, _MARKERS, strict=False):
-        axes.scatter(
-            [of(run) for run in runs], [run.cores(name) for run in runs], color=colour, marker=marker, label=name
-        )
+        for fair, fill in ((True, colour), (False, "none")):
+            some = [run for run in runs if run.kept_up is fair]
+            label = name if fair else None
+            heights = [run.cores(name) for run in some]
+            axes.scatter(list(map(of, some)), heights, edgecolors=colour, facecolors=fill, marker=marker, label=label)
         axes.plot([0, most], [fitted[name].at(0), fitted[name].at(most)], color=colour, linewidth=1)
     axes.set_ylabel("cores")
     axes.set_ylim(bottom=0)

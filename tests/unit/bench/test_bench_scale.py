@@ -108,6 +108,14 @@ def test_costs_are_told_apart():
     assert {round(one.each, 6) for one in by_site.values()} == {2e-3}
 
 
+def test_what_fell_behind_is_in_no_line():
+    """A machine that is too slow makes cameras look cheap: too few were told, or they were decided too late."""
+    slow, few = replace(ran(1000, each=1e-4), lags=[3.0]), replace(ran(500, each=1e-4), stored={"SIGHTINGS": 9_000})
+    assert [run.kept_up for run in (ran(10), slow, few)] == [True, False, False]
+    assert lines([ran(10), ran(100), slow, few])["aggregate"].each == pytest.approx(1e-3)
+    assert lines([slow])["aggregate"].each == 0.0
+
+
 def test_the_rows_say_what_is_missed():
     """By the run with most cameras: 0.24 ms a sighting are too many, half of the looks at the lag count."""
     found = {row.name: row for row in rows(FOUND)}
