@@ -177,20 +177,33 @@ def run(
 ) -> None:
     """Measure what sightings of up to 1000 cameras cost the bus, aggregate and notify; about eight minutes."""
     configure("bench", LogSettings(level="error"))
-    console = Console(stderr=True)
+    write, console = _writer(report), Console(stderr=True)
     found = uvloop.run(look(QUICK if quick else Plan(), lambda what, _done: console.print(what, highlight=False)))
-    if report is not None:
-        from bench.scale_chart import chart
-
-        report.mkdir(parents=True, exist_ok=True)
-        (report / "scale.json").write_text(json.dumps(figures(found), indent=1) + "\n", encoding="utf-8")
-        chart(report / "scale.png", found)
+    write(found)
     if as_json:
         print(json.dumps(figures(found)))
         return
     Console(width=160).print(table(found))
     for row in rows(found):
         print(f"{row.name}: {row.measured} ({row.target}, {row.verdict}) {row.note}")
+
+
+def _writer(folder: Path | None) -> Callable[[Found], None]:
+    """Return what writes the report; now, since measuring takes minutes, it is seen whether it can be."""
+    if folder is None:
+        return lambda _found: None
+    try:
+        from bench.scale_chart import chart
+    except ModuleNotFoundError as error:
+        hint = f"needs {error.name}; install it with: pip install 'moretta[eval]'"
+        raise typer.BadParameter(hint, param_hint="--report") from None
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def write(found: Found) -> None:
+        (folder / "scale.json").write_text(json.dumps(figures(found), indent=1) + "\n", encoding="utf-8")
+        chart(folder / "scale.png", found)
+
+    return write
 
 
 if __name__ == "__main__":

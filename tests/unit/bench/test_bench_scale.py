@@ -6,10 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import typer
 import yaml
 from fonts import open_fonts
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
 from bench import scale
 from bench.scale import QUICK, Found, Plan, figures, line, lines, per_site, rows, table
@@ -150,3 +152,21 @@ def test_the_report_is_written(tmp_path: Path):
     assert (len(again["found"]["runs"]), again["per_camera"]["notify"]["fixed"]) == (5, pytest.approx(0.005))
     assert table(FOUND).row_count == 5
     assert scale.in_words(FOUND.runs[3].layout) == "100 cameras, 10 sites, medium, 1 aggregate"
+
+
+def test_the_command_writes_what_was_found(tmp_path: Path, monkeypatch):
+    """The table and the rows are printed, or everything as JSON; the report is written in either case."""
+
+    async def look(plan, hears):
+        hears("four cameras", 0.0)
+        return replace(FOUND, runs=FOUND.runs[: 5 if plan == QUICK else 4])
+
+    monkeypatch.setattr(scale, "look", look)
+    command = typer.Typer()
+    command.command()(scale.run)
+    done = CliRunner().invoke(command, ["--quick", "--report", str(tmp_path / "made")])
+    assert (done.exit_code, "0.24 ms (<= 0.2 ms, missed)" in done.stdout) == (0, True)
+    assert len(json.loads((tmp_path / "made/scale.json").read_text())["found"]["runs"]) == 5
+    assert (tmp_path / "made/scale.png").exists()
+    told_runs = json.loads(CliRunner().invoke(command, ["--json"]).stdout)["found"]["runs"]
+    assert len(told_runs) == 4
