@@ -26,6 +26,13 @@ for name, data in json.loads(sys.stdin.read()).items():
         found[name] = msgspec.to_builtins(decode_as(kind, encoding, base64.b64decode(data)))
 print(json.dumps(found))
 """
+_SCHEMAS = """
+import msgspec
+from proto.subjects import TABLE
+kinds = {k for row in TABLE for k in (row.message, row.reply) if k}
+found = msgspec.json.schema_components(kinds)[1]
+print(json.dumps({n: [c.get("properties", {}), sorted(c.get("required", []))] for n, c in found.items()}))
+"""
 _RIGHTS = """
 from proto.permissions import ACCOUNTS, rights_of, user_of
 rights = {user_of(i, a): rights_of(i, a) for i, accounts in ACCOUNTS.items() for a in accounts}
@@ -66,6 +73,24 @@ def test_this_version_reads_what_the_earlier_one_writes(old: Version):
     assert set(files) <= set(kinds)
     for name, path in files.items():
         assert decode_as(kinds[name], encodings()[kinds[name]], path.read_bytes())
+
+
+def test_no_field_takes_what_the_earlier_version_refuses(old: Version):
+    """A new value of an enumeration, or a wider limit, is no addition: who has not heard of it drops the message.
+
+    It is read by one version and written by the next. Nor is a field demanded that was not there before.
+    """
+    before, now = old.ask(_SCHEMAS), TODAY.ask(_SCHEMAS)
+    for name, (fields, required) in before.items():
+        known = {field: schema for field, schema in now[name][0].items() if field in fields}
+        assert (bare(known), now[name][1]) == (bare(fields), required), name
+
+
+def bare(schema: Any) -> Any:
+    """A schema without its words."""
+    if isinstance(schema, dict):
+        return {key: bare(value) for key, value in schema.items() if key not in {"description", "title"}}
+    return schema
 
 
 def test_rights_only_grow(old: Version):

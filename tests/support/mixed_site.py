@@ -153,6 +153,12 @@ class MixedSite(Site):
         """Every replica that ever was."""
         return [*self.gone, *(one for replicas in self.replicas.values() for one in replicas)]
 
+    def takers(self) -> dict[int, str]:
+        """By a lease's number the version of the replica that took a camera under it."""
+        return {
+            line["lease"]: one.version.name for one in self.everyone() for line in one.service.said("camera in service")
+        }
+
     async def whole(self) -> int:
         """Wait for the first window that was observed all the time; returns its start."""
         async with self.bus("operator") as bus, asyncio.timeout(LIMIT_S):
@@ -180,11 +186,11 @@ async def until(condition, what, limit_s: float = LIMIT_S) -> None:
 
 
 class Gap(NamedTuple):
-    """Between two counted pictures of a camera: how long, since when (ns), and whether another replica took it over."""
+    """Between two counted pictures of a camera: how long, since when (ns), and the lease of who took it over, or 0."""
 
     seconds: float
     at: int
-    handed_over: bool
+    taken: int
 
 
 @dataclass
@@ -204,7 +210,7 @@ class Run:
     def gaps(self, camera: str) -> list[Gap]:
         """Between counted pictures of a camera, the longest first."""
         pairs = itertools.pairwise(one for one in self.analysed[camera] if one[0] >= self.since)
-        found = [Gap((after - at) / SECOND, at, lease != successor) for (at, lease), (after, successor) in pairs]
+        found = [Gap((after - at) / SECOND, at, now if now != lease else 0) for (at, lease), (after, now) in pairs]
         return sorted(found, reverse=True)
 
     def shortfall(self) -> dict[int, float]:
