@@ -46,10 +46,12 @@ Before = Callable[[Path, Any], None]
 
 
 class Connected(Protocol):
-    """What knows whether it is connected."""
+    """What knows whether it is connected, and what it is refused there."""
 
     @property
     def connected(self) -> bool: ...
+    @property
+    def refused(self) -> frozenset[str]: ...
 
 
 class StartError(Exception):
@@ -106,6 +108,8 @@ class App:
     async def _watch_buses(self, buses: tuple[Connected, ...]) -> None:
         while True:
             self.probes.ready("nats", all(bus.connected for bus in buses), "not connected to NATS")
+            refused = ", ".join(sorted(subject for bus in buses for subject in bus.refused))
+            self.probes.ready("rights", not refused, f"NATS refuses {refused}: reload it with this version's rights")
             await asyncio.sleep(_WATCH_S)
 
     def on_reload(self, apply: Callable[[Any], Awaitable[None]]) -> None:

@@ -50,6 +50,11 @@ class Bus:
         """Whether messages pass at the moment."""
         return self._connection.connected
 
+    @property
+    def refused(self) -> frozenset[str]:
+        """The subjects that the server refuses us; see `Connection.refused`."""
+        return self._connection.refused
+
     async def publish(self, row: Subject, message: Struct, *, headers: dict[str, str] | None = None) -> None:
         """Publish at most once (core NATS)."""
         await self._connection.publish(row, message, headers=headers)

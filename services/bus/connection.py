@@ -20,6 +20,7 @@ from proto.codec import ContractError, decode, decode_as, encode, encode_as
 from proto.subjects import Account, Subject
 from services.bus.client import SecureClient, words_of
 from services.bus.nkey import Seed
+from services.bus.refused import Refused
 from services.bus.settings import NatsSettings
 from services.log import get_logger
 from services.settings import Secret
@@ -111,6 +112,7 @@ class Connection:
         self.on_undecodable = on_undecodable
         self.reconnected: list[Callable[[], Awaitable[None]]] = []
         self._trouble = _Trouble("", account)
+        self._refused = Refused(client)
         self._tasks: list[asyncio.Task[None]] = []
         self._subscriptions: list[Subscription] = []
         self._dead_letters: set[asyncio.Task[None]] = set()
@@ -144,7 +146,7 @@ class Connection:
             max_reconnect_attempts=-1,
             ping_interval=_PING_S,
             max_outstanding_pings=_PINGS_OUT,
-            error_cb=trouble.error,
+            error_cb=connection._error,
             disconnected_cb=trouble.lost,
             reconnected_cb=connection._back,
         )
@@ -152,6 +154,10 @@ class Connection:
         CONNECTED.labels(account).set(1)
         log.info("connected to NATS", url=settings.url, account=account, user=user)
         return connection
+
+    async def _error(self, error: Exception) -> None:
+        await self._trouble.error(error)
+        self._refused.heard(str(error))
 
     async def _back(self) -> None:
         CONNECTED.labels(self.account).set(1)
@@ -163,6 +169,11 @@ class Connection:
     def connected(self) -> bool:
         """Whether messages pass at the moment."""
         return bool(self.client.is_connected)
+
+    @property
+    def refused(self) -> frozenset[str]:
+        """The subjects that we want to hear and the server refuses: it has other rights than this version's."""
+        return self._refused.subjects
 
     async def publish(self, row: Subject, message: Struct, *, headers: dict[str, str] | None = None) -> None:
         """Publish a message on its own subject, at most once (core NATS)."""
@@ -269,6 +280,7 @@ class Connection:
         nats-py's `drain()` raises while reconnecting and may hang on a frozen server: then the connection is closed.
         """
         await self.stop_serving()
+        await self._refused.close()
         if self._dead_letters:
             await asyncio.wait(self._dead_letters, timeout=limit_s)
         for task in self._dead_letters:

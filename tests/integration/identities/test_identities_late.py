@@ -1,0 +1,48 @@
+"""A service that starts before the server has its version's rights: it says so, and begins when they are there."""
+
+import asyncio
+import json
+import signal
+from pathlib import Path
+
+from site_process import Site
+
+from proto.control import PauseRequestV1
+from proto.subjects import PAUSE
+
+
+def older(config: str) -> str:
+    """The configuration of a version whose ingest may not hear of a pause."""
+    whole = json.loads(config)
+    for user in whole["accounts"]["MAIN"]["users"]:
+        heard = user["permissions"]["subscribe"]["allow"]
+        if PAUSE.wildcard() in heard and "_INBOX_ingest.>" in heard:
+            heard.remove(PAUSE.wildcard())
+    return json.dumps(whole)
+
+
+async def test_a_right_that_comes_later_is_used(tmp_path: Path, wait_until):
+    """Not ready meanwhile, with the subject, so that a rollout waits; the server is reloaded, and an order is heard."""
+    rights = [older]
+    site = Site(tmp_path, extend=lambda config: rights[0](config))  # noqa: PLW0108 - what it is then
+    site.server.start()
+    try:
+        site.write({"log": {"format": "json"}, "sites": [{"id": "market"}]})
+        ingest = site.start("ingest")
+        await wait_until(lambda: ingest.running, 30, "running")
+        why = "rights: NATS refuses moretta.v1.control.market.pause: reload it with this version's rights\n"
+        async with asyncio.timeout(30):
+            while await asyncio.to_thread(ingest.get, "/readyz") != (503, why):
+                await asyncio.sleep(0.1)
+        rights[0] = str
+        assert site.server.whole
+        (tmp_path / "nats.conf").write_text(site.server.whole(site.server.port, f"{tmp_path}/js"))
+        site.server.signal(signal.SIGHUP)
+        async with asyncio.timeout(30):
+            while await asyncio.to_thread(ingest.get, "/readyz") != (200, "ok\n"):
+                await asyncio.sleep(0.1)
+        async with site.bus("operator") as operator:
+            order = PauseRequestV1(site="market", action="pause", operator="ana", why="try")
+            assert (await operator.request(PAUSE, order, timeout=10)).paused
+    finally:
+        await asyncio.to_thread(site.close)
