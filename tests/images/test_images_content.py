@@ -8,8 +8,7 @@ from importlib.util import cache_from_source
 from pathlib import Path
 
 import pytest
-import yaml
-from container import IMAGES, PYTHON, SERVICES, USER, inspected, once, podman, readable, require
+from container import IMAGES, PYTHON, SERVICES, USER, inspected, mount, once, podman, require
 from packaging.requirements import Requirement
 
 from services.cli.box import MALLOC
@@ -126,8 +125,8 @@ def test_it_cannot_import_what_is_anothers(service: str):
 def test_bad_settings_end_it_with_the_line_that_says_what_to_mend(service: str, tmp_path: Path):
     """Exit code 2, one line that names the file and the place, no traceback."""
     require()
-    (tmp_path / "settings.yaml").write_text(yaml.safe_dump({"sites": [{"id": "s", "window_s": "soon"}]}))
-    ran = once(service, mounts=[f"{readable(tmp_path)}:/etc/moretta/settings:ro"])
+    folder = mount(tmp_path / "settings", {"settings.yaml": "sites: [{id: s, window_s: soon}]"})
+    ran = once(service, mounts=[f"{folder}:/etc/moretta/settings:ro"])
     assert (ran.returncode, ran.stdout) == (2, "")
     (line,) = ran.stderr.splitlines()
     assert line.startswith("/etc/moretta/settings/settings.yaml: sites[0].window_s: ")
@@ -137,8 +136,7 @@ def test_the_command_line_checks_settings(tmp_path: Path):
     """What `helm test` and an operator run: nothing to write, nobody to ask."""
     require()
     assert once("box", "--version").stdout.strip() in (ROOT / "pyproject.toml").read_text()
-    camera = {"id": "gate", "url": "rtsp://camera.example/"}
-    (tmp_path / "settings.yaml").write_text(yaml.safe_dump({"sites": [{"id": "s", "cameras": [camera]}]}))
-    mount = f"{readable(tmp_path)}:/etc/moretta/settings:ro"
-    ran = once("box", "check-config", "/etc/moretta/settings/settings.yaml", mounts=[mount])
+    text = "sites: [{id: s, cameras: [{id: gate, url: 'rtsp://camera.example/'}]}]"
+    folder = mount(tmp_path / "settings", {"settings.yaml": text})
+    ran = once("box", "check-config", "/etc/moretta/settings/settings.yaml", mounts=[f"{folder}:/etc/moretta/settings"])
     assert (ran.returncode, ran.stdout) == (0, "/etc/moretta/settings/settings.yaml: good\n"), ran.stderr

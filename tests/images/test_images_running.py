@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from container import IDENTITY, SERVICES, SETTINGS, USER, Container, readable, require
+import yaml
+from container import IDENTITY, SERVICES, SETTINGS, USER, Container, mount, require
 from http_camera import HttpCamera
 from site_process import Site
 
@@ -37,22 +38,21 @@ def _site(tmp_path: Path) -> Iterator[Site]:
     site.close()
 
 
+def configured(folder: Path, settings: dict) -> Path:
+    return mount(folder / "settings", {"settings.yaml": yaml.safe_dump(settings)})
+
+
 @pytest.fixture(name="start")
 def _start(site: Site, tmp_path: Path) -> Iterator[Start]:
-    """Starts a service's container with settings and secrets as its pod has them."""
+    """Starts a service's container with settings and its own secrets, mounted as into its pod."""
     running: list[Container] = []
 
     def start(name: str) -> Container:
         site.server.make()
         own = environment(Path(IDENTITY), name)
-        folder = tmp_path / f"identity-{name}"
-        folder.mkdir()
-        for file in own.values():
-            if file.startswith(IDENTITY):
-                (folder / Path(file).name).write_bytes((site.identities.folder / Path(file).name).read_bytes())
-        (tmp_path / "settings").mkdir(exist_ok=True)
-        (tmp_path / "settings/settings.yaml").write_bytes(site.file.read_bytes())
-        mounts = {SETTINGS: readable(tmp_path / "settings"), IDENTITY: readable(folder)}
+        files = [Path(value).name for value in own.values() if value.startswith(IDENTITY)]
+        secrets = {file: (site.identities.folder / file).read_text() for file in files}
+        mounts = {SETTINGS: tmp_path / "settings", IDENTITY: mount(tmp_path / f"identity-{name}", secrets)}
         running.append(Container(name, mounts, own | {"MORETTA_NATS__URL": site.server.url}))
         return running[-1]
 
@@ -66,12 +66,12 @@ def status(process: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", SERVICES)
-async def test_a_service_runs_as_nobody_and_ends_in_order(name: str, site: Site, start: Start, wait_until):
-    """Process 1 is Python itself, without any right; ready with NATS, in its sandbox, and gone at SIGTERM.
+async def test_a_service_runs_as_nobody_and_ends_in_order(name: str, start: Start, tmp_path: Path, wait_until):
+    """Process 1 is Python itself, without any right; ready with NATS, in its sandbox, reloading, and gone at SIGTERM.
 
     The site has a legal profile, under which no service starts with less of its sandbox.
     """
-    site.write(settings("rtsp://127.0.0.1:9/", profile="alerting"))
+    configured(tmp_path, settings("rtsp://127.0.0.1:9/", profile="alerting"))
     container = start(name)
     await wait_until(container.ready, READY_S, "ready")
     process = container.main_process()
@@ -86,6 +86,8 @@ async def test_a_service_runs_as_nobody_and_ends_in_order(name: str, site: Site,
             m for m in MEASURES if container.service.metric("moretta_sandbox_state", measure=m, state="applied")
         }
         assert in_force | {"memory-lock"} == set(MEASURES)
+    configured(tmp_path, settings("rtsp://127.0.0.1:10/", profile="alerting"))
+    await wait_until(lambda: container.service.said("new settings in force"), READY_S, "the new ConfigMap")
     code = await asyncio.to_thread(container.service.stop, signal.SIGTERM, STOP_S)
     assert (code, [line["code"] for line in container.service.said("stopped")]) == (0, [0])
     assert not [line for line in container.service.lines if line.get("level") in {"error", "critical"}]
@@ -95,7 +97,7 @@ async def test_the_four_together_publish_a_window(site: Site, start: Start, tmp_
     """From a camera to a window with people in it, through four containers that have nothing in common but the bus."""
     film = make_stream(make_film(tmp_path / "film.mp4", seed=3), tmp_path / "film.ts")
     async with HttpCamera(streams=[(film, 96)]) as camera, site.bus("aggregate") as bus:
-        site.write(settings(camera.url("stream.ts"), profile="lab", window_s=10, lateness_s=2))
+        configured(tmp_path, settings(camera.url("stream.ts"), profile="lab", window_s=10, lateness_s=2))
         containers = [start(name) for name in reversed(SERVICES)]
         await wait_until(lambda: all(c.ready() for c in containers), READY_S, "all four ready")
         windows: list = []

@@ -62,11 +62,24 @@ def once(service: str, *arguments: str, mounts: Iterable[str] = (), entry: str |
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
-def readable(folder: Path) -> Path:
-    """Let the container's group read a folder and its files, as Kubernetes does for those that it mounts."""
-    for path in (folder, *folder.iterdir()):
+def mount(folder: Path, files: Mapping[str, str]) -> Path:
+    """Write a ConfigMap or a Secret as Kubernetes mounts it, for the group of the pod; again: with other content.
+
+    Its files are links into a folder that is reached by a link, which is swapped (kubelet's AtomicWriter).
+    """
+    folder.mkdir(exist_ok=True)
+    new = folder / f"..{uuid.uuid4().hex}"
+    new.mkdir()
+    for name, text in files.items():
+        (new / name).write_text(text, encoding="utf-8")
+    for path in (folder, new, *new.iterdir()):
         os.chown(path, -1, USER)
         path.chmod(0o750 if path.is_dir() else 0o440)
+    (folder / "..data_tmp").symlink_to(new.name)
+    (folder / "..data_tmp").rename(folder / "..data")
+    for name in files:
+        if not (folder / name).is_symlink():
+            (folder / name).symlink_to(f"..data/{name}")
     return folder
 
 
