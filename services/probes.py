@@ -8,7 +8,14 @@ from typing import Annotated
 
 from aiohttp import web
 from msgspec import Meta, Struct
-from prometheus_client import CONTENT_TYPE_LATEST, GC_COLLECTOR, CollectorRegistry, Gauge, generate_latest
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    GC_COLLECTOR,
+    CollectorRegistry,
+    Gauge,
+    disable_created_metrics,
+    generate_latest,
+)
 from prometheus_client import REGISTRY as DEFAULT_REGISTRY
 
 from services.listener import Listener, runner_of
@@ -16,6 +23,7 @@ from services.listener import Listener, runner_of
 READY = Gauge("moretta_ready", "1 while the condition holds", ["condition"])
 # How often memory is searched for garbage follows the objects that are made, and so the faces (design §5).
 DEFAULT_REGISTRY.unregister(GC_COLLECTOR)
+disable_created_metrics()  # a second series for each counter and histogram, which Prometheus has no use for
 _BEAT_S = 0.5
 _STUCK_S = 10.0
 """An event loop that did not turn for so long is not alive."""

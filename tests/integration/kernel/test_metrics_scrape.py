@@ -1,0 +1,78 @@
+"""What a scrape of the four real services finds: every metric that is written down, and no value that is not."""
+
+import time
+from pathlib import Path
+
+import pytest
+from clips import make_clip
+from prometheus_client.parser import text_string_to_metric_families
+from site_process import Site
+
+from services.cli.metrics import table
+
+SERVICES = ("aggregate", "notify", "inference", "ingest")
+PROCESS = {"process_cpu_seconds", "process_resident_memory_bytes", "process_start_time_seconds", "process_open_fds"}
+
+
+@pytest.fixture(name="site")
+def _site(tmp_path: Path):
+    site = Site(tmp_path)
+    site.server.start()
+    yield site
+    site.close()
+
+
+def pages(services: dict) -> dict[str, list]:
+    return {name: list(text_string_to_metric_families(s.get("/metrics")[1])) for name, s in services.items()}
+
+
+def until(condition, what: str, limit_s: float = 60.0) -> None:
+    end = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < end, f"not within {limit_s} s: {what}"
+        time.sleep(0.2)
+
+
+def test_every_metric_is_there_and_says_only_what_is_written_down(site, tmp_path):
+    """Each name of docs/metrics.md at each service that it names, processor time and memory also in the sandbox; labels
+    have the ids of the settings, or words of the enums. A site that goes takes its series with it.
+    """
+    cameras = [{"id": "door", "url": str(make_clip(tmp_path / "clip.mp4")), "loop": True}]
+    places = [{"id": "market", "profile": "lab", "window_s": 2, "lateness_s": 0.5, "cameras": cameras,
+               "tracking": {"max_gap_s": 0.5}}, {"id": "hall"}]  # fmt: skip
+    settings = {
+        "sites": places, "aggregate": {"tick_s": 0.2}, "notify": {"salt": "s3cret-salt-0123456789"},
+        "ingest": {"web": {"host": "127.0.0.1", "port": 0}},
+    }  # fmt: skip
+    site.write(settings)
+    services = {name: site.start(name) for name in SERVICES}
+    until(lambda: all(s.running for s in services.values()), "all run")
+    until(lambda: services["ingest"].metric("moretta_ingest_frames_total", outcome="done") > 3, "pictures")
+    aggregate = services["aggregate"]
+    until(lambda: aggregate.metric("moretta_aggregate_window_delay_seconds_count", site="market") > 1, "windows")
+    until(lambda: aggregate.metric("moretta_stream_bytes", stream="WINDOWS") > 0, "streams")
+    found = pages(services)
+    for metric in table.everything():
+        for name in metric.services:
+            assert metric.name in {f.name for f in found[name]} | {
+                f"{f.name}".removesuffix("_info") for f in found[name]
+            }
+    known = {metric.name: metric for metric in table.everything()}
+    ids = {"site": {"market", "hall"}, "camera": {"door"}}
+    for name, families in found.items():
+        assert {f.name for f in families} >= PROCESS
+        assert not any(f.name.startswith("python_gc") for f in families)
+        for family in families:
+            metric = known.get(family.name) or known.get(family.name.removesuffix("_info"))
+            for sample in family.samples if family.name.startswith("moretta_") else ():
+                assert metric is not None
+                assert name in metric.services
+                for label, value in sample.labels.items():
+                    allowed = set() if label == "le" else table.values_of(metric.name, label)
+                    assert label == "le" or value in ids.get(label, allowed) or isinstance(allowed, str), (label, value)
+    site.write({**settings, "sites": places[1:]})
+    deciding = [services[name] for name in ("ingest", "inference", "aggregate")]  # notify goes on with what was told
+    left = lambda: [line for s in deciding for line in s.get("/metrics")[1].splitlines() if "market" in line]  # noqa: E731
+    until(lambda: not left(), f"the site is gone: {left()}", 30)
+    assert aggregate.metric("moretta_aggregate_window_end_timestamp_seconds", site="hall") > 0
+    assert aggregate.metric("moretta_build_info", service="aggregate") == 1
