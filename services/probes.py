@@ -23,7 +23,8 @@ from services.listener import Listener, runner_of
 READY = Gauge("moretta_ready", "1 while the condition holds", ["condition"])
 # How often memory is searched for garbage follows the objects that are made, and so the faces (design §5).
 DEFAULT_REGISTRY.unregister(GC_COLLECTOR)
-disable_created_metrics()  # a second series for each counter and histogram, which Prometheus has no use for
+# Else each counter and histogram has a second series, for which Prometheus has no use.
+disable_created_metrics()  # type: ignore[no-untyped-call]
 _BEAT_S = 0.5
 _STUCK_S = 10.0
 """An event loop that did not turn for so long is not alive."""
