@@ -120,14 +120,14 @@ def table(view: View, sites: Sequence[SiteSettings]) -> str:
 
 
 def logged(lines: Iterable[str]) -> list[dict[str, Any]]:
-    """Return the structured lines of the services, without their times."""
+    """Return the structured lines of the services, without their times and the names of their traces."""
     found = []
     for line in lines:
         try:
             told = json.loads(line)
         except ValueError:
             told = {"text": line}
-        found.append({key: value for key, value in told.items() if key != "timestamp"})
+        found.append({key: value for key, value in told.items() if key not in {"timestamp", "trace_id"}})
     return found
 
 

@@ -76,6 +76,12 @@ class Collector:
         self._thread.start()
         return self
 
+    async def __aenter__(self) -> "Collector":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.stop()
+
     @property
     def url(self) -> str:
         assert self._server

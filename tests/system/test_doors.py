@@ -4,8 +4,6 @@ The real box runs, with the real server, services and permissions, and counts pe
 differ in nothing but what their profile forbids: whatever leaves the box must be the same of both. Numbers that occur
 nowhere else are searched in all that leaves it. What is forbidden comes from the words of the design
 (tests/support/legal.py), not from the code. Under `lab` everything must be found, or the search would prove nothing.
-
-OpenTelemetry traces are not exported yet; the headers, in which a trace would travel, are looked at.
 """
 
 import asyncio
@@ -28,6 +26,7 @@ from fonts import open_fonts
 from msgspec import structs, to_builtins
 from msgspec.json import decode as json_decode
 from msgspec.json import encode as json_encode
+from otlp import Collector
 
 from proto.codec import encode
 from proto.public import AlertV1, WindowV1
@@ -108,10 +107,11 @@ class House:
     """A box with its sites, and all that has left it."""
 
     def __init__(self, folder: Path, profile: str) -> None:
-        self.profile, self.file = profile, folder / "settings.yaml"
+        self.profile, self.file, self.collector = profile, folder / "settings.yaml", Collector()
         self.sites = [site(name, profile) for name in TWINS]
         if profile in {"stats-only", "alerting"}:
             self.sites.append(site("wide", profile, suppress_below=150))
+        self.collector.start()
         self.write(self.sites)
         self.lines: list[str] = []
         self.box = Box(folder / "box", self.file, on_line=self.said)
@@ -121,7 +121,9 @@ class House:
 
     def write(self, sites: list[dict[str, object]]) -> None:
         new = self.file.with_suffix(".new")
-        new.write_text(yaml.safe_dump({"sites": sites, "log": {"format": "json", "level": "debug"}}))
+        tracing = {"endpoint": self.collector.url, "ratio": 1.0}
+        logged = {"format": "json", "level": "debug"}
+        new.write_text(yaml.safe_dump({"sites": sites, "log": logged, "tracing": tracing}))
         new.rename(self.file)
 
     def said(self, name: str, line: str) -> None:
@@ -211,7 +213,12 @@ async def played(house: House) -> None:
         ends = {name: house.view.windows.get((name, "_site")) for name in last}
         return all(window is not None and window.end >= last[name] for name, window in ends.items())
 
+    async def traced() -> bool:
+        told = {name: house.collector.named("aggregate.window", site=name, zone="_site") for name in house.tables}
+        return all(len(told[name]) >= len(windows) for name, windows, _ in house.scenes())
+
     await house.until(published, "every window published")
+    await house.until(traced, "every window traced")
 
 
 async def commands(house: House, name: str) -> tuple[str, str]:
@@ -223,6 +230,9 @@ async def commands(house: House, name: str) -> tuple[str, str]:
     assert [run.returncode for run in runs] == [0, 0, 0, 2 if house.profile == "fr-2021-269" else 0], runs
     chart(structs.replace(json_decode(runs[2].stdout, type=StatsReplyV1), site="site"), house.file.with_suffix(".png"))
     return "\n".join(run.stdout + run.stderr for run in runs), house.file.with_suffix(".png").read_bytes().hex()
+
+
+_TRACE = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-0[0-9a-f]")
 
 
 async def opened(house: House, ears: dict[str, doors.Ear]) -> dict[str, dict[str, str]]:
@@ -242,7 +252,8 @@ async def opened(house: House, ears: dict[str, doors.Ear]) -> dict[str, dict[str
     heard = [msg for ear in ears.values() for msg in ear.heard]
     everything = {  # lists: how often the same is said may tell a number, too
         "messages": [f"{msg.subject} {msg.data.decode(errors='replace')}" for msg in heard],
-        "headers": [f"{msg.subject} {json.dumps(dict(msg.headers or {}))}" for msg in heard],
+        "headers": [_TRACE.sub("", f"{msg.subject} {json.dumps(dict(msg.headers or {}))}") for msg in heard],
+        "traces": [f"{s.service} {s.name} {s.said} {bool(s.parent)} {len(s.links)}" for s in house.collector.spans],
         "metrics": [line for text in (await doors.metrics(house.box)).values() for line in text.splitlines()],
         "logs": [json.dumps(line) for line in doors.logged(house.lines)],
         "rows": house.rows,
@@ -285,7 +296,7 @@ def _fonts():
 async def _house(request, tmp_path):
     """A box that has counted, with every door tried by force before."""
     house, ears = House(tmp_path, request.param), {}
-    async with house.box as box:
+    async with house.collector, house.box as box:
         bus = await listen(box, house.view, house.row)
         try:
             await house.until(house.running, "everything runs")
@@ -316,7 +327,7 @@ async def test_no_door_lets_out_what_is_forbidden(house):
     for door in sorted(found.keys() - {"the service of itself"}) if house.profile in SAME else ():
         texts = found[door]
         assert alike(texts["north"], "north") == alike(texts["south"], "south"), door
-    assert not re.search("traceparent|tracestate|baggage", "".join(found["headers"].values()), re.IGNORECASE)
+    assert not re.search("tracestate|baggage", "".join(found["headers"].values()), re.IGNORECASE)
     alerts = [m["persons"] for m in public(found["messages"]["north"].splitlines()) if m["type"] == "AlertV1"]
     assert (alerts and min(alerts) >= 20) if house.profile == "alerting" else not alerts
 
