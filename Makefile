@@ -58,9 +58,11 @@ check: setup ## formatting, lint, types, layers, dead code, test lines
 	@.ci/test-lines
 
 chart: setup $(VENV)-chart/.installed ## lint, render, validate and test the Helm chart (gets helm 3.17 and 4.1, kubernetes-validate, checkov)
+	@.ci/system-packages chart
 	@.ci/chart-tools
 	@PYTHONPATH=tests/support:. $(BIN)/python tests/support/chart_checks.py
 	$(PYTEST) -n auto tests/chart
+	@cat build/dashboard.md 2>/dev/null || echo "no Prometheus: the dashboard's panels were not looked at"
 $(VENV)-chart/.installed: requirements/chart.txt
 	$(PYTHON) -m venv $(VENV)-chart
 	$(VENV)-chart/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/chart.txt

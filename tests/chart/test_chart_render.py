@@ -177,10 +177,23 @@ def test_monitoring():
     assert dashboard["metadata"]["labels"]["grafana_dashboard"] == "1"
 
 
+def test_alerts_and_panels_lead_to_the_runbooks():
+    """Where the values say that they can be read."""
+    where = "https://git.example.org/moretta/docs/runbooks.md"
+    flags = {name: {"enabled": True} for name in ("prometheusRule", "dashboard")}
+    found = render({"monitoring": {"runbooks": where, **flags}})
+    for group in found["PrometheusRule/moretta-rules"]["spec"]["groups"]:
+        for rule in group["rules"]:
+            assert "record" in rule or rule["annotations"]["runbook_url"] == f"{where}#{rule['alert'].lower()}"
+    assert f'"query": "{where}"' in found["ConfigMap/moretta-dashboard"]["data"]["moretta.json"]
+
+
 def test_a_service_monitor_finds_its_service():
     """Instead of the PodMonitor, with the one Service that it selects, which selects every pod of the release."""
     found = render({"monitoring": {"serviceMonitor": {"enabled": True}}})
-    wanted = found["ServiceMonitor/moretta-metrics"]["spec"]["selector"]["matchLabels"].items()
+    monitor = found["ServiceMonitor/moretta-metrics"]["spec"]
+    assert monitor["endpoints"][0]["honorLabels"], "the rules know a service by its own label of that name"
+    wanted = monitor["selector"]["matchLabels"].items()
     services = [
         one for one in found.values() if one["kind"] == "Service" and one["metadata"]["labels"].items() >= wanted
     ]

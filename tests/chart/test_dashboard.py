@@ -137,7 +137,6 @@ def test_no_panel_is_empty_and_every_rule_has_a_value(tmp_path):
     assert not firing & {"MorettaServiceAbsent", "MorettaNatsDisconnected", "MorettaNoWorkers", "MorettaUndelivered"}
     (ROOT / "build").mkdir(exist_ok=True)
     (ROOT / "build/dashboard.md").write_text(shown)
-    print(shown)
 
 
 def filled(expression: str) -> str:
