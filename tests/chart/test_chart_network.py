@@ -11,7 +11,7 @@ OUTSIDE = {
     "stranger": Place({"app.kubernetes.io/component": "nats"}, "elsewhere"),
     "neighbour": Place({"app": "web"}, NAMESPACE),
     "their nats": Place({"app.kubernetes.io/name": "nats"}, "nats"),
-    "camera": Place(address="10.20.3.4"),
+    "cameras": Place(address="10.20.3.4"),
     "relay": Place(address="203.0.113.7"),
     "internet": Place(address="198.51.100.1"),
     "metadata": Place(address="169.254.169.254"),
@@ -20,12 +20,12 @@ POD_PORTS = (("TCP", 8080), ("TCP", 8090), ("TCP", 8443), ("TCP", 8463))
 OTHER_PORTS = (("TCP", 443), ("TCP", 554), ("TCP", 587), ("TCP", 22), ("UDP", 554))
 WEB_PORTS = (("TCP", 80), ("TCP", 443), ("TCP", 4222))
 PORTS = {
-    **dict.fromkeys((*SERVICES, "test", "whip"), POD_PORTS),
+    **dict.fromkeys((*SERVICES, "test", "whip", "camera"), POD_PORTS),
     "nats": (("TCP", 4222), ("TCP", 8222), ("TCP", 6222)),
     "their nats": (("TCP", 4222),),
     "dns": (("UDP", 53), ("TCP", 53), ("TCP", 443)),
     "prometheus": (("TCP", 4318), ("TCP", 443)),
-    **dict.fromkeys(("camera", "relay"), OTHER_PORTS),
+    **dict.fromkeys(("cameras", "relay"), OTHER_PORTS),
     **dict.fromkeys(("internet", "metadata", "stranger", "neighbour"), WEB_PORTS),
 }
 
@@ -52,14 +52,14 @@ def _ports(pod):
 
 def of(found):
     """Those connections in which a service takes part, or the pod of `helm test`: without those to DNS."""
-    ours = {*SERVICES, "test", "whip"}
+    ours = {*SERVICES, "test", "whip", "camera"}
     return {one for one in found if ours & {*one[:2]} and one[1] != "dns"}
 
 
 MOST = {
     *((name, "nats", 4222) for name in (*SERVICES, "test")),
     *(("prometheus", name, 8080) for name in SERVICES),
-    *((name, "camera", port) for name in ("ingest", "test") for port in (443, 554)),
+    *((name, "cameras", port) for name in ("ingest", "test") for port in (443, 554)),
     *((name, "relay", port) for name in ("notify", "test") for port in (443, 587)),
 }
 
@@ -78,7 +78,8 @@ def test_with_everything():
     more = {
         *((name, "prometheus", 4318) for name in SERVICES),
         ("prometheus", "notify", 8463),
-        ("ingest", "test", 8090),
+        ("ingest", "camera", 8090),
+        ("camera", "nats", 4222),
     }
     on_the_node = {one for one in of(reached(EVERYTHING)) if "whip" not in one}
     assert on_the_node == MOST | more

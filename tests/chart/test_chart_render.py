@@ -2,7 +2,7 @@
 
 import pytest
 import yaml
-from chart import CHART, GOLDEN, HELMS, ROOT, delta, given, helm, objects_of, render
+from chart import CHART, GOLDEN, HELMS, ROOT, container, delta, given, helm, objects_of, render
 from chart_values import EVERYTHING, NODES, PHONE
 
 INGEST, INFERENCE = "Deployment/moretta-ingest.spec", "Deployment/moretta-inference.spec"
@@ -274,19 +274,20 @@ def test_phones():
 
 
 def test_the_round_trip():
-    """`helm test` gets a site of its own, and the Service at which its camera is."""
-    changed = delta({"tests": {"roundTrip": {"enabled": True}}})
+    """`helm test` gets a site of its own, and a pod that is that site's camera."""
+    over = {"tests": {"roundTrip": {"enabled": True}}}
+    changed = delta(over)
     settings = yaml.safe_load(changed.pop("ConfigMap/moretta-settings.data.settings.yaml"))
-    assert settings["sites"][-1]["cameras"] == [{"id": "simulated", "url": "http://moretta-test:8090/simulated.mp4"}]
-    policies = {path for path in changed if path.startswith("NetworkPolicy")}
-    assert {path: changed[path] for path in changed if path not in policies} == {
-        "Service/moretta-test": "new",
-        "Pod/moretta-test.spec.containers.doctor.command": [
-            *("/opt/moretta/bin/moretta", "doctor", "-c", "/etc/moretta/settings/settings.yaml"),
-            *("--round-trip", "selftest"),
-        ],
-        "Pod/moretta-test.spec.containers.doctor.ports.camera.containerPort": 8090,
-    }
+    camera = {"id": "film", "url": "http://moretta-camera:8090/film.ts", "long_side": 480}
+    assert settings["sites"][-1]["cameras"] == [camera]
+    ways = changed.pop("NetworkPolicy/moretta-ingest.spec.egress")
+    assert {"protocol": "TCP", "port": 8090} in ways[1]["ports"]
+    assert changed == dict.fromkeys((f"{kind}/moretta-camera" for kind in ("Pod", "Service", "NetworkPolicy")), "new")
+    both = render(over)
+    doctor, trip = (container(both[f"Pod/moretta-{name}"]) for name in ("test", "camera"))
+    more = ["--round-trip", "selftest", "--listen", "0.0.0.0:8090", "--limit", "240"]
+    assert trip["command"] == [*doctor["command"], *more]
+    assert both["Service/moretta-camera"]["spec"]["ports"][0]["port"] == trip["ports"][0]["containerPort"] == 8090
 
 
 def test_names():

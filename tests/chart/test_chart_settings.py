@@ -166,7 +166,7 @@ def test_files_are_written_in_memory_alone_and_by_who_must(objects):
     for name, pod in ours(objects).items():
         volumes = {one["name"]: one for one in pod["spec"]["volumes"] if not {"secret", "configMap"} & one.keys()}
         assert {one["emptyDir"]["medium"] for one in volumes.values()} <= {"Memory"}
-        assert set(volumes) == ({"tmp"} if name in {"notify", "test"} else set())
+        assert set(volumes) == ({"tmp"} if name in {"notify", "test", "camera"} else set())
         assert container(pod)["securityContext"]["readOnlyRootFilesystem"] is True
 
 

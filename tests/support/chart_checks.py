@@ -20,7 +20,7 @@ VERSIONS = (OLDEST, "1.36", "1.37")
 FOREIGN = {"PodMonitor", "ServiceMonitor", "PrometheusRule", "ScaledObject"}
 """Of these kinds, which are not Kubernetes' own, there is no schema here."""
 SETS: dict[str, dict[str, Any]] = {"default": {}, "everything": EVERYTHING, "autoscaled": AUTOSCALED}
-ONCE = ("Pod.masks.moretta-test", "StatefulSet.masks.moretta-nats")
+ONCE = ("Pod.masks.moretta-test", "Pod.masks.moretta-camera", "StatefulSet.masks.moretta-nats")
 ACCEPTED: dict[str, tuple[str | tuple[str, ...], str]] = {
     "CKV_K8S_11": ("", "no limit of processor time: it would hold up pictures, which live 100 ms at most"),
     "CKV_K8S_15": ("", "a tag of ours is never moved, so there is nothing to pull again"),

@@ -7,13 +7,14 @@
 {{- toJson $settings -}}
 {{- end }}
 
-{{/* A site whose camera the pod of `helm test` is. Its windows are short; it says late that its camera is down. */}}
+{{/* A site whose camera a pod of `helm test` is. Its windows are short; it says late that its camera is down. */}}
 {{- define "moretta.selftest" -}}
 id: selftest
 name: helm test
 profile: lab
 window_s: 30
+lateness_s: 2
 operations: {camera_down_windows: 50, no_data_windows: 50}
 cameras:
-  - {id: simulated, url: "http://{{ include "moretta.fullname" . }}-test:8090/simulated.mp4"}
+  - {id: film, url: "http://{{ include "moretta.fullname" . }}-camera:8090/film.ts", long_side: 480}
 {{- end }}
