@@ -1,5 +1,7 @@
 """What the chart renders: the whole of it, and what each value changes."""
 
+import tomllib
+
 import pytest
 import yaml
 from chart import CHART, GOLDEN, HELMS, ROOT, container, delta, given, helm, objects_of, render
@@ -294,3 +296,23 @@ def test_names():
     """Another release has other names throughout, and an override is one for all."""
     names = {name.partition("/")[2] for name in render({"fullnameOverride": "masks"})}
     assert all(name.startswith("masks-") for name in names)
+
+
+@pytest.mark.parametrize("version", HELMS)
+def test_what_comes_next(version):
+    """After an installation three commands are told, with names that can be typed as they are."""
+    install = ("install", "rome", str(CHART), "--namespace", "masks", "--dry-run=client")
+    done = helm(*install, values=given(), version=version)
+    told = [line.strip() for line in done.stdout.partition("NOTES:")[2].splitlines() if line.startswith("  ")]
+    assert told == [
+        "kubectl -n masks rollout status deployment -l app.kubernetes.io/instance=rome --timeout 3m",
+        "helm -n masks test rome --logs",
+        "kubectl -n masks logs -l app.kubernetes.io/instance=rome --prefix --tail 20",
+    ]
+
+
+def test_the_version():
+    """The chart is of the version that it installs."""
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert (chart["version"], chart["appVersion"]) == (version, version)
