@@ -18,7 +18,7 @@ from nats_cluster import ports
 from rendered_nats import NAME, RenderedCluster, RenderedNats, conf
 
 from proto.permissions import user_of
-from proto.subjects import STREAMS, WINDOWS, Identity
+from proto.subjects import SIGHTINGS, STREAMS, WINDOWS, Identity
 from services.bus import Bus, NatsSettings
 from services.bus.nkey import Seed
 from services.cli import nats_streams
@@ -57,11 +57,11 @@ def _cluster(tmp_path: Path, clients: Authority) -> Iterator[RenderedCluster]:
 
 
 @contextlib.asynccontextmanager
-async def aggregate(cluster: RenderedCluster, folder: Path) -> AsyncIterator[Bus]:
+async def service(cluster: RenderedCluster, folder: Path, name: Identity = "aggregate") -> AsyncIterator[Bus]:
     """As the chart's variables have it connect: three addresses, three copies, an authority and a certificate."""
     own = {name: str(folder / "own" / file) for name, file in (("client_cert_file", "tls.crt"), ("ca_file", "ca.crt"))}
-    settings = NatsSettings(url=cluster.url, user="aggregate", seed=seed("aggregate"), replicas=3, **own)
-    bus = await Bus.connect(settings, "aggregate")
+    settings = NatsSettings(url=cluster.url, user=name, seed=seed(name), replicas=3, **own)
+    bus = await Bus.connect(settings, name)
     try:
         yield bus
     finally:
@@ -91,7 +91,7 @@ async def numbered(bus: Bus) -> list[int]:
 @pytest.mark.timeout(300)
 async def test_three_servers_outlive_the_loss_of_one(cluster: RenderedCluster, tmp_path: Path, wait_until):
     """Every stream of the table has three copies; one server is killed, and comes back with what it missed."""
-    async with aggregate(cluster, tmp_path) as bus:
+    async with service(cluster, tmp_path) as bus:
         async with asyncio.timeout(LIMIT_S):
             await bus.ensure_streams(stream.name for stream in STREAMS)
         await until(lambda: current(bus))
@@ -106,6 +106,23 @@ async def test_three_servers_outlive_the_loss_of_one(cluster: RenderedCluster, t
         async with asyncio.timeout(LIMIT_S):
             await bus.store(WINDOWS, structs.replace(WINDOW, persons=3))
             assert await numbered(bus) == [1, 2, 3]
+
+
+@pytest.mark.timeout(300)
+async def test_a_rolling_restart_loses_nothing_in_memory(cluster: RenderedCluster, tmp_path: Path, wait_until):
+    """One server after another, each when the start-up probe of the one before passes: sightings are all there."""
+    async with service(cluster, tmp_path) as bus, service(cluster, tmp_path, "inference") as inference:
+        async with asyncio.timeout(LIMIT_S):
+            await bus.ensure_streams(stream.name for stream in STREAMS)
+            for number in range(1, 101):
+                await inference.store(SIGHTINGS, structs.replace(BY_TYPE[SIGHTINGS.message], sequence=number))
+        for server in cluster.servers:
+            server.stop()
+            server.start()
+            await wait_until(lambda one=server: one.healthy("/healthz"), LIMIT_S, "its start-up probe passes")
+        async with asyncio.timeout(LIMIT_S):
+            stored = await bus.history(SIGHTINGS)
+        assert [one.message.sequence for one in stored] == list(range(1, 101))
 
 
 async def test_nobody_joins_with_a_clients_certificate(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from chart import HELMS, KEYS, RELEASE, refusal, render, seed
+from chart import CHART, HELMS, KEYS, RELEASE, given, helm, objects_of, refusal, render, seed
 from msgspec import structs
 from nats_process import binary
 from rendered_nats import NAME, conf, parsed
@@ -79,6 +79,15 @@ def test_what_the_command_writes_is_what_the_chart_takes(tmp_path: Path):
         assert f"Service/{NAME}" in objects
 
 
+@pytest.mark.parametrize("name", ["paris", "my-moretta-2", f"{'p' * 39}-2"])
+def test_the_server_has_the_address_that_the_command_tells(name: str):
+    """Whatever the release is called, up to the place where long names end."""
+    done = helm("template", name, str(CHART), values=given())
+    assert done.returncode == 0, done.stderr
+    host = Release(name=name).url(tls=False).removeprefix("nats://").removesuffix(":4222")
+    assert f"Service/{host}" in objects_of(done.stdout)
+
+
 def test_keys_and_rights_are_renewed_without_a_restart():
     """The pod's template is the same with other keys, and another one with what only a start takes into force."""
     before = render()[f"StatefulSet/{NAME}"]
@@ -104,6 +113,8 @@ def test_services_know_one_server_and_three():
     assert three["MORETTA_NATS__REPLICAS"] == "3"
     assert three["MORETTA_NATS__URL"].split(",") == [f"tls://{NAME}-{i}.{NAME}-headless:4222" for i in range(3)]
     assert NatsSettings(url=three["MORETTA_NATS__URL"], ca_file="ca.crt").url.count("tls://") == 3
+    store = parsed(objects[f"ConfigMap/{NAME}"]["data"]["nats.conf"])["jetstream"]["store_dir"]
+    assert store == "/data/cluster", "which would delete what one server stored"
     spec = objects[f"StatefulSet/{NAME}"]["spec"]
     assert (spec["replicas"], spec["podManagementPolicy"]) == (3, "Parallel")
     [server_, reloader] = spec["template"]["spec"]["containers"]
