@@ -53,6 +53,9 @@ class Connected(Protocol):
     @property
     def refused(self) -> frozenset[str]: ...
 
+    @property
+    def not_stored(self) -> str: ...
+
 
 class StartError(Exception):
     """A service cannot start for a reason its operator can mend; the text is one line that says what."""
@@ -110,6 +113,8 @@ class App:
             self.probes.ready("nats", all(bus.connected for bus in buses), "not connected to NATS")
             refused = ", ".join(sorted(subject for bus in buses for subject in bus.refused))
             self.probes.ready("rights", not refused, f"NATS refuses {refused}: reload it with this version's rights")
+            waiting = "; ".join(filter(None, (bus.not_stored for bus in buses)))
+            self.probes.ready("storing", not waiting, waiting)
             await asyncio.sleep(_WATCH_S)
 
     def on_reload(self, apply: Callable[[Any], Awaitable[None]]) -> None:

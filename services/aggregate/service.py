@@ -15,7 +15,7 @@ from services.aggregate.runner import SiteRunner
 from services.aggregate.settings import AggregateFile, AggregateSettings
 from services.aggregate.stats import Stats
 from services.app import STEP_LIMIT_S, App, StartError, end_tasks
-from services.bus import Bus, Fenced, Held, StreamConflict
+from services.bus import Bus, Fenced, Held, NoRoom, StreamConflict
 from services.leases import Leases, Sharing, new_replica_name
 from services.log import get_logger
 from services.sites import metrics as configured
@@ -111,7 +111,7 @@ async def wire(app: App, file: AggregateFile) -> None:
     # Nobody else may make them. Days are made when they can be: without them windows come out all the same (ADR 9).
     try:
         await bus.ensure_streams(stream.name for stream in STREAMS if stream.name != DRIFT.stream)
-    except StreamConflict as error:
+    except (NoRoom, StreamConflict) as error:
         raise StartError(str(error)) from None
     leases = Leases(bus, SITE_LEASES, AGGREGATE_REPLICAS, file.aggregate.replica or new_replica_name())
     sites = Sites(app, bus, file.aggregate)

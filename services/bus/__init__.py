@@ -10,7 +10,7 @@ from services.bus.follow import Removed, Stored, StreamReset
 from services.bus.micro import Endpoint, MicroService, Refusal
 from services.bus.migration import StreamConflict
 from services.bus.settings import NatsSettings
-from services.bus.streams import Contended, Fenced, Held, Unavailable
+from services.bus.streams import Contended, Fenced, Held, NoRoom, Unavailable
 
 __all__ = [
     "Bus",
@@ -22,6 +22,7 @@ __all__ = [
     "Held",
     "MicroService",
     "NatsSettings",
+    "NoRoom",
     "NoWorkers",
     "Refusal",
     "Removed",

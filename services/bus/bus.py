@@ -55,6 +55,11 @@ class Bus:
         """The subjects that the server refuses us; see `Connection.refused`."""
         return self._connection.refused
 
+    @property
+    def not_stored(self) -> str:
+        """What no stream has taken for a while, in words; empty where nothing waits."""
+        return self.streams.waiting.in_words
+
     async def publish(self, row: Subject, message: Struct, *, headers: dict[str, str] | None = None) -> None:
         """Publish at most once (core NATS)."""
         await self._connection.publish(row, message, headers=headers)

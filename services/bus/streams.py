@@ -18,12 +18,13 @@ from nats.nuid import NUID
 
 from proto.codec import ContractError, decode_on, encode
 from proto.permissions import JETSTREAM_API, stream_info
-from proto.subjects import STREAM_OWNER, Stream, Subject, stream
+from proto.subjects import STREAM_OWNER, STREAMS, Stream, Subject, stream
 from services.bus import follow, getting
 from services.bus.connection import Connection, headers_of
 from services.bus.follow import Stored, is_marker, nanoseconds
 from services.bus.making import ensure
 from services.bus.migration import Config
+from services.bus.waiting import Waiting
 from services.log import get_logger
 
 log = get_logger()
@@ -31,6 +32,8 @@ log = get_logger()
 WRONG_LAST_SEQUENCE = 10071
 _CONTENDED = {10158, 10164}
 """A cluster's answers while another write of the same id (10158), or to the same subject (10164), is on its way."""
+_NO_ROOM = {10002, 10023, 10026, 10028, 10047}
+"""Limits of the account, of the cluster, of streams, of memory, of the disk."""
 _ACK_TIMEOUT_S = 2.0
 _RETRY_S = 0.25
 _HELD_S = 0.1
@@ -64,6 +67,10 @@ class Fenced(Exception):
 
 class Contended(Exception):
     """Somebody else writes the same at this moment: nothing is known yet, try again."""
+
+
+class NoRoom(Exception):
+    """The server refuses to make a stream; the text says which, why, and what all of them need."""
 
 
 class Unavailable(Exception):
@@ -102,6 +109,7 @@ class Streams:
         self._wanted: set[str] = set()
         self._told: set[str] = set()
         self._nuid = NUID()
+        self.waiting = Waiting()
         # A memory stream does not survive its server: make it again as soon as there is one.
         connection.reconnected.append(self._again)
 
@@ -128,7 +136,12 @@ class Streams:
             except NotFoundError:
                 raise _Missing(f"there is no stream {name} yet; {STREAM_OWNER} makes it") from None
             return
-        made = await ensure(self._connection.client, config_of(stream(name), self._replicas))
+        try:
+            made = await ensure(self._connection.client, config_of(stream(name), self._replicas))
+        except APIError as error:
+            if error.err_code not in _NO_ROOM:
+                raise
+            raise NoRoom(f"the server makes no stream {name}: {error.description}; {_needed()}") from None
         for one in made.found:
             if (text := str(one)) not in self._told:
                 log.info("a stream differs from this version's table", outcome=one.outcome, what=text)
@@ -146,14 +159,21 @@ class Streams:
 
         async def once() -> int:
             await _until(held)
-            return await self._swap(row, subject, payload, headers)
-
-        while True:
             try:
-                stored: int = await self._retrying(once)
-                return stored
-            except Contended:  # an earlier try of ours is on its way, of which we didn't hear
-                await asyncio.sleep(_RETRY_S)
+                return await self._swap(row, subject, payload, headers)
+            except _TRANSIENT:
+                self.waiting.failed(str(row.stream))
+                raise
+
+        try:
+            while True:
+                try:
+                    stored: int = await self._retrying(once)
+                    return stored
+                except Contended:  # an earlier try of ours is on its way, of which we didn't hear
+                    await asyncio.sleep(_RETRY_S)
+        finally:
+            self.waiting.done(str(row.stream))
 
     async def store_once(
         self, row: Subject, message: Struct, *, is_done: Callable[[Any], bool], held: Held | None = None
@@ -164,6 +184,14 @@ class Streams:
         Error 10071 means that somebody wrote since: our own bytes or something later is done, else we are `Fenced`.
         Each attempt waits until `held` (see `store`).
         """
+        try:
+            return await self._store_once(row, message, is_done, held)
+        finally:
+            self.waiting.done(str(row.stream))
+
+    async def _store_once(
+        self, row: Subject, message: Struct, is_done: Callable[[Any], bool], held: Held | None
+    ) -> bool:
         payload, subject = encode(row, message), row.of(message)
         while True:
             await _until(held)
@@ -186,6 +214,7 @@ class Streams:
                     raise Fenced(subject) from None
                 return False
             except _TRANSIENT as error:  # perhaps stored, perhaps not: the next round reads and knows
+                self.waiting.failed(str(row.stream))
                 log.warning("could not store, trying on", subject=subject, error=str(error) or type(error).__name__)
                 await asyncio.sleep(_RETRY_S)
 
@@ -348,6 +377,14 @@ async def _until(held: Held | None) -> None:
     """Wait until a lease is valid; whoever sees that it is lost cancels us."""
     while held is not None and not held():
         await asyncio.sleep(_HELD_S)
+
+
+def _needed() -> str:
+    """Return what JetStream's limits must hold for all streams."""
+    file, memory = (sum(one.max_bytes for one in STREAMS if one.storage == kind) >> 20 for kind in ("file", "memory"))
+    return (
+        f"all streams together need max_file_store {file} MB and max_memory_store {memory} MB, or the account as much"
+    )
 
 
 def _kept(info: dict[str, Any]) -> Kept:

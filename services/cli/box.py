@@ -38,6 +38,11 @@ MALLOC = {
 SERVER = {"GOGC": "400", "GOMAXPROCS": "1"}
 
 
+_FULL = "no space left on device"
+_ROOM = 64 << 20
+"""So many bytes free are worth a new start."""
+
+
 class BoxError(Exception):
     """The box cannot run; the text says why."""
 
@@ -75,6 +80,7 @@ class Box:
         self._identities = Identities.make(folder / "identities")
         self._port = -1
         self._nats_ready = asyncio.Event()
+        self._was_full = False
         self._failed = asyncio.Event()
         self.children: dict[str, Child] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -184,6 +190,7 @@ class Box:
     def _nats_said(self, line: str) -> None:
         if match := _LISTENING.search(line):
             self._port = int(match.group(1))
+        self._was_full = self._was_full or _FULL in line
         if "Server is ready" in line:
             self._nats_ready.set()
         if any(mark in line for mark in ("[ERR]", "[FTL]", "[WRN]")):
@@ -193,11 +200,22 @@ class Box:
         """Whether the server greets a new connection: a frozen one accepts it and says nothing."""
         if not self._nats_ready.is_set():
             return True
+        self._start_anew_after_a_full_disk()
         reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
         try:
             return (await reader.readline()).startswith(b"INFO")
         finally:
             writer.close()
+
+    def _start_anew_after_a_full_disk(self) -> None:
+        """End nats-server once there is room again: a stream that could not be written takes nothing until then."""
+        if not self._was_full or shutil.disk_usage(self._folder).free < _ROOM:
+            return
+        self._was_full = False
+        self._on_line("moretta", "the disk was full and has room again: nats-server is started anew")
+        process = self.children["nats-server"].process
+        if process is not None and process.returncode is None:
+            process.terminate()
 
     def _service_program(self, name: Identity) -> Program:
         probe = _Probe()

@@ -1,0 +1,107 @@
+"""A lab site on which people come by for ever: real aggregate and notify, rules that fire, and a mailbox."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from site_process import Site
+
+from proto.public import AlertV1
+from proto.sightings import SightingsV1, SightingV1
+from proto.subjects import ALERTS, SIGHTINGS, WINDOWS
+from services.cli.demo.sink import Sink
+from services.identities import settings_file
+
+SECOND = 10**9
+WINDOW_S = 3
+THRESHOLDS = [
+    {"id": name, "fire_below": 0.5, "clear_above": 0.6, "for_windows": 1, "min_persons": 1}
+    for name in ("told", "quiet")
+]
+
+
+class Ground:
+    """A lab site with people who come by, aggregate, notify, and a mailbox."""
+
+    def __init__(self, site: Site, port: int, mails: list) -> None:
+        self.site, self.mails, self.masked = site, mails, False
+        self._sequence = 0
+        self._lease = time.time_ns() // 1_000 + 10**12
+        one = {"id": "market", "profile": "lab", "window_s": WINDOW_S, "lateness_s": 0.5, "rules": THRESHOLDS}
+        one |= {"cameras": [{"id": "gate", "url": "/dev/video9"}], "tracking": {"min_hits": 3, "max_gap_s": 0.4}}
+        smtp = {"port": port, "security": "none", "sender": "alerts@example.org"}
+        staff = {"id": "staff", "email": ["anna@example.org"], "max_per_hour": 3000}
+        route = {"receiver": "staff", "group_by": ["rule"], "group_wait_s": 0, "group_interval_s": 1}
+        notify = {"smtp": smtp, "receivers": [staff], "routes": [route], "salt": "0123456789abcdef"}
+        site.write({"log": {"format": "json"}, "sites": [one], "notify": notify, "aggregate": {"tick_s": 0.2}})
+
+    def start(self) -> None:
+        """Start both services; aggregate makes the streams."""
+        self.running = [self.site.start("aggregate"), self.site.start("notify")]
+
+    async def stop(self) -> None:
+        for service in self.running:
+            assert await asyncio.to_thread(service.stop) == 0, service.lines[-5:]
+
+    def file(self, identity="backup"):
+        return self.site.identities.write(f"{identity}.yaml", settings_file(self.site.server.url, identity))
+
+    async def people(self) -> None:
+        """Have people come by for ever, four at a time, a new group each second."""
+        async with self.site.bus("inference") as bus:
+            while True:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(2):
+                        await bus.store(SIGHTINGS, self._picture())
+                await asyncio.sleep(0.1)
+
+    def _picture(self) -> SightingsV1:
+        self._sequence += 1
+        seen = self._sequence % 10 < 5
+        verdict = "masked" if self.masked else "unmasked"
+        boxes = [(x, 0.4, x + 0.06, 0.5) for x in (0.1, 0.3, 0.5, 0.7)]
+        faces = [SightingV1(box, verdict, 0.9, 0.95) for box in boxes] if seen else []
+        return SightingsV1(
+            site="market", camera="gate", lease=self._lease, sequence=self._sequence, at=time.time_ns(),
+            period=SECOND, aspect=1.0, model="crowd", model_sha256="c" * 64, faces=faces,
+        )  # fmt: skip
+
+    async def until(self, condition, what: str, limit_s: float = 60):
+        end, found = time.monotonic() + limit_s, None
+        while time.monotonic() < end:
+            with contextlib.suppress(Exception):
+                if found := await condition():
+                    return found
+            await asyncio.sleep(0.1)
+        said = [service.lines[-4:] for service in self.running]
+        raise AssertionError(f"not within {limit_s} s: {what}; said {said}")
+
+    async def windows(self) -> list[int]:
+        async with self.site.bus("operator") as bus:
+            return [one.message.start for one in await bus.history(WINDOWS, site="market", zone="_site")]
+
+    async def alerts(self) -> list[AlertV1]:
+        async with self.site.bus("operator") as bus:
+            return [one.message for one in await bus.history(ALERTS)]
+
+    def withheld(self) -> bool:
+        """Whether notify that runs now held an alert back for a silence."""
+        return any(line.get("reason") == "silenced" for line in self.running[-1].said("withheld"))
+
+
+@contextlib.asynccontextmanager
+async def lively(folder: Path) -> AsyncIterator[Ground]:
+    """The site, its server running and people on their way; its services are the test's to start."""
+    site, mails = Site(folder), []
+    site.server.start()
+    async with Sink(folder / "mails", mails.append) as sink:
+        ground = Ground(site, sink.port, mails)
+        people = asyncio.create_task(ground.people())
+        try:
+            yield ground
+        finally:
+            people.cancel()
+            await asyncio.gather(people, return_exceptions=True)
+            await asyncio.to_thread(site.close)

@@ -1,0 +1,153 @@
+"""A disk that is full: what gives way, what says so, and that nothing that was promised is lost once there is room."""
+
+import asyncio
+import contextlib
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import yaml
+from clips import make_clip
+from lively_site import SECOND, WINDOW_S, lively
+from site_process import Site
+from up_process import UpProcess
+
+PAGE = 1 << 20
+
+
+@contextlib.contextmanager
+def small_disk(folder: Path, size: str) -> Iterator[Path]:
+    """A file system of its own, which can be filled; a test that can't have one is skipped by name."""
+    folder.mkdir(exist_ok=True)
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], capture_output=True, check=False
+    )
+    if made.returncode:
+        why = "needs root and mount(8) with tmpfs"
+        pytest.fail(why) if os.environ.get("MORETTA_REQUIRE_ALL") == "1" else pytest.skip(why)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", folder], check=True)
+
+
+def fill(folder: Path) -> Path:
+    """Write until nothing more goes in; returns what is to be removed."""
+    ballast = folder / "ballast"
+    with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(PAGE))
+    with contextlib.suppress(OSError), ballast.open("ab", buffering=0) as file:
+        while True:
+            file.write(bytes(512))
+    return ballast
+
+
+@pytest.mark.timeout(400)
+async def test_windows_and_alerts_wait_for_room(tmp_path):
+    """aggregate says that it can't store, keeps what is closed, and stores it when the server is well again.
+
+    Without a restart of any service: windows are all there, each once; nobody is told twice.
+    """
+    with small_disk(tmp_path / "js", "16m") as disk:
+        async with lively(tmp_path) as ground:
+            ground.start()
+
+            async def told() -> bool:
+                return len(ground.mails) >= 2 and len(await ground.windows()) >= 3
+
+            await ground.until(told, "alerts told")
+            aggregate = ground.running[0]
+            ballast = fill(disk)
+
+            async def said() -> bool:
+                status, page = await asyncio.to_thread(aggregate.get, "/readyz")
+                return status == 503 and "NATS takes no message for" in page and "is its disk full?" in page
+
+            await ground.until(said, "that nothing is stored is told", 90)
+            assert aggregate.metric("moretta_bus_unstored_seconds") > 0
+            before = await ground.windows()
+            await asyncio.sleep(2 * WINDOW_S)
+            assert await ground.windows() == before, "nothing is stored on a full disk"
+            ballast.unlink()
+            await asyncio.to_thread(ground.site.server.stop)
+            await asyncio.to_thread(ground.site.server.start)
+
+            async def goes_on() -> bool:
+                status, _ = await asyncio.to_thread(aggregate.get, "/readyz")
+                return status == 200 and len(await ground.windows()) >= len(before) + 4
+
+            await ground.until(goes_on, "windows again, and all ready", 120)
+            starts = await ground.windows()
+            mails = len(ground.mails)
+            assert starts[: len(before)] == before
+            assert {b - a for a, b in pairwise(starts)} == {WINDOW_S * SECOND}, (
+                f"lost, twice, or out of order: {starts}"
+            )
+            assert mails == 2, [str(mail.message["Subject"]) for mail in ground.mails]
+            assert aggregate.metric("moretta_bus_unstored_seconds") == 0
+            ground.masked = True
+
+            async def over() -> bool:
+                return len(ground.mails) >= mails + 2
+
+            await ground.until(over, "that both are over is told")
+            await ground.stop()
+
+
+@pytest.mark.timeout(300)
+def test_a_box_starts_its_server_anew_when_there_is_room(tmp_path):
+    """`moretta up` without a hand: what could not be written takes nothing until then."""
+    clip = make_clip(tmp_path / "clip.mp4")
+    site = {
+        "id": "s",
+        "profile": "lab",
+        "window_s": 3,
+        "lateness_s": 1,
+        "cameras": [{"id": "a", "url": str(clip), "loop": True}],
+    }
+    file = tmp_path / "settings.yaml"
+    file.write_text(yaml.safe_dump({"sites": [site]}))
+    with small_disk(tmp_path / "data", "128m") as disk:
+        run = UpProcess(["-c", str(file), "--data", str(disk)]).start()
+        try:
+            run.wait_for(lambda: len(run.windows()) >= 2, 90, "two windows")
+            ballast = fill(disk)
+            run.wait_for(lambda: any("no space left on device" in line for line in run.words), 90, "the server says so")
+            ballast.unlink()
+            run.wait_for(lambda: any("is started anew" in line for line in run.words), 30, "a new start")
+            seen = len(run.windows())
+            run.wait_for(lambda: len(run.windows()) >= seen + 3, 90, "windows again")
+            heard = run.windows()
+        finally:
+            run.stop()
+    starts = [window["start"] for window in heard]
+    assert starts == sorted(starts)
+    assert {b - a for a, b in pairwise(sorted(set(starts)))} == {3 * SECOND}, f"lost or out of order: {starts}"
+    # Who listens live hears each attempt to store, with the same bytes; the stream has it once.
+    assert all(one == other for one, other in pairwise(heard) if one["start"] == other["start"])
+
+
+def _small(config: str) -> str:
+    whole = json.loads(config)
+    whole["jetstream"]["max_file_store"] = 100_000_000
+    return json.dumps(whole)
+
+
+async def test_limits_that_hold_no_streams_are_a_mistake_that_is_named(tmp_path):
+    """aggregate ends with one line that says what JetStream needs, and exit code 2."""
+    site = Site(tmp_path, extend=_small)
+    site.server.start()
+    site.write({"log": {"format": "json"}, "sites": [{"id": "market", "cameras": []}]})
+    try:
+        aggregate = site.start("aggregate")
+        assert await asyncio.to_thread(aggregate.ended) == 2
+    finally:
+        await asyncio.to_thread(site.close)
+    (line,) = aggregate.said("cannot start")
+    assert "insufficient storage resources available" in line["error"]
+    assert "max_file_store 644 MB" in line["error"]
