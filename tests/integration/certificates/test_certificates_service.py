@@ -62,7 +62,7 @@ async def test_it_goes_on_with_new_certificates(site: Site, ours: Volume, theirs
     assert [service.metric(EXPIRY, use="nats", side=side) for side in ("own", "peer")] == [ENDS.timestamp()] * 2
     ours.put(ca=authority.pem, pem=b"a half-written")
     await until(lambda: service.metric("moretta_certificate_renewal_failed", use="nats") == 1)
-    assert service.get("/readyz") == (200, "ok\n")
+    await until(lambda: service.get("/readyz") == (200, "ok\n"))
     ours.put(ca=authority.pem, pem=authority.issue("aggregate", ends=LATER))
     theirs.put(ca=authority.pem, pem=authority.issue("127.0.0.1", ends=LATER))
     await until(lambda: service.metric(EXPIRY, use="nats", side="own") == LATER.timestamp())
