@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import prometheus
@@ -23,7 +24,9 @@ LIMIT_S = 240.0
 SEED = 20_261_125
 HAVE_NOTHING_HERE = {"Drift of the faces"}
 """A day's faces are more than a test has."""
-INSTEAD = {"$__rate_interval": "20s", "$__range": "2m", "$namespace": ".*", "$site": ".*", "$camera": ".*"}
+BOX = {"$__rate_interval": "20s", "$__range": "2m", "$namespace": "", "$site": ".*", "$camera": ".*"}
+CLUSTER = BOX | {"$namespace": "prod", "$site": "forville", "$camera": "gate|gone"}
+"""What Grafana puts into a query: of what has no namespace all, and of a namespace a choice."""
 RUNBOOKS = (ROOT / "docs/runbooks.md").read_text()
 
 
@@ -124,9 +127,10 @@ def test_no_panel_is_empty_and_every_rule_has_a_value(tmp_path):
         up = UpProcess(["-c", str(tmp_path / "site.yaml")]).start()
         try:
             up.wait_for(lambda: len(mailbox.told) == 2, LIMIT_S, "staff and operators have a mail")
-            watching.wait(lambda: empty(watching) == HAVE_NOTHING_HERE, LIMIT_S, lambda: empty(watching))
+            for place in (BOX, CLUSTER):
+                watching.wait(partial(has_all, watching, place), LIMIT_S, partial(empty, watching, place))
             watching.wait(lambda: not unrecorded(watching), LIMIT_S, lambda: unrecorded(watching))
-            shown = table(lambda expression: watching.values(filled(expression)))
+            shown = table(lambda expression: watching.values(filled(expression, BOX)))
             judged = [rule for group in watching.get("rules")["groups"] for rule in group["rules"]]
         finally:
             up.stop()
@@ -139,24 +143,30 @@ def test_no_panel_is_empty_and_every_rule_has_a_value(tmp_path):
     (ROOT / "build/dashboard.md").write_text(shown)
 
 
-def filled(expression: str) -> str:
+def filled(expression: str, place: dict[str, str]) -> str:
     """An expression with what Grafana would put into it."""
-    for name, value in INSTEAD.items():
+    for name, value in place.items():
         expression = expression.replace(name, value)
     return expression
 
 
-def empty(watching: Prometheus) -> set[str]:
+def empty(watching: Prometheus, place: dict[str, str]) -> set[str]:
     """The panels of which some query has no value."""
-    asked = ((panel["title"], filled(query["expr"])) for panel in panels() for query in panel["targets"])
+    asked = ((panel["title"], filled(query["expr"], place)) for panel in panels() for query in panel["targets"])
     return {title for title, expression in asked if not watching.values(expression)}
 
 
+def has_all(watching: Prometheus, place: dict[str, str]) -> bool:
+    """Whether every panel has something, but for those that cannot."""
+    return empty(watching, place) == HAVE_NOTHING_HERE
+
+
 def unrecorded(watching: Prometheus) -> set[str]:
-    """The recording rules without a value, each with the objective that it is about."""
+    """The recording rules without a value for the box, or for the cluster; each with the objective that it is about."""
     asked = {
-        f'{rule["record"]}{{objective="{rule["labels"]["objective"]}"}}' if "labels" in rule else rule["record"]
+        (rule["record"], f'objective="{rule.get("labels", {}).get("objective", "")}",namespace="{namespace}"')
         for rule in rules()
         if "record" in rule
+        for namespace in ("", "prod")
     }
-    return {name for name in asked if not watching.values(name)}
+    return {name + labels for name, labels in asked if not watching.values(f"{name}{{{labels}}}")}

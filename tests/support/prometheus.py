@@ -48,7 +48,10 @@ def alerts() -> list[dict[str, Any]]:
 
 
 class Prometheus:
-    """A real one that scrapes these ports each second, with the repository's rules; no alert waits here."""
+    """A real one with the repository's rules; no alert waits here.
+
+    It scrapes these ports each second, twice: as a box's, and with the namespace `prod`, as a cluster's pods.
+    """
 
     def __init__(self, folder: Path, ports: list[int]) -> None:
         self.port = free_ports(1)
@@ -57,11 +60,12 @@ class Prometheus:
         for group in groups:
             group["rules"] = [{key: value for key, value in rule.items() if key != "for"} for rule in group["rules"]]
         (folder / "rules.yaml").write_text(yaml.safe_dump({"groups": groups}))
-        targets = [{"targets": [f"127.0.0.1:{port}" for port in ports]}]
+        targets = {"targets": [f"127.0.0.1:{port}" for port in ports]}
+        jobs = {"box": targets, "prod/moretta": targets | {"labels": {"namespace": "prod"}}}
         config = {
             "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "2s"},
             "rule_files": ["rules.yaml"],
-            "scrape_configs": [{"job_name": "moretta", "static_configs": targets}],
+            "scrape_configs": [{"job_name": name, "static_configs": [job]} for name, job in jobs.items()],
         }
         (folder / "prometheus.yaml").write_text(yaml.safe_dump(config))
 
