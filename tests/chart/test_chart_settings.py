@@ -6,13 +6,13 @@ from collections import Counter
 
 import pytest
 import yaml
-from chart import CHART, ROOT, container, environment, ours, pods, render
+from chart import CHART, RELEASE, ROOT, container, environment, ours, pods, render
 from chart_values import EVERYTHING
 
 from services.aggregate.settings import AggregateFile
 from services.app import STEP_LIMIT_S
 from services.cli.box import MALLOC
-from services.identities import Identities
+from services.identities import Identities, Kept, Release, Server
 from services.inference.settings import InferenceFile
 from services.ingest.settings import IngestFile
 from services.notify.settings import NotifyFile
@@ -102,6 +102,17 @@ def test_the_same_variables_as_on_one_machine(objects, tmp_path):
         assert [one["secret"]["secretName"] for one in pod["spec"]["volumes"] if one["name"] == "identity"] == [
             f"moretta-identity-{who}"
         ]
+
+
+def test_the_identities_are_the_secrets_that_the_command_writes(objects, tmp_path):
+    """`moretta nats-config --kubernetes RELEASE` writes each Secret that a pod mounts, with each file that it names."""
+    Kept.make(tmp_path / "nats", Server(listen="a:1", store="/s", url="nats://a:1", release=Release(name=RELEASE)))
+    written = yaml.safe_load_all((tmp_path / "nats/secrets.yaml").read_text())
+    secrets = {one["metadata"]["name"]: one["stringData"] for one in written}
+    for name, pod in ours(objects).items():
+        [mounted] = [one["secret"]["secretName"] for one in pod["spec"]["volumes"] if one["name"] == "identity"]
+        named = {value.rpartition("/")[2] for value in environment(pod).values() if "/identity/" in value}
+        assert named <= secrets[mounted].keys(), name
 
 
 def test_nobody_has_anothers_secrets(objects):
