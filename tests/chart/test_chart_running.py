@@ -1,0 +1,109 @@
+"""The rendered pods, run as processes: each with its own command, variables and files, on the rendered NATS."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from chart import RELEASE, container, environment, ours, render
+from rendered_nats import NAME, RenderedNats
+from secrecy import keep
+from site_process import Service
+
+from services.identities import Kept, Release, Server
+
+HOME = "/etc/moretta"
+FILES = {"hall-1.url": "rtsp://127.0.0.1:9/stream", "smtp-password": "0123456789abcdef", "salt": 32 * "s"}
+"""What an operator puts into the Secrets that the example names."""
+SERVER = {"smtp": {"host": "127.0.0.1", "port": 9}}
+"""A mail server that is this machine's, where nobody listens."""
+
+
+class Cluster:
+    """What Kubernetes would make of the manifest below a folder, on one machine."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        made = Kept.make(
+            folder / "made", Server(listen="a:1", store="/s", url="nats://a:1", release=Release(name=RELEASE))
+        )
+        values = yaml.safe_load((made.folder / "values.yaml").read_text())
+        policy = {"networkPolicy": {"enabled": False}}
+        self.objects = render(values | policy | {"settings": {"notify": SERVER}})
+        written = yaml.safe_load_all((made.folder / "secrets.yaml").read_text())
+        self.secrets = {one["metadata"]["name"]: one["stringData"] for one in written}
+        for seeds in self.secrets.values():
+            for name, text in seeds.items():
+                if name.endswith((".nk", ".key")):
+                    keep(text.strip())
+        self.secrets |= dict.fromkeys(("moretta-cameras", "moretta-mail"), FILES)
+        self.nats = RenderedNats(folder / "server", self.objects[f"ConfigMap/{NAME}"]["data"]["nats.conf"])
+
+    def mount(self, component: str) -> Path:
+        """Put a pod's volumes below a folder of its own, and nothing else; returns what stands for /etc/moretta."""
+        pod, root = ours(self.objects)[component], self.folder / component
+        for volume in pod["spec"]["volumes"]:
+            place = root / volume["name"]
+            place.mkdir(parents=True)
+            content = self.secrets.get(volume.get("secret", {}).get("secretName"), {})
+            if "configMap" in volume:
+                content = self.objects[f"ConfigMap/{volume['configMap']['name']}"]["data"]
+            for name, text in content.items():
+                (place / name).write_text(text.replace(HOME, str(root)))
+        return root
+
+    def command(self, component: str) -> tuple[list[str], dict[str, str]]:
+        """Return a pod's command and its variables, with this machine's places in them."""
+        pod, root = ours(self.objects)[component], self.mount(component)
+        env = {name: value.replace(HOME, str(root)) for name, value in environment(pod).items()}
+        env |= {"MORETTA_NATS__URL": self.nats.url, "TMPDIR": str(root / "tmp"), "PATH": "/usr/bin:/bin"}
+        if "MORETTA_PROBES__PORT" in env:
+            env |= {"MORETTA_PROBES__PORT": "0", "MORETTA_PROBES__HOST": "127.0.0.1"}
+        words = [word.replace(HOME, str(root)) for word in container(pod)["command"]]
+        return [word.replace("/opt/moretta/bin", str(Path(sys.executable).parent)) for word in words], env
+
+    def start(self, component: str) -> Service:
+        """Start a pod's process, with no variable but its own."""
+        command, env = self.command(component)
+        null = subprocess.DEVNULL
+        process = subprocess.Popen(
+            command, env=env, cwd="/", stdin=null, stdout=null, stderr=subprocess.PIPE, text=True
+        )
+        service = Service(process)
+        service.read()
+        return service
+
+
+def until(condition, what, limit_s=90.0):
+    end = time.monotonic() + limit_s
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.1)
+    assert condition(), what()
+
+
+@pytest.mark.timeout(400)
+def test_the_pods_run(tmp_path):
+    """All become ready in any order, `helm test` finds them with an operator's rights, and they end in time."""
+    cluster = Cluster(tmp_path)
+    cluster.nats.start()
+    running = {}
+    try:
+        running = {name: cluster.start(name) for name in ("notify", "ingest", "inference", "aggregate")}
+        for name, service in running.items():
+            until(lambda service=service: service.running or service.process.poll() is not None, lambda name=name: name)
+            until(
+                lambda service=service: service.get("/readyz")[0] == 200,
+                lambda service=service: (service.get("/readyz"), service.lines[-5:]),
+            )
+        command, env = cluster.command("test")
+        done = subprocess.run([*command, "--json"], env=env, cwd="/", capture_output=True, text=True, check=False)
+        found = {one["check"]: one["state"] for one in json.loads(done.stdout)["checks"]}
+        assert done.returncode == 0, done.stdout
+        assert {found[one] for one in ("NATS", "rights of operator", "aggregate", "clock")} == {"ok"}, done.stdout
+    finally:
+        codes = {name: service.stop(limit_s=60) for name, service in running.items()}
+        cluster.nats.stop()
+    assert codes == dict.fromkeys(running, 0)
