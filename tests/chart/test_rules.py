@@ -9,7 +9,7 @@ import pytest
 from prometheus import ROOT, RULES, SERIES, alerts, rules
 
 CASES = sorted(Path(__file__).parent.glob("*-test.yaml"))
-RUNBOOKS = ROOT / "docs/runbooks.md"
+RUNBOOKS, OPERATIONS = ROOT / "docs/runbooks.md", ROOT / "docs/operations.md"
 OURS = re.compile(r'"(moretta_[a-z0-9_]+)"')
 PROMETHEUS_CLIENT = {
     "process_cpu_seconds_total", "process_resident_memory_bytes", "process_open_fds", "process_max_fds",
@@ -67,6 +67,14 @@ def test_every_alert_has_a_runbook_and_every_runbook_an_alert():
             part for part in ("**For people:**", "**Look:**", "**Mend:**", "**Prevent:**") if part not in section
         ]
         assert not missing, f"{name} lacks {missing}"
+
+
+def test_operations_lists_the_alerts_by_severity():
+    """Pages and tickets, each with the way to its runbook."""
+    for severity in ("page", "ticket"):
+        (row,) = re.findall(rf"^\| {severity} \| (\[.*) \|$", OPERATIONS.read_text(), re.MULTILINE)
+        ours = dict.fromkeys(alert["alert"] for alert in alerts() if alert["labels"]["severity"] == severity)
+        assert row == ", ".join(f"[{name.removeprefix('Moretta')}](runbooks.md#{name.lower()})" for name in ours)
 
 
 def test_every_metric_that_a_rule_rests_on_is_made_by_the_code():
