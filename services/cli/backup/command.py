@@ -20,7 +20,7 @@ def backup(
 ) -> None:
     """Write what was published, decided and ordered into a folder, while everything runs.
 
-    Windows, alerts, rules' states, operational alerts, deliveries, silences, orders; `nats stream restore` reads them.
+    Windows, alerts, rules' states, operational alerts, deliveries, silences, orders; for `nats stream restore`, too.
     """
     from services.cli import show
     from services.cli.backup.run import backup as run

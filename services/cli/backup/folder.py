@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from services.cli.backup.core.contents import FILES, FORMAT, LIST, Contents, Part, problems
+from services.cli.backup.core.contents import FILES, FORMAT, LIST, Contents, Part, Said, problems
 from services.settings import SettingsError
 
 _BLOCK = 1 << 20
@@ -77,7 +77,18 @@ def checked(folder: Path) -> Contents:
                 found[file] = measured(folder / file)
     if wrong := problems(contents, found):
         raise SettingsError(folder, wrong)
+    for part in contents.parts:
+        said_of(folder, part.stream)
     return contents
+
+
+def said_of(folder: Path, stream: str) -> Said:
+    """Return what the server said of a stream; SettingsError if the file says something else."""
+    file = f"{stream}/{FILES[0]}"
+    try:
+        return msgspec.json.decode((folder / file).read_bytes(), type=Said)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise SettingsError(folder, [(file, f"is no answer of JetStream: {error}")]) from None
 
 
 def _listed(folder: Path) -> Contents:

@@ -11,7 +11,7 @@ from nats.aio.client import Client
 from proto.permissions import JETSTREAM_API, stream_info
 from proto.subjects import Stream
 from services.cli.backup.core.contents import FILES, Part, configuration
-from services.cli.backup.folder import described, parts_of, private
+from services.cli.backup.folder import described, parts_of, private, said_of
 
 _ANSWER_S = 10.0
 _PART_BYTES = 1 << 17
@@ -88,8 +88,8 @@ def _ended(stream: Stream, headers: dict[str, str] | None) -> None:
 
 async def put_back(client: Client, stream: Stream, folder: Path, replicas: int, told: Told) -> None:
     """Make a stream of its two files; there must be none of its name."""
-    said = json.loads((folder / stream.name / FILES[0]).read_bytes())
-    body = {"config": configuration(stream, said["config"], replicas), "state": said["state"]}
+    said = said_of(folder, stream.name)
+    body = {"config": configuration(stream, said.config, replicas), "state": said.state}
     begun = _good(await asked(client, f"{JETSTREAM_API}STREAM.RESTORE.{stream.name}", body), stream.name)
     try:
         for part in parts_of(folder / stream.name / FILES[1]):

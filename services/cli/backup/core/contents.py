@@ -1,10 +1,11 @@
 """What is in a backup, in which order it is taken, and what is wrong with one.
 
-Beside each stream's two files, as `nats stream backup` writes them, lies a list with their sizes and digests: a
+Beside each stream's two files, laid out as by `nats stream backup`, lies a list with their sizes and digests: a
 folder that lacks anything, or was changed, is known before anything is.
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 from msgspec import Struct
 
@@ -14,7 +15,7 @@ from services.bus.streams import config_of
 
 LIST = "moretta-backup.json"
 FILES = ("backup.json", "stream.tar.s2")
-"""Configuration and state, and the snapshot: the names that `nats stream backup` gives them."""
+"""Configuration and state, and the snapshot: by the names at which `nats stream restore` looks (jsm.go)."""
 FORMAT = 1
 _LIMITS = ("max_age", "max_bytes", "max_msgs_per_subject")
 _TAKEN = ("ALERTS", "RULES", "WINDOWS", "OPERATIONS", "KV_SILENCES", "CONTROL", "AUDIT", "DELIVERIES")
@@ -30,6 +31,13 @@ class Part(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     last_seq: int
     sizes: dict[str, int]
     sha256: dict[str, str]
+
+
+class Said(Struct, frozen=True, kw_only=True):
+    """What the server said of a stream when it gave the snapshot; it wants the state back."""
+
+    config: dict[str, Any]
+    state: dict[str, Any]
 
 
 class Contents(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -80,5 +88,6 @@ def configuration(stream: Stream, said: Config, replicas: int) -> Config:
     20). The server takes the configuration that it is given, not the snapshot's own (tried).
     """
     want = config_of(stream, replicas)
-    more = {one.field: one.have for one in differences(said, want) if one.outcome == "kept" and one.field in _LIMITS}
-    return want | {field: have for field, have in more.items() if isinstance(have, int)}
+    numbers = {field: value for field in _LIMITS if isinstance(value := said.get(field), int)}
+    more = [one for one in differences(want | numbers, want) if one.outcome == "kept"]
+    return want | {one.field: one.have for one in more}
