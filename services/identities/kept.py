@@ -21,6 +21,8 @@ from services.settings import SettingsError
 CONFIG, STATE = "nats.conf", "nats-config.json"
 SECRETS, VALUES, OFFICIAL = "secrets.yaml", "values.yaml", "nats-values.yaml"
 """What is written for Kubernetes: Secrets, values of our chart, values of NATS's own chart."""
+_OUTSIDE: Identity = "backup"
+"""Whose seed is in no cluster: it can destroy every stream, and belongs where the backups are (ADR 32)."""
 PEOPLE: tuple[Identity, ...] = ("operator", "backup", "subscriber")
 """Who has settings of their own instead of variables laid over a service's."""
 
@@ -182,7 +184,7 @@ class Kept:
         found = [
             release.secret(kubernetes.identity(name), {file: self._read(file) for file in self._secret(name)})
             for name in ACCOUNTS
-            if name not in self.elsewhere
+            if name != _OUTSIDE and name not in self.elsewhere
         ]
         found += [release.leaf_secret(self._read(f"{LEAF_USER}.nk"))] if self.server.leaf else []
         self._files.write(SECRETS, kubernetes.manifest(found))
