@@ -46,7 +46,8 @@ async def connected(settings: NatsSettings) -> tuple[Bus | None, Finding]:
     except TimeoutError:
         telling = (one for one in reversed(heard) if one.startswith(("nats:", "[SSL")))
         said = redact(next(telling, heard[-1] if heard else "no answer"))
-        return None, fail(check, f"no connection to {where} as {who}", words_of(nats.errors.Error(said), secure=False))
+        todo = words_of(nats.errors.Error(said), secure=settings.ca_file is not None)
+        return None, fail(check, f"no connection to {where} as {who}", todo)
     except CertificateError as error:
         return None, fail(check, error.field, error.why)
     how = "over TLS" if settings.ca_file is not None else "without TLS"
@@ -145,7 +146,8 @@ async def services(bus: Bus, sites: list[SiteSettings]) -> list[Finding]:
     todo = "is aggregate running, and has it this settings file? Its log says which sites it has"
     here = ok("aggregate", f"counts for {', '.join(sorted(told)) or 'no site'}")
     found = [fail("aggregate", f"nobody answers for {', '.join(lacking)}", todo) if lacking else here]
-    return [*found, *await _cameras(bus, sites)]
+    unseen = left_out("notify", "its leases are not for others to see; its /readyz and its log say whether it is well")
+    return [*found, *await _cameras(bus, sites), unseen]
 
 
 async def _cameras(bus: Bus, sites: list[SiteSettings]) -> list[Finding]:
