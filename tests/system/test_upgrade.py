@@ -145,17 +145,17 @@ def check_versions(scene: Scene, old: Version) -> None:
 
 
 def check_windows(run: Run) -> None:
-    """Windows of every zone follow one another, each once; what was not observed is said, and never was a camera down.
+    """Windows of every zone follow one another, each once; what was not observed is pictures that were shed or lost.
 
-    On a busy machine pictures are shed, so how much may be lost says little; how much handing over costs is below.
+    How much that is depends on what else the machine does; how much handing over costs is below.
     """
     assert set(run.windows) == {"_site", *CAMERAS.values()}
     for zone, windows in run.windows.items():
         starts = [one.start for one in windows]
         assert {after - before for before, after in pairwise(starts)} == {WINDOW_S * 10**9}, (zone, starts)
         assert {gap for one in windows if one.start > run.since for gap in one.gaps} <= {"frames-lost"}
-    assert max(run.shortfall().values(), default=0.0) < 0.7
-    assert not [one for one in run.operations if one.since > run.since]
+        assert all(one.gaps for one in windows if one.coverage < 1)
+    assert {one.reason for one in run.operations if one.since > run.since} <= {None, "frames-lost"}
 
 
 def check_gaps(scene: Scene, run: Run) -> None:
