@@ -93,9 +93,10 @@ async def command(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 
 async def metrics(box: Box) -> dict[str, str]:
-    """Return what each service measures, by service: its own metrics, without Python's."""
+    """Return what each service measures, by service: its own metrics, without Python's and histograms' bounds."""
     texts = {name: await asyncio.to_thread(_get, f"{box.probe_url(name)}/metrics") for name in SERVICES}
-    return {name: "\n".join(re.findall(r"^moretta_.*$", text, re.MULTILINE)) for name, text in texts.items()}
+    own = {name: "\n".join(re.findall(r"^moretta_.*$", text, re.MULTILINE)) for name, text in texts.items()}
+    return {name: re.sub(r'\ble="[^"]*"', "", text) for name, text in own.items()}
 
 
 async def readiness(box: Box, name: str) -> str:
