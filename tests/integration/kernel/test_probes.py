@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import REGISTRY, CollectorRegistry, Counter
 
 from services import probes as module
 from services.probes import Probes, ProbesSettings
@@ -136,3 +136,14 @@ async def test_after_the_stop_nothing_listens(probes: Probes):
 async def test_stop_without_a_start():
     """Nothing to stop is nothing wrong."""
     await Probes(CollectorRegistry()).stop()
+
+
+async def test_a_condition_goes_with_what_it_was_about(probes):
+    """A site that is not served here any more keeps nobody from being ready, and has no series."""
+    probes.ready("nats", ok=True)
+    probes.ready("site gone", ok=False, why="reading")
+    assert (await get(probes, "/readyz"))[0] == 503
+    probes.forget("site gone")
+    probes.forget("site never")
+    assert (await get(probes, "/readyz"))[0] == 200
+    assert REGISTRY.get_sample_value("moretta_ready", {"condition": "site gone"}) is None

@@ -1,9 +1,11 @@
 """What is stored of an attempt, in which order, and while whose lease: services.notify.site_ledger on lists."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from msgspec import structs
+from prometheus_client import REGISTRY
 
 from proto.codec import decode
 from proto.public import AlertV1
@@ -124,3 +126,23 @@ async def test_what_was_done_is_recorded_until_it_is_stored(scene, monkeypatch):
         (f"{n:016x}", 1, "retrying") for n in range(2)
     }  # fmt: skip
     assert len({name for (row, _), name in zip(scene.bus.stored, scene.bus.ids, strict=True) if row is OPERATIONS}) == 1
+
+
+@pytest.mark.parametrize(
+    ("reason", "new", "counted"),
+    [("first", (0, 1), 2), ("new-alerts", (1,), 1), ("repeat", (), 0), ("digest", (0, 1), 0)],
+)
+async def test_how_long_an_alert_took_is_told_once_it_is_accepted(scene, reason, new, counted):
+    """From its storing over all attempts, for each alert that is news; what waited by will is not in it."""
+
+    def latency(what):
+        return REGISTRY.get_sample_value(f"moretta_notify_alert_seconds_{what}", {"channel": "email"}) or 0.0
+
+    told = replace(TOLD, reason=reason, new=frozenset(NOTICES[index].alert for index in new))
+    before = latency("count"), latency("sum")
+    known = NOTHING
+    for failure, now in ((LATER, 5_000_000_001), (None, 9_000_000_001)):
+        again = known.judged(failure, now)
+        await scene.ledger.record(Due(Envelope(told, ANNA), known), again, failure)
+        known = again
+    assert (latency("count") - before[0], latency("sum") - before[1]) == (counted, pytest.approx(9 * counted))
