@@ -79,12 +79,13 @@ $(VENV)-train/.reference: $(VENV)-train/.installed requirements/reference.txt re
 	$(VENV)-train/bin/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r requirements/reference.txt
 	@touch $@
 
-contracts: setup ## write what the code says elsewhere: docs/schemas, docs/subjects.md, docs/metrics.md, the chart's accounts and dashboard
+contracts: setup ## write what the code says elsewhere: docs/schemas, docs/subjects.md, docs/metrics.md, the chart's accounts, dashboard, schema and table
 	$(BIN)/python -m proto.schema docs/schemas
 	$(BIN)/python -m proto.matrix docs/subjects.md
 	$(BIN)/python -P -m services.cli.metrics.table docs/metrics.md
 	$(BIN)/python -m services.identities.chart k8s/moretta/files
 	$(BIN)/python .ci/dashboard k8s/dashboard.yaml k8s/moretta/files/dashboard.json
+	$(BIN)/python .ci/chart-docs
 
 words: $(VENV)/.locked ## bring the catalogues of messages up to date with the code; says what is to be translated
 	$(BIN)/python .ci/words
