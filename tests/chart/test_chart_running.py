@@ -1,6 +1,7 @@
 """The rendered pods, run as processes: each with its own command, variables and files, on the rendered NATS."""
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 from chart import RELEASE, container, environment, ours, render
+from nats_cluster import ports
 from rendered_nats import NAME, RenderedNats
 from secrecy import keep
 from site_process import Service
@@ -32,7 +34,9 @@ class Cluster:
         )
         values = yaml.safe_load((made.folder / "values.yaml").read_text())
         policy = {"networkPolicy": {"enabled": False}}
-        self.objects = render(values | policy | {"settings": {"notify": SERVER}})
+        trip = {"tests": {"roundTrip": {"enabled": True}}}
+        self.objects = render(values | policy | trip | {"settings": {"notify": SERVER}})
+        [self.camera] = ports(1)
         written = yaml.safe_load_all((made.folder / "secrets.yaml").read_text())
         self.secrets = {one["metadata"]["name"]: one["stringData"] for one in written}
         for seeds in self.secrets.values():
@@ -52,18 +56,29 @@ class Cluster:
             if "configMap" in volume:
                 content = self.objects[f"ConfigMap/{volume['configMap']['name']}"]["data"]
             for name, text in content.items():
-                (place / name).write_text(text.replace(HOME, str(root)))
+                (place / name).write_text(self.here(text, root))
         return root
+
+    def here(self, text: str, root: Path) -> str:
+        """Return a text with this machine's places in it: folders, programs, and the simulated camera's Service."""
+        text = text.replace(HOME, str(root)).replace("/opt/moretta/bin", str(Path(sys.executable).parent))
+        return re.sub(r"moretta-camera:8090|0\.0\.0\.0:8090", f"127.0.0.1:{self.camera}", text)
 
     def command(self, component: str) -> tuple[list[str], dict[str, str]]:
         """Return a pod's command and its variables, with this machine's places in them."""
         pod, root = ours(self.objects)[component], self.mount(component)
-        env = {name: value.replace(HOME, str(root)) for name, value in environment(pod).items()}
+        env = {name: self.here(value, root) for name, value in environment(pod).items()}
         env |= {"MORETTA_NATS__URL": self.nats.url, "TMPDIR": str(root / "tmp"), "PATH": "/usr/bin:/bin"}
         if "MORETTA_PROBES__PORT" in env:
             env |= {"MORETTA_PROBES__PORT": "0", "MORETTA_PROBES__HOST": "127.0.0.1"}
-        words = [word.replace(HOME, str(root)) for word in container(pod)["command"]]
-        return [word.replace("/opt/moretta/bin", str(Path(sys.executable).parent)) for word in words], env
+        return [self.here(word, root) for word in container(pod)["command"]], env
+
+    def helm_test(self, component: str) -> dict[str, str]:
+        """Run a pod of `helm test` to its end; returns the state of each thing that it looked at."""
+        command, env = self.command(component)
+        done = subprocess.run([*command, "--json"], env=env, cwd="/", capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return {one["check"]: one["state"] for one in json.loads(done.stdout)["checks"]}
 
     def start(self, component: str) -> Service:
         """Start a pod's process, with no variable but its own."""
@@ -84,9 +99,10 @@ def until(condition, what, limit_s=90.0):
     assert condition(), what()
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 def test_the_pods_run(tmp_path):
-    """All become ready in any order, `helm test` finds them with an operator's rights, and they end in time."""
+    """All become ready in any order, and end in time. `helm test` finds them well as an operator; then its film goes
+    the whole way: ingest takes it, its people are a number, and nothing of it is found on the bus."""
     cluster = Cluster(tmp_path)
     cluster.nats.start()
     running = {}
@@ -98,11 +114,10 @@ def test_the_pods_run(tmp_path):
                 lambda service=service: service.get("/readyz")[0] == 200,
                 lambda service=service: (service.get("/readyz"), service.lines[-5:]),
             )
-        command, env = cluster.command("test")
-        done = subprocess.run([*command, "--json"], env=env, cwd="/", capture_output=True, text=True, check=False)
-        found = {one["check"]: one["state"] for one in json.loads(done.stdout)["checks"]}
-        assert done.returncode == 0, done.stdout
-        assert {found[one] for one in ("NATS", "rights of operator", "aggregate", "clock")} == {"ok"}, done.stdout
+        found = cluster.helm_test("test")
+        assert {found[one] for one in ("NATS", "rights of operator", "aggregate", "clock")} == {"ok"}, found
+        found = cluster.helm_test("camera")
+        assert {found[one] for one in ("camera selftest/film", "window", "pictures on the bus")} == {"ok"}, found
     finally:
         codes = {name: service.stop(limit_s=60) for name, service in running.items()}
         cluster.nats.stop()
