@@ -22,6 +22,7 @@ from proto.subjects import SIGHTINGS, STREAMS, WINDOWS, Identity
 from services.bus import Bus, NatsSettings
 from services.bus.nkey import Seed
 from services.cli import nats_streams
+from services.cli.backup.run import backup, restore
 from services.identities import Hub, Kept, KeptHub, Leaf, Release, Server
 from services.identities.leafnodes import LEAF_USER
 
@@ -56,12 +57,15 @@ def _cluster(tmp_path: Path, clients: Authority) -> Iterator[RenderedCluster]:
     cluster.stop()
 
 
-@contextlib.asynccontextmanager
-async def service(cluster: RenderedCluster, folder: Path, name: Identity = "aggregate") -> AsyncIterator[Bus]:
+def settings(cluster: RenderedCluster, folder: Path, name: Identity) -> NatsSettings:
     """As the chart's variables have it connect: three addresses, three copies, an authority and a certificate."""
     own = {name: str(folder / "own" / file) for name, file in (("client_cert_file", "tls.crt"), ("ca_file", "ca.crt"))}
-    settings = NatsSettings(url=cluster.url, user=name, seed=seed(name), replicas=3, **own)
-    bus = await Bus.connect(settings, name)
+    return NatsSettings(url=cluster.url, user=name, seed=seed(name), replicas=3, **own)
+
+
+@contextlib.asynccontextmanager
+async def service(cluster: RenderedCluster, folder: Path, name: Identity = "aggregate") -> AsyncIterator[Bus]:
+    bus = await Bus.connect(settings(cluster, folder, name), name)
     try:
         yield bus
     finally:
@@ -123,6 +127,31 @@ async def test_a_rolling_restart_loses_nothing_in_memory(cluster: RenderedCluste
         async with asyncio.timeout(LIMIT_S):
             stored = await bus.history(SIGHTINGS)
         assert [one.message.sequence for one in stored] == list(range(1, 101))
+
+
+@pytest.mark.timeout(300)
+async def test_what_one_server_stored_is_carried_to_three(cluster: RenderedCluster, tmp_path: Path):
+    """By a backup that is taken there and put back here, as docs/operations.md says; each stream has three copies."""
+    one = RenderedNats(tmp_path / "one", conf())
+    one.start()
+    try:
+        alone = NatsSettings(url=one.url, user="aggregate", seed=seed("aggregate"))
+        bus = await Bus.connect(alone, "aggregate")
+        await bus.ensure_streams(stream.name for stream in STREAMS)
+        for persons in (1, 2):
+            await bus.store(WINDOWS, structs.replace(WINDOW, persons=persons))
+        await bus.close()
+        who = structs.replace(alone, user="backup", seed=seed("backup"))
+        await backup(who, tmp_path / "f", tmp_path / "taken", lambda *_: None)
+    finally:
+        one.stop()
+    who = settings(cluster, tmp_path, "backup")
+    await restore(who, tmp_path / "f", tmp_path / "taken", replace=False, advance=lambda *_: None)
+    async with service(cluster, tmp_path) as bus:
+        async with asyncio.timeout(LIMIT_S):
+            await bus.ensure_streams(stream.name for stream in STREAMS)
+            assert await numbered(bus) == [1, 2]
+        await until(lambda: current(bus))
 
 
 async def test_nobody_joins_with_a_clients_certificate(
