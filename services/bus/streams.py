@@ -44,8 +44,13 @@ class _Missing(Exception):
     """A stream is not there, and others make it."""
 
 
+class _Full(Exception):
+    """The server has no room for a message at the moment."""
+
+
 _TRANSIENT = (
     _Missing,
+    _Full,
     nats.errors.TimeoutError,
     nats.errors.NoRespondersError,
     nats.errors.ConnectionClosedError,
@@ -202,7 +207,7 @@ class Streams:
                 continue
             headers = headers_of(row, {"Nats-Expected-Last-Subject-Sequence": str(sequence)})
             try:
-                await self.js.publish(subject, payload, headers=headers)
+                await self._publish(subject, payload, headers)
                 return True
             except APIError as error:
                 if error.err_code in _CONTENDED:
@@ -267,7 +272,7 @@ class Streams:
 
     async def _swap(self, row: Subject, subject: str, payload: bytes, headers: dict[str, str]) -> int:
         try:
-            ack = await self.js.publish(subject, payload, headers=headers_of(row, headers))
+            ack = await self._publish(subject, payload, headers_of(row, headers))
         except APIError as error:
             if error.err_code == WRONG_LAST_SEQUENCE:
                 raise Fenced(subject) from None
@@ -275,6 +280,14 @@ class Streams:
                 raise Contended(subject) from None
             raise
         return int(ack.seq)
+
+    async def _publish(self, subject: str, payload: bytes, headers: dict[str, str]) -> api.PubAck:
+        try:
+            return await self.js.publish(subject, payload, headers=headers)
+        except APIError as error:
+            if error.err_code in _NO_ROOM:
+                raise _Full(error.description) from None
+            raise
 
     async def last_of(self, row: Subject, subject: str) -> Stored | None:
         """Return the last stored message of a concrete subject that can be read, or None."""
