@@ -13,6 +13,7 @@ from services.cli.backup.command import keeping
 from services.cli.doctor.command import doctor
 from services.cli.notify.command import notify, silence
 from services.cli.operating import operating
+from services.cli.sizing.command import sizing
 from services.cli.transparency.command import transparency
 from services.cli.trials import trials
 from services.log import LogSettings, configure
@@ -44,6 +45,7 @@ def options(
 
 app.add_typer(trials)
 app.add_typer(operating)
+app.add_typer(sizing)
 app.add_typer(transparency)
 app.add_typer(doctor)
 app.add_typer(keeping)

@@ -1,0 +1,42 @@
+"""What `moretta size` prints: values for the chart, with what they rest on as comments. Pure."""
+
+from collections.abc import Iterator
+
+from services.cli.sizing.needs import BUSY, LEAST_S, Need, Part, kept_days, most_cameras
+
+
+def values(need: Need, core_month: float | None = None) -> str:
+    """Return YAML for `helm -f`; with a core's price a month, also what a camera costs."""
+    lines = [f"# {line}" for line in _told(need, core_month)]
+    for part in need.parts:
+        lines += _values(part)
+    return "\n".join(lines) + "\n"
+
+
+def _told(need: Need, core_month: float | None) -> Iterator[str]:
+    wanted = need.wanted
+    sites = f"{wanted.sites} site{'s' * (wanted.sites > 1)}"
+    yield f"{wanted.cameras} cameras, {wanted.resolution}25 H.264, {wanted.fps:g} analysed pictures a second, {sites}"
+    yield f"cores in use: {', '.join(f'{part.name} {part.cores:.2f}' for part in need.parts)}"
+    yield f"pods ask for {need.asked_cores:.2f} cores, of which {BUSY:.0%} are in use"
+    yield f"nats-server takes {need.frames_mb_s:.0f} MB/s of frames, and gives as much"
+    if core_month is not None:
+        each = need.cost_per_camera(core_month)
+        yield f"a camera costs {each:.2f} a month where a core costs {core_month:g}; processor time alone"
+    yield from doubts(need)
+
+
+def doubts(need: Need) -> Iterator[str]:
+    """Yield what one installation can't keep, and what would do."""
+    if need.reach_s < LEAST_S:
+        yield f"a restart of aggregate finds {need.reach_s:.0f} s of sightings and not {LEAST_S:.0f} s: the open"
+        yield f"window loses coverage then. At most {most_cameras(need.wanted.fps)} cameras an installation avoid that"
+    if need.window_days < kept_days():
+        few = f"windows are kept for {need.window_days:.0f} days and not {kept_days():.0f}"
+        yield f"{few}: more installations, or fewer zones, avoid that"
+
+
+def _values(part: Part) -> list[str]:
+    replicas = [] if part.name == "nats" else [f"  replicas: {part.replicas}"]
+    asked = f"    requests: {{cpu: {part.cpu_m}m, memory: {part.memory_mib}Mi}}"
+    return [f"{part.name}:", *replicas, "  resources:", asked, f"    limits: {{memory: {part.memory_mib}Mi}}"]

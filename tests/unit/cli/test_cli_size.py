@@ -1,0 +1,137 @@
+"""`moretta size`: what a number of cameras needs, and that documents and chart say the same."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from proto.subjects import stream
+from services.cli.__main__ import app
+from services.cli.sizing.needs import (
+    BUSY,
+    DECODE_MS,
+    FRAME_MS,
+    INFER_MS,
+    LEAST_S,
+    MOST_CAMERAS,
+    SIGHTING_MS,
+    SITE_CORES,
+    Wanted,
+    cores_of,
+    most_cameras,
+    need,
+)
+from services.cli.sizing.values import doubts, values
+from services.identities import Identities, server
+
+DOCS = Path(__file__).parents[3] / "docs"
+WANTED = st.builds(
+    Wanted,
+    cameras=st.integers(1, 5_000),
+    resolution=st.sampled_from(["1080p", "720p"]),
+    fps=st.sampled_from([0.5, 1.0, 5.0, 10.0]),
+    sites=st.integers(1, 50),
+    zones=st.integers(0, 500),
+)
+
+
+@given(WANTED)
+def test_pods_ask_for_what_is_in_use(wanted):
+    """All pods of a service together ask for its cores with the reserve, and two are there, so that one may die."""
+    found = need(wanted)
+    for part in found.parts:
+        assert part.asked_cores >= part.cores / BUSY - 1e-6
+        assert part.replicas >= (1 if part.name == "nats" else 2)
+        assert part.memory_mib % 128 == 0
+    ingest = found.parts[0]
+    assert ingest.replicas * MOST_CAMERAS[wanted.resolution] >= wanted.cameras
+    assert all(part.cpu_m <= 1_000 for part in found.parts if part.name == "inference")
+
+
+@given(WANTED, st.integers(1, 500))
+def test_more_is_never_less(wanted, more):
+    """Of cameras, pictures and sites: every service takes as many cores or more, and streams reach back less far."""
+    for larger in (
+        replace(wanted, cameras=wanted.cameras + more),
+        replace(wanted, fps=wanted.fps + more / 100),
+        replace(wanted, sites=wanted.sites + more),
+    ):
+        before, after = cores_of(wanted), cores_of(larger)
+        assert all(after[name] >= before[name] for name in before)
+        assert need(larger).reach_s <= need(wanted).reach_s
+        assert need(larger).window_days <= need(wanted).window_days
+
+
+def test_one_site_is_decided_by_one_pod():
+    """With one site one replica of aggregate does all of the work, with two each may have a half."""
+    one, two = (need(Wanted(2_000, sites=sites)).parts[2] for sites in (1, 2))
+    assert (one.name, one.replicas, two.replicas) == ("aggregate", 2, 2)
+    assert one.cpu_m >= 1e3 * one.cores / BUSY
+    assert two.cpu_m < one.cpu_m
+
+
+def test_what_does_not_fit_is_said():
+    """Up to so many cameras and zones nothing is lost at a restart, beyond it is told what would do."""
+    most = most_cameras()
+    assert list(doubts(need(Wanted(most)))) == []
+    assert need(Wanted(most)).reach_s >= LEAST_S
+    told = " ".join(doubts(need(Wanted(most + 1, zones=200))))
+    assert (f"At most {most} cameras" in told, "windows are kept for" in told) == (True, True)
+    assert need(Wanted(1)).reach_s == stream("SIGHTINGS").max_age_s
+
+
+def test_the_server_may_hold_what_is_asked_for(tmp_path):
+    """nats-server's memory is at least twice what its configuration lets JetStream hold there."""
+    config = server("127.0.0.1:-1", "store", Identities.make(tmp_path).public)["jetstream"]
+    nats = need(Wanted(1)).parts[-1]
+    assert nats.memory_mib << 20 >= 2 * config["max_memory_store"]
+
+
+def test_it_prints_values_for_helm():
+    """YAML of the chart's own keys; what it rests on is comments, and a price is told where one was given."""
+    done = CliRunner().invoke(app, ["size", "--cameras", "40", "--core-month", "20"])
+    assert done.exit_code == 0
+    found = yaml.safe_load(done.stdout)
+    assert list(found) == ["ingest", "inference", "aggregate", "notify", "nats"]
+    assert found["ingest"]["replicas"] == -(-40 // MOST_CAMERAS["1080p"])
+    each = need(Wanted(40)).cost_per_camera(20)
+    assert f"a camera costs {each:.2f} a month where a core costs 20" in done.stdout
+    assert "month" not in values(need(Wanted(40)))
+
+
+@pytest.mark.parametrize("options", [["--cameras", "0"], ["--cameras", "4", "--resolution", "4k"], []])
+def test_a_mistake_is_told(options):
+    """No camera, a resolution that nobody measured, no number at all: exit code 2."""
+    assert CliRunner().invoke(app, ["size", *options]).exit_code == 2
+
+
+@pytest.mark.parametrize("resolution", ["1080p", "720p"])
+@pytest.mark.parametrize("cameras", [10, 20, 40, 70])
+def test_the_documents_have_the_same_table(cameras, resolution):
+    """Each line of the sizing table in docs/operations.md is what the command says."""
+    assert row(Wanted(cameras, resolution)) in (DOCS / "operations.md").read_text(encoding="utf-8")
+
+
+def test_the_documents_have_the_same_numbers():
+    """The worked example of what a camera costs, the limits of one server, and the constants of the formula."""
+    operations, capacity = ((DOCS / name).read_text(encoding="utf-8") for name in ("operations.md", "capacity.md"))
+    for resolution in MOST_CAMERAS:
+        found = need(Wanted(40, resolution))
+        assert f"| {resolution} | {found.asked_cores:.1f} | {found.cost_per_camera(25):.2f} |" in operations
+        assert f"{DECODE_MS[resolution]:g}{' ms' * (resolution == '1080p')} at {resolution}" in capacity
+    assert f"up to {most_cameras()} a restart" in operations
+    assert f"c x f x {INFER_MS:g} ms" in capacity
+    assert f"c x f x ({FRAME_MS:g} + {SIGHTING_MS['nats']:g}) ms + s x {1e3 * SITE_CORES['nats']:.1f} ms" in capacity
+    assert f"c x f x {SIGHTING_MS['aggregate']:g} ms + s x {1e3 * SITE_CORES['aggregate']:.1f} ms" in capacity
+
+
+def row(wanted: Wanted) -> str:
+    """Return a line of the table."""
+    found = need(wanted)
+    cells = [f"{part.replicas} x {part.cpu_m}m, {part.memory_mib}Mi" for part in found.parts]
+    place = [f"{wanted.cameras} at {wanted.resolution}25", *cells]
+    return f"| {' | '.join(place)} | {found.frames_mb_s:.0f} MB/s | {found.asked_cores:.1f} |"
