@@ -11,7 +11,7 @@ PYTEST := $(BIN)/pytest -q
 AGAIN = $(PYTEST) --last-failed --last-failed-no-failures none
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo test test-train check chart images bench bench-model train contracts words lock sbom audit fuzz clean
+.PHONY: help setup demo test test-train check chart images bench bench-model train node contracts words lock sbom audit fuzz clean
 help: ## show this
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -32,6 +32,7 @@ demo: setup ## watch it work: simulated cameras, numbers, an alert, a mail (or C
 
 test: setup ## run all tests (system packages are installed when root on Debian)
 	@.ci/system-packages tests
+	@command -v npm >/dev/null && $(MAKE) -s node || echo "No npm: the tests that need Node.js are skipped by name"
 	$(PYTEST) -n auto tests/unit tests/contract
 	$(PYTEST) -n 2 tests/integration || $(AGAIN) tests/integration
 	$(PYTEST) tests/system || $(AGAIN) tests/system
@@ -80,9 +81,17 @@ $(VENV)-train/.reference: $(VENV)-train/.installed requirements/reference.txt re
 	$(VENV)-train/bin/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r requirements/reference.txt
 	@touch $@
 
-contracts: setup ## write what the code says elsewhere: docs/schemas, docs/subjects.md, docs/metrics.md, the chart's accounts, dashboard, schema and table
+node: build/node/.installed ## install the official AsyncAPI parser (54 MB, needs npm), which some tests run
+build/node/.installed: .ci/node/package-lock.json .ci/node/asyncapi.mjs
+	@mkdir -p build/node
+	cp .ci/node/package.json .ci/node/package-lock.json .ci/node/.npmrc .ci/node/asyncapi.mjs build/node
+	cd build/node && npm ci --no-progress
+	@touch $@
+
+contracts: setup ## write what the code says elsewhere: docs/schemas, asyncapi.json, subjects.md, metrics.md; the chart's accounts, dashboard, schema
 	$(BIN)/python -m proto.schema docs/schemas
 	$(BIN)/python -m proto.matrix docs/subjects.md
+	$(BIN)/python -m proto.asyncapi docs/asyncapi.json $$($(BIN)/python -c 'from importlib.metadata import version; print(version("moretta"))') tests/contract/golden
 	$(BIN)/python -P -m services.cli.metrics.table docs/metrics.md
 	$(BIN)/python -m services.identities.chart k8s/moretta/files
 	$(BIN)/python .ci/dashboard k8s/dashboard.yaml k8s/moretta/files/dashboard.json
