@@ -28,14 +28,14 @@ def edited(edit: Edit) -> dict[str, Any]:
     return changed
 
 
-@pytest.mark.parametrize("release", RELEASES, ids=lambda release: release.name)
-def test_every_release_is_still_understood(release: Any):
-    """What was released decodes, and its schemas are kept or added to."""
-    for name, schema in schemas_of(release).items():
-        assert name in KINDS, f"{name} was released with {release.name} and is gone"
-        assert incompatible(schema, schema_of(KINDS[name])) == []
-        encoding = encodings()[KINDS[name]]
-        decode_as(KINDS[name], encoding, (release / f"{name}.{encoding}").read_bytes())
+def test_every_release_is_still_understood():
+    """What was released decodes, and its schemas are kept or added to. Before the first release there is nothing yet."""
+    for release in RELEASES:
+        for name, schema in schemas_of(release).items():
+            assert name in KINDS, f"{name} was released with {release.name} and is gone"
+            assert incompatible(schema, schema_of(KINDS[name])) == []
+            encoding = encodings()[KINDS[name]]
+            decode_as(KINDS[name], encoding, (release / f"{name}.{encoding}").read_bytes())
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
