@@ -29,7 +29,7 @@ def edited(edit: Edit) -> dict[str, Any]:
 
 
 def test_every_release_is_still_understood():
-    """What was released decodes, and its schemas are kept or added to. Before the first release there is nothing yet."""
+    """What was released decodes, and its schemas are kept or added to; before the first there is nothing yet."""
     for release in RELEASES:
         for name, schema in schemas_of(release).items():
             assert name in KINDS, f"{name} was released with {release.name} and is gone"
