@@ -246,5 +246,9 @@ async def make_streams(server: NatsProcess) -> None:
         for stream in STREAMS:
             with contextlib.suppress(nats.js.errors.BadRequestError):
                 await one.jetstream().add_stream(
-                    name=stream.name, subjects=list(stream.subjects), storage="memory", allow_direct=True
+                    name=stream.name,
+                    subjects=list(stream.subjects),
+                    storage="memory",
+                    allow_direct=True,
+                    max_msgs_per_subject=stream.per_subject,  # what is kept beyond the table would stay
                 )
