@@ -1,4 +1,4 @@
-"""How full each stream is, asked of the server: what is full drops its oldest messages, and nobody else says so."""
+"""How full each stream is, and how far back SIGHTINGS goes: what is full drops its oldest, and nobody else says so."""
 
 import asyncio
 import contextlib
@@ -7,6 +7,7 @@ from math import ceil
 from prometheus_client import Gauge
 
 from proto.subjects import DRIFT, PASSAGES, SIGHTINGS, STREAMS
+from services.aggregate.core.config import SECOND
 from services.bus import Bus
 
 BYTES = Gauge(
@@ -17,6 +18,9 @@ BYTES = Gauge(
 LIMIT = Gauge("moretta_stream_limit_bytes", "What a stream holds at most", ["stream"])
 LACKING = Gauge(
     "moretta_stream_replicas_lacking", "Copies that a stream should have and that are not current", ["stream"]
+)
+REACH = Gauge(
+    "moretta_aggregate_stream_reach_seconds", "How far back SIGHTINGS goes, in whole minutes, rounded down", ["stream"]
 )
 COARSE = frozenset({str(row.stream) for row in (SIGHTINGS, PASSAGES, DRIFT)})
 """Their bytes follow the faces before the cameras: exact ones would count people finer than a window (design §5)."""
@@ -47,3 +51,5 @@ async def _ask(bus: Bus, stream: str) -> None:
     BYTES.labels(stream).set(shown(stream, kept.bytes, kept.max_bytes))
     LIMIT.labels(stream).set(kept.max_bytes)
     LACKING.labels(stream).set(kept.replicas_lacking)
+    if stream == SIGHTINGS.stream:  # of PASSAGES it is the age of a passer-by, which nobody is to know
+        REACH.labels(stream).set((kept.now - kept.first) // (60 * SECOND) * 60)

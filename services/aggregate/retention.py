@@ -4,9 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 
-from prometheus_client import Gauge
-
-from services.aggregate.core.config import SECOND, SiteConfig
+from services.aggregate.core.config import SiteConfig
 from services.aggregate.core.retention import Reach, loss, shortfall
 from services.aggregate.metrics import LOST
 from services.bus import Bus
@@ -14,9 +12,6 @@ from services.log import get_logger
 
 log = get_logger()
 
-REACH = Gauge(
-    "moretta_aggregate_stream_reach_seconds", "How far back SIGHTINGS goes, in whole minutes, rounded down", ["stream"]
-)
 STREAMS = ("SIGHTINGS", "PASSAGES")
 _AGAIN_S = 10.0
 _LIMIT_S = 5.0
@@ -53,10 +48,7 @@ class Retention:
 
     async def _reach(self, stream: str) -> Reach:
         kept = await self._bus.streams.kept(stream)
-        reach = Reach(kept.max_age, kept.max_bytes, kept.first_sequence > 1, kept.first, kept.now)
-        if stream == "SIGHTINGS":  # of PASSAGES it is the age of a passer-by, which nobody is to know
-            REACH.labels(stream).set((reach.now - reach.first) // (60 * SECOND) * 60)
-        return reach
+        return Reach(kept.max_age, kept.max_bytes, kept.first_sequence > 1, kept.first, kept.now)
 
     def _tell(self, why: str) -> None:
         self._ready(f"streams of {self._site}", not why, why)

@@ -14,7 +14,6 @@ from services.aggregate import fill
 from services.aggregate.core.drift import ENOUGH
 from services.aggregate.drift import SiteDrift
 from services.aggregate.metrics import SiteMetrics
-from services.aggregate.retention import Retention
 from services.aggregate.runner import SiteRunner
 from services.aggregate.settings import AggregateSettings
 from services.bus.streams import Kept, _lacking
@@ -177,8 +176,5 @@ async def test_streams_are_told_against_their_limits():
     copies = [{"current": True}, {"current": True, "offline": True}]
     three = {"config": {"num_replicas": 3}, "cluster": {"replicas": copies}}
     assert (_lacking(three), _lacking({"config": {"num_replicas": 1}})) == (1, 0)
-    retention = Retention(Bus(), "market", lambda *_: None)
-    for stream in ("SIGHTINGS", "PASSAGES"):
-        await retention._reach(stream)
     reach = next(f for f in REGISTRY.collect() if f.name == "moretta_aggregate_stream_reach_seconds")
     assert [(s.labels["stream"], s.value) for s in reach.samples] == [("SIGHTINGS", 3_960.0)]
