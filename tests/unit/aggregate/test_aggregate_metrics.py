@@ -98,7 +98,7 @@ async def test_a_crowd_and_nobody_look_the_same(make, profile):
     """Seven hundred pictures with ten people in each, and with nobody: the same series, the same counts. When the site
     is given up nothing of it is left.
     """
-    before = exposition("moretta_aggregate", "moretta_drift")
+    SiteMetrics("market").retire()  # whatever ran before
     crowd, many, runner = await run(make, 10, profile)
     runner.close()
     empty, none, runner = await run(make, 0, profile)
@@ -107,7 +107,7 @@ async def test_a_crowd_and_nobody_look_the_same(make, profile):
     assert crowd == empty
     assert any("window_end" in name for name in empty)
     runner.close()
-    assert exposition("moretta_aggregate", "moretta_drift") == before
+    assert not [name for name in exposition("moretta_aggregate", "moretta_drift") if "market" in name]
 
 
 def test_today_is_shown_in_the_lab_alone(make):
