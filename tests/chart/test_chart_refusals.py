@@ -33,6 +33,11 @@ def notify(**more):
     return {"settings": {"notify": more}}
 
 
+def hook(**more):
+    """Settings with one receiver, who has this webhook."""
+    return notify(receivers=[{"id": "a", "webhooks": [more]}])
+
+
 REFUSED = {
     "image.registry is empty; set the registry that has the images which `make images` builds, such as"
     " registry.example.org/moretta": {"image": {"registry": ""}},
@@ -100,6 +105,17 @@ REFUSED = {
     "settings.notify.smtp has port 25, to which notify may not connect; add it to networkPolicy.relays.ports": notify(
         smtp={"security": "none"}
     ),
+    "settings.notify.smtp.host is missing, and would be the pod itself; set your mail server's name": notify(
+        smtp={"host": None}
+    ),
+    "settings.notify.sms.kannel.url is missing, and would be the pod itself; set it, such as"
+    " http://kannel.sms.svc:13013/cgi-bin/sendsms": notify(sms=merged(SMS, {"kannel": {"url": None}})),
+    "settings.notify.sms.kannel.url has port 13013, to which notify may not connect; add it to"
+    " networkPolicy.relays.ports": notify(sms=merged(SMS, {"kannel": {"url": "http://kannel:13013/cgi-bin/sendsms"}})),
+    "settings.notify.sms.provider.url has port 80, to which notify may not connect; add it to"
+    " networkPolicy.relays.ports": notify(sms={"provider": {"url": "http://sms.example.org/$to"}}),
+    "settings.notify.receivers[0].webhooks[0].url has port 9093, to which notify may not connect; add it to"
+    " networkPolicy.relays.ports": hook(url="https://alertmanager.example.org:9093/hook"),
     "networkPolicy.relays.cidrs is empty, so that notify tells nobody; set the networks of your mail server, SMS "
     "gateway and webhooks, such as [203.0.113.7/32]": policy(relays={"cidrs": []}),
     "settings.notify.sms.reports.host is not 0.0.0.0, so that reports reach no pod; set settings.notify.sms."
@@ -164,6 +180,10 @@ ACCEPTED = {
             sms={"provider": {"url": "https://sms.example.org", "form": {"password": "$password", "text": "$text"}}}
         ),
     ),
+    "a webhook's port that is allowed, and one that only a Secret knows": both(
+        policy(relays={"ports": [587, 9093]}),
+        notify(receivers=[{"id": "a", "webhooks": [{"url": "https://a.example.org:9093"}, {"url_file": SECRET}]}]),
+    ),
     "a cluster of servers elsewhere": both(AUTOSCALED, {"nats": {"replicas": 5, "url": "nats://a:4222,nats://b:4222"}}),
     "a site without cameras": both(site(), policy(cameras={"cidrs": []})),
 }
@@ -178,6 +198,4 @@ def test_its_neighbour_is_accepted(name):
 @pytest.mark.parametrize("key", sorted({*SECRETS} - {"url"}))
 def test_every_secret_of_the_settings(key):
     """Whatever the services take for a secret the chart does not take as a value, also deep within a list."""
-    assert f"settings.notify.receivers[0].webhooks[0].{key} is a secret" in refusal(
-        notify(receivers=[{"id": "a", "webhooks": [{"url_file": SECRET, key: "x"}]}])
-    )
+    assert f"settings.notify.receivers[0].webhooks[0].{key} is a secret" in refusal(hook(url_file=SECRET, **{key: "x"}))
