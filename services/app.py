@@ -292,16 +292,35 @@ def _on_signals(app: App, file: Path, schema: type[Struct]) -> None:
 
 
 async def _watch(app: App, file: Path, schema: type[Struct]) -> None:
-    """Reload when the file changes; a Kubernetes ConfigMap changes by swapping a link beside it."""
+    """Reload when the file changes; a Kubernetes ConfigMap changes by swapping a link beside it.
+
+    And when settings that could not be read can be: the secret that they name came later than they did.
+    """
     from watchfiles import awatch
 
-    before = _content(file)
-    async for _ in awatch(file.parent, stop_event=app._stopping, recursive=False, step=200):  # noqa: SLF001 - same module
+    before, readable = _content(file), True
+    changes = awatch(
+        file.parent,
+        stop_event=app._stopping,  # noqa: SLF001 - same module
+        recursive=False,
+        step=200,
+        yield_on_timeout=True,  # every five seconds
+    )
+    async for _ in changes:
         now = _content(file)
-        if now != before:
+        if now != before or (not readable and _is_readable(file, schema)):
             before = now
             await app.reload(file, schema)
+            readable = _is_readable(file, schema)
     await app.until_stopped()
+
+
+def _is_readable(file: Path, schema: type[Struct]) -> bool:
+    try:
+        load(file, schema)
+    except SettingsError:
+        return False
+    return True
 
 
 def _content(file: Path) -> bytes | None:

@@ -11,6 +11,7 @@ import services.app
 from services.app import App, StartError, main
 from services.log import LogSettings, get_logger
 from services.probes import ProbesSettings
+from services.settings import Secret
 
 log = get_logger()
 services.app.STEP_LIMIT_S = 0.5
@@ -25,6 +26,7 @@ Mode = Literal[
 class TinySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     mode: Mode = "well"
     number: int = 0
+    token: Secret | None = None
 
 
 class TinyFile(Struct, kw_only=True):

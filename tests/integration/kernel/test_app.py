@@ -333,6 +333,21 @@ def test_a_file_that_vanishes_or_becomes_a_folder(start: Start, file: Path):
     service.until(lambda: service.get("/readyz")[0] == 200, "ready again")
 
 
+def test_a_secret_that_comes_after_the_file_that_names_it(start: Start, file: Path):
+    """Kubernetes brings a ConfigMap and a Secret in any order, up to two minutes apart."""
+    service = start()
+    service.wait_for("running")
+    until_applied(service, lambda number: file.write_text(f"ingest: {{number: {number}}}"))
+    late = file.parent / "secrets/late.token"
+    late.parent.mkdir()
+    file.write_text(f"ingest: {{number: 777, token_file: {late}}}")
+    service.until(lambda: "late.token" in service.get("/readyz")[1], "readiness tells")
+    late.write_text("0123456789abcdef")
+    service.wait_for("applied", number=777)
+    service.until(lambda: service.get("/readyz")[0] == 200, "ready again")
+    assert len(service.said("the new settings are not in force")) == 1, "trying again in vain is no news"
+
+
 def test_a_service_that_takes_nothing_new(start: Start):
     """Says that the new settings wait for the next start."""
     service = start("no-reload")
