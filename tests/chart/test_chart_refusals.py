@@ -14,7 +14,7 @@ WEB = {"settings": {"ingest": {"web": {}}}}
 
 def site(*cameras, **more):
     """Settings with one site and these cameras."""
-    return {"settings": {"sites": [{"id": "forville", "cameras": list(cameras), **more}]}}
+    return {"settings": {"sites": [{"id": "forville", "cameras": list(cameras)} | more]}}
 
 
 def both(*overs):
@@ -63,6 +63,10 @@ REFUSED = {
     " into the Secret ingest.existingSecret, and set url_file: /etc/moretta/secrets/NAME instead": site(
         {"id": "a", "url": "rtsp://u:p@10.20.0.5/s"}
     ),
+    "settings.notify.receivers[0].webhooks[0].url holds a user or a password, and values are no place for one; put the"
+    " whole URL into the Secret notify.existingSecret, and set url_file: /etc/moretta/secrets/NAME instead": hook(
+        url="https://hooks.example.org/a?x=1&api_token=0123456789abcdef"
+    ),
     "settings.notify.salt_file is /run/secrets/salt, which no pod has; the files of the Secret notify.existingSecret "
     "are below /etc/moretta/secrets": notify(salt_file="/run/secrets/salt"),
     f"settings.sites[0].cameras[0].url_file is {SECRET}, and ingest.existingSecret is empty; set it to the Secret that"
@@ -95,6 +99,14 @@ REFUSED = {
     ),
     "settings.ingest.web.port is 443, and a pod without privileges may serve 1024 and above; set such a port, as 8443"
     " is": both(WHIP, site(PHONE), {"settings": {"ingest": {"web": {"port": 443}}}}),
+    "whip.probesPort is 8443, as settings.ingest.web.port is, and both are of one pod; set another one": both(
+        WHIP, WEB, site(PHONE), {"whip": {"probesPort": 8443}}
+    ),
+    "settings.ingest.web.host is 127.0.0.1, so that no peer reaches the pod; remove it": both(
+        WHIP, site(PHONE), {"settings": {"ingest": {"web": {"host": "127.0.0.1"}}}}
+    ),
+    "settings.sites[0].id is selftest, as the site of tests.roundTrip is called; set another id, or"
+    " tests.roundTrip.enabled: false": both(site(CAMERA, id="selftest"), {"tests": {"roundTrip": {"enabled": True}}}),
     "nats.clients is empty, so that NATS lets nobody in from a node's network; set the networks of the nodes on which"
     " the pod of WHIP may run, such as [{ipBlock: {cidr: 10.0.0.0/24}}]": both(
         WHIP, WEB, site(PHONE), {"nats": {"clients": []}}
@@ -172,6 +184,9 @@ ACCEPTED = {
         {"networkPolicy": {"enabled": False, "cameras": {"cidrs": []}, "relays": {"cidrs": []}}},
     ),
     "phones alone": both(WHIP, WEB, site(PHONE), policy(cameras={"cidrs": []})),
+    "a provider's URL in which a value is to be put": both(
+        policy(reports=[{"podSelector": {}}]), notify(sms={"provider": {"url": "https://a.example.org/?token=$token"}})
+    ),
     "nobody who is told": {"settings": {"notify": None}, "networkPolicy": {"relays": {"cidrs": []}}},
     "the system's authorities": notify(smtp={"ca_file": "system"}),
     "a provider whose form has a field `password`": both(
