@@ -4,7 +4,7 @@ import tomllib
 
 import pytest
 import yaml
-from chart import CHART, GOLDEN, HELMS, ROOT, container, delta, given, helm, objects_of, render
+from chart import CHART, GOLDEN, HELMS, ROOT, container, delta, given, helm, merged, objects_of, pods, render
 from chart_values import EVERYTHING, NODES, PHONE
 
 INGEST, INFERENCE = "Deployment/moretta-ingest.spec", "Deployment/moretta-inference.spec"
@@ -144,6 +144,9 @@ def test_a_graphics_card():
         f"{INGEST}.{CONTAINER}.env.NVIDIA_DRIVER_CAPABILITIES.value": "compute,video",
         f"{INGEST}.{POD}.runtimeClassName": "nvidia",
     }
+    both = pods(render(merged(EVERYTHING, {"ingest": {"gpu": card}})))
+    assert container(both["whip"])["resources"]["limits"]["gpu.example/h1"] == 1, "it serves any camera"
+    assert both["whip"]["spec"]["runtimeClassName"] == "nvidia"
 
 
 def test_scaling_inference():

@@ -45,7 +45,7 @@ metadata:
 {{- $_ := set $found . (dict "service" . "values" (get $.Values .)) -}}
 {{- end -}}
 {{- if and $found .Values.whip.enabled -}}
-{{- $values := merge (deepCopy .Values.whip) (pick .Values.ingest "existingSecret" "identitySecret") -}}
+{{- $values := merge (deepCopy .Values.whip) (pick .Values.ingest "existingSecret" "identitySecret" "gpu") -}}
 {{- $_ := set $found "whip" (dict "service" "ingest" "values" $values) -}}
 {{- end -}}
 {{- toJson $found -}}

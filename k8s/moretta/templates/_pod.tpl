@@ -42,7 +42,7 @@ a service, or `operator`.
 # Peers come to the one on the node's network; of this one's web server nobody hears.
 - {name: MORETTA_INGEST__WEB__HOST, value: 127.0.0.1}
 {{- end }}
-{{- if and (eq .component "ingest") .values.gpu.count }}
+{{- if and (eq .service "ingest") .values.gpu.count }}
 - {name: NVIDIA_DRIVER_CAPABILITIES, value: "compute,video"}
 {{- end }}
 {{- if .root.Values.tracing.enabled }}
