@@ -287,11 +287,15 @@ def test_the_round_trip():
     assert settings["sites"][-1]["cameras"] == [camera]
     ways = changed.pop("NetworkPolicy/moretta-ingest.spec.egress")
     assert {"protocol": "TCP", "port": 8090} in ways[1]["ports"]
+    without = changed.pop("ConfigMap/moretta-settings.data.without-selftest.yaml")
+    assert yaml.safe_load(without)["sites"] == settings["sites"][:-1], "its camera is away while the doctor looks"
+    [*_, looked_at] = changed.pop("Pod/moretta-test.spec.containers.doctor.command")
+    assert looked_at == "/etc/moretta/settings/without-selftest.yaml"
     assert changed == dict.fromkeys((f"{kind}/moretta-camera" for kind in ("Pod", "Service", "NetworkPolicy")), "new")
     both = render(over)
     doctor, trip = (container(both[f"Pod/moretta-{name}"]) for name in ("test", "camera"))
     more = ["--round-trip", "selftest", "--listen", "0.0.0.0:8090", "--limit", "240"]
-    assert trip["command"] == [*doctor["command"], *more]
+    assert trip["command"] == [*doctor["command"][:-1], "/etc/moretta/settings/settings.yaml", *more]
     assert both["Service/moretta-camera"]["spec"]["ports"][0]["port"] == trip["ports"][0]["containerPort"] == 8090
 
 
