@@ -33,7 +33,11 @@ class Refused:
         """Take in what the server said; from then on it is asked again for what it refused, until it doesn't."""
         if (found := _REFUSED.search(text)) is None:
             return
-        self._heard.add(found[1])
+        # nats-py tells it in small letters, and some subjects have others.
+        ours = {one.subject for one in self._client._subs.values()}  # noqa: SLF001 - nats-py tells it nowhere else
+        self._heard |= {one for one in ours if one.lower() == found[1].lower()}
+        if not self._heard:
+            return
         if self._asking is None or self._asking.done():
             self._asking = asyncio.create_task(self._until_allowed(), name="ask NATS again for what it refuses")
 
@@ -54,7 +58,7 @@ class Refused:
             self._asked = set()
 
     async def _ask(self) -> None:
-        for subscription in list(self._client._subs.values()):  # noqa: SLF001 - nats-py tells it nowhere else
+        for subscription in list(self._client._subs.values()):  # noqa: SLF001
             if subscription.subject in self._asked:
                 await self._client._send_subscribe(subscription)  # noqa: SLF001 - its own way is on reconnecting only
         for _ in range(2):  # what the server says of it comes before the second answer

@@ -5,10 +5,14 @@ import json
 import signal
 from pathlib import Path
 
+from nats.aio.subscription import Subscription
+from nats_process import NatsProcess
 from site_process import Site
 
 from proto.control import PauseRequestV1
 from proto.subjects import PAUSE
+from services.bus import Connection, NatsSettings
+from services.settings import Secret
 
 
 def older(config: str) -> str:
@@ -46,3 +50,25 @@ async def test_a_right_that_comes_later_is_used(tmp_path: Path, wait_until):
             assert (await operator.request(PAUSE, order, timeout=10)).paused
     finally:
         await asyncio.to_thread(site.close)
+
+
+async def test_a_refused_subject_with_capitals_stays_refused(tmp_path: Path, wait_until):
+    """nats-py tells refusals in small letters: it is asked for all the same, and named as it is."""
+    users = '[{user: ingest, password: p, permissions: {subscribe: {deny: "$SRV.>"}}}]'
+    server = NatsProcess(tmp_path, config=f"authorization {{ users: {users} }}").start()
+    settings = NatsSettings(url=server.url, user="ingest", password=Secret("p"))
+    connection = await Connection.open(settings, "ingest")
+    try:
+        connection._refused._again_s = 0.1
+        asked, real = list[str](), connection.client._send_subscribe
+
+        async def counted(subscription: Subscription) -> None:
+            asked.append(subscription.subject)
+            await real(subscription)
+
+        connection.client._send_subscribe = counted  # type: ignore[method-assign]
+        await connection.client.subscribe("$SRV.PING")
+        await wait_until(lambda: len(asked) > 3 and connection.refused == {"$SRV.PING"}, 30, "asked again and again")
+    finally:
+        await connection.close()
+        await asyncio.to_thread(server.stop)
