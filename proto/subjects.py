@@ -534,6 +534,15 @@ def stream(name: str) -> Stream:
     return {s.name: s for s in STREAMS}[name]
 
 
+def covers(pattern: str, subject: str) -> bool:
+    """Return whether a pattern takes all that a subject, or another pattern, stands for (NATS's rules)."""
+    want, have = pattern.split("."), subject.split(".")
+    if want[-1] == ">":
+        want = want[:-1]
+        return len(have) > len(want) and all(w in {"*", h} for w, h in zip(want, have, strict=False))
+    return len(want) == len(have) and ">" not in have and all(w in {"*", h} for w, h in zip(want, have, strict=True))
+
+
 @lru_cache(maxsize=4_096)
 def row_of(subject: str) -> tuple[Subject, dict[str, str]] | None:
     """Return the row that a concrete subject belongs to and its tokens, or None."""

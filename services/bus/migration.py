@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from proto.subjects import covers
+
 Config = dict[str, Any]
 Outcome = Literal["extended", "kept", "refused"]
 
@@ -87,10 +89,15 @@ def _compared(have: Config, want: Config, field: str) -> Iterator[Difference]:
 
 
 def _subjects(name: str, old: list[str], new: list[str]) -> Iterator[Difference]:
-    if added := [subject for subject in new if subject not in old]:
-        yield Difference(name, "subjects", old, [*old, *added], "extended")
-    if set(old) - set(new):
+    """Yield what is lacking, and what is beyond. The server takes no two subjects of which one covers the other."""
+    if added := [subject for subject in new if not _within(subject, old)]:
+        yield Difference(name, "subjects", old, [*(one for one in old if not _within(one, added)), *added], "extended")
+    if not all(_within(subject, new) for subject in old):
         yield Difference(name, "subjects", old, new, "kept")
+
+
+def _within(subject: str, patterns: Iterable[str]) -> bool:
+    return any(covers(pattern, subject) for pattern in patterns)
 
 
 def _size(field: str, value: int | None) -> float:

@@ -143,10 +143,11 @@ class Streams:
             return
         try:
             made = await ensure(self._connection.client, config_of(stream(name), self._replicas))
+        except ServiceUnavailableError:  # a leader is elected
+            raise
         except APIError as error:
-            if error.err_code not in _NO_ROOM:
-                raise
-            raise NoRoom(f"the server makes no stream {name}: {error.description}; {_needed()}") from None
+            todo = f"; {_needed()}" if error.err_code in _NO_ROOM else ""
+            raise NoRoom(f"the server makes no stream {name} as it should be: {error.description}{todo}") from None
         for one in made.found:
             if (text := str(one)) not in self._told:
                 log.info("a stream differs from this version's table", outcome=one.outcome, what=text)

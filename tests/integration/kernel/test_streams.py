@@ -122,6 +122,18 @@ async def test_what_an_operator_keeps_stays_and_what_is_too_little_grows(nats_se
         assert {line.split(":")[0] for line in await planned(bus)} == {"WINDOWS", "ALERTS"}
 
 
+async def test_a_pattern_may_become_wider_and_who_knows_the_narrow_one_still_starts(nats_server: NatsProcess):
+    """A newer version, or an operator, has one subject for many: back with the earlier version all is well."""
+    wide = config_of(stream("WINDOWS"), 1) | {"subjects": ["moretta.v1.windows.>"]}
+    async with connected(nats_server) as bus:
+        await bus.ensure_streams(["WINDOWS"])
+        await ensure(client_of(bus), wide)
+        await bus.ensure_streams(["WINDOWS"])
+        assert (await bus.streams.js.stream_info("WINDOWS")).config.subjects == wide["subjects"]
+        await ensure(client_of(bus), config_of(stream("WINDOWS"), 1), shrink=True)
+        assert await planned(bus) == []
+
+
 async def test_a_stream_that_no_update_mends_is_refused(tmp_path: Path):
     """Sightings on a disk: aggregate says in a line what is wrong and ends with exit code 2; the stream stays."""
     site = Site(tmp_path)
@@ -139,6 +151,21 @@ async def test_a_stream_that_no_update_mends_is_refused(tmp_path: Path):
             (line,) = service.said("cannot start")
             assert line["error"].startswith("stream SIGHTINGS: storage is file, must be memory: no update changes that")
             assert (await bus.streams.js.stream_info("SIGHTINGS")).config.storage == "file"
+    finally:
+        await asyncio.to_thread(site.close)
+
+
+async def test_copies_that_the_server_can_not_make_are_told_in_a_line(tmp_path: Path):
+    """nats.replicas 3 at a single server: no traceback, and exit code 2."""
+    site = Site(tmp_path)
+    site.makes_streams = False
+    site.server.start()
+    try:
+        site.write({"nats": {"replicas": 3}, "sites": [{"id": "market"}]})
+        service = site.start("aggregate")
+        assert await asyncio.to_thread(service.ended) == 2
+        (line,) = service.said("cannot start")
+        assert "replicas > 1 not supported in non-clustered mode" in line["error"]
     finally:
         await asyncio.to_thread(site.close)
 

@@ -11,7 +11,7 @@ from nats_match import takes
 
 from proto.permissions import ACCOUNTS, rights_of
 from proto.public import CameraV1, Lifetime, WindowV1
-from proto.subjects import STREAMS, TABLE, stream
+from proto.subjects import STREAMS, TABLE, covers, stream
 from services.bus.streams import config_of
 from services.cli.doctor.core import judged, rights, storage, times, trip
 from services.cli.doctor.core.findings import Finding, exit_code, fail, figures, left_out, ok, warn, worst
@@ -142,7 +142,7 @@ TOKENS = st.lists(st.sampled_from(["a", "b", "*"]), min_size=1, max_size=4)
 def test_a_pattern_covers_what_the_server_lets_it_take(want: list[str], have: list[str], tail: bool):
     """As the tests' own reading of NATS's rules has it."""
     pattern = ".".join([*want[:-1], ">"] if tail else want)
-    assert rights.covers(pattern, ".".join(have)) == takes(pattern, ".".join(have))
+    assert covers(pattern, ".".join(have)) == takes(pattern, ".".join(have))
 
 
 LIVE = CameraV1(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from proto.permissions import JETSTREAM_API, SERVICE_API, api_prefix, rights_of
-from proto.subjects import PAUSE, STATS, TABLE, Account, Identity
+from proto.subjects import PAUSE, STATS, TABLE, Account, Identity, covers
 from services.cli.doctor.core.findings import Finding, fail, left_out, ok
 
 NOWHERE = "moretta-doctor-asks"
@@ -67,15 +67,6 @@ def _is_granted(probe: Probe, identity: Identity, account: Account) -> bool:
     rights = rights_of(identity, account)
     given = rights.publish if probe.way == "publish" else rights.subscribe
     return any(covers(pattern.split(" ")[0], probe.subject) for pattern in given)
-
-
-def covers(pattern: str, subject: str) -> bool:
-    """Return whether a pattern takes all that a subject, or another pattern, stands for (NATS's rules)."""
-    want, have = pattern.split("."), subject.split(".")
-    if want[-1] == ">":
-        want = want[:-1]
-        return len(have) > len(want) and all(w in {"*", h} for w, h in zip(want, have, strict=False))
-    return len(want) == len(have) and ">" not in have and all(w in {"*", h} for w, h in zip(want, have, strict=True))
 
 
 def judged(user: str, tried: Iterable[Probe], refused: Iterable[str]) -> list[Finding]:
