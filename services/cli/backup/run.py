@@ -90,8 +90,12 @@ async def restore(settings: NatsSettings, file: Path, folder: Path, *, replace: 
         await _nobody_works(client)
         named = {part.stream for part in contents.parts}
         there = {stream: await state_of(client, stream.name) for stream in order() if stream.name in named}
-        kept = await _make_room(client, folder, there, replace=replace)
-        await _put_all(client, folder, contents, settings.replicas, advance)
+        kept = await _put_aside(client, folder, there, replace=replace)
+        try:
+            await _make_room(client, there)
+            await _put_all(client, folder, contents, settings.replicas, advance)
+        except BackupError as error:
+            raise BackupError(f"{error}; what was there before is in {kept}" if kept else str(error)) from None
     lines = [f"{part.stream}: {part.messages} messages" for part in contents.parts]
     lines.append(f"as it was on {contents.taken}, with Moretta {contents.moretta}")
     return [*lines, *([f"what was there before is in {kept}"] if kept else [])]
@@ -112,23 +116,30 @@ def _leases() -> list[str]:
     return [stream.name for stream in STREAMS if stream.expires]
 
 
-async def _make_room(
+async def _put_aside(
     client: Client, folder: Path, there: dict[Stream, dict[str, object] | None], *, replace: bool
 ) -> Path | None:
-    """Remove what is in the way, once a copy of it is safe; returns where, None if all were empty."""
+    """Make a copy of what is in the way; returns where, None if all were empty.
+
+    The empty ones are in it, too: whoever restores it is to have what was there, and nothing beside it.
+    """
     full = [stream for stream, state in there.items() if state and state["messages"]]
-    if full and not replace:
+    if not full:
+        return None
+    if not replace:
         names = ", ".join(stream.name for stream in full)
         why = f"{names} hold messages already; with --replace a copy of them is made first, and then they are replaced"
         raise SettingsError("moretta restore", [("", why)])
-    kept = folder.with_name(f"{folder.name}-before-{datetime.now(UTC):%Y%m%dT%H%M%SZ}") if full else None
-    if kept is not None:
-        with fresh(kept) as before:
-            finish(before, [await take(client, stream, before, _silent) for stream in full])
+    kept = folder.with_name(f"{folder.name}-before-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
+    with fresh(kept) as before:
+        finish(before, [await take(client, stream, before, _silent) for stream, state in there.items() if state])
+    return kept
+
+
+async def _make_room(client: Client, there: dict[Stream, dict[str, object] | None]) -> None:
     for stream, state in there.items():
         if state is not None:
             await remove(client, stream.name)
-    return kept
 
 
 def _silent(_more: int) -> None:

@@ -32,6 +32,7 @@ from proto.subjects import (
 )
 from services.cli.backup.core.contents import LIST, Contents
 from services.cli.backup.folder import described
+from services.cli.backup.snapshots import remove
 from services.identities import settings_file
 
 KEPT = [stream.name for stream in STREAMS if stream.kept]
@@ -183,9 +184,7 @@ async def test_what_is_there_is_replaced_only_when_asked_and_kept(full):
     hostile = json.loads(said.read_text())
     hostile["config"] |= {"republish": {"src": ">", "dest": "stolen.>"}, "sources": [{"name": "SIGHTINGS"}]}
     said.write_text(json.dumps(hostile))
-    listed = msgspec.json.decode((out / LIST).read_bytes(), type=Contents)
-    parts = [described(out, part.stream, part.messages, part.last_seq) for part in listed.parts]
-    (out / LIST).write_bytes(msgspec.json.encode(structs.replace(listed, parts=parts)))
+    _listed_anew(out)
     done = await run("restore", out, "-c", file, "--replace")
     assert done.returncode == 0, done.stderr
     assert await contents(site) == before
@@ -255,6 +254,35 @@ async def test_a_folder_that_is_no_whole_backup_changes_nothing(full, tmp_path):
     again = await run("backup", "--out", out, "-c", file)
     assert again.returncode == 2
     assert "is there already" in again.stderr
+
+
+def _listed_anew(out):
+    """The list as whoever can write to the folder can make it."""
+    listed = msgspec.json.decode((out / LIST).read_bytes(), type=Contents)
+    parts = [described(out, part.stream, part.messages, part.last_seq) for part in listed.parts]
+    (out / LIST).write_bytes(msgspec.json.encode(structs.replace(listed, parts=parts)))
+
+
+async def test_what_breaks_off_says_where_the_copy_is_and_that_has_the_empty_streams_too(full, tmp_path):
+    """An archive that the server refuses: the copy that was made first brings back what was there, and no more."""
+    site, file, out = full
+    async with site.bus("backup") as bus:
+        await remove(bus._connection.client, "ALERTS")
+    site.server.make()
+    before = await contents(site)
+    assert before["ALERTS"][0] == 0
+    bad = tmp_path / "bad"
+    shutil.copytree(out, bad)
+    (bad / "DELIVERIES" / "stream.tar.s2").write_bytes(b"no archive")
+    _listed_anew(bad)
+    broken = await run("restore", bad, "-c", file, "--replace")
+    (kept,) = [path for path in tmp_path.iterdir() if path.name.startswith("bad-before-")]
+    assert (broken.returncode, "Traceback" in broken.stderr) == (1, False), broken.stderr
+    assert str(kept) in broken.stderr
+    assert (await contents(site))["ALERTS"][0] == 1
+    back = await run("restore", kept, "-c", file, "--replace")
+    assert back.returncode == 0, back.stderr
+    assert {name: one[:2] for name, one in (await contents(site)).items()} == {n: one[:2] for n, one in before.items()}
 
 
 async def test_only_the_identity_backup_may(full, tmp_path):

@@ -40,11 +40,13 @@ def test_deliveries_are_taken_last_and_alerts_before_windows():
 
 
 def test_a_whole_backup_has_no_problems():
-    """Nor has one of fewer streams: an earlier version knew fewer, and what is put aside may be of some only."""
+    """Nor has one of fewer streams: an earlier version knew fewer, and there may have been fewer; each is named once."""
     assert problems(WHOLE, FOUND) == []
     some = structs.replace(WHOLE, parts=WHOLE.parts[:1])
     assert problems(some, FOUND) == []
     assert problems(structs.replace(WHOLE, parts=[]), FOUND) == [(LIST, "names no stream")]
+    twice = structs.replace(WHOLE, parts=[*WHOLE.parts, WHOLE.parts[0]])
+    assert problems(twice, FOUND) == [(LIST, f"names {WHOLE.parts[0].stream!r} 2 times")]
     assert "is of format 9" in problems(structs.replace(WHOLE, format=9), FOUND)[0][1]
 
 

@@ -4,6 +4,7 @@ Beside each stream's two files, laid out as by `nats stream backup`, lies a list
 folder that lacks anything, or was changed, is known before anything is.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -65,6 +66,8 @@ def problems(contents: Contents, found: Mapping[str, tuple[int, str]]) -> list[t
     strange = {part.stream for part in contents.parts} - set(_TAKEN)
     wrong = [(LIST, f"names {name!r}, which no backup of this version has") for name in sorted(strange)]
     wrong += [] if contents.parts else [(LIST, "names no stream")]
+    times = Counter(part.stream for part in contents.parts)
+    wrong += [(LIST, f"names {name!r} {count} times") for name, count in times.items() if count > 1]
     for part in contents.parts:
         for name in FILES:
             file = f"{part.stream}/{name}"
