@@ -113,6 +113,8 @@ class Connection:
         self.reconnected: list[Callable[[], Awaitable[None]]] = []
         self._trouble = _Trouble("", account)
         self._refused = Refused(client)
+        self.asks_again = True
+        """Whether what the server refuses is asked for again; not where refusals are what is looked for."""
         self._tasks: list[asyncio.Task[None]] = []
         self._subscriptions: list[Subscription] = []
         self._dead_letters: set[asyncio.Task[None]] = set()
@@ -157,7 +159,8 @@ class Connection:
 
     async def _error(self, error: Exception) -> None:
         await self._trouble.error(error)
-        self._refused.heard(str(error))
+        if self.asks_again:
+            self._refused.heard(str(error))
 
     async def _back(self) -> None:
         CONNECTED.labels(self.account).set(1)

@@ -133,6 +133,9 @@ async def windows(bus: Bus, sites: list[SiteSettings], utc: int | None = None) -
     now = utc or time.time_ns()
     found = []
     for site in sites:
+        if site.close_on_end:
+            found.append(left_out(f"windows of {site.id}", "it reads recordings: its windows are of their time"))
+            continue
         last = await bus.last(WINDOWS, site=site.id, zone=WHOLE_SITE)
         age = None if last is None else (now - cast("WindowV1", last.message).end) / 1e9
         found.append(times.last_window(site.id, age, site.window_s, site.lateness_s))

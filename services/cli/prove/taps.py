@@ -35,6 +35,7 @@ class Tap:
         """Connect, subscribe to everything that this identity may, and try to subscribe to everything there is."""
         self._connection = await Connection.open(settings, self.user, self.account)
         client = self._connection.client
+        self._connection.asks_again = False
         # The connection would log what is meant to be refused.
         self._connection._trouble.tell = self._denied  # noqa: SLF001
         allowed = [one.partition(" ") for one in rights_of(self.identity, self.account).subscribe]

@@ -14,11 +14,13 @@ from msgspec import structs
 from site_process import Site
 from up_process import UpProcess
 
+from services.bus import NatsSettings
 from services.cli.demo.sink import Sink
+from services.cli.doctor import bus as on_bus
 from services.cli.doctor import reach
 from services.cli.doctor.core.findings import Finding
 from services.notify.settings import SmtpSettings
-from services.sites.settings import CameraSettings
+from services.sites.settings import CameraSettings, SiteSettings
 
 TOKEN = "sesame-0123456789-abcdef"
 PASSWORD = "hunter2-hunter2"
@@ -181,6 +183,25 @@ async def test_who_is_not_called_and_who_offers_no_tls(tmp_path):
         assert (found.state, "no-starttls" in found.found) == ("fail", True)
         plain = await reach.mail(structs.replace(settings, security="none"))
         assert plain.state == "warn"
+
+
+@pytest.mark.timeout(120)
+async def test_where_nobody_is_refused_anything_nothing_is_said_of_refusals(nats_server, tmp_path):
+    """An open server has no rights to judge, and the windows of recordings are as old as these."""
+    sites = [SiteSettings(id="cannes", close_on_end=True)]
+    bus, _ = await on_bus.connected(NatsSettings(url=nats_server.url))
+    assert bus is not None
+    try:
+        assert [one.state for one in await on_bus.windows(bus, sites)] == ["left out"]
+    finally:
+        await bus.close()
+    site = {"id": "cannes", "cameras": [{"id": "film", "url": "http://127.0.0.1:9/film.ts", "long_side": 160}]}
+    file = tmp_path / "open.yaml"
+    file.write_text(yaml.safe_dump({"nats": {"url": nats_server.url}, "sites": [site]}))
+    trip = ("doctor", "-c", file, "--json", "--round-trip", "cannes", "--listen", "127.0.0.1:0", "--limit", "1")
+    found = told(await asyncio.to_thread(moretta, *trip))
+    assert found["rights"]["state"] == "left out"
+    assert "everything at once" not in found
 
 
 @pytest.mark.timeout(300)

@@ -14,6 +14,7 @@ from nats_process import NatsProcess
 
 from proto.subjects import FRAMES, FRAMES_QUEUE, KEYS, PASSAGES, SIGHTINGS, WINDOWS
 from services.bus.connection import Connection
+from services.bus.refused import _AGAIN_S
 from services.cli.prove.search import Search
 from services.cli.prove.secret import COMMON, Label, Secret
 from services.cli.prove.taps import Taps, users
@@ -69,6 +70,9 @@ async def test_each_identity_hears_what_it_may_and_is_refused_the_rest(box, wait
         await said(aggregate, PASSAGES.subject(site="s"), b"a passage")
         await wait_until(lambda: ("subscriber", window) in heard and ("aggregate", "moretta.v1.passages.s") in heard)
         await wait_until(lambda: {user for user, subject in heard if subject == window} >= {"operator", "notify"})
+        await asyncio.sleep(2 * _AGAIN_S)
+        denials = [line for line in box.server.output if 'Violation - Subject ">"' in line]
+    assert len(denials) <= len(taps.all), "what is meant to be refused is not asked for again"
     assert not {user for user, subject in heard if "passages" in subject} & {"subscriber", "operator", "ingest"}
     assert (b"Trace: a header\n", b"a window") in words
 
