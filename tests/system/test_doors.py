@@ -182,13 +182,12 @@ async def forced(house: House, ears: dict[str, doors.Ear]) -> None:
     lab = SiteConfigV1(site="north", sha256="0" * 64, config=json.dumps({"site": "north", "profile": "lab"}))
     window = WindowV1(site="north", zone="hall", profile="lab", start=house.start, end=house.start + WINDOW, persons=1)
     forged = {SITE_CONFIG.of(lab): encode(SITE_CONFIG, lab), WINDOWS.of(window): encode(WINDOWS, window)}
-    others = [f"$JS.API.{what}" for what in ("STREAM.NAMES", "STREAM.LIST")]
+    others = [f"$JS.API.{what}" for what in ("INFO", "STREAM.NAMES", "STREAM.LIST")]
     for name in ("SIGHTINGS", "PASSAGES", "DRIFT"):
         others += [f"$JS.API.STREAM.MSG.GET.{name}", f"$JS.API.DIRECT.GET.{name}", f"$JS.API.CONSUMER.CREATE.{name}"]
     counting = [f"$JS.API.STREAM.INFO.{name}" for name in ("PASSAGES", "DRIFT", "SIGHTINGS")]
     for identity, ear in ears.items():
         asked = others + counting[: 2 if identity in {"ingest", "inference"} else 3]
-        asked += [] if identity == "operator" else ["$JS.API.INFO"]  # who is told how full JetStream is
         for subject, data in {**forged, **dict.fromkeys(asked, b"{}")}.items():
             await ear.client.publish(subject, data, reply=f"_INBOX_{identity}.x")
         for subject in (">", "moretta.v1.passages.*", "$JS.EVENT.>", "$SYS.>"):

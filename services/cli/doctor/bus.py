@@ -9,7 +9,7 @@ from typing import Any, cast, get_args
 import nats.errors
 from nats.aio.client import Client
 
-from proto.permissions import APART, JETSTREAM_API, account_info, api_prefix, rights_of, stream_info
+from proto.permissions import APART, JETSTREAM_API, api_prefix, rights_of, stream_info
 from proto.public import CameraV1, WindowV1
 from proto.subjects import CAMERAS, STREAMS, WINDOWS, Account, Identity, Stream
 from proto.types import WHOLE_SITE
@@ -118,14 +118,6 @@ async def _info(bus: Bus, subject: str, who: Identity) -> dict[str, Any] | None:
     own = subject.replace(JETSTREAM_API, api_prefix(who))
     answer: dict[str, Any] = json.loads(await bus.ask(own, timeout=_ANSWER_S))
     return None if "error" in answer else answer
-
-
-async def limits(bus: Bus, who: Identity) -> list[Finding]:
-    """Return how much of JetStream's limits is taken."""
-    if who != "operator":
-        return [left_out("JetStream's limits", f"not for {who} to see; the operator is told")]
-    info = await _info(bus, account_info(), who)
-    return storage.account(info) if info else [fail("JetStream", "is not on for this account", "switch it on in NATS")]
 
 
 async def windows(bus: Bus, sites: list[SiteSettings], utc: int | None = None) -> list[Finding]:

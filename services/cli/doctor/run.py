@@ -64,7 +64,6 @@ def _on_bus(deployment: Deployment, bus: Bus | None) -> list[tuple[str, Check]]:
         ("clock", lambda: on_bus.clock(bus, who)),
         ("rights", lambda: on_bus.granted(settings, who)),
         ("streams", lambda: on_bus.streams(bus, who, settings.replicas)),
-        ("JetStream", lambda: on_bus.limits(bus, who)),
     ]
     if who not in {"operator", "subscriber"} and settings.seed is not None:
         return [*checks, ("windows", _left_out("windows", f"not for {who} to see; the operator is told"))]

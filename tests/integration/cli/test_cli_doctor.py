@@ -14,6 +14,7 @@ from msgspec import structs
 from site_process import Site
 from up_process import UpProcess
 
+from proto.subjects import PAUSE
 from services.bus import NatsSettings
 from services.cli.demo.sink import Sink
 from services.cli.doctor import bus as on_bus
@@ -78,7 +79,7 @@ async def test_a_deployment_from_inside(site):
     run = await asyncio.to_thread(moretta, "doctor", "-c", site.file, "--cameras", "--json", **identity(site))
     assert run.returncode == 1, run.stdout + run.stderr
     found = told(run)
-    well = ("NATS", "clock", "rights of operator", "JetStream disk", "windows of cannes", "aggregate")
+    well = ("NATS", "clock", "rights of operator", "streams", "windows of cannes", "aggregate")
     assert {name: found[name]["state"] for name in well} == dict.fromkeys(well, "ok"), run.stdout
     assert found["reach cannes/gate"]["found"].endswith("a packet came; nothing was decoded or kept")
     assert found["reach cannes/gone"]["state"] == "fail"
@@ -121,7 +122,7 @@ def _opened(config: str) -> str:
     whole = json.loads(config)
     for user in whole["accounts"]["MAIN"]["users"]:
         allowed = user["permissions"]["publish"]["allow"]
-        if "$JS.API.INFO" in allowed:
+        if PAUSE.wildcard() in allowed:
             allowed.remove("$JS.API.STREAM.INFO.ALERTS")
             user["permissions"]["subscribe"]["allow"].append("moretta.v1.>")
     return json.dumps(whole)

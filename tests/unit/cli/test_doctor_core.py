@@ -92,10 +92,8 @@ def test_a_stream_that_is_another_one_is_named(seen, state: str, said: str):
     assert found[-1].found.startswith("1 are as this version wants them")
 
 
-def test_limits_of_the_account_and_the_disk():
-    """Four fifths of a limit are a warning; a disk that can't take what streams may take is one, too."""
-    told = {"storage": 9, "memory": 1, "limits": {"max_storage": 10, "max_memory": -1}}
-    assert [one.state for one in storage.account(told)] == ["warn", "ok"]
+def test_the_disk():
+    """One that can't take what streams may take is a warning; one that can't take half of a little is a failure."""
     assert [storage.disk("/js", free, 2 << 30).state for free in (3 << 30, 1 << 30, 1 << 28)] == ["ok", "warn", "fail"]
 
 

@@ -71,24 +71,6 @@ def _copies(check: str, cluster: Info) -> Iterator[Finding]:
         yield warn(check, f"copies that are not up to date: {', '.join(late)}", "bring these NATS nodes back")
 
 
-def account(info: Info) -> list[Finding]:
-    """Return what is to be said of the limits of the account; -1 is no limit."""
-    found = []
-    for kind, name in (("storage", "disk"), ("memory", "memory")):
-        used, limit = int(info.get(kind, 0)), int(info["limits"].get(f"max_{kind}", -1))
-        found.append(_limit(f"JetStream {name}", used, limit, int(info.get(f"reserved_{kind}", 0))))
-    return found
-
-
-def _limit(check: str, used: int, limit: int, reserved: int) -> Finding:
-    if limit < 0:
-        beside = f", {size(reserved)} reserved for streams" if reserved > 0 else ""
-        return ok(check, f"{size(used)} used{beside}; the account has no limit of its own")
-    if used >= FULL * limit:
-        return warn(check, f"{size(used)} of {size(limit)} used", "give the account, or the server, more")
-    return ok(check, f"{size(used)} of {size(limit)} used")
-
-
 def disk(folder: str, free: int, grow: int) -> Finding:
     """Return what is to be said of the disk that JetStream stores on: `grow` is what its streams may still take."""
     found = f"{size(free)} free in {folder}; streams may still grow by {size(grow)}"
