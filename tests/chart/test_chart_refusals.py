@@ -54,6 +54,8 @@ REFUSED = {
     },
     "settings.aggregate.replica is one name for all pods, and two that run at the same time must not share one; remove"
     " it": {"settings": {"aggregate": {"replica": "a"}}},
+    "names would begin with 2026-masks, and a Service's name has a-z, 0-9 and -, a letter first; set fullnameOverride"
+    " to such a name": {"fullnameOverride": "2026-masks"},
     # Secrets and files.
     "settings.notify.smtp.password is a secret, and values are no place for one; put it into the Secret"
     " notify.existingSecret, and set settings.notify.smtp.password_file: /etc/moretta/secrets/NAME instead": notify(
