@@ -152,6 +152,11 @@ REFUSED = {
     "nats.keys.ingest is empty": {"keys": {"ingest": None}},
     "nats.keys.notify holds a seed, and values are no place for one; set the": {"keys": {"notify": [f"SU{'A' * 56}"]}},
     'nats.keys.notify has "Uabc", which is no public nkey; give DIR/values.yaml of': {"keys": {"notify": ["Uabc"]}},
+    "is the key of two users, and NATS knows users by their keys": {"keys": {"notify": KEYS["operator"]}},
+    "'/nats/leaf/sites/1': '*' does not match pattern": {"leaf": LEAF | {"sites": ["cannes", "*"]}},
+    "'/nats/hub/leaves/0/sites/0': '*' does not match pattern": {
+        "hub": {"enabled": True, "leaves": [{"sites": ["*"], "keys": [seed("a").public]}]}
+    },
     "nats.replicas is 2, and of servers more than half must be there; set 1, or 3": {"replicas": 2},
     "nats.tls.enabled is true, and nats.tls.serverSecret is empty; set the Secret": {"tls": TLS | {"serverSecret": ""}},
     "nats.storage.size is 1Gi, and JetStream may hold 708 MiB, for which": {"storage": {"size": "1Gi"}},

@@ -9,6 +9,15 @@
 {{- if not (has (int $nats.replicas) (list 1 3)) -}}
 {{- fail (printf "nats.replicas is %v, and of servers more than half must be there; set 1, or 3 to outlive the loss of one" $nats.replicas) -}}
 {{- end -}}
+{{- $known := dict -}}
+{{- range $account := $config.accounts -}}
+{{- range $user := $account.users -}}
+{{- if hasKey $known $user.nkey -}}
+{{- fail (printf "%s is the key of two users, and NATS knows users by their keys; `moretta nats-config --out DIR --kubernetes %s` makes one for each: give DIR/values.yaml with -f" $user.nkey $.Release.Name) -}}
+{{- end -}}
+{{- $_ := set $known $user.nkey true -}}
+{{- end -}}
+{{- end -}}
 {{- if and (eq (int $nats.replicas) 3) (not $nats.tls.routesSecret) (not .Values.networkPolicy.enabled) -}}
 {{- fail "nats.tls.routesSecret is empty, and networkPolicy.enabled is false: whoever reaches port 6222 could join as a server and read everything; set one of them" -}}
 {{- end -}}
