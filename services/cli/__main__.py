@@ -191,7 +191,9 @@ def nats_config(
 def nats_streams(
     out: Annotated[Path, typer.Option(metavar="DIR", help="a site's or a hub's folder of `moretta nats-config`")],
     config: Config = None,
-    replicas: Annotated[int, typer.Option(min=1, max=5, help="copies of each stream; 3 on a cluster")] = 1,
+    replicas: Annotated[
+        int | None, typer.Option(min=1, max=5, help="copies of each stream; 3 on a cluster; else as many as there are")
+    ] = None,
     plan: Annotated[bool, typer.Option("--plan", help="do nothing; tell what would be done")] = False,
     shrink: Annotated[
         bool, typer.Option("--shrink", help="also take away what this version does not need; may lose messages")

@@ -31,9 +31,12 @@ Work = tuple[str, list[Config]]
 
 @dataclass(frozen=True)
 class How:
-    """How many copies of each stream, whether nothing is done but told, and whether streams are made smaller, too."""
+    """How many copies of each stream, whether nothing is done but told, and whether streams are made smaller, too.
 
-    replicas: int = 1
+    Without `replicas` a new stream has one copy, and one that is there as many as it has.
+    """
+
+    replicas: int | None = None
     plan: bool = False
     shrink: bool = False
 
@@ -44,16 +47,16 @@ async def make(folder: Path, base: NatsSettings | None, how: How) -> list[str]:
     `base` says where the server is and how TLS is spoken, if not at the folder's URL and without. SettingsError if the
     folder is of neither, or the server refuses or does not answer.
     """
-    address, work = _hub(folder) if is_hub(folder) else _site(folder, how.replicas)
+    address, work = _hub(folder) if is_hub(folder) else _site(folder)
     settings = base or NatsSettings(url=address)
     return [line for user, configs in work for line in await _make(settings, folder, user, configs, how)]
 
 
-def _site(folder: Path, replicas: int) -> tuple[str, list[Work]]:
+def _site(folder: Path) -> tuple[str, list[Work]]:
     """Return a site's streams: the table's, unless the key of who makes them is elsewhere, and a leaf's copies."""
     server, work = Kept.open(folder).server, list[Work]()
     if (folder / f"{STREAM_OWNER}.nk").exists():
-        work.append((STREAM_OWNER, [config_of(stream, replicas) for stream in STREAMS]))
+        work.append((STREAM_OWNER, [config_of(stream, 1) for stream in STREAMS]))
     if server.leaf is not None:
         work.append((STREAMS_USER, copies(Link(server.leaf.sites[0], tuple(server.leaf.sites)))))
     if not work:
@@ -70,7 +73,7 @@ def _hub(folder: Path) -> tuple[str, list[Work]]:
 async def _make(base: NatsSettings, folder: Path, user: str, configs: list[Config], how: How) -> list[str]:
     seed = Seed((folder / f"{user}.nk").read_text(encoding="utf-8"))
     connection = await _connected(structs.replace(base, user=user, password=None, seed=seed))
-    wanted = [config | {"num_replicas": how.replicas} for config in configs]
+    wanted = [_copied(config, how.replicas) for config in configs]
     try:
         did = [await ensure(connection.client, one, shrink=how.shrink, plan=how.plan) for one in wanted]
     except (StreamConflict, APIError) as error:
@@ -82,6 +85,12 @@ async def _make(base: NatsSettings, folder: Path, user: str, configs: list[Confi
     finally:
         await connection.close()
     return list(_lines(user, did, how))
+
+
+def _copied(config: Config, replicas: int | None) -> Config:
+    """Return a stream with so many copies; without a number, with nothing said of them."""
+    rest = {name: value for name, value in config.items() if name != "num_replicas"}
+    return rest if replicas is None else rest | {"num_replicas": replicas}
 
 
 def _lines(user: str, did: list[Made], how: How) -> Iterator[str]:

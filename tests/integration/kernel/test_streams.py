@@ -21,7 +21,7 @@ from services.bus import Bus, NatsSettings, StreamConflict
 from services.bus.making import ensure
 from services.bus.nkey import Seed
 from services.bus.streams import config_of
-from services.cli.nats_streams import How, make
+from services.cli.nats_streams import How, _copied, make
 from services.identities import Kept
 from services.identities.kept import Server
 
@@ -183,6 +183,10 @@ async def test_from_one_copy_to_three(tmp_path: Path):
                 for name in ("WINDOWS", "KV_LEASES_NOTIFY"):
                     assert (await bus.streams.js.stream_info(name)).config.num_replicas == 3
                 assert len(await bus.history(WINDOWS)) == 1
+                # Whoever shrinks, and says nothing of copies, takes none away.
+                said = _copied(config_of(stream("WINDOWS"), 1), None)
+                assert (await ensure(client_of(bus), said, shrink=True)).found == ()
+                assert (await bus.streams.js.stream_info("WINDOWS")).config.num_replicas == 3
     finally:
         await asyncio.to_thread(cluster.stop)
 
