@@ -17,7 +17,7 @@ import aiohttp
 
 from proto.codec import ContractError, decode_on
 from proto.public import CameraV1, WindowV1
-from proto.subjects import CAMERAS, WINDOWS
+from proto.subjects import CAMERAS, WINDOWS, Identity
 from proto.types import WHOLE_SITE
 from services.cli.doctor import bus as on_bus
 from services.cli.doctor.core import trip
@@ -33,6 +33,8 @@ from services.sites.settings import CameraSettings, SiteSettings
 COMMAND = "moretta doctor"
 _LISTEN = re.compile(r"^(?P<host>[A-Za-z0-9.\-]+|\[[0-9a-fA-F:]+\]):(?P<port>\d{1,5})\Z")
 _LOOK_S = 0.2
+_HEARING: tuple[Identity, ...] = ("operator", "subscriber")
+"""Who may hear all that it may without standing in anybody's way."""
 Tell = Callable[[str, float], None]
 
 
@@ -120,11 +122,14 @@ async def round_trip(deployment: Deployment, options: Options, tell: Tell) -> li
     """Return all findings of a round trip. SettingsError for a mistake of whoever asked."""
     host, port = place_of(options.listen)
     site, camera = camera_of(deployment, options.site)
+    who = on_bus.identity_of(deployment.nats)
+    if who not in _HEARING:
+        why = f"is {who}, who would take requests from those that answer them; listen as operator or subscriber"
+        raise SettingsError(COMMAND, [("nats.user", why)])
     bus, line = await on_bus.connected(deployment.nats)
     if bus is None:
         return [line]
     await bus.close()
-    who = on_bus.identity_of(deployment.nats)
     with tempfile.TemporaryDirectory(prefix="moretta-trip-") as scratch:
         tell("drawing the film", 0)
         film = await asyncio.to_thread(_film, Path(scratch), camera.long_side)

@@ -168,6 +168,15 @@ def test_without_a_server_and_without_settings(tmp_path):
     ):
         file.write_text("nats: {url: 'nats://127.0.0.1:1'}\nsites: [{id: cannes}]\n")
         assert moretta("doctor", "-c", file, *arguments).returncode == 2
+    camera = {"id": "gate", "url": "http://127.0.0.1:9/"}
+    mine = {
+        "nats": {"url": "nats://127.0.0.1:1", "user": "aggregate"},
+        "sites": [{"id": "cannes", "cameras": [camera]}],
+    }
+    file.write_text(yaml.safe_dump(mine))
+    taking = moretta("doctor", "-c", file, "--round-trip", "cannes")
+    assert taking.returncode == 2
+    assert "nats.user: is aggregate, who would take requests from those that answer them" in taking.stderr
 
 
 async def test_who_is_not_called_and_who_offers_no_tls(tmp_path):
