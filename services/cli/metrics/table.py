@@ -30,7 +30,7 @@ Values = tuple[str, ...] | str
 LABELS: dict[str, Values] = {
     "site": "the settings' sites",
     "camera": "the settings' cameras",
-    "condition": "`running`, `settings`, `nats`, `clock`, and of each site held here `site NAME`, `streams of NAME`",
+    "condition": "`running`, `settings`, `nats`, `rights`, `storing`, `clock`, by site `site NAME`, `streams of NAME`",
     "account": get_args(Account),
     "row": tuple(sorted({row.message.__name__ for row in TABLE})),
     "stream": tuple(stream.name for stream in STREAMS),
