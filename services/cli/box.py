@@ -43,6 +43,12 @@ _ROOM = 64 << 20
 """So many bytes free are worth a new start."""
 
 
+def has_room(folder: Path) -> bool:
+    """Whether something can be written there again: bytes, and files, where the file system counts them."""
+    found = os.statvfs(folder)
+    return found.f_bavail * found.f_frsize >= _ROOM and (found.f_favail > 0 or not found.f_files)
+
+
 class BoxError(Exception):
     """The box cannot run; the text says why."""
 
@@ -209,7 +215,7 @@ class Box:
 
     def _start_anew_after_a_full_disk(self) -> None:
         """End nats-server once there is room again: a stream that could not be written takes nothing until then."""
-        if not self._was_full or shutil.disk_usage(self._folder).free < _ROOM:
+        if not self._was_full or not has_room(self._folder):
             return
         self._was_full = False
         self._on_line("moretta", "the disk was full and has room again: nats-server is started anew")

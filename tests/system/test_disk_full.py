@@ -16,6 +16,8 @@ from lively_site import SECOND, WINDOW_S, lively
 from site_process import Site
 from up_process import UpProcess
 
+from services.cli.box import has_room
+
 PAGE = 1 << 20
 
 
@@ -45,6 +47,16 @@ def fill(folder: Path) -> Path:
         while True:
             file.write(bytes(512))
     return ballast
+
+
+def test_a_disk_that_takes_no_more_files_has_no_room(tmp_path):
+    """Else nats-server would be started anew again and again, each time without what is in memory."""
+    with small_disk(tmp_path / "js", "200m,nr_inodes=8") as disk:
+        assert has_room(disk)
+        with contextlib.suppress(OSError):
+            for number in range(8):
+                (disk / str(number)).touch()
+        assert not has_room(disk)
 
 
 @pytest.mark.timeout(400)
