@@ -134,6 +134,8 @@ REFUSED = {
     "gateway and webhooks, such as [203.0.113.7/32]": policy(relays={"cidrs": []}),
     "settings.notify.sms.reports.host is not 0.0.0.0, so that reports reach no pod; set settings.notify.sms."
     "reports.host: 0.0.0.0": notify(sms=merged(SMS, {"reports": {"host": None}})),
+    "settings.notify.sms.reports.port is 8080, which a pod without privileges may not serve, or has probes at; set"
+    " another one, as 8463 is": notify(sms=merged(SMS, {"reports": {"port": 8080}})),
     "networkPolicy.reports is empty, so that nobody hands in delivery reports; set who may, such as the ingress"
     " controller": notify(sms=SMS),
     # NATS.
@@ -141,6 +143,8 @@ REFUSED = {
     " nats.url": {"nats": {"url": "nats://a:4222"}},
     "nats.enabled is false, and nats.url is empty; set it to the address of your NATS server, such as"
     " nats://nats.nats.svc:4222": {"nats": {"enabled": False}},
+    "nats.enabled is false, and nats.hub, nats.leaf or nats.websocket is set, which only a server of the chart's own"
+    " would be; set nats.enabled: true, or remove them": both(AUTOSCALED, {"nats": {"hub": {"enabled": True}}}),
     "networkPolicy.nats is empty, so that nobody reaches NATS; set where your NATS server is, such as"
     " [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: nats}}}]": both(AUTOSCALED, policy(nats=[])),
     "nats.tls.enabled is true, and nats.tls.clientSecret is empty; set the Secret with ca.crt, tls.crt and tls.key that"
