@@ -21,6 +21,7 @@ from services.certificates import CertificateError
 from services.cli.nats_leaf import is_hub
 from services.identities import Kept, KeptHub
 from services.identities.leafnodes import STREAMS_USER, Config, Link, copies, intake, merged
+from services.log import redact
 from services.settings import SettingsError
 
 _COMMAND = "moretta nats-streams"
@@ -78,9 +79,10 @@ async def _make(base: NatsSettings, folder: Path, user: str, configs: list[Confi
         did = [await ensure(connection.client, one, shrink=how.shrink, plan=how.plan) for one in wanted]
     except (StreamConflict, APIError) as error:
         why = getattr(error, "description", None) or str(error)
-        raise SettingsError(_COMMAND, [("", f"{base.url} as {user}: {why}")]) from None
+        raise SettingsError(_COMMAND, [("", f"{redact(base.url)} as {user}: {why}")]) from None
     except (nats.errors.Error, TimeoutError) as error:
-        why = f"{base.url} as {user}: {error or type(error).__name__}; the server must run with this folder's nats.conf"
+        todo = "the server must run with this folder's nats.conf"
+        why = f"{redact(base.url)} as {user}: {error or type(error).__name__}; {todo}"
         raise SettingsError(_COMMAND, [("", why)]) from None
     finally:
         await connection.close()
@@ -107,6 +109,8 @@ async def _connected(settings: NatsSettings) -> Connection:
             return await Connection.open(settings, str(settings.user), on_trouble=heard.append)
     except TimeoutError:
         said = next((one for one in reversed(heard) if one.startswith(("nats:", "[SSL"))), "".join(heard[-1:]))
-        raise SettingsError(_COMMAND, [("", f"{settings.url} as {settings.user}: {said or 'no answer'}")]) from None
+        raise SettingsError(
+            _COMMAND, [("", f"{redact(settings.url)} as {settings.user}: {said or 'no answer'}")]
+        ) from None
     except CertificateError as error:
         raise SettingsError(_COMMAND, [(error.field, error.why)]) from None

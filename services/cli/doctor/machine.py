@@ -16,6 +16,7 @@ from services.certificates import CertificateError, ends
 from services.cli.doctor.core import storage, times
 from services.cli.doctor.core.findings import Finding, fail, left_out, ok, warn
 from services.cli.settings_file import tls_of
+from services.log import redact
 from services.sandbox.measures import Finding as MeasureFinding
 from services.sandbox.measures import Findings, not_in_force, shortfalls
 from services.sites.settings import SiteSettings
@@ -57,7 +58,7 @@ def disk(store: Path | None, url: str) -> Finding:
     """Return whether the disk on which JetStream stores has room for all that its streams may take."""
     if store is None:
         todo = "with --store DIR, on the machine of nats-server, its disk is looked at"
-        return left_out("disk", f"where {url} stores is not known here", todo)
+        return left_out("disk", f"where {redact(url)} stores is not known here", todo)
     try:
         free = shutil.disk_usage(store).free
         taken = sum(file.stat().st_size for file in store.rglob("*") if file.is_file())

@@ -151,8 +151,14 @@ async def test_rights_that_are_not_the_tables_are_told(tmp_path):
 
 
 def test_without_a_server_and_without_settings(tmp_path):
-    """No server is a failure; a file that says not even where NATS is, is a mistake."""
+    """No server is a failure; a file that does not say where NATS is, a mistake. A password in its URL is not told."""
     file = tmp_path / "s.yaml"
+    file.write_text(f"nats: {{url: 'nats://ana:{PASSWORD}@127.0.0.1:1'}}\n")
+    told_all = [moretta("doctor", "-c", file, *how) for how in ([], ["--json"])]
+    assert moretta("nats-config", "--out", tmp_path / "keys").returncode == 0
+    told_all.append(moretta("nats-streams", "--out", tmp_path / "keys", "-c", file))
+    assert [run.returncode for run in told_all] == [1, 1, 2]
+    assert not any(PASSWORD in run.stdout + run.stderr for run in told_all)
     file.write_text("nats: {url: 'nats://127.0.0.1:1'}\nsites: [{id: cannes}]\n")
     run = moretta("doctor", "-c", file)
     assert run.returncode == 1
