@@ -64,7 +64,7 @@ def up(
 ) -> None:
     """Run NATS and the four services on this machine."""
     from services.cli.data_folder import held
-    from services.cli.settings_file import require, require_sources, with_cameras
+    from services.cli.settings_file import elsewhere, require, require_sources, with_cameras
     from services.cli.up import up as run_up
     from services.ingest.settings import IngestFile
     from services.settings import load
@@ -77,6 +77,11 @@ def up(
         file = with_cameras(config, camera or [], Path(scratch))
         require(file, config or "--camera")
         require_sources(camera or [])
+        if (url := elsewhere(file)) is not None:
+            why = (
+                "not used: `moretta up` has a NATS server of its own; where that is, DIR/identities/operator.yaml says"
+            )
+            typer.echo(f"{config or '--camera'}: nats.url: {url} is {why}", err=True)
         with held(data or Path(scratch)) as folder:
             raise typer.Exit(asyncio.run(run_up(folder, file.resolve(), load(file, IngestFile).sites, duration)))
 

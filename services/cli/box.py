@@ -16,13 +16,14 @@ from typing import Self
 from proto.permissions import SERVICES
 from proto.subjects import Identity
 from services.bus import NatsSettings
+from services.cli.box_port import PortError, kept_port
 from services.cli.child import Child, Program
 from services.identities import Identities, nats_config, settings_file
 
 _LISTENING = re.compile(r"Listening for client connections on [^ ]+:(\d+)")
 _START_LIMIT_S = 20.0
-_SPEAKERS: tuple[Identity, ...] = ("operator", "backup", "ingest", "inference")
-"""Whom the command line may have to be: an operator, who backs up, and for `moretta simulate` who tells of cameras."""
+_SPEAKERS: tuple[Identity, ...] = ("operator", "subscriber", "backup", "ingest", "inference")
+"""Whom a program may have to be: an operator, who reads, who backs up, for `moretta simulate` who tells of cameras."""
 # Large frames would otherwise be mapped and unmapped for every message (facts: 2.6 -> 1.6 ms CPU a frame).
 # What FFmpeg and onnxruntime free is overwritten at once (mallopt(3)): reference pictures would linger there. And
 # with an arena for each of a dozen camera threads memory grows for longer, until each has had its worst moment.
@@ -83,8 +84,11 @@ class Box:
         self._folder, self._settings_file = folder, settings_file
         self._under = under or (lambda _name: [])
         self._on_line = on_line or (lambda _name, line: print(line, file=sys.stderr, flush=True))
+        try:
+            self._port = kept_port(folder / "identities" / "nats.conf")
+        except PortError as error:
+            raise BoxError(str(error)) from None
         self._identities = Identities.make(folder / "identities")
-        self._port = -1
         self._nats_ready = asyncio.Event()
         self._was_full = False
         self._failed = asyncio.Event()
@@ -104,6 +108,7 @@ class Box:
         if faults := self.faults():
             await self.close()
             raise BoxError("\n".join(faults))
+        self._write_nats_conf()
         for identity in _SPEAKERS:
             self._identities.write(f"{identity}.yaml", settings_file(self.url, identity))
         for name in ("notify", "aggregate", "inference", "ingest"):
@@ -184,14 +189,17 @@ class Box:
         config = self._folder / "identities" / "nats.conf"
 
         def command() -> list[str]:
-            # After the first start the port is kept: the services know no other.
-            store = str(self._folder / "jetstream")
-            self._identities.write("nats.conf", nats_config(self._port, store, self._identities.public))
+            self._write_nats_conf()
             return [*self._under("nats-server"), nats_server(), "-c", str(config)]
 
         # Go's own fatal errors exit with 2 as well: for nats-server no code means a user's mistake.
         environment = {**os.environ, **SERVER}
         return Program("nats-server", command, environment, self._nats_answers, self._nats_said, usage=None)
+
+    def _write_nats_conf(self) -> None:
+        """Write it with the port that is in force: the services, and who was given their files, know no other."""
+        store = str((self._folder / "jetstream").absolute())
+        self._identities.write("nats.conf", nats_config(self._port, store, self._identities.public))
 
     def _nats_said(self, line: str) -> None:
         if match := _LISTENING.search(line):

@@ -11,6 +11,7 @@ import yaml
 from proto.types import CameraId
 from services.aggregate.settings import AggregateFile
 from services.certificates import CertificateError
+from services.cli.orders import OperatorFile
 from services.cli.transparency.settings import TransparencyFile
 from services.inference.settings import InferenceFile
 from services.ingest.settings import IngestFile
@@ -18,7 +19,7 @@ from services.ingest.source import SourceError, address_of
 from services.log import redact
 from services.notify.doubts import doubts as notify_doubts
 from services.notify.settings import NotifyFile
-from services.settings import SECRETS, Problem, SettingsError, load, problems
+from services.settings import SECRETS, Problem, SettingsError, load, problems, raw_settings
 from services.settings.explain import shown
 from services.sites.settings import CameraSettings
 
@@ -101,6 +102,13 @@ def require(file: Path, told_as: Path | str | None = None) -> None:
     """Raise SettingsError unless all four services can use the file; `told_as` is what the user calls it."""
     if found := check(file):
         raise SettingsError(told_as or file, found)
+
+
+def elsewhere(file: Path) -> str | None:
+    """Return which NATS server file or environment name, without a password; None if they name none."""
+    nats = raw_settings(file, OperatorFile).get("nats")
+    url = nats.get("url") if isinstance(nats, dict) else None
+    return redact(str(url)) if url is not None else None
 
 
 def with_cameras(file: Path | None, cameras: list[str], folder: Path) -> Path:

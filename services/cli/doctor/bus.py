@@ -47,6 +47,7 @@ async def connected(settings: NatsSettings) -> tuple[Bus | None, Finding]:
         telling = (one for one in reversed(heard) if one.startswith(("nats:", "[SSL")))
         said = redact(next(telling, heard[-1] if heard else "no answer"))
         todo = words_of(nats.errors.Error(said), secure=settings.ca_file is not None)
+        todo += "" if settings.seed else "; of a box name its folder with --data"
         return None, fail(check, f"no connection to {where} as {who}", todo)
     except CertificateError as error:
         return None, fail(check, error.field, error.why)

@@ -17,6 +17,10 @@ Config = Annotated[
 @doctor.command("doctor")
 def examine(
     config: Config,
+    data: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="the folder of a running `moretta up --data`: its NATS, as operator"),
+    ] = None,
     cameras: Annotated[bool, typer.Option("--cameras", help="open each camera's stream and read one packet")] = False,
     store: Annotated[
         Path | None, typer.Option(metavar="DIR", help="where nats-server stores, if that is on this machine")
@@ -42,11 +46,11 @@ def examine(
     from services.log import LogSettings, configure
 
     configure("doctor", LogSettings(level="error"))  # what went wrong is in the table
-    deployment = Deployment.read(config)
+    deployment = Deployment.read(config, data)
     if round_trip is None:
         from services.cli.doctor.run import Options, examined
 
-        found = asyncio.run(examined(deployment, Options(cameras, store)))
+        found = asyncio.run(examined(deployment, Options(cameras, store or deployment.store)))
     else:
         from services.cli import show
         from services.cli.doctor import round_trip as trip

@@ -28,11 +28,17 @@ class Deployment:
     nats: NatsSettings
     loaded: dict[str, Struct] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
+    store: Path | None = None
+    """Where nats-server stores, if that is known."""
 
     @classmethod
-    def read(cls, file: Path) -> "Deployment":
-        """Return what can be read; SettingsError where not even the bus is to be found."""
-        found = cls(file, load(file, OperatorFile).nats)
+    def read(cls, file: Path, data: Path | None = None) -> "Deployment":
+        """Return what can be read; SettingsError where not even the bus is to be found.
+
+        `data` is the folder of `moretta up --data`: the bus is that box's, whatever the file says of another one.
+        """
+        nats = load(file if data is None else _of_box(data), OperatorFile).nats
+        found = cls(file, nats, store=None if data is None else data / "jetstream")
         for name, schema in SCHEMAS.items():
             found.findings.append(found._load(name, schema))
         return found
@@ -63,6 +69,14 @@ class Deployment:
 
     def _of(self, schema: type[T]) -> T | None:
         return next((one for one in self.loaded.values() if isinstance(one, schema)), None)
+
+
+def _of_box(data: Path) -> Path:
+    file = data / "identities" / "operator.yaml"
+    if not file.exists():
+        why = f"{str(data)!r} has no identities/operator.yaml; name the folder of a running `moretta up --data`"
+        raise SettingsError("moretta doctor", [("--data", why)])
+    return file
 
 
 def _unfit(check: str, problems: list[Problem]) -> Finding:

@@ -4,16 +4,19 @@ import asyncio
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
 
 import msgspec
 import pytest
+import yaml
 from golden import BY_TYPE
 from lively_site import SECOND, WINDOW_S, Ground, lively
 from msgspec import structs
 from site_process import Site
+from up_process import UpProcess
 
 from proto.notifications import SilenceV1
 from proto.permissions import stream_info
@@ -33,6 +36,7 @@ from proto.subjects import (
 from services.cli.backup.core.contents import LIST, Contents
 from services.cli.backup.folder import described
 from services.cli.backup.snapshots import remove
+from services.cli.box import nats_server
 from services.identities import settings_file
 
 KEPT = [stream.name for stream in STREAMS if stream.kept]
@@ -299,3 +303,52 @@ async def test_only_the_identity_backup_may(full, tmp_path):
     silent = await run("backup", "--out", tmp_path / "none", "-c", file)
     assert silent.returncode == 2
     assert "is NATS there" in silent.stderr
+
+
+def await_port(port: int) -> None:
+    end = time.monotonic() + 30
+    while True:
+        try:
+            return socket.create_connection(("127.0.0.1", port)).close()
+        except OSError:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+
+
+@pytest.mark.timeout(300)
+def test_a_box_is_put_back_as_documented(tmp_path):
+    """The store is lost, its nats.conf served, restored, and the box is up again at the same port; doctor finds it."""
+    data, out, identities = tmp_path / "data", tmp_path / "saved", tmp_path / "data" / "identities"
+    site = {"id": "cannes", "cameras": [{"id": "none", "url": "rtsp://127.0.0.1:9/s"}]}
+    file = tmp_path / "site.yaml"
+    file.write_text(json.dumps({"nats": {"url": "nats://10.0.0.9:4222"}, "sites": [site]}))
+    run = UpProcess(["-c", str(file), "--data", str(data)]).start()
+    try:
+        run.wait_for(lambda: bool(run.messages("cameras")), 90, "the camera's state")
+        assert any("nats.url: nats://10.0.0.9:4222 is not used" in line for line in run.words)
+        url = yaml.safe_load((identities / "subscriber.yaml").read_text())["nats"]["url"]
+        saved = moretta("backup", "--out", out, "-c", identities / "backup.yaml")
+        found = moretta("doctor", "-c", file, "--data", data, "--json")
+    finally:
+        run.stop()
+    assert saved.returncode == 0, saved.stderr
+    table = {one["check"]: one for one in json.loads(found.stdout)["checks"]}
+    assert url in table["NATS"]["found"]
+    assert {table[one]["state"] for one in ("NATS", "rights of operator", "aggregate", "disk")} == {"ok"}
+    shutil.rmtree(data / "jetstream")
+    with subprocess.Popen([nats_server(), "-c", identities / "nats.conf"], stderr=subprocess.DEVNULL) as server:
+        try:
+            await_port(int(url.rpartition(":")[2]))
+            back = moretta("restore", out, "-c", identities / "backup.yaml")
+            twice = moretta("up", "-c", file, "--data", data)
+        finally:
+            server.terminate()
+    assert back.returncode == 0, back.stderr
+    assert "a NATS server listens on" in twice.stderr
+    assert twice.returncode == 2
+    run = UpProcess(["-c", str(file), "--data", str(data)]).start()
+    try:
+        run.wait_for(lambda: bool(run.messages("cameras")), 90, "the camera's state")
+        assert yaml.safe_load((identities / "operator.yaml").read_text())["nats"]["url"] == url
+    finally:
+        run.stop()
