@@ -219,18 +219,25 @@ def nats_streams(
 
 
 @app.command("check-config")
-def check_config(file: Annotated[Path, typer.Argument(metavar="FILE")]) -> None:
+def check_config(
+    file: Annotated[Path, typer.Argument(metavar="FILE")],
+    without_secrets: Annotated[
+        bool, typer.Option("--without-secrets", help="all but the files that it names, which are elsewhere")
+    ] = False,
+    values: Annotated[
+        bool, typer.Option("--values", help="FILE is values of the chart: check its `settings`, without secrets")
+    ] = False,
+) -> None:
     """Check a settings file for all four services, with what it names: the files of secrets must be there.
 
     A service itself needs its own secrets only; run this where all of them are, or give the others by the environment.
     A camera whose file or device is not here is a warning, and so are mails that travel openly.
     """
-    from services.cli.settings_file import doubts, require
+    from services.cli.check_config import checked, checked_values
 
-    require(file)
-    for path, why in doubts(file):
+    for path, why in checked_values(file) if values else checked(file, secrets=not without_secrets):
         typer.echo(f"{file}: {path}: warning: {why}", err=True)
-    typer.echo(f"{file}: good")
+    typer.echo(f"{file}: good{', but for the files that it names' if values or without_secrets else ''}")
 
 
 def main() -> None:

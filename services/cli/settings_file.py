@@ -19,7 +19,7 @@ from services.ingest.source import SourceError, address_of
 from services.log import redact
 from services.notify.doubts import doubts as notify_doubts
 from services.notify.settings import NotifyFile
-from services.settings import SECRETS, Problem, SettingsError, load, problems, raw_settings
+from services.settings import SECRETS, STAND_IN, Problem, SettingsError, load, problems, raw_settings
 from services.settings.explain import shown
 from services.sites.settings import CameraSettings
 
@@ -34,35 +34,39 @@ QUICK_SITE: dict[str, Any] = {"id": "site", "profile": "lab", "window_s": 60.0, 
 """The site that `--camera` makes without a file: the profile for trials, so that numbers come within minutes."""
 
 
-def check(file: Path) -> list[Problem]:
-    """Return every problem that a service or a notice has with the file, each once, and cameras' wrong addresses."""
+def check(file: Path, *, secrets: bool = True) -> list[Problem]:
+    """Return every problem that a service or a notice has with the file, each once, and cameras' wrong addresses.
+
+    Without `secrets` no file that the settings name is opened: neither secrets nor certificates.
+    """
     found: dict[Problem, None] = {}
     for schema in SCHEMAS.values():
         try:
-            settings = load(file, schema)
+            settings = load(file, schema, secrets=secrets)
         except SettingsError as error:
             found |= dict.fromkeys(error.problems)
         else:
             found |= dict.fromkeys(_wrong_addresses(settings)) if isinstance(settings, IngestFile) else {}
-            found |= dict.fromkeys(_unusable_certificates(settings))
+            found |= dict.fromkeys(_unusable_certificates(settings)) if secrets else {}
     return list(found)
 
 
-def doubts(file: Path) -> list[Problem]:
+def doubts(file: Path, *, secrets: bool = True) -> list[Problem]:
     """Return what may be amiss in a good file: cameras whose file or device is not here now, and what notify doubts."""
     found: list[Problem] = []
-    for path, camera in _cameras(load(file, IngestFile)):
+    for path, camera in _cameras(load(file, IngestFile, secrets=secrets)):
         address = address_of(camera)
         if address.kind in {"file", "device"} and not Path(address.label).exists():
             where = "here" if Path(address.label).is_absolute() else f"in {Path.cwd()}"
             why = f"{shown(camera.url)} is no file or device {where}; without it the camera has no picture"
             found.append((path, why))
-    return found + notify_doubts(load(file, NotifyFile))
+    return found + notify_doubts(load(file, NotifyFile, secrets=secrets))
 
 
 def _cameras(settings: IngestFile) -> Iterator[tuple[str, CameraSettings]]:
     for i, site in enumerate(settings.sites):
-        yield from ((f"sites[{i}].cameras[{j}].url", camera) for j, camera in enumerate(site.cameras))
+        numbered = enumerate(site.cameras)
+        yield from ((f"sites[{i}].cameras[{j}].url", one) for j, one in numbered if one.url != STAND_IN)
 
 
 def _wrong_addresses(settings: IngestFile) -> Iterator[Problem]:
