@@ -143,8 +143,9 @@ Made by `make contracts` from the services themselves; what to watch, and why, i
 time, memory, open files) and `python_info`. No metric carries a verdict, or a count of people finer than a published
 window; times are times: a picture with more faces takes longer ([privacy.md](privacy.md#not-promised)).
 
-Values of labels are all that there can be. The series of a site or camera go when it goes from the settings; gauges
-also when another replica takes it over.
+Values of labels are all that there can be. `all` are all four services, each where it has a use for it: only ingest
+and notify watch their clock, and a service without a camera, a site or a certificate has no series of any. The series
+of a site or camera go when it goes from the settings; gauges also when another replica takes it over.
 
 ## Metrics
 """
