@@ -11,7 +11,7 @@ PYTEST := $(BIN)/pytest -q
 AGAIN = $(PYTEST) --last-failed --last-failed-no-failures none
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo test test-train check chart images bench bench-model train node contracts words lock sbom audit fuzz clean
+.PHONY: help setup demo test test-train check chart images bench bench-model train node recipes contracts words lock sbom audit fuzz clean
 help: ## show this
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -32,7 +32,7 @@ demo: setup ## watch it work: simulated cameras, numbers, an alert, a mail (or C
 
 test: setup ## run all tests (system packages are installed when root on Debian)
 	@.ci/system-packages tests
-	@command -v npm >/dev/null && $(MAKE) -s node || echo "No npm: the tests that need Node.js are skipped by name"
+	@command -v npm >/dev/null && $(MAKE) -s node recipes || echo "No npm: the tests that need Node.js are skipped by name"
 	$(PYTEST) -n auto tests/unit tests/contract
 	$(PYTEST) -n 2 tests/integration || $(AGAIN) tests/integration
 	$(PYTEST) tests/system || $(AGAIN) tests/system
@@ -86,6 +86,15 @@ build/node/.installed: .ci/node/package-lock.json .ci/node/asyncapi.mjs
 	@mkdir -p build/node
 	cp .ci/node/package.json .ci/node/package-lock.json .ci/node/.npmrc .ci/node/asyncapi.mjs build/node
 	cd build/node && npm ci --no-progress
+	@touch $@
+
+recipes: build/recipes/.installed ## install what the recipes of docs/recipes need (45 MB, needs npm), which some tests run
+build/recipes/.installed: requirements/recipes.txt docs/recipes/package.json docs/recipes/package-lock.json docs/recipes/.npmrc
+	@mkdir -p build/recipes
+	$(PYTHON) -m venv build/recipes/venv
+	build/recipes/venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/recipes.txt
+	cp docs/recipes/package.json docs/recipes/package-lock.json docs/recipes/.npmrc build/recipes
+	cd build/recipes && npm ci --no-progress
 	@touch $@
 
 contracts: setup ## write what the code says elsewhere: docs/schemas, asyncapi.json, subjects.md, metrics.md; the chart's accounts, dashboard, schema
