@@ -16,7 +16,9 @@ const nc = await connect({
 
 const filter = `moretta.v1.windows.${process.argv[2] ?? '*'}.*`;
 const info = await ask('STREAM.INFO.WINDOWS', { subjects_filter: filter });
-for (const subject of Object.keys(info.state.subjects ?? {}).sort()) {
+const subjects = Object.keys(info.state.subjects ?? {}).sort();
+if (subjects.length === 0) console.error('no window was published yet');
+for (const subject of subjects) {
   const { message } = await ask('STREAM.MSG.GET.WINDOWS', { last_by_subj: subject });
   const window = JSON.parse(Buffer.from(message.data, 'base64').toString('utf8'));
   if (window.type === 'WindowV1') console.log(line(window));

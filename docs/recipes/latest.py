@@ -40,6 +40,8 @@ async def main(site="*"):
     nc = await connect()
     js = nc.jetstream(prefix="moretta.api")
     info = await js.stream_info("WINDOWS", subjects_filter=f"moretta.v1.windows.{site}.*")
+    if not info.state.subjects:
+        print("no window was published yet", file=sys.stderr)
     for subject in sorted(info.state.subjects or {}):
         window = json.loads((await js.get_last_msg("WINDOWS", subject)).data)
         if window.get("type") == "WindowV1":
