@@ -20,22 +20,27 @@ async function run(url, seed) {
     inboxPrefix: '_INBOX_subscriber',
     maxReconnectAttempts: -1,
   });
-  status.textContent = 'connected';
-  tell(nc);
   const live = nc.subscribe('moretta.v1.windows.*.*'); // first, so that none is missed between
+  tell(nc);
+  await latest(nc);
+  for await (const msg of live) show(msg.json());
+}
+
+/** Show the last window of each zone. */
+async function latest(nc) {
   const info = await ask(nc, 'STREAM.INFO.WINDOWS', { subjects_filter: 'moretta.v1.windows.*.*' });
   for (const subject of Object.keys(info.state.subjects ?? {})) {
     const { message } = await ask(nc, 'STREAM.MSG.GET.WINDOWS', { last_by_subj: subject });
     show(JSON.parse(new TextDecoder().decode(Uint8Array.from(atob(message.data), (char) => char.charCodeAt(0)))));
   }
-  for await (const msg of live) show(msg.json());
+  status.textContent = 'connected';
 }
 
-/** Say whether what is shown is still of now. */
+/** Say whether what is shown is still of now; what was published meanwhile is asked for. */
 async function tell(nc) {
   for await (const { type } of nc.status()) {
     if (type === 'disconnect') status.textContent = 'not connected, tries again';
-    if (type === 'reconnect') status.textContent = 'connected';
+    if (type === 'reconnect') latest(nc).catch((error) => (status.textContent = error.message));
   }
 }
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import recipes
 from authority import Authority
-from browser import Watched, chromium
+from browser import chromium
 from browser import require as require_browser
 from msgspec import structs
 from nats_process import NatsProcess
@@ -43,20 +43,34 @@ def _needs_recipes() -> None:
     recipes.require()
 
 
+class Place(Site):
+    """A server with identities, streams and a door for browsers, whose port stays."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, extend=self._with_door)
+        self.server.make()
+        self.server.start()
+
+    @property
+    def door(self) -> int:
+        return int((_WEBSOCKET.findall("".join(self.server.output)) or [-1])[0])
+
+    def _with_door(self, text: str) -> str:
+        port = self.door
+        return json.dumps(json.loads(text) | {"websocket": {"listen": f"127.0.0.1:{port}", "no_tls": True}})
+
+
 @pytest.fixture(name="site", scope="module")
 def _site(tmp_path_factory):
-    """A server with identities, streams and a door for browsers."""
-
-    def with_websocket(text: str) -> str:
-        return json.dumps(json.loads(text) | {"websocket": {"listen": "127.0.0.1:-1", "no_tls": True}})
-
-    made = Site(tmp_path_factory.mktemp("site"), extend=with_websocket)
-    try:
-        made.server.make()
-        made.server.start()
+    with contextlib.closing(Place(tmp_path_factory.mktemp("site"))) as made:
         yield made
-    finally:
-        made.close()
+
+
+@pytest.fixture(name="own_site")
+def _own_site(tmp_path):
+    """One whose server the test may restart."""
+    with contextlib.closing(Place(tmp_path)) as made:
+        yield made
 
 
 @pytest.fixture(name="folder")
@@ -210,63 +224,63 @@ async def _answered(site):
             await asyncio.sleep(0.1)
 
 
-async def test_nothing_missed(tmp_path, folder):
+async def test_nothing_missed(own_site, folder):
     """Windows published while it was away, and while the server was, come once each and in order."""
-    site, seen = Site(tmp_path), []
+    site, seen = own_site, []
     windows = [window(_TODAY + n * 20 * MINUTE, masked=n + 1) for n in range(6)]
 
     async def shown(recipe: Recipe, count: int) -> None:
         await asyncio.to_thread(recipe.wait, lambda: len(seen + recipe.lines) >= count, f"{count} windows")
         assert [told(one) for one in seen + recipe.lines] == [published(one) for one in windows[:count]]
 
-    try:
-        site.server.make()
-        site.server.start()
-        environment = _environment(site.server, site.identities)
-        with Recipe(f"{PYTHON} nothing_missed.py", folder, environment) as first:
-            await store(site, *windows[:2])
-            await shown(first, 2)
-        seen += first.lines
-        await store(site, *windows[2:4])
-        with Recipe(f"{PYTHON} nothing_missed.py", folder, environment) as second:
-            await shown(second, 4)
-            await asyncio.to_thread(site.server.stop)
-            await asyncio.to_thread(site.server.start)
-            await store(site, *windows[4:])
-            await shown(second, 6)
-    finally:
-        site.close()
+    environment = _environment(site.server, site.identities)
+    with Recipe(f"{PYTHON} nothing_missed.py", folder, environment) as first:
+        await store(site, *windows[:2])
+        await shown(first, 2)
+    seen += first.lines
+    await store(site, *windows[2:4])
+    with Recipe(f"{PYTHON} nothing_missed.py", folder, environment) as second:
+        await shown(second, 4)
+        await asyncio.to_thread(site.server.stop)
+        await asyncio.to_thread(site.server.start)
+        await store(site, *windows[4:])
+        await shown(second, 6)
 
 
-async def test_browser(site, run, tmp_path):
-    """The latest windows, then new ones, by WebSocket; a seed that is none is said."""
+async def test_browser(own_site, folder, tmp_path):
+    """The latest windows, then new ones, by WebSocket, those of an outage too; a seed that is none is said."""
     require_browser()
-    code, _, words = await asyncio.to_thread(run("npm run bundle").result)
+    site = own_site
+    code, _, words = await asyncio.to_thread(Recipe("npm run bundle", folder, {}).result)
     assert code == 0, words
     await store(site, *some("browser"))
-    server = run("venv/bin/python -u -m http.server --bind 127.0.0.1 0")
-    await asyncio.to_thread(server.wait, lambda: bool(server.lines), "a web server")
-    port = re.findall(r"port (\d+)", server.lines[0])[0]
-    address = f"ws://127.0.0.1:{_WEBSOCKET.findall(''.join(site.server.output))[-1]}"
-    async with chromium(tmp_path / "profile") as context:
+    serve = Recipe("venv/bin/python -u -m http.server --bind 127.0.0.1 0", folder, {})
+    async with contextlib.AsyncExitStack() as stack:
+        server = stack.enter_context(serve)
+        await asyncio.to_thread(server.wait, lambda: bool(server.lines), "a web server")
+        port = re.findall(r"port (\d+)", server.lines[0])[0]
+        context = await stack.enter_async_context(chromium(tmp_path / "profile"))
         page = await context.new_page()
-        watched = Watched(page)
         await page.goto(f"http://127.0.0.1:{port}/browser.html")
-        await page.get_by_label("Address").fill(address)
+        status, rows = page.get_by_role("status"), page.locator("tbody tr")
+        await page.get_by_label("Address").fill(f"ws://127.0.0.1:{site.door}")
         await page.get_by_label("Seed").fill("nobody")
         await page.get_by_role("button").click()
-        await expect(page.get_by_role("status")).not_to_have_text("not connected")
+        await expect(status).not_to_have_text("not connected")
         await page.get_by_label("Seed").fill((site.identities.folder / "subscriber.nk").read_text())
         await page.get_by_role("button").click()
-        await expect(page.get_by_role("status")).to_have_text("connected")
-        rows = page.locator("tbody tr").filter(has_text="browser")
+        await expect(status).to_have_text("connected")
         await expect(rows).to_have_count(2)
+        whole, fish = (rows.filter(has_text=zone).locator("td") for zone in ("_site", "fish"))
+        await expect(fish.nth(3)).to_have_text("-")
         await store(site, window(_TODAY + 40 * MINUTE, site="browser", masked=8))
-        await expect(rows.filter(has_text="_site").locator("td")).to_have_text(
-            [re.compile(r".*Z"), "browser", "_site", "0.8", "11", "1"]
-        )
-        await expect(rows.filter(has_text="fish").locator("td").nth(3)).to_have_text("-")
-        assert watched.complaints == []
+        await expect(whole).to_have_text([re.compile(r".*Z"), "browser", "_site", "0.8", "11", "1"])
+        await asyncio.to_thread(site.server.stop)
+        await expect(status).to_have_text("not connected, tries again")
+        await asyncio.to_thread(site.server.start)
+        await store(site, window(_TODAY + 60 * MINUTE, site="browser", masked=6))
+        await expect(whole.nth(3)).to_have_text("0.75")
+        await expect(status).to_have_text("connected")
 
 
 @pytest.mark.timeout(COMPILE_S + 60)
@@ -302,9 +316,11 @@ def _certificates(folder: Path, authority: Authority) -> dict[str, str]:
 
 
 def test_every_recipe_is_told_of():
-    """README.md names each file, whose first lines say how it is run."""
+    """README.md and docs/subscribing.md name each program, whose first lines say how it is run."""
     files = {path.name for path in FOLDER.iterdir() if path.suffix in {".py", ".mjs", ".go", ".html"}}
     assert {name for name in files if f"]({name})" in _readme()} == files
+    subscribing = FOLDER.with_name("subscribing.md").read_text("utf-8")
+    assert {name for name in files if f"](recipes/{name})" in subscribing} == files - {"browser.mjs"}
     for name in files:
         head = (FOLDER / name).read_text("utf-8").splitlines()[:6]
         assert name == "browser.mjs" or any("Run" in one for one in head), name
