@@ -155,12 +155,18 @@ def nats_config(
         str | None, typer.Option(metavar="RELEASE", help="write Secrets and the chart's values, too")
     ] = None,
     namespace: Annotated[str | None, typer.Option(metavar="NS", help="of that release")] = None,
+    websocket: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="where browsers come in, as subscriber; off: nowhere")
+    ] = None,
+    origin: Annotated[list[str] | None, typer.Option(metavar="URL", help="a page from which they may")] = None,
+    page_open: Annotated[bool, typer.Option("--page-open", help="no key is asked of them: anybody may look")] = False,
 ) -> None:
     """Make nats-server's configuration and a key for each identity, or renew keys while everything runs."""
     from rich.console import Console
 
     from services.cli import nats_config as command
     from services.cli import nats_leaf
+    from services.cli.nats_websocket import door_of
 
     console = Console()
     if matrix:
@@ -175,7 +181,7 @@ def nats_config(
     done = todo[0] if todo else "make"
     where: dict[str, str | None] = {"listen": listen, "store": store, "url": url}
     if hub is not None or nats_leaf.is_hub(out):
-        for option, value in (("--leaf", leaf), ("--server-tls", server_tls)):
+        for option, value in (("--leaf", leaf), ("--server-tls", server_tls), ("--websocket", websocket)):
             if value:
                 raise SettingsError("moretta nats-config", [(option, "is a site's; a hub's folder is another one")])
         there = where | {"leaf_listen": hub}
@@ -185,7 +191,8 @@ def nats_config(
         connection = nats_leaf.leaf_of(leaf or [], site or [], nats_leaf.tls_of(tls))
         secure = nats_leaf.tls_of(server_tls, "--server-tls")
         release = (kubernetes, namespace)
-        kept = command.done(done, out, rotate or retire or "", where, connection, secure, release)
+        door = door_of(websocket, origin or [], is_open=page_open)
+        kept = command.done(done, out, rotate or retire or "", where, connection, secure, release, door)
         command.shown(kept, console)
         steps = command.next_steps(kept, done)
     for step in steps:

@@ -11,6 +11,7 @@ from proto.permissions import ACCOUNTS, JETSTREAM_API, SERVICES, rights_of, user
 from proto.subjects import TABLE, Identity, Subject
 from services.cli.nats_kubernetes import release_of, steps
 from services.cli.nats_leaf import leaf_steps
+from services.cli.nats_websocket import Door, joined
 from services.identities import PEOPLE, Kept, Leaf, Release, Server, Tls, secret_files, users
 from services.identities.kept import OFFICIAL, SECRETS, VALUES
 from services.identities.leafnodes import LEAF_USER, STREAMS_USER
@@ -31,19 +32,24 @@ def done(
     leaf: Leaf | None = None,
     tls: Tls | None = None,
     release: tuple[str | None, str | None] = (None, None),
+    door: Door | None = None,
 ) -> Kept:
     """Do what was asked for (make, update, rotate, retire) and return the folder as it is then.
 
-    `release` is what was given of `--kubernetes` and `--namespace`.
+    `release` is what was given of `--kubernetes` and `--namespace`, `door` of the options about browsers.
     """
     if what in {"make", "update"}:
         found = release_of(*release, Kept.open(folder).server.release if what == "update" else None)
+        if what == "make":
+            joined(door, tls, found)  # or refused before anything is there
         kept = (make if what == "make" else update)(folder, where)
-        if leaf or tls or found:
-            kept.update(_joined(kept.server, leaf, tls, found, named=where["url"] is not None))
+        if leaf or tls or found or door:
+            new = _joined(kept.server, leaf, tls, found, named=where["url"] is not None)
+            websocket = joined(door, new.tls, new.release, kept.server.websocket)
+            kept.update(structs.replace(new, websocket=websocket))
         return kept
-    if leaf or tls or any(where.values()) or any(release):
-        which = "--listen, --store, --url, --leaf, --server-tls, --kubernetes and --namespace"
+    if leaf or tls or door or any(where.values()) or any(release):
+        which = "--listen, --store, --url, --leaf, --server-tls, --websocket, --kubernetes and --namespace"
         raise SettingsError(_COMMAND, [(f"--{what}", f"changes keys only; --update changes {which}")])
     return (rotate if what == "rotate" else retire)(folder, who)
 
@@ -150,6 +156,8 @@ def next_steps(kept: Kept, done: str) -> list[str]:
     if kept.server.tls and done in {"make", "update"}:
         certificate = "nats.client_cert_file and client_key_file in each service's settings: the server asks for them"
         found[done].append(certificate)
+    if kept.server.websocket and done in {"make", "update"}:
+        found[done].append("a restart of nats-server, if where browsers come in is another place: no reload takes that")
     return found[done] + (leaf_steps(kept) if done != "retire" else [])
 
 

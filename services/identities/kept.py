@@ -14,7 +14,7 @@ from services.bus.nkey import Seed
 from services.identities import kubernetes
 from services.identities.leafnodes import LEAF_USER, STREAMS_USER, Link, leaf
 from services.identities.made import Identities, environment, secret_files
-from services.identities.server import Tls, users
+from services.identities.server import Tls, WebSocket, users
 from services.identities.server import server as configuration
 from services.settings import SettingsError
 
@@ -47,6 +47,8 @@ class Server(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     keys: dict[str, list[str]] = {}
     release: kubernetes.Release | None = None
     """Where it runs on Kubernetes, if it does (ADR 28)."""
+    websocket: WebSocket | None = None
+    """Where browsers come in, if they do (ADR 35)."""
 
 
 class Kept:
@@ -142,7 +144,7 @@ class Kept:
 
     def _config(self, seed: Seed | None) -> dict[str, Any]:
         one = self.server
-        config = configuration(one.listen, one.store, one.keys, tls=one.tls)
+        config = configuration(one.listen, one.store, one.keys, tls=one.tls, websocket=one.websocket)
         if one.leaf:
             link = Link(one.leaf.sites[0], tuple(one.leaf.sites))
             own = (seed or Seed((self.folder / f"{LEAF_USER}.nk").read_text(encoding="utf-8"))).reveal()

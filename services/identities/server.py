@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from proto.permissions import (
     ACCOUNTS,
@@ -40,22 +41,47 @@ class Tls:
         return {**files, "verify": self.verify, "min_version": "1.2", "timeout": 5}
 
 
+@dataclass(frozen=True)
+class WebSocket:
+    """Where browsers come in, as subscriber alone, from pages of these origins; open: without a key (ADR 35)."""
+
+    listen: str
+    origins: list[str]
+    is_open: bool = False
+
+    def block(self, keys: PublicKeys, tls: Tls | None) -> dict[str, object]:
+        """Return the configuration's `websocket`; without TLS it is for loopback, and for a proxy that speaks TLS."""
+        config: dict[str, object] = {"listen": self.listen, "allowed_origins": self.origins}
+        config |= {"no_auth_user": _keys_of(APART, keys)[0]} if self.is_open else {}
+        return config | ({"tls": tls.block() | {"verify": False}} if tls else {"no_tls": True})
+
+
 def users() -> list[tuple[Identity, Account]]:
     """Return every user as identity and account."""
     return [(identity, account) for identity, accounts in ACCOUNTS.items() for account in accounts]
 
 
-def nats_config(port: int, store: str, keys: PublicKeys, *, host: str = "127.0.0.1", tls: Tls | None = None) -> str:
+def nats_config(
+    port: int,
+    store: str,
+    keys: PublicKeys,
+    *,
+    host: str = "127.0.0.1",
+    tls: Tls | None = None,
+    websocket: WebSocket | None = None,
+) -> str:
     """Return the text of a server's configuration (see `server`); NATS's configuration language takes JSON."""
-    return json.dumps(server(f"{host}:{port}", store, keys, tls=tls), indent=1)
+    return json.dumps(server(f"{host}:{port}", store, keys, tls=tls, websocket=websocket), indent=1)
 
 
-def server(listen: str, store: str, keys: PublicKeys, *, tls: Tls | None = None) -> dict[str, object]:
+def server(
+    listen: str, store: str, keys: PublicKeys, *, tls: Tls | None = None, websocket: WebSocket | None = None
+) -> dict[str, object]:
     """Return a configuration: JetStream in `store`, one user per identity and account, no secret in it.
 
     `keys` are by user name; KeyError if one has none. Port -1 takes a free one.
     """
-    config: dict[str, object] = {
+    config: dict[str, Any] = {
         "listen": listen,
         "max_payload": 8 * _MIB,
         # A frozen worker must not keep its share of the frames for minutes (design §6).
@@ -68,7 +94,16 @@ def server(listen: str, store: str, keys: PublicKeys, *, tls: Tls | None = None)
         "jetstream": {"store_dir": store, "sync_interval": "always", "strict": True, **_limits()},
         "accounts": _accounts(keys),
     }
-    return config | ({"tls": tls.block()} if tls else {})
+    config |= {"tls": tls.block()} if tls else {}
+    return _with_door(config, websocket.block(keys, tls)) if websocket else config
+
+
+def _with_door(config: dict[str, Any], block: dict[str, object]) -> dict[str, object]:
+    """Return it with the block `websocket`, by which nobody else comes in than the subscriber."""
+    for name, account in config["accounts"].items():
+        if name != APART_ACCOUNT:
+            account["users"] = [user | {"allowed_connection_types": ["STANDARD"]} for user in account["users"]]
+    return config | {"websocket": block}
 
 
 def _accounts(keys: PublicKeys) -> dict[str, object]:
