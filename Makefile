@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := $(shell find proto services bench -name '*.py' -o -name '*.html' -o -name '*.js' -o -name '*.css' -o -name '*.txt' -o -name '*.json' -o -name '*.onnx' -o -name '*.j2' -o -name '*.yaml' -o -name '*.po' 2>/dev/null)
+SOURCES := $(shell find proto services bench -name '*.py' -o -name '*.html' -o -name '*.js' -o -name '*.css' -o -name '*.txt' -o -name '*.json' -o -name '*.onnx' -o -name '*.j2' -o -name '*.yaml' -o -name '*.po' -o -name '*.svg' 2>/dev/null)
 CAMERA ?=
 BENCH ?=
 DATA ?= ../shared/data
@@ -11,7 +11,7 @@ PYTEST := $(BIN)/pytest -q
 AGAIN = $(PYTEST) --last-failed --last-failed-no-failures none
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo test test-train check chart images bench bench-model train node recipes contracts words lock sbom audit fuzz clean
+.PHONY: help setup demo test test-train check chart images bench bench-model train node recipes page contracts words lock sbom audit fuzz clean
 help: ## show this
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -32,7 +32,7 @@ demo: setup ## watch it work: simulated cameras, numbers, an alert, a mail (or C
 
 test: setup ## run all tests (system packages are installed when root on Debian)
 	@.ci/system-packages tests
-	@command -v npm >/dev/null && $(MAKE) -s node recipes || echo "No npm: the tests that need Node.js are skipped by name"
+	@command -v npm >/dev/null && $(MAKE) -s node recipes build/page/.installed || echo "No npm: the tests that need Node.js are skipped by name"
 	$(PYTEST) -n auto tests/unit tests/contract
 	$(PYTEST) -n 2 tests/integration || $(AGAIN) tests/integration
 	$(PYTEST) tests/system || $(AGAIN) tests/system
@@ -95,6 +95,14 @@ build/recipes/.installed: requirements/recipes.txt docs/recipes/package.json doc
 	build/recipes/venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/recipes.txt
 	cp docs/recipes/package.json docs/recipes/package-lock.json docs/recipes/.npmrc build/recipes
 	cd build/recipes && npm ci --no-progress
+	@touch $@
+
+page: build/page/.installed ## bundle the page's NATS client into services/aggregate/page (needs npm)
+	cd build/page && node bundle.mjs $(CURDIR)/services/aggregate/page
+build/page/.installed: .ci/page/package-lock.json .ci/page/bundle.mjs
+	@mkdir -p build/page
+	cp .ci/page/package.json .ci/page/package-lock.json .ci/page/.npmrc .ci/page/bundle.mjs build/page
+	cd build/page && npm ci --no-progress
 	@touch $@
 
 contracts: setup ## write what the code says elsewhere: docs/schemas, asyncapi.json, subjects.md, metrics.md; the chart's accounts, dashboard, schema

@@ -14,6 +14,7 @@ from services.aggregate.retention import Retention
 from services.aggregate.runner import SiteRunner
 from services.aggregate.settings import AggregateFile, AggregateSettings
 from services.aggregate.stats import Stats
+from services.aggregate.web import PageServer
 from services.app import STEP_LIMIT_S, App, StartError, end_tasks
 from services.bus import Bus, Fenced, Held, NoRoom, StreamConflict
 from services.leases import Leases, Sharing, new_replica_name
@@ -117,8 +118,16 @@ async def wire(app: App, file: AggregateFile) -> None:
     sites = Sites(app, bus, file.aggregate)
     sharing = Sharing(sites, leases)
     stats = Stats(bus)
+    page = PageServer(file.aggregate.page) if file.aggregate.page else None
+    if page is not None:
+        page.apply(file.sites)
+        await page.start()
+        app.on_stop("close the page", page.stop)
 
     async def apply(new: AggregateFile) -> None:
+        if page is not None:
+            page.reload()
+            page.apply(new.sites)
         sites.apply(new)
         await sharing.turn()
         await stats.apply(new.sites)

@@ -6,6 +6,7 @@ from msgspec import Meta, Struct, field
 
 from proto.leases import ReplicaId
 from services.aggregate.core import policy
+from services.aggregate.page_settings import PageSettings
 from services.bus import NatsSettings
 from services.log import LogSettings
 from services.probes import ProbesSettings
@@ -25,6 +26,8 @@ class AggregateSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only
     replica: ReplicaId | None = None
     """This replica's name among those that share the sites; None: one is made at start. Two that run at the same time
     must not share one."""
+    page: PageSettings | None = None
+    """None: no page is served."""
 
 
 class AggregateFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -47,4 +50,5 @@ class AggregateFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
             *self.tracing.problems(),
             *sites.problems(self.sites),
             *policy.problems(self.sites),
+            *(self.aggregate.page.problems() if self.aggregate.page else []),
         ]

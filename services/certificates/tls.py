@@ -12,7 +12,7 @@ from services.log import get_logger
 
 log = get_logger()
 
-Use = Literal["nats", "whip", "smtp", "sms", "webhook", "tracing"]
+Use = Literal["nats", "whip", "page", "smtp", "sms", "webhook", "tracing"]
 _TRIES = 5
 
 

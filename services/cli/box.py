@@ -15,12 +15,15 @@ from typing import Self
 
 from proto.permissions import SERVICES
 from proto.subjects import Identity
+from services.aggregate.page_settings import PageSettings
 from services.bus import NatsSettings
 from services.cli.box_port import PortError, kept_port
 from services.cli.child import Child, Program
-from services.identities import Identities, nats_config, settings_file
+from services.cli.nats_websocket import is_loopback
+from services.identities import Identities, WebSocket, nats_config, settings_file
 
 _LISTENING = re.compile(r"Listening for client connections on [^ ]+:(\d+)")
+_LISTENING_WEB = re.compile(r"Listening for websocket clients on ws://[^ ]+:(\d+)")
 _START_LIMIT_S = 20.0
 _SPEAKERS: tuple[Identity, ...] = ("operator", "subscriber", "backup", "ingest", "inference")
 """Whom a program may have to be: an operator, who reads, who backs up, for `moretta simulate` who tells of cameras."""
@@ -74,12 +77,14 @@ class Box:
         on_line: Callable[[str, str], None] | None = None,
         under: Callable[[str], list[str]] | None = None,
         probes_port: int = 0,
+        page: PageSettings | None = None,
     ) -> None:
         """`under` gives the command, such as strace's, under which a program is started; its pid is the program's.
 
         The services' probes listen on `probes_port` and the three ports behind it, in the order of SERVICES; 0: on free
-        ones.
+        ones. `page` is shown to whoever is on this machine; BoxError if it is to listen elsewhere.
         """
+        self._page = _Page(page) if page is not None else None
         self._probes_port = probes_port
         self._folder, self._settings_file = folder, settings_file
         self._under = under or (lambda _name: [])
@@ -129,6 +134,11 @@ class Box:
     def url(self) -> str:
         """Where the embedded server listens."""
         return f"nats://127.0.0.1:{self._port}"
+
+    @property
+    def page_url(self) -> str | None:
+        """Where the page is; None if the settings ask for none."""
+        return self._page.url if self._page else None
 
     @property
     def operator_file(self) -> Path:
@@ -199,9 +209,13 @@ class Box:
     def _write_nats_conf(self) -> None:
         """Write it with the port that is in force: the services, and who was given their files, know no other."""
         store = str((self._folder / "jetstream").absolute())
-        self._identities.write("nats.conf", nats_config(self._port, store, self._identities.public))
+        websocket = self._page.websocket if self._page else None
+        config = nats_config(self._port, store, self._identities.public, websocket=websocket)
+        self._identities.write("nats.conf", config)
 
     def _nats_said(self, line: str) -> None:
+        if self._page and (match := _LISTENING_WEB.search(line)):
+            self._page.bus_port = int(match.group(1))
         if match := _LISTENING.search(line):
             self._port = int(match.group(1))
         self._was_full = self._was_full or _FULL in line
@@ -249,7 +263,35 @@ class Box:
         environment["MORETTA_PROBES__HOST"] = "127.0.0.1"
         if name in {"ingest", "aggregate"}:  # there is one: when it is started again, its leases are its own at once
             environment[f"MORETTA_{name.upper()}__REPLICA"] = "box"
+        if name == "aggregate":  # a trial beside a running box must not want its port
+            environment |= self._page.environment if self._page else {"MORETTA_AGGREGATE__PAGE": "null"}
         return Program(name, command, environment, probe.alive, lambda line: self._on_line(name, line))
+
+
+class _Page:
+    """Where the page is, and where it finds NATS: both for this machine's own browsers, without a key (ADR 35)."""
+
+    def __init__(self, settings: PageSettings) -> None:
+        """BoxError if others than this machine would reach it."""
+        if not is_loopback(settings.host):
+            why = f"{settings.host} is not this machine alone; take 127.0.0.1, and a web server with TLS before it"
+            raise BoxError(f"aggregate.page.host: {why}")
+        self._port = settings.port or _free_port()
+        self.url = f"http://127.0.0.1:{self._port}/"
+        self.bus_port = -1
+
+    @property
+    def websocket(self) -> WebSocket:
+        origins = [f"http://{host}:{self._port}" for host in ("127.0.0.1", "localhost")]
+        return WebSocket(f"127.0.0.1:{self.bus_port}", origins, is_open=True)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What aggregate is told beside the file."""
+        bus = f"ws://127.0.0.1:{self.bus_port}"
+        own = {"HOST": "127.0.0.1", "PORT": str(self._port), "SERVER": bus, "ASK_KEY": "false"}
+        own |= {"CERTIFICATE": "null", "KEY": "null"}
+        return {f"MORETTA_AGGREGATE__PAGE__{key}": value for key, value in own.items()}
 
 
 class _Probe:

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.live import Live
 
 from proto.subjects import ALERTS, CAMERAS, DELIVERIES, OPERATIONS, RULES, WINDOWS
+from services.aggregate.settings import AggregateFile
 from services.bus import Bus, Request
 from services.cli.box import Box
 from services.cli.page_sign import page_sign
@@ -34,11 +35,15 @@ async def up(folder: Path, settings_file: Path, sites: list[SiteSettings], durat
     said = screen.said if console.is_terminal else _say
     ended = _ended_by_signal()
     port = load(settings_file, IngestFile).probes.port
-    box = Box(folder, settings_file, on_line=_with_page(said, screen), probes_port=port)
+    page = load(settings_file, AggregateFile).aggregate.page
+    box = Box(folder, settings_file, on_line=_with_page(said, screen), probes_port=port, page=page)
     # Without it SIGHUP would end this at once, and leave the secrets that it made behind.
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, box.reload)
     async with box:
         screen.notes.append(f"operators: -c {box.operator_file}")
+        if box.page_url:
+            screen.notes.append(f"numbers in a browser: {box.page_url}")
+            print(f"numbers in a browser: {box.page_url}", file=sys.stderr, flush=True)
         for site in sites:
             order = f"operators: moretta pause {site.id} [CAMERA] -c {box.operator_file}"
             print(order, file=sys.stderr, flush=True)

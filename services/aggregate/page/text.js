@@ -1,0 +1,50 @@
+// Words, numbers and times as the reader writes them. Times are milliseconds.
+
+import { chosen, words } from "./words.js";
+
+let language = "en";
+
+/** Choose by what the reader wants, best first; returns what was chosen. */
+export function choose(wanted) {
+  language = chosen(wanted);
+  return language;
+}
+
+/** The words under a key; `otherwise`, or the key's last part, where there are none. */
+export function text(key, values = {}, otherwise = key.slice(key.indexOf(".") + 1)) {
+  return words(language, key, values) ?? otherwise;
+}
+
+const locale = () => (language === "fr" ? "fr-FR" : "en-GB");
+
+/** A share in percent: as many decimals as it needs, one at most. */
+export function percent(share) {
+  return share.toLocaleString(locale(), { style: "percent", maximumFractionDigits: 1 });
+}
+
+export function number(value, digits = 0) {
+  return value.toLocaleString(locale(), { maximumFractionDigits: digits });
+}
+
+export function milliseconds(value) {
+  return `${number(value, value < 10 ? 1 : 0)} ms`;
+}
+
+/** An interval of shares. */
+export function range([low, high]) {
+  return text("between", { low: percent(low), high: percent(high) });
+}
+
+/** The time of day at the site, with the day if it is not `nowMs`'s, with seconds where they say something. */
+export function clock(ms, timeZone, nowMs = ms, seconds = ms % 60_000 !== 0) {
+  const hours = { hour: "2-digit", minute: "2-digit", ...(seconds ? { second: "2-digit" } : {}), timeZone };
+  const day = (one) => new Date(one).toLocaleDateString("en-CA", { timeZone });
+  const date = day(ms) === day(nowMs) ? {} : { day: "numeric", month: "short" };
+  return new Date(ms).toLocaleString(locale(), { ...hours, ...date });
+}
+
+/** How long ago, roughly. */
+export function age(ms) {
+  const [unit, n] = ms < 60_000 ? ["s", 0] : ms < 3_600_000 ? ["m", ms / 60_000] : ms < 86_400_000 ? ["h", ms / 3_600_000] : ["d", ms / 86_400_000];
+  return text(`age.${unit}`, { n: number(Math.floor(n)) });
+}

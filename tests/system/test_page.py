@@ -1,0 +1,137 @@
+"""The page of numbers in a real browser, before a real system with simulated cameras."""
+
+import asyncio
+import os
+import signal
+
+import browser
+import numbers_page
+import pytest
+from playwright.async_api import expect
+
+WIDTHS = (360, 1024, 1920)
+MOST_BYTES = 100_000
+SCRIPTS = (
+    "performance.getEntriesByType('resource').filter((one) => one.name.endsWith('.js')).map((one) => one.transferSize)"
+)
+REFUSED = "performance.getEntriesByType('resource').map((one) => new URL(one.name).host)"
+
+
+@pytest.fixture(name="place")
+async def _place(tmp_path):
+    """The system, and the page of it that has shown a first whole window."""
+    browser.require()
+    with numbers_page.running(numbers_page.settings(tmp_path)) as (up, url):
+        up.wait_for(lambda: any(w["rate"] is not None for w in up.windows()), numbers_page.LIMIT_S, "a rate")
+        async with browser.chromium(tmp_path / "profile", locale="en-GB") as context:
+            watched = browser.Watched(context.pages[0])
+            await watched.page.goto(url)
+            await expect(watched.page.locator(".whole .rate")).to_be_visible(timeout=60_000)
+            yield up, watched
+
+
+async def shown(page) -> dict[str, str]:
+    """What the whole site's card says: rate, and figures by their term."""
+    card = page.locator(".whole")
+    terms = await card.locator("dt").all_inner_texts()
+    values = await card.locator("dd").all_inner_texts()
+    return dict(zip(terms, values, strict=True)) | {
+        "rate": await card.locator(".rate").inner_text(),
+        "time": await card.locator(".time").inner_text(),
+    }
+
+
+def percent(share: float) -> str:
+    return f"{round(share * 100, 1):g}%"
+
+
+def told(window: dict) -> dict[str, str]:
+    """How the page has to show a window of the bus."""
+    rate, interval = window["rate"], window["interval"]
+    between = " to ".join(percent(one) for one in interval) if interval else "nobody could be judged"
+    return {
+        "rate": "–" if rate is None else percent(rate),
+        "95% interval": between,
+        "people": str(window["persons"]),
+        "observed": percent(window["coverage"]),
+        "could not be judged": str(window["unknown"]),
+        "masked, unmasked, worn incorrectly": " · ".join(str(window[k]) for k in ("masked", "unmasked", "incorrect")),
+    }
+
+
+async def agrees(up, page, limit_s: float = 60) -> None:
+    """Wait until the page shows what the bus had last; a window may close between the two looks."""
+    end = asyncio.get_running_loop().time() + limit_s
+    while asyncio.get_running_loop().time() < end:
+        found = await shown(page)
+        if told(up.windows()[-1]).items() <= found.items():
+            return
+        await asyncio.sleep(0.2)
+    pytest.fail(f"{found} is not {told(up.windows()[-1])}")
+
+
+@pytest.mark.timeout(400)
+async def test_it_shows_what_is_published(place):
+    """Figures equal the bus's, in a first view of few bytes; nothing comes from elsewhere, axe-core finds nothing."""
+    up, watched = place
+    page = watched.page
+    await agrees(up, page)
+    await expect(page.locator(".alerts .firing").first).to_contain_text("few-masks")
+    await expect(page.get_by_text("2 of 3 cameras up")).to_be_visible()
+    await expect(page.locator(".promise .verdict")).to_have_text("kept")
+    await expect(page.get_by_role("heading", name="North <b>gate</b>")).to_be_visible()
+    assert sum(await page.evaluate(SCRIPTS)) < MOST_BYTES
+    assert len(set(await page.evaluate(REFUSED))) == 1
+    for opener in await page.locator("summary").all():
+        await opener.click()
+    await browser.accessible(page)
+    await page.get_by_role("button", name="Français").click()
+    await expect(page.locator("html")).to_have_attribute("lang", "fr")
+    await expect(page.locator(".whole .label")).to_have_text("portent un masque")
+    await browser.accessible(page)
+    for width in WIDTHS:
+        await page.set_viewport_size({"width": width, "height": 900})
+        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"too wide at {width} px"
+    assert watched.complaints == []
+
+
+@pytest.mark.timeout(400)
+async def test_nats_is_killed_and_comes_back(place):
+    """It says so, keeps what it had, and goes on with new windows by itself."""
+    up, watched = place
+    page = watched.page
+    victim = up.pid("nats-server")
+    before = await shown(page)
+    os.kill(victim, signal.SIGKILL)
+    await expect(page.locator("#notice")).to_contain_text("Connection lost at", timeout=60_000)
+    assert (await shown(page))["rate"] == before["rate"]
+    await expect(page.locator("#connection")).to_have_text("live", timeout=60_000)
+    await expect(page.locator("#notice")).to_be_hidden(timeout=90_000)
+    await agrees(up, page, 90)
+    assert [one for one in watched.complaints if "WebSocket connection to" not in one] == []
+
+
+@pytest.mark.timeout(400)
+async def test_what_is_not_public_is_refused(place):
+    """The page's own connection asks for sightings, and to publish a window; the server refuses both."""
+    _, watched = place
+    refused = await watched.page.evaluate(
+        """async () => {
+          const { wsconnect } = await import("./nats.js");
+          const { server } = await (await fetch("config.json")).json();
+          const bus = await wsconnect({ servers: server, inboxPrefix: "_INBOX_subscriber" });
+          const refused = [];
+          const told = bus.status();
+          bus.subscribe("moretta.v1.sightings.>", { callback: (error) => error && refused.push(error.message) });
+          bus.publish("moretta.v1.windows.forville._site", "{}");
+          (async () => { for await (const { error } of told) if (error) refused.push(error.message); })();
+          for (let tries = 0; tries < 200 && new Set(refused).size < 2; tries += 1) {
+            await bus.flush();
+            await new Promise((resolve) => setTimeout(resolve, 100));
+          }
+          await bus.close();
+          return refused;
+        }"""
+    )
+    assert any("Subscription" in one and "sightings" in one for one in refused), refused
+    assert any("Publish" in one and "windows" in one for one in refused), refused
