@@ -1,0 +1,113 @@
+// The page's pure parts under Node's own test runner; test_page_modules.py runs this file.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+const page = new URL("../../../services/aggregate/page/", import.meta.url);
+const load = (name) => import(new URL(name, page));
+const model = await load("model.js");
+const { holes, layout, summary, WIDTH, HEIGHT } = await load("chart.js");
+const { choose, age, clock, percent, text } = await load("text.js");
+const { chosen, LANGUAGES, words } = await load("words.js");
+
+const MINUTE = 60_000 * model.MS;
+const window = (given = {}) => ({
+  type: "WindowV1", site: "s", zone: "_site", profile: "alerting", start: 0, end: 5 * MINUTE, persons: 10, masked: 5, unmasked: 5,
+  incorrect: 0, unknown: 0, rate: 0.5, interval: [0.2, 0.8], coverage: 1, gaps: [], suppressed: null, ...given,
+});
+const at = (index, given = {}) => model.period(window({ start: index * 5 * MINUTE, end: (index + 1) * 5 * MINUTE, ...given }));
+
+test("a message is taken unless it is foreign or older than what is known", () => {
+  const known = model.empty();
+  assert.equal(model.take(known, window({ end: 10 })), true);
+  assert.equal(model.take(known, window({ end: 9, rate: 0.1 })), false);
+  for (const foreign of [null, 5, {}, { type: "DeliveryV1" }]) assert.equal(model.take(known, foreign), false);
+  assert.equal(known.windows.get("s/_site").end, 10);
+});
+
+test("the whole site comes first, and a site without windows is there by its cameras", () => {
+  const known = model.empty();
+  for (const zone of ["hall", "_site", "gate"]) model.take(known, window({ zone }));
+  model.take(known, { type: "CameraV1", site: "a", camera: "c", at: 1, state: "live" });
+  assert.deepEqual(model.sites(known), [{ site: "a", zones: [] }, { site: "s", zones: ["_site", "gate", "hall"] }]);
+});
+
+test("what is null says why", () => {
+  const bare = { persons: null, masked: null, rate: null, interval: null };
+  assert.deepEqual(model.figure(window(), "rate"), { value: 0.5 });
+  assert.deepEqual(model.figure(window({ ...bare, suppressed: "small-count" }), "rate"), { why: "small-count" });
+  assert.deepEqual(model.figure(window({ ...bare, suppressed: "small-count" }), "coverage"), { value: 1 });
+  assert.deepEqual(model.figure(window({ rate: null, interval: null }), "interval"), { why: "none-judged" });
+  assert.deepEqual(model.figure(window({ interval: null }), "interval"), { why: "not-under-this-profile" });
+  assert.deepEqual(model.figure(window({ coverage: null }), "coverage"), { why: "not-under-this-profile" });
+});
+
+test("a window is old once its successor is overdue", () => {
+  const due = 10 * 60_000;
+  assert.equal(model.oldSince(window(), due + 10_000), null);
+  assert.equal(model.oldSince(window(), due + 31_000), due);
+});
+
+test("history fills a trend, and says nothing against what came", () => {
+  const known = model.empty();
+  model.take(known, window({ start: 5 * MINUTE, end: 10 * MINUTE }));
+  model.extend(known, "s/_site", [at(0), { ...at(1), rate: null, published: 0 }, { ...at(2), rate: null, published: 0 }]);
+  const rates = known.trends.get("s/_site").map(({ rate, published }) => [rate, published]);
+  assert.deepEqual(rates, [[0.5, 1], [0.5, 1], [null, 0]]);
+});
+
+test("a camera of which nothing is heard is not up, and the promise is the slowest one's", () => {
+  const known = model.empty();
+  const lifetime = (p99_ms, frames = 9) => ({ p50_ms: 5, p99_ms, max_ms: 99, frames, unconfirmed: 1 });
+  const camera = (name, given) => ({ type: "CameraV1", site: "s", camera: name, at: 1, state: "live", lifetime: lifetime(20), ...given });
+  model.take(known, camera("a", { lifetime: lifetime(40) }), 1_000);
+  model.take(known, camera("b", {}), 1_000);
+  model.take(known, camera("c", { state: "stalled", lifetime: lifetime(400) }), 1_000);
+  model.take(known, camera("d", { lifetime: lifetime(500, 0) }), 1_000);
+  const seen = model.cameras(known, "s", 2_000, 0);
+  assert.deepEqual(seen.map((one) => one.up), [true, true, false, true]);
+  assert.deepEqual(model.promise(seen), { camera: "a", p50: 5, p99: 40, unconfirmed: 2, kept: true });
+  const later = model.cameras(known, "s", 200_000, 0);
+  assert.deepEqual(later.map((one) => one.state), ["silent", "silent", "stalled", "silent"]);
+  assert.equal(model.promise(later), null);
+  assert.equal(model.promise([{ up: true, camera: "x", lifetime: lifetime(100.5) }]).kept, false);
+});
+
+test("what fires comes first, and what was resolved long ago is gone", () => {
+  const known = model.empty();
+  const alert = (rule, state, end) => ({ type: "AlertV1", site: "s", zone: "z", rule, state, end: end * model.MS });
+  for (const one of [alert("a", "resolved", 90_000_000), alert("b", "firing", 1), alert("c", "resolved", 2)]) model.take(known, one);
+  assert.deepEqual(model.alerts(known, "s", 90_000_001).map(({ rule }) => rule), ["b", "a"]);
+});
+
+test("the line breaks at a gap; gaps and withheld windows have boxes of their own", () => {
+  const periods = [at(0), at(1), at(3, { rate: null, suppressed: "small-count" }), { ...at(4), rate: null, published: 0 }, at(5, { rate: 1 })];
+  const shapes = layout(periods, 0, 30 * MINUTE);
+  assert.equal(shapes.line, `M0 60L100 60L100 60L200 60M500 0L${WIDTH} 0`);
+  assert.deepEqual(shapes.gaps, [{ x: 200, width: 100 }, { x: 400, width: 100 }]);
+  assert.deepEqual(shapes.suppressed, [{ x: 300, width: 100 }]);
+  assert.ok(shapes.band.startsWith(`M0 ${HEIGHT * 0.2}`.replace(/\.0$/, "")));
+  assert.deepEqual(summary(periods), { windows: 5, suppressed: 1, gaps: 2, known: { last: 1, lowest: 0.5, highest: 1 } });
+  assert.deepEqual(holes([]), []);
+});
+
+test("both languages have the same words with the same places for values", () => {
+  const places = (language) => Object.entries(LANGUAGES[language]).map(([key, one]) => [key, (one.match(/\{\w+\}/g) ?? []).sort()]);
+  assert.deepEqual(Object.fromEntries(places("fr")), Object.fromEntries(places("en")));
+  assert.deepEqual([chosen(["de-DE", "fr-CA"]), chosen(["de"]), chosen([])], ["fr", "en", "en"]);
+  assert.equal(words("en", "gap.unheard-of"), null);
+});
+
+test("numbers and times are the reader's and the site's", () => {
+  choose(["fr"]);
+  assert.equal(percent(0.125).replace(/\s/g, " "), "12,5 %");
+  choose(["en"]);
+  assert.equal(percent(0.5), "50%");
+  assert.equal(text("gap.unheard-of"), "unheard-of");
+  assert.deepEqual([59_000, 61_000, 7_200_000, 180_000_000].map(age), ["less than a minute", "1 min", "2 h", "2 d"]);
+  const noon = Date.UTC(2026, 10, 25, 12);
+  assert.equal(clock(noon, "Europe/Paris"), "13:00");
+  assert.equal(clock(noon + 1_000, "Asia/Tokyo"), "21:00:01");
+  assert.match(clock(noon, "Europe/Paris", noon + 86_400_000), /25 Nov/);
+});
+

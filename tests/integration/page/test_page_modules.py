@@ -1,0 +1,77 @@
+"""The page's modules: the pure ones under Node.js, their words beside the contract's, the bundles beside their lock."""
+
+import filecmp
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from proto.public import GapReason, OperationalKind, Suppression
+from proto.types import AlertState, CameraState, Profile, Severity
+from services.aggregate.core.policy import PROFILES
+
+ROOT = Path(__file__).parents[3]
+PAGE = ROOT / "services/aggregate/page"
+MADE = ROOT / "build/page"
+SAID = {
+    "why": Suppression, "gap": GapReason, "operation": OperationalKind, "camera": CameraState, "alert": AlertState,
+    "severity": Severity, "profile": Profile,
+}  # fmt: skip
+
+
+def require(*needed: Path) -> None:
+    """Skip by name without Node.js or what was made for it; fail if MORETTA_REQUIRE_ALL=1."""
+    if shutil.which("node") and all(one.exists() for one in needed):
+        return
+    why = "Node.js and the packages of .ci/page are needed: `make page`"
+    pytest.fail(why) if os.environ.get("MORETTA_REQUIRE_ALL") == "1" else pytest.skip(why)
+
+
+def node(*arguments: str, folder: Path = ROOT) -> str:
+    """What Node.js prints; it must end well."""
+    done = subprocess.run(["node", *arguments], capture_output=True, text=True, timeout=100, check=False, cwd=folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def evaluated(expression: str, module: str):
+    """The value of an expression over a module of the page."""
+    script = (
+        f"const m = await import({json.dumps((PAGE / module).as_uri())}); console.log(JSON.stringify({expression}))"
+    )
+    return json.loads(node("--input-type=module", "-e", script))
+
+
+def test_the_pure_parts():
+    """page.test.mjs, under Node's test runner."""
+    require()
+    node("--test", str(Path(__file__).with_name("page.test.mjs")))
+
+
+def test_every_word_of_the_contract_has_words():
+    """In English, beside which page.test.mjs holds French."""
+    require()
+    known = set(evaluated("Object.keys(m.LANGUAGES.en)", "words.js"))
+    assert {f"{place}.{word}" for place, words in SAID.items() for word in get_args(words)} - known == set()
+
+
+def test_a_profile_is_known_as_the_policy_has_it():
+    """Whether it publishes alerts and zones."""
+    require()
+    found = evaluated(f"{json.dumps(list(PROFILES))}.map((one) => [m.hasRules(one), m.hasZones(one)])", "model.js")
+    assert found == [[terms.rules, terms.zones] for terms in PROFILES.values()]
+
+
+def test_the_bundles_are_what_the_lock_makes(tmp_path: Path):
+    """Byte for byte, with their licences; the lock names no registry."""
+    require(MADE / "node_modules")
+    assert '"resolved"' not in (ROOT / ".ci/page/package-lock.json").read_text()
+    node("bundle.mjs", str(tmp_path), folder=MADE)
+    made = sorted(one.name for one in tmp_path.iterdir())
+    assert made == ["LICENSES.txt", "nats.js", "nkeys.js"]
+    _, wrong, missing = filecmp.cmpfiles(tmp_path, PAGE, made, shallow=False)
+    assert (wrong, missing) == ([], []), "run `make page`"
