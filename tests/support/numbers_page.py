@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 
 import yaml
@@ -34,6 +35,11 @@ def settings(folder: Path, **site) -> Path:
     ingest, aggregate = {"report_s": 1}, {"page": {"port": 0}}
     file.write_text(yaml.safe_dump({"sites": [told], "ingest": ingest, "aggregate": aggregate}))
     return file
+
+
+def percent(share: float) -> str:
+    """A share as the page has it in English, halves rounded up."""
+    return f"{(Decimal(repr(share)) * 100).quantize(Decimal('0.1'), ROUND_HALF_UP):f}%".replace(".0%", "%")
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ import signal
 import browser
 import numbers_page
 import pytest
+from numbers_page import percent
 from playwright.async_api import expect
 
 WIDTHS = (360, 1024, 1920)
@@ -39,10 +40,6 @@ async def shown(page) -> dict[str, str]:
         "rate": await card.locator(".rate").inner_text(),
         "time": await card.locator(".time").inner_text(),
     }
-
-
-def percent(share: float) -> str:
-    return f"{round(share * 100, 1):g}%"
 
 
 def told(window: dict) -> dict[str, str]:

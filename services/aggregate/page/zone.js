@@ -63,7 +63,7 @@ export function said(window, name) {
   }
   const { value, why } = figure(window, name);
   if (why) return text(`why.${why}`);
-  return name === "interval" ? range(value) : name === "coverage" ? percent(value) : number(value);
+  return name === "interval" ? range(value) : ["rate", "coverage"].includes(name) ? percent(value) : number(value);
 }
 
 class Trend {

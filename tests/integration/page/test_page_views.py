@@ -1,0 +1,130 @@
+"""The page in a real browser, before a real NATS server on which three sites have published."""
+
+from pathlib import Path
+
+import browser
+import pytest
+from msgspec import structs
+from numbers_page import percent
+from playwright.async_api import Page, expect
+from published_sites import LENGTH, MARKET, Published, published
+from windows import hidden, window
+
+from proto.subjects import ALERTS, WINDOWS
+
+PICTURES = Path(__file__).parents[3] / "build/page-pictures"
+"""Where this test leaves what it saw, to be looked at."""
+SIZES = {360: 800, 1024: 768, 1920: 1080}
+
+
+@pytest.fixture(name="place")
+async def _place(tmp_path: Path):
+    browser.require()
+    async with (
+        published(tmp_path) as (sites, page),
+        browser.chromium(tmp_path / "profile", locale="en-GB") as context,
+    ):
+        watched = browser.Watched(context.pages[0])
+        yield sites, page.url, watched
+        assert watched.complaints == []
+
+
+def card(page: Page, name: str, site: str = "Marché Forville"):
+    """A zone's card."""
+    return page.get_by_role("region", name=site).get_by_role("article", name=name)
+
+
+async def test_a_day_is_shown_as_it_was_published(place):
+    """Each window in the table; withheld and missing ones look different; a profile says what it withholds."""
+    sites, url, watched = place
+    page = watched.page
+    await sites.publish()
+    await page.goto(url)
+    whole = card(page, "Whole site")
+    last = sites.market("_site")[-1]
+    await expect(whole.locator(".rate")).to_have_text(percent(last.rate))
+    await expect(whole.locator("rect.gap").first).to_be_attached()
+    await expect(whole.locator("rect.suppressed")).to_have_count(1)
+    await expect(whole.get_by_role("img")).to_have_attribute("aria-label", r := whole_label(sites))
+    assert "1 without numbers, 3 not shown" in r
+    await whole.locator("summary").click()
+    await expect(whole.locator("tbody tr")).to_have_count(len(expected(sites)))
+    rows = [await row.locator("td").all_inner_texts() for row in await whole.locator("tbody tr").all()]
+    assert rows == [line(one) for one in expected(sites)]
+    await expect(card(page, "Allée <b>des</b> fleurs")).to_be_visible()
+    await expect(page.get_by_text("2 of 3 cameras up")).to_be_visible()
+    await expect(page.locator(".alerts .firing").first).to_contain_text("few-masks: 52% (40% to 63%) of 73 people")
+    station = page.get_by_role("region", name="Gare de Cannes")
+    for words in ("Zones: not published under this profile.", "Alerts: not published under this profile."):
+        await expect(station.get_by_text(words)).to_be_visible()
+    assert await station.locator("dd").first.inner_text() == "not published under this profile"
+    await expect(card(page, "Whole site", "Shed").get_by_text("old since")).to_be_visible()
+    await expect(page.locator("#notice")).to_be_hidden()
+    await looked_at(page)
+
+
+def expected(sites: Published) -> list:
+    """The windows of the day, the last first, None where one is missing."""
+    found = {one.start: one for one in sites.market("_site")}
+    starts = range(max(found), min(found) - 1, -LENGTH)
+    return [found.get(start) for start in starts]
+
+
+def line(one) -> list[str]:
+    """A window as a row of the table has it."""
+    if one is None:
+        return ["no numbers", "", "", ""]
+    observed = percent(one.coverage)
+    if one.suppressed:
+        return [*["too few people to publish"] * 3, observed]
+    low, high = map(percent, one.interval)
+    return [percent(one.rate), f"{low} to {high}", str(one.persons), observed]
+
+
+def whole_label(sites: Published) -> str:
+    """What a screen reader says of the trend."""
+    rates = [one.rate for one in sites.market("_site") if one.rate is not None]
+    last, lowest, highest = map(percent, (rates[-1], min(rates), max(rates)))
+    windows = f"{len(expected(sites))} windows"
+    known = f"last {last}, lowest {lowest}, highest {highest}; 1 without numbers, 3 not shown."
+    return f"Whole site. Trend of the day: {windows}, {known}"
+
+
+async def looked_at(page: Page) -> None:
+    """Nothing is wider than the screen, axe-core finds nothing, in both colours; pictures are left to be looked at."""
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    for width, height in SIZES.items():
+        await page.set_viewport_size({"width": width, "height": height})
+        for scheme in ("light", "dark"):
+            await page.emulate_media(color_scheme=scheme)
+            assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), width
+            await browser.accessible(page)
+            await page.screenshot(path=PICTURES / f"{width}-{scheme}.png", full_page=True)
+
+
+async def test_what_comes_is_shown_and_told(place):
+    """Nothing at first; then a window, a withheld one, an alert that is read out, and its end."""
+    sites, url, watched = place
+    page = watched.page
+    await page.goto(url)
+    await expect(page.locator("#nothing")).to_be_visible()
+    start = sites.now - LENGTH
+    await sites.bus.store(WINDOWS, window(start - LENGTH, site=MARKET))
+    await expect(card(page, "Whole site").locator(".rate")).to_have_text("80%")
+    await sites.bus.store(WINDOWS, hidden(start, site=MARKET))
+    await expect(card(page, "Whole site").locator(".label")).to_have_text("too few people to publish")
+    for state in ("firing", "resolved"):
+        await sites.bus.store(ALERTS, sites.alert(state))
+        await expect(page.locator(f".alerts .{state}")).to_contain_text("few-masks")
+        await expect(page.get_by_role("status")).to_contain_text("Halle aux poissons, few-masks")
+    await page.keyboard.press("Tab")
+    await expect(page.get_by_role("link", name="Skip to the numbers")).to_be_focused()
+
+
+async def test_when_windows_stop_it_says_since_when(place):
+    """The connection is there, and what is shown is from before."""
+    sites, url, watched = place
+    await sites.bus.store(WINDOWS, structs.replace(window(sites.now - 5 * LENGTH), site=MARKET))
+    await watched.page.goto(url)
+    await expect(watched.page.locator("#notice")).to_contain_text("Data are old since")
+    await expect(watched.page.locator("#connection")).to_have_text("live")
