@@ -97,12 +97,16 @@ class KeptHub:
         self._files.write("nats.conf", json.dumps(config, indent=1))
         self._files.write(f"{SUBSCRIBER}.yaml", yaml.safe_dump(reader, sort_keys=False))
         if one.release:
-            self._write_values()
+            self._write_values(one.release)
 
-    def _write_values(self) -> None:
+    def _write_values(self, release: kubernetes.Release) -> None:
         one = self.hub
         leaves = [{"sites": sites.split("+"), "keys": keys} for sites, keys in one.leaves.items()]
-        values = {"keys": one.keys, "hub": {"enabled": True, "leaves": leaves, "room": one.room}}
+        values = {
+            "release": release.name,
+            "keys": one.keys,
+            "hub": {"enabled": True, "leaves": leaves, "room": one.room},
+        }
         self._files.write(VALUES, yaml.safe_dump({"nats": values}, sort_keys=False))
 
     def _write_secrets(self, release: kubernetes.Release) -> None:

@@ -170,7 +170,10 @@ class Kept:
         one = self.server
         if one.release is None:
             return
-        values: dict[str, Any] = {"keys": {user: keys for user, keys in one.keys.items() if user != LEAF_USER}}
+        values: dict[str, Any] = {
+            "release": one.release.name,
+            "keys": {user: keys for user, keys in one.keys.items() if user != LEAF_USER},
+        }
         theirs = kubernetes.official(config)
         if one.leaf:
             secret = one.release.leaf_secret("")["metadata"]["name"]

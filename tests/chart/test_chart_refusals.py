@@ -77,6 +77,27 @@ REFUSED = {
     " settings.ingest.web instead, or none of them": both(
         WHIP, site(PHONE), {"settings": {"ingest": {"web": {"certificate_dir": "/var/lib/moretta"}}}}
     ),
+    "settings.notify.receivers[0].webhooks[0].url_file is empty; set it to a file of the Secret notify.existingSecret,"
+    " /etc/moretta/secrets/NAME, or remove it": hook(url_file=None),
+    "settings.notify.smtp.password_file is /etc/moretta/secrets/, which no pod has; the files of the Secret"
+    " notify.existingSecret are below /etc/moretta/secrets": notify(smtp={"password_file": "/etc/moretta/secrets/"}),
+    "ingest.existingSecret is Moretta_Cameras, and a Secret's name has a-z, 0-9, - and . alone; set the name of the"
+    " Secret": {"ingest": {"existingSecret": "Moretta_Cameras"}},
+    # What Kubernetes itself would refuse.
+    "networkPolicy.cameras.cidrs[1] is 10.20.0.5, which is no network; set one with its mask, such as 10.20.0.0/16, or"
+    " 10.20.0.5/32 for one machine": policy(cameras={"cidrs": ["fd00::/8", "10.20.0.5"]}),
+    "networkPolicy.relays.cidrs[0] is mail.example.org, which is no network; set one with its mask, such as"
+    " 10.20.0.0/16, or 10.20.0.5/32 for one machine": policy(relays={"cidrs": ["mail.example.org"]}),
+    "ingest.resources.limits.memory is 512Mi, less than what is asked for in requests, 1Gi; set it higher, or the other"
+    " lower": {"ingest": {"resources": {"limits": {"memory": "512Mi"}}}},
+    "notify.resources.limits.cpu is 0.05, less than what is asked for in requests, 100m; set it higher, or the other"
+    " lower": {"notify": {"resources": {"limits": {"cpu": 0.05}}}},
+    "whip.resources.limits.memroy is unknown; known are cpu, memory, ephemeral-storage, and what a device plugin"
+    " names": {"whip": {"resources": {"limits": {"memroy": "1Gi"}}}},
+    "tests.resources.limit is unknown; known are requests, limits and claims": {"tests": {"resources": {"limit": {}}}},
+    "aggregate.resources.requests.memory is 1GB, which is no quantity; set one such as 500m or 1Gi": {
+        "aggregate": {"resources": {"requests": {"memory": "1GB"}}}
+    },
     # Cameras.
     "settings.sites[0].cameras[0].url is a file or a device, which no pod has; set an rtsp(s):// or http(s)://"
     " address": site({"id": "a", "url": "/dev/video0"}),
@@ -154,6 +175,12 @@ REFUSED = {
     ),
     "nats.url holds a user or a password, and values are no place for one; remove it: a seed says who somebody"
     " is": both(AUTOSCALED, {"nats": {"url": "nats://u:p@nats.nats.svc:4222"}}),
+    "nats.keys are those of release paris, and this one is moretta, whose Secrets would be missing; give"
+    " DIR/values.yaml of `moretta nats-config --out DIR --kubernetes moretta` with -f": {"nats": {"release": "paris"}},
+    "nats.tls.enabled is true, and nats.tls.routesSecret is empty, so that three servers would talk among themselves in"
+    " the clear; set the Secret with ca.crt, tls.crt and tls.key for that, of an authority of its own": {
+        "nats": {"replicas": 3, "tls": {"enabled": True, "clientSecret": "c", "serverSecret": "s"}}
+    },
     # Scaling, monitoring, tracing.
     "inference.autoscaling.enabled and inference.keda.enabled are both true, and would scale against each other; set "
     "one of them": both(AUTOSCALED, {"inference": EVERYTHING["inference"]}),
@@ -206,6 +233,13 @@ ACCEPTED = {
         notify(receivers=[{"id": "a", "webhooks": [{"url": "https://a.example.org:9093"}, {"url_file": SECRET}]}]),
     ),
     "a cluster of servers elsewhere": both(AUTOSCALED, {"nats": {"replicas": 5, "url": "nats://a:4222,nats://b:4222"}}),
+    "resources in other words": {
+        "nats": {"release": "moretta", "tls": {"routesSecret": "routes.example"}},
+        "ingest": {
+            "resources": {"requests": {"cpu": 1.5, "memory": "1e9"}, "limits": {"memory": 2147483648, "a/b": 1}}
+        },
+        "notify": {"resources": {"requests": {"cpu": None}, "limits": {"cpu": "1500m", "memory": "0.5Gi"}}},
+    },
     "a site without cameras": both(site(), policy(cameras={"cidrs": []})),
 }
 

@@ -11,7 +11,7 @@ import pytest
 import secrecy
 import yaml
 from authority import Authority
-from chart import seed
+from chart import RELEASE, seed
 from golden import BY_TYPE
 from msgspec import structs
 from nats_cluster import ports
@@ -200,10 +200,10 @@ class Installed:
 def _pair(tmp_path: Path) -> Iterator[tuple[Installed, Installed]]:
     """A site and its hub, each a release of the chart."""
     [port] = ports(1)
-    place = Server(listen="127.0.0.1:4222", store="/s", url="nats://a:4222", release=Release(name="site"))
+    place = Server(listen="127.0.0.1:4222", store="/s", url="nats://a:4222", release=Release(name=RELEASE))
     kept = Kept.make(tmp_path / "site-keys", place)
     kept.update(structs.replace(kept.server, leaf=Leaf(hubs=[f"nats://127.0.0.1:{port}"], sites=[WINDOW.site])))
-    there = Hub(listen="a:1", leaf_listen="a:2", store="/s", url="nats://a:1", release=Release(name="hub"))
+    there = Hub(listen="a:1", leaf_listen="a:2", store="/s", url="nats://a:1", release=Release(name=RELEASE))
     own = KeptHub.make(tmp_path / "hub-keys", structs.replace(there, leaves={WINDOW.site: kept.server.keys[LEAF_USER]}))
     site, hub = Installed(kept, tmp_path / "site"), Installed(own, tmp_path / "hub")
     hub.server.text = hub.server.text.replace('"0.0.0.0:7422"', f'"127.0.0.1:{port}"')

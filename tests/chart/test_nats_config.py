@@ -66,10 +66,10 @@ def test_a_hubs_configuration_is_that_of_the_command():
 
 def test_what_the_command_writes_is_what_the_chart_takes(tmp_path: Path):
     """DIR/values.yaml of a leaf and of its hub, word for word; the Service has the name that the command tells."""
-    here, there = Release(name=RELEASE), Release(name="paris")
+    here = Release(name=RELEASE)
     site = Kept.make(tmp_path / "site", Server(listen="127.0.0.1:4222", store="/s", url="nats://a:4222"))
     site.update(structs.replace(site.server, leaf=Leaf(hubs=LEAF["hubs"], sites=["cannes"]), release=here))
-    made = Hub(listen="a:1", leaf_listen="a:2", store="/s", url="nats://a:1", release=there)
+    made = Hub(listen="a:1", leaf_listen="a:2", store="/s", url="nats://a:1", release=here)
     kept = KeptHub.make(tmp_path / "hub", structs.replace(made, leaves={"cannes": site.server.keys["leaf"]}))
     for folder in (site.folder, kept.folder):
         values = yaml.safe_load((folder / "values.yaml").read_text())

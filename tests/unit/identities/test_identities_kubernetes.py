@@ -81,7 +81,7 @@ def test_values_have_public_keys_alone(folder: Path, run):
     """Those of our chart and of NATS's own; fit for git."""
     run("--kubernetes", "moretta")
     state = Kept.open(folder).server
-    assert values(folder) == {"keys": state.keys}
+    assert values(folder) == {"release": "moretta", "keys": state.keys}
     for name in ("values.yaml", "nats-values.yaml"):
         assert not _SEED.search((folder / name).read_text())
     assert state.url == "nats://moretta-nats:4222", "the chart's name is not said twice"
@@ -139,7 +139,7 @@ def test_a_leaf_and_a_hub_have_theirs(folder: Path, run, tmp_path: Path):
     run("--hub", "0.0.0.0:7422", "--kubernetes", "hub", "--site", line, out=out)
     keys = json.loads((out / "nats-hub.json").read_text())["keys"]
     leaves = [{"sites": ["cannes", "nice"], "keys": state.keys["leaf"]}]
-    assert values(out) == {"keys": keys, "hub": {"enabled": True, "leaves": leaves, "room": 1}}
+    assert values(out) == {"release": "hub", "keys": keys, "hub": {"enabled": True, "leaves": leaves, "room": 1}}
     assert set(secrets(out)) == {"hub-identity-subscriber"}
     settings = yaml.safe_load((out / "subscriber.yaml").read_text())
     assert settings["nats"]["url"] == "nats://hub-moretta-nats:4222"

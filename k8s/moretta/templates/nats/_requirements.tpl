@@ -24,6 +24,9 @@
 {{- if and $nats.tls.enabled (not $nats.tls.serverSecret) -}}
 {{- fail "nats.tls.enabled is true, and nats.tls.serverSecret is empty; set the Secret with ca.crt, tls.crt and tls.key that the server shows" -}}
 {{- end -}}
+{{- if and $nats.tls.enabled (eq (int $nats.replicas) 3) (not $nats.tls.routesSecret) -}}
+{{- fail "nats.tls.enabled is true, and nats.tls.routesSecret is empty, so that three servers would talk among themselves in the clear; set the Secret with ca.crt, tls.crt and tls.key for that, of an authority of its own" -}}
+{{- end -}}
 {{- if and $nats.websocket.enabled (not $nats.websocket.origins) -}}
 {{- fail "nats.websocket.enabled is true, and nats.websocket.origins is empty; set the pages that may come, such as https://numbers.example.org" -}}
 {{- end -}}

@@ -1,0 +1,69 @@
+{{/* What only Kubernetes would refuse, or nobody would: each with what to set. */}}
+{{- define "moretta.valueRequirements" -}}
+{{- $values := .Values -}}
+{{- range $name, $one := dict "ingest" $values.ingest "inference" $values.inference "aggregate" $values.aggregate "notify" $values.notify "whip" $values.whip "nats" $values.nats "tests" $values.tests -}}
+{{- include "moretta.resourceRequirements" (dict "path" (printf "%s.resources" $name) "resources" $one.resources) -}}
+{{- end -}}
+{{- range $path := list "ingest.existingSecret" "ingest.identitySecret" "inference.identitySecret" "aggregate.identitySecret" "notify.existingSecret" "notify.identitySecret" "nats.tls.clientSecret" "nats.tls.serverSecret" "nats.tls.routesSecret" "nats.leaf.existingSecret" "nats.leaf.certificateSecret" "tracing.existingSecret" "tests.identitySecret" -}}
+{{- $name := include "moretta.valueAt" (dict "path" $path "values" $values) -}}
+{{- if not (regexMatch "^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$" $name) -}}
+{{- fail (printf "%s is %s, and a Secret's name has a-z, 0-9, - and . alone; set the name of the Secret" $path $name) -}}
+{{- end -}}
+{{- end -}}
+{{- range $whom := list "cameras" "relays" -}}
+{{- $one := get $values.networkPolicy $whom -}}
+{{- range $index, $network := $one.cidrs -}}
+{{- if not (regexMatch "^([0-9]{1,3}([.][0-9]{1,3}){3}/([0-9]|[12][0-9]|3[0-2])|[0-9a-fA-F:.]*:[0-9a-fA-F:.]*/([0-9]{1,2}|1[01][0-9]|12[0-8]))$" $network) -}}
+{{- fail (printf "networkPolicy.%s.cidrs[%d] is %s, which is no network; set one with its mask, such as 10.20.0.0/16, or 10.20.0.5/32 for one machine" $whom $index $network) -}}
+{{- end -}}
+{{- end -}}
+{{- if and $values.networkPolicy.enabled $one.cidrs (not $one.ports) -}}
+{{- fail (printf "networkPolicy.%s.ports is empty, which would allow all of them; set the TCP ports, such as [443]" $whom) -}}
+{{- end -}}
+{{- end -}}
+{{- if and $values.nats.release (ne $values.nats.release .Release.Name) -}}
+{{- fail (printf "nats.keys are those of release %s, and this one is %s, whose Secrets would be missing; give DIR/values.yaml of `moretta nats-config --out DIR --kubernetes %s` with -f" $values.nats.release .Release.Name .Release.Name) -}}
+{{- end -}}
+{{- end }}
+
+{{/* A value as text. Takes (dict "path" "nats.tls.clientSecret" "values" .Values). */}}
+{{- define "moretta.valueAt" -}}
+{{- $found := .values -}}
+{{- range $key := splitList "." .path -}}{{- $found = get ($found | default dict) $key -}}{{- end -}}
+{{- $found | default "" -}}
+{{- end }}
+
+{{/* Takes (dict "path" "ingest.resources" "resources" {...}). */}}
+{{- define "moretta.resourceRequirements" -}}
+{{- $requests := (.resources | default dict).requests | default dict -}}
+{{- range $kind, $amounts := .resources -}}
+{{- if not (has $kind (list "requests" "limits" "claims")) -}}
+{{- fail (printf "%s.%s is unknown; known are requests, limits and claims" $.path $kind) -}}
+{{- end -}}
+{{- range $name, $amount := (ternary dict $amounts (eq $kind "claims")) -}}
+{{- $path := printf "%s.%s.%s" $.path $kind $name -}}
+{{- if not (regexMatch "^(cpu|memory|ephemeral-storage|hugepages-.+|.+/.+)$" $name) -}}
+{{- fail (printf "%s is unknown; known are cpu, memory, ephemeral-storage, and what a device plugin names" $path) -}}
+{{- end -}}
+{{- $asked := get $requests $name -}}
+{{- $most := include "moretta.quantity" (dict "path" $path "quantity" $amount) | float64 -}}
+{{- if and (eq $kind "limits") (not (kindIs "invalid" $amount)) $asked -}}
+{{- if lt $most (include "moretta.quantity" (dict "path" (printf "%s.requests.%s" $.path $name) "quantity" $asked) | float64) -}}
+{{- fail (printf "%s is %v, less than what is asked for in requests, %v; set it higher, or the other lower" $path $amount $asked) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{/* A quantity as a number. Takes (dict "path" "ingest.resources.limits.memory" "quantity" "1Gi"). */}}
+{{- define "moretta.quantity" -}}
+{{- $units := dict "" 1.0 "n" 0.000000001 "u" 0.000001 "m" 0.001 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "P" 1e15 "E" 1e18 "Ki" 1024.0 "Mi" 1048576.0 "Gi" 1073741824.0 "Ti" 1099511627776.0 "Pi" 1125899906842624.0 "Ei" 1152921504606846976.0 -}}
+{{- $text := toString (ternary 0 .quantity (kindIs "invalid" .quantity)) -}}
+{{- $number := regexFind "^[0-9]+([.][0-9]+)?([eE][+]?[0-9]+)?" $text -}}
+{{- $unit := trimPrefix $number $text -}}
+{{- if or (empty $number) (not (hasKey $units $unit)) -}}
+{{- fail (printf "%s is %s, which is no quantity; set one such as 500m or 1Gi" .path $text) -}}
+{{- end -}}
+{{- mulf (float64 $number) (get $units $unit) -}}
+{{- end }}
