@@ -14,6 +14,7 @@ export class SiteSection {
     this.title = Object.assign(make("h2"), { id: heading });
     this.profile = make("span", "badge");
     this.up = make("span", "badge up");
+    this.whole = make("div");
     this.zones = make("div", "zones");
     this.zoneless = make("p", "hint");
     this.cards = new Map();
@@ -22,7 +23,7 @@ export class SiteSection {
     this.cameras = table(7);
     this.cameras.details.addEventListener("toggle", () => this.showRows());
     const aside = make("div", "aside", this.promise.element, this.cameras.details);
-    const columns = make("div", "columns", this.alerts.element, make("div", "main", this.zones, this.zoneless), aside);
+    const columns = make("div", "columns", this.alerts.element, make("div", "main", this.whole, this.zones, this.zoneless), aside);
     this.element = make("section", "site", make("div", "title", this.title, this.profile, this.up), columns);
     this.element.setAttribute("aria-labelledby", heading);
   }
@@ -41,7 +42,9 @@ export class SiteSection {
       const periods = known.trends.get(`${this.id}/${zone}`);
       this.cards.get(zone).show(zoneName(zone), window, periods, { nowMs, timeZone, hasHistory: hasHistory(zone) });
     }
-    arrange(this.zones, zones.map((zone) => this.cards.get(zone).element));
+    const elements = (wanted) => zones.filter((zone) => (zone === WHOLE) === wanted).map((zone) => this.cards.get(zone).element);
+    arrange(this.whole, elements(true));
+    arrange(this.zones, elements(false));
     this.zoneless.hidden = profile === null || hasZones(profile);
     put(this.zoneless, text("zones.not"));
     this.alerts.show(alerts(known, this.id, nowMs), profile, { zoneName, nowMs, timeZone });
@@ -53,6 +56,7 @@ export class SiteSection {
     put(this.up, text("cameras.up", { up: number(up), all: number(list.length) }));
     this.up.hidden = this.cameras.details.hidden = list.length === 0;
     this.up.classList.toggle("bad", up < list.length);
+    this.promise.element.hidden = list.length === 0;
     this.promise.show(promise(list));
     put(this.cameras.summary, text("cameras"));
     put(this.cameras.caption, text("cameras"));
@@ -106,7 +110,7 @@ class Alerts {
 export function alertLine(one, { zoneName }) {
   if (one.type === "OperationalAlertV1") {
     const name = one.kind === "no-data" ? zoneName(one.name) : one.name;
-    const why = one.reason ? ` (${text(`gap.${one.reason}`)})` : "";
+    const why = one.reason && one.reason !== one.kind ? ` (${text(`gap.${one.reason}`)})` : "";
     return text(`operation.${one.kind}`, { name }, `${one.kind}: ${name}`) + why;
   }
   const { rule, persons } = one;
@@ -133,7 +137,7 @@ class Promised {
   show(found) {
     put(this.title, text("promise"));
     this.list.hidden = this.worst.hidden = found === null;
-    this.verdict.classList.toggle("bad", found?.kept === false);
+    this.verdict.className = `verdict ${found === null ? "none" : found.kept ? "good" : "bad"}`;
     put(this.verdict, text(found === null ? "promise.none" : found.kept ? "promise.kept" : "promise.broken"));
     if (found === null) return;
     const values = { p50: milliseconds(found.p50), p99: milliseconds(found.p99), unconfirmed: number(found.unconfirmed) };

@@ -35,6 +35,7 @@ export class ZoneCard {
       const { term, value, whole } = this.figures[name];
       put(term, text(name));
       put(value, said(window, name));
+      value.classList.toggle("why", Boolean(figure(window, name === "verdicts" ? "masked" : name).why));
       whole.hidden = Boolean(window.suppressed) && name !== "coverage" && name !== "persons";
     }
     this.showTime(window, nowMs, timeZone);
@@ -71,7 +72,7 @@ class Trend {
     this.chart = chart(id);
     this.title = make("figcaption");
     this.axis = make("div", "axis", make("span"), make("span"), make("span"));
-    this.scale = make("div", "scale", ...["100 %", "50 %", "0 %"].map((one) => make("span", "", one)));
+    this.scale = make("div", "scale", make("span"), make("span"), make("span"));
     for (const one of [this.axis, this.scale]) one.setAttribute("aria-hidden", "true");
     this.legend = make("ul", "legend", ...["rate", "interval", "suppressed", "gap"].map((one) => make("li", `key-${one}`)));
     this.table = table(5);
@@ -83,6 +84,7 @@ class Trend {
     const [from, until] = span(periods, nowMs, timeZone, length);
     const shown = periods.filter((one) => one.end > from);
     draw(this.chart, layout(shown, from, until));
+    [1, 0.5, 0].forEach((share, index) => put(this.scale.children[index], percent(share)));
     const ticks = [from, (from + until) / 2, until].map((one) => clock(one / MS, timeZone, one / MS));
     [...this.axis.children].forEach((one, index) => put(one, ticks[index]));
     const isDay = until - from >= 20 * 3_600_000 * MS;

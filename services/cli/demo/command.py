@@ -17,6 +17,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from proto.public import AlertV1, WindowV1
 from proto.types import WHOLE_SITE
+from services.aggregate.settings import AggregateFile
 from services.cli.box import Box
 from services.cli.demo import report, site
 from services.cli.demo.clips import FPS, film
@@ -25,6 +26,7 @@ from services.cli.demo.scene import BOTH_WAYS, INWARDS, OUTWARDS, length_s, plan
 from services.cli.demo.sink import Mail, Sink
 from services.cli.up import listen
 from services.cli.view import View
+from services.settings import load
 
 CAMERAS = {"gate-in": ("gate", INWARDS), "gate-out": ("gate", OUTWARDS), "hall": ("hall", BOTH_WAYS)}
 """The simulated cameras: each one's zone, and which way people walk there."""
@@ -97,7 +99,9 @@ class Demo:
 
     async def _run(self, settings_file: Path, limit_s: float | None) -> list[str]:
         """Run the system until the films are counted and told, or the limit; returns what kept a service from it."""
-        async with Box(self._folder, settings_file, on_line=self._on_line) as box:
+        page = load(settings_file, AggregateFile).aggregate.page
+        async with Box(self._folder, settings_file, on_line=self._on_line, page=page) as box:
+            self._console.print(f"numbers in a browser: {box.page_url}", highlight=False, soft_wrap=True)
             bus = await listen(box, View(), self._on_message)
             try:
                 with self._showing():

@@ -56,7 +56,12 @@ def _settings(cameras: list[dict[str, Any]], smtp_port: int, *, close_on_end: bo
     smtp = {"host": "127.0.0.1", "port": smtp_port, "security": "none", "sender": "moretta@market.example"}
     at_once = {"receiver": "field-staff", "group_wait_s": 0, "group_interval_s": 1}
     notify = {"smtp": smtp, "receivers": [receiver], "routes": [at_once], "salt": secrets.token_hex(16)}
-    return {"sites": [site], "notify": notify, "log": {"level": "warning"}, "aggregate": {"tick_s": 0.5}}
+    return {
+        "sites": [site],
+        "notify": notify,
+        "log": {"level": "warning"},
+        "aggregate": {"tick_s": 0.5, "page": {"port": 0}},
+    }
 
 
 def _rule() -> dict[str, Any]:
