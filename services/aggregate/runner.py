@@ -32,6 +32,7 @@ from services.aggregate.drift import SiteDrift
 from services.aggregate.metrics import LAG, REPLAYED, RESETS, SiteMetrics
 from services.aggregate.retention import Retention
 from services.aggregate.settings import AggregateSettings
+from services.aggregate.window_metrics import WindowMetrics
 from services.bus import Bus, Held, Stored, StreamReset
 from services.log import get_logger
 from services.tracing import MOST_LINKS, begin
@@ -69,6 +70,7 @@ class SiteRunner:
         self._site = config.site
         self._lag, self._replayed = LAG.labels(self._site), REPLAYED.labels(self._site)
         self._metrics = SiteMetrics(self._site)
+        self._shown = WindowMetrics(config, wanted=settings.publish_metrics)
         self._frames: deque[tuple[int, str]] = deque(maxlen=8 * MOST_LINKS)
         """When pictures were taken that are traced, and their traceparents."""
         self._windows: dict[str, str] = {}
@@ -118,6 +120,7 @@ class SiteRunner:
     def configure(self, config: SiteConfig) -> None:
         """Have a configuration put into force, with the next tick."""
         self._metrics.configure(config)
+        self._shown.configure(config)
         self._config, self._is_new = config, True
 
     async def _announce(self) -> None:
@@ -139,6 +142,7 @@ class SiteRunner:
         ends = [window.end for window in found.windows if window.zone == WHOLE_SITE]
         await self._check(ends)
         self._metrics.begin(self._config, max(ends, default=0))
+        self._shown.show(found.windows)
         restored = core.restore(passages, found.windows, found.alerts, configs, found.states, found.operational)
         await self._publish(restored)
         log.info("restored", site=self._site, windows=len(found.windows), messages=self._replay_to)
@@ -169,6 +173,7 @@ class SiteRunner:
     def close(self) -> None:
         """Take the site's metrics away."""
         self._metrics.retire()
+        self._shown.retire()
 
     async def _publish(self, outputs: Iterable[Output]) -> None:
         """Publish in order: passages and operational alerts before a window, and after it what its rules decide."""
@@ -190,8 +195,14 @@ class SiteRunner:
             span.tell(outcome="published" if is_new else "known")
             self._windows[window.zone] = span.traceparent
         self._metrics.window(window, is_new=is_new)
+        self._shown.show([window] if is_new else await self._stored(window.zone))
         if is_new:
             log.info("window published", site=window.site, zone=window.zone, start=window.start, gaps=window.gaps)
+
+    async def _stored(self, zone: str) -> list[WindowV1]:
+        """Return a zone's newest window as it is on the bus: somebody else may have decided it otherwise."""
+        last = await self._bus.last(WINDOWS, site=self._site, zone=zone)
+        return [] if last is None else [cast("WindowV1", last.message)]
 
     async def _publish_once(self, message: AlertV1 | RuleStateV1 | OperationalAlertV1) -> None:
         row, done = _ONCE[type(message)][0], partial(_is_as_late, message)

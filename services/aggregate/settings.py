@@ -26,6 +26,8 @@ class AggregateSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only
     replica: ReplicaId | None = None
     """This replica's name among those that share the sites; None: one is made at start. Two that run at the same time
     must not share one."""
+    publish_metrics: bool = False
+    """Whether /metrics shows the newest published window of each zone: rate, interval, people, coverage."""
     page: PageSettings | None = None
     """None: no page is served."""
 

@@ -99,6 +99,26 @@ async def metrics(box: Box) -> dict[str, str]:
     return {name: re.sub(r'\ble="[^"]*"', "", text) for name, text in own.items()}
 
 
+_SHOWN = re.compile(r'^moretta_window_(\w+){site="\w+",zone="(\w+)"} (\S+)$', re.MULTILINE)
+
+
+def windows_measured(text: str) -> dict[tuple[str, str], float]:
+    """Return what metrics say of a site's published windows, by zone and figure."""
+    return {(zone, name): float(value) for name, zone, value in _SHOWN.findall(text)}
+
+
+def windows_told(messages: Iterable[dict[str, Any]]) -> dict[tuple[str, str], float]:
+    """Return what they have to say after these messages: the newest window of each zone, without what is null."""
+    found = {}
+    for one in sorted((m for m in messages if m["type"] == "WindowV1"), key=lambda m: int(m["end"])):
+        low, high = one.get("interval") or (None, None)
+        figures = {"rate_ratio": one.get("rate"), "rate_low_ratio": low, "rate_high_ratio": high}
+        figures |= {"persons": one.get("persons"), "coverage_ratio": one.get("coverage")}
+        figures["end_timestamp_seconds"] = one["end"] / 1e9
+        found |= {(one["zone"], name): value for name, value in figures.items()}
+    return {key: value for key, value in found.items() if value is not None}
+
+
 async def readiness(box: Box, name: str) -> str:
     """Return what a service says about whether it is ready."""
     return await asyncio.to_thread(_get, f"{box.probe_url(name)}/readyz")

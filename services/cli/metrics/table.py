@@ -30,6 +30,7 @@ Values = tuple[str, ...] | str
 LABELS: dict[str, Values] = {
     "site": "the settings' sites",
     "camera": "the settings' cameras",
+    "zone": "the settings' zones, and `_site`, the whole site",
     "condition": "`running`, `settings`, `nats`, `rights`, `storing`, `clock`, by site `site NAME`, `streams of NAME`",
     "account": get_args(Account),
     "row": tuple(sorted({row.message.__name__ for row in TABLE})),
@@ -141,7 +142,9 @@ _HEAD = """# Metrics and spans
 Made by `make contracts` from the services themselves; what to watch, and why, is in
 [operations.md](operations.md#probes-and-metrics). Beside these there are prometheus_client's `process_*` (processor
 time, memory, open files) and `python_info`. No metric carries a verdict, or a count of people finer than a published
-window; times are times: a picture with more faces takes longer ([privacy.md](privacy.md#not-promised)).
+window: `moretta_window_*` are those windows, and are there only where `aggregate.publish_metrics` says so
+([subscribing.md](subscribing.md#prometheus)). Times are times: a picture with more faces takes longer
+([privacy.md](privacy.md#not-promised)).
 
 Values of labels are all that there can be. `all` are all four services, each where it has a use for it: only ingest
 and notify watch their clock, and a service without a camera, a site or a certificate has no series of any. The series

@@ -47,6 +47,7 @@ class Scene:
     def __init__(self, server, bus: Bus) -> None:
         self.server, self.bus, self.sequence, self.apps, self.processes = server, bus, 0, [], []
         self.nats = {"url": server.url}
+        self.aggregate: dict[str, object] = {"tick_s": 0.1, "announce_s": 60}
 
     site = staticmethod(_site)
 
@@ -55,7 +56,7 @@ class Scene:
         return {
             "nats": self.nats,
             "sites": list(sites or [_site()]),
-            "aggregate": {"tick_s": 0.1, "announce_s": 60},
+            "aggregate": self.aggregate,
         }
 
     def file(self, *sites) -> AggregateFile:

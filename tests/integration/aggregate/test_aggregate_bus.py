@@ -274,6 +274,29 @@ async def test_ready_once_the_stream_has_been_read(scene, wait_until):
     await wait_until(app.probes.is_ready, what="replayed")
 
 
+async def test_published_windows_are_shown_again_after_a_restart(scene, wait_until):
+    """As metrics: what the bus has, and none that is still open or that was decided again and otherwise."""
+    said = lambda name: REGISTRY.get_sample_value(f"moretta_window_{name}", {"site": "market", "zone": "hall"})  # noqa: E731
+    scene.aggregate |= {"publish_metrics": True}
+    app, start = await scene.start(), scene.border(window_s=20)
+    await scene.stop(app)
+    assert said("end_timestamp_seconds") is None
+    site = scene.site(window_s=20, lateness_s=0.5)
+    first = WindowV1(
+        site="market", zone="hall", profile="lab", start=start - 20 * SECOND, end=start, persons=3, rate=0.5,
+        interval=(0.2, 0.8), coverage=0.75,
+    )  # fmt: skip
+    await scene.bus.store(WINDOWS, first)
+    await scene.window(start, *UNMASKED, window_s=4)
+    app = await scene.start(site)
+    await wait_until(app.probes.is_ready, what="replayed")
+    await wait_until(lambda: said("persons") == 3, what="the last window")
+    assert (said("rate_ratio"), said("rate_low_ratio"), said("rate_high_ratio")) == (0.5, 0.2, 0.8)
+    assert (said("coverage_ratio"), said("end_timestamp_seconds")) == (0.75, start / 1e9)
+    await scene.stop(app)
+    assert said("persons") is None
+
+
 async def test_metrics_tell_nothing_of_people(scene):
     """No metric of aggregate has a label or a name that carries a verdict, a zone or a count of people."""
     await scene.start()

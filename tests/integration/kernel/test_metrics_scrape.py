@@ -41,7 +41,8 @@ def test_every_metric_is_there_and_says_only_what_is_written_down(site, tmp_path
     places = [{"id": "market", "profile": "lab", "window_s": 2, "lateness_s": 0.5, "cameras": cameras,
                "tracking": {"max_gap_s": 0.5}}, {"id": "hall"}]  # fmt: skip
     settings = {
-        "sites": places, "aggregate": {"tick_s": 0.2}, "notify": {"salt": "s3cret-salt-0123456789"},
+        "sites": places, "notify": {"salt": "s3cret-salt-0123456789"},
+        "aggregate": {"tick_s": 0.2, "publish_metrics": True},
         "ingest": {"web": {"host": "127.0.0.1", "port": 0}},
     }  # fmt: skip
     site.write(settings)
@@ -57,6 +58,7 @@ def test_every_metric_is_there_and_says_only_what_is_written_down(site, tmp_path
             assert metric.name in {f.name for f in found[name]} | {
                 f"{f.name}".removesuffix("_info") for f in found[name]
             }
+    assert aggregate.metric("moretta_window_coverage_ratio", site="market", zone="_site") > 0
     known = {metric.name: metric for metric in table.everything()}
     ids = {"site": {"market", "hall"}, "camera": {"door"}}
     for name, families in found.items():

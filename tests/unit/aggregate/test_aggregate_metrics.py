@@ -11,12 +11,16 @@ from prometheus_client import REGISTRY
 from proto.public import WindowV1
 from proto.subjects import STREAMS
 from services.aggregate import fill
+from services.aggregate.core.config import SiteConfig
 from services.aggregate.core.drift import ENOUGH
+from services.aggregate.core.policy import PROFILES, withhold
 from services.aggregate.drift import SiteDrift
 from services.aggregate.metrics import SiteMetrics
 from services.aggregate.runner import SiteRunner
 from services.aggregate.settings import AggregateSettings
+from services.aggregate.window_metrics import WindowMetrics
 from services.bus.streams import Kept, _lacking
+from services.proportions import wilson
 from services.sites.settings import CameraSettings, SiteSettings
 
 SECOND = 1_000_000_000
@@ -88,7 +92,7 @@ async def run(make, faces: int, profile: str) -> tuple[dict[str, float], list[Wi
     await runner.follow()
     keeping_days.cancel()
     await asyncio.gather(keeping_days, return_exceptions=True)
-    found = exposition("moretta_aggregate", "moretta_drift")
+    found = exposition("moretta_aggregate", "moretta_drift", "moretta_window")
     drift.close()
     return found, bus.windows, runner
 
@@ -106,6 +110,7 @@ async def test_a_crowd_and_nobody_look_the_same(make, profile):
     assert profile == "fr-2021-269" or min(window.persons for window in many) > 50
     assert crowd == empty
     assert any("window_end" in name for name in empty)
+    assert not [name for name in empty if name.startswith("moretta_window")], "nobody asked for it"
     runner.close()
     assert not [name for name in exposition("moretta_aggregate", "moretta_drift") if "market" in name]
 
@@ -153,6 +158,73 @@ def test_a_window_is_told_as_it_was_published(make):
 
 def replace_zone(window: WindowV1) -> WindowV1:
     return structs.replace(window, zone="hall", coverage=1.0)
+
+
+def shown(site: str) -> dict[tuple[str, str], float]:
+    """What there is of a site's published windows, by zone and metric."""
+    return {
+        (s.labels["zone"], s.name.removeprefix("moretta_window_")): s.value
+        for family in REGISTRY.collect()
+        for s in family.samples
+        if family.name.startswith("moretta_window_") and s.labels["site"] == site
+    }
+
+
+def told(window: WindowV1) -> dict[tuple[str, str], float]:
+    """What metrics have to say of a window: what is published of it, and nothing where that is null."""
+    low, high = window.interval or (None, None)
+    figures = {
+        "rate_ratio": window.rate, "rate_low_ratio": low, "rate_high_ratio": high, "persons": window.persons,
+        "coverage_ratio": window.coverage, "end_timestamp_seconds": window.end / 1e9,
+    }  # fmt: skip
+    return {(window.zone, name): value for name, value in figures.items() if value is not None}
+
+
+_COUNTS = st.lists(st.integers(0, 40), min_size=4, max_size=4)
+
+
+@given(st.sampled_from(sorted(PROFILES)), st.lists(_COUNTS, min_size=1, max_size=3), st.data())
+def test_metrics_are_the_newest_published_window_and_nothing_else(profile, crowds, data):
+    """Of any profile and size, also beside the one before: what is withheld has no series, and no other figure is."""
+    zone = data.draw(st.sampled_from(["_site", "hall"] if PROFILES[profile].zones else ["_site"]))
+    config = SiteConfig(site="shown", profile=profile, window_s=1_200.0, lateness_s=5.0, zones=["hall"])
+    windows = [
+        withhold(
+            WindowV1(
+                site="shown", zone=zone, profile=profile, start=at, end=at + 1_200 * SECOND, persons=sum(counts),
+                masked=counts[0], unmasked=counts[1], incorrect=counts[2], unknown=counts[3], late_total=0,
+                rate=counts[0] / max(1, sum(counts[:3])), interval=wilson(counts[0], sum(counts[:3])), coverage=0.5,
+            )
+        )
+        for at, counts in zip(range(0, 10_000 * SECOND, 1_200 * SECOND), crowds, strict=False)
+    ]  # fmt: skip
+    metrics = WindowMetrics(config, wanted=True)
+    metrics.show([*windows, windows[0]])
+    assert shown("shown") == told(windows[-1])
+    metrics.retire()
+    assert shown("shown") == {}
+
+
+def test_what_the_settings_have_no_more_is_not_shown():
+    """Not a zone that went, not what another profile published, and nothing at all unless it is asked for."""
+    config = SiteConfig(site="shown", profile="lab", window_s=300.0, lateness_s=5.0, zones=["hall", "quay"])
+    of = lambda zone, end, profile="lab": WindowV1(  # noqa: E731
+        site="shown", zone=zone, profile=profile, start=0, end=end * SECOND, persons=7
+    )
+    metrics = WindowMetrics(config, wanted=True)
+    metrics.show([of("hall", 300), of("quay", 300), of("_site", 300), of("gone", 300)])
+    assert {zone for zone, _ in shown("shown")} == {"hall", "quay", "_site"}
+    metrics.configure(structs.replace(config, zones=["quay"]))
+    metrics.show([of("hall", 600)])
+    assert {zone for zone, _ in shown("shown")} == {"quay", "_site"}
+    metrics.configure(structs.replace(config, zones=[], profile="fr-2021-269"))
+    metrics.show([of("_site", 600)])
+    assert shown("shown") == {}
+    metrics.show([of("_site", 900, "fr-2021-269")])
+    assert shown("shown")["_site", "persons"] == 7
+    metrics.retire()
+    WindowMetrics(config, wanted=False).show([of("_site", 300)])
+    assert shown("shown") == {}
 
 
 @given(st.sampled_from(sorted(fill.COARSE)), st.integers(0, 64 * MIB), st.integers(0, 2_000))
