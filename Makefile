@@ -11,7 +11,7 @@ PYTEST := $(BIN)/pytest -q
 AGAIN = $(PYTEST) --last-failed --last-failed-no-failures none
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo test test-train check chart images bench bench-model train node recipes page contracts words lock sbom audit fuzz clean
+.PHONY: help setup demo test test-train check chart images bench bench-model train node recipes page contracts words lock sbom release audit fuzz clean
 help: ## show this
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -131,6 +131,10 @@ lock: ## renew the lock files (hashes, no registry addresses)
 
 sbom: $(VENV)/.locked ## a bill of materials (CycloneDX) for each image and the licences, into build/sbom
 	$(BIN)/python .ci/sbom build/sbom
+
+release: setup ## build what a release delivers into dist, with checksums, and freeze its contract (docs/releasing.md)
+	@.ci/chart-tools
+	$(BIN)/python .ci/release dist build/tools/helm-4.1/helm
 
 audit: ## look the locked packages up in the advisory databases (needs pip-audit, pipx and a network)
 	@for lock in ingest inference aggregate notify box; do echo "$$lock"; pipx run pip-audit --disable-pip --require-hashes -r requirements/$$lock.txt || exit 1; done
