@@ -30,6 +30,11 @@ SERVICES = ["aggregate", "inference", "ingest", "notify"]
 TOP = {
     *(".ci", ".gitignore", "bench", "CHANGELOG.md", "docs", "k8s", "LICENSE", "Makefile", "NOTICE"),
     *("proto", "pyproject.toml", "README.md", "requirements", "services", "tests"),
+    *(
+        "CONTRIBUTING.md",
+        "SECURITY.md",
+        ".github",
+    ),  # where GitHub looks for them, and so whoever wants to help or to warn
 }
 
 
