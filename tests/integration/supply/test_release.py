@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import tarfile
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -90,7 +91,8 @@ def test_a_release_is_whole_and_anybody_can_make_the_same_from_its_tag(repositor
     assert len(made["SHA256SUMS"].splitlines()) == len(made) - 1
     assert all(json.loads(made[name])["metadata"]["component"]["version"] == VERSION for name in bills)
     with tarfile.open(repository / f"dist/moretta-contracts-{VERSION}.tar.gz") as contracts:
-        names = set(contracts.getnames())
+        names, times = set(contracts.getnames()), {entry.mtime for entry in contracts}
+    assert times == {datetime(2026, 11, 30, tzinfo=UTC).timestamp()}  # the day of the CHANGELOG's heading
     schemas = {f"docs/schemas/{path.name}" for path in (HERE / "docs/schemas").iterdir()}
     assert {"docs/asyncapi.json", "docs/subjects.md", *schemas} <= names
     changed = git(repository, "status", "--porcelain", "-uall").split()[1::2]
