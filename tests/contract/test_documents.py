@@ -43,6 +43,24 @@ def test_what_a_document_names_is_there(document: str):
     assert not lost
 
 
+def test_the_house_is_as_it_is_drawn():
+    """Each folder and file of the architecture's plan, and each file that its text calls by its last name alone."""
+    text = text_of("docs/architecture.md")
+    plan = re.search(r"^## The house\n+```\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    assert plan
+    places = re.findall(r"(?<![\w/])([a-z0-9_]+(?:/|\.py))(?![\w/])", plan[1])
+    files = {path for folder in ("services", "proto", "bench", "k8s") for path in (ROOT / folder).rglob("*")}
+    known = {f"{path.name}/" if path.is_dir() else path.name for path in files} | {
+        "services/",
+        "proto/",
+        "bench/",
+        "k8s/",
+    }
+    assert len(places) > 30
+    assert set(places) - known == set()
+    assert set(re.findall(r"`([a-z_]+\.py)`", text)) - known == set()
+
+
 def test_both_trips_are_told_step_by_step_as_they_are_drawn():
     """The drawing's numbers and letters are the tables', and it names only files that the tables name at that step."""
     drawn = ET.parse(ROOT / "docs/pictures/architecture.svg").iter("{http://www.w3.org/2000/svg}text")
