@@ -77,6 +77,7 @@ def test_what_stands_in_the_way_is_told_at_once_and_nothing_is_made(repository: 
     ]
 
 
+@pytest.mark.timeout(400)
 def test_a_release_is_whole_and_anybody_can_make_the_same_from_its_tag(repository: Path, tmp_path: Path):
     """All files with their checksums; the contract is frozen; a clone of the tag gives the same bytes."""
     done = release(repository)
