@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import aiohttp
 import alerting
 import pytest
 import yaml
@@ -108,6 +109,20 @@ async def test_alerts_of_both_are_in_one_alertmanager(tmp_path):
             await until(lambda: "few-masks" not in pair.alerts(), pair.alerts)
             assert pair.alerts().keys() >= {OF_RATES, OF_SYSTEM}
     assert between.words[1:] == []
+
+
+async def test_what_alertmanager_has_not_taken_is_tried_again():
+    """The recipe answers 502 while there is none, and Moretta goes on; 400 to what is no webhook's document."""
+    alert = {"status": "firing", "labels": {}, "annotations": {}, "startsAt": "", "endsAt": "", "generatorURL": ""}
+    port = free_ports(2)
+    environment = {"PORT": str(port), "ALERTMANAGER_URL": f"http://127.0.0.1:{port + 1}"}
+    with Recipe(f"{sys.executable} -W error to_alertmanager.py", FOLDER, environment) as between:
+        await asyncio.to_thread(between.listening)
+        async with aiohttp.ClientSession() as session:
+            for body, status in (({"alerts": [alert]}, 502), ({}, 400), ({"alerts": [{}]}, 400)):
+                async with session.post(f"http://127.0.0.1:{port}/", json=body) as answer:
+                    assert answer.status == status
+    assert (between.lines, len(between.words)) == ([], 2)
 
 
 def told(known: dict, up: UpProcess) -> None:

@@ -1,6 +1,7 @@
 """What Prometheus hears of a site: of its windows everything, of the people in front of its cameras nothing."""
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -9,7 +10,7 @@ from msgspec import structs
 from prometheus_client import REGISTRY
 
 from proto.public import WindowV1
-from proto.subjects import STREAMS
+from proto.subjects import STREAMS, WINDOWS
 from services.aggregate import fill
 from services.aggregate.core.config import SiteConfig
 from services.aggregate.core.drift import ENOUGH
@@ -203,6 +204,32 @@ def test_metrics_are_the_newest_published_window_and_nothing_else(profile, crowd
     assert shown("shown") == told(windows[-1])
     metrics.retire()
     assert shown("shown") == {}
+
+
+async def test_what_somebody_else_published_is_shown_and_not_what_we_decided(make, monkeypatch):
+    """A window that is on the bus already, decided otherwise by the replica before."""
+    stream = make.stream()
+    for second in range(700):
+        stream.seen(second).tick(second)
+    bus, decided = Bus(stream.messages), []
+
+    async def last(row, **tokens):
+        seen = decided and row is WINDOWS and tokens == {"site": "market", "zone": "_site"}
+        return SimpleNamespace(message=structs.replace(decided[-1], persons=77, coverage=0.25)) if seen else None
+
+    async def store_once(_row, message, **_how):
+        decided.extend([message] if isinstance(message, WindowV1) else [])
+        return False
+
+    monkeypatch.setattr(bus, "last", last)
+    monkeypatch.setattr(bus, "store_once", store_once)
+    settings = AggregateSettings(publish_metrics=True)
+    runner = SiteRunner(bus, make.config(profile="lab", window_s=300.0), settings, lambda _: None)
+    await runner.follow()
+    assert (shown("market")["_site", "persons"], shown("market")["_site", "coverage_ratio"]) == (77, 0.25)
+    assert decided[-1].persons == 0
+    runner.close()
+    assert shown("market") == {}
 
 
 def test_what_the_settings_have_no_more_is_not_shown():
