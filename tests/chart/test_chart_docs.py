@@ -51,6 +51,8 @@ def test_the_schema_is_strict_at_every_level():
         ({"nats": {"keys": {"ingest": ["SUAG..."]}}}, "keys"),
         ({"inference": {"gpu": {"count": 1}}}, "gpu"),
         ({"whip": {"replicas": 2}}, "replicas"),
+        ({"page": {"port": 443}}, "port"),
+        ({"page": {"websocket": "https://masks.example.org"}}, "websocket"),
     ],
 )
 def test_the_schema_refuses(over, said):

@@ -16,7 +16,7 @@ OUTSIDE = {
     "internet": Place(address="198.51.100.1"),
     "metadata": Place(address="169.254.169.254"),
 }
-POD_PORTS = (("TCP", 8080), ("TCP", 8090), ("TCP", 8443), ("TCP", 8463))
+POD_PORTS = (("TCP", 8080), ("TCP", 8088), ("TCP", 8090), ("TCP", 8443), ("TCP", 8463))
 OTHER_PORTS = (("TCP", 443), ("TCP", 554), ("TCP", 587), ("TCP", 22), ("UDP", 554))
 WEB_PORTS = (("TCP", 80), ("TCP", 443), ("TCP", 4222))
 PORTS = {
@@ -74,10 +74,11 @@ def test_by_default():
 
 
 def test_with_everything():
-    """What is switched on adds its own way, and no other: traces, delivery reports, the simulated camera."""
+    """What is switched on adds its own way, and no other: traces, delivery reports, the page, the simulated camera."""
     more = {
         *((name, "prometheus", 4318) for name in SERVICES),
         ("prometheus", "notify", 8463),
+        ("prometheus", "aggregate", 8088),
         ("ingest", "camera", 8090),
         ("camera", "nats", 4222),
     }

@@ -1,8 +1,8 @@
 """What does not go together is refused with a sentence that says what to set; what that asks for is accepted."""
 
 import pytest
-from chart import merged, refusal, render
-from chart_values import AUTOSCALED, EVERYTHING, NODES, PHONE, SMS
+from chart import merged, refusal, render, seed
+from chart_values import AUTOSCALED, EVERYTHING, NODES, PAGE, PHONE, SMS
 
 from services.settings import SECRETS
 
@@ -181,6 +181,24 @@ REFUSED = {
     " the clear; set the Secret with ca.crt, tls.crt and tls.key for that, of an authority of its own": {
         "nats": {"replicas": 3, "tls": {"enabled": True, "clientSecret": "c", "serverSecret": "s"}}
     },
+    # The page.
+    "settings.aggregate.page is given, and the chart sets that itself; remove it, and set page.enabled": {
+        "settings": {"aggregate": {"page": {}}}
+    },
+    "page.open is true, and page.enabled is false: NATS would ask for no key, for a page that nobody serves; set"
+    " page.enabled: true, or page.open: false": merged(PAGE, {"page": {"enabled": False}}),
+    "page.enabled is true, and nats.hub.enabled, too: a hub has no aggregate, which serves the page; set page.enabled:"
+    " false": merged(PAGE, {"nats": {"hub": {"enabled": True}, "keys": {"streams": [seed("streams").public]}}}),
+    "page.enabled is true, and nats.websocket.enabled is false, so that the page gets no numbers; set"
+    " nats.websocket.enabled: true, and nats.websocket.origins": merged(PAGE, {"nats": {"websocket": None}}),
+    "page.websocket is empty; set where browsers find NATS, such as wss://masks.example.org, or a path of the page's"
+    " own address, such as /nats": merged(PAGE, {"page": {"websocket": ""}}),
+    "page.port is 8080, where the same pods have their probes; set another one, as 8088 is": merged(
+        PAGE, {"page": {"port": 8080}}
+    ),
+    "networkPolicy.page is empty, so that nobody fetches the page; set who may, such as the ingress controller": merged(
+        PAGE, {"networkPolicy": {"page": []}}
+    ),
     # Scaling, monitoring, tracing.
     "inference.autoscaling.enabled and inference.keda.enabled are both true, and would scale against each other; set "
     "one of them": both(AUTOSCALED, {"inference": EVERYTHING["inference"]}),
@@ -240,6 +258,9 @@ ACCEPTED = {
         },
         "notify": {"resources": {"requests": {"cpu": None}, "limits": {"cpu": "1500m", "memory": "0.5Gi"}}},
     },
+    "a page whose NATS is elsewhere, at a path of its own address": merged(
+        AUTOSCALED, PAGE | {"nats": {}, "page": {"enabled": True, "websocket": "/nats"}}
+    ),
     "a site without cameras": both(site(), policy(cameras={"cidrs": []})),
 }
 

@@ -5,7 +5,7 @@ import tomllib
 import pytest
 import yaml
 from chart import CHART, GOLDEN, HELMS, ROOT, container, delta, given, helm, merged, objects_of, pods, render
-from chart_values import EVERYTHING, NODES, PHONE
+from chart_values import EVERYTHING, NODES, PAGE, PHONE
 
 INGEST, INFERENCE = "Deployment/moretta-ingest.spec", "Deployment/moretta-inference.spec"
 POD = "template.spec"
@@ -315,6 +315,15 @@ def test_what_comes_next():
         "helm -n masks test rome --logs",
         "kubectl -n masks logs -l app.kubernetes.io/instance=rome --prefix --tail 20",
     ]
+
+
+def test_what_comes_next_with_a_page():
+    """Where it is, what stands before it, and who reads without a key."""
+    install = ("install", "rome", str(CHART), "--namespace", "masks", "--dry-run=client")
+    told = helm(*install, values=given(PAGE)).stdout.partition("NOTES:")[2]
+    assert "The page is at port 8088 of the Service rome-moretta-page" in told
+    assert "websocket at wss://masks.example.org: both want an Ingress or a Gateway with TLS" in told
+    assert "whoever reaches that websocket reads all" in told
 
 
 def test_the_version():

@@ -6,8 +6,8 @@ from collections import Counter
 
 import pytest
 import yaml
-from chart import CHART, RELEASE, ROOT, container, environment, ours, pods, render
-from chart_values import EVERYTHING
+from chart import CHART, RELEASE, ROOT, container, environment, merged, ours, pods, render
+from chart_values import EVERYTHING, PAGE
 
 from services.aggregate.settings import AggregateFile
 from services.app import STEP_LIMIT_S
@@ -69,6 +69,28 @@ def test_the_services_take_the_settings(objects, tmp_path):
             assert settings.nats.seed is not None
             assert settings.probes.port == container(pod)["ports"][0]["containerPort"]
             assert settings.probes.host in {"0.0.0.0", "10.0.0.7"}
+
+
+@pytest.mark.parametrize("path", ["wss://masks.example.org:8443/nats", "ws://[::1]:8443", "/nats"])
+def test_aggregate_serves_the_page(path, tmp_path):
+    """It alone, as its settings, port and Service say; it asks for a key unless the values open NATS."""
+    opened = render(PAGE)
+    asking = render(merged(PAGE, {"page": {"open": False, "port": 9088, "websocket": path}}))
+    for objects, expected in ((opened, (8088, PAGE["page"]["websocket"], False)), (asking, (9088, path, True))):
+        assert [name for name, pod in ours(objects).items() if "PAGE" in str(environment(pod))] == ["aggregate"]
+        told = environment(pod := objects["Deployment/moretta-aggregate"]["spec"]["template"])
+        page = load(_alone(tmp_path), AggregateFile, {key: told[key] for key in told if "PAGE" in key}).aggregate.page
+        assert (page.host, page.port, page.server, page.ask_key) == ("0.0.0.0", *expected)
+        service = objects["Service/moretta-page"]["spec"]
+        assert service["ports"] == [{"name": "page", "port": page.port, "targetPort": "page"}]
+        assert {"name": "page", "containerPort": page.port} in container(pod)["ports"]
+        assert service["selector"].items() <= pod["metadata"]["labels"].items()
+
+
+def _alone(folder):
+    """A settings file of one site."""
+    (file := folder / "alone.yaml").write_text("sites: [{id: forville, cameras: []}]")
+    return file
 
 
 def test_each_variable_is_known_and_its_file_mounted(objects):

@@ -11,11 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import aiohttp
+import chart_values as values
 import pytest
 import secrecy
 from authority import Volume
-from chart import KEYS, ROOT, seed
-from identity_matrix import SEEDS, against_the_table, make_streams, with_admin
+from chart import KEYS, ROOT, merged, seed
+from identity_matrix import SEEDS, against_the_table, case, denied_of, make_streams, with_admin
 from rendered_nats import RenderedNats, conf
 
 from services.bus.nkey import Seed
@@ -46,15 +47,16 @@ def test_a_server_that_is_ready_answers_its_probes(locked: RenderedNats):
     assert [path for path in PROBES if not locked.healthy(path)] == []
 
 
-def hello(info: bytes, who: Seed) -> bytes:
+def hello(info: bytes, who: Seed | None) -> bytes:
     """What a client answers to the server's first line; nats-py would try for long, and leave its socket open."""
-    nonce = json.loads(info.split(b"\r\n")[0].removeprefix(b"INFO "))["nonce"]
-    words = {"nkey": who.public, "sig": who.sign(nonce).decode(), "verbose": False}
+    told = json.loads(info.split(b"\r\n")[0].removeprefix(b"INFO "))
+    shown = {"nkey": who.public, "sig": who.sign(told["nonce"]).decode()} if who else {}
+    words = {**shown, "verbose": False}
     return b"CONNECT " + json.dumps(words).encode() + b"\r\nPING\r\n"
 
 
-async def admitted(server: RenderedNats, who: Seed) -> bool:
-    """Whether somebody with this seed is let in."""
+async def admitted(server: RenderedNats, who: Seed | None) -> bool:
+    """Whether somebody with this seed is let in, or without one."""
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     try:
         writer.write(hello(await reader.readline(), who))
@@ -119,13 +121,13 @@ async def test_a_configuration_of_no_use_changes_nothing(place, wait_until):
         assert await admitted(server, seed("notify"))
 
 
-async def browse(server: RenderedNats, origin: str, user: str) -> str:
-    """What a page of this origin hears that comes with a user's seed; of a refused page the status."""
-    url = f"http://127.0.0.1:{server.found['websocket']}"
+async def browse(server: RenderedNats, origin: str, user: str | None, path: str = "") -> str:
+    """What a page of this origin hears that comes with a user's seed or without one; of a refused page the status."""
+    url = f"http://127.0.0.1:{server.found['websocket']}{path}"
     async with aiohttp.ClientSession() as session:
         try:
             async with session.ws_connect(url, origin=origin) as socket:
-                await socket.send_bytes(hello(await socket.receive_bytes(timeout=20), seed(user)))
+                await socket.send_bytes(hello(await socket.receive_bytes(timeout=20), user and seed(user)))
                 return (await socket.receive_bytes(timeout=20)).decode().strip()
         except aiohttp.WSServerHandshakeError as error:
             return str(error.status)
@@ -140,7 +142,28 @@ async def test_a_browser_comes_as_subscriber_from_the_named_page_alone(tmp_path:
         assert {user for user, said in heard.items() if said == "PONG"} == {"subscriber"}
         assert {said for user, said in heard.items() if user != "subscriber"} == {"-ERR 'Authorization Violation'"}
         assert await browse(server, "https://other.example.org", "subscriber") == "403"
+        assert await browse(server, PAGE, None) == "-ERR 'Authorization Violation'"
         assert all([await admitted(server, seed(user)) for user in KEYS]), "by the usual door they all come"
+    finally:
+        server.stop()
+
+
+@pytest.mark.filterwarnings("ignore:parameter .timeout. of type .float.:DeprecationWarning")
+async def test_an_open_page_is_the_subscriber_without_a_key(tmp_path: Path):
+    """By the websocket, at any path, it may what the table says of the subscriber; by no other door somebody comes."""
+    keys = {"nats": {"keys": {user: [found.public] for user, found in SEEDS.items()}}}
+    text = with_admin(conf(**merged(values.PAGE, keys)).replace("$POD_NAME", '"moretta-nats-0"'))
+    server = RenderedNats(tmp_path, text)
+    server.start()
+    try:
+        await make_streams(server)
+        assert await browse(server, PAGE, None, "/nats") == "PONG"
+        assert await browse(server, "https://other.example.org", None) == "403"
+        one = case("subscriber", "MAIN")
+        denied = await denied_of(server, one, f"ws://127.0.0.1:{server.found['websocket']}/nats")
+        tried = {(kind, subject.lower(), queue) for kind, subject, queue in one.tried}
+        assert tried - denied == one.allowed != set()
+        assert not await admitted(server, None), "by the usual door nobody comes without"
     finally:
         server.stop()
 

@@ -10,6 +10,12 @@ SMS = {
 }
 _PEERS = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]
 NODES = [{"ipBlock": {"cidr": "10.0.0.0/24"}}]
+PAGE = {
+    "page": {"enabled": True, "websocket": "wss://masks.example.org", "open": True},
+    "nats": {"websocket": {"enabled": True, "origins": ["https://numbers.example.org"]}},
+    "networkPolicy": {"page": _PEERS},
+}
+"""The page, for whoever reaches it."""
 EVERYTHING = {
     "settings": {
         "sites": [
@@ -36,6 +42,7 @@ EVERYTHING = {
         "podAnnotations": {"example.org/a": "b"},
     },
     "whip": {"enabled": True},
+    "page": PAGE["page"],
     "nats": {
         "replicas": 3,
         "clients": NODES,
@@ -52,7 +59,7 @@ EVERYTHING = {
             "certificateSecret": "leaf-tls",
         },
     },
-    "networkPolicy": {"tracing": _PEERS, "reports": _PEERS},
+    "networkPolicy": {"tracing": _PEERS, "reports": _PEERS, "page": _PEERS},
     "monitoring": {name: {"enabled": True} for name in ("podMonitor", "prometheusRule", "dashboard")},
     "tracing": {"enabled": True, "endpoint": "https://collector.monitoring.svc:4318", "existingSecret": "collector"},
     "tests": {"roundTrip": {"enabled": True}},

