@@ -5,11 +5,13 @@ import re
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 
 import pytest
 import yaml
-from chart import RELEASE, container, environment, ours, render
+from chart import RELEASE, container, environment, merged, ours, render
+from chart_values import PAGE
 from nats_cluster import ports
 from rendered_nats import NAME, RenderedNats
 from secrecy import keep
@@ -35,8 +37,9 @@ class Cluster:
         values = yaml.safe_load((made.folder / "values.yaml").read_text())
         policy = {"networkPolicy": {"enabled": False}}
         trip = {"tests": {"roundTrip": {"enabled": True}}}
-        self.objects = render(values | policy | trip | {"settings": {"notify": SERVER}})
-        [self.camera] = ports(1)
+        self.camera, self.page = ports(2)
+        page = merged(PAGE, {"page": {"port": self.page}} | policy)
+        self.objects = render(merged(values, page | trip | {"settings": {"notify": SERVER}}))
         written = yaml.safe_load_all((made.folder / "secrets.yaml").read_text())
         self.secrets = {one["metadata"]["name"]: one["stringData"] for one in written}
         for seeds in self.secrets.values():
@@ -101,8 +104,8 @@ def until(condition, what, limit_s=90.0):
 
 @pytest.mark.timeout(600)
 def test_the_pods_run(tmp_path):
-    """All become ready in any order, and end in time. `helm test` finds them well as an operator; then its film goes
-    the whole way: ingest takes it, its people are a number, and nothing of it is found on the bus."""
+    """All become ready in any order, and end in time. `helm test` finds them well as an operator; then its film
+    goes the whole way: ingest takes it, its people are a number, and nothing is found on the bus. The page is there."""
     cluster = Cluster(tmp_path)
     cluster.nats.start()
     running = {}
@@ -114,6 +117,9 @@ def test_the_pods_run(tmp_path):
                 lambda service=service: service.get("/readyz")[0] == 200,
                 lambda service=service: (service.get("/readyz"), service.lines[-5:]),
             )
+        with urllib.request.urlopen(f"http://127.0.0.1:{cluster.page}/config.json", timeout=20) as answer:
+            told = json.load(answer)
+        assert (told["server"], told["key"]) == (PAGE["page"]["websocket"], False)
         found = cluster.helm_test("test")
         assert {found[one] for one in ("NATS", "rights of operator", "aggregate", "clock")} == {"ok"}, found
         found = cluster.helm_test("camera")
