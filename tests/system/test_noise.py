@@ -81,8 +81,8 @@ def _tight(plane):
 def with_taps(nats_config):
     """The box's configuration, and in each account one more user who may hear and say everything."""
 
-    def extended(*args):
-        whole = json.loads(nats_config(*args))
+    def extended(*args, **more):
+        whole = json.loads(nats_config(*args, **more))
         for account in ("MAIN", "FRAMES"):
             rights = {"publish": ">", "subscribe": ">"}
             user = {"user": f"tap-{account}", "password": "tap", "permissions": rights}
