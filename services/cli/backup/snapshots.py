@@ -1,5 +1,6 @@
 """JetStream's snapshots: a stream's files as one compressed archive, in parts that are acknowledged (NATS ADR-1)."""
 
+import contextlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,8 @@ from services.cli.backup.core.contents import FILES, Part, configuration
 from services.cli.backup.folder import described, parts_of, private, said_of
 
 _ANSWER_S = 10.0
+_AGAIN_S, _TIMES = 2.0, 10
+"""How often a question that changes nothing is asked: servers that elect a leader answer none, and never later."""
 _PART_BYTES = 1 << 17
 _NOT_FOUND = 10059
 Told = Callable[[int], None]
@@ -24,10 +27,10 @@ class BackupError(Exception):
     """The server did not do it; the text says what, and what has become of it."""
 
 
-async def asked(client: Client, subject: str, body: dict[str, Any]) -> dict[str, Any]:
+async def asked(client: Client, subject: str, body: dict[str, Any], timeout: float = _ANSWER_S) -> dict[str, Any]:
     """Return JetStream's answer, its error included; BackupError if there is none."""
     try:
-        answer = await client.request(subject, json.dumps(body).encode() if body else b"", timeout=_ANSWER_S)
+        answer = await client.request(subject, json.dumps(body).encode() if body else b"", timeout=timeout)
     except nats.errors.Error as error:
         raise BackupError(
             f"{subject}: no answer ({error or type(error).__name__}); has this key the right to it?"
@@ -38,11 +41,18 @@ async def asked(client: Client, subject: str, body: dict[str, Any]) -> dict[str,
 
 async def state_of(client: Client, name: str) -> dict[str, Any] | None:
     """Return a stream's state; None if there is no such stream."""
-    found = await asked(client, stream_info(name), {})
+    found = await _asked_again(client, stream_info(name))
     if found.get("error", {}).get("err_code") == _NOT_FOUND:
         return None
     state: dict[str, Any] = _good(found, name)["state"]
     return state
+
+
+async def _asked_again(client: Client, subject: str) -> dict[str, Any]:
+    for _ in range(_TIMES - 1):
+        with contextlib.suppress(BackupError):
+            return await asked(client, subject, {}, _AGAIN_S)
+    return await asked(client, subject, {}, _AGAIN_S)
 
 
 def _good(answer: dict[str, Any], name: str) -> dict[str, Any]:
