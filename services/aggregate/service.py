@@ -24,8 +24,6 @@ from services.sites.settings import SiteSettings
 
 log = get_logger()
 
-"""What aggregate cannot do without, made where they are missing; `SiteDrift` makes its own."""
-
 
 @dataclass(frozen=True)
 class _Running:
