@@ -1,89 +1,132 @@
-"""What one release's schemas take away from an earlier one's: within a version only additions (design §4). Pure."""
+"""What one release's schemas take away from an earlier one's: within a version only additions (design §4). Pure.
 
-from collections.abc import Iterator
+It is closed: a keyword that is not known here is a difference when it differs. Only what explains is passed over.
+Definitions are compared by name and references as they are written, so a type may hold itself; who writes the same
+schema in another way is told, too.
+
+Why own code: what libraries there are answer whether a set of documents shrank, and a contract has more. Tried on the
+schema of WindowV1: jsoncompat (MIT; 0.3.1, the last for Python 3.11, calls itself alpha) says yes or no without the
+place, took a changed `default` and a changed `pattern` for compatible, and refused an optional field; jsonsubschema
+0.0.8 (Apache-2.0) refused the schema itself. jsonschema-diff lists what changed, and does not judge it.
+"""
+
+import json
+from collections.abc import Callable, Iterator
 from typing import Any
 
 Schema = dict[str, Any]
-_LOWER = ("minimum", "exclusiveMinimum", "minLength", "minItems")
-_UPPER = ("maximum", "exclusiveMaximum", "maxLength", "maxItems")
+Differences = Iterator[str]
+ANNOTATIONS = frozenset({"title", "description", "examples", "$comment", "deprecated"})
+"""Keywords that explain, and change nothing that one relies on (JSON Schema Validation 2020-12, 9)."""
+_ABSENT = object()
 
 
 def incompatible(old: Schema, new: Schema) -> list[str]:
     """Return what a reader or a writer of `old` could no longer rely on in `new`, each with its path; empty if nothing.
 
-    Both are JSON Schemas as `proto.schema.schema_of` makes them. Additions are allowed: of fields that need not be
-    there, and of words that a field may hold.
+    Both are valid JSON Schemas, as `proto.schema.schema_of` makes them. Additions are allowed: of definitions, of
+    fields that need not be there, and of words to a choice of several.
     """
-    return list(_Comparison(old, new).differences(old, new, "$"))
+    return list(_differences(old, new, "$"))
 
 
-class _Comparison:
-    def __init__(self, old: Schema, new: Schema) -> None:
-        self._old, self._new = old.get("$defs", {}), new.get("$defs", {})
-
-    def differences(self, old: Schema, new: Schema, path: str) -> Iterator[str]:
-        """Yield what `new` takes away from `old`."""
-        old, new = _resolved(old, self._old), _resolved(new, self._new)
-        if "anyOf" in old or "anyOf" in new:
-            yield from self._of_options(_options(old, self._old), _options(new, self._new), path)
-            return
-        if old.get("type") != new.get("type"):
-            yield f"{path}: was {old.get('type')}, is {new.get('type')}"
-            return
-        yield from _narrowed(old, new, path)
-        yield from self._of_fields(old, new, path)
-        yield from self._of_items(old, new, path)
-
-    def _of_options(self, old: dict[str, Schema], new: dict[str, Schema], path: str) -> Iterator[str]:
-        if old.keys() != new.keys():
-            yield f"{path}: was {' or '.join(sorted(old))}, is {' or '.join(sorted(new))}"
-            return
-        for kind, option in old.items():
-            yield from self.differences(option, new[kind], path)
-
-    def _of_fields(self, old: Schema, new: Schema, path: str) -> Iterator[str]:
-        fields, now = old.get("properties", {}), new.get("properties", {})
-        for name in fields:
-            if name not in now:
-                yield f"{path}.{name}: is gone"
-            else:
-                yield from self.differences(fields[name], now[name], f"{path}.{name}")
-        before, after = set(old.get("required", [])), set(new.get("required", []))
-        yield from (f"{path}.{name}: must be there now" for name in sorted(after - before))
-        yield from (f"{path}.{name}: need not be there any more" for name in sorted(before - after))
-
-    def _of_items(self, old: Schema, new: Schema, path: str) -> Iterator[str]:
-        pairs = zip(old.get("prefixItems", []), new.get("prefixItems", []), strict=False)
-        for index, (before, after) in enumerate(pairs):
-            yield from self.differences(before, after, f"{path}[{index}]")
-        before, after = old.get("items", {}), new.get("items", {})
-        if isinstance(before, dict) and isinstance(after, dict) and before and after:
-            yield from self.differences(before, after, f"{path}[]")
+def _differences(old: Any, new: Any, path: str) -> Differences:
+    """Yield what `new` takes away from `old`; either may be true or false, which are schemas as well."""
+    if not isinstance(old, dict) or not isinstance(new, dict):
+        yield from _value("schema", old, new, path)
+        return
+    if _kinds(old) != _kinds(new):
+        yield f"{path}: was {' or '.join(_kinds(old))}, is {' or '.join(_kinds(new))}"
+        return
+    for keyword in sorted((old.keys() | new.keys()) - ANNOTATIONS):
+        before, after = old.get(keyword, _ABSENT), new.get(keyword, _ABSENT)
+        if _ABSENT in (before, after) or keyword not in _KNOWN:
+            yield from _value(keyword, before, after, path)
+        else:
+            yield from _KNOWN[keyword](before, after, path)
 
 
-def _resolved(schema: Schema, definitions: dict[str, Schema]) -> Schema:
-    reference = schema.get("$ref")
-    return definitions[reference.rpartition("/")[2]] if isinstance(reference, str) else schema
+def _value(keyword: str, old: Any, new: Any, path: str) -> Differences:
+    if _text(old) != _text(new):
+        yield f"{path}: {keyword} was {_text(old)}, is {_text(new)}"
 
 
-def _options(schema: Schema, definitions: dict[str, Schema]) -> dict[str, Schema]:
-    """Return what a schema permits, by type: a field that may be null has two."""
-    options = [_resolved(option, definitions) for option in schema.get("anyOf", [schema])]
-    return {_kind(option): option for option in options}
+def _text(value: Any) -> str:
+    """Return a value as JSON, in which true is not 1 and 1 is not 1.0."""
+    return "absent" if value is _ABSENT else json.dumps(value, sort_keys=True, ensure_ascii=False)
 
 
-def _kind(schema: Schema) -> str:
-    return str(schema.get("type") or schema.get("title") or "words")
+def _kinds(schema: Schema) -> list[str]:
+    """Return what a schema permits, in order: a field that may be null has two kinds."""
+    return sorted(map(_kind, schema["anyOf"])) if "anyOf" in schema else [_kind(schema)]
 
 
-def _narrowed(old: Schema, new: Schema, path: str) -> Iterator[str]:
-    gone = [word for word in old.get("enum", []) if word not in new.get("enum", [])]
-    if gone:
-        yield f"{path}: no longer says {', '.join(map(repr, gone))}"
-    if "enum" in new and "enum" not in old:
-        yield f"{path}: says some words only"
-    if old.get("pattern") != new.get("pattern"):
-        yield f"{path}: pattern was {old.get('pattern')}, is {new.get('pattern')}"
-    for bound in _LOWER + _UPPER:
-        if old.get(bound) != new.get(bound):
-            yield f"{path}: {bound} was {old.get(bound)}, is {new.get(bound)}"
+def _kind(schema: Any) -> str:
+    if not isinstance(schema, dict):
+        return _text(schema)
+    if "anyOf" in schema:
+        return " or ".join(_kinds(schema))
+    kind = schema.get("type", "words" if "enum" in schema else "anything")
+    return str(schema["$ref"]).rpartition("/")[2] if "$ref" in schema else str(kind)
+
+
+def _definitions(old: Schema, new: Schema, _path: str) -> Differences:
+    for name in old:
+        yield from _differences(old[name], new[name], name) if name in new else [f"{name}: is gone"]
+
+
+def _fields(old: Schema, new: Schema, path: str) -> Differences:
+    for name in old:
+        here = f"{path}.{name}"
+        yield from _differences(old[name], new[name], here) if name in new else [f"{here}: is gone"]
+
+
+def _required(old: list[str], new: list[str], path: str) -> Differences:
+    yield from (f"{path}.{name}: must be there now" for name in sorted(set(new) - set(old)))
+    yield from (f"{path}.{name}: need not be there any more" for name in sorted(set(old) - set(new)))
+
+
+def _options(old: list[Any], new: list[Any], path: str) -> Differences:
+    """Compare pairs of the same kind: there are as many here as there."""
+    for before, after in zip(sorted(old, key=_kind), sorted(new, key=_kind), strict=True):
+        yield from _differences(before, after, path)
+
+
+def _words(old: list[Any], new: list[Any], path: str) -> Differences:
+    """Words may be added to a choice. One word is none: it is a constant, as a message's tag is."""
+    before, after = set(map(_text, old)), set(map(_text, new))
+    yield from (f"{path}: no longer says {word}" for word in sorted(before - after))
+    if before != after and len(old) == 1:
+        yield from (f"{path}: said {_text(old[0])} alone, says {word}" for word in sorted(after - before))
+    yield from (f"{path}: says {_text(word)}, which is no text" for word in _no_texts(new) if _text(word) not in before)
+
+
+def _no_texts(words: list[Any]) -> list[Any]:
+    return [word for word in words if not isinstance(word, str)]
+
+
+def _prefix(old: list[Any], new: list[Any], path: str) -> Differences:
+    if len(old) != len(new):
+        yield f"{path}: had {len(old)} places, has {len(new)}"
+    for index, (before, after) in enumerate(zip(old, new, strict=False)):
+        yield from _differences(before, after, f"{path}[{index}]")
+
+
+def _items(old: Any, new: Any, path: str) -> Differences:
+    return _differences(old, new, f"{path}[]")
+
+
+def _others(old: Any, new: Any, path: str) -> Differences:
+    return _differences(old, new, f"{path}.*")
+
+
+_KNOWN: dict[str, Callable[[Any, Any, str], Differences]] = {
+    "$defs": _definitions,
+    "properties": _fields,
+    "required": _required,
+    "anyOf": _options,
+    "enum": _words,
+    "prefixItems": _prefix,
+    "items": _items,
+    "additionalProperties": _others,
+}
