@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from golden import BY_TYPE, FOLDER, encodings, path_of
 from previous_version import TODAY, Version, previous
+from released import is_within
 
 from proto.codec import decode_as
 from proto.permissions import ACCOUNTS
@@ -43,15 +44,6 @@ print(json.dumps({name: [sorted(r.publish), sorted(r.subscribe)] for name, r in 
 @pytest.fixture(name="old", scope="module")
 def _old(tmp_path_factory: pytest.TempPathFactory) -> Version:
     return previous(tmp_path_factory.mktemp("previous"))
-
-
-def is_within(old: Any, new: Any) -> bool:
-    """Whether all that one version knows of a message is in what the other knows of it, with the same values."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        return all(key in new and is_within(value, new[key]) for key, value in old.items())
-    if isinstance(old, list) and isinstance(new, list):
-        return len(old) == len(new) and all(map(is_within, old, new))
-    return bool(old == new)
 
 
 def as_json(value: Any) -> Any:
