@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from golden import encodings
-from kept import FOLDER, SUMS, changed_since, checksum, damage, releases, tagged, unmatched
+from kept import FOLDER, SUMS, changed_since, checksum, damage, releases, tagged, unmatched, untold
 from released import add
 
 ROOT = FOLDER.parents[2]
@@ -23,11 +23,8 @@ def test_no_release_was_touched():
 
 def test_releases_are_as_they_were_tagged():
     """Where git has the tags: whoever changes files and checksums alike is seen here alone."""
-    tags = tagged(ROOT)
-    assert [one for tag in tags for one in changed_since(tag, ROOT)] == []
-    untagged = [release.name for release in releases() if f"v{release.name}" not in tags]
-    if len(untagged) > 1:  # the newest is tagged after it was committed
-        why = f"git has no tags of {', '.join(untagged)} here: git fetch --tags --unshallow"
+    assert [one for tag in tagged(ROOT) for one in changed_since(tag, ROOT)] == []
+    if why := untold(ROOT, [release.name for release in releases()]):
         pytest.fail(why) if os.environ.get("MORETTA_REQUIRE_ALL") == "1" else pytest.skip(why)
 
 
@@ -109,6 +106,16 @@ def test_the_tag_tells_what_nothing_else_can(folder: Path):
     assert len([*changed_since("v0.1.0", repository, folder)]) == len(encodings()) + 3
 
 
-def test_a_folder_without_git_has_no_tags(tmp_path: Path):
-    """As an unpacked source archive."""
-    assert tagged(tmp_path) == []
+def test_where_the_tags_tell_nothing_it_is_said(folder: Path, tmp_path: Path):
+    """An unpacked archive, a shallow clone, one without tags; not the newest release, which is about to be tagged."""
+    versions, elsewhere = [release.name for release in releases(folder)], tmp_path / "elsewhere"
+    assert (tagged(tmp_path), untold(tmp_path, [])) == ([], None)
+    assert str(untold(tmp_path, versions)).endswith("has no git history: git fetch --tags --unshallow")
+    git(tmp_path, "init", "-q")
+    git(tmp_path, "commit", "-qm", "before", "--allow-empty")
+    git(tmp_path, "commit", "-qm", "0.1.0", "--allow-empty")
+    assert untold(tmp_path, versions) == "git has no v0.1.0, v0.2.0 here: git fetch --tags"
+    git(tmp_path, "tag", "v0.1.0")
+    assert untold(tmp_path, versions) is None
+    git(tmp_path, "clone", "-q", "--depth", "1", f"file://{tmp_path}", str(elsewhere))
+    assert str(untold(elsewhere, versions)).endswith("--unshallow")

@@ -55,6 +55,16 @@ def tagged(repository: Path) -> list[str]:
     return done.stdout.split() if done.returncode == 0 else []
 
 
+def untold(repository: Path, versions: list[str]) -> str | None:
+    """Return why the tags tell less than they should of these versions; None if all but one have theirs."""
+    shallow = _git(repository, "rev-parse", "--is-shallow-repository").stdout.strip()
+    if shallow != "false":
+        return f"{repository} has no git history: git fetch --tags --unshallow" if versions else None
+    missing = {f"v{version}" for version in versions} - {*tagged(repository)}
+    # The newest is tagged after its folder was committed.
+    return f"git has no {', '.join(sorted(missing))} here: git fetch --tags" if len(missing) > 1 else None
+
+
 def changed_since(tag: str, repository: Path, folder: Path = FOLDER) -> Iterator[str]:
     """Yield the files of releases that are not as they were at a tag; what was added since is no change."""
     inside = folder.relative_to(repository).as_posix()
