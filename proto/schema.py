@@ -2,6 +2,8 @@
 
 import json
 import sys
+from collections.abc import Callable
+from inspect import cleandoc
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +17,27 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 def schema_of(message: type[Struct]) -> dict[str, Any]:
     """Return the JSON Schema of a message, self-contained."""
-    schema: dict[str, Any] = _ecma(msgspec.json.schema(message))
+    schema: dict[str, Any] = _portable(msgspec.json.schema(message))
     return {"$schema": DIALECT, **schema}
 
 
-def _ecma(schema: Any) -> Any:
-    """Write Python's end of text as ECMA-262 does, which JSON Schema's patterns follow (2020-12, 6.4)."""
+def _portable(schema: Any) -> Any:
+    """Write what is Python's so that it is nobody's.
+
+    The end of a text as ECMA-262 does, which JSON Schema's patterns follow (2020-12, 6.4). Docstrings without
+    the code's indentation, as Python keeps them from 3.13 on: the same commit has the same contract on each.
+    """
     if isinstance(schema, list):
-        return [_ecma(part) for part in schema]
+        return [_portable(part) for part in schema]
     if not isinstance(schema, dict):
         return schema
-    patterns = {k: v.replace(r"\Z", "$") for k, v in schema.items() if k == "pattern" and isinstance(v, str)}
-    return {k: _ecma(v) for k, v in schema.items()} | patterns
+    return {
+        key: _WRITTEN[key](value) if isinstance(value, str) and key in _WRITTEN else _portable(value)
+        for key, value in schema.items()
+    }
+
+
+_WRITTEN: dict[str, Callable[[str], str]] = {"pattern": lambda text: text.replace(r"\Z", "$"), "description": cleandoc}
 
 
 def public_messages() -> list[type[Struct]]:

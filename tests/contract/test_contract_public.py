@@ -1,6 +1,8 @@
 """What other systems read: schemas that say exactly what is sent."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -14,6 +16,15 @@ from proto.subjects import TABLE
 PUBLIC = public_messages()
 SCHEMAS = sorted((Path(__file__).parents[2] / "docs/schemas").iterdir())
 JSON = [kind for row in TABLE if row.encoding == "json" for kind in (row.message, row.reply) if kind is not None]
+
+
+def descriptions(schema: Any) -> Iterator[str]:
+    """Yield what a schema says in words."""
+    if isinstance(schema, list):
+        yield from (text for part in schema for text in descriptions(part))
+    if isinstance(schema, dict):
+        yield from (text for key, text in schema.items() if key == "description" and isinstance(text, str))
+        yield from (text for part in schema.values() for text in descriptions(part))
 
 
 @pytest.mark.parametrize("kind", encodings())
@@ -34,6 +45,13 @@ def test_the_files_are_valid(path: Path):
 def test_there_is_a_file_for_each():
     """So that the test above looks at something."""
     assert {path.stem for path in SCHEMAS} == {kind.__name__ for kind in PUBLIC}
+
+
+def test_schemas_are_the_same_from_each_python():
+    """Python 3.13 takes a docstring's indentation away, earlier ones keep it: in a schema there is none."""
+    texts = list(descriptions(public_schemas()))
+    assert any("\n" in text for text in texts)
+    assert not any("\n " in text for text in texts)
 
 
 def test_public_schemas_by_name():
