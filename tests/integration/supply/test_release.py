@@ -25,11 +25,11 @@ def git(folder: Path, *arguments: str) -> str:
     ).stdout
 
 
-def release(folder: Path, umask: int = 0o022) -> subprocess.CompletedProcess[str]:
+def release(folder: Path, into: str = "dist", umask: int = 0o022) -> subprocess.CompletedProcess[str]:
     if not HELM.exists():
         why = "helm is needed: `make chart` gets it"
         pytest.fail(why) if os.environ.get("MORETTA_REQUIRE_ALL") == "1" else pytest.skip(why)
-    command = [sys.executable, ".ci/release", "dist", str(HELM)]
+    command = [sys.executable, ".ci/release", into, str(HELM)]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=110, umask=umask, check=False)
 
 
@@ -77,19 +77,49 @@ def test_what_stands_in_the_way_is_told_at_once_and_nothing_is_made(repository: 
     ]
 
 
+def test_a_folder_that_holds_anything_else_is_not_emptied(repository: Path):
+    """The checkout itself, a release with a file beside it, a link, a file: refused, and all is there as it was."""
+    (repository / "dist").mkdir()
+    (repository / "dist/SHA256SUMS").write_text(f"{'0' * 64}  moretta.whl\n")
+    (repository / "dist/moretta.whl").touch()
+    (repository / "dist/thesis.txt").touch()
+    (repository / "build").symlink_to("dist")
+    before = sorted(repository.rglob("*"))
+    why = {
+        ".": ". would be emptied, and .ci in it is no release's: name a new folder",
+        "dist": "dist would be emptied, and thesis.txt in it is no release's: name a new folder",
+        "build": "build is no folder: name a new one",
+        "README.md": "README.md is no folder: name a new one",
+    }
+    for into, reason in why.items():
+        done = release(repository, into)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert f"release {VERSION}: {reason}" in done.stderr.splitlines()
+    assert sorted(repository.rglob("*")) == before
+
+
 @pytest.mark.timeout(400)
 def test_a_release_is_whole_and_anybody_can_make_the_same_from_its_tag(repository: Path, tmp_path: Path):
     """All files with their checksums; the contract is frozen; a clone of the tag gives the same bytes."""
     done = release(repository)
     assert done.returncode == 0, done.stderr
     made = delivered(repository)
-    bills = [f"moretta-{VERSION}-{name}.cdx.json" for name in ("aggregate", "box", "inference", "ingest", "notify")]
+    names = ("aggregate", "box", "inference", "ingest", "notify")
+    bills = [f"moretta-{VERSION}-{name}.cdx.json" for name in names]
+    locks = {f"moretta-{VERSION}-{name}.requirements.txt": (HERE / f"requirements/{name}.txt") for name in names}
     assert made.keys() == {
         *(f"moretta-{VERSION}-py3-none-any.whl", f"moretta-{VERSION}.tar.gz", f"moretta-chart-{VERSION}.tgz"),
         *(f"moretta-contracts-{VERSION}.tar.gz", f"moretta-{VERSION}-licences.md", "SHA256SUMS", *bills),
+        *locks,
     }
     subprocess.run(["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=repository / "dist", check=True)
     assert len(made["SHA256SUMS"].splitlines()) == len(made) - 1
+    # Of no system (RFC 1952: 255 is unknown), so that Python's version doesn't matter; hatchling writes the epoch.
+    packed = {name: data[4:10] for name, data in made.items() if name.endswith("gz")}
+    stamp = int(datetime(2026, 11, 30, tzinfo=UTC).timestamp()).to_bytes(4, "little")
+    assert packed.pop(f"moretta-{VERSION}.tar.gz") == stamp + b"\2\xff"
+    assert set(packed.values()) == {bytes(4) + b"\2\xff"}
+    assert all(made[name] == lock.read_bytes() for name, lock in locks.items())
     assert all(json.loads(made[name])["metadata"]["component"]["version"] == VERSION for name in bills)
     with tarfile.open(repository / f"dist/moretta-contracts-{VERSION}.tar.gz") as contracts:
         names, times = set(contracts.getnames()), {entry.mtime for entry in contracts}
@@ -104,6 +134,8 @@ def test_a_release_is_whole_and_anybody_can_make_the_same_from_its_tag(repositor
     git(repository, "tag", f"v{VERSION}")
     clone = tmp_path / "elsewhere"
     git(tmp_path, "clone", "-q", str(repository), str(clone))
+    (clone / "dist").mkdir()
+    (clone / "dist/SHA256SUMS").write_bytes(b"")  # an earlier release's, which makes room
     again = release(clone, umask=0o077)
     assert again.returncode == 0, again.stderr
     assert delivered(clone) == made
