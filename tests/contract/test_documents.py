@@ -21,6 +21,34 @@ def text_of(name: str) -> str:
     return (ROOT / name).read_text("utf-8")
 
 
+def section(document: str, heading: str) -> str:
+    """Return what stands under a heading of the second order."""
+    found = re.search(rf"^## {re.escape(heading)}\n(.*?)(?=^## |\Z)", text_of(document), re.MULTILINE | re.DOTALL)
+    assert found, f"{document} has no {heading}"
+    return found[1]
+
+
+def figures(text: str) -> list[str]:
+    """Return the numbers of a text as they are written, not those in names such as p99 and 1080p25."""
+    return re.findall(r"(?<![\w.-])\d+(?: \d{3})*(?:\.\d+)?(?!\w)", re.sub(r"\(.*?\)|`.*?`", "", text))
+
+
+def has(document: str, figure: str) -> bool:
+    return re.search(rf"(?<![\w.]){re.escape(figure)}(?!\w|\.\d)", text_of(document)) is not None
+
+
+def cited(text: str) -> str:
+    """Return the document that a text links to first."""
+    return re.findall(r"\]\(([\w./]+\.md)", text)[0]
+
+
+def rows_of(document: str, under: str) -> list[list[str]]:
+    """Return the cells of a table's rows, found by words of its head."""
+    table = re.search(rf"^\|[^\n]*{re.escape(under)}[^\n]*\n\|[-|: ]+\n((?:\|.*\n)+)", text_of(document), re.MULTILINE)
+    assert table, f"{document} has no table {under}"
+    return [[cell.strip() for cell in line.strip("|").split(" |")] for line in table[1].splitlines()]
+
+
 def defined(tree: ast.AST, prefix: str = "") -> set[str]:
     """Return the classes, functions and methods of a module, methods as `Class.method`."""
     found = set()
@@ -28,6 +56,52 @@ def defined(tree: ast.AST, prefix: str = "") -> set[str]:
         if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             found |= {prefix + node.name, *defined(node, f"{prefix}{node.name}.")}
     return found
+
+
+def test_each_number_that_the_readme_promises_is_in_the_document_that_it_cites():
+    """What was measured, and the limits: whoever measures anew sees that README.md tells the old figures."""
+    promises = [line.strip("|").split(" | ") for line in section("README.md", "The promise, measured").splitlines()[3:]]
+    told = [(measured, cited(where)) for _, measured, where in filter(len, promises[:4])]
+    told += [(one, cited(one)) for one in section("README.md", "Limits").split("\n- ") if ".md" in one]
+    pairs = [(figure, document) for text, document in told for figure in figures(text)]
+    assert len(pairs) >= 12
+    assert [pair for pair in pairs if not has(pair[1], pair[0])] == []
+
+
+def test_the_readme_s_capacity_is_the_bench_s():
+    """The same figures as in the rows of capacity.md that they are of."""
+    rows = {row[0]: row[2] for row in rows_of("docs/capacity.md", "row | target | found")}
+    cameras, p99 = re.findall(r"^(\d+) .*?at \1 p99 (\d+) ms", rows["cameras at 1080p25"])[0]
+    half = re.findall(r"/ ([\d.]+) ms", rows["half load: p50 / p99"])[0]
+    assert f"p99 {p99} ms with {cameras} cameras at 1080p25 on two cores, {half} ms at half load" in text_of(
+        "README.md"
+    )
+
+
+def test_the_readme_s_figures_of_the_model_are_the_model_card_s():
+    """Right, missed, off, and badly worn masks taken for good ones: reckoned from the card's own tables."""
+    card = "services/inference/models/MODEL_CARD.md"
+    found = {row[0]: row[1:] for row in rows_of(card, "| mask right |")[:2]}
+    off = [row[3].split()[0] for row in rows_of(card, "| mean error, photos of 5 or more |")]
+    worn = [row[1].split(" of ") for row in rows_of(card, "| incorrect faces said not to be masked |")]
+    missed = [round(100 - float(row[3].removesuffix(" %"))) for row in found.values()]
+    one_in = [{3: "three", 6: "six"}[round(int(all_) / (int(all_) - int(right)))] for right, all_ in worn]
+    readme = " ".join(text_of("README.md").split())
+    assert " and ".join(row[5] for row in found.values()) in readme
+    assert f"{off[0]} and {off[1]} points" in readme
+    assert f"{missed[0]} and {missed[1]} % of the faces were not found" in readme
+    assert f"one in {one_in[0]} and one in {one_in[1]} were taken for good ones" in readme
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/privacy.md"])
+def test_who_promises_how_long_a_picture_lives_says_of_how_many(document: str):
+    """It is 99 of 100 (p99), wherever the promise is told in short, the drawing included."""
+    text = text_of(document)
+    told = [
+        text[max(0, at.start() - 160) : at.end() + 60] for at in re.finditer(r"at most\s100 ms", text, re.IGNORECASE)
+    ]
+    assert len(told) > 1
+    assert [one for one in told if "99 of 100" not in one] == []
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)

@@ -176,7 +176,8 @@ def _risks(place: Place) -> Table:
         (
             gettext("Pictures are kept or seen by somebody"),
             gettext(
-                "overwritten within 100 ms; encrypted between programs; those that see pictures may not write files"
+                "overwritten within 100 ms, 99 of 100 of them; encrypted between programs;"
+                " those that see pictures may not write files"
             ),
             "moretta prove",
         ),
