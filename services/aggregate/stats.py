@@ -101,23 +101,24 @@ class Stats:
             raise _refusal(reply, "too-many-periods", step=reply.step) from None
 
     async def _read(self, found: RollUp, reply: StatsReplyV1) -> int:
-        """Fold the windows asked for; returns how many were read. A zone's windows are stored in order of their start.
+        """Fold the windows asked for; returns how many there were. A zone's windows are stored in order of their start.
 
         A window may be stored before its time by as much as event time may be ahead. None is missing from the time
         before the first one that is stored: then there was no such zone, or it is longer ago than the stream keeps.
         """
-        since, read = max(1, min(reply.since, self._utc()) - AHEAD), 0
+        since, read, begun = max(1, min(reply.since, self._utc()) - AHEAD), 0, False
         stored = self._bus.read(WINDOWS, since=since, site=reply.site, zone=reply.zone)
         async with contextlib.aclosing(stored) as windows:
             async for one in windows:
                 window = cast("WindowV1", one.message)
-                if not read:
+                if not begun:
                     await self._begin(found, reply)
+                    begun = True
                 if window.start >= reply.until:
                     break
                 found.add(window)
-                read += 1
-        if not read:
+                read += window.start >= reply.since
+        if not begun:
             await self._begin(found, reply)
         return read
 

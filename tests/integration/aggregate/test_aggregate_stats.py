@@ -92,6 +92,16 @@ async def test_today_is_the_default(bus):
     assert {p.coverage for p in reply.periods} == {1.0}
 
 
+async def test_a_zone_is_gone_though_it_was_there_until_a_moment_ago(bus, stats):
+    """What is stored of it lies before what is asked for; of one that there still is, nothing is no error."""
+    await stored(bus, window(NOW - 2 * HOUR, zone="old"), window(NOW - 2 * HOUR, zone="fish"))
+    later = {"since": NOW - HOUR, "until": NOW + HOUR, "step": "total"}
+    assert (await stats.answer(ask(zone="fish", **later))).error is None
+    with pytest.raises(Refusal, match="unknown-zone"):
+        await stats.answer(ask(zone="old", **later))
+    assert (await stats.answer(ask(zone="old", **later | {"since": NOW - 3 * HOUR}))).error is None
+
+
 @pytest.mark.parametrize(
     ("changes", "profile", "told"),
     [
