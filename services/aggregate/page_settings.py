@@ -9,7 +9,10 @@ from services.certificates import Named, Tls, server_tls
 from services.sites.problems import Problem
 
 Text = Annotated[str, Meta(min_length=1)]
-_SERVER = r"^(wss?://[A-Za-z0-9.\-\[\]:]+(/[A-Za-z0-9._~/\-]*)?|/[A-Za-z0-9._~/\-]*)\Z"
+_PATH = r"/(?:[A-Za-z0-9._~\-]+(?:/[A-Za-z0-9._~\-]+)*/?)?"
+_HOST = r"(?:[A-Za-z0-9.\-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
+_SERVER = rf"^(?:wss?://{_HOST}(?:{_PATH})?|\.?{_PATH})\Z"
+"""Two slashes at the beginning would be another host's address."""
 
 
 class PageSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -21,7 +24,8 @@ class PageSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     server: Annotated[
         str, Meta(pattern=_SERVER, description="wss://HOST:PORT, or a path such as /nats of the page's own web server")
     ] = "/nats"
-    """NATS's websocket as browsers reach it. Under `moretta up` it is the box's own."""
+    """NATS's websocket as browsers reach it; `./nats` is beside the page, wherever a proxy has that. Under `moretta up`
+    it is the box's own."""
     ask_key: bool = False
     """Whether the page asks for the subscriber's seed; False: the server lets pages in without (--page-open)."""
     certificate: Text | None = None
@@ -41,5 +45,11 @@ class PageSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         if (self.certificate is None) != (self.key is None):
             missing = "certificate" if self.certificate is None else "key"
             yield f"aggregate.page.{missing}", "is missing; give both certificate and key, or none of them"
+        if "[" in self.server:
+            why = "is an IPv6 address, which no browser's content security policy can allow"
+            yield (
+                "aggregate.page.server",
+                f"{why}; take a host's name, or a path such as /nats of the page's own web server",
+            )
         if self.certificate is not None and self.server.startswith("ws://"):
             yield "aggregate.page.server", "is ws://, which no browser opens from a page over HTTPS; take wss://"

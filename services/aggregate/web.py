@@ -75,8 +75,11 @@ class PageServer:
         self.url = ""
 
     def apply(self, sites: Sequence[SiteSettings]) -> None:
-        """Tell the page what people call these sites and their zones."""
-        names = {one.id: {"name": one.name, "zones": {zone.id: zone.name for zone in one.zones}} for one in sites}
+        """Tell the page what people call these sites and their zones, and by whose clock they go."""
+        names = {
+            one.id: {"name": one.name, "timezone": one.timezone, "zones": {zone.id: zone.name for zone in one.zones}}
+            for one in sites
+        }
         told = {"server": self._settings.server, "key": self._settings.ask_key, "names": names}
         body = msgspec.json.encode(told)
         self._files["config.json"] = _File(body, gzip.compress(body, mtime=0), "application/json")

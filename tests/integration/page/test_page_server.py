@@ -22,6 +22,7 @@ from services.cli.box import Box, BoxError
 from services.identities import Identities, Tls, WebSocket, nats_config
 from services.settings import SettingsError, load
 
+SOURCE = Path(__file__).parents[3] / "services/aggregate/page"
 _WEBSOCKET = re.compile(r"websocket clients on wss://127\.0\.0\.1:(\d+)")
 
 
@@ -54,6 +55,16 @@ async def test_the_files_are_read_only_and_under_a_strict_policy(page: PageServe
     assert told == {"server": "wss://numbers.example.org:8443", "key": False, "names": {}}
 
 
+async def test_every_file_of_the_page_is_served(page: PageServer):
+    """Byte for byte, from the installed wheel, those that others than this test name too."""
+    files = [one for one in SOURCE.iterdir() if one.is_file()]
+    assert {"index.html", "main.js", "style.css", "LICENSES.txt"} <= {one.name for one in files}
+    async with aiohttp.ClientSession(page.url) as session:
+        for file in files:
+            async with session.get(f"/{file.name}") as answer:
+                assert await answer.read() == file.read_bytes(), f"{file.name}: run `make setup`"
+
+
 async def test_a_taken_port_is_told(page: PageServer):
     """With the setting that is to be mended."""
     port = int(page.url.rstrip("/").rpartition(":")[2])
@@ -66,6 +77,9 @@ async def test_a_taken_port_is_told(page: PageServer):
     [
         ({"server": "https://x"}, "aggregate.page.server"),
         ({"server": "wss://x; script-src *"}, "aggregate.page.server"),
+        ({"server": "//elsewhere.example.org/nats"}, "aggregate.page.server"),
+        ({"server": "wss://[::1]:8443"}, "aggregate.page.server: is an IPv6 address"),
+        ({"server": "wss://::1:8443"}, "aggregate.page.server"),
         ({"certificate": "x.pem"}, "aggregate.page.key: is missing"),
         ({"certificate": "x", "key": "x", "server": "ws://x"}, "aggregate.page.server: is ws://"),
     ],
