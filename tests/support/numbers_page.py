@@ -6,6 +6,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 
 import yaml
+from playwright.async_api import Locator, Page
 from up_process import UpProcess
 
 from services.cli.demo.clips import film
@@ -40,6 +41,11 @@ def settings(folder: Path, **site) -> Path:
 def percent(share: float) -> str:
     """A share as the page has it in English, halves rounded up."""
     return f"{(Decimal(repr(share)) * 100).quantize(Decimal('0.1'), ROUND_HALF_UP):f}%".replace(".0%", "%")
+
+
+def card(page: Page, name: str, site: str = "Marché Forville") -> Locator:
+    """A zone's card."""
+    return page.get_by_role("region", name=site).get_by_role("article", name=name)
 
 
 @contextlib.contextmanager

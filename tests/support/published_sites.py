@@ -1,6 +1,7 @@
 """What sites have published by now, on a real NATS server with a door for browsers, and aggregate's page before it."""
 
 import contextlib
+import json
 import re
 import time
 from collections.abc import AsyncIterator
@@ -29,10 +30,10 @@ MARKET, STATION, SHED = "cannes", "gare", "shed"
 
 
 class Published:
-    """The three sites; `now` is the end of the last window that can be there."""
+    """The three sites; `now` is the end of the last window that can be there, `door` NATS's websocket."""
 
-    def __init__(self, bus: Bus, ingest: Bus) -> None:
-        self.bus, self.ingest = bus, ingest
+    def __init__(self, bus: Bus, ingest: Bus, door: str) -> None:
+        self.bus, self.ingest, self.door, self.stats = bus, ingest, door, Stats(bus)
         self.now = time.time_ns() // LENGTH * LENGTH
         self.timezone = evening(self.now)
 
@@ -55,6 +56,15 @@ class Published:
         found[20:22] = [structs.replace(one, **weak) for one in found[20:22]]
         return found[:12] + found[15:]
 
+    async def answer(self) -> None:
+        """Answer questions about history again."""
+        self.stats = Stats(self.bus)
+        await self.stats.apply(self.sites())
+
+    async def stop(self) -> None:
+        """Answer no more."""
+        await self.stats.stop()
+
     async def publish(self) -> None:
         """All that the three sites have published."""
         for zone in ("_site", "fish", "flowers"):
@@ -67,7 +77,7 @@ class Published:
         await self.bus.store(ALERTS, self.alert("firing"))
         await self.bus.store(OPERATIONS, _down(self.now))
         for camera in ("gate-1", "gate-2", "flowers-1"):
-            await self.ingest.store(CAMERAS, _camera(camera, self.now, camera != "gate-2"))
+            await self.ingest.store(CAMERAS, camera_state(camera, self.now, is_live=camera != "gate-2"))
 
     def alert(self, state: str) -> AlertV1:
         """Few masks among the fish."""
@@ -100,7 +110,8 @@ def _down(now: int) -> OperationalAlertV1:
     )
 
 
-def _camera(name: str, now: int, is_live: bool) -> CameraV1:
+def camera_state(name: str, now: int, *, is_live: bool) -> CameraV1:
+    """What a camera of the market says of itself: it is live, or waits to try again."""
     lifetime = Lifetime(p50_ms=28.4, p99_ms=61.0 if name == "gate-1" else 57.5, max_ms=70.2, frames=1200, unconfirmed=0)
     given = {"state": "live", "lifetime": lifetime} if is_live else {"state": "backing-off", "reason": "timeout"}
     figures = {"fps": 25.0, "analysed_fps": 5.0, "shed_share": 0.0} if is_live else {}
@@ -116,13 +127,14 @@ def evening(now: int) -> str:
 
 
 @contextlib.asynccontextmanager
-async def published(folder: Path) -> AsyncIterator[tuple[Published, PageServer]]:
-    """The sites and their page, with nothing published yet."""
+async def published(folder: Path, *, denied: tuple[str, ...] = ()) -> AsyncIterator[tuple[Published, PageServer]]:
+    """The sites and their page, with nothing published yet; the subscriber may not do what is `denied`."""
     identities = Identities.make(folder / "identities")
     origins: list[str] = []
 
     def whole(port: int, store: str) -> str:
-        return nats_config(port, store, identities.public, websocket=WebSocket("127.0.0.1:-1", origins, is_open=True))
+        websocket = WebSocket("127.0.0.1:-1", origins, is_open=True)
+        return without(nats_config(port, store, identities.public, websocket=websocket), denied)
 
     first = PageServer(PageSettings(port=0))
     await first.start()
@@ -132,18 +144,27 @@ async def published(folder: Path) -> AsyncIterator[tuple[Published, PageServer]]
     door = next(match.group(1) for line in server.output if (match := _WEBSOCKET.search(line)))
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(server.stop)
-        settings = PageSettings(port=int(origins[0].rpartition(":")[2]), server=f"ws://127.0.0.1:{door}")
+        where = f"ws://127.0.0.1:{door}"
+        settings = PageSettings(port=int(origins[0].rpartition(":")[2]), server=where)
         page = PageServer(settings)
         bus = await Bus.connect(identities.settings("aggregate", server.url), "aggregate")
         stack.push_async_callback(bus.close)
         await bus.ensure_streams(stream.name for stream in STREAMS)
         ingest = await Bus.connect(identities.settings("ingest", server.url), "ingest")
         stack.push_async_callback(ingest.close)
-        place = Published(bus, ingest)
+        place = Published(bus, ingest, where)
         page.apply(place.sites())
         await page.start()
         stack.push_async_callback(page.stop)
-        stats = Stats(bus)
-        await stats.apply(place.sites())
-        stack.push_async_callback(stats.stop)
+        await place.answer()
+        stack.push_async_callback(place.stop)
         yield place, page
+
+
+def without(config: str, denied: tuple[str, ...]) -> str:
+    """The server's configuration with these subjects taken from the subscriber's rights."""
+    found = json.loads(config)
+    for user in found["accounts"]["SUBSCRIBERS"]["users"]:
+        for rights in user["permissions"].values():
+            rights["allow"] = [one for one in rights["allow"] if one not in denied]
+    return json.dumps(found)

@@ -1,16 +1,17 @@
-// The connection to NATS as the subscriber: what comes, and what was before, asked for message by message (ADR 20).
+// The connection to NATS, kept for as long as the page is open: what is listened to, and questions one at a time (ADR 20).
 
+import { fits, isPlain, STREAMS } from "./messages.js";
 import { wsconnect } from "./nats.js";
+import { backoff, ownClock, pause } from "./timing.js";
 
 const PREFIX = "_INBOX_subscriber";
-const API = "moretta.api.";
-const STREAMS = ["WINDOWS", "ALERTS", "OPERATIONS", "CAMERAS"];
-const HEARD = ["windows.*.*", "alerts.*.*.*", "operations.*.*.*", "cameras.*.*"].map((one) => `moretta.v1.${one}`);
 const ANSWER_MS = 5_000;
-const AGAIN_MS = 2_000;
+const FIRST_MS = 1_000;
+const MOST_MS = 30_000;
+const STEADY_MS = 30_000;
 const AT_A_TIME = 8;
 
-/** The server wants a key, or another one. */
+/** The server does not know the key that was given. */
 export class Refused extends Error {}
 
 /** How a seed signs; its library is only fetched where one is needed. Throws where the text is no seed. */
@@ -29,25 +30,49 @@ export function address(server, page) {
 }
 
 export class Bus {
-  /** `told` is called with each message; `changed` with "live" or "lost". */
-  constructor(server, authenticator, { told, changed }) {
-    Object.assign(this, { server, authenticator, told, changed, offsetMs: 0, refusals: [] });
+  /** `told` is called with each live message; `changed` with "live", "lost" or "refused"; `denied` with a subject that may not be heard. */
+  constructor(server, authenticator, { told, changed, denied }) {
+    Object.assign(this, { server, authenticator, told, changed, denied, offsetMs: 0, wasLive: false, isOver: false });
+    this.connection = null;
+    this.asking = 0;
+    this.waiting = [];
   }
 
-  /** Connect and stay connected; returns only by raising Refused. */
+  /** Connect, and stay connected until `stop`. Raises Refused if the server refuses a key before it ever took it. */
   async run() {
-    for (;;) {
-      try {
-        this.connection = await wsconnect(this.options());
-        this.subscribe();
-        this.changed("live");
-        await Promise.race([this.follow(), this.connection.closed()]);
-        await this.connection.close();
-      } catch (error) {
-        if (isRefusal(error)) throw new Refused(error.message);
-      }
-      this.changed("lost");
-      await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+    for (let failures = 0; !this.isOver; failures += 1) {
+      const { why, livedMs } = await this.once();
+      if (this.isOver) return;
+      if (why === "refused" && this.authenticator !== null && !this.wasLive) throw new Refused();
+      if (livedMs > STEADY_MS) failures = 0;
+      this.changed(why);
+      await pause(backoff(failures, FIRST_MS, MOST_MS));
+    }
+  }
+
+  /** Try no more. */
+  stop() {
+    this.isOver = true;
+    this.connection?.close();
+  }
+
+  /** Connect once, until this ends: why it did, and how long it lived. */
+  async once() {
+    let since = ownClock();
+    try {
+      const connection = await wsconnect(this.options());
+      since = ownClock();
+      this.connection = connection;
+      this.wasLive = true;
+      this.subscribe();
+      this.changed("live");
+      const why = await Promise.race([follow(connection), connection.closed()]);
+      connection.close().catch(() => {});
+      return { why: isRefusal(why) ? "refused" : "lost", livedMs: ownClock() - since };
+    } catch (error) {
+      return { why: isRefusal(error) ? "refused" : "lost", livedMs: 0 };
+    } finally {
+      this.connection = null;
     }
   }
 
@@ -60,75 +85,49 @@ export class Bus {
   }
 
   subscribe() {
-    for (const subject of HEARD) {
-      this.connection.subscribe(subject, { callback: (error, message) => error ? this.refusals.push(subject) : this.hear(message) });
+    for (const [stream, subject] of Object.entries(STREAMS)) {
+      this.connection.subscribe(subject, { callback: (error, message) => (error ? this.denied(stream) : this.hear(message)) });
     }
   }
 
   hear(message) {
     try {
-      this.told(message.json(), true);
+      const said = message.json();
+      if (isPlain(message.headers) && fits(said, message.subject)) this.told(said);
     } catch {
       // no message of ours: docs/subscribing.md
     }
   }
 
-  async follow() {
-    for await (const status of this.connection.status()) {
-      if (["disconnect", "staleConnection", "close"].includes(status.type)) return;
-    }
-  }
-
-  /** Tell the last message of each subject in the streams. */
-  async latest() {
-    for (const stream of STREAMS) {
-      const info = await this.ask(`${API}STREAM.INFO.${stream}`, { subjects_filter: ">" });
-      if (info?.ts) this.offsetMs = Date.parse(info.ts) - Date.now();
-      const subjects = Object.keys(info?.state?.subjects ?? {}).filter((one) => HEARD.some((row) => matches(row, one)));
-      await inTurns(subjects, async (subject) => {
-        const found = await this.ask(`${API}STREAM.MSG.GET.${stream}`, { last_by_subj: subject });
-        const message = found?.message?.data ? parsed(found.message.data) : null;
-        if (message !== null) this.told(message, false);
-      });
-    }
-  }
-
-  /** The published windows of a zone since a time, or today; null where nobody answers, or only with an error. */
-  async history(site, zone, since) {
-    const question = { type: "StatsRequestV1", site, zone, step: "window", ...(since === null ? {} : { since }) };
-    const answer = await this.ask(`moretta.v1.stats.${site}`, question);
-    return answer?.type === "StatsReplyV1" && answer.error === null ? answer : null;
-  }
-
+  /** Ask: `{said}`, or `{why}`: "refused" where it may not be asked, "silent" where nobody answers. A few questions at a time. */
   async ask(subject, question) {
+    await this.turn();
     try {
-      return (await this.connection.request(subject, JSON.stringify(question), { timeout: ANSWER_MS })).json();
-    } catch {
-      return null; // nobody there, or too late: the page shows what comes
+      const answer = await this.connection.request(subject, JSON.stringify(question), { timeout: ANSWER_MS });
+      return { said: answer.json() };
+    } catch (error) {
+      return { why: error?.cause?.name === "PermissionViolationError" ? "refused" : "silent" };
+    } finally {
+      this.asking -= 1;
+      this.waiting.shift()?.();
     }
   }
-}
 
-/** Whether a subject is one of a row with `*` in it. */
-export function matches(row, subject) {
-  const [wanted, found] = [row.split("."), subject.split(".")];
-  return wanted.length === found.length && wanted.every((one, index) => one === "*" || one === found[index]);
-}
-
-function parsed(base64) {
-  try {
-    return JSON.parse(new TextDecoder().decode(Uint8Array.from(atob(base64), (one) => one.charCodeAt(0))));
-  } catch {
-    return null;
+  async turn() {
+    while (this.asking >= AT_A_TIME) await new Promise((resolve) => this.waiting.push(resolve));
+    this.asking += 1;
   }
 }
 
-const isRefusal = (error) => /authorization|authentication/i.test(`${error?.name} ${error?.message}`);
-
-async function inTurns(items, work) {
-  const waiting = [...items];
-  const worker = async () => {
-    while (waiting.length > 0) await work(waiting.shift());
-  };
-  await Promise.all(Array.from({ length: AT_A_TIME }, worker));
+/** How a connection ended, if it says so. */
+async function follow(connection) {
+  let last = null;
+  for await (const { type, error } of connection.status()) {
+    if (type === "error") last = error;
+    if (["disconnect", "staleConnection", "close"].includes(type)) return last;
+  }
+  return last;
 }
+
+/** Whether the server does not know who it is. Its "Authentication Timeout" is none: that passes. */
+const isRefusal = (error) => /authorization violation/i.test(`${error?.message}`);

@@ -5,8 +5,11 @@ export const WIDTH = 600;
 export const HEIGHT = 120;
 const NS = "http://www.w3.org/2000/svg";
 
-/** Shapes within WIDTH x HEIGHT for periods between two times: the line's and the band's path, and boxes of the rest. */
-export function layout(periods, from, until) {
+/** Shapes within WIDTH x HEIGHT for periods between two times: the line's and the band's path, and boxes of the rest.
+
+`isComplete`: whether what lies between two periods is known not to be there.
+*/
+export function layout(periods, from, until, isComplete = true) {
   const x = (time) => Math.round(((Math.min(Math.max(time, from), until) - from) / (until - from)) * WIDTH * 100) / 100;
   const y = (share) => Math.round((1 - share) * HEIGHT * 100) / 100;
   const shown = periods.filter((one) => one.end > from && one.start < until);
@@ -23,18 +26,18 @@ export function layout(periods, from, until) {
     }
     last = one;
   }
-  return { line, band, suppressed: boxes(shown.filter(isWithheld), x), gaps: boxes(holes(shown), x) };
+  return { line, band, suppressed: boxes(shown.filter(isWithheld), x), gaps: boxes(holes(shown, isComplete), x) };
 }
 
 /** Whether a window was published without its figures. One in which nobody could be judged has no rate to hide. */
 const isWithheld = (one) => one.published > 0 && Boolean(one.suppressed);
 
 /** Where nothing was published: periods that say so, and the time between two that are not neighbours. */
-export function holes(periods) {
+export function holes(periods, isComplete = true) {
   const found = [];
   let end = null;
   for (const one of periods) {
-    if (end !== null && one.start > end) found.push({ start: end, end: one.start });
+    if (isComplete && end !== null && one.start > end) found.push({ start: end, end: one.start });
     if (one.published === 0) found.push(one);
     end = one.end;
   }
@@ -55,10 +58,10 @@ function boxes(spans, x) {
 }
 
 /** What a chart says in one sentence: how many windows, the last, lowest and highest rate, what is missing. */
-export function summary(periods) {
+export function summary(periods, isComplete = true) {
   const rates = periods.map((one) => one.rate).filter((one) => typeof one === "number");
   const suppressed = periods.filter(isWithheld).length;
-  const gaps = holes(periods).length;
+  const gaps = holes(periods, isComplete).length;
   const known = rates.length > 0 ? { last: rates.at(-1), lowest: Math.min(...rates), highest: Math.max(...rates) } : null;
   return { windows: periods.length, suppressed, gaps, known };
 }

@@ -16,10 +16,12 @@ export function put(element, words) {
   return element;
 }
 
-/** Put children in place of those that are there, in order, leaving alone what stays. */
+/** Put children in place of those that are there, in order, leaving alone what stays: what is moved loses the focus. */
 export function arrange(parent, children) {
-  if (children.length === parent.children.length && children.every((one, index) => parent.children[index] === one)) return;
-  parent.replaceChildren(...children);
+  for (const one of [...parent.children]) if (!children.includes(one)) one.remove();
+  children.forEach((one, index) => {
+    if (parent.children[index] !== one) parent.insertBefore(one, parent.children[index] ?? null);
+  });
 }
 
 /** A term and its value in a list; returns the pair and sets its value's text by `put`. */

@@ -1,29 +1,36 @@
 // The page: reads config.json, connects, and shows what is known once a second and whenever something comes.
 
-import { address, Bus, Refused, signer } from "./bus.js";
+import { address, Bus, Refused } from "./bus.js";
+import { readConfig } from "./config.js";
 import { arrange, put } from "./elements.js";
-import { empty, extend, MS, oldSince, period, sites, take, WHOLE } from "./model.js";
-import { alertLine, SiteSection } from "./site.js";
-import { choose, clock, text } from "./text.js";
+import { History } from "./history.js";
+import { askKey, hideKey, onKey } from "./key.js";
+import { Latest } from "./latest.js";
+import { empty, extend, period, sites, take } from "./model.js";
+import { Notice, tell } from "./notice.js";
+import { hasRules, profileOf, WHOLE } from "./profile.js";
+import { alertLine } from "./alerts.js";
+import { SiteSection } from "./site.js";
+import { choose, text } from "./text.js";
+import { ownClock } from "./timing.js";
 
 const SHOW_MS = 250;
 const TICK_MS = 1_000;
-const SHORT_MS = 300_000;
-const SHORT_WINDOWS = 200;
 const byId = (id) => document.getElementById(id);
 
 const known = empty();
 const sections = new Map();
-const histories = new Map();
 const zones = new Map();
+const notice = new Notice();
 let config = { server: null, key: false, names: {} };
 let bus = null;
-let state = "connecting";
-let lostMs = null;
-let connectedMs = 0;
+let latest = null;
+let history = null;
 let pending = null;
 
-const now = () => Date.now() + (bus?.offsetMs ?? 0);
+const now = () => ownClock() + (bus?.offsetMs ?? 0);
+const zoneOf = (site) => zones.get(site) ?? config.names[site]?.timezone;
+const nameOf = (site) => (zone) => (zone === WHOLE ? text("whole") : config.names[site]?.zones?.[zone] || zone);
 
 function soon() {
   pending ??= setTimeout(() => {
@@ -33,115 +40,59 @@ function soon() {
 }
 
 function show() {
-  const found = sites(known);
+  const [found, nowMs] = [sites(known), now()];
   for (const { site, zones: ids } of found) {
     if (!sections.has(site)) sections.set(site, new SiteSection(site));
-    const hasHistory = (zone) => histories.get(`${site}/${zone}`) !== null;
-    const when = { nowMs: now(), connectedMs, timeZone: zones.get(site), hasHistory };
-    sections.get(site).show(known, ids, config.names[site], when);
+    const where = { nowMs, offsetMs: bus?.offsetMs ?? 0, timeZone: zoneOf(site), zoneName: nameOf(site), history, latest };
+    sections.get(site).show(known, ids, config.names[site]?.name, where);
+    if (notice.state === "live" && latest.states.WINDOWS !== "asking") {
+      for (const zone of ids) history.want(known.windows.get(`${site}/${zone}`));
+    }
   }
   arrange(byId("sites"), found.map(({ site }) => sections.get(site).element));
-  byId("nothing").hidden = state !== "live" || found.length > 0;
-  showState();
+  notice.show(known, latest, zoneOf, found.map(({ site }) => site), nowMs);
 }
 
-function showState() {
-  const shown = byId("connection");
-  shown.dataset.state = state;
-  put(shown, text(`state.${state}`));
-  const old = state === "live" ? oldest() : null;
-  const words = state === "lost" ? text("notice.lost", { time: clock(lostMs) }) : old !== null ? text("notice.old", { time: clock(old) }) : "";
-  byId("notice").hidden = words === "";
-  put(byId("notice"), words);
-}
-
-/** Since when no site at all publishes, in milliseconds; null while one does. */
-function oldest() {
-  const whole = [...known.windows.values()].filter(({ zone }) => zone === WHOLE).map((one) => oldSince(one, now()));
-  return whole.length > 0 && whole.every((one) => one !== null) ? Math.max(...whole) : null;
-}
-
-/** Say something to those who listen to the page: only what changed and matters. */
-function tell(words) {
-  put(byId("told"), words);
-}
-
-function told(message, isLive) {
-  const key = `${message?.site}/${message?.zone ?? message?.kind}/${message?.rule ?? message?.name}`;
-  const before = (message?.type === "AlertV1" ? known.alerts : known.operations).get(key)?.state;
-  if (!take(known, message, isLive ? now() : undefined)) return;
-  if (message.type.endsWith("AlertV1") && isLive && before !== message.state) {
-    const names = config.names[message.site]?.zones ?? {};
-    const zoneName = (zone) => (zone === WHOLE ? text("whole") : names[zone] || zone);
-    tell(text(`told.${message.state}`, { what: alertLine(message, { zoneName }) }));
+/** A live message. */
+function told(message) {
+  const news = take(known, message, ownClock());
+  if (message.type === "WindowV1" && known.gone.delete(`${message.site}/${message.zone}`)) history.forget(`${message.site}/${message.zone}`);
+  if (news === null) return;
+  const isSeen = message.type === "OperationalAlertV1" || (message.type === "AlertV1" && hasRules(profileOf(known, message.site)));
+  if (isSeen && news.before?.state !== message.state) {
+    tell(text(`told.${message.state}`, { what: alertLine(message, { zoneName: nameOf(message.site) }) }, ""));
   }
-  if (message.type === "WindowV1" && isLive && !histories.has(`${message.site}/${message.zone}`)) remember(message);
   soon();
 }
 
-async function changed(to) {
-  if (state === to) return;
-  const wasLost = state === "lost" && lostMs !== null;
-  state = to;
-  if (to === "lost") lostMs = Date.now();
-  if (to === "lost") tell(text("notice.lost", { time: clock(lostMs) }));
-  if (to === "live") {
-    connectedMs = now();
-    if (wasLost) tell(text("notice.back"));
-    soon();
-    histories.clear();
-    await bus.latest();
-    connectedMs = now();
-    await Promise.all([...known.windows.values()].map(remember));
+function changed(state) {
+  notice.changed(state, now());
+  if (state === "live") {
+    hideKey();
+    history.restart();
+    latest.start();
   }
+  if (state === "refused" && !notice.wasLive) askKey("");
   show();
 }
 
-/** Ask for what was published of a zone before: today, or of short windows the last ones. */
-async function remember(window) {
-  const key = `${window.site}/${window.zone}`;
-  histories.set(key, undefined);
-  const length = (window.end - window.start) / MS;
-  const since = length < SHORT_MS ? Math.round(window.end / MS - SHORT_WINDOWS * length) * MS : null;
-  const answer = await bus.history(window.site, window.zone, since);
-  histories.set(key, answer);
-  if (answer === null) return;
-  zones.set(window.site, answer.timezone);
-  extend(known, key, answer.periods.map(period));
-  soon();
+function answered(key, reply) {
+  zones.set(reply.site, reply.timezone);
+  extend(known, key, reply.periods.map(period));
 }
 
 async function connect(authenticator) {
-  bus = new Bus(address(config.server, location.href), authenticator, { told, changed });
+  bus?.stop();
+  bus = new Bus(address(config.server, location.href), authenticator, { told, changed, denied: (stream) => latest.set(stream, "refused") });
+  latest = new Latest(bus, { found: (message, heardMs) => take(known, message, heardMs) && soon(), read: soon });
+  history = new History(bus, { found: answered, gone: (key) => known.gone.add(key), changed: soon });
   try {
     await bus.run();
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
-    state = "connecting";
-    showState();
-    askKey(authenticator === null ? "" : text("key.refused"));
+    askKey(text("key.refused"));
   }
 }
-
-function askKey(wrong) {
-  byId("key").hidden = false;
-  put(byId("key-error"), wrong);
-  byId("seed").focus();
-}
-
-byId("key").addEventListener("submit", async (event) => {
-  event.preventDefault();
-  const seed = byId("seed").value.trim();
-  try {
-    const authenticator = await signer(seed);
-    byId("key").hidden = true;
-    byId("seed").value = "";
-    byId("numbers").focus();
-    await connect(authenticator);
-  } catch {
-    askKey(text("key.wrong"));
-  }
-});
 
 function speak(wanted) {
   const language = choose(wanted);
@@ -154,12 +105,13 @@ function speak(wanted) {
 }
 
 for (const one of document.querySelectorAll("[data-language]")) one.addEventListener("click", () => speak([one.dataset.language]));
+onKey(connect);
 speak(navigator.languages);
 setInterval(show, TICK_MS);
 
-try {
-  config = { ...config, ...(await (await fetch("config.json", { cache: "no-store" })).json()) };
-} catch {
-  put(byId("notice"), text("notice.config"));
-}
-if (config.server !== null) await (config.key ? askKey("") : connect(null));
+config = await readConfig((fault) => {
+  notice.fault = fault;
+  show();
+});
+if (config.key) askKey("");
+else await connect(null);

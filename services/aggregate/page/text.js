@@ -1,5 +1,6 @@
 // Words, numbers and times as the reader writes them. Times are milliseconds.
 
+import { dateOf } from "./day.js";
 import { chosen, words } from "./words.js";
 
 let language = "en";
@@ -27,7 +28,7 @@ export function number(value, digits = 0) {
 }
 
 export function milliseconds(value) {
-  return `${number(value, value < 10 ? 1 : 0)} ms`;
+  return `${number(value, value < 10 ? 1 : 0)}\u00a0ms`;
 }
 
 /** An interval of shares. */
@@ -35,12 +36,13 @@ export function range([low, high]) {
   return text("between", { low: percent(low), high: percent(high) });
 }
 
-/** The time of day at the site, with the day if it is not `nowMs`'s, with seconds where they say something. */
+/** The time of day at the site, with the day and the year if they are not `nowMs`'s, with seconds where they say something. */
 export function clock(ms, timeZone, nowMs = ms, seconds = ms % 60_000 !== 0) {
   const hours = { hour: "2-digit", minute: "2-digit", ...(seconds ? { second: "2-digit" } : {}), timeZone };
-  const day = (one) => new Date(one).toLocaleDateString("en-CA", { timeZone });
-  const date = day(ms) === day(nowMs) ? {} : { day: "numeric", month: "short" };
-  return new Date(ms).toLocaleString(locale(), { ...hours, ...date });
+  const [date, today] = [ms, nowMs].map((one) => dateOf(one, timeZone));
+  const year = date.slice(0, 4) === today.slice(0, 4) ? {} : { year: "numeric" };
+  const on = date === today ? {} : { day: "numeric", month: "short", ...year };
+  return new Date(ms).toLocaleString(locale(), { ...hours, ...on });
 }
 
 /** How long ago, roughly. */

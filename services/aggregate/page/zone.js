@@ -1,6 +1,7 @@
 // One zone's card: rate, interval, people, coverage, its window's time and age, and the trend.
 
 import { chart, draw, layout, summary } from "./chart.js";
+import { day } from "./day.js";
 import { fill, make, pair, put, table } from "./elements.js";
 import { figure, MS, oldSince } from "./model.js";
 import { age, clock, number, percent, range, text } from "./text.js";
@@ -25,8 +26,8 @@ export class ZoneCard {
     this.element.setAttribute("aria-labelledby", this.id);
   }
 
-  /** Show a window; `periods` are the trend's, `timeZone` the site's if it is known. */
-  show(name, window, periods, { nowMs, timeZone, hasHistory }) {
+  /** Show a window; `periods` are the trend's, `timeZone` the site's if it is known, `asked` what became of the question for its history. */
+  show(name, window, periods, { nowMs, timeZone, asked }) {
     put(this.title, name);
     const rate = figure(window, "rate");
     put(this.rate, rate.why ? "–" : percent(rate.value));
@@ -39,7 +40,7 @@ export class ZoneCard {
       whole.hidden = Boolean(window.suppressed) && name !== "coverage" && name !== "persons";
     }
     this.showTime(window, nowMs, timeZone);
-    this.trend.show(name, periods, { nowMs, timeZone, hasHistory, length: window.end - window.start });
+    this.trend.show(name, periods, { nowMs, timeZone, asked, length: window.end - window.start });
   }
 
   showTime(window, nowMs, timeZone) {
@@ -51,8 +52,9 @@ export class ZoneCard {
     this.old.hidden = since === null;
     this.element.classList.toggle("is-old", since !== null);
     if (since !== null) put(this.old, text("old", { time: clock(since, timeZone, nowMs, seconds) }));
-    put(this.gaps, window.gaps.map((one) => text(`gap.${one}`)).join(", "));
-    this.gaps.hidden = window.gaps.length === 0;
+    const gaps = window.gaps ?? [];
+    put(this.gaps, gaps.map((one) => text(`gap.${one}`)).join(", "));
+    this.gaps.hidden = gaps.length === 0;
   }
 }
 
@@ -80,17 +82,19 @@ class Trend {
     this.element = make("figure", "trend", this.title, make("div", "plot", this.scale, this.chart.svg, this.axis), this.legend, this.table.details);
   }
 
-  show(name, periods, { nowMs, timeZone, hasHistory, length }) {
+  show(name, periods, { nowMs, timeZone, asked, length }) {
     const [from, until] = span(periods, nowMs, timeZone, length);
-    const shown = periods.filter((one) => one.end > from);
-    draw(this.chart, layout(shown, from, until));
+    const shown = periods.filter((one) => one.end > from && one.start < until);
+    const isComplete = asked === "answered"; // otherwise what is missing may have been published
+    draw(this.chart, layout(shown, from, until, isComplete));
     [1, 0.5, 0].forEach((share, index) => put(this.scale.children[index], percent(share)));
     const ticks = [from, (from + until) / 2, until].map((one) => clock(one / MS, timeZone, one / MS));
     [...this.axis.children].forEach((one, index) => put(one, ticks[index]));
     const isDay = until - from >= 20 * 3_600_000 * MS;
     const label = isDay ? text("trend") : text("trend.short", { time: ticks[0] });
-    put(this.title, hasHistory ? label : `${label}. ${text("trend.none")}`);
-    this.chart.svg.setAttribute("aria-label", `${name}. ${sentence(label, summary(shown))}`);
+    const missing = { failed: "trend.failed", refused: "trend.none" }[asked];
+    put(this.title, missing ? `${label}. ${text(missing)}` : label);
+    this.chart.svg.setAttribute("aria-label", `${name}. ${sentence(label, summary(shown, isComplete))}`);
     ["rate", "interval", "suppressed", "gap"].forEach((one, index) => put(this.legend.children[index], text(`legend.${one}`)));
     this.legend.children[1].hidden = !shown.some((one) => one.interval);
     put(this.table.summary, text("trend.table"));
@@ -110,10 +114,7 @@ class Trend {
 /** The axis: the site's day, or with short windows as much as there is of it. */
 function span(periods, nowMs, timeZone, length) {
   if (length < 300_000 * MS) return [periods[0].start, periods.at(-1).end];
-  const time = new Date(nowMs).toLocaleTimeString("en-GB", { timeZone, hourCycle: "h23" });
-  const [hours, minutes, seconds] = time.split(":").map(Number);
-  const midnight = nowMs - (nowMs % 1_000) - ((hours * 60 + minutes) * 60 + seconds) * 1_000;
-  return [midnight * MS, (midnight + 86_400_000) * MS];
+  return day(nowMs, timeZone).map((ms) => ms * MS);
 }
 
 function sentence(label, { windows, suppressed, gaps, known }) {

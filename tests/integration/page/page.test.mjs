@@ -6,6 +6,8 @@ import { test } from "node:test";
 const page = new URL("../../../services/aggregate/page/", import.meta.url);
 const load = (name) => import(new URL(name, page));
 const model = await load("model.js");
+const profile = await load("profile.js");
+const { cameras, promise } = await load("cameras.js");
 const { holes, layout, summary, WIDTH, HEIGHT } = await load("chart.js");
 const { choose, age, clock, percent, text } = await load("text.js");
 const { chosen, LANGUAGES, words } = await load("words.js");
@@ -17,12 +19,22 @@ const window = (given = {}) => ({
 });
 const at = (index, given = {}) => model.period(window({ start: index * 5 * MINUTE, end: (index + 1) * 5 * MINUTE, ...given }));
 
-test("a message is taken unless it is foreign or older than what is known", () => {
+test("a message is taken unless it is foreign or not later than what is known", () => {
   const known = model.empty();
-  assert.equal(model.take(known, window({ end: 10 })), true);
-  assert.equal(model.take(known, window({ end: 9, rate: 0.1 })), false);
-  for (const foreign of [null, 5, {}, { type: "DeliveryV1" }]) assert.equal(model.take(known, foreign), false);
-  assert.equal(known.windows.get("s/_site").end, 10);
+  assert.deepEqual(model.take(known, window({ end: 10 })), { before: undefined });
+  for (const end of [9, 10]) assert.equal(model.take(known, window({ end, rate: 0.1 })), null);
+  for (const foreign of [null, 5, {}, { type: "DeliveryV1" }, { type: "constructor" }]) assert.equal(model.take(known, foreign), null);
+  assert.equal(known.windows.get("s/_site").rate, 0.5);
+});
+
+test("an alert goes on to its later state, and not back", () => {
+  const alert = (state, end, since = 1) => ({ type: "AlertV1", site: "s", zone: "z", rule: "r", state, end, since });
+  const operation = (state, at) => ({ type: "OperationalAlertV1", site: "s", kind: "no-data", name: "z", state, at, since: 1 });
+  const known = model.empty();
+  const taken = [alert("firing", 5), alert("resolved", 5), alert("firing", 5), alert("firing", 4), alert("firing", 9, 7), alert("resolved", 5)];
+  assert.deepEqual(taken.map((one) => model.take(known, one)?.before?.state ?? null), [null, "firing", null, null, "resolved", null]);
+  assert.equal(known.alerts.get("s/z/r").end, 9);
+  assert.deepEqual([operation("firing", 5), operation("resolved", 6), operation("firing", 5)].map((one) => model.take(known, one) !== null), [true, true, false]);
 });
 
 test("the whole site comes first, and a site without windows is there by its cameras", () => {
@@ -56,21 +68,61 @@ test("history fills a trend, and says nothing against what came", () => {
   assert.deepEqual(rates, [[0.5, 1], [0.5, 1], [null, 0]]);
 });
 
-test("a camera of which nothing is heard is not up, and the promise is the slowest one's", () => {
+const lifetime = (p99_ms, frames = 9) => ({ p50_ms: 5, p99_ms, max_ms: 99, frames, unconfirmed: 1 });
+const camera = (name, given) => ({ type: "CameraV1", site: "s", camera: name, at: 1, state: "live", lifetime: lifetime(20), ...given });
+
+test("the promise is the slowest one's of the cameras that are up", () => {
   const known = model.empty();
-  const lifetime = (p99_ms, frames = 9) => ({ p50_ms: 5, p99_ms, max_ms: 99, frames, unconfirmed: 1 });
-  const camera = (name, given) => ({ type: "CameraV1", site: "s", camera: name, at: 1, state: "live", lifetime: lifetime(20), ...given });
   model.take(known, camera("a", { lifetime: lifetime(40) }), 1_000);
   model.take(known, camera("b", {}), 1_000);
   model.take(known, camera("c", { state: "stalled", lifetime: lifetime(400) }), 1_000);
   model.take(known, camera("d", { lifetime: lifetime(500, 0) }), 1_000);
-  const seen = model.cameras(known, "s", 2_000, 0);
+  const seen = cameras(known, "s", 2_000);
   assert.deepEqual(seen.map((one) => one.up), [true, true, false, true]);
-  assert.deepEqual(model.promise(seen), { camera: "a", p50: 5, p99: 40, unconfirmed: 2, kept: true });
-  const later = model.cameras(known, "s", 200_000, 0);
-  assert.deepEqual(later.map((one) => one.state), ["silent", "silent", "stalled", "silent"]);
-  assert.equal(model.promise(later), null);
-  assert.equal(model.promise([{ up: true, camera: "x", lifetime: lifetime(100.5) }]).kept, false);
+  assert.deepEqual(promise(seen), { camera: "a", p50: 5, p99: 40, unconfirmed: 2, kept: true });
+  assert.equal(promise([{ up: true, camera: "x", lifetime: lifetime(100.5) }]).kept, false);
+});
+
+test("a camera that was not heard for long is not up, whenever the page was opened, and measures nothing", () => {
+  const known = model.empty();
+  const [days, offset] = [3 * 86_400_000, 3_600_000]; // the page's own clock is an hour behind
+  model.take(known, camera("old", {}), 1_000);
+  model.take(known, camera("stalled", { state: "stalled", lifetime: lifetime(20, 0) }), 2_000);
+  model.take(known, camera("ended", { state: "ended" }), 500);
+  model.take(known, camera("unknown", {}), NaN);
+  const seen = cameras(known, "s", days, offset);
+  assert.deepEqual(seen.map(({ camera: name, state, up, heardMs }) => [name, state, up, heardMs]), [
+    ["ended", "ended", false, 500 + offset], ["old", "silent", false, 1_000 + offset], ["stalled", "silent", false, 2_000 + offset],
+    ["unknown", "silent", false, null],
+  ]);
+  assert.deepEqual(promise(seen), { kept: null, sinceMs: 1_000 + offset });
+  assert.deepEqual(promise([]), { kept: null, sinceMs: null });
+  assert.equal(model.take(known, camera("old", {}), days - offset), null); // the same again: no news, but heard
+  assert.equal(cameras(known, "s", days, offset)[1].up, true);
+  model.take(known, camera("old", { at: 0 }), 2 * days); // an earlier one, in somebody's answer
+  assert.equal(cameras(known, "s", days, offset)[1].heardMs, days);
+});
+
+test("what the newest profile does not publish is taken away", () => {
+  const known = model.empty();
+  const alert = { type: "AlertV1", site: "s", zone: "hall", rule: "r", state: "firing", end: 1, since: 1 };
+  for (const one of [window(), window({ zone: "hall" }), window({ zone: "gone" }), alert]) model.take(known, one);
+  known.gone.add("s/gone");
+  assert.deepEqual([model.sites(known)[0].zones, model.alerts(known, "s", 2).length], [["_site", "hall"], 1]);
+  model.take(known, window({ start: 5 * MINUTE, end: 25 * MINUTE, profile: "fr-2021-269" }));
+  assert.deepEqual([model.sites(known)[0].zones, model.alerts(known, "s", 2).length], [["_site"], 0]);
+  const trend = known.trends.get("s/_site").map((one) => profile.under("fr-2021-269", one));
+  assert.deepEqual(trend.map(({ rate, suppressed }) => [rate, suppressed]), [[null, "not-under-this-profile"], [0.5, null]]);
+});
+
+test("a window of a laxer profile keeps its time, and shows no figure; of a stricter one it stays", () => {
+  const lax = profile.under("fr-2021-269", at(0, { profile: "lab" }));
+  assert.deepEqual([lax.start, lax.rate, lax.persons, lax.coverage, lax.suppressed], [0, null, null, null, "not-under-this-profile"]);
+  for (const [now, then] of [["lab", "alerting"], ["alerting", "alerting"], ["alerting", "new"], ["new", "alerting"]]) {
+    assert.equal(profile.under(now, at(0, { profile: then })).rate, 0.5, `${then} under ${now}`);
+  }
+  assert.equal(profile.under("alerting", window({ profiles: ["alerting", "lab"] })).rate, null);
+  assert.equal(profile.profileOf(model.empty(), "s"), null);
 });
 
 test("what fires comes first, and what was resolved long ago is gone", () => {
@@ -89,6 +141,8 @@ test("the line breaks at a gap; gaps and withheld windows have boxes of their ow
   assert.ok(shapes.band.startsWith(`M0 ${HEIGHT * 0.2}`.replace(/\.0$/, "")));
   assert.deepEqual(summary(periods), { windows: 5, suppressed: 1, gaps: 2, known: { last: 1, lowest: 0.5, highest: 1 } });
   assert.deepEqual(holes([]), []);
+  assert.deepEqual(layout(periods, 0, 30 * MINUTE, false).gaps, [{ x: 400, width: 100 }]); // what was between them is not known
+  assert.equal(summary([at(0), at(2)], false).gaps, 0);
 });
 
 test("both languages have the same words with the same places for values", () => {
@@ -108,6 +162,8 @@ test("numbers and times are the reader's and the site's", () => {
   const noon = Date.UTC(2026, 10, 25, 12);
   assert.equal(clock(noon, "Europe/Paris"), "13:00");
   assert.equal(clock(noon + 1_000, "Asia/Tokyo"), "21:00:01");
-  assert.match(clock(noon, "Europe/Paris", noon + 86_400_000), /25 Nov/);
+  assert.match(clock(noon, "Europe/Paris", noon + 86_400_000), /^25 Nov\D+13:00$/);
+  assert.match(clock(noon, "Europe/Paris", noon + 86_400_000 * 365), /25 Nov 2026/);
+  assert.match(clock(noon, "Asia/Tokyo", noon + 3 * 3_600_000), /25 Nov/); // there it is the 26th by then
 });
 

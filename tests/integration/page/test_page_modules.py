@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import subprocess
+from itertools import pairwise
 from pathlib import Path
 from typing import get_args
 
@@ -47,9 +48,9 @@ def evaluated(expression: str, module: str):
 
 
 def test_the_pure_parts():
-    """page.test.mjs, under Node's test runner."""
+    """The files beside this one, under Node's test runner."""
     require()
-    node("--test", str(Path(__file__).with_name("page.test.mjs")))
+    node("--test", *map(str, sorted(Path(__file__).parent.glob("*.test.mjs"))))
 
 
 def test_every_word_of_the_contract_has_words():
@@ -60,10 +61,16 @@ def test_every_word_of_the_contract_has_words():
 
 
 def test_a_profile_is_known_as_the_policy_has_it():
-    """Whether it publishes alerts and zones."""
+    """Whether it publishes alerts and zones, and that each publishes no more than the one before it."""
     require()
-    found = evaluated(f"{json.dumps(list(PROFILES))}.map((one) => [m.hasRules(one), m.hasZones(one)])", "model.js")
+    found = evaluated(f"{json.dumps(list(PROFILES))}.map((one) => [m.hasRules(one), m.hasZones(one)])", "profile.js")
     assert found == [[terms.rules, terms.zones] for terms in PROFILES.values()]
+    order = evaluated("m.STRICTER", "profile.js")
+    assert sorted(order) == sorted(PROFILES)
+    for laxer, stricter in pairwise(PROFILES[one] for one in order):
+        assert laxer.min_window_s <= stricter.min_window_s
+        assert (laxer.zones, laxer.rules) >= (stricter.zones, stricter.rules)
+        assert laxer.small <= stricter.small or stricter.figures is not None
 
 
 def test_the_bundles_are_what_the_lock_makes(tmp_path: Path):

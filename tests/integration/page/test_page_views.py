@@ -5,7 +5,7 @@ from pathlib import Path
 import browser
 import pytest
 from msgspec import structs
-from numbers_page import percent
+from numbers_page import card, percent
 from playwright.async_api import Page, expect
 from published_sites import LENGTH, MARKET, Published, published
 from windows import hidden, window
@@ -27,11 +27,6 @@ async def _place(tmp_path: Path):
         watched = browser.Watched(context.pages[0])
         yield sites, page.url, watched
         assert watched.complaints == []
-
-
-def card(page: Page, name: str, site: str = "Marché Forville"):
-    """A zone's card."""
-    return page.get_by_role("region", name=site).get_by_role("article", name=name)
 
 
 async def test_a_day_is_shown_as_it_was_published(place):

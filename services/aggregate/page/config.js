@@ -1,0 +1,32 @@
+// config.json beside the page: where NATS is, whether a key is asked for, and what people call sites and zones.
+
+import { isZone } from "./day.js";
+import { backoff, pause } from "./timing.js";
+
+const FIRST_MS = 1_000;
+const MOST_MS = 60_000;
+
+/** The settings; asked for again until they can be read. `told` is called with the key of what is wrong, or with null. */
+export async function readConfig(told) {
+  for (let failures = 0; ; failures += 1) {
+    try {
+      // beside this file: an address that a web server or a proxy made of another one still finds it
+      const answer = await fetch(new URL("config.json", import.meta.url), { cache: "no-store" });
+      const config = settled(answer.ok ? await answer.json() : null);
+      told(null);
+      return config;
+    } catch {
+      told("notice.config");
+    }
+    await pause(backoff(failures, FIRST_MS, MOST_MS));
+  }
+}
+
+/** What a config.json says, with what it may leave out; throws where it does not say where NATS is. */
+export function settled(found) {
+  if (typeof found?.server !== "string" || found.server === "") throw new TypeError("config.json has no server");
+  const names = Object.entries(found.names ?? {}).map(([site, { name, timezone, zones } = {}]) => {
+    return [site, { name, zones: zones ?? {}, timezone: isZone(timezone) ? timezone : undefined }];
+  });
+  return { server: found.server, key: found.key === true, names: Object.fromEntries(names) };
+}

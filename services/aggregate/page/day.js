@@ -1,0 +1,46 @@
+// A calendar day of a place: from its midnight to the next, 23 or 25 hours where a clock is changed. Times are milliseconds.
+
+const MOST_MS = 30 * 3_600_000;
+const formats = new Map();
+const found = new Map();
+
+/** The date at a moment by the clock of a time zone (IANA; undefined is the browser's): YYYY-MM-DD. */
+export function dateOf(ms, timeZone) {
+  if (!formats.has(timeZone)) {
+    formats.set(timeZone, new Intl.DateTimeFormat("en-CA", { timeZone, year: "numeric", month: "2-digit", day: "2-digit" }));
+  }
+  return formats.get(timeZone).format(ms);
+}
+
+/** Whether there is such a time zone. */
+export function isZone(timeZone) {
+  try {
+    return typeof timeZone === "string" && dateOf(0, timeZone) !== "";
+  } catch {
+    return false;
+  }
+}
+
+/** The first moments of the day that it is, and of the next one. A day without a midnight begins with its first second. */
+export function day(nowMs, timeZone) {
+  const known = found.get(timeZone);
+  if (known !== undefined && known[0] <= nowMs && nowMs < known[1]) return known;
+  const today = dateOf(nowMs, timeZone);
+  const borders = [
+    first((ms) => dateOf(ms, timeZone) >= today, nowMs - MOST_MS, nowMs),
+    first((ms) => dateOf(ms, timeZone) > today, nowMs, nowMs + MOST_MS),
+  ];
+  found.set(timeZone, borders);
+  return borders;
+}
+
+/** The first whole second at which something holds that does not at `from`, and goes on to hold until `until`. */
+function first(holds, from, until) {
+  let [low, high] = [Math.floor(from / 1_000), Math.ceil(until / 1_000)];
+  while (high - low > 1) {
+    const middle = Math.floor((low + high) / 2);
+    if (holds(middle * 1_000)) high = middle;
+    else low = middle;
+  }
+  return high * 1_000;
+}

@@ -1,0 +1,231 @@
+"""What the page says where numbers are old, withheld, gone, unread or forged: a real browser, a real server."""
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import browser
+import pytest
+from msgspec import json, structs
+from numbers_page import card, percent
+from playwright.async_api import Page, expect
+from published_sites import LENGTH, MARKET, camera_state, published
+from websocket_tap import Tap, stored_at
+from windows import HOUR, SECOND, decree, window
+
+from proto.subjects import ALERTS, CAMERAS, WINDOWS
+
+PICTURES = Path(__file__).parents[3] / "build/page-pictures"
+SIZES = {360: 800, 1024: 768, 1920: 1080}
+THREE_DAYS = 3 * 24 * HOUR
+FOCUSED = "[document.activeElement.tagName, getComputedStyle(document.activeElement).outlineStyle]"
+ONE_STEP = re.compile(r"^M[\d. ]+L[\d. ]+$")
+REACHABLE = """
+[...document.querySelectorAll("a[href], button, input, summary, [tabindex='0']")]
+  .filter((one) => one.checkVisibility()).length
+"""
+
+
+@pytest.fixture(name="place")
+async def _place(tmp_path: Path):
+    browser.require()
+    async with (
+        published(tmp_path) as (sites, page),
+        browser.chromium(tmp_path / "profile", locale="en-GB") as context,
+    ):
+        watched, tap = browser.Watched(context.pages[0]), Tap()
+        await tap.attach(watched.page)
+        yield sites, page.url, watched.page, tap
+        assert watched.complaints == []
+
+
+async def looked_at(page: Page, name: str) -> None:
+    """axe-core finds nothing, in both languages and colours, from phone to wall; pictures are left to be looked at."""
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    for language in ("English", "Français"):
+        await page.get_by_role("button", name=language).click()
+        for width, height in SIZES.items():
+            await page.set_viewport_size({"width": width, "height": height})
+            for scheme in ("light", "dark"):
+                await page.emulate_media(color_scheme=scheme)
+                assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), (name, width)
+                await browser.accessible(page)
+                picture = PICTURES / f"{name}-{width}-{scheme}-{language[:2].lower()}.png"
+                await page.screenshot(path=picture, full_page=True)
+    await page.get_by_role("button", name="English").click()
+
+
+async def test_cameras_of_days_ago_are_not_up(place):
+    """Their last message is days old by the server's clock, though the page has just been opened."""
+    sites, url, page, tap = place
+    await sites.publish()
+    then = datetime.fromtimestamp((sites.now - THREE_DAYS) / SECOND, UTC)
+    there = then.astimezone(ZoneInfo(sites.timezone))
+    tap.down = stored_at(f"{then:%Y-%m-%dT%H:%M:%S}")
+    await page.goto(url)
+    await expect(page.get_by_text("0 of 3 cameras up")).to_be_visible()
+    market = page.get_by_role("region", name="Marché Forville")
+    await expect(market.locator(".promise .verdict")).to_contain_text(f"no measurement since {there.day} {there:%b}")
+    await expect(market.locator(".silent")).to_contain_text(f"gate-1: last heard {there.day} {there:%b}")
+    await market.get_by_text("Cameras", exact=True).first.click()
+    await looked_at(page, "cameras-silent")
+    told = camera_state("gate-1", sites.now, is_live=True)
+    await sites.ingest.store(CAMERAS, structs.replace(told, at=told.at + SECOND))
+    await expect(page.get_by_text("1 of 3 cameras up")).to_be_visible()
+    await expect(market.locator(".promise .verdict")).to_have_text("kept")
+
+
+async def test_a_stricter_profile_takes_away_what_was_published_before(place):
+    """Zones and alerts go, live and after opening anew; the day's earlier windows show no figures."""
+    sites, url, page, _ = place
+    await sites.publish()
+    await page.goto(url)
+    await expect(card(page, "Halle aux poissons")).to_be_visible()
+    await sites.bus.store(WINDOWS, structs.replace(decree(sites.now, 130, 0.71), site=MARKET))
+    market = page.get_by_role("region", name="Marché Forville")
+    for _ in range(2):
+        await expect(market.locator(".badge").first).to_have_text("profile fr-2021-269")
+        await expect(market.get_by_role("article")).to_have_count(1)
+        await expect(market.get_by_text("few-masks")).to_have_count(0)
+        for words in ("Zones: not published under this profile.", "Alerts: not published under this profile."):
+            await expect(market.get_by_text(words)).to_be_visible()
+        await expect(market.locator("rect.suppressed").first).to_be_attached()
+        await expect(market.locator("path.line")).to_have_attribute("d", ONE_STEP)
+        await page.reload()
+    await sites.bus.store(ALERTS, structs.replace(sites.alert("firing"), end=sites.now + 9 * SECOND))
+    await market.get_by_text("Values as a table").click()
+    rows = await market.locator("tbody tr td:first-of-type").all_inner_texts()
+    assert rows[0] == "71%"
+    assert set(rows[1:]) <= {"not published under this profile", "no numbers"}
+    await expect(market.get_by_text("few-masks")).to_have_count(0)
+    await looked_at(page, "decree")
+
+
+async def test_a_zone_that_is_gone_is_not_shown_and_one_that_is_old_says_since_when(place):
+    """The site itself says which zones it has."""
+    sites, url, page, _ = place
+    await sites.bus.store(WINDOWS, window(sites.now - LENGTH, site=MARKET))
+    for zone in ("removed", "flowers"):
+        await sites.bus.store(WINDOWS, window(sites.now - THREE_DAYS, site=MARKET, zone=zone))
+    await page.goto(url)
+    market = page.get_by_role("region", name="Marché Forville")
+    await expect(market.get_by_role("article")).to_have_count(2)
+    day = datetime.fromtimestamp((sites.now - THREE_DAYS) / SECOND, UTC)
+    await expect(card(page, "Allée <b>des</b> fleurs").locator(".old")).to_contain_text(f"{day:%b}")
+    await sites.bus.store(WINDOWS, window(sites.now - LENGTH, site=MARKET, zone="removed"))
+    await expect(market.get_by_role("article")).to_have_count(3)
+
+
+async def test_history_that_is_not_answered_is_asked_for_again(place):
+    """It is no gap, and it says so; it comes when there is somebody to answer."""
+    sites, url, page, _ = place
+    await sites.publish()
+    await sites.stats.stop()
+    await page.goto(url)
+    whole = card(page, "Whole site")
+    await expect(whole.locator("figcaption")).to_contain_text("History could not be read, trying again.")
+    await expect(whole.locator("rect.gap")).to_have_count(0)
+    await looked_at(page, "history-missing")
+    await sites.answer()
+    await expect(whole.locator("figcaption")).to_have_text("Trend of the day", timeout=90_000)
+    await expect(whole.locator("rect.gap").first).to_be_attached()
+
+
+async def test_nothing_is_only_said_once_an_answer_said_so(place):
+    """While the streams do not answer, it says that they could not be read."""
+    _, url, page, tap = place
+    tap.down = lambda frame: None if b"stream_info_response" in frame else frame
+    await page.goto(url)
+    await expect(page.locator("#notice")).to_contain_text("could not be read, trying again", timeout=30_000)
+    await expect(page.locator("#nothing")).to_be_hidden()
+    await looked_at(page, "streams-silent")
+    tap.down = lambda frame: frame
+    await expect(page.locator("#nothing")).to_have_text("Nothing was published yet.", timeout=90_000)
+    await expect(page.locator("#notice")).to_be_hidden()
+    await looked_at(page, "nothing")
+
+
+async def test_what_others_send_changes_nothing(place):
+    """An older window, one of another site, an error, an answer of the server, where the page listens."""
+    sites, url, page, tap = place
+    await sites.publish()
+    await page.goto(url)
+    rate = card(page, "Whole site").locator(".rate")
+    last = sites.market("_site")[-1]
+    await expect(rate).to_have_text(percent(last.rate))
+    older, newer = (
+        json.decode(json.encode(structs.replace(last, end=last.end + n * LENGTH, rate=0.01))) for n in (-3, 1)
+    )
+    subject = f"moretta.v1.windows.{MARKET}._site"
+    tap.deliver(subject, older)
+    tap.deliver(subject, newer, " 503")
+    tap.deliver(subject, newer, "\r\nNats-Service-Error-Code: 404")
+    tap.deliver(subject, newer | {"site": "gare"})
+    tap.deliver("moretta.v1.windows.gare._site", newer)
+    tap.deliver(subject, {"type": "io.nats.jetstream.api.v1.stream_msg_get_response", "message": newer})
+    tap.deliver(subject, newer | {"rate": "<b>"})
+    tap.deliver(f"moretta.v1.alerts.{MARKET}.fish.few-masks", {"type": "AlertV1"}, sid=2)
+    await sites.bus.store(WINDOWS, window(sites.now, masked=1, others=(3, 0, 0), site=MARKET))
+    await expect(rate).to_have_text("25%")
+    await expect(page.get_by_text("1%", exact=True)).to_have_count(0)
+
+
+async def test_an_open_page_goes_on_whatever_the_server_says(place):
+    """A passing refusal, a timeout of the authentication, a server that is away: it comes back by itself."""
+    sites, url, page, tap = place
+    await sites.publish()
+    await page.goto(url)
+    shown = page.locator("#connection")
+    for error in ("Authentication Timeout", "Authorization Violation", "Account Authentication Expired"):
+        await expect(shown).to_have_text("live", timeout=60_000)
+        tries = tap.tries
+        tap.is_open = False
+        tap.tell(f"-ERR '{error}'")
+        await expect(shown).to_have_text("connection lost")
+        await expect(page.locator("#key")).to_be_hidden()
+        tap.is_open = True
+        await expect(shown).to_have_text("live", timeout=60_000)
+        assert tap.tries > tries
+    await expect(card(page, "Whole site").locator(".rate")).to_have_text(percent(sites.market("_site")[-1].rate))
+
+
+async def test_everything_is_reached_by_keys_and_seen(place):
+    """As many stops as there are things to use, each with an outline; a site that comes takes no focus away."""
+    sites, url, page, _ = place
+    await sites.publish()
+    await page.goto(url)
+    await expect(page.get_by_role("article")).to_have_count(5)
+    wanted = await page.evaluate(REACHABLE)
+    for _ in range(wanted):
+        await page.keyboard.press("Tab")
+        name, outline = await page.evaluate(FOCUSED)
+        assert (name != "BODY", outline) == (True, "solid"), name
+    await page.get_by_text("Values as a table").last.focus()
+    await sites.bus.store(WINDOWS, window(sites.now - LENGTH, site="arcade"))
+    await expect(page.get_by_role("region", name="arcade")).to_be_visible()
+    assert (await page.evaluate(FOCUSED))[0] == "SUMMARY"
+
+
+async def test_what_may_not_be_read_is_said_and_breaks_nothing(tmp_path: Path):
+    """A subscriber without alerts and history: the rest is shown."""
+    browser.require()
+    denied = (
+        "moretta.v1.stats.*",
+        "moretta.api.STREAM.INFO.ALERTS",
+        "moretta.v1.alerts.*.*.*",
+        "moretta.v1.rules.*.*.*",
+    )
+    async with (
+        published(tmp_path, denied=denied) as (sites, served),
+        browser.chromium(tmp_path / "profile", locale="en-GB") as context,
+    ):
+        watched = browser.Watched(context.pages[0])
+        await sites.publish()
+        await watched.page.goto(served.url)
+        whole = card(watched.page, "Whole site")
+        await expect(whole.locator(".rate")).to_have_text(percent(sites.market("_site")[-1].rate))
+        await expect(whole.locator("figcaption")).to_contain_text("No history can be had here")
+        await expect(watched.page.get_by_text("Alerts may not be read here.").first).to_be_visible()
+        await expect(watched.page.get_by_text("2 of 3 cameras up")).to_be_visible()
+        assert watched.complaints == []

@@ -1,0 +1,160 @@
+// Days, waits, and what is asked again until there is an answer, under Node's own test runner; test_page_modules.py runs this file.
+
+import assert from "node:assert/strict";
+import { mock, test } from "node:test";
+
+const page = new URL("../../../services/aggregate/page/", import.meta.url);
+const load = (name) => import(new URL(name, page));
+const { dateOf, day, isZone } = await load("day.js");
+const { backoff, ownClock } = await load("timing.js");
+const { settled } = await load("config.js");
+const { Latest } = await load("latest.js");
+const { History } = await load("history.js");
+const { commonZone, oldest } = await load("notice.js");
+const { empty, take, MS } = await load("model.js");
+
+const HOUR = 3_600_000;
+
+test("a day with a change of the clock has 23 or 25 hours", () => {
+  const hours = (date, zone) => {
+    const [from, until] = day(Date.parse(`${date}T12:00:00Z`), zone);
+    return [new Date(from).toISOString(), (until - from) / HOUR];
+  };
+  assert.deepEqual(hours("2026-03-29", "Europe/Paris"), ["2026-03-28T23:00:00.000Z", 23]);
+  assert.deepEqual(hours("2026-10-25", "Europe/Paris"), ["2026-10-24T22:00:00.000Z", 25]);
+  assert.deepEqual(hours("2026-11-25", "Europe/Paris"), ["2026-11-24T23:00:00.000Z", 24]);
+  assert.deepEqual(hours("2026-03-08", "America/Havana"), ["2026-03-08T05:00:00.000Z", 23]); // it begins at one o'clock
+  assert.deepEqual(hours("2026-04-05", "Australia/Lord_Howe"), ["2026-04-04T13:00:00.000Z", 24.5]);
+  const [, midnight] = day(Date.UTC(2026, 9, 25, 12), "Europe/Paris");
+  assert.equal(day(midnight - 1, "Europe/Paris")[1], midnight);
+  assert.equal(day(midnight, "Europe/Paris")[0], midnight);
+  assert.equal(dateOf(midnight, "Europe/Paris"), "2026-10-26");
+  assert.deepEqual(["Europe/Paris", "Europe/Atlantis", undefined, 5].map(isZone), [true, false, false, false]);
+});
+
+test("waits double up to a limit, with full jitter", () => {
+  assert.deepEqual([0, 1, 2, 3, 9, 99].map((failures) => backoff(failures, 1_000, 30_000, () => 1)), [1_000, 2_000, 4_000, 8_000, 30_000, 30_000]);
+  assert.equal(backoff(9, 1_000, 30_000, () => 0), 0);
+  assert.equal(backoff(1, 1_000, 30_000, () => 0.5), 1_000);
+});
+
+test("a config.json says where NATS is; the rest may be missing", () => {
+  assert.deepEqual(settled({ server: "/nats" }), { server: "/nats", key: false, names: {} });
+  const names = { s: { name: "S", timezone: "Europe/Paris" }, t: { timezone: "Nowhere" } };
+  assert.deepEqual(settled({ server: "x", key: true, names }).names, {
+    s: { name: "S", zones: {}, timezone: "Europe/Paris" }, t: { name: undefined, zones: {}, timezone: undefined },
+  });
+  for (const wrong of [null, {}, { server: "" }, { server: 5 }, "x"]) assert.throws(() => settled(wrong), TypeError);
+});
+
+test("data are old by the site that published last, in the zone that all have", () => {
+  const known = empty();
+  assert.equal(oldest(known, 0), null);
+  const window = (site, end) => ({ type: "WindowV1", site, zone: "_site", profile: "lab", start: end - HOUR * MS, end });
+  take(known, window("a", 2 * HOUR * MS));
+  take(known, window("b", 3 * HOUR * MS));
+  assert.equal(oldest(known, 4 * HOUR), null);
+  assert.deepEqual(oldest(known, 9 * HOUR), { sinceMs: 4 * HOUR, site: "b" });
+  assert.deepEqual([commonZone(["a", "a"]), commonZone(["a", "b"]), commonZone([])], ["a", undefined, undefined]);
+});
+
+/** A bus that gives these answers in turn, and the last one for ever. */
+const bus = (...given) => ({ connection: {}, offsetMs: 0, asked: [], async ask(subject, question) {
+  this.asked.push({ subject, ...question });
+  const next = given.length > 1 ? given.shift() : given[0];
+  return typeof next === "function" ? next(question) : next;
+} });
+const turns = async (n = 20) => {
+  for (let index = 0; index < n; index += 1) await Promise.resolve();
+};
+const waited = async (ms) => {
+  mock.timers.tick(ms);
+  await turns();
+};
+const INFO = { type: "io.nats.jetstream.api.v1.stream_info_response", config: { name: "WINDOWS" }, state: {} };
+
+test("a stream that does not answer is asked again, later and later; one that may not be read is not", async (t) => {
+  mock.timers.enable({ apis: ["setTimeout"] });
+  t.after(() => mock.timers.reset());
+  const read = [];
+  const silent = bus({ why: "silent" }, { said: { ...INFO, error: { code: 503 } } }, { said: INFO });
+  const latest = new Latest(silent, { found: () => {}, read: (_, state) => read.push(state) });
+  latest.follow("WINDOWS", silent.connection);
+  await turns();
+  assert.deepEqual([latest.is("failed"), latest.is("failed", ["ALERTS"])], [true, false]);
+  await waited(2_000);
+  await waited(4_000);
+  assert.deepEqual(read, ["asking", "failed", "failed", "answered"]);
+  await waited(600_000);
+  assert.equal(silent.asked.length, 3);
+  const denied = bus({ why: "refused" });
+  const other = new Latest(denied, { found: () => {}, read: () => {} });
+  other.follow("ALERTS", denied.connection);
+  await waited(600_000);
+  assert.deepEqual([other.states.ALERTS, denied.asked.length], ["refused", 1]);
+});
+
+test("a new connection ends the questions of the one before", async (t) => {
+  mock.timers.enable({ apis: ["setTimeout"] });
+  t.after(() => mock.timers.reset());
+  const silent = bus({ why: "silent" });
+  new Latest(silent, { found: () => {}, read: () => {} }).follow("WINDOWS", silent.connection);
+  await turns();
+  silent.connection = {};
+  await waited(600_000);
+  assert.equal(silent.asked.length, 1);
+});
+
+const NOW = Math.round(ownClock());
+const window = (given = {}) => ({ type: "WindowV1", site: "s", zone: "hall", start: (NOW - HOUR) * MS, end: NOW * MS, ...given });
+const reply = (question, given) => ({ said: {
+  type: "StatsReplyV1", site: "s", zone: question.zone, step: question.step, timezone: "Europe/Paris", since: question.since ?? (NOW - HOUR) * MS,
+  until: (NOW + HOUR) * MS, error: null, periods: [], ...given,
+} });
+const history = (from) => {
+  const told = { found: [], gone: [] };
+  const made = new History(from, { found: (key) => told.found.push(key), gone: (key) => told.gone.push(key), changed: () => {} });
+  return { made, told };
+};
+
+test("history is asked for until it answers what was asked", async (t) => {
+  mock.timers.enable({ apis: ["setTimeout"] });
+  t.after(() => mock.timers.reset());
+  const from = bus({ why: "silent" }, (asked) => reply({ ...asked, zone: "other" }), (asked) => reply(asked, { error: "unavailable" }), (asked) => reply(asked));
+  const { made, told } = history(from);
+  made.want(window());
+  await turns();
+  assert.equal(made.stateOf("s/hall"), "failed");
+  await waited(2_000);
+  await waited(4_000);
+  assert.deepEqual([made.stateOf("s/hall"), told.found], ["failed", []]);
+  await waited(8_000);
+  assert.deepEqual([made.stateOf("s/hall"), told.found, from.asked.length], ["answered", ["s/hall"], 4]);
+  await made.want(window());
+  assert.equal(from.asked.length, 4); // it is not old
+});
+
+test("of a zone that is old it is asked whether there still is one", async () => {
+  const from = bus((asked) => reply(asked), (asked) => reply(asked, { error: "unknown-zone" }));
+  const { made, told } = history(from);
+  const old = window({ start: (NOW - 9 * HOUR) * MS, end: (NOW - 8 * HOUR) * MS });
+  await made.want(old);
+  assert.deepEqual([made.stateOf("s/hall"), told.gone], ["answered", []]);
+  await made.want(old);
+  assert.deepEqual([made.stateOf("s/hall"), told.gone], ["gone", ["s/hall"]]);
+  assert.deepEqual([from.asked[1].step, Math.abs(from.asked[1].since / MS - NOW) < 60_000], ["total", true]);
+  await made.want(old);
+  assert.equal(from.asked.length, 2);
+  made.forget("s/hall");
+  await made.want(old);
+  assert.equal(from.asked.length, 3);
+});
+
+test("of short windows the last ones are asked for, and a refusal is not repeated", async () => {
+  const from = bus({ why: "refused" });
+  const { made } = history(from);
+  const short = window({ start: (NOW - 4_000) * MS });
+  await made.want(short);
+  await made.want(short);
+  assert.deepEqual([made.stateOf("s/hall"), from.asked.length, from.asked[0].since], ["refused", 1, (NOW - 200 * 4_000) * MS]);
+});
