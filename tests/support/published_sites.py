@@ -32,8 +32,9 @@ MARKET, STATION, SHED = "cannes", "gare", "shed"
 class Published:
     """The three sites; `now` is the end of the last window that can be there, `door` NATS's websocket."""
 
-    def __init__(self, bus: Bus, ingest: Bus, door: str) -> None:
-        self.bus, self.ingest, self.door, self.stats = bus, ingest, door, Stats(bus)
+    def __init__(self, bus: Bus, ingest: Bus, identities: Identities, door: str) -> None:
+        self.bus, self.ingest, self.stats = bus, ingest, Stats(bus)
+        self.identities, self.door = identities, door
         self.now = time.time_ns() // LENGTH * LENGTH
         self.timezone = evening(self.now)
 
@@ -127,13 +128,18 @@ def evening(now: int) -> str:
 
 
 @contextlib.asynccontextmanager
-async def published(folder: Path, *, denied: tuple[str, ...] = ()) -> AsyncIterator[tuple[Published, PageServer]]:
-    """The sites and their page, with nothing published yet; the subscriber may not do what is `denied`."""
+async def published(
+    folder: Path, *, denied: tuple[str, ...] = (), is_open: bool = True
+) -> AsyncIterator[tuple[Published, PageServer]]:
+    """The sites and their page, with nothing published yet; the subscriber may not do what is `denied`.
+
+    Unless `is_open`, NATS asks for a key, which the page's settings do not say.
+    """
     identities = Identities.make(folder / "identities")
     origins: list[str] = []
 
     def whole(port: int, store: str) -> str:
-        websocket = WebSocket("127.0.0.1:-1", origins, is_open=True)
+        websocket = WebSocket("127.0.0.1:-1", origins, is_open=is_open)
         return without(nats_config(port, store, identities.public, websocket=websocket), denied)
 
     first = PageServer(PageSettings(port=0))
@@ -152,7 +158,7 @@ async def published(folder: Path, *, denied: tuple[str, ...] = ()) -> AsyncItera
         await bus.ensure_streams(stream.name for stream in STREAMS)
         ingest = await Bus.connect(identities.settings("ingest", server.url), "ingest")
         stack.push_async_callback(ingest.close)
-        place = Published(bus, ingest, where)
+        place = Published(bus, ingest, identities, where)
         page.apply(place.sites())
         await page.start()
         stack.push_async_callback(page.stop)

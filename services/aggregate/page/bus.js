@@ -9,6 +9,7 @@ const ANSWER_MS = 5_000;
 const FIRST_MS = 1_000;
 const MOST_MS = 30_000;
 const STEADY_MS = 30_000;
+const CONNECT_MS = 10_000;
 const AT_A_TIME = 8;
 
 /** The server does not know the key that was given. */
@@ -60,7 +61,7 @@ export class Bus {
   async once() {
     let since = ownClock();
     try {
-      const connection = await wsconnect(this.options());
+      const connection = await within(CONNECT_MS, wsconnect(this.options()));
       since = ownClock();
       this.connection = connection;
       this.wasLive = true;
@@ -117,6 +118,15 @@ export class Bus {
     while (this.asking >= AT_A_TIME) await new Promise((resolve) => this.waiting.push(resolve));
     this.asking += 1;
   }
+}
+
+/** The connection, or an error if there is none in time: one that nobody ever closes would be waited for, for ever. */
+async function within(ms, connecting) {
+  const timeout = Symbol("timeout");
+  const first = await Promise.race([connecting, pause(ms).then(() => timeout)]);
+  if (first !== timeout) return first;
+  connecting.then((late) => late.close()).catch(() => {});
+  throw new Error("no connection in time");
 }
 
 /** How a connection ended, if it says so. */

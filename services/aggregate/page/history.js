@@ -25,6 +25,11 @@ export class History {
     this.stood.clear();
   }
 
+  /** The connection is lost: what was being asked was not answered. */
+  interrupt() {
+    for (const [key, state] of this.states) if (state === "asking") this.states.set(key, "failed");
+  }
+
   /** There is such a zone after all: it may be asked for again. */
   forget(key) {
     this.states.delete(key);

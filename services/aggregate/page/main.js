@@ -71,7 +71,7 @@ function changed(state) {
     hideKey();
     history.restart();
     latest.start();
-  }
+  } else history.interrupt();
   if (state === "refused" && !notice.wasLive) askKey("");
   show();
 }

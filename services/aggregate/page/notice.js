@@ -8,6 +8,8 @@ import { clock, text } from "./text.js";
 import { ownClock } from "./timing.js";
 
 const LOST_MS = 3_000;
+const MOMENT_MS = 1_000;
+const MOST_SENTENCES = 3;
 const byId = (id) => document.getElementById(id);
 
 /** Since when no site at all publishes: `{sinceMs, site}` of the one that did last; null while one does. */
@@ -96,7 +98,11 @@ export class Notice {
   }
 }
 
-/** Say something to those who listen to the page: only what changed and matters. */
+let said = { atMs: -Infinity, sentences: [] };
+
+/** Say something to those who listen to the page: only what changed and matters, and a few sentences of one moment together. */
 export function tell(words) {
-  put(byId("told"), words);
+  const isSameMoment = ownClock() - said.atMs < MOMENT_MS;
+  said = { atMs: ownClock(), sentences: [...(isSameMoment ? said.sentences : []), words].slice(0, MOST_SENTENCES) };
+  put(byId("told"), said.sentences.join(" "));
 }

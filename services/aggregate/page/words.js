@@ -104,7 +104,7 @@ const fr = {
   "camera.silent": "dernières nouvelles : {time}", "camera.unheard": "sans nouvelles", "camera.named": "{camera} : {state}",
   "cameras.more": "{n} autres",
   promise: "Promesse : une image vit au plus 100 ms", "promise.kept": "tenue", "promise.broken": "non tenue",
-  "promise.none": "pas de mesure", "promise.since": "pas de mesure depuis : {time}", p50: "la moitié en moins de", p99: "99 % en moins de",
+  "promise.none": "aucune mesure", "promise.since": "aucune mesure (dernière : {time})", p50: "la moitié en moins de", p99: "99 % en moins de",
   "promise.worst": "caméra la plus lente : {camera}", unconfirmed: "non confirmées", lifetime: "Vie des pixels, p50 et p99",
   "gap.camera-down": "une caméra était hors service", "gap.paused": "pause", "gap.frames-lost": "des images n’ont pas été analysées",
   "gap.bus-restarted": "le bus a redémarré", "gap.started-late": "démarré en retard", "gap.model-changed": "le modèle a changé",

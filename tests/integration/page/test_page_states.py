@@ -9,15 +9,14 @@ import browser
 import pytest
 from msgspec import json, structs
 from numbers_page import card, percent
-from playwright.async_api import Page, expect
+from page_pictures import looked_at
+from playwright.async_api import expect
 from published_sites import LENGTH, MARKET, camera_state, published
 from websocket_tap import Tap, stored_at
 from windows import HOUR, SECOND, decree, window
 
 from proto.subjects import ALERTS, CAMERAS, WINDOWS
 
-PICTURES = Path(__file__).parents[3] / "build/page-pictures"
-SIZES = {360: 800, 1024: 768, 1920: 1080}
 THREE_DAYS = 3 * 24 * HOUR
 FOCUSED = "[document.activeElement.tagName, getComputedStyle(document.activeElement).outlineStyle]"
 ONE_STEP = re.compile(r"^M[\d. ]+L[\d. ]+$")
@@ -38,22 +37,6 @@ async def _place(tmp_path: Path):
         await tap.attach(watched.page)
         yield sites, page.url, watched.page, tap
         assert watched.complaints == []
-
-
-async def looked_at(page: Page, name: str) -> None:
-    """axe-core finds nothing, in both languages and colours, from phone to wall; pictures are left to be looked at."""
-    PICTURES.mkdir(parents=True, exist_ok=True)
-    for language in ("English", "Français"):
-        await page.get_by_role("button", name=language).click()
-        for width, height in SIZES.items():
-            await page.set_viewport_size({"width": width, "height": height})
-            for scheme in ("light", "dark"):
-                await page.emulate_media(color_scheme=scheme)
-                assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), (name, width)
-                await browser.accessible(page)
-                picture = PICTURES / f"{name}-{width}-{scheme}-{language[:2].lower()}.png"
-                await page.screenshot(path=picture, full_page=True)
-    await page.get_by_role("button", name="English").click()
 
 
 async def test_cameras_of_days_ago_are_not_up(place):
@@ -184,6 +167,8 @@ async def test_an_open_page_goes_on_whatever_the_server_says(place):
         tap.tell(f"-ERR '{error}'")
         await expect(shown).to_have_text("connection lost")
         await expect(page.locator("#key")).to_be_hidden()
+        if error == "Authorization Violation":
+            await looked_at(page, "lost")
         tap.is_open = True
         await expect(shown).to_have_text("live", timeout=60_000)
         assert tap.tries > tries

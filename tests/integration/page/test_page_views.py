@@ -1,20 +1,19 @@
 """The page in a real browser, before a real NATS server on which three sites have published."""
 
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import browser
 import pytest
 from msgspec import structs
 from numbers_page import card, percent
-from playwright.async_api import Page, expect
+from page_pictures import looked_at
+from playwright.async_api import expect
 from published_sites import LENGTH, MARKET, Published, published
-from windows import hidden, window
+from windows import HOUR, SECOND, hidden, window
 
 from proto.subjects import ALERTS, WINDOWS
-
-PICTURES = Path(__file__).parents[3] / "build/page-pictures"
-"""Where this test leaves what it saw, to be looked at."""
-SIZES = {360: 800, 1024: 768, 1920: 1080}
 
 
 @pytest.fixture(name="place")
@@ -55,7 +54,7 @@ async def test_a_day_is_shown_as_it_was_published(place):
     assert await station.locator("dd").first.inner_text() == "not published under this profile"
     await expect(card(page, "Whole site", "Shed").get_by_text("old since")).to_be_visible()
     await expect(page.locator("#notice")).to_be_hidden()
-    await looked_at(page)
+    await looked_at(page, "day")
 
 
 def expected(sites: Published) -> list:
@@ -85,18 +84,6 @@ def whole_label(sites: Published) -> str:
     return f"Whole site. Trend of the day: {windows}, {known}"
 
 
-async def looked_at(page: Page) -> None:
-    """Nothing is wider than the screen, axe-core finds nothing, in both colours; pictures are left to be looked at."""
-    PICTURES.mkdir(parents=True, exist_ok=True)
-    for width, height in SIZES.items():
-        await page.set_viewport_size({"width": width, "height": height})
-        for scheme in ("light", "dark"):
-            await page.emulate_media(color_scheme=scheme)
-            assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), width
-            await browser.accessible(page)
-            await page.screenshot(path=PICTURES / f"{width}-{scheme}.png", full_page=True)
-
-
 async def test_what_comes_is_shown_and_told(place):
     """Nothing at first; then a window, a withheld one, an alert that is read out, and its end."""
     sites, url, watched = place
@@ -123,3 +110,16 @@ async def test_when_windows_stop_it_says_since_when(place):
     await watched.page.goto(url)
     await expect(watched.page.locator("#notice")).to_contain_text("Data are old since")
     await expect(watched.page.locator("#connection")).to_have_text("live")
+    await looked_at(watched.page, "old")
+
+
+async def test_what_is_old_says_of_which_day_by_the_clock_of_the_site(place):
+    """The notice and the card say the same moment, with its date, wherever the reader is."""
+    sites, url, watched = place
+    last = sites.now - 30 * HOUR
+    await sites.bus.store(WINDOWS, window(last - LENGTH, site=MARKET))
+    await watched.page.goto(url)
+    due = datetime.fromtimestamp((last + LENGTH) / SECOND, ZoneInfo(sites.timezone))
+    words = f"{due.day} {due:%b}, {due:%H:%M}"
+    await expect(watched.page.locator("#notice")).to_have_text(f"Data are old since {words}.")
+    await expect(card(watched.page, "Whole site").locator(".old")).to_have_text(f"old since {words}")

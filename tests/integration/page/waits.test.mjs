@@ -10,7 +10,7 @@ const { backoff, ownClock } = await load("timing.js");
 const { settled } = await load("config.js");
 const { Latest } = await load("latest.js");
 const { History } = await load("history.js");
-const { commonZone, oldest } = await load("notice.js");
+const { commonZone, Notice, oldest, tell } = await load("notice.js");
 const { empty, take, MS } = await load("model.js");
 
 const HOUR = 3_600_000;
@@ -123,6 +123,9 @@ test("history is asked for until it answers what was asked", async (t) => {
   const from = bus({ why: "silent" }, (asked) => reply({ ...asked, zone: "other" }), (asked) => reply(asked, { error: "unavailable" }), (asked) => reply(asked));
   const { made, told } = history(from);
   made.want(window());
+  assert.equal(made.stateOf("s/hall"), "asking");
+  made.interrupt();
+  assert.equal(made.stateOf("s/hall"), "failed");
   await turns();
   assert.equal(made.stateOf("s/hall"), "failed");
   await waited(2_000);
@@ -157,4 +160,32 @@ test("of short windows the last ones are asked for, and a refusal is not repeate
   await made.want(short);
   await made.want(short);
   assert.deepEqual([made.stateOf("s/hall"), from.asked.length, from.asked[0].since], ["refused", 1, (NOW - 200 * 4_000) * MS]);
+});
+
+test("a loss is said once it lasts, with the return; alerts of one moment are said together, not all of many", (t) => {
+  mock.timers.enable({ apis: ["setTimeout"] });
+  const elements = {};
+  globalThis.document = { getElementById: (id) => (elements[id] ??= { textContent: "", dataset: {} }) };
+  t.after(() => {
+    mock.timers.reset();
+    delete globalThis.document;
+  });
+  const clock = mock.method(performance, "now", () => 0);
+  const said = () => elements.told?.textContent ?? "";
+  const notice = new Notice();
+  for (const state of ["refused", "lost", "live", "lost"]) notice.changed(state, 0);
+  mock.timers.tick(2_999);
+  notice.changed("live", 0);
+  mock.timers.tick(9_000);
+  assert.equal(said(), "");
+  notice.changed("lost", 0);
+  notice.changed("refused", 0);
+  mock.timers.tick(3_000);
+  assert.match(said(), /has not let this page in since/);
+  clock.mock.mockImplementation(() => 2_000);
+  notice.changed("live", 0);
+  assert.equal(said(), "Connected again.");
+  clock.mock.mockImplementation(() => 9_000);
+  for (const one of ["a", "b", "c", "d"]) tell(one);
+  assert.equal(said(), "a b c");
 });

@@ -1,0 +1,95 @@
+"""The page where a proxy puts it, and before a server that lets nobody in without a key though no settings say so."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import browser
+from aiohttp import web
+from numbers_page import card, percent
+from playwright.async_api import expect
+from published_sites import published
+from websocket_tap import Tap
+
+from proto.subjects import Identity
+from services.aggregate.page_settings import PageSettings
+from services.aggregate.web import PageServer
+
+PREFIX = "/all/numbers"
+
+
+@contextlib.asynccontextmanager
+async def proxied(page: str, door: str, origin: str) -> AsyncIterator[str]:
+    """A web server that has the page, and NATS beside it, under a path of its own; gives the page's address there."""
+    async with aiohttp.ClientSession() as client:
+
+        async def file(request: web.Request) -> web.Response:
+            async with client.get(page + request.match_info["name"]) as found:
+                kept = {key: found.headers[key] for key in ("Content-Type", "Content-Security-Policy")}
+                return web.Response(status=found.status, body=await found.read(), headers=kept)
+
+        async def nats(request: web.Request) -> web.WebSocketResponse:
+            await (near := web.WebSocketResponse()).prepare(request)
+            async with client.ws_connect(door, origin=origin) as far:
+                await asyncio.wait([asyncio.ensure_future(one) for one in (_pass(near, far), _pass(far, near))],
+                                   return_when=asyncio.FIRST_COMPLETED)  # fmt: skip
+            return near
+
+        app = web.Application()
+        app.add_routes([web.get(f"{PREFIX}/nats", nats), web.get(PREFIX + "/{name:[^/]*}", file)])
+        await (runner := web.AppRunner(app)).setup()
+        await (site := web.TCPSite(runner, "127.0.0.1", 0)).start()
+        yield f"http://127.0.0.1:{site._server.sockets[0].getsockname()[1]}{PREFIX}/"
+        await runner.cleanup()
+
+
+async def _pass(source, target) -> None:
+    async for message in source:
+        await target.send_bytes(message.data)
+
+
+async def test_a_proxy_may_have_it_under_a_path(tmp_path: Path):
+    """Its files, its config.json and NATS are found beside it."""
+    browser.require()
+    async with (
+        published(tmp_path) as (sites, served),
+        browser.chromium(tmp_path / "profile", locale="en-GB") as context,
+    ):
+        beside = PageServer(PageSettings(port=0, server="./nats"))
+        beside.apply(sites.sites())
+        await beside.start()
+        watched = browser.Watched(context.pages[0])
+        async with proxied(beside.url, sites.door, served.url.rstrip("/")) as url:
+            await sites.publish()
+            await watched.page.goto(url)
+            rate = card(watched.page, "Whole site").locator(".rate")
+            await expect(rate).to_have_text(percent(sites.market("_site")[-1].rate))
+        await beside.stop()
+
+
+async def test_the_form_for_a_key_opens_by_itself(tmp_path: Path):
+    """And goes again when the server lets the page in after all; a key that is given is taken."""
+    browser.require()
+    subscriber: Identity = "subscriber"
+    async with (
+        published(tmp_path, is_open=False) as (sites, served),
+        browser.chromium(tmp_path / "profile", locale="en-GB") as context,
+    ):
+        watched, tap = browser.Watched(context.pages[0]), Tap()
+        await sites.publish()
+        await tap.attach(watched.page)
+        await watched.page.goto(served.url)
+        await expect(watched.page.get_by_role("heading", name="A key is needed")).to_be_visible()
+        await expect(watched.page.locator("#connection")).to_have_text("waiting for a key")
+        await expect(watched.page.get_by_label("Key of the subscriber")).to_be_focused()
+        await browser.accessible(watched.page)
+        tries = tap.tries
+        while tap.tries == tries:  # it goes on trying: a server that is being set up opens later
+            await asyncio.sleep(0.05)
+        await watched.page.get_by_label("Key of the subscriber").fill(sites.identities.seeds[subscriber].reveal())
+        await watched.page.keyboard.press("Enter")
+        rate = card(watched.page, "Whole site").locator(".rate")
+        await expect(rate).to_have_text(percent(sites.market("_site")[-1].rate))
+        await expect(watched.page.locator("#key")).to_be_hidden()
