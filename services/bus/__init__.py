@@ -6,11 +6,12 @@ reader that notices another stream) and `micro` (answers).
 
 from services.bus.bus import Bus
 from services.bus.connection import Connection, Failed, NoWorkers, Request, TooLarge
+from services.bus.errors import Contended, Fenced, NoRoom, Unavailable
 from services.bus.follow import Removed, Stored, StreamReset
 from services.bus.micro import Endpoint, MicroService, Refusal
 from services.bus.migration import StreamConflict
 from services.bus.settings import NatsSettings
-from services.bus.streams import Contended, Fenced, Held, NoRoom, Unavailable
+from services.bus.streams import Held
 
 __all__ = [
     "Bus",

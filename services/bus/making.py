@@ -1,6 +1,7 @@
 """Streams made, and brought up to this version's table, without ever taking anything away by itself (ADR 29)."""
 
 import json
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,9 +9,11 @@ from nats.aio.client import Client
 from nats.js.errors import APIError, NotFoundError
 
 from proto.permissions import JETSTREAM_API, stream_info
+from proto.subjects import Stream
 from services.bus.migration import Config, Difference, StreamConflict, becomes, differences
 
 TIMEOUT_S = 5.0
+_SECOND = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,3 +66,34 @@ async def _ask(client: Client, subject: str, body: Config | None = None) -> dict
     if "error" in answer:
         APIError.from_error(answer["error"])
     return answer
+
+
+def config_of(stream: Stream, replicas: int) -> Config:
+    """Return a stream's configuration, as JetStream's API has it (NATS ADR-1): times in ns."""
+    age = round((stream.max_age_s or 0) * _SECOND)
+    return {
+        "name": stream.name,
+        "description": stream.purpose,
+        "subjects": list(stream.subjects),
+        "storage": stream.storage,
+        "retention": "limits",
+        "discard": "old",
+        "max_age": age,
+        "max_bytes": stream.max_bytes,
+        "max_msgs_per_subject": stream.per_subject,
+        "num_replicas": replicas,
+        "allow_direct": True,
+        "duplicate_window": min(120 * _SECOND, age or 120 * _SECOND),
+        **(_expiring() if stream.expires else {}),
+    }
+
+
+def _expiring() -> Config:
+    """What makes a stream a KV bucket of leases. Revisions go on rising when a memory bucket is made anew."""
+    return {
+        "allow_msg_ttl": True,
+        "subject_delete_marker_ttl": 5 * _SECOND,
+        "allow_rollup_hdrs": True,
+        "deny_delete": True,
+        "first_seq": time.time_ns() // 1_000,
+    }

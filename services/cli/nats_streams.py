@@ -14,9 +14,8 @@ from nats.js.errors import APIError
 
 from proto.subjects import STREAM_OWNER, STREAMS
 from services.bus import Connection, NatsSettings, StreamConflict
-from services.bus.making import Made, ensure
+from services.bus.making import Made, config_of, ensure
 from services.bus.nkey import Seed
-from services.bus.streams import config_of
 from services.certificates import CertificateError
 from services.cli.nats_leaf import is_hub
 from services.identities import Kept, KeptHub

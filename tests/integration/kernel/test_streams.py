@@ -18,9 +18,8 @@ from site_process import Site
 from proto.public import WindowV1
 from proto.subjects import STREAMS, WINDOWS, stream
 from services.bus import Bus, NatsSettings, StreamConflict
-from services.bus.making import ensure
+from services.bus.making import config_of, ensure
 from services.bus.nkey import Seed
-from services.bus.streams import config_of
 from services.cli.nats_streams import How, _copied, make
 from services.identities import Kept
 from services.identities.kept import Server

@@ -20,7 +20,7 @@ from services.aggregate.metrics import SiteMetrics
 from services.aggregate.runner import SiteRunner
 from services.aggregate.settings import AggregateSettings
 from services.aggregate.window_metrics import WindowMetrics
-from services.bus.streams import Kept, _lacking
+from services.bus.reading import Kept, _lacking
 from services.proportions import wilson
 from services.sites.settings import CameraSettings, SiteSettings
 

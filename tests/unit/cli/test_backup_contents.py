@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from proto.subjects import STREAMS, stream
-from services.bus.streams import config_of
+from services.bus.making import config_of
 from services.cli.backup.core.contents import FILES, FORMAT, LIST, Contents, Part, configuration, order, problems
 from services.cli.backup.folder import checked, described, finish, fresh, parts_of
 from services.settings import SettingsError

@@ -12,7 +12,7 @@ from nats_match import takes
 from proto.permissions import ACCOUNTS, rights_of
 from proto.public import CameraV1, Lifetime, WindowV1
 from proto.subjects import STREAMS, TABLE, covers, stream
-from services.bus.streams import config_of
+from services.bus.making import config_of
 from services.cli.doctor.core import judged, rights, storage, times, trip
 from services.cli.doctor.core.findings import Finding, exit_code, fail, figures, left_out, ok, warn, worst
 

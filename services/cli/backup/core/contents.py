@@ -11,8 +11,8 @@ from typing import Any
 from msgspec import Struct
 
 from proto.subjects import STREAMS, Stream
+from services.bus.making import config_of
 from services.bus.migration import Config, differences
-from services.bus.streams import config_of
 
 LIST = "moretta-backup.json"
 FILES = ("backup.json", "stream.tar.s2")

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 
 from proto.subjects import Stream
+from services.bus.making import config_of
 from services.bus.migration import Config, differences
-from services.bus.streams import config_of
 from services.cli.doctor.core.findings import Finding, fail, ok, warn
 
 FULL = 0.8

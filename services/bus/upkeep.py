@@ -1,0 +1,87 @@
+"""Streams that a service needs: made as the table says, again when one is lost, and tried for until they answer."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from nats.js import JetStreamContext
+from nats.js.errors import APIError, NoStreamResponseError, NotFoundError, ServiceUnavailableError
+
+from proto.subjects import STREAM_OWNER, STREAMS, stream
+from services.bus.connection import Connection
+from services.bus.errors import NO_ROOM, TRANSIENT, Missing, NoRoom
+from services.bus.making import config_of, ensure
+from services.log import get_logger
+
+log = get_logger()
+
+RETRY_S = 0.25
+
+
+class Upkeep:
+    """Makes streams, or waits for who does."""
+
+    def __init__(self, connection: Connection, js: JetStreamContext, replicas: int, *, makes: bool) -> None:
+        """Prepare; with `makes` off another service makes them."""
+        self._client, self._js, self._replicas, self._makes = connection.client, js, replicas, makes
+        self._wanted: set[str] = set()
+        self._told: set[str] = set()
+        # A memory stream does not survive its server: make it again as soon as there is one.
+        connection.reconnected.append(self._again)
+
+    async def ensure(self, names: Iterable[str]) -> None:
+        """Make the streams of these names as the table says, or bring them up to it, now and whenever one is lost.
+
+        Who may not make any waits until they are there.
+        """
+        self._wanted |= set(names)
+        for name in sorted(self._wanted):
+            await self.trying(lambda name=name: self._ensure_one(name))  # type: ignore[misc]
+
+    async def _again(self) -> None:
+        for name in sorted(self._wanted if self._makes else ()):
+            try:
+                await self._ensure_one(name)
+            except Exception as error:
+                log.warning("could not make the stream again", stream=name, error=str(error))
+
+    async def _ensure_one(self, name: str) -> None:
+        if not self._makes:
+            try:
+                await self._js.stream_info(name)
+            except NotFoundError:
+                raise Missing(f"there is no stream {name} yet; {STREAM_OWNER} makes it") from None
+            return
+        try:
+            made = await ensure(self._client, config_of(stream(name), self._replicas))
+        except ServiceUnavailableError:  # a leader is elected
+            raise
+        except APIError as error:
+            todo = f"; {_needed()}" if error.err_code in NO_ROOM else ""
+            raise NoRoom(f"the server makes no stream {name} as it should be: {error.description}{todo}") from None
+        for one in made.found:
+            if (text := str(one)) not in self._told:
+                log.info("a stream differs from this version's table", outcome=one.outcome, what=text)
+            self._told.add(text)
+
+    async def trying(self, call: Callable[[], Any]) -> Any:
+        """Return what the call returns, trying on through what passes by itself."""
+        told = False
+        while True:
+            try:
+                return await call()
+            except TRANSIENT as error:
+                if not told:
+                    log.warning("JetStream does not answer, trying on", error=str(error) or type(error).__name__)
+                told = True
+                await asyncio.sleep(RETRY_S)
+                if isinstance(error, NoStreamResponseError):
+                    await self._again()  # the stream is gone, or could not be made when the server came back
+
+
+def _needed() -> str:
+    """Return what JetStream's limits must hold for all streams."""
+    file, memory = (sum(one.max_bytes for one in STREAMS if one.storage == kind) >> 20 for kind in ("file", "memory"))
+    return (
+        f"all streams together need max_file_store {file} MB and max_memory_store {memory} MB, or the account as much"
+    )
