@@ -11,8 +11,6 @@ from services.bus import Stored
 from services.notify.channel import Channel
 from services.notify.core.notification import Notification
 from services.notify.directory import Directory, sender_of
-from services.notify.mail import MailChannel, Style
-from services.notify.reports import ReportWriter
 from services.notify.settings import SmtpSettings
 from services.notify.sms import SmsChannel
 from services.notify.smtp import Pool
@@ -50,7 +48,11 @@ def channels_of(
     return found
 
 
-def _mail(directory: Directory, smtp: SmtpSettings, bus: Published | None) -> MailChannel:
+def _mail(directory: Directory, smtp: SmtpSettings, bus: Published | None) -> Channel:
+    # Here: what draws the charts (matplotlib) is most of the service's start, and nothing else needs it.
+    from services.notify.mail import MailChannel, Style
+    from services.notify.reports import ReportWriter
+
     style = Style(sender_of(smtp), directory.site, directory.link)
     if bus is None:
         return MailChannel(Pool(smtp, smtp.tls()), style, _none)

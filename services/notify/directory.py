@@ -9,8 +9,7 @@ from services.notify.core.message import Sender
 from services.notify.core.recipient import Receiver, Recipient, default_salt, recipients, salt_name
 from services.notify.core.report_schedule import ReportPlan
 from services.notify.core.routing import Plan
-from services.notify.plan import plan_of
-from services.notify.reports import schedule_of
+from services.notify.plan import plan_of, schedule_of
 from services.notify.settings import NotifyFile, NotifySettings, ReceiverSettings, SmtpSettings
 from services.notify.sms_settings import SmsSettings, numbers
 from services.sites.settings import SiteSettings

@@ -1,10 +1,12 @@
-"""From the settings to the plan that the dispatcher follows."""
+"""From the settings to the plan that the dispatcher follows, and to the daily reports that are due."""
 
 from datetime import time
 from zoneinfo import ZoneInfo
 
+from services.notify.core.report_schedule import ReportPlan
 from services.notify.core.routing import SECOND, Place, Plan, Route
 from services.notify.core.times import Hours, Schedule
+from services.notify.report_settings import plans
 from services.notify.routing_settings import RouteSettings, TimeSettings
 from services.notify.settings import NotifyFile, ReceiverSettings
 from services.sites.settings import DAYS, CameraSettings, SiteSettings, local_zone
@@ -23,6 +25,12 @@ def plan_of(file: NotifyFile) -> Plan:
         {site.id: _place(site) for site in file.sites},
         {receiver.id: receiver.max_per_hour for receiver in notify.receivers},
     )
+
+
+def schedule_of(file: NotifyFile) -> list[ReportPlan]:
+    """Return what is to be sent every day by these settings, which were checked."""
+    notify = file.notify
+    return plans(notify.reports, {one.id: one.sites for one in notify.receivers if one.email}, file.sites)
 
 
 def _default(receiver: ReceiverSettings) -> Route:

@@ -24,8 +24,6 @@ from services.notify.core.report_schedule import ReportPlan, day_of_report
 from services.notify.core.report_view import view_of
 from services.notify.core.words import Words
 from services.notify.report_chart import hours_chart, zones_chart
-from services.notify.report_settings import plans
-from services.notify.settings import NotifyFile
 from services.notify.templates import render_report_bodies
 from services.notify.words import words_in
 from services.sites.settings import SiteSettings, local_zone
@@ -42,12 +40,6 @@ class ReportBus(Protocol):
 
     def read(self, row: Subject, *, since: int = 0, **tokens: str) -> AsyncGenerator[Stored, None]:
         """Yield the stored messages of a row."""
-
-
-def schedule_of(file: NotifyFile) -> list[ReportPlan]:
-    """Return what is to be sent every day by these settings, which were checked."""
-    notify = file.notify
-    return plans(notify.reports, {one.id: one.sites for one in notify.receivers if one.email}, file.sites)
 
 
 def question_of(site: SiteSettings, day: date, now: int, *, zone_detail: bool = True) -> Question:

@@ -1,5 +1,7 @@
 """The settings in force: who is reached by what, and the channels that follow from them."""
 
+import subprocess
+import sys
 from datetime import date
 
 import pytest
@@ -155,3 +157,20 @@ async def test_a_mails_chart_is_of_the_hours_before_its_newest_window():
     assert (row, tokens) == (WINDOWS, {"site": "forville"})
     assert TEN + 20 * 60 * 10**9 - since == 7 * 3_600 * 10**9
     await mail.close()
+
+
+def test_what_draws_is_loaded_for_mails_alone():
+    """matplotlib is half of the service's start and two fifths of its memory: who has no mail server does without."""
+    program = """
+import sys
+import services.notify.__main__, services.notify.service
+from services.notify.channels import channels_of
+from services.notify.directory import Directory
+from services.notify.settings import NotifyFile, NotifySettings, SmtpSettings
+smtp = SmtpSettings(host="127.0.0.1", security="none", sender="alerts@example.org")
+for notify in (NotifySettings(), NotifySettings(smtp=smtp)):
+    found = channels_of(Directory.of(NotifyFile(notify=notify)), None)
+    print(sorted(found), "matplotlib" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-P", "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["[] False", "['email'] True"]

@@ -25,7 +25,8 @@ from services.notify.core.report_alerts import HeldBack
 from services.notify.core.report_schedule import due, notification_of
 from services.notify.core.report_view import view_of
 from services.notify.mail import MailChannel
-from services.notify.reports import AHEAD, ReportWriter, question_of, read_day, schedule_of
+from services.notify.plan import schedule_of
+from services.notify.reports import AHEAD, ReportWriter, question_of, read_day
 from services.notify.settings import NotifyFile
 from services.notify.templates import render_report_bodies
 from services.notify.words import words_in
