@@ -20,6 +20,8 @@ from typing import Any, Self
 import pytest
 import yaml
 
+CHANCE = random.SystemRandom()
+"""pytest-randomly seeds the other one alike before each test: two workers would take the same ports."""
 ROOT = Path(__file__).parents[2]
 FILES = ROOT / "k8s/moretta/files"
 RULES = FILES / "rules.yaml"
@@ -111,7 +113,7 @@ class Prometheus:
 def free_ports(count: int) -> int:
     """Return the first of so many free ports in a row."""
     while True:
-        first = random.randrange(20_000, 32_000)  # below those that the system gives away by itself
+        first = CHANCE.randrange(20_000, 32_000)  # below those that the system gives away by itself
         with contextlib.ExitStack() as opened, contextlib.suppress(OSError):
             for port in range(first, first + count):
                 opened.enter_context(socket.socket()).bind(("127.0.0.1", port))
