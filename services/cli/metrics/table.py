@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import get_args
 
@@ -103,15 +104,16 @@ def values_of(metric: str, label: str) -> Values:
     return LABELS.get(f"{metric}.{label}") or LABELS[label]
 
 
-def everything() -> list[Measured]:
-    """Return the metrics of all services, by name."""
+@cache
+def everything() -> tuple[Measured, ...]:
+    """Return the metrics of all services, by name; looked for once, since it starts a process for each of them."""
     found: dict[Measured, list[str]] = {}
     for service in SERVICES:
         command = [sys.executable, "-P", "-m", "services.cli.metrics.listing", service]
         listed = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
         for name, kind, tells, labels in listed:
             found.setdefault(Measured(name, kind, tells, tuple(labels)), []).append(service)
-    return sorted(Measured(m.name, m.type, m.tells, m.labels, tuple(of)) for m, of in found.items())
+    return tuple(sorted(Measured(m.name, m.type, m.tells, m.labels, tuple(of)) for m, of in found.items()))
 
 
 def markdown() -> str:
