@@ -3,13 +3,24 @@
 import sys
 from pathlib import Path
 
-from proto.permissions import ACCOUNTS, APART, APART_ACCOUNT, JETSTREAM_API, inbox, rights_of, user_of
+from proto.permissions import (
+    ACCOUNTS,
+    JETSTREAM_API,
+    NAMED,
+    READER,
+    account_of,
+    inbox,
+    inbox_name,
+    rights_of,
+    user_of,
+)
 from proto.subjects import STREAM_OWNER, TABLE, Subject
 
 _HEAD = f"""# Subjects and rights
 
 Written by `make contracts` from `proto/subjects.py`; a test compares. Every identity has a user of its own in each
-of its accounts, with an nkey; what is not named here is denied. Only `{STREAM_OWNER}` makes streams and has consumers:
+of its accounts, with an nkey; what is not named here is denied. A reader with a name (`{NAMED}NAME`) has the rights of
+`{READER}`, in an account of its own. Only `{STREAM_OWNER}` makes streams and has consumers:
 [ADR 20](adr/0020-identities.md).
 
 | subject | message | published by | subscribed by | stream |
@@ -40,8 +51,8 @@ def _users() -> str:
             ]
             shown = ", ".join(f"`{one.removeprefix(JETSTREAM_API)}`" for one in more) or "nothing"
             user = user_of(identity, account)
-            where = APART_ACCOUNT if identity == APART else account
-            lines.append(f"| `{user}` | {where} | `{inbox(user)}` | {shown} |")
+            where, own = account_of(identity, account), inbox(inbox_name(identity, account))
+            lines.append(f"| `{user}` | {where} | `{own}` | {shown} |")
     return "\n".join(lines) + "\n"
 
 

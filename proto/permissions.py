@@ -19,15 +19,20 @@ ACCOUNTS: dict[Identity, tuple[Account, ...]] = {
     "operator": ("MAIN",),
     "backup": ("MAIN",),
     "subscriber": ("MAIN",),
+    "page": ("MAIN",),
 }
-APART: Identity = "subscriber"
-"""Who is in an account of its own, into which just its rights are imported: JetStream sends what it answers to whatever
-subject it is told to, and there is none in that account but the subscriber's (ADR 20)."""
-APART_ACCOUNT = "SUBSCRIBERS"
+APART: dict[Identity, str] = {"subscriber": "SUBSCRIBERS", "page": "PAGE"}
+"""Who is in an account of its own, and in which: just its rights are imported into it. An answer goes to whatever
+subject of the asker's account it is told to, and in that account there is none but its own (ADR 20)."""
+READER: Identity = "subscriber"
+"""Whose rights a reader with a name has, and after whom the inboxes of all apart are called: each is alone in its
+account, so that a program, or the page, does for any reader's seed."""
+NAMED = f"{READER}-"
+"""What the user of a reader with a name begins with: `subscriber-acme`."""
 APART_API = "moretta.api."
 """What the subjects of JetStream's API begin with there: an account without streams has no API by its own name."""
 IMPORTED_REPLIES = "_R_.>"
-"""Where whoever answers finds those who ask from that account: the server's own names for their inboxes."""
+"""Where whoever answers finds those who ask from such an account: the server's own names for their inboxes."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +64,23 @@ def info_subject(service: Service) -> str:
 
 
 def user_of(identity: Identity, account: Account) -> str:
-    """Return the NATS user name of an identity in an account; its inbox prefix is `_INBOX_<user>`."""
+    """Return the NATS user name of an identity in an account; see `inbox_name`."""
     return f"{identity}-frames" if account == "FRAMES" else identity
+
+
+def inbox_name(identity: Identity, account: Account) -> str:
+    """Return what a user's inboxes are called after, `_INBOX_<name>`: the user; for all who are apart the reader."""
+    return READER if identity in APART else user_of(identity, account)
+
+
+def account_of(identity: Identity, account: Account) -> str:
+    """Return the account on the server that an identity is in: its own, if it is apart from that one."""
+    return APART.get(identity, account)
+
+
+def named_account(user: str) -> str:
+    """Return the account of a reader with a name."""
+    return f"{APART[READER]}_{user.removeprefix(NAMED)}"
 
 
 def asked_streams(identity: str) -> frozenset[str]:
@@ -74,14 +94,14 @@ def asked_streams(identity: str) -> frozenset[str]:
     return frozenset(row.stream for row in TABLE if row.stream and identity in row.subscribers)
 
 
-def inbox(user: str) -> str:
-    """Return the subjects of a user's inboxes."""
-    return f"_INBOX_{user}.>"
+def inbox(name: str) -> str:
+    """Return the subjects of the inboxes that are called after this user."""
+    return f"_INBOX_{name}.>"
 
 
 def api_prefix(identity: str) -> str:
     """Return what the subjects of JetStream's API begin with for an identity."""
-    return APART_API if identity == APART else JETSTREAM_API
+    return APART_API if identity in APART else JETSTREAM_API
 
 
 def rights_of(identity: Identity, account: Account) -> Rights:
@@ -98,11 +118,11 @@ def _rights_of(identity: Identity, account: Account) -> Rights:
     publish += [subject for row in rows if identity in row.publishers for subject in _controls(row)]
     subscribe += [subject for row in rows if identity in row.subscribers for subject in _controls(row)]
     asking = [name for row in rows if row.reply and identity in row.subscribers for name in row.publishers]
-    publish += [inbox(user_of(name, account)) for name in dict.fromkeys(asking) if name != APART]
-    publish += [IMPORTED_REPLIES] if APART in asking else []
+    publish += [inbox(user_of(name, account)) for name in dict.fromkeys(asking) if name not in APART]
+    publish += [IMPORTED_REPLIES] if set(asking) & set(APART) else []
     if account == "MAIN":
         publish += _jetstream(identity, rows)
-    subscribe.append(inbox(user_of(identity, account)))
+    subscribe.append(inbox(inbox_name(identity, account)))
     return Rights(tuple(publish), tuple(subscribe))
 
 

@@ -27,7 +27,7 @@ from proto.public import AlertV1, CameraV1, DeliveryV1, OperationalAlertV1, Rule
 from proto.sightings import CameraEventV1, PassageV1, SightingsV1, SiteConfigV1, TickV1
 from proto.stats import StatsReplyV1, StatsRequestV1
 
-Identity = Literal["ingest", "inference", "aggregate", "notify", "operator", "backup", "subscriber"]
+Identity = Literal["ingest", "inference", "aggregate", "notify", "operator", "backup", "subscriber", "page"]
 Account = Literal["FRAMES", "MAIN"]
 Encoding = Literal["msgpack", "json"]
 
@@ -196,7 +196,7 @@ WINDOWS = Subject(
     WindowV1,
     "json",
     ("aggregate",),
-    ("aggregate", "notify", "operator", "subscriber"),
+    ("aggregate", "notify", "operator", "subscriber", "page"),
     "one closed window of a zone; `_site` is the whole site",
     stream="WINDOWS",
     public=True,
@@ -206,7 +206,7 @@ ALERTS = Subject(
     AlertV1,
     "json",
     ("aggregate",),
-    ("aggregate", "notify", "operator", "subscriber"),
+    ("aggregate", "notify", "operator", "subscriber", "page"),
     "a rule fired or resolved",
     stream="ALERTS",
     public=True,
@@ -226,7 +226,7 @@ OPERATIONS = Subject(
     OperationalAlertV1,
     "json",
     ("aggregate", "notify"),
-    ("aggregate", "notify", "operator", "subscriber"),
+    ("aggregate", "notify", "operator", "subscriber", "page"),
     "a camera is down, a zone has no data, nobody can be told: for those who run the system",
     stream="OPERATIONS",
     public=True,
@@ -236,7 +236,7 @@ CAMERAS = Subject(
     CameraV1,
     "json",
     ("ingest",),
-    ("operator", "subscriber"),
+    ("operator", "subscriber", "page"),
     "a camera's state and pixel lifetime; the last value per camera is kept",
     stream="CAMERAS",
     public=True,
@@ -395,7 +395,7 @@ STATS = Subject(
     "moretta.v1.stats.{site}",
     StatsRequestV1,
     "json",
-    ("notify", "operator", "subscriber"),
+    ("notify", "operator", "subscriber", "page"),
     ("aggregate",),
     "what was published over time, answered from the stream WINDOWS",
     reply=StatsReplyV1,

@@ -156,16 +156,23 @@ def nats_config(
     ] = None,
     namespace: Annotated[str | None, typer.Option(metavar="NS", help="of that release")] = None,
     websocket: Annotated[
-        str | None, typer.Option(metavar="HOST:PORT", help="where browsers come in, as subscriber; off: nowhere")
+        str | None, typer.Option(metavar="HOST:PORT", help="where browsers come in, to read; off: nowhere")
     ] = None,
     origin: Annotated[list[str] | None, typer.Option(metavar="URL", help="a page from which they may")] = None,
     page_open: Annotated[bool, typer.Option("--page-open", help="no key is asked of them: anybody may look")] = False,
+    reader: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="one who reads, with a key and an account of its own")
+    ] = None,
+    remove_reader: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="beside --update: that reader's key and files go")
+    ] = None,
 ) -> None:
     """Make nats-server's configuration and a key for each identity, or renew keys while everything runs."""
     from rich.console import Console
 
     from services.cli import nats_config as command
     from services.cli import nats_leaf
+    from services.cli.nats_readers import readers_of
     from services.cli.nats_websocket import door_of
 
     console = Console()
@@ -180,19 +187,20 @@ def nats_config(
         raise SettingsError("moretta nats-config", [(place, why)])
     done = todo[0] if todo else "make"
     where: dict[str, str | None] = {"listen": listen, "store": store, "url": url}
+    readers = readers_of(reader or [], remove_reader or [])
     if hub is not None or nats_leaf.is_hub(out):
         for option, value in (("--leaf", leaf), ("--server-tls", server_tls), ("--websocket", websocket)):
             if value:
                 raise SettingsError("moretta nats-config", [(option, "is a site's; a hub's folder is another one")])
         there = where | {"leaf_listen": hub}
         secure = nats_leaf.tls_of(tls)
-        steps = nats_leaf.hub_done(done, out, there, site or [], secure, console, (kubernetes, namespace))
+        steps = nats_leaf.hub_done(done, out, there, site or [], secure, console, (kubernetes, namespace), readers)
     else:
         connection = nats_leaf.leaf_of(leaf or [], site or [], nats_leaf.tls_of(tls))
         secure = nats_leaf.tls_of(server_tls, "--server-tls")
         release = (kubernetes, namespace)
         door = door_of(websocket, origin or [], is_open=page_open)
-        kept = command.done(done, out, rotate or retire or "", where, connection, secure, release, door)
+        kept = command.done(done, out, rotate or retire or "", where, connection, secure, release, door, readers)
         command.shown(kept, console)
         steps = command.next_steps(kept, done)
     for step in steps:

@@ -11,6 +11,8 @@ from proto.permissions import ACCOUNTS, JETSTREAM_API, SERVICES, rights_of, user
 from proto.subjects import TABLE, Identity, Subject
 from services.cli.nats_kubernetes import release_of, steps
 from services.cli.nats_leaf import leaf_steps
+from services.cli.nats_readers import Readers, users_of
+from services.cli.nats_readers import joined as readers_joined
 from services.cli.nats_websocket import Door, joined
 from services.identities import PEOPLE, Kept, Leaf, Release, Server, Tls, secret_files, users
 from services.identities.kept import OFFICIAL, SECRETS, VALUES
@@ -33,23 +35,26 @@ def done(
     tls: Tls | None = None,
     release: tuple[str | None, str | None] = (None, None),
     door: Door | None = None,
+    readers: Readers | None = None,
 ) -> Kept:
     """Do what was asked for (make, update, rotate, retire) and return the folder as it is then.
 
     `release` is what was given of `--kubernetes` and `--namespace`, `door` of the options about browsers.
     """
     if what in {"make", "update"}:
-        found = release_of(*release, Kept.open(folder).server.release if what == "update" else None)
+        before = Kept.open(folder) if what == "update" else None
+        found = release_of(*release, before.server.release if before else None)
+        names = readers_joined(before.readers if before else (), readers)
         if what == "make":
             joined(door, tls, found)  # or refused before anything is there
         kept = (make if what == "make" else update)(folder, where)
-        if leaf or tls or found or door:
+        if leaf or tls or found or door or readers:
             new = _joined(kept.server, leaf, tls, found, named=where["url"] is not None)
             websocket = joined(door, new.tls, new.release, kept.server.websocket)
-            kept.update(structs.replace(new, websocket=websocket))
+            kept.update(structs.replace(new, websocket=websocket), names)
         return kept
-    if leaf or tls or door or any(where.values()) or any(release):
-        which = "--listen, --store, --url, --leaf, --server-tls, --websocket, --kubernetes and --namespace"
+    if leaf or tls or door or readers or any(where.values()) or any(release):
+        which = "--listen, --store, --url, --leaf, --server-tls, --websocket, --reader, --kubernetes and --namespace"
         raise SettingsError(_COMMAND, [(f"--{what}", f"changes keys only; --update changes {which}")])
     return (rotate if what == "rotate" else retire)(folder, who)
 
@@ -111,10 +116,14 @@ def checked(given: Where) -> None:
 def _users(option: str, who: str, kept: Kept) -> list[str]:
     if kept.server.leaf and who in (LEAF_USER, STREAMS_USER):
         return [who]
+    readers = users_of(kept.readers)
     if who == ALL:
-        return [user_of(*one) for one in users()]
+        return [*(user_of(*one) for one in users()), *readers]
+    if who in readers:
+        return [who]
     if who not in ACCOUNTS:
-        raise SettingsError(_COMMAND, [(option, f"no identity {who!r}; there are {', '.join(ACCOUNTS)}, or {ALL}")])
+        there = ", ".join([*ACCOUNTS, *readers])
+        raise SettingsError(_COMMAND, [(option, f"no identity {who!r}; there are {there}, or {ALL}")])
     return [user_of(identity, account) for identity, account in users() if identity == who]
 
 
@@ -127,6 +136,9 @@ def shown(kept: Kept, console: Console) -> None:
         table.add_row(f"{name}.env", name, f"variables for its process, naming {', '.join(secret_files(name))}")
     for identity in PEOPLE:
         table.add_row(f"{identity}.yaml", identity, f"settings (-c FILE), naming {identity}.nk")
+    for user in users_of(kept.readers):
+        table.add_row(f"{user}.yaml", f"reader {user}", f"settings (-c FILE), naming {user}.nk: hand over both")
+    table.add_row("page.nk", "browsers", "the key of the page, where it asks for one")
     if kept.server.leaf:
         table.add_row("leaf.nk", "this command", "what nats.conf has of it: the key by which the hub knows this site")
         table.add_row("streams.nk", "moretta nats-streams", "who makes what the hub copies from")

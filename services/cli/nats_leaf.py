@@ -10,6 +10,7 @@ from rich.table import Table
 
 from proto.types import SiteId
 from services.cli.nats_kubernetes import release_of, steps
+from services.cli.nats_readers import Readers, joined, users_of
 from services.identities import Hub, Kept, KeptHub, Leaf, Tls
 from services.identities.hub import STATE, Leaves, link_of
 from services.identities.leafnodes import LEAF_USER
@@ -102,20 +103,31 @@ def hub_done(
     tls: Tls | None,
     console: Console,
     release: Named = (None, None),
+    readers: Readers | None = None,
 ) -> list[str]:
     """Make or update a hub and show it; returns what comes next. `where` has `leaf_listen` beside a site's three."""
     if what not in {"make", "update"}:
         raise SettingsError(_COMMAND, [(f"--{what}", "is a site's; at a hub --update --site ID=KEY,KEY changes keys")])
-    kept = hub(folder, where, sites, tls, release, update=what == "update")
+    kept = hub(folder, where, sites, tls, release, readers, update=what == "update")
     shown(kept, console)
     return hub_steps(kept)
 
 
-def hub(folder: Path, where: Where, sites: list[str], tls: Tls | None, release: Named, *, update: bool) -> KeptHub:
+def hub(
+    folder: Path,
+    where: Where,
+    sites: list[str],
+    tls: Tls | None,
+    release: Named,
+    readers: Readers | None,
+    *,
+    update: bool,
+) -> KeptHub:
     """Make a hub or, with `update`, change one: the sites given join, get other keys, or (`ID=`) go."""
     _addresses(where)
     kept = KeptHub.open(folder) if update else None
     known = kept.hub if kept else _fresh(folder)
+    names = joined(kept.readers if kept else (), readers)
     given = {name: value for name, value in where.items() if value is not None}
     leaves = _changed(known.leaves, leaves_of(sites))
     there = release_of(*release, known.release)
@@ -123,8 +135,8 @@ def hub(folder: Path, where: Where, sites: list[str], tls: Tls | None, release: 
         given["url"] = there.url(tls=(tls or known.tls) is not None)
     new = structs.replace(known, **given, leaves=leaves, tls=tls or known.tls, release=there)
     if kept is None:
-        return KeptHub.make(folder, new)
-    kept.update(new)
+        return KeptHub.make(folder, new, names or ())
+    kept.update(new, names)
     return kept
 
 
@@ -154,7 +166,8 @@ def shown(kept: KeptHub, console: Console) -> None:
     """Print what is where, and which leaves may come."""
     table = Table("file", "for", "what it is", title=str(kept.folder))
     table.add_row("nats.conf", "nats-server", "accounts, public keys and rights; no secret")
-    table.add_row("subscriber.yaml", "subscriber", "settings (-c FILE), naming subscriber.nk")
+    for user in ("subscriber", *users_of(kept.readers)):
+        table.add_row(f"{user}.yaml", user, f"settings (-c FILE), naming {user}.nk")
     table.add_row("streams*.nk", "moretta nats-streams", "who makes the hub's streams")
     table.add_row(STATE, "this command", "public keys in force, addresses; no secret")
     console.print(table)

@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from proto.permissions import user_of
-from services.identities.leafnodes import LEAF_USER, STREAMS_USER, SUBSCRIBER, Link, hub, leaf
+from proto.permissions import READER, user_of
+from services.identities.leafnodes import LEAF_USER, STREAMS_USER, Link, hub, leaf
 from services.identities.server import server, users
 
 Config = dict[str, Any]
@@ -45,7 +45,7 @@ def _leaf() -> Config:
 
 
 def _hub() -> Config:
-    keys = {name: [name] for name in (STREAMS_USER, SUBSCRIBER, _LINK.maker)}
+    keys = {name: [name] for name in (STREAMS_USER, READER, _LINK.maker)}
     config = hub(LISTEN, LEAF_LISTEN, STORE, keys, {_LINK: [LEAF_USER]})
     each = config["jetstream"].pop("max_file_store") // 2  # one leaf's, and the hub's own
     main = config["accounts"].pop("HUB")

@@ -1,6 +1,7 @@
 """Identities that last: a folder with the seeds, nats-server's configuration, and which public keys are in force."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +9,13 @@ import msgspec
 import yaml
 from msgspec import Struct, structs
 
-from proto.permissions import ACCOUNTS, SERVICES, user_of
+from proto.permissions import ACCOUNTS, NAMED, READER, SERVICES, inbox_name, user_of
 from proto.subjects import Identity
 from services.bus.nkey import Seed
 from services.identities import kubernetes
 from services.identities.leafnodes import LEAF_USER, STREAMS_USER, Link, leaf
 from services.identities.made import Identities, environment, secret_files
+from services.identities.readers import named
 from services.identities.server import Tls, WebSocket, users
 from services.identities.server import server as configuration
 from services.settings import SettingsError
@@ -86,13 +88,26 @@ class Kept:
         except msgspec.MsgspecError as error:
             raise SettingsError(file, [("", f"{error}; `moretta nats-config` writes this file, nobody else")]) from None
 
-    def update(self, server: Server) -> None:
-        """Write everything anew for this version's table, with the same keys; users that are new to it get theirs."""
-        named = [*(user_of(*one) for one in users()), *((STREAMS_USER, LEAF_USER) if server.leaf else ())]
-        known = {user: self.server.keys.get(user, []) for user in named}
+    @property
+    def readers(self) -> list[str]:
+        """The names of the readers that have one."""
+        return named(self.server.keys)
+
+    def update(self, server: Server, readers: Iterable[str] | None = None) -> None:
+        """Write everything anew for this version's table, with the same keys; users that are new to it get theirs.
+
+        `readers` are the names of all readers that have one from now on; None: those of before. Who goes, goes with
+        its files.
+        """
+        names = self.readers if readers is None else readers
+        stay = [*(user_of(*one) for one in users()), *(f"{NAMED}{name}" for name in names)]
+        stay += (STREAMS_USER, LEAF_USER) if server.leaf else ()
+        known = {user: self.server.keys.get(user, []) for user in stay}
         fresh = {user: Seed.new() for user, keys in known.items() if not keys}
         keys = known | {user: [seed.public] for user, seed in fresh.items()}
+        gone = [f"{NAMED}{name}" for name in self.readers if f"{NAMED}{name}" not in keys]
         self._change(structs.replace(server, keys=keys), fresh)
+        self._files.remove(file for user in gone for file in reader_files(user))
 
     def rotate(self, names: list[str]) -> None:
         """Give these users new keys; the old ones stay in force until `retire`.
@@ -164,6 +179,9 @@ class Kept:
             self._files.write(f"{name}.env", "".join(f"{key}={value}\n" for key, value in overlay.items()))
         for name in PEOPLE:
             self._files.write(f"{name}.yaml", settings_file(self.server.url, name, trusted))
+        for reader in self.readers:
+            user = f"{NAMED}{reader}"
+            self._files.write(f"{user}.yaml", settings_file(self.server.url, READER, trusted, user=user))
 
     def _write_values(self, config: dict[str, Any]) -> None:
         """Write what the charts get: public keys, and a leaf's hub and sites. No secret is in it."""
@@ -174,6 +192,7 @@ class Kept:
             "release": one.release.name,
             "keys": {user: keys for user, keys in one.keys.items() if user != LEAF_USER},
         }
+        values |= {"readers": self.readers} if self.readers else {}
         theirs = kubernetes.official(config)
         if one.leaf:
             secret = one.release.leaf_secret("")["metadata"]["name"]
@@ -186,31 +205,42 @@ class Kept:
         """Write the Secrets of all whose files are here; see `elsewhere`."""
         if (release := self.server.release) is None:
             return
+        left_out = {_OUTSIDE, *self.elsewhere}
         found = [
-            release.secret(kubernetes.identity(name), {file: self._read(file) for file in self._secret(name)})
-            for name in ACCOUNTS
-            if name != _OUTSIDE and name not in self.elsewhere
+            release.secret(kubernetes.identity(name), {file: self._read(file) for file in files})
+            for name, files in self._secrets().items()
+            if name not in left_out
         ]
         found += [release.leaf_secret(self._read(f"{LEAF_USER}.nk"))] if self.server.leaf else []
         self._files.write(SECRETS, kubernetes.manifest(found))
 
     @property
-    def elsewhere(self) -> list[Identity]:
+    def elsewhere(self) -> list[str]:
         """Whose files are not all here: they were moved to a secret store, and are in no Secret that is written."""
-        return [name for name in ACCOUNTS if not all((self.folder / file).exists() for file in self._secret(name))]
+        found = self._secrets().items()
+        return [name for name, files in found if not all((self.folder / file).exists() for file in files)]
 
-    def _secret(self, name: Identity) -> list[str]:
-        return secret_files(name) + ([f"{name}.yaml"] if name in PEOPLE else [])
+    def _secrets(self) -> dict[str, list[str]]:
+        """Return the files of each that has a Secret of its own: identities, and readers with a name."""
+        own: dict[str, list[str]] = {
+            name: secret_files(name) + ([f"{name}.yaml"] if name in PEOPLE else []) for name in ACCOUNTS
+        }
+        return own | {user: reader_files(user) for user in (f"{NAMED}{name}" for name in self.readers)}
 
     def _read(self, file: str) -> str:
         return (self.folder / file).read_text(encoding="utf-8")
 
 
-def settings_file(url: str, identity: Identity, trusted: str | None = None) -> str:
+def reader_files(user: str) -> list[str]:
+    """Return the names of the files of a reader with a name."""
+    return [f"{user}.nk", f"{user}.yaml"]
+
+
+def settings_file(url: str, identity: Identity, trusted: str | None = None, *, user: str | None = None) -> str:
     """Return the settings with which a command as `identity`, beside its seed, reaches the server at `url`.
 
-    `trusted` is the file of who vouches for the server.
+    `trusted` is the file of who vouches for the server; `user` is another one with that identity's rights.
     """
-    user = user_of(identity, "MAIN")
-    found = {"url": url, "user": user, "seed_file": f"{user}.nk"} | ({"ca_file": trusted} if trusted else {})
+    name = inbox_name(identity, "MAIN")
+    found = {"url": url, "user": name, "seed_file": f"{user or name}.nk"} | ({"ca_file": trusted} if trusted else {})
     return yaml.safe_dump({"nats": found}, sort_keys=False)

@@ -12,15 +12,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from proto.permissions import APART_ACCOUNT, APART_API, JETSTREAM_API, SERVICE_API, Rights, inbox
+from proto.permissions import APART_API, JETSTREAM_API, READER, SERVICE_API, Rights, inbox
 from proto.subjects import ALERTS, CAMERAS, DELIVERIES, TABLE, WINDOWS, Stream, Subject, stream
-from services.identities.server import PublicKeys, Tls, bridge, permissions
+from services.identities.readers import DOORS, apart, exports, imports
+from services.identities.server import MAX_CONNECTIONS, PublicKeys, Tls, permissions
 
 CROSSING: tuple[Subject, ...] = (WINDOWS, ALERTS, CAMERAS, DELIVERIES)
 """All that leaves a site (design §7)."""
 MAIN, PUBLIC, LEAF, HUB = "MAIN", "PUBLIC", "LEAF", "HUB"
-STREAMS_USER, LEAF_USER, SUBSCRIBER = "streams", "leaf", "subscriber"
-"""Who makes the streams of a crossing; as whom a site comes to the hub; who reads there."""
+STREAMS_USER, LEAF_USER = "streams", "leaf"
+"""Who makes the streams of a crossing; as whom a site comes to the hub."""
 _API, _REPLIES = JETSTREAM_API.removesuffix("."), "$JSC.R.>"
 _NEVER = (
     "$KV.>",
@@ -167,21 +168,29 @@ def hub(
     each = _bytes(CROSSING) + _SPARE
     users = _users(keys[STREAMS_USER], _maker(STREAMS_USER, ""))
     last = [link.hops[-1] for link in leaves]
-    given, taken = bridge(_reader(), HUB)
+    readers = apart(keys)
     accounts: Config = {
         HUB: {
             "jetstream": True,
             "users": users,
             "imports": [one for hop in last for one in hop.imports()],
-            "exports": given,
+            "exports": exports({one.account: _reader() for one in readers}),
         },
-        APART_ACCOUNT: {"users": _users(keys[SUBSCRIBER], _reader()), "imports": taken},
+        **{
+            one.account: {
+                "limits": one.limits,
+                "users": [user | DOORS for user in _users(keys[one.user], _reader())],
+                "imports": imports(_reader(), HUB),
+            }
+            for one in readers
+        },
         **{link.account: _site(link, keys, found, each) for link, found in leaves.items()},
     }
     block = {"tls": tls.block()} if tls else {}
     return {
         "listen": listen,
         "max_payload": 8 << 20,
+        "max_connections": MAX_CONNECTIONS,
         "jetstream": {
             "store_dir": store,
             "domain": "hub",
@@ -224,7 +233,7 @@ def _maker(user: str, prefix: str) -> Rights:
 def _reader() -> Rights:
     names = [str(row.stream) for row in CROSSING]
     asked = [f"{APART_API}STREAM.{verb}.{name}" for name in names for verb in ("INFO", "MSG.GET")]
-    return Rights(publish=tuple(asked), subscribe=(*(row.wildcard() for row in CROSSING), inbox(SUBSCRIBER)))
+    return Rights(publish=tuple(asked), subscribe=(*(row.wildcard() for row in CROSSING), inbox(READER)))
 
 
 def _limits(size: int) -> Config:

@@ -1,12 +1,12 @@
 """Identities made afresh: an nkey per NATS user, and key pairs for ingest and inference, in files of one folder."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from proto.permissions import ACCOUNTS, user_of
+from proto.permissions import ACCOUNTS, inbox_name, user_of
 from proto.subjects import Identity
 from services.bus import NatsSettings
 from services.bus.nkey import Seed
@@ -50,11 +50,16 @@ class Identities:
         new.write_text(text, encoding="utf-8")
         return new.replace(path)  # what was there may be open to others, or a link to elsewhere
 
+    def remove(self, names: Iterable[str]) -> None:
+        """Remove files, as far as they are there."""
+        for name in names:
+            (self.folder / name).unlink(missing_ok=True)
+
     def settings(self, identity: Identity, url: str) -> NatsSettings:
         """Return how to connect as an identity."""
         main, frames = user_of(identity, "MAIN"), user_of(identity, "FRAMES")
         if "FRAMES" not in ACCOUNTS[identity]:
-            return NatsSettings(url=url, user=main, seed=self.seeds[main])
+            return NatsSettings(url=url, user=inbox_name(identity, "MAIN"), seed=self.seeds[main])
         own, other = self.seeds[main], self.seeds[frames]
         return NatsSettings(url=url, user=main, seed=own, frames_user=frames, frames_seed=other)
 

@@ -5,25 +5,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from proto.permissions import (
-    ACCOUNTS,
-    APART,
-    APART_ACCOUNT,
-    APART_API,
-    JETSTREAM_API,
-    Rights,
-    inbox,
-    rights_of,
-    user_of,
-)
+from proto.permissions import ACCOUNTS, APART, Rights, rights_of, user_of
 from proto.subjects import STREAMS, Account, Identity
+from services.identities.readers import DOORS, apart, exports, imports
 
 _MIB = 1 << 20
 _SPARE = 64 * _MIB
+_PAGE: Identity = "page"
+MAX_CONNECTIONS = 10_000
+"""Of one server, those that have not said yet who they are among them."""
+_OWN = {"max_subscriptions": 10_000}
+"""Of a connection of a service: ingest has an inbox for each frame that is on its way, one of a camera at a time, and
+the others a few for each site. Not for the whole server: nats-server takes such a limit at a start alone, an account's
+at a reload."""
 PublicKeys = Mapping[str, Sequence[str]]
 """The public keys by which a user comes in: two while one takes the other's place."""
-Bridge = dict[str, object]
-"""An entry of an account's exports or imports."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +39,7 @@ class Tls:
 
 @dataclass(frozen=True)
 class WebSocket:
-    """Where browsers come in, as subscriber alone, from pages of these origins; open: without a key (ADR 35)."""
+    """Where browsers come in, to read alone, from pages of these origins; open: as the page, without a key (ADR 35)."""
 
     listen: str
     origins: list[str]
@@ -52,7 +48,7 @@ class WebSocket:
     def block(self, keys: PublicKeys, tls: Tls | None) -> dict[str, object]:
         """Return the configuration's `websocket`; without TLS it is for loopback, and for a proxy that speaks TLS."""
         config: dict[str, object] = {"listen": self.listen, "allowed_origins": self.origins}
-        config |= {"no_auth_user": _keys_of(APART, keys)[0]} if self.is_open else {}
+        config |= {"no_auth_user": _keys_of(user_of(_PAGE, "MAIN"), keys)[0]} if self.is_open else {}
         return config | ({"tls": tls.block() | {"verify": False}} if tls else {"no_tls": True})
 
 
@@ -84,6 +80,7 @@ def server(
     config: dict[str, Any] = {
         "listen": listen,
         "max_payload": 8 * _MIB,
+        "max_connections": MAX_CONNECTIONS,
         # A frozen worker must not keep its share of the frames for minutes (design §6).
         "ping_interval": "2s",
         "ping_max": 2,
@@ -99,47 +96,36 @@ def server(
 
 
 def _with_door(config: dict[str, Any], block: dict[str, object]) -> dict[str, object]:
-    """Return it with the block `websocket`, by which nobody else comes in than the subscriber."""
-    for name, account in config["accounts"].items():
-        if name != APART_ACCOUNT:
-            account["users"] = [user | {"allowed_connection_types": ["STANDARD"]} for user in account["users"]]
+    """Return it with the block `websocket`, by which nobody else comes in than who reads."""
+    for account in config["accounts"].values():
+        account["users"] = [{"allowed_connection_types": ["STANDARD"]} | user for user in account["users"]]
     return config | {"websocket": block}
 
 
 def _accounts(keys: PublicKeys) -> dict[str, object]:
-    exports, imports = bridge(rights_of(APART, "MAIN"), "MAIN")
-    own = [_user(APART, "MAIN", key) for key in _keys_of(APART, keys)]
+    everybody = [*(user_of(one, "MAIN") for one in APART), *keys]
+    readers = {one: rights_of(one.identity, "MAIN") for one in apart(everybody)}
+    given = exports({one.account: rights for one, rights in readers.items()})
+    own = {
+        one.account: {
+            "limits": one.limits,
+            "users": [_user(rights, key) | DOORS for key in _keys_of(one.user, keys)],
+            "imports": imports(rights, "MAIN"),
+        }
+        for one, rights in readers.items()
+    }
     return {
-        "MAIN": {"jetstream": True, "users": _users("MAIN", keys, but=APART), "exports": exports},
-        APART_ACCOUNT: {"users": own, "imports": imports},
-        "FRAMES": {"jetstream": False, "users": _users("FRAMES", keys)},
+        "MAIN": {"jetstream": True, "users": _users("MAIN", keys), "exports": given, "limits": dict(_OWN)},
+        **own,
+        "FRAMES": {"jetstream": False, "users": _users("FRAMES", keys), "limits": dict(_OWN)},
     }
 
 
-def bridge(rights: Rights, giver: str) -> tuple[list[Bridge], list[Bridge]]:
-    """Return what an account lets the one apart, and nobody else, ask and hear, and that one's side of it (ADR 20).
-
-    To some questions several answer.
-    """
-    to, heard = [APART_ACCOUNT], [subject for subject in rights.subscribe if subject != inbox(APART)]
-    exports: list[Bridge]
-    exports = [{"service": _inside(one), "response_type": "Stream", "accounts": to} for one in rights.publish]
-    imports: list[Bridge]
-    imports = [{"service": {"account": giver, "subject": _inside(one)}, "to": one} for one in rights.publish]
-    exports += [{"stream": subject, "accounts": to} for subject in heard]
-    return exports, imports + [{"stream": {"account": giver, "subject": subject}} for subject in heard]
-
-
-def _inside(subject: str) -> str:
-    """Return MAIN's own name for what the account apart asks for."""
-    return subject.replace(APART_API, JETSTREAM_API)
-
-
-def _users(account: Account, keys: PublicKeys, but: Identity | None = None) -> list[dict[str, object]]:
+def _users(account: Account, keys: PublicKeys) -> list[dict[str, object]]:
     return [
-        _user(identity, where, key)
+        _user(rights_of(identity, where), key)
         for identity, where in users()
-        if where == account and identity != but
+        if where == account and identity not in APART
         for key in _keys_of(user_of(identity, where), keys)
     ]
 
@@ -158,8 +144,8 @@ def _limits() -> dict[str, int]:
     return {"max_memory_store": sums["memory"], "max_file_store": sums["file"]}
 
 
-def _user(identity: Identity, account: Account, key: str) -> dict[str, object]:
-    return {"nkey": key, "permissions": permissions(rights_of(identity, account))}
+def _user(rights: Rights, key: str) -> dict[str, object]:
+    return {"nkey": key, "permissions": permissions(rights)}
 
 
 def permissions(rights: Rights) -> dict[str, object]:

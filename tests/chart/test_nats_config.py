@@ -5,9 +5,10 @@ import re
 import subprocess
 from pathlib import Path
 
+import chart_values as values
 import pytest
 import yaml
-from chart import CHART, HELMS, KEYS, RELEASE, given, helm, objects_of, refusal, render, seed
+from chart import CHART, HELMS, KEYS, RELEASE, given, helm, merged, objects_of, refusal, render, seed
 from msgspec import structs
 from nats_process import binary
 from rendered_nats import NAME, conf, parsed
@@ -40,6 +41,39 @@ def test_a_sites_configuration_is_that_of_the_command(version: str):
     assert made["write_deadline"] == "1s"
 
 
+ACME = {"subscriber-acme": [seed("subscriber-acme").public, seed("subscriber-acme", "old").public]}
+
+
+@pytest.mark.parametrize("version", HELMS)
+def test_readers_with_a_name_are_those_of_the_command(version: str):
+    """Each in an account of its own; who has a key in the values but is not named there does not come in."""
+    keys = KEYS | ACME | {"subscriber-city": [seed("subscriber-city").public]}
+    made = parsed(conf({"keys": keys, "readers": ["acme", "city"]}, version=version))
+    assert told(made) == told(server("0.0.0.0:4222", "/data", keys))
+    one = parsed(conf({"keys": keys, "readers": ["acme"]}, version=version))
+    assert told(one) == told(server("0.0.0.0:4222", "/data", KEYS | ACME))
+
+
+def test_a_new_reader_is_no_restart():
+    """The pod's template is as before: the server reads accounts while it runs."""
+    before = render()[f"StatefulSet/{NAME}"]
+    assert render({"nats": {"keys": KEYS | ACME, "readers": ["acme"]}})[f"StatefulSet/{NAME}"] == before
+
+
+def test_values_of_before_the_page_had_a_key():
+    """Who has no page needs no key for it, and its account is not there; with a page the key is missed."""
+    keys = {user: found for user, found in KEYS.items() if user != "page"}
+    before = {"nats": {"keys": keys | {"page": None}}}
+    accounts = parsed(render(before)[f"ConfigMap/{NAME}"]["data"]["nats.conf"])["accounts"]
+    assert set(accounts) == {"MAIN", "SUBSCRIBERS", "FRAMES"}
+    assert {name for one in accounts["MAIN"]["exports"] for name in one["accounts"]} == {"SUBSCRIBERS"}
+    expected = server("0.0.0.0:4222", "/data", KEYS)["accounts"]
+    assert accounts["SUBSCRIBERS"] == expected["SUBSCRIBERS"]
+    for page in ({"enabled": True, "websocket": "/nats"}, values.PAGE["page"]):
+        said = refusal(merged(values.PAGE, before) | {"page": page})
+        assert "nats.keys.page is empty; `moretta nats-config --out DIR --kubernetes moretta` makes" in said
+
+
 def test_a_leafs_configuration_is_that_of_the_command():
     """With copies, what the hub may ask for by site, and no seed: it is included from a file."""
     keys = KEYS | {"streams": [seed("streams").public]}
@@ -51,13 +85,13 @@ def test_a_leafs_configuration_is_that_of_the_command():
 
 
 def test_a_hubs_configuration_is_that_of_the_command():
-    """Two leaves, one of two sites and with two keys; a hub has no services."""
+    """Two leaves, one of two sites and with two keys, and a reader with a name; a hub has no services."""
     users = ("streams", "subscriber", "streams-cannes", "streams-forville")
-    keys = {user: [seed(user).public] for user in users}
+    keys = {user: [seed(user).public] for user in users} | ACME
     leaves = {"cannes+nice": [seed("a").public, seed("b").public], "forville": [seed("c").public]}
     given = [{"sites": sites.split("+"), "keys": found} for sites, found in leaves.items()]
     place = {"enabled": True, "leaves": given, "room": 4}
-    objects = render({"nats": {"keys": keys, "hub": place, "storage": {"size": "8Gi"}}})
+    objects = render({"nats": {"keys": keys, "readers": ["acme"], "hub": place, "storage": {"size": "8Gi"}}})
     made = parsed(objects[f"ConfigMap/{NAME}"]["data"]["nats.conf"])
     links = {link_of(sites): found for sites, found in leaves.items()}
     assert told(made) == told(hub("0.0.0.0:4222", "0.0.0.0:7422", "/data", keys, links, room=4))
@@ -68,13 +102,14 @@ def test_what_the_command_writes_is_what_the_chart_takes(tmp_path: Path):
     """DIR/values.yaml of a leaf and of its hub, word for word; the Service has the name that the command tells."""
     here = Release(name=RELEASE)
     site = Kept.make(tmp_path / "site", Server(listen="127.0.0.1:4222", store="/s", url="nats://a:4222"))
-    site.update(structs.replace(site.server, leaf=Leaf(hubs=LEAF["hubs"], sites=["cannes"]), release=here))
+    site.update(structs.replace(site.server, leaf=Leaf(hubs=LEAF["hubs"], sites=["cannes"]), release=here), ["acme"])
     made = Hub(listen="a:1", leaf_listen="a:2", store="/s", url="nats://a:1", release=here)
-    kept = KeptHub.make(tmp_path / "hub", structs.replace(made, leaves={"cannes": site.server.keys["leaf"]}))
+    kept = KeptHub.make(tmp_path / "hub", structs.replace(made, leaves={"cannes": site.server.keys["leaf"]}), ["acme"])
     for folder in (site.folder, kept.folder):
-        values = yaml.safe_load((folder / "values.yaml").read_text())
-        assert values["nats"]["keys"]
-        objects = render(values)
+        written = yaml.safe_load((folder / "values.yaml").read_text())
+        assert written["nats"]["keys"]
+        objects = render(written)
+        assert "SUBSCRIBERS_acme" in parsed(objects[f"ConfigMap/{NAME}"]["data"]["nats.conf"])["accounts"]
         assert f"nats://{NAME}:4222" == here.url(tls=False)
         assert f"Service/{NAME}" in objects
 
@@ -152,6 +187,10 @@ REFUSED = {
     "nats.keys.ingest is empty": {"keys": {"ingest": None}},
     "nats.keys.notify holds a seed, and values are no place for one; set the": {"keys": {"notify": [f"SU{'A' * 56}"]}},
     'nats.keys.notify has "Uabc", which is no public nkey; give DIR/values.yaml of': {"keys": {"notify": ["Uabc"]}},
+    "nats.readers has acme, and nats.keys.subscriber-acme is empty; `moretta nats-config --out DIR --update --reader": {
+        "readers": ["acme"]
+    },
+    "'/nats/readers/0': 'Acme' does not match pattern": {"readers": ["Acme"]},
     "is the key of two users, and NATS knows users by their keys": {"keys": {"notify": KEYS["operator"]}},
     "'/nats/leaf/sites/1': '*' does not match pattern": {"leaf": LEAF | {"sites": ["cannes", "*"]}},
     "'/nats/hub/leaves/0/sites/0': '*' does not match pattern": {

@@ -29,7 +29,7 @@ PAGE = "https://numbers.example.org"
 def _locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RenderedNats]:
     """One server with everybody's key, and one more user who sees what became of the streams."""
     keys = {user: [found.public] for user, found in SEEDS.items()}
-    text = with_admin(conf({"keys": keys}).replace("$POD_NAME", '"moretta-nats-0"'))
+    text = with_admin(conf({"keys": keys, "readers": ["acme"]}).replace("$POD_NAME", '"moretta-nats-0"'))
     server = RenderedNats(tmp_path_factory.mktemp("rendered"), text)
     server.start()
     yield server
@@ -133,24 +133,27 @@ async def browse(server: RenderedNats, origin: str, user: str | None, path: str 
             return str(error.status)
 
 
-async def test_a_browser_comes_as_subscriber_from_the_named_page_alone(tmp_path: Path):
+async def test_a_browser_comes_as_a_reader_from_the_named_page_alone(tmp_path: Path):
     """Another page is refused, and so is another identity's seed by that door."""
-    server = RenderedNats(tmp_path, conf({"websocket": {"enabled": True, "origins": [PAGE]}}))
+    keys = KEYS | {"subscriber-acme": [seed("subscriber-acme").public]}
+    given = {"keys": keys, "readers": ["acme"], "websocket": {"enabled": True, "origins": [PAGE]}}
+    server = RenderedNats(tmp_path, conf(given))
     server.start()
     try:
-        heard = {user: await browse(server, PAGE, user) for user in KEYS}
-        assert {user for user, said in heard.items() if said == "PONG"} == {"subscriber"}
-        assert {said for user, said in heard.items() if user != "subscriber"} == {"-ERR 'Authorization Violation'"}
+        heard = {user: await browse(server, PAGE, user) for user in keys}
+        readers = {"subscriber", "subscriber-acme", "page"}
+        assert {user for user, said in heard.items() if said == "PONG"} == readers
+        assert {said for user, said in heard.items() if user not in readers} == {"-ERR 'Authorization Violation'"}
         assert await browse(server, "https://other.example.org", "subscriber") == "403"
         assert await browse(server, PAGE, None) == "-ERR 'Authorization Violation'"
-        assert all([await admitted(server, seed(user)) for user in KEYS]), "by the usual door they all come"
+        assert all([await admitted(server, seed(user)) for user in keys]), "by the usual door they all come"
     finally:
         server.stop()
 
 
 @pytest.mark.filterwarnings("ignore:parameter .timeout. of type .float.:DeprecationWarning")
-async def test_an_open_page_is_the_subscriber_without_a_key(tmp_path: Path):
-    """By the websocket, at any path, it may what the table says of the subscriber; by no other door somebody comes."""
+async def test_an_open_page_is_the_page_without_a_key(tmp_path: Path):
+    """By the websocket, at any path, it may what the table says of the page; by no other door somebody comes."""
     keys = {"nats": {"keys": {user: [found.public] for user, found in SEEDS.items()}}}
     text = with_admin(conf(**merged(values.PAGE, keys)).replace("$POD_NAME", '"moretta-nats-0"'))
     server = RenderedNats(tmp_path, text)
@@ -159,7 +162,7 @@ async def test_an_open_page_is_the_subscriber_without_a_key(tmp_path: Path):
         await make_streams(server)
         assert await browse(server, PAGE, None, "/nats") == "PONG"
         assert await browse(server, "https://other.example.org", None) == "403"
-        one = case("subscriber", "MAIN")
+        one = case("page", "MAIN")
         denied = await denied_of(server, one, f"ws://127.0.0.1:{server.found['websocket']}/nats")
         tried = {(kind, subject.lower(), queue) for kind, subject, queue in one.tried}
         assert tried - denied == one.allowed != set()

@@ -25,7 +25,9 @@ from proto.subjects import (
 )
 
 USERS = [(identity, account) for identity, accounts in ACCOUNTS.items() for account in accounts]
-PEOPLE: tuple[Identity, ...] = ("operator", "backup", "subscriber")
+READERS = {"subscriber", "page"}
+"""Who is in an account of its own."""
+PEOPLE: tuple[Identity, ...] = ("operator", "backup", "subscriber", "page")
 every_user = pytest.mark.parametrize(("identity", "account"), USERS, ids=[user_of(*user) for user in USERS])
 
 
@@ -83,6 +85,18 @@ def test_operational_alerts_come_from_aggregate_and_from_notify():
     assert touches(rights_of("operator", "MAIN").subscribe, OPERATIONS.wildcard())
 
 
+def test_the_page_may_less_than_the_subscriber():
+    """What it shows: no rule's state, no decision to tell, no delivery, live or stored; and it asks for statistics."""
+    page, subscriber = rights_of("page", "MAIN"), rights_of("subscriber", "MAIN")
+    rows = ("windows", "alerts", "operations", "cameras")
+    heard = [row.wildcard() for row in TABLE if row.pattern.split(".")[2] in rows and row.public]
+    assert list(page.subscribe) == [*heard, "_INBOX_subscriber.>"]
+    assert set(page.publish) < set(subscriber.publish)
+    asked = {subject for subject in page.publish if not subject.startswith("$SRV.")} - {STATS.wildcard()}
+    streams = [name.upper() for name in rows]
+    assert asked == {f"moretta.api.STREAM.{verb}.{name}" for name in streams for verb in ("INFO", "MSG.GET")}
+
+
 @every_user
 def test_only_operators_read_what_aiming_tells(identity: Identity, account: Account):
     """Reports and their audit: a subscriber has no way to them, live or stored, and no stream keeps the reports."""
@@ -92,7 +106,7 @@ def test_only_operators_read_what_aiming_tells(identity: Identity, account: Acco
     assert bool(touches(rights.publish, AIM.wildcard())) == who
     assert bool(touches(rights.subscribe, AIM_RECORD.wildcard())) == who
     assert AIM_REPORTS.stream is None
-    assert identity != "subscriber" or not may_publish(rights, f"$JS.API.DIRECT.GET.CONTROL.{AIM_RECORD.wildcard()}")
+    assert identity not in READERS or not may_publish(rights, f"$JS.API.DIRECT.GET.CONTROL.{AIM_RECORD.wildcard()}")
 
 
 @every_user
@@ -161,11 +175,12 @@ def test_nobody_has_a_consumer_that_lasts(identity: Identity, account: Account):
 
 @every_user
 def test_inboxes_are_private(identity: Identity, account: Account):
-    """Nobody reads another's replies."""
-    mine = f"_INBOX_{user_of(identity, account)}.>"
+    """Nobody reads another's replies; those who are apart have one name for theirs, each in its own account."""
+    called = {user: "subscriber" if user[0] in READERS else user_of(*user) for user in USERS}
+    mine = f"_INBOX_{called[identity, account]}.>"
     subscribe = rights_of(identity, account).subscribe
     assert mine in subscribe
-    others = [f"_INBOX_{user_of(*user)}.>" for user in USERS if user != (identity, account)]
+    others = [f"_INBOX_{name}.>" for name in called.values() if name != called[identity, account]]
     assert not [inbox for inbox in [*others, "_INBOX.>"] if touches(subscribe, inbox)]
 
 
@@ -201,9 +216,9 @@ def test_only_servers_of_requests_may_answer(identity: Identity, account: Accoun
 
 @every_user
 def test_who_asks_what_was_published_and_who_answers(identity: Identity, account: Account):
-    """Aggregate answers, in one queue group; operator, subscriber and notify ask; `$SRV` is open for it alone."""
+    """Aggregate answers, in one queue group; operator, readers and notify ask; `$SRV` is open for it alone."""
     rights = rights_of(identity, account)
-    asks, answers = identity in {"operator", "subscriber", "notify"}, (identity, account) == ("aggregate", "MAIN")
+    asks, answers = identity in {"operator", "notify", *READERS}, (identity, account) == ("aggregate", "MAIN")
     assert bool(touches(rights.publish, STATS.wildcard())) == asks
     assert touches(rights.subscribe, STATS.wildcard()) == ([f"{STATS.wildcard()} moretta-stats"] if answers else [])
     for verb in ("PING", "INFO", "STATS"):

@@ -20,7 +20,11 @@ from proto.subjects import STREAMS, TABLE, Account, Identity, Subject
 from services.bus.nkey import Seed
 
 USERS = [(identity, account) for identity, accounts in ACCOUNTS.items() for account in accounts]
-SEEDS = {user_of(*user): Seed.new() for user in USERS}
+NAMED = "subscriber-acme"
+"""A reader with a name, who may what the subscriber may."""
+SEEDS = {user: Seed.new() for user in [*(user_of(*user) for user in USERS), NAMED]}
+READERS = {"subscriber", "page", NAMED}
+"""Who is in an account of its own; their inboxes are called after the first."""
 OWNER = "aggregate"
 KEPT = {"WINDOWS", "ALERTS", "RULES", "OPERATIONS", "DELIVERIES", "KV_SILENCES", "CONTROL", "AUDIT"}
 _DENIED = re.compile(r'violation for (publish|subscription) to "([^"]+)"(?: using queue "([^"]+)")?', re.IGNORECASE)
@@ -44,6 +48,12 @@ class Case:
     account: Account
     allowed: set[Probe] = field(default_factory=set)
     tried: list[Probe] = field(default_factory=list)
+    name: str = ""
+    """The user's, if it is not the identity's own."""
+
+    @property
+    def user(self) -> str:
+        return self.name or user_of(self.identity, self.account)
 
     def probe(self, kind: str, subject: str, may: bool, queue: str = "") -> None:
         self.tried.append((kind, subject, queue))
@@ -68,7 +78,7 @@ class Case:
         owns = main and self.identity == OWNER
         consumes = reads and owns
         api, asks = "$JS.API.STREAM.{}." + stream, (reads and not owns) or (writes and "LEASES" in stream)
-        apart, backs_up, kept = self.identity == "subscriber", self.identity == "backup", stream in KEPT
+        apart, backs_up, kept = self.user in READERS, self.identity == "backup", stream in KEPT
         for prefix, here in (("$JS.API.STREAM", not apart), ("moretta.api.STREAM", apart)):
             watches = backs_up and (kept or "LEASES" in stream)
             self.probe("publish", f"{prefix}.INFO.{stream}", here and (reads or writes or owns or watches))
@@ -107,12 +117,14 @@ class Case:
             for name in row.publishers
         }
         for user in SEEDS:
-            self.probe("publish", f"_INBOX_{user}.x", user in asks - {"subscriber"})
-            self.probe("subscription", f"_INBOX_{user}.>", user == user_of(self.identity, self.account))
+            self.probe("publish", f"_INBOX_{user}.x", user in asks - READERS)
+            self.probe(
+                "subscription", f"_INBOX_{user}.>", user == ("subscriber" if self.user in READERS else self.user)
+            )
         for subject in ("_INBOX.>", "*.>"):
             self.probe("subscription", subject, may=False)
         self.probe("publish", "_INBOX.x", may=False)
-        self.probe("publish", "_R_.x", "subscriber" in asks)
+        self.probe("publish", "_R_.x", bool(asks & READERS))
 
     def rest(self) -> None:
         """What is nobody's, and what micro services tell of themselves."""
@@ -137,8 +149,9 @@ class Case:
             self.probe("subscription", subject, may=False)
 
 
-def case(identity: Identity, account: Account) -> Case:
-    one = Case(identity, account)
+def case(identity: Identity, account: Account, name: str = "") -> Case:
+    """What a user is to be tried with: an identity's own, or one of this name with its rights."""
+    one = Case(identity, account, name=name)
     one.table()
     for stream in STREAMS:
         one.jetstream(stream.name)
@@ -166,7 +179,7 @@ async def client(server: NatsProcess, user: str, open_door: str = "") -> AsyncIt
         if said := _DENIED.search(str(found)):
             denied.add(("publish" if said[1] == "publish" else "subscription", said[2].lower(), said[3] or ""))
 
-    prefix = f"_INBOX_{user}".encode()
+    prefix = f"_INBOX_{'subscriber' if user in READERS else user}".encode()
     if open_door:
         await one.connect(open_door, inbox_prefix=prefix, error_cb=error)
     else:
@@ -196,7 +209,7 @@ async def shape(server: NatsProcess) -> dict[str, object]:
 
 async def denied_of(server: NatsProcess, one: Case, open_door: str = "") -> set[Probe]:
     """Try everything; returns what the server refused."""
-    async with client(server, user_of(one.identity, one.account), open_door) as (plain, denied):
+    async with client(server, one.user, open_door) as (plain, denied):
         for kind, subject, queue in one.tried:
             if kind == "publish":
                 await plain.publish(subject, b"", reply=plain.new_inbox())
@@ -220,7 +233,7 @@ def counted(one: Case, denied: set[Probe]) -> list[str]:
         for kind in ("publish", "subscription")
         for probes in (tried, tried - denied, denied)
     ]
-    return [user_of(one.identity, one.account), *map(str, numbers), str(len((tried - denied) ^ one.allowed))]
+    return [one.user, *map(str, numbers), str(len((tried - denied) ^ one.allowed))]
 
 
 async def against_the_table(server: NatsProcess) -> dict[tuple[str, ...], bool]:
@@ -232,13 +245,13 @@ async def against_the_table(server: NatsProcess) -> dict[tuple[str, ...], bool]:
     before = await shape(server)
     names = ("user", "publish: tried", "allowed", "denied", "subscribe: tried", "allowed", "denied", "not as expected")
     table, wrong = Table(*names, title="identities against the table"), {}
-    for identity, account in sorted(USERS, key=lambda user: user[0] == "backup"):
-        if identity == "backup":
+    cases = [*(case(*user) for user in USERS), case("subscriber", "MAIN", NAMED)]
+    for one in sorted(cases, key=lambda one: one.identity == "backup"):
+        if one.identity == "backup":
             assert await shape(server) == before, "no stream was made, changed or lost"
-        one = case(identity, account)
         denied = await denied_of(server, one)
         tried = {(kind, subject.lower(), queue) for kind, subject, queue in one.tried}
-        wrong |= {(user_of(identity, account), *probe): probe in denied for probe in (tried - denied) ^ one.allowed}
+        wrong |= {(one.user, *probe): probe in denied for probe in (tried - denied) ^ one.allowed}
         table.add_row(*counted(one, denied))
     Console(width=120).print(table)
     left = {name: config for name, config in before.items() if name not in KEPT}

@@ -15,7 +15,7 @@ from nats.aio.client import Client
 from nats.js import api
 from nats_process import NatsProcess
 
-from proto.permissions import ACCOUNTS, SERVICES, user_of
+from proto.permissions import ACCOUNTS, SERVICES, inbox_name, user_of
 from proto.subjects import (
     ALERTS,
     FRAMES,
@@ -76,7 +76,7 @@ class Raw:
 @contextlib.asynccontextmanager
 async def raw(server: NatsProcess, identity: Identity, account: Account = "MAIN") -> AsyncIterator[Raw]:
     user, one = user_of(identity, account), Raw()
-    prefix = f"_INBOX_{user}".encode()
+    prefix = f"_INBOX_{inbox_name(identity, account)}".encode()
     one.client._public_nkey = SEEDS[user].public
     await one.client.connect(
         server.url, signature_cb=SEEDS[user].sign, inbox_prefix=prefix, error_cb=one.error, allow_reconnect=False

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from proto.permissions import ACCOUNTS, rights_of, user_of
-from proto.subjects import STREAMS
+from proto.subjects import STATS, STREAMS, Identity
 from services.identities import Tls, nats_config, server
 
 USERS = {user_of(identity, account): (identity, account) for identity, where in ACCOUNTS.items() for account in where}
@@ -27,25 +27,41 @@ def test_it_listens_on_loopback_only(config: dict):
 def test_two_accounts_without_a_bridge(config: dict):
     """FRAMES has neither JetStream nor import nor export."""
     accounts = config["accounts"]
-    assert set(accounts) == {"MAIN", "SUBSCRIBERS", "FRAMES"}
+    assert set(accounts) == {"MAIN", "SUBSCRIBERS", "PAGE", "FRAMES"}
     assert accounts["MAIN"]["jetstream"] is True
     assert accounts["FRAMES"]["jetstream"] is False
-    assert accounts["FRAMES"].keys() == {"jetstream", "users"}
+    assert accounts["FRAMES"].keys() == {"jetstream", "users", "limits"}
 
 
-def test_the_subscribers_account_has_what_is_imported_and_nothing_else(config: dict):
+@pytest.mark.parametrize(("identity", "account"), [("subscriber", "SUBSCRIBERS"), ("page", "PAGE")])
+def test_a_readers_account_has_what_is_imported_and_nothing_else(config: dict, identity: Identity, account: str):
     """No stream, no other user; of MAIN just what its user may ask and hear, and of nobody else's."""
-    apart, given = config["accounts"]["SUBSCRIBERS"], config["accounts"]["MAIN"]["exports"]
-    assert apart.keys() == {"users", "imports"}
-    assert [user["nkey"] for user in apart["users"]] == ["U-subscriber"]
-    assert all(one["accounts"] == ["SUBSCRIBERS"] for one in given)
+    apart, given = config["accounts"][account], config["accounts"]["MAIN"]["exports"]
+    assert apart.keys() == {"users", "imports", "limits"}
+    assert [user["nkey"] for user in apart["users"]] == [f"U-{identity}"]
+    assert all(set(one["accounts"]) <= {"SUBSCRIBERS", "PAGE"} for one in given)
     taken = [one.get("service") or one["stream"] for one in apart["imports"]]
-    assert [one["subject"] for one in taken] == [one.get("service") or one["stream"] for one in given]
-    rights = rights_of("subscriber", "MAIN")
+    mine = [one.get("service") or one["stream"] for one in given if account in one["accounts"]]
+    assert sorted(one["subject"] for one in taken) == sorted(mine)
+    rights = rights_of(identity, "MAIN")
     asked = [one["to"] for one in apart["imports"] if "service" in one]
     assert asked == list(rights.publish)
     heard = [one["stream"]["subject"] for one in apart["imports"] if "stream" in one]
     assert [*heard, "_INBOX_subscriber.>"] == list(rights.subscribe)
+    assert [one["to"] for one in apart["imports"] if one.get("share")] == [STATS.wildcard()]
+
+
+def test_a_reader_with_a_name_is_a_subscriber_of_its_own(config: dict):
+    """The same rights, imports and limits in another account, to which MAIN gives what it gives to the subscriber."""
+    accounts = json.loads(nats_config(4222, "/", KEYS | {"subscriber-acme": ["U-1", "U-2"]}))["accounts"]
+    own = accounts.pop("SUBSCRIBERS_acme")
+    [subscriber] = config["accounts"]["SUBSCRIBERS"]["users"]
+    assert own["users"] == [subscriber | {"nkey": key} for key in ("U-1", "U-2")]
+    assert own | {"users": [subscriber]} == config["accounts"]["SUBSCRIBERS"]
+    for one in accounts["MAIN"]["exports"]:
+        assert ("SUBSCRIBERS_acme" in one["accounts"]) == ("SUBSCRIBERS" in one["accounts"])
+        one["accounts"] = [name for name in one["accounts"] if name != "SUBSCRIBERS_acme"]
+    assert accounts == config["accounts"], "to everybody else nothing is new"
 
 
 @pytest.mark.parametrize("user", USERS)
@@ -56,8 +72,9 @@ def test_a_user_has_its_rights(config: dict, user: str):
     assert len(found) == 1
     where, entry = found[0]
     rights = rights_of(identity, account)
-    assert where == ("SUBSCRIBERS" if user == "subscriber" else account)
-    assert entry.keys() == {"nkey", "permissions"}
+    assert where == {"subscriber": "SUBSCRIBERS", "page": "PAGE"}.get(user, account)
+    doors = {"allowed_connection_types": ["STANDARD", "WEBSOCKET"]} if where != account else {}
+    assert entry == {"nkey": f"U-{user}", "permissions": entry["permissions"], **doors}
     permissions = entry["permissions"]
     assert permissions == {"publish": {"allow": [*rights.publish]}, "subscribe": {"allow": [*rights.subscribe]}}
 
@@ -67,8 +84,11 @@ def test_nobody_comes_in_without_a_key(config: dict):
     assert not {"no_auth_user", "authorization", "system_account"} & config.keys()
     with pytest.raises(KeyError):
         nats_config(-1, "/", {})
-    with pytest.raises(KeyError):
-        nats_config(-1, "/", KEYS | {"ingest": []})
+    for user in ("ingest", "subscriber", "page"):
+        with pytest.raises(KeyError):
+            nats_config(-1, "/", KEYS | {user: []})
+        with pytest.raises(KeyError):
+            nats_config(-1, "/", {name: keys for name, keys in KEYS.items() if name != user})
 
 
 def test_two_keys_while_one_takes_the_others_place(config: dict):
@@ -105,3 +125,15 @@ def test_the_limits_hold_every_stream(config: dict):
 def test_what_was_acknowledged_is_on_the_disk(config: dict):
     """A pause that was confirmed is not gone after a power cut; by default JetStream syncs every two minutes."""
     assert config["jetstream"]["sync_interval"] == "always"
+
+
+def test_a_reader_takes_little_of_the_server_and_services_what_they_need(config: dict):
+    """Connections, subscriptions and bytes of a question; services have room for a thousand cameras and sites."""
+    accounts = config["accounts"]
+    for name, many in (("SUBSCRIBERS", 200 * 250), ("PAGE", 1_000 * 20)):
+        limits = accounts[name]["limits"]
+        assert limits["max_connections"] * limits["max_subscriptions"] <= many
+        assert limits["max_payload"] <= 64 << 10
+    assert {accounts[name]["limits"]["max_subscriptions"] for name in ("MAIN", "FRAMES")} == {10_000}
+    assert all(accounts[name]["limits"].keys() == {"max_subscriptions"} for name in ("MAIN", "FRAMES"))
+    assert "max_subscriptions" not in config, "which no reload of the server takes"

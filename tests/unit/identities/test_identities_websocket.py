@@ -25,27 +25,32 @@ def _run(tmp_path: Path):
     return run
 
 
-def test_browsers_come_as_the_subscriber_alone(run, tmp_path: Path):
-    """Everybody else is bound to the usual door; the door stays over updates, can be open, and can be taken away."""
-    config = run(*HERE, "--origin", "http://localhost:8088")
+def test_browsers_come_as_readers_alone(run, tmp_path: Path):
+    """As page, subscriber or a reader with a name.
+
+    Everybody else is bound to the usual door; the door stays over updates, can be open, and can be taken away.
+    """
+    config = run(*HERE, "--origin", "http://localhost:8088", "--reader", "acme")
     assert config["websocket"] == {
         "listen": "127.0.0.1:8443", "allowed_origins": [ORIGIN, "http://localhost:8088"], "no_tls": True,
     }  # fmt: skip
-    [subscriber] = config["accounts"]["SUBSCRIBERS"]["users"]
+    readers = [config["accounts"][name]["users"] for name in ("SUBSCRIBERS", "SUBSCRIBERS_acme", "PAGE")]
+    [page] = readers[-1]
     others = [user for name in ("MAIN", "FRAMES") for user in config["accounts"][name]["users"]]
     assert {tuple(user["allowed_connection_types"]) for user in others} == {("STANDARD",)}
-    assert "allowed_connection_types" not in subscriber
+    assert {tuple(user["allowed_connection_types"]) for [user] in readers} == {("STANDARD", "WEBSOCKET")}
     assert run("--update")["websocket"] == config["websocket"]
-    assert run("--update", *HERE, "--page-open")["websocket"]["no_auth_user"] == subscriber["nkey"]
+    assert run("--update", *HERE, "--page-open")["websocket"]["no_auth_user"] == page["nkey"]
     assert "websocket" not in run("--update", "--websocket", "off")
 
 
 def test_an_open_door_follows_the_key(run):
     """The newest key is the one by which pages come in: the old one may be retired."""
     before = run(*HERE, "--page-open")["websocket"]["no_auth_user"]
-    after = run("--rotate", "subscriber")["websocket"]["no_auth_user"]
+    assert run("--rotate", "subscriber")["websocket"]["no_auth_user"] == before
+    after = run("--rotate", "page")["websocket"]["no_auth_user"]
     assert after != before
-    assert run("--retire", "subscriber")["websocket"]["no_auth_user"] == after
+    assert run("--retire", "page")["websocket"]["no_auth_user"] == after
 
 
 def test_with_tls_it_may_be_reached_from_elsewhere(run, tmp_path: Path):

@@ -51,6 +51,33 @@
 {{- toRawJson (dict "cert_file" (printf "%s/tls.crt" .) "key_file" (printf "%s/tls.key" .) "ca_file" (printf "%s/ca.crt" .) "verify" true "min_version" "1.2" "timeout" 5) -}}
 {{- end }}
 
+{{/* `nats.readers` beside the subscriber, each in an account of its own with its rights, as JSON: accounts, and exports to them. The page's goes
+where it has no key, which is missed only where the page is. Takes (dict "root" $ "accounts" {...} "exports" [...]). */}}
+{{- define "moretta.nats.readers" -}}
+{{- $nats := .root.Values.nats -}}
+{{- $accounts := .accounts -}}
+{{- $named := list -}}
+{{- range $name := $nats.readers -}}
+{{- $user := printf "subscriber-%s" $name -}}
+{{- if not (get $nats.keys $user) -}}
+{{- fail (printf "nats.readers has %s, and nats.keys.%s is empty; `moretta nats-config --out DIR --update --reader %s` makes its key: give DIR/values.yaml with -f" $name $user $name) -}}
+{{- end -}}
+{{- $account := printf "SUBSCRIBERS_%s" $name -}}
+{{- $named = append $named $account -}}
+{{- $text := toRawJson $accounts.SUBSCRIBERS | replace "\"nkey\":\"subscriber\"" (printf "\"nkey\":%s" (quote $user)) -}}
+{{- $_ := set $accounts $account (fromJson $text) -}}
+{{- end -}}
+{{- $isThere := or $.root.Values.page.enabled (get $nats.keys "page") -}}
+{{- if not $isThere -}}{{- $_ := unset $accounts "PAGE" -}}{{- end -}}
+{{- $exports := list -}}
+{{- range $export := .exports -}}
+{{- $to := ternary $export.accounts (without $export.accounts "PAGE") (not (not $isThere)) -}}
+{{- $to = ternary (concat $to $named) $to (has "SUBSCRIBERS" $to) -}}
+{{- $exports = append $exports (merge (dict "accounts" $to) $export) -}}
+{{- end -}}
+{{- toRawJson (dict "accounts" $accounts "exports" $exports) -}}
+{{- end }}
+
 {{/* A hub's accounts beside its subscriber's, as JSON. Takes (dict "root" $ "hub" (what accounts.json has of it)). */}}
 {{- define "moretta.nats.hubAccounts" -}}
 {{- $root := .root -}}
@@ -84,6 +111,10 @@
 {{- $nats := .Values.nats -}}
 {{- $made := .Files.Get "files/accounts.json" | fromJson -}}
 {{- $config := ternary $made.hub.server $made.site $nats.hub.enabled -}}
+{{- $giver := ternary $made.hub.hub (get $made.site.accounts "MAIN") $nats.hub.enabled -}}
+{{- $readers := include "moretta.nats.readers" (dict "root" $ "accounts" $config.accounts "exports" $giver.exports) | fromJson -}}
+{{- $_ := set $config "accounts" $readers.accounts -}}
+{{- $_ := set (ternary $giver (get $config.accounts "MAIN") $nats.hub.enabled) "exports" $readers.exports -}}
 {{- range $name, $account := $config.accounts -}}
 {{- $users := include "moretta.nats.users" (dict "root" $ "users" $account.users "keys" $nats.keys "place" "nats.keys") | fromJson -}}
 {{- $_ := set $account "users" $users.items -}}
@@ -127,9 +158,9 @@
 {{- end -}}
 {{- if $nats.websocket.enabled -}}
 {{- $_ := set $config "websocket" (include "moretta.nats.websocket" . | fromJson) -}}
-{{- range $name, $account := $config.accounts -}}
+{{- range $account := $config.accounts -}}
 {{- range $user := $account.users -}}
-{{- if and (ne $name "SUBSCRIBERS") (not $user.allowed_connection_types) -}}{{- $_ := set $user "allowed_connection_types" (list "STANDARD") -}}{{- end -}}
+{{- if not $user.allowed_connection_types -}}{{- $_ := set $user "allowed_connection_types" (list "STANDARD") -}}{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -159,7 +190,7 @@
 {{- $websocket := dict "listen" "0.0.0.0:8443" "allowed_origins" .Values.nats.websocket.origins -}}
 {{- if .Values.page.open -}}
 {{- /* The newest of its keys, so that the other one may be retired. */ -}}
-{{- $_ := set $websocket "no_auth_user" (first .Values.nats.keys.subscriber) -}}
+{{- $_ := set $websocket "no_auth_user" (first .Values.nats.keys.page) -}}
 {{- end -}}
 {{- if .Values.nats.tls.enabled -}}
 {{- $_ := set $websocket "tls" (dict "cert_file" "/etc/nats-tls/tls.crt" "key_file" "/etc/nats-tls/tls.key") -}}
