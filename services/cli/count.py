@@ -14,7 +14,8 @@ from proto.subjects import CAMERAS, SIGHTINGS, WINDOWS
 from proto.types import WHOLE_SITE
 from services.bus import Bus
 from services.cli.box import Box, BoxError
-from services.ingest.source import SourceError, open_source
+from services.ingest.address import SourceError
+from services.ingest.source import open_source
 from services.proportions import wilson
 from services.settings import SettingsError
 from services.sites.settings import CameraSettings

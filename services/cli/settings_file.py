@@ -14,8 +14,8 @@ from services.certificates import CertificateError
 from services.cli.orders import OperatorFile
 from services.cli.transparency.settings import TransparencyFile
 from services.inference.settings import InferenceFile
+from services.ingest.address import SourceError, address_of
 from services.ingest.settings import IngestFile
-from services.ingest.source import SourceError, address_of
 from services.log import redact
 from services.notify.doubts import doubts as notify_doubts
 from services.notify.settings import NotifyFile

@@ -20,8 +20,8 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from proto.types import CameraReason
+from services.ingest.address import Address, SourceError
 from services.ingest.core.encoded import Codec, is_key
-from services.ingest.source import Address, SourceError
 
 MOST_FRAMES = 16
 MOST_BYTES = 4 * 1024 * 1024

@@ -12,6 +12,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from services.budget.shedding import Shedder
+from services.ingest.address import Address, SourceError
 from services.ingest.core.lag import Lag
 from services.ingest.core.masking import Masking, PictureChanged
 from services.ingest.core.sampling import Rate, Sampler
@@ -20,7 +21,6 @@ from services.ingest.decoder import Decoder, Stream
 from services.ingest.hardware import NoHardware
 from services.ingest.pictures import BufferPool, Picture
 from services.ingest.slot import Slot
-from services.ingest.source import Address, SourceError
 from services.sites.settings import CameraSettings, PrivacySettings
 
 SECOND_NS = 1_000_000_000

@@ -9,7 +9,8 @@ import yaml
 
 from proto.types import WHOLE_SITE
 from services.cli.settings_file import require
-from services.ingest.source import SourceError, address_of, open_source
+from services.ingest.address import SourceError, address_of
+from services.ingest.source import open_source
 from services.settings import SettingsError
 from services.sites.settings import CameraSettings
 

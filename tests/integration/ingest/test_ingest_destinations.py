@@ -16,7 +16,8 @@ from http_camera import segments
 from tls_proxy import TlsProxy
 
 from services.ingest import http_camera as sut
-from services.ingest.source import SourceError, open_source
+from services.ingest.address import SourceError
+from services.ingest.source import open_source
 from services.sites.settings import CameraSettings
 
 PASSWORD = "hunter2-s3cret"

@@ -14,7 +14,8 @@ PROGRAM = """
 import resource, sys
 import av
 from services.ingest.decoder import Decoder
-from services.ingest.source import SourceError, open_source
+from services.ingest.address import SourceError
+from services.ingest.source import open_source
 from services.sites.settings import CameraSettings
 
 small, large = sys.argv[1:]

@@ -12,7 +12,8 @@ import av
 import clips
 import pytest
 
-from services.ingest.source import Source, SourceError, address_of, open_source
+from services.ingest.address import SourceError, address_of
+from services.ingest.source import Source, open_source
 from services.sites.settings import CameraSettings
 
 PASSWORD = "hunter2-s3cret"

@@ -21,9 +21,10 @@ from services.cli.prove.camera import Camera
 from services.cli.prove.core.needles import Needles, cut
 from services.cli.prove.film import make_film, make_stream, rate
 from services.cli.prove.secret import Secret
+from services.ingest.address import SourceError
 from services.ingest.core.picture import i420_size
 from services.ingest.decoder import Decoder
-from services.ingest.source import SourceError, open_source
+from services.ingest.source import open_source
 from services.sites.settings import CameraSettings
 
 LONG_SIDE = 320
