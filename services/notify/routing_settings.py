@@ -4,14 +4,13 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Annotated
-from zoneinfo import available_timezones
 
 from msgspec import Meta, Struct
 
 from proto.types import WHOLE_SITE, ReceiverId, RuleId, Severity, SiteId, ZoneId
 from services.notify.core.notification import Audience
 from services.notify.core.routing import CAMERA_DOWN, NO_DATA, GroupBy
-from services.sites.problems import Problem
+from services.sites.problems import Problem, time_zones
 from services.sites.settings import DAYS, Day, SiteSettings, WallTime
 
 TimeId = Annotated[
@@ -99,7 +98,7 @@ def routing_problems(
 
 
 def _time_problems(path: str, one: TimeSettings) -> Iterator[Problem]:
-    if one.timezone is not None and one.timezone not in available_timezones():
+    if one.timezone is not None and one.timezone not in time_zones():
         yield f"{path}.timezone", f"{one.timezone!r} is no IANA time zone, such as Europe/Paris"
     if one.start is not None and one.start == one.end:
         yield f"{path}.end", f"{one.start} to {one.end} is no time, or all of it; leave out both for whole days"
