@@ -17,7 +17,8 @@ from proto.public import CameraV1
 from proto.sightings import SightingsV1
 from proto.subjects import CAMERAS, SIGHTINGS
 from services.bus import Bus
-from services.cli.box import Box, BoxError
+from services.cli.box import Box
+from services.cli.box_error import BoxError
 
 PROGRAMS = ("ingest", "inference", "aggregate", "notify", "nats-server")
 _LIVE_LIMIT_S = 60.0

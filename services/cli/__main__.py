@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from services.cli.backup.command import keeping
+from services.cli.box_error import BoxError
 from services.cli.doctor.command import doctor
 from services.cli.notify.command import notify, silence
 from services.cli.operating import operating
@@ -257,8 +258,6 @@ def check_config(
 
 def main() -> None:
     """Run the command line; a user's mistake is one line each, exit code 2."""
-    from services.cli.box import BoxError
-
     configure("moretta", LogSettings(level="warning"))
     try:
         app()

@@ -17,6 +17,7 @@ from proto.permissions import SERVICES
 from proto.subjects import Identity
 from services.aggregate.page_settings import PageSettings
 from services.bus import NatsSettings
+from services.cli.box_error import BoxError
 from services.cli.box_port import PortError, kept_port
 from services.cli.child import Child, Program
 from services.cli.nats_websocket import is_loopback
@@ -51,10 +52,6 @@ def has_room(folder: Path) -> bool:
     """Whether something can be written there again: bytes, and files, where the file system counts them."""
     found = os.statvfs(folder)
     return found.f_bavail * found.f_frsize >= _ROOM and (found.f_favail > 0 or not found.f_files)
-
-
-class BoxError(Exception):
-    """The box cannot run; the text says why."""
 
 
 def nats_server() -> str:

@@ -13,7 +13,8 @@ from proto.sightings import SightingsV1
 from proto.subjects import CAMERAS, SIGHTINGS, WINDOWS
 from proto.types import WHOLE_SITE
 from services.bus import Bus
-from services.cli.box import Box, BoxError
+from services.cli.box import Box
+from services.cli.box_error import BoxError
 from services.ingest.address import SourceError
 from services.ingest.source import open_source
 from services.proportions import wilson

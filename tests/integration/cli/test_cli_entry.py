@@ -40,3 +40,19 @@ def test_help_about_notify_tells_its_commands():
     assert [word for word in ("status", "test", "replay", "--config") if word not in shown.stdout] == []
     wrong = subprocess.run([*command, "notify", "statsu"], capture_output=True, text=True, timeout=60)
     assert (wrong.returncode, "No such command" in wrong.stderr) == (2, True)
+
+
+def test_help_loads_nothing_that_runs():
+    """What runs the box and talks to NATS is two fifths of a command's start: who asks what there is does without."""
+    program = """
+import sys
+sys.argv = ["moretta", "--help"]
+from services.cli.entry import main
+try:
+    main()
+finally:
+    print([name for name in ("aiohttp", "nats", "services.app", "services.bus") if name in sys.modules])
+"""
+    shown = subprocess.run([sys.executable, "-P", "-c", program], capture_output=True, text=True, timeout=60)
+    assert (shown.returncode, "doctor" in shown.stdout) == (0, True)
+    assert shown.stdout.splitlines()[-1] == "[]"
