@@ -168,8 +168,9 @@ def next_steps(kept: Kept, done: str) -> list[str]:
     if kept.server.tls and done in {"make", "update"}:
         certificate = "nats.client_cert_file and client_key_file in each service's settings: the server asks for them"
         found[done].append(certificate)
-    if kept.server.websocket and done in {"make", "update"}:
-        found[done].append("a restart of nats-server, if where browsers come in is another place: no reload takes that")
+    if kept.server.websocket and done != "retire":
+        what = "a restart of nats-server, if where browsers come in, or the open page's key, is another one"
+        found[done].append(f"{what}: no reload takes that")
     return found[done] + (leaf_steps(kept) if done != "retire" else [])
 
 

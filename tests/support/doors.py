@@ -17,7 +17,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from rich.console import Console
 
-from proto.permissions import SERVICES, control_subjects, rights_of, user_of
+from proto.permissions import SERVICES, control_subjects, inbox_name, rights_of
 from proto.stats import StatsReplyV1, StatsRequestV1
 from proto.subjects import STATS, STATS_SERVICE, Identity
 from services.bus import Bus
@@ -26,7 +26,7 @@ from services.cli.screen import Screen
 from services.cli.view import View
 from services.sites.settings import SiteSettings
 
-OTHERS: tuple[Identity, ...] = ("ingest", "inference", "notify", "operator", "subscriber")
+OTHERS: tuple[Identity, ...] = ("ingest", "inference", "notify", "operator", "subscriber", "page")
 """All but aggregate."""
 STEPS = ("window", "hour", "day", "total")
 _DENIED = re.compile(r"permissions violation for (publish|subscription) to \"([^\"]+)\"", re.IGNORECASE)
@@ -59,7 +59,7 @@ async def listen(box: Box, identity: Identity) -> Ear:
 
     assert settings.seed is not None
     ear.client._public_nkey = settings.seed.public
-    prefix = f"_INBOX_{user_of(identity, 'MAIN')}".encode()
+    prefix = f"_INBOX_{inbox_name(identity, 'MAIN')}".encode()
     await ear.client.connect(settings.url, signature_cb=settings.seed.sign, inbox_prefix=prefix, error_cb=refused)
     for subject in rights_of(identity, "MAIN").subscribe:
         assert " " not in subject, "a place in a queue group would take what others need"

@@ -20,27 +20,36 @@ from services.identities import WebSocket, nats_config
 ACME, CITY = "subscriber-acme", "subscriber-city"
 KEYS = SEEDS | {CITY: Seed.new()}
 ORIGIN = "https://numbers.example.org"
+_MONITOR = re.compile(r"Starting http monitor on 127\.0\.0\.1:(\d+)")
 _DOOR = re.compile(r"websocket clients on (ws://127\.0\.0\.1:\d+)")
 
 
 class Readers(NatsProcess):
     """A server with the box's own configuration, an open door for the page, and readers of these users."""
 
-    def __init__(self, folder: Path, users: tuple[str, ...] = (ACME, CITY)) -> None:
+    def __init__(self, folder: Path, *, monitored: bool = False) -> None:
         super().__init__(folder, whole=self.text)
-        self.users = users
+        self.users: tuple[str, ...] = (ACME, CITY)
+        self.monitored = monitored
 
     def text(self, port: int, store: str) -> str:
         named = {ACME, CITY} - set(self.users)
         keys = {user: [seed.public] for user, seed in KEYS.items() if user not in named}
         door = WebSocket(self.door.removeprefix("ws://"), [ORIGIN], is_open=True)
-        return with_admin(nats_config(port, store, keys, websocket=door))
+        text = with_admin(nats_config(port, store, keys, websocket=door))
+        return json.dumps(json.loads(text) | {"http": "127.0.0.1:-1"}) if self.monitored else text
 
     @property
     def door(self) -> str:
         """Where browsers come in."""
         found = [match[1] for line in self.output if (match := _DOOR.search(line))]
         return found[-1] if found else "ws://127.0.0.1:-1"
+
+    @property
+    def monitor(self) -> str:
+        """Where the server tells of itself."""
+        found = [match[1] for line in self.output if (match := _MONITOR.search(line))]
+        return f"http://127.0.0.1:{found[-1]}"
 
     def rewrite(self, users: tuple[str, ...]) -> None:
         """Write the configuration with these readers, as `moretta nats-config` would."""

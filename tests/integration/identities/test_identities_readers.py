@@ -3,10 +3,12 @@
 import asyncio
 import contextlib
 import json
+import re
 import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import aiohttp
 import pytest
 from identity_matrix import admin, make_streams
 from nats.aio.msg import Msg
@@ -14,6 +16,7 @@ from readers import ACME, CITY, KEYS, Ear, Raw, Readers, coming, listen
 
 from proto.subjects import TABLE, WINDOWS
 
+ROOT = Path(__file__).parents[3]
 pytestmark = pytest.mark.filterwarnings("ignore:parameter .timeout. of type .float.:DeprecationWarning")
 DOORS = [("page", "open"), ("page", "tcp"), *((user, door) for user in ("subscriber", ACME) for door in ("tcp", "ws"))]
 QUESTIONS = {
@@ -133,6 +136,26 @@ async def test_who_goes_leaves_the_others_as_they_are(server: Readers):
                 await asyncio.sleep(0.01)
         assert not [ear.user for ear in stay if ear.lost]
         assert await Raw.said_to(server, KEYS[ACME]) == "-ERR 'Authorization Violation'"
+
+
+async def test_who_asks_most_is_found(tmp_path: Path):
+    """By the question of docs/operations.md: the account says which reader, the key and the address who."""
+    [question] = re.findall(r"/connz\?[^']+", (ROOT / "docs/operations.md").read_text(encoding="utf-8"))
+    server = Readers(tmp_path, monitored=True)
+    server.start()
+    try:
+        async with coming(server, "subscriber"), coming(server, ACME, "ws") as busy, coming(server, "page", "open"):
+            for _ in range(50):
+                await busy.client.publish("moretta.v1.stats.x", b"{}")
+            await busy.settle()
+            async with aiohttp.ClientSession() as session, session.get(f"{server.monitor}{question}") as answer:
+                first = (await answer.json())["connections"][0]
+    finally:
+        server.stop()
+    found = {name: first[name] for name in ("account", "authorized_user", "ip", "in_msgs")}
+    assert found == {
+        "account": "SUBSCRIBERS_acme", "authorized_user": KEYS[ACME].public, "ip": "127.0.0.1", "in_msgs": 50,
+    }  # fmt: skip
 
 
 LIMITS = {"subscriber": (200, 250), ACME: (200, 250), "page": (1_000, 20)}

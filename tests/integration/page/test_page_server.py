@@ -147,4 +147,9 @@ async def asks_for_the_key(watched: browser.Watched, url: str, identities: Ident
     await expect(page.locator("#connection")).to_have_text("en direct")
     await expect(page.locator("#key")).to_be_hidden()
     await expect(page.locator("#nothing")).to_have_text("Rien n’a encore été publié.")
+    await page.reload()  # which forgets it; the page's own key is another reader's, and does as well
+    await page.get_by_label("Clé de l’abonné").fill(identities.seeds["page"].reveal())
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#connection")).to_have_text("en direct")
+    await expect(page.locator("#nothing")).to_have_text("Rien n’a encore été publié.")
     assert watched.complaints == []
