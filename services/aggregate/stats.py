@@ -21,7 +21,7 @@ from services.history.spans import SECOND
 from services.sites.settings import SiteSettings, clock_phase_s, local_zone
 
 ANSWER_S = 4.0
-"""An answer that takes longer is an error: NATS lets one pass for five seconds after its question."""
+"""An answer that takes longer is an error: who asks waits for five seconds or so, its turn included."""
 _PUBLISHING = 10 * SECOND
 """So long after it closed a window is out."""
 _DAY_AHEAD = AHEAD + 2 * 3_600 * SECOND
@@ -52,7 +52,7 @@ class Stats:
         self._sites = wanted
 
     async def stop(self) -> None:
-        """Take no more questions, and finish the answers in hand."""
+        """Take no more questions, and finish the answer in hand."""
         await self._service.stop()
 
     async def answer(self, asked: StatsRequestV1) -> StatsReplyV1:

@@ -40,8 +40,9 @@ _DEAD_LETTERS = 8
 """Waiting to be stored at a time; what nobody could read beyond that is only logged and counted."""
 INBOX = "_INBOX"
 """What every inbox begins with, whatever comes behind it for an identity of its own."""
-INBOXES = (INBOX, "_R_.")
-"""The same, and the server's own names for inboxes of another account (ADR 20)."""
+IMPORTED = "_R_."
+"""What the server's own names for inboxes of another account begin with (ADR 20)."""
+INBOXES = (INBOX, IMPORTED)
 _PING_S, _PINGS_OUT = 2, 2
 """Notice a frozen server within about 4 s (design §6)."""
 

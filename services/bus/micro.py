@@ -16,13 +16,13 @@ from nats.micro.service import Service, ServiceConfig
 from proto.codec import ContractError, decode_on, encode_as
 from proto.subjects import Subject
 from services.bus.connection import INBOXES, headers_of
+from services.bus.questions import Questions
 from services.log import get_logger
 
 log = get_logger()
 
 _WAITING = 32
-"""So many questions wait for their turn at one endpoint; more are dropped. nats-py's own limit is half a million, which
-one asker could have answered for hours, long after anybody waits for an answer."""
+"""So many wait to be told who answers (`$SRV`); more are dropped. nats-py's own limit is half a million."""
 
 Answer = Callable[[Any], Awaitable[Struct]]
 """Called with the question; returns the row's reply, or raises `Refusal`."""
@@ -48,35 +48,46 @@ class Endpoint:
 class _InboxesOnly:
     """The client as nats-py's micro service sees it: what wants its answer elsewhere than in an inbox gets none.
 
-    An open server lets whoever answers publish wherever the question says.
+    An open server lets whoever answers publish wherever the question says. Questions to endpoints, which alone have a
+    queue group, are handed on.
     """
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
+    def __init__(self, client: Client, questions: Questions) -> None:
+        self._client, self._questions = client, questions
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._client, name)
 
     async def subscribe(self, subject: str, queue: str = "", cb: Callable[[Msg], Awaitable[None]] | None = None) -> Any:
-        async def take(msg: Msg) -> None:
+        async def tell(msg: Msg) -> None:
             if cb is not None and msg.reply.startswith(INBOXES):
                 await cb(msg)
 
-        return await self._client.subscribe(subject, queue=queue, cb=take, pending_msgs_limit=_WAITING)
+        async def ask(msg: Msg) -> None:
+            if cb is not None and msg.reply.startswith(INBOXES):
+                await self._questions.put(msg, cb)
+
+        if queue:  # filed as fast as they come, so nats-py's own limit drops none
+            return await self._client.subscribe(subject, queue=queue, cb=ask)
+        return await self._client.subscribe(subject, cb=tell, pending_msgs_limit=_WAITING)
 
 
 class MicroService:
-    """One instance of a row's service. nats-py subscribes anew after a lost connection."""
+    """One instance of a row's service, which answers one question after another, fairly to all who ask (`Questions`).
+
+    nats-py subscribes anew after a lost connection.
+    """
 
     def __init__(self, client: Client, row: Subject, answer: Answer) -> None:
         self._client, self._row, self._answer = client, row, answer
         self._service: Service | None = None
-        self._answering: set[asyncio.Task[None]] = set()
+        self._questions = Questions(row.message.__name__)
 
     async def offer(self, endpoints: Iterable[Endpoint]) -> None:
         """Answer at these endpoints, and at no others from now on."""
         service = await self._started()
         wanted = {self._row.subject(**one.tokens): one for one in endpoints}
+        self._questions.only(frozenset(wanted))
         for old in list(service._endpoints):  # noqa: SLF001 - nats-py has no way to take an endpoint back
             if old._subject not in wanted or old._metadata != wanted[old._subject].metadata:  # noqa: SLF001
                 service._endpoints.remove(old)  # noqa: SLF001
@@ -84,7 +95,7 @@ class MicroService:
         there = {old._subject for old in service._endpoints}  # noqa: SLF001
         for subject in [subject for subject in wanted if subject not in there]:
             one = wanted[subject]
-            await service.add_endpoint(name=one.name, subject=subject, handler=self._handle, metadata=one.metadata)
+            await service.add_endpoint(name=one.name, subject=subject, handler=self._respond, metadata=one.metadata)
 
     async def _started(self) -> Service:
         if self._service is None:
@@ -97,7 +108,7 @@ class MicroService:
                 metadata={kind: message.__name__ for kind, message in self._messages().items()},
                 queue_group=self._row.queue,
             )
-            self._service = Service(cast("Client", _InboxesOnly(self._client)), config)
+            self._service = Service(cast("Client", _InboxesOnly(self._client, self._questions)), config)
             with contextlib.suppress(nats.errors.Error):  # its last step only waits until the server knows
                 await self._service.start()
         return self._service
@@ -105,13 +116,6 @@ class MicroService:
     def _messages(self) -> dict[str, type[Struct]]:
         assert self._row.reply is not None
         return {"request": self._row.message, "reply": self._row.reply}
-
-    async def _handle(self, request: Request) -> None:
-        # In a task of its own, shielded: stopping takes no more questions, and ends no answer that is on its way.
-        task = asyncio.create_task(self._respond(request), name=f"answer {request.subject}")
-        self._answering.add(task)
-        task.add_done_callback(self._answering.discard)
-        await asyncio.shield(task)
 
     async def _respond(self, request: Request) -> None:
         """Answer one question. What is raised here nats-py answers as an error, and counts."""
@@ -134,14 +138,10 @@ class MicroService:
         return decode_on(self._row, request.subject, request.data)
 
     async def stop(self, limit_s: float = 1.5) -> None:
-        """Take no more questions, and finish the answers in hand; no step takes longer than the limit, none raises."""
+        """Take no more questions, and finish the answer in hand; no step takes longer than the limit, none raises."""
         service, self._service = self._service, None
         if service is not None:
             with contextlib.suppress(Exception):  # closing the connection ends what a lost one cannot
                 async with asyncio.timeout(limit_s):
                     await service.stop()
-        if self._answering:
-            _, late = await asyncio.wait(self._answering, timeout=limit_s)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+        await self._questions.stop(limit_s)

@@ -19,6 +19,7 @@ from proto.public import DeliveryOutcome, DeliveryReason
 from proto.subjects import STREAMS, TABLE, Account
 from proto.types import CameraReason, CameraState, Channel
 from services.aggregate.core.exchange import DropReason
+from services.bus.questions import Fate
 from services.certificates import Use
 from services.ingest.core.attempts import Ended
 from services.notify.sms_reports import Made
@@ -52,6 +53,7 @@ LABELS: dict[str, Values] = {
     "id": "the model in use",
     "sha256": "the model in use",
     "moretta_settings_reloads.outcome": ("applied", "invalid"),
+    "moretta_bus_questions.outcome": get_args(Fate),
     "moretta_camera_state.state": get_args(CameraState),
     "moretta_camera_failures.reason": get_args(CameraReason),
     "moretta_ingest_frames.outcome": get_args(Ended),

@@ -3,10 +3,13 @@
 import asyncio
 import contextlib
 import json
+from collections import Counter
+from typing import get_args
 
 import pytest
 from golden import BY_TYPE
 from msgspec import structs
+from prometheus_client import REGISTRY
 from windows import window
 
 from proto.codec import decode_as, encode
@@ -14,6 +17,7 @@ from proto.permissions import info_subject
 from proto.stats import StatsReplyV1, StatsRequestV1
 from proto.subjects import STATS, STATS_SERVICE, WINDOWS
 from services.bus import Bus, Endpoint, Failed, NatsSettings, NoWorkers, Refusal, Unavailable
+from services.bus import questions as module
 
 REPLY = structs.replace(BY_TYPE[StatsReplyV1], error=None, path=None, value=None)
 QUESTION = BY_TYPE[StatsRequestV1]
@@ -54,6 +58,14 @@ async def _offered(bus):
 
 async def say(_question):
     return REPLY
+
+
+def fates():
+    """What became of questions so far."""
+    labels = [{"row": "StatsRequestV1", "outcome": fate} for fate in get_args(module.Fate)]
+    return Counter(
+        {one["outcome"]: REGISTRY.get_sample_value(module.QUESTIONS._name + "_total", one) for one in labels}
+    )
 
 
 async def raw(asker, payload, site="cannes"):
@@ -172,27 +184,106 @@ async def test_answers_go_to_inboxes_only(asker, bus, offered):
     assert (await bus.streams.js.stream_info("WINDOWS")).state.messages == 0
 
 
-async def test_one_asker_cannot_keep_it_busy_for_long(asker, bus, offered):
-    """Of a flood of questions a few wait for their turn, and the next one is answered soon."""
-    asked, go_on = [], asyncio.Event()
+class Held:
+    """An answerer that waits until it may go on; `asked` is whose questions it began to answer."""
 
-    async def answer(question):
-        asked.append(question)
-        await go_on.wait()
+    def __init__(self):
+        self.asked, self.go_on = [], asyncio.Event()
+
+    async def __call__(self, question):
+        self.asked.append(question)
+        await self.go_on.wait()
         return REPLY
 
-    await offered(answer)
+
+async def flood(asker, bus, number, *others):
+    """So many questions at once and others behind them, of one connection; returns where what is answered comes."""
     client = asker._connection.client
-    for _ in range(500):
-        await client.publish(STATS.subject(site="cannes"), encode(STATS, QUESTION), reply=client.new_inbox())
-    await settled(asker)
-    await settled(bus)
-    go_on.set()
+    inbox = f"{client.new_inbox()}.1"
+    answers = await client.subscribe(inbox)
+    for payload in [encode(STATS, QUESTION)] * number + list(others):
+        await client.publish(STATS.subject(site="cannes"), payload, reply=inbox)
+    for one in (asker, bus, asker):
+        await settled(one)
+    return answers
+
+
+async def taken(answers):
+    """What has come."""
+    return [await answers.next_msg(timeout=1) for _ in range(answers.pending_msgs)]
+
+
+async def test_what_there_is_no_room_for_is_told_at_once(asker, bus, offered):
+    """Of a flood as many wait as a connection may have; of the others some are told with code 429, before anything is
+    answered, and the rest is dropped and counted: telling a flooder is no flood."""
+    answer, before = Held(), fates()
+    await offered(answer)
+    answers = await flood(asker, bus, 500)
+    room, most = module.LIMITS[-1], int(module.REFUSALS_PER_S)
+    refused = await taken(answers)
+    assert most <= len(refused) <= 500 - room
+    assert {(m.headers["Nats-Service-Error-Code"], m.headers["Nats-Service-Error"]) for m in refused} == {
+        ("429", "too many questions waiting; ask one after another")
+    }
+    assert {m.data for m in refused} == {b""}
+    answer.go_on.set()
     async with asyncio.timeout(20):
-        while len(asked) < 32:
+        while (fates() - before).total() < 500:
             await asyncio.sleep(0.01)
-    assert await asker.request(STATS, QUESTION, timeout=20) == REPLY
-    assert len(asked) < 100
+    found = fates() - before
+    assert len(answer.asked) == found["answered"] in (room, room + 1)  # one may have been in hand already
+    assert (found["refused"], found["outdated"]) == (len(refused), 0)
+    assert found["dropped"] > 500 / 2
+
+
+async def test_one_asker_cannot_keep_another_waiting(asker, bus, offered):
+    """Whoever else asks during a flood is next."""
+    answer = Held()
+    service = await offered(answer)
+    await flood(asker, bus, 100)
+    before = len(service._questions._waiting)
+    other = await Bus.connect(NatsSettings(url=asker._connection.client.connected_url.geturl()), "notify")
+    try:
+        mine = structs.replace(QUESTION, zone="mine")
+        asking = asyncio.create_task(other.request(STATS, mine, timeout=20))
+        async with asyncio.timeout(20):
+            while len(service._questions._waiting) == before:
+                await asyncio.sleep(0.01)
+        answer.go_on.set()
+        assert await asking == REPLY
+        assert answer.asked.index(mine) == 1  # behind the one in hand
+    finally:
+        await other.close()
+
+
+async def test_who_waited_too_long_is_left_out(asker, bus, offered, monkeypatch):
+    """A question for whose answer nobody waits any more costs nothing; whoever asks then is answered."""
+    answer, before = Held(), fates()
+    await offered(answer)
+    await flood(asker, bus, 20)
+    begun = len(answer.asked)
+    monkeypatch.setattr(module, "PATIENCE_S", 0.0)
+    answer.go_on.set()
+    async with asyncio.timeout(20):
+        while (fates() - before).total() < 20:
+            await asyncio.sleep(0.01)
+    assert (fates() - before) == {"answered": begun, "outdated": 20 - begun}
+    monkeypatch.undo()
+    assert await asker.request(STATS, QUESTION, timeout=5) == REPLY
+
+
+async def test_who_answers_is_told_during_a_flood(asker, bus, offered):
+    """Discovery does not wait for answers."""
+    await offered(Held())
+    await flood(asker, bus, 100)
+    assert len(await asker.ask_all("$SRV.PING.moretta-stats", wait_s=1)) == 1
+
+
+async def test_what_is_longer_than_any_question_is_refused(asker, bus, offered):
+    """Code 413, unread, room or not: so many wait that each must be short."""
+    await offered(Held())
+    answers = await flood(asker, bus, 1, b"x" * (module.LONGEST + 1))
+    assert [msg.headers["Nats-Service-Error-Code"] for msg in await taken(answers)] == ["413"]
 
 
 async def test_an_answer_too_large_says_so(asker, offered):

@@ -1,0 +1,189 @@
+"""A reader who floods aggregate with long questions, and others who ask: on a server with the box's own accounts."""
+
+import asyncio
+import contextlib
+import json
+import logging
+from pathlib import Path
+
+import pytest
+from msgspec import structs
+from nats_process import NatsProcess
+from windows import HOUR, window
+
+from proto.codec import encode
+from proto.permissions import ACCOUNTS, APART_ACCOUNT, user_of
+from proto.stats import StatsRequestV1
+from proto.subjects import STATS, STREAMS, WINDOWS
+from services.aggregate.stats import Stats
+from services.bus import Bus, questions
+from services.bus.nkey import Seed
+from services.bus.questions import asker_of
+from services.identities import Identities, nats_config
+from services.settings import convert
+from services.sites.settings import SiteSettings
+
+DAY = 24 * HOUR
+NOW = 1_795_474_800_000_000_000
+WINDOWS_STORED = 2_400
+LONG = StatsRequestV1(site="cannes", since=NOW - 400 * DAY, until=NOW, step="hour")
+SHORT = StatsRequestV1(site="cannes", zone="fish", since=NOW - DAY, until=NOW, step="total")
+SEEDS = {user_of(identity, account): Seed.new() for identity, accounts in ACCOUNTS.items() for account in accounts}
+PEOPLE = Identities(Path("nowhere"), SEEDS)
+
+
+def shared(port, store):
+    """The box's configuration, by which the server says who asks for statistics."""
+    config = json.loads(nats_config(port, store, PEOPLE.public))
+    for entry in config["accounts"][APART_ACCOUNT]["imports"]:
+        if entry.get("service", {}).get("subject") == STATS.wildcard():
+            entry["share"] = True
+    return json.dumps(config)
+
+
+@pytest.fixture(name="locked", scope="module")
+def _locked(tmp_path_factory):
+    server = NatsProcess(tmp_path_factory.mktemp("locked"), whole=shared).start()
+    yield server
+    server.stop()
+
+
+@contextlib.asynccontextmanager
+async def connected(server, identity):
+    bus = await Bus.connect(PEOPLE.settings(identity, server.url), identity)
+    try:
+        yield bus
+    finally:
+        await bus.close()
+
+
+@pytest.fixture(name="aggregate")
+async def _aggregate(locked):
+    async with connected(locked, "aggregate") as bus:
+        await bus.ensure_streams(stream.name for stream in STREAMS)
+        if not (await bus.streams.js.stream_info("WINDOWS")).state.messages:
+            await fill(bus)
+        yield bus
+
+
+async def fill(bus):
+    """Windows of 400 days for the whole site, and one of a zone."""
+    client = bus._connection.client
+    step = 400 * DAY // WINDOWS_STORED
+    for number in range(WINDOWS_STORED):
+        one = window(NOW - 400 * DAY + number * step)
+        await client.publish(WINDOWS.of(one), encode(WINDOWS, one))
+    await bus.store(WINDOWS, window(NOW - HOUR, zone="fish"))
+
+
+@pytest.fixture(name="begun")
+def _begun(monkeypatch):
+    """The questions that were begun to be answered, in order."""
+    begun, answer = [], Stats.answer
+
+    async def noted(self, asked):
+        begun.append(asked)
+        return await answer(self, asked)
+
+    monkeypatch.setattr(Stats, "answer", noted)
+    monkeypatch.setattr(questions, "PATIENCE_S", 600.0)  # on a machine as slow as it likes
+    return begun
+
+
+@pytest.fixture(name="stats")
+async def _stats(aggregate, begun):
+    stats = Stats(aggregate, lambda: NOW)
+    site = {"id": "cannes", "timezone": "Europe/Paris", "profile": "alerting", "zones": [{"id": "fish"}]}
+    await stats.apply([convert(site, SiteSettings)])
+    await aggregate._connection.client.flush()
+    await aggregate._connection.client.flush()
+    yield stats
+    await stats.stop()
+
+
+async def flood(bus, number):
+    """Ask for 400 days so often, in one go."""
+    client = bus._connection.client
+    inbox = client.new_inbox()
+    answers = await client.subscribe(inbox)
+    for _ in range(number):
+        await client.publish(STATS.of(LONG), encode(STATS, LONG), reply=inbox)
+    await client.flush()
+    return answers
+
+
+def waiting(stats):
+    return len(stats._service._questions._waiting)
+
+
+@pytest.mark.parametrize("who", ["subscriber", "operator"])
+async def test_a_flood_keeps_nobody_waiting(locked, stats, begun, who):
+    """While one connection has all the questions waiting that it may, whoever else asks, of the same key or of another
+    account, has its answer behind the one in hand and at most one more."""
+    async with connected(locked, "subscriber") as flooder, connected(locked, who) as other:
+        await flood(flooder, 200)
+        async with asyncio.timeout(60):
+            while waiting(stats) < questions.LIMITS[-1] / 2 or not begun:
+                await asyncio.sleep(0.01)
+        before = len(begun)
+        reply = await other.request(STATS, SHORT, timeout=60)
+        assert reply.periods[0].persons == 11
+        assert begun.index(SHORT) - before <= 2
+        assert waiting(stats) > questions.LIMITS[-1] / 2  # the flood still waits
+        again = structs.replace(SHORT, step="day")
+        before = len(begun)
+        await other.request(STATS, again, timeout=60)
+        assert begun.index(again) - before <= 2
+
+
+async def test_many_flooders_have_a_turn_each(locked, stats, begun):
+    """Behind three connections that flood, one who asks waits for one of each at most, and the one in hand."""
+    async with contextlib.AsyncExitStack() as stack:
+        flooders = [await stack.enter_async_context(connected(locked, "subscriber")) for _ in range(3)]
+        other = await stack.enter_async_context(connected(locked, "subscriber"))
+        for one in flooders:
+            await flood(one, 60)
+        async with asyncio.timeout(60):
+            while waiting(stats) <= 2 * questions.LIMITS[-1]:  # more than two of them can have
+                await asyncio.sleep(0.01)
+        before = len(begun)
+        await other.request(STATS, SHORT, timeout=60)
+        assert begun.index(SHORT) - before <= 4
+
+
+async def test_who_asks_is_what_the_server_says(locked, aggregate):
+    """Account, key and connection; what the asker says of itself is overwritten, in its own account not believed."""
+    heard = []
+
+    async def hear(msg):
+        heard.append(asker_of(msg))
+        await msg.respond(b"")
+
+    client = aggregate._connection.client
+    listening = await client.subscribe(STATS.wildcard(), queue=str(STATS.queue), cb=hear)
+    await client.flush()
+    await client.flush()
+    claim = {"Nats-Request-Info": json.dumps({"acc": "MAIN", "user": "x", "server": "x", "id": 1})}
+    async with contextlib.AsyncExitStack() as stack:
+        for identity in ("subscriber", "subscriber", "operator"):
+            bus = await stack.enter_async_context(connected(locked, identity))
+            for headers in (None, claim):
+                await bus._connection.client.request(STATS.of(SHORT), b"", timeout=10, headers=headers)
+    await listening.unsubscribe()
+    assert heard[0::2] == heard[1::2]
+    first, second, operator = heard[0::2]
+    assert first[:2] == second[:2] == (APART_ACCOUNT, SEEDS["subscriber"].public)
+    assert first[2] != second[2]
+    assert operator[:2] == ("", "_INBOX_operator")
+
+
+async def test_who_asks_is_written_nowhere(locked, stats, caplog, capsys):
+    """Neither a log line nor a reply has the address or the key of who floods."""
+    caplog.set_level(logging.DEBUG)
+    async with connected(locked, "subscriber") as flooder:
+        answers = await flood(flooder, 200)
+        refused = await answers.next_msg(timeout=60)
+        assert refused.headers["Nats-Service-Error-Code"] == "429"
+    said = caplog.text + "".join(capsys.readouterr()) + str(refused.headers)
+    assert SEEDS["subscriber"].public not in said
+    assert "client_type" not in said
