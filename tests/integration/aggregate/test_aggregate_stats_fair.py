@@ -12,7 +12,7 @@ from nats_process import NatsProcess
 from windows import HOUR, window
 
 from proto.codec import encode
-from proto.permissions import ACCOUNTS, APART_ACCOUNT, user_of
+from proto.permissions import ACCOUNTS, APART, user_of
 from proto.stats import StatsRequestV1
 from proto.subjects import STATS, STREAMS, WINDOWS
 from services.aggregate.stats import Stats
@@ -32,18 +32,11 @@ SEEDS = {user_of(identity, account): Seed.new() for identity, accounts in ACCOUN
 PEOPLE = Identities(Path("nowhere"), SEEDS)
 
 
-def shared(port, store):
-    """The box's configuration, by which the server says who asks for statistics."""
-    config = json.loads(nats_config(port, store, PEOPLE.public))
-    for entry in config["accounts"][APART_ACCOUNT]["imports"]:
-        if entry.get("service", {}).get("subject") == STATS.wildcard():
-            entry["share"] = True
-    return json.dumps(config)
-
-
 @pytest.fixture(name="locked", scope="module")
 def _locked(tmp_path_factory):
-    server = NatsProcess(tmp_path_factory.mktemp("locked"), whole=shared).start()
+    server = NatsProcess(
+        tmp_path_factory.mktemp("locked"), whole=lambda port, store: nats_config(port, store, PEOPLE.public)
+    ).start()
     yield server
     server.stop()
 
@@ -172,7 +165,7 @@ async def test_who_asks_is_what_the_server_says(locked, aggregate):
     await listening.unsubscribe()
     assert heard[0::2] == heard[1::2]
     first, second, operator = heard[0::2]
-    assert first[:2] == second[:2] == (APART_ACCOUNT, SEEDS["subscriber"].public)
+    assert first[:2] == second[:2] == (APART["subscriber"], SEEDS["subscriber"].public)
     assert first[2] != second[2]
     assert operator[:2] == ("", "_INBOX_operator")
 
@@ -187,3 +180,31 @@ async def test_who_asks_is_written_nowhere(locked, stats, caplog, capsys):
     said = caplog.text + "".join(capsys.readouterr()) + str(refused.headers)
     assert SEEDS["subscriber"].public not in said
     assert "client_type" not in said
+
+
+async def test_a_large_answer_leaves_the_loop_turning(stats, begun):
+    """While ten thousand periods are made and written out, others have their turn: not once before and once after."""
+    turns, done = 0, asyncio.Event()
+
+    async def turn():
+        nonlocal turns
+        while not done.is_set():
+            turns += 1
+            await asyncio.sleep(0)
+
+    turning = asyncio.create_task(turn())
+    reading, made = stats._read, []
+
+    async def read(found, reply):
+        made.append(turns)
+        count = await reading(found, reply)
+        made.append(turns)
+        return count
+
+    stats._read = read
+    await stats.answer(LONG)
+    made.append(turns)
+    done.set()
+    await turning
+    assert made[0] > 5  # the fold's periods were laid out
+    assert made[2] - made[1] > 5  # and told
