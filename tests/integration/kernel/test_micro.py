@@ -64,7 +64,7 @@ def fates():
     """What became of questions so far."""
     labels = [{"row": "StatsRequestV1", "outcome": fate} for fate in get_args(module.Fate)]
     return Counter(
-        {one["outcome"]: REGISTRY.get_sample_value(module.QUESTIONS._name + "_total", one) for one in labels}
+        {one["outcome"]: REGISTRY.get_sample_value(module.QUESTIONS._name + "_total", one) or 0 for one in labels}
     )
 
 
@@ -261,6 +261,9 @@ async def test_who_waited_too_long_is_left_out(asker, bus, offered, monkeypatch)
     answer, before = Held(), fates()
     await offered(answer)
     await flood(asker, bus, 20)
+    async with asyncio.timeout(20):
+        while not answer.asked:
+            await asyncio.sleep(0.01)
     begun = len(answer.asked)
     monkeypatch.setattr(module, "PATIENCE_S", 0.0)
     answer.go_on.set()
