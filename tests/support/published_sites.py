@@ -131,7 +131,7 @@ def evening(now: int) -> str:
 async def published(
     folder: Path, *, denied: tuple[str, ...] = (), is_open: bool = True
 ) -> AsyncIterator[tuple[Published, PageServer]]:
-    """The sites and their page, with nothing published yet; the subscriber may not do what is `denied`.
+    """The sites and their page, with nothing published yet; the subscriber may not do what begins with one of `denied`.
 
     Unless `is_open`, NATS asks for a key, which the page's settings do not say.
     """
@@ -168,9 +168,9 @@ async def published(
 
 
 def without(config: str, denied: tuple[str, ...]) -> str:
-    """The server's configuration with these subjects taken from the subscriber's rights."""
+    """The server's configuration with what begins with one of these taken from the subscriber's rights."""
     found = json.loads(config)
     for user in found["accounts"]["SUBSCRIBERS"]["users"]:
         for rights in user["permissions"].values():
-            rights["allow"] = [one for one in rights["allow"] if one not in denied]
+            rights["allow"] = [one for one in rights["allow"] if not one.startswith(denied)]
     return json.dumps(found)

@@ -1,6 +1,8 @@
 """What the page says where numbers are old, withheld, gone, unread or forged: a real browser, a real server."""
 
+import contextlib
 import re
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -10,7 +12,7 @@ import pytest
 from msgspec import json, structs
 from numbers_page import card, percent
 from page_pictures import looked_at
-from playwright.async_api import expect
+from playwright.async_api import Page, expect
 from published_sites import LENGTH, MARKET, camera_state, published
 from websocket_tap import Tap, stored_at
 from windows import HOUR, SECOND, decree, window
@@ -192,25 +194,41 @@ async def test_everything_is_reached_by_keys_and_seen(place):
     assert (await page.evaluate(FOCUSED))[0] == "SUMMARY"
 
 
-async def test_what_may_not_be_read_is_said_and_breaks_nothing(tmp_path: Path):
-    """A subscriber without alerts and history: the rest is shown."""
+@contextlib.asynccontextmanager
+async def opened(folder: Path, *denied: str) -> AsyncIterator[tuple[Page, str]]:
+    """The page of sites that have published, of a subscriber without these rights, and the rate that it has to show."""
     browser.require()
-    denied = (
-        "moretta.v1.stats.*",
-        "moretta.api.STREAM.INFO.ALERTS",
-        "moretta.v1.alerts.*.*.*",
-        "moretta.v1.rules.*.*.*",
-    )
     async with (
-        published(tmp_path, denied=denied) as (sites, served),
-        browser.chromium(tmp_path / "profile", locale="en-GB") as context,
+        published(folder, denied=denied) as (sites, served),
+        browser.chromium(folder / "profile", locale="en-GB") as context,
     ):
         watched = browser.Watched(context.pages[0])
         await sites.publish()
         await watched.page.goto(served.url)
-        whole = card(watched.page, "Whole site")
-        await expect(whole.locator(".rate")).to_have_text(percent(sites.market("_site")[-1].rate))
-        await expect(whole.locator("figcaption")).to_contain_text("No history can be had here")
-        await expect(watched.page.get_by_text("Alerts may not be read here.").first).to_be_visible()
-        await expect(watched.page.get_by_text("2 of 3 cameras up")).to_be_visible()
+        yield watched.page, percent(sites.market("_site")[-1].rate)
         assert watched.complaints == []
+
+
+async def test_it_uses_few_rights(tmp_path: Path):
+    """Windows, alerts, operations, cameras and statistics; no rule states, no deliveries, no micro service's info."""
+    api = [f"moretta.api.STREAM.{one}.{name}" for one in ("INFO", "MSG.GET") for name in ("RULES", "DELIVERIES")]
+    others = [f"moretta.v1.{one}." for one in ("rules", "deliveries", "notifications")]
+    async with opened(tmp_path, "$SRV.", *api, *others) as (page, rate):
+        whole = card(page, "Whole site")
+        await expect(whole.locator(".rate")).to_have_text(rate)
+        await expect(whole.locator("figcaption")).to_have_text("Trend of the day")
+        await expect(whole.locator("rect.gap").first).to_be_attached()
+        await expect(page.locator(".alerts .firing").first).to_contain_text("few-masks")
+        await expect(page.get_by_text("2 of 3 cameras up")).to_be_visible()
+        await expect(page.locator("#notice")).to_be_hidden()
+
+
+async def test_what_may_not_be_read_is_said_and_breaks_nothing(tmp_path: Path):
+    """A subscriber without alerts and history: the rest is shown."""
+    denied = ("moretta.v1.stats.", "moretta.api.STREAM.INFO.ALERTS", "moretta.v1.alerts.")
+    async with opened(tmp_path, *denied) as (page, rate):
+        whole = card(page, "Whole site")
+        await expect(whole.locator(".rate")).to_have_text(rate)
+        await expect(whole.locator("figcaption")).to_contain_text("No history can be had here")
+        await expect(page.get_by_text("Alerts may not be read here.").first).to_be_visible()
+        await expect(page.get_by_text("2 of 3 cameras up")).to_be_visible()

@@ -103,6 +103,12 @@ test("a new connection ends the questions of the one before", async (t) => {
   silent.connection = {};
   await waited(600_000);
   assert.equal(silent.asked.length, 1);
+  const read = [];
+  const late = bus({ why: "silent" });
+  new Latest(late, { found: () => {}, read: (_, state) => read.push(state) }).follow("WINDOWS", late.connection);
+  late.connection = {}; // before the answer
+  await turns();
+  assert.deepEqual(read, ["asking"]);
 });
 
 const NOW = Math.round(ownClock());
@@ -138,9 +144,13 @@ test("history is asked for until it answers what was asked", async (t) => {
 });
 
 test("of a zone that is old it is asked whether there still is one", async () => {
+  const stays = bus((asked) => reply(asked));
+  const other = history(stays).made;
   const from = bus((asked) => reply(asked), (asked) => reply(asked, { error: "unknown-zone" }));
   const { made, told } = history(from);
   const old = window({ start: (NOW - 9 * HOUR) * MS, end: (NOW - 8 * HOUR) * MS });
+  for (let times = 0; times < 4; times += 1) await other.want(old); // its day, and once whether it is there
+  assert.deepEqual([other.stateOf("s/hall"), stays.asked.length], ["answered", 2]);
   await made.want(old);
   assert.deepEqual([made.stateOf("s/hall"), told.gone], ["answered", []]);
   await made.want(old);
@@ -177,6 +187,7 @@ test("a loss is said once it lasts, with the return; alerts of one moment are sa
   mock.timers.tick(2_999);
   notice.changed("live", 0);
   mock.timers.tick(9_000);
+  for (const state of ["lost", "live"]) notice.changed(state, 0);
   assert.equal(said(), "");
   notice.changed("lost", 0);
   notice.changed("refused", 0);
