@@ -62,20 +62,30 @@ def up(
     camera: Annotated[list[str] | None, typer.Option(metavar="NAME=URL", help="a camera; may be repeated")] = None,
     duration: Annotated[float | None, typer.Option(metavar="S", min=0, help="stop after so many seconds")] = None,
     data: Annotated[Path | None, typer.Option(metavar="DIR", help="keep windows and alerts here over restarts")] = None,
+    simulate: Annotated[
+        bool, typer.Option("--simulate", help="with cameras that never were, to try subscribers")
+    ] = False,
+    websocket: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="where browsers come in, to read")] = None,
+    origin: Annotated[list[str] | None, typer.Option(metavar="URL", help="a page from which they may")] = None,
 ) -> None:
     """Run NATS and the four services on this machine."""
     from services.cli.data_folder import held
+    from services.cli.nats_websocket import of_box
     from services.cli.settings_file import elsewhere, require, require_sources, with_cameras
+    from services.cli.simulated import simulated
     from services.cli.up import up as run_up
     from services.ingest.settings import IngestFile
     from services.settings import load
 
-    if config is None and not camera:
-        raise SettingsError("moretta up", [("", "needs -c FILE or --camera NAME=URL")])
+    if config is None and not camera and not simulate:
+        raise SettingsError("moretta up", [("", "needs -c FILE, --camera NAME=URL or --simulate")])
+    if simulate and (config or camera):
+        raise SettingsError("moretta up", [("--simulate", "has cameras of its own, so goes without -c and --camera")])
+    door = of_box(websocket, origin or [])
     with tempfile.TemporaryDirectory(prefix="moretta-") as scratch:
         if config is not None:
             require(config)
-        file = with_cameras(config, camera or [], Path(scratch))
+        file = simulated(Path(scratch)) if simulate else with_cameras(config, camera or [], Path(scratch))
         require(file, config or "--camera")
         require_sources(camera or [])
         if (url := elsewhere(file)) is not None:
@@ -84,7 +94,7 @@ def up(
             )
             typer.echo(f"{config or '--camera'}: nats.url: {url} is {why}", err=True)
         with held(data or Path(scratch)) as folder:
-            raise typer.Exit(asyncio.run(run_up(folder, file.resolve(), load(file, IngestFile).sites, duration)))
+            raise typer.Exit(asyncio.run(run_up(folder, file.resolve(), load(file, IngestFile).sites, duration, door)))
 
 
 def _service(name: str, config: Path) -> None:

@@ -75,12 +75,15 @@ class Box:
         under: Callable[[str], list[str]] | None = None,
         probes_port: int = 0,
         page: PageSettings | None = None,
+        door: WebSocket | None = None,
     ) -> None:
         """`under` gives the command, such as strace's, under which a program is started; its pid is the program's.
 
         The services' probes listen on `probes_port` and the three ports behind it, in the order of SERVICES; 0: on free
-        ones. `page` is shown to whoever is on this machine; BoxError if it is to listen elsewhere.
+        ones. `page` is shown to whoever is on this machine; BoxError if it is to listen elsewhere. `door` is where
+        browsers come in from other pages.
         """
+        self._door = door
         self._page = _Page(page) if page is not None else None
         self._probes_port = probes_port
         self._folder, self._settings_file = folder, settings_file
@@ -136,6 +139,11 @@ class Box:
     def page_url(self) -> str | None:
         """Where the page is; None if the settings ask for none."""
         return self._page.url if self._page else None
+
+    @property
+    def seed_file(self) -> Path:
+        """The seed of whoever subscribes; made anew with each box."""
+        return (self._identities.folder / "subscriber.nk").absolute()
 
     @property
     def operator_file(self) -> Path:
@@ -206,9 +214,14 @@ class Box:
     def _write_nats_conf(self) -> None:
         """Write it with the port that is in force: the services, and who was given their files, know no other."""
         store = str((self._folder / "jetstream").absolute())
-        websocket = self._page.websocket if self._page else None
-        config = nats_config(self._port, store, self._identities.public, websocket=websocket)
+        config = nats_config(self._port, store, self._identities.public, websocket=self._websocket())
         self._identities.write("nats.conf", config)
+
+    def _websocket(self) -> WebSocket | None:
+        page = self._page.websocket if self._page else None
+        if self._door is None or page is None:
+            return page or self._door
+        return WebSocket(self._door.listen, [*page.origins, *self._door.origins], is_open=page.is_open)
 
     def _nats_said(self, line: str) -> None:
         if self._page and (match := _LISTENING_WEB.search(line)):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from services.identities import Release, Tls, WebSocket
 from services.settings import SettingsError
 
-_COMMAND = "moretta nats-config"
+_COMMAND, _BOX = "moretta nats-config", "moretta up"
 _LISTEN = re.compile(r"(?P<host>[A-Za-z0-9.\-]+|\[[0-9A-Fa-f:]+\]):(?P<port>\d{1,5})\Z")
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+\Z")
 OFF = "off"
@@ -34,18 +34,31 @@ def door_of(listen: str | None, origins: list[str], *, is_open: bool) -> Door | 
     return Door(listen, tuple(origins), is_open)
 
 
-def _check(listen: str, origins: list[str]) -> None:
+def of_box(listen: str | None, origins: list[str]) -> WebSocket | None:
+    """Return where `moretta up` lets browsers in; None if nothing was said. SettingsError if it is not on loopback."""
+    if listen is None and not origins:
+        return None
+    if listen is None or listen == OFF:
+        raise SettingsError(_BOX, [("--websocket", "is HOST:PORT, such as 127.0.0.1:8080, and goes with --origin")])
+    _check(listen, origins, _BOX)
+    if not is_loopback(listen.rpartition(":")[0]):
+        why = f"{listen} is not this machine alone; take 127.0.0.1, and a web server with TLS before it"
+        raise SettingsError(_BOX, [("--websocket", why)])
+    return WebSocket(listen, origins)
+
+
+def _check(listen: str, origins: list[str], command: str = _COMMAND) -> None:
     if not ((found := _LISTEN.match(listen)) and int(found["port"]) < 65_536):
         raise SettingsError(
-            _COMMAND, [("--websocket", f"{listen!r} is no HOST:PORT, such as 127.0.0.1:8443, nor {OFF}")]
+            command, [("--websocket", f"{listen!r} is no HOST:PORT, such as 127.0.0.1:8443, nor {OFF}")]
         )
     for one in origins:
         if not _ORIGIN.match(one):
             why = f"{one!r} is no origin; scheme, name and port if it has one, such as https://numbers.example.org"
-            raise SettingsError(_COMMAND, [("--origin", why)])
+            raise SettingsError(command, [("--origin", why)])
     if not origins:
         why = "is missing; name the page that may come, such as https://numbers.example.org"
-        raise SettingsError(_COMMAND, [("--origin", why)])
+        raise SettingsError(command, [("--origin", why)])
 
 
 def joined(

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import shlex
 import signal
 import sys
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from services.cli.box import Box
 from services.cli.page_sign import page_sign
 from services.cli.screen import Screen
 from services.cli.view import View
+from services.identities import WebSocket
 from services.ingest.settings import IngestFile
 from services.settings import SettingsError, load
 from services.sites.settings import SiteSettings
@@ -27,8 +29,17 @@ _PUBLIC = (WINDOWS, ALERTS, RULES, OPERATIONS, CAMERAS, DELIVERIES)
 _REFRESH_S = 1.0
 
 
-async def up(folder: Path, settings_file: Path, sites: list[SiteSettings], duration_s: float | None) -> int:
-    """Run until Ctrl-C, for `duration_s`, or until a service cannot run at all; returns the exit code."""
+async def up(
+    folder: Path,
+    settings_file: Path,
+    sites: list[SiteSettings],
+    duration_s: float | None,
+    door: WebSocket | None = None,
+) -> int:
+    """Run until Ctrl-C, for `duration_s`, or until a service cannot run at all; returns the exit code.
+
+    `door` is where browsers of other pages than the box's own come in.
+    """
     view = View()
     screen = Screen(view, sites)
     console = Console()
@@ -36,14 +47,16 @@ async def up(folder: Path, settings_file: Path, sites: list[SiteSettings], durat
     ended = _ended_by_signal()
     port = load(settings_file, IngestFile).probes.port
     page = load(settings_file, AggregateFile).aggregate.page
-    box = Box(folder, settings_file, on_line=_with_page(said, screen), probes_port=port, page=page)
+    box = Box(folder, settings_file, on_line=_with_page(said, screen), probes_port=port, page=page, door=door)
     # Without it SIGHUP would end this at once, and leave the secrets that it made behind.
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, box.reload)
     async with box:
         screen.notes.append(f"operators: -c {box.operator_file}")
+        _tell(screen, f"subscribers: export NATS_URL={box.url} NATS_NKEY={shlex.quote(str(box.seed_file))}")
+        if door is not None:
+            _tell(screen, f"subscribers in a browser: ws://{door.listen}, from pages of {', '.join(door.origins)}")
         if box.page_url:
-            screen.notes.append(f"numbers in a browser: {box.page_url}")
-            print(f"numbers in a browser: {box.page_url}", file=sys.stderr, flush=True)
+            _tell(screen, f"numbers in a browser: {box.page_url}")
         for site in sites:
             order = f"operators: moretta pause {site.id} [CAMERA] -c {box.operator_file}"
             print(order, file=sys.stderr, flush=True)
@@ -75,6 +88,11 @@ async def listen(box: Box, view: View, each: Callable[[str, Any], None] | None) 
     for row in _PUBLIC:
         await bus.serve(row, take, pending=1_000)
     return bus
+
+
+def _tell(screen: Screen, note: str) -> None:
+    screen.notes.append(note)
+    _say("moretta", note)
 
 
 def _say(_name: str, line: str) -> None:

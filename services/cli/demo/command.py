@@ -13,24 +13,20 @@ from typing import Any
 
 from rich.console import Console
 from rich.live import Live
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from proto.public import AlertV1, WindowV1
 from proto.types import WHOLE_SITE
 from services.aggregate.settings import AggregateFile
 from services.cli.box import Box
 from services.cli.demo import report, site
-from services.cli.demo.clips import FPS, film
+from services.cli.demo.films import CAMERAS, SEED, make, plans
 from services.cli.demo.record import Record
-from services.cli.demo.scene import BOTH_WAYS, INWARDS, OUTWARDS, length_s, plan
+from services.cli.demo.scene import length_s
 from services.cli.demo.sink import Mail, Sink
 from services.cli.up import listen
 from services.cli.view import View
 from services.settings import load
 
-CAMERAS = {"gate-in": ("gate", INWARDS), "gate-out": ("gate", OUTWARDS), "hall": ("hall", BOTH_WAYS)}
-"""The simulated cameras: each one's zone, and which way people walk there."""
-SEED = 20_261_124
 _CLOSING_S = 20.0
 """How long after the films' end the last window may take to close."""
 _MAIL_S = 6.0
@@ -51,12 +47,10 @@ class Demo:
 
     async def simulated(self, duration_s: float | None = None, seed: int = SEED) -> int:
         """Run with simulated cameras; returns 0 if every promise was kept, 1 if not, 2 if a service can't run."""
-        self.record.walkers = {
-            name: plan(seed + index, rows) for index, (name, (_, rows)) in enumerate(CAMERAS.items())
-        }
+        self.record.walkers = plans(seed)
         longest = max(length_s(walkers) for walkers in self.record.walkers.values())
         with _interruptible(self._ended):
-            films = await self._films(seed)
+            films = await make(self._folder, self.record.walkers, seed, self._console)
             if self._ended.is_set():
                 return self._reckon([])
             limit = min(duration_s or longest + _CLOSING_S, longest + _CLOSING_S)
@@ -71,20 +65,6 @@ class Demo:
             async with self._sink() as sink:
                 faults = await self._run(site.write(site.real(camera, sink.port), self._folder), duration_s)
         return self._reckon(faults)
-
-    async def _films(self, seed: int) -> dict[str, Path]:
-        """Make the films side by side: encoding and drawing leave Python's lock free for long stretches."""
-        films = {name: self._folder / f"{name}.mp4" for name in CAMERAS}
-        pictures = sum(round(length_s(walkers) * FPS) for walkers in self.record.walkers.values())
-        with _bar(self._console) as bar:
-            task = bar.add_task("making three films", total=pictures)
-            making = [
-                asyncio.to_thread(film, films[name], walkers, seed + index, lambda done: bar.advance(task, done))
-                for index, (name, walkers) in enumerate(self.record.walkers.items())
-            ]
-            await asyncio.gather(*making)
-        self._console.print(f"made three films of {pictures / FPS / 3:.0f} s with people that never were")
-        return films
 
     @asynccontextmanager
     async def _sink(self) -> AsyncIterator[Sink]:
@@ -170,10 +150,6 @@ class Demo:
                 "what the services said last:\n" + "\n".join(self.said[-8:]), highlight=False, soft_wrap=True
             )
         return 1
-
-
-def _bar(console: Console) -> Progress:
-    return Progress(TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=console, transient=True)
 
 
 @contextmanager

@@ -26,6 +26,16 @@ def simulated(films: Mapping[str, tuple[Path, str]], smtp_port: int) -> dict[str
     return _settings(cameras, smtp_port, close_on_end=True)
 
 
+def looped(films: Mapping[str, tuple[Path, str]]) -> dict[str, Any]:
+    """Return the settings with a camera that shows its film again and again, `name -> (file, zone)`; nobody is told."""
+    settings = simulated(films, smtp_port=25)
+    del settings["notify"]
+    (site,) = settings["sites"]
+    site["close_on_end"] = False
+    site["cameras"] = [camera | {"loop": True} for camera in site["cameras"]]
+    return settings
+
+
 def real(url: str, smtp_port: int) -> dict[str, Any]:
     """Return the settings with one camera, looped if it is a file; SettingsError if no such source is allowed."""
     path = Path(url)

@@ -95,7 +95,15 @@ def test_the_environment_is_checked_too(file: Path):
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        ([], "moretta up: needs -c FILE or --camera NAME=URL"),
+        ([], "moretta up: needs -c FILE, --camera NAME=URL or --simulate"),
+        (["--simulate", "--camera", "a=rtsp://h/s"], "moretta up: --simulate: has cameras of its own"),
+        (["--simulate", "--origin", "http://127.0.0.1:8000"], "moretta up: --websocket: is HOST:PORT, such as "),
+        (["--simulate", "--websocket", "off"], "moretta up: --websocket: is HOST:PORT, such as "),
+        (["--simulate", "--websocket", "127.0.0.1:8080"], "moretta up: --origin: is missing; name the page"),
+        (
+            ["--simulate", "--websocket", "0.0.0.0:8080", "--origin", "http://127.0.0.1:8000"],
+            "moretta up: --websocket: 0.0.0.0:8080 is not this machine alone; take 127.0.0.1",
+        ),
         (["--camera", "gate"], "--camera: 'gate' is not NAME=URL, as in gate=rtsp://"),
         (["--camera", "rtsp://u:hunter2@h/s"], "--camera: 'rtsp://***@h/s' is not NAME=URL"),
         (["--camera", "GATE=x"], "--camera: NAME: must be 1-32 of a-z, 0-9 and inner hyphens, got 'GATE'"),

@@ -35,6 +35,17 @@ def test_simulated_cameras_are_paced_files_that_end(film, tmp_path):
     assert (place.profile, place.window_s, place.lateness_s) == ("lab", 10.0, 3.0)
 
 
+def test_for_subscribers_the_films_go_round(film, tmp_path):
+    """Windows come for as long as it runs, and nobody gets a mail."""
+    settings = site.looped({"a": (film, "gate"), "b": (film, "hall")})
+    (place,) = written(settings, tmp_path, IngestFile).sites
+    assert [(c.id, c.zone, c.loop) for c in place.cameras] == [("a", "gate", True), ("b", "hall", True)]
+    assert not place.close_on_end
+    assert (place.profile, place.window_s) == ("lab", 10.0)
+    notify = written(settings, tmp_path, NotifyFile).notify
+    assert (notify.receivers, notify.routes, notify.smtp) == ([], [], None)
+
+
 def test_mails_go_to_the_sink(film, tmp_path):
     """The only mail server is the one of the demo, on the loopback address; nobody real is written to."""
     notify = written(site.simulated({"a": (film, "gate")}, 2525), tmp_path, NotifyFile).notify
