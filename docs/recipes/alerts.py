@@ -1,46 +1,56 @@
-# Prints the alerts of one site as they fire and are resolved.
-# Install: python3 -m venv venv && venv/bin/pip install 'nats-py[nkeys]' (Python 3.11 or later)
+# Prints the alerts of one site: those that fire at the moment, then each that fires or is resolved.
+# Install: python3 -m venv venv && venv/bin/pip install 'nats-py[nkeys]' (Python 3.11); keep moretta_reader.py beside it
 # Run: venv/bin/python alerts.py SITE
 # By the variables NATS_URL and NATS_NKEY (the seed's file); with TLS NATS_CA, and NATS_CERT and NATS_KEY.
 
-import asyncio
-import json
-import os
-import ssl
-import sys
-from datetime import UTC, datetime
+import argparse
+import contextlib
 
-import nats
+from moretta_reader import connected, moment, read, run, say, site
 
 
-async def connect():
-    """Connect as subscriber."""
-    tls = None
-    if "NATS_CA" in os.environ:
-        tls = ssl.create_default_context(cafile=os.environ["NATS_CA"])
-    if tls and "NATS_CERT" in os.environ:
-        tls.load_cert_chain(os.environ["NATS_CERT"], os.environ["NATS_KEY"])
-    return await nats.connect(
-        os.environ.get("NATS_URL", "nats://127.0.0.1:4222"),
-        nkeys_seed=os.environ.get("NATS_NKEY", "subscriber.nk"),
-        inbox_prefix=b"_INBOX_subscriber",
-        max_reconnect_attempts=-1,
-        tls=tls,
-    )
+class Board:
+    """The last alert of each rule: what comes twice, or is older than what is known, is not printed."""
+
+    def __init__(self):
+        self.known = {}
+
+    def take(self, msg):
+        """Print an alert that is news; a resolved one that was not seen firing is none."""
+        if (alert := read(msg, "AlertV1")) is None:
+            return
+        before = self.known.get(msg.subject)
+        if before == alert or (before and before["end"] > alert["end"]):
+            return
+        self.known[msg.subject] = alert
+        if before or alert["state"] == "firing":
+            where = f"{alert['site']} {alert['zone']} {alert['rule']} since={moment(alert['since'])}"
+            print(f"{alert['state']} {where} rate={alert.get('rate')} persons={alert.get('persons')}", flush=True)
 
 
-async def main(site):
-    nc = await connect()
-    subject = f"moretta.v1.alerts.{site}.*.*"
-    subscription = await nc.subscribe(subject)
-    await nc.flush()
-    print(f"listening to {subject}", file=sys.stderr)
-    async for msg in subscription.messages:
-        alert = json.loads(msg.data)
-        if alert.get("type") == "AlertV1":
-            since = datetime.fromtimestamp(alert["since"] // 10**9, UTC).isoformat()
-            where = f"{alert['site']} {alert['zone']} {alert['rule']}"
-            print(f"{alert['state']} {where} since={since} rate={alert['rate']} persons={alert['persons']}", flush=True)
+async def present(bus, subject, board):
+    """Take the last alert of each rule."""
+    for one in await bus.subjects("ALERTS", subject):
+        if msg := await bus.last("ALERTS", one):
+            board.take(msg)
 
 
-asyncio.run(main(*sys.argv[1:]))
+async def main(of):
+    async with connected() as bus:
+        if why := await bus.unknown(of):
+            say(why)
+        subject, board, losses = f"moretta.v1.alerts.{of}.*.*", Board(), -1
+        live = await bus.subscribe(subject)  # first, so that none is missed between
+        await bus.flush()
+        while True:
+            if losses != bus.losses and bus.is_connected:  # at the start, and after each outage
+                losses = bus.losses
+                await present(bus, subject, board)
+                say(f"listening to {subject}")
+            with contextlib.suppress(TimeoutError):
+                board.take(await live.next_msg(timeout=1))
+
+
+parser = argparse.ArgumentParser(description="Prints the alerts of one site that fire, and each change.")
+parser.add_argument("site", type=site, metavar="SITE")
+run(main(parser.parse_args().site))

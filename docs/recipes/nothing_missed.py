@@ -1,69 +1,107 @@
-# Prints every window, those published while it or the network was away, too.
-# Install: python3 -m venv venv && venv/bin/pip install 'nats-py[nkeys]' (Python 3.11 or later)
-# Run: venv/bin/python nothing_missed.py [FILE]
+# Prints every window, those published while it or the network was away, too; README.md has a CSV log in one line.
+# Install: python3 -m venv venv && venv/bin/pip install 'nats-py[nkeys]' (Python 3.11); keep moretta_reader.py beside it
+# Run: venv/bin/python nothing_missed.py [FILE] [--json | --csv]
 # By the variables NATS_URL and NATS_NKEY (the seed's file); with TLS NATS_CA, and NATS_CERT and NATS_KEY.
-# FILE keeps the sequence of the last window printed. Killed at the wrong moment it prints one twice; it misses none.
+# FILE, one for each that runs, keeps how far it came. Killed at the wrong moment it prints one twice; it misses none.
 
-import asyncio
+import argparse
 import contextlib
+import csv
+import io
 import json
-import os
-import ssl
-import sys
-from datetime import UTC, datetime
 from pathlib import Path
 
-import nats
-import nats.errors
+from moretta_reader import Wrong, connected, line, moment, read, run, say
+from nats.errors import Error
 from nats.js.errors import NotFoundError
 
 
-async def connect():
-    """Connect as subscriber."""
-    tls = None
-    if "NATS_CA" in os.environ:
-        tls = ssl.create_default_context(cafile=os.environ["NATS_CA"])
-    if tls and "NATS_CERT" in os.environ:
-        tls.load_cert_chain(os.environ["NATS_CERT"], os.environ["NATS_KEY"])
-    return await nats.connect(
-        os.environ.get("NATS_URL", "nats://127.0.0.1:4222"),
-        nkeys_seed=os.environ.get("NATS_NKEY", "subscriber.nk"),
-        inbox_prefix=b"_INBOX_subscriber",
-        max_reconnect_attempts=-1,
-        tls=tls,
-    )
+class Position:
+    """How far it came: the stream's sequence, and the end of each zone's last window, which no other stream changes."""
+
+    def __init__(self, file):
+        self.file = Path(file)
+        try:
+            kept = json.loads(self.file.read_text()) if self.file.exists() else {}
+            self.created, self.done, self.ends = (
+                kept.get("created"),
+                int(kept.get("done", 0)),
+                dict(kept.get("ends", {})),
+            )
+        except (OSError, ValueError, TypeError, AttributeError) as error:
+            raise Wrong(f"{file} cannot be read as a position ({error}); remove it to have all windows again") from None
+
+    def at(self, info):
+        """Begin anew where the stream is another one, or was put back to an earlier state."""
+        created, before = str(info.created), self.created
+        if created == before and info.state.last_seq >= self.done:
+            return
+        self.created, self.done = created, 0
+        if before:
+            say("the stream is another one, or an earlier one: what was printed before is left out")
+
+    def news(self, window):
+        """Whether it is later than the last of its zone: a stream restored from a backup has the old ones again."""
+        return window["end"] > self.ends.get(f"{window['site']}.{window['zone']}", -1)
+
+    def keep(self, sequence, window):
+        """Keep that a message was dealt with, and which window it was."""
+        self.done = sequence
+        if window:
+            self.ends[f"{window['site']}.{window['zone']}"] = window["end"]
+        new = self.file.with_name(self.file.name + ".new")
+        try:
+            new.write_text(json.dumps({"created": self.created, "done": self.done, "ends": self.ends}))
+            new.replace(self.file)
+        except OSError as error:
+            raise Wrong(f"{self.file}: {error.strerror}; how far it came cannot be kept") from None
 
 
-def line(window):
-    """A window as one line; null: not published."""
-    end = datetime.fromtimestamp(window["end"] // 10**9, UTC).isoformat()
-    shown = (f"{name}={json.dumps(window[name])}" for name in ("rate", "interval", "persons", "coverage"))
-    return f"{end} {window['site']} {window['zone']} {' '.join(shown)}".replace(", ", ",")
-
-
-async def catch_up(js, file):
+async def catch_up(bus, position, form):
     """Print what is stored behind the last one printed."""
-    kept = json.loads(file.read_text()) if file.exists() else {}
-    created = str((await js.stream_info("WINDOWS")).created)
-    done = kept.get("done", 0) if kept.get("created") == created else 0  # a new stream counts from 1
+    position.at(await bus.js.stream_info("WINDOWS"))
     with contextlib.suppress(NotFoundError):
-        while msg := await js.get_msg("WINDOWS", seq=done + 1, subject="moretta.v1.windows.*.*", next=True):
-            done, window = msg.seq, json.loads(msg.data)
-            if window.get("type") == "WindowV1":
-                print(line(window), flush=True)
-            file.with_suffix(".new").write_text(json.dumps({"created": created, "done": done}))
-            file.with_suffix(".new").replace(file)
+        while True:
+            msg = await bus.js.get_msg("WINDOWS", seq=position.done + 1, subject="moretta.v1.windows.*.*", next=True)
+            window = read(msg, "WindowV1")
+            if window and not position.news(window):
+                window = None
+            if window:
+                print(form(window), flush=True)
+            position.keep(msg.seq, window)
 
 
-async def main(name="windows.position"):
-    nc = await connect()
-    js = nc.jetstream(prefix="moretta.api")
-    told = await nc.subscribe("moretta.v1.windows.*.*")
-    while True:  # what comes live says only that there is something to ask for
-        with contextlib.suppress(nats.errors.Error, OSError):
-            await catch_up(js, Path(name))
-        with contextlib.suppress(nats.errors.TimeoutError):
-            await told.next_msg(timeout=10)
+def row(window):
+    """A window as a row of CSV; empty: not published."""
+    text = io.StringIO()
+    cells = (window.get(name) for name in ("site", "zone", "rate", "persons", "coverage"))
+    csv.writer(text, lineterminator="").writerow([moment(window["end"]), *cells])
+    return text.getvalue()
 
 
-asyncio.run(main(*sys.argv[1:]))
+async def main(file, form):
+    position = Position(file)
+    async with connected() as bus:
+        if why := await bus.unknown("*"):
+            say(why)
+        told = await bus.subscribe("moretta.v1.windows.*.*")
+        await bus.flush()
+        say(f"listening; {file} keeps how far it came")
+        while not bus.is_closed:  # what comes live says only that there is something to ask for
+            with contextlib.suppress(Error):
+                await catch_up(bus, position, form)
+            with contextlib.suppress(Error):
+                await told.next_msg(timeout=10)
+
+
+parser = argparse.ArgumentParser(description="Prints every window, those published while it was away, too.")
+parser.add_argument("file", nargs="?", default="windows.position", metavar="FILE", help="keeps how far it came")
+form = parser.add_mutually_exclusive_group()
+form.add_argument(
+    "--json", dest="form", action="store_const", const=json.dumps, default=line, help="print it as it came"
+)
+form.add_argument(
+    "--csv", dest="form", action="store_const", const=row, help="print end, site, zone, rate, persons, coverage"
+)
+given = parser.parse_args()
+run(main(given.file, given.form))

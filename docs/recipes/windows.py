@@ -1,52 +1,29 @@
-# Prints each window as it is published, one line each.
-# Install: python3 -m venv venv && venv/bin/pip install 'nats-py[nkeys]' (Python 3.11 or later)
+# Prints each window as it is published, one line each; nothing_missed.py also those of an outage.
+# Install: python3 -m venv venv && venv/bin/pip install 'nats-py[nkeys]' (Python 3.11); keep moretta_reader.py beside it
 # Run: venv/bin/python windows.py [SITE] [--json]
 # By the variables NATS_URL and NATS_NKEY (the seed's file); with TLS NATS_CA, and NATS_CERT and NATS_KEY.
-# --json prints it as it came; README.md makes a CSV log of that in one line.
 
-import asyncio
+import argparse
 import json
-import os
-import ssl
-import sys
-from datetime import UTC, datetime
 
-import nats
+from moretta_reader import connected, line, read, run, say, site
 
 
-async def connect():
-    """Connect as subscriber."""
-    tls = None
-    if "NATS_CA" in os.environ:
-        tls = ssl.create_default_context(cafile=os.environ["NATS_CA"])
-    if tls and "NATS_CERT" in os.environ:
-        tls.load_cert_chain(os.environ["NATS_CERT"], os.environ["NATS_KEY"])
-    return await nats.connect(
-        os.environ.get("NATS_URL", "nats://127.0.0.1:4222"),
-        nkeys_seed=os.environ.get("NATS_NKEY", "subscriber.nk"),
-        inbox_prefix=b"_INBOX_subscriber",
-        max_reconnect_attempts=-1,
-        tls=tls,
-    )
+async def main(of, form):
+    async with connected() as bus:
+        if why := await bus.unknown(of):
+            say(why)
+        subject = f"moretta.v1.windows.{of}.*"
+        subscription = await bus.subscribe(subject)
+        await bus.flush()
+        say(f"listening to {subject}; a window is published when it has ended")
+        async for msg in subscription.messages:
+            if window := read(msg, "WindowV1"):
+                print(form(window), flush=True)
 
 
-def line(window):
-    """A window as one line; null: not published."""
-    end = datetime.fromtimestamp(window["end"] // 10**9, UTC).isoformat()
-    shown = (f"{name}={json.dumps(window[name])}" for name in ("rate", "interval", "persons", "coverage"))
-    return f"{end} {window['site']} {window['zone']} {' '.join(shown)}".replace(", ", ",")
-
-
-async def main(site="*"):
-    nc = await connect()
-    subject = f"moretta.v1.windows.{site}.*"
-    subscription = await nc.subscribe(subject)
-    await nc.flush()
-    print(f"listening to {subject}; a window is published when it has ended", file=sys.stderr)
-    async for msg in subscription.messages:
-        window = json.loads(msg.data)
-        if window.get("type") == "WindowV1":
-            print(json.dumps(window) if "--json" in sys.argv else line(window), flush=True)
-
-
-asyncio.run(main(*(one for one in sys.argv[1:] if one != "--json")))
+parser = argparse.ArgumentParser(description="Prints each window as it is published.")
+parser.add_argument("site", nargs="?", type=site, metavar="SITE", help="of this site; default: of all")
+parser.add_argument("--json", action="store_const", const=json.dumps, default=line, help="print it as it came")
+given = parser.parse_args()
+run(main(given.site or "*", given.json))

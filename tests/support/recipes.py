@@ -28,7 +28,7 @@ LIMIT_S = 60
 
 def require() -> None:
     """Skip the test by name without what the recipes need; fail it if MORETTA_REQUIRE_ALL=1."""
-    missing = [name for name in ("go", "jq", "node") if shutil.which(name) is None]
+    missing = [name for name in ("go", "node") if shutil.which(name) is None]
     missing += [str(path) for path in (INSTALLED / "node_modules", INSTALLED / "venv", GO) if not path.is_dir()]
     if missing:
         why = f"the recipes need `.ci/system-packages tests` and `make recipes`: {', '.join(missing)} missing"
@@ -105,6 +105,14 @@ class Recipe:
         code = self._process.wait(LIMIT_S)
         self._join()
         return code, self.lines, self.words
+
+    def pause(self) -> None:
+        """Let it and all that it started stand still, as a laptop that sleeps does."""
+        os.killpg(self._process.pid, signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """End the pause."""
+        os.killpg(self._process.pid, signal.SIGCONT)
 
     def stop(self) -> list[str]:
         """End it, with all that it started, as whoever closes the terminal does; what it printed."""

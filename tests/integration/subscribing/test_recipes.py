@@ -3,117 +3,40 @@
 import asyncio
 import contextlib
 import csv
-import json
 import re
-import time
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
-import recipes
 from authority import Authority
-from browser import chromium
-from browser import require as require_browser
-from msgspec import structs
 from nats_process import NatsProcess
 from playwright.async_api import expect
+from recipe_browser import connect, served
+from recipe_place import COMPILE_S, GO, PYTHON, TODAY, alert, environment, forge, name_of, some, store
 from recipes import FOLDER, Recipe, published, told
-from site_process import Site
-from windows import HOUR, MINUTE, hidden, window
+from windows import HOUR, MINUTE, window
 
-from proto.public import AlertV1
 from proto.stats import StatsRequestV1
 from proto.subjects import ALERTS, STATS, STREAMS, WINDOWS
 from services.bus import Bus, NoWorkers
 from services.identities import Identities, nats_config
 from services.identities.server import Tls
 
-PYTHON, GO = "venv/bin/python -W error", "GO111MODULE=off GOPATH=/usr/share/gocode go run"
-COMPILE_S = 300
-"""Go's first program compiles its standard library."""
-LATEST = [f"{PYTHON} latest.py", "node latest.mjs", f"{GO} windows.go"]
-LIVE = [f"{PYTHON} windows.py", "node windows.mjs", f"{GO} windows.go"]
-_WEBSOCKET = re.compile(r"Listening for websocket clients on ws://127\.0\.0\.1:(\d+)")
-_CSV_TIME = "%Y-%m-%dT%H:%M:%SZ"
-_NOT_RUN = {"browser.mjs", "alertmanager.settings.yaml", "published_rates.yml"}
+LATEST = [f"{PYTHON} latest.py", "node latest.mjs", f"{GO} run windows.go"]
+LIVE = [f"{PYTHON} windows.py", "node windows.mjs", f"{GO} run windows.go"]
+_NOT_RUN = {
+    "browser.mjs",
+    "moretta_reader.py",
+    "reader.mjs",
+    "rules.mjs",
+    "alertmanager.settings.yaml",
+    "published_rates.yml",
+}
 """Parts of others."""
-_TODAY = time.time_ns() // HOUR * HOUR
 
-
-@pytest.fixture(autouse=True, scope="module")
-def _needs_recipes() -> None:
-    recipes.require()
-
-
-class Place(Site):
-    """A server with identities, streams and a door for browsers, whose port stays."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder, extend=self._with_door)
-        self.server.make()
-        self.server.start()
-
-    @property
-    def door(self) -> int:
-        return int((_WEBSOCKET.findall("".join(self.server.output)) or [-1])[0])
-
-    def _with_door(self, text: str) -> str:
-        port = self.door
-        return json.dumps(json.loads(text) | {"websocket": {"listen": f"127.0.0.1:{port}", "no_tls": True}})
-
-
-@pytest.fixture(name="site", scope="module")
-def _site(tmp_path_factory):
-    with contextlib.closing(Place(tmp_path_factory.mktemp("site"))) as made:
-        yield made
-
-
-@pytest.fixture(name="own_site")
-def _own_site(tmp_path):
-    """One whose server the test may restart."""
-    with contextlib.closing(Place(tmp_path)) as made:
-        yield made
-
-
-@pytest.fixture(name="folder")
-def _folder(tmp_path):
-    return recipes.copied(tmp_path)
-
-
-@pytest.fixture(name="run")
-def _run(site, folder):
-    """Starts a recipe as subscriber; what still runs at the end is ended."""
-    started = []
-
-    def start(command: str) -> Recipe:
-        started.append(Recipe(command, folder, _environment(site.server, site.identities)))
-        return started[-1]
-
-    yield start
-    for one in started:
-        one.stop()
-
-
-def _environment(server: NatsProcess, people: Identities) -> dict[str, str]:
-    return {"NATS_URL": server.url, "NATS_NKEY": str(people.folder / "subscriber.nk")}
-
-
-async def store(site, *messages, row=WINDOWS):
-    async with site.bus("aggregate") as bus:
-        for one in messages:
-            await bus.store(row, one)
-
-
-def some(name: str):
-    """Windows of two zones of a site, one not shown."""
-    return [
-        window(_TODAY, site=name), window(_TODAY, site=name, zone="fish", masked=3),
-        hidden(_TODAY + 20 * MINUTE, site=name, zone="fish"), window(_TODAY + 20 * MINUTE, site=name, masked=5),
-    ]  # fmt: skip
-
-
-def name_of(command: str) -> str:
-    return re.sub(r"\W", "-", command.rsplit(maxsplit=1)[-1])
+pytestmark = pytest.mark.usefixtures("needs_recipes")
 
 
 @pytest.mark.timeout(COMPILE_S + 60)
@@ -138,20 +61,23 @@ async def test_live(site, run, command):
     assert [told(one) for one in recipe.lines] == [published(one) for one in some(name)]
 
 
-async def test_csv_log(site, run, folder):
-    """The one line of README.md appends rows that a CSV reader reads, empty where nothing is published."""
-    (command,) = re.findall(r"^venv/bin/python windows\.py --json .*>> windows\.csv$", _readme(), re.MULTILINE)
-    await asyncio.to_thread(run(command).listening)
-    windows, log = some("csv"), folder / "windows.csv"
-    await store(site, *windows)
-    end = time.monotonic() + 30
-    while log.read_text().count("\n") < len(windows) and time.monotonic() < end:
-        await asyncio.sleep(0.05)
+async def test_csv_log(own_site, folder):
+    """The one line of README.md appends each window once, those of before and of an outage too."""
+    (command,) = re.findall(r"^venv/bin/python nothing_missed\.py .*--csv >> windows\.csv$", _readme(), re.MULTILINE)
+    site, log, windows = own_site, folder / "windows.csv", [*some("csv"), window(TODAY + 40 * MINUTE, site="csv")]
+    await store(site, *windows[:2])
+    with Recipe(command, folder, environment(site)) as first:
+        await asyncio.to_thread(first.wait, lambda: log.exists() and log.read_text().count("\n") >= 2, "two rows")
+        await asyncio.to_thread(site.server.stop)
+        await asyncio.to_thread(site.server.start)
+        await store(site, *windows[2:4])
+        await asyncio.to_thread(first.wait, lambda: log.read_text().count("\n") >= 4, "four rows")
+    await store(site, *windows[4:])
+    with Recipe(command, folder, environment(site)) as second:
+        await asyncio.to_thread(second.wait, lambda: log.read_text().count("\n") >= 5, "five rows")
     with log.open(newline="") as file:
         rows = list(csv.reader(file))
-    assert [row[0] for row in rows] == [
-        datetime.fromtimestamp(one.end // 10**9, UTC).strftime(_CSV_TIME) for one in windows
-    ]
+    assert [row[0] for row in rows] == [datetime.fromtimestamp(one.end // 10**9, UTC).isoformat() for one in windows]
     figures = [(one.site, one.zone, one.rate, one.persons, one.coverage) for one in windows]
     assert [(*row[1:3], *map(_number, row[3:])) for row in rows] == figures
 
@@ -169,9 +95,9 @@ async def test_replay(site, run):
     await store(site, *some("replay"))
     await asyncio.sleep(1.1)
     since = datetime.now(UTC).isoformat()
-    later = [window(_TODAY + MINUTE * n, site="replay", zone="bread") for n in range(5)]
+    later = [window(TODAY + MINUTE * n, site="replay", zone="bread") for n in range(5)]
     await store(site, *later)
-    code, lines, words = await asyncio.to_thread(run(f"{PYTHON} replay.py {since} replay").result)
+    code, lines, words = await asyncio.to_thread(run(f"{PYTHON} replay.py replay --since {since}").result)
     assert (code, words) == (0, [])
     assert [told(one) for one in lines] == [published(one) for one in later]
     code, lines, _ = await asyncio.to_thread(run(f"{PYTHON} replay.py").result)
@@ -180,40 +106,68 @@ async def test_replay(site, run):
 
 
 async def test_alerts(site, run):
-    """Those of the site that was named alone."""
-    recipe = await asyncio.to_thread(run(f"{PYTHON} alerts.py alerts").listening)
-    alert = AlertV1(
-        site="alerts", zone="_site", rule="low", profile="alerting", alert="0123456789abcdef", state="firing",
-        severity="warning", since=_TODAY, start=_TODAY, end=_TODAY + 20 * MINUTE, rate=0.4, interval=(0.3, 0.5),
-        persons=80, coverage=1.0, fire_below=0.5, clear_above=0.6,
+    """Those of the site that was named alone: what fires already, then what fires and is resolved."""
+    name, end = "alerts", TODAY + 20 * MINUTE
+    await store(
+        site,
+        alert(name, zone="fish"),
+        alert(name, zone="over"), alert(name, zone="over", state="resolved", end=end + MINUTE),
+        alert("elsewhere"),
+        row=ALERTS,
     )  # fmt: skip
-    resolved = {"state": "resolved", "rate": 0.75}
-    await store(site, structs.replace(alert, site="elsewhere"), alert, structs.replace(alert, **resolved), row=ALERTS)
-    await asyncio.to_thread(recipe.wait, lambda: len(recipe.lines) >= 2, "two lines")
-    since = datetime.fromtimestamp(_TODAY // 10**9, UTC).isoformat()
+    recipe = await asyncio.to_thread(run(f"{PYTHON} alerts.py {name}").listening)
+    later = alert(name, state="resolved", rate=0.75, end=end + MINUTE)
+    await store(site, alert("elsewhere", zone="fish"), alert(name), later, row=ALERTS)
+    await asyncio.to_thread(recipe.wait, lambda: len(recipe.lines) >= 3, "three lines")
+    since = datetime.fromtimestamp(TODAY // 10**9, UTC).isoformat()
     assert recipe.lines == [
-        f"firing alerts _site low since={since} rate=0.4 persons=80",
-        f"resolved alerts _site low since={since} rate=0.75 persons=80",
+        f"firing {name} fish low since={since} rate=0.4 persons=80",
+        f"firing {name} _site low since={since} rate=0.4 persons=80",
+        f"resolved {name} _site low since={since} rate=0.75 persons=80",
     ]
 
 
-async def test_history(site, run):
+async def test_alerts_of_an_outage(own_site, folder):
+    """What fired, and what was resolved, while the server was away is said once it is back; and nothing twice."""
+    site = own_site
+    await store(site, window(TODAY, site="market"))
+    await store(site, alert("market", zone="fish"), alert("market", zone="bread"), row=ALERTS)
+    with Recipe(f"{PYTHON} alerts.py market", folder, environment(site)) as recipe:
+        await asyncio.to_thread(recipe.listening)
+        lines = list(recipe.lines)
+        assert [one.split()[2] for one in lines] == ["bread", "fish"]
+        recipe.pause()
+        await asyncio.to_thread(site.server.stop)
+        await asyncio.to_thread(site.server.start)
+        await store(site, alert("market", zone="fish", state="resolved", end=TODAY + 40 * MINUTE), row=ALERTS)
+        recipe.go_on()
+        await asyncio.to_thread(recipe.wait, lambda: len(recipe.lines) >= 3, "what was resolved")
+        assert [one.split()[:3] for one in recipe.lines[2:]] == [["resolved", "market", "fish"]]
+        assert sum("waiting for it" in one for one in recipe.words) == 1
+
+
+async def test_history(site, run, folder):
     """Hours of the site's clock, each the sum of its windows; who asks for nonsense is told what."""
     one = {"id": "history", "timezone": "Africa/Lagos", "profile": "alerting", "zones": [{"id": "fish"}]}
     site.write({"log": {"format": "json"}, "sites": [one]})
-    await store(site, *(window(_TODAY - 3 * HOUR + n * 20 * MINUTE, site="history") for n in range(6)))
+    await store(site, *(window(TODAY - 3 * HOUR + n * 20 * MINUTE, site="history") for n in range(6)))
     aggregate = site.start("aggregate")
     try:
         await _answered(site)
         code, lines, _ = await asyncio.to_thread(run(f"{PYTHON} history.py history").result)
         assert code == 0
         sums = [told(line) for line in lines if told(line)[5] is not None]
-        hours = [(_TODAY - n * HOUR) // 10**9 for n in (3, 2)]
+        hours = [(TODAY - n * HOUR) // 10**9 for n in (3, 2)]
         assert [one[:4] for one in sums] == [(hour, "history", "_site", 0.8) for hour in hours]
         assert [one[5] for one in sums] == [33, 33]
         assert "+01:00 history" in lines[0]
+        (program,) = [one for one in _programs() if "StatsRequestV1" in one]
+        (folder / "asked.py").write_text(program.replace('"cannes"', '"history"'))
+        code, shown, words = await asyncio.to_thread(run(f"{PYTHON} asked.py").result)
+        assert (code, words) == (0, [])
+        assert sum(int(one.split()[3]) for one in shown) == 66
         code, lines, words = await asyncio.to_thread(run(f"{PYTHON} history.py history bread").result)
-        assert (code, lines, words) == (1, [], ["unknown-zone: zone bread"])
+        assert (code, lines, words) == (2, [], ["unknown-zone: zone bread"])
     finally:
         assert await asyncio.to_thread(aggregate.stop) == 0
 
@@ -229,19 +183,18 @@ async def _answered(site):
 async def test_nothing_missed(own_site, folder):
     """Windows published while it was away, and while the server was, come once each and in order."""
     site, seen = own_site, []
-    windows = [window(_TODAY + n * 20 * MINUTE, masked=n + 1) for n in range(6)]
+    windows = [window(TODAY + n * 20 * MINUTE, masked=n + 1) for n in range(6)]
 
     async def shown(recipe: Recipe, count: int) -> None:
         await asyncio.to_thread(recipe.wait, lambda: len(seen + recipe.lines) >= count, f"{count} windows")
         assert [told(one) for one in seen + recipe.lines] == [published(one) for one in windows[:count]]
 
-    environment = _environment(site.server, site.identities)
-    with Recipe(f"{PYTHON} nothing_missed.py", folder, environment) as first:
+    with Recipe(f"{PYTHON} nothing_missed.py", folder, environment(site)) as first:
         await store(site, *windows[:2])
         await shown(first, 2)
     seen += first.lines
     await store(site, *windows[2:4])
-    with Recipe(f"{PYTHON} nothing_missed.py", folder, environment) as second:
+    with Recipe(f"{PYTHON} nothing_missed.py", folder, environment(site)) as second:
         await shown(second, 4)
         await asyncio.to_thread(site.server.stop)
         await asyncio.to_thread(site.server.start)
@@ -249,40 +202,79 @@ async def test_nothing_missed(own_site, folder):
         await shown(second, 6)
 
 
+async def test_nothing_twice_after_a_restore(own_site, folder):
+    """Where the streams were made anew and filled from a backup, what was printed before is not printed again."""
+    site, windows = own_site, [window(TODAY + n * 20 * MINUTE, masked=n + 1) for n in range(4)]
+    fish = window(TODAY, zone="fish")
+    await store(site, *windows[:3])
+    with Recipe(f"{PYTHON} nothing_missed.py", folder, environment(site)) as recipe:
+        await asyncio.to_thread(recipe.wait, lambda: len(recipe.lines) >= 3, "three windows")
+        await asyncio.to_thread(site.server.stop)
+        shutil.rmtree(site.folder / "js")
+        await asyncio.to_thread(site.server.start)
+        await store(site, fish, *windows)
+        await asyncio.to_thread(recipe.wait, lambda: len(recipe.lines) >= 5, "five windows")
+    assert [told(one) for one in recipe.lines] == [published(one) for one in [*windows[:3], fish, windows[3]]]
+    assert any("another one" in one for one in recipe.words)
+
+
+def restart(site, **changes) -> None:
+    """The server with other settings."""
+    site.server.stop()
+    vars(site).update(changes)
+    site.server.start()
+
+
 async def test_browser(own_site, folder, tmp_path):
-    """The latest windows, then new ones, by WebSocket, those of an outage too; a seed that is none is said."""
-    require_browser()
+    """Waits for the first window, shows new ones, those of an outage too, and says when its key was withdrawn."""
     site = own_site
-    code, _, words = await asyncio.to_thread(Recipe("npm run bundle", folder, {}).result)
-    assert code == 0, words
-    await store(site, *some("browser"))
-    serve = Recipe("venv/bin/python -u -m http.server --bind 127.0.0.1 0", folder, {})
-    async with contextlib.AsyncExitStack() as stack:
-        server = stack.enter_context(serve)
-        await asyncio.to_thread(server.wait, lambda: bool(server.lines), "a web server")
-        port = re.findall(r"port (\d+)", server.lines[0])[0]
-        context = await stack.enter_async_context(chromium(tmp_path / "profile"))
-        page = await context.new_page()
-        await page.goto(f"http://127.0.0.1:{port}/browser.html")
+    async with served(folder, tmp_path / "profile") as (page, origin):
+        await asyncio.to_thread(restart, site, origins=[origin])
         status, rows = page.get_by_role("status"), page.locator("tbody tr")
-        await page.get_by_label("Address").fill(f"ws://127.0.0.1:{site.door}")
-        await page.get_by_label("Seed").fill("nobody")
-        await page.get_by_role("button").click()
-        await expect(status).not_to_have_text("not connected")
-        await page.get_by_label("Seed").fill((site.identities.folder / "subscriber.nk").read_text())
-        await page.get_by_role("button").click()
+        await connect(page, f"ws://127.0.0.1:{site.door}", (site.identities.folder / "subscriber.nk").read_text())
+        await expect(status).to_have_text("connected, waiting for the first window: it comes when it has ended")
+        await store(site, *some("browser"))
         await expect(status).to_have_text("connected")
         await expect(rows).to_have_count(2)
         whole, fish = (rows.filter(has_text=zone).locator("td") for zone in ("_site", "fish"))
         await expect(fish.nth(3)).to_have_text("-")
-        await store(site, window(_TODAY + 40 * MINUTE, site="browser", masked=8))
+        foreign = msgspec.json.encode(window(TODAY + 50 * MINUTE, site="elsewhere", masked=1))
+        await forge(site, "moretta.v1.windows.browser._site", b"", b"{", foreign)
+        await store(site, window(TODAY + 40 * MINUTE, site="browser", masked=8))
         await expect(whole).to_have_text([re.compile(r".*Z"), "browser", "_site", "0.8", "11", "1"])
         await asyncio.to_thread(site.server.stop)
-        await expect(status).to_have_text("not connected, tries again")
+        await expect(status).to_have_text("connection lost, tries again")
         await asyncio.to_thread(site.server.start)
-        await store(site, window(_TODAY + 60 * MINUTE, site="browser", masked=6))
+        await store(site, window(TODAY + 60 * MINUTE, site="browser", masked=6))
         await expect(whole.nth(3)).to_have_text("0.75")
         await expect(status).to_have_text("connected")
+        await asyncio.to_thread(restart, site, identities=Identities.make(tmp_path / "new"))
+        await expect(status).to_contain_text("wrong key", timeout=20_000)
+        await expect(page.get_by_role("button")).to_be_visible()
+
+
+async def test_browser_that_does_not_come_in(own_site, folder, tmp_path):
+    """Nobody there, a page that may not come, a seed that is none and one of yesterday: each in words of its own."""
+    site = own_site
+    good = (site.identities.folder / "subscriber.nk").read_text()
+    old = (Identities.make(tmp_path / "old").folder / "subscriber.nk").read_text()
+    async with served(folder, tmp_path / "profile") as (page, origin):
+        status = page.get_by_role("status")
+        await expect(status).to_have_text("not connected")
+        await asyncio.to_thread(restart, site, origins=["http://127.0.0.1:1"])
+        url = f"ws://127.0.0.1:{site.door}"
+        cases = [
+            ("http://x", good, "is no address such as ws://"),
+            ("ws://127.0.0.1:1", good, "nobody listens at ws://127.0.0.1:1"),
+            (url, good, f"{url} refuses pages of {origin}; let them in with --origin {origin}"),
+            (url, "nobody", "this is no seed"),
+        ]
+        for address, seed, said in cases:
+            await connect(page, address, seed)
+            await expect(status).to_contain_text(said)
+        await asyncio.to_thread(restart, site, origins=[origin])
+        await connect(page, url, old)
+        await expect(status).to_contain_text("wrong key: NATS refuses this seed")
 
 
 @pytest.mark.timeout(COMPILE_S + 60)
@@ -293,18 +285,18 @@ async def test_tls(tmp_path, folder):
     try:
         bus = await Bus.connect(people.settings("aggregate", server.url), "aggregate")
         await bus.ensure_streams(stream.name for stream in STREAMS)
-        await bus.store(WINDOWS, window(_TODAY))
+        await bus.store(WINDOWS, window(TODAY))
         await bus.close()
         server.stop()
         files = _certificates(tmp_path, authority)
         tls = Tls(files["NATS_CERT"], files["NATS_KEY"], files["NATS_CA"])
         server.whole = lambda port, store: nats_config(port, store, people.public, tls=tls)
         server.start()
-        env = _environment(server, people) | files | {"NATS_URL": f"tls://localhost:{server.port}"}
+        env = files | {"NATS_URL": f"tls://localhost:{server.port}", "NATS_NKEY": str(people.folder / "subscriber.nk")}
         for command in LATEST:
             with Recipe(command, folder, env) as recipe:
                 await asyncio.to_thread(recipe.wait, lambda one=recipe: bool(one.lines), command, COMPILE_S)
-            assert [told(one) for one in recipe.lines] == [published(window(_TODAY))]
+            assert [told(one) for one in recipe.lines] == [published(window(TODAY))]
     finally:
         server.stop()
 
@@ -317,12 +309,30 @@ def _certificates(folder: Path, authority: Authority) -> dict[str, str]:
     return {"NATS_CA": str(ca), "NATS_CERT": str(both), "NATS_KEY": str(both)}
 
 
+def _programs() -> list[str]:
+    """The whole programs in Python that docs/subscribing.md shows."""
+    text = FOLDER.with_name("subscribing.md").read_text("utf-8")
+    return [one for one in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "asyncio.run" in one]
+
+
+async def test_the_first_program(site, run, folder):
+    """What docs/subscribing.md shows for readers in other languages runs as it stands."""
+    (program,) = [one for one in _programs() if "subscribe(" in one]
+    (folder / "first.py").write_text(program)
+    recipe = await asyncio.to_thread(run(f"{PYTHON} first.py").listening)
+    await store(site, window(TODAY, site="first"))
+    await asyncio.to_thread(recipe.wait, lambda: len(recipe.lines) >= 1, "a line")
+    end = datetime.fromtimestamp((TODAY + 20 * MINUTE) // 10**9, UTC).isoformat()
+    assert recipe.lines == [f"{end} first _site 0.8 11"]
+
+
 def test_every_recipe_is_told_of():
     """README.md and docs/subscribing.md name each program, whose first lines say how it is run."""
     files = {path.name for path in FOLDER.iterdir() if path.suffix in {".py", ".mjs", ".go", ".html", ".yml", ".yaml"}}
     assert {name for name in files if f"]({name})" in _readme()} == files
     subscribing = FOLDER.with_name("subscribing.md").read_text("utf-8")
-    assert {name for name in files if f"](recipes/{name})" in subscribing} == files - {"browser.mjs"}
+    parts = {"browser.mjs", "moretta_reader.py", "reader.mjs", "rules.mjs"}
+    assert {name for name in files if f"](recipes/{name})" in subscribing} >= files - parts
     for name in files:
         head = (FOLDER / name).read_text("utf-8").splitlines()[:6]
         assert name in _NOT_RUN or any("Run" in one for one in head), name

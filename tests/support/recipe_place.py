@@ -1,0 +1,85 @@
+"""Where the recipes of docs/recipes are tried: a server with identities and streams, and what is published there."""
+
+import json
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+from site_process import Site
+from windows import HOUR, MINUTE, hidden, window
+
+from proto.public import AlertV1, WindowV1
+from proto.subjects import WINDOWS
+from services.bus.connection import Connection
+
+PYTHON, GO = "venv/bin/python -W error", "GO111MODULE=off GOPATH=/usr/share/gocode go"
+COMPILE_S = 300
+"""Go's first program compiles its standard library."""
+TODAY = time.time_ns() // HOUR * HOUR
+_WEBSOCKET = re.compile(r"Listening for websocket clients on ws://127\.0\.0\.1:(\d+)")
+
+
+class Place(Site):
+    """A server with identities, streams and a door for browsers, whose port stays."""
+
+    origins: tuple[str, ...] = ()
+    """The pages that may come; empty: all."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, extend=self._with_door)
+        self.server.make()
+        self.server.start()
+
+    @property
+    def door(self) -> int:
+        return int((_WEBSOCKET.findall("".join(self.server.output)) or [-1])[0])
+
+    def _with_door(self, text: str) -> str:
+        door: dict[str, Any] = {"listen": f"127.0.0.1:{self.door}", "no_tls": True}
+        if self.origins:
+            door["allowed_origins"] = list(self.origins)
+        return json.dumps(json.loads(text) | {"websocket": door})
+
+
+def environment(site: Site) -> dict[str, str]:
+    """What a recipe is told of a place."""
+    return {"NATS_URL": site.server.url, "NATS_NKEY": str(site.identities.folder / "subscriber.nk")}
+
+
+async def store(site: Site, *messages: Any, row: Any = WINDOWS) -> None:
+    """Publish as aggregate does."""
+    async with site.bus("aggregate") as bus:
+        for one in messages:
+            await bus.store(row, one)
+
+
+async def forge(site: Site, subject: str, *payloads: bytes, headers: dict[str, str] | None = None) -> None:
+    """Publish what is no message of ours at a public subject, as aggregate's identity in wrong hands."""
+    connection = await Connection.open(site.identities.settings("aggregate", site.server.url), "aggregate")
+    for one in payloads:
+        await connection.client.publish(subject, one, headers=headers)
+    await connection.close()
+
+
+def some(name: str) -> list[WindowV1]:
+    """Windows of two zones of a site, one not shown."""
+    return [
+        window(TODAY, site=name), window(TODAY, site=name, zone="fish", masked=3),
+        hidden(TODAY + 20 * MINUTE, site=name, zone="fish"), window(TODAY + 20 * MINUTE, site=name, masked=5),
+    ]  # fmt: skip
+
+
+def alert(name: str, **changes: Any) -> AlertV1:
+    """An alert of a site that fires."""
+    usual: dict[str, Any] = {
+        "site": name, "zone": "_site", "rule": "low", "profile": "alerting", "alert": "0123456789abcdef",
+        "state": "firing", "severity": "warning", "since": TODAY, "start": TODAY, "end": TODAY + 20 * MINUTE,
+        "rate": 0.4, "interval": (0.3, 0.5), "persons": 80, "coverage": 1.0, "fire_below": 0.5, "clear_above": 0.6,
+    }  # fmt: skip
+    return AlertV1(**usual | changes)
+
+
+def name_of(command: str) -> str:
+    """A test's name for a command: its file."""
+    return re.sub(r"\W", "-", next(one for one in reversed(command.split()) if "." in one))
