@@ -220,7 +220,7 @@ func check(err error) {
 	case strings.Contains(lower, "permissions violation"):
 		hint = "is the seed in NATS_NKEY that of subscriber?"
 	case errors.As(err, &host):
-		hint = "is NATS_URL right?"
+		said, hint = "no such host", "is NATS_URL right?"
 	case errors.Is(err, nats.ErrNoServers):
 		said, hint = "nobody listens there", "is NATS_URL right?"
 	case strings.Contains(lower, "secure connection not available"):
