@@ -12,6 +12,7 @@ from msgspec import structs
 from nats_process import NatsProcess
 from windows import HOUR, MINUTE, SECOND, decree, hidden, window
 
+from proto.permissions import APART
 from proto.public import AlertV1, CameraV1, Lifetime, OperationalAlertV1, WindowV1
 from proto.subjects import ALERTS, CAMERAS, OPERATIONS, STREAMS, WINDOWS
 from services.aggregate.page_settings import PageSettings
@@ -131,7 +132,7 @@ def evening(now: int) -> str:
 async def published(
     folder: Path, *, denied: tuple[str, ...] = (), is_open: bool = True
 ) -> AsyncIterator[tuple[Published, PageServer]]:
-    """The sites and their page, with nothing published yet; the subscriber may not do what begins with one of `denied`.
+    """The sites and their page, with nothing published yet; the page may not do what begins with one of `denied`.
 
     Unless `is_open`, NATS asks for a key, which the page's settings do not say.
     """
@@ -168,9 +169,9 @@ async def published(
 
 
 def without(config: str, denied: tuple[str, ...]) -> str:
-    """The server's configuration with what begins with one of these taken from the subscriber's rights."""
+    """The server's configuration with what begins with one of these taken from the rights of readers and pages."""
     found = json.loads(config)
-    for user in found["accounts"]["SUBSCRIBERS"]["users"]:
+    for user in (one for account in APART.values() for one in found["accounts"][account]["users"]):
         for rights in user["permissions"].values():
             rights["allow"] = [one for one in rights["allow"] if not one.startswith(denied)]
     return json.dumps(found)
