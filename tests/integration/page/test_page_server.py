@@ -20,7 +20,8 @@ from services.app import StartError
 from services.bus.nkey import Seed
 from services.cli.box import Box, BoxError
 from services.identities import Identities, Tls, WebSocket, nats_config
-from services.settings import SettingsError, load
+from services.settings import SettingsError, convert, load
+from services.sites.settings import SiteSettings
 
 SOURCE = Path(__file__).parents[3] / "services/aggregate/page"
 _WEBSOCKET = re.compile(r"websocket clients on wss://127\.0\.0\.1:(\d+)")
@@ -63,6 +64,15 @@ async def test_every_file_of_the_page_is_served(page: PageServer):
         for file in files:
             async with session.get(f"/{file.name}") as answer:
                 assert await answer.read() == file.read_bytes(), f"{file.name}: run `make setup`"
+
+
+async def test_it_tells_what_people_call_things_and_by_whose_clock_they_go(page: PageServer):
+    """Names of sites and zones, and time zones; nothing else of the settings."""
+    given = {"id": "cannes", "name": "Marché", "timezone": "Asia/Tokyo", "zones": [{"id": "fish", "name": "Halle"}]}
+    page.apply([convert(given | {"profile": "alerting"}, SiteSettings)])
+    async with aiohttp.ClientSession(page.url) as session, session.get("/config.json") as answer:
+        told = await answer.json()
+    assert told["names"] == {"cannes": {"name": "Marché", "timezone": "Asia/Tokyo", "zones": {"fish": "Halle"}}}
 
 
 async def test_a_taken_port_is_told(page: PageServer):
