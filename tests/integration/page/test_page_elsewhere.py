@@ -83,12 +83,12 @@ async def test_the_form_for_a_key_opens_by_itself(tmp_path: Path):
         await watched.page.goto(served.url)
         await expect(watched.page.get_by_role("heading", name="A key is needed")).to_be_visible()
         await expect(watched.page.locator("#connection")).to_have_text("waiting for a key")
-        await expect(watched.page.get_by_label("Key of the subscriber")).to_be_focused()
+        await expect(watched.page.get_by_label("Key of a reader")).to_be_focused()
         await browser.accessible(watched.page)
         tries = tap.tries
         while tap.tries == tries:  # it goes on trying: a server that is being set up opens later
             await asyncio.sleep(0.05)
-        await watched.page.get_by_label("Key of the subscriber").fill(sites.identities.seeds[subscriber].reveal())
+        await watched.page.get_by_label("Key of a reader").fill(sites.identities.seeds[subscriber].reveal())
         await watched.page.keyboard.press("Enter")
         rate = card(watched.page, "Whole site").locator(".rate")
         await expect(rate).to_have_text(percent(sites.market("_site")[-1].rate))

@@ -73,7 +73,7 @@ async def test_a_stricter_profile_takes_away_what_was_published_before(place):
         await expect(market.locator(".badge").first).to_have_text("profile fr-2021-269")
         await expect(market.get_by_role("article")).to_have_count(1)
         await expect(market.get_by_text("few-masks")).to_have_count(0)
-        for words in ("Zones: not published under this profile.", "Alerts: not published under this profile."):
+        for words in ("Zones: not published under this profile.", "Alerts on rates: not published under this profile."):
             await expect(market.get_by_text(words)).to_be_visible()
         await expect(market.locator("rect.suppressed").first).to_be_attached()
         await expect(market.locator("path.line")).to_have_attribute("d", ONE_STEP)

@@ -49,7 +49,7 @@ async def test_a_day_is_shown_as_it_was_published(place):
     await expect(page.get_by_text("2 of 3 cameras up")).to_be_visible()
     await expect(page.locator(".alerts .firing").first).to_contain_text("few-masks: 52% (40% to 63%) of 73 people")
     station = page.get_by_role("region", name="Gare de Cannes")
-    for words in ("Zones: not published under this profile.", "Alerts: not published under this profile."):
+    for words in ("Zones: not published under this profile.", "Alerts on rates: not published under this profile."):
         await expect(station.get_by_text(words)).to_be_visible()
     assert await station.locator("dd").first.inner_text() == "not published under this profile"
     await expect(card(page, "Whole site", "Shed").get_by_text("old since")).to_be_visible()
