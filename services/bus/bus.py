@@ -42,7 +42,9 @@ class Bus:
         makes = who == STREAM_OWNER or settings.seed is None
         # There nobody is in an account apart either.
         api = JETSTREAM_API if settings.seed is None else api_prefix(who)
-        streams = Streams(connection, settings.replicas, makes=makes, asked=asked_streams(who), api=api)
+        streams = Streams(
+            connection, settings.replicas, makes=makes, sizes=settings.sizes, asked=asked_streams(who), api=api
+        )
         return cls(connection, streams, service)
 
     @property

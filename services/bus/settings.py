@@ -2,12 +2,14 @@
 
 import ipaddress
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from msgspec import Meta, Struct
 
 from services.bus.nkey import RIGHT, Seed
+from services.bus.sizes import Sizes, sizes_of
+from services.bus.sizes import problems as size_problems
 from services.certificates import SYSTEM, Authorities, Tls, client_problems, client_tls
 from services.settings import Problem, Secret
 
@@ -44,15 +46,25 @@ class NatsSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     client_key_file: str | None = None
     replicas: Annotated[int, Meta(ge=1, le=5)] = 1
     """Copies of each stream: 1 on one server, 3 on a cluster."""
+    streams: Annotated[
+        dict[str, Any], Meta(description="a section of streams with their sizes, such as {WINDOWS: 2GiB}")
+    ] = {}
+    """Sizes of streams that are to be larger than the table has them, by name; who makes streams makes them so."""
     connect_timeout_s: Annotated[float, Meta(gt=0, le=60)] = 2.0
 
     def tls(self) -> Tls | None:
         """Return how to speak TLS; None where none is asked for. CertificateError if a file is of no use."""
         return client_tls("nats", "nats", self) if self.ca_file is not None else None
 
+    @property
+    def sizes(self) -> Sizes:
+        """Return `streams` in bytes."""
+        return sizes_of(self.streams)
+
     def problems(self) -> Iterator[Problem]:
         """Yield what no single key shows."""
         yield from client_problems("nats", self)
+        yield from ((f"nats.streams.{name}", why) for name, why in size_problems(self.streams))
         schemes = {urlsplit(url).scheme for url in self.url.split(",")}
         wants = schemes & _SECURE or self.client_cert_file is not None
         if wants and self.ca_file is None:

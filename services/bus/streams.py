@@ -15,6 +15,7 @@ from proto.subjects import Subject
 from services.bus.connection import Connection, headers_of
 from services.bus.errors import CONTENDED, NO_ROOM, TRANSIENT, WRONG_LAST_SEQUENCE, Contended, Fenced, Full
 from services.bus.reading import TIMEOUT_S, Reading
+from services.bus.sizes import Sizes
 from services.bus.upkeep import RETRY_S, Upkeep
 from services.bus.waiting import Waiting
 from services.log import get_logger
@@ -36,11 +37,12 @@ class Streams(Reading):
         replicas: int,
         *,
         makes: bool = True,
+        sizes: Sizes | None = None,
         asked: frozenset[str] = frozenset(),
         api: str = JETSTREAM_API,
     ) -> None:
         js = connection.client.jetstream(prefix=api.removesuffix("."), timeout=TIMEOUT_S)
-        super().__init__(connection, js, Upkeep(connection, js, replicas, makes=makes), asked)
+        super().__init__(connection, js, Upkeep(connection, js, replicas, sizes or {}, makes=makes), asked)
         self._nuid = NUID()
         self.waiting = Waiting()
 

@@ -7,10 +7,11 @@ from typing import Any
 from nats.js import JetStreamContext
 from nats.js.errors import APIError, NoStreamResponseError, NotFoundError, ServiceUnavailableError
 
-from proto.subjects import STREAM_OWNER, STREAMS, stream
+from proto.subjects import STREAM_OWNER
 from services.bus.connection import Connection
 from services.bus.errors import NO_ROOM, TRANSIENT, Missing, NoRoom
 from services.bus.making import config_of, ensure
+from services.bus.sizes import Sizes, sized
 from services.log import get_logger
 
 log = get_logger()
@@ -21,9 +22,12 @@ RETRY_S = 0.25
 class Upkeep:
     """Makes streams, or waits for who does."""
 
-    def __init__(self, connection: Connection, js: JetStreamContext, replicas: int, *, makes: bool) -> None:
-        """Prepare; with `makes` off another service makes them."""
+    def __init__(
+        self, connection: Connection, js: JetStreamContext, replicas: int, sizes: Sizes, *, makes: bool
+    ) -> None:
+        """Prepare; with `makes` off another service makes them. `sizes` are what is larger than the table has it."""
         self._client, self._js, self._replicas, self._makes = connection.client, js, replicas, makes
+        self._table = {one.name: one for one in sized(sizes)}
         self._wanted: set[str] = set()
         self._told: set[str] = set()
         # A memory stream does not survive its server: make it again as soon as there is one.
@@ -53,11 +57,11 @@ class Upkeep:
                 raise Missing(f"there is no stream {name} yet; {STREAM_OWNER} makes it") from None
             return
         try:
-            made = await ensure(self._client, config_of(stream(name), self._replicas))
+            made = await ensure(self._client, config_of(self._table[name], self._replicas))
         except ServiceUnavailableError:  # a leader is elected
             raise
         except APIError as error:
-            todo = f"; {_needed()}" if error.err_code in NO_ROOM else ""
+            todo = f"; {self._needed()}" if error.err_code in NO_ROOM else ""
             raise NoRoom(f"the server makes no stream {name} as it should be: {error.description}{todo}") from None
         for one in made.found:
             if (text := str(one)) not in self._told:
@@ -78,10 +82,13 @@ class Upkeep:
                 if isinstance(error, NoStreamResponseError):
                     await self._again()  # the stream is gone, or could not be made when the server came back
 
-
-def _needed() -> str:
-    """Return what JetStream's limits must hold for all streams."""
-    file, memory = (sum(one.max_bytes for one in STREAMS if one.storage == kind) >> 20 for kind in ("file", "memory"))
-    return (
-        f"all streams together need max_file_store {file} MB and max_memory_store {memory} MB, or the account as much"
-    )
+    def _needed(self) -> str:
+        """Return what JetStream's limits must hold for all streams."""
+        file, memory = (
+            sum(one.max_bytes for one in self._table.values() if one.storage == kind) >> 20
+            for kind in ("file", "memory")
+        )
+        return (
+            f"all streams together need max_file_store {file} MB and max_memory_store {memory} MB, or the account as"
+            f" much: `moretta nats-config --update --stream NAME=SIZE` has the limits that go with sizes"
+        )

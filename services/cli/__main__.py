@@ -177,6 +177,10 @@ def nats_config(
     remove_reader: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="beside --update: that reader's key and files go")
     ] = None,
+    stream: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=SIZE", help="how large a stream is, such as WINDOWS=2GiB; may be repeated"),
+    ] = None,
 ) -> None:
     """Make nats-server's configuration and a key for each identity, or renew keys while everything runs."""
     from rich.console import Console
@@ -184,7 +188,9 @@ def nats_config(
     from services.cli import nats_config as command
     from services.cli import nats_leaf
     from services.cli.nats_readers import readers_of
+    from services.cli.nats_sizes import sizes_of
     from services.cli.nats_websocket import door_of
+    from services.identities.leafnodes import HUB_STREAMS
 
     console = Console()
     if matrix:
@@ -198,20 +204,21 @@ def nats_config(
         raise SettingsError("moretta nats-config", [(place, why)])
     done = todo[0] if todo else "make"
     where: dict[str, str | None] = {"listen": listen, "store": store, "url": url}
-    readers = readers_of(reader or [], remove_reader or [])
+    readers, release = readers_of(reader or [], remove_reader or []), (kubernetes, namespace)
     if hub is not None or nats_leaf.is_hub(out):
         for option, value in (("--leaf", leaf), ("--server-tls", server_tls), ("--websocket", websocket)):
             if value:
                 raise SettingsError("moretta nats-config", [(option, "is a site's; a hub's folder is another one")])
         there = where | {"leaf_listen": hub}
+        sizes = sizes_of(stream or [], HUB_STREAMS)
         secure = nats_leaf.tls_of(tls)
-        steps = nats_leaf.hub_done(done, out, there, site or [], secure, console, (kubernetes, namespace), readers)
+        steps = nats_leaf.hub_done(done, out, there, site or [], secure, console, release, readers, sizes)
     else:
         connection = nats_leaf.leaf_of(leaf or [], site or [], nats_leaf.tls_of(tls))
         secure = nats_leaf.tls_of(server_tls, "--server-tls")
-        release = (kubernetes, namespace)
+        sizes = sizes_of(stream or [])
         door = door_of(websocket, origin or [], is_open=page_open)
-        kept = command.done(done, out, rotate or retire or "", where, connection, secure, release, door, readers)
+        kept = command.done(done, out, rotate or retire or "", where, connection, secure, release, door, readers, sizes)
         command.shown(kept, console)
         steps = command.next_steps(kept, done)
     for step in steps:

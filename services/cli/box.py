@@ -17,6 +17,7 @@ from proto.permissions import SERVICES
 from proto.subjects import Identity
 from services.aggregate.page_settings import PageSettings
 from services.bus import NatsSettings
+from services.bus.sizes import Sizes
 from services.cli.box_error import BoxError
 from services.cli.box_port import PortError, kept_port
 from services.cli.child import Child, Program
@@ -76,14 +77,16 @@ class Box:
         probes_port: int = 0,
         page: PageSettings | None = None,
         door: WebSocket | None = None,
+        sizes: Sizes | None = None,
     ) -> None:
         """`under` gives the command, such as strace's, under which a program is started; its pid is the program's.
 
         The services' probes listen on `probes_port` and the three ports behind it, in the order of SERVICES; 0: on free
         ones. `page` is shown to whoever is on this machine; BoxError if it is to listen elsewhere. `door` is where
-        browsers come in from other pages.
+        browsers come in from other pages. `sizes` are of streams that are larger than the table has them, as the
+        settings say.
         """
-        self._door = door
+        self._door, self._sizes = door, sizes
         self._page = _Page(page) if page is not None else None
         self._probes_port = probes_port
         self._folder, self._settings_file = folder, settings_file
@@ -214,7 +217,8 @@ class Box:
     def _write_nats_conf(self) -> None:
         """Write it with the port that is in force: the services, and who was given their files, know no other."""
         store = str((self._folder / "jetstream").absolute())
-        config = nats_config(self._port, store, self._identities.public, websocket=self._websocket())
+        keys, door = self._identities.public, self._websocket()
+        config = nats_config(self._port, store, keys, websocket=door, sizes=self._sizes)
         self._identities.write("nats.conf", config)
 
     def _websocket(self) -> WebSocket | None:

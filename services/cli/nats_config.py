@@ -9,10 +9,13 @@ from rich.table import Table
 
 from proto.permissions import ACCOUNTS, JETSTREAM_API, SERVICES, rights_of, user_of
 from proto.subjects import TABLE, Identity, Subject
+from services.bus.sizes import Sizes
 from services.cli.nats_kubernetes import release_of, steps
 from services.cli.nats_leaf import leaf_steps
 from services.cli.nats_readers import Readers, users_of
 from services.cli.nats_readers import joined as readers_joined
+from services.cli.nats_sizes import joined as sizes_joined
+from services.cli.nats_sizes import limits_told, told
 from services.cli.nats_websocket import Door, joined
 from services.identities import PEOPLE, Kept, Leaf, Release, Server, Tls, secret_files, users
 from services.identities.kept import OFFICIAL, SECRETS, VALUES
@@ -22,7 +25,7 @@ from services.settings import SettingsError, problems
 _COMMAND = "moretta nats-config"
 Where = dict[str, str | None]
 """What was given of `listen`, `store` and `url`."""
-ALL = "all"
+ALL, RESIZE = "all", "moretta nats-streams"
 _LISTEN = re.compile(r"[A-Za-z0-9.\-\[\]:]*:\d{1,5}\Z")
 
 
@@ -36,10 +39,12 @@ def done(
     release: tuple[str | None, str | None] = (None, None),
     door: Door | None = None,
     readers: Readers | None = None,
+    sizes: Sizes | None = None,
 ) -> Kept:
     """Do what was asked for (make, update, rotate, retire) and return the folder as it is then.
 
-    `release` is what was given of `--kubernetes` and `--namespace`, `door` of the options about browsers.
+    `release` is what was given of `--kubernetes` and `--namespace`, `door` of the options about browsers,
+    `sizes` of `--stream`.
     """
     if what in {"make", "update"}:
         before = Kept.open(folder) if what == "update" else None
@@ -48,13 +53,15 @@ def done(
         if what == "make":
             joined(door, tls, found)  # or refused before anything is there
         kept = (make if what == "make" else update)(folder, where)
-        if leaf or tls or found or door or readers:
+        if leaf or tls or found or door or readers or sizes:
             new = _joined(kept.server, leaf, tls, found, named=where["url"] is not None)
             websocket = joined(door, new.tls, new.release, kept.server.websocket)
-            kept.update(structs.replace(new, websocket=websocket), names)
+            streams = sizes_joined(new.streams, sizes)
+            kept.update(structs.replace(new, websocket=websocket, streams=streams), names)
         return kept
-    if leaf or tls or door or readers or any(where.values()) or any(release):
-        which = "--listen, --store, --url, --leaf, --server-tls, --websocket, --reader, --kubernetes and --namespace"
+    if leaf or tls or door or readers or sizes or any(where.values()) or any(release):
+        which = "--listen, --store, --url, --leaf, --server-tls, --websocket, --reader, --stream"
+        which += ", --kubernetes and --namespace"
         raise SettingsError(_COMMAND, [(f"--{what}", f"changes keys only; --update changes {which}")])
     return (rotate if what == "rotate" else retire)(folder, who)
 
@@ -148,6 +155,8 @@ def shown(kept: Kept, console: Console) -> None:
         table.add_row(VALUES, "helm, k8s/moretta", "public keys; no secret")
         table.add_row(OFFICIAL, "helm, NATS's own chart", "accounts, public keys and rights; no secret")
     console.print(table)
+    if sizes := kept.server.streams:
+        console.print(f"{told(sizes)}; {limits_told(sizes)}", soft_wrap=True)
     two = [user for user, keys in kept.server.keys.items() if len(keys) > 1]
     if two:
         console.print(f"two keys in force: {', '.join(two)}", soft_wrap=True)
@@ -171,6 +180,9 @@ def next_steps(kept: Kept, done: str) -> list[str]:
     if kept.server.websocket and done != "retire":
         what = "a restart of nats-server, if where browsers come in, or the open page's key, is another one"
         found[done].append(f"{what}: no reload takes that")
+    if kept.server.streams and done in {"make", "update"}:
+        larger = f"{RESIZE} --out {kept.folder}   (makes the streams as large once the server has its limits)"
+        found[done].append(f"{larger}, and aggregate anew with aggregate.env, or a stream in memory gets small again")
     return found[done] + (leaf_steps(kept) if done != "retire" else [])
 
 

@@ -9,8 +9,11 @@ from rich.console import Console
 from rich.table import Table
 
 from proto.types import SiteId
+from services.bus.sizes import Sizes
 from services.cli.nats_kubernetes import release_of, steps
 from services.cli.nats_readers import Readers, joined, users_of
+from services.cli.nats_sizes import joined as sizes_joined
+from services.cli.nats_sizes import told
 from services.identities import Hub, Kept, KeptHub, Leaf, Tls
 from services.identities.hub import STATE, Leaves, link_of
 from services.identities.leafnodes import LEAF_USER
@@ -104,11 +107,12 @@ def hub_done(
     console: Console,
     release: Named = (None, None),
     readers: Readers | None = None,
+    sizes: Sizes | None = None,
 ) -> list[str]:
     """Make or update a hub and show it; returns what comes next. `where` has `leaf_listen` beside a site's three."""
     if what not in {"make", "update"}:
         raise SettingsError(_COMMAND, [(f"--{what}", "is a site's; at a hub --update --site ID=KEY,KEY changes keys")])
-    kept = hub(folder, where, sites, tls, release, readers, update=what == "update")
+    kept = hub(folder, where, sites, tls, release, readers, sizes, update=what == "update")
     shown(kept, console)
     return hub_steps(kept)
 
@@ -120,6 +124,7 @@ def hub(
     tls: Tls | None,
     release: Named,
     readers: Readers | None,
+    sizes: Sizes | None = None,
     *,
     update: bool,
 ) -> KeptHub:
@@ -133,7 +138,8 @@ def hub(
     there = release_of(*release, known.release)
     if there and there != known.release and "url" not in given:
         given["url"] = there.url(tls=(tls or known.tls) is not None)
-    new = structs.replace(known, **given, leaves=leaves, tls=tls or known.tls, release=there)
+    secure, streams = tls or known.tls, sizes_joined(known.streams, sizes)
+    new = structs.replace(known, **given, leaves=leaves, tls=secure, release=there, streams=streams)
     if kept is None:
         return KeptHub.make(folder, new, names or ())
     kept.update(new, names)
@@ -171,6 +177,8 @@ def shown(kept: KeptHub, console: Console) -> None:
     table.add_row("streams*.nk", "moretta nats-streams", "who makes the hub's streams")
     table.add_row(STATE, "this command", "public keys in force, addresses; no secret")
     console.print(table)
+    if kept.hub.streams:
+        console.print(told(kept.hub.streams), soft_wrap=True)
     for sites, keys in kept.hub.leaves.items():
         console.print(f"leaf {link_of(sites).name}: sites {sites}, {len(keys)} key(s)", soft_wrap=True)
 

@@ -12,10 +12,11 @@ import nats.errors
 from msgspec import structs
 from nats.js.errors import APIError
 
-from proto.subjects import STREAM_OWNER, STREAMS
+from proto.subjects import STREAM_OWNER
 from services.bus import Connection, NatsSettings, StreamConflict
 from services.bus.making import Made, config_of, ensure
 from services.bus.nkey import Seed
+from services.bus.sizes import sized
 from services.certificates import CertificateError
 from services.cli.nats_leaf import is_hub
 from services.identities import Kept, KeptHub
@@ -53,10 +54,12 @@ async def make(folder: Path, base: NatsSettings | None, how: How) -> list[str]:
 
 
 def _site(folder: Path) -> tuple[str, list[Work]]:
-    """Return a site's streams: the table's, unless the key of who makes them is elsewhere, and a leaf's copies."""
+    """Return a site's streams: the table's, in the folder's sizes, unless the key of who makes them is elsewhere, and a
+    leaf's copies.
+    """
     server, work = Kept.open(folder).server, list[Work]()
     if (folder / f"{STREAM_OWNER}.nk").exists():
-        work.append((STREAM_OWNER, [config_of(stream, 1) for stream in STREAMS]))
+        work.append((STREAM_OWNER, [config_of(stream, 1) for stream in sized(server.streams)]))
     if server.leaf is not None:
         work.append((STREAMS_USER, copies(Link(server.leaf.sites[0], tuple(server.leaf.sites)))))
     if not work:
@@ -67,7 +70,10 @@ def _site(folder: Path) -> tuple[str, list[Work]]:
 
 def _hub(folder: Path) -> tuple[str, list[Work]]:
     hub = KeptHub.open(folder).hub
-    return hub.url, [*((link.maker, intake(link)) for link in hub.links), (STREAMS_USER, merged(hub.links))]
+    return hub.url, [
+        *((link.maker, intake(link)) for link in hub.links),
+        (STREAMS_USER, merged(hub.links, hub.streams)),
+    ]
 
 
 async def _make(base: NatsSettings, folder: Path, user: str, configs: list[Config], how: How) -> list[str]:

@@ -46,8 +46,16 @@ async def up(
     said = screen.said if console.is_terminal else _say
     ended = _ended_by_signal()
     port = load(settings_file, IngestFile).probes.port
-    page = load(settings_file, AggregateFile).aggregate.page
-    box = Box(folder, settings_file, on_line=_with_page(said, screen), probes_port=port, page=page, door=door)
+    file = load(settings_file, AggregateFile)
+    box = Box(
+        folder,
+        settings_file,
+        on_line=_with_page(said, screen),
+        probes_port=port,
+        page=file.aggregate.page,
+        door=door,
+        sizes=file.nats.sizes,
+    )
     # Without it SIGHUP would end this at once, and leave the secrets that it made behind.
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, box.reload)
     async with box:

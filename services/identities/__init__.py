@@ -4,7 +4,7 @@ from services.identities.hub import Hub, KeptHub
 from services.identities.kept import PEOPLE, Kept, Leaf, Server, settings_file
 from services.identities.kubernetes import Release
 from services.identities.made import Identities, secret_files
-from services.identities.server import Tls, WebSocket, nats_config, server, users
+from services.identities.server import Tls, WebSocket, limits, nats_config, server, users
 
 __all__ = ["PEOPLE", "Hub", "Identities", "Kept", "KeptHub", "Leaf", "Release", "Server", "Tls", "WebSocket"]
-__all__ += ["nats_config", "secret_files", "server", "settings_file", "users"]
+__all__ += ["limits", "nats_config", "secret_files", "server", "settings_file", "users"]

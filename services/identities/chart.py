@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from proto.permissions import READER, user_of
-from services.identities.leafnodes import LEAF_USER, STREAMS_USER, Link, hub, leaf
+from proto.subjects import STREAMS
+from services.identities.leafnodes import HUB_STREAMS, LEAF_USER, STREAMS_USER, Link, hub, leaf
 from services.identities.server import server, users
 
 Config = dict[str, Any]
@@ -23,14 +24,21 @@ _LINK = Link(LEAF, (SITE,))
 def fragments() -> Config:
     """Return what the chart makes configurations of: a site's, what a leaf adds to it, and a hub's with one leaf.
 
+    `streams` has the table's sizes, by which the chart knows what a larger one takes beside them.
     `leaf.max_file_store` is what the copies need besides; `hub.each` what a leaf needs, and the hub for itself.
     """
-    return {"site": _site(), "leaf": _leaf(), "hub": _hub()}
+    return {"site": _site(), "leaf": _leaf(), "hub": _hub(), "streams": _sizes()}
 
 
 def text() -> str:
     """Return the file's content."""
     return json.dumps(fragments(), indent=1) + "\n"
+
+
+def _sizes() -> Config:
+    """Return each stream's bytes, where they are, and whether a hub has it, too: there all are on the disk."""
+    hubs = {one.name for one in HUB_STREAMS}
+    return {one.name: {"bytes": one.max_bytes, "storage": one.storage, "hub": one.name in hubs} for one in STREAMS}
 
 
 def _site() -> Config:

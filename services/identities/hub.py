@@ -36,6 +36,8 @@ class Hub(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     keys: dict[str, list[str]] = {}
     room: int = 0
     """For how many leaves disk is reserved: a server refuses to reload a configuration with less than before."""
+    streams: dict[str, int] = {}
+    """Bytes of the common streams that are larger than the table has them."""
     release: kubernetes.Release | None = None
     """Where it runs on Kubernetes, if it does (ADR 28)."""
 
@@ -107,7 +109,9 @@ class KeptHub:
 
     def _write(self) -> None:
         one = self.hub
-        config = hub(one.listen, one.leaf_listen, one.store, one.keys, one.links, room=one.room, tls=one.tls)
+        config = hub(
+            one.listen, one.leaf_listen, one.store, one.keys, one.links, room=one.room, tls=one.tls, sizes=one.streams
+        )
         self._files.write(STATE, msgspec.json.format(msgspec.json.encode(one)).decode())
         self._files.write("nats.conf", json.dumps(config, indent=1))
         for user in self._users():
@@ -127,6 +131,7 @@ class KeptHub:
             "hub": {"enabled": True, "leaves": leaves, "room": one.room},
         }
         values |= {"readers": self.readers} if self.readers else {}
+        values |= kubernetes.streams(one.streams)
         self._files.write(VALUES, yaml.safe_dump({"nats": values}, sort_keys=False))
 
     def _write_secrets(self, release: kubernetes.Release) -> None:

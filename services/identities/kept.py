@@ -10,11 +10,11 @@ import yaml
 from msgspec import Struct, structs
 
 from proto.permissions import ACCOUNTS, NAMED, READER, SERVICES, inbox_name, user_of
-from proto.subjects import Identity
+from proto.subjects import STREAM_OWNER, Identity
 from services.bus.nkey import Seed
 from services.identities import kubernetes
 from services.identities.leafnodes import LEAF_USER, STREAMS_USER, Link, leaf
-from services.identities.made import Identities, environment, secret_files
+from services.identities.made import Identities, environment, larger, secret_files
 from services.identities.readers import named
 from services.identities.server import Tls, WebSocket, users
 from services.identities.server import server as configuration
@@ -46,6 +46,8 @@ class Server(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     url: str
     tls: Tls | None = None
     leaf: Leaf | None = None
+    streams: dict[str, int] = {}
+    """Bytes of the streams that are larger than the table has them."""
     keys: dict[str, list[str]] = {}
     release: kubernetes.Release | None = None
     """Where it runs on Kubernetes, if it does (ADR 28)."""
@@ -159,7 +161,7 @@ class Kept:
 
     def _config(self, seed: Seed | None) -> dict[str, Any]:
         one = self.server
-        config = configuration(one.listen, one.store, one.keys, tls=one.tls, websocket=one.websocket)
+        config = configuration(one.listen, one.store, one.keys, tls=one.tls, websocket=one.websocket, sizes=one.streams)
         if one.leaf:
             link = Link(one.leaf.sites[0], tuple(one.leaf.sites))
             own = (seed or Seed((self.folder / f"{LEAF_USER}.nk").read_text(encoding="utf-8"))).reveal()
@@ -175,6 +177,7 @@ class Kept:
         trusted = self.server.tls.ca_file if self.server.tls else None
         for name in SERVICES:
             named = {"MORETTA_NATS__CA_FILE": trusted} if trusted else {}
+            named |= larger(self.server.streams) if name == STREAM_OWNER else {}
             overlay = {"MORETTA_NATS__URL": self.server.url, **named} | environment(self.folder, name)
             self._files.write(f"{name}.env", "".join(f"{key}={value}\n" for key, value in overlay.items()))
         for name in PEOPLE:
@@ -193,6 +196,7 @@ class Kept:
             "keys": {user: keys for user, keys in one.keys.items() if user != LEAF_USER},
         }
         values |= {"readers": self.readers} if self.readers else {}
+        values |= kubernetes.streams(one.streams)
         theirs = kubernetes.official(config)
         if one.leaf:
             secret = one.release.leaf_secret("")["metadata"]["name"]

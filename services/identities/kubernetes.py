@@ -6,6 +6,7 @@ from typing import Any
 import yaml
 from msgspec import Struct
 
+from services.bus.sizes import Sizes, in_words
 from services.identities.leafnodes import LEAF_USER
 
 Values = dict[str, Any]
@@ -53,6 +54,12 @@ class Release(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     def leaf_secret(self, seed: str) -> Values:
         """Return the Secret by which the server comes to its hub."""
         return self.secret(f"nats-{LEAF_USER}", {LEAF_FILE: f'nkey: "{seed}"\n'})
+
+
+def streams(sizes: Sizes) -> Values:
+    """Return the chart's value `streams`, if there is one: sizes as quantities."""
+    quantities = {name: in_words(size).removesuffix("B") for name, size in sizes.items()}
+    return {"streams": quantities} if quantities else {}
 
 
 def identity(name: str) -> str:

@@ -14,11 +14,14 @@ from typing import Any
 
 from proto.permissions import APART_API, JETSTREAM_API, READER, SERVICE_API, Rights, inbox
 from proto.subjects import ALERTS, CAMERAS, DELIVERIES, TABLE, WINDOWS, Stream, Subject, stream
+from services.bus.sizes import Sizes, sized
 from services.identities.readers import DOORS, apart, exports, imports
 from services.identities.server import MAX_CONNECTIONS, PublicKeys, Tls, permissions
 
 CROSSING: tuple[Subject, ...] = (WINDOWS, ALERTS, CAMERAS, DELIVERIES)
 """All that leaves a site (design §7)."""
+HUB_STREAMS: tuple[Stream, ...] = tuple(stream(str(row.stream)) for row in CROSSING)
+"""What a hub's common streams are modelled on. All copies on the way there have the table's sizes."""
 MAIN, PUBLIC, LEAF, HUB = "MAIN", "PUBLIC", "LEAF", "HUB"
 STREAMS_USER, LEAF_USER = "streams", "leaf"
 """Who makes the streams of a crossing; as whom a site comes to the hub."""
@@ -126,7 +129,7 @@ def leaf(config: Config, link: Link, urls: Sequence[str], seed: str, keys: Publi
     inside, over, _ = link.hops
     accounts = config["accounts"]
     jetstream = config["jetstream"]
-    limit = _bytes(CROSSING) + _SPARE
+    limit = _bytes() + _SPARE
     return config | {
         "jetstream": jetstream | {"domain": link.name, "max_file_store": jetstream["max_file_store"] + limit},
         "accounts": accounts
@@ -160,12 +163,14 @@ def hub(
     *,
     room: int = 0,
     tls: Tls | None = None,
+    sizes: Sizes | None = None,
 ) -> Config:
     """Return a hub's configuration, without a secret in it.
 
     `leaves` are the public keys with which each leaf comes in; disk is reserved for `room` of them, if there are fewer.
+    `sizes` are of common streams that are larger than the table has them.
     """
-    each = _bytes(CROSSING) + _SPARE
+    each = _bytes() + _SPARE
     users = _users(keys[STREAMS_USER], _maker(STREAMS_USER, ""))
     last = [link.hops[-1] for link in leaves]
     readers = apart(keys)
@@ -197,7 +202,7 @@ def hub(
             "sync_interval": "always",
             "strict": True,
             "max_memory_store": _SPARE,
-            "max_file_store": each * (max(room, len(leaves)) + 1),
+            "max_file_store": each * (max(room, len(leaves)) + 1) + _bytes(sizes) - _bytes(),
         },
         "accounts": accounts,
         "leafnodes": {"listen": leaf_listen, "no_advertise": True, **block},
@@ -241,8 +246,8 @@ def _limits(size: int) -> Config:
     return {"max_memory": 1, "max_file": size, "max_streams": len(CROSSING), "max_consumers": 64}
 
 
-def _bytes(rows: Iterable[Subject]) -> int:
-    return sum(stream(str(row.stream)).max_bytes for row in rows)
+def _bytes(sizes: Sizes | None = None) -> int:
+    return sum(one.max_bytes for one in sized(sizes or {}, HUB_STREAMS))
 
 
 def copies(link: Link) -> list[Config]:
@@ -255,7 +260,7 @@ def intake(link: Link) -> list[Config]:
     return [_stream(row, link.hops[1].taker[1], link.hops[1].sources(row)) for row in CROSSING]
 
 
-def merged(links: Iterable[Link]) -> list[Config]:
+def merged(links: Iterable[Link], sizes: Sizes | None = None) -> list[Config]:
     """Return the hub's streams of all sites, named as a site's. What is stored is told live on its subject, too.
 
     They take of each leaf the subjects of its own sites only, whatever it sent.
@@ -263,8 +268,8 @@ def merged(links: Iterable[Link]) -> list[Config]:
     hops = [link.hops[-1] for link in links]
     return [
         _stream(row, "", [one for hop in hops for one in hop.sources(row)])
-        | {"republish": {"src": _below(row), "dest": _below(row)}}
-        for row in CROSSING
+        | {"max_bytes": model.max_bytes, "republish": {"src": _below(row), "dest": _below(row)}}
+        for row, model in zip(CROSSING, sized(sizes or {}, HUB_STREAMS), strict=True)
     ]
 
 

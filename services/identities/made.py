@@ -10,6 +10,7 @@ from proto.permissions import ACCOUNTS, inbox_name, user_of
 from proto.subjects import Identity
 from services.bus import NatsSettings
 from services.bus.nkey import Seed
+from services.bus.sizes import Sizes, in_words
 from services.identities.server import users
 
 PEERS: dict[Identity, Identity] = {"ingest": "inference", "inference": "ingest"}
@@ -85,3 +86,8 @@ def environment(folder: Path, identity: Identity) -> dict[str, str]:
         names["MORETTA_SEALING__SIGNING_KEY_FILE"] = str(folder / f"{identity}.key")
         names["MORETTA_SEALING__VERIFY_KEY_FILE"] = str(folder / f"{PEERS[identity]}.pub")
     return names
+
+
+def larger(streams: Sizes) -> dict[str, str]:
+    """Return what has the service make streams so large: one in memory is made anew with each start of the server."""
+    return {f"MORETTA_NATS__STREAMS__{name}": in_words(size) for name, size in streams.items()}

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from proto.permissions import ACCOUNTS, APART, Rights, rights_of, user_of
-from proto.subjects import STREAMS, Account, Identity
+from proto.subjects import Account, Identity
+from services.bus.sizes import Sizes, sized
 from services.identities.readers import DOORS, apart, exports, imports
 
 _MIB = 1 << 20
@@ -65,17 +66,25 @@ def nats_config(
     host: str = "127.0.0.1",
     tls: Tls | None = None,
     websocket: WebSocket | None = None,
+    sizes: Sizes | None = None,
 ) -> str:
     """Return the text of a server's configuration (see `server`); NATS's configuration language takes JSON."""
-    return json.dumps(server(f"{host}:{port}", store, keys, tls=tls, websocket=websocket), indent=1)
+    return json.dumps(server(f"{host}:{port}", store, keys, tls=tls, websocket=websocket, sizes=sizes), indent=1)
 
 
 def server(
-    listen: str, store: str, keys: PublicKeys, *, tls: Tls | None = None, websocket: WebSocket | None = None
+    listen: str,
+    store: str,
+    keys: PublicKeys,
+    *,
+    tls: Tls | None = None,
+    websocket: WebSocket | None = None,
+    sizes: Sizes | None = None,
 ) -> dict[str, object]:
     """Return a configuration: JetStream in `store`, one user per identity and account, no secret in it.
 
-    `keys` are by user name; KeyError if one has none. Port -1 takes a free one.
+    `keys` are by user name; KeyError if one has none. Port -1 takes a free one. `sizes` are of streams that are larger
+    than the table has them.
     """
     config: dict[str, Any] = {
         "listen": listen,
@@ -88,7 +97,7 @@ def server(
         "max_pending": 32 * _MIB,
         # Strict: no answer, which has other fields, is taken for an order of JetStream's API (ADR 20).
         # A pause that was confirmed, and a window that was published, outlive a power cut.
-        "jetstream": {"store_dir": store, "sync_interval": "always", "strict": True, **_limits()},
+        "jetstream": {"store_dir": store, "sync_interval": "always", "strict": True, **limits(sizes or {})},
         "accounts": _accounts(keys),
     }
     config |= {"tls": tls.block()} if tls else {}
@@ -136,10 +145,10 @@ def _keys_of(user: str, keys: PublicKeys) -> Sequence[str]:
     return keys[user]
 
 
-def _limits() -> dict[str, int]:
-    """Return JetStream's limits: what the table's streams reserve, and a little more."""
+def limits(sizes: Sizes) -> dict[str, int]:
+    """Return JetStream's limits: what the table's streams reserve in these sizes, and a little more."""
     sums = {"memory": _SPARE, "file": _SPARE}
-    for stream in STREAMS:
+    for stream in sized(sizes):
         sums[stream.storage] += stream.max_bytes
     return {"max_memory_store": sums["memory"], "max_file_store": sums["file"]}
 

@@ -10,6 +10,8 @@ before the window, of people who are seen in it, is far less."""
 _SLACK = 0.05
 """A stream that reaches back to within so much of its age is limited by that age."""
 
+_LARGER = "raise nats.streams.{}: How long things are kept, in docs/operations.md"
+
 
 @dataclass(frozen=True, slots=True)
 class Reach:
@@ -53,5 +55,5 @@ def loss(stream: str, reach: Reach, since: int) -> str | None:
     gone = f"{stream} has dropped {(reach.first - since) / SECOND:.0f} s of the open window"
     if reach.is_full:
         held = (reach.now - reach.first) / SECOND
-        return f"{gone}: its {reach.max_bytes >> 20} MiB hold {held:.0f} s only; raise the stream's max_bytes"
+        return f"{gone}: its {reach.max_bytes >> 20} MiB hold {held:.0f} s only; {_LARGER.format(stream)}"
     return f"{gone}: nobody has read it for longer than it keeps messages"

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,9 @@ from services.bus import Bus, NatsSettings, StreamConflict
 from services.bus.making import config_of, ensure
 from services.bus.nkey import Seed
 from services.cli.nats_streams import How, _copied, make
-from services.identities import Kept
+from services.identities import Kept, limits
 from services.identities.kept import Server
+from services.settings import SettingsError
 
 NAMES = [one.name for one in STREAMS]
 _ENSURE = """
@@ -216,6 +218,97 @@ async def test_a_plan_is_told_and_nothing_done_and_only_shrink_takes_away(tmp_pa
         assert (await told(plan=True))[1:] == []
     finally:
         await asyncio.to_thread(server.stop)
+
+
+async def test_a_folders_sizes_are_the_servers_and_the_streams(tmp_path: Path):
+    """Given while all runs: a reload has room for them, the streams grow, and only --shrink makes one small again."""
+    kept = Kept.make(tmp_path / "keys", Server(listen="127.0.0.1:-1", store="js", url="nats://127.0.0.1:4222"))
+    server = NatsProcess(tmp_path, whole=lambda port, store: json.dumps(_moved(kept, port, store))).start()
+    where = NatsSettings(url=server.url)
+
+    async def told(**how: Any) -> list[str]:
+        return [line.strip() for line in await make(kept.folder, where, How(**how))][1:]
+
+    def sized(**sizes: int) -> None:
+        kept.update(structs.replace(kept.server, streams=sizes))
+        (server.folder / "nats.conf").write_text(json.dumps(_moved(kept, server.port, f"{server.folder}/js")))
+
+    try:
+        await told()
+        sized(WINDOWS=1 << 30, SIGHTINGS=512 << 20)
+        with pytest.raises(SettingsError, match=r"insufficient (storage|memory) resources available"):
+            await told()
+        await _reloaded(server)
+        grown = ["SIGHTINGS: max_bytes is 256 MiB, becomes 512 MiB", "WINDOWS: max_bytes is 256 MiB, becomes 1024 MiB"]
+        assert await told() == grown
+        sized(SIGHTINGS=512 << 20)
+        large = "WINDOWS: max_bytes is 1024 MiB, 256 MiB is enough here: kept, --shrink takes it away"
+        assert await told() == await told(plan=True) == [large]
+        assert await told(shrink=True) == ["WINDOWS: max_bytes is 1024 MiB, becomes 256 MiB, no more"]
+        assert await told(plan=True) == []
+        server.stop()
+        server.start()
+        assert await told(plan=True) == []
+    finally:
+        await asyncio.to_thread(server.stop)
+
+
+async def _reloaded(server: NatsProcess) -> None:
+    server.signal(signal.SIGHUP)
+    async with asyncio.timeout(20):
+        while not any("Reloaded server configuration" in line for line in server.output):
+            await asyncio.sleep(0.05)
+
+
+async def test_aggregate_makes_streams_as_large_as_its_settings_say(tmp_path: Path, wait_until):
+    """It grows one on the disk, which stays so without the setting; one in memory is made again by who has it."""
+    site = Site(tmp_path, extend=_roomy)
+    site.makes_streams = False
+    site.server.start()
+
+    async def started(streams: dict[str, str]) -> dict[str, int]:
+        site.write({"nats": {"streams": streams}, "sites": [{"id": "market"}]})
+        service = site.start("aggregate")
+        await wait_until(lambda: service.running)
+        async with site.bus("aggregate") as bus:
+            asked = [await bus.streams.js.stream_info(name) for name in ("WINDOWS", "SIGHTINGS", "ALERTS")]
+        assert await asyncio.to_thread(service.stop) == 0
+        return {str(info.config.name): (info.config.max_bytes or 0) >> 20 for info in asked}
+
+    try:
+        assert await started({}) == {"WINDOWS": 256, "SIGHTINGS": 256, "ALERTS": 64}
+        large = {"WINDOWS": 512, "SIGHTINGS": 384, "ALERTS": 64}
+        assert await started({"WINDOWS": "512MiB", "SIGHTINGS": "384Mi"}) == large
+        assert await started({}) == large
+        site.server.stop()
+        site.server.start()
+        assert await started({}) == large | {"SIGHTINGS": 256}
+        assert await started({"SIGHTINGS": "384Mi"}) == large
+    finally:
+        await asyncio.to_thread(site.close)
+
+
+def _roomy(text: str) -> str:
+    config = json.loads(text)
+    config["jetstream"] |= limits({"WINDOWS": 1 << 30, "SIGHTINGS": 1 << 30})
+    return json.dumps(config)
+
+
+async def test_a_size_that_the_server_has_no_room_for_is_told_in_a_line(tmp_path: Path):
+    """What the limits would have to be, and which command has them; exit code 2."""
+    site = Site(tmp_path)
+    site.makes_streams = False
+    site.server.start()
+    try:
+        site.write({"nats": {"streams": {"WINDOWS": "2GiB"}}, "sites": [{"id": "market"}]})
+        service = site.start("aggregate")
+        assert await asyncio.to_thread(service.ended) == 2
+        (line,) = service.said("cannot start")
+        needed = limits({"WINDOWS": 2 << 30})["max_file_store"] - (64 << 20)
+        assert f"need max_file_store {needed >> 20} MB" in line["error"]
+        assert "`moretta nats-config --update --stream NAME=SIZE` has the limits that go with sizes" in line["error"]
+    finally:
+        await asyncio.to_thread(site.close)
 
 
 def _moved(kept: Kept, port: int, store: str) -> dict[str, Any]:

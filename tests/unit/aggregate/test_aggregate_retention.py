@@ -51,7 +51,7 @@ def test_too_little_age_is_told_with_what_would_do(make, max_age_s, close_on_end
         (reach(first_s=600, dropped=False), 900, None),
         (reach(first_s=600), 900, "dropped 300 s of the open window: its 256 MiB hold 600 s only; raise"),
         (reach(max_age_s=600, first_s=590), 900, "nobody has read it for longer than it keeps messages"),
-        (reach(max_age_s=0, first_s=590), 900, "raise the stream's max_bytes"),
+        (reach(max_age_s=0, first_s=590), 900, "raise nats.streams.SIGHTINGS"),
     ],
 )  # fmt: skip
 def test_what_is_gone_is_told_with_the_reason(stream_reach, since_s, words):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from nats_match import overlap, takes
 from typer.testing import CliRunner
 
-from proto.subjects import ALERTS, CAMERAS, DELIVERIES, STREAMS, TABLE, WINDOWS
+from proto.subjects import ALERTS, CAMERAS, DELIVERIES, STREAMS, TABLE, WINDOWS, stream
 from services.bus.nkey import Seed
 from services.cli.__main__ import app
 from services.identities import Tls, server, users
@@ -42,6 +42,18 @@ def test_four_rows_cross():
     assert named == [row.wildcard(site=name) for row in CROSSING for name in ("a", "b")]
     others = [row for row in TABLE if row not in CROSSING]
     assert not [(subject, row) for subject in named for row in others if overlap(subject, row.wildcard())]
+
+
+def test_a_hubs_common_streams_may_be_larger():
+    """With room for them; the copies on the way there, and what one leaf may fill, stay as they are."""
+    link, sizes = Link("a", ("a",)), {"WINDOWS": 2 << 30}
+    keys = ANY | {link.maker: ["UM"]}
+    large, usual = (hub(":1", ":2", "/s", keys, {link: ["UL"]}, sizes=each) for each in (sizes, None))
+    more = (2 << 30) - stream("WINDOWS").max_bytes
+    assert large["jetstream"].pop("max_file_store") == usual["jetstream"].pop("max_file_store") + more
+    assert large == usual
+    common = {one["name"]: one["max_bytes"] for one in merged([link], sizes)}
+    assert common == {one["name"]: one["max_bytes"] for one in merged([link])} | sizes
 
 
 def test_a_site_gives_its_hub_consumers_of_copies_and_nothing_else():

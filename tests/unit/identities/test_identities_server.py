@@ -122,6 +122,14 @@ def test_the_limits_hold_every_stream(config: dict):
     assert config["jetstream"]["store_dir"] == "/data/js"
 
 
+@pytest.mark.parametrize(("name", "limit"), [("WINDOWS", "max_file_store"), ("SIGHTINGS", "max_memory_store")])
+def test_the_limits_hold_a_stream_that_is_larger(config: dict, name: str, limit: str):
+    """By as much as it is larger, where it is; of the other limit, and of all else, nothing is new."""
+    large = json.loads(nats_config(4222, "/data/js", KEYS, sizes={name: 2 << 30}))
+    assert large["jetstream"].pop(limit) == config["jetstream"].pop(limit) + (2 << 30) - (256 << 20)
+    assert large == config
+
+
 def test_what_was_acknowledged_is_on_the_disk(config: dict):
     """A pause that was confirmed is not gone after a power cut; by default JetStream syncs every two minutes."""
     assert config["jetstream"]["sync_interval"] == "always"
