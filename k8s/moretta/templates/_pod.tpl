@@ -42,6 +42,11 @@ a service, or `operator`.
 # Peers come to the one on the node's network; of this one's web server nobody hears.
 - {name: MORETTA_INGEST__WEB__HOST, value: 127.0.0.1}
 {{- end }}
+{{- if eq .component "aggregate" }}
+{{- range $name, $size := include "moretta.nats.sizes" .root | fromJson }}
+- {name: MORETTA_NATS__STREAMS__{{ $name }}, value: {{ int64 $size | quote }}}
+{{- end }}
+{{- end }}
 {{- if and (eq .component "aggregate") .root.Values.page.enabled }}
 - {name: MORETTA_AGGREGATE__PAGE__HOST, value: 0.0.0.0}
 - {name: MORETTA_AGGREGATE__PAGE__PORT, value: {{ .root.Values.page.port | quote }}}

@@ -106,6 +106,42 @@ where it has no key, which is missed only where the page is. Takes (dict "root" 
 {{- toRawJson $accounts -}}
 {{- end }}
 
+{{/* `nats.streams` in bytes by stream, as JSON; less than a stream has by itself is a mistake. */}}
+{{- define "moretta.nats.sizes" -}}
+{{- $nats := .Values.nats -}}
+{{- $known := (.Files.Get "files/accounts.json" | fromJson).streams -}}
+{{- $sizes := dict -}}
+{{- range $name, $quantity := $nats.streams -}}
+{{- $stream := get $known $name -}}
+{{- if or (not $stream) (and $nats.hub.enabled (not $stream.hub)) -}}
+{{- $names := list -}}
+{{- range $one, $is := $known -}}{{- if or $is.hub (not $nats.hub.enabled) -}}{{- $names = append $names $one -}}{{- end -}}{{- end -}}
+{{- fail (printf "nats.streams.%s is no stream%s; known are %s" $name (ternary " of a hub" "" $nats.hub.enabled) (join ", " $names)) -}}
+{{- end -}}
+{{- $size := include "moretta.nats.bytes" (dict "name" (printf "nats.streams.%s" $name) "quantity" $quantity) | int64 -}}
+{{- if lt $size (int64 $stream.bytes) -}}
+{{- fail (printf "nats.streams.%s is %s, and it has %dMi by itself; set that or more, or remove it" $name $quantity (div (int64 $stream.bytes) 1048576)) -}}
+{{- end -}}
+{{- $_ := set $sizes $name $size -}}
+{{- end -}}
+{{- toRawJson $sizes -}}
+{{- end }}
+
+{{/* What these sizes take beyond the table's, of JetStream's limit `file` or `memory`: a number. Takes (dict "root" $ "storage" "file"). */}}
+{{- define "moretta.nats.beyond" -}}
+{{- $root := .root -}}
+{{- $storage := .storage -}}
+{{- $known := ($root.Files.Get "files/accounts.json" | fromJson).streams -}}
+{{- $more := int64 0 -}}
+{{- range $name, $size := include "moretta.nats.sizes" $root | fromJson -}}
+{{- $stream := get $known $name -}}
+{{- if eq $storage (ternary "file" $stream.storage $root.Values.nats.hub.enabled) -}}
+{{- $more = add $more (sub (int64 $size) (int64 $stream.bytes)) -}}
+{{- end -}}
+{{- end -}}
+{{- $more -}}
+{{- end }}
+
 {{/* The configuration without `server_name` and with a placeholder for the leaf's seed, as JSON. */}}
 {{- define "moretta.nats.json" -}}
 {{- $nats := .Values.nats -}}
@@ -147,6 +183,13 @@ where it has no key, which is missed only where the page is. Takes (dict "root" 
 {{- $_ := set $remote "tls" (include "moretta.nats.tls" "/etc/nats-leaf-tls" | fromJson) -}}
 {{- end -}}
 {{- $_ := set $config "leafnodes" $leaf.leafnodes -}}
+{{- end -}}
+{{- range $storage := list "file" "memory" -}}
+{{- $limit := printf "max_%s_store" $storage -}}
+{{- $more := include "moretta.nats.beyond" (dict "root" $ "storage" $storage) | int64 -}}
+{{- if $more -}}
+{{- $_ := set $config.jetstream $limit (add $more (int64 (get $config.jetstream $limit))) -}}
+{{- end -}}
 {{- end -}}
 {{- if $nats.tls.enabled -}}
 {{- $tls := include "moretta.nats.tls" "/etc/nats-tls" | fromJson -}}
