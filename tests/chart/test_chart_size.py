@@ -8,7 +8,9 @@ from services.cli.sizing.needs import Wanted, need
 from services.cli.sizing.values import values
 
 
-@pytest.mark.parametrize("wanted", [Wanted(1), Wanted(50, sites=2), Wanted(300, "720p", fps=10, sites=9)])
+@pytest.mark.parametrize(
+    "wanted", [Wanted(1), Wanted(50, sites=2), Wanted(300, "720p", fps=10, sites=9), Wanted(500, zones=400)]
+)
 def test_sizes_are_values_of_the_chart(wanted):
     """Nothing of it is refused, NATS's memory and disk included, and each service asks for what was printed."""
     done = template(yaml.safe_load(values(need(wanted))))

@@ -16,6 +16,7 @@ from proto.types import WHOLE_SITE
 from services.bus import Bus, Connection, NatsSettings
 from services.bus.client import words_of
 from services.bus.clock import MOST_NS
+from services.bus.sizes import Sizes, sized
 from services.certificates import CertificateError
 from services.cli.doctor.core import judged, rights, storage, times
 from services.cli.doctor.core.findings import Finding, fail, left_out, ok, warn
@@ -100,15 +101,27 @@ async def _try(client: Client, tried: Iterable[rights.Probe]) -> None:
     await client.flush(timeout=_FLUSH_S)  # nats-py's first PING overtakes what is buffered
 
 
-async def streams(bus: Bus, who: Identity, replicas: int) -> list[Finding]:
-    """Return whether the streams that this identity may ask for are there as this version wants them."""
-    seen = [stream for stream in STREAMS if _may_ask(stream, who)]
-    found = {stream: await _info(bus, stream_info(stream.name), who) for stream in seen}
-    unseen = [stream.name for stream in STREAMS if stream not in seen]
+async def streams(bus: Bus, who: Identity, replicas: int, sizes: Sizes) -> list[Finding]:
+    """Return whether the streams that this identity may ask for are there as version and settings want them."""
+    found = await _seen(bus, who, sizes)
+    seen = {stream.name for stream in found}
+    unseen = [stream.name for stream in STREAMS if stream.name not in seen]
     lines = storage.streams(found, replicas)
     if unseen:
         lines.append(left_out("streams", f"not for {who} to see: {', '.join(unseen)}"))
     return lines
+
+
+async def reserved(bus: Bus | None, who: Identity, sizes: Sizes) -> int:
+    """Return the bytes that streams may take on the disk: as the server tells of those that we may ask for."""
+    infos = await _seen(bus, who, sizes) if bus else {}
+    told = {stream.name: storage.limit(info) for stream, info in infos.items() if info}
+    return sum(told.get(one.name, one.max_bytes) for one in sized(sizes) if one.storage == "file")
+
+
+async def _seen(bus: Bus, who: Identity, sizes: Sizes) -> dict[Stream, dict[str, Any] | None]:
+    wanted = [stream for stream in sized(sizes) if _may_ask(stream, who)]
+    return {stream: await _info(bus, stream_info(stream.name), who) for stream in wanted}
 
 
 def _may_ask(stream: Stream, who: Identity) -> bool:

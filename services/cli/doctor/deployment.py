@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from services.aggregate.settings import AggregateFile
 from services.bus import NatsSettings
+from services.bus.sizes import Sizes
 from services.cli.doctor.core.findings import Finding, fail, left_out, ok
 from services.cli.orders import OperatorFile
 from services.cli.settings_file import SCHEMAS
@@ -56,6 +57,12 @@ class Deployment:
         """The sites, as those know them who have no camera's password."""
         known = self._of(AggregateFile)
         return known.sites if known else []
+
+    @property
+    def sizes(self) -> Sizes:
+        """The sizes that the settings have for streams, whoever we are there."""
+        known = self._of(AggregateFile)
+        return known.nats.sizes if known else self.nats.sizes
 
     @property
     def ingest(self) -> IngestFile | None:

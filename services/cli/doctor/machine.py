@@ -11,7 +11,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from proto.subjects import STREAMS
 from services.certificates import CertificateError, ends
 from services.cli.doctor.core import storage, times
 from services.cli.doctor.core.findings import Finding, fail, left_out, ok, warn
@@ -54,8 +53,8 @@ def _sandbox(measures: Findings, sites: list[SiteSettings]) -> Iterator[Finding]
         yield ok("sandbox", f"in force here: {', '.join(applied)}")
 
 
-def disk(store: Path | None, url: str) -> Finding:
-    """Return whether the disk on which JetStream stores has room for all that its streams may take."""
+def disk(store: Path | None, url: str, most: int) -> Finding:
+    """Return whether the disk on which JetStream stores has room for `most` bytes, which its streams may take."""
     if store is None:
         todo = "with --store DIR, on the machine of nats-server, its disk is looked at"
         return left_out("disk", f"where {redact(url)} stores is not known here", todo)
@@ -64,7 +63,6 @@ def disk(store: Path | None, url: str) -> Finding:
         taken = sum(file.stat().st_size for file in store.rglob("*") if file.is_file())
     except OSError as error:
         return fail("disk", f"{store}: {error.strerror}", "name the folder store_dir of nats-server's configuration")
-    most = sum(stream.max_bytes for stream in STREAMS if stream.storage == "file")
     return storage.disk(str(store), free, max(0, most - taken))
 
 

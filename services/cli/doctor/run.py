@@ -32,7 +32,7 @@ async def examined(deployment: Deployment, options: Options) -> list[Finding]:
     """Return all findings, in the order of the table."""
     bus, line = await on_bus.connected(deployment.nats)
     try:
-        checks = [*_on_bus(deployment, bus), *_around(deployment, options)]
+        checks = [*_on_bus(deployment, bus), *_around(deployment, options, bus)]
         places = asyncio.Semaphore(_AT_ONCE)
         found = await asyncio.gather(*(_within(name, check, places) for name, check in checks))
         # Last: what servers showed of themselves just now is known then.
@@ -63,7 +63,7 @@ def _on_bus(deployment: Deployment, bus: Bus | None) -> list[tuple[str, Check]]:
     checks: list[tuple[str, Check]] = [
         ("clock", lambda: on_bus.clock(bus, who)),
         ("rights", lambda: on_bus.granted(settings, who)),
-        ("streams", lambda: on_bus.streams(bus, who, settings.replicas)),
+        ("streams", lambda: on_bus.streams(bus, who, settings.replicas, deployment.sizes)),
     ]
     if who not in {"operator", "subscriber"} and settings.seed is not None:
         return [*checks, ("windows", _left_out("windows", f"not for {who} to see; the operator is told"))]
@@ -74,12 +74,13 @@ def _on_bus(deployment: Deployment, bus: Bus | None) -> list[tuple[str, Check]]:
     ]
 
 
-def _around(deployment: Deployment, options: Options) -> list[tuple[str, Check]]:
+def _around(deployment: Deployment, options: Options, bus: Bus | None) -> list[tuple[str, Check]]:
     sites = deployment.sites
 
     async def here() -> list[Finding]:
-        url = deployment.nats.url
-        return [await asyncio.to_thread(machine.disk, options.store, url), machine.time_zones(sites)]
+        nats, zones = deployment.nats, machine.time_zones(sites)
+        most = await on_bus.reserved(bus, on_bus.identity_of(nats), deployment.sizes) if options.store else 0
+        return [await asyncio.to_thread(machine.disk, options.store, nats.url, most), zones]
 
     sandbox: tuple[str, Check] = ("sandbox", lambda: machine.sandbox(deployment.file, sites))
     return [*_channels(deployment), *_cameras(deployment, options), sandbox, ("this machine", here)]

@@ -1,12 +1,14 @@
 """How much a number of cameras needs. Every figure is one that `make bench` measured (docs/capacity.md). Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, floor
 
-from proto.subjects import STREAMS, stream
+from proto.subjects import stream
 from services.aggregate.core.config import SECOND
 from services.aggregate.core.retention import MARGIN
+from services.bus.sizes import Sizes
 from services.cli.sizing import Resolution
+from services.identities import limits
 
 DECODE_MS: dict[Resolution, float] = {"1080p": 90.5, "720p": 49.5}
 """Processor time of ingest for a second of a camera's H.264 with 25 pictures, of which none is analysed."""
@@ -36,9 +38,10 @@ _LEAST_M, _STEP_M = 50, 50
 _DAY_S, _WINDOW_S = 86_400, 1_200
 LEAST_S = _WINDOW_S + 5 + MARGIN / SECOND
 """How far back a restart reads: the open window, its lateness, and until a dead pod is replaced."""
+REPLAY_PER_S = 10_000
+"""Sightings that a restart of aggregate reads in a second of processor time."""
 _SPARE, _STEP_MIB = 2.0, 128
-_ROOM_MIB = 64
-"""What a server may hold beyond its streams."""
+_MIB = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -79,14 +82,26 @@ class Need:
     frames_mb_s: float
     """Frames on the bus, 10^6 bytes a second; as much goes into nats-server as comes out of it."""
     reach_s: float
-    """How far back the stream SIGHTINGS goes, for a restart; at most its age."""
+    """How far back the stream SIGHTINGS goes, for a restart, as large as it is by itself; at most its age."""
     window_days: float
-    """For how long windows are kept, at most their age."""
+    """For how long windows are kept in a stream as large as it is by itself, at most their age."""
+    sizes: Sizes
+    """Bytes of the streams that must be larger than by themselves for a whole restart, and for windows' whole age."""
 
     @property
     def asked_cores(self) -> float:
         """Cores that all pods ask for."""
         return sum(part.asked_cores for part in self.parts)
+
+    @property
+    def sightings(self) -> int:
+        """How many sightings a restart reads, so that the open window is whole."""
+        return ceil(self.wanted.cameras * self.wanted.fps * LEAST_S)
+
+    @property
+    def volume_mib(self) -> int:
+        """The volume of a server: files may take twice what JetStream may hold, as the chart demands."""
+        return _rounded(_SPARE * limits(self.sizes)["max_file_store"] / _MIB)
 
     def cost_per_camera(self, core_month: float) -> float:
         """Return what a camera costs a month by the price of a core for a month; processor time alone."""
@@ -95,16 +110,26 @@ class Need:
 
 def need(wanted: Wanted) -> Need:
     """Return what is needed; at least two pods of each service, so that one may die."""
-    cores = cores_of(wanted)
+    cores, sizes = cores_of(wanted), sizes_of(wanted)
     active = min(2, wanted.sites)
     parts = (
         _part("ingest", cores, max(2, ceil(wanted.cameras / MOST_CAMERAS[wanted.resolution]))),
         _part("inference", cores, max(2, ceil(cores["inference"] / BUSY))),
         _part("aggregate", cores, 2, active),
         _part("notify", cores, 2, active),
-        _part("nats", cores, 1),
+        replace(_part("nats", cores, 1), memory_mib=_nats_mib(sizes)),
     )
-    return Need(wanted, parts, wanted.cameras * wanted.fps * FRAME_BYTES / 1e6, _reach_s(wanted), _window_days(wanted))
+    frames_mb_s = wanted.cameras * wanted.fps * FRAME_BYTES / 1e6
+    return Need(wanted, parts, frames_mb_s, _reach_s(wanted), _window_days(wanted), sizes)
+
+
+def sizes_of(wanted: Wanted) -> dict[str, int]:
+    """Return which streams must be larger than by themselves, in steps, and how many bytes."""
+    held = {
+        "SIGHTINGS": wanted.cameras * wanted.fps * SIGHTING_BYTES * LEAST_S,
+        "WINDOWS": _windows_a_day(wanted) * kept_days(),
+    }
+    return {name: _rounded(size / _MIB) * _MIB for name, size in held.items() if size > stream(name).max_bytes}
 
 
 def cores_of(wanted: Wanted) -> dict[str, float]:
@@ -124,14 +149,13 @@ def cores_of(wanted: Wanted) -> dict[str, float]:
 def _part(name: str, cores: dict[str, float], replicas: int, active: int | None = None) -> Part:
     """Return a service's pods; `active` of them share what there is to do."""
     asked = 1e3 * cores[name] / (active or replicas) / BUSY
-    memory = _nats_mib() if name == "nats" else _rounded(_SPARE * MEMORY_MIB[name])
+    memory = _rounded(_SPARE * MEMORY_MIB.get(name, 0))
     return Part(name, cores[name], replicas, max(_LEAST_M, _STEP_M * ceil(asked / _STEP_M)), memory)
 
 
-def _nats_mib() -> int:
+def _nats_mib(sizes: Sizes) -> int:
     """Return what nats-server needs for its streams in memory, full: twice what they hold, as the chart demands."""
-    held = sum(stream.max_bytes for stream in STREAMS if stream.storage == "memory") / (1 << 20)
-    return _rounded(_SPARE * (held + _ROOM_MIB))
+    return _rounded(_SPARE * limits(sizes)["max_memory_store"] / _MIB)
 
 
 def _rounded(mib: float) -> int:
@@ -144,8 +168,12 @@ def _reach_s(wanted: Wanted) -> float:
 
 
 def _window_days(wanted: Wanted) -> float:
-    per_day = (wanted.zones + wanted.sites) * _DAY_S / _WINDOW_S * WINDOW_BYTES
-    return min(kept_days(), stream("WINDOWS").max_bytes / per_day)
+    return min(kept_days(), stream("WINDOWS").max_bytes / _windows_a_day(wanted))
+
+
+def _windows_a_day(wanted: Wanted) -> float:
+    """Return the bytes that a day's windows take."""
+    return (wanted.zones + wanted.sites) * _DAY_S / _WINDOW_S * WINDOW_BYTES
 
 
 def kept_days() -> float:

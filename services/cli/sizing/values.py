@@ -2,7 +2,11 @@
 
 from collections.abc import Iterator
 
-from services.cli.sizing.needs import BUSY, LEAST_S, Need, Part, kept_days, most_cameras
+from services.bus.sizes import in_words
+from services.cli.sizing.needs import BUSY, LEAST_S, REPLAY_PER_S, Need, Part, kept_days, most_cameras
+
+VOLUME_MIB = 4_096
+"""The chart's own."""
 
 
 def values(need: Need, core_month: float | None = None) -> str:
@@ -10,6 +14,7 @@ def values(need: Need, core_month: float | None = None) -> str:
     lines = [f"# {line}" for line in _told(need, core_month)]
     for part in need.parts:
         lines += _values(part)
+    lines += list(_streams(need)) if need.sizes else []
     return "\n".join(lines) + "\n"
 
 
@@ -27,13 +32,25 @@ def _told(need: Need, core_month: float | None) -> Iterator[str]:
 
 
 def doubts(need: Need) -> Iterator[str]:
-    """Yield what one installation can't keep, and what would do."""
-    if need.reach_s < LEAST_S:
+    """Yield what one installation can't keep by itself, and what would do."""
+    if "SIGHTINGS" in need.sizes:
         yield f"a restart of aggregate finds {need.reach_s:.0f} s of sightings and not {LEAST_S:.0f} s: the open"
-        yield f"window loses coverage then. At most {most_cameras(need.wanted.fps)} cameras an installation avoid that"
-    if need.window_days < kept_days():
+        yield f"window loses coverage then. At most {most_cameras(need.wanted.fps)} cameras an installation avoid that,"
+        yield f"or nats.streams below: then it reads for {need.sightings / REPLAY_PER_S:.0f} s, and windows are late"
+    if "WINDOWS" in need.sizes:
         few = f"windows are kept for {need.window_days:.0f} days and not {kept_days():.0f}"
-        yield f"{few}: more installations, or fewer zones, avoid that"
+        yield f"{few}: more installations, or fewer zones, avoid that, or nats.streams below"
+    if need.sizes:
+        given = " ".join(f"--stream {name}={in_words(size)}" for name, size in need.sizes.items())
+        yield f"nats.streams of a server of your own: moretta nats-config --out DIR --update {given}"
+
+
+def _streams(need: Need) -> Iterator[str]:
+    """Yield, in NATS's section, which streams are larger, and a volume that holds them if the chart's own does not."""
+    sizes = {name: in_words(size).removesuffix("B") for name, size in need.sizes.items()}
+    yield f"  streams: {{{', '.join(f'{name}: {size}' for name, size in sizes.items())}}}"
+    if need.volume_mib > VOLUME_MIB:
+        yield f"  storage: {{size: {need.volume_mib}Mi}}"
 
 
 def _values(part: Part) -> list[str]:

@@ -1,5 +1,7 @@
 """`moretta size`: what a number of cameras needs, and that documents and chart say the same."""
 
+import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from proto.subjects import stream
+from services.bus.sizes import problems, sizes_of
 from services.cli.__main__ import app
 from services.cli.sizing.needs import (
     BUSY,
@@ -18,8 +21,10 @@ from services.cli.sizing.needs import (
     INFER_MS,
     LEAST_S,
     MOST_CAMERAS,
+    SIGHTING_BYTES,
     SIGHTING_MS,
     SITE_CORES,
+    WINDOW_BYTES,
     Wanted,
     cores_of,
     most_cameras,
@@ -52,6 +57,18 @@ def test_pods_ask_for_what_is_in_use(wanted):
     assert all(part.cpu_m <= 1_000 for part in found.parts if part.name == "inference")
 
 
+@given(WANTED)
+def test_streams_as_large_as_it_says_do(wanted):
+    """Each holds what it is to hold and hardly more; what does by itself is not named."""
+    sizes = need(wanted).sizes
+    held = wanted.cameras * wanted.fps * SIGHTING_BYTES * LEAST_S
+    windows = (wanted.zones + wanted.sites) * 72 * WINDOW_BYTES * 400
+    for name, size in (("SIGHTINGS", held), ("WINDOWS", windows)):
+        assert size <= sizes.get(name, stream(name).max_bytes)
+        assert name not in sizes or stream(name).max_bytes < sizes[name] < size + (129 << 20)
+    assert not list(problems(sizes))
+
+
 @given(WANTED, st.integers(1, 500))
 def test_more_is_never_less(wanted, more):
     """Of cameras, pictures and sites: every service takes as many cores or more, and streams reach back less far."""
@@ -81,6 +98,8 @@ def test_what_does_not_fit_is_said():
     assert need(Wanted(most)).reach_s >= LEAST_S
     told = " ".join(doubts(need(Wanted(most + 1, zones=200))))
     assert (f"At most {most} cameras" in told, "windows are kept for" in told) == (True, True)
+    assert f"then it reads for {need(Wanted(200)).sightings / 10_000:.0f} s" in " ".join(doubts(need(Wanted(200))))
+    assert "10 000 sightings a second" in (DOCS / "capacity.md").read_text(encoding="utf-8")
     assert need(Wanted(1)).reach_s == stream("SIGHTINGS").max_age_s
 
 
@@ -89,6 +108,17 @@ def test_the_server_may_hold_what_is_asked_for(tmp_path):
     config = server("127.0.0.1:-1", "store", Identities.make(tmp_path).public)["jetstream"]
     nats = need(Wanted(1)).parts[-1]
     assert nats.memory_mib << 20 >= 2 * config["max_memory_store"]
+
+
+def test_what_it_prints_for_a_server_of_ones_own_is_taken(tmp_path):
+    """The options, by the command that they are for; the chart's values have the same sizes."""
+    printed = CliRunner().invoke(app, ["size", "--cameras", "300", "--zones", "100"]).stdout
+    options = re.search(r"--out DIR --update (.*)", printed).group(1).split()
+    done = CliRunner().invoke(app, ["nats-config", "--out", str(tmp_path / "nats"), *options])
+    assert done.exit_code == 0
+    wanted = need(Wanted(300, zones=100)).sizes
+    assert json.loads((tmp_path / "nats/nats-config.json").read_text())["streams"] == wanted
+    assert sizes_of(yaml.safe_load(printed)["nats"]["streams"]) == wanted
 
 
 def test_it_prints_values_for_helm():

@@ -13,6 +13,7 @@ from proto.permissions import ACCOUNTS, rights_of
 from proto.public import CameraV1, Lifetime, WindowV1
 from proto.subjects import STREAMS, TABLE, covers, stream
 from services.bus.making import config_of
+from services.bus.sizes import sized
 from services.cli.doctor.core import judged, rights, storage, times, trip
 from services.cli.doctor.core.findings import Finding, exit_code, fail, figures, left_out, ok, warn, worst
 
@@ -90,6 +91,23 @@ def test_a_stream_that_is_another_one_is_named(seen, state: str, said: str):
     assert said in first.found
     assert first.todo
     assert found[-1].found.startswith("1 are as this version wants them")
+
+
+def test_a_stream_that_is_smaller_than_the_settings_have_it():
+    """Aggregate was not started since; one that is larger than they have it is well."""
+    small, large = (next(one for one in sized({"WINDOWS": size}) if one.name == "WINDOWS") for size in (2 << 30, 0))
+    (first,) = storage.streams({small: info(max_bytes=256 << 20)}, 1)
+    assert (first.state, first.found) == ("warn", "WINDOWS: max_bytes is 256 MiB, becomes 2048 MiB")
+    (first,) = storage.streams({large: info(max_bytes=2 << 30)}, 1)
+    assert first.state == "ok"
+
+
+def test_a_full_stream_is_told_with_what_makes_it_larger():
+    """By the limit that it really has."""
+    config = info()["config"] | {"max_bytes": 2 << 30}
+    (first, *_) = storage.streams({WINDOWS: {"config": config, "state": {"bytes": 2_000_000_000}}}, 1)
+    assert (first.state, first.found[:8]) == ("warn", "93% full")
+    assert "nats.streams.WINDOWS makes it larger" in first.todo
 
 
 def test_the_disk():

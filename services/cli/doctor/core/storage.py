@@ -29,8 +29,13 @@ def streams(wanted: Mapping[Stream, Info | None], replicas: int) -> list[Finding
 
 def filled(info: Info) -> float:
     """Return the share of its limit that a stream takes."""
-    limit = int(info["config"].get("max_bytes", 0))
-    return float(info["state"]["bytes"]) / limit if limit > 0 else 0.0
+    most = limit(info)
+    return float(info["state"]["bytes"]) / most if most > 0 else 0.0
+
+
+def limit(info: Info) -> int:
+    """Return how many bytes a stream may take; 0 where that is not limited."""
+    return max(0, int(info["config"].get("max_bytes", 0)))
 
 
 def _check(stream: Stream) -> str:
@@ -46,7 +51,7 @@ def _of_stream(stream: Stream, info: Info | None, replicas: int) -> Iterator[Fin
     yield from _copies(check, info.get("cluster") or {})
     if (share := filled(info)) >= FULL and stream.per_subject < 0:
         todo = (
-            "what is older is gone before its time; say so to those who rely on it, or have fewer cameras or zones here"
+            f"what is older is gone before its time; nats.streams.{stream.name} makes it larger, in settings and server"
         )
         yield warn(check, f"{share:.0%} full; its oldest messages make room for new ones", todo)
 
