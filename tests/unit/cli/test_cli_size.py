@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from proto.subjects import stream
-from services.bus.sizes import problems, sizes_of
+from services.bus.sizes import in_words, problems, sizes_of
 from services.cli.__main__ import app
 from services.cli.sizing.needs import (
     BUSY,
@@ -21,6 +21,7 @@ from services.cli.sizing.needs import (
     INFER_MS,
     LEAST_S,
     MOST_CAMERAS,
+    REPLAY_PER_S,
     SIGHTING_BYTES,
     SIGHTING_MS,
     SITE_CORES,
@@ -154,6 +155,9 @@ def test_the_documents_have_the_same_numbers():
         assert f"| {resolution} | {found.asked_cores:.1f} | {found.cost_per_camera(25):.2f} |" in operations
         assert f"{DECODE_MS[resolution]:g}{' ms' * (resolution == '1080p')} at {resolution}" in capacity
     assert f"up to {most_cameras()} a restart" in operations
+    many, few = need(Wanted(100)), need(Wanted(1, zones=50))
+    assert f"take `WINDOWS={in_words(few.sizes['WINDOWS'])}` for 400 days" in operations
+    assert f"of 100 cameras {many.sightings / REPLAY_PER_S:.0f} s, in which windows are late" in operations
     assert f"c x f x {INFER_MS:g} ms" in capacity
     assert f"c x f x ({FRAME_MS:g} + {SIGHTING_MS['nats']:g}) ms + s x {1e3 * SITE_CORES['nats']:.1f} ms" in capacity
     assert f"c x f x {SIGHTING_MS['aggregate']:g} ms + s x {1e3 * SITE_CORES['aggregate']:.1f} ms" in capacity
