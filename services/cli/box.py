@@ -19,6 +19,7 @@ from services.aggregate.page_settings import PageSettings
 from services.bus import NatsSettings
 from services.bus.sizes import Sizes
 from services.cli.box_error import BoxError
+from services.cli.box_limits import kept_limits, roomy
 from services.cli.box_port import PortError, kept_port
 from services.cli.child import Child, Program
 from services.cli.nats_websocket import is_loopback
@@ -92,6 +93,7 @@ class Box:
         self._folder, self._settings_file = folder, settings_file
         self._under = under or (lambda _name: [])
         self._on_line = on_line or (lambda _name, line: print(line, file=sys.stderr, flush=True))
+        self._limits = kept_limits(folder / "identities" / "nats.conf")
         try:
             self._port = kept_port(folder / "identities" / "nats.conf")
         except PortError as error:
@@ -219,7 +221,7 @@ class Box:
         store = str((self._folder / "jetstream").absolute())
         keys, door = self._identities.public, self._websocket()
         config = nats_config(self._port, store, keys, websocket=door, sizes=self._sizes)
-        self._identities.write("nats.conf", config)
+        self._identities.write("nats.conf", roomy(config, self._limits))
 
     def _websocket(self) -> WebSocket | None:
         page = self._page.websocket if self._page else None

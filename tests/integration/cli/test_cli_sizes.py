@@ -12,7 +12,9 @@ import yaml
 from up_process import UpProcess
 
 from services.bus import Bus
+from services.bus.sizes import sizes_of
 from services.cli.orders import OperatorFile
+from services.identities import limits
 from services.settings import load
 
 LARGE = {"WINDOWS": "2GiB", "SIGHTINGS": "512MiB"}
@@ -54,6 +56,8 @@ def test_a_box_has_the_streams_that_its_settings_ask_for(tmp_path: Path):
             run.wait_for(lambda run=run: bool(run.messages("cameras")), 90, "the camera's state")
             assert asyncio.run(sizes(data)) == [2_048, 64]
             assert "streams may still grow by 2.6 GB" in disk(file, data)
+            config = json.loads((data / "identities/nats.conf").read_text())["jetstream"]
+            assert config.items() >= limits(sizes_of(LARGE)).items()
         finally:
             assert run.stop() == 0
 
