@@ -35,6 +35,8 @@ WINDOW_BYTES = 733
 BUSY = 0.7
 """Share of the processor time asked for that is to be in use, as the chart's autoscaling has it."""
 _LEAST_M, _STEP_M = 50, 50
+_ROUNDING = 1e-9
+"""Of a step: what floating point adds makes none more."""
 _DAY_S, _WINDOW_S = 86_400, 1_200
 LEAST_S = _WINDOW_S + 5 + MARGIN / SECOND
 """How far back a restart reads: the open window, its lateness, and until a dead pod is replaced."""
@@ -150,7 +152,7 @@ def _part(name: str, cores: dict[str, float], replicas: int, active: int | None 
     """Return a service's pods; `active` of them share what there is to do."""
     asked = 1e3 * cores[name] / (active or replicas) / BUSY
     memory = _rounded(_SPARE * MEMORY_MIB.get(name, 0))
-    return Part(name, cores[name], replicas, max(_LEAST_M, _STEP_M * ceil(asked / _STEP_M)), memory)
+    return Part(name, cores[name], replicas, max(_LEAST_M, _STEP_M * ceil(asked / _STEP_M - _ROUNDING)), memory)
 
 
 def _nats_mib(sizes: Sizes) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
@@ -46,6 +46,7 @@ WANTED = st.builds(
 
 
 @given(WANTED)
+@example(Wanted(2_690, fps=0.5, zones=0))  # whole cores but for what floating point adds
 def test_pods_ask_for_what_is_in_use(wanted):
     """All pods of a service together ask for its cores with the reserve, and two are there, so that one may die."""
     found = need(wanted)
