@@ -195,6 +195,9 @@ def hub(
     return {
         "listen": listen,
         "max_payload": 8 << 20,
+        # Whoever does not read what it asked for, or listens to, is let go soon (ADR 35).
+        "max_pending": 32 << 20,
+        "write_deadline": "2s",
         "max_connections": MAX_CONNECTIONS,
         "jetstream": {
             "store_dir": store,

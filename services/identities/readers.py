@@ -16,10 +16,13 @@ Bridge = dict[str, Any]
 DOORS = {"allowed_connection_types": ["STANDARD", "WEBSOCKET"]}
 """How who reads may come: by no leaf's connection, which would bring another server's subscriptions."""
 _KIB = 1 << 10
-_READER = {"max_connections": 200, "max_subscriptions": 250, "max_payload": 64 * _KIB}
-"""Of a reader's account: connections in all (of a cluster, too), subscriptions of each, bytes of a question."""
-_PAGE = {"max_connections": 1_000, "max_subscriptions": 20, "max_payload": 16 * _KIB}
+_READER = {"max_connections": 20, "max_subscriptions": 100, "max_payload": 64 * _KIB}
+"""Of a reader's account: connections in all (of a cluster, too), subscriptions of each, bytes of a question. The product is
+how often one answer is written if all of them listen to one inbox: by the connection of whoever answers (ADR 35)."""
+_PAGE = {"max_connections": 200, "max_subscriptions": 6, "max_payload": 16 * _KIB}
 """Many people may look, with five subscriptions each."""
+_ANSWERED = "5s"
+"""So long NATS remembers where the answer to a question goes: each question is 0.9 KB of the server's memory until then."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,8 @@ def exports(readers: Mapping[str, Rights]) -> list[Bridge]:
             asked.setdefault(_inside(subject), []).append(account)
         for subject in _heard(rights):
             heard.setdefault(subject, []).append(account)
-    services = [{"service": one, "response_type": "Stream", "accounts": to} for one, to in asked.items()]
+    kind = {"response_type": "Stream", "threshold": _ANSWERED}
+    services = [{"service": one, **kind, "accounts": to} for one, to in asked.items()]
     return [*services, *({"stream": subject, "accounts": to} for subject, to in heard.items())]
 
 

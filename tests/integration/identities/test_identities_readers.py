@@ -158,7 +158,7 @@ async def test_who_asks_most_is_found(tmp_path: Path):
     }  # fmt: skip
 
 
-LIMITS = {"subscriber": (200, 250), ACME: (200, 250), "page": (1_000, 20)}
+LIMITS = {"subscriber": (20, 100), ACME: (20, 100), "page": (200, 6)}
 
 
 @pytest.mark.parametrize("user", LIMITS)
