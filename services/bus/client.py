@@ -46,12 +46,14 @@ class SecureClient(Client):
         command: bytes = super()._connect_command()
         return command
 
-    async def _process_headers(self, headers: bytes) -> dict[str, str] | None:
+    async def _process_headers(self, headers: bytes | None) -> dict[str, str] | None:
         """Return a message's headers, none of those that can't be read; REQUEST_INFO is what the server says.
 
         nats-py 2.16 ends its reading without a word where a status is no text, until its pings are missed: one message
         of a stranger would take a service off the bus.
         """
+        if not headers:
+            return None
         try:
             found = await super()._process_headers(headers)
         except Exception:

@@ -170,6 +170,61 @@ async def test_who_asks_is_what_the_server_says(locked, aggregate):
     assert operator[:2] == ("", "_INBOX_operator")
 
 
+async def say(bus, subject, headers):
+    """Ask with these bytes as headers."""
+    client = bus._connection.client
+    size = len(headers)
+    client._transport.write(b"HPUB %s _INBOX_subscriber.q %d %d\r\n%s{}\r\n" % (subject, size, size + 2, headers))
+    await client._transport.drain()
+    await client.flush()
+    await client.flush()
+
+
+FORGED = b'{"acc":"SUBSCRIBERS_acme","user":"x","server":"x","id":7}'
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        b"NATS/1.0\r\nNats-Request-Info: " + FORGED + b"\r\n\r\n",
+        b"NATS/1.0\r\nNats-Request-Info : " + FORGED + b"\r\nX: y\r\n",
+        b"NATS/1.0\r\nNats-Request-Info : " + FORGED + b"\r\n\r\nX: y\r\n\r\n",
+        b"NATS/1.0\r\nX: y\r\nNats-Request-Info: " + FORGED,
+    ],
+)
+async def test_nobody_asks_in_anothers_name(locked, aggregate, headers):
+    """However the imitation is written; the server's own words come behind it."""
+    heard = []
+
+    async def hear(msg):
+        heard.append(asker_of(msg))
+
+    client = aggregate._connection.client
+    listening = await client.subscribe(STATS.wildcard(), queue=str(STATS.queue), cb=hear)
+    await client.flush()
+    await client.flush()
+    async with connected(locked, "subscriber") as one:
+        await say(one, STATS.of(SHORT).encode(), headers)
+        async with asyncio.timeout(20):
+            while not heard:
+                await asyncio.sleep(0.01)
+    await listening.unsubscribe()
+    assert [who[0] for who in heard] in ([APART["subscriber"]], [""])  # "" is nobody in particular
+    assert heard[0][1] != "x"
+
+
+@pytest.mark.parametrize("subject", [STATS.of(SHORT).encode(), b"$SRV.PING"])
+async def test_a_header_that_is_no_text_silences_nobody(locked, aggregate, stats, subject):
+    """Whoever may ask may write what it likes there: aggregate reads on, answers and stores."""
+    client = aggregate._connection.client
+    async with connected(locked, "subscriber") as one:
+        for headers in (b"NATS/1.0 \xff\xfe\xfd\r\n\r\n", b"NATS/1.0\r\n\xff: \xff\r\n\r\n", b"NATS/1.0"):
+            await say(one, subject, headers)
+        assert (await one.request(STATS, SHORT, timeout=60)).error is None
+    assert client.stats["reconnects"] == 0
+    await aggregate.store(WINDOWS, window(NOW + 2 * HOUR, zone="late"))
+
+
 async def test_who_asks_is_written_nowhere(locked, stats, caplog, capsys):
     """Neither a log line nor a reply has the address or the key of who floods."""
     caplog.set_level(logging.DEBUG)

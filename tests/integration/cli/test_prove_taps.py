@@ -64,7 +64,7 @@ async def test_each_identity_hears_what_it_may_and_is_refused_the_rest(box, wait
         assert [tap.user for tap in taps.all] == [
             tap.user for tap in taps.all if any(">" in one for one in tap.refused)
         ]
-        assert len(taps.all) == len(list(users())) == 9
+        assert len(taps.all) == len(list(users())) == 10
         assert all(tap.asked > 1 for tap in taps.all)
         await said(aggregate, window, b"a window", Trace="a header")
         await said(aggregate, PASSAGES.subject(site="s"), b"a passage")

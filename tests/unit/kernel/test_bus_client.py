@@ -9,7 +9,7 @@ from nats.aio.client import Client
 from nats.aio.transport import TcpTransport, WebSocketTransport
 
 from services.bus import NatsSettings
-from services.bus.client import TlsError, words_of
+from services.bus.client import REQUEST_INFO, SecureClient, TlsError, request_info, words_of
 
 
 def unproven() -> ssl.SSLError:
@@ -70,3 +70,50 @@ def test_nats_py_is_the_one_that_was_read():
     assert isinstance(inspect.getattr_static(Client, "ssl_context"), property)
     assert "self._io_writer" in inspect.getsource(TcpTransport)
     assert "self._ws:" in inspect.getsource(WebSocketTransport)
+
+
+UNREADABLE = [
+    b"NATS/1.0 \xff\xfe\xfd\r\n\r\n",
+    b"NATS/1.0 1\xff3 a\r\n\r\n",
+    b"NATS/1.0",
+    b"\xff",
+    b"NATS/1.0\r\n\xff: \xff\r\n\r\n",
+]
+
+
+@pytest.mark.parametrize("headers", UNREADABLE)
+async def test_headers_that_cannot_be_read_are_none(headers: bytes):
+    """nats-py raises where it reads from the socket, and reads no more."""
+    client = SecureClient(None)
+    assert not await client._process_headers(headers)
+
+
+def test_one_of_these_does_end_nats_pys_reading():
+    """So that the case above is looked at again once nats-py minds it itself."""
+    with pytest.raises(UnicodeDecodeError):
+        Client()._process_headers(UNREADABLE[0]).send(None)
+
+
+async def test_headers_that_can_be_read_are_nats_pys():
+    """A status, and what a sender wrote."""
+    client = SecureClient(None)
+    assert await client._process_headers(b"NATS/1.0 503\r\n\r\n") == {"Status": "503"}
+    assert await client._process_headers(b"NATS/1.0\r\na: b\r\n\r\n") == {"a": "b"}
+    assert await client._process_headers(b"") is None
+    assert await client._process_headers(None) is None
+
+
+@pytest.mark.parametrize(
+    ("headers", "said"),
+    [
+        (b"NATS/1.0\r\n\r\n", ""),
+        (b'NATS/1.0\r\nNats-Request-Info: {"acc":"A"}\r\n\r\n', '{"acc":"A"}'),
+        (b'NATS/1.0\r\nNats-Request-Info : {"acc":"B"}\r\nX: yNats-Request-Info: {"acc":"A"}\r\n\r\n', '{"acc":"A"}'),
+        (b'NATS/1.0\r\nNats-Request-Info : {"acc":"B"}\r\n\r\n', ""),
+    ],
+)
+async def test_who_asks_is_what_is_written_last(headers: bytes, said: str):
+    """By the server; an imitation before it, which nats-py would take, is not believed."""
+    assert request_info(headers) == said
+    found = await SecureClient(None)._process_headers(headers) or {}
+    assert found.get(REQUEST_INFO, "") == said
