@@ -17,12 +17,12 @@ DOORS = {"allowed_connection_types": ["STANDARD", "WEBSOCKET"]}
 """How who reads may come: by no leaf's connection, which would bring another server's subscriptions."""
 _KIB = 1 << 10
 _READER = {"max_connections": 20, "max_subscriptions": 100, "max_payload": 64 * _KIB}
-"""Of a reader's account: connections in all (of a cluster, too), subscriptions of each, bytes of a question. The product is
-how often one answer is written if all of them listen to one inbox: by the connection of whoever answers (ADR 35)."""
+"""Of a reader's account: connections in all (of a cluster, too), subscriptions of each, bytes of a question. The
+product is how often one answer is written if all of them listen to one inbox: by who answers it (ADR 35)."""
 _PAGE = {"max_connections": 200, "max_subscriptions": 6, "max_payload": 16 * _KIB}
 """Many people may look, with five subscriptions each."""
 _ANSWERED = "5s"
-"""So long NATS remembers where the answer to a question goes: each question is 0.9 KB of the server's memory until then."""
+"""So long NATS remembers where an answer goes: each question is 0.9 KB of the server's memory until then."""
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,7 @@ def test_the_schema_is_strict_at_every_level():
         ({"whip": {"replicas": 2}}, "replicas"),
         ({"page": {"port": 443}}, "port"),
         ({"page": {"websocket": "https://masks.example.org"}}, "websocket"),
+        ({"page": {"websocket": "ws://[::1]:8443"}}, "websocket"),  # IPv6, which is in no content security policy
     ],
 )
 def test_the_schema_refuses(over, said):

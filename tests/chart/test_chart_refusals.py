@@ -38,6 +38,8 @@ def hook(**more):
     return notify(receivers=[{"id": "a", "webhooks": [more]}])
 
 
+HUB = {"nats": {"hub": {"enabled": True}, "keys": {"streams": [seed("streams").public], "page": None}}}
+"""A hub, which has no user of the page's."""
 REFUSED = {
     "image.registry is empty; set the registry that has the images which `make images` builds, such as"
     " registry.example.org/moretta": {"image": {"registry": ""}},
@@ -188,7 +190,7 @@ REFUSED = {
     "page.open is true, and page.enabled is false: NATS would ask for no key, for a page that nobody serves; set"
     " page.enabled: true, or page.open: false": merged(PAGE, {"page": {"enabled": False}}),
     "page.enabled is true, and nats.hub.enabled, too: a hub has no aggregate, which serves the page; set page.enabled:"
-    " false": merged(PAGE, {"nats": {"hub": {"enabled": True}, "keys": {"streams": [seed("streams").public]}}}),
+    " false": both(PAGE, HUB),
     "page.enabled is true, and nats.websocket.enabled is false, so that the page gets no numbers; set"
     " nats.websocket.enabled: true, and nats.websocket.origins": merged(PAGE, {"nats": {"websocket": None}}),
     "page.websocket is empty; set where browsers find NATS, such as wss://masks.example.org, or a path of the page's"
@@ -224,6 +226,19 @@ REFUSED = {
 def test_it_is_refused(sentence):
     """With the whole sentence, and nothing else."""
     assert refusal(REFUSED[sentence]) == sentence
+
+
+@pytest.mark.parametrize(
+    ("over", "start"),
+    [
+        (HUB | {"page": {"enabled": False}}, "page.open is true, and page.enabled is false: "),
+        ({"nats": {"keys": {"page": None}}}, "nats.keys.page is empty; `moretta nats-config --out DIR"),
+    ],
+    ids=["at a hub", "without a key"],
+)
+def test_a_door_for_nobody_is_refused(over, start):
+    """In words, where the server's configuration would name the page's key."""
+    assert refusal(both(PAGE, over)).startswith(start)
 
 
 ACCEPTED = {

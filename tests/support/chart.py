@@ -7,6 +7,7 @@ is new.
 import hashlib
 import json
 import os
+import re
 import subprocess
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
@@ -104,7 +105,7 @@ def refusal(over: Mapping[str, Any], *, version: str = "4.1") -> str:
     done = template(over, version)
     assert done.returncode != 0, "it was rendered"
     said = done.stderr.partition("\n\nUse --debug")[0].strip()
-    return said.rpartition("requirements.yaml:")[2].partition(": ")[2] if "requirements.yaml:" in said else said
+    return re.sub(r"^Error: execution error at \([^)]*\): ", "", said)
 
 
 def delta(over: Mapping[str, Any], *, base: Mapping[str, Any] | None = None) -> dict[str, Any]:

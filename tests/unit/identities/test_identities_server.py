@@ -138,7 +138,7 @@ def test_what_was_acknowledged_is_on_the_disk(config: dict):
 def test_a_reader_takes_little_of_the_server_and_services_what_they_need(config: dict):
     """Connections, subscriptions and bytes of a question; services have room for a thousand cameras and sites."""
     accounts = config["accounts"]
-    for name, many in (("SUBSCRIBERS", 200 * 250), ("PAGE", 1_000 * 20)):
+    for name, many in (("SUBSCRIBERS", 20 * 100), ("PAGE", 200 * 6)):
         limits = accounts[name]["limits"]
         assert limits["max_connections"] * limits["max_subscriptions"] <= many
         assert limits["max_payload"] <= 64 << 10

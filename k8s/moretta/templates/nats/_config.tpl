@@ -232,6 +232,7 @@ where it has no key, which is missed only where the page is. Takes (dict "root" 
 {{- define "moretta.nats.websocket" -}}
 {{- $websocket := dict "listen" "0.0.0.0:8443" "allowed_origins" .Values.nats.websocket.origins -}}
 {{- if .Values.page.open -}}
+{{- include "moretta.pageRequirements" . -}}
 {{- /* The newest of its keys, so that the other one may be retired. */ -}}
 {{- $_ := set $websocket "no_auth_user" (first .Values.nats.keys.page) -}}
 {{- end -}}
