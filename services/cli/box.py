@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -146,6 +147,11 @@ class Box:
         return self._page.url if self._page else None
 
     @property
+    def page_key(self) -> Path | None:
+        """The seed that opens the page; None if it asks for none. Made anew with each box."""
+        return (self._identities.folder / "page.nk").absolute() if self._page and self._page.asks_key else None
+
+    @property
     def seed_file(self) -> Path:
         """The seed of whoever subscribes; made anew with each box."""
         return (self._identities.folder / "subscriber.nk").absolute()
@@ -285,7 +291,10 @@ class Box:
 
 
 class _Page:
-    """Where the page is, and where it finds NATS: both for this machine's own browsers, without a key (ADR 35)."""
+    """Where the page is, and where it finds NATS: both for this machine's own browsers (ADR 35).
+
+    Without a key, unless the settings say `ask_key`.
+    """
 
     def __init__(self, settings: PageSettings) -> None:
         """BoxError if others than this machine would reach it."""
@@ -295,17 +304,18 @@ class _Page:
         self._port = settings.port or _free_port()
         self.url = f"http://127.0.0.1:{self._port}/"
         self.bus_port = -1
+        self.asks_key = settings.ask_key
 
     @property
     def websocket(self) -> WebSocket:
         origins = [f"http://{host}:{self._port}" for host in ("127.0.0.1", "localhost")]
-        return WebSocket(f"127.0.0.1:{self.bus_port}", origins, is_open=True)
+        return WebSocket(f"127.0.0.1:{self.bus_port}", origins, is_open=not self.asks_key)
 
     @property
     def environment(self) -> dict[str, str]:
         """What aggregate is told beside the file."""
         bus = f"ws://127.0.0.1:{self.bus_port}"
-        own = {"HOST": "127.0.0.1", "PORT": str(self._port), "SERVER": bus, "ASK_KEY": "false"}
+        own = {"HOST": "127.0.0.1", "PORT": str(self._port), "SERVER": bus, "ASK_KEY": json.dumps(self.asks_key)}
         own |= {"CERTIFICATE": "null", "KEY": "null"}
         return {f"MORETTA_AGGREGATE__PAGE__{key}": value for key, value in own.items()}
 

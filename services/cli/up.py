@@ -64,7 +64,8 @@ async def up(
         if door is not None:
             _tell(screen, f"subscribers in a browser: ws://{door.listen}, from pages of {', '.join(door.origins)}")
         if box.page_url:
-            _tell(screen, f"numbers in a browser: {box.page_url}")
+            key = f", with the key in {box.page_key}" if box.page_key else ""
+            _tell(screen, f"numbers in a browser: {box.page_url}{key}")
         for site in sites:
             order = f"operators: moretta pause {site.id} [CAMERA] -c {box.operator_file}"
             print(order, file=sys.stderr, flush=True)
