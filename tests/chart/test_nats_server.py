@@ -99,13 +99,13 @@ async def test_keys_are_renewed_while_the_server_runs(place, wait_until):
     def reloads() -> int:
         return sum("Reloaded server configuration" in line for line in server.output)
 
-    await wait_until(lambda: reloads() == 1, 20, "the script's first look")
+    await wait_until(lambda: reloads() == 2, 20, "the script's first look, twice")
     assert (await admitted(server, old), await admitted(server, new)) == (True, False)
     given(new, old)
-    await wait_until(lambda: reloads() == 2, 20, "both keys")
+    await wait_until(lambda: reloads() == 4, 20, "both keys")
     assert (await admitted(server, old), await admitted(server, new)) == (True, True)
     given(new)
-    await wait_until(lambda: reloads() == 3, 20, "the new key")
+    await wait_until(lambda: reloads() == 6, 20, "the new key")
     assert (await admitted(server, old), await admitted(server, new)) == (False, True)
     assert sum("Server is ready" in line for line in server.output) == 1
 

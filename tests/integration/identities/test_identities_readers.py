@@ -3,8 +3,10 @@
 import asyncio
 import contextlib
 import json
+import os
 import re
 import signal
+import subprocess
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -136,6 +138,43 @@ async def test_who_goes_leaves_the_others_as_they_are(server: Readers):
                 await asyncio.sleep(0.01)
         assert not [ear.user for ear in stay if ear.lost]
         assert await Raw.said_to(server, KEYS[ACME]) == "-ERR 'Authorization Violation'"
+
+
+def reloads(server: Readers) -> int:
+    return sum("Reloaded server configuration" in line for line in server.output)
+
+
+@contextlib.contextmanager
+def watching(server: Readers, folder: Path) -> Iterator[None]:
+    """The chart's own script beside the server, which looks at its configuration every second."""
+    folder.mkdir()
+    (folder / "nats.conf").symlink_to(server.folder / "nats.conf")
+    assert server._process
+    (pid := folder.with_name("nats.pid")).write_text(str(server._process.pid))
+    script = ROOT / "k8s/moretta/files/nats-reload.sh"
+    with subprocess.Popen(["sh", str(script), str(pid), "1", str(folder)], start_new_session=True) as watching:
+        try:
+            yield
+        finally:
+            os.killpg(watching.pid, signal.SIGKILL)
+
+
+async def test_who_comes_by_two_reloads_may_ask(tmp_path: Path, wait_until):
+    """With the same contents: after the first one nobody answers a new account. The script does it by itself."""
+    server = Readers(tmp_path)
+    server.users = (CITY,)
+    server.start()
+    try:
+        await make_streams(server)
+        with watching(server, tmp_path / "mounted"):
+            await wait_until(lambda: reloads(server) == 2, 20, "the script's first looks")
+            server.rewrite((ACME, CITY))
+            await wait_until(lambda: reloads(server) == 4, 20, "the new reader, twice")
+        async with answering(server), coming(server, ACME) as one:
+            for subject, question in QUESTIONS.items():
+                await one.client.request(subject, question, timeout=10)
+    finally:
+        server.stop()
 
 
 async def test_who_asks_most_is_found(tmp_path: Path):
