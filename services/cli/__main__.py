@@ -220,7 +220,7 @@ def nats_config(
         door = door_of(websocket, origin or [], is_open=page_open)
         kept = command.done(done, out, rotate or retire or "", where, connection, secure, release, door, readers, sizes)
         command.shown(kept, console)
-        steps = command.next_steps(kept, done)
+        steps = command.next_steps(kept, done, rotate or retire or "")
     for step in steps:
         console.print(f"next: {step}", soft_wrap=True, highlight=False)
 

@@ -12,7 +12,7 @@ from proto.subjects import TABLE, Identity, Subject
 from services.bus.sizes import Sizes
 from services.cli.nats_kubernetes import release_of, steps
 from services.cli.nats_leaf import leaf_steps
-from services.cli.nats_readers import Readers, users_of
+from services.cli.nats_readers import AGAIN, Readers, renewal, users_of
 from services.cli.nats_readers import joined as readers_joined
 from services.cli.nats_sizes import joined as sizes_joined
 from services.cli.nats_sizes import limits_told, told
@@ -26,6 +26,7 @@ _COMMAND = "moretta nats-config"
 Where = dict[str, str | None]
 """What was given of `listen`, `store` and `url`."""
 ALL, RESIZE = "all", "moretta nats-streams"
+RESTART = "start the services of these identities anew, one by one, with their new .nk files"
 _LISTEN = re.compile(r"[A-Za-z0-9.\-\[\]:]*:\d{1,5}\Z")
 
 
@@ -49,7 +50,7 @@ def done(
     if what in {"make", "update"}:
         before = Kept.open(folder) if what == "update" else None
         found = release_of(*release, before.server.release if before else None)
-        names = readers_joined(before.readers if before else (), readers)
+        names = readers_joined(before.readers if before else None, readers)
         if what == "make":
             joined(door, tls, found)  # or refused before anything is there
         kept = (make if what == "make" else update)(folder, where)
@@ -162,28 +163,31 @@ def shown(kept: Kept, console: Console) -> None:
         console.print(f"two keys in force: {', '.join(two)}", soft_wrap=True)
 
 
-def next_steps(kept: Kept, done: str) -> list[str]:
-    """Return the commands that come next."""
+def next_steps(kept: Kept, done: str, who: str = "") -> list[str]:
+    """Return the commands that come next; `who` was renewed."""
     if kept.server.release:
-        return steps(kept, kept.server.release, done) + (leaf_steps(kept) if done != "retire" else [])
+        return steps(kept, kept.server.release, done, who) + (leaf_steps(kept) if done != "retire" else [])
     reload = f"nats-server --signal reload   (or SIGHUP) after {kept.folder}/nats.conf is where the server reads it"
-    restart = "start the services of these identities anew, one by one, with their new .nk files"
     found: dict[str, list[str]] = {
         "make": [f"nats-server -c {kept.folder}/nats.conf", "each service with the variables of its .env file"],
-        "update": [reload],
-        "rotate": [reload, restart, f"moretta nats-config --out {kept.folder} --retire all"],
+        "update": [reload, AGAIN],
+        "rotate": [reload, *renewal(kept.folder, who, RESTART)],
         "retire": [reload],
     }
     if kept.server.tls and done in {"make", "update"}:
         certificate = "nats.client_cert_file and client_key_file in each service's settings: the server asks for them"
         found[done].append(certificate)
-    if kept.server.websocket and done != "retire":
+    if (door := kept.server.websocket) and (done in {"make", "update"} or (door.is_open and _renews_page(done, who))):
         what = "a restart of nats-server, if where browsers come in, or the open page's key, is another one"
         found[done].append(f"{what}: no reload takes that")
     if kept.server.streams and done in {"make", "update"}:
         larger = f"{RESIZE} --out {kept.folder}   (makes the streams as large once the server has its limits)"
         found[done].append(f"{larger}, and aggregate anew with aggregate.env, or a stream in memory gets small again")
     return found[done] + (leaf_steps(kept) if done != "retire" else [])
+
+
+def _renews_page(done: str, who: str) -> bool:
+    return done == "rotate" and who in {ALL, "page"}
 
 
 def matrix(console: Console) -> None:

@@ -2,6 +2,7 @@
 
 import re
 
+from services.cli.nats_readers import renewal
 from services.identities import Kept, KeptHub, Release
 from services.identities.kept import SECRETS, VALUES
 from services.settings import SettingsError
@@ -30,7 +31,7 @@ def release_of(name: str | None, namespace: str | None, known: Release | None = 
     return Release(name=name or before.name, namespace=namespace or before.namespace)
 
 
-def steps(kept: Kept | KeptHub, release: Release, done: str) -> list[str]:
+def steps(kept: Kept | KeptHub, release: Release, done: str, who: str = "") -> list[str]:
     """Return the commands that come next, in the order in which nobody is locked out."""
     where = f" -n {release.namespace}" if release.namespace else ""
     apply = f"kubectl apply{where} -f {kept.folder / SECRETS}   (the seeds: never into git)"
@@ -43,8 +44,7 @@ def steps(kept: Kept | KeptHub, release: Release, done: str) -> list[str]:
         "rotate": [
             f"{upgrade}   (both keys; the server reads them within two minutes, without a restart)",
             apply,
-            services,
-            f"{_COMMAND} --out {kept.folder} --retire all",
+            *renewal(kept.folder, who, services),
         ],
         "retire": [upgrade],
     }

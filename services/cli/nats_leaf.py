@@ -11,7 +11,7 @@ from rich.table import Table
 from proto.types import SiteId
 from services.bus.sizes import Sizes
 from services.cli.nats_kubernetes import release_of, steps
-from services.cli.nats_readers import Readers, joined, users_of
+from services.cli.nats_readers import AGAIN, Readers, joined, users_of
 from services.cli.nats_sizes import joined as sizes_joined
 from services.cli.nats_sizes import told
 from services.identities import Hub, Kept, KeptHub, Leaf, Tls
@@ -132,7 +132,7 @@ def hub(
     _addresses(where)
     kept = KeptHub.open(folder) if update else None
     known = kept.hub if kept else _fresh(folder)
-    names = joined(kept.readers if kept else (), readers)
+    names = joined(kept.readers if kept else None, readers)
     given = {name: value for name, value in where.items() if value is not None}
     leaves = _changed(known.leaves, leaves_of(sites))
     there = release_of(*release, known.release)
@@ -190,6 +190,7 @@ def hub_steps(kept: KeptHub) -> list[str]:
         return [*steps(kept, kept.hub.release, "make"), f"moretta nats-streams --out {kept.folder} -c FILE"]
     return [
         f"nats-server -c {conf}   (or --signal reload if it runs, but a restart for a leaf that shall go)",
+        AGAIN,
         f"moretta nats-streams --out {kept.folder}   (again after each change)",
     ]
 

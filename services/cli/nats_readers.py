@@ -2,15 +2,21 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import msgspec
 
-from proto.permissions import NAMED
+from proto.permissions import ACCOUNTS, NAMED, SERVICES
 from proto.types import SiteId
 from services.settings import SettingsError
 
 _COMMAND = "moretta nats-config"
 NEW, GONE = "--reader", "--remove-reader"
+AGAIN = (
+    "the same a few seconds later if a reader or the page is new to a running nats-server:"
+    " until then nobody answers what they ask"
+)
+"""Measured with nats-server 2.15.1: an account that a reload brings has its service imports from the next reload on."""
 
 
 @dataclass(frozen=True)
@@ -39,15 +45,28 @@ def _check(option: str, name: str) -> None:
         raise SettingsError(_COMMAND, [(option, why)]) from None
 
 
-def joined(known: Iterable[str], given: Readers | None) -> list[str] | None:
-    """Return the names of all readers from now on, None for no change. SettingsError if one to go is unknown."""
+def joined(known: Iterable[str] | None, given: Readers | None) -> list[str] | None:
+    """Return the names of all readers from now on, None for no change. SettingsError if one to go is unknown.
+
+    `known` is None where a folder is made.
+    """
     if given is None:
         return None
-    before = list(known)
+    if known is None and given.gone:
+        raise SettingsError(_COMMAND, [(GONE, "takes a reader from a folder that is there; it goes with --update")])
+    before = list(known or ())
     if lacking := [name for name in given.gone if name not in before]:
         there = f"there are {', '.join(before)}" if before else f"there is none; {NEW} NAME makes one"
         raise SettingsError(_COMMAND, [(GONE, f"no reader {lacking[0]!r} in this folder; {there}")])
     return [name for name in dict.fromkeys([*before, *given.new]) if name not in given.gone]
+
+
+def renewal(folder: Path, who: str, restart: str) -> list[str]:
+    """Return what comes after the reload with which `who` has a second key; `restart` is how services take it."""
+    hands = f"hand over {folder / who}.nk: the seed of before is good until the next step"
+    if who.startswith(NAMED) or (who in ACCOUNTS and who not in SERVICES):
+        return [hands, f"{_COMMAND} --out {folder} --retire {who}"]
+    return [restart, f"{_COMMAND} --out {folder} --retire all"]
 
 
 def users_of(names: Iterable[str]) -> list[str]:

@@ -119,7 +119,10 @@ def test_kubernetes_has_a_secret_and_a_key_for_each(folder: Path, run, place: li
         (["--reader", "Acme"], "--reader: 'Acme' is no name of a reader: 1-32 of a-z, 0-9 and inner hyphens"),
         (["--remove-reader", "a.b"], "--remove-reader: 'a.b' is no name of a reader"),
         (["--reader", "a", "--remove-reader", "a"], "--remove-reader: 'a' is given to --reader, too"),
-        (["--remove-reader", "acme"], "--remove-reader: no reader 'acme' in this folder; there is none; --reader NAME"),
+        (
+            ["--remove-reader", "acme"],
+            "--remove-reader: takes a reader from a folder that is there; it goes with --update",
+        ),
     ],
 )
 def test_what_is_wrong_is_told_before_anything_is_written(run, folder: Path, place: list[str], words: list[str], why):
@@ -128,6 +131,25 @@ def test_what_is_wrong_is_told_before_anything_is_written(run, folder: Path, pla
         run(*place, *words)
     assert str(told.value).startswith(f"moretta nats-config: {why}")
     assert not folder.exists()
+
+
+@both
+def test_an_update_says_to_reload_twice(run, place: list[str]):
+    """nats-server answers a new account nothing before the second reload; the chart's script does it by itself."""
+    run(*place)
+    assert "next: the same a few seconds later if a reader or the page is new" in run("--update", "--reader", "acme")
+    with pytest.raises(SettingsError, match="no reader 'x' in this folder; there are acme"):
+        run("--update", "--remove-reader", "x")
+
+
+@pytest.mark.parametrize("who", ["subscriber-acme", "subscriber", "page", "operator"])
+@pytest.mark.parametrize("more", [[], ["--kubernetes", "m"]], ids=["here", "kubernetes"])
+def test_a_new_seed_is_handed_over_before_the_old_one_goes(run, folder: Path, who: str, more: list[str]):
+    """Of whoever is no service; nobody is told to start services, or to retire everybody's key."""
+    run("--reader", "acme", *more)
+    *_, hands, retires = [line for line in run("--rotate", who).splitlines() if line.startswith("next: ")]
+    assert hands == f"next: hand over {folder}/{who}.nk: the seed of before is good until the next step"
+    assert retires == f"next: moretta nats-config --out {folder} --retire {who}"
 
 
 @both

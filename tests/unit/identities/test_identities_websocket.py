@@ -53,6 +53,24 @@ def test_an_open_door_follows_the_key(run):
     assert run("--retire", "page")["websocket"]["no_auth_user"] == after
 
 
+@pytest.mark.parametrize(
+    ("who", "words", "restarts"),
+    [
+        ("page", ["--page-open"], True),
+        ("all", ["--page-open"], True),
+        ("page", [], False),
+        ("ingest", ["--page-open"], False),
+    ],
+)
+def test_a_restart_is_asked_for_where_the_doors_key_is_new(
+    tmp_path: Path, run, who: str, words: list[str], restarts: bool
+):
+    """A closed page's key, or another identity's, is taken by a reload."""
+    run(*HERE, *words)
+    told = CliRunner().invoke(app, ["nats-config", "--out", str(tmp_path / "nats"), "--rotate", who]).output
+    assert ("next: a restart of nats-server" in told) is restarts
+
+
 def test_with_tls_it_may_be_reached_from_elsewhere(run, tmp_path: Path):
     """The certificate is the server's; of a browser none is asked."""
     (pem := tmp_path / "x.pem").touch()
