@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
+from importlib import import_module
 from typing import Protocol, cast
 
 from proto.public import WindowV1
@@ -16,6 +17,7 @@ from services.notify.sms import SmsChannel
 from services.notify.smtp import Pool
 from services.notify.webhook import WebhookChannel
 
+_DRAWING = ("services.notify.mail", "services.notify.reports")
 _HOURS = 7 * 3_600 * 10**9
 """A mail's chart is of six hours, and a window is stored once it is over."""
 
@@ -58,6 +60,13 @@ def _mail(directory: Directory, smtp: SmtpSettings, bus: Published | None) -> Ch
         return MailChannel(Pool(smtp, smtp.tls()), style, _none)
     report = ReportWriter(bus, directory.site, lambda: directory.reports, directory.link)
     return MailChannel(Pool(smtp, smtp.tls()), style, _published(bus), report.letter)
+
+
+def load(smtp: SmtpSettings | None) -> None:
+    """Import what draws the charts, if there are mails; an event loop stands still for as long as that takes."""
+    if smtp is not None:
+        for module in _DRAWING:
+            import_module(module)
 
 
 async def _none(_: Notification) -> Sequence[WindowV1]:

@@ -1,11 +1,13 @@
 """Wiring of the service notify: alerts in, messages and their records out, each site from one replica at a time."""
 
+import asyncio
+
 from proto.subjects import ALERTS, NOTIFY_LEASES, NOTIFY_REPLICAS, REPLAY
 from services.app import App
 from services.bus import Bus, clock
 from services.leases import Leases, Sharing, new_replica_name
 from services.log import get_logger
-from services.notify.channels import channels_of
+from services.notify.channels import channels_of, load
 from services.notify.core.outbox import Outbox
 from services.notify.delivery import DeliveryAgent
 from services.notify.delivery_reports import DeliveryReports
@@ -26,6 +28,7 @@ async def wire(app: App, file: NotifyFile) -> None:
     """Start the service. Readiness is NATS and the clock: a mail server out of reach is retried, metered and logged."""
     directory = Directory.of(file)
     _warn(file)
+    load(directory.smtp)  # before NATS waits for our answers
     bus = await Bus.connect(file.nats, app.name)
     app.on_stop("close NATS", bus.close)
     app.watch(bus)
@@ -38,6 +41,7 @@ async def wire(app: App, file: NotifyFile) -> None:
 
     async def apply(changed: NotifyFile) -> None:
         new = Directory.of(changed)
+        await asyncio.to_thread(load, new.smtp)
         channels = channels_of(new, bus, agent.channels)
         await reports.use(changed.notify.sms)
         _warn(changed)

@@ -1,6 +1,7 @@
 """The service on a real NATS server with a real SMTP server: what reaches people, and what is recorded."""
 
 import asyncio
+import threading
 import time
 
 import pytest
@@ -11,6 +12,7 @@ from proto.public import DeliveryV1
 from proto.subjects import ALERTS, DEAD, DELIVERIES, NOTIFICATIONS, OPERATIONS, STREAMS
 from services.app import StartError
 from services.bus.follow import read_back
+from services.notify import service
 from services.notify.core.recipient import digest
 from services.notify.settings import SmtpSettings
 from services.settings import Secret
@@ -381,6 +383,18 @@ async def test_new_receivers_are_told_from_the_next_alert_on(
     await bus.store(ALERTS, make_alert(alert=NEXT, rule="evening"))
     await eventually(recorded, lambda found: len(found) == 2)
     assert [recipient for recipient, _ in box.mails] == [ANNA, BOB]
+
+
+async def test_a_reload_loads_what_draws_beside_the_loop(start, serve_mail, smtp, settings_of, monkeypatch):
+    """A mail server that comes with a reload: NATS is answered while it is imported."""
+    threads: list[tuple[SmtpSettings | None, threading.Thread]] = []
+    monkeypatch.setattr(service, "load", lambda given: threads.append((given, threading.current_thread())))
+    app, added = await start(settings_of(None, ())), smtp(await serve_mail())
+    assert app._apply is not None
+    await app._apply(settings_of(added, (ANNA,)))
+    [(before, _), (after, thread)] = threads
+    assert (before, after) == (None, added)
+    assert thread is not threading.main_thread()
 
 
 async def test_an_alert_of_an_unknown_site_is_told_under_its_id(

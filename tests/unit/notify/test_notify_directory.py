@@ -174,3 +174,23 @@ for notify in (NotifySettings(), NotifySettings(smtp=smtp)):
 """
     done = subprocess.run([sys.executable, "-P", "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == ["[] False", "['email'] True"]
+
+
+@pytest.mark.parametrize(("given", "printed"), [("smtp", "True"), ("None", "False")])
+def test_what_draws_is_loaded_before_nats_is_connected(given, printed):
+    """While it is loaded a connected service would answer nothing."""
+    program = f"""
+import asyncio, sys
+from services.app import App
+from services.notify import service
+from services.notify.settings import NotifyFile, NotifySettings, SmtpSettings
+smtp = SmtpSettings(host="127.0.0.1", security="none", sender="alerts@example.org")
+class Bus:
+    async def connect(*_):
+        print("services.notify.reports" in sys.modules and "matplotlib" in sys.modules)
+        raise SystemExit
+service.Bus = Bus
+asyncio.run(service.wire(App("notify"), NotifyFile(notify=NotifySettings(smtp={given}))))
+"""
+    done = subprocess.run([sys.executable, "-P", "-c", program], capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines()[-1:] == [printed], done.stderr
