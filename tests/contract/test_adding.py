@@ -44,6 +44,7 @@ def test_an_example_fits_the_sources_and_works(tmp_path: Path, name: str):
         shutil.copytree(ROOT / part, tmp_path / part, ignore=ignored)
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     run(tmp_path, "git", "init", "-q")
+    (tmp_path / ".venv").symlink_to(sys.prefix)
     blocks = BLOCK.findall(SECTIONS[name])
     assert blocks[-1][0] == "python"
     for kind, text in blocks:
