@@ -119,3 +119,20 @@ def test_where_the_tags_tell_nothing_it_is_said(folder: Path, tmp_path: Path):
     assert untold(tmp_path, versions) is None
     git(tmp_path, "clone", "-q", "--depth", "1", f"file://{tmp_path}", str(elsewhere))
     assert str(untold(elsewhere, versions)).endswith("--unshallow")
+
+
+def test_releases_of_another_line_have_their_tags(tmp_path: Path):
+    """Maintenance releases are tagged where they were made; their folders are taken over to this line."""
+    git(tmp_path, "init", "-q")
+    for version in ("0.1.0", "0.2.0"):
+        git(tmp_path, "commit", "-qm", version, "--allow-empty")
+        git(tmp_path, "tag", f"v{version}")
+    git(tmp_path, "switch", "-qc", "old", "v0.1.0")
+    for version in ("0.1.1", "0.1.2"):
+        git(tmp_path, "commit", "-qm", version, "--allow-empty")
+        git(tmp_path, "tag", f"v{version}")
+    git(tmp_path, "switch", "-q", "-")
+    assert tagged(tmp_path) == ["v0.1.0", "v0.2.0"]
+    assert untold(tmp_path, ["0.1.0", "0.1.1", "0.1.2", "0.2.0"]) is None
+    missing = untold(tmp_path, ["0.1.0", "0.1.1", "0.1.3", "0.2.0", "0.3.0"])
+    assert missing == "git has no v0.1.3, v0.3.0 here: git fetch --tags"

@@ -60,7 +60,8 @@ def untold(repository: Path, versions: list[str]) -> str | None:
     shallow = _git(repository, "rev-parse", "--is-shallow-repository").stdout.strip()
     if shallow != "false":
         return f"{repository} has no git history: git fetch --tags --unshallow" if versions else None
-    missing = {f"v{version}" for version in versions} - {*tagged(repository)}
+    # Any line's: a folder is taken over from the branch of an older release, whose tag this commit does not come from.
+    missing = {f"v{version}" for version in versions} - {*_git(repository, "tag", "--list", "v[0-9]*").stdout.split()}
     # The newest is tagged after its folder was committed.
     return f"git has no {', '.join(sorted(missing))} here: git fetch --tags" if len(missing) > 1 else None
 
