@@ -160,6 +160,10 @@ class Lifetime(Struct, frozen=True):
     max_ms: Milliseconds
     frames: Count
     unconfirmed: Count
+    pictures: Count | None = None
+    """Pictures since the report before: summed over reports each counts once. None from versions without it."""
+    late: Count | None = None
+    """Those of `pictures` that lived longer than the 100 ms that are promised, unconfirmed ones included."""
 
 
 class CameraV1(Struct, frozen=True, tag="CameraV1", kw_only=True):

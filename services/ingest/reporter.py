@@ -144,7 +144,9 @@ class Reporter:
 
     async def _change(self, status: CameraStatus) -> None:
         await self._event(status)
-        await self._bus.store(CAMERAS, self._message(status))
+        message = self._message(status)
+        await self._bus.store(CAMERAS, message)
+        self._counted(message)
 
     async def _event(self, status: CameraStatus) -> None:
         event = CameraEventV1(
@@ -171,6 +173,12 @@ class Reporter:
         message = self._message(status)
         if self._bus.connected:
             await self._bus.publish(CAMERAS, message)
+            self._counted(message)
+
+    def _counted(self, message: CameraV1) -> None:
+        assert self._sender is not None
+        if (lived := message.lifetime) is not None:
+            self._sender.lifetimes.told(lived.pictures or 0, lived.late or 0)
 
     def _message(self, status: CameraStatus) -> CameraV1:
         """What is told of the camera now."""
@@ -192,7 +200,7 @@ class Reporter:
             fps=round(stats.fps, 2) if stats.fps else None,
             analysed_fps=round(analysed, 2),
             shed_share=shed_share,
-            lifetime=Lifetime(report.p50_ms, report.p99_ms, report.max_ms, report.frames, report.unconfirmed),
+            lifetime=Lifetime(*report),
         )
         return self.latest
 

@@ -204,7 +204,7 @@ EXAMPLES: tuple[Struct, ...] = (
         fps=25.0,
         analysed_fps=5.0,
         shed_share=0.0625,
-        lifetime=Lifetime(p50_ms=31.25, p99_ms=62.5, max_ms=75.0, frames=10, unconfirmed=0),
+        lifetime=Lifetime(p50_ms=31.25, p99_ms=62.5, max_ms=75.0, frames=10, unconfirmed=0, pictures=5, late=0),
     ),
     DeliveryV1(
         site="cannes",

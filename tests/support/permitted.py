@@ -97,6 +97,8 @@ PERMITTED: dict[str, dict[str, tuple[Any, str]]] = {
         "max_ms": (t.Milliseconds, "Lifetime"),
         "frames": (t.Count, "Lifetime"),
         "unconfirmed": (t.Count, "Lifetime"),
+        "pictures": (t.Count, "Lifetime"),
+        "late": (t.Count, "Lifetime"),
     },
     "what was decided and sent: ids of alerts and notifications, recipients as salted hashes, no address": {
         "alert": (t.AlertId, "AlertV1 DeliveryV1"),

@@ -75,7 +75,7 @@ async def test_it_shows_what_is_published(place):
     await agrees(up, page)
     await expect(page.locator(".alerts .firing").first).to_contain_text("few-masks")
     await expect(page.get_by_text("2 of 3 cameras up")).to_be_visible()
-    await expect(page.locator(".promise .verdict")).to_have_text("kept")
+    await expect(page.locator(".promise .verdict")).to_have_text("kept", timeout=60_000)  # of a hundred pictures
     await expect(page.get_by_role("heading", name="North <b>gate</b>")).to_be_visible()
     assert sum(await page.evaluate(SCRIPTS)) < MOST_BYTES
     assert len(set(await page.evaluate(REFUSED))) == 1

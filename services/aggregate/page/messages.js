@@ -17,7 +17,7 @@ const isShare = (one) => isNumber(one) && one >= 0 && one <= 1;
 const isInterval = (one) => Array.isArray(one) && one.length === 2 && one.every(isShare);
 const isTexts = (one) => Array.isArray(one) && one.every(isText);
 const maybe = (is) => (one) => one === null || one === undefined || is(one);
-const isLifetime = (one) => [one.p50_ms, one.p99_ms, one.frames, one.unconfirmed].every(isNumber);
+const isLifetime = (one) => [one.p50_ms, one.p99_ms, one.frames, one.unconfirmed].every(isNumber) && [one.pictures, one.late].every(maybe(isNumber));
 
 const FIGURES = {
   start: isNumber, end: isNumber, suppressed: maybe(isText), gaps: maybe(isTexts), rate: maybe(isShare), interval: maybe(isInterval),

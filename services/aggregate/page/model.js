@@ -6,10 +6,11 @@ export const MS = 1e6;
 const GRACE_MS = 15_000;
 const DAY_MS = 86_400_000;
 const KEPT = 3_000;
+const COUNTED_NS = 600_000 * MS;
 
 /** Nothing known yet. `gone` are zones that the site says it has no more. */
 export function empty() {
-  const kinds = ["windows", "trends", "cameras", "heard", "measured", "alerts", "operations"];
+  const kinds = ["windows", "trends", "cameras", "heard", "measured", "counts", "alerts", "operations"];
   return { ...Object.fromEntries(kinds.map((kind) => [kind, new Map()])), gone: new Set() };
 }
 
@@ -37,6 +38,7 @@ export function take(known, message, heardMs) {
   if (order === 0) return null;
   known[kind].set(key, message);
   if (kind === "windows") extend(known, key, [period(message)]);
+  if (kind === "cameras") count(known, key, message);
   return { before };
 }
 
@@ -49,6 +51,14 @@ function hear(known, key, { lifetime }, heardMs) {
   const later = (when) => when.set(key, Math.max(when.get(key) ?? heardMs, heardMs));
   later(known.heard);
   if (lifetime?.frames > 0) later(known.measured);
+}
+
+/** Keep what a camera's reports of ten minutes count, by its own clock: each picture is in one of them. Versions before tell none. */
+function count(known, key, { at, lifetime }) {
+  const { pictures, late } = lifetime ?? {};
+  const kept = (known.counts.get(key) ?? []).filter((one) => at - one.at < COUNTED_NS);
+  if (Number.isFinite(pictures) && Number.isFinite(late)) kept.push({ at, pictures, late });
+  known.counts.set(key, kept);
 }
 
 /** A window or a period of an answer, as the trend has it. */

@@ -7,12 +7,14 @@ import { clock, milliseconds, number, percent, text } from "./text.js";
 
 const COLUMNS = ["camera", "state", "since", "lifetime", "fps", "analysed", "shed"];
 const NAMED = 5;
+/** What a report says in place of a time that there is none of (services/ingest/core/lifetime.py, CAP_MS). */
+const UNCONFIRMED_MS = 60_000;
 
 export class Promised {
   constructor() {
     this.title = make("h3");
     this.verdict = make("p", "verdict");
-    this.figures = { p50: pair(), p99: pair(), unconfirmed: pair() };
+    this.figures = { p50: pair(), late: pair() };
     this.worst = make("p", "hint");
     this.list = make("dl", "figures", ...Object.values(this.figures).map(({ whole }) => whole));
     this.element = make("div", "box promise", this.title, this.verdict, this.list, this.worst);
@@ -29,8 +31,8 @@ export class Promised {
     if (isMeasured) this.showFigures(found);
   }
 
-  showFigures({ camera, p50, p99, unconfirmed }) {
-    const values = { p50: milliseconds(p50), p99: milliseconds(p99), unconfirmed: number(unconfirmed) };
+  showFigures({ camera, p50, pictures, late }) {
+    const values = { p50: lived(p50), late: text("late.of", { late: number(late), pictures: number(pictures) }) };
     for (const [name, { term, value }] of Object.entries(this.figures)) {
       put(term, text(name));
       put(value, values[name]);
@@ -39,8 +41,14 @@ export class Promised {
   }
 }
 
-function unmeasured({ sinceMs }, timeZone, nowMs) {
+function unmeasured({ few, sinceMs }, timeZone, nowMs) {
+  if (few !== null) return text("promise.few", { n: number(few) });
   return sinceMs === null ? text("promise.none") : text("promise.since", { time: clock(sinceMs, timeZone, nowMs, false) });
+}
+
+/** How long pixels lived; a picture that nobody confirmed has a place among them, and no time. */
+function lived(ms) {
+  return ms < UNCONFIRMED_MS ? milliseconds(ms) : text("unconfirmed");
 }
 
 export class Cameras {
@@ -81,7 +89,7 @@ function stateOf(one, timeZone, nowMs) {
 function row(one, nowMs, timeZone) {
   const isSilent = one.state === "silent";
   const state = [stateOf(one, timeZone, nowMs), isSilent ? null : one.reason].filter(Boolean).join(", ");
-  const measured = !isSilent && one.lifetime?.frames > 0 ? `${milliseconds(one.lifetime.p50_ms)} · ${milliseconds(one.lifetime.p99_ms)}` : "–";
+  const measured = !isSilent && one.lifetime?.frames > 0 ? `${lived(one.lifetime.p50_ms)} · ${lived(one.lifetime.p99_ms)}` : "–";
   const rate = (value) => (!isSilent && typeof value === "number" ? number(value, 1) : "–");
   const shed = !isSilent && typeof one.shed_share === "number" ? percent(one.shed_share) : "–";
   return [one.camera, state, isSilent ? "–" : clock(one.since / MS, timeZone, nowMs, false), measured, rate(one.fps), rate(one.analysed_fps), shed];

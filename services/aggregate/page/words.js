@@ -48,8 +48,9 @@ const en = {
   "camera.paused": "paused", "camera.failed-config": "misconfigured", "camera.ended": "ended",
   "camera.silent": "last heard {time}", "camera.unheard": "not heard", "camera.named": "{camera}: {state}", "cameras.more": "{n} more",
   promise: "Promise: 99 of 100 pictures live at most 100 ms", "promise.kept": "kept", "promise.broken": "not kept",
-  "promise.none": "no measurement", "promise.since": "no measurement since {time}", p50: "half of them within", p99: "99% within",
-  "promise.worst": "slowest camera: {camera}", unconfirmed: "unconfirmed", lifetime: "Pixel lifetime, p50 and p99",
+  "promise.none": "no measurement", "promise.since": "no measurement since {time}", "promise.few": "too few pictures ({n} of 100)",
+  p50: "half of them within", late: "longer, or not confirmed", "late.of": "{late} of {pictures}",
+  "promise.worst": "the last 10 minutes of the camera with most of these: {camera}", unconfirmed: "not confirmed", lifetime: "Pixel lifetime, p50 and p99",
   "gap.camera-down": "a camera was down", "gap.paused": "paused", "gap.frames-lost": "pictures were not analysed",
   "gap.bus-restarted": "the bus was restarted", "gap.started-late": "started late", "gap.model-changed": "the model changed",
 };
@@ -104,8 +105,9 @@ const fr = {
   "camera.silent": "dernières nouvelles : {time}", "camera.unheard": "sans nouvelles", "camera.named": "{camera} : {state}",
   "cameras.more": "{n} autres",
   promise: "Promesse : 99 images sur 100 vivent au plus 100 ms", "promise.kept": "tenue", "promise.broken": "non tenue",
-  "promise.none": "aucune mesure", "promise.since": "aucune mesure (dernière : {time})", p50: "la moitié en moins de", p99: "99 % en moins de",
-  "promise.worst": "caméra la plus lente : {camera}", unconfirmed: "non confirmées", lifetime: "Vie des pixels, p50 et p99",
+  "promise.none": "aucune mesure", "promise.since": "aucune mesure (dernière : {time})", "promise.few": "trop peu d’images ({n} sur 100)",
+  p50: "la moitié en moins de", late: "plus longues, ou non confirmées", "late.of": "{late} sur {pictures}",
+  "promise.worst": "les 10 dernières minutes de la caméra qui en a le plus : {camera}", unconfirmed: "non confirmée", lifetime: "Vie des pixels, p50 et p99",
   "gap.camera-down": "une caméra était hors service", "gap.paused": "pause", "gap.frames-lost": "des images n’ont pas été analysées",
   "gap.bus-restarted": "le bus a redémarré", "gap.started-late": "démarré en retard", "gap.model-changed": "le modèle a changé",
 };

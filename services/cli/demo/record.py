@@ -10,6 +10,7 @@ from services.cli.demo.scene import Truth, Walker, truth
 
 PERSONS_WITHIN, RATE_WITHIN = 0.10, 0.10
 """Passages may be off by a tenth of the true number, the rate by ten points."""
+JUDGED = 100
 _SECOND = 1e-9
 
 
@@ -46,11 +47,18 @@ class Check:
 
 
 class PixelLife(NamedTuple):
-    """Pixel lifetimes of the whole run in ms, from every report of every camera."""
+    """Pixel lifetimes of the whole run, from every report of every camera."""
 
     p50: float
-    p99: float
-    unconfirmed: int
+    """In ms, of the median report."""
+    pictures: int
+    late: int
+    """Those that lived longer than 100 ms, unconfirmed ones included."""
+
+    @property
+    def kept(self) -> bool | None:
+        """Whether 99 of 100 pictures lived 100 ms at most; None of fewer than 100 pictures, which can't say."""
+        return None if self.pictures < JUDGED else self.late * JUDGED <= self.pictures
 
 
 @dataclass
@@ -126,12 +134,12 @@ class Record:
         return self.alert("firing") is not None and self.alert("resolved") is not None and self.mails > 1
 
     def pixel_life(self) -> PixelLife | None:
-        """Return the median report's p50 and the worst report's p99, so that no camera hides behind another."""
+        """Return the median report's p50, and all pictures: a report has too few of them for a p99."""
         if not self.lifetimes:
             return None
         p50 = median(report.p50_ms for report in self.lifetimes)
-        worst = max(report.p99_ms for report in self.lifetimes)
-        return PixelLife(p50, worst, sum(report.unconfirmed for report in self.lifetimes))
+        pictures = sum(report.pictures or 0 for report in self.lifetimes)
+        return PixelLife(p50, pictures, sum(report.late or 0 for report in self.lifetimes))
 
     def checks(self) -> list[Check]:
         """Return what the simulated demo promises, and what came of it."""

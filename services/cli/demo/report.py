@@ -10,11 +10,13 @@ from rich.table import Table
 from rich.text import Text
 
 from proto.public import AlertV1, CameraV1, WindowV1
-from services.cli.demo.record import PERSONS_WITHIN, RATE_WITHIN, Record
+from services.cli.demo.record import JUDGED, PERSONS_WITHIN, RATE_WITHIN, Record
 from services.cli.demo.sink import Mail
 from services.cli.view import milliseconds, rate_text, share_text
 
 _STATE_STYLES = {"firing": "bold red", "resolved": "green"}
+_REMEDY = "close other programs, or use fewer cameras or a faster machine"
+_MORE = "next: .venv/bin/moretta up --simulate keeps running, with numbers to subscribe to"
 _HEADERS = ("From", "To", "Subject")
 
 
@@ -67,9 +69,20 @@ def _life_text(record: Record) -> str:
     life = record.pixel_life()
     if life is None:
         return "pixels   none yet"
-    unconfirmed = f", {life.unconfirmed} not confirmed in time" if life.unconfirmed else ""
-    p50, p99 = milliseconds(life.p50), milliseconds(life.p99)
-    return f"pixels   lived {p50} ms (p50), {p99} ms (p99 of the worst report){unconfirmed}"
+    late = f"{life.late} of {life.pictures} longer than 100 ms, or not confirmed"
+    return f"pixels   lived {milliseconds(life.p50)} ms (p50); {late}"
+
+
+def promise(record: Record) -> Text:
+    """Return whether the promise was kept over all pictures of the run, and else why not and what to do."""
+    life, text = record.pixel_life(), Text("promise  99 of 100 pictures live at most 100 ms: ")
+    if life is None or life.kept is None:
+        return text.append(f"too few pictures to judge ({life.pictures if life else 0} of {JUDGED})")
+    if life.kept:
+        return text.append("ok", "green")
+    text.append("not ok", "bold red")
+    share = f"{life.late / life.pictures:.1%} took longer"
+    return text.append(f" – {share}: this machine is too busy, or too slow\n         {_REMEDY}")
 
 
 def clock(at: int) -> str:
@@ -103,10 +116,12 @@ def reckoning(record: Record, mails: list[Mail], folder: Path) -> RenderableType
     if record.walkers:
         parts.append(_checks(record))
     parts += [Text(alert_text(alert), _STATE_STYLES[alert.state]) for alert in record.alerts]
-    parts.append(Text(_life_text(record)))
+    parts += [Text(_life_text(record)), promise(record)]
     if mails:
         parts += [Text(""), mail_panel(mails[0])]
     parts.append(Text(f"{len(mails)} mails are kept as .eml in {folder}; no picture was.", overflow="fold"))
+    if record.walkers:
+        parts.append(Text(_MORE, overflow="fold"))
     return Group(*parts)
 
 

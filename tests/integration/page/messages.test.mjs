@@ -23,6 +23,8 @@ test("a message is of the type, site and zone of its subject", () => {
   }
   const camera = { type: "CameraV1", site: "s", camera: "c", state: "live", since: 1, at: 2, lifetime: { p50_ms: 1, p99_ms: 2, frames: 3, unconfirmed: 0 } };
   assert.ok(fits(camera, "moretta.v1.cameras.s.c"));
+  assert.ok(fits({ ...camera, lifetime: { ...camera.lifetime, pictures: 3, late: null } }, "moretta.v1.cameras.s.c"));
+  assert.ok(!fits({ ...camera, lifetime: { ...camera.lifetime, late: "3" } }, "moretta.v1.cameras.s.c"));
   assert.ok(!fits({ ...camera, camera: "d" }, "moretta.v1.cameras.s.c"));
   const alert = { type: "AlertV1", site: "s", zone: "z", rule: "r", profile: "lab", state: "firing", since: 1, start: 1, end: 2, rate: 0.1, interval: [0, 1], persons: 20, fire_below: 0.5 };
   assert.ok(fits(alert, "moretta.v1.alerts.s.z.r"));

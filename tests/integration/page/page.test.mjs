@@ -68,26 +68,50 @@ test("history fills a trend, and says nothing against what came", () => {
   assert.deepEqual(rates, [[0.5, 1], [0.5, 1], [null, 0]]);
 });
 
-const lifetime = (p99_ms, frames = 9) => ({ p50_ms: 5, p99_ms, max_ms: 99, frames, unconfirmed: 1 });
-const camera = (name, given) => ({ type: "CameraV1", site: "s", camera: name, at: 1, state: "live", lifetime: lifetime(20), ...given });
-
-test("the promise is the slowest one's of the cameras that are up", () => {
+const lifetime = (late = 0, pictures = 20, given = {}) => ({ p50_ms: 5, p99_ms: 60_000, max_ms: 60_000, frames: 40, unconfirmed: 1, pictures, late, ...given });
+const camera = (name, given) => ({ type: "CameraV1", site: "s", camera: name, at: 1, state: "live", lifetime: lifetime(), ...given });
+/** What is promised of a camera that told of these, one report after the other, `[late, pictures]` each. */
+function promised(reports, everyS = 5) {
   const known = model.empty();
-  model.take(known, camera("a", { lifetime: lifetime(40) }), 1_000);
-  model.take(known, camera("b", {}), 1_000);
-  model.take(known, camera("c", { state: "stalled", lifetime: lifetime(400) }), 1_000);
-  model.take(known, camera("d", { lifetime: lifetime(500, 0) }), 1_000);
+  reports.forEach((one, index) => model.take(known, camera("a", { at: 1 + index * everyS * 1e9, lifetime: lifetime(...one) }), 1_000));
+  return promise(cameras(known, "s", 2_000));
+}
+
+test("the promise is judged over a hundred pictures, and one late one in twenty breaks nothing", () => {
+  const fine = [0, 20];
+  assert.deepEqual(promised([[1, 20], fine, fine, fine]), { kept: null, few: 80, sinceMs: null });
+  assert.deepEqual(promised([[1, 20], fine, fine, fine, fine]), { camera: "a", p50: 5, pictures: 100, late: 1, kept: true });
+  assert.equal(promised([[1, 20], fine, fine, fine, [1, 20]]).kept, false);
+  assert.equal(promised([[0, 100], [100, 100]], 600).kept, false); // the first one is more than ten minutes ago
+  assert.equal(promised([[2, 100], [0, 99]], 600).few, 99);
+});
+
+test("a report of an earlier version has no counts, and is not judged", () => {
+  assert.deepEqual(promised([[null, null], [0, 20, { pictures: undefined, late: undefined }]]), { kept: null, few: 0, sinceMs: null });
+});
+
+test("the same report twice, or an earlier one, is counted once", () => {
+  const known = model.empty();
+  for (const at of [5, 5, 4]) model.take(known, camera("a", { at, lifetime: lifetime(0, 60) }), 1_000);
+  assert.equal(promise(cameras(known, "s", 2_000)).few, 60);
+});
+
+test("the promise is that of the camera with the largest share of late pictures, of those that are up", () => {
+  const known = model.empty();
+  model.take(known, camera("a", { lifetime: lifetime(3, 200) }), 1_000);
+  model.take(known, camera("b", { lifetime: lifetime(4, 500) }), 1_000);
+  model.take(known, camera("c", { state: "stalled", lifetime: lifetime(400, 400) }), 1_000);
+  model.take(known, camera("d", { lifetime: lifetime(500, 500, { frames: 0 }) }), 1_000);
   const seen = cameras(known, "s", 2_000);
   assert.deepEqual(seen.map((one) => one.up), [true, true, false, true]);
-  assert.deepEqual(promise(seen), { camera: "a", p50: 5, p99: 40, unconfirmed: 2, kept: true });
-  assert.equal(promise([{ up: true, camera: "x", lifetime: lifetime(100.5) }]).kept, false);
+  assert.deepEqual(promise(seen), { camera: "a", p50: 5, pictures: 200, late: 3, kept: false });
 });
 
 test("a camera that was not heard for long is not up, whenever the page was opened, and measures nothing", () => {
   const known = model.empty();
   const [days, offset] = [3 * 86_400_000, 3_600_000]; // the page's own clock is an hour behind
   model.take(known, camera("old", {}), 1_000);
-  model.take(known, camera("stalled", { state: "stalled", lifetime: lifetime(20, 0) }), 2_000);
+  model.take(known, camera("stalled", { state: "stalled", lifetime: lifetime(0, 0, { frames: 0 }) }), 2_000);
   model.take(known, camera("ended", { state: "ended" }), 500);
   model.take(known, camera("unknown", {}), NaN);
   const seen = cameras(known, "s", days, offset);
@@ -95,8 +119,8 @@ test("a camera that was not heard for long is not up, whenever the page was open
     ["ended", "ended", false, 500 + offset], ["old", "silent", false, 1_000 + offset], ["stalled", "silent", false, 2_000 + offset],
     ["unknown", "silent", false, null],
   ]);
-  assert.deepEqual(promise(seen), { kept: null, sinceMs: 1_000 + offset });
-  assert.deepEqual(promise([]), { kept: null, sinceMs: null });
+  assert.deepEqual(promise(seen), { kept: null, few: null, sinceMs: 1_000 + offset });
+  assert.deepEqual(promise([]), { kept: null, few: null, sinceMs: null });
   assert.equal(model.take(known, camera("old", {}), days - offset), null); // the same again: no news, but heard
   assert.equal(cameras(known, "s", days, offset)[1].up, true);
   model.take(known, camera("old", { at: 0 }), 2 * days); // an earlier one, in somebody's answer

@@ -17,6 +17,7 @@ from published_sites import LENGTH, MARKET, camera_state, published
 from websocket_tap import Tap, stored_at
 from windows import HOUR, SECOND, decree, window
 
+from proto.public import CameraV1
 from proto.subjects import ALERTS, CAMERAS, WINDOWS
 
 THREE_DAYS = 3 * 24 * HOUR
@@ -59,6 +60,33 @@ async def test_cameras_of_days_ago_are_not_up(place):
     await sites.ingest.store(CAMERAS, structs.replace(told, at=told.at + SECOND))
     await expect(page.get_by_text("1 of 3 cameras up")).to_be_visible()
     await expect(market.locator(".promise .verdict")).to_have_text("kept")
+
+
+async def test_the_promise_in_each_of_its_states(place):
+    """Kept or not over the reports that came, too few pictures in those that are read; what is no time is not shown."""
+    sites, url, page, _ = place
+    await sites.publish()
+    await page.goto(url)
+    promise = page.get_by_role("region", name="Marché Forville").locator(".promise")
+    await expect(promise).to_contain_text("2 of 600")
+    await expect(promise.locator(".verdict")).to_have_text("kept")
+    await looked_at(page, "promise-kept")
+    await sites.ingest.store(CAMERAS, lived(sites.now, "gate-1", p50_ms=60_000.0, pictures=20, late=15))
+    await expect(promise.locator(".verdict")).to_have_text("not kept")
+    await expect(promise).to_contain_text("17 of 620")
+    await expect(promise.locator("dd").first).to_have_text("not confirmed")
+    await looked_at(page, "promise-broken")
+    for name in ("gate-1", "flowers-1"):
+        await sites.ingest.store(CAMERAS, lived(sites.now + SECOND, name, pictures=20, late=1))
+    await page.reload()
+    await expect(promise.locator(".verdict")).to_have_text("too few pictures (20 of 100)")
+    await looked_at(page, "promise-few")
+
+
+def lived(now: int, name: str, **given: float) -> CameraV1:
+    told = camera_state(name, now, is_live=True)
+    assert told.lifetime is not None
+    return structs.replace(told, at=told.at + SECOND, lifetime=structs.replace(told.lifetime, **given))
 
 
 async def test_a_stricter_profile_takes_away_what_was_published_before(place):

@@ -198,6 +198,32 @@ async def test_no_figures_while_disconnected(wait_until):
         assert len(scene.line.published) == told
 
 
+async def test_each_picture_is_told_once_though_a_report_is_lost(wait_until):
+    """Reports are added up: what one that could not be sent counted is in the next one."""
+    scene = Scene(every_s=0.01)
+
+    def lived():
+        return [m.lifetime for row, m in scene.line.stored + scene.line.published if row is CAMERAS]
+
+    def sums():
+        return sum(one.pictures for one in lived()), sum(one.late for one in lived())
+
+    async with reporting(scene):
+        scene.sender.lifetimes.add(20_000_000)
+        scene.change("live")
+        await wait_until(lambda: len(scene.line.published) >= 2)
+        scene.line.connected = False
+        for _ in range(3):
+            scene.sender.lifetimes.add_unconfirmed()
+        await wait_until(lambda: scene.reporter.latest.lifetime.late == 3)
+        assert sums() == (1, 0)
+        scene.line.connected = True
+        await wait_until(lambda: sums()[0] > 1)
+        told = len(scene.line.published)
+        await wait_until(lambda: len(scene.line.published) > told + 2)
+        assert sums() == (4, 3)
+
+
 async def test_the_rates_are_those_since_the_last_report(wait_until):
     """Analysed pictures per second and the share that was shed count from report to report."""
     scene = Scene()

@@ -216,13 +216,23 @@ def test_film_of_nobody_is_complete_at_its_end():
     assert record.is_complete()
 
 
-def test_pixel_life_is_the_worst_cameras():
-    """No camera's p99 hides behind another's; reports without pictures say nothing."""
+def test_pixel_life_is_of_all_pictures():
+    """The median report's p50, and the sums over all reports; those without pictures say nothing."""
     record = taken(
-        camera("a", lifetime=Lifetime(10.0, 20.0, 21.0, 50, 0)),
-        camera("b", lifetime=Lifetime(30.0, 90.0, 95.0, 50, 2)),
-        camera("b", lifetime=Lifetime(12.0, 25.0, 26.0, 50, 1)),
+        camera("a", lifetime=Lifetime(10.0, 20.0, 21.0, 50, 0, 25, 0)),
+        camera("b", lifetime=Lifetime(30.0, 90.0, 60_000.0, 50, 2, 25, 3)),
+        camera("b", lifetime=Lifetime(12.0, 25.0, 26.0, 50, 1, 25, 1)),
         camera("c", lifetime=Lifetime(0.0, 0.0, 0.0, 0, 0)),
     )
-    assert record.pixel_life() == (12.0, 90.0, 3)
+    assert record.pixel_life() == (12.0, 75, 4)
     assert taken(camera()).pixel_life() is None
+
+
+@pytest.mark.parametrize(
+    ("pictures", "late", "kept"), [(99, 0, None), (99, 99, None), (100, 1, True), (100, 2, False), (300, 3, True)]
+)
+def test_the_promise_is_of_a_hundred_pictures_or_more(pictures, late, kept):
+    """Of fewer than a hundred nothing can be said; one of a hundred may be late."""
+    life = taken(camera(lifetime=Lifetime(12.0, 25.0, 26.0, 50, 0, pictures, late))).pixel_life()
+    assert life is not None
+    assert life.kept is kept

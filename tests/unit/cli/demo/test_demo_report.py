@@ -56,7 +56,7 @@ CAMERA = CameraV1(
     state="live",
     since=START,
     at=START,
-    lifetime=Lifetime(12.0, 31.0, 33.0, 40, 0),
+    lifetime=Lifetime(12.0, 31.0, 33.0, 40, 0, 20, 0),
 )
 
 
@@ -111,7 +111,7 @@ def test_live_shows_cameras_pixels_alert_and_mails():
     record.mails = 1
     text = shown(report.live(record))
     assert "gate: live" in text
-    assert "lived 12 ms (p50), 31 ms" in text
+    assert "lived 12 ms (p50); 0 of 20 longer than 100 ms, or not confirmed" in text
     assert "FIRING at 16:00:10: 26% of 19 with a mask, fewer than 60%" in text
     assert "mails    1" in text
 
@@ -130,9 +130,27 @@ def test_broken_camera_shows_its_reason():
 
 
 def test_unconfirmed_pictures_are_not_hidden():
-    """Pictures without an answer stand beside the percentiles."""
-    late = msgspec.structs.replace(CAMERA, lifetime=Lifetime(12.0, 31.0, 60_000.0, 40, 3))
-    assert "3 not confirmed in time" in shown(report.live(recorded(late)))
+    """Pictures without an answer are among the late ones."""
+    late = msgspec.structs.replace(CAMERA, lifetime=Lifetime(12.0, 31.0, 60_000.0, 40, 3, 20, 3))
+    assert "3 of 20 longer than 100 ms, or not confirmed" in shown(report.live(recorded(late)))
+
+
+@pytest.mark.parametrize(
+    ("late", "pictures", "said"),
+    [
+        (1, 100, ["ok"]),
+        (0, 99, ["too few pictures to judge (99 of 100)"]),
+        (3, 200, ["not ok", "1.5% took longer", "too busy", "close other programs", "fewer cameras"]),
+    ],
+)
+def test_the_promise_has_a_verdict(late, pictures, said):
+    """Over all pictures of the run; where it is not kept, what may be wrong and what to do."""
+    lived = msgspec.structs.replace(CAMERA, lifetime=Lifetime(12.0, 60_000.0, 60_000.0, 40, 1, pictures, late))
+    text = shown(report.reckoning(recorded(lived), [], Path("mails")))
+    line = text[text.index("promise ") :]
+    assert line.startswith(f"promise  99 of 100 pictures live at most 100 ms: {said[0]}")
+    assert all(words in line for words in said)
+    assert "60" not in line
 
 
 def test_clearing_names_its_own_threshold():
@@ -166,6 +184,7 @@ def test_reckoning_has_everything(mail):
     assert "missed" in text
     assert "Too few masks" in text
     assert "1 mails are kept as .eml in mails" in text
+    assert ".venv/bin/moretta up --simulate" in text
 
 
 def test_reckoning_of_a_real_camera_has_no_verdict():
