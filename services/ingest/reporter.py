@@ -200,7 +200,15 @@ class Reporter:
             fps=round(stats.fps, 2) if stats.fps else None,
             analysed_fps=round(analysed, 2),
             shed_share=shed_share,
-            lifetime=Lifetime(*report),
+            lifetime=Lifetime(
+                report.p50_ms,
+                report.p99_ms,
+                report.max_ms,
+                report.frames,
+                report.unconfirmed,
+                report.pictures,
+                report.late,
+            ),
         )
         return self.latest
 
