@@ -5,8 +5,14 @@
 
 import argparse
 import contextlib
+import sys
 
-from moretta_reader import connected, moment, read, run, say, site
+try:
+    from moretta_reader import connected, moment, read, run, say, site
+    from nats.errors import Error
+except ModuleNotFoundError:
+    sys.stderr.write("moretta_reader.py is missing: keep it beside this program\n")
+    sys.exit(2)
 
 
 class Board:
@@ -44,9 +50,11 @@ async def main(of):
         await bus.flush()
         while True:
             if losses != bus.losses and bus.is_connected:  # at the start, and after each outage
-                losses = bus.losses
-                await present(bus, subject, board)
-                say(f"listening to {subject}")
+                with contextlib.suppress(Error):  # lost once more, or the answer came before it could be heard: again
+                    since = bus.losses
+                    await present(bus, subject, board)
+                    losses = since
+                    say(f"listening to {subject}")
             with contextlib.suppress(TimeoutError):
                 board.take(await live.next_msg(timeout=1))
 

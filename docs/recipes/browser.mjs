@@ -1,7 +1,7 @@
 // What browser.html runs, by WebSocket. `npm run bundle` makes browser.js of it.
 
 import { nkeyAuthenticator, wsconnect } from '@nats-io/nats-core';
-import { isAnswer, stored, wasAnswer, windowOf } from './rules.mjs';
+import { isAnswer, moment, stored, wasAnswer, windowOf } from './rules.mjs';
 
 const form = document.querySelector('form');
 const status = document.querySelector('[role=status]');
@@ -96,7 +96,6 @@ function show(subject, bytes, isAnswer) {
   const { row, end } = rows.get(subject) ?? { row: document.querySelector('tbody').insertRow(), end: 0 };
   if (window.end < end) return; // older than what is shown
   rows.set(subject, { row, end: window.end });
-  const until = new Date(window.end / 1e6).toISOString();
-  const cells = [until, window.site, window.zone, window.rate, window.persons, window.coverage];
+  const cells = [moment(window.end), window.site, window.zone, window.rate, window.persons, window.coverage];
   row.replaceChildren(...cells.map((text) => Object.assign(document.createElement('td'), { textContent: text ?? '-' })));
 }

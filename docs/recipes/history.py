@@ -1,16 +1,21 @@
-# Prints the last day of a site by hours, in the site's own time.
+# Prints the last day of a site by hours, in the site's own time; a line begins with START/END of its hour.
 # Install: python3 -m venv venv && venv/bin/pip install 'nats-py[nkeys]' (Python 3.11); keep moretta_reader.py beside it
 # Run: venv/bin/python history.py SITE [ZONE]
 # By the variables NATS_URL and NATS_NKEY (the seed's file); with TLS NATS_CA, and NATS_CERT and NATS_KEY.
 
 import argparse
 import json
+import sys
 import time
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from moretta_reader import Wrong, connected, line, run, site
-from nats.errors import NoRespondersError
+try:
+    from moretta_reader import Wrong, connected, line, run, site
+    from nats.errors import NoRespondersError
+except ModuleNotFoundError:
+    sys.stderr.write("moretta_reader.py is missing: keep it beside this program\n")
+    sys.exit(2)
 
 
 async def ask(bus, of, zone):
@@ -41,11 +46,14 @@ async def main(of, zone):
     async with connected() as bus:
         reply = await ask(bus, of, zone)
     for period in reply["periods"]:
-        start = datetime.fromtimestamp(period["start"] // 10**9, ZoneInfo(reply["timezone"])).isoformat()
-        print(line(period | {"site": of, "zone": zone}, start))
+        both = "/".join(
+            datetime.fromtimestamp(period[name] // 10**9, ZoneInfo(reply["timezone"])).isoformat()
+            for name in ("start", "end")
+        )
+        print(line(period | {"site": of, "zone": zone}, both))
 
 
-parser = argparse.ArgumentParser(description="Prints the last day of a site by hours, in the site's own time.")
+parser = argparse.ArgumentParser(description="Prints the last day of a site by hours: START/END by the site's clock.")
 parser.add_argument("site", type=site, metavar="SITE")
 parser.add_argument("zone", nargs="?", default="_site", metavar="ZONE", help="default: the whole site")
 given = parser.parse_args()

@@ -3,8 +3,13 @@
 // Run: node latest.mjs [SITE]
 // By the variables NATS_URL and NATS_NKEY (the seed's file); with TLS NATS_CA, and NATS_CERT and NATS_KEY.
 
-import { ask, connected, leave, line, read, site, subjects, unknown, wrong } from './reader.mjs';
-import { stored, wasAnswer } from './rules.mjs';
+const [reader, rules] = await Promise.all([import('./reader.mjs'), import('./rules.mjs')]).catch((error) => {
+  if (error.code !== 'ERR_MODULE_NOT_FOUND') throw error;
+  console.error('reader.mjs or rules.mjs is missing: keep both beside this program');
+  process.exit(2);
+});
+const { ask, connected, leave, line, read, site, subjects, unknown, wrong } = reader;
+const { stored, wasAnswer } = rules;
 
 const wanted = site('usage: node latest.mjs [SITE]');
 const nc = await connected();

@@ -4,8 +4,13 @@
 # By the variables NATS_URL and NATS_NKEY (the seed's file); with TLS NATS_CA, and NATS_CERT and NATS_KEY.
 
 import argparse
+import sys
 
-from moretta_reader import connected, line, read, run, site
+try:
+    from moretta_reader import connected, line, read, run, site
+except ModuleNotFoundError:
+    sys.stderr.write("moretta_reader.py is missing: keep it beside this program\n")
+    sys.exit(2)
 
 
 async def main(of):

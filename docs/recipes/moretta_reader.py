@@ -97,16 +97,16 @@ class Reader(nats.NATS):
 
     async def start(self):
         """Connect; Wrong if no server lets us in."""
-        _check_seed(self.seed)
+        seed = _seed(self.seed)
         for url in self.urls:
-            if not re.fullmatch(r"(nats|tls)://[^/\s@]+/?", url):
-                shown = re.sub("//.*@", "//", url)
+            if not re.fullmatch(r"((nats|tls)://)?[^/\s@]+/?", url):
+                shown = re.sub("^(.*//)?.*@", r"\1", url)
                 raise Wrong(
                     f"NATS_URL: {shown!r} is no address such as nats://127.0.0.1:4222 or tls://nats.example.org"
                 )
         await self.connect(
             self.urls,
-            nkeys_seed=self.seed,
+            nkeys_seed_str=seed,
             inbox_prefix=b"_INBOX_subscriber",
             tls=_tls(self.urls),
             max_reconnect_attempts=-1,
@@ -131,6 +131,9 @@ class Reader(nats.NATS):
         """The first that we say, and the last moment to find out that all would be read on the way."""
         if "tls" in self.options and not self._server_info.get("tls_required"):
             raise TlsError("it offers no TLS, which NATS_CA or tls:// asks for")
+        with contextlib.suppress(Wrong):  # a box that comes back has made new ones; unreadable: the last one
+            self._nkeys_seed_str = _seed(self.seed)
+        self._setup_nkeys_seed_connect()
         return super()._connect_command()
 
     @property
@@ -233,19 +236,30 @@ def _readable(found, kind):
 
 
 def moment(nanoseconds):
-    """A time as text."""
-    return datetime.fromtimestamp(nanoseconds // 10**9, UTC).isoformat()
+    """A time as text, to the second, in UTC."""
+    return datetime.fromtimestamp(nanoseconds // 10**9, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def line(window, when=None):
-    """A window as one line; null: not published."""
-    shown = " ".join(f"{name}={json.dumps(window.get(name))}" for name in FIGURES)
+    """A window as one line, that begins with its end unless `when` says more; null: not published."""
+    shown = " ".join(f"{name}={json.dumps(_rounded(window.get(name)))}" for name in FIGURES)
     return f"{when or moment(window['end'])} {window['site']} {window['zone']} {shown}".replace(", ", ",")
 
 
-def _check_seed(name):
+def _rounded(figure):
+    if isinstance(figure, list):
+        return [_rounded(one) for one in figure]
+    return round(figure, 4) if isinstance(figure, float) else figure
+
+
+def _seed(name):
+    """The seed in this file, once it is one. A seed in the place of the file's name is never said."""
+    if re.search("SU[A-Z2-7]{40}", name):
+        raise Wrong("NATS_NKEY names the file of the seed, and holds a seed itself; save that in a file")
     try:
-        nkeys.from_seed(bytearray(Path(name).read_bytes().strip())).wipe()
+        seed = Path(name).read_bytes().strip()
+        nkeys.from_seed(bytearray(seed)).wipe()
+        return seed.decode()
     except OSError as error:
         raise Wrong(f"NATS_NKEY: {name}: {error.strerror}; name the file of subscriber's seed") from None
     except Exception:  # what nkeys raises depends on what is there

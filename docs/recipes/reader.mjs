@@ -3,9 +3,15 @@
 // Exit codes of both: 0 done, 2 something to set right, which a line on standard error names.
 
 import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
+import { checkServerIdentity } from 'node:tls';
 import { parseArgs } from 'node:util';
-import { connect, nkeyAuthenticator } from '@nats-io/transport-node';
-import { windowOf } from './rules.mjs';
+import { moment, windowOf } from './rules.mjs';
+
+const { connect, nkeyAuthenticator } = await import('@nats-io/transport-node').catch((error) => {
+  if (error.code !== 'ERR_MODULE_NOT_FOUND') throw error;
+  return wrong('@nats-io/transport-node is missing: npm install, in this folder');
+});
 
 const { NATS_CA, NATS_CERT, NATS_KEY } = process.env;
 const urls = (process.env.NATS_URL || 'nats://127.0.0.1:4222').split(',');
@@ -37,7 +43,7 @@ export function site(usage) {
 /** Connect as subscriber. A server lost later is waited for; a refused seed ends the program. */
 export async function connected() {
   for (const url of urls) {
-    if (!/^(nats|tls):\/\/[^/\s@]+\/?$/.test(url)) wrong(`NATS_URL: '${url.replace(/\/\/.*@/, '//')}' is no address such as nats://127.0.0.1:4222`);
+    if (!/^((nats|tls):\/\/)?[^/\s@]+\/?$/.test(url)) wrong(`NATS_URL: '${url.replace(/^(.*\/\/)?.*@/, '$1')}' is no address such as nats://127.0.0.1:4222`);
   }
   const options = {
     servers: urls,
@@ -86,14 +92,23 @@ function words(error) {
   return `${urls[0]}: ${hints.find(([sign]) => sign.test(said))?.[1] ?? (error.message || said)}`;
 }
 
+/** What signs with the seed that is in the file by then: a box that comes back has made new ones. Unreadable: the last one. */
 function authenticator() {
-  const make = nkeyAuthenticator(Buffer.from(content('NATS_NKEY', seedFile).trim()));
+  if (/SU[A-Z2-7]{40}/.test(seedFile)) wrong('NATS_NKEY names the file of the seed, and holds a seed itself; save that in a file');
+  let last = nkeyAuthenticator(Buffer.from(content('NATS_NKEY', seedFile).trim()));
   try {
-    make('');
+    last('');
   } catch {
     wrong(`NATS_NKEY: ${seedFile}: no seed, which is one line of 58 letters and digits that begins with SU`);
   }
-  return make;
+  return (nonce) => {
+    try {
+      const present = nkeyAuthenticator(Buffer.from(readFileSync(seedFile, 'utf8').trim()));
+      present('');
+      last = present;
+    } catch { /* it is being written */ }
+    return last(nonce);
+  };
 }
 
 /** How to speak TLS; nats.js refuses a server without it as soon as `tls` is there, even if it is empty. */
@@ -102,7 +117,17 @@ function tls() {
   if (Boolean(NATS_CERT) !== Boolean(NATS_KEY)) wrong(`NATS_${NATS_CERT ? 'KEY' : 'CERT'} is not set; a certificate needs its key`);
   const files = { ca: ['NATS_CA', NATS_CA], cert: ['NATS_CERT', NATS_CERT], key: ['NATS_KEY', NATS_KEY] };
   const named = Object.entries(files).filter(([, [, file]]) => file);
-  return { tls: Object.fromEntries(named.map(([key, [name, file]]) => [key, content(name, file)])) };
+  const read = named.map(([key, [name, file]]) => [key, content(name, file)]);
+  return { tls: { ...Object.fromEntries(read), checkServerIdentity: identity } };
+}
+
+/** What is wrong with the name in a certificate. Where NATS_URL has a number, Node.js is told no name and would take `localhost`. */
+function identity(name, certificate) {
+  const hosts = urls.map((url) => new URL(url.includes('//') ? url : `nats://${url}`).hostname.replace(/[[\]]/g, ''));
+  const numbers = hosts.filter((host) => isIP(host));
+  if (name !== 'localhost' || numbers.length === 0) return checkServerIdentity(name, certificate);
+  const found = numbers.map((number) => checkServerIdentity(number, certificate));
+  return found.includes(undefined) ? undefined : found[0];
 }
 
 function content(name, file) {
@@ -144,7 +169,10 @@ export function read(subject, bytes, isAnswer) {
 
 /** A window as one line; null: not published. */
 export function line(window) {
-  const end = new Date(window.end / 1e6).toISOString();
-  const shown = FIGURES.map((name) => `${name}=${JSON.stringify(window[name] ?? null)}`);
-  return `${end} ${window.site} ${window.zone} ${shown.join(' ')}`;
+  const shown = FIGURES.map((name) => `${name}=${JSON.stringify(window[name] ?? null, rounded)}`);
+  return `${moment(window.end)} ${window.site} ${window.zone} ${shown.join(' ')}`;
+}
+
+function rounded(_name, figure) {
+  return typeof figure === 'number' ? Math.round(figure * 1e4) / 1e4 : figure;
 }

@@ -1,14 +1,19 @@
 # Prints the windows published in the last day, or since a time, in their order.
 # Install: python3 -m venv venv && venv/bin/pip install 'nats-py[nkeys]' (Python 3.11); keep moretta_reader.py beside it
-# Run: venv/bin/python replay.py [SITE] [--since 2026-11-24T08:00+01:00]
+# Run: venv/bin/python replay.py [SITE] [--since 2026-11-24T08:00+01:00] (UTC where it names no zone)
 # By the variables NATS_URL and NATS_NKEY (the seed's file); with TLS NATS_CA, and NATS_CERT and NATS_KEY.
 
 import argparse
+import sys
 import time
-from datetime import datetime
+from datetime import UTC, datetime
 
-from moretta_reader import connected, line, read, run, site
-from nats.js.errors import NotFoundError
+try:
+    from moretta_reader import connected, line, read, run, site
+    from nats.js.errors import NotFoundError
+except ModuleNotFoundError:
+    sys.stderr.write("moretta_reader.py is missing: keep it beside this program\n")
+    sys.exit(2)
 
 
 async def ask(bus, sequence, subject):
@@ -44,17 +49,25 @@ async def main(of, since):
 
 
 def when(text):
-    """A time (s UTC); one without a zone is this machine's."""
+    """A time (s UTC); one without a zone is UTC, as what is printed."""
     try:
-        return datetime.fromisoformat(text).timestamp()
+        given = datetime.fromisoformat(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is no time such as 2026-11-24T08:00+01:00") from None
+    found = (given if given.tzinfo else given.replace(tzinfo=UTC)).timestamp()
+    if found > time.time():
+        raise argparse.ArgumentTypeError(f"{text!r} is still to come; without a zone, such as +01:00, it is UTC")
+    return found
 
 
 parser = argparse.ArgumentParser(description="Prints the windows published in the last day, or since a time.")
 parser.add_argument("site", nargs="?", type=site, metavar="SITE", help="of this site; default: of all")
 parser.add_argument(
-    "--since", type=when, default=time.time() - 24 * 3600, metavar="TIME", help="2026-11-24T08:00+01:00"
+    "--since",
+    type=when,
+    default=time.time() - 24 * 3600,
+    metavar="TIME",
+    help="2026-11-24, or 2026-11-24T08:00+01:00; UTC where it names no zone",
 )
 given = parser.parse_args()
 run(main(given.site or "*", given.since))

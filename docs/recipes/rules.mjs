@@ -32,3 +32,8 @@ export function wasAnswer(hdrs) {
 export function stored(message) {
   return Uint8Array.from(atob(message.data ?? ''), (char) => char.charCodeAt(0));
 }
+
+/** A time as text, to the second, in UTC. */
+export function moment(nanoseconds) {
+  return `${new Date(nanoseconds / 1e6).toISOString().slice(0, 19)}Z`;
+}

@@ -12,15 +12,18 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"math"
 	"net"
 	"net/textproto"
 	"os"
 	"regexp"
 	"sort"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nkeys"
 )
 
 // Window is what this program reads of WindowV1; nil: not published.
@@ -43,8 +46,10 @@ var (
 
 func main() {
 	site := wanted()
-	nc, err := nats.Connect(url, options()...)
+	door := &door{}
+	nc, err := nats.Connect(url, options(door)...)
 	check(err)
+	door.nc.Store(nc)
 	subject := "moretta.v1.windows." + site + ".*"
 	live, err := nc.SubscribeSync(subject) // first, so that none is missed between
 	check(err)
@@ -77,13 +82,21 @@ func wanted() string {
 }
 
 // options are how to connect as subscriber; nats.go refuses a server without TLS where a CA or tls:// asks for it.
-func options() []nats.Option {
+func options(door *door) []nats.Option {
+	if regexp.MustCompile(`SU[A-Z2-7]{40}`).MatchString(seed) {
+		wrong("NATS_NKEY names the file of the seed, and holds a seed itself; save that in a file")
+	}
+	for _, one := range strings.Split(url, ",") {
+		if !regexp.MustCompile(`^((nats|tls)://)?[^/\s@]+/?$`).MatchString(one) {
+			wrong("NATS_URL: '%s' is no address such as nats://127.0.0.1:4222", regexp.MustCompile(`^(.*//)?.*@`).ReplaceAllString(one, "$1"))
+		}
+	}
 	key, err := nats.NkeyOptionFromSeed(seed)
 	if err != nil {
 		wrong("NATS_NKEY: %s: %v; name the file of subscriber's seed, one line that begins with SU", seed, err)
 	}
 	found := []nats.Option{
-		key, nats.CustomInboxPrefix("_INBOX_subscriber"), nats.MaxReconnects(-1),
+		key, nats.CustomInboxPrefix("_INBOX_subscriber"), nats.MaxReconnects(-1), nats.SetCustomDialer(door),
 		nats.DisconnectErrHandler(func(*nats.Conn, error) { say("lost %s, waiting for it", url) }),
 		nats.ReconnectHandler(func(*nats.Conn) { say("%s is back", url) }),
 		nats.ClosedHandler(func(nc *nats.Conn) { check(nc.LastError()) }),
@@ -100,6 +113,32 @@ func options() []nats.Option {
 		found = append(found, nats.ClientCert(cert, key2))
 	}
 	return found
+}
+
+// door is the way to the server, which has to know the key of the seed that is in the file by then: a box that comes back has made new ones.
+type door struct{ nc atomic.Pointer[nats.Conn] }
+
+// Dial is called with the connection's lock held; nats.go reads the seed itself once more, to sign.
+func (d *door) Dial(network, address string) (net.Conn, error) {
+	if nc := d.nc.Load(); nc != nil {
+		if key, err := public(); err == nil {
+			nc.Opts.Nkey = key
+		}
+	}
+	return net.DialTimeout(network, address, nats.DefaultTimeout)
+}
+
+// public is the public key of the seed in the file.
+func public() (string, error) {
+	text, err := os.ReadFile(seed)
+	if err != nil {
+		return "", err
+	}
+	pair, err := nkeys.ParseDecoratedNKey(text)
+	if err != nil {
+		return "", err
+	}
+	return pair.PublicKey()
 }
 
 // known says so if no window of the site was published, and which sites there are.
@@ -190,8 +229,22 @@ func show(subject string, data []byte, headers nats.Header) {
 	}
 	last[subject] = window.End
 	end := time.Unix(0, window.End).UTC().Format(time.RFC3339)
+	for _, figure := range []*float64{window.Rate, window.Coverage} {
+		round(figure)
+	}
+	if window.Interval != nil {
+		round(&window.Interval[0])
+		round(&window.Interval[1])
+	}
 	fmt.Printf("%s %s %s rate=%s interval=%s persons=%s coverage=%s\n", end, window.Site, window.Zone,
 		text(window.Rate), text(window.Interval), text(window.Persons), text(window.Coverage))
+}
+
+// round leaves four decimals.
+func round(figure *float64) {
+	if figure != nil {
+		*figure = math.Round(*figure*1e4) / 1e4
+	}
 }
 
 func text(value any) string {

@@ -3,8 +3,13 @@
 // Run: node windows.mjs [SITE]
 // By the variables NATS_URL and NATS_NKEY (the seed's file); with TLS NATS_CA, and NATS_CERT and NATS_KEY.
 
-import { connected, line, read, site, unknown } from './reader.mjs';
-import { isAnswer } from './rules.mjs';
+const [reader, rules] = await Promise.all([import('./reader.mjs'), import('./rules.mjs')]).catch((error) => {
+  if (error.code !== 'ERR_MODULE_NOT_FOUND') throw error;
+  console.error('reader.mjs or rules.mjs is missing: keep both beside this program');
+  process.exit(2);
+});
+const { connected, line, read, site, unknown } = reader;
+const { isAnswer } = rules;
 
 const wanted = site('usage: node windows.mjs [SITE]');
 const nc = await connected();

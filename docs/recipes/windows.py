@@ -5,8 +5,13 @@
 
 import argparse
 import json
+import sys
 
-from moretta_reader import connected, line, read, run, say, site
+try:
+    from moretta_reader import connected, line, read, run, say, site
+except ModuleNotFoundError:
+    sys.stderr.write("moretta_reader.py is missing: keep it beside this program\n")
+    sys.exit(2)
 
 
 async def main(of, form):

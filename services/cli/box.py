@@ -28,6 +28,8 @@ from services.identities import Identities, WebSocket, nats_config, settings_fil
 
 _LISTENING = re.compile(r"Listening for client connections on [^ ]+:(\d+)")
 _LISTENING_WEB = re.compile(r"Listening for websocket clients on ws://[^ ]+:(\d+)")
+_NO_TLS = "Websocket not configured with TLS"
+"""What nats-server warns of at each start with a door for browsers; a box's are on loopback, or it refuses them."""
 _START_LIMIT_S = 20.0
 _SPEAKERS: tuple[Identity, ...] = ("operator", "subscriber", "backup", "ingest", "inference")
 """Whom a program may have to be: an operator, who reads, who backs up, for `moretta simulate` who tells of cameras."""
@@ -243,7 +245,7 @@ class Box:
         self._was_full = self._was_full or _FULL in line
         if "Server is ready" in line:
             self._nats_ready.set()
-        if any(mark in line for mark in ("[ERR]", "[FTL]", "[WRN]")):
+        if any(mark in line for mark in ("[ERR]", "[FTL]", "[WRN]")) and _NO_TLS not in line:
             self._on_line("nats-server", line)
 
     async def _nats_answers(self) -> bool:

@@ -13,6 +13,9 @@ from services.settings.model import SECRETS, SECTIONS, Problem, SettingsError
 _PREFIX = "MORETTA_"
 STAND_IN = "nats://not-read-by-this-service"
 """Fits every secret, so that one mistake is one line."""
+_SEED = re.compile("SU[A-Z2-7]{40}")
+_SEED_ITSELF = "names the file of the seed, and holds a seed itself; save that in a file and name it"
+"""What is said of a seed in the place of its file: a seed is shown nowhere."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -131,7 +134,8 @@ def _content(item: Any, path: str, folder: Path, found: list[Problem]) -> str:
         found.append((path, f"must be the path of a file, got {shown(item)}"))
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or "not a text file"
-        found.append((path, f"cannot read {item!r}: {why}; name a readable file with the secret"))
+        said = f"cannot read {item!r}: {why}; name a readable file with the secret"
+        found.append((path, _SEED_ITSELF if _SEED.search(item) else said))
     else:
         if text:
             return text

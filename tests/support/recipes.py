@@ -9,7 +9,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
@@ -48,6 +48,7 @@ def told(line: str) -> tuple[Any, ...]:
     """What a line tells of a window: its end (s UTC), site, zone and figures."""
     found = _LINE.fullmatch(line)
     assert found, line
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", found[1]), line
     return (
         datetime.fromisoformat(found[1]).timestamp(),
         found[2],
@@ -57,9 +58,20 @@ def told(line: str) -> tuple[Any, ...]:
 
 
 def published(window: WindowV1) -> tuple[Any, ...]:
-    """What a line has to tell of that window."""
+    """What a line has to tell of that window: its figures to four decimals."""
     figures = msgspec.json.decode(msgspec.json.encode([getattr(window, name) for name in _FIGURES]))
-    return window.end // 10**9, window.site, window.zone, *figures
+    return window.end // 10**9, window.site, window.zone, *map(_rounded, figures)
+
+
+def _rounded(figure: Any) -> Any:
+    if isinstance(figure, list):
+        return [_rounded(one) for one in figure]
+    return round(figure, 4) if isinstance(figure, float) else figure
+
+
+def utc(nanoseconds: int) -> str:
+    """A time as recipes write it."""
+    return datetime.fromtimestamp(nanoseconds // 10**9, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 class Recipe:

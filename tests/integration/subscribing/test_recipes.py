@@ -7,6 +7,7 @@ import re
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
@@ -15,7 +16,7 @@ from nats_process import NatsProcess
 from playwright.async_api import expect
 from recipe_browser import connect, served
 from recipe_place import COMPILE_S, GO, PYTHON, TODAY, alert, environment, forge, name_of, some, store
-from recipes import FOLDER, Recipe, published, told
+from recipes import FOLDER, Recipe, published, told, utc
 from windows import HOUR, MINUTE, window
 
 from proto.stats import StatsRequestV1
@@ -62,22 +63,23 @@ async def test_live(site, run, command):
 
 
 async def test_csv_log(own_site, folder):
-    """The one line of README.md appends each window once, those of before and of an outage too."""
+    """The one line of README.md appends one heading, and each window once, those of before and of an outage too."""
     (command,) = re.findall(r"^venv/bin/python nothing_missed\.py .*--csv >> windows\.csv$", _readme(), re.MULTILINE)
     site, log, windows = own_site, folder / "windows.csv", [*some("csv"), window(TODAY + 40 * MINUTE, site="csv")]
     await store(site, *windows[:2])
     with Recipe(command, folder, environment(site)) as first:
-        await asyncio.to_thread(first.wait, lambda: log.exists() and log.read_text().count("\n") >= 2, "two rows")
+        await asyncio.to_thread(first.wait, lambda: log.exists() and log.read_text().count("\n") >= 3, "two rows")
         await asyncio.to_thread(site.server.stop)
         await asyncio.to_thread(site.server.start)
         await store(site, *windows[2:4])
-        await asyncio.to_thread(first.wait, lambda: log.read_text().count("\n") >= 4, "four rows")
+        await asyncio.to_thread(first.wait, lambda: log.read_text().count("\n") >= 5, "four rows")
     await store(site, *windows[4:])
     with Recipe(command, folder, environment(site)) as second:
-        await asyncio.to_thread(second.wait, lambda: log.read_text().count("\n") >= 5, "five rows")
+        await asyncio.to_thread(second.wait, lambda: log.read_text().count("\n") >= 6, "five rows")
     with log.open(newline="") as file:
-        rows = list(csv.reader(file))
-    assert [row[0] for row in rows] == [datetime.fromtimestamp(one.end // 10**9, UTC).isoformat() for one in windows]
+        heading, *rows = list(csv.reader(file))
+    assert heading == ["end", "site", "zone", "rate", "persons", "coverage"]
+    assert [row[0] for row in rows] == [utc(one.end) for one in windows]
     figures = [(one.site, one.zone, one.rate, one.persons, one.coverage) for one in windows]
     assert [(*row[1:3], *map(_number, row[3:])) for row in rows] == figures
 
@@ -103,6 +105,10 @@ async def test_replay(site, run):
     code, lines, _ = await asyncio.to_thread(run(f"{PYTHON} replay.py").result)
     assert code == 0
     assert [told(one) for one in lines if " replay " in one] == [published(one) for one in [*some("replay"), *later]]
+    code, lines, _ = await asyncio.to_thread(
+        run(f"TZ=Asia/Tokyo {PYTHON} replay.py replay --since {since[:19]}").result
+    )
+    assert (code, [told(one) for one in lines]) == (0, [published(one) for one in later])
 
 
 async def test_alerts(site, run):
@@ -119,7 +125,7 @@ async def test_alerts(site, run):
     later = alert(name, state="resolved", rate=0.75, end=end + MINUTE)
     await store(site, alert("elsewhere", zone="fish"), alert(name), later, row=ALERTS)
     await asyncio.to_thread(recipe.wait, lambda: len(recipe.lines) >= 3, "three lines")
-    since = datetime.fromtimestamp(TODAY // 10**9, UTC).isoformat()
+    since = utc(TODAY)
     assert recipe.lines == [
         f"firing {name} fish low since={since} rate=0.4 persons=80",
         f"firing {name} _site low since={since} rate=0.4 persons=80",
@@ -156,11 +162,9 @@ async def test_history(site, run, folder):
         await _answered(site)
         code, lines, _ = await asyncio.to_thread(run(f"{PYTHON} history.py history").result)
         assert code == 0
-        sums = [told(line) for line in lines if told(line)[5] is not None]
-        hours = [(TODAY - n * HOUR) // 10**9 for n in (3, 2)]
-        assert [one[:4] for one in sums] == [(hour, "history", "_site", 0.8) for hour in hours]
-        assert [one[5] for one in sums] == [33, 33]
-        assert "+01:00 history" in lines[0]
+        sums = [one for one in lines if "persons=33" in one]
+        hours = [f"{_lagos(n)}/{_lagos(n - 1)}" for n in (3, 2)]
+        assert [one.split()[:4] for one in sums] == [[hour, "history", "_site", "rate=0.8"] for hour in hours]
         (program,) = [one for one in _programs() if "StatsRequestV1" in one]
         (folder / "asked.py").write_text(program.replace('"cannes"', '"history"'))
         code, shown, words = await asyncio.to_thread(run(f"{PYTHON} asked.py").result)
@@ -170,6 +174,11 @@ async def test_history(site, run, folder):
         assert (code, lines, words) == (2, [], ["unknown-zone: zone bread"])
     finally:
         assert await asyncio.to_thread(aggregate.stop) == 0
+
+
+def _lagos(hours: int) -> str:
+    """So many hours before TODAY, as the site's clock has it."""
+    return datetime.fromtimestamp(TODAY // 10**9 - hours * 3600, ZoneInfo("Africa/Lagos")).isoformat()
 
 
 async def _answered(site):
@@ -200,6 +209,21 @@ async def test_nothing_missed(own_site, folder):
         await asyncio.to_thread(site.server.start)
         await store(site, *windows[4:])
         await shown(second, 6)
+
+
+async def test_nothing_missed_of_one_site(own_site, folder):
+    """Of the site that was named alone, in a position of its own, which is taken for no other site's."""
+    site, command = own_site, f"{PYTHON} nothing_missed.py"
+    await store(site, window(TODAY, site="here"), window(TODAY, site="there"), window(TODAY + HOUR, site="here"))
+    with Recipe(f"{command} here", folder, environment(site)) as recipe:
+        await asyncio.to_thread(recipe.wait, lambda: len(recipe.lines) >= 2, "two windows")
+        assert [told(one)[:2] for one in recipe.lines] == [
+            ((TODAY + 20 * MINUTE) // 10**9, "here"), ((TODAY + 80 * MINUTE) // 10**9, "here")
+        ]  # fmt: skip
+    with Recipe(f"{command} there --position here.position", folder, environment(site)) as other:
+        assert await asyncio.to_thread(other.result) == (
+            2, [], ["here.position is how far it came with site here; with site there name another --position"]
+        )  # fmt: skip
 
 
 async def test_nothing_twice_after_a_restore(own_site, folder):
@@ -322,8 +346,7 @@ async def test_the_first_program(site, run, folder):
     recipe = await asyncio.to_thread(run(f"{PYTHON} first.py").listening)
     await store(site, window(TODAY, site="first"))
     await asyncio.to_thread(recipe.wait, lambda: len(recipe.lines) >= 1, "a line")
-    end = datetime.fromtimestamp((TODAY + 20 * MINUTE) // 10**9, UTC).isoformat()
-    assert recipe.lines == [f"{end} first _site 0.8 11"]
+    assert recipe.lines == [f"{utc(TODAY + 20 * MINUTE)} first _site 0.8 11"]
 
 
 def test_every_recipe_is_told_of():

@@ -35,7 +35,7 @@ def simulated(*more: str):
 async def test_from_nothing_to_a_value(folder):
     """Windows and an alert come as they are published."""
     with (
-        simulated() as (_box, env),
+        simulated() as (box, env),
         Recipe(f"{PYTHON} windows.py", folder, env) as windows,
         Recipe(f"{PYTHON} alerts.py demo", folder, env) as alerts,
     ):
@@ -43,6 +43,7 @@ async def test_from_nothing_to_a_value(folder):
         assert {one.split()[2] for one in windows.lines[:3]} == {"_site", "gate", "hall"}
         await asyncio.to_thread(alerts.wait, lambda: len(alerts.lines) >= 1, "an alert", 90)
         assert alerts.lines[0].startswith("firing demo _site few-masks since=")
+        assert not any("[WRN]" in one for one in box.words), "a warning that means nothing to a newcomer"
 
 
 async def test_a_browser_from_a_page_of_its_own(folder, tmp_path):

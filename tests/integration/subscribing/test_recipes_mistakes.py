@@ -17,7 +17,8 @@ pytestmark = [pytest.mark.usefixtures("needs_recipes"), pytest.mark.timeout(COMP
 GO_RUN = f"{GO} build -o windows windows.go && ./windows"
 EACH = [f"{PYTHON} latest.py", "node latest.mjs", GO_RUN]
 PROGRAMS = ["latest.py", "windows.py", "replay.py", "alerts.py cannes", "history.py cannes", "nothing_missed.py"]
-EVERY = [*EACH, *(f"{PYTHON} {one}" for one in PROGRAMS[1:]), "node windows.mjs"]
+NODE = ["node latest.mjs", "node windows.mjs"]
+EVERY = [*EACH, *(f"{PYTHON} {one}" for one in PROGRAMS[1:]), NODE[1]]
 
 
 def name(command: str) -> str:
@@ -75,6 +76,41 @@ async def test_where_it_connects(run, tmp_path, command):
 
 
 @pytest.mark.parametrize("command", EACH, ids=name)
+async def test_a_seed_in_the_place_of_its_file(site, run, command):
+    """It is told from a file's name, and never said."""
+    seed = (site.identities.folder / "subscriber.nk").read_text().strip()
+    (words,) = await ends(run, command, NATS_NKEY=seed)
+    assert words.startswith("NATS_NKEY names the file of the seed, and holds a seed itself")
+    assert seed[2:] not in words
+
+
+@pytest.mark.parametrize("command", EACH, ids=name)
+async def test_a_number_in_the_place_of_a_name(run, secure, command):
+    """A certificate for the name localhost is not believed of 127.0.0.1, which might be anybody's forwarded port."""
+    (words,) = await ends(run, command, **secure | {"NATS_URL": secure["NATS_URL"].replace("localhost", "127.0.0.1")})
+    assert "are NATS_CA, and the name in NATS_URL, right?" in words
+    assert "127.0.0.1" in words
+
+
+@pytest.mark.parametrize("command", EACH, ids=name)
+async def test_an_address_without_a_scheme(site, run, command):
+    """As the command `nats` takes it."""
+    await store(site, *some("bare"))
+    recipe = run(f"{command} bare", NATS_URL=site.server.url.removeprefix("nats://"))
+    await asyncio.to_thread(recipe.wait, lambda: len(recipe.lines) >= 2, "two lines", COMPILE_S)
+
+
+@pytest.mark.parametrize("command", EACH, ids=name)
+async def test_an_address_that_is_none(run, command):
+    """Another scheme, and a password, which is not said."""
+    for url in ("http://127.0.0.1:4222", "nats://me:secret@127.0.0.1:4222", "me:secret@127.0.0.1:4222"):
+        (words,) = await ends(run, command, NATS_URL=url)
+        assert words.startswith("NATS_URL: '")
+        assert "is no address such as nats://" in words
+        assert "secret" not in words
+
+
+@pytest.mark.parametrize("command", EACH, ids=name)
 async def test_another_identity(site, run, command):
     """A seed that may not read: the server's own words, and what to set."""
     (words,) = await ends(run, command, NATS_NKEY=str(site.identities.folder / "inference.nk"))
@@ -104,7 +140,7 @@ async def test_certificates(run, secure, tmp_path, command):
 @pytest.mark.parametrize("command", [one for one in EVERY if "alerts" not in one and "history" not in one], ids=name)
 async def test_what_is_typed_wrong(run, command):
     """An option that is none and a name that can be no site are answered with the usage."""
-    for words in ("--nonsense", "Cannes.North") if "nothing" not in command else ("--nonsense",):
+    for words in ("--nonsense", "Cannes.North"):
         said = await ends(run, f"{command} {words}")
         assert any("usage" in one for one in said)
         assert not any("Traceback" in one for one in said)
@@ -135,6 +171,27 @@ async def test_an_unknown_site_may_come(site, run, command):
     await store(site, *some("cannes"))
     recipe = await asyncio.to_thread(run(f"{command} canes").listening, COMPILE_S)
     assert recipe.words[0] == "no window of site canes was published yet; there are: cannes"
+
+
+async def test_a_time_to_come(run):
+    """Nothing can have been published since then; it may be another zone's."""
+    *_, words = await ends(run, f"{PYTHON} replay.py --since 2222-01-01")
+    assert "'2222-01-01' is still to come" in words
+    assert "UTC" in words
+
+
+@pytest.mark.parametrize(
+    ("file", "command"),
+    [
+        *((file, command) for file in ("reader.mjs", "rules.mjs", "node_modules") for command in NODE),
+        *(("moretta_reader.py", command) for command in EVERY if command.startswith(PYTHON)),
+    ],
+)
+async def test_a_part_that_is_missing(run, folder, file, command):
+    """It is named in one line."""
+    (folder / file).unlink()
+    (words,) = await ends(run, command)
+    assert (file if file != "node_modules" else "npm install") in words
 
 
 async def test_a_position_that_is_none(run, folder):

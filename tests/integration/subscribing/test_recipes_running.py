@@ -60,6 +60,29 @@ async def test_a_server_that_is_away(own_site, folder, command):
 
 
 @pytest.mark.parametrize("command", LISTENING, ids=name)
+async def test_a_box_that_is_started_again(own_site, folder, command):
+    """It comes back with other keys, whose seeds are in the same files: each time it is waited for, and nobody ends."""
+    site = own_site
+    await store(site, window(TODAY))
+    with Recipe(command, folder, environment(site)) as recipe:
+        await asyncio.to_thread(recipe.listening, COMPILE_S)
+        for times in (1, 2):
+            before = len(recipe.lines)
+            await asyncio.to_thread(site.server.stop)
+            site.identities = Identities.make(site.identities.folder)
+            await asyncio.to_thread(site.server.start)
+            await asyncio.to_thread(recipe.wait, lambda n=times: _said(recipe, "is back") == n, "that it is back")
+            await store(site, window(TODAY + times * HOUR))
+            await store(site, alert("cannes", rule=f"rule-{times}"), row=ALERTS)
+            await asyncio.to_thread(recipe.wait, lambda n=before: len(recipe.lines) > n, "a line")
+            assert _said(recipe, "waiting for it") == times
+
+
+def _said(recipe: Recipe, words: str) -> int:
+    return sum(words in one for one in recipe.words)
+
+
+@pytest.mark.parametrize("command", LISTENING, ids=name)
 async def test_a_seed_that_is_withdrawn(own_site, folder, tmp_path, command):
     """Who is refused ends with a line that says what to get."""
     site = own_site

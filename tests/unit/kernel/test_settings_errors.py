@@ -191,6 +191,7 @@ def test_all_mistakes_at_once(errors):
         ("binary", "cannot read 'binary': not a text file; name a readable file with the secret"),
         ('"a\\0b"', "cannot read 'a\\x00b': not a text file; name a readable file with the secret"),
         ("empty", "'empty' is empty; it must hold the secret"),
+        ("SU" + "A2" * 28, "names the file of the seed, and holds a seed itself; save that in a file and name it"),
         ("5", "must be the path of a file, got 5"),
         ("[x]", "must be the path of a file, got a list of 1"),
         ("", "must be the path of a file, got nothing"),
