@@ -95,8 +95,8 @@ async def test_a_number_in_the_place_of_a_name(run, secure, command):
 @pytest.mark.parametrize("command", EACH, ids=name)
 async def test_an_address_without_a_scheme(site, run, command):
     """As the command `nats` takes it."""
-    await store(site, *some("bare"))
-    recipe = run(f"{command} bare", NATS_URL=site.server.url.removeprefix("nats://"))
+    await store(site, *some("cannes"))
+    recipe = run(f"{command} cannes", NATS_URL=site.server.url.removeprefix("nats://"))
     await asyncio.to_thread(recipe.wait, lambda: len(recipe.lines) >= 2, "two lines", COMPILE_S)
 
 
