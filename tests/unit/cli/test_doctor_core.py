@@ -162,7 +162,7 @@ def test_a_pattern_covers_what_the_server_lets_it_take(want: list[str], have: li
 
 
 LIVE = CameraV1(
-    site="cannes", camera="gate", state="live", since=0, at=10**12, lifetime=Lifetime(20.0, 60.0, 70.0, 50, 0)
+    site="cannes", camera="gate", state="live", since=0, at=10**12, lifetime=Lifetime(20.0, 60.0, 70.0, 50, 0, 25, 0)
 )
 
 
@@ -184,8 +184,18 @@ def test_a_camera_that_is_not_live_and_one_that_is_old():
     }  # fmt: skip
     silent = structs.replace(LIVE, lifetime=Lifetime(20.0, 60.0, 70.0, 50, 50))
     assert shown(*judged.cameras({("cannes", "gate"): silent}, LIVE.at))["inference"] == "fail"
-    slow = structs.replace(LIVE, lifetime=Lifetime(20.0, 160.0, 170.0, 50, 1))
-    assert shown(*judged.cameras({("cannes", "gate"): slow}, LIVE.at))["inference"] == "warn"
+
+
+@pytest.mark.parametrize(
+    ("pictures", "late", "unconfirmed", "state"),
+    [(25, 0, 0, "ok"), (25, 1, 1, "ok"), (25, 2, 0, "warn"), (300, 3, 3, "ok"), (300, 4, 0, "warn"),
+     (None, None, 1, "ok"), (None, None, 2, "warn")],
+)  # fmt: skip
+def test_one_late_picture_is_chance(pictures: int | None, late: int | None, unconfirmed: int, state: str):
+    """A report has a few dozen pictures, and 99 of 100 are promised; a version before tells unconfirmed ones alone."""
+    life = Lifetime(20.0, 160.0, 170.0, 50, unconfirmed, pictures, late)
+    (_, found) = judged.cameras({("cannes", "gate"): structs.replace(LIVE, lifetime=life)}, LIVE.at)
+    assert (found.check, found.state) == ("inference", state)
 
 
 WINDOW = WindowV1(
