@@ -13,6 +13,7 @@ from nats.aio.client import Client
 
 _REFUSED = re.compile(r"permissions violation for subscription to \"([^\"\s]+)", re.IGNORECASE)
 _AGAIN_S = 2.0
+_CANCEL_S = 0.5
 
 
 class Refused:
@@ -42,10 +43,10 @@ class Refused:
             self._asking = asyncio.create_task(self._until_allowed(), name="ask NATS again for what it refuses")
 
     async def close(self) -> None:
-        """Ask no more."""
-        if self._asking is not None:
+        """Ask no more. A cancellation may get lost, in `wait_for` of Python 3.11 for one, so it is repeated."""
+        while self._asking is not None and not self._asking.done():
             self._asking.cancel()
-            await asyncio.wait({self._asking})
+            await asyncio.wait({self._asking}, timeout=_CANCEL_S)
 
     async def _until_allowed(self) -> None:
         while self._heard:

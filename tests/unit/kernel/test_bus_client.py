@@ -1,5 +1,6 @@
 """What is said when TLS to NATS fails, and that nats-py is the one whose insides were read: services.bus.client."""
 
+import asyncio
 import inspect
 import ssl
 
@@ -8,7 +9,7 @@ import pytest
 from nats.aio.client import Client
 from nats.aio.transport import TcpTransport, WebSocketTransport
 
-from services.bus import NatsSettings
+from services.bus import NatsSettings, refused
 from services.bus.client import REQUEST_INFO, SecureClient, TlsError, request_info, words_of
 
 
@@ -117,3 +118,34 @@ async def test_who_asks_is_what_is_written_last(headers: bytes, said: str):
     assert request_info(headers) == said
     found = await SecureClient(None)._process_headers(headers) or {}
     assert found.get(REQUEST_INFO, "") == said
+
+
+class Deaf:
+    """A client whose flush loses the first cancellation, as `wait_for` may when its result comes at the same moment."""
+
+    def __init__(self) -> None:
+        self._subs = {1: type("Subscription", (), {"subject": "$SRV.PING"})}
+        self.flushing, self.lost = asyncio.Event(), False
+
+    async def _send_subscribe(self, _subscription: object) -> None:
+        """Tell it nowhere."""
+
+    async def flush(self) -> None:
+        self.flushing.set()
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            if self.lost:
+                raise
+            self.lost = True
+
+
+async def test_a_cancellation_that_got_lost_is_repeated():
+    """Closing ends it, however often its waiting swallows that."""
+    client = Deaf()
+    one = refused.Refused(client, again_s=0.001)
+    one.heard('permissions violation for subscription to "$srv.ping"')
+    await client.flushing.wait()
+    async with asyncio.timeout(20):
+        await one.close()
+    assert client.lost
