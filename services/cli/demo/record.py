@@ -11,6 +11,7 @@ from services.cli.demo.scene import Truth, Walker, truth
 PERSONS_WITHIN, RATE_WITHIN = 0.10, 0.10
 """Passages may be off by a tenth of the true number, the rate by ten points."""
 JUDGED = 100
+"""Of fewer pictures than these nothing is said about 99 of 100."""
 _SECOND = 1e-9
 
 
@@ -58,7 +59,7 @@ class PixelLife(NamedTuple):
     @property
     def kept(self) -> bool | None:
         """Whether 99 of 100 pictures lived 100 ms at most; None of fewer than 100 pictures, which can't say."""
-        return None if self.pictures < JUDGED else self.late * JUDGED <= self.pictures
+        return None if self.pictures < JUDGED else self.late * 100 <= self.pictures
 
 
 @dataclass
