@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import gc
 import inspect
 import os
@@ -11,10 +12,13 @@ from collections.abc import AsyncIterator, Callable, Iterator
 
 import psutil
 import pytest
+import stage_times
 import structlog
+import warm
 from hypothesis import HealthCheck, settings
 from nats_process import NatsProcess
 from secrecy import pytest_runtest_makereport  # noqa: F401 - a hook of pytest
+from stage_times import pytest_configure  # noqa: F401 - a hook of pytest
 
 from proto.subjects import STREAMS
 from services.bus import Bus, NatsSettings
@@ -56,9 +60,10 @@ def _nothing_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
         thread.join(2)
     still = [t.name for t in left if t.is_alive()]
     assert not still, f"threads left behind: {still}"
-    settle(lambda: not children() - processes)
-    running = [" ".join(process.cmdline()) for process in children() - processes]
+    settle(lambda: not children() - processes or _children_since.cache_clear())
+    running = [psutil.Process(process).cmdline() for process in children() - processes]
     assert not running, f"processes left behind: {running}"
+    assert not (forked := [process.args for process in warm.running()]), f"processes left behind: {forked}"
     if not is_coroutine:
         settle(lambda: not open_files() - files)
         assert not open_files() - files, f"left open: {sorted(open_files() - files)}"
@@ -80,13 +85,19 @@ async def _nothing_left_in_the_loop() -> AsyncIterator[None]:
     assert not open_files() - files, f"left open: {sorted(open_files() - files)}"
 
 
-def children() -> set[psutil.Process]:
-    """Return the processes that nobody waited for."""
+def children() -> set[int]:
+    """Return the processes that nobody waited for, but those that fork others all the time."""
     try:
         os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     except ChildProcessError:
         return set()  # which is much faster to know than who they are
-    return set(psutil.Process().children())
+    return _children_since(stage_times.started()) - warm.servers()
+
+
+@functools.lru_cache(maxsize=1)
+def _children_since(_started: int) -> set[int]:
+    """Return the processes that were there when so many had been started: looking costs milliseconds."""
+    return {process.pid for process in psutil.Process().children()}
 
 
 def open_files() -> set[str]:

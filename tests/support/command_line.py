@@ -1,0 +1,44 @@
+"""The command `moretta` as people type it, each time a process of its own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from patience import patient
+from warm import COMMAND_LINE, warm
+
+MODULE = "services.cli"
+PLAIN = {"NO_COLOR": "1", "COLUMNS": "200"}
+
+
+def moretta(
+    *arguments: object,
+    limit_s: float = 60.0,
+    folder: Path | None = None,
+    strict: bool = True,
+    cold: bool = False,
+    **environ: str,
+) -> subprocess.CompletedProcess[str]:
+    """Run the command with these arguments, and these variables besides; return its exit code and what it wrote.
+
+    `strict`: a warning is an error. `cold`: by an interpreter of its own, for what happens before `main`.
+    """
+    words, environment = list(map(str, arguments)), os.environ | PLAIN | environ
+    if cold:
+        command = [sys.executable, "-P", *(["-W", "error"] if strict else []), "-m", MODULE, *words]
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=patient(limit_s), env=environment, cwd=folder, check=False
+        )
+    process = warm(COMMAND_LINE).start(MODULE, words, environment=environment, folder=folder, strict=strict)
+    out, err = process.communicate(patient(limit_s))
+    return subprocess.CompletedProcess(["moretta", *words], process.returncode, out, err)
+
+
+def assert_mistakes(run: subprocess.CompletedProcess[str], *starts: str) -> None:
+    """A user's mistakes: exit code 2, nothing on standard output, and exactly these lines."""
+    lines = run.stderr.splitlines()
+    assert run.returncode == 2, run.stderr
+    assert run.stdout == ""
+    assert len(lines) == len(starts), lines
+    assert all(line.startswith(start) for line, start in zip(lines, starts, strict=True)), lines

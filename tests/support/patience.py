@@ -1,0 +1,82 @@
+"""Waiting for something that happens: one way in a coroutine, one outside, and one knob for all their limits.
+
+MORETTA_PATIENCE multiplies every limit (1 unless set): a machine that does something else waits longer and asserts the
+same. A limit only says when to give up; how fast something must be is measured in bench/.
+"""
+
+import asyncio
+import contextlib
+import inspect
+import os
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+PATIENCE = float(os.environ.get("MORETTA_PATIENCE", "1"))
+LIMIT_S = 20.0
+EVERY_S = 0.02
+
+Said = str | Callable[[], object]
+"""What was waited for; a function is asked when time is up, for what it looked like then."""
+
+
+def patient(limit_s: float = LIMIT_S) -> float:
+    """Return a limit in seconds as long as this machine needs it."""
+    return limit_s * PATIENCE
+
+
+async def until(
+    condition: Callable[[], Any],
+    what: Said = "a condition",
+    limit_s: float = LIMIT_S,
+    *,
+    every_s: float = EVERY_S,
+    ignoring: tuple[type[Exception], ...] = (),
+) -> Any:
+    """Return what `condition` says, once that is true; it may be a coroutine function. AssertionError past the limit.
+
+    `ignoring` are errors that only mean "not yet", such as those of a server that is just coming back.
+    """
+    end = time.monotonic() + patient(limit_s)
+    while True:
+        found: Any = None
+        with contextlib.suppress(*ignoring):
+            found = condition()
+            if inspect.isawaitable(found):
+                found = await _in_time(found, end)
+        if found:
+            return found
+        assert time.monotonic() < end, _too_late(what, limit_s, found)
+        await asyncio.sleep(every_s)
+
+
+async def _in_time(awaitable: Awaitable[Any], end: float) -> Any:
+    """Await one look; a look that hangs must not outlast the limit."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(max(1.0, end - time.monotonic())):
+            return await awaitable
+    return None
+
+
+def wait_until(
+    condition: Callable[[], Any],
+    what: Said = "a condition",
+    limit_s: float = LIMIT_S,
+    *,
+    every_s: float = EVERY_S,
+    ignoring: tuple[type[Exception], ...] = (),
+) -> Any:
+    """The same outside a coroutine."""
+    end = time.monotonic() + patient(limit_s)
+    while True:
+        found: Any = None
+        with contextlib.suppress(*ignoring):
+            found = condition()
+        if found:
+            return found
+        assert time.monotonic() < end, _too_late(what, limit_s, found)
+        time.sleep(every_s)
+
+
+def _too_late(what: Said, limit_s: float, found: object) -> str:
+    return f"not within {patient(limit_s):g} s: {what if isinstance(what, str) else what()}; last: {found!r}"
