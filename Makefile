@@ -5,14 +5,17 @@ BIN := $(VENV)/bin
 SOURCES := $(shell find proto services bench -name '*.py' -o -name '*.html' -o -name '*.js' -o -name '*.css' -o -name '*.txt' -o -name '*.json' -o -name '*.onnx' -o -name '*.j2' -o -name '*.yaml' -o -name '*.po' -o -name '*.svg' 2>/dev/null)
 CAMERA ?=
 BENCH ?=
+SEED ?= 0
 DATA ?= ../shared/data
 # pytest keeps the tests that it has rewritten as bytecode; where that is forbidden, each worker rewrites them all again.
-PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest -q
-# Real peers on a machine that does something else for seconds: what failed is shown, and has to pass alone.
-AGAIN = $(PYTEST) --last-failed --last-failed-no-failures none
+PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest -q --dist loadgroup
+# Tests with real peers mostly wait: three workers a core, and one more would only make them wait for the core.
+WORKERS := $(shell echo $$((3 * $$(getconf _NPROCESSORS_ONLN))))
+# A stage leaves build/junit/NAME.xml, and says where its time went (tests/support/stage_times.py).
+stage = $(PYTEST) --junitxml build/junit/$(1).xml
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo test test-train check chart images bench bench-model train node recipes page contracts words lock sbom release audit fuzz clean
+.PHONY: help setup demo test test-tools test-long test-pythons test-train check chart images bench bench-model train node recipes page contracts words lock sbom release audit fuzz clean
 help: ## show this
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -31,24 +34,36 @@ $(VENV)/.installed: $(VENV)/.locked pyproject.toml README.md LICENSE NOTICE $(SO
 demo: setup ## watch it work: simulated cameras, numbers, an alert, a mail (or CAMERA=url)
 	$(BIN)/moretta demo $(if $(CAMERA),--camera "$(CAMERA)")
 
-test: setup ## run all tests (system packages are installed when root on Debian)
+test: setup test-tools ## run the tests (system packages are installed when root on Debian); at most 12 minutes on two cores
+	$(call stage,unit) -n auto tests/unit tests/contract
+	$(call stage,integration) -n $(WORKERS) tests/integration
+	$(call stage,system) -n $(WORKERS) tests/system --ignore tests/system/test_prove.py
+	# The proof traces and searches every process of its box: alone, since it says what it could not search in time.
+	$(call stage,proof) tests/system/test_prove.py
+	# The training code is not in the wheel: it runs from the checkout. Most of its tests need PyTorch and are skipped by name.
+	$(if $(MORETTA_REQUIRE_ALL),$(MAKE) test-train,PYTHONPATH=. $(call stage,training) -n auto tests/training)
+	@$(BIN)/python .ci/stages build/junit
+
+test-tools:
 	@.ci/system-packages tests
 	@command -v npm >/dev/null && $(MAKE) -s node recipes build/page/.installed || echo "No npm: the tests that need Node.js are skipped by name"
-	$(PYTEST) -n auto tests/unit tests/contract
-	$(PYTEST) -n 2 tests/integration || $(AGAIN) tests/integration
-	$(PYTEST) -n 2 tests/system --ignore tests/system/test_prove.py || $(AGAIN) tests/system --ignore tests/system/test_prove.py
-	# The proof traces and searches every process of its box: alone, since it says what it could not search in time.
-	$(PYTEST) tests/system/test_prove.py || $(AGAIN) tests/system/test_prove.py
-	# The training code is not in the wheel: it runs from the checkout. Most of its tests need PyTorch and are skipped by name.
-	$(if $(MORETTA_REQUIRE_ALL),$(MAKE) test-train,PYTHONPATH=. $(PYTEST) -n auto tests/training)
+
+test-long: setup test-tools ## what takes long: mixed versions, many seeds and inputs, floods (at most 30 minutes; SEED=number for other ones)
+	$(call stage,long) -n $(WORKERS) -m long tests
+	MORETTA_LONG=1 MORETTA_SEED=$(SEED) $(call stage,properties) -n auto tests/unit tests/contract
+	MORETTA_FUZZ=1000 $(call stage,fuzz) -n auto -m "" --timeout 900 tests/integration/fuzz
+	@$(BIN)/python .ci/stages build/junit long properties fuzz
+
+test-pythons: setup ## unit and contract tests on each other of Python 3.11, 3.12 and 3.13 that is here
+	@.ci/other-pythons $(BIN)/python
 
 images: setup ## build the five container images on a base made here, and test them (needs root on Debian; 3 GB below build)
 	@.ci/system-packages images
 	$(BIN)/python .ci/images
-	$(PYTEST) tests/images || $(AGAIN) tests/images
+	$(call stage,images) tests/images
 
 test-train: $(VENV)-train/.installed ## run the training code's tests with PyTorch, which it installs (1 GB)
-	PYTHONPATH=. $(VENV)-train/bin/python -m pytest -q -n auto --confcutdir=tests/training tests/training
+	PYTHONPATH=. $(VENV)-train/bin/python -m pytest -q -n auto --confcutdir=tests/training --junitxml build/junit/training.xml tests/training
 
 fuzz: setup ## 10 000 nearly right inputs to each door, decoder and film (about 10 minutes); says how many were refused
 	MORETTA_FUZZ=10000 $(PYTEST) -s -p no:randomly --timeout 3000 tests/integration/fuzz | grep -v '^{'
@@ -65,8 +80,8 @@ chart: setup $(VENV)-chart/.installed ## lint, render, validate and test the Hel
 	@.ci/system-packages chart
 	@.ci/chart-tools
 	@PYTHONPATH=tests/support:. $(BIN)/python tests/support/chart_checks.py
-	$(PYTEST) -n auto tests/chart --ignore tests/chart/test_chart_running.py || $(AGAIN) tests/chart --ignore tests/chart/test_chart_running.py
-	$(PYTEST) tests/chart/test_chart_running.py || $(AGAIN) tests/chart/test_chart_running.py
+	$(call stage,chart) -n auto tests/chart --ignore tests/chart/test_chart_running.py
+	$(call stage,chart-running) tests/chart/test_chart_running.py
 	@cat build/dashboard.md 2>/dev/null || echo "no Prometheus: the dashboard's panels were not looked at"
 $(VENV)-chart/.installed: requirements/chart.txt
 	$(PYTHON) -m venv $(VENV)-chart

@@ -17,6 +17,7 @@ import structlog
 import warm
 from hypothesis import HealthCheck, settings
 from nats_process import NatsProcess
+from patience import PATIENCE
 from secrecy import pytest_runtest_makereport  # noqa: F401 - a hook of pytest
 from stage_times import pytest_configure  # noqa: F401 - a hook of pytest
 
@@ -26,6 +27,14 @@ from services.bus import Bus, NatsSettings
 # The machines are noisy: a slow example is no finding. Derandomised in CI, so that a red run can be repeated.
 settings.register_profile("moretta", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("moretta")
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Give a test as much longer as this machine's patience says."""
+    if PATIENCE != 1:
+        mark = item.get_closest_marker("timeout")
+        seconds = mark.args[0] if mark else float(item.config.getini("timeout"))
+        item.add_marker(pytest.mark.timeout(seconds * PATIENCE), append=False)
 
 
 @pytest.fixture(name="nats_server")
