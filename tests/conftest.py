@@ -112,13 +112,15 @@ def _children_since(_started: int) -> set[int]:
 def open_files() -> set[str]:
     """Return this process's open files and sockets (Linux), by number and name; not its pipes, which pytest has too.
 
-    Nor matplotlib's fonts: it keeps those of each thread that has drawn, at most 64.
+    Nor matplotlib's fonts: it keeps those of each thread that has drawn, at most 64. Nor what `warm` keeps.
     """
-    found = set()
+    found, kept = set(), warm.files()
     with os.scandir("/proc/self/fd") as entries:  # twice a test: globbing with Path costs five times as much
         held = list(entries)
     for entry in held:
         with contextlib.suppress(OSError):
+            if int(entry.name) in kept:
+                continue
             found.add(f"{entry.name} {os.readlink(entry.path)}")  # noqa: PTH115
     ours = (" /dev/", " pipe:", " anon_inode:", "/mpl-data/fonts/")
     return {name for name in found if not any(part in name for part in ours)}

@@ -12,41 +12,53 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, ClassVar
 
 from patience import patient
 
 SERVER = Path(__file__).with_name("warm_server.py")
 COMMAND_LINE = (
     *(f"services.cli.{name}" for name in (
-        "operating", "trials", "notify.command", "notify.status", "doctor.command", "doctor.run", "backup.command",
-        "check_config", "transparency.command", "sizing.command", "stats_table", "count", "nats_config", "nats_streams",
-        "simulate.command",
+        "operating", "trials", "notify.command", "notify.status", "notify.trial", "doctor.command", "doctor.run",
+        "backup.command", "backup.run", "check_config", "transparency.command", "transparency.write", "sizing.command",
+        "stats", "stats_table", "count", "nats_config", "nats_streams", "simulate.command", "simulate.bus", "up",
+        "data_folder", "simulated", "aim", "orders",
     )),
-    *(f"rich.{name}" for name in ("live", "markdown", "progress", "table")),
+    *(f"rich.{name}" for name in ("live", "markdown", "progress", "table")), "typer._adapters",
 )  # fmt: skip
 """What the commands import, but for what only a few of them need: onnxruntime, matplotlib."""
 _warm: dict[tuple[str, ...], "Warm"] = {}
 _running: set["WarmProcess"] = set()
 
 
+class WarmError(AssertionError):
+    """The Python that forks is gone, and says why."""
+
+
 class WarmProcess:
     """A forked process, with the part of subprocess.Popen's interface that tests use."""
 
-    def __init__(self, answer: socket.socket, streams: dict[str, IO[str]], command: list[str]) -> None:
-        self._answer, self.args = answer, command
-        self.stdout, self.stderr = streams.get("stdout"), streams.get("stderr")
-        self.pid = int(self._line())
+    def __init__(self, warm: "Warm", answer: socket.socket, streams: dict[str, IO[str]], command: list[str]) -> None:
+        self._warm, self._answer, self.args = warm, answer, command
+        self.stdout, self.stderr = streams["stdout"], streams["stderr"]
         self.returncode: int | None = None
         self._guard = threading.Lock()
+        self.pid = int(self._word())
         _running.add(self)
 
-    def _line(self) -> bytes:
-        return self._answer.recv(64)
+    def _word(self) -> bytes:
+        """Return what the server says next; WarmError if it is gone."""
+        if word := self._answer.recv(64):
+            return word
+        _running.discard(self)
+        for stream in (self._answer, self.stdout, self.stderr):
+            stream.close()
+        raise self._warm.gone(f"before {self.args} had ended")
 
     def poll(self) -> int | None:
         """Return the exit code, or None while it runs."""
@@ -64,7 +76,9 @@ class WarmProcess:
         try:
             if self.returncode is None:
                 self._answer.settimeout(None if timeout is None else max(timeout, 0.001))
-                self.returncode = os.waitstatus_to_exitcode(int(self._line()))
+                status, used_s = self._word().split()
+                self.returncode = os.waitstatus_to_exitcode(int(status))
+                Warm.used_s += float(used_s)
                 self._answer.close()
                 _running.discard(self)
         except TimeoutError:
@@ -93,14 +107,17 @@ class WarmProcess:
                 taken[name] = stream.read()
 
         streams = {"stdout": self.stdout, "stderr": self.stderr}
-        readers = [threading.Thread(target=take, args=one) for one in streams.items() if one[1] is not None]
+        readers = [threading.Thread(target=take, args=one) for one in streams.items()]
         for reader in readers:
             reader.start()
         try:
             self.wait(timeout)
-        except subprocess.TimeoutExpired:
+        except subprocess.TimeoutExpired as late:
             os.kill(self.pid, signal.SIGKILL)
             self.wait()
+            for reader in readers:
+                reader.join()
+            late.output, late.stderr = taken["stdout"], taken["stderr"]
             raise
         finally:
             for reader in readers:
@@ -111,16 +128,46 @@ class WarmProcess:
 class Warm:
     """One Python that has imported some modules, and forks."""
 
+    used_s: ClassVar[float] = 0.0
+    """Processor seconds of all of them until they were ready, and of what they have forked and has ended."""
+
     def __init__(self, modules: Sequence[str]) -> None:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._modules, self._guard = modules, threading.Lock()
+        self._requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._words = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - as long as the server lives
         quiet = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}  # threads don't live on in a fork
         command = [sys.executable, "-P", str(SERVER), str(theirs.fileno()), *modules]
         with theirs:
             self._process = subprocess.Popen(
-                command, pass_fds=[theirs.fileno()], env=os.environ | quiet, stdin=subprocess.DEVNULL
-            )
-        self._requests, self._guard, self.pid = ours, threading.Lock(), self._process.pid
-        assert ours.recv(16) == b"ready\n", f"{modules} could not be imported"
+                command, pass_fds=[theirs.fileno()], env=os.environ | quiet, stdin=subprocess.DEVNULL,
+                stdout=self._words, stderr=self._words,
+            )  # fmt: skip
+        self.pid = self._process.pid
+        if not (word := self._requests.recv(64)):
+            error = self.gone("before it was ready")
+            self.close()
+            raise error
+        Warm.used_s += float(word)
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it has ended."""
+        return self._process.poll() is not None
+
+    @property
+    def files(self) -> set[int]:
+        """The files that are open for it as long as it lives."""
+        return {self._requests.fileno(), self._words.fileno()}
+
+    def gone(self, when: str) -> WarmError:
+        """Return the error that says how it ended; it has, or is about to."""
+        try:
+            code: object = self._process.wait(patient(10))
+        except subprocess.TimeoutExpired:
+            code = "it still runs"
+        self._words.seek(0)
+        said = self._words.read()[-2_000:]
+        return WarmError(f"the Python that forks for {self._modules} (pid {self.pid}) is gone {when}: {code}; {said!r}")
 
     def start(
         self,
@@ -139,32 +186,50 @@ class Warm:
         }  # fmt: skip
         pipes = {name: os.pipe() for name in ("stdout", "stderr")}
         answer, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)  # a packet, a word
-        with Path(os.devnull).open() as nothing, theirs:
-            files = [nothing.fileno(), *(write for _, write in pipes.values()), theirs.fileno()]
-            with self._guard:
-                socket.send_fds(self._requests, [json.dumps(request).encode()], files)
-        for _, write in pipes.values():
-            os.close(write)
         streams = {name: os.fdopen(read, encoding="utf-8") for name, (read, _) in pipes.items()}
-        return WarmProcess(answer, streams, [module, *arguments])
+        try:
+            with Path(os.devnull).open() as nothing, theirs, self._guard:
+                files = [nothing.fileno(), *(write for _, write in pipes.values()), theirs.fileno()]
+                socket.send_fds(self._requests, [json.dumps(request).encode()], files)
+        except (BrokenPipeError, ConnectionResetError):
+            for stream in (answer, *streams.values()):
+                stream.close()
+            raise self.gone(f"before it was asked for {[module, *arguments]}") from None
+        finally:
+            for _, write in pipes.values():
+                os.close(write)
+        return WarmProcess(self, answer, streams, [module, *arguments])
 
     def close(self) -> None:
-        """End it."""
+        """End it, and with it what it has forked."""
         self._requests.close()
         self._process.wait(patient(10))
+        self._words.close()
 
 
 def warm(modules: tuple[str, ...] = COMMAND_LINE) -> Warm:
-    """Return this worker's Python that has imported these modules; it is started once."""
+    """Return this worker's Python that has imported these modules; it is started once, and anew if it has died."""
+    if modules in _warm and _warm[modules].is_gone:
+        _warm.pop(modules).close()
     if modules not in _warm:
         _warm[modules] = Warm(modules)
-        atexit.register(_warm[modules].close)
     return _warm[modules]
+
+
+@atexit.register
+def _close_all() -> None:
+    for one in _warm.values():
+        one.close()
 
 
 def servers() -> set[int]:
     """Return the process ids of those that fork: they stay until the worker ends."""
     return {one.pid for one in _warm.values()}
+
+
+def files() -> set[int]:
+    """Return the files that are open for them."""
+    return set().union(*(one.files for one in _warm.values()))
 
 
 def running() -> set[WarmProcess]:

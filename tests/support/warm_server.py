@@ -2,13 +2,18 @@
 
     python -P warm_server.py FD MODULE ...
 
-Reads requests from the socket FD: JSON, with the three standard streams and a socket for the answer beside it. The
-answer is the process's id, and its exit status (as waitpid has it) once it has ended. It ends when FD is closed.
+Says at FD, a socket, how many processor seconds it has used until it was ready. Reads requests there: JSON, with the
+three standard streams and a socket for the answer beside it. The answer is the process's id; then, once it has ended,
+its status (as waitpid has it) and the processor seconds that it and what it waited for have used. The server ends when
+FD is closed, and what it has forked ends with it.
 """
 
+import atexit
 import contextlib
+import ctypes
 import gc
 import importlib
+import io
 import json
 import os
 import random
@@ -17,11 +22,15 @@ import select
 import signal
 import socket
 import sys
+import tempfile
 import threading
 import time
 import traceback
 import warnings
 from typing import Any, NoReturn
+
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 def serve(requests: socket.socket) -> None:
@@ -52,39 +61,59 @@ def _fork(request: dict[str, Any], files: list[int], running: dict[int, socket.s
     for file in files:
         os.close(file)
     running[pid] = answer
-    answer.send(f"{pid}\n".encode())
+    with contextlib.suppress(OSError):
+        answer.send(f"{pid}\n".encode())
 
 
 def _reap(running: dict[int, socket.socket]) -> None:
     for pid in list(running):
-        ended, status = os.waitpid(pid, os.WNOHANG)
+        ended, status, used = os.wait4(pid, os.WNOHANG)
         if ended:
             with running.pop(pid) as answer, contextlib.suppress(OSError):
-                answer.send(f"{status}\n".encode())
+                answer.send(f"{status} {used.ru_utime + used.ru_stime:.4f}\n".encode())
 
 
 def _become(request: dict[str, Any], files: list[int]) -> NoReturn:
     """Be a new process that runs a module as `python -m` does."""
     code = 1
     try:
+        if _LIBC is not None:
+            _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if request["group"]:
             os.setsid()
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         for number, file in enumerate(files):
             os.dup2(file, number)
-        os.closerange(3, 1024)
+        os.closerange(3, 1 + max(map(int, os.listdir("/proc/self/fd"))))  # noqa: PTH208
         os.chdir(request["folder"])
-        os.environ.clear()
-        os.environ.update(request["environment"])
-        time.tzset()
-        random.seed()
+        _surround(request["environment"])
         if request["strict"]:
             warnings.simplefilter("error")
         sys.argv = ["", *request["arguments"]]
         code = _run(request["module"])
+        if request["strict"]:
+            gc.collect()  # what was left open is told, as at an interpreter's end
+            sys.stderr.flush()
     finally:
         os._exit(code)
+
+
+def _surround(environment: dict[str, str]) -> None:
+    """Do what an interpreter does at its start with its environment and its streams."""
+    os.environ.clear()
+    os.environ.update(environment)
+    time.tzset()
+    random.seed()
+    tempfile.tempdir = None
+    paths = environment.get("PYTHONPATH", "").split(os.pathsep)
+    sys.path[:0] = [path for path in paths if path and path not in sys.path]
+    sys.stdin = io.TextIOWrapper(open(0, "rb", closefd=False), "utf-8")  # noqa: PTH123, SIM115
+    sys.stdout = io.TextIOWrapper(open(1, "wb", closefd=False), "utf-8")  # noqa: PTH123, SIM115
+    sys.stderr = io.TextIOWrapper(
+        open(2, "wb", closefd=False), "utf-8", "backslashreplace", line_buffering=True  # noqa: PTH123, SIM115
+    )  # fmt: skip
+    sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr
 
 
 def _run(module: str) -> int:
@@ -97,20 +126,21 @@ def _run(module: str) -> int:
         if isinstance(error.code, str):
             print(error.code, file=sys.stderr)
     except KeyboardInterrupt:
+        traceback.print_exc()
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGINT)
     except BaseException:
         traceback.print_exc()
         code = 1
     threading._shutdown()
-    __import__("atexit")._run_exitfuncs()
+    atexit._run_exitfuncs()
     try:
         sys.stdout.flush()
     except OSError as error:  # as an interpreter does, whose output nobody reads any more
         print(f"Exception ignored in: {sys.stdout!r}\n{type(error).__name__}: {error}", file=sys.stderr)
         code = 120
     sys.stderr.flush()
-    return code
+    return code & 0xFF
 
 
 if __name__ == "__main__":
@@ -120,5 +150,5 @@ if __name__ == "__main__":
     if threads != 1:
         sys.exit(f"{sys.argv[2:]} have started {threads - 1} threads, which a forked process would lack")
     with socket.socket(fileno=int(sys.argv[1])) as asked:
-        asked.send(b"ready\n")
+        asked.send(f"{time.process_time():.4f}\n".encode())
         serve(asked)
