@@ -13,9 +13,9 @@ import yaml
 from chart import RELEASE, container, environment, merged, ours, render
 from chart_values import PAGE
 from nats_cluster import ports
+from program import Program
 from rendered_nats import NAME, RenderedNats
 from secrecy import keep
-from site_process import Service
 
 from services.identities import Kept, Release, Server
 
@@ -83,16 +83,10 @@ class Cluster:
         assert done.returncode == 0, done.stdout + done.stderr
         return {one["check"]: one["state"] for one in json.loads(done.stdout)["checks"]}
 
-    def start(self, component: str) -> Service:
+    def start(self, component: str) -> Program:
         """Start a pod's process, with no variable but its own."""
         command, env = self.command(component)
-        null = subprocess.DEVNULL
-        process = subprocess.Popen(
-            command, env=env, cwd="/", stdin=null, stdout=null, stderr=subprocess.PIPE, text=True
-        )
-        service = Service(process)
-        service.read()
-        return service
+        return Program(command, environment=env, folder=Path("/"))
 
 
 def until(condition, what, limit_s=90.0):
@@ -112,7 +106,7 @@ def test_the_pods_run(tmp_path):
     try:
         running = {name: cluster.start(name) for name in ("notify", "ingest", "inference", "aggregate")}
         for name, service in running.items():
-            until(lambda service=service: service.running or service.process.poll() is not None, lambda name=name: name)
+            until(lambda service=service: service.running or service.is_over, lambda name=name: name)
             until(
                 lambda service=service: service.get("/readyz")[0] == 200,
                 lambda service=service: (service.get("/readyz"), service.lines[-5:]),

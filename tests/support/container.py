@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from site_process import Service
+from program import Program
 
 PODMAN = Path(__file__).parents[2] / ".ci/podman"
 SERVICES = ("ingest", "inference", "aggregate", "notify")
@@ -91,9 +91,7 @@ class Container:
         given = [f"--volume={folder}:{place}:ro" for place, folder in mounts.items()]
         given += [f"--env={key}={value}" for key, value in environment.items()]
         command = [PODMAN, *HARDENED, "--name", self.name, "--network=host", *SCRATCH.get(name, []), *given]
-        streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
-        self.service = Service(subprocess.Popen([*command, IMAGES[name]], text=True, **streams))
-        self.service.read()
+        self.service = Program([*command, IMAGES[name]])
 
     def main_process(self) -> Path:
         """Return what the host's kernel knows of the container's process 1."""
@@ -101,11 +99,10 @@ class Container:
 
     def ready(self) -> bool:
         """Whether it says of itself that it is ready; its own words if it has ended."""
-        assert self.service.process.poll() is None, self.service.lines
+        assert not self.service.is_over, self.service.last_words()
         return self.service.running and self.service.get("/readyz")[0] == 200
 
     def close(self) -> None:
         """End it if it still runs."""
         subprocess.run([PODMAN, "rm", "--force", "--ignore", "--time=0", self.name], check=True, capture_output=True)
-        if self.service.process.returncode is None:
-            self.service.ended()
+        self.service.ended()

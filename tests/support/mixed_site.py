@@ -15,7 +15,8 @@ from typing import NamedTuple
 import clips
 import numpy as np
 from previous_version import Version
-from site_process import Service, Site
+from program import Program
+from site_process import Site
 
 from proto.subjects import (
     ALERTS,
@@ -80,7 +81,7 @@ class Replica:
     """One replica, what it is, and what it counted before it was told to end."""
 
     version: Version
-    service: Service
+    service: Program
     counted: dict[str, float] = field(default_factory=dict)
 
     def is_ready(self) -> bool:

@@ -3,21 +3,24 @@
 import contextlib
 import json
 import os
-import signal
 import subprocess
 import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from signal import SIGKILL, SIGTERM
 from typing import Any, Self
 
 import secrecy
 from patience import LIMIT_S, Said, patient, wait_until
+from warm import WarmProcess
 
 
 class Program:
-    """Runs a command; `words` are the lines of its standard error, `printed` those of its standard output.
+    """Runs a command, or takes over a warm process that was just started (warm.py).
+
+    `words` are the lines of its standard error, `printed` those of its standard output.
 
     `lines` are the objects in `words` that are JSON, as a service logs; `objects` those in `printed`.
     With `group` it leads a process group, and signals go to all that it started.
@@ -25,7 +28,7 @@ class Program:
 
     def __init__(
         self,
-        command: Sequence[str | Path],
+        command: Sequence[str | Path] | WarmProcess,
         *,
         environment: Mapping[str, str] | None = None,
         folder: Path | None = None,
@@ -36,10 +39,14 @@ class Program:
         self.lines: list[dict[str, Any]] = []
         self.objects: list[dict[str, Any]] = []
         self._group = group
-        self.process = subprocess.Popen(
-            list(map(str, command)), env=environment, cwd=folder, text=True, start_new_session=group,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )  # fmt: skip
+        self.process: subprocess.Popen[str] | WarmProcess
+        if isinstance(command, WarmProcess):
+            self.process = command
+        else:
+            self.process = subprocess.Popen(
+                list(map(str, command)), env=environment, cwd=folder, text=True, start_new_session=group,
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            )  # fmt: skip
         takes = ((self.process.stdout, self.printed, self.objects), (self.process.stderr, self.words, self.lines))
         self._readers = [threading.Thread(target=_read, args=one) for one in takes]
         for reader in self._readers:
@@ -113,7 +120,7 @@ class Program:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, number) if self._group else self.process.send_signal(number)
 
-    def stop(self, number: int = signal.SIGTERM, limit_s: float = LIMIT_S) -> int:
+    def stop(self, number: int = SIGTERM, limit_s: float = LIMIT_S) -> int:
         """Send a signal and wait for the end; return the exit code."""
         self.signal(number)
         try:
@@ -135,7 +142,7 @@ class Program:
     def close(self) -> None:
         """Kill it if it still runs, a stopped one too, and let go of its pipes."""
         if not self.is_over:
-            self.signal(signal.SIGKILL)
+            self.signal(SIGKILL)
         self.ended()
 
 

@@ -32,6 +32,11 @@ COMMAND_LINE = (
     *(f"rich.{name}" for name in ("live", "markdown", "progress", "table")), "typer._adapters",
 )  # fmt: skip
 """What the commands import, but for what only a few of them need: onnxruntime, matplotlib."""
+SERVICES = tuple(f"services.{name}" for name in (
+    "aggregate.service", "notify.service", "ingest.service", "ingest.web.certificate", "inference.keys",
+    "inference.publisher", "inference.settings", "sandbox",
+))  # fmt: skip
+"""What the four services import, but for onnxruntime, which has to be imported in the sandbox."""
 _warm: dict[tuple[str, ...], "Warm"] = {}
 _running: set["WarmProcess"] = set()
 
@@ -179,7 +184,7 @@ class Warm:
         strict: bool = False,
         group: bool = False,
     ) -> WarmProcess:
-        """Run a module as `python -m` does; `strict` makes its warnings errors."""
+        """Run a module as `python -m` does, or a script by its path; `strict` makes its warnings errors."""
         request = {
             "module": module, "arguments": list(arguments), "folder": str(folder or Path.cwd()), "strict": strict,
             "environment": dict(os.environ if environment is None else environment), "group": group,

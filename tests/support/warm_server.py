@@ -117,10 +117,13 @@ def _surround(environment: dict[str, str]) -> None:
 
 
 def _run(module: str) -> int:
-    """Return the exit code of a module, after all that an interpreter does at its end."""
+    """Return the exit code of a module or a script, after all that an interpreter does at its end."""
     code = 0
     try:
-        runpy.run_module(module, run_name="__main__", alter_sys=True)
+        if module.endswith(".py"):
+            runpy.run_path(module, run_name="__main__")
+        else:
+            runpy.run_module(module, run_name="__main__", alter_sys=True)
     except SystemExit as error:
         code = error.code if isinstance(error.code, int) else int(error.code is not None)
         if isinstance(error.code, str):

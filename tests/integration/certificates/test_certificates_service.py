@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from authority import ENDS, Authority, Volume
-from site_process import Service, Site
+from program import Program
+from site_process import Site
 
 LIMIT_S = 60
 LATER = ENDS + timedelta(days=90)
@@ -42,7 +43,7 @@ async def _site(tmp_path: Path, theirs: Volume):
     site.close()
 
 
-def start(site: Site, ours: Volume) -> Service:
+def start(site: Site, ours: Volume) -> Program:
     files = {"MORETTA_NATS__CA_FILE": ours.ca, "MORETTA_NATS__CLIENT_CERT_FILE": ours.pem}
     return site.start("aggregate", **files)
 

@@ -16,7 +16,7 @@ PROCESS = {"process_cpu_seconds", "process_resident_memory_bytes", "process_star
 
 @pytest.fixture(name="site")
 def _site(tmp_path: Path):
-    site = Site(tmp_path)
+    site = Site(tmp_path, cold=True)
     site.server.start()
     yield site
     site.close()

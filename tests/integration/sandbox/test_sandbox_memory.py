@@ -93,7 +93,7 @@ async def test_a_camera_that_stalls_leaves_no_picture(tmp_path, noise, wait_unti
     What the demuxer has of encoded packets goes with the connection.
     """
     decoded, analysed, packets = pieces(noise)
-    site = Site(tmp_path)
+    site = Site(tmp_path, cold=True)
     site.server.start()
     try:
         async with HttpCamera(streams=[(noise, 4.0)]) as camera:

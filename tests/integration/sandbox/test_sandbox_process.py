@@ -35,7 +35,7 @@ def _clip(tmp_path):
 @pytest.fixture(name="site")
 def _site(tmp_path):
     (tmp_path / "site").mkdir()
-    site = Site(tmp_path / "site")
+    site = Site(tmp_path / "site", cold=True)
     site.server.start()
     yield site
     site.close()

@@ -148,7 +148,7 @@ class Exchange:
 
 @pytest.fixture(name="exchange")
 async def _exchange(tmp_path):
-    site = Site(tmp_path, extend=with_tap)
+    site = Site(tmp_path, extend=with_tap, cold=True)
     site.server.start()
     exchange, tap = Exchange(site), Client()
     try:
