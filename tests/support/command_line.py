@@ -18,19 +18,22 @@ def moretta(
     folder: Path | None = None,
     strict: bool = True,
     cold: bool = False,
-    **environ: str,
+    modules: tuple[str, ...] = COMMAND_LINE,
+    **environ: str | None,
 ) -> subprocess.CompletedProcess[str]:
     """Run the command with these arguments, and these variables besides; return its exit code and what it wrote.
 
-    `strict`: a warning is an error. `cold`: by an interpreter of its own, for what happens before `main`.
+    `strict`: a warning is an error. `cold`: by an interpreter of its own, for what happens before `main`; else it is a
+    fork of one that has imported `modules`. A variable that is None is left out.
     """
-    words, environment = list(map(str, arguments)), os.environ | PLAIN | environ
+    words, named = list(map(str, arguments)), os.environ | PLAIN | environ
+    environment = {name: value for name, value in named.items() if value is not None}
     if cold:
         command = [sys.executable, "-P", *(["-W", "error"] if strict else []), "-m", MODULE, *words]
         return subprocess.run(
             command, capture_output=True, text=True, timeout=patient(limit_s), env=environment, cwd=folder, check=False
         )
-    process = warm(COMMAND_LINE).start(MODULE, words, environment=environment, folder=folder, strict=strict)
+    process = warm(modules).start(MODULE, words, environment=environment, folder=folder, strict=strict)
     out, err = process.communicate(patient(limit_s))
     return subprocess.CompletedProcess(["moretta", *words], process.returncode, out, err)
 

@@ -22,7 +22,11 @@ from typing import IO, ClassVar
 from patience import patient
 
 SERVER = Path(__file__).with_name("warm_server.py")
-COMMAND_LINE = (
+_SERVICES = tuple(f"services.{name}" for name in (
+    "aggregate.service", "notify.service", "ingest.service", "ingest.web.certificate", "inference.keys",
+    "inference.publisher", "inference.settings", "sandbox",
+))  # fmt: skip
+_COMMANDS = (
     *(f"services.cli.{name}" for name in (
         "operating", "trials", "notify.command", "notify.status", "notify.trial", "doctor.command", "doctor.run",
         "backup.command", "backup.run", "check_config", "transparency.command", "transparency.write", "sizing.command",
@@ -31,12 +35,11 @@ COMMAND_LINE = (
     )),
     *(f"rich.{name}" for name in ("live", "markdown", "progress", "table")), "typer._adapters",
 )  # fmt: skip
-"""What the commands import, but for what only a few of them need: onnxruntime, matplotlib."""
-SERVICES = tuple(f"services.{name}" for name in (
-    "aggregate.service", "notify.service", "ingest.service", "ingest.web.certificate", "inference.keys",
-    "inference.publisher", "inference.settings", "sandbox",
-))  # fmt: skip
-"""What the four services import, but for onnxruntime, which has to be imported in the sandbox."""
+COMMAND_LINE = SERVICES = (*_SERVICES, *_COMMANDS)
+"""What the services and the commands import, in one Python for both.
+
+Not onnxruntime, which inference imports in its sandbox, nor matplotlib, which only a few need.
+"""
 _warm: dict[tuple[str, ...], "Warm"] = {}
 _running: set["WarmProcess"] = set()
 

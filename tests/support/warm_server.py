@@ -108,12 +108,17 @@ def _surround(environment: dict[str, str]) -> None:
     tempfile.tempdir = None
     paths = environment.get("PYTHONPATH", "").split(os.pathsep)
     sys.path[:0] = [path for path in paths if path and path not in sys.path]
-    sys.stdin = io.TextIOWrapper(open(0, "rb", closefd=False), "utf-8")  # noqa: PTH123, SIM115
-    sys.stdout = io.TextIOWrapper(open(1, "wb", closefd=False), "utf-8")  # noqa: PTH123, SIM115
-    sys.stderr = io.TextIOWrapper(
-        open(2, "wb", closefd=False), "utf-8", "backslashreplace", line_buffering=True  # noqa: PTH123, SIM115
-    )  # fmt: skip
+    at_once = bool(environment.get("PYTHONUNBUFFERED"))
+    sys.stdin = io.TextIOWrapper(io.BufferedReader(io.FileIO(0, "rb", closefd=False)), "utf-8")
+    sys.stdout, sys.stderr = _writing(1, "strict", at_once=at_once), _writing(2, "backslashreplace", at_once=at_once)
     sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr
+
+
+def _writing(number: int, errors: str, *, at_once: bool) -> io.TextIOWrapper:
+    raw: Any = io.FileIO(number, "wb", closefd=False)
+    by_line = number == 2 and not at_once
+    buffer = raw if at_once else io.BufferedWriter(raw)
+    return io.TextIOWrapper(buffer, "utf-8", errors, line_buffering=by_line, write_through=at_once)
 
 
 def _run(module: str) -> int:
