@@ -1,17 +1,16 @@
 """`moretta up` as a user runs it: a process whose JSON lines are read."""
 
 import contextlib
-import json
 import signal
-import subprocess
 import sys
-import threading
-import time
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Self
 
 import psutil
-import secrecy
+from command_line import MODULE
+from patience import patient
+from program import Program
+from warm import COMMAND_LINE, warm
 
 PROGRAMS = {
     "ingest": "services.ingest",
@@ -22,27 +21,25 @@ PROGRAMS = {
 }
 
 
-@dataclass
 class UpProcess:
-    """One run; `lines` are the objects it printed, `words` what it said on standard error."""
+    """One run; `lines` are the objects it printed, `words` what it said on standard error.
 
-    arguments: list[str]
-    lines: list[dict[str, Any]] = field(default_factory=list)
-    words: list[str] = field(default_factory=list)
-    _process: subprocess.Popen[str] | None = None
-    _threads: list[threading.Thread] = field(default_factory=list)
+    The command itself is a fork of a Python that has imported it, unless it is `cold`; what it starts is as real as ever.
+    """
 
-    def start(self) -> "UpProcess":
-        command = [sys.executable, "-P", "-m", "services.cli", "up", *self.arguments]
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        for stream, take in ((self._process.stdout, self._line), (self._process.stderr, self.words.append)):
-            thread = threading.Thread(target=_read, args=(stream, take))
-            thread.start()
-            self._threads.append(thread)
+    def __init__(self, arguments: list[str], *, cold: bool = False) -> None:
+        self.lines: list[dict[str, Any]] = []
+        self.words: list[str] = []
+        self._arguments, self._cold = ["up", *map(str, arguments)], cold
+        self._program: Program | None = None
+
+    def start(self) -> Self:
+        if self._cold:
+            self._program = Program([sys.executable, "-P", "-m", MODULE, *self._arguments])
+        else:
+            self._program = Program(warm(COMMAND_LINE).start(MODULE, self._arguments))
+        self.lines, self.words = self._program.objects, self._program.words
         return self
-
-    def _line(self, text: str) -> None:
-        self.lines.append(json.loads(text))
 
     def windows(self, zone: str = "_site") -> list[dict[str, Any]]:
         """The windows of a zone, in the order they were published."""
@@ -60,45 +57,39 @@ class UpProcess:
         return found
 
     def pid_or_none(self, program: str) -> int | None:
-        assert self._process
         mark = PROGRAMS[program]
-        for child in psutil.Process(self._process.pid).children(recursive=True):
+        for child in self._children():
             with contextlib.suppress(psutil.Error):
                 if any(mark in part for part in child.cmdline()):
                     return child.pid
         return None
 
-    def wait_for(self, condition, limit_s: float, what: str) -> None:
-        end = time.monotonic() + limit_s
-        while not condition():
-            assert self._process
-            assert self._process.poll() is None, f"moretta up ended: {self.words[-10:]}"
-            assert time.monotonic() < end, f"not within {limit_s} s: {what}; said: {self.words[-10:]}"
-            time.sleep(0.05)
+    def _children(self) -> list[psutil.Process]:
+        assert self._program
+        return [] if self._program.is_over else psutil.Process(self._program.pid).children(recursive=True)
+
+    def wait_for(self, condition: Callable[[], Any], limit_s: float, what: str) -> None:
+        """Wait for a condition; AssertionError past the limit, or once it has ended."""
+        assert self._program
+        self._program.until(condition, what, limit_s)
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the command, and to nothing that it started."""
+        assert self._program
+        self._program.signal(number)
 
     def stop(self) -> int:
         """Ctrl-C; returns the exit code. Nothing of it may be left running."""
-        assert self._process
-        children = psutil.Process(self._process.pid).children(recursive=True) if self._process.poll() is None else []
-        self._process.send_signal(signal.SIGINT)
+        assert self._program
+        children = self._children()
         try:
-            code = self._process.wait(60)
+            code = self._program.stop(signal.SIGINT, 60)
         finally:
             for child in children:
                 with contextlib.suppress(psutil.Error):
                     child.send_signal(signal.SIGCONT)
-            _, left = psutil.wait_procs(children, timeout=5)
+            _, left = psutil.wait_procs(children, timeout=patient(5))
             for child in left:
                 child.kill()
-            for thread in self._threads:
-                thread.join(5)
-            for stream in (self._process.stdout, self._process.stderr):
-                stream.close()
         assert not left, f"left running: {left}"
         return code
-
-
-def _read(stream, take) -> None:
-    for line in stream:
-        secrecy.said(line)
-        take(line.rstrip("\n"))

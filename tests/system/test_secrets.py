@@ -228,7 +228,7 @@ def test_nothing_that_the_system_writes_or_shows_holds_a_secret(tmp_path, secret
         assert {"/s", "/hook", "/sms"} <= {re.match(r"/\w+", path)[0] for path in web.asked}
         wanted = {**secrets, **identities(data), "number": NUMBER.lstrip("+")}
         said = {**processes(up), **pages(up), **commands(file, data)}
-        up._process.send_signal(signal.SIGHUP)  # every service reads all of it again, and `moretta up` goes on
+        up.signal(signal.SIGHUP)  # every service reads all of it again, and `moretta up` goes on
         reread = "new settings in force"
         up.wait_for(lambda: sum(reread in line for line in up.words) >= 3, LIMIT_S, "the settings are read again")
     finally:
