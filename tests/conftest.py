@@ -10,23 +10,27 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 
+import examples
 import psutil
 import pytest
 import stage_times
 import structlog
 import warm
-from hypothesis import HealthCheck, settings
 from nats_process import NatsProcess
 from patience import PATIENCE
 from secrecy import pytest_runtest_makereport  # noqa: F401 - a hook of pytest
-from stage_times import pytest_configure  # noqa: F401 - a hook of pytest
 
 from proto.subjects import STREAMS
 from services.bus import Bus, NatsSettings
 
-# The machines are noisy: a slow example is no finding. Derandomised in CI, so that a red run can be repeated.
-settings.register_profile("moretta", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("moretta")
+examples.load()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the plugins of tests/support, in each worker too."""
+    config.pluginmanager.register(examples)
+    stage_times.pytest_configure(config)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

@@ -5,8 +5,9 @@ import re
 from pathlib import Path
 
 import pytest
+from examples import examples
 from golden import BY_TYPE
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 from nats_match import overlap, takes
@@ -27,7 +28,7 @@ every_row = pytest.mark.parametrize("row", TABLE, ids=lambda row: row.message.__
 
 
 @every_row
-@settings(max_examples=25)  # a row
+@examples(25)  # a row
 @given(data=st.data())
 def test_subject_and_tokens_are_inverses(row: Subject, data):
     """of, subject, parse, row_of and wildcard agree for all legal ids, and no other row claims the subject."""

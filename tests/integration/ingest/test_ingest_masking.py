@@ -5,7 +5,8 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from services.ingest.core.masking import Grid, Mask, Masking, PictureChanged
@@ -117,7 +118,7 @@ def test_what_is_far_outside_stays(size, ratio, kind):
     assert (luma[int(0.4 * h), int(0.4 * w) : int(0.5 * w)] == 16).all()
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(st.lists(st.tuples(shares, shares), min_size=3, max_size=7).map(tuple), st.sampled_from([(96, 64), (320, 200)]))
 def test_any_polygon_hides_its_inside(polygon, size):
     """Also polygons that cross themselves, or have no area."""

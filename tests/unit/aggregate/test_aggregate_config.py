@@ -1,7 +1,8 @@
 """The configuration that travels in the stream, and when it takes over."""
 
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
@@ -111,7 +112,7 @@ def test_the_sites_clock_decides_where_hours_begin(zone, phase):
     assert SiteConfig.of(structs.replace(SITE, timezone=zone)).phase_s == phase
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(LENGTHS, LENGTHS, st.sampled_from([0, 1_800, 2_700]), st.sampled_from([0, 1_800, 2_700]), MOMENTS)
 def test_windows_follow_one_another_whatever_changes(old, new, was, now, after):
     """Each window ends where the next begins, none is shorter than its configuration's, and soon all are aligned."""

@@ -4,7 +4,8 @@ import json
 
 import legal
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from proto.codec import encode
@@ -73,7 +74,7 @@ def test_what_is_allowed_gets_through_as_it_is(made):
 CHANGES = st.lists(st.tuples(st.integers(0, 3_500), PROFILE), max_size=4)
 
 
-@settings(max_examples=25)
+@examples(25)
 @given(PROFILE, CHANGES)
 def test_a_profile_that_changes_while_it_runs(make, first, changes):
     """Every message keeps to the words of the profile that it names, on either side of any change, and the last

@@ -5,7 +5,8 @@ import sys
 from collections import Counter
 
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
@@ -248,7 +249,7 @@ def assert_same(got, wanted):
         assert [encode(row, o) for o in got if type(o) is kind] == [encode(row, o) for o in wanted if type(o) is kind]
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(st.integers(0, 10**6), st.floats(0, 1), st.integers(1, 3), st.integers(1, 3))
 def test_a_crash_anywhere_loses_and_doubles_nothing(make, seed, where, down, no_data):
     """Killed after any message and restarted from what is stored, also around a change of configuration."""
@@ -261,7 +262,7 @@ def test_a_crash_anywhere_loses_and_doubles_nothing(make, seed, where, down, no_
     assert_same(restarted(make, SiteCore(config), stored, [config, changed], messages), [o for _, o in wanted])
 
 
-@settings(max_examples=12, deadline=None)
+@examples(12)
 @given(st.integers(0, 10**6), st.floats(0.5, 1), st.integers(1, 3))
 def test_a_stream_that_forgets_is_enough_for_the_row(make, seed, where, down):
     """Restarted from a stream that holds no more than a row of windows: the row is the same, and what it decides."""

@@ -6,7 +6,8 @@ from collections import Counter
 from typing import get_args
 
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
@@ -78,7 +79,7 @@ def of(kind, outputs):
     return [o for o in outputs if isinstance(o, kind)]
 
 
-@settings(max_examples=8)
+@examples(8)
 @given(st.integers(0, 10**6))
 def test_the_same_stream_gives_the_same_bytes(make, seed):
     """Two runs over one stream publish the same bytes in the same order."""
@@ -86,7 +87,7 @@ def test_the_same_stream_gives_the_same_bytes(make, seed):
     assert data(run(SiteCore(config_of(make)), messages)) == data(run(SiteCore(config_of(make)), messages))
 
 
-@settings(max_examples=20)
+@examples(20)
 @given(st.integers(0, 10**6), st.floats(0, 1), st.floats(0, 1))
 def test_a_crash_anywhere_changes_no_byte(make, seed, where, published):
     """Killed after any output of any message and restarted from what is stored: each window, alert and passage once,
@@ -105,7 +106,7 @@ def test_a_crash_anywhere_changes_no_byte(make, seed, where, published):
         assert data(stored, kind) == data(wanted, kind)
 
 
-@settings(max_examples=20)
+@examples(20)
 @given(st.integers(0, 10**6), st.floats(0.3, 1))
 def test_seconds_of_sightings_and_the_passages_are_enough(make, seed, where):
     """A stream that holds no more than the open window and the tracks that reach into it: a crash changes no byte."""
@@ -128,7 +129,7 @@ def _later(make):
     return config_of(make, close_on_end=True)
 
 
-@settings(max_examples=10)
+@examples(10)
 @given(st.integers(0, 10**6), st.randoms(use_true_random=False))
 def test_the_order_of_faces_within_a_message_changes_nothing(make, seed, rng):
     """Detectors list faces in any order."""
@@ -159,7 +160,7 @@ def shifted(make, messages, after, hours):
     return found + later
 
 
-@settings(max_examples=15)
+@examples(15)
 @given(st.integers(0, 10**6), st.integers(0, 40), st.sampled_from([-1, 0, 1]))
 def test_every_passage_is_in_exactly_one_window(make, seed, second, hours):
     """Window by window and verdict by verdict, whatever happens, a host's clock that jumps by an hour included: a
@@ -178,7 +179,7 @@ def test_every_passage_is_in_exactly_one_window(make, seed, second, hours):
         assert [a.end for a in windows[:-1]] == [b.start for b in windows[1:]]
 
 
-@settings(max_examples=12)
+@examples(12)
 @given(st.integers(0, 10**6))
 def test_coverage_is_a_share_and_lacks_only_with_a_reason(make, seed):
     """Coverage stays within 0..1, and where it is less than 1 there is a reason."""
@@ -187,7 +188,7 @@ def test_coverage_is_a_share_and_lacks_only_with_a_reason(make, seed):
         assert window.gaps or window.coverage == 1
 
 
-@settings(max_examples=10)
+@examples(10)
 @given(st.integers(0, 10**6), st.integers(0, 10**6))
 def test_a_doubled_or_delayed_message_is_fenced(make, seed, extra):
     """Storing messages twice, at once or much later, changes no passage."""
@@ -317,7 +318,7 @@ def test_no_later_window_tells_what_came_late_under_a_profile_that_hides_it(make
         ("lab", 0), (hiding, None), ("lab", 0), ("lab", 2)]  # fmt: skip
 
 
-@settings(max_examples=8)
+@examples(8)
 @given(st.sampled_from(["stats-only", "fr-2021-269"]), st.floats(0, 1))
 def test_a_crash_around_hidden_late_sightings_changes_no_byte(make, hiding, where):
     """What came late is not published under every profile: a restart knows no more of it than an undisturbed run."""
@@ -366,7 +367,7 @@ def comes_and_goes(make, seed):
     return choices, [type(m)(m.message, n, m.time, m.stream_created) for n, m in enumerate(ordered, 1)]
 
 
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(st.integers(0, 10**6), st.data())
 def test_a_rule_that_goes_while_it_fires_is_resolved_whatever_dies(make, seed, data_):
     """Rules come and go: each alert that fired is resolved once, each change begins where the last one ended, none

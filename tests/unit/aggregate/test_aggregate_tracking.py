@@ -4,7 +4,8 @@ import random
 import time
 
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from services.aggregate.core.tracking import Tracker
@@ -120,7 +121,7 @@ def test_walkers_are_counted_within_ten_percent(make, per_second, what):
     assert max(map(abs, errors)) < 0.10, (what, errors)
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(st.integers(0, 10_000), st.randoms(use_true_random=False))
 def test_the_order_of_faces_changes_nothing(make, seed, rng):
     """Faces of a picture in any other order give the same tracks, hit for hit."""

@@ -1,7 +1,8 @@
 """The tables of `moretta eval`, as they are read."""
 
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from measured import everything, face, false_alarm, missed, pictures
 from rich.console import Console
@@ -130,7 +131,7 @@ def test_it_fits(width):
     assert max(map(len, shown.splitlines())) <= width
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(st.lists(pictures(), max_size=3))
 def test_anything_measured_can_be_shown(some):
     """No figure, however odd, breaks the tables or shows as None or nan."""

@@ -3,7 +3,8 @@
 import json
 
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from measured import everything, face, false_alarm, missed, pictures
 
@@ -103,7 +104,7 @@ def test_sizes_in_order():
     assert [(one["size"], one["faces"], one["false_alarms"]) for one in rows] == [("12-20", 2, 1), ("128-", 1, 0)]
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(st.lists(pictures(), max_size=4))
 def test_sizes_add_up(some):
     """Faces, found ones and those of each class add up to the total, and everything can be written as JSON."""
@@ -115,7 +116,7 @@ def test_sizes_add_up(some):
     assert "NaN" not in json.dumps([*rows, total, unknown_effect(found)])
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(st.lists(pictures(), max_size=4))
 def test_sizes_and_classes_are_those_of_the_reference(some):
     """Recall by size and class equals `recall_by` of the reference figures."""
@@ -126,7 +127,7 @@ def test_sizes_and_classes_are_those_of_the_reference(some):
                 assert (counts["recall"], counts["faces"]) == (pytest.approx(expected[0]), expected[1])
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(st.lists(pictures(), max_size=4))
 def test_the_total_is_the_reference(some):
     """Right, unknown, true rate and its error equal the reference figures."""
@@ -138,7 +139,7 @@ def test_the_total_is_the_reference(some):
         assert abs(total["rate_error_pp"]) == pytest.approx(expected["mask_rate"]["abs_error_pp"])
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(st.lists(pictures(), max_size=4))
 def test_the_effect_of_unknown_is_two_reference_runs(some):
     """`left_out` and `likeliest` are the reference figures of the verdicts and of the likeliest classes."""

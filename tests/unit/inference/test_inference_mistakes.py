@@ -1,7 +1,8 @@
 """Which errors are shown: the surest ones, of every kind."""
 
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from measured import everything, face, false_alarm, missed, pictures
 
@@ -63,7 +64,7 @@ def test_places_that_one_kind_does_not_need_go_to_the_others():
     assert kinds([*[missed()] * 30, face("mask", "no_mask")], 10) == ["wrong"] + ["missed"] * 9
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(st.lists(pictures(), max_size=4), st.integers(0, 12))
 def test_never_more_than_asked_for(some, limit):
     """As many as there are or as asked for, in the order of the kinds, each one once and surest first."""
@@ -75,7 +76,7 @@ def test_never_more_than_asked_for(some, limit):
     assert all(shown.count(one) <= found.count(one) for one in shown)
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(st.lists(pictures(), max_size=4), st.integers(0, 12))
 def test_nothing_surer_is_left_out(some, limit):
     """Of one kind, whatever is not shown is at most as sure as whatever is."""

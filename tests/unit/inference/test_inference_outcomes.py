@@ -3,7 +3,8 @@
 from collections import Counter
 
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from measured import everything, face, false_alarm, missed, pictures
 
@@ -83,7 +84,7 @@ def test_found_and_judged(outcome, is_found, is_judged):
     assert (outcome.is_found, outcome.is_judged) == (is_found, is_judged)
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(st.lists(pictures(), max_size=4), st.sampled_from([0.1, 0.5, 0.8]), st.sampled_from([0, 12]))
 def test_it_counts_as_the_scores_do(some, threshold, min_px):
     """Faces, recall, false alarms, the share of unknown and the confusion are those of the reference figures."""

@@ -7,7 +7,8 @@ import math
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from measured import boxes
 
@@ -186,7 +187,7 @@ def test_matches_are_one_to_one(picture):
     assert not set(result.hits) & result.ignored
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(st.lists(pictures(), min_size=1, max_size=3), st.permutations(range(3)))
 def test_order_of_pictures_does_not_matter(pairs, order):
     """The figures are the same whatever the order of the pictures."""
@@ -224,7 +225,7 @@ def reference():
     return module
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(st.lists(pictures(), min_size=1, max_size=5), st.sampled_from([0.0, 0.3, 0.5]), st.sampled_from([0, 12, 20]))
 def test_same_numbers_as_the_reference(reference, pairs, threshold, min_px):
     """Every figure equals that of the reference script, keys included."""

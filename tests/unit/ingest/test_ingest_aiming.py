@@ -3,7 +3,8 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import example, given, settings
+from examples import examples
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from proto.aiming import PictureSize
@@ -57,7 +58,7 @@ faces = st.builds(face, st.floats(0, 1900), st.sampled_from([None, "too-small", 
 pictures = st.lists(st.lists(faces, max_size=5), min_size=1, max_size=6)
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(pictures, st.integers(2, 4))
 def test_no_count_can_be_worked_out(seen, times):
     """Twice or four times as many of the same faces make the same report: shares and steps, relative to a maximum."""
@@ -82,7 +83,7 @@ SECONDS = st.lists(st.tuples(st.booleans(), st.integers(0, 4), st.integers(1, 9)
 
 
 @example([(True, 0, 2)] * 32, 9.8)
-@settings(max_examples=50)
+@examples(50)
 @given(SECONDS, st.sampled_from([9.8, 10, 12.5, 30]))
 def test_when_something_is_said_tells_nothing_of_how_many(seen, seconds):
     """Alone or in a crowd: it begins at the step of 5 s after ten such seconds, and changes at steps only."""

@@ -10,7 +10,8 @@ from types import MappingProxyType
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from services.log import LogSettings, configure, get_logger, redact, redact_value
@@ -144,7 +145,7 @@ def test_nested_values_are_redacted(value: object):
     assert SECRET not in json.dumps(redact_value(value))
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(
     value=st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary() | st.dates(),

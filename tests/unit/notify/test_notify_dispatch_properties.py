@@ -11,7 +11,8 @@ from random import Random
 from typing import Any
 
 from dispatch_story import SECOND, World, name_of, plan_of_routes, rate_notice, silence, system_notice
-from hypothesis import example, given, settings
+from examples import examples
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from proto.subjects import ALERTS, NOTIFICATIONS, OPERATIONS, SILENCES, Subject
@@ -179,7 +180,7 @@ def test_nothing_is_told_without_a_change_or_a_repeat(history: History):
 
 
 @given(histories(), st.randoms(use_true_random=False))
-@settings(max_examples=100)
+@examples(100)
 def test_a_crash_changes_nothing(history: History, chance: Random):
     """Dying after any steps, with half of the last decisions stored."""
     dying = World(history.plan, lambda: chance.random() < 0.5)
@@ -187,7 +188,7 @@ def test_a_crash_changes_nothing(history: History, chance: Random):
 
 
 @given(histories(), st.randoms(use_true_random=False))
-@settings(max_examples=100)
+@examples(100)
 def test_what_is_sent_again_after_a_crash_is_the_same_to_the_word(history: History, chance: Random):
     """Each decision, made whole from its record and the stored alerts, is the notification that was sent before.
 
@@ -269,7 +270,7 @@ LAST_TOLD_OF_ANOTHER = history_of(
 @given(histories(), st.integers(0, 30), st.randoms(use_true_random=False))
 @example(AT_THE_CAP, 0, Random(0))  # which has it that the last alert is stored and not seen
 @example(LAST_TOLD_OF_ANOTHER, 0, Random(53))  # all are seen
-@settings(max_examples=100)
+@examples(100)
 def test_who_reads_back_what_may_matter_tells_what_who_reads_everything_tells(
     history: History, hours: int, chance: Random
 ):
@@ -355,7 +356,7 @@ events = st.tuples(
 )
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(grouped=st.sampled_from(["site", "zone", "rule"]), cap=st.sampled_from([1, 3, 12]), story=st.lists(events))
 def test_whatever_clocks_do_everyone_knows_what_fires_two_hours_later(grouped, cap, story):
     """The server's and ours, which are put back together; a cap of one takes an hour for a digest."""

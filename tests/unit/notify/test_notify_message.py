@@ -6,7 +6,8 @@ from dataclasses import replace
 from email.message import EmailMessage
 
 import pytest
-from hypothesis import example, given, settings
+from examples import examples
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from proto.codec import decode, encode
@@ -104,7 +105,7 @@ LEGAL = AlertV1(
 )  # fmt: skip
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(notification=notifications(), site=sites, sender_name=names, language=st.sampled_from(["en", "fr"]))
 @example(
     Notification("2" * 16, Group("r", "s", "field"), "first", 1, "2" * 16, 0, (notice_of(LEGAL, 0),)),

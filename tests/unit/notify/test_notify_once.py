@@ -4,7 +4,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
@@ -116,7 +117,7 @@ class Teller:
             self.kill()
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(data=st.data())
 def test_every_notification_reaches_everyone_and_twice_only_in_the_gap(data):
     """However often it dies, at whatever point: all is settled, every alert has its last record, in order for each.

@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from services.notify.core.alarms import Alarms
@@ -50,7 +51,7 @@ def attempt(outbox: Outbox, now: int, failure: Failure | None = None) -> Envelop
     return due.envelope
 
 
-@settings(max_examples=80)
+@examples(80)
 @given(data=st.data())
 def test_each_recipients_order_is_kept_and_everything_is_settled_in_the_end(envelope, data):
     """Failures of every kind, several at once: in order, one at a time each, never too many, and nothing left over.

@@ -5,7 +5,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from windows import HOUR, MINUTE
 
@@ -35,7 +36,7 @@ def plan(site="forville", receiver="staff", zone="Europe/Paris", hour="07:00", l
     return ReportPlan(site, receiver, ZoneInfo(zone), time.fromisoformat(hour), lateness)
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(
     zone=st.sampled_from(ZONES),
     first=st.sampled_from(CHANGES),

@@ -5,8 +5,9 @@ import math
 
 import msgspec
 import pytest
+from examples import examples
 from golden import BY_TYPE, encodings
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Struct, structs
 
@@ -21,7 +22,7 @@ MESSAGES = list(encodings().items())
 
 
 @pytest.mark.parametrize(("kind", "encoding"), MESSAGES, ids=lambda x: getattr(x, "__name__", x))
-@settings(max_examples=40)
+@examples(40)
 @given(data=st.binary(max_size=200))
 def test_any_bytes_are_a_message_or_a_contract_error(kind: type[Struct], encoding, data: bytes):
     """Whatever arrives, a reader sees a message or a ContractError."""
@@ -30,7 +31,7 @@ def test_any_bytes_are_a_message_or_a_contract_error(kind: type[Struct], encodin
 
 
 @pytest.mark.parametrize(("kind", "encoding"), MESSAGES, ids=lambda x: getattr(x, "__name__", x))
-@settings(max_examples=40)
+@examples(40)
 @given(data=st.data())
 def test_damaged_bytes_are_a_message_or_a_contract_error(kind: type[Struct], encoding, data):
     """A byte that flipped, or an end that is missing, is no other kind of error."""

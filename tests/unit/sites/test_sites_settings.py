@@ -5,7 +5,8 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
@@ -121,7 +122,7 @@ def test_sites_with_the_same_id():
     assert problems([site(), site(id="nice"), site()]) == [("sites[2].id", "'cannes' is used 2 times; ids are unique")]
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(
     st.lists(
         st.builds(

@@ -4,7 +4,8 @@ from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from services.cli.demo.scene import (
@@ -89,7 +90,7 @@ def test_one_phase_alone(seed, share, seconds):
 
 
 @given(SEEDS, st.sampled_from([INWARDS, OUTWARDS, BOTH_WAYS]))
-@settings(max_examples=20)
+@examples(20)
 def test_no_face_hides_another(seed, rows):
     """At no time does one face cover another: whoever passes can be counted."""
     walkers = plan(seed, rows)
@@ -99,7 +100,7 @@ def test_no_face_hides_another(seed, rows):
 
 
 @given(SEEDS)
-@settings(max_examples=20)
+@examples(20)
 def test_people_in_a_lane_keep_apart(seed):
     """Nobody walks into the one before in the same lane."""
     walkers = plan(seed)

@@ -5,7 +5,8 @@ from math import sqrt
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from examples import examples
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from services.cli.demo.scene import FACE, HEIGHT, WIDTH
@@ -49,7 +50,7 @@ def moments(plan: Plan, step: float = 0.1) -> np.ndarray:
 
 
 @given(SEEDS)
-@settings(max_examples=8)
+@examples(8)
 def test_same_seed_same_plan(seed):
     """A seed fixes who comes and what is true; another one brings others, and so does another camera."""
     assert busy(seed).walkers == busy(seed).walkers
@@ -158,7 +159,7 @@ def test_the_figure_is_where_the_face_is(x, z, right):
 
 
 @given(SEEDS, st.floats(0, 2), st.floats(1, 30))
-@settings(max_examples=10)
+@examples(10)
 def test_the_truth_is_the_walkers_seen(seed, visible_s, smallest):
     """Who counts is whoever's face was large and free for long enough; the passage ends with the last such moment."""
     plan = busy(seed, counting=Counting(visible_s=visible_s, smallest_px=smallest))
@@ -217,7 +218,7 @@ def test_from_above_people_come_in_at_the_upper_edge():
 
 
 @given(SEEDS)
-@settings(max_examples=10)
+@examples(10)
 def test_a_frozen_picture_shows_the_same(seed):
     """Whoever is in it stays until it goes on; in an outage nobody is seen, and nobody counts for that time."""
     plan = busy(seed, freezes=[Span(start=15, seconds=3)], outages=[Span(start=25, seconds=3)])
@@ -229,7 +230,7 @@ def test_a_frozen_picture_shows_the_same(seed):
 
 
 @given(SEEDS)
-@settings(max_examples=10)
+@examples(10)
 def test_faces_have_the_sizes_of_the_view(seed):
     """Those who walk across are between the farthest and the nearest; only who comes straight on gets larger."""
     plan = busy(seed, people=People(towards=0.0, away=0.0))
