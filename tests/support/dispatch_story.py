@@ -11,17 +11,16 @@ from hashlib import sha256
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from messages import SECOND, SITE, alert, fault
+
 from proto.notifications import NotificationV1, SilenceV1
-from proto.public import AlertV1, OperationalAlertV1
 from services.notify.core.decision import Output, record_of
 from services.notify.core.dispatch import Dispatcher, Input, SilenceGone
 from services.notify.core.notification import Notice, Notification, notice_of
 from services.notify.core.routing import Place, Plan, Route
 
-SECOND = 10**9
 PARIS = ZoneInfo("Europe/Paris")
 CAMERAS = {"hall-1": frozenset({"hall"}), "hall-2": frozenset({"hall"}), "gate-1": frozenset({"gate"})}
-SITE = "forville"
 
 
 def plan_of_routes(*routes: Route, cap: int = 12) -> Plan:
@@ -37,12 +36,10 @@ def name_of(alert: str) -> str:
 def rate_notice(name: str, at: int, *, over: bool = False, since: int | None = None, **changes: Any) -> Notice:
     """Return a rate alert as notify gets it."""
     ordinary: dict[str, Any] = {
-        "site": SITE, "zone": "hall", "rule": "low", "severity": "warning", "profile": "alerting",
-        "alert": name_of(name), "state": "resolved" if over else "firing", "since": at if since is None else since,
-        "start": at, "end": at, "rate": 0.5, "interval": (0.4, 0.6), "persons": 50, "coverage": 1.0,
-        "fire_below": 0.7, "clear_above": 0.75,
+        "zone": "hall", "rule": "low", "alert": name_of(name), "state": "resolved" if over else "firing",
+        "since": at if since is None else since, "start": at, "end": at,
     }  # fmt: skip
-    return notice_of(AlertV1(**(ordinary | changes)), at)
+    return notice_of(alert(**(ordinary | changes)), at)
 
 
 def system_notice(
@@ -51,9 +48,7 @@ def system_notice(
     """Return an operational alert as notify gets it."""
     state: Any = "resolved" if over else "firing"
     why = None if over else reason
-    return notice_of(
-        OperationalAlertV1(site=SITE, kind=kind, name=name, state=state, since=since, at=at, reason=why), at
-    )
+    return notice_of(fault(kind=kind, name=name, state=state, since=since, at=at, reason=why), at)
 
 
 def silence(name: str, starts: int, ends: int, **match: Any) -> SilenceV1:

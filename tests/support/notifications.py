@@ -1,16 +1,17 @@
 """Notifications as the dispatcher makes them: of 24 November 2026, 10:00 to 10:20 in Cannes, but for what is given."""
 
 from collections.abc import Iterable
+from functools import partial
 
-import msgspec
+from messages import MINUTE, TEN, alert, fault
 
 from proto.public import AlertV1, OperationalAlertV1
 from services.notify.core.notification import Group, Notification, notice_of
 from services.notify.core.recipient import Recipient
 from services.sites.settings import SiteSettings, ZoneSettings
 
-MINUTE = 60 * 10**9
-TEN = 1_795_510_800 * 10**9
+__all__ = ["MINUTE", "NUMBER", "SITE", "TEN", "fault", "message_at", "notification", "rate", "recipient"]
+
 NUMBER = "+12025550123"
 """One of those that are kept for fiction."""
 
@@ -19,25 +20,8 @@ SITE = SiteSettings(
     zones=[ZoneSettings(id="north", name="Entrée nord"), ZoneSettings(id="south", name="Hall 12")],
 )  # fmt: skip
 
-ALERT = AlertV1(
-    site="forville", zone="north", rule="mask-rate", profile="alerting", alert="0123456789abcdef", state="firing",
-    severity="warning", since=TEN - 20 * MINUTE, start=TEN, end=TEN + 20 * MINUTE, rate=0.62, interval=(0.54, 0.69),
-    persons=143, coverage=0.97, fire_below=0.7, clear_above=0.75,
-)  # fmt: skip
-FAULT = OperationalAlertV1(
-    site="forville", kind="camera-down", name="gate", state="firing", since=TEN, at=TEN + 20 * MINUTE,
-    reason="camera-down", coverage=0.1,
-)  # fmt: skip
-
-
-def rate(**changes: object) -> AlertV1:
-    """An ordinary alert, but for what is given."""
-    return msgspec.structs.replace(ALERT, **changes)
-
-
-def fault(**changes: object) -> OperationalAlertV1:
-    """An ordinary operational alert, but for what is given."""
-    return msgspec.structs.replace(FAULT, **changes)
+rate = partial(alert, zone="north")
+"""An ordinary alert of the northern entrance, but for what is given."""
 
 
 def notification(

@@ -8,9 +8,10 @@ from collections.abc import AsyncIterator
 from math import sin
 from pathlib import Path
 
+from messages import HOUR, MINUTE, SECOND, alert, fault
 from msgspec import structs
 from nats_process import NatsProcess
-from windows import HOUR, MINUTE, SECOND, decree, hidden, window
+from windows import decree, hidden, window
 
 from proto.permissions import APART
 from proto.public import AlertV1, CameraV1, Lifetime, OperationalAlertV1, WindowV1
@@ -25,7 +26,6 @@ from services.sites.settings import SiteSettings
 
 LENGTH = 20 * MINUTE
 _WEBSOCKET = re.compile(r"websocket clients on ws://127\.0\.0\.1:(\d+)")
-_ALERT = "0123456789abcdef"
 MARKET, STATION, SHED = "cannes", "gare", "shed"
 """A market with two zones; a station under the decree's profile; a place that has stopped to publish."""
 
@@ -83,10 +83,10 @@ class Published:
 
     def alert(self, state: str) -> AlertV1:
         """Few masks among the fish."""
-        return AlertV1(
-            site=MARKET, zone="fish", rule="few-masks", profile="alerting", alert=_ALERT, state=state,
-            severity="warning", since=self.now - 2 * LENGTH, start=self.now - LENGTH, end=self.now, rate=0.52,
-            interval=(0.4, 0.63), persons=73, coverage=1.0, fire_below=0.6, clear_above=0.7,
+        return alert(
+            site=MARKET, zone="fish", rule="few-masks", state=state, since=self.now - 2 * LENGTH,
+            start=self.now - LENGTH, end=self.now, rate=0.52, interval=(0.4, 0.63), persons=73, coverage=1.0,
+            fire_below=0.6, clear_above=0.7,
         )  # fmt: skip
 
 
@@ -100,16 +100,7 @@ def _people(n: int, zone: str) -> tuple[int, tuple[int, int, int]]:
 
 def _down(now: int) -> OperationalAlertV1:
     since, at = now - 3 * LENGTH, now - LENGTH
-    return OperationalAlertV1(
-        site=MARKET,
-        kind="camera-down",
-        name="gate-2",
-        state="firing",
-        since=since,
-        at=at,
-        reason="camera-down",
-        coverage=0,
-    )
+    return fault(site=MARKET, name="gate-2", since=since, at=at, coverage=0)
 
 
 def camera_state(name: str, now: int, *, is_live: bool) -> CameraV1:

@@ -6,8 +6,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+import messages
+from messages import HOUR, MINUTE
 from site_process import Site
-from windows import HOUR, MINUTE, hidden, window
+from windows import hidden, window
 
 from proto.public import AlertV1, WindowV1
 from proto.subjects import WINDOWS
@@ -73,11 +75,10 @@ def some(name: str) -> list[WindowV1]:
 def alert(name: str, **changes: Any) -> AlertV1:
     """An alert of a site that fires."""
     usual: dict[str, Any] = {
-        "site": name, "zone": "_site", "rule": "low", "profile": "alerting", "alert": "0123456789abcdef",
-        "state": "firing", "severity": "warning", "since": TODAY, "start": TODAY, "end": TODAY + 20 * MINUTE,
-        "rate": 0.4, "interval": (0.3, 0.5), "persons": 80, "coverage": 1.0, "fire_below": 0.5, "clear_above": 0.6,
+        "rule": "low", "since": TODAY, "start": TODAY, "end": TODAY + 20 * MINUTE, "rate": 0.4, "interval": (0.3, 0.5),
+        "persons": 80, "coverage": 1.0, "fire_below": 0.5, "clear_above": 0.6,
     }  # fmt: skip
-    return AlertV1(**usual | changes)
+    return messages.alert(site=name, **usual | changes)
 
 
 def name_of(command: str) -> str:

@@ -1,46 +1,20 @@
-"""Published windows for tests: one by one, and days of them."""
+"""Published windows of a market in Cannes: one by one, and days of them."""
 
 from collections.abc import Iterator
+from functools import partial
 from math import sin
 from typing import Any
 
+import messages
+from messages import HOUR, MINUTE, SECOND
 from msgspec import structs
 
 from proto.public import WindowV1
-from services.proportions import wilson
 
-SECOND = 1_000_000_000
-MINUTE = 60 * SECOND
-HOUR = 60 * MINUTE
-SHA = "0123456789abcdef" * 4
+__all__ = ["HOUR", "MINUTE", "SECOND", "decree", "hidden", "market_day", "window"]
 
-
-def window(start: int, masked: int = 8, others: tuple[int, int, int] = (2, 0, 1), **changes: Any) -> WindowV1:
-    """A window of 20 minutes as aggregate makes it; `others` are unmasked, incorrect, unknown."""
-    unmasked, incorrect, unknown = others
-    judged = masked + unmasked + incorrect
-    made = WindowV1(
-        site="cannes",
-        zone="_site",
-        profile="alerting",
-        start=start,
-        end=start + 20 * MINUTE,
-        persons=judged + unknown,
-        masked=masked,
-        unmasked=unmasked,
-        incorrect=incorrect,
-        unknown=unknown,
-        rate=masked / judged if judged else None,
-        interval=wilson(masked, judged),
-        coverage=1.0,
-        cameras_ok=2,
-        cameras_expected=2,
-        late_total=0,
-        model="moretta-1.0",
-        model_sha256=SHA,
-        config_sha256=SHA,
-    )
-    return structs.replace(made, **changes)
+window = partial(messages.window, site="cannes")
+"""An ordinary window of the market; see `messages.window`."""
 
 
 def hidden(start: int, why: str = "small-count", **changes: Any) -> WindowV1:

@@ -3,56 +3,24 @@
 from collections.abc import Iterable
 
 import pytest
+from messages import MINUTE, SITE, TEN, alert, fault, window
 
 from proto.public import AlertV1, OperationalAlertV1, WindowV1
 from services.notify.core.notification import Group, Notification, notice_of
 from services.notify.core.recipient import Recipient
 from services.sites.settings import SiteSettings, ZoneSettings
 
-MINUTE = 60 * 10**9
-TEN = 1_795_510_800 * 10**9  # 2026-11-24 10:00 in Cannes
-
 
 @pytest.fixture(name="make_alert")
 def _make_alert():
     """`make_alert(rate=0.5)`: an alert of 24 November 2026, 10:00 to 10:20 in Cannes, but for what is given."""
-
-    def make(**changes: object) -> AlertV1:
-        ordinary: dict[str, object] = {
-            "site": "forville",
-            "zone": "_site",
-            "rule": "mask-rate",
-            "profile": "alerting",
-            "alert": "0123456789abcdef",
-            "state": "firing",
-            "severity": "warning",
-            "since": TEN - 20 * MINUTE,
-            "start": TEN,
-            "end": TEN + 20 * MINUTE,
-            "rate": 0.62,
-            "interval": (0.54, 0.69),
-            "persons": 143,
-            "coverage": 0.97,
-            "fire_below": 0.7,
-            "clear_above": 0.75,
-        }
-        return AlertV1(**(ordinary | changes))
-
-    return make
+    return alert
 
 
 @pytest.fixture(name="make_fault")
 def _make_fault():
     """`make_fault(kind="no-data", name="north")`: an operational alert of the same morning."""
-
-    def make(**changes: object) -> OperationalAlertV1:
-        ordinary: dict[str, object] = {
-            "site": "forville", "kind": "camera-down", "name": "gate", "state": "firing", "since": TEN - 20 * MINUTE,
-            "at": TEN + 20 * MINUTE, "reason": "camera-down", "coverage": 0.12,
-        }  # fmt: skip
-        return OperationalAlertV1(**(ordinary | changes))
-
-    return make
+    return fault
 
 
 @pytest.fixture(name="notify")
@@ -71,7 +39,7 @@ def _notify():
         zone, rule = (notices[0].zone, notices[0].rule) if by_rule else (None, None)
         firing = tuple(notice for notice in notices if notice.firing)
         ordinary: dict[str, object] = {
-            "id": "f" * 16, "group": Group("field-staff", "forville", audience, zone, rule), "reason": reason,
+            "id": "f" * 16, "group": Group("field-staff", SITE, audience, zone, rule), "reason": reason,
             "number": 1, "root": "f" * 16, "at": TEN + 21 * MINUTE, "firing": firing,
             "resolved": tuple(notice for notice in notices if not notice.firing),
             "new": frozenset(n.alert for n in firing) if new is None else frozenset(alert.alert for alert in new),
@@ -86,12 +54,8 @@ def _make_window():
     """`make_window(-1, rate=0.8)`: the published window that began so many windows of 20 minutes after ten."""
 
     def make(number: int, **changes: object) -> WindowV1:
-        ordinary: dict[str, object] = {
-            "site": "forville", "zone": "_site", "profile": "alerting", "start": TEN + 20 * MINUTE * number,
-            "end": TEN + 20 * MINUTE * (number + 1), "rate": 0.8, "interval": (0.7, 0.9), "persons": 50,
-            "coverage": 0.9,
-        }  # fmt: skip
-        return WindowV1(**(ordinary | changes))
+        shown: dict[str, object] = {"rate": 0.8, "interval": (0.7, 0.9), "persons": 50, "coverage": 0.9}
+        return window(TEN + 20 * MINUTE * number, **shown | changes)
 
     return make
 
@@ -99,7 +63,7 @@ def _make_window():
 @pytest.fixture(name="site")
 def _site() -> SiteSettings:
     return SiteSettings(
-        id="forville",
+        id=SITE,
         name="Market Forville",
         timezone="Europe/Paris",
         zones=[ZoneSettings(id="north", name="North entrance"), ZoneSettings(id="south")],

@@ -60,15 +60,15 @@ SEVERAL = notification(
             " Entrée nord 62 % (<70 %). tout le site : fini, 78 %."),
         ),
         (
-            notification(fault()), "fr",
+            notification(fault(since=TEN)), "fr",
             "Marché Forville : caméra gate en panne. 24 nov. 10:20, heure de Paris. Nouveau, depuis 10:00.",
         ),
         (
-            notification(fault(kind="no-data", name="north", state="resolved")), "en",
+            notification(fault(kind="no-data", name="north", state="resolved", since=TEN)), "en",
             "Marché Forville: figures of Entrée nord again. 24 Nov 10:20, Paris time. It began at 10:00.",
         ),
         (
-            notification(fault(name="north")), "en",
+            notification(fault(name="north", since=TEN)), "en",
             "Marché Forville: camera north down. 24 Nov 10:20, Paris time. New, since 10:00.",
         ),
         (notification(reason="test"), "fr", "Ceci est un essai : les messages de Moretta vous parviennent."),

@@ -1,0 +1,82 @@
+"""Ordinary messages that a test changes where it matters: of 24 November 2026, 10:00 to 10:20 in Cannes."""
+
+from typing import Any
+
+from msgspec import structs
+
+from proto.public import AlertV1, OperationalAlertV1, WindowV1
+from services.proportions import wilson
+
+SECOND = 1_000_000_000
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+TEN = 1_795_510_800 * SECOND
+SITE = "forville"
+SHA = "0123456789abcdef" * 4
+
+_ALERT = AlertV1(
+    site=SITE,
+    zone="_site",
+    rule="mask-rate",
+    profile="alerting",
+    alert="0123456789abcdef",
+    state="firing",
+    severity="warning",
+    since=TEN - 20 * MINUTE,
+    start=TEN,
+    end=TEN + 20 * MINUTE,
+    rate=0.62,
+    interval=(0.54, 0.69),
+    persons=143,
+    coverage=0.97,
+    fire_below=0.7,
+    clear_above=0.75,
+)
+_FAULT = OperationalAlertV1(
+    site=SITE,
+    kind="camera-down",
+    name="gate",
+    state="firing",
+    since=TEN - 20 * MINUTE,
+    at=TEN + 20 * MINUTE,
+    reason="camera-down",
+    coverage=0.12,
+)
+
+
+def alert(**changes: Any) -> AlertV1:
+    """An alert that fires for the whole site, but for what is given."""
+    return structs.replace(_ALERT, **changes)
+
+
+def fault(**changes: Any) -> OperationalAlertV1:
+    """An operational alert of a camera that is down, but for what is given."""
+    return structs.replace(_FAULT, **changes)
+
+
+def window(start: int = TEN, masked: int = 8, others: tuple[int, int, int] = (2, 0, 1), **changes: Any) -> WindowV1:
+    """A window of 20 minutes as aggregate makes it; `others` are unmasked, incorrect, unknown."""
+    unmasked, incorrect, unknown = others
+    judged = masked + unmasked + incorrect
+    made = WindowV1(
+        site=SITE,
+        zone="_site",
+        profile="alerting",
+        start=start,
+        end=start + 20 * MINUTE,
+        persons=judged + unknown,
+        masked=masked,
+        unmasked=unmasked,
+        incorrect=incorrect,
+        unknown=unknown,
+        rate=masked / judged if judged else None,
+        interval=wilson(masked, judged),
+        coverage=1.0,
+        cameras_ok=2,
+        cameras_expected=2,
+        late_total=0,
+        model="moretta-1.0",
+        model_sha256=SHA,
+        config_sha256=SHA,
+    )
+    return structs.replace(made, **changes)
