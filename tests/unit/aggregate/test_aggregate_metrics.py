@@ -3,6 +3,7 @@
 import asyncio
 from types import SimpleNamespace
 
+import messages
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,7 +22,6 @@ from services.aggregate.runner import SiteRunner
 from services.aggregate.settings import AggregateSettings
 from services.aggregate.window_metrics import WindowMetrics
 from services.bus.reading import Kept, _lacking
-from services.proportions import wilson
 from services.sites.settings import CameraSettings, SiteSettings
 
 SECOND = 1_000_000_000
@@ -191,11 +191,7 @@ def test_metrics_are_the_newest_published_window_and_nothing_else(profile, crowd
     config = SiteConfig(site="shown", profile=profile, window_s=1_200.0, lateness_s=5.0, zones=["hall"])
     windows = [
         withhold(
-            WindowV1(
-                site="shown", zone=zone, profile=profile, start=at, end=at + 1_200 * SECOND, persons=sum(counts),
-                masked=counts[0], unmasked=counts[1], incorrect=counts[2], unknown=counts[3], late_total=0,
-                rate=counts[0] / max(1, sum(counts[:3])), interval=wilson(counts[0], sum(counts[:3])), coverage=0.5,
-            )
+            messages.window(at, counts[0], tuple(counts[1:]), site="shown", zone=zone, profile=profile, coverage=0.5)
         )
         for at, counts in zip(range(0, 10_000 * SECOND, 1_200 * SECOND), crowds, strict=False)
     ]  # fmt: skip

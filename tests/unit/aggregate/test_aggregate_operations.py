@@ -4,6 +4,7 @@ import random
 import sys
 from collections import Counter
 
+import messages
 import pytest
 from examples import examples
 from hypothesis import given
@@ -18,7 +19,6 @@ from services.aggregate.core.coverage import Span
 from services.aggregate.core.operations import APART, Finding, Operations, Standing, fold, judge_camera, judge_zone
 from services.aggregate.core.site import SiteCore
 from services.aggregate.core.windows import Slot
-from services.proportions import wilson
 from services.sites.settings import OperationsSettings, RuleSettings
 
 RULE = RuleSettings(id="low", zone="hall", fire_below=0.6, clear_above=0.6, for_windows=1, min_persons=1)
@@ -84,10 +84,7 @@ def test_what_a_window_says_of_a_camera(make, missed, says, reason):
 
 def window(judged, coverage=1.0, gaps=()):
     """Return a window of so many judged people."""
-    return WindowV1(
-        site="market", zone="hall", profile="alerting", start=0, end=300, masked=0, unmasked=judged, incorrect=0,
-        rate=0.0 if judged else None, interval=wilson(0, judged), coverage=coverage, gaps=list(gaps),
-    )  # fmt: skip
+    return messages.window(0, 0, (judged, 0, 0), site="market", zone="hall", coverage=coverage, gaps=list(gaps))
 
 
 @pytest.mark.parametrize(

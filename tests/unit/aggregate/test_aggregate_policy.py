@@ -3,6 +3,7 @@
 from collections import defaultdict
 from itertools import product
 
+import messages
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,9 +12,7 @@ from msgspec import structs
 from proto.codec import encode
 from proto.public import WindowV1
 from proto.subjects import WINDOWS
-from services.aggregate.core.config import SECOND
 from services.aggregate.core.policy import NOTICES, PROFILES, problems, publishable, withhold
-from services.proportions import wilson
 from services.sites.settings import CameraSettings, RuleSettings, SiteSettings, ZoneSettings
 
 PROFILE = st.sampled_from(sorted(PROFILES))
@@ -24,16 +23,9 @@ FIGURES = ("masked", "unmasked", "incorrect", "unknown", "interval", "coverage",
 
 def window(profile, masked=0, unmasked=0, unknown=0, zone="_site", coverage=1.0, **more):
     """Return a window as the core makes it, nothing withheld."""
-    judged = masked + unmasked
-    values = {
-        "incorrect": 0, "cameras_ok": 1, "cameras_expected": 1, "gaps": ["frames-lost"], "late_total": 7,
-        "model": "m-1", "model_sha256": "a" * 64, "config_sha256": "b" * 64,
-    }  # fmt: skip
-    return WindowV1(
-        site="market", zone=zone, profile=profile, start=0, end=1_200 * SECOND, persons=judged + unknown, masked=masked,
-        unmasked=unmasked, unknown=unknown, rate=masked / judged if judged else None,
-        interval=wilson(masked, judged), coverage=coverage, **{**values, **more},
-    )  # fmt: skip
+    named = {"site": "market", "zone": zone, "profile": profile}
+    usual = named | {"coverage": coverage, "gaps": ["frames-lost"], "late_total": 7}
+    return messages.window(0, masked, (unmasked, 0, unknown), **usual | more)
 
 
 def site(profile, window_s=1_200.0, rules=(), zones=()):

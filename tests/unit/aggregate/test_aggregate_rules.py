@@ -1,5 +1,6 @@
 """Rate alerts: a fold over published windows."""
 
+import messages
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,11 +21,9 @@ CONFIG = SiteConfig(site="market", profile="alerting", window_s=300, lateness_s=
 
 def window(index, masked, judged, coverage=1.0, unknown=0, config=CONFIG.sha256, profile="alerting", zone="_site"):
     """Return the window of that index with `masked` of `judged` people."""
-    return WindowV1(
-        site="market", zone=zone, profile=profile, start=index * 300, end=index * 300 + 300,
-        persons=judged + unknown, masked=masked, unmasked=judged - masked, incorrect=0, unknown=unknown,
-        rate=masked / judged if judged else None, interval=wilson(masked, judged), coverage=coverage,
-        config_sha256=config,
+    return messages.window(
+        index * 300, masked, (judged - masked, 0, unknown), site="market", zone=zone, profile=profile,
+        end=index * 300 + 300, coverage=coverage, config_sha256=config,
     )  # fmt: skip
 
 

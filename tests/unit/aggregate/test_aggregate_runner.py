@@ -1,6 +1,7 @@
 """What a site's runner does on the bus, where a real server cannot be made to do it."""
 
 import pytest
+from messages import window
 
 from proto.public import WindowV1
 from proto.sightings import PassageV1
@@ -8,7 +9,6 @@ from services.aggregate import published
 from services.aggregate.runner import SiteRunner
 from services.aggregate.settings import AggregateSettings
 from services.bus import Fenced, StreamReset
-from services.proportions import wilson
 from services.sites.settings import RuleSettings
 
 RULE = RuleSettings(id="low", fire_below=0.6, clear_above=0.8, for_windows=3)
@@ -25,11 +25,8 @@ async def test_a_start_reads_no_more_than_it_needs(make, few, read):
 
 def _window(config, index, judged):
     at = index * config.window
-    return WindowV1(
-        site="market", zone="_site", profile="alerting", start=at, end=at + config.window, persons=judged,
-        masked=judged, unmasked=0, incorrect=0, unknown=0, rate=1.0, interval=wilson(judged, judged), coverage=1.0,
-        config_sha256=config.sha256,
-    )  # fmt: skip
+    end = at + config.window
+    return window(at, judged, (0, 0, 0), site="market", end=end, config_sha256=config.sha256)
 
 
 class AtTheEnd(Exception):

@@ -6,11 +6,12 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from messages import window
 from msgspec import structs
 from nats_match import takes
 
 from proto.permissions import ACCOUNTS, rights_of
-from proto.public import CameraV1, Lifetime, WindowV1
+from proto.public import CameraV1, Lifetime
 from proto.subjects import STREAMS, TABLE, covers, stream
 from services.bus.making import config_of
 from services.bus.sizes import sized
@@ -198,9 +199,7 @@ def test_one_late_picture_is_chance(pictures: int | None, late: int | None, unco
     assert (found.check, found.state) == ("inference", state)
 
 
-WINDOW = WindowV1(
-    site="selftest", zone="_site", profile="lab", start=0, end=10**10, persons=5, masked=0, unmasked=5, coverage=1.0
-)
+WINDOW = window(0, 0, (5, 0, 0), site="selftest", profile="lab", end=10**10)
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,10 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from messages import alert
 from msgspec import structs
 
 from proto.notifications import NotificationV1
-from proto.public import AlertV1
 from services.notify.core.decision import record_of
 from services.notify.core.ledger import SETTLED, Attempts, Ledger, record_id, recorded, records
 from services.notify.core.notification import Group, Notification, notice_of
@@ -24,10 +24,7 @@ LATER, UNKNOWN = Failure("response", "recipient", 450), Failure("response", "rec
 ROUTE = Route("staff", group_by=frozenset({"zone"}))
 
 
-ALERT = AlertV1(
-    site="forville", zone="_site", rule="low", profile="alerting", alert="0" * 16, state="firing", severity="warning",
-    since=0, start=0, end=1, rate=0.5, interval=(0.4, 0.6), persons=50, coverage=1.0, fire_below=0.7, clear_above=0.8,
-)  # fmt: skip
+ALERT = alert()
 
 
 def tell(count: int = 1, name: str = "0" * 16) -> Notification:

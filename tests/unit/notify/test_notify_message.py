@@ -9,6 +9,7 @@ import pytest
 from examples import examples
 from hypothesis import example, given
 from hypothesis import strategies as st
+from messages import alert
 
 from proto.codec import decode, encode
 from proto.public import AlertV1, OperationalAlertV1
@@ -99,10 +100,8 @@ KNOWN_HEADERS = {
     "X-Auto-Response-Suppress", "Importance", "Content-Language", "MIME-Version", "Content-Type",
 }  # fmt: skip
 HOSTILE = SiteSettings(id="s", name="x\r\nBcc: eve@example.net", zones=[ZoneSettings(id="z", name="\n\nbody {0}")])
-LEGAL = AlertV1(
-    site="s", zone="z", rule="r", profile="lab", alert="0" * 16, state="firing", severity="info", since=0, start=0,
-    end=0, rate=0.0, interval=(0.0, 0.0), persons=0, coverage=0.0, fire_below=0.0, clear_above=0.0,
-)  # fmt: skip
+ZEROS = dict.fromkeys(("since", "start", "end", "rate", "persons", "coverage", "fire_below", "clear_above"), 0)
+LEGAL = alert(site="s", zone="z", rule="r", profile="lab", severity="info", interval=(0.0, 0.0), **ZEROS)
 
 
 @examples(40)

@@ -7,10 +7,11 @@ import pytest
 from examples import examples
 from hypothesis import given
 from hypothesis import strategies as st
+from messages import alert
 from msgspec import structs
 
 from proto.notifications import NotificationV1
-from proto.public import AlertV1, DeliveryV1
+from proto.public import DeliveryV1
 from services.notify.core.decision import record_of
 from services.notify.core.ledger import Attempts, Ledger, record_id, records
 from services.notify.core.notification import Notice, Notification, notice_of
@@ -25,10 +26,7 @@ ROUTE = Route("staff")
 PEOPLE = [Recipient("staff", f"{name}@example.org", digest * 64) for name, digest in (("anna", "a"), ("bob", "b"))]
 LATER, UNKNOWN = Failure("response", "recipient", 450), Failure("response", "recipient", 550)
 DOWN, AUTH = Failure("connect", "connect"), Failure("auth", "connect", 535)
-ALERT = AlertV1(
-    site="market", zone="_site", rule="low", profile="alerting", alert="0" * 16, state="firing", severity="warning",
-    since=0, start=0, end=1, rate=0.5, interval=(0.4, 0.6), persons=50, coverage=1.0, fire_below=0.7, clear_above=0.8,
-)  # fmt: skip
+ALERT = alert(site="market")
 
 
 class Killed(Exception):

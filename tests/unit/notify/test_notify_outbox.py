@@ -6,6 +6,7 @@ import pytest
 from examples import examples
 from hypothesis import given
 from hypothesis import strategies as st
+from messages import alert
 
 from services.notify.core.alarms import Alarms
 from services.notify.core.ledger import Attempts
@@ -28,16 +29,11 @@ FAILURES = [None, AUTH, DOWN, LATER, UNKNOWN, BUSY, Failure("timeout", "data"), 
 @pytest.fixture(name="envelope", scope="module")
 def _envelope():
     """`envelope(number, who, channel)`: the notification of that number for that recipient."""
-    from proto.public import AlertV1
 
     def make(number: int, who: int = 0, channel: str = "email", site: str = "forville") -> Envelope:
-        alert = AlertV1(
-            site=site, zone="_site", rule="low", profile="alerting", alert=f"{number:016x}", state="firing",
-            severity="warning", since=0, start=0, end=1, rate=0.5, interval=(0.4, 0.6), persons=50, coverage=1.0,
-            fire_below=0.7, clear_above=0.8,
-        )  # fmt: skip
+        one = alert(site=site, alert=f"{number:016x}")
         group, name = Group("staff", site, "field"), f"{number:016x}"
-        told = Notification(name, group, "first", number, name, number, (notice_of(alert, 1),))
+        told = Notification(name, group, "first", number, name, number, (notice_of(one, 1),))
         return Envelope(told, Recipient("staff", f"{who}@example.org", f"{who:02x}" * 32, channel=channel))
 
     return make

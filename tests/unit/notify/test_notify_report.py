@@ -5,13 +5,13 @@ from datetime import date, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
+import messages
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from msgspec import structs
 from windows import HOUR, MINUTE, decree, hidden, market_day, window
 
-from proto.public import AlertV1
 from services.aggregate.core.policy import publishable
 from services.history import RollUp, Span, day_start
 from services.notify.core.report import Question, report_of
@@ -29,12 +29,8 @@ def asked(day=DAY, **changes):
 
 
 def alert(start, state, name="a" * 16, **changes):
-    made = AlertV1(
-        site="cannes", zone="_site", rule="mask-rate", profile="alerting", alert=name, state=state, severity="warning",
-        since=start, start=start, end=start + LENGTH, rate=0.6, interval=(0.5, 0.7), persons=50, coverage=1.0,
-        fire_below=0.7, clear_above=0.75,
-    )  # fmt: skip
-    return structs.replace(made, **changes)
+    usual = {"site": "cannes", "since": start, "start": start, "end": start + LENGTH}
+    return messages.alert(state=state, alert=name, **usual | changes)
 
 
 @st.composite

@@ -4,11 +4,11 @@ import asyncio
 from dataclasses import replace
 
 import pytest
+from messages import alert
 from msgspec import structs
 from prometheus_client import REGISTRY
 
 from proto.codec import decode
-from proto.public import AlertV1
 from proto.subjects import DEAD, DELIVERIES, NOTIFICATIONS, OPERATIONS
 from services.notify.core.ledger import Attempts
 from services.notify.core.notification import Group, Notification, notice_of
@@ -17,10 +17,7 @@ from services.notify.core.outcome import Failure
 from services.notify.core.recipient import Recipient
 from services.notify.site_ledger import SiteLedger
 
-ALERT = AlertV1(
-    site="market", zone="_site", rule="low", profile="alerting", alert="0" * 16, state="firing", severity="warning",
-    since=0, start=0, end=1, rate=0.5, interval=(0.4, 0.6), persons=50, coverage=1.0, fire_below=0.7, clear_above=0.8,
-)  # fmt: skip
+ALERT = alert(site="market")
 NOTICES = tuple(notice_of(structs.replace(ALERT, alert=f"{n:016x}", rule=f"r{n}"), 1) for n in range(2))
 TOLD = Notification("1" * 16, Group("staff", "market", "field"), "first", 1, "1" * 16, 1, NOTICES)
 ANNA, BOB = (Recipient("staff", f"{name}@example.org", sign * 64) for name, sign in (("anna", "a"), ("bob", "b")))

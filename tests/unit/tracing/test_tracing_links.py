@@ -2,21 +2,19 @@
 
 from dataclasses import replace
 
+from messages import alert, window
 from msgspec import structs
 from otlp import traced
 
-from proto.public import AlertV1, WindowV1
+from proto.public import WindowV1
 from services.aggregate.runner import SiteRunner
 from services.aggregate.settings import AggregateSettings
 from services.notify.core.notification import Group, Notification, notice_of
 from services.notify.runner import _traces
 from services.tracing import current
 
-ALERT = AlertV1(
-    site="market", zone="_site", rule="low", profile="alerting", alert="0" * 16, state="firing", severity="warning",
-    since=0, start=0, end=60, rate=0.5, interval=(0.4, 0.6), persons=50, coverage=1.0, fire_below=0.7, clear_above=0.8,
-)  # fmt: skip
-WINDOW = WindowV1(site="market", zone="_site", profile="alerting", start=0, end=60)
+ALERT = alert(site="market", rule="low", end=60)
+WINDOW = window(0, site="market", end=60)
 
 
 class Bus:

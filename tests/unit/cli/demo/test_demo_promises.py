@@ -7,6 +7,7 @@ from email.message import EmailMessage
 from io import StringIO
 from pathlib import Path
 
+import messages
 import numpy as np
 import pytest
 from rich.console import Console
@@ -17,7 +18,6 @@ from services.cli.demo import site
 from services.cli.demo.command import CAMERAS, SEED, Demo, _interruptible
 from services.cli.demo.scene import PHASES, Truth, length_s, plan, truth
 from services.cli.demo.sink import Mail
-from services.proportions import wilson
 from services.settings import convert
 from services.sites.settings import RuleSettings
 
@@ -38,21 +38,9 @@ def windows(plans, offset_s: float) -> list[WindowV1]:
 
 def _window(index: int, seen: Truth, coverage: float) -> WindowV1:
     length = round(site.WINDOW_S * SECOND)
-    return WindowV1(
-        site=site.SITE,
-        zone="_site",
-        profile="lab",
-        start=index * length,
-        end=(index + 1) * length,
-        persons=seen.persons,
-        masked=seen.masked,
-        unmasked=seen.persons - seen.masked,
-        incorrect=0,
-        unknown=0,
-        rate=seen.rate,
-        interval=wilson(seen.masked, seen.persons),
-        coverage=coverage,
-    )
+    times = {"start": index * length, "end": (index + 1) * length}
+    others = (seen.persons - seen.masked, 0, 0)
+    return messages.window(masked=seen.masked, others=others, site=site.SITE, profile="lab", coverage=coverage, **times)
 
 
 def decided(made: list[WindowV1]) -> list[str]:
@@ -110,7 +98,7 @@ async def test_a_console_without_a_terminal_gets_lines(mail):
     """In a pipe each closed window and each mail is one line, however narrow the console."""
     demo, out = demo_on(terminal=False)
     demo._on_message("subject", _window(1, Truth(20, 5), 1.0))
-    demo._on_message("subject", WindowV1(site="demo", zone="gate", profile="lab", start=0, end=1))
+    demo._on_message("subject", messages.window(0, site="demo", zone="gate", profile="lab"))
     demo._on_mail(mail)
     window, letter = out.getvalue().splitlines()
     assert window.startswith("window 00:00:10")

@@ -1,5 +1,6 @@
 """What the demo reckons from public messages."""
 
+import messages
 import pytest
 
 from proto.public import AlertV1, CameraV1, Lifetime, WindowV1
@@ -12,18 +13,8 @@ START = 1_700_000_000 * SECOND
 
 def window(start_s=0.0, masked=0, unmasked=0, incorrect=0, unknown=0, zone="_site", length_s=10) -> WindowV1:
     start = START + round(start_s * SECOND)
-    return WindowV1(
-        site="demo",
-        zone=zone,
-        profile="lab",
-        start=start,
-        end=start + length_s * SECOND,
-        persons=masked + unmasked + incorrect + unknown,
-        masked=masked,
-        unmasked=unmasked,
-        incorrect=incorrect,
-        unknown=unknown,
-    )
+    others, end = (unmasked, incorrect, unknown), start + length_s * SECOND
+    return messages.window(start, masked, others, site="demo", profile="lab", zone=zone, end=end)
 
 
 def camera(name="gate", state="live", since_s=0.0, lifetime=None) -> CameraV1:
@@ -32,24 +23,8 @@ def camera(name="gate", state="live", since_s=0.0, lifetime=None) -> CameraV1:
 
 
 def alert(state="firing") -> AlertV1:
-    return AlertV1(
-        site="demo",
-        zone="_site",
-        rule="few-masks",
-        profile="lab",
-        alert="0" * 16,
-        state=state,
-        severity="warning",
-        since=START,
-        start=START,
-        end=START + 10 * SECOND,
-        rate=0.2,
-        interval=(0.1, 0.4),
-        persons=20,
-        coverage=1.0,
-        fire_below=0.6,
-        clear_above=0.7,
-    )
+    times = {"since": START, "start": START, "end": START + 10 * SECOND}
+    return messages.alert(site="demo", rule="few-masks", profile="lab", state=state, rate=0.2, persons=20, **times)
 
 
 def taken(*messages, walkers=None) -> Record:

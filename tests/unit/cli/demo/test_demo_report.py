@@ -6,9 +6,10 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from messages import alert, window
 from rich.console import Console
 
-from proto.public import AlertV1, CameraV1, Lifetime, WindowV1
+from proto.public import CameraV1, Lifetime
 from services.cli.demo import report
 from services.cli.demo.command import Demo, screenshot
 from services.cli.demo.record import Record
@@ -17,39 +18,11 @@ from services.cli.demo.sink import Mail
 
 SECOND = 1_000_000_000
 START = 1_764_000_000 * SECOND  # 16:00:00 UTC
-WINDOW = WindowV1(
-    site="demo",
-    zone="_site",
-    profile="lab",
-    start=START,
-    end=START + 10 * SECOND,
-    persons=20,
-    masked=5,
-    unmasked=14,
-    incorrect=0,
-    unknown=1,
-    rate=0.263,
-    interval=(0.118, 0.488),
-    coverage=0.97,
-)
-FIRING = AlertV1(
-    site="demo",
-    zone="_site",
-    rule="few-masks",
-    profile="lab",
-    alert="0" * 16,
-    state="firing",
-    severity="warning",
-    since=START,
-    start=START,
-    end=START + 10 * SECOND,
-    rate=0.263,
-    interval=(0.118, 0.488),
-    persons=19,
-    coverage=0.97,
-    fire_below=0.6,
-    clear_above=0.7,
-)
+WINDOW = window(START, 5, (14, 0, 1), site="demo", profile="lab", end=START + 10 * SECOND, coverage=0.97)
+FIRING = alert(
+    site="demo", rule="few-masks", profile="lab", since=START, start=START, end=START + 10 * SECOND, rate=0.263,
+    interval=(0.118, 0.488), persons=19, fire_below=0.6, clear_above=0.7,
+)  # fmt: skip
 CAMERA = CameraV1(
     site="demo",
     camera="gate",
