@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+from collections.abc import AsyncIterator
 
 import msgspec
 import pytest
@@ -106,9 +107,27 @@ class StandIn:
     def __init__(self) -> None:
         self.heard: asyncio.Queue[bytes] = asyncio.Queue()
         self._came = 0
+        self._clients: set[asyncio.StreamWriter] = set()
+        self._is_over = False
+
+    @contextlib.asynccontextmanager
+    async def listening(self, port: int) -> AsyncIterator[None]:
+        """Listen there; at the end hang up, since a server's own end waits for its clients from Python 3.12.1 on."""
+        server = await asyncio.start_server(self.greet, "127.0.0.1", port)
+        try:
+            yield
+        finally:
+            server.close()
+            self._is_over = True
+            for client in self._clients:
+                client.transport.abort()
 
     async def greet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Greet a client, and hear it until it goes."""
+        self._clients.add(writer)
+        if self._is_over:  # it came in just before the end
+            writer.transport.abort()
+            return
         if (came := self._came) > 0:
             self.heard.put_nowait(b"")
         self._came = came + 1
@@ -137,7 +156,7 @@ async def test_tls_that_is_gone(own_site, folder, command):
         await asyncio.to_thread(recipe.listening, COMPILE_S)
         await asyncio.to_thread(site.server.stop)
         there = StandIn()
-        async with await asyncio.start_server(there.greet, "127.0.0.1", site.server.port), asyncio.timeout(30):
+        async with there.listening(site.server.port), asyncio.timeout(30):
             assert await there.heard.get() == b""
         assert any("waiting for it" in one for one in recipe.words)
 
