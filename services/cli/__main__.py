@@ -15,6 +15,7 @@ from services.cli.doctor.command import doctor
 from services.cli.notify.command import notify, silence
 from services.cli.operating import operating
 from services.cli.sizing.command import sizing
+from services.cli.streams import outlive_readers
 from services.cli.transparency.command import transparency
 from services.cli.trials import trials
 from services.log import LogSettings, configure
@@ -275,6 +276,7 @@ def check_config(
 
 def main() -> None:
     """Run the command line; a user's mistake is one line each, exit code 2."""
+    outlive_readers()
     configure("moretta", LogSettings(level="warning"))
     try:
         app()

@@ -1,7 +1,9 @@
 """A single service starts without the rest."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -56,3 +58,29 @@ finally:
     shown = subprocess.run([sys.executable, "-P", "-c", program], capture_output=True, text=True, timeout=60)
     assert (shown.returncode, "doctor" in shown.stdout) == (0, True)
     assert shown.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [(["--help"], 0), (["--version"], 0), (["nats-config", "--matrix"], 0), (["doctor", "--json", "-c"], 1)],
+    ids=lambda one: one[0] if isinstance(one, list) else str(one),
+)
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_whoever_has_enough(tmp_path: Path, arguments: list[str], code: int, stream: str):
+    """`| head` neither stops a command nor changes its exit code: it says nothing more, and does what it does."""
+    settings = tmp_path / "settings.yaml"
+    settings.write_text("nats: {url: 'nats://127.0.0.1:1'}\nsites: [{id: forville}]\n")
+    command = [sys.executable, "-P", "-W", "error", "-m", "services.cli", *arguments]
+    command += [str(settings)] if arguments[-1] == "-c" else []
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | {stream: _unread()}
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    run = subprocess.run(command, env=buffered, text=True, timeout=60, check=False, **streams)
+    os.close(streams[stream])
+    assert (run.returncode, run.stderr or "") == (code, "")
+
+
+def _unread() -> int:
+    """Return the end of a pipe to write to, whose reader has gone."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    return writer
