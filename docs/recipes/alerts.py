@@ -8,7 +8,7 @@ import contextlib
 import sys
 
 try:
-    from moretta_reader import connected, moment, read, run, say, site
+    from moretta_reader import connected, moment, read, run, say, show, site
     from nats.errors import Error
 except ModuleNotFoundError:
     sys.stderr.write("moretta_reader.py is missing: keep it beside this program\n")
@@ -31,7 +31,7 @@ class Board:
         self.known[msg.subject] = alert
         if before or alert["state"] == "firing":
             where = f"{alert['site']} {alert['zone']} {alert['rule']} since={moment(alert['since'])}"
-            print(f"{alert['state']} {where} rate={alert.get('rate')} persons={alert.get('persons')}", flush=True)
+            show(f"{alert['state']} {where} rate={alert.get('rate')} persons={alert.get('persons')}")
 
 
 async def present(bus, subject, board):

@@ -11,7 +11,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 try:
-    from moretta_reader import Wrong, connected, line, run, site
+    from moretta_reader import Wrong, connected, line, run, show, site
     from nats.errors import NoRespondersError
 except ModuleNotFoundError:
     sys.stderr.write("moretta_reader.py is missing: keep it beside this program\n")
@@ -50,7 +50,7 @@ async def main(of, zone):
             datetime.fromtimestamp(period[name] // 10**9, ZoneInfo(reply["timezone"])).isoformat()
             for name in ("start", "end")
         )
-        print(line(period | {"site": of, "zone": zone}, both))
+        show(line(period | {"site": of, "zone": zone}, both))
 
 
 parser = argparse.ArgumentParser(description="Prints the last day of a site by hours: START/END by the site's clock.")

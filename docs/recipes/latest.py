@@ -7,7 +7,7 @@ import argparse
 import sys
 
 try:
-    from moretta_reader import connected, line, read, run, site
+    from moretta_reader import connected, line, read, run, show, site
 except ModuleNotFoundError:
     sys.stderr.write("moretta_reader.py is missing: keep it beside this program\n")
     sys.exit(2)
@@ -19,7 +19,7 @@ async def main(of):
         for subject in await bus.subjects("WINDOWS", f"moretta.v1.windows.{of}.*"):
             msg = await bus.last("WINDOWS", subject)
             if msg and (window := read(msg, "WindowV1")):
-                print(line(window))
+                show(line(window))
 
 
 parser = argparse.ArgumentParser(description="Prints the latest window of each zone.")

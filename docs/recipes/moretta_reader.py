@@ -4,6 +4,7 @@
 
 import argparse
 import asyncio
+import atexit
 import contextlib
 import json
 import logging
@@ -39,9 +40,24 @@ class TlsError(Error):
     """TLS as it was asked for can't be had."""
 
 
+class Enough(Exception):
+    """Whoever read what is printed has enough, such as `head`."""
+
+
 def say(text):
-    """Say something on standard error."""
-    print(text, file=sys.stderr, flush=True)
+    """Say something on standard error, if somebody reads that."""
+    with contextlib.suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
+
+
+def show(text):
+    """Print a line at once; Wrong if it can't be written, as on a full disk."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        raise Enough from None
+    except OSError as error:
+        raise Wrong(f"standard output: {error.strerror}") from None
 
 
 def run(main):
@@ -53,8 +69,18 @@ def run(main):
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
-    except BrokenPipeError:  # whoever read it has enough, such as `head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except Enough:
+        sys.exit(0)
+
+
+@atexit.register
+def _drop_unread():
+    """Drop what can't be written any more: Python tries again at its end, complains, and ends with 120."""
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def site(text):
@@ -73,8 +99,6 @@ async def connected():
         yield reader
         if reader.is_closed:  # what was being read ended without a word
             raise ConnectionClosedError
-    except BrokenPipeError:
-        raise
     except (Error, OSError) as error:
         raise Wrong(reader.why or reader.words(error)) from None
     except asyncio.CancelledError:

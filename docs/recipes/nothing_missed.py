@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 try:
-    from moretta_reader import Wrong, connected, line, moment, read, run, say, site
+    from moretta_reader import Wrong, connected, line, moment, read, run, say, show, site
     from nats.errors import Error
     from nats.js.errors import NotFoundError
 except ModuleNotFoundError:
@@ -85,7 +85,7 @@ async def catch_up(bus, position, form):
             if window and not position.news(window):
                 window = None
             if window:
-                print(form(window), flush=True)
+                show(form(window))
             position.keep(msg.seq, window)
 
 
@@ -101,7 +101,7 @@ def heading(position):
     """The first row of a log: where it is empty, or, if that can't be seen as in a pipe, at the first start."""
     log = os.fstat(sys.stdout.fileno())
     if log.st_size == 0 if stat.S_ISREG(log.st_mode) else position.is_new:
-        print(",".join(COLUMNS), flush=True)
+        show(",".join(COLUMNS))
 
 
 def subject(of):

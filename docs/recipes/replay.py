@@ -9,7 +9,7 @@ import time
 from datetime import UTC, datetime
 
 try:
-    from moretta_reader import connected, line, read, run, site
+    from moretta_reader import connected, line, read, run, show, site
     from nats.js.errors import NotFoundError
 except ModuleNotFoundError:
     sys.stderr.write("moretta_reader.py is missing: keep it beside this program\n")
@@ -45,7 +45,7 @@ async def main(of, since):
         while msg := await ask(bus, sequence, f"moretta.v1.windows.{of}.*"):
             sequence = msg.seq + 1
             if window := read(msg, "WindowV1"):
-                print(line(window))
+                show(line(window))
 
 
 def when(text):

@@ -3,6 +3,7 @@
 # By the variables PORT (9099 on this machine), ALERTMANAGER_URL, and LASTS_S: how long an alert that nobody repeats
 # stays; more than `repeat_interval_s` of Moretta's route.
 
+import contextlib
 import json
 import os
 import sys
@@ -28,7 +29,7 @@ def hand_on(document):
     """Post the alerts of a webhook's document."""
     body = json.dumps([posted(alert) for alert in document["alerts"]]).encode()
     request = urllib.request.Request(URL, body, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=5):
+    with urllib.request.urlopen(request, timeout=5), contextlib.suppress(BrokenPipeError):  # it has them, seen or not
         for alert in document["alerts"]:
             print(alert["status"], *alert["labels"].values(), flush=True)
 

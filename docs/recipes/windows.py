@@ -8,7 +8,7 @@ import json
 import sys
 
 try:
-    from moretta_reader import connected, line, read, run, say, site
+    from moretta_reader import connected, line, read, run, say, show, site
 except ModuleNotFoundError:
     sys.stderr.write("moretta_reader.py is missing: keep it beside this program\n")
     sys.exit(2)
@@ -24,7 +24,7 @@ async def main(of, form):
         say(f"listening to {subject}; a window is published when it has ended")
         async for msg in subscription.messages:
             if window := read(msg, "WindowV1"):
-                print(form(window), flush=True)
+                show(form(window))
 
 
 parser = argparse.ArgumentParser(description="Prints each window as it is published.")

@@ -5,9 +5,11 @@ import contextlib
 import json
 from collections.abc import AsyncIterator
 
+import aiohttp
 import msgspec
 import pytest
 from authority import Authority
+from http_peer import HttpPeer
 from recipe_place import COMPILE_S, GO, PYTHON, TODAY, alert, environment, forge, name_of, some, store
 from recipes import Recipe, published, told
 from windows import HOUR, MINUTE, window
@@ -231,9 +233,54 @@ async def test_latest_never_goes_backwards(own_site, folder):
         assert [told(one) for one in recipe.lines] == [published(now), published(later)]
 
 
-async def test_whoever_has_enough(site, run):
+UNREAD = "mkfifo unread && exec 3<>unread 4>unread 3>&- && exec env -u PYTHONUNBUFFERED {} >&4 4>&-"
+"""Runs a command whose standard output is a pipe that nobody reads any more, whenever it writes."""
+
+
+@pytest.mark.parametrize("command", [f"{PYTHON} latest.py", f"{PYTHON} replay.py", "node latest.mjs"], ids=name)
+async def test_whoever_has_enough(site, run, command):
     """`| head` ends a recipe without a word."""
-    await store(site, *some("head"))
-    for command in (f"{PYTHON} latest.py", "node latest.mjs"):
-        code, lines, words = await asyncio.to_thread(run(f"set -o pipefail; {command} head | true").result)
-        assert (code, lines, words) == (0, [], [])
+    of = f"head-{name(command)}".replace("_", "-")
+    await store(site, *some(of))
+    assert await asyncio.to_thread(run(UNREAD.format(f"{command} {of}")).result) == (0, [], [])
+
+
+@pytest.mark.parametrize(
+    "command",
+    [f"{PYTHON} windows.py", f"{PYTHON} alerts.py", f"{PYTHON} nothing_missed.py", "node windows.mjs"],
+    ids=name,
+)
+async def test_whoever_has_enough_while_it_listens(site, run, command):
+    """The same of what never ends by itself: at the next line."""
+    of = f"head-{name(command)}".replace("_", "-")
+    recipe = await asyncio.to_thread(run(UNREAD.format(f"{command} {of}")).listening)
+    await store(site, *some(of))
+    await store(site, alert(of), row=ALERTS)
+    code, _, words = await asyncio.to_thread(recipe.result)
+    assert (code, [one for one in words if "listening" not in one and "no window" not in one]) == (0, [])
+
+
+@pytest.mark.parametrize("command", [f"{PYTHON} latest.py", f"{PYTHON} replay.py"], ids=name)
+async def test_a_full_disk(site, run, command):
+    """What can't be written is said, and not taken for the server's fault."""
+    of = f"full-{name(command)}"
+    await store(site, *some(of))
+    code, _, words = await asyncio.to_thread(run(f"{command} {of} > /dev/full").result)
+    assert (code, words) == (2, ["standard output: No space left on device"])
+
+
+async def test_help_that_nobody_reads(run):
+    """Neither is its own help a reason to complain."""
+    assert await asyncio.to_thread(run(UNREAD.format(f"{PYTHON} history.py --help")).result) == (0, [], [])
+
+
+async def test_alerts_that_nobody_sees_are_handed_on(run):
+    """A server whose lines nobody reads any more answers 200 once Alertmanager has an alert: it is not told twice."""
+    alert = {"status": "resolved", "labels": {}, "annotations": {}, "startsAt": "", "endsAt": "", "generatorURL": ""}
+    async with HttpPeer() as peer, aiohttp.ClientSession() as session:
+        recipe = run(UNREAD.format(f"{PYTHON} to_alertmanager.py"), PORT="0", ALERTMANAGER_URL=peer.url().rstrip("/"))
+        (word, *_) = (await asyncio.to_thread(recipe.listening)).words
+        async with session.post(f"http://127.0.0.1:{word.split()[-1]}/", json={"alerts": [alert]}) as answer:
+            assert answer.status == 200
+    assert [one.path for one in peer.got] == ["/api/v2/alerts"]
+    assert recipe.words == [word]
