@@ -15,7 +15,7 @@ WORKERS := $(shell echo $$((3 * $$(getconf _NPROCESSORS_ONLN))))
 stage = $(PYTEST) --junitxml build/junit/$(1).xml
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo test test-tools test-long test-pythons test-train check chart images bench bench-model train node recipes page contracts words lock sbom release audit fuzz clean
+.PHONY: help setup demo test test-tools test-long test-pythons test-train check mutants chart images bench bench-model train node recipes page contracts words lock sbom release audit fuzz clean
 help: ## show this
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -75,6 +75,13 @@ check: setup ## formatting, lint, types, layers, dead code, test lines
 	$(BIN)/lint-imports
 	$(BIN)/vulture
 	@.ci/test-lines
+
+mutants: setup $(VENV)-mutants/.installed ## change the pure cores in 300 places and see whether the unit tests notice (at most 45 minutes on two cores)
+	$(VENV)-mutants/bin/python .ci/mutants
+$(VENV)-mutants/.installed: requirements/mutants.txt
+	$(PYTHON) -m venv $(VENV)-mutants
+	$(VENV)-mutants/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/mutants.txt
+	@touch $@
 
 chart: setup $(VENV)-chart/.installed ## lint, render, validate and test the Helm chart (gets helm 3.17 and 4.1, kubernetes-validate, checkov)
 	@.ci/system-packages chart

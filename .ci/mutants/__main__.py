@@ -1,0 +1,245 @@
+#!/usr/bin/env python
+"""Changes the pure cores, one place at a time, and says whether the unit tests notice: `make mutants`.
+
+    .venv-mutants/bin/python .ci/mutants [--checkout FOLDER] [--result JSON] [--jobs N]
+
+300 mutants are drawn by a seed (fixed.py) and made by cosmic-ray. Each is tried with those tests of tests/unit alone
+that run the changed line, and is killed if one of them fails, or needs far more processor time than without the change.
+All runs in a copy of the checkout, with the tests' own Python. Exit code 1 below 90 %, or if what is listed as
+equivalent is too much or no longer survives.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import tomllib
+from collections import Counter
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import fixed
+from making import Mutant, drawn
+from rich.console import Console
+from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from tests_by_line import Tests
+
+HERE = Path(__file__).resolve().parents[2]
+PYTHON = HERE / ".venv/bin/python"
+_CHUNKS = 10
+_PASSED = {0, 5}
+"""Exit codes of pytest: all passed, or the change left none of the chosen tests to run."""
+_SPARE_S, _TIMES = 15, 3
+"""A mutant's processor time: so much more, and so many times what its tests needed when their lines were traced."""
+
+
+@dataclass
+class Outcome:
+    """What became of a mutant: killed (by a test), timed out, survived; or untested: no test runs its line."""
+
+    mutant: Mutant
+    what: str
+    by: str = ""
+    tests: int = 0
+    equivalent: str = ""
+    diff: str = field(default="", repr=False)
+
+    @property
+    def is_killed(self) -> bool:
+        return self.what in {"killed", "timed out"}
+
+
+class Runners:
+    """One Python each for so many threads; see runner.py."""
+
+    def __init__(self, folder: Path, scratch: Path, count: int) -> None:
+        self._folder, self._scratch, self._mine = folder, scratch, threading.local()
+        self._started: list[subprocess.Popen[str]] = []
+        self.pool = ThreadPoolExecutor(count)
+
+    def ask(self, job: dict[str, Any]) -> dict[str, Any]:
+        """Run one job."""
+        process = getattr(self._mine, "process", None) or self._start()
+        assert process.stdin
+        assert process.stdout
+        process.stdin.write(json.dumps(job) + "\n")
+        process.stdin.flush()
+        return dict(json.loads(process.stdout.readline()))
+
+    def _start(self) -> "subprocess.Popen[str]":
+        said = self._scratch / f"said-{threading.get_ident()}.txt"
+        ours = {"PYTHONPATH": str(self._folder), "PYTHONHASHSEED": "0"}
+        quiet = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}  # threads don't live on in a fork
+        environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"} | ours | quiet
+        self._mine.process = process = subprocess.Popen(
+            [PYTHON, "-P", Path(__file__).with_name("runner.py"), said],
+            cwd=self._folder, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        self._started.append(process)
+        return process
+
+    def close(self) -> None:
+        for process in self._started:
+            assert process.stdin
+            process.stdin.close()
+            process.wait()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--checkout", type=Path, default=HERE, help="whose code and tests (this one's)")
+    parser.add_argument("--result", type=Path, default=HERE / "build/mutants.json")
+    parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1), help="how many at a time")
+    parser.add_argument("--only", default="", help="try only the drawn mutants of files with this in their name")
+    chosen = parser.parse_args()
+    scratch = HERE / "build/mutants"
+    folder = copied(chosen.checkout.resolve(), scratch / f"of-{chosen.checkout.resolve().name}")
+    mutants, counts = drawn(folder)
+    mutants = [mutant for mutant in mutants if chosen.only in mutant.file]
+    runners = Runners(folder, scratch, chosen.jobs)
+    columns = (TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        tests = traced(runners, folder, progress)
+        controlled(runners, tests, mutants, progress)
+        outcomes = tried(runners, folder, tests, mutants, progress)
+    runners.close()
+    listed = tomllib.loads(Path(__file__).with_name("equivalent.toml").read_text()).get("mutant", [])
+    mark_equivalent(outcomes, listed)
+    rows = [asdict(outcome) for outcome in outcomes]
+    result = {"possible": counts, "failed_before": sorted(tests.failed), "mutants": rows}
+    chosen.result.write_text(json.dumps(result, indent=1))
+    return judged(outcomes, counts, tests.failed, Console())
+
+
+def copied(checkout: Path, to: Path) -> Path:
+    """Return a copy of what git has and would have, so that work may go on meanwhile."""
+    shutil.rmtree(to, ignore_errors=True)
+    listed = subprocess.check_output(["git", "ls-files", "-coz", "--exclude-standard"], cwd=checkout, text=True)
+    for name in filter(None, listed.split("\0")):
+        if (checkout / name).is_file():
+            (to / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(checkout / name, to / name, follow_symlinks=False)
+    return to
+
+
+def traced(runners: Runners, folder: Path, progress: Progress) -> Tests:
+    """Run all unit tests once, and return which lines each of them runs."""
+    files = sorted(path.relative_to(folder).as_posix() for path in (folder / "tests/unit").rglob("test_*.py"))
+    tests = Tests(folder)
+    jobs = [{"files": files[i::_CHUNKS], "lines": True} for i in range(_CHUNKS)]
+    for result in each(runners.pool, runners.ask, jobs, progress, "which tests run which lines"):
+        tests.add(result)
+    return tests
+
+
+def controlled(runners: Runners, tests: Tests, mutants: list[Mutant], progress: Progress) -> None:
+    """Run all tests that could kill something without any change, core by core; what fails is left out."""
+    jobs = []
+    for part in fixed.PARTS:
+        stages = [stage for one in mutants if one.part == part for stage in tests.of(one.file, one.line)]
+        if chosen := sorted({test for stage in stages for test in stage}):
+            jobs.append({"files": sorted({test.partition("::")[0] for test in chosen}), "tests": chosen})
+    for result in each(runners.pool, runners.ask, jobs, progress, "the same tests without a change"):
+        tests.failed |= set(result["failed"])
+
+
+def tried(runners: Runners, folder: Path, tests: Tests, mutants: list[Mutant], progress: Progress) -> list[Outcome]:
+    """Try each mutant; the order is that of the draw."""
+    found = {
+        outcome.mutant: outcome
+        for outcome in each(
+            runners.pool, lambda mutant: try_one(runners, folder, tests, mutant), mutants, progress, "mutants"
+        )
+    }
+    return [found[mutant] for mutant in mutants]
+
+
+def try_one(runners: Runners, folder: Path, tests: Tests, mutant: Mutant) -> Outcome:
+    """Run a mutant's tests until one fails."""
+    outcome = Outcome(mutant, "untested", diff=mutant.diff(folder))
+    for stage in tests.of(mutant.file, mutant.line):
+        outcome.tests += len(stage)
+        job = {
+            "files": sorted({test.partition("::")[0] for test in stage}), "tests": stage,
+            "module": mutant.module, "path": str(folder / mutant.file), "source": mutant.source(folder),
+            "cpu_s": round(_SPARE_S + _TIMES * sum(tests.cost_s[test] for test in stage)),
+        }  # fmt: skip
+        result = runners.ask(job)
+        outcome.what, outcome.by = verdict(result)
+        if outcome.is_killed:
+            break
+    return outcome
+
+
+def verdict(result: dict[str, Any]) -> tuple[str, str]:
+    """Return what a run says of a mutant, and by which test."""
+    if result.get("timed_out"):
+        return "timed out", ""
+    if result["failed"]:
+        return "killed", result["failed"][0]
+    if result["code"] in _PASSED:
+        return "survived", ""
+    raise SystemExit(f"the tests did not run: {result}")
+
+
+def each(
+    pool: ThreadPoolExecutor, do: Callable[[Any], Any], work: Iterable[Any], progress: Progress, what: str
+) -> Iterable[Any]:
+    """Yield what comes of each piece of work, as it comes, and show how many there are still."""
+    doing = [pool.submit(do, one) for one in work]
+    bar = progress.add_task(what, total=len(doing))
+    for done in as_completed(doing):
+        yield done.result()
+        progress.advance(bar)
+
+
+def mark_equivalent(outcomes: list[Outcome], listed: list[dict[str, str]]) -> None:
+    """Say of the survivors that equivalent.toml names why no test can tell."""
+    reasons = {(one["file"], one["operator"], one["text"], one.get("nth", 1)): one["reason"] for one in listed}
+    for outcome in outcomes:
+        one = outcome.mutant
+        outcome.equivalent = reasons.get((one.file, one.operator, one.text, one.nth), "")
+
+
+def judged(outcomes: list[Outcome], counts: dict[str, int], failed: set[str], console: Console) -> int:
+    """Print the table and the survivors; return the exit code."""
+    killed = sum(outcome.is_killed for outcome in outcomes)
+    equivalent = [outcome for outcome in outcomes if outcome.equivalent]
+    wrong = [outcome for outcome in equivalent if outcome.is_killed]
+    share = killed / len(outcomes)
+    console.print(table(outcomes, counts))
+    lines = [line for outcome in outcomes if not outcome.is_killed for line in told(outcome)]
+    lines += [f"fails without any change, so it kills nothing: {test}" for test in sorted(failed)]
+    lines += [f"equivalent.toml names what {one.by} kills: {one.mutant.file} {one.mutant.text}" for one in wrong]
+    lines.append(f"{killed} of {len(outcomes)} killed: {share:.1%}, at least {fixed.WANTED:.0%}")
+    lines.append(f"{len(equivalent)} equivalent, at most {fixed.MOST_EQUIVALENT:.0%}")
+    console.print("\n".join(lines), markup=False, highlight=False)
+    return int(share < fixed.WANTED or len(equivalent) > fixed.MOST_EQUIVALENT * len(outcomes) or bool(wrong))
+
+
+def told(outcome: Outcome) -> list[str]:
+    """Return what is printed of one that lives."""
+    one = outcome.mutant
+    where = f"{one.file}:{one.line} {one.operator} {one.nth}: {outcome.what} by {outcome.tests} tests"
+    return [f"{where}; equivalent: {outcome.equivalent}" if outcome.equivalent else where, outcome.diff]
+
+
+def table(outcomes: list[Outcome], counts: dict[str, int]) -> Table:
+    """Return the outcomes by part."""
+    ends = ("killed", "timed out", "survived", "untested")
+    found = Table("core", "possible", "drawn", *ends)
+    for part, count in counts.items():
+        of = Counter(outcome.what for outcome in outcomes if outcome.mutant.part == part)
+        found.add_row(part, str(count), str(of.total()), *(str(of[what]) for what in ends))
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())
