@@ -8,7 +8,11 @@ import pytest
 from services.cli.metrics import table
 
 DOCUMENT = Path(__file__).parents[2] / "docs/metrics.md"
-METRICS = table.everything()
+NAMES = [
+    name.removesuffix({"counter": "_total", "info": "_info"}.get(kind, ""))
+    for name, kind in re.findall(r"^\| `(moretta_\w+)` \| (\w+)", DOCUMENT.read_text(encoding="utf-8"), re.MULTILINE)
+]
+"""Of the document, which a test compares with the services: to ask them takes a process of each."""
 PUBLISHED = {
     "moretta_window_coverage_ratio", "moretta_window_end_timestamp_seconds", "moretta_window_persons",
     "moretta_window_rate_high_ratio", "moretta_window_rate_low_ratio", "moretta_window_rate_ratio",
@@ -25,6 +29,12 @@ FLAGS = {
     "moretta_camera_configured", "moretta_camera_state", "moretta_certificate_renewal_failed",
     "moretta_nats_connected", "moretta_notify_smtp_up", "moretta_ready", "moretta_sandbox_state",
 }  # fmt: skip
+pytestmark = pytest.mark.xdist_group("metrics")
+
+
+@pytest.fixture(name="metric")
+def _metric(name):
+    return next(one for one in table.everything() if one.name == name)
 
 
 def test_the_document_is_what_the_services_have():
@@ -32,7 +42,7 @@ def test_the_document_is_what_the_services_have():
     assert DOCUMENT.read_text(encoding="utf-8") == table.markdown()
 
 
-@pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
+@pytest.mark.parametrize("name", NAMES)
 def test_names_are_as_prometheus_wants_them(metric):
     """Base units, and `_total` of counters alone (prometheus.io/docs/practices/naming); what is a flag says so."""
     assert re.fullmatch(r"moretta_[a-z]+(_[a-z]+)*", metric.exposed)
@@ -48,7 +58,7 @@ def test_names_are_as_prometheus_wants_them(metric):
     assert not re.search("_(age|lag|delay|lifetime|expiry)_", f"{metric.name}_") or metric.unit == "seconds"
 
 
-@pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
+@pytest.mark.parametrize("name", NAMES)
 def test_labels_are_bounded_and_say_nothing_of_people(metric):
     """Each label's values are those of an enum, or ids of the settings; none is a verdict, an address, a recipient."""
     series = 1

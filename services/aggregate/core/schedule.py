@@ -47,7 +47,10 @@ class Schedule:
             del self._entries[0]
 
     def _entry(self, moment: int) -> tuple[int, SiteConfig]:
-        return next((entry for entry in reversed(self._entries) if entry[0] <= moment), self._entries[0])
+        for entry in reversed(self._entries):  # a loop: this is asked several times a message
+            if entry[0] <= moment:
+                return entry
+        return self._entries[0]
 
     def _border(self, old: SiteConfig, new: SiteConfig, after: int) -> int:
         """Return a border of the old windows and, by the same clock, of the new: both divide an hour, so it is near."""

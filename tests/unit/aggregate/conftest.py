@@ -165,8 +165,10 @@ def walkers(seed, seconds, per_second, fps=5, miss=0.1, jitter=0.08, false=0.02)
         now, faces = step / fps, []
         for person in people:
             start, x0, y0, size, speed, slope, _, phase = person
+            if now < start:
+                break  # and so are all who come after
             x = x0 + speed * (now - start) + 0.5 * size * (sin(2 * (now + phase)) - sin(2 * (start + phase)))
-            if now < start or not 0 < x < 1:
+            if not 0 < x < 1:
                 continue
             y = y0 + slope * speed * (now - start) * 0.3 + 0.1 * size * rng.uniform(-1, 1)
             if not 0.05 < y < 0.95:
