@@ -40,14 +40,9 @@ def _fonts():
 
 @pytest.fixture(name="drawn")
 def _drawn(monkeypatch):
-    """The figures that were saved."""
-    saved, save = [], Figure.savefig
-
-    def savefig(figure, path):
-        saved.append(figure)
-        save(figure, path)
-
-    monkeypatch.setattr(Figure, "savefig", savefig)
+    """The figures that were to be saved; that files come of them is tried apart, since drawing is most of the work."""
+    saved = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: saved.append(figure))
     return saved
 
 
@@ -120,7 +115,7 @@ def test_runs_end_where_time_does():
         [hidden(DAY)],
         [window(DAY, 0, (0, 0, 3))],
         [decree(DAY, 30, 0.5), decree(DAY + 20 * MINUTE, 30, 0.7)],
-        [window(DAY), window(DAY + 300 * 24 * HOUR)],
+        [window(DAY), window(DAY + 70 * 24 * HOUR)],
     ],
     ids=["one", "hidden", "nobody judged", "decree", "months apart"],
 )

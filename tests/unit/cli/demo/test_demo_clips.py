@@ -21,6 +21,13 @@ def _short_film(walkers, tmp_path_factory):
     return film(tmp_path_factory.mktemp("film") / "short.mp4", walkers, 5)
 
 
+@pytest.fixture(name="again", scope="module")
+def _again(walkers, tmp_path_factory):
+    """The same film made once more, and how many pictures it told of on the way."""
+    told: list[int] = []
+    return film(tmp_path_factory.mktemp("film") / "again.mp4", walkers, 5, told.append), told
+
+
 @pytest.fixture(name="frames", scope="module")
 def _frames(short_film):
     """The film's pictures, decoded."""
@@ -37,9 +44,9 @@ def test_film_is_h264_of_the_planned_size_and_length(short_film, frames, walkers
     assert len(frames) == round(length_s(walkers) * FPS)
 
 
-def test_same_seed_same_bytes(short_film, walkers, tmp_path):
+def test_same_seed_same_bytes(short_film, again):
     """The film is the same on every run, so that a miss can be repeated."""
-    assert film(tmp_path / "again.mp4", walkers, 5).read_bytes() == short_film.read_bytes()
+    assert again[0].read_bytes() == short_film.read_bytes()
 
 
 def test_other_seed_other_scene(short_film, walkers, tmp_path):
@@ -48,11 +55,9 @@ def test_other_seed_other_scene(short_film, walkers, tmp_path):
     assert not np.array_equal(np.asarray(backdrop(5)), np.asarray(backdrop(6)))
 
 
-def test_progress_reaches_every_picture(walkers, tmp_path):
+def test_progress_reaches_every_picture(walkers, again):
     """The bar ends full: each picture is told once."""
-    told: list[int] = []
-    film(tmp_path / "a.mp4", walkers, 5, told.append)
-    assert sum(told) == round(length_s(walkers) * FPS)
+    assert sum(again[1]) == round(length_s(walkers) * FPS)
 
 
 def test_first_and_last_pictures_are_empty(frames):

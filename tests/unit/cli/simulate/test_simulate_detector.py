@@ -111,7 +111,12 @@ def test_masks_are_told_as_well_as_the_scenario_says(size, accuracy):
     """Over many people the side is right as often as the size says, if none is held back."""
     judged = Classifier(unknown_below=0.5, smallest_px=1)
     for verdict in ("masked", "unmasked"):
-        said = [s for p in looked(face(size=size, verdict=verdict), classifier=judged, people=1_500, pictures=4) for s in p if s]
+        said = [
+            s
+            for p in looked(face(size=size, verdict=verdict), classifier=judged, people=1_500, pictures=4)
+            for s in p
+            if s
+        ]
         right = sum((s.verdict == "masked") == (verdict == "masked") for s in said) / len(said)
         assert right == pytest.approx(accuracy, abs=0.012)
 
