@@ -19,8 +19,13 @@ from bench.verdicts import at_most
 from services.cli.box_error import BoxError
 
 MACHINE = {"processor": "Z80", "cores": 2, "python": "3.11", "idle": 0.99}
-open_fonts()
+
 LIFETIME = Histogram(((0.02, 90.0), (0.1, 99.0), (float("inf"), 100.0)))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _fonts():
+    open_fonts()
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from services.sites.settings import CameraSettings
 SIZES = ((480, 272), (640, 360), (960, 540), (1280, 720))
 DEFAULT = (640, 360)
 SCENES = range(6)
+pytestmark = pytest.mark.xdist_group("inference-sizes")  # they share what was found
 ZOOM = 2
 """Scenes are drawn at 1280x720 and only ever reduced."""
 ON_THE_FACE, SAME_PLACE = 0.5, 0.65
@@ -64,6 +65,7 @@ def corners(face: Face) -> Corners:
     return face.x1, face.y1, face.x2, face.y2
 
 
+@cache
 def found(model: FaceModel, size: tuple[int, int]) -> list[tuple[Face, Corners, str]]:
     """Return for each person drawn the face that lies there; every person has one, and there are no others."""
     result = []

@@ -31,7 +31,7 @@ def face(seed: int = 1, size: float = 40.0, visible: float = 1.0, verdict="maske
     return Face(walker, box, size, visible)
 
 
-def looked(some: Face, detector: Detector = QUIET, classifier: Classifier = JUDGED, *, people=400, pictures=20,
+def looked(some: Face, detector: Detector = QUIET, classifier: Classifier = JUDGED, *, people=300, pictures=20,
            light=1.0):  # fmt: skip
     """Return, by person and picture 0.2 s apart, what is said of such a face: a sighting or None."""
     look = Look(detector, classifier, np.random.default_rng(7))
