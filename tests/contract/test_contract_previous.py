@@ -13,6 +13,7 @@ from released import is_within
 from proto.codec import decode_as
 from proto.permissions import ACCOUNTS
 
+pytestmark = pytest.mark.xdist_group("previous-version")  # which is unpacked once
 _GOLDEN = FOLDER.relative_to(FOLDER.parents[2])
 BY_NAME = {kind.__name__: example for kind, example in BY_TYPE.items()}
 _READ = """

@@ -105,11 +105,11 @@ class Seen:
 
     def part(self, box: Box) -> Box:
         """Return where a part of the figure, given at scale 1, is in the picture."""
-        x1, y1, x2, y2 = box
+        scale, (x1, y1, x2, y2) = self.scale, box
         if self.walker.flipped:
             x1, x2 = FIGURE[0] - x2, FIGURE[0] - x1
         left, top = self.corner()
-        return left + x1 * self.scale, top + y1 * self.scale, left + x2 * self.scale, top + y2 * self.scale
+        return left + x1 * scale, top + y1 * scale, left + x2 * scale, top + y2 * scale
 
     def corner(self) -> Point:
         """Return the figure's left top corner."""

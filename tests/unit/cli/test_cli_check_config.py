@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from typer.testing import CliRunner
+from in_process import invoke
 
-from services.cli.__main__ import app
 from services.cli.check_config import checked, checked_values
 from services.settings import SettingsError
 
@@ -66,10 +65,10 @@ def test_no_file_is_missed_and_every_mistake_is_told(told, values):
 def test_as_a_command(tmp_path: Path):
     """The example of the chart is good; what has no settings is told what they are."""
     example = CHART / "example-values.yaml"
-    run = CliRunner().invoke(app, ["check-config", "--values", str(example)])
+    run = invoke("check-config", "--values", str(example))
     assert (run.exit_code, run.stdout) == (0, f"{example}: good, but for the files that it names\n")
     file = tmp_path / "settings.yaml"
     file.write_text(yaml.safe_dump(whole()))
-    assert CliRunner().invoke(app, ["check-config", "--without-secrets", str(file)]).exit_code == 0
+    assert invoke("check-config", "--without-secrets", str(file)).exit_code == 0
     with pytest.raises(SettingsError, match="settings: is missing; it is what services read"):
         checked_values(file)

@@ -9,11 +9,10 @@ import pytest
 import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
-from typer.testing import CliRunner
+from in_process import invoke
 
 from proto.subjects import stream
 from services.bus.sizes import in_words, problems, sizes_of
-from services.cli.__main__ import app
 from services.cli.sizing.needs import (
     BUSY,
     DECODE_MS,
@@ -114,9 +113,9 @@ def test_the_server_may_hold_what_is_asked_for(tmp_path):
 
 def test_what_it_prints_for_a_server_of_ones_own_is_taken(tmp_path):
     """The options, by the command that they are for; the chart's values have the same sizes."""
-    printed = CliRunner().invoke(app, ["size", "--cameras", "300", "--zones", "100"]).stdout
+    printed = invoke("size", "--cameras", "300", "--zones", "100").stdout
     options = re.search(r"--out DIR --update (.*)", printed).group(1).split()
-    done = CliRunner().invoke(app, ["nats-config", "--out", str(tmp_path / "nats"), *options])
+    done = invoke("nats-config", "--out", str(tmp_path / "nats"), *options)
     assert done.exit_code == 0
     wanted = need(Wanted(300, zones=100)).sizes
     assert json.loads((tmp_path / "nats/nats-config.json").read_text())["streams"] == wanted
@@ -125,7 +124,7 @@ def test_what_it_prints_for_a_server_of_ones_own_is_taken(tmp_path):
 
 def test_it_prints_values_for_helm():
     """YAML of the chart's own keys; what it rests on is comments, and a price is told where one was given."""
-    done = CliRunner().invoke(app, ["size", "--cameras", "40", "--core-month", "20"])
+    done = invoke("size", "--cameras", "40", "--core-month", "20")
     assert done.exit_code == 0
     found = yaml.safe_load(done.stdout)
     assert list(found) == ["ingest", "inference", "aggregate", "notify", "nats"]
@@ -138,7 +137,7 @@ def test_it_prints_values_for_helm():
 @pytest.mark.parametrize("options", [["--cameras", "0"], ["--cameras", "4", "--resolution", "4k"], []])
 def test_a_mistake_is_told(options):
     """No camera, a resolution that nobody measured, no number at all: exit code 2."""
-    assert CliRunner().invoke(app, ["size", *options]).exit_code == 2
+    assert invoke("size", *options).exit_code == 2
 
 
 @pytest.mark.parametrize("resolution", ["1080p", "720p"])

@@ -7,11 +7,10 @@ import stat
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
+from in_process import invoke
 
 from proto.permissions import ACCOUNTS, SERVICES, user_of
 from services.bus.nkey import Seed
-from services.cli.__main__ import app
 from services.cli.orders import OperatorFile
 from services.identities import Identities, Kept, Server, users
 from services.ingest.settings import IngestFile
@@ -30,7 +29,7 @@ def _run(folder: Path):
     """What the command prints; a user's mistake is raised as it is told."""
 
     def run(*words: str) -> str:
-        result = CliRunner().invoke(app, ["nats-config", "--out", str(folder), *words], catch_exceptions=False)
+        result = invoke("nats-config", "--out", str(folder), *words)
         assert result.exit_code == 0
         return result.output
 
@@ -204,7 +203,7 @@ def test_a_damaged_or_missing_state_is_told(folder: Path, run):
 
 def test_the_matrix_is_shown_and_nothing_is_written(folder: Path, run):
     """Every subject with who may do what; no folder is needed."""
-    result = CliRunner().invoke(app, ["nats-config", "--matrix"], env={"COLUMNS": "240"}, catch_exceptions=False)
+    result = invoke("nats-config", "--matrix", env={"COLUMNS": "240"})
     assert result.exit_code == 0
     windows = next(line for line in result.output.splitlines() if "moretta.v1.windows.*.*" in line)
     assert [cell.strip() for cell in re.split("[│|]", windows)[3:12]] == ["", "", "", "", "ps", "s", "s", "", "s"]

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from typer.testing import CliRunner
+from in_process import invoke
 
 from services.bus.nkey import Seed
-from services.cli.__main__ import app
 from services.identities import Kept, Release, secret_files, users
 from services.identities.chart import ACCOUNTS, text
 from services.identities.kept import PEOPLE
@@ -30,9 +29,7 @@ def _run(folder: Path):
     """What the command prints, which is never a seed."""
 
     def run(*words: str, out: Path = folder) -> str:
-        result = CliRunner().invoke(
-            app, ["nats-config", "--out", str(out), *words], catch_exceptions=False, env={"COLUMNS": "400"}
-        )
+        result = invoke("nats-config", "--out", str(out), *words, env={"COLUMNS": "400"})
         assert result.exit_code == 0
         assert not _SEED.search(result.output)
         return result.output

@@ -7,12 +7,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from in_process import invoke
 from nats_match import overlap, takes
-from typer.testing import CliRunner
 
 from proto.subjects import ALERTS, CAMERAS, DELIVERIES, STREAMS, TABLE, WINDOWS, stream
 from services.bus.nkey import Seed
-from services.cli.__main__ import app
 from services.identities import Tls, server, users
 from services.identities.leafnodes import CROSSING, Config, Link, copies, hub, intake, leaf, merged
 from services.settings import SettingsError
@@ -141,7 +140,7 @@ class Command:
 
     def run(self, folder: Path, *words: str) -> str:
         given_words = ["nats-config", "--out", str(folder), *words]
-        result = CliRunner().invoke(app, given_words, catch_exceptions=False)
+        result = invoke(*given_words)
         assert result.exit_code == 0, result.output
         return result.output
 

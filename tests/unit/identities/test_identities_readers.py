@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from typer.testing import CliRunner
+from in_process import invoke
 
 from services.bus.nkey import Seed
-from services.cli.__main__ import app
 from services.cli.orders import OperatorFile
 from services.identities import Kept, KeptHub
 from services.settings import SettingsError, load
@@ -28,7 +27,7 @@ def _run(folder: Path):
 
     def run(*words: str) -> str:
         command = ["nats-config", "--out", str(folder), *words]
-        result = CliRunner().invoke(app, command, catch_exceptions=False, env={"COLUMNS": "200"})
+        result = invoke(*command, env={"COLUMNS": "200"})
         assert result.exit_code == 0
         return result.output
 

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from typer.testing import CliRunner
+from in_process import invoke
 
 from services.bus.sizes import sizes_of
-from services.cli.__main__ import app
 from services.identities import limits
 from services.settings import SettingsError
 
@@ -28,7 +27,7 @@ def _run(folder: Path):
     """What the command prints; a user's mistake is raised as it is told."""
 
     def run(*words: str) -> str:
-        result = CliRunner().invoke(app, ["nats-config", "--out", str(folder), *words], catch_exceptions=False)
+        result = invoke("nats-config", "--out", str(folder), *words)
         assert result.exit_code == 0
         return " ".join(result.output.split())
 

@@ -4,9 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
+from in_process import invoke
 
-from services.cli.__main__ import app
 from services.settings import SettingsError
 
 ORIGIN = "https://numbers.example.org"
@@ -19,7 +18,7 @@ def _run(tmp_path: Path):
 
     def run(*words: str) -> dict:
         command = ["nats-config", "--out", str(tmp_path / "nats"), *words]
-        assert CliRunner().invoke(app, command, catch_exceptions=False).exit_code == 0
+        assert invoke(*command).exit_code == 0
         return json.loads((tmp_path / "nats/nats.conf").read_text())
 
     return run
@@ -67,7 +66,7 @@ def test_a_restart_is_asked_for_where_the_doors_key_is_new(
 ):
     """A closed page's key, or another identity's, is taken by a reload."""
     run(*HERE, *words)
-    told = CliRunner().invoke(app, ["nats-config", "--out", str(tmp_path / "nats"), "--rotate", who]).output
+    told = invoke("nats-config", "--out", str(tmp_path / "nats"), "--rotate", who).output
     assert ("next: a restart of nats-server" in told) is restarts
 
 

@@ -191,12 +191,14 @@ for name, notify in settings.items():
     return done.stdout.splitlines() or done.stderr
 
 
+@pytest.mark.xdist_group("notify-loaded")
 def test_what_draws_is_loaded_for_mails_alone(loaded):
     """matplotlib is half of the service's start and two fifths of its memory: who has no mail server does without."""
     assert "channels None [] False" in loaded
     assert "channels smtp ['email'] True" in loaded
 
 
+@pytest.mark.xdist_group("notify-loaded")
 @pytest.mark.parametrize(("given", "printed"), [("smtp", "True"), ("None", "False")])
 def test_what_draws_is_loaded_before_nats_is_connected(loaded, given, printed):
     """While it is loaded a connected service would answer nothing."""

@@ -15,6 +15,7 @@ from services.ingest.decoder import Decoder
 from services.ingest.source import open_source
 from services.sites.settings import CameraSettings
 
+pytestmark = pytest.mark.xdist_group("known-film")  # which is made once
 PICTURES = 24
 
 
