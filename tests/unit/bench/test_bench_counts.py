@@ -23,7 +23,7 @@ def run(**changes):
 
 
 def test_the_built_in_scenarios_are_counted_within_their_targets():
-    """Three seeds of each together: within the target (of the few in `sparse` twice that); one of them again the same."""
+    """Three seeds of each together: within the target (of the few in `sparse` twice that); one again the same."""
     for name, limit in (("sparse", 0.06), ("medium", 0.05), ("dense", 0.10)):
         runs = [counted(name, structs.replace(load_scenario(name), seed=seed)) for seed in (41, 42, 43)]
         (found,) = summaries(runs)
