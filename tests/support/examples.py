@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 
 LONG = os.environ.get("MORETTA_LONG", "") not in {"", "0"}
 SEED = os.environ.get("MORETTA_SEED", "")
-ORDINARY_SHARE = 0.3
+ORDINARY_SHARE = 0.25
 LEAST = 3
 _ALL = 100
 """What a property gets that says nothing."""
