@@ -6,6 +6,7 @@ import functools
 import gc
 import inspect
 import os
+import re
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -77,7 +78,7 @@ def _nothing_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
     running = [psutil.Process(process).cmdline() for process in children() - processes]
     assert not running, f"processes left behind: {running}"
     assert not (forked := [process.args for process in warm.running()]), f"processes left behind: {forked}"
-    if not is_coroutine:
+    if not is_coroutine and open_files() - files:
         settle(lambda: not open_files() - files)
         assert not open_files() - files, f"left open: {sorted(open_files() - files)}"
 
@@ -113,6 +114,9 @@ def _children_since(_started: int) -> set[int]:
     return {process.pid for process in psutil.Process().children()}
 
 
+_OURS = re.compile(r" /dev/| pipe:| anon_inode:|/mpl-data/fonts/")
+
+
 def open_files() -> set[str]:
     """Return this process's open files and sockets (Linux), by number and name; not its pipes, which pytest has too.
 
@@ -126,8 +130,7 @@ def open_files() -> set[str]:
             if int(entry.name) in kept:
                 continue
             found.add(f"{entry.name} {os.readlink(entry.path)}")  # noqa: PTH115
-    ours = (" /dev/", " pipe:", " anon_inode:", "/mpl-data/fonts/")
-    return {name for name in found if not any(part in name for part in ours)}
+    return {name for name in found if not _OURS.search(name)}
 
 
 def settle(condition: Callable[[], bool], limit_s: float = 2.0) -> None:
