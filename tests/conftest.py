@@ -17,6 +17,7 @@ import pytest
 import stage_times
 import structlog
 import warm
+from groups import pytest_collection_modifyitems  # noqa: F401 - a hook of pytest
 from nats_process import NatsProcess
 from patience import PATIENCE
 from secrecy import pytest_runtest_makereport  # noqa: F401 - a hook of pytest
@@ -62,7 +63,7 @@ async def _bus(nats_server: NatsProcess) -> AsyncIterator[Bus]:
 @pytest.fixture(autouse=True)
 def _nothing_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
     """Fail a test that leaves a thread, a child process, a file or a socket; a coroutine test also one with a task."""
-    threads, processes = set(threading.enumerate()), children()
+    threads, processes, forked = set(threading.enumerate()), children(), warm.running()
     is_coroutine = inspect.iscoroutinefunction(getattr(request.node, "obj", None))
     if is_coroutine:
         request.getfixturevalue("_nothing_left_in_the_loop")
@@ -77,7 +78,7 @@ def _nothing_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
     settle(lambda: not children() - processes or _children_since.cache_clear())
     running = [psutil.Process(process).cmdline() for process in children() - processes]
     assert not running, f"processes left behind: {running}"
-    assert not (forked := [process.args for process in warm.running()]), f"processes left behind: {forked}"
+    assert not (more := [one.args for one in warm.running() - forked]), f"processes left behind: {more}"
     if not is_coroutine and open_files() - files:
         settle(lambda: not open_files() - files)
         assert not open_files() - files, f"left open: {sorted(open_files() - files)}"
