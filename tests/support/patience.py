@@ -41,9 +41,8 @@ async def until(
     while True:
         found: Any = None
         with contextlib.suppress(*ignoring):
-            found = condition()
-            if inspect.isawaitable(found):
-                found = await _in_time(found, end)
+            looked = condition()
+            found = await _in_time(looked, end) if inspect.isawaitable(looked) else looked
         if found:
             return found
         assert time.monotonic() < end, _too_late(what, limit_s, found)
