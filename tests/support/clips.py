@@ -1,5 +1,10 @@
-"""Video clips made at run time with PyAV: a moving pattern, so that every picture differs from the last."""
+"""Video clips made at run time with PyAV: a moving pattern, so that every picture differs from the last.
 
+A worker encodes each kind of clip once and writes copies of it.
+"""
+
+import functools
+import tempfile
 from fractions import Fraction
 from pathlib import Path
 
@@ -42,25 +47,37 @@ def make_clip(
     preset: str = "ultrafast",
 ) -> Path:
     """Encode the moving pattern; returns the path. The container follows from the file's suffix."""
+    kind = (width, height, fps, pictures, codec, pixel_format, key_every, b_frames, picture, sar, preset)
+    path.write_bytes(_encoded(path.suffix, *kind))
+    return path
+
+
+@functools.lru_cache(maxsize=32)
+def _encoded(
+    suffix, width, height, fps, pictures, codec, pixel_format, key_every, b_frames, picture, sar, preset
+) -> bytes:
+    """Return a clip's bytes."""
     options = {"libx264": {"preset": preset, "crf": "20"}, "libx265": {"preset": preset}}.get(codec, {})
     if codec == "libx265":
         options["x265-params"] = "log-level=none:pools=1"
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=fps, options=options)
-        stream.width, stream.height, stream.pix_fmt = width, height, pixel_format
-        stream.gop_size = key_every
-        stream.codec_context.thread_count = 1
-        if sar is not None:
-            stream.codec_context.sample_aspect_ratio = sar
-        if codec.startswith("libx26") or codec == "mpeg4":
-            stream.max_b_frames = b_frames
-        for index in range(pictures):
-            rgb = picture(width, height, index)
-            frame = av.VideoFrame.from_ndarray(rgb, format="rgb24").reformat(format=pixel_format)
-            frame.pts = index
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode())
-    return path
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"clip{suffix}"
+        with av.open(str(path), "w") as container:
+            stream = container.add_stream(codec, rate=fps, options=options)
+            stream.width, stream.height, stream.pix_fmt = width, height, pixel_format
+            stream.gop_size = key_every
+            stream.codec_context.thread_count = 1
+            if sar is not None:
+                stream.codec_context.sample_aspect_ratio = sar
+            if codec.startswith("libx26") or codec == "mpeg4":
+                stream.max_b_frames = b_frames
+            for index in range(pictures):
+                rgb = picture(width, height, index)
+                frame = av.VideoFrame.from_ndarray(rgb, format="rgb24").reformat(format=pixel_format)
+                frame.pts = index
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode())
+        return path.read_bytes()
 
 
 def make_sound(path: Path, seconds: int = 1) -> Path:

@@ -2,12 +2,11 @@
 
 import os
 from collections.abc import Iterable
-from pathlib import Path
 
 import pytest
 
-CHUNK, LONGEST = 1 << 20, 64
-_ZEROS = bytes(CHUNK + LONGEST)
+from services.cli.prove import memory
+from services.cli.prove.core.needles import Needles
 
 
 def require() -> None:
@@ -17,32 +16,7 @@ def require() -> None:
         pytest.skip("searching memory needs root")
 
 
-def regions(pid: int) -> Iterable[tuple[int, int]]:
-    """From and to of everything that the process may write to."""
-    with Path(f"/proc/{pid}/maps").open(encoding="utf-8") as lines:
-        for line in lines:
-            span, permissions = line.split()[:2]
-            if "w" in permissions:
-                low, high = (int(end, 16) for end in span.split("-"))
-                yield low, high
-
-
 def found(pid: int, wanted: Iterable[bytes]) -> set[bytes]:
-    """Which of these pieces, of at most 64 bytes, are anywhere in the process's memory."""
-    left, seen = set(wanted), set()
-    with Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
-        for low, high in regions(pid):
-            for start in range(low, high, CHUNK):
-                data = _read(memory, start, min(CHUNK + LONGEST, high - start))
-                if data != _ZEROS[: len(data)]:
-                    seen |= {piece for piece in left if piece in data}
-                    left -= seen
-    return seen
-
-
-def _read(memory, start: int, size: int) -> bytes:
-    try:
-        memory.seek(start)
-        return memory.read(size)
-    except OSError:  # given back since
-        return b""
+    """Which of these pieces, of 32 bytes, are anywhere in the process's memory."""
+    search = Needles({piece: piece for piece in wanted})
+    return {piece for data in memory.chunks(pid) for _, piece in search.found(data)}

@@ -51,11 +51,11 @@ asyncio.run(main())
 """
 
 
-@pytest.fixture(name="noise")
-def _noise(tmp_path):
-    """A lossless clip of noise, so that a few bytes of a row name one picture."""
+@pytest.fixture(name="noise", scope="module")
+def _noise(tmp_path_factory):
+    """A lossless clip of noise, of which a few bytes of a row name one picture; and those bytes."""
     random = np.random.default_rng(7)
-    path = tmp_path / "noise.mp4"
+    path = tmp_path_factory.mktemp("noise") / "noise.mp4"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=25, options={"qp": "0", "preset": "ultrafast"})
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
@@ -65,7 +65,7 @@ def _noise(tmp_path):
             frame.pts = index
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
-    return path
+    return path, *needles(path)
 
 
 def needles(path):
@@ -95,9 +95,9 @@ def frozen(pid):
     os.kill(pid, signal.SIGCONT)
 
 
-def look(path, how, env):
+def look(noise, how, env):
     """Play the clip in a process of its own; returns {phase: (decoded, analysed) pieces found in it}."""
-    decoded, analysed = needles(path)
+    path, decoded, analysed = noise
     child = subprocess.Popen(
         [sys.executable, "-c", CHILD, str(path), how],
         stdin=subprocess.PIPE,

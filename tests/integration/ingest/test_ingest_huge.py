@@ -1,5 +1,6 @@
 """Pictures of any size that a camera claims to send: refused before memory is taken for them."""
 
+import io
 import subprocess
 import sys
 from pathlib import Path
@@ -7,8 +8,9 @@ from pathlib import Path
 import clips
 import huge
 import pytest
+from patience import until
 from PIL import Image
-from watched_camera import LIMIT_S, watching
+from watched_camera import watching
 
 PROGRAM = """
 import resource, sys
@@ -48,23 +50,22 @@ def test_an_sps_that_claims_too_much_takes_no_memory(tmp_path: Path, side: int):
     assert int(growth_mb) < 150
 
 
-async def test_a_camera_that_sends_too_large_pictures_says_so(tmp_path: Path, wait_until):
+async def test_a_camera_that_sends_too_large_pictures_says_so(tmp_path: Path):
     """`undecodable`, with the size and what is taken; nothing is analysed."""
     film = huge.h264(tmp_path / "large.h264", 12_288, 12_288)
     async with watching(str(film)) as (camera, states):
-        await wait_until(lambda: states and states[-1].state == "failed-config", LIMIT_S)
+        await until(lambda: states and states[-1].state == "failed-config")
         assert states[-1].reason == "undecodable"
         assert "12288x12288" in states[-1].message
         assert camera.stats().sampled == 0
 
 
-async def test_jpeg_pictures_that_are_too_large_are_undecodable(tmp_path: Path, wait_until):
+async def test_jpeg_pictures_that_are_too_large_are_undecodable(tmp_path: Path):
     """MJPEG says its size with each picture, whatever the ones before were."""
-    film = tmp_path / "large.mjpeg"
-    with film.open("wb") as file:
-        for _ in range(3):
-            Image.new("L", (8_192, 8_192)).save(file, "JPEG")
+    film, picture = tmp_path / "large.mjpeg", io.BytesIO()
+    Image.new("L", (8_192, 8_192)).save(picture, "JPEG")
+    film.write_bytes(picture.getvalue() * 3)
     async with watching(str(film)) as (camera, states):
-        await wait_until(lambda: states and states[-1].state == "failed-config", LIMIT_S)
+        await until(lambda: states and states[-1].state == "failed-config")
         assert states[-1].reason == "undecodable"
         assert camera.stats().sampled == 0

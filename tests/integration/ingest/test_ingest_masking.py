@@ -1,5 +1,6 @@
 """Privacy areas: nothing of what the decoded picture shows inside is left in the analysed one."""
 
+import functools
 from fractions import Fraction
 
 import av
@@ -34,18 +35,21 @@ NAMES = [f"{w}x{h}-{ratio}-{kind}" for (w, h), ratio, kind in KINDS]
 shares = st.floats(0, 1)
 
 
+@functools.lru_cache(maxsize=8)
 def inside(width, height, polygons, fine=4):
     """[height, width]: what touches a polygon, by looking at each pixel closely; even-odd, as none crosses itself."""
-    x = (np.arange(width * fine) + 0.5) / (width * fine)
-    y = (np.arange(height * fine) + 0.5)[:, None] / (height * fine)
+    x = (np.arange(width * fine, dtype=np.float32) + 0.5) / (width * fine)
+    y = (np.arange(height * fine) + 0.5) / (height * fine)
     found = np.zeros((height * fine, width * fine), bool)
     for polygon in polygons:
         odd = np.zeros(found.shape, bool)
         for (ax, ay), (bx, by) in zip(polygon, polygon[1:] + polygon[:1], strict=True):
-            if ay != by:
-                odd ^= ((ay > y) != (by > y)) & (x < (bx - ax) * (y - ay) / (by - ay) + ax)
+            crossed = np.flatnonzero((ay > y) != (by > y))
+            if crossed.size:
+                edge = ((bx - ax) * (y[crossed] - ay) / (by - ay) + ax).astype(np.float32)
+                odd[crossed[0] : crossed[-1] + 1] ^= x < edge[:, None]
         found |= odd
-    return found.reshape(height, fine, width, fine).any((1, 3))
+    return np.bitwise_or.reduce(found.view(f"u{fine}").reshape(height, fine, width), axis=1) != 0
 
 
 def planes(frame):
