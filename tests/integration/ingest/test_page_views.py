@@ -3,20 +3,25 @@
 import asyncio
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import get_args
 
 import browser
 import clips
 import pytest
+import pytest_asyncio
 import yaml
+from command_line import moretta
 from playwright.async_api import expect
 
 from proto.aiming import AdviceCode, AimEnd
 from services.sites.settings import Counts
 
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.usefixtures("ended"),
+    pytest.mark.xdist_group("camera-page-views"),
+]
 HEAT = "0" * 278 + "369" + "0" * 295
 REPORT = {
     "left": 12_000_000_000,
@@ -41,13 +46,12 @@ def _options():
     return {}
 
 
-@pytest.fixture(name="watched")
-async def _watched(tmp_path, options):
+@pytest_asyncio.fixture(name="watched", loop_scope="session")
+async def _watched(chromium, options):
     """The page with site and camera, in English unless the test has options of its own; it must not complain."""
-    browser.require()
-    async with browser.chromium(tmp_path / "profile", **{"locale": "en-GB", **options}) as context:
-        await browser.serve(context)
-        watched = browser.Watched(context.pages[0])
+    async with browser.own(chromium, **{"locale": "en-GB", **options}) as opened:
+        await browser.serve(opened.context)
+        watched = browser.Watched(opened)
         await watched.page.goto(f"{browser.ORIGIN}#market/gate/secret")
         await expect(watched.page.locator("main")).to_be_visible()
         yield watched
@@ -129,7 +133,7 @@ def asked_for():
     return {*written, *marked, *states, *aiming, *listed}
 
 
-def test_the_languages_say_the_same_things():
+async def test_the_languages_say_the_same_things():
     """Every key that the page asks for has words in both languages, with the same places to fill."""
     english, french = (json.loads((browser.PAGE / f"{language}.json").read_text()) for language in ("en", "fr"))
     assert len(asked_for()) > 100
@@ -434,8 +438,7 @@ def check(folder, camera_lines, site_line=""):
     site = f"sites:\n  - id: market\n    {site_line}\n    cameras:\n      - id: gate\n        url: film.mp4\n"
     file = folder / "site.yaml"
     file.write_text(site + indented)
-    command = [Path(sys.executable).with_name("moretta"), "check-config", file]
-    return subprocess.run(command, capture_output=True, text=True).returncode
+    return moretta("check-config", file).returncode
 
 
 async def test_copying_does_not_leave_out_in_silence_what_is_being_drawn(watched, tmp_path):
