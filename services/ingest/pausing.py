@@ -23,15 +23,17 @@ _REFUSE_AFTER_S = 2.0
 """A replica that has the camera has confirmed the order by then, as a rule."""
 _RENEW_AFTER_NS = 30 * 86_400 * 1_000_000_000
 """A pause is recorded anew when its record is so old: the stream forgets after 400 days."""
-_LOOK_S = 60.0
+LOOK_S = 60.0
 """Who may ask JetStream anything can have its answers stored until they push all records out (ADR 20)."""
 
 
 class Pausing:
     """Takes pause and resume orders for the sites of this ingest."""
 
-    def __init__(self, app: App, bus: Bus, fleet: Fleet) -> None:
-        self._bus, self._fleet = bus, fleet
+    def __init__(
+        self, app: App, bus: Bus, fleet: Fleet, *, look_s: float = LOOK_S, utc_ns: Callable[[], int] = time.time_ns
+    ) -> None:
+        self._bus, self._fleet, self._look_s, self._utc_ns = bus, fleet, look_s, utc_ns
         self._in_hand = InHand(app)
         self._recording = asyncio.Lock()
         self._sites: dict[str, SiteOrders] = {}
@@ -60,7 +62,7 @@ class Pausing:
         """See to it once a minute that the stream forgets no pause in force, for ever."""
         while True:
             await self._uphold(site)
-            await asyncio.sleep(_LOOK_S)
+            await asyncio.sleep(self._look_s)
 
     async def _uphold(self, site: str) -> None:
         """Record what is in force once more if the stream lost it (it may be another one), or is about to forget it."""
@@ -75,7 +77,7 @@ class Pausing:
         last, known = await self._bus.last(PAUSE_STATE, site=site), self._at(site).newest
         if known is not None and (last is None or known.created != created or known.sequence > end):
             await self._carry_over(known.state, created, last)
-        elif last is not None and holds(_state(last)) and time.time_ns() - last.time > _RENEW_AFTER_NS:
+        elif last is not None and holds(_state(last)) and self._utc_ns() - last.time > _RENEW_AFTER_NS:
             self._learn(await self._amended(site, lambda now: now or _state(last)))
 
     async def _carry_over(self, known: PauseStateV1, created: int, last: Stored | None) -> None:
@@ -107,7 +109,7 @@ class Pausing:
 
     async def _order(self, message: PauseRequestV1, request: Request) -> None:
         # Only to go on: hosts' clocks differ, and a pause that comes late is better than none.
-        if message.action == "resume" and message.at is not None and time.time_ns() - message.at > _STALE_NS:
+        if message.action == "resume" and message.at is not None and self._utc_ns() - message.at > _STALE_NS:
             log.warning("an order to resume came too late", site=message.site, operator=message.operator)
             return
         names = [camera for site, camera in self._fleet.wanted if site == message.site]
@@ -157,7 +159,7 @@ class Pausing:
 
     async def _append(self, order: PauseRequestV1, request_id: str | None) -> Recorded:
         """Record an order on top of the last record; of the replicas that obey it one does, the others find it done."""
-        at, known = time.time_ns(), self._at(order.site).newest
+        at, known = self._utc_ns(), self._at(order.site).newest
 
         def amended(last: PauseStateV1 | None) -> PauseStateV1:
             last = last or (known.state if known else None)  # a stream made anew may have forgotten it

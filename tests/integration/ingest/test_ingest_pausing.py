@@ -2,18 +2,19 @@
 
 import asyncio
 import time
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
 from msgspec import structs
+from patience import until
 
 from proto.control import PauseRequestV1
 from proto.subjects import PAUSE, PAUSE_STATE
 from services.app import App, end_tasks
 from services.ingest import in_hand
-from services.ingest import pausing as sut
 from services.ingest.core.orders import Orders, Recorded
-from services.ingest.pausing import Pausing
+from services.ingest.pausing import LOOK_S, Pausing
 
 SECOND = 1_000_000_000
 
@@ -21,11 +22,11 @@ SECOND = 1_000_000_000
 class Replica:
     """The part of an ingest that takes orders, for these cameras of one site."""
 
-    def __init__(self, bus, *cameras):
+    def __init__(self, bus, *cameras, **how):
         self.app, self.cameras = App("ingest"), cameras
         wanted = {("cannes", name): None for name in cameras}
         self.fleet = SimpleNamespace(wanted=wanted, orders=Orders(), obey=self.obey)
-        self.pausing = Pausing(self.app, bus, self.fleet)
+        self.pausing = Pausing(self.app, bus, self.fleet, **how)
 
     async def start(self):
         await self.pausing.restore("cannes")
@@ -43,11 +44,11 @@ class Replica:
 
 @pytest.fixture(name="replica")
 async def _replica(bus):
-    """`await replica(*cameras)` starts one."""
+    """`await replica(*cameras)` starts one; `how` are arguments of Pausing."""
     made = []
 
-    async def make(*cameras):
-        made.append(Replica(bus, *cameras))
+    async def make(*cameras, **how):
+        made.append(Replica(bus, *cameras, **how))
         await made[-1].start()
         return made[-1]
 
@@ -85,7 +86,7 @@ async def test_who_knows_the_camera_answers_first(bus, replica):
     assert (old.held, new.held) == (set(), {"hall"})
 
 
-async def test_a_pause_that_can_not_be_recorded_holds(bus, replica, wait_until):
+async def test_a_pause_that_can_not_be_recorded_holds(bus, replica):
     """Over what others record meanwhile, which is obeyed beside it, until another order for the same camera."""
     one = await replica("gate", "hall")
 
@@ -97,15 +98,15 @@ async def test_a_pause_that_can_not_be_recorded_holds(bus, replica, wait_until):
         await order(bus, "pause", "gate", timeout=1)
     two = await replica("gate", "hall")
     assert (await order(bus, "pause", "hall")).paused_cameras == ["hall"]
-    await wait_until(lambda: (one.held, two.held) == ({"gate", "hall"}, {"hall"}))
+    await until(lambda: (one.held, two.held) == ({"gate", "hall"}, {"hall"}))
     assert (await order(bus, "resume", "hall")).paused_cameras == []
-    await wait_until(lambda: (one.held, two.held) == ({"gate"}, set()))
+    await until(lambda: (one.held, two.held) == ({"gate"}, set()))
     one.pausing._append = append
     await order(bus, "resume", "gate")
-    await wait_until(lambda: one.held == set())
+    await until(lambda: one.held == set())
 
 
-async def test_a_stream_made_anew_forgets_no_pause(bus, replica, wait_until):
+async def test_a_stream_made_anew_forgets_no_pause(bus, replica):
     """A pause confirmed just then holds, and what was in force stays so and is recorded again as it was given."""
     one = await replica("gate", "hall")
     for action in ("pause", "resume", "pause"):
@@ -118,13 +119,11 @@ async def test_a_stream_made_anew_forgets_no_pause(bus, replica, wait_until):
         await asyncio.sleep(0.05)
     (before,) = await records(bus)
     await another_stream(bus)
-    async with asyncio.timeout(20):
-        while not await records(bus):
-            await asyncio.sleep(0.1)
+    await until(partial(records, bus), "what is in force is recorded again", every_s=0.1)
     assert await records(bus) == [before]
     assert one.held == (await replica("gate", "hall")).held == {"gate", "hall"}
     await order(bus, "resume", "gate")
-    await wait_until(lambda: one.held == {"hall"})
+    await until(lambda: one.held == {"hall"})
 
 
 async def another_stream(bus):
@@ -136,13 +135,14 @@ async def records(bus):
     return [stored.message for stored in await bus.history(PAUSE_STATE, site="cannes")]
 
 
-async def test_a_pause_does_not_age(bus, replica, monkeypatch):
+async def test_a_pause_does_not_age(bus, replica):
     """Its record is written again in time, as it was given, and also when it was pushed out; once resumed it may go."""
-    one = await replica("gate")
+    passed_ns = 0
+    one = await replica("gate", utc_ns=lambda: time.time_ns() + passed_ns)
     await order(bus, "pause")
     await one.pausing._uphold("cannes")
     (given,) = await records(bus)
-    monkeypatch.setattr(sut, "_RENEW_AFTER_NS", 0)
+    passed_ns = 31 * 86_400 * SECOND
     await one.pausing._uphold("cannes")
     assert await records(bus) == [given, given]
     await bus.streams.js.purge_stream("CONTROL")
@@ -153,18 +153,20 @@ async def test_a_pause_does_not_age(bus, replica, monkeypatch):
     assert [state.action for state in await records(bus)] == ["pause", "resume"]
 
 
-async def test_a_pause_that_was_pushed_out_is_looked_after(bus, replica, monkeypatch):
+async def test_a_pause_that_was_pushed_out_is_looked_after(bus, replica):
     """Without a restart, which would not know of it any more."""
-    assert sut._LOOK_S <= 60
-    monkeypatch.setattr(sut, "_LOOK_S", 0.05)
-    one = await replica("gate")
+    assert LOOK_S <= 60
+    one = await replica("gate", look_s=LOOK_S / 10)
     await order(bus, "pause")
     (given,) = await records(bus)
     one.app.spawn("keep", one.pausing.keep("cannes"))
-    await bus.streams.js.purge_stream("CONTROL")
-    async with asyncio.timeout(30):
-        while await records(bus) != [given]:
-            await asyncio.sleep(0.05)
+
+    async def recorded_again():
+        return await records(bus) == [given]
+
+    for _ in range(2):
+        await bus.streams.js.purge_stream("CONTROL")
+        await until(recorded_again, "the pause is recorded again", LOOK_S / 10 + 20)
     assert (await replica("gate")).held == {"gate"}
 
 
@@ -181,7 +183,7 @@ async def test_a_server_that_lost_the_last_records(bus, replica):
     assert one.held == {"gate"}
 
 
-async def test_a_flood_of_orders_is_bounded_and_stops_no_pause(bus, replica, wait_until):
+async def test_a_flood_of_orders_is_bounded_and_stops_no_pause(bus, replica):
     """Orders for cameras that are not there, and to go on, while the disk is away: so many tasks at a time; whoever
     pauses is obeyed at once, and what came before does not undo it."""
     one = await replica("gate")
@@ -193,14 +195,14 @@ async def test_a_flood_of_orders_is_bounded_and_stops_no_pause(bus, replica, wai
             await bus.publish(PAUSE, PauseRequestV1(site="cannes", operator="ana", why="x", **what))
             if number % 20 == 19:
                 await asyncio.sleep(0.05)
-        await wait_until(lambda: in_hand.DROPPED._value.get() > before)
+        await until(lambda: in_hand.DROPPED._value.get() > before)
         pause = PauseRequestV1(site="cannes", action="pause", operator="ana", camera="gate", why="x")
         for number in range(100):
             await bus.publish(PAUSE, pause)
             if number % 20 == 0:
-                await wait_until(lambda: one.held == {"gate"})
+                await until(lambda: one.held == {"gate"})
         assert len(one.app._tasks) <= in_hand.MOST + 1
-    await wait_until(lambda: len(one.app._tasks) <= 1, 30)
+    await until(lambda: len(one.app._tasks) <= 1, limit_s=30)
     assert one.held == {"gate"}
     assert not (await order(bus, "resume", "gate")).paused_cameras
     assert one.held == set()
