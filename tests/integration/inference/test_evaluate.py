@@ -11,13 +11,6 @@ from annotated import FACE, portraits, with_errors
 from services.inference.annotations import InputError, Photo
 from services.inference.core.scoring import iou
 from services.inference.evaluate import PREDICTION_FLOOR, PredictionLine, evaluate_folder, figures
-from services.inference.model import load_model
-
-
-@pytest.fixture(scope="module")
-def model():
-    """The shipped model."""
-    return load_model()
 
 
 @pytest.fixture(name="folder")

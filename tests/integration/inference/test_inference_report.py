@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -12,7 +13,6 @@ from PIL import Image
 
 from services.inference.annotations import InputError
 from services.inference.evaluate import evaluate_folder
-from services.inference.model import load_model
 from services.inference.report import MOST_CROPS, prepare, write_report
 
 WRITTEN = ["by_size.png", "index.html", "reliability.png", "worst"]
@@ -30,9 +30,24 @@ def _annotated(tmp_path_factory):
 
 
 @pytest.fixture(name="measured", scope="module")
-def _measured(annotated):
+def _measured(annotated, model):
     """What the shipped model makes of it."""
-    return evaluate_folder(annotated, model=load_model())
+    return evaluate_folder(annotated, model=model)
+
+
+@pytest.fixture(name="report", scope="module")
+def _report(measured, tmp_path_factory):
+    """The report of it, which no test changes."""
+    folder = tmp_path_factory.mktemp("out") / "report"
+    write_report(folder, measured)
+    return folder
+
+
+@pytest.fixture(name="earlier")
+def _earlier(report, folder):
+    """A folder with an earlier report."""
+    shutil.copytree(report, folder)
+    return folder
 
 
 @pytest.fixture(name="folder")
@@ -56,19 +71,17 @@ def test_what_is_written(measured, folder, tmp_path):
     assert [one.name for one in folder.parent.iterdir()] == ["report"]
 
 
-def test_the_page_names_what_there_is(measured, folder):
+def test_the_page_names_what_there_is(report):
     """Every picture that the page shows is there, and every picture that is there is shown."""
-    write_report(folder, measured)
-    html = (folder / "index.html").read_text("utf-8")
+    html = (report / "index.html").read_text("utf-8")
     shown = set(re.findall(r'<img src="([^"]+)"', html))
-    assert shown == {name for name in listed(folder) if name.endswith(".png")}
+    assert shown == {name for name in listed(report) if name.endswith(".png")}
     assert "images/mirror.png" in html
 
 
-def test_crops_show_the_annotated_pictures(measured, folder):
+def test_crops_show_the_annotated_pictures(report):
     """The wrong verdict's crop has the portrait's colours; the missed face's is its dark corner."""
-    write_report(folder, measured)
-    face, corner = (np.asarray(Image.open(folder / f"worst/{name}.png")) for name in ("01-wrong", "02-missed"))
+    face, corner = (np.asarray(Image.open(report / f"worst/{name}.png")) for name in ("01-wrong", "02-missed"))
     middle = face[120:200, 120:200].reshape(-1, 3).mean(axis=0)
     assert middle[0] > middle[2] + 20  # skin is redder than blue
     assert abs(float(corner[100:150, 130:190].mean()) - float(face[120:200, 120:200].mean())) > 15
@@ -81,39 +94,36 @@ def test_the_annotated_folder_is_only_read(measured, annotated, folder):
     assert listed(annotated) == before
 
 
-def test_an_earlier_report_is_replaced(measured, folder, tmp_path):
+def test_an_earlier_report_is_replaced(earlier, model, tmp_path):
     """Its crops go, those of the new one come; a perfect measurement leaves none."""
-    write_report(folder, measured)
-    perfect = evaluate_folder(portraits(tmp_path / "perfect"), model=load_model())
-    write_report(folder, perfect)
-    assert sorted(one.name for one in folder.iterdir()) == WRITTEN
-    assert list((folder / "worst").iterdir()) == []
-    assert "Wrong verdicts: 0" in (folder / "index.html").read_text("utf-8")
+    perfect = evaluate_folder(portraits(tmp_path / "perfect"), model=model)
+    write_report(earlier, perfect)
+    assert sorted(one.name for one in earlier.iterdir()) == WRITTEN
+    assert list((earlier / "worst").iterdir()) == []
+    assert "Wrong verdicts: 0" in (earlier / "index.html").read_text("utf-8")
 
 
-def test_twice_the_same(measured, folder):
+def test_twice_the_same(measured, earlier):
     """The same measurement gives the same bytes."""
-    write_report(folder, measured)
-    before = listed(folder)
-    write_report(folder, measured)
-    assert listed(folder) == before
+    before = listed(earlier)
+    write_report(earlier, measured)
+    assert listed(earlier) == before
 
 
-def test_an_interrupted_report_can_be_replaced(measured, folder):
+def test_an_interrupted_report_can_be_replaced(measured, earlier):
     """A page without its pictures is still an earlier report."""
-    write_report(folder, measured)
-    (folder / "by_size.png").unlink()
-    (folder / "worst/01-wrong.png").unlink()
-    write_report(folder, measured)
-    assert (folder / "worst/01-wrong.png").is_file()
+    (earlier / "by_size.png").unlink()
+    (earlier / "worst/01-wrong.png").unlink()
+    write_report(earlier, measured)
+    assert (earlier / "worst/01-wrong.png").is_file()
 
 
-def test_never_more_than_forty_crops(folder, tmp_path):
+def test_never_more_than_forty_crops(folder, model, tmp_path):
     """However many errors there are."""
     many = portraits(tmp_path / "many")
     nowhere = [([float(10 * n), 400.0, float(10 * n + 30), 440.0], "mask") for n in range(MOST_CROPS + 5)]
     annotate(many, {"portrait.png": nowhere, "mirror.png": [], "empty.png": []})
-    write_report(folder, evaluate_folder(many, model=load_model()))
+    write_report(folder, evaluate_folder(many, model=model))
     assert len(list((folder / "worst").iterdir())) == MOST_CROPS
 
 
@@ -121,15 +131,14 @@ def test_never_more_than_forty_crops(folder, tmp_path):
     "name",
     ["notes.txt", "reliability.jpg", "worst/me.png", "worst/01-wrong.txt", "worst/deeper/01-wrong.png", ".hidden"],
 )
-def test_a_folder_with_something_else_is_refused(measured, folder, name):
+def test_a_folder_with_something_else_is_refused(measured, earlier, name):
     """Also if it is an earlier report in all other respects; nothing is changed."""
-    write_report(folder, measured)
-    (folder / name).parent.mkdir(exist_ok=True)
-    (folder / name).write_text("mine")
-    before = listed(folder)
+    (earlier / name).parent.mkdir(exist_ok=True)
+    (earlier / name).write_text("mine")
+    before = listed(earlier)
     with pytest.raises(InputError, match=r"report: holds .*, which no report wrote; give a new folder"):
-        write_report(folder, measured)
-    assert listed(folder) == before
+        write_report(earlier, measured)
+    assert listed(earlier) == before
 
 
 @pytest.mark.parametrize("name", ["index.html", "reliability.png"])
@@ -143,15 +152,14 @@ def test_a_file_that_only_has_the_name_is_kept(measured, folder, name):
 
 
 @pytest.mark.parametrize("name", ["worst", "index.html", "worst/01-wrong.png"])
-def test_links_are_not_followed(measured, folder, tmp_path, name):
+def test_links_are_not_followed(measured, earlier, tmp_path, name):
     """A link in the place of a report's file or folder is refused: what it points to stays."""
-    write_report(folder, measured)
     kept = tmp_path / "kept"
-    (folder / name).rename(kept)
+    (earlier / name).rename(kept)
     before = kept.read_bytes() if kept.is_file() else listed(kept)
-    (folder / name).symlink_to(kept)
+    (earlier / name).symlink_to(kept)
     with pytest.raises(InputError, match="which no report wrote"):
-        write_report(folder, measured)
+        write_report(earlier, measured)
     assert (kept.read_bytes() if kept.is_file() else listed(kept)) == before
 
 

@@ -19,7 +19,7 @@ import pytest
 import skimage.data
 
 from services.inference.core.faces import CLASSES
-from services.inference.model import MANIFEST_NAME, MODELS, FaceModel, ModelError, load_model
+from services.inference.model import MANIFEST_NAME, MODELS, ModelError, load_model
 
 FILES = ("model.json", "detector.onnx", "classifier.onnx")
 
@@ -55,12 +55,6 @@ def rewrite(folder: Path, **changes):
     """Changes keys of a copied manifest."""
     manifest = json.loads((folder / "model.json").read_text())
     (folder / "model.json").write_text(json.dumps({**manifest, **changes}))
-
-
-@pytest.fixture(scope="module")
-def model() -> FaceModel:
-    """The shipped model."""
-    return load_model()
 
 
 @pytest.mark.parametrize(("width", "height"), [(640, 360), (480, 272), (360, 640), (320, 320)])
