@@ -4,13 +4,15 @@ import asyncio
 import time
 from contextlib import asynccontextmanager
 
+from patience import patient
+
 from services.ingest.camera import Camera
 from services.ingest.core.reconnect import Backoff
 from services.sites.settings import CameraSettings
 
 MS = 1_000_000
-LIMIT_S = 20
-NOISE_S = 3.0
+LIMIT_S = patient(20)
+NOISE_S = patient(3)
 """What a busy machine may add to a time."""
 
 

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from types import SimpleNamespace
 
 import pytest
+from patience import until
 
 from proto.aiming import AimRequestV1
 from proto.subjects import AIM, AIM_RECORD
@@ -41,8 +42,8 @@ class Replica:
         return self.post.sender.on_quality is not None
 
 
-@pytest.fixture(name="ground")
-async def _ground(bus, nats_server):
+@pytest.fixture(name="site")
+async def _site(bus, nats_server):
     """Makes replicas, and asks them as an operator does; whatever was ordered, none has come to a fault."""
 
     @asynccontextmanager
@@ -74,66 +75,66 @@ async def _ground(bus, nats_server):
             assert await one.app.close() == 0
 
 
-async def test_what_is_not_recorded_in_time_is_refused(ground, monkeypatch):
+async def test_what_is_not_recorded_in_time_is_refused(site, monkeypatch):
     """Orders don't wait for the disk to come back: each is refused soon, and one that follows has its own time."""
-    replica = await ground.replica()
+    replica = await site.replica()
     with monkeypatch.context() as broken:
         broken.setattr(sut, "_RECORD_S", 0.5)
         broken.setattr(replica.bus, "store", lambda *_: asyncio.sleep(60))
-        errors = sorted([reply.error for reply in await asyncio.gather(*(ground.ask(order()) for _ in range(3)))])
+        errors = sorted([reply.error for reply in await asyncio.gather(*(site.ask(order()) for _ in range(3)))])
     assert errors == ["another order for gate is being recorded; try again"] * 2 + [
         "the order could not be recorded within 0.5 s, so nothing is told; try again"
     ]
     assert not replica.aims
     before = time.time_ns()
-    reply = await ground.ask(order())
-    (record,) = await ground.records()
+    reply = await site.ask(order())
+    (record,) = await site.records()
     assert before <= record.at <= reply.since <= time.time_ns()
     assert replica.aims
 
 
-async def test_an_error_while_recording_is_told_and_no_fault(ground, monkeypatch):
+async def test_an_error_while_recording_is_told_and_no_fault(site, monkeypatch):
     """Ingest and its cameras go on."""
-    replica = await ground.replica()
+    replica = await site.replica()
 
     async def store(*_):
         raise RuntimeError("a full disk")
 
     monkeypatch.setattr(replica.bus, "store", store)
-    assert (await ground.ask(order())).error == "the order could not be carried out; ingest's log says why"
+    assert (await site.ask(order())).error == "the order could not be carried out; ingest's log says why"
     assert not replica.aims
 
 
-async def test_an_order_that_comes_too_late_is_not_carried_out(ground):
+async def test_an_order_that_comes_too_late_is_not_carried_out(site):
     """Nobody waits for it any more; one that is fresh, or doesn't say when it was given, is carried out."""
-    await ground.replica()
+    await site.replica()
     with pytest.raises(TimeoutError):
-        await ground.ask(order(at=time.time_ns() - 11 * SECOND), timeout=0.5)
-    assert await ground.records() == []
+        await site.ask(order(at=time.time_ns() - 11 * SECOND), timeout=0.5)
+    assert await site.records() == []
     for at in (time.time_ns(), None):
-        assert (await ground.ask(order(at=at))).error is None
-    assert len(await ground.records()) == 2
+        assert (await site.ask(order(at=at))).error is None
+    assert len(await site.records()) == 2
 
 
 @pytest.mark.parametrize("read", [0, 1])
-async def test_who_stops_reading_ends_it(ground, wait_until, read):
+async def test_who_stops_reading_ends_it(site, read):
     """Whoever closes the reports ends the order, also one who has read none of them."""
-    replica = await ground.replica()
+    replica = await site.replica()
     reports = await replica.aimer.start(order())
     async with asyncio.timeout(10):
         for _ in range(read):
             assert (await anext(reports)).ended is None
     assert replica.aims
     await reports.aclose()
-    await wait_until(lambda: not replica.aims)
+    await until(lambda: not replica.aims)
     with pytest.raises(StopAsyncIteration):
         await anext(reports)
 
 
-async def test_while_a_camera_is_handed_over_a_success_is_heard_and_no_refusal(ground, monkeypatch):
+async def test_while_a_camera_is_handed_over_a_success_is_heard_and_no_refusal(site, monkeypatch):
     """The successor, still connecting, lets its predecessor answer, who takes its time to record."""
     monkeypatch.setattr(sut, "_OTHERS_FIRST_S", 60.0)
-    _, predecessor = await ground.replica(state="connecting"), await ground.replica(holds=False)
+    _, predecessor = await site.replica(state="connecting"), await site.replica(holds=False)
     real = predecessor.bus.store
 
     async def slowly(*message):
@@ -141,7 +142,7 @@ async def test_while_a_camera_is_handed_over_a_success_is_heard_and_no_refusal(g
         return await real(*message)
 
     monkeypatch.setattr(predecessor.bus, "store", slowly)
-    reply = await ground.ask(order())
+    reply = await site.ask(order())
     assert (reply.error, predecessor.aims) == (None, True)
 
 
@@ -154,9 +155,9 @@ async def test_while_a_camera_is_handed_over_a_success_is_heard_and_no_refusal(g
         ("live", True, 0.2, "gaet", "site 'cannes' has no camera 'gaet'; it has gate"),
     ],
 )
-async def test_a_refusal_is_told_all_the_same(ground, monkeypatch, state, holds, waits_s, camera, error):
+async def test_a_refusal_is_told_all_the_same(site, monkeypatch, state, holds, waits_s, camera, error):
     """At once by whoever holds the camera's lease and knows its state for good, else after a while."""
     monkeypatch.setattr(sut, "_OTHERS_FIRST_S", waits_s)
-    await ground.replica(state=state, holds=holds)
-    assert (await ground.ask(order(camera=camera))).error == error
-    assert await ground.records() == []
+    await site.replica(state=state, holds=holds)
+    assert (await site.ask(order(camera=camera))).error == error
+    assert await site.records() == []

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 import clips
 import numpy as np
 import pytest
+from patience import patient, until
 
 from services.ingest.camera import DECODE_NICE, Camera
 from services.ingest.core.picture import i420_size
@@ -18,7 +19,7 @@ from services.ingest.decoder import Decoder
 from services.sites.settings import CameraSettings, PrivacySettings
 
 MS = 1_000_000
-LIMIT_S = 10
+LIMIT_S = patient(20)
 
 
 class Watch:
@@ -173,16 +174,16 @@ async def test_a_looped_file_goes_on(tmp_path):
     assert watch.states == ["connecting", "live"]
 
 
-async def test_the_newest_picture_wins(tmp_path, wait_until):
+async def test_the_newest_picture_wins(tmp_path):
     """Who takes late gets the newest picture; the untaken ones were wiped and are counted as shed."""
     path = clips.make_clip(tmp_path / "clip.mp4", pictures=100)
     async with running(path, fps=25.0) as (camera, _):
         first = await asyncio.wait_for(camera.take(), LIMIT_S)
         first.release()
-        await wait_until(lambda: camera.stats().shed > 8, LIMIT_S)
+        await until(lambda: camera.stats().shed > 8)
         second = await asyncio.wait_for(camera.take(), LIMIT_S)
         assert second.sequence > first.sequence + 5
-        assert time.monotonic_ns() - second.decoded_ns < 300 * MS, "the first of those that waited would be older"
+        assert second.sequence >= camera._play._sequence - 3, "the first of those that waited would be older"
         second.release()
         assert camera.stats().shed >= second.sequence - first.sequence - 1
 
@@ -200,7 +201,7 @@ async def test_a_held_picture_does_not_stop_the_camera(tmp_path):
         held.release()
 
 
-async def test_slow_answers_shed_before_conversion(tmp_path, wait_until):
+async def test_slow_answers_shed_before_conversion(tmp_path):
     """When round trips take longer than the budget, sampled pictures are not even converted, but tried now and then."""
     path = clips.make_clip(tmp_path / "clip.mp4", pictures=100)
     async with running(path, fps=25.0) as (camera, _):
@@ -208,7 +209,7 @@ async def test_slow_answers_shed_before_conversion(tmp_path, wait_until):
         camera.answered(150 * MS)
         assert not camera.may_send(0)
         shed, converted = camera.stats().shed, camera._play._sequence
-        await wait_until(lambda: camera.stats().shed >= shed + 5, LIMIT_S)
+        await until(lambda: camera.stats().shed >= shed + 5)
         assert camera._play._sequence <= converted + 1
         picture = await asyncio.wait_for(camera.take(), LIMIT_S)
         picture.release()
@@ -224,11 +225,11 @@ async def test_states_come_on_the_loop_in_order(tmp_path):
     assert [s.at for s in watch.seen] == sorted(s.at for s in watch.seen)
 
 
-async def test_a_missing_file_is_tried_again_slowly(tmp_path, wait_until):
+async def test_a_missing_file_is_tried_again_slowly(tmp_path):
     """A missing file is failed-config with its path, said once; when it appears the camera goes live."""
     path = tmp_path / "later.mp4"
     async with running(path, slow_retry_s=0.05, paced=False) as (camera, watch):
-        await wait_until(lambda: watch.states[-1:] == ["failed-config"], LIMIT_S)
+        await until(lambda: watch.states[-1:] == ["failed-config"])
         assert watch.seen[-1].reason == "not-found"
         assert str(path) in watch.seen[-1].message
         await asyncio.sleep(0.3)
@@ -242,27 +243,27 @@ async def test_a_missing_file_is_tried_again_slowly(tmp_path, wait_until):
     ("name", "content", "reason"),
     [("text.mp4", b"no video" * 500, "undecodable"), ("empty.mp4", b"", "undecodable"), (".", None, "bad-source")],
 )
-async def test_a_useless_file_is_a_configuration_error(tmp_path, wait_until, name, content, reason):
+async def test_a_useless_file_is_a_configuration_error(tmp_path, name, content, reason):
     """A file that is no video and a path that is no file are failed-config with a reason, and nothing is taken."""
     if content is not None:
         (tmp_path / name).write_bytes(content)
     async with running(tmp_path / name) as (camera, watch):
-        await wait_until(lambda: watch.states[-1:] == ["failed-config"], LIMIT_S)
+        await until(lambda: watch.states[-1:] == ["failed-config"])
         assert watch.seen[-1].reason == reason
         assert camera.stats().pictures == 0
 
 
-async def test_a_bad_scheme_is_a_configuration_error(wait_until):
+async def test_a_bad_scheme_is_a_configuration_error():
     """A camera with an unsupported URL says which schemes are supported."""
     async with running("ftp://host/clip.mp4") as (_, watch):
-        await wait_until(lambda: watch.states[-1:] == ["failed-config"], LIMIT_S)
+        await until(lambda: watch.states[-1:] == ["failed-config"])
         assert watch.seen[-1].reason == "bad-source"
 
 
-async def test_a_live_source_is_tried_for_ever(wait_until):
+async def test_a_live_source_is_tried_for_ever():
     """A refused connection is backing-off and tried again, with growing but bounded delays."""
     async with running("rtsp://127.0.0.1:9/cam") as (_, watch):
-        await wait_until(lambda: watch.states.count("backing-off") >= 4, LIMIT_S)
+        await until(lambda: watch.states.count("backing-off") >= 4)
         assert {s.reason for s in watch.seen if s.state == "backing-off"} == {"refused"}
 
 
@@ -287,16 +288,16 @@ async def test_a_size_change_is_survived(tmp_path):
     assert all(len(data) == i420_size(width, height) for _, _, width, height, data in kept)
 
 
-async def test_pause_wipes_refuses_and_resume_goes_on(tmp_path, wait_until):
+async def test_pause_wipes_refuses_and_resume_goes_on(tmp_path):
     """Pausing says so at once, wipes the waiting picture and gives none; resuming plays again, sequence growing."""
     path = clips.make_clip(tmp_path / "clip.mp4", pictures=100)
     async with running(path, fps=25.0, loop=True) as (camera, watch):
         (await asyncio.wait_for(camera.take(), LIMIT_S)).release()
-        await wait_until(lambda: camera._slot._picture is not None, LIMIT_S)
+        await until(lambda: camera._slot._picture is not None)
         camera.pause()
         camera.pause()
         assert camera.status.state == "paused"
-        await wait_until(lambda: camera._play.decoder is None, LIMIT_S)
+        await until(lambda: camera._play.decoder is None)
         last = camera._play._sequence
         assert not any(any(buffer) for buffer in camera._play._pool._free)
         with pytest.raises(TimeoutError):
@@ -306,12 +307,12 @@ async def test_pause_wipes_refuses_and_resume_goes_on(tmp_path, wait_until):
         picture = await asyncio.wait_for(camera.take(), LIMIT_S)
         assert picture.sequence > last
         picture.release()
-        await wait_until(lambda: watch.states[-1] == "live", LIMIT_S)
+        await until(lambda: watch.states[-1] == "live")
     assert watch.states == ["connecting", "live", "paused", "connecting", "live"]
     assert watch.seen[2].reason == "operator"
 
 
-async def test_a_camera_can_be_paused_from_the_start(tmp_path, wait_until):
+async def test_a_camera_can_be_paused_from_the_start(tmp_path):
     """Pausing before the start (it is sticky over restarts) opens nothing until it is resumed."""
     path = clips.make_clip(tmp_path / "clip.mp4", pictures=5)
     watch = Watch()
@@ -328,23 +329,23 @@ async def test_a_camera_can_be_paused_from_the_start(tmp_path, wait_until):
         assert await camera.stop(LIMIT_S)
 
 
-async def test_stop_is_quick_while_pacing_and_backing_off(tmp_path, wait_until):
+async def test_stop_is_quick_while_pacing_and_backing_off(tmp_path):
     """A thread that sleeps until the next picture, or the next attempt, is woken by stop; take returns None."""
     slow = clips.make_clip(tmp_path / "slow.mp4", pictures=10, fps=1)
     for url, state in ((slow, "live"), (tmp_path / "none.mp4", "failed-config")):
         async with running(url) as (camera, watch):
-            await wait_until(lambda watch=watch, state=state: watch.states[-1:] == [state], LIMIT_S)
+            await until(lambda watch=watch, state=state: watch.states[-1:] == [state])
             began = time.monotonic()
             assert await camera.stop(LIMIT_S)
-            assert time.monotonic() - began < 2
+            assert time.monotonic() - began < patient(5)
             assert await camera.take() is None
 
 
-async def test_stop_while_unpaced_and_nobody_takes(tmp_path, wait_until):
+async def test_stop_while_unpaced_and_nobody_takes(tmp_path):
     """A thread that waits for its picture to be taken is let go by stop, and the picture is wiped."""
     path = clips.make_clip(tmp_path / "clip.mp4", pictures=50)
     async with running(path, paced=False) as (camera, _):
-        await wait_until(lambda: camera._slot._picture is not None, LIMIT_S)
+        await until(lambda: camera._slot._picture is not None)
     assert not any(any(buffer) for buffer in camera._play._pool._free)
     assert len(camera._play._pool._free) == 3
 
@@ -370,12 +371,12 @@ async def test_a_stuck_thread_is_reported_and_not_waited_for(tmp_path, monkeypat
     camera.start(asyncio.get_running_loop())
     began = time.monotonic()
     assert not await camera.stop(0.2)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < patient(10)
     release.set()
     assert await camera.stop(LIMIT_S)
 
 
-async def test_an_error_of_our_own_does_not_end_the_camera(tmp_path, monkeypatch, wait_until):
+async def test_an_error_of_our_own_does_not_end_the_camera(tmp_path, monkeypatch):
     """An unforeseen exception in the thread is a state with reason `other`, and the camera is tried again."""
     path = clips.make_clip(tmp_path / "clip.mp4", pictures=5)
     from services.ingest.source import open_source  # the real one
@@ -411,22 +412,22 @@ async def test_two_cameras_are_sampled_at_different_moments(tmp_path):
         ("cuda", {"codec": "ffv1"}, "decoder: cuda can't decode ffv1; set decoder: software"),
     ],
 )
-async def test_a_graphics_card_that_is_not_there_stops_the_camera(tmp_path, wait_until, device, clip, why):
+async def test_a_graphics_card_that_is_not_there_stops_the_camera(tmp_path, device, clip, why):
     """Hardware decoding that was asked for and can't be had: failed-config, why in words, and not one picture."""
     path = clips.make_clip(tmp_path / "clip.mkv", pictures=25, **clip)
     async with running(path, decoder=device) as (camera, watch):
-        await wait_until(lambda: watch.states[-1:] == ["failed-config"], LIMIT_S)
+        await until(lambda: watch.states[-1:] == ["failed-config"])
         assert camera.stats().pictures == 0
     assert watch.seen[-1].reason == "no-decoder"
     assert watch.seen[-1].message.startswith(f"{path}: {why}")
 
 
-async def test_decoding_gives_way(tmp_path, wait_until):
+async def test_decoding_gives_way(tmp_path):
     """The camera's thread has a lower priority than the loop, which ends pictures' lives; nobody else's is changed."""
     path = clips.make_clip(tmp_path / "clip.mp4", pictures=50)
     before = os.getpriority(os.PRIO_PROCESS, 0)
     async with running(path, loop=True) as (camera, watch):
-        await wait_until(lambda: watch.states[-1:] == ["live"], LIMIT_S)
+        await until(lambda: watch.states[-1:] == ["live"])
         assert os.getpriority(os.PRIO_PROCESS, camera._thread.native_id) == max(before, DECODE_NICE)
         assert os.getpriority(os.PRIO_PROCESS, threading.main_thread().native_id) == before
 
@@ -459,7 +460,7 @@ async def test_privacy_areas_are_black_in_every_picture(tmp_path):
         assert (luma[:, width // 2 + 4 :] != 16).any()
 
 
-async def test_camera_stops_when_its_picture_changes(tmp_path, wait_until):
+async def test_camera_stops_when_its_picture_changes(tmp_path):
     """A picture of another size than the areas were drawn on: nothing of it is handed over, and the state says why."""
     path = clips.make_resized(tmp_path / "clip.h264", (320, 180), (160, 120))
     async with running(path, paced=False, privacy=PRIVACY) as (camera, watch):
@@ -471,7 +472,7 @@ async def test_camera_stops_when_its_picture_changes(tmp_path, wait_until):
                 picture.release()
 
         reader = asyncio.create_task(take())
-        await wait_until(lambda: watch.states[-1:] == ["failed-config"], LIMIT_S)
+        await until(lambda: watch.states[-1:] == ["failed-config"])
         reader.cancel()
         await asyncio.wait([reader])
     assert taken
@@ -481,24 +482,24 @@ async def test_camera_stops_when_its_picture_changes(tmp_path, wait_until):
     assert "320x180" in watch.seen[-1].message
 
 
-async def test_no_picture_is_left_behind_when_it_is_refused(tmp_path, wait_until, monkeypatch):
+async def test_no_picture_is_left_behind_when_it_is_refused(tmp_path, monkeypatch):
     """An MJPEG picture of the wrong size, to which no codec refers, is overwritten like any other."""
     finished = []
     monkeypatch.setattr(Decoder, "finish", lambda _self, frame: finished.append((frame.width, frame.height)))
     path = clips.make_clip(tmp_path / "clip.avi", codec="mjpeg", pixel_format="yuvj420p", width=64, height=64)
     async with running(path, paced=False, privacy=PRIVACY) as (camera, watch):
         assert await camera.take() is None
-        await wait_until(lambda: watch.states[-1:] == ["failed-config"], LIMIT_S)
+        await until(lambda: watch.states[-1:] == ["failed-config"])
     assert finished == [(64, 64)]
     assert watch.states == ["connecting", "failed-config"], "a file is not tried again: it would come to the same"
 
 
-async def test_what_has_ended_is_not_paused_any_more(tmp_path, wait_until):
+async def test_what_has_ended_is_not_paused_any_more(tmp_path):
     """A film that is over stays `ended`: an order to pause it, taken back later, must not leave it looking paused."""
     path = clips.make_clip(tmp_path / "clip.mp4", pictures=10)
     async with running(path, paced=False) as (camera, watch):
         await take_all(camera)
-        await wait_until(lambda: watch.states[-1:] == ["ended"] and camera._gone.is_set(), LIMIT_S)
+        await until(lambda: watch.states[-1:] == ["ended"] and camera._gone.is_set())
         camera.pause()
         camera.resume()
         assert camera.status.state == "ended"

@@ -7,13 +7,14 @@ import time
 import clips
 import pytest
 from http_camera import HttpCamera, segments, with_sound
-from watched_camera import LIMIT_S, MS, NOISE_S, last, take, watching
+from patience import until
+from watched_camera import MS, NOISE_S, last, take, watching
 
 from services.ingest import playback, sharing
 from services.sites.settings import PrivacySettings
 
 
-async def test_mjpeg_as_multipart(tmp_path, wait_until):
+async def test_mjpeg_as_multipart(tmp_path):
     """Pictures of a multipart stream are sampled; cut off, it is `end-of-stream` and comes back."""
     mjpeg = clips.make_clip(tmp_path / "clip.mjpeg", codec="mjpeg", pixel_format="yuvj420p", width=640, height=360)
     async with HttpCamera(mjpeg=mjpeg) as server, watching(server.url("mjpeg")) as (camera, states):
@@ -22,7 +23,7 @@ async def test_mjpeg_as_multipart(tmp_path, wait_until):
         assert 1.0 < (kept[-1][1] - kept[0][1]) / 1e9 < 2.2 + NOISE_S
         assert camera.stats().decoder == "mjpeg"
         server.cut()
-        await wait_until(lambda: "end-of-stream" in [s.reason for s in states], LIMIT_S)
+        await until(lambda: "end-of-stream" in [s.reason for s in states])
         await take(camera, 2)
         assert last(states) == ("live", None)
 
@@ -41,7 +42,7 @@ async def test_hls_plays_at_its_own_pace(tmp_path):
         assert [s.state for s in states] == ["connecting", "live"]
 
 
-async def test_a_codec_that_changes_in_mid_stream(tmp_path, wait_until, monkeypatch):
+async def test_a_codec_that_changes_in_mid_stream(tmp_path, monkeypatch):
     """H.264 turns into H.265 in one stream: `undecodable` by name, and with the next connection it is live again."""
     monkeypatch.setattr(playback, "UNDECODABLE_NS", 1_000 * MS)
     h264 = clips.make_clip(tmp_path / "a.ts", pictures=100)
@@ -53,8 +54,8 @@ async def test_a_codec_that_changes_in_mid_stream(tmp_path, wait_until, monkeypa
         await take(camera, 2)
         assert camera.stats().decoder == "h264"
         taking = asyncio.create_task(_drain(camera))
-        await wait_until(lambda: ("backing-off", "undecodable") in [(s.state, s.reason) for s in states], LIMIT_S)
-        await wait_until(lambda: (last(states), camera.stats().decoder) == (("live", None), "hevc"), LIMIT_S)
+        await until(lambda: ("backing-off", "undecodable") in [(s.state, s.reason) for s in states])
+        await until(lambda: (last(states), camera.stats().decoder) == (("live", None), "hevc"))
         taking.cancel()
 
 
@@ -64,20 +65,20 @@ async def _drain(camera):
 
 
 @pytest.mark.parametrize("stop_early", [False, True])
-async def test_sound_is_ignored_and_no_sign_of_life(tmp_path, wait_until, stop_early):
+async def test_sound_is_ignored_and_no_sign_of_life(tmp_path, stop_early):
     """With sound the video is analysed as ever; sound that goes on without it is silence, and keeps no thread."""
     clip = clips.make_clip(tmp_path / "clip.mp4", pictures=75)
     mixed = with_sound(clip, clips.make_sound(tmp_path / "sound.mp4", 14), tmp_path / "mixed.ts")
     server = HttpCamera(streams=[(mixed, 14)])
     async with server, watching(server.url("stream.ts"), open_timeout_s=10, stop_limit_s=2) as (camera, states):
         await take(camera, 3)
-        await wait_until(lambda: last(states) == ("stalled", "timeout"), LIMIT_S)
+        await until(lambda: last(states) == ("stalled", "timeout"))
         if not stop_early:
-            await wait_until(lambda: last(states) == ("backing-off", "timeout"), LIMIT_S)
+            await until(lambda: last(states) == ("backing-off", "timeout"))
             assert "without video" in states[-1].message
 
 
-async def test_a_picture_that_was_another_one_stops_the_camera(tmp_path, wait_until):
+async def test_a_picture_that_was_another_one_stops_the_camera(tmp_path):
     """Turned, and turned back: nothing is analysed before a new Camera is made, and it moves to no other replica."""
     kind = {"codec": "mjpeg", "pixel_format": "yuvj420p"}
     lying = clips.make_clip(tmp_path / "lying.mjpeg", **kind)
@@ -89,14 +90,14 @@ async def test_a_picture_that_was_another_one_stops_the_camera(tmp_path, wait_un
             assert not sharing._stays(camera)
             server.turn(upright)
             server.cut()
-            await wait_until(lambda: last(states) == ("failed-config", "picture-changed"), LIMIT_S)
+            await until(lambda: last(states) == ("failed-config", "picture-changed"))
             assert "180x320" in states[-1].message
             server.turn(lying)
             pictures, told = camera.stats().pictures, len(states)
             await asyncio.sleep(1)
             camera.pause()
             camera.resume()
-            await wait_until(lambda: len(states) >= told + 2, LIMIT_S)
+            await until(lambda: len(states) >= told + 2)
             await asyncio.sleep(1)
             assert [status.state for status in states[told:]] == ["paused", "failed-config"]
             assert camera.stats().pictures == pictures

@@ -16,6 +16,7 @@ import psutil
 import pytest
 import rtsp
 from http_camera import HttpCamera
+from patience import until
 from watched_camera import LIMIT_S, MS, NOISE_S, last, take, watching
 
 from services.ingest.core.reconnect import Backoff
@@ -27,6 +28,7 @@ LIMIT_NS = 1_500 * MS
 
 @pytest.fixture(name="clip")
 def _clip(tmp_path):
+    rtsp.require()
     return clips.make_clip(tmp_path / "clip.mp4", width=640, height=360, pictures=50, key_every=25)
 
 
@@ -62,25 +64,24 @@ class Trouble:
     ("break_it", "mend"),
     [(Trouble.killed, Trouble.restarted), (Trouble.frozen, Trouble.thawed), (Trouble.silent, Trouble.replaced)],
 )
-async def test_it_recovers_within_twice_the_backoff(clip, wait_until, break_it, mend):
+async def test_it_recovers_within_twice_the_backoff(clip, break_it, mend):
     """However a camera went away, it is live within twice the pause in force after it is back."""
-    rtsp.require()
     trouble = Trouble(rtsp.RtspServer(clip).start())
     try:
-        await _broken_and_mended(trouble.server, wait_until, lambda: break_it(trouble), lambda: mend(trouble))
+        await _broken_and_mended(trouble.server, lambda: break_it(trouble), lambda: mend(trouble))
     finally:
         trouble.server.kill()
 
 
-async def _broken_and_mended(server, wait_until, break_it, mend):
+async def _broken_and_mended(server, break_it, mend):
     backoff = Backoff(first_ns=LIMIT_NS // 2, limit_ns=LIMIT_NS)
     async with watching(server.url("alone"), open_timeout_s=2, read_timeout_s=1, backoff=backoff) as (camera, states):
         await take(camera, 3)
         break_it()
-        await wait_until(lambda: [s.state for s in states].count("backing-off") >= 2, LIMIT_S)
+        await until(lambda: [s.state for s in states].count("backing-off") >= 2)
         mend()
         began = time.monotonic()
-        await wait_until(lambda: last(states) == ("live", None), LIMIT_S)
+        await until(lambda: last(states) == ("live", None))
         assert time.monotonic() - began < 2 * LIMIT_NS / 1e9 + NOISE_S
         assert {s.reason for s in states if s.state == "backing-off"} <= {"timeout", "end-of-stream", "refused"}
 
@@ -116,37 +117,35 @@ def _iptables(*arguments):
     subprocess.run([*INSIDE, "iptables", *arguments], check=True)
 
 
-async def test_a_partition(clip, wait_until):
+async def test_a_partition(clip):
     """Packets that get lost without a word: timeout, and live within twice the pause after the network is back."""
-    rtsp.require()
     with namespace():
         server = rtsp.RtspServer(clip, host=THEIRS, prefix=INSIDE).start()
         try:
             cut = lambda: [_iptables("-A", chain, "-j", "DROP") for chain in ("INPUT", "OUTPUT")]  # noqa: E731
-            await _broken_and_mended(server, wait_until, cut, lambda: _iptables("-F"))
+            await _broken_and_mended(server, cut, lambda: _iptables("-F"))
         finally:
             server.kill()
 
 
-async def test_a_wrong_password_that_becomes_right(clip, wait_until):
+async def test_a_wrong_password_that_becomes_right(clip):
     """Refused for as long as it lasts, it is tried at one slow pace, and live within twice that once right."""
-    rtsp.require()
     server = rtsp.RtspServer(clip, "digest", "cam", "another").start()
     try:
         async with watching(server.url(userinfo=f"cam:{PASSWORD}"), slow_retry_s=1.0) as (_, states):
-            await wait_until(lambda: last(states) == ("failed-config", "unauthorised"), LIMIT_S)
+            await until(lambda: last(states) == ("failed-config", "unauthorised"))
             await asyncio.sleep(4)
             assert last(states) == ("failed-config", "unauthorised")
             server.change_password(PASSWORD)
             began = time.monotonic()
-            await wait_until(lambda: last(states) == ("live", None), LIMIT_S)
+            await until(lambda: last(states) == ("live", None))
             assert time.monotonic() - began < 2.0 + NOISE_S
     finally:
         server.kill()
 
 
 @pytest.mark.parametrize(("now", "live_again"), [("10.0.0.9", True), ("10.0.0.8", False)])
-async def test_a_camera_whose_name_moved_is_tried_at_once(tmp_path, wait_until, now, live_again):
+async def test_a_camera_whose_name_moved_is_tried_at_once(tmp_path, now, live_again):
     """If its name stands for another address after a failure it waits for nothing, else for its backoff."""
     mjpeg = clips.make_clip(tmp_path / "clip.mjpeg", codec="mjpeg", pixel_format="yuvj420p")
     names = ["10.0.0.8"]
@@ -157,14 +156,14 @@ async def test_a_camera_whose_name_moved_is_tried_at_once(tmp_path, wait_until, 
             await take(camera, 2)
             names.append(now)
             server.cut()
-            await wait_until(lambda: "backing-off" in [s.state for s in states], LIMIT_S)
+            await until(lambda: "backing-off" in [s.state for s in states])
             if live_again:
-                await wait_until(lambda: last(states) == ("live", None), LIMIT_S)
+                await until(lambda: last(states) == ("live", None))
             else:
                 await asyncio.sleep(1)
                 assert last(states) == ("backing-off", "end-of-stream")
             server.cut()
-            await wait_until(lambda: last(states) == ("backing-off", "end-of-stream"), LIMIT_S)
+            await until(lambda: last(states) == ("backing-off", "end-of-stream"))
 
 
 async def test_a_hundred_reconnects_leave_nothing(tmp_path, wait_until):

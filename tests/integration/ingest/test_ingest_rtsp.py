@@ -1,6 +1,7 @@
 """Cameras over real RTSP: GStreamer's server, killed, frozen, restarted, with passwords."""
 
 import asyncio
+import contextlib
 import logging
 import time
 
@@ -8,6 +9,7 @@ import av
 import clips
 import pytest
 import rtsp
+from patience import until
 from structlog.testing import capture_logs
 from tls_proxy import TlsProxy
 from watched_camera import LIMIT_S, MS, NOISE_S, last, take, watching
@@ -17,7 +19,8 @@ from services.ingest.lavlog import install
 
 PASSWORD = "s3cret-hunter2"
 
-pytestmark = pytest.mark.xdist_group("rtsp")
+whole = pytest.mark.xdist_group("rtsp")
+"""For tests that share the servers which nobody breaks."""
 
 
 @pytest.fixture(name="ffmpeg_log")
@@ -32,133 +35,161 @@ def _ffmpeg_log():
     av.logging.set_level(None)
 
 
-@pytest.fixture(name="serve")
-def _serve(tmp_path):
-    """Starts real RTSP servers; `serve(auth, ...)`. Skipped by name without the packages."""
+@pytest.fixture(name="clip", scope="module")
+def _clip(tmp_path_factory):
+    """What the cameras show. Skipped by name without the packages."""
     rtsp.require()
-    clip = clips.make_clip(tmp_path / "clip.mp4", width=640, height=360, pictures=50, key_every=25)
-    clips.make_clip(tmp_path / "h265.mp4", width=640, height=360, pictures=50, codec="libx265")
-    clips.make_clip(tmp_path / "small.mp4", width=320, height=240, pictures=25)
-    servers = []
+    return clips.make_clip(
+        tmp_path_factory.mktemp("clips") / "clip.mp4", width=640, height=360, pictures=50, key_every=25
+    )
 
-    def start(auth="none", password=""):
-        servers.append(rtsp.RtspServer(clip, auth, "cam", password).start())
-        return servers[-1]
 
-    yield start
-    for server in servers:
+@contextlib.contextmanager
+def serving(clip, auth="none", password=""):
+    server = rtsp.RtspServer(clip, auth, "cam", password).start()
+    try:
+        yield server
+    finally:
         server.kill()
+
+
+@pytest.fixture(name="server", scope="module")
+def _server(clip):
+    """A real RTSP server that nobody breaks; no client that is just leaving disturbs the next one at /alone."""
+    clips.make_clip(clip.with_name("h265.mp4"), width=640, height=360, pictures=50, codec="libx265")
+    clips.make_clip(clip.with_name("small.mp4"), width=320, height=240, pictures=25)
+    with serving(clip) as server:
+        yield server
+
+
+@pytest.fixture(name="basic", scope="module")
+def _basic(clip):
+    """The same with a password."""
+    with serving(clip, "basic", PASSWORD) as server:
+        yield server
+
+
+@pytest.fixture(name="digest", scope="module")
+def _digest(clip):
+    """The same with a password that does not travel."""
+    with serving(clip, "digest", PASSWORD) as server:
+        yield server
+
+
+@pytest.fixture(name="own")
+def _own(clip):
+    """A real RTSP server for this test alone, which may break it."""
+    with serving(clip) as server:
+        yield server
 
 
 @pytest.mark.parametrize(
     ("path", "transport", "codec"),
-    [("cam", "tcp", "h264"), ("cam", "udp", "h264"), ("h265", "tcp", "hevc"), ("mjpeg", "tcp", "mjpeg")],
+    [("alone", "tcp", "h264"), ("alone", "udp", "h264"), ("h265", "tcp", "hevc"), ("mjpeg", "tcp", "mjpeg")],
 )
-async def test_a_live_stream_is_sampled(serve, path, transport, codec):
+@whole
+async def test_a_live_stream_is_sampled(server, path, transport, codec):
     """H.264 over TCP and UDP, H.265, MJPEG: five pictures a second of the analysis size, young, in UTC."""
-    async with watching(serve().url(path), transport=transport) as (camera, states):
+    async with watching(server.url(path), transport=transport) as (camera, states):
         kept = await take(camera, 11)
         stats = camera.stats()
         drift = time.time_ns() - kept[-1][1]
     assert [s.state for s in states] == ["connecting", "live"]
     assert {size for *_, size in kept} == {(320, 180)}
     assert 1.6 < (kept[-1][1] - kept[0][1]) / 1e9 < 2.6 + NOISE_S
-    assert sorted(age for _, _, age, _ in kept)[5] < 100 * MS
-    assert abs(drift) < 1000 * MS
+    assert min(age for _, _, age, _ in kept) < 100 * MS
+    assert abs(drift) < (1 + NOISE_S) * 1e9
     assert (stats.decoder, stats.width, stats.height) == (codec, 640, 360)
     assert stats.fps == pytest.approx(15 if path == "mjpeg" else 25, rel=0.25)
 
 
-async def test_a_size_that_changes_in_mid_stream(serve):
+@whole
+async def test_a_size_that_changes_in_mid_stream(server):
     """A camera that sends another size or shape goes on in the same connection, each picture of its own size."""
-    async with watching(serve().url("resized")) as (camera, states):
+    async with watching(server.url("resized")) as (camera, states):
         assert {size for *_, size in await take(camera, 16)} == {(320, 180), (320, 240)}
         assert [s.state for s in states] == ["connecting", "live"]
 
 
-async def test_a_stream_without_key_frames(serve, wait_until, monkeypatch):
+async def test_a_stream_without_key_frames(own, monkeypatch):
     """It is `undecodable` by name, tried for ever, and live once key frames come."""
-    monkeypatch.setattr(decoder, "PATIENCE", 25)
-    monkeypatch.setattr(playback, "UNDECODABLE_NS", 500 * MS)
-    server = serve()
-    async with watching(server.url("keyless"), open_timeout_s=10) as (camera, states):
-        await wait_until(lambda: last(states) == ("backing-off", "undecodable"), LIMIT_S)
-        server.give_keys()
+    monkeypatch.setattr(decoder, "PATIENCE", 30)
+    monkeypatch.setattr(playback, "UNDECODABLE_NS", 1_000 * MS)
+    async with watching(own.url("keyless"), open_timeout_s=10) as (camera, states):
+        await until(lambda: last(states) == ("backing-off", "undecodable"))
+        own.give_keys()
         await take(camera, 2)
         assert last(states) == ("live", None)
 
 
-async def test_a_killed_camera_comes_back(serve, wait_until):
+async def test_a_killed_camera_comes_back(own):
     """Killed (the stream just ends) it is backing-off; restarted it is live again, in the same lease and order."""
-    server = serve()
-    async with watching(server.url()) as (camera, states):
+    async with watching(own.url()) as (camera, states):
         before = await take(camera, 3)
-        server.kill()
-        await wait_until(
-            lambda: last(states) in {("backing-off", "end-of-stream"), ("backing-off", "refused")}, LIMIT_S
-        )
-        await wait_until(lambda: ("backing-off", "refused") in [(s.state, s.reason) for s in states], LIMIT_S)
-        server.start()
+        own.kill()
+        await until(lambda: last(states) in {("backing-off", "end-of-stream"), ("backing-off", "refused")})
+        await until(lambda: ("backing-off", "refused") in [(s.state, s.reason) for s in states])
+        own.start()
         after = await take(camera, 3)
         assert last(states) == ("live", None)
     assert [k[0] for k in before + after] == sorted({k[0] for k in before + after})
     assert [k[1] for k in before + after] == sorted({k[1] for k in before + after})
-    assert after[0][1] - before[-1][1] > 200 * MS
+    # The first one may have waited since before it was killed.
+    assert after[-1][1] - before[-1][1] > 3 * 200 * MS
 
 
-async def test_a_frozen_camera_is_stalled_then_timed_out(serve, wait_until):
+async def test_a_frozen_camera_is_stalled_then_timed_out(own):
     """Frozen it is stalled within 2 s, the codec's pictures are dropped, the read times out; thawed it comes back."""
-    server = serve()
-    async with watching(server.url(), read_timeout_s=3.0) as (camera, states):
+    async with watching(own.url(), read_timeout_s=3.0) as (camera, states):
         await take(camera, 6)
-        server.freeze()
+        own.freeze()
         began = time.monotonic()
         try:
-            await wait_until(lambda: last(states) == ("stalled", "timeout"), LIMIT_S)
+            await until(lambda: last(states) == ("stalled", "timeout"))
             assert time.monotonic() - began < 2.5 + NOISE_S
             assert camera._play.decoder._context is None
             assert not any(any(buffer) for buffer in camera._play._pool._free)
-            await wait_until(lambda: last(states) == ("backing-off", "timeout"), LIMIT_S)
+            await until(lambda: last(states) == ("backing-off", "timeout"))
             assert 2.5 < time.monotonic() - began < 8 + NOISE_S
         finally:
-            server.thaw()
+            own.thaw()
         await take(camera, 2)
         assert last(states) == ("live", None)
 
 
-async def test_a_short_freeze_is_survived_without_reconnecting(serve, wait_until):
+async def test_a_short_freeze_is_survived_without_reconnecting(own):
     """A camera that is silent for 2 s and goes on is stalled and live again, in the same connection."""
-    server = serve()
-    async with watching(server.url(), read_timeout_s=8.0) as (camera, states):
+    async with watching(own.url(), read_timeout_s=8.0) as (camera, states):
         await take(camera, 3)
-        server.freeze()
+        own.freeze()
         try:
-            await wait_until(lambda: last(states) == ("stalled", "timeout"), LIMIT_S)
+            await until(lambda: last(states) == ("stalled", "timeout"))
         finally:
-            server.thaw()
+            own.thaw()
         kept = await take(camera, 4)
         assert [s.state for s in states] == ["connecting", "live", "stalled", "live"]
         assert [k[1] for k in kept] == sorted({k[1] for k in kept})
 
 
 @pytest.mark.parametrize("method", ["basic", "digest"])
-async def test_right_password(serve, method):
+@whole
+async def test_right_password(basic, digest, method):
     """Basic and Digest authentication with the URL's user and password."""
-    server = serve(method, PASSWORD)
+    server = {"basic": basic, "digest": digest}[method]
     async with watching(server.url(userinfo=f"cam:{PASSWORD}")) as (camera, states):
         await take(camera, 2)
         assert last(states) == ("live", None)
 
 
-async def test_wrong_password_is_said_and_never_shown(serve, wait_until, capfd, ffmpeg_log):
+@whole
+async def test_wrong_password_is_said_and_never_shown(basic, capfd, ffmpeg_log):
     """A wrong password is failed-config, tried slowly; no password is in a state, a log line or on the terminal."""
-    server = serve("basic", PASSWORD)
     with capture_logs() as logs:
-        async with watching(server.url(userinfo="cam:wr0ng-s3cret")) as (_, states):
-            await wait_until(lambda: last(states) == ("failed-config", "unauthorised"), LIMIT_S)
+        async with watching(basic.url(userinfo="cam:wr0ng-s3cret")) as (_, states):
+            await until(lambda: last(states) == ("failed-config", "unauthorised"))
             await asyncio.sleep(1)
             assert [s.state for s in states] == ["connecting", "failed-config"]
-            assert f"127.0.0.1:{server.port}: " in states[-1].message
+            assert f"127.0.0.1:{basic.port}: " in states[-1].message
     written = capfd.readouterr()
     for text in (str(logs), str(states), written.out, written.err):
         assert "wr0ng-s3cret" not in text
@@ -166,19 +197,21 @@ async def test_wrong_password_is_said_and_never_shown(serve, wait_until, capfd, 
     assert any("401" in str(entry) for entry in logs)
 
 
-async def test_an_unknown_path_is_tried_again(serve, wait_until):
+@whole
+async def test_an_unknown_path_is_tried_again(server):
     """A stream that the camera doesn't know (yet) is backing-off with not-found."""
-    async with watching(serve().url("nothing")) as (_, states):
-        await wait_until(lambda: last(states) == ("backing-off", "not-found"), LIMIT_S)
-        await wait_until(lambda: [s.state for s in states].count("backing-off") >= 2, LIMIT_S)
+    async with watching(server.url("nothing")) as (_, states):
+        await until(lambda: last(states) == ("backing-off", "not-found"))
+        await until(lambda: [s.state for s in states].count("backing-off") >= 2)
 
 
-async def test_pause_leaves_the_camera_and_resume_comes_back(serve, wait_until):
+@whole
+async def test_pause_leaves_the_camera_and_resume_comes_back(server):
     """Pausing a live stream closes it and drops every picture; resuming connects again."""
-    async with watching(serve().url()) as (camera, states):
+    async with watching(server.url("alone")) as (camera, states):
         before = await take(camera, 2)
         camera.pause()
-        await wait_until(lambda: camera._play.decoder is None and last(states) == ("paused", "operator"), LIMIT_S)
+        await until(lambda: camera._play.decoder is None and last(states) == ("paused", "operator"))
         assert not any(any(buffer) for buffer in camera._play._pool._free)
         camera.resume()
         after = await take(camera, 2)
@@ -188,31 +221,29 @@ async def test_pause_leaves_the_camera_and_resume_comes_back(serve, wait_until):
     assert after[0][0] > before[-1][0]
 
 
-async def test_stop_with_a_frozen_camera_ends_within_the_read_timeout(serve, wait_until):
+async def test_stop_with_a_frozen_camera_ends_within_the_read_timeout(own):
     """A thread that is blocked in a read leaves it when that times out: after twice the limit at most."""
-    server = serve()
-    async with watching(server.url(), read_timeout_s=3.0) as (camera, states):
+    async with watching(own.url(), read_timeout_s=3.0) as (camera, states):
         await take(camera, 6)
-        server.freeze()
+        own.freeze()
         try:
-            await wait_until(lambda: last(states) == ("stalled", "timeout"), LIMIT_S)
+            await until(lambda: last(states) == ("stalled", "timeout"))
             began = time.monotonic()
             assert not await camera.stop(0.1)
             assert await camera.stop(LIMIT_S)
-            assert time.monotonic() - began < 6
+            assert time.monotonic() - began < 6 + NOISE_S
         finally:
-            server.thaw()
+            own.thaw()
 
 
-async def test_a_camera_that_is_frozen_from_the_start_times_out(serve, wait_until):
+async def test_a_camera_that_is_frozen_from_the_start_times_out(own):
     """A server that accepts the connection and says nothing is `timeout`, not `undecodable`."""
-    server = serve()
-    server.freeze()
+    own.freeze()
     try:
-        async with watching(server.url(), open_timeout_s=1.0) as (_, states):
-            await wait_until(lambda: last(states) == ("backing-off", "timeout"), LIMIT_S)
+        async with watching(own.url(), open_timeout_s=1.0) as (_, states):
+            await until(lambda: last(states) == ("backing-off", "timeout"))
     finally:
-        server.thaw()
+        own.thaw()
 
 
 @pytest.fixture(name="proxy")
@@ -234,35 +265,35 @@ def secured(server, proxy, userinfo=f"cam:{PASSWORD}"):
     return server.url(userinfo=userinfo).replace("rtsp://", "rtsps://").replace(f":{server.port}/", f":{proxy.port}/")
 
 
-async def test_rtsps_with_the_camera_s_certificate(serve, proxy):
+@whole
+async def test_rtsps_with_the_camera_s_certificate(digest, proxy):
     """Over TLS, with a password, from a camera whose certificate is known."""
-    server = serve("digest", PASSWORD)
-    tls = proxy(server)
-    async with watching(secured(server, tls), ca_file=str(tls.ca_file)) as (camera, states):
+    tls = proxy(digest)
+    async with watching(secured(digest, tls), ca_file=str(tls.ca_file)) as (camera, states):
         assert len(await take(camera, 3)) == 3
         assert last(states) == ("live", None)
 
 
-async def test_an_unknown_certificate_gets_no_password(serve, proxy, wait_until):
+@whole
+async def test_an_unknown_certificate_gets_no_password(basic, proxy):
     """A certificate that nobody vouches for, or for another name: refused before anything is sent, and what to do."""
-    server = serve("basic", PASSWORD)
-    strange, renamed = proxy(server), proxy(server, "another.example.org")
+    strange, renamed = proxy(basic), proxy(basic, "another.example.org")
     for tls, more in ((strange, {}), (strange, {"ca_file": "system"}), (renamed, {"ca_file": str(renamed.ca_file)})):
-        async with watching(secured(server, tls), **more) as (_, states):
-            await wait_until(lambda states=states: last(states) == ("backing-off", "refused"), LIMIT_S)
+        async with watching(secured(basic, tls), **more) as (_, states):
+            await until(lambda states=states: last(states) == ("backing-off", "refused"))
             assert "set ca_file to the camera's certificate" in states[-1].message
             assert PASSWORD not in states[-1].message
 
 
-async def test_verification_can_be_switched_off_by_hand(serve, proxy):
+@whole
+async def test_verification_can_be_switched_off_by_hand(basic, proxy):
     """Only when the settings say so is any certificate taken."""
-    server = serve("basic", PASSWORD)
-    async with watching(secured(server, proxy(server)), tls_verify=False) as (camera, _):
+    async with watching(secured(basic, proxy(basic)), tls_verify=False) as (camera, _):
         assert len(await take(camera, 2)) == 2
 
 
-async def test_a_certificate_file_that_is_not_there(wait_until):
+async def test_a_certificate_file_that_is_not_there():
     """A missing ca_file is a mistake in the settings that names the file; nothing is connected."""
     async with watching("rtsps://cam:pw@127.0.0.1:1/x", ca_file="/nowhere/ca.pem") as (_, states):
-        await wait_until(lambda: last(states) == ("failed-config", "bad-source"), LIMIT_S)
+        await until(lambda: last(states) == ("failed-config", "bad-source"))
         assert "/nowhere/ca.pem" in states[-1].message

@@ -8,6 +8,7 @@ import time
 import numpy as np
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from patience import patient, until
 from prometheus_client import REGISTRY
 
 from proto.codec import decode, encode_as
@@ -355,49 +356,49 @@ async def test_a_silent_retry_is_unconfirmed(frames_bus, nats_server):
         _, took_ms = await send_one(frames_bus, camera)
     assert len(worker.frames) == 2
     assert camera.outcomes() == {"unconfirmed": 1}
-    assert 690 <= took_ms < 2_000
+    assert 690 <= took_ms < 690 + 1e3 * patient(3)
 
 
 @SHORT
-async def test_after_silence_the_next_picture_goes_on(frames_bus, nats_server, wait_until):
+async def test_after_silence_the_next_picture_goes_on(frames_bus, nats_server):
     """A lost answer costs one picture."""
     camera = Camera()
     async with Worker(nats_server.url, [SILENCE, "done"]), sending(frames_bus, camera):
         camera.give()
-        await wait_until(lambda: camera.outcomes() == {"unconfirmed": 1})
+        await until(lambda: camera.outcomes() == {"unconfirmed": 1})
         camera.give()
     assert camera.outcomes() == {"unconfirmed": 1, "done": 1}
 
 
-async def test_without_a_worker(frames_bus, nats_server, wait_until):
+async def test_without_a_worker(frames_bus, nats_server):
     """NATS says at once that nobody is there: shed and shown, not waited for; with a worker it is over."""
     camera = Camera()
     async with sending(frames_bus, camera) as sender:
         camera.give()
-        await wait_until(lambda: camera.outcomes() == {"shed": 1})
+        await until(lambda: camera.outcomes() == {"shed": 1})
         assert sender.without_worker
         async with Worker(nats_server.url, ["done"]):
             camera.give()
-            await wait_until(lambda: camera.outcomes() == {"shed": 1, "done": 1})
+            await until(lambda: camera.outcomes() == {"shed": 1, "done": 1})
             assert not sender.without_worker
     assert sender.lifetimes.report().unconfirmed == 0
 
 
-async def test_without_a_server(frames_bus, nats_server, wait_until):
+async def test_without_a_server(frames_bus, nats_server):
     """While disconnected nothing is kept in the client to be sent later: no worker sees an old frame."""
     camera = Camera()
     async with sending(frames_bus, camera) as sender:
         nats_server.kill()
-        await wait_until(lambda: not frames_bus.connected)
+        await until(lambda: not frames_bus.connected)
         for number in range(3):
             camera.give()
-            await wait_until(lambda number=number: camera.outcomes() == {"shed": number + 1})
+            await until(lambda number=number: camera.outcomes() == {"shed": number + 1})
         assert sender.without_worker
         nats_server.start()
         async with Worker(nats_server.url, ["done"]) as worker:
-            await wait_until(lambda: frames_bus.connected)
+            await until(lambda: frames_bus.connected)
             camera.give()
-            await wait_until(lambda: camera.outcomes() == {"shed": 3, "done": 1})
+            await until(lambda: camera.outcomes() == {"shed": 3, "done": 1})
         assert [frame.sequence for frame in worker.frames] == [3]
     assert sender.lifetimes.report().unconfirmed == 0
 
@@ -414,14 +415,14 @@ async def test_what_cannot_make_it_is_dropped_unread(frames_bus, nats_server):
     assert not any(any(buffer) for buffer in camera.pool._free)
 
 
-async def test_only_aimed_frames_ask_for_quality(frames_bus, nats_server, wait_until):
+async def test_only_aimed_frames_ask_for_quality(frames_bus, nats_server):
     """While somebody aims the camera each reply tells the picture's quality; before and after none does."""
     camera, told = Camera(), []
     async with Worker(nats_server.url, ["done"]) as worker, sending(frames_bus, camera) as sender:
         for number, listener in enumerate([None, lambda frame, quality: told.append((frame.sequence, quality)), None]):
             sender.on_quality = listener
             camera.give()
-            await wait_until(lambda number=number: camera.outcomes() == {"done": number + 1})
+            await until(lambda number=number: camera.outcomes() == {"done": number + 1})
     assert [frame.aim for frame in worker.frames] == [False, True, False]
     assert told == [(1, QUALITY)]
 
@@ -462,83 +463,83 @@ async def test_a_recorded_picture_is_tried_until_done(frames_bus, nats_server):
     assert (sender.answered, camera.ages) == (1, [])
 
 
-async def test_a_recorded_picture_waits_for_the_first_worker(frames_bus, nats_server, wait_until):
+async def test_a_recorded_picture_waits_for_the_first_worker(frames_bus, nats_server):
     """`moretta count` begins to read before inference has loaded its model."""
     camera = Camera(paced=False)
     async with sending(frames_bus, camera) as sender:
         camera.give()
-        await wait_until(lambda: sender.without_worker)
+        await until(lambda: sender.without_worker)
         async with Worker(nats_server.url, ["done"]):
-            await wait_until(lambda: camera.outcomes() == {"done": 1})
+            await until(lambda: camera.outcomes() == {"done": 1})
 
 
-async def test_a_recorded_picture_outlives_its_key(frames_bus, nats_server, wait_until):
+async def test_a_recorded_picture_outlives_its_key(frames_bus, nats_server):
     """While it waits it is sealed anew with each current key: what arrives in the end opens, though old keys died."""
     camera, keys = Camera(paced=False), Keys()
     async with sending(frames_bus, camera, keys) as sender:
         camera.give()
         for _ in range(5):
-            await wait_until(lambda: sender.without_worker and sender._sealed_with is keys.all[-1])
+            await until(lambda: sender.without_worker and sender._sealed_with is keys.all[-1])
             keys.rotate()
-            await wait_until(lambda: sender._sealed_with is keys.all[-1])
+            await until(lambda: sender._sealed_with is keys.all[-1])
             keys.all[-2].destroy()
         async with Worker(nats_server.url, ["done"]) as worker:
-            await wait_until(lambda: camera.outcomes() == {"done": 1})
+            await until(lambda: camera.outcomes() == {"done": 1})
     assert keys.opened(worker.frames[-1]) == content(0)
     assert worker.frames[-1].key == keys.all[-1].id
 
 
-async def test_a_recorded_picture_outlives_its_key_during_a_silence(frames_bus, nats_server, wait_until):
+async def test_a_recorded_picture_outlives_its_key_during_a_silence(frames_bus, nats_server):
     """A worker that died with the frame in hand answers nothing for 2 s, longer than the key lives."""
     camera, keys = Camera(paced=False), Keys()
     async with Worker(nats_server.url, [SILENCE, "done"]) as worker, sending(frames_bus, camera, keys) as sender:
         camera.give()
-        await wait_until(lambda: worker.frames)
+        await until(lambda: worker.frames)
         keys.rotate()
-        await wait_until(lambda: sender._sealed_with is keys.all[-1])
+        await until(lambda: sender._sealed_with is keys.all[-1])
         keys.all[0].destroy()
-        await wait_until(lambda: camera.outcomes() == {"done": 1})
+        await until(lambda: camera.outcomes() == {"done": 1})
     first, second = worker.frames
     assert first.key != second.key
     assert keys.opened(second) == content(0)
 
 
-async def test_sealing_anew_leaves_no_plain_picture(frames_bus, nats_server, wait_until, monkeypatch):
+async def test_sealing_anew_leaves_no_plain_picture(frames_bus, nats_server, monkeypatch):
     """The buffer in which the old seal was opened is overwritten."""
     camera, keys, scratch = Camera(paced=False), Keys(), []
     monkeypatch.setattr(sut, "open_into", lambda *args: (scratch.append(args[-1]), open_into(*args)))
     async with sending(frames_bus, camera, keys) as sender:
         camera.give()
-        await wait_until(lambda: sender.without_worker)
+        await until(lambda: sender.without_worker)
         keys.rotate()
-        await wait_until(lambda: scratch)
+        await until(lambda: scratch)
         async with Worker(nats_server.url, ["done"]):
-            await wait_until(lambda: camera.outcomes() == {"done": 1})
+            await until(lambda: camera.outcomes() == {"done": 1})
     assert len(scratch[0]) == i420_size(*SIZE)
     assert not any(scratch[0])
 
 
-async def test_a_recorded_picture_whose_key_is_gone_is_given_up(frames_bus, nats_server, wait_until):
+async def test_a_recorded_picture_whose_key_is_gone_is_given_up(frames_bus, nats_server):
     """Nobody can open it any more: an error at once, and not after 20 s of refusals."""
     camera, keys = Camera(paced=False), Keys()
     began = time.monotonic()
     async with Worker(nats_server.url, ["no-key"]), sending(frames_bus, camera, keys):
         camera.give()
-        await wait_until(lambda: camera.queue.empty() and camera.pool.wait_idle(0))
+        await until(lambda: camera.queue.empty() and camera.pool.wait_idle(0))
         keys.all[-1].destroy()
         keys.rotate()
-        await wait_until(lambda: camera.outcomes() == {"error": 1})
-    assert time.monotonic() - began < 5
+        await until(lambda: camera.outcomes() == {"error": 1})
+    assert time.monotonic() - began < patient(10)
 
 
-async def test_a_recorded_picture_is_not_tried_while_paused(frames_bus, nats_server, wait_until):
+async def test_a_recorded_picture_is_not_tried_while_paused(frames_bus, nats_server):
     """An operator's pause ends its tries: processing stops now, not in 20 s."""
     camera = Camera(paced=False)
     async with Worker(nats_server.url, ["busy"]) as worker, sending(frames_bus, camera):
         camera.give()
-        await wait_until(lambda: worker.frames)
+        await until(lambda: worker.frames)
         camera.status = CameraStatus("site", camera.settings.id, 7, "paused", "operator", 0)
-        await wait_until(lambda: camera.outcomes() == {"shed": 1}, 2)
+        await until(lambda: camera.outcomes() == {"shed": 1}, limit_s=10)
         tried = len(worker.frames)
         await asyncio.sleep(0.1)
         assert len(worker.frames) == tried
@@ -555,8 +556,8 @@ async def test_the_real_keys_over_three_seconds(frames_bus, nats_server):
         return key
 
     async with Worker(nats_server.url, ["done"]) as worker, sending(frames_bus, camera, current):
-        until = time.monotonic() + 3
-        while time.monotonic() < until:
+        end = time.monotonic() + 3
+        while time.monotonic() < end:
             camera.give()
             await asyncio.sleep(0.05)
     for frame in worker.frames:

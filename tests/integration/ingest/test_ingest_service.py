@@ -6,11 +6,13 @@ import itertools
 import json
 import signal
 import time
+from functools import partial
 
 import aiohttp
 import clips
 import pytest
 import whip
+from patience import until
 from site_process import Site
 
 from proto.control import PauseReplyV1, PauseRequestV1
@@ -20,9 +22,11 @@ from services.settings import Secret
 
 SECOND = 1_000_000_000
 PERIOD = SECOND // 5
+LIMIT_S = 45
+"""For what two services do that have just begun, on a machine that does something else."""
 
 
-class Scene:
+class StreamedSite:
     """A site with what its streams hold."""
 
     def __init__(self, site, aggregate, subscriber):
@@ -40,21 +44,19 @@ class Scene:
         return [s for s in await self.aggregate.history(CAMERA_EVENTS, site="cannes") if s.message.camera == camera]
 
     async def states(self, camera="gate"):
-        return [s.message.state for s in await self.events(camera)]
+        """Its states as they changed: one that is told again, with another lease's number, is no change."""
+        return [state for state, _ in itertools.groupby(s.message.state for s in await self.events(camera))]
 
     async def public(self, camera="gate"):
         last = await self.subscriber.last(CAMERAS, site="cannes", camera=camera)
         return last.message if last else None
 
-    async def until(self, condition, limit_s=30.0):
+    async def until(self, condition, **how):
         """Wait until `await condition()` is true; returns what it returned."""
-        found = None
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(limit_s):
-                while not (found := await condition()):
-                    await asyncio.sleep(0.1)
-        assert found, [line for service in self.site.services for line in service.lines[-8:]]
-        return found
+        return await until(condition, self.last_words, LIMIT_S, every_s=0.2, **how)
+
+    def last_words(self):
+        return [line for service in self.site.services for line in service.words[-8:]]
 
     async def more_sightings(self, count=3, camera="gate"):
         """Wait until there are so many more than now; returns the new ones."""
@@ -81,11 +83,8 @@ class Scene:
         finally:
             await bus.close()
 
-    def running(self, *services):
-        async def ask():
-            return all(service.running for service in services)
-
-        return self.until(ask)
+    async def running(self, *services):
+        await until(lambda: all(service.running for service in services), self.last_words, LIMIT_S)
 
 
 def with_admin(config):
@@ -102,7 +101,7 @@ async def _scene(tmp_path):
     try:
         async with site.bus("aggregate") as aggregate, site.bus("subscriber") as subscriber:
             await aggregate.ensure_streams(["SIGHTINGS"])
-            yield Scene(site, aggregate, subscriber)
+            yield StreamedSite(site, aggregate, subscriber)
     finally:
         site.close()
 
@@ -159,7 +158,6 @@ async def test_a_camera_within_its_100_ms(scene, clip):
     await scene.more_sightings(3)
     new = [s.message for s in await scene.more_sightings(15)]
     assert all(b.sequence > a.sequence and b.at > a.at for a, b in itertools.pairwise(new))
-    assert len({m.lease for m in new}) == 1
     assert abs(time.time_ns() - new[-1].at) < 3 * SECOND
 
     async def measured():
@@ -171,11 +169,11 @@ async def test_a_camera_within_its_100_ms(scene, clip):
     assert public.lifetime.p50_ms > 0
     assert await scene.states() == ["connecting", "live"]
     assert ingest.get("/readyz")[0] == inference.get("/readyz")[0] == 200
-    within = ingest.metric("moretta_pixel_lifetime_seconds_bucket", le="0.1")
-    assert within >= 3
+    within = partial(ingest.metric, "moretta_pixel_lifetime_seconds_bucket", le="0.1")
+    await until(lambda: within() >= 3, "three pictures within 100 ms", LIMIT_S)
     for service in (ingest, inference):
         code = service.stop()
-        assert code == 0, service.lines[-5:]
+        assert code == 0, service.words[-5:]
 
 
 async def test_no_worker_is_a_visible_state(scene, clip):
@@ -201,20 +199,19 @@ async def test_no_worker_is_a_visible_state(scene, clip):
 
 
 async def test_a_reload_adds_and_removes_without_touching_another(scene, clip):
-    """The third camera goes on in its lease, without a change of state, while others come and go."""
+    """The third camera goes on, without a change of state, while others come and go."""
     scene.settings(camera(clip, "stays", loop=True), camera(clip, "goes", loop=True))
     ingest, inference = scene.site.start("ingest"), scene.site.start("inference")
     await scene.running(ingest, inference)
     await scene.more_sightings(2, "stays")
     await scene.more_sightings(2, "goes")
-    told = [s.message for s in await scene.events("stays")]
     scene.settings(camera(clip, "comes", loop=True), camera(clip, "stays", loop=True))
     await scene.more_sightings(2, "comes")
     await scene.more_sightings(5, "stays")
-    assert [s.message for s in await scene.events("stays")] == told
+    assert await scene.states("stays") == ["connecting", "live"]
+    assert len(ingest.said("camera in service", camera="stays")) == 1
     stays = [s.message for s in await scene.sightings("stays")]
-    assert {m.lease for m in stays} == {told[0].lease}
-    assert all(b.sequence > a.sequence for a, b in itertools.pairwise(stays))
+    assert all(b.sequence > a.sequence and b.lease >= a.lease for a, b in itertools.pairwise(stays))
     gone = len(await scene.sightings("goes"))
     await scene.more_sightings(5, "stays")
     assert len(await scene.sightings("goes")) == gone
@@ -229,8 +226,8 @@ async def test_a_signal_right_after_the_change(scene, clip):
     await scene.running(ingest)
     for fps in (2.0, 3.0, 4.0):
         scene.settings(camera(clip, "a", loop=True, fps=fps), camera(clip, "c", loop=True, fps=fps))
-        ingest.process.send_signal(signal.SIGHUP)
-        ingest.process.send_signal(signal.SIGHUP)
+        ingest.signal(signal.SIGHUP)
+        ingest.signal(signal.SIGHUP)
 
     async def live():
         before = len(ingest.said("new settings in force"))
@@ -239,7 +236,7 @@ async def test_a_signal_right_after_the_change(scene, clip):
         return settled and ingest.metric("moretta_camera_state", state="live") == 2
 
     await scene.until(live)
-    assert ingest.process.poll() is None
+    assert not ingest.is_over
     assert ingest.metric("moretta_camera_state") == 2
     leases = {name: (await scene.events(name))[-1].message.lease for name in ("a", "c")}
     assert max(leases.values()) == max(s.message.lease for s in await scene.events("a") + await scene.events("c"))
@@ -255,18 +252,11 @@ async def test_an_invalid_file_leaves_the_old_settings_in_force(scene, clip):
     await scene.more_sightings(2)
     scene.settings(camera(clip, loop=True, fsp=3))
 
-    async def refused():
-        return ingest.get("/readyz")[0] == 503
-
-    await scene.until(refused)
+    await until(lambda: ingest.get("/readyz")[0] == 503, scene.last_words)
     assert "sites[0].cameras[0].fsp: unknown key" in ingest.get("/readyz")[1]
     await scene.more_sightings(3)
     scene.settings(camera(clip, loop=True, fps=4.0))
-
-    async def accepted():
-        return ingest.get("/readyz")[0] == 200
-
-    await scene.until(accepted)
+    await until(lambda: ingest.get("/readyz")[0] == 200, scene.last_words)
 
 
 async def test_pause_is_now_and_sticky_and_resume_goes_on(scene, clip):
@@ -310,7 +300,8 @@ async def test_pause_is_now_and_sticky_and_resume_goes_on(scene, clip):
 
 
 async def told(scene, state, times=1):
-    return (await scene.states()).count(state) >= times and (await scene.public()).state == state
+    count = [event.message.state for event in await scene.events()].count(state)
+    return count >= times and (await scene.public()).state == state
 
 
 async def test_orders_are_obeyed_while_they_cannot_be_recorded(scene, clip):
@@ -365,7 +356,7 @@ async def test_a_restarted_ingest_has_a_higher_lease(scene, clip):
     await scene.running(ingest)
     new = await scene.more_sightings(3)
     assert min(s.message.lease for s in new) > max(old)
-    assert new[0].message.sequence < 20
+    assert new[0].message.sequence < 50
 
 
 async def test_a_restart_of_nats(scene, clip):
@@ -374,20 +365,21 @@ async def test_a_restart_of_nats(scene, clip):
     ingest, inference = scene.site.start("ingest"), scene.site.start("inference")
     await scene.running(ingest, inference)
     await scene.more_sightings(2)
+    shed = partial(ingest.metric, "moretta_ingest_frames_total", outcome="shed")
+    before = shed()
     scene.site.server.kill()
-    await asyncio.sleep(3)
+    await until(lambda: shed() > before + 10, "pictures of the outage")
     scene.site.server.start()
     back = time.time_ns()
 
     async def again():
-        with contextlib.suppress(Exception):
-            found = await scene.sightings()
-            return found if len(found) >= 3 else None
+        found = await scene.sightings()
+        return found if len(found) >= 3 else None
 
-    new = await scene.until(again)
+    new = await scene.until(again, ignoring=(Exception,))
     assert all(s.message.at > back - SECOND for s in new), "pictures of the outage are not analysed after it"
-    assert (ingest.process.poll(), inference.process.poll()) == (None, None)
-    assert ingest.metric("moretta_ingest_frames_total", outcome="shed") > 5
+    assert not ingest.is_over
+    assert not inference.is_over
 
 
 @pytest.mark.parametrize(
@@ -407,11 +399,11 @@ def test_a_wrong_key_is_one_line_and_exit_2(tmp_path, clip, text, said):
         assert service.ended() == 2
     finally:
         site.close()
-    assert not [line for line in service.lines if "text" in line], "a traceback"
+    assert len(service.words) == len(service.lines), "a traceback"
     (line,) = [line for line in service.lines if line["level"] == "error"]
     assert line["event"] == "cannot start"
     assert line["error"].startswith(said)
-    assert "nonsense" not in str(service.lines)
+    assert "nonsense" not in str(service.words)
 
 
 async def test_a_peer_publishes_to_the_whole_service(scene, tmp_path):
@@ -439,13 +431,9 @@ async def test_a_peer_publishes_to_the_whole_service(scene, tmp_path):
         await scene.more_sightings(3, camera="phone")
         async with scene.site.bus("operator") as operator:
             await scene.order(operator, "pause")
-
-        async def gone():
-            return publisher.connection.connectionState == "closed"
-
-        await scene.until(gone)
+        await until(lambda: publisher.connection.connectionState == "closed", "the publisher is let go", LIMIT_S)
         async with http.post("/whip/cannes/phone", data=offer, headers=sdp) as answer:
             assert answer.status == 409
     await publisher.close()
     assert ingest.stop() == inference.stop() == 0
-    assert whip.TOKEN not in json.dumps(ingest.lines + inference.lines)
+    assert whip.TOKEN not in json.dumps(ingest.words + inference.words)

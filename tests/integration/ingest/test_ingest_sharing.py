@@ -1,9 +1,10 @@
 """Cameras shared by replicas of ingest: real processes, a real server, a real RTSP camera."""
 
 import asyncio
-import contextlib
 import itertools
 import signal
+from collections import Counter
+from datetime import datetime
 
 import aiohttp
 import clips
@@ -11,48 +12,73 @@ import nats.errors
 import pytest
 import rtsp
 import whip
+from patience import patient, until
 from site_process import Site
 
 from proto.control import PauseRequestV1
 from proto.subjects import CAMERA_EVENTS, CAMERA_LEASES, PAUSE, PAUSE_STATE, SIGHTINGS
 
 SECOND = 1_000_000_000
-LIMIT_S = 30
+LIMIT_S = 60
+"""Three or four processes that begin at once, on a machine that does something else."""
 NAMES = [f"cam-{n}" for n in range(6)]
 
 
-class Scene:
+class SharedSite:
     """A site of six cameras, inference, and replicas by name."""
 
     def __init__(self, site, url, aggregate, ingest):
-        self.site, self.aggregate, self.ingest = site, aggregate, ingest
+        self.site, self.url, self.aggregate, self.ingest = site, url, aggregate, ingest
         self.replicas = {}
-        self.settings(url)
+        self.settings()
 
-    def settings(self, url, **camera):
-        cameras = [{"id": name, "url": url, "fps": 5, "long_side": 160, **camera} for name in NAMES]
+    def settings(self, **changes):
+        """Put six cameras in force; `changes` are other fields of one by its name."""
+        plain = {"url": self.url, "fps": 5, "long_side": 160}
+        cameras = [{"id": name} | plain | changes.get(name, {}) for name in NAMES]
         self.site.write({"log": {"format": "json"}, "sites": [{"id": "cannes", "cameras": cameras}]})
 
     def start(self, *names):
         for name in names:
             self.replicas[name] = self.site.start("ingest", MORETTA_INGEST__REPLICA=name)
 
-    async def holders(self):
-        """Each camera's holder, by what the bucket says."""
+    async def leases(self):
+        """Each camera's lease, as the bucket has it now."""
         entries = [await self.ingest.streams.entry(CAMERA_LEASES, f"$KV.LEASES.v1.camera.cannes.{n}") for n in NAMES]
-        return {name: message.holder for name, (_, message) in zip(NAMES, entries, strict=True) if message}
+        return {name: message for name, (_, message) in zip(NAMES, entries, strict=True) if message}
 
-    async def until(self, condition, limit_s=LIMIT_S):
-        found = None
-        async with asyncio.timeout(limit_s):
-            while not found:
-                await asyncio.sleep(0.1)
-                with contextlib.suppress(nats.errors.Error):  # while the server is away
-                    found = await condition()
-        return found
+    async def holders(self):
+        """Each camera's holder."""
+        return {name: lease.holder for name, lease in (await self.leases()).items()}
+
+    async def of(self, replica):
+        """The cameras of a replica."""
+        return [name for name, holder in (await self.holders()).items() if holder == replica]
+
+    def overlap_s(self, camera, before, after):
+        """For how many seconds a camera was live at the replica that has it now, and still in service before."""
+        (*_, live) = self.replicas[after].said("camera live", camera=camera)
+        (*_, over) = self.replicas[before].said("camera out of service", camera=camera)
+        end, begin = (datetime.fromisoformat(line["timestamp"]) for line in (over, live))
+        return (end - begin).total_seconds()
+
+    def told(self, event):
+        """How often the replicas said this of each camera."""
+        return Counter(line["camera"] for replica in self.replicas.values() for line in replica.said(event))
+
+    async def numbers(self):
+        """The number under which each camera's pictures go."""
+        return {name: lease.number for name, lease in (await self.leases()).items()}
+
+    async def until(self, condition, what):
+        """Wait for a condition, also while the server is away."""
+        return await until(condition, what, LIMIT_S, every_s=0.1, ignoring=(nats.errors.Error,))
 
     async def shared(self, *names):
-        """Wait until every camera is live, and the replicas of these names have even shares."""
+        """Wait until every camera is live, these replicas have even shares, and each one's pictures are counted.
+
+        Those of the holder: its predecessor's are counted, too, before the holder's first one is.
+        """
 
         async def even():
             held = list((await self.holders()).values())
@@ -60,17 +86,17 @@ class Scene:
             counts = [held.count(name) for name in names]
             return len(held) == live == len(NAMES) and max(counts) - min(counts) <= 1 and sum(counts) == len(NAMES)
 
-        async def running():
-            return all(self.replicas[name].running for name in names)
-
         async def counting():
-            return all([await self.counted(name) for name in NAMES])
+            numbers = await self.numbers()
+            newest = {name: (await self.counted(name))[-1:] for name in NAMES}
+            return all([m.lease for m in newest[name]] == [numbers.get(name)] for name in NAMES)
 
-        for step in (running, even, counting):
-            await self.until(step)
+        await until(lambda: all(self.replicas[name].running for name in names), "the replicas run", LIMIT_S)
+        await self.until(even, "even shares")
+        await self.until(counting, "pictures of each camera's holder")
 
     async def counted(self, camera):
-        """The pictures that aggregate would count: none older than (lease, sequence) of one before it."""
+        """The pictures that aggregate would count, in order: none older than (lease, sequence) of one before it."""
         stored = await self.aggregate.history(SIGHTINGS, site="cannes", camera=camera)
         events = await self.aggregate.history(CAMERA_EVENTS, site="cannes")
         fence, counted = (-1, -1), []
@@ -103,7 +129,7 @@ async def _scene(tmp_path):
     try:
         async with site.bus("aggregate") as aggregate, site.bus("ingest") as ingest:
             await aggregate.ensure_streams(["SIGHTINGS", "KV_LEASES_INGEST"])
-            scene = Scene(site, server.url(), aggregate, ingest)
+            scene = SharedSite(site, server.url(), aggregate, ingest)
             site.start("inference")
             yield scene
     finally:
@@ -112,26 +138,31 @@ async def _scene(tmp_path):
 
 
 async def test_three_replicas_one_killed_one_drained(scene):
-    """Even shares; a killed one's cameras are back within 5 s, a drained one's within 2 s, and so on the way back."""
+    """Even shares; a killed one's cameras are back within 5 s, a drained one's within 2 s, and so on the way back.
+
+    Whoever gives a camera up goes on until its successor has pictures.
+    """
     scene.start("one", "two", "three")
     await scene.shared("one", "two", "three")
     since = await scene.now()
     scene.replicas["one"].stop(signal.SIGKILL)
     await scene.shared("two", "three")
-    await asyncio.sleep(1)
     taken_over = await scene.longest_gap_s(since)
-    since = await scene.now()
+    since, drained = await scene.now(), await scene.of("two")
     assert scene.replicas["two"].stop() == 0
     await scene.shared("three")
-    await asyncio.sleep(1)
     handed_over = await scene.longest_gap_s(since)
+    overlaps = [scene.overlap_s(name, "two", "three") for name in drained]
     scene.start("one")
     since = await scene.now()
     await scene.shared("one", "three")
-    await asyncio.sleep(1)
     balanced = await scene.longest_gap_s(since)
-    # 5 and 2 s are promised; a busy machine adds to them, and without an overlap it would be 3 s and more.
-    assert (taken_over < 7, handed_over < 3, balanced < 3) == (True, True, True), (taken_over, handed_over, balanced)
+    overlaps += [scene.overlap_s(name, "three", "one") for name in await scene.of("one")]
+    assert len(overlaps) == 6
+    assert min(overlaps) > 0, overlaps
+    # 5 and 2 s are promised; a busy machine adds to them.
+    gaps = (taken_over, handed_over, balanced)
+    assert (taken_over < 5 + patient(4), max(handed_over, balanced) < 2 + patient(4)) == (True, True), gaps
     assert not [line for s in scene.replicas.values() for line in s.lines if line.get("level") == "error"]
 
 
@@ -148,7 +179,7 @@ async def test_the_bus_restarts(scene):
         after = await scene.counted(NAMES[0])
         return await scene.holders() == before and len(after) > 5 and after[-1].lease > pictures[-1].lease
 
-    await scene.until(back)
+    await scene.until(back, "the same holders, higher numbers")
     assert [len(scene.replicas[name].said("camera in service")) for name in ("one", "two")] == started
 
 
@@ -157,27 +188,31 @@ async def test_an_order_reaches_every_replica(scene):
     scene.start("one", "two")
     await scene.shared("one", "two")
     two = scene.replicas["two"]
-    two.process.send_signal(signal.SIGSTOP)
+
+    async def all_at_one():
+        return set((await scene.holders()).values()) == {"one"}
+
+    two.signal(signal.SIGSTOP)
     async with scene.site.bus("operator") as operator:
         order = PauseRequestV1(site="cannes", action="pause", operator="ana", why="objection")
         reply = await operator.request(PAUSE, order, timeout=10)
         assert (reply.paused, reply.cameras) == (True, len(NAMES))
-        await asyncio.sleep(5)  # its cameras' leases expire, and the server gives its connection up
-        two.process.send_signal(signal.SIGCONT)
+        await scene.until(all_at_one, "the leases of the frozen one's cameras expire")
+        two.signal(signal.SIGCONT)
 
         async def paused():
             return sum(scene.replicas[n].metric("moretta_camera_state", state="paused") for n in ("one", "two")) == 6
 
-        await scene.until(paused)
+        await scene.until(paused, "all are paused")
 
         async def obeyed():
             # The order may have waited in its connection; if not, the record is obeyed.
             return bool(two.said("pause by an operator") or two.said("paused by an operator"))
 
-        await scene.until(obeyed)
+        await scene.until(obeyed, "the order is obeyed")
         assert len(await operator.history(PAUSE_STATE, site="cannes")) == 1
         assert (await operator.request(PAUSE, order, timeout=10)).paused
-        await scene.until(paused)
+        await scene.until(paused, "all are paused again")
         assert len(await operator.history(PAUSE_STATE, site="cannes")) == 2
 
 
@@ -185,28 +220,20 @@ async def test_a_reload_touches_only_what_changed(scene):
     """The same settings for all replicas, one camera of which is changed: it begins again, under a higher number."""
     scene.start("one", "two")
     await scene.shared("one", "two")
-    before = {name: (await scene.counted(name))[-1].lease for name in NAMES}
-    text = scene.site.file.read_text()
-    first = text.index("fps: 5")
-    scene.site.file.write_text(text[:first] + "fps: 4" + text[first + 6 :])
+    before, begun, over = await scene.numbers(), scene.told("camera in service"), scene.told("camera out of service")
+    scene.settings(**{NAMES[0]: {"fps": 4}})
 
-    async def reloaded():
+    def reloaded():
         return all(scene.replicas[name].said("new settings in force") for name in ("one", "two"))
 
-    await scene.until(reloaded)
+    async def begun_again():
+        return (await scene.numbers())[NAMES[0]] > before[NAMES[0]]
+
+    await until(reloaded, "the new settings are in force", LIMIT_S)
+    await scene.until(begun_again, "the changed camera has begun again")
     await scene.shared("one", "two")
-    changed = []
-    for name in NAMES:
-        seen = len(await scene.counted(name))
-
-        async def more(name=name, seen=seen):
-            return len(await scene.counted(name)) > seen
-
-        await scene.until(more)
-        if (await scene.counted(name))[-1].lease != before[name]:
-            changed.append(name)
-            assert (await scene.counted(name))[-1].lease > before[name]
-    assert changed == [NAMES[0]]
+    assert scene.told("camera in service") - begun == Counter(NAMES[:1])
+    assert scene.told("camera out of service") - over == Counter(NAMES[:1])
 
 
 async def test_a_peer_may_come_to_any_replica(scene, tmp_path):
@@ -223,11 +250,8 @@ async def test_a_peer_may_come_to_any_replica(scene, tmp_path):
         _, entry = await scene.ingest.streams.entry(CAMERA_LEASES, "$KV.LEASES.v1.camera.cannes.phone")
         return entry and entry.holder
 
-    async def running():
-        return all(replica.running for replica in scene.replicas.values())
-
-    await scene.until(running)
-    first = await scene.until(holder)
+    await until(lambda: all(replica.running for replica in scene.replicas.values()), "the replicas run", LIMIT_S)
+    first = await scene.until(holder, "a holder")
     (second,) = {"one", "two"} - {first}
     pages = {name: replica.said("camera page")[-1]["url"] for name, replica in scene.replicas.items()}
     headers = {"Authorization": f"Bearer {whip.TOKEN}", "Content-Type": "application/sdp"}
@@ -240,12 +264,8 @@ async def test_a_peer_may_come_to_any_replica(scene, tmp_path):
         async def counted():
             return len(await scene.counted("phone")) > 3 and await holder() == second
 
-        await scene.until(counted)
+        await scene.until(counted, "pictures by the second one")
         async with http.post(f"{pages[first]}whip/cannes/phone", data=await late.offer()) as answer:
             assert (answer.status, "another replica" in await answer.text()) == (503, True)
-
-        async def let_go():
-            return bool(scene.replicas[first].said("camera out of service"))
-
-        await scene.until(let_go)
+        await until(lambda: scene.replicas[first].said("camera out of service"), "the first one lets go", LIMIT_S)
     await asyncio.gather(publisher.close(), late.close())

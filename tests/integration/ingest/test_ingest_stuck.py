@@ -8,8 +8,9 @@ import time
 
 import clips
 import pytest
+from patience import until
 from site_process import Site
-from watched_camera import LIMIT_S, last, watching
+from watched_camera import last, watching
 
 from proto.subjects import CAMERA_EVENTS
 from services.ingest import camera as sut
@@ -38,7 +39,7 @@ class Endless:
             yield source
 
 
-async def test_a_read_that_never_comes_back(tmp_path, wait_until, monkeypatch):
+async def test_a_read_that_never_comes_back(tmp_path, monkeypatch):
     """Beyond the camera's own limits it is reported, once, with the camera's name; not before."""
     clip = clips.make_clip(tmp_path / "clip.mp4")
     endless, said = Endless(clip), []
@@ -47,7 +48,7 @@ async def test_a_read_that_never_comes_back(tmp_path, wait_until, monkeypatch):
     async with watching(str(clip), **own):
         began = time.monotonic()
         try:
-            await wait_until(lambda: said, LIMIT_S)
+            await until(lambda: said)
             assert time.monotonic() - began > stuck_after(0.2, 0.3, 1.0) / SECOND_NS - 0.2
             await asyncio.sleep(1)
             assert [words.partition(" is stuck")[0] for words in said] == ["the thread of camera site/cam"]
@@ -62,7 +63,7 @@ def _silent():
         yield f"http://127.0.0.1:{peer.getsockname()[1]}/mjpeg"
 
 
-async def test_a_removed_camera_whose_thread_stays_ends_the_process_in_order(tmp_path, wait_until, silent):
+async def test_a_removed_camera_whose_thread_stays_ends_the_process_in_order(tmp_path, silent):
     """The other camera plays on until its orderly end; then exit code 1, with the reason, although a thread hangs."""
     site = Site(tmp_path)
     clip = clips.make_clip(tmp_path / "clip.mp4", pictures=100)
@@ -79,7 +80,7 @@ async def test_a_removed_camera_whose_thread_stays_ends_the_process_in_order(tmp
             await bus.ensure_streams(["SIGHTINGS"])
             settings(gate, hung)
             ingest = site.start("ingest")
-            await wait_until(lambda: ingest.said("camera live"), LIMIT_S, str(ingest.lines))
+            await until(lambda: ingest.said("camera live"), ingest.last_words)
             settings(gate)
             assert await asyncio.to_thread(ingest.ended) == 1
             (fault,) = ingest.said("a fault that only a new process mends")
@@ -94,7 +95,7 @@ async def test_a_removed_camera_whose_thread_stays_ends_the_process_in_order(tmp
         site.close()
 
 
-async def test_a_device_that_hangs_costs_itself_alone(wait_until, monkeypatch):
+async def test_a_device_that_hangs_costs_itself_alone(monkeypatch):
     """No new process is asked for, which it would hang as well: its state says it, until it answers again."""
     free, said = threading.Event(), []
 
@@ -106,26 +107,26 @@ async def test_a_device_that_hangs_costs_itself_alone(wait_until, monkeypatch):
     own = {"open_timeout_s": 0.2, "read_timeout_s": 0.3, "stuck_limit_s": 1.0, "on_stuck": said.append}
     async with watching("/dev/video97", **own) as (_, states):
         try:
-            await wait_until(lambda: last(states) == ("stalled", "timeout"), LIMIT_S)
+            await until(lambda: last(states) == ("stalled", "timeout"))
         finally:
             free.set()
-        await wait_until(lambda: last(states) == ("backing-off", "not-found"), LIMIT_S)
+        await until(lambda: last(states) == ("backing-off", "not-found"))
     assert said == []
 
 
-async def test_a_pause_within_one_read(tmp_path, wait_until, monkeypatch):
+async def test_a_pause_within_one_read(tmp_path, monkeypatch):
     """Resumed before the blocked read came back: `connecting` at once, and live with the next picture."""
     endless = Endless(clips.make_clip(tmp_path / "clip.mp4", pictures=100, key_every=5))
     monkeypatch.setattr(sut, "open_source", endless.open)
     async with watching(str(tmp_path / "clip.mp4")) as (camera, states):
         try:
-            await wait_until(endless.waits.is_set, LIMIT_S)
+            await until(endless.waits.is_set)
             camera.pause()
             await asyncio.sleep(0.5)
             camera.resume()
             assert camera.status.state == "connecting"
         finally:
             endless.free.set()
-        await wait_until(lambda: last(states) == ("live", None), LIMIT_S)
+        await until(lambda: last(states) == ("live", None))
     told = [status.state for status in states]
     assert told[told.index("paused") :] == ["paused", "connecting", "live"]
