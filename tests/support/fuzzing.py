@@ -1,7 +1,7 @@
 """Inputs that are nearly right: seeds of a corpus, broken in a few places; each is told by its seed alone.
 
-`MORETTA_FUZZ` says how many inputs a target gets; `make fuzz` gives each 10 000. What once broke something is kept as
-an example of its own beside the test.
+`MORETTA_FUZZ` says how many inputs a target gets; `make test-long` gives each 1000 and `make fuzz` 10 000. What once
+broke something is kept as an example of its own beside the test.
 """
 
 import math
@@ -13,7 +13,7 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-COUNT = int(os.environ.get("MORETTA_FUZZ", "200"))
+COUNT = int(os.environ.get("MORETTA_FUZZ", "60"))
 NUMBERS = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFF, 2**63 - 1, 2**64 - 1)
 TEXTS = (
     b"nan", b"1e999", b"-1", b"null", b"true", b"[]", b"{}", b"\0", b"\xff\xfe", b"\r\n", b"..", b"*", b">", b"'", b'"',

@@ -3,7 +3,6 @@
 import contextlib
 import ssl
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,6 +14,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from patience import wait_until
 
 from services.tracing import span as spans
 from services.tracing.engine import Traces
@@ -107,11 +107,11 @@ class Collector:
         return [span for span in self.spans if span.name == name and wanted.items() <= span.said.items()]
 
     def wait_for(self, condition: Callable[[], Any], what: str, limit_s: float = 60.0) -> Any:
-        end = time.monotonic() + limit_s
-        while not (found := condition()):
-            assert time.monotonic() < end, f"not within {limit_s} s: {what}; got {[s.name for s in self.spans][-50:]}"
-            time.sleep(0.1)
-        return found
+        return wait_until(condition, lambda: f"{what}; got {[s.name for s in self.spans][-50:]}", limit_s, every_s=0.1)
+
+    def answer(self) -> None:
+        """Answer at once from now on, and what is waiting, too."""
+        self._over.set()
 
     def _bodies(self) -> Iterator[ExportTraceServiceRequest]:
         for _, _, body in list(self.requests):

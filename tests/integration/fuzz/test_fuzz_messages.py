@@ -11,6 +11,7 @@ from fuzzing import COUNT, altered, fuzzed, mutate, report, seeds
 from golden import encodings, path_of
 from hypothesis import given
 from msgspec import Struct
+from patience import patient
 
 from proto.codec import ContractError, decode_as, encode_as
 from services.cli.settings_file import check
@@ -18,7 +19,7 @@ from services.cli.transparency.settings import TransparencyFile
 from services.settings import Secret, SettingsError
 
 DOCS = Path(__file__).parents[3] / "docs"
-LIMIT_S = 30.0
+LIMIT_S = patient(30)
 """A hang, not a slow machine."""
 KINDS = list(encodings())
 

@@ -11,6 +11,7 @@ import numpy as np
 import picture_memory
 import pytest
 from http_camera import HttpCamera
+from patience import until
 from site_process import Site
 
 from services.ingest.core.picture import i420_size
@@ -87,7 +88,7 @@ def pieces(path):
     return decoded, analysed, packets
 
 
-async def test_a_camera_that_stalls_leaves_no_picture(tmp_path, noise, wait_until):
+async def test_a_camera_that_stalls_leaves_no_picture(tmp_path, noise):
     """Once it counts as stalled, its connection still open, no picture is anywhere in ingest or inference.
 
     What the demuxer has of encoded packets goes with the connection.
@@ -100,23 +101,25 @@ async def test_a_camera_that_stalls_leaves_no_picture(tmp_path, noise, wait_unti
             gate = {"id": "gate", "url": camera.url("stream.ts"), "long_side": LONG, "read_timeout_s": 20}
             site.write({"sites": [{"id": "cannes", "cameras": [gate]}], "log": {"format": "json"}})
             inference = site.start("inference")
-            await wait_until(lambda: inference.running, 40, "inference runs")
+            await until(lambda: inference.running, "inference runs", limit_s=40)
             ingest = site.start("ingest")
-            await wait_until(lambda: ingest.running, 40, "ingest runs")
+            await until(lambda: ingest.running, "ingest runs", limit_s=40)
             done = partial(inference.metric, "moretta_inference_frames_total", outcome="done")
-            async with asyncio.timeout(90):
-                while not await asyncio.to_thread(picture_memory.found, ingest.process.pid, decoded) or not done():
-                    await asyncio.sleep(0.1)  # the search finds what is there
+
+            async def holds_some():
+                return done() and await asyncio.to_thread(picture_memory.found, ingest.pid, decoded)
+
+            await until(holds_some, "the search finds what is there", 90, every_s=0.5)
             before = len(ingest.said("camera live"))  # the film begins again and again
-            await wait_until(lambda: len(ingest.said("camera live")) > before, 60, "a fresh connection")
+            await until(lambda: len(ingest.said("camera live")) > before, "a fresh connection", limit_s=60)
             camera.sending.clear()
-            await wait_until(lambda: ingest.said("camera stalled"), 30, "stalled")
+            await until(lambda: ingest.said("camera stalled"), "stalled", limit_s=30)
             for service in (ingest, inference):
-                left = await asyncio.to_thread(picture_memory.found, service.process.pid, decoded | analysed)
+                left = await asyncio.to_thread(picture_memory.found, service.pid, decoded | analysed)
                 assert left == set()
             gone = len(ingest.said("camera backing-off"))
-        await wait_until(lambda: len(ingest.said("camera backing-off")) > gone, 30, "the connection is gone")
-        assert await asyncio.to_thread(picture_memory.found, ingest.process.pid, packets) == set()
+        await until(lambda: len(ingest.said("camera backing-off")) > gone, "the connection is gone", limit_s=30)
+        assert await asyncio.to_thread(picture_memory.found, ingest.pid, packets) == set()
     finally:
         site.close()
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import clips
 import pytest
 import yaml
+from patience import until
 from site_process import Site
 
 from services.sandbox import landlock
@@ -65,7 +66,7 @@ def is_in(service, measure, state):
 
 
 @pytest.mark.parametrize("name", ["ingest", "inference"])
-async def test_a_started_service_writes_nothing_anywhere(site, clip, tmp_path, wait_until, name):
+async def test_a_started_service_writes_nothing_anywhere(site, clip, tmp_path, name):
     """An enemy inside, in old and new threads, can write no file, shared memory, memory file, name or child's file.
 
     The service runs as it should meanwhile, and says which measures are in force.
@@ -76,7 +77,7 @@ async def test_a_started_service_writes_nothing_anywhere(site, clip, tmp_path, w
     before = sorted(site.folder.iterdir())
     places = {"PLACE": str(site.folder), "OUTSIDE": str(tmp_path / "outside")}
     service = site.start(name, script=SCRIPT, ENEMY="attack", **places)
-    await wait_until(lambda: service.said("attacked") and service.running, 40, "the attack and the start")
+    await until(lambda: service.said("attacked") and service.running, "the attack and the start", limit_s=40)
     told = service.said("attacked")[0]
     for where in ("loop", "thread"):
         done = {attempt for attempt, what in json.loads(told[where]).items() if what == "done"}
@@ -84,7 +85,7 @@ async def test_a_started_service_writes_nothing_anywhere(site, clip, tmp_path, w
     assert sorted(site.folder.iterdir()) == before
     assert (site.folder / "victim").read_bytes() == b"untouched"
     assert told["dumpable"] == 0
-    process = Path(f"/proc/{service.process.pid}")
+    process = Path(f"/proc/{service.pid}")
     tasks = [(task / "status").read_text() for task in (process / "task").iterdir()]
     assert len(tasks) > 1
     assert all("NoNewPrivs:\t1" in task for task in tasks)
@@ -109,31 +110,31 @@ def test_the_enemy_could_do_all_of_it_elsewhere(tmp_path):
     assert done.keys() >= OF_LANDLOCK
 
 
-async def test_recordings_that_are_named_play_and_others_are_told(site, clip, tmp_path, wait_until):
+async def test_recordings_that_are_named_play_and_others_are_told(site, clip, tmp_path):
     """Beside the first recording a new one plays; one elsewhere leaves the old settings in force, and says why."""
     (tmp_path / "certificates").mkdir()
     web = {"host": "127.0.0.1", "port": 0, "certificate_dir": str(tmp_path / "certificates")}
     write(site, clip, web=web)
     service = site.start("ingest")
-    await wait_until(lambda: service.said("camera live") and service.said("camera page"), 40, "a picture")
+    await until(lambda: service.said("camera live") and service.said("camera page"), "a picture", limit_s=40)
     assert len(list((tmp_path / "certificates").iterdir())) == 2, "the last files that it wrote"
     beside, elsewhere = clip.with_name("other.mp4"), tmp_path / "elsewhere" / "clip.mp4"
     elsewhere.parent.mkdir()
     for copy in (beside, elsewhere):
         shutil.copy(clip, copy)
     write(site, clip, beside, web=web)
-    await wait_until(lambda: "cam1" in [line["camera"] for line in service.said("camera live")], 20, "the new one")
+    await until(lambda: "cam1" in [line["camera"] for line in service.said("camera live")], "the new one")
     write(site, clip, beside, elsewhere, web=web)
-    service.process.send_signal(signal.SIGHUP)
+    service.signal(signal.SIGHUP)
     if not HAS_LANDLOCK:
-        await wait_until(lambda: "cam2" in [line["camera"] for line in service.said("camera live")], 20)
+        await until(lambda: "cam2" in [line["camera"] for line in service.said("camera live")])
         return
-    await wait_until(lambda: service.get("/readyz")[0] == 503, 20, "not ready")
+    await until(lambda: service.get("/readyz")[0] == 503, "not ready")
     said = service.get("/readyz")[1]
     assert f"settings: sites[0].cameras[2].url: {elsewhere} is outside the folders that the sandbox lets ingest" in said
     assert "start it anew" in said
     write(site, clip, web=web)
-    await wait_until(lambda: service.get("/readyz")[0] == 200, 20, "ready again")
+    await until(lambda: service.get("/readyz")[0] == 200, "ready again")
 
 
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
@@ -153,7 +154,7 @@ def test_a_log_that_is_a_file_is_refused(tmp_path, name, stream):
 
 
 @pytest.mark.parametrize("enemy", ["thread", "elsewhere"])
-async def test_less_than_the_profile_demands_is_no_start(site, clip, wait_until, enemy):
+async def test_less_than_the_profile_demands_is_no_start(site, clip, enemy):
     """A measure that is refused, and a system that has none: exit code 2 and what to do. `lab` runs, and tells it.
 
     It does not take another profile then without being started anew.
@@ -166,9 +167,9 @@ async def test_less_than_the_profile_demands_is_no_start(site, clip, wait_until,
     assert ("landlock" if enemy == "thread" else "needs Linux") in said
     write(site, clip, profile="lab")
     service = site.start("ingest", script=SCRIPT, ENEMY=enemy)
-    await wait_until(lambda: service.running and service.said("camera live"), 40, "lab runs")
+    await until(lambda: service.running and service.said("camera live"), "lab runs", limit_s=40)
     assert service.said("not all measures of the sandbox are in force")
     assert states(service)["landlock"] == {"refused" if enemy == "thread" else "absent"}
     write(site, clip)
-    await wait_until(lambda: service.get("/readyz")[0] == 503, 20, "not ready")
+    await until(lambda: service.get("/readyz")[0] == 503, "not ready")
     assert "profile stats-only demands" in service.get("/readyz")[1]

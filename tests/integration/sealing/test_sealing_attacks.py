@@ -12,6 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from frames_tap import with_tap
 from nats.aio.client import Client
+from patience import until
 from site_process import Site
 
 from proto.frames import FrameReplyV1, FrameV1
@@ -80,9 +81,7 @@ class Attacked:
         worker = Worker(name, lanes, keys.keys, told.append)
         self.stack.push_async_callback(worker.finish)
         await bus.serve(FRAMES, worker.handle)
-        async with asyncio.timeout(20):
-            while keys.keys.get(self.giver.current().id, time.monotonic_ns()) is None:
-                await asyncio.sleep(0.02)
+        await until(lambda: keys.keys.get(self.giver.current().id, time.monotonic_ns()), "the worker's first key")
         return SimpleNamespace(bus=bus, seen=model.seen, told=told, keys=keys.keys)
 
     def frame(self, *, key: FrameKey | None = None, budget_ms=3_000, **fields):
@@ -126,41 +125,41 @@ def _site(tmp_path):
     site.close()
 
 
-@pytest.fixture(name="scene")
-async def _scene(site):
+@pytest.fixture(name="attacked")
+async def _attacked(site):
     async with contextlib.AsyncExitStack() as stack:
-        scene = await Attacked(stack, site).start()
-        yield scene
-        for task in scene.tasks:
+        attacked = await Attacked(stack, site).start()
+        yield attacked
+        for task in attacked.tasks:
             assert not task.done(), "nothing that anybody sends ends either side"
             task.cancel()
-        await asyncio.gather(*scene.tasks, return_exceptions=True)
+        await asyncio.gather(*attacked.tasks, return_exceptions=True)
 
 
-async def test_a_frame_played_back_counts_once_and_soon_opens_nowhere(scene, wait_until):
+async def test_a_frame_played_back_counts_once_and_soon_opens_nowhere(attacked):
     """Within its budget it opens again and says the same, which aggregate drops; then it is late, also for another
     worker and whatever age it claims; after its key's death nobody can open it.
     """
-    first = await scene.worker()
-    frame = scene.frame(budget_ms=700)
-    assert [await scene.inject(frame) for _ in range(2)] == ["done", "done"]
+    first = await attacked.worker()
+    frame = attacked.frame(budget_ms=700)
+    assert [await attacked.inject(frame) for _ in range(2)] == ["done", "done"]
     fence = Timeline(0, "started-late")
     assert [fence.admit(told.lease, told.sequence) for told in first.told] == [True, False]
-    second = await scene.worker("box-2")
+    second = await attacked.worker("box-2")
     await first.bus.stop_serving()
-    frame = scene.frame(budget_ms=150)
-    await wait_until(lambda: second.keys.get(frame.key, time.monotonic_ns()))
+    frame = attacked.frame(budget_ms=150)
+    await until(lambda: second.keys.get(frame.key, time.monotonic_ns()))
     await asyncio.sleep(0.3)
-    assert await scene.inject(msgspec.structs.replace(frame, age=0)) == "late"
-    await wait_until(lambda: second.keys.get(frame.key, time.monotonic_ns()) is None)
-    assert await scene.inject(frame) == "no-key"
+    assert await attacked.inject(msgspec.structs.replace(frame, age=0)) == "late"
+    await until(lambda: second.keys.get(frame.key, time.monotonic_ns()) is None)
+    assert await attacked.inject(frame) == "no-key"
     assert (second.seen, second.told) == ([], [])
 
 
-async def test_what_is_changed_or_moved_opens_nowhere(scene):
+async def test_what_is_changed_or_moved_opens_nowhere(attacked):
     """Of another camera or site, by its subject or by its own word, with another's pixels, cut, lengthened: not one."""
-    worker = await scene.worker()
-    one, two = scene.frame(), scene.frame(camera="exit")
+    worker = await attacked.worker()
+    one, two = attacked.frame(), attacked.frame(camera="exit")
     sealed = bytes(one.sealed)
     replace = msgspec.structs.replace
     spoilt = {
@@ -178,30 +177,30 @@ async def test_what_is_changed_or_moved_opens_nowhere(scene):
         "made longer": (replace(one, sealed=sealed + b"x"), "moretta.v1.frames.cannes.gate"),
         "without its tag": (replace(one, sealed=sealed[:-16]), "moretta.v1.frames.cannes.gate"),
     }
-    outcomes = {name: await scene.inject(*how) for name, how in spoilt.items()}
+    outcomes = {name: await attacked.inject(*how) for name, how in spoilt.items()}
     assert outcomes == dict.fromkeys(spoilt, "invalid")
     cut = msgspec.msgpack.encode(one)[:-40]
-    assert await scene.inject(cut) is None, "what breaks the contract is not answered"
+    assert await attacked.inject(cut) is None, "what breaks the contract is not answered"
     assert (worker.seen, worker.told) == ([], [])
-    assert [await scene.inject(two, FRAMES.of(two)), await scene.inject(one)] == ["done", "done"], "in any order"
+    assert [await attacked.inject(two, FRAMES.of(two)), await attacked.inject(one)] == ["done", "done"], "in any order"
     assert [(told.camera, told.sequence) for told in worker.told] == [("exit", two.sequence), ("gate", one.sequence)]
 
 
 @pytest.mark.parametrize("signer", ["attacker", "inference"])
-async def test_nobody_else_can_hand_a_worker_keys(scene, wait_until, signer):
+async def test_nobody_else_can_hand_a_worker_keys(attacked, signer):
     """With ingest's own credential on the bus, but not its identity, somebody gives a worker his key and his pictures.
 
     Not even who may announce workers can: the other side's identity is no better than none.
     """
-    stolen, announced = await scene.bus("ingest"), []
+    stolen, announced = await attacked.bus("ingest"), []
     await stolen.serve(WORKERS, lambda message, _: _keep(announced, message), site="cannes")
-    worker, key = await scene.worker(), new_key(time.monotonic_ns())
-    await wait_until(lambda: announced)
+    worker, key = await attacked.worker(), new_key(time.monotonic_ns())
+    await until(lambda: announced)
     identity = INFERENCE if signer == "inference" else Ed25519PrivateKey.generate()
     await stolen.publish(KEYS, wrap_key(identity, key, announced[-1]))
-    assert await scene.inject(scene.frame(key=key)) == "no-key"
+    assert await attacked.inject(attacked.frame(key=key)) == "no-key"
     assert (worker.keys.get(key.id, time.monotonic_ns()), worker.seen, worker.told) == (None, [], [])
-    assert await scene.inject(scene.frame()) == "done", "the true one goes on"
+    assert await attacked.inject(attacked.frame()) == "done", "the true one goes on"
 
 
 async def _keep(kept, message):
@@ -231,11 +230,11 @@ class Camera:
 
 
 @pytest.mark.parametrize("who", ["a tap", "the inference credential"])
-async def test_nobody_else_can_say_that_pixels_are_gone(scene, monkeypatch, who):
+async def test_nobody_else_can_say_that_pixels_are_gone(attacked, monkeypatch, who):
     """An answer without the frame's key confirms no lifetime, be it from the bus or by inference's own credential."""
     monkeypatch.setattr("services.ingest.sender.LIVE_BUDGET_NS", 20 * LIVE_BUDGET_NS)
     lie = msgspec.msgpack.encode(FrameReplyV1(outcome="done", worker="box-1", proof=os.urandom(16)))
-    client = scene.attacker if who == "a tap" else (await scene.bus("inference"))._connection.client
+    client = attacked.attacker if who == "a tap" else (await attacked.bus("inference"))._connection.client
     heard = []
 
     async def answer(msg):
@@ -244,14 +243,14 @@ async def test_nobody_else_can_say_that_pixels_are_gone(scene, monkeypatch, who)
 
     await client.subscribe("moretta.v1.frames.*.*", queue="" if who == "a tap" else FRAMES_QUEUE, cb=answer)
     await client.flush()
-    sender = Sender(scene.ingest, Camera(), scene.giver.current)
+    sender = Sender(attacked.ingest, Camera(), attacked.giver.current)
     await asyncio.wait_for(sender.run(), 20)
     assert heard == ["moretta.v1.frames.cannes.gate"]
     report = sender.lifetimes.report()
     assert (report.frames, report.unconfirmed, sender.answered) == (1, 1, 0)
 
 
-async def test_a_revoked_identity_gets_no_key_and_soon_reads_nothing(site, wait_until):
+async def test_a_revoked_identity_gets_no_key_and_soon_reads_nothing(site):
     """Another key in the file and a reload, no restart: within 2 s the old workers' keys are dead, and stay so."""
     site.write({"sites": [{"id": "cannes"}]})
     folder, new = site.identities.folder, Ed25519PrivateKey.generate()
@@ -263,11 +262,11 @@ async def test_a_revoked_identity_gets_no_key_and_soon_reads_nothing(site, wait_
         running = [asyncio.create_task(receiver.run()) for receiver in receivers]
         for receiver in receivers:
             await receiver.listen()
-        await wait_until(lambda: len(receivers[0].keys), 30)
+        await until(lambda: len(receivers[0].keys), limit_s=30)
         assert len(receivers[1].keys) == 0
         site.identities.write("inference.pub", new.public_key().public_bytes_raw().hex())
-        ingest.process.send_signal(signal.SIGHUP)
-        await wait_until(lambda: ingest.said("new settings in force"), 20)
+        ingest.signal(signal.SIGHUP)
+        await until(lambda: ingest.said("new settings in force"))
         revoked, newest = time.monotonic_ns(), 0
         while len(receivers[0].keys) or not len(receivers[1].keys):
             newest = max([newest, *(key.born + key.doubt for key in receivers[0].keys._keys.values())])

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from frames_tap import with_tap
 from nats.aio.client import Client
+from patience import patient, until
 from site_process import Site
 from structlog.testing import capture_logs
 
@@ -88,20 +89,20 @@ def holds(receiver, key):
     return receiver.keys.get(key.id, time.monotonic_ns()) is not None
 
 
-async def test_a_worker_that_comes_gets_the_keys(exchange, wait_until):
+async def test_a_worker_that_comes_gets_the_keys(exchange):
     """Within moments of its announcement it opens what ingest seals from then on."""
     giver = await exchange.giver()
     receiver = await exchange.receiver()
-    await wait_until(lambda: holds(receiver, giver.current()))
+    await until(lambda: holds(receiver, giver.current()))
 
 
-async def test_for_five_seconds_no_frame_is_without_its_key(exchange, wait_until):
+async def test_for_five_seconds_no_frame_is_without_its_key(exchange):
     """Keys change every second in real time; once joined, each worker holds whatever key seals."""
     giver = await exchange.giver()
     receivers = [await exchange.receiver(f"box-{n}") for n in range(3)]
-    await wait_until(lambda: all(holds(receiver, giver.current()) for receiver in receivers))
-    used, missing, until = set(), 0, time.monotonic() + 5
-    while time.monotonic() < until:
+    await until(lambda: all(holds(receiver, giver.current()) for receiver in receivers))
+    used, missing, end = set(), 0, time.monotonic() + 5
+    while time.monotonic() < end:
         key = giver.current()
         used.add(key.id)
         await asyncio.sleep(0.02)  # a frame takes a moment
@@ -110,14 +111,14 @@ async def test_for_five_seconds_no_frame_is_without_its_key(exchange, wait_until
     assert missing == 0
 
 
-async def test_no_key_grows_old_on_either_side(exchange, wait_until):
+async def test_no_key_grows_old_on_either_side(exchange):
     """Every secret that was ever held is zeros 2 s after the key's birth, on a machine that is not frozen."""
     giver = await exchange.giver()
     receiver = await exchange.receiver()
     seen = {}
-    until = time.monotonic() + 4.5
+    end = time.monotonic() + 4.5
     late = []
-    while time.monotonic() < until:
+    while time.monotonic() < end:
         now = time.monotonic_ns()
         for key in [*giver._keys._keys, *receiver.keys._keys.values()]:
             seen.setdefault(id(key.secret), (key.secret, now))
@@ -127,14 +128,14 @@ async def test_no_key_grows_old_on_either_side(exchange, wait_until):
     assert late == []
 
 
-async def test_an_announcement_of_another_identity_gets_nothing(exchange, wait_until):
+async def test_an_announcement_of_another_identity_gets_nothing(exchange):
     """A worker that the inference identity did not sign gets no key, and is named in the log."""
     giver = await exchange.giver()
     with capture_logs() as lines:
         stranger = await exchange.receiver("stranger", identity=Ed25519PrivateKey.generate())
         friend = await exchange.receiver("friend")
-        await wait_until(lambda: holds(friend, giver.current()))
-        await wait_until(lambda: any("not signed" in line["event"] for line in lines))
+        await until(lambda: holds(friend, giver.current()))
+        await until(lambda: any("not signed" in line["event"] for line in lines))
     assert len(stranger.keys) == 0
     assert set(giver._workers) == {"friend"}
 
@@ -148,18 +149,18 @@ async def test_a_changed_announcement_gets_nothing(exchange, change):
     assert giver._workers == {}
 
 
-async def test_an_announcement_for_another_site_gets_nothing(exchange, wait_until):
+async def test_an_announcement_for_another_site_gets_nothing(exchange):
     """A genuine announcement to Lyon, sent on to Cannes' subject, is refused there."""
     giver = await exchange.giver("cannes")
     bus = await exchange.inference()
     said = announce(IDENTITY, "lyon", "box-1", bytes(range(1, 33)), time.time_ns())
     with capture_logs() as lines:
         await bus._connection.client.publish(WORKERS.subject(site="cannes"), msgspec.msgpack.encode(said))
-        await wait_until(lambda: any("not signed for this site" in line["event"] for line in lines))
+        await until(lambda: any("not signed for this site" in line["event"] for line in lines))
     assert giver._workers == {}
 
 
-async def test_a_replayed_announcement_changes_nothing(exchange, wait_until, monkeypatch):
+async def test_a_replayed_announcement_changes_nothing(exchange, monkeypatch):
     """Neither while its worker is known, nor after it was forgotten: no key is made for a key of the past."""
     giver, heard = await exchange.giver(), await exchange.tap()
     old = announce(IDENTITY, "cannes", "box-1", _public(), time.time_ns())
@@ -171,8 +172,8 @@ async def test_a_replayed_announcement_changes_nothing(exchange, wait_until, mon
     seen = giver._workers["box-1"].seen
     await _hear(exchange, giver, new)
     assert giver._workers["box-1"].seen == seen, "a repetition does not keep a dead worker known"
-    monkeypatch.setattr(giving, "_FORGET_NS", 300_000_000)
-    await wait_until(lambda: giver._workers == {}, what="a silent worker is forgotten")
+    monkeypatch.setattr(giving, "_FORGET_NS", 500_000_000)
+    await until(lambda: giver._workers == {}, "a silent worker is forgotten")
     before = len([s for s, _ in heard if s.endswith(".box-1")])
     await _hear(exchange, giver, old, new)
     assert giver._workers == {}
@@ -189,45 +190,43 @@ async def _hear(exchange, giver, *messages):
     bus = await exchange.inference()
     for message in [*messages, announce(IDENTITY, "cannes", "witness", _public(), time.time_ns())]:
         await bus.publish(WORKERS, message)
-    async with asyncio.timeout(20):
-        while "witness" not in giver._workers:
-            await asyncio.sleep(0.01)
+    await until(lambda: "witness" in giver._workers, "the witness is heard", every_s=0.01)
     del giver._workers["witness"]
 
 
-async def test_a_worker_with_an_impossible_key_harms_nobody(exchange, wait_until):
+async def test_a_worker_with_an_impossible_key_harms_nobody(exchange):
     """A signed announcement whose X25519 key shares no secret gets no key; the others get theirs."""
     giver = await exchange.giver()
     await _hear(exchange, giver, announce(IDENTITY, "cannes", "odd", bytes(32), time.time_ns()))
     receiver = await exchange.receiver()
-    await wait_until(lambda: holds(receiver, giver.current()))
+    await until(lambda: holds(receiver, giver.current()))
     first = giver.current()
-    await wait_until(lambda: giver.current() is not first and holds(receiver, giver.current()))
+    await until(lambda: giver.current() is not first and holds(receiver, giver.current()))
     assert "odd" in giver._workers
 
 
-async def test_a_silent_worker_gets_no_more_keys(exchange, wait_until, monkeypatch):
+async def test_a_silent_worker_gets_no_more_keys(exchange, monkeypatch):
     """After its last announcement it is forgotten, and nothing is sent to it."""
     monkeypatch.setattr(giving, "_FORGET_NS", 500_000_000)
     giver, heard = await exchange.giver(), await exchange.tap()
     await _hear(exchange, giver, announce(IDENTITY, "cannes", "gone", _public(), time.time_ns()))
     assert "gone" in giver._workers
-    await wait_until(lambda: "gone" not in giver._workers)
+    await until(lambda: "gone" not in giver._workers)
     heard.clear()
     await asyncio.sleep(1.3)
     assert not [subject for subject, _ in heard if subject.endswith(".gone")]
 
 
-async def test_no_secret_is_on_the_bus(exchange, wait_until):
+async def test_no_secret_is_on_the_bus(exchange):
     """A subscriber with every right hears announcements and wrapped keys, and in them none of the keys' bytes."""
     heard = await exchange.tap()
     giver = await exchange.giver()
     receiver = await exchange.receiver()
-    secrets, until = set(), time.monotonic() + 2.5
-    while time.monotonic() < until:
+    secrets, end = set(), time.monotonic() + 2.5
+    while time.monotonic() < end:
         secrets |= {bytes(key.secret) for key in giver._keys._keys}
         await asyncio.sleep(0.05)
-    await wait_until(lambda: holds(receiver, giver.current()))
+    await until(lambda: holds(receiver, giver.current()))
     kinds = {subject.split(".")[2] for subject, _ in heard}
     assert kinds == {"workers", "keys"}
     payloads = b"".join(payload for _, payload in heard)
@@ -236,12 +235,12 @@ async def test_no_secret_is_on_the_bus(exchange, wait_until):
         assert not any(secret[i : i + 6] in payloads for i in range(27))
 
 
-async def test_a_recorded_key_message_opens_nothing_later(exchange, wait_until):
+async def test_a_recorded_key_message_opens_nothing_later(exchange):
     """Played back seconds later to the very same worker it is refused: the private key that it was made for is gone."""
     heard = await exchange.tap()
     giver = await exchange.giver()
     receiver = await exchange.receiver()
-    await wait_until(lambda: holds(receiver, giver.current()))
+    await until(lambda: holds(receiver, giver.current()))
     recorded = [(subject, data) for subject, data in heard if subject.startswith("moretta.v1.keys.")]
     ids = {msgspec.msgpack.decode(data)["key"] for _, data in recorded}
     await asyncio.sleep(4.2)
@@ -253,43 +252,43 @@ async def test_a_recorded_key_message_opens_nothing_later(exchange, wait_until):
     assert not ids & set(receiver.keys._keys)
 
 
-async def test_after_a_restart_of_nats_the_keys_come_again(exchange, site, wait_until):
+async def test_after_a_restart_of_nats_the_keys_come_again(exchange, site):
     """Neither side ends, nothing old is handed out, and soon after the worker holds the current key."""
     giver = await exchange.giver()
     receiver = await exchange.receiver()
-    await wait_until(lambda: holds(receiver, giver.current()))
+    await until(lambda: holds(receiver, giver.current()))
     site.server.kill()
-    await wait_until(lambda: not giver._bus.connected and not receiver._bus.connected)
+    await until(lambda: not giver._bus.connected and not receiver._bus.connected)
     await asyncio.sleep(2.2)
     assert len(receiver.keys) == 0
     site.server.start()
-    await wait_until(lambda: giver._bus.connected and receiver._bus.connected)
+    await until(lambda: giver._bus.connected and receiver._bus.connected)
     back = time.monotonic()
-    await wait_until(lambda: holds(receiver, giver.current()))
-    assert time.monotonic() - back < 8
+    await until(lambda: holds(receiver, giver.current()))
+    assert time.monotonic() - back < patient(15)
 
 
-async def test_ingest_that_starts_again_is_followed(exchange, wait_until):
+async def test_ingest_that_starts_again_is_followed(exchange):
     """A new ingest has new keys; the worker gets them with its next announcement."""
     receiver = await exchange.receiver()
     giver = await exchange.giver()
-    await wait_until(lambda: holds(receiver, giver.current()))
+    await until(lambda: holds(receiver, giver.current()))
     second = await exchange.giver()
-    await wait_until(lambda: holds(receiver, second.current()) and holds(receiver, giver.current()))
+    await until(lambda: holds(receiver, second.current()) and holds(receiver, giver.current()))
 
 
-async def test_keys_of_two_sites_are_apart(exchange, wait_until):
+async def test_keys_of_two_sites_are_apart(exchange):
     """Each site has its own keys, and a worker that serves one of them never gets the other's."""
     cannes, lyon = await exchange.giver("cannes"), await exchange.giver("lyon")
     both = await exchange.receiver("both", ["cannes", "lyon"])
     one = await exchange.receiver("one", ["lyon"])
-    await wait_until(lambda: holds(both, cannes.current()) and holds(both, lyon.current()))
-    await wait_until(lambda: holds(one, lyon.current()))
+    await until(lambda: holds(both, cannes.current()) and holds(both, lyon.current()))
+    await until(lambda: holds(one, lyon.current()))
     assert not holds(one, cannes.current())
     assert not {key.id for key in cannes._keys._keys} & set(one.keys._keys)
 
 
-async def test_keys_are_zeros_when_ingest_stops(exchange, wait_until):
+async def test_keys_are_zeros_when_ingest_stops(exchange):
     """What the giver held is overwritten as its last act."""
     bus = await exchange.stack.enter_async_context(exchange.site.bus("ingest", "FRAMES"))
     giver = KeyGiver(bus, "cannes", INGEST, (IDENTITY.public_key(),))
