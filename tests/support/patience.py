@@ -14,7 +14,8 @@ from typing import Any
 
 PATIENCE = float(os.environ.get("MORETTA_PATIENCE", "1"))
 LIMIT_S = 20.0
-EVERY_S = 0.02
+EVERY_S, SELDOM_S = 0.02, 0.2
+"""How often a condition is looked at, at first and after a second or so: a look may cost a process its time."""
 
 Said = str | Callable[[], object]
 """What was waited for; a function is asked when time is up, for what it looked like then."""
@@ -41,12 +42,13 @@ async def until(
     while True:
         found: Any = None
         with contextlib.suppress(*ignoring):
-            looked = condition()
-            found = await _in_time(looked, end) if inspect.isawaitable(looked) else looked
+            look = condition()
+            found = await _in_time(look, end) if inspect.isawaitable(look) else look
         if found:
             return found
         assert time.monotonic() < end, _too_late(what, limit_s, found)
         await asyncio.sleep(every_s)
+        every_s = max(every_s, min(every_s * 1.2, SELDOM_S))
 
 
 async def _in_time(awaitable: Awaitable[Any], end: float) -> Any:
@@ -75,6 +77,7 @@ def wait_until(
             return found
         assert time.monotonic() < end, _too_late(what, limit_s, found)
         time.sleep(every_s)
+        every_s = max(every_s, min(every_s * 1.2, SELDOM_S))
 
 
 def _too_late(what: Said, limit_s: float, found: object) -> str:
