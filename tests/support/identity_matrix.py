@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import nats.js.errors
 from nats.aio.client import Client
 from nats_process import NatsProcess
+from on_bus import settled
 from rich.console import Console
 from rich.table import Table
 
@@ -215,14 +216,8 @@ async def denied_of(server: NatsProcess, one: Case, open_door: str = "") -> set[
                 await plain.publish(subject, b"", reply=plain.new_inbox())
             else:
                 await plain.subscribe(subject, queue=queue)
-        await settle(plain)
+        await settled(plain)
     return denied
-
-
-async def settle(plain: Client) -> None:
-    """Wait until the server has judged all that was sent (nats-py's first PING overtakes what is buffered)."""
-    await plain.flush()
-    await plain.flush()
 
 
 def counted(one: Case, denied: set[Probe]) -> list[str]:

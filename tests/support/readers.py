@@ -12,6 +12,7 @@ from identity_matrix import SEEDS, with_admin
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats_process import NatsProcess
+from on_bus import settled
 
 from proto.permissions import rights_of
 from services.bus.nkey import Seed
@@ -83,11 +84,6 @@ class Ear:
     async def gone(self) -> None:
         self.lost.append(self.user)
 
-    async def settle(self) -> None:
-        """Wait until the server has judged all that was sent; nats-py's first PING overtakes what is buffered."""
-        await self.client.flush()
-        await self.client.flush()
-
 
 @contextlib.asynccontextmanager
 async def coming(server: Readers, user: str, door: str = "tcp") -> AsyncIterator[Ear]:
@@ -113,7 +109,7 @@ async def listen(one: Ear) -> None:
     """Subscribe to all that a reader may, its inboxes too."""
     for subject in rights_of("page" if one.user == "page" else "subscriber", "MAIN").subscribe:
         await one.client.subscribe(subject, cb=one.take)
-    await one.settle()
+    await settled(one.client)
 
 
 class Raw:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from nats.aio.subscription import Subscription
 from nats_process import NatsProcess
+from patience import until
+from program import Program
 from site_process import Site
 
 from proto.control import PauseRequestV1
@@ -25,6 +27,13 @@ def older(config: str) -> str:
     return json.dumps(whole)
 
 
+async def told(service: Program, *readiness: object) -> None:
+    async def is_told() -> bool:
+        return await asyncio.to_thread(service.get, "/readyz") == readiness
+
+    await until(is_told, f"{readiness}", 30, every_s=0.1)
+
+
 async def test_a_right_that_comes_later_is_used(tmp_path: Path, wait_until):
     """Not ready meanwhile, with the subject, so that a rollout waits; the server is reloaded, and an order is heard."""
     rights = [older]
@@ -35,16 +44,12 @@ async def test_a_right_that_comes_later_is_used(tmp_path: Path, wait_until):
         ingest = site.start("ingest")
         await wait_until(lambda: ingest.running, 30, "running")
         why = "rights: NATS refuses moretta.v1.control.market.pause: reload it with this version's rights\n"
-        async with asyncio.timeout(30):
-            while await asyncio.to_thread(ingest.get, "/readyz") != (503, why):
-                await asyncio.sleep(0.1)
+        await told(ingest, 503, why)
         rights[0] = str
         assert site.server.whole
         (tmp_path / "nats.conf").write_text(site.server.whole(site.server.port, f"{tmp_path}/js"))
         site.server.signal(signal.SIGHUP)
-        async with asyncio.timeout(30):
-            while await asyncio.to_thread(ingest.get, "/readyz") != (200, "ok\n"):
-                await asyncio.sleep(0.1)
+        await told(ingest, 200, "ok\n")
         async with site.bus("operator") as operator:
             order = PauseRequestV1(site="market", action="pause", operator="ana", why="try")
             assert (await operator.request(PAUSE, order, timeout=10)).paused

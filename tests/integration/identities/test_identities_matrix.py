@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import nats.js.errors
 import pytest
 from golden import BY_TYPE
 from identity_matrix import (
@@ -18,12 +19,14 @@ from identity_matrix import (
     concrete,
     make_streams,
     rows,
-    settle,
     shape,
     with_admin,
 )
 from msgspec import structs
+from nats.aio.client import Client
 from nats_process import NatsProcess
+from on_bus import settled
+from patience import patient, until
 
 from proto.permissions import ACCOUNTS, user_of
 from proto.subjects import CAMERA_LEASES, PAUSE_STATE, REPLICAS, STREAMS, TABLE, WINDOWS, Identity
@@ -75,7 +78,7 @@ async def test_nobody_has_the_server_give_an_order(locked: NatsProcess, identity
     async with client(locked, user) as (plain, _):
         for subject in written(identity):
             await plain.publish(subject, order, reply=plain.new_inbox())
-        await settle(plain)
+        await settled(plain)
         for place, stream in itertools.product(places, STREAMS):
             for row in rows(stream.name):
                 get = json.dumps({"last_by_subj": concrete(row)}).encode()
@@ -87,7 +90,7 @@ async def test_nobody_has_the_server_give_an_order(locked: NatsProcess, identity
             await plain.publish(f"$JS.API.CONSUMER.CREATE.{stream.name}", body, reply=plain.new_inbox())
             for subject in written(identity):
                 await plain.publish(subject, order, reply=place)
-        await settle(plain)
+        await settled(plain)
     assert await shape(locked) == before
 
 
@@ -99,12 +102,15 @@ async def test_an_answer_among_the_windows_stops_nobody(locked: NatsProcess):
     bus = await Bus.connect(people.settings("aggregate", locked.url), "aggregate")
     async with client(locked, "operator") as (plain, denied):
         await plain.publish("$JS.API.STREAM.INFO.WINDOWS", b"", reply=WINDOWS.of(window))
-        await settle(plain)
+        await settled(plain)
         assert not denied
     try:
-        async with asyncio.timeout(20):
-            while (await bus.streams.end_of(WINDOWS, WINDOWS.of(window)))[0] == 0:
-                await asyncio.sleep(0.05)
+
+        async def planted() -> bool:
+            return (await bus.streams.end_of(WINDOWS, WINDOWS.of(window)))[0] > 0
+
+        await until(planted, "the answer is stored")
+        async with asyncio.timeout(patient(20)):
             assert await bus.store_once(WINDOWS, window, is_done=lambda _: False)
             assert not await bus.store_once(WINDOWS, window, is_done=lambda _: False)
         assert [one.message for one in await bus.history(WINDOWS, site=window.site, zone=window.zone)] == [window]
@@ -126,13 +132,19 @@ async def plant(server: NatsProcess, *subjects: str) -> None:
     async with client(server, "operator") as (plain, denied), admin(server) as one:
         for subject in subjects:
             await plain.publish("$JS.API.STREAM.INFO.WINDOWS", b"", reply=subject)
-        await settle(plain)
+        await settled(plain)
         assert not denied
-        async with asyncio.timeout(20):
-            for subject in subjects:
-                stream = await one.jetstream().find_stream_name_by_subject(subject)
-                while b"io.nats" not in (await one.jetstream().get_last_msg(stream, subject)).data:
-                    await asyncio.sleep(0.05)
+        for subject in subjects:
+            await until(lambda subject=subject: is_answer(one, subject), "the answer is stored", ignoring=NOT_YET)
+
+
+NOT_YET = (nats.js.errors.NotFoundError,)
+
+
+async def is_answer(one: Client, subject: str) -> bool:
+    """Whether a subject ends with an answer of JetStream's."""
+    stream = await one.jetstream().find_stream_name_by_subject(subject)
+    return b"io.nats" in (await one.jetstream().get_last_msg(stream, subject)).data
 
 
 @pytest.mark.usefixtures("streams")
@@ -161,7 +173,7 @@ async def test_an_answer_behind_a_pause_ends_it_for_nobody(locked: NatsProcess):
         assert last is not None
         assert last.message == state
         later = structs.replace(state, at=state.at + 1)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(patient(20)):
             assert (await bus.streams.amend(PAUSE_STATE, last.subject, lambda _: later, message_id=None))[1] == later
         assert [one.message for one in await bus.history(PAUSE_STATE, site=state.site)] == [state, later]
 
@@ -195,7 +207,7 @@ async def test_who_may_read_only_plants_nothing(locked: NatsProcess):
             await plain.publish("moretta.api.STREAM.MSG.GET.WINDOWS", b'{"seq": 1}', reply=place)
             await plain.publish("moretta.v1.stats.cannes", b"{}", reply=place)
             await plain.publish("$SRV.PING", b"", reply=place)
-        await settle(plain)
+        await settled(plain)
         # Its own answer comes behind all of these, and MAIN has seen them when it does.
         assert (await plain.request("moretta.api.STREAM.INFO.WINDOWS", b"", timeout=10)).data
         assert {info.config.name: info.state.last_seq for info in await one.jetstream().streams_info()} == before
@@ -208,8 +220,10 @@ async def test_what_is_tried_above_would_work_for_whoever_may(locked: NatsProces
     async with admin(locked) as one:
         await one.jetstream().publish("$KV.SILENCES.v1.x", json.dumps(COPY).encode())
         await one.publish("$JS.API.DIRECT.GET.KV_SILENCES.$KV.SILENCES.v1.x", b"", reply="$JS.API.STREAM.CREATE.COPY")
-        await settle(one)
-        async with asyncio.timeout(20):
-            while "COPY" not in await shape(locked):
-                await asyncio.sleep(0.05)
+        await settled(one)
+
+        async def carried_out() -> bool:
+            return "COPY" in await shape(locked)
+
+        await until(carried_out, "the order is carried out")
         await one.jetstream().delete_stream("COPY")

@@ -14,6 +14,8 @@ from msgspec import Struct, structs
 from nats.aio.client import Client
 from nats.js import api
 from nats_process import NatsProcess
+from on_bus import settled
+from patience import patient, until
 
 from proto.permissions import ACCOUNTS, SERVICES, inbox_name, user_of
 from proto.subjects import (
@@ -30,6 +32,7 @@ from proto.subjects import (
     Identity,
     Subject,
 )
+from services.app import end_tasks
 from services.bus import Bus, NoWorkers
 from services.bus.nkey import Seed
 from services.identities import Identities, nats_config
@@ -67,11 +70,6 @@ class Raw:
         if found := _DENIED.search(str(error)):
             self.denied.add((found[1], found[2] + (found[3] or "")))
 
-    async def settle(self) -> None:
-        """Wait until the server has judged all that was sent: its errors come before its PONG."""
-        await self.client.flush()  # nats-py's PING overtakes what is still buffered
-        await self.client.flush()
-
 
 @contextlib.asynccontextmanager
 async def raw(server: NatsProcess, identity: Identity, account: Account = "MAIN") -> AsyncIterator[Raw]:
@@ -85,12 +83,6 @@ async def raw(server: NatsProcess, identity: Identity, account: Account = "MAIN"
         yield one
     finally:
         await one.client.close()
-
-
-async def settled(bus: Bus) -> None:
-    """What was subscribed is known to the server (nats-py's first PING overtakes what is buffered)."""
-    await bus._connection.client.flush()
-    await bus._connection.client.flush()
 
 
 @contextlib.asynccontextmanager
@@ -119,11 +111,15 @@ async def following(bus: Bus, row: Subject) -> AsyncIterator[list[object]]:
         await asyncio.gather(task, return_exceptions=True)
 
 
-@pytest.fixture(name="streams")
-async def _streams(locked: NatsProcess) -> None:
+@pytest.fixture(name="streams", scope="module")
+def _streams(locked: NatsProcess) -> None:
     """Every stream, made by their owner; the others wait until they are there."""
+    asyncio.run(_make_streams(locked))
+
+
+async def _make_streams(locked: NatsProcess) -> None:
     waiting = [typed(locked, name) for name in SERVICES if name != STREAM_OWNER]
-    async with asyncio.timeout(20), contextlib.AsyncExitStack() as stack, asyncio.TaskGroup() as group:
+    async with asyncio.timeout(patient(20)), contextlib.AsyncExitStack() as stack, asyncio.TaskGroup() as group:
         for one in waiting:
             bus = await stack.enter_async_context(one)
             group.create_task(bus.ensure_streams(_used(bus)))
@@ -142,7 +138,7 @@ async def test_publish_and_subscribe_as_the_table_says(locked: NatsProcess, iden
         for row in TABLE:
             await one.client.publish(row.wildcard().replace("*", "x"), b"")
             await one.client.subscribe(row.wildcard(), queue=row.queue or "")
-        await one.settle()
+        await settled(one.client)
     mine = [row for row in TABLE if row.account == account]
     denied = {
         ("publish", row.wildcard().replace("*", "x"))
@@ -163,7 +159,7 @@ async def test_a_tap_on_frames_is_refused(locked: NatsProcess, queue: str):
     async with raw(locked, "inference", "FRAMES") as one:
         await one.client.subscribe(FRAMES.wildcard(), queue=queue)
         await one.client.subscribe(">", queue=FRAMES_QUEUE)
-        await one.settle()
+        await settled(one.client)
     assert len(one.denied) == 2
 
 
@@ -173,7 +169,7 @@ async def test_nobody_else_has_a_user_in_frames(locked: NatsProcess, identity: I
     """The other identities' key opens nothing in FRAMES, and nobody comes in without one, nor by another's."""
     async with raw(locked, identity) as one:
         await one.client.subscribe(FRAMES.wildcard(), queue=FRAMES_QUEUE)
-        await one.settle()
+        await settled(one.client)
         assert one.denied
     public = SEEDS["ingest-frames" if account == "FRAMES" else identity].public
     assert "Authorization Violation" in await greeting(locked)
@@ -230,10 +226,10 @@ async def test_rows_are_stored_and_read(locked: NatsProcess, wait_until, row: Su
     message = BY_TYPE[row.message]
     tokens = {name: getattr(message, name) for name in row.fields}
     for identity in row.publishers:
-        async with asyncio.timeout(5), typed(locked, identity) as bus:
+        async with asyncio.timeout(patient(20)), typed(locked, identity) as bus:
             sequence = await bus.store(row, message)
     for identity in row.subscribers:
-        async with asyncio.timeout(5), typed(locked, identity) as bus, following(bus, row) as seen:
+        async with asyncio.timeout(patient(20)), typed(locked, identity) as bus, following(bus, row) as seen:
             last = await bus.last(row, **tokens)
             assert last is not None
             assert (last.message, last.sequence) == (message, sequence)
@@ -251,16 +247,18 @@ async def test_rows_are_stored_once(locked: NatsProcess, identity: Identity, row
     fresh = {name: f"once-{identity}" for name in ("site", "replica") if name in row.fields}
     fresh |= {"silence": "0badcafe"} if "silence" in row.fields else {}
     message = structs.replace(BY_TYPE[row.message], **fresh)
-    async with asyncio.timeout(5), typed(locked, identity) as bus:
+    async with asyncio.timeout(patient(20)), typed(locked, identity) as bus:
         assert await bus.store_once(row, message, is_done=lambda _: False)
         assert not await bus.store_once(row, message, is_done=lambda _: False)
 
 
 async def refused(one: Raw, call) -> bool:
     """Whether a JetStream call is denied: the server says so, and no answer comes."""
-    before = len(one.denied)
-    with contextlib.suppress(nats.errors.TimeoutError):
-        await call
+    before, asking = len(one.denied), asyncio.ensure_future(call)
+    await until(lambda: asking.done() or len(one.denied) > before, "a refusal or an answer")
+    await end_tasks([asking])
+    with contextlib.suppress(nats.errors.TimeoutError, asyncio.CancelledError):
+        asking.result()
     return len(one.denied) > before
 
 
@@ -295,7 +293,7 @@ async def test_a_subscriber_reads_windows_in_its_own_way(locked: NatsProcess):
     async with raw(locked, "subscriber") as one:
         js = one.client.jetstream(prefix="moretta.api", timeout=2)
         live = await one.client.subscribe(WINDOWS.wildcard())
-        await one.settle()
+        await settled(one.client)
         async with typed(locked, "aggregate") as bus:
             sequence = await bus.store(WINDOWS, BY_TYPE[WINDOWS.message])
         assert (await live.next_msg(timeout=5)).subject == WINDOWS.of(BY_TYPE[WINDOWS.message])

@@ -1,6 +1,5 @@
 """Readers on a real server: what one asks reaches nobody else, one goes without the others, none fills the server."""
 
-import asyncio
 import contextlib
 import json
 import os
@@ -14,6 +13,8 @@ import aiohttp
 import pytest
 from identity_matrix import admin, make_streams
 from nats.aio.msg import Msg
+from on_bus import settled
+from patience import until
 from readers import ACME, CITY, KEYS, Ear, Raw, Readers, coming, listen
 
 from proto.subjects import TABLE, WINDOWS
@@ -63,13 +64,12 @@ async def ask_everything(one: Ear) -> None:
     for subject, question in QUESTIONS.items():
         for place in PLACES:
             await one.client.publish(subject, question, reply=place)
-    await one.settle()
+    await settled(one.client)
     mine = [place for place in PLACES if place in PUBLIC or place == "_INBOX_subscriber.x"]
     if one.user == "page":
         mine = [place for place in mine if place.split(".")[2:3] not in (["rules"], ["deliveries"], ["notifications"])]
-    async with asyncio.timeout(20):  # in its own account an answer comes wherever it was told to: it was sent
-        while len(one.heard) < before + len(mine) * len(QUESTIONS):
-            await asyncio.sleep(0.01)
+    # in its own account an answer comes wherever it was told to: it was sent
+    await until(lambda: len(one.heard) >= before + len(mine) * len(QUESTIONS), "every answer")
 
 
 @pytest.mark.parametrize(("user", "door"), DOORS)
@@ -86,15 +86,13 @@ async def test_an_answer_reaches_nobody_but_who_asked(server: Readers, user: str
         stored = Ear("MAIN", inside)
         for place in PLACES[:-1]:
             await inside.subscribe(place, cb=stored.take)
-        await stored.settle()
+        await settled(stored.client)
         asker = await stack.enter_async_context(coming(server, user, door))
         await listen(asker)
         await ask_everything(asker)
         await inside.publish(WINDOWS.subject(site="x", zone="x"), b"{}")
         for ear in (*ears, stored):
-            async with asyncio.timeout(20):
-                while not ear.heard:
-                    await asyncio.sleep(0.01)
+            await until(lambda ear=ear: ear.heard, f"{ear.user} hears the window")
             assert [msg.data for msg in ear.heard] == [b"{}"], f"{ear.user} heard of it"
         assert asked
         assert all("with reply of" in error.lower() and "_r_.x" in error.lower() for error in asker.errors)
@@ -129,13 +127,9 @@ async def test_who_goes_leaves_the_others_as_they_are(server: Readers):
             await listen(ear)
         server.rewrite((CITY,))
         server.signal(signal.SIGHUP)
-        async with asyncio.timeout(20):
-            while not all(ear.lost for ear in gone):
-                await asyncio.sleep(0.01)
+        await until(lambda: all(ear.lost for ear in gone), "they are gone")
         await inside.publish(WINDOWS.subject(site="x", zone="_site"), b"{}")
-        async with asyncio.timeout(20):
-            while not all(ear.heard for ear in stay):
-                await asyncio.sleep(0.01)
+        await until(lambda: all(ear.heard for ear in stay), "the others hear")
         assert not [ear.user for ear in stay if ear.lost]
         assert await Raw.said_to(server, KEYS[ACME]) == "-ERR 'Authorization Violation'"
 
@@ -186,7 +180,7 @@ async def test_who_asks_most_is_found(tmp_path: Path):
         async with coming(server, "subscriber"), coming(server, ACME, "ws") as busy, coming(server, "page", "open"):
             for _ in range(50):
                 await busy.client.publish("moretta.v1.stats.x", b"{}")
-            await busy.settle()
+            await settled(busy.client)
             async with aiohttp.ClientSession() as session, session.get(f"{server.monitor}{question}") as answer:
                 first = (await answer.json())["connections"][0]
     finally:

@@ -12,6 +12,8 @@ import secrecy
 from golden import BY_TYPE
 from msgspec import structs
 from nats_process import NatsProcess
+from on_bus import settled
+from patience import patient
 
 from proto.permissions import ACCOUNTS, user_of
 from proto.subjects import FRAMES, SIGHTINGS, STREAMS, Account, Identity
@@ -93,12 +95,6 @@ class Load:
             self.seen.append(stored.message.sequence)
 
 
-async def settled(bus: Bus) -> None:
-    """What was subscribed is known to the server (nats-py's first PING overtakes what is buffered)."""
-    await bus._connection.client.flush()
-    await bus._connection.client.flush()
-
-
 async def answer(_message, request) -> None:
     await request.reply(BY_TYPE[FRAMES.reply])
 
@@ -168,7 +164,7 @@ async def test_a_rotation_under_load_loses_nothing(place: Place, wait_until):
         assert place.kept.retire(EVERY) == EVERY
         place.reload()
         await wait_until(lambda: place.reloads() == 2, 20, "the server reads the new keys")
-        async with bare(place, old) as refused, asyncio.timeout(20):
+        async with bare(place, old) as refused, asyncio.timeout(patient(20)):
             assert b"Authorization Violation" in await refused.readline()
         await more(load, wait_until)
         await end(load, sending, reading, wait_until)

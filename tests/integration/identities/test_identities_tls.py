@@ -2,12 +2,13 @@
 
 import asyncio
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from authority import Authority, Volume
+from command_line import moretta
 from nats_process import NatsProcess
+from patience import patient, until
 
 from services.bus import Bus, NatsSettings
 from services.cli.orders import OperatorFile
@@ -18,8 +19,7 @@ LIMIT_S = 30
 
 
 def nats_config(folder: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-P", "-m", "services.cli", "nats-config", "--out", folder, *arguments]
-    return subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=60)
+    return moretta("nats-config", "--out", folder, *arguments)
 
 
 @pytest.fixture(name="authority", scope="module")
@@ -47,14 +47,12 @@ async def test_certificate_and_seed_are_both_asked_for(tmp_path: Path, authority
         given = load(out / "operator.yaml", OperatorFile).nats
         assert given.ca_file == str(theirs.ca)
         whole = changed(given, url=f"tls://127.0.0.1:{server.port}", client_cert_file=str(ours.pem))
-        bus = await asyncio.wait_for(Bus.connect(whole, "operator"), LIMIT_S)
+        bus = await asyncio.wait_for(Bus.connect(whole, "operator"), patient(LIMIT_S))
         await bus.close()
         for lacking in ({"client_cert_file": None}, {"seed": None, "password": Secret("x" * 20)}):
             said: list[str] = []
             trying = asyncio.create_task(Bus.connect(changed(whole, **lacking), "operator", on_trouble=said.append))
-            async with asyncio.timeout(LIMIT_S):
-                while not said:
-                    await asyncio.sleep(0.05)
+            await until(lambda said=said: said, "why", LIMIT_S)
             trying.cancel()
             await asyncio.gather(trying, return_exceptions=True)
             assert not trying.done() or trying.cancelled()

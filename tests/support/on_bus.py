@@ -1,0 +1,27 @@
+"""A connection to a test's server, for as long as it is needed, and the wait until the server knows what it sent."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+from nats.aio.client import Client
+
+from proto.subjects import Account
+from services.bus import Bus, NatsSettings
+
+
+@contextlib.asynccontextmanager
+async def connected(url: str, service: str, account: Account = "MAIN", **settings: Any) -> AsyncIterator[Bus]:
+    """A service's bus, or that of a test in its place."""
+    bus = await Bus.connect(NatsSettings(url=url, **settings), service, account)
+    try:
+        yield bus
+    finally:
+        await bus.close()
+
+
+async def settled(one: Bus | Client) -> None:
+    """Wait until the server has judged all that was sent: subscriptions, messages, what it refuses."""
+    client = one._connection.client if isinstance(one, Bus) else one
+    await client.flush()  # nats-py's first PING overtakes what is buffered
+    await client.flush()
