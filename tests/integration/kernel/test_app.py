@@ -14,7 +14,6 @@ from program import Program
 from warm import warm
 
 SCRIPT = Path(tiny_service.__file__)
-MODULES = ("services.app",)
 Start = Callable[..., Program]
 
 
@@ -25,7 +24,7 @@ def _file(tmp_path: Path) -> Path:
 
 @pytest.fixture(name="start")
 def _start(file: Path) -> Iterator[Start]:
-    """`start(mode)` runs the tiny service, and `start(text=...)` with this settings file, or with the one that is there."""
+    """`start(mode)` runs the tiny service, and `start(text=...)` with this settings file."""
     running: list[Program] = []
 
     def start(mode: str = "well", text: str | None = None, *, writes: bool = True, cold: bool = False) -> Program:
@@ -33,7 +32,7 @@ def _start(file: Path) -> Iterator[Start]:
             file.write_text(f"ingest: {{mode: {mode}}}\n" if text is None else text)
         arguments = ["-c", str(file)]
         cold_command = [sys.executable, SCRIPT, *arguments]
-        running.append(Program(cold_command if cold else warm(MODULES).start(str(SCRIPT), arguments)))
+        running.append(Program(cold_command if cold else warm().start(str(SCRIPT), arguments)))
         return running[-1]
 
     yield start

@@ -1,27 +1,18 @@
 """Asking for one message after another reads what a consumer reads: the same messages, in the same order."""
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
 from golden import BY_TYPE
 from msgspec import structs
+from on_bus import connected
 
 from proto.subjects import DELIVERIES, NOTIFICATIONS, WINDOWS
-from services.bus import Bus, NatsSettings, Stored, StreamReset
+from services.bus import Bus, Stored, StreamReset
 
 FILTERS = [DELIVERIES.wildcard(site="s0"), NOTIFICATIONS.wildcard(site="s1")]
-
-
-@contextlib.asynccontextmanager
-async def connected(url: str, name: str) -> AsyncIterator[Bus]:
-    bus = await Bus.connect(NatsSettings(url=url), name)
-    try:
-        yield bus
-    finally:
-        await bus.close()
 
 
 @pytest.fixture(name="buses")

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from aiohttp import web
+from patience import until
 
 from services import listener as sut
 from services.listener import Listener, runner_of
@@ -21,7 +22,7 @@ REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 @pytest.fixture(name="port")
 async def _port(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
     """A server behind a listener whose limits are those of a test; it answers with the size of the body."""
-    for name, value in {"MOST": 6, "EACH": 3, "IDLE_S": 2.0, "UNREAD_S": 2.0}.items():
+    for name, value in {"MOST": 10, "EACH": 4, "IDLE_S": 2.0, "UNREAD_S": 2.0}.items():
         monkeypatch.setattr(sut, name, value)
 
     async def answer(request: web.Request) -> web.Response:
@@ -59,19 +60,18 @@ async def status(port: int, request: bytes = REQUEST, source: str = "127.0.0.1")
 
 async def test_one_address_cannot_take_all_connections(port: int):
     """Beyond its share it is refused and others are served; beyond the bound of all nobody is; idle ones are let go."""
-    held = [await connect(port) for _ in range(3)]
-    held += [await connect(port, "127.0.0.2") for _ in range(2)]
+    held = [await connect(port) for _ in range(4)]
+    held += [await connect(port, source) for source in ("127.0.0.2", "127.0.0.5") for _ in range(2)]
     assert await status(port) == b""
-    held += [await connect(port, "127.0.0.3")]
+    held += [await connect(port, "127.0.0.3") for _ in range(2)]
     held[-1][1].write(REQUEST)
     assert await asyncio.wait_for(held[-1][0].readuntil(b"\r\n\r\n0"), LIMIT_S)
     assert await status(port, source="127.0.0.4") == b""
     async with asyncio.timeout(LIMIT_S):
-        assert [await reader.read() for reader, _ in held] == [b""] * 6
+        assert [await reader.read() for reader, _ in held] == [b""] * 10
         for _, writer in held:
             writer.close()
-        while await status(port) == b"":  # the server forgets them a moment later
-            await asyncio.sleep(0.05)
+        await until(lambda: status(port), "the server forgets them a moment later", LIMIT_S)
 
 
 @pytest.mark.parametrize("request_", [b"GET / HTTP/1.1\r\nHost: ", b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9"])
@@ -93,13 +93,11 @@ async def test_a_head_that_drips_is_not_waited_for(port: int, request_: bytes):
 
 async def test_who_reads_no_answer_is_let_go(port: int):
     """Answers that nobody reads keep no connection, and nothing is kept for it."""
-    held = [await connect(port) for _ in range(3)]
+    held = [await connect(port) for _ in range(4)]
     for _, writer in held:
         writer.transport.pause_reading()
         writer.write(REQUEST * 20_000)
-    async with asyncio.timeout(LIMIT_S):
-        while await status(port) == b"":
-            await asyncio.sleep(0.1)
+    await until(lambda: status(port), "there is room", LIMIT_S, every_s=0.1)
     for _, writer in held:
         writer.transport.abort()
 

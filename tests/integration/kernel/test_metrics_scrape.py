@@ -1,10 +1,10 @@
 """What a scrape of the four real services finds: every metric that is written down, and no value that is not."""
 
-import time
 from pathlib import Path
 
 import pytest
 from clips import make_clip
+from patience import wait_until
 from prometheus_client.parser import text_string_to_metric_families
 from site_process import Site
 
@@ -16,7 +16,7 @@ PROCESS = {"process_cpu_seconds", "process_resident_memory_bytes", "process_star
 
 @pytest.fixture(name="site")
 def _site(tmp_path: Path):
-    site = Site(tmp_path, cold=True)
+    site = Site(tmp_path, cold=True)  # each has its own metrics only
     site.server.start()
     yield site
     site.close()
@@ -26,18 +26,11 @@ def pages(services: dict) -> dict[str, list]:
     return {name: list(text_string_to_metric_families(s.get("/metrics")[1])) for name, s in services.items()}
 
 
-def until(condition, what: str, limit_s: float = 60.0) -> None:
-    end = time.monotonic() + limit_s
-    while not condition():
-        assert time.monotonic() < end, f"not within {limit_s} s: {what}"
-        time.sleep(0.2)
-
-
 def test_every_metric_is_there_and_says_only_what_is_written_down(site, tmp_path):
     """Each name of docs/metrics.md at each service that it names, processor time and memory also in the sandbox; labels
     have the ids of the settings, or words of the enums. A site that goes takes its series with it.
     """
-    cameras = [{"id": "door", "url": str(make_clip(tmp_path / "clip.mp4")), "loop": True}]
+    cameras = [{"id": "door", "url": str(make_clip(tmp_path / "clip.mp4", fps=5, pictures=10)), "loop": True}]
     places = [{"id": "market", "profile": "lab", "window_s": 2, "lateness_s": 0.5, "cameras": cameras,
                "tracking": {"max_gap_s": 0.5}}, {"id": "hall"}]  # fmt: skip
     settings = {
@@ -47,11 +40,18 @@ def test_every_metric_is_there_and_says_only_what_is_written_down(site, tmp_path
     }  # fmt: skip
     site.write(settings)
     services = {name: site.start(name) for name in SERVICES}
-    until(lambda: all(s.running for s in services.values()), "all run")
-    until(lambda: services["ingest"].metric("moretta_ingest_frames_total", outcome="done") > 3, "pictures")
+    wait_until(lambda: all(s.running for s in services.values()), "all run", 60)
+    wait_until(
+        lambda: services["ingest"].metric("moretta_ingest_frames_total", outcome="done") > 3,
+        "pictures",
+        60,
+        every_s=0.2,
+    )
     aggregate = services["aggregate"]
-    until(lambda: aggregate.metric("moretta_aggregate_window_delay_seconds_count", site="market") > 1, "windows")
-    until(lambda: aggregate.metric("moretta_stream_bytes", stream="WINDOWS") > 0, "streams")
+    wait_until(
+        lambda: aggregate.metric("moretta_aggregate_window_delay_seconds_count", site="market") > 1, "windows", 60
+    )
+    wait_until(lambda: aggregate.metric("moretta_stream_bytes", stream="WINDOWS") > 0, "streams", 60)
     found = pages(services)
     for metric in table.everything():
         for name in metric.services:
@@ -75,6 +75,6 @@ def test_every_metric_is_there_and_says_only_what_is_written_down(site, tmp_path
     site.write({**settings, "sites": places[1:]})
     deciding = [services[name] for name in ("ingest", "inference", "aggregate")]  # notify goes on with what was told
     left = lambda: [line for s in deciding for line in s.get("/metrics")[1].splitlines() if "market" in line]  # noqa: E731
-    until(lambda: not left(), f"the site is gone: {left()}", 30)
+    wait_until(lambda: not left(), lambda: f"the site is gone: {left()}", 30)
     assert aggregate.metric("moretta_aggregate_window_end_timestamp_seconds", site="hall") > 0
     assert all(service.metric("moretta_build_info") == 1 for service in services.values())

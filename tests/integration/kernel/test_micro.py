@@ -9,6 +9,8 @@ from typing import get_args
 import pytest
 from golden import BY_TYPE
 from msgspec import structs
+from on_bus import connected, settled
+from patience import patient, until
 from prometheus_client import REGISTRY
 from windows import window
 
@@ -16,7 +18,7 @@ from proto.codec import decode_as, encode
 from proto.permissions import info_subject
 from proto.stats import StatsReplyV1, StatsRequestV1
 from proto.subjects import STATS, STATS_SERVICE, WINDOWS
-from services.bus import Bus, Endpoint, Failed, NatsSettings, NoWorkers, Refusal, Unavailable
+from services.bus import Endpoint, Failed, NoWorkers, Refusal, Unavailable
 from services.bus import questions as module
 
 REPLY = structs.replace(BY_TYPE[StatsReplyV1], error=None, path=None, value=None)
@@ -29,15 +31,8 @@ def at(site, **metadata):
 
 @pytest.fixture(name="asker")
 async def _asker(nats_server):
-    bus = await Bus.connect(NatsSettings(url=nats_server.url), "operator")
-    yield bus
-    await bus.close()
-
-
-async def settled(bus):
-    """What was subscribed is known to the server (nats-py's first PING overtakes what is buffered)."""
-    await bus._connection.client.flush()
-    await bus._connection.client.flush()
+    async with connected(nats_server.url, "operator") as bus:
+        yield bus
 
 
 @pytest.fixture(name="offered")
@@ -227,33 +222,26 @@ async def test_what_there_is_no_room_for_is_told_at_once(asker, bus, offered):
     }
     assert {m.data for m in refused} == {b""}
     answer.go_on.set()
-    async with asyncio.timeout(20):
-        while (fates() - before).total() < 500:
-            await asyncio.sleep(0.01)
+    await until(lambda: (fates() - before).total() >= 500, "the fate of all")
     found = fates() - before
     assert len(answer.asked) == found["answered"] in (room, room + 1)  # one may have been in hand already
     assert (found["refused"], found["outdated"]) == (len(refused), 0)
     assert found["dropped"] > 500 / 2
 
 
-async def test_one_asker_cannot_keep_another_waiting(asker, bus, offered):
+async def test_one_asker_cannot_keep_another_waiting(asker, bus, offered, nats_server):
     """Whoever else asks during a flood is next."""
     answer = Held()
     service = await offered(answer)
     await flood(asker, bus, 100)
     before = len(service._questions._waiting)
-    other = await Bus.connect(NatsSettings(url=asker._connection.client.connected_url.geturl()), "notify")
-    try:
+    async with connected(nats_server.url, "notify") as other:
         mine = structs.replace(QUESTION, zone="mine")
         asking = asyncio.create_task(other.request(STATS, mine, timeout=20))
-        async with asyncio.timeout(20):
-            while len(service._questions._waiting) == before:
-                await asyncio.sleep(0.01)
+        await until(lambda: len(service._questions._waiting) > before, "the other's question")
         answer.go_on.set()
         assert await asking == REPLY
         assert answer.asked.index(mine) == 1  # behind the one in hand
-    finally:
-        await other.close()
 
 
 async def test_who_waited_too_long_is_left_out(asker, bus, offered, monkeypatch):
@@ -261,15 +249,12 @@ async def test_who_waited_too_long_is_left_out(asker, bus, offered, monkeypatch)
     answer, before = Held(), fates()
     await offered(answer)
     await flood(asker, bus, 20)
-    async with asyncio.timeout(20):
-        while not answer.asked:
-            await asyncio.sleep(0.01)
+    await until(lambda: answer.asked, "a first question")
     begun = len(answer.asked)
-    monkeypatch.setattr(module, "PATIENCE_S", 0.0)
+    monkeypatch.setattr(module, "PATIENCE_S", 0.4)
+    await asyncio.sleep(0.5)  # longer than anybody's patience
     answer.go_on.set()
-    async with asyncio.timeout(20):
-        while (fates() - before).total() < 20:
-            await asyncio.sleep(0.01)
+    await until(lambda: (fates() - before).total() >= 20, "the fate of all")
     assert (fates() - before) == {"answered": begun, "outdated": 20 - begun}
     monkeypatch.undo()
     assert await asker.request(STATS, QUESTION, timeout=5) == REPLY
@@ -325,13 +310,11 @@ async def test_it_is_back_with_the_server(asker, bus, offered, nats_server, wait
     nats_server.kill()
     await wait_until(lambda: not bus.connected and not asker.connected, 20)
     nats_server.start()
-    async with asyncio.timeout(30):
-        while True:
-            try:
-                assert await asker.request(STATS, QUESTION, timeout=1) == REPLY
-                break
-            except (NoWorkers, TimeoutError, ConnectionError):
-                await asyncio.sleep(0.1)
+    answered = await until(
+        lambda: asker.request(STATS, QUESTION, timeout=1), "an answer", 30,
+        ignoring=(NoWorkers, TimeoutError, ConnectionError),
+    )  # fmt: skip
+    assert answered == REPLY
     assert len(await asker.ask_all("$SRV.PING.moretta-stats", wait_s=1)) == 1
 
 
@@ -370,7 +353,7 @@ async def test_stopping_has_a_limit(asker, offered):
     service = await offered(never)
     asking = asyncio.create_task(asker.request(STATS, QUESTION, timeout=1))
     await begun.wait()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(patient(20)):
         await service.stop(0.1)
     with pytest.raises(TimeoutError):
         await asking

@@ -9,6 +9,7 @@ from golden import BY_TYPE
 from msgspec import structs
 from nats.aio.client import Client
 from nats_process import NatsProcess
+from patience import patient, until
 
 from proto.subjects import ALERTS, WINDOWS
 from services.bus import Bus, NatsSettings
@@ -55,13 +56,11 @@ async def test_a_full_account_is_waited_for(server: NatsProcess):
             asyncio.create_task(bus.store_once(WINDOWS, window, is_done=lambda _last: False)),
             asyncio.create_task(bus.store(ALERTS, BY_TYPE[ALERTS.message])),
         ]
-        async with asyncio.timeout(30):
-            while long_waiting(bus.streams) != set(STREAMS):
-                await asyncio.sleep(0.05)
+        await until(lambda: long_waiting(bus.streams) == set(STREAMS), "both wait", 30)
         assert not [task for task in storing if task.done()]
         (server.folder / "nats.conf").write_text(configuration(10_000_000)(server.port, f"{server.folder}/js"))
         server.signal(signal.SIGHUP)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(patient(30)):
             assert await asyncio.gather(*storing) == [True, 1]
         assert long_waiting(bus.streams) == set()
         assert [one.message for one in await bus.history(WINDOWS, site="cannes")] == [window]

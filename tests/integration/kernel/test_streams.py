@@ -1,10 +1,8 @@
 """Streams made and migrated on a real server: twice, from an earlier version, after an operator, on a cluster."""
 
 import asyncio
-import contextlib
 import json
 import signal
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,8 @@ from msgspec import structs
 from nats.aio.client import Client
 from nats_cluster import NatsCluster
 from nats_process import NatsProcess
+from on_bus import connected
+from patience import patient, until
 from previous_version import TODAY, Version, previous
 from site_process import Site
 
@@ -39,15 +39,6 @@ asyncio.run(main())
 """
 
 
-@contextlib.asynccontextmanager
-async def connected(server: NatsProcess | NatsCluster, replicas: int = 1) -> AsyncIterator[Bus]:
-    bus = await Bus.connect(NatsSettings(url=server.url, replicas=replicas), "aggregate")
-    try:
-        yield bus
-    finally:
-        await bus.close()
-
-
 async def configs(bus: Bus) -> dict[str, dict[str, Any]]:
     """Every stream's configuration, as nats-py reads it."""
     found = [await bus.streams.js.stream_info(name) for name in NAMES]
@@ -72,7 +63,7 @@ async def planned(bus: Bus) -> list[str]:
 
 async def test_a_second_time_nothing_is_done(nats_server: NatsProcess, monkeypatch: pytest.MonkeyPatch):
     """Made once, asked for again by the same and by another: no stream is made or changed."""
-    async with connected(nats_server) as bus:
+    async with connected(nats_server.url, "aggregate") as bus:
         await bus.ensure_streams(NAMES)
         before, asked, real = await configs(bus), [], Client.request
 
@@ -82,16 +73,17 @@ async def test_a_second_time_nothing_is_done(nats_server: NatsProcess, monkeypat
 
         monkeypatch.setattr(Client, "request", request)
         await bus.ensure_streams(NAMES)
-        async with connected(nats_server) as other:
+        async with connected(nats_server.url, "aggregate") as other:
             await other.ensure_streams(NAMES)
         assert {subject.split(".")[3] for subject in asked} == {"INFO"}
         assert (await configs(bus), await planned(bus)) == (before, [])
 
 
+@pytest.mark.long
 async def test_an_earlier_version_and_this_one_do_not_fight(nats_server: NatsProcess, tmp_path: Path):
     """The real earlier version makes the streams; both come again in turn, as in a rolling upgrade: nothing changes."""
     old: Version = await asyncio.to_thread(previous, tmp_path)
-    async with connected(nats_server) as bus:
+    async with connected(nats_server.url, "aggregate") as bus:
         seen = []
         for version in (old, TODAY, old, TODAY, old):
             await asyncio.to_thread(version.tell, _ENSURE, nats_server.url)
@@ -105,7 +97,7 @@ async def test_an_earlier_version_and_this_one_do_not_fight(nats_server: NatsPro
 
 async def test_what_an_operator_keeps_stays_and_what_is_too_little_grows(nats_server: NatsProcess):
     """More time, bytes, subjects, and what only the operator knows of: kept. Less than the table has: brought up."""
-    async with connected(nats_server) as bus:
+    async with connected(nats_server.url, "aggregate") as bus:
         await bus.ensure_streams(NAMES)
         made = await configs(bus)
         await change(bus, "WINDOWS", max_age=4000 * 86_400, max_bytes=512 << 20, metadata={"owner": "sre"})
@@ -126,7 +118,7 @@ async def test_what_an_operator_keeps_stays_and_what_is_too_little_grows(nats_se
 async def test_a_pattern_may_become_wider_and_who_knows_the_narrow_one_still_starts(nats_server: NatsProcess):
     """A newer version, or an operator, has one subject for many: back with the earlier version all is well."""
     wide = config_of(stream("WINDOWS"), 1) | {"subjects": ["moretta.v1.windows.>"]}
-    async with connected(nats_server) as bus:
+    async with connected(nats_server.url, "aggregate") as bus:
         await bus.ensure_streams(["WINDOWS"])
         await ensure(client_of(bus), wide)
         await bus.ensure_streams(["WINDOWS"])
@@ -175,8 +167,8 @@ async def test_from_one_copy_to_three(tmp_path: Path):
     """nats.replicas 3 on a cluster that had 1: what is stored stays, and who still says 1 takes no copy away."""
     cluster = NatsCluster(tmp_path).start()
     try:
-        async with connected(cluster) as bus, connected(cluster, replicas=3) as other:
-            async with asyncio.timeout(60):
+        async with connected(cluster.url, "aggregate") as bus, connected(cluster.url, "aggregate", replicas=3) as other:
+            async with asyncio.timeout(patient(60)):
                 await bus.ensure_streams(["WINDOWS", "KV_LEASES_NOTIFY"])
                 await bus.store(WINDOWS, WindowV1(site="s", zone="_site", profile="lab", start=0, end=1))
                 await other.ensure_streams(["WINDOWS", "KV_LEASES_NOTIFY"])
@@ -255,9 +247,7 @@ async def test_a_folders_sizes_are_the_servers_and_the_streams(tmp_path: Path):
 
 async def _reloaded(server: NatsProcess) -> None:
     server.signal(signal.SIGHUP)
-    async with asyncio.timeout(20):
-        while not any("Reloaded server configuration" in line for line in server.output):
-            await asyncio.sleep(0.05)
+    await until(lambda: any("Reloaded server configuration" in line for line in server.output), "it has reloaded")
 
 
 async def test_aggregate_makes_streams_as_large_as_its_settings_say(tmp_path: Path, wait_until):
