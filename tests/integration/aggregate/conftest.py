@@ -1,14 +1,16 @@
 """A site on a real NATS server, with synthetic sightings."""
 
-import asyncio
 import contextlib
-import subprocess
-import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import nats.errors
 import pytest
+from on_bus import connected
+from patience import LIMIT_S, until
+from program import Program
+from warm import SERVICES, warm
 
 from proto.codec import encode
 from proto.sightings import SightingsV1, SightingV1
@@ -19,10 +21,12 @@ from services.aggregate.runner import SiteRunner
 from services.aggregate.service import wire
 from services.aggregate.settings import AggregateFile, AggregateSettings
 from services.app import App
-from services.bus import Bus, NatsSettings, Stored
+from services.bus import Bus, Stored
 from services.settings import convert
 
 PERIOD = 200_000_000
+EVERY_S = 0.1
+"""Reading a stream takes milliseconds of processor time."""
 
 
 def _site(window_s=2, **changes):
@@ -41,11 +45,13 @@ def _site(window_s=2, **changes):
     }  # fmt: skip
 
 
-class Scene:
+class SiteOnBus:
     """What the tests do with a site on the bus."""
 
     def __init__(self, server, bus: Bus) -> None:
-        self.server, self.bus, self.sequence, self.apps, self.processes = server, bus, 0, [], []
+        self.server, self.bus, self.sequence = server, bus, 0
+        self.apps: list[App] = []
+        self.programs: list[Program] = []
         self.nats = {"url": server.url}
         self.aggregate: dict[str, object] = {"tick_s": 0.1, "announce_s": 60}
 
@@ -76,17 +82,14 @@ class Scene:
         self.apps.remove(app)
         return await app.close()
 
-    def launch(self, path) -> subprocess.Popen[str]:
-        """Run the service as a process of its own."""
-        process = subprocess.Popen(
-            [sys.executable, "-m", "services.aggregate", "-c", str(path)], stderr=subprocess.PIPE, text=True
-        )
-        self.processes.append(process)
-        return process
+    def launch(self, path, module="services.aggregate") -> Program:
+        """Run the service as a process of its own, or a script in its place."""
+        self.programs.append(Program(warm(SERVICES).start(str(module), ["-c", str(path)])))
+        return self.programs[-1]
 
-    def border(self, window_s=2, ahead=1) -> int:
-        """Return the start of a window that has not begun."""
-        length = window_s * SECOND
+    def border(self, window_s=2, ahead=None) -> int:
+        """Return the start of a window that has not begun; a short one leaves time to store its pictures, too."""
+        length, ahead = window_s * SECOND, ahead or (1 if window_s >= 5 else 2)
         return (time.time_ns() // length + ahead) * length
 
     async def picture(self, at: int, *verdicts: str, step: int = 0) -> None:
@@ -113,18 +116,25 @@ class Scene:
         tokens = {"site": "market", **tokens}
         return [stored.message for stored in await self.bus.history(row, **tokens)]
 
-    async def until(self, row, count: int, limit_s: float = 20.0, **tokens):
+    async def until(self, row, count: int, limit_s: float = LIMIT_S, **tokens):
         """Wait until at least so many messages are published on a row; returns them."""
+
+        async def enough():
+            found[:] = await self.published(row, **tokens)
+            return len(found) >= count
+
         found: list = []
-        try:
-            async with asyncio.timeout(limit_s):
-                while len(found) < count:
-                    with contextlib.suppress(nats.errors.Error):  # a server that is just coming back
-                        found = await self.published(row, **tokens)
-                    await asyncio.sleep(0.05)
-        except TimeoutError:
-            pytest.fail(f"{len(found)} of {count} on {row.pattern} within {limit_s} s: {found}")
+        await until(enough, lambda: f"{len(found)} of {count} on {row.pattern}: {found}", limit_s, every_s=EVERY_S,
+                    ignoring=(nats.errors.Error,))  # fmt: skip
         return found
+
+    async def until_window(self, wanted: Callable[[Any], object], limit_s: float = LIMIT_S, **tokens):
+        """Wait for a published window of which this is true; returns the first one."""
+
+        async def there():
+            return [one for one in await self.published(WINDOWS, **tokens) if wanted(one)]
+
+        return (await until(there, "a window", limit_s, every_s=EVERY_S, ignoring=(nats.errors.Error,)))[0]
 
     async def stream(self) -> list[Stored]:
         """Return all that the site's stream holds."""
@@ -147,23 +157,21 @@ class Scene:
 
 
 @contextlib.asynccontextmanager
-async def _closing(scene: Scene) -> AsyncIterator[Scene]:
+async def _closing(scene: SiteOnBus) -> AsyncIterator[SiteOnBus]:
     """Stop every service that was started."""
     try:
         yield scene
     finally:
         for app in list(scene.apps):
             await app.close()
-        for process in scene.processes:
-            if process.poll() is None:
-                process.kill()
-                process.communicate()
+        for program in scene.programs:
+            program.close()
 
 
 @pytest.fixture(name="scene")
-async def _scene(nats_server, bus) -> AsyncIterator[Scene]:
+async def _scene(nats_server, bus) -> AsyncIterator[SiteOnBus]:
     """A site on the bus."""
-    async with _closing(Scene(nats_server, bus)) as scene:
+    async with _closing(SiteOnBus(nats_server, bus)) as scene:
         yield scene
 
 
@@ -172,15 +180,12 @@ def _make_scene():
     """`make_scene(server, replicas=3)`: a site on the bus of another server."""
 
     @contextlib.asynccontextmanager
-    async def make(server, replicas: int) -> AsyncIterator[Scene]:
-        bus = await Bus.connect(NatsSettings(url=server.url, replicas=replicas), "aggregate")
-        await bus.ensure_streams(s.name for s in STREAMS)
-        scene = Scene(server, bus)
-        scene.nats |= {"replicas": replicas}
-        try:
+    async def make(server, replicas: int) -> AsyncIterator[SiteOnBus]:
+        async with connected(server.url, "aggregate", replicas=replicas) as bus:
+            await bus.ensure_streams(s.name for s in STREAMS)
+            scene = SiteOnBus(server, bus)
+            scene.nats |= {"replicas": replicas}
             async with _closing(scene):
                 yield scene
-        finally:
-            await bus.close()
 
     return make

@@ -1,11 +1,12 @@
 """Aggregate on a real NATS server: windows and alerts come out once, whatever dies."""
 
 import asyncio
-import signal
 import sys
 
 import yaml
 from nats_cluster import NatsCluster
+from patience import until
+from program import Program
 from prometheus_client import REGISTRY
 
 from proto.codec import encode
@@ -70,14 +71,13 @@ async def test_a_killed_process_changes_no_byte(scene, tmp_path):
     """SIGKILL in the middle of a window, and a new process: each window once, the bytes of one whole run."""
     path = tmp_path / "moretta.yaml"
     path.write_text(yaml.safe_dump(scene.raw()))
-    process = scene.launch(path)
+    program = scene.launch(path)
     await scene.until(SITE_CONFIG, 1)
     start = scene.border()
     await scene.window(start, *UNMASKED)
     await scene.window(start + 2_000_000_000, "masked")
     await scene.until(PASSAGES, 4)
-    process.kill()
-    process.communicate()
+    await asyncio.to_thread(program.close)
     scene.launch(path)
     await _all_published(scene, start, 2)
 
@@ -85,8 +85,7 @@ async def test_a_killed_process_changes_no_byte(scene, tmp_path):
 async def _all_published(scene, start, count):
     """Wait for so many windows from `start` on, and compare all with one undisturbed run over the stream."""
     for zone in ("hall", "_site"):
-        while not [w for w in await scene.until(WINDOWS, 1, zone=zone) if w.start >= start + (count - 1) * 2 * 10**9]:
-            await asyncio.sleep(0.05)
+        await scene.until_window(lambda w: w.start >= start + (count - 1) * 2 * SECOND, zone=zone)
         got = [encode(WINDOWS, w) for w in await scene.published(WINDOWS, zone=zone)]
         wanted = [w for w in await scene.undisturbed(WindowV1) if f'"zone":"{zone}"'.encode() in w]
         assert got == wanted[: len(got)]
@@ -129,8 +128,9 @@ async def test_fenced_is_no_end(scene, monkeypatch):
 
 async def test_a_stream_that_keeps_too_little_is_told(scene, monkeypatch, wait_until):
     """Somebody else manages the stream: readiness says what to set, and is well again as soon as it is set."""
-    monkeypatch.setattr(retention, "_AGAIN_S", 0.1)
+    monkeypatch.setattr(retention, "_AGAIN_S", 1.0)
     app = await scene.start()
+    await scene.until(SITE_CONFIG, 1)  # it has made its streams, and does not mend them again
     await wait_until(app.probes.is_ready)
     js = scene.bus.streams.js
     config = (await js.stream_info("SIGHTINGS")).config
@@ -150,8 +150,7 @@ async def test_what_the_stream_has_dropped_lowers_coverage(scene, capsys):
     await scene.window(start, *UNMASKED, window_s=5, seconds=2)
     await scene.until(PASSAGES, 4)
     await _wait_until_begun(scene, start)
-    while not (await scene.published(WINDOWS, zone="_site"))[-1].end >= start:
-        await asyncio.sleep(0.05)
+    await scene.until_window(lambda w: w.end >= start, zone="_site")
     await scene.stop(app)
     await scene.bus.streams.js.purge_stream("SIGHTINGS")  # as its bytes do, by the oldest
     lost = _metric("moretta_aggregate_messages_lost_total")
@@ -206,17 +205,16 @@ def _restart(scene):
 
 async def _wait_until_begun(scene, start):
     """Wait until the server's clock is in the window, by the stream's own ticks."""
-    while (await scene.stream())[-1].time < start:
-        await asyncio.sleep(0.1)
+
+    async def begun():
+        return (await scene.stream())[-1].time >= start
+
+    await until(begun, "the window has begun", every_s=0.2)
 
 
 async def _window(scene, start):
     """Return the site's window of that start, once published."""
-    while True:
-        found = [w for w in await scene.until(WINDOWS, 1, zone="_site", limit_s=30) if w.start == start]
-        if found:
-            return found[0]
-        await asyncio.sleep(0.1)
+    return await scene.until_window(lambda w: w.start == start, 30, zone="_site")
 
 
 async def test_new_settings_take_over_at_a_border(scene, wait_until):
@@ -227,8 +225,7 @@ async def test_new_settings_take_over_at_a_border(scene, wait_until):
     await app._apply(scene.file(new))
     await app._apply(scene.file(new))
     wanted, old = scene.config(new).sha256, scene.config().sha256
-    while (await scene.published(WINDOWS, zone="_site"))[-1].config_sha256 != wanted:
-        await asyncio.sleep(0.05)
+    await scene.until_window(lambda w: w.config_sha256 == wanted, zone="_site")
     hashes = [w.config_sha256 for w in await scene.published(WINDOWS, zone="_site")]
     assert hashes == [old] * hashes.count(old) + [wanted] * hashes.count(wanted)
     assert [m.sha256 for m in await scene.published(SITE_CONFIG)].count(wanted) == 1
@@ -243,9 +240,15 @@ async def test_a_rule_taken_out_while_it_fires_is_resolved(scene):
     await app._apply(scene.file(left))
     [_, resolved] = await scene.until(ALERTS, 2)
     assert (resolved.state, resolved.alert, resolved.start >= firing.start) == ("resolved", firing.alert, True)
-    while (last := (await scene.until(RULES, 1, zone="hall"))[-1]).state != "normal":
-        await asyncio.sleep(0.05)
-    assert last.reason == "new-configuration"
+
+    async def last():
+        return (await scene.published(RULES, zone="hall"))[-1]
+
+    async def normal():
+        return (await last()).state == "normal"
+
+    await until(normal, "the rule's state is normal", every_s=0.1)
+    assert (await last()).reason == "new-configuration"
     await scene.stop(app)
     before, told = len(await scene.published(WINDOWS, zone="_site")), await scene.published(RULES)
     await scene.start(left)
@@ -313,26 +316,21 @@ async def test_stopped_by_a_signal(scene, tmp_path):
     """SIGTERM ends the process with 0."""
     path = tmp_path / "moretta.yaml"
     path.write_text(yaml.safe_dump(scene.raw()))
-    process = scene.launch(path)
+    program = scene.launch(path)
     await scene.until(SITE_CONFIG, 1)
-    process.send_signal(signal.SIGTERM)
-    _, errors = await asyncio.to_thread(process.communicate, timeout=20)
-    assert process.returncode == 0, errors
+    assert await asyncio.to_thread(program.stop) == 0, program.last_words()
 
 
-async def test_a_users_mistake_is_one_line_and_exit_2(tmp_path):
+def test_a_users_mistake_is_one_line_and_exit_2(tmp_path):
     """What the profile forbids is told with file and path, without a traceback."""
     path = tmp_path / "moretta.yaml"
     site = {"id": "market", "profile": "fr-2021-269", "window_s": 600, "cameras": []}
     path.write_text(yaml.safe_dump({"sites": [site]}))
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "services.aggregate", "-c", str(path), stderr=asyncio.subprocess.PIPE
-    )
-    _, errors = await process.communicate()
-    assert process.returncode == 2
-    assert errors.decode() == (
-        f"{path}: sites[0].window_s: 600 s is too short under the profile fr-2021-269; at least 1200 s\n"
-    )
+    with Program([sys.executable, "-m", "services.aggregate", "-c", path]) as program:
+        assert program.ended() == 2
+    assert program.words == [
+        f"{path}: sites[0].window_s: 600 s is too short under the profile fr-2021-269; at least 1200 s"
+    ]
 
 
 async def test_a_rules_changes_are_told_with_their_reasons(scene):
@@ -340,8 +338,12 @@ async def test_a_rules_changes_are_told_with_their_reasons(scene):
     await scene.start()
     start = scene.border()
     await scene.window(start, *UNMASKED)
-    while (found := await scene.until(RULES, 2, zone="hall"))[-1].start <= start:
-        await asyncio.sleep(0.05)
+
+    async def later():
+        changes = await scene.published(RULES, zone="hall")
+        return changes if len(changes) >= 2 and changes[-1].start > start else None
+
+    found = await until(later, "a change after that", every_s=0.1)
     [alert] = await scene.until(ALERTS, 1)
     [firing] = [c for c in found if c.state == "firing"]
     assert (firing.reason, firing.start, firing.end) == ("held-long-enough", alert.start, alert.end)

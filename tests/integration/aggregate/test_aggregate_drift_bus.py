@@ -1,19 +1,17 @@
 """Days of cameras on a real NATS server: whoever dies, no face is counted twice, and what is lost is known."""
 
 import asyncio
-import contextlib
 import functools
-import subprocess
-import sys
 import time
 
 import nats.errors
 import pytest
 import yaml
 from nats.js import api
+from patience import until
 from prometheus_client import REGISTRY
 
-from proto.subjects import DRIFT, WINDOWS
+from proto.subjects import DRIFT
 from services.aggregate import drift as keeping
 from services.aggregate import service
 from services.aggregate.core.config import SECOND
@@ -55,44 +53,34 @@ async def show(scene, pictures: int) -> None:
 
 async def days(scene) -> list:
     """Return the days that are stored."""
-    while True:
-        with contextlib.suppress(nats.errors.Error):  # a server that is just coming back
-            return await scene.published(DRIFT)
-        await asyncio.sleep(0.05)
+    return await until(lambda: scene.published(DRIFT), "a day", ignoring=(nats.errors.Error,), every_s=0.1)
 
 
 async def until_counted(scene, faces: int) -> None:
     """Wait until the one day that is stored holds exactly so many faces, a third of them unknown; never more."""
+
+    async def counted() -> bool:
+        found[:] = [sum(m.unknown * 3 for m in day.models) for day in await scene.published(DRIFT)]
+        assert max(found, default=0) <= faces, "counted twice"
+        return found[-1:] == [faces]
+
     found: list[int] = []
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(30):
-            while found[-1:] != [faces]:
-                found += [sum(m.unknown * 3 for m in day.models) for day in await days(scene)]
-                assert max(found, default=0) <= faces, "counted twice"
-                await asyncio.sleep(0.05)
-    assert found[-1:] == [faces], f"not within 30 s: {found[-5:]}"
+    await until(counted, lambda: f"{faces} faces: {found}", 30, every_s=0.1, ignoring=(nats.errors.Error,))
     [day] = await days(scene)
     assert [(sum(m.sizes), sum(m.scores), m.unknown) for m in day.models] == [(faces, faces, faces // 3)]
 
 
-def launch(scene, path) -> subprocess.Popen[str]:
-    process = subprocess.Popen([sys.executable, "-c", CHILD, "-c", str(path)], stderr=subprocess.PIPE, text=True)
-    scene.processes.append(process)
-    return process
-
-
 async def test_a_killed_process_counts_nothing_twice_and_loses_nothing(scene, site, tmp_path):
     """SIGKILL in the middle of a day, faces before, at and after it: the stream has them all, and so has the day."""
-    path = tmp_path / "moretta.yaml"
-    path.write_text(yaml.safe_dump(scene.raw(site)))
-    process = launch(scene, path)
+    (path := tmp_path / "moretta.yaml").write_text(yaml.safe_dump(scene.raw(site)))
+    (script := tmp_path / "child.py").write_text(CHILD)
+    program = scene.launch(path, script)
     await show(scene, 4)
     await until_counted(scene, 12)
     await show(scene, 3)
-    process.kill()
-    process.communicate()
+    await asyncio.to_thread(program.close)
     await show(scene, 2)
-    launch(scene, path)
+    scene.launch(path, script)
     await until_counted(scene, 27)
     await show(scene, 1)
     await until_counted(scene, 30)
@@ -157,7 +145,7 @@ async def test_two_at_once_count_once(scene, site):
 async def test_without_its_stream_windows_come_out_and_days_begin_later(scene, monkeypatch, wait_until):
     """The stream of days cannot be made: the site is ready and publishes; as soon as it can, days are stored."""
     monkeypatch.setattr(keeping, "WAIT_S", 0.2)
-    monkeypatch.setattr(keeping, "_RETRY_S", 0.1)
+    monkeypatch.setattr(keeping, "_RETRY_S", 0.2)
     js = scene.bus.streams.js
     await js.delete_stream("DRIFT")
     await js.add_stream(api.StreamConfig(name="SQUATTER", subjects=["moretta.v1.drift.>"]))
@@ -165,11 +153,14 @@ async def test_without_its_stream_windows_come_out_and_days_begin_later(scene, m
     start = scene.border()
     await scene.window(start, "masked", "masked", "masked")
     await wait_until(app.probes.is_ready)
-    while not [w for w in await scene.until(WINDOWS, 1, zone="_site") if w.start == start and w.persons == 3]:
-        await asyncio.sleep(0.05)
+    await scene.until_window(lambda w: w.start == start and w.persons == 3, zone="_site")
     await js.delete_stream("SQUATTER")
-    while not await days(scene):
+
+    async def stored() -> list:
         await show(scene, 1)
+        return await scene.published(DRIFT)
+
+    await until(stored, "a day", ignoring=(nats.errors.Error,))
 
 
 @pytest.mark.usefixtures("_every_second")

@@ -1,11 +1,12 @@
 """Questions to a real aggregate on a real server: answered from what is stored in WINDOWS, and from nothing else."""
 
-import asyncio
 import contextlib
 import time
 
 import pytest
 from msgspec import structs
+from on_bus import connected
+from patience import until
 from windows import HOUR, MINUTE, SECOND, decree, hidden, window
 
 from proto.permissions import info_subject
@@ -13,7 +14,7 @@ from proto.stats import StatsRequestV1
 from proto.subjects import STATS, STATS_SERVICE, WINDOWS
 from services.aggregate import stats as module
 from services.aggregate.stats import Stats
-from services.bus import Bus, NatsSettings, NoWorkers, Refusal, Unavailable
+from services.bus import NoWorkers, Refusal, Unavailable
 from services.settings import convert
 from services.sites.settings import SiteSettings
 
@@ -189,32 +190,32 @@ async def test_trouble_is_told(bus, stats, monkeypatch):
 
 async def answered(asker, question):
     """The answer, as soon as somebody serves the question."""
-    async with asyncio.timeout(20):
-        while True:
-            with contextlib.suppress(NoWorkers, TimeoutError):
-                return await asker.request(STATS, question, timeout=5)
-            await asyncio.sleep(0.05)
+    return await until(
+        lambda: asker.request(STATS, question, timeout=5), "an answer", ignoring=(NoWorkers, TimeoutError)
+    )
 
 
 async def unanswered(asker, question):
     """Nobody serves the question any more; one that came before the end of the subscription did has no answer."""
-    async with asyncio.timeout(20):
-        with contextlib.suppress(NoWorkers):
-            while True:
-                with contextlib.suppress(TimeoutError):
-                    await asker.request(STATS, question, timeout=0.5)
+
+    async def over() -> bool:
+        with contextlib.suppress(TimeoutError):
+            try:
+                await asker.request(STATS, question, timeout=0.5)
+            except NoWorkers:
+                return True
+        return False
+
+    await until(over, "nobody answers")
 
 
 async def test_the_service_answers_with_its_own_windows(scene):
     """The whole way: sightings become windows, and an asker gets them; sites come and go; the end is in order."""
     app = await scene.start()
-    asker = await Bus.connect(NatsSettings(url=scene.server.url), "subscriber")
-    try:
+    async with connected(scene.server.url, "subscriber") as asker:
         start = scene.border()
         await scene.window(start, "masked", "masked", "unmasked")
-        async with asyncio.timeout(30):
-            while not [w for w in await scene.published(WINDOWS, zone="hall") if w.start >= start + 2 * SECOND]:
-                await asyncio.sleep(0.1)
+        await scene.until_window(lambda w: w.start >= start + 2 * SECOND, 30, zone="hall")
         question = StatsRequestV1(site="market", zone="hall", since=start, until=start + 4 * SECOND, step="window")
         reply = await asker.request(STATS, question, timeout=10)
         assert [p.persons for p in reply.periods] == [3, 0]
@@ -229,15 +230,12 @@ async def test_the_service_answers_with_its_own_windows(scene):
         assert reply.since <= time.time_ns() < reply.until
         assert await scene.stop(app) == 0
         assert await asker.ask_all(info_subject(STATS_SERVICE), wait_s=1) == []
-    finally:
-        await asker.close()
 
 
 async def test_replicas_share_the_questions(scene):
     """Two processes of one site: each question has one answer, and both can be seen."""
     apps = [await scene.start() for _ in range(2)]
-    asker = await Bus.connect(NatsSettings(url=scene.server.url), "notify")
-    try:
+    async with connected(scene.server.url, "notify") as asker:
         await answered(asker, StatsRequestV1(site="market"))
         inbox = asker._connection.client.new_inbox()
         subscription = await asker._connection.client.subscribe(inbox)
@@ -250,5 +248,3 @@ async def test_replicas_share_the_questions(scene):
         assert len(await asker.ask_all(info_subject(STATS_SERVICE), wait_s=1)) == len(apps)
         await scene.stop(apps[0])
         assert (await answered(asker, StatsRequestV1(site="market"))).site == "market"
-    finally:
-        await asker.close()

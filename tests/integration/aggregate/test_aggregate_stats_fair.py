@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 from nats_process import NatsProcess
+from on_bus import settled
+from patience import patient, until
 from windows import HOUR, window
 
 from proto.codec import encode
@@ -25,7 +27,7 @@ from services.sites.settings import SiteSettings
 
 DAY = 24 * HOUR
 NOW = 1_795_474_800_000_000_000
-WINDOWS_STORED = 2_400
+WINDOWS_STORED = 800
 LONG = StatsRequestV1(site="cannes", since=NOW - 400 * DAY, until=NOW, step="hour")
 SHORT = StatsRequestV1(site="cannes", zone="fish", since=NOW - DAY, until=NOW, step="total")
 SEEDS = {user_of(identity, account): Seed.new() for identity, accounts in ACCOUNTS.items() for account in accounts}
@@ -88,8 +90,7 @@ async def _stats(aggregate, begun):
     stats = Stats(aggregate, lambda: NOW)
     site = {"id": "cannes", "timezone": "Europe/Paris", "profile": "alerting", "zones": [{"id": "fish"}]}
     await stats.apply([convert(site, SiteSettings)])
-    await aggregate._connection.client.flush()
-    await aggregate._connection.client.flush()
+    await settled(aggregate)
     yield stats
     await stats.stop()
 
@@ -115,17 +116,15 @@ async def test_a_flood_keeps_nobody_waiting(locked, stats, begun, who):
     account, has its answer behind the one in hand and at most one more."""
     async with connected(locked, "subscriber") as flooder, connected(locked, who) as other:
         await flood(flooder, 200)
-        async with asyncio.timeout(60):
-            while waiting(stats) < questions.LIMITS[-1] / 2 or not begun:
-                await asyncio.sleep(0.01)
+        await until(lambda: waiting(stats) >= questions.LIMITS[-1] / 2 and begun, "the flood waits", 60)
         before = len(begun)
-        reply = await other.request(STATS, SHORT, timeout=60)
+        reply = await other.request(STATS, SHORT, timeout=patient(100))
         assert reply.periods[0].persons == 11
         assert begun.index(SHORT) - before <= 2
         assert waiting(stats) > questions.LIMITS[-1] / 2  # the flood still waits
         again = structs.replace(SHORT, step="day")
         before = len(begun)
-        await other.request(STATS, again, timeout=60)
+        await other.request(STATS, again, timeout=patient(100))
         assert begun.index(again) - before <= 2
 
 
@@ -136,11 +135,9 @@ async def test_many_flooders_have_a_turn_each(locked, stats, begun):
         other = await stack.enter_async_context(connected(locked, "subscriber"))
         for one in flooders:
             await flood(one, 60)
-        async with asyncio.timeout(60):
-            while waiting(stats) <= 2 * questions.LIMITS[-1]:  # more than two of them can have
-                await asyncio.sleep(0.01)
+        await until(lambda: waiting(stats) > 2 * questions.LIMITS[-1], "more than two of them can have", 60)
         before = len(begun)
-        await other.request(STATS, SHORT, timeout=60)
+        await other.request(STATS, SHORT, timeout=patient(100))
         assert begun.index(SHORT) - before <= 4
 
 
@@ -154,8 +151,7 @@ async def test_who_asks_is_what_the_server_says(locked, aggregate):
 
     client = aggregate._connection.client
     listening = await client.subscribe(STATS.wildcard(), queue=str(STATS.queue), cb=hear)
-    await client.flush()
-    await client.flush()
+    await settled(client)
     claim = {"Nats-Request-Info": json.dumps({"acc": "MAIN", "user": "x", "server": "x", "id": 1})}
     async with contextlib.AsyncExitStack() as stack:
         for identity in ("subscriber", "subscriber", "operator"):
@@ -176,8 +172,7 @@ async def say(bus, subject, headers):
     size = len(headers)
     client._transport.write(b"HPUB %s _INBOX_subscriber.q %d %d\r\n%s{}\r\n" % (subject, size, size + 2, headers))
     await client._transport.drain()
-    await client.flush()
-    await client.flush()
+    await settled(client)
 
 
 FORGED = b'{"acc":"SUBSCRIBERS_acme","user":"x","server":"x","id":7}'
@@ -201,13 +196,10 @@ async def test_nobody_asks_in_anothers_name(locked, aggregate, headers):
 
     client = aggregate._connection.client
     listening = await client.subscribe(STATS.wildcard(), queue=str(STATS.queue), cb=hear)
-    await client.flush()
-    await client.flush()
+    await settled(client)
     async with connected(locked, "subscriber") as one:
         await say(one, STATS.of(SHORT).encode(), headers)
-        async with asyncio.timeout(20):
-            while not heard:
-                await asyncio.sleep(0.01)
+        await until(lambda: heard, "the question")
     await listening.unsubscribe()
     assert [who[0] for who in heard] in ([APART["subscriber"]], [""])  # "" is nobody in particular
     assert heard[0][1] != "x"
