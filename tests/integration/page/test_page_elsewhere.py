@@ -7,9 +7,11 @@ from pathlib import Path
 
 import aiohttp
 import browser
+import pytest
 from aiohttp import web
 from numbers_page import card, percent
-from playwright.async_api import expect
+from patience import until
+from playwright.async_api import Browser, expect
 from published_sites import published
 from websocket_tap import Tap
 
@@ -17,6 +19,11 @@ from proto.subjects import Identity
 from services.aggregate.page_settings import PageSettings
 from services.aggregate.web import PageServer
 
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.usefixtures("ended"),
+    pytest.mark.xdist_group("page-views"),
+]
 PREFIX = "/all/numbers"
 
 
@@ -50,17 +57,13 @@ async def _pass(source, target) -> None:
         await target.send_bytes(message.data)
 
 
-async def test_a_proxy_may_have_it_under_a_path(tmp_path: Path):
+async def test_a_proxy_may_have_it_under_a_path(tmp_path: Path, chromium: Browser):
     """Its files, its config.json and NATS are found beside it."""
-    browser.require()
-    async with (
-        published(tmp_path) as (sites, served),
-        browser.chromium(tmp_path / "profile", locale="en-GB") as context,
-    ):
+    async with published(tmp_path) as (sites, served), browser.own(chromium, locale="en-GB") as page:
         beside = PageServer(PageSettings(port=0, server="./nats"))
         beside.apply(sites.sites())
         await beside.start()
-        watched = browser.Watched(context.pages[0])
+        watched = browser.Watched(page)
         async with proxied(beside.url, sites.door, served.url.rstrip("/")) as url:
             await sites.publish()
             await watched.page.goto(url)
@@ -69,15 +72,14 @@ async def test_a_proxy_may_have_it_under_a_path(tmp_path: Path):
         await beside.stop()
 
 
-async def test_the_form_for_a_key_opens_by_itself(tmp_path: Path):
+async def test_the_form_for_a_key_opens_by_itself(tmp_path: Path, chromium: Browser):
     """And goes again when the server lets the page in after all; a key that is given is taken."""
-    browser.require()
     subscriber: Identity = "subscriber"
     async with (
         published(tmp_path, is_open=False) as (sites, served),
-        browser.chromium(tmp_path / "profile", locale="en-GB") as context,
+        browser.own(chromium, locale="en-GB") as page,
     ):
-        watched, tap = browser.Watched(context.pages[0]), Tap()
+        watched, tap = browser.Watched(page), Tap()
         await sites.publish()
         await tap.attach(watched.page)
         await watched.page.goto(served.url)
@@ -86,8 +88,7 @@ async def test_the_form_for_a_key_opens_by_itself(tmp_path: Path):
         await expect(watched.page.get_by_label("Key of a reader")).to_be_focused()
         await browser.accessible(watched.page)
         tries = tap.tries
-        while tap.tries == tries:  # it goes on trying: a server that is being set up opens later
-            await asyncio.sleep(0.05)
+        await until(lambda: tap.tries > tries, "another try: a server that is being set up opens later")
         await watched.page.get_by_label("Key of a reader").fill(sites.identities.seeds[subscriber].reveal())
         await watched.page.keyboard.press("Enter")
         rate = card(watched.page, "Whole site").locator(".rate")

@@ -10,7 +10,7 @@ import browser
 import pytest
 from authority import Authority
 from nats_process import NatsProcess
-from playwright.async_api import expect
+from playwright.async_api import Browser, expect
 
 from proto.subjects import Identity
 from services.aggregate.page_settings import PageSettings
@@ -107,10 +107,11 @@ def test_a_box_shows_its_page_to_its_own_machine_alone(tmp_path: Path):
         Box(tmp_path, tmp_path / "s.yaml", page=PageSettings(host="0.0.0.0"))
 
 
-@pytest.mark.timeout(200)
-async def test_a_page_with_a_key(tmp_path: Path):
+@pytest.mark.asyncio(loop_scope="session")
+@pytest.mark.usefixtures("ended")
+@pytest.mark.xdist_group("page-views")
+async def test_a_page_with_a_key(tmp_path: Path, chromium: Browser):
     """Over TLS; a text that is no seed is told, one that the server doesn't know is refused, the right one comes in."""
-    browser.require()
     authority = Authority()
     (pem := tmp_path / "server.pem").write_bytes(authority.issue("127.0.0.1"))
     (trusted := tmp_path / "ca.pem").write_bytes(authority.pem)
@@ -135,8 +136,8 @@ async def test_a_page_with_a_key(tmp_path: Path):
     page.apply([])
     await page.start()
     try:
-        async with browser.chromium(tmp_path / "profile", locale="fr-FR") as context:
-            await asks_for_the_key(browser.Watched(context.pages[0]), page.url, identities)
+        async with browser.own(chromium, locale="fr-FR") as opened:
+            await asks_for_the_key(browser.Watched(opened), page.url, identities)
     finally:
         await page.stop()
         server.stop()

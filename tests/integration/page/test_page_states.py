@@ -9,10 +9,11 @@ from zoneinfo import ZoneInfo
 
 import browser
 import pytest
+import pytest_asyncio
 from msgspec import json, structs
 from numbers_page import card, percent
 from page_pictures import looked_at
-from playwright.async_api import Page, expect
+from playwright.async_api import Browser, Page, expect
 from published_sites import LENGTH, MARKET, camera_state, published
 from websocket_tap import Tap, stored_at
 from windows import HOUR, SECOND, decree, window
@@ -20,6 +21,11 @@ from windows import HOUR, SECOND, decree, window
 from proto.public import CameraV1
 from proto.subjects import ALERTS, CAMERAS, WINDOWS
 
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.usefixtures("ended"),
+    pytest.mark.xdist_group("page-states"),
+]
 THREE_DAYS = 3 * 24 * HOUR
 FOCUSED = "[document.activeElement.tagName, getComputedStyle(document.activeElement).outlineStyle]"
 ONE_STEP = re.compile(r"^M[\d. ]+L[\d. ]+$")
@@ -29,14 +35,10 @@ REACHABLE = """
 """
 
 
-@pytest.fixture(name="place")
-async def _place(tmp_path: Path):
-    browser.require()
-    async with (
-        published(tmp_path) as (sites, page),
-        browser.chromium(tmp_path / "profile", locale="en-GB") as context,
-    ):
-        watched, tap = browser.Watched(context.pages[0]), Tap()
+@pytest_asyncio.fixture(name="place", loop_scope="session")
+async def _place(tmp_path: Path, chromium: Browser):
+    async with published(tmp_path) as (sites, page), browser.own(chromium, locale="en-GB") as opened:
+        watched, tap = browser.Watched(opened), Tap()
         await tap.attach(watched.page)
         yield sites, page.url, watched.page, tap
         assert watched.complaints == []
@@ -223,25 +225,21 @@ async def test_everything_is_reached_by_keys_and_seen(place):
 
 
 @contextlib.asynccontextmanager
-async def opened(folder: Path, *denied: str) -> AsyncIterator[tuple[Page, str]]:
+async def opened(chromium: Browser, folder: Path, *denied: str) -> AsyncIterator[tuple[Page, str]]:
     """The page of sites that have published, of a subscriber without these rights, and the rate that it has to show."""
-    browser.require()
-    async with (
-        published(folder, denied=denied) as (sites, served),
-        browser.chromium(folder / "profile", locale="en-GB") as context,
-    ):
-        watched = browser.Watched(context.pages[0])
+    async with published(folder, denied=denied) as (sites, served), browser.own(chromium, locale="en-GB") as page:
+        watched = browser.Watched(page)
         await sites.publish()
         await watched.page.goto(served.url)
         yield watched.page, percent(sites.market("_site")[-1].rate)
         assert watched.complaints == []
 
 
-async def test_it_uses_few_rights(tmp_path: Path):
+async def test_it_uses_few_rights(tmp_path: Path, chromium: Browser):
     """Windows, alerts, operations, cameras and statistics; no rule states, no deliveries, no micro service's info."""
     api = [f"moretta.api.STREAM.{one}.{name}" for one in ("INFO", "MSG.GET") for name in ("RULES", "DELIVERIES")]
     others = [f"moretta.v1.{one}." for one in ("rules", "deliveries", "notifications")]
-    async with opened(tmp_path, "$SRV.", *api, *others) as (page, rate):
+    async with opened(chromium, tmp_path, "$SRV.", *api, *others) as (page, rate):
         whole = card(page, "Whole site")
         await expect(whole.locator(".rate")).to_have_text(rate)
         await expect(whole.locator("figcaption")).to_have_text("Trend of the day")
@@ -251,10 +249,10 @@ async def test_it_uses_few_rights(tmp_path: Path):
         await expect(page.locator("#notice")).to_be_hidden()
 
 
-async def test_what_may_not_be_read_is_said_and_breaks_nothing(tmp_path: Path):
+async def test_what_may_not_be_read_is_said_and_breaks_nothing(tmp_path: Path, chromium: Browser):
     """A subscriber without alerts and history: the rest is shown."""
     denied = ("moretta.v1.stats.", "moretta.api.STREAM.INFO.ALERTS", "moretta.v1.alerts.")
-    async with opened(tmp_path, *denied) as (page, rate):
+    async with opened(chromium, tmp_path, *denied) as (page, rate):
         whole = card(page, "Whole site")
         await expect(whole.locator(".rate")).to_have_text(rate)
         await expect(whole.locator("figcaption")).to_contain_text("No history can be had here")

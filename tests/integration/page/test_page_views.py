@@ -6,24 +6,27 @@ from zoneinfo import ZoneInfo
 
 import browser
 import pytest
+import pytest_asyncio
 from msgspec import structs
 from numbers_page import card, percent
 from page_pictures import looked_at
-from playwright.async_api import expect
+from playwright.async_api import Browser, expect
 from published_sites import LENGTH, MARKET, Published, published
 from windows import HOUR, SECOND, hidden, window
 
 from proto.subjects import ALERTS, WINDOWS
 
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.usefixtures("ended"),
+    pytest.mark.xdist_group("page-views"),
+]
 
-@pytest.fixture(name="place")
-async def _place(tmp_path: Path):
-    browser.require()
-    async with (
-        published(tmp_path) as (sites, page),
-        browser.chromium(tmp_path / "profile", locale="en-GB") as context,
-    ):
-        watched = browser.Watched(context.pages[0])
+
+@pytest_asyncio.fixture(name="place", loop_scope="session")
+async def _place(tmp_path: Path, chromium: Browser):
+    async with published(tmp_path) as (sites, page), browser.own(chromium, locale="en-GB") as opened:
+        watched = browser.Watched(opened)
         yield sites, page.url, watched
         assert watched.complaints == []
 

@@ -1,0 +1,24 @@
+"""One browser for all tests of the page that a worker runs."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import browser
+import pytest_asyncio
+from patience import until
+from playwright.async_api import Browser
+
+
+@pytest_asyncio.fixture(name="chromium", scope="session", loop_scope="session")
+async def _chromium() -> AsyncIterator[Browser]:
+    browser.require()
+    async with browser.launched() as found:
+        yield found
+
+
+@pytest_asyncio.fixture(name="ended", loop_scope="session")
+async def _ended(chromium: Browser) -> AsyncIterator[None]:
+    """Nothing goes on in the loop that these tests share."""
+    before = asyncio.all_tasks()
+    yield
+    await until(lambda: asyncio.all_tasks() - before <= {asyncio.current_task()}, lambda: asyncio.all_tasks() - before)
