@@ -24,7 +24,7 @@ PROGRAMS = {
 class UpProcess:
     """One run; `lines` are the objects it printed, `words` what it said on standard error.
 
-    The command itself is a fork of a Python that has imported it, unless it is `cold`; what it starts is as real as ever.
+    The command itself is a fork of a Python that has imported it, unless `cold`; what it starts is as real as ever.
     """
 
     def __init__(self, arguments: list[str], *, cold: bool = False) -> None:
