@@ -90,6 +90,8 @@ def configure(service: str, settings: LogSettings | None = None) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter)
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    # On a busy machine it warns that it makes its list of fonts: no concern of whoever asked for a chart.
+    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
     structlog.configure(
         processors=[*chain, *last],
         wrapper_class=structlog.make_filtering_bound_logger(settings.level),

@@ -14,7 +14,7 @@ from services.bus import Bus, Failed, NatsSettings, NoWorkers, Unavailable
 from services.cli.orders import ANSWER_S, checked, operator_bus
 from services.history import day_start, local
 from services.notify.core.report import DayReport, Question
-from services.notify.reports import question_of, read_day, report_file
+from services.notify.report_days import question_of, read_day
 from services.notify.words import languages, words_in
 from services.settings import SettingsError, load
 from services.sites.problems import Problem
@@ -59,6 +59,8 @@ async def write(file: Path, site: str, day: str | None, out: Path, language: str
         report = await _read(bus, asked)
     finally:
         await bus.close()
+    from services.notify.reports import report_file  # here: what draws it takes longer to import than a mistake to tell
+
     out.write_text(await report_file(report, place, words_in(language)), encoding="utf-8")
     return report.day
 

@@ -1,91 +1,25 @@
-"""A daily report: its figures read from NATS, its mail's parts, and the same as one file."""
+"""A daily report as its mail, and the same as one file; what is in it is read in report_days.py."""
 
 import asyncio
-import contextlib
 from base64 import b64encode
-from collections.abc import AsyncGenerator, Callable, Iterable
-from contextlib import aclosing
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from datetime import date
-from typing import Protocol, cast
 
-from proto.notifications import NotificationV1
-from proto.public import AlertV1, WindowV1
-from proto.subjects import ALERTS, NOTIFICATIONS, WINDOWS, Subject
 from proto.types import SiteId
-from services.bus import Stored, Unavailable
-from services.history import Span
-from services.history.spans import SECOND
 from services.notify.core.message import Letter, Picture, content_id, letter_of
 from services.notify.core.notification import Notification
-from services.notify.core.report import DayReport, Question, report_of
+from services.notify.core.report import DayReport
 from services.notify.core.report_content import ReportView
 from services.notify.core.report_schedule import ReportPlan, day_of_report
 from services.notify.core.report_view import view_of
 from services.notify.core.words import Words
 from services.notify.report_chart import hours_chart, zones_chart
+from services.notify.report_days import ReportBus, question_of, read_day
 from services.notify.templates import render_report_bodies
 from services.notify.words import words_in
 from services.sites.settings import SiteSettings, local_zone
 
-AHEAD = 26 * 3_600 * SECOND
-"""A window may be stored before its time by as much: event time may be a day ahead, and a window lasts."""
-PUBLISHING = 10 * SECOND
-"""So long after it closed a window is out."""
 _READ_S = 30.0
-
-
-class ReportBus(Protocol):
-    """What a report needs of the bus."""
-
-    def read(self, row: Subject, *, since: int = 0, **tokens: str) -> AsyncGenerator[Stored, None]:
-        """Yield the stored messages of a row."""
-
-
-def question_of(site: SiteSettings, day: date, now: int, *, zone_detail: bool = True) -> Question:
-    """Return what is to be asked about a site of the settings at a time, ns."""
-    return Question(
-        site=site.id,
-        day=day,
-        zone=local_zone(site),
-        settled=now - round(site.lateness_s * SECOND) - PUBLISHING,
-        length=round(site.window_s * SECOND),
-        profile=site.profile,
-        zones=tuple(zone.id for zone in site.zones),
-        zone_detail=zone_detail,
-    )
-
-
-async def read_day(bus: ReportBus, asked: Question) -> DayReport:
-    """Return a day's figures from the streams WINDOWS, ALERTS and DELIVERIES; `Unavailable` if they can't be read."""
-    windows = [window for span in asked.days() for window in await _windows(bus, asked, span)]
-    alerts = [cast("AlertV1", stored.message) async for stored in bus.read(ALERTS, site=asked.site)]
-    return report_of(asked, windows, alerts, await _decisions(bus, asked) if alerts else [])
-
-
-async def _decisions(bus: ReportBus, asked: Question) -> list[NotificationV1]:
-    """Return what notify decided on the day; nothing where it has never run."""
-    found = []
-    with contextlib.suppress(Unavailable):
-        async with aclosing(bus.read(NOTIFICATIONS, since=max(1, asked.span.start), site=asked.site)) as stored:
-            async for one in stored:
-                found.append(cast("NotificationV1", one.message))
-                if found[-1].at >= asked.span.end:
-                    break
-    return found
-
-
-async def _windows(bus: ReportBus, asked: Question, span: Span) -> list[WindowV1]:
-    """Return the windows of all zones that start in the span. They are stored in order of their start."""
-    found = []
-    async with aclosing(bus.read(WINDOWS, since=max(1, span.start - AHEAD), site=asked.site)) as stored:
-        async for one in stored:
-            window = cast("WindowV1", one.message)
-            if window.start >= span.end:
-                break
-            if window.start >= span.start:
-                found.append(window)
-    return found
 
 
 class ReportWriter:

@@ -26,7 +26,8 @@ from services.notify.core.report_schedule import due, notification_of
 from services.notify.core.report_view import view_of
 from services.notify.mail import MailChannel
 from services.notify.plan import schedule_of
-from services.notify.reports import AHEAD, ReportWriter, question_of, read_day
+from services.notify.report_days import AHEAD, question_of, read_day
+from services.notify.reports import ReportWriter
 from services.notify.settings import NotifyFile
 from services.notify.templates import render_report_bodies
 from services.notify.words import words_in
