@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from patience import until
 from site_process import Site
 
 from proto.public import AlertV1
@@ -69,14 +70,10 @@ class Ground:
         )  # fmt: skip
 
     async def until(self, condition, what: str, limit_s: float = 60):
-        end, found = time.monotonic() + limit_s, None
-        while time.monotonic() < end:
-            with contextlib.suppress(Exception):
-                if found := await condition():
-                    return found
-            await asyncio.sleep(0.1)
-        said = [service.lines[-4:] for service in self.running]
-        raise AssertionError(f"not within {limit_s} s: {what}; said {said}")
+        def said() -> str:
+            return f"{what}; {[service.last_words() for service in self.running]}"
+
+        return await until(condition, said, limit_s, every_s=0.1, ignoring=(Exception,))
 
     async def windows(self) -> list[int]:
         async with self.site.bus("operator") as bus:
