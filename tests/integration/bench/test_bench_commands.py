@@ -1,10 +1,10 @@
 """What the bench's commands say of a user's mistake, before anything is measured."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from patience import patient
+from warm import COMMAND_LINE, warm
 
 from bench.clips import clips_by_eye
 
@@ -21,21 +21,22 @@ from bench.clips import clips_by_eye
 )
 def test_a_mistake_is_told(tmp_path: Path, command: list[str], told: list[str]):
     """A wrong option, a folder without the clips or without annotations: named, exit code 2, no traceback."""
-    done = run(*(part.format(folder=tmp_path) for part in command))
-    assert (done.returncode, "Traceback" in done.stderr) == (2, False)
-    assert [part for part in told if part.format(folder=tmp_path) not in done.stderr] == []
+    code, said = run(*(part.format(folder=tmp_path) for part in command))
+    assert (code, "Traceback" in said) == (2, False)
+    assert [part for part in told if part.format(folder=tmp_path) not in said] == []
 
 
 def test_a_clip_that_cannot_be_counted_is_told(tmp_path: Path):
     """When `moretta count` fails, its own words are passed on, in one line and with exit code 2."""
     for one in clips_by_eye():
         Path(tmp_path / one.file).write_bytes(b"no film")
-    done = run("bench.clips", str(tmp_path))
-    assert (done.returncode, "Traceback" in done.stderr) == (2, False)
-    assert clips_by_eye()[0].file in done.stderr
+    code, said = run("bench.clips", str(tmp_path))
+    assert (code, "Traceback" in said) == (2, False)
+    assert clips_by_eye()[0].file in said
 
 
-def run(module: str, *options: str) -> subprocess.CompletedProcess[str]:
-    """Return a command of the bench that has ended."""
-    command = [sys.executable, "-P", "-m", module, *options]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+def run(module: str, *options: str) -> tuple[int | None, str]:
+    """Return exit code and standard error of a command of the bench."""
+    process = warm(COMMAND_LINE).start(module, options)
+    _, said = process.communicate(patient(60))
+    return process.returncode, said

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from authority import ENDS, Authority, Volume, only_these, serving
 from nats_process import NatsProcess
+from patience import until
 from prometheus_client import REGISTRY
 
 from proto.public import WindowV1
@@ -17,11 +18,9 @@ from services.bus import Bus, NatsSettings
 from services.cli.orders import connect_as
 from services.settings import SettingsError
 
-LIMIT_S = 30
-
 
 @dataclass
-class Place:
+class SecureServer:
     """A server that asks for certificates, and the secrets that it and its client have."""
 
     server: NatsProcess
@@ -38,9 +37,8 @@ class Place:
         """SIGHUP, and wait until the server says that its TLS is another."""
         before = len(self.server.output)
         self.server.signal(signal.SIGHUP)
-        async with asyncio.timeout(LIMIT_S):
-            while not any("Reloaded server configuration" in line for line in self.server.output[before:]):
-                await asyncio.sleep(0.02)
+        told = "Reloaded server configuration"
+        await until(lambda: any(told in line for line in self.server.output[before:]), told)
 
 
 @pytest.fixture(name="place")
@@ -50,7 +48,7 @@ def _place(tmp_path: Path):
     theirs = Volume(tmp_path / "theirs", ca=authority.pem, pem=authority.issue("127.0.0.1"))
     block = f'tls {{ cert_file: "{theirs.pem}", key_file: "{theirs.pem}", ca_file: "{theirs.ca}", verify: true }}'
     server = NatsProcess(tmp_path, config=block).start()
-    yield Place(server, authority, ours, theirs, tmp_path)
+    yield SecureServer(server, authority, ours, theirs, tmp_path)
     server.stop()
 
 
@@ -58,15 +56,13 @@ async def refused(settings: NatsSettings, word: str) -> None:
     """Connecting goes on, and says why it has not come to an end."""
     said: list[str] = []
     connecting = asyncio.create_task(Bus.connect(settings, "notify", on_trouble=said.append))
-    async with asyncio.timeout(LIMIT_S):
-        while not any(word in one for one in said):
-            await asyncio.sleep(0.02)
+    await until(lambda: any(word in one for one in said), lambda: f"{word!r} in {said}", 30)
     assert not connecting.done()
     connecting.cancel()
     await asyncio.gather(connecting, return_exceptions=True)
 
 
-async def test_who_is_not_known_is_refused(place: Place):
+async def test_who_is_not_known_is_refused(place: SecureServer):
     """Without a certificate, with a stranger's, to a server that nobody named vouches for, or by no TLS at all."""
     stranger = place.folder / "stranger"
     stranger.write_bytes(Authority().issue("notify"))
@@ -79,7 +75,7 @@ async def test_who_is_not_known_is_refused(place: Place):
     await refused(place.settings(), "IP address mismatch")
 
 
-async def test_an_operators_command_tells_what_to_mend(place: Place):
+async def test_an_operators_command_tells_what_to_mend(place: SecureServer):
     """One line for the person at the terminal: a file of no use, or what TLS said while nobody let it in."""
     (place.folder / "stranger").write_bytes(Authority().issue("operator"))
     cases = {
@@ -96,7 +92,7 @@ async def test_an_operators_command_tells_what_to_mend(place: Place):
     await (await connect_as("operator", file)).close()
 
 
-async def test_nothing_is_said_in_the_open_when_tls_is_asked_for(place: Place):
+async def test_nothing_is_said_in_the_open_when_tls_is_asked_for(place: SecureServer):
     """A server, or whoever stands before it, that says it has no TLS hears no password."""
     heard = asyncio.Event()
 
@@ -117,7 +113,7 @@ async def test_nothing_is_said_in_the_open_when_tls_is_asked_for(place: Place):
     assert not heard.is_set()
 
 
-async def test_nothing_older_than_tls_1_2_is_spoken(place: Place):
+async def test_nothing_older_than_tls_1_2_is_spoken(place: SecureServer):
     """Neither by us to an old server, nor by the server to an old client."""
     old = serving(Path(place.theirs.pem))
     insist(old)
@@ -134,9 +130,7 @@ async def test_nothing_older_than_tls_1_2_is_spoken(place: Place):
     server = await asyncio.start_server(greet, "127.0.0.1", 0)
     url = f"nats://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     await refused(NatsSettings(url=url, ca_file=place.ours.ca), "")
-    async with asyncio.timeout(LIMIT_S):
-        while not reasons:
-            await asyncio.sleep(0.02)
+    await until(lambda: reasons, "why it was refused")
     server.close()
     await server.wait_closed()
     assert set(reasons) == {"UNSUPPORTED_PROTOCOL"}
@@ -150,7 +144,7 @@ async def test_nothing_older_than_tls_1_2_is_spoken(place: Place):
     writer.close()
 
 
-async def test_another_authority_takes_over_without_a_restart(place: Place, monkeypatch: pytest.MonkeyPatch):
+async def test_another_authority_takes_over_without_a_restart(place: SecureServer, monkeypatch: pytest.MonkeyPatch):
     """First both are believed, then both sides show the new one's certificates, then it alone is: no window is lost."""
     only_these(monkeypatch)
     bus = await Bus.connect(place.settings(), "aggregate")
@@ -176,9 +170,11 @@ async def test_another_authority_takes_over_without_a_restart(place: Place, monk
         await place.reload()
         before, reconnects = stored, bus._connection.client.stats["reconnects"]
         await bus._connection.client.force_reconnect()
-        async with asyncio.timeout(LIMIT_S):
-            while stored < before + 20 or bus._connection.client.stats["reconnects"] == reconnects:
-                await asyncio.sleep(0.02)
+
+        def goes_on(stored_s=before + 20, count=reconnects):
+            return stored >= stored_s and bus._connection.client.stats["reconnects"] != count
+
+        await until(goes_on, "a new connection, and windows by it", 30)
     await refused(place.settings(client_cert_file=str(old_of(place))), "unknown ca")
     done.set()
     await publishing
@@ -196,7 +192,7 @@ def insist(context: ssl.SSLContext) -> None:
         context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
 
 
-def old_of(place: Place) -> Path:
+def old_of(place: SecureServer) -> Path:
     """A certificate of the authority that was."""
     file = place.folder / "old"
     file.write_bytes(place.authority.issue("notify"))

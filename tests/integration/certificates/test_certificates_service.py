@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from authority import ENDS, Authority, Volume
+from patience import until
 from program import Program
 from site_process import Site
 
@@ -48,32 +49,30 @@ def start(site: Site, ours: Volume) -> Program:
     return site.start("aggregate", **files)
 
 
-async def until(condition) -> None:
+async def settled(condition) -> None:
     """Wait for it beside the loop: probes are asked by blocking calls."""
-    async with asyncio.timeout(LIMIT_S):
-        while not await asyncio.to_thread(condition):
-            await asyncio.sleep(0.05)
+    await until(lambda: asyncio.to_thread(condition), "its probes", LIMIT_S, every_s=0.05)
 
 
 async def test_it_goes_on_with_new_certificates(site: Site, ours: Volume, theirs: Volume, authority: Authority):
     """The metric follows the file at once, a broken file changes nothing but a metric, and when the server is gone and
     comes back with another certificate the next connection shows and sees the new ones."""
     service = start(site, ours)
-    await until(lambda: service.running)
+    await settled(lambda: service.running)
     assert [service.metric(EXPIRY, use="nats", side=side) for side in ("own", "peer")] == [ENDS.timestamp()] * 2
     ours.put(ca=authority.pem, pem=b"a half-written")
-    await until(lambda: service.metric("moretta_certificate_renewal_failed", use="nats") == 1)
-    await until(lambda: service.get("/readyz") == (200, "ok\n"))
+    await settled(lambda: service.metric("moretta_certificate_renewal_failed", use="nats") == 1)
+    await settled(lambda: service.get("/readyz") == (200, "ok\n"))
     ours.put(ca=authority.pem, pem=authority.issue("aggregate", ends=LATER))
     theirs.put(ca=authority.pem, pem=authority.issue("127.0.0.1", ends=LATER))
-    await until(lambda: service.metric(EXPIRY, use="nats", side="own") == LATER.timestamp())
+    await settled(lambda: service.metric(EXPIRY, use="nats", side="own") == LATER.timestamp())
     assert service.metric("moretta_certificate_renewal_failed", use="nats") == 0
     assert service.metric(EXPIRY, use="nats", side="peer") == ENDS.timestamp()
     site.server.kill()
-    await until(lambda: service.get("/readyz")[0] == 503)
+    await settled(lambda: service.get("/readyz")[0] == 503)
     site.server.start()
-    await until(lambda: service.metric(EXPIRY, use="nats", side="peer") == LATER.timestamp())
-    await until(lambda: service.get("/readyz")[0] == 200)
+    await settled(lambda: service.metric(EXPIRY, use="nats", side="peer") == LATER.timestamp())
+    await settled(lambda: service.get("/readyz")[0] == 200)
     assert service.stop() == 0
     assert len(service.said("changed certificate files can't be used; those before stay in force")) == 1
     assert len(service.said("new certificate files in force")) == 1

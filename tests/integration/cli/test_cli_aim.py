@@ -4,8 +4,7 @@ import asyncio
 import contextlib
 import io
 import os
-import subprocess
-import sys
+import time
 from pathlib import Path
 
 import aiohttp
@@ -13,6 +12,8 @@ import clips
 import msgspec
 import numpy as np
 import pytest
+from command_line import moretta
+from patience import until
 from PIL import Image
 from rich.console import Console
 from site_process import Site
@@ -23,6 +24,7 @@ from proto.subjects import AIM_RECORD, AIM_REPORTS, CAMERAS
 from services.cli import aim, aim_screen
 from services.identities import settings_file
 
+pytestmark = pytest.mark.xdist_group("cli-aim")
 SIZE = (640, 360)
 TOKEN = "an operator's own token"
 FACES = ((40, 40, 60), (200, 200, 60), (420, 100, 12), (520, 240, 12))
@@ -39,18 +41,13 @@ def crowd(width, height, index):
     return wall
 
 
-def moretta(*arguments):
-    command = [sys.executable, "-P", "-m", "services.cli", *map(str, arguments)]
-    environment = {**os.environ, "NO_COLOR": "1", "COLUMNS": "200"}
-    return subprocess.run(command, capture_output=True, text=True, timeout=90, env=environment, check=False)
-
-
-@pytest.fixture(name="site")
-async def _site(tmp_path):
-    """A camera that sees faces and one that shows nobody, both served; `file` is the operator's."""
-    site = Site(tmp_path)
-    seen = clips.make_clip(tmp_path / "crowd.mp4", width=SIZE[0], height=SIZE[1], pictures=50, picture=crowd)
-    empty = clips.make_clip(tmp_path / "empty.mp4", width=160, height=96, pictures=50)
+@pytest.fixture(name="site", scope="module")
+def _site(tmp_path_factory):
+    """A camera that sees faces and one that shows nobody, both served; `operator` is the operator's file."""
+    folder = tmp_path_factory.mktemp("aim")
+    site = Site(folder)
+    seen = clips.make_clip(folder / "crowd.mp4", width=SIZE[0], height=SIZE[1], pictures=50, picture=crowd)
+    empty = clips.make_clip(folder / "empty.mp4", width=160, height=96, pictures=50)
     site.server.start()
     site.operator = site.identities.write("operator.yaml", settings_file(site.server.url, "operator"))
     cameras = [
@@ -65,24 +62,19 @@ async def _site(tmp_path):
         }
     )
     try:
-        site.start("ingest")
-        inference = site.start("inference")
-        await until(site, "live", "live")
-        async with asyncio.timeout(30):
-            while not inference.running:
-                await asyncio.sleep(0.1)
+        ingest, inference = site.start("ingest"), site.start("inference")
+        ingest.wait_for("camera live", 2)
+        inference.wait_for("running")
         yield site
     finally:
         site.close()
 
 
-async def until(site, *states):
-    async with asyncio.timeout(30), site.bus("subscriber") as bus:
-        while True:
-            found = [await bus.last(CAMERAS, site="cannes", camera=name) for name in ("gate", "wall")]
-            if [one and one.message.state for one in found] == list(states):
-                return
-            await asyncio.sleep(0.1)
+async def audited(site, since):
+    """What was recorded from then on (ns): other tests aim here, too."""
+    async with site.bus("operator") as operator:
+        found = [stored.message for stored in await operator.history(AIM_RECORD, site="cannes")]
+    return [record for record in found if record.at >= since]
 
 
 async def run_aim(site, camera, *more):
@@ -93,6 +85,7 @@ async def run_aim(site, camera, *more):
 
 async def test_what_an_operator_sees(site):
     """The map, the sizes in both pictures, light and what to do; nothing of faces at first; in the audit."""
+    began = time.time_ns()
     console = Console(force_terminal=True, width=100, file=io.StringIO(), record=True)
     last = await aim.aim(
         site.operator, "cannes", "gate", operator="ana", why="mounted anew", seconds=21, console=console
@@ -110,8 +103,7 @@ async def test_what_an_operator_sees(site):
     assert 0.1 < last.brightness < 0.9
     assert last.sharpness > 0.05
     assert all(aim_screen.in_words(advice) in shown for advice in last.advice)
-    async with site.bus("operator") as operator:
-        (record,) = [stored.message for stored in await operator.history(AIM_RECORD, site="cannes")]
+    (record,) = await audited(site, began)
     assert record.at <= last.since
     told = (record.camera, record.operator, record.why, record.seconds)
     assert told == ("gate", "ana", "mounted anew", 21)
@@ -147,6 +139,7 @@ async def test_a_subscriber_hears_nothing(site):
 
 async def test_the_page_aims_too(site):
     """Over HTTPS with the operator's token: a report a line, audited; a new order ends the one before."""
+    began = time.time_ns()
     (told,) = site.services[0].said("camera page")
     shown = aiohttp.Fingerprint(bytes.fromhex(told["fingerprint"].replace(":", "")))
     body = {"operator": "ana", "why": "mounted anew", "seconds": 20}
@@ -169,8 +162,7 @@ async def test_the_page_aims_too(site):
             assert (await run_aim(site, "wall", "--seconds", "1")).returncode == 0
             *_, last = [msgspec.json.decode(line, type=AimReportV1) async for line in answer.content]
             assert (last.since, last.ended) == (first.since, "replaced")
-    async with site.bus("operator") as operator:
-        audit = [stored.message for stored in await operator.history(AIM_RECORD, site="cannes")]
+    audit = await audited(site, began)
     assert [(record.camera, record.seconds) for record in audit] == [("wall", 20), ("wall", 1)]
     assert (audit[0].operator, audit[0].why) == ("ana", "mounted anew")
     assert audit[0].at <= first.since < audit[1].at
@@ -179,6 +171,7 @@ async def test_the_page_aims_too(site):
 
 async def test_who_cannot_be_aimed(site):
     """Another site, no such camera, no reason or one that is too long: told in one line, exit code 2."""
+    began = time.time_ns()
     for arguments, told in [
         (("cannes", "gaet", "--why", "x"), "moretta aim: site 'cannes' has no camera 'gaet'; it has gate, wall"),
         (("lyon", "gate", "--why", "x"), "moretta aim: no ingest serves site 'lyon'"),
@@ -190,11 +183,10 @@ async def test_who_cannot_be_aimed(site):
         assert run.stderr.startswith(told)
     run = await asyncio.to_thread(moretta, "aim", "cannes", "gate", "-c", site.operator)
     assert (run.returncode, run.stdout, "--why" in run.stderr) == (2, "", True)
-    async with site.bus("operator") as operator:
-        assert await operator.history(AIM_RECORD, site="cannes") == []
+    assert await audited(site, began) == []
 
 
-async def test_a_camera_that_is_paused_while_it_is_aimed(site, wait_until):
+async def test_a_camera_that_is_paused_while_it_is_aimed(site):
     """Aiming ends before its time, exit code 1; then the camera can't be aimed at all."""
     heard = []
 
@@ -204,7 +196,7 @@ async def test_a_camera_that_is_paused_while_it_is_aimed(site, wait_until):
     async with site.bus("operator") as operator:
         await operator.serve(AIM_REPORTS, take, site="cannes", camera="wall")
         running = asyncio.create_task(run_aim(site, "wall"))
-        await wait_until(lambda: heard, 30)
+        await until(lambda: heard, "a report")
     assert (await asyncio.to_thread(moretta, "pause", "cannes", "wall", "-c", site.operator)).returncode == 0
     run = await running
     ended = msgspec.json.decode(run.stdout.splitlines()[-1], type=AimReportV1)
@@ -215,3 +207,10 @@ async def test_a_camera_that_is_paused_while_it_is_aimed(site, wait_until):
         2,
         "moretta aim: wall is paused (operator); only a camera that is live can be aimed\n",
     )
+    assert (await asyncio.to_thread(moretta, "resume", "cannes", "wall", "-c", site.operator)).returncode == 0
+
+    async def is_live():
+        async with site.bus("subscriber") as bus:
+            return (await bus.last(CAMERAS, site="cannes", camera="wall")).message.state == "live"
+
+    await until(is_live, "that the camera is live again", every_s=0.1)

@@ -2,19 +2,19 @@
 
 import asyncio
 import json
-import os
 import shutil
 import socket
-import subprocess
-import sys
 import time
 
 import msgspec
 import pytest
 import yaml
+from command_line import moretta
 from golden import BY_TYPE
 from lively_site import SECOND, WINDOW_S, Ground, lively
 from msgspec import structs
+from patience import wait_until
+from program import Program
 from site_process import Site
 from up_process import UpProcess
 
@@ -40,12 +40,6 @@ from services.cli.box import nats_server
 from services.identities import settings_file
 
 KEPT = [stream.name for stream in STREAMS if stream.kept]
-
-
-def moretta(*arguments):
-    command = [sys.executable, "-P", "-m", "services.cli", *map(str, arguments)]
-    environment = {**os.environ, "NO_COLOR": "1", "COLUMNS": "200"}
-    return subprocess.run(command, capture_output=True, text=True, timeout=90, env=environment, check=False)
 
 
 @pytest.fixture(name="ground")
@@ -305,14 +299,9 @@ async def test_only_the_identity_backup_may(full, tmp_path):
     assert "is NATS there" in silent.stderr
 
 
-def await_port(port: int) -> None:
-    end = time.monotonic() + 30
-    while True:
-        try:
-            return socket.create_connection(("127.0.0.1", port)).close()
-        except OSError:
-            assert time.monotonic() < end
-            time.sleep(0.05)
+def listens(port: int) -> bool:
+    with socket.create_connection(("127.0.0.1", port)):
+        return True
 
 
 @pytest.mark.timeout(300)
@@ -336,13 +325,10 @@ def test_a_box_is_put_back_as_documented(tmp_path):
     assert url in table["NATS"]["found"]
     assert {table[one]["state"] for one in ("NATS", "rights of operator", "aggregate", "disk")} == {"ok"}
     shutil.rmtree(data / "jetstream")
-    with subprocess.Popen([nats_server(), "-c", identities / "nats.conf"], stderr=subprocess.DEVNULL) as server:
-        try:
-            await_port(int(url.rpartition(":")[2]))
-            back = moretta("restore", out, "-c", identities / "backup.yaml")
-            twice = moretta("up", "-c", file, "--data", data)
-        finally:
-            server.terminate()
+    with Program([nats_server(), "-c", identities / "nats.conf"]):
+        wait_until(lambda: listens(int(url.rpartition(":")[2])), "the server", ignoring=(OSError,))
+        back = moretta("restore", out, "-c", identities / "backup.yaml")
+        twice = moretta("up", "-c", file, "--data", data)
     assert back.returncode == 0, back.stderr
     assert "a NATS server listens on" in twice.stderr
     assert twice.returncode == 2

@@ -7,6 +7,7 @@ import pytest
 from golden import BY_TYPE
 from msgspec import structs
 from nats_cluster import NatsCluster
+from patience import patient, until
 
 from proto.permissions import stream_info
 from proto.subjects import STREAMS, WINDOWS
@@ -35,7 +36,7 @@ async def test_a_cluster_is_restored_with_its_copies(tmp_path):
     settings = NatsSettings(url=cluster.url, replicas=3, connect_timeout_s=10)
     bus = await Bus.connect(settings, "aggregate")
     try:
-        async with asyncio.timeout(200):
+        async with asyncio.timeout(patient(200)):
             await bus.ensure_streams(KEPT)
             first = BY_TYPE[WINDOWS.message]
             for number in range(COUNT):
@@ -51,9 +52,11 @@ async def test_a_cluster_is_restored_with_its_copies(tmp_path):
             assert await state(bus, "WINDOWS") == before
             await bus.ensure_streams(KEPT)
             assert await bus.store(WINDOWS, structs.replace(first, start=COUNT * 10, end=COUNT * 10 + 10)) == COUNT + 1
-            async with asyncio.timeout(60):
-                while (await bus.streams.kept("WINDOWS")).replicas_lacking:
-                    await asyncio.sleep(0.2)
+
+            async def is_everywhere() -> bool:
+                return not (await bus.streams.kept("WINDOWS")).replicas_lacking
+
+            await until(is_everywhere, "the copies", 60, every_s=0.2)
     finally:
         await bus.close()
         cluster.stop()

@@ -1,19 +1,12 @@
 """The command line as people type it: mistakes are one line each, exit code 2, never a traceback."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from command_line import assert_mistakes, moretta
+from warm import SERVICES, warm
 
 GOOD = "sites: [{id: cannes, profile: lab, cameras: [{id: gate, url: rtsp://10.0.0.5/s}]}]\n"
-
-
-def moretta(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-P", "-m", "services.cli", *arguments]
-    environment = {**os.environ, "NO_COLOR": "1", "COLUMNS": "200", **environ}
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment, check=False)
 
 
 @pytest.fixture(name="file")
@@ -23,18 +16,9 @@ def _file(tmp_path: Path) -> Path:
     return path
 
 
-def assert_mistakes(run: subprocess.CompletedProcess[str], *starts: str) -> None:
-    """Exit code 2, nothing on standard output, and exactly these lines."""
-    lines = run.stderr.splitlines()
-    assert run.returncode == 2
-    assert run.stdout == ""
-    assert len(lines) == len(starts), lines
-    assert all(line.startswith(start) for line, start in zip(lines, starts, strict=True)), lines
-
-
 def test_check_config_of_a_good_file(file: Path):
     """Says so, exit code 0; a camera's file that is not here is a warning."""
-    run = moretta("check-config", str(file))
+    run = moretta("check-config", str(file), cold=True)
     assert (run.returncode, run.stdout, run.stderr) == (0, f"{file}: good\n", "")
     file.write_text(GOOD.replace("rtsp://10.0.0.5/s", "/nope.mp4"))
     run = moretta("check-config", str(file))
@@ -147,7 +131,7 @@ def test_the_usage_itself(arguments: list[str], word: str):
 
 def test_help():
     """Every command is listed."""
-    run = moretta("--help")
+    run = moretta("--help", cold=True)
     commands = ("up", "ingest", "inference", "aggregate", "notify", "count", "eval", "bench", "check-config")
     assert run.returncode == 0
     assert [name for name in commands if name not in run.stdout] == []
@@ -159,11 +143,11 @@ def test_a_service_with_a_bad_file(tmp_path: Path, name: str):
     file = tmp_path / "m.yaml"
     file.write_text(f"sites: [{{id: UP}}]\n{name}: {{x: 1}}\n")
     starts = [f"{file}: sites[0].id: must be", f"{file}: {name}.x: unknown key"]
-    assert_mistakes(moretta(name, "-c", str(file)), *starts)
-    run = subprocess.run(
-        [sys.executable, "-P", "-m", f"services.{name}", "-c", str(file)], capture_output=True, text=True, check=False
-    )
-    assert_mistakes(run, *starts)
+    told = moretta(name, "-c", str(file))
+    assert_mistakes(told, *starts)
+    module = warm(SERVICES).start(f"services.{name}", ["-c", str(file)])
+    _, said = module.communicate(60)
+    assert (module.returncode, said) == (2, told.stderr)
 
 
 @pytest.mark.parametrize(

@@ -3,14 +3,13 @@
 import asyncio
 import base64
 import io
-import os
 import re
-import subprocess
-import sys
 
 import pytest
 import yaml
+from command_line import moretta
 from msgspec import structs
+from patience import until
 from PIL import Image
 from site_process import Site
 from windows import HOUR, decree, hidden, market_day, window
@@ -31,13 +30,6 @@ CANNES = {
 }
 
 
-def moretta(*arguments):
-    command = [sys.executable, "-P", "-W", "error", "-m", "services.cli", *map(str, arguments)]
-    return subprocess.run(
-        command, capture_output=True, text=True, timeout=60, env={**os.environ, "NO_COLOR": "1"}, check=False
-    )
-
-
 def alert(start, state):
     return AlertV1(
         site="cannes", zone="fish", rule="fish-rate", profile="alerting", alert="a" * 16, state=state,
@@ -46,7 +38,10 @@ def alert(start, state):
     )  # fmt: skip
 
 
-class Ground:
+pytestmark = pytest.mark.xdist_group("cli-report")
+
+
+class PublishedDays:
     """A server on which some days of two sites were published, and the command."""
 
     def __init__(self, site, path, folder):
@@ -64,24 +59,29 @@ class Ground:
         return out.read_text(encoding="utf-8")
 
 
-@pytest.fixture(name="ground")
-async def _ground(tmp_path):
-    site = Site(tmp_path)
+@pytest.fixture(name="ground", scope="module")
+def _ground(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("report")
+    site = Site(folder)
     site.server.start()
     path = site.identities.write("operator.yaml", settings_file(site.server.url, "operator"))
     nats = yaml.safe_load(path.read_text())
     nice = {"id": "nice", "timezone": "Africa/Lagos", "profile": "fr-2021-269"}
     path.write_text(yaml.safe_dump({**nats, "sites": [CANNES, nice]}))
     try:
-        async with site.bus("aggregate") as bus:
-            await bus.ensure_streams(["WINDOWS", "ALERTS"])
-            for one in [*published(DAY - 24 * HOUR), *published(DAY), window(DAY + 24 * HOUR, 1, (300, 0, 0))]:
-                await bus.store(WINDOWS, one)
-            for start, state in ((DAY + 9 * HOUR, "firing"), (DAY + 11 * HOUR, "resolved")):
-                await bus.store(ALERTS, alert(start, state))
-        yield Ground(site, path, tmp_path)
+        asyncio.run(_stored(site))
+        yield PublishedDays(site, path, folder)
     finally:
         site.close()
+
+
+async def _stored(site):
+    async with site.bus("aggregate") as bus:
+        await bus.ensure_streams(["WINDOWS", "ALERTS"])
+        for one in [*published(DAY - 24 * HOUR), *published(DAY), window(DAY + 24 * HOUR, 1, (300, 0, 0))]:
+            await bus.store(WINDOWS, one)
+        for start, state in ((DAY + 9 * HOUR, "firing"), (DAY + 11 * HOUR, "resolved")):
+            await bus.store(ALERTS, alert(start, state))
 
 
 def published(first):
@@ -158,15 +158,16 @@ async def test_the_clock_comes_from_aggregate_without_a_section(ground):
     bare = ground.path.with_name("bare.yaml")
     bare.write_text(yaml.safe_dump({"nats": yaml.safe_load(ground.path.read_text())["nats"]}))
     ground.site.write({"sites": [{"id": "cannes", "timezone": "Africa/Lagos"}], "log": {"format": "json"}})
-    ground.site.start("aggregate")
+    aggregate = ground.site.start("aggregate")
     out = ground.folder / "bare.html"
-    async with asyncio.timeout(60):
-        while True:
-            run = await ground.run("cannes", "--day", "2025-10-24", "--out", out, file=bare)
-            if run.returncode == 0:
-                break
-            assert run.stderr.startswith("moretta report: SITE: no aggregate counts"), run.stderr
-            await asyncio.sleep(0.3)
+
+    async def written():
+        run = await ground.run("cannes", "--day", "2025-10-24", "--out", out, file=bare)
+        assert run.returncode == 0 or run.stderr.startswith("moretta report: SITE: no aggregate counts"), run.stderr
+        return run if run.returncode == 0 else None
+
+    run = await until(written, "a report", 60, every_s=0.3)
+    assert await asyncio.to_thread(aggregate.stop) == 0
     assert run.stdout == f"{out}: cannes on 2025-10-24\n"
     page = out.read_text(encoding="utf-8")
     assert "2,314 people" in page

@@ -2,13 +2,12 @@
 
 import asyncio
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from command_line import assert_mistakes, moretta
 from up_process import UpProcess
 
 from services.bus import Bus
@@ -38,8 +37,7 @@ async def sizes(data: Path) -> list[int]:
 
 def disk(file: Path, data: Path) -> str:
     """What the doctor says of the disk."""
-    command = [sys.executable, "-m", "services.cli", "doctor", "-c", file, "--data", data, "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = moretta("doctor", "-c", file, "--data", data, "--json")
     checks = {one["check"]: one for one in json.loads(done.stdout)["checks"]}
     assert "stream WINDOWS" not in checks
     return str(checks["disk"]["found"])
@@ -66,8 +64,5 @@ def test_a_size_that_can_not_be_is_told_before_anything_starts(tmp_path: Path):
     """One line, exit code 2."""
     file = tmp_path / "site.yaml"
     write(file, {"streams": {"WINDOWS": "2 gigabytes"}})
-    command = [sys.executable, "-m", "services.cli", "up", "-c", file]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith(f"{file}: nats.streams.WINDOWS: must be a size such as 512MiB or 2GiB")
-    assert len(done.stderr.splitlines()) == 1
+    told = f"{file}: nats.streams.WINDOWS: must be a size such as 512MiB or 2GiB"
+    assert_mistakes(moretta("up", "-c", file), told)

@@ -4,11 +4,10 @@ import asyncio
 import csv
 import io
 import json
-import os
-import subprocess
-import sys
 
 import pytest
+from command_line import moretta
+from patience import wait_until
 from PIL import Image
 from site_process import Site
 from windows import HOUR, MINUTE, market_day, window
@@ -22,13 +21,10 @@ DAY = 1_761_346_800_000_000_000 - 24 * HOUR
 """2025-10-24T00:00+01:00 where clocks are at UTC+1."""
 
 
-def moretta(*arguments):
-    command = [sys.executable, "-P", "-W", "error", "-m", "services.cli", *map(str, arguments)]
-    environment = {**os.environ, "NO_COLOR": "1", "COLUMNS": "160"}
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment, check=False)
+pytestmark = pytest.mark.xdist_group("cli-stats")
 
 
-class Ground:
+class CountedSite:
     """A site of which a day was published, an aggregate that serves it, and the command."""
 
     def __init__(self, site, path):
@@ -36,7 +32,7 @@ class Ground:
 
     async def run(self, *arguments):
         """Run the command beside the loop."""
-        return await asyncio.to_thread(moretta, "stats", *arguments, "-c", self.path)
+        return await asyncio.to_thread(moretta, "stats", *arguments, "-c", self.path, COLUMNS="160")
 
     async def say(self, *arguments):
         """What it prints."""
@@ -45,34 +41,32 @@ class Ground:
         return run.stdout
 
 
-@pytest.fixture(name="ground")
-async def _ground(tmp_path):
-    site = Site(tmp_path)
+@pytest.fixture(name="ground", scope="module")
+def _ground(tmp_path_factory):
+    site = Site(tmp_path_factory.mktemp("stats"))
     site.server.start()
     path = site.identities.write("operator.yaml", settings_file(site.server.url, "operator"))
     cannes = {"id": "cannes", "timezone": "Africa/Lagos", "profile": "alerting", "zones": [{"id": "fish"}]}
     site.write({"sites": [cannes, {**cannes, "id": "nice"}], "log": {"format": "json"}})
     try:
-        async with site.bus("aggregate") as bus:
-            await bus.ensure_streams(["WINDOWS"])
-            for one in [*market_day(DAY), window(DAY + 9 * HOUR, zone="bread")]:
-                await bus.store(WINDOWS, one)
-        site.start("aggregate")
-        await _served(site)
-        yield Ground(site, path)
+        asyncio.run(_published(site))
+        site.start("aggregate").wait_for("running")
+        wait_until(lambda: asyncio.run(_is_served(site)), "an answer of aggregate", ignoring=(NoWorkers, TimeoutError))
+        yield CountedSite(site, path)
     finally:
         site.close()
 
 
-async def _served(site):
-    """Wait until aggregate answers."""
-    async with site.bus("operator") as bus, asyncio.timeout(30):
-        while True:
-            try:
-                await bus.request(STATS, StatsRequestV1(site="nice"), timeout=2)
-                return
-            except (NoWorkers, TimeoutError):
-                await asyncio.sleep(0.1)
+async def _published(site):
+    async with site.bus("aggregate") as bus:
+        await bus.ensure_streams(["WINDOWS"])
+        for one in [*market_day(DAY), window(DAY + 9 * HOUR, zone="bread")]:
+            await bus.store(WINDOWS, one)
+
+
+async def _is_served(site):
+    async with site.bus("operator") as bus:
+        return await bus.request(STATS, StatsRequestV1(site="nice"), timeout=2)
 
 
 async def test_a_published_day(ground):
@@ -142,16 +136,25 @@ async def test_mistakes_are_one_line(ground):
         assert run.stderr.startswith(told)
 
 
-async def test_nobody_answers(ground):
-    """Without aggregate that is said, and who may not ask hears that as a possibility: 1, and no traceback."""
+async def test_who_may_not_ask_gets_no_answer(ground):
+    """Who is refused hears that as a possibility, in one line: 1, and no traceback."""
     ingest = ground.path.with_name("ingest.yaml")
     ingest.write_text(ground.path.read_text().replace("operator", "ingest"))
     refused = await asyncio.to_thread(moretta, "stats", "cannes", "-c", ingest)
     assert refused.returncode == 1
     assert refused.stderr.splitlines()[-1].startswith("moretta stats: no answer in 10 s; is aggregate well")
     assert "Traceback" not in refused.stderr
-    assert ground.site.services[0].stop() == 0
-    run = await ground.run("cannes")
+
+
+async def test_nobody_answers(tmp_path):
+    """Without aggregate that is said: 1, and no traceback."""
+    site = Site(tmp_path)
+    site.server.start()
+    path = site.identities.write("operator.yaml", settings_file(site.server.url, "operator"))
+    try:
+        run = await CountedSite(site, path).run("cannes")
+    finally:
+        await asyncio.to_thread(site.close)
     assert (run.returncode, run.stdout) == (1, "")
     assert run.stderr == "moretta stats: nobody answers: no aggregate is connected to this NATS\n"
 

@@ -1,13 +1,12 @@
 """`moretta transparency` as a user runs it, and its documents as their readers see them."""
 
-import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import browser
 import pytest
+from command_line import moretta
 
 SETTINGS = """
 sites:
@@ -37,9 +36,7 @@ transparency:
 
 
 def transparency(file: Path, out: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-P", "-m", "services.cli", "transparency", "-c", file, "--out", out, *arguments]
-    environment = {**os.environ, "NO_COLOR": "1", "COLUMNS": "200"}
-    return subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=60, env=environment)
+    return moretta("transparency", "-c", file, "--out", out, *arguments)
 
 
 @pytest.fixture(name="file")
@@ -70,10 +67,11 @@ async def test_documents_are_readable_by_everybody(file: Path, tmp_path: Path):
     """WCAG 2.2 AA in light and dark, no page wider than a phone, nothing fetched, the sign on one sheet of paper."""
     browser.require()
     assert transparency(file, tmp_path / "out").returncode == 0
-    for scheme in ("light", "dark"):
-        async with browser.chromium(tmp_path / scheme, color_scheme=scheme) as context:
-            watched = browser.Watched(context.pages[0])
-            page = watched.page
+    async with browser.chromium(tmp_path / "profile") as context:
+        watched = browser.Watched(context.pages[0])
+        page = watched.page
+        for scheme in ("light", "dark"):
+            await page.emulate_media(color_scheme=scheme)
             for path in sorted((tmp_path / "out").glob("*.html")):
                 await page.set_viewport_size({"width": 320, "height": 700})
                 await page.goto(path.as_uri())

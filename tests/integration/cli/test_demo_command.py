@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from services.cli.demo import command
 from services.cli.demo.clips import film
 from services.cli.demo.command import demo
-from services.cli.demo.scene import Phase, plan
+from services.cli.demo.films import CAMERAS
+from services.cli.demo.scene import Phase, Walker, plan
 from services.settings import SettingsError
 
 
@@ -25,7 +27,8 @@ def _console() -> Console:
     return Console(file=StringIO(), width=120)
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.long
+@pytest.mark.timeout(400)
 async def test_the_simulation_keeps_its_promises(tmp_path, console):
     """Numbers beside the truth within their bounds, an alert fires, a mail comes, the alert clears; exit code 0."""
     mails = tmp_path / "mails"
@@ -52,17 +55,24 @@ async def test_a_real_camera_shows_numbers_without_truth(tmp_path, console):
     assert "true" not in text
 
 
+def brief(seed: int) -> dict[str, list[Walker]]:
+    """Who walks past each camera in films of a few seconds."""
+    return {name: plan(seed, rows, phases=(Phase(3, 0.5),)) for name, (_, rows) in CAMERAS.items()}
+
+
 @pytest.mark.timeout(120)
-async def test_cut_short_it_says_what_was_missed(tmp_path, console):
+async def test_cut_short_it_says_what_was_missed(tmp_path, console, monkeypatch):
     """Stopped before anybody could be counted, the demo fails and names each promise."""
+    monkeypatch.setattr(command, "plans", brief)
     code = await demo(tmp_path, None, 1.0, console, mails=tmp_path / "mails")
     text = spoken(console)
     assert code == 1
     assert "missed: people, with a mask, alert fired, mail arrived, alert cleared" in text
 
 
-async def test_interrupted_while_the_films_are_made_nothing_is_started(tmp_path, console):
+async def test_interrupted_while_the_films_are_made_nothing_is_started(tmp_path, console, monkeypatch):
     """Ctrl-C during the first seconds ends the demo without starting the system."""
+    monkeypatch.setattr(command, "plans", brief)
     asyncio.get_running_loop().call_later(0.5, os.kill, os.getpid(), signal.SIGINT)
     assert await demo(tmp_path, None, None, console, mails=tmp_path / "mails") == 1
     assert not (tmp_path / "identities").exists()

@@ -12,6 +12,7 @@ from services.cli.demo.scene import BOTH_WAYS, HEIGHT, WIDTH, Walker
 from services.inference.core.faces import Face
 from services.inference.model import FaceModel, load_model
 
+pytestmark = pytest.mark.xdist_group("demo-model")
 PEOPLE = 30
 
 

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from patience import wait_until
 
 from services.cli.prove import memory, trace
 from services.cli.prove.capture import Capture, CaptureError
@@ -86,9 +87,8 @@ def test_every_descendant_is_known_by_what_it_was_started_as():
         sys.stdin.readline()
     """
     with running(program) as process:
-        end = time.monotonic() + 10  # a child is Python still until it is `sleep`
-        while "sleep" not in (found := names()).values() and time.monotonic() < end:
-            time.sleep(0.05)
+        # a child is Python still until it is `sleep`
+        found = wait_until(lambda: "sleep" in (seen := names()).values() and seen, "the grandchild", every_s=0.05)
         grandchild = next(pid for pid, name in found.items() if name == "sleep")
         assert found[process.pid].startswith("python")
         assert os.getpid() not in found
@@ -136,7 +136,8 @@ def test_what_is_sent_is_captured_once_with_its_ports(kind, family, host):
     """A packet on loopback passes twice, and is taken once."""
     with captured() as (capture, heard):
         port = send(family, kind, host)
-        time.sleep(0.3)
+        wait_until(lambda: any(NEEDLE.within(data) for _, data in heard), "the packet")
+        time.sleep(0.3)  # in which it could be taken a second time
     found = [way for way, data in heard if NEEDLE.within(data)]
     assert [way.endswith(f"to port {port}") for way in found] == [True]
     assert sum(len(NEEDLE.within(data)) for _, data in heard) == 1
@@ -158,8 +159,7 @@ def test_what_the_camera_sends_is_left_out():
                 assert not any(NEEDLE.within(data) for _, data in heard)
                 client.sendall(ROW)
                 assert taken.recv(100) == ROW
-                time.sleep(0.3)
-    assert [way for way, data in heard if NEEDLE.within(data)] != []
+                wait_until(lambda: any(NEEDLE.within(data) for _, data in heard), "what is sent to it")
 
 
 def test_who_may_not_capture_is_told_why(monkeypatch):
@@ -251,12 +251,12 @@ def test_strace_sees_every_file_that_any_thread_or_child_writes(tmp_path):
 
 def read_when_ended(log: Path) -> trace.Seen:
     """strace writes its last lines a moment after the program has ended."""
-    for _ in range(100):
-        text = log.read_text()
-        if "+++ exited with" in text or "+++ killed by" in text:
-            time.sleep(0.1)
-            break
-        time.sleep(0.05)
+
+    def is_whole() -> bool:
+        program, _, lines = log.read_text().partition(" ")
+        return any(line.startswith(f"{program} ") and "+++" in line for line in lines.splitlines())
+
+    wait_until(is_whole, lambda: log.read_text()[-500:])
     return trace.read(log.read_text().splitlines())
 
 

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 from nats.aio.client import Client
 from nats_process import NatsProcess
+from patience import until
 
 from proto.subjects import FRAMES, FRAMES_QUEUE, KEYS, PASSAGES, SIGHTINGS, WINDOWS
 from services.bus.connection import Connection
@@ -49,7 +50,7 @@ async def said(client: Client, subject: str, data: bytes, **headers: str) -> Non
     await client.flush()
 
 
-async def test_each_identity_hears_what_it_may_and_is_refused_the_rest(box, wait_until):
+async def test_each_identity_hears_what_it_may_and_is_refused_the_rest(box):
     """Everything there is is refused to all; what is heard comes with its headers and whose ears they were."""
     heard: set[tuple[str, str]] = set()
     words: list[tuple[bytes, bytes]] = []
@@ -60,7 +61,7 @@ async def test_each_identity_hears_what_it_may_and_is_refused_the_rest(box, wait
 
     window = WINDOWS.subject(site="s", zone="z")
     async with Taps(box, hear) as taps, speaking(box, "aggregate") as aggregate:
-        await wait_until(lambda: all(tap.refused for tap in taps.all), 20, "refusals")
+        await until(lambda: all(tap.refused for tap in taps.all), "refusals")
         assert [tap.user for tap in taps.all] == [
             tap.user for tap in taps.all if any(">" in one for one in tap.refused)
         ]
@@ -68,8 +69,8 @@ async def test_each_identity_hears_what_it_may_and_is_refused_the_rest(box, wait
         assert all(tap.asked > 1 for tap in taps.all)
         await said(aggregate, window, b"a window", Trace="a header")
         await said(aggregate, PASSAGES.subject(site="s"), b"a passage")
-        await wait_until(lambda: ("subscriber", window) in heard and ("aggregate", "moretta.v1.passages.s") in heard)
-        await wait_until(lambda: {user for user, subject in heard if subject == window} >= {"operator", "notify"})
+        await until(lambda: ("subscriber", window) in heard and ("aggregate", "moretta.v1.passages.s") in heard)
+        await until(lambda: {user for user, subject in heard if subject == window} >= {"operator", "notify"})
         await asyncio.sleep(2 * _AGAIN_S)
         denials = [line for line in box.server.output if 'Violation - Subject ">"' in line]
     assert len(denials) <= len(taps.all), "what is meant to be refused is not asked for again"
@@ -77,7 +78,7 @@ async def test_each_identity_hears_what_it_may_and_is_refused_the_rest(box, wait
     assert (b"Trace: a header\n", b"a window") in words
 
 
-async def test_frames_are_heard_only_by_who_joins_the_workers(box, wait_until):
+async def test_frames_are_heard_only_by_who_joins_the_workers(box):
     """Before, no frame is taken from the worker; then some are, sealed as they are."""
     heard: list[str] = []
     frame = FRAMES.subject(site="s", camera="c")
@@ -96,7 +97,7 @@ async def test_frames_are_heard_only_by_who_joins_the_workers(box, wait_until):
         await worker.flush()  # nats-py's first PING overtakes what is buffered
         for number in range(20):
             await said(ingest, frame, bytes([number]))
-        await wait_until(lambda: len(taken) == 20, 10, "all frames at the worker")
+        await until(lambda: len(taken) == 20, "all frames at the worker")
         assert not any(frame in one for one in heard)
         for tap in taps.all:
             await tap.join()
@@ -105,11 +106,11 @@ async def test_frames_are_heard_only_by_who_joins_the_workers(box, wait_until):
         await worker.flush()
         for number in range(5):
             await said(ingest, frame, bytes([number]))
-        await wait_until(lambda: heard.count(f"inference-frames {frame}") == 5, 10, "frames")
+        await until(lambda: heard.count(f"inference-frames {frame}") == 5, "frames")
         assert {one for one in heard if frame in one} == {f"inference-frames {frame}"}
 
 
-async def test_a_tap_hears_again_after_the_server_was_killed(box, wait_until):
+async def test_a_tap_hears_again_after_the_server_was_killed(box):
     """With no hand: the proof kills the server, too."""
     heard: list[str] = []
     async with Taps(box, lambda user, subject, *_: heard.append(f"{user} {subject}")):
@@ -122,11 +123,7 @@ async def test_a_tap_hears_again_after_the_server_was_killed(box, wait_until):
                 await said(inference, sighting, b"a sighting")
                 return f"aggregate {sighting}" in heard
 
-            for _ in range(200):
-                if await is_heard():
-                    break
-                await asyncio.sleep(0.05)
-    assert f"aggregate {sighting}" in heard
+            await until(is_heard, "what aggregate hears", every_s=0.05)
     assert not any(one == f"subscriber {sighting}" for one in heard)
 
 

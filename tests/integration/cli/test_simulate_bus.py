@@ -1,17 +1,15 @@
 """`moretta simulate --bus` with the real aggregate on a server with the box's permissions."""
 
 import asyncio
-import contextlib
-import os
 import re
-import subprocess
-import sys
 import time
 
 import msgspec
 import pytest
 import yaml
+from command_line import moretta
 from nats.errors import Error
+from patience import until
 from site_process import Site
 
 from proto.public import CameraV1
@@ -30,13 +28,7 @@ SITE = {
 }  # fmt: skip
 
 
-def simulate(*arguments):
-    command = [sys.executable, "-P", "-m", "services.cli", "simulate", *map(str, arguments)]
-    environment = {**os.environ, "NO_COLOR": "1", "COLUMNS": "200"}
-    return subprocess.run(command, capture_output=True, text=True, timeout=100, env=environment, check=False)
-
-
-class Ground:
+class CountedSite:
     """A server, aggregate and the operator's file."""
 
     def __init__(self, site: Site) -> None:
@@ -50,7 +42,12 @@ class Ground:
         self.scenario.write_text(SCENARIO)
 
     async def say(self, *arguments):
-        return await asyncio.to_thread(simulate, *arguments)
+        return await asyncio.to_thread(moretta, "simulate", *arguments, limit_s=100)
+
+    async def counted(self, **changes) -> None:
+        """Start aggregate."""
+        self.site.write({"sites": [SITE | changes], "log": {"format": "json"}, "aggregate": {"tick_s": 0.1}})
+        await asyncio.to_thread(self.site.start("aggregate").wait_for, "running")
 
     async def windows(self):
         async with self.site.bus("operator") as bus:
@@ -69,30 +66,15 @@ async def _ground(tmp_path):
     site = Site(tmp_path)
     site.server.start()
     try:
-        ground = Ground(site)
-        site.write({"sites": [SITE], "log": {"format": "json"}, "aggregate": {"tick_s": 0.1}})
-        yield ground
+        yield CountedSite(site)
     finally:
-        site.close()
-
-
-async def until_windows(ground, enough) -> list:
-    """Wait until the windows of the site are such; returns them."""
-    async with asyncio.timeout(60):
-        while True:
-            with contextlib.suppress(Error):
-                if enough(found := await ground.windows()):
-                    return found
-            await asyncio.sleep(0.2)
+        await asyncio.to_thread(site.close)
 
 
 async def test_minutes_in_a_moment(ground):
     """Six minutes of two cameras come out as windows that are near the truth, in which the outage is a gap; a second
     simulation goes on where the first one ended, and one that is too long is refused."""
-    service = ground.site.start("aggregate")
-    async with asyncio.timeout(30):
-        while not service.running:
-            await asyncio.sleep(0.1)
+    await ground.counted()
     truth_file = ground.site.folder / "truth.json"
     run = await ground.say(ground.scenario, "--bus", "-c", ground.whole, "--truth", truth_file)
     assert run.returncode == 0, run.stderr
@@ -102,7 +84,12 @@ async def test_minutes_in_a_moment(ground):
     assert re.fullmatch(r"look at it: (moretta stats market --from \S+:00Z --to \S+:00Z -c .*/site.yaml)", look)
     true = msgspec.json.decode(truth_file.read_bytes(), type=Truth)
     end = true.began + 360 * 10**9
-    windows = await until_windows(ground, lambda found: bool(found) and found[-1].end >= end)
+
+    async def all_windows():
+        found = await ground.windows()
+        return found if found and found[-1].end >= end else None
+
+    windows = await until(all_windows, "the last window", 60, every_s=0.2, ignoring=(Error, TimeoutError))
     mine = [w for w in windows if w.end > true.began]
     persons = sum(w.persons or 0 for w in mine)
     assert persons == pytest.approx(len(true.passages), rel=0.35)
@@ -125,10 +112,7 @@ async def test_a_site_whose_cameras_run_is_left_alone(ground):
     """A camera that is live, or that ingest tries to reach, is named. A paused one is no hindrance, nor is a state left
     behind by an ingest that is gone; and they are how cameras are known without the site's settings."""
     command = (ground.scenario, "--bus", "-c", ground.file, "--site", "market")
-    service = ground.site.start("aggregate")
-    async with asyncio.timeout(30):
-        while not service.running:
-            await asyncio.sleep(0.1)
+    await ground.counted()
     nothing = await ground.say(*command)
     assert (nothing.returncode, nothing.stdout) == (2, "")
     assert nothing.stderr.startswith("moretta simulate: site market: has no camera that is known; ")
@@ -146,11 +130,7 @@ async def test_a_site_whose_cameras_run_is_left_alone(ground):
 
 async def test_a_site_whose_windows_the_real_clock_closes(ground):
     """Refused also where the operator's file says nothing of the site: aggregate tells how it closes them."""
-    ground.site.write({"sites": [{**SITE, "close_on_end": False}], "log": {"format": "json"}})
-    service = ground.site.start("aggregate")
-    async with asyncio.timeout(30):
-        while not service.running:
-            await asyncio.sleep(0.1)
+    await ground.counted(close_on_end=False)
     await ground.camera("paused")
     run = await ground.say(ground.scenario, "--bus", "-c", ground.file, "--site", "market")
     assert (run.returncode, run.stdout, len(run.stderr.splitlines())) == (2, "", 1), run.stderr

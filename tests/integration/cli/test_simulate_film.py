@@ -1,14 +1,11 @@
 """`moretta simulate` as people type it: a film with its truth, and mistakes."""
 
-import os
-import subprocess
-import sys
-
 import av
 import msgspec
 import numpy as np
 import pytest
 from annotated import portraits
+from command_line import moretta
 
 from services.cli.demo.backdrop import backdrop
 from services.cli.demo.scene import FACE, HEIGHT, WIDTH
@@ -16,6 +13,7 @@ from services.cli.simulate.plan import Plan
 from services.cli.simulate.scenario import load_scenario
 from services.cli.simulate.truth import Truth
 
+pytestmark = pytest.mark.xdist_group("simulate-film")
 SHORT = """
 phases: [{seconds: 12, arrivals_per_minute: 90, masked: 0.5, incorrect: 0.2}]
 people: {towards: 0.3, away: 0.2}
@@ -27,10 +25,13 @@ fps: 5
 """
 
 
-def moretta(*arguments):
-    command = [sys.executable, "-P", "-m", "services.cli", "simulate", *map(str, arguments)]
-    environment = {**os.environ, "NO_COLOR": "1", "COLUMNS": "200"}
-    return subprocess.run(command, capture_output=True, text=True, timeout=100, env=environment, check=False)
+HALF = """
+phases: [{seconds: 6, arrivals_per_minute: 90, masked: 0}]
+people: {towards: 0.3, away: 0.2}
+seed: 4
+fps: 5
+"""
+BRIEF = HALF.replace("seconds: 6", "seconds: 2")
 
 
 @pytest.fixture(name="file", scope="module")
@@ -44,7 +45,7 @@ def _file(tmp_path_factory):
 def _made(file):
     """The film's path, and its truth."""
     out = file.with_name("clip.mp4")
-    run = moretta(file, "--out", out, "--truth", file.with_name("truth.json"))
+    run = moretta("simulate", file, "--out", out, "--truth", file.with_name("truth.json"))
     assert run.returncode == 0, run.stderr
     true = msgspec.json.decode(file.with_name("truth.json").read_bytes(), type=Truth)
     assert f"{len(true.passages)} people who count as seen in 12 s, seed 4" in run.stdout
@@ -83,25 +84,27 @@ def test_frozen_black_and_dark_pictures(made):
     assert frames[47].mean() < 0.5 * frames[44].mean()
 
 
-def test_a_seed_fixes_the_film(file, made, tmp_path):
+def test_a_seed_fixes_the_film(tmp_path):
     """The same again is the same bytes; another seed is another film with another truth."""
-    again, other = tmp_path / "again.mp4", tmp_path / "other.mp4"
-    assert moretta(file, "--out", again).returncode == 0
-    assert again.read_bytes() == made[0].read_bytes()
-    run = moretta(file, "--out", other, "--seed", 5, "--truth", "-")
+    file, first, again, other = (tmp_path / name for name in ("brief.yaml", "first.mp4", "again.mp4", "other.mp4"))
+    file.write_text(BRIEF)
+    for out in (first, again):
+        assert moretta("simulate", file, "--out", out).returncode == 0
+    assert again.read_bytes() == first.read_bytes()
+    run = moretta("simulate", file, "--out", other, "--seed", 5, "--truth", "-")
     assert run.returncode == 0
     assert msgspec.json.decode(run.stdout[: run.stdout.rindex("}") + 1], type=Truth).seed == 5
     assert other.read_bytes() != again.read_bytes()
 
 
-def test_heads_from_photos(file, made, tmp_path):
+def test_heads_from_photos(tmp_path):
     """With a folder of photos the heads are theirs, and all else stays."""
     photos, bare, out = portraits(tmp_path / "photos"), tmp_path / "bare.yaml", tmp_path / "people.mp4"
-    bare.write_text(SHORT.replace("masked: 0.5, incorrect: 0.2", "masked: 0"))
-    run = moretta(bare, "--out", out, "--people", photos)
+    bare.write_text(HALF)
+    run = moretta("simulate", bare, "--out", out, "--people", photos)
     assert run.returncode == 0, run.stderr
     frames, plan = decoded(out), Plan.drawn(load_scenario(str(bare)))
-    drawn = moretta(bare, "--out", tmp_path / "drawn.mp4")
+    drawn = moretta("simulate", bare, "--out", tmp_path / "drawn.mp4")
     assert drawn.returncode == 0
     differing, others = [], decoded(tmp_path / "drawn.mp4")
     for index in range(30):
@@ -133,7 +136,7 @@ def test_heads_from_photos(file, made, tmp_path):
 def test_a_users_mistake_is_one_line(arguments, told, tmp_path, monkeypatch):
     """Exit code 2, no traceback, nothing written."""
     monkeypatch.chdir(tmp_path)
-    run = moretta(*arguments)
+    run = moretta("simulate", *arguments)
     assert (run.returncode, run.stdout, len(run.stderr.splitlines())) == (2, "", 1), run.stderr
     assert run.stderr.startswith(told)
     assert list(tmp_path.iterdir()) == []

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.xdist_group("release")
 HERE = Path(__file__).parents[3]
 HELM = HERE / "build/tools/helm-4.1/helm"
 VERSION = "0.1.0"
@@ -38,9 +40,15 @@ def delivered(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.fixture(name="repository")
-def _repository(tmp_path: Path) -> Path:
+def _repository(tmp_path: Path, tree: Path) -> Path:
+    """A test's own copy of it."""
+    return shutil.copytree(tree, tmp_path / "repository", symlinks=True)
+
+
+@pytest.fixture(name="tree", scope="module")
+def _tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """This tree as a repository of one commit, at version 0.1.0, in which nothing was released."""
-    folder = tmp_path / "repository"
+    folder = tmp_path_factory.mktemp("release") / "repository"
     listed = git(HERE, "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0")
     for name in (name for name in listed if name and (HERE / name).exists()):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)

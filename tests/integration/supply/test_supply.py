@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.xdist_group("supply")
 HERE = Path(__file__).parents[3]
 SOMEONE_ELSES = {
     "ingest": {"onnxruntime", "scipy", "aiosmtplib", "matplotlib", "typer"},
