@@ -18,6 +18,7 @@ def moretta(
     folder: Path | None = None,
     strict: bool = True,
     cold: bool = False,
+    unread: str = "",
     modules: tuple[str, ...] = COMMAND_LINE,
     **environ: str | None,
 ) -> subprocess.CompletedProcess[str]:
@@ -25,6 +26,7 @@ def moretta(
 
     `strict`: a warning is an error. `cold`: by an interpreter of its own, for what happens before `main`; else it is a
     fork of one that has imported `modules`. A variable that is None is left out.
+    `unread`: nobody reads what a fork writes to that stream.
     """
     words, named = list(map(str, arguments)), os.environ | PLAIN | environ
     environment = {name: value for name, value in named.items() if value is not None}
@@ -33,7 +35,7 @@ def moretta(
         return subprocess.run(
             command, capture_output=True, text=True, timeout=patient(limit_s), env=environment, cwd=folder, check=False
         )
-    process = warm(modules).start(MODULE, words, environment=environment, folder=folder, strict=strict)
+    process = warm(modules).start(MODULE, words, environment=environment, folder=folder, strict=strict, unread=unread)
     out, err = process.communicate(patient(limit_s))
     return subprocess.CompletedProcess(["moretta", *words], process.returncode, out, err)
 

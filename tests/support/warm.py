@@ -115,7 +115,7 @@ class WarmProcess:
                 taken[name] = stream.read()
 
         streams = {"stdout": self.stdout, "stderr": self.stderr}
-        readers = [threading.Thread(target=take, args=one) for one in streams.items()]
+        readers = [threading.Thread(target=take, args=one) for one in streams.items() if not one[1].closed]
         for reader in readers:
             reader.start()
         try:
@@ -186,8 +186,12 @@ class Warm:
         folder: Path | None = None,
         strict: bool = False,
         group: bool = False,
+        unread: str = "",
     ) -> WarmProcess:
-        """Run a module as `python -m` does, or a script by its path; `strict` makes its warnings errors."""
+        """Run a module as `python -m` does, or a script by its path; `strict` makes its warnings errors.
+
+        `unread` is the stream, stdout or stderr, whose reader has gone before it starts.
+        """
         request = {
             "module": module, "arguments": list(arguments), "folder": str(folder or Path.cwd()), "strict": strict,
             "environment": dict(os.environ if environment is None else environment), "group": group,
@@ -195,6 +199,8 @@ class Warm:
         pipes = {name: os.pipe() for name in ("stdout", "stderr")}
         answer, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)  # a packet, a word
         streams = {name: os.fdopen(read, encoding="utf-8") for name, (read, _) in pipes.items()}
+        if unread:
+            streams[unread].close()
         try:
             with Path(os.devnull).open() as nothing, theirs, self._guard:
                 files = [nothing.fileno(), *(write for _, write in pipes.values()), theirs.fileno()]

@@ -1,11 +1,12 @@
 """A single service starts without the rest."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from command_line import moretta
+from warm import COMMAND_LINE, warm
 
 FOREIGN = {
     "ingest": ["onnxruntime", "aiosmtplib", "scipy", "typer", "rich"],
@@ -35,13 +36,16 @@ def test_a_service_needs_only_its_own_libraries(name: str):
     )
 
 
-def test_help_about_notify_tells_its_commands():
+def test_help_about_notify_tells_its_commands(tmp_path: Path):
     """Where the command line is installed; a word behind `notify` is a command and not the service's."""
     command = [sys.executable, "-P", "-c", "from services.cli.entry import main; main()"]
     shown = subprocess.run([*command, "notify", "--help"], capture_output=True, text=True, timeout=60)
     assert [word for word in ("status", "test", "replay", "--config") if word not in shown.stdout] == []
-    wrong = subprocess.run([*command, "notify", "statsu"], capture_output=True, text=True, timeout=60)
-    assert (wrong.returncode, "No such command" in wrong.stderr) == (2, True)
+    script = tmp_path / "moretta.py"
+    script.write_text("from services.cli.entry import main; main()\n")
+    wrong = warm(COMMAND_LINE).start(str(script), ["notify", "statsu"])
+    _, said = wrong.communicate(60)
+    assert (wrong.returncode, "No such command" in said) == (2, True)
 
 
 def test_help_loads_nothing_that_runs():
@@ -70,17 +74,6 @@ def test_whoever_has_enough(tmp_path: Path, arguments: list[str], code: int, str
     """`| head` neither stops a command nor changes its exit code: it says nothing more, and does what it does."""
     settings = tmp_path / "settings.yaml"
     settings.write_text("nats: {url: 'nats://127.0.0.1:1'}\nsites: [{id: forville}]\n")
-    command = [sys.executable, "-P", "-W", "error", "-m", "services.cli", *arguments]
-    command += [str(settings)] if arguments[-1] == "-c" else []
-    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | {stream: _unread()}
-    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
-    run = subprocess.run(command, env=buffered, text=True, timeout=60, check=False, **streams)
-    os.close(streams[stream])
-    assert (run.returncode, run.stderr or "") == (code, "")
-
-
-def _unread() -> int:
-    """Return the end of a pipe to write to, whose reader has gone."""
-    reader, writer = os.pipe()
-    os.close(reader)
-    return writer
+    words = [*arguments, settings] if arguments[-1] == "-c" else arguments
+    run = moretta(*words, unread=stream, PYTHONUNBUFFERED=None)
+    assert (run.returncode, run.stderr) == (code, "")

@@ -7,6 +7,7 @@ import sys
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import warm
@@ -57,7 +58,7 @@ def _ended(process: WarmProcess) -> list[tuple[int, str, str]]:
 def _start(module, tmp_path: Path) -> Callable[..., WarmProcess]:
     """`start(text)`: a fork that runs a module with this text."""
 
-    def run(text: str, server: Warm | None = None, **how: bool) -> WarmProcess:
+    def run(text: str, server: Warm | None = None, **how: Any) -> WarmProcess:
         environment = PLAIN | {"PYTHONPATH": str(tmp_path)}
         return (server or warm.warm(MODULES)).start(module(text), [], environment=environment, **how)
 
@@ -107,24 +108,20 @@ def test_a_warning_is_an_error_where_that_is_asked_for(both):
         assert (code, "ResourceWarning: unclosed" in err) == (0, True), err
 
 
-def test_nobody_reads(module, tmp_path: Path):
+def test_nobody_reads(start, module, tmp_path: Path):
     """A closed standard output is told as an interpreter tells it: exit code 120."""
-    environment = PLAIN | {"PYTHONPATH": str(tmp_path)}
-    name = module("import sys; sys.stdin.read(); print('word' * 5)")
-    command = [sys.executable, "-P", "-m", name]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(command, env=environment, text=True, **pipes) as cold:
-        cold.stdout.close()
-        cold.stdin.close()
-        words = cold.stderr.read()
-    forked = warm.warm(MODULES).start(
-        module("import sys, time; time.sleep(0.2); print('word' * 5)"), [], environment=environment
-    )
-    forked.stdout.close()
-    said = forked.stderr.read()
-    forked.stderr.close()
-    assert (cold.returncode, forked.wait(LIMIT_S)) == (120, 120)
-    assert all("BrokenPipeError" in text for text in (words, said))
+    name = module("print('word')")
+    reader, writer = os.pipe()
+    os.close(reader)
+    cold = subprocess.run(
+        [sys.executable, "-P", "-m", name], env=PLAIN | {"PYTHONPATH": str(tmp_path)}, text=True,
+        stdout=writer, stderr=subprocess.PIPE, timeout=LIMIT_S,
+    )  # fmt: skip
+    os.close(writer)
+    forked = start("print('word')", unread="stdout")
+    out, err = forked.communicate(LIMIT_S)
+    assert (cold.returncode, forked.returncode, out) == (120, 120, "")
+    assert all("BrokenPipeError" in text for text in (cold.stderr, err))
 
 
 def test_ctrl_c_ends_it(start):
