@@ -83,6 +83,9 @@ def _become(request: dict[str, Any], files: list[int]) -> NoReturn:
             os.setsid()
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.signal(
+            signal.SIGINT, signal.default_int_handler
+        )  # ignored where a shell runs the tests in the background
         for number, file in enumerate(files):
             os.dup2(file, number)
         os.closerange(3, 1 + max(map(int, os.listdir("/proc/self/fd"))))  # noqa: PTH208

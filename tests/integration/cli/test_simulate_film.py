@@ -45,7 +45,7 @@ def _file(tmp_path_factory):
 def _made(file):
     """The film's path, and its truth."""
     out = file.with_name("clip.mp4")
-    run = moretta("simulate", file, "--out", out, "--truth", file.with_name("truth.json"))
+    run = moretta("simulate", file, "--out", out, "--truth", file.with_name("truth.json"), limit_s=100)
     assert run.returncode == 0, run.stderr
     true = msgspec.json.decode(file.with_name("truth.json").read_bytes(), type=Truth)
     assert f"{len(true.passages)} people who count as seen in 12 s, seed 4" in run.stdout
