@@ -1,20 +1,22 @@
 """Debian's Kannel with its fake SMS centre: bearerbox, smsbox and fakesmsc as processes on free ports of loopback."""
 
-import asyncio
 import contextlib
 import os
 import re
 import shutil
 import socket
+import urllib.request
 from pathlib import Path
 from typing import Self
 from urllib.parse import unquote_plus, unquote_to_bytes
 
-import aiohttp
 import pytest
+from patience import patient, wait_until
+from program import Program
 
 FAKESMSC = Path("/usr/lib/kannel/test/fakesmsc")
 PATH = "/usr/sbin:/usr/bin"
+_GOT = re.compile(r"Got message \d+: <\S+ \S+ (?:udh \S+ )?(\S+) (.*)>")
 CONFIG = """
 group = core
 admin-port = {admin}
@@ -53,65 +55,61 @@ def require() -> None:
 
 
 class Kannel:
-    """`async with Kannel(folder) as kannel`: `kannel.url` takes SMS, `await kannel.parts()` is what the centre got."""
+    """`with Kannel(folder) as kannel`: `kannel.url` takes SMS, `kannel.parts()` is what the centre got."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._ports = dict(zip(("admin", "box", "centre", "send"), _free_ports(4), strict=True))
-        self._processes: list[asyncio.subprocess.Process] = []
-        self._centre: asyncio.subprocess.Process | None = None
-        self._log = folder / "fakesmsc.log"
+        self._programs = contextlib.ExitStack()
+        self._centres: list[Program] = []
+        self._before = 0
         self.url = f"http://127.0.0.1:{self._ports['send']}/cgi-bin/sendsms"
 
-    async def __aenter__(self) -> Self:
+    def __enter__(self) -> Self:
         require()
         config = self._folder / "kannel.conf"
         config.write_text(CONFIG.format(**self._ports))
-        await self._start("bearerbox", str(config))
-        await _listening(self._ports["box"])
-        await self._start("smsbox", str(config))
-        await _listening(self._ports["send"])
-        await self.open_centre()
+        with self._programs:
+            for name, door in (("bearerbox", "box"), ("smsbox", "send")):
+                self._start(name, self._ports[door], str(config))
+            self.open_centre()
+            self._programs = self._programs.pop_all()
         return self
 
-    async def __aexit__(self, *_: object) -> None:
-        await self.close_centre()
-        for process in reversed(self._processes):
-            await _end(process)
+    def __exit__(self, *_: object) -> None:
+        self._programs.close()
 
-    async def open_centre(self) -> None:
+    def open_centre(self) -> None:
         """Connect the SMS centre, and wait until Kannel knows it."""
-        with self._log.open("ab") as log:
-            self._centre = await asyncio.create_subprocess_exec(
-                str(FAKESMSC), "-r", str(self._ports["centre"]), "-m", "0", "1 2 text none", stdout=log, stderr=log
-            )
-        await self._until("online")
+        command = [FAKESMSC, "-r", str(self._ports["centre"]), "-m", "0", "1 2 text none"]
+        self._centres.append(self._programs.enter_context(Program(command)))
+        wait_until(self._is_online, "the SMS centre is online", 30, ignoring=(OSError,))
 
-    async def close_centre(self) -> None:
+    def close_centre(self) -> None:
         """Take the SMS centre away: Kannel keeps what it is given."""
-        if self._centre is not None:
-            await _end(self._centre)
-            self._centre = None
+        self._centres[-1].stop()
+
+    def forget(self) -> None:
+        """Begin anew with what the centre got."""
+        self._before += len(self.parts())
 
     def parts(self) -> list[str]:
         """Return the texts that the centre got, segment by segment."""
-        found = re.findall(r"Got message \d+: <(\S+) (\S+) (?:udh \S+ )?(\S+) (.*)>", self._log.read_text())
-        return [_text(kind, payload) for _, _, kind, payload in found]
+        lines = [line for centre in self._centres for line in [*centre.printed, *centre.words]]
+        found = [match for line in lines if (match := _GOT.search(line))]
+        return [_text(kind, payload) for kind, payload in (match.groups() for match in found)][self._before :]
 
-    async def _start(self, name: str, config: str) -> None:
-        quiet = asyncio.subprocess.DEVNULL
+    def _start(self, name: str, port: int, config: str) -> None:
+        """Start a program of Kannel's, and wait until it listens; it says errors alone."""
         binary = shutil.which(name, path=PATH)
         assert binary is not None
-        self._processes.append(await asyncio.create_subprocess_exec(binary, config, stdout=quiet, stderr=quiet))
+        program = self._programs.enter_context(Program([binary, "-v", "3", config]))
+        program.until(lambda: _listens(port), f"{name} listens", 30)
 
-    async def _until(self, word: str) -> None:
+    def _is_online(self) -> bool:
         url = f"http://127.0.0.1:{self._ports['admin']}/status.txt?password=status"
-        async with asyncio.timeout(30), aiohttp.ClientSession() as session:
-            while True:
-                async with session.get(url) as answer:
-                    if re.search(rf"centre\S*\s.*\({word}", await answer.text()):
-                        return
-                await asyncio.sleep(0.1)
+        with urllib.request.urlopen(url, timeout=patient(5)) as answer:
+            return re.search(r"centre\S*\s.*\(online", answer.read().decode()) is not None
 
 
 def _text(kind: str, payload: str) -> str:
@@ -127,25 +125,7 @@ def _free_ports(count: int) -> list[int]:
         return [stack.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1] for _ in range(count)]
 
 
-async def _listening(port: int) -> None:
-    async with asyncio.timeout(30):
-        while True:
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-            except OSError:
-                await asyncio.sleep(0.05)
-                continue
-            writer.close()
-            await writer.wait_closed()
-            return
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    if process.returncode is None:
-        process.terminate()
-    try:
-        async with asyncio.timeout(10):
-            await process.wait()
-    except TimeoutError:
-        process.kill()
-        await process.wait()
+def _listens(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 5):
+        return True
+    return False

@@ -2,14 +2,13 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable
-from functools import partial
-from pathlib import Path
+from collections.abc import AsyncIterator, Callable, Iterator
 from random import Random
 
 import pytest
 from kannel_process import Kannel
 from notifications import NUMBER, SITE, TEN, notification, rate, recipient
+from patience import until
 
 from services.notify.core.gsm import encoding, segments, split
 from services.notify.core.kannel import Kannel as Interface
@@ -33,10 +32,20 @@ FRENCH = (
 )
 
 
-@pytest.fixture(name="kannel")
-async def _kannel(tmp_path: Path) -> AsyncIterator[Kannel]:
-    async with Kannel(tmp_path) as kannel:
+pytestmark = pytest.mark.xdist_group("kannel")
+
+
+@pytest.fixture(name="running", scope="module")
+def _running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kannel]:
+    with Kannel(tmp_path_factory.mktemp("kannel")) as kannel:
         yield kannel
+
+
+@pytest.fixture(name="kannel")
+def _kannel(running: Kannel) -> Kannel:
+    """The one of this module, whose centre has got nothing yet."""
+    running.forget()
+    return running
 
 
 @pytest.fixture(name="told")
@@ -45,8 +54,8 @@ def _told() -> list[Report]:
 
 
 @pytest.fixture(name="channel")
-async def _channel(kannel: Kannel, told: list[Report], logs) -> AsyncIterator[Callable[..., SmsChannel]]:
-    """`channel(password=...)`: a channel to this Kannel, whose reports end in `told`."""
+async def _channel(told: list[Report], logs) -> AsyncIterator[Callable[..., SmsChannel]]:
+    """`channel(kannel, password=...)`: a channel to that Kannel, whose reports end in `told`."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     reports = ReportsSettings(port=port, url=f"http://127.0.0.1:{port}", token=Secret("s3cret-0123456789"))
@@ -58,7 +67,7 @@ async def _channel(kannel: Kannel, told: list[Report], logs) -> AsyncIterator[Ca
     await server.start()
     made: list[SmsChannel] = []
 
-    def make(password: str = "kannel-word", sender: str = "Moretta") -> SmsChannel:
+    def make(kannel: Kannel, password: str = "kannel-word", sender: str = "Moretta") -> SmsChannel:
         settings = KannelSettings(
             url=Secret(kannel.url), user="moretta", password=Secret(password), sender=sender or None, smsc="centre"
         )
@@ -72,30 +81,31 @@ async def _channel(kannel: Kannel, told: list[Report], logs) -> AsyncIterator[Ca
     assert NUMBER[2:] not in logs()
 
 
-async def test_an_sms_arrives_and_is_reported(kannel, channel, told, wait_until):
+async def test_an_sms_arrives_and_is_reported(kannel, channel, told):
     """The text as it was written, and `delivered` for this notification and recipient."""
-    assert await channel().send(notification(rate()), recipient()) is None
-    await wait_until(lambda: kannel.parts() and told, 30, "the SMS and its report")
+    assert await channel(kannel).send(notification(rate()), recipient()) is None
+    await until(lambda: kannel.parts() and told, "the SMS and its report", 30)
     assert kannel.parts() == [TEXT]
     assert told == [Report("forville", f"{1:016x}", "d" * 64, "delivered", TEN)]
 
 
-async def test_a_report_may_be_late(kannel, channel, told, wait_until):
+async def test_a_report_may_be_late(tmp_path, channel, told):
     """An SMS that Kannel keeps while the centre is away is accepted, and reported once it comes back."""
-    await kannel.close_centre()
-    assert await channel().send(notification(rate(), number=7), recipient()) is None
-    assert told == []
-    await kannel.open_centre()
-    await wait_until(lambda: kannel.parts() == [TEXT] and told, 60, "the late SMS and its report")
+    with Kannel(tmp_path) as kannel:
+        await asyncio.to_thread(kannel.close_centre)
+        assert await channel(kannel).send(notification(rate(), number=7), recipient()) is None
+        assert told == []
+        await asyncio.to_thread(kannel.open_centre)
+        await until(lambda: kannel.parts() == [TEXT] and told, "the late SMS and its report", 60)
     assert told == [Report("forville", f"{7:016x}", "d" * 64, "delivered", TEN)]
 
 
-async def test_a_burst_is_reported_one_by_one(kannel, channel, told, wait_until):
+async def test_a_burst_is_reported_one_by_one(kannel, channel, told):
     """Forty SMS at once, in both languages: each arrives, each is reported once and as its own."""
-    sender = channel()
+    sender = channel(kannel)
     bursts = [(notification(rate(), number=n), recipient(language="fr" if n % 2 else "en")) for n in range(40)]
     assert set(await asyncio.gather(*(sender.send(*burst) for burst in bursts))) == {None}
-    await wait_until(lambda: len(told) >= 40 and len(kannel.parts()) >= 40, 60, "forty SMS and their reports")
+    await until(lambda: len(told) >= 40 and len(kannel.parts()) >= 40, "forty SMS and their reports", 60)
     assert sorted(report.notification for report in told) == [f"{n:016x}" for n in range(40)]
     assert {report.state for report in told} == {"delivered"}
     assert sorted(set(kannel.parts())) == sorted([TEXT, FRENCH])
@@ -104,13 +114,13 @@ async def test_a_burst_is_reported_one_by_one(kannel, channel, told, wait_until)
 async def test_kannels_refusals_are_told_apart(kannel, channel):
     """A wrong password is a person's matter, a number that Kannel refuses is that recipient's alone."""
     told = notification(rate())
-    assert await channel(password="wrong").send(told, recipient()) == Failure("denied", "data", 403)
-    assert await channel(sender="").send(told, recipient()) == Failure("misconfigured", "recipient", 400)
-    assert await channel().send(told, recipient("nobody")) == Failure("recipient", "recipient", 400)
+    assert await channel(kannel, password="wrong").send(told, recipient()) == Failure("denied", "data", 403)
+    assert await channel(kannel, sender="").send(told, recipient()) == Failure("misconfigured", "recipient", 400)
+    assert await channel(kannel).send(told, recipient("nobody")) == Failure("recipient", "recipient", 400)
     assert kannel.parts() == []
 
 
-async def test_kannel_splits_as_we_count(kannel, wait_until):
+async def test_kannel_splits_as_we_count(kannel):
     """GSM-7 with and without its extension, UCS-2, at and around the borders, and at random: the same parts."""
     dice = Random(20261124)
     texts = [sign * count for sign in ("a", "é", "ł") for count in (69, 70, 71, 134, 135, 160, 161, 306, 307)]
@@ -127,10 +137,7 @@ async def test_kannel_splits_as_we_count(kannel, wait_until):
         assert interface.failure(answer) is None
         expected += split(text)
         # One after the other: Kannel keeps no order among those that are on their way.
-        await wait_until(partial(_has, kannel, len(expected)), 30, "all parts")
+        count = len(expected)
+        await until(lambda n=count: len(kannel.parts()) >= n, "all parts", 30)
     await client.close()
     assert kannel.parts() == expected
-
-
-def _has(kannel: Kannel, count: int) -> bool:
-    return len(kannel.parts()) >= count

@@ -1,6 +1,6 @@
 """A mail through Debian's OpenSMTPD into a Maildir: STARTTLS, AUTH and delivery by an everyday server."""
 
-import asyncio
+import contextlib
 import fcntl
 import mailbox
 import os
@@ -8,15 +8,19 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
 import trustme
+from patience import until, wait_until
+from program import Program
 
 from proto.subjects import ALERTS
 from services.notify.core.outcome import judge
+from services.notify.settings import SmtpSettings
 from services.notify.smtp import Session
 from services.settings import Secret
 
@@ -32,7 +36,19 @@ match auth from any for domain "example.org" action "keep"
 """
 
 
-@pytest.fixture(name="folder")
+pytestmark = pytest.mark.xdist_group("opensmtpd")
+
+
+@dataclass(frozen=True)
+class Relay:
+    """A running smtpd: its port, its authority's certificate, and where it delivers."""
+
+    port: int
+    ca_file: Path
+    mails: Path
+
+
+@pytest.fixture(name="folder", scope="module")
 def _folder() -> Iterator[Path]:
     """A folder that the server's unprivileged half can enter; pytest's own folders are root's alone.
 
@@ -52,9 +68,8 @@ def _folder() -> Iterator[Path]:
         yield folder
 
 
-@pytest.fixture(name="opensmtpd")
-async def _opensmtpd(folder: Path) -> AsyncIterator[int]:
-    """The running server's port."""
+@pytest.fixture(name="relay", scope="module")
+def _relay(folder: Path) -> Iterator[Relay]:
     authority = trustme.CA()
     certificate = authority.issue_cert("127.0.0.1")
     authority.cert_pem.write_to_path(str(folder / "ca.pem"))
@@ -66,81 +81,57 @@ async def _opensmtpd(folder: Path) -> AsyncIterator[int]:
     hashed = subprocess.run(["smtpctl", "encrypt", PASSWORD], check=True, capture_output=True, text=True).stdout.strip()
     (folder / "smtpd.conf").write_text(CONFIG.format(folder=folder, hash=hashed, port=port))
     (folder / "smtpd.conf").chmod(0o600)
-    process = await asyncio.create_subprocess_exec(
-        "/usr/sbin/smtpd", "-d", "-f", str(folder / "smtpd.conf"), stderr=subprocess.PIPE, stdout=subprocess.DEVNULL
-    )
-    try:
-        await _listening(process, port)
-        yield port
-    finally:
-        if process.returncode is None:
-            process.terminate()
-        await process.communicate()
+    with Program(["/usr/sbin/smtpd", "-d", "-f", folder / "smtpd.conf"]) as smtpd:
+        wait_until(lambda: smtpd.is_over or _listens(port), "smtpd listens")
+        if smtpd.is_over:
+            pytest.skip(f"smtpd does not start here: {smtpd.last_words()}")
+        yield Relay(port, folder / "ca.pem", folder / "box" / "mails")
+        smtpd.stop()
 
 
-async def _listening(process: asyncio.subprocess.Process, port: int) -> None:
-    async with asyncio.timeout(20):
-        while True:
-            if process.returncode is not None:
-                pytest.skip(f"smtpd does not start here: {(await process.communicate())[1].decode()[-200:]}")
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-            except OSError:
-                await asyncio.sleep(0.05)
-                continue
-            writer.close()
-            await writer.wait_closed()
-            return
+def _listens(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 5):
+        return True
+    return False
+
+
+@pytest.fixture(name="login")
+def _login(relay: Relay, smtp) -> Callable[..., SmtpSettings]:
+    """`login(password)`: the settings that reach the server."""
+
+    def make(password: str = PASSWORD) -> SmtpSettings:
+        known = {"ca_file": relay.ca_file, "user": "moretta", "password": Secret(password)}
+        return smtp(relay.port, security="starttls", timeout_s=20.0, **known)
+
+    return make
 
 
 async def test_an_alert_ends_in_a_maildir(
-    bus, start, opensmtpd, folder, smtp, settings_of, make_alert, recorded, eventually, wait_until, logs
+    bus, start, relay, login, settings_of, make_alert, recorded, eventually, logs
 ):
     """Through STARTTLS with our authority, logged in, queued and delivered: the mail is whole."""
-    settings = smtp(
-        opensmtpd,
-        security="starttls",
-        ca_file=folder / "ca.pem",
-        user="moretta",
-        password=Secret(PASSWORD),
-        timeout_s=20.0,
-    )
-    await start(settings_of(settings, ("anna@example.org",)))
+    await start(settings_of(login(), ("anna@example.org",)))
     await bus.store(ALERTS, make_alert())
     await eventually(recorded, lambda found: found == [("anna", "firing", 1, "sent", "accepted")])
-    await wait_until(lambda: any((folder / "box" / "mails" / "new").glob("*")), 30, "a mail in the Maildir")
-    [message] = mailbox.Maildir(folder / "box" / "mails", create=False)
+    await until(lambda: any((relay.mails / "new").glob("*")), "a mail in the Maildir", 30)
+    [message] = mailbox.Maildir(relay.mails, create=False)
     assert message["Message-ID"].endswith("@example.org>")
     assert message["Subject"] == "[Moretta] Market Forville: mask rate below 70%"
     assert [part.get_content_type() for part in message.get_payload()] == ["text/plain", "text/html"]
 
 
-async def test_a_wrong_password_is_told(opensmtpd, folder, smtp):
+async def test_a_wrong_password_is_told(login):
     """The server's own refusal of a login is understood as one."""
-    settings = smtp(
-        opensmtpd,
-        security="starttls",
-        ca_file=folder / "ca.pem",
-        user="moretta",
-        password=Secret("wrong"),
-        timeout_s=20.0,
-    )
+    settings = login("wrong")
     async with Session(settings, settings.tls()) as session:
         failure = await session.open()
     assert failure is not None
     assert (failure.kind, failure.code) == ("auth", 535)
 
 
-async def test_an_unknown_recipient_is_refused_for_good(opensmtpd, folder, smtp):
+async def test_an_unknown_recipient_is_refused_for_good(login):
     """The server's own answer to an address it does not have is final for that recipient."""
-    settings = smtp(
-        opensmtpd,
-        security="starttls",
-        ca_file=folder / "ca.pem",
-        user="moretta",
-        password=Secret(PASSWORD),
-        timeout_s=20.0,
-    )
+    settings = login()
     async with Session(settings, settings.tls()) as session:
         failure = await session.send(EmailMessage(), "nobody-here@example.org")
     assert failure is not None
