@@ -20,8 +20,8 @@ async def served(folder: Path, profile: Path) -> AsyncIterator[tuple[Page, str]]
     serve = Recipe("venv/bin/python -u -m http.server --bind 127.0.0.1 0", folder, {})
     async with contextlib.AsyncExitStack() as stack:
         server = stack.enter_context(serve)
-        await asyncio.to_thread(server.wait, lambda: bool(server.lines), "a web server")
-        (port,) = re.findall(r"port (\d+)", server.lines[0])
+        await asyncio.to_thread(server.until, lambda: server.printed, "a web server")
+        (port,) = re.findall(r"port (\d+)", server.printed[0])
         origin = f"http://127.0.0.1:{port}"
         context = await stack.enter_async_context(chromium(profile))
         page = await context.new_page()

@@ -8,6 +8,7 @@ from typing import Any
 
 import messages
 from messages import HOUR, MINUTE
+from recipes import COMPILED
 from site_process import Site
 from windows import hidden, window
 
@@ -16,8 +17,6 @@ from proto.subjects import WINDOWS
 from services.bus.connection import Connection
 
 PYTHON, GO = "venv/bin/python -W error", "GO111MODULE=off GOPATH=/usr/share/gocode go"
-COMPILE_S = 300
-"""Go's first program compiles its standard library."""
 TODAY = time.time_ns() // HOUR * HOUR
 _WEBSOCKET = re.compile(r"Listening for websocket clients on ws://127\.0\.0\.1:(\d+)")
 
@@ -83,4 +82,6 @@ def alert(name: str, **changes: Any) -> AlertV1:
 
 def name_of(command: str) -> str:
     """A test's name for a command: its file."""
+    if command == COMPILED:
+        return "windows-go"
     return re.sub(r"\W", "-", next(one for one in reversed(command.split()) if "." in one))

@@ -1,26 +1,32 @@
 """The recipes of docs/recipes as a person runs them: processes in a copy of their folder."""
 
-import contextlib
+import fcntl
+import hashlib
 import os
 import re
 import shutil
 import signal
 import subprocess
-import threading
-import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
 import msgspec
 import pytest
+from patience import Said, patient
+from program import Program
 
 from proto.public import WindowV1
 
 FOLDER = Path(__file__).parents[2] / "docs" / "recipes"
 INSTALLED = Path(__file__).parents[2] / "build" / "recipes"
 GO = Path("/usr/share/gocode/src/github.com/nats-io/nats.go")
+GO_CACHE = INSTALLED / "go-cache"
+COMPILED = "./windows"
+"""windows.go as a program: a command that has it runs what was compiled once for all tests."""
+COMPILE_S = 300
+"""Go's first program compiles its standard library."""
 _FIGURES = ("rate", "interval", "persons", "coverage")
 _LINE = re.compile(r"(\S+) (\S+) (\S+) " + " ".join(rf"{name}=(\S+)" for name in _FIGURES))
 LIMIT_S = 60
@@ -33,6 +39,22 @@ def require() -> None:
     if missing:
         why = f"the recipes need `.ci/system-packages tests` and `make recipes`: {', '.join(missing)} missing"
         pytest.fail(why) if os.environ.get("MORETTA_REQUIRE_ALL") == "1" else pytest.skip(why)
+
+
+def compiled() -> Path:
+    """Return windows.go as a program; whoever comes first compiles it, and the others wait."""
+    source = (FOLDER / "windows.go").read_bytes()
+    program = INSTALLED / "compiled" / hashlib.sha256(source).hexdigest()[:16]
+    program.parent.mkdir(exist_ok=True)
+    with program.with_suffix(".lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        if not program.exists():
+            made = program.with_suffix(".new")
+            how = {"GO111MODULE": "off", "GOPATH": "/usr/share/gocode", "GOCACHE": str(GO_CACHE)}
+            build = ["go", "build", "-o", str(made), str(FOLDER / "windows.go")]
+            subprocess.run(build, check=True, env=os.environ | how, timeout=patient(COMPILE_S))
+            made.rename(program)
+    return program
 
 
 def copied(folder: Path) -> Path:
@@ -74,74 +96,32 @@ def utc(nanoseconds: int) -> str:
     return datetime.fromtimestamp(nanoseconds // 10**9, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-class Recipe:
-    """A running recipe; `lines` are what it printed, `words` what it said on standard error."""
+class Recipe(Program):
+    """A running recipe; `printed` are the lines that it printed, `words` those on standard error."""
 
     def __init__(self, command: str, folder: Path, environment: Mapping[str, str]) -> None:
-        self.lines: list[str] = []
-        self.words: list[str] = []
-        env = os.environ | {"GOCACHE": str(INSTALLED / "go-cache")} | environment
-        self._process = subprocess.Popen(
-            ["bash", "-c", command], cwd=folder, env=env, text=True, start_new_session=True,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )  # fmt: skip
-        streams = ((self._process.stdout, self.lines), (self._process.stderr, self.words))
-        self._threads = [threading.Thread(target=_read, args=one) for one in streams]
-        for thread in self._threads:
-            thread.start()
+        if COMPILED in command and not (folder / COMPILED).exists():
+            (folder / COMPILED).symlink_to(compiled())
+        env = os.environ | {"GOCACHE": str(GO_CACHE)} | environment
+        super().__init__(["bash", "-c", command], folder=folder, environment=env, group=True)
 
-    def __enter__(self) -> Self:
-        return self
+    def until(self, condition: Callable[[], Any], what: Said = "a condition", limit_s: float = LIMIT_S) -> Any:
+        """Wait for a condition and return what it says; AssertionError past the limit, or once it has ended."""
+        return super().until(condition, what, limit_s)
 
-    def __exit__(self, *_error: object) -> None:
-        self.stop()
-
-    def wait(self, condition: Callable[[], bool], what: str, limit_s: float = LIMIT_S) -> None:
-        """Wait until a condition of what it said holds."""
-        end = time.monotonic() + limit_s
-        while not condition():
-            if self._process.poll() is not None:
-                self._join()
-                assert condition(), f"it ended with {self._process.returncode}: {self.lines} {self.words}"
-                return
-            assert time.monotonic() < end, f"not within {limit_s} s: {what}; {self.lines} {self.words}"
-            time.sleep(0.05)
-
-    def listening(self, limit_s: float = LIMIT_S) -> "Recipe":
+    def listening(self, limit_s: float = LIMIT_S) -> Self:
         """Wait until it says that it listens."""
-        self.wait(lambda: any("listening" in one for one in self.words), "listening", limit_s)
+        self.until(lambda: any("listening" in one for one in self.words), "listening", limit_s)
         return self
 
     def result(self) -> tuple[int, list[str], list[str]]:
         """Wait for its end; its exit code and what it said."""
-        code = self._process.wait(LIMIT_S)
-        self._join()
-        return code, self.lines, self.words
+        return self.ended(LIMIT_S), self.printed, self.words
 
     def pause(self) -> None:
         """Let it and all that it started stand still, as a laptop that sleeps does."""
-        os.killpg(self._process.pid, signal.SIGSTOP)
+        self.signal(signal.SIGSTOP)
 
     def go_on(self) -> None:
         """End the pause."""
-        os.killpg(self._process.pid, signal.SIGCONT)
-
-    def stop(self) -> list[str]:
-        """End it, with all that it started, as whoever closes the terminal does; what it printed."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGTERM)
-        self._process.wait(20)
-        self._join()
-        return self.lines
-
-    def _join(self) -> None:
-        for thread in self._threads:
-            thread.join(10)
-        for stream in (self._process.stdout, self._process.stderr):
-            assert stream
-            stream.close()
-
-
-def _read(stream: Iterable[str], to: list[str]) -> None:
-    for line in stream:
-        to.append(line.rstrip("\n"))  # noqa: PERF401 - seen as it comes
+        self.signal(signal.SIGCONT)

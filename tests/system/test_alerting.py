@@ -122,7 +122,7 @@ async def test_what_alertmanager_has_not_taken_is_tried_again():
             for body, status in (({"alerts": [alert]}, 502), ({}, 400), ({"alerts": [{}]}, 400)):
                 async with session.post(f"http://127.0.0.1:{port}/", json=body) as answer:
                     assert answer.status == status
-    assert (between.lines, len(between.words)) == ([], 2)
+    assert (between.printed, len(between.words)) == ([], 2)
 
 
 def told(known: dict, up: UpProcess) -> None:

@@ -15,8 +15,8 @@ from authority import Authority
 from nats_process import NatsProcess
 from playwright.async_api import expect
 from recipe_browser import connect, served
-from recipe_place import COMPILE_S, GO, PYTHON, TODAY, alert, environment, forge, name_of, some, store
-from recipes import FOLDER, Recipe, published, told, utc
+from recipe_place import GO, PYTHON, TODAY, alert, environment, forge, name_of, some, store
+from recipes import COMPILE_S, COMPILED, FOLDER, Recipe, published, told, utc
 from windows import HOUR, MINUTE, window
 
 from proto.stats import StatsRequestV1
@@ -26,7 +26,7 @@ from services.identities import Identities, nats_config
 from services.identities.server import Tls
 
 LATEST = [f"{PYTHON} latest.py", "node latest.mjs", f"{GO} run windows.go"]
-LIVE = [f"{PYTHON} windows.py", "node windows.mjs", f"{GO} run windows.go"]
+LIVE = [f"{PYTHON} windows.py", "node windows.mjs", COMPILED]
 _NOT_RUN = {
     "browser.mjs",
     "moretta_reader.py",
@@ -47,8 +47,8 @@ async def test_latest(site, run, command):
     name = f"latest-{name_of(command)}"
     await store(site, *some(name), *some("elsewhere"))
     recipe = run(f"{command} {name}")
-    await asyncio.to_thread(recipe.wait, lambda: len(recipe.lines) >= 2, "two lines", COMPILE_S)
-    assert [told(one) for one in recipe.lines] == [published(one) for one in reversed(some(name)[2:])]
+    await asyncio.to_thread(recipe.until, lambda: len(recipe.printed) >= 2, "two lines", COMPILE_S)
+    assert [told(one) for one in recipe.printed] == [published(one) for one in reversed(some(name)[2:])]
 
 
 @pytest.mark.timeout(COMPILE_S + 60)
@@ -58,8 +58,8 @@ async def test_live(site, run, command):
     name = f"live-{name_of(command)}"
     recipe = await asyncio.to_thread(run(f"{command} {name}").listening, COMPILE_S)
     await store(site, *some("elsewhere"), *some(name))
-    await asyncio.to_thread(recipe.wait, lambda: len(recipe.lines) >= 4, "four lines")
-    assert [told(one) for one in recipe.lines] == [published(one) for one in some(name)]
+    await asyncio.to_thread(recipe.until, lambda: len(recipe.printed) >= 4, "four lines")
+    assert [told(one) for one in recipe.printed] == [published(one) for one in some(name)]
 
 
 async def test_csv_log(own_site, folder):
@@ -68,14 +68,14 @@ async def test_csv_log(own_site, folder):
     site, log, windows = own_site, folder / "windows.csv", [*some("csv"), window(TODAY + 40 * MINUTE, site="csv")]
     await store(site, *windows[:2])
     with Recipe(command, folder, environment(site)) as first:
-        await asyncio.to_thread(first.wait, lambda: log.exists() and log.read_text().count("\n") >= 3, "two rows")
+        await asyncio.to_thread(first.until, lambda: log.exists() and log.read_text().count("\n") >= 3, "two rows")
         await asyncio.to_thread(site.server.stop)
         await asyncio.to_thread(site.server.start)
         await store(site, *windows[2:4])
-        await asyncio.to_thread(first.wait, lambda: log.read_text().count("\n") >= 5, "four rows")
+        await asyncio.to_thread(first.until, lambda: log.read_text().count("\n") >= 5, "four rows")
     await store(site, *windows[4:])
     with Recipe(command, folder, environment(site)) as second:
-        await asyncio.to_thread(second.wait, lambda: log.read_text().count("\n") >= 6, "five rows")
+        await asyncio.to_thread(second.until, lambda: log.read_text().count("\n") >= 6, "five rows")
     with log.open(newline="") as file:
         heading, *rows = list(csv.reader(file))
     assert heading == ["end", "site", "zone", "rate", "persons", "coverage"]
@@ -124,9 +124,9 @@ async def test_alerts(site, run):
     recipe = await asyncio.to_thread(run(f"{PYTHON} alerts.py {name}").listening)
     later = alert(name, state="resolved", rate=0.75, end=end + MINUTE)
     await store(site, alert("elsewhere", zone="fish"), alert(name), later, row=ALERTS)
-    await asyncio.to_thread(recipe.wait, lambda: len(recipe.lines) >= 3, "three lines")
+    await asyncio.to_thread(recipe.until, lambda: len(recipe.printed) >= 3, "three lines")
     since = utc(TODAY)
-    assert recipe.lines == [
+    assert recipe.printed == [
         f"firing {name} fish low since={since} rate=0.4 persons=80",
         f"firing {name} _site low since={since} rate=0.4 persons=80",
         f"resolved {name} _site low since={since} rate=0.75 persons=80",
@@ -140,15 +140,15 @@ async def test_alerts_of_an_outage(own_site, folder):
     await store(site, alert("market", zone="fish"), alert("market", zone="bread"), row=ALERTS)
     with Recipe(f"{PYTHON} alerts.py market", folder, environment(site)) as recipe:
         await asyncio.to_thread(recipe.listening)
-        lines = list(recipe.lines)
+        lines = list(recipe.printed)
         assert [one.split()[2] for one in lines] == ["bread", "fish"]
         recipe.pause()
         await asyncio.to_thread(site.server.stop)
         await asyncio.to_thread(site.server.start)
         await store(site, alert("market", zone="fish", state="resolved", end=TODAY + 40 * MINUTE), row=ALERTS)
         recipe.go_on()
-        await asyncio.to_thread(recipe.wait, lambda: len(recipe.lines) >= 3, "what was resolved")
-        assert [one.split()[:3] for one in recipe.lines[2:]] == [["resolved", "market", "fish"]]
+        await asyncio.to_thread(recipe.until, lambda: len(recipe.printed) >= 3, "what was resolved")
+        assert [one.split()[:3] for one in recipe.printed[2:]] == [["resolved", "market", "fish"]]
         assert sum("waiting for it" in one for one in recipe.words) == 1
 
 
@@ -195,13 +195,13 @@ async def test_nothing_missed(own_site, folder):
     windows = [window(TODAY + n * 20 * MINUTE, masked=n + 1) for n in range(6)]
 
     async def shown(recipe: Recipe, count: int) -> None:
-        await asyncio.to_thread(recipe.wait, lambda: len(seen + recipe.lines) >= count, f"{count} windows")
-        assert [told(one) for one in seen + recipe.lines] == [published(one) for one in windows[:count]]
+        await asyncio.to_thread(recipe.until, lambda: len(seen + recipe.printed) >= count, f"{count} windows")
+        assert [told(one) for one in seen + recipe.printed] == [published(one) for one in windows[:count]]
 
     with Recipe(f"{PYTHON} nothing_missed.py", folder, environment(site)) as first:
         await store(site, *windows[:2])
         await shown(first, 2)
-    seen += first.lines
+    seen += first.printed
     await store(site, *windows[2:4])
     with Recipe(f"{PYTHON} nothing_missed.py", folder, environment(site)) as second:
         await shown(second, 4)
@@ -216,8 +216,8 @@ async def test_nothing_missed_of_one_site(own_site, folder):
     site, command = own_site, f"{PYTHON} nothing_missed.py"
     await store(site, window(TODAY, site="here"), window(TODAY, site="there"), window(TODAY + HOUR, site="here"))
     with Recipe(f"{command} here", folder, environment(site)) as recipe:
-        await asyncio.to_thread(recipe.wait, lambda: len(recipe.lines) >= 2, "two windows")
-        assert [told(one)[:2] for one in recipe.lines] == [
+        await asyncio.to_thread(recipe.until, lambda: len(recipe.printed) >= 2, "two windows")
+        assert [told(one)[:2] for one in recipe.printed] == [
             ((TODAY + 20 * MINUTE) // 10**9, "here"), ((TODAY + 80 * MINUTE) // 10**9, "here")
         ]  # fmt: skip
     with Recipe(f"{command} there --position here.position", folder, environment(site)) as other:
@@ -232,13 +232,13 @@ async def test_nothing_twice_after_a_restore(own_site, folder):
     fish = window(TODAY, zone="fish")
     await store(site, *windows[:3])
     with Recipe(f"{PYTHON} nothing_missed.py", folder, environment(site)) as recipe:
-        await asyncio.to_thread(recipe.wait, lambda: len(recipe.lines) >= 3, "three windows")
+        await asyncio.to_thread(recipe.until, lambda: len(recipe.printed) >= 3, "three windows")
         await asyncio.to_thread(site.server.stop)
         shutil.rmtree(site.folder / "js")
         await asyncio.to_thread(site.server.start)
         await store(site, fish, *windows)
-        await asyncio.to_thread(recipe.wait, lambda: len(recipe.lines) >= 5, "five windows")
-    assert [told(one) for one in recipe.lines] == [published(one) for one in [*windows[:3], fish, windows[3]]]
+        await asyncio.to_thread(recipe.until, lambda: len(recipe.printed) >= 5, "five windows")
+    assert [told(one) for one in recipe.printed] == [published(one) for one in [*windows[:3], fish, windows[3]]]
     assert any("another one" in one for one in recipe.words)
 
 
@@ -317,10 +317,10 @@ async def test_tls(tmp_path, folder):
         server.whole = lambda port, store: nats_config(port, store, people.public, tls=tls)
         server.start()
         env = files | {"NATS_URL": f"tls://localhost:{server.port}", "NATS_NKEY": str(people.folder / "subscriber.nk")}
-        for command in LATEST:
+        for command in (*LATEST[:2], COMPILED):
             with Recipe(command, folder, env) as recipe:
-                await asyncio.to_thread(recipe.wait, lambda one=recipe: bool(one.lines), command, COMPILE_S)
-            assert [told(one) for one in recipe.lines] == [published(window(TODAY))]
+                await asyncio.to_thread(recipe.until, lambda one=recipe: bool(one.printed), command, COMPILE_S)
+            assert [told(one) for one in recipe.printed] == [published(window(TODAY))]
     finally:
         server.stop()
 
@@ -345,8 +345,8 @@ async def test_the_first_program(site, run, folder):
     (folder / "first.py").write_text(program)
     recipe = await asyncio.to_thread(run(f"{PYTHON} first.py").listening)
     await store(site, window(TODAY, site="first"))
-    await asyncio.to_thread(recipe.wait, lambda: len(recipe.lines) >= 1, "a line")
-    assert recipe.lines == [f"{utc(TODAY + 20 * MINUTE)} first _site 0.8 11"]
+    await asyncio.to_thread(recipe.until, lambda: len(recipe.printed) >= 1, "a line")
+    assert recipe.printed == [f"{utc(TODAY + 20 * MINUTE)} first _site 0.8 11"]
 
 
 def test_every_recipe_is_told_of():

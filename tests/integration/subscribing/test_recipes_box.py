@@ -39,10 +39,10 @@ async def test_from_nothing_to_a_value(folder):
         Recipe(f"{PYTHON} windows.py", folder, env) as windows,
         Recipe(f"{PYTHON} alerts.py demo", folder, env) as alerts,
     ):
-        await asyncio.to_thread(windows.wait, lambda: len(windows.lines) >= 3, "windows", 90)
-        assert {one.split()[2] for one in windows.lines[:3]} == {"_site", "gate", "hall"}
-        await asyncio.to_thread(alerts.wait, lambda: len(alerts.lines) >= 1, "an alert", 90)
-        assert alerts.lines[0].startswith("firing demo _site few-masks since=")
+        await asyncio.to_thread(windows.until, lambda: len(windows.printed) >= 3, "windows", 90)
+        assert {one.split()[2] for one in windows.printed[:3]} == {"_site", "gate", "hall"}
+        await asyncio.to_thread(alerts.until, lambda: len(alerts.printed) >= 1, "an alert", 90)
+        assert alerts.printed[0].startswith("firing demo _site few-masks since=")
         assert not any("[WRN]" in one for one in box.words), "a warning that means nothing to a newcomer"
 
 

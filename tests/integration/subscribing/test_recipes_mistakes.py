@@ -6,23 +6,18 @@ import contextlib
 import pytest
 from authority import Authority
 from nats_process import NatsProcess
-from recipe_place import COMPILE_S, GO, PYTHON, name_of, some, store
-from recipes import Recipe
+from recipe_place import PYTHON, name_of, some, store
+from recipes import COMPILE_S, COMPILED, Recipe
 
 from services.identities import Identities, nats_config
 from services.identities.server import Tls
 
 pytestmark = [pytest.mark.usefixtures("needs_recipes"), pytest.mark.timeout(COMPILE_S + 60)]
 
-GO_RUN = f"{GO} build -o windows windows.go && ./windows"
-EACH = [f"{PYTHON} latest.py", "node latest.mjs", GO_RUN]
+EACH = [f"{PYTHON} latest.py", "node latest.mjs", COMPILED]
 PROGRAMS = ["latest.py", "windows.py", "replay.py", "alerts.py cannes", "history.py cannes", "nothing_missed.py"]
 NODE = ["node latest.mjs", "node windows.mjs"]
 EVERY = [*EACH, *(f"{PYTHON} {one}" for one in PROGRAMS[1:]), NODE[1]]
-
-
-def name(command: str) -> str:
-    return name_of(command.replace("./", ""))
 
 
 async def ends(run, command: str, **changes: str) -> list[str]:
@@ -48,7 +43,7 @@ def _secure(site, tmp_path_factory):
         yield {"NATS_URL": url, "NATS_CA": str(ca), "NATS_CERT": str(both), "NATS_KEY": str(both)}
 
 
-@pytest.mark.parametrize("command", EACH, ids=name)
+@pytest.mark.parametrize("command", EACH, ids=name_of)
 async def test_tls_that_was_asked_for(site, run, secure, command):
     """Where NATS_CA or tls:// asks for it, a server without is spoken to by nobody."""
     for changes in ({"NATS_CA": secure["NATS_CA"]}, {"NATS_URL": site.server.url.replace("nats:", "tls:")}):
@@ -57,7 +52,7 @@ async def test_tls_that_was_asked_for(site, run, secure, command):
         assert "NATS_CA" in words
 
 
-@pytest.mark.parametrize("command", EVERY, ids=name)
+@pytest.mark.parametrize("command", EVERY, ids=name_of)
 async def test_where_it_connects(run, tmp_path, command):
     """An address without a server, a host that is none, a seed of yesterday, of another identity, and none at all."""
     others = Identities.make(tmp_path / "others")
@@ -75,7 +70,7 @@ async def test_where_it_connects(run, tmp_path, command):
         assert all(value in words for value in changes.values())
 
 
-@pytest.mark.parametrize("command", EACH, ids=name)
+@pytest.mark.parametrize("command", EACH, ids=name_of)
 async def test_a_seed_in_the_place_of_its_file(site, run, command):
     """It is told from a file's name, and never said."""
     seed = (site.identities.folder / "subscriber.nk").read_text().strip()
@@ -84,7 +79,7 @@ async def test_a_seed_in_the_place_of_its_file(site, run, command):
     assert seed[2:] not in words
 
 
-@pytest.mark.parametrize("command", EACH, ids=name)
+@pytest.mark.parametrize("command", EACH, ids=name_of)
 async def test_a_number_in_the_place_of_a_name(run, secure, command):
     """A certificate for the name localhost is not believed of 127.0.0.1, which might be anybody's forwarded port."""
     (words,) = await ends(run, command, **secure | {"NATS_URL": secure["NATS_URL"].replace("localhost", "127.0.0.1")})
@@ -92,15 +87,15 @@ async def test_a_number_in_the_place_of_a_name(run, secure, command):
     assert "127.0.0.1" in words
 
 
-@pytest.mark.parametrize("command", EACH, ids=name)
+@pytest.mark.parametrize("command", EACH, ids=name_of)
 async def test_an_address_without_a_scheme(site, run, command):
     """As the command `nats` takes it."""
     await store(site, *some("cannes"))
     recipe = run(f"{command} cannes", NATS_URL=site.server.url.removeprefix("nats://"))
-    await asyncio.to_thread(recipe.wait, lambda: len(recipe.lines) >= 2, "two lines", COMPILE_S)
+    await asyncio.to_thread(recipe.until, lambda: len(recipe.printed) >= 2, "two lines", COMPILE_S)
 
 
-@pytest.mark.parametrize("command", EACH, ids=name)
+@pytest.mark.parametrize("command", EACH, ids=name_of)
 async def test_an_address_that_is_none(run, command):
     """Another scheme, and a password, which is not said."""
     for url in ("http://127.0.0.1:4222", "nats://me:secret@127.0.0.1:4222", "me:secret@127.0.0.1:4222"):
@@ -110,7 +105,7 @@ async def test_an_address_that_is_none(run, command):
         assert "secret" not in words
 
 
-@pytest.mark.parametrize("command", EACH, ids=name)
+@pytest.mark.parametrize("command", EACH, ids=name_of)
 async def test_another_identity(site, run, command):
     """A seed that may not read: the server's own words, and what to set."""
     (words,) = await ends(run, command, NATS_NKEY=str(site.identities.folder / "inference.nk"))
@@ -118,7 +113,7 @@ async def test_another_identity(site, run, command):
     assert words.endswith("is the seed in NATS_NKEY that of subscriber?")
 
 
-@pytest.mark.parametrize("command", EACH, ids=name)
+@pytest.mark.parametrize("command", EACH, ids=name_of)
 async def test_certificates(run, secure, tmp_path, command):
     """A file that is none, a key that is not named, no certificate, and those of another authority."""
     other = Authority()
@@ -137,7 +132,7 @@ async def test_certificates(run, secure, tmp_path, command):
         assert said in words, changes
 
 
-@pytest.mark.parametrize("command", [one for one in EVERY if "alerts" not in one and "history" not in one], ids=name)
+@pytest.mark.parametrize("command", [one for one in EVERY if "alerts" not in one and "history" not in one], ids=name_of)
 async def test_what_is_typed_wrong(run, command):
     """An option that is none and a name that can be no site are answered with the usage."""
     for words in ("--nonsense", "Cannes.North"):
@@ -146,7 +141,7 @@ async def test_what_is_typed_wrong(run, command):
         assert not any("Traceback" in one for one in said)
 
 
-@pytest.mark.parametrize("command", [f"{PYTHON} alerts.py", f"{PYTHON} history.py"], ids=name)
+@pytest.mark.parametrize("command", [f"{PYTHON} alerts.py", f"{PYTHON} history.py"], ids=name_of)
 async def test_no_site(run, command):
     """What needs a site says so."""
     said = await ends(run, command)
@@ -155,7 +150,7 @@ async def test_no_site(run, command):
 
 
 @pytest.mark.parametrize(
-    "command", [f"{PYTHON} latest.py", f"{PYTHON} replay.py", f"{PYTHON} history.py", "node latest.mjs"], ids=name
+    "command", [f"{PYTHON} latest.py", f"{PYTHON} replay.py", f"{PYTHON} history.py", "node latest.mjs"], ids=name_of
 )
 async def test_an_unknown_site(site, run, command):
     """A site that is none is told from one without windows, and which there are."""
@@ -164,7 +159,7 @@ async def test_an_unknown_site(site, run, command):
 
 
 @pytest.mark.parametrize(
-    "command", [f"{PYTHON} windows.py", f"{PYTHON} alerts.py", "node windows.mjs", GO_RUN], ids=name
+    "command", [f"{PYTHON} windows.py", f"{PYTHON} alerts.py", "node windows.mjs", COMPILED], ids=name_of
 )
 async def test_an_unknown_site_may_come(site, run, command):
     """Who listens says it and goes on: a new site has no window yet."""

@@ -10,8 +10,8 @@ import msgspec
 import pytest
 from authority import Authority
 from http_peer import HttpPeer
-from recipe_place import COMPILE_S, GO, PYTHON, TODAY, alert, environment, forge, name_of, some, store
-from recipes import Recipe, published, told
+from recipe_place import PYTHON, TODAY, alert, environment, forge, name_of, some, store
+from recipes import COMPILE_S, COMPILED, Recipe, published, told
 from windows import HOUR, MINUTE, window
 
 from proto.subjects import ALERTS
@@ -20,20 +20,11 @@ from services.identities.server import Tls
 
 pytestmark = [pytest.mark.usefixtures("needs_recipes"), pytest.mark.timeout(COMPILE_S + 60)]
 
-GO_RUN = f"{GO} build -o windows windows.go && ./windows"
 LISTENING = [
-    f"{PYTHON} windows.py",
-    f"{PYTHON} alerts.py cannes",
-    f"{PYTHON} nothing_missed.py",
-    "node windows.mjs",
-    GO_RUN,
-]
+    f"{PYTHON} windows.py", f"{PYTHON} alerts.py cannes", f"{PYTHON} nothing_missed.py", "node windows.mjs", COMPILED,
+]  # fmt: skip
 LIVE = [LISTENING[0], *LISTENING[2:]]
 SUBJECT = "moretta.v1.windows.{}._site"
-
-
-def name(command: str) -> str:
-    return name_of(command.replace("./", ""))
 
 
 async def ended(recipe: Recipe) -> list[str]:
@@ -44,25 +35,25 @@ async def ended(recipe: Recipe) -> list[str]:
     return words
 
 
-@pytest.mark.parametrize("command", LISTENING, ids=name)
+@pytest.mark.parametrize("command", LISTENING, ids=name_of)
 async def test_a_server_that_is_away(own_site, folder, command):
     """It is waited for, which is said once, and what comes afterwards is printed."""
     site = own_site
     await store(site, window(TODAY))
     with Recipe(command, folder, environment(site)) as recipe:
         await asyncio.to_thread(recipe.listening, COMPILE_S)
-        before = len(recipe.lines)
+        before = len(recipe.printed)
         await asyncio.to_thread(site.server.stop)
-        await asyncio.to_thread(recipe.wait, lambda: any("waiting for it" in one for one in recipe.words), "a word")
+        await asyncio.to_thread(recipe.until, lambda: any("waiting for it" in one for one in recipe.words), "a word")
         await asyncio.to_thread(site.server.start)
-        await asyncio.to_thread(recipe.wait, lambda: any("is back" in one for one in recipe.words), "a word")
+        await asyncio.to_thread(recipe.until, lambda: any("is back" in one for one in recipe.words), "a word")
         await store(site, window(TODAY + HOUR))
         await store(site, alert("cannes"), row=ALERTS)
-        await asyncio.to_thread(recipe.wait, lambda: len(recipe.lines) > before, "a line")
+        await asyncio.to_thread(recipe.until, lambda: len(recipe.printed) > before, "a line")
         assert sum("waiting for it" in one for one in recipe.words) == 1
 
 
-@pytest.mark.parametrize("command", LISTENING, ids=name)
+@pytest.mark.parametrize("command", LISTENING, ids=name_of)
 async def test_a_box_that_is_started_again(own_site, folder, command):
     """It comes back with other keys, whose seeds are in the same files: each time it is waited for, and nobody ends."""
     site = own_site
@@ -70,14 +61,14 @@ async def test_a_box_that_is_started_again(own_site, folder, command):
     with Recipe(command, folder, environment(site)) as recipe:
         await asyncio.to_thread(recipe.listening, COMPILE_S)
         for times in (1, 2):
-            before = len(recipe.lines)
+            before = len(recipe.printed)
             await asyncio.to_thread(site.server.stop)
             site.identities = Identities.make(site.identities.folder)
             await asyncio.to_thread(site.server.start)
-            await asyncio.to_thread(recipe.wait, lambda n=times: _said(recipe, "is back") == n, "that it is back")
+            await asyncio.to_thread(recipe.until, lambda n=times: _said(recipe, "is back") == n, "that it is back")
             await store(site, window(TODAY + times * HOUR))
             await store(site, alert("cannes", rule=f"rule-{times}"), row=ALERTS)
-            await asyncio.to_thread(recipe.wait, lambda n=before: len(recipe.lines) > n, "a line")
+            await asyncio.to_thread(recipe.until, lambda n=before: len(recipe.printed) > n, "a line")
             assert _said(recipe, "waiting for it") == times
 
 
@@ -85,7 +76,7 @@ def _said(recipe: Recipe, words: str) -> int:
     return sum(words in one for one in recipe.words)
 
 
-@pytest.mark.parametrize("command", LISTENING, ids=name)
+@pytest.mark.parametrize("command", LISTENING, ids=name_of)
 async def test_a_seed_that_is_withdrawn(own_site, folder, tmp_path, command):
     """Who is refused ends with a line that says what to get."""
     site = own_site
@@ -140,7 +131,7 @@ class StandIn:
         writer.close()
 
 
-@pytest.mark.parametrize("command", [f"{PYTHON} windows.py", "node windows.mjs", GO_RUN], ids=name)
+@pytest.mark.parametrize("command", [f"{PYTHON} windows.py", "node windows.mjs", COMPILED], ids=name_of)
 async def test_tls_that_is_gone(own_site, folder, command):
     """Who stands in for a server that went, and speaks no TLS, hears nothing."""
     site, authority = own_site, Authority()
@@ -174,36 +165,36 @@ def none_of(name: str) -> list[bytes]:
     return [b"", b"{", b"\xff\xfe", b"[" * 100_000, *(json.dumps(one).encode() for one in changed)]
 
 
-@pytest.mark.parametrize("command", LIVE, ids=name)
+@pytest.mark.parametrize("command", LIVE, ids=name_of)
 async def test_what_is_no_window(own_site, folder, command):
     """An empty, broken or foreign message is skipped with a line, also one whose headers say that it is an answer."""
     site, of, good = own_site, "cannes", window(TODAY + 2 * HOUR)
     await store(site, window(TODAY))
     with Recipe(command, folder, environment(site)) as recipe:
         await asyncio.to_thread(recipe.listening, COMPILE_S)
-        await asyncio.to_thread(recipe.wait, lambda: "windows." in command or len(recipe.lines) == 1, "the first")
-        before = len(recipe.lines)
+        await asyncio.to_thread(recipe.until, lambda: "windows." in command or len(recipe.printed) == 1, "the first")
+        before = len(recipe.printed)
         foreign = none_of(of)
         await forge(site, SUBJECT.format(of), *foreign)
         answer = msgspec.json.encode(window(TODAY + HOUR))
         for header in ("Nats-Service-Error", "Nats-Service-Error-Code", "Status"):
             await forge(site, SUBJECT.format(of), answer, headers={header: "503"})
         await forge(site, SUBJECT.format(of), msgspec.json.encode(good))
-        await asyncio.to_thread(recipe.wait, lambda: len(recipe.lines) > before, "the good one")
-        assert told(recipe.lines[-1]) == published(good)
+        await asyncio.to_thread(recipe.until, lambda: len(recipe.printed) > before, "the good one")
+        assert told(recipe.printed[-1]) == published(good)
         skipped = [one for one in recipe.words if one.startswith("skipped: no WindowV1 at")]
         assert len(skipped) == len(foreign) + 3
 
 
-@pytest.mark.parametrize("command", [f"{PYTHON} latest.py", "node latest.mjs", GO_RUN], ids=name)
+@pytest.mark.parametrize("command", [f"{PYTHON} latest.py", "node latest.mjs", COMPILED], ids=name_of)
 async def test_what_is_no_latest_window(site, run, command):
     """A message that is none in the place of the latest: it is said, and the others are printed."""
-    of = f"forged-{name(command)[:12]}".rstrip("-")
+    of = f"forged-{name_of(command)[:12]}".rstrip("-")
     await store(site, *some(of))
     await forge(site, SUBJECT.format(of), b'{"type": "StatsReplyV1"}')
     recipe = run(f"{command} {of}")
-    await asyncio.to_thread(recipe.wait, lambda: len(recipe.lines) >= 1, "a line", COMPILE_S)
-    assert [told(one) for one in recipe.lines] == [published(some(of)[2])]
+    await asyncio.to_thread(recipe.until, lambda: len(recipe.printed) >= 1, "a line", COMPILE_S)
+    assert [told(one) for one in recipe.printed] == [published(some(of)[2])]
     assert f"skipped: no WindowV1 at {SUBJECT.format(of)}" in recipe.words
 
 
@@ -216,8 +207,8 @@ async def test_what_is_no_alert(site, run):
     await forge(site, subject, b"", b"{", json.dumps(other).encode(), msgspec.json.encode(firing))
     await forge(site, subject, msgspec.json.encode(firing), msgspec.json.encode(alert(of, state="resolved", end=TODAY)))
     await forge(site, subject, msgspec.json.encode(alert(of, state="resolved", end=TODAY + 40 * MINUTE)))
-    await asyncio.to_thread(recipe.wait, lambda: len(recipe.lines) >= 2, "two lines")
-    assert [one.split()[0] for one in recipe.lines] == ["firing", "resolved"]
+    await asyncio.to_thread(recipe.until, lambda: len(recipe.printed) >= 2, "two lines")
+    assert [one.split()[0] for one in recipe.printed] == ["firing", "resolved"]
     assert recipe.words.count(f"skipped: no AlertV1 at {subject}") == 3
 
 
@@ -225,22 +216,22 @@ async def test_latest_never_goes_backwards(own_site, folder):
     """Go's program shows a zone's windows in their order, whatever comes again."""
     site, now = own_site, window(TODAY + HOUR)
     await store(site, now)
-    with Recipe(GO_RUN, folder, environment(site)) as recipe:
+    with Recipe(COMPILED, folder, environment(site)) as recipe:
         await asyncio.to_thread(recipe.listening, COMPILE_S)
         later = window(TODAY + 2 * HOUR)
         await forge(site, SUBJECT.format("cannes"), *(msgspec.json.encode(one) for one in (window(TODAY), now, later)))
-        await asyncio.to_thread(recipe.wait, lambda: len(recipe.lines) >= 2, "two lines")
-        assert [told(one) for one in recipe.lines] == [published(now), published(later)]
+        await asyncio.to_thread(recipe.until, lambda: len(recipe.printed) >= 2, "two lines")
+        assert [told(one) for one in recipe.printed] == [published(now), published(later)]
 
 
 UNREAD = "mkfifo unread && exec 3<>unread 4>unread 3>&- && exec env -u PYTHONUNBUFFERED {} >&4 4>&-"
 """Runs a command whose standard output is a pipe that nobody reads any more, whenever it writes."""
 
 
-@pytest.mark.parametrize("command", [f"{PYTHON} latest.py", f"{PYTHON} replay.py", "node latest.mjs"], ids=name)
+@pytest.mark.parametrize("command", [f"{PYTHON} latest.py", f"{PYTHON} replay.py", "node latest.mjs"], ids=name_of)
 async def test_whoever_has_enough(site, run, command):
     """`| head` ends a recipe without a word."""
-    of = f"head-{name(command)}".replace("_", "-")
+    of = f"head-{name_of(command)}".replace("_", "-")
     await store(site, *some(of))
     assert await asyncio.to_thread(run(UNREAD.format(f"{command} {of}")).result) == (0, [], [])
 
@@ -248,11 +239,11 @@ async def test_whoever_has_enough(site, run, command):
 @pytest.mark.parametrize(
     "command",
     [f"{PYTHON} windows.py", f"{PYTHON} alerts.py", f"{PYTHON} nothing_missed.py", "node windows.mjs"],
-    ids=name,
+    ids=name_of,
 )
 async def test_whoever_has_enough_while_it_listens(site, run, command):
     """The same of what never ends by itself: at the next line."""
-    of = f"head-{name(command)}".replace("_", "-")
+    of = f"head-{name_of(command)}".replace("_", "-")
     recipe = await asyncio.to_thread(run(UNREAD.format(f"{command} {of}")).listening)
     await store(site, *some(of))
     await store(site, alert(of), row=ALERTS)
@@ -260,10 +251,10 @@ async def test_whoever_has_enough_while_it_listens(site, run, command):
     assert (code, [one for one in words if "listening" not in one and "no window" not in one]) == (0, [])
 
 
-@pytest.mark.parametrize("command", [f"{PYTHON} latest.py", f"{PYTHON} replay.py"], ids=name)
+@pytest.mark.parametrize("command", [f"{PYTHON} latest.py", f"{PYTHON} replay.py"], ids=name_of)
 async def test_a_full_disk(site, run, command):
     """What can't be written is said, and not taken for the server's fault."""
-    of = f"full-{name(command)}"
+    of = f"full-{name_of(command)}"
     await store(site, *some(of))
     code, _, words = await asyncio.to_thread(run(f"{command} {of} > /dev/full").result)
     assert (code, words) == (2, ["standard output: No space left on device"])
