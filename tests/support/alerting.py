@@ -4,8 +4,6 @@ import contextlib
 import json
 import os
 import shutil
-import subprocess
-import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import Any
 
 import prometheus
 import pytest
+from program import Program
 from recipes import FOLDER
 
 WAITS = {"15s": "1s", "10s": "1s", "1m": "1s"}
@@ -21,6 +20,11 @@ WAITS = {"15s": "1s", "10s": "1s", "1m": "1s"}
 def require() -> None:
     """Skip the test by name without both; fail it if MORETTA_REQUIRE_ALL=1."""
     prometheus.require()
+    require_alertmanager()
+
+
+def require_alertmanager() -> None:
+    """Skip the test by name without Alertmanager; fail it if MORETTA_REQUIRE_ALL=1."""
     if shutil.which("prometheus-alertmanager") is None:
         why = "Alertmanager: install prometheus-alertmanager (.ci/system-packages tests)"
         pytest.fail(why) if os.environ.get("MORETTA_REQUIRE_ALL") == "1" else pytest.skip(why)
@@ -69,17 +73,15 @@ def alertmanager(folder: Path, settings: str, port: int) -> Iterator[Alertmanage
         "prometheus-alertmanager", f"--config.file={folder}/alertmanager.yml", f"--storage.path={folder}/alerts",
         "--cluster.listen-address=", f"--web.listen-address=127.0.0.1:{port}",
     ]  # fmt: skip
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        running, end = Alertmanager(port), time.monotonic() + 60
-        while True:
-            with contextlib.suppress(OSError):
-                running.alerts()
-                break
-            assert process.poll() is None, "Alertmanager has ended"
-            assert time.monotonic() < end, "Alertmanager does not answer"
-            time.sleep(0.1)
+    running = Alertmanager(port)
+    with Program(command) as process:
+        process.until(lambda: _answers(running), "Alertmanager answers", 60)
         yield running
-    finally:
-        process.terminate()
-        process.wait(30)
+        process.stop()
+
+
+def _answers(running: Alertmanager) -> bool:
+    with contextlib.suppress(OSError):
+        running.alerts()
+        return True
+    return False

@@ -13,6 +13,7 @@ import pytest
 import yaml
 from alerting import alertmanager, recipe
 from http_peer import HttpPeer
+from patience import until
 from prometheus import free_ports
 from recipes import FOLDER, Recipe
 from up_process import UpProcess
@@ -37,17 +38,9 @@ def settings(clip: Path, ports: dict[int, int], **changes: object) -> str:
     return yaml.safe_dump({"sites": [{**site, **changes}], **shown, **told})
 
 
-async def until(condition: Callable[[], object], what: Callable[[], object]) -> None:
+async def holds(condition: Callable[[], object], what: Callable[[], object]) -> None:
     """Wait beside the loop, on which the peer answers; a server may not answer at once."""
-    try:
-        async with asyncio.timeout(LIMIT_S):
-            while True:
-                with contextlib.suppress(OSError):
-                    if await asyncio.to_thread(condition):
-                        return
-                await asyncio.sleep(0.3)
-    except TimeoutError:
-        pytest.fail(f"not within {LIMIT_S} s: {what()}")
+    await until(lambda: asyncio.to_thread(condition), what, LIMIT_S, every_s=0.3, ignoring=(OSError,))
 
 
 def received(peer: HttpPeer) -> set[tuple[str, str]]:
@@ -99,14 +92,14 @@ async def test_alerts_of_both_are_in_one_alertmanager(tmp_path):
         ports[9098] = peer.port
         with running(tmp_path, ports, clip) as (pair, watching, between, up):
             wanted = {(name, "firing") for name in (*OURS, OF_RATES, OF_SYSTEM)}
-            await until(lambda: wanted <= received(peer), lambda: (received(peer), between.words, up.words[-10:]))
-            await until(lambda: as_published(watching, up), lambda: watching.values("moretta_window_persons"))
+            await holds(lambda: wanted <= received(peer), lambda: (received(peer), between.words, up.words[-10:]))
+            await holds(lambda: as_published(watching, up), lambda: watching.values("moretta_window_persons"))
             known = pair.alerts()
             assert known.keys() >= {*OURS, OF_RATES, OF_SYSTEM}
             told(known, up)
             (tmp_path / "site.yaml").write_text(settings(clip, ports, rules=[]))
-            await until(lambda: ("few-masks", "resolved") in received(peer), lambda: received(peer))
-            await until(lambda: "few-masks" not in pair.alerts(), pair.alerts)
+            await holds(lambda: ("few-masks", "resolved") in received(peer), lambda: received(peer))
+            await holds(lambda: "few-masks" not in pair.alerts(), pair.alerts)
             assert pair.alerts().keys() >= {OF_RATES, OF_SYSTEM}
     assert between.words[1:] == []
 

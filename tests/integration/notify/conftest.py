@@ -1,7 +1,6 @@
 """A real SMTP server in the test's loop, with faults on order, and ordinary alerts."""
 
 import asyncio
-import contextlib
 import io
 import ssl
 import sys
@@ -18,6 +17,7 @@ import pytest
 import trustme
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 from cryptography.hazmat.primitives import serialization
+from patience import until
 
 from proto.public import AlertV1
 from proto.subjects import DELIVERIES
@@ -277,9 +277,9 @@ def _logs(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], str]]:
 
 @pytest.fixture(name="quick")
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Retries within a fraction of a second; what is slow stays slow."""
-    monkeypatch.setattr("services.notify.core.backoff.FIRST_S", 0.2)
-    monkeypatch.setattr("services.notify.core.backoff.LONGEST_S", 0.4)
+    """Retries ten times as soon; what is slow stays slow."""
+    monkeypatch.setattr("services.notify.core.backoff.FIRST_S", 1.5)
+    monkeypatch.setattr("services.notify.core.backoff.LONGEST_S", 30.0)
 
 
 @pytest.fixture(name="start")
@@ -316,14 +316,14 @@ def _recorded(bus):
 def _eventually():
     """`await eventually(read, check)`: reads until the check holds, and returns what was read; AssertionError else."""
 
-    async def wait(read: Callable[[], Awaitable[Any]], check: Callable[[Any], bool], limit_s: float = 15.0) -> Any:
-        value = await read()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(limit_s):
-                while not check(value):
-                    await asyncio.sleep(0.05)
-                    value = await read()
-        assert check(value), value
-        return value
+    async def wait(read: Callable[[], Awaitable[Any]], check: Callable[[Any], bool], limit_s: float = 40.0) -> Any:
+        found: list[Any] = []
+
+        async def holds() -> bool:
+            found[:] = [await read()]
+            return bool(check(found[0]))
+
+        await until(holds, lambda: found, limit_s, every_s=0.05)
+        return found[0]
 
     return wait

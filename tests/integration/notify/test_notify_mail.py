@@ -92,7 +92,7 @@ async def test_a_mail_sent_again_is_the_same_bytes(serve_mail, channel, notifica
 @pytest.mark.parametrize("trouble", ["none published", "an error", "silence"])
 async def test_no_windows_is_no_chart_but_a_mail(serve_mail, channel, notification, monkeypatch, trouble):
     """Whatever keeps the windows away does not keep the mail."""
-    monkeypatch.setattr("services.notify.mail._WINDOWS_S", 0.05)
+    monkeypatch.setattr("services.notify.mail._WINDOWS_S", 0.5)
     box = await serve_mail()
 
     async def windows(_: Notification) -> list[WindowV1]:

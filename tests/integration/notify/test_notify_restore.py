@@ -5,6 +5,7 @@ import time
 
 import msgspec
 import pytest
+from patience import until
 from prometheus_client import REGISTRY
 
 from proto.notifications import NotificationV1
@@ -142,18 +143,18 @@ async def test_a_decision_that_was_stored_twice_is_sent_once(
 
 
 async def test_notify_goes_on_when_nats_was_away(
-    bus, start, nats_server, serve_mail, smtp, settings_of, alert, eventually, wait_until
+    bus, start, nats_server, serve_mail, smtp, settings_of, alert, eventually
 ):
     """NATS is killed with a mail decided and one on its way: after its return all is told, and told once."""
     box = await serve_mail()
     await start(settings_of(smtp(box), (ANNA,)))
     await bus.store(ALERTS, alert(1))
-    await wait_until(lambda: len(box.mails) == 1)
+    await until(lambda: len(box.mails) == 1, "the first mail")
     nats_server.kill()
     nats_server.start()
     await bus.store(ALERTS, alert(2))
     sent = lambda: bus.history(DELIVERIES)  # noqa: E731
-    found = await eventually(sent, lambda found: len(found) == 2, 40.0)
+    found = await eventually(sent, lambda found: len(found) == 2)
     assert [(s.message.alert, s.message.outcome) for s in found] == [(f"{n:016x}", "sent") for n in (1, 2)]
     assert len(box.mails) == 2
 
@@ -176,10 +177,10 @@ async def test_operators_hear_of_whom_nobody_could_tell(bus, start, serve_mail, 
     await start(msgspec.structs.replace(settings, notify=notify))
     await bus.store(ALERTS, alert(1))
     await eventually(lambda: bus.history(DEAD), lambda found: len(found) == 1)
-    await eventually(lambda: true(box.to(OPS)), lambda found: len(found) == 1)
+    await until(lambda: len(box.to(OPS)) == 1, "a mail to operators")
     unknown.clear()
     await bus.store(ALERTS, alert(2))
-    await eventually(lambda: true(box.to(OPS)), lambda found: len(found) == 2)
+    await until(lambda: len(box.to(OPS)) == 2, "another one")
     alarms = [s.message for s in await bus.history(OPERATIONS)]
     assert [(one.kind, one.state) for one in alarms] == [("undelivered", "firing"), ("undelivered", "resolved")]
     told = {s.message.receiver for s in await bus.history(DELIVERIES) if s.message.alert == f"{1:016x}"}
@@ -257,7 +258,3 @@ async def test_who_is_taken_out_of_the_settings_is_told_no_more_and_stands_in_no
     await eventually(recorded, lambda found: [one[0] for one in found if one[3] == "sent"].count("anna") == 3)
     await asyncio.sleep(2.5)
     assert (len(box.to(BOB)), len([one for one in await recorded() if one[0] == "bob"])) == (0, tries)
-
-
-async def true(value):
-    return value

@@ -5,6 +5,7 @@ import threading
 import time
 
 import pytest
+from patience import patient, until
 from prometheus_client import REGISTRY, generate_latest
 
 from proto.notifications import NotificationV1
@@ -93,7 +94,7 @@ async def test_what_was_decided_is_delivered_by_whoever_comes_next(
     await first.close()
     box = await serve_mail(port=port)
     await start(settings_of(smtp(box), (ANNA, BOB)))
-    await eventually(recorded, lambda found: found[-1][3] == "sent", 30.0)
+    await eventually(recorded, lambda found: found[-1][3] == "sent")
     await bus.store(ALERTS, make_alert(state="resolved"))
     await eventually(recorded, lambda found: len([r for r in found if r[3] == "sent"]) == 3)
     first, second = await decided(bus)
@@ -217,7 +218,7 @@ async def test_a_waiting_mail_holds_nobody_else(
     await bus.store(ALERTS, make_alert(rule="evening", alert=NEXT))
     records = await eventually(recorded, lambda found: len(found) == 3, 8.0)
     assert [record[0] for record in records if record[3] == "sent"] == ["anna", "anna"]
-    await eventually(recorded, lambda found: len([r for r in found if r[3] == "sent"]) == 4, 40.0)
+    await eventually(recorded, lambda found: len([r for r in found if r[3] == "sent"]) == 4)
     assert [told(mail) for mail in box.to(BOB)] == await decided(bus)
 
 
@@ -266,7 +267,7 @@ async def test_a_mail_whose_acceptance_was_lost_comes_again_with_the_same_messag
 
 @pytest.mark.usefixtures("quick")
 async def test_a_server_that_is_down_at_the_start_loses_nothing(
-    bus, start, serve_mail, smtp, settings_of, make_alert, recorded, eventually, logs, wait_until
+    bus, start, serve_mail, smtp, settings_of, make_alert, recorded, eventually, logs
 ):
     """One line says where and what would be right; the service is ready; the mail goes once the server is there."""
     box = await serve_mail()
@@ -307,7 +308,7 @@ async def test_an_alert_that_is_too_old_is_given_up(
 
 @pytest.mark.usefixtures("quick")
 async def test_a_refused_login_is_loud_and_tried_slowly(
-    bus, start, serve_mail, smtp, settings_of, make_alert, recorded, eventually, certificates, logs, wait_until
+    bus, start, serve_mail, smtp, settings_of, make_alert, recorded, eventually, certificates, logs
 ):
     """An error with an advice and no password; minutes pass before the next try, although retries are quick here."""
     box = await serve_mail(tls=certificates.server, login=True)
@@ -361,7 +362,7 @@ async def test_a_mail_in_flight_is_finished_and_recorded_when_the_service_stops(
     box.at_data = wait
     app = await start(settings_of(smtp(box), (ANNA,)))
     await bus.store(ALERTS, make_alert())
-    await asyncio.wait_for(asked.wait(), 10)
+    await asyncio.wait_for(asked.wait(), patient())
     closing = asyncio.create_task(app.close())
     await asyncio.sleep(0)
     assert not closing.done()
@@ -442,10 +443,10 @@ async def test_a_missing_authority_is_one_line_at_the_start(start, smtp, setting
             await start(settings_of(smtp(25, security="starttls", ca_file=tmp_path / name)))
 
 
-async def test_an_installation_without_receivers_tells_nobody(bus, start, settings_of, make_alert, logs, wait_until):
+async def test_an_installation_without_receivers_tells_nobody(bus, start, settings_of, make_alert, logs):
     """Nobody to tell is no fault, but the log says so."""
     app = await start(settings_of(SmtpSettings(sender="alerts@example.org", timeout_s=0.2, port=1), ()))
     await bus.store(ALERTS, make_alert())
-    await wait_until(lambda: app.probes.reasons() == {} and '"restored"' in logs())
+    await until(lambda: app.probes.reasons() == {} and '"restored"' in logs(), "restored")
     assert await bus.history(DELIVERIES) == []
     assert "nobody is told about alerts" in logs()

@@ -3,23 +3,24 @@
 import asyncio
 import hmac
 import json
-import os
 import re
-import shutil
-import socket
+import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
+import alerting
 import pytest
 from aiohttp import web
 from authority import only_these
 from http_peer import HttpPeer
 from notifications import MINUTE, SITE, TEN, fault, notification, rate, recipient
+from patience import patient, until
+from prometheus import free_ports
 from prometheus_client import REGISTRY
 
 from services.notify.core.outcome import Failure, judge
@@ -119,12 +120,12 @@ async def test_what_cannot_be_sent_is_final(peer, channel):
 
 async def test_a_storms_document_is_written_beside_the_loop(peer, channel, monkeypatch):
     """Ten thousand alerts take seconds: meanwhile the loop turns, leases are renewed, and new settings may close it."""
-    turns, writes = 0, asyncio.Event()
+    turns, writes, turned = 0, asyncio.Event(), threading.Event()
     loop = asyncio.get_running_loop()
 
     def slow(*_: object, **__: object) -> dict[str, str]:
         loop.call_soon_threadsafe(writes.set)
-        time.sleep(0.4)
+        assert turned.wait(patient()), "the loop stands still"
         return {"version": "4"}
 
     monkeypatch.setattr("services.notify.webhook.payload", slow)
@@ -133,11 +134,15 @@ async def test_a_storms_document_is_written_beside_the_loop(peer, channel, monke
     while not sending.done():
         await asyncio.sleep(0.01)
         turns += 1
-    assert (turns > 10, await sending, len(peer.got)) == (True, None, 1)
+        if turns > 10:
+            turned.set()
+    assert (await sending, len(peer.got)) == (None, 1)
     writes.clear()
+    turned.clear()
     sending = asyncio.create_task(sender.send(notification(rate()), to))
     await writes.wait()
     await sender.close()
+    turned.set()
     assert await sending == Failure("disconnected", "data")
     assert judge(Failure("disconnected", "data")).retry
     assert len(peer.got) == 1
@@ -185,29 +190,17 @@ async def test_a_server_that_asks_for_a_certificate_gets_ours(channel, ours, mon
 
 
 @pytest.fixture(name="alertmanager")
-async def _alertmanager(tmp_path: Path, peer: HttpPeer) -> AsyncIterator[str]:
+def _alertmanager(tmp_path: Path, peer: HttpPeer) -> Iterator[str]:
     """A real Alertmanager's URL; it groups as we do and calls the peer."""
-    binary = shutil.which("prometheus-alertmanager")
-    if binary is None:
-        why = "Alertmanager: install prometheus-alertmanager"
-        pytest.fail(why) if os.environ.get("MORETTA_REQUIRE_ALL") == "1" else pytest.skip(why)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    alerting.require_alertmanager()
     route = {"receiver": "field-staff", "group_by": ["site", "audience"], "group_wait": "1s", "group_interval": "1s"}
     hooks = [{"url": peer.url("real"), "send_resolved": True}]
-    (tmp_path / "am.yaml").write_text(
-        json.dumps({"route": route, "receivers": [{"name": "field-staff", "webhook_configs": hooks}]})
-    )
-    process = await asyncio.create_subprocess_exec(
-        binary, f"--config.file={tmp_path}/am.yaml", f"--storage.path={tmp_path}/data", "--cluster.listen-address=",
-        f"--web.listen-address=127.0.0.1:{port}", stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
-    )  # fmt: skip
-    yield f"http://127.0.0.1:{port}"
-    process.terminate()
-    await process.wait()
+    settings = json.dumps({"route": route, "receivers": [{"name": "field-staff", "webhook_configs": hooks}]})
+    with alerting.alertmanager(tmp_path, settings, free_ports(1)) as running:
+        yield running.url
 
 
-async def test_our_document_is_what_alertmanager_makes_of_our_alerts(peer, channel, alertmanager, wait_until):
+async def test_our_document_is_what_alertmanager_makes_of_our_alerts(peer, channel, alertmanager):
     """The same alerts through a real Alertmanager: the same fields, names, labels, and what they have in common."""
     since = time.time_ns() - 5 * MINUTE
     known = {"since": since, "start": since, "end": since + MINUTE}
@@ -218,7 +211,7 @@ async def test_our_document_is_what_alertmanager_makes_of_our_alerts(peer, chann
     ours = json.loads(peer.got[0].body)
     fields = ("labels", "annotations", "startsAt", "generatorURL")
     await _post(alertmanager, [{name: alert[name] for name in fields} for alert in ours["alerts"]])
-    await wait_until(lambda: len(peer.got) > 1, 60, "Alertmanager's call")
+    await until(lambda: len(peer.got) > 1, "Alertmanager's call", 60)
     theirs = json.loads(peer.got[1].body)
     assert set(ours) == set(theirs)
     same = ("version", "status", "receiver", "truncatedAlerts", "groupLabels", "commonLabels", "commonAnnotations")
@@ -241,11 +234,8 @@ async def test_alertmanager_takes_what_is_over(channel, peer, alertmanager):
 
 
 async def _post(alertmanager: str, alerts: list[dict[str, Any]]) -> None:
-    async with asyncio.timeout(60), aiohttp.ClientSession() as session:
-        while True:
-            try:
-                async with session.post(f"{alertmanager}/api/v2/alerts", json=alerts) as answer:
-                    assert answer.status == 200, await answer.text()
-                    return
-            except aiohttp.ClientConnectionError:
-                await asyncio.sleep(0.1)
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(f"{alertmanager}/api/v2/alerts", json=alerts) as answer,
+    ):
+        assert answer.status == 200, await answer.text()
