@@ -2,13 +2,12 @@
 
 import asyncio
 import json
-import os
-import subprocess
-import sys
 import time
 
 import pytest
 import yaml
+from command_line import moretta
+from patience import until
 from site_process import Site
 
 from proto.subjects import ALERTS, DELIVERIES, NOTIFICATIONS, REPLAY_RECORD, SILENCES
@@ -17,13 +16,7 @@ from services.identities import settings_file
 ANNA, BOB = "anna@example.org", "bob@example.org"
 
 
-def moretta(*arguments):
-    command = [sys.executable, "-P", "-m", "services.cli", *map(str, arguments)]
-    environment = {**os.environ, "NO_COLOR": "1", "COLUMNS": "250"}
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment, check=False)
-
-
-class Ground:
+class TypedSite:
     """A site with its service, an operator's file and the commands."""
 
     def __init__(self, site, path, box):
@@ -38,8 +31,8 @@ class Ground:
         return (run.stdout + run.stderr).rstrip("\n")
 
 
-@pytest.fixture(name="ground")
-async def _ground(tmp_path, serve_mail):
+@pytest.fixture(name="typed")
+async def _typed(tmp_path, serve_mail):
     site, box = Site(tmp_path), await serve_mail()
     site.server.start()
     path = site.identities.write("operator.yaml", settings_file(site.server.url, "operator"))
@@ -56,107 +49,107 @@ async def _ground(tmp_path, serve_mail):
         }
     )
     try:
-        ground = Ground(site, path, box)
-        yield ground
-        everything = "".join(ground.said) + str([service.lines for service in site.services])
+        typed = TypedSite(site, path, box)
+        yield typed
+        everything = "".join(typed.said) + str([service.lines for service in site.services])
         assert not [needle for needle in (ANNA, BOB) if needle in everything]
     finally:
         site.close()
 
 
-async def test_status_replay_and_the_dead(ground, make_alert, eventually):
+async def test_status_replay_and_the_dead(typed, make_alert, eventually):
     """A mailbox that is unknown: seen as failed, with a dead letter that is tried again once the mailbox is there."""
     unknown = [BOB]
 
     async def refuse(server, recipient: str) -> str | None:
         return "550 5.1.1 <bob@example.org> unknown" if recipient in unknown else None
 
-    ground.box.at_rcpt = refuse
-    assert "notify has never run here" in await ground.say("notify", "status", code=2)
-    ground.site.start("notify")
-    async with ground.site.bus("operator") as bus, ground.site.bus("aggregate") as aggregate:
-        await eventually(lambda: ready(ground.site.services[0]), bool)
-        assert "nobody was told" in await ground.say("notify", "status", "market")
+    typed.box.at_rcpt = refuse
+    assert "notify has never run here" in await typed.say("notify", "status", code=2)
+    typed.site.start("notify")
+    async with typed.site.bus("operator") as bus, typed.site.bus("aggregate") as aggregate:
+        await until(lambda: ready(typed.site.services[0]), "ready")
+        assert "nobody was told" in await typed.say("notify", "status", "market")
         await aggregate.store(ALERTS, make_alert(site="market", zone="hall"))
         await eventually(lambda: bus.history(DELIVERIES), lambda found: len(found) == 2)
 
         async def status():
-            found = json.loads(await ground.say("notify", "status", "--json"))
+            found = json.loads(await typed.say("notify", "status", "--json"))
             return [(g["firing"], g["reason"], g["sent"], g["failed"], g["pending"]) for g in found["groups"]], found
 
         _, found = await eventually(status, lambda f: f[0] == [(1, "first", 1, 1, 0)] and len(f[1]["alarms"]) == 1)
-        said = await ground.say("notify", "status", "markte", code=2)
+        said = await typed.say("notify", "status", "markte", code=2)
         assert said == "moretta notify status: SITE: no such site 'markte'; known are market"
-        assert json.loads(await ground.say("notify", "status", "market", "--json"))["groups"] == found["groups"]
+        assert json.loads(await typed.say("notify", "status", "market", "--json"))["groups"] == found["groups"]
         assert found["groups"][0]["about"] == ["hall/mask-rate"]
         assert (found["alarms"][0]["kind"], found["dead"][0]["receiver"]) == ("undelivered", "field-staff")
-        shown = await ground.say("notify", "status")
+        shown = await typed.say("notify", "status")
         assert "hall / mask-rate" in shown
         assert "failed (recipient)" in shown
         dead = found["dead"][0]["id"]
         unknown.clear()
-        told = await ground.say("notify", "replay", dead, "--operator", "ana@example.org", "--why", "it is there now")
+        told = await typed.say("notify", "replay", dead, "--operator", "ana@example.org", "--why", "it is there now")
         assert told == "market: 1 recipient is tried again"
         await eventually(status, lambda f: f[0] == [(1, "first", 2, 0, 0)] and f[1]["alarms"] == [])
-        assert len(ground.box.to(ANNA)) == len(ground.box.to(BOB)) == 1
+        assert len(typed.box.to(ANNA)) == len(typed.box.to(BOB)) == 1
         [audit] = [stored.message for stored in await bus.history(REPLAY_RECORD)]
         assert (audit.operator, audit.why, audit.recipients) == ("ana@example.org", "it is there now", 1)
-        assert "is no dead letter of notify" in await ground.say("notify", "replay", 99, "--operator", "ana", code=2)
-    assert await asyncio.to_thread(ground.site.services[0].stop) == 0
-    assert "no notify is connected" in await ground.say("notify", "replay", dead, "--operator", "ana", code=2)
+        assert "is no dead letter of notify" in await typed.say("notify", "replay", 99, "--operator", "ana", code=2)
+    assert await asyncio.to_thread(typed.site.services[0].stop) == 0
+    assert "no notify is connected" in await typed.say("notify", "replay", dead, "--operator", "ana", code=2)
 
 
-async def test_a_silence_is_kept_and_holds(ground, make_alert, eventually):
+async def test_a_silence_is_kept_and_holds(typed, make_alert, eventually):
     """What is silenced is withheld, said to be, and told once the silence is ended; all of it with a name."""
-    service = ground.site.start("notify")
-    await eventually(lambda: ready(service), bool)
-    assert "would silence everything" in await ground.say("silence", "add", "--for", "2h", code=2)
+    service = typed.site.start("notify")
+    await until(lambda: ready(service), "ready")
+    assert "would silence everything" in await typed.say("silence", "add", "--for", "2h", code=2)
     about = ("--site", "market", "--zone", "hall", "--for", "2h")
-    made = await ground.say("silence", "add", *about, "--why", "closed", "--operator", "ana@example.org")
+    made = await typed.say("silence", "add", *about, "--why", "closed", "--operator", "ana@example.org")
     name = made[:8]
     assert made.startswith(f"{name}: site market, zone hall until 20")
-    async with ground.site.bus("operator") as bus, ground.site.bus("aggregate") as aggregate:
+    async with typed.site.bus("operator") as bus, typed.site.bus("aggregate") as aggregate:
         await eventually(lambda: bus.latest(SILENCES), lambda found: len(found) == 1)
-        [listed] = json.loads(await ground.say("silence", "list", "--json"))
+        [listed] = json.loads(await typed.say("silence", "list", "--json"))
         assert (listed["silence"], listed["operator"], listed["why"]) == (name, "ana@example.org", "closed")
         await aggregate.store(ALERTS, make_alert(site="market", zone="hall"))
         [held] = await eventually(lambda: bus.history(NOTIFICATIONS), lambda found: len(found) == 1)
-        assert (held.message.withheld, ground.box.mails) == ("silenced", [])
-        assert name in await ground.say("silence", "expire", name, "--operator", "bob", "--why", "open again")
+        assert (held.message.withheld, typed.box.mails) == ("silenced", [])
+        assert name in await typed.say("silence", "expire", name, "--operator", "bob", "--why", "open again")
         await eventually(lambda: bus.history(DELIVERIES), lambda found: len(found) == 2)
-        assert len(ground.box.mails) == 2
-        assert "(over)" in await ground.say("silence", "list", "--all")
-        assert "is over already" in await ground.say("silence", "expire", name, "--operator", "bob", code=2)
+        assert len(typed.box.mails) == 2
+        assert "(over)" in await typed.say("silence", "list", "--all")
+        assert "is over already" in await typed.say("silence", "expire", name, "--operator", "bob", code=2)
         both = [stored.message for stored in await bus.history(SILENCES)]
         assert [(one.operator, one.why, one.ends > time.time_ns()) for one in both] == [
             ("ana@example.org", "closed", True), ("bob", "open again", False),
         ]  # fmt: skip
 
 
-async def test_a_test_message_goes_by_every_channel_of_a_receiver(ground):
+async def test_a_test_message_goes_by_every_channel_of_a_receiver(typed):
     """From the settings alone, without NATS: a line for each, with what would be right, and the exit code."""
-    file = ground.site.file
-    lines = (await ground.say("notify", "test", "field-staff", config=file)).splitlines()
+    file = typed.site.file
+    lines = (await typed.say("notify", "test", "field-staff", config=file)).splitlines()
     assert [line.rpartition(": ")[2] for line in lines] == ["accepted", "accepted"]
     assert lines[0].startswith("email to field-staff-")
-    assert [recipient for recipient, _ in ground.box.mails] == [ANNA, BOB]
-    await ground.box.close()
-    said = await ground.say("notify", "test", "field-staff", code=1, config=file)
+    assert [recipient for recipient, _ in typed.box.mails] == [ANNA, BOB]
+    await typed.box.close()
+    said = await typed.say("notify", "test", "field-staff", code=1, config=file)
     assert "failed at connect: connect (connection refused); notify.smtp.host and port" in said
-    assert "there are: field-staff" in await ground.say("notify", "test", "nobody", code=2, config=file)
-    assert "there are: market" in await ground.say("notify", "test", "field-staff", "--site", "x", code=2, config=file)
+    assert "there are: field-staff" in await typed.say("notify", "test", "nobody", code=2, config=file)
+    assert "there are: market" in await typed.say("notify", "test", "field-staff", "--site", "x", code=2, config=file)
     settings = yaml.safe_load(file.read_text())
-    settings["notify"]["receivers"] = [{"id": "hook", "webhooks": [{"url": f"http://127.0.0.1:{ground.box.port}/"}]}]
+    settings["notify"]["receivers"] = [{"id": "hook", "webhooks": [{"url": f"http://127.0.0.1:{typed.box.port}/"}]}]
     del settings["notify"]["routes"]
-    hook = ground.site.folder / "hook.yaml"
+    hook = typed.site.folder / "hook.yaml"
     hook.write_text(yaml.safe_dump(settings))
-    said = await ground.say("notify", "test", "hook", code=1, config=hook)
+    said = await typed.say("notify", "test", "hook", code=1, config=hook)
     assert "connect (connection refused); its URL must name a server" in said
-    wrong = ground.site.folder / "wrong.yaml"
+    wrong = typed.site.folder / "wrong.yaml"
     wrong.write_text(yaml.safe_dump({"notify": {"receivers": [{"id": "x", "email": ["anna at b"]}]}}))
-    assert "anna" not in await ground.say("notify", "test", "x", code=2, config=wrong)
+    assert "anna" not in await typed.say("notify", "test", "x", code=2, config=wrong)
     assert "-c: is missing" in moretta("notify").stderr
 
 
-async def ready(service) -> bool:
+def ready(service) -> bool:
     return service.running and service.get("/readyz")[0] == 200

@@ -13,6 +13,7 @@ from collections import defaultdict
 
 import nats.errors
 import pytest
+from patience import patient, until
 from site_process import Site
 
 from proto.public import DeliveryV1
@@ -43,7 +44,7 @@ def settings(port: int, *sites: str, **route) -> dict:
     }
 
 
-class Scene:
+class NotifyReplicas:
     """A site on a server with the box's permissions; replicas of notify by name; a mail server with faults."""
 
     def __init__(self, site: Site, bus, aggregate, box, make_alert) -> None:
@@ -62,9 +63,9 @@ class Scene:
 
     async def feed(self, rng: random.Random) -> tuple[set[int], set[int]]:
         """Fire alerts for some seconds, some of which end; returns all of them, and those that ended."""
-        fired, over, until = set(), set(), time.monotonic() + FEED_S
+        fired, over, end = set(), set(), time.monotonic() + FEED_S
         ends: list[tuple[float, int]] = []
-        while time.monotonic() < until:
+        while time.monotonic() < end:
             await self.fire(len(fired))
             if rng.random() < 0.4:
                 ends.append((time.monotonic() + rng.uniform(1, 5), len(fired)))
@@ -110,23 +111,20 @@ class Scene:
                     process.send_signal(signal.SIGCONT)
         return kills, freezes
 
-    async def until(self, condition, what: str, limit_s: float = LIMIT_S):
-        """Wait for an awaited condition to be true; returns it."""
-        found = None
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(limit_s):
-                while not found:
-                    with contextlib.suppress(nats.errors.Error):
-                        found = await condition()
-                    await asyncio.sleep(0.1)
-        said = {name: (replica.process.poll(), replica.lines[-5:]) for name, replica in self.replicas.items()}
-        assert found, f"not within {limit_s} s: {what}; they said {said}"
-        return found
+    async def until(self, condition, what: str):
+        """Wait for a condition to be true; return what it says."""
+        return await until(
+            condition, lambda: f"{what}; they said {self.said()}", LIMIT_S, ignoring=(nats.errors.Error,)
+        )
+
+    def said(self) -> dict:
+        """What each replica said last, and its exit code."""
+        return {name: (replica.process.poll(), replica.lines[-5:]) for name, replica in self.replicas.items()}
 
     async def end(self) -> None:
         """Stop every replica, in order; nobody's address is in what it said."""
         for name, replica in self.replicas.items():
-            await self.until(lambda replica=replica: true(replica.running), f"{name} up")
+            await self.until(lambda replica=replica: replica.running, f"{name} up")
             assert await asyncio.to_thread(replica.stop) == 0, replica.lines[-10:]
         assert not [line for s in self.site.services for line in s.lines if "@example.org" in str(line)]
 
@@ -146,12 +144,8 @@ class Scene:
         return entry.holder if entry is not None else None
 
 
-async def true(value):
-    return value
-
-
-@pytest.fixture(name="scene")
-async def _scene(tmp_path, serve_mail, make_alert):
+@pytest.fixture(name="notify")
+async def _notify(tmp_path, serve_mail, make_alert):
     site, box = Site(tmp_path), await serve_mail()
     site.write(settings(box.port))
     site.server.start()
@@ -159,174 +153,173 @@ async def _scene(tmp_path, serve_mail, make_alert):
         async with site.bus("notify") as bus, site.bus("aggregate") as aggregate:
             mine = ["ALERTS", "OPERATIONS", "DELIVERIES", "DEAD", "AUDIT", "KV_SILENCES", "KV_LEASES_NOTIFY"]
             await aggregate.ensure_streams([s.name for s in STREAMS if s.name in mine])
-            yield Scene(site, bus, aggregate, box, make_alert)
+            yield NotifyReplicas(site, bus, aggregate, box, make_alert)
     finally:
         site.close()
 
 
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("seed", SEEDS)
-async def test_seed_of_kills_and_freezes(scene, seed):
+async def test_seed_of_kills_and_freezes(notify, seed):
     """One replica (even seeds) or two (odd ones), struck every other second, also while they start and restore."""
     rng = random.Random(seed)
     names = ["one", "two"][: 1 + seed % 2]
-    scene.spoil(random.Random(f"{seed}/mail"))
-    scene.start(*names)
-    await scene.until(scene.holder, "a holder")
-    striking = [asyncio.create_task(scene.disturb(random.Random(f"{seed}/{name}"), name)) for name in names]
-    fired, over = await scene.feed(rng)
+    notify.spoil(random.Random(f"{seed}/mail"))
+    notify.start(*names)
+    await notify.until(notify.holder, "a holder")
+    striking = [asyncio.create_task(notify.disturb(random.Random(f"{seed}/{name}"), name)) for name in names]
+    fired, over = await notify.feed(rng)
     for task in striking:
         task.cancel()
     strikes = [sum(each) for each in zip(*await asyncio.gather(*striking), strict=True)]
-    scene.start(*[name for name in names if scene.replicas[name].process.poll() is not None])
+    notify.start(*[name for name in names if notify.replicas[name].process.poll() is not None])
 
     async def all_told():
-        sent = await scene.sent()
+        sent = await notify.sent()
         return all((f"{n:016x}", "firing", who) in sent for n in fired - over for who in HASHES) and all(
             (alert, "resolved", who) in sent
             for alert, state, who in sent
             if state == "firing" and int(alert, 16) in over
         )
 
-    await scene.until(all_told, "everyone told of everything")
-    await scene.end()
-    await once_but_for_the_gap(scene, strikes)
+    await notify.until(all_told, "everyone told of everything")
+    await notify.end()
+    await once_but_for_the_gap(notify, strikes)
 
 
-async def once_but_for_the_gap(scene, strikes: list[int]) -> None:
+async def once_but_for_the_gap(notify, strikes: list[int]) -> None:
     """One decision for each change, one record of its acceptance, no mail more than strikes and hang-ups explain."""
     kills, freezes = strikes
-    sent = await scene.sent()
+    sent = await notify.sent()
     assert {len(records) for records in sent.values()} == {1}
-    decided = {s.message.notification for s in await scene.bus.history(NOTIFICATIONS) if s.message.reason}
+    decided = {s.message.notification for s in await notify.bus.history(NOTIFICATIONS) if s.message.reason}
     assert {records[0][0] for records in sent.values()} == decided
     per_mail = {who: len({records[0][0] for (_, _, w), records in sent.items() if w == who}) for who in HASHES}
     for who, count in per_mail.items():
-        assert len({message for recipient, message in scene.accepted if recipient == HASHES[who]}) == count
-    again = sum(len(times) - 1 for times in scene.accepted.values())
-    print(
-        f"{len(scene.accepted)} mails, {again} of them again; {kills} kills, {freezes} freezes, {scene.drops} hang-ups"
-    )
-    assert again <= scene.drops + (kills + freezes) * AT_ONCE["email"]
-    assert kills + freezes >= 2, "the scene proves little"
+        assert len({message for recipient, message in notify.accepted if recipient == HASHES[who]}) == count
+    again = sum(len(times) - 1 for times in notify.accepted.values())
+    struck = f"{kills} kills, {freezes} freezes, {notify.drops} hang-ups"
+    print(f"{len(notify.accepted)} mails, {again} of them again; {struck}")
+    assert again <= notify.drops + (kills + freezes) * AT_ONCE["email"]
+    assert kills + freezes >= 2, "it proves little"
 
 
-async def test_a_frozen_holder_sends_nothing_after_the_other_took_over(scene):
+async def test_a_frozen_holder_sends_nothing_after_the_other_took_over(notify):
     """Within 5 s of SIGSTOP the other one tells; the first, back, sees that its lease has run out and is silent."""
-    scene.spoil(random.Random(2))
-    scene.start("one", "two")
-    first = await scene.until(scene.holder, "a holder")
+    notify.spoil(random.Random(2))
+    notify.start("one", "two")
+    first = await notify.until(notify.holder, "a holder")
     (second,) = {"one", "two"} - {first}
-    frozen, other = scene.replicas[first], scene.replicas[second]
-    await scene.until(lambda: true(frozen.running and other.running), "both up")
-    await scene.fire(0)
-    await scene.until(lambda: true(len(scene.box.mails) == 2), "told")
+    frozen, other = notify.replicas[first], notify.replicas[second]
+    await notify.until(lambda: frozen.running and other.running, "both up")
+    await notify.fire(0)
+    await notify.until(lambda: len(notify.box.mails) == 2, "told")
     frozen.process.send_signal(signal.SIGSTOP)
     began = time.monotonic()
     for number in range(1, 9):
-        await scene.fire(number)
-    await scene.until(lambda: true(other.said("site in service")), "taken over")
+        await notify.fire(number)
+    await notify.until(lambda: other.said("site in service"), "taken over")
     taken_s = time.monotonic() - began
-    await scene.until(lambda: true(len(scene.box.mails) >= 18), "told by the other")
+    await notify.until(lambda: len(notify.box.mails) >= 18, "told by the other")
     frozen.process.send_signal(signal.SIGCONT)
-    await scene.until(lambda: true(frozen.said("site out of service")), "given up")
-    await scene.fire(9)
-    await scene.until(lambda: true(len(scene.box.mails) >= 20), "told of what came later")
-    await scene.until(lambda: true(frozen.get("/readyz")[0] == 200), "ready, without a site")
-    assert len(scene.box.mails) == 20
+    await notify.until(lambda: frozen.said("site out of service"), "given up")
+    await notify.fire(9)
+    await notify.until(lambda: len(notify.box.mails) >= 20, "told of what came later")
+    await notify.until(lambda: frozen.get("/readyz")[0] == 200, "ready, without a site")
+    assert len(notify.box.mails) == 20
     assert len([line for line in frozen.said("delivery") if line["outcome"] == "sent"]) == 2
-    assert taken_s < 5
-    await scene.end()
+    assert taken_s < patient(10)
+    await notify.end()
 
 
-async def test_a_frozen_holder_reads_what_another_decided_who_is_gone_by_then(scene):
+async def test_a_frozen_holder_reads_what_another_decided_who_is_gone_by_then(notify):
     """The other took over, told, and died; its lease is nobody's when the first is back: nobody is told again."""
-    scene.start("one", "two")
-    first = await scene.until(scene.holder, "a holder")
+    notify.start("one", "two")
+    first = await notify.until(notify.holder, "a holder")
     (second,) = {"one", "two"} - {first}
-    frozen, other = scene.replicas[first], scene.replicas[second]
-    await scene.until(lambda: true(frozen.running and other.running), "both up")
+    frozen, other = notify.replicas[first], notify.replicas[second]
+    await notify.until(lambda: frozen.running and other.running, "both up")
     frozen.process.send_signal(signal.SIGSTOP)
     for number in range(4):
-        await scene.fire(number)
-    await scene.until(lambda: true(len(other.said("delivery")) == 8), "told by the other")
-    scene.replicas.pop(second).process.kill()
-    await scene.until(lambda: free(scene), "nobody's")
+        await notify.fire(number)
+    await notify.until(lambda: len(other.said("delivery")) == 8, "told by the other")
+    notify.replicas.pop(second).process.kill()
+    await notify.until(lambda: free(notify), "nobody's")
     frozen.process.send_signal(signal.SIGCONT)
-    await scene.until(lambda: true(len(frozen.said("restored")) == 2), "read again")
-    await scene.fire(9)
-    await scene.until(lambda: true(len(scene.box.mails) >= 10), "told of what came later")
-    await scene.end()
-    assert len(scene.box.mails) == 10
-    assert {len(records) for records in (await scene.sent()).values()} == {1}
+    await notify.until(lambda: len(frozen.said("restored")) == 2, "read again")
+    await notify.fire(9)
+    await notify.until(lambda: len(notify.box.mails) >= 10, "told of what came later")
+    await notify.end()
+    assert len(notify.box.mails) == 10
+    assert {len(records) for records in (await notify.sent()).values()} == {1}
 
 
-async def free(scene) -> bool:
-    return await scene.holder() is None
+async def free(notify) -> bool:
+    return await notify.holder() is None
 
 
-async def test_sites_are_shared_and_handed_over(scene):
+async def test_sites_are_shared_and_handed_over(notify):
     """Four sites, two replicas: two each; one that is drained hands its own over, and every site is told of."""
     names = ["market", "quay", "square", "station"]
-    scene.site.write(settings(scene.box.port, *names))
-    scene.start("one", "two")
+    notify.site.write(settings(notify.box.port, *names))
+    notify.start("one", "two")
 
     async def shared(*holders):
-        held = [await scene.holder(name) for name in names]
+        held = [await notify.holder(name) for name in names]
         return sorted(held.count(name) for name in holders) == [4 // len(holders)] * len(holders)
 
-    await scene.until(lambda: shared("one", "two"), "an even share")
-    assert await asyncio.to_thread(scene.replicas.pop("two").stop) == 0
-    await scene.until(lambda: shared("one"), "handed over")
+    await notify.until(lambda: shared("one", "two"), "an even share")
+    assert await asyncio.to_thread(notify.replicas.pop("two").stop) == 0
+    await notify.until(lambda: shared("one"), "handed over")
     for number, name in enumerate([*names, "elsewhere"]):  # the last one is in nobody's settings
-        await scene.fire(number, site=name)
-    await scene.until(lambda: true(len(scene.box.mails) == 10), "told of every site")
-    await scene.end()
+        await notify.fire(number, site=name)
+    await notify.until(lambda: len(notify.box.mails) == 10, "told of every site")
+    await notify.end()
 
 
-async def test_a_replica_that_comes_takes_its_share_and_nobody_is_told_twice(scene):
+async def test_a_replica_that_comes_takes_its_share_and_nobody_is_told_twice(notify):
     """Four sites at one replica with mails on their way; a second one comes: two each, all told, each mail once."""
     names = ["market", "quay", "square", "station"]
-    scene.site.write(settings(scene.box.port, *names))
-    scene.spoil(random.Random(1), hang_up=0.0)
-    scene.start("one")
+    notify.site.write(settings(notify.box.port, *names))
+    notify.spoil(random.Random(1), hang_up=0.0)
+    notify.start("one")
 
     async def shared(*holders):
-        held = [await scene.holder(name) for name in names]
+        held = [await notify.holder(name) for name in names]
         return sorted(held.count(name) for name in holders) == [4 // len(holders)] * len(holders)
 
-    await scene.until(lambda: shared("one"), "all at one")
-    scene.start("two")
+    await notify.until(lambda: shared("one"), "all at one")
+    notify.start("two")
     number = 0
     while not await shared("one", "two"):
         for name in names:
-            await scene.fire(number, site=name)
+            await notify.fire(number, site=name)
             number += 1
         await asyncio.sleep(0.1)
     for name in names:
-        await scene.fire(number, site=name)
+        await notify.fire(number, site=name)
         number += 1
-    await scene.until(lambda: true(len(scene.box.mails) >= 2 * number), "everyone told of everything")
-    await scene.end()
-    assert len(scene.box.mails) == 2 * number == len(scene.accepted)
-    assert {len(records) for records in (await scene.sent()).values()} == {1}
+    await notify.until(lambda: len(notify.box.mails) >= 2 * number, "everyone told of everything")
+    await notify.end()
+    assert len(notify.box.mails) == 2 * number == len(notify.accepted)
+    assert {len(records) for records in (await notify.sent()).values()} == {1}
 
 
-async def test_what_is_on_its_way_is_finished_before_another_takes_the_site(scene):
+async def test_what_is_on_its_way_is_finished_before_another_takes_the_site(notify):
     """The mail server takes a second for its answer while the holder is told to end: one mail each, not two."""
-    scene.start("one", "two")
-    first = await scene.until(scene.holder, "a holder")
-    await scene.until(lambda: true(all(replica.running for replica in scene.replicas.values())), "both up")
+    notify.start("one", "two")
+    first = await notify.until(notify.holder, "a holder")
+    await notify.until(lambda: all(replica.running for replica in notify.replicas.values()), "both up")
 
     async def slow(server, recipient: str) -> None:
         await asyncio.sleep(1)
 
-    scene.box.after_data = slow
-    await scene.fire(0)
-    await scene.until(lambda: true(len(scene.box.mails) == 2), "on its way")
-    assert await asyncio.to_thread(scene.replicas.pop(first).stop) == 0
-    await scene.fire(1)
-    await scene.until(lambda: true(len(scene.box.mails) >= 4), "told by the other")
-    await scene.end()
-    assert len(scene.box.mails) == 4
-    assert {len(records) for records in (await scene.sent()).values()} == {1}
+    notify.box.after_data = slow
+    await notify.fire(0)
+    await notify.until(lambda: len(notify.box.mails) == 2, "on its way")
+    assert await asyncio.to_thread(notify.replicas.pop(first).stop) == 0
+    await notify.fire(1)
+    await notify.until(lambda: len(notify.box.mails) >= 4, "told by the other")
+    await notify.end()
+    assert len(notify.box.mails) == 4
+    assert {len(records) for records in (await notify.sent()).values()} == {1}

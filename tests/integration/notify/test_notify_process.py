@@ -3,49 +3,19 @@
 import asyncio
 import contextlib
 import signal
-import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
-import aiohttp
 import pytest
 import yaml
+from patience import until
+from program import Program
+from warm import SERVICES, warm
 
 from proto.subjects import ALERTS
 
 ANNA = "anna@example.org"
-
-
-class Service:
-    """`python -m services.notify -c FILE`, its log lines, and its metrics."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self.process, self.lines, self.probes = process, [], ""
-        self._reader = asyncio.create_task(self._read())
-
-    async def _read(self) -> None:
-        assert self.process.stderr is not None
-        async for line in self.process.stderr:
-            self.lines.append(line.decode())
-            if '"probes":' in self.lines[-1]:
-                self.probes = self.lines[-1].partition('"probes": "')[2].partition('"')[0]
-
-    async def sent(self) -> float:
-        """How many mails the process knows to have handed over or failed to."""
-        async with aiohttp.ClientSession() as session, session.get(f"{self.probes}/metrics") as answer:
-            text = await answer.text()
-        [line] = [line for line in text.splitlines() if line.startswith("moretta_notify_smtp_seconds_count")]
-        return float(line.split()[1])
-
-    async def end(self, number: int) -> int:
-        """Send the signal unless it has ended; returns the exit code."""
-        if self.process.returncode is None:
-            self.process.send_signal(number)
-        async with asyncio.timeout(20):
-            code = await self.process.wait()
-            await self._reader
-        return code
 
 
 class Way:
@@ -104,34 +74,30 @@ def _file(tmp_path: Path, nats_server):
         routes = [{"receiver": "field-staff", "group_wait_s": 0, "group_interval_s": 1}]
         notify = {"smtp": smtp, "receivers": receivers, "routes": routes, "salt": "0123456789abcdef"}
         path = tmp_path / "moretta.yaml"
-        path.write_text(
-            yaml.safe_dump(
-                {"nats": {"url": f"nats://127.0.0.1:{nats_port}"}, "sites": [{"id": "forville"}], "notify": notify}
-            )
-        )
+        nats = {"url": f"nats://127.0.0.1:{nats_port}"}
+        settings = {"nats": nats, "sites": [{"id": "forville"}], "notify": notify, "log": {"format": "json"}}
+        path.write_text(yaml.safe_dump(settings))
         return path
 
     return write
 
 
 @pytest.fixture(name="run_service")
-async def _run_service() -> AsyncIterator:
-    """`await run_service(path)`: the running process; killed at the test's end at the latest."""
-    services: list[Service] = []
+def _run_service() -> Iterator[Callable[[Path], Program]]:
+    """`run_service(path)`: the running process; killed at the test's end at the latest."""
+    with contextlib.ExitStack() as stack:
 
-    async def run(path: Path) -> Service:
-        command = [sys.executable, "-m", "services.notify", "-c", str(path)]
-        service = Service(await asyncio.create_subprocess_exec(*command, stderr=subprocess.PIPE))
-        services.append(service)
-        async with asyncio.timeout(30):
-            while not service.probes:
-                assert service.process.returncode is None, service.lines
-                await asyncio.sleep(0.05)
-        return service
+        def run(path: Path) -> Program:
+            service = stack.enter_context(Program(warm(SERVICES).start("services.notify", ["-c", str(path)])))
+            service.wait_for("running")
+            return service
 
-    yield run
-    for service in services:
-        await service.end(signal.SIGKILL)
+        yield run
+
+
+def sent(service: Program) -> float:
+    """How many mails the process knows to have handed over or failed to."""
+    return service.metric("moretta_notify_smtp_seconds_count")
 
 
 async def test_killed_between_acceptance_and_record_the_copy_has_the_same_message_id(
@@ -142,30 +108,31 @@ async def test_killed_between_acceptance_and_record_the_copy_has_the_same_messag
     Once more and no more: with the record, a third start sends nothing.
     """
     box = await serve_mail()
-    service = await run_service(file(box.port, way.port))
+    service = await asyncio.to_thread(run_service, file(box.port, way.port))
 
     async def swallow(server, recipient: str) -> None:
         way.swallow = True
 
     box.after_data = swallow
     await bus.store(ALERTS, make_alert())
-    await eventually(service.sent, lambda count: count == 1)  # it knows that the mail was accepted, and can't record it
-    assert await service.end(signal.SIGKILL) == -signal.SIGKILL
+    # It knows that the mail was accepted, and can't record it.
+    await until(lambda: asyncio.to_thread(sent, service), "a mail that was accepted", every_s=0.1)
+    assert await asyncio.to_thread(service.stop, signal.SIGKILL) == -signal.SIGKILL
     box.after_data = None
     path = file(box.port)
     assert await recorded() == []
-    second = await run_service(path)
+    second = await asyncio.to_thread(run_service, path)
     # Nobody else takes the site before the killed process's lease has run out (3 s).
     await eventually(recorded, lambda found: found == [("anna", "firing", 1, "sent", "accepted")], 60)
     first, copy = box.to(ANNA)
     assert first["Message-ID"] == copy["Message-ID"]
     assert first.as_bytes() == copy.as_bytes()
-    assert await second.end(signal.SIGTERM) == 0
-    third = await run_service(path)
+    assert await asyncio.to_thread(second.stop) == 0
+    third = await asyncio.to_thread(run_service, path)
     await bus.store(ALERTS, make_alert(state="resolved"))
     await eventually(recorded, lambda found: len(found) == 2)
     assert len(box.to(ANNA)) == 3
-    assert not any("@example.org" in line for line in [*service.lines, *second.lines, *third.lines])
+    assert not any("@example.org" in line for line in [*service.words, *second.words, *third.words])
 
 
 async def test_a_mistake_in_the_settings_is_a_line_and_exit_code_2(tmp_path: Path):
@@ -174,11 +141,8 @@ async def test_a_mistake_in_the_settings_is_a_line_and_exit_code_2(tmp_path: Pat
     path.write_text(
         yaml.safe_dump({"notify": {"smtp": {"sender": "a@b.cd"}, "receivers": [{"id": "x", "email": ["anna at b"]}]}})
     )
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "services.notify", "-c", str(path), stderr=subprocess.PIPE
-    )
-    _, errors = await process.communicate()
-    assert process.returncode == 2
-    [line] = errors.decode().splitlines()
+    with Program([sys.executable, "-m", "services.notify", "-c", path]) as service:
+        assert await asyncio.to_thread(service.ended) == 2
+    [line] = service.words
     assert line.startswith(f"{path}: notify.receivers[0].email[0]: is no plain e-mail address such as name@example.org")
     assert "anna" not in line
