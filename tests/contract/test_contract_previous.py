@@ -43,8 +43,8 @@ print(json.dumps({name: [sorted(r.publish), sorted(r.subscribe)] for name, r in 
 
 
 @pytest.fixture(name="old", scope="module")
-def _old(tmp_path_factory: pytest.TempPathFactory) -> Version:
-    return previous(tmp_path_factory.mktemp("previous"))
+def _old() -> Version:
+    return previous()
 
 
 def as_json(value: Any) -> Any:

@@ -3,16 +3,15 @@
 import asyncio
 import io
 import json
-import os
 import re
 import subprocess
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from command_line import moretta
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from rich.console import Console
@@ -86,10 +85,7 @@ async def of_itself(bus: Bus) -> str:
 
 async def command(*arguments: object) -> subprocess.CompletedProcess[str]:
     """Run `moretta stats`."""
-    line = [sys.executable, "-P", "-m", "services.cli", "stats", *map(str, arguments)]
-    environment = {**os.environ, "NO_COLOR": "1", "COLUMNS": "200"}
-    options: Any = {"capture_output": True, "text": True, "timeout": 60, "env": environment}
-    return await asyncio.to_thread(subprocess.run, line, **options)
+    return await asyncio.to_thread(moretta, "stats", *arguments)
 
 
 async def metrics(box: Box) -> dict[str, str]:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import clips
 import numpy as np
+from patience import until
 from previous_version import Version
 from program import Program
 from site_process import Site
@@ -124,7 +125,9 @@ class MixedSite(Site):
         text = await asyncio.to_thread(self.config, version, self.server.port, f"{self.folder}/js")
         (self.folder / "nats.conf").write_text(text)
         self.server.signal(signal.SIGHUP)
-        await until(lambda: any("Reloaded" in line for line in self.server.output[said:]), "the server has reloaded")
+        await until(
+            lambda: any("Reloaded" in line for line in self.server.output[said:]), "the server has reloaded", 60
+        )
 
     def begin(self, name: Identity, version: Version) -> Replica:
         """Start a replica."""
@@ -135,7 +138,8 @@ class MixedSite(Site):
     async def ready(self, *replicas: Replica) -> None:
         """Wait until these are ready, as Kubernetes asks them."""
         for one in replicas:
-            await until(lambda one=one: one.is_ready(), lambda one=one: f"ready; it said {one.service.lines[-8:]}")
+            ready = lambda one=one: asyncio.to_thread(one.is_ready)  # noqa: E731
+            await until(ready, lambda one=one: f"ready; it said {one.service.lines[-8:]}", LIMIT_S, every_s=0.1)
 
     async def roll(self, name: Identity, version: Version) -> None:
         """Replace a service's replicas as a Deployment with maxSurge 1 and maxUnavailable 0 does."""
@@ -144,7 +148,7 @@ class MixedSite(Site):
             await self.ready(self.begin(name, version))
             await asyncio.to_thread(one.count)
             self.replicas[name].remove(one)
-            ends.append(asyncio.create_task(asyncio.to_thread(one.service.stop, limit_s=30.0)))
+            ends.append(asyncio.create_task(asyncio.to_thread(one.service.stop, limit_s=30)))
         codes = await asyncio.gather(*ends)
         self.gone += old
         assert set(codes) == {0}, [one.service.lines[-8:] for one in old]
@@ -162,12 +166,13 @@ class MixedSite(Site):
 
     async def whole(self) -> int:
         """Wait for the first window that was observed all the time; returns its start."""
-        async with self.bus("operator") as bus, asyncio.timeout(LIMIT_S):
-            while True:
+        async with self.bus("operator") as bus:
+
+            async def start() -> int:
                 last = await bus.last(WINDOWS, site="market", zone="_site")
-                if last is not None and last.message.coverage > 0.98:
-                    return last.message.start
-                await asyncio.sleep(0.5)
+                return last.message.start if last is not None and last.message.coverage > 0.98 else 0
+
+            return int(await until(start, "a window that was observed all the time", LIMIT_S, every_s=0.3))
 
     async def end(self) -> None:
         """Stop all in order, the cameras first; each ends well."""
@@ -176,14 +181,6 @@ class MixedSite(Site):
                 await asyncio.to_thread(one.count)
             codes = await asyncio.gather(*(asyncio.to_thread(one.service.stop) for one in self.replicas[name]))
             assert set(codes) == {0}, [one.service.lines[-8:] for one in self.replicas[name]]
-
-
-async def until(condition, what, limit_s: float = LIMIT_S) -> None:
-    """Wait for a condition, which may block for a moment; `what` is a text or makes one."""
-    end = time.monotonic() + limit_s
-    while not await asyncio.to_thread(condition):
-        assert time.monotonic() < end, f"not within {limit_s} s: {what if isinstance(what, str) else what()}"
-        await asyncio.sleep(0.1)
 
 
 class Gap(NamedTuple):

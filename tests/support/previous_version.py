@@ -3,6 +3,7 @@
 The libraries are those of today's environment: what differs is our own code.
 """
 
+import fcntl
 import json
 import os
 import subprocess
@@ -18,6 +19,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PREVIOUS = "faaa38c954ab2058d3091bb244a6d5354cc37257"
 """The version that a rolling upgrade comes from; a release puts its predecessor's commit here."""
+_BUILT = ROOT / "build" / "previous"
 _PIP = ("-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps", "--no-build-isolation", "--no-index")
 
 
@@ -56,15 +58,31 @@ class Version:
 TODAY = Version("today")
 
 
-def previous(folder: Path) -> Version:
-    """Build and install the earlier version below `folder`: MORETTA_PREVIOUS, if set, names another revision."""
-    revision = os.environ.get("MORETTA_PREVIOUS", PREVIOUS)
-    packed = subprocess.run(["git", "-C", str(ROOT), "archive", revision], capture_output=True, check=False)
-    if packed.returncode != 0:
-        why = f"an earlier version: git has no {revision} here ({packed.stderr.decode().strip()})"
+def previous() -> Version:
+    """Return the earlier version, built once for all tests: MORETTA_PREVIOUS, if set, names another revision."""
+    revision = _commit(os.environ.get("MORETTA_PREVIOUS", PREVIOUS))
+    folder = _BUILT / revision
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_suffix(".lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        if not (folder / "installed").exists():
+            _build(revision, folder)
+    return Version(revision[:12], folder / "installed", folder / "source")
+
+
+def _commit(revision: str) -> str:
+    asked = ["git", "-C", str(ROOT), "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}"]
+    found = subprocess.run(asked, capture_output=True, text=True, check=False)
+    if found.returncode != 0:
+        why = f"an earlier version: git has no {revision} here"
         pytest.fail(why) if os.environ.get("MORETTA_REQUIRE_ALL") == "1" else pytest.skip(why)
+    return found.stdout.strip()
+
+
+def _build(revision: str, folder: Path) -> None:
+    packed = subprocess.run(["git", "-C", str(ROOT), "archive", revision], capture_output=True, check=True)
     with tarfile.open(fileobj=BytesIO(packed.stdout)) as archive:
         archive.extractall(folder / "source", filter="data")
-    into = folder / "installed"
+    into = folder / "new"
     subprocess.run([sys.executable, *_PIP, "--target", str(into), str(folder / "source")], check=True, timeout=300)
-    return Version(revision[:12], into, folder / "source")
+    into.rename(folder / "installed")

@@ -12,12 +12,12 @@ from recipes import Recipe
 
 
 @contextlib.asynccontextmanager
-async def served(folder: Path, profile: Path) -> AsyncIterator[tuple[Page, str]]:
-    """The page, bundled and open in a browser, and its origin."""
+async def served(folder: Path, profile: Path, port: int = 0) -> AsyncIterator[tuple[Page, str]]:
+    """The page, bundled and open in a browser, and its origin; `port` is where it is served, 0 for any."""
     require()
     code, _, words = await asyncio.to_thread(Recipe("npm run bundle", folder, {}).result)
     assert code == 0, words
-    serve = Recipe("venv/bin/python -u -m http.server --bind 127.0.0.1 0", folder, {})
+    serve = Recipe(f"venv/bin/python -u -m http.server --bind 127.0.0.1 {port}", folder, {})
     async with contextlib.AsyncExitStack() as stack:
         server = stack.enter_context(serve)
         await asyncio.to_thread(server.until, lambda: server.printed, "a web server")

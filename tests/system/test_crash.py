@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,14 +11,14 @@ import yaml
 from clips import make_clip
 from up_process import PROGRAMS, UpProcess
 
-WINDOW_S = 4
+WINDOW_S = 3
 
 
 @pytest.fixture(name="settings_file")
 def _settings_file(tmp_path: Path) -> Path:
     """Two looped cameras, windows of a few seconds; and the NATS that they have elsewhere, which `up` leaves alone."""
     clip = make_clip(tmp_path / "clip.mp4")
-    cameras = [{"id": name, "url": str(clip), "loop": True} for name in ("a", "b")]
+    cameras = [{"id": name, "url": str(clip), "loop": True, "fps": 3.0} for name in ("a", "b")]
     site = {"id": "s", "profile": "lab", "window_s": WINDOW_S, "lateness_s": 1.5, "cameras": cameras}
     file = tmp_path / "settings.yaml"
     file.write_text(yaml.safe_dump({"sites": [site], "nats": {"url": "tls://bus.example", "ca_file": "system"}}))
@@ -50,6 +51,6 @@ def strike(run: UpProcess, program: str, number: int) -> None:
     """Kill or freeze one process, and wait until all is well again without a hand."""
     victim = run.pid(program)
     os.kill(victim, number)
-    run.wait_for(lambda: run.pid_or_none(program) not in {None, victim}, 40, f"{program} started again")
-    before = len(whole(run))
-    run.wait_for(lambda: len(whole(run)) >= before + 2, 60, f"two whole windows after {program}")
+    run.wait_for(lambda: run.pid_or_none(program) not in {None, victim}, 60, f"{program} started again")
+    again = time.time_ns()
+    run.wait_for(lambda: any(start > again for start in whole(run)), 90, f"a whole window after {program}")

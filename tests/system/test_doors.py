@@ -9,7 +9,6 @@ nowhere else are searched in all that leaves it. What is forbidden comes from th
 import asyncio
 import json
 import re
-import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterable
@@ -21,12 +20,16 @@ import doors
 import legal
 import pytest
 import yaml
+from command_line import moretta
 from crowd import WINDOW
 from fonts import open_fonts
 from msgspec import structs, to_builtins
 from msgspec.json import decode as json_decode
 from msgspec.json import encode as json_encode
 from otlp import Collector
+from patience import until
+from program import Program
+from warm import SERVICES, warm
 
 from proto.codec import encode
 from proto.public import AlertV1, WindowV1
@@ -147,13 +150,9 @@ class House:
         if len(self.sites) > 2:
             yield "wide", WIDE, 0
 
-    async def until(self, condition, what: str, limit_s: float = 60.0) -> None:
-        try:
-            async with asyncio.timeout(limit_s):
-                while not await condition():
-                    await asyncio.sleep(0.1)
-        except TimeoutError:
-            pytest.fail(f"not within {limit_s} s: {what}; said: {self.lines[-10:]}")
+    async def until(self, condition, what: str) -> None:
+        """Wait for a condition; past the limit with what the services said last."""
+        await until(condition, lambda: f"{what}; said: {self.lines[-10:]}", 90, every_s=0.1)
 
     async def running(self) -> bool:
         told = doors.logged(self.lines)
@@ -366,11 +365,10 @@ async def test_a_file_that_asks_for_what_is_forbidden_starts_nothing(tmp_path, p
     """One line with the path, no traceback, exit code 2: of aggregate, and of `moretta up` before anything runs."""
     file = tmp_path / "settings.yaml"
     file.write_text(yaml.safe_dump({"sites": [{**site("north", profile), key: value}]}))
-    for command in (["-m", "services.aggregate"], ["-m", "services.cli", "up"]):
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-P", *command, "-c", str(file), stderr=asyncio.subprocess.PIPE
-        )
-        _, said = await process.communicate()
-        assert process.returncode == 2, said
-        assert b"Traceback" not in said
-        assert f"{file}: sites[0].{'profile' if profile == 'labs' else key}" in said.decode()
+    with Program(warm(SERVICES).start("services.aggregate", ["-c", str(file)])) as aggregate:
+        assert await asyncio.to_thread(aggregate.ended) == 2
+    up = await asyncio.to_thread(moretta, "up", "-c", file, strict=False)
+    assert up.returncode == 2, up.stderr
+    for said in ("\n".join(aggregate.words), up.stderr):
+        assert "Traceback" not in said
+        assert f"{file}: sites[0].{'profile' if profile == 'labs' else key}" in said

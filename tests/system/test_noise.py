@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import yaml
 from nats.aio.client import Client
+from patience import until
 
 from proto.codec import decode
 from proto.subjects import CAMERAS, FRAMES, KEYS, SIGHTINGS, WORKERS
@@ -152,7 +153,7 @@ def settings_of(clip):
     return {"sites": [{"id": "cannes", "profile": "lab", "window_s": 2.0, "lateness_s": 0.5, "cameras": cameras}]}
 
 
-async def test_a_subscriber_with_every_right_sees_no_picture(tmp_path, clip, secret, monkeypatch, wait_until):
+async def test_a_subscriber_with_every_right_sees_no_picture(tmp_path, clip, secret, monkeypatch):
     """Frames pass and are noise: no row of any picture, scaled or not, and no part of a packet is in anything heard.
 
     Nor is one in what the services said or in what the box has on disk. The search finds what is planted.
@@ -166,12 +167,12 @@ async def test_a_subscriber_with_every_right_sees_no_picture(tmp_path, clip, sec
         main.at(box.url),
         frames.at(box.url),
     ):
-        await wait_until(lambda: len(frames.of(FRAMES)) >= 15, 60, "fifteen frames")
-        await wait_until(lambda: len(main.of(SIGHTINGS)) >= 10, 60, "ten analysed pictures")
-        await wait_until(lambda: len(main.of(CAMERAS)) >= 3, 30, "reports of the camera")
+        await until(lambda: len(frames.of(FRAMES)) >= 15, "fifteen frames", 60)
+        await until(lambda: len(main.of(SIGHTINGS)) >= 10, "ten analysed pictures", 60)
+        await until(lambda: len(main.of(CAMERAS)) >= 3, "reports of the camera", 30)
         for tap in taps:
             await tap.client.publish("planted.leak", b"head" + secret.pictures[3][1_000:1_320] + b"tail")
-        await wait_until(lambda: all("planted.leak" in [s for s, *_ in tap.heard] for tap in taps))
+        await until(lambda: all("planted.leak" in [s for s, *_ in tap.heard] for tap in taps), "what was planted")
         needles = await asyncio.to_thread(secret.needles)
         (folder / "planted.bin").write_bytes(secret.packets[0][:200])
 
@@ -190,7 +191,7 @@ async def test_a_subscriber_with_every_right_sees_no_picture(tmp_path, clip, sec
     assert list((folder / "jetstream").rglob("*")), "there is a store to search"
 
 
-async def test_a_still_scene_shows_nothing(tmp_path, monkeypatch, wait_until):
+async def test_a_still_scene_shows_nothing(tmp_path, monkeypatch):
     """A camera that always sees the same: no two frames on the bus share 32 bytes, so nobody sees that it is still."""
     monkeypatch.setattr(boxing, "nats_config", with_taps(boxing.nats_config))
     still = clips.make_clip(
@@ -200,7 +201,7 @@ async def test_a_still_scene_shows_nothing(tmp_path, monkeypatch, wait_until):
     file.write_text(yaml.safe_dump(settings_of(still)))
     frames = Tap("FRAMES")
     async with Box(folder, file, on_line=lambda *_: None) as box, frames.at(box.url):
-        await wait_until(lambda: len(frames.of(FRAMES)) >= 6, 60, "six frames")
+        await until(lambda: len(frames.of(FRAMES)) >= 6, "six frames", 60)
     payloads = {decode(FRAMES, data).sequence: bytes(decode(FRAMES, data).sealed) for data in frames.of(FRAMES)}
     assert len(payloads) >= 3
     for sequence, sealed in payloads.items():

@@ -1,13 +1,14 @@
 """The page of numbers in a real browser, before a real system with simulated cameras."""
 
-import asyncio
 import os
+import re
 import signal
 
 import browser
 import numbers_page
 import pytest
 from numbers_page import percent
+from patience import patient, until
 from playwright.async_api import expect
 
 WIDTHS = (360, 1024, 1920)
@@ -18,17 +19,27 @@ SCRIPTS = (
 REFUSED = "performance.getEntriesByType('resource').map((one) => new URL(one.name).host)"
 
 
-@pytest.fixture(name="place")
-async def _place(tmp_path):
-    """The system, and the page of it that has shown a first whole window."""
+pytestmark = [pytest.mark.xdist_group("page-of-numbers"), pytest.mark.timeout(400)]
+
+
+@pytest.fixture(name="system", scope="module")
+def _system(tmp_path_factory):
+    """The system that runs, with a first whole window, and the page's address."""
     browser.require()
-    with numbers_page.running(numbers_page.settings(tmp_path)) as (up, url):
+    with numbers_page.running(numbers_page.settings(tmp_path_factory.mktemp("site"))) as (up, url):
         up.wait_for(lambda: any(w["rate"] is not None for w in up.windows()), numbers_page.LIMIT_S, "a rate")
-        async with browser.chromium(tmp_path / "profile", locale="en-GB") as context:
-            watched = browser.Watched(context.pages[0])
-            await watched.page.goto(url)
-            await expect(watched.page.locator(".whole .rate")).to_be_visible(timeout=60_000)
-            yield up, watched
+        yield up, url
+
+
+@pytest.fixture(name="place")
+async def _place(tmp_path, system):
+    """The system, and the page of it that has shown a first whole window."""
+    up, url = system
+    async with browser.chromium(tmp_path / "profile", locale="en-GB") as context:
+        watched = browser.Watched(context.pages[0])
+        await watched.page.goto(url)
+        await expect(watched.page.locator(".whole .rate")).to_be_visible(timeout=patient(60) * 1000)
+        yield up, watched
 
 
 async def shown(page) -> dict[str, str]:
@@ -56,18 +67,24 @@ def told(window: dict) -> dict[str, str]:
     }
 
 
-async def agrees(up, page, limit_s: float = 60) -> None:
+async def agrees(up, page) -> None:
     """Wait until the page shows what the bus had last; a window may close between the two looks."""
-    end = asyncio.get_running_loop().time() + limit_s
-    while asyncio.get_running_loop().time() < end:
-        found = await shown(page)
-        if told(up.windows()[-1]).items() <= found.items():
-            return
-        await asyncio.sleep(0.2)
-    pytest.fail(f"{found} is not {told(up.windows()[-1])}")
+    found: dict[str, str] = {}
+
+    async def same() -> bool:
+        found.update(await shown(page))
+        return told(up.windows()[-1]).items() <= found.items()
+
+    await until(same, lambda: f"{found} is {told(up.windows()[-1])}", 90, every_s=0.2)
 
 
-@pytest.mark.timeout(400)
+def verdicts(up) -> set[str]:
+    """What the page may say of the promise: of a machine that is busy it may be broken, and the page has to say so."""
+    lifetimes = [one["lifetime"] for one in up.messages("cameras") if one.get("lifetime")]
+    late = any(one["late"] for one in lifetimes)
+    return {"kept", "not kept"} if late else {"kept"}
+
+
 async def test_it_shows_what_is_published(place):
     """Figures equal the bus's, in a first view of few bytes; nothing comes from elsewhere, axe-core finds nothing."""
     up, watched = place
@@ -75,7 +92,9 @@ async def test_it_shows_what_is_published(place):
     await agrees(up, page)
     await expect(page.locator(".alerts .firing").first).to_contain_text("few-masks")
     await expect(page.get_by_text("2 of 3 cameras up")).to_be_visible()
-    await expect(page.locator(".promise .verdict")).to_have_text("kept", timeout=60_000)  # of a hundred pictures
+    verdict = page.locator(".promise .verdict")
+    await expect(verdict).to_have_text(re.compile("^(not )?kept$"), timeout=patient(60) * 1000)  # of a hundred pictures
+    assert await verdict.inner_text() in verdicts(up)
     await expect(page.get_by_role("heading", name="North <b>gate</b>")).to_be_visible()
     assert sum(await page.evaluate(SCRIPTS)) < MOST_BYTES
     assert len(set(await page.evaluate(REFUSED))) == 1
@@ -92,7 +111,6 @@ async def test_it_shows_what_is_published(place):
     assert watched.complaints == []
 
 
-@pytest.mark.timeout(400)
 async def test_nats_is_killed_and_comes_back(place):
     """It says so, keeps what it had, and goes on with new windows by itself."""
     up, watched = place
@@ -100,15 +118,14 @@ async def test_nats_is_killed_and_comes_back(place):
     victim = up.pid("nats-server")
     before = await shown(page)
     os.kill(victim, signal.SIGKILL)
-    await expect(page.locator("#notice")).to_contain_text("Connection lost at", timeout=60_000)
+    await expect(page.locator("#notice")).to_contain_text("Connection lost at", timeout=patient(60) * 1000)
     assert (await shown(page))["rate"] == before["rate"]
-    await expect(page.locator("#connection")).to_have_text("live", timeout=60_000)
-    await expect(page.locator("#notice")).to_be_hidden(timeout=90_000)
-    await agrees(up, page, 90)
+    await expect(page.locator("#connection")).to_have_text("live", timeout=patient(60) * 1000)
+    await expect(page.locator("#notice")).to_be_hidden(timeout=patient(90) * 1000)
+    await agrees(up, page)
     assert [one for one in watched.complaints if "WebSocket connection to" not in one] == []
 
 
-@pytest.mark.timeout(400)
 async def test_what_is_not_public_is_refused(place):
     """The page's own connection asks for sightings, and to publish a window; the server refuses both."""
     _, watched = place

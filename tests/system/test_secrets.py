@@ -9,8 +9,6 @@ import re
 import signal
 import socketserver
 import stat
-import subprocess
-import sys
 import threading
 import urllib.request
 from collections.abc import Iterator
@@ -21,6 +19,7 @@ from secrets import token_hex
 import psutil
 import pytest
 import secrecy
+from command_line import moretta
 from up_process import UpProcess
 
 NAMES = (
@@ -200,8 +199,7 @@ def commands(file: Path, data: Path) -> dict[str, str]:
         ["notify", "status", "-c", operator], ["notify", "status", "-c", operator, "--json"],
         ["transparency", "-c", file, "--out", data / "notice"],
     ):  # fmt: skip
-        command = [sys.executable, "-P", "-m", "services.cli", *map(str, arguments)]
-        run = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S)
+        run = moretta(*arguments, limit_s=LIMIT_S, strict=False)
         found[" ".join(map(str, arguments[:2]))] = run.stdout + run.stderr
     return found
 
