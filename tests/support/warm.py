@@ -23,8 +23,8 @@ from patience import patient
 
 SERVER = Path(__file__).with_name("warm_server.py")
 _SERVICES = tuple(f"services.{name}" for name in (
-    "aggregate.service", "notify.service", "notify.mail", "notify.reports", "ingest.service",
-    "ingest.web.certificate", "inference.keys", "inference.publisher", "inference.settings", "sandbox",
+    "aggregate.service", "notify.service", "ingest.service", "ingest.web.certificate", "inference.keys",
+    "inference.publisher", "inference.settings", "sandbox",
 ))  # fmt: skip
 _COMMANDS = (
     *(f"services.cli.{name}" for name in (
@@ -38,7 +38,7 @@ _COMMANDS = (
 COMMAND_LINE = SERVICES = (*_SERVICES, *_COMMANDS)
 """What the services and the commands import, in one Python for both.
 
-Not onnxruntime, which inference imports in its sandbox.
+Not onnxruntime, which inference imports in its sandbox, nor matplotlib, which only a few need.
 """
 _warm: dict[tuple[str, ...], "Warm"] = {}
 _running: set["WarmProcess"] = set()
