@@ -1,20 +1,20 @@
 """`moretta prove` on the real system: it sees what is planted in every kind of place, and fails for it."""
 
-import json
 import os
-import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from command_line import moretta
+from program import Program
 
 from services.cli.prove import memory, trace
-from services.cli.prove.planting import canary_image, planted
-from services.cli.prove.proof import Options, Proof, prove
 from services.cli.prove.search import PLACES, WITHOUT_CANARY
-from services.log import LogSettings, configure
 
-COMMAND = [str(Path(sys.executable).with_name("moretta")), "prove"]
+COMMAND = [Path(sys.executable).with_name("moretta"), "prove"]
+LEAKING = [sys.executable, "-P", Path(__file__).parents[1] / "support" / "leaking_proof.py"]
+LIMIT_S = 380
 SPEED = "lifetime"
 """Pixels live as long as the machine is slow: no test depends on that."""
 
@@ -34,13 +34,10 @@ def test_nothing_is_found_and_everything_was_searched(tmp_path):
     """With kills, faults and crashes: every canary is found and no row of any picture."""
     require()
     report = tmp_path / "proof.html"
-    done = subprocess.run(
-        [*COMMAND, "--json", "--seconds", "5", "--report", report], capture_output=True, text=True, timeout=380
-    )
-    found = json.loads(done.stdout)
+    code, found, said = proved(*COMMAND, "--json", "--seconds", "5", "--report", report)
     places = {place["place"]: place for place in found["places"]}
     assert set(places) == {*PLACES, *WITHOUT_CANARY}
-    assert {name: place["verdict"] for name, place in places.items() if place["verdict"] not in GOOD} == {}, done.stderr
+    assert {name: place["verdict"] for name, place in places.items() if place["verdict"] not in GOOD} == {}, said
     assert all(place["canary"] for name, place in places.items() if name in PLACES)
     assert found["faults"] == []
     assert places["network"]["bytes"] > 20_000_000, "frames passed, and were looked at"
@@ -48,7 +45,7 @@ def test_nothing_is_found_and_everything_was_searched(tmp_path):
     assert places["cores"]["searched"] == 2
     told = "\n".join(found["story"])
     assert all(f"{name} was killed" in told for name in ("ingest", "inference", "aggregate", "notify", "nats-server"))
-    assert done.returncode == (0 if found["lifetime_ms"]["verdict"] == "nothing" else 1)
+    assert code == (0 if found["lifetime_ms"]["verdict"] == "nothing" else 1)
     assert found["lifetime_ms"]["pictures"] > 0
     assert "How long pixels lived" in report.read_text()
 
@@ -56,25 +53,22 @@ def test_nothing_is_found_and_everything_was_searched(tmp_path):
 GOOD = {"nothing", "within bounds"}
 
 
-async def leak(proof: Proof) -> None:
-    """Plant rows of the real film wherever the planter plants canaries, and let them stay."""
-    rows = {name: proof.secret.rows[index] for index, name in enumerate(PLACES)}
-    holding = planted("leaker", rows, canary_image(), proof.ground)
-    url = await holding.__aenter__()
-    proof.closing.push_async_exit(holding)
-    await proof.taps.of("aggregate").publish("moretta.v1.drift.leak.cam.2026-01-01", rows["bus"] + rows["jetstream"])
-    # The page that notify would have served.
-    proof.box.children["notify"].program.environment["MORETTA_PROBES__PORT"] = url.split(":")[2].split("/")[0]
+def proved(*command: str | Path) -> tuple[int, dict[str, Any], list[str]]:
+    """Run a proof; return its exit code, what it found and what it said."""
+    with Program(command) as run:
+        code = run.ended(LIMIT_S)
+    assert len(run.objects) == 1, run.last_words()
+    return code, run.objects[0], run.words
 
 
 @pytest.mark.timeout(400)
-async def test_a_leak_in_any_place_is_found_and_named(tmp_path, monkeypatch):
+def test_a_leak_in_any_place_is_found_and_named(tmp_path):
     """A process beside the services writes, sends, says and holds rows of the film: each place says where."""
     require()
-    configure("moretta", LogSettings(level="error"))
-    findings = await prove(tmp_path, Options(seconds=2, trouble=False, leak=leak), print)
-    places = {place.name: place for place in findings.places}
-    assert {name: places[name].verdict for name in PLACES} == dict.fromkeys(PLACES, "found")
+    code, found, _ = proved(*LEAKING, tmp_path)
+    assert code == 0
+    places = {place["place"]: place for place in found["places"]}
+    assert {name: places[name]["verdict"] for name in PLACES} == dict.fromkeys(PLACES, "found")
     for name, where in {
         "files": "box/leaker.bin",
         "jetstream": "box/jetstream/jetstream/MAIN/streams/DRIFT/msgs/1.blk",
@@ -89,8 +83,8 @@ async def test_a_leak_in_any_place_is_found_and_named(tmp_path, monkeypatch):
         "network": "port ",
         "images": "box/leaker.png: a PNG image",
     }.items():
-        assert any(where in found for found in places[name].hits), (name, places[name].hits)
-    assert not findings.is_proven
+        assert any(where in hit for hit in places[name]["hits"]), (name, places[name]["hits"])
+    assert not found["proven"]
 
 
 @pytest.mark.parametrize(
@@ -103,7 +97,7 @@ async def test_a_leak_in_any_place_is_found_and_named(tmp_path, monkeypatch):
 )
 def test_a_mistake_is_told_at_once(arguments, words):
     """Before anything is started; exit code 2."""
-    done = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=60)
+    done = moretta("prove", *arguments)
     assert done.returncode == 2
     assert words in done.stderr
     assert "Traceback" not in done.stderr

@@ -28,6 +28,8 @@ class Disk:
 
     def traced(self, canary: str) -> None:
         """Search all that was written anywhere, once everything has ended; `canary` is the planter's name."""
+        for pid in trace.unfinished(self.traces):
+            self._search["strace"].miss(f"strace (pid {pid}) has not ended")
         for file in sorted(self.traces.iterdir()):
             name = file.name.rpartition("-")[0]
             with file.open(errors="replace") as lines:

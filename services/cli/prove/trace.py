@@ -1,10 +1,12 @@
 """What a process wrote or mapped, as strace saw it: which files, and whether it left a core."""
 
+import contextlib
 import os
 import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +20,7 @@ _MEMFD = re.compile(r"^memfd_create\(.*\)\s+= \d+<(.*)>(?:\(deleted\))?$")
 _RENAMED = re.compile(r'^(?:rename|link)\w*\(.*"(.*)"[^"]*\)\s+= 0$')
 _CORE = re.compile(r"^\+\+\+ killed by \w+ \(core dumped\) \+\+\+$")
 _KILLED = re.compile(r"^\+\+\+ killed by (\w+)")
+_LIMIT_S, _TICK_S = 60.0, 0.05
 _NO_FILES = ("/dev/", "/proc/", "/sys/", "pipe:", "socket:", "anon_inode:", "UNIX", "TCP", "UDP")
 
 
@@ -89,6 +92,28 @@ def _joined(lines: Iterable[str]) -> Iterator[str]:
             yield begun.pop(process, "") + rest[match.end() :]
         elif rest:
             yield rest
+
+
+def unfinished(folder: Path, limit_s: float = _LIMIT_S) -> list[int]:
+    """Wait until nobody writes traces below a folder any more; return the process ids of those that still do then.
+
+    A tracer is nobody's child: it writes its last lines some time after what it traced has ended and was waited for.
+    """
+    end = time.monotonic() + limit_s
+    while (found := _tracers(folder)) and time.monotonic() < end:
+        time.sleep(_TICK_S)
+    return found
+
+
+def _tracers(folder: Path) -> list[int]:
+    below, found = os.fsencode(folder) + b"/", []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                words = (entry / "cmdline").read_bytes().split(b"\0")
+                if words[0].endswith(b"strace") and any(word.startswith(below) for word in words):
+                    found.append(int(entry.name))
+    return found
 
 
 def is_file(path: str) -> bool:

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import socket
+import subprocess
 import urllib.request
 from email.message import EmailMessage
 from email.parser import BytesParser
@@ -31,6 +32,7 @@ from services.cli.prove.search import PLACES, Search
 from services.cli.prove.secret import Label, Secret
 from services.cli.prove.sms_sink import SmsSink
 from services.cli.prove.story import StoryError
+from services.cli.prove.trace import unfinished
 from services.cli.prove.watch import PLANTER, Watch
 from services.ingest.source import open_source
 from services.sites.settings import CameraSettings
@@ -239,3 +241,12 @@ def test_the_camera_is_one_that_ingest_can_read(tmp_path):
         open_source(settings)
     assert json.loads(json.dumps({"url": settings.url})) == {"url": "http://127.0.0.1:9/proof.ts"}
     assert urllib.request.Request(settings.url).host == "127.0.0.1:9"
+
+
+def test_a_trace_that_is_still_written_is_waited_for(tmp_path):
+    """strace is nobody's child, and writes its last lines after what it traced has ended."""
+    command = ["strace", "-c", "read word", f"{tmp_path}/notify-1.strace"]
+    with subprocess.Popen(command, executable="/bin/sh", stdin=subprocess.PIPE) as tracer:
+        assert unfinished(tmp_path, 0) == [tracer.pid]
+        tracer.communicate(b"end\n")
+    assert unfinished(tmp_path) == []
