@@ -294,7 +294,7 @@ def _fonts():
 
 @pytest.fixture(name="house")
 async def _house(request, tmp_path):
-    """A box that has counted, with every door tried by force before."""
+    """A box that has counted, with every door tried by force before; it has ended when what left it is searched."""
     house, ears = House(tmp_path, request.param), {}
     async with house.collector, house.box as box:
         bus = await listen(box, house.view, house.row)
@@ -303,11 +303,12 @@ async def _house(request, tmp_path):
             ears = {identity: await doors.listen(box, identity) for identity in doors.OTHERS}
             await forced(house, ears)
             await played(house)
-            yield house, await opened(house, ears)
+            found = await opened(house, ears)
         finally:
             for ear in ears.values():
                 await ear.client.close()
             await bus.close()
+    return house, found
 
 
 @pytest.mark.timeout(300)
