@@ -40,7 +40,7 @@ REPLICAS: dict[Identity, int] = {"aggregate": 2, "inference": 1, "ingest": 2, "n
 """In the order in which a chart's Deployments are written, which is the alphabet's."""
 RULE = {"fire_below": 0.7, "clear_above": 0.75, "for_windows": 1, "min_persons": 5}
 LAUNCHER = Path(__file__).with_name("named_service.py")
-LIMIT_S = 60.0
+LIMIT_S = 150.0
 FPS, _FILM_S = 10, 6
 _CONFIG = """
 from services.identities import nats_config

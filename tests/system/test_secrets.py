@@ -214,6 +214,7 @@ def identities(data: Path) -> dict[str, str]:
     return made
 
 
+@pytest.mark.timeout(400)
 def test_nothing_that_the_system_writes_or_shows_holds_a_secret(tmp_path, secrets, evil):
     """Logs, the bus, metrics, arguments, environments, stored files, commands: each is searched for each secret."""
     web, mail = evil

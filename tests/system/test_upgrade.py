@@ -67,12 +67,14 @@ async def _scene(tmp_path: Path, old: Version) -> AsyncIterator[Scene]:
             async with Sink(tmp_path / "mails", lambda mail: scene.mails.append(mail.message["Message-ID"])) as sink:
                 site.write(settings(camera.url("mjpeg"), sink.port))
                 playing = asyncio.create_task(scene.play())
-                everybody = [site.begin(name, old) for name, count in REPLICAS.items() for _ in range(count)]
-                await site.ready(*everybody)
-                scene.since = await site.whole()
-                yield scene
-                playing.cancel()
-                await asyncio.gather(playing, return_exceptions=True)
+                try:
+                    everybody = [site.begin(name, old) for name, count in REPLICAS.items() for _ in range(count)]
+                    await site.ready(*everybody)
+                    scene.since = await site.whole()
+                    yield scene
+                finally:
+                    playing.cancel()
+                    await asyncio.gather(playing, return_exceptions=True)
     finally:
         await asyncio.to_thread(site.close)
 
