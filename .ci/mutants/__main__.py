@@ -1,12 +1,12 @@
 #!/usr/bin/env python
 """Changes the pure cores, one place at a time, and says whether the unit tests notice: `make mutants`.
 
-    .venv-mutants/bin/python .ci/mutants [--checkout FOLDER] [--result JSON] [--jobs N]
+    .venv-mutants/bin/python .ci/mutants [--checkout FOLDER] [--result JSON] [--jobs N] [--only PART_OF_A_NAME]
 
-300 mutants are drawn by a seed (fixed.py) and made by cosmic-ray. Each is tried with those tests of tests/unit alone
-that run the changed line, and is killed if one of them fails, or needs far more processor time than without the change.
-All runs in a copy of the checkout, with the tests' own Python. Exit code 1 below 90 %, or if what is listed as
-equivalent is too much or no longer survives.
+300 mutants are drawn by a seed (fixed.py) and made by cosmic-ray. Each is tried with those of the cores' unit tests
+that run the changed line. It is killed if one of them fails, or needs far more processor time than without the change. All
+runs in a copy of the checkout, with the tests' own Python. Exit code 1 below 90 %, or if what is listed as equivalent
+is too much or no longer survives.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import fixed
-from making import Mutant, drawn
+from making import Mutant, drawn, modules
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -33,11 +33,11 @@ from tests_by_line import Tests
 
 HERE = Path(__file__).resolve().parents[2]
 PYTHON = HERE / ".venv/bin/python"
-_CHUNKS = 10
+_CHUNKS = 12
 _PASSED = {0, 5}
 """Exit codes of pytest: all passed, or the change left none of the chosen tests to run."""
-_SPARE_S, _TIMES = 15, 3
-"""A mutant's processor time: so much more, and so many times what its tests needed when their lines were traced."""
+_SPARE_S, _TIMES = 10, 4
+"""A mutant's processor time: so many seconds more, and so many times what its tests need without a change."""
 
 
 @dataclass
@@ -130,10 +130,12 @@ def copied(checkout: Path, to: Path) -> Path:
 
 
 def traced(runners: Runners, folder: Path, progress: Progress) -> Tests:
-    """Run all unit tests once, and return which lines each of them runs."""
-    files = sorted(path.relative_to(folder).as_posix() for path in (folder / "tests/unit").rglob("test_*.py"))
-    tests = Tests(folder)
-    jobs = [{"files": files[i::_CHUNKS], "lines": True} for i in range(_CHUNKS)]
+    """Run the cores' unit tests once, and return which lines each of them runs."""
+    files = sorted(
+        path.relative_to(folder).as_posix() for name in fixed.TESTS for path in (folder / name).rglob("test_*.py")
+    )
+    tests, cores = Tests(folder), [name for names in modules(folder).values() for name in names]
+    jobs = [{"files": files[i::_CHUNKS], "lines": cores} for i in range(_CHUNKS)]
     for result in each(runners.pool, runners.ask, jobs, progress, "which tests run which lines"):
         tests.add(result)
     return tests
@@ -148,6 +150,7 @@ def controlled(runners: Runners, tests: Tests, mutants: list[Mutant], progress: 
             jobs.append({"files": sorted({test.partition("::")[0] for test in chosen}), "tests": chosen})
     for result in each(runners.pool, runners.ask, jobs, progress, "the same tests without a change"):
         tests.failed |= set(result["failed"])
+        tests.cost_s |= result["cost_s"]
 
 
 def tried(runners: Runners, folder: Path, tests: Tests, mutants: list[Mutant], progress: Progress) -> list[Outcome]:
@@ -198,6 +201,8 @@ def each(
     for done in as_completed(doing):
         yield done.result()
         progress.advance(bar)
+        if not progress.console.is_terminal:
+            progress.console.print(f"{what}: {progress.tasks[bar].completed:.0f} of {len(doing)}")
 
 
 def mark_equivalent(outcomes: list[Outcome], listed: list[dict[str, str]]) -> None:

@@ -24,6 +24,12 @@ PARTS = {
 }
 """The pure cores. services/sealing/keys.py is none: it makes keys by chance, and no seed is an argument."""
 
+TESTS = (
+    "tests/unit/aggregate", "tests/unit/notify", "tests/unit/ingest", "tests/unit/inference", "tests/unit/leases",
+    "tests/unit/kernel", "tests/unit/budget", "tests/unit/destinations", "tests/unit/history", "tests/unit/proportions",
+)  # fmt: skip
+"""The tests that may kill: those of the services and libraries that the cores belong to, so none of a command."""
+
 _COMPARISONS = (
     "Eq_NotEq", "NotEq_Eq", "Is_IsNot", "IsNot_Is",
     "Lt_LtE", "Lt_GtE", "LtE_Lt", "LtE_Gt", "Gt_GtE", "Gt_LtE", "GtE_Gt", "GtE_Lt",

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import unified_diff
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 import fixed
@@ -14,6 +14,7 @@ from cosmic_ray.ast import ast_nodes, get_ast
 from cosmic_ray.mutating import mutate_code
 from cosmic_ray.plugins import get_operator
 
+_PLAIN = {"name", "string", "newline", "endmarker", "trailer", "atom", "parameters", "suite", "file_input", "arglist"}
 Place = tuple[int, int]
 """A line from 1 on and a column in characters."""
 
@@ -41,6 +42,7 @@ class Mutant:
     def module(self) -> str:
         return self.file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
+    @cache  # noqa: B019 - of 300
     def source(self, folder: Path) -> str | None:
         """Return the changed module's text; None if that is no Python, such as a sign of a signature."""
         plain = (folder / self.file).read_text()
@@ -95,8 +97,8 @@ def _of(part: str, files: list[str], folder: Path) -> Iterator[Mutant]:
         places: dict[str, list[Place]] = defaultdict(list)
         operators = [(name, get_operator(f"core/{name}")()) for name in fixed.OPERATORS]
         for node in ast_nodes(get_ast(source)):
-            if node.parent is not None and node.parent.type == "parameters":
-                continue  # the sign of a signature is no arithmetic
+            if node.type in _PLAIN or (node.parent is not None and node.parent.type == "parameters"):
+                continue  # what no operator changes, or a sign of a signature, which is no arithmetic
             for name, operator in operators:
                 places[name] += (start for start, _ in operator.mutation_positions(node))
         for name, starts in places.items():

@@ -2,7 +2,7 @@
 
 Reads jobs from standard input, a JSON object a line, and writes a result for each on standard output. A job with
 `source` runs with that text in place of a module's: the import is changed, and no file. A job with `lines` says which
-tests run which lines of services/.
+tests run which lines of the files in it, with few examples of each property.
 """
 
 import contextlib
@@ -72,7 +72,10 @@ class Chosen:
     def pytest_configure(self) -> None:
         """The same examples each time, and no shrinking: that one fails is enough."""
         phases = (hypothesis.Phase.explicit, hypothesis.Phase.generate)
-        hypothesis.settings.register_profile("mutants", derandomize=True, database=None, phases=phases)
+        examples = 10 if self.tracer else hypothesis.settings().max_examples
+        hypothesis.settings.register_profile(
+            "mutants", derandomize=True, database=None, phases=phases, max_examples=examples
+        )
         hypothesis.settings.load_profile("mutants")
 
     @pytest.hookimpl(trylast=True)
@@ -112,7 +115,9 @@ def run(job: Job) -> Job:
         sys.meta_path.insert(0, changed)
     tracer = None
     if job.get("lines"):
-        tracer = coverage.Coverage(data_file=None, config_file=False, include=[f"{Path.cwd()}/services/*"])
+        tracer = coverage.Coverage(
+            data_file=None, config_file=False, include=[str(Path(name).absolute()) for name in job["lines"]]
+        )
         tracer.start()
     chosen = Chosen(job, tracer)
     until = ["--maxfail=1"] if changed else []

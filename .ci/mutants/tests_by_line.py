@@ -9,7 +9,7 @@ from typing import Any
 
 
 class Tests:
-    """All tests with what they cost, and the lines of services/ that each runs."""
+    """All tests with what they cost, and the lines of the cores that each runs."""
 
     def __init__(self, folder: Path) -> None:
         self.cost_s: dict[str, float] = {}
@@ -19,7 +19,7 @@ class Tests:
         self._by_line: dict[str, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
         self._imported: dict[str, set[int]] = defaultdict(set)
         self._reach: dict[str, int] = defaultdict(int)
-        """How many lines of services/ a file of tests runs."""
+        """How many lines of the cores a file of tests runs."""
         self._importers = _importers(folder)
 
     def add(self, result: dict[str, Any]) -> None:
