@@ -4,9 +4,9 @@
     .venv-mutants/bin/python .ci/mutants [--checkout FOLDER] [--result JSON] [--jobs N] [--only PART_OF_A_NAME]
 
 300 mutants are drawn by a seed (fixed.py) and made by cosmic-ray. Each is tried with those of the cores' unit tests
-that run the changed line. It is killed if one of them fails, or needs far more processor time than without the change. All
-runs in a copy of the checkout, with the tests' own Python. Exit code 1 below 90 %, or if what is listed as equivalent
-is too much or no longer survives.
+that run the changed line. It is killed if one of them fails, or needs far more processor time than without the change.
+All runs in a copy of the checkout, with the tests' own Python. Exit code 1 below 90 %, or if what is listed as
+equivalent is too much or no longer survives.
 """
 
 import argparse
@@ -36,8 +36,8 @@ PYTHON = HERE / ".venv/bin/python"
 _CHUNKS = 12
 _PASSED = {0, 5}
 """Exit codes of pytest: all passed, or the change left none of the chosen tests to run."""
-_SPARE_S, _TIMES = 10, 4
-"""A mutant's processor time: so many seconds more, and so many times what its tests need without a change."""
+_SPARE_S, _TIMES, _LONGEST_S = 20, 10, 120
+"""A mutant's processor time: seconds more, and times what its tests needed when they were traced with few examples."""
 
 
 @dataclass
@@ -107,8 +107,8 @@ def main() -> int:
     columns = (TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
         tests = traced(runners, folder, progress)
-        controlled(runners, tests, mutants, progress)
         outcomes = tried(runners, folder, tests, mutants, progress)
+        tests.failed |= controlled(runners, outcomes, progress)
     runners.close()
     listed = tomllib.loads(Path(__file__).with_name("equivalent.toml").read_text()).get("mutant", [])
     mark_equivalent(outcomes, listed)
@@ -141,26 +141,29 @@ def traced(runners: Runners, folder: Path, progress: Progress) -> Tests:
     return tests
 
 
-def controlled(runners: Runners, tests: Tests, mutants: list[Mutant], progress: Progress) -> None:
-    """Run all tests that could kill something without any change, core by core; what fails is left out."""
-    jobs = []
-    for part in fixed.PARTS:
-        stages = [stage for one in mutants if one.part == part for stage in tests.of(one.file, one.line)]
-        if chosen := sorted({test for stage in stages for test in stage}):
-            jobs.append({"files": sorted({test.partition("::")[0] for test in chosen}), "tests": chosen})
-    for result in each(runners.pool, runners.ask, jobs, progress, "the same tests without a change"):
-        tests.failed |= set(result["failed"])
-        tests.cost_s |= result["cost_s"]
+def controlled(runners: Runners, outcomes: list[Outcome], progress: Progress) -> set[str]:
+    """Run all tests that killed something without any change; what fails kills nothing."""
+    killers = [
+        sorted({one.by for one in outcomes if one.mutant.part == part and "::" in one.by}) for part in fixed.PARTS
+    ]
+    jobs = [
+        {"files": sorted({test.partition("::")[0] for test in tests}), "tests": tests} for tests in killers if tests
+    ]
+    found = {test for result in each(runners.pool, runners.ask, jobs, progress, "control") for test in result["failed"]}
+    for outcome in outcomes:
+        outcome.what = "survived" if outcome.by in found else outcome.what
+    return found
 
 
 def tried(runners: Runners, folder: Path, tests: Tests, mutants: list[Mutant], progress: Progress) -> list[Outcome]:
-    """Try each mutant; the order is that of the draw."""
-    found = {
-        outcome.mutant: outcome
-        for outcome in each(
-            runners.pool, lambda mutant: try_one(runners, folder, tests, mutant), mutants, progress, "mutants"
-        )
-    }
+    """Try each mutant, and show at once which lives; the order is that of the draw."""
+    found: dict[Mutant, Outcome] = {}
+    for outcome in each(
+        runners.pool, lambda mutant: try_one(runners, folder, tests, mutant), mutants, progress, "mutants"
+    ):
+        found[outcome.mutant] = outcome
+        if not outcome.is_killed:
+            progress.console.print("\n".join(told(outcome)), markup=False, highlight=False)
     return [found[mutant] for mutant in mutants]
 
 
@@ -172,7 +175,7 @@ def try_one(runners: Runners, folder: Path, tests: Tests, mutant: Mutant) -> Out
         job = {
             "files": sorted({test.partition("::")[0] for test in stage}), "tests": stage,
             "module": mutant.module, "path": str(folder / mutant.file), "source": mutant.source(folder),
-            "cpu_s": round(_SPARE_S + _TIMES * sum(tests.cost_s[test] for test in stage)),
+            "cpu_s": min(_LONGEST_S, round(_SPARE_S + _TIMES * sum(tests.cost_s[test] for test in stage))),
         }  # fmt: skip
         result = runners.ask(job)
         outcome.what, outcome.by = verdict(result)

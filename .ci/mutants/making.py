@@ -14,7 +14,10 @@ from cosmic_ray.ast import ast_nodes, get_ast
 from cosmic_ray.mutating import mutate_code
 from cosmic_ray.plugins import get_operator
 
+_OF_SIGNATURES = (",", "/", ")")
+"""What may follow the star of a signature, which cosmic-ray takes for arithmetic."""
 _PLAIN = {"name", "string", "newline", "endmarker", "trailer", "atom", "parameters", "suite", "file_input", "arglist"}
+"""What no operator changes; not to look is faster."""
 Place = tuple[int, int]
 """A line from 1 on and a column in characters."""
 
@@ -97,8 +100,8 @@ def _of(part: str, files: list[str], folder: Path) -> Iterator[Mutant]:
         places: dict[str, list[Place]] = defaultdict(list)
         operators = [(name, get_operator(f"core/{name}")()) for name in fixed.OPERATORS]
         for node in ast_nodes(get_ast(source)):
-            if node.type in _PLAIN or (node.parent is not None and node.parent.type == "parameters"):
-                continue  # what no operator changes, or a sign of a signature, which is no arithmetic
+            if node.type in _PLAIN:
+                continue
             for name, operator in operators:
                 places[name] += (start for start, _ in operator.mutation_positions(node))
         for name, starts in places.items():
@@ -106,7 +109,8 @@ def _of(part: str, files: list[str], folder: Path) -> Iterator[Mutant]:
             for occurrence, start in enumerate(starts):
                 text = lines[start[0] - 1].strip()
                 seen[text] += 1
-                if not any(begin <= start < end for begin, end in ranges):
+                is_star = "Binary" in name and lines[start[0] - 1][start[1] + 1 :].startswith(_OF_SIGNATURES)
+                if not is_star and not any(begin <= start < end for begin, end in ranges):
                     yield Mutant(part, file, name, occurrence, start[0], text, seen[text])
 
 
