@@ -68,13 +68,13 @@ test-train: $(VENV)-train/.installed ## run the training code's tests with PyTor
 fuzz: setup ## 10 000 nearly right inputs to each door, decoder and film (about 10 minutes); says how many were refused
 	MORETTA_FUZZ=10000 $(PYTEST) -s -p no:randomly --timeout 3000 tests/integration/fuzz | grep -v '^{'
 
-check: setup ## formatting, lint, types, layers, dead code, test lines
+check: setup ## formatting, lint, types, layers, dead code, what each core's own tests run
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/vulture
-	@.ci/test-lines
+	@$(BIN)/python .ci/own-tests
 
 mutants: setup $(VENV)-mutants/.installed ## change the pure cores in 300 places and see whether the unit tests notice (at most 45 minutes on two cores)
 	$(VENV)-mutants/bin/python .ci/mutants

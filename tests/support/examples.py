@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, settings
 
 LONG = os.environ.get("MORETTA_LONG", "") not in {"", "0"}
 SEED = os.environ.get("MORETTA_SEED", "")
-ORDINARY_SHARE = 0.25
+ORDINARY_SHARE = float(os.environ.get("MORETTA_EXAMPLES") or 0.25)
+"""MORETTA_EXAMPLES is another one, for runs in which lines count and not what is found."""
 LEAST = 3
 _ALL = 100
 """What a property gets that says nothing."""

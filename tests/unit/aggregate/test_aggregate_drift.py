@@ -133,6 +133,12 @@ def test_records_are_due_every_five_minutes_of_stream_time(make):
     assert [time // EVERY for time in due] == list(range(NOON // EVERY, NOON // EVERY + 6))
 
 
+@pytest.mark.parametrize("start", [0, EVERY])
+def test_the_first_message_is_a_time_to_store_at_any_time(make, start: int):
+    """Whatever its time is: what a new record is compared with is no time that a message can have."""
+    assert drift().step(make.stream(start=start).tick(0).messages[0], admitted=True) is not None
+
+
 def test_only_days_that_changed_are_stored(make):
     """A camera that sees nobody writes nothing."""
     stream = make.stream(start=NOON).seen(1, make.face()).seen(1, make.face(), camera="gate")

@@ -3,7 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.notify.core.recipient import Receiver, default_salt, digest, recipients
+from proto.public import DeliveryV1
+from services.notify.core.recipient import Receiver, default_salt, digest, named, recipients, salt_name
 
 SALT = b"0123456789abcdef"
 STAFF = Receiver("staff", (("email", "anna@example.org"), ("sms", "+33612345678")))
@@ -45,3 +46,29 @@ def test_the_default_salt_is_the_same_after_a_restart():
     """What was sent is known again, or a restart would send everything twice."""
     assert default_salt("Alerts@example.org") == default_salt("alerts@example.org")
     assert default_salt("alerts@example.org") != default_salt("other@example.org")
+
+
+def test_who_fails_together():
+    """Whom one server takes messages for has its name; each webhook is a server of its own. No name has an address."""
+    hooks = (("webhook", "https://one.example/"), ("webhook", "https://other.example/"))
+    anna, ben, one, other = recipients(Receiver("staff", (("email", "a@x.org"), ("email", "b@x.org"), *hooks)), SALT)
+    assert anna.server == ben.server == "email"
+    assert one.server == f"webhook-{one.digest[:8]}" != other.server
+    assert anna.place == ("staff", "email", "a@x.org") != ben.place
+
+
+def test_a_record_names_a_recipient_without_an_address():
+    """Its name is that of who was told, and the address is not there."""
+    [anna, _] = recipients(STAFF, SALT)
+    record = DeliveryV1(
+        site="forville", zone="_site", rule="low", alert="0" * 16, state="firing", notification="0" * 16, attempt=1,
+        receiver="staff", channel="email", recipient_sha256=anna.digest, outcome="sent", reason="accepted", at=1,
+    )  # fmt: skip
+    found = named(record)
+    assert (found.name, found.server, found.address) == (anna.name, "email", "")
+
+
+def test_a_salt_has_a_name_that_does_not_tell_it():
+    """The same salt has the same name, another one another; 16 hexadecimal digits."""
+    assert salt_name(SALT) == salt_name(SALT) != salt_name(b"x" * 16)
+    assert len(bytes.fromhex(salt_name(SALT))) == 8
