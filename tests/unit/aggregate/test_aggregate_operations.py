@@ -64,6 +64,8 @@ def test_a_camera_is_down_until_it_is_seen_again_for_nine_tenths(make):
         ([(30, "camera-down")], "between", None),
         ([(31, "camera-down")], "bad", "camera-down"),
         ([(16, "frames-lost"), (15, "camera-down")], "bad", "frames-lost"),
+        ([(16, "frames-lost"), (16, "camera-down")], "bad", "frames-lost"),  # of equals the last by name
+        ([(16, "camera-down"), (16, "frames-lost")], "bad", "frames-lost"),
         ([(31, "paused")], "excused", None),
         ([(59, "started-late")], "excused", None),
         ([(20, "paused"), (31, "bus-restarted")], "bad", "bus-restarted"),

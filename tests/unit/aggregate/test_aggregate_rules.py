@@ -62,6 +62,18 @@ def test_states(pairs, names):
     assert run(*pairs)[0] == names
 
 
+@pytest.mark.parametrize(
+    ("rate", "upper", "wanted"),
+    [
+        (0.5, 0.59, "breach"), (0.5, 0.6, "between"), (0.6, 0.6, "between"), (0.5, 0.61, "between"),
+        (0.8, 0.9, "between"), (0.81, 0.9, "clear"),
+    ],
+)  # fmt: skip
+def test_a_bound_itself_neither_fires_nor_clears(rate: float, upper: float, wanted: str):
+    """Rate and margin of error are below the lower bound, or the rate is above the upper one; equal is between."""
+    assert judge(RULE, structs.replace(window(0, 50, 100), rate=rate, interval=(0.1, upper))) == wanted
+
+
 def changes(*pairs, rule=RULE):
     """Return the changes of state that these (masked, judged) bring about; a third member is the coverage."""
     book = RuleBook()
@@ -302,6 +314,16 @@ def least(published):
     """Return the fewest last windows that are said to be enough."""
     seen, told = of(WindowV1, published), of(RuleStateV1, published)[-1:]
     return next((w for n in range(1, len(seen) + 1) if is_enough(w := seen[-n:], told)), seen)
+
+
+def test_a_start_reads_back_to_where_a_row_began():
+    """Without a row the last window is enough; with one, the window that began the earliest, and no later one."""
+    seen = [window(index, *LOW) for index in range(4)]
+    pending, other = (changes(LOW)[0], structs.replace(changes(LOW)[0], start=600))
+    assert [is_enough(seen[-n:] if n else [], []) for n in range(3)] == [False, True, True]
+    assert [is_enough(seen[-n:], [other]) for n in (1, 2, 3)] == [False, True, True]
+    assert [is_enough(seen[-n:], [other, pending]) for n in (2, 3, 4)] == [False, False, True]
+    assert is_enough(seen[-1:], [structs.replace(pending, state="firing")])
 
 
 @given(st.lists(st.tuples(PAIR, st.sampled_from("aaab")), max_size=40), st.floats(0, 1))

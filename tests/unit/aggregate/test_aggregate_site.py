@@ -263,6 +263,12 @@ def test_a_file_that_begins_again_opens_windows_again(make):
     assert [(w.start - make.hour) // make.second for w in found] == [0, 600, 660]
 
 
+def test_a_file_that_begins_again_at_once_keeps_its_window_open(make):
+    """Pictures of a new lease come before the window of what ended was closed: it goes on."""
+    stream = make.stream().passer(1).event(4, "ended").watch(5, 12, lease=2)
+    assert windows(run(make.config(close_on_end=True), stream.messages)) == []
+
+
 def test_a_recording_may_be_ahead_of_the_clock(make):
     """Files read faster than they play fill windows of their own time and close at the end."""
     stream = make.stream(delay=0)
