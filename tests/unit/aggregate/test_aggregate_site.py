@@ -338,6 +338,18 @@ def test_a_night_of_silence_leaves_a_hole(make):
     assert len(found) <= 123
 
 
+def test_a_start_after_a_silence_opens_the_windows_of_passages_that_none_counts(make):
+    """Those between are left out; the passages stored before a crash are counted each in its own window."""
+    stream = make.stream().passer(5).passer(605).tick(610)
+    found = passages(run(make.config(), stream.messages))
+    core = SiteCore(make.config())
+    core.restore(found)
+    shown = windows(run(None, make.stream().tick(5 * 3_600).messages, core))
+    counted = [((w.start - make.hour) // make.second, w.persons) for w in shown if w.persons]
+    assert counted == [(0, 1), (600, 1)]
+    assert len(shown) < 200
+
+
 def test_the_server_clock_never_goes_back(make):
     """A step back of the server's clock opens nothing that is closed."""
     core = SiteCore(make.config())

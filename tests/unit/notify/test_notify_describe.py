@@ -7,8 +7,8 @@ import pytest
 
 from services.notify.core.describe import describe
 from services.notify.core.local_time import UnpresentableError, instant
-from services.notify.core.names import one_line, place
-from services.notify.core.notification import Group
+from services.notify.core.names import listed, one_line, place
+from services.notify.core.notification import Group, notice_of
 from services.notify.core.tables import LONGEST
 from services.notify.core.view import MailView
 from services.notify.words import words_in
@@ -309,3 +309,14 @@ def test_a_time_beyond_the_calendar_is_named(site):
 def test_a_name_is_one_line(name: str, expected: str):
     """Nothing that ends a header's line survives; letters of every script do."""
     assert one_line(name) == expected
+
+
+def test_places_are_listed_up_to_three(make_alert, notify, site):
+    """Each once; four or more are counted."""
+    zones = ["_site", "north", "east", "west"]
+
+    def named(*zones: str) -> str:
+        return plain(listed([notice_of(make_alert(zone=zone), 1) for zone in zones], site, EN))
+
+    assert named(*zones[:3], "east") == "whole site, North entrance and east"
+    assert named(*zones) == "4 places"

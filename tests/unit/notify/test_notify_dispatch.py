@@ -320,6 +320,14 @@ def test_beyond_the_cap_one_digest_tells_all(story):
     assert digest.root == next(n.id for n in s.told if n.firing[0].rule == "a")
 
 
+def test_under_a_cap_the_severest_are_told_first(story):
+    """Whatever came first; of equals what came first."""
+    s = story(Route("staff", group_by=frozenset({"rule"})), cap=2)
+    s.at("10:00").fires("A", rule="a", severity="info").fires("B", rule="b").fires("C", rule="c", severity="critical")
+    s.at("10:00:10").want("staff first +C", "staff first +B", "staff withheld: capped A")
+    s.at("11:00").want("staff digest +A")
+
+
 def test_a_digest_waits_for_office_hours_and_a_cap_counts_by_the_hour(story):
     """What was held back by the cap isn't lost, though it ended before anybody might be told."""
     s = story(Route("staff", schedule=Schedule((), (Hours(time(11), time(12)),)), group_by=frozenset({"rule"})), cap=1)

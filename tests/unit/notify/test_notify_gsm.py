@@ -26,6 +26,8 @@ EXTENSION = "\f^{}\\[~]|€"
         ("ê" * 71, "ucs-2", 2),
         ("ê" * 134, "ucs-2", 2),
         ("ê" * 135, "ucs-2", 3),
+        ("\uffff" * 70, "ucs-2", 1),  # the last one of a single code unit
+        ("\U00010000" * 36, "ucs-2", 2),  # the first one of two
         ("😀" * 35, "ucs-2", 1),
         ("😀" * 66, "ucs-2", 2),
         ("😀" * 67, "ucs-2", 3),  # 33 pairs in a part of 67

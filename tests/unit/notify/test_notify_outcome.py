@@ -1,10 +1,12 @@
 """What each failure means."""
 
+from typing import get_args
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.notify.core.outcome import SLOW, Failure, Judgement, advice, judge
+from services.notify.core.outcome import SLOW, Failure, Judgement, Kind, advice, judge
 
 
 @pytest.mark.parametrize(
@@ -37,6 +39,23 @@ from services.notify.core.outcome import SLOW, Failure, Judgement, advice, judge
 def test_each_kind_of_failure_has_its_consequence(failure: Failure, retry: bool, reason: str):
     """4xx and the network are retried; one recipient's 5xx is final; a misconfiguration loses nothing."""
     assert (judge(failure).retry, judge(failure).reason) == (retry, reason)
+
+
+@pytest.mark.parametrize("kind", get_args(Kind))
+def test_what_a_person_must_mend_is_loud(kind: str):
+    """Settings, certificates, passwords, and what nobody foresaw; not the network, and nothing about one recipient."""
+    mended = {"tls", "no-starttls", "no-auth", "other", "denied", "misconfigured", "rejected"}
+    assert judge(Failure(kind, "connect")).loud == (kind in mended)
+    loud = [(stage, code) for stage in ("connect", "sender", "recipient", "data") for code in (450, 535, 554)
+            if judge(Failure("response", stage, code)).loud]  # fmt: skip
+    assert loud == [
+        ("connect", 535),
+        ("connect", 554),
+        ("sender", 535),
+        ("sender", 554),
+        ("recipient", 535),
+        ("data", 535),
+    ]
 
 
 _failures = st.builds(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from services.notify.core.kannel import Kannel
 from services.notify.core.outcome import judge
-from services.notify.core.sms_gateway import Answer, Sms
+from services.notify.core.sms_gateway import Answer, Request, Sms
 from services.notify.core.sms_provider import Provider, Success, names_in, pointed
 
 SMS = Sms("+12025550123", "Marché : 62 %", "gsm-7", 1, "k" * 32, "http://127.0.0.1:8463/forville/1/d/m")
@@ -131,3 +131,12 @@ def test_templates_name_values_and_do_nothing_else():
     assert names_in({"a": ["$to", "${text}!"], "b": 5, "c": "$$"}) == {"to", "text"}
     with pytest.raises(ValueError, match="is \\$\\$"):
         names_in({"a": "5 $"})
+
+
+def test_no_repr_shows_what_goes_to_a_gateway_or_comes_back():
+    """Numbers, texts and secrets are in neither, nor in a traceback."""
+    shown = repr(
+        [Request("POST", "https://x.example/?key=SECRET", {"Key": "SECRET"}, b"SECRET"), Answer(200, None, b"SECRET")]
+    )
+    assert "SECRET" not in shown
+    assert "POST" in shown

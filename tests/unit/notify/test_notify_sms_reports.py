@@ -92,6 +92,14 @@ def record(outcome: str, reason: str = "accepted", number: int = 1, **more: obje
     } | more)  # fmt: skip
 
 
+def test_a_report_is_about_the_attempt_that_it_names():
+    """The first one that was recorded as sent at that time or later; the last one if none was."""
+    records = [record("sent", attempt=1, at=5), record("sent", attempt=2, at=9), record("sent", number=2, at=7)]
+    about = [Report("forville", f"{1:016x}", "d" * 64, "delivered", sent) for sent in (4, 5, 6, 9, 10)]
+    assert [[one.attempt for one in reported(report, records)] for report in about] == [[1], [1], [2], [2], [2]]
+    assert reported(about[0], []) == []
+
+
 @given(st.lists(st.tuples(st.integers(1, 2), st.sampled_from(["failed", "delivered", "restart", "dies"])), max_size=30))
 def test_each_lost_sms_is_dealt_with_until_that_is_recorded_and_then_never_again(steps):
     """Reports in any order and number, restarts, and a process that dies before it dealt with what it saw."""

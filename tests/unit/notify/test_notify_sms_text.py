@@ -9,7 +9,7 @@ from notifications import MINUTE, SITE, TEN, fault, notification, rate
 
 from services.notify.core.gsm import encoding, segments
 from services.notify.core.local_time import UnpresentableError
-from services.notify.core.sms_fit import clipped
+from services.notify.core.sms_fit import Part, clipped, fitted
 from services.notify.core.sms_text import sms_text
 from services.notify.words import words_in
 from services.sites.settings import SiteSettings, ZoneSettings
@@ -135,6 +135,20 @@ def test_what_matters_least_is_left_out_first():
     arabic = SiteSettings(id="souk", name="سوق المدينة القديمة في وسط البلد", timezone="Africa/Tunis")
     text = sms_text(notification(rate(zone="_site")), arabic, words_in("fr"), 1)
     assert text == "سوق المدينة القديمة في وسط البلد\u00a0: masques 62\u00a0%, sous 70\u00a0%."
+
+
+def test_names_are_cut_to_what_is_offered():
+    """A name is as long as the settings allow at first, then shorter by steps, each with all that is not spared yet."""
+    offered = []
+
+    def parts(length: int) -> list[Part]:
+        offered.append(length)
+        return [Part("x" * 200), Part("spared", 3)]
+
+    assert fitted(parts, 1) is None
+    assert list(dict.fromkeys(offered)) == [80, 40, 24, 12]
+    texts = [fitted(lambda length, most=most: [Part("x" * (2 * length)), Part("y" * 80, 2)], most) for most in (2, 1)]
+    assert [(text.count("x"), text.count("y")) for text in texts if text] == [(160, 80), (48, 80)]
 
 
 names = st.text(st.sampled_from("abcdefg éêÖ12 34.9سوق😀"), min_size=1, max_size=80)
