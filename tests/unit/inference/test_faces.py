@@ -261,3 +261,12 @@ def test_i420_is_flat(shape):
     """An array with other than two axes is no I420 picture."""
     with pytest.raises(ValueError, match="an I420 picture is an array"):
         i420_sides(shape)
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "size"),
+    [(4.0, 9.0, 6.0), (4.0, 0.25, 1.0), (0.25, 4.0, 1.0), (4.0, 0.0, 0.0), (-4.0, -9.0, 0.0), (4.0, -9.0, 0.0)],
+)
+def test_the_size_of_a_face(width: float, height: float, size: float):
+    """The side of the square with its area; 0 for an empty box."""
+    assert face_px(width, height) == size

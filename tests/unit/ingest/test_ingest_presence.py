@@ -36,3 +36,10 @@ def test_a_peer_that_is_of_no_use_is_let_go(heard, frames, when, why):
     found, reason = gone(heard, frames)
     assert reason == why
     assert when is None or when < found <= when + 2 * STEP_S
+
+
+def test_a_frame_before_the_first_look_counts():
+    """From then on the decoder is waited for, not from the offer on."""
+    presence = Presence(0.0)
+    assert [presence.judge(now, heard=True, frames=1) for now in (4.0, 7.0, 10.5, 14.0)] == [None] * 4
+    assert (presence.judge(14.5, heard=True, frames=1) or ("",))[0] == "undecodable"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.core.reconnect import HEALTHY_NS, Backoff, has_moved, stall_timeout
+from services.ingest.core.reconnect import HEALTHY_NS, Backoff, has_moved, stall_timeout, stuck_after
 
 SECOND = 1_000_000_000
 FIRST, LIMIT = SECOND // 2, 30 * SECOND
@@ -93,3 +93,8 @@ def test_a_camera_that_moved_is_tried_at_once_but_once_only():
 def test_a_name_has_moved_when_no_address_is_left(before, now, moved):
     """Several addresses, of which one is left, are the same camera; not knowing is no news."""
     assert has_moved(frozenset(before), frozenset(now)) == moved
+
+
+def test_a_thread_is_stuck_after_all_its_own_limits():
+    """Twice opening and reading, and the grace, in nanoseconds."""
+    assert stuck_after(2.0, 3.0, 4.5) == 14_500_000_000

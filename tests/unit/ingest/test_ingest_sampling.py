@@ -103,3 +103,9 @@ def test_rate_is_measured(interval_ms):
         rate.add(BASE + 3600 * SECOND + i * interval_ms * MS)
     assert rate.per_second == pytest.approx(1000 / interval_ms, rel=1e-6)
     assert rate.interval_ns == pytest.approx(interval_ms * MS, rel=1e-6)
+
+
+@pytest.mark.parametrize(("fps", "period_ns"), [(1.0, 1_000_000_000), (5.0, 200_000_000), (3.0, 333_333_333)])
+def test_a_period_is_a_second_by_the_rate(fps: float, period_ns: int):
+    """To the nearest nanosecond."""
+    assert Sampler(fps).period_ns == period_ns

@@ -176,3 +176,9 @@ def test_an_allowance_comes_back(per_s):
     allowance = Allowance(per_s)
     for now in (0.0, 5.0):
         assert [allowance.spend(now) for _ in range(int(per_s) + 1)] == [True] * int(per_s) + [False]
+
+
+def test_a_clock_put_back_takes_no_allowance_away():
+    """It gives none for the time before, and goes on from there."""
+    allowance = Allowance(2.0)
+    assert [allowance.spend(now) for now in (1.0, 1.0, 0.5, 1.0, 1.0)] == [True, True, False, True, False]

@@ -136,3 +136,11 @@ def test_the_newest_revision_counts(changes):
 def test_share(wanted, replicas, share):
     """The even share, rounded up."""
     assert share_of(wanted, replicas) == share
+
+
+@pytest.mark.parametrize("key", KEYS[:4])
+def test_an_offer_stands(key):
+    """The key that is offered already is offered again, whichever it is: else no offer would last until it is seen."""
+    bucket = Bucket(["a", "b"], dict.fromkeys(KEYS[:4], "a"))
+    bucket.put(key, "a", offered=True)
+    assert to_offer("a", bucket.view, KEYS[:4], KEYS[:4]) == {key}

@@ -3,7 +3,7 @@
 import pytest
 from messages import alert
 
-from proto.public import OperationalAlertV1
+from proto.public import DeliveryV1, OperationalAlertV1
 from services.notify.core.alarms import Alarms
 from services.notify.core.ledger import Attempts
 from services.notify.core.notification import Group, Notification, notice_of
@@ -92,3 +92,19 @@ def test_what_nobody_uses_any_more_is_ended():
     list(alarms.forgotten([BEN], 4))
     assert said(alarms.let_go([ANNA], 6)) == [("undelivered", BEN.name, "resolved", 4, 6)]
     assert said(alarms.let_go([ANNA], 7)) == []
+
+
+def test_a_report_of_a_gateway_raises_and_ends():
+    """An SMS that was taken and not delivered is as one that was not sent; delivered after all ends that."""
+    alarms = Alarms("forville")
+
+    def report(outcome: str, at: int) -> DeliveryV1:
+        return DeliveryV1(
+            site="forville", zone="_site", rule="low", alert="0" * 16, state="firing", notification="0" * 16, attempt=1,
+            receiver="staff", channel="sms", recipient_sha256=ANNA.digest, outcome=outcome, reason="accepted", at=at,
+        )  # fmt: skip
+
+    assert said(alarms.reported(report("failed", 3))) == [(*UNTOLD, "firing", 3, 3)]
+    assert said(alarms.reported(report("failed", 4))) == []
+    assert said(alarms.reported(report("delivered", 5))) == [(*UNTOLD, "resolved", 3, 5)]
+    assert said(alarms.reported(report("delivered", 6))) == []
