@@ -163,7 +163,7 @@ def tried(runners: Runners, folder: Path, tests: Tests, mutants: list[Mutant], p
     ):
         found[outcome.mutant] = outcome
         if not outcome.is_killed:
-            progress.console.print("\n".join(told(outcome)), markup=False, highlight=False)
+            progress.console.print("\n".join(told(outcome)), markup=False, highlight=False, soft_wrap=True)
     return [found[mutant] for mutant in mutants]
 
 
@@ -228,7 +228,7 @@ def judged(outcomes: list[Outcome], counts: dict[str, int], failed: set[str], co
     lines += [f"equivalent.toml names what {one.by} kills: {one.mutant.file} {one.mutant.text}" for one in wrong]
     lines.append(f"{killed} of {len(outcomes)} killed: {share:.1%}, at least {fixed.WANTED:.0%}")
     lines.append(f"{len(equivalent)} equivalent, at most {fixed.MOST_EQUIVALENT:.0%}")
-    console.print("\n".join(lines), markup=False, highlight=False)
+    console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
     return int(share < fixed.WANTED or len(equivalent) > fixed.MOST_EQUIVALENT * len(outcomes) or bool(wrong))
 
 
