@@ -11,7 +11,6 @@ from fuzzing import COUNT, altered, fuzzed, mutate, report, seeds
 from golden import encodings, path_of
 from hypothesis import given
 from msgspec import Struct
-from patience import patient
 
 from proto.codec import ContractError, decode_as, encode_as
 from services.cli.settings_file import check
@@ -19,7 +18,8 @@ from services.cli.transparency.settings import TransparencyFile
 from services.settings import Secret, SettingsError
 
 DOCS = Path(__file__).parents[3] / "docs"
-LIMIT_S = patient(30)
+LIMIT_S = 30
+"""Of processor time."""
 """A hang, not a slow machine."""
 KINDS = list(encodings())
 
@@ -76,12 +76,12 @@ def test_settings_are_good_or_their_problems_are_told(tmp_path: Path):
     @given(seeds)
     def one(seed: int) -> None:
         file.write_bytes(mutate(corpus, seed, most=4))
-        start = time.monotonic()
+        start = time.process_time()
         try:
             found = check(file)
         except SettingsError as error:  # no YAML at all
             found = [("", str(error))]
-        assert time.monotonic() - start < LIMIT_S
+        assert time.process_time() - start < LIMIT_S  # minutes, if a depth cost what it may
         assert all("geheim" not in why for _, why in found), found
         counts["refused" if found else "accepted"] += 1
 
@@ -122,7 +122,7 @@ NAN = "{drawn_for: [.inf, .nan], areas: [[[.nan, 0], [1, 0], [0, 1]]]}"
 )  # fmt: skip
 def test_settings_that_attack_the_reader_are_refused_at_once(tmp_path: Path, text: str):
     """Entities that grow, depth, types of other languages, numbers that are none."""
-    file, start = tmp_path / "site.yaml", time.monotonic()
+    file, start = tmp_path / "site.yaml", time.process_time()
     file.write_text(text)
     try:
         found = check(file)
@@ -130,7 +130,7 @@ def test_settings_that_attack_the_reader_are_refused_at_once(tmp_path: Path, tex
         found = error.problems
     assert found
     assert all(len(why) < 2_000 for _, why in found)
-    assert time.monotonic() - start < LIMIT_S
+    assert time.process_time() - start < LIMIT_S  # minutes, if a depth cost what it may
 
 
 def test_a_stand_in_is_never_a_secret():
