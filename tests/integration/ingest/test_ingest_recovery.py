@@ -1,6 +1,7 @@
-"""Cameras that always come back: silent peers, partitions, wrong passwords, moved names, a hundred times in a row."""
+"""Cameras that always come back: silent peers, partitions, wrong passwords, moved names, fifty times in a row."""
 
 import asyncio
+import ctypes
 import gc
 import os
 import shutil
@@ -19,6 +20,7 @@ from http_camera import HttpCamera
 from patience import until
 from watched_camera import LIMIT_S, MS, NOISE_S, last, take, watching
 
+from services.ingest.core.picture import i420_size
 from services.ingest.core.reconnect import Backoff
 
 PASSWORD = "hunter2-of-the-camera"
@@ -166,8 +168,9 @@ async def test_a_camera_whose_name_moved_is_tried_at_once(tmp_path, now, live_ag
             await until(lambda: last(states) == ("backing-off", "end-of-stream"))
 
 
-async def test_a_hundred_reconnects_leave_nothing(tmp_path, wait_until):
-    """A hundred times cut off in a row it comes back each time; memory, descriptors and threads stay as they were."""
+@pytest.mark.timeout(600)  # its thread gives way to whatever else the machine does
+async def test_fifty_reconnects_leave_nothing(tmp_path, wait_until):
+    """Fifty times cut off in a row it comes back each time; memory, descriptors and threads stay as they were."""
     mjpeg = clips.make_clip(tmp_path / "clip.mjpeg", codec="mjpeg", pixel_format="yuvj420p", width=640, height=360)
     soon = Backoff(first_ns=5 * MS, limit_ns=10 * MS)
     async with HttpCamera(mjpeg=mjpeg) as server, watching(server.url("mjpeg"), backoff=soon) as (camera, states):
@@ -180,16 +183,21 @@ async def test_a_hundred_reconnects_leave_nothing(tmp_path, wait_until):
                 server.cut()
                 await wait_until(lambda before=before: "live" in [s.state for s in states[before:]], LIMIT_S)
 
-        await again(30)
+        await again(15)
         before = _held()
-        await again(100)
+        await again(50)
         after = _held()
-    assert [s.state for s in states].count("live") >= 130
+    assert [s.state for s in states].count("live") >= 65
     assert after[:2] == before[:2]
-    assert after[2] - before[2] < 12_000_000  # a picture each would be 34 MB; a heap that other tests left takes some
+    assert after[2] - before[2] < 50 * i420_size(640, 360) / 4  # a picture each would be 17.3 MB
 
 
 def _held():
-    """Descriptors, threads and resident bytes of this process."""
+    """Descriptors, threads and resident bytes of this process, without what was freed and malloc keeps.
+
+    That is 14 MB here with PyAV 18, 27 MB with PyAV 19, and when it is reached depends on the tests that ran before.
+    What is in use stays the same to some kilobytes over hundreds of reconnects, and this to half a megabyte.
+    """
     gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
     return len(list(Path("/proc/self/fd").iterdir())), threading.active_count(), psutil.Process().memory_info().rss
