@@ -1,12 +1,10 @@
 """Fixtures of all tests, and the guard against what a test leaves behind."""
 
 import asyncio
-import contextlib
 import functools
 import gc
 import inspect
 import os
-import re
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -19,7 +17,8 @@ import structlog
 import warm
 from groups import pytest_collection_modifyitems  # noqa: F401 - a hook of pytest
 from nats_process import NatsProcess
-from patience import LIMIT_S, PATIENCE, until
+from open_files import open_files
+from patience import LIMIT_S, PATIENCE, patient, until
 from secrecy import pytest_runtest_makereport  # noqa: F401 - a hook of pytest
 
 from proto.subjects import STREAMS
@@ -102,7 +101,7 @@ async def _nothing_left_in_the_loop() -> AsyncIterator[None]:
     """Torn down last, with the loop running: what was cancelled or closed may end."""
     files = open_files()  # with the event loop's own
     yield
-    mine, end = asyncio.current_task(), time.monotonic() + 2
+    mine, end = asyncio.current_task(), time.monotonic() + patient(10)
     while (len(asyncio.all_tasks()) > 1 or open_files() - files) and time.monotonic() < end:
         await asyncio.sleep(0.01)
     left = asyncio.all_tasks() - {mine}
@@ -128,28 +127,9 @@ def _children_since(_started: int) -> set[int]:
     return {process.pid for process in psutil.Process().children()}
 
 
-_OURS = re.compile(r" /dev/| pipe:| anon_inode:|/mpl-data/fonts/")
-
-
-def open_files() -> set[str]:
-    """Return this process's open files and sockets (Linux), by number and name; not its pipes, which pytest has too.
-
-    Nor matplotlib's fonts: it keeps those of each thread that has drawn, at most 64. Nor what `warm` keeps.
-    """
-    found, kept = set(), warm.files()
-    with os.scandir("/proc/self/fd") as entries:  # twice a test: globbing with Path costs five times as much
-        held = list(entries)
-    for entry in held:
-        with contextlib.suppress(OSError):
-            if int(entry.name) in kept:
-                continue
-            found.add(f"{entry.name} {os.readlink(entry.path)}")  # noqa: PTH115
-    return {name for name in found if not _OURS.search(name)}
-
-
-def settle(condition: Callable[[], bool], limit_s: float = 2.0) -> None:
+def settle(condition: Callable[[], bool]) -> None:
     """Give a condition a moment; what is being closed is closed a little later."""
-    end = time.monotonic() + limit_s
+    end = time.monotonic() + patient(10)
     while not condition() and time.monotonic() < end:
         gc.collect()
         time.sleep(0.01)

@@ -37,8 +37,8 @@ _SPEAKERS: tuple[Identity, ...] = ("operator", "subscriber", "backup", "ingest",
 # What FFmpeg and onnxruntime free is overwritten at once (mallopt(3)): reference pictures would linger there. And
 # with an arena for each of a dozen camera threads memory grows for longer, until each has had its worst moment.
 # Blocks of up to 1032 bytes that a thread keeps for itself would not be overwritten: it keeps none (tunable of glibc).
-# A function that is bound at its first call has all vector registers saved onto the stack (ld.so's trampoline), and with
-# AVX-512 parts of the last packet are still in them: all are bound at the start.
+# A function that is bound at its first call has all vector registers saved onto the stack (by ld.so), and with AVX-512
+# parts of the last packet are still in them: all are bound at the start.
 MALLOC = {
     "MALLOC_PERTURB_": "85",
     "GLIBC_TUNABLES": "glibc.malloc.tcache_count=0",

@@ -8,6 +8,7 @@ import browser
 import clips
 import pytest
 import pytest_asyncio
+from open_files import open_files
 from patience import until
 from playwright.async_api import Browser
 
@@ -29,6 +30,7 @@ async def _chromium(film: Path) -> AsyncIterator[Browser]:
 @pytest_asyncio.fixture(name="ended", loop_scope="session")
 async def _ended(chromium: Browser) -> AsyncIterator[None]:
     """Nothing goes on in the loop that these tests share."""
-    before = asyncio.all_tasks()
+    before, files = asyncio.all_tasks(), open_files()
     yield
     await until(lambda: asyncio.all_tasks() - before <= {asyncio.current_task()}, lambda: asyncio.all_tasks() - before)
+    await until(lambda: not open_files() - files, lambda: sorted(open_files() - files))  # whose loop this is
