@@ -1,10 +1,12 @@
 #!/usr/bin/env python
 """Changes the pure cores, one place at a time, and says whether the unit tests notice: `make mutants`.
 
-    .venv-mutants/bin/python .ci/mutants [--checkout FOLDER] [--result JSON] [--jobs N] [--only PART_OF_A_NAME]
+    .venv-mutants/bin/python .ci/mutants [--checkout FOLDER] [--result JSON] [--jobs N] [--only PART_OF_A_NAME[:LINE]]
+        [--again JSON]
 
 300 mutants are drawn by a seed (fixed.py) and made by cosmic-ray. Each is tried with those of the cores' unit tests
 that run the changed line. It is killed if one of them fails, or needs far more processor time than without the change.
+A file of tests that cannot be imported is left out and named; any other run that does not reach its end is an error.
 All runs in a copy of the checkout, with the tests' own Python. Exit code 1 below 90 %, or if what is listed as
 equivalent is too much or no longer survives.
 """
@@ -20,7 +22,7 @@ import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +36,8 @@ from tests_by_line import Tests
 HERE = Path(__file__).resolve().parents[2]
 PYTHON = HERE / ".venv/bin/python"
 _CHUNKS = 12
-_PASSED = {0, 5}
-"""Exit codes of pytest: all passed, or the change left none of the chosen tests to run."""
+_PASSED, _RAN = {0, 5}, {0, 1}
+"""Exit codes of pytest: all passed, or the change left none of the chosen tests to run; it ran to its end."""
 _SPARE_S, _TIMES, _LONGEST_S = 20, 10, 120
 """A mutant's processor time: seconds more, and times what its tests needed when they were traced with few examples."""
 
@@ -73,13 +75,23 @@ class Runners:
         process.stdin.flush()
         return dict(json.loads(process.stdout.readline()))
 
+    def finish(self, job: dict[str, Any]) -> dict[str, Any]:
+        """Run one job without any change. If it does not reach its end, nothing is known: that is an error."""
+        result = self.ask(job)
+        if result["code"] not in _RAN:
+            said = self._said().read_text()[-2_000:]
+            raise SystemExit(f"did not end as it should: {result}\nfiles: {' '.join(job['files'])}\n{said}")
+        return result
+
+    def _said(self) -> Path:
+        return self._scratch / f"said-{threading.get_ident()}.txt"
+
     def _start(self) -> "subprocess.Popen[str]":
-        said = self._scratch / f"said-{threading.get_ident()}.txt"
         ours = {"PYTHONPATH": str(self._folder), "PYTHONHASHSEED": "0"}
         quiet = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}  # threads don't live on in a fork
         environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"} | ours | quiet
         self._mine.process = process = subprocess.Popen(
-            [PYTHON, "-P", Path(__file__).with_name("runner.py"), said],
+            [PYTHON, "-P", Path(__file__).with_name("runner.py"), self._said()],
             cwd=self._folder, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         self._started.append(process)
@@ -97,12 +109,16 @@ def main() -> int:
     parser.add_argument("--checkout", type=Path, default=HERE, help="whose code and tests (this one's)")
     parser.add_argument("--result", type=Path, default=HERE / "build/mutants.json")
     parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1), help="how many at a time")
-    parser.add_argument("--only", default="", help="try only the drawn mutants of files with this in their name")
+    parser.add_argument("--only", default="", help="try only those of files with this in their name; NAME:LINE too")
+    parser.add_argument("--again", type=Path, help="an earlier result: try only what it does not say was killed")
     chosen = parser.parse_args()
     scratch = HERE / "build/mutants"
     folder = copied(chosen.checkout.resolve(), scratch / f"of-{chosen.checkout.resolve().name}")
     mutants, counts = drawn(folder)
-    mutants = [mutant for mutant in mutants if chosen.only in mutant.file]
+    name, _, line = chosen.only.partition(":")
+    mutants = [one for one in mutants if name in one.file and line in {"", str(one.line)}]
+    before = killed_before(chosen.again, mutants) if chosen.again else []
+    mutants = [one for one in mutants if one not in {outcome.mutant for outcome in before}]
     runners = Runners(folder, scratch, chosen.jobs)
     columns = (TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
@@ -111,11 +127,20 @@ def main() -> int:
         tests.failed |= controlled(runners, outcomes, progress)
     runners.close()
     listed = tomllib.loads(Path(__file__).with_name("equivalent.toml").read_text()).get("mutant", [])
+    outcomes += before
     mark_equivalent(outcomes, listed)
     rows = [asdict(outcome) for outcome in outcomes]
     result = {"possible": counts, "failed_before": sorted(tests.failed), "mutants": rows}
     chosen.result.write_text(json.dumps(result, indent=1))
     return judged(outcomes, counts, tests.failed, Console())
+
+
+def killed_before(result: Path, mutants: list[Mutant]) -> list[Outcome]:
+    """Return what an earlier result says was killed of these mutants, which are told apart as in the draw."""
+    by_lot = {mutant.lot: mutant for mutant in mutants}
+    found = (Outcome(**row | {"mutant": Mutant(**row["mutant"])}) for row in json.loads(result.read_text())["mutants"])
+    killed = [outcome for outcome in found if outcome.is_killed and outcome.mutant.lot in by_lot]
+    return [replace(outcome, mutant=by_lot[outcome.mutant.lot]) for outcome in killed]
 
 
 def copied(checkout: Path, to: Path) -> Path:
@@ -136,7 +161,7 @@ def traced(runners: Runners, folder: Path, progress: Progress) -> Tests:
     )
     tests, cores = Tests(folder), [name for names in modules(folder).values() for name in names]
     jobs = [{"files": files[i::_CHUNKS], "lines": cores} for i in range(_CHUNKS)]
-    for result in each(runners.pool, runners.ask, jobs, progress, "which tests run which lines"):
+    for result in each(runners.pool, runners.finish, jobs, progress, "which tests run which lines"):
         tests.add(result)
     return tests
 
@@ -149,7 +174,8 @@ def controlled(runners: Runners, outcomes: list[Outcome], progress: Progress) ->
     jobs = [
         {"files": sorted({test.partition("::")[0] for test in tests}), "tests": tests} for tests in killers if tests
     ]
-    found = {test for result in each(runners.pool, runners.ask, jobs, progress, "control") for test in result["failed"]}
+    results = each(runners.pool, runners.finish, jobs, progress, "control")
+    found = {test for result in results for test in result["failed"]}
     for outcome in outcomes:
         outcome.what = "survived" if outcome.by in found else outcome.what
     return found
@@ -201,11 +227,15 @@ def each(
     """Yield what comes of each piece of work, as it comes, and show how many there are still."""
     doing = [pool.submit(do, one) for one in work]
     bar = progress.add_task(what, total=len(doing))
-    for done in as_completed(doing):
-        yield done.result()
-        progress.advance(bar)
-        if not progress.console.is_terminal:
-            progress.console.print(f"{what}: {progress.tasks[bar].completed:.0f} of {len(doing)}")
+    try:
+        for done in as_completed(doing):
+            yield done.result()
+            progress.advance(bar)
+            if not progress.console.is_terminal:
+                progress.console.print(f"{what}: {progress.tasks[bar].completed:.0f} of {len(doing)}")
+    finally:
+        for one in doing:
+            one.cancel()
 
 
 def mark_equivalent(outcomes: list[Outcome], listed: list[dict[str, str]]) -> None:
