@@ -5,7 +5,7 @@ import json
 import legal
 import pytest
 from examples import examples
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from proto.codec import encode
@@ -23,6 +23,14 @@ PROFILE, ZONE = st.sampled_from(sorted(PROFILES)), st.sampled_from(["_site", "ha
 LENGTH = st.sampled_from([s * SECOND for s in (1, 299, 300, 1_199, 1_200, 3_600)])
 SHARE, COUNT = st.floats(0, 1), st.integers(0, 40)
 SHA = st.just("a" * 64)
+
+
+NOBODY = AlertV1(
+    site="market", zone="_site", rule="low", profile="lab", alert="a" * 16, state="resolved", severity="warning",
+    since=0, start=0, end=SECOND, rate=0.0, interval=(0.0, 1.0), persons=0, coverage=1.0, fire_below=0.5,
+    clear_above=0.6,
+)  # fmt: skip
+"""Of a profile that asks for no number of people."""
 
 
 def maybe(strategy):
@@ -62,6 +70,7 @@ def test_nothing_forbidden_gets_through(made):
     assert last_step(out) == out
 
 
+@example(NOBODY)
 @given(WINDOW | ALERT | CHANGE)
 def test_what_is_allowed_gets_through_as_it_is(made):
     """A lab's messages always; others unless they break the words of their profile or contradict themselves."""

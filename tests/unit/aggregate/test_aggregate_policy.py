@@ -238,6 +238,12 @@ def test_the_open_profiles_withhold_nothing(profile):
     assert withhold(window(profile, 1, 2, 3)) == window(profile, 1, 2, 3)
 
 
+def test_without_a_limit_no_zone_is_withheld():
+    """Also where a camera outside the zones saw nobody, so that the zones are all of the whole site."""
+    windows = [window("lab", n, zone=zone) for zone, n in (("hall", 3), ("lift", 5), ("_site", 8))]
+    assert publishable(windows, rest=True) == windows
+
+
 def test_start_up_says_what_the_decree_is_worth():
     """The notice of fr-2021-269 says that the decree lapsed."""
     assert "lapsed" in NOTICES["fr-2021-269"]

@@ -241,6 +241,15 @@ def test_nothing_published():
     )
 
 
+def test_missing_windows_begin_at_the_border():
+    """Five minutes after the hour, and each twenty minutes from there on."""
+    how = {"span": Span(T, T + HOUR), "settled": T + 2 * HOUR, "border": T + 5 * MINUTE}
+    (hour,) = rolled([], "hour", **how)
+    assert hour.windows_expected == 3
+    each = rolled([], "window", **how)
+    assert [(p.start - T) // MINUTE for p in each] == [5, 25, 45]
+
+
 @pytest.mark.parametrize("windows_there", [True, False])
 @pytest.mark.parametrize(("name", "phase"), [("Asia/Kolkata", 30 * MINUTE), ("Asia/Kathmandu", 45 * MINUTE)])
 def test_missing_windows_where_clocks_are_part_of_an_hour_off(name, phase, windows_there):

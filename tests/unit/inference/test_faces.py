@@ -99,8 +99,9 @@ def test_likeliest_class_is_kept_where_nothing_is_judged(side):
 
 
 def test_limit_itself_is_sure_enough():
-    """Exactly at the limit a face is judged."""
+    """Exactly at the limit a face is judged: at that of confidence, and at that of size."""
     assert one(probabilities=(0.75, 0.2, 0.05), limits=Limits(0.5, 10.0, 0.75)).verdict == "masked"
+    assert verdict_of(np.array([1.0, 0.0, 0.0], np.float32), 10.0, LIMITS) == ("masked", 1.0)
 
 
 @pytest.mark.parametrize(("side", "verdict"), [(9.5, "unknown"), (10.0, "masked"), (40.0, "masked")])

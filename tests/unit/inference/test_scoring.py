@@ -156,6 +156,14 @@ def test_crowd_error_needs_five_faces():
     assert (rate["images_with_5_faces"], rate["mean_abs_error_pp_images_with_5_faces"]) == (1, 100.0)
 
 
+@pytest.mark.parametrize(("there", "percent"), [(1, 100.0), (2, 0.0), (4, -50.0)])
+def test_the_count_error_has_a_sign(there, percent):
+    """Two faces are told of so many: too many is more than 0."""
+    spots = [(100.0 * i, 0.0, 100.0 * i + 20, 20.0) for i in range(4)]
+    truth, found = Truth(spots[:there], ["mask"] * there), Prediction(spots[:2], [0.9] * 2, ["mask"] * 2)
+    assert figures(truth, found)["mask_rate"]["signed_count_error_pct"] == percent
+
+
 def test_labels_are_optional():
     """Predictions without labels are scored as faces only."""
     result = figures(Truth([LEFT], ["mask"]), Prediction([LEFT], [0.9]))

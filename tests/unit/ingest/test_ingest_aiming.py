@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from examples import examples
 from hypothesis import example, given
@@ -11,7 +12,7 @@ from proto.aiming import PictureSize
 from proto.codec import encode
 from proto.frames import FaceQualityV1, FrameQualityV1
 from proto.subjects import AIM_REPORTS
-from services.ingest.core.aiming import MIN_SEEN, Aiming, Looked, painted
+from services.ingest.core.aiming import MIN_SEEN, Aiming, Looked, heat_of, painted
 
 SECOND = 1_000_000_000
 WIDE, SMALL = PictureSize(1920, 1080), PictureSize(640, 360)
@@ -175,6 +176,17 @@ def test_privacy_areas_are_neither_dark_nor_part_of_the_light():
     report = told(looked(face(), brightness=0.25, dark=0.5, clipped=0.1), hidden=0.5)
     assert (report.brightness, report.dark, report.clipped) == (0.5, 0.0, 0.2)
     assert codes(report) == ["fine"]
+
+
+def test_shares_have_three_digits():
+    """More would be noise."""
+    report = told(looked(face(), brightness=0.12345, dark=0.06789, clipped=0.0004))
+    assert (report.brightness, report.dark, report.clipped) == (0.123, 0.068, 0.0)
+
+
+def test_rounding_errors_do_not_move_a_step():
+    """Half a step is the even one next to it, also when the sums made it a millionth of a step more, and no further."""
+    assert heat_of(np.array([[9.0, 4.5, 4.5 + 4e-7, 4.5 + 4e-6]])) == "9445"
 
 
 def test_time_and_silence():

@@ -153,11 +153,16 @@ def test_the_resolution_is_held():
     ],
 )
 def test_the_addresses_told(wanted, told):
-    """Without a setting all that were gathered; else those, and no other one is named anywhere."""
+    """Without a setting all that were gathered; else those, and no other one is named anywhere.
+
+    They stand where the first one stood.
+    """
     gathered = [("192.0.2.1", 4001), ("10.88.0.1", 4002), ("fd00::1", 4003)]
     lines = [f"a=candidate:f 1 udp 2130706431 {address} {port} typ host" for address, port in gathered]
-    text = announcing(sdp(section("video", "c=IN IP4 192.0.2.1", *lines)), wanted)
+    text = announcing(sdp(section("video", "c=IN IP4 192.0.2.1", lines[0], "a=inactive", *lines[1:])), wanted)
     found = [line.split(" udp 2130706431 ")[1].removesuffix(" typ host") for line in text.splitlines() if "typ" in line]
     assert found == told
     default = next(line for line in sections_of(text)[1] if line.startswith("c="))
     assert default == f"c=IN IP{6 if ':' in told[0] else 4} {told[0].split(' ')[0]}"
+    mine = sections_of(text)[1]
+    assert not wanted or mine.index("a=inactive") > max(n for n, line in enumerate(mine) if "typ" in line)

@@ -108,6 +108,16 @@ def test_ends_are_told_to_those_who_want_them(story):
     s.at("10:30:10").want("boss first +B", "staff first +B")
 
 
+def test_an_end_that_nobody_wants_to_hear_of_leaves_no_wait(story):
+    """What came meanwhile is a first one now, and waits for no interval after one that is over."""
+    s = story(Route("staff", send_resolved=False))
+    s.at("10:00").fires("A")
+    s.at("10:00:10").want("staff first +A")
+    s.at("10:01").fires("B")
+    s.at("10:02").resolves("A")
+    s.at("10:02").want("staff first +B")
+
+
 def test_the_first_route_that_matches_holds(story):
     """By zone, rule, severity; `continue` asks on; one receiver is told of an alert once."""
     s = story(
@@ -326,6 +336,16 @@ def test_under_a_cap_the_severest_are_told_first(story):
     s.at("10:00").fires("A", rule="a", severity="info").fires("B", rule="b").fires("C", rule="c", severity="critical")
     s.at("10:00:10").want("staff first +C", "staff first +B", "staff withheld: capped A")
     s.at("11:00").want("staff digest +A")
+
+
+def test_under_a_cap_a_warning_goes_before_older_news(story):
+    """One message an hour, and both may be told from the same moment on."""
+    s = story(Route("staff", schedule=Schedule((), (Hours(time(10), time(11)),)), group_by=frozenset({"rule"})), cap=1)
+    s.at("10:00").fires("A", rule="a", severity="info")
+    s.at("10:01").fires("B", rule="b")
+    s.between("10:00", "10:02").want("staff withheld: muted A", "staff withheld: muted B")
+    s.at("11:00").want("staff first +B", "staff withheld: capped A")
+    s.at("12:00").want("staff digest +A")
 
 
 def test_a_digest_waits_for_office_hours_and_a_cap_counts_by_the_hour(story):
