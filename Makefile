@@ -49,7 +49,7 @@ test-tools:
 	@command -v npm >/dev/null && $(MAKE) -s node recipes build/page/.installed || echo "No npm: the tests that need Node.js are skipped by name"
 
 test-long: setup test-tools ## what takes long: mixed versions, many seeds and inputs, floods (at most 30 minutes; SEED=number for other ones)
-	$(call stage,long) -n $(WORKERS) -m long tests
+	$(call stage,long) -n $(WORKERS) -m long tests/unit tests/contract tests/integration tests/system
 	MORETTA_LONG=1 MORETTA_SEED=$(SEED) $(call stage,properties) -n auto tests/unit tests/contract
 	MORETTA_FUZZ=1000 $(call stage,fuzz) -n auto -m "" --timeout 900 tests/integration/fuzz
 	@$(BIN)/python .ci/stages build/junit long properties fuzz
