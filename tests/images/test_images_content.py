@@ -61,7 +61,7 @@ def test_it_says_what_it_is(service: str):
     assert config["Cmd"] == (["--help"] if service == "box" else ["-c", "/etc/moretta/settings/settings.yaml"])
     assert (config["User"], config["StopSignal"], config["WorkingDir"]) == (f"{USER}:{USER}", "SIGTERM", "/")
     variables = dict(line.split("=", 1) for line in config["Env"])
-    ours = {k: v for k, v in variables.items() if k.startswith(("MALLOC", "GLIBC", "ORT", "PYTHONU", "MORETTA"))}
+    ours = {k: v for k, v in variables.items() if k.startswith(("MALLOC", "GLIBC", "LD_", "ORT", "PYTHONU", "MORETTA"))}
     assert ours == MALLOC | {"ORT_DISABLE_TELEMETRY": "1", "PYTHONUNBUFFERED": "1"}
     labels = {key.removeprefix("org.opencontainers.image."): value for key, value in config["Labels"].items()}
     assert (labels["title"], labels["licenses"]) == (f"moretta {service}", "Apache-2.0")

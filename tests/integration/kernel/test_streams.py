@@ -80,7 +80,7 @@ async def test_a_second_time_nothing_is_done(nats_server: NatsProcess, monkeypat
 
 
 @pytest.mark.long
-async def test_an_earlier_version_and_this_one_do_not_fight(nats_server: NatsProcess, tmp_path: Path):
+async def test_an_earlier_version_and_this_one_do_not_fight(nats_server: NatsProcess):
     """The real earlier version makes the streams; both come again in turn, as in a rolling upgrade: nothing changes."""
     old: Version = await asyncio.to_thread(previous)
     async with connected(nats_server.url, "aggregate") as bus:
