@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SOURCES := $(shell find proto services bench -name '*.py' -o -name '*.html' -o -name '*.js' -o -name '*.css' -o -name '*.txt' -o -name '*.json' -o -name '*.onnx' -o -name '*.j2' -o -name '*.yaml' -o -name '*.po' -o -name '*.svg' 2>/dev/null)
 CAMERA ?=
 BENCH ?=
-SEED ?= 0
+SEED ?=
 DATA ?= ../shared/data
 # pytest keeps the tests that it has rewritten as bytecode; where that is forbidden, each worker rewrites them all again.
 PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest -q --dist loadgroup
@@ -15,7 +15,7 @@ WORKERS := $(shell echo $$((3 * $$(getconf _NPROCESSORS_ONLN))))
 stage = $(PYTEST) --junitxml build/junit/$(1).xml
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo test test-tools test-long test-pythons test-train check own-tests mutants chart images bench bench-model train node recipes page contracts words lock sbom release audit fuzz clean
+.PHONY: help setup demo test test-tools test-long test-seeds test-pythons test-train check own-tests mutants chart images bench bench-model train node recipes page contracts words lock sbom release audit fuzz clean
 help: ## show this
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -48,11 +48,14 @@ test-tools:
 	@.ci/system-packages tests
 	@command -v npm >/dev/null && $(MAKE) -s node recipes build/page/.installed || echo "No npm: the tests that need Node.js are skipped by name"
 
-test-long: setup test-tools ## what takes long: mixed versions, many seeds and inputs, floods (at most 30 minutes; SEED=number for other ones)
+test-long: setup test-tools ## the tests marked `long`: mixed versions, many seeds, floods (about 4 minutes)
 	$(call stage,long) -n $(WORKERS) -m long tests/unit tests/contract tests/integration tests/system
+	@$(BIN)/python .ci/stages build/junit long
+
+test-seeds: setup test-tools ## every example of each property, 1,000 broken inputs a door (SEED=number repeats a run)
 	MORETTA_LONG=1 MORETTA_SEED=$(SEED) $(call stage,properties) -n auto tests/unit tests/contract
 	MORETTA_FUZZ=1000 $(call stage,fuzz) -n auto -m "" --timeout 900 tests/integration/fuzz
-	@$(BIN)/python .ci/stages build/junit long properties fuzz
+	@$(BIN)/python .ci/stages build/junit properties fuzz
 
 test-pythons: setup ## unit and contract tests on each other of Python 3.11, 3.12 and 3.13 that is here
 	@.ci/other-pythons $(BIN)/python

@@ -38,7 +38,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     """Give a test as much longer as this machine's patience says."""
     if PATIENCE != 1:
         mark = item.get_closest_marker("timeout")
-        seconds = mark.args[0] if mark else float(item.config.getini("timeout"))
+        seconds = mark.args[0] if mark else float(item.config.getoption("timeout") or item.config.getini("timeout"))
         item.add_marker(pytest.mark.timeout(seconds * PATIENCE), append=False)
 
 
