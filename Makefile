@@ -34,7 +34,7 @@ $(VENV)/.installed: $(VENV)/.locked pyproject.toml README.md LICENSE NOTICE $(SO
 demo: setup ## watch it work: simulated cameras, numbers, an alert, a mail (or CAMERA=url)
 	$(BIN)/moretta demo $(if $(CAMERA),--camera "$(CAMERA)")
 
-test: setup test-tools ## run the tests (system packages are installed when root on Debian); at most 12 minutes on two cores
+test: setup test-tools ## run the tests (system packages are installed when root on Debian); about 18 minutes on two cores
 	$(call stage,unit) -n auto tests/unit tests/contract
 	$(call stage,integration) -n $(WORKERS) tests/integration
 	$(call stage,system) -n $(WORKERS) tests/system --ignore tests/system/test_prove.py
@@ -81,7 +81,7 @@ check: setup ## formatting, lint, types, layers, dead code
 own-tests: setup ## each module of the pure cores has 95 % of its lines run by its own tests alone (about a minute)
 	@$(BIN)/python .ci/own-tests
 
-mutants: setup $(VENV)-mutants/.installed ## change the pure cores in 300 places and see whether the unit tests notice (at most 45 minutes on two cores)
+mutants: setup $(VENV)-mutants/.installed ## change the pure cores in 300 places and see whether the unit tests notice (27 minutes with six jobs)
 	$(VENV)-mutants/bin/python .ci/mutants
 $(VENV)-mutants/.installed: requirements/mutants.txt
 	$(PYTHON) -m venv $(VENV)-mutants

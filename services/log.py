@@ -90,7 +90,7 @@ def configure(service: str, settings: LogSettings | None = None) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter)
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
-    # On a busy machine it warns that it makes its list of fonts: no concern of whoever asked for a chart.
+    # matplotlib warns when it builds its list of fonts; the user can do nothing about it.
     logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
     structlog.configure(
         processors=[*chain, *last],

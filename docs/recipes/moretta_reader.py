@@ -41,7 +41,7 @@ class TlsError(Error):
 
 
 class Enough(Exception):
-    """Whoever read what is printed has enough, such as `head`."""
+    """The reader of standard output has closed it, as `head` does."""
 
 
 def say(text):

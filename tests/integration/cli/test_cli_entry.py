@@ -70,7 +70,7 @@ finally:
     ids=lambda one: one[0] if isinstance(one, list) else str(one),
 )
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
-def test_whoever_has_enough(tmp_path: Path, arguments: list[str], code: int, stream: str):
+def test_output_that_is_closed_early(tmp_path: Path, arguments: list[str], code: int, stream: str):
     """`| head` neither stops a command nor changes its exit code: it says nothing more, and does what it does."""
     settings = tmp_path / "settings.yaml"
     settings.write_text("nats: {url: 'nats://127.0.0.1:1'}\nsites: [{id: forville}]\n")

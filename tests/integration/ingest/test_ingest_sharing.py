@@ -140,7 +140,7 @@ async def _scene(tmp_path):
 async def test_three_replicas_one_killed_one_drained(scene):
     """Even shares; a killed one's cameras are back within 5 s, a drained one's within 2 s, and so on the way back.
 
-    Whoever gives a camera up goes on until its successor has pictures.
+    The old holder keeps the camera until the new one has pictures.
     """
     scene.start("one", "two", "three")
     await scene.shared("one", "two", "three")

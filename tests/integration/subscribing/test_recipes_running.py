@@ -230,7 +230,7 @@ UNREAD = "mkfifo unread && exec 3<>unread 4>unread 3>&- && exec env -u PYTHONUNB
 
 
 @pytest.mark.parametrize("command", [f"{PYTHON} latest.py", f"{PYTHON} replay.py", "node latest.mjs"], ids=name_of)
-async def test_whoever_has_enough(site, run, command):
+async def test_output_that_is_closed_early(site, run, command):
     """`| head` ends a recipe without a word."""
     of = f"head-{name_of(command)}".replace("_", "-")
     await store(site, *some(of))
@@ -242,7 +242,7 @@ async def test_whoever_has_enough(site, run, command):
     [f"{PYTHON} windows.py", f"{PYTHON} alerts.py", f"{PYTHON} nothing_missed.py", "node windows.mjs"],
     ids=name_of,
 )
-async def test_whoever_has_enough_while_it_listens(site, run, command):
+async def test_a_listener_whose_output_is_closed(site, run, command):
     """The same of what never ends by itself: at the next line."""
     of = f"head-{name_of(command)}".replace("_", "-")
     recipe = await asyncio.to_thread(run(UNREAD.format(f"{command} {of}")).listening)
