@@ -12,7 +12,7 @@ import nats.errors
 import pytest
 import rtsp
 import whip
-from patience import patient, until
+from patience import until
 from site_process import Site
 
 from proto.control import PauseRequestV1
@@ -162,7 +162,7 @@ async def test_three_replicas_one_killed_one_drained(scene):
     assert min(overlaps) > 0, overlaps
     # 5 and 2 s are promised; a busy machine adds to them.
     gaps = (taken_over, handed_over, balanced)
-    assert (taken_over < 5 + patient(4), max(handed_over, balanced) < 2 + patient(4)) == (True, True), gaps
+    assert (taken_over < 5 + 4, max(handed_over, balanced) < 2 + 4) == (True, True), gaps
     assert not [line for s in scene.replicas.values() for line in s.lines if line.get("level") == "error"]
 
 
