@@ -228,7 +228,9 @@ async def commands(house: House, name: str) -> tuple[str, str]:
     forms = [("table", "window"), ("csv", "window"), ("json", "hour"), ("json", "window", "--zone", "hall")]
     runs = [await doors.command(*about, "--format", form, "--step", *step) for form, *step in forms]
     assert [run.returncode for run in runs] == [0, 0, 0, 2 if house.profile == "fr-2021-269" else 0], runs
-    chart(structs.replace(json_decode(runs[2].stdout, type=StatsReplyV1), site="site"), house.file.with_suffix(".png"))
+    reply = structs.replace(json_decode(runs[2].stdout, type=StatsReplyV1), site="site")
+    # In a thread: NATS closes a connection whose loop does not answer its pings for 4 s.
+    await asyncio.to_thread(chart, reply, house.file.with_suffix(".png"))
     return "\n".join(run.stdout + run.stderr for run in runs), house.file.with_suffix(".png").read_bytes().hex()
 
 
