@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 
+from patience import until
 from playwright.async_api import Page, WebSocketRoute
 
 Alter = Callable[[bytes], bytes | None]
@@ -16,6 +17,8 @@ class Tap:
         self.is_open = True
         self.tries = 0
         self._route: WebSocketRoute | None = None
+        self._rest = b""
+        """What came last from the server of a message that is not whole yet: NATS cuts what is long into frames."""
 
     async def attach(self, page: Page) -> None:
         """Before the page is opened."""
@@ -23,7 +26,7 @@ class Tap:
 
     async def _connected(self, route: WebSocketRoute) -> None:
         self.tries += 1
-        self._route = route
+        self._route, self._rest = route, b""
         if not self.is_open:
             await route.close()
             return
@@ -31,7 +34,10 @@ class Tap:
         server.on_message(lambda frame: self._pass(route, frame))
 
     def _pass(self, route: WebSocketRoute, frame: bytes | str) -> None:
-        found = self.down(frame if isinstance(frame, bytes) else frame.encode())
+        frame = frame if isinstance(frame, bytes) else frame.encode()
+        if route is self._route:
+            self._rest = _unfinished(self._rest + frame)
+        found = self.down(frame)
         if found is not None:
             route.send(found)
 
@@ -40,12 +46,17 @@ class Tap:
         assert self._route is not None
         await self._route.close()
 
-    def tell(self, text: str) -> None:
+    async def tell(self, text: str) -> None:
         """Send a line as if the server had."""
-        assert self._route is not None
-        self._route.send(f"{text}\r\n".encode())
+        await self._add(f"{text}\r\n".encode())
 
-    def deliver(self, subject: str, message: dict, headers: str = "", sid: int = 1) -> None:
+    async def _add(self, message: bytes) -> None:
+        """Send between two messages of the server: within one it would be read as a part of that one."""
+        await until(lambda: not self._rest, "the end of a message")
+        assert self._route is not None
+        self._route.send(message)
+
+    async def deliver(self, subject: str, message: dict, headers: str = "", sid: int = 1) -> None:
         """Send a message on a subject as if somebody had published it."""
         body = json.dumps(message).encode()
         if headers:
@@ -53,8 +64,18 @@ class Tap:
             line = f"HMSG {subject} {sid} {len(head)} {len(head) + len(body)}\r\n".encode() + head
         else:
             line = f"MSG {subject} {sid} {len(body)}\r\n".encode()
-        assert self._route is not None
-        self._route.send(line + body + b"\r\n")
+        await self._add(line + body + b"\r\n")
+
+
+def _unfinished(stream: bytes) -> bytes:
+    """What of a server's words is no whole message yet (NATS client protocol: a line, or one and so many bytes)."""
+    while (cut := stream.partition(b"\r\n"))[1]:
+        line, _, rest = cut
+        size = int(line.split()[-1]) + len(b"\r\n") if line.startswith((b"MSG ", b"HMSG ")) else 0
+        if len(rest) < size:
+            return stream
+        stream = rest[size:]
+    return stream
 
 
 def stored_at(when: str) -> Alter:

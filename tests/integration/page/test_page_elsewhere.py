@@ -95,7 +95,7 @@ async def test_the_form_for_a_key_opens_by_itself(tmp_path: Path, chromium: Brow
         await expect(rate).to_have_text(percent(sites.market("_site")[-1].rate))
         await expect(watched.page.locator("#key")).to_be_hidden()
         tap.is_open = False
-        tap.tell("-ERR 'Authorization Violation'")  # of a key that was good: it may be again
+        await tap.tell("-ERR 'Authorization Violation'")  # of a key that was good: it may be again
         await expect(watched.page.locator("#connection")).to_have_text("connection lost")
         tap.is_open = True
         await expect(watched.page.locator("#connection")).to_have_text("live", timeout=60_000)

@@ -173,14 +173,14 @@ async def test_what_others_send_changes_nothing(place):
         json.decode(json.encode(structs.replace(last, end=last.end + n * LENGTH, rate=0.01))) for n in (-3, 1)
     )
     subject = f"moretta.v1.windows.{MARKET}._site"
-    tap.deliver(subject, older)
-    tap.deliver(subject, newer, " 503")
-    tap.deliver(subject, newer, "\r\nNats-Service-Error-Code: 404")
-    tap.deliver(subject, newer | {"site": "gare"})
-    tap.deliver("moretta.v1.windows.gare._site", newer)
-    tap.deliver(subject, {"type": "io.nats.jetstream.api.v1.stream_msg_get_response", "message": newer})
-    tap.deliver(subject, newer | {"rate": "<b>"})
-    tap.deliver(f"moretta.v1.alerts.{MARKET}.fish.few-masks", {"type": "AlertV1"}, sid=2)
+    await tap.deliver(subject, older)
+    await tap.deliver(subject, newer, " 503")
+    await tap.deliver(subject, newer, "\r\nNats-Service-Error-Code: 404")
+    await tap.deliver(subject, newer | {"site": "gare"})
+    await tap.deliver("moretta.v1.windows.gare._site", newer)
+    await tap.deliver(subject, {"type": "io.nats.jetstream.api.v1.stream_msg_get_response", "message": newer})
+    await tap.deliver(subject, newer | {"rate": "<b>"})
+    await tap.deliver(f"moretta.v1.alerts.{MARKET}.fish.few-masks", {"type": "AlertV1"}, sid=2)
     await sites.bus.store(WINDOWS, window(sites.now, masked=1, others=(3, 0, 0), site=MARKET))
     await expect(rate).to_have_text("25%")
     await expect(page.get_by_text("1%", exact=True)).to_have_count(0)
@@ -196,7 +196,7 @@ async def test_an_open_page_goes_on_whatever_the_server_says(place):
         await expect(shown).to_have_text("live", timeout=60_000)
         tries = tap.tries
         tap.is_open = False
-        tap.tell(f"-ERR '{error}'")
+        await tap.tell(f"-ERR '{error}'")
         await expect(shown).to_have_text("connection lost")
         await expect(page.locator("#key")).to_be_hidden()
         if error == "Authorization Violation":
