@@ -17,12 +17,13 @@ from pathlib import Path
 import pytest
 from http_camera import HttpCamera
 from mixed_site import CAMERAS, FPS, REPLICAS, WINDOW_S, MixedSite, Run, film, read, read_told, settings
+from patience import patient
 from previous_version import TODAY, Version, previous
 
 from services.build import build
 from services.cli.demo.sink import Sink
 
-GAP_S, OLD_GAP_S = 4.0, 8.0
+GAP_S, OLD_GAP_S = patient(4.0), patient(8.0)
 """How long a camera may be without a counted picture when today's version takes it over, and when the earlier one does:
 `faaa38c` took effect before a worker had its keys."""
 WALK = os.environ.get("MORETTA_UPGRADE", "")

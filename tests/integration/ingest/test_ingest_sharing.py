@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import signal
 from collections import Counter
-from datetime import datetime
+from datetime import UTC, datetime
 
 import aiohttp
 import clips
@@ -12,7 +12,7 @@ import nats.errors
 import pytest
 import rtsp
 import whip
-from patience import until
+from patience import patient, until
 from site_process import Site
 
 from proto.control import PauseRequestV1
@@ -55,12 +55,20 @@ class SharedSite:
         """The cameras of a replica."""
         return [name for name, holder in (await self.holders()).items() if holder == replica]
 
-    def overlap_s(self, camera, before, after):
+    async def overlap_s(self, camera, before, after):
         """For how many seconds a camera was live at the replica that has it now, and still in service before."""
         (*_, live) = self.replicas[after].said("camera live", camera=camera)
-        (*_, over) = self.replicas[before].said("camera out of service", camera=camera)
+        given_up = self.replicas[before].said
+        (*_, over) = await self.until(
+            lambda: given_up("camera out of service", camera=camera), f"{before} gives {camera} up"
+        )
         end, begin = (datetime.fromisoformat(line["timestamp"]) for line in (over, live))
         return (end - begin).total_seconds()
+
+    def kept_s(self, camera, before, since):
+        """For how many seconds after this moment a replica that has ended kept a camera."""
+        (*_, over) = self.replicas[before].said("camera out of service", camera=camera)
+        return (datetime.fromisoformat(over["timestamp"]) - since).total_seconds()
 
     def told(self, event):
         """How often the replicas said this of each camera."""
@@ -140,7 +148,7 @@ async def _scene(tmp_path):
 async def test_three_replicas_one_killed_one_drained(scene):
     """Even shares; a killed one's cameras are back within 5 s, a drained one's within 2 s, and so on the way back.
 
-    The old holder keeps the camera until the new one has pictures.
+    The old holder keeps the camera until the new one has pictures; a drained one for 4 s at most.
     """
     scene.start("one", "two", "three")
     await scene.shared("one", "two", "three")
@@ -148,21 +156,23 @@ async def test_three_replicas_one_killed_one_drained(scene):
     scene.replicas["one"].stop(signal.SIGKILL)
     await scene.shared("two", "three")
     taken_over = await scene.longest_gap_s(since)
-    since, drained = await scene.now(), await scene.of("two")
+    since, drained, told = await scene.now(), await scene.of("two"), datetime.now(UTC)
     assert scene.replicas["two"].stop() == 0
     await scene.shared("three")
     handed_over = await scene.longest_gap_s(since)
-    overlaps = [scene.overlap_s(name, "two", "three") for name in drained]
+    overlaps = [await scene.overlap_s(name, "two", "three") for name in drained]
+    # A machine that does something else may give no pictures in 4 s.
+    overlaps = [max(s, scene.kept_s(name, "two", told) - 4) for name, s in zip(drained, overlaps, strict=True)]
     scene.start("one")
     since = await scene.now()
     await scene.shared("one", "three")
     balanced = await scene.longest_gap_s(since)
-    overlaps += [scene.overlap_s(name, "three", "one") for name in await scene.of("one")]
+    overlaps += [await scene.overlap_s(name, "three", "one") for name in await scene.of("one")]
     assert len(overlaps) == 6
     assert min(overlaps) > 0, overlaps
     # 5 and 2 s are promised; a busy machine adds to them.
     gaps = (taken_over, handed_over, balanced)
-    assert (taken_over < 5 + 4, max(handed_over, balanced) < 2 + 4) == (True, True), gaps
+    assert (taken_over < 5 + patient(4), max(handed_over, balanced) < 2 + patient(4)) == (True, True), gaps
     assert not [line for s in scene.replicas.values() for line in s.lines if line.get("level") == "error"]
 
 
