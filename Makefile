@@ -9,8 +9,8 @@ SEED ?=
 DATA ?= ../shared/data
 # pytest keeps the tests that it has rewritten as bytecode; where that is forbidden, each worker rewrites them all again.
 PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest -q --dist loadgroup
-# Tests with real peers mostly wait: three workers a core, and one more would only make them wait for the core.
-WORKERS := $(shell echo $$((3 * $$(getconf _NPROCESSORS_ONLN))))
+# Tests with real peers mostly wait: with five workers a core the two cores are three quarters busy.
+WORKERS := $(shell echo $$((5 * $$(getconf _NPROCESSORS_ONLN))))
 # A stage leaves build/junit/NAME.xml, and says where its time went (tests/support/stage_times.py).
 stage = $(PYTEST) --junitxml build/junit/$(1).xml
 .DEFAULT_GOAL := help
@@ -34,10 +34,9 @@ $(VENV)/.installed: $(VENV)/.locked pyproject.toml README.md LICENSE NOTICE $(SO
 demo: setup ## watch it work: simulated cameras, numbers, an alert, a mail (or CAMERA=url)
 	$(BIN)/moretta demo $(if $(CAMERA),--camera "$(CAMERA)")
 
-test: setup test-tools ## run the tests (system packages are installed when root on Debian); about 18 minutes on two cores
+test: setup test-tools ## run the tests (system packages are installed when root on Debian); about 10 minutes on two cores
 	$(call stage,unit) -n auto tests/unit tests/contract
-	$(call stage,integration) -n $(WORKERS) tests/integration
-	$(call stage,system) -n $(WORKERS) tests/system --ignore tests/system/test_prove.py
+	$(call stage,integration) -n $(WORKERS) tests/integration tests/system --ignore tests/system/test_prove.py
 	# The proof traces and searches every process of its box: alone, since it says what it could not search in time.
 	$(call stage,proof) tests/system/test_prove.py
 	# The training code is not in the wheel: it runs from the checkout. Most of its tests need PyTorch and are skipped by name.

@@ -88,7 +88,7 @@ async def test_what_an_operator_sees(site):
     began = time.time_ns()
     console = Console(force_terminal=True, width=100, file=io.StringIO(), record=True)
     last = await aim.aim(
-        site.operator, "cannes", "gate", operator="ana", why="mounted anew", seconds=21, console=console
+        site.operator, "cannes", "gate", operator="ana", why="mounted anew", seconds=30, console=console
     )
     first, shown = console.file.getvalue().split("s left")[2], console.export_text()
     assert "px of" not in first
@@ -106,7 +106,7 @@ async def test_what_an_operator_sees(site):
     (record,) = await audited(site, began)
     assert record.at <= last.since
     told = (record.camera, record.operator, record.why, record.seconds)
-    assert told == ("gate", "ana", "mounted anew", 21)
+    assert told == ("gate", "ana", "mounted anew", 30)
     if folder := os.environ.get("MORETTA_TEST_SCREENS"):
         picture = Console(force_terminal=True, width=100, file=io.StringIO(), record=True)
         picture.print(aim_screen.screen(last))

@@ -1,7 +1,6 @@
 """Reading the stream again gives the same bytes, and nobody counts twice."""
 
 import random
-import time
 from collections import Counter
 from typing import get_args
 
@@ -390,18 +389,3 @@ def test_a_rule_that_goes_while_it_fires_is_resolved_whatever_dies(make, seed, d
     got = wanted[:cut] + make.restore(core, wanted[:cut], choices) + run(core, messages)
     for kind in ROWS:
         assert data(got, kind) == data(wanted, kind)
-
-
-def test_a_message_of_twenty_faces_costs_half_a_millisecond_at_most(make):
-    """Decoding apart, the core takes less than 0.5 ms of CPU a message with 20 faces (the best of some runs)."""
-    rng = random.Random(2)
-    crowd = [(rng.uniform(0.1, 0.8), rng.uniform(0.1, 0.9), rng.uniform(-0.003, 0.003)) for _ in range(20)]
-    stream = make.stream()
-    for step in range(60):
-        stream.seen(step / 5, *[make.face(x + v * step, y, 0.04) for x, y, v in crowd])
-    best = 1.0
-    for _ in range(5):
-        core, before = SiteCore(make.config()), time.process_time()
-        run(core, stream.messages)
-        best = min(best, (time.process_time() - before) / len(stream.messages))
-    assert best < 0.0005

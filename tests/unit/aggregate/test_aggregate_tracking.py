@@ -1,8 +1,5 @@
 """The tracker: one camera, geometry only."""
 
-import random
-import time
-
 import pytest
 from examples import examples
 from hypothesis import given
@@ -168,20 +165,6 @@ def test_every_strong_face_is_in_exactly_one_track(make, pictures):
     """Nothing is lost and nothing counted twice: hits of all tracks add up to the faces."""
     faces = [(step, [make.face(x, y, size) for x, y, size in row]) for step, row in enumerate(pictures)]
     assert sum(t.hits for t in follow(make, faces, min_hits=1)) == sum(len(row) for row in pictures)
-
-
-def test_twenty_faces_cost_little(make):
-    """A picture of twenty faces takes well under half a millisecond of CPU (the best of some runs: others share it)."""
-    rng = random.Random(1)
-    crowd = [(rng.uniform(0.1, 0.9), rng.uniform(0.1, 0.9), rng.uniform(-0.01, 0.01)) for _ in range(20)]
-    pictures = [[make.face(x + v * s, y, 0.04) for x, y, v in crowd] for s in range(50)]
-    best = 1.0
-    for _ in range(5):
-        tracker, before = Tracker(), time.process_time()
-        for step, faces in enumerate(pictures):
-            tracker.step(step * make.period, 1.0, faces, make.model, GAP)
-        best = min(best, (time.process_time() - before) / len(pictures))
-    assert best < 0.0005
 
 
 def test_who_comes_in_where_another_left_is_somebody_else(make):

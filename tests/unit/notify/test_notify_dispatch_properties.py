@@ -1,7 +1,6 @@
 """What holds of the dispatcher whatever happens: nothing twice, nothing lost, and a crash changes nothing."""
 
 import asyncio
-import time as clock
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field, replace
@@ -10,6 +9,7 @@ from functools import partial
 from random import Random
 from typing import Any
 
+import pytest
 from dispatch_story import SECOND, World, name_of, plan_of_routes, rate_notice, silence, system_notice
 from examples import examples
 from hypothesis import example, given
@@ -334,13 +334,13 @@ def test_what_was_told_for_good_is_forgotten(history: History):
     assert set(book._threads) <= set(world.dispatcher._cells)
 
 
+@pytest.mark.timeout(30)  # about a second where it was written
 def test_thousands_of_alerts_in_one_step_are_no_trouble():
     """One group, or thousands: linear work, and a receiver gets its cap of messages and one digest."""
     for route, most in ((Route("staff"), 1), (Route("staff", group_by=frozenset({"zone"})), 13)):
         notices = [rate_notice(f"A{place}", BEGIN, zone=f"z{place}") for place in range(2_000)]
-        world, begun = World(plan_of_routes(route)), clock.process_time()
+        world = World(plan_of_routes(route))
         outputs = [*world.step(BEGIN, *notices), *world.run(BEGIN + 2 * HOUR)]
-        assert clock.process_time() - begun < 10, "about 0.4 s where it was written"
         assert len(told(outputs)) == most
         assert {alert for n in told(outputs) for alert in n.new} == {name_of(f"A{place}") for place in range(2_000)}
         restored = Dispatcher(world.plan)
