@@ -157,10 +157,10 @@ class Streams(Reading):
             except (Fenced, Contended):  # somebody was faster; or we were, and did not hear of it
                 await asyncio.sleep(RETRY_S / 10)
 
-    async def remove(self, row: Subject, subject: str, *, expected: int) -> None:
-        """Delete an entry as `put` writes it, leaving a marker that says so (NATS ADR-8)."""
+    async def remove(self, row: Subject, subject: str, *, expected: int) -> int:
+        """Delete an entry as `put` writes it; returns the revision of the marker that says so (NATS ADR-8)."""
         headers = {"KV-Operation": "DEL", "Nats-Expected-Last-Subject-Sequence": str(expected), "Nats-TTL": "5s"}
-        await self._swap(row, subject, b"", headers)
+        return await self._swap(row, subject, b"", headers)
 
     async def _swap(self, row: Subject, subject: str, payload: bytes, headers: dict[str, str]) -> int:
         try:

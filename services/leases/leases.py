@@ -159,7 +159,9 @@ class Leases:
         if held is None:
             return
         async with held.lock:
-            await self._remove(self._row, self._subject(key), held.revision)
+            gone = await self._remove(self._row, self._subject(key), held.revision)
+        if gone is not None:  # known before the watch tells, or it would look like ours, and be taken back
+            self.view.remove(key, gone)
 
     async def leave(self) -> None:
         """Take our presence away, for good."""
@@ -254,11 +256,12 @@ class Leases:
         held.until = began + TTL_S
         return revision
 
-    async def _remove(self, row: Subject, subject: str, revision: int) -> None:
+    async def _remove(self, row: Subject, subject: str, revision: int) -> int | None:
         try:
-            await self._bus.streams.remove(row, subject, expected=revision)
+            return await self._bus.streams.remove(row, subject, expected=revision)
         except Exception as error:  # it expires by itself
             self._troubled(error)
+            return None
 
     def _entry(self, key: Key, held: Held) -> Struct:
         tokens = dict(zip(self._row.fields, key, strict=True))

@@ -12,7 +12,7 @@ from patience import patient, until
 from proto.control import PauseStateV1
 from proto.subjects import CAMERA_LEASES, PAUSE_STATE, REPLICAS
 from services.app import end_tasks
-from services.leases import Leases
+from services.leases import Leases, Taking
 
 GATE = ("cannes", "gate")
 LIMIT_S = 30
@@ -43,7 +43,7 @@ def _holder(replica):
     return entry and entry.holder
 
 
-async def test_one_holds(url, wait_until):
+async def test_one_holds(url):
     """Of two at once one gets it; what it gives back the other has at once; numbers rise."""
     async with replica(url, "a") as a, replica(url, "b") as b:
         assert sorted(await asyncio.gather(a.take(GATE), b.take(GATE))) == [False, True]
@@ -56,72 +56,86 @@ async def test_one_holds(url, wait_until):
         assert second.held[GATE].number > number
         assert not first.held
         assert await second.renumber(GATE) > number
-        await wait_until(lambda: _holder(first) == second.me, LIMIT_S)
+        await until(lambda: _holder(first) == second.me, limit_s=LIMIT_S)
         await second.leave()
-        await wait_until(lambda: second.me not in first.view.replicas, LIMIT_S)
+        await until(lambda: second.me not in first.view.replicas, limit_s=LIMIT_S)
 
 
-async def test_a_silent_holder_loses_it(url, wait_until):
+async def test_what_is_given_back_is_not_taken_back(url):
+    """Whoever released it knows so before the bucket tells: else it would look like its own, of an earlier life."""
+    async with connected(url, "ingest") as bus:
+        await bus.ensure_streams(["KV_LEASES_INGEST"])
+        leases = Leases(bus, CAMERA_LEASES, REPLICAS, "a")
+        leases.view.replica("b", False)
+        await leases.announce()
+        await Taking(leases).turn([GATE, ("cannes", "hall")])
+        (mine,) = leases.held
+        await leases.release(mine)
+        assert (leases.held, leases.view.leases) == ({}, {})
+        assert await leases.take(mine), "it is nobody's"
+
+
+async def test_a_silent_holder_loses_it(url):
     """Its entry expires; it hears so when it comes back, and holds on until then."""
     async with replica(url, "b") as b:
         async with replica(url, "a") as a:
             assert await a.take(GATE)
-            await wait_until(lambda: GATE in b.view.leases, LIMIT_S)
+            await until(lambda: GATE in b.view.leases, limit_s=LIMIT_S)
             assert a.is_valid(GATE)
             began = time.monotonic()
         assert a.held, "whoever can't write doesn't give up"
-        await wait_until(lambda: GATE not in b.view.leases, LIMIT_S)
+        await until(lambda: GATE not in b.view.leases, limit_s=LIMIT_S)
         assert 1 < time.monotonic() - began < 6 + NOISE_S
         assert not a.is_valid(GATE), "by its own clock, before anybody else could take it"
         assert await b.take(GATE)
 
 
-async def test_what_is_offered_is_handed_over(url, wait_until):
+async def test_what_is_offered_is_handed_over(url):
     """The holder goes on until another has taken it, and knows that it was its own offer; so is what has no effect."""
     async with replica(url, "a") as a, replica(url, "b") as b:
         assert await a.take(GATE)
         a.offer([GATE])
-        await wait_until(lambda: b.view.leases.get(GATE) and b.view.leases[GATE].offered, LIMIT_S)
+        await until(lambda: b.view.leases.get(GATE) and b.view.leases[GATE].offered, limit_s=LIMIT_S)
         assert await b.take(GATE)
-        await wait_until(lambda: _holder(a) == "b", LIMIT_S)
+        await until(lambda: _holder(a) == "b", limit_s=LIMIT_S)
         a.offer([])  # what the next turn would do: it is not its own any more
-        await wait_until(lambda: a.ceded == {GATE}, LIMIT_S)
+        await until(lambda: a.ceded == {GATE}, limit_s=LIMIT_S)
         assert b.relieved == {GATE}
         assert not a.held
         assert await a.take(GATE, idle_too=True), "b has no pictures yet"
-        await wait_until(lambda: not b.held, LIMIT_S)
+        await until(lambda: not b.held, limit_s=LIMIT_S)
         assert not b.ceded, "it offered nothing"
         a.say(GATE, live=True)
-        await wait_until(lambda: GATE in b.view.leases and b.view.leases[GATE].live, LIMIT_S)
+        await until(lambda: GATE in b.view.leases and b.view.leases[GATE].live, limit_s=LIMIT_S)
         assert not await b.take(GATE, idle_too=True)
 
 
-async def test_a_write_that_was_not_heard_of(url, wait_until):
+async def test_a_write_that_was_not_heard_of(url):
     """Its own entry with a later revision is the holder's still: it goes on from there, under the same number."""
     async with replica(url, "a") as a:
         assert await a.take(GATE)
         number, revision = a.held[GATE].number, a.held[GATE].revision
         a.held[GATE].revision -= 1  # as if the acknowledgement of the last write had been lost
-        await wait_until(lambda: a.held[GATE].revision > revision, LIMIT_S)
+        await until(lambda: a.held[GATE].revision > revision, limit_s=LIMIT_S)
         assert a.held[GATE].number == number
 
 
-async def test_a_number_rises_whatever_the_bucket_says(url, wait_until):
+async def test_a_number_rises_whatever_the_bucket_says(url):
     """An entry that is gone may have had another holder meanwhile: its old one goes on above whatever that one had."""
     async with replica(url, "a") as a:
         assert await a.take(GATE)
         number = a.held[GATE].number
         await a._bus.streams.js.purge_stream("KV_LEASES_INGEST")
-        await wait_until(lambda: a.held[GATE].number > number, LIMIT_S)
+        await until(lambda: a.held[GATE].number > number, limit_s=LIMIT_S)
 
 
-async def test_a_bucket_that_is_gone_is_made_again(url, wait_until):
+async def test_a_bucket_that_is_gone_is_made_again(url):
     """Also without a lost connection."""
     async with replica(url, "a") as a:
         assert await a.take(GATE)
         await a._bus.streams.js.delete_stream("KV_LEASES_INGEST")
         number = a.held[GATE].number
-        await wait_until(lambda: a.held[GATE].number > number, LIMIT_S)
+        await until(lambda: a.held[GATE].number > number, limit_s=LIMIT_S)
 
 
 @pytest.fixture(name="cluster")
@@ -147,16 +161,16 @@ async def test_two_record_the_same_order_on_a_cluster(cluster):
         assert [stored.message.at for stored in await buses[0].history(PAUSE_STATE, site="cannes")] == list(range(20))
 
 
-async def test_a_node_of_three_dies(cluster, wait_until):
+async def test_a_node_of_three_dies(cluster):
     """With the bucket's leader killed the holder holds on; then a dead holder's lease is free within 15 s."""
     async with replica(cluster.url, "b", 3) as b:
         async with replica(cluster.url, "a", 3) as a:
             assert await a.take(GATE)
-            await wait_until(lambda: GATE in b.view.leases, LIMIT_S)
+            await until(lambda: GATE in b.view.leases, limit_s=LIMIT_S)
             info = await b._bus.streams.js.stream_info("KV_LEASES_INGEST")
             began, revision = time.monotonic(), a.held[GATE].revision
             cluster.servers[int(info.cluster.leader[1:])].kill()
-            await wait_until(lambda: a.held[GATE].revision > revision, LIMIT_S)
+            await until(lambda: a.held[GATE].revision > revision, limit_s=LIMIT_S)
             renewed = time.monotonic() - began
             assert not b.held
         began = time.monotonic()
