@@ -15,7 +15,7 @@ WORKERS := $(shell echo $$((5 * $$(getconf _NPROCESSORS_ONLN))))
 stage = $(PYTEST) --junitxml build/junit/$(1).xml
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo test test-tools test-long test-seeds test-pythons test-train check own-tests mutants chart images bench bench-model train node recipes page contracts words lock sbom release audit fuzz clean
+.PHONY: help setup demo test test-tools test-long test-pythons test-train check own-tests mutants chart images bench bench-model train node recipes page contracts words lock sbom release audit fuzz clean
 help: ## show this
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -41,20 +41,18 @@ test: setup test-tools ## run the tests (system packages are installed when root
 	$(call stage,proof) tests/system/test_prove.py
 	# The training code is not in the wheel: it runs from the checkout. Most of its tests need PyTorch and are skipped by name.
 	$(if $(MORETTA_REQUIRE_ALL),$(MAKE) test-train,PYTHONPATH=. $(call stage,training) -n auto tests/training)
-	@$(BIN)/python .ci/stages build/junit
+	@$(BIN)/python .ci/stages build/junit unit integration proof training
 
 test-tools:
 	@.ci/system-packages tests
 	@command -v npm >/dev/null && $(MAKE) -s node recipes build/page/.installed || echo "No npm: the tests that need Node.js are skipped by name"
 
-test-long: setup test-tools ## the tests marked `long`: mixed versions, many seeds, floods (about 4 minutes)
+test-long: setup test-tools ## floods, mixed versions, every example of each property, 1,000 broken inputs a door (SEED=number repeats)
 	$(call stage,long) -n $(WORKERS) -m long tests/unit tests/contract tests/integration tests/system
-	@$(BIN)/python .ci/stages build/junit long
-
-test-seeds: setup test-tools ## every example of each property, 1,000 broken inputs a door (SEED=number repeats a run)
 	MORETTA_LONG=1 MORETTA_SEED=$(SEED) $(call stage,properties) -n auto tests/unit tests/contract
 	MORETTA_FUZZ=1000 $(call stage,fuzz) -n auto -m "" --timeout 900 tests/integration/fuzz
-	@$(BIN)/python .ci/stages build/junit properties fuzz
+	MORETTA_LONG=1 $(call stage,pages) -n auto tests/integration/page
+	@$(BIN)/python .ci/stages build/junit long properties fuzz pages
 
 test-pythons: setup ## unit and contract tests on each other of Python 3.11, 3.12 and 3.13 that is here
 	@.ci/other-pythons $(BIN)/python

@@ -18,7 +18,7 @@ import warm
 from groups import pytest_collection_modifyitems  # noqa: F401 - a hook of pytest
 from nats_process import NatsProcess
 from open_files import open_files
-from patience import LIMIT_S, PATIENCE, patient, until
+from patience import PATIENCE, patient
 from secrecy import pytest_runtest_makereport  # noqa: F401 - a hook of pytest
 
 from proto.subjects import STREAMS
@@ -141,13 +141,3 @@ def _logging_is_reset() -> Iterator[None]:
     yield
     structlog.reset_defaults()
     structlog.contextvars.clear_contextvars()
-
-
-@pytest.fixture(name="wait_until")
-def _wait_until():
-    """`await wait_until(lambda: condition, limit_s)`: polls; AssertionError past the limit."""
-
-    async def wait(condition, limit_s: float = 10.0, what: str = "condition") -> None:
-        await until(condition, what, max(limit_s, LIMIT_S))
-
-    return wait

@@ -4,7 +4,6 @@ import json
 import re
 import subprocess
 import sys
-import time
 import urllib.request
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import yaml
 from chart import RELEASE, container, environment, merged, ours, render
 from chart_values import PAGE
 from nats_cluster import ports
+from patience import wait_until
 from program import Program
 from rendered_nats import NAME, RenderedNats
 from secrecy import keep
@@ -89,11 +89,7 @@ class Cluster:
         return Program(command, environment=env, folder=Path("/"))
 
 
-def until(condition, what, limit_s=90.0):
-    end = time.monotonic() + limit_s
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.1)
-    assert condition(), what()
+LIMIT_S = 90
 
 
 @pytest.mark.timeout(600)
@@ -106,10 +102,11 @@ def test_the_pods_run(tmp_path):
     try:
         running = {name: cluster.start(name) for name in ("notify", "ingest", "inference", "aggregate")}
         for name, service in running.items():
-            until(lambda service=service: service.running or service.is_over, lambda name=name: name)
-            until(
+            wait_until(lambda service=service: service.running or service.is_over, f"{name} runs", LIMIT_S)
+            wait_until(
                 lambda service=service: service.get("/readyz")[0] == 200,
                 lambda service=service: (service.get("/readyz"), service.lines[-5:]),
+                LIMIT_S,
             )
         with urllib.request.urlopen(f"http://127.0.0.1:{cluster.page}/config.json", timeout=20) as answer:
             told = json.load(answer)

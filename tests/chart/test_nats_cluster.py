@@ -15,6 +15,7 @@ from chart import RELEASE, seed
 from golden import BY_TYPE
 from msgspec import structs
 from nats_cluster import ports
+from patience import patient, until
 from rendered_nats import NAME, RenderedCluster, RenderedNats, conf
 
 from proto.permissions import user_of
@@ -82,49 +83,43 @@ async def current(bus: Bus) -> bool:
     return len(copies) == len(STREAMS) and all(len(one) == 2 and all(peer.current for peer in one) for one in copies)
 
 
-async def until(condition, limit_s: float = LIMIT_S) -> None:
-    async with asyncio.timeout(limit_s):
-        while not await condition():
-            await asyncio.sleep(0.2)
-
-
 async def numbered(bus: Bus) -> list[int]:
     return [stored.message.persons for stored in await bus.history(WINDOWS)]
 
 
 @pytest.mark.timeout(300)
-async def test_three_servers_outlive_the_loss_of_one(cluster: RenderedCluster, tmp_path: Path, wait_until):
+async def test_three_servers_outlive_the_loss_of_one(cluster: RenderedCluster, tmp_path: Path):
     """Every stream of the table has three copies; one server is killed, and comes back with what it missed."""
     async with service(cluster, tmp_path) as bus:
-        async with asyncio.timeout(LIMIT_S):
+        async with asyncio.timeout(patient(LIMIT_S)):
             await bus.ensure_streams(stream.name for stream in STREAMS)
-        await until(lambda: current(bus))
-        async with asyncio.timeout(LIMIT_S):
+        await until(lambda: current(bus), "three copies of each stream", LIMIT_S)
+        async with asyncio.timeout(patient(LIMIT_S)):
             await bus.store(WINDOWS, structs.replace(WINDOW, persons=1))
             cluster.servers[0].kill()
             await bus.store(WINDOWS, structs.replace(WINDOW, persons=2))
             assert await numbered(bus) == [1, 2]
         cluster.servers[0].start()
-        await until(lambda: current(bus))
-        await wait_until(lambda: cluster.servers[0].healthy("/healthz"), LIMIT_S, "its start-up probe passes")
-        async with asyncio.timeout(LIMIT_S):
+        await until(lambda: current(bus), "three copies of each stream", LIMIT_S)
+        await until(lambda: cluster.servers[0].healthy("/healthz"), "its start-up probe passes", LIMIT_S)
+        async with asyncio.timeout(patient(LIMIT_S)):
             await bus.store(WINDOWS, structs.replace(WINDOW, persons=3))
             assert await numbered(bus) == [1, 2, 3]
 
 
 @pytest.mark.timeout(300)
-async def test_a_rolling_restart_loses_nothing_in_memory(cluster: RenderedCluster, tmp_path: Path, wait_until):
+async def test_a_rolling_restart_loses_nothing_in_memory(cluster: RenderedCluster, tmp_path: Path):
     """One server after another, each when the start-up probe of the one before passes: sightings are all there."""
     async with service(cluster, tmp_path) as bus, service(cluster, tmp_path, "inference") as inference:
-        async with asyncio.timeout(LIMIT_S):
+        async with asyncio.timeout(patient(LIMIT_S)):
             await bus.ensure_streams(stream.name for stream in STREAMS)
             for number in range(1, 101):
                 await inference.store(SIGHTINGS, structs.replace(BY_TYPE[SIGHTINGS.message], sequence=number))
         for server in cluster.servers:
             server.stop()
             server.start()
-            await wait_until(lambda one=server: one.healthy("/healthz"), LIMIT_S, "its start-up probe passes")
-        async with asyncio.timeout(LIMIT_S):
+            await until(lambda one=server: one.healthy("/healthz"), "its start-up probe passes", LIMIT_S)
+        async with asyncio.timeout(patient(LIMIT_S)):
             stored = await bus.history(SIGHTINGS)
         assert [one.message.sequence for one in stored] == list(range(1, 101))
 
@@ -148,15 +143,13 @@ async def test_what_one_server_stored_is_carried_to_three(cluster: RenderedClust
     who = settings(cluster, tmp_path, "backup")
     await restore(who, tmp_path / "f", tmp_path / "taken", replace=False, advance=lambda *_: None)
     async with service(cluster, tmp_path) as bus:
-        async with asyncio.timeout(LIMIT_S):
+        async with asyncio.timeout(patient(LIMIT_S)):
             await bus.ensure_streams(stream.name for stream in STREAMS)
             assert await numbered(bus) == [1, 2]
-        await until(lambda: current(bus))
+        await until(lambda: current(bus), "three copies of each stream", LIMIT_S)
 
 
-async def test_nobody_joins_with_a_clients_certificate(
-    cluster: RenderedCluster, clients: Authority, tmp_path: Path, wait_until
-):
+async def test_nobody_joins_with_a_clients_certificate(cluster: RenderedCluster, clients: Authority, tmp_path: Path):
     """Whoever joins as a server reads everything: that takes a certificate of the routes' own authority."""
     certificates(tmp_path / "thief/nats-routes-tls", clients, "localhost")
     certificates(tmp_path / "thief/nats-tls", clients, "localhost")
@@ -164,7 +157,7 @@ async def test_nobody_joins_with_a_clients_certificate(
     thief = RenderedNats(tmp_path / "thief", cluster.servers[0].text, pod=f"{NAME}-9", peers=peers)
     thief.start()
     try:
-        await wait_until(lambda: any("TLS route handshake error" in line for line in thief.output), LIMIT_S, "refused")
+        await until(lambda: any("TLS route handshake error" in line for line in thief.output), "refused", LIMIT_S)
         assert not any(f"{NAME}-9" in line for one in cluster.servers for line in one.output if "new peer" in line)
     finally:
         thief.stop()
@@ -227,4 +220,4 @@ async def test_a_leafs_windows_are_read_at_its_hub(pair: tuple[Installed, Instal
         async def arrived() -> bool:
             return [stored.message for stored in await reader.history(WINDOWS)] == [WINDOW]
 
-        await until(arrived, 120)
+        await until(arrived, "the window at the hub", 120)

@@ -17,6 +17,7 @@ import secrecy
 from authority import Volume
 from chart import KEYS, ROOT, merged, seed
 from identity_matrix import SEEDS, against_the_table, case, denied_of, make_streams, with_admin
+from patience import until
 from rendered_nats import RenderedNats, conf
 
 from services.bus.nkey import Seed
@@ -85,7 +86,7 @@ def _place(tmp_path: Path) -> Iterator[tuple[RenderedNats, Volume]]:
     server.stop()
 
 
-async def test_keys_are_renewed_while_the_server_runs(place, wait_until):
+async def test_keys_are_renewed_while_the_server_runs(place):
     """By values: both keys, then the new one. Who is connected stays until its key is gone; nothing is started anew."""
     server, volume = place
     old, new = seed("notify"), seed("notify", "new")
@@ -99,25 +100,25 @@ async def test_keys_are_renewed_while_the_server_runs(place, wait_until):
     def reloads() -> int:
         return sum("Reloaded server configuration" in line for line in server.output)
 
-    await wait_until(lambda: reloads() == 2, 20, "the script's first look, twice")
+    await until(lambda: reloads() == 2, "the script's first look, twice")
     assert (await admitted(server, old), await admitted(server, new)) == (True, False)
     given(new, old)
-    await wait_until(lambda: reloads() == 4, 20, "both keys")
+    await until(lambda: reloads() == 4, "both keys")
     assert (await admitted(server, old), await admitted(server, new)) == (True, True)
     given(new)
-    await wait_until(lambda: reloads() == 6, 20, "the new key")
+    await until(lambda: reloads() == 6, "the new key")
     assert (await admitted(server, old), await admitted(server, new)) == (False, True)
     assert sum("Server is ready" in line for line in server.output) == 1
 
 
-async def test_a_configuration_of_no_use_changes_nothing(place, wait_until):
+async def test_a_configuration_of_no_use_changes_nothing(place):
     """The server says why, and goes on with what it has; so it is with what only a start takes into force."""
     server, volume = place
     good = server.written(-1)
     for bad, why in (("{", "Failed to reload"), (good.replace("8388608", '"x"'), "Failed to reload")):
         before = len(server.output)
         volume.put(**{"nats.conf": bad.encode()})
-        await wait_until(lambda n=before, w=why: any(w in line for line in server.output[n:]), 20, why)
+        await until(lambda n=before, w=why: any(w in line for line in server.output[n:]), why)
         assert await admitted(server, seed("notify"))
 
 

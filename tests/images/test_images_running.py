@@ -9,6 +9,7 @@ import pytest
 import yaml
 from container import IDENTITY, SERVICES, SETTINGS, USER, Container, mount, require
 from http_camera import HttpCamera
+from patience import until
 from site_process import Site
 
 from proto.subjects import WINDOWS
@@ -66,14 +67,14 @@ def status(process: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", SERVICES)
-async def test_a_service_runs_as_nobody_and_ends_in_order(name: str, start: Start, tmp_path: Path, wait_until):
+async def test_a_service_runs_as_nobody_and_ends_in_order(name: str, start: Start, tmp_path: Path):
     """Process 1 is Python itself, without any right; ready with NATS, in its sandbox, reloading, and gone at SIGTERM.
 
     The site has a legal profile, under which no service starts with less of its sandbox.
     """
     configured(tmp_path, settings("rtsp://127.0.0.1:9/", profile="alerting"))
     container = start(name)
-    await wait_until(container.ready, READY_S, "ready")
+    await until(container.ready, "ready", READY_S)
     process = container.main_process()
     words = (process / "cmdline").read_bytes().decode().split("\0")
     assert words[:4] == ["/opt/moretta/bin/python", "-P", "-m", f"services.{name}"]
@@ -87,19 +88,19 @@ async def test_a_service_runs_as_nobody_and_ends_in_order(name: str, start: Star
         }
         assert in_force | {"memory-lock"} == set(MEASURES)
     configured(tmp_path, settings("rtsp://127.0.0.1:10/", profile="alerting"))
-    await wait_until(lambda: container.service.said("new settings in force"), READY_S, "the new ConfigMap")
+    await until(lambda: container.service.said("new settings in force"), "the new ConfigMap", READY_S)
     code = await asyncio.to_thread(container.service.stop, signal.SIGTERM, STOP_S)
     assert (code, [line["code"] for line in container.service.said("stopped")]) == (0, [0])
     assert not [line for line in container.service.lines if line.get("level") in {"error", "critical"}]
 
 
-async def test_the_four_together_publish_a_window(site: Site, start: Start, tmp_path: Path, wait_until):
+async def test_the_four_together_publish_a_window(site: Site, start: Start, tmp_path: Path):
     """From a camera to a window with people in it, through four containers that have nothing in common but the bus."""
     film = make_stream(make_film(tmp_path / "film.mp4", seed=3), tmp_path / "film.ts")
     async with HttpCamera(streams=[(film, 96)]) as camera, site.bus("aggregate") as bus:
         configured(tmp_path, settings(camera.url("stream.ts"), profile="lab", window_s=10, lateness_s=2))
         containers = [start(name) for name in reversed(SERVICES)]
-        await wait_until(lambda: all(c.ready() for c in containers), READY_S, "all four ready")
+        await until(lambda: all(c.ready() for c in containers), "all four ready", READY_S)
         windows: list = []
         async with asyncio.timeout(READY_S):
             while not any(window.persons and window.coverage > 0.8 for window in windows):

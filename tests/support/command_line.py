@@ -1,9 +1,12 @@
 """The command `moretta` as people type it, each time a process of its own."""
 
+import contextlib
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from patience import patient
 from warm import COMMAND_LINE, warm
@@ -26,18 +29,30 @@ def moretta(
 
     `strict`: a warning is an error. `cold`: by an interpreter of its own, for what happens before `main`; else it is a
     fork of one that has imported `modules`. A variable that is None is left out.
-    `unread`: nobody reads what a fork writes to that stream.
+    `unread`: nobody reads what is written to that stream.
     """
     words, named = list(map(str, arguments)), os.environ | PLAIN | environ
     environment = {name: value for name, value in named.items() if value is not None}
     if cold:
         command = [sys.executable, "-P", *(["-W", "error"] if strict else []), "-m", MODULE, *words]
-        return subprocess.run(
-            command, capture_output=True, text=True, timeout=patient(limit_s), env=environment, cwd=folder, check=False
-        )
+        with _streams(unread) as streams:
+            return subprocess.run(
+                command, **streams, text=True, timeout=patient(limit_s), env=environment, cwd=folder, check=False
+            )
     process = warm(modules).start(MODULE, words, environment=environment, folder=folder, strict=strict, unread=unread)
     out, err = process.communicate(patient(limit_s))
     return subprocess.CompletedProcess(["moretta", *words], process.returncode, out, err)
+
+
+@contextlib.contextmanager
+def _streams(unread: str) -> Iterator[dict[str, Any]]:
+    """Where a process writes to: pipes, of which nobody reads this one."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        yield {name: writer if name == unread else subprocess.PIPE for name in ("stdout", "stderr")}
+    finally:
+        os.close(writer)
 
 
 def assert_mistakes(run: subprocess.CompletedProcess[str], *starts: str) -> None:

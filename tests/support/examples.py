@@ -1,6 +1,6 @@
 """How many examples a Hypothesis property gets, and from which seed: the only place that says so.
 
-The ordinary run tries a share of them. The long run (`make test-seeds`, MORETTA_LONG=1) tries all, with a seed of its
+The ordinary run tries a share of them. The long run (`make test-long`, MORETTA_LONG=1) tries all, with a seed of its
 own each time: MORETTA_SEED repeats one. CI=true takes the same examples each time, so that a red run can be repeated.
 Nothing is kept between runs: a failure prints what repeats it.
 """

@@ -1,6 +1,6 @@
 """Inputs that are nearly right: seeds of a corpus, broken in a few places; each is told by its seed alone.
 
-`MORETTA_FUZZ` says how many inputs a target gets; `make test-seeds` gives each 1000 and `make fuzz` 10 000. What once
+`MORETTA_FUZZ` says how many inputs a target gets; `make test-long` gives each 1000 and `make fuzz` 10 000. What once
 broke something is kept as an example of its own beside the test.
 """
 

@@ -126,12 +126,12 @@ async def test_fenced_is_no_end(scene, monkeypatch):
     assert await scene.stop(app) == 0
 
 
-async def test_a_stream_that_keeps_too_little_is_told(scene, monkeypatch, wait_until):
+async def test_a_stream_that_keeps_too_little_is_told(scene, monkeypatch):
     """Somebody else manages the stream: readiness says what to set, and is well again as soon as it is set."""
     monkeypatch.setattr(retention, "_AGAIN_S", 1.0)
     app = await scene.start()
     await scene.until(SITE_CONFIG, 1)  # it has made its streams, and does not mend them again
-    await wait_until(app.probes.is_ready)
+    await until(app.probes.is_ready)
     js = scene.bus.streams.js
     config = (await js.stream_info("SIGHTINGS")).config
     for max_age, enough in ((300, False), (303, True)):
@@ -221,7 +221,7 @@ async def _window(scene, start):
     return await scene.until_window(lambda w: w.start == start, 30, zone="_site")
 
 
-async def test_new_settings_take_over_at_a_border(scene, wait_until):
+async def test_new_settings_take_over_at_a_border(scene):
     """A reload puts the new configuration into the stream once; windows after the border carry its hash."""
     app = await scene.start()
     await scene.until(WINDOWS, 1, zone="_site")
@@ -273,15 +273,15 @@ async def test_sites_come_and_go(scene):
     assert len(await scene.published(WINDOWS, zone="_site")) <= before + 1
 
 
-async def test_ready_once_the_stream_has_been_read(scene, wait_until):
+async def test_ready_once_the_stream_has_been_read(scene):
     """Readiness names the site until what was stored before the start has been processed."""
     await scene.window(scene.border(), "masked")
     app = await scene.start()
     assert "site market" in app.probes.reasons() or app.probes.is_ready()
-    await wait_until(app.probes.is_ready, what="replayed")
+    await until(app.probes.is_ready, "replayed")
 
 
-async def test_published_windows_are_shown_again_after_a_restart(scene, wait_until):
+async def test_published_windows_are_shown_again_after_a_restart(scene):
     """As metrics: what the bus has, and none that is still open or that was decided again and otherwise."""
     said = lambda name: REGISTRY.get_sample_value(f"moretta_window_{name}", {"site": "market", "zone": "hall"})  # noqa: E731
     scene.aggregate |= {"publish_metrics": True}
@@ -296,8 +296,8 @@ async def test_published_windows_are_shown_again_after_a_restart(scene, wait_unt
     await scene.bus.store(WINDOWS, first)
     await scene.window(start, *UNMASKED, window_s=4)
     app = await scene.start(site)
-    await wait_until(app.probes.is_ready, what="replayed")
-    await wait_until(lambda: said("persons") == 3, what="the last window")
+    await until(app.probes.is_ready, "replayed")
+    await until(lambda: said("persons") == 3, "the last window")
     assert (said("rate_ratio"), said("rate_low_ratio"), said("rate_high_ratio")) == (0.5, 0.2, 0.8)
     assert (said("coverage_ratio"), said("end_timestamp_seconds")) == (0.75, start / 1e9)
     await scene.stop(app)

@@ -142,7 +142,7 @@ async def test_two_at_once_count_once(scene, site):
 
 
 @pytest.mark.usefixtures("_every_second")
-async def test_without_its_stream_windows_come_out_and_days_begin_later(scene, monkeypatch, wait_until):
+async def test_without_its_stream_windows_come_out_and_days_begin_later(scene, monkeypatch):
     """The stream of days cannot be made: the site is ready and publishes; as soon as it can, days are stored."""
     monkeypatch.setattr(keeping, "WAIT_S", 0.2)
     monkeypatch.setattr(keeping, "_RETRY_S", 0.2)
@@ -152,7 +152,7 @@ async def test_without_its_stream_windows_come_out_and_days_begin_later(scene, m
     app = await scene.start(scene.site(timezone=noon()))
     start = scene.border()
     await scene.window(start, "masked", "masked", "masked")
-    await wait_until(app.probes.is_ready)
+    await until(app.probes.is_ready)
     await scene.until_window(lambda w: w.start == start and w.persons == 3, zone="_site")
     await js.delete_stream("SQUATTER")
 
@@ -178,7 +178,7 @@ async def test_a_day_is_one_message(scene, site):
 
 
 @pytest.mark.usefixtures("_every_second")
-async def test_a_reload_takes_a_removed_cameras_metrics_away(scene, site, wait_until):
+async def test_a_reload_takes_a_removed_cameras_metrics_away(scene, site):
     """Metrics come with the camera's configuration and go with it, at once."""
 
     def cameras() -> set[str]:
@@ -186,10 +186,10 @@ async def test_a_reload_takes_a_removed_cameras_metrics_away(scene, site, wait_u
         return {s.labels["camera"] for f in families for s in f.samples if s.labels["site"] == "market"}
 
     app = await scene.start(site)
-    await wait_until(lambda: cameras() == {"door"})
+    await until(lambda: cameras() == {"door"})
     other = {**site, "cameras": [{"id": "gate", "zone": "hall", "url": "rtsp://camera/"}]}
     await app._apply(scene.file(other))
     assert cameras() <= {"gate"}
-    await wait_until(lambda: cameras() == {"gate"})
+    await until(lambda: cameras() == {"gate"})
     await scene.stop(app)
     assert cameras() == set()

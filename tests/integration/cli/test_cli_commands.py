@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from command_line import assert_mistakes, moretta
+from patience import patient
 from warm import SERVICES, warm
 
 GOOD = "sites: [{id: cannes, profile: lab, cameras: [{id: gate, url: rtsp://10.0.0.5/s}]}]\n"
@@ -146,7 +147,7 @@ def test_a_service_with_a_bad_file(tmp_path: Path, name: str):
     told = moretta(name, "-c", str(file))
     assert_mistakes(told, *starts)
     module = warm(SERVICES).start(f"services.{name}", ["-c", str(file)])
-    _, said = module.communicate(60)
+    _, said = module.communicate(patient(60))
     assert (module.returncode, said) == (2, told.stderr)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from command_line import moretta
+from patience import patient
 from warm import COMMAND_LINE, warm
 
 FOREIGN = {
@@ -29,7 +30,7 @@ main()
 def test_a_service_needs_only_its_own_libraries(name: str):
     """`moretta SERVICE` comes as far as its settings file with every other service's libraries missing."""
     program = PROGRAM.format(foreign=FOREIGN[name], name=name)
-    run = subprocess.run([sys.executable, "-P", "-c", program], capture_output=True, text=True, timeout=60)
+    run = subprocess.run([sys.executable, "-P", "-c", program], capture_output=True, text=True, timeout=patient(60))
     assert run.returncode == 2
     assert (
         run.stderr == "/nowhere/settings.yaml: cannot be read: No such file or directory; name a readable YAML file\n"
@@ -39,12 +40,12 @@ def test_a_service_needs_only_its_own_libraries(name: str):
 def test_help_about_notify_tells_its_commands(tmp_path: Path):
     """Where the command line is installed; a word behind `notify` is a command and not the service's."""
     command = [sys.executable, "-P", "-c", "from services.cli.entry import main; main()"]
-    shown = subprocess.run([*command, "notify", "--help"], capture_output=True, text=True, timeout=60)
+    shown = subprocess.run([*command, "notify", "--help"], capture_output=True, text=True, timeout=patient(60))
     assert [word for word in ("status", "test", "replay", "--config") if word not in shown.stdout] == []
     script = tmp_path / "moretta.py"
     script.write_text("from services.cli.entry import main; main()\n")
     wrong = warm(COMMAND_LINE).start(str(script), ["notify", "statsu"])
-    _, said = wrong.communicate(60)
+    _, said = wrong.communicate(patient(60))
     assert (wrong.returncode, "No such command" in said) == (2, True)
 
 
@@ -59,7 +60,7 @@ try:
 finally:
     print([name for name in ("aiohttp", "nats", "services.app", "services.bus") if name in sys.modules])
 """
-    shown = subprocess.run([sys.executable, "-P", "-c", program], capture_output=True, text=True, timeout=60)
+    shown = subprocess.run([sys.executable, "-P", "-c", program], capture_output=True, text=True, timeout=patient(60))
     assert (shown.returncode, "doctor" in shown.stdout) == (0, True)
     assert shown.stdout.splitlines()[-1] == "[]"
 
@@ -71,9 +72,29 @@ finally:
 )
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
 def test_output_that_is_closed_early(tmp_path: Path, arguments: list[str], code: int, stream: str):
-    """`| head` neither stops a command nor changes its exit code: it says nothing more, and does what it does."""
+    """`| head` neither stops a command nor changes its exit code: it says nothing more, and does what it does.
+
+    Twice in an interpreter of its own, which ends as Python does.
+    """
     settings = tmp_path / "settings.yaml"
     settings.write_text("nats: {url: 'nats://127.0.0.1:1'}\nsites: [{id: forville}]\n")
     words = [*arguments, settings] if arguments[-1] == "-c" else arguments
-    run = moretta(*words, unread=stream, PYTHONUNBUFFERED=None)
-    assert (run.returncode, run.stderr) == (code, "")
+    run = moretta(*words, unread=stream, cold=arguments == ["--version"], PYTHONUNBUFFERED=None)
+    assert (run.returncode, run.stderr or "") == (code, "")
+
+
+def test_each_part_of_the_command_line_can_be_loaded_first():
+    """Other tests fork a Python that has loaded them all: what needs another part to have been there is seen here."""
+    program = """
+import os, sys
+import aiohttp, cryptography, msgspec, nats, numpy, prometheus_client, rich.console, structlog, typer, uvloop, yaml
+for part in sys.argv[1:]:
+    if (child := os.fork()) == 0:
+        __import__(part)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0, part
+"""
+    parts = [name for name in COMMAND_LINE if name.startswith("services.")]
+    command = [sys.executable, "-P", "-W", "error", "-c", program, *parts]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=patient(60), check=False)
+    assert (run.returncode, run.stderr) == (0, "")

@@ -159,6 +159,7 @@ def test_what_the_camera_sends_is_left_out():
                 client.sendall(ROW)
                 assert taken.recv(100) == ROW
                 time.sleep(0.3)
+    assert [way.endswith(f"to port {port}") for way, data in heard if NEEDLE.within(data)] == [True]
 
 
 def test_who_may_not_capture_is_told_why(monkeypatch):

@@ -7,6 +7,7 @@ import json
 import os
 import socket
 import subprocess
+import threading
 import urllib.request
 from email.message import EmailMessage
 from email.parser import BytesParser
@@ -248,5 +249,7 @@ def test_a_trace_that_is_still_written_is_waited_for(tmp_path):
     command = ["strace", "-c", "read word", f"{tmp_path}/notify-1.strace"]
     with subprocess.Popen(command, executable="/bin/sh", stdin=subprocess.PIPE) as tracer:
         assert unfinished(tmp_path, 0) == [tracer.pid]
-        tracer.communicate(b"end\n")
-    assert unfinished(tmp_path) == []
+        later = threading.Timer(0.3, tracer.communicate, [b"end\n"])
+        later.start()
+        assert unfinished(tmp_path) == []
+        later.join()

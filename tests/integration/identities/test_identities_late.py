@@ -34,7 +34,7 @@ async def told(service: Program, *readiness: object) -> None:
     await until(is_told, f"{readiness}", 30, every_s=0.1)
 
 
-async def test_a_right_that_comes_later_is_used(tmp_path: Path, wait_until):
+async def test_a_right_that_comes_later_is_used(tmp_path: Path):
     """Not ready meanwhile, with the subject, so that a rollout waits; the server is reloaded, and an order is heard."""
     rights = [older]
     site = Site(tmp_path, extend=lambda config: rights[0](config))  # noqa: PLW0108 - what it is then
@@ -42,7 +42,7 @@ async def test_a_right_that_comes_later_is_used(tmp_path: Path, wait_until):
     try:
         site.write({"log": {"format": "json"}, "sites": [{"id": "market"}]})
         ingest = site.start("ingest")
-        await wait_until(lambda: ingest.running, 30, "running")
+        await until(lambda: ingest.running, "running", 30)
         why = "rights: NATS refuses moretta.v1.control.market.pause: reload it with this version's rights\n"
         await told(ingest, 503, why)
         rights[0] = str
@@ -57,7 +57,7 @@ async def test_a_right_that_comes_later_is_used(tmp_path: Path, wait_until):
         await asyncio.to_thread(site.close)
 
 
-async def test_a_refused_subject_with_capitals_stays_refused(tmp_path: Path, wait_until):
+async def test_a_refused_subject_with_capitals_stays_refused(tmp_path: Path):
     """nats-py tells refusals in small letters: it is asked for all the same, and named as it is."""
     users = '[{user: ingest, password: p, permissions: {subscribe: {deny: "$SRV.>"}}}]'
     server = NatsProcess(tmp_path, config=f"authorization {{ users: {users} }}").start()
@@ -73,7 +73,7 @@ async def test_a_refused_subject_with_capitals_stays_refused(tmp_path: Path, wai
 
         connection.client._send_subscribe = counted  # type: ignore[method-assign]
         await connection.client.subscribe("$SRV.PING")
-        await wait_until(lambda: len(asked) > 3 and connection.refused == {"$SRV.PING"}, 30, "asked again and again")
+        await until(lambda: len(asked) > 3 and connection.refused == {"$SRV.PING"}, "asked again and again", 30)
     finally:
         await connection.close()
         await asyncio.to_thread(server.stop)

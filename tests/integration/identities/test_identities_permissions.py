@@ -221,7 +221,7 @@ async def test_an_operator_pauses(locked: NatsProcess):
 
 @pytest.mark.usefixtures("streams")
 @pytest.mark.parametrize("row", STORED, ids=lambda row: row.message.__name__)
-async def test_rows_are_stored_and_read(locked: NatsProcess, wait_until, row: Subject):
+async def test_rows_are_stored_and_read(locked: NatsProcess, row: Subject):
     """Each publisher stores its row; each subscriber reads it by last, history, follow."""
     message = BY_TYPE[row.message]
     tokens = {name: getattr(message, name) for name in row.fields}
@@ -234,7 +234,7 @@ async def test_rows_are_stored_and_read(locked: NatsProcess, wait_until, row: Su
             assert last is not None
             assert (last.message, last.sequence) == (message, sequence)
             assert (await bus.history(row, **tokens))[-1].sequence == sequence
-            await wait_until(lambda seen=seen: seen and seen[-1].sequence == sequence)
+            await until(lambda seen=seen: seen and seen[-1].sequence == sequence)
 
 
 ONCE = [(i, row) for row in STORED for i in row.publishers if i in row.subscribers]

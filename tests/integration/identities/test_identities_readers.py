@@ -153,7 +153,7 @@ def watching(server: Readers, folder: Path) -> Iterator[None]:
             os.killpg(watching.pid, signal.SIGKILL)
 
 
-async def test_who_comes_by_two_reloads_may_ask(tmp_path: Path, wait_until):
+async def test_who_comes_by_two_reloads_may_ask(tmp_path: Path):
     """With the same contents: after the first one nobody answers a new account. The script does it by itself."""
     server = Readers(tmp_path)
     server.users = (CITY,)
@@ -161,9 +161,9 @@ async def test_who_comes_by_two_reloads_may_ask(tmp_path: Path, wait_until):
     try:
         await make_streams(server)
         with watching(server, tmp_path / "mounted"):
-            await wait_until(lambda: reloads(server) == 2, 20, "the script's first looks")
+            await until(lambda: reloads(server) == 2, "the script's first looks")
             server.rewrite((ACME, CITY))
-            await wait_until(lambda: reloads(server) == 4, 20, "the new reader, twice")
+            await until(lambda: reloads(server) == 4, "the new reader, twice")
         async with answering(server), coming(server, ACME) as one:
             for subject, question in QUESTIONS.items():
                 await one.client.request(subject, question, timeout=10)

@@ -13,7 +13,7 @@ from golden import BY_TYPE
 from msgspec import structs
 from nats_process import NatsProcess
 from on_bus import settled
-from patience import patient
+from patience import patient, until
 
 from proto.permissions import ACCOUNTS, user_of
 from proto.subjects import FRAMES, SIGHTINGS, STREAMS, Account, Identity
@@ -99,10 +99,10 @@ async def answer(_message, request) -> None:
     await request.reply(BY_TYPE[FRAMES.reply])
 
 
-async def more(load: Load, wait_until, count: int = 100) -> None:
+async def more(load: Load, count: int = 100) -> None:
     """Wait until so many more have passed in both accounts."""
     seen, answered = len(load.seen) + count, load.answered + count
-    await wait_until(lambda: len(load.seen) >= seen and load.answered >= answered, 60, "more of both")
+    await until(lambda: len(load.seen) >= seen and load.answered >= answered, "more of both", 60)
 
 
 @contextlib.asynccontextmanager
@@ -136,7 +136,7 @@ async def open_all(place: Place, stack: contextlib.AsyncExitStack, load: Load, r
     return worker
 
 
-async def test_a_rotation_under_load_loses_nothing(place: Place, wait_until):
+async def test_a_rotation_under_load_loses_nothing(place: Place):
     """Old keys, both keys, new keys: sightings are stored and read once and in order, and every frame is answered."""
     load, before, after = Load(), contextlib.AsyncExitStack(), contextlib.AsyncExitStack()
     reading: list[asyncio.Task] = []
@@ -144,38 +144,38 @@ async def test_a_rotation_under_load_loses_nothing(place: Place, wait_until):
     async with after, before:
         worker = await open_all(place, before, load, reading)
         sending = [asyncio.create_task(one) for one in (load.store(), load.ask())]
-        await more(load, wait_until)
+        await more(load)
 
         place.kept.rotate(EVERY)
         place.reload()
-        await wait_until(lambda: place.reloads() == 1, 20, "the server reads both keys")
-        await more(load, wait_until)
+        await until(lambda: place.reloads() == 1, "the server reads both keys")
+        await more(load)
         assert not worker._connection.client.stats["reconnects"], "who has the old key stays"
 
         await open_all(place, after, load, reading)
-        await more(load, wait_until)
+        await more(load)
         await worker._connection._subscriptions[0].drain()
         await settled(worker)
-        await more(load, wait_until, 10)
+        await more(load, 10)
         reading[0].cancel()
         await asyncio.gather(reading.pop(0), return_exceptions=True)
         await before.aclose()  # as a service does that is started anew
 
         assert place.kept.retire(EVERY) == EVERY
         place.reload()
-        await wait_until(lambda: place.reloads() == 2, 20, "the server reads the new keys")
+        await until(lambda: place.reloads() == 2, "the server reads the new keys")
         async with bare(place, old) as refused, asyncio.timeout(patient(20)):
             assert b"Authorization Violation" in await refused.readline()
-        await more(load, wait_until)
-        await end(load, sending, reading, wait_until)
+        await more(load)
+        await end(load, sending, reading)
     assert load.unanswered == 0
     assert set(load.seen) == set(range(1, load.stored + 1)), "none is missing"
 
 
-async def end(load: Load, sending: list, reading: list, wait_until) -> None:
+async def end(load: Load, sending: list, reading: list) -> None:
     """Stop sending, and wait until all that was stored is read."""
     load.over = True
     await asyncio.gather(*sending)
-    await wait_until(lambda: load.seen[-1] >= load.stored, 20, "everything is read")
+    await until(lambda: load.seen[-1] >= load.stored, "everything is read")
     reading[0].cancel()
     await asyncio.gather(*reading, return_exceptions=True)

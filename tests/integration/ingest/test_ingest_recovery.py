@@ -18,7 +18,7 @@ import pytest
 import rtsp
 from http_camera import HttpCamera
 from patience import until
-from watched_camera import LIMIT_S, MS, NOISE_S, last, take, watching
+from watched_camera import MS, NOISE_S, last, take, watching
 
 from services.ingest.core.picture import i420_size
 from services.ingest.core.reconnect import Backoff
@@ -169,7 +169,7 @@ async def test_a_camera_whose_name_moved_is_tried_at_once(tmp_path, now, live_ag
 
 
 @pytest.mark.timeout(600)  # its thread gives way to whatever else the machine does
-async def test_fifty_reconnects_leave_nothing(tmp_path, wait_until):
+async def test_fifty_reconnects_leave_nothing(tmp_path):
     """Fifty times cut off in a row it comes back each time; memory, descriptors and threads stay as they were."""
     mjpeg = clips.make_clip(tmp_path / "clip.mjpeg", codec="mjpeg", pixel_format="yuvj420p", width=640, height=360)
     soon = Backoff(first_ns=5 * MS, limit_ns=10 * MS)
@@ -178,10 +178,10 @@ async def test_fifty_reconnects_leave_nothing(tmp_path, wait_until):
         async def again(times):
             for _ in range(times):
                 await take(camera, 1)
-                await wait_until(lambda: last(states) == ("live", None), LIMIT_S)
+                await until(lambda: last(states) == ("live", None))
                 before = len(states)
                 server.cut()
-                await wait_until(lambda before=before: "live" in [s.state for s in states[before:]], LIMIT_S)
+                await until(lambda before=before: "live" in [s.state for s in states[before:]])
 
         await again(15)
         before = _held()

@@ -529,7 +529,7 @@ async def test_a_recorded_picture_whose_key_is_gone_is_given_up(frames_bus, nats
         keys.all[-1].destroy()
         keys.rotate()
         await until(lambda: camera.outcomes() == {"error": 1})
-    assert time.monotonic() - began < patient(10)
+    assert time.monotonic() - began < 15
 
 
 async def test_a_recorded_picture_is_not_tried_while_paused(frames_bus, nats_server):

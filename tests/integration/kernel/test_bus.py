@@ -6,6 +6,7 @@ import signal
 import nats.errors
 import pytest
 from nats.js.errors import APIError
+from patience import until
 
 from proto.public import WindowV1
 from proto.sightings import SiteConfigV1, TickV1
@@ -127,7 +128,7 @@ async def test_store_once_fences_a_zombie(bus: Bus, monkeypatch: pytest.MonkeyPa
         await bus.store_once(WINDOWS, window(10, persons=9), is_done=lambda _: False)
 
 
-async def test_follow_goes_on_over_a_new_stream(bus: Bus, nats_server, wait_until):
+async def test_follow_goes_on_over_a_new_stream(bus: Bus, nats_server):
     """A killed server loses its memory stream: the follower says so and reads the new one from its start."""
     seen: list[object] = []
 
@@ -138,17 +139,17 @@ async def test_follow_goes_on_over_a_new_stream(bus: Bus, nats_server, wait_unti
     task = asyncio.create_task(read())
     for _ in range(3):
         await bus.store(TICKS, TickV1(site="s"))
-    await wait_until(lambda: len(seen) == 3)
+    await until(lambda: len(seen) == 3)
     nats_server.kill()
     nats_server.start()
     await bus.store(SITE_CONFIG, SiteConfigV1(site="s", sha256="0" * 64, config="{}"))
-    await wait_until(lambda: len(seen) == 5, 20)
+    await until(lambda: len(seen) == 5)
     await end_tasks([task])
     assert isinstance(seen[3], StreamReset)
     assert isinstance(seen[4], SiteConfigV1)
 
 
-async def test_follow_survives_a_frozen_server(bus: Bus, nats_server, wait_until):
+async def test_follow_survives_a_frozen_server(bus: Bus, nats_server):
     """SIGSTOP for longer than the heartbeat's patience loses nothing and doubles nothing."""
     seen: list[int] = []
 
@@ -158,12 +159,12 @@ async def test_follow_survives_a_frozen_server(bus: Bus, nats_server, wait_until
 
     task = asyncio.create_task(read())
     await bus.store(TICKS, TickV1(site="s"))
-    await wait_until(lambda: seen == [1])
+    await until(lambda: seen == [1])
     nats_server.signal(signal.SIGSTOP)
     await asyncio.sleep(6)
     nats_server.signal(signal.SIGCONT)
     await bus.store(TICKS, TickV1(site="s"))
-    await wait_until(lambda: seen == [1, 2], 20)
+    await until(lambda: seen == [1, 2])
     await end_tasks([task])
 
 

@@ -34,7 +34,7 @@ def metric(name: str, **labels: str) -> float:
     return REGISTRY.get_sample_value(name, labels) or 0.0
 
 
-async def test_served_with_what_a_handler_needs(bus: Bus, wait_until):
+async def test_served_with_what_a_handler_needs(bus: Bus):
     """The message, its subject, headers, size and when it came off the socket."""
     seen: list[tuple[Struct, object]] = []
 
@@ -47,7 +47,7 @@ async def test_served_with_what_a_handler_needs(bus: Bus, wait_until):
     await bus.publish(WINDOWS, window(10), headers={"traceparent": "00-1"})
     await bus.publish(WINDOWS, WindowV1(site="other", zone="_site", profile="lab", start=0, end=1))
     await bus.publish(WINDOWS, window(20))
-    await wait_until(lambda: len(seen) == 2)
+    await until(lambda: len(seen) == 2)
     message, request = seen[0]
     assert [m for m, _ in seen] == [window(10), window(20)]
     assert (message, request.subject) == (window(10), "moretta.v1.windows.s._site")
@@ -98,7 +98,7 @@ async def test_a_broken_message_does_not_leave(bus: Bus):
         await bus.publish(WINDOWS, TickV1(site="s"))
 
 
-async def test_a_handler_that_fails_is_counted(bus: Bus, wait_until):
+async def test_a_handler_that_fails_is_counted(bus: Bus):
     """Its next message is handled all the same."""
     seen: list[int] = []
     before = metric("moretta_bus_handler_errors_total", row="WindowV1")
@@ -112,11 +112,11 @@ async def test_a_handler_that_fails_is_counted(bus: Bus, wait_until):
     await settled(bus)
     await bus.publish(WINDOWS, window(10))
     await bus.publish(WINDOWS, window(20))
-    await wait_until(lambda: seen == [10, 20])
+    await until(lambda: seen == [10, 20])
     assert metric("moretta_bus_handler_errors_total", row="WindowV1") == before + 1
 
 
-async def test_the_oldest_is_dropped(bus: Bus, wait_until):
+async def test_the_oldest_is_dropped(bus: Bus):
     """A handler that is behind gets what is newest: of more than `pending` waiting messages the oldest go, counted."""
     seen: list[int] = []
     going = asyncio.Event()
@@ -129,12 +129,12 @@ async def test_the_oldest_is_dropped(bus: Bus, wait_until):
     await bus.serve(WINDOWS, handler, pending=2)
     await settled(bus)
     await bus.publish(WINDOWS, window(0))
-    await wait_until(lambda: seen == [0])
+    await until(lambda: seen == [0])
     for start in range(1, 6):
         await bus.publish(WINDOWS, window(start))
-    await wait_until(lambda: metric("moretta_bus_dropped_total", row="WindowV1") == before + 3)
+    await until(lambda: metric("moretta_bus_dropped_total", row="WindowV1") == before + 3)
     going.set()
-    await wait_until(lambda: seen == [0, 4, 5])
+    await until(lambda: seen == [0, 4, 5])
 
 
 async def buried(bus: Bus, service: str):
@@ -143,7 +143,7 @@ async def buried(bus: Bus, service: str):
 
 
 @pytest.mark.parametrize("fails", ["hangs", "raises"])
-async def test_what_cannot_be_buried_holds_nothing_up(bus: Bus, wait_until, fails):
+async def test_what_cannot_be_buried_holds_nothing_up(bus: Bus, fails):
     """JetStream may be away when somebody sends rubbish: the messages behind it are handled all the same."""
     seen: list[int] = []
 
@@ -161,12 +161,12 @@ async def test_what_cannot_be_buried_holds_nothing_up(bus: Bus, wait_until, fail
     for start in range(20):
         await bus._connection.client.publish("moretta.v1.windows.s._site", b"rubbish")
         await bus.publish(WINDOWS, window(start))
-    await wait_until(lambda: seen == list(range(20)))
+    await until(lambda: seen == list(range(20)))
     assert len(bus._connection._dead_letters) == (8 if fails == "hangs" else 0)
 
 
 @pytest.mark.parametrize("payload", [b"no json", b'{"type":"WindowV1","site":"UP"}', b'{"x":"\xff"}', b""])
-async def test_an_undecodable_message_is_buried_whole(bus: Bus, wait_until, payload: bytes):
+async def test_an_undecodable_message_is_buried_whole(bus: Bus, payload: bytes):
     """In the main account: counted, stored with its reason, and the next message is handled."""
     seen: list[int] = []
     before = metric("moretta_bus_undecodable_total", row="WindowV1")
@@ -178,14 +178,14 @@ async def test_an_undecodable_message_is_buried_whole(bus: Bus, wait_until, payl
     await settled(bus)
     await bus._connection.client.publish("moretta.v1.windows.s._site", payload)
     await bus.publish(WINDOWS, window(20))
-    await wait_until(lambda: seen == [20])
+    await until(lambda: seen == [20])
     dead = await buried(bus, "aggregate")
     assert (dead.payload, dead.size, dead.subject) == (payload, len(payload), "moretta.v1.windows.s._site")
     assert dead.reason.startswith("WindowV1: ")
     assert metric("moretta_bus_undecodable_total", row="WindowV1") == before + 1
 
 
-async def test_of_a_frame_no_byte_is_buried(nats_server: NatsProcess, bus: Bus, wait_until):
+async def test_of_a_frame_no_byte_is_buried(nats_server: NatsProcess, bus: Bus):
     """Of what came in the account FRAMES only subject, size and reason are stored."""
     seen: list[Struct] = []
 
@@ -198,7 +198,7 @@ async def test_of_a_frame_no_byte_is_buried(nats_server: NatsProcess, bus: Bus, 
         await settled(frames)
         await frames._connection.client.publish("moretta.v1.frames.s.c", b"\x81pixels" * 1000)
         await frames.publish(FRAMES, BY_TYPE[FrameV1])
-        await wait_until(lambda: len(seen) == 1)
+        await until(lambda: len(seen) == 1)
     stored = await bus.history(DEAD)
     assert [(d.message.payload, d.message.size, d.message.subject) for d in stored] == [
         (None, 7000, "moretta.v1.frames.s.c")
@@ -259,27 +259,27 @@ async def test_a_wrong_password_is_said_and_tried_on(tmp_path, capsys: pytest.Ca
     assert "hunter2" not in str(lines)
 
 
-async def test_connected_says_so(bus: Bus, nats_server: NatsProcess, wait_until):
+async def test_connected_says_so(bus: Bus, nats_server: NatsProcess):
     """Readiness hangs on it: false within seconds of a kill, true again after the restart."""
     assert bus.connected
     assert metric("moretta_nats_connected", account="MAIN") == 1
     nats_server.kill()
-    await wait_until(lambda: not bus.connected)
-    await wait_until(lambda: metric("moretta_nats_connected", account="MAIN") == 0)
+    await until(lambda: not bus.connected)
+    await until(lambda: metric("moretta_nats_connected", account="MAIN") == 0)
     nats_server.start()
-    await wait_until(lambda: bus.connected)
-    await wait_until(lambda: metric("moretta_nats_connected", account="MAIN") == 1)
+    await until(lambda: bus.connected)
+    await until(lambda: metric("moretta_nats_connected", account="MAIN") == 1)
 
 
-async def test_a_frozen_server_is_noticed(bus: Bus, nats_server: NatsProcess, wait_until):
+async def test_a_frozen_server_is_noticed(bus: Bus, nats_server: NatsProcess):
     """No answer to two pings is a lost connection."""
     nats_server.signal(signal.SIGSTOP)
-    await wait_until(lambda: not bus.connected, 12)
+    await until(lambda: not bus.connected)
     nats_server.signal(signal.SIGCONT)
-    await wait_until(lambda: bus.connected)
+    await until(lambda: bus.connected)
 
 
-async def test_serving_goes_on_after_a_restart(bus: Bus, nats_server: NatsProcess, wait_until):
+async def test_serving_goes_on_after_a_restart(bus: Bus, nats_server: NatsProcess):
     """Subscriptions come back by themselves."""
     seen: list[int] = []
 
@@ -288,12 +288,12 @@ async def test_serving_goes_on_after_a_restart(bus: Bus, nats_server: NatsProces
 
     await bus.serve(WINDOWS, handler)
     nats_server.kill()
-    await wait_until(lambda: not bus.connected)
+    await until(lambda: not bus.connected)
     nats_server.start()
-    await wait_until(lambda: bus.connected)
+    await until(lambda: bus.connected)
     await settled(bus)
     await bus.publish(WINDOWS, window(30))
-    await wait_until(lambda: seen == [30])
+    await until(lambda: seen == [30])
 
 
 async def test_storing_waits_for_the_server(bus: Bus, nats_server: NatsProcess):
@@ -309,14 +309,14 @@ async def test_storing_waits_for_the_server(bus: Bus, nats_server: NatsProcess):
     assert sorted(s.message.start for s in await bus.history(WINDOWS)) == [10, 20]
 
 
-async def test_file_streams_keep_what_they_hold(bus: Bus, nats_server: NatsProcess, wait_until):
+async def test_file_streams_keep_what_they_hold(bus: Bus, nats_server: NatsProcess):
     """A killed server's file streams come back as they were, the memory streams empty and new."""
     await bus.store(WINDOWS, window(10))
     await bus.store(TICKS, TickV1(site="s"))
     nats_server.kill()
-    await wait_until(lambda: not bus.connected)
+    await until(lambda: not bus.connected)
     nats_server.start()
-    await wait_until(lambda: bus.connected)
+    await until(lambda: bus.connected)
     assert [s.message for s in await bus.history(WINDOWS)] == [window(10)]
     assert await bus.store(TICKS, TickV1(site="s")) == 1
 
@@ -508,7 +508,7 @@ async def test_close_twice_and_after_a_kill(nats_server: NatsProcess):
     assert not bus.connected
 
 
-async def test_closing_sends_what_was_published(nats_server: NatsProcess, bus: Bus, wait_until):
+async def test_closing_sends_what_was_published(nats_server: NatsProcess, bus: Bus):
     """The last words of a service arrive."""
     seen: list[int] = []
 
@@ -520,4 +520,4 @@ async def test_closing_sends_what_was_published(nats_server: NatsProcess, bus: B
     async with connected(nats_server.url, "notify") as other:
         for start in range(100):
             await other.publish(WINDOWS, window(start))
-    await wait_until(lambda: seen == list(range(100)))
+    await until(lambda: seen == list(range(100)))

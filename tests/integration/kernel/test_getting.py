@@ -8,6 +8,7 @@ import pytest
 from golden import BY_TYPE
 from msgspec import structs
 from on_bus import connected
+from patience import until
 
 from proto.subjects import DELIVERIES, NOTIFICATIONS, WINDOWS
 from services.bus import Bus, Stored, StreamReset
@@ -63,7 +64,7 @@ def _tokens(stored: Stored) -> dict[str, str]:
     return {**dict.fromkeys(DELIVERIES.fields, "nobody"), "site": stored.message.site}
 
 
-async def test_both_follow_the_same(buses: tuple[Bus, Bus], wait_until):
+async def test_both_follow_the_same(buses: tuple[Bus, Bus]):
     """What was there and what comes, once and in order; a stream made anew is told and read from its start."""
     seen: list[list[object]] = [[], []]
 
@@ -73,13 +74,13 @@ async def test_both_follow_the_same(buses: tuple[Bus, Bus], wait_until):
 
     await tell(buses[0], range(8))
     following = [asyncio.create_task(follow(*pair)) for pair in zip(buses, seen, strict=True)]
-    await wait_until(lambda: len(seen[0]) == len(seen[1]) == 4)
+    await until(lambda: len(seen[0]) == len(seen[1]) == 4)
     await tell(buses[0], range(8))
-    await wait_until(lambda: len(seen[0]) == len(seen[1]) == 8)
+    await until(lambda: len(seen[0]) == len(seen[1]) == 8)
     await buses[0].streams.js.delete_stream("DELIVERIES")
     await buses[0].ensure_streams(["DELIVERIES"])
     await tell(buses[0], range(4))
-    await wait_until(lambda: len(seen[0]) == len(seen[1]) == 11, 30)
+    await until(lambda: len(seen[0]) == len(seen[1]) == 11, limit_s=30)
     for task in following:
         task.cancel()
     await asyncio.gather(*following, return_exceptions=True)

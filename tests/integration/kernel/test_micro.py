@@ -304,11 +304,11 @@ async def test_sites_come_and_go(asker, bus, offered):
     assert [e["metadata"].get("timezone") for e in info["endpoints"]] == ["Asia/Tokyo", None]
 
 
-async def test_it_is_back_with_the_server(asker, bus, offered, nats_server, wait_until):
+async def test_it_is_back_with_the_server(asker, bus, offered, nats_server):
     """A server that dies and comes back is answered again, by the same instance, endpoints and discovery alike."""
     await offered(say)
     nats_server.kill()
-    await wait_until(lambda: not bus.connected and not asker.connected, 20)
+    await until(lambda: not bus.connected and not asker.connected)
     nats_server.start()
     answered = await until(
         lambda: asker.request(STATS, QUESTION, timeout=1), "an answer", 30,
@@ -375,11 +375,11 @@ async def test_reading_from_a_time_on(bus):
     assert (await bus.streams.js.stream_info("WINDOWS")).state.consumer_count == 0
 
 
-async def test_reading_what_is_not_there(bus, nats_server, wait_until):
+async def test_reading_what_is_not_there(bus, nats_server):
     """Where `history` waits, `read` says that JetStream does not answer."""
     nats_server.kill()
-    await wait_until(lambda: not bus.connected, 20)
+    await until(lambda: not bus.connected)
     with pytest.raises(Unavailable):
         _ = [one async for one in bus.read(WINDOWS, site="cannes")]
     nats_server.start()
-    await wait_until(lambda: bus.connected, 20)
+    await until(lambda: bus.connected)

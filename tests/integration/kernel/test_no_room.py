@@ -8,6 +8,7 @@ import pytest
 from golden import BY_TYPE
 from msgspec import structs
 from nats.aio.client import Client
+from nats.js.errors import APIError
 from nats_process import NatsProcess
 from patience import patient, until
 
@@ -40,15 +41,19 @@ def long_waiting(streams: Streams) -> set[str]:
     return set(streams.waiting._since)
 
 
+async def fill(client: Client) -> None:
+    while True:
+        await client.jetstream().publish("moretta.v1.windows.fill.x", bytes(400))
+
+
 async def test_a_full_account_is_waited_for(server: NatsProcess):
     """`store` and `store_once` try on through error 10002; each message is there once, afterwards."""
     plain = Client()
     await plain.connect(server.url, user="aggregate", password="a")
     for name, row in STREAMS.items():
         await plain.jetstream().add_stream(name=name, subjects=[row.wildcard()], allow_direct=True)
-    for _ in range(60):
-        await plain.publish("moretta.v1.windows.fill.x", bytes(400))
-    await plain.flush()
+    with pytest.raises(APIError, match="resource limits"):
+        await fill(plain)
     bus = await Bus.connect(NatsSettings(url=server.url, user="aggregate", password=Secret("a")), "aggregate")
     window = structs.replace(BY_TYPE[WINDOWS.message], site="cannes")
     try:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
+from patience import until
 from prometheus_client import REGISTRY, CollectorRegistry, Counter
 
 from services import probes as module
@@ -53,14 +54,14 @@ async def test_a_stuck_loop_is_not_alive(probes: Probes, clock: Clock):
     assert await get(probes, "/livez") == (503, "the event loop is 11 s behind\n")
 
 
-async def test_the_loop_beats(monkeypatch: pytest.MonkeyPatch, wait_until):
+async def test_the_loop_beats(monkeypatch: pytest.MonkeyPatch):
     """The heartbeat itself keeps the loop alive: a clock that went on is noticed and forgiven."""
     monkeypatch.setattr(module, "_BEAT_S", 0.05)
     clock = Clock()
     probes = Probes(CollectorRegistry(), clock)
     await probes.start(ProbesSettings())
     clock.now += 1000
-    await wait_until(lambda: probes._beat == clock.now)
+    await until(lambda: probes._beat == clock.now)
     assert (await get(probes, "/livez"))[0] == 200
     await probes.stop()
 

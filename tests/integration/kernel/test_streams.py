@@ -250,7 +250,7 @@ async def _reloaded(server: NatsProcess) -> None:
     await until(lambda: any("Reloaded server configuration" in line for line in server.output), "it has reloaded")
 
 
-async def test_aggregate_makes_streams_as_large_as_its_settings_say(tmp_path: Path, wait_until):
+async def test_aggregate_makes_streams_as_large_as_its_settings_say(tmp_path: Path):
     """It grows one on the disk, which stays so without the setting; one in memory is made again by who has it."""
     site = Site(tmp_path, extend=_roomy)
     site.makes_streams = False
@@ -259,7 +259,7 @@ async def test_aggregate_makes_streams_as_large_as_its_settings_say(tmp_path: Pa
     async def started(streams: dict[str, str]) -> dict[str, int]:
         site.write({"nats": {"streams": streams}, "sites": [{"id": "market"}]})
         service = site.start("aggregate")
-        await wait_until(lambda: service.running)
+        await until(lambda: service.running)
         async with site.bus("aggregate") as bus:
             asked = [await bus.streams.js.stream_info(name) for name in ("WINDOWS", "SIGHTINGS", "ALERTS")]
         assert await asyncio.to_thread(service.stop) == 0

@@ -10,7 +10,7 @@ import browser
 import pytest
 from aiohttp import web
 from numbers_page import card, percent
-from patience import until
+from patience import patient, until
 from playwright.async_api import Browser, expect
 from published_sites import published
 from websocket_tap import Tap
@@ -98,5 +98,5 @@ async def test_the_form_for_a_key_opens_by_itself(tmp_path: Path, chromium: Brow
         await tap.tell("-ERR 'Authorization Violation'")  # of a key that was good: it may be again
         await expect(watched.page.locator("#connection")).to_have_text("connection lost")
         tap.is_open = True
-        await expect(watched.page.locator("#connection")).to_have_text("live", timeout=60_000)
+        await expect(watched.page.locator("#connection")).to_have_text("live", timeout=patient(60) * 1000)
         await expect(watched.page.locator("#key")).to_be_hidden()

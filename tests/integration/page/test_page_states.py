@@ -13,6 +13,7 @@ import pytest_asyncio
 from msgspec import json, structs
 from numbers_page import card, percent
 from page_pictures import looked_at
+from patience import patient
 from playwright.async_api import Browser, Page, expect
 from published_sites import LENGTH, MARKET, camera_state, published
 from websocket_tap import Tap, stored_at
@@ -193,7 +194,7 @@ async def test_an_open_page_goes_on_whatever_the_server_says(place):
     await page.goto(url)
     shown = page.locator("#connection")
     for error in ("Authentication Timeout", "Authorization Violation", "Account Authentication Expired"):
-        await expect(shown).to_have_text("live", timeout=60_000)
+        await expect(shown).to_have_text("live", timeout=patient(60) * 1000)
         tries = tap.tries
         tap.is_open = False
         await tap.tell(f"-ERR '{error}'")
@@ -202,7 +203,7 @@ async def test_an_open_page_goes_on_whatever_the_server_says(place):
         if error == "Authorization Violation":
             await looked_at(page, "lost")
         tap.is_open = True
-        await expect(shown).to_have_text("live", timeout=60_000)
+        await expect(shown).to_have_text("live", timeout=patient(60) * 1000)
         assert tap.tries > tries
     await expect(card(page, "Whole site").locator(".rate")).to_have_text(percent(sites.market("_site")[-1].rate))
 

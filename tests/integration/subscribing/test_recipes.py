@@ -13,6 +13,7 @@ import msgspec
 import pytest
 from authority import Authority
 from nats_process import NatsProcess
+from patience import patient
 from playwright.async_api import expect
 from recipe_browser import connect, served
 from recipe_place import GO, PYTHON, TODAY, alert, environment, forge, name_of, some, store
@@ -182,7 +183,7 @@ def _lagos(hours: int) -> str:
 
 
 async def _answered(site):
-    async with site.bus("operator") as bus, asyncio.timeout(30):
+    async with site.bus("operator") as bus, asyncio.timeout(patient(30)):
         while True:
             with contextlib.suppress(NoWorkers, TimeoutError):
                 return await bus.request(STATS, StatsRequestV1(site="history"), timeout=2)

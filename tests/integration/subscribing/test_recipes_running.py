@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from authority import Authority
 from http_peer import HttpPeer
+from patience import patient
 from recipe_place import PYTHON, TODAY, alert, environment, forge, name_of, some, store
 from recipes import COMPILE_S, COMPILED, Recipe, published, told
 from windows import HOUR, MINUTE, window
@@ -149,7 +150,7 @@ async def test_tls_that_is_gone(own_site, folder, command):
         await asyncio.to_thread(recipe.listening, COMPILE_S)
         await asyncio.to_thread(site.server.stop)
         there = StandIn()
-        async with there.listening(site.server.port), asyncio.timeout(30):
+        async with there.listening(site.server.port), asyncio.timeout(patient(30)):
             assert await there.heard.get() == b""
         assert any("waiting for it" in one for one in recipe.words)
 

@@ -96,7 +96,7 @@ def test_a_slow_collector_keeps_nobody(collect, trace, monkeypatch):
     """It takes a request and says nothing: the queue is bounded, who makes spans does not wait, nor does the end."""
     monkeypatch.setattr(start, "LIMIT_S", 0.5)
     before, left = dropped("queue-full"), dropped("stopped")
-    collector = collect(wait_s=30)
+    collector = collect(wait_s=patient(30))
     end = trace(collector.url)
     assert tell(sending.QUEUE + 1_000) < patient(15)
     assert dropped("queue-full") - before >= 1_000 - sending.BATCH

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from msgspec import structs
+from patience import until
 from prometheus_client import REGISTRY
 
 from proto.codec import encode
@@ -150,47 +151,47 @@ async def test_windows_are_the_same_with_and_without_drift(make):
     assert len(published[0]) > 5
 
 
-async def test_days_are_stored_beside_the_windows(make, wait_until):
+async def test_days_are_stored_beside_the_windows(make):
     """What the stream showed is stored after five minutes of its time, once."""
     bus = FakeBus(crowds(make).messages)
     async with running(bus, make, SiteDrift(bus, settings())):
-        await wait_until(lambda: bus.days)
+        await until(lambda: bus.days)
     [record] = bus.days.values()
     assert (record.site, record.camera, record.stream_sequence) == (SITE, "door", len(bus.messages))
     assert sum(record.models[0].sizes) == ENOUGH
 
 
-async def test_pictures_that_the_windows_drop_are_in_no_day(make, wait_until):
+async def test_pictures_that_the_windows_drop_are_in_no_day(make):
     """Of a picture stored twice and of a camera that is not configured nothing is counted."""
     stream = make.stream()
     stream.seen(0.2, make.face()).seen(0.2, make.face(), sequence=1).seen(0.4, make.face(), camera="elsewhere")
     bus = FakeBus(stream.seen(0.6, make.face()).tick(360).messages)
     async with running(bus, make, SiteDrift(bus, settings())):
-        await wait_until(lambda: bus.days)
+        await until(lambda: bus.days)
     assert [(r.camera, sum(r.models[0].sizes)) for r in bus.days.values()] == [("door", 2)]
 
 
 @pytest.mark.parametrize("trouble", [OSError("disk full"), Fenced("moretta"), "hang"], ids=["error", "fenced", "hang"])
-async def test_what_could_not_be_stored_is_stored_at_the_next_time(make, monkeypatch, wait_until, trouble):
+async def test_what_could_not_be_stored_is_stored_at_the_next_time(make, monkeypatch, trouble):
     """A store that fails or hangs keeps nothing up; five minutes later the day is stored, with all that it held."""
     monkeypatch.setattr(keeping, "LIMIT_S", 0.05)
     bus, late = FakeBus(crowds(make).messages), make.stream()
     drift = SiteDrift(bus, settings())
     failures = keeping.FAILURES.labels(SITE)._value.get
     async with running(bus, make, drift):
-        await wait_until(lambda: bus.days)
+        await until(lambda: bus.days)
         bus.days.clear()
         bus.trouble, before = [trouble], failures()
         drift.step(late.seen(400, make.face()).messages[0], [])
         drift.step(late.tick(700).messages[1], [])
-        await wait_until(lambda: failures() == before + 1)
+        await until(lambda: failures() == before + 1)
         assert not bus.days
         drift.step(late.tick(1_000).messages[2], [])
-        await wait_until(lambda: bus.days)
+        await until(lambda: bus.days)
     assert [sum(r.models[0].sizes) for r in bus.days.values()] == [ENOUGH + 1]
 
 
-async def test_without_its_store_the_site_goes_on(make, monkeypatch, wait_until):
+async def test_without_its_store_the_site_goes_on(make, monkeypatch):
     """While the stored days cannot be read nothing is counted, or a day would lose what it held; windows come out."""
     monkeypatch.setattr(keeping, "WAIT_S", 0.05)
     monkeypatch.setattr(keeping, "LIMIT_S", 0.02)
@@ -202,11 +203,11 @@ async def test_without_its_store_the_site_goes_on(make, monkeypatch, wait_until)
         assert len(bus.published) > 1
         assert (bus.days, metrics()) == ({}, {})
         bus.trouble = []
-        await wait_until(drift._restored.is_set)
+        await until(drift._restored.is_set)
         late = make.stream().seen(500, make.face()).tick(900)
         for message in late.messages:
             drift.step(message, [])
-        await wait_until(lambda: bus.days)
+        await until(lambda: bus.days)
     assert [sum(r.models[0].sizes) for r in bus.days.values()] == [1]
 
 
@@ -225,7 +226,7 @@ async def test_a_fault_of_drift_ends_no_window(make, monkeypatch):
     assert published[0] == published[1] != []
 
 
-async def test_the_decree_s_profile_keeps_no_days(make, wait_until):
+async def test_the_decree_s_profile_keeps_no_days(make):
     """Where nothing finer than the whole site is allowed, no camera's day is stored or shown."""
     stored = []
     for profile in ("lab", "fr-2021-269"):
@@ -233,7 +234,7 @@ async def test_the_decree_s_profile_keeps_no_days(make, wait_until):
         drift = SiteDrift(bus, structs.replace(settings(), profile=profile))
         async with running(bus, make, drift):
             if profile == "lab":
-                await wait_until(lambda bus=bus: bus.days)
+                await until(lambda bus=bus: bus.days)
                 assert metrics()
                 drift.configure(structs.replace(settings(), profile="fr-2021-269"))
             assert metrics() == {}
@@ -253,52 +254,52 @@ def test_a_record_that_contradicts_itself_is_not_compared(make):
     assert Drift(SITE, ZoneInfo("Europe/Paris"), EVERY).restore([empty, many, whole]) == [empty, many]
 
 
-async def test_a_start_goes_on_where_the_record_ends(make, wait_until):
+async def test_a_start_goes_on_where_the_record_ends(make):
     """A second run over the same stream stores the same day, not twice as much."""
     messages = crowds(make).messages
     bus = FakeBus(messages)
     async with running(bus, make, SiteDrift(bus, settings())):
-        await wait_until(lambda: bus.days)
+        await until(lambda: bus.days)
     again = FakeBus(crowds(make).seen(370, make.face()).tick(700).messages)
     again.days = dict(bus.days)
     async with running(again, make, SiteDrift(again, settings())):
-        await wait_until(lambda: again.days != bus.days)
+        await until(lambda: again.days != bus.days)
     assert [sum(r.models[0].sizes) for r in again.days.values()] == [ENOUGH + 1]
 
 
-async def test_an_older_record_never_replaces_a_newer_one(make, wait_until):
+async def test_an_older_record_never_replaces_a_newer_one(make):
     """A process that was frozen for hours stores its day: the one that went on has counted further, and stays."""
     bus = FakeBus(crowds(make).messages)
     other, late = Drift(SITE, ZoneInfo("Europe/Paris")), make.stream().seen(3_000, make.face()).tick(3_600).messages
     [*_, newer] = [record for m in [*bus.messages, *late] for record in other.step(m, admitted=True) or ()]
     drift = SiteDrift(bus, settings())
     async with running(bus, make, drift):
-        await wait_until(lambda: bus.days)
+        await until(lambda: bus.days)
         bus.days = {("door", newer.day): newer}
         for message in make.stream().seen(400, make.face()).tick(700).messages:
             drift.step(message, [])
-        await wait_until(lambda: not drift._waiting)
+        await until(lambda: not drift._waiting)
     assert list(bus.days.values()) == [newer]
 
 
-async def test_records_of_another_version_are_told(make, wait_until, capsys):
+async def test_records_of_another_version_are_told(make, capsys):
     """Days in other bins are a line in the log, and no error."""
     bus = FakeBus(crowds(make).messages)
     async with running(bus, make, SiteDrift(bus, settings())):
-        await wait_until(lambda: bus.days)
+        await until(lambda: bus.days)
     [(key, record)] = bus.days.items()
     bus.days[key] = structs.replace(record, models=[structs.replace(record.models[0], sizes=[1])])
     again = FakeBus()
     again.days = bus.days
     async with running(again, make, drift := SiteDrift(again, settings())):
-        await wait_until(drift._restored.is_set)
+        await until(drift._restored.is_set)
     assert "days of another version cannot be compared" in capsys.readouterr().out
 
 
 # --- metrics --------------------------------------------------------------------------------------------------------
 
 
-async def test_the_metrics_of_a_camera(make, wait_until):
+async def test_the_metrics_of_a_camera(make):
     """Today, yesterday and the baseline: shares, quantiles in pixels of the analysed picture, indices."""
     stream = crowds(make, days=5, size=0.05)
     for step in range(20):
@@ -366,17 +367,17 @@ async def test_a_removed_camera_s_metrics_go_with_it(make):
         assert {k[1] for k in metrics()} == {"gate"}
 
 
-async def test_a_reload_takes_the_new_time_zone_into_force(make, wait_until):
+async def test_a_reload_takes_the_new_time_zone_into_force(make):
     """The next face is of the day that the clocks of the new zone show."""
     bus = FakeBus()
     drift, stream = SiteDrift(bus, settings(timezone="UTC")), make.stream().seen(1, make.face()).seen(2, make.face())
     async with running(bus, make, drift):
-        await wait_until(drift._restored.is_set)
+        await until(drift._restored.is_set)
         drift.step(stream.messages[0], [])
         drift.configure(settings(timezone="Pacific/Kiritimati"))
         drift.step(stream.messages[1], [])
         drift.step(stream.tick(700).messages[-1], [])
-        await wait_until(lambda: len(bus.days) == 2)
+        await until(lambda: len(bus.days) == 2)
     assert [day for _, day in bus.days] == ["2023-11-14", "2023-11-15"]
 
 

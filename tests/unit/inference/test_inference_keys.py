@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from patience import patient, until
 from prometheus_client import REGISTRY
 
 from proto.subjects import KEYS, WORKERS
@@ -64,10 +65,10 @@ def refused():
     return REGISTRY.get_sample_value("moretta_inference_frame_keys_refused_total")
 
 
-async def test_the_worker_announces_itself_to_every_site(line, wait_until):
+async def test_the_worker_announces_itself_to_every_site(line):
     """Again and again, signed by the inference identity, each with a later time."""
     async with announcing(line, ["cannes", "lyon"]):
-        await wait_until(lambda: len(line.published) >= 8)
+        await until(lambda: len(line.published) >= 8)
     assert {m.site for m in line.published} == {"cannes", "lyon"}
     assert {m.worker for m in line.published} == {"box-1"}
     assert all(is_genuine([IDENTITY.public_key()], m) for m in line.published)
@@ -76,33 +77,33 @@ async def test_the_worker_announces_itself_to_every_site(line, wait_until):
     assert abs(times[-1] - time.time_ns()) < 5_000_000_000
 
 
-async def test_a_clock_set_back_does_not_age_the_announcements(line, wait_until, monkeypatch):
+async def test_a_clock_set_back_does_not_age_the_announcements(line, monkeypatch):
     """Ingest refuses an older announcement as a replay, so the times follow the monotonic clock."""
     async with announcing(line):
-        await wait_until(lambda: len(line.published) >= 2)
+        await until(lambda: len(line.published) >= 2)
         real = time.time_ns
         monkeypatch.setattr(sut.time, "time_ns", lambda: real() - 25_000 * MS)
-        await wait_until(lambda: len(line.published) >= 4)
+        await until(lambda: len(line.published) >= 4)
         times = [m.at for m in line.published]
         assert times == sorted(set(times))
         monkeypatch.setattr(sut.time, "time_ns", lambda: real() - 86_400_000 * MS)
         so_far = len(line.published)
-        await wait_until(lambda: len(line.published) >= so_far + 2)
+        await until(lambda: len(line.published) >= so_far + 2)
     assert line.published[-1].at < times[0] - 86_000_000 * MS, "one that was set far back is followed"
 
 
-async def test_new_sites_are_announced_to(line, wait_until):
+async def test_new_sites_are_announced_to(line):
     """After a reload the worker wants the keys of the new site too."""
     async with announcing(line) as receiver:
-        await wait_until(lambda: line.published)
+        await until(lambda: line.published)
         receiver.sites = ["cannes", "lyon"]
-        await wait_until(lambda: any(m.site == "lyon" for m in line.published))
+        await until(lambda: any(m.site == "lyon" for m in line.published))
 
 
-async def test_keys_are_received_whatever_announcement_they_answer(line, wait_until):
+async def test_keys_are_received_whatever_announcement_they_answer(line):
     """A key made for one of the last three announcements opens: answers may cross the next announcement."""
     async with announcing(line) as receiver:
-        await wait_until(lambda: len(line.published) >= 3)
+        await until(lambda: len(line.published) >= 3)
         for number, said in enumerate(line.published[-3:]):
             await receiver._receive(wrapped(said, bytes([number] * 8)), None)
         assert len(receiver.keys) == 3
@@ -110,14 +111,14 @@ async def test_keys_are_received_whatever_announcement_they_answer(line, wait_un
 
 
 @pytest.mark.parametrize("connected", [True, False])
-async def test_what_was_recorded_cannot_be_opened_later(line, wait_until, monkeypatch, connected):
+async def test_what_was_recorded_cannot_be_opened_later(line, monkeypatch, connected):
     """An announcement's private key is soon forgotten, also in an outage: a recorded message is noise even to us."""
     monkeypatch.setattr(sut, "_PRIVATE_NS", 300 * MS)
     async with announcing(line) as receiver:
-        await wait_until(lambda: line.published)
+        await until(lambda: line.published)
         recorded, first = wrapped(line.published[0]), receiver._private[0]
         line.connected = connected
-        await wait_until(lambda: first not in receiver._private)
+        await until(lambda: first not in receiver._private)
         assert connected or len(receiver._private) == 0
         before = refused()
         await receiver._receive(recorded, None)
@@ -125,10 +126,10 @@ async def test_what_was_recorded_cannot_be_opened_later(line, wait_until, monkey
     assert len(receiver._private) == 0
 
 
-async def test_no_error_keeps_a_private_key(line, wait_until):
+async def test_no_error_keeps_a_private_key(line):
     """A key that answers an earlier announcement is tried on the later one in vain: nothing refers to that any more."""
     async with announcing(line) as receiver:
-        await wait_until(lambda: len(line.published) >= 2)
+        await until(lambda: len(line.published) >= 2)
         gc.collect()
         gc.disable()
         try:
@@ -142,10 +143,10 @@ async def test_no_error_keeps_a_private_key(line, wait_until):
             gc.enable()
 
 
-async def test_a_key_played_back_lives_no_longer(line, wait_until):
+async def test_a_key_played_back_lives_no_longer(line):
     """However late it comes, and whatever it was held back for, it dies two seconds after its birth at the latest."""
     async with announcing(line) as receiver:
-        await wait_until(lambda: line.published)
+        await until(lambda: line.published)
         made = receiver._private[0].made
         await receiver._receive(wrapped(line.published[0], age=300 * MS), None)
         key = receiver.keys.get(KEY_ID, made)
@@ -156,10 +157,10 @@ async def test_a_key_played_back_lives_no_longer(line, wait_until):
         assert len(receiver.keys) == 0
 
 
-async def test_a_key_that_ingest_did_not_sign_is_refused(line, wait_until):
+async def test_a_key_that_ingest_did_not_sign_is_refused(line):
     """Else whoever can publish hands workers keys of his own, and pictures to count. After a reload it is another's."""
     async with announcing(line) as receiver:
-        await wait_until(lambda: line.published)
+        await until(lambda: line.published)
         stranger, before = Ed25519PrivateKey.generate(), refused()
         await receiver._receive(wrapped(line.published[-1], signer=stranger), None)
         assert (len(receiver.keys), refused() - before) == (0, 1)
@@ -170,11 +171,11 @@ async def test_a_key_that_ingest_did_not_sign_is_refused(line, wait_until):
         assert len(receiver.keys) == 1
 
 
-async def test_a_key_that_was_not_made_for_us_is_refused(line, wait_until):
+async def test_a_key_that_was_not_made_for_us_is_refused(line):
     """Counted, and nothing is kept, though ingest did sign it; the receiver goes on."""
     change = {"public_key": PUBLIC}
     async with announcing(line) as receiver:
-        await wait_until(lambda: line.published)
+        await until(lambda: line.published)
         before = refused()
         said = msgspec.structs.replace(line.published[-1], **change)
         await receiver._receive(wrapped(said), None)
@@ -189,28 +190,28 @@ async def test_a_key_before_the_first_announcement_is_refused(line):
     assert len(receiver.keys) == 0
 
 
-async def test_keys_of_an_idle_worker_die(line, wait_until, monkeypatch):
+async def test_keys_of_an_idle_worker_die(line, monkeypatch):
     """Without any frame a key is overwritten in time, by the announcing itself."""
     async with announcing(line) as receiver:
-        await wait_until(lambda: line.published)
+        await until(lambda: line.published)
         secret = bytearray(FRAME_KEY)
         receiver.keys.add(KEY_ID, secret, time.monotonic_ns())
         began = time.monotonic()
-        await wait_until(lambda: not any(secret))
-        assert time.monotonic() - began < 2.0
+        await until(lambda: not any(secret))
+        assert time.monotonic() - began < patient(5)
     assert len(receiver.keys) == 0
 
 
-async def test_keys_are_overwritten_at_the_end(line, wait_until):
+async def test_keys_are_overwritten_at_the_end(line):
     """A worker that stops leaves no key."""
     async with announcing(line) as receiver:
-        await wait_until(lambda: line.published)
+        await until(lambda: line.published)
         secret = bytearray(FRAME_KEY)
         receiver.keys.add(KEY_ID, secret, time.monotonic_ns())
     assert secret == bytes(32)
 
 
-async def test_nothing_is_announced_while_disconnected(line, wait_until):
+async def test_nothing_is_announced_while_disconnected(line):
     """The client would keep it all and send it late; after the outage the worker announces itself again."""
     line.connected = False
     async with announcing(line) as receiver:
@@ -218,16 +219,16 @@ async def test_nothing_is_announced_while_disconnected(line, wait_until):
         assert line.published == []
         assert len(receiver._private) == 0
         line.connected = True
-        await wait_until(lambda: line.published)
+        await until(lambda: line.published)
 
 
-async def test_a_connection_that_breaks_does_not_end_the_worker(line, wait_until):
+async def test_a_connection_that_breaks_does_not_end_the_worker(line):
     """An announcement that can't be sent is tried again a second later."""
     line.error = ConnectionError("lost")
     async with announcing(line):
         await asyncio.sleep(0.3)
         line.error = None
-        await wait_until(lambda: line.published)
+        await until(lambda: line.published)
 
 
 def test_the_row_of_the_keys_belongs_to_one_worker():

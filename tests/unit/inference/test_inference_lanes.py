@@ -31,7 +31,7 @@ def _lanes():
     lanes.close()
 
 
-async def test_the_first_run_does_not_count(wait_until):
+async def test_the_first_run_does_not_count():
     """The warm run is measured, not the slow first one."""
     lane = Lane(Model(slow_s=0.3), 0)
     try:

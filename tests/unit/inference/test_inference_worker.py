@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from patience import until
 from prometheus_client import REGISTRY
 
 from proto.codec import decode_as, encode_as
@@ -249,13 +250,13 @@ async def test_the_pixels_are_gone_before_the_answer_of_a_failure(make):
     assert (await bench.ask(frame())).outcomes == ["done"]
 
 
-async def test_a_frame_waits_while_it_can_make_it(make, wait_until):
+async def test_a_frame_waits_while_it_can_make_it(make):
     """Behind a frame in hand the next one waits, sealed; the one after it could not make it and is refused at once."""
     bench = make()
     bench.worker.warmed(25 * MS)
     bench.model.gate.clear()
     first = await bench.ask(frame(), wait=False)
-    await wait_until(lambda: bench.model.inside == 1)
+    await until(lambda: bench.model.inside == 1)
     second, third = [await bench.ask(frame(), wait=False) for _ in range(2)]
     assert (first.answers, second.answers, third.outcomes) == ([], [], ["busy"])
     assert third.answers[0].service_ms == 0
@@ -269,12 +270,12 @@ async def test_a_frame_waits_while_it_can_make_it(make, wait_until):
 @pytest.mark.parametrize(
     ("change", "outcome"), [({"age": 50 * MS}, "late"), ({"key": b"too old!", "budget": 20_000 * MS}, "no-key")]
 )
-async def test_what_waited_in_vain_is_refused_unread(make, wait_until, change, outcome):
+async def test_what_waited_in_vain_is_refused_unread(make, change, outcome):
     """When the lane is free at last, a frame that is too old by then, or whose key has died, is not opened."""
     bench = make()
     bench.model.gate.clear()
     await bench.ask(frame(), wait=False)
-    await wait_until(lambda: bench.model.inside == 1)
+    await until(lambda: bench.model.inside == 1)
     born = time.monotonic_ns() - 1_000 * MS
     bench.keys.add(b"too old!", bytearray(SECRET), born)
     waiting, fresh = [await bench.ask(one, wait=False) for one in (frame(**change), frame(budget=20_000 * MS))]
@@ -296,14 +297,14 @@ async def test_a_lane_is_taken_before_its_task_runs(make):
     assert sorted(a.outcomes for a in askers) == [["busy"], ["done"]]
 
 
-async def test_as_many_frames_as_lanes(make, wait_until):
+async def test_as_many_frames_as_lanes(make):
     """Two lanes analyse two frames at a time, each with its own model and thread; the third is refused."""
     bench = make(lanes=2)
     bench.worker.warmed(60 * MS)
     for model in bench.models:
         model.gate.clear()
     askers = [await bench.ask(frame(), wait=False) for _ in range(3)]
-    await wait_until(lambda: [model.inside for model in bench.models] == [1, 1])
+    await until(lambda: [model.inside for model in bench.models] == [1, 1])
     assert askers[2].outcomes == ["busy"]
     assert bench.lanes.busy() == 2
     for model in bench.models:
@@ -442,7 +443,7 @@ async def test_a_frame_that_is_not_what_was_sealed_is_invalid(make, bad):
     assert (await bench.ask(frame())).outcomes == ["done"]
 
 
-async def test_no_frame_keeps_its_cipher(make, wait_until):
+async def test_no_frame_keeps_its_cipher(make):
     """Opened, broken, or one over which the model failed: no error and no work item refers to the key any more."""
     bench, broken = make(), frame()
     broken.sealed[5] ^= 1
@@ -455,7 +456,7 @@ async def test_no_frame_keeps_its_cipher(make, wait_until):
             outcomes += (await bench.ask(one)).outcomes
         assert outcomes == ["done", "invalid", "failed"]
         bench.model.error = error = None  # ours, with the stack that raised it
-        await wait_until(lambda: sys.getrefcount(cipher) == before)  # the lane's thread lets go a moment later
+        await until(lambda: sys.getrefcount(cipher) == before)  # the lane's thread lets go a moment later
     finally:
         gc.enable()
 
@@ -485,7 +486,7 @@ async def test_the_largest_frame_that_settings_allow(make):
     assert bench.model.seen[0].shape == (2880, 1920)
 
 
-async def test_the_answer_waits_for_no_jetstream(make, monkeypatch, wait_until):
+async def test_the_answer_waits_for_no_jetstream(make, monkeypatch):
     """With a JetStream that takes nothing, and the publisher's queue full, every frame is still answered at once."""
     monkeypatch.setattr(publishing, "_QUEUE", 2)
 
@@ -531,12 +532,12 @@ async def test_an_answer_that_cannot_be_sent_loses_no_sightings(make):
     assert (await bench.ask(frame())).outcomes == ["done"]
 
 
-async def test_finish_waits_for_the_frames_in_hand(make, wait_until):
+async def test_finish_waits_for_the_frames_in_hand(make):
     """A worker that is asked to stop answers what it has begun."""
     bench = make()
     bench.model.gate.clear()
     asker = await bench.ask(frame(), wait=False)
-    await wait_until(lambda: bench.model.inside == 1)
+    await until(lambda: bench.model.inside == 1)
     finishing = asyncio.create_task(bench.worker.finish())
     await asyncio.sleep(0)
     assert not finishing.done()

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import clips
 import pytest
 from msgspec import structs
+from patience import until
 from prometheus_client import REGISTRY
 
 from proto.subjects import CAMERA_EVENTS
@@ -77,13 +78,13 @@ def leases(ground, name="cannes"):
     return {camera.settings.id: camera.lease for camera in ground.fleet.cameras(name)}
 
 
-async def test_the_cameras_are_those_of_the_settings(ground, clip, wait_until):
+async def test_the_cameras_are_those_of_the_settings(ground, clip):
     """Each has a thread, a lease of its own and plays."""
     await put(ground, [site(clip, "a", "b"), site(clip, "a", site="lyon")])
     assert threads() == {"camera cannes/a", "camera cannes/b", "camera lyon/a"}
     assert set(leases(ground)) == {"a", "b"}
     assert len({*leases(ground).values(), *leases(ground, "lyon").values()}) == 3
-    await wait_until(lambda: "live" in [state for _, state in ground.line.states("b")])
+    await until(lambda: "live" in [state for _, state in ground.line.states("b")])
 
 
 async def test_the_same_settings_again_change_nothing(ground, clip):
@@ -94,16 +95,16 @@ async def test_the_same_settings_again_change_nothing(ground, clip):
     assert [id(camera) for camera in ground.fleet.cameras("cannes")] == before
 
 
-async def test_a_camera_comes_and_another_goes(ground, clip, wait_until):
+async def test_a_camera_comes_and_another_goes(ground, clip):
     """The third one plays on: the same object, the same lease, no change of state."""
     await put(ground, [site(clip, "stays", "goes")])
-    await wait_until(lambda: "live" in [state for _, state in ground.line.states("stays")])
+    await until(lambda: "live" in [state for _, state in ground.line.states("stays")])
     (kept,) = [c for c in ground.fleet.cameras("cannes") if c.settings.id == "stays"]
     told, pictures = ground.line.states("stays"), kept.stats().pictures
     await put(ground, [site(clip, "comes", "stays")])
     assert threads() == {"camera cannes/comes", "camera cannes/stays"}
     assert kept in ground.fleet.cameras("cannes")
-    await wait_until(lambda: kept.stats().pictures > pictures + 5)
+    await until(lambda: kept.stats().pictures > pictures + 5)
     assert ground.line.states("stays") == told
 
 
@@ -133,12 +134,12 @@ def series(site, camera):
     return {f.name for f in REGISTRY.collect() for s in f.samples if place.items() <= s.labels.items()}
 
 
-async def test_a_site_goes_with_its_cameras(ground, clip, wait_until):
+async def test_a_site_goes_with_its_cameras(ground, clip):
     """What the settings no longer name is not looked at, and no metric knows it; what another replica serves is only
     no more in a state here: what was counted of it stays as it is.
     """
     await put(ground, [site(clip, "a"), site(clip, "a", site="lyon")])
-    await wait_until(lambda: {"moretta_camera_state", "moretta_ingest_frames"} <= series("cannes", "a"))
+    await until(lambda: {"moretta_camera_state", "moretta_ingest_frames"} <= series("cannes", "a"))
     await ground.fleet.drop(("cannes", "a"))
     assert "moretta_ingest_frames" in series("cannes", "a")
     assert not series("cannes", "a") & {"moretta_camera_state", "moretta_camera_fps", "moretta_camera_info"}
@@ -176,17 +177,17 @@ async def test_the_cameras_stop_at_the_same_time(ground, clip, monkeypatch):
     assert most == 10
 
 
-async def test_a_paused_site_s_cameras_start_paused(ground, clip, wait_until):
+async def test_a_paused_site_s_cameras_start_paused(ground, clip):
     """An order in force holds for a camera that comes later: it opens nothing and shows no picture."""
     ground.fleet.obey(Orders(sites=frozenset({"cannes"})))
     await put(ground, [site(clip, "a"), site(clip, "b", site="lyon")])
     (paused,) = ground.fleet.cameras("cannes")
-    await wait_until(lambda: "live" in [state for _, state in ground.line.states("b")])
+    await until(lambda: "live" in [state for _, state in ground.line.states("b")])
     assert [state for _, state in ground.line.states("a")] == ["paused"]
     assert paused.stats().pictures == 0
 
 
-async def test_a_lost_cancellation_stops_nobody(ground, clip, wait_until):
+async def test_a_lost_cancellation_stops_nobody(ground, clip):
     """A task that was being answered by NATS at the moment of its cancellation is cancelled again."""
     entered = []
 
@@ -199,11 +200,11 @@ async def test_a_lost_cancellation_stops_nobody(ground, clip, wait_until):
 
     ground.line.store = deaf
     await put(ground, [site(clip, "a")])
-    await wait_until(lambda: entered)
+    await until(lambda: entered)
     await asyncio.wait_for(ground.fleet.stop(), 3)
 
 
-async def test_cameras_rest_by_the_clock(ground, clip, wait_until):
+async def test_cameras_rest_by_the_clock(ground, clip):
     """Paused within the hours with that reason, an operator's order on top, live again when both are over."""
     now = [datetime(2026, 11, 24, 21, 59, 59, tzinfo=UTC).timestamp()]
     hours = RestSettings(start="23:00", end="06:00")
@@ -217,15 +218,15 @@ async def test_cameras_rest_by_the_clock(ground, clip, wait_until):
     def status():
         return camera.status and (camera.status.state, camera.status.reason)
 
-    await wait_until(lambda: status() == ("live", None))
+    await until(lambda: status() == ("live", None))
     now[0] += 1
-    await wait_until(lambda: status() == ("paused", "schedule"))
+    await until(lambda: status() == ("paused", "schedule"))
     ground.fleet.obey(Orders(cameras=frozenset({("cannes", "a")})))
-    await wait_until(lambda: status() == ("paused", "operator"))
+    await until(lambda: status() == ("paused", "operator"))
     now[0] += 7 * 3600
     await asyncio.sleep(1)
     assert status() == ("paused", "operator")
     ground.fleet.obey(Orders())
-    await wait_until(lambda: status() == ("live", None))
+    await until(lambda: status() == ("live", None))
     keeping.cancel()
     await asyncio.wait([keeping])

@@ -5,6 +5,7 @@ import threading
 import time
 
 import pytest
+from patience import until
 
 from services.budget.shedding import BUDGET_NS
 from services.ingest.core.picture import i420_size
@@ -155,19 +156,19 @@ async def test_a_cancelled_take_loses_nothing():
     one.release()
 
 
-async def test_an_untaken_picture_does_not_outlive_the_budget(wait_until):
+async def test_an_untaken_picture_does_not_outlive_the_budget():
     """Nobody takes it, no newer one comes: within 100 ms (and the loop's lag) it is overwritten and counted."""
     made, shed = slot()
     one = picture(BufferPool(SIDE))
     pixels = one.pixels
     made.put(one)
-    await wait_until(lambda: shed.n == 1, 5)
+    await until(lambda: shed.n == 1)
     assert bytes(pixels) == bytes(SIZE)
     late_ns = time.monotonic_ns() - one.decoded_ns - BUDGET_NS
     assert 0 <= late_ns < 1_000_000_000
 
 
-async def test_each_picture_has_its_own_expiry(wait_until):
+async def test_each_picture_has_its_own_expiry():
     """A picture that displaced an older one is not wiped by the older one's alarm, but by its own."""
     made, shed = slot()
     pool = BufferPool(SIDE)
@@ -176,7 +177,7 @@ async def test_each_picture_has_its_own_expiry(wait_until):
     await asyncio.sleep(0)
     young = picture(pool, 2)
     made.put(young)
-    await wait_until(lambda: shed.n == 2, 5)
+    await until(lambda: shed.n == 2)
     assert time.monotonic_ns() - young.decoded_ns >= BUDGET_NS
 
 

@@ -5,6 +5,7 @@ import time
 from collections import defaultdict
 
 import pytest
+from patience import until
 
 from services.app import end_tasks
 from services.notify.core.ledger import Attempts
@@ -97,12 +98,6 @@ async def _scene(monkeypatch):
     yield scene
     await end_tasks([task])
     await scene.agent.stop()
-
-
-async def until(condition):
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 async def test_a_slow_channel_and_a_slow_recipient_hold_nobody_else(scene, letter):

@@ -1,4 +1,4 @@
-"""One browser with a camera for all tests of the camera page that a worker runs."""
+"""One browser, with a camera, for all tests of pages that a worker runs."""
 
 import asyncio
 from collections.abc import AsyncIterator
