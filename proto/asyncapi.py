@@ -1,4 +1,4 @@
-"""The AsyncAPI 3.1 document of what anyone may subscribe to and ask, from the one table (design §4).
+"""The AsyncAPI 3.1 document of what anyone may subscribe to and ask, from the one table (docs/architecture.md).
 
 It describes Moretta: it *sends* windows, alerts and states, and *receives* questions, which it answers. What AsyncAPI
 has no word for stands in `x-` fields: which stream keeps a channel's messages, and which identities may read it.

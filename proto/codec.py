@@ -1,7 +1,7 @@
 """Messages to bytes and back, strict when writing and tolerant when reading.
 
 msgspec does not check constraints when a struct is built, so the encoder of a public or stored message does: a producer
-that breaks its own contract must fail here, not at a reader (design §4).
+that breaks its own contract must fail here, not at a reader (docs/architecture.md).
 """
 
 import re

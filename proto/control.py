@@ -1,4 +1,4 @@
-"""Operator's orders and the record of what could not be handled (design §4). Site-local."""
+"""Operator's orders and the record of what could not be handled (docs/architecture.md). Site-local."""
 
 from typing import Annotated, Literal
 

@@ -1,4 +1,4 @@
-"""What ingest and inference say to each other in the account FRAMES (design §1.3, §6).
+"""What ingest and inference say to each other in the account FRAMES (ADR 14, ADR 23).
 
 A frame's pixels travel sealed with AES-256-GCM: without the frame key of that second they are noise. None of these
 messages is ever stored.
@@ -40,7 +40,7 @@ class FrameV1(Struct, frozen=True, tag="FrameV1", kw_only=True):
     lease: Sequence
     sequence: Sequence
     at: Nanoseconds
-    """Event time: ingest's UTC at arrival (design §5)."""
+    """Event time: ingest's UTC at arrival."""
     age: Duration
     """How old the picture was when it was sent, since `decode()` returned it; a duration, so no clock crosses hosts."""
     budget: Duration

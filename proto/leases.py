@@ -1,4 +1,4 @@
-"""Who serves what: leases in NATS KV, kept alive by their holders (design §7, ADR 12). Site-local."""
+"""Who serves what: leases in NATS KV, kept alive by their holders (ADR 12). Site-local."""
 
 from typing import Annotated
 
@@ -10,7 +10,7 @@ ReplicaId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}\Z", description="
 
 
 class CameraLeaseV1(Struct, frozen=True, tag="CameraLeaseV1", kw_only=True):
-    """One camera's holder. `number` is the lease that stands in its frames; it rises with every holder (design §5)."""
+    """One camera's holder. `number` is the lease that stands in its frames; it rises with every holder (ADR 12)."""
 
     site: SiteId
     camera: CameraId

@@ -1,4 +1,4 @@
-"""What notify decides and what operators tell it: notifications, silences (design §3, issue of alerts)."""
+"""What notify decides and what operators tell it: notifications, silences (ADR 17)."""
 
 from typing import Annotated, Literal
 

@@ -1,4 +1,4 @@
-"""NATS permissions of each identity, derived from the one table (design §4). Pure."""
+"""NATS permissions of each identity, derived from the one table (ADR 20). Pure."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What anyone may read (design §4). No bytes, no box, no track id, no free text; a test says so.
+"""What anyone may read (docs/architecture.md). No bytes, no box, no track id, no free text; a test says so.
 
 Fields that a legal profile withholds are None from v1 on.
 """
@@ -153,7 +153,7 @@ class OperationalAlertV1(Struct, frozen=True, tag="OperationalAlertV1", kw_only=
 
 
 class Lifetime(Struct, frozen=True):
-    """Measured pixel lifetime (design §1.1) of the frames since the last report but one."""
+    """Measured pixel lifetime (docs/privacy.md) of the frames since the last report but one."""
 
     p50_ms: Milliseconds
     p99_ms: Milliseconds

@@ -1,4 +1,4 @@
-"""What aggregate decides from: sightings and site events, in one stream per site (design §4, §5). Internal."""
+"""What aggregate decides from: sightings and site events, in one stream per site (ADR 5). Internal."""
 
 from typing import Annotated
 
@@ -75,7 +75,7 @@ class SiteConfigV1(Struct, frozen=True, tag="SiteConfigV1", kw_only=True):
 
 
 class PassageV1(Struct, frozen=True, tag="PassageV1", kw_only=True):
-    """One short track, closed: what "a person" means here (design §5). No box, no track id.
+    """One short track, closed: what "a person" means here (ADR 16). No box, no track id.
 
     `stream_created`, `stream_sequence` and `index` name the message of the sightings stream that closed the track, so
     that a replay recognises its own passages.

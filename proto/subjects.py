@@ -1,4 +1,4 @@
-"""The one table: subject x message x who x delivery (design §4).
+"""The one table: subject x message x who x delivery (docs/architecture.md).
 
 It feeds the bus, the JSON Schemas, the NATS permissions and the documents. Nobody writes a subject string elsewhere.
 """

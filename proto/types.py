@@ -34,7 +34,7 @@ SaltName = Annotated[
 SilenceId = Annotated[str, Meta(pattern=r"^[0-9a-f]{8}\Z", description="names a silence")]
 
 WHOLE_SITE = "_site"
-"""The zone that stands for the whole site (design §4)."""
+"""The zone that stands for the whole site."""
 
 Nanoseconds = Annotated[int, Meta(ge=0, description="nanoseconds since 1970-01-01T00:00:00Z")]
 Duration = Annotated[int, Meta(ge=0, description="a duration in nanoseconds")]

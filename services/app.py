@@ -1,4 +1,4 @@
-"""The life of a service (design §3).
+"""The life of a service (docs/architecture.md).
 
 Signal -> readiness off -> intake off -> in-flight work finished, with a limit -> outputs flushed -> closed in reverse
 order -> exit code. A background task that ends by itself is a fault (exit 1). A second signal leaves at once.

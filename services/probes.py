@@ -21,7 +21,7 @@ from prometheus_client import REGISTRY as DEFAULT_REGISTRY
 from services.listener import Listener, runner_of
 
 READY = Gauge("moretta_ready", "1 while the condition holds", ["condition"])
-# How often memory is searched for garbage follows the objects that are made, and so the faces (design §5).
+# How often memory is searched for garbage follows the objects that are made, and so the faces (docs/privacy.md).
 DEFAULT_REGISTRY.unregister(GC_COLLECTOR)
 # Else each counter and histogram has a second series, for which Prometheus has no use.
 disable_created_metrics()  # type: ignore[no-untyped-call]

@@ -25,7 +25,7 @@ from services.sites.settings import SiteSettings, local_zone
 
 log = get_logger()
 
-# Shares and quantiles only: no metric carries a verdict or a count of people (design §5).
+# Shares and quantiles only: no metric carries a verdict or a count of people (ADR 9).
 UNKNOWN = Gauge("moretta_drift_unknown_share", "Share of the faces without a verdict", ["site", "camera", "day"])
 _QUANTILE = ["site", "camera", "day", "quantile"]
 SIZE = Gauge("moretta_drift_size_pixels", "Sizes of the faces in the analysed picture", _QUANTILE)
@@ -44,7 +44,7 @@ _NOTHING = Comparison(None, None, None, 0)
 
 
 def is_allowed(site: SiteSettings) -> bool:
-    """Whether days of single cameras may be kept: not where the law allows the whole site alone (design §5)."""
+    """Whether days of single cameras may be kept: not where the law allows the whole site alone (docs/privacy.md)."""
     return site.profile != "fr-2021-269"
 
 

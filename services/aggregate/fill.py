@@ -23,7 +23,7 @@ REACH = Gauge(
     "moretta_aggregate_stream_reach_seconds", "How far back SIGHTINGS goes, in whole minutes, rounded down", ["stream"]
 )
 COARSE = frozenset({str(row.stream) for row in (SIGHTINGS, PASSAGES, DRIFT)})
-"""Their bytes follow the faces before the cameras: exact ones would count people finer than a window (design §5)."""
+"""Their bytes follow the faces: exact, they would count people finer than windows (docs/privacy.md)."""
 _STEPS = 20
 _AGAIN_S = 15.0
 _LIMIT_S = 5.0

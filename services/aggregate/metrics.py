@@ -1,4 +1,4 @@
-"""What Prometheus hears of one site. Messages and windows are counted, people and faces never (design §5)."""
+"""What Prometheus hears of one site. Messages and windows are counted, people and faces never (docs/privacy.md)."""
 
 import contextlib
 import time

@@ -1,6 +1,6 @@
 """Published windows as metrics, where `aggregate.publish_metrics` asks for it: what the bus has, and nothing finer.
 
-A figure that a window was published without has no series (design §5): neither 0 nor the one before stands for it.
+A figure that a window was published without has no series (docs/privacy.md): neither 0 nor the one before replaces it.
 """
 
 import contextlib

@@ -1,4 +1,4 @@
-"""Which pictures are dropped unread because they could not make 100 ms (design §1, §6).
+"""Which pictures are dropped unread because they could not make 100 ms (ADR 14).
 
 Shedding on the mean of the service times leaves a p99 of 170 ms under overload; on the 95th percentile of the last 40
 it leaves about 100 ms, whatever the transport.

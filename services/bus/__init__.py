@@ -1,4 +1,4 @@
-"""The bus: typed messages over NATS core and JetStream (design §4).
+"""The bus: typed messages over NATS core and JetStream (docs/architecture.md).
 
 `Bus` joins the parts: a `Connection` (core NATS), `Streams` (idempotent storing and reading back), `follow` (an ordered
 reader that notices another stream) and `micro` (answers).

@@ -150,7 +150,7 @@ class Bus:
             return None
 
     async def _bury(self, row: Subject, subject: str, data: bytes, reason: str) -> None:
-        """Store what could not be handled; of the account FRAMES never a byte (design §4)."""
+        """Store what could not be handled; of the account FRAMES never a byte (docs/privacy.md)."""
         keep = data[:_KEEP_DEAD_BYTES] if row.account == "MAIN" else None
         dead = DeadV1(
             service=cast("ServiceName", self._service),

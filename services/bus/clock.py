@@ -1,4 +1,4 @@
-"""How far this host's clock is from the NATS server's: event times of several hosts meet in one stream (design §5).
+"""How far this host's clock is from the NATS server's: event times of several hosts meet in one stream.
 
 The server's time is in its answer about a stream. What the way there and back took is not known apart, so half of it is
 the uncertainty (Cristian: "Probabilistic clock synchronization", Distributed Computing 3, 1989).

@@ -44,7 +44,7 @@ IMPORTED = "_R_."
 """What the server's own names for inboxes of another account begin with (ADR 20)."""
 INBOXES = (INBOX, IMPORTED)
 _PING_S, _PINGS_OUT = 2, 2
-"""Notice a frozen server within about 4 s (design §6)."""
+"""Notice a frozen server within about 4 s."""
 
 
 class NoWorkers(Exception):
@@ -220,7 +220,7 @@ class Connection:
         """Call `handler(message, request)` for each message on `row`, one at a time, in a task of its own.
 
         When the handler is behind, the **oldest** of more than `pending` waiting messages is dropped and counted:
-        nats-py's own limits would drop the newest and keep what is stale (facts.md).
+        nats-py's own limits would drop the newest and keep what is stale.
         """
         for counter in (UNDECODABLE, DROPPED, HANDLER_ERRORS):
             counter.labels(row.message.__name__)  # from 0 on: who only sees it appear misses the first one

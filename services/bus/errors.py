@@ -34,7 +34,7 @@ TRANSIENT = (
 
 
 class Fenced(Exception):
-    """Somebody else has written later than us on this subject: stop (design §4)."""
+    """Somebody else has written later than us on this subject: stop (ADR 12)."""
 
 
 class Contended(Exception):

@@ -1,6 +1,6 @@
 """An ordered reader of a stream that never ends, and that notices when the stream is another one than before.
 
-An ordered consumer that resumes at a sequence the new stream has not reached waits for ever (facts.md), so this one
+An ordered consumer that resumes at a sequence the new stream has not reached waits for ever, so this one
 compares the creation time whenever it (re)starts, and restarts whenever a sequence is missing or the server is silent.
 """
 

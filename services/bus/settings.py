@@ -22,7 +22,7 @@ class NatsSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """Where NATS is, and who we are there.
 
     `frames_user` with `frames_seed` or `frames_password` is the second identity, in the account FRAMES, that only
-    ingest and inference have (design §4); without it the first one is used for both. A seed is an nkey's; `user` then
+    ingest and inference have (ADR 20); without it the first one is used for both. A seed is an nkey's; `user` then
     only names the inbox. Passwords are for servers that are not configured by `moretta nats-config`.
     """
 

@@ -86,7 +86,7 @@ class Streams(Reading):
     ) -> bool:
         """Store unless the subject's last message says that it is done; True if this call stored it.
 
-        Beyond the de-duplication window of message ids (facts.md): the write expects the last sequence that we read.
+        Beyond the de-duplication window of message ids: the write expects the last sequence that we read.
         Error 10071 means that somebody wrote since: our own bytes or something later is done, else we are `Fenced`.
         Each attempt waits until `held` (see `store`).
         """

@@ -1,4 +1,4 @@
-"""One box: an embedded nats-server and the four services, each a process, kept running (design §7)."""
+"""One box: an embedded nats-server and the four services, each a process, kept running (docs/architecture.md)."""
 
 import asyncio
 import contextlib

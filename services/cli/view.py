@@ -87,7 +87,7 @@ class View:
 
 
 def milliseconds(value: float) -> str:
-    """Return a pixel lifetime in whole ms; a picture whose end nobody confirmed in time has none (design §1.1)."""
+    """Return a pixel lifetime in whole ms; a picture whose end nobody confirmed in time has none (docs/privacy.md)."""
     return f"{value:.0f}" if value <= BUDGET_MS else f"over {BUDGET_MS:.0f}"
 
 

@@ -19,7 +19,7 @@ from services.identities.readers import DOORS, apart, exports, imports
 from services.identities.server import MAX_CONNECTIONS, PublicKeys, Tls, permissions
 
 CROSSING: tuple[Subject, ...] = (WINDOWS, ALERTS, CAMERAS, DELIVERIES)
-"""All that leaves a site (design §7)."""
+"""All that leaves a site (ADR 25)."""
 HUB_STREAMS: tuple[Stream, ...] = tuple(stream(str(row.stream)) for row in CROSSING)
 """What a hub's common streams are modelled on. All copies on the way there have the table's sizes."""
 MAIN, PUBLIC, LEAF, HUB = "MAIN", "PUBLIC", "LEAF", "HUB"

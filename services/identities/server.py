@@ -90,7 +90,7 @@ def server(
         "listen": listen,
         "max_payload": 8 * _MIB,
         "max_connections": MAX_CONNECTIONS,
-        # A frozen worker must not keep its share of the frames for minutes (design §6).
+        # A frozen worker must not keep its share of the frames for minutes.
         "ping_interval": "2s",
         "ping_max": 2,
         "write_deadline": "1s",

@@ -1,4 +1,4 @@
-"""The bounded publisher: sightings wait for JetStream here, never in the reply to ingest (design §6)."""
+"""The bounded publisher: sightings wait for JetStream here, never in the reply to ingest (ADR 14)."""
 
 import asyncio
 

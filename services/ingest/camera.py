@@ -1,4 +1,4 @@
-"""One camera: its decode thread, its states and its reconnecting (design §3, §6)."""
+"""One camera: its decode thread, its states and its reconnecting (docs/cameras.md)."""
 
 import asyncio
 import contextlib

@@ -1,7 +1,7 @@
 """Decodes a stream's packets and converts the sampled pictures, with PyAV.
 
 The codec's context is ours and not the container's, so that it can be dropped, with its reference pictures, while the
-container is blocked in a read (design §1.1).
+container is blocked in a read (docs/privacy.md).
 """
 
 from __future__ import annotations  # PyAV's Packet is generic for type checkers only

@@ -1,4 +1,4 @@
-"""The cameras in service: come and go with the settings without touching the rest (design §3)."""
+"""The cameras in service: come and go with the settings without touching the rest (docs/architecture.md)."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""The operator's pause: now, sticky over restarts, audited (design §4)."""
+"""The operator's pause: now, sticky over restarts, audited (docs/operations.md)."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""Plain pixels exist only here: preallocated buffers, overwritten before they are used again (design §1.3)."""
+"""Plain pixels exist only here: preallocated buffers, overwritten before they are used again (docs/privacy.md)."""
 
 import threading
 from dataclasses import dataclass, field

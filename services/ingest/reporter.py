@@ -120,7 +120,7 @@ class Reporter:
     async def _keep_quiet(self) -> None:
         """While another replica goes on with this camera, say nothing before there is something to take over with.
 
-        Our first word fences the other one's pictures off (design §5), so until then it is theirs that count.
+        Our first word fences the other one's pictures off (ADR 12), so until then it is theirs that count.
         """
         last: CameraStatus | None = None
         with contextlib.suppress(TimeoutError):

@@ -1,4 +1,4 @@
-"""One camera's way to inference: seal, overwrite, ask, measure. One frame in flight (design §1, §6)."""
+"""One camera's way to inference: seal, overwrite, ask, measure. One frame in flight (ADR 14)."""
 
 import asyncio
 import hmac
@@ -196,7 +196,7 @@ class Sender:
         return reply.outcome
 
     def _is_proven(self, reply: FrameReplyV1, prover: bytes) -> bool:
-        """Whether a worker that holds the key says so; only then are the pixels known to be gone (design §1.1)."""
+        """Whether a worker that holds the key says so; only then are the pixels known to be gone (docs/privacy.md)."""
         if reply.outcome not in _NEEDS_PROOF or (
             reply.proof is not None and hmac.compare_digest(reply.proof, proof_of(prover, reply.outcome))
         ):

@@ -1,4 +1,4 @@
-"""Which cameras this replica serves: those whose leases it holds (design §7, ADR 12)."""
+"""Which cameras this replica serves: those whose leases it holds (ADR 12)."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""Hands pictures from a camera's decode thread to the event loop; the newest wins (design §6)."""
+"""Hands pictures from a camera's decode thread to the event loop; the newest wins (ADR 14)."""
 
 import asyncio
 import threading

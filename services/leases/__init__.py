@@ -1,4 +1,4 @@
-"""Leases: how replicas share work that one of them at a time is to do (design §7, ADR 12).
+"""Leases: how replicas share work that one of them at a time is to do (ADR 12).
 
 `view` is what the bucket says and `plan` what follows from it, both pure; `Leases` keeps one replica's own, `Taking`
 takes what is due to it, `Sharing` runs the sites that are held.

@@ -2,7 +2,7 @@
 
 A lease is an entry that expires: its holder writes it anew every second, each time expecting the revision it wrote
 last. A holder gives a lease up when somebody else has it (error 10071), never because NATS doesn't answer: two may then
-overlap for a moment, which the fence of (lease, sequence) makes harmless (design §5).
+overlap for a moment, which the fence of (lease, sequence) makes harmless (ADR 12).
 """
 
 import asyncio

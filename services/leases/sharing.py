@@ -1,4 +1,4 @@
-"""Which sites this replica of aggregate or notify has: those whose leases it holds (design §7, ADR 12)."""
+"""Which sites this replica of aggregate or notify has: those whose leases it holds (ADR 12)."""
 
 import asyncio
 import contextlib
@@ -39,7 +39,7 @@ class Sites(Protocol):
 class Sharing:
     """Takes leases, starts and stops sites accordingly, keeps the balance, hands over.
 
-    Who takes a site over reads its streams again, so nothing is handed over but the lease (design §4). A site that
+    Who takes a site over reads its streams again, so nothing is handed over but the lease (ADR 12). A site that
     `drains` is ended here before its lease is given away: what it does is not stored in the same moment, so whoever
     reads too early would do it again. It also begins anew when its lease had run out, since another may have had it in
     between and be gone by now. Else it goes on until somebody takes over.

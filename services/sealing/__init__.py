@@ -1,1 +1,1 @@
-"""Sealed frames: on the bus a picture is noise (design §1.3). Used by ingest and inference alone (ADR 0003)."""
+"""Sealed frames: on the bus a picture is noise (docs/privacy.md). Used by ingest and inference alone (ADR 0003)."""

@@ -1,4 +1,4 @@
-"""Frame keys over time: a new one every second, none older than two (design §1.3). Clocks are passed in."""
+"""Frame keys over time: a new one every second, none older than two (docs/privacy.md). Clocks are passed in."""
 
 import os
 from dataclasses import dataclass

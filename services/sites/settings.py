@@ -121,7 +121,7 @@ class ZoneSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
 
 class RuleSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A rate rule (design §5): fires below, clears above, and the interval's upper bound must breach too."""
+    """A rate rule (ADR 7): fires below, clears above, and the interval's upper bound must breach too."""
 
     id: RuleId
     zone: ZoneId = WHOLE_SITE

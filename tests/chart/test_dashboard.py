@@ -57,7 +57,7 @@ def runbooks_of(panel) -> list[str]:
 
 
 def test_no_panel_shows_people():
-    """Neither verdicts nor counts of people: these are in the published windows (design §5)."""
+    """Neither verdicts nor counts of people: these are in the published windows (docs/privacy.md)."""
     shown = DASHBOARD.read_text()
     assert not re.search(r"masked|verdict|persons|passages_|_faces_", shown)
     for panel in panels():

@@ -117,6 +117,21 @@ def test_what_a_document_names_is_there(document: str):
     assert not lost
 
 
+def test_what_the_code_refers_to_is_in_the_repository():
+    """Each ADR and document that a comment or docstring names; nothing that only its writers had."""
+    records = {int(file.name[:4]) for file in (ROOT / "docs/adr").glob("*.md")}
+    wrong = []
+    for file in (
+        file for folder in ("proto", "services", "bench", "tests", ".ci") for file in (ROOT / folder).rglob("*.py")
+    ):
+        text = file.read_text("utf-8")
+        named = {int(number) for number in re.findall(r"\bADR (\d+)", re.sub(r"NATS ADR|NATS's ADR", "", text))}
+        missing = [name for name in re.findall(r"\((docs/[\w/-]+\.md)\)", text) if not (ROOT / name).exists()]
+        wrong += [f"{file.relative_to(ROOT)}: {what}" for what in (*(named - records), *missing)]
+        wrong += [f"{file.relative_to(ROOT)}: {found}" for found in re.findall(r"design \xa7|\bfacts\.md", text)]
+    assert wrong == []
+
+
 def test_the_house_is_as_it_is_drawn():
     """Each folder and file of the architecture's plan, and each file that its text calls by its last name alone."""
     text = text_of("docs/architecture.md")

@@ -1,4 +1,4 @@
-"""What one release's schemas take away from an earlier one's: within a version only additions (design §4). Pure.
+"""What one release's schemas take away from an earlier one's: within a version only additions (ADR 29). Pure.
 
 It is closed: a keyword that is not known here is a difference when it differs. Only what explains is passed over.
 Definitions are compared by name and references as they are written, so a type may hold itself; who writes the same

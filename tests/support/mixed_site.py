@@ -217,7 +217,7 @@ class Run:
         return {one.start: 1 - one.coverage for one in windows if one.coverage < 1}
 
     def expected(self, zone: str) -> list[tuple[str, int]]:
-        """The alerts that a rule of one window makes of a zone's windows: state and start (design §5)."""
+        """The alerts that a rule of one window makes of a zone's windows: state and start (ADR 7)."""
         found: list[tuple[str, int]] = []
         firing = False
         for one in self.windows[zone]:

@@ -1,4 +1,4 @@
-"""On the bus a picture is noise (design §1.3): the proof, on the real box, with a listener who has every right."""
+"""On the bus a picture is noise (docs/privacy.md): the proof, on the real box, with a listener who has every right."""
 
 import asyncio
 import json

@@ -37,7 +37,7 @@ class Camera:
     def admit(self, lease: int, sequence: int) -> bool:
         """Whether a picture is later than all before it, by (lease, sequence); from then on only later ones are.
 
-        This fence, not the lease, is what correctness rests on (design §5): two holders may overlap for a moment.
+        This fence, not the lease, is what correctness rests on (ADR 12): two holders may overlap for a moment.
         """
         position = _Position(lease, sequence)
         if position <= self._fence:

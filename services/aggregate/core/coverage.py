@@ -1,4 +1,4 @@
-"""What of a camera's time was observed, and why the rest was not (design §1.5)."""
+"""What of a camera's time was observed, and why the rest was not (ADR 7)."""
 
 from dataclasses import dataclass
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""Operational alerts: what those who run the system are told, and field staff never (design §5).
+"""Operational alerts: what those who run the system are told, and field staff never (docs/runbooks.md).
 
 They are decided from closed windows alone and come out before the windows that decided them. So a window that is out
 has had its alerts, and one that is not yet out is closed again after a crash, from the same stream: nothing is lost,

@@ -1,4 +1,4 @@
-"""Legal profiles as data (design §5): checked against the settings at start, applied again right before publishing.
+"""Legal profiles as data (docs/privacy.md): checked against the settings at start, applied again before publishing.
 
 `fr-2021-269` has the shape of French decree 2021-269, which lapsed in March 2022 and authorises nothing today;
 `stats-only` and `alerting` are house rules with no law cited for them. No profile is legal advice.

@@ -1,4 +1,4 @@
-"""Whether the streams keep what a replay needs (design §5): what the open window counts, until it is read again."""
+"""Whether the streams keep what a replay needs (ADR 7): what the open window counts, until it is read again."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Rate alerts as a fold over the published windows of a zone (design §5).
+"""Rate alerts as a fold over the published windows of a zone (ADR 7).
 
 A window *breaches* when its rate and the upper bound of its interval are below `fire_below`; it *clears* when its rate
 is above `clear_above`. `for_windows` breaching windows in a row fire, `for_windows` clearing ones resolve; a window in

@@ -1,4 +1,4 @@
-"""One site: what is stored in its stream goes in, passages, windows and alerts come out (design §5).
+"""One site: what is stored in its stream goes in, passages, windows and alerts come out (ADR 7).
 
 "Now" is the server's timestamp of the message being processed. There is no other clock, no random source, no other
 input, so reading the same stream again gives the same bytes.

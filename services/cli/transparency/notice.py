@@ -6,7 +6,7 @@ from services.cli.transparency.place import Place
 from services.cli.transparency.settings import ReceiverOutline, TransparencySettings
 
 PIXELS_MS = 100
-"""What is promised of a picture's life (design §1)."""
+"""What is promised of a picture's life (docs/privacy.md)."""
 
 
 def sign(place: Place, operator: TransparencySettings, made: str) -> Document:

@@ -1,4 +1,4 @@
-"""Whether a frame may wait for a lane (design §6, ADR 14). Durations are integer nanoseconds."""
+"""Whether a frame may wait for a lane (ADR 14). Durations are integer nanoseconds."""
 
 MOST_WAITING = 8
 """Sealed frames that wait, for each lane."""

@@ -1,4 +1,4 @@
-"""What to do with a worker's answer to a frame: count it, try once more, or give it up (design §6). Pure."""
+"""What to do with a worker's answer to a frame: count it, try once more, or give it up (ADR 14). Pure."""
 
 from typing import Literal
 

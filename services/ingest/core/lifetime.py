@@ -1,4 +1,4 @@
-"""Rolling statistics of the measured pixel lifetime (design §1.1)."""
+"""Rolling statistics of the measured pixel lifetime (docs/privacy.md)."""
 
 from collections import deque
 from typing import NamedTuple
@@ -6,7 +6,7 @@ from typing import NamedTuple
 CAP_MS = 60_000.0
 """What a percentile among the unconfirmed is reported as: they have no lifetime (+Inf), and JSON has no infinity."""
 PROMISE_MS = 100.0
-"""99 of 100 pictures live at most so long (design §1.1)."""
+"""99 of 100 pictures live at most so long (docs/privacy.md)."""
 _MOST = 20_000
 _UNCONFIRMED = float("inf")
 

@@ -60,7 +60,7 @@ def stall_timeout(rate: float) -> int:
     """Return after how long without a picture a camera of `rate` pictures per second counts as stalled.
 
     Six missing pictures, but 1.5 s at least (a lost TCP segment is not a stall) and 8 s at most; 1.5 s + the watchdog's
-    step keep the codec's reference pictures under 2 s after the last picture for every usual camera (design §1.1).
+    step keep the codec's reference pictures under 2 s after the last picture for every usual camera (docs/privacy.md).
     """
     if rate <= 0:
         return 2 * SECOND_NS

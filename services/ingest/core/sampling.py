@@ -1,4 +1,4 @@
-"""Which of a camera's pictures are analysed (design §6): a fixed rate in event time, staggered between cameras."""
+"""Which of a camera's pictures are analysed (ADR 14): a fixed rate in event time, staggered between cameras."""
 
 SECOND_NS = 1_000_000_000
 

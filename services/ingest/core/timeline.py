@@ -1,4 +1,4 @@
-"""Event time of pictures (design §5): ingest's UTC at arrival, advanced by pts differences, never backwards.
+"""Event time of pictures: ingest's UTC at arrival, advanced by pts differences, never backwards.
 
 The camera's own clock is never used: only differences of its time stamps are, and only as far as the monotonic clock
 confirms them. All inputs are arguments; times and durations are integer nanoseconds.

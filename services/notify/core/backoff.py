@@ -1,4 +1,4 @@
-"""When to try again, and when to stop: pure, and the same on every run (design §3)."""
+"""When to try again, and when to stop: pure, and the same on every run (ADR 8)."""
 
 from hashlib import sha256
 

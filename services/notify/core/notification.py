@@ -15,7 +15,7 @@ from proto.public import AlertV1, OperationalAlertV1
 from proto.types import AlertId, AlertState, NotificationId, ReceiverId, RuleId, Severity, SiteId, ZoneId
 
 Audience = Literal["field", "operators"]
-"""Field staff acts on rates, operators on cameras and data that are missing (design §5)."""
+"""Field staff acts on rates, operators on cameras and data that are missing (ADR 17)."""
 
 
 @dataclass(frozen=True, slots=True)

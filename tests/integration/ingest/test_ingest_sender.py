@@ -327,7 +327,7 @@ async def test_who_refuses_needs_no_key_and_claims_nothing(frames_bus, nats_serv
 
 
 def test_the_budget_of_a_live_picture():
-    """100 ms, and no setting changes it (design §1.1)."""
+    """100 ms, and no setting changes it (docs/privacy.md)."""
     assert LIVE_BUDGET_NS == 100 * MS
 
 

@@ -1,4 +1,4 @@
-"""What is left of keys in the memory of ingest and of a worker (design §1.3): searched from outside."""
+"""What is left of keys in the memory of ingest and of a worker (docs/privacy.md): searched from outside."""
 
 import asyncio
 import contextlib

@@ -380,7 +380,7 @@ def test_the_unknown_share(make):
 
 @given(unknown=st.integers(0, 400), more=st.integers(0, 400))
 def test_a_share_tells_no_count(make, unknown: int, more: int):
-    """Shares and scores have two decimals, sizes four: many different counts show the same numbers (design §5)."""
+    """Shares and scores have two decimals, sizes four: many different counts show the same numbers (ADR 9)."""
     stream, core = make.stream(start=NOON), drift()
     stream.seen(0, *[make.face(verdict="unknown", size=0.031)] * unknown, *[make.face()] * (ENOUGH + more - unknown))
     feed(core, stream.messages)

@@ -382,7 +382,7 @@ async def test_a_reload_takes_the_new_time_zone_into_force(make):
 
 
 async def test_metrics_carry_no_count_and_no_verdict(make):
-    """Ten times the people show the same numbers; labels are site, camera, day and quantile (design §5)."""
+    """Ten times the people show the same numbers; labels are site, camera, day and quantile (ADR 9)."""
     shown = []
     for times in (1, 10):
         stream = make.stream()

@@ -67,7 +67,7 @@ def site(profile: str, **other: object) -> SiteSettings:
     ],
 )  # fmt: skip
 def test_a_page_says_what_its_profile_allows(profile: str, says: list[str], not_says: list[str]):
-    """As design §5 words the profiles; the strictest of rule and profile is what counts."""
+    """As docs/privacy.md words the profiles; the strictest of rule and profile is what counts."""
     found = text(page(Place(site(profile), EN), WHOLE, [], ""))
     assert all(part in found for part in says)
     assert not any(part in found for part in not_says)
