@@ -20,8 +20,8 @@ from proto.frames import FrameReplyV1, FrameV1
 from proto.subjects import FRAMES
 from services.bus import Bus, NatsSettings, NoWorkers, Request
 from services.cli.box import MALLOC, SERVER, nats_server
-from services.log import LogSettings, configure
-from services.sealing.seal import TAG_BYTES, i420_bytes, open_into, seal_into, wipe
+from services.frames.sealing.seal import TAG_BYTES, i420_bytes, open_into, seal_into, wipe
+from services.kernel.log import LogSettings, configure
 
 WIDTH, HEIGHT = 640, 360
 _RATE = 60.0

@@ -20,7 +20,7 @@ from bench import counting_rows, parts
 from bench.rows import QUICK, SYSTEM_ROWS, Bench, Plan
 from bench.verdicts import Row
 from services.cli.box_error import BoxError
-from services.log import LogSettings, configure
+from services.kernel.log import LogSettings, configure
 
 _LOOK_S = 3.0
 _IDLE_SHARE = 0.9

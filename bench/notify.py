@@ -28,7 +28,7 @@ from proto.subjects import ALERTS, DELIVERIES
 from services.bus import Bus, NatsSettings
 from services.cli.box import MALLOC, SERVER, nats_server
 from services.cli.demo.sink import Sink
-from services.log import LogSettings, configure
+from services.kernel.log import LogSettings, configure
 
 BURST = 50
 """Alerts, all at once, every second."""

@@ -24,7 +24,7 @@ from services.inference.annotations import InputError, Photo
 from services.inference.core.outcomes import Outcome
 from services.inference.evaluate import predict, selected_photos, what_became
 from services.inference.model import FaceModel, ModelError, load_model
-from services.proportions import newcombe
+from services.sites.proportions import newcombe
 from services.sites.settings import TrackingSettings
 
 SIZES = (0.85, 0.89, 0.93, 0.96, 1.0, 1.04, 1.07, 1.11, 1.15)

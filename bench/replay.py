@@ -31,10 +31,10 @@ from services.aggregate.core.config import SECOND, CameraConfig, SiteConfig
 from services.aggregate.core.site import SiteCore
 from services.aggregate.runner import SiteRunner
 from services.aggregate.settings import AggregateSettings
-from services.app import end_tasks
 from services.bus import Bus, NatsSettings
 from services.cli.box import SERVER, nats_server
-from services.log import LogSettings, configure
+from services.kernel.app import end_tasks
+from services.kernel.log import LogSettings, configure
 
 PERIOD = SECOND // 5
 _AT_ONCE = 256

@@ -21,7 +21,7 @@ from rich.table import Table
 from bench.scale_load import NOBODY, Load
 from bench.scale_system import Layout, Measured, Restart, measure, restart
 from bench.verdicts import Row, at_least, at_most, slope
-from services.log import LogSettings, configure
+from services.kernel.log import LogSettings, configure
 
 PROGRAMS = ("nats-server", "aggregate", "notify")
 _MIB = 1 << 20

@@ -19,12 +19,12 @@ from msgspec import Struct
 
 from proto.sightings import CameraEventV1, SightingsV1, SightingV1
 from proto.subjects import CAMERA_EVENTS, SIGHTINGS
-from services.app import end_tasks
 from services.bus import Bus, NatsSettings
 from services.bus.nkey import Seed
 from services.cli.simulate.scenario import RATE, Phase, Scenario, load_scenario
 from services.cli.simulate.sightings import PERIOD, SECOND, plans, sightings
-from services.log import LogSettings, configure
+from services.kernel.app import end_tasks
+from services.kernel.log import LogSettings, configure
 
 VIEWS = 20
 """Different cameras that are simulated; the others show what these do, later."""

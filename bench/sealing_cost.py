@@ -16,9 +16,9 @@ from bench.bus_cost import HEIGHT, WIDTH, frame_of
 from bench.verdicts import Row, at_most
 from proto.frames import FrameV1
 from proto.subjects import FRAMES
-from services.sealing.keys import OpeningKeys, SealingKeys
-from services.sealing.seal import TAG_BYTES, check_form, i420_bytes, open_into, proof_of, reply_key, seal_into
-from services.sealing.wrap import announce, is_genuine, unwrap_key, wrap_key
+from services.frames.sealing.keys import OpeningKeys, SealingKeys
+from services.frames.sealing.seal import TAG_BYTES, check_form, i420_bytes, open_into, proof_of, reply_key, seal_into
+from services.frames.sealing.wrap import announce, is_genuine, unwrap_key, wrap_key
 
 LIMIT_MS = 0.3
 _WARM_UP = 20

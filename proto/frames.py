@@ -106,7 +106,7 @@ class WorkerV1(Struct, frozen=True, tag="WorkerV1", kw_only=True):
     public_key: Key32
     at: Nanoseconds
     signature: Signature
-    """Ed25519 over the other fields (see services.sealing)."""
+    """Ed25519 over the other fields (see services.frames.sealing)."""
 
 
 class FrameKeyV1(Struct, frozen=True, tag="FrameKeyV1", kw_only=True):

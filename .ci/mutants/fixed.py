@@ -20,9 +20,11 @@ PARTS = {
     "inference": ("services/inference/core/*.py",),
     "leases": ("services/leases/view.py", "services/leases/plan.py"),
     "fair": ("services/bus/fair.py",),
-    "policies": tuple(f"services/{name}/*.py" for name in ("budget", "destinations", "history", "proportions")),
+    "policies": tuple(
+        f"services/{name}/*.py" for name in ("frames/budget", "destinations", "sites/history", "sites/proportions")
+    ),
 }
-"""The pure cores. services/sealing/keys.py is none: it makes keys by chance, and no seed is an argument."""
+"""The pure cores. services/frames/sealing/keys.py is none: it makes keys by chance, and no seed is an argument."""
 
 TESTS = (
     "tests/unit/aggregate", "tests/unit/notify", "tests/unit/ingest", "tests/unit/inference", "tests/unit/leases",

@@ -20,7 +20,7 @@ from proto.subjects import DRIFT
 from services.aggregate.core.drift import EVERY, SCORE_TENTHS, SIZE_TENTHS, Comparison, Drift, Summary
 from services.aggregate.core.exchange import Dropped, Output
 from services.bus import Bus, Held, Stored
-from services.log import get_logger
+from services.kernel.log import get_logger
 from services.sites.settings import SiteSettings, local_zone
 
 log = get_logger()

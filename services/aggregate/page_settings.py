@@ -5,7 +5,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from services.certificates import Named, Tls, server_tls
+from services.kernel.tls import Named, Tls, server_tls
 from services.sites.problems import Problem
 
 Text = Annotated[str, Meta(min_length=1)]

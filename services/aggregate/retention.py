@@ -8,7 +8,7 @@ from services.aggregate.core.config import SiteConfig
 from services.aggregate.core.retention import Reach, loss, shortfall
 from services.aggregate.metrics import LOST
 from services.bus import Bus
-from services.log import get_logger
+from services.kernel.log import get_logger
 
 log = get_logger()
 

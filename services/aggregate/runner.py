@@ -34,8 +34,8 @@ from services.aggregate.retention import Retention
 from services.aggregate.settings import AggregateSettings
 from services.aggregate.window_metrics import WindowMetrics
 from services.bus import Bus, Held, Stored, StreamReset
-from services.log import get_logger
-from services.tracing import MOST_LINKS, begin
+from services.kernel.log import get_logger
+from services.kernel.tracing import MOST_LINKS, begin
 
 log = get_logger()
 

@@ -15,10 +15,11 @@ from services.aggregate.runner import SiteRunner
 from services.aggregate.settings import AggregateFile, AggregateSettings
 from services.aggregate.stats import Stats
 from services.aggregate.web import PageServer
-from services.app import STEP_LIMIT_S, App, StartError, end_tasks
 from services.bus import Bus, Fenced, Held, NoRoom, StreamConflict
+from services.kernel.app import STEP_LIMIT_S, App, end_tasks
+from services.kernel.faults import StartError
+from services.kernel.log import get_logger
 from services.leases import Leases, Sharing, new_replica_name
-from services.log import get_logger
 from services.sites import metrics as configured
 from services.sites.settings import SiteSettings
 

@@ -8,12 +8,12 @@ from proto.leases import ReplicaId
 from services.aggregate.core import policy
 from services.aggregate.page_settings import PageSettings
 from services.bus import NatsSettings
-from services.log import LogSettings
-from services.probes import ProbesSettings
+from services.kernel.log import LogSettings
+from services.kernel.probes import ProbesSettings
+from services.kernel.tracing.settings import TracingSettings
 from services.sites import problems as sites
 from services.sites.problems import Problem
 from services.sites.settings import SiteSettings
-from services.tracing.settings import TracingSettings
 
 
 class AggregateSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -13,10 +13,10 @@ import msgspec
 from aiohttp import web
 
 from services.aggregate.page_settings import PageSettings
-from services.app import StartError
-from services.certificates import Tls
-from services.listener import Listener, runner_of
-from services.log import get_logger
+from services.kernel.faults import StartError
+from services.kernel.listener import Listener, runner_of
+from services.kernel.log import get_logger
+from services.kernel.tls import Tls
 from services.sites.settings import SiteSettings
 
 log = get_logger()

@@ -9,7 +9,7 @@ from typing import Any
 from nats.aio.client import Client
 from nats.errors import Error
 
-from services.certificates import Tls, saw
+from services.kernel.tls import Tls, saw
 
 REQUEST_INFO = "Nats-Request-Info"
 """The header in which the server says who asks from another account."""

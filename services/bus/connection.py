@@ -22,9 +22,9 @@ from services.bus.client import SecureClient, words_of
 from services.bus.nkey import Seed
 from services.bus.refused import Refused
 from services.bus.settings import NatsSettings
-from services.log import get_logger
-from services.settings import Secret
-from services.tracing import headers as trace_headers
+from services.kernel.log import get_logger
+from services.kernel.settings import Secret
+from services.kernel.tracing import headers as trace_headers
 
 log = get_logger()
 

@@ -19,8 +19,8 @@ from nats.js import JetStreamContext, api
 
 from proto.codec import ContractError, decode_on
 from proto.subjects import Subject, row_of
-from services.log import get_logger
-from services.tracing import TRACEPARENT
+from services.kernel.log import get_logger
+from services.kernel.tracing import TRACEPARENT
 
 log = get_logger()
 

@@ -17,7 +17,7 @@ from proto.codec import ContractError, decode_on, encode_as
 from proto.subjects import Subject
 from services.bus.connection import INBOXES, headers_of
 from services.bus.questions import Questions
-from services.log import get_logger
+from services.kernel.log import get_logger
 
 log = get_logger()
 

@@ -9,7 +9,7 @@ import binascii
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from services.settings import Secret
+from services.kernel.settings import Secret
 
 _USER = 20 << 3
 _SEED = 18 << 3

@@ -15,7 +15,7 @@ from prometheus_client import Counter
 from services.bus.client import REQUEST_INFO
 from services.bus.connection import IMPORTED
 from services.bus.fair import Allowance, Asker, FairQueue
-from services.log import get_logger
+from services.kernel.log import get_logger
 
 log = get_logger()
 

@@ -21,7 +21,7 @@ from services.bus.connection import Connection
 from services.bus.errors import Unavailable
 from services.bus.follow import Stored, is_marker, nanoseconds
 from services.bus.upkeep import Upkeep
-from services.log import get_logger
+from services.kernel.log import get_logger
 
 log = get_logger()
 

@@ -10,8 +10,8 @@ from msgspec import Meta, Struct
 from services.bus.nkey import RIGHT, Seed
 from services.bus.sizes import Sizes, sizes_of
 from services.bus.sizes import problems as size_problems
-from services.certificates import SYSTEM, Authorities, Tls, client_problems, client_tls
-from services.settings import Problem, Secret
+from services.kernel.settings import Problem, Secret
+from services.kernel.tls import SYSTEM, Authorities, Tls, client_problems, client_tls
 
 _SECURE = frozenset({"tls", "wss"})
 

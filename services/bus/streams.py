@@ -18,7 +18,7 @@ from services.bus.reading import TIMEOUT_S, Reading
 from services.bus.sizes import Sizes
 from services.bus.upkeep import RETRY_S, Upkeep
 from services.bus.waiting import Waiting
-from services.log import get_logger
+from services.kernel.log import get_logger
 
 log = get_logger()
 

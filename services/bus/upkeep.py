@@ -12,7 +12,7 @@ from services.bus.connection import Connection
 from services.bus.errors import NO_ROOM, TRANSIENT, Missing, NoRoom
 from services.bus.making import config_of, ensure
 from services.bus.sizes import Sizes, sized
-from services.log import get_logger
+from services.kernel.log import get_logger
 
 log = get_logger()
 

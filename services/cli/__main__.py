@@ -18,8 +18,8 @@ from services.cli.sizing.command import sizing
 from services.cli.streams import outlive_readers
 from services.cli.transparency.command import transparency
 from services.cli.trials import trials
-from services.log import LogSettings, configure
-from services.settings import SettingsError
+from services.kernel.log import LogSettings, configure
+from services.kernel.settings import SettingsError
 
 app = typer.Typer(
     help="Measures how many people wear a face mask in front of cameras, and keeps no picture.",
@@ -76,7 +76,7 @@ def up(
     from services.cli.simulated import simulated
     from services.cli.up import up as run_up
     from services.ingest.settings import IngestFile
-    from services.settings import load
+    from services.kernel.settings import load
 
     if config is None and not camera and not simulate:
         raise SettingsError("moretta up", [("", "needs -c FILE, --camera NAME=URL or --simulate")])
@@ -245,7 +245,7 @@ def nats_streams(
     """
     from services.cli.nats_streams import How, make
     from services.cli.orders import OperatorFile
-    from services.settings import load
+    from services.kernel.settings import load
 
     base = load(config, OperatorFile).nats if config else None
     for line in asyncio.run(make(out, base, How(replicas, plan, shrink))):

@@ -15,7 +15,7 @@ from proto.subjects import AIM, AIM_REPORTS
 from services.bus import Bus, NoWorkers, Request
 from services.cli.aim_screen import screen
 from services.cli.orders import ANSWER_S, checked, operator_bus
-from services.settings import SettingsError
+from services.kernel.settings import SettingsError
 
 _COMMAND = "moretta aim"
 _SILENT_S = 5.0

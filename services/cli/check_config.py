@@ -6,8 +6,8 @@ from pathlib import Path
 import yaml
 
 from services.cli.settings_file import check, doubts
-from services.settings import Problem, SettingsError
-from services.settings.source import read
+from services.kernel.settings import Problem, SettingsError
+from services.kernel.settings.source import read
 
 _BELOW = "settings"
 

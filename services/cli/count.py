@@ -17,8 +17,8 @@ from services.cli.box import Box
 from services.cli.box_error import BoxError
 from services.ingest.address import SourceError
 from services.ingest.source import open_source
-from services.proportions import wilson
-from services.settings import SettingsError
+from services.kernel.settings import SettingsError
+from services.sites.proportions import wilson
 from services.sites.settings import CameraSettings
 
 SITE, CAMERA = "count", "file"

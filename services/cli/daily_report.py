@@ -12,11 +12,11 @@ from proto.stats import StatsRequestV1
 from proto.subjects import STATS
 from services.bus import Bus, Failed, NatsSettings, NoWorkers, Unavailable
 from services.cli.orders import ANSWER_S, checked, operator_bus
-from services.history import day_start, local
+from services.kernel.settings import SettingsError, load
 from services.notify.core.report import DayReport, Question
 from services.notify.report_days import question_of, read_day
 from services.notify.words import languages, words_in
-from services.settings import SettingsError, load
+from services.sites.history import day_start, local
 from services.sites.problems import Problem
 from services.sites.problems import problems as site_problems
 from services.sites.settings import SiteSettings, local_zone

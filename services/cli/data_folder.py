@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from services.settings import SettingsError
+from services.kernel.settings import SettingsError
 
 _COMMAND = "moretta up"
 

@@ -20,7 +20,7 @@ from services.cli.nats_websocket import Door, joined
 from services.identities import PEOPLE, Kept, Leaf, Release, Server, Tls, secret_files, users
 from services.identities.kept import OFFICIAL, SECRETS, VALUES
 from services.identities.leafnodes import LEAF_USER, STREAMS_USER
-from services.settings import SettingsError, problems
+from services.kernel.settings import SettingsError, problems
 
 _COMMAND = "moretta nats-config"
 Where = dict[str, str | None]

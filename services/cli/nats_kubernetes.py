@@ -5,7 +5,7 @@ import re
 from services.cli.nats_readers import renewal
 from services.identities import Kept, KeptHub, Release
 from services.identities.kept import SECRETS, VALUES
-from services.settings import SettingsError
+from services.kernel.settings import SettingsError
 
 _COMMAND = "moretta nats-config"
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?\Z")

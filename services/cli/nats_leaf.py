@@ -17,7 +17,7 @@ from services.cli.nats_sizes import told
 from services.identities import Hub, Kept, KeptHub, Leaf, Tls
 from services.identities.hub import STATE, Leaves, link_of
 from services.identities.leafnodes import LEAF_USER
-from services.settings import SettingsError
+from services.kernel.settings import SettingsError
 
 _COMMAND = "moretta nats-config"
 Where = dict[str, str | None]

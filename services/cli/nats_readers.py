@@ -8,7 +8,7 @@ import msgspec
 
 from proto.permissions import ACCOUNTS, NAMED, SERVICES
 from proto.types import SiteId
-from services.settings import SettingsError
+from services.kernel.settings import SettingsError
 
 _COMMAND = "moretta nats-config"
 NEW, GONE = "--reader", "--remove-reader"

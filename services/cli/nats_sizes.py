@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from proto.subjects import STREAMS, Stream
 from services.bus.sizes import Sizes, in_words, problems, size_of
 from services.identities import limits
-from services.settings import SettingsError
+from services.kernel.settings import SettingsError
 
 _COMMAND, OPTION = "moretta nats-config", "--stream"
 

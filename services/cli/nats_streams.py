@@ -17,12 +17,12 @@ from services.bus import Connection, NatsSettings, StreamConflict
 from services.bus.making import Made, config_of, ensure
 from services.bus.nkey import Seed
 from services.bus.sizes import sized
-from services.certificates import CertificateError
 from services.cli.nats_leaf import is_hub
 from services.identities import Kept, KeptHub
 from services.identities.leafnodes import STREAMS_USER, Config, Link, copies, intake, merged
-from services.log import redact
-from services.settings import SettingsError
+from services.kernel.log import redact
+from services.kernel.settings import SettingsError
+from services.kernel.tls import CertificateError
 
 _COMMAND = "moretta nats-streams"
 _TIMEOUT_S = 5.0

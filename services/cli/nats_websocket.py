@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 
 from services.identities import Release, Tls, WebSocket
-from services.settings import SettingsError
+from services.kernel.settings import SettingsError
 
 _COMMAND, _BOX = "moretta nats-config", "moretta up"
 _LISTEN = re.compile(r"(?P<host>[A-Za-z0-9.\-]+|\[[0-9A-Fa-f:]+\]):(?P<port>\d{1,5})\Z")

@@ -12,9 +12,9 @@ from msgspec import Struct, ValidationError, convert, to_builtins
 from proto.control import PauseReplyV1, PauseRequestV1
 from proto.subjects import PAUSE, Identity
 from services.bus import Bus, NatsSettings, NoWorkers
-from services.certificates import CertificateError
-from services.log import redact
-from services.settings import Problem, SettingsError, load, problems
+from services.kernel.log import redact
+from services.kernel.settings import Problem, SettingsError, load, problems
+from services.kernel.tls import CertificateError
 
 Action = Literal["pause", "resume"]
 ANSWER_S = 10.0

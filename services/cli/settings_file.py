@@ -10,17 +10,17 @@ import yaml
 
 from proto.types import CameraId
 from services.aggregate.settings import AggregateFile
-from services.certificates import CertificateError
 from services.cli.orders import OperatorFile
 from services.cli.transparency.settings import TransparencyFile
 from services.inference.settings import InferenceFile
 from services.ingest.address import SourceError, address_of
 from services.ingest.settings import IngestFile
-from services.log import redact
+from services.kernel.log import redact
+from services.kernel.settings import SECRETS, STAND_IN, Problem, SettingsError, load, problems, raw_settings
+from services.kernel.settings.explain import shown
+from services.kernel.tls import CertificateError
 from services.notify.doubts import doubts as notify_doubts
 from services.notify.settings import NotifyFile
-from services.settings import SECRETS, STAND_IN, Problem, SettingsError, load, problems, raw_settings
-from services.settings.explain import shown
 from services.sites.settings import CameraSettings
 
 SCHEMAS: dict[str, type[msgspec.Struct]] = {

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from services.settings import SettingsError
+from services.kernel.settings import SettingsError
 
 
 def simulated(folder: Path) -> Path:

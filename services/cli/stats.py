@@ -17,9 +17,9 @@ from proto.subjects import STATS, STATS_SERVICE
 from services.bus import Bus, Failed, NoWorkers
 from services.cli.orders import ANSWER_S, checked, operator_bus
 from services.cli.stats_table import as_csv, table
-from services.history import MOST, day_start
-from services.history.spans import instant
-from services.settings import SettingsError
+from services.kernel.settings import SettingsError
+from services.sites.history import MOST, day_start
+from services.sites.history.spans import instant
 
 _COMMAND = "moretta stats"
 _OTHERS_S = 0.5

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from services.charts import periods as drawing
-from services.charts.periods import Axes, Figure
+from services.sites.charts import periods as drawing
+from services.sites.charts.periods import Axes, Figure
 
 # After the chart's own: that says where matplotlib keeps its list of fonts.
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter  # isort: skip
@@ -14,7 +14,7 @@ from matplotlib.dates import AutoDateLocator, ConciseDateFormatter  # isort: ski
 from proto.stats import PeriodV1, StatsReplyV1
 from proto.types import WHOLE_SITE
 from services.cli.view import SUPPRESSED
-from services.history import local
+from services.sites.history import local
 
 _DPI = 150
 _FIRST = ("rate", "95 % interval")

@@ -18,7 +18,7 @@ from proto.public import GapReason
 from proto.stats import PeriodV1, StatsReplyV1
 from proto.types import WHOLE_SITE
 from services.cli.view import SUPPRESSED, count_text, share_text
-from services.history import local
+from services.sites.history import local
 
 COLUMNS = (
     "site",

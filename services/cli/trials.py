@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from services.settings import SettingsError
+from services.kernel.settings import SettingsError
 
 trials = typer.Typer()
 _LARGEST_SEED = (1 << 63) - 1

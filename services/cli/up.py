@@ -22,7 +22,7 @@ from services.cli.screen import Screen
 from services.cli.view import View
 from services.identities import WebSocket
 from services.ingest.settings import IngestFile
-from services.settings import SettingsError, load
+from services.kernel.settings import SettingsError, load
 from services.sites.settings import SiteSettings
 
 _PUBLIC = (WINDOWS, ALERTS, RULES, OPERATIONS, CAMERAS, DELIVERIES)

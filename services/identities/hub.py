@@ -17,7 +17,7 @@ from services.identities.leafnodes import STREAMS_USER, Link, hub
 from services.identities.made import Identities
 from services.identities.readers import named
 from services.identities.server import Tls
-from services.settings import SettingsError
+from services.kernel.settings import SettingsError
 
 STATE = "nats-hub.json"
 Leaves = dict[str, list[str]]

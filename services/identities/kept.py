@@ -18,7 +18,7 @@ from services.identities.made import Identities, environment, larger, secret_fil
 from services.identities.readers import named
 from services.identities.server import Tls, WebSocket, users
 from services.identities.server import server as configuration
-from services.settings import SettingsError
+from services.kernel.settings import SettingsError
 
 CONFIG, STATE = "nats.conf", "nats-config.json"
 SECRETS, VALUES, OFFICIAL = "secrets.yaml", "values.yaml", "nats-values.yaml"

@@ -4,8 +4,8 @@ import importlib
 import sys
 from pathlib import Path
 
-from services.app import App, main
 from services.inference.settings import InferenceFile
+from services.kernel.app import App, main
 from services.sandbox import Sandbox
 
 

@@ -12,10 +12,10 @@ from prometheus_client import Counter, Gauge
 from proto.frames import FrameKeyV1
 from proto.subjects import KEYS, WORKERS
 from services.bus import Bus, Request
-from services.log import get_logger
-from services.sealing.keys import CHECK_NS, KEEP_NS, LEAD_NS, OpeningKeys
-from services.sealing.seal import SealError
-from services.sealing.wrap import announce, is_genuine, unwrap_key
+from services.frames.sealing.keys import CHECK_NS, KEEP_NS, LEAD_NS, OpeningKeys
+from services.frames.sealing.seal import SealError
+from services.frames.sealing.wrap import announce, is_genuine, unwrap_key
+from services.kernel.log import get_logger
 
 log = get_logger()
 

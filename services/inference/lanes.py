@@ -10,10 +10,10 @@ import numpy as np
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from proto.frames import FrameV1
+from services.frames.sealing.seal import SealError, i420_bytes, open_into, wipe
 from services.inference.core.faces import Face
 from services.inference.core.quality import FaceSize, Light, Meter, size_of
 from services.inference.model import FaceModel
-from services.sealing.seal import SealError, i420_bytes, open_into, wipe
 
 LONGEST_SIDE = 1920
 LARGEST_PIXELS = LONGEST_SIDE * LONGEST_SIDE

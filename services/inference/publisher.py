@@ -7,8 +7,8 @@ from prometheus_client import Counter
 from proto.sightings import SightingsV1
 from proto.subjects import SIGHTINGS
 from services.bus import Bus
-from services.log import get_logger
-from services.tracing import current, follow
+from services.kernel.log import get_logger
+from services.kernel.tracing import current, follow
 
 log = get_logger()
 

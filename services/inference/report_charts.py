@@ -15,7 +15,7 @@ os.environ.setdefault("MPLCONFIGDIR", (_SCRATCH := tempfile.TemporaryDirectory(p
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from services.proportions import wilson
+from services.sites.proportions import wilson
 
 atexit.register(_SCRATCH.cleanup)
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from prometheus_client import Info
 
 from proto.subjects import FRAMES
-from services.app import App, StartError
 from services.bus import Bus
 from services.inference.keys import KeyReceiver
 from services.inference.lanes import Lanes
@@ -17,6 +16,8 @@ from services.inference.model import ModelError, load_model
 from services.inference.publisher import SightingsPublisher
 from services.inference.settings import InferenceFile
 from services.inference.worker import Worker
+from services.kernel.app import App
+from services.kernel.faults import StartError
 
 MODEL = Info("moretta_model", "The model in use")
 _WARM_UP = (640, 360)

@@ -5,13 +5,13 @@ from typing import Annotated, ClassVar
 from msgspec import Meta, Struct, field
 
 from services.bus import NatsSettings
-from services.log import LogSettings
-from services.probes import ProbesSettings
-from services.sealing.settings import SealingSettings
-from services.settings import Problem
+from services.frames.sealing.settings import SealingSettings
+from services.kernel.log import LogSettings
+from services.kernel.probes import ProbesSettings
+from services.kernel.settings import Problem
+from services.kernel.tracing.settings import TracingSettings
 from services.sites.problems import problems
 from services.sites.settings import SiteSettings
-from services.tracing.settings import TracingSettings
 
 
 class InferenceSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

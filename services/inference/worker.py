@@ -11,14 +11,14 @@ from prometheus_client import Counter, Histogram
 
 from proto.frames import FaceQualityV1, FrameQualityV1, FrameReplyV1, FrameV1, Outcome
 from proto.sightings import SightingsV1, SightingV1
-from services.budget.shedding import Shedder
 from services.bus import Request
+from services.frames.budget.shedding import Shedder
+from services.frames.sealing.keys import FrameKey, OpeningKeys
+from services.frames.sealing.seal import SealError, check_form, proof_of, reply_key
 from services.inference.core.admission import may_wait
 from services.inference.lanes import Analysed, Lane, Lanes, Quality
-from services.log import get_logger
-from services.sealing.keys import FrameKey, OpeningKeys
-from services.sealing.seal import SealError, check_form, proof_of, reply_key
-from services.tracing import OFF, TRACEPARENT, Span, follow
+from services.kernel.log import get_logger
+from services.kernel.tracing import OFF, TRACEPARENT, Span, follow
 
 log = get_logger()
 

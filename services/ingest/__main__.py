@@ -5,8 +5,8 @@ import importlib
 import sys
 from pathlib import Path
 
-from services.app import App, main
 from services.ingest.settings import IngestFile, WebSettings
+from services.kernel.app import App, main
 from services.sandbox import Sandbox
 
 

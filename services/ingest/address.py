@@ -12,8 +12,8 @@ from typing import Literal
 from urllib.parse import SplitResult, urlsplit
 
 from proto.types import CameraReason
-from services.certificates import SYSTEM
 from services.destinations.addresses import refusal
+from services.kernel.tls import SYSTEM
 from services.sites.settings import CameraSettings
 
 Kind = Literal["file", "network", "device", "peer"]

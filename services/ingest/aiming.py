@@ -11,14 +11,14 @@ from proto.aiming import AimEnd, AimRecordV1, AimReplyV1, AimReportV1, AimReques
 from proto.frames import FrameQualityV1, FrameV1
 from proto.subjects import AIM, AIM_RECORD, AIM_REPORTS
 from proto.types import Profile
-from services.app import App
 from services.bus import Bus, Request
 from services.ingest.core.aiming import Aiming, Looked
 from services.ingest.core.masking import hidden_share
 from services.ingest.fleet import Fleet, Place, Post
 from services.ingest.in_hand import InHand
+from services.kernel.app import App
+from services.kernel.log import get_logger
 from services.leases import Leases
-from services.log import get_logger
 
 log = get_logger()
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from proto.types import CameraReason, CameraState
-from services.budget.shedding import Shedder
+from services.frames.budget.shedding import Shedder
 from services.ingest.address import Kind, SourceError, address_of
 from services.ingest.core.reconnect import STUCK_LIMIT_S, Backoff, has_moved, stall_timeout, stuck_after
 from services.ingest.lookup import addresses_of
@@ -23,7 +23,7 @@ from services.ingest.pictures import Picture
 from services.ingest.playback import CameraStats, Playback
 from services.ingest.slot import Slot
 from services.ingest.source import Source, open_source
-from services.log import get_logger
+from services.kernel.log import get_logger
 from services.sites.settings import CameraSettings
 
 log = get_logger()

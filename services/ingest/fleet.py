@@ -9,7 +9,6 @@ from zoneinfo import ZoneInfo
 
 from proto.public import CameraV1
 from proto.types import Profile
-from services.app import App, end_tasks
 from services.bus import Bus
 from services.ingest.camera import Camera, PauseReason
 from services.ingest.core.orders import Orders
@@ -20,7 +19,8 @@ from services.ingest.metrics import forget
 from services.ingest.reporter import Reporter
 from services.ingest.sender import Sender
 from services.ingest.settings import IngestSettings
-from services.log import get_logger
+from services.kernel.app import App, end_tasks
+from services.kernel.log import get_logger
 from services.sites import metrics as configured
 from services.sites.settings import CameraSettings, RestSettings, SiteSettings, local_zone
 

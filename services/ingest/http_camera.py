@@ -17,9 +17,9 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from proto.types import CameraReason
-from services.certificates import bare_context
 from services.destinations.addresses import refusal
 from services.ingest.http_connection import HttpError, director, signing
+from services.kernel.tls import bare_context
 from services.sites.settings import CameraSettings
 
 _FORMATS = {

@@ -6,7 +6,7 @@ from typing import Any
 
 from prometheus_client import Counter
 
-from services.app import App
+from services.kernel.app import App
 
 MOST = 64
 DROPPED = Counter("moretta_ingest_orders_dropped_total", "Orders that came while too many were in hand")

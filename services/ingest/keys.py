@@ -11,9 +11,9 @@ from prometheus_client import Counter, Gauge
 from proto.frames import WorkerV1
 from proto.subjects import KEYS, WORKERS
 from services.bus import Bus, Request
-from services.log import get_logger
-from services.sealing.keys import CHECK_NS, FrameKey, SealingKeys
-from services.sealing.wrap import is_genuine, wrap_key
+from services.frames.sealing.keys import CHECK_NS, FrameKey, SealingKeys
+from services.frames.sealing.wrap import is_genuine, wrap_key
+from services.kernel.log import get_logger
 
 log = get_logger()
 

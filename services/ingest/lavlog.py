@@ -13,7 +13,7 @@ from typing import Any
 
 import av.logging
 
-from services.log import get_logger, redact
+from services.kernel.log import get_logger, redact
 
 QUIET_NS = 60_000_000_000
 _REMEMBERED = 256

@@ -8,12 +8,12 @@ from typing import cast
 
 from proto.control import PauseReplyV1, PauseRequestV1, PauseStateV1
 from proto.subjects import PAUSE, PAUSE_STATE
-from services.app import App
 from services.bus import Bus, Request, Stored, StreamReset
 from services.ingest.core.orders import Orders, Recorded, SiteOrders, holds, joined
 from services.ingest.fleet import Fleet
 from services.ingest.in_hand import InHand
-from services.log import get_logger
+from services.kernel.app import App
+from services.kernel.log import get_logger
 
 log = get_logger()
 

@@ -11,7 +11,7 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from services.budget.shedding import Shedder
+from services.frames.budget.shedding import Shedder
 from services.ingest.address import Address, SourceError
 from services.ingest.core.lag import Lag
 from services.ingest.core.masking import Masking, PictureChanged

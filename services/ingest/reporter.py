@@ -14,7 +14,7 @@ from services.ingest.camera import Camera, CameraStatus
 from services.ingest.metrics import CameraMetrics
 from services.ingest.playback import CameraStats
 from services.ingest.sender import Sender
-from services.log import get_logger
+from services.kernel.log import get_logger
 
 log = get_logger()
 

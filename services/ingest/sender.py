@@ -11,6 +11,8 @@ from prometheus_client import Counter
 from proto.frames import FrameQualityV1, FrameReplyV1, FrameV1
 from proto.subjects import FRAMES
 from services.bus import Bus, NoWorkers, TooLarge
+from services.frames.sealing.keys import FrameKey
+from services.frames.sealing.seal import TAG_BYTES, open_into, proof_of, reply_key, seal_into, wiped
 from services.ingest.address import SourceError, address_of
 from services.ingest.camera import Camera
 from services.ingest.core.attempts import Answer, Ended, judge
@@ -18,11 +20,9 @@ from services.ingest.core.lifetime import Lifetimes
 from services.ingest.core.picture import i420_size
 from services.ingest.metrics import ANSWERS, LIFETIME
 from services.ingest.pictures import Picture
-from services.log import get_logger
-from services.sealing.keys import FrameKey
-from services.sealing.seal import TAG_BYTES, open_into, proof_of, reply_key, seal_into, wiped
+from services.kernel.log import get_logger
+from services.kernel.tracing import begin, current
 from services.sites.settings import CameraSettings
-from services.tracing import begin, current
 
 log = get_logger()
 

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from proto.subjects import CAMERA_LEASES, REPLICAS
-from services.app import App, StartError
 from services.bus import Bus, clock
 from services.ingest import lavlog
 from services.ingest.aiming import Aimer
@@ -14,6 +13,8 @@ from services.ingest.keys import KeyGiver
 from services.ingest.pausing import Pausing
 from services.ingest.settings import IngestFile, WebSettings
 from services.ingest.sharing import Sharing
+from services.kernel.app import App
+from services.kernel.faults import StartError
 from services.leases import Leases, new_replica_name
 
 if TYPE_CHECKING:

@@ -8,15 +8,15 @@ from msgspec import Meta, Struct, field
 
 from proto.leases import ReplicaId
 from services.bus import NatsSettings
-from services.certificates import Named, Tls, server_tls
+from services.frames.sealing.settings import SealingSettings
 from services.ingest.core.reconnect import STUCK_LIMIT_S
-from services.log import LogSettings
-from services.probes import ProbesSettings
-from services.sealing.settings import SealingSettings
-from services.settings import Problem, Secret
+from services.kernel.log import LogSettings
+from services.kernel.probes import ProbesSettings
+from services.kernel.settings import Problem, Secret
+from services.kernel.tls import Named, Tls, server_tls
+from services.kernel.tracing.settings import TracingSettings
 from services.sites.problems import MIN_TOKEN, problems
 from services.sites.settings import SiteSettings
-from services.tracing.settings import TracingSettings
 
 
 class WebSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable
 
 from proto.public import CameraV1
-from services.app import App
 from services.ingest.camera import Camera
 from services.ingest.fleet import HAND_OVER_S, Fleet, Place
+from services.kernel.app import App
+from services.kernel.log import get_logger
 from services.leases import Key, Leases, Taking
 from services.leases.plan import to_offer
-from services.log import get_logger
 from services.sites.settings import CameraSettings
 
 log = get_logger()

@@ -4,7 +4,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 
-from services.budget.shedding import BUDGET_NS
+from services.frames.budget.shedding import BUDGET_NS
 from services.ingest.pictures import Picture
 
 SECOND_NS = 1_000_000_000

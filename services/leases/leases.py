@@ -19,8 +19,8 @@ from msgspec import Struct
 from proto.leases import CameraLeaseV1, ReplicaV1
 from proto.subjects import Subject
 from services.bus import Bus, Contended, Fenced, Removed, Stored, StreamReset
+from services.kernel.log import get_logger
 from services.leases.view import Key, Lease, View
-from services.log import get_logger
 
 log = get_logger()
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from services.app import main
+from services.kernel.app import main
 from services.notify.service import wire
 from services.notify.settings import NotifyFile
 

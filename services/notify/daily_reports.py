@@ -11,13 +11,13 @@ from proto.public import WindowV1
 from proto.subjects import WINDOWS
 from proto.types import WHOLE_SITE
 from services.bus import Bus
-from services.history import day_start
-from services.log import get_logger
+from services.kernel.log import get_logger
 from services.notify.core.decision import record_of
 from services.notify.core.notification import Notification
 from services.notify.core.report_schedule import CATCH_UP, ReportKey, due, next_due, notification_of
 from services.notify.core.routing import SECOND
 from services.notify.directory import Directory
+from services.sites.history import day_start
 from services.sites.settings import local_zone
 
 log = get_logger()

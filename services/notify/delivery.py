@@ -7,8 +7,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 
 from proto.public import DeliveryV1
 from proto.types import Channel as ChannelName
-from services.app import end_tasks
-from services.log import get_logger
+from services.kernel.app import end_tasks
+from services.kernel.log import get_logger
+from services.kernel.tracing import follow
 from services.notify.channel import Budgeted, Channel
 from services.notify.core.deadlines import seconds_until
 from services.notify.core.ledger import Attempts
@@ -16,7 +17,6 @@ from services.notify.core.outbox import Due, Envelope, Outbox
 from services.notify.core.outcome import Failure
 from services.notify.core.recipient import Recipient
 from services.notify.site_ledger import ALERT_LATENCY, SiteLedger
-from services.tracing import follow
 
 log = get_logger()
 

@@ -9,9 +9,9 @@ from msgspec import structs
 
 from proto.public import DeliveryReason, DeliveryV1
 from proto.subjects import DELIVERIES
-from services.app import StartError
 from services.bus import Bus
-from services.log import get_logger
+from services.kernel.faults import StartError
+from services.kernel.log import get_logger
 from services.notify.core.ledger import record_id
 from services.notify.core.sms_reports import Report, reported, says_more
 from services.notify.sms_reports import ReportServer

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 # First: it says where matplotlib keeps its list of fonts.
-from services.charts.png import png  # isort: skip
+from services.sites.charts.png import png  # isort: skip
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg

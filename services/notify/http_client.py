@@ -12,8 +12,8 @@ import aiohttp
 from aiohttp.abc import ResolveResult
 from yarl import URL
 
-from services.certificates import Tls, Use, saw
 from services.destinations.addresses import refusal
+from services.kernel.tls import Tls, Use, saw
 from services.notify.core.http_outcome import retry_after_s
 from services.notify.core.outcome import Failure, Kind
 from services.notify.core.sms_gateway import Answer, Request

@@ -10,7 +10,7 @@ from proto.public import DeliveryV1
 from proto.subjects import DELIVERIES, NOTIFICATIONS
 from proto.types import NotificationId
 from services.bus import Bus, Stored, Unavailable
-from services.log import get_logger
+from services.kernel.log import get_logger
 from services.notify.core.losses import Losses
 from services.notify.site_ledger import SiteLedger
 

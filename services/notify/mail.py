@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from proto.public import WindowV1
 from proto.types import Channel as ChannelName
 from services.bus import Unavailable
-from services.log import get_logger
+from services.kernel.log import get_logger
 from services.notify.core.chart import Chart, chart_of
 from services.notify.core.describe import describe
 from services.notify.core.local_time import UnpresentableError

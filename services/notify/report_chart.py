@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta, tzinfo
 
 from proto.public import Suppression
-from services.charts import periods as drawing
-from services.charts.periods import Axes, Figure
-from services.charts.png import drawable, png
-from services.history import local
-from services.history.spans import instant
 from services.notify.core.report import DayReport, Place
 from services.notify.core.report_phrases import Phrases
 from services.notify.core.words import Words
+from services.sites.charts import periods as drawing
+from services.sites.charts.periods import Axes, Figure
+from services.sites.charts.png import drawable, png
+from services.sites.history import local
+from services.sites.history.spans import instant
 
 WIDTH = 4.0
 """Inches: shown 540 pixels wide in a mail, and 330 on a phone, where the letters must still be read."""

@@ -10,9 +10,9 @@ from proto.notifications import NotificationV1
 from proto.public import AlertV1, WindowV1
 from proto.subjects import ALERTS, NOTIFICATIONS, WINDOWS, Subject
 from services.bus import Stored, Unavailable
-from services.history import Span
-from services.history.spans import SECOND
 from services.notify.core.report import DayReport, Question, report_of
+from services.sites.history import Span
+from services.sites.history.spans import SECOND
 from services.sites.settings import SiteSettings, local_zone
 
 AHEAD = 26 * 3_600 * SECOND

@@ -7,8 +7,8 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from proto.types import ReceiverId, SiteId
-from services.history.spans import SECOND
 from services.notify.core.report_schedule import ReportPlan
+from services.sites.history.spans import SECOND
 from services.sites.problems import Problem
 from services.sites.settings import SiteSettings, WallTime, local_zone
 

@@ -13,7 +13,8 @@ from proto.notifications import NotificationV1, SilenceV1
 from proto.subjects import DELIVERIES, SILENCES, Subject
 from proto.types import Channel as ChannelName
 from services.bus import Bus, Held, Removed, Stored
-from services.log import get_logger
+from services.kernel.log import get_logger
+from services.kernel.tracing import begin
 from services.notify.core.deadlines import seconds_until
 from services.notify.core.decision import Output, record_of
 from services.notify.core.dispatch import Dispatcher, Input, SilenceGone
@@ -29,7 +30,6 @@ from services.notify.lost import KEPT_S, LostMessages
 from services.notify.restoring import FOLLOWED, Past, notice, read_past
 from services.notify.salting import unknown_recipients
 from services.notify.site_ledger import SiteLedger
-from services.tracing import begin
 
 log = get_logger()
 

@@ -3,10 +3,10 @@
 import asyncio
 
 from proto.subjects import ALERTS, NOTIFY_LEASES, NOTIFY_REPLICAS, REPLAY
-from services.app import App
 from services.bus import Bus, clock
+from services.kernel.app import App
+from services.kernel.log import get_logger
 from services.leases import Leases, Sharing, new_replica_name
-from services.log import get_logger
 from services.notify.channels import channels_of, load
 from services.notify.core.outbox import Outbox
 from services.notify.delivery import DeliveryAgent

@@ -12,8 +12,11 @@ from msgspec import Meta, Struct, field
 from proto.leases import ReplicaId
 from proto.types import ReceiverId, SiteId
 from services.bus import NatsSettings
-from services.certificates import SYSTEM, Authorities, Tls, client_problems, client_tls
-from services.log import LogSettings
+from services.kernel.log import LogSettings
+from services.kernel.probes import ProbesSettings
+from services.kernel.settings import Secret
+from services.kernel.tls import SYSTEM, Authorities, Tls, client_problems, client_tls
+from services.kernel.tracing.settings import TracingSettings
 from services.notify import report_settings
 from services.notify.core.notification import Audience
 from services.notify.core.recipient import Language
@@ -23,12 +26,9 @@ from services.notify.routing_settings import Reader, RouteSettings, TimeSettings
 from services.notify.sms_settings import SmsSettings, same_number_twice, sms_problems
 from services.notify.webhook_settings import WebhookSettings, webhook_problems
 from services.notify.words import languages
-from services.probes import ProbesSettings
-from services.settings import Secret
 from services.sites.problems import Problem
 from services.sites.problems import problems as site_problems
 from services.sites.settings import Name, SiteSettings
-from services.tracing.settings import TracingSettings
 
 Security = Literal["starttls", "tls", "none"]
 _PORTS: dict[Security, int] = {"starttls": 587, "tls": 465, "none": 25}

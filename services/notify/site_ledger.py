@@ -15,7 +15,7 @@ from proto.public import DeliveryV1, OperationalAlertV1
 from proto.subjects import DEAD, DELIVERIES, NOTIFICATIONS, OPERATIONS
 from proto.types import Channel
 from services.bus import Bus, Held
-from services.log import get_logger
+from services.kernel.log import get_logger
 from services.notify.core.alarms import Alarms
 from services.notify.core.decision import record_of
 from services.notify.core.ledger import UNTOLD, Attempts, Ledger, record_id, records

@@ -9,9 +9,9 @@ from typing import cast
 from proto.notifications import ReplayRecordV1, ReplayReplyV1, ReplayRequestV1
 from proto.public import DeliveryV1
 from proto.subjects import ALERTS, DELIVERIES, OPERATIONS, REPLAY_RECORD, Subject
-from services.app import STEP_LIMIT_S, App, end_tasks
 from services.bus import Bus, Held, Request, Stored, Unavailable
-from services.log import get_logger
+from services.kernel.app import STEP_LIMIT_S, App, end_tasks
+from services.kernel.log import get_logger
 from services.notify.channel import Budgeted, Channel
 from services.notify.daily_reports import REMEMBERED
 from services.notify.delivery import DeliveryAgent

@@ -11,7 +11,8 @@ from prometheus_client import Counter
 from proto.public import DeliveryV1
 from proto.types import Channel as ChannelName
 from proto.types import SiteId
-from services.log import get_logger
+from services.kernel.log import get_logger
+from services.kernel.settings import Secret
 from services.notify.core.gsm import encoding, segments
 from services.notify.core.kannel import Kannel
 from services.notify.core.local_time import UnpresentableError, instant
@@ -26,7 +27,6 @@ from services.notify.core.sms_text import sms_text
 from services.notify.http_client import HttpClient
 from services.notify.sms_settings import KannelSettings, ProviderSettings, SmsSettings
 from services.notify.words import words_in
-from services.settings import Secret
 from services.sites.settings import SiteSettings, local_zone
 
 log = get_logger()

@@ -9,8 +9,8 @@ from urllib.parse import parse_qsl
 from aiohttp import web
 from prometheus_client import Counter
 
-from services.listener import BODY_S, Listener, runner_of
-from services.log import get_logger
+from services.kernel.listener import BODY_S, Listener, runner_of
+from services.kernel.log import get_logger
 from services.notify.core.sms_reports import STEPS, Report, Seen, named_by
 from services.notify.sms_settings import ReportsSettings
 

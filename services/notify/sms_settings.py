@@ -7,12 +7,12 @@ from typing import Annotated, Any, Literal, Protocol
 from msgspec import Meta, Struct, field
 
 from proto.types import ReceiverId, SiteId
-from services.certificates import SYSTEM, Authorities, Tls, client_problems, client_tls
+from services.kernel.settings import Secret
+from services.kernel.tls import SYSTEM, Authorities, Tls, client_problems, client_tls
 from services.notify.core.number import NumberError, e164, is_region
 from services.notify.core.sms_provider import NAMES, SECRETS, names_in
 from services.notify.core.sms_reports import KANNEL, State
 from services.notify.web_settings import url_problems
-from services.settings import Secret
 from services.sites.problems import MIN_TOKEN, Problem
 
 Sender = Annotated[

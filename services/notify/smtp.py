@@ -15,7 +15,7 @@ from typing import Any, Self, TypeVar
 import aiosmtplib
 from prometheus_client import Gauge, Histogram
 
-from services.certificates import Tls, saw
+from services.kernel.tls import Tls, saw
 from services.notify.core.message import POLICY
 from services.notify.core.outcome import Failure, Kind, Stage
 from services.notify.settings import SmtpSettings

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from urllib.parse import SplitResult, urlsplit
 
 from services.destinations.addresses import refusal
-from services.settings import Secret
+from services.kernel.settings import Secret
 from services.sites.problems import Problem
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})

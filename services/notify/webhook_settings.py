@@ -5,9 +5,9 @@ from typing import Annotated, Protocol
 
 from msgspec import Meta, Struct
 
-from services.certificates import SYSTEM, Authorities, Tls, client_problems, client_tls
+from services.kernel.settings import Secret
+from services.kernel.tls import SYSTEM, Authorities, Tls, client_problems, client_tls
 from services.notify.web_settings import url_problems
-from services.settings import Secret
 from services.sites.problems import MIN_TOKEN, Problem
 
 

@@ -8,11 +8,11 @@ from typing import Protocol
 from msgspec import Struct
 from prometheus_client import Gauge
 
-from services.app import StartError
-from services.log import get_logger
+from services.kernel.faults import StartError
+from services.kernel.log import get_logger
+from services.kernel.settings import raw_settings
 from services.sandbox import landlock, paths, process
 from services.sandbox.measures import MEASURES, STATES, Finding, Measure, not_in_force, shortfalls
-from services.settings import raw_settings
 from services.sites.settings import SiteSettings
 
 log = get_logger()

@@ -4,7 +4,7 @@ import pytest
 from chart import merged, refusal, render, seed
 from chart_values import AUTOSCALED, EVERYTHING, NODES, PAGE, PHONE, SMS
 
-from services.settings import SECRETS
+from services.kernel.settings import SECRETS
 
 SECRET = "/etc/moretta/secrets/x"
 CAMERA = {"id": "hall-1", "url_file": SECRET}

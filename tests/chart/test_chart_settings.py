@@ -10,13 +10,13 @@ from chart import CHART, RELEASE, ROOT, container, environment, merged, ours, po
 from chart_values import EVERYTHING, PAGE
 
 from services.aggregate.settings import AggregateFile
-from services.app import STEP_LIMIT_S
 from services.cli.box import MALLOC
 from services.identities import Identities, Kept, Release, Server
 from services.inference.settings import InferenceFile
 from services.ingest.settings import IngestFile
+from services.kernel.app import STEP_LIMIT_S
+from services.kernel.settings import SECRETS, SECTIONS, load
 from services.notify.settings import NotifyFile
-from services.settings import SECRETS, SECTIONS, load
 
 SCHEMAS = {
     "ingest": IngestFile,

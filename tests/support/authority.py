@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from services.certificates import Tls, expiry, tls
+from services.kernel.tls import Tls, expiry, tls
 
 ENDS = datetime(2100, 1, 2, 3, 4, 5, tzinfo=UTC)
 

@@ -15,9 +15,9 @@ from multiprocessing import shared_memory
 from pathlib import Path
 from types import SimpleNamespace
 
-import services.app
+import services.kernel.app
 import services.sandbox.sandbox
-from services.log import get_logger
+from services.kernel.log import get_logger
 
 log = get_logger()
 ENEMY, PLACE = os.environ.get("ENEMY", ""), Path(os.environ.get("PLACE", "/nowhere"))
@@ -132,7 +132,7 @@ if __name__ == "__main__":
     if ENEMY == "free":  # what it does where there is no sandbox
         print(json.dumps(attack()))
         sys.exit(0)
-    real = services.app.main
+    real = services.kernel.app.main
     if ENEMY == "thread":
         threading.Thread(target=threading.Event().wait, daemon=True).start()
     if ENEMY == "elsewhere":

@@ -13,7 +13,7 @@ from services.cli.prove.isolation import isolate
 from services.cli.prove.planting import canary_image, planted
 from services.cli.prove.proof import Options, Proof, prove
 from services.cli.prove.search import PLACES
-from services.log import LogSettings, configure
+from services.kernel.log import LogSettings, configure
 
 
 async def leak(proof: Proof) -> None:

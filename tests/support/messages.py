@@ -5,7 +5,7 @@ from typing import Any
 from msgspec import structs
 
 from proto.public import AlertV1, OperationalAlertV1, WindowV1
-from services.proportions import wilson
+from services.sites.proportions import wilson
 
 SECOND = 1_000_000_000
 MINUTE = 60 * SECOND

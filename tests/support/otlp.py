@@ -16,8 +16,8 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from patience import wait_until
 
-from services.tracing import span as spans
-from services.tracing.engine import Traces
+from services.kernel.tracing import span as spans
+from services.kernel.tracing.engine import Traces
 
 
 @dataclass(frozen=True)

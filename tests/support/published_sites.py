@@ -21,7 +21,7 @@ from services.aggregate.stats import Stats
 from services.aggregate.web import PageServer
 from services.bus import Bus
 from services.identities import Identities, WebSocket, nats_config
-from services.settings import convert
+from services.kernel.settings import convert
 from services.sites.settings import SiteSettings
 
 LENGTH = 20 * MINUTE

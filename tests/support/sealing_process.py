@@ -18,10 +18,10 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from proto.frames import FrameV1
 from services.bus import Bus, NatsSettings
 from services.bus.nkey import Seed
+from services.frames.sealing import wrap
+from services.frames.sealing.seal import TAG_BYTES, SealError, open_into, reply_key, seal_into, wipe
 from services.inference import keys as receiving
 from services.ingest.keys import KeyGiver
-from services.sealing import wrap
-from services.sealing.seal import TAG_BYTES, SealError, open_into, reply_key, seal_into, wipe
 
 SIDE = 64
 PIXELS = SIDE * SIDE * 3 // 2

@@ -7,14 +7,15 @@ from typing import Literal
 
 from msgspec import Struct
 
-import services.app
-from services.app import App, StartError, main
-from services.log import LogSettings, get_logger
-from services.probes import ProbesSettings
-from services.settings import Secret
+import services.kernel.app
+from services.kernel.app import App, main
+from services.kernel.faults import StartError
+from services.kernel.log import LogSettings, get_logger
+from services.kernel.probes import ProbesSettings
+from services.kernel.settings import Secret
 
 log = get_logger()
-services.app.STEP_LIMIT_S = 0.5
+services.kernel.app.STEP_LIMIT_S = 0.5
 
 Mode = Literal[
     "well", "task-returns", "task-raises", "task-ends-as-it-may", "step-hangs", "step-hangs-stubbornly", "step-fails",

@@ -41,7 +41,7 @@ from services.cli.box import Box
 from services.cli.stats_chart import chart
 from services.cli.up import listen
 from services.cli.view import View
-from services.settings import convert
+from services.kernel.settings import convert
 from services.sites.settings import SiteSettings
 
 HALL, QUAY = "gate", "back"

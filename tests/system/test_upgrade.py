@@ -20,8 +20,8 @@ from mixed_site import CAMERAS, FPS, REPLICAS, WINDOW_S, MixedSite, Run, film, r
 from patience import patient
 from previous_version import TODAY, Version, previous
 
-from services.build import build
 from services.cli.demo.sink import Sink
+from services.kernel.build import build
 
 GAP_S, OLD_GAP_S = patient(4.0), patient(8.0)
 """How long a camera may be without a counted picture when today's version takes it over, and when the earlier one does:

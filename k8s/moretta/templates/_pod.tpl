@@ -89,7 +89,7 @@ spec:
   serviceAccountName: {{ include "moretta.fullname" $root }}-{{ .component }}
   automountServiceAccountToken: false
   enableServiceLinks: false
-  # More than stopping can take at most: services/app.py, and its test.
+  # More than stopping can take at most: services/kernel/app.py, and its test.
   terminationGracePeriodSeconds: 60
   {{- if eq .component "whip" }}
   hostNetwork: true

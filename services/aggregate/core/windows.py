@@ -14,7 +14,7 @@ from proto.types import WHOLE_SITE
 from services.aggregate.core.config import SiteConfig
 from services.aggregate.core.coverage import Span
 from services.aggregate.core.passages import JUDGED
-from services.proportions import wilson
+from services.sites.proportions import wilson
 
 CAMERA_OK = 0.9
 """A camera counts as ok when this share of the window was observed."""

@@ -47,7 +47,7 @@ def restore(
 
 def _nats(config: Path) -> Any:
     from services.cli.orders import OperatorFile
-    from services.settings import load
+    from services.kernel.settings import load
 
     return load(config, OperatorFile).nats
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from services.cli.backup.core.contents import FILES, FORMAT, LIST, Contents, Part, Said, problems
-from services.settings import SettingsError
+from services.kernel.settings import SettingsError
 
 _BLOCK = 1 << 20
 

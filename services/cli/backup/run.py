@@ -10,13 +10,13 @@ from nats.aio.client import Client
 
 from proto.subjects import STREAMS, Stream
 from services.bus import Connection, NatsSettings
-from services.certificates import CertificateError
 from services.cli.backup.core.contents import FILES, Contents, Part, order
 from services.cli.backup.folder import checked, finish, fresh
 from services.cli.backup.snapshots import BackupError, Told, put_back, remove, state_of, take
 from services.cli.show import Advance
-from services.log import redact
-from services.settings import SettingsError
+from services.kernel.log import redact
+from services.kernel.settings import SettingsError
+from services.kernel.tls import CertificateError
 
 _CONNECT_S = 5.0
 _QUIET_S = 12.0

@@ -25,7 +25,7 @@ from services.cli.demo.scene import length_s
 from services.cli.demo.sink import Mail, Sink
 from services.cli.up import listen
 from services.cli.view import View
-from services.settings import load
+from services.kernel.settings import load
 
 _CLOSING_S = 20.0
 """How long after the films' end the last window may take to close."""

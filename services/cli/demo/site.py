@@ -11,7 +11,7 @@ from proto.types import WHOLE_SITE
 from services.cli.settings_file import require
 from services.ingest.address import SourceError, address_of
 from services.ingest.source import open_source
-from services.settings import SettingsError
+from services.kernel.settings import SettingsError
 from services.sites.settings import CameraSettings
 
 SITE, RULE = "demo", "few-masks"

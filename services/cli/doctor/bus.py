@@ -17,11 +17,11 @@ from services.bus import Bus, Connection, NatsSettings
 from services.bus.client import words_of
 from services.bus.clock import MOST_NS
 from services.bus.sizes import Sizes, sized
-from services.certificates import CertificateError
 from services.cli.doctor.core import judged, rights, storage, times
 from services.cli.doctor.core.findings import Finding, fail, left_out, ok, warn
 from services.cli.stats import told_sites
-from services.log import redact
+from services.kernel.log import redact
+from services.kernel.tls import CertificateError
 from services.sites.settings import SiteSettings
 
 _CONNECT_S = 4.0

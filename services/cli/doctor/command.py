@@ -43,7 +43,7 @@ def examine(
     from services.cli.doctor.core.findings import exit_code, figures
     from services.cli.doctor.deployment import Deployment
     from services.cli.doctor.table import table
-    from services.log import LogSettings, configure
+    from services.kernel.log import LogSettings, configure
 
     configure("doctor", LogSettings(level="error"))  # what went wrong is in the table
     deployment = Deployment.read(config, data)

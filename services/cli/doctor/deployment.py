@@ -13,8 +13,8 @@ from services.cli.doctor.core.findings import Finding, fail, left_out, ok
 from services.cli.orders import OperatorFile
 from services.cli.settings_file import SCHEMAS
 from services.ingest.settings import IngestFile
+from services.kernel.settings import Problem, SettingsError, load
 from services.notify.settings import NotifyFile
-from services.settings import Problem, SettingsError, load
 from services.sites.settings import SiteSettings
 
 _UNREADABLE = "cannot read "

@@ -11,11 +11,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from services.certificates import CertificateError, ends
 from services.cli.doctor.core import storage, times
 from services.cli.doctor.core.findings import Finding, fail, left_out, ok, warn
 from services.cli.settings_file import tls_of
-from services.log import redact
+from services.kernel.log import redact
+from services.kernel.tls import CertificateError, ends
 from services.sandbox.measures import Finding as MeasureFinding
 from services.sandbox.measures import Findings, not_in_force, shortfalls
 from services.sites.settings import SiteSettings

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from services.certificates import CertificateError, Tls
 from services.cli.doctor.core.findings import Finding, fail, left_out, ok, warn
 from services.destinations.addresses import refusal
 from services.ingest.address import SourceError, address_of
 from services.ingest.settings import IngestFile
 from services.ingest.source import open_source
+from services.kernel.tls import CertificateError, Tls
 from services.notify.core.outcome import Failure
 from services.notify.settings import NotifySettings, SmtpSettings
 from services.notify.smtp import Session

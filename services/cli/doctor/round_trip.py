@@ -27,7 +27,7 @@ from services.cli.prove.camera import Camera
 from services.cli.prove.lifetimes import lifetime_of
 from services.cli.prove.secret import Secret
 from services.cli.prove.taps import Tap
-from services.settings import SettingsError
+from services.kernel.settings import SettingsError
 from services.sites.settings import CameraSettings, SiteSettings
 
 COMMAND = "moretta doctor"

@@ -7,11 +7,11 @@ from functools import partial
 from pathlib import Path
 
 from services.bus import Bus
-from services.certificates import CertificateError
 from services.cli.doctor import bus as on_bus
 from services.cli.doctor import machine, reach
 from services.cli.doctor.core.findings import Finding, fail, left_out
 from services.cli.doctor.deployment import Deployment
+from services.kernel.tls import CertificateError
 
 _LIMIT_S = 20.0
 _AT_ONCE = 16

@@ -6,11 +6,11 @@ import sys
 from pathlib import Path
 
 from services.aggregate.settings import AggregateFile
-from services.app import StartError
 from services.inference.settings import InferenceFile
-from services.log import LogSettings, configure
+from services.kernel.faults import StartError
+from services.kernel.log import LogSettings, configure
+from services.kernel.settings import load
 from services.sandbox import Sandbox
-from services.settings import load
 
 
 def main(file: Path) -> None:

@@ -19,7 +19,7 @@ def imported(service: str) -> list[Listed]:
     for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
         if ".training" not in module.name:
             importlib.import_module(module.name)
-    importlib.import_module("services.app")
+    importlib.import_module("services.kernel.app")
     return [_listed(family) for family in REGISTRY.collect() if family.name.startswith("moretta_")]
 
 

@@ -20,12 +20,12 @@ from proto.subjects import STREAMS, TABLE, Account
 from proto.types import CameraReason, CameraState, Channel
 from services.aggregate.core.exchange import DropReason
 from services.bus.questions import Fate
-from services.certificates import Use
 from services.ingest.core.attempts import Ended
+from services.kernel.tls import Use
+from services.kernel.tracing.span import ATTRIBUTES, SPANS
+from services.kernel.tracing.span import DropReason as SpanDropReason
 from services.notify.sms_reports import Made
 from services.sandbox.measures import MEASURES, STATES
-from services.tracing.span import ATTRIBUTES, SPANS
-from services.tracing.span import DropReason as SpanDropReason
 
 Values = tuple[str, ...] | str
 """All values that a label may have, or in words where they come from."""

@@ -21,7 +21,7 @@ def service(
 ) -> None:
     """Without a command: run the service that tells people about alerts."""
     from services.cli.entry import service as run_service
-    from services.settings import SettingsError
+    from services.kernel.settings import SettingsError
 
     if context.invoked_subcommand is not None:
         if config is not None:

@@ -11,7 +11,7 @@ from proto.notifications import NotificationV1, ReplayReplyV1, ReplayRequestV1
 from proto.subjects import DEAD, NOTIFICATIONS, REPLAY
 from services.bus import Bus, NoWorkers
 from services.cli.orders import ANSWER_S, checked, operator_bus
-from services.settings import SettingsError
+from services.kernel.settings import SettingsError
 
 _COMMAND = "moretta notify replay"
 

@@ -21,8 +21,8 @@ from proto.subjects import SILENCES
 from services.bus import Bus
 from services.cli.notify.known import doubts, published
 from services.cli.orders import ANSWER_S, checked, operator_bus
+from services.kernel.settings import SettingsError
 from services.notify.core.names import one_line
-from services.settings import SettingsError
 
 _COMMAND = "moretta silence"
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}

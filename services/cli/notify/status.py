@@ -20,7 +20,7 @@ from services.bus import Bus, Unavailable
 from services.cli.notify.known import sites
 from services.cli.notify.silences import local
 from services.cli.orders import ANSWER_S, operator_bus
-from services.settings import SettingsError
+from services.kernel.settings import SettingsError
 
 _COMMAND = "moretta notify status"
 _PENDING: frozenset[DeliveryOutcome | None] = frozenset({None, "retrying", "replayed"})

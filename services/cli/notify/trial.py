@@ -6,14 +6,14 @@ from pathlib import Path
 
 from proto.public import AlertV1
 from proto.types import WHOLE_SITE
-from services.app import StartError
+from services.kernel.faults import StartError
+from services.kernel.settings import SettingsError, load
 from services.notify.channels import channels_of
 from services.notify.core.notification import Group, Notification, notice_of
 from services.notify.core.outcome import Failure, advice, judge
 from services.notify.core.recipient import Recipient
 from services.notify.directory import Directory
 from services.notify.settings import NotifyFile
-from services.settings import SettingsError, load
 
 _COMMAND = "moretta notify test"
 _WINDOW = 20 * 60 * 10**9

@@ -14,8 +14,8 @@ from services.cli.prove.proof import Options
 from services.cli.prove.proof import prove as run
 from services.cli.prove.report import page, table
 from services.cli.prove.search import PLACES, WITHOUT_CANARY
-from services.log import LogSettings, configure
-from services.settings import SettingsError
+from services.kernel.log import LogSettings, configure
+from services.kernel.settings import SettingsError
 
 COMMAND = "moretta prove"
 _WIDTH = 140

@@ -14,8 +14,8 @@ from proto.types import WHOLE_SITE, Profile, RuleId, SiteId, ZoneId
 from services.aggregate.core import policy
 from services.aggregate.core.config import SiteConfig
 from services.cli.rules.series import entries, window
-from services.settings import Problem, SettingsError, convert, load, problems
-from services.settings.source import read
+from services.kernel.settings import Problem, SettingsError, convert, load, problems
+from services.kernel.settings.source import read
 from services.sites import problems as sites
 from services.sites.settings import Name, RuleSettings, SiteSettings, ZoneSettings
 

@@ -8,7 +8,7 @@ from proto.public import AlertV1, RuleStateName, RuleStateV1, WindowV1
 from services.aggregate.core.rulebook import RuleBook
 from services.aggregate.core.rules import Judgement, judge
 from services.cli.rules.file import Case, Expectation
-from services.settings import Problem
+from services.kernel.settings import Problem
 from services.sites.settings import RuleSettings
 
 

@@ -10,8 +10,8 @@ from proto.public import WindowV1
 from proto.types import Count, Fraction
 from services.aggregate.core import policy
 from services.aggregate.core.config import SiteConfig
-from services.proportions import wilson
-from services.settings import Problem, convert, problems
+from services.kernel.settings import Problem, convert, problems
+from services.sites.proportions import wilson
 
 _SHORT = re.compile(r"\s*(?:(?P<persons>\d{1,9})\s+(?P<masked>\d{1,9})|-)(?:\s+x(?P<times>[1-9]\d{0,3}))?\s*")
 _RIGHT = "persons and masked such as 40 10, - for no data, or either repeated such as 40 10 x3"

@@ -24,7 +24,7 @@ from services.cli.simulate.plan import Plan
 from services.cli.simulate.scenario import Scenario
 from services.cli.simulate.sightings import SECOND, messages
 from services.cli.stats import told_sites
-from services.settings import SettingsError, load
+from services.kernel.settings import SettingsError, load
 from services.sites.settings import SiteSettings
 
 SPEED = 1_440.0

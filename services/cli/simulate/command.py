@@ -19,7 +19,7 @@ from services.cli.simulate.scenario import Scenario, load_scenario
 from services.cli.simulate.sightings import SECOND, plans
 from services.cli.simulate.truth import Truth, truth
 from services.inference.annotations import InputError
-from services.settings import SettingsError
+from services.kernel.settings import SettingsError
 
 COMMAND = "moretta simulate"
 CAMERA = "film"

@@ -15,7 +15,7 @@ from services.cli.demo.scene import FACE
 from services.cli.simulate.scenario import Scenario
 from services.cli.simulate.walkers import Walker
 from services.inference.annotations import Corners, Label, Photo, read_annotations
-from services.settings import SettingsError
+from services.kernel.settings import SettingsError
 
 SMALLEST_PX = 32.0
 """Smaller faces are too coarse for the near ones of a film."""

@@ -12,8 +12,8 @@ from typing import Annotated
 from msgspec import Meta, Struct, field
 
 from proto.types import Fraction
-from services.settings import Problem, SettingsError, convert, problems
-from services.settings.source import read
+from services.kernel.settings import Problem, SettingsError, convert, problems
+from services.kernel.settings.source import read
 
 BUILT_IN = ("sparse", "medium", "dense", "day")
 RATE = 5.0

@@ -5,7 +5,7 @@ from services.cli.transparency.document import Document, Line, Section, Table, l
 from services.cli.transparency.notice import page
 from services.cli.transparency.place import Place
 from services.cli.transparency.settings import ReceiverOutline, TransparencySettings
-from services.settings import STAND_IN
+from services.kernel.settings import STAND_IN
 from services.sites.settings import CameraSettings
 
 _LEASES = [stream.name for stream in STREAMS if stream.expires]

@@ -18,9 +18,9 @@ from services.cli.transparency.document import Document
 from services.cli.transparency.notice import page, sign
 from services.cli.transparency.place import Place
 from services.cli.transparency.settings import ReceiverOutline, TransparencyFile, TransparencySettings
+from services.kernel.settings import SettingsError, load
 from services.notify.core.words import Words
 from services.notify.words import languages, words_in
-from services.settings import SettingsError, load
 from services.sites.settings import SiteSettings, local_zone
 
 _COMMAND = "moretta transparency"

@@ -12,7 +12,7 @@ from typing import Any
 
 from services.inference.core.outcomes import Outcome
 from services.inference.core.scoring import CROWD, SIZE_LIMITS, box_px, size_name
-from services.proportions import newcombe, wilson
+from services.sites.proportions import newcombe, wilson
 
 CLASSES = ("mask", "no_mask", "incorrect")
 

@@ -12,7 +12,7 @@ from proto.public import CameraV1
 from services.ingest.camera import Camera
 from services.ingest.core.guesses import MOST_OFFERS, SECOND_NS, Guesses
 from services.ingest.web.problem import problem
-from services.settings import Secret
+from services.kernel.settings import Secret
 from services.sites.settings import CameraSettings
 
 

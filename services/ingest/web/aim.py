@@ -13,8 +13,8 @@ from proto.control import OperatorName, Why
 from services.ingest.aiming import Aimer, AimRefused
 from services.ingest.web.access import Access
 from services.ingest.web.problem import not_allowed, problem
-from services.listener import BODY_S
-from services.settings import Secret
+from services.kernel.listener import BODY_S
+from services.kernel.settings import Secret
 
 _STATUS = {
     "unknown": HTTPStatus.NOT_FOUND,

@@ -12,9 +12,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from services.app import StartError
-from services.certificates import Named, Tls, server_tls, server_tls_of_pem
 from services.ingest.settings import WebSettings
+from services.kernel.faults import StartError
+from services.kernel.tls import Named, Tls, server_tls, server_tls_of_pem
 
 VALID_DAYS = 397
 """Apple's devices take no certificate that is valid for more than 825 days, and no authority's for more than 398."""

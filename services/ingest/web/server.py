@@ -6,8 +6,6 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from services.app import App, StartError
-from services.certificates import Tls
 from services.ingest.aiming import Aimer
 from services.ingest.settings import WebSettings
 from services.ingest.web import certificate, rtc
@@ -17,8 +15,11 @@ from services.ingest.web.pages import Pages
 from services.ingest.web.problem import problem
 from services.ingest.web.status import Status
 from services.ingest.web.whip import MOST_BYTES, Whip
-from services.listener import Listener, runner_of
-from services.log import get_logger
+from services.kernel.app import App
+from services.kernel.faults import StartError
+from services.kernel.listener import Listener, runner_of
+from services.kernel.log import get_logger
+from services.kernel.tls import Tls
 
 log = get_logger()
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from aiohttp import web
 from prometheus_client import Gauge
 
-from services.app import App
 from services.ingest.camera import Camera
 from services.ingest.core.sdp import OfferError, check_offer
 from services.ingest.metrics import WHIP_DROPPED
@@ -19,8 +18,9 @@ from services.ingest.peer import EncodedQueue, Seat
 from services.ingest.web.access import Access, Cameras
 from services.ingest.web.problem import elsewhere, not_allowed, problem
 from services.ingest.web.rtc import PeerConnection
-from services.listener import BODY_S
-from services.log import get_logger
+from services.kernel.app import App
+from services.kernel.listener import BODY_S
+from services.kernel.log import get_logger
 
 log = get_logger()
 

@@ -16,10 +16,10 @@ from proto.notifications import NotificationV1
 from proto.public import AlertV1, GapReason, Suppression, WindowV1
 from proto.stats import PeriodV1, Step
 from proto.types import WHOLE_SITE, Interval, Profile, ReceiverId, SiteId, ZoneId
-from services.history import RollUp, Span, day_start
-from services.history.spans import SECOND
 from services.notify.core.report_alerts import HeldBack, RuleDay, held_back, rule_days
-from services.proportions import newcombe
+from services.sites.history import RollUp, Span, day_start
+from services.sites.history.spans import SECOND
+from services.sites.proportions import newcombe
 
 STRICT: Profile = "fr-2021-269"
 """Under this profile a report has the number of people and the percentage of the whole site, and nothing else."""

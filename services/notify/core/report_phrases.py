@@ -8,12 +8,12 @@ from proto.notifications import WithheldReason
 from proto.public import GapReason, Suppression
 from proto.stats import PeriodV1
 from proto.types import Interval
-from services.history import local
-from services.history.spans import SECOND
 from services.notify.core.local_time import offset
 from services.notify.core.report import Comparison, DayReport, Place
 from services.notify.core.report_alerts import HeldBack, RuleDay
 from services.notify.core.words import Words
+from services.sites.history import local
+from services.sites.history.spans import SECOND
 
 _SURE = 0.95
 

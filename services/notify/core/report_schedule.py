@@ -10,9 +10,9 @@ from datetime import date, datetime, time, timedelta, tzinfo
 
 from proto.notifications import NotificationV1
 from proto.types import WHOLE_SITE, AlertState, NotificationId, ReceiverId, RuleId, SiteId, ZoneId
-from services.history import day_start, local
-from services.history.spans import SECOND, instant
 from services.notify.core.notification import Group, Notification, notification_id
+from services.sites.history import day_start, local
+from services.sites.history.spans import SECOND, instant
 
 RULE: RuleId = "daily-report"
 """What the records of deliveries call the rule of a report."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from services.history.spans import SECOND, day_start, instant, local
+from services.sites.history.spans import SECOND, day_start, instant, local
 
 _MIDNIGHT = time()
 _AHEAD_DAYS = 8

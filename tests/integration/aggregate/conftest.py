@@ -20,9 +20,9 @@ from services.aggregate.core.site import SiteCore
 from services.aggregate.runner import SiteRunner
 from services.aggregate.service import wire
 from services.aggregate.settings import AggregateFile, AggregateSettings
-from services.app import App
 from services.bus import Bus, Stored
-from services.settings import convert
+from services.kernel.app import App
+from services.kernel.settings import convert
 
 PERIOD = 200_000_000
 EVERY_S = 0.1

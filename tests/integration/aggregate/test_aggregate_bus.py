@@ -16,8 +16,8 @@ from proto.subjects import ALERTS, OPERATIONS, PASSAGES, RULES, SITE_CONFIG, WIN
 from services.aggregate import retention
 from services.aggregate.core.config import SECOND, SiteConfig
 from services.aggregate.runner import SiteRunner
-from services.app import end_tasks
 from services.bus import Fenced
+from services.kernel.app import end_tasks
 from services.leases import sharing
 
 UNMASKED = ("unmasked",) * 4

@@ -25,7 +25,7 @@ from services.aggregate.core.config import SECOND, SiteConfig
 from services.aggregate.core.site import SiteCore
 from services.aggregate.runner import SiteRunner
 from services.aggregate.settings import AggregateFile, AggregateSettings
-from services.settings import convert
+from services.kernel.settings import convert
 
 SEEDS = [pytest.param(n, marks=[pytest.mark.long] * (n > 1)) for n in range(int(os.environ.get("MORETTA_SEEDS", "4")))]
 WINDOW_S, FEED_S, LIMIT_S = 2, 10, 60

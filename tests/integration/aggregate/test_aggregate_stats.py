@@ -15,7 +15,7 @@ from proto.subjects import STATS, STATS_SERVICE, WINDOWS
 from services.aggregate import stats as module
 from services.aggregate.stats import Stats
 from services.bus import NoWorkers, Refusal, Unavailable
-from services.settings import convert
+from services.kernel.settings import convert
 from services.sites.settings import SiteSettings
 
 DAY = 1_761_429_600_000_000_000

@@ -22,7 +22,7 @@ from services.bus import Bus, questions
 from services.bus.nkey import Seed
 from services.bus.questions import asker_of
 from services.identities import Identities, nats_config
-from services.settings import convert
+from services.kernel.settings import convert
 from services.sites.settings import SiteSettings
 
 DAY = 24 * HOUR

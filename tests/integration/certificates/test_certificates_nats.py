@@ -16,7 +16,7 @@ from proto.public import WindowV1
 from proto.subjects import WINDOWS
 from services.bus import Bus, NatsSettings
 from services.cli.orders import connect_as
-from services.settings import SettingsError
+from services.kernel.settings import SettingsError
 
 
 @dataclass

@@ -58,7 +58,7 @@ from services.cli.entry import main
 try:
     main()
 finally:
-    print([name for name in ("aiohttp", "nats", "services.app", "services.bus") if name in sys.modules])
+    print([name for name in ("aiohttp", "nats", "services.kernel.app", "services.bus") if name in sys.modules])
 """
     shown = subprocess.run([sys.executable, "-P", "-c", program], capture_output=True, text=True, timeout=patient(60))
     assert (shown.returncode, "doctor" in shown.stdout) == (0, True)

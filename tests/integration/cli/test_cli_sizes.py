@@ -14,7 +14,7 @@ from services.bus import Bus
 from services.bus.sizes import sizes_of
 from services.cli.orders import OperatorFile
 from services.identities import limits
-from services.settings import load
+from services.kernel.settings import load
 
 LARGE = {"WINDOWS": "2GiB", "SIGHTINGS": "512MiB"}
 

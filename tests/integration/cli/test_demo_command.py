@@ -15,7 +15,7 @@ from services.cli.demo.clips import film
 from services.cli.demo.command import demo
 from services.cli.demo.films import CAMERAS
 from services.cli.demo.scene import Phase, Walker, plan
-from services.settings import SettingsError
+from services.kernel.settings import SettingsError
 
 
 def spoken(console: Console) -> str:

@@ -24,7 +24,7 @@ from services.cli.prove.search import PLACES, WITHOUT_CANARY, Search
 from services.cli.prove.secret import Label, Secret
 from services.cli.prove.site import FILE, NETWORK
 from services.cli.prove.story import Story, StoryError
-from services.settings import SettingsError
+from services.kernel.settings import SettingsError
 
 KEPT = Lifetime({20.0: 60.0, 50.0: 99.0, 100.0: 100.0}, 100.0)
 

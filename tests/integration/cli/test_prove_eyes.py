@@ -289,7 +289,7 @@ CRASH = """
         _, hard = resource.getrlimit(resource.RLIMIT_CORE)
         resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
     else:
-        from services.app import leave_no_core
+        from services.kernel.app import leave_no_core
         leave_no_core()
     os.abort()
 """

@@ -23,10 +23,10 @@ from services.cli.orders import OperatorFile
 from services.ingest.core.sdp import OfferError, check_offer, spelled_out, with_addresses_only
 from services.ingest.peer import EncodedQueue
 from services.ingest.web.rtc import PeerConnection, install
+from services.kernel.settings import Secret, load
 from services.notify.core.sms_reports import Report, report_path
 from services.notify.sms_reports import ReportServer
 from services.notify.sms_settings import ReportsSettings
-from services.settings import Secret, load
 
 ANSWERED = 40
 """So many accepted offers are answered by aiortc, which takes tens of milliseconds each."""

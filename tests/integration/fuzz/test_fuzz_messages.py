@@ -15,7 +15,7 @@ from msgspec import Struct
 from proto.codec import ContractError, decode_as, encode_as
 from services.cli.settings_file import check
 from services.cli.transparency.settings import TransparencyFile
-from services.settings import Secret, SettingsError
+from services.kernel.settings import Secret, SettingsError
 
 DOCS = Path(__file__).parents[3] / "docs"
 LIMIT_S = 30

@@ -14,7 +14,7 @@ from site_process import Site
 from proto.control import PauseRequestV1
 from proto.subjects import PAUSE
 from services.bus import Connection, NatsSettings
-from services.settings import Secret
+from services.kernel.settings import Secret
 
 
 def older(config: str) -> str:

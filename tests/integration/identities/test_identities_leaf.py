@@ -27,7 +27,7 @@ from services.cli import nats_streams
 from services.cli.orders import OperatorFile
 from services.identities import Tls
 from services.identities.leafnodes import CROSSING
-from services.settings import SettingsError, load
+from services.kernel.settings import SettingsError, load
 
 STORED = [row for row in TABLE if row.stream]
 Stored = list[tuple[str, bytes]]

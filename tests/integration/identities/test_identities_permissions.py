@@ -32,10 +32,10 @@ from proto.subjects import (
     Identity,
     Subject,
 )
-from services.app import end_tasks
 from services.bus import Bus, NoWorkers
 from services.bus.nkey import Seed
 from services.identities import Identities, nats_config
+from services.kernel.app import end_tasks
 
 USERS = [(identity, account) for identity, accounts in ACCOUNTS.items() for account in accounts]
 STORED = [row for row in TABLE if row.stream]

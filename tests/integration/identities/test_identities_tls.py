@@ -13,7 +13,7 @@ from patience import patient, until
 from services.bus import Bus, NatsSettings
 from services.cli.orders import OperatorFile
 from services.identities import Kept
-from services.settings import Secret, load
+from services.kernel.settings import Secret, load
 
 LIMIT_S = 30
 

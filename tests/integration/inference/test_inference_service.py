@@ -16,11 +16,11 @@ from site_process import Site
 from proto.frames import FrameV1
 from proto.subjects import FRAMES, SIGHTINGS
 from services.bus import NoWorkers
+from services.frames.sealing.seal import TAG_BYTES, i420_bytes, seal_into
+from services.frames.sealing.settings import SealingSettings
 from services.inference.model import MODELS
 from services.ingest.keys import KeyGiver
-from services.sealing.seal import TAG_BYTES, i420_bytes, seal_into
-from services.sealing.settings import SealingSettings
-from services.settings import Secret
+from services.kernel.settings import Secret
 
 MS = 1_000_000
 WIDTH, HEIGHT = 320, 180

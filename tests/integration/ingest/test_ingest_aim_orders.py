@@ -10,11 +10,11 @@ from patience import until
 
 from proto.aiming import AimRequestV1
 from proto.subjects import AIM, AIM_RECORD
-from services.app import App
 from services.bus import Bus, NatsSettings
 from services.ingest import aiming as sut
 from services.ingest.aiming import Aimer
 from services.ingest.camera import CameraStatus
+from services.kernel.app import App
 from services.sites.settings import CameraSettings
 
 PLACE = ("cannes", "gate")

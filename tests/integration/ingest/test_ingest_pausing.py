@@ -11,10 +11,10 @@ from patience import until
 
 from proto.control import PauseRequestV1
 from proto.subjects import PAUSE, PAUSE_STATE
-from services.app import App, end_tasks
 from services.ingest import in_hand
 from services.ingest.core.orders import Orders, Recorded
 from services.ingest.pausing import LOOK_S, Pausing
+from services.kernel.app import App, end_tasks
 
 SECOND = 1_000_000_000
 

@@ -15,14 +15,14 @@ from proto.codec import decode, encode_as
 from proto.frames import FrameQualityV1, FrameReplyV1
 from proto.subjects import FRAMES, FRAMES_QUEUE
 from services.bus import Bus, NatsSettings
+from services.frames.sealing.keys import SealingKeys, new_key
+from services.frames.sealing.seal import open_into, proof_of, reply_key
 from services.ingest import sender as sut
 from services.ingest.camera import CameraStatus
 from services.ingest.core.lifetime import CAP_MS
 from services.ingest.core.picture import i420_size
 from services.ingest.pictures import BufferPool, Picture
 from services.ingest.sender import FILE_BUDGET_NS, LIVE_BUDGET_NS, Sender
-from services.sealing.keys import SealingKeys, new_key
-from services.sealing.seal import open_into, proof_of, reply_key
 from services.sites.settings import CameraSettings
 
 MS = 1_000_000

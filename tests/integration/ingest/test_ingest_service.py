@@ -18,7 +18,7 @@ from site_process import Site
 from proto.control import PauseReplyV1, PauseRequestV1
 from proto.subjects import CAMERA_EVENTS, CAMERAS, PAUSE, PAUSE_STATE, SIGHTINGS
 from services.bus import Bus, NatsSettings
-from services.settings import Secret
+from services.kernel.settings import Secret
 
 SECOND = 1_000_000_000
 PERIOD = SECOND // 5

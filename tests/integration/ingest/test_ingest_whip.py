@@ -23,8 +23,6 @@ from patience import patient, until
 from prometheus_client import REGISTRY
 from whip import TOKEN, Publisher
 
-from services import listener
-from services.app import App, StartError
 from services.ingest.camera import Camera
 from services.ingest.core import presence
 from services.ingest.peer import MOST_FRAMES
@@ -33,8 +31,11 @@ from services.ingest.sharing import Sharing
 from services.ingest.web import rtc
 from services.ingest.web import whip as whip_server
 from services.ingest.web.server import WebServer
-from services.log import configure
-from services.settings import Secret
+from services.kernel import listener
+from services.kernel.app import App
+from services.kernel.faults import StartError
+from services.kernel.log import configure
+from services.kernel.settings import Secret
 from services.sites.settings import CameraSettings
 
 LIMIT_S = patient(20)

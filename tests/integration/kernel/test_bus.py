@@ -11,8 +11,8 @@ from patience import until
 from proto.public import WindowV1
 from proto.sightings import SiteConfigV1, TickV1
 from proto.subjects import SIGHTINGS, SITE_CONFIG, TICKS, WINDOWS
-from services.app import end_tasks
 from services.bus import Bus, Fenced, NatsSettings, StreamReset
+from services.kernel.app import end_tasks
 
 
 def window(start: int, persons: int = 1) -> WindowV1:

@@ -22,8 +22,8 @@ from proto.public import CameraV1, WindowV1
 from proto.sightings import TickV1
 from proto.subjects import CAMERA_LEASES, CAMERAS, DEAD, FRAMES, PAUSE, PAUSE_STATE, STREAMS, TICKS, WINDOWS
 from services.bus import Bus, NatsSettings, NoWorkers, StreamReset
-from services.log import configure
-from services.settings import Secret
+from services.kernel.log import configure
+from services.kernel.settings import Secret
 
 
 def window(start: int) -> WindowV1:

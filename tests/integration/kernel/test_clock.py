@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from patience import until
 
-from services.app import App
 from services.bus import Bus, clock
 from services.bus.clock import MOST_NS, offset_of
+from services.kernel.app import App
 
 SECOND = 1_000_000_000
 moments = st.integers(0, 2**62)

@@ -11,7 +11,7 @@ from patience import patient, until
 
 from proto.control import PauseStateV1
 from proto.subjects import CAMERA_LEASES, PAUSE_STATE, REPLICAS
-from services.app import end_tasks
+from services.kernel.app import end_tasks
 from services.leases import Leases, Taking
 
 GATE = ("cannes", "gate")

@@ -1,4 +1,4 @@
-"""What a stranger may do to any of our HTTP servers, over real sockets: services.listener."""
+"""What a stranger may do to any of our HTTP servers, over real sockets: services.kernel.listener."""
 
 import asyncio
 import contextlib
@@ -12,8 +12,8 @@ import pytest
 from aiohttp import web
 from patience import until
 
-from services import listener as sut
-from services.listener import Listener, runner_of
+from services.kernel import listener as sut
+from services.kernel.listener import Listener, runner_of
 
 LIMIT_S = 30
 REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"

@@ -15,7 +15,7 @@ from patience import patient, until
 from proto.subjects import ALERTS, WINDOWS
 from services.bus import Bus, NatsSettings
 from services.bus.streams import Streams
-from services.settings import Secret
+from services.kernel.settings import Secret
 
 STREAMS = {"WINDOWS": WINDOWS, "ALERTS": ALERTS}
 

@@ -8,8 +8,8 @@ import pytest
 from patience import until
 from prometheus_client import REGISTRY, CollectorRegistry, Counter
 
-from services import probes as module
-from services.probes import Probes, ProbesSettings
+from services.kernel import probes as module
+from services.kernel.probes import Probes, ProbesSettings
 
 
 class Clock:

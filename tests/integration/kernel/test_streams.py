@@ -24,7 +24,7 @@ from services.bus.nkey import Seed
 from services.cli.nats_streams import How, _copied, make
 from services.identities import Kept, limits
 from services.identities.kept import Server
-from services.settings import SettingsError
+from services.kernel.settings import SettingsError
 
 NAMES = [one.name for one in STREAMS]
 _ENSURE = """

@@ -21,14 +21,14 @@ from patience import until
 
 from proto.public import AlertV1
 from proto.subjects import DELIVERIES
-from services.app import App
 from services.bus import NatsSettings
-from services.log import LogSettings, configure
+from services.kernel.app import App
+from services.kernel.log import LogSettings, configure
+from services.kernel.settings import Secret
 from services.notify.core.recipient import digest
 from services.notify.routing_settings import RouteSettings
 from services.notify.service import wire
 from services.notify.settings import NotifyFile, NotifySettings, ReceiverSettings, SmtpSettings
-from services.settings import Secret
 from services.sites.settings import SiteSettings
 
 STRICT = SMTP_POLICY.clone(raise_on_defect=True)

@@ -17,7 +17,8 @@ from proto.codec import decode
 from proto.notifications import ReplayRequestV1
 from proto.public import DeliveryV1
 from proto.subjects import ALERTS, DEAD, DELIVERIES, NOTIFICATIONS, OPERATIONS, REPLAY, WINDOWS
-from services.app import StartError
+from services.kernel.faults import StartError
+from services.kernel.settings import Secret
 from services.notify.core.ledger import UNTOLD, Ledger
 from services.notify.core.recipient import Recipient
 from services.notify.core.report_schedule import RULE
@@ -27,7 +28,6 @@ from services.notify.report_settings import ReportSettings
 from services.notify.settings import NotifyFile
 from services.notify.sms_settings import ProviderSettings, ReportsSettings, SmsSettings
 from services.notify.webhook_settings import WebhookSettings
-from services.settings import Secret
 
 ANNA = "anna@example.org"
 

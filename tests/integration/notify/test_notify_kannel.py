@@ -10,6 +10,7 @@ from kannel_process import Kannel
 from notifications import NUMBER, SITE, TEN, notification, rate, recipient
 from patience import until
 
+from services.kernel.settings import Secret
 from services.notify.core.gsm import encoding, segments, split
 from services.notify.core.kannel import Kannel as Interface
 from services.notify.core.outcome import Failure
@@ -19,7 +20,6 @@ from services.notify.http_client import HttpClient
 from services.notify.sms import SmsChannel
 from services.notify.sms_reports import ReportServer
 from services.notify.sms_settings import KannelSettings, ReportsSettings, SmsSettings
-from services.settings import Secret
 
 TEXT = (
     "Marché Forville, Entrée nord: masks 62%, below 70%. Between 54% and 69%. 143 people, 24 Nov 10:00-10:20,"

@@ -19,10 +19,10 @@ from patience import until, wait_until
 from program import Program
 
 from proto.subjects import ALERTS
+from services.kernel.settings import Secret
 from services.notify.core.outcome import judge
 from services.notify.settings import SmtpSettings
 from services.notify.smtp import Session
-from services.settings import Secret
 
 PASSWORD = "s3cret-word"
 CONFIG = """

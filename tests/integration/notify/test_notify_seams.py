@@ -15,6 +15,7 @@ from windows import HOUR, window
 from proto.notifications import ReplayRequestV1
 from proto.public import OperationalAlertV1
 from proto.subjects import ALERTS, DEAD, DELIVERIES, NOTIFICATIONS, OPERATIONS, REPLAY, WINDOWS
+from services.kernel.settings import Secret
 from services.notify import runner
 from services.notify.directory import Directory
 from services.notify.report_settings import ReportSettings
@@ -23,7 +24,6 @@ from services.notify.runner import SiteRunner
 from services.notify.settings import NotifyFile, ReceiverSettings
 from services.notify.site_ledger import SiteLedger
 from services.notify.webhook_settings import WebhookSettings
-from services.settings import Secret
 
 ANNA, BOB, OPS = "anna@example.org", "bob@example.org", "ops@example.org"
 NEXT = "fedcba9876543210"

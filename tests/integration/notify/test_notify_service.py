@@ -11,12 +11,12 @@ from prometheus_client import REGISTRY, generate_latest
 from proto.notifications import NotificationV1
 from proto.public import DeliveryV1
 from proto.subjects import ALERTS, DEAD, DELIVERIES, NOTIFICATIONS, OPERATIONS, STREAMS
-from services.app import StartError
 from services.bus.follow import read_back
+from services.kernel.faults import StartError
+from services.kernel.settings import Secret
 from services.notify import service
 from services.notify.core.recipient import digest
 from services.notify.settings import SmtpSettings
-from services.settings import Secret
 
 ANNA, BOB = "anna@example.org", "bob@example.org"
 NEXT = "fedcba9876543210"

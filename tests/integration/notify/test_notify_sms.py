@@ -14,12 +14,12 @@ from http_peer import HttpPeer
 from notifications import NUMBER, SITE, TEN, notification, rate, recipient
 
 from proto.public import DeliveryV1
-from services.app import StartError
+from services.kernel.faults import StartError
+from services.kernel.settings import Secret
 from services.notify.core.outcome import Failure, judge
 from services.notify.http_client import failure_of
 from services.notify.sms import SmsChannel
 from services.notify.sms_settings import ProviderSettings, SmsSettings, SuccessSettings
-from services.settings import Secret
 
 FIRST = notification(rate())
 DAY = 86_400 * 10**9

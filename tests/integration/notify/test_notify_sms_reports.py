@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
+from services.kernel.settings import Secret
 from services.notify import sms_reports
 from services.notify.core.sms_reports import Report, report_path
 from services.notify.sms_reports import ReportServer
 from services.notify.sms_settings import ReportsSettings
-from services.settings import Secret
 
 TOKEN = "s3cret-0123456789"
 

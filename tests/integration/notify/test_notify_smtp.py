@@ -13,11 +13,11 @@ import pytest
 from authority import ENDS, Authority, Volume, only_these, serving
 from prometheus_client import REGISTRY
 
-from services.app import StartError
+from services.kernel.faults import StartError
+from services.kernel.settings import Secret
 from services.notify.core.outcome import Failure, judge
 from services.notify.settings import SmtpSettings
 from services.notify.smtp import Pool, Session
-from services.settings import Secret
 
 
 def mail(recipient: str = "anna@example.org") -> EmailMessage:

@@ -23,11 +23,11 @@ from patience import patient, until
 from prometheus import free_ports
 from prometheus_client import REGISTRY
 
+from services.kernel.settings import Secret
 from services.notify.core.outcome import Failure, judge
 from services.notify.core.recipient import Recipient
 from services.notify.webhook import WebhookChannel
 from services.notify.webhook_settings import WebhookSettings
-from services.settings import Secret
 
 SECRET = "s3cret-0123456789"
 SUBSCRIBING = Path(__file__).resolve().parents[3] / "docs" / "subscribing.md"

@@ -16,11 +16,11 @@ from proto.subjects import Identity
 from services.aggregate.page_settings import PageSettings
 from services.aggregate.settings import AggregateFile
 from services.aggregate.web import PageServer, policy
-from services.app import StartError
 from services.bus.nkey import Seed
 from services.cli.box import Box, BoxError
 from services.identities import Identities, Tls, WebSocket, nats_config
-from services.settings import SettingsError, convert, load
+from services.kernel.faults import StartError
+from services.kernel.settings import SettingsError, convert, load
 from services.sites.settings import SiteSettings
 
 SOURCE = Path(__file__).parents[3] / "services/aggregate/page"

@@ -18,15 +18,15 @@ from site_process import Site
 from proto.frames import FrameReplyV1, FrameV1
 from proto.subjects import FRAMES, FRAMES_QUEUE, KEYS, WORKERS
 from services.aggregate.core.cameras import Camera as Timeline
+from services.frames.sealing.keys import FrameKey, new_key
+from services.frames.sealing.seal import TAG_BYTES, i420_bytes, seal_into
+from services.frames.sealing.wrap import wrap_key
 from services.inference.keys import KeyReceiver
 from services.inference.lanes import Lanes
 from services.inference.worker import Worker
 from services.ingest.keys import KeyGiver
 from services.ingest.pictures import BufferPool, Picture
 from services.ingest.sender import LIVE_BUDGET_NS, Sender
-from services.sealing.keys import FrameKey, new_key
-from services.sealing.seal import TAG_BYTES, i420_bytes, seal_into
-from services.sealing.wrap import wrap_key
 from services.sites.settings import CameraSettings
 
 MS = 1_000_000

@@ -15,11 +15,11 @@ from site_process import Site
 from structlog.testing import capture_logs
 
 from proto.subjects import KEYS, WORKERS
+from services.frames.sealing.keys import KEEP_NS
+from services.frames.sealing.wrap import announce
 from services.inference.keys import KeyReceiver
 from services.ingest import keys as giving
 from services.ingest.keys import KeyGiver
-from services.sealing.keys import KEEP_NS
-from services.sealing.wrap import announce
 
 IDENTITY, INGEST = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
 

@@ -11,11 +11,11 @@ from otlp import Collector
 from patience import patient, wait_until
 from prometheus_client import REGISTRY
 
-from services.app import StartError
 from services.ingest.settings import IngestFile
-from services.settings import Secret, SettingsError, load
-from services.tracing import begin, sending, start
-from services.tracing.settings import TracingSettings
+from services.kernel.faults import StartError
+from services.kernel.settings import Secret, SettingsError, load
+from services.kernel.tracing import begin, sending, start
+from services.kernel.tracing.settings import TracingSettings
 
 TOKEN = "s3cret-of-the-collector"
 
@@ -168,6 +168,6 @@ def test_a_bad_section_is_refused_with_what_is_right(tmp_path, section, line):
 
 def test_without_the_library_it_is_said_what_brings_it(monkeypatch):
     """A plain `pip install moretta[ingest]` has none."""
-    monkeypatch.setitem(__import__("sys").modules, "services.tracing.engine", None)
+    monkeypatch.setitem(__import__("sys").modules, "services.kernel.tracing.engine", None)
     with pytest.raises(StartError, match=r"`pip install moretta\[tracing\]` brings it"):
         start.start("test", TracingSettings(endpoint="http://c"))

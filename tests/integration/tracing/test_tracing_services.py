@@ -13,7 +13,7 @@ from clips import make_clip
 from otlp import Collector
 from site_process import Site
 
-from services.tracing.span import ATTRIBUTES, SPANS
+from services.kernel.tracing.span import ATTRIBUTES, SPANS
 
 TOKEN = "s3cret-of-the-collector"
 SERVICES = ("aggregate", "notify", "inference", "ingest")

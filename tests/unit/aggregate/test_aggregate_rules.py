@@ -12,7 +12,7 @@ from proto.subjects import ALERTS, RULES, WINDOWS
 from services.aggregate.core.config import CameraConfig, SiteConfig
 from services.aggregate.core.rulebook import RuleBook, is_enough
 from services.aggregate.core.rules import RuleState, alert_id, fold, judge
-from services.proportions import wilson
+from services.sites.proportions import wilson
 from services.sites.settings import RuleSettings
 
 RULE = RuleSettings(id="low", fire_below=0.6, clear_above=0.8, for_windows=2, min_persons=20)

@@ -19,8 +19,8 @@ from bench.scale_load import NOBODY, Crowd, Load, crowd_of, told
 from bench.scale_system import Layout, Measured, Restart, _together
 from services.aggregate.settings import AggregateFile
 from services.cli.simulate.scenario import Phase, Scenario
+from services.kernel.settings import load
 from services.notify.settings import NotifyFile
-from services.settings import load
 
 open_fonts()
 PERIOD = 200_000_000

@@ -1,9 +1,9 @@
-"""Dropping unread what could not make 100 ms: services.budget.shedding."""
+"""Dropping unread what could not make 100 ms: services.frames.budget.shedding."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.budget.shedding import BUDGET_NS, Shedder
+from services.frames.budget.shedding import BUDGET_NS, Shedder
 
 MS = 1_000_000
 ages = st.integers(0, 2 * BUDGET_NS)

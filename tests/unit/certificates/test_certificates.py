@@ -1,4 +1,4 @@
-"""What TLS speaks with, and how its files change: services.certificates."""
+"""What TLS speaks with, and how its files change: services.kernel.tls."""
 
 import os
 import ssl
@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 
-from services.certificates import SYSTEM, CertificateError, Named, client_tls, server_tls, server_tls_of_pem
-from services.certificates.tls import Loaded, Tls
-from services.log import configure
+from services.kernel.log import configure
+from services.kernel.tls import SYSTEM, CertificateError, Named, client_tls, server_tls, server_tls_of_pem
+from services.kernel.tls.tls import Loaded, Tls
 
 OURS, OTHER = Authority(), Authority()
 A, B = (OURS.issue("a.example") for _ in range(2))

@@ -9,8 +9,8 @@ from msgspec import structs
 from PIL import Image
 
 from proto.stats import PeriodV1
-from services.charts.periods import Figure, Labels, coverage, marks, rates
-from services.charts.png import png
+from services.sites.charts.periods import Figure, Labels, coverage, marks, rates
+from services.sites.charts.png import png
 
 HOUR = 3_600 * 10**9
 LABELS = Labels(

@@ -13,7 +13,7 @@ from proto.subjects import STREAMS, stream
 from services.bus.making import config_of
 from services.cli.backup.core.contents import FILES, FORMAT, LIST, Contents, Part, configuration, order, problems
 from services.cli.backup.folder import checked, described, finish, fresh, parts_of
-from services.settings import SettingsError
+from services.kernel.settings import SettingsError
 
 WINDOWS = stream("WINDOWS")
 

@@ -7,7 +7,7 @@ import yaml
 from in_process import invoke
 
 from services.cli.check_config import checked, checked_values
-from services.settings import SettingsError
+from services.kernel.settings import SettingsError
 
 ELSEWHERE = "/etc/moretta/secrets/none"
 CHART = Path(__file__).parents[3] / "k8s"

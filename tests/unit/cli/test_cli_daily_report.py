@@ -8,8 +8,8 @@ import yaml
 
 from services.cli import daily_report
 from services.cli.daily_report import ReportFile
-from services.history.spans import instant
-from services.settings import SettingsError, load
+from services.kernel.settings import SettingsError, load
+from services.sites.history.spans import instant
 from services.sites.settings import SiteSettings
 
 PARIS = SiteSettings(id="forville", timezone="Europe/Paris", profile="alerting", window_s=300)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from services.cli.data_folder import held
-from services.settings import SettingsError
+from services.kernel.settings import SettingsError
 
 
 def test_one_at_a_time(tmp_path: Path):

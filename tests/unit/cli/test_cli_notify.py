@@ -13,7 +13,7 @@ from services.cli.notify.known import doubts
 from services.cli.notify.silences import about, in_words, table, until_when
 from services.cli.notify.status import DeadLetter, Status, groups, tables
 from services.cli.notify.trial import example, send
-from services.settings import SettingsError
+from services.kernel.settings import SettingsError
 
 NOW = time.time_ns()
 HOUR = 3_600 * 10**9

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from services.cli.orders import operator_name
-from services.settings import SettingsError
+from services.kernel.settings import SettingsError
 
 
 @pytest.fixture(name="nameless")

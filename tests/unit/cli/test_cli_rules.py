@@ -12,7 +12,7 @@ from services.cli.rules.file import read_cases, seconds
 from services.cli.rules.run import run
 from services.cli.rules.series import People, entries, window
 from services.cli.rules.show import show, summary
-from services.settings import SettingsError
+from services.kernel.settings import SettingsError
 from services.sites.settings import RuleSettings, SiteSettings
 
 EXAMPLE = Path(__file__).parents[3] / "docs" / "rules-test.yaml"

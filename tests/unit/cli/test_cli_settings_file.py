@@ -9,7 +9,7 @@ from authority import Authority
 
 from services.cli.settings_file import QUICK_SITE, check, doubts, require, with_cameras
 from services.ingest.settings import IngestFile
-from services.settings import SettingsError, load
+from services.kernel.settings import SettingsError, load
 
 GOOD = "sites: [{id: cannes, cameras: [{id: gate, url: /dev/video0}]}]\n"
 

@@ -12,9 +12,9 @@ from PIL import Image
 from windows import HOUR, MINUTE, decree, hidden, market_day, window
 
 from proto.stats import StatsReplyV1
-from services.charts.periods import runs
 from services.cli.stats_chart import chart
-from services.history import RollUp, Span
+from services.sites.charts.periods import runs
+from services.sites.history import RollUp, Span
 
 DAY = 1_795_474_800_000_000_000
 """2026-11-24T00:00+01:00."""

@@ -16,8 +16,8 @@ from windows import HOUR, MINUTE, decree, hidden, market_day, window
 from proto.stats import StatsReplyV1
 from services.cli.stats import parse
 from services.cli.stats_table import COLUMNS, as_csv, bar, table
-from services.history import RollUp, Span
-from services.settings import SettingsError
+from services.kernel.settings import SettingsError
+from services.sites.history import RollUp, Span
 
 PARIS = ZoneInfo("Europe/Paris")
 DAY = 1_795_474_800_000_000_000

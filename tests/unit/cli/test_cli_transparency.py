@@ -12,7 +12,7 @@ from services.cli.transparency.notice import page, sign
 from services.cli.transparency.place import Place
 from services.cli.transparency.settings import TransparencySettings
 from services.cli.transparency.write import in_language, write
-from services.settings import SettingsError
+from services.kernel.settings import SettingsError
 from services.sites.settings import CameraSettings, RestSettings, RuleSettings, SiteSettings, ZoneSettings
 
 EN, FR = in_language("en"), in_language("fr")

@@ -14,8 +14,8 @@ from windows import HOUR, MINUTE, decree, hidden, market_day, window
 
 from proto.codec import encode_as
 from services.aggregate.core.policy import publishable
-from services.history import MOST, RollUp, Span, TooMany
-from services.proportions import wilson
+from services.sites.history import MOST, RollUp, Span, TooMany
+from services.sites.proportions import wilson
 
 T = 1_795_537_200_000_000_000 // HOUR * HOUR
 COUNTS = ("persons", "masked", "unmasked", "incorrect", "unknown")

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.history import Span, day_start, local, spans
-from services.history.spans import SECOND, instant
+from services.sites.history import Span, day_start, local, spans
+from services.sites.history.spans import SECOND, instant
 
 PARIS = ZoneInfo("Europe/Paris")
 HOUR = 3_600 * SECOND

@@ -14,7 +14,7 @@ from services.bus.nkey import Seed
 from services.cli.orders import OperatorFile
 from services.identities import Identities, Kept, Server, users
 from services.ingest.settings import IngestFile
-from services.settings import SettingsError, load
+from services.kernel.settings import SettingsError, load
 
 USERS = [user_of(*user) for user in users()]
 

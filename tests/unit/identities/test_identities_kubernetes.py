@@ -13,7 +13,7 @@ from services.bus.nkey import Seed
 from services.identities import Kept, Release, secret_files, users
 from services.identities.chart import ACCOUNTS, text
 from services.identities.kept import PEOPLE
-from services.settings import SettingsError
+from services.kernel.settings import SettingsError
 
 ROOT = Path(__file__).parents[3]
 _SEED = re.compile(r"\bSU[A-Z2-7]{56}\b")

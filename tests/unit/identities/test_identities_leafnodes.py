@@ -14,7 +14,7 @@ from proto.subjects import ALERTS, CAMERAS, DELIVERIES, STREAMS, TABLE, WINDOWS,
 from services.bus.nkey import Seed
 from services.identities import Tls, server, users
 from services.identities.leafnodes import CROSSING, Config, Link, copies, hub, intake, leaf, merged
-from services.settings import SettingsError
+from services.kernel.settings import SettingsError
 
 ANY: dict[str, list[str]] = {"streams": ["UA"], "subscriber": ["UB"]}
 IDS = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,8}[a-z0-9])?", fullmatch=True)

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from proto.permissions import ACCOUNTS, user_of
+from services.frames.sealing.settings import SealingSettings
 from services.identities import Identities
 from services.ingest.settings import IngestFile
-from services.sealing.settings import SealingSettings
-from services.settings import Secret, load
+from services.kernel.settings import Secret, load
 
 USERS = [user_of(identity, account) for identity, where in ACCOUNTS.items() for account in where]
 SERVICES = ["ingest", "inference", "aggregate", "notify"]

@@ -10,7 +10,7 @@ from in_process import invoke
 from services.bus.nkey import Seed
 from services.cli.orders import OperatorFile
 from services.identities import Kept, KeptHub
-from services.settings import SettingsError, load
+from services.kernel.settings import SettingsError, load
 
 PLACES = ([], ["--hub", "127.0.0.1:7422"])
 both = pytest.mark.parametrize("place", PLACES, ids=["site", "hub"])

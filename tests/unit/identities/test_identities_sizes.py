@@ -9,7 +9,7 @@ from in_process import invoke
 
 from services.bus.sizes import sizes_of
 from services.identities import limits
-from services.settings import SettingsError
+from services.kernel.settings import SettingsError
 
 SITE = ["--listen", "127.0.0.1:4222"]
 HUB = ["--hub", "127.0.0.1:7422"]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from in_process import invoke
 
-from services.settings import SettingsError
+from services.kernel.settings import SettingsError
 
 ORIGIN = "https://numbers.example.org"
 HERE = ("--websocket", "127.0.0.1:8443", "--origin", ORIGIN)

@@ -14,10 +14,10 @@ from patience import patient, until
 from prometheus_client import REGISTRY
 
 from proto.subjects import KEYS, WORKERS
+from services.frames.sealing.keys import OPEN_NS, FrameKey
+from services.frames.sealing.wrap import is_genuine, wrap_key
 from services.inference import keys as sut
 from services.inference.keys import KeyReceiver
-from services.sealing.keys import OPEN_NS, FrameKey
-from services.sealing.wrap import is_genuine, wrap_key
 
 IDENTITY, INGEST = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
 FRAME_KEY, KEY_ID = bytearray(range(32)), b"key id 8"

@@ -9,7 +9,7 @@ from PIL import Image
 
 from services.inference.evaluate import details
 from services.inference.report_charts import BARE, MASKED, recall_chart, reliability_chart
-from services.proportions import wilson
+from services.sites.proportions import wilson
 
 SOME = [
     *[face("mask", "mask", px=15)] * 8,

@@ -19,13 +19,13 @@ from proto.frames import FrameReplyV1, FrameV1
 from proto.sightings import SightingsV1, SightingV1
 from proto.subjects import FRAMES
 from services.bus import Request
+from services.frames.sealing.keys import OPEN_NS, OpeningKeys
+from services.frames.sealing.seal import TAG_BYTES, i420_bytes, proof_of, reply_key, seal_into
 from services.inference import publisher as publishing
 from services.inference.core.faces import Face
 from services.inference.lanes import LARGEST_PIXELS, Lanes
 from services.inference.publisher import SightingsPublisher
 from services.inference.worker import Worker
-from services.sealing.keys import OPEN_NS, OpeningKeys
-from services.sealing.seal import TAG_BYTES, i420_bytes, proof_of, reply_key, seal_into
 
 MS = 1_000_000
 SUBJECT = FRAMES.subject(site="cannes", camera="gate")

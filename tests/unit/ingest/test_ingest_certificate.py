@@ -6,9 +6,9 @@ import stat
 import pytest
 from cryptography import x509
 
-from services.app import StartError
 from services.ingest.settings import WebSettings
 from services.ingest.web import certificate as sut
+from services.kernel.faults import StartError
 
 NOW = dt.datetime(2026, 11, 25, tzinfo=dt.UTC)
 

@@ -13,12 +13,12 @@ from patience import until
 from prometheus_client import REGISTRY
 
 from proto.subjects import CAMERA_EVENTS
-from services.app import App
+from services.frames.sealing.keys import new_key
 from services.ingest import fleet as sut
 from services.ingest.core.orders import Orders
 from services.ingest.fleet import Fleet
 from services.ingest.settings import IngestSettings
-from services.sealing.keys import new_key
+from services.kernel.app import App
 from services.sites.settings import CameraSettings, RestSettings, SiteSettings
 
 

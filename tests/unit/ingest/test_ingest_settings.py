@@ -5,7 +5,7 @@ import yaml
 
 from services.aggregate.settings import AggregateFile
 from services.ingest.settings import IngestFile
-from services.settings import SettingsError, load
+from services.kernel.settings import SettingsError, load
 
 TOKEN = "a-token-of-the-tests-32-characters"
 

@@ -7,7 +7,7 @@ import time
 import pytest
 from patience import until
 
-from services.budget.shedding import BUDGET_NS
+from services.frames.budget.shedding import BUDGET_NS
 from services.ingest.core.picture import i420_size
 from services.ingest.pictures import BufferPool, Picture
 from services.ingest.slot import Slot

@@ -1,10 +1,10 @@
-"""Which build runs: services.build."""
+"""Which build runs: services.kernel.build."""
 
 from importlib.metadata import FileHash, PackageNotFoundError, PackagePath, version
 
 import pytest
 
-import services.build as sut
+import services.kernel.build as sut
 
 FILES = {"proto/a.py": "1", "services/b.py": "2", "../../bin/moretta": "3", "services/__pycache__/b.pyc": ""}
 

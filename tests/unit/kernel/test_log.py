@@ -14,7 +14,7 @@ from examples import examples
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.log import LogSettings, configure, get_logger, redact, redact_value
+from services.kernel.log import LogSettings, configure, get_logger, redact, redact_value
 
 SECRET = "hunter2"
 

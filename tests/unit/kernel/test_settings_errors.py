@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from services.ingest.settings import IngestFile
+from services.kernel.settings import SECTIONS, SettingsError, load
 from services.notify.settings import NotifyFile
-from services.settings import SECTIONS, SettingsError, load
 
 GOOD = "sites: [{id: cannes, cameras: [{id: gate, url: /dev/video0}]}]"
 SECRET = "hunter2"

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from msgspec import Struct, field
 
-from services.log import redact_value
-from services.settings import SECTIONS, Secret, SettingsError, load
+from services.kernel.log import redact_value
+from services.kernel.settings import SECTIONS, Secret, SettingsError, load
 
 SECRET = "hunter2-äöü"
 

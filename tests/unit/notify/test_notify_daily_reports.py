@@ -9,10 +9,10 @@ import pytest
 from windows import HOUR, window
 
 from proto.subjects import WINDOWS
-from services.app import end_tasks
-from services.history import day_start
+from services.kernel.app import end_tasks
 from services.notify.core.report_schedule import ReportPlan
 from services.notify.daily_reports import DailyReports
+from services.sites.history import day_start
 from services.sites.settings import SiteSettings
 
 PARIS = ZoneInfo("Europe/Paris")

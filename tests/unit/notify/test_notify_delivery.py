@@ -7,7 +7,7 @@ from collections import defaultdict
 import pytest
 from patience import until
 
-from services.app import end_tasks
+from services.kernel.app import end_tasks
 from services.notify.core.ledger import Attempts
 from services.notify.core.notification import Group, Notification, notice_of
 from services.notify.core.outbox import AT_ONCE, Envelope, Outbox

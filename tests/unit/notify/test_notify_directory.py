@@ -11,8 +11,9 @@ from msgspec import structs
 from notifications import NUMBER, TEN, notification, rate
 
 from proto.subjects import WINDOWS
-from services.app import StartError
 from services.bus import Stored
+from services.kernel.faults import StartError
+from services.kernel.settings import Secret
 from services.notify.channels import channels_of
 from services.notify.core.recipient import default_salt, digest
 from services.notify.directory import Directory, sender_of
@@ -21,7 +22,6 @@ from services.notify.settings import NotifyFile, NotifySettings, ReceiverSetting
 from services.notify.sms import SmsChannel
 from services.notify.sms_settings import KannelSettings, SmsSettings
 from services.notify.webhook_settings import WebhookSettings
-from services.settings import Secret
 from services.sites.settings import SiteSettings
 
 SALT = "0123456789abcdef"
@@ -164,7 +164,7 @@ def _loaded():
     """What each start says of matplotlib: forks of a Python that has imported the service, and nothing that draws."""
     program = """
 import asyncio, os, sys
-from services.app import App
+from services.kernel.app import App
 from services.notify import __main__, service
 from services.notify.channels import channels_of
 from services.notify.directory import Directory

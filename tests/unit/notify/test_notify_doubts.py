@@ -3,9 +3,9 @@
 import pytest
 from msgspec import convert
 
+from services.kernel.settings import Secret
 from services.notify.doubts import doubts
 from services.notify.settings import NotifyFile
-from services.settings import Secret
 
 
 def file(smtp: dict[str, object] | None = None, **notify: object) -> NotifyFile:

@@ -13,9 +13,9 @@ from msgspec import structs
 from windows import HOUR, MINUTE, decree, hidden, market_day, window
 
 from services.aggregate.core.policy import publishable
-from services.history import RollUp, Span, day_start
 from services.notify.core.report import Question, report_of
-from services.proportions import newcombe
+from services.sites.history import RollUp, Span, day_start
+from services.sites.proportions import newcombe
 
 PARIS = ZoneInfo("Europe/Paris")
 DAY = date(2026, 11, 24)
@@ -52,7 +52,7 @@ def days(draw, profile="alerting", first=T - 7 * 24 * HOUR, slots=(0, 1, 30, 433
 
 @given(windows=days(), zone=st.sampled_from(["_site", "fish", "hall"]))
 def test_a_report_says_what_the_roll_ups_say(windows, zone):
-    """The day, its hours and its zones are services.history's sums of the windows of that day, figure by figure."""
+    """The day, its hours and its zones are the roll-ups' sums of the windows of that day, figure by figure."""
     report = report_of(asked(zones=("hall", "fish")), windows, [])
     fold = RollUp(report.span, "total", PARIS, LENGTH, report.span.end)
     mine = [w for w in windows if w.zone == zone and report.span.start <= w.start < report.span.end]

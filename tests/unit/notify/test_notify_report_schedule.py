@@ -11,8 +11,6 @@ from hypothesis import strategies as st
 from windows import HOUR, MINUTE
 
 from proto.notifications import NotificationV1
-from services.history import day_start, local
-from services.history.spans import instant
 from services.notify.core.report_schedule import (
     CATCH_UP,
     ReportPlan,
@@ -22,6 +20,8 @@ from services.notify.core.report_schedule import (
     notification_again,
     notification_of,
 )
+from services.sites.history import day_start, local
+from services.sites.history.spans import instant
 
 ZONES = [ZoneInfo(n) for n in ("Europe/Paris", "America/St_Johns", "Australia/Lord_Howe", "Africa/Cairo", "UTC")]
 CHANGES = [date(2026, 3, 28), date(2026, 10, 24), date(2026, 4, 23), date(2026, 11, 24)]

@@ -11,7 +11,6 @@ from windows import HOUR, MINUTE, decree, hidden, market_day, window
 
 from proto.notifications import NotificationV1
 from proto.public import GapReason, Suppression
-from services.history import day_start
 from services.notify.core.describe import describe
 from services.notify.core.report import Question, report_of
 from services.notify.core.report_alerts import RuleDay
@@ -19,6 +18,7 @@ from services.notify.core.report_phrases import Phrases
 from services.notify.core.report_view import view_of
 from services.notify.templates import render, render_report_bodies
 from services.notify.words import words_in
+from services.sites.history import day_start
 from services.sites.settings import SiteSettings, ZoneSettings
 
 PARIS = ZoneInfo("Europe/Paris")

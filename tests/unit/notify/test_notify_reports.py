@@ -16,7 +16,6 @@ from proto.notifications import NotificationV1
 from proto.subjects import ALERTS, NOTIFICATIONS, WINDOWS
 from services.aggregate.core.policy import publishable
 from services.bus import Unavailable
-from services.history import day_start
 from services.notify.core.notification import Group, Notification
 from services.notify.core.outcome import advice, judge
 from services.notify.core.recipient import Recipient
@@ -31,6 +30,7 @@ from services.notify.reports import ReportWriter
 from services.notify.settings import NotifyFile
 from services.notify.templates import render_report_bodies
 from services.notify.words import words_in
+from services.sites.history import day_start
 from services.sites.settings import SiteSettings, ZoneSettings
 
 PARIS = ZoneInfo("Europe/Paris")

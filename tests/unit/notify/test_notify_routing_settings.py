@@ -9,11 +9,11 @@ import pytest
 import yaml
 from dispatch_story import rate_notice, system_notice
 
+from services.kernel.settings import SettingsError, load
 from services.notify.core.routing import Plan, Route
 from services.notify.core.times import Hours, Schedule
 from services.notify.plan import plan_of
 from services.notify.settings import NotifyFile
-from services.settings import SettingsError, load
 
 RULE = {"id": "low", "zone": "hall", "fire_below": 0.7, "clear_above": 0.75}
 SITES = [

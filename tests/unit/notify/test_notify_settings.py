@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from services.cli.transparency.settings import TransparencyFile
+from services.kernel.settings import SettingsError, load
 from services.notify.settings import NotifyFile, is_address, is_host
-from services.settings import SettingsError, load
 
 SITES = [{"id": "forville", "zones": [], "cameras": []}, {"id": "station"}]
 SMTP = {"host": "mail.example.org", "sender": "alerts@example.org"}

@@ -1,4 +1,4 @@
-"""Frame keys over virtual time: services.sealing.keys."""
+"""Frame keys over virtual time: services.frames.sealing.keys."""
 
 import itertools
 
@@ -8,8 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from services.sealing import keys as sut
-from services.sealing.keys import CHECK_NS, KEEP_NS, LEAD_NS, OPEN_NS, ROTATE_NS, FrameKey, OpeningKeys, SealingKeys
+from services.frames.sealing import keys as sut
+from services.frames.sealing.keys import (
+    CHECK_NS,
+    KEEP_NS,
+    LEAD_NS,
+    OPEN_NS,
+    ROTATE_NS,
+    FrameKey,
+    OpeningKeys,
+    SealingKeys,
+)
 
 MS = 1_000_000
 START = 5_000 * MS

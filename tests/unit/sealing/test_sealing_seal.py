@@ -1,4 +1,4 @@
-"""Sealing one frame: services.sealing.seal."""
+"""Sealing one frame: services.frames.sealing.seal."""
 
 import math
 import os
@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from proto.frames import FrameV1
-from services.sealing.seal import (
+from services.frames.sealing.seal import (
     NONCE_BYTES,
     TAG_BYTES,
     SealError,

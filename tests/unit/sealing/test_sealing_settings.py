@@ -1,11 +1,11 @@
-"""The section `sealing`: services.sealing.settings."""
+"""The section `sealing`: services.frames.sealing.settings."""
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from services.sealing.settings import SealingSettings
-from services.sealing.wrap import announce, is_genuine
-from services.settings import Secret
+from services.frames.sealing.settings import SealingSettings
+from services.frames.sealing.wrap import announce, is_genuine
+from services.kernel.settings import Secret
 
 SEED = bytes(range(32))
 PUBLIC = Ed25519PrivateKey.from_private_bytes(SEED).public_key().public_bytes_raw()

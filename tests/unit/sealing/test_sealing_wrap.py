@@ -1,4 +1,4 @@
-"""Handing keys to workers: services.sealing.wrap."""
+"""Handing keys to workers: services.frames.sealing.wrap."""
 
 import itertools
 
@@ -9,9 +9,9 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.sealing.keys import FrameKey
-from services.sealing.seal import SealError
-from services.sealing.wrap import announce, is_genuine, unwrap_key, wrap_key
+from services.frames.sealing.keys import FrameKey
+from services.frames.sealing.seal import SealError
+from services.frames.sealing.wrap import announce, is_genuine, unwrap_key, wrap_key
 
 AT = 1_795_537_200_000_000_000
 IDENTITY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))

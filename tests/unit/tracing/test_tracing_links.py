@@ -9,9 +9,9 @@ from otlp import traced
 from proto.public import WindowV1
 from services.aggregate.runner import SiteRunner
 from services.aggregate.settings import AggregateSettings
+from services.kernel.tracing import current
 from services.notify.core.notification import Group, Notification, notice_of
 from services.notify.runner import _traces
-from services.tracing import current
 
 ALERT = alert(site="market", rule="low", end=60)
 WINDOW = window(0, site="market", end=60)

@@ -1,4 +1,4 @@
-"""What a span is and says: services.tracing with spans in memory, and without any."""
+"""What a span is and says: services.kernel.tracing with spans in memory, and without any."""
 
 import json
 import subprocess
@@ -12,10 +12,10 @@ from otlp import traced
 
 from proto.subjects import WINDOWS
 from services.bus.connection import headers_of
-from services.log import LogSettings, configure, get_logger
-from services.tracing import MOST_LINKS, OFF, begin, current, follow, headers
-from services.tracing.settings import TracingSettings
-from services.tracing.span import ATTRIBUTES, SPANS
+from services.kernel.log import LogSettings, configure, get_logger
+from services.kernel.tracing import MOST_LINKS, OFF, begin, current, follow, headers
+from services.kernel.tracing.settings import TracingSettings
+from services.kernel.tracing.span import ATTRIBUTES, SPANS
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 PARENT = f"00-{TRACE}-{SPAN}-01"

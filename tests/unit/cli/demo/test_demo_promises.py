@@ -18,7 +18,7 @@ from services.cli.demo import site
 from services.cli.demo.command import CAMERAS, SEED, Demo, _interruptible
 from services.cli.demo.scene import PHASES, Truth, length_s, plan, truth
 from services.cli.demo.sink import Mail
-from services.settings import convert
+from services.kernel.settings import convert
 from services.sites.settings import RuleSettings
 
 SECOND = 1_000_000_000

@@ -8,8 +8,8 @@ from clips import make_clip
 from services.aggregate.settings import AggregateFile
 from services.cli.demo import site
 from services.ingest.settings import IngestFile
+from services.kernel.settings import SettingsError, load
 from services.notify.settings import NotifyFile
-from services.settings import SettingsError, load
 
 
 @pytest.fixture(name="film")

@@ -13,7 +13,7 @@ from services.cli.simulate.film import look
 from services.cli.simulate.scenario import Phase, Scenario
 from services.cli.simulate.walkers import Walker
 from services.inference.annotations import InputError
-from services.settings import SettingsError
+from services.kernel.settings import SettingsError
 
 BARE = Scenario(phases=[Phase(seconds=9, arrivals_per_minute=9, masked=0.0)])
 

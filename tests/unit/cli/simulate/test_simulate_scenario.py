@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.cli.simulate.scenario import BUILT_IN, Light, Phase, Scenario, Span, load_scenario
-from services.settings import SettingsError
+from services.kernel.settings import SettingsError
 
 PHASES = st.lists(
     st.builds(

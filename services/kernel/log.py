@@ -1,0 +1,106 @@
+"""Logging: JSON lines, or readable ones on a terminal; secrets and passwords in URLs never come out."""
+
+import logging
+import math
+import re
+import sys
+from collections.abc import Mapping, MutableMapping
+from typing import Any, Literal
+
+import structlog
+from msgspec import Struct
+
+from services.kernel.tracing import current
+
+# Up to the last @ of the word: a password may hold @, / and quotes. Rather too much than too little.
+_USERINFO = re.compile(r"(?P<scheme>\b[a-z][a-z0-9+.-]*:/{1,2})(?:(?!://)\S)*@", re.IGNORECASE)
+_SENSITIVE = (
+    r"(?:passw|pwd|secret|token|seed|salt|credential|auth(?:orization)?\b"
+    r"|(?:api|access|private|signing|verify|frame)[_-]?key)"
+)
+_QUERY_SECRET = re.compile(
+    rf"(?P<key>(?:[?&;#]|\b)(?:[\w.-]{{0,40}}{_SENSITIVE}[\w.-]{{0,40}}|(?<=[?&;#])key)=)[^&\s\"']+", re.IGNORECASE
+)
+# The rest of the line: a Digest has spaces, and a quoted one ends where it likes.
+_HEADER_SECRET = re.compile(r"(?P<key>\bauthorization[\"']?\s*:\s*)[^\r\n]+|(?P<scheme>\bbearer\s+)\S+", re.IGNORECASE)
+_SECRET_KEY = re.compile(_SENSITIVE, re.IGNORECASE)
+MASK = "***"
+
+
+class LogSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The section `log` of the settings file."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "json", "console"] = "auto"
+    """auto: readable on a terminal, JSON elsewhere."""
+
+
+def redact(text: str) -> str:
+    """Return the text without user names and passwords in URLs, secrets in their queries, and Authorization headers."""
+    text = _HEADER_SECRET.sub(lambda found: f"{found['key'] or found['scheme']}{MASK}", text)
+    return _QUERY_SECRET.sub(rf"\g<key>{MASK}", _USERINFO.sub(rf"\g<scheme>{MASK}@", text))
+
+
+def redact_value(value: Any) -> Any:
+    """Return the value as plain JSON can hold it, with every text in it redacted, whatever it is nested in."""
+    if isinstance(value, Mapping):
+        return {redact(str(k)): MASK if _SECRET_KEY.search(str(k)) else redact_value(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [redact_value(v) for v in value]
+    if isinstance(value, (bool, int, type(None))) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    return redact(str(value))
+
+
+def _redactor(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    exc_info = event.get("exc_info")
+    clean = redact_value({k: v for k, v in event.items() if k not in {"exc_info", "_record", "_from_structlog"}})
+    event.update(clean)
+    event["exc_info"] = exc_info
+    if exc_info is None:
+        del event["exc_info"]
+    return event
+
+
+def _trace(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    if span := current():
+        event["trace_id"] = span.trace_id
+    return event
+
+
+def configure(service: str, settings: LogSettings | None = None) -> None:
+    """Set up structlog and the standard library's logging, both through one chain, to standard error."""
+    settings = settings or LogSettings()
+    console = settings.format == "console" or (settings.format == "auto" and sys.stderr.isatty())
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        _trace,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    # Tracebacks become text first, so that what a third-party exception says is redacted too.
+    chain = [*shared, structlog.processors.format_exc_info, _redactor]
+    # The traceback is text already; rich's would be drawn from the exception itself, and unredacted.
+    plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    last: list[Any] = [plain if console else structlog.processors.JSONRenderer()]
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *chain[len(shared) :], *last],
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter)
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    # matplotlib warns when it builds its list of fonts; the user can do nothing about it.
+    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
+    structlog.configure(
+        processors=[*chain, *last],
+        wrapper_class=structlog.make_filtering_bound_logger(settings.level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    structlog.contextvars.bind_contextvars(service=service)
+
+
+def get_logger() -> Any:
+    """Return a logger; `log.info("what happened", key=value)`."""
+    return structlog.get_logger()

@@ -1,0 +1,135 @@
+"""What is wrong with a value, where, and what would be right: one line each, every part asked by itself."""
+
+import re
+from collections.abc import Iterator
+from typing import Annotated, Any, get_args, get_origin
+
+import msgspec
+from msgspec import Struct, inspect
+
+from services.kernel.log import redact
+from services.kernel.settings.model import Problem, Secret, convert
+
+
+def problems(schema: Any, value: Any, path: str = "") -> Iterator[Problem]:
+    """Yield every problem below `path`: where a whole does not fit, its parts are asked one by one."""
+    try:
+        convert(value, schema)
+    except msgspec.ValidationError:
+        parts = list(_part_problems(_bare(schema), value, path))
+        yield from parts or [(path, f"{_right(schema)}, got {shown(value, schema)}")]
+
+
+def _bare(schema: Any) -> Any:
+    """Return the type without its annotations, and without None beside it."""
+    while get_origin(schema) is Annotated:
+        schema = get_args(schema)[0]
+    options = [option for option in get_args(schema) if option is not type(None)]
+    return _bare(options[0]) if type(None) in get_args(schema) else schema
+
+
+def _part_problems(schema: Any, value: Any, path: str) -> Iterator[Problem]:
+    if get_origin(schema) is list and isinstance(value, list):
+        for index, part in enumerate(value):
+            yield from problems(get_args(schema)[0], part, f"{path}[{index}]")
+    elif get_origin(schema) is tuple and isinstance(value, list):
+        kinds = get_args(schema)
+        each = [kinds[0]] * len(value) if kinds[-1] is Ellipsis else list(kinds)
+        if len(each) == len(value):  # else the whole is told
+            for index, (kind, part) in enumerate(zip(each, value, strict=True)):
+                yield from problems(kind, part, f"{path}[{index}]")
+    elif isinstance(schema, type) and issubclass(schema, Struct) and isinstance(value, dict):
+        yield from _field_problems(schema, value, path)
+
+
+def _field_problems(schema: type[Struct], value: dict[str, Any], path: str) -> Iterator[Problem]:
+    fields = {f.encode_name: f for f in msgspec.structs.fields(schema)}
+    for key in value:
+        if key not in fields and schema.__struct_config__.forbid_unknown_fields:
+            yield join(path, key), f"unknown key; known here are {', '.join(fields)}"
+    for name, field in fields.items():
+        if name in value:
+            yield from problems(field.type, value[name], join(path, name))
+        elif field.required:
+            yield join(path, name), f"is missing; {_right(field.type)}"
+
+
+def join(path: str, key: object) -> str:
+    return f"{path}.{key}" if path else str(key)
+
+
+_KINDS: dict[type, str] = {inspect.StrType: "text", inspect.IntType: "whole number", inspect.FloatType: "number"}
+
+
+def _right(schema: Any) -> str:
+    """Return what would be right: the type's own description, its choices, or its kind and bounds."""
+    options = [option for option in get_args(schema) if option is not type(None)]
+    if type(None) in get_args(schema):
+        return _right(options[0])
+    info = inspect.type_info(schema)
+    described: object = None
+    if isinstance(info, inspect.Metadata):
+        described, info = (info.extra_json_schema or {}).get("description"), info.type
+    return f"must be {described or _kind(info)}"
+
+
+def _kind(info: inspect.Type) -> str:
+    words = "a text in quotes"  # a secret
+    match info:
+        case inspect.LiteralType():
+            words = f"one of {', '.join(map(str, info.values))}"
+        case inspect.StructType():
+            words = f"a section with {', '.join(field.encode_name for field in info.fields)}"
+        case inspect.ListType():
+            words = f"a list{f' of at least {info.min_length}' if info.min_length else ''}"
+        case inspect.VarTupleType():
+            words = f"a list of {_kind(_plain(info.item_type)).removeprefix('a ')}"
+        case inspect.TupleType():
+            words = f"{len(info.item_types)} values in brackets, each {_kind(_plain(info.item_types[0]))}"
+        case inspect.BoolType():
+            words = "true or false"
+        case inspect.IntType() | inspect.FloatType() | inspect.StrType():
+            words = f"a {_KINDS[type(info)]}{_bounds(info)}"
+    return words
+
+
+def _plain(info: inspect.Type) -> inspect.Type:
+    return info.type if isinstance(info, inspect.Metadata) else info
+
+
+def _bounds(info: Any) -> str:
+    names = {
+        "ge": "at least {}",
+        "gt": "above {}",
+        "le": "at most {}",
+        "lt": "below {}",
+        "multiple_of": "a multiple of {}",
+        "min_length": "with at least {} characters",
+        "max_length": "with at most {} characters",
+        "pattern": "matching {}",
+    }
+    words = [text.format(value) for key, text in names.items() if (value := getattr(info, key, None)) is not None]
+    return f" {' and '.join(words)}" if words else ""
+
+
+def shown(value: Any, schema: Any = None) -> str:
+    """Return a value as an error may show it: short, on one line, no secret and no address."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, (dict, list)):
+        kind = "a section" if isinstance(value, dict) else f"a list of {len(value)}"
+        return kind if value else f"an empty {kind.split()[1]}"
+    if _holds_secret(schema):
+        return "another kind of value"
+    text = re.sub(r".*@", "'***@", redact(repr(value)))
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _holds_secret(schema: Any) -> bool:
+    """Return whether a secret is what is wanted, or a part of it: who leaves out a key gives its value in its place."""
+    schema = _bare(schema)
+    if isinstance(schema, type) and issubclass(schema, Struct):
+        return any(_holds_secret(field.type) for field in msgspec.structs.fields(schema))
+    return (isinstance(schema, type) and issubclass(schema, Secret)) or any(
+        _holds_secret(part) for part in get_args(schema)
+    )

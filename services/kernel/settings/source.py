@@ -1,0 +1,143 @@
+"""Where settings come from: the YAML file, the environment laid over it, and the files that hold secrets."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from services.kernel.settings.explain import join, shown
+from services.kernel.settings.model import SECRETS, SECTIONS, Problem, SettingsError
+
+_PREFIX = "MORETTA_"
+STAND_IN = "nats://not-read-by-this-service"
+"""Fits every secret, so that one mistake is one line."""
+_SEED = re.compile("SU[A-Z2-7]{40}")
+_SEED_ITSELF = "names the file of the seed, and holds a seed itself; save that in a file and name it"
+"""What is said of a seed in the place of its file: a seed is shown nowhere."""
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which a key that is there twice is an error: the first would be lost in silence."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key.value, str) and key.value in seen:
+                raise yaml.MarkedYAMLError(problem="a key is there twice", problem_mark=key.start_mark)
+            seen.add(str(key.value))
+        return super().construct_mapping(node, deep)
+
+
+def _yaml(text: str) -> Any:
+    """Return the value of a YAML text; ValueError says in one line what is wrong with it."""
+    try:
+        return yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
+    except yaml.YAMLError as error:
+        raise ValueError(_one_line(error)) from None
+    except (ValueError, KeyError, AttributeError, IndexError, TypeError, OverflowError):
+        # PyYAML's own constructors, as on the date 2026-02-30 and on `!!bool x`.
+        raise ValueError("a value is not what it looks like, such as a date that does not exist; quote it") from None
+
+
+def _one_line(error: yaml.YAMLError) -> str:
+    """Say what and where; what YAML quotes of the text may be a secret, so it is left out."""
+    mark = getattr(error, "problem_mark", None)
+    where = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+    what = re.sub(r"'[^'<\s]{3,}'", "...", str(getattr(error, "problem", None) or error))
+    return f"{what}{where}".replace("\n", " ")
+
+
+def read(file: Path, example: str = "sites:") -> dict[str, Any]:
+    try:
+        raw = _yaml(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        why = f"cannot be read: {error.strerror or error}; name a readable YAML file"
+        raise SettingsError(file, [("", why)]) from None
+    except UnicodeDecodeError:
+        raise SettingsError(file, [("", "is not UTF-8 text; a settings file is YAML")]) from None
+    except ValueError as error:
+        raise SettingsError(file, [("", f"is not YAML: {error}")]) from None
+    if raw is None:
+        return {}
+    if not isinstance(raw, dict) or not all(isinstance(k, str) for k in raw):
+        # Of a text nothing is quoted: somebody may have named the file of a secret.
+        kind = "a text" if isinstance(raw, str) else shown(raw)
+        raise SettingsError(file, [("", f"must hold sections such as `{example}`, got {kind}")])
+    return raw
+
+
+def overlay(raw: dict[str, Any], environ: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str], list[Problem]]:
+    """Lay `MORETTA_A__B=value` over `a.b`; names of other sections than the known ones are not ours."""
+    origins: dict[str, str] = {}
+    found: list[Problem] = []
+    for name in sorted(environ):
+        keys = name.removeprefix(_PREFIX).lower().split("__")
+        if not name.startswith(_PREFIX) or keys[0] not in SECTIONS:
+            continue
+        origins[".".join(keys)] = name
+        try:
+            _set(raw, keys, environ[name] if keys[-1] in SECRETS else _yaml(environ[name]))
+        except ValueError as error:
+            found.append((".".join(keys), str(error)))
+    return raw, origins, found
+
+
+def _set(raw: dict[str, Any], keys: list[str], value: Any) -> None:
+    target = raw
+    for key in keys[:-1]:
+        below = target.get(key)
+        if isinstance(below, list):
+            raise ValueError(f"{key} is a list; the environment can only set it as a whole")  # noqa: TRY004 - no type error
+        target[key] = dict(below) if isinstance(below, dict) else {}
+        target = target[key]
+    name = keys[-1].removesuffix("_file")
+    if name in SECRETS:  # takes the place of the file's secret, whichever way that is given
+        target.pop(name, None)
+        target.pop(f"{name}_file", None)
+    target[keys[-1]] = value
+
+
+def resolve_files(
+    value: Any, path: str, folder: Path, found: list[Problem], *, unread: frozenset[str] = frozenset()
+) -> Any:
+    """Replace `x_file: path` by `x: content` for secrets, relative to the settings file's folder.
+
+    Secrets of `sites` that are in `unread` are this service's to know of, not to have: a stand-in takes their place.
+    With `*` in it this is so of all secrets of all sections.
+    """
+    if isinstance(value, list):
+        return [resolve_files(v, f"{path}[{i}]", folder, found, unread=unread) for i, v in enumerate(value)]
+    if not isinstance(value, dict):
+        return value
+    result: dict[str, Any] = {}
+    for key, item in value.items():
+        here = join(path, key)
+        name = str(key).removesuffix("_file")
+        if name == key or name not in SECRETS:
+            result[key] = resolve_files(item, here, folder, found, unread=unread)
+        elif "*" in unread or (name in unread and here.startswith("sites[")):
+            result[name] = STAND_IN
+        elif name in value:
+            found.append((here, f"{name} is given too; give only one of them"))
+        else:
+            result[name] = _content(item, here, folder, found)
+    return result
+
+
+def _content(item: Any, path: str, folder: Path, found: list[Problem]) -> str:
+    """Return what the secret's file holds; a problem found is noted, and a stand-in returned."""
+    try:
+        text: str = (folder / item).read_text(encoding="utf-8").strip()
+    except TypeError:
+        found.append((path, f"must be the path of a file, got {shown(item)}"))
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or "not a text file"
+        said = f"cannot read {item!r}: {why}; name a readable file with the secret"
+        found.append((path, _SEED_ITSELF if _SEED.search(item) else said))
+    else:
+        if text:
+            return text
+        found.append((path, f"{item!r} is empty; it must hold the secret"))
+    return STAND_IN

@@ -1,0 +1,139 @@
+"""Spans on their way to the collector: one thread, one bounded queue, and nobody who waits for either."""
+
+import http.client
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from urllib.parse import SplitResult
+
+from google.protobuf.message import DecodeError
+from opentelemetry.context import Context
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
+from opentelemetry.sdk.trace import Span as SdkSpan
+
+from services.kernel.log import get_logger
+from services.kernel.tls import Tls, saw
+from services.kernel.tracing.span import DROPPED, SENT, DropReason
+
+log = get_logger()
+
+QUEUE, BATCH = 2_048, 256
+EVERY_S = 2.0
+_ANSWER_S = 5.0
+_MOST_BYTES = 65_536
+Send = Callable[[bytes], int]
+"""Takes an encoded batch; returns how many spans were refused. OSError or HTTPException where nobody took it."""
+
+
+class Refused(Exception):
+    """The collector answered that it won't; the text is its status."""
+
+
+class Sending(SpanProcessor):
+    """Hands ended spans to `send` in batches; what finds the queue full, or no taker, is dropped and counted.
+
+    OpenTelemetry's own batch processor tells nobody what it dropped, and its end may take half a minute.
+    """
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._queue: deque[ReadableSpan] = deque()
+        self._wake, self._over = threading.Event(), False
+        self._trouble = ""
+        self._thread = threading.Thread(target=self._work, name="send spans", daemon=True)
+        self._thread.start()
+
+    def on_start(self, span: SdkSpan, parent_context: Context | None = None) -> None:
+        """Nothing: only what is over is told."""
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Take an ended span; returns at once."""
+        if self._over:
+            _drop(1, "stopped")
+        elif len(self._queue) >= QUEUE:
+            _drop(1, "queue-full")
+        else:
+            self._queue.append(span)
+            if len(self._queue) >= BATCH:
+                self._wake.set()
+
+    def close(self, limit_s: float) -> None:
+        """Send what is left, within a limit; the rest is dropped."""
+        self._over = True
+        self._wake.set()
+        self._thread.join(limit_s)
+        _drop(len(self._queue), "stopped")
+
+    def _work(self) -> None:
+        while not self._over:
+            self._wake.wait(EVERY_S)
+            self._wake.clear()
+            while self._queue:
+                self._one_batch()
+
+    def _one_batch(self) -> None:
+        batch = [self._queue.popleft() for _ in range(min(BATCH, len(self._queue)))]
+        try:
+            refused = self._send(encode_spans(batch).SerializeToString())
+        except Exception as error:  # whatever it is, it must not end the thread
+            # Only what the system or the status says: an error's own text may hold what was sent.
+            why = str(error) if isinstance(error, Refused) else getattr(error, "strerror", None) or type(error).__name__
+            _drop(len(batch), "refused" if isinstance(error, Refused) else "unreachable")
+            self._tell(why)
+        else:
+            _drop(refused, "refused")
+            SENT.inc(len(batch) - refused)
+            self._tell("the collector refused some" if refused else "")
+
+    def _tell(self, trouble: str) -> None:
+        """Log a change, not every batch."""
+        if trouble and trouble != self._trouble:
+            log.warning("the collector does not take the traces; they are dropped", why=trouble)
+        elif self._trouble and not trouble:
+            log.info("the collector takes traces again")
+        self._trouble = trouble
+
+
+class Collector:
+    """Where batches go: one POST each, on a connection of its own (OTLP/HTTP 1, opentelemetry.io/docs/specs/otlp).
+
+    No redirection is followed and no proxy asked: the token goes to whom the settings name.
+    """
+
+    def __init__(self, url: SplitResult, headers: Mapping[str, str], tls: Tls | None) -> None:
+        self._url, self._tls = url, tls
+        self._headers = {**headers, "Content-Type": "application/x-protobuf", "User-Agent": "moretta"}
+
+    def post(self, body: bytes) -> int:
+        """Send a batch; see `Send`."""
+        connection = self._connection()
+        try:
+            connection.request("POST", self._url.path, body, self._headers)
+            saw("tracing", connection.sock)
+            answer = connection.getresponse()
+            content = answer.read(_MOST_BYTES)
+        finally:
+            connection.close()
+        if not 200 <= answer.status < 300:
+            raise Refused(f"it answers {answer.status}")
+        return _refused_of(content)
+
+    def _connection(self) -> http.client.HTTPConnection:
+        host, port = str(self._url.hostname), self._url.port
+        if self._tls is None:
+            return http.client.HTTPConnection(host, port, timeout=_ANSWER_S)
+        return http.client.HTTPSConnection(host, port, timeout=_ANSWER_S, context=self._tls.context)
+
+
+def _refused_of(content: bytes) -> int:
+    try:
+        return int(ExportTraceServiceResponse.FromString(content).partial_success.rejected_spans)
+    except DecodeError:  # it took them, and says so in another way
+        return 0
+
+
+def _drop(count: int, reason: DropReason) -> None:
+    if count > 0:
+        DROPPED.labels(reason).inc(count)
