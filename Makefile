@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := $(shell find proto services bench -name '*.py' -o -name '*.html' -o -name '*.js' -o -name '*.css' -o -name '*.txt' -o -name '*.json' -o -name '*.onnx' -o -name '*.j2' -o -name '*.yaml' -o -name '*.po' -o -name '*.svg' 2>/dev/null)
+SOURCES := $(shell find proto services operate bench -name '*.py' -o -name '*.html' -o -name '*.js' -o -name '*.css' -o -name '*.txt' -o -name '*.json' -o -name '*.onnx' -o -name '*.j2' -o -name '*.yaml' -o -name '*.po' -o -name '*.svg' 2>/dev/null)
 CAMERA ?=
 BENCH ?=
 SEED ?=
@@ -136,8 +136,8 @@ contracts: setup ## write what the code says elsewhere: docs/schemas, asyncapi.j
 	$(BIN)/python -m proto.schema docs/schemas
 	$(BIN)/python -m proto.matrix docs/subjects.md
 	$(BIN)/python -m proto.asyncapi docs/asyncapi.json $$($(BIN)/python -c 'from importlib.metadata import version; print(version("moretta"))') tests/contract/golden
-	$(BIN)/python -P -m services.cli.metrics.table docs/metrics.md
-	$(BIN)/python -m services.identities.chart k8s/moretta/files
+	$(BIN)/python -P -m operate.metrics.table docs/metrics.md
+	$(BIN)/python -m operate.identities.chart k8s/moretta/files
 	$(BIN)/python .ci/dashboard k8s/dashboard.yaml k8s/moretta/files/dashboard.json
 	$(BIN)/python .ci/chart-docs
 

@@ -16,10 +16,10 @@ import psutil
 import uvloop
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from operate.box.box import MALLOC, SERVER, nats_server
 from proto.frames import FrameReplyV1, FrameV1
 from proto.subjects import FRAMES
 from services.bus import Bus, NatsSettings, NoWorkers, Request
-from services.cli.box import MALLOC, SERVER, nats_server
 from services.frames.sealing.seal import TAG_BYTES, i420_bytes, open_into, seal_into, wipe
 from services.kernel.log import LogSettings, configure
 

@@ -19,7 +19,7 @@ from rich.table import Table
 from bench import counting_rows, parts
 from bench.rows import QUICK, SYSTEM_ROWS, Bench, Plan
 from bench.verdicts import Row
-from services.cli.box_error import BoxError
+from operate.box.error import BoxError
 from services.kernel.log import LogSettings, configure
 
 _LOOK_S = 3.0

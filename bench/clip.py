@@ -87,8 +87,8 @@ def _options(form: Format) -> dict[str, str]:
 
 def _noisy(form: Format) -> Iterator[VideoFrame]:
     """Yield the film's pictures at the camera's size, with grain that no encoder can foresee."""
-    from services.cli.demo.clips import pictures
-    from services.cli.demo.scene import plan
+    from operate.simulation.demo.clips import pictures
+    from operate.simulation.demo.scene import plan
 
     random = np.random.default_rng(1)
     shape = (form.height, form.width)

@@ -66,7 +66,7 @@ def clips_by_eye() -> list[Clip]:
 
 def count(path: Path) -> dict[str, int]:
     """What `moretta count` counts in one clip; RuntimeError with its words if it fails."""
-    command = [sys.executable, "-P", "-m", "services.cli", "count", str(path), "--json"]
+    command = [sys.executable, "-P", "-m", "operate.cli", "count", str(path), "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise RuntimeError(f"{path}: {done.stderr.strip()}")

@@ -10,7 +10,7 @@ from bench import counts_table, replay, scale
 from bench.counts import count_all
 from bench.rows import Bench
 from bench.verdicts import Row, at_most
-from services.cli.simulate.command import load
+from operate.simulation.command import load
 
 SCENARIOS = tuple(counts_table.PERSONS_LIMIT)
 _WINDOW_S = 60.0

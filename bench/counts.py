@@ -11,16 +11,16 @@ from typing import Any
 
 from msgspec import Struct, structs
 
+from operate.simulation.plan import Plan
+from operate.simulation.scenario import Scenario
+from operate.simulation.sightings import plans, sightings
+from operate.simulation.truth import Process, truth
 from proto.public import WindowV1
 from proto.sightings import CameraEventV1, SightingsV1, TickV1
 from proto.types import WHOLE_SITE
 from services.aggregate.core.config import SECOND, SiteConfig
 from services.aggregate.core.passages import JUDGED
 from services.aggregate.core.site import SiteCore
-from services.cli.simulate.plan import Plan
-from services.cli.simulate.scenario import Scenario
-from services.cli.simulate.sightings import plans, sightings
-from services.cli.simulate.truth import Process, truth
 from services.sites.settings import CameraSettings, SiteSettings
 
 BEGAN = 1_800_000_000 // 3_600 * 3_600 * SECOND

@@ -23,11 +23,11 @@ import yaml
 
 from bench.bus_cost import server_url, start_program
 from bench.verdicts import Row, at_most
+from operate.box.box import MALLOC, SERVER, nats_server
+from operate.simulation.demo.sink import Sink
 from proto.public import AlertV1, DeliveryV1
 from proto.subjects import ALERTS, DELIVERIES
 from services.bus import Bus, NatsSettings
-from services.cli.box import MALLOC, SERVER, nats_server
-from services.cli.demo.sink import Sink
 from services.kernel.log import LogSettings, configure
 
 BURST = 50

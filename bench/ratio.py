@@ -9,7 +9,7 @@ from statistics import fmean
 from typing import Any
 
 from bench.system import PROGRAMS, Run, Scenario, run
-from services.cli.box_error import BoxError
+from operate.box.error import BoxError
 
 _LONG_SIDE = 640
 ROUNDS = 2

@@ -25,6 +25,7 @@ from rich.table import Table
 
 from bench.bus_cost import server_url, start_program
 from bench.verdicts import Row, at_most
+from operate.box.box import SERVER, nats_server
 from proto.sightings import PassageV1, SightingsV1, SightingV1
 from proto.subjects import PASSAGES, SIGHTINGS
 from services.aggregate.core.config import SECOND, CameraConfig, SiteConfig
@@ -32,7 +33,6 @@ from services.aggregate.core.site import SiteCore
 from services.aggregate.runner import SiteRunner
 from services.aggregate.settings import AggregateSettings
 from services.bus import Bus, NatsSettings
-from services.cli.box import SERVER, nats_server
 from services.kernel.app import end_tasks
 from services.kernel.log import LogSettings, configure
 

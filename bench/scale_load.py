@@ -17,12 +17,12 @@ import msgspec
 import uvloop
 from msgspec import Struct
 
+from operate.simulation.scenario import RATE, Phase, Scenario, load_scenario
+from operate.simulation.sightings import PERIOD, SECOND, plans, sightings
 from proto.sightings import CameraEventV1, SightingsV1, SightingV1
 from proto.subjects import CAMERA_EVENTS, SIGHTINGS
 from services.bus import Bus, NatsSettings
 from services.bus.nkey import Seed
-from services.cli.simulate.scenario import RATE, Phase, Scenario, load_scenario
-from services.cli.simulate.sightings import PERIOD, SECOND, plans, sightings
 from services.kernel.app import end_tasks
 from services.kernel.log import LogSettings, configure
 

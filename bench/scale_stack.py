@@ -20,10 +20,10 @@ from bench.bus_cost import server_url, start_program
 from bench.histogram import Samples, read
 from bench.scale_load import Load
 from bench.system import Restarted
+from operate.box.box import MALLOC, SERVER, nats_server
+from operate.identities import Identities, server
 from proto.subjects import STREAMS, Identity
 from services.bus import Bus
-from services.cli.box import MALLOC, SERVER, nats_server
-from services.identities import Identities, server
 
 LIMIT_S = 300.0
 _GIB = 1 << 30

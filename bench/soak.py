@@ -15,7 +15,7 @@ from aiohttp import web
 from bench.clip import SMALL, make_clip
 from bench.system import PROGRAMS, Progress, require_same, running
 from bench.verdicts import growth, slope
-from services.cli.box import Box
+from operate.box.box import Box
 
 CUT_EVERY_S = 10.0
 _CAMERAS = 7

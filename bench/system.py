@@ -13,12 +13,12 @@ import psutil
 import yaml
 
 from bench.histogram import Histogram, Samples, read
+from operate.box.box import Box
+from operate.box.error import BoxError
 from proto.public import CameraV1
 from proto.sightings import SightingsV1
 from proto.subjects import CAMERAS, SIGHTINGS
 from services.bus import Bus
-from services.cli.box import Box
-from services.cli.box_error import BoxError
 
 PROGRAMS = ("ingest", "inference", "aggregate", "notify", "nats-server")
 _LIVE_LIMIT_S = 60.0

@@ -18,12 +18,12 @@ from msgspec import structs
 from rich.console import Console
 from rich.table import Table
 
+from operate.simulation.scenario import load_scenario
+from operate.simulation.sightings import plans, sightings
+from operate.simulation.truth import truth
 from proto.sightings import SightingsV1, SightingV1
 from services.aggregate.core.geometry import place
 from services.aggregate.core.tracking import Tracker
-from services.cli.simulate.scenario import load_scenario
-from services.cli.simulate.sightings import plans, sightings
-from services.cli.simulate.truth import truth
 from services.sites.settings import TrackingSettings
 
 NAMES = ("sparse", "medium", "dense")

@@ -17,7 +17,7 @@ from program import Program
 from rendered_nats import NAME, RenderedNats
 from secrecy import keep
 
-from services.identities import Kept, Release, Server
+from operate.identities import Kept, Release, Server
 
 HOME = "/etc/moretta"
 FILES = {"hall-1.url": "rtsp://127.0.0.1:9/stream", "smtp-password": "0123456789abcdef", "salt": 32 * "s"}

@@ -9,9 +9,9 @@ import yaml
 from chart import CHART, RELEASE, ROOT, container, environment, merged, ours, pods, render
 from chart_values import EVERYTHING, PAGE
 
+from operate.box.box import MALLOC
+from operate.identities import Identities, Kept, Release, Server
 from services.aggregate.settings import AggregateFile
-from services.cli.box import MALLOC
-from services.identities import Identities, Kept, Release, Server
 from services.inference.settings import InferenceFile
 from services.ingest.settings import IngestFile
 from services.kernel.app import STEP_LIMIT_S

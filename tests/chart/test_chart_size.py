@@ -4,8 +4,8 @@ import pytest
 import yaml
 from chart import template
 
-from services.cli.sizing.needs import Wanted, need
-from services.cli.sizing.values import values
+from operate.sizing.needs import Wanted, need
+from operate.sizing.values import values
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,8 @@ from dashboards import DASHBOARD, dashboard, panels, table
 from prometheus import ROOT, Prometheus, free_ports, rules
 from up_process import UpProcess
 
-from services.cli.demo.clips import film
-from services.cli.demo.scene import BOTH_WAYS, plan
+from operate.simulation.demo.clips import film
+from operate.simulation.demo.scene import BOTH_WAYS, plan
 
 LIMIT_S = 240.0
 SEED = 20_261_125

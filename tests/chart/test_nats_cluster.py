@@ -18,14 +18,14 @@ from nats_cluster import ports
 from patience import patient, until
 from rendered_nats import NAME, RenderedCluster, RenderedNats, conf
 
+from operate.backup.run import backup, restore
+from operate.identities import Hub, Kept, KeptHub, Leaf, Release, Server
+from operate.identities.leafnodes import LEAF_USER
+from operate.nats import streams as nats_streams
 from proto.permissions import user_of
 from proto.subjects import SIGHTINGS, STREAMS, WINDOWS, Identity
 from services.bus import Bus, NatsSettings
 from services.bus.nkey import Seed
-from services.cli import nats_streams
-from services.cli.backup.run import backup, restore
-from services.identities import Hub, Kept, KeptHub, Leaf, Release, Server
-from services.identities.leafnodes import LEAF_USER
 
 LIMIT_S = 60
 TLS = {"enabled": True, "serverSecret": "s", "clientSecret": "c", "routesSecret": "r"}

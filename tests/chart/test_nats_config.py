@@ -14,11 +14,11 @@ from msgspec import structs
 from nats_process import binary
 from rendered_nats import NAME, conf, parsed
 
+from operate.identities import Hub, Kept, KeptHub, Leaf, Release, Server, server
+from operate.identities.hub import link_of
+from operate.identities.leafnodes import hub, leaf
 from services.bus import NatsSettings
 from services.bus.sizes import sizes_of
-from services.identities import Hub, Kept, KeptHub, Leaf, Release, Server, server
-from services.identities.hub import link_of
-from services.identities.leafnodes import hub, leaf
 
 LEAF = {"hubs": ["nats://hub.example:7422"], "sites": ["cannes", "nice"], "existingSecret": "leaf"}
 TLS = {"enabled": True, "serverSecret": "nats-tls", "clientSecret": "client-tls"}

@@ -19,7 +19,7 @@ from identity_matrix import SEEDS, against_the_table, make_streams
 from msgspec import structs
 from rendered_nats import RenderedNats, parsed
 
-from services.identities import Kept, Leaf, Release, Server, server
+from operate.identities import Kept, Leaf, Release, Server, server
 
 PEOPLE = {user: [one.public] for user, one in SEEDS.items()}
 

@@ -15,7 +15,7 @@ from nats_match import overlap, takes
 from proto.frames import FrameReplyV1
 from proto.subjects import DEAD, FRAMES, SIGHTINGS, STREAMS, TABLE, WINDOWS, Subject, row_of, stream
 
-SERVICES_FOLDER = Path(__file__).parents[2] / "services"
+ROOT = Path(__file__).parents[2]
 IDS = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?", fullmatch=True)
 NAMES = {
     "zone": IDS | st.just("_site"),
@@ -133,5 +133,10 @@ def test_every_service_may_bury_what_it_cannot_handle():
 def test_nobody_writes_a_subject_elsewhere():
     """Subjects come from the table: no literal of one in services."""
     literal = re.compile(r"moretta\.v\d|\$JS\.API|\$SRV\.")
-    found = [str(file) for file in SERVICES_FOLDER.rglob("*.py") if literal.search(file.read_text(encoding="utf-8"))]
+    found = [
+        str(file)
+        for folder in ("services", "operate")
+        for file in (ROOT / folder).rglob("*.py")
+        if literal.search(file.read_text(encoding="utf-8"))
+    ]
     assert found == []

@@ -10,7 +10,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = ["docs/architecture.md", "docs/adding.md", "docs/releasing.md", "CONTRIBUTING.md", "SECURITY.md"]
-FOLDERS = r"(?:\.ci|\.github|bench|docs|k8s|proto|requirements|services|tests)"
+FOLDERS = r"(?:\.ci|\.github|bench|docs|k8s|operate|proto|requirements|services|tests)"
 NAMED = re.compile(rf"`({FOLDERS}/[\w./-]+)`((?:\s`[\w.]+`)*)")
 PATTERNS = {"tests/contract/released/VERSION", "docs/adr/NNNN-name.md"}
 """Names in which a part stands for something else."""
@@ -122,7 +122,9 @@ def test_what_the_code_refers_to_is_in_the_repository():
     records = {int(file.name[:4]) for file in (ROOT / "docs/adr").glob("*.md")}
     wrong = []
     for file in (
-        file for folder in ("proto", "services", "bench", "tests", ".ci") for file in (ROOT / folder).rglob("*.py")
+        file
+        for folder in ("proto", "services", "operate", "bench", "tests", ".ci")
+        for file in (ROOT / folder).rglob("*.py")
     ):
         text = file.read_text("utf-8")
         named = {int(number) for number in re.findall(r"\bADR (\d+)", re.sub(r"NATS ADR|NATS's ADR", "", text))}
@@ -138,7 +140,7 @@ def test_the_house_is_as_it_is_drawn():
     plan = re.search(r"^## The house\n+```\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     assert plan
     places = re.findall(r"(?<![\w/])([a-z0-9_]+(?:/|\.py))(?![\w/])", plan[1])
-    files = {path for folder in ("services", "proto", "bench", "k8s") for path in (ROOT / folder).rglob("*")}
+    files = {path for folder in ("services", "operate", "proto", "bench", "k8s") for path in (ROOT / folder).rglob("*")}
     known = {f"{path.name}/" if path.is_dir() else path.name for path in files} | {
         "services/",
         "proto/",

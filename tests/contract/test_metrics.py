@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from services.cli.metrics import table
+from operate.metrics import table
 
 DOCUMENT = Path(__file__).parents[2] / "docs/metrics.md"
 NAMES = [

@@ -13,10 +13,10 @@ from proto.schema import public_schemas
 ROOT = Path(__file__).parents[2]
 KERNEL = ["app.py", "build.py", "faults.py", "listener.py", "log.py", "probes.py", "settings", "tls", "tracing"]
 """How a service runs; anything else that two of them need is a domain noun with a decision of its own."""
-SHARED = ["bus", "destinations", "frames", "identities", "kernel", "leases", "sandbox", "sites"]
+SHARED = ["bus", "destinations", "frames", "kernel", "leases", "sandbox", "sites"]
 SERVICES = ["aggregate", "inference", "ingest", "notify"]
 TOP = {
-    *(".ci", ".gitignore", "bench", "CHANGELOG.md", "docs", "k8s", "LICENSE", "Makefile", "NOTICE"),
+    *(".ci", ".gitignore", "bench", "CHANGELOG.md", "docs", "k8s", "LICENSE", "Makefile", "NOTICE", "operate"),
     *("proto", "pyproject.toml", "README.md", "requirements", "services", "tests"),
     *(
         "CONTRIBUTING.md",
@@ -34,13 +34,15 @@ def tracked() -> list[str]:
 
 
 def below(folder: str) -> list[str]:
-    return sorted({path.removeprefix(f"{folder}/").split("/")[0] for path in tracked() if path.startswith(f"{folder}/")})
+    return sorted(
+        {path.removeprefix(f"{folder}/").split("/")[0] for path in tracked() if path.startswith(f"{folder}/")}
+    )
 
 
 def test_the_kernel():
-    """The kernel is these modules, and services holds nothing beside it but the services, what they share, and cli."""
+    """The kernel is these modules, and services holds nothing but it, the services, and what they share."""
     assert below("services/kernel") == sorted(["__init__.py", *KERNEL])
-    assert below("services") == sorted(["__init__.py", "cli", *SHARED, *SERVICES])
+    assert below("services") == sorted(["__init__.py", *SHARED, *SERVICES])
 
 
 def test_the_top_of_the_repository():

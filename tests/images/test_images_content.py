@@ -12,7 +12,7 @@ import pytest
 from container import IMAGES, PYTHON, SERVICES, USER, inspected, mount, once, podman, require
 from packaging.requirements import Requirement
 
-from services.cli.box import MALLOC
+from operate.box.box import MALLOC
 
 ROOT = Path(__file__).parents[2]
 WHOSE = {
@@ -21,7 +21,7 @@ WHOSE = {
     **dict.fromkeys(("scipy",), "aggregate"),
     **dict.fromkeys(("matplotlib", "aiosmtplib", "babel", "phonenumbers", "jinja2"), "notify"),
     **{f"services.{name}": name for name in SERVICES},
-    **dict.fromkeys(("typer", "rich", "psutil", "services.cli", "bench"), "box"),
+    **dict.fromkeys(("typer", "rich", "psutil", "operate", "bench"), "box"),
     **dict.fromkeys(("pip", "setuptools", "ensurepip", "torch", "services.inference.training"), "nobody"),
 }
 """Which image can import what; and `box` can import all but nobody's."""

@@ -12,9 +12,9 @@ from http_camera import HttpCamera
 from patience import until
 from site_process import Site
 
+from operate.identities.made import environment
+from operate.proof.film import make_film, make_stream
 from proto.subjects import WINDOWS
-from services.cli.prove.film import make_film, make_stream
-from services.identities.made import environment
 from services.sandbox.measures import MEASURES
 
 pytestmark = pytest.mark.timeout(300)

@@ -17,10 +17,10 @@ from typing import Any
 import pytest
 import yaml
 
+from operate.identities import users
 from proto.permissions import user_of
 from services.bus import nkey
 from services.bus.nkey import Seed
-from services.identities import users
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "k8s/moretta"

@@ -16,13 +16,13 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from rich.console import Console
 
+from operate.box.box import Box
+from operate.box.screen import Screen
+from operate.cli.view import View
 from proto.permissions import SERVICES, control_subjects, inbox_name, rights_of
 from proto.stats import StatsReplyV1, StatsRequestV1
 from proto.subjects import STATS, STATS_SERVICE, Identity
 from services.bus import Bus
-from services.cli.box import Box
-from services.cli.screen import Screen
-from services.cli.view import View
 from services.sites.settings import SiteSettings
 
 OTHERS: tuple[Identity, ...] = ("ingest", "inference", "notify", "operator", "subscriber", "page")

@@ -12,12 +12,12 @@ from msgspec import structs
 from nats.aio.client import Client
 from nats_process import NatsProcess
 
+from operate.identities import Hub, Kept, KeptHub, Leaf, Server, Tls
+from operate.identities.leafnodes import LEAF_USER
+from operate.nats import streams as nats_streams
 from proto.subjects import STREAMS
 from services.bus import NatsSettings
 from services.bus.nkey import Seed
-from services.cli import nats_streams
-from services.identities import Hub, Kept, KeptHub, Leaf, Server, Tls
-from services.identities.leafnodes import LEAF_USER
 
 _LEAVES = re.compile(r"Listening for leafnode connections on [^:]+:(\d+)")
 ADMIN = {"user": "admin", "password": "admin"}

@@ -9,10 +9,10 @@ import json
 import sys
 from pathlib import Path
 
-from services.cli.prove.isolation import isolate
-from services.cli.prove.planting import canary_image, planted
-from services.cli.prove.proof import Options, Proof, prove
-from services.cli.prove.search import PLACES
+from operate.proof.isolation import isolate
+from operate.proof.planting import canary_image, planted
+from operate.proof.proof import Options, Proof, prove
+from operate.proof.search import PLACES
 from services.kernel.log import LogSettings, configure
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from patience import until
 from site_process import Site
 
+from operate.identities import settings_file
+from operate.simulation.demo.sink import Sink
 from proto.public import AlertV1
 from proto.sightings import SightingsV1, SightingV1
 from proto.subjects import ALERTS, SIGHTINGS, WINDOWS
-from services.cli.demo.sink import Sink
-from services.identities import settings_file
 
 SECOND = 10**9
 WINDOW_S = 3

@@ -19,6 +19,8 @@ from previous_version import Version
 from program import Program
 from site_process import Site
 
+from operate.simulation.demo.clips import pictures
+from operate.simulation.demo.scene import HEIGHT, INWARDS, WIDTH, Walker
 from proto.subjects import (
     ALERTS,
     CAMERA_EVENTS,
@@ -30,8 +32,6 @@ from proto.subjects import (
     Identity,
 )
 from services.bus import Bus
-from services.cli.demo.clips import pictures
-from services.cli.demo.scene import HEIGHT, INWARDS, WIDTH, Walker
 
 SECOND = 1_000_000_000
 WINDOW_S, LATENESS_S = 5, 2.0
@@ -43,7 +43,7 @@ LAUNCHER = Path(__file__).with_name("named_service.py")
 LIMIT_S = 150.0
 FPS, _FILM_S = 10, 6
 _CONFIG = """
-from services.identities import nats_config
+from operate.identities import nats_config
 print(nats_config(int(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3])))
 """
 

@@ -9,8 +9,8 @@ import yaml
 from playwright.async_api import Locator, Page
 from up_process import UpProcess
 
-from services.cli.demo.clips import film
-from services.cli.demo.scene import Phase, plan
+from operate.simulation.demo.clips import film
+from operate.simulation.demo.scene import Phase, plan
 
 SEED = 3
 WINDOW_S = 4

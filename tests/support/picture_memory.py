@@ -5,8 +5,8 @@ from collections.abc import Iterable
 
 import pytest
 
-from services.cli.prove import memory
-from services.cli.prove.core.needles import Needles
+from operate.proof import memory
+from operate.proof.core.needles import Needles
 
 
 def require() -> None:

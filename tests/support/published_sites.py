@@ -13,6 +13,7 @@ from msgspec import structs
 from nats_process import NatsProcess
 from windows import decree, hidden, window
 
+from operate.identities import Identities, WebSocket, nats_config
 from proto.permissions import APART
 from proto.public import AlertV1, CameraV1, Lifetime, OperationalAlertV1, WindowV1
 from proto.subjects import ALERTS, CAMERAS, OPERATIONS, STREAMS, WINDOWS
@@ -20,7 +21,6 @@ from services.aggregate.page_settings import PageSettings
 from services.aggregate.stats import Stats
 from services.aggregate.web import PageServer
 from services.bus import Bus
-from services.identities import Identities, WebSocket, nats_config
 from services.kernel.settings import convert
 from services.sites.settings import SiteSettings
 

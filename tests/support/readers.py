@@ -14,9 +14,9 @@ from nats.aio.msg import Msg
 from nats_process import NatsProcess
 from on_bus import settled
 
+from operate.identities import WebSocket, nats_config
 from proto.permissions import rights_of
 from services.bus.nkey import Seed
-from services.identities import WebSocket, nats_config
 
 ACME, CITY = "subscriber-acme", "subscriber-city"
 KEYS = SEEDS | {CITY: Seed.new()}

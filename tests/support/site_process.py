@@ -18,9 +18,9 @@ from patience import patient
 from program import Program
 from warm import SERVICES, warm
 
+from operate.identities import Identities, nats_config
 from proto.subjects import STREAMS, Account, Identity
 from services.bus import Bus
-from services.identities import Identities, nats_config
 
 
 class _Server(NatsProcess):

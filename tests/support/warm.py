@@ -27,11 +27,11 @@ _SERVICES = tuple(f"services.{name}" for name in (
     "inference.publisher", "inference.settings", "sandbox",
 ))  # fmt: skip
 _COMMANDS = (
-    *(f"services.cli.{name}" for name in (
-        "operating", "trials", "notify.command", "notify.status", "notify.trial", "doctor.command", "doctor.run",
-        "backup.command", "backup.run", "check_config", "transparency.command", "transparency.write", "sizing.command",
-        "stats", "stats_table", "count", "nats_config", "nats_streams", "simulate.command", "simulate.bus", "up",
-        "data_folder", "simulated", "aim", "orders",
+    *(f"operate.{name}" for name in (
+        "cli.operating", "cli.trials", "cli.notify.command", "cli.notify.status", "cli.notify.trial", "cli.check_config",
+        "cli.stats", "cli.stats_table", "cli.count", "cli.aim", "cli.orders", "doctor.command", "doctor.run",
+        "backup.command", "backup.run", "transparency.command", "transparency.write", "sizing.command", "nats.config",
+        "nats.streams", "simulation.command", "simulation.bus", "box.up", "box.data_folder", "box.simulated",
     )),
     *(f"rich.{name}" for name in ("live", "markdown", "progress", "table")), "typer._adapters",
 )  # fmt: skip

@@ -18,8 +18,8 @@ from prometheus import free_ports
 from recipes import FOLDER, Recipe
 from up_process import UpProcess
 
-from services.cli.demo.clips import film
-from services.cli.demo.scene import Phase, plan
+from operate.simulation.demo.clips import film
+from operate.simulation.demo.scene import Phase, plan
 
 SEED = 9
 LIMIT_S = 120

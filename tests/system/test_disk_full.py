@@ -16,7 +16,7 @@ from lively_site import SECOND, WINDOW_S, lively
 from site_process import Site
 from up_process import UpProcess
 
-from services.cli.box import has_room
+from operate.box.box import has_room
 
 PAGE = 1 << 20
 

@@ -31,16 +31,16 @@ from patience import until
 from program import Program
 from warm import SERVICES, warm
 
+from operate.box.box import Box
+from operate.box.up import listen
+from operate.cli.stats_chart import chart
+from operate.cli.view import View
 from proto.codec import encode
 from proto.public import AlertV1, WindowV1
 from proto.sightings import SiteConfigV1
 from proto.stats import StatsReplyV1
 from proto.subjects import CAMERA_EVENTS, PASSAGES, SITE_CONFIG, WINDOWS
 from services.bus import Bus
-from services.cli.box import Box
-from services.cli.stats_chart import chart
-from services.cli.up import listen
-from services.cli.view import View
 from services.kernel.settings import convert
 from services.sites.settings import SiteSettings
 

@@ -14,11 +14,11 @@ import yaml
 from nats.aio.client import Client
 from patience import until
 
+from operate.box import box as boxing
+from operate.box.box import Box
+from operate.proof.core.needles import SIZE, Needles, cut
 from proto.codec import decode
 from proto.subjects import CAMERAS, FRAMES, KEYS, SIGHTINGS, WORKERS
-from services.cli import box as boxing
-from services.cli.box import Box
-from services.cli.prove.core.needles import SIZE, Needles, cut
 from services.ingest.core.picture import i420_size
 from services.ingest.decoder import Decoder
 from services.ingest.source import open_source

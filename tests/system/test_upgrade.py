@@ -20,7 +20,7 @@ from mixed_site import CAMERAS, FPS, REPLICAS, WINDOW_S, MixedSite, Run, film, r
 from patience import patient
 from previous_version import TODAY, Version, previous
 
-from services.cli.demo.sink import Sink
+from operate.simulation.demo.sink import Sink
 from services.kernel.build import build
 
 GAP_S, OLD_GAP_S = patient(4.0), patient(8.0)

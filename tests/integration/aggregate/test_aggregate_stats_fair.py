@@ -13,6 +13,7 @@ from on_bus import settled
 from patience import patient, until
 from windows import HOUR, window
 
+from operate.identities import Identities, nats_config
 from proto.codec import encode
 from proto.permissions import ACCOUNTS, APART, user_of
 from proto.stats import StatsRequestV1
@@ -21,7 +22,6 @@ from services.aggregate.stats import Stats
 from services.bus import Bus, questions
 from services.bus.nkey import Seed
 from services.bus.questions import asker_of
-from services.identities import Identities, nats_config
 from services.kernel.settings import convert
 from services.sites.settings import SiteSettings
 

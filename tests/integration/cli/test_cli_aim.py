@@ -19,10 +19,10 @@ from rich.console import Console
 from site_process import Site
 from skimage import data
 
+from operate.cli import aim, aim_screen
+from operate.identities import settings_file
 from proto.aiming import AimReportV1
 from proto.subjects import AIM_RECORD, AIM_REPORTS, CAMERAS
-from services.cli import aim, aim_screen
-from services.identities import settings_file
 
 pytestmark = pytest.mark.xdist_group("cli-aim")
 SIZE = (640, 360)

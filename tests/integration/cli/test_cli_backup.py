@@ -18,6 +18,11 @@ from program import Program
 from site_process import Site
 from up_process import UpProcess
 
+from operate.backup.core.contents import LIST, Contents
+from operate.backup.folder import described
+from operate.backup.snapshots import remove
+from operate.box.box import nats_server
+from operate.identities import settings_file
 from proto.notifications import SilenceV1
 from proto.permissions import stream_info
 from proto.stats import StatsReplyV1, StatsRequestV1
@@ -33,11 +38,6 @@ from proto.subjects import (
     STREAMS,
     WINDOWS,
 )
-from services.cli.backup.core.contents import LIST, Contents
-from services.cli.backup.folder import described
-from services.cli.backup.snapshots import remove
-from services.cli.box import nats_server
-from services.identities import settings_file
 
 KEPT = [stream.name for stream in STREAMS if stream.kept]
 

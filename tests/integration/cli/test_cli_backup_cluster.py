@@ -9,11 +9,11 @@ from msgspec import structs
 from nats_cluster import NatsCluster
 from patience import patient, until
 
+from operate.backup.run import backup, restore
+from operate.backup.snapshots import remove
 from proto.permissions import stream_info
 from proto.subjects import STREAMS, WINDOWS
 from services.bus import Bus, NatsSettings
-from services.cli.backup.run import backup, restore
-from services.cli.backup.snapshots import remove
 
 KEPT = [stream.name for stream in STREAMS if stream.kept]
 COUNT = 200

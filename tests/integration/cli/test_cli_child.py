@@ -15,9 +15,9 @@ import psutil
 import pytest
 from patience import patient, until, wait_until
 
-from services.cli import child as module
-from services.cli.box import Box
-from services.cli.child import TOO_LONG, Child, Program
+from operate.box import child as module
+from operate.box.box import Box
+from operate.box.child import TOO_LONG, Child, Program
 
 SLEEPS = "echo up >&2; exec sleep 600"
 STUBBORN = "trap '' TERM; echo up >&2; while :; do sleep 0.05; done"
@@ -294,7 +294,7 @@ def test_it_dies_with_its_parent():
     """Even when the parent is killed nothing is left running."""
     program = f"""
 import asyncio
-from services.cli.child import Child, Program
+from operate.box.child import Child, Program
 async def alive(): return True
 child = Child(Program("p", lambda: ["sh", "-c", {SLEEPS!r}], {{"PATH": {os.environ["PATH"]!r}}}, alive,
               lambda line: print(child.process.pid, flush=True)))

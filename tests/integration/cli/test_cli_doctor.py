@@ -16,12 +16,12 @@ from patience import wait_until
 from site_process import Site
 from up_process import UpProcess
 
+from operate.doctor import bus as on_bus
+from operate.doctor import reach
+from operate.doctor.core.findings import Finding
+from operate.simulation.demo.sink import Sink
 from proto.subjects import PAUSE
 from services.bus import NatsSettings
-from services.cli.demo.sink import Sink
-from services.cli.doctor import bus as on_bus
-from services.cli.doctor import reach
-from services.cli.doctor.core.findings import Finding
 from services.notify.settings import SmtpSettings
 from services.sites.settings import CameraSettings, SiteSettings
 

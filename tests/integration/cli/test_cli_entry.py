@@ -21,7 +21,7 @@ import sys
 for name in {foreign!r}:
     sys.modules[name] = None  # importing it fails
 sys.argv = ["moretta", {name!r}, "-c", "/nowhere/settings.yaml"]
-from services.cli.entry import main
+from operate.cli.entry import main
 main()
 """
 
@@ -39,11 +39,11 @@ def test_a_service_needs_only_its_own_libraries(name: str):
 
 def test_help_about_notify_tells_its_commands(tmp_path: Path):
     """Where the command line is installed; a word behind `notify` is a command and not the service's."""
-    command = [sys.executable, "-P", "-c", "from services.cli.entry import main; main()"]
+    command = [sys.executable, "-P", "-c", "from operate.cli.entry import main; main()"]
     shown = subprocess.run([*command, "notify", "--help"], capture_output=True, text=True, timeout=patient(60))
     assert [word for word in ("status", "test", "replay", "--config") if word not in shown.stdout] == []
     script = tmp_path / "moretta.py"
-    script.write_text("from services.cli.entry import main; main()\n")
+    script.write_text("from operate.cli.entry import main; main()\n")
     wrong = warm(COMMAND_LINE).start(str(script), ["notify", "statsu"])
     _, said = wrong.communicate(patient(60))
     assert (wrong.returncode, "No such command" in said) == (2, True)
@@ -54,7 +54,7 @@ def test_help_loads_nothing_that_runs():
     program = """
 import sys
 sys.argv = ["moretta", "--help"]
-from services.cli.entry import main
+from operate.cli.entry import main
 try:
     main()
 finally:
@@ -94,7 +94,7 @@ for part in sys.argv[1:]:
         os._exit(0)
     assert os.waitpid(child, 0)[1] == 0, part
 """
-    parts = [name for name in COMMAND_LINE if name.startswith("services.")]
+    parts = [name for name in COMMAND_LINE if name.startswith(("services.", "operate."))]
     command = [sys.executable, "-P", "-W", "error", "-c", program, *parts]
     run = subprocess.run(command, capture_output=True, text=True, timeout=patient(60), check=False)
     assert (run.returncode, run.stderr) == (0, "")

@@ -10,8 +10,8 @@ from command_line import moretta
 from patience import patient, until
 from site_process import Site
 
+from operate.identities import settings_file
 from proto.subjects import CAMERAS, PAUSE_STATE
-from services.identities import settings_file
 
 pytestmark = pytest.mark.xdist_group("cli-orders")
 

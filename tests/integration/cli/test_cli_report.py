@@ -14,9 +14,9 @@ from PIL import Image
 from site_process import Site
 from windows import HOUR, decree, hidden, market_day, window
 
+from operate.identities import settings_file
 from proto.public import AlertV1
 from proto.subjects import ALERTS, WINDOWS
-from services.identities import settings_file
 
 DAY = 1_761_346_800_000_000_000 - 24 * HOUR
 """2025-10-24T00:00+01:00 where clocks are at UTC+1."""

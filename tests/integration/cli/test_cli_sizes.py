@@ -10,10 +10,10 @@ import yaml
 from command_line import assert_mistakes, moretta
 from up_process import UpProcess
 
+from operate.cli.orders import OperatorFile
+from operate.identities import limits
 from services.bus import Bus
 from services.bus.sizes import sizes_of
-from services.cli.orders import OperatorFile
-from services.identities import limits
 from services.kernel.settings import load
 
 LARGE = {"WINDOWS": "2GiB", "SIGHTINGS": "512MiB"}

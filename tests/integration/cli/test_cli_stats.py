@@ -12,10 +12,10 @@ from PIL import Image
 from site_process import Site
 from windows import HOUR, MINUTE, market_day, window
 
+from operate.identities import settings_file
 from proto.stats import StatsRequestV1
 from proto.subjects import STATS, WINDOWS
 from services.bus import NoWorkers
-from services.identities import settings_file
 
 DAY = 1_761_346_800_000_000_000 - 24 * HOUR
 """2025-10-24T00:00+01:00 where clocks are at UTC+1."""

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from services.cli.demo import command
-from services.cli.demo.clips import film
-from services.cli.demo.command import demo
-from services.cli.demo.films import CAMERAS
-from services.cli.demo.scene import Phase, Walker, plan
+from operate.simulation.demo import command
+from operate.simulation.demo.clips import film
+from operate.simulation.demo.command import demo
+from operate.simulation.demo.films import CAMERAS
+from operate.simulation.demo.scene import Phase, Walker, plan
 from services.kernel.settings import SettingsError
 
 

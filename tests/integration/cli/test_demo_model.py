@@ -7,9 +7,9 @@ import av
 import numpy as np
 import pytest
 
-from services.cli.demo.backdrop import backdrop
-from services.cli.demo.people import Figure, Look
-from services.cli.demo.scene import BOTH_WAYS, HEIGHT, WIDTH, Walker
+from operate.simulation.demo.backdrop import backdrop
+from operate.simulation.demo.people import Figure, Look
+from operate.simulation.demo.scene import BOTH_WAYS, HEIGHT, WIDTH, Walker
 from services.inference.core.faces import Face
 from services.inference.model import FaceModel, load_model
 

@@ -6,7 +6,7 @@ from email.message import EmailMessage
 import aiosmtplib
 import pytest
 
-from services.cli.demo.sink import Mail, Sink
+from operate.simulation.demo.sink import Mail, Sink
 
 
 def letter(subject: str = "Too few masks") -> EmailMessage:

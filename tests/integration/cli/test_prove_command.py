@@ -14,16 +14,16 @@ import psutil
 import pytest
 from patience import patient, until
 
+from operate.proof import command, memory, proof, story, trace
+from operate.proof.capture import CaptureError
+from operate.proof.core.verdicts import Findings, Lifetime, Place
+from operate.proof.proof import Options, Proof
+from operate.proof.report import page
+from operate.proof.search import PLACES, WITHOUT_CANARY, Search
+from operate.proof.secret import Label, Secret
+from operate.proof.site import FILE, NETWORK
+from operate.proof.story import Story, StoryError
 from proto.public import AlertV1, CameraV1
-from services.cli.prove import command, memory, proof, story, trace
-from services.cli.prove.capture import CaptureError
-from services.cli.prove.core.verdicts import Findings, Lifetime, Place
-from services.cli.prove.proof import Options, Proof
-from services.cli.prove.report import page
-from services.cli.prove.search import PLACES, WITHOUT_CANARY, Search
-from services.cli.prove.secret import Label, Secret
-from services.cli.prove.site import FILE, NETWORK
-from services.cli.prove.story import Story, StoryError
 from services.kernel.settings import SettingsError
 
 KEPT = Lifetime({20.0: 60.0, 50.0: 99.0, 100.0: 100.0}, 100.0)

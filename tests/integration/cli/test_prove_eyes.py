@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from patience import wait_until
 
-from services.cli.prove import memory, trace
-from services.cli.prove.capture import Capture, CaptureError
-from services.cli.prove.core.needles import Needles
+from operate.proof import memory, trace
+from operate.proof.capture import Capture, CaptureError
+from operate.proof.core.needles import Needles
 
 ROW = os.urandom(64)
 NEEDLE = Needles([ROW[:32]])
@@ -175,8 +175,8 @@ def test_who_may_not_capture_is_told_why(monkeypatch):
 
 ISOLATED = """
     import os, socket, sys, time
-    from services.cli.prove.capture import Capture
-    from services.cli.prove.isolation import isolate
+    from operate.proof.capture import Capture
+    from operate.proof.isolation import isolate
     why = isolate()
     if why is not None:
         sys.exit(why)

@@ -19,22 +19,22 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from operate.box.child import TOO_LONG
+from operate.proof import disk
+from operate.proof.camera import Camera
+from operate.proof.core.images import BLOCK
+from operate.proof.disk import Disk
+from operate.proof.planting import Ground, canary_image, planted
+from operate.proof.search import PLACES, Search
+from operate.proof.secret import Label, Secret
+from operate.proof.sms_sink import SmsSink
+from operate.proof.story import StoryError
+from operate.proof.trace import unfinished
+from operate.proof.watch import PLANTER, Watch
+from operate.simulation.demo.sink import Mail, Sink
 from proto.codec import encode
 from proto.public import CameraV1
 from proto.subjects import ALERTS, CAMERAS, FRAMES, WINDOWS
-from services.cli.child import TOO_LONG
-from services.cli.demo.sink import Mail, Sink
-from services.cli.prove import disk
-from services.cli.prove.camera import Camera
-from services.cli.prove.core.images import BLOCK
-from services.cli.prove.disk import Disk
-from services.cli.prove.planting import Ground, canary_image, planted
-from services.cli.prove.search import PLACES, Search
-from services.cli.prove.secret import Label, Secret
-from services.cli.prove.sms_sink import SmsSink
-from services.cli.prove.story import StoryError
-from services.cli.prove.trace import unfinished
-from services.cli.prove.watch import PLANTER, Watch
 from services.ingest.source import open_source
 from services.sites.settings import CameraSettings
 

@@ -12,10 +12,10 @@ from nats.errors import Error
 from patience import until
 from site_process import Site
 
+from operate.identities import settings_file
+from operate.simulation.truth import Truth
 from proto.public import CameraV1
 from proto.subjects import CAMERAS, WINDOWS
-from services.cli.simulate.truth import Truth
-from services.identities import settings_file
 
 SCENARIO = """
 phases: [{seconds: 360, arrivals_per_minute: 20, masked: 0.7}]

@@ -7,11 +7,11 @@ import pytest
 from annotated import portraits
 from command_line import moretta
 
-from services.cli.demo.backdrop import backdrop
-from services.cli.demo.scene import FACE, HEIGHT, WIDTH
-from services.cli.simulate.plan import Plan
-from services.cli.simulate.scenario import load_scenario
-from services.cli.simulate.truth import Truth
+from operate.simulation.demo.backdrop import backdrop
+from operate.simulation.demo.scene import FACE, HEIGHT, WIDTH
+from operate.simulation.plan import Plan
+from operate.simulation.scenario import load_scenario
+from operate.simulation.truth import Truth
 
 pytestmark = pytest.mark.xdist_group("simulate-film")
 SHORT = """

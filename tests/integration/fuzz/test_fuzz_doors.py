@@ -16,10 +16,10 @@ from patience import until
 from up_process import UpProcess
 from whip import Publisher, loopback_only
 
+from operate.cli.orders import OperatorFile
 from proto.control import PauseRequestV1
 from proto.subjects import AIM, PAUSE, REPLAY, STATS
 from services.bus import Bus
-from services.cli.orders import OperatorFile
 from services.ingest.core.sdp import OfferError, check_offer, spelled_out, with_addresses_only
 from services.ingest.peer import EncodedQueue
 from services.ingest.web.rtc import PeerConnection, install

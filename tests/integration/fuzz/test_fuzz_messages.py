@@ -12,9 +12,9 @@ from golden import encodings, path_of
 from hypothesis import given
 from msgspec import Struct
 
+from operate.cli.settings_file import check
+from operate.transparency.settings import TransparencyFile
 from proto.codec import ContractError, decode_as, encode_as
-from services.cli.settings_file import check
-from services.cli.transparency.settings import TransparencyFile
 from services.kernel.settings import Secret, SettingsError
 
 DOCS = Path(__file__).parents[3] / "docs"

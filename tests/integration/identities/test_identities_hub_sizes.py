@@ -8,10 +8,10 @@ from typing import Any
 from msgspec import structs
 from nats_process import NatsProcess
 
+from operate.identities import Hub, KeptHub
+from operate.nats.streams import How, make
 from services.bus import Connection, NatsSettings
 from services.bus.nkey import Seed
-from services.cli.nats_streams import How, make
-from services.identities import Hub, KeptHub
 
 
 def placed(kept: KeptHub, port: int, store: str) -> str:

@@ -19,14 +19,14 @@ from nats.aio.client import Client
 from nats_process import NatsProcess
 from patience import patient, until
 
+from operate.cli.orders import OperatorFile
+from operate.identities import Tls
+from operate.identities.leafnodes import CROSSING
+from operate.nats import streams as nats_streams
 from proto.codec import encode
 from proto.subjects import CAMERAS, DELIVERIES, STREAMS, TABLE, WINDOWS, Subject
 from services.bus import Bus, NatsSettings
 from services.bus.nkey import Seed
-from services.cli import nats_streams
-from services.cli.orders import OperatorFile
-from services.identities import Tls
-from services.identities.leafnodes import CROSSING
 from services.kernel.settings import SettingsError, load
 
 STORED = [row for row in TABLE if row.stream]

@@ -28,10 +28,10 @@ from nats_process import NatsProcess
 from on_bus import settled
 from patience import patient, until
 
+from operate.identities import Identities, nats_config
 from proto.permissions import ACCOUNTS, user_of
 from proto.subjects import CAMERA_LEASES, PAUSE_STATE, REPLICAS, STREAMS, TABLE, WINDOWS, Identity
 from services.bus import Bus
-from services.identities import Identities, nats_config
 from services.leases import Leases
 
 

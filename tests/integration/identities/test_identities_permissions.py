@@ -17,6 +17,7 @@ from nats_process import NatsProcess
 from on_bus import settled
 from patience import patient, until
 
+from operate.identities import Identities, nats_config
 from proto.permissions import ACCOUNTS, SERVICES, inbox_name, user_of
 from proto.subjects import (
     ALERTS,
@@ -34,7 +35,6 @@ from proto.subjects import (
 )
 from services.bus import Bus, NoWorkers
 from services.bus.nkey import Seed
-from services.identities import Identities, nats_config
 from services.kernel.app import end_tasks
 
 USERS = [(identity, account) for identity, accounts in ACCOUNTS.items() for account in accounts]

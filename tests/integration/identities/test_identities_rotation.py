@@ -15,11 +15,11 @@ from nats_process import NatsProcess
 from on_bus import settled
 from patience import patient, until
 
+from operate.identities import Kept, Server
 from proto.permissions import ACCOUNTS, user_of
 from proto.subjects import FRAMES, SIGHTINGS, STREAMS, Account, Identity
 from services.bus import Bus, NatsSettings, NoWorkers
 from services.bus.nkey import Seed
-from services.identities import Kept, Server
 
 EVERY = [user_of(identity, account) for identity, accounts in ACCOUNTS.items() for account in accounts]
 

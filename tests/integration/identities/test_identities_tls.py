@@ -10,9 +10,9 @@ from command_line import moretta
 from nats_process import NatsProcess
 from patience import patient, until
 
+from operate.cli.orders import OperatorFile
+from operate.identities import Kept
 from services.bus import Bus, NatsSettings
-from services.cli.orders import OperatorFile
-from services.identities import Kept
 from services.kernel.settings import Secret, load
 
 LIMIT_S = 30

@@ -15,12 +15,12 @@ import av
 import numpy as np
 import pytest
 
-from services.cli.box import MALLOC
-from services.cli.prove import memory
-from services.cli.prove.camera import Camera
-from services.cli.prove.core.needles import Needles, cut
-from services.cli.prove.film import make_film, make_stream, rate
-from services.cli.prove.secret import Secret
+from operate.box.box import MALLOC
+from operate.proof import memory
+from operate.proof.camera import Camera
+from operate.proof.core.needles import Needles, cut
+from operate.proof.film import make_film, make_stream, rate
+from operate.proof.secret import Secret
 from services.ingest.address import SourceError
 from services.ingest.core.picture import i420_size
 from services.ingest.decoder import Decoder

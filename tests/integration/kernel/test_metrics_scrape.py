@@ -8,7 +8,7 @@ from patience import wait_until
 from prometheus_client.parser import text_string_to_metric_families
 from site_process import Site
 
-from services.cli.metrics import table
+from operate.metrics import table
 
 SERVICES = ("aggregate", "notify", "inference", "ingest")
 PROCESS = {"process_cpu_seconds", "process_resident_memory_bytes", "process_start_time_seconds", "process_open_fds"}

@@ -16,14 +16,14 @@ from patience import patient, until
 from previous_version import TODAY, Version, previous
 from site_process import Site
 
+from operate.identities import Kept, limits
+from operate.identities.kept import Server
+from operate.nats.streams import How, _copied, make
 from proto.public import WindowV1
 from proto.subjects import STREAMS, WINDOWS, stream
 from services.bus import Bus, NatsSettings, StreamConflict
 from services.bus.making import config_of, ensure
 from services.bus.nkey import Seed
-from services.cli.nats_streams import How, _copied, make
-from services.identities import Kept, limits
-from services.identities.kept import Server
 from services.kernel.settings import SettingsError
 
 NAMES = [one.name for one in STREAMS]

@@ -10,8 +10,8 @@ from command_line import moretta
 from patience import until
 from site_process import Site
 
+from operate.identities import settings_file
 from proto.subjects import ALERTS, DELIVERIES, NOTIFICATIONS, REPLAY_RECORD, SILENCES
-from services.identities import settings_file
 
 ANNA, BOB = "anna@example.org", "bob@example.org"
 

@@ -12,13 +12,13 @@ from authority import Authority
 from nats_process import NatsProcess
 from playwright.async_api import Browser, expect
 
+from operate.box.box import Box, BoxError
+from operate.identities import Identities, Tls, WebSocket, nats_config
 from proto.subjects import Identity
 from services.aggregate.page_settings import PageSettings
 from services.aggregate.settings import AggregateFile
 from services.aggregate.web import PageServer, policy
 from services.bus.nkey import Seed
-from services.cli.box import Box, BoxError
-from services.identities import Identities, Tls, WebSocket, nats_config
 from services.kernel.faults import StartError
 from services.kernel.settings import SettingsError, convert, load
 from services.sites.settings import SiteSettings

@@ -20,11 +20,11 @@ from recipe_place import GO, PYTHON, TODAY, alert, environment, forge, name_of, 
 from recipes import COMPILE_S, COMPILED, FOLDER, Recipe, published, told, utc
 from windows import HOUR, MINUTE, window
 
+from operate.identities import Identities, nats_config
+from operate.identities.server import Tls
 from proto.stats import StatsRequestV1
 from proto.subjects import ALERTS, STATS, STREAMS, WINDOWS
 from services.bus import Bus, NoWorkers
-from services.identities import Identities, nats_config
-from services.identities.server import Tls
 
 LATEST = [f"{PYTHON} latest.py", "node latest.mjs", f"{GO} run windows.go"]
 LIVE = [f"{PYTHON} windows.py", "node windows.mjs", COMPILED]

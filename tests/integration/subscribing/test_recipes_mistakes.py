@@ -9,8 +9,8 @@ from nats_process import NatsProcess
 from recipe_place import PYTHON, name_of, some, store
 from recipes import COMPILE_S, COMPILED, Recipe
 
-from services.identities import Identities, nats_config
-from services.identities.server import Tls
+from operate.identities import Identities, nats_config
+from operate.identities.server import Tls
 
 pytestmark = [pytest.mark.usefixtures("needs_recipes"), pytest.mark.timeout(COMPILE_S + 60)]
 

@@ -15,9 +15,9 @@ from recipe_place import PYTHON, TODAY, alert, environment, forge, name_of, some
 from recipes import COMPILE_S, COMPILED, Recipe, published, told
 from windows import HOUR, MINUTE, window
 
+from operate.identities import Identities, nats_config
+from operate.identities.server import Tls
 from proto.subjects import ALERTS
-from services.identities import Identities, nats_config
-from services.identities.server import Tls
 
 pytestmark = [pytest.mark.usefixtures("needs_recipes"), pytest.mark.timeout(COMPILE_S + 60)]
 

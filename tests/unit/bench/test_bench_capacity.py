@@ -16,7 +16,7 @@ from bench.ratio import yardstick_ms
 from bench.rows import QUICK, Bench
 from bench.system import Run, Scenario
 from bench.verdicts import at_most
-from services.cli.box_error import BoxError
+from operate.box.error import BoxError
 
 MACHINE = {"processor": "Z80", "cores": 2, "python": "3.11", "idle": 0.99}
 

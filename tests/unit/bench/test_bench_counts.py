@@ -5,12 +5,12 @@ from msgspec import structs
 
 from bench.counts import BEGAN, CAMERA, SITE, Counted, counted, published, share_within, windows_of
 from bench.counts_table import figures, shown, summaries
+from operate.simulation.scenario import Phase, Scenario, load_scenario
+from operate.simulation.sightings import plans, sightings
+from operate.simulation.truth import Process
 from proto.public import WindowV1
 from proto.sightings import SightingV1
 from services.aggregate.core.config import SECOND
-from services.cli.simulate.scenario import Phase, Scenario, load_scenario
-from services.cli.simulate.sightings import plans, sightings
-from services.cli.simulate.truth import Process
 
 
 def run(**changes):

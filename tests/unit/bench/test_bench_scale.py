@@ -17,8 +17,8 @@ from bench import scale
 from bench.scale import QUICK, Found, Plan, figures, line, lines, per_site, rows, table
 from bench.scale_load import NOBODY, Crowd, Load, crowd_of, told
 from bench.scale_system import Layout, Measured, Restart, _together
+from operate.simulation.scenario import Phase, Scenario
 from services.aggregate.settings import AggregateFile
-from services.cli.simulate.scenario import Phase, Scenario
 from services.kernel.settings import load
 from services.notify.settings import NotifyFile
 

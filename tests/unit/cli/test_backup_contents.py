@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
+from operate.backup.core.contents import FILES, FORMAT, LIST, Contents, Part, configuration, order, problems
+from operate.backup.folder import checked, described, finish, fresh, parts_of
 from proto.subjects import STREAMS, stream
 from services.bus.making import config_of
-from services.cli.backup.core.contents import FILES, FORMAT, LIST, Contents, Part, configuration, order, problems
-from services.cli.backup.folder import checked, described, finish, fresh, parts_of
 from services.kernel.settings import SettingsError
 
 WINDOWS = stream("WINDOWS")

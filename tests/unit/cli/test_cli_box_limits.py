@@ -1,10 +1,10 @@
-"""The limits of a box's server: services.cli.box_limits."""
+"""The limits of a box's server: operate.box.limits."""
 
 import json
 
 import pytest
 
-from services.cli.box_limits import kept_limits, roomy
+from operate.box.limits import kept_limits, roomy
 
 
 def config(file: int, memory: int) -> str:

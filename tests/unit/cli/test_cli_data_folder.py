@@ -1,10 +1,10 @@
-"""The folder of `moretta up --data`: services.cli.data_folder."""
+"""The folder of `moretta up --data`: operate.box.data_folder."""
 
 from pathlib import Path
 
 import pytest
 
-from services.cli.data_folder import held
+from operate.box.data_folder import held
 from services.kernel.settings import SettingsError
 
 

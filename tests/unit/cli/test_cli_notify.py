@@ -7,12 +7,12 @@ import pytest
 from msgspec import structs
 from rich.console import Console
 
+from operate.cli.notify.known import doubts
+from operate.cli.notify.silences import about, in_words, table, until_when
+from operate.cli.notify.status import DeadLetter, Status, groups, tables
+from operate.cli.notify.trial import example, send
 from proto.notifications import NotificationV1, SilenceV1
 from proto.public import DeliveryV1
-from services.cli.notify.known import doubts
-from services.cli.notify.silences import about, in_words, table, until_when
-from services.cli.notify.status import DeadLetter, Status, groups, tables
-from services.cli.notify.trial import example, send
 from services.kernel.settings import SettingsError
 
 NOW = time.time_ns()

@@ -1,10 +1,10 @@
-"""Who gives an order: services.cli.orders."""
+"""Who gives an order: operate.cli.orders."""
 
 import os
 
 import pytest
 
-from services.cli.orders import operator_name
+from operate.cli.orders import operator_name
 from services.kernel.settings import SettingsError
 
 

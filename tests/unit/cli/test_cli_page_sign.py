@@ -1,8 +1,8 @@
-"""Where the camera page is, for people at a terminal: services.cli.page_sign."""
+"""Where the camera page is, for people at a terminal: operate.cli.page_sign."""
 
 import json
 
-from services.cli.page_sign import page_sign
+from operate.cli.page_sign import page_sign
 
 
 def test_the_sign():

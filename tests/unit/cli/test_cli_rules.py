@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from operate.cli.rules.file import read_cases, seconds
+from operate.cli.rules.run import run
+from operate.cli.rules.series import People, entries, window
+from operate.cli.rules.show import show, summary
 from services.aggregate.core.config import SiteConfig
 from services.aggregate.core.rulebook import RuleBook
-from services.cli.rules.file import read_cases, seconds
-from services.cli.rules.run import run
-from services.cli.rules.series import People, entries, window
-from services.cli.rules.show import show, summary
 from services.kernel.settings import SettingsError
 from services.sites.settings import RuleSettings, SiteSettings
 

@@ -1,4 +1,4 @@
-"""The live table of `moretta up`: services.cli.screen."""
+"""The live table of `moretta up`: operate.box.screen."""
 
 import json
 
@@ -7,9 +7,9 @@ from golden import BY_TYPE
 from msgspec import convert
 from rich.console import Console
 
+from operate.box.screen import Screen
+from operate.cli.view import View
 from proto.public import CameraV1, WindowV1
-from services.cli.screen import Screen
-from services.cli.view import View
 from services.sites.settings import SiteSettings
 
 SITE = {"id": "cannes", "cameras": [{"id": "gate-1", "url": "x"}]}

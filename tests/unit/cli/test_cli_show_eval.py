@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from measured import everything, face, false_alarm, missed, pictures
 from rich.console import Console
 
-from services.cli.show_eval import scores
+from operate.cli.show_eval import scores
 from services.inference.core.scoring import Terms, score
 from services.inference.evaluate import details
 

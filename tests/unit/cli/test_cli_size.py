@@ -11,9 +11,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from in_process import invoke
 
-from proto.subjects import stream
-from services.bus.sizes import in_words, problems, sizes_of
-from services.cli.sizing.needs import (
+from operate.identities import Identities, server
+from operate.sizing.needs import (
     BUSY,
     DECODE_MS,
     FRAME_MS,
@@ -30,8 +29,9 @@ from services.cli.sizing.needs import (
     most_cameras,
     need,
 )
-from services.cli.sizing.values import doubts, values
-from services.identities import Identities, server
+from operate.sizing.values import doubts, values
+from proto.subjects import stream
+from services.bus.sizes import in_words, problems, sizes_of
 
 DOCS = Path(__file__).parents[3] / "docs"
 WANTED = st.builds(

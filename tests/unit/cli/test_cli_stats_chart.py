@@ -11,8 +11,8 @@ from msgspec import structs
 from PIL import Image
 from windows import HOUR, MINUTE, decree, hidden, market_day, window
 
+from operate.cli.stats_chart import chart
 from proto.stats import StatsReplyV1
-from services.cli.stats_chart import chart
 from services.sites.charts.periods import runs
 from services.sites.history import RollUp, Span
 

@@ -13,9 +13,9 @@ from msgspec import structs
 from rich.console import Console
 from windows import HOUR, MINUTE, decree, hidden, market_day, window
 
+from operate.cli.stats import parse
+from operate.cli.stats_table import COLUMNS, as_csv, bar, table
 from proto.stats import StatsReplyV1
-from services.cli.stats import parse
-from services.cli.stats_table import COLUMNS, as_csv, bar, table
 from services.kernel.settings import SettingsError
 from services.sites.history import RollUp, Span
 

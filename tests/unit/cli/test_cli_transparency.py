@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from services.cli.transparency.annex import annex
-from services.cli.transparency.document import Document
-from services.cli.transparency.notice import page, sign
-from services.cli.transparency.place import Place
-from services.cli.transparency.settings import TransparencySettings
-from services.cli.transparency.write import in_language, write
+from operate.transparency.annex import annex
+from operate.transparency.document import Document
+from operate.transparency.notice import page, sign
+from operate.transparency.place import Place
+from operate.transparency.settings import TransparencySettings
+from operate.transparency.write import in_language, write
 from services.kernel.settings import SettingsError
 from services.sites.settings import CameraSettings, RestSettings, RuleSettings, SiteSettings, ZoneSettings
 

@@ -10,13 +10,13 @@ from messages import window
 from msgspec import structs
 from nats_match import takes
 
+from operate.doctor.core import judged, rights, storage, times, trip
+from operate.doctor.core.findings import Finding, exit_code, fail, figures, left_out, ok, warn, worst
 from proto.permissions import ACCOUNTS, rights_of
 from proto.public import CameraV1, Lifetime
 from proto.subjects import STREAMS, TABLE, covers, stream
 from services.bus.making import config_of
 from services.bus.sizes import sized
-from services.cli.doctor.core import judged, rights, storage, times, trip
-from services.cli.doctor.core.findings import Finding, exit_code, fail, figures, left_out, ok, warn, worst
 
 DAY = 86_400.0
 WINDOWS = stream("WINDOWS")

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from in_process import invoke
 
+from operate.cli.orders import OperatorFile
+from operate.identities import Identities, Kept, Server, users
 from proto.permissions import ACCOUNTS, SERVICES, user_of
 from services.bus.nkey import Seed
-from services.cli.orders import OperatorFile
-from services.identities import Identities, Kept, Server, users
 from services.ingest.settings import IngestFile
 from services.kernel.settings import SettingsError, load
 

@@ -9,10 +9,10 @@ import pytest
 import yaml
 from in_process import invoke
 
+from operate.identities import Kept, Release, secret_files, users
+from operate.identities.chart import ACCOUNTS, text
+from operate.identities.kept import PEOPLE
 from services.bus.nkey import Seed
-from services.identities import Kept, Release, secret_files, users
-from services.identities.chart import ACCOUNTS, text
-from services.identities.kept import PEOPLE
 from services.kernel.settings import SettingsError
 
 ROOT = Path(__file__).parents[3]

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from in_process import invoke
 from nats_match import overlap, takes
 
+from operate.identities import Tls, server, users
+from operate.identities.leafnodes import CROSSING, Config, Link, copies, hub, intake, leaf, merged
 from proto.subjects import ALERTS, CAMERAS, DELIVERIES, STREAMS, TABLE, WINDOWS, stream
 from services.bus.nkey import Seed
-from services.identities import Tls, server, users
-from services.identities.leafnodes import CROSSING, Config, Link, copies, hub, intake, leaf, merged
 from services.kernel.settings import SettingsError
 
 ANY: dict[str, list[str]] = {"streams": ["UA"], "subscriber": ["UB"]}

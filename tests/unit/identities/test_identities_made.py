@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from operate.identities import Identities
 from proto.permissions import ACCOUNTS, user_of
 from services.frames.sealing.settings import SealingSettings
-from services.identities import Identities
 from services.ingest.settings import IngestFile
 from services.kernel.settings import Secret, load
 

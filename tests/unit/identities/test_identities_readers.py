@@ -7,9 +7,9 @@ import pytest
 import yaml
 from in_process import invoke
 
+from operate.cli.orders import OperatorFile
+from operate.identities import Kept, KeptHub
 from services.bus.nkey import Seed
-from services.cli.orders import OperatorFile
-from services.identities import Kept, KeptHub
 from services.kernel.settings import SettingsError, load
 
 PLACES = ([], ["--hub", "127.0.0.1:7422"])

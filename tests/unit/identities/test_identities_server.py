@@ -4,9 +4,9 @@ import json
 
 import pytest
 
+from operate.identities import Tls, nats_config, server
 from proto.permissions import ACCOUNTS, rights_of, user_of
 from proto.subjects import STATS, STREAMS, Identity
-from services.identities import Tls, nats_config, server
 
 USERS = {user_of(identity, account): (identity, account) for identity, where in ACCOUNTS.items() for account in where}
 KEYS = {user: [f"U-{user}"] for user in USERS}

@@ -7,8 +7,8 @@ import pytest
 import yaml
 from in_process import invoke
 
+from operate.identities import limits
 from services.bus.sizes import sizes_of
-from services.identities import limits
 from services.kernel.settings import SettingsError
 
 SITE = ["--listen", "127.0.0.1:4222"]

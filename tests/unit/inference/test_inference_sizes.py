@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL.Image import Image, Resampling
 
-from services.cli.demo.backdrop import backdrop
-from services.cli.demo.people import Figure, Look
-from services.cli.demo.scene import BOTH_WAYS, HEIGHT, WIDTH, Lane, Walker
+from operate.simulation.demo.backdrop import backdrop
+from operate.simulation.demo.people import Figure, Look
+from operate.simulation.demo.scene import BOTH_WAYS, HEIGHT, WIDTH, Lane, Walker
 from services.inference.core.faces import Face
 from services.inference.core.scoring import Corners, iou
 from services.inference.model import FaceModel, load_model

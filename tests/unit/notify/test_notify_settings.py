@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from services.cli.transparency.settings import TransparencyFile
+from operate.transparency.settings import TransparencyFile
 from services.kernel.settings import SettingsError, load
 from services.notify.settings import NotifyFile, is_address, is_host
 

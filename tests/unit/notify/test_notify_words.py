@@ -11,13 +11,13 @@ from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
-import services.cli.transparency
+import operate.transparency
 import services.notify
 from services.notify.core.local_time import Span
 from services.notify.words import CATALOGUES, languages, words_in
 
 HERE = Path(services.notify.__file__).parent
-SPEAKERS = [HERE, Path(services.cli.transparency.__file__).parent]
+SPEAKERS = [HERE, Path(operate.transparency.__file__).parent]
 EACH = pytest.mark.parametrize(("here", "language"), [(here, name) for here in SPEAKERS for name in languages()])
 EN, FR = words_in("en"), words_in("fr")
 

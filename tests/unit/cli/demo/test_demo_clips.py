@@ -4,9 +4,9 @@ import av
 import numpy as np
 import pytest
 
-from services.cli.demo.backdrop import backdrop
-from services.cli.demo.clips import FPS, Cast, film, pictures
-from services.cli.demo.scene import BOTH_WAYS, HEIGHT, LEAD_S, OUTWARDS, WIDTH, Phase, Walker, length_s, plan
+from operate.simulation.demo.backdrop import backdrop
+from operate.simulation.demo.clips import FPS, Cast, film, pictures
+from operate.simulation.demo.scene import BOTH_WAYS, HEIGHT, LEAD_S, OUTWARDS, WIDTH, Phase, Walker, length_s, plan
 
 pytestmark = pytest.mark.xdist_group("demo-film")  # which is made once
 SHORT = (Phase(1.7, 1.0),)

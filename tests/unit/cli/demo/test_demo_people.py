@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from services.cli.demo import people
-from services.cli.demo.people import COATS, HEIGHT, MASKS, WIDTH, Figure, Look
-from services.cli.demo.scene import FACE
+from operate.simulation.demo import people
+from operate.simulation.demo.people import COATS, HEIGHT, MASKS, WIDTH, Figure, Look
+from operate.simulation.demo.scene import FACE
 
 PLAIN = Look(hair=0, skin=0, coat=0, trousers=0, mask=None, flipped=False)
 

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from operate.simulation.demo import site
+from operate.simulation.demo.command import CAMERAS, SEED, Demo, _interruptible
+from operate.simulation.demo.scene import PHASES, Truth, length_s, plan, truth
+from operate.simulation.demo.sink import Mail
 from proto.public import WindowV1
 from services.aggregate.core.rules import RuleState, fold
-from services.cli.demo import site
-from services.cli.demo.command import CAMERAS, SEED, Demo, _interruptible
-from services.cli.demo.scene import PHASES, Truth, length_s, plan, truth
-from services.cli.demo.sink import Mail
 from services.kernel.settings import convert
 from services.sites.settings import RuleSettings
 

@@ -3,9 +3,9 @@
 import messages
 import pytest
 
+from operate.simulation.demo.record import Measured, Record
+from operate.simulation.demo.scene import INWARDS, Phase, Truth, Walker, plan
 from proto.public import AlertV1, CameraV1, Lifetime, WindowV1
-from services.cli.demo.record import Measured, Record
-from services.cli.demo.scene import INWARDS, Phase, Truth, Walker, plan
 
 SECOND = 1_000_000_000
 START = 1_700_000_000 * SECOND

@@ -9,12 +9,12 @@ import pytest
 from messages import alert, window
 from rich.console import Console
 
+from operate.simulation.demo import report
+from operate.simulation.demo.command import Demo, screenshot
+from operate.simulation.demo.record import Record
+from operate.simulation.demo.scene import INWARDS, Walker
+from operate.simulation.demo.sink import Mail
 from proto.public import CameraV1, Lifetime
-from services.cli.demo import report
-from services.cli.demo.command import Demo, screenshot
-from services.cli.demo.record import Record
-from services.cli.demo.scene import INWARDS, Walker
-from services.cli.demo.sink import Mail
 
 SECOND = 1_000_000_000
 START = 1_764_000_000 * SECOND  # 16:00:00 UTC

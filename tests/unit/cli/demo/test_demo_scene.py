@@ -8,7 +8,7 @@ from examples import examples
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.cli.demo.scene import (
+from operate.simulation.demo.scene import (
     BOTH_WAYS,
     GAP_S,
     HEIGHT,

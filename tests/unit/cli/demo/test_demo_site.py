@@ -5,8 +5,8 @@ import stat
 import pytest
 from clips import make_clip
 
+from operate.simulation.demo import site
 from services.aggregate.settings import AggregateFile
-from services.cli.demo import site
 from services.ingest.settings import IngestFile
 from services.kernel.settings import SettingsError, load
 from services.notify.settings import NotifyFile

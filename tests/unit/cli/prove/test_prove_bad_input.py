@@ -3,13 +3,13 @@
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from services.cli.prove import trace
-from services.cli.prove.capture import destination, parsed
-from services.cli.prove.core.disguise import forms
-from services.cli.prove.core.images import BLOCK, entropy, images
-from services.cli.prove.core.needles import Needles
-from services.cli.prove.core.verdicts import Lifetime, Place
-from services.cli.prove.lifetimes import lifetime_of
+from operate.proof import trace
+from operate.proof.capture import destination, parsed
+from operate.proof.core.disguise import forms
+from operate.proof.core.images import BLOCK, entropy, images
+from operate.proof.core.needles import Needles
+from operate.proof.core.verdicts import Lifetime, Place
+from operate.proof.lifetimes import lifetime_of
 
 TEXTS = st.text(st.sampled_from("\\xu0123456789abcdefnt\"'%=,[] \n/+-_"), max_size=200).map(str.encode)
 NEEDLE = bytes(range(32))

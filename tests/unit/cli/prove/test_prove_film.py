@@ -6,10 +6,10 @@ import av
 import numpy as np
 import pytest
 
-from services.cli.prove.core.needles import SIZE, cut
-from services.cli.prove.film import FPS, SECONDS, make_film, make_stream, rate
-from services.cli.prove.secret import COMMON, Label, Secret
-from services.cli.prove.site import LONG_SIDE
+from operate.proof.core.needles import SIZE, cut
+from operate.proof.film import FPS, SECONDS, make_film, make_stream, rate
+from operate.proof.secret import COMMON, Label, Secret
+from operate.proof.site import LONG_SIDE
 from services.ingest.core.picture import i420_size
 from services.ingest.decoder import Decoder
 from services.ingest.source import open_source

@@ -15,11 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from services.cli.prove import trace
-from services.cli.prove.capture import destination, parsed
-from services.cli.prove.core.disguise import forms
-from services.cli.prove.core.images import BLOCK, images, is_drawing
-from services.cli.prove.lifetimes import lifetime_of
+from operate.proof import trace
+from operate.proof.capture import destination, parsed
+from operate.proof.core.disguise import forms
+from operate.proof.core.images import BLOCK, images, is_drawing
+from operate.proof.lifetimes import lifetime_of
 
 WRITTEN = {
     "raw": bytes,

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from services.cli.prove.core.verdicts import Findings, Lifetime, Place, left_out
-from services.cli.prove.report import conclusion, page, size_text, table
-from services.cli.prove.search import PLACES, Search, canary_row
-from services.cli.prove.secret import Label, Secret
+from operate.proof.core.verdicts import Findings, Lifetime, Place, left_out
+from operate.proof.report import conclusion, page, size_text, table
+from operate.proof.search import PLACES, Search, canary_row
+from operate.proof.secret import Label, Secret
 
 KEPT = Lifetime({50.0: 99.0, 100.0: 100.0}, 100.0)
 

@@ -6,12 +6,12 @@ from annotated import FACE as BOX
 from annotated import annotate, portraits
 from PIL import Image
 
-from services.cli.demo.people import Figure, Look
-from services.cli.demo.scene import FACE
-from services.cli.simulate.cutouts import Cutout, Cutouts
-from services.cli.simulate.film import look
-from services.cli.simulate.scenario import Phase, Scenario
-from services.cli.simulate.walkers import Walker
+from operate.simulation.cutouts import Cutout, Cutouts
+from operate.simulation.demo.people import Figure, Look
+from operate.simulation.demo.scene import FACE
+from operate.simulation.film import look
+from operate.simulation.scenario import Phase, Scenario
+from operate.simulation.walkers import Walker
 from services.inference.annotations import InputError
 from services.kernel.settings import SettingsError
 

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from operate.simulation.detector import Look
+from operate.simulation.plan import Face, Plan
+from operate.simulation.scenario import Classifier, Detector, Light, Phase, Scenario, Span
+from operate.simulation.sightings import MODEL, PERIOD, SECOND, messages, plans, sightings
+from operate.simulation.walkers import Walker
 from proto.codec import decode, encode
 from proto.sightings import CameraEventV1, SightingsV1
 from proto.subjects import CAMERA_EVENTS, SIGHTINGS
-from services.cli.simulate.detector import Look
-from services.cli.simulate.plan import Face, Plan
-from services.cli.simulate.scenario import Classifier, Detector, Light, Phase, Scenario, Span
-from services.cli.simulate.sightings import MODEL, PERIOD, SECOND, messages, plans, sightings
-from services.cli.simulate.walkers import Walker
 
 QUIET = Detector(false_alarms_per_minute=0, turns_per_minute=0)
 """Misses are the luck of the moment alone."""

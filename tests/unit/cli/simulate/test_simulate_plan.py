@@ -9,11 +9,11 @@ from examples import examples
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from services.cli.demo.scene import FACE, HEIGHT, WIDTH
-from services.cli.simulate.plan import HALF, Face, Plan, _by_time, _face
-from services.cli.simulate.scenario import Counting, People, Phase, Scenario, Span, View, load_scenario
-from services.cli.simulate.truth import Truth, truth
-from services.cli.simulate.walkers import BESIDE_M, FOCAL, Seen, Walker, seen, walker
+from operate.simulation.demo.scene import FACE, HEIGHT, WIDTH
+from operate.simulation.plan import HALF, Face, Plan, _by_time, _face
+from operate.simulation.scenario import Counting, People, Phase, Scenario, Span, View, load_scenario
+from operate.simulation.truth import Truth, truth
+from operate.simulation.walkers import BESIDE_M, FOCAL, Seen, Walker, seen, walker
 
 SEEDS = st.integers(0, 2**32 - 1)
 PEOPLE = st.builds(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.cli.simulate.scenario import BUILT_IN, Light, Phase, Scenario, Span, load_scenario
+from operate.simulation.scenario import BUILT_IN, Light, Phase, Scenario, Span, load_scenario
 from services.kernel.settings import SettingsError
 
 PHASES = st.lists(

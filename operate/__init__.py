@@ -1,0 +1,1 @@
+"""What an operator runs. It imports the services; none of them imports it."""

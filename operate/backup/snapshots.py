@@ -1,0 +1,118 @@
+"""JetStream's snapshots: a stream's files as one compressed archive, in parts that are acknowledged (NATS ADR-1)."""
+
+import contextlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import nats.errors
+from nats.aio.client import Client
+
+from operate.backup.core.contents import FILES, Part, configuration
+from operate.backup.folder import described, parts_of, private, said_of
+from proto.permissions import JETSTREAM_API, stream_info
+from proto.subjects import Stream
+
+_ANSWER_S = 10.0
+_AGAIN_S, _TIMES = 2.0, 10
+"""How often a question that changes nothing is asked: servers that elect a leader answer none, and never later."""
+_PART_BYTES = 1 << 17
+_NOT_FOUND = 10059
+Told = Callable[[int], None]
+"""Called with how many bytes more have passed."""
+
+
+class BackupError(Exception):
+    """The server did not do it; the text says what, and what has become of it."""
+
+
+async def asked(client: Client, subject: str, body: dict[str, Any], timeout: float = _ANSWER_S) -> dict[str, Any]:
+    """Return JetStream's answer, its error included; BackupError if there is none."""
+    try:
+        answer = await client.request(subject, json.dumps(body).encode() if body else b"", timeout=timeout)
+    except nats.errors.Error as error:
+        raise BackupError(
+            f"{subject}: no answer ({error or type(error).__name__}); has this key the right to it?"
+        ) from None
+    found: dict[str, Any] = json.loads(answer.data)
+    return found
+
+
+async def state_of(client: Client, name: str) -> dict[str, Any] | None:
+    """Return a stream's state; None if there is no such stream."""
+    found = await _asked_again(client, stream_info(name))
+    if found.get("error", {}).get("err_code") == _NOT_FOUND:
+        return None
+    state: dict[str, Any] = _good(found, name)["state"]
+    return state
+
+
+async def _asked_again(client: Client, subject: str) -> dict[str, Any]:
+    for _ in range(_TIMES - 1):
+        with contextlib.suppress(BackupError):
+            return await asked(client, subject, {}, _AGAIN_S)
+    return await asked(client, subject, {}, _AGAIN_S)
+
+
+def _good(answer: dict[str, Any], name: str) -> dict[str, Any]:
+    if "error" in answer:
+        raise BackupError(f"{name}: {answer['error'].get('description', 'refused')}")
+    return answer
+
+
+async def take(client: Client, stream: Stream, folder: Path, told: Told) -> Part:
+    """Write a stream's two files below `folder`; what comes later is not in them."""
+    place = folder / stream.name
+    place.mkdir(mode=0o700)
+    inbox = client.new_inbox()
+    subscription = await client.subscribe(inbox)
+    try:
+        body = {"deliver_subject": inbox, "no_consumers": True, "chunk_size": _PART_BYTES}
+        answer = _good(await asked(client, f"{JETSTREAM_API}STREAM.SNAPSHOT.{stream.name}", body), stream.name)
+        with private(place / FILES[1]).open("wb") as archive:
+            while True:
+                part = await subscription.next_msg(timeout=_ANSWER_S)
+                if not part.data:
+                    break
+                archive.write(part.data)
+                if part.reply:
+                    await client.publish(part.reply, b"")
+                told(len(part.data))
+    except nats.errors.Error as error:
+        raise BackupError(f"{stream.name}: the snapshot broke off ({error or type(error).__name__})") from None
+    finally:
+        await subscription.unsubscribe()
+    _ended(stream, part.headers)
+    private(place / FILES[0]).write_text(json.dumps(answer), encoding="utf-8")
+    return described(folder, stream.name, answer["state"]["messages"], answer["state"]["last_seq"])
+
+
+def _ended(stream: Stream, headers: dict[str, str] | None) -> None:
+    """Raise BackupError unless the server says that the snapshot is whole."""
+    status = (headers or {}).get("Status", "204")
+    if status != "204":
+        why = (headers or {}).get("Description", status)
+        raise BackupError(f"{stream.name}: the snapshot broke off ({why})")
+
+
+async def put_back(client: Client, stream: Stream, folder: Path, replicas: int, told: Told) -> None:
+    """Make a stream of its two files; there must be none of its name."""
+    said = said_of(folder, stream.name)
+    body = {"config": configuration(stream, said.config, replicas), "state": said.state}
+    begun = _good(await asked(client, f"{JETSTREAM_API}STREAM.RESTORE.{stream.name}", body), stream.name)
+    try:
+        for part in parts_of(folder / stream.name / FILES[1]):
+            answer = await client.request(begun["deliver_subject"], part, timeout=_ANSWER_S)
+            if answer.data:
+                _good(json.loads(answer.data), stream.name)
+            told(len(part))
+        end = await client.request(begun["deliver_subject"], b"", timeout=6 * _ANSWER_S)
+    except nats.errors.Error as error:
+        raise BackupError(f"{stream.name}: restoring broke off ({error or type(error).__name__})") from None
+    _good(json.loads(end.data), stream.name)
+
+
+async def remove(client: Client, name: str) -> None:
+    """Remove a stream with all that is in it."""
+    _good(await asked(client, f"{JETSTREAM_API}STREAM.DELETE.{name}", {}), name)

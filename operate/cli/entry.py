@@ -1,0 +1,31 @@
+"""The console script `moretta`. A single service starts without the rest: its image has nothing it does not run."""
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable
+
+SERVICES = ("ingest", "inference", "aggregate", "notify")
+
+
+def main() -> None:
+    """Run one service, or the command line."""
+    name = sys.argv[1] if len(sys.argv) > 1 else ""
+    if name in SERVICES and not _is_for_people(sys.argv[2:]):
+        sys.exit(service(name, sys.argv[2:]))
+    from operate.cli.__main__ import main as command_line
+
+    command_line()
+
+
+def _is_for_people(words: list[str]) -> bool:
+    """Return whether this is a command about a service, such as `notify status`, and not the service itself."""
+    if words[:1] == ["--help"]:
+        return importlib.util.find_spec("typer") is not None
+    return any(not word.startswith("-") for word in words[:1])
+
+
+def service(name: str, arguments: list[str]) -> int:
+    """Run one service with the arguments after its name; returns its exit code."""
+    run: Callable[[list[str]], int] = importlib.import_module(f"services.{name}.__main__").run
+    return run(arguments)

@@ -1,0 +1,174 @@
+"""`moretta silence`: what is not told for a while, in the KV bucket SILENCES; each change is kept, with who made it."""
+
+import asyncio
+import re
+import secrets
+import time
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+import nats.errors
+from msgspec import structs
+from rich.table import Table
+from rich.text import Text
+
+from operate.cli.notify.known import doubts, published
+from operate.cli.orders import ANSWER_S, checked, operator_bus
+from proto.notifications import SilenceV1
+from proto.subjects import SILENCES
+from services.bus import Bus
+from services.kernel.settings import SettingsError
+from services.notify.core.names import one_line
+
+_COMMAND = "moretta silence"
+_UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+_LENGTH = re.compile(r"(\d{1,4})([smhdw])")
+_LONGEST_S = 366 * 86_400
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Match:
+    """What a silence is about; an empty list is anything."""
+
+    sites: list[str]
+    zones: list[str]
+    rules: list[str]
+    receivers: list[str]
+
+
+def until_when(length: str | None, until: str | None, now: int) -> int:
+    """Return when a silence ends, ns UTC; SettingsError unless one of both says so, and it is ahead, within a year."""
+    if (length is None) == (until is None):
+        raise SettingsError(_COMMAND, [("--for", "or --until says when it ends; give one of them, such as --for 2h")])
+    if length is not None:
+        found = _LENGTH.fullmatch(length)
+        if found is None:
+            raise SettingsError(_COMMAND, [("--for", f"{length!r} is no length; write 30m, 2h or 1d")])
+        end = now + int(found[1]) * _UNITS[found[2]] * 10**9
+    else:
+        try:
+            end = int(datetime.fromisoformat(str(until)).astimezone().timestamp()) * 10**9
+        except (ValueError, OverflowError, OSError):
+            why = f"{until!r} is no time; write 2026-11-24T18:00, by this machine's clock, or with +01:00 behind it"
+            raise SettingsError(_COMMAND, [("--until", why)]) from None
+    if not now < end <= now + _LONGEST_S * 10**9:
+        option, given = ("--for", length) if length is not None else ("--until", until)
+        raise SettingsError(_COMMAND, [(option, f"{given!r} must end after now, and within a year")])
+    return end
+
+
+async def add(
+    file: Path, match: Match, ends: tuple[str | None, str | None], *, operator: str, why: str
+) -> tuple[SilenceV1, list[str]]:
+    """Set a silence, and return it and what is doubtful about its names; SettingsError if it can't be set."""
+    now = time.time_ns()
+    end = until_when(*ends, now)
+    if not (match.sites or match.zones or match.rules or match.receivers):
+        raise SettingsError(
+            _COMMAND, [("", "would silence everything; name a --site, a --zone, a --rule or a --receiver")]
+        )
+    made = SilenceV1(
+        silence=secrets.token_hex(4),
+        sites=match.sites,
+        zones=match.zones,
+        rules=match.rules,
+        receivers=match.receivers,
+        starts=now,
+        ends=end,
+        operator=operator,
+        why=why,
+    )
+    made = checked(_COMMAND, made)
+    bus = await operator_bus(file)
+    try:
+        await _answered(_there(bus))
+        await _answered(bus.store(SILENCES, made))
+        return made, doubts(made, await published(bus))
+    finally:
+        await bus.close()
+
+
+async def read(file: Path, *, every: bool) -> list[SilenceV1]:
+    """Return the silences in force, the one that ends first at the top; with `every` those that are over, too."""
+    bus = await operator_bus(file)
+    try:
+        found = await _read(bus)
+    finally:
+        await bus.close()
+    now = time.time_ns()
+    return sorted((one for one in found if every or one.ends > now), key=lambda one: one.ends)
+
+
+async def expire(file: Path, name: str, *, operator: str, why: str) -> SilenceV1:
+    """End a silence now and return it; SettingsError if there is none of that name, or it is over."""
+    bus = await operator_bus(file)
+    try:
+        known = {one.silence: one for one in await _read(bus)}
+        now = time.time_ns()
+        if name not in known or known[name].ends <= now:
+            which = "is over already" if name in known else "is no silence here"
+            raise SettingsError(_COMMAND, [("SILENCE-ID", f"{name!r} {which}; `moretta silence list` shows them")])
+        ended = structs.replace(known[name], ends=now, operator=operator, why=why or known[name].why)
+        await _answered(bus.store(SILENCES, checked(_COMMAND, ended)))
+    finally:
+        await bus.close()
+    return ended
+
+
+async def _read(bus: Bus) -> list[SilenceV1]:
+    await _answered(_there(bus))
+    found: Any = await _answered(bus.latest(SILENCES))
+    return [stored.message for stored in found]
+
+
+async def _there(bus: Bus) -> None:
+    try:
+        await bus.streams.created(str(SILENCES.stream))
+    except nats.errors.Error:
+        why = "this NATS has no bucket for silences: notify makes it when it starts, and never did here"
+        raise SettingsError(_COMMAND, [("", why)]) from None
+
+
+async def _answered(call: Awaitable[T]) -> T:
+    try:
+        async with asyncio.timeout(ANSWER_S):
+            return await call
+    except TimeoutError:
+        raise SettingsError(_COMMAND, [("", f"JetStream did not answer in {ANSWER_S:g} s")]) from None
+
+
+def about(silence: SilenceV1) -> str:
+    """Return what a silence is about, in words."""
+    named = {"site": silence.sites, "zone": silence.zones, "rule": silence.rules, "receiver": silence.receivers}
+    return ", ".join(f"{what} {' or '.join(names)}" for what, names in named.items() if names) or "everything"
+
+
+def local(moment: int) -> str:
+    """Return a moment by this machine's clock, with its zone."""
+    return datetime.fromtimestamp(moment // 10**9).astimezone().strftime("%Y-%m-%d %H:%M %Z")
+
+
+def in_words(silence: SilenceV1) -> str:
+    """Return a silence as a sentence."""
+    return f"{silence.silence}: {about(silence)} until {local(silence.ends)}, by {silence.operator}"
+
+
+def encoded(silences: list[SilenceV1]) -> str:
+    """Return silences as JSON."""
+    return msgspec.json.encode(silences).decode()
+
+
+def table(silences: list[SilenceV1]) -> Table:
+    """Return silences as a table."""
+    shown = Table("id", "about", "from", "until", "by", "why", title="silences" if silences else "no silence in force")
+    now = time.time_ns()
+    for one in silences:
+        end = local(one.ends) + (" (over)" if one.ends <= now else "")
+        said = (Text(one_line(words)) for words in (one.operator, one.why))  # not as rich's markup, nor a terminal's
+        shown.add_row(one.silence, about(one), local(one.starts), end, *said)
+    return shown

@@ -1,0 +1,167 @@
+"""Settings of a run: the user's file, cameras from the command line, and checks of the whole file."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import yaml
+
+from operate.cli.orders import OperatorFile
+from operate.transparency.settings import TransparencyFile
+from proto.types import CameraId
+from services.aggregate.settings import AggregateFile
+from services.inference.settings import InferenceFile
+from services.ingest.address import SourceError, address_of
+from services.ingest.settings import IngestFile
+from services.kernel.log import redact
+from services.kernel.settings import SECRETS, STAND_IN, Problem, SettingsError, load, problems, raw_settings
+from services.kernel.settings.explain import shown
+from services.kernel.tls import CertificateError
+from services.notify.doubts import doubts as notify_doubts
+from services.notify.settings import NotifyFile
+from services.sites.settings import CameraSettings
+
+SCHEMAS: dict[str, type[msgspec.Struct]] = {
+    "ingest": IngestFile,
+    "inference": InferenceFile,
+    "aggregate": AggregateFile,
+    "notify": NotifyFile,
+    "transparency": TransparencyFile,
+}
+QUICK_SITE: dict[str, Any] = {"id": "site", "profile": "lab", "window_s": 60.0, "lateness_s": 5.0}
+"""The site that `--camera` makes without a file: the profile for trials, so that numbers come within minutes."""
+
+
+def check(file: Path, *, secrets: bool = True) -> list[Problem]:
+    """Return every problem that a service or a notice has with the file, each once, and cameras' wrong addresses.
+
+    Without `secrets` no file that the settings name is opened: neither secrets nor certificates.
+    """
+    found: dict[Problem, None] = {}
+    for schema in SCHEMAS.values():
+        try:
+            settings = load(file, schema, secrets=secrets)
+        except SettingsError as error:
+            found |= dict.fromkeys(error.problems)
+        else:
+            found |= dict.fromkeys(_wrong_addresses(settings)) if isinstance(settings, IngestFile) else {}
+            found |= dict.fromkeys(_unusable_certificates(settings)) if secrets else {}
+    return list(found)
+
+
+def doubts(file: Path, *, secrets: bool = True) -> list[Problem]:
+    """Return what may be amiss in a good file: cameras whose file or device is not here now, and what notify doubts."""
+    found: list[Problem] = []
+    for path, camera in _cameras(load(file, IngestFile, secrets=secrets)):
+        address = address_of(camera)
+        if address.kind in {"file", "device"} and not Path(address.label).exists():
+            where = "here" if Path(address.label).is_absolute() else f"in {Path.cwd()}"
+            why = f"{shown(camera.url)} is no file or device {where}; without it the camera has no picture"
+            found.append((path, why))
+    return found + notify_doubts(load(file, NotifyFile, secrets=secrets))
+
+
+def _cameras(settings: IngestFile) -> Iterator[tuple[str, CameraSettings]]:
+    for i, site in enumerate(settings.sites):
+        numbered = enumerate(site.cameras)
+        yield from ((f"sites[{i}].cameras[{j}].url", one) for j, one in numbered if one.url != STAND_IN)
+
+
+def _wrong_addresses(settings: IngestFile) -> Iterator[Problem]:
+    """Yield the addresses that no camera can have; the services themselves run without such a camera."""
+    for path, camera in _cameras(settings):
+        try:
+            address_of(msgspec.structs.replace(camera, tls_verify=False))  # a certificate's file may lie elsewhere
+        except SourceError as error:
+            yield path, error.message
+
+
+def _unusable_certificates(settings: Any) -> Iterator[Problem]:
+    """Yield what is wrong with the files of TLS that these settings name."""
+    for load_files in tls_of(settings):
+        try:
+            load_files()
+        except CertificateError as error:
+            yield error.field, error.why
+
+
+def tls_of(settings: Any) -> Iterator[Callable[[], object]]:
+    """Yield what loads each TLS that these settings name; CertificateError if a file of it is of no use."""
+    if (nats := getattr(settings, "nats", None)) is not None:
+        yield nats.tls
+    if (tracing := getattr(settings, "tracing", None)) is not None:
+        yield tracing.tls
+    if isinstance(settings, IngestFile) and settings.ingest.web is not None:
+        yield settings.ingest.web.tls
+    if isinstance(settings, NotifyFile):
+        yield from (section.tls for section in (settings.notify.smtp, settings.notify.sms) if section is not None)
+        for i, receiver in enumerate(settings.notify.receivers):
+            for j, hook in enumerate(receiver.webhooks):
+                yield partial(hook.tls, f"notify.receivers[{i}].webhooks[{j}]")
+
+
+def require(file: Path, told_as: Path | str | None = None) -> None:
+    """Raise SettingsError unless all four services can use the file; `told_as` is what the user calls it."""
+    if found := check(file):
+        raise SettingsError(told_as or file, found)
+
+
+def elsewhere(file: Path) -> str | None:
+    """Return which NATS server file or environment name, without a password; None if they name none."""
+    nats = raw_settings(file, OperatorFile).get("nats")
+    url = nats.get("url") if isinstance(nats, dict) else None
+    return redact(str(url)) if url is not None else None
+
+
+def with_cameras(file: Path | None, cameras: list[str], folder: Path) -> Path:
+    """Return the settings file to run: the user's own, or one in `folder` with the cameras added to its first site.
+
+    A camera is `NAME=URL`; SettingsError names what is not.
+    """
+    if file is not None and not cameras:
+        return file
+    raw: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8")) if file else {"sites": [dict(QUICK_SITE)]}
+    if file is not None:
+        raw = _absolute(raw, file.resolve().parent)
+    if not raw.get("sites"):
+        raise SettingsError(file or "--camera", [("sites", "is not in the file; --camera adds to the first one there")])
+    site = raw["sites"][0]
+    site["cameras"] = [*site.get("cameras", []), *(_camera(text) for text in cameras)]
+    made = folder / "settings.yaml"
+    made.touch(mode=0o600)
+    made.write_text(yaml.safe_dump(raw, sort_keys=False), encoding="utf-8")
+    return made
+
+
+def _absolute(value: Any, folder: Path) -> Any:
+    """Return the settings with the paths of secrets' files as seen from the user's own file."""
+    if isinstance(value, list):
+        return [_absolute(item, folder) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {key: _path(str(key), item, folder) for key, item in value.items()}
+
+
+def _path(key: str, item: Any, folder: Path) -> Any:
+    is_secret = key.endswith("_file") and key.removesuffix("_file") in SECRETS
+    return str(folder / item) if is_secret and isinstance(item, str) else _absolute(item, folder)
+
+
+def require_sources(cameras: list[str]) -> None:
+    """Raise SettingsError for a camera given as a file or device that is not here: it would never come up."""
+    for name, _, url in (text.partition("=") for text in cameras):
+        if "://" not in url and not Path(url).exists():
+            why = f"{redact(url)!r} is no file or device here, and no URL such as rtsp://10.0.0.5/stream"
+            raise SettingsError("--camera", [(name, why)])
+
+
+def _camera(text: str) -> dict[str, Any]:
+    name, equals, url = text.partition("=")
+    if not equals or not name or not url:
+        raise SettingsError("--camera", [("", f"{redact(text)!r} is not NAME=URL, as in gate=rtsp://10.0.0.5/stream")])
+    if wrong := list(problems(CameraId, name, "NAME")):
+        raise SettingsError("--camera", wrong)
+    path = Path(url)
+    return {"id": name, "url": str(path.resolve()) if path.exists() else url}

@@ -1,0 +1,198 @@
+"""`moretta doctor --round-trip SITE`: a film that nobody was in goes all the way, and no part of it comes out anywhere.
+
+What `helm test` runs: this process is the camera of that site, a listener with its identity's rights, and the judge.
+"""
+
+import asyncio
+import contextlib
+import re
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from operate.doctor import bus as on_bus
+from operate.doctor.core import trip
+from operate.doctor.core.findings import Finding, fail
+from operate.doctor.deployment import Deployment
+from operate.proof.camera import Camera
+from operate.proof.lifetimes import lifetime_of
+from operate.proof.secret import Secret
+from operate.proof.taps import Tap
+from proto.codec import ContractError, decode_on
+from proto.public import CameraV1, WindowV1
+from proto.subjects import CAMERAS, WINDOWS, Identity
+from proto.types import WHOLE_SITE
+from services.kernel.settings import SettingsError
+from services.sites.settings import CameraSettings, SiteSettings
+
+COMMAND = "moretta doctor"
+_LISTEN = re.compile(r"^(?P<host>[A-Za-z0-9.\-]+|\[[0-9a-fA-F:]+\]):(?P<port>\d{1,5})\Z")
+_LOOK_S = 0.2
+_HEARING: tuple[Identity, ...] = ("operator", "subscriber")
+"""Who may hear all that it may without standing in anybody's way."""
+Tell = Callable[[str, float], None]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How it is done. `metrics` is the URL of ingest's metrics, if it can be reached."""
+
+    site: str
+    listen: str = "127.0.0.1:8090"
+    limit_s: float = 300.0
+    metrics: str | None = None
+
+
+@dataclass(frozen=True)
+class Film:
+    """The film as a camera sends it, what must not be found of it, and how many people come in a second."""
+
+    stream: Path
+    rate: float
+    secret: Secret
+    per_s: float
+
+
+class Ear:
+    """Takes in what the tap hears: searches all of it, and keeps the camera's state and the first whole window."""
+
+    def __init__(self, site: str, film: Film) -> None:
+        self._site, self._search = site, film.secret.search()
+        self.began = time.time_ns()
+        self.messages = self.size = self.found = 0
+        self.state: CameraV1 | None = None
+        self.live_since: int | None = None
+        self.window: WindowV1 | None = None
+
+    def hear(self, _user: str, subject: str, headers: bytes, payload: bytes) -> None:
+        """Search a message, and look what it says of the site."""
+        self.messages += 1
+        self.size += len(headers) + len(payload)
+        self.found += len(self._search.within(headers)) + len(self._search.within(payload))
+        for row in (CAMERAS, WINDOWS):
+            if (row.parse(subject) or {}).get("site") == self._site:
+                with contextlib.suppress(ContractError):
+                    self._take(decode_on(row, subject, payload))
+
+    def _take(self, message: Any) -> None:
+        if isinstance(message, CameraV1):
+            self.state = message
+            if message.state == "live" and self.live_since is None and message.at >= self.began:
+                self.live_since = message.at
+        elif self._is_whole(message):
+            self.window = self.window or message
+
+    def _is_whole(self, window: WindowV1) -> bool:
+        """Whether it is the whole site's, and begins after the camera came; a coverage that is withheld is whole."""
+        later = self.live_since is not None and window.start >= self.live_since
+        return later and window.zone == WHOLE_SITE and (window.coverage is None or window.coverage >= trip.WHOLE)
+
+    @property
+    def heard(self) -> trip.Heard:
+        """Return the sums."""
+        return trip.Heard(self.messages, self.size, len(self._search), self.found)
+
+
+def place_of(listen: str) -> tuple[str, int]:
+    """Return host and port; SettingsError if it is none."""
+    found = _LISTEN.match(listen)
+    if found is None or int(found["port"]) > 65_535:
+        raise SettingsError(COMMAND, [("--listen", f"{listen!r} is no HOST:PORT, such as 0.0.0.0:8090")])
+    return found["host"].strip("[]"), int(found["port"])
+
+
+def camera_of(deployment: Deployment, name: str) -> tuple[SiteSettings, CameraSettings]:
+    """Return the site of that name and its camera; SettingsError if there is none, or it has more than one."""
+    sites = {site.id: site for site in deployment.sites}
+    if name not in sites:
+        known = ", ".join(sites) or "none that can be read"
+        raise SettingsError(COMMAND, [("--round-trip", f"no site {name!r} in {deployment.file}; there are {known}")])
+    if len(sites[name].cameras) != 1:
+        why = f"site {name!r} has {len(sites[name].cameras)} cameras; it must have one, whose url leads to --listen"
+        raise SettingsError(COMMAND, [("--round-trip", why)])
+    return sites[name], sites[name].cameras[0]
+
+
+async def round_trip(deployment: Deployment, options: Options, tell: Tell) -> list[Finding]:
+    """Return all findings of a round trip. SettingsError for a mistake of whoever asked."""
+    host, port = place_of(options.listen)
+    site, camera = camera_of(deployment, options.site)
+    who = on_bus.identity_of(deployment.nats)
+    if who not in _HEARING:
+        why = f"is {who}, who would take requests from those that answer them; listen as operator or subscriber"
+        raise SettingsError(COMMAND, [("nats.user", why)])
+    bus, line = await on_bus.connected(deployment.nats)
+    if bus is None:
+        return [line]
+    await bus.close()
+    with tempfile.TemporaryDirectory(prefix="moretta-trip-") as scratch:
+        tell("drawing the film", 0)
+        film = await asyncio.to_thread(_film, Path(scratch), camera.long_side)
+        ear = Ear(site.id, film)
+        tap = Tap(who, "MAIN", ear.hear)
+        try:
+            await tap.open(deployment.nats)
+            async with Camera(film.stream, film.rate, host, port) as shown:
+                await _shown(ear, shown, options.limit_s, tell)
+        except OSError as error:
+            why = f"cannot listen on {options.listen}: {error.strerror or error}; name another place"
+            raise SettingsError(COMMAND, [("--listen", why)]) from None
+        finally:
+            await tap.close()
+    state = ear.state.state if ear.live_since is None and ear.state else ("live" if ear.live_since else None)
+    found = [line, trip.camera(f"{site.id}/{camera.id}", shown.taken, state, options.listen, options.limit_s)]
+    found += trip.window(ear.window, film.per_s, options.limit_s) if ear.live_since else []
+    found += [_pictures(ear, film, who), await _lifetime(ear, options.metrics)]
+    if deployment.nats.seed is not None:  # else nobody is refused anything, which is told as left out
+        found.append(trip.refused(any('">"' in one for one in tap.refused)))
+    return [*found, *await on_bus.granted(deployment.nats, who)]
+
+
+async def _shown(ear: Ear, camera: Camera, limit_s: float, tell: Tell) -> None:
+    """Wait until a whole window came, or the limit is over."""
+    began = time.monotonic()
+    while ear.window is None and (passed := time.monotonic() - began) < limit_s:
+        what = "a window" if ear.live_since else "the camera to be live" if camera.taken else "ingest to come"
+        tell(f"waiting for {what}, {passed:.0f} of {limit_s:g} s", passed)
+        await asyncio.sleep(_LOOK_S)
+
+
+def _film(scratch: Path, long_side: int) -> Film:
+    try:
+        from operate.proof.film import FPS, PEOPLE, SECONDS, make_film, make_stream, rate
+    except ModuleNotFoundError as error:
+        why = f"drawing its film needs {error.name}; pip install 'moretta[demo]'"
+        raise SettingsError(COMMAND, [("--round-trip", why)]) from None
+    film = make_film(scratch / "film.mp4", time.time_ns() & 0x7FFFFFFF)
+    stream = make_stream(film, scratch / "stream.ts")
+    secret = Secret()
+    secret.take(film, long_side, FPS * SECONDS)
+    secret.take(stream, long_side, FPS * SECONDS, packets_alone=True)
+    return Film(stream, rate(stream), secret, PEOPLE / SECONDS)
+
+
+def _pictures(ear: Ear, film: Film, who: str) -> Finding:
+    heard = ear.heard
+    blind = not film.secret.search().within(film.secret.rows[0] if film.secret.rows else b"")
+    return trip.pictures(trip.Heard(heard.messages, heard.size, heard.needles, heard.found, blind), who)
+
+
+async def _lifetime(ear: Ear, url: str | None) -> Finding:
+    """Return how long pixels lived, by ingest's metrics where they can be reached, else by the camera's own state."""
+    if url is not None:
+        try:
+            timeout = aiohttp.ClientTimeout(total=10)
+            async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url) as answer:
+                lived = lifetime_of(await answer.text())
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            return fail(
+                "pixel lifetime", f"no metrics from there: {type(error).__name__}", "is --metrics ingest's /metrics?"
+            )
+        return trip.lifetime(lived.upper(0.99), lived.total, "ingest's metrics")
+    last = ear.state.lifetime if ear.state else None
+    return trip.lifetime(last.p99_ms if last else None, last.frames if last else 0, "the camera's state")

@@ -1,0 +1,123 @@
+"""All checks at once, each with a time limit of its own: one that fails, or hangs, takes no other with it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from operate.doctor import bus as on_bus
+from operate.doctor import machine, reach
+from operate.doctor.core.findings import Finding, fail, left_out
+from operate.doctor.deployment import Deployment
+from services.bus import Bus
+from services.kernel.tls import CertificateError
+
+_LIMIT_S = 20.0
+_AT_ONCE = 16
+Check = Callable[[], Awaitable[list[Finding]]]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is looked at beside the rule."""
+
+    cameras: bool = False
+    """Whether each camera's stream is opened and one packet read."""
+    store: Path | None = None
+    """Where nats-server stores, if it is on this machine."""
+
+
+async def examined(deployment: Deployment, options: Options) -> list[Finding]:
+    """Return all findings, in the order of the table."""
+    bus, line = await on_bus.connected(deployment.nats)
+    try:
+        checks = [*_on_bus(deployment, bus), *_around(deployment, options, bus)]
+        places = asyncio.Semaphore(_AT_ONCE)
+        found = await asyncio.gather(*(_within(name, check, places) for name, check in checks))
+        # Last: what servers showed of themselves just now is known then.
+        end = machine.certificates(deployment.loaded)
+    finally:
+        if bus is not None:
+            await bus.close()
+    return [*deployment.findings, line, *(one for group in found for one in group), *end]
+
+
+async def _within(name: str, check: Check, places: asyncio.Semaphore) -> list[Finding]:
+    async with places:
+        try:
+            async with asyncio.timeout(_LIMIT_S):
+                return await check()
+        except TimeoutError:
+            return [fail(name, f"no answer in {_LIMIT_S:g} s", "see the lines above; is the other side overloaded?")]
+        except CertificateError as error:
+            return [fail(name, f"{error.field}: {error.why}", "mend the file, or the settings that name it")]
+        except Exception as error:  # its text may hold what it was given
+            return [fail(name, f"could not be checked: {type(error).__name__}", "run it again; else tell the makers")]
+
+
+def _on_bus(deployment: Deployment, bus: Bus | None) -> list[tuple[str, Check]]:
+    if bus is None:
+        return []
+    settings, sites, who = deployment.nats, deployment.sites, on_bus.identity_of(deployment.nats)
+    checks: list[tuple[str, Check]] = [
+        ("clock", lambda: on_bus.clock(bus, who)),
+        ("rights", lambda: on_bus.granted(settings, who)),
+        ("streams", lambda: on_bus.streams(bus, who, settings.replicas, deployment.sizes)),
+    ]
+    if who not in {"operator", "subscriber"} and settings.seed is not None:
+        return [*checks, ("windows", _left_out("windows", f"not for {who} to see; the operator is told"))]
+    return [
+        *checks,
+        ("windows", lambda: on_bus.windows(bus, sites)),
+        ("services", lambda: on_bus.services(bus, sites)),
+    ]
+
+
+def _around(deployment: Deployment, options: Options, bus: Bus | None) -> list[tuple[str, Check]]:
+    sites = deployment.sites
+
+    async def here() -> list[Finding]:
+        nats, zones = deployment.nats, machine.time_zones(sites)
+        most = await on_bus.reserved(bus, on_bus.identity_of(nats), deployment.sizes) if options.store else 0
+        return [await asyncio.to_thread(machine.disk, options.store, nats.url, most), zones]
+
+    sandbox: tuple[str, Check] = ("sandbox", lambda: machine.sandbox(deployment.file, sites))
+    return [*_channels(deployment), *_cameras(deployment, options), sandbox, ("this machine", here)]
+
+
+def _channels(deployment: Deployment) -> list[tuple[str, Check]]:
+    if (file := deployment.notify) is None:
+        return [("channels", _left_out("channels", "without notify's secrets mail, SMS and webhooks are not tried"))]
+    notify = file.notify
+    found: list[tuple[str, Check]] = []
+    if (smtp := notify.smtp) is not None:
+        found.append(("SMTP", _one(partial(reach.mail, smtp))))
+    try:
+        places = list(reach.gateways(notify))
+    except CertificateError:  # told with the certificates
+        places = []
+    return [*found, *((place.check, _one(partial(reach.reached, place))) for place in places)]
+
+
+def _cameras(deployment: Deployment, options: Options) -> list[tuple[str, Check]]:
+    if (ingest := deployment.ingest) is None:
+        return [("cameras", _left_out("reach cameras", "without ingest's secrets no camera is tried"))]
+    return [
+        (f"reach {site}/{one.id}", _one(partial(reach.camera, site, one, open_it=options.cameras)))
+        for site, one in reach.cameras(ingest)
+    ]
+
+
+def _left_out(check: str, why: str) -> Check:
+    async def told() -> list[Finding]:
+        return [left_out(check, why)]
+
+    return told
+
+
+def _one(look: Callable[[], Awaitable[Finding]]) -> Check:
+    async def told() -> list[Finding]:
+        return [await look()]
+
+    return told

@@ -1,0 +1,107 @@
+"""Identities for Kubernetes: Secrets with what each is, and values with public keys for the chart (ADR 28). Pure."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import yaml
+from msgspec import Struct
+
+from operate.identities.leafnodes import LEAF_USER
+from services.bus.sizes import Sizes, in_words
+
+Values = dict[str, Any]
+CHART = "moretta"
+_LONGEST = 40
+"""Characters of the beginning of the chart's names: what comes behind it fits into a name in DNS."""
+LEAF_FILE = "leaf.conf"
+"""What the server's configuration includes: the one secret that it has, and has from a file."""
+
+
+class Release(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A release of Helm's, and the namespace that it is in; without one, that of whoever calls kubectl and helm."""
+
+    name: str
+    namespace: str | None = None
+
+    @property
+    def fullname(self) -> str:
+        """What the names of the chart's own objects begin with, as its `moretta.fullname` says."""
+        whole = self.name if CHART in self.name else f"{self.name}-{CHART}"
+        return whole[:_LONGEST].removesuffix("-")
+
+    def url(self, *, tls: bool) -> str:
+        """Return where the chart's server is."""
+        host = f"{self.fullname}-nats" + (f".{self.namespace}.svc" if self.namespace else "")
+        return f"{'tls' if tls else 'nats'}://{host}:4222"
+
+    def secret(self, what: str, files: Mapping[str, str]) -> Values:
+        """Return the Secret `<release>-<what>` with these files in it."""
+        place = {"namespace": self.namespace} if self.namespace else {}
+        labels = {
+            "app.kubernetes.io/name": CHART,
+            "app.kubernetes.io/instance": self.name,
+            "app.kubernetes.io/component": what,
+        }
+        metadata = {"name": f"{self.name}-{what}", **place, "labels": labels}
+        return {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": metadata,
+            "type": "Opaque",
+            "stringData": dict(files),
+        }
+
+    def leaf_secret(self, seed: str) -> Values:
+        """Return the Secret by which the server comes to its hub."""
+        return self.secret(f"nats-{LEAF_USER}", {LEAF_FILE: f'nkey: "{seed}"\n'})
+
+
+def streams(sizes: Sizes) -> Values:
+    """Return the chart's value `streams`, if there is one: sizes as quantities."""
+    quantities = {name: in_words(size).removesuffix("B") for name, size in sizes.items()}
+    return {"streams": quantities} if quantities else {}
+
+
+def identity(name: str) -> str:
+    """Return what an identity's Secret is called behind the release's name."""
+    return f"identity-{name}"
+
+
+def manifest(objects: Iterable[Values]) -> str:
+    """Return objects as a file for `kubectl apply -f`."""
+    return yaml.safe_dump_all(objects, sort_keys=False, explicit_start=True)
+
+
+def official(config: Values) -> Values:
+    """Return a server's configuration as values of the chart `nats` of nats-io/k8s, which merges them into its own.
+
+    Where the server listens and stores, and certificates, are that chart's affair. Numbers are `<< 1 >>` there: Helm
+    would write large ones with an exponent.
+    """
+    own = ("listen", "jetstream", "tls", "leafnodes")
+    rest = {name: value for name, value in config.items() if name not in own}
+    store = {name: value for name, value in config["jetstream"].items() if name != "store_dir"}
+    return {"config": {"jetstream": {"merge": _raw(store)}, "merge": _raw(rest)}}
+
+
+def _raw(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _raw(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_raw(one) for one in value]
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    return f"<< {value} >>" if is_number else value
+
+
+def official_leaf(values: Values, leafnodes: Values, secret: str) -> Values:
+    """Return such values with a leaf: its seed is included from a Secret that is mounted beside the configuration."""
+    [remote] = leafnodes["remotes"]
+    told = {name: one for name, one in remote.items() if name not in {"nkey", "tls"}}
+    block = leafnodes | {"remotes": [told | {"leaf$include": f"../nats-leaf/{LEAF_FILE}"}]}
+    values["config"]["merge"]["leafnodes"] = _raw(block)
+    mount = {"name": "leaf", "mountPath": "/etc/nats-leaf"}
+    volume = {"name": "leaf", "secret": {"secretName": secret}}
+    return values | {
+        "container": {"patch": [{"op": "add", "path": "/volumeMounts/-", "value": mount}]},
+        "podTemplate": {"patch": [{"op": "add", "path": "/spec/volumes/-", "value": volume}]},
+    }

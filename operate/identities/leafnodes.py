@@ -1,0 +1,293 @@
+"""Many sites: a site's NATS as a leaf of a hub, and the hub, from the one table (ADR 25). Pure.
+
+What crosses goes from account to account, each time as a stream that copies another one:
+
+    site:  MAIN --> PUBLIC --> LEAF (no streams: the connection's own account)
+    hub:   SITE_<leaf> (a leaf's own account) --> HUB
+
+An account's imports are the list of all that can be asked for in the one before it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from operate.identities.readers import DOORS, apart, exports, imports
+from operate.identities.server import MAX_CONNECTIONS, PublicKeys, Tls, permissions
+from proto.permissions import APART_API, JETSTREAM_API, READER, SERVICE_API, Rights, inbox
+from proto.subjects import ALERTS, CAMERAS, DELIVERIES, TABLE, WINDOWS, Stream, Subject, stream
+from services.bus.sizes import Sizes, sized
+
+CROSSING: tuple[Subject, ...] = (WINDOWS, ALERTS, CAMERAS, DELIVERIES)
+"""All that leaves a site (ADR 25)."""
+HUB_STREAMS: tuple[Stream, ...] = tuple(stream(str(row.stream)) for row in CROSSING)
+"""What a hub's common streams are modelled on. All copies on the way there have the table's sizes."""
+MAIN, PUBLIC, LEAF, HUB = "MAIN", "PUBLIC", "LEAF", "HUB"
+STREAMS_USER, LEAF_USER = "streams", "leaf"
+"""Who makes the streams of a crossing; as whom a site comes to the hub."""
+_API, _REPLIES = JETSTREAM_API.removesuffix("."), "$JSC.R.>"
+_NEVER = (
+    "$KV.>",
+    "$SYS.>",
+    f"{SERVICE_API}.>",
+    f"{_API}.>",
+    "$JS.*.API.>",
+    "$JS.EVENT.>",
+    "$JS.ACK.>",
+    "_MAIN.>",
+    "_COPY.>",
+)
+_SPARE = 64 << 20
+_MADE = ("CREATE", "UPDATE", "INFO")
+_RECONNECT = "2s"
+Config = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Link:
+    """A leaf's name, which is its JetStream domain too, and the sites that it speaks for."""
+
+    name: str
+    sites: tuple[str, ...]
+
+    @property
+    def account(self) -> str:
+        """The leaf's account on the hub."""
+        return f"SITE_{self.name}"
+
+    @property
+    def maker(self) -> str:
+        """Who makes the streams in that account."""
+        return f"{STREAMS_USER}-{self.name}"
+
+    @property
+    def hops(self) -> tuple["Hop", "Hop", "Hop"]:
+        """From the site's streams to its copies, over the leaf connection, and among the others' at the hub."""
+        return (
+            Hop(self, (MAIN, ""), (PUBLIC, "COPY_"), api="_MAIN", deliver="_COPY"),
+            Hop(self, (PUBLIC, "COPY_"), (LEAF, "INTAKE_"), api=f"_ASK.{self.name}", deliver=f"_LEAF.{self.name}"),
+            Hop(self, (self.account, "INTAKE_"), (HUB, ""), api=f"_SITE.{self.name}", deliver=f"_INTAKE.{self.name}"),
+        )
+
+
+@dataclass(frozen=True)
+class Hop:
+    """Streams of one account, copied into streams of another: who gives, who takes (account, prefix of streams)."""
+
+    link: Link
+    giver: tuple[str, str]
+    taker: tuple[str, str]
+    api: str
+    """What JetStream's API of the giver is called in the taker."""
+    deliver: str
+    """Where the giver's consumers may send in the taker."""
+
+    def filters(self, row: Subject) -> list[str]:
+        """Return a row's subjects of the link's sites."""
+        return [row.wildcard(site=site) for site in self.link.sites]
+
+    def asked(self, api: str) -> list[str]:
+        """Return the API's subjects: consumers of these streams, for these subjects. They name stream and filter."""
+        return [
+            f"{api}.CONSUMER.CREATE.{self.giver[1]}{row.stream}.*.{subject}"
+            for row in CROSSING
+            for subject in self.filters(row)
+        ]
+
+    @property
+    def flow(self) -> list[str]:
+        """Where the taker answers when the giver asks whether it keeps up."""
+        return [f"$JS.FC.{self.giver[1]}{row.stream}.>" for row in CROSSING]
+
+    def exports(self) -> list[Config]:
+        """Return what the giver lets the taker, and nobody else, have."""
+        to = [self.taker[0]]
+        services = [{"service": subject, "accounts": to} for subject in (*self.asked(_API), *self.flow)]
+        return [*services, {"stream": f"{self.deliver}.>", "accounts": to}]
+
+    def imports(self) -> list[Config]:
+        """Return the taker's side of it."""
+        account = self.giver[0]
+        pairs = zip(self.asked(_API), self.asked(self.api), strict=True)
+        api = [{"service": {"account": account, "subject": theirs}, "to": ours} for theirs, ours in pairs]
+        flow = [{"service": {"account": account, "subject": subject}} for subject in self.flow]
+        return [*api, *flow, {"stream": {"account": account, "subject": f"{self.deliver}.>"}}]
+
+    def sources(self, row: Subject) -> list[Config]:
+        """Return a stream's `sources`."""
+        external = {"api": self.api, "deliver": self.deliver}
+        name = f"{self.giver[1]}{row.stream}"
+        return [{"name": name, "filter_subject": one, "external": external} for one in self.filters(row)]
+
+
+def leaf(config: Config, link: Link, urls: Sequence[str], seed: str, keys: PublicKeys, *, tls: Tls | None) -> Config:
+    """Return a site's configuration (see `server`) with a connection to the hub at `urls`.
+
+    `seed` is the leaf's own: nats-server takes it in the configuration only, which is a secret from then on.
+    `keys` are those of `STREAMS_USER`, who makes the copies.
+    """
+    inside, over, _ = link.hops
+    accounts = config["accounts"]
+    jetstream = config["jetstream"]
+    limit = _bytes() + _SPARE
+    return config | {
+        "jetstream": jetstream | {"domain": link.name, "max_file_store": jetstream["max_file_store"] + limit},
+        "accounts": accounts
+        | {
+            MAIN: accounts[MAIN] | {"exports": [*accounts[MAIN]["exports"], *inside.exports()]},
+            PUBLIC: {
+                "jetstream": _limits(limit),
+                "users": _users(keys[STREAMS_USER], _maker(STREAMS_USER, inside.taker[1])),
+                "imports": inside.imports(),
+                "exports": over.exports(),
+            },
+            LEAF: {"users": [], "imports": over.imports()},
+        },
+        "leafnodes": {"reconnect": _RECONNECT, "no_advertise": True, "remotes": [_remote(urls, seed, tls)]},
+    }
+
+
+def _remote(urls: Sequence[str], seed: str, tls: Tls | None) -> Config:
+    """Return the connection to the hub. LEAF has nothing else to give or take: what is denied here is denied twice."""
+    denied = [*sorted({_below(row) for row in TABLE}), *_NEVER]
+    remote: Config = {"urls": list(urls), "account": LEAF, "nkey": seed, "deny_imports": denied, "deny_exports": denied}
+    return remote | ({"tls": tls.block()} if tls else {})
+
+
+def hub(
+    listen: str,
+    leaf_listen: str,
+    store: str,
+    keys: PublicKeys,
+    leaves: Mapping[Link, Sequence[str]],
+    *,
+    room: int = 0,
+    tls: Tls | None = None,
+    sizes: Sizes | None = None,
+) -> Config:
+    """Return a hub's configuration, without a secret in it.
+
+    `leaves` are the public keys with which each leaf comes in; disk is reserved for `room` of them, if there are fewer.
+    `sizes` are of common streams that are larger than the table has them.
+    """
+    each = _bytes() + _SPARE
+    users = _users(keys[STREAMS_USER], _maker(STREAMS_USER, ""))
+    last = [link.hops[-1] for link in leaves]
+    readers = apart(keys)
+    accounts: Config = {
+        HUB: {
+            "jetstream": True,
+            "users": users,
+            "imports": [one for hop in last for one in hop.imports()],
+            "exports": exports({one.account: _reader() for one in readers}),
+        },
+        **{
+            one.account: {
+                "limits": one.limits,
+                "users": [user | DOORS for user in _users(keys[one.user], _reader())],
+                "imports": imports(_reader(), HUB),
+            }
+            for one in readers
+        },
+        **{link.account: _site(link, keys, found, each) for link, found in leaves.items()},
+    }
+    block = {"tls": tls.block()} if tls else {}
+    return {
+        "listen": listen,
+        "max_payload": 8 << 20,
+        # Whoever does not read what it asked for, or listens to, is let go soon (ADR 35).
+        "max_pending": 32 << 20,
+        "write_deadline": "2s",
+        "max_connections": MAX_CONNECTIONS,
+        "jetstream": {
+            "store_dir": store,
+            "domain": "hub",
+            "sync_interval": "always",
+            "strict": True,
+            "max_memory_store": _SPARE,
+            "max_file_store": each * (max(room, len(leaves)) + 1) + _bytes(sizes) - _bytes(),
+        },
+        "accounts": accounts,
+        "leafnodes": {"listen": leaf_listen, "no_advertise": True, **block},
+        **block,
+    }
+
+
+def _site(link: Link, keys: PublicKeys, found: Sequence[str], limit: int) -> Config:
+    """Return a leaf's account on the hub: a stolen leaf reaches nothing beyond it."""
+    _, over, last = link.hops
+    come = Rights(publish=(f"{over.deliver}.>", _REPLIES), subscribe=(*over.asked(over.api), *over.flow))
+    leaves = [user | {"allowed_connection_types": ["LEAFNODE"]} for user in _users(found, come)]
+    return {
+        "jetstream": _limits(limit),
+        "users": [*leaves, *_users(keys[link.maker], _maker(link.maker, over.taker[1]))],
+        "exports": last.exports(),
+    }
+
+
+def _below(row: Subject) -> str:
+    return f"{'.'.join(row.pattern.split('.')[:3])}.>"
+
+
+def _users(keys: Sequence[str], rights: Rights) -> list[Config]:
+    return [{"nkey": key, "permissions": permissions(rights)} for key in keys]
+
+
+def _maker(user: str, prefix: str) -> Rights:
+    made = [f"{_API}.STREAM.{verb}.{prefix}{row.stream}" for row in CROSSING for verb in _MADE]
+    return Rights(publish=tuple(made), subscribe=(inbox(user),))
+
+
+def _reader() -> Rights:
+    names = [str(row.stream) for row in CROSSING]
+    asked = [f"{APART_API}STREAM.{verb}.{name}" for name in names for verb in ("INFO", "MSG.GET")]
+    return Rights(publish=tuple(asked), subscribe=(*(row.wildcard() for row in CROSSING), inbox(READER)))
+
+
+def _limits(size: int) -> Config:
+    """Return an account's limits: whoever is on the other side fills no more than its own part."""
+    return {"max_memory": 1, "max_file": size, "max_streams": len(CROSSING), "max_consumers": 64}
+
+
+def _bytes(sizes: Sizes | None = None) -> int:
+    return sum(one.max_bytes for one in sized(sizes or {}, HUB_STREAMS))
+
+
+def copies(link: Link) -> list[Config]:
+    """Return the streams of a site's account PUBLIC."""
+    return [_stream(row, link.hops[0].taker[1], link.hops[0].sources(row)) for row in CROSSING]
+
+
+def intake(link: Link) -> list[Config]:
+    """Return the streams of a leaf's account on the hub."""
+    return [_stream(row, link.hops[1].taker[1], link.hops[1].sources(row)) for row in CROSSING]
+
+
+def merged(links: Iterable[Link], sizes: Sizes | None = None) -> list[Config]:
+    """Return the hub's streams of all sites, named as a site's. What is stored is told live on its subject, too.
+
+    They take of each leaf the subjects of its own sites only, whatever it sent.
+    """
+    hops = [link.hops[-1] for link in links]
+    return [
+        _stream(row, "", [one for hop in hops for one in hop.sources(row)])
+        | {"max_bytes": model.max_bytes, "republish": {"src": _below(row), "dest": _below(row)}}
+        for row, model in zip(CROSSING, sized(sizes or {}, HUB_STREAMS), strict=True)
+    ]
+
+
+def _stream(row: Subject, prefix: str, sources: list[Config]) -> Config:
+    """Return a stream as its model in the table, on disk: a copy in memory would lose its place."""
+    model: Stream = stream(str(row.stream))
+    return {
+        "name": f"{prefix}{model.name}",
+        "description": model.purpose,
+        "storage": "file",
+        "retention": "limits",
+        "discard": "old",
+        "max_age": int((model.max_age_s or 0) * 1_000_000_000),
+        "max_bytes": model.max_bytes,
+        "max_msgs_per_subject": model.per_subject,
+        "sources": sources,
+        "num_replicas": 1,
+    }

@@ -1,0 +1,194 @@
+"""`moretta demo`: makes the films, runs the whole system on them, and reckons up."""
+
+import asyncio
+import contextlib
+import re
+import signal
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+
+from operate.box.box import Box
+from operate.box.up import listen
+from operate.cli.view import View
+from operate.simulation.demo import report, site
+from operate.simulation.demo.films import CAMERAS, SEED, make, plans
+from operate.simulation.demo.record import Record
+from operate.simulation.demo.scene import length_s
+from operate.simulation.demo.sink import Mail, Sink
+from proto.public import AlertV1, WindowV1
+from proto.types import WHOLE_SITE
+from services.aggregate.settings import AggregateFile
+from services.kernel.settings import load
+
+_CLOSING_S = 20.0
+"""How long after the films' end the last window may take to close."""
+_MAIL_S = 6.0
+_TICK_S = 0.1
+_WIDTH = 108
+_FONT = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
+
+
+class Demo:
+    """One run of the demo. `folder` is the caller's to remove; the mails stay in `mails`."""
+
+    def __init__(self, folder: Path, mails: Path, console: Console) -> None:
+        self._folder, self._mails_folder, self._console = folder, mails, console
+        self.mails: list[Mail] = []
+        self.record = Record()
+        self.said: list[str] = []
+        self._ended = asyncio.Event()
+
+    async def simulated(self, duration_s: float | None = None, seed: int = SEED) -> int:
+        """Run with simulated cameras; returns 0 if every promise was kept, 1 if not, 2 if a service can't run."""
+        self.record.walkers = plans(seed)
+        longest = max(length_s(walkers) for walkers in self.record.walkers.values())
+        with _interruptible(self._ended):
+            films = await make(self._folder, self.record.walkers, seed, self._console)
+            if self._ended.is_set():
+                return self._reckon([])
+            limit = min(duration_s or longest + _CLOSING_S, longest + _CLOSING_S)
+            async with self._sink() as sink:
+                zones = {name: (file, CAMERAS[name][0]) for name, file in films.items()}
+                faults = await self._run(site.write(site.simulated(zones, sink.port), self._folder), limit)
+        return self._reckon(faults)
+
+    async def real(self, camera: str, duration_s: float | None) -> int:
+        """Run with a real camera until Ctrl-C or for `duration_s`; SettingsError if there is no such source."""
+        with _interruptible(self._ended):
+            async with self._sink() as sink:
+                faults = await self._run(site.write(site.real(camera, sink.port), self._folder), duration_s)
+        return self._reckon(faults)
+
+    @asynccontextmanager
+    async def _sink(self) -> AsyncIterator[Sink]:
+        async with Sink(self._mails_folder, self._on_mail) as sink:
+            yield sink
+
+    def _on_mail(self, mail: Mail) -> None:
+        self.mails.append(mail)
+        self.record.mails = len(self.mails)
+        if not self._console.is_terminal:
+            self._console.print(f"mail     {mail.message['Subject']}", highlight=False, soft_wrap=True)
+
+    async def _run(self, settings_file: Path, limit_s: float | None) -> list[str]:
+        """Run the system until the films are counted and told, or the limit; returns what kept a service from it."""
+        page = load(settings_file, AggregateFile).aggregate.page
+        async with Box(self._folder, settings_file, on_line=self._on_line, page=page) as box:
+            self._console.print(f"numbers in a browser: {box.page_url}", highlight=False, soft_wrap=True)
+            bus = await listen(box, View(), self._on_message)
+            try:
+                with self._showing():
+                    failed = asyncio.create_task(box.failed())
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(limit_s):
+                            await self._until_done(failed)
+                    await self._settle(failed)
+                    failed.cancel()
+            finally:
+                await bus.close()
+            return box.faults()
+
+    async def _until_done(self, failed: "asyncio.Task[None]") -> None:
+        while not (self.record.is_complete() or failed.done() or self._ended.is_set()):
+            await asyncio.sleep(_TICK_S)
+
+    async def _settle(self, failed: "asyncio.Task[None]") -> None:
+        """Let the last mail come."""
+        if failed.done() or self._ended.is_set() or not self.record.is_complete():
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_MAIL_S):
+                while not self.record.is_told():
+                    await asyncio.sleep(_TICK_S)
+
+    def _on_line(self, name: str, line: str) -> None:
+        self.said.append(f"{name}: {line}")
+
+    def _on_message(self, _subject: str, message: Any) -> None:
+        self.record.take(message)
+        if self._console.is_terminal:
+            return
+        if isinstance(message, WindowV1) and message.zone == WHOLE_SITE:
+            self._console.print(report.window_line(self.record, message), highlight=False, soft_wrap=True)
+        elif isinstance(message, AlertV1):
+            self._console.print(report.alert_text(message), highlight=False, soft_wrap=True)
+
+    @contextmanager
+    def _showing(self) -> Iterator[None]:
+        if not self._console.is_terminal:
+            yield
+            return
+        with Live(
+            get_renderable=lambda: report.live(self.record),
+            console=self._console,
+            refresh_per_second=4,
+            transient=True,
+        ):
+            yield
+
+    def _reckon(self, faults: list[str]) -> int:
+        if self._ended.is_set() and self.record.walkers:
+            self._console.print("stopped before the end: nothing to compare")
+            return 1
+        self._console.print(report.reckoning(self.record, self.mails, self._mails_folder))
+        if faults:
+            self._console.print("\n".join(faults), style="red", highlight=False, soft_wrap=True)
+            return 2
+        missed = [check.name for check in self.record.checks() if not check.ok] if self.record.walkers else []
+        if not missed:
+            return 0
+        self._console.print(f"missed: {', '.join(missed)}", style="bold red")
+        if self.said:
+            self._console.print(
+                "what the services said last:\n" + "\n".join(self.said[-8:]), highlight=False, soft_wrap=True
+            )
+        return 1
+
+
+@contextmanager
+def _interruptible(ended: asyncio.Event) -> Iterator[None]:
+    """End in order on Ctrl-C, so that nothing is left running."""
+    loop = asyncio.get_running_loop()
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    for number in numbers:
+        loop.add_signal_handler(number, ended.set)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)
+
+
+def screenshot(demo: Demo, mails: Path, file: Path) -> None:
+    """Save what the demo showed in the end as an SVG picture."""
+    console = Console(record=True, width=_WIDTH, file=StringIO(), force_terminal=True, color_system="truecolor")
+    console.print("[bold]$ moretta demo[/bold]")
+    console.print(report.reckoning(demo.record, demo.mails, mails))
+    drawn = console.export_svg(title="moretta demo")
+    # rich's picture would fetch its font from a public server whenever somebody looks at it
+    file.write_text(_FONT.sub("", drawn), encoding="utf-8")
+
+
+async def demo(
+    folder: Path,
+    camera: str | None,
+    duration_s: float | None,
+    console: Console,
+    *,
+    mails: Path | None = None,
+    picture: Path | None = None,
+) -> int:
+    """Run the demo and return its exit code; see `Demo`. Mails are kept in `mails`, else in a new temporary folder."""
+    mails = mails or Path(tempfile.mkdtemp(prefix="moretta-mails-"))
+    run = Demo(folder, mails, console)
+    code = await (run.simulated(duration_s) if camera is None else run.real(camera, duration_s))
+    if picture is not None:
+        screenshot(run, mails, picture)
+    return code

@@ -1,0 +1,31 @@
+"""The command `moretta size`."""
+
+from typing import Annotated
+
+import typer
+
+from operate.sizing import Resolution
+
+sizing = typer.Typer()
+
+
+@sizing.command()
+def size(
+    cameras: Annotated[int, typer.Option(min=1, max=100_000, help="how many")],
+    resolution: Annotated[Resolution, typer.Option(help="what they send, with 25 pictures a second")] = "1080p",
+    fps: Annotated[float, typer.Option(min=0.1, max=25, help="analysed pictures a second of each")] = 5.0,
+    sites: Annotated[int, typer.Option(min=1, max=10_000, help="sites that share them")] = 1,
+    zones: Annotated[int, typer.Option(min=0, max=100_000, help="zones, all sites together")] = 1,
+    core_month: Annotated[
+        float | None,
+        typer.Option(metavar="PRICE", min=0, help="what a core costs a month; then also what a camera does"),
+    ] = None,
+) -> None:
+    """Print the chart's values for so many cameras, by what was measured (docs/operations.md, Sizing).
+
+    What does not fit into one installation is among the comments.
+    """
+    from operate.sizing.needs import Wanted, need
+    from operate.sizing.values import values
+
+    typer.echo(values(need(Wanted(cameras, resolution, fps, sites, zones)), core_month), nl=False)

@@ -1,0 +1,71 @@
+"""What a document is made of, before it has a layout. Pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from operate.transparency.settings import InLanguages
+from services.notify.core.words import Words
+
+
+@dataclass(frozen=True)
+class Line:
+    """A sentence. Where it stands for what the operator still has to say, `missing` is that setting's path."""
+
+    text: str
+    missing: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns and rows of text."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading with what stands under it."""
+
+    heading: str
+    lines: tuple[Line, ...] = ()
+    table: Table | None = None
+
+
+@dataclass(frozen=True)
+class Document:
+    """A sign, a page or an annex in one language."""
+
+    language: str
+    title: str
+    place: str
+    lead: str
+    sections: tuple[Section, ...]
+    made: str
+    """When and from what it was made, which its last line says."""
+    banner: str = ""
+    """What a reader must know first, in profiles that are not for the public."""
+
+    def missing(self) -> list[str]:
+        """Return the paths of what the operator still has to say, without repetition."""
+        lines = [line.missing for section in self.sections for line in section.lines if line.missing]
+        return list(dict.fromkeys(lines))
+
+
+def told(words: Words, key: str, text: InLanguages | None, before: str = "") -> Line:
+    """Return the operator's own text in this language, or the gap, named by its path in the settings."""
+    found = text.get(words.language) if isinstance(text, dict) else text
+    if found is None:
+        path = f"transparency.{key}" + (f".{words.language}" if isinstance(text, dict) else "")
+        return Line(words.gettext("[to be filled in: {path}]", path=path), missing=path)
+    return Line(f"{before}{found}")
+
+
+def lines(*texts: str) -> tuple[Line, ...]:
+    """Return the texts that are not empty, as lines."""
+    return tuple(Line(text) for text in texts if text)
+
+
+def table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> Table:
+    """Return a table of these rows."""
+    return Table(tuple(columns), tuple(tuple(row) for row in rows))

@@ -1,0 +1,203 @@
+"""The public notice: the sign where the cameras are, and the page behind it (GDPR Articles 12, 13, 21). Pure."""
+
+from operate.transparency.document import Document, Line, Section, Table, lines, table, told
+from operate.transparency.place import Place
+from operate.transparency.settings import ReceiverOutline, TransparencySettings
+from proto.subjects import STREAMS
+
+PIXELS_MS = 100
+"""What is promised of a picture's life (docs/privacy.md)."""
+
+
+def sign(place: Place, operator: TransparencySettings, made: str) -> Document:
+    """Return the first layer: what somebody reads while walking by."""
+    gettext, words = place.words.gettext, place.words
+    return Document(
+        language=words.language,
+        title=gettext("Here we count how many people wear a mask"),
+        place=place.name,
+        lead=gettext("Nobody is recognised. No picture is kept."),
+        sections=(
+            Section(gettext("What happens"), lines(_pictures(place), place.published(), place.withheld())),
+            Section(gettext("If you do not want this"), (told(words, "objection", operator.objection),)),
+            Section(gettext("Who is responsible"), _responsible(place, operator)),
+            *([] if operator.page_url else [_no_page(place)]),
+        ),
+        made=made,
+        banner=place.banner(),
+    )
+
+
+def _no_page(place: Place) -> Section:
+    return Section(place.words.gettext("All about it"), (told(place.words, "page_url", None),))
+
+
+def page(place: Place, operator: TransparencySettings, receivers: list[ReceiverOutline], made: str) -> Document:
+    """Return the second layer: everything that a person may want to know."""
+    gettext, words = place.words.gettext, place.words
+    site = place.site
+    return Document(
+        language=words.language,
+        title=gettext("How many people wear a mask: what the cameras here do"),
+        place=place.name,
+        lead=gettext("Nobody is recognised. No picture is kept."),
+        sections=(
+            Section(gettext("Who is responsible"), _responsible(place, operator)),
+            Section(gettext("What for"), (*lines(_purpose(place)), told(words, "legal_basis", operator.legal_basis))),
+            Section(gettext("What is published"), lines(place.published(), place.withheld(), place.about_profile())),
+            Section(gettext("What happens to a picture"), lines(_pictures(place), _sealed(place)), _lifetimes(place)),
+            Section(gettext("What is not done"), lines(*_not_done(place))),
+            Section(
+                gettext("Who gets what"),
+                (*lines(*_who(place, receivers)), told(words, "transfers", operator.transfers)),
+            ),
+            Section(gettext("Where and when"), lines(*_where(place)), _cameras(place) if site.cameras else None),
+            Section(gettext("Your rights"), (*lines(*_rights(place)), *_doors(place, operator))),
+            Section(gettext("How to check this"), lines(*_check(place))),
+        ),
+        made=made,
+        banner=place.banner(),
+    )
+
+
+def _responsible(place: Place, operator: TransparencySettings) -> tuple[Line, ...]:
+    gettext, words = place.words.gettext, place.words
+    return (
+        told(words, "controller", operator.controller),
+        told(words, "contact", operator.contact, gettext("Questions: ")),
+        told(words, "officer", operator.officer, gettext("Data-protection officer: ")),
+    )
+
+
+def _doors(place: Place, operator: TransparencySettings) -> tuple[Line, ...]:
+    gettext, words = place.words.gettext, place.words
+    return (
+        told(words, "objection", operator.objection),
+        told(words, "authority", operator.authority, gettext("Complaints: ")),
+    )
+
+
+def _pictures(place: Place) -> str:
+    return place.words.gettext(
+        "A computer here looks for faces in the cameras' pictures and sees whether they wear a mask. Each picture is"
+        " overwritten within a tenth of a second; one for which that cannot be kept is dropped unread."
+    )
+
+
+def _purpose(place: Place) -> str:
+    text = place.words.gettext(
+        "To know how many people wear a mask, and to act on it, for instance by handing out masks."
+    )
+    return f"{text} {place.alerts()}"
+
+
+def _sealed(place: Place) -> str:
+    return place.words.gettext(
+        "Between the programs a picture travels encrypted, with a key that is destroyed after two seconds. How long"
+        " pictures live is measured for each of them and published with each camera's state."
+    )
+
+
+def _lifetimes(place: Place) -> Table:
+    gettext = place.words.gettext
+    kept = {stream.name: stream.max_age_s or 0 for stream in STREAMS}
+    rows = [
+        (gettext("the picture"), gettext("memory, at the site"), gettext("{ms} ms at most", ms=PIXELS_MS)),
+        (
+            gettext("what video decoding needs of earlier pictures"),
+            gettext("memory, at the site"),
+            gettext("until the next pictures; {time} at most once a camera pauses or ends", time=place.duration(2)),
+        ),
+        (
+            gettext("where in the picture faces were, and whether each wore a mask"),
+            gettext("memory, at the site"),
+            place.duration(kept["SIGHTINGS"]),
+        ),
+        (
+            gettext("each passage: zone, mask or not, time"),
+            gettext("disk, at the site"),
+            place.duration(kept["PASSAGES"]),
+        ),
+        (gettext("what is published"), gettext("disk"), place.duration(kept["WINDOWS"])),
+    ]
+    return table((gettext("What"), gettext("Where"), gettext("For how long")), rows)
+
+
+def _not_done(place: Place) -> list[str]:
+    gettext = place.words.gettext
+    return [
+        gettext("Nobody is recognised or followed from one camera to another: no features of a face are computed."),
+        gettext("Age, sex, origin and mood are not looked at. There is no sound."),
+        gettext("No picture is stored, shown or sent to anybody."),
+        gettext("Who passes twice is counted twice, because nobody is recognised."),
+    ]
+
+
+def _who(place: Place, receivers: list[ReceiverOutline]) -> list[str]:
+    gettext, ngettext = place.words.gettext, place.words.ngettext
+    field = sum(count for one in receivers if one.audience == "field" for _, count in one.channels())
+    operators = sum(count for one in receivers if one.audience == "operators" for _, count in one.channels())
+    return [
+        gettext("What is published may be seen by everybody to whom the operator gives access."),
+        ngettext(
+            "{count} address of staff may get alerts and reports.",
+            "{count} addresses of staff may get alerts and reports.",
+            field,
+        )
+        if field
+        else "",
+        ngettext(
+            "{count} address of those who run the system is told when a camera or the system fails.",
+            "{count} addresses of those who run the system are told when a camera or the system fails.",
+            operators,
+        )
+        if operators
+        else "",
+    ]
+
+
+def _where(place: Place) -> list[str]:
+    gettext, ngettext = place.words.gettext, place.words.ngettext
+    rests = place.hours(place.site.rests)
+    return [
+        ngettext("There is {count} camera.", "There are {count} cameras.", len(place.site.cameras)),
+        gettext("Nobody is counted at these hours ({zone}):", zone=place.site.timezone) if rests else "",
+        *rests,
+    ]
+
+
+def _cameras(place: Place) -> Table:
+    """Return what each camera looks at. Its name is its id: an address is nobody's to know."""
+    gettext = place.words.gettext
+    rows = [
+        (
+            camera.id,
+            place.zone(camera),
+            place.yes(camera.privacy is not None),
+            "; ".join(place.hours(camera.rests)) or "–",
+        )
+        for camera in place.site.cameras
+    ]
+    return table((gettext("Camera"), gettext("Looks at"), gettext("Areas made black"), gettext("Also rests")), rows)
+
+
+def _rights(place: Place) -> list[str]:
+    gettext = place.words.gettext
+    return [
+        gettext(
+            "You may object. Because nobody is recognised and no picture is kept, nothing about you can be found,"
+            " shown, corrected or deleted afterwards (GDPR Article 11): an objection has to come before the cameras."
+        ),
+        gettext("Nothing about you is decided by a machine."),
+    ]
+
+
+def _check(place: Place) -> list[str]:
+    gettext = place.words.gettext
+    return [
+        gettext("The software is open: anybody may read it and run it."),
+        gettext(
+            "“moretta prove” runs it and searches memory, disks, messages and network for pictures. “docs/privacy.md”"
+            " says what is promised, what is measured, and what is not promised."
+        ),
+    ]

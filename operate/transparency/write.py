@@ -1,0 +1,105 @@
+"""The documents as files: one sign, one page and one annex a site and language."""
+
+import hashlib
+import io
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any
+
+import segno
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from operate.transparency.annex import annex
+from operate.transparency.document import Document
+from operate.transparency.notice import page, sign
+from operate.transparency.place import Place
+from operate.transparency.settings import ReceiverOutline, TransparencyFile, TransparencySettings
+from services.kernel.settings import SettingsError, load
+from services.notify.core.words import Words
+from services.notify.words import languages, words_in
+from services.sites.settings import SiteSettings, local_zone
+
+_COMMAND = "moretta transparency"
+_CATALOGUES: Traversable = files("operate.transparency") / "locale"
+_JINJA = Environment(
+    loader=PackageLoader("operate.transparency", "templates"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+def write(file: Path, out: Path, wanted: list[str], now: datetime) -> tuple[list[Path], list[str]]:
+    """Write the documents of every site of the file into the folder `out`.
+
+    Returns the files and what the operator still has to say. SettingsError for what a person can mend.
+    """
+    settings = load(file, TransparencyFile)
+    _check(out, wanted)
+    out.mkdir(parents=True, exist_ok=True)
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    written, missing = [], dict[str, None]()
+    for site in settings.sites:
+        for language in wanted or languages(_CATALOGUES):
+            words = in_language(language)
+            for kind, document in _documents(settings, site, words, _made(words, site, now, digest)):
+                path = out / f"{site.id}-{kind}.{language}.html"
+                path.write_text(_render(document, kind, settings.transparency, words), encoding="utf-8")
+                written.append(path)
+                missing |= dict.fromkeys(document.missing())
+    return written, list(missing)
+
+
+def in_language(language: str) -> Words:
+    """Return how this language says things here."""
+    catalogues: Any = _CATALOGUES  # a folder's path, which is hashable, though its type does not say so
+    return words_in(language, catalogues)
+
+
+def _check(out: Path, wanted: list[str]) -> None:
+    known = languages(_CATALOGUES)
+    if unknown := [language for language in wanted if language not in known]:
+        raise SettingsError(_COMMAND, [("--language", f"no {unknown[0]!r}; there are {', '.join(known)}")])
+    if out.exists() and not out.is_dir():
+        raise SettingsError(_COMMAND, [("--out", f"{str(out)!r} is a file; name a folder")])
+
+
+def _documents(
+    settings: TransparencyFile, site: SiteSettings, words: Words, made: str
+) -> Iterator[tuple[str, Document]]:
+    place, operator = Place(site, words), settings.transparency
+    receivers = [one for one in settings.notify.receivers if not one.sites or site.id in one.sites]
+    yield "sign", sign(place, operator, made)
+    makers: dict[str, Callable[[Place, TransparencySettings, list[ReceiverOutline], str], Document]]
+    makers = {"notice": page, "dpia-annex": annex}
+    for kind, make in makers.items():
+        yield kind, make(place, operator, receivers, made)
+
+
+def _made(words: Words, site: SiteSettings, now: datetime, digest: str) -> str:
+    local = now.astimezone(local_zone(site))
+    return words.gettext(
+        "Made by Moretta on {day} from the settings in force (SHA-256 {digest}).",
+        day=words.day(local),
+        digest=digest[:16],
+    )
+
+
+def _render(document: Document, kind: str, operator: TransparencySettings, words: Words) -> str:
+    url = operator.page_url if kind == "sign" else None
+    code = Markup(_qr(url)) if url else ""  # noqa: S704 - segno draws it; the URL is in it as squares alone
+    values = {"code": code, "url": url, "code_text": words.gettext("All about it:")}
+    return _JINJA.get_template("document.html").render(document=document, kind=kind, **values)
+
+
+def _qr(url: str) -> str:
+    drawn = io.BytesIO()
+    segno.make(url, micro=False).save(
+        drawn, kind="svg", xmldecl=False, svgns=True, omitsize=True, border=2, light="#fff"
+    )
+    return drawn.getvalue().decode()
