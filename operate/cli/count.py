@@ -18,6 +18,7 @@ from services.bus import Bus
 from services.ingest.address import SourceError
 from services.ingest.source import open_source
 from services.kernel.settings import SettingsError
+from services.sites.profiles import TRIAL
 from services.sites.proportions import wilson
 from services.sites.settings import CameraSettings
 
@@ -28,7 +29,7 @@ _DAY_S = 86_400.0
 def settings_of(source: str, fps: float) -> dict[str, Any]:
     """Return the settings of a private run: the file unpaced, its windows closed when it has ended."""
     camera = {"id": CAMERA, "url": source, "fps": fps, "paced": False}
-    site = {"id": SITE, "profile": "lab", "window_s": 3_600.0, "lateness_s": _DAY_S, "close_on_end": True}
+    site = {"id": SITE, "profile": TRIAL, "window_s": 3_600.0, "lateness_s": _DAY_S, "close_on_end": True}
     return {"sites": [{**site, "cameras": [camera]}], "log": {"level": "warning"}, "aggregate": {"tick_s": 0.2}}
 
 

@@ -21,6 +21,7 @@ from services.kernel.settings.explain import shown
 from services.kernel.tls import CertificateError
 from services.notify.doubts import doubts as notify_doubts
 from services.notify.settings import NotifyFile
+from services.sites.profiles import TRIAL
 from services.sites.settings import CameraSettings
 
 SCHEMAS: dict[str, type[msgspec.Struct]] = {
@@ -30,7 +31,7 @@ SCHEMAS: dict[str, type[msgspec.Struct]] = {
     "notify": NotifyFile,
     "transparency": TransparencyFile,
 }
-QUICK_SITE: dict[str, Any] = {"id": "site", "profile": "lab", "window_s": 60.0, "lateness_s": 5.0}
+QUICK_SITE: dict[str, Any] = {"id": "site", "profile": TRIAL, "window_s": 60.0, "lateness_s": 5.0}
 """The site that `--camera` makes without a file: the profile for trials, so that numbers come within minutes."""
 
 

@@ -19,6 +19,7 @@ from proto.public import GapReason
 from proto.stats import PeriodV1, StatsReplyV1
 from proto.types import WHOLE_SITE
 from services.sites.history import local
+from services.sites.profiles import PROFILES
 
 COLUMNS = (
     "site",
@@ -138,8 +139,7 @@ def notes(period: PeriodV1) -> Text:
     if missing := period.windows_expected - period.windows_published:
         told.append(f"{missing} of {period.windows_expected} windows missing")
     told += [GAPS[gap] for gap in period.gaps]
-    if "lab" in period.profiles:
-        told.append("profile lab: a trial")
+    told += [f"profile {profile}: a trial" for profile in period.profiles if PROFILES[profile].is_trial]
     return Text(", ".join(told), style="yellow" if told else "")
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from proto.types import WHOLE_SITE
+from services.sites.profiles import TRIAL
 
 SITE = "proof"
 NETWORK, FILE = "network", "film"
@@ -33,7 +34,7 @@ def settings(around: Surroundings) -> dict[str, Any]:
     thresholds = {"fire_below": 0.8, "clear_above": 0.9, "for_windows": 1, "min_persons": 1}
     site = {
         "id": SITE,
-        "profile": "lab",
+        "profile": TRIAL,
         "window_s": 4.0,
         "lateness_s": 1.0,
         "cameras": cameras,

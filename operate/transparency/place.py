@@ -5,9 +5,8 @@ from dataclasses import dataclass
 
 from babel.units import format_unit
 
-from proto.types import Profile
-from services.aggregate.core.policy import PROFILES, Terms
 from services.notify.core.words import Words
+from services.sites.profiles import PROFILES, Terms
 from services.sites.settings import DAYS, CameraSettings, Day, RestSettings, SiteSettings
 
 
@@ -80,21 +79,19 @@ class Place:
     def about_profile(self) -> str:
         """Return what must be known of the profile: whether it rests on any law."""
         gettext = self.words.gettext
-        texts: dict[Profile, str] = {
-            "fr-2021-269": gettext(
+        texts = {
+            "decree": gettext(
                 "The settings have the shape of French decree 2021-269. That decree lapsed in March 2022 and authorises"
                 " nothing today."
             ),
-            "stats-only": gettext("These limits are rules of the software's makers; no law is cited for them."),
-            "alerting": gettext("These limits are rules of the software's makers; no law is cited for them."),
-            "lab": gettext("The settings are for trials: no limit is in force."),
+            "house": gettext("These limits are rules of the software's makers; no law is cited for them."),
+            "trial": gettext("The settings are for trials: no limit is in force."),
         }
-        return texts[self.site.profile]
+        return texts[self.terms.basis]
 
     def banner(self) -> str:
         """Return the warning of settings that are not for the public; empty else."""
-        trial = self.site.profile == "lab"
-        return self.words.gettext("For trials only: not a notice for the public.") if trial else ""
+        return self.words.gettext("For trials only: not a notice for the public.") if self.terms.is_trial else ""
 
     def hours(self, rests: Iterable[RestSettings]) -> list[str]:
         """Return when cameras rest, by the site's clock."""

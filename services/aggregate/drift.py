@@ -21,6 +21,7 @@ from services.aggregate.core.drift import EVERY, SCORE_TENTHS, SIZE_TENTHS, Comp
 from services.aggregate.core.exchange import Dropped, Output
 from services.bus import Bus, Held, Stored
 from services.kernel.log import get_logger
+from services.sites.profiles import PROFILES
 from services.sites.settings import SiteSettings, local_zone
 
 log = get_logger()
@@ -45,7 +46,7 @@ _NOTHING = Comparison(None, None, None, 0)
 
 def is_allowed(site: SiteSettings) -> bool:
     """Whether days of single cameras may be kept: not where the law allows the whole site alone (docs/privacy.md)."""
-    return site.profile != "fr-2021-269"
+    return PROFILES[site.profile].cameras
 
 
 class SiteDrift:
@@ -87,7 +88,7 @@ class SiteDrift:
             self._due.set()
         for camera in self._site.cameras:
             found = self._core.compare(camera.id)
-            if self._site.profile != "lab":  # five minutes of today are finer than a window
+            if not PROFILES[self._site.profile].is_trial:  # five minutes of today are finer than a window
                 found = replace(found, today=None)
             _show(self._site.id, camera.id, camera.long_side, found)
 

@@ -8,7 +8,6 @@ from typing import Any
 from proto.subjects import AGGREGATE_REPLICAS, DRIFT, SITE_LEASES, STREAMS
 from services.aggregate import fill
 from services.aggregate.core.config import SiteConfig
-from services.aggregate.core.policy import NOTICES
 from services.aggregate.drift import SiteDrift
 from services.aggregate.retention import Retention
 from services.aggregate.runner import SiteRunner
@@ -21,6 +20,7 @@ from services.kernel.faults import StartError
 from services.kernel.log import get_logger
 from services.leases import Leases, Sharing, new_replica_name
 from services.sites import metrics as configured
+from services.sites.profiles import PROFILES
 from services.sites.settings import SiteSettings
 
 log = get_logger()
@@ -57,8 +57,8 @@ class Sites:
     def start(self, name: str, held: Held) -> None:
         """Decide a site from now on, and publish while `held`."""
         site = self.wanted[name]
-        if site.profile in NOTICES:
-            log.warning(NOTICES[site.profile], site=name, profile=site.profile)
+        if notice := PROFILES[site.profile].notice:
+            log.warning(notice, site=name, profile=site.profile)
 
         def ready(done: bool) -> None:
             self._app.probes.ready(f"site {name}", ok=done, why="reading what was stored before the start")

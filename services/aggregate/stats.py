@@ -13,11 +13,11 @@ from proto.public import WindowV1
 from proto.stats import StatsError, StatsReplyV1, StatsRequestV1
 from proto.subjects import STATS, WINDOWS
 from proto.types import WHOLE_SITE
-from services.aggregate.core.policy import PROFILES
 from services.aggregate.core.site import AHEAD
 from services.bus import Bus, Endpoint, Refusal, Unavailable
 from services.sites.history import RollUp, Span, TooMany, day_start, local
 from services.sites.history.spans import SECOND
+from services.sites.profiles import PROFILES
 from services.sites.settings import SiteSettings, clock_phase_s, local_zone
 
 ANSWER_S = 4.0

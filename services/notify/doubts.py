@@ -10,6 +10,7 @@ from services.notify.core.routing import Plan
 from services.notify.plan import plan_of
 from services.notify.settings import NotifyFile, ReceiverSettings, SmtpSettings, is_loopback
 from services.sites.problems import Problem
+from services.sites.profiles import PROFILES
 
 Way = tuple[int, str]
 """A receiver, by its place in the settings, and what takes its messages."""
@@ -37,7 +38,9 @@ def _open_mails(smtp: SmtpSettings) -> Iterator[Problem]:
 def _one_channel(file: NotifyFile) -> Iterator[Problem]:
     """Yield it where the alarm about a channel can't be told but by this channel, or not at all; each once."""
     plan, receivers = plan_of(file), file.notify.receivers
-    judged = [site for site in file.sites if receivers and site.profile != "lab"]  # nobody depends on a trial
+    judged = [
+        site for site in file.sites if receivers and not PROFILES[site.profile].is_trial
+    ]  # nobody depends on a trial
     alone: dict[Way | None, list[SiteId]] = defaultdict(list)
     for site in judged:
         ways = _told_of_trouble(plan, site.id, receivers)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from proto.types import Profile
+from services.sites.profiles import PROFILES, TRIAL, any_lasting
 
 Measure = Literal[
     "core", "dumpable", "no-new-privileges", "landlock", "file-size", "telemetry", "freed-memory", "memory-lock"
@@ -52,29 +53,24 @@ def demanded(profiles: Iterable[Profile]) -> frozenset[Measure]:
 
     `lab`, for trials: that no core file is left and nobody else looks in. The others: all but the locking of memory.
     """
-    return frozenset(MEASURES) - _TOLD if is_strict(profiles) else _ALWAYS
-
-
-def is_strict(profiles: Iterable[Profile]) -> bool:
-    """Whether one of these profiles is meant for more than trials."""
-    return any(profile != "lab" for profile in profiles)
+    return frozenset(MEASURES) - _TOLD if any_lasting(profiles) else _ALWAYS
 
 
 def shortfalls(findings: Findings, profiles: Iterable[Profile]) -> list[str]:
     """Return what keeps a service of sites with these profiles from running, each with what to do about it."""
     profiles = sorted(set(profiles))
     wanted = [measure for measure in MEASURES if measure in demanded(profiles)]
-    named = ", ".join(profile for profile in profiles if profile != "lab") or "lab"
+    named = ", ".join(profile for profile in profiles if not PROFILES[profile].is_trial) or TRIAL
     lacking = [
         f"the sandbox lacks {measure}, which profile {named} demands ({findings[measure]}); {_MEND[measure]}"
         for measure in wanted
         if findings[measure].state == "refused"
     ]
     absent = [measure for measure in wanted if findings[measure].state == "absent" and measure not in _NOT_EVERYWHERE]
-    if absent and is_strict(profiles):
+    if absent and any_lasting(profiles):
         lacking.append(
             f"the sandbox needs Linux: {', '.join(absent)} are absent here, and profile {named} demands them; run it "
-            "there, or give every site the profile lab, for trials"
+            f"there, or give every site the profile {TRIAL}, for trials"
         )
     return lacking
 

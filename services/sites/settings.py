@@ -11,6 +11,7 @@ from msgspec import Meta, Struct, field
 
 from proto.types import WHOLE_SITE, CameraId, Fraction, Profile, RuleId, Severity, SiteId, ZoneId
 from services.kernel.settings import Secret
+from services.sites.profiles import USUAL
 
 Name = Annotated[str, Meta(min_length=1, max_length=80)]
 Seconds = Annotated[float, Meta(gt=0, le=86_400)]
@@ -158,7 +159,7 @@ class SiteSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     id: SiteId
     name: Name | None = None
     timezone: str = "UTC"
-    profile: Profile = "stats-only"
+    profile: Profile = USUAL
     window_s: Seconds = 1_200.0
     lateness_s: Seconds = 5.0
     """A window closes so long after its end."""

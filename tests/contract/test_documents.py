@@ -140,15 +140,13 @@ def test_the_house_is_as_it_is_drawn():
     plan = re.search(r"^## The house\n+```\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     assert plan
     places = re.findall(r"(?<![\w/])([a-z0-9_]+(?:/|\.py))(?![\w/])", plan[1])
-    files = {path for folder in ("services", "operate", "proto", "bench", "k8s") for path in (ROOT / folder).rglob("*")}
-    known = {f"{path.name}/" if path.is_dir() else path.name for path in files} | {
-        "services/",
-        "proto/",
-        "bench/",
-        "k8s/",
-    }
+    tops = ("services", "operate", "proto", "bench", "k8s")
+    files = {path for folder in tops for path in (ROOT / folder).rglob("*")}
+    known = {f"{path.name}/" if path.is_dir() else path.name for path in files} | {f"{top}/" for top in tops}
     assert len(places) > 30
     assert set(places) - known == set()
+    rooms = {f"{path.parent.name}/" for top in ("services", "operate") for path in (ROOT / top).glob("*/__init__.py")}
+    assert rooms - set(places) == set()
     assert set(re.findall(r"`([a-z_]+\.py)`", text)) - known == set()
 
 

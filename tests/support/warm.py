@@ -28,10 +28,11 @@ _SERVICES = tuple(f"services.{name}" for name in (
 ))  # fmt: skip
 _COMMANDS = (
     *(f"operate.{name}" for name in (
-        "cli.operating", "cli.trials", "cli.notify.command", "cli.notify.status", "cli.notify.trial", "cli.check_config",
-        "cli.stats", "cli.stats_table", "cli.count", "cli.aim", "cli.orders", "doctor.command", "doctor.run",
-        "backup.command", "backup.run", "transparency.command", "transparency.write", "sizing.command", "nats.config",
-        "nats.streams", "simulation.command", "simulation.bus", "box.up", "box.data_folder", "box.simulated",
+        "cli.operating", "cli.trials", "cli.notify.command", "cli.notify.status", "cli.notify.trial",
+        "cli.check_config", "cli.stats", "cli.stats_table", "cli.count", "cli.aim", "cli.orders",
+        "doctor.command", "doctor.run", "backup.command", "backup.run", "transparency.command", "transparency.write",
+        "sizing.command", "nats.config", "nats.streams", "simulation.command", "simulation.bus",
+        "box.up", "box.data_folder", "box.simulated",
     )),
     *(f"rich.{name}" for name in ("live", "markdown", "progress", "table")), "typer._adapters",
 )  # fmt: skip

@@ -14,6 +14,7 @@ from services.notify.core.outcome import Failure, advice, judge
 from services.notify.core.recipient import Recipient
 from services.notify.directory import Directory
 from services.notify.settings import NotifyFile
+from services.sites.profiles import TRIAL
 
 _COMMAND = "moretta notify test"
 _WINDOW = 20 * 60 * 10**9
@@ -58,7 +59,7 @@ def example(receiver: str, site: str, now: int) -> Notification:
         site=site,
         zone=WHOLE_SITE,
         rule="test",
-        profile="lab",
+        profile=TRIAL,
         alert=name,
         state="firing",
         severity="info",

@@ -17,6 +17,7 @@ from services.aggregate.core.config import SiteConfig
 from services.kernel.settings import Problem, SettingsError, convert, load, problems
 from services.kernel.settings.source import read
 from services.sites import problems as sites
+from services.sites.profiles import ALERTING
 from services.sites.settings import Name, RuleSettings, SiteSettings, ZoneSettings
 
 _PARTS = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
@@ -169,7 +170,7 @@ def _inline(path: str, test: RulesTest, found: list[Problem]) -> SiteSettings | 
     if not window_s:
         found.append((f"{path}.step", "must be longer than 0 s"))
         return None
-    site = SiteSettings(id="test", profile=test.profile or "alerting", window_s=window_s, zones=zones, rules=test.rules)
+    site = SiteSettings(id="test", profile=test.profile or ALERTING, window_s=window_s, zones=zones, rules=test.rules)
     wrong = SitesFile(sites=[site]).problems()
     found += [(_moved(where, path), why) for where, why in wrong]
     return None if wrong else site

@@ -5,6 +5,7 @@ from typing import Literal
 
 from operate.doctor.core.findings import Finding, fail, left_out, ok, warn
 from proto.public import WindowV1
+from services.sites.profiles import TRIAL
 
 WHOLE = 0.9
 """A window that was observed so much can be held against the film."""
@@ -51,7 +52,7 @@ def window(window: WindowV1 | None, per_s: float, limit_s: float) -> list[Findin
 
 def _count(window: WindowV1, expected: float) -> Finding:
     if window.persons is None:
-        todo = "give the site of the round trip the profile lab"
+        todo = f"give the site of the round trip the profile {TRIAL}"
         return warn("count", f"withheld ({window.suppressed or 'by the profile'})", todo)
     found = f"{window.persons} people; the film has about {expected:.0f} in that time"
     if not expected / 2 - 2 <= window.persons <= expected * 2 + 2:

@@ -12,6 +12,7 @@ from proto.types import WHOLE_SITE
 from services.ingest.address import SourceError, address_of
 from services.ingest.source import open_source
 from services.kernel.settings import SettingsError
+from services.sites.profiles import TRIAL
 from services.sites.settings import CameraSettings
 
 SITE, RULE = "demo", "few-masks"
@@ -55,7 +56,7 @@ def _settings(cameras: list[dict[str, Any]], smtp_port: int, *, close_on_end: bo
     site = {
         "id": SITE,
         "name": "Demo market",
-        "profile": "lab",
+        "profile": TRIAL,
         "window_s": WINDOW_S,
         "lateness_s": LATENESS_S,
         "close_on_end": close_on_end,

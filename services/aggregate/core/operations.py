@@ -16,9 +16,9 @@ from typing import Literal
 from proto.public import GapReason, OperationalAlertV1, OperationalKind, WindowV1
 from proto.types import WHOLE_SITE
 from services.aggregate.core.config import SECOND, SiteConfig
-from services.aggregate.core.policy import PROFILES
 from services.aggregate.core.rules import MIN_COVERAGE, judge, trailing
 from services.aggregate.core.windows import CAMERA_OK, Slot
+from services.sites.profiles import PROFILES
 from services.sites.settings import RuleSettings
 
 EXCUSED: frozenset[GapReason] = frozenset({"paused", "started-late"})

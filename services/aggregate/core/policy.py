@@ -1,55 +1,19 @@
-"""Legal profiles as data (docs/privacy.md): checked against the settings at start, applied again before publishing.
-
-`fr-2021-269` has the shape of French decree 2021-269, which lapsed in March 2022 and authorises nothing today;
-`stats-only` and `alerting` are house rules with no law cited for them. No profile is legal advice.
-"""
+"""What a legal profile takes away: checked against the settings at start, applied again right before publishing."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from msgspec import structs
 
 from proto.public import AlertV1, RuleStateV1, Suppression, WindowV1
-from proto.types import WHOLE_SITE, Profile
+from proto.types import WHOLE_SITE
 from services.aggregate.core.config import SECOND, divides_hour
 from services.aggregate.core.exchange import Dropped, Output
 from services.sites.problems import Problem
+from services.sites.profiles import PROFILES
 from services.sites.settings import SiteSettings
 
-
-@dataclass(frozen=True)
-class Terms:
-    """What a profile allows."""
-
-    min_window_s: float = 0.0
-    zones: bool = True
-    rules: bool = True
-    min_persons: int = 0
-    """No alert about fewer judged people."""
-    small: int = 0
-    """Counts of fewer people are suppressed; a site may suppress more (`suppress_below`), not fewer."""
-    figures: frozenset[str] | None = None
-    """The only figures that may be published; None: all."""
-    digits: int | None = None
-    """Decimals of a rate; None: all of them, by which the people it was divided by can be known."""
-
-
-PROFILES: dict[Profile, Terms] = {
-    "fr-2021-269": Terms(
-        min_window_s=1_200, zones=False, rules=False, figures=frozenset({"persons", "rate"}), digits=2
-    ),
-    "stats-only": Terms(min_window_s=300, rules=False, small=10),
-    "alerting": Terms(min_window_s=300, min_persons=20),
-    "lab": Terms(),
-}
 SHORTEST_S = 0.1
 """Each window is a message a zone: shorter ones would keep aggregate busy for ever, in trials too."""
-NOTICES: dict[Profile, str] = {
-    "fr-2021-269": "this profile has the shape of French decree 2021-269, which lapsed in March 2022 and authorises"
-    " nothing today; no profile is legal advice",
-    "lab": "the profile lab allows anything and is for trials only; every message is marked with it",
-}
-"""What start-up says about a profile."""
 PEOPLE = ("persons", "masked", "unmasked", "incorrect", "unknown", "rate", "interval")
 """The figures that are about people."""
 _IDENTIFY = {"site", "zone", "profile", "start", "end", "suppressed", "adjusted"}

@@ -15,7 +15,7 @@ from typing import Literal
 from proto.public import AlertV1, RuleReason, RuleStateName, RuleStateV1, WindowV1
 from proto.types import AlertState
 from services.aggregate.core.config import SiteConfig
-from services.aggregate.core.policy import PROFILES
+from services.sites.profiles import PROFILES
 from services.sites.settings import RuleSettings
 
 MIN_COVERAGE = 0.5

@@ -19,13 +19,12 @@ from numpy.typing import NDArray
 from proto.aiming import HEAT_COLUMNS, HEAT_ROWS, Advice, AimEnd, AimReportV1, PictureSize, Quantiles
 from proto.frames import FrameQualityV1
 from proto.types import Box, Profile
+from services.sites.profiles import PROFILES
 
 SECOND_NS = 1_000_000_000
 MIN_SEEN = 10
 """Seconds with a face in them."""
 _RENEWED_NS = 5 * SECOND_NS
-_WITHHELD: frozenset[Profile] = frozenset({"fr-2021-269"})
-"""Profiles that allow nothing finer than the whole site, and so nothing of one camera's faces."""
 _FRESH_NS = SECOND_NS
 """The picture's light and sharpness are means over so long: whoever turns the lens sees what it does."""
 _SILENT_NS = 3 * SECOND_NS
@@ -110,7 +109,7 @@ class Aiming:
         hidden: float = 0.0,
         period_ns: int = 0,
     ) -> None:
-        self._place, self._withheld = (site, camera), profile in _WITHHELD
+        self._place, self._withheld = (site, camera), not PROFILES[profile].cameras  # nothing of one camera's faces
         self._start, self.since, self._end = start, since, start + round(seconds * SECOND_NS)
         self._seeing = max(1e-6, 1.0 - hidden)
         self._silent_ns = max(_SILENT_NS, 3 * period_ns)

@@ -8,6 +8,7 @@ from services.notify.core.figures import field_alert
 from services.notify.core.names import is_about_delivery, listed, place, subject_of
 from services.notify.core.notification import Notice, Notification
 from services.notify.core.words import Words
+from services.sites.profiles import any_trial
 from services.sites.settings import SiteSettings
 
 
@@ -25,7 +26,7 @@ def subject(notification: Notification, site: SiteSettings, words: Words) -> str
 def is_lab(notification: Notification, site: SiteSettings) -> bool:
     """Whether nothing needs to be done: it comes from an installation in the profile `lab`."""
     profiles = {n.message.profile for n in notification.notices if isinstance(n.message, AlertV1)}
-    return "lab" in (profiles or {site.profile})
+    return any_trial(profiles or {site.profile})
 
 
 def _topic(notification: Notification, site: SiteSettings, words: Words) -> str:

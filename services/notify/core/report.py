@@ -19,10 +19,9 @@ from proto.types import WHOLE_SITE, Interval, Profile, ReceiverId, SiteId, ZoneI
 from services.notify.core.report_alerts import HeldBack, RuleDay, held_back, rule_days
 from services.sites.history import RollUp, Span, day_start
 from services.sites.history.spans import SECOND
+from services.sites.profiles import PROFILES
 from services.sites.proportions import newcombe
 
-STRICT: Profile = "fr-2021-269"
-"""Under this profile a report has the number of people and the percentage of the whole site, and nothing else."""
 STRICT_S = 1_200
 """The shortest windows that a strict report shows one by one."""
 _KEPT = {"site", "zone", "profiles", "start", "end", "persons", "rate", "suppressed"}
@@ -129,7 +128,7 @@ def report_of(
     found = [window for window in windows if window.site == asked.site]
     today = [window for window in found if asked.span.start <= window.start < asked.span.end]
     profiles = tuple(dict.fromkeys(window.profile for window in today)) or ((asked.profile,) if asked.profile else ())
-    strict = STRICT in {*profiles, asked.profile}
+    strict = any(PROFILES[one].figures is not None for one in (*profiles, asked.profile) if one)
     whole = _place(asked, WHOLE_SITE, today, strict=strict)
     step = _step(today, strict=strict)
     return DayReport(

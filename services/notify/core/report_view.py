@@ -10,6 +10,7 @@ from services.notify.core.report import DayReport, Place
 from services.notify.core.report_content import Line, Picture, ReportView, Row
 from services.notify.core.report_phrases import Phrases
 from services.notify.core.words import Words
+from services.sites.profiles import PROFILES, any_trial
 from services.sites.settings import SiteSettings, local_zone
 
 
@@ -54,12 +55,12 @@ class _Said:
         )
 
     def subject(self) -> str:
-        sender = self.words.gettext("Moretta test") if "lab" in self.report.profiles else "Moretta"
+        sender = self.words.gettext("Moretta test") if any_trial(self.report.profiles) else "Moretta"
         where = place(self.site, WHOLE_SITE)
         return self.words.gettext("[{sender}] {place}: report on {day}", sender=sender, place=where, day=self.day)
 
     def banner(self) -> str:
-        if "lab" not in self.report.profiles:
+        if not any_trial(self.report.profiles):
             return ""
         return self.words.gettext(
             "This is a test. It comes from an installation in the profile “lab”: nothing needs to be done."
@@ -99,7 +100,7 @@ class _Said:
 
     def alerts(self) -> Iterator[str]:
         """Yield what the rules' alerts did; nothing under profiles that have none."""
-        if self.report.strict or (set(self.report.profiles) == {"stats-only"} and not self.report.alerts):
+        if self.report.strict or (self._is_without_rules() and not self.report.alerts):
             return
         if not self.report.alerts:
             yield self.words.gettext("No alert fired.")
@@ -183,6 +184,10 @@ class _Said:
 
     def zones_in_words(self) -> str:
         return self.words.gettext("Share of people who wore a mask in each zone. All figures are in the list below.")
+
+    def _is_without_rules(self) -> bool:
+        profiles = self.report.profiles
+        return bool(profiles) and not any(PROFILES[profile].rules for profile in profiles)
 
     def notes(self, receiver: str) -> Iterator[str]:
         gettext = self.words.gettext

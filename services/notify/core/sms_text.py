@@ -11,6 +11,7 @@ from services.notify.core.names import site_name, zone_name
 from services.notify.core.notification import Notice, Notification
 from services.notify.core.sms_fit import FULL, Part, clipped, fitted
 from services.notify.core.words import Words
+from services.sites.profiles import any_trial
 from services.sites.settings import SiteSettings, local_zone
 
 _TOLD = 8
@@ -139,8 +140,9 @@ class _Speaker:
         return words.gettext("{place}: {text}", place=self._name(length), text=text) if alone else text
 
     def _test(self) -> Part:
-        lab = any(isinstance(n.message, AlertV1) and n.message.profile == "lab" for n in self._notification.notices)
-        test = lab or self._site.profile == "lab" or self._notification.reason == "test"
+        alerts = [n.message for n in self._notification.notices if isinstance(n.message, AlertV1)]
+        trial = any_trial([self._site.profile, *(alert.profile for alert in alerts)])
+        test = trial or self._notification.reason == "test"
         return Part(self._words.gettext("TEST") if test else "")
 
     def _name(self, length: int) -> str:

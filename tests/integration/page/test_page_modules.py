@@ -13,7 +13,7 @@ import pytest
 
 from proto.public import GapReason, OperationalKind, Suppression
 from proto.types import AlertState, CameraState, Profile, Severity
-from services.aggregate.core.policy import PROFILES
+from services.sites.profiles import PROFILES
 
 ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "services/aggregate/page"

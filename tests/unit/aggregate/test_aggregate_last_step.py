@@ -14,8 +14,9 @@ from proto.subjects import ALERTS, RULES, WINDOWS
 from services.aggregate.core import policy
 from services.aggregate.core.config import SECOND, CameraConfig
 from services.aggregate.core.exchange import Dropped
-from services.aggregate.core.policy import PROFILES, last_step
+from services.aggregate.core.policy import last_step
 from services.aggregate.core.site import SiteCore
+from services.sites.profiles import PROFILES
 from services.sites.settings import RuleSettings
 
 ROWS = {WindowV1: WINDOWS, AlertV1: ALERTS, RuleStateV1: RULES}

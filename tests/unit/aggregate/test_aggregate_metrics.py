@@ -15,13 +15,14 @@ from proto.subjects import STREAMS, WINDOWS
 from services.aggregate import fill
 from services.aggregate.core.config import SiteConfig
 from services.aggregate.core.drift import ENOUGH
-from services.aggregate.core.policy import PROFILES, withhold
+from services.aggregate.core.policy import withhold
 from services.aggregate.drift import SiteDrift
 from services.aggregate.metrics import SiteMetrics
 from services.aggregate.runner import SiteRunner
 from services.aggregate.settings import AggregateSettings
 from services.aggregate.window_metrics import WindowMetrics
 from services.bus.reading import Kept, _lacking
+from services.sites.profiles import PROFILES
 from services.sites.settings import CameraSettings, SiteSettings
 
 SECOND = 1_000_000_000

@@ -12,7 +12,8 @@ from msgspec import structs
 from proto.codec import encode
 from proto.public import WindowV1
 from proto.subjects import WINDOWS
-from services.aggregate.core.policy import NOTICES, PROFILES, problems, publishable, withhold
+from services.aggregate.core.policy import problems, publishable, withhold
+from services.sites.profiles import PROFILES
 from services.sites.settings import CameraSettings, RuleSettings, SiteSettings, ZoneSettings
 
 PROFILE = st.sampled_from(sorted(PROFILES))
@@ -246,4 +247,4 @@ def test_without_a_limit_no_zone_is_withheld():
 
 def test_start_up_says_what_the_decree_is_worth():
     """The notice of fr-2021-269 says that the decree lapsed."""
-    assert "lapsed" in NOTICES["fr-2021-269"]
+    assert "lapsed" in PROFILES["fr-2021-269"].notice

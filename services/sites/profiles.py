@@ -1,0 +1,77 @@
+"""Legal profiles as data (docs/privacy.md): one row each, with all that anybody asks of a profile. Pure.
+
+`fr-2021-269` has the shape of French decree 2021-269, which lapsed in March 2022 and authorises nothing today;
+`stats-only` and `alerting` are house rules with no law cited for them. No profile is legal advice.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from proto.types import Profile
+
+TRIAL: Profile = "lab"
+"""What simulations, the demo and the bench run under: nobody depends on them."""
+USUAL: Profile = "stats-only"
+"""Of a site that names none."""
+ALERTING: Profile = "alerting"
+"""The one of which rules are tried unless they name another."""
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a profile allows, and what is said of it."""
+
+    basis: Literal["decree", "house", "trial"]
+    """On what it rests: a law's shape, the makers' own rules, or nothing as it is for trials."""
+    min_window_s: float = 0.0
+    zones: bool = True
+    rules: bool = True
+    cameras: bool = True
+    """Whether days of a single camera may be kept for drift, and whoever aims one sees where faces are."""
+    min_persons: int = 0
+    """No alert about fewer judged people."""
+    small: int = 0
+    """Counts of fewer people are suppressed; a site may suppress more (`suppress_below`), not fewer."""
+    figures: frozenset[str] | None = None
+    """The only figures that may be published, and reported; None: all."""
+    digits: int | None = None
+    """Decimals of a rate; None: all of them, by which the people it was divided by can be known."""
+    notice: str = ""
+    """What start-up says of it."""
+
+    @property
+    def is_trial(self) -> bool:
+        """Whether it is marked as a test wherever it is told, and the sandbox may be less than whole."""
+        return self.basis == "trial"
+
+
+PROFILES: dict[Profile, Terms] = {
+    "lab": Terms(
+        "trial", notice="the profile lab allows anything and is for trials only; every message is marked with it"
+    ),
+    "alerting": Terms("house", min_window_s=300, min_persons=20),
+    "stats-only": Terms("house", min_window_s=300, rules=False, small=10),
+    "fr-2021-269": Terms(
+        "decree",
+        min_window_s=1_200,
+        zones=False,
+        rules=False,
+        cameras=False,
+        figures=frozenset({"persons", "rate"}),
+        digits=2,
+        notice="this profile has the shape of French decree 2021-269, which lapsed in March 2022 and authorises nothing"
+        " today; no profile is legal advice",
+    ),
+}
+"""Each publishes no more than the one before it."""
+
+
+def any_trial(profiles: Iterable[Profile]) -> bool:
+    """Return whether one of these is for trials."""
+    return any(PROFILES[profile].is_trial for profile in profiles)
+
+
+def any_lasting(profiles: Iterable[Profile]) -> bool:
+    """Return whether one of these is meant for more than trials."""
+    return any(not PROFILES[profile].is_trial for profile in profiles)
