@@ -16,13 +16,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from bench.axes import COLOURS, tidy
 from bench.rows import Bench
 from bench.system import PROGRAMS, Run
 
 atexit.register(_SCRATCH.cleanup)
 
 # Okabe and Ito's colours, told apart by colour-blind people; the markers differ too.
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#666666")
 _MARKERS = "os"
 _BEYOND_MS = 110.0
 """Where a percentile beyond the last bound, 100 ms, is drawn."""
@@ -118,10 +118,3 @@ def _costs(axes: Axes, costs: dict[str, list[float]]) -> None:
     axes.set_ylabel("processor ms per analysed picture")
     axes.set_title("What one picture costs", loc="left")
     tidy(axes)
-
-
-def tidy(axes: Axes) -> None:
-    """Take away what is drawn for nobody."""
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="y", color="#dddddd", linewidth=0.7)
-    axes.set_axisbelow(True)

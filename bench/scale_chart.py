@@ -6,8 +6,8 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.capacity_report import COLOURS, tidy
-from bench.scale import PROGRAMS, Found, Line, lines, per_site, site_runs
+from bench.axes import COLOURS, tidy
+from bench.scale_found import PROGRAMS, Found, Line, lines, per_site, site_runs
 from bench.scale_system import Measured
 
 _MARKERS = "os^"

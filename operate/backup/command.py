@@ -22,8 +22,8 @@ def backup(
 
     Windows, alerts, rules' states, operational alerts, deliveries, silences, orders; for `nats stream restore`, too.
     """
+    from operate import show
     from operate.backup.run import backup as run
-    from operate.cli import show
 
     with show.progress("backing up", None) as advance:
         lines = _done(run(_nats(config), config, out, advance))
@@ -37,8 +37,8 @@ def restore(
     replace: Annotated[bool, typer.Option("--replace", help="put aside what the streams hold, and replace it")] = False,
 ) -> None:
     """Put a backup back, while ingest, aggregate and notify are stopped. Unless it is whole nothing is changed."""
+    from operate import show
     from operate.backup.run import restore as run
-    from operate.cli import show
 
     with show.progress("restoring", None) as advance:
         lines = _done(run(_nats(config), config, folder, replace=replace, advance=advance))
@@ -46,7 +46,7 @@ def restore(
 
 
 def _nats(config: Path) -> Any:
-    from operate.cli.orders import OperatorFile
+    from operate.orders import OperatorFile
     from services.kernel.settings import load
 
     return load(config, OperatorFile).nats

@@ -11,7 +11,7 @@ from nats.aio.client import Client
 from operate.backup.core.contents import FILES, Contents, Part, order
 from operate.backup.folder import checked, finish, fresh
 from operate.backup.snapshots import BackupError, Told, put_back, remove, state_of, take
-from operate.cli.show import Advance
+from operate.show import Advance
 from proto.subjects import STREAMS, Stream
 from services.bus import Connection, NatsSettings
 from services.kernel.log import redact

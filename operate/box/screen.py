@@ -12,7 +12,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from operate.cli.view import View, count_text, milliseconds, rate_text, share_text
+from operate.view import View, count_text, milliseconds, rate_text, share_text
 from proto.public import CameraV1, WindowV1
 from proto.types import WHOLE_SITE
 from services.sites.settings import SiteSettings

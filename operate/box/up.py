@@ -14,10 +14,10 @@ from rich.console import Console
 from rich.live import Live
 
 from operate.box.box import Box
+from operate.box.page_sign import page_sign
 from operate.box.screen import Screen
-from operate.cli.page_sign import page_sign
-from operate.cli.view import View
 from operate.identities import WebSocket
+from operate.view import View
 from proto.subjects import ALERTS, CAMERAS, DELIVERIES, OPERATIONS, RULES, WINDOWS
 from services.aggregate.settings import AggregateFile
 from services.bus import Bus, Request

@@ -71,10 +71,10 @@ def up(
 ) -> None:
     """Run NATS and the four services on this machine."""
     from operate.box.data_folder import held
-    from operate.box.simulated import simulated
     from operate.box.up import up as run_up
-    from operate.cli.settings_file import elsewhere, require, require_sources, with_cameras
     from operate.nats.websocket import of_box
+    from operate.settings_file import elsewhere, require, require_sources, with_cameras
+    from operate.simulation.simulated import simulated
     from services.ingest.settings import IngestFile
     from services.kernel.settings import load
 
@@ -99,7 +99,7 @@ def up(
 
 
 def _service(name: str, config: Path) -> None:
-    from operate.cli.entry import service
+    from operate.cli.service import service
 
     raise typer.Exit(service(name, ["-c", str(config)]))
 
@@ -129,7 +129,7 @@ def count(
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
     """Count the people in a recorded file, with the real services on a private bus."""
-    from operate.cli import show
+    from operate import show
     from operate.cli.count import count as run_count
     from operate.cli.count import length_of
 
@@ -243,8 +243,8 @@ def nats_streams(
     What is there is only ever extended, unless --shrink says otherwise. The server is the one that the folder names;
     with -c FILE that of its section `nats`, which may ask for TLS.
     """
-    from operate.cli.orders import OperatorFile
     from operate.nats.streams import How, make
+    from operate.orders import OperatorFile
     from services.kernel.settings import load
 
     base = load(config, OperatorFile).nats if config else None

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.live import Live
 
 from operate.cli.aim_screen import screen
-from operate.cli.orders import ANSWER_S, checked, operator_bus
+from operate.orders import ANSWER_S, checked, operator_bus
 from proto.aiming import AimReplyV1, AimReportV1, AimRequestV1
 from proto.subjects import AIM, AIM_REPORTS
 from services.bus import Bus, NoWorkers, Request

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import yaml
 
-from operate.cli.settings_file import check, doubts
+from operate.settings_file import check, doubts
 from services.kernel.settings import Problem, SettingsError
 from services.kernel.settings.source import read
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from msgspec import Struct, field
 
-from operate.cli.orders import ANSWER_S, checked, operator_bus
+from operate.orders import ANSWER_S, checked, operator_bus
 from proto.stats import StatsRequestV1
 from proto.subjects import STATS
 from services.bus import Bus, Failed, NatsSettings, NoWorkers, Unavailable

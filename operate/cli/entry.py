@@ -1,9 +1,9 @@
 """The console script `moretta`. A single service starts without the rest: its image has nothing it does not run."""
 
-import importlib
 import importlib.util
 import sys
-from collections.abc import Callable
+
+from operate.cli.service import service
 
 SERVICES = ("ingest", "inference", "aggregate", "notify")
 
@@ -23,9 +23,3 @@ def _is_for_people(words: list[str]) -> bool:
     if words[:1] == ["--help"]:
         return importlib.util.find_spec("typer") is not None
     return any(not word.startswith("-") for word in words[:1])
-
-
-def service(name: str, arguments: list[str]) -> int:
-    """Run one service with the arguments after its name; returns its exit code."""
-    run: Callable[[list[str]], int] = importlib.import_module(f"services.{name}.__main__").run
-    return run(arguments)

@@ -19,7 +19,7 @@ Because = Annotated[str, typer.Option("--why", metavar="TEXT", help="the reason,
 def _order(
     action: Literal["pause", "resume"], config: Path, place: tuple[str, str | None], who: str | None, why: str
 ) -> None:
-    from operate.cli.orders import in_words, operator_name, order
+    from operate.orders import in_words, operator_name, order
 
     reply = asyncio.run(order(config, action, *place, operator=who or operator_name(), why=why))
     typer.echo(in_words(reply))
@@ -57,7 +57,7 @@ def aim(
     from rich.console import Console
 
     from operate.cli.aim import aim as run_aim
-    from operate.cli.orders import operator_name
+    from operate.orders import operator_name
 
     who = operator or operator_name()
     order = run_aim(config, site, camera, operator=who, why=why.strip(), seconds=seconds, console=Console())

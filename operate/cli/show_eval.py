@@ -9,7 +9,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from operate.cli.show import percent
+from operate.show import percent
 
 _WORN = {"mask": "masked", "no_mask": "bare", "incorrect": "incorrect"}
 

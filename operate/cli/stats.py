@@ -11,19 +11,16 @@ import msgspec
 from msgspec import structs
 from rich.console import Console
 
-from operate.cli.orders import ANSWER_S, checked, operator_bus
 from operate.cli.stats_table import as_csv, table
-from proto.permissions import info_subject
+from operate.orders import ANSWER_S, checked, operator_bus, told_sites
 from proto.stats import StatsReplyV1, StatsRequestV1, Step
-from proto.subjects import STATS, STATS_SERVICE
+from proto.subjects import STATS
 from services.bus import Bus, Failed, NoWorkers
 from services.kernel.settings import SettingsError
 from services.sites.history import MOST, day_start
 from services.sites.history.spans import instant
 
 _COMMAND = "moretta stats"
-_OTHERS_S = 0.5
-"""How long after the last answer another instance's is waited for."""
 _FIRST, _LAST = date(1970, 1, 2), date(9998, 12, 31)
 _OPTIONS = {"zone": "--zone", "since": "--from", "until": "--to", "step": "--step"}
 
@@ -114,12 +111,6 @@ async def _answer(bus: Bus, question: StatsRequestV1) -> StatsReplyV1:
     if reply.error is not None:
         raise _refused(reply, await told_sites(bus) if reply.error == "unknown-zone" else {})
     return reply
-
-
-async def told_sites(bus: Bus) -> dict[str, dict[str, str]]:
-    """Return what aggregates tell of each site that they answer for: its time zone, its zones, what closes windows."""
-    told = [msgspec.json.decode(data) for data in await bus.ask_all(info_subject(STATS_SERVICE), wait_s=_OTHERS_S)]
-    return {one["metadata"]["site"]: one["metadata"] for info in told for one in info["endpoints"]}
 
 
 async def _nobody(bus: Bus, site: str) -> Exception:

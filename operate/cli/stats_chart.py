@@ -11,7 +11,7 @@ from services.sites.charts.periods import Axes, Figure
 # After the chart's own: that says where matplotlib keeps its list of fonts.
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter  # isort: skip
 
-from operate.cli.view import SUPPRESSED
+from operate.view import SUPPRESSED
 from proto.stats import PeriodV1, StatsReplyV1
 from proto.types import WHOLE_SITE
 from services.sites.history import local

@@ -14,7 +14,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from operate.cli.view import SUPPRESSED, count_text, share_text
+from operate.view import SUPPRESSED, count_text, share_text
 from proto.public import GapReason
 from proto.stats import PeriodV1, StatsReplyV1
 from proto.types import WHOLE_SITE

@@ -31,7 +31,7 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
     """Measure the model on a labelled folder."""
-    from operate.cli import show
+    from operate import show
     from operate.cli.reporting import reporter
     from operate.cli.show_eval import scores
     from services.inference.annotations import InputError
@@ -66,7 +66,7 @@ def bench(
     """Measure the cost of the whole system against the same work in one process."""
     from bench.clip import FULL_HD, make_clip
     from bench.ratio import bench as run_bench
-    from operate.cli import show
+    from operate import show
     from operate.cli.count import length_of
 
     with tempfile.TemporaryDirectory(prefix="moretta-") as scratch:
@@ -100,7 +100,7 @@ def evaluate_counts(
     """Count simulated people, whose truth is known: how far are people, rate and interval off?"""
     from bench.counts import count_all
     from bench.counts_table import figures, shown, summaries
-    from operate.cli import show
+    from operate import show
     from operate.simulation.command import load
 
     named = [(name, load(name, seed)) for name in scenarios or ("sparse", "medium", "dense")]

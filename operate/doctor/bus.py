@@ -9,9 +9,9 @@ from typing import Any, cast, get_args
 import nats.errors
 from nats.aio.client import Client
 
-from operate.cli.stats import told_sites
 from operate.doctor.core import judged, rights, storage, times
 from operate.doctor.core.findings import Finding, fail, left_out, ok, warn
+from operate.orders import told_sites
 from proto.permissions import APART, JETSTREAM_API, api_prefix, rights_of, stream_info
 from proto.public import CameraV1, WindowV1
 from proto.subjects import CAMERAS, STREAMS, WINDOWS, Account, Identity, Stream

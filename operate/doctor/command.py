@@ -52,7 +52,7 @@ def examine(
 
         found = asyncio.run(examined(deployment, Options(cameras, store or deployment.store)))
     else:
-        from operate.cli import show
+        from operate import show
         from operate.doctor import round_trip as trip
 
         with show.stages() as tell:

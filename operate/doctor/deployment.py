@@ -6,9 +6,9 @@ from typing import TypeVar
 
 from msgspec import Struct
 
-from operate.cli.orders import OperatorFile
-from operate.cli.settings_file import SCHEMAS
 from operate.doctor.core.findings import Finding, fail, left_out, ok
+from operate.orders import OperatorFile
+from operate.settings_file import SCHEMAS
 from services.aggregate.settings import AggregateFile
 from services.bus import NatsSettings
 from services.bus.sizes import Sizes

@@ -11,9 +11,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from operate.cli.settings_file import tls_of
 from operate.doctor.core import storage, times
 from operate.doctor.core.findings import Finding, fail, left_out, ok, warn
+from operate.settings_file import tls_of
 from services.kernel.log import redact
 from services.kernel.tls import CertificateError, ends
 from services.sandbox.measures import Finding as MeasureFinding

@@ -1,6 +1,5 @@
 """`moretta nats-config`: nats-server's configuration and everybody's keys, made, renewed and shown."""
 
-import re
 from pathlib import Path
 
 from msgspec import structs
@@ -17,17 +16,15 @@ from operate.nats.readers import joined as readers_joined
 from operate.nats.sizes import joined as sizes_joined
 from operate.nats.sizes import limits_told, told
 from operate.nats.websocket import Door, joined
+from operate.nats.where import COMMAND, Where, checked
 from proto.permissions import ACCOUNTS, JETSTREAM_API, SERVICES, rights_of, user_of
 from proto.subjects import TABLE, Identity, Subject
 from services.bus.sizes import Sizes
-from services.kernel.settings import SettingsError, problems
+from services.kernel.settings import SettingsError
 
-_COMMAND = "moretta nats-config"
-Where = dict[str, str | None]
 """What was given of `listen`, `store` and `url`."""
 ALL, RESIZE = "all", "moretta nats-streams"
 RESTART = "start the services of these identities anew, one by one, with their new .nk files"
-_LISTEN = re.compile(r"[A-Za-z0-9.\-\[\]:]*:\d{1,5}\Z")
 
 
 def done(
@@ -63,7 +60,7 @@ def done(
     if leaf or tls or door or readers or sizes or any(where.values()) or any(release):
         which = "--listen, --store, --url, --leaf, --server-tls, --websocket, --reader, --stream"
         which += ", --kubernetes and --namespace"
-        raise SettingsError(_COMMAND, [(f"--{what}", f"changes keys only; --update changes {which}")])
+        raise SettingsError(COMMAND, [(f"--{what}", f"changes keys only; --update changes {which}")])
     return (rotate if what == "rotate" else retire)(folder, who)
 
 
@@ -99,26 +96,13 @@ def retire(folder: Path, who: str) -> Kept:
     """Take an identity's old keys, or everybody's, out of force; SettingsError if there is none."""
     kept = Kept.open(folder)
     if not kept.retire(_users("--retire", who, kept)):
-        raise SettingsError(_COMMAND, [("--retire", f"{who} has no old key; --rotate makes a new one beside it")])
+        raise SettingsError(COMMAND, [("--retire", f"{who} has no old key; --rotate makes a new one beside it")])
     return kept
 
 
 def _with(server: Server, given: Where) -> Server:
     checked(given)
     return structs.replace(server, **{name: value for name, value in given.items() if value is not None})
-
-
-def checked(given: Where) -> None:
-    """SettingsError if an address is none."""
-    from services.bus import NatsSettings
-
-    listen, url = given.get("listen"), given.get("url")
-    if listen is not None and not (_LISTEN.match(listen) and int(listen.rpartition(":")[2]) < 65_536):
-        raise SettingsError(_COMMAND, [("--listen", f"{listen!r} is no HOST:PORT, such as 0.0.0.0:4222")])
-    if url is not None and (wrong := list(problems(NatsSettings, {"url": url}))):
-        raise SettingsError(_COMMAND, [("--url", why) for _, why in wrong])
-    if url is not None and "@" in url:  # it would be in the process list, and in files that everybody gets
-        raise SettingsError(_COMMAND, [("--url", "must hold no user and no password: a seed says who somebody is")])
 
 
 def _users(option: str, who: str, kept: Kept) -> list[str]:
@@ -131,7 +115,7 @@ def _users(option: str, who: str, kept: Kept) -> list[str]:
         return [who]
     if who not in ACCOUNTS:
         there = ", ".join([*ACCOUNTS, *readers])
-        raise SettingsError(_COMMAND, [(option, f"no identity {who!r}; there are {there}, or {ALL}")])
+        raise SettingsError(COMMAND, [(option, f"no identity {who!r}; there are {there}, or {ALL}")])
     return [user_of(identity, account) for identity, account in users() if identity == who]
 
 

@@ -5,9 +5,9 @@ import re
 from operate.identities import Kept, KeptHub, Release
 from operate.identities.kept import SECRETS, VALUES
 from operate.nats.readers import renewal
+from operate.nats.where import COMMAND
 from services.kernel.settings import SettingsError
 
-_COMMAND = "moretta nats-config"
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?\Z")
 _RIGHT = "a-z, 0-9 and inner hyphens (RFC 1123)"
 _LONGEST = {"--kubernetes": 53, "--namespace": 63}
@@ -22,11 +22,11 @@ def release_of(name: str | None, namespace: str | None, known: Release | None = 
     if name is None and namespace is None:
         return known
     if name is None and known is None:
-        raise SettingsError(_COMMAND, [("--namespace", "is the namespace of a release; --kubernetes RELEASE names it")])
+        raise SettingsError(COMMAND, [("--namespace", "is the namespace of a release; --kubernetes RELEASE names it")])
     for option, value in (("--kubernetes", name), ("--namespace", namespace)):
         if value is not None and not (_LABEL.match(value) and len(value) <= _LONGEST[option]):
             why = f"{value!r} is no name in Kubernetes: 1-{_LONGEST[option]} of {_RIGHT}, such as 'moretta'"
-            raise SettingsError(_COMMAND, [(option, why)])
+            raise SettingsError(COMMAND, [(option, why)])
     before = known or Release(name=str(name))
     return Release(name=name or before.name, namespace=namespace or before.namespace)
 

@@ -15,17 +15,15 @@ from operate.nats.kubernetes import release_of, steps
 from operate.nats.readers import AGAIN, Readers, joined, users_of
 from operate.nats.sizes import joined as sizes_joined
 from operate.nats.sizes import told
+from operate.nats.where import COMMAND, LISTEN, Where, checked
 from proto.types import SiteId
 from services.bus.sizes import Sizes
 from services.kernel.settings import SettingsError
 
-_COMMAND = "moretta nats-config"
-Where = dict[str, str | None]
 Named = tuple[str | None, str | None]
 """What was given of `--kubernetes` and `--namespace`."""
 _HUB_URL = re.compile(r"(nats|tls|wss)://[A-Za-z0-9.\-]+:\d{1,5}\Z")
 _PUBLIC_KEY = re.compile(r"U[A-Z2-7]{55}\Z")
-_LISTEN = re.compile(r"[A-Za-z0-9.\-\[\]:]*:\d{1,5}\Z")
 
 
 def is_hub(folder: Path) -> bool:
@@ -39,7 +37,7 @@ def tls_of(files: tuple[str, str, str] | None, option: str = "--tls") -> Tls | N
         return None
     for file in files:
         if not Path(file).is_file():
-            raise SettingsError(_COMMAND, [(option, f"{file} is no file here; CERT KEY CA are three PEM files")])
+            raise SettingsError(COMMAND, [(option, f"{file} is no file here; CERT KEY CA are three PEM files")])
     cert, key, ca = (str(Path(file).absolute()) for file in files)
     return Tls(cert, key, ca)
 
@@ -51,10 +49,10 @@ def leaf_of(urls: list[str], sites: list[str], tls: Tls | None = None) -> Leaf |
     if not urls or not sites:
         missing = "--site" if urls else "--leaf"
         why = "is missing; --leaf URL names the hub, --site ID each site of this server that the hub hears of"
-        raise SettingsError(_COMMAND, [(missing, why)])
+        raise SettingsError(COMMAND, [(missing, why)])
     for url in urls:
         if not _HUB_URL.match(url):
-            raise SettingsError(_COMMAND, [("--leaf", f"{url!r} is no URL such as tls://hub.example:7422")])
+            raise SettingsError(COMMAND, [("--leaf", f"{url!r} is no URL such as tls://hub.example:7422")])
     for site in sites:
         _check(site)
     return Leaf(hubs=urls, sites=sites, tls=tls)
@@ -65,7 +63,7 @@ def _check(site: str) -> None:
         msgspec.convert(site, SiteId)
     except msgspec.ValidationError:
         why = f"{site!r} is no site's id: 1-32 of a-z, 0-9 and inner hyphens"
-        raise SettingsError(_COMMAND, [("--site", why)]) from None
+        raise SettingsError(COMMAND, [("--site", why)]) from None
 
 
 def leaves_of(given: list[str]) -> Leaves:
@@ -81,10 +79,8 @@ def leaves_of(given: list[str]) -> Leaves:
         for key in keys.split(",") if keys or "=" not in one else ():
             if not _PUBLIC_KEY.match(key):
                 shown_key = "a seed" if key.startswith("S") else repr(key)  # whoever pasted the wrong one
-                why = (
-                    f"{sites}: {shown_key} is no public key; the site's `{_COMMAND} --leaf` prints --site {sites}=U..."
-                )
-                raise SettingsError(_COMMAND, [("--site", why)])
+                why = f"{sites}: {shown_key} is no public key; the site's `{COMMAND} --leaf` prints --site {sites}=U..."
+                raise SettingsError(COMMAND, [("--site", why)])
         found[sites] = keys.split(",") if keys else []
     _apart(found)
     return found
@@ -95,7 +91,7 @@ def _apart(leaves: Leaves) -> None:
     for what, each in (("site", [s.split("+") for s in leaves]), ("key", list(leaves.values()))):
         flat = [one for some in each for one in some]
         if twice := sorted({one for one in flat if flat.count(one) > 1}):
-            raise SettingsError(_COMMAND, [("--site", f"{what} {twice[0]} belongs to two leaves; give each its own")])
+            raise SettingsError(COMMAND, [("--site", f"{what} {twice[0]} belongs to two leaves; give each its own")])
 
 
 def hub_done(
@@ -111,7 +107,7 @@ def hub_done(
 ) -> list[str]:
     """Make or update a hub and show it; returns what comes next. `where` has `leaf_listen` beside a site's three."""
     if what not in {"make", "update"}:
-        raise SettingsError(_COMMAND, [(f"--{what}", "is a site's; at a hub --update --site ID=KEY,KEY changes keys")])
+        raise SettingsError(COMMAND, [(f"--{what}", "is a site's; at a hub --update --site ID=KEY,KEY changes keys")])
     kept = hub(folder, where, sites, tls, release, readers, sizes, update=what == "update")
     shown(kept, console)
     return hub_steps(kept)
@@ -147,12 +143,10 @@ def hub(
 
 
 def _addresses(where: Where) -> None:
-    from operate.nats.config import checked
-
     checked(where)
     leaf_listen = where.get("leaf_listen")
-    if leaf_listen is not None and not _LISTEN.match(leaf_listen):
-        raise SettingsError(_COMMAND, [("--hub", f"{leaf_listen!r} is no HOST:PORT, such as 0.0.0.0:7422")])
+    if leaf_listen is not None and not LISTEN.match(leaf_listen):
+        raise SettingsError(COMMAND, [("--hub", f"{leaf_listen!r} is no HOST:PORT, such as 0.0.0.0:7422")])
 
 
 def _changed(known: Leaves, given: Leaves) -> Leaves:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import msgspec
 
+from operate.nats.where import COMMAND
 from proto.permissions import ACCOUNTS, NAMED, SERVICES
 from proto.types import SiteId
 from services.kernel.settings import SettingsError
 
-_COMMAND = "moretta nats-config"
 NEW, GONE = "--reader", "--remove-reader"
 AGAIN = (
     "the same a few seconds later if a reader or the page is new to a running nats-server:"
@@ -33,7 +33,7 @@ def readers_of(new: list[str], gone: list[str]) -> Readers | None:
         for name in names:
             _check(option, name)
     if both := sorted({*new} & {*gone}):
-        raise SettingsError(_COMMAND, [(GONE, f"{both[0]!r} is given to {NEW}, too; take one of them")])
+        raise SettingsError(COMMAND, [(GONE, f"{both[0]!r} is given to {NEW}, too; take one of them")])
     return Readers(tuple(dict.fromkeys(new)), tuple(dict.fromkeys(gone))) if new or gone else None
 
 
@@ -42,7 +42,7 @@ def _check(option: str, name: str) -> None:
         msgspec.convert(name, SiteId)
     except msgspec.ValidationError:
         why = f"{name!r} is no name of a reader: 1-32 of a-z, 0-9 and inner hyphens, such as 'acme'"
-        raise SettingsError(_COMMAND, [(option, why)]) from None
+        raise SettingsError(COMMAND, [(option, why)]) from None
 
 
 def joined(known: Iterable[str] | None, given: Readers | None) -> list[str] | None:
@@ -53,11 +53,11 @@ def joined(known: Iterable[str] | None, given: Readers | None) -> list[str] | No
     if given is None:
         return None
     if known is None and given.gone:
-        raise SettingsError(_COMMAND, [(GONE, "takes a reader from a folder that is there; it goes with --update")])
+        raise SettingsError(COMMAND, [(GONE, "takes a reader from a folder that is there; it goes with --update")])
     before = list(known or ())
     if lacking := [name for name in given.gone if name not in before]:
         there = f"there are {', '.join(before)}" if before else f"there is none; {NEW} NAME makes one"
-        raise SettingsError(_COMMAND, [(GONE, f"no reader {lacking[0]!r} in this folder; {there}")])
+        raise SettingsError(COMMAND, [(GONE, f"no reader {lacking[0]!r} in this folder; {there}")])
     return [name for name in dict.fromkeys([*before, *given.new]) if name not in given.gone]
 
 
@@ -65,8 +65,8 @@ def renewal(folder: Path, who: str, restart: str) -> list[str]:
     """Return what comes after the reload with which `who` has a second key; `restart` is how services take it."""
     hands = f"hand over {folder / who}.nk: the seed of before is good until the next step"
     if who.startswith(NAMED) or (who in ACCOUNTS and who not in SERVICES):
-        return [hands, f"{_COMMAND} --out {folder} --retire {who}"]
-    return [restart, f"{_COMMAND} --out {folder} --retire all"]
+        return [hands, f"{COMMAND} --out {folder} --retire {who}"]
+    return [restart, f"{COMMAND} --out {folder} --retire all"]
 
 
 def users_of(names: Iterable[str]) -> list[str]:

@@ -12,7 +12,6 @@ import aiohttp
 import yaml
 
 from operate.box.box import Box
-from operate.cli.settings_file import require
 from operate.proof import memory, trace
 from operate.proof.camera import Camera
 from operate.proof.capture import Capture, CaptureError
@@ -27,6 +26,7 @@ from operate.proof.sms_sink import SmsSink
 from operate.proof.story import PROGRAMS, Story, StoryError
 from operate.proof.taps import Taps
 from operate.proof.watch import Watch
+from operate.settings_file import require
 from operate.simulation.demo.sink import Sink
 from proto.subjects import DRIFT
 

@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 
 from operate.box.box import Box
-from operate.cli.orders import order
+from operate.orders import order
 from operate.proof.camera import Camera
 from operate.proof.core.verdicts import Lifetime
 from operate.proof.lifetimes import lifetime_of

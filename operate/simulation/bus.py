@@ -12,9 +12,8 @@ from typing import ClassVar
 from msgspec import Struct, field
 from nats.js.errors import NotFoundError
 
-from operate.cli.orders import connect_as
-from operate.cli.show import Advance
-from operate.cli.stats import told_sites
+from operate.orders import connect_as, told_sites
+from operate.show import Advance
 from operate.simulation.plan import Plan
 from operate.simulation.scenario import Scenario
 from operate.simulation.sightings import SECOND, messages

@@ -13,7 +13,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from operate.cli import show
+from operate import show
 from operate.simulation.plan import Plan
 from operate.simulation.scenario import Scenario, load_scenario
 from operate.simulation.sightings import SECOND, plans

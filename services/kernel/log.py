@@ -4,13 +4,11 @@ import logging
 import math
 import re
 import sys
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any, Literal
 
 import structlog
 from msgspec import Struct
-
-from services.kernel.tracing import current
 
 # Up to the last @ of the word: a password may hold @, / and quotes. Rather too much than too little.
 _USERINFO = re.compile(r"(?P<scheme>\b[a-z][a-z0-9+.-]*:/{1,2})(?:(?!://)\S)*@", re.IGNORECASE)
@@ -25,6 +23,7 @@ _QUERY_SECRET = re.compile(
 _HEADER_SECRET = re.compile(r"(?P<key>\bauthorization[\"']?\s*:\s*)[^\r\n]+|(?P<scheme>\bbearer\s+)\S+", re.IGNORECASE)
 _SECRET_KEY = re.compile(_SENSITIVE, re.IGNORECASE)
 MASK = "***"
+_NOTES: dict[str, Callable[[], str]] = {}
 
 
 class LogSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -62,9 +61,16 @@ def _redactor(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mu
     return event
 
 
-def _trace(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    if span := current():
-        event["trace_id"] = span.trace_id
+def note(key: str, what: Callable[[], str] | None) -> None:
+    """Have each line say under this key what is the case then, if anything is; None: no more."""
+    if what is None:
+        _NOTES.pop(key, None)
+    else:
+        _NOTES[key] = what
+
+
+def _noted(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    event.update({key: text for key, what in _NOTES.items() if (text := what())})
     return event
 
 
@@ -74,7 +80,7 @@ def configure(service: str, settings: LogSettings | None = None) -> None:
     console = settings.format == "console" or (settings.format == "auto" and sys.stderr.isatty())
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
-        _trace,
+        _noted,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]

@@ -29,10 +29,10 @@ _SERVICES = tuple(f"services.{name}" for name in (
 _COMMANDS = (
     *(f"operate.{name}" for name in (
         "cli.operating", "cli.trials", "cli.notify.command", "cli.notify.status", "cli.notify.trial",
-        "cli.check_config", "cli.stats", "cli.stats_table", "cli.count", "cli.aim", "cli.orders",
+        "cli.check_config", "cli.stats", "cli.stats_table", "cli.count", "cli.aim", "orders",
         "doctor.command", "doctor.run", "backup.command", "backup.run", "transparency.command", "transparency.write",
         "sizing.command", "nats.config", "nats.streams", "simulation.command", "simulation.bus",
-        "box.up", "box.data_folder", "box.simulated",
+        "box.up", "box.data_folder", "simulation.simulated",
     )),
     *(f"rich.{name}" for name in ("live", "markdown", "progress", "table")), "typer._adapters",
 )  # fmt: skip

@@ -34,7 +34,7 @@ from warm import SERVICES, warm
 from operate.box.box import Box
 from operate.box.up import listen
 from operate.cli.stats_chart import chart
-from operate.cli.view import View
+from operate.view import View
 from proto.codec import encode
 from proto.public import AlertV1, WindowV1
 from proto.sightings import SiteConfigV1

@@ -20,7 +20,7 @@ def service(
     config: Annotated[Path | None, typer.Option("-c", "--config", metavar="FILE", help="settings (YAML)")] = None,
 ) -> None:
     """Without a command: run the service that tells people about alerts."""
-    from operate.cli.entry import service as run_service
+    from operate.cli.service import service as run_service
     from services.kernel.settings import SettingsError
 
     if context.invoked_subcommand is not None:
@@ -82,7 +82,7 @@ def replay(
 ) -> None:
     """Have a notification that is a dead letter tried again, for those of its recipients who could not be told."""
     from operate.cli.notify.replay import replay as run_replay
-    from operate.cli.orders import operator_name
+    from operate.orders import operator_name
 
     reply = asyncio.run(run_replay(config, dead, operator=operator or operator_name(), why=why))
     people = "1 recipient is" if reply.recipients == 1 else f"{reply.recipients} recipients are"
@@ -107,7 +107,7 @@ def add(
     """Have matching alerts not told from now on, for a while. Whoever sets it, and why, is kept."""
     from operate.cli.notify.silences import Match, in_words
     from operate.cli.notify.silences import add as run_add
-    from operate.cli.orders import operator_name
+    from operate.orders import operator_name
 
     match = Match(site or [], zone or [], rule or [], receiver or [])
     who = operator or operator_name()
@@ -143,6 +143,6 @@ def expire(
     """End a silence now."""
     from operate.cli.notify.silences import expire as run_expire
     from operate.cli.notify.silences import in_words
-    from operate.cli.orders import operator_name
+    from operate.orders import operator_name
 
     typer.echo(in_words(asyncio.run(run_expire(config, name, operator=operator or operator_name(), why=why))))

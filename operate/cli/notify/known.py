@@ -6,7 +6,7 @@ from typing import Any, cast, get_args
 
 import nats.errors
 
-from operate.cli.stats import told_sites
+from operate.orders import told_sites
 from proto.notifications import SilenceV1
 from proto.public import OperationalKind, WindowV1
 from proto.subjects import NOTIFICATIONS, OPERATIONS, RULES, WINDOWS

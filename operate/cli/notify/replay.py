@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 from typing import cast
 
-from operate.cli.orders import ANSWER_S, checked, operator_bus
+from operate.orders import ANSWER_S, checked, operator_bus
 from proto.codec import ContractError, decode
 from proto.control import DeadV1
 from proto.notifications import NotificationV1, ReplayReplyV1, ReplayRequestV1

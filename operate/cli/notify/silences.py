@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from operate.cli.notify.known import doubts, published
-from operate.cli.orders import ANSWER_S, checked, operator_bus
+from operate.orders import ANSWER_S, checked, operator_bus
 from proto.notifications import SilenceV1
 from proto.subjects import SILENCES
 from services.bus import Bus

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from operate.cli.notify.known import sites
 from operate.cli.notify.silences import local
-from operate.cli.orders import ANSWER_S, operator_bus
+from operate.orders import ANSWER_S, operator_bus
 from proto.control import DeadV1
 from proto.notifications import NotificationReason, NotificationV1, WithheldReason
 from proto.public import DeliveryOutcome, DeliveryV1, OperationalAlertV1

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from operate.cli.rules.run import Line, Outcome, text
-from operate.cli.show import percent
+from operate.show import percent
 from services.sites.settings import RuleSettings
 
 _COLUMNS = ("at", "ends", "people", "rate (95 %)", "observed", "says", "state", "because", "alert", "but expected")

@@ -16,12 +16,12 @@ from rich.live import Live
 
 from operate.box.box import Box
 from operate.box.up import listen
-from operate.cli.view import View
 from operate.simulation.demo import report, site
 from operate.simulation.demo.films import CAMERAS, SEED, make, plans
 from operate.simulation.demo.record import Record
 from operate.simulation.demo.scene import length_s
 from operate.simulation.demo.sink import Mail, Sink
+from operate.view import View
 from proto.public import AlertV1, WindowV1
 from proto.types import WHOLE_SITE
 from services.aggregate.settings import AggregateFile

@@ -9,9 +9,9 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from operate.cli.view import milliseconds, rate_text, share_text
 from operate.simulation.demo.record import JUDGED, PERSONS_WITHIN, RATE_WITHIN, Record
 from operate.simulation.demo.sink import Mail
+from operate.view import milliseconds, rate_text, share_text
 from proto.public import AlertV1, CameraV1, WindowV1
 
 _STATE_STYLES = {"firing": "bold red", "resolved": "green"}

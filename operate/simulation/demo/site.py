@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from operate.cli.settings_file import require
+from operate.settings_file import require
 from proto.types import WHOLE_SITE
 from services.ingest.address import SourceError, address_of
 from services.ingest.source import open_source

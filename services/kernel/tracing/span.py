@@ -7,6 +7,8 @@ from typing import Literal, Protocol, Self, get_args
 
 from prometheus_client import Counter
 
+from services.kernel.log import note
+
 TRACEPARENT = "traceparent"
 """The header that names a span to whoever goes on with it (W3C Trace Context, level 2)."""
 MOST_LINKS = 32
@@ -101,6 +103,7 @@ def use(engine: Engine | None) -> None:
     """Make spans with this engine from now on; None: make none."""
     global _ENGINE  # noqa: PLW0603 - there is one for the process, as there is one registry of metrics
     _ENGINE = engine
+    note("trace_id", None if engine is None else lambda: current().trace_id)
 
 
 def begin(

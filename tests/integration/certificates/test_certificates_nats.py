@@ -12,7 +12,7 @@ from nats_process import NatsProcess
 from patience import until
 from prometheus_client import REGISTRY
 
-from operate.cli.orders import connect_as
+from operate.orders import connect_as
 from proto.public import WindowV1
 from proto.subjects import WINDOWS
 from services.bus import Bus, NatsSettings

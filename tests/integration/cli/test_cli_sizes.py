@@ -10,8 +10,8 @@ import yaml
 from command_line import assert_mistakes, moretta
 from up_process import UpProcess
 
-from operate.cli.orders import OperatorFile
 from operate.identities import limits
+from operate.orders import OperatorFile
 from services.bus import Bus
 from services.bus.sizes import sizes_of
 from services.kernel.settings import load

@@ -16,7 +16,7 @@ from patience import until
 from up_process import UpProcess
 from whip import Publisher, loopback_only
 
-from operate.cli.orders import OperatorFile
+from operate.orders import OperatorFile
 from proto.control import PauseRequestV1
 from proto.subjects import AIM, PAUSE, REPLAY, STATS
 from services.bus import Bus

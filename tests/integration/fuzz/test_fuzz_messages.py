@@ -12,7 +12,7 @@ from golden import encodings, path_of
 from hypothesis import given
 from msgspec import Struct
 
-from operate.cli.settings_file import check
+from operate.settings_file import check
 from operate.transparency.settings import TransparencyFile
 from proto.codec import ContractError, decode_as, encode_as
 from services.kernel.settings import Secret, SettingsError

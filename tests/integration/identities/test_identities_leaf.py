@@ -19,10 +19,10 @@ from nats.aio.client import Client
 from nats_process import NatsProcess
 from patience import patient, until
 
-from operate.cli.orders import OperatorFile
 from operate.identities import Tls
 from operate.identities.leafnodes import CROSSING
 from operate.nats import streams as nats_streams
+from operate.orders import OperatorFile
 from proto.codec import encode
 from proto.subjects import CAMERAS, DELIVERIES, STREAMS, TABLE, WINDOWS, Subject
 from services.bus import Bus, NatsSettings

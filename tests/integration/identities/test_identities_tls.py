@@ -10,8 +10,8 @@ from command_line import moretta
 from nats_process import NatsProcess
 from patience import patient, until
 
-from operate.cli.orders import OperatorFile
 from operate.identities import Kept
+from operate.orders import OperatorFile
 from services.bus import Bus, NatsSettings
 from services.kernel.settings import Secret, load
 

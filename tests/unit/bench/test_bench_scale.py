@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from bench import scale
-from bench.scale import QUICK, Found, Plan, figures, line, lines, per_site, rows, table
+from bench.scale import QUICK, Plan, figures, rows, table
+from bench.scale_found import Found, line, lines, per_site
 from bench.scale_load import NOBODY, Crowd, Load, crowd_of, told
 from bench.scale_system import Layout, Measured, Restart, _together
 from operate.simulation.scenario import Phase, Scenario

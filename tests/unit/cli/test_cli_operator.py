@@ -1,10 +1,10 @@
-"""Who gives an order: operate.cli.orders."""
+"""Who gives an order: operate.orders."""
 
 import os
 
 import pytest
 
-from operate.cli.orders import operator_name
+from operate.orders import operator_name
 from services.kernel.settings import SettingsError
 
 

@@ -1,8 +1,8 @@
-"""Where the camera page is, for people at a terminal: operate.cli.page_sign."""
+"""Where the camera page is, for people at a terminal: operate.box.page_sign."""
 
 import json
 
-from operate.cli.page_sign import page_sign
+from operate.box.page_sign import page_sign
 
 
 def test_the_sign():

@@ -8,7 +8,7 @@ from msgspec import convert
 from rich.console import Console
 
 from operate.box.screen import Screen
-from operate.cli.view import View
+from operate.view import View
 from proto.public import CameraV1, WindowV1
 from services.sites.settings import SiteSettings
 

@@ -7,7 +7,7 @@ import pytest
 import yaml
 from authority import Authority
 
-from operate.cli.settings_file import QUICK_SITE, check, doubts, require, with_cameras
+from operate.settings_file import QUICK_SITE, check, doubts, require, with_cameras
 from services.ingest.settings import IngestFile
 from services.kernel.settings import SettingsError, load
 

@@ -5,7 +5,7 @@ import pytest
 from golden import BY_TYPE
 from msgspec import convert, structs
 
-from operate.cli.view import View, count_text, milliseconds, rate_text, share_text
+from operate.view import View, count_text, milliseconds, rate_text, share_text
 from proto.public import AlertV1, CameraV1, DeliveryV1, Lifetime, WindowV1
 from proto.sightings import TickV1
 from services.sites.settings import SiteSettings

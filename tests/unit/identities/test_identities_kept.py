@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from in_process import invoke
 
-from operate.cli.orders import OperatorFile
 from operate.identities import Identities, Kept, Server, users
+from operate.orders import OperatorFile
 from proto.permissions import ACCOUNTS, SERVICES, user_of
 from services.bus.nkey import Seed
 from services.ingest.settings import IngestFile

@@ -7,8 +7,8 @@ import pytest
 import yaml
 from in_process import invoke
 
-from operate.cli.orders import OperatorFile
 from operate.identities import Kept, KeptHub
+from operate.orders import OperatorFile
 from services.bus.nkey import Seed
 from services.kernel.settings import SettingsError, load
 

@@ -1,4 +1,4 @@
-"""`moretta pause` and `resume`: an operator's order to ingest, and what is in force afterwards."""
+"""What an operator asks on the bus: orders, and which sites there are."""
 
 import asyncio
 import getpass
@@ -7,10 +7,11 @@ import time
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from msgspec import Struct, ValidationError, convert, to_builtins
+from msgspec import Struct, ValidationError, convert, json, to_builtins
 
 from proto.control import PauseReplyV1, PauseRequestV1
-from proto.subjects import PAUSE, Identity
+from proto.permissions import info_subject
+from proto.subjects import PAUSE, STATS_SERVICE, Identity
 from services.bus import Bus, NatsSettings, NoWorkers
 from services.kernel.log import redact
 from services.kernel.settings import Problem, SettingsError, load, problems
@@ -19,6 +20,8 @@ from services.kernel.tls import CertificateError
 Action = Literal["pause", "resume"]
 ANSWER_S = 10.0
 _CONNECT_S = 3.0
+_OTHERS_S = 0.5
+"""How long after the last answer another instance's is waited for."""
 R = TypeVar("R", bound=Struct)
 
 
@@ -111,3 +114,9 @@ def in_words(reply: PauseReplyV1) -> str:
     if reply.paused:
         return f"{reply.site}: every camera is paused" + (f"; for themselves also {own}" if own else "")
     return f"{reply.site}: paused are {own}" if own else f"{reply.site}: goes on; no order to pause is in force"
+
+
+async def told_sites(bus: Bus) -> dict[str, dict[str, str]]:
+    """Return what aggregates tell of each site that they answer for: its time zone, its zones, what closes windows."""
+    told = [json.decode(data) for data in await bus.ask_all(info_subject(STATS_SERVICE), wait_s=_OTHERS_S)]
+    return {one["metadata"]["site"]: one["metadata"] for info in told for one in info["endpoints"]}

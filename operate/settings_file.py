@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import yaml
 
-from operate.cli.orders import OperatorFile
+from operate.orders import OperatorFile
 from operate.transparency.settings import TransparencyFile
 from proto.types import CameraId
 from services.aggregate.settings import AggregateFile
