@@ -115,11 +115,10 @@ async def test_nats_is_killed_and_comes_back(place):
     """It says so, keeps what it had, and goes on with new windows by itself."""
     up, watched = place
     page = watched.page
-    victim = up.pid("nats-server")
-    before = await shown(page)
-    os.kill(victim, signal.SIGKILL)
+    os.kill(up.pid("nats-server"), signal.SIGKILL)
     await expect(page.locator("#notice")).to_contain_text("Connection lost at", timeout=patient(60) * 1000)
-    assert (await shown(page))["rate"] == before["rate"]
+    kept = await shown(page)  # a window may have closed a moment before
+    assert any(told(window).items() <= kept.items() for window in up.windows()[-3:]), kept
     await expect(page.locator("#connection")).to_have_text("live", timeout=patient(60) * 1000)
     await expect(page.locator("#notice")).to_be_hidden(timeout=patient(90) * 1000)
     await agrees(up, page)
