@@ -43,7 +43,10 @@ LAUNCHER = Path(__file__).with_name("named_service.py")
 LIMIT_S = 150.0
 FPS, _FILM_S = 10, 6
 _CONFIG = """
-from operate.identities import nats_config
+try:
+    from services.identities import nats_config  # as it was called earlier
+except ModuleNotFoundError:
+    from operate.identities import nats_config
 print(nats_config(int(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3])))
 """
 
