@@ -3,10 +3,12 @@
 By itself it asks for no TLS when the server doesn't offer it, and is deaf once a header's status is no text.
 """
 
+import asyncio
 import ssl
 from typing import Any
 
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 from nats.errors import Error
 
 from services.kernel.tls import Tls, saw
@@ -61,6 +63,19 @@ class SecureClient(Client):
         said = request_info(headers)
         others = {name: text for name, text in (found or {}).items() if name != REQUEST_INFO}
         return (others | ({REQUEST_INFO: said} if said else {})) or None
+
+    async def request(self, *args: Any, **named: Any) -> Msg:
+        """Ask, and end if this task was cancelled meanwhile.
+
+        Before Python 3.12 `wait_for`, in which nats-py waits, may lose that (python/cpython issue 86296), and a group
+        of tasks cancels but once: whoever follows a stream would go on for ever.
+        """
+        task = asyncio.current_task()
+        before = task.cancelling() if task is not None else 0
+        answer = await super().request(*args, **named)
+        if task is not None and task.cancelling() > before:
+            raise asyncio.CancelledError
+        return answer
 
     async def _process_connect_init(self) -> None:
         await super()._process_connect_init()

@@ -149,3 +149,32 @@ async def test_a_cancellation_that_got_lost_is_repeated():
     async with asyncio.timeout(20):
         await one.close()
     assert client.lost
+
+
+async def test_a_cancellation_that_gets_lost_in_a_question_ends_its_task(monkeypatch):
+    """As `wait_for` loses it when the answer comes at that moment; who cleans up after a cancellation may still ask."""
+    asked, answers = asyncio.Event(), list[str]()
+
+    async def request(_self, subject):
+        try:
+            asked.set()
+            await asyncio.sleep(0.01)
+        except asyncio.CancelledError:
+            pass
+        return subject
+
+    async def ask_on():
+        try:
+            while True:
+                answers.append(await client.request("one"))
+        finally:
+            answers.append(await client.request("the last"))
+
+    monkeypatch.setattr(Client, "request", request)
+    client = SecureClient(None)
+    task = asyncio.create_task(ask_on())
+    await asked.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert answers == ["the last"]
