@@ -145,7 +145,7 @@ words: $(VENV)/.locked ## bring the catalogues of messages up to date with the c
 	$(BIN)/python .ci/words
 
 train: $(VENV)-train/.installed ## train a model from DATA=../shared/data into build/model (65 minutes on two cores)
-	PYTHONPATH=. $(VENV)-train/bin/python -m services.inference.training $(DATA)
+	PYTHONPATH=. $(VENV)-train/bin/python -m modelling.training $(DATA)
 $(VENV)-train/.installed: requirements/train.txt
 	$(PYTHON) -m venv $(VENV)-train
 	$(VENV)-train/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/train.txt

@@ -10,7 +10,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = ["docs/architecture.md", "docs/adding.md", "docs/releasing.md", "CONTRIBUTING.md", "SECURITY.md"]
-FOLDERS = r"(?:\.ci|\.github|bench|docs|k8s|operate|proto|requirements|services|tests)"
+FOLDERS = r"(?:\.ci|\.github|bench|docs|k8s|modelling|operate|proto|requirements|services|tests)"
 NAMED = re.compile(rf"`({FOLDERS}/[\w./-]+)`((?:\s`[\w.]+`)*)")
 PATTERNS = {"tests/contract/released/VERSION", "docs/adr/NNNN-name.md"}
 """Names in which a part stands for something else."""
@@ -123,7 +123,7 @@ def test_what_the_code_refers_to_is_in_the_repository():
     wrong = []
     for file in (
         file
-        for folder in ("proto", "services", "operate", "bench", "tests", ".ci")
+        for folder in ("proto", "services", "operate", "bench", "modelling", "tests", ".ci")
         for file in (ROOT / folder).rglob("*.py")
     ):
         text = file.read_text("utf-8")
@@ -140,7 +140,7 @@ def test_the_house_is_as_it_is_drawn():
     plan = re.search(r"^## The house\n+```\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     assert plan
     places = re.findall(r"(?<![\w/])([a-z0-9_]+(?:/|\.py))(?![\w/])", plan[1])
-    tops = ("services", "operate", "proto", "bench", "k8s")
+    tops = ("services", "operate", "proto", "bench", "k8s", "modelling")
     files = {path for folder in tops for path in (ROOT / folder).rglob("*")}
     known = {f"{path.name}/" if path.is_dir() else path.name for path in files} | {f"{top}/" for top in tops}
     assert len(places) > 30

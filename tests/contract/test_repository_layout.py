@@ -16,7 +16,19 @@ KERNEL = ["app.py", "build.py", "faults.py", "listener.py", "log.py", "probes.py
 SHARED = ["bus", "destinations", "frames", "kernel", "leases", "sandbox", "sites"]
 SERVICES = ["aggregate", "inference", "ingest", "notify"]
 TOP = {
-    *(".ci", ".gitignore", "bench", "CHANGELOG.md", "docs", "k8s", "LICENSE", "Makefile", "NOTICE", "operate"),
+    *(
+        ".ci",
+        ".gitignore",
+        "bench",
+        "CHANGELOG.md",
+        "docs",
+        "k8s",
+        "LICENSE",
+        "Makefile",
+        "modelling",
+        "NOTICE",
+        "operate",
+    ),
     *("proto", "pyproject.toml", "README.md", "requirements", "services", "tests"),
     *(
         "CONTRIBUTING.md",

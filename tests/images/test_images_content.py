@@ -22,7 +22,7 @@ WHOSE = {
     **dict.fromkeys(("matplotlib", "aiosmtplib", "babel", "phonenumbers", "jinja2"), "notify"),
     **{f"services.{name}": name for name in SERVICES},
     **dict.fromkeys(("typer", "rich", "psutil", "operate", "bench"), "box"),
-    **dict.fromkeys(("pip", "setuptools", "ensurepip", "torch", "services.inference.training"), "nobody"),
+    **dict.fromkeys(("pip", "setuptools", "ensurepip", "torch", "modelling"), "nobody"),
 }
 """Which image can import what; and `box` can import all but nobody's."""
 FOUND = """

@@ -9,12 +9,12 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("PIL")
 
-from services.inference.training import scenes  # noqa: E402
-from services.inference.training.degradation import filmed, h264, moved, relit  # noqa: E402
-from services.inference.training.doubts import Doubt, doubted, doubts, without  # noqa: E402
-from services.inference.training.drawing import dressed  # noqa: E402
-from services.inference.training.photos import CLASSES, DOUBTED, Sample  # noqa: E402
-from services.inference.training.scenes import Scene, make_scene  # noqa: E402
+from modelling.training import scenes  # noqa: E402
+from modelling.training.degradation import filmed, h264, moved, relit  # noqa: E402
+from modelling.training.doubts import Doubt, doubted, doubts, without  # noqa: E402
+from modelling.training.drawing import dressed  # noqa: E402
+from modelling.training.photos import CLASSES, DOUBTED, Sample  # noqa: E402
+from modelling.training.scenes import Scene, make_scene  # noqa: E402
 
 MASK, BARE, BADLY = range(3)
 POINTS = torch.tensor([[40.0, 45], [70, 45], [55, 58], [45, 72], [65, 72]])

@@ -13,10 +13,10 @@ pytest.importorskip("torchvision")
 
 from torchvision.io import write_jpeg  # noqa: E402
 
+from modelling.training.__main__ import main  # noqa: E402
+from modelling.training.config import DEFAULT_PATH  # noqa: E402
+from modelling.training.yunet import PUBLISHED, YuNet  # noqa: E402
 from services.inference.model import load_model  # noqa: E402
-from services.inference.training.__main__ import main  # noqa: E402
-from services.inference.training.config import DEFAULT_PATH  # noqa: E402
-from services.inference.training.yunet import PUBLISHED, YuNet  # noqa: E402
 
 PHOTOS, SIDE = 14, 160
 LABELS = ("mask", "no_mask", "incorrect")

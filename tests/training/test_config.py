@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.inference.training.config import DEFAULT_PATH, identity, read_config
+from modelling.training.config import DEFAULT_PATH, identity, read_config
 
 
 def changed(tmp_path, old, new):

@@ -6,13 +6,13 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from services.inference.training.detector import wide_start  # noqa: E402
-from services.inference.training.leg import Leg, Terms  # noqa: E402
-from services.inference.training.light import hint_loss, inherit  # noqa: E402
-from services.inference.training.photos import IGNORED, Sample  # noqa: E402
-from services.inference.training.scenes import Scene  # noqa: E402
-from services.inference.training.teacher import Seen, with_teacher  # noqa: E402
-from services.inference.training.yunet import LIGHT, PUBLISHED, WIDE, YuNet  # noqa: E402
+from modelling.training.detector import wide_start  # noqa: E402
+from modelling.training.leg import Leg, Terms  # noqa: E402
+from modelling.training.light import hint_loss, inherit  # noqa: E402
+from modelling.training.photos import IGNORED, Sample  # noqa: E402
+from modelling.training.scenes import Scene  # noqa: E402
+from modelling.training.teacher import Seen, with_teacher  # noqa: E402
+from modelling.training.yunet import LIGHT, PUBLISHED, WIDE, YuNet  # noqa: E402
 
 TERMS = Terms(minutes=10.0, epochs=3, learning_rate=0.05, weight_decay=0.0, averaging=0.9)
 
@@ -157,7 +157,7 @@ def test_teacher_adds_what_nobody_labelled(monkeypatch):
         torch.tensor([0.5, 0.9, 0.4]),
         torch.arange(30.0).reshape(3, 5, 2),
     )
-    monkeypatch.setattr("services.inference.training.teacher.seen_faces", lambda *_: seen)
+    monkeypatch.setattr("modelling.training.teacher.seen_faces", lambda *_: seen)
     photo = Sample(
         "a/b.jpg", torch.zeros(3, 100, 100, dtype=torch.uint8), torch.tensor([[10.0, 10, 30, 30]]), torch.tensor([1]),
         torch.full((1, 5, 2), torch.nan),

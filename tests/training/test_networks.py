@@ -11,28 +11,28 @@ import pytest
 torch = pytest.importorskip("torch")
 onnxruntime = pytest.importorskip("onnxruntime")
 
-from services.inference.core.scoring import Truth  # noqa: E402
-from services.inference.training.assignment import BACKGROUND, LEFT_OUT, assign  # noqa: E402
-from services.inference.training.averaging import Average  # noqa: E402
-from services.inference.training.blend import Blend  # noqa: E402
-from services.inference.training.calibrate import Measured, best_threshold  # noqa: E402
-from services.inference.training.colour import BGR_FROM_YUV, RGB_FROM_YUV  # noqa: E402
-from services.inference.training.config import read_config  # noqa: E402
-from services.inference.training.detector import (  # noqa: E402
+from modelling.training.assignment import BACKGROUND, LEFT_OUT, assign  # noqa: E402
+from modelling.training.averaging import Average  # noqa: E402
+from modelling.training.blend import Blend  # noqa: E402
+from modelling.training.calibrate import Measured, best_threshold  # noqa: E402
+from modelling.training.colour import BGR_FROM_YUV, RGB_FROM_YUV  # noqa: E402
+from modelling.training.config import read_config  # noqa: E402
+from modelling.training.detector import (  # noqa: E402
     TrainingScenes,
     is_fresh,
     photo_weights,
     scenes_a_batch,
     worn_loss,
 )
-from services.inference.training.export_classifier import classifier_model  # noqa: E402
-from services.inference.training.export_detector import detector_model  # noqa: E402
-from services.inference.training.judge import Judge  # noqa: E402
-from services.inference.training.losses import detector_loss, eiou_loss  # noqa: E402
-from services.inference.training.patches import Patches, crops, cut_patches, varied  # noqa: E402
-from services.inference.training.photos import DOUBTED, IGNORED, Sample  # noqa: E402
-from services.inference.training.scenes import Scene, make_scene  # noqa: E402
-from services.inference.training.yunet import PUBLISHED, WIDE, YuNet, decode_boxes, prior_points  # noqa: E402
+from modelling.training.export_classifier import classifier_model  # noqa: E402
+from modelling.training.export_detector import detector_model  # noqa: E402
+from modelling.training.judge import Judge  # noqa: E402
+from modelling.training.losses import detector_loss, eiou_loss  # noqa: E402
+from modelling.training.patches import Patches, crops, cut_patches, varied  # noqa: E402
+from modelling.training.photos import DOUBTED, IGNORED, Sample  # noqa: E402
+from modelling.training.scenes import Scene, make_scene  # noqa: E402
+from modelling.training.yunet import PUBLISHED, WIDE, YuNet, decode_boxes, prior_points  # noqa: E402
+from services.inference.core.scoring import Truth  # noqa: E402
 
 WIDTH, HEIGHT = 128, 96
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.inference.training.phash import SIDE, near_pairs, phash
+from modelling.training.phash import SIDE, near_pairs, phash
 
 seeds = st.integers(0, 2**32 - 1)
 

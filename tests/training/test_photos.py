@@ -6,8 +6,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from services.inference.training.photos import Corpus, Sample  # noqa: E402
-from services.inference.training.split import grouped  # noqa: E402
+from modelling.training.photos import Corpus, Sample  # noqa: E402
+from modelling.training.split import grouped  # noqa: E402
 
 NOTHING = torch.zeros(0)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.inference.training.schedule import rate_at
+from modelling.training.schedule import rate_at
 
 shares = st.floats(0, 1)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.inference.training.phash import near_pairs
-from services.inference.training.split import clusters, validation_names
+from modelling.training.phash import near_pairs
+from modelling.training.split import clusters, validation_names
 
 nodes = st.integers(0, 11)
 hash_lists = st.lists(st.integers(0, 2**16 - 1), min_size=1, max_size=40)

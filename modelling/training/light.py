@@ -10,9 +10,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from services.inference.training.leg import device, mixed_precision
-from services.inference.training.scenes import Scene
-from services.inference.training.yunet import LIGHT, PointDepth, YuNet
+from modelling.training.leg import device, mixed_precision
+from modelling.training.scenes import Scene
+from modelling.training.yunet import LIGHT, PointDepth, YuNet
 
 _OUT = ("conv1.weight", "conv1.bias", "conv2.weight", "conv2.bias", "bn.weight", "bn.bias")
 _OUT_STATISTICS = ("bn.running_mean", "bn.running_var")

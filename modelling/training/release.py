@@ -11,19 +11,19 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from modelling.training.blend import CROP_ALONE, HEAD_ALONE, Blend
+from modelling.training.calibrate import Measured, best_threshold, fitted_blend
+from modelling.training.config import Config
+from modelling.training.export_classifier import classifier_model
+from modelling.training.export_detector import detector_model
+from modelling.training.judge import Judge
+from modelling.training.yunet import YuNet
 from services.inference.annotations import Photo, read_annotations
 from services.inference.core.faces import CLASSES
 from services.inference.core.scoring import Terms, Truth
 from services.inference.evaluate import JUDGED_PX, figures, predict
 from services.inference.model import MANIFEST_NAME, FaceModel, Manifest, Part, load_model
 from services.inference.pictures import read_i420
-from services.inference.training.blend import CROP_ALONE, HEAD_ALONE, Blend
-from services.inference.training.calibrate import Measured, best_threshold, fitted_blend
-from services.inference.training.config import Config
-from services.inference.training.export_classifier import classifier_model
-from services.inference.training.export_detector import detector_model
-from services.inference.training.judge import Judge
-from services.inference.training.yunet import YuNet
 
 _DETECTOR, _CLASSIFIER = "detector.onnx", "classifier.onnx"
 

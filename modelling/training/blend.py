@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from services.inference.training.photos import CLASSES
+from modelling.training.photos import CLASSES
 
 # Few faces are badly worn ones: without a pull towards nothing, their bias would follow chance.
 _PULL = 1e-3

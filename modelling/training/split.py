@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Sequence
 
-from services.inference.training.phash import near_pairs
+from modelling.training.phash import near_pairs
 
 
 def clusters(count: int, pairs: Iterable[tuple[int, int]]) -> list[list[int]]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 from torch import Tensor
 
-from services.inference.training.photos import CLASSES
+from modelling.training.photos import CLASSES
 
 Array = NDArray[np.float32]
 Polygon = list[tuple[float, float]]

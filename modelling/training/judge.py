@@ -10,7 +10,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 from torch.nn import functional
 
-from services.inference.training.photos import CLASSES
+from modelling.training.photos import CLASSES
 
 WIDTHS = (16, 32, 64, 96)
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
-from services.inference.training.config import Config
-from services.inference.training.doubts import Doubt
-from services.inference.training.run import Report
+from modelling.training.config import Config
+from modelling.training.doubts import Doubt
+from modelling.training.run import Report
 
 _SIZES = ("12-20", "20-32", "32-64", "64-128", "128-")
 _CLASSES = ("mask", "no_mask", "incorrect")

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from services.inference.training.photos import CLASSES, DOUBTED, Sample
+from modelling.training.photos import CLASSES, DOUBTED, Sample
 
 _HARDLY = 0.05
 _MASK = CLASSES.index("mask")

@@ -9,17 +9,16 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from services.inference.model import Manifest, load_model
-from services.inference.training.blend import Blend
-from services.inference.training.classifier import probabilities, train_classifier
-from services.inference.training.config import Config
-from services.inference.training.detector import learn_hints, train_detector, wide_start
-from services.inference.training.doubts import Doubt, doubts, without
-from services.inference.training.judge import Judge
-from services.inference.training.leg import Leg, Net
-from services.inference.training.patches import cut_patches
-from services.inference.training.photos import Corpus, Sample
-from services.inference.training.release import (
+from modelling.training.blend import Blend
+from modelling.training.classifier import probabilities, train_classifier
+from modelling.training.config import Config
+from modelling.training.detector import learn_hints, train_detector, wide_start
+from modelling.training.doubts import Doubt, doubts, without
+from modelling.training.judge import Judge
+from modelling.training.leg import Leg, Net
+from modelling.training.patches import cut_patches
+from modelling.training.photos import Corpus, Sample
+from modelling.training.release import (
     Annotated,
     Figures,
     Networks,
@@ -29,8 +28,9 @@ from services.inference.training.release import (
     operating_point,
     write_model,
 )
-from services.inference.training.teacher import with_teacher
-from services.inference.training.yunet import YuNet, load_published
+from modelling.training.teacher import with_teacher
+from modelling.training.yunet import YuNet, load_published
+from services.inference.model import Manifest, load_model
 
 
 @dataclass(frozen=True)

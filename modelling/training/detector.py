@@ -11,13 +11,13 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
-from services.inference.training.config import Config, identity
-from services.inference.training.leg import Leg, Terms, device, mixed_precision, nothing
-from services.inference.training.light import hint_loss, inherit, pictures_of
-from services.inference.training.losses import detector_loss
-from services.inference.training.photos import CLASSES, Sample, labelled
-from services.inference.training.scenes import Scene, make_scene
-from services.inference.training.yunet import WIDE, YuNet, prior_points
+from modelling.training.config import Config, identity
+from modelling.training.leg import Leg, Terms, device, mixed_precision, nothing
+from modelling.training.light import hint_loss, inherit, pictures_of
+from modelling.training.losses import detector_loss
+from modelling.training.photos import CLASSES, Sample, labelled
+from modelling.training.scenes import Scene, make_scene
+from modelling.training.yunet import WIDE, YuNet, prior_points
 
 # What is worn comes second (ADR 10): it must not draw the network away from finding faces.
 _WORN_WEIGHT = 0.5

@@ -11,10 +11,10 @@ from torch import Tensor
 from torchvision.io import ImageReadMode, decode_image
 from torchvision.transforms.v2 import functional as transforms
 
+from modelling.training.config import Config
+from modelling.training.phash import SIDE, phash
+from modelling.training.split import grouped, validation_names
 from services.inference.annotations import read_annotations
-from services.inference.training.config import Config
-from services.inference.training.phash import SIDE, phash
-from services.inference.training.split import grouped, validation_names
 
 CLASSES = ("mask", "no_mask", "incorrect")
 IGNORED = -1  # nobody judged this face: neither face nor background

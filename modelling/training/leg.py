@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from services.inference.training.averaging import Average
-from services.inference.training.schedule import rate_at
+from modelling.training.averaging import Average
+from modelling.training.schedule import rate_at
 
 _LARGEST_GRADIENT = 10.0
 _FRESH = 5.0

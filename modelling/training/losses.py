@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from services.inference.training.assignment import LEFT_OUT, assign
-from services.inference.training.photos import CLASSES
-from services.inference.training.scenes import Scene
-from services.inference.training.yunet import decode_boxes
+from modelling.training.assignment import LEFT_OUT, assign
+from modelling.training.photos import CLASSES
+from modelling.training.scenes import Scene
+from modelling.training.yunet import decode_boxes
 
 _BOX_WEIGHT = 5.0
 _TINY = 1e-7

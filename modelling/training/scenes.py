@@ -11,9 +11,9 @@ from torch import Tensor
 from torch.nn import functional
 from torchvision.transforms.v2 import functional as transforms
 
-from services.inference.training.degradation import filmed, relit
-from services.inference.training.drawing import dressed
-from services.inference.training.photos import IGNORED, Sample
+from modelling.training.degradation import filmed, relit
+from modelling.training.drawing import dressed
+from modelling.training.photos import IGNORED, Sample
 
 # How often a bare face gets a mask, a badly worn one, or something that is no mask.
 _DRAWN = (0.12, 0.05, 0.15)

@@ -11,9 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from modelling.training.blend import Blend, fitted
+from modelling.training.photos import CLASSES
 from services.inference.core.scoring import Corners, Prediction, Terms, Truth, match, score
-from services.inference.training.blend import Blend, fitted
-from services.inference.training.photos import CLASSES
 
 CANDIDATES = tuple(round(0.20 + 0.02 * step, 2) for step in range(31))
 _LEAST_LIKELY = 1e-7

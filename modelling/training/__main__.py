@@ -1,4 +1,4 @@
-"""Trains and releases the model: `python -m services.inference.training DATA [--out F] [--config F] [--work F]`."""
+"""Trains and releases the model: `python -m modelling.training DATA [--out F] [--config F] [--work F]`."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from services.inference.training.card import doubts_file, model_card
-from services.inference.training.config import DEFAULT_PATH, Config, read_config
-from services.inference.training.photos import Corpus, load_corpus
-from services.inference.training.run import Report, Run
+from modelling.training.card import doubts_file, model_card
+from modelling.training.config import DEFAULT_PATH, Config, read_config
+from modelling.training.photos import Corpus, load_corpus
+from modelling.training.run import Report, Run
 
 
 def _arguments(argv: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m services.inference.training", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m modelling.training", description=__doc__)
     parser.add_argument("data", type=Path, help="folder with the datasets and the initial weights")
     parser.add_argument(
         "--out", type=Path, default=Path("build/model"), help="where the model is written (default: %(default)s)"

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from services.inference.training.photos import CLASSES
+from modelling.training.photos import CLASSES
 
 STRIDES = (8, 16, 32)
 LANDMARKS = 5

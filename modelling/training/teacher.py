@@ -15,8 +15,8 @@ from torch.nn import functional
 from torchvision.ops import box_iou, nms
 from torchvision.transforms.v2 import functional as transforms
 
-from services.inference.training.photos import IGNORED, Sample
-from services.inference.training.yunet import LANDMARKS, YuNet, decode_boxes, prior_points
+from modelling.training.photos import IGNORED, Sample
+from modelling.training.yunet import LANDMARKS, YuNet, decode_boxes, prior_points
 
 _SAME = 0.3  # IoU from which a box is a labelled face
 _LANDMARK_SCORE = 0.3

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from services.inference.training.config import Config, identity
-from services.inference.training.judge import Judge
-from services.inference.training.leg import Leg, Terms, device, mixed_precision
-from services.inference.training.patches import Patches, plain, varied
-from services.inference.training.photos import CLASSES
+from modelling.training.config import Config, identity
+from modelling.training.judge import Judge
+from modelling.training.leg import Leg, Terms, device, mixed_precision
+from modelling.training.patches import Patches, plain, varied
+from modelling.training.photos import CLASSES
 
 # Some labels are wrong (PROVENANCE.md names about 1 %): full confidence is never asked for.
 _SMOOTHING = 0.03

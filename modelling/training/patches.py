@@ -12,10 +12,10 @@ from torch.nn import functional
 from torchvision.ops import roi_align
 from torchvision.transforms.v2 import functional as transforms
 
-from services.inference.training.config import Classifier
-from services.inference.training.degradation import filmed, relit
-from services.inference.training.drawing import dressed
-from services.inference.training.photos import Sample
+from modelling.training.config import Classifier
+from modelling.training.degradation import filmed, relit
+from modelling.training.drawing import dressed
+from modelling.training.photos import Sample
 
 # How often a bare face gets a mask, a badly worn one (rare in photos, and the weakest class), or what is no mask.
 _DRAWN = (0.15, 0.2, 0.2)

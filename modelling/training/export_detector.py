@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 from torch import nn
 
-from services.inference.training.colour import BGR_FROM_YUV
-from services.inference.training.config import Detector
-from services.inference.training.graph import Graph, i420_planes
-from services.inference.training.photos import CLASSES
-from services.inference.training.yunet import STRIDES, WIDER_AFTER, PointDepth, Stem, Wider, YuNet
+from modelling.training.colour import BGR_FROM_YUV
+from modelling.training.config import Detector
+from modelling.training.graph import Graph, i420_planes
+from modelling.training.photos import CLASSES
+from modelling.training.yunet import STRIDES, WIDER_AFTER, PointDepth, Stem, Wider, YuNet
 
 Array = NDArray[np.float32]
 _MULTIPLE = 32

@@ -6,13 +6,13 @@ import numpy as np
 import onnx
 from onnx import TensorProto
 
-from services.inference.training.blend import Blend
-from services.inference.training.colour import RGB_FROM_YUV
-from services.inference.training.config import Classifier
-from services.inference.training.export_detector import folded
-from services.inference.training.graph import Graph, i420_planes
-from services.inference.training.judge import Conv, Judge
-from services.inference.training.photos import CLASSES
+from modelling.training.blend import Blend
+from modelling.training.colour import RGB_FROM_YUV
+from modelling.training.config import Classifier
+from modelling.training.export_detector import folded
+from modelling.training.graph import Graph, i420_planes
+from modelling.training.judge import Conv, Judge
+from modelling.training.photos import CLASSES
 
 
 def _squares(graph: Graph, boxes: str, margin: float) -> str:
