@@ -278,7 +278,8 @@ async def test_pause_is_now_and_sticky_and_resume_goes_on(scene, clip):
         seen = await scene.sightings()
         assert [s.sequence for s in seen][: len(still)] == still
         assert len(seen) - len(still) <= 1, "what was with the worker may still be told"
-        assert all(s.message.at <= paused_at for s in seen)
+        # Event time goes by the film's clock, which runs ahead of a machine that does something else.
+        assert all(s.message.at <= paused_at + SECOND for s in seen)
 
         assert ingest.stop() == 0
         ingest = scene.site.start("ingest")
@@ -293,7 +294,7 @@ async def test_pause_is_now_and_sticky_and_resume_goes_on(scene, clip):
         reply = await scene.order(operator, "resume")
         assert reply == PauseReplyV1(site="cannes", paused=False, cameras=2)
         new = await scene.more_sightings(3)
-        assert new[0].message.at > paused_at
+        assert new[0].message.at > paused_at + SECOND
         audit = [s.message for s in await operator.history(PAUSE_STATE, site="cannes")]
     assert [(m.paused, m.operator) for m in audit] == [(True, "ana@example.org"), (False, "ana@example.org")]
     assert audit[0].at < audit[1].at
