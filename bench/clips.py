@@ -20,7 +20,7 @@ from rich.table import Table
 VERDICTS = ("masked", "unmasked", "incorrect", "unknown")
 
 
-class Span(Struct, frozen=True, forbid_unknown_fields=True):
+class ClipSpan(Struct, frozen=True, forbid_unknown_fields=True):
     """A number counted by eye, and the range that another careful count may give."""
 
     best: int
@@ -37,11 +37,11 @@ class Clip(Struct, frozen=True, forbid_unknown_fields=True):
 
     file: str
     seconds: float
-    persons: Span
-    masked: Span
-    unmasked: Span
-    incorrect: Span
-    unknown: Span
+    persons: ClipSpan
+    masked: ClipSpan
+    unmasked: ClipSpan
+    incorrect: ClipSpan
+    unknown: ClipSpan
     note: str
 
 
@@ -74,7 +74,7 @@ def count(path: Path) -> dict[str, int]:
     return {"persons": values["passages"], **{name: values[name] for name in VERDICTS}}
 
 
-def _cell(span: Span, value: int) -> str:
+def _cell(span: ClipSpan, value: int) -> str:
     eye = str(span.best) if span.low == span.high else f"{span.best} ({span.low}-{span.high})"
     return f"{eye} : {value}" if span.holds(value) else f"[bold red]{eye} : {value}[/]"
 

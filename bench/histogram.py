@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from prometheus_client.parser import text_string_to_metric_families
 
-Key = tuple[str, tuple[tuple[str, str], ...]]
+SeriesKey = tuple[str, tuple[tuple[str, str], ...]]
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Histogram:
 class Samples:
     """Samples by name and labels."""
 
-    values: dict[Key, float] = field(default_factory=dict)
+    values: dict[SeriesKey, float] = field(default_factory=dict)
 
     def since(self, earlier: "Samples") -> "Samples":
         """Return what was added since."""

@@ -39,7 +39,7 @@ def pictures(file: str) -> Iterator[tuple[float, VideoFrame]]:
             start += at + step
 
 
-class Camera:
+class BenchCamera:
     """One looped file: which picture is next, when, and whether it is to be analysed."""
 
     def __init__(self, file: str, fps: float, phase: float) -> None:
@@ -64,7 +64,7 @@ def measure(file: str, cameras: int, fps: float, seconds: float, long_side: int)
     """Return `analysed`, and `cpu_ms` a picture, over `seconds` of wall time."""
     model = load_model()
     model.warm_up(640, 360)
-    fleet = [Camera(file, fps, number / fps / cameras) for number in range(cameras)]
+    fleet = [BenchCamera(file, fps, number / fps / cameras) for number in range(cameras)]
     turns = [(0.0, number) for number in range(cameras)]
     analysed, cpu, wall = 0, time.process_time(), time.monotonic()
     while (now := time.monotonic() - wall) < seconds:

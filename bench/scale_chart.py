@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bench.axes import COLOURS, tidy
-from bench.scale_found import PROGRAMS, Found, Line, lines, per_site, site_runs
+from bench.scale_found import PROGRAMS, Fit, Found, lines, per_site, site_runs
 from bench.scale_system import Measured
 
 _MARKERS = "os^"
@@ -27,7 +27,7 @@ def chart(path: Path, found: Found) -> None:
     figure.savefig(path)
 
 
-def _draw(axes: Axes, runs: Sequence[Measured], fitted: Mapping[str, Line], of: Callable[[Measured], int]) -> None:
+def _draw(axes: Axes, runs: Sequence[Measured], fitted: Mapping[str, Fit], of: Callable[[Measured], int]) -> None:
     most = max(map(of, runs))
     for name, colour, marker in zip(PROGRAMS, COLOURS, _MARKERS, strict=False):
         for fair, fill in ((True, colour), (False, "none")):

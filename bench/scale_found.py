@@ -29,7 +29,7 @@ def _is_usual(run: Measured) -> bool:
 
 
 @dataclass(frozen=True)
-class Line:
+class Fit:
     """What a program takes: some of a core without any camera, and more for each; cores."""
 
     fixed: float
@@ -45,13 +45,13 @@ class Line:
         return (1.0 - self.fixed) / self.each if self.each > 0 else float("inf")
 
 
-def line(points: Sequence[tuple[float, float]]) -> Line:
+def line(points: Sequence[tuple[float, float]]) -> Fit:
     """Return the least-squares line through (cameras, cores)."""
     each = slope(points)
-    return Line(fmean(y for _, y in points) - each * fmean(x for x, _ in points), each)
+    return Fit(fmean(y for _, y in points) - each * fmean(x for x, _ in points), each)
 
 
-def lines(runs: Sequence[Measured], of: Callable[[Load], int] = lambda load: load.cameras) -> dict[str, Line]:
+def lines(runs: Sequence[Measured], of: Callable[[Load], int] = lambda load: load.cameras) -> dict[str, Fit]:
     """Return each program's line over the number of cameras, or of something else: of runs that kept up, where any."""
     fair = [run for run in runs if run.kept_up] or runs
     return {name: line([(float(of(run.layout.load)), run.cores(name)) for run in fair]) for name in PROGRAMS}
@@ -64,6 +64,6 @@ def site_runs(runs: Sequence[Measured]) -> list[Measured]:
     return [run for run in usual if run.layout.load.cameras == shared]
 
 
-def per_site(runs: Sequence[Measured]) -> dict[str, Line]:
+def per_site(runs: Sequence[Measured]) -> dict[str, Fit]:
     """Return each program's line over the number of sites."""
     return lines(site_runs(runs), lambda load: load.sites)

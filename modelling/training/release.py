@@ -22,7 +22,7 @@ from services.inference.annotations import Photo, read_annotations
 from services.inference.core.faces import CLASSES
 from services.inference.core.scoring import Terms, Truth
 from services.inference.evaluate import JUDGED_PX, figures, predict
-from services.inference.model import MANIFEST_NAME, FaceModel, Manifest, Part, load_model
+from services.inference.model import MANIFEST_NAME, FaceModel, Manifest, ModelFile, load_model
 from services.inference.pictures import read_i420
 
 _DETECTOR, _CLASSIFIER = "detector.onnx", "classifier.onnx"
@@ -72,9 +72,9 @@ def chosen(data: Path, datasets: Iterable[str], names: frozenset[str]) -> Annota
     return Annotated(data, {d: [p for p in some if f"{d}/{p.file}" in names] for d, some in photos.items()})
 
 
-def _part(folder: Path, name: str, content: bytes) -> Part:
+def _part(folder: Path, name: str, content: bytes) -> ModelFile:
     (folder / name).write_bytes(content)
-    return Part(name, hashlib.sha256(content).hexdigest())
+    return ModelFile(name, hashlib.sha256(content).hexdigest())
 
 
 def write_model(out: Path, networks: Networks, config: Config, threshold: float, blend: Blend) -> Manifest:

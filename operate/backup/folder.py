@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from operate.backup.core.contents import FILES, FORMAT, LIST, Contents, Part, Said, problems
+from operate.backup.core.contents import FILES, FORMAT, LIST, Contents, Said, StreamContent, problems
 from services.kernel.settings import SettingsError
 
 _BLOCK = 1 << 20
@@ -40,7 +40,7 @@ def _remove(folder: Path) -> None:
     folder.rmdir()
 
 
-def finish(folder: Path, parts: list[Part]) -> None:
+def finish(folder: Path, parts: list[StreamContent]) -> None:
     """Write the list, last: a folder without it is not whole."""
     contents = Contents(format=FORMAT, moretta=version("moretta"), taken=f"{datetime.now(UTC):%FT%TZ}", parts=parts)
     private(folder / LIST).write_bytes(msgspec.json.format(msgspec.json.encode(contents)))
@@ -52,12 +52,12 @@ def private(path: Path) -> Path:
     return path
 
 
-def described(folder: Path, stream: str, messages: int, last_seq: int) -> Part:
+def described(folder: Path, stream: str, messages: int, last_seq: int) -> StreamContent:
     """Return what the list says of a stream's files."""
     found = {name: measured(folder / stream / name) for name in FILES}
     sizes = {name: size for name, (size, _) in found.items()}
     digests = {name: digest for name, (_, digest) in found.items()}
-    return Part(stream=stream, messages=messages, last_seq=last_seq, sizes=sizes, sha256=digests)
+    return StreamContent(stream=stream, messages=messages, last_seq=last_seq, sizes=sizes, sha256=digests)
 
 
 def measured(file: Path) -> tuple[int, str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from nats.aio.client import Client
 
-from operate.backup.core.contents import FILES, Contents, Part, order
+from operate.backup.core.contents import FILES, Contents, StreamContent, order
 from operate.backup.folder import checked, finish, fresh
 from operate.backup.snapshots import BackupError, Told, put_back, remove, state_of, take
 from operate.show import Advance
@@ -54,7 +54,7 @@ async def backup(settings: NatsSettings, file: Path, out: Path, advance: Advance
     return [f"{part.stream}: {part.messages} messages, {part.sizes[FILES[1]]} bytes" for part in parts]
 
 
-async def _taken(client: Client, streams: list[Stream], folder: Path, advance: Advance) -> list[Part]:
+async def _taken(client: Client, streams: list[Stream], folder: Path, advance: Advance) -> list[StreamContent]:
     states = {stream: await state_of(client, stream.name) for stream in streams}
     if missing := [stream.name for stream, state in states.items() if state is None]:
         raise BackupError(f"there is no stream {', '.join(missing)}: aggregate makes them when it starts")

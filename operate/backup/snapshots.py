@@ -9,7 +9,7 @@ from typing import Any
 import nats.errors
 from nats.aio.client import Client
 
-from operate.backup.core.contents import FILES, Part, configuration
+from operate.backup.core.contents import FILES, StreamContent, configuration
 from operate.backup.folder import described, parts_of, private, said_of
 from proto.permissions import JETSTREAM_API, stream_info
 from proto.subjects import Stream
@@ -61,7 +61,7 @@ def _good(answer: dict[str, Any], name: str) -> dict[str, Any]:
     return answer
 
 
-async def take(client: Client, stream: Stream, folder: Path, told: Told) -> Part:
+async def take(client: Client, stream: Stream, folder: Path, told: Told) -> StreamContent:
     """Write a stream's two files below `folder`; what comes later is not in them."""
     place = folder / stream.name
     place.mkdir(mode=0o700)

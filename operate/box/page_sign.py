@@ -6,7 +6,7 @@ import msgspec
 import segno
 
 
-class _Line(msgspec.Struct):
+class _PageLogged(msgspec.Struct):
     """What ingest logs when it serves the page."""
 
     event: str
@@ -17,7 +17,7 @@ class _Line(msgspec.Struct):
 def page_sign(line: str) -> str | None:
     """Return what to show for this log line of ingest; None if it is about something else."""
     try:
-        told = msgspec.json.decode(line, type=_Line)
+        told = msgspec.json.decode(line, type=_PageLogged)
     except msgspec.MsgspecError:
         return None
     if told.event != "camera page":

@@ -10,7 +10,7 @@ operating = typer.Typer()
 OperatorConfig = Annotated[
     Path, typer.Option("-c", "--config", metavar="FILE", help="where NATS is and the operator's seed (YAML)")
 ]
-Place = Annotated[str, typer.Argument(metavar="SITE")]
+SiteArgument = Annotated[str, typer.Argument(metavar="SITE")]
 OneCamera = Annotated[str | None, typer.Argument(metavar="[CAMERA]", help="one camera; without it the whole site")]
 Who = Annotated[str | None, typer.Option(metavar="NAME", help="who gives the order; default: who is logged in")]
 Because = Annotated[str, typer.Option("--why", metavar="TEXT", help="the reason, for the audit")]
@@ -27,7 +27,7 @@ def _order(
 
 @operating.command()
 def pause(
-    site: Place, config: OperatorConfig, camera: OneCamera = None, operator: Who = None, why: Because = ""
+    site: SiteArgument, config: OperatorConfig, camera: OneCamera = None, operator: Who = None, why: Because = ""
 ) -> None:
     """Stop processing pictures of a site or a camera within a second, until `moretta resume`."""
     _order("pause", config, (site, camera), operator, why)
@@ -35,7 +35,7 @@ def pause(
 
 @operating.command()
 def resume(
-    site: Place, config: OperatorConfig, camera: OneCamera = None, operator: Who = None, why: Because = ""
+    site: SiteArgument, config: OperatorConfig, camera: OneCamera = None, operator: Who = None, why: Because = ""
 ) -> None:
     """Go on after `moretta pause`. What was paused for itself stays so until it is resumed for itself."""
     _order("resume", config, (site, camera), operator, why)
@@ -43,7 +43,7 @@ def resume(
 
 @operating.command()
 def aim(
-    site: Place,
+    site: SiteArgument,
     camera: Annotated[str, typer.Argument(metavar="CAMERA")],
     config: OperatorConfig,
     why: Because,
@@ -67,7 +67,7 @@ def aim(
 
 @operating.command()
 def stats(
-    site: Place,
+    site: SiteArgument,
     config: OperatorConfig,
     since: Annotated[
         str | None, typer.Option("--from", metavar="WHEN", help="a date, or a time, by the site's clock; today")
@@ -95,7 +95,7 @@ def stats(
 
 @operating.command()
 def report(
-    site: Place,
+    site: SiteArgument,
     config: OperatorConfig,
     out: Annotated[Path, typer.Option(metavar="FILE.html", help="where it is written")],
     day: Annotated[str | None, typer.Option(metavar="DATE", help="by the site's clock; default: yesterday")] = None,

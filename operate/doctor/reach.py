@@ -23,7 +23,7 @@ _ELSEWHERE = "is a firewall or a NetworkPolicy between, is the name known here, 
 
 
 @dataclass(frozen=True)
-class Place:
+class ServerAddress:
     """A server by host and port, which is all of its URL that may be shown; with `tls` its certificate is checked."""
 
     check: str
@@ -37,7 +37,7 @@ class Place:
         return f"{self.host}:{self.port}"
 
 
-async def reached(place: Place) -> Finding:
+async def reached(place: ServerAddress) -> Finding:
     """Return whether a connection can be made; it is closed at once."""
     if why := refusal(place.host):
         return fail(place.check, f"{place.name}: {why}", "nothing of ours connects there; name another address")
@@ -93,7 +93,7 @@ def _mend(failure: Failure) -> str:
     }.get(failure.kind, _ELSEWHERE)
 
 
-def gateways(notify: NotifySettings) -> Iterator[Place]:
+def gateways(notify: NotifySettings) -> Iterator[ServerAddress]:
     """Yield the SMS gateway and the webhooks, each once. CertificateError if a file of theirs is of no use."""
     if notify.sms is not None:
         own = notify.sms.kannel or notify.sms.provider
@@ -105,10 +105,12 @@ def gateways(notify: NotifySettings) -> Iterator[Place]:
             yield _place(f"webhook of {receiver.id}", hook.url.reveal(), lambda hook=hook, path=path: hook.tls(path))  # type: ignore[misc]
 
 
-def _place(check: str, url: str, tls: Callable[[], Tls]) -> Place:
+def _place(check: str, url: str, tls: Callable[[], Tls]) -> ServerAddress:
     parts = urlsplit(url)
     secure = parts.scheme == "https"
-    return Place(check, parts.hostname or "", parts.port or _PORTS[parts.scheme], tls().context if secure else None)
+    return ServerAddress(
+        check, parts.hostname or "", parts.port or _PORTS[parts.scheme], tls().context if secure else None
+    )
 
 
 async def camera(site: str, settings: CameraSettings, *, open_it: bool) -> Finding:
@@ -125,7 +127,7 @@ async def camera(site: str, settings: CameraSettings, *, open_it: bool) -> Findi
     if address.kind != "network":
         return left_out(check, f"{address.label}: a file or a device, which --cameras opens")
     parts = urlsplit(settings.url)
-    return await reached(Place(check, parts.hostname or "", parts.port or _PORTS[parts.scheme.lower()]))
+    return await reached(ServerAddress(check, parts.hostname or "", parts.port or _PORTS[parts.scheme.lower()]))
 
 
 async def _opened(check: str, label: str, settings: CameraSettings) -> Finding:

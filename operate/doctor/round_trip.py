@@ -19,7 +19,7 @@ from operate.doctor import bus as on_bus
 from operate.doctor.core import trip
 from operate.doctor.core.findings import Finding, fail
 from operate.doctor.deployment import Deployment
-from operate.proof.camera import Camera
+from operate.proof.camera import FilmServer
 from operate.proof.lifetimes import lifetime_of
 from operate.proof.secret import Secret
 from operate.proof.taps import Tap
@@ -137,7 +137,7 @@ async def round_trip(deployment: Deployment, options: Options, tell: Tell) -> li
         tap = Tap(who, "MAIN", ear.hear)
         try:
             await tap.open(deployment.nats)
-            async with Camera(film.stream, film.rate, host, port) as shown:
+            async with FilmServer(film.stream, film.rate, host, port) as shown:
                 await _shown(ear, shown, options.limit_s, tell)
         except OSError as error:
             why = f"cannot listen on {options.listen}: {error.strerror or error}; name another place"
@@ -153,7 +153,7 @@ async def round_trip(deployment: Deployment, options: Options, tell: Tell) -> li
     return [*found, *await on_bus.granted(deployment.nats, who)]
 
 
-async def _shown(ear: Ear, camera: Camera, limit_s: float, tell: Tell) -> None:
+async def _shown(ear: Ear, camera: FilmServer, limit_s: float, tell: Tell) -> None:
     """Wait until a whole window came, or the limit is over."""
     began = time.monotonic()
     while ear.window is None and (passed := time.monotonic() - began) < limit_s:

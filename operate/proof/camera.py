@@ -11,7 +11,7 @@ _CHUNK_S = 0.05
 _HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: video/mp2t\r\nConnection: close\r\n\r\n"
 
 
-class Camera:
+class FilmServer:
     """Sends `stream` from its beginning to whoever connects, so many bytes a second. Port 0 takes a free one."""
 
     def __init__(self, stream: Path, rate: float, host: str = "127.0.0.1", port: int = 0) -> None:

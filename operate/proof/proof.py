@@ -13,7 +13,7 @@ import yaml
 
 from operate.box.box import Box
 from operate.proof import memory, trace
-from operate.proof.camera import Camera
+from operate.proof.camera import FilmServer
 from operate.proof.capture import Capture, CaptureError
 from operate.proof.core.verdicts import Findings, left_out
 from operate.proof.disk import Disk
@@ -72,7 +72,7 @@ class Proof:
         """Run it all and return what was found."""
         self._probe()
         with self._environment(), self._captured():
-            async with Camera(stream, rate(stream)) as camera, self._sinks() as around:
+            async with FilmServer(stream, rate(stream)) as camera, self._sinks() as around:
                 if self._capture is not None:
                     self._capture.known.add(camera.port)
                 story = await self._live(camera, Surroundings(camera.url, film, *around))
@@ -134,7 +134,7 @@ class Proof:
             return []
         return trace.prefix(self._disk.traces / f"{name}-{time.monotonic_ns()}.strace")
 
-    async def _live(self, camera: Camera, around: Surroundings) -> Story:
+    async def _live(self, camera: FilmServer, around: Surroundings) -> Story:
         """Run the box, and the story in it."""
         file = self._disk.box / "settings.yaml"
         file.write_text(yaml.safe_dump(settings(around)))

@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from operate.proof.core.verdicts import PROMISE_MS, Findings, Lifetime, Place, Verdict
+from operate.proof.core.verdicts import PROMISE_MS, Findings, Lifetime, SearchedPlace, Verdict
 
 WORDS: dict[Verdict, str] = {
     "nothing": "nothing found",
@@ -38,17 +38,17 @@ def size_text(size: int) -> str:
     return next((f"{size / factor:.1f} {unit}" for factor, unit in _UNITS if size >= factor), f"{size} bytes")
 
 
-def searched_text(place: Place) -> str:
+def searched_text(place: SearchedPlace) -> str:
     """Return how much of a place was searched."""
     return f"{place.count:,} {place.unit}, {size_text(place.size)}".replace(",", " ", place.count >= 1_000)
 
 
-def canary_text(place: Place) -> str:
+def canary_text(place: SearchedPlace) -> str:
     """Return whether what was planted there was found."""
     return {True: "found", False: "not found", None: "–"}[place.canary]
 
 
-def found_text(place: Place) -> str:
+def found_text(place: SearchedPlace) -> str:
     """Return what was found, beside what is documented."""
     bound = f"; documented: at most {place.allowed}" if place.allowed is not None else ""
     return place.found + bound
@@ -112,7 +112,7 @@ def page(findings: Findings, now: datetime | None = None) -> str:
     )
 
 
-def _row(place: Place) -> dict[str, Any]:
+def _row(place: SearchedPlace) -> dict[str, Any]:
     return {
         "name": place.name,
         "what": place.what,

@@ -14,7 +14,7 @@ from PIL import Image as Pictures
 from operate.proof.core.disguise import forms
 from operate.proof.core.images import images, is_drawing
 from operate.proof.core.needles import SIZE, Needles
-from operate.proof.core.verdicts import Place
+from operate.proof.core.verdicts import SearchedPlace
 from operate.proof.memory import at_once, chunks, name_of
 from operate.proof.secret import COMMON, Label, Secret
 
@@ -70,13 +70,13 @@ class Search:
         for name, row in self.rows.items():
             secret.plant(name, row)
         self.needles: Needles = secret.search()
-        self.places = {name: Place(name, what, _UNITS.get(name, "pieces")) for name, what in PLACES.items()}
+        self.places = {name: SearchedPlace(name, what, _UNITS.get(name, "pieces")) for name, what in PLACES.items()}
         for name, what in WITHOUT_CANARY.items():
-            self.places[name] = Place(name, what, "processes", canary=None, allowed=DOCUMENTED.get(name))
+            self.places[name] = SearchedPlace(name, what, "processes", canary=None, allowed=DOCUMENTED.get(name))
         self._known: set[str] = set()
         self._planted: set[str] = set()
 
-    def __getitem__(self, name: str) -> Place:
+    def __getitem__(self, name: str) -> SearchedPlace:
         """Return a place."""
         return self.places[name]
 

@@ -12,7 +12,7 @@ import aiohttp
 
 from operate.box.box import Box
 from operate.orders import order
-from operate.proof.camera import Camera
+from operate.proof.camera import FilmServer
 from operate.proof.core.verdicts import Lifetime
 from operate.proof.lifetimes import lifetime_of
 from operate.proof.memory import descendants
@@ -39,7 +39,7 @@ class StoryError(Exception):
 class Story:
     """Steps, each of which is told."""
 
-    def __init__(self, box: Box, camera: Camera, search: Search, tell: Callable[[str], None], watch: Watch) -> None:
+    def __init__(self, box: Box, camera: FilmServer, search: Search, tell: Callable[[str], None], watch: Watch) -> None:
         self._box, self._camera, self._search, self._tell, self._watch = box, camera, search, tell, watch
         self._states: dict[str, str] = {}
         self._alerts = 0

@@ -61,7 +61,7 @@ class View(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How many face sizes a face is below that."""
 
 
-class Span(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class ScenarioPeriod(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A part of the time."""
 
     start: Moment
@@ -72,7 +72,7 @@ class Span(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         return self.start <= at_s < self.start + self.seconds
 
 
-class Light(Span, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Light(ScenarioPeriod, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A part of the time in which the light is this much of what it is otherwise."""
 
     level: Annotated[float, Meta(ge=0, le=2)]
@@ -133,9 +133,9 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Pictures a second of the film."""
     people: People = People()
     view: View = View()
-    freezes: list[Span] = field(default_factory=list)
+    freezes: list[ScenarioPeriod] = field(default_factory=list)
     """The picture stands still, and goes on with what is then."""
-    outages: list[Span] = field(default_factory=list)
+    outages: list[ScenarioPeriod] = field(default_factory=list)
     """There is no picture; a black one in a film."""
     lights: list[Light] = field(default_factory=list)
     detector: Detector = Detector()

@@ -23,7 +23,7 @@ MODEL = "simulated"
 """What windows name as their model, so that nobody takes them for measured ones."""
 
 
-class Camera:
+class SimulatedCamera:
     """One camera of a simulation: its plan, and what inference says of its pictures."""
 
     def __init__(self, scenario: Scenario, number: int, plan: Plan) -> None:
@@ -57,7 +57,7 @@ def sightings(
 
     `began` is the event time of second 0, ns UTC.
     """
-    cameras = {name: Camera(scenario, number, plan) for number, (name, plan) in enumerate(plans.items())}
+    cameras = {name: SimulatedCamera(scenario, number, plan) for number, (name, plan) in enumerate(plans.items())}
     sha, count = sha256(msgspec.json.encode(scenario, order="sorted")).hexdigest(), len(cameras)
     for sequence in range(int(scenario.length_s * RATE)):
         for number, (name, camera) in enumerate(cameras.items()):

@@ -59,7 +59,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Part:
+class ServiceNeed:
     """One service: cores in use, all pods together, and what each pod is to ask for."""
 
     name: str
@@ -80,7 +80,7 @@ class Need:
     """What all of it needs."""
 
     wanted: Wanted
-    parts: tuple[Part, ...]
+    parts: tuple[ServiceNeed, ...]
     frames_mb_s: float
     """Frames on the bus, 10^6 bytes a second; as much goes into nats-server as comes out of it."""
     reach_s: float
@@ -148,11 +148,11 @@ def cores_of(wanted: Wanted) -> dict[str, float]:
     return {name: FIXED_CORES[name] + further[name] + each / 1e3 for name, each in ms.items()}
 
 
-def _part(name: str, cores: dict[str, float], replicas: int, active: int | None = None) -> Part:
+def _part(name: str, cores: dict[str, float], replicas: int, active: int | None = None) -> ServiceNeed:
     """Return a service's pods; `active` of them share what there is to do."""
     asked = 1e3 * cores[name] / (active or replicas) / BUSY
     memory = _rounded(_SPARE * MEMORY_MIB.get(name, 0))
-    return Part(name, cores[name], replicas, max(_LEAST_M, _STEP_M * ceil(asked / _STEP_M - _ROUNDING)), memory)
+    return ServiceNeed(name, cores[name], replicas, max(_LEAST_M, _STEP_M * ceil(asked / _STEP_M - _ROUNDING)), memory)
 
 
 def _nats_mib(sizes: Sizes) -> int:

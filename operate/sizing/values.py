@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from operate.sizing.needs import BUSY, LEAST_S, REPLAY_PER_S, Need, Part, kept_days, most_cameras
+from operate.sizing.needs import BUSY, LEAST_S, REPLAY_PER_S, Need, ServiceNeed, kept_days, most_cameras
 from services.bus.sizes import in_words
 
 VOLUME_MIB = 4_096
@@ -53,7 +53,7 @@ def _streams(need: Need) -> Iterator[str]:
         yield f"  storage: {{size: {need.volume_mib}Mi}}"
 
 
-def _values(part: Part) -> list[str]:
+def _values(part: ServiceNeed) -> list[str]:
     replicas = [] if part.name == "nats" else [f"  replicas: {part.replicas}"]
     asked = f"    requests: {{cpu: {part.cpu_m}m, memory: {part.memory_mib}Mi}}"
     return [f"{part.name}:", *replicas, "  resources:", asked, f"    limits: {{memory: {part.memory_mib}Mi}}"]

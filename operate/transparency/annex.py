@@ -1,8 +1,8 @@
 """The annex to a data-protection impact assessment (GDPR Article 35(7)): the settings in force, as tables. Pure."""
 
-from operate.transparency.document import Document, Line, Section, Table, lines, table, told
+from operate.transparency.document import Document, Section, Sentence, Table, lines, table, told
 from operate.transparency.notice import page
-from operate.transparency.place import Place
+from operate.transparency.place import SiteNotice
 from operate.transparency.settings import ReceiverOutline, TransparencySettings
 from proto.subjects import DRIFT, STREAMS
 from services.kernel.settings import STAND_IN
@@ -11,7 +11,7 @@ from services.sites.settings import CameraSettings
 _LEASES = [stream.name for stream in STREAMS if stream.expires]
 
 
-def annex(place: Place, operator: TransparencySettings, receivers: list[ReceiverOutline], made: str) -> Document:
+def annex(place: SiteNotice, operator: TransparencySettings, receivers: list[ReceiverOutline], made: str) -> Document:
     """Return the annex: what the notice says, and every setting that a data-protection officer asks about."""
     gettext = place.words.gettext
     notice = {section.heading: section for section in page(place, operator, receivers, made).sections}
@@ -38,15 +38,15 @@ def annex(place: Place, operator: TransparencySettings, receivers: list[Receiver
     )
 
 
-def _transfers(place: Place, operator: TransparencySettings) -> tuple[Line, ...]:
+def _transfers(place: SiteNotice, operator: TransparencySettings) -> tuple[Sentence, ...]:
     return (told(place.words, "transfers", operator.transfers),)
 
 
-def _has_rules(place: Place) -> bool:
+def _has_rules(place: SiteNotice) -> bool:
     return place.terms.rules and bool(place.site.rules)
 
 
-def _settings(place: Place) -> Table:
+def _settings(place: SiteNotice) -> Table:
     gettext, site, terms = place.words.gettext, place.site, place.terms
     rows = [
         (gettext("site"), site.id),
@@ -66,7 +66,7 @@ def _settings(place: Place) -> Table:
     return table((gettext("Setting"), gettext("Value")), rows)
 
 
-def _cameras(place: Place) -> Table:
+def _cameras(place: SiteNotice) -> Table:
     gettext = place.words.gettext
     rows = [
         (
@@ -86,7 +86,7 @@ def _cameras(place: Place) -> Table:
     return table(columns, rows)
 
 
-def _source(place: Place, camera: CameraSettings) -> str:
+def _source(place: SiteNotice, camera: CameraSettings) -> str:
     """Return how its pictures come, and whether encrypted; never the address."""
     gettext, scheme = place.words.gettext, camera.url.partition(":")[0].lower()
     if camera.is_peer:
@@ -100,7 +100,7 @@ def _source(place: Place, camera: CameraSettings) -> str:
     return gettext("this computer")
 
 
-def _rules(place: Place) -> Table:
+def _rules(place: SiteNotice) -> Table:
     gettext, words = place.words.gettext, place.words
     names = {zone.id: zone.name or zone.id for zone in place.site.zones}
     rows = [
@@ -121,7 +121,7 @@ def _rules(place: Place) -> Table:
     return table(columns, rows)
 
 
-def _recipients(place: Place, receivers: list[ReceiverOutline]) -> Table:
+def _recipients(place: SiteNotice, receivers: list[ReceiverOutline]) -> Table:
     gettext = place.words.gettext
     audiences = {"field": gettext("staff on the spot"), "operators": gettext("those who run the system")}
     rows = [
@@ -133,7 +133,7 @@ def _recipients(place: Place, receivers: list[ReceiverOutline]) -> Table:
     return table((gettext("Receiver"), gettext("Who"), gettext("By")), rows)
 
 
-def _kept(place: Place) -> Table:
+def _kept(place: SiteNotice) -> Table:
     gettext = place.words.gettext
     where, contents = {"memory": gettext("memory"), "file": gettext("disk")}, _contents(place)
     rows = [
@@ -149,7 +149,7 @@ def _kept(place: Place) -> Table:
     return table((gettext("Stream"), gettext("Contents"), gettext("Where"), gettext("For how long")), rows)
 
 
-def _contents(place: Place) -> dict[str, str]:
+def _contents(place: SiteNotice) -> dict[str, str]:
     """Return what each stream of the one table holds; a stream without a word here is a KeyError, and a test's."""
     gettext = place.words.gettext
     return {
@@ -170,7 +170,7 @@ def _contents(place: Place) -> dict[str, str]:
     }
 
 
-def _risks(place: Place) -> Table:
+def _risks(place: SiteNotice) -> Table:
     gettext = place.words.gettext
     rows = [
         (
@@ -207,7 +207,7 @@ def _risks(place: Place) -> Table:
     return table((gettext("Risk"), gettext("Measure"), gettext("How to check")), rows)
 
 
-def _not_promised(place: Place) -> list[str]:
+def _not_promised(place: SiteNotice) -> list[str]:
     gettext = place.words.gettext
     return [
         gettext("The cameras themselves and the network before this software are not its part."),

@@ -8,7 +8,7 @@ from services.notify.core.words import Words
 
 
 @dataclass(frozen=True)
-class Line:
+class Sentence:
     """A sentence. Where it stands for what the operator still has to say, `missing` is that setting's path."""
 
     text: str
@@ -28,7 +28,7 @@ class Section:
     """A heading with what stands under it."""
 
     heading: str
-    lines: tuple[Line, ...] = ()
+    lines: tuple[Sentence, ...] = ()
     table: Table | None = None
 
 
@@ -52,18 +52,18 @@ class Document:
         return list(dict.fromkeys(lines))
 
 
-def told(words: Words, key: str, text: InLanguages | None, before: str = "") -> Line:
+def told(words: Words, key: str, text: InLanguages | None, before: str = "") -> Sentence:
     """Return the operator's own text in this language, or the gap, named by its path in the settings."""
     found = text.get(words.language) if isinstance(text, dict) else text
     if found is None:
         path = f"transparency.{key}" + (f".{words.language}" if isinstance(text, dict) else "")
-        return Line(words.gettext("[to be filled in: {path}]", path=path), missing=path)
-    return Line(f"{before}{found}")
+        return Sentence(words.gettext("[to be filled in: {path}]", path=path), missing=path)
+    return Sentence(f"{before}{found}")
 
 
-def lines(*texts: str) -> tuple[Line, ...]:
+def lines(*texts: str) -> tuple[Sentence, ...]:
     """Return the texts that are not empty, as lines."""
-    return tuple(Line(text) for text in texts if text)
+    return tuple(Sentence(text) for text in texts if text)
 
 
 def table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> Table:

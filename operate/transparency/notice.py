@@ -1,7 +1,7 @@
 """The public notice: the sign where the cameras are, and the page behind it (GDPR Articles 12, 13, 21). Pure."""
 
-from operate.transparency.document import Document, Line, Section, Table, lines, table, told
-from operate.transparency.place import Place
+from operate.transparency.document import Document, Section, Sentence, Table, lines, table, told
+from operate.transparency.place import SiteNotice
 from operate.transparency.settings import ReceiverOutline, TransparencySettings
 from proto.subjects import STREAMS
 
@@ -9,7 +9,7 @@ PIXELS_MS = 100
 """What is promised of a picture's life (docs/privacy.md)."""
 
 
-def sign(place: Place, operator: TransparencySettings, made: str) -> Document:
+def sign(place: SiteNotice, operator: TransparencySettings, made: str) -> Document:
     """Return the first layer: what somebody reads while walking by."""
     gettext, words = place.words.gettext, place.words
     return Document(
@@ -28,11 +28,11 @@ def sign(place: Place, operator: TransparencySettings, made: str) -> Document:
     )
 
 
-def _no_page(place: Place) -> Section:
+def _no_page(place: SiteNotice) -> Section:
     return Section(place.words.gettext("All about it"), (told(place.words, "page_url", None),))
 
 
-def page(place: Place, operator: TransparencySettings, receivers: list[ReceiverOutline], made: str) -> Document:
+def page(place: SiteNotice, operator: TransparencySettings, receivers: list[ReceiverOutline], made: str) -> Document:
     """Return the second layer: everything that a person may want to know."""
     gettext, words = place.words.gettext, place.words
     site = place.site
@@ -60,7 +60,7 @@ def page(place: Place, operator: TransparencySettings, receivers: list[ReceiverO
     )
 
 
-def _responsible(place: Place, operator: TransparencySettings) -> tuple[Line, ...]:
+def _responsible(place: SiteNotice, operator: TransparencySettings) -> tuple[Sentence, ...]:
     gettext, words = place.words.gettext, place.words
     return (
         told(words, "controller", operator.controller),
@@ -69,7 +69,7 @@ def _responsible(place: Place, operator: TransparencySettings) -> tuple[Line, ..
     )
 
 
-def _doors(place: Place, operator: TransparencySettings) -> tuple[Line, ...]:
+def _doors(place: SiteNotice, operator: TransparencySettings) -> tuple[Sentence, ...]:
     gettext, words = place.words.gettext, place.words
     return (
         told(words, "objection", operator.objection),
@@ -77,28 +77,28 @@ def _doors(place: Place, operator: TransparencySettings) -> tuple[Line, ...]:
     )
 
 
-def _pictures(place: Place) -> str:
+def _pictures(place: SiteNotice) -> str:
     return place.words.gettext(
         "A computer here looks for faces in the cameras' pictures and sees whether they wear a mask. Each picture is"
         " overwritten within a tenth of a second; one for which that cannot be kept is dropped unread."
     )
 
 
-def _purpose(place: Place) -> str:
+def _purpose(place: SiteNotice) -> str:
     text = place.words.gettext(
         "To know how many people wear a mask, and to act on it, for instance by handing out masks."
     )
     return f"{text} {place.alerts()}"
 
 
-def _sealed(place: Place) -> str:
+def _sealed(place: SiteNotice) -> str:
     return place.words.gettext(
         "Between the programs a picture travels encrypted, with a key that is destroyed after two seconds. How long"
         " pictures live is measured for each of them and published with each camera's state."
     )
 
 
-def _lifetimes(place: Place) -> Table:
+def _lifetimes(place: SiteNotice) -> Table:
     gettext = place.words.gettext
     kept = {stream.name: stream.max_age_s or 0 for stream in STREAMS}
     rows = [
@@ -123,7 +123,7 @@ def _lifetimes(place: Place) -> Table:
     return table((gettext("What"), gettext("Where"), gettext("For how long")), rows)
 
 
-def _not_done(place: Place) -> list[str]:
+def _not_done(place: SiteNotice) -> list[str]:
     gettext = place.words.gettext
     return [
         gettext("Nobody is recognised or followed from one camera to another: no features of a face are computed."),
@@ -133,7 +133,7 @@ def _not_done(place: Place) -> list[str]:
     ]
 
 
-def _who(place: Place, receivers: list[ReceiverOutline]) -> list[str]:
+def _who(place: SiteNotice, receivers: list[ReceiverOutline]) -> list[str]:
     gettext, ngettext = place.words.gettext, place.words.ngettext
     field = sum(count for one in receivers if one.audience == "field" for _, count in one.channels())
     operators = sum(count for one in receivers if one.audience == "operators" for _, count in one.channels())
@@ -156,7 +156,7 @@ def _who(place: Place, receivers: list[ReceiverOutline]) -> list[str]:
     ]
 
 
-def _where(place: Place) -> list[str]:
+def _where(place: SiteNotice) -> list[str]:
     gettext, ngettext = place.words.gettext, place.words.ngettext
     rests = place.hours(place.site.rests)
     return [
@@ -166,7 +166,7 @@ def _where(place: Place) -> list[str]:
     ]
 
 
-def _cameras(place: Place) -> Table:
+def _cameras(place: SiteNotice) -> Table:
     """Return what each camera looks at. Its name is its id: an address is nobody's to know."""
     gettext = place.words.gettext
     rows = [
@@ -181,7 +181,7 @@ def _cameras(place: Place) -> Table:
     return table((gettext("Camera"), gettext("Looks at"), gettext("Areas made black"), gettext("Also rests")), rows)
 
 
-def _rights(place: Place) -> list[str]:
+def _rights(place: SiteNotice) -> list[str]:
     gettext = place.words.gettext
     return [
         gettext(
@@ -192,7 +192,7 @@ def _rights(place: Place) -> list[str]:
     ]
 
 
-def _check(place: Place) -> list[str]:
+def _check(place: SiteNotice) -> list[str]:
     gettext = place.words.gettext
     return [
         gettext("The software is open: anybody may read it and run it."),

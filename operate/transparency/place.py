@@ -11,7 +11,7 @@ from services.sites.settings import DAYS, CameraSettings, Day, RestSettings, Sit
 
 
 @dataclass(frozen=True)
-class Place:
+class SiteNotice:
     """One site, as its notice tells of it."""
 
     site: SiteSettings

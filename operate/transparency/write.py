@@ -16,7 +16,7 @@ from markupsafe import Markup
 from operate.transparency.annex import annex
 from operate.transparency.document import Document
 from operate.transparency.notice import page, sign
-from operate.transparency.place import Place
+from operate.transparency.place import SiteNotice
 from operate.transparency.settings import ReceiverOutline, TransparencyFile, TransparencySettings
 from services.kernel.settings import SettingsError, load
 from services.notify.core.words import Words
@@ -72,10 +72,10 @@ def _check(out: Path, wanted: list[str]) -> None:
 def _documents(
     settings: TransparencyFile, site: SiteSettings, words: Words, made: str
 ) -> Iterator[tuple[str, Document]]:
-    place, operator = Place(site, words), settings.transparency
+    place, operator = SiteNotice(site, words), settings.transparency
     receivers = [one for one in settings.notify.receivers if not one.sites or site.id in one.sites]
     yield "sign", sign(place, operator, made)
-    makers: dict[str, Callable[[Place, TransparencySettings, list[ReceiverOutline], str], Document]]
+    makers: dict[str, Callable[[SiteNotice, TransparencySettings, list[ReceiverOutline], str], Document]]
     makers = {"notice": page, "dpia-annex": annex}
     for kind, make in makers.items():
         yield kind, make(place, operator, receivers, made)

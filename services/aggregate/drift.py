@@ -19,7 +19,7 @@ from proto.drift import DriftDayV1
 from proto.subjects import DRIFT
 from services.aggregate.core.drift import EVERY, SCORE_TENTHS, SIZE_TENTHS, Comparison, Drift, Summary
 from services.aggregate.core.exchange import Dropped, Output
-from services.bus import Bus, Held, Stored
+from services.bus import Bus, LeaseCheck, Stored
 from services.kernel.log import get_logger
 from services.sites.profiles import PROFILES
 from services.sites.settings import SiteSettings, local_zone
@@ -52,7 +52,7 @@ def is_allowed(site: SiteSettings) -> bool:
 class SiteDrift:
     """Drift of one site. `run` is a task for the whole life of the site; `step` never waits. It stores while `held`."""
 
-    def __init__(self, bus: Bus, site: SiteSettings, every: int = EVERY, held: Held | None = None) -> None:
+    def __init__(self, bus: Bus, site: SiteSettings, every: int = EVERY, held: LeaseCheck | None = None) -> None:
         self._bus, self._site, self._held = bus, site, held
         self._core = Drift(site.id, local_zone(site), every)
         self._waiting: dict[tuple[str, str], DriftDayV1] = {}

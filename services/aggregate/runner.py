@@ -33,7 +33,7 @@ from services.aggregate.metrics import LAG, REPLAYED, RESETS, SiteMetrics
 from services.aggregate.retention import Retention
 from services.aggregate.settings import AggregateSettings
 from services.aggregate.window_metrics import WindowMetrics
-from services.bus import Bus, Held, Stored, StreamReset
+from services.bus import Bus, LeaseCheck, Stored, StreamReset
 from services.kernel.log import get_logger
 from services.kernel.tracing import MOST_LINKS, begin
 
@@ -62,7 +62,7 @@ class SiteRunner:
         settings: AggregateSettings,
         ready: Callable[[bool], None],
         drift: SiteDrift | None = None,
-        held: Held | None = None,
+        held: LeaseCheck | None = None,
         retention: Retention | None = None,
     ) -> None:
         self._bus, self._config, self._settings, self._ready = bus, config, settings, ready

@@ -14,7 +14,7 @@ from services.aggregate.runner import SiteRunner
 from services.aggregate.settings import AggregateFile, AggregateSettings
 from services.aggregate.stats import Stats
 from services.aggregate.web import PageServer
-from services.bus import Bus, Fenced, Held, NoRoom, StreamConflict
+from services.bus import Bus, Fenced, LeaseCheck, NoRoom, StreamConflict
 from services.kernel.app import STEP_LIMIT_S, App, end_tasks
 from services.kernel.faults import StartError
 from services.kernel.log import get_logger
@@ -54,7 +54,7 @@ class Sites:
                 running.drift.configure(site)
                 running.runner.configure(SiteConfig.of(site))
 
-    def start(self, name: str, held: Held) -> None:
+    def start(self, name: str, held: LeaseCheck) -> None:
         """Decide a site from now on, and publish while `held`."""
         site = self.wanted[name]
         if notice := PROFILES[site.profile].notice:

@@ -15,7 +15,7 @@ from proto.subjects import STATS, WINDOWS
 from proto.types import WHOLE_SITE
 from services.aggregate.core.site import AHEAD
 from services.bus import Bus, Endpoint, Refusal, Unavailable
-from services.sites.history import RollUp, Span, TooMany, day_start, local
+from services.sites.history import RollUp, TimeRange, TooMany, day_start, local
 from services.sites.history.spans import SECOND
 from services.sites.profiles import PROFILES
 from services.sites.settings import SiteSettings, clock_phase_s, local_zone
@@ -93,7 +93,7 @@ class Stats:
     def _fold(self, reply: StatsReplyV1, site: SiteSettings) -> RollUp:
         now, zone = self._utc(), local_zone(site)
         latest = day_start(local(now + _DAY_AHEAD, zone).date() + timedelta(days=1), zone)
-        span = Span(reply.since, min(reply.until, latest))
+        span = TimeRange(reply.since, min(reply.until, latest))
         settled = now - round(site.lateness_s * SECOND) - _PUBLISHING
         try:
             length, border = round(site.window_s * SECOND), -round(clock_phase_s(site) * SECOND)

@@ -11,7 +11,7 @@ from services.bus.follow import Removed, Stored, StreamReset
 from services.bus.micro import Endpoint, MicroService, Refusal
 from services.bus.migration import StreamConflict
 from services.bus.settings import NatsSettings
-from services.bus.streams import Held
+from services.bus.streams import LeaseCheck
 
 __all__ = [
     "Bus",
@@ -20,7 +20,7 @@ __all__ = [
     "Endpoint",
     "Failed",
     "Fenced",
-    "Held",
+    "LeaseCheck",
     "MicroService",
     "NatsSettings",
     "NoRoom",

@@ -17,7 +17,7 @@ from services.bus.follow import Asking, Follower, Removed, Stored, StreamReset
 from services.bus.getting import session
 from services.bus.micro import Answer, MicroService
 from services.bus.settings import NatsSettings
-from services.bus.streams import Held, Streams
+from services.bus.streams import LeaseCheck, Streams
 
 _KEEP_DEAD_BYTES = 65_536
 
@@ -95,13 +95,13 @@ class Bus:
         await self.streams.ensure(names)
 
     async def store(
-        self, row: Subject, message: Struct, *, message_id: str | None = None, held: Held | None = None
+        self, row: Subject, message: Struct, *, message_id: str | None = None, held: LeaseCheck | None = None
     ) -> int:
         """Store with acknowledgement; returns the stream sequence. See `Streams.store`."""
         return await self.streams.store(row, message, message_id=message_id, held=held)
 
     async def store_once(
-        self, row: Subject, message: Struct, *, is_done: Callable[[Any], bool], held: Held | None = None
+        self, row: Subject, message: Struct, *, is_done: Callable[[Any], bool], held: LeaseCheck | None = None
     ) -> bool:
         """Store unless done; see `Streams.store_once`."""
         return await self.streams.store_once(row, message, is_done=is_done, held=held)

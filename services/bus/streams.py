@@ -24,7 +24,7 @@ log = get_logger()
 
 _HELD_S = 0.1
 
-Held = Callable[[], bool]
+LeaseCheck = Callable[[], bool]
 """Whether the caller may write at this moment: it holds a lease that has not run out."""
 
 
@@ -54,7 +54,7 @@ class Streams(Reading):
         await self._upkeep.ensure(names)
 
     async def store(
-        self, row: Subject, message: Struct, *, message_id: str | None = None, held: Held | None = None
+        self, row: Subject, message: Struct, *, message_id: str | None = None, held: LeaseCheck | None = None
     ) -> int:
         """Return the stream sequence of the stored message; tries until the server acknowledges or we are cancelled.
 
@@ -82,7 +82,7 @@ class Streams(Reading):
             self.waiting.done(str(row.stream))
 
     async def store_once(
-        self, row: Subject, message: Struct, *, is_done: Callable[[Any], bool], held: Held | None = None
+        self, row: Subject, message: Struct, *, is_done: Callable[[Any], bool], held: LeaseCheck | None = None
     ) -> bool:
         """Store unless the subject's last message says that it is done; True if this call stored it.
 
@@ -96,7 +96,7 @@ class Streams(Reading):
             self.waiting.done(str(row.stream))
 
     async def _store_once(
-        self, row: Subject, message: Struct, is_done: Callable[[Any], bool], held: Held | None
+        self, row: Subject, message: Struct, is_done: Callable[[Any], bool], held: LeaseCheck | None
     ) -> bool:
         payload, subject = encode(row, message), row.of(message)
         while True:
@@ -182,7 +182,7 @@ class Streams(Reading):
             raise
 
 
-async def _until(held: Held | None) -> None:
+async def _until(held: LeaseCheck | None) -> None:
     """Wait until a lease is valid; whoever sees that it is lost cancels us."""
     while held is not None and not held():
         await asyncio.sleep(_HELD_S)

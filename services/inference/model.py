@@ -33,7 +33,7 @@ class ModelError(RuntimeError):
     """The model cannot be used; the text says in one line which file and what is wrong with it."""
 
 
-class Part(msgspec.Struct, frozen=True):
+class ModelFile(msgspec.Struct, frozen=True):
     """One file of the model, beside the manifest, and the checksum it must have."""
 
     file: str
@@ -48,8 +48,8 @@ class Manifest(msgspec.Struct, frozen=True):
     """
 
     id: ModelId
-    detector: Part
-    classifier: Part
+    detector: ModelFile
+    classifier: ModelFile
     score_threshold: float
     iou_threshold: float
     unknown_below: float
@@ -140,7 +140,7 @@ def _manifest(path: Path, content: bytes) -> Manifest:
     return manifest
 
 
-def _checked(folder: Path, part: Part) -> bytes:
+def _checked(folder: Path, part: ModelFile) -> bytes:
     content = _read(folder / part.file)
     found = hashlib.sha256(content).hexdigest()
     if found != part.sha256:

@@ -14,7 +14,7 @@ from proto.types import Profile
 from services.bus import Bus, Request
 from services.ingest.core.aiming import Aiming, Looked
 from services.ingest.core.masking import hidden_share
-from services.ingest.fleet import Fleet, Place, Post
+from services.ingest.fleet import Fleet, Post, SiteCamera
 from services.ingest.in_hand import InHand
 from services.kernel.app import App
 from services.kernel.log import get_logger
@@ -47,7 +47,7 @@ class AimRefused(ValueError):
 class _Run:
     """One order being carried out."""
 
-    place: Place
+    place: SiteCamera
     post: Post
     aiming: Aiming
     reports: asyncio.Queue[AimReportV1] = field(default_factory=lambda: asyncio.Queue(_WAITING))
@@ -94,8 +94,8 @@ class Aimer:
     def __init__(self, app: App, bus: Bus, fleet: Fleet, leases: Leases) -> None:
         self._app, self._bus, self._fleet, self._leases = app, bus, fleet, leases
         self._in_hand = InHand(app)
-        self._runs: dict[Place, _Run] = {}
-        self._recording: set[Place] = set()
+        self._runs: dict[SiteCamera, _Run] = {}
+        self._recording: set[SiteCamera] = set()
         """Where an order is being recorded: one at a time, or they would pile up while the disk is away."""
 
     async def listen(self, site: str) -> None:
@@ -109,11 +109,11 @@ class Aimer:
         """
         return Reports(await self._begin(order))
 
-    def _is_ours(self, place: Place) -> bool:
+    def _is_ours(self, place: SiteCamera) -> bool:
         """Whether this replica answers: the one that serves the camera, and each one if there is no such camera."""
         return self._fleet.post(place) is not None or place not in self._fleet.wanted
 
-    def _is_settled(self, place: Place) -> bool:
+    def _is_settled(self, place: SiteCamera) -> bool:
         """Whether no other replica can know better: the lease is ours, and the camera is as far as it gets."""
         post = self._fleet.post(place)
         status = post.camera.status if post is not None else None

@@ -31,7 +31,7 @@ HAND_OVER_S = 5.0
 _HOURS_S = 0.5
 _STEP_S = 0.05
 
-Place = tuple[str, str]
+SiteCamera = tuple[str, str]
 """Site and camera."""
 
 
@@ -53,33 +53,33 @@ class Fleet:
         self, app: App, main: Bus, frames: Bus, settings: IngestSettings, utc: Callable[[], float] = time.time
     ) -> None:
         self._app, self._main, self._frames, self._settings = app, main, frames, settings
-        self._posts: dict[Place, Post] = {}
-        self._ending: set[Place] = set()
+        self._posts: dict[SiteCamera, Post] = {}
+        self._ending: set[SiteCamera] = set()
         self._givers: dict[str, KeyGiver] = {}
         self._over = False
         self._utc = utc
-        self.wanted: dict[Place, CameraSettings] = {}
+        self.wanted: dict[SiteCamera, CameraSettings] = {}
         """The cameras of the settings, whoever serves them."""
         self.profiles: dict[str, Profile] = {}
         """Each site's legal profile."""
         self.orders = Orders()
-        self._hours: dict[Place, tuple[list[RestSettings], ZoneInfo]] = {}
+        self._hours: dict[SiteCamera, tuple[list[RestSettings], ZoneInfo]] = {}
 
     def cameras(self, site: str) -> list[Camera]:
         """Return a site's cameras that are served here."""
         return [post.camera for (owner, _), post in self._posts.items() if owner == site]
 
     @property
-    def running(self) -> dict[Place, Camera]:
+    def running(self) -> dict[SiteCamera, Camera]:
         """The cameras that are served here."""
         return {place: post.camera for place, post in self._posts.items()}
 
-    def takes_effect(self, place: Place) -> bool:
+    def takes_effect(self, place: SiteCamera) -> bool:
         """Whether a camera that is served here needs no other replica any more (see `Reporter`)."""
         post = self._posts.get(place)
         return post is not None and post.reporter.takes_effect
 
-    def is_ending(self, place: Place) -> bool:
+    def is_ending(self, place: SiteCamera) -> bool:
         """Whether a camera that was served here has not quite ended."""
         return place in self._ending
 
@@ -88,7 +88,7 @@ class Fleet:
         post = self._posts.get((site, name))
         return post.reporter.latest if post else None
 
-    def post(self, place: Place) -> Post | None:
+    def post(self, place: SiteCamera) -> Post | None:
         """Return a camera with what serves it, if it is served here."""
         return self._posts.get(place)
 
@@ -108,7 +108,7 @@ class Fleet:
             held = self._held(place)
             post.camera.resume() if held is None else post.camera.pause(held)
 
-    def _held(self, place: Place) -> PauseReason | None:
+    def _held(self, place: SiteCamera) -> PauseReason | None:
         """Why this camera is not to process pictures now; an operator's order comes first: only an operator ends it."""
         if self.orders.hold(*place):
             return "operator"
@@ -131,7 +131,7 @@ class Fleet:
         for place in before - set(self.wanted):
             forget(*place)
 
-    def start(self, place: Place, lease: int, *, relieves: bool = False) -> None:
+    def start(self, place: SiteCamera, lease: int, *, relieves: bool = False) -> None:
         """Serve a camera of the settings under this lease. With `relieves` another replica goes on until ours is live.
 
         Nothing happens if it is served already, or after `stop`.
@@ -164,11 +164,11 @@ class Fleet:
         self._posts[place] = Post(settings, camera, sender, reporter, [sending, reporting, measuring])
         log.info("camera in service", site=place[0], camera=place[1], lease=lease)
 
-    def _phase(self, place: Place) -> int:
+    def _phase(self, place: SiteCamera) -> int:
         period_ns = round(1e9 / self.wanted[place].fps)
         return phase_of(list(self.wanted).index(place), len(self.wanted), period_ns)
 
-    async def drop(self, place: Place) -> None:
+    async def drop(self, place: SiteCamera) -> None:
         """Stop serving a camera."""
         post = self._posts.pop(place, None)
         if post is None:

@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 from proto.public import CameraV1
 from services.ingest.camera import Camera
-from services.ingest.fleet import HAND_OVER_S, Fleet, Place
+from services.ingest.fleet import HAND_OVER_S, Fleet, SiteCamera
 from services.kernel.app import App
 from services.kernel.log import get_logger
-from services.leases import Key, Leases, Taking
+from services.leases import LeaseKey, Leases, Taking
 from services.leases.plan import to_offer
 from services.sites.settings import CameraSettings
 
@@ -27,8 +27,8 @@ class Sharing:
         self._app, self._fleet, self._leases, self._clock = app, fleet, leases, clock
         self._turning = asyncio.Lock()
         self._taking = Taking(leases, clock)
-        self._ceded: dict[Key, float] = {}
-        self._used: dict[Key, int] = {}
+        self._ceded: dict[LeaseKey, float] = {}
+        self._used: dict[LeaseKey, int] = {}
 
     async def run(self) -> None:
         """Act on what changes, for ever."""
@@ -103,7 +103,7 @@ class Sharing:
                 self._app.spawn(f"drop {'/'.join(place)}", self._fleet.drop(place), may_end=True)
         ceded &= set(self._fleet.running)
 
-    def _is_over(self, place: Place, now: float) -> bool:
+    def _is_over(self, place: SiteCamera, now: float) -> bool:
         seat = self._fleet.running[place].seat
         if seat is not None and not seat.is_taken:
             return True
@@ -133,7 +133,7 @@ class Sharing:
         for place, camera in self._fleet.running.items():
             self._leases.say(place, live=self._is_live(place, camera))
 
-    def _is_live(self, place: Place, camera: Camera) -> bool:
+    def _is_live(self, place: SiteCamera, camera: Camera) -> bool:
         """Whether a lease has effect here; where a peer is waited for it has none, and another replica may take it.
 
         Not where that would forget that the picture was another one.
@@ -142,7 +142,7 @@ class Sharing:
             return camera.seat.is_taken or camera.picture_changed
         return self._fleet.takes_effect(place)
 
-    def _movable(self) -> set[Key]:
+    def _movable(self) -> set[LeaseKey]:
         """What can go on elsewhere as if nothing had been.
 
         A film played once begins again, a peer is here, and only we know that a camera's picture was another one.
@@ -155,6 +155,6 @@ def _stays(camera: Camera) -> bool:
     return camera.plays_once or camera.picture_changed or (camera.seat is not None and camera.seat.is_taken)
 
 
-def _place(key: Key) -> Place:
+def _place(key: LeaseKey) -> SiteCamera:
     site, camera = key
     return site, camera

@@ -7,6 +7,6 @@ takes what is due to it, `Sharing` runs the sites that are held.
 from services.leases.leases import Leases, new_replica_name
 from services.leases.sharing import Sharing
 from services.leases.taking import Taking
-from services.leases.view import Key
+from services.leases.view import LeaseKey
 
-__all__ = ["Key", "Leases", "Sharing", "Taking", "new_replica_name"]
+__all__ = ["LeaseKey", "Leases", "Sharing", "Taking", "new_replica_name"]

@@ -20,7 +20,7 @@ from proto.leases import CameraLeaseV1, ReplicaV1
 from proto.subjects import Subject
 from services.bus import Bus, Contended, Fenced, Removed, Stored, StreamReset
 from services.kernel.log import get_logger
-from services.leases.view import Key, Lease, View
+from services.leases.view import Lease, LeaseKey, View
 
 log = get_logger()
 
@@ -29,7 +29,7 @@ BEAT_S = 1.0
 
 
 @dataclass(slots=True)
-class Held:
+class HeldLease:
     """A lease of ours. `number` is above every earlier holder's, which it fences off."""
 
     number: int
@@ -50,12 +50,12 @@ class Leases:
     ) -> None:
         self._bus, self._row, self._replicas, self.me, self._clock = bus, row, replicas, me, clock
         self.view = View()
-        self.held: dict[Key, Held] = {}
-        self.ceded: set[Key] = set()
+        self.held: dict[LeaseKey, HeldLease] = {}
+        self.ceded: set[LeaseKey] = set()
         """What a successor took because we offered it; whoever serves it discards it from here when done."""
         self.changed = asyncio.Event()
         """Set when there may be something to do."""
-        self.relieved: set[Key] = set()
+        self.relieved: set[LeaseKey] = set()
         """What we took because its holder offered it, and goes on with it until ours is live."""
         self._created = 0
         self.resets = 0
@@ -104,7 +104,7 @@ class Leases:
         for stored in await self._bus.history(self._row):
             self.view.put(self._key(stored.subject), _lease(stored.message, stored.sequence))
 
-    async def take(self, key: Key, *, idle_too: bool = False) -> bool:
+    async def take(self, key: LeaseKey, *, idle_too: bool = False) -> bool:
         """Take what nobody has, or what its holder offers; with `idle_too` also what its holder has to no effect.
 
         False if somebody else has it or was faster, or if NATS did not answer: whoever wants it tries again.
@@ -115,7 +115,7 @@ class Leases:
             if before is not None and not _may_take(before, self.me, idle_too=idle_too):
                 self.view.put(key, before)
                 return False
-            held = Held(_above(cast("CameraLeaseV1 | None", entry), revision), revision)
+            held = HeldLease(_above(cast("CameraLeaseV1 | None", entry), revision), revision)
             held.revision = await self._put(key, held)
         except (Fenced, Contended):
             return False
@@ -127,7 +127,7 @@ class Leases:
             self.relieved.add(key)
         return True
 
-    def is_valid(self, key: Key) -> bool:
+    def is_valid(self, key: LeaseKey) -> bool:
         """Whether a lease is ours and has not run out by our clock: until then nobody takes it whom we did not ask to.
 
         The server counts from when it stored the entry, we from before we sent it. A process that was frozen, and
@@ -136,12 +136,12 @@ class Leases:
         held = self.held.get(key)
         return held is not None and self._clock() < held.until
 
-    async def confirm(self, key: Key) -> bool:
+    async def confirm(self, key: LeaseKey) -> bool:
         """Return whether a lease is ours at this moment: another may have taken it since we wrote it last."""
         held = self.held.get(key)
         return held is not None and await self._renew(key, held)
 
-    async def renumber(self, key: Key) -> int | None:
+    async def renumber(self, key: LeaseKey) -> int | None:
         """Return a higher number for a lease of ours, so that what begins again isn't taken for what came before.
 
         None if it is ours no more, or NATS doesn't answer.
@@ -153,7 +153,7 @@ class Leases:
         held.number = max(held.number + 1, held.revision)
         return held.number
 
-    async def release(self, key: Key) -> None:
+    async def release(self, key: LeaseKey) -> None:
         """Give a lease back, so that another may take it at once."""
         held = self.held.pop(key, None)
         if held is None:
@@ -168,14 +168,14 @@ class Leases:
         self._left = True
         await self._remove(self._replicas, self._replicas.subject(replica=self.me), self._presence)
 
-    def say(self, key: Key, *, live: bool) -> None:
+    def say(self, key: LeaseKey, *, live: bool) -> None:
         """Note whether a lease of ours has effect; the others hear it soon."""
         held = self.held.get(key)
         if held is not None and held.live != live:
             held.live = live
             self._hurry.set()
 
-    def offer(self, keys: Collection[Key]) -> None:
+    def offer(self, keys: Collection[LeaseKey]) -> None:
         """Offer these leases of ours and no others; the others hear it soon."""
         for key, held in self.held.items():
             holder = self.view.leases.get(key)
@@ -211,7 +211,7 @@ class Leases:
         except Exception as error:
             self._troubled(error)
 
-    async def _renew(self, key: Key, held: Held) -> bool:
+    async def _renew(self, key: LeaseKey, held: HeldLease) -> bool:
         """Write a lease anew; False if it is lost, or if that isn't known."""
         async with held.lock:
             if self.held.get(key) is not held:
@@ -225,7 +225,7 @@ class Leases:
         self._in_trouble = False
         return True
 
-    async def _settle(self, key: Key, held: Held) -> bool:
+    async def _settle(self, key: LeaseKey, held: HeldLease) -> bool:
         """Find out what error 10071 means: our own write of which we didn't hear, an expiry, or somebody else."""
         try:
             revision, entry = await self._bus.streams.entry(self._row, self._subject(key))
@@ -241,7 +241,7 @@ class Leases:
             return self._troubled(error)
         return True
 
-    def _lose(self, key: Key, held: Held, now: Lease) -> None:
+    def _lose(self, key: LeaseKey, held: HeldLease, now: Lease) -> None:
         log.info("a lease went to another replica", key="/".join(key), holder=now.holder, offered=held.offered)
         if self.held.get(key) is held:
             del self.held[key]
@@ -250,7 +250,7 @@ class Leases:
             self.ceded.add(key)
         self.changed.set()
 
-    async def _put(self, key: Key, held: Held) -> int:
+    async def _put(self, key: LeaseKey, held: HeldLease) -> int:
         began = self._clock()
         revision = await self._bus.streams.put(self._row, self._entry(key, held), expected=held.revision, ttl_s=TTL_S)
         held.until = began + TTL_S
@@ -263,15 +263,15 @@ class Leases:
             self._troubled(error)
             return None
 
-    def _entry(self, key: Key, held: Held) -> Struct:
+    def _entry(self, key: LeaseKey, held: HeldLease) -> Struct:
         tokens = dict(zip(self._row.fields, key, strict=True))
         said = {"live": held.live, "offered": held.offered, "number": held.number}
         return self._row.message(holder=self.me, **said, **tokens)
 
-    def _subject(self, key: Key) -> str:
+    def _subject(self, key: LeaseKey) -> str:
         return self._row.subject(**dict(zip(self._row.fields, key, strict=True)))
 
-    def _key(self, subject: str) -> Key:
+    def _key(self, subject: str) -> LeaseKey:
         return tuple((self._row.parse(subject) or {}).values())
 
     def _troubled(self, error: Exception) -> bool:

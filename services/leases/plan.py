@@ -7,7 +7,7 @@ that replicas which see the same agree without talking; a compare-and-swap settl
 import hashlib
 from collections.abc import Collection
 
-from services.leases.view import Key, View
+from services.leases.view import LeaseKey, View
 
 
 def share_of(wanted: int, replicas: int) -> int:
@@ -16,8 +16,12 @@ def share_of(wanted: int, replicas: int) -> int:
 
 
 def to_take(
-    me: str, view: View, wanted: Collection[Key], overdue: Collection[Key] = (), forsaken: Collection[Key] = ()
-) -> list[Key]:
+    me: str,
+    view: View,
+    wanted: Collection[LeaseKey],
+    overdue: Collection[LeaseKey] = (),
+    forsaken: Collection[LeaseKey] = (),
+) -> list[LeaseKey]:
     """Return what this replica is to take now: its part of what nobody has and of what others offer.
 
     `overdue` keys were due to somebody else who didn't take them: anyone with room does. `forsaken` ones are free for
@@ -41,7 +45,7 @@ def to_take(
     return mine
 
 
-def to_offer(me: str, view: View, wanted: Collection[Key], movable: Collection[Key]) -> set[Key]:
+def to_offer(me: str, view: View, wanted: Collection[LeaseKey], movable: Collection[LeaseKey]) -> set[LeaseKey]:
     """Return what this replica is to offer: all it has when it leaves, else one key as long as it has two too many.
 
     Nothing is offered that nobody could take, nor as long as other keys are still being dealt; and only `movable` keys.
@@ -66,14 +70,14 @@ def _staying(me: str, view: View) -> list[str]:
     return sorted(name for name, leaving in known.items() if not leaving)
 
 
-def _is_open(key: Key, view: View, me: str) -> bool:
+def _is_open(key: LeaseKey, view: View, me: str) -> bool:
     lease = view.leases.get(key)
     return lease is None or (lease.offered and lease.holder != me)
 
 
-def _preferred(key: Key, load: dict[str, int]) -> str | None:
+def _preferred(key: LeaseKey, load: dict[str, int]) -> str | None:
     return min(load, key=lambda name: (load[name], _weight(key, name)), default=None)
 
 
-def _weight(key: Key, name: str) -> bytes:
+def _weight(key: LeaseKey, name: str) -> bytes:
     return hashlib.sha256("/".join((*key, name)).encode()).digest()

@@ -7,11 +7,11 @@ from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Protocol
 
-from services.bus import Held
+from services.bus import LeaseCheck
 from services.leases.leases import Leases
 from services.leases.plan import to_offer
 from services.leases.taking import Taking
-from services.leases.view import Key
+from services.leases.view import LeaseKey
 
 _TURN_S = 0.25
 _REST_S = 5.0
@@ -32,7 +32,7 @@ class Sites(Protocol):
     def caught_up(self) -> Collection[str]: ...
     @property
     def fenced(self) -> Collection[str]: ...
-    def start(self, name: str, held: Held) -> None: ...
+    def start(self, name: str, held: LeaseCheck) -> None: ...
     async def stop(self, name: str) -> None: ...
 
 
@@ -52,8 +52,8 @@ class Sharing:
         self._taking = Taking(leases, clock)
         self._turning = asyncio.Lock()
         self._rests: dict[str, float] = {}
-        self._given: dict[Key, float] = {}
-        self._numbers: dict[Key, int] = {}
+        self._given: dict[LeaseKey, float] = {}
+        self._numbers: dict[LeaseKey, int] = {}
         """Under which number of its lease each site was started."""
         self._leaving = False
 
@@ -98,7 +98,7 @@ class Sharing:
             await self._serve(set())
         await self._leases.leave()
 
-    async def _give(self, key: Key) -> None:
+    async def _give(self, key: LeaseKey) -> None:
         """End a site and free its lease; seldom, where it is for balance: perhaps nobody else knows the site."""
         if not self._leaving and self._clock() < self._given.get(key, 0.0):
             return
@@ -107,14 +107,14 @@ class Sharing:
             await self._sites.stop(key[0])
         await self._leases.release(key)
 
-    def _wanted(self) -> set[Key]:
+    def _wanted(self) -> set[LeaseKey]:
         """Return the sites of the settings, without those that rest because somebody else wrote on them."""
         now = self._clock()
         self._rests |= dict.fromkeys(self._sites.fenced, now + _REST_S)
         self._rests = {name: until for name, until in self._rests.items() if now < until}
         return {(name,) for name in self._sites.wanted if name not in self._rests}
 
-    async def _serve(self, wanted: set[Key]) -> None:
+    async def _serve(self, wanted: set[LeaseKey]) -> None:
         """Run what is held and wanted, and nothing else; a lease is given back when nothing runs under it any more."""
         held = self._leases.held.keys() & wanted
         for name in [name for name in self._sites.running if (name,) not in held or self._lapsed((name,))]:
@@ -127,10 +127,10 @@ class Sharing:
                 self._numbers[key] = self._leases.held[key].number
                 self._sites.start(key[0], partial(self._is_valid, key, self._numbers[key]))
 
-    def _is_valid(self, key: Key, number: int) -> bool:
+    def _is_valid(self, key: LeaseKey, number: int) -> bool:
         """Return whether a site that was started under this number may write."""
         return self._leases.is_valid(key) and not (self._drains and self._leases.held[key].number != number)
 
-    def _lapsed(self, key: Key) -> bool:
+    def _lapsed(self, key: LeaseKey) -> bool:
         """Return whether a site that drains was started under a number that its lease has no more."""
         return self._drains and self._leases.held[key].number != self._numbers[key]

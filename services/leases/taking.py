@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 
 from services.leases.leases import Leases
 from services.leases.plan import to_take
-from services.leases.view import Key
+from services.leases.view import LeaseKey
 
 _OVERDUE_S = 1.0
 """What its replica-by-share did not take for so long is anybody's who has room."""
@@ -21,10 +21,10 @@ class Taking:
 
     def __init__(self, leases: Leases, clock: Callable[[], float] = time.monotonic) -> None:
         self._leases, self._clock = leases, clock
-        self._open: dict[Key, float] = {}
+        self._open: dict[LeaseKey, float] = {}
         self._resets, self._patient_until = leases.resets, 0.0
 
-    async def turn(self, wanted: Collection[Key]) -> None:
+    async def turn(self, wanted: Collection[LeaseKey]) -> None:
         """Take what is due to this replica now, and what it had in an earlier life under the same name."""
         view, now = self._leases.view, self._clock()
         if self._leases.resets != self._resets:
@@ -37,7 +37,7 @@ class Taking:
         due = {*to_take(self._leases.me, view, wanted, overdue, forsaken), *self._own(wanted)}
         await asyncio.gather(*(self._leases.take(key) for key in sorted(due)))
 
-    def _own(self, wanted: Collection[Key]) -> set[Key]:
+    def _own(self, wanted: Collection[LeaseKey]) -> set[LeaseKey]:
         """Return what the bucket says is ours though we don't keep it: we were killed, or didn't hear of our write."""
         if self._leases.view.replicas.get(self._leases.me, True):
             return set()

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-Key = tuple[str, ...]
+LeaseKey = tuple[str, ...]
 """What is leased, by its subject's tokens: (site, camera)."""
 
 
@@ -20,17 +20,17 @@ class View:
     """Leases and replicas. What is older than what is known changes nothing."""
 
     def __init__(self) -> None:
-        self.leases: dict[Key, Lease] = {}
+        self.leases: dict[LeaseKey, Lease] = {}
         self.replicas: dict[str, bool] = {}
         """Which replicas are there, and whether each is leaving."""
-        self._removed: dict[Key, int] = {}
+        self._removed: dict[LeaseKey, int] = {}
 
-    def put(self, key: Key, lease: Lease) -> None:
+    def put(self, key: LeaseKey, lease: Lease) -> None:
         """Take an entry in."""
         if lease.revision > self._newest(key):
             self.leases[key] = lease
 
-    def remove(self, key: Key, revision: int) -> None:
+    def remove(self, key: LeaseKey, revision: int) -> None:
         """Take in that an entry is gone: released, or its holder is silent."""
         if revision > self._newest(key):
             self.leases.pop(key, None)
@@ -49,10 +49,10 @@ class View:
         self.replicas.clear()
         self._removed.clear()
 
-    def held_by(self, replica: str) -> set[Key]:
+    def held_by(self, replica: str) -> set[LeaseKey]:
         """Return what this replica holds."""
         return {key for key, lease in self.leases.items() if lease.holder == replica}
 
-    def _newest(self, key: Key) -> int:
+    def _newest(self, key: LeaseKey) -> int:
         lease = self.leases.get(key)
         return max(self._removed.get(key, -1), lease.revision if lease else -1)

@@ -12,7 +12,7 @@ from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
-from services.notify.core.chart import Chart, Line
+from services.notify.core.chart import Chart, ZoneLine
 
 _SIZE_IN = (4.6, 2.5)
 _DPI = 200
@@ -65,7 +65,7 @@ def _thresholds(axes: Axes, chart: Chart) -> None:
         free += _APART
 
 
-def _line(axes: Axes, line: Line, colour: str) -> None:
+def _line(axes: Axes, line: ZoneLine, colour: str) -> None:
     for run in line.runs:
         at = [point.at_s for point in run]
         low, high = [point.low for point in run], [point.high for point in run]
@@ -103,7 +103,7 @@ def _handle(marker: str, colour: str) -> Line2D:
     return Line2D([], [], color=colour, marker=marker, markersize=4, linewidth=1.8 if marker == "o" else 0)
 
 
-def _name(line: Line) -> str:
+def _name(line: ZoneLine) -> str:
     """The zone's name; its id where the font has no letters for it."""
     letters = get_font(findfont(FontProperties(family=_FONT))).get_charmap()
     name = line.name if all(ord(sign) in letters for sign in line.name) else line.zone

@@ -4,7 +4,7 @@ from datetime import time
 from zoneinfo import ZoneInfo
 
 from services.notify.core.report_schedule import ReportPlan
-from services.notify.core.routing import SECOND, Place, Plan, Route
+from services.notify.core.routing import SECOND, Plan, Route, SiteFacts
 from services.notify.core.times import Hours, Schedule
 from services.notify.report_settings import plans
 from services.notify.routing_settings import RouteSettings, TimeSettings
@@ -65,8 +65,8 @@ def _hours(one: TimeSettings) -> Hours:
     )
 
 
-def _place(site: SiteSettings) -> Place:
-    return Place(local_zone(site), {camera.id: _zones(camera) for camera in site.cameras})
+def _place(site: SiteSettings) -> SiteFacts:
+    return SiteFacts(local_zone(site), {camera.id: _zones(camera) for camera in site.cameras})
 
 
 def _zones(camera: CameraSettings) -> frozenset[str]:

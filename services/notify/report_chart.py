@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta, tzinfo
 
 from proto.public import Suppression
-from services.notify.core.report import DayReport, Place
+from services.notify.core.report import DayReport, ZoneDay
 from services.notify.core.report_phrases import Phrases
 from services.notify.core.words import Words
 from services.sites.charts import periods as drawing
@@ -49,7 +49,7 @@ def hours_chart(report: DayReport, words: Words, zone: tzinfo, zone_name: str) -
     return png(figure)
 
 
-def zones_chart(zones: Sequence[Place], names: Sequence[str], report: DayReport, words: Words, zone: tzinfo) -> bytes:
+def zones_chart(zones: Sequence[ZoneDay], names: Sequence[str], report: DayReport, words: Words, zone: tzinfo) -> bytes:
     """Return a bar for each zone's rate, its interval as a whisker; a zone without a rate is hatched, and says why."""
     phrases = Phrases(words, report, zone)
     figure = _figure(0.75 + 0.62 * len(zones))
@@ -76,7 +76,7 @@ def _short(name: str) -> str:
     return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
 
 
-def _zone(axes: Axes, row: int, place: Place, words: Words, phrases: Phrases) -> None:
+def _zone(axes: Axes, row: int, place: ZoneDay, words: Words, phrases: Phrases) -> None:
     total = place.total
     if total.rate is None:
         missing = not total.windows_published
@@ -95,7 +95,7 @@ def _zone(axes: Axes, row: int, place: Place, words: Words, phrases: Phrases) ->
         axes.errorbar([share], [row], xerr=whisker, color=drawing.RATE, capsize=4, linewidth=1.4, linestyle="none")
 
 
-def _why_not(place: Place, words: Words, phrases: Phrases) -> str:
+def _why_not(place: ZoneDay, words: Words, phrases: Phrases) -> str:
     if not place.total.windows_published:
         return words.gettext("nothing published")
     if place.total.suppressed is not None:

@@ -11,7 +11,7 @@ from proto.public import AlertV1, WindowV1
 from proto.subjects import ALERTS, NOTIFICATIONS, WINDOWS, Subject
 from services.bus import Stored, Unavailable
 from services.notify.core.report import DayReport, Question, report_of
-from services.sites.history import Span
+from services.sites.history import TimeRange
 from services.sites.history.spans import SECOND
 from services.sites.settings import SiteSettings, local_zone
 
@@ -61,7 +61,7 @@ async def _decisions(bus: ReportBus, asked: Question) -> list[NotificationV1]:
     return found
 
 
-async def _windows(bus: ReportBus, asked: Question, span: Span) -> list[WindowV1]:
+async def _windows(bus: ReportBus, asked: Question, span: TimeRange) -> list[WindowV1]:
     """Return the windows of all zones that start in the span. They are stored in order of their start."""
     found = []
     async with aclosing(bus.read(WINDOWS, since=max(1, span.start - AHEAD), site=asked.site)) as stored:

@@ -17,7 +17,7 @@ from proto.types import AlertId, NotificationId
 from services.bus import Bus, Stored
 from services.notify.core.notification import Notice, notice_of
 from services.notify.core.routing import Plan
-from services.notify.core.stored import Key, Since, Told, needed, only, since_when
+from services.notify.core.stored import AlertInState, Since, Told, needed, only, since_when
 
 FOLLOWED = (ALERTS, OPERATIONS)
 
@@ -120,14 +120,14 @@ async def _alerts(bus: Bus, site: str, since: Since, firing: dict[AlertId, Notic
     past.notices += [one for one in firing.values() if (one.alert, one.state) not in have]
     wanted = needed([*past.records, *past.again], firing) - have
     # What has just ended inhibits for a moment more, and how far that goes is said where it began.
-    begun: set[Key] = {(n.alert, "firing") for n in past.notices if n.audience == "operators" and not n.firing}
+    begun: set[AlertInState] = {(n.alert, "firing") for n in past.notices if n.audience == "operators" and not n.firing}
     begun -= have
     if wanted or begun:
         past.notices += await _older(bus, site, wanted | begun, FOLLOWED if wanted else (OPERATIONS,))
     past.notices.sort(key=lambda one: one.stored)
 
 
-async def _older(bus: Bus, site: str, wanted: set[Key], rows: Iterable[Subject]) -> list[Notice]:
+async def _older(bus: Bus, site: str, wanted: set[AlertInState], rows: Iterable[Subject]) -> list[Notice]:
     """Return these states; what is over and whose end is stored no more doesn't fire."""
     found = list[Notice]()
     for row in rows:

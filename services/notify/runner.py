@@ -12,7 +12,7 @@ from prometheus_client import Counter
 from proto.notifications import NotificationV1, SilenceV1
 from proto.subjects import DELIVERIES, SILENCES, Subject
 from proto.types import Channel as ChannelName
-from services.bus import Bus, Held, Removed, Stored
+from services.bus import Bus, LeaseCheck, Removed, Stored
 from services.kernel.log import get_logger
 from services.kernel.tracing import begin
 from services.notify.core.deadlines import seconds_until
@@ -58,7 +58,7 @@ class SiteRunner:
         site: str,
         directory: Directory,
         agent: DeliveryAgent,
-        held: Held,
+        held: LeaseCheck,
         ready: Callable[[bool], None],
         clock: Callable[[], int] = time.time_ns,
     ) -> None:

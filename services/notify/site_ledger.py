@@ -14,7 +14,7 @@ from proto.notifications import NotificationV1
 from proto.public import DeliveryV1, OperationalAlertV1
 from proto.subjects import DEAD, DELIVERIES, NOTIFICATIONS, OPERATIONS
 from proto.types import Channel
-from services.bus import Bus, Held
+from services.bus import Bus, LeaseCheck
 from services.kernel.log import get_logger
 from services.notify.core.alarms import Alarms
 from services.notify.core.decision import record_of
@@ -53,7 +53,7 @@ _AGAIN_S = 1.0
 class SiteLedger:
     """What is recorded of a site's notifications, in memory as far as something is left to do, and in DELIVERIES."""
 
-    def __init__(self, bus: Bus, site: str, held: Held) -> None:
+    def __init__(self, bus: Bus, site: str, held: LeaseCheck) -> None:
         self._bus, self.held = bus, held
         self._ledger, self._alarms = Ledger(), Alarms(site)
         self._open: dict[str, set[str]] = {}

@@ -9,7 +9,7 @@ from typing import cast
 from proto.notifications import ReplayRecordV1, ReplayReplyV1, ReplayRequestV1
 from proto.public import DeliveryV1
 from proto.subjects import ALERTS, DELIVERIES, OPERATIONS, REPLAY_RECORD, Subject
-from services.bus import Bus, Held, Request, Stored, Unavailable
+from services.bus import Bus, LeaseCheck, Request, Stored, Unavailable
 from services.kernel.app import STEP_LIMIT_S, App, end_tasks
 from services.kernel.log import get_logger
 from services.notify.channel import Budgeted, Channel
@@ -76,7 +76,7 @@ class Sites:
             for row in (ALERTS, OPERATIONS):
                 group.create_task(self._look(row), name=f"sites of {row.stream}")
 
-    def start(self, name: str, held: Held) -> None:
+    def start(self, name: str, held: LeaseCheck) -> None:
         """Tell of a site from now on, while `held`."""
 
         def ready(done: bool) -> None:

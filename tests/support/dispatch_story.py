@@ -17,7 +17,7 @@ from proto.notifications import NotificationV1, SilenceV1
 from services.notify.core.decision import Output, record_of
 from services.notify.core.dispatch import Dispatcher, Input, SilenceGone
 from services.notify.core.notification import Notice, Notification, notice_of
-from services.notify.core.routing import Place, Plan, Route
+from services.notify.core.routing import Plan, Route, SiteFacts
 
 PARIS = ZoneInfo("Europe/Paris")
 CAMERAS = {"hall-1": frozenset({"hall"}), "hall-2": frozenset({"hall"}), "gate-1": frozenset({"gate"})}
@@ -25,7 +25,7 @@ CAMERAS = {"hall-1": frozenset({"hall"}), "hall-2": frozenset({"hall"}), "gate-1
 
 def plan_of_routes(*routes: Route, cap: int = 12) -> Plan:
     """Return a plan for the market in Cannes; every receiver has the same cap."""
-    return Plan(routes, {SITE: Place(PARIS, CAMERAS)}, {route.receiver: cap for route in routes})
+    return Plan(routes, {SITE: SiteFacts(PARIS, CAMERAS)}, {route.receiver: cap for route in routes})
 
 
 def name_of(alert: str) -> str:

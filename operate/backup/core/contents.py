@@ -24,7 +24,7 @@ _TAKEN = ("ALERTS", "RULES", "WINDOWS", "OPERATIONS", "KV_SILENCES", "CONTROL", 
 told twice whose telling is in there."""
 
 
-class Part(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class StreamContent(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One stream: its last sequence, how many messages, and digests (SHA-256) of its files by their names."""
 
     stream: str
@@ -47,7 +47,7 @@ class Contents(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     format: int
     moretta: str
     taken: str
-    parts: list[Part]
+    parts: list[StreamContent]
 
 
 def order() -> list[Stream]:
@@ -75,7 +75,7 @@ def problems(contents: Contents, found: Mapping[str, tuple[int, str]]) -> list[t
     return wrong
 
 
-def _wrong(part: Part, name: str, found: tuple[int, str] | None) -> list[str]:
+def _wrong(part: StreamContent, name: str, found: tuple[int, str] | None) -> list[str]:
     if found is None:
         return ["is missing: it is not a whole backup"]
     size, digest = found

@@ -13,7 +13,7 @@ from services.sites.settings import RuleSettings
 
 
 @dataclass(frozen=True)
-class Line:
+class JudgedWindow:
     """One window and what it did to a rule."""
 
     window: WindowV1
@@ -34,7 +34,7 @@ class Outcome:
     """What a test's rules did, by rule and window's end, and what of it was not expected: place and words."""
 
     case: Case
-    lines: dict[str, dict[int, Line]] = field(default_factory=dict)
+    lines: dict[str, dict[int, JudgedWindow]] = field(default_factory=dict)
     differences: list[Problem] = field(default_factory=list)
     missed: dict[tuple[str, int], list[str]] = field(default_factory=dict)
     """What was expected instead, by rule and window's end."""
@@ -51,11 +51,11 @@ def run(case: Case) -> Outcome:
     return outcome
 
 
-def _line(book: RuleBook, rule: RuleSettings, window: WindowV1) -> Line:
+def _line(book: RuleBook, rule: RuleSettings, window: WindowV1) -> JudgedWindow:
     decisions = book.take([rule], window)
     alert = next((d for d in decisions if isinstance(d, AlertV1)), None)
     change = next((d for d in decisions if isinstance(d, RuleStateV1)), None)
-    return Line(window, judge(rule, window), book.state(rule).name, change, alert)
+    return JudgedWindow(window, judge(rule, window), book.state(rule).name, change, alert)
 
 
 def _compare(outcome: Outcome) -> None:

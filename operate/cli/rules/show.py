@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from operate.cli.rules.run import Line, Outcome, text
+from operate.cli.rules.run import JudgedWindow, Outcome, text
 from operate.show import percent
 from services.sites.settings import RuleSettings
 
@@ -44,7 +44,7 @@ def _table(outcome: Outcome, rule: RuleSettings) -> Table:
     return table
 
 
-def _cells(line: Line) -> tuple[str, ...]:
+def _cells(line: JudgedWindow) -> tuple[str, ...]:
     window, interval = line.window, line.window.interval
     rate = f"{percent(window.rate)} ({percent(interval[0])} to {percent(interval[1])})" if interval else "–"
     people = "–" if window.persons is None else str(window.persons)

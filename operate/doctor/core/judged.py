@@ -13,11 +13,11 @@ _PROMISE_MS = 100.0
 _CHANCE = 1
 """So many late pictures of a few dozen, which are a report's, say nothing: 99 of 100 are promised."""
 _INGEST = "is ingest running, with this settings file? Its /readyz and its log say more"
-Place = tuple[str, str]
+SiteCamera = tuple[str, str]
 """Site and camera."""
 
 
-def cameras(told: Mapping[Place, CameraV1 | None], now_ns: int) -> list[Finding]:
+def cameras(told: Mapping[SiteCamera, CameraV1 | None], now_ns: int) -> list[Finding]:
     """Return a line for each camera that is not well, one for the others, one for ingest and one for inference."""
     lines = {place: _camera(f"camera {'/'.join(place)}", state, now_ns) for place, state in told.items()}
     states = Counter(state.state for place, state in told.items() if state and lines[place].state == "ok")

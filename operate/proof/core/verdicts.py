@@ -11,7 +11,7 @@ _SHOWN = 3
 
 
 @dataclass
-class Place:
+class SearchedPlace:
     """One kind of place: how much of it was searched, what was found where, whether the planted canary was seen."""
 
     name: str
@@ -125,7 +125,7 @@ class Lifetime:
 class Findings:
     """The whole of a run."""
 
-    places: list[Place]
+    places: list[SearchedPlace]
     lifetime: Lifetime
     """While nothing was killed."""
     troubled: Lifetime
@@ -167,7 +167,7 @@ class Findings:
         }
 
 
-def left_out(places: Iterable[Place], names: Iterable[str]) -> None:
+def left_out(places: Iterable[SearchedPlace], names: Iterable[str]) -> None:
     """Mark the places that the user does without."""
     for place in places:
         place.left_out = place.left_out or place.name in set(names)

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from services.aggregate.core.geometry import Place
+from services.aggregate.core.geometry import Location
 from services.aggregate.core.motion import JITTER, Motion
 
 GATE = 16.0
@@ -32,10 +32,10 @@ class Followed(Protocol):
     """What is known of a track."""
 
     motion: Motion
-    seen: Place
+    seen: Location
 
 
-def gains(tracks: Sequence[Followed], unseen_s: Sequence[float], faces: Sequence[Place]) -> tuple[Any, Any]:
+def gains(tracks: Sequence[Followed], unseen_s: Sequence[float], faces: Sequence[Location]) -> tuple[Any, Any]:
     """Return tracks x faces: how much a match explains (0: nothing, or outside the gate), and whether it begins anew.
 
     Twice the log-likelihood against leaving both unmatched (the score of Blackman & Popoli, "Design and Analysis of

@@ -18,7 +18,7 @@ class _Position:
     sequence: int
 
 
-class Camera:
+class CameraRecord:
     """One camera of a site."""
 
     def __init__(self, since: int, reason: GapReason) -> None:

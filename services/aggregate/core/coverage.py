@@ -10,7 +10,7 @@ VOUCHES = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class CoverageSpan:
     """A piece of one camera's time, ns; `reason` is None where somebody looked."""
 
     start: int
@@ -56,12 +56,12 @@ class Watch:
         self._turned = at
         self._why = [entry for entry in self._why if entry[0] < at] + [(at, reason)]
 
-    def settle(self, to: int) -> list[Span]:
+    def settle(self, to: int) -> list[CoverageSpan]:
         """Account for the time up to `to`: observed as far as pictures vouch, gaps between."""
-        spans, at, to = list[Span](), self._settled, max(to, self._settled)
+        spans, at, to = list[CoverageSpan](), self._settled, max(to, self._settled)
         for start, end in self._seen:
             if end > at and start < to:
-                spans += [*self._gap(at, start), Span(max(at, start), min(end, to))]
+                spans += [*self._gap(at, start), CoverageSpan(max(at, start), min(end, to))]
                 at = min(end, to)
         spans += self._gap(at, to)
         self._settled = to
@@ -73,9 +73,9 @@ class Watch:
     def _reason_at(self, moment: int) -> GapReason:
         return next((why for at, why in reversed(self._why) if at <= moment), self._why[0][1])
 
-    def _gap(self, start: int, end: int) -> list[Span]:
+    def _gap(self, start: int, end: int) -> list[CoverageSpan]:
         borders = [start, *(at for at, _ in self._why if start < at < end), end]
-        return [Span(one, two, self._reason_at(one)) for one, two in pairwise(borders) if one < two]
+        return [CoverageSpan(one, two, self._reason_at(one)) for one, two in pairwise(borders) if one < two]
 
     def _say(self, since: int, until: int, reason: GapReason) -> None:
         """Let a reason hold from `since` on, in place of others up to `until`."""

@@ -7,7 +7,7 @@ near moves twice as many picture widths, and so does its detector's jitter.
 
 from dataclasses import dataclass
 
-from services.aggregate.core.geometry import Place
+from services.aggregate.core.geometry import Location
 
 JITTER = 0.25
 """Standard deviation of a measured centre, in face sizes: the detector's, and that of heads that nod and bob."""
@@ -32,7 +32,7 @@ class Motion:
     c: float
 
     @classmethod
-    def start(cls, seen: Place) -> "Motion":
+    def start(cls, seen: Location) -> "Motion":
         """Return the motion of a face seen once: somewhere here, at an unknown velocity."""
         return cls(seen.x, seen.y, seen.size, 0.0, 0.0, (JITTER * seen.size) ** 2, 0.0, (SPEED * seen.size) ** 2)
 
@@ -45,7 +45,7 @@ class Motion:
         self.b += seconds * (self.c + q / 2)
         self.c += q
 
-    def correct(self, seen: Place) -> None:
+    def correct(self, seen: Location) -> None:
         """Take a measurement in."""
         spread = self.a + (JITTER * seen.size) ** 2
         gain_x, gain_v = self.a / spread, self.b / spread

@@ -25,7 +25,7 @@ EXCUSED: frozenset[GapReason] = frozenset({"paused", "started-late"})
 """Why a camera may be unobserved with nothing wrong."""
 APART = 24 * 3_600 * SECOND
 """A restart reads the windows of a row: however long a pause is, it need not read all of it."""
-Key = tuple[OperationalKind, str]
+AlertKey = tuple[OperationalKind, str]
 _OURS: frozenset[OperationalKind] = frozenset({"camera-down", "no-data"})
 """What aggregate decides; notify tells of the others, and ends them."""
 
@@ -99,7 +99,7 @@ class Operations:
     """The operational alerts of one site."""
 
     def __init__(self) -> None:
-        self._standings: dict[Key, Standing] = {}
+        self._standings: dict[AlertKey, Standing] = {}
         self._published: dict[str, int] = {}
 
     def restore(
@@ -142,20 +142,20 @@ class Operations:
         if not is_out:
             yield from self._part(slot, {("camera-down", c) for c in cameras} | {("no-data", z) for z in ruled})
 
-    def _decide(self, slot: Slot, key: Key, finding: Finding, needed: int) -> Iterator[OperationalAlertV1]:
+    def _decide(self, slot: Slot, key: AlertKey, finding: Finding, needed: int) -> Iterator[OperationalAlertV1]:
         before = self._standings.get(key, Standing())
         after = self._fold(key, finding, slot.start, needed)
         if after.firing != before.firing:
             yield _alert(slot, key, after, finding)
 
-    def _fold(self, key: Key, finding: Finding, start: int, needed: int) -> Standing:
+    def _fold(self, key: AlertKey, finding: Finding, start: int, needed: int) -> Standing:
         """Take a finding in; without `needed` it only counts for the row, since what it decided is out."""
         before = self._standings.get(key, Standing())
         after = fold(before, finding, start, needed)
         self._standings[key] = after if needed else replace(after, firing=before.firing)
         return self._standings[key]
 
-    def _part(self, slot: Slot, known: set[Key]) -> Iterator[OperationalAlertV1]:
+    def _part(self, slot: Slot, known: set[AlertKey]) -> Iterator[OperationalAlertV1]:
         """Resolve what is about a camera or a zone that is not configured any more."""
         for key in sorted(self._standings.keys() - known):
             standing = self._standings.pop(key)
@@ -181,7 +181,7 @@ def _ruled(config: SiteConfig) -> dict[str, list[RuleSettings]]:
     return found
 
 
-def _alert(slot: Slot, key: Key, standing: Standing, finding: Finding) -> OperationalAlertV1:
+def _alert(slot: Slot, key: AlertKey, standing: Standing, finding: Finding) -> OperationalAlertV1:
     kind, name = key
     return OperationalAlertV1(
         site=slot.config.site,

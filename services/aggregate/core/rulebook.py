@@ -17,7 +17,7 @@ from services.aggregate.core.rules import Decision, RuleState, alert_of, change,
 from services.sites.profiles import PROFILES
 from services.sites.settings import RuleSettings
 
-Key = tuple[str, str]
+RuleKey = tuple[str, str]
 """A zone and the name of one of its rules."""
 
 
@@ -25,10 +25,10 @@ class RuleBook:
     """Where every rule of a site stands, whatever configuration it came with."""
 
     def __init__(self) -> None:
-        self._states: dict[Key, RuleState] = {}
-        self._alerts: dict[Key, AlertV1] = {}
-        self._changes: dict[Key, RuleStateV1] = {}
-        self._judged: dict[Key, tuple[RuleSettings, WindowV1]] = {}
+        self._states: dict[RuleKey, RuleState] = {}
+        self._alerts: dict[RuleKey, AlertV1] = {}
+        self._changes: dict[RuleKey, RuleStateV1] = {}
+        self._judged: dict[RuleKey, tuple[RuleSettings, WindowV1]] = {}
         """Each rule as it was last applied, and to which window."""
 
     def state(self, rule: RuleSettings) -> RuleState:
@@ -63,7 +63,7 @@ class RuleBook:
         gone = sorted((self._alerts.keys() | self._changes.keys()) - kept)
         return [decision for key in gone for decision in self._end(key)]
 
-    def _end(self, key: Key) -> Iterator[Decision]:
+    def _end(self, key: RuleKey) -> Iterator[Decision]:
         alert, last, judged = self._alerts.pop(key, None), self._changes.pop(key, None), self._judged.pop(key, None)
         self._states.pop(key, None)
         if alert is not None and alert.state == "firing":

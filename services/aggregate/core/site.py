@@ -11,7 +11,7 @@ from proto.public import AlertV1, GapReason, OperationalAlertV1, RuleStateV1, Wi
 from proto.sightings import CameraEventV1, PassageV1, SightingsV1, SiteConfigV1
 from proto.types import WHOLE_SITE
 from services.aggregate.core import policy
-from services.aggregate.core.cameras import Camera
+from services.aggregate.core.cameras import CameraRecord
 from services.aggregate.core.config import SECOND, SiteConfig
 from services.aggregate.core.exchange import Dropped, DropReason, Output, Reset, Stored
 from services.aggregate.core.operations import Operations
@@ -38,7 +38,7 @@ class SiteCore:
     def __init__(self, config: SiteConfig) -> None:
         self._site = config.site
         self._schedule, self._rules, self._operations = Schedule(config), RuleBook(), Operations()
-        self._cameras: dict[str, Camera] = {}
+        self._cameras: dict[str, CameraRecord] = {}
         self._slots: dict[int, Slot] = {}
         self._cursor: int | None = None
         self._now = self._resumed = self._begun = 0
@@ -334,10 +334,10 @@ class SiteCore:
             self._restored = [p for p in self._restored if not slot.start <= p.at < slot.end]
         return self._slots[start]
 
-    def _camera(self, name: str) -> Camera:
+    def _camera(self, name: str) -> CameraRecord:
         if name not in self._cameras:
             fresh = self._open <= self._begun
-            self._cameras[name] = Camera(self._open, self._beginning if fresh else "camera-down")
+            self._cameras[name] = CameraRecord(self._open, self._beginning if fresh else "camera-down")
         return self._cameras[name]
 
     def _all_ended(self) -> bool:

@@ -13,7 +13,7 @@ from scipy.optimize import linear_sum_assignment
 
 from proto.sightings import SightingV1
 from services.aggregate.core.association import gains
-from services.aggregate.core.geometry import Place, place
+from services.aggregate.core.geometry import Location, place
 from services.aggregate.core.ground import Ground, Point
 from services.aggregate.core.motion import Motion
 from services.aggregate.core.passages import Evidence
@@ -32,7 +32,7 @@ class Track:
     """One passer-by in view. Lives in RAM for seconds; has no id."""
 
     motion: Motion
-    seen: Place
+    seen: Location
     """Where it was seen last, by the filter."""
     last: int
     evidence: Evidence
@@ -55,7 +55,7 @@ class Track:
             self.motion = Motion.start(face.place)
         else:
             self.motion.correct(face.place)
-        before, self.seen = self.seen, Place(self.motion.x, self.motion.y, self.motion.size)
+        before, self.seen = self.seen, Location(self.motion.x, self.motion.y, self.motion.size)
         self.net += picture.ground.crossed(picture.point(before), picture.point(self.seen))
         self.hit(picture, face)
 
@@ -75,14 +75,14 @@ class _Picture:
     model: str
     ground: Ground
 
-    def point(self, where: Place) -> Point:
+    def point(self, where: Location) -> Point:
         """Return a place in shares of the picture."""
         return where.x, where.y * self.aspect
 
 
 @dataclass(frozen=True, slots=True)
 class _Face:
-    place: Place
+    place: Location
     sighting: SightingV1
 
 

@@ -12,7 +12,7 @@ from proto.public import GapReason, WindowV1
 from proto.sightings import PassageV1
 from proto.types import WHOLE_SITE
 from services.aggregate.core.config import SiteConfig
-from services.aggregate.core.coverage import Span
+from services.aggregate.core.coverage import CoverageSpan
 from services.aggregate.core.passages import JUDGED
 from services.sites.proportions import wilson
 
@@ -45,7 +45,7 @@ class Slot:
         for zone in {passage.zone, WHOLE_SITE}:
             self._passages.setdefault(zone, Counter())[passage.verdict] += 1
 
-    def note(self, camera: str, span: Span) -> None:
+    def note(self, camera: str, span: CoverageSpan) -> None:
         """Note what of a span of a camera's time lies in this window."""
         length = min(span.end, self.end) - max(span.start, self.start)
         if length <= 0 or camera not in self.config.grounds:

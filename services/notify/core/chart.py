@@ -40,7 +40,7 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Line:
+class ZoneLine:
     """One zone. A run of points is unbroken: no window between them is missing or withheld."""
 
     name: str
@@ -64,7 +64,7 @@ class Chart:
     """Everything that is drawn. Times are seconds since its start, rates shares."""
 
     length_s: float
-    lines: tuple[Line, ...]
+    lines: tuple[ZoneLine, ...]
     thresholds: tuple[Tick, ...]
     times: tuple[Tick, ...]
     rates: tuple[Tick, ...]
@@ -97,7 +97,7 @@ def chart_of(notification: Notification, site: SiteSettings, words: Words, windo
     )
 
 
-def _line(notice: Notice, windows: Sequence[WindowV1], start: int, site: SiteSettings) -> Line:
+def _line(notice: Notice, windows: Sequence[WindowV1], start: int, site: SiteSettings) -> ZoneLine:
     runs: list[list[Point]] = [[]]
     before: WindowV1 | None = None
     for window in windows:
@@ -109,7 +109,7 @@ def _line(notice: Notice, windows: Sequence[WindowV1], start: int, site: SiteSet
         before = window
     withheld = tuple(_middle_s(w, start) for w in windows if w.suppressed == "small-count")
     name = site_name(site) if notice.zone == WHOLE_SITE else zone_name(site, notice.zone)
-    return Line(name, notice.zone, tuple(tuple(run) for run in runs if run), withheld)
+    return ZoneLine(name, notice.zone, tuple(tuple(run) for run in runs if run), withheld)
 
 
 def _point(window: WindowV1, start: int) -> Point | None:
@@ -144,14 +144,14 @@ def _most_ticks(step: int) -> int:
     return _MOST_WITH_SECONDS if step % 60 else _MOST_TICKS
 
 
-def _alternative(lines: Sequence[Line], start: int, end: int, site: SiteSettings, words: Words) -> str:
+def _alternative(lines: Sequence[ZoneLine], start: int, end: int, site: SiteSettings, words: Words) -> str:
     zone = local_zone(site)
     first, last = instant(start, zone), instant(end, zone)
     head = words.gettext("Mask rates from {start} to {end}.", start=words.moment(first, last), end=words.time(last))
     return " ".join([head, *(_said(line, words) for line in lines if line.runs)])
 
 
-def _said(line: Line, words: Words) -> str:
+def _said(line: ZoneLine, words: Words) -> str:
     rates = [point.rate for run in line.runs for point in run]
     return words.gettext(
         "{zone}: {last} at the end, between {least} and {most} in all.",

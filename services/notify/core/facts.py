@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from proto.public import GapReason, OperationalAlertV1, WindowV1
 from services.notify.core.figures import Figure, field_alert, figure_of, span_of
-from services.notify.core.local_time import Span, instant
+from services.notify.core.local_time import LocalSpan, instant
 from services.notify.core.names import is_about_delivery
 from services.notify.core.notification import Notice, Notification
 from services.notify.core.view import Bar, bar
@@ -68,7 +68,7 @@ def of_fault(notice: Notice, site: SiteSettings, words: Words) -> Facts:
     """Return since when figures are missing, and how much was observed."""
     fault = _fault(notice)
     zone = local_zone(site)
-    span = Span(instant(notice.since, zone), instant(notice.at, zone), site.timezone)
+    span = LocalSpan(instant(notice.since, zone), instant(notice.at, zone), site.timezone)
     found = [(words.gettext("When"), words.span(span))]
     if fault.coverage is not None:
         share = words.percent(fault.coverage)

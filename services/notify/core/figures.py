@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import tzinfo
 
 from proto.public import AlertV1, WindowV1
-from services.notify.core.local_time import Span, instant
+from services.notify.core.local_time import LocalSpan, instant
 from services.notify.core.notification import Notice, Notification
 
 
@@ -50,9 +50,9 @@ def newest(windows: Iterable[WindowV1], notification: Notification) -> list[Wind
     return list({w.zone: w for w in published(windows, notification) if _of(w) is not None}.values())
 
 
-def span_of(figure: Figure, zone: tzinfo, name: str) -> Span:
+def span_of(figure: Figure, zone: tzinfo, name: str) -> LocalSpan:
     """Return the window of a figure in local time."""
-    return Span(instant(figure.start, zone), instant(figure.end, zone), name)
+    return LocalSpan(instant(figure.start, zone), instant(figure.end, zone), name)
 
 
 def _of(window: WindowV1) -> Figure | None:

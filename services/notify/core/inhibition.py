@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from proto.public import OperationalAlertV1
 from proto.types import WHOLE_SITE, SiteId, ZoneId
 from services.notify.core.notification import Notice
-from services.notify.core.routing import CAMERA_DOWN, NO_DATA, Place
+from services.notify.core.routing import CAMERA_DOWN, NO_DATA, SiteFacts
 
 OPEN_END = 2**63
 """An instant that never comes: what goes on until something happens."""
@@ -46,7 +46,7 @@ class Inhibition:
         sources[key] = _Source(notice.firing, notice.stored, wide)
         return True
 
-    def until(self, notice: Notice, place: Place, wait: int) -> int:
+    def until(self, notice: Notice, place: SiteFacts, wait: int) -> int:
         """Return when an alert about a rate is free again, ns: OPEN_END if that isn't known, 0 if it never was."""
         sources = self._sources.get(notice.site)
         if notice.audience != "field" or not sources:
@@ -75,7 +75,7 @@ def _no_data(sources: dict[tuple[str, str], _Source], zone: ZoneId, wait: int) -
     return max(own.end(wait) if own else 0, whole.end(wait) if whole and whole.wide else 0)
 
 
-def _all_down(sources: dict[tuple[str, str], _Source], place: Place, zone: ZoneId | None, wait: int) -> int:
+def _all_down(sources: dict[tuple[str, str], _Source], place: SiteFacts, zone: ZoneId | None, wait: int) -> int:
     cameras = [camera for camera, zones in place.cameras.items() if zone is None or zone in zones]
     found = [sources.get((CAMERA_DOWN, camera)) for camera in cameras]
     return min((source.end(wait) if source else 0 for source in found), default=0)

@@ -70,7 +70,7 @@ class Attempts:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class Topic:
     """What one record of a notification is about: an alert in a state, or the day of a report."""
 
     zone: ZoneId
@@ -108,7 +108,7 @@ class Ledger:
         entry = self._entries.get(notification, {}).get(recipient.digest)
         return entry.attempts if entry is not None else Attempts()
 
-    def unrecorded(self, notification: Notification, recipient: Recipient) -> list[Line]:
+    def unrecorded(self, notification: Notification, recipient: Recipient) -> list[Topic]:
         """Return the alerts of which the outcome is still to be stored: the process died between two of its records."""
         entry = self._entries.get(notification.id, {}).get(recipient.digest, _Entry())
         return [line for line in recorded(notification) if (line.alert, line.state) not in entry.settled]
@@ -126,22 +126,22 @@ class Ledger:
         return len(self._entries)
 
 
-def recorded(notification: Notification) -> list[Line]:
+def recorded(notification: Notification) -> list[Topic]:
     """Return the alerts of which a notification's outcome is recorded: all; of very many those that are news in it.
 
     Of a repetition, in which nothing is news, the first ones. A report has one line.
     """
     if notification.reason == "report":
-        return [Line(ZONE, RULE, notification.id, STATE)]
+        return [Topic(ZONE, RULE, notification.id, STATE)]
     told = list(notification.notices)
     if len(told) > _FEW:
         news = [notice for notice in told if not notice.firing or notice.alert in notification.new]
         told = news or told[:_FEW]
-    return [Line(notice.zone, notice.rule, notice.alert, notice.state) for notice in told]
+    return [Topic(notice.zone, notice.rule, notice.alert, notice.state) for notice in told]
 
 
 def records(
-    notification: Notification, recipient: Recipient, now: Attempts, lines: Iterable[Line] | None = None
+    notification: Notification, recipient: Recipient, now: Attempts, lines: Iterable[Topic] | None = None
 ) -> Iterator[DeliveryV1]:
     """Yield the records of an attempt, one for each alert; of one that is not the last, of very many for the first."""
     told = recorded(notification) if lines is None else list(lines)

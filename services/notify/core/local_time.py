@@ -26,7 +26,7 @@ def offset(moment: datetime) -> str:
 
 
 @dataclass(frozen=True)
-class Span:
+class LocalSpan:
     """A window in local time. The zone's name is the settings' own, such as Europe/Paris."""
 
     start: datetime

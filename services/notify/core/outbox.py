@@ -15,7 +15,7 @@ from services.notify.core.backoff import delay_s, given_up
 from services.notify.core.ledger import Attempts
 from services.notify.core.notification import Notification
 from services.notify.core.outcome import SLOW, Failure, judge
-from services.notify.core.recipient import Place, Recipient
+from services.notify.core.recipient import Recipient, RecipientKey
 
 AT_ONCE: dict[Channel, int] = {"email": 4, "sms": 4, "webhook": 8}
 """Deliveries of one channel at the same time; one that hangs holds the others up only when all hang."""
@@ -178,7 +178,7 @@ class Outbox:
             if not lane.busy:
                 del self._lanes[key]
 
-    def let_go(self, site: str, reached: Container[Place]) -> list[Envelope]:
+    def let_go(self, site: str, reached: Container[RecipientKey]) -> list[Envelope]:
         """Forget what waits for a site's recipients who are not reached any more, and return it."""
         found: list[Envelope] = []
         for key in [key for key in self._lanes if key[0] == site]:

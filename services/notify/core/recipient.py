@@ -21,7 +21,7 @@ class Receiver:
     language: Language = "en"
 
 
-Place = tuple[str, Channel, str]
+RecipientKey = tuple[str, Channel, str]
 """Receiver, channel and address: who it is, whatever the salt."""
 _OWN_SERVER: frozenset[Channel] = frozenset({"webhook"})
 """Channels on which each recipient is a server of its own."""
@@ -48,7 +48,7 @@ class Recipient:
         return f"{self.channel}-{self.digest[:8]}" if self.channel in _OWN_SERVER else self.channel
 
     @property
-    def place(self) -> Place:
+    def place(self) -> RecipientKey:
         """Where it is reached. Not for logs."""
         return self.receiver, self.channel, self.address.lower()
 

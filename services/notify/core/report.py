@@ -17,7 +17,7 @@ from proto.public import AlertV1, GapReason, Suppression, WindowV1
 from proto.stats import PeriodV1, Step
 from proto.types import WHOLE_SITE, Interval, Profile, ReceiverId, SiteId, ZoneId
 from services.notify.core.report_alerts import HeldBack, RuleDay, held_back, rule_days
-from services.sites.history import RollUp, Span, day_start
+from services.sites.history import RollUp, TimeRange, day_start
 from services.sites.history.spans import SECOND
 from services.sites.profiles import PROFILES
 from services.sites.proportions import newcombe
@@ -51,17 +51,17 @@ class Question:
     """Who reads it: what was held back is told of this receiver; None: of all."""
 
     @property
-    def span(self) -> Span:
+    def span(self) -> TimeRange:
         """The day's first instant, and its end."""
         return day_of(self.day, self.zone)
 
-    def days(self) -> list[Span]:
+    def days(self) -> list[TimeRange]:
         """Return all days that the report needs, in order: a week before, the day before, the day."""
         return [day_of(self.day - back, self.zone) for back in (*reversed(_BEFORE.values()), timedelta())]
 
 
 @dataclass(frozen=True)
-class Place:
+class ZoneDay:
     """The day of the whole site or of one of its zones."""
 
     zone: ZoneId
@@ -101,7 +101,7 @@ class DayReport:
 
     site: SiteId
     day: date
-    span: Span
+    span: TimeRange
     strict: bool
     """Whether the number of people and the percentage are all that may be told."""
     profiles: tuple[Profile, ...]
@@ -110,8 +110,8 @@ class DayReport:
     step: Step
     parts: tuple[PeriodV1, ...]
     """The whole site by hour; under a strict profile by window, as published."""
-    whole: Place
-    zones: tuple[Place, ...]
+    whole: ZoneDay
+    zones: tuple[ZoneDay, ...]
     comparisons: tuple[Comparison, ...]
     alerts: tuple[RuleDay, ...]
     held: HeldBack
@@ -148,9 +148,9 @@ def report_of(
     )
 
 
-def day_of(day: date, zone: tzinfo) -> Span:
+def day_of(day: date, zone: tzinfo) -> TimeRange:
     """Return a day of the calendar; empty where the zone skipped it."""
-    return Span(day_start(day, zone), day_start(day + timedelta(days=1), zone))
+    return TimeRange(day_start(day, zone), day_start(day + timedelta(days=1), zone))
 
 
 def _step(today: Sequence[WindowV1], *, strict: bool) -> Step:
@@ -168,24 +168,24 @@ def _of_zone(windows: Iterable[WindowV1], zone: ZoneId) -> list[WindowV1]:
     return [window for window in windows if window.zone == zone]
 
 
-def _places(asked: Question, today: Sequence[WindowV1]) -> Iterable[Place]:
+def _places(asked: Question, today: Sequence[WindowV1]) -> Iterable[ZoneDay]:
     """Yield the zones, those of the settings first and in their order."""
     seen = sorted({window.zone for window in today} - {WHOLE_SITE})
     for zone in dict.fromkeys([*asked.zones, *seen]):
         yield _place(asked, zone, today, strict=False)
 
 
-def _place(asked: Question, zone: ZoneId, today: Sequence[WindowV1], *, strict: bool) -> Place:
+def _place(asked: Question, zone: ZoneId, today: Sequence[WindowV1], *, strict: bool) -> ZoneDay:
     mine = _of_zone(today, zone)
     reasons = Counter(window.suppressed for window in mine if window.suppressed is not None)
     gaps = Counter(gap for window in mine for gap in ([] if strict else window.gaps))
-    return Place(
+    return ZoneDay(
         zone, _total(asked, asked.span, mine, zone, strict=strict), tuple(reasons.most_common()),
         tuple(gaps.most_common()),
     )  # fmt: skip
 
 
-def _total(asked: Question, span: Span, windows: Iterable[WindowV1], zone: ZoneId, *, strict: bool) -> PeriodV1:
+def _total(asked: Question, span: TimeRange, windows: Iterable[WindowV1], zone: ZoneId, *, strict: bool) -> PeriodV1:
     """Return a day as one period; of a day without an expected window, an empty one."""
     found = _rolled(asked, span, "total", windows, zone, strict=strict)
     none = PeriodV1(
@@ -196,7 +196,13 @@ def _total(asked: Question, span: Span, windows: Iterable[WindowV1], zone: ZoneI
 
 
 def _rolled(
-    asked: Question, span: Span, step: Step, windows: Iterable[WindowV1], zone: ZoneId = WHOLE_SITE, *, strict: bool
+    asked: Question,
+    span: TimeRange,
+    step: Step,
+    windows: Iterable[WindowV1],
+    zone: ZoneId = WHOLE_SITE,
+    *,
+    strict: bool,
 ) -> list[PeriodV1]:
     if span.start >= span.end:
         return []

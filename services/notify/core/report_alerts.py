@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from proto.notifications import NotificationV1, WithheldReason
 from proto.public import AlertV1
 from proto.types import AlertId, ReceiverId, RuleId, ZoneId
-from services.sites.history import Span
+from services.sites.history import TimeRange
 
 
 @dataclass(frozen=True)
@@ -33,13 +33,13 @@ class _Fired:
     start: int
     end: int | None = None
 
-    def within(self, span: Span) -> int:
+    def within(self, span: TimeRange) -> int:
         """Return for how long it fired in this time."""
         end = span.end if self.end is None else min(self.end, span.end)
         return max(0, end - max(self.start, span.start))
 
 
-def rule_days(alerts: Iterable[AlertV1], span: Span) -> tuple[RuleDay, ...]:
+def rule_days(alerts: Iterable[AlertV1], span: TimeRange) -> tuple[RuleDay, ...]:
     """Return the rules of which an alert fired within the span, by zone and name. Alerts are given in order.
 
     An alert lasts from the window that decided that it fires to the one that decided its end, or to the next alert of
@@ -50,7 +50,7 @@ def rule_days(alerts: Iterable[AlertV1], span: Span) -> tuple[RuleDay, ...]:
     return tuple(_day(zone, rule, [f for f in found if (f.zone, f.rule) == (zone, rule)], span) for zone, rule in rules)
 
 
-def _day(zone: ZoneId, rule: RuleId, found: list[_Fired], span: Span) -> RuleDay:
+def _day(zone: ZoneId, rule: RuleId, found: list[_Fired], span: TimeRange) -> RuleDay:
     return RuleDay(
         zone=zone,
         rule=rule,
@@ -86,7 +86,7 @@ class HeldBack:
 
 
 def held_back(
-    records: Iterable[NotificationV1], rates: Collection[AlertId], span: Span, receiver: ReceiverId | None = None
+    records: Iterable[NotificationV1], rates: Collection[AlertId], span: TimeRange, receiver: ReceiverId | None = None
 ) -> HeldBack:
     """Return how many alerts about rates were held back within the span, from one receiver or from any.
 

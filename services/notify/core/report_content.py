@@ -14,7 +14,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Line:
+class HourRow:
     """A line of the table of hours; `note` stands in place of figures that there are not."""
 
     when: str
@@ -58,7 +58,7 @@ class ReportView:
     """The headings of the table of hours."""
     table: str
     """And its title."""
-    lines: tuple[Line, ...]
+    lines: tuple[HourRow, ...]
     notes: tuple[str, ...]
     link: str
     link_text: str

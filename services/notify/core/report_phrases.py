@@ -9,7 +9,7 @@ from proto.public import GapReason, Suppression
 from proto.stats import PeriodV1
 from proto.types import Interval
 from services.notify.core.local_time import offset
-from services.notify.core.report import Comparison, DayReport, Place
+from services.notify.core.report import Comparison, DayReport, ZoneDay
 from services.notify.core.report_alerts import HeldBack, RuleDay
 from services.notify.core.words import Words
 from services.sites.history import local
@@ -87,7 +87,7 @@ class Phrases:
             "model-changed": gettext("the model was changed"),
         }[why]
 
-    def missing(self, place: Place) -> str:
+    def missing(self, place: ZoneDay) -> str:
         """Return of how much nothing was published; empty if nothing is missing."""
         if not place.missing:
             return ""
@@ -95,7 +95,7 @@ class Phrases:
         of_all = self.periods(place.total.windows_expected)
         return gettext("Nothing was published for {count} of {periods}.", count=count, periods=of_all)
 
-    def withheld(self, place: Place) -> str:
+    def withheld(self, place: ZoneDay) -> str:
         """Return how many periods show no figures, and why; empty if all do."""
         if not place.withheld:
             return ""
@@ -109,7 +109,7 @@ class Phrases:
             periods=self.periods(place.total.windows_published), reasons=told,
         )  # fmt: skip
 
-    def observed(self, place: Place) -> Iterable[str]:
+    def observed(self, place: ZoneDay) -> Iterable[str]:
         """Yield how much was observed, and why it was not all; nothing where the profile withholds it."""
         coverage = place.total.coverage
         if coverage is None:

@@ -6,8 +6,8 @@ from itertools import groupby
 from proto.stats import PeriodV1
 from proto.types import WHOLE_SITE
 from services.notify.core.names import place, zone_name
-from services.notify.core.report import DayReport, Place
-from services.notify.core.report_content import Line, Picture, ReportView, Row
+from services.notify.core.report import DayReport, ZoneDay
+from services.notify.core.report_content import HourRow, Picture, ReportView, Row
 from services.notify.core.report_phrases import Phrases
 from services.notify.core.words import Words
 from services.sites.profiles import PROFILES, any_trial
@@ -112,7 +112,7 @@ class _Said:
             return self.words.gettext("Whole site")
         return zone_name(self.site, zone)
 
-    def zone(self, zone: Place) -> Iterator[str]:
+    def zone(self, zone: ZoneDay) -> Iterator[str]:
         total = zone.total
         if total.rate is not None and total.persons is not None:
             people = self.phrases.people(total.persons)
@@ -135,24 +135,24 @@ class _Said:
             return self.words.gettext("Nobody was counted.")
         return self.words.gettext("Of {people} nobody could be judged.", people=self.phrases.people(persons))
 
-    def lines(self) -> Iterator[Line]:
+    def lines(self) -> Iterator[HourRow]:
         """Yield the figures of each part of the day; parts in a row without figures, for one reason, are one line."""
         for note, some in groupby(self.report.parts, self.note):
             found = list(some)
             if note:
                 when = self.phrases.hours(found[0].start, found[-1].end)
-                yield Line(when, note=note, text=self.labelled(when, note))
+                yield HourRow(when, note=note, text=self.labelled(when, note))
                 continue
             for part in found:
                 yield self.line(part)
 
-    def line(self, part: PeriodV1) -> Line:
+    def line(self, part: PeriodV1) -> HourRow:
         when, rate = self.phrases.hours(part.start, part.end), self.words.percent(_rate(part))
         interval = "" if part.interval is None else self.phrases.interval(part.interval)
         figures = f"{rate} ({interval})" if interval else rate
         persons = part.persons or 0
         shown = (rate, interval, self.words.number(persons)) if self.sure else (rate, self.words.number(persons))
-        return Line(
+        return HourRow(
             when, shown, text=self.labelled(when, f"{figures}, {self.phrases.people(persons)}")
         )  # fmt: skip
 

@@ -72,7 +72,7 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class SiteFacts:
     """A site, as routing and inhibition ask: its time zone, and which zones its cameras look at."""
 
     zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
@@ -85,7 +85,7 @@ class Place:
         return frozenset({notice.zone})
 
 
-_NOWHERE = Place()
+_NOWHERE = SiteFacts()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +93,11 @@ class Plan:
     """One state of the settings, as the dispatcher asks them."""
 
     routes: tuple[Route, ...]
-    places: Mapping[SiteId, Place] = field(default_factory=dict)
+    places: Mapping[SiteId, SiteFacts] = field(default_factory=dict)
     caps: Mapping[ReceiverId, int] = field(default_factory=dict)
     """Notifications of a receiver, site and hour."""
 
-    def place(self, site: SiteId) -> Place:
+    def place(self, site: SiteId) -> SiteFacts:
         """Return what is known of a site; of an unknown one, a site without cameras."""
         return self.places.get(site, _NOWHERE)
 

@@ -12,14 +12,14 @@ _LENGTHS = (FULL, 40, 24, 12)
 _WORTH = 2
 
 
-class Part(NamedTuple):
+class SmsPart(NamedTuple):
     """A sentence, and how easily it is spared: 0 never, 1 and 2 at the expense of names cut short, more before that."""
 
     text: str
     spare: int = 0
 
 
-def fitted(parts_of: Callable[[int], Sequence[Part]], most: int) -> str | None:
+def fitted(parts_of: Callable[[int], Sequence[SmsPart]], most: int) -> str | None:
     """Return the fullest text of at most so many segments, None if there is none.
 
     `parts_of` gets how many characters a name may have.
@@ -28,7 +28,7 @@ def fitted(parts_of: Callable[[int], Sequence[Part]], most: int) -> str | None:
     return next((text for text in texts if segments(text) <= most), None)
 
 
-def _candidates(parts_of: Callable[[int], Sequence[Part]]) -> Iterator[str]:
+def _candidates(parts_of: Callable[[int], Sequence[SmsPart]]) -> Iterator[str]:
     """First less and less of what is easily spared, then shorter names, then the rest of what can be spared."""
     levels = sorted({part.spare for part in parts_of(FULL)} | {0}, reverse=True)
     for wanted in ([level for level in levels if level >= _WORTH], [level for level in levels if level < _WORTH]):

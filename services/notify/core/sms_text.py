@@ -9,7 +9,7 @@ from proto.types import WHOLE_SITE
 from services.notify.core.local_time import instant, offset
 from services.notify.core.names import site_name, zone_name
 from services.notify.core.notification import Notice, Notification
-from services.notify.core.sms_fit import FULL, Part, clipped, fitted
+from services.notify.core.sms_fit import FULL, SmsPart, clipped, fitted
 from services.notify.core.words import Words
 from services.sites.profiles import any_trial
 from services.sites.settings import SiteSettings, local_zone
@@ -24,7 +24,7 @@ def sms_text(notification: Notification, site: SiteSettings, words: Words, most:
     The same notification gives the same text. UnpresentableError if its times are beyond the calendar.
     """
     if not notification.notices:
-        return fitted(lambda _: [Part(words.gettext("This is a test: messages from Moretta reach you."))], most)
+        return fitted(lambda _: [SmsPart(words.gettext("This is a test: messages from Moretta reach you."))], most)
     speaker = _Speaker(site, words, notification, most)
     if len(notification.notices) == 1:
         return fitted(lambda length: speaker.one(notification.notices[0], length), most)
@@ -44,7 +44,7 @@ class _Speaker:
         self._site, self._words, self._notification, self._most = site, words, notification, most
         self._zone = local_zone(site)
 
-    def one(self, notice: Notice, length: int) -> list[Part]:
+    def one(self, notice: Notice, length: int) -> list[SmsPart]:
         """Return the sentences about a single alert."""
         since = self._moment(instant(notice.since, self._zone), instant(notice.at, self._zone))
         if not notice.firing:
@@ -54,24 +54,24 @@ class _Speaker:
         else:
             change = self._words.gettext("Not over yet, since {time}.", time=since)
         if isinstance(notice.message, AlertV1):
-            return [*self._rate(notice, notice.message, length), Part(change, 2)]
+            return [*self._rate(notice, notice.message, length), SmsPart(change, 2)]
         return [
             self._test(),
-            Part(self._fault(notice, length)),
-            Part(f"{self._when(notice, full=False)}.", 1),
-            Part(change, 2),
+            SmsPart(self._fault(notice, length)),
+            SmsPart(f"{self._when(notice, full=False)}.", 1),
+            SmsPart(change, 2),
         ]
 
-    def _rate(self, notice: Notice, alert: AlertV1, length: int) -> list[Part]:
+    def _rate(self, notice: Notice, alert: AlertV1, length: int) -> list[SmsPart]:
         people = self._words.ngettext("{count} person", "{count} people", alert.persons)
         low, high = (self._words.percent(bound) for bound in sorted(alert.interval))
         sure = self._words.gettext("Between {low} and {high}.", low=low, high=high)
         start = instant(alert.start, self._zone)
         return [
             self._test(),
-            Part(self._what(notice, alert, self._place(notice, length))),
-            Part(sure, 4),
-            Part(f"{people}, {self._when(notice, start)}.", 1),
+            SmsPart(self._what(notice, alert, self._place(notice, length))),
+            SmsPart(sure, 4),
+            SmsPart(f"{people}, {self._when(notice, start)}.", 1),
         ]
 
     def _what(self, notice: Notice, alert: AlertV1, where: str) -> str:
@@ -83,7 +83,7 @@ class _Speaker:
             return self._words.gettext("{place}: over, masks {rate}, above {bound}.", **values)
         return self._words.gettext("{place}: over, masks {rate}.", **values)
 
-    def several(self, length: int) -> list[Part]:
+    def several(self, length: int) -> list[SmsPart]:
         """Return the sentences about several alerts: how many, and as many of them by name as there is room for."""
         firing, resolved = self._notification.firing, self._notification.resolved
         counts = [
@@ -94,8 +94,8 @@ class _Speaker:
         summary = self._words.gettext("{place}: {text}", place=self._name(length), text=counted)
         newest = max(self._notification.notices, key=lambda notice: notice.at)
         # The further down the list, the sooner it is spared.
-        items = [Part(self._brief(notice, length), 2 + place) for place, notice in enumerate(self._ordered())]
-        return [self._test(), Part(summary), Part(f"{self._when(newest, full=False)}.", 1), *items]
+        items = [SmsPart(self._brief(notice, length), 2 + place) for place, notice in enumerate(self._ordered())]
+        return [self._test(), SmsPart(summary), SmsPart(f"{self._when(newest, full=False)}.", 1), *items]
 
     def _ordered(self) -> list[Notice]:
         new = self._notification.new
@@ -139,11 +139,11 @@ class _Speaker:
         text = texts.get(notice.rule, texts["no-data"])[not notice.firing]
         return words.gettext("{place}: {text}", place=self._name(length), text=text) if alone else text
 
-    def _test(self) -> Part:
+    def _test(self) -> SmsPart:
         alerts = [n.message for n in self._notification.notices if isinstance(n.message, AlertV1)]
         trial = any_trial([self._site.profile, *(alert.profile for alert in alerts)])
         test = trial or self._notification.reason == "test"
-        return Part(self._words.gettext("TEST") if test else "")
+        return SmsPart(self._words.gettext("TEST") if test else "")
 
     def _name(self, length: int) -> str:
         return clipped(site_name(self._site), length)

@@ -12,19 +12,19 @@ from services.notify.core.backoff import SLOW_LONGEST_S
 from services.notify.core.notification import Group, Notice, Notification
 from services.notify.core.routing import Plan
 
-Key = tuple[AlertId, AlertState]
+AlertInState = tuple[AlertId, AlertState]
 _STATES: tuple[AlertState, ...] = ("firing", "resolved")
 _CLOSED = 35 * 86_400 * 10**9
 """No office is closed, and no silence goes on, for longer: so late an end may still have to be told."""
 
 
-def keys(record: NotificationV1) -> Iterator[Key]:
+def keys(record: NotificationV1) -> Iterator[AlertInState]:
     """Yield the alerts that a decision tells of, with their states."""
     yield from ((alert, "firing") for alert in record.firing)
     yield from ((alert, "resolved") for alert in record.resolved)
 
 
-def needed(records: Iterable[NotificationV1], firing: Container[AlertId]) -> set[Key]:
+def needed(records: Iterable[NotificationV1], firing: Container[AlertId]) -> set[AlertInState]:
     """Return which states of which alerts these decisions need; of one that fires no more both, or it would fire again.
 
     `firing`: those that fire now, whose state is known.
@@ -102,7 +102,7 @@ def only(record: NotificationV1, *alerts: Container[AlertId]) -> NotificationV1 
 
 
 def whole(
-    record: NotificationV1, new: frozenset[AlertId], notices: Mapping[Key, Notice], plan: Plan
+    record: NotificationV1, new: frozenset[AlertId], notices: Mapping[AlertInState, Notice], plan: Plan
 ) -> Notification | None:
     """Return the notification that was stored as this record; None if an alert of it is stored no more."""
     found = [_known(key, notices) for key in keys(record)]
@@ -122,7 +122,7 @@ def whole(
     )
 
 
-def _known(key: Key, notices: Mapping[Key, Notice]) -> Notice | None:
+def _known(key: AlertInState, notices: Mapping[AlertInState, Notice]) -> Notice | None:
     notice, begun = notices.get(key), notices.get((key[0], "firing"))
     return notice.as_begun(begun) if notice is not None and begun is not None else notice
 

@@ -13,7 +13,7 @@ from babel.dates import format_date, format_time
 from babel.lists import format_list
 from babel.numbers import format_decimal, parse_pattern
 
-from services.notify.core.local_time import Span, offset
+from services.notify.core.local_time import LocalSpan, offset
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Words:
             return self.time(moment)
         return self.gettext("{day}, {time}", day=self.day(moment), time=self.time(moment))
 
-    def span(self, span: Span) -> str:
+    def span(self, span: LocalSpan) -> str:
         """Return `Tuesday, 24 November 2026, 10:00 to 10:20 (Europe/Paris, UTC+01:00)`."""
         start, end, zone = self.time(span.start), self.time(span.end), span.zone
         if not span.same_offset:

@@ -5,6 +5,6 @@ longer period's tells nothing that was not published.
 """
 
 from services.sites.history.rollup import MOST, RollUp, TooMany
-from services.sites.history.spans import Span, day_start, local, spans
+from services.sites.history.spans import TimeRange, day_start, local, spans
 
-__all__ = ["MOST", "RollUp", "Span", "TooMany", "day_start", "local", "spans"]
+__all__ = ["MOST", "RollUp", "TimeRange", "TooMany", "day_start", "local", "spans"]

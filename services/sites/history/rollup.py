@@ -11,7 +11,7 @@ from typing import get_args
 from proto.public import GapReason, Suppression, WindowV1
 from proto.stats import PeriodV1, Step
 from proto.types import Interval, ModelId, Profile
-from services.sites.history.spans import Span, spans
+from services.sites.history.spans import TimeRange, spans
 from services.sites.proportions import wilson
 
 MOST = 10_000
@@ -28,7 +28,7 @@ class TooMany(ValueError):
 class Tally:
     """What the windows of one period add up to."""
 
-    def __init__(self, span: Span) -> None:
+    def __init__(self, span: TimeRange) -> None:
         self.span, self.expected = span, 0
         self._length, self._time = 0, 0.0
         self._published = self._shown = self._suppressed = 0
@@ -122,7 +122,7 @@ class RollUp:
     the one before the hole, or else the first after it, and to border on it. Raises TooMany beyond `MOST` periods.
     """
 
-    def __init__(self, asked: Span, step: Step, zone: tzinfo, length: int, settled: int, border: int = 0) -> None:
+    def __init__(self, asked: TimeRange, step: Step, zone: tzinfo, length: int, settled: int, border: int = 0) -> None:
         self._asked, self._each, self._settled = asked, step == "window", settled
         self._length, self._border, self._begun, self._reached = length, border, False, asked.start
         found = [] if self._each else list(islice(spans(asked.start, asked.end, step, zone), MOST + 1))
@@ -142,7 +142,7 @@ class RollUp:
             self._begun, self._length, self._border = True, window.end - window.start, window.start
         self._miss(window.start)
         self._length, self._reached, self._border = window.end - window.start, window.end, window.end
-        self._tally(Span(window.start, window.end)).add(window)
+        self._tally(TimeRange(window.start, window.end)).add(window)
 
     def periods(self, site: str, zone: str) -> list[PeriodV1]:
         """Return the periods in which windows are expected, in order."""
@@ -155,7 +155,7 @@ class RollUp:
         if self._each:
             self._limit(len(missing))
             for start in missing:
-                self._tally(Span(start, start + self._length)).expect(1, self._length)
+                self._tally(TimeRange(start, start + self._length)).expect(1, self._length)
         else:
             for tally in self._within(self._reached, end):
                 starts = self._slots(max(self._reached, tally.span.start), min(end, tally.span.end))
@@ -173,7 +173,7 @@ class RollUp:
                 return
             yield tally
 
-    def _tally(self, span: Span) -> Tally:
+    def _tally(self, span: TimeRange) -> Tally:
         if not self._each:
             return self._tallies[bisect_right(self._starts, span.start) - 1]
         self._limit(1)

@@ -18,7 +18,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class TimeRange:
     """A piece of time: `start` is inside, `end` is not."""
 
     start: int
@@ -40,7 +40,7 @@ def day_start(day: date, zone: tzinfo) -> int:
     return instant(datetime(day.year, day.month, day.day, tzinfo=zone))
 
 
-def spans(since: int, until: int, step: Step, zone: tzinfo) -> Iterator[Span]:
+def spans(since: int, until: int, step: Step, zone: tzinfo) -> Iterator[TimeRange]:
     """Yield [since, until) cut at the borders of hours or days; in one piece for `total` and `window`."""
     at = since
     while at < until:
@@ -49,7 +49,7 @@ def spans(since: int, until: int, step: Step, zone: tzinfo) -> Iterator[Span]:
             end = min(until, _hour_end(at, zone))
         elif step == "day":
             end = min(until, day_start(local(at, zone).date() + timedelta(days=1), zone))
-        yield Span(at, end)
+        yield TimeRange(at, end)
         at = end
 
 

@@ -205,7 +205,7 @@ def test_without_a_server_and_without_settings(tmp_path):
 
 async def test_who_is_not_called_and_who_offers_no_tls(tmp_path):
     """A metadata service is not called, a peer not either; a mail server without TLS is told."""
-    refused = await reach.reached(reach.Place("hook", "169.254.169.254", 80))
+    refused = await reach.reached(reach.ServerAddress("hook", "169.254.169.254", 80))
     assert "metadata service" in refused.found
     nowhere = CameraSettings(id="gate", url="http://169.254.169.254/latest")
     assert (await reach.camera("cannes", nowhere, open_it=True)).state == "fail"

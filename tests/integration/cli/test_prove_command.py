@@ -16,7 +16,7 @@ from patience import patient, until
 
 from operate.proof import command, memory, proof, story, trace
 from operate.proof.capture import CaptureError
-from operate.proof.core.verdicts import Findings, Lifetime, Place
+from operate.proof.core.verdicts import Findings, Lifetime, SearchedPlace
 from operate.proof.proof import Options, Proof
 from operate.proof.report import page
 from operate.proof.search import PLACES, WITHOUT_CANARY, Search
@@ -30,8 +30,10 @@ KEPT = Lifetime({20.0: 60.0, 50.0: 99.0, 100.0: 100.0}, 100.0)
 
 
 def findings(*, leak: bool = False) -> Findings:
-    places = [Place(name, what, "files", 12_345, 1_234_567, canary=True) for name, what in PLACES.items()]
-    places += [Place(name, what, "processes", 1, 9, canary=None, allowed=24) for name, what in WITHOUT_CANARY.items()]
+    places = [SearchedPlace(name, what, "files", 12_345, 1_234_567, canary=True) for name, what in PLACES.items()]
+    places += [
+        SearchedPlace(name, what, "processes", 1, 9, canary=None, allowed=24) for name, what in WITHOUT_CANARY.items()
+    ]
     places[-2].hit("services.ingest: packet", 9)
     places[0].notes.append("a note of some length, which is to be read beside what was searched")
     if leak:
@@ -176,7 +178,7 @@ def _secret() -> Secret:
     return Secret({bytes(range(32)): Label("decoded", 0)}, pictures=1, packets=1, rows=[bytes(range(32))])
 
 
-def probed(tmp_path, secret: Secret, without=()) -> dict[str, Place]:
+def probed(tmp_path, secret: Secret, without=()) -> dict[str, SearchedPlace]:
     made = Proof(tmp_path, Options(without=tuple(without)), lambda _text: None, secret)
     made._probe()
     return made.search.places

@@ -21,7 +21,7 @@ from PIL import Image, ImageDraw
 
 from operate.box.child import TOO_LONG
 from operate.proof import disk
-from operate.proof.camera import Camera
+from operate.proof.camera import FilmServer
 from operate.proof.core.images import BLOCK
 from operate.proof.disk import Disk
 from operate.proof.planting import Ground, canary_image, planted
@@ -225,7 +225,7 @@ async def test_the_camera_sends_at_its_pace_and_can_be_made_to_end(tmp_path):
     """Each connection begins with the film's first byte, and gets so many bytes a second."""
     film = tmp_path / "film.ts"
     film.write_bytes(bytes(range(256)) * 4_000)
-    async with Camera(film, rate=200_000.0) as camera, aiohttp.ClientSession() as session:
+    async with FilmServer(film, rate=200_000.0) as camera, aiohttp.ClientSession() as session:
         for _ in range(2):
             async with session.get(camera.url) as answer:
                 assert answer.content_type == "video/mp2t"

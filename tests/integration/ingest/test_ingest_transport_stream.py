@@ -17,7 +17,7 @@ import pytest
 
 from operate.box.box import MALLOC
 from operate.proof import memory
-from operate.proof.camera import Camera
+from operate.proof.camera import FilmServer
 from operate.proof.core.needles import Needles, cut
 from operate.proof.film import make_film, make_stream, rate
 from operate.proof.secret import Secret
@@ -153,7 +153,7 @@ async def test_ingest_reads_the_proofs_camera_and_notices_its_end(stream):
     secret = Secret()
     secret.take(stream, LONG_SIDE, 6)
     search = secret.search()
-    async with Camera(stream, rate(stream)) as camera:
+    async with FilmServer(stream, rate(stream)) as camera:
         loop = asyncio.get_running_loop()
         found = await asyncio.to_thread(_watch, camera, loop)
     buffers, pictures, reason = found
@@ -162,7 +162,7 @@ async def test_ingest_reads_the_proofs_camera_and_notices_its_end(stream):
     assert reason in {"end-of-stream", "ended"}
 
 
-def _watch(camera: Camera, loop: asyncio.AbstractEventLoop) -> tuple[list[bytes], int, str]:
+def _watch(camera: FilmServer, loop: asyncio.AbstractEventLoop) -> tuple[list[bytes], int, str]:
     """Decode six pictures, let the camera end, and read on: returns the pictures, their number, and how it ended."""
     buffers: list[bytes] = []
     with open_source(CameraSettings(id="c", url=camera.url, long_side=LONG_SIDE)) as source:

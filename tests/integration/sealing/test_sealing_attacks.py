@@ -17,7 +17,7 @@ from site_process import Site
 
 from proto.frames import FrameReplyV1, FrameV1
 from proto.subjects import FRAMES, FRAMES_QUEUE, KEYS, WORKERS
-from services.aggregate.core.cameras import Camera as Timeline
+from services.aggregate.core.cameras import CameraRecord as Timeline
 from services.frames.sealing.keys import FrameKey, new_key
 from services.frames.sealing.seal import TAG_BYTES, i420_bytes, seal_into
 from services.frames.sealing.wrap import wrap_key

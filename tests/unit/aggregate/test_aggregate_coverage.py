@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.aggregate.core.coverage import Span, Watch
+from services.aggregate.core.coverage import CoverageSpan, Watch
 
 P = 200
 
@@ -15,8 +15,8 @@ def test_a_picture_vouches_for_the_time_to_the_next():
     watch = Watch(0, "started-late")
     for at in range(0, 2_001, P):
         watch.picture(at, P)
-    assert watch.settle(2_000) == [Span(0, 2_000)]
-    assert watch.settle(2_700) == [Span(2_000, 2_600), Span(2_600, 2_700, "frames-lost")]
+    assert watch.settle(2_000) == [CoverageSpan(0, 2_000)]
+    assert watch.settle(2_700) == [CoverageSpan(2_000, 2_600), CoverageSpan(2_600, 2_700, "frames-lost")]
 
 
 def test_it_vouches_for_three_periods_at_most():
@@ -24,14 +24,14 @@ def test_it_vouches_for_three_periods_at_most():
     watch = Watch(0, "started-late")
     for at in (0, 3 * P, 10 * P):
         watch.picture(at, P)
-    assert watch.settle(10 * P) == [Span(0, 6 * P), Span(6 * P, 10 * P, "frames-lost")]
+    assert watch.settle(10 * P) == [CoverageSpan(0, 6 * P), CoverageSpan(6 * P, 10 * P, "frames-lost")]
 
 
 def test_before_the_first_picture_nobody_looked():
     """The time before the first picture has the reason of the beginning."""
     watch = Watch(0, "started-late")
     watch.picture(1_000, P)
-    assert watch.settle(1_000) == [Span(0, 1_000, "started-late")]
+    assert watch.settle(1_000) == [CoverageSpan(0, 1_000, "started-late")]
 
 
 def test_a_silence_has_the_reason_that_was_given():
@@ -43,9 +43,9 @@ def test_a_silence_has_the_reason_that_was_given():
     watch.excuse(8_000, "model-changed")
     watch.picture(9_000, P)
     assert [s for s in watch.settle(12_000) if s.reason] == [
-        Span(600, 5_000, "bus-restarted"),
-        Span(5_600, 9_000, "model-changed"),
-        Span(9_600, 12_000, "frames-lost"),
+        CoverageSpan(600, 5_000, "bus-restarted"),
+        CoverageSpan(5_600, 9_000, "model-changed"),
+        CoverageSpan(9_600, 12_000, "frames-lost"),
     ]
 
 
@@ -57,7 +57,7 @@ def test_a_turn_splits_a_silence():
     watch.turn(2_000, "frames-lost")
     watch.excuse(2_500, "bus-restarted")
     assert watch.settle(3_000) == [
-        Span(0, 600), Span(600, 2_000, "camera-down"), Span(2_000, 3_000, "bus-restarted")
+        CoverageSpan(0, 600), CoverageSpan(600, 2_000, "camera-down"), CoverageSpan(2_000, 3_000, "bus-restarted")
     ]  # fmt: skip
 
 
@@ -75,8 +75,8 @@ def test_time_that_is_gone_through_again_is_observed():
     watch = Watch(0, "started-late")
     for at in (0, 10_000, 10_200, *range(200, 12_001, P)):
         watch.picture(at, P)
-    assert watch.settle(6_000) == [Span(0, 6_000)]
-    assert watch.settle(12_000) == [Span(6_000, 12_000)]
+    assert watch.settle(6_000) == [CoverageSpan(0, 6_000)]
+    assert watch.settle(12_000) == [CoverageSpan(6_000, 12_000)]
 
 
 STEPS = st.lists(st.tuples(st.sampled_from(["picture", "settle", "turn", "excuse"]), st.integers(0, 100)), max_size=40)

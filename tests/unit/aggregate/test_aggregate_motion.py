@@ -9,15 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.aggregate.core.association import gains
-from services.aggregate.core.geometry import Place
+from services.aggregate.core.geometry import Location
 from services.aggregate.core.motion import Motion
 
 SHARE = st.floats(0.01, 0.99)
-PLACE = st.builds(Place, SHARE, SHARE, st.floats(0.01, 0.2))
+PLACE = st.builds(Location, SHARE, SHARE, st.floats(0.01, 0.2))
 
 
 @given(PLACE, st.lists(st.tuples(st.floats(0.0, 2.0), PLACE), max_size=6))
-def test_a_motion_is_a_kalman_filter_of_constant_velocity(first: Place, seen):
+def test_a_motion_is_a_kalman_filter_of_constant_velocity(first: Location, seen):
     """As matrices say it: state and covariance, predicted by white acceleration, corrected by each place."""
     motion = Motion.start(first)
     state = np.array([[first.x, first.y], [0.0, 0.0]])
@@ -38,7 +38,7 @@ def test_a_motion_is_a_kalman_filter_of_constant_velocity(first: Place, seen):
         assert motion.size == pytest.approx(size)
 
 
-def explains(track, unseen_s: float, face: Place) -> tuple[float, bool]:
+def explains(track, unseen_s: float, face: Location) -> tuple[float, bool]:
     """Return by hand how much a face explains, and whether the motion begins anew with it."""
     motion, jitter = track.motion, (0.25 * face.size) ** 2
     alike = 10.0 - (math.log(motion.size / face.size) / 0.22) ** 2
@@ -63,7 +63,7 @@ def test_what_a_face_explains(tracks, data):
         motion.predict(seconds)
         followed.append(SimpleNamespace(motion=motion, seen=second))
     near = st.builds(
-        lambda track, x, y, size: Place(track.seen.x + x, track.seen.y + y, track.motion.size * size),
+        lambda track, x, y, size: Location(track.seen.x + x, track.seen.y + y, track.motion.size * size),
         st.sampled_from(followed), st.floats(-0.2, 0.2), st.floats(-0.2, 0.2), st.floats(0.6, 1.6),
     )  # fmt: skip
     faces = data.draw(st.lists(near | PLACE, min_size=1, max_size=3))

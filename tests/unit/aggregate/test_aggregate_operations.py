@@ -15,7 +15,7 @@ from proto.codec import encode
 from proto.public import AlertV1, OperationalAlertV1, RuleStateV1, WindowV1
 from proto.subjects import ALERTS, OPERATIONS, RULES, WINDOWS
 from services.aggregate.core.config import CameraConfig
-from services.aggregate.core.coverage import Span
+from services.aggregate.core.coverage import CoverageSpan
 from services.aggregate.core.operations import APART, Finding, Operations, Standing, fold, judge_camera, judge_zone
 from services.aggregate.core.site import SiteCore
 from services.aggregate.core.windows import Slot
@@ -76,9 +76,9 @@ def test_what_a_window_says_of_a_camera(make, missed, says, reason):
     """More than half of the whole window, lost for other reasons than a pause or a late start, is bad."""
     slot, at = Slot(make.hour, make.hour + 60 * make.second, make.config()), make.hour
     for seconds, why in missed:
-        slot.note("door", Span(at, at + seconds * make.second, why))
+        slot.note("door", CoverageSpan(at, at + seconds * make.second, why))
         at += seconds * make.second
-    slot.note("door", Span(at, slot.end))
+    slot.note("door", CoverageSpan(at, slot.end))
     found = judge_camera(slot, "door")
     assert (found.says, found.reason) == (says, reason)
     assert found.coverage == pytest.approx((slot.end - at) / (slot.end - slot.start))

@@ -4,14 +4,18 @@ import json
 
 from rich.console import Console
 
-from bench.clips import VERDICTS, Clip, Row, Span, clips_by_eye, table
+from bench.clips import VERDICTS, Clip, ClipSpan, Row, clips_by_eye, table
 
 NAMES = ("persons", *VERDICTS)
 
 
 def clip(**spans):
     """A clip with one masked person, but for the spans given."""
-    values = {name: Span(0, 0, 0) for name in NAMES} | {"persons": Span(1, 1, 1), "masked": Span(1, 1, 1)} | spans
+    values = (
+        {name: ClipSpan(0, 0, 0) for name in NAMES}
+        | {"persons": ClipSpan(1, 1, 1), "masked": ClipSpan(1, 1, 1)}
+        | spans
+    )
     return Clip(file="a_clip.mp4", seconds=3.0, note="", **values)
 
 
@@ -31,7 +35,7 @@ def test_the_count_by_eye_is_consistent():
 
 def test_what_lies_outside_is_named():
     """A number beyond the range is named, one at its edge is not."""
-    row = Row(clip(persons=Span(3, 2, 4), masked=Span(2, 1, 2)), counted(persons=4, masked=3, unmasked=1))
+    row = Row(clip(persons=ClipSpan(3, 2, 4), masked=ClipSpan(2, 1, 2)), counted(persons=4, masked=3, unmasked=1))
     assert row.outside == ["masked", "unmasked"]
     assert Row(clip(), counted(persons=1, masked=1)).outside == []
 
@@ -39,7 +43,7 @@ def test_what_lies_outside_is_named():
 def test_the_table_shows_both_numbers():
     """Each cell shows the eye's number with its range and the count."""
     console = Console(width=120, record=True)
-    console.print(table([Row(clip(persons=Span(3, 2, 4)), counted(persons=5, masked=1))]))
+    console.print(table([Row(clip(persons=ClipSpan(3, 2, 4)), counted(persons=5, masked=1))]))
     text = console.export_text()
     assert "a_clip" in text
     assert "3 (2-4) : 5" in text

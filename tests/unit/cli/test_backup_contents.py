@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from operate.backup.core.contents import FILES, FORMAT, LIST, Contents, Part, configuration, order, problems
+from operate.backup.core.contents import FILES, FORMAT, LIST, Contents, StreamContent, configuration, order, problems
 from operate.backup.folder import checked, described, finish, fresh, parts_of
 from proto.subjects import STREAMS, stream
 from services.bus.making import config_of
@@ -18,10 +18,10 @@ from services.kernel.settings import SettingsError
 WINDOWS = stream("WINDOWS")
 
 
-def part(name: str) -> Part:
+def part(name: str) -> StreamContent:
     sizes = {file: len(name) for file in FILES}
     digests = {file: hashlib.sha256(f"{name}/{file}".encode()).hexdigest() for file in FILES}
-    return Part(stream=name, messages=1, last_seq=1, sizes=sizes, sha256=digests)
+    return StreamContent(stream=name, messages=1, last_seq=1, sizes=sizes, sha256=digests)
 
 
 WHOLE = Contents(format=FORMAT, moretta="1", taken="2026-11-25T12:00:00Z", parts=[part(one.name) for one in order()])

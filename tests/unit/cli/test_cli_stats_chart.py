@@ -14,7 +14,7 @@ from windows import HOUR, MINUTE, decree, hidden, market_day, window
 from operate.cli.stats_chart import chart
 from proto.stats import StatsReplyV1
 from services.sites.charts.periods import runs
-from services.sites.history import RollUp, Span
+from services.sites.history import RollUp, TimeRange
 
 DAY = 1_795_474_800_000_000_000
 """2026-11-24T00:00+01:00."""
@@ -23,7 +23,7 @@ PARIS = ZoneInfo("Europe/Paris")
 
 def reply(windows, step="window", span=None):
     windows = list(windows)
-    span = span or Span(windows[0].start, windows[-1].end)
+    span = span or TimeRange(windows[0].start, windows[-1].end)
     found = RollUp(span, step, PARIS, 20 * MINUTE, span.end)
     for one in windows:
         found.add(one)
@@ -54,7 +54,7 @@ def times(line):
 
 def test_no_line_crosses_a_gap(tmp_path, drawn):
     """The made-up day: one line up to the outage, one after it, and none at night; each window as long as it was."""
-    answer = reply(market_day(DAY), span=Span(DAY, DAY + 24 * HOUR))
+    answer = reply(market_day(DAY), span=TimeRange(DAY, DAY + 24 * HOUR))
     chart(answer, tmp_path / "day.png")
     upper, lower = drawn[0].axes
     assert [times(line) for line in upper.lines] == [("06:00", "11:40"), ("13:20", "21:00")]
@@ -67,7 +67,7 @@ def test_no_line_crosses_a_gap(tmp_path, drawn):
 
 def test_intervals_are_a_band(tmp_path, drawn):
     """Each from its lower to its upper bound, over the time that it is about."""
-    answer = reply(market_day(DAY), "hour", span=Span(DAY, DAY + 24 * HOUR))
+    answer = reply(market_day(DAY), "hour", span=TimeRange(DAY, DAY + 24 * HOUR))
     chart(answer, tmp_path / "day.png")
     (band,) = drawn[0].axes[0].containers
     bounds = [(bar.get_y(), bar.get_y() + bar.get_height()) for bar in band]
@@ -77,7 +77,7 @@ def test_intervals_are_a_band(tmp_path, drawn):
 
 def test_what_has_no_rate_is_marked(tmp_path, drawn):
     """Suppressed and missing periods are hatched, each kind named once in the legend."""
-    chart(reply(market_day(DAY), span=Span(DAY, DAY + 24 * HOUR)), tmp_path / "day.png")
+    chart(reply(market_day(DAY), span=TimeRange(DAY, DAY + 24 * HOUR)), tmp_path / "day.png")
     _, labels = drawn[0].axes[0].get_legend_handles_labels()
     assert sorted(labels) == ["95 % interval", "no window published", "rate", "too few people to show"]
     hatched = [patch.get_hatch() for patch in drawn[0].axes[0].patches if patch.get_hatch()]
@@ -86,7 +86,7 @@ def test_what_has_no_rate_is_marked(tmp_path, drawn):
 
 def test_the_time_before_anything_was_published_is_short(tmp_path, drawn):
     """It takes a quarter of the picture at most, and since when it lasts is told; the rest is as long as it was."""
-    answer = reply([window(DAY + 8 * HOUR), window(DAY + 8 * HOUR + 40 * MINUTE)], span=Span(DAY, DAY + 9 * HOUR))
+    answer = reply([window(DAY + 8 * HOUR), window(DAY + 8 * HOUR + 40 * MINUTE)], span=TimeRange(DAY, DAY + 9 * HOUR))
     chart(answer, tmp_path / "morning.png")
     upper = drawn[0].axes[0]
     begin, end = (num2date(at, tz=PARIS) for at in upper.get_xlim())
@@ -95,7 +95,7 @@ def test_the_time_before_anything_was_published_is_short(tmp_path, drawn):
     _, labels = upper.get_legend_handles_labels()
     assert [text.get_text() for text in drawn[0].legends[0].texts][:2] == ["rate", "95 % interval"]
     assert len(drawn[0].legends[0].texts) == len(labels)
-    chart(reply(market_day(DAY), span=Span(DAY - HOUR, DAY + 24 * HOUR)), tmp_path / "day.png")
+    chart(reply(market_day(DAY), span=TimeRange(DAY - HOUR, DAY + 24 * HOUR)), tmp_path / "day.png")
     assert f"{num2date(drawn[1].axes[0].get_xlim()[0], tz=PARIS):%H:%M}" == "23:00"
     assert not drawn[1].axes[0].texts
 

@@ -17,7 +17,7 @@ from operate.cli.stats import parse
 from operate.cli.stats_table import COLUMNS, as_csv, bar, table
 from proto.stats import StatsReplyV1
 from services.kernel.settings import SettingsError
-from services.sites.history import RollUp, Span
+from services.sites.history import RollUp, TimeRange
 
 PARIS = ZoneInfo("Europe/Paris")
 DAY = 1_795_474_800_000_000_000
@@ -29,7 +29,7 @@ AUTUMN = 1_792_879_200_000_000_000
 def reply(windows, step="hour", span=None, zone="_site"):
     """The answer that aggregate would give."""
     windows = list(windows)
-    span = span or Span(windows[0].start, windows[-1].end)
+    span = span or TimeRange(windows[0].start, windows[-1].end)
     found = RollUp(span, step, PARIS, 20 * MINUTE, span.end)
     for one in windows:
         found.add(one)
@@ -53,7 +53,7 @@ def row(lines, start):
 
 def test_a_day_as_people_read_it():
     """Each hour with its rate, interval, people and coverage; gaps and suppression in words; notes below."""
-    lines = text(reply(market_day(DAY), span=Span(DAY, DAY + 24 * HOUR)))
+    lines = text(reply(market_day(DAY), span=TimeRange(DAY, DAY + 24 * HOUR)))
     assert lines[0] == "Masks at cannes, the whole site, Tue 2026-11-24 (times of Europe/Paris)"
     assert row(lines, "03:00") == "03:00 to 04:00 – – – 100% too few people to show"
     assert row(lines, "12:00") == "12:00 to 13:00 – – – 0% GAP: no window published, 3 missing"
@@ -68,7 +68,7 @@ def test_a_day_as_people_read_it():
 def test_no_figure_is_cut_on_a_narrow_terminal(step):
     """With 80 columns every figure of several days is whole: rates, intervals, people, coverage, times."""
     windows = [*market_day(DAY), *market_day(DAY + 24 * HOUR)]
-    answer = reply(windows, step, Span(DAY, DAY + 48 * HOUR))
+    answer = reply(windows, step, TimeRange(DAY, DAY + 48 * HOUR))
     lines = text(answer, width=80)
     assert max(map(len, lines)) <= 80
     assert "…" not in "".join(lines)
@@ -81,7 +81,9 @@ def test_no_figure_is_cut_on_a_narrow_terminal(step):
 
 def test_hours_of_several_days_stand_below_their_day():
     """Each day is named once, above its hours; days and a single line name theirs."""
-    lines = [line.strip() for line in text(reply(market_day(DAY), span=Span(DAY - HOUR, DAY + 24 * HOUR)), width=80)]
+    lines = [
+        line.strip() for line in text(reply(market_day(DAY), span=TimeRange(DAY - HOUR, DAY + 24 * HOUR)), width=80)
+    ]
     days = [line for line in lines if line.startswith(("Mon", "Tue"))]
     assert days == ["Mon 2026-11-23", "Tue 2026-11-24"]
     assert lines[lines.index("Mon 2026-11-23") + 1].startswith("23:00 to 00:00")
@@ -90,7 +92,7 @@ def test_hours_of_several_days_stand_below_their_day():
 def test_gaps_that_follow_each_other_are_one_line():
     """A long outage by window is one line, and what was published around it stays a line each."""
     day = [one for one in market_day(DAY) if one.start < DAY + 9 * HOUR or one.start >= DAY + 11 * HOUR]
-    lines = text(reply(day, step="window", span=Span(DAY + 8 * HOUR, DAY + 12 * HOUR)))
+    lines = text(reply(day, step="window", span=TimeRange(DAY + 8 * HOUR, DAY + 12 * HOUR)))
     assert row(lines, "09:00") == "09:00 to 11:00 – – – 0% GAP: no window published, 6 missing"
     assert [line.split()[0] for line in lines if " to " in line][1:5] == ["08:00", "08:20", "08:40", "09:00"]
 
@@ -126,18 +128,18 @@ def test_what_there_is_to_know(windows, told):
 @pytest.mark.parametrize(
     ("step", "span", "when"),
     [
-        ("day", Span(AUTUMN, AUTUMN + 25 * HOUR), ["Sun 2026-10-25"]),
-        ("total", Span(AUTUMN, AUTUMN + 49 * HOUR), ["Sun 2026-10-25 to Mon 2026-10-26"]),
-        ("total", Span(AUTUMN + HOUR, AUTUMN + 26 * HOUR), ["Sun 2026-10-25 01:00 to 2026-10-26 01:00 (+0200)"]),
-        ("hour", Span(AUTUMN + 23 * HOUR, AUTUMN + 25 * HOUR), ["22:00 to 23:00", "23:00 to 00:00"]),
+        ("day", TimeRange(AUTUMN, AUTUMN + 25 * HOUR), ["Sun 2026-10-25"]),
+        ("total", TimeRange(AUTUMN, AUTUMN + 49 * HOUR), ["Sun 2026-10-25 to Mon 2026-10-26"]),
+        ("total", TimeRange(AUTUMN + HOUR, AUTUMN + 26 * HOUR), ["Sun 2026-10-25 01:00 to 2026-10-26 01:00 (+0200)"]),
+        ("hour", TimeRange(AUTUMN + 23 * HOUR, AUTUMN + 25 * HOUR), ["22:00 to 23:00", "23:00 to 00:00"]),
         (
             "hour",
-            Span(AUTUMN + 20 * HOUR, AUTUMN + 26 * HOUR),
+            TimeRange(AUTUMN + 20 * HOUR, AUTUMN + 26 * HOUR),
             ["23:00 to 00:00", "00:00 to 01:00"],
         ),
         (
             "hour",
-            Span(AUTUMN + 2 * HOUR, AUTUMN + 4 * HOUR),
+            TimeRange(AUTUMN + 2 * HOUR, AUTUMN + 4 * HOUR),
             ["02:00 to 02:00 (+0200)", "02:00 to 03:00 (+0100)"],
         ),
     ],

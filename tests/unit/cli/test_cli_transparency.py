@@ -9,7 +9,7 @@ import pytest
 from operate.transparency.annex import annex
 from operate.transparency.document import Document
 from operate.transparency.notice import page, sign
-from operate.transparency.place import Place
+from operate.transparency.place import SiteNotice
 from operate.transparency.settings import TransparencySettings
 from operate.transparency.write import in_language, write
 from services.kernel.settings import SettingsError
@@ -68,14 +68,14 @@ def site(profile: str, **other: object) -> SiteSettings:
 )  # fmt: skip
 def test_a_page_says_what_its_profile_allows(profile: str, says: list[str], not_says: list[str]):
     """As docs/privacy.md words the profiles; the strictest of rule and profile is what counts."""
-    found = text(page(Place(site(profile), EN), WHOLE, [], ""))
+    found = text(page(SiteNotice(site(profile), EN), WHOLE, [], ""))
     assert all(part in found for part in says)
     assert not any(part in found for part in not_says)
 
 
 def test_only_trials_have_a_banner():
     """A sign made in the profile lab says that it is none."""
-    assert [bool(sign(Place(site(p), EN), WHOLE, "").banner) for p in ("lab", "alerting", "fr-2021-269")] == [
+    assert [bool(sign(SiteNotice(site(p), EN), WHOLE, "").banner) for p in ("lab", "alerting", "fr-2021-269")] == [
         True, False, False,
     ]  # fmt: skip
 
@@ -85,29 +85,29 @@ def test_what_nobody_said_is_a_gap_with_the_path_of_its_setting():
     partly = TransparencySettings(
         controller="Cannes", legal_basis={"en": "Article 6(1)(e)"}, objection="Use the south gate."
     )
-    assert page(Place(SITE, EN), WHOLE, [], "").missing() == []
-    missing = page(Place(SITE, FR), partly, [], "").missing()
+    assert page(SiteNotice(SITE, EN), WHOLE, [], "").missing() == []
+    missing = page(SiteNotice(SITE, FR), partly, [], "").missing()
     assert set(missing) == {
         "transparency.contact", "transparency.officer", "transparency.legal_basis.fr", "transparency.transfers",
         "transparency.authority",
     }  # fmt: skip
-    missing = sign(Place(SITE, EN), partly, "").missing()
+    missing = sign(SiteNotice(SITE, EN), partly, "").missing()
     assert missing == ["transparency.contact", "transparency.officer", "transparency.page_url"]
 
 
 def test_hours_are_those_of_the_site_in_the_reader_s_words():
     """Days in the order of a week."""
-    assert Place(SITE, FR).hours(SITE.rests) == ["lundi et dimanche\u00a0: 20:00 à 07:00"]
-    assert Place(SITE, EN).duration(1_200) == "20 minutes"
-    assert [Place(SITE, FR).duration(s) for s in (5, 90, 7_200, 400 * 86_400)] == [
+    assert SiteNotice(SITE, FR).hours(SITE.rests) == ["lundi et dimanche\u00a0: 20:00 à 07:00"]
+    assert SiteNotice(SITE, EN).duration(1_200) == "20 minutes"
+    assert [SiteNotice(SITE, FR).duration(s) for s in (5, 90, 7_200, 400 * 86_400)] == [
         "5\u00a0secondes", "90\u00a0secondes", "2\u00a0heures", "400\u00a0jours",
     ]  # fmt: skip
 
 
 def test_the_annex_has_the_settings_and_every_stream():
     """A stream that is added to the one table and has no word here raises KeyError."""
-    assert "DRIFT" not in text(annex(Place(site("fr-2021-269"), EN), WHOLE, [], ""))
-    found = text(annex(Place(SITE, EN), WHOLE, [], ""))
+    assert "DRIFT" not in text(annex(SiteNotice(site("fr-2021-269"), EN), WHOLE, [], ""))
+    found = text(annex(SiteNotice(SITE, EN), WHOLE, [], ""))
     assert all(
         part in found for part in ("network, not encrypted", "70%", "75%", "DELIVERIES", "400 days", "70 minutes")
     )

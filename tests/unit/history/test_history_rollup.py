@@ -14,7 +14,7 @@ from windows import HOUR, MINUTE, decree, hidden, market_day, window
 
 from proto.codec import encode_as
 from services.aggregate.core.policy import publishable
-from services.sites.history import MOST, RollUp, Span, TooMany
+from services.sites.history import MOST, RollUp, TimeRange, TooMany
 from services.sites.proportions import wilson
 
 T = 1_795_537_200_000_000_000 // HOUR * HOUR
@@ -24,7 +24,7 @@ LENGTH = 20 * MINUTE
 
 def rolled(windows, step, span=None, settled=None, zone=UTC, length=LENGTH, border=0):
     """The periods of these windows; by default of all their time."""
-    span = span or Span(windows[0].start, windows[-1].end)
+    span = span or TimeRange(windows[0].start, windows[-1].end)
     found = RollUp(span, step, zone, length, span.end if settled is None else settled, border)
     for one in windows:
         found.add(one)
@@ -203,7 +203,7 @@ def test_what_is_told_of_the_windows():
 
 def test_windows_to_come_are_not_missing():
     """Expected is what should be out by now; what is out already counts in any case, and hours to come are left out."""
-    day, windows = Span(T, T + 24 * HOUR), [window(T), window(T + LENGTH)]
+    day, windows = TimeRange(T, T + 24 * HOUR), [window(T), window(T + LENGTH)]
     (only,) = rolled(windows, "hour", day, settled=T + 45 * MINUTE)
     assert (only.windows_expected, only.windows_published, only.coverage, only.end) == (2, 2, 1.0, T + HOUR)
     first, second = rolled(windows, "hour", day, settled=T + 2 * HOUR - 1)
@@ -217,10 +217,10 @@ def test_before_the_first_window_none_is_missing(step):
     """A site of this hour has one; a hole behind its beginning is one, wherever the range begins or ends."""
     windows = [window(T), window(T + 2 * LENGTH)]
     for asked, told, expected in (
-        (Span(T - 100 * 24 * HOUR, T + HOUR), windows, 3),
-        (Span(T + LENGTH, T + HOUR), windows[1:], 2),
-        (Span(T - HOUR, T), [], 0),
-        (Span(T + HOUR, T + 2 * HOUR), [], 3),
+        (TimeRange(T - 100 * 24 * HOUR, T + HOUR), windows, 3),
+        (TimeRange(T + LENGTH, T + HOUR), windows[1:], 2),
+        (TimeRange(T - HOUR, T), [], 0),
+        (TimeRange(T + HOUR, T + 2 * HOUR), [], 3),
     ):
         found = RollUp(asked, step, UTC, LENGTH, asked.end)
         found.begin(T)
@@ -231,7 +231,7 @@ def test_before_the_first_window_none_is_missing(step):
 
 def test_nothing_published():
     """Then the windows of the settings' length are missing, and nothing is made up."""
-    (hour,) = rolled([], "hour", Span(T, T + HOUR), length=5 * MINUTE)
+    (hour,) = rolled([], "hour", TimeRange(T, T + HOUR), length=5 * MINUTE)
     assert (hour.windows_expected, hour.windows_published, hour.persons, hour.rate, hour.profiles) == (
         12,
         0,
@@ -243,7 +243,7 @@ def test_nothing_published():
 
 def test_missing_windows_begin_at_the_border():
     """Five minutes after the hour, and each twenty minutes from there on."""
-    how = {"span": Span(T, T + HOUR), "settled": T + 2 * HOUR, "border": T + 5 * MINUTE}
+    how = {"span": TimeRange(T, T + HOUR), "settled": T + 2 * HOUR, "border": T + 5 * MINUTE}
     (hour,) = rolled([], "hour", **how)
     assert hour.windows_expected == 3
     each = rolled([], "window", **how)
@@ -257,7 +257,7 @@ def test_missing_windows_where_clocks_are_part_of_an_hour_off(name, phase, windo
     start = T + HOUR - phase  # a full hour there
     windows = [window(start + n * LENGTH) for n in (0, 1, 4, 5)] if windows_there else []
     clock = {"zone": ZoneInfo(name), "border": -phase}
-    span = Span(start, start + 3 * HOUR)
+    span = TimeRange(start, start + 3 * HOUR)
     each = rolled(windows, "window", span, **clock)
     assert [p.start for p in each] == list(range(start, start + 3 * HOUR, LENGTH))
     assert [p.windows_published for p in each] == ([1, 1, 0, 0, 1, 1, 0, 0, 0] if windows_there else [0] * 9)
@@ -278,14 +278,14 @@ def test_windows_of_another_length():
 def test_windows_elsewhere_and_twice():
     """What starts outside, or was there already, adds nothing."""
     inside = window(T + LENGTH)
-    (period,) = rolled([window(T), inside, inside, window(T + HOUR)], "total", Span(T + LENGTH, T + HOUR))
+    (period,) = rolled([window(T), inside, inside, window(T + HOUR)], "total", TimeRange(T + LENGTH, T + HOUR))
     assert (period.persons, period.windows_published, period.windows_expected) == (11, 1, 2)
 
 
 def test_a_day_with_an_outage():
     """The made-up day: 24 hours, of which 9 show nothing, and one and a half are missing and cost coverage."""
-    (whole,) = rolled(list(market_day(T)), "total", Span(T, T + 24 * HOUR))
-    hours = rolled(list(market_day(T)), "hour", Span(T, T + 24 * HOUR))
+    (whole,) = rolled(list(market_day(T)), "total", TimeRange(T, T + 24 * HOUR))
+    hours = rolled(list(market_day(T)), "hour", TimeRange(T, T + 24 * HOUR))
     assert (whole.windows_expected, whole.windows_published, whole.windows_suppressed) == (72, 67, 27)
     assert [hour.windows_published for hour in hours][10:15] == [3, 2, 0, 2, 3]
     assert sum(hour.suppressed == "small-count" for hour in hours) == 9
@@ -297,7 +297,7 @@ def test_a_day_with_an_outage():
 @pytest.mark.parametrize(("step", "hours"), [("hour", MOST + 1), ("day", 24 * (MOST + 1)), ("window", 24)])
 def test_an_answer_has_its_limits(step, hours):
     """More periods than one answer holds are refused, before or while windows come; a total always fits."""
-    span, length = Span(T, T + hours * HOUR), 5 * MINUTE
+    span, length = TimeRange(T, T + hours * HOUR), 5 * MINUTE
     found = RollUp(span, "total", UTC, length, span.end)
     assert len(found.periods("cannes", "_site")) == 1
     with pytest.raises(TooMany):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.sites.history import Span, day_start, local, spans
+from services.sites.history import TimeRange, day_start, local, spans
 from services.sites.history.spans import SECOND, instant
 
 PARIS = ZoneInfo("Europe/Paris")
@@ -109,5 +109,5 @@ def test_a_day_starts_with_its_first_second(zone, day):
 @given(start=INSTANTS, length=st.integers(1, 10**18))
 def test_a_total_is_one_period(start, length):
     """Whatever its borders."""
-    assert list(spans(start, start + length, "total", PARIS)) == [Span(start, start + length)]
+    assert list(spans(start, start + length, "total", PARIS)) == [TimeRange(start, start + length)]
     assert list(spans(start, start, "total", PARIS)) == []

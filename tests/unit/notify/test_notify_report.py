@@ -14,7 +14,7 @@ from windows import HOUR, MINUTE, decree, hidden, market_day, window
 
 from services.aggregate.core.policy import publishable
 from services.notify.core.report import Question, report_of
-from services.sites.history import RollUp, Span, day_start
+from services.sites.history import RollUp, TimeRange, day_start
 from services.sites.proportions import newcombe
 
 PARIS = ZoneInfo("Europe/Paris")
@@ -269,4 +269,4 @@ def test_the_days_that_are_needed():
     assert spans[-1] == asked(date(2026, 10, 25)).span
     skipped = Question("cannes", date(2011, 12, 30), ZoneInfo("Pacific/Apia"), 2**62)
     assert report_of(skipped, [], []).parts == ()
-    assert skipped.span == Span(skipped.span.start, skipped.span.start)
+    assert skipped.span == TimeRange(skipped.span.start, skipped.span.start)

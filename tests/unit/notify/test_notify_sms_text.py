@@ -9,7 +9,7 @@ from notifications import MINUTE, SITE, TEN, fault, notification, rate
 
 from services.notify.core.gsm import encoding, segments
 from services.notify.core.local_time import UnpresentableError
-from services.notify.core.sms_fit import Part, clipped, fitted
+from services.notify.core.sms_fit import SmsPart, clipped, fitted
 from services.notify.core.sms_text import sms_text
 from services.notify.words import words_in
 from services.sites.settings import SiteSettings, ZoneSettings
@@ -141,13 +141,15 @@ def test_names_are_cut_to_what_is_offered():
     """A name is as long as the settings allow at first, then shorter by steps, each with all that is not spared yet."""
     offered = []
 
-    def parts(length: int) -> list[Part]:
+    def parts(length: int) -> list[SmsPart]:
         offered.append(length)
-        return [Part("x" * 200), Part("spared", 3)]
+        return [SmsPart("x" * 200), SmsPart("spared", 3)]
 
     assert fitted(parts, 1) is None
     assert list(dict.fromkeys(offered)) == [80, 40, 24, 12]
-    texts = [fitted(lambda length, most=most: [Part("x" * (2 * length)), Part("y" * 80, 2)], most) for most in (2, 1)]
+    texts = [
+        fitted(lambda length, most=most: [SmsPart("x" * (2 * length)), SmsPart("y" * 80, 2)], most) for most in (2, 1)
+    ]
     assert [(text.count("x"), text.count("y")) for text in texts if text] == [(160, 80), (48, 80)]
 
 

@@ -13,7 +13,7 @@ from babel.messages.pofile import read_po
 
 import operate.transparency
 import services.notify
-from services.notify.core.local_time import Span
+from services.notify.core.local_time import LocalSpan
 from services.notify.words import CATALOGUES, languages, words_in
 
 HERE = Path(services.notify.__file__).parent
@@ -160,7 +160,7 @@ def test_a_span_is_said_in_local_time_with_its_zone(start: tuple[int, ...], zone
     """Summer, winter, midnight and the hour that comes twice are each unambiguous."""
     begin = datetime(2026, *start, tzinfo=UTC).astimezone(ZoneInfo(zone))
     end = (begin.astimezone(UTC) + timedelta(minutes=20)).astimezone(ZoneInfo(zone))
-    assert (EN.span(Span(begin, end, zone)), FR.span(Span(begin, end, zone))) == (english, french)
+    assert (EN.span(LocalSpan(begin, end, zone)), FR.span(LocalSpan(begin, end, zone))) == (english, french)
 
 
 def test_seconds_and_days_are_said_where_they_matter():

@@ -8,7 +8,7 @@ from operate.proof.capture import destination, parsed
 from operate.proof.core.disguise import forms
 from operate.proof.core.images import BLOCK, entropy, images
 from operate.proof.core.needles import Needles
-from operate.proof.core.verdicts import Lifetime, Place
+from operate.proof.core.verdicts import Lifetime, SearchedPlace
 from operate.proof.lifetimes import lifetime_of
 
 TEXTS = st.text(st.sampled_from("\\xu0123456789abcdefnt\"'%=,[] \n/+-_"), max_size=200).map(str.encode)
@@ -84,7 +84,7 @@ def test_the_upper_bound_is_never_below_what_was_measured(times, share):
 @given(st.lists(st.sampled_from(["hit", "miss", "see", "search", "leave out"]), max_size=8))
 def test_no_order_of_events_makes_a_leak_or_a_blind_search_good(events):
     """Only a search that has seen its canary, found nothing and missed nothing is; or one that a user does without."""
-    place = Place("logs", "log lines")
+    place = SearchedPlace("logs", "log lines")
     for event in events:
         if event == "hit":
             place.hit("somewhere")

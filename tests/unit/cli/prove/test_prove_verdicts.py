@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from operate.proof.core.verdicts import Findings, Lifetime, Place, left_out
+from operate.proof.core.verdicts import Findings, Lifetime, SearchedPlace, left_out
 from operate.proof.report import conclusion, page, size_text, table
 from operate.proof.search import PLACES, Search, canary_row
 from operate.proof.secret import Label, Secret
@@ -12,9 +12,9 @@ from operate.proof.secret import Label, Secret
 KEPT = Lifetime({50.0: 99.0, 100.0: 100.0}, 100.0)
 
 
-def place(**fields) -> Place:
+def place(**fields) -> SearchedPlace:
     fields = {"count": 3, "size": 1_200, "canary": True} | fields
-    return Place("files", "files in a folder", "files", **fields)
+    return SearchedPlace("files", "files in a folder", "files", **fields)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_the_lifetime_is_within_the_promise_or_not():
     assert KEPT + slow - KEPT == slow
 
 
-def findings(*places: Place, lifetime=KEPT, **fields) -> Findings:
+def findings(*places: SearchedPlace, lifetime=KEPT, **fields) -> Findings:
     return Findings(list(places), lifetime, Lifetime(), 900, 96, 192, 61.2, ["it began"], **fields)
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from operate.simulation.detector import Look
 from operate.simulation.plan import Face, Plan
-from operate.simulation.scenario import Classifier, Detector, Light, Phase, Scenario, Span
+from operate.simulation.scenario import Classifier, Detector, Light, Phase, Scenario, ScenarioPeriod
 from operate.simulation.sightings import MODEL, PERIOD, SECOND, messages, plans, sightings
 from operate.simulation.walkers import Walker
 from proto.codec import decode, encode
@@ -212,8 +212,8 @@ def test_frozen_dark_and_missing_pictures():
     scenario = Scenario(
         phases=SHORT.phases,
         seed=3,
-        freezes=[Span(start=8, seconds=2)],
-        outages=[Span(start=14, seconds=3)],
+        freezes=[ScenarioPeriod(start=8, seconds=2)],
+        outages=[ScenarioPeriod(start=14, seconds=3)],
         lights=[Light(start=11, seconds=2, level=0.0)],
     )
     found = list(messages(scenario, plans(scenario, ["a"]), **PLACE))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from operate.simulation.demo.scene import FACE, HEIGHT, WIDTH
 from operate.simulation.plan import HALF, Face, Plan, _by_time, _face
-from operate.simulation.scenario import Counting, People, Phase, Scenario, Span, View, load_scenario
+from operate.simulation.scenario import Counting, People, Phase, Scenario, ScenarioPeriod, View, load_scenario
 from operate.simulation.truth import Truth, truth
 from operate.simulation.walkers import BESIDE_M, FOCAL, Seen, Walker, seen, walker
 
@@ -221,7 +221,7 @@ def test_from_above_people_come_in_at_the_upper_edge():
 @examples(10)
 def test_a_frozen_picture_shows_the_same(seed):
     """Whoever is in it stays until it goes on; in an outage nobody is seen, and nobody counts for that time."""
-    plan = busy(seed, freezes=[Span(start=15, seconds=3)], outages=[Span(start=25, seconds=3)])
+    plan = busy(seed, freezes=[ScenarioPeriod(start=15, seconds=3)], outages=[ScenarioPeriod(start=25, seconds=3)])
     frozen = [plan.faces(at) for at in (15.0, 16.3, 17.9)]
     assert frozen[0] == frozen[1] == frozen[2] == busy(seed).faces(15.0)
     assert plan.faces(18.0) == busy(seed).faces(18.0)

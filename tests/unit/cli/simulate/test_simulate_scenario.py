@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operate.simulation.scenario import BUILT_IN, Light, Phase, Scenario, Span, load_scenario
+from operate.simulation.scenario import BUILT_IN, Light, Phase, Scenario, ScenarioPeriod, load_scenario
 from services.kernel.settings import SettingsError
 
 PHASES = st.lists(
@@ -107,8 +107,8 @@ def test_what_a_picture_shows():
     """A frozen picture shows its beginning, there is none in an outage, and the light is what it is then."""
     scenario = Scenario(
         phases=[Phase(seconds=100)],
-        freezes=[Span(start=10, seconds=5)],
-        outages=[Span(start=20, seconds=5)],
+        freezes=[ScenarioPeriod(start=10, seconds=5)],
+        outages=[ScenarioPeriod(start=20, seconds=5)],
         lights=[Light(start=30, seconds=5, level=0.5)],
     )
     assert [scenario.shown_s(at) for at in (9.9, 10, 14.9, 15)] == [9.9, 10, 10, 15]
