@@ -47,7 +47,8 @@ def name_of(pid: int) -> str:
         words = (_PROC / str(pid) / "cmdline").read_bytes().split(b"\0")
     except OSError:
         return ""
-    return next((word.decode(errors="replace") for word in words if word.startswith(b"services.")), _program(words))
+    ours = (word.decode(errors="replace") for word in words if word.startswith((b"services.", b"operate.")))
+    return next(ours, _program(words))
 
 
 def _program(words: list[bytes]) -> str:
