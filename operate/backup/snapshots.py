@@ -1,5 +1,6 @@
 """JetStream's snapshots: a stream's files as one compressed archive, in parts that are acknowledged (NATS ADR-1)."""
 
+import asyncio
 import contextlib
 import json
 from collections.abc import Callable
@@ -8,6 +9,7 @@ from typing import Any
 
 import nats.errors
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 
 from operate.backup.core.contents import FILES, StreamContent, configuration
 from operate.backup.folder import described, parts_of, private, said_of
@@ -17,6 +19,7 @@ from proto.subjects import Stream
 _ANSWER_S = 10.0
 _AGAIN_S, _TIMES = 2.0, 10
 """How often a question that changes nothing is asked: servers that elect a leader answer none, and never later."""
+_UNHEARD_S = 0.2
 _PART_BYTES = 1 << 17
 _NOT_FOUND = 10059
 Told = Callable[[int], None]
@@ -103,14 +106,23 @@ async def put_back(client: Client, stream: Stream, folder: Path, replicas: int, 
     begun = _good(await asked(client, f"{JETSTREAM_API}STREAM.RESTORE.{stream.name}", body), stream.name)
     try:
         for part in parts_of(folder / stream.name / FILES[1]):
-            answer = await client.request(begun["deliver_subject"], part, timeout=_ANSWER_S)
+            answer = await _handed(client, begun["deliver_subject"], part, _ANSWER_S)
             if answer.data:
                 _good(json.loads(answer.data), stream.name)
             told(len(part))
-        end = await client.request(begun["deliver_subject"], b"", timeout=6 * _ANSWER_S)
+        end = await _handed(client, begun["deliver_subject"], b"", 6 * _ANSWER_S)
     except nats.errors.Error as error:
         raise BackupError(f"{stream.name}: restoring broke off ({error or type(error).__name__})") from None
     _good(json.loads(end.data), stream.name)
+
+
+async def _handed(client: Client, subject: str, part: bytes, timeout: float) -> Msg:
+    """Return the server's answer to a part. In a cluster a moment passes until our server knows who takes them."""
+    for _ in range(_TIMES - 1):
+        with contextlib.suppress(nats.errors.NoRespondersError):  # nobody took it
+            return await client.request(subject, part, timeout=timeout)
+        await asyncio.sleep(_UNHEARD_S)
+    return await client.request(subject, part, timeout=timeout)
 
 
 async def remove(client: Client, name: str) -> None:

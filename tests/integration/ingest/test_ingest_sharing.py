@@ -57,15 +57,15 @@ class SharedSite:
         """The cameras of a replica."""
         return [name for name, holder in (await self.holders()).items() if holder == replica]
 
-    async def handed_over(self, camera, before, after):
+    async def handed_over(self, camera, before, after, since):
         """When the replica that has a camera now began with it and was live, and when the one before gave it up."""
-        said = self.replicas[after].said
-        given_up = self.replicas[before].said
-        (*_, over) = await self.until(
-            lambda: given_up("camera out of service", camera=camera), f"{before} gives {camera} up"
-        )
-        lines = (said("camera in service", camera=camera)[-1], said("camera live", camera=camera)[-1], over)
-        return [datetime.fromisoformat(line["timestamp"]) for line in lines]
+
+        def times(replica, event):
+            lines = self.replicas[replica].said(event, camera=camera)
+            return [at for line in lines if (at := datetime.fromisoformat(line["timestamp"])) > since]
+
+        (*_, over) = await self.until(lambda: times(before, "camera out of service"), f"{before} gives {camera} up")
+        return times(after, "camera in service")[-1], times(after, "camera live")[-1], over
 
     def told(self, event):
         """How often the replicas said this of each camera."""
@@ -157,14 +157,15 @@ async def test_three_replicas_one_killed_one_drained(scene):
     assert scene.replicas["two"].stop() == 0
     await scene.shared("three")
     handed_over = await scene.longest_gap_s(since)
-    changes = [await scene.handed_over(name, "two", "three") for name in drained]
+    changes = [await scene.handed_over(name, "two", "three", told) for name in drained]
     # A machine that does something else may give no pictures in 4 s; but who comes has begun.
     assert all(begun < over and (live < over or over - told > LEAVE) for begun, live, over in changes), changes
+    began = datetime.now(UTC)
     scene.start("one")
     since = await scene.now()
     await scene.shared("one", "three")
     balanced = await scene.longest_gap_s(since)
-    back = [await scene.handed_over(name, "three", "one") for name in await scene.of("one")]
+    back = [await scene.handed_over(name, "three", "one", began) for name in await scene.of("one")]
     assert len(changes) == len(back) == 3
     assert all(live < over for _, live, over in back), back
     # 5 and 2 s are promised; a busy machine adds to them.
