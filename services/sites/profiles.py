@@ -27,8 +27,6 @@ class Terms:
     min_window_s: float = 0.0
     zones: bool = True
     rules: bool = True
-    cameras: bool = True
-    """Whether days of a single camera may be kept for drift, and whoever aims one sees where faces are."""
     min_persons: int = 0
     """No alert about fewer judged people."""
     small: int = 0
@@ -39,6 +37,11 @@ class Terms:
     """Decimals of a rate; None: all of them, by which the people it was divided by can be known."""
     notice: str = ""
     """What start-up says of it."""
+
+    @property
+    def cameras(self) -> bool:
+        """Whether drift and aiming may tell of a single camera: a camera is finer than the whole site, as a zone is."""
+        return self.zones
 
     @property
     def is_trial(self) -> bool:
@@ -57,7 +60,6 @@ PROFILES: dict[Profile, Terms] = {
         min_window_s=1_200,
         zones=False,
         rules=False,
-        cameras=False,
         figures=frozenset({"persons", "rate"}),
         digits=2,
         notice="this profile has the shape of French decree 2021-269, which lapsed in March 2022 and authorises nothing"

@@ -31,7 +31,7 @@ def test_each_profile_of_the_contract_has_a_row():
 
 @pytest.mark.parametrize("folder", ["services", "operate"])
 def test_no_other_module_names_one(folder: str):
-    """Whoever asks something of a profile asks its row: so a new one leaks nowhere."""
+    """All other modules ask the row, so a new profile leaks nowhere."""
     files = [file for file in (ROOT / folder).rglob("*.py") if file != ROOT / HERE]
     found = {str(file.relative_to(ROOT)): words(file) & set(PROFILES) for file in files}
     assert {file: names for file, names in found.items() if names} == {}
