@@ -68,7 +68,7 @@ class SecureClient(Client):
         """Ask, and end if this task was cancelled meanwhile.
 
         Before Python 3.12 `wait_for`, in which nats-py waits, may lose that (python/cpython issue 86296), and a group
-        of tasks cancels but once: whoever follows a stream would go on for ever.
+        of tasks cancels but once: a reader of a stream would never end.
         """
         task = asyncio.current_task()
         before = task.cancelling() if task is not None else 0
