@@ -62,7 +62,7 @@ async def test_one_holds(url):
 
 
 async def test_what_is_given_back_is_not_taken_back(url):
-    """A replica knows its own release before the bucket tells; else the lease would look like one of an earlier life."""
+    """A replica knows its own release before the bucket tells; else the lease would look like an earlier life's."""
     async with connected(url, "ingest") as bus:
         await bus.ensure_streams(["KV_LEASES_INGEST"])
         leases = Leases(bus, CAMERA_LEASES, REPLICAS, "a")
