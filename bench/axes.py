@@ -1,4 +1,4 @@
-"""How all charts of the bench look."""
+"""The common look of all the bench's charts."""
 
 from matplotlib.axes import Axes
 
@@ -6,7 +6,7 @@ COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#6
 
 
 def tidy(axes: Axes) -> None:
-    """Take away what is drawn for nobody."""
+    """Remove the lines that nobody needs."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", color="#dddddd", linewidth=0.7)
     axes.set_axisbelow(True)

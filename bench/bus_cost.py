@@ -1,6 +1,6 @@
-"""What one 640x360 frame costs on the bus: sealed, sent, received, opened, answered; nothing else.
+"""The cost of one 640x360 frame on the bus: sealed, sent, received, opened, answered; nothing else.
 
-`python -m bench.bus_cost ask|serve URL FRAMES` are the two sides, each a process of its own.
+`python -m bench.bus_cost ask|serve URL FRAMES` runs one of the two sides; each is a separate process.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ _KEY = AESGCM(bytes(32))
 
 
 async def serve(url: str) -> None:
-    """Open each frame, overwrite it, answer; for ever."""
+    """Open each frame, overwrite it and reply, forever."""
     bus = await Bus.connect(NatsSettings(url=url), "inference")
     pixels = memoryview(bytearray(i420_bytes(WIDTH, HEIGHT)))
 
@@ -44,7 +44,7 @@ async def serve(url: str) -> None:
 
 
 async def ask(url: str, frames: int) -> None:
-    """Seal and send frames at the pace of twelve cameras; prints a line when warm, and one at the end."""
+    """Seal and send frames at the rate of twelve cameras; print a line when warm, and one at the end."""
     bus = await Bus.connect(NatsSettings(url=url), "ingest")
     pixels = memoryview(bytearray(os.urandom(i420_bytes(WIDTH, HEIGHT))))
     sealed = memoryview(bytearray(len(pixels) + TAG_BYTES))
@@ -116,11 +116,12 @@ async def cost_ms(frames: int) -> float:
                 await program.wait()
 
 
-async def start_program(*command: str, more: dict[str, str]) -> asyncio.subprocess.Process:
-    """Start a program that is spoken to by pipes, with more of an environment."""
-    pipe, silent = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
-    environment = {**os.environ, **more}
-    return await asyncio.create_subprocess_exec(*command, env=environment, stdin=pipe, stdout=pipe, stderr=silent)
+async def start_program(
+    *command: str, more: dict[str, str], errors: int = asyncio.subprocess.DEVNULL
+) -> asyncio.subprocess.Process:
+    """Start a program with pipes for input and output, and `more` environment variables; `errors` are dropped."""
+    pipe, environment = asyncio.subprocess.PIPE, {**os.environ, **more}
+    return await asyncio.create_subprocess_exec(*command, env=environment, stdin=pipe, stdout=pipe, stderr=errors)
 
 
 async def server_url(folder: Path) -> str:

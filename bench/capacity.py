@@ -17,9 +17,11 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.table import Table
 
 from bench import counting_rows, parts
+from bench.kept import Report, read_report, sources
 from bench.rows import QUICK, SYSTEM_ROWS, Bench, Plan
+from bench.stream_rows import STREAM_ROWS
 from bench.verdicts import Row
-from operate.box.error import BoxError
+from operate.box.machine import BoxError
 from services.kernel.log import LogSettings, configure
 
 _LOOK_S = 3.0
@@ -27,6 +29,7 @@ _IDLE_SHARE = 0.9
 _OTHERS = 0.1
 Save = Callable[[Bench, list[Row]], None]
 ROWS = {
+    **STREAM_ROWS,
     **SYSTEM_ROWS,
     "counts": counting_rows.counts,
     "intervals": counting_rows.intervals,
@@ -36,11 +39,18 @@ ROWS = {
 }
 
 
-def machine() -> dict[str, Any]:
-    """Return what is measured on, and how idle it is just now: a share of all cores."""
+def machine(plan: Plan) -> dict[str, Any]:
+    """Return what is measured: the machine, how idle it is now (a share of all cores), the sources and the plan."""
     idle = psutil.cpu_times_percent(_LOOK_S).idle / 100
     cores = len(psutil.Process().cpu_affinity())
-    return {"processor": _processor(), "cores": cores, "python": platform.python_version(), "idle": round(idle, 3)}
+    return {
+        "processor": _processor(),
+        "cores": cores,
+        "python": platform.python_version(),
+        "sources": sources(),
+        "plan": str(plan),
+        "idle": round(idle, 3),
+    }
 
 
 def _processor() -> str:
@@ -50,7 +60,7 @@ def _processor() -> str:
 
 
 def warnings(found: dict[str, Any], others: list[float]) -> list[str]:
-    """Return what makes the figures doubtful, in words."""
+    """Return the reasons to doubt the figures, in words."""
     told = []
     if found["cores"] != 2:
         told.append(f"the targets are for two cores; this machine has {found['cores']}")
@@ -71,31 +81,48 @@ def shown(rows: list[Row]) -> Table:
     return table
 
 
-async def measure(bench: Bench, only: list[str], told: Console, save: Save) -> list[Row]:
-    """Return the rows, saved after each; one that fails says why and is among `bench.failed`, and the others go on."""
-    rows: list[Row] = []
+async def measure(
+    bench: Bench, only: list[str], told: Console, save: Save, kept: dict[str, list[Row]] | None = None
+) -> list[Row]:
+    """Return the rows, saved after each, and those of `kept`, which are not measured again.
+
+    A failed row says why and is in `bench.failed`; the others go on.
+    """
+    rows = dict(kept or {})
     for name in only or list(ROWS):
+        if name in rows:
+            told.print(f"{name}: measured before", highlight=False)
+            continue
         try:
             found = await ROWS[name](bench)
-        except Exception as error:  # an hour's other rows may not be lost for it
+        except Exception as error:  # one row may not cost an hour's other rows
             bench.failed.append(name)
             found = Row(name, "", reason(error), None)
-        rows += found if isinstance(found, list) else [found]
-        told.print(f"{rows[-1].name}: {rows[-1].measured}, {rows[-1].verdict}", highlight=False)
-        save(bench, rows)
-    return rows
+        rows[name] = [replace(row, key=name) for row in (found if isinstance(found, list) else [found])]
+        told.print(f"{rows[name][-1].name}: {rows[name][-1].measured}, {rows[name][-1].verdict}", highlight=False)
+        save(bench, _in_order(rows))
+    return _in_order(rows)
+
+
+def _in_order(rows: dict[str, list[Row]]) -> list[Row]:
+    """Return the rows in the table's order."""
+    return [row for name in ROWS for row in rows.get(name, [])]
 
 
 def reason(error: Exception) -> str:
-    """Return why a row failed; the kind of error where it was not foreseen."""
+    """Return why a row failed, with the type of an unexpected error."""
     return str(error) if isinstance(error, BoxError) else f"{type(error).__name__}: {error}"
 
 
 def main(
     quick: Annotated[bool, typer.Option("--quick", help="one short round of each row, to see that it works")] = False,
+    rounds: Annotated[int | None, typer.Option(min=1, help="how often each row is measured (default: 3)")] = None,
     soak: Annotated[float | None, typer.Option(metavar="MINUTES", min=0.5, help="how long cameras reconnect")] = None,
     only: Annotated[list[str] | None, typer.Option(metavar="ROW", help=f"one of {', '.join(ROWS)}; repeatable")] = None,
-    report: Annotated[Path | None, typer.Option(metavar="FOLDER", help="write table, numbers and chart there")] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="write table, numbers and chart there; go on with what is there already"),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
     """Measure what this machine can carry, row by row, against the targets for two cores.
@@ -108,14 +135,19 @@ def main(
         raise typer.BadParameter(f"{wrong[0]!r} is no row; rows are {', '.join(ROWS)}", param_hint="--only")
     plan = QUICK if quick else Plan()
     plan = plan if soak is None else replace(plan, soak_minutes=soak)
-    write, console, found = _writer(report), Console(stderr=True), machine()
+    plan = plan if rounds is None else replace(plan, rounds=rounds)
+    write, console, found = _writer(report), Console(stderr=True), machine(plan)
+    try:
+        before = None if report is None else read_report(report, found)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--report") from None
     for text in warnings(found, []):
         console.print(f"warning: {text}", highlight=False)
 
     def save(bench: Bench, rows: list[Row]) -> None:
         write(figures_of(found, bench, rows, quick=quick), bench)
 
-    rows, bench = _measured(plan, only or [], console, save)
+    rows, bench = _measured(plan, only or [], console, save, before)
     figures = figures_of(found, bench, rows, quick=quick)
     if as_json:
         print(json.dumps(figures))
@@ -129,21 +161,22 @@ def main(
 
 
 def figures_of(found: dict[str, Any], bench: Bench, rows: list[Row], *, quick: bool) -> dict[str, Any]:
-    """Return the rows so far, the machine, and what makes them doubtful, as JSON has them."""
+    """Return the rows so far, the machine, and the warnings, as JSON data."""
     told = warnings(found, bench.others)
-    if quick:
+    told += [text for text in (bench.earlier.warnings if bench.earlier else []) if text not in told]
+    if quick and not any(text.startswith("a quick run") for text in told):
         told.append("a quick run: one short round of each row; no figure of it is a result")
     return {"machine": found, "warnings": told, "rows": [row_figures(row) for row in rows]}
 
 
 def row_figures(row: Row) -> dict[str, Any]:
-    """Return a row as JSON has it."""
-    names = ("name", "target", "measured", "verdict", "runs", "note")
+    """Return a row as JSON data."""
+    names = ("key", "name", "target", "measured", "verdict", "runs", "note")
     return {name: getattr(row, name) for name in names}
 
 
 def _writer(folder: Path | None) -> Any:
-    """Return what writes the report; now, since measuring takes an hour, it is seen whether it can be."""
+    """Return a function that writes the report. Check now that it can, because measuring takes an hour."""
     if folder is None:
         return lambda _figures, _bench: None
     try:
@@ -155,7 +188,9 @@ def _writer(folder: Path | None) -> Any:
     return lambda figures, bench: write(folder, figures, bench)
 
 
-def _measured(plan: Plan, only: list[str], console: Console, save: Save) -> tuple[list[Row], Bench]:
+def _measured(
+    plan: Plan, only: list[str], console: Console, save: Save, before: Report | None
+) -> tuple[list[Row], Bench]:
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with (
         tempfile.TemporaryDirectory(prefix="moretta-bench-") as scratch,
@@ -163,7 +198,9 @@ def _measured(plan: Plan, only: list[str], console: Console, save: Save) -> tupl
     ):
         task = bar.add_task("starting", total=1.0)
         bench = Bench(Path(scratch), plan, lambda what, done: bar.update(task, description=what, completed=done))
-        return asyncio.run(measure(bench, only, console, save)), bench
+        bench.earlier = before
+        kept = before.by_key() if before else {}
+        return asyncio.run(measure(bench, only, console, save, kept)), bench
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from typing import Any
 # matplotlib keeps a list of fonts in the home directory. A report writes into its own folder only.
 os.environ.setdefault("MPLCONFIGDIR", (_SCRATCH := tempfile.TemporaryDirectory(prefix="moretta-")).name)
 
-# Only now: it reads the variable while it is imported.
+# Imported only now, because it reads the variable while it is imported.
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -23,24 +23,27 @@ from bench.system import PROGRAMS, Run
 atexit.register(_SCRATCH.cleanup)
 
 # Okabe and Ito's colours, told apart by colour-blind people; the markers differ too.
-_MARKERS = "os"
+_MARKERS = "os^Dv"
 _BEYOND_MS = 110.0
-"""Where a percentile beyond the last bound, 100 ms, is drawn."""
+"""The height at which the chart shows a percentile beyond the last bound, 100 ms."""
 
 
 def write(folder: Path, figures: dict[str, Any], bench: Bench) -> None:
-    """Write capacity.md, capacity.json and, where there is something to draw, capacity.png."""
+    """Write capacity.md, capacity.json and, if there is something to draw, capacity.png."""
     runs = {form: [run_figures(n, one) for n, one in tried] for form, tried in bench.searched.items()}
-    everything = {**figures, "runs": runs, "cpu_ms": bench.costs}
+    before = bench.earlier
+    runs = {**(before.runs if before else {}), **runs}
+    costs = {**(before.cpu_ms if before else {}), **bench.costs}
+    everything = {**figures, "runs": runs, "cpu_ms": costs}
     (folder / "capacity.json").write_text(json.dumps(everything, indent=1) + "\n", encoding="utf-8")
-    has_chart = bool(runs or bench.costs)
+    has_chart = bool(runs or costs)
     (folder / "capacity.md").write_text(markdown(figures, has_chart=has_chart), encoding="utf-8")
     if has_chart:
-        chart(folder / "capacity.png", runs, bench.costs)
+        chart(folder / "capacity.png", runs, costs)
 
 
 def run_figures(cameras: int, run: Run) -> dict[str, Any]:
-    """Return what the report keeps of a run; None for a percentile beyond 100 ms."""
+    """Return the report's figures of a run; None for a percentile beyond 100 ms."""
     finite = {name: 1e3 * run.lifetime.quantile(share) for name, share in (("p50_ms", 0.5), ("p99_ms", 0.99))}
     return {
         "cameras": cameras,
@@ -68,7 +71,7 @@ def markdown(figures: dict[str, Any], *, has_chart: bool) -> str:
     return "\n".join([*lines, "", *(["![capacity](capacity.png)"] if has_chart else []), ""])
 
 
-def chart(path: Path, runs: dict[str, list[dict[str, Any]]], costs: dict[str, list[float]]) -> None:
+def chart(path: Path, runs: dict[str, list[dict[str, Any]]], costs: dict[str, dict[str, list[float]]]) -> None:
     """Draw p99 by number of cameras beside the processor time of one analysed picture; a PNG."""
     figure = Figure(figsize=(11, 4.6), dpi=150, layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(3, 2))
@@ -106,14 +109,19 @@ def _is_good(one: dict[str, Any]) -> bool:
     return one["p99_ms"] is not None and one["shed_share"] <= 0.01 and one["analysed_share"] >= 0.98
 
 
-def _costs(axes: Axes, costs: dict[str, list[float]]) -> None:
-    base = 0.0
-    for name, colour in zip(PROGRAMS, COLOURS, strict=False):
-        if name in costs:
-            axes.bar("the system", median(costs[name]), bottom=base, color=colour, label=name, width=0.6)
-            base += median(costs[name])
-    if "in one process" in costs:
-        axes.bar("in one process", median(costs["in one process"]), color=COLOURS[-1], width=0.6)
+def _costs(axes: Axes, costs: dict[str, dict[str, list[float]]]) -> None:
+    """Draw two bars a stream: the system by program, and the same work in one process."""
+    for place, by_program in enumerate(costs.values()):
+        base = 0.0
+        for name, colour in zip(PROGRAMS, COLOURS, strict=False):
+            ms = median(by_program.get(name, [0.0]))
+            label = name if place == 0 else None
+            axes.bar(place - 0.2, ms, bottom=base, color=colour, label=label, width=0.36)
+            base += ms
+        alone, label = median(by_program.get("in one process", [0.0])), "in one process" if place == 0 else None
+        axes.bar(place + 0.2, alone, color=COLOURS[-1], label=label, width=0.36)
+    axes.set_xticks(range(len(costs)), list(costs))
+    if costs:
         axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
     axes.set_ylabel("processor ms per analysed picture")
     axes.set_title("What one picture costs", loc="left")

@@ -1,8 +1,9 @@
-"""Compares `moretta count` with a count by eye: `python -m bench.clips FOLDER [--json]`.
+"""Compares `moretta count` with a count by eye: `python -m bench.clips FOLDER [FOLDER ...] [--json]`.
 
-The clips are not part of the repository; what was counted by eye, and by which definition, is in clips_by_eye.toml.
+The clips are not part of the repository. clips_by_eye.toml has the counts by eye, and the definition they follow.
 """
 
+import datetime as dt
 import json
 import subprocess
 import sys
@@ -43,10 +44,11 @@ class Clip(Struct, frozen=True, forbid_unknown_fields=True):
     incorrect: ClipSpan
     unknown: ClipSpan
     note: str
+    date: dt.date | None = None  # None: the date at the top of the file
 
 
 class Row(Struct, frozen=True):
-    """One clip: what the eye and what `moretta count` counted, and whether every number lies in the eye's range."""
+    """One clip: its counts by eye and by `moretta count`, and whether every number lies in the eye's range."""
 
     clip: Clip
     counted: dict[str, int]
@@ -59,13 +61,24 @@ class Row(Struct, frozen=True):
 
 
 def clips_by_eye() -> list[Clip]:
-    """Every clip that was counted by eye."""
+    """Return every clip that was counted by eye."""
     text = resources.files("bench").joinpath("clips_by_eye.toml").read_text("utf-8")
     return convert(tomllib.loads(text)["clip"], list[Clip])
 
 
+def files_of(clips: list[Clip], folders: list[Path]) -> list[Path]:
+    """Return each clip's file, from the first folder that has it; FileNotFoundError names the clips that none has."""
+    paths = [folder / clip.file for clip in clips for folder in reversed(folders)]
+    found = {path.name: path for path in paths if path.is_file()}
+    missing = [clip.file for clip in clips if clip.file not in found]
+    if missing:
+        where, what = ", ".join(map(str, folders)), ", ".join(missing)
+        raise FileNotFoundError(f"{where}: has no {what}; give each folder that holds clips")
+    return [found[clip.file] for clip in clips]
+
+
 def count(path: Path) -> dict[str, int]:
-    """What `moretta count` counts in one clip; RuntimeError with its words if it fails."""
+    """Return the counts of `moretta count` for one clip; RuntimeError with its error text if it fails."""
     command = [sys.executable, "-P", "-m", "operate.cli", "count", str(path), "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
@@ -80,7 +93,7 @@ def _cell(span: ClipSpan, value: int) -> str:
 
 
 def table(rows: list[Row]) -> Table:
-    """By eye : counted, with what lies outside the eye's range marked."""
+    """Return the table, by eye : counted. Numbers outside the eye's range are marked."""
     shown = Table(title="people in each clip, by eye (range) : by moretta count")
     shown.add_column("clip", overflow="fold")
     for name in ("persons", *VERDICTS):
@@ -92,20 +105,17 @@ def table(rows: list[Row]) -> Table:
 
 
 def run(
-    folder: Annotated[Path, typer.Argument(help="the folder that holds the clips", exists=True, file_okay=False)],
+    folders: Annotated[list[Path], typer.Argument(help="folders that hold the clips", exists=True, file_okay=False)],
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
-    """Count every clip of the folder that was counted by eye, and compare."""
+    """Count every clip that was counted by eye, looked for by its name in the folders, and compare."""
     clips = clips_by_eye()
-    missing = [clip.file for clip in clips if not (folder / clip.file).is_file()]
-    if missing:
-        print(f"{folder}: has no {', '.join(missing)}; give the folder that holds the clips", file=sys.stderr)
-        raise typer.Exit(2)
     console = Console(stderr=True)
-    steps = track(clips, "counting", console=console, disable=not console.is_terminal, transient=True)
     try:
-        rows = [Row(clip, count(folder / clip.file)) for clip in steps]
-    except RuntimeError as error:
+        pairs = list(zip(clips, files_of(clips, folders), strict=True))
+        steps = track(pairs, "counting", console=console, disable=not console.is_terminal, transient=True)
+        rows = [Row(clip, count(path)) for clip, path in steps]
+    except (FileNotFoundError, RuntimeError) as error:
         print(error, file=sys.stderr)
         raise typer.Exit(2) from None
     if as_json:

@@ -1,4 +1,4 @@
-"""The rows of counting: people, rates and intervals against a simulated truth, a sighting's cost, and a replay's."""
+"""The rows of counting: people, rates and intervals against a simulated truth; the costs of sightings and replays."""
 
 import asyncio
 import subprocess
@@ -12,12 +12,12 @@ from bench.rows import Bench
 from bench.verdicts import Row, at_most
 from operate.simulation.command import load
 
-SCENARIOS = tuple(counts_table.PERSONS_LIMIT)
+SCENARIOS = ("sparse", "medium", "dense")
 _WINDOW_S = 60.0
 
 
 async def counts(bench: Bench) -> list[Row]:
-    """Each built-in scenario with its seeds; the intervals are judged with enough windows alone."""
+    """Return the rows of each built-in scenario over its seeds. Intervals are judged only with enough windows."""
     told = bench.hears("counting simulated people")
     named = [(name, load(name, None)) for name in SCENARIOS]
     runs = await asyncio.to_thread(count_all, named, bench.plan.seeds, _WINDOW_S, told)
@@ -25,7 +25,7 @@ async def counts(bench: Bench) -> list[Row]:
 
 
 async def intervals(bench: Bench) -> list[Row]:
-    """Enough windows of one scenario to judge the intervals; the seed is the commit, which nobody chose to please."""
+    """Return the row on intervals, from enough windows. The seed is the commit, which nobody chose to please."""
     told, seed = bench.hears("windows for the intervals"), commit_seed()
     named = [("medium", load("medium", seed))]
     runs = await asyncio.to_thread(count_all, named, bench.plan.interval_seeds, _WINDOW_S, told)
@@ -42,7 +42,7 @@ def commit_seed() -> int | None:
 
 
 def scenario_rows(one: counts_table.Summary) -> list[Row]:
-    """Return what one scenario has of rows: people always, rate and interval where they can be judged."""
+    """Return one scenario's rows: people always, rate and interval if they can be judged."""
     note, limit = f"{one.runs} runs, {one.persons} people", 100 * counts_table.PERSONS_LIMIT[one.scenario]
     found = [at_most(f"people off, {one.scenario}", limit, [100 * abs(one.persons_error)], " %", note)]
     if one.rate_error is not None:
@@ -56,7 +56,7 @@ def scenario_rows(one: counts_table.Summary) -> list[Row]:
 
 
 async def replayed(bench: Bench) -> list[Row]:
-    """In a process of its own, whose processor time is not the progress bar's."""
+    """Return the rows of a replay. It has a process of its own, without the progress bar's processor time."""
     bench.told("reading a window again", 0.0)
     plan = bench.plan
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
@@ -65,5 +65,5 @@ async def replayed(bench: Bench) -> list[Row]:
 
 
 async def scaled(bench: Bench) -> list[Row]:
-    """What more cameras than this machine decodes cost the rest of it."""
+    """Return the rows on more cameras than this machine can decode: their cost for the rest of the system."""
     return scale.rows(await scale.look(bench.plan.scale, bench.told))

@@ -1,9 +1,10 @@
-"""Counts people who are simulated, so that the truth is known: `moretta eval-counts`.
+"""Counts simulated people, whose truth is known: `python -m bench counts`.
 
-No picture and no bus: what inference would have said goes straight into aggregate's core, with the time stamps that a
-stream would have given it. What the pictures themselves cost in accuracy is `moretta eval`'s.
+There is no picture and no bus. Simulated sightings go straight into aggregate's core, with the time stamps that a
+stream would have given them. `moretta eval` measures the errors of the model on pictures.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -11,16 +12,15 @@ from typing import Any
 
 from msgspec import Struct, structs
 
-from operate.simulation.plan import Plan
+from operate.simulation.plan import Plan, Process, truth
 from operate.simulation.scenario import Scenario
 from operate.simulation.sightings import plans, sightings
-from operate.simulation.truth import Process, truth
 from proto.public import WindowV1
 from proto.sightings import CameraEventV1, SightingsV1, TickV1
 from proto.types import WHOLE_SITE
 from services.aggregate.core.config import SECOND, SiteConfig
-from services.aggregate.core.passages import JUDGED
 from services.aggregate.core.site import SiteCore
+from services.aggregate.core.windows import JUDGED
 from services.sites.settings import CameraSettings, SiteSettings
 
 BEGAN = 1_800_000_000 // 3_600 * 3_600 * SECOND
@@ -40,21 +40,21 @@ class Stored:
 
 
 class Counted(Struct, frozen=True, kw_only=True):
-    """What was true of one simulation, and what was counted."""
+    """The truth of one simulation, and its counts."""
 
     scenario: str
     seed: int
     persons: int
     masked: int
-    """Of those who count as seen."""
+    """Among those who count as seen."""
     counted: int
     counted_masked: int
     judged: int
-    """Of those who were counted: whose verdict is not unknown."""
+    """Counted people whose verdict is not unknown."""
     windows: int
-    """Those with a rate."""
+    """The windows with a rate."""
     covered: int
-    """Of these, whose interval holds the share of masks by which people came meanwhile."""
+    """The windows among these whose interval holds the share of masks in the process of arrivals."""
 
     @property
     def persons_error(self) -> float:
@@ -81,16 +81,16 @@ def stored(messages: Iterable[SightingsV1], seconds: float) -> Iterator[Stored]:
 
 
 def windows_of(scenario: Scenario, drawn: Mapping[str, Plan], window_s: float) -> list[WindowV1]:
-    """Return the windows of a simulation, of which these people were drawn, counted as aggregate counts."""
+    """Return the windows of a simulation with these plans, counted as aggregate counts."""
     return published(sightings(scenario, drawn, site=SITE, began=BEGAN, lease=1), scenario, window_s)
 
 
 def published(told: Iterable[SightingsV1], scenario: Scenario, window_s: float) -> list[WindowV1]:
     """Return the windows that aggregate's core makes of sightings.
 
-    Whatever decides how people are followed is as shipped, `lateness_s` included, which bounds `max_gap_s`.
+    All tracking settings are the shipped ones, `lateness_s` included, which bounds `max_gap_s`.
     """
-    camera = CameraSettings(id=CAMERA, url=SITE)
+    camera = CameraSettings(id=CAMERA, url=SITE, ignore=scenario.ignore)
     site = SiteSettings(id=SITE, profile="lab", window_s=window_s, close_on_end=True, cameras=[camera])
     core = SiteCore(SiteConfig.of(site))
     outputs = (output for one in stored(told, scenario.length_s) for output in core.step(one))
@@ -98,7 +98,7 @@ def published(told: Iterable[SightingsV1], scenario: Scenario, window_s: float) 
 
 
 def share_within(process: Sequence[Process], window: WindowV1) -> float:
-    """Return the share of masks by which people came during a window: of the process, not of who happened to come."""
+    """Return the share of masks in the process during a window, not among the people who happened to come."""
     start, end = ((moment - BEGAN) / SECOND for moment in (window.start, window.end))
     parts = [(max(0.0, min(p.end, end) - max(p.start, start)) * p.arrivals_per_minute, p.masked) for p in process]
     total = sum(weight for weight, _ in parts)
@@ -107,14 +107,16 @@ def share_within(process: Sequence[Process], window: WindowV1) -> float:
 
 def counted(name: str, scenario: Scenario, window_s: float = 60.0) -> Counted:
     """Count one simulation, and compare with its truth."""
-    drawn = plans(scenario, [CAMERA])
-    true, windows = truth(name, scenario, drawn), windows_of(scenario, drawn, window_s)
+    drawn, since = plans(scenario, [CAMERA]), scenario.counting.since_s
+    true = truth(name, scenario, drawn)
+    passed = Counter(one.verdict for one in true.passages if one.at >= since)
+    windows = [w for w in windows_of(scenario, drawn, window_s) if w.start >= BEGAN + round(since * SECOND)]
     rated = [(w.interval, share_within(true.process, w)) for w in windows if w.interval is not None]
     return Counted(
         scenario=name,
         seed=scenario.seed,
-        persons=len(true.passages),
-        masked=true.counts["masked"],
+        persons=passed.total(),
+        masked=passed["masked"],
         counted=sum(w.persons or 0 for w in windows),
         counted_masked=sum(w.masked or 0 for w in windows),
         judged=sum(sum(getattr(w, verdict) or 0 for verdict in JUDGED) for w in windows),
@@ -130,7 +132,7 @@ def _counted(task: tuple[str, Scenario, float]) -> Counted:
 def count_all(
     scenarios: Sequence[tuple[str, Scenario]], seeds: int, window_s: float, told: Callable[[float], None]
 ) -> list[Counted]:
-    """Count each scenario with so many seeds, its own and those after it; `told` hears how much is done, 0 to 1."""
+    """Count each scenario with so many seeds, its own and those after it; `told` gets the share done, 0 to 1."""
     tasks = [
         (name, structs.replace(scenario, seed=scenario.seed + number), window_s)
         for name, scenario in scenarios

@@ -1,4 +1,4 @@
-"""What `moretta eval-counts` shows: each scenario against its target."""
+"""The table of `python -m bench counts`: each scenario against its target."""
 
 from collections.abc import Sequence
 from statistics import fmean
@@ -8,27 +8,28 @@ from msgspec import Struct
 from rich.table import Table
 
 from bench.counts import Counted
+from operate.simulation.scenario import SCENES
 
-PERSONS_LIMIT = {"sparse": 0.03, "medium": 0.05, "dense": 0.10}
+PERSONS_LIMIT = {"sparse": 0.03, "medium": 0.05, "dense": 0.10, **dict.fromkeys(SCENES, 0.10)}
 """How far a count may be off, as a share of the truth, in the built-in scenarios."""
 RATE_LIMIT = 2.0
 """How far the rates of runs with enough people may be off on average, in points."""
 ENOUGH = 30
 COVERED = (0.93, 0.97)
-"""Which share of the windows' 95 % intervals should hold the share of masks by which people came."""
+"""The share of the windows' 95 % intervals that should hold the share of masks in the process of arrivals."""
 MANY = 500
-"""Of fewer windows that share is itself uncertain by more than 2 points (a standard error is 1), and judges nothing."""
+"""With fewer windows that share is itself uncertain by more than 2 points (a standard error is 1): no verdict."""
 
 
 class Summary(Struct, frozen=True, kw_only=True):
-    """All runs of one scenario. People are off by so much all in all, and in the worst run; of rates the mean error."""
+    """All runs of one scenario: the error in people over all runs and in the worst run; the rates' mean error."""
 
     scenario: str
     runs: int
     persons: int
     counted: int
     persons_error: float
-    """Of all runs together: in one run a person may be some per cent."""
+    """The error of all runs together, because one person may be some per cent of a single run."""
     persons_worst: float
     rate_error: float | None
     rate_worst: float | None
@@ -37,7 +38,7 @@ class Summary(Struct, frozen=True, kw_only=True):
 
     @property
     def is_met(self) -> dict[str, bool | None]:
-        """Whether each target is met; None where there is none."""
+        """Whether each target is met; None without a target or a verdict."""
         limit = PERSONS_LIMIT.get(self.scenario)
         return {
             "persons": None if limit is None else abs(self.persons_error) <= limit,
@@ -49,7 +50,7 @@ class Summary(Struct, frozen=True, kw_only=True):
 
 
 def summary(name: str, runs: Sequence[Counted]) -> Summary:
-    """Return what all runs of one scenario say together."""
+    """Return the summary of all runs of one scenario."""
     persons = [run.persons_error for run in runs]
     rates = [run.rate_error for run in runs if run.persons >= ENOUGH]
     windows = sum(run.windows for run in runs)
@@ -75,7 +76,7 @@ def summaries(runs: Sequence[Counted]) -> list[Summary]:
 
 
 def figures(found: Summary) -> dict[str, Any]:
-    """Return a summary as JSON has it."""
+    """Return a summary as JSON data."""
     return {**{name: getattr(found, name) for name in found.__struct_fields__}, "met": found.is_met}
 
 
@@ -96,7 +97,7 @@ def shown(found: Sequence[Summary]) -> Table:
         table.add_row(*_cells(one))
     low, high = COVERED
     table.caption = (
-        f"ok: people of all runs within 3 / 5 / 10 % (sparse / medium / dense), rate within {RATE_LIMIT:g} points on"
+        f"ok: people of all runs within 3 / 5 / 10 % (sparse / medium / others), rate within {RATE_LIMIT:g} points on"
         f" average of runs of at least {ENOUGH} people, 95 % intervals of {MANY} windows or more hold in {low:.0%} to"
         f" {high:.0%}"
     )

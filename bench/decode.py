@@ -1,4 +1,4 @@
-"""Decoding as ingest does it, against `ffmpeg -threads 1 -f null` on the same file: processor time."""
+"""The processor time of ingest's decoding, against `ffmpeg -threads 1 -f null` on the same file."""
 
 import resource
 import shutil
@@ -6,12 +6,12 @@ import subprocess
 import time
 from pathlib import Path
 
-from services.ingest.decoder import Decoder
-from services.ingest.source import open_source
+from services.ingest.sources.decoder import Decoder
+from services.ingest.sources.source import open_source
 from services.sites.settings import CameraSettings
 
 _PLAYS = 4
-"""So often is the file decoded, so that a program's start counts for little."""
+"""The file is decoded so many times, so that a program's start counts for little."""
 
 
 def ffmpeg() -> str | None:
@@ -33,7 +33,7 @@ def own_s(file: Path) -> float:
 
 
 def ffmpeg_s(program: str, file: Path) -> float:
-    """Return the processor time that ffmpeg takes for the same."""
+    """Return the processor time that ffmpeg takes for the same file, played as often."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     plays = ["-stream_loop", str(_PLAYS - 1), "-threads", "1", "-i", str(file)]
     subprocess.run([program, "-v", "error", "-nostdin", *plays, "-map", "0:v", "-f", "null", "-"], check=True)

@@ -1,4 +1,4 @@
-"""What Prometheus's text says, and percentiles from its histograms. Pure."""
+"""Reads Prometheus's text format, and computes percentiles from its histograms. Pure."""
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
@@ -10,17 +10,17 @@ SeriesKey = tuple[str, tuple[tuple[str, str], ...]]
 
 @dataclass(frozen=True)
 class Histogram:
-    """Counts at most so large, by upper bound, as Prometheus has them; the bound of the last one is infinite."""
+    """Cumulative counts by upper bound, as in Prometheus; the last bound is infinite."""
 
     cumulative: tuple[tuple[float, float], ...] = ()
 
     @property
     def count(self) -> float:
-        """How many were counted."""
+        """The number of values."""
         return self.cumulative[-1][1] if self.cumulative else 0.0
 
     def share_above(self, bound: float) -> float:
-        """Return the share that is larger than one of the bounds; 0 of none, ValueError for another number."""
+        """Return the share of values above one of the bounds; 0 without values, ValueError for any other bound."""
         if not self.cumulative:
             return 0.0
         counts = dict(self.cumulative)
@@ -29,9 +29,10 @@ class Histogram:
         return (self.count - counts[bound]) / self.count if self.count else 0.0
 
     def quantile(self, share: float) -> float:
-        """Return the quantile, interpolated within its bucket as PromQL's `histogram_quantile` does; 0 of none.
+        """Return the quantile, interpolated within its bucket as PromQL's `histogram_quantile` does; 0 without
+        values.
 
-        Infinite if it lies above the last finite bound: nothing is known of it.
+        It is infinite if it lies above the last finite bound, where its value is unknown.
         """
         rank, low, below = share * self.count, 0.0, 0.0
         for bound, count in self.cumulative:
@@ -48,7 +49,7 @@ class Samples:
     values: dict[SeriesKey, float] = field(default_factory=dict)
 
     def since(self, earlier: "Samples") -> "Samples":
-        """Return what was added since."""
+        """Return the increase of each sample since `earlier`."""
         return Samples({key: value - earlier.values.get(key, 0.0) for key, value in self.values.items()})
 
     def by(self, name: str, label: str) -> dict[str, float]:
@@ -60,7 +61,7 @@ class Samples:
         return dict(sums)
 
     def mean(self, name: str) -> float:
-        """Return the mean of what a histogram counted, over all its labels; 0 of none."""
+        """Return the mean of a histogram's values, over all its labels; 0 without values."""
         sums = {part: sum(self.by(f"{name}_{part}", "").values()) for part in ("sum", "count")}
         return sums["sum"] / sums["count"] if sums["count"] else 0.0
 

@@ -1,10 +1,11 @@
 """The yardstick: the same work in one process and one thread. No bus, no sealing, no hand-over, no tracking.
 
-The same N cameras, each decoding its file at the file's own pace and analysing as many pictures a second, one after the
-other as they fall due, just as one process that did it all would. (Decoding one file flat out instead keeps its
-reference pictures in the processor's cache, which no installation with several live cameras can.)
+It runs the same N cameras. Each decodes its file in real time and analyses the same number of pictures a second. One
+thread takes the pictures in turn as they fall due, as a single-process system would. (Decoding one file as fast as
+possible would keep its reference pictures in the processor's cache. No installation with several live cameras can.)
 
-Run as `python -m bench.in_process FILE CAMERAS FPS SECONDS LONG_SIDE`; prints one JSON object.
+Run it as `python -m bench.in_process CAMERAS FPS SECONDS LONG_SIDE accurate|fast FILE...`; it prints one JSON object.
+The cameras loop the files in turn, as the system's do.
 """
 
 import heapq
@@ -40,40 +41,46 @@ def pictures(file: str) -> Iterator[tuple[float, VideoFrame]]:
 
 
 class BenchCamera:
-    """One looped file: which picture is next, when, and whether it is to be analysed."""
+    """One looped file: its next picture, the picture's time, and whether it is due for analysis."""
 
     def __init__(self, file: str, fps: float, phase: float) -> None:
         self._pictures, self._period, self._due, self._phase = pictures(file), 1 / fps, 0.0, phase
         self._reformatter = VideoReformatter()
 
-    def step(self, long_side: int, model: FaceModel) -> tuple[float, bool]:
-        """Decode one picture, analyse it if it is due; returns when the next one is to be decoded."""
+    def step(self, long_side: int, model: FaceModel) -> tuple[float, int | None]:
+        """Decode one picture, and analyse it if it is due; return the time of the next step, and how many faces it had.
+
+        None if it was not due.
+        """
         at, frame = next(self._pictures)
-        due = at + 1e-6 >= self._due
-        if due:
+        found = None
+        if at + 1e-6 >= self._due:
             self._due = max(self._due + self._period, at)
             width, height = analysis_size(frame.width, frame.height, long_side)
             small = self._reformatter.reformat(
                 frame, width, height, "yuv420p", interpolation=Interpolation.AREA, threads=1
             )
-            model.find(_i420(small, width, height))
-        return self._phase + at, due
+            found = len(model.find(_i420(small, width, height)))
+        return self._phase + at, found
 
 
-def measure(file: str, cameras: int, fps: float, seconds: float, long_side: int) -> dict[str, Any]:
-    """Return `analysed`, and `cpu_ms` a picture, over `seconds` of wall time."""
-    model = load_model()
+def measure(files: list[str], cameras: int, fps: float, seconds: float, long_side: int, point: str) -> dict[str, Any]:
+    """Return `analysed`, and `cpu_ms` and `faces` a picture, over `seconds` of wall time."""
+    accurate = load_model()
+    model = (accurate.fast if point == "fast" else None) or accurate
     model.warm_up(640, 360)
-    fleet = [BenchCamera(file, fps, number / fps / cameras) for number in range(cameras)]
+    fleet = [BenchCamera(files[number % len(files)], fps, number / fps / cameras) for number in range(cameras)]
     turns = [(0.0, number) for number in range(cameras)]
-    analysed, cpu, wall = 0, time.process_time(), time.monotonic()
+    analysed, faces, cpu, wall = 0, 0, time.process_time(), time.monotonic()
     while (now := time.monotonic() - wall) < seconds:
         due, number = heapq.heappop(turns)
         time.sleep(max(0.0, due - now))
-        at, was_analysed = fleet[number].step(long_side, model)
-        analysed += was_analysed
+        at, found = fleet[number].step(long_side, model)
+        analysed += found is not None
+        faces += found or 0
         heapq.heappush(turns, (at, number))
-    return {"analysed": analysed, "cpu_ms": 1e3 * (time.process_time() - cpu) / analysed}
+    spent = time.process_time() - cpu
+    return {"analysed": analysed, "cpu_ms": 1e3 * spent / analysed, "faces": faces / analysed}
 
 
 def _i420(frame: Any, width: int, height: int) -> Picture:
@@ -85,5 +92,5 @@ def _i420(frame: Any, width: int, height: int) -> Picture:
 
 
 if __name__ == "__main__":
-    name, cameras, fps, seconds, side = sys.argv[1:]
-    print(json.dumps(measure(name, int(cameras), float(fps), float(seconds), int(side))))
+    cameras, fps, seconds, side, point, *files = sys.argv[1:]
+    print(json.dumps(measure(files, int(cameras), float(fps), float(seconds), int(side), point)))

@@ -1,6 +1,7 @@
-"""What the model costs and how good it is, at four sizes of the picture, in float32 and int8, beside CenterFace.
+"""The model's time and accuracy at four sizes of the picture, in float32 and int8, beside CenterFace.
 
-Run as `python -m bench.model DATA` where models are trained (`make bench-model`); DATA holds the annotated folders.
+Run it as `python -m bench.model DATA` on a machine that trains models (`make bench-model`). DATA holds the annotated
+folders.
 """
 
 import argparse
@@ -21,8 +22,8 @@ from rich.console import Console
 
 from bench import model_accuracy, model_int8, model_reference, model_speed, model_tables
 from bench.model_sessions import SIZES, runtime, session
+from modelling.evaluation.labelled import InputError
 from operate.show import progress
-from services.inference.annotations import InputError
 from services.inference.model import MANIFEST_NAME, MODELS, FaceModel, Manifest, ModelError, load_model
 
 VALIDATION_NAME = "validation.txt"
@@ -30,7 +31,7 @@ NETWORKS = ("detector", "classifier")
 
 
 def measure(data: Path, folder: Path, rounds: int) -> model_tables.Report:
-    """Return all figures of the model in `folder`; InputError or ModelError for what cannot be used."""
+    """Return all figures of the model in `folder`; InputError or ModelError for unusable input."""
     whole = load_model(folder)
     reference = model_reference.centerface(model_reference.packaged())
     ours, others = model_accuracy.parts(data, folder / VALIDATION_NAME)
@@ -68,12 +69,12 @@ def _network(folder: Path, manifest: Manifest) -> model_speed.Network:
 
 
 def _crowd(photos: model_accuracy.Photos) -> Path:
-    """Return the photo with the most faces: the suppression has work to do."""
+    """Return the photo with the most faces, so that the suppression has work to do."""
     return max(chain.from_iterable(photos.values()), key=lambda pair: len(pair[1].boxes))[0]
 
 
 def _time(networks: dict[str, model_speed.Network], reference: dict[str, bytes], photo: Path, rounds: int) -> Any:
-    """Return what `model_speed.measure` does, and the share of that time in which this process did not run."""
+    """Return the result of `model_speed.measure`, and the share of its time in which this process did not run."""
     references = {name: session(content, f"CenterFace {name}") for name, content in reference.items()}
     wall, cpu = time.perf_counter(), time.process_time()
     with progress("time", rounds) as advance:
@@ -114,7 +115,7 @@ def _arguments() -> argparse.Namespace:
 def main() -> int:
     """Measure the model's time and accuracy by size of the picture and dtype, beside CenterFace."""
     arguments = _arguments()
-    # onnxruntime advises to rewrite the graphs before quantising; ours are written as they are to run.
+    # onnxruntime advises rewriting the graphs before quantising; our graphs are already in their final form.
     logging.disable(logging.WARNING)
     try:
         report = measure(arguments.data, arguments.model, arguments.rounds)

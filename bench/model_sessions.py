@@ -1,8 +1,8 @@
-"""What is measured, on one thread: sizes, and sessions set up as the service sets up its own."""
+"""The measured picture sizes, and onnxruntime sessions on one thread, set up like the service's own."""
 
 from typing import Any
 
-# Reads and sets the environment that onnxruntime must be imported with.
+# This import reads and sets the environment that onnxruntime needs at its own import.
 from services.inference.model import ModelError
 
 import onnxruntime  # isort: skip

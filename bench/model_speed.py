@@ -1,4 +1,4 @@
-"""Time on one thread: detector, classifier on six faces, CenterFace. All in turn: a busy moment hits all alike."""
+"""Times detector, classifier on six faces, and CenterFace on one thread, in turn: a busy moment hits all alike."""
 
 import gc
 import random
@@ -36,7 +36,7 @@ class Timing(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, times: list[float]) -> "Timing":
-        """Return what these times come to."""
+        """Return the minimum and the median of these times."""
         return cls(min(times), median(times))
 
     def over(self, other: "Timing") -> float:

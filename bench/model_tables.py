@@ -12,7 +12,7 @@ from bench.model_speed import FACES_PX, HEADLINE_PX, Speed, Timing
 
 BAR = 0.2
 QUIET = 0.02
-"""So much waiting is the operating system's own."""
+"""Up to this share, the waiting is the operating system's own."""
 FACE_M = 0.17
 """A face from forehead to chin and from ear to ear, as the side of a square, in metres."""
 LENSES_DEG = (60, 90)
@@ -20,7 +20,7 @@ _FLOAT = "float32"
 
 
 class Report(msgspec.Struct, frozen=True):
-    """All that a run measured; `ratio` is float32 at the default size over `folded`, the target's figure.
+    """All results of a run; `ratio` is float32 at the default size over `folded`, the target's figure.
 
     `waited` is the share of the timed part in which the process did not run: other work had the processor.
     """
@@ -72,7 +72,7 @@ def _waited(report: Report) -> str:
 
 
 def terminal(report: Report) -> Iterator[Table | str]:
-    """Yield the same tables for rich, and what is to be known about them."""
+    """Yield the same tables for rich, and a note on how reliable their times are."""
     for lines in tables(report):
         table = Table(title=lines.title, title_justify="left")
         for number, name in enumerate(lines.columns):

@@ -1,7 +1,8 @@
-"""How soon people are told: from an alert that is stored to its mail accepted: `python -m bench.notify [--json]`.
+"""The delay from storing an alert to the acceptance of its mail: `python -m bench.notify [--json]`.
 
-The service as a process of its own, a real nats-server and a mail server in this process; bursts of alerts, each told
-by a mail of its own and at once (`group_wait_s` 0). When a mail was accepted is what its record in DELIVERIES says.
+The service runs as a separate process, with a real nats-server, and a mail server in this process. Alerts come in
+bursts; each has its own mail, sent at once (`group_wait_s` 0). The time of acceptance is that of the mail's record in
+DELIVERIES.
 """
 
 import asyncio
@@ -31,7 +32,7 @@ from services.bus import Bus, NatsSettings
 from services.kernel.log import LogSettings, configure
 
 BURST = 50
-"""Alerts, all at once, every second."""
+"""Alerts in a burst, all stored at once; a burst comes every second."""
 _LIMIT_S = 60.0
 _NAME = "alert stored to mail accepted, bursts of 50 alerts/s, p99"
 
@@ -46,18 +47,18 @@ class _Taker(Sink):
 
 @dataclass(frozen=True)
 class Told:
-    """How long each alert took, s, and notify's processor time for all of them, ms an alert."""
+    """The delay of each alert, s, and notify's processor time for all of them, ms an alert."""
 
     seconds: list[float]
     cpu_ms: float
 
 
 async def told(bursts: int) -> Told:
-    """Tell of so many bursts; TimeoutError if not all are told in time."""
+    """Store so many bursts of alerts and return their delays; TimeoutError if a mail is not accepted in time."""
     with tempfile.TemporaryDirectory(prefix="moretta-bench-") as name:
         async with _Taker(Path(name) / "mails", lambda _mail: None) as sink, _service(Path(name), sink.port) as running:
             bus, process = running
-            await _told(bus, {await _store(bus, 0)})  # what is only made once is made
+            await _told(bus, {await _store(bus, 0)})  # after this, one-time work is done
             cpu_s = _cpu_s(process)
             began: dict[str, int] = {}
             for burst in range(bursts):
@@ -76,7 +77,7 @@ def _cpu_s(process: psutil.Process) -> float:
 
 
 async def _store(bus: Bus, number: int) -> str:
-    """Store an alert of a rule of its own; returns its name."""
+    """Store an alert of a separate rule; return its name."""
     now, name = time.time_ns(), f"{number:016x}"
     alert = AlertV1(
         site="bench",
@@ -101,7 +102,7 @@ async def _store(bus: Bus, number: int) -> str:
 
 
 async def _told(bus: Bus, alerts: set[str]) -> dict[str, int]:
-    """Wait until all are told; returns when each mail was accepted, ns."""
+    """Wait until the mails of all alerts are accepted; return the time of each acceptance, ns."""
     async with asyncio.timeout(_LIMIT_S):
         while True:
             records = [cast("DeliveryV1", stored.message) for stored in await bus.history(DELIVERIES)]
@@ -113,7 +114,7 @@ async def _told(bus: Bus, alerts: set[str]) -> dict[str, int]:
 
 @contextlib.asynccontextmanager
 async def _service(folder: Path, smtp_port: int) -> AsyncIterator[tuple[Bus, psutil.Process]]:
-    """A server and the service on it: a connection, and the service's process."""
+    """Run a server and the service on it; yield a connection, and the service's process."""
     config, file, programs = folder / "nats.conf", folder / "settings.yaml", []
     jetstream = {"store_dir": str(folder), "max_memory_store": 1 << 30, "max_file_store": 1 << 30}
     config.write_text(json.dumps({"listen": "127.0.0.1:-1", "ports_file_dir": str(folder), "jetstream": jetstream}))

@@ -1,23 +1,25 @@
-"""What a camera costs ingest and inference, decoding and analysing told apart: what sizing rests on."""
+"""The cost of a camera in ingest and inference, split into decoding and analysing: the basis of sizing."""
 
 from statistics import median
 
-from bench.clip import FULL_HD, HD, Format
+from bench.clip import FULL_HD, HD, SECOND_HD, SECOND_SMALL, Format
 from bench.rows import Bench
 from bench.verdicts import Row, at_most
 
 _CAMERAS = 6
 _MANY, _SELDOM = 5.0, 1.0
 """Analysed pictures a second."""
+_LIMITS = ((FULL_HD, 100.0), (HD, 60.0), (SECOND_HD, 40.0), (SECOND_SMALL, 25.0))
+"""The most that ingest may take for a second of a camera, ms."""
 
 
 async def by_part(bench: Bench) -> list[Row]:
-    """What a camera costs ingest and inference: what sizing rests on (docs/operations.md)."""
-    return [row for form, limit in ((FULL_HD, 100.0), (HD, 60.0)) for row in await _parts_of(bench, form, limit)]
+    """Return the rows on the cost of a camera in ingest and inference, the basis of sizing (docs/operations.md)."""
+    return [row for form, limit in _LIMITS for row in await _parts_of(bench, form, limit)]
 
 
 async def _parts_of(bench: Bench, form: Format, limit: float) -> list[Row]:
-    """Few analysed pictures and many of as many decoded ones: two costs can be told apart."""
+    """Return the rows of a format. Runs with few and many analysed pictures, but equal decoding, separate the costs."""
     each, inference, decoding = [], [], []
     for what in bench.rounds(f"ingest and inference at {form.name}"):
         many = await bench.run(f"{what}: {_MANY:g} a second", form, _CAMERAS, fps=_MANY)

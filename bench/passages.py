@@ -1,10 +1,10 @@
 """Is a person missed as often as a face? `python -m bench.passages FOLDER [--only FILE] [--model DIR] [--json]`.
 
-A face that a detector misses in one picture may be found in the next, so what biases a rate per picture biases one
-per passage less. How much less depends on how alike the misses of one person are, which photos do not tell. Here each
-annotated photo is seen at nine sizes, 15 % smaller to 15 % larger, as if everybody in it came nearer: misses are more
-alike than on the street, where people also turn and walk through the light. A passage is found in three of the nine
-pictures or more, as aggregate confirms a track (`min_hits`).
+A detector that misses a face in one picture may find it in the next. So missed faces bias a rate per passage less than
+a rate per picture. How much less depends on how alike the misses of one person are, and photos do not show that. This
+bench analyses each annotated photo at nine sizes, 15 % smaller to 15 % larger, as if everybody in it came nearer. Its
+misses are more alike than on the street, where people also turn and walk through the light. A passage counts as found
+if the face is found in three of the nine pictures or more, as aggregate confirms a track (`min_hits`).
 """
 
 import json
@@ -20,9 +20,9 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from services.inference.annotations import InputError, Photo
-from services.inference.core.outcomes import Outcome
-from services.inference.evaluate import predict, selected_photos, what_became
+from modelling.evaluation.labelled import InputError, Photo
+from modelling.evaluation.measuring import predict, selected_photos, what_became
+from modelling.evaluation.outcomes import Outcome
 from services.inference.model import FaceModel, ModelError, load_model
 from services.sites.proportions import newcombe
 from services.sites.settings import TrackingSettings
@@ -33,14 +33,17 @@ _MULTIPLE = 4
 
 
 class Person(Struct, frozen=True):
-    """One annotated face: what it wears, and in how many of the pictures it was found."""
+    """One annotated face: its label, and the number of pictures in which it was found."""
 
     label: str
     hits: int
 
 
 class Shares(Struct, frozen=True):
-    """Of one kind of people: in how many pictures found, and how many people in three or more of theirs."""
+    """One kind of people: their number, their pictures, the pictures in which they were found, and their passages.
+
+    A passage is a person found in three or more pictures.
+    """
 
     people: int
     pictures: int
@@ -49,23 +52,23 @@ class Shares(Struct, frozen=True):
 
 
 def people(views: Sequence[Sequence[Outcome]]) -> list[Person]:
-    """The annotated faces of one photo, from what became of them in each of its views."""
+    """Return the annotated faces of one photo, from their outcomes in each of its views."""
     faces = zip(*([one for one in view if one.truth is not None] for view in views), strict=True)
     return [Person(str(face[0].truth), sum(one.is_found for one in face)) for face in faces]
 
 
 def shares(some: Iterable[Person], views: int) -> Shares:
-    """How often these people were found."""
+    """Return how often these people were found."""
     some = list(some)
     passages = sum(one.hits >= MIN_HITS for one in some)
     return Shares(len(some), views * len(some), sum(one.hits for one in some), passages)
 
 
 def bias(everybody: Sequence[Person], views: int) -> dict[str, Any]:
-    """Masked people against all others: recall a picture and a passage, their difference, and the rate's error.
+    """Return recall by picture and by passage of masked people and all others, the difference, and the rate's error.
 
-    Shares 0 to 1; differences and errors in points, masked minus others, with Newcombe's 95 % interval (for pictures as
-    wide as if every person were one picture: the views of one person are not independent).
+    Shares are 0 to 1; differences and errors are in points, masked minus others, with Newcombe's 95 % interval. The
+    interval for pictures is as wide as if every person were one picture: the views of one person are not independent.
     """
     masked = shares((one for one in everybody if one.label == "mask"), views)
     others = shares((one for one in everybody if one.label != "mask"), views)
@@ -88,12 +91,12 @@ def _gap(recalls: Sequence[float], counts: Sequence[tuple[int, int]]) -> dict[st
 
 
 def _rate_error(found: Sequence[int], masked: int, others: int) -> float:
-    """Points by which the rate among the found is off, if every verdict is right."""
+    """Return the points by which the rate among the found is off, if every verdict is right."""
     return 100 * (found[0] / max(1, sum(found)) - masked / max(1, masked + others))
 
 
 def sides(long_side: int) -> list[int]:
-    """The long sides at which each photo is seen: multiples of 4."""
+    """Return the long sides at which each photo is analysed: multiples of 4."""
     return [round(long_side * size / _MULTIPLE) * _MULTIPLE for size in SIZES]
 
 
@@ -104,7 +107,7 @@ def _people(photo: Photo, path: Path, model: FaceModel) -> list[Person]:
 
 
 def table(name: str, values: dict[str, Any]) -> Table:
-    """What `bias` returns, for people to read."""
+    """Return the result of `bias` as a table."""
     shown = Table(title=f"{name}: {values['people'][0]} masked people, {values['people'][1]} others")
     for head in ("", "masked found", "others found", "difference", "rate off by"):
         shown.add_column(head, justify="right")

@@ -1,8 +1,9 @@
-"""What a crash costs aggregate, and what a sighting does: `python -m bench.replay [--minutes 20] [--json]`.
+"""The cost of a crash for aggregate, and of a sighting: `python -m bench.replay [--minutes 20] [--json]`.
 
-A window's sightings of twelve cameras are read again from a real nats-server, as after a crash just before the window
-closes: its passages are stored, nothing is published. Then aggregate's processor time for one sighting with 20 faces,
-at one camera and at 100, from the socket to the windows; the server's own is not in it.
+Aggregate reads a window's sightings of twelve cameras again from a real nats-server, as after a crash just before the
+window closes: its passages are stored, and nothing is published. The bench then measures aggregate's processor time for
+one sighting with 20 faces, with one camera and with 100. It covers the way from the socket to the windows, without the
+server's own time.
 """
 
 import asyncio
@@ -26,13 +27,14 @@ from rich.table import Table
 from bench.bus_cost import server_url, start_program
 from bench.verdicts import Row, at_most
 from operate.box.box import SERVER, nats_server
-from proto.sightings import PassageV1, SightingsV1, SightingV1
+from proto.sightings import CODES, PassageV1, SightingsV1, SightingV1
 from proto.subjects import PASSAGES, SIGHTINGS
 from services.aggregate.core.config import SECOND, CameraConfig, SiteConfig
 from services.aggregate.core.site import SiteCore
 from services.aggregate.runner import SiteRunner
 from services.aggregate.settings import AggregateSettings
 from services.bus import Bus, NatsSettings
+from services.bus.clock import HostClock
 from services.kernel.app import end_tasks
 from services.kernel.log import LogSettings, configure
 
@@ -44,7 +46,7 @@ _GIB = 1 << 30
 
 @dataclass(frozen=True)
 class Scene:
-    """So many cameras with so many faces in view all the time, for so many pictures; `site` tells scenes apart."""
+    """Cameras that always have so many faces in view, for so many pictures each; `site` tells scenes apart."""
 
     site: str
     cameras: int
@@ -53,7 +55,7 @@ class Scene:
 
     @property
     def config(self) -> SiteConfig:
-        """Return what the site's numbers depend on: windows as long as a profile demands."""
+        """The site's configuration: windows as long as a profile demands."""
         cameras = [CameraConfig(id=name) for name in self.names]
         return SiteConfig(site=self.site, profile="lab", window_s=1_200.0, lateness_s=5.0, cameras=cameras)
 
@@ -63,7 +65,7 @@ class Scene:
         return [f"c{number:03}" for number in range(self.cameras)]
 
     def sightings(self, start: int) -> Iterator[SightingsV1]:
-        """Yield what the cameras see from `start` (ns) on, in the order of the pictures."""
+        """Yield the cameras' sightings from `start` (ns) on, in the order of the pictures."""
         views = {name: _View(random.Random(f"{self.site}/{name}"), self.faces) for name in self.names}
         for number in range(self.pictures):
             for index, name in enumerate(self.names):
@@ -72,7 +74,7 @@ class Scene:
 
 
 class _View:
-    """What one camera sees: people who cross the picture in some seconds; who is gone is followed by the next."""
+    """The view of one camera: people cross the picture in some seconds. A new person replaces one who has left."""
 
     def __init__(self, rng: random.Random, count: int) -> None:
         self._rng = rng
@@ -94,7 +96,7 @@ class _View:
             jitter = rng.gauss(0, 0.08) * size
             box = (x + jitter, y, min(1.0, x + jitter + size), min(1.0, y + size))
             if 0 <= box[0] < box[2] and rng.random() > 0.05:
-                faces.append(SightingV1(box=box, verdict=verdict, score=0.9, confidence=0.9))
+                faces.append(SightingV1(box=box, code=CODES[verdict], score=0.9, confidence=0.9))
             self._people[number][0] = x + speed
             if x + speed >= 1 - size:
                 self._people[number] = self._person()
@@ -118,7 +120,7 @@ def _sightings(site: str, camera: str, number: int, at: int, faces: list[Sightin
 
 @dataclass(frozen=True)
 class Cost:
-    """What reading a scene again took."""
+    """The cost of reading a scene again."""
 
     sightings: int
     passages: int
@@ -142,7 +144,7 @@ async def replayed(bus: Bus, scene: Scene) -> Cost:
 
 
 async def _stored(writes: Iterable[Coroutine[Any, Any, int]]) -> int:
-    """Store in order, some hundred at a time; returns how many."""
+    """Store in order, some hundred at a time; return the number stored."""
     count, left = 0, iter(writes)
     while batch := list(islice(left, _AT_ONCE)):
         await asyncio.gather(*batch)
@@ -159,7 +161,13 @@ async def _passages(bus: Bus, config: SiteConfig) -> list[PassageV1]:
 async def _followed(bus: Bus, config: SiteConfig) -> tuple[float, float]:
     """Return the time and the processor time until all that was stored has been read."""
     read = asyncio.Event()
-    runner = SiteRunner(bus, config, AggregateSettings(), lambda done: read.set() if done else None)
+    host = HostClock(lambda: bus.clock_offset("SIGHTINGS"), lambda *_: None)
+
+    def ready(done: bool, why: str = "") -> None:
+        if done and not why:
+            read.set()
+
+    runner = SiteRunner(bus, config, AggregateSettings(), host, ready)
     began, cpu = time.perf_counter(), time.process_time()
     tasks = [asyncio.create_task(runner.follow()), asyncio.create_task(read.wait())]
     try:
@@ -173,7 +181,7 @@ async def _followed(bus: Bus, config: SiteConfig) -> tuple[float, float]:
 
 @contextlib.asynccontextmanager
 async def _bus() -> AsyncIterator[Bus]:
-    """A server of its own, with its streams."""
+    """Run a server with its streams; yield a connection."""
     with tempfile.TemporaryDirectory(prefix="moretta-bench-") as name:
         config = Path(name) / "nats.conf"
         store = {"store_dir": name, "max_memory_store": 2 * _GIB, "max_file_store": 2 * _GIB}
@@ -192,7 +200,7 @@ async def _bus() -> AsyncIterator[Bus]:
 
 
 async def measure(minutes: float, cameras: int, pictures: int, rounds: int) -> dict[str, list[Cost]]:
-    """Read a window of so many minutes again, and pictures of 20 faces at one camera and at 100, some times in turn."""
+    """Replay in turn a window of so many minutes, and pictures of 20 faces with 1 and with 100 cameras."""
     scenes = [
         Scene("window", cameras, 5, round(minutes * 300)),
         Scene("one", 1, 20, pictures),
@@ -206,7 +214,7 @@ async def measure(minutes: float, cameras: int, pictures: int, rounds: int) -> d
 
 
 def measured(minutes: float, cameras: int, pictures: int, rounds: int) -> dict[str, list[Cost]]:
-    """Measure on a loop of its own, as a service's is."""
+    """Run `measure` on a separate event loop, of the same kind as a service's."""
     configure("bench", LogSettings(level="error"))
     return uvloop.run(measure(minutes, cameras, pictures, rounds))
 

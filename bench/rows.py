@@ -1,4 +1,4 @@
-"""The rows of the capacity table: each runs what it measures, three times, and says what came of it."""
+"""The rows of the capacity table: each runs its measurement three times and returns the result."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
@@ -7,16 +7,15 @@ from pathlib import Path
 from statistics import median
 
 from bench import bus_cost, decode, notify, sealing_cost
-from bench.clip import FULL_HD, HD, SMALL, Format, make_clips
-from bench.ratio import yardstick_ms
+from bench.clip import FULL_HD, SECOND_SMALL, SMALL, Format, make_clips
+from bench.kept import Report
 from bench.scale import QUICK as SCALE_QUICK
 from bench.scale import Plan as ScalePlan
 from bench.soak import Soak, soak
 from bench.system import NotMeasured, Restarted, Run, Scenario, run
-from bench.verdicts import BUDGET_S, Row, Search, at_least, at_most, faults, overloading, require_overload, spread
+from bench.verdicts import BUDGET_S, Row, at_most, overloading, require_overload, spread
 
-RATIO_CAMERAS = 4
-_FLAT = (1, 4, 8, 12)
+_FLAT = (4, 12, 24, 40)
 _HALF_LOAD = 6
 _FAST = 25.0
 _FLAT_MEMORY = "< 1 MB/h, descriptors and threads flat"
@@ -24,20 +23,20 @@ _FLAT_MEMORY = "< 1 MB/h, descriptors and threads flat"
 
 @dataclass(frozen=True)
 class Plan:
-    """How thoroughly to measure."""
+    """How thoroughly the bench measures."""
 
     rounds: int = 3
-    seconds: float = 25.0
+    seconds: float = 24.0
+    """Twice a clip: both the system and the yardstick count the same people."""
     warm_up_s: float = 10.0
     clip_s: float = 12.0
-    starts: tuple[int, int] = (6, 10)
-    """Where the search begins at 1080p and at 720p."""
-    most: int = 24
+    most: int = 64
+    """More cameras are not tried."""
     soak_minutes: float = 30.0
     seeds: int = 20
     """Runs of each simulated scenario, each with a seed of its own."""
     interval_seeds: int = 700
-    """Of three windows each."""
+    """Runs of three windows each."""
     replay_minutes: float = 20.0
     replay_pictures: int = 3_000
     scale: ScalePlan = field(default_factory=ScalePlan)
@@ -48,7 +47,6 @@ QUICK = Plan(
     seconds=8.0,
     warm_up_s=4.0,
     clip_s=6.0,
-    starts=(4, 6),
     most=6,
     soak_minutes=2.0,
     seeds=1,
@@ -61,20 +59,22 @@ QUICK = Plan(
 
 @dataclass
 class Bench:
-    """The clips, the plan and what was run so far."""
+    """The clips, the plan and the results so far."""
 
     folder: Path
     plan: Plan
     told: Callable[[str, float], None]
-    """Hears what is being done and how much of it, 0 to 1."""
+    """Called with the current step, and the share of it that is done, 0 to 1."""
     clips: dict[str, list[Path]] = field(default_factory=dict)
     searched: dict[str, list[tuple[int, Run]]] = field(default_factory=dict)
-    costs: dict[str, list[float]] = field(default_factory=dict)
-    """Processor time per analysed picture in ms, by program, and of the yardstick."""
+    costs: dict[str, dict[str, list[float]]] = field(default_factory=dict)
+    """Processor time per analysed picture in ms, by format and then by program, and of the yardstick."""
     others: list[float] = field(default_factory=list)
-    """Cores that other work had during each run."""
+    """Cores that other work used during each run."""
     failed: list[str] = field(default_factory=list)
-    """Rows that broke off, by their names."""
+    """Names of the rows that failed."""
+    earlier: Report | None = None
+    """The report that is gone on with."""
 
     async def sources(self, form: Format) -> list[Path]:
         """Return the clips of a format, made when first asked for."""
@@ -83,10 +83,15 @@ class Bench:
             self.clips[form.name] = await asyncio.to_thread(make_clips, self.folder, form, self.plan.clip_s, told)
         return self.clips[form.name]
 
-    async def run(self, what: str, form: Format, cameras: int, fps: float = 5.0) -> Run:
-        """Run the system once; Restarted if a program ends meanwhile, NotMeasured if it did nothing."""
+    async def run(
+        self, what: str, form: Format, cameras: int, fps: float = 5.0, lanes: int | None = None, **more: str
+    ) -> Run:
+        """Run the system once; `lanes` None: as many as inference finds worth it. `more` are settings of each camera.
+
+        Restarted if a program ends meanwhile, NotMeasured if it did nothing.
+        """
         sources, plan = await self.sources(form), self.plan
-        scenario = Scenario(sources, cameras, plan.seconds, fps, plan.warm_up_s)
+        scenario = Scenario(sources, cameras, plan.seconds, fps, plan.warm_up_s, lanes, dict(more))
         self.told(what, 0.0)
         measured = await run(scenario, self.hears(what))
         self.others.append(measured.others)
@@ -98,62 +103,12 @@ class Bench:
             yield f"{what}, round {number + 1} of {self.plan.rounds}"
 
     def hears(self, what: str) -> Callable[[float], None]:
-        """Return what hears how much of this is done, 0 to 1."""
+        """Return a callback that takes the share of this step that is done, 0 to 1."""
         return lambda done: self.told(what, done)
 
 
-async def cameras(bench: Bench, form: Format, goal: int, start: int) -> Row:
-    """The most cameras of this format; each round searches anew, near where the one before ended."""
-    found: list[int] = []
-    why = ""
-    for what in bench.rounds(f"cameras at {form.name}"):
-        search = Search(max(1, found[-1] - 1) if found else start, most=bench.plan.most)
-        while (number := search.next()) is not None:
-            wrong = await _faults(bench, f"{what}: {number}", form, number)
-            search.tell(number, passed=not wrong)
-            why = f"at {number}: {'; '.join(wrong)}" if wrong else why
-        found.append(search.result)
-    return at_least(
-        f"cameras at {form.name} H.264, {form.megabits:g} Mb/s, 5 analysed pictures/s each", goal, found, why
-    )
-
-
-async def _faults(bench: Bench, what: str, form: Format, number: int) -> list[str]:
-    """Return what keeps so many cameras from counting, in words; a program that ends under them does."""
-    try:
-        measured = await bench.run(what, form, number)
-    except NotMeasured as error:
-        return [str(error)]
-    bench.searched.setdefault(form.name, []).append((number, measured))
-    return faults(measured)
-
-
-async def cameras_full_hd(bench: Bench) -> Row:
-    """Twelve cameras at 1080p25."""
-    return await cameras(bench, FULL_HD, 12, bench.plan.starts[0])
-
-
-async def cameras_hd(bench: Bench) -> Row:
-    """Sixteen cameras at 720p25."""
-    return await cameras(bench, HD, 16, bench.plan.starts[1])
-
-
-async def ratio(bench: Bench) -> Row:
-    """The whole system against the same work in one process, alternately."""
-    found, sources = [], await bench.sources(FULL_HD)
-    for what in bench.rounds("ratio"):
-        bench.told(f"{what}: in one process", 0.0)
-        alone = await yardstick_ms(Scenario(sources, RATIO_CAMERAS, bench.plan.seconds))
-        measured = await bench.run(f"{what}: the system", FULL_HD, RATIO_CAMERAS)
-        found.append(measured.cpu_total_ms / alone)
-        for name, ms in {**measured.cpu_ms, "in one process": alone}.items():
-            bench.costs.setdefault(name, []).append(ms)
-    note = f"{RATIO_CAMERAS} cameras at {FULL_HD.name}"
-    return at_most("processor time per analysed picture / same work in one process", 1.08, found, note=note)
-
-
 async def decoding(bench: Bench) -> Row:
-    """PyAV against ffmpeg, alternately."""
+    """Return the row on PyAV against ffmpeg, run alternately."""
     name, program = "decoding / ffmpeg -threads 1 -f null, processor time", decode.ffmpeg()
     if program is None:
         return Row(name, "<= 1.05", "ffmpeg is not installed: apt-get install ffmpeg", None)
@@ -166,7 +121,7 @@ async def decoding(bench: Bench) -> Row:
 
 
 async def bus(bench: Bench) -> Row:
-    """Publisher, server and subscriber."""
+    """Return the row on the bus: publisher, server and subscriber together."""
     found = []
     for what in bench.rounds("bus"):
         bench.told(what, 0.0)
@@ -175,7 +130,7 @@ async def bus(bench: Bench) -> Row:
 
 
 async def sealing(bench: Bench) -> list[Row]:
-    """The two sides of a sealed frame, without the bus."""
+    """Return the rows on the two sides of a sealed frame, without the bus."""
     found = []
     for what in bench.rounds("sealing"):
         bench.told(what, 0.0)
@@ -184,7 +139,7 @@ async def sealing(bench: Bench) -> list[Row]:
 
 
 async def telling(bench: Bench) -> Row:
-    """From an alert to its mail, in bursts."""
+    """Return the row on the delay from an alert to its mail, in bursts."""
     found = []
     for what in bench.rounds("notify"):
         bench.told(what, 0.0)
@@ -193,11 +148,12 @@ async def telling(bench: Bench) -> Row:
 
 
 async def overload(bench: Bench) -> list[Row]:
-    """Twice as many pictures as one lane can analyse."""
+    """Return the rows on overload: twice as many pictures as one lane can analyse."""
     late, lag, aged, share = [], [], [], []
     for what in bench.rounds("overload"):
-        once = await bench.run(f"{what}: how much is once", SMALL, 2, fps=_FAST)
-        measured = await bench.run(f"{what}: twice", SMALL, overloading(once, _FAST), fps=_FAST)
+        # One lane, or twice what it can do is none for two.
+        once = await bench.run(f"{what}: how much is once", SMALL, 2, fps=_FAST, lanes=1)
+        measured = await bench.run(f"{what}: twice", SMALL, overloading(once, _FAST), fps=_FAST, lanes=1)
         require_overload(measured)
         late.append(100 * measured.lifetime.share_above(BUDGET_S))
         lag.append(1e3 * measured.lag.quantile(0.99))
@@ -213,7 +169,7 @@ async def overload(bench: Bench) -> list[Row]:
 
 
 async def half_load(bench: Bench) -> list[Row]:
-    """How long pixels live when the machine is half busy."""
+    """Return the rows on the lifetime of pixels when the machine is half busy."""
     runs = [await bench.run(what, FULL_HD, _HALF_LOAD) for what in bench.rounds("half load")]
     name = f"pixel lifetime at half load ({_HALF_LOAD} cameras at {FULL_HD.name}), "
     note = f"{median(r.cores for r in runs):.2f} cores"
@@ -224,25 +180,26 @@ async def half_load(bench: Bench) -> list[Row]:
 
 
 async def flat(bench: Bench) -> Row:
-    """The cost of a camera, however many there are; at 720p, since twelve at 1080p may be more than there is."""
+    """Return the row on the cost of a camera by their number; at 640x360, as forty at 720p may be too many."""
     found, numbers = [], [n for n in _FLAT if n <= bench.plan.most]
+    numbers = numbers if len(numbers) > 1 else [1, *numbers]
     costs: dict[int, float] = {}
     for what in bench.rounds("cost per camera"):
-        runs = {n: await bench.run(f"{what}: {n}", HD, n) for n in numbers}
+        runs = {n: await bench.run(f"{what}: {n}", SECOND_SMALL, n, analysis="fast") for n in numbers}
         costs = {n: measured.cpu_total_ms for n, measured in runs.items()}
         found.append(100 * spread(costs))
     shown = ", ".join(f"{n}: {ms:.1f}" for n, ms in costs.items())
-    name = f"cost per camera from 1 to {numbers[-1]}, dearest over cheapest, less 1"
-    return at_most(name, 10.0, found, " %", f"{HD.name}; ms per analysed picture in the last round: {shown}")
+    name = f"cost per camera from {numbers[0]} to {numbers[-1]}, dearest over cheapest, less 1"
+    return at_most(name, 10.0, found, " %", f"{SECOND_SMALL.name}; ms per analysed picture in the last round: {shown}")
 
 
 async def memory(bench: Bench) -> Row:
-    """Nothing grows while cameras reconnect."""
+    """Return the row on memory: nothing may grow while cameras reconnect."""
     minutes = bench.plan.soak_minutes
     bench.told(f"memory, {minutes:g} minutes", 0.0)
     try:
         found = await soak(bench.folder, minutes, lambda done: bench.told(f"memory, {minutes:g} min", done))
-    except Restarted as error:  # it grew, perhaps, until it ended
+    except Restarted as error:  # perhaps it grew until it ended
         return Row(_memory_name(minutes), _FLAT_MEMORY, str(error), met=False)
     return memory_row(found)
 
@@ -269,9 +226,6 @@ def _memory_name(minutes: float) -> str:
 
 
 SYSTEM_ROWS: dict[str, Callable[[Bench], Awaitable[Row | list[Row]]]] = {
-    "1080p": cameras_full_hd,
-    "720p": cameras_hd,
-    "ratio": ratio,
     "decode": decoding,
     "bus": bus,
     "sealing": sealing,

@@ -1,7 +1,7 @@
-"""Beyond one machine: what the bus, aggregate and notify cost by cameras and sites: `python -m bench.scale`.
+"""The cost of the bus, aggregate and notify by cameras and sites, beyond one machine: `python -m bench.scale`.
 
-Simulated sightings at cameras' real rate on a real nats-server with its identities. Processor time, since a machine
-that does other things too stretches times by the clock; `--report FOLDER` writes numbers and chart.
+It stores simulated sightings at the cameras' real rate on a real nats-server with its identities. It measures processor
+time, because other work on the machine lengthens times by the clock. `--report FOLDER` writes numbers and chart.
 """
 
 import json
@@ -29,17 +29,17 @@ _MIB = 1 << 20
 
 @dataclass(frozen=True)
 class Plan:
-    """What is measured."""
+    """The layouts to measure, and for how long."""
 
     cameras: tuple[int, ...] = (10, 100, 300, 1_000)
     """At one site, with the crowd of `medium`."""
     crowds: tuple[str, ...] = (NOBODY, "dense")
-    """Other crowds, before the cameras of `beside`."""
+    """Other crowds, each with `beside` cameras."""
     sites: tuple[int, ...] = (10, 100)
-    """Into how many sites the cameras of `beside` are split."""
+    """The numbers of sites into which `beside` cameras are split."""
     beside: int = 100
     replicas: int = 2
-    """Of aggregate, at the first of `sites`."""
+    """Replicas of aggregate, at the first of `sites`."""
     seconds: float = 25.0
     warm_up_s: float = 8.0
     restart_cameras: int = 20
@@ -47,7 +47,7 @@ class Plan:
 
     @property
     def layouts(self) -> list[Layout]:
-        """All of it, in this order."""
+        """All layouts, in the order of their measurement."""
         loads = [Load(cameras=n) for n in self.cameras]
         loads += [Load(cameras=self.beside, scenario=crowd) for crowd in self.crowds]
         loads += [Load(cameras=self.beside, sites=n) for n in self.sites]
@@ -59,7 +59,7 @@ QUICK = Plan(cameras=(4, 20), crowds=(NOBODY,), sites=(5,), beside=20, seconds=1
 
 
 async def look(plan: Plan, told: Callable[[str, float], None]) -> Found:
-    """Measure all of it."""
+    """Measure all layouts and a restart."""
     runs, layouts = [], plan.layouts
     for number, layout in enumerate(layouts):
         told(in_words(layout), number / (len(layouts) + 1))
@@ -70,7 +70,7 @@ async def look(plan: Plan, told: Callable[[str, float], None]) -> Found:
 
 
 def in_words(layout: Layout) -> str:
-    """Return what a layout is."""
+    """Return a layout in words."""
     load = layout.load
     sites = f"{load.sites} sites" if load.sites > 1 else "one site"
     return f"{load.cameras} cameras, {sites}, {load.scenario}, {layout.replicas} aggregate"
@@ -95,7 +95,7 @@ def rows(found: Found) -> list[Row]:
 
 
 def table(found: Found) -> Table:
-    """Return what each run took."""
+    """Return a table of each run's costs."""
     shown = Table("", *(f"{name}: cores" for name in PROGRAMS), "MiB", "lag, s", "closing, s", "told", "faces")
     for run in found.runs:
         cores = (f"{run.cores(name):.3f}" for name in PROGRAMS)
@@ -107,7 +107,7 @@ def table(found: Found) -> Table:
 
 
 def figures(found: Found) -> dict[str, Any]:
-    """Return everything as JSON has it."""
+    """Return all results as JSON data."""
     fits = {"per_camera": lines(found.curve()), "per_site": per_site(found.runs)}
     return dict(msgspec.to_builtins({"found": found, **fits, "load_average": psutil.getloadavg()}))
 
@@ -131,7 +131,7 @@ def run(
 
 
 def _writer(folder: Path | None) -> Callable[[Found], None]:
-    """Return what writes the report; now, since measuring takes minutes, it is seen whether it can be."""
+    """Return a function that writes the report. Check now that it can, because measuring takes minutes."""
     if folder is None:
         return lambda _found: None
     try:

@@ -1,4 +1,4 @@
-"""The chart of `bench.scale`: cores over cameras, and over sites, of each program; hollow: it did not keep up."""
+"""The chart of `bench.scale`: each program's cores by cameras, and by sites. A hollow marker: it did not keep up."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ _MARKERS = "os^"
 
 
 def chart(path: Path, found: Found) -> None:
-    """Draw it; a PNG."""
+    """Draw the chart as a PNG."""
     figure = Figure(figsize=(11, 4.6), dpi=150, layout="constrained")
     left, right = figure.subplots(1, 2)
     curve, shared = found.curve(), site_runs(found.runs)

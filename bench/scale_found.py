@@ -1,4 +1,4 @@
-"""What `bench.scale` found: the runs, and the lines through them."""
+"""The results of `bench.scale`: the runs, and the lines fitted to them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ PROGRAMS = ("nats-server", "aggregate", "notify")
 
 @dataclass
 class Found:
-    """All that was measured."""
+    """All measurements."""
 
     runs: list[Measured]
     restart: Restart
@@ -30,7 +30,7 @@ def _is_usual(run: Measured) -> bool:
 
 @dataclass(frozen=True)
 class Fit:
-    """What a program takes: some of a core without any camera, and more for each; cores."""
+    """A program's need in cores: a fixed part without any camera, and a part for each camera."""
 
     fixed: float
     each: float
@@ -41,7 +41,7 @@ class Fit:
 
     @property
     def full(self) -> float:
-        """How many cameras fill one core; infinite where they cost nothing."""
+        """The number of cameras that fill one core; infinite if they cost nothing."""
         return (1.0 - self.fixed) / self.each if self.each > 0 else float("inf")
 
 
@@ -52,7 +52,7 @@ def line(points: Sequence[tuple[float, float]]) -> Fit:
 
 
 def lines(runs: Sequence[Measured], of: Callable[[Load], int] = lambda load: load.cameras) -> dict[str, Fit]:
-    """Return each program's line over the number of cameras, or of something else: of runs that kept up, where any."""
+    """Return each program's line over the cameras, or another number. It uses only runs that kept up, if any did."""
     fair = [run for run in runs if run.kept_up] or runs
     return {name: line([(float(of(run.layout.load)), run.cores(name)) for run in fair]) for name in PROGRAMS}
 

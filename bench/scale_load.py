@@ -1,8 +1,8 @@
-"""Sightings of many cameras, as inference would store them: `python -m bench.scale_load FOLDER URL LOAD`.
+"""A load generator that stores sightings of many cameras: `python -m bench.scale_load FOLDER URL LOAD`.
 
-A process of its own, so that what telling costs is in nobody's figures. The faces are those of simulated cameras, a few
-of which are shown by many, each at another moment. `LOAD` is a `Load` as JSON; the end of standard input ends it, and
-what it did is one line of JSON.
+It is a separate process, so that its own cost is in no other program's figures. A few cameras are simulated, and many
+cameras replay their faces, each shifted in time. `LOAD` is a `Load` as JSON. The end of standard input ends the
+process; it then prints its result as one line of JSON.
 """
 
 import asyncio
@@ -27,24 +27,24 @@ from services.kernel.app import end_tasks
 from services.kernel.log import LogSettings, configure
 
 VIEWS = 20
-"""Different cameras that are simulated; the others show what these do, later."""
+"""The number of different cameras that are simulated. The others show the same, later."""
 NOBODY = "nobody"
 _EMPTY_S = 20.0
 _SHIFT = 37
-"""Pictures between two cameras that show the same: prime to the length of what is drawn, so that none are in step."""
+"""Pictures between two cameras that show the same. It is coprime to the drawn length, so that none are in step."""
 _AHEAD_S = 0.02
 _IN_FLIGHT = 4_096
 
 
 class Load(Struct, frozen=True, kw_only=True):
-    """What is told: so many cameras in so many sites, with the people of a scenario."""
+    """The load to store: so many cameras in so many sites, with the people of a scenario."""
 
     cameras: int
     sites: int = 1
     scenario: str = "medium"
     """A built-in one of `moretta simulate`, or `nobody`."""
     at_once_s: float = 0.0
-    """Tell so many seconds as fast as possible and end; 0: as fast as cameras do, for ever."""
+    """Store so many seconds as fast as possible and end; 0: at the cameras' rate, forever."""
 
     @property
     def places(self) -> list[tuple[str, str]]:
@@ -53,7 +53,7 @@ class Load(Struct, frozen=True, kw_only=True):
 
 
 class Crowd:
-    """What the cameras see, picture by picture, over and over."""
+    """The sightings of the cameras, picture by picture, in a loop."""
 
     def __init__(self, scenario: Scenario, views: int = VIEWS) -> None:
         names = [f"v{number}" for number in range(views)]
@@ -63,7 +63,7 @@ class Crowd:
         self._lists = list(self._views.values())
 
     def faces(self, camera: int, sequence: int) -> list[SightingV1]:
-        """Return what is said of one picture of one camera."""
+        """Return the sightings of one picture of one camera."""
         view = self._lists[camera % len(self._lists)]
         return view[(sequence + camera // len(self._lists) * _SHIFT) % len(view)]
 
@@ -75,13 +75,13 @@ class Crowd:
 
 
 def crowd_of(load: Load) -> Crowd:
-    """Return who is seen; SettingsError for a scenario that there is not."""
+    """Return the crowd of a load; SettingsError for an unknown scenario."""
     empty = Scenario(phases=[Phase(seconds=_EMPTY_S)], seconds=_EMPTY_S)
     return Crowd(empty, views=1) if load.scenario == NOBODY else Crowd(load_scenario(load.scenario))
 
 
 def told(load: Load, crowd: Crowd, began: int, lease: int) -> Iterator[SightingsV1]:
-    """Yield what inference says of all pictures from `began` (ns) on, for ever; the cameras take turns in a period."""
+    """Yield the sightings of all pictures from `began` (ns) on, forever; the cameras take turns in a period."""
     places, sequence = load.places, 0
     while True:
         for number, (site, camera) in enumerate(places):
@@ -101,7 +101,7 @@ def told(load: Load, crowd: Crowd, began: int, lease: int) -> Iterator[Sightings
 
 
 class Teller:
-    """Stores sightings through the bus; counts them, and how far behind it fell."""
+    """Stores sightings through the bus; counts them, and notes how far behind it fell."""
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
@@ -141,14 +141,14 @@ class Teller:
 
 
 async def announce(bus: Bus, load: Load, began: int, lease: int) -> None:
-    """Say as ingest that each camera has pictures."""
+    """Publish as ingest that each camera is live."""
     for site, camera in load.places:
         event = CameraEventV1(site=site, camera=camera, lease=lease, state="live", at=began)
         await bus.store(CAMERA_EVENTS, event)
 
 
 async def run(folder: Path, url: str, load: Load) -> dict[str, float]:
-    """Tell until standard input ends, or all at once; returns what was told."""
+    """Store until standard input ends, or all at once; return the figures of it."""
     crowd, lease = await asyncio.to_thread(crowd_of, load), time.time_ns() // 1_000
     began = time.time_ns() + SECOND
     ingest = await Bus.connect(_identity(folder, url, "ingest"), "ingest")

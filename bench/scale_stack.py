@@ -1,4 +1,4 @@
-"""nats-server with its identities, and services as processes of their own: what is started, asked and killed."""
+"""Starts, queries and kills a nats-server with its identities, and services as separate processes."""
 
 import asyncio
 import contextlib
@@ -23,22 +23,24 @@ from bench.system import Restarted
 from operate.box.box import MALLOC, SERVER, nats_server
 from operate.identities import Identities, server
 from proto.subjects import STREAMS, Identity
-from services.bus import Bus
+from services.bus import Bus, NatsSettings
 
 LIMIT_S = 300.0
 _GIB = 1 << 30
 Counts = dict[str, tuple[int, int, int]]
-"""Of each stream its last sequence, how many messages it holds, and their bytes."""
+"""Each stream's last sequence, number of messages, and their bytes."""
 
 
 class Stack:
-    """A nats-server and what is started beside it, in a folder that has secrets and streams."""
+    """A nats-server and the programs started beside it, in a folder with secrets and streams."""
 
-    def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
-        self._folder, self._settings = folder, settings
+    def __init__(self, folder: Path, settings: dict[str, Any], logs: Path | None = None) -> None:
+        """Logs of services go to `logs`, a file for each; None: nowhere."""
+        self._folder, self._settings, self._logs = folder, settings, logs
         self._identities = Identities.make(folder / "identities")
         self._ports: dict[str, int] = {}
         self._url = ""
+        self._copying: dict[str, asyncio.Task[None]] = {}
         self.programs: dict[str, asyncio.subprocess.Process] = {}
         self.bus: Bus
 
@@ -71,12 +73,36 @@ class Stack:
         return file
 
     async def start(self, name: str, identity: Identity) -> None:
-        """Start a service. `name` is its replica's: one that is started again has its leases at once."""
+        """Start a service. `name` is the replica's: a replica that starts again has its leases at once."""
         self._ports[name] = _free_port()
-        more = MALLOC | self._identities.environment(identity) | {f"MORETTA_{identity.upper()}__REPLICA": name}
-        more |= {"MORETTA_NATS__URL": self._url, "MORETTA_PROBES__PORT": str(self._ports[name])}
+        more = MALLOC | self._identities.environment(identity)
+        if identity != "inference":  # it has no leases
+            more |= {f"MORETTA_{identity.upper()}__REPLICA": name}
+        more |= {
+            "ORT_DISABLE_TELEMETRY": "1",
+            "MORETTA_NATS__URL": self._url,
+            "MORETTA_PROBES__PORT": str(self._ports[name]),
+        }
         command = (sys.executable, "-P", "-m", f"services.{identity}", "-c", str(self._folder / "settings.yaml"))
-        self.programs[name] = await start_program(*command, more=more)
+        errors = asyncio.subprocess.PIPE if self._logs else asyncio.subprocess.DEVNULL
+        process = self.programs[name] = await start_program(*command, more=more, errors=errors)
+        if self._logs and process.stderr:
+            self._copying[name] = asyncio.create_task(_copy(process.stderr, self._logs / f"{name}.log"))
+
+    def nats(self, identity: Identity) -> NatsSettings:
+        """Return the connection settings of an identity."""
+        return self._identities.settings(identity, self._url)
+
+    async def end(self, name: str) -> int:
+        """End a service by SIGTERM; return its exit code. TimeoutError if it takes too long."""
+        process = self.programs.pop(name)
+        process.terminate()
+        try:
+            async with asyncio.timeout(LIMIT_S):
+                return await process.wait()
+        except BaseException:
+            process.kill()
+            raise
 
     async def kill(self, name: str) -> None:
         """End a program without warning."""
@@ -88,15 +114,16 @@ class Stack:
     async def _kill_all(self) -> None:
         for name in reversed(list(self.programs)):
             await self.kill(name)
+        await asyncio.gather(*self._copying.values())
 
     async def tell(self, load: Load) -> None:
-        """Start to tell what cameras see."""
+        """Start the load generator."""
         folder, wanted = str(self._folder / "identities"), msgspec.json.encode(load).decode()
         command = (sys.executable, "-P", "-m", "bench.scale_load", folder, self._url, wanted)
         self.programs["teller"] = await start_program(*command, more=MALLOC)
 
     async def told(self, *, all_of_it: bool = False) -> dict[str, float]:
-        """End the telling, or wait until all of it is told; returns what the teller says of it."""
+        """End the load generator, or wait until it has stored everything; return its figures."""
         teller = self.programs.pop("teller")
         assert teller.stdin is not None
         assert teller.stdout is not None
@@ -110,17 +137,23 @@ class Stack:
         return dict(json.loads(text))
 
     async def until_ready(self, name: str) -> None:
-        """Wait until a service is ready; TimeoutError if it takes too long."""
+        """Wait until a service is ready; TimeoutError if it takes too long, Restarted if it ends."""
+        process = self.programs[name]
         async with asyncio.timeout(LIMIT_S):
-            while True:
+            while process.returncode is None:
                 with contextlib.suppress(OSError):  # no answer yet, or 503
                     await asyncio.to_thread(_fetch, self._ports[name], "readyz")
                     return
                 await asyncio.sleep(0.05)
+        raise Restarted(f"{name} ended before it was ready")
 
     async def metrics(self, name: str) -> Samples:
-        """Return what a service says of itself."""
-        return read(await asyncio.to_thread(_fetch, self._ports[name], "metrics"))
+        """Return a service's metrics."""
+        return read(await self.page(name))
+
+    async def page(self, name: str) -> str:
+        """Return a service's metrics as it shows them; OSError if it doesn't answer."""
+        return await asyncio.to_thread(_fetch, self._ports[name], "metrics")
 
     def cpu_s(self) -> dict[str, float]:
         """Return the processor time of each program so far; Restarted if one has ended."""
@@ -135,7 +168,7 @@ class Stack:
         return {name: psutil.Process(process.pid).memory_info().rss for name, process in self.programs.items()}
 
     async def counts(self) -> Counts:
-        """Return what the streams hold."""
+        """Return the counts of all streams."""
         found = {}
         for stream in STREAMS:
             state = (await self.bus.streams.js.stream_info(stream.name)).state
@@ -155,9 +188,16 @@ def _fetch(port: int, what: str) -> str:
     return text.decode()
 
 
+async def _copy(errors: asyncio.StreamReader, file: Path) -> None:
+    """Write what a program says into a file: its sandbox lets it write into none."""
+    with file.open("wb") as log:
+        while said := await errors.read(_GIB >> 14):
+            log.write(said)
+
+
 @contextlib.asynccontextmanager
-async def stack(settings: dict[str, Any]) -> AsyncIterator[Stack]:
-    """Run a stack in a folder that goes with it."""
+async def stack(settings: dict[str, Any], logs: Path | None = None) -> AsyncIterator[Stack]:
+    """Run a stack in a temporary folder."""
     with tempfile.TemporaryDirectory(prefix="moretta-bench-") as name:
-        async with Stack(Path(name), settings) as running:
+        async with Stack(Path(name), settings, logs) as running:
             yield running

@@ -1,4 +1,4 @@
-"""The bus, aggregate and notify under the sightings of many cameras: processor time, memory, lag, bytes, a restart."""
+"""The bus, aggregate and notify under many cameras' sightings: processor time, memory, lag, bytes, a restart."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -18,12 +18,12 @@ RATE = 5
 _LATENESS_S = 5.0
 _TOLD, _BEHIND_S = 0.98, 1.0
 _LOOK_S = 2.5
-"""Seldom: a service that is asked for its metrics works for it."""
+"""Seconds between two looks at the metrics. They are rare, because each look costs the service work."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """What runs, and for how long it is measured."""
+    """The load and the replicas to run, and the duration of the measurement."""
 
     load: Load
     replicas: int = 1
@@ -60,12 +60,12 @@ def _site(name: str, cameras: list[str], window_s: float) -> dict[str, Any]:
 
 @dataclass
 class Measured:
-    """What one layout took over its measured seconds."""
+    """The costs of one layout over its measured seconds."""
 
     layout: Layout
     seconds: float = 0.0
     cpu_s: dict[str, float] = field(default_factory=dict)
-    """Processor time by program; all replicas of aggregate together; `teller` is what stands for inference."""
+    """Processor time by program; all replicas of aggregate together; `teller` stands for inference."""
     rss: dict[str, int] = field(default_factory=dict)
     """Memory at the end, bytes; of aggregate's replicas the largest."""
     stored: dict[str, int] = field(default_factory=dict)
@@ -73,17 +73,17 @@ class Measured:
     size: dict[str, float] = field(default_factory=dict)
     """Bytes of a stored message on average, by stream."""
     lags: list[float] = field(default_factory=list)
-    """Of the site that is behind most, how far it was, s; a look each."""
+    """The lag of the site that is furthest behind, s; one value a look."""
     closing: list[float] = field(default_factory=list)
-    """From when a window might close to the publication of its last zone, s."""
+    """The delay from the earliest close of a window to the publication of its last zone, s."""
     behind_s: float = 0.0
-    """How late sightings were told at worst: then the rate was not the one asked for."""
+    """The largest delay of a sighting from the load generator, s. If it is late, the rate is not the planned one."""
     faces: float = 0.0
-    """In a picture, on average."""
+    """Faces in a picture, on average."""
 
     @property
     def sightings(self) -> int:
-        """How many messages the stream of sightings took."""
+        """The number of messages that the stream of sightings took."""
         return self.stored.get("SIGHTINGS", 0)
 
     def ms(self, program: str) -> float:
@@ -96,18 +96,18 @@ class Measured:
 
     @property
     def told_share(self) -> float:
-        """Of the sightings that were due, how many were stored; the ticks are in both."""
+        """The share of the due sightings that were stored; both numbers include the ticks."""
         due = (self.layout.load.cameras * RATE + self.layout.load.sites) * self.seconds
         return self.sightings / max(1.0, due)
 
     @property
     def kept_up(self) -> bool:
-        """Whether all that was due was told, and decided within a second: of others the costs are too low."""
+        """Whether all due sightings were stored, and processed within a second: otherwise the costs are too low."""
         return self.told_share >= _TOLD and bool(self.lags) and median(self.lags) <= _BEHIND_S
 
 
 async def measure(layout: Layout) -> Measured:
-    """Return what a layout took, once warm; Restarted if a program ends meanwhile."""
+    """Return the costs of a warm layout; Restarted if a program ends meanwhile."""
     async with stack(layout.settings) as running:
         names = [f"aggregate-{number}" for number in range(layout.replicas)]
         for name in names:
@@ -125,7 +125,7 @@ async def measure(layout: Layout) -> Measured:
 
 
 async def _until_told(running: Stack, load: Load) -> None:
-    """Wait until sightings come: who is seen has to be drawn first."""
+    """Wait until sightings come: the load generator has to draw the people first."""
     beside = load.cameras + 10 * load.sites  # events of cameras, ticks
     async with asyncio.timeout(LIMIT_S):
         while (await running.counts())["SIGHTINGS"][0] < 2 * beside:
@@ -172,7 +172,7 @@ async def _closing(running: Stack, lateness_s: float) -> list[float]:
 
 @dataclass(frozen=True)
 class Restart:
-    """What starting aggregate again took, with an open window in the stream."""
+    """The cost of starting aggregate again, with an open window in the stream."""
 
     messages: int
     passages: int
@@ -184,7 +184,7 @@ class Restart:
 
 
 async def restart(load: Load, window_s: float) -> Restart:
-    """Kill aggregate in a window of which so many seconds have been told, and start it again."""
+    """Kill aggregate in a window of which a part is stored, and start it again; return the cost of the restart."""
     async with stack(Layout(load, window_s=window_s).settings) as running:
         await running.tell(load)
         await running.told(all_of_it=True)

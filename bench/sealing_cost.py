@@ -1,6 +1,6 @@
-"""What sealing costs for one 640x360 frame: the cipher alone, a side's whole work, and a copy of as many bytes beside.
+"""The cost of sealing one 640x360 frame: the cipher alone, each side's whole work, and a plain copy to compare with.
 
-All are measured in turn, so that what else the machine does meets all of them alike.
+All are measured in turn, so that other work on the machine affects all of them alike.
 """
 
 import os
@@ -19,6 +19,7 @@ from proto.subjects import FRAMES
 from services.frames.sealing.keys import OpeningKeys, SealingKeys
 from services.frames.sealing.seal import TAG_BYTES, check_form, i420_bytes, open_into, proof_of, reply_key, seal_into
 from services.frames.sealing.wrap import announce, is_genuine, unwrap_key, wrap_key
+from services.kernel.clock import boottime_ns
 
 LIMIT_MS = 0.3
 _WARM_UP = 20
@@ -26,7 +27,7 @@ _WARM_UP = 20
 
 @dataclass(frozen=True)
 class Cost:
-    """How long one piece of work took, by the clock on the wall."""
+    """The duration of one piece of work, by the wall clock."""
 
     p50_ms: float
     mean_ms: float
@@ -40,8 +41,8 @@ class Sides:
         self._pixels, self._out, self._copy = memoryview(bytearray(os.urandom(size))), bytearray(size), bytearray(size)
         self._sealed = memoryview(bytearray(size + TAG_BYTES))
         self._ingest, self._inference = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
-        self._sealing, self._opening = SealingKeys(time.monotonic_ns()), OpeningKeys()
-        self._key = self._sealing.current(time.monotonic_ns())
+        self._sealing, self._opening = SealingKeys(boottime_ns()), OpeningKeys()
+        self._key = self._sealing.current(boottime_ns())
         self._frame: FrameV1 = frame_of(0, self._key.nonce(), self._sealed)
 
     def copy(self) -> None:
@@ -50,24 +51,24 @@ class Sides:
 
     def ingest(self) -> None:
         """Take the key, make the frame, seal it, and check the proof of its answer."""
-        self._key = self._sealing.current(time.monotonic_ns())
+        self._key = self._sealing.current(boottime_ns())
         assert self._key.cipher is not None
         self._frame = frame_of(1, self._key.nonce(), self._sealed, self._key.id)
         seal_into(self._key.cipher, self._frame, self._pixels)
         proof_of(reply_key(self._key.secret, self._frame), "done")
 
     def exchange(self) -> None:
-        """Announce, check, wrap, check, unwrap: what a worker and a second cost, on both sides together."""
-        private, now = X25519PrivateKey.generate(), time.monotonic_ns()
+        """Announce, check, wrap, check, unwrap: the cost of a worker and a second, on both sides together."""
+        private, now = X25519PrivateKey.generate(), boottime_ns()
         said = announce(self._inference, "bench", "w", private.public_key().public_bytes_raw(), now)
         assert is_genuine([self._inference.public_key()], said)
         message = wrap_key(self._ingest, self._key, said)
         assert is_genuine([self._ingest.public_key()], message)
-        self._opening.add(message.key, unwrap_key(private, message), now)
+        self._opening.add(message.site, message.key, unwrap_key(private, message), now)
 
     def inference(self) -> None:
         """Find the key, check the frame, open it, prove the answer."""
-        key = self._opening.get(self._frame.key, time.monotonic_ns())
+        key = self._opening.get(self._frame.site, self._frame.key, boottime_ns())
         assert key is not None
         assert key.cipher is not None
         check_form(self._frame, FRAMES.of(self._frame))

@@ -19,18 +19,18 @@ from operate.box.box import Box
 
 CUT_EVERY_S = 10.0
 _CAMERAS = 7
-"""With a cut every 10 s each of them lives for over a minute, so that its next attempt comes at once."""
+"""With a cut every 10 s each connection lives for over a minute, so that the camera's next attempt comes at once."""
 _SAMPLE_S = 5.0
 _WARM_UP_S, _WARM_UP_SHARE = 300.0, 1 / 3
 _MIB = 1 << 20
 _TS_PACKET, _HEAD_START_S = 188, 0.5
 _ENOUGH = 0.8
-"""Of the connections that are cut, how many must have come back: a camera that stays away leaks nothing."""
+"""The share of cut connections that must come back: a camera that stays away leaks nothing."""
 
 
 @dataclass
 class Trace:
-    """What one program held: (hours since the start, MiB), descriptors and threads, a sample each."""
+    """The samples of one program: memory as (hours since the start, MiB), descriptors and threads."""
 
     memory: list[tuple[float, float]] = field(default_factory=list)
     descriptors: list[int] = field(default_factory=list)
@@ -52,7 +52,7 @@ class Soak:
 
     @property
     def enough(self) -> int:
-        """How often cameras must have come back for the figures to count; the last one cut may be on its way."""
+        """The number of reconnects that valid figures need; the camera cut last may still be on its way."""
         return ceil(_ENOUGH * (60 * self.minutes / CUT_EVERY_S - 1))
 
     def slopes(self) -> dict[str, float]:
@@ -60,7 +60,7 @@ class Soak:
         return {name: slope(trace.memory) for name, trace in self.traces.items()}
 
     def grown(self) -> dict[str, float]:
-        """Return what grew among descriptors and threads: the last third's median over the first third's."""
+        """Return the descriptors and threads that grew: the last third's median minus the first third's."""
         counts = {}
         for name, trace in self.traces.items():
             counts[f"{name} descriptors"] = growth(trace.descriptors)
@@ -78,7 +78,7 @@ class LiveServer:
 
     @contextlib.asynccontextmanager
     async def serving(self) -> AsyncIterator[str]:
-        """Serve; yields the address."""
+        """Serve, and yield the address."""
         app = web.Application()
         app.router.add_get("/{camera}.ts", self._send)
         runner = web.AppRunner(app, access_log=None)

@@ -1,4 +1,4 @@
-"""The whole system on one box under N looped cameras: processor time, pixel lifetime, what was dropped."""
+"""The whole system on one box with N looped cameras: processor time, pixel lifetime, dropped pictures."""
 
 import asyncio
 import contextlib
@@ -14,7 +14,7 @@ import yaml
 
 from bench.histogram import Histogram, Samples, read
 from operate.box.box import Box
-from operate.box.error import BoxError
+from operate.box.machine import BoxError
 from proto.public import CameraV1
 from proto.sightings import SightingsV1
 from proto.subjects import CAMERAS, SIGHTINGS
@@ -24,25 +24,27 @@ PROGRAMS = ("ingest", "inference", "aggregate", "notify", "nats-server")
 _LIVE_LIMIT_S = 60.0
 _REPORT_S = 2.0
 _NOTICE_S = 0.5
-"""How long after its end a process is known to have ended."""
+"""Seconds after the end of a process until its end is known."""
 Progress = Callable[[float], None]
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """What is run: `cameras` cameras that loop these files in turn, after `warm_up_s`, for `seconds`."""
+    """A run: `cameras` cameras loop these files in turn, measured after `warm_up_s`, for `seconds`."""
 
     sources: list[Path]
     cameras: int
     seconds: float
     fps: float = 5.0
     warm_up_s: float = 4.0
+    lanes: int | None = None
+    """How many pictures inference analyses at a time; None: as many as it finds worth it."""
     more: dict[str, Any] = field(default_factory=dict)
     """Further settings of each camera."""
 
     @property
     def due(self) -> float:
-        """The pictures that are to be analysed in a second."""
+        """The pictures due for analysis in a second."""
         return self.cameras * self.fps
 
     def settings(self) -> dict[str, Any]:
@@ -52,34 +54,37 @@ class Scenario:
             for n in range(self.cameras)
         ]
         site = {"id": "bench", "profile": "lab", "window_s": 10.0, "cameras": [post | self.more for post in posts]}
-        return {"sites": [site], "log": {"level": "error"}, "ingest": {"report_s": _REPORT_S}}
+        inference = {"inference": {"threads": self.lanes}} if self.lanes else {}
+        return {"sites": [site], "log": {"level": "error"}, "ingest": {"report_s": _REPORT_S}, **inference}
 
 
 @dataclass
 class Run:
-    """What one run measured, over its measured seconds alone."""
+    """The results of one run, over its measured seconds alone."""
 
     due: float
     seconds: float = 0.0
     analysed: int = 0
+    faces: float = 0.0
+    """Faces found in an analysed picture, on average."""
     cpu_ms: dict[str, float] = field(default_factory=dict)
     """Processor time per analysed picture, by program."""
     lifetime: Histogram = field(default_factory=Histogram)
     lag: Histogram = field(default_factory=Histogram)
     frame_age: Histogram = field(default_factory=Histogram)
     service_ms: float = 0.0
-    """How long a lane took for a picture, on average."""
+    """The time of a lane for a picture, on average."""
     outcomes: dict[str, float] = field(default_factory=dict)
-    """Ingest's pictures by what became of them."""
+    """Ingest's pictures by outcome."""
     dropped: float = 0.0
-    """Frames that inference never looked at, since more came than it could even refuse."""
+    """Frames that inference never looked at, because more came than it could even refuse."""
     shed_share: float = 0.0
     others: float = 0.0
-    """Cores that other work on the machine had meanwhile."""
+    """Cores that other work on the machine used meanwhile."""
 
     @property
     def analysed_share(self) -> float:
-        """Of the pictures that were due, how many were analysed; a camera that falls behind lowers it too."""
+        """The share of the due pictures that were analysed; a camera that falls behind lowers it too."""
         return self.analysed / max(1e-9, self.due * self.seconds)
 
     @property
@@ -95,20 +100,19 @@ class Run:
 
 @dataclass
 class _Seen:
-    """What came over the bus since the start."""
+    """The messages that came over the bus since the start."""
 
     sightings: int = 0
+    faces: int = 0
     states: dict[str, CameraV1] = field(default_factory=dict)
-    sheds: list[float] = field(default_factory=list)
-    """Of every report so far, the share of pictures shed."""
 
 
 class NotMeasured(BoxError):
-    """What was to be measured did not happen; the text says what did."""
+    """The event to measure did not happen; the text says what happened."""
 
 
 class Restarted(NotMeasured):
-    """A program ended while it was measured: its times, counts and memory began anew, which would flatter it."""
+    """A program ended while it was measured. Its times, counts and memory began anew and would look too good."""
 
 
 def require_same(before: dict[str, int], now: dict[str, int]) -> None:
@@ -119,7 +123,7 @@ def require_same(before: dict[str, int], now: dict[str, int]) -> None:
 
 
 def require_work(measured: Run) -> None:
-    """Raise NotMeasured if nothing was analysed or nothing lived: what nobody does is never late."""
+    """Raise NotMeasured if no picture was analysed or had a lifetime: without pictures, none is late."""
     if not measured.analysed or not measured.lifetime.count:
         raise NotMeasured("no picture was analysed")
 
@@ -146,7 +150,7 @@ async def run(scenario: Scenario, progress: Progress) -> Run:
         require_same(pids, pids)
         try:
             measured = await _watch(box, scenario, seen, progress)
-        except (psutil.Error, OSError, KeyError):  # what a program that is gone doesn't answer
+        except (psutil.Error, OSError, KeyError):  # a program that has ended doesn't answer
             await asyncio.sleep(_NOTICE_S)
             require_same(pids, box.pids())
             raise
@@ -161,13 +165,12 @@ async def _listening(box: Box) -> AsyncIterator[_Seen]:
     bus = await Bus.connect(box.nats("aggregate"), "bench")
     public = await Bus.connect(box.nats("subscriber"), "bench")
 
-    async def sighted(_message: SightingsV1, _request: Any) -> None:
+    async def sighted(message: SightingsV1, _request: Any) -> None:
         seen.sightings += 1
+        seen.faces += len(message.faces)
 
     async def state(message: CameraV1, _request: Any) -> None:
         seen.states[message.camera] = message
-        if message.shed_share is not None:
-            seen.sheds.append(message.shed_share)
 
     try:
         await bus.serve(SIGHTINGS, sighted, pending=10_000)
@@ -191,16 +194,15 @@ async def _until_live(seen: _Seen, cameras: int) -> None:
 async def _watch(box: Box, scenario: Scenario, seen: _Seen, progress: Progress) -> Run:
     result, loop = Run(scenario.due), asyncio.get_running_loop()
     metrics = await _metrics(box)
-    seen.sheds.clear()
-    before, count, busy, started = cpu_s(box), seen.sightings, machine_s(), loop.time()
+    before, count, faces, busy, started = cpu_s(box), seen.sightings, seen.faces, machine_s(), loop.time()
     while (passed := loop.time() - started) < scenario.seconds:
         progress(passed / scenario.seconds)
         await asyncio.sleep(0.5)
     spent = {name: after - before.get(name, 0.0) for name, after in cpu_s(box).items()}
     result.seconds, result.analysed = loop.time() - started, seen.sightings - count
+    result.faces = (seen.faces - faces) / max(1, result.analysed)
     result.others = max(0.0, machine_s() - busy - sum(spent.values())) / result.seconds
     result.cpu_ms = {name: 1e3 * spent[name] / max(1, result.analysed) for name in PROGRAMS}
-    result.shed_share = sum(seen.sheds) / max(1, len(seen.sheds))
     _evaluate(result, metrics, await _metrics(box))
     return result
 
@@ -210,6 +212,7 @@ def _evaluate(result: Run, before: dict[str, Samples], after: dict[str, Samples]
     result.lifetime = ingest.histogram("moretta_pixel_lifetime_seconds")
     result.lag = ingest.histogram("moretta_ingest_decode_lag_seconds")
     result.outcomes = ingest.by("moretta_ingest_frames_total", "outcome")
+    result.shed_share = result.outcomes.get("shed", 0.0) / max(1.0, sum(result.outcomes.values()))
     result.frame_age = inference.histogram("moretta_inference_frame_age_seconds")
     result.service_ms = 1e3 * inference.mean("moretta_inference_service_seconds")
     result.dropped = inference.by("moretta_bus_dropped_total", "row").get("FrameV1", 0.0)
@@ -235,6 +238,6 @@ def cpu_s(box: Box) -> dict[str, float]:
 
 
 def machine_s() -> float:
-    """Return the processor time that anything on this machine has had so far, in seconds of one core."""
+    """Return the processor time of all work on this machine so far, in seconds of one core."""
     times = psutil.cpu_times()
     return float(sum(times) - times.idle - getattr(times, "iowait", 0.0) - getattr(times, "guest", 0.0))

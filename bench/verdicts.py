@@ -1,9 +1,9 @@
-"""What the capacity table decides: medians, limits, the search for the most cameras, slopes. Pure."""
+"""The decisions of the capacity table: medians, limits, the search for the most cameras, slopes. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import ceil
-from statistics import fmean, median
+from statistics import fmean, median, median_low
 
 from bench.system import NotMeasured, Run
 
@@ -12,25 +12,28 @@ _LATE_SHARE = 0.01
 _SHED_SHARE = 0.01
 _ANALYSED_SHARE = 0.98
 _OVERLOAD = 2.0
+_STEADY = 0.1
 _OVERLOADED_SHARE = 0.6
-"""Of twice what a lane can do, half can be analysed, and a little more where its time varies."""
+"""Under twice its possible load, a lane can analyse half, and a little more where its time varies."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One row of the table. `met` is None where it was not measured; `measured` says why then."""
+    """One row of the table. `met` is None if it was not measured; `measured` then says why."""
 
     name: str
     target: str
     measured: str
     met: bool | None
     runs: list[float] = field(default_factory=list)
-    """The number that the median is of, a run each."""
+    """The number of each run; their median is measured against the target."""
     note: str = ""
+    key: str = ""
+    """What `--only` calls it."""
 
     @property
     def verdict(self) -> str:
-        """In a word."""
+        """`met` in words."""
         return {True: "met", False: "missed", None: "not measured"}[self.met]
 
 
@@ -47,7 +50,7 @@ def at_least(name: str, limit: int, runs: Sequence[int], note: str = "") -> Row:
 
 
 def faults(run: Run) -> list[str]:
-    """Return what keeps a run from counting: late pictures, dropped ones, cameras that fell behind. In words."""
+    """Return in words why a run does not pass: late pictures, dropped pictures, cameras that fell behind."""
     late, found = run.lifetime.share_above(BUDGET_S), []
     if not run.lifetime.count or late > _LATE_SHARE:
         found.append(f"{late:.1%} of the pictures lived for more than 100 ms")
@@ -59,9 +62,9 @@ def faults(run: Run) -> list[str]:
 
 
 def overloading(once: Run, fps: float) -> int:
-    """Return how many cameras of this rate ask a lane for twice what it can do, by its time for a picture.
+    """Return how many cameras of this rate need twice the capacity of a lane, by its time for a picture.
 
-    NotMeasured if that isn't known.
+    NotMeasured if that time isn't known.
     """
     if not once.service_ms:
         raise NotMeasured("no lane's time for a picture was measured")
@@ -69,7 +72,7 @@ def overloading(once: Run, fps: float) -> int:
 
 
 def require_overload(run: Run) -> None:
-    """Raise NotMeasured unless there was more to do than could be done, and its queues were seen."""
+    """Raise NotMeasured unless the run was overloaded, and its queues were measured."""
     if not run.lag.count or not run.frame_age.count:
         raise NotMeasured("no frame's age or no decoding's lag was measured")
     if run.analysed_share > _OVERLOADED_SHARE:
@@ -77,7 +80,10 @@ def require_overload(run: Run) -> None:
 
 
 class Search:
-    """The largest number that passes, where all below one that passes do: up or down in steps, then by halves."""
+    """A search for the largest number that passes, in steps up or down, then by halves.
+
+    It assumes that all numbers below one that passes do so, too.
+    """
 
     def __init__(self, start: int, step: int = 2, most: int = 64) -> None:
         self._start, self._step, self._most = min(start, most), step, most
@@ -96,7 +102,7 @@ class Search:
         return (self._passed + self._failed) // 2
 
     def tell(self, number: int, *, passed: bool) -> None:
-        """Take the outcome of a try."""
+        """Record the outcome of a try."""
         if passed:
             self._passed = max(self._passed, number)
         else:
@@ -108,13 +114,19 @@ class Search:
         return self._passed
 
 
+def steady(values: Sequence[float]) -> list[int]:
+    """Return the indices of the values within a tenth of their median; the lower of two middle ones counts."""
+    middle = median_low(values)
+    return [index for index, value in enumerate(values) if abs(value - middle) <= _STEADY * middle]
+
+
 def spread(costs: dict[int, float]) -> float:
     """Return how much dearer the dearest is than the cheapest, as a share."""
     return max(costs.values()) / min(costs.values()) - 1
 
 
 def slope(points: Sequence[tuple[float, float]]) -> float:
-    """Return the least-squares slope of (x, y); 0 of fewer than two different x."""
+    """Return the least-squares slope of (x, y); 0 for fewer than two different x."""
     if len({x for x, _ in points}) < 2:
         return 0.0
     middle_x, middle_y = fmean(x for x, _ in points), fmean(y for _, y in points)
@@ -123,6 +135,6 @@ def slope(points: Sequence[tuple[float, float]]) -> float:
 
 
 def growth(values: Sequence[float]) -> float:
-    """Return how much larger the last third's median is than the first third's; 0 of fewer than three."""
+    """Return how much larger the last third's median is than the first third's; 0 for fewer than three."""
     third = len(values) // 3
     return median(values[-third:]) - median(values[:third]) if third else 0.0

@@ -1,1 +1,1 @@
-"""What an operator runs. It imports the services; none of them imports it."""
+"""Commands and tools for operators. This package imports the services; no service imports it."""

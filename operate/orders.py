@@ -1,4 +1,4 @@
-"""What an operator asks on the bus: orders, and which sites there are."""
+"""Operators' requests on the bus: orders to pause or resume, and the list of served sites."""
 
 import asyncio
 import getpass
@@ -7,12 +7,15 @@ import time
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from msgspec import Struct, ValidationError, convert, json, to_builtins
+from msgspec import Struct, json, to_builtins
 
+from proto.codec import ContractError, encode_as
 from proto.control import PauseReplyV1, PauseRequestV1
+from proto.instants import instants_of
 from proto.permissions import info_subject
 from proto.subjects import PAUSE, STATS_SERVICE, Identity
 from services.bus import Bus, NatsSettings, NoWorkers
+from services.kernel.app import end_tasks
 from services.kernel.log import redact
 from services.kernel.settings import Problem, SettingsError, load, problems
 from services.kernel.tls import CertificateError
@@ -21,22 +24,22 @@ Action = Literal["pause", "resume"]
 ANSWER_S = 10.0
 _CONNECT_S = 3.0
 _OTHERS_S = 0.5
-"""How long after the last answer another instance's is waited for."""
+"""How long to wait, after the last answer, for the answer of another instance."""
 R = TypeVar("R", bound=Struct)
 
 
 class OperatorFile(Struct, frozen=True, kw_only=True):
-    """What an operator's command reads of the settings file: where NATS is, and the operator's seed."""
+    """The part of the settings file that operators' commands read: NATS's address and the operator's seed."""
 
     nats: NatsSettings = NatsSettings()
 
     def problems(self) -> list[Problem]:
-        """Return what no single key shows."""
+        """Return the problems that no single key shows."""
         return list(self.nats.problems())
 
 
 def operator_name() -> str:
-    """Return who is logged in, in the letters that the audit takes; SettingsError if nobody knows."""
+    """Return the logged-in user's name, in characters that the audit accepts; SettingsError if it is unknown."""
     try:
         name = getpass.getuser()
     except (KeyError, OSError):  # a container's user often has no entry in passwd
@@ -46,9 +49,9 @@ def operator_name() -> str:
 
 
 async def order(file: Path, action: Action, site: str, camera: str | None, *, operator: str, why: str) -> PauseReplyV1:
-    """Give the order and return what is in force; SettingsError if it cannot be given, or ingest refuses it.
+    """Give the order and return the orders in force; SettingsError if that fails or ingest refuses it.
 
-    It is in force, and recorded, when this returns.
+    When this returns, the order is in force and recorded.
     """
     given = PauseRequestV1(site=site, action=action, camera=camera, operator=operator, why=why, at=time.time_ns())
     request = checked(f"moretta {action}", given)
@@ -73,19 +76,18 @@ async def order(file: Path, action: Action, site: str, camera: str | None, *, op
 
 
 async def operator_bus(file: Path) -> Bus:
-    """Return an operator's connection; SettingsError if nobody answers there."""
+    """Return an operator's connection to NATS; SettingsError if NATS does not answer."""
     return await connect_as("operator", file)
 
 
 async def connect_as(identity: Identity, file: Path) -> Bus:
-    """Return the connection that a settings file describes; SettingsError if nobody answers there."""
+    """Return the connection that a settings file describes; SettingsError if NATS does not answer."""
     nats = load(file, OperatorFile).nats
     heard: list[str] = []
     try:
-        async with asyncio.timeout(_CONNECT_S):
-            return await Bus.connect(nats, identity, on_trouble=heard.append)
+        return await _connected(nats, identity, heard)
     except TimeoutError:
-        # NATS's own word, or that of TLS, says more than that the connection was reset, which follows it.
+        # The error of NATS or TLS explains more than the connection reset that follows it.
         telling = (one for one in reversed(heard) if one.startswith(("nats:", "[SSL")))
         said = next(telling, heard[-1] if heard else "")
         last = f" ({redact(said)})" if said else ""
@@ -96,16 +98,31 @@ async def connect_as(identity: Identity, file: Path) -> Bus:
         raise SettingsError(file, [(error.field, error.why)]) from None
 
 
-def checked(command: str, request: R) -> R:
-    """Return a request that keeps its contract; SettingsError names what a person gave that doesn't."""
+async def _connected(nats: NatsSettings, identity: Identity, heard: list[str]) -> Bus:
+    """Return a connection; TimeoutError past the limit. nats-py may lose one cancellation, and would try for ever."""
+    connecting = asyncio.create_task(Bus.connect(nats, identity, on_trouble=heard.append))
     try:
-        return convert(to_builtins(request), type(request))
-    except ValidationError:
+        await asyncio.wait({connecting}, timeout=_CONNECT_S)
+    finally:
+        if not connecting.done():
+            await end_tasks([connecting])
+    if connecting.cancelled():
+        raise TimeoutError
+    return connecting.result()
+
+
+def checked(command: str, request: R) -> R:
+    """Return the request if it keeps its contract; SettingsError names the given values that don't."""
+    try:
+        encode_as("json", request)
+        return request
+    except ContractError:
         raise SettingsError(command, list(problems(type(request), _given(request)))) from None
 
 
 def _given(request: Struct) -> dict[str, object]:
-    return {name: value for name, value in to_builtins(request).items() if name != "type"}
+    left_out = ("type", *instants_of(type(request)))  # times were read before
+    return {name: value for name, value in to_builtins(request).items() if name not in left_out}
 
 
 def in_words(reply: PauseReplyV1) -> str:
@@ -117,6 +134,6 @@ def in_words(reply: PauseReplyV1) -> str:
 
 
 async def told_sites(bus: Bus) -> dict[str, dict[str, str]]:
-    """Return what aggregates tell of each site that they answer for: its time zone, its zones, what closes windows."""
+    """Return each site that aggregates answer for, with its time zone, its zones and what closes its windows."""
     told = [json.decode(data) for data in await bus.ask_all(info_subject(STATS_SERVICE), wait_s=_OTHERS_S)]
     return {one["metadata"]["site"]: one["metadata"] for info in told for one in info["endpoints"]}

@@ -13,8 +13,8 @@ from operate.transparency.settings import TransparencyFile
 from proto.types import CameraId
 from services.aggregate.settings import AggregateFile
 from services.inference.settings import InferenceFile
-from services.ingest.address import SourceError, address_of
 from services.ingest.settings import IngestFile
+from services.ingest.sources.address import SourceError, address_of
 from services.kernel.log import redact
 from services.kernel.settings import SECRETS, STAND_IN, Problem, SettingsError, load, problems, raw_settings
 from services.kernel.settings.explain import shown
@@ -32,13 +32,13 @@ SCHEMAS: dict[str, type[msgspec.Struct]] = {
     "transparency": TransparencyFile,
 }
 QUICK_SITE: dict[str, Any] = {"id": "site", "profile": TRIAL, "window_s": 60.0, "lateness_s": 5.0}
-"""The site that `--camera` makes without a file: the profile for trials, so that numbers come within minutes."""
+"""The site of `--camera` without a file. It has the profile for trials, so that numbers come within minutes."""
 
 
 def check(file: Path, *, secrets: bool = True) -> list[Problem]:
-    """Return every problem that a service or a notice has with the file, each once, and cameras' wrong addresses.
+    """Return every problem that a service or a notice has with the file, each once, and invalid camera addresses.
 
-    Without `secrets` no file that the settings name is opened: neither secrets nor certificates.
+    Without `secrets`, no file that the settings name is opened: neither secrets nor certificates.
     """
     found: dict[Problem, None] = {}
     for schema in SCHEMAS.values():
@@ -53,15 +53,22 @@ def check(file: Path, *, secrets: bool = True) -> list[Problem]:
 
 
 def doubts(file: Path, *, secrets: bool = True) -> list[Problem]:
-    """Return what may be amiss in a good file: cameras whose file or device is not here now, and what notify doubts."""
+    """Return warnings about a valid file: cameras whose file or device is not here now, and notify's warnings."""
     found: list[Problem] = []
     for path, camera in _cameras(load(file, IngestFile, secrets=secrets)):
         address = address_of(camera)
-        if address.kind in {"file", "device"} and not Path(address.label).exists():
+        if address.kind in {"file", "device"} and not _is_here(Path(address.label)):
             where = "here" if Path(address.label).is_absolute() else f"in {Path.cwd()}"
             why = f"{shown(camera.url)} is no file or device {where}; without it the camera has no picture"
             found.append((path, why))
     return found + notify_doubts(load(file, NotifyFile, secrets=secrets))
+
+
+def _is_here(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # no file system has such a name
+        return False
 
 
 def _cameras(settings: IngestFile) -> Iterator[tuple[str, CameraSettings]]:
@@ -71,7 +78,7 @@ def _cameras(settings: IngestFile) -> Iterator[tuple[str, CameraSettings]]:
 
 
 def _wrong_addresses(settings: IngestFile) -> Iterator[Problem]:
-    """Yield the addresses that no camera can have; the services themselves run without such a camera."""
+    """Yield camera addresses that cannot be valid; the services themselves run without such a camera."""
     for path, camera in _cameras(settings):
         try:
             address_of(msgspec.structs.replace(camera, tls_verify=False))  # a certificate's file may lie elsewhere
@@ -80,7 +87,7 @@ def _wrong_addresses(settings: IngestFile) -> Iterator[Problem]:
 
 
 def _unusable_certificates(settings: Any) -> Iterator[Problem]:
-    """Yield what is wrong with the files of TLS that these settings name."""
+    """Yield the problems of the TLS files that these settings name."""
     for load_files in tls_of(settings):
         try:
             load_files()
@@ -89,7 +96,7 @@ def _unusable_certificates(settings: Any) -> Iterator[Problem]:
 
 
 def tls_of(settings: Any) -> Iterator[Callable[[], object]]:
-    """Yield what loads each TLS that these settings name; CertificateError if a file of it is of no use."""
+    """Yield a function that loads each TLS part of these settings; it raises CertificateError for an unusable file."""
     if (nats := getattr(settings, "nats", None)) is not None:
         yield nats.tls
     if (tracing := getattr(settings, "tracing", None)) is not None:
@@ -104,13 +111,13 @@ def tls_of(settings: Any) -> Iterator[Callable[[], object]]:
 
 
 def require(file: Path, told_as: Path | str | None = None) -> None:
-    """Raise SettingsError unless all four services can use the file; `told_as` is what the user calls it."""
+    """Raise SettingsError unless all four services can use the file; `told_as` is its name in the error."""
     if found := check(file):
         raise SettingsError(told_as or file, found)
 
 
 def elsewhere(file: Path) -> str | None:
-    """Return which NATS server file or environment name, without a password; None if they name none."""
+    """Return the NATS URL that file or environment set, without a password; None if they set none."""
     nats = raw_settings(file, OperatorFile).get("nats")
     url = nats.get("url") if isinstance(nats, dict) else None
     return redact(str(url)) if url is not None else None
@@ -119,7 +126,7 @@ def elsewhere(file: Path) -> str | None:
 def with_cameras(file: Path | None, cameras: list[str], folder: Path) -> Path:
     """Return the settings file to run: the user's own, or one in `folder` with the cameras added to its first site.
 
-    A camera is `NAME=URL`; SettingsError names what is not.
+    Each camera is `NAME=URL`; SettingsError names one that is not.
     """
     if file is not None and not cameras:
         return file
@@ -137,7 +144,7 @@ def with_cameras(file: Path | None, cameras: list[str], folder: Path) -> Path:
 
 
 def _absolute(value: Any, folder: Path) -> Any:
-    """Return the settings with the paths of secrets' files as seen from the user's own file."""
+    """Return the settings with the paths of secrets' files resolved against the folder of the user's own file."""
     if isinstance(value, list):
         return [_absolute(item, folder) for item in value]
     if not isinstance(value, dict):
@@ -151,7 +158,7 @@ def _path(key: str, item: Any, folder: Path) -> Any:
 
 
 def require_sources(cameras: list[str]) -> None:
-    """Raise SettingsError for a camera given as a file or device that is not here: it would never come up."""
+    """Raise SettingsError for a camera whose file or device is not here: it would never start."""
     for name, _, url in (text.partition("=") for text in cameras):
         if "://" not in url and not Path(url).exists():
             why = f"{redact(url)!r} is no file or device here, and no URL such as rtsp://10.0.0.5/stream"

@@ -1,9 +1,14 @@
-"""What commands show: progress on standard error, the result on standard output as a table or as JSON."""
+"""Output of commands: progress on standard error, the result on standard output as a table or as JSON.
 
+A reader such as `head` may close the output before the command ends.
+"""
+
+import io
 import json
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any, Protocol, TextIO
 
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -11,13 +16,13 @@ from rich.table import Table
 
 
 class Advance(Protocol):
-    """Tells how much is done, and of how much if that is only known now."""
+    """Reports how much is done, and the total if it only becomes known now."""
 
     def __call__(self, done: float, total: float | None = None) -> None: ...
 
 
 def _bar() -> Progress:
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
     console = Console(stderr=True)
     return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
@@ -51,7 +56,7 @@ def result(values: dict[str, Any], table: Callable[[dict[str, Any]], RenderableT
 
 
 def percent(share: float | None) -> str:
-    """Return a share as percent, a dash for none."""
+    """Return a share as percent; a dash for None."""
     return "–" if share is None else f"{share:.1%}"
 
 
@@ -67,17 +72,32 @@ def counts(values: dict[str, Any]) -> Table:
     return table
 
 
-def costs(values: dict[str, Any]) -> Table:
-    """Return the table of `moretta bench`."""
-    table = Table(title=f"{values['cameras']} cameras, {values['analysed_fps']} analysed pictures a second")
-    table.add_column("processor ms per analysed picture")
-    table.add_column("", justify="right")
-    for name, ms in values["cpu_ms_per_frame"].items():
-        table.add_row(name, f"{ms:.2f}")
-    table.add_row("the same work in one process", f"{values['in_process_cpu_ms_per_frame']:.2f}")
-    table.add_row("ratio", f"{values['ratio']:.3f}")
-    life = values["lifetime_ms"]
-    p50, p99 = ("over 100" if life[name] is None else f"{life[name]:.0f}" for name in ("p50", "p99"))
-    table.add_row("pixel lifetime p50 / p99", f"{p50} / {p99} ms")
-    table.add_row("shed", percent(values["shed_share"]))
-    return table
+class _Output(io.FileIO):
+    """A file that drops its output once its reader has gone."""
+
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            return memoryview(data).nbytes
+
+
+def outlive_readers() -> None:
+    """Let a command finish its work and end with its own exit code, even if nobody reads its output any more.
+
+    Otherwise it would stop at its next print, or end with code 120 and Python's complaint that it could not write.
+    """
+    sys.stdout, sys.stderr = _outliving(sys.stdout), _outliving(sys.stderr)
+
+
+def _outliving(stream: TextIO) -> TextIO:
+    """Return the stream, made to drop output that nobody reads; unchanged if it is closed or not a file."""
+    if not isinstance(stream, io.TextIOWrapper):
+        return stream
+    stream.flush()
+    file = _Output(stream.fileno(), "wb", closefd=False)
+    return io.TextIOWrapper(
+        file if stream.write_through else io.BufferedWriter(file),
+        encoding=stream.encoding, errors=stream.errors,
+        line_buffering=stream.line_buffering, write_through=stream.write_through,
+    )  # fmt: skip

@@ -12,7 +12,9 @@ import msgspec
 from msgspec import Struct
 
 from proto.frames import FrameV1
+from proto.instants import on_the_wire
 from proto.subjects import Encoding, Subject
+from proto.types import Utc
 
 M = TypeVar("M", bound=Struct)
 
@@ -32,13 +34,25 @@ class ContractError(ValueError):
 
 @cache
 def _decoder(message: type[Struct], encoding: Encoding) -> Any:
-    return msgspec.msgpack.Decoder(message) if encoding == "msgpack" else msgspec.json.Decoder(message)
+    return msgspec.msgpack.Decoder(message) if encoding == "msgpack" else msgspec.json.Decoder(message, dec_hook=_read)
+
+
+def _read(kind: type, value: Any) -> Any:
+    if kind is Utc:
+        return Utc.read(value)
+    raise NotImplementedError(kind)
+
+
+def _write(value: Any) -> Any:
+    if isinstance(value, Utc):
+        return value.text()
+    raise TypeError(f"{type(value).__name__} is of no contract")
 
 
 _MSGPACK = msgspec.msgpack.Encoder()
 # Sorted keys would cost time for nothing: struct fields are encoded in their declared order, so equal messages are
 # equal bytes.
-_JSON = msgspec.json.Encoder()
+_JSON = msgspec.json.Encoder(enc_hook=_write)
 
 
 def encode(row: Subject, message: Struct) -> bytes:
@@ -51,7 +65,7 @@ def encode(row: Subject, message: Struct) -> bytes:
 def encode_as(encoding: Encoding, message: Struct) -> bytes:
     """Return the bytes of any message of the contract; ContractError if it breaks a constraint."""
     try:
-        data = _MSGPACK.encode(message) if encoding == "msgpack" else _JSON.encode(message)
+        data = _MSGPACK.encode(message) if encoding == "msgpack" else _JSON.encode(on_the_wire(message))
     except (TypeError, ValueError, OverflowError) as error:  # no such value in this encoding
         raise ContractError(type(message).__name__, str(error)) from None
     if not isinstance(message, FrameV1):  # 345 kB of pixels: its sizes are checked where it is built
@@ -59,6 +73,11 @@ def encode_as(encoding: Encoding, message: Struct) -> bytes:
         if encoding == "json":
             _same(type(message).__name__, message, read, "$")
     return data
+
+
+def as_json(value: Any) -> bytes:
+    """Return JSON of a message, or of what holds messages, as they travel; nothing is checked."""
+    return _JSON.encode(on_the_wire(value))
 
 
 def _same(message: str, mine: Any, theirs: Any, path: str) -> None:

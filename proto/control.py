@@ -49,6 +49,8 @@ class PauseStateV1(Struct, frozen=True, tag="PauseStateV1", kw_only=True):
     action: Literal["pause", "resume"] | None = None
     camera: CameraId | None = None
     why: Why = ""
+    stuck_cameras: list[CameraId] = []
+    """Cameras whose decoder got stuck: no replica opens one until it is resumed for itself. Ingest records them."""
 
 
 class DeadV1(Struct, frozen=True, tag="DeadV1", kw_only=True):

@@ -106,7 +106,10 @@ class WorkerV1(Struct, frozen=True, tag="WorkerV1", kw_only=True):
     public_key: Key32
     at: Nanoseconds
     signature: Signature
-    """Ed25519 over the other fields (see services.frames.sealing)."""
+    """Ed25519 over the fields above (see services.frames.sealing)."""
+    names: bool = False
+    """Whether this worker opens keys whose wrapping key is derived from site and worker, too. Unsigned, since an ingest
+    of before checks the signature without it; the older derivation is bound to both by its associated data alone."""
 
 
 class FrameKeyV1(Struct, frozen=True, tag="FrameKeyV1", kw_only=True):

@@ -5,9 +5,11 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from proto.control import OperatorName, Why
+from proto.instants import Timed
 from proto.types import (
     AlertId,
     Count,
+    Instant,
     Nanoseconds,
     NotificationId,
     ReceiverId,
@@ -25,7 +27,7 @@ NotificationReason = Literal[
 WithheldReason = Literal["muted", "silenced", "inhibited", "capped"]
 
 
-class NotificationV1(Struct, frozen=True, tag="NotificationV1", kw_only=True):
+class NotificationV1(Timed, Struct, frozen=True, tag="NotificationV1", kw_only=True):
     """A decision to tell a receiver, or not to for now; stored before anything is sent. Holds ids alone, no address."""
 
     site: SiteId
@@ -47,7 +49,7 @@ class NotificationV1(Struct, frozen=True, tag="NotificationV1", kw_only=True):
     """Whom it is for, by the salted hashes that DeliveryV1 has; who comes into the settings later is not told of it."""
     salt: SaltName | None = None
     """Which salt these hashes have: under another one nobody can tell whom they name."""
-    at: Nanoseconds
+    at: Instant
 
 
 class SilenceV1(Struct, frozen=True, tag="SilenceV1", kw_only=True):

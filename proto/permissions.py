@@ -1,8 +1,22 @@
 """NATS permissions of each identity, derived from the one table (ADR 20). Pure."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from proto.subjects import STREAM_OWNER, STREAMS, TABLE, Account, Identity, Service, Subject
+from proto.subjects import (
+    ALERTS,
+    OPERATIONS,
+    RULES,
+    STREAM_OWNER,
+    STREAMS,
+    TABLE,
+    WINDOWS,
+    Account,
+    Identity,
+    Service,
+    Stream,
+    Subject,
+)
 
 JETSTREAM_API = "$JS.API."
 """What the subjects of JetStream's API begin with (NATS ADR-1)."""
@@ -29,10 +43,32 @@ READER: Identity = "subscriber"
 account, so that a program, or the page, does for any reader's seed."""
 NAMED = f"{READER}-"
 """What the user of a reader with a name begins with: `subscriber-acme`."""
-APART_API = "moretta.api."
-"""What the subjects of JetStream's API begin with there: an account without streams has no API by its own name."""
+ORIGIN = "_ORIGIN."
+"""What JetStream's API of the account that gives is called in the account of a reader or of the page."""
+MIRRORING = "_MIRROR."
+"""What the subjects begin with on which a reader's mirrors get their messages; the reader's account follows."""
+READERS_API = "_READER."
+"""What JetStream's API of a reader's account begins with in the account that gives; the reader's account follows."""
+USER_INFO = "$SYS.REQ.USER.INFO"
+"""Who asks on it is told its own rights: whoever makes readers' mirrors knows the readers from there."""
+NATIVE = (
+    "$JS.API.INFO",
+    *(f"$JS.API.STREAM.{verb}" for verb in ("NAMES", "LIST", "INFO.*", "MSG.GET.*")),
+    "$JS.API.DIRECT.GET.>",
+    "$JS.API.CONSUMER.>",
+    "$JS.ACK.>",
+    "$JS.FC.>",
+)
+"""All of JetStream's API that reads, and consumers: a reader's, on the mirrors in its own account (ADR 45)."""
+OWN_SPACE = ("moretta.>", "_INBOX.>", "my.>")
+"""What a reader may subscribe in its own account: all that is told there, any inbox, and `my.>` for what its consumers
+push. Not `>`: on the mirrors' own subjects each message comes once more; and JetStream tells who made them."""
 IMPORTED_REPLIES = "_R_.>"
 """Where whoever answers finds those who ask from such an account: the server's own names for their inboxes."""
+
+
+REPAIRED = tuple(dict.fromkeys(str(row.stream) for row in (WINDOWS, ALERTS, RULES, OPERATIONS)))
+"""The streams from which `moretta repair` removes what is about the future (ADR 38)."""
 
 
 @dataclass(frozen=True)
@@ -99,31 +135,72 @@ def inbox(name: str) -> str:
     return f"_INBOX_{name}.>"
 
 
-def api_prefix(identity: str) -> str:
-    """Return what the subjects of JetStream's API begin with for an identity."""
-    return APART_API if identity in APART else JETSTREAM_API
-
-
 def rights_of(identity: Identity, account: Account) -> Rights:
     """Return the rights of an identity in one account, by the names that it has for them."""
-    rights = _rights_of(identity, account)
-    own = (subject.replace(JETSTREAM_API, api_prefix(identity)) for subject in rights.publish)
-    return Rights(tuple(own), rights.subscribe)
+    if identity == READER:
+        return reading(asked_of(identity))
+    if identity in APART:
+        return looking(heard_by(identity), asked_of(identity))
+    rights = _given(identity, account)
+    return Rights((*rights.publish, *_answering(identity, account)), rights.subscribe)
 
 
-def _rights_of(identity: Identity, account: Account) -> Rights:
+def reading(asked: Iterable[str]) -> Rights:
+    """Return the rights of a reader in its own account: all of JetStream that reads, and what its giver answers."""
+    return Rights((*asked, *NATIVE), (*OWN_SPACE, inbox(READER)))
+
+
+def looking(rows: Iterable[Subject], asked: Iterable[str]) -> Rights:
+    """Return the rights of the page in its own account, which has no stream: it asks those of its giver.
+
+    The server checks the name that the account's mappings give a question, too.
+    """
+    questions = tuple(asked)
+    mapped = (origin(subject) for subject in questions if subject.startswith(JETSTREAM_API))
+    return Rights((*questions, *mapped), (*(row.wildcard() for row in rows), inbox(READER)))
+
+
+def asked_of(identity: Identity) -> tuple[str, ...]:
+    """Return what an identity that is apart asks in MAIN, by MAIN's names; a reader none of its JetStream."""
+    asked = _given(identity, "MAIN").publish
+    return tuple(subject for subject in asked if identity != READER or not subject.startswith(JETSTREAM_API))
+
+
+def heard_by(identity: Identity) -> tuple[Subject, ...]:
+    """Return the rows that an identity may subscribe."""
+    return tuple(row for row in TABLE if identity in row.subscribers)
+
+
+def mirrored(rows: Iterable[Subject]) -> tuple[Stream, ...]:
+    """Return the streams of these rows, each once."""
+    names = {row.stream for row in rows}
+    return tuple(stream for stream in STREAMS if stream.name in names)
+
+
+def origin(subject: str) -> str:
+    """Return the name, in a reader's or the page's account, of a subject of the giving account's JetStream API."""
+    return subject.replace(JETSTREAM_API, ORIGIN)
+
+
+def _given(identity: Identity, account: Account) -> Rights:
+    """Return what the table gives an identity in an account, without answers to others."""
     rows = [row for row in TABLE if row.account == account]
     publish = [row.wildcard() for row in rows if identity in row.publishers]
     subscribe = [_subscription(row) for row in rows if identity in row.subscribers]
     publish += [subject for row in rows if identity in row.publishers for subject in _controls(row)]
     subscribe += [subject for row in rows if identity in row.subscribers for subject in _controls(row)]
-    asking = [name for row in rows if row.reply and identity in row.subscribers for name in row.publishers]
-    publish += [inbox(user_of(name, account)) for name in dict.fromkeys(asking) if name not in APART]
-    publish += [IMPORTED_REPLIES] if set(asking) & set(APART) else []
     if account == "MAIN":
         publish += _jetstream(identity, rows)
-    subscribe.append(inbox(inbox_name(identity, account)))
-    return Rights(tuple(publish), tuple(subscribe))
+    return Rights(tuple(publish), (*subscribe, inbox(inbox_name(identity, account))))
+
+
+def _answering(identity: Identity, account: Account) -> list[str]:
+    """Return the inboxes of those whom an identity answers, and where the streams' owner learns its own rights."""
+    rows = [row for row in TABLE if row.account == account and row.reply and identity in row.subscribers]
+    asking = dict.fromkeys(name for row in rows for name in row.publishers)
+    found = [inbox(user_of(name, account)) for name in asking if name not in APART]
+    found += [IMPORTED_REPLIES] if set(asking) & set(APART) else []
+    return found + ([USER_INFO] if identity == STREAM_OWNER and account == "MAIN" else [])
 
 
 def _controls(row: Subject) -> list[str]:
@@ -157,7 +234,7 @@ def _jetstream(identity: Identity, rows: list[Subject]) -> list[str]:
 
 
 def _keeping() -> list[str]:
-    """Return what copies streams out and in again, and what tells whether services run meanwhile.
+    """Return what copies streams out and in again, what repairs them, and what tells whether services run meanwhile.
 
     The server sends a snapshot, and at its end an empty message, wherever it is told to: this identity can destroy, as
     the streams' owner can. Its key belongs on no machine that serves (ADR 32).
@@ -166,6 +243,7 @@ def _keeping() -> list[str]:
     kept = [stream.name for stream in STREAMS if stream.kept]
     api = [f"{JETSTREAM_API}STREAM.{verb}.{name}" for name in kept for verb in verbs]
     api += [f"{SNAPSHOTS}{way}.{name}.>" for name in kept for way in ("ACK", "RESTORE")]
+    api += [f"{JETSTREAM_API}STREAM.MSG.{verb}.{name}" for name in REPAIRED for verb in ("GET", "DELETE")]
     return api + [stream_info(stream.name) for stream in STREAMS if stream.expires]
 
 

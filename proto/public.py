@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from proto.instants import Timed
+from proto.model_errors import ModelErrors
 from proto.types import (
     AlertId,
     AlertState,
@@ -16,10 +18,9 @@ from proto.types import (
     Channel,
     Count,
     Fraction,
+    Instant,
     Interval,
-    Milliseconds,
     ModelId,
-    Nanoseconds,
     NotificationId,
     Pixels,
     Profile,
@@ -32,18 +33,29 @@ from proto.types import (
     ZoneId,
 )
 
-GapReason = Literal["camera-down", "paused", "frames-lost", "bus-restarted", "started-late", "model-changed"]
+GapReason = Literal[
+    "camera-down",
+    "paused",
+    "frames-lost",
+    "bus-restarted",
+    "started-late",
+    "model-changed",
+    "wrong-clock",
+    "static-learning",
+]
+HINTS: frozenset[GapReason] = frozenset({"static-learning"})
+"""Those that lower no coverage."""
 Suppression = Literal["small-count", "not-under-this-profile", "nothing-observed"]
 
 
-class WindowV1(Struct, frozen=True, tag="WindowV1", kw_only=True):
+class WindowV1(Timed, Struct, frozen=True, tag="WindowV1", kw_only=True):
     """One closed window of one zone, published once and final."""
 
     site: SiteId
     zone: ZoneId
     profile: Profile
-    start: Nanoseconds
-    end: Nanoseconds
+    start: Instant
+    end: Instant
     persons: Count | None = None
     """Passages whose last sighting fell into the window, unknown ones included."""
     masked: Count | None = None
@@ -53,7 +65,9 @@ class WindowV1(Struct, frozen=True, tag="WindowV1", kw_only=True):
     rate: Fraction | None = None
     """masked / (masked + unmasked + incorrect); in whole percent under `fr-2021-269`."""
     interval: Interval | None = None
-    """Wilson score interval at 95 % (Wilson 1927)."""
+    """95 % interval of the rate: how far chance and the model's errors in a new place may have moved it (ADR 41)."""
+    sampling_interval: Interval | None = None
+    """What of it is chance alone: Wilson's score interval (Wilson 1927). It lies within `interval`."""
     coverage: Fraction | None = None
     """Observed camera time / expected camera time."""
     cameras_ok: Count | None = None
@@ -65,10 +79,12 @@ class WindowV1(Struct, frozen=True, tag="WindowV1", kw_only=True):
     adjusted: bool = False
     model: ModelId | None = None
     model_sha256: Sha256 | None = None
+    model_errors: ModelErrors | None = None
+    """The errors in `interval`; None where nobody estimated the model's: then `interval` is chance alone."""
     config_sha256: Sha256 | None = None
 
 
-class AlertV1(Struct, frozen=True, tag="AlertV1", kw_only=True):
+class AlertV1(Timed, Struct, frozen=True, tag="AlertV1", kw_only=True):
     """A rate rule fired or resolved. Names a place, a window, a rate and a count; never a person or a moment."""
 
     site: SiteId
@@ -78,13 +94,15 @@ class AlertV1(Struct, frozen=True, tag="AlertV1", kw_only=True):
     alert: AlertId
     state: AlertState
     severity: Severity
-    since: Nanoseconds
+    since: Instant
     """Start of the first window that breached."""
-    start: Nanoseconds
-    end: Nanoseconds
+    start: Instant
+    end: Instant
     """The window that decided."""
     rate: Fraction
     interval: Interval
+    sampling_interval: Interval | None = None
+    """What of `interval` is chance alone, as in the window."""
     persons: Count
     coverage: Fraction
     fire_below: Fraction
@@ -105,7 +123,7 @@ RuleReason = Literal[
 ]
 
 
-class RuleStateV1(Struct, frozen=True, tag="RuleStateV1", kw_only=True):
+class RuleStateV1(Timed, Struct, frozen=True, tag="RuleStateV1", kw_only=True):
     """A rate rule changed its state, and why; at most once a window, and once more when it ends.
 
     Names a place and a window, never a person.
@@ -120,10 +138,10 @@ class RuleStateV1(Struct, frozen=True, tag="RuleStateV1", kw_only=True):
     reason: RuleReason
     row: Count
     """Windows in a row: breaching ones in `pending`, clearing ones in `recovering`; kept while there is no data."""
-    start: Nanoseconds
-    end: Nanoseconds
+    start: Instant
+    end: Instant
     """The window that decided."""
-    since: Nanoseconds | None = None
+    since: Instant | None = None
     """Start of the first window of the alert, or of the row that may become one; None where there is neither."""
     config_sha256: Sha256 | None = None
     """The configuration whose windows the row counts; None where there is no row."""
@@ -133,7 +151,7 @@ OperationalKind = Literal["camera-down", "no-data", "channel-down", "undelivered
 """The last two are notify's: a channel takes nothing until a person mends it, a receiver could not be told."""
 
 
-class OperationalAlertV1(Struct, frozen=True, tag="OperationalAlertV1", kw_only=True):
+class OperationalAlertV1(Timed, Struct, frozen=True, tag="OperationalAlertV1", kw_only=True):
     """Numbers are missing, or are there again: for those who run the system, never for field staff. Holds no count."""
 
     site: SiteId
@@ -142,9 +160,9 @@ class OperationalAlertV1(Struct, frozen=True, tag="OperationalAlertV1", kw_only=
     """The camera of a `camera-down`, the zone of a `no-data`, the channel of a `channel-down`, the receiver of an
     `undelivered`."""
     state: AlertState
-    since: Nanoseconds
+    since: Instant
     """Start of the first window in the row that fired; of a delivery, when it failed."""
-    at: Nanoseconds
+    at: Instant
     """End of the window that decided; of a delivery, when that was known."""
     reason: GapReason | None = None
     """Why most was not observed; None: the zone was observed, and too few people came. None, too, when resolved."""
@@ -152,37 +170,45 @@ class OperationalAlertV1(Struct, frozen=True, tag="OperationalAlertV1", kw_only=
     """Observed share of the window that decided; None where the profile withholds it, or what it is about is gone."""
 
 
-class Lifetime(Struct, frozen=True):
-    """Measured pixel lifetime (docs/privacy.md) of the frames since the last report but one."""
+class Lifetime(Timed, Struct, frozen=True):
+    """How long a camera's pictures lived (docs/privacy.md) in one whole window, in steps.
 
-    p50_ms: Milliseconds
-    p99_ms: Milliseconds
-    max_ms: Milliseconds
-    frames: Count
-    unconfirmed: Count
-    pictures: Count | None = None
-    """Pictures since the report before: summed over reports each counts once. None from versions without it."""
-    late: Count | None = None
-    """Those of `pictures` that lived longer than the 100 ms that are promised, unconfirmed ones included."""
+    A figure that followed each picture would tell whether somebody is in front of the camera.
+    """
+
+    start: Instant
+    end: Instant
+    """The window; `start` is inside, `end` is not."""
+    pictures: Count
+    """Pictures that were sent to be analysed; rounded up to two digits."""
+    late: Count
+    """At most so many of `pictures` lived longer than the 100 ms that are promised, unconfirmed ones included: 1, 3, 6,
+    14.4, 50 or 100 %, rounded down."""
 
 
-class CameraV1(Struct, frozen=True, tag="CameraV1", kw_only=True):
-    """A camera's state; holds no count of people."""
+class CameraV1(Timed, Struct, frozen=True, tag="CameraV1", kw_only=True):
+    """A camera's state, which is told at once, and what it did in the last whole window of its site.
+
+    `fps`, `analysed_fps`, `shed_share` and `lifetime` are of that window, and None before the first has ended. Holds no
+    count of people.
+    """
 
     site: SiteId
     camera: CameraId
     state: CameraState
     reason: CameraReason | None = None
-    since: Nanoseconds
-    at: Nanoseconds
+    since: Instant
+    at: Instant
     decoder: Annotated[str, Meta(pattern=r"^[a-z0-9_]{1,32}\Z")] | None = None
     width: Pixels | None = None
     height: Pixels | None = None
     fps: Rate | None = None
-    """Pictures per second that the camera delivers."""
+    """Pictures per second that the camera delivered at the window's end, rounded to two digits."""
     analysed_fps: Rate | None = None
+    """Pictures analysed per second, rounded to two digits."""
     shed_share: Fraction | None = None
-    """Share of the sampled pictures dropped unread because they could not make 100 ms."""
+    """At most this share of the sampled pictures was dropped unread because they could not make 100 ms: 0.01, 0.03,
+    0.06, 0.144, 0.5 or 1. None, too, where none was sampled."""
     lifetime: Lifetime | None = None
 
 
@@ -195,25 +221,35 @@ DeliveryReason = Literal[
 ]  # fmt: skip
 
 
-class DeliveryV1(Struct, frozen=True, tag="DeliveryV1", kw_only=True):
+DeliveryKind = Literal["rule", OperationalKind, "daily-report"]
+"""What a delivery is about: a rule's alert, an operational alert of that kind, or a day's report."""
+
+
+class DeliveryV1(Timed, Struct, frozen=True, tag="DeliveryV1", kw_only=True):
     """One attempt to tell a recipient about an alert; no address, only a salted hash of it.
 
     A notification of several alerts has one record for each of them; one of more than 16, for those that it brings as
-    news, and for the first 16 of them while it is tried in vain. A daily report is the rule `daily-report`.
+    news, and for the first 16 of them while it is tried in vain.
     """
 
     site: SiteId
-    zone: ZoneId
-    """Of an operational alert the camera or the zone that it names."""
-    rule: RuleId
-    """Of an operational alert its kind."""
-    alert: AlertId
-    state: AlertState
-    notification: NotificationId
     receiver: ReceiverId
+    notification: NotificationId
+    kind: DeliveryKind
+    zone: ZoneId | None = None
+    """Of a `rule` and of `no-data`."""
+    rule: RuleId | None = None
+    """Of a `rule`."""
+    camera: CameraId | None = None
+    """Of a `camera-down`."""
+    name: ZoneId | None = None
+    """Of a `channel-down` the channel, of an `undelivered` the receiver that could not be told."""
+    alert: AlertId
+    """Which alert; of a report, the notification."""
+    state: AlertState
     channel: Channel
     recipient_sha256: Sha256
     attempt: Annotated[int, Meta(ge=1)]
     outcome: DeliveryOutcome
     reason: DeliveryReason
-    at: Nanoseconds
+    at: Instant

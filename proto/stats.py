@@ -4,8 +4,9 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from proto.instants import Timed
 from proto.public import GapReason, Suppression
-from proto.types import WHOLE_SITE, Count, Fraction, Interval, ModelId, Nanoseconds, Profile, SiteId, ZoneId
+from proto.types import WHOLE_SITE, Count, Fraction, Instant, Interval, ModelId, Profile, SiteId, ZoneId
 
 Step = Literal["window", "hour", "day", "total"]
 """Windows as they are; calendar hours or days by the clock of the site; all that was asked for as one period."""
@@ -18,27 +19,27 @@ StatsError = Literal[
 Given = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}\Z")]
 
 
-class StatsRequestV1(Struct, frozen=True, tag="StatsRequestV1", kw_only=True):
+class StatsRequestV1(Timed, Struct, frozen=True, tag="StatsRequestV1", kw_only=True):
     """A question about one zone's published windows that start in [since, until)."""
 
     site: SiteId
     zone: ZoneId = WHOLE_SITE
-    since: Nanoseconds | None = None
+    since: Instant | None = None
     """None: the first moment of today, by the clock of the site."""
-    until: Nanoseconds | None = None
+    until: Instant | None = None
     """None: the first moment of tomorrow, by the clock of the site."""
     step: Step = "hour"
 
 
-class PeriodV1(Struct, frozen=True, tag="PeriodV1", kw_only=True):
+class PeriodV1(Timed, Struct, frozen=True, tag="PeriodV1", kw_only=True):
     """What the published windows that start in [start, end) add up to; nothing is counted again (ADR 15)."""
 
     site: SiteId
     zone: ZoneId
     profiles: list[Profile] = []
     """What the windows were published under: more than one where it was changed within the period."""
-    start: Nanoseconds
-    end: Nanoseconds
+    start: Instant
+    end: Instant
     persons: Count | None = None
     """The sum over the windows that show their counts, as of all counts here; None where none does."""
     masked: Count | None = None
@@ -50,7 +51,9 @@ class PeriodV1(Struct, frozen=True, tag="PeriodV1", kw_only=True):
     `persons`): the mean of the windows' rates, weighted by their persons. That is an approximation: faces that could
     not be judged are among the persons and in no rate."""
     interval: Interval | None = None
-    """Wilson score interval at 95 % of the sums; None where the profile withholds them."""
+    """95 % interval of the rate of the sums, as of a window's; None where the profile withholds them."""
+    sampling_interval: Interval | None = None
+    """What of it is chance alone."""
     coverage: Fraction | None = None
     """Mean over the expected windows, by their length; one that was not published counts as 0."""
     windows_expected: Count
@@ -65,7 +68,7 @@ class PeriodV1(Struct, frozen=True, tag="PeriodV1", kw_only=True):
     models: list[ModelId] = []
 
 
-class StatsReplyV1(Struct, frozen=True, tag="StatsReplyV1", kw_only=True):
+class StatsReplyV1(Timed, Struct, frozen=True, tag="StatsReplyV1", kw_only=True):
     """The answer: periods in order of time, or an error with the part of the request that it is about."""
 
     site: SiteId
@@ -73,8 +76,8 @@ class StatsReplyV1(Struct, frozen=True, tag="StatsReplyV1", kw_only=True):
     step: Step
     timezone: TimeZone
     """The site's, by whose clock hours and days are cut."""
-    since: Nanoseconds
-    until: Nanoseconds
+    since: Instant
+    until: Instant
     periods: list[PeriodV1] = []
     """Periods in which no window is expected, such as those to come, are left out."""
     error: StatsError | None = None

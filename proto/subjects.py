@@ -10,7 +10,14 @@ from typing import Literal
 
 from msgspec import Struct
 
-from proto.aiming import AimRecordV1, AimReplyV1, AimReportV1, AimRequestV1
+from proto.aiming import (
+    AimRecordV1,
+    AimReplyV1,
+    AimReportV1,
+    AimRequestV1,
+    StaticPlacesReplyV1,
+    StaticPlacesRequestV1,
+)
 from proto.control import DeadV1, PauseReplyV1, PauseRequestV1, PauseStateV1
 from proto.drift import DriftDayV1
 from proto.frames import FrameKeyV1, FrameReplyV1, FrameV1, WorkerV1
@@ -24,7 +31,7 @@ from proto.leases import (
 )
 from proto.notifications import NotificationV1, ReplayRecordV1, ReplayReplyV1, ReplayRequestV1, SilenceV1
 from proto.public import AlertV1, CameraV1, DeliveryV1, OperationalAlertV1, RuleStateV1, WindowV1
-from proto.sightings import CameraEventV1, PassageV1, SightingsV1, SiteConfigV1, TickV1
+from proto.sightings import CameraEventV1, ModelV1, PassageV1, SightingsV1, SiteConfigV1, StaticFacesV1, TickV1
 from proto.stats import StatsReplyV1, StatsRequestV1
 
 Identity = Literal["ingest", "inference", "aggregate", "notify", "operator", "backup", "subscriber", "page"]
@@ -164,6 +171,15 @@ SITE_CONFIG = Subject(
     "the configuration in force from here on",
     stream="SIGHTINGS",
 )
+STATIC_FACES = Subject(
+    "moretta.v1.site.{site}.static",
+    StaticFacesV1,
+    "msgpack",
+    ("aggregate",),
+    ("aggregate",),
+    "where faces hang on walls, as coarse cells, as far as learnt by a window's end; internal",
+    stream="SIGHTINGS",
+)
 CAMERA_EVENTS = Subject(
     "moretta.v1.site.{site}.camera",
     CameraEventV1,
@@ -171,6 +187,15 @@ CAMERA_EVENTS = Subject(
     ("ingest",),
     ("aggregate",),
     "a camera changed its state",
+    stream="SIGHTINGS",
+)
+MODELS = Subject(
+    "moretta.v1.site.{site}.model",
+    ModelV1,
+    "msgpack",
+    ("inference",),
+    ("aggregate",),
+    "a model that judges the site's pictures, and its errors",
     stream="SIGHTINGS",
 )
 PASSAGES = Subject(
@@ -237,12 +262,12 @@ CAMERAS = Subject(
     "json",
     ("ingest",),
     ("operator", "subscriber", "page"),
-    "a camera's state and pixel lifetime; the last value per camera is kept",
+    "a camera's state, and its pixel lifetime by window; the last value per camera is kept",
     stream="CAMERAS",
     public=True,
 )
 DELIVERIES = Subject(
-    "moretta.v1.deliveries.{site}.{zone}.{rule}",
+    "moretta.v1.deliveries.{site}.{receiver}",
     DeliveryV1,
     "json",
     ("notify",),
@@ -386,6 +411,15 @@ AIM_REPORTS = Subject(
     ("operator",),
     "sizes of faces and the picture's quality while a camera is aimed; in no stream",
 )
+STATIC_PLACES = Subject(
+    "moretta.v1.static.{site}",
+    StaticPlacesRequestV1,
+    "msgpack",
+    ("ingest",),
+    ("aggregate",),
+    "where a camera's static faces are known to be, for aiming; renewed once a day",
+    reply=StaticPlacesReplyV1,
+)
 STATS_SERVICE = Service(
     "moretta-stats",
     "1.0.0",
@@ -420,7 +454,9 @@ TABLE: tuple[Subject, ...] = (
     SIGHTINGS,
     TICKS,
     SITE_CONFIG,
+    STATIC_FACES,
     CAMERA_EVENTS,
+    MODELS,
     PASSAGES,
     DRIFT,
     WINDOWS,
@@ -444,6 +480,7 @@ TABLE: tuple[Subject, ...] = (
     AIM,
     AIM_RECORD,
     AIM_REPORTS,
+    STATIC_PLACES,
     STATS,
     DEAD,
 )

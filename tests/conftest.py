@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 import examples
 import psutil
 import pytest
+import seeds  # noqa: F401 - the first is drawn before the workers start
 import stage_times
 import structlog
 import warm
@@ -20,6 +21,7 @@ from nats_process import NatsProcess
 from open_files import open_files
 from patience import PATIENCE, patient
 from secrecy import pytest_runtest_makereport  # noqa: F401 - a hook of pytest
+from suspended import _suspend  # noqa: F401 - a fixture
 
 from proto.subjects import STREAMS
 from services.bus import Bus, NatsSettings
@@ -101,7 +103,8 @@ async def _nothing_left_in_the_loop() -> AsyncIterator[None]:
     """Torn down last, with the loop running: what was cancelled or closed may end."""
     files = open_files()  # with the event loop's own
     yield
-    mine, end = asyncio.current_task(), time.monotonic() + patient(10)
+    # A refused TLS connection is closed after 30 s if its peer doesn't say goodbye (asyncio's `ssl_shutdown_timeout`).
+    mine, end = asyncio.current_task(), time.monotonic() + patient(35)
     while (len(asyncio.all_tasks()) > 1 or open_files() - files) and time.monotonic() < end:
         await asyncio.sleep(0.01)
     left = asyncio.all_tasks() - {mine}

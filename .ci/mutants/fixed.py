@@ -15,20 +15,32 @@ MOST_EQUIVALENT = 0.05
 
 PARTS = {
     "aggregate": ("services/aggregate/core/*.py",),
-    "notify": ("services/notify/core/*.py",),
+    "notify": ("services/notify/core/**/*.py",),
     "ingest": ("services/ingest/core/*.py",),
     "inference": ("services/inference/core/*.py",),
-    "leases": ("services/leases/view.py", "services/leases/plan.py"),
+    "evaluation": tuple(
+        f"modelling/evaluation/{name}.py" for name in ("breakdown", "errors", "interval_check", "outcomes", "scoring")
+    ),
+    "leases": ("services/leases/shares.py",),
     "fair": ("services/bus/fair.py",),
     "policies": tuple(
-        f"services/{name}/*.py" for name in ("frames/budget", "destinations", "sites/history", "sites/proportions")
+        f"services/{name}.py"
+        for name in (
+            "frames/budget",
+            "destinations",
+            "sites/history",
+            "sites/measurement",
+            "sites/proportions",
+            "sites/steps",
+        )
     ),
 }
 """The pure cores. services/frames/sealing/keys.py is none: it makes keys by chance, and no seed is an argument."""
 
 TESTS = (
-    "tests/unit/aggregate", "tests/unit/notify", "tests/unit/ingest", "tests/unit/inference", "tests/unit/leases",
-    "tests/unit/kernel", "tests/unit/budget", "tests/unit/destinations", "tests/unit/history", "tests/unit/proportions",
+    "tests/unit/aggregate", "tests/unit/notify", "tests/unit/ingest", "tests/unit/inference", "tests/unit/evaluation",
+    "tests/unit/leases", "tests/unit/kernel", "tests/unit/budget", "tests/unit/destinations", "tests/unit/history",
+    "tests/unit/measurement", "tests/unit/proportions", "tests/unit/sites",
 )  # fmt: skip
 """The tests that may kill: those of the services and libraries that the cores belong to, so none of a command."""
 

@@ -46,7 +46,7 @@ class Tests:
         lines = statement(self._folder / file, line)
         found = {test for one in lines for test in self._by_line[file].get(one, ())}
         if self._imported[file] & set(lines):
-            about = {file} | {name for name in self._importers[file] if name.startswith("services/")}
+            about = {file} | {name for name in self._importers[file] if name.startswith(("services/", "modelling/"))}
             files = self._importers[file] - about
             found |= {test for name in about for by in self._by_line[name].values() for test in by}
             found |= {test for test in self.cost_s if _file(test) in files}
@@ -90,9 +90,9 @@ def _head(node: ast.stmt) -> range:
 
 
 def _importers(folder: Path) -> dict[str, set[str]]:
-    """Return by file the files of services/ and tests/unit that import it."""
+    """Return by file the files of services/, modelling/ and tests/unit that import it."""
     found: dict[str, set[str]] = defaultdict(set)
-    for root in ("services", "tests/unit"):
+    for root in ("services", "modelling", "tests/unit"):
         for path in (folder / root).rglob("*.py"):
             for name in _imports(ast.parse(path.read_text())):
                 for file in (f"{name.replace('.', '/')}.py", f"{name.replace('.', '/')}/__init__.py"):

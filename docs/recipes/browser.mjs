@@ -1,7 +1,6 @@
 // What browser.html runs, by WebSocket. `npm run bundle` makes browser.js of it.
 
 import { nkeyAuthenticator, wsconnect } from '@nats-io/nats-core';
-import { isAnswer, moment, stored, wasAnswer, windowOf } from './rules.mjs';
 
 const form = document.querySelector('form');
 const status = document.querySelector('[role=status]');
@@ -30,7 +29,7 @@ async function run(url, seed) {
   tell(nc);
   try {
     await latest(nc);
-    for await (const msg of live) show(msg.subject, msg.data, isAnswer(msg.headers));
+    for await (const msg of live) show(msg.subject, msg.string());
   } catch (error) {
     await nc.close();
     throw error;
@@ -63,7 +62,7 @@ async function latest(nc) {
   const info = await ask(nc, 'STREAM.INFO.WINDOWS', { subjects_filter: 'moretta.v1.windows.*.*' });
   for (const subject of Object.keys(info.state?.subjects ?? {})) {
     const { message } = await ask(nc, 'STREAM.MSG.GET.WINDOWS', { last_by_subj: subject });
-    if (message) show(subject, stored(message), wasAnswer(message.hdrs));
+    if (message) show(subject, atob(message.data));
   }
   say(rows.size > 0 ? 'connected' : 'connected, waiting for the first window: it comes when it has ended');
 }
@@ -76,9 +75,9 @@ async function tell(nc) {
   }
 }
 
-/** Ask JetStream, which is called moretta.api here; throws what it says, unless it has no such thing (yet). */
+/** Ask JetStream; throws what it says, unless it has no such thing (yet). The page, which has no key, may ask no more than this. */
 async function ask(nc, what, question) {
-  const answer = (await nc.request(`moretta.api.${what}`, JSON.stringify(question), { timeout: 5000 })).json();
+  const answer = (await nc.request(`$JS.API.${what}`, JSON.stringify(question), { timeout: 5000 })).json();
   if (answer.error && answer.error.code !== 404) throw new Error(answer.error.description);
   return answer;
 }
@@ -86,16 +85,12 @@ async function ask(nc, what, question) {
 const rows = new Map();
 
 /** Put a window in its zone's row; null: not published. */
-function show(subject, bytes, isAnswer) {
-  const window = windowOf(subject, bytes, isAnswer);
-  if (window === null) {
-    console.warn(`skipped: no WindowV1 at ${subject}`);
-    return;
-  }
+function show(subject, text) {
+  const window = JSON.parse(text);
   if (rows.size === 0) say('connected');
-  const { row, end } = rows.get(subject) ?? { row: document.querySelector('tbody').insertRow(), end: 0 };
+  const { row, end } = rows.get(subject) ?? { row: document.querySelector('tbody').insertRow(), end: '' };
   if (window.end < end) return; // older than what is shown
   rows.set(subject, { row, end: window.end });
-  const cells = [moment(window.end), window.site, window.zone, window.rate, window.persons, window.coverage];
+  const cells = [window.end, window.site, window.zone, window.rate, window.persons, window.coverage];
   row.replaceChildren(...cells.map((text) => Object.assign(document.createElement('td'), { textContent: text ?? '-' })));
 }

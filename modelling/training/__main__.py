@@ -59,7 +59,7 @@ def main(argv: list[str]) -> int:
     wanted = _arguments(argv)
     try:
         report = _train(wanted)
-    # torch and torchvision tell of files that they cannot read by RuntimeError.
+    # torch tells of files that it cannot read by RuntimeError, Pillow by OSError.
     except (ValueError, OSError, RuntimeError) as error:
         print(f"training: {error}", file=sys.stderr)
         return 2

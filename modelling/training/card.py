@@ -56,12 +56,18 @@ def _bias_rows(figures: Figures) -> list[list[str]]:
     return rows
 
 
-def _cross_rows(cross: dict[str, Figures]) -> list[list[str]]:
-    return [
-        [f"{source} alone", *row, *rate[1:]]
-        for source, figures in cross.items()
-        for row, rate in zip(_main_rows(figures), _rate_rows(figures), strict=True)
-    ]
+def _elsewhere_rows(elsewhere: dict[str, Figures]) -> list[list[str]]:
+    rows = []
+    for figures in elsewhere.values():
+        for (name, one), row, rate in zip(figures.items(), _main_rows(figures), _rate_rows(figures), strict=True):
+            masked, bare = (_percent(one["recall_by"].get(f"class {label}", (None,))[0]) for label in _CLASSES[:2])
+            rows.append([name, *row[1:5], masked, bare, *row[5:], *rate[1:]])
+    return rows
+
+
+def _groups(config: Config) -> str:
+    """Which sources are left out together."""
+    return "; ".join(", ".join(sources) for sources in config.data.left_out.values())
 
 
 _JUDGES_HEADS = [
@@ -163,16 +169,18 @@ def _tables(report: Report) -> dict[str, str]:
     datasets = list(figures)
     pairs = [f"{name}: {kind}" for name in datasets for kind in ("masked", "not masked")]
     rate_heads = ["source", "true", "predicted", "mean error, photos of 5 or more"]
+    elsewhere_heads = [*_MAIN_HEADS[:5], "recall, masked", "recall, bare", *_MAIN_HEADS[5:], *rate_heads[1:]]
     return {
         "MAIN": _table(_MAIN_HEADS, _main_rows(figures)),
+        "FAST_MAIN": _table(_MAIN_HEADS, _main_rows(report.fast_figures)),
         "BY_SIZE": _table(["face size", *datasets], _recall_rows(figures, "size", _SIZES)),
         "BIAS": _table(["face size", *pairs], _bias_rows(figures)),
         "BY_CLASS": _table(["class", *datasets], _recall_rows(figures, "class", _CLASSES)),
         "CONFUSION": _table(["source", "annotated", *(f"said {c}" for c in _CLASSES)], _confusion_rows(figures)),
         "NOT_MASKED": _table(["source", "incorrect faces said not to be masked", "share"], _not_masked(figures)),
         "RATES": _table(rate_heads, _rate_rows(figures)),
-        "TEACHER": _table(_MAIN_HEADS, _main_rows(report.teacher)),
-        "CROSS": _table(["trained on", "measured on", *_MAIN_HEADS[1:], *rate_heads[1:]], _cross_rows(report.cross)),
+        "ELSEWHERE": _table(elsewhere_heads, _elsewhere_rows(report.elsewhere)),
+        "FAST_ELSEWHERE": _table(elsewhere_heads, _elsewhere_rows(report.fast_elsewhere)),
         "JUDGES": _table(_JUDGES_HEADS, _judges_rows(report)),
         "DOUBTS": _table(["source", "faces learnt from", "doubted", "share"], _doubt_rows(report)),
         "EFFORT": _table(["leg", "minutes", "epochs"], _effort_rows(report)),
@@ -187,13 +195,15 @@ def model_card(report: Report, config: Config) -> str:
         "SHA256": report.sha256,
         "LONG_SIDE": str(manifest.long_side),
         "THRESHOLD": f"{manifest.score_threshold:.2f}",
+        "FAST_THRESHOLD": f"{report.fast_threshold:.2f}",
+        "FAST_SIDE": str(config.fast_classifier.side),
         "UNKNOWN_BELOW": f"{manifest.unknown_below:.2f}",
         "MIN_FACE_PX": f"{manifest.min_face_px:.0f}",
         "HEAD_WEIGHT": f"{report.point.both.head:.2f}",
         "CROP_WEIGHT": f"{report.point.both.crop:.2f}",
         "SEED": str(config.seed),
+        "GROUPS": _groups(config),
         "SIDE": str(config.classifier.side),
-        "SHARE": f"{100 * config.split.validation_share:.0f} %",
         "CALIBRATION": f"{100 * config.split.calibration_share:.0f} %",
         "MINUTES": f"{sum(one.minutes for one in report.spent):.0f}",
         "DEVICE": "a GPU" if torch.cuda.is_available() else f"{config.threads} processor cores, without a GPU",

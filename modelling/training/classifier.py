@@ -43,13 +43,13 @@ def _loss(net: Judge, views: Tensor, classes: Tensor) -> Tensor:
     return functional.cross_entropy(logits.float(), classes.to(device()), label_smoothing=_SMOOTHING)
 
 
-def train_classifier(config: Config, patches: Patches, checkpoint: Path, minutes: float) -> Leg[Judge]:
+def train_classifier(config: Config, patches: Patches, checkpoint: Path, epochs: int) -> Leg[Judge]:
     """The finished leg on the faces in `patches`."""
     wanted = config.classifier
     torch.manual_seed(config.seed)
-    terms = Terms(minutes, wanted.epochs, wanted.learning_rate, wanted.weight_decay, wanted.averaging)
+    terms = Terms(epochs, wanted.learning_rate, wanted.weight_decay, wanted.averaging)
     faces = zip(patches.faces, patches.classes.tolist(), strict=True)
-    learnt = identity(config, [f"{name} {index} {worn}" for (name, index), worn in faces])
+    learnt = identity(config, wanted, [f"{name} {index} {worn}" for (name, index), worn in faces])
     leg = Leg(checkpoint.stem, Judge(), checkpoint, terms, learnt)
 
     def loss(net: Judge, batch: tuple[Tensor, random.Random]) -> Tensor:

@@ -13,40 +13,50 @@ import msgspec
 DEFAULT_PATH = Path(__file__).with_name("config.toml")
 
 
-class Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which folders below the data folder are used, and for what. Each source of faces is measured by the others."""
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+Epochs = Annotated[int, msgspec.Meta(ge=1)]
 
-    detection: Annotated[list[str], msgspec.Meta(min_length=2)]
+
+class Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which folders below the data folder are used, and for what.
+
+    `detection` says how often a photo of each source is drawn, `left_out` which sources are left out together.
+    """
+
+    detection: Annotated[dict[str, Positive], msgspec.Meta(min_length=2)]
     crops: list[str]
+    left_out: Annotated[dict[str, list[str]], msgspec.Meta(min_length=2)]
     initial_weights: str
     cache_side: int
 
 
 class Split(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How the validation and the calibration part are set aside."""
+    """How the calibration part is set aside; the validation part is listed in validation.txt."""
 
-    validation_share: float
     calibration_share: float
     near_bits: int
 
 
 class Detector(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Training and in-graph limits of the detector; sides in pixels."""
+    """Training and in-graph limits of the detector; sides in pixels.
 
-    teacher_minutes: float
-    teacher_learning_rate: float
-    hint_minutes: float
-    hint_learning_rate: float
-    minutes: float
-    cross_minutes: float
-    epochs: int
+    `tiled` is the share of scenes that are made of so many photos each way.
+    """
+
+    epochs: Epochs
+    left_out_epochs: Epochs
+    hint_epochs: Epochs
+    fast_epochs: Epochs
+    left_out_fast_epochs: Epochs
     batch: int
     sides: Annotated[list[int], msgspec.Meta(min_length=1)]
     learning_rate: float
+    hint_learning_rate: float
     weight_decay: float
     unlabelled_score: float
     bare_share: float
     bare_weight: float
+    tiled: dict[int, float]
     smallest_px: float
     averaging: float
     score_floor: float
@@ -58,9 +68,8 @@ class Detector(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Classifier(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Training of the classifier; sides in pixels, margins in sides of the face box."""
 
-    minutes: float
-    cross_minutes: float
-    epochs: int
+    epochs: Epochs
+    left_out_epochs: Epochs
     batch: int
     side: int
     patch_side: int
@@ -90,21 +99,34 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     split: Split
     detector: Detector
     classifier: Classifier
+    fast_classifier: Classifier
     limits: Limits
+
+    @property
+    def fast(self) -> Config:
+        """The settings of the operating point `fast`: they differ in the classifier."""
+        return msgspec.structs.replace(self, classifier=self.fast_classifier)
 
 
 def read_config(path: Path = DEFAULT_PATH) -> Config:
     """The settings in `path`; raises ValueError that names the file and the key when they do not fit."""
     try:
-        return msgspec.convert(tomllib.loads(path.read_text("utf-8")), Config)
+        return msgspec.convert(tomllib.loads(path.read_text("utf-8")), Config, str_keys=True)
     except (OSError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
         raise ValueError(f"{path}: {error}") from error
 
 
-def identity(config: Config, learnt: Iterable[str]) -> str:
-    """What a checkpoint is bound to: the settings but for how long legs last, and what is learnt, a text each."""
-    detector = msgspec.structs.replace(config.detector, minutes=0, cross_minutes=0, teacher_minutes=0, hint_minutes=0)
-    classifier = msgspec.structs.replace(config.classifier, minutes=0, cross_minutes=0)
-    bound = msgspec.structs.replace(config, detector=detector, classifier=classifier, limits=Limits(0, 0))
-    text = msgspec.json.encode([bound, sorted(learnt)], order="deterministic")
+_EXPORTED = ("score_floor", "iou_threshold", "most_candidates", "most_faces")
+_LASTING = ("epochs", "left_out_epochs", "hint_epochs", "fast_epochs", "left_out_fast_epochs")
+
+
+def identity(config: Config, part: Detector | Classifier, learnt: Iterable[str]) -> str:
+    """What a checkpoint is bound to: the settings of this part of the model, and what is learnt, a text each.
+
+    Left out is what a leg does not see: how long others last, and what is decided when the model is exported.
+    """
+    seen = msgspec.structs.asdict(part)
+    bound = {name: value for name, value in seen.items() if name not in _EXPORTED + _LASTING}
+    whole = [config.seed, config.long_side, config.data.detection, config.data.cache_side, bound, sorted(learnt)]
+    text = msgspec.json.encode(msgspec.to_builtins(whole, str_keys=True), order="deterministic")
     return hashlib.sha256(text).hexdigest()

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import math
 import random
 from fractions import Fraction
 
 import av
+import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.nn import functional
-from torchvision.io import decode_jpeg, encode_jpeg
 from torchvision.transforms.v2 import functional as transforms
 
 
@@ -49,6 +51,14 @@ def moved(pixels: Tensor, length: int, angle: float) -> Tensor:
     return blurred[0].clamp(0, 255).to(torch.uint8)
 
 
+def jpeg(pixels: Tensor, quality: int) -> Tensor:
+    """The RGB picture [3, H, W] after JPEG of a quality from 0 to 95."""
+    written = io.BytesIO()
+    Image.fromarray(pixels.permute(1, 2, 0).contiguous().numpy()).save(written, "JPEG", quality=quality)
+    with Image.open(written) as picture:
+        return torch.from_numpy(np.array(picture)).permute(2, 0, 1).contiguous()
+
+
 def h264(pixels: Tensor, quantiser: int) -> Tensor:
     """The RGB picture [3, H, W], sides even, after H.264 at a constant rate factor (0 to 51; 23 is x264's default)."""
     coder = av.CodecContext.create("libx264", "w")
@@ -56,10 +66,11 @@ def h264(pixels: Tensor, quantiser: int) -> Tensor:
     coder.pix_fmt, coder.time_base, coder.thread_count = "yuv420p", Fraction(1, 25), 1
     coder.options = {"preset": "ultrafast", "tune": "zerolatency", "crf": str(quantiser)}
     frame = av.VideoFrame.from_ndarray(pixels.permute(1, 2, 0).contiguous().numpy(), "rgb24")
-    packets = [*coder.encode(frame.reformat(format="yuv420p")), *coder.encode(None)]
+    # One thread: a pool of threads would not be there in the processes that are forked to make scenes.
+    packets = [*coder.encode(frame.reformat(format="yuv420p", threads=1)), *coder.encode(None)]
     reader = av.CodecContext.create("h264", "r")
     frames = [got for packet in packets for got in reader.decode(packet)] + list(reader.decode(None))
-    return torch.from_numpy(frames[0].to_ndarray(format="rgb24")).permute(2, 0, 1).contiguous()
+    return torch.from_numpy(frames[0].reformat(format="rgb24", threads=1).to_ndarray()).permute(2, 0, 1).contiguous()
 
 
 def filmed(pixels: Tensor, dice: random.Random) -> Tensor:
@@ -71,7 +82,7 @@ def filmed(pixels: Tensor, dice: random.Random) -> Tensor:
         pixels = moved(pixels, dice.randint(3, 8), dice.uniform(0, math.pi))
     chance = dice.random()
     if chance < 0.2:
-        pixels = decode_jpeg(encode_jpeg(pixels.contiguous(), quality=dice.randint(25, 85)))
+        pixels = jpeg(pixels, dice.randint(25, 85))
     elif chance < 0.32:
         pixels = h264(pixels, dice.randint(24, 40))
     return pixels

@@ -1,9 +1,10 @@
-"""Trains the detector: a wide network learns faces and what is worn, a light one to see as it does, then the same."""
+"""Trains the detector: the fine network learns faces and what is worn, a light one to see as it does, then the same."""
 
 from __future__ import annotations
 
 import copy
 import random
+from itertools import accumulate
 from pathlib import Path
 
 import torch
@@ -16,8 +17,8 @@ from modelling.training.leg import Leg, Terms, device, mixed_precision, nothing
 from modelling.training.light import hint_loss, inherit, pictures_of
 from modelling.training.losses import detector_loss
 from modelling.training.photos import CLASSES, Sample, labelled
-from modelling.training.scenes import Scene, make_scene
-from modelling.training.yunet import WIDE, YuNet, prior_points
+from modelling.training.scenes import Scene, draw_scene
+from modelling.training.yunet import FINE, YuNet, prior_points
 
 # What is worn comes second (ADR 10): it must not draw the network away from finding faces.
 _WORN_WEIGHT = 0.5
@@ -35,7 +36,7 @@ class TrainingScenes(Dataset[list[Scene]]):
 
     def __init__(self, samples: list[Sample], config: Config, epoch: int) -> None:
         self.samples, self.config, self.epoch = samples, config, epoch
-        self.weights = photo_weights(samples, config.detector.bare_share)
+        self.weights = photo_weights(samples, config.detector.bare_share, config.data.detection)
 
     def __len__(self) -> int:
         return max(1, len(self.samples) // self.config.detector.batch)
@@ -48,10 +49,13 @@ class TrainingScenes(Dataset[list[Scene]]):
         torch.manual_seed(dice.getrandbits(32))
         wanted = self.config.detector
         side = dice.choice(wanted.sides)
-        drawn = dice.choices(self.samples, self.weights, k=scenes_a_batch(wanted.sides, wanted.batch, side))
+
+        def draw(count: int) -> list[Sample]:
+            return dice.choices(self.samples, cum_weights=self.weights, k=count)
+
         return [
-            make_scene(sample, long_side=self.config.long_side, side=side, smallest_px=wanted.smallest_px, dice=dice)
-            for sample in drawn
+            draw_scene(draw, wanted, long_side=self.config.long_side, side=side, dice=dice)
+            for _ in range(scenes_a_batch(wanted.sides, wanted.batch, side))
         ]
 
 
@@ -61,12 +65,15 @@ def scenes_a_batch(sides: list[int], batch: int, side: int) -> int:
     return max(2, round(batch * (middle / side) ** 2))
 
 
-def photo_weights(samples: list[Sample], bare_share: float) -> list[float]:
-    """How often each photo is drawn, so that `bare_share` of the draws show a face without a properly worn mask."""
+def photo_weights(samples: list[Sample], bare_share: float, often: dict[str, float]) -> list[float]:
+    """How often each photo is drawn, added up: photos of a source as `often` says, and in such a proportion that
+    `bare_share` of all draws show a face without a properly worn mask.
+    """
     bare = [bool((sample.classes > CLASSES.index("mask")).any()) for sample in samples]
-    with_bare = max(1, sum(bare))
-    without = max(1, len(samples) - sum(bare))
-    return [bare_share / with_bare if shows else (1 - bare_share) / without for shows in bare]
+    own = [often[sample.dataset] for sample in samples]
+    sums = {shows: sum(w for w, b in zip(own, bare, strict=True) if b == shows) or 1.0 for shows in (True, False)}
+    shares = {True: bare_share / sums[True], False: (1 - bare_share) / sums[False]}
+    return list(accumulate(w * shares[b] for w, b in zip(own, bare, strict=True)))
 
 
 def _batches(samples: list[Sample], config: Config, epoch: int) -> DataLoader[list[Scene]]:
@@ -91,38 +98,36 @@ def scene_loss(net: YuNet, scenes: list[Scene], priors: Tensor, bare_weight: flo
 
 def is_fresh(parameter: str) -> bool:
     """Whether the published network has no such part."""
-    return ".wider" in parameter or ".multi_level_worn." in parameter
+    return any(part in parameter for part in (".wider", ".multi_level_worn.", ".fine"))
 
 
-def wide_start(published: YuNet) -> YuNet:
-    """The published network at its full width, with a head for what is worn in place of the landmarks."""
-    net = YuNet(WIDE)
+def fine_start(published: YuNet) -> YuNet:
+    """The published network with a finer level, and a head for what is worn in place of the landmarks."""
+    net = YuNet(FINE)
     net.load_state_dict(published.state_dict(), strict=False)
     return net
 
 
-def learn_hints(config: Config, teacher: YuNet, samples: list[Sample], checkpoint: Path) -> Leg[YuNet]:
+def learn_hints(config: Config, teacher: YuNet, samples: list[Sample], checkpoint: Path, epochs: int) -> Leg[YuNet]:
     """The finished leg of a light network that sees as `teacher` does."""
     taught = copy.deepcopy(teacher).to(device(), memory_format=torch.channels_last)
     wanted = config.detector
-    terms = Terms(wanted.hint_minutes, wanted.epochs, wanted.hint_learning_rate, 0.0, wanted.averaging)
-    leg = Leg("hints", inherit(taught), checkpoint, terms, identity(config, labelled(samples)))
+    terms = Terms(epochs, wanted.hint_learning_rate, 0.0, wanted.averaging)
+    leg = Leg(checkpoint.stem, inherit(taught), checkpoint, terms, identity(config, wanted, labelled(samples)))
     leg.run(lambda epoch: _batches(samples, config, epoch), lambda net, scenes: hint_loss(net, taught, scenes))
     return leg
 
 
-def train_detector(
-    config: Config, start: YuNet, samples: list[Sample], checkpoint: Path, minutes: float, rate: float
-) -> Leg[YuNet]:
-    """The finished leg, from the weights of `start` and with the learning rate `rate`, on the faces of `samples`."""
+def train_detector(config: Config, start: YuNet, samples: list[Sample], checkpoint: Path, epochs: int) -> Leg[YuNet]:
+    """The finished leg, from the weights of `start`, on the faces of `samples`."""
     wanted = config.detector
-    terms = Terms(minutes, wanted.epochs, rate, wanted.weight_decay, wanted.averaging)
-    learnt = identity(config, labelled(samples))
+    terms = Terms(epochs, wanted.learning_rate, wanted.weight_decay, wanted.averaging)
+    learnt = identity(config, wanted, labelled(samples))
     # The light network has got these parts from its teacher.
-    fresh = is_fresh if start.shape == WIDE else nothing
+    fresh = is_fresh if start.shape == FINE else nothing
     leg = Leg(checkpoint.stem, copy.deepcopy(start), checkpoint, terms, learnt, fresh)
     leg.net.requires_grad_()
-    priors = {side: prior_points(side, side) for side in wanted.sides}
+    priors = {side: prior_points(side, side, start.shape.strides) for side in wanted.sides}
     leg.run(
         lambda epoch: _batches(samples, config, epoch),
         lambda net, scenes: scene_loss(net, scenes, priors[scenes[0].pixels.shape[2]], wanted.bare_weight),

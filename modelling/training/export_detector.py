@@ -8,11 +8,12 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 from torch import nn
 
+from modelling.training.certainty import Certainty
 from modelling.training.colour import BGR_FROM_YUV
 from modelling.training.config import Detector
 from modelling.training.graph import Graph, i420_planes
 from modelling.training.photos import CLASSES
-from modelling.training.yunet import STRIDES, WIDER_AFTER, PointDepth, Stem, Wider, YuNet
+from modelling.training.yunet import WIDER_AFTER, PointDepth, Stem, Wider, YuNet
 
 Array = NDArray[np.float32]
 _MULTIPLE = 32
@@ -80,7 +81,7 @@ class _Writer:
 
     def backbone(self, planes: str, net: YuNet) -> list[str]:
         x = self._halved(self.stem(planes, net.backbone.model0))
-        levels = []
+        levels = {}
         for index in range(1, 6):
             stage = net.backbone.get_submodule(f"model{index}")
             x = self.point_depth(x, stage.conv1)
@@ -88,33 +89,32 @@ class _Writer:
             if index in WIDER_AFTER:
                 for block in net.backbone.get_submodule(f"wider{index}"):
                     x = self.wider(x, block)
-            levels.append(x)
+            levels[index] = x
             x = self._halved(x) if index in net.backbone.pooled_after else x
-        return levels[2:]
+        return [levels[index] for index in net.backbone.tapped_after]
 
     def neck(self, levels: list[str], net: YuNet) -> list[str]:
         levels = list(levels)
-        scales = self.graph.constant([1.0, 1.0, 2.0, 2.0])
         for index in (2, 1):
             levels[index] = self.point_depth(levels[index], net.neck.lateral_convs[index])
-            doubled = self.graph.add(
-                "Resize",
-                levels[index],
-                "",
-                scales,
-                mode="nearest",
-                coordinate_transformation_mode="asymmetric",
-                nearest_mode="floor",
-            )
-            levels[index - 1] = self.graph.add("Add", levels[index - 1], doubled)
+            levels[index - 1] = self.graph.add("Add", levels[index - 1], self._doubled(levels[index]))
         levels[0] = self.point_depth(levels[0], net.neck.lateral_convs[0])
+        if net.shape.fine:
+            narrowed = self._conv(levels[0], *folded(*net.neck.fine_down))
+            levels[3] = self.graph.add("Add", self.point_depth(levels[3], net.neck.fine), self._doubled(narrowed))
         return levels
+
+    def _doubled(self, x: str) -> str:
+        """The map at twice its sides, by nearest neighbour."""
+        scales = self.graph.constant([1.0, 1.0, 2.0, 2.0])
+        where = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+        return self.graph.add("Resize", x, "", scales, mode="nearest", **where)
 
     def head(self, levels: list[str], net: YuNet, columns: int) -> list[str]:
         """Per level raw values [1, columns, h, w]; the branches run as one."""
         rows = []
         for index, level in enumerate(levels):
-            shared = self.point_depth(level, net.bbox_head.multi_level_share_convs[index][0])
+            shared = self.point_depth(level, net.bbox_head.shared(index))
             parts = net.bbox_head.branches(index)
             points = [
                 np.concatenate(pair)[:columns] for pair in zip(*(folded(p.conv1, None) for p in parts), strict=True)
@@ -184,17 +184,26 @@ def _suppressed(graph: Graph, scores: str, rows: list[str], limits: Detector) ->
     return [graph.add("Gather", one, chosen, axis=0) for one in (best, *rows)]
 
 
-def detector_model(net: YuNet, limits: Detector) -> onnx.ModelProto:
+def _sorted(graph: Graph, scores: str, rows: list[str]) -> list[str]:
+    """Scores and rows, best first."""
+    best, index = graph.add_many("TopK", [scores, graph.side(scores, 0)], 2, axis=0)
+    return [best, *(graph.add("Gather", one, index, axis=0) for one in rows)]
+
+
+def detector_model(net: YuNet, limits: Detector, certainty: Certainty | None = None) -> onnx.ModelProto:
     """The graph: `i420` uint8 [3*H/2, W] to `boxes` float32 [N, 4] in pixels and `scores` float32 [N], best first.
 
-    If the network's shape has a head for it, `worn` float32 [N, 3] as well: logits of what is worn.
+    If the network's shape has a head for it, `worn` float32 [N, 3] as well: logits of what is worn. `certainty` says
+    what a score means at each size; the boxes that suppression keeps are the same with any.
     """
     graph = Graph("moretta-detector")
     writer, columns = _Writer(graph), _COLUMNS + len(CLASSES) * net.shape.classes
     levels = writer.head(writer.neck(writer.backbone(_six_planes(graph), net), net), net, columns)
-    parts = [_decoded(graph, level, stride, columns) for level, stride in zip(levels, STRIDES, strict=True)]
+    parts = [_decoded(graph, level, stride, columns) for level, stride in zip(levels, net.shape.strides, strict=True)]
     scores, *rows = (graph.add("Concat", *part, axis=0) for part in zip(*parts, strict=True))
     scores, boxes, *worn = _suppressed(graph, scores, rows, limits)
+    if certainty is not None:
+        scores, boxes, *worn = _sorted(graph, certainty.write(graph, scores, boxes), [boxes, *worn])
     graph.output("boxes", boxes, TensorProto.FLOAT, ["faces", 4])
     graph.output("scores", scores, TensorProto.FLOAT, ["faces"])
     for one in worn:

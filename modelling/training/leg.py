@@ -1,14 +1,14 @@
-"""One leg of a training: a network, its average and its optimiser, within limits of time and epochs, resumable."""
+"""One leg of a training: a network, its average and its optimiser, for a number of epochs, resumable."""
 
 from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator, Sized
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -19,20 +19,27 @@ from modelling.training.schedule import rate_at
 
 _LARGEST_GRADIENT = 10.0
 _FRESH = 5.0
+_SELDOM_S = 2.0
 
 Net = TypeVar("Net", bound=nn.Module)
 Batch = TypeVar("Batch")
+Given_co = TypeVar("Given_co", covariant=True)
 
 
 @dataclass(frozen=True)
 class Terms:
-    """How long a leg lasts (whichever limit is met first) and how it learns."""
+    """How many epochs a leg lasts and how it learns."""
 
-    minutes: float
     epochs: int
     learning_rate: float
     weight_decay: float
     averaging: float
+
+
+class Batches(Sized, Protocol[Given_co]):
+    """The batches of an epoch, and how many there are."""
+
+    def __iter__(self) -> Iterator[Given_co]: ...
 
 
 def device() -> torch.device:
@@ -92,7 +99,7 @@ class Leg(Generic[Net]):
         self.net = net.to(device(), memory_format=torch.channels_last)
         self.average = Average(self.net, terms.averaging)
         self.optimiser = torch.optim.AdamW(_groups(self.net, fresh), weight_decay=terms.weight_decay)
-        self.epoch, self.seconds = 0, 0.0
+        self.epoch, self.seconds, self._part = 0, 0.0, 0.0
         if checkpoint.exists():
             self._resume()
 
@@ -122,8 +129,8 @@ class Leg(Generic[Net]):
         partial.replace(self.checkpoint)
 
     def done(self) -> float:
-        """0 to 1: how much of the time or of the epochs is used up."""
-        return max(self.seconds / (60 * self.terms.minutes), self.epoch / self.terms.epochs)
+        """0 to 1: how much of the epochs is used up."""
+        return (self.epoch + self._part) / self.terms.epochs
 
     def _step(self, loss_of: Callable[[], Tensor]) -> float:
         for group in self.optimiser.param_groups:
@@ -136,19 +143,20 @@ class Leg(Generic[Net]):
         self.average.follow(self.net)
         return loss.item()
 
-    def _epoch(self, batches: Iterable[Batch], loss: Callable[[Net, Batch], Tensor]) -> None:
+    def _epoch(self, batches: Batches[Batch], loss: Callable[[Net, Batch], Tensor]) -> None:
         begun, spent, losses = time.monotonic(), self.seconds, []
-        with tqdm(batches, desc=f"{self.name} {self.epoch}") as bar:
-            for batch in bar:
+        with tqdm(batches, desc=f"{self.name} {self.epoch}", mininterval=_SELDOM_S) as bar:
+            for index, batch in enumerate(bar):
+                self._part = index / len(batches)
                 losses.append(self._step(lambda batch=batch: loss(self.net, batch)))
                 # Making the batches counts as well.
                 self.seconds = spent + time.monotonic() - begun
-                bar.set_postfix(loss=f"{sum(losses[-20:]) / len(losses[-20:]):.3f}", done=f"{self.done():.0%}")
-                if self.done() >= 1:
-                    return
+                told = {"loss": f"{sum(losses[-20:]) / len(losses[-20:]):.3f}", "done": f"{self.done():.0%}"}
+                bar.set_postfix(told, refresh=False)
+        self._part = 0.0
 
-    def run(self, batches: Callable[[int], Iterable[Batch]], loss: Callable[[Net, Batch], Tensor]) -> Net:
-        """Trains until the time or the epochs are used up; returns the averaged network, on the processor, in
+    def run(self, batches: Callable[[int], Batches[Batch]], loss: Callable[[Net, Batch], Tensor]) -> Net:
+        """Trains until the epochs are used up; returns the averaged network, on the processor, in
         evaluation mode.
 
         `batches` makes those of an epoch, the same ones for the same number; `loss` is of a network and a batch.

@@ -1,4 +1,4 @@
-"""From the wide network to the light one: which channels it inherits, and learning to see as its teacher does.
+"""From the fine network to the light one: which channels it inherits, and learning to see as its teacher does.
 
 Channels are kept by their weight in what follows: He, Zhang, Sun: "Channel Pruning for Accelerating Very Deep Neural
 Networks" (2017). Then the light backbone learns the teacher's features: Romero et al.: "FitNets: Hints for Thin Deep
@@ -35,7 +35,10 @@ def _narrow(state: dict[str, Tensor], name: str, outputs: Tensor | None, inputs:
 
 @torch.no_grad()
 def inherit(teacher: YuNet) -> YuNet:
-    """The light network with the teacher's strongest channels; what the teacher has no part for stays as it begins."""
+    """The light network with the teacher's strongest channels; what the teacher has no part for stays as it begins.
+
+    The teacher's fine level is left behind.
+    """
     net = YuNet(LIGHT)
     width = LIGHT.stages[0][1]
     one, two = teacher.backbone.model1, teacher.backbone.model2
@@ -63,6 +66,7 @@ def hint_loss(net: YuNet, teacher: YuNet, scenes: list[Scene]) -> Tensor:
         with torch.no_grad():
             wanted = teacher.backbone(pictures)
         found = net.backbone(pictures)
-    pairs = [(one.float(), other.float()) for one, other in zip(found, wanted, strict=True)]
+    # The teacher may have a finer level, which comes last.
+    pairs = [(one.float(), other.float()) for one, other in zip(found, wanted, strict=False)]
     losses = [(one - other).square().mean() / other.square().mean().clamp(min=1e-6) for one, other in pairs]
     return torch.stack(losses).mean()

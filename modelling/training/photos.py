@@ -6,15 +6,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
-from torchvision.io import ImageReadMode, decode_image
 from torchvision.transforms.v2 import functional as transforms
 
+from modelling.evaluation.labelled import read_annotations
 from modelling.training.config import Config
 from modelling.training.phash import SIDE, phash
-from modelling.training.split import grouped, validation_names
-from services.inference.annotations import read_annotations
+from modelling.training.split import grouped, pinned, validation_names
+
+PINNED = Path(__file__).with_name("validation.txt")
+"""The photos on which every model of this recipe is measured, those of earlier models among them."""
 
 CLASSES = ("mask", "no_mask", "incorrect")
 IGNORED = -1  # nobody judged this face: neither face nor background
@@ -75,10 +79,15 @@ def _shrunk(pixels: Tensor, long_side: int) -> tuple[Tensor, float]:
     return transforms.resize(pixels, size, antialias=True), scale
 
 
+def _pixels(path: Path) -> Tensor:
+    with Image.open(path) as picture:
+        return torch.from_numpy(np.array(picture.convert("RGB"))).permute(2, 0, 1).contiguous()
+
+
 def _load(folder: Path, dataset: str, cache_side: int, tick: Callable[[], None]) -> list[Sample]:
     samples = []
     for photo in read_annotations(folder / dataset):
-        pixels = decode_image(str(folder / dataset / photo.file), ImageReadMode.RGB)
+        pixels = _pixels(folder / dataset / photo.file)
         pixels, scale = _shrunk(pixels, cache_side)
         boxes = torch.tensor(photo.boxes, dtype=torch.float32).reshape(-1, 4) * scale
         classes = [CLASSES.index(label) if label in CLASSES else IGNORED for label in photo.label]
@@ -95,17 +104,16 @@ def _hashes(sample: Sample) -> tuple[int, int]:
 
 
 def load_corpus(folder: Path, config: Config, tick: Callable[[], None] = lambda: None) -> Corpus:
-    """Reads every dataset that `config` names; `tick` is called after each photo. Raises InputError or RuntimeError
-    (torchvision) for a dataset or photo that cannot be read.
+    """Reads every dataset that `config` names; `tick` is called after each photo. Raises InputError or OSError
+    (Pillow) for a dataset or photo that cannot be read.
     """
     names = [*config.data.detection, *config.data.crops]
     samples = [s for name in names for s in _load(folder, name, config.data.cache_side, tick)]
     hashes = {sample.name: _hashes(sample) for sample in samples}
-    wanted = config.split
-    validation = _aside(hashes, wanted.validation_share, config.seed, wanted.near_bits)
+    clusters = _clusters(hashes, config.split.near_bits)
+    validation = pinned(clusters, PINNED.read_text("utf-8").split())
     rest = {name: pair for name, pair in hashes.items() if name not in validation}
-    calibration = _aside(rest, wanted.calibration_share, config.seed + 1, wanted.near_bits)
-    clusters = _clusters(hashes, wanted.near_bits)
+    calibration = _aside(rest, config.split.calibration_share, config.seed + 1, config.split.near_bits)
     return Corpus(samples, frozenset(validation), frozenset(calibration), clusters)
 
 

@@ -4,29 +4,32 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 
+from modelling.evaluation.labelled import Photo, read_annotations, read_i420
+from modelling.evaluation.measuring import JUDGED_PX, figures, predict
+from modelling.evaluation.scoring import Terms, Truth
 from modelling.training.blend import CROP_ALONE, HEAD_ALONE, Blend
 from modelling.training.calibrate import Measured, best_threshold, fitted_blend
+from modelling.training.certainty import Certainty, fitted_certainty, sizes_of
 from modelling.training.config import Config
 from modelling.training.export_classifier import classifier_model
 from modelling.training.export_detector import detector_model
 from modelling.training.judge import Judge
 from modelling.training.yunet import YuNet
-from services.inference.annotations import Photo, read_annotations
 from services.inference.core.faces import CLASSES
-from services.inference.core.scoring import Terms, Truth
-from services.inference.evaluate import JUDGED_PX, figures, predict
-from services.inference.model import MANIFEST_NAME, FaceModel, Manifest, ModelFile, load_model
-from services.inference.pictures import read_i420
+from services.inference.model import MANIFEST_NAME, FaceModel, FastPoint, Manifest, ModelFile, load_model
 
 _DETECTOR, _CLASSIFIER = "detector.onnx", "classifier.onnx"
+_FAST = "fast-"
 
+CERTAIN_PX = 8.0
+"""Faces of at least so many pixels in the annotated photo say what a score means, and which score is enough."""
 Figures = dict[str, dict[str, Any]]
 Seen = list[Measured]
 Tick = Callable[[], None]
@@ -42,14 +45,37 @@ class Networks:
 
 @dataclass(frozen=True)
 class Operating:
-    """What was chosen on photos set aside: the detector's threshold and how verdicts are made: by both networks, by the
-    detector's head alone (one stage), or by the classifier alone (two stages).
+    """What was chosen on photos set aside: what a score means at each size, the threshold, and how verdicts are made:
+    by both networks, by the detector's head alone (one stage), or by the classifier alone (two stages).
     """
 
+    certainty: Certainty
     threshold: float
     both: Blend
     head: Blend
     crop: Blend
+
+
+@dataclass(frozen=True)
+class Point:
+    """One operating point: its networks, the settings that they were trained with, and what was chosen for them."""
+
+    networks: Networks
+    config: Config
+    threshold: float
+    blend: Blend
+    certainty: Certainty | None = None
+
+    @classmethod
+    def of(cls, networks: Networks, config: Config, chosen: Operating) -> Point:
+        """The point with verdicts by both networks."""
+        return cls(networks, config, chosen.threshold, chosen.both, chosen.certainty)
+
+    def write(self, out: Path, prefix: str = "") -> tuple[ModelFile, ModelFile]:
+        """Writes both graphs to the folder `out`."""
+        detector = detector_model(self.networks.detector, self.config.detector, self.certainty).SerializeToString()
+        classifier = classifier_model(self.networks.classifier, self.config.classifier, self.blend).SerializeToString()
+        return _part(out, prefix + _DETECTOR, detector), _part(out, prefix + _CLASSIFIER, classifier)
 
 
 @dataclass(frozen=True)
@@ -77,16 +103,16 @@ def _part(folder: Path, name: str, content: bytes) -> ModelFile:
     return ModelFile(name, hashlib.sha256(content).hexdigest())
 
 
-def write_model(out: Path, networks: Networks, config: Config, threshold: float, blend: Blend) -> Manifest:
-    """Writes both graphs and the manifest to the folder `out`, which is made if need be; returns the manifest."""
+def write_model(out: Path, accurate: Point, fast: Point | None = None) -> Manifest:
+    """Writes the graphs and the manifest to the folder `out`, which is made if need be; returns the manifest."""
     out.mkdir(parents=True, exist_ok=True)
-    detector = detector_model(networks.detector, config.detector).SerializeToString()
-    classifier = classifier_model(networks.classifier, config.classifier, blend).SerializeToString()
+    config, (detector, classifier) = accurate.config, accurate.write(out)
     manifest = Manifest(
         id=config.id,
-        detector=_part(out, _DETECTOR, detector),
-        classifier=_part(out, _CLASSIFIER, classifier),
-        score_threshold=threshold,
+        detector=detector,
+        classifier=classifier,
+        score_threshold=accurate.threshold,
+        fast=None if fast is None else FastPoint(*fast.write(out, _FAST), fast.threshold),
         iou_threshold=config.detector.iou_threshold,
         unknown_below=config.limits.unknown_below,
         min_face_px=config.limits.min_face_px,
@@ -104,11 +130,12 @@ def _measured(model: FaceModel, dataset: str, photo: Photo, path: Path) -> Measu
     width, height = i420.shape[1], i420.shape[0] * 2 // 3
     shares = boxes * np.array([photo.width / width, photo.height / height] * 2)
     corners = [(float(a), float(b), float(c), float(d)) for a, b, c, d in shares]
-    return Measured(dataset, Truth(photo.boxes, photo.label), corners, scores.tolist(), probabilities)
+    truth, shrunk = Truth(photo.boxes, photo.label), width / photo.width
+    return Measured(dataset, truth, corners, scores.tolist(), probabilities, shrunk)
 
 
 def _judged_by(blend: Blend, folder: Path, networks: Networks, photos: Annotated, config: Config, tick: Tick) -> Seen:
-    write_model(folder, networks, config, config.detector.score_floor, blend)
+    write_model(folder, Point(networks, config, config.detector.score_floor, blend))
     model, seen = load_model(folder), []
     for dataset, photo, path in photos.each():
         seen.append(_measured(model, dataset, photo, path))
@@ -120,10 +147,22 @@ def operating_point(folder: Path, networks: Networks, photos: Annotated, config:
     """Threshold and blends that fit these photos best; `folder` is used for the models that they are measured with."""
     head = _judged_by(HEAD_ALONE, folder, networks, photos, config, tick)
     crop = _judged_by(CROP_ALONE, folder, networks, photos, config, tick)
-    threshold = best_threshold(head, JUDGED_PX)
+    return best_point(head, crop)
+
+
+def best_point(head: Seen, crop: Seen) -> Operating:
+    """What fits these photos best, judged by the detector's head alone and by the classifier alone."""
+    certainty = fitted_certainty(head, CERTAIN_PX)
+    head, crop = ([_certain(one, certainty) for one in some] for some in (head, crop))
+    threshold = best_threshold(head, CERTAIN_PX)
     terms = Terms(threshold, min_px=JUDGED_PX)
     both, one, two = (fitted_blend(head, crop, terms, use) for use in (Blend(1.0, 1.0), HEAD_ALONE, CROP_ALONE))
-    return Operating(threshold, both, one, two)
+    return Operating(certainty, threshold, both, one, two)
+
+
+def _certain(one: Measured, certainty: Certainty) -> Measured:
+    scores = certainty.of(np.array(one.scores, dtype=np.float32), sizes_of(one))
+    return replace(one, scores=scores.tolist())
 
 
 def measure(model: FaceModel, photos: Annotated, tick: Tick) -> Figures:

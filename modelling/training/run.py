@@ -1,18 +1,23 @@
-"""One training run: every leg in order, then calibration and figures."""
+"""One training run: every leg in order, then the operating point and figures.
+
+Groups of sources are left out in turn. The networks that learnt from none of a group say how good the recipe is where
+nobody has been, and doubt the group's labels.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from tqdm import tqdm
 
 from modelling.training.blend import Blend
 from modelling.training.classifier import probabilities, train_classifier
-from modelling.training.config import Config
-from modelling.training.detector import learn_hints, train_detector, wide_start
+from modelling.training.config import Classifier, Config
+from modelling.training.detector import fine_start, learn_hints, train_detector
 from modelling.training.doubts import Doubt, doubts, without
 from modelling.training.judge import Judge
 from modelling.training.leg import Leg, Net
@@ -23,6 +28,7 @@ from modelling.training.release import (
     Figures,
     Networks,
     Operating,
+    Point,
     chosen,
     measure,
     operating_point,
@@ -31,6 +37,22 @@ from modelling.training.release import (
 from modelling.training.teacher import with_teacher
 from modelling.training.yunet import YuNet, load_published
 from services.inference.model import Manifest, load_model
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The networks of both operating points."""
+
+    accurate: Networks
+    fast: Networks
+
+
+class Epochs(NamedTuple):
+    """How long the legs of both operating points last; `of` tells how long one of a classifier does."""
+
+    accurate: int
+    fast: int
+    of: Callable[[Classifier], int]
 
 
 @dataclass(frozen=True)
@@ -50,10 +72,13 @@ class Report:
     sha256: str
     point: Operating
     figures: Figures
+    fast_threshold: float
+    fast_figures: Figures
     head_alone: Figures
     crop_alone: Figures
-    teacher: Figures
-    cross: dict[str, Figures]
+    elsewhere: dict[str, Figures]
+    """By group of sources: figures of networks that did not learn from it."""
+    fast_elsewhere: dict[str, Figures]
     doubts: list[Doubt]
     faces: dict[str, int]
     spent: list[Spent] = field(default_factory=list)
@@ -71,112 +96,151 @@ class Run:
 
     def _samples(self, corpus: Corpus) -> tuple[list[Sample], list[Sample]]:
         scenes, crops = corpus.training(self.config.data.detection), corpus.training(self.config.data.crops)
-        net, score = load_published(self.weights), self.config.detector.unlabelled_score
-        with tqdm(desc="landmarks", total=len(scenes) + len(crops), unit="photo") as bar:
-            side = self.config.long_side
-            scenes = with_teacher(scenes, net, long_side=side, least_score=score, tick=bar.update)
+        net = load_published(self.weights).to(memory_format=torch.channels_last)
+        score = self.config.detector.unlabelled_score
+        path, side = self.work / "landmarks.pt", self.config.long_side
+        known = torch.load(path, weights_only=False) if path.exists() else {}
+        with tqdm(desc="landmarks", total=len(scenes) + len(crops), unit="photo", mininterval=2.0) as bar:
+            scenes = with_teacher(scenes, net, long_side=side, least_score=score, tick=bar.update, known=known)
             # A photo that shows one face has no unlabelled ones.
-            crops = with_teacher(crops, net, long_side=side, least_score=1.0, tick=bar.update)
+            crops = with_teacher(crops, net, long_side=side, least_score=1.0, tick=bar.update, known=known)
+        torch.save(known, path)
         return scenes, crops
 
     def _noted(self, leg: Leg[Net]) -> Leg[Net]:
         self.spent.append(Spent(leg.name, leg.seconds / 60, leg.epoch))
         return leg
 
-    def _of(self, source: str) -> list[Sample]:
-        return [sample for sample in self.scenes if sample.dataset == source]
+    def _without(self, sources: Collection[str]) -> tuple[list[Sample], list[Sample]]:
+        """The scenes and the crops of all other sources."""
+        scenes = [sample for sample in self.scenes if sample.dataset not in sources]
+        return scenes, [sample for sample in self.crops if sample.dataset not in sources]
 
-    def _classifier(self, name: str, scenes: list[Sample], minutes: float) -> Judge:
-        patches = cut_patches([*scenes, *self.crops], self.config.classifier, self.config.long_side)
-        checkpoint = self.work / f"classifier{name}.pt"
-        return self._noted(train_classifier(self.config, patches, checkpoint, minutes)).average.net
+    def _classifier(self, config: Config, name: str, samples: list[Sample], epochs: int) -> Judge:
+        patches = cut_patches(samples, config.classifier, config.long_side)
+        return self._noted(train_classifier(config, patches, self.work / f"{name}.pt", epochs)).average.net
 
-    def _wide(self, name: str, scenes: list[Sample], minutes: float) -> YuNet:
+    def _accurate(self, name: str, scenes: list[Sample], epochs: int) -> YuNet:
         torch.manual_seed(self.config.seed)
-        start, rate = wide_start(load_published(self.weights)), self.config.detector.teacher_learning_rate
-        leg = train_detector(self.config, start, scenes, self.work / f"{name}.pt", minutes, rate)
+        start = fine_start(load_published(self.weights))
+        leg = train_detector(self.config, start, scenes, self.work / f"{name}.pt", epochs)
         return self._noted(leg).average.net
 
-    def _light(self, teacher: YuNet) -> YuNet:
+    def _fast(self, name: str, teacher: YuNet, scenes: list[Sample], epochs: int) -> YuNet:
+        hints = learn_hints(
+            self.config, teacher, scenes, self.work / f"hints{name}.pt", min(epochs, self.config.detector.hint_epochs)
+        )
+        path = self.work / f"detector-fast{name}.pt"
+        return self._noted(
+            train_detector(self.config, self._noted(hints).average.net, scenes, path, epochs)
+        ).average.net
+
+    def _pair(self, name: str, scenes: list[Sample], crops: list[Sample], epochs: Epochs) -> Pair:
+        """Both operating points, from the same photos; `name` begins with a hyphen where sources are left out."""
+        faces, config = [*scenes, *crops], self.config
+        accurate = self._accurate(f"detector{name}", scenes, epochs.accurate)
+        judges = [
+            self._classifier(one, f"classifier{which}{name}", faces, epochs.of(one.classifier))
+            for which, one in (("", config), ("-fast", config.fast))
+        ]
+        fast = self._fast(name, accurate, scenes, epochs.fast)
+        return Pair(Networks(accurate, judges[0]), Networks(fast, judges[1]))
+
+    def _left_out(self, group: str, sources: Collection[str]) -> Pair:
+        """Trained on all sources but these."""
         wanted = self.config.detector
-        start = self._noted(learn_hints(self.config, teacher, self.scenes, self.work / "hints.pt")).average.net
-        path = self.work / "detector.pt"
-        leg = train_detector(self.config, start, self.scenes, path, wanted.minutes, wanted.learning_rate)
-        return self._noted(leg).average.net
-
-    def _alone(self, source: str) -> Networks:
-        """Trained on one source alone, at the full width."""
-        scenes = self._of(source)
-        detector = self._wide(f"detector-{source}", scenes, self.config.detector.cross_minutes)
-        return Networks(detector, self._classifier(f"-{source}", scenes, self.config.classifier.cross_minutes))
+        epochs = Epochs(wanted.left_out_epochs, wanted.left_out_fast_epochs, lambda part: part.left_out_epochs)
+        return self._pair(f"-without-{group}", *self._without(sources), epochs)
 
     def _doubts(self, source: str, judge: Networks) -> tuple[list[Doubt], int]:
-        patches = cut_patches(self._of(source), self.config.classifier, self.config.long_side)
+        scenes = [sample for sample in self.scenes if sample.dataset == source]
+        patches = cut_patches(scenes, self.config.classifier, self.config.long_side)
         said = probabilities(judge.classifier, patches, self.config)
         return doubts(patches.faces, patches.classes, said), len(patches.faces)
 
-    def _without_doubts(self, alone: dict[str, Networks]) -> tuple[list[Doubt], dict[str, int]]:
-        """Takes back the labels that the networks trained on the other source doubt; returns them, and of how many."""
+    def _without_doubts(self, left_out: dict[str, Pair]) -> tuple[list[Doubt], dict[str, int]]:
+        """Takes back the labels that networks doubt which did not learn from their source; returns them, and of how
+        many.
+        """
         found: list[Doubt] = []
         faces = {}
-        for source in self.config.data.detection:
-            judge = next(alone[other] for other in alone if other != source)
-            some, faces[source] = self._doubts(source, judge)
-            found.extend(some)
+        for group, sources in self.config.data.left_out.items():
+            for source in sources:
+                if source in self.config.data.detection:
+                    some, faces[source] = self._doubts(source, left_out[group].accurate)
+                    found.extend(some)
         self.scenes = without(self.scenes, found)
         return found, faces
 
     def _photos(self, part: str, *sources: str) -> Annotated:
         return chosen(self.data, sources, self.aside[part])
 
-    def _cross(self, source: str, networks: Networks, tick: Callable[[], None]) -> Figures:
-        """The networks trained on `source` alone, on every photo of the other sources but twins of what they learnt.
+    def _strangers(self, sources: Collection[str]) -> Annotated:
+        """Every photo of these sources but twins of what the networks without them learnt."""
+        detection = [name for name in sources if name in self.config.data.detection]
+        scenes, crops = self._without(sources)
+        learnt = frozenset(sample.name for sample in (*scenes, *crops))
+        return chosen(self.data, detection, self.corpus.strangers(detection, learnt))
 
-        Single faces cut out of photos (the crops) were learnt as well.
-        """
-        folder = self.work / f"only-{source}"
-        point = operating_point(folder, networks, self._photos("calibration", source), self.config, tick)
-        write_model(folder, networks, self.config, point.threshold, point.both)
-        others = [name for name in self.config.data.detection if name != source]
-        learnt = frozenset(sample.name for sample in (*self._of(source), *self.crops))
-        return measure(load_model(folder), chosen(self.data, others, self.corpus.strangers(others, learnt)), tick)
+    def _points(self, folder: Path, pair: Pair, photos: Annotated, tick: Callable[[], None]) -> tuple[Operating, Point]:
+        """What fits these photos best at `accurate`, and the operating point `fast`."""
+        accurate = operating_point(folder, pair.accurate, photos, self.config, tick)
+        config = self.config.fast
+        return accurate, Point.of(pair.fast, config, operating_point(folder, pair.fast, photos, config, tick))
 
-    def _judged(self, by: str, networks: Networks, threshold: float, blend: Blend, tick: Callable[[], None]) -> Figures:
+    def _elsewhere(self, group: str, pair: Pair, tick: Callable[[], None]) -> tuple[Figures, Figures]:
+        """The networks without a group, on that group, at both points; calibrated on photos of the other sources."""
+        sources = self.config.data.left_out[group]
+        folder = self.work / f"without-{group}"
+        others = [name for name in self.config.data.detection if name not in sources]
+        chosen, fast = self._points(self.work / "uncalibrated", pair, self._photos("calibration", *others), tick)
+        write_model(folder, Point.of(pair.accurate, self.config, chosen), fast)
+        strangers = self._strangers(sources)
+        names = [f"{dataset}/{photo.file}\n" for dataset, photo, _ in strangers.each()]
+        (folder / "left_out.txt").write_text("".join(names), "utf-8")
+        return self._measured(folder, strangers, tick)
+
+    @staticmethod
+    def _measured(folder: Path, photos: Annotated, tick: Callable[[], None]) -> tuple[Figures, Figures]:
+        model = load_model(folder)
+        assert model.fast is not None
+        return measure(model, photos, tick), measure(model.fast, photos, tick)
+
+    def _judged(self, by: str, networks: Networks, point: Operating, blend: Blend, tick: Callable[[], None]) -> Figures:
         """The same detector with verdicts made otherwise, on the validation part: for the comparison in ADR 10."""
         folder = self.work / by
-        write_model(folder, networks, self.config, threshold, blend)
-        return measure(load_model(folder), self._photos("validation", *self.config.data.detection), tick)
+        write_model(folder, Point(networks, self.config, point.threshold, blend, point.certainty))
+        return measure(load_model(folder), self._validation(), tick)
 
-    def _measured(self, name: str, networks: Networks, tick: Callable[[], None]) -> Figures:
-        """The networks calibrated for themselves, on the validation part."""
-        sources = self.config.data.detection
-        folder = self.work / name
-        point = operating_point(folder, networks, self._photos("calibration", *sources), self.config, tick)
-        return self._judged(name, networks, point.threshold, point.both, tick)
+    def _validation(self) -> Annotated:
+        """The validation part of the sources that have one."""
+        known = {name.split("/", 1)[0] for name in self.corpus.validation}
+        return self._photos("validation", *(name for name in self.config.data.detection if name in known))
 
     def report(self, out: Path, tick: Callable[[], None]) -> Report:
-        """Trains every leg, writes the model to `out` and measures it and what it is compared with.
-
-        The networks on one source alone come first: they doubt the labels of the other.
-        """
+        """Trains every leg, writes the model to `out` and measures it and what it is compared with."""
         sources = self.config.data.detection
-        alone = {source: self._alone(source) for source in sources}
-        found, faces = self._without_doubts(alone)
-        teacher = self._wide("teacher", self.scenes, self.config.detector.teacher_minutes)
-        networks = Networks(self._light(teacher), self._classifier("", self.scenes, self.config.classifier.minutes))
-        calibration, validation = self._photos("calibration", *sources), self._photos("validation", *sources)
-        point = operating_point(self.work / "uncalibrated", networks, calibration, self.config, tick)
-        manifest = write_model(out, networks, self.config, point.threshold, point.both)
-        model = load_model(out)
+        left_out = {group: self._left_out(group, names) for group, names in self.config.data.left_out.items()}
+        elsewhere = {group: self._elsewhere(group, pair, tick) for group, pair in left_out.items()}
+        found, faces = self._without_doubts(left_out)
+        wanted = self.config.detector
+        epochs = Epochs(wanted.epochs, wanted.fast_epochs, lambda part: part.epochs)
+        pair = self._pair("", self.scenes, self.crops, epochs)
+        calibration = self._photos("calibration", *sources)
+        point, fast = self._points(self.work / "uncalibrated", pair, calibration, tick)
+        manifest = write_model(out, Point.of(pair.accurate, self.config, point), fast)
+        figures, fast_figures = self._measured(out, self._validation(), tick)
         return Report(
             manifest,
-            model.sha256,
+            load_model(out).sha256,
             point,
-            figures=measure(model, validation, tick),
-            head_alone=self._judged("head-alone", networks, point.threshold, point.head, tick),
-            crop_alone=self._judged("crop-alone", networks, point.threshold, point.crop, tick),
-            teacher=self._measured("wide", Networks(teacher, networks.classifier), tick),
-            cross={source: self._cross(source, alone[source], tick) for source in sources},
+            figures=figures,
+            fast_threshold=fast.threshold,
+            fast_figures=fast_figures,
+            head_alone=self._judged("head-alone", pair.accurate, point, point.head, tick),
+            crop_alone=self._judged("crop-alone", pair.accurate, point, point.crop, tick),
+            elsewhere={group: figures[0] for group, figures in elsewhere.items()},
+            fast_elsewhere={group: figures[1] for group, figures in elsewhere.items()},
             doubts=found,
             faces=faces,
             spent=self.spent,

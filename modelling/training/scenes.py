@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 from torchvision.transforms.v2 import functional as transforms
 
+from modelling.training.config import Detector
 from modelling.training.degradation import filmed, relit
 from modelling.training.drawing import dressed
 from modelling.training.photos import IGNORED, Sample
@@ -120,3 +122,45 @@ def make_scene(sample: Sample, *, long_side: int, side: int, smallest_px: float,
     if dice.random() < 0.2:
         scene = _turned(scene, dice.uniform(-35, 35))
     return replace(scene, pixels=filmed(relit(scene.pixels, dice), dice))
+
+
+def _tile(sample: Sample, side: int, smallest_px: float, dice: random.Random) -> Scene:
+    """A square of `side` pixels that shows a whole photo, or most of it."""
+    scale = side / max(sample.pixels.shape[1:]) * dice.uniform(0.8, 1.5)
+    scene = _cut(sample, scale, side, smallest_px, dice)
+    scene = _mirrored(scene) if dice.random() < 0.5 else scene
+    return replace(scene, pixels=relit(scene.pixels, dice))
+
+
+def tiled_scene(samples: Sequence[Sample], *, across: int, side: int, smallest_px: float, dice: random.Random) -> Scene:
+    """A square scene of `side` pixels, made of `across` by `across` photos: it shows many small faces at once.
+
+    Mosaics: Bochkovskiy, Wang, Liao: "YOLOv4" (2020), section 3.3.
+    """
+    own = side // across
+    tiles = [_tile(sample, own, smallest_px, dice) for sample in samples]
+    rows = [torch.cat([tile.pixels for tile in tiles[row * across : (row + 1) * across]], 2) for row in range(across)]
+    corners = [torch.tensor([index % across, index // across] * 2) * own for index in range(len(tiles))]
+    return Scene(
+        filmed(torch.cat(rows, 1), dice),
+        torch.cat([tile.boxes + corner for tile, corner in zip(tiles, corners, strict=True)]),
+        torch.cat([tile.judged for tile in tiles]),
+        torch.cat([tile.classes for tile in tiles]),
+    )
+
+
+def draw_scene(
+    draw: Callable[[int], list[Sample]], wanted: Detector, *, long_side: int, side: int, dice: random.Random
+) -> Scene:
+    """A square scene of `side` pixels of one photo or, as often as `wanted.tiled` says, of several.
+
+    `draw` draws that many photos.
+    """
+    chance = dice.random()
+    for across, share in wanted.tiled.items():
+        if chance < share:
+            photos = draw(across**2)
+            return tiled_scene(photos, across=across, side=side, smallest_px=wanted.smallest_px, dice=dice)
+        chance -= share
+    (sample,) = draw(1)
+    return make_scene(sample, long_side=long_side, side=side, smallest_px=wanted.smallest_px, dice=dice)

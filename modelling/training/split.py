@@ -40,6 +40,12 @@ def validation_names(
     return _fill(groups, share)
 
 
+def pinned(clusters: Iterable[Sequence[str]], names: Iterable[str]) -> set[str]:
+    """These photos and all that are in a cluster with one of them."""
+    wanted = set(names)
+    return {name for cluster in clusters if wanted.intersection(cluster) for name in cluster}
+
+
 def grouped(names: Sequence[str], hashes: Sequence[int], mirrored: Sequence[int], near_bits: int) -> list[list[str]]:
     """The photos in clusters of those within `near_bits` bits of one another, straight or mirrored, by name."""
     order = sorted(range(len(names)), key=lambda index: names[index])

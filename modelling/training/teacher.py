@@ -15,6 +15,7 @@ from torch.nn import functional
 from torchvision.ops import box_iou, nms
 from torchvision.transforms.v2 import functional as transforms
 
+from modelling.training.leg import mixed_precision
 from modelling.training.photos import IGNORED, Sample
 from modelling.training.yunet import LANDMARKS, YuNet, decode_boxes, prior_points
 
@@ -42,7 +43,8 @@ def seen_faces(net: YuNet, pixels: Tensor, long_side: int) -> Seen:
     # One shape for all photos: torch prepares its kernels anew for every shape, which takes longer than the run.
     side = long_side + -long_side % _MULTIPLE
     picture = functional.pad(picture, (0, side - size[1], 0, side - size[0]))
-    raw = net(picture)[0]
+    with mixed_precision():
+        raw = net(picture.contiguous(memory_format=torch.channels_last))[0].float()
     scores = (raw[:, 0].sigmoid() * raw[:, 1].sigmoid()).sqrt()
     sure = scores > _LANDMARK_SCORE
     raw, scores, priors = raw[sure], scores[sure], prior_points(*picture.shape[2:])[sure]
@@ -70,15 +72,25 @@ def _with_seen(sample: Sample, seen: Seen, least_score: float) -> Sample:
 
 
 def with_teacher(
-    samples: list[Sample], net: YuNet, *, long_side: int, least_score: float, tick: Callable[[], None]
+    samples: list[Sample],
+    net: YuNet,
+    *,
+    long_side: int,
+    least_score: float,
+    tick: Callable[[], None],
+    known: dict[str, Seen] | None = None,
 ) -> list[Sample]:
     """The samples with landmarks on the labelled faces that `net` sees, and an ignored box wherever it scores a face
     higher than `least_score` that nobody labelled.
+
+    What it sees in photos that are not `known` yet, by name, is added there.
     """
-    result = []
+    result, known = [], {} if known is None else known
     for sample in samples:
-        # Single faces cut out of photos are small: at most doubled, so that the network knows the size.
-        side = min(long_side, 2 * max(sample.pixels.shape[1:]))
-        result.append(_with_seen(sample, seen_faces(net, sample.pixels, side), least_score))
+        if sample.name not in known:
+            # Single faces cut out of photos are small: at most doubled, so that the network knows the size.
+            side = min(long_side, 2 * max(sample.pixels.shape[1:]))
+            known[sample.name] = seen_faces(net, sample.pixels, side)
+        result.append(_with_seen(sample, known[sample.name], least_score))
         tick()
     return result

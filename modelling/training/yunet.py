@@ -2,9 +2,9 @@
 
 Wu, Peng, Yu: "YuNet: A Tiny Millisecond-level Face Detector", Machine Intelligence Research 20 (2023).
 The module names follow the published weights (libfacedetection.train, `yunet_n.pth`) so that they load by name.
-Three shapes of it are used: PUBLISHED as it came, with its landmark branch; WIDE, which goes on from it and then
-teaches; LIGHT, which is shipped, with half the channels at stride 4 and the third stage's second half behind the
-pooling, at stride 8.
+Three shapes of it are used: PUBLISHED as it came, with its landmark branch; FINE, which goes on from it, with a fourth
+level at stride 4 for faces of 8 to 20 px; LIGHT, which FINE teaches, with half the channels at stride 4 and the third
+stage's second half behind the pooling, at stride 8.
 """
 
 from __future__ import annotations
@@ -19,8 +19,11 @@ from torch.nn import functional
 from modelling.training.photos import CLASSES
 
 STRIDES = (8, 16, 32)
+FINEST = 4
+"""The stride of the level that a shape may have besides; its rows come last."""
 LANDMARKS = 5
 _POOLED_AFTER = (0, 2, 3, 4)
+_FINE_AFTER = 2
 _TAPPED_AFTER = (3, 4, 5)
 WIDER_AFTER = (4, 5)
 # exp(6) strides is far beyond any picture; without the limit one wild step makes the loss infinite.
@@ -31,6 +34,7 @@ _LARGEST_LOG_SIDE = 6.0
 class Shape:
     """Channels before and after each stage, whether stage 2 pools in its middle, how many `Wider` end each of the last
     two stages, and the heads beside class, objectness and box: `classes` for what is worn, `landmarks` for five points.
+    `fine` is how many channels the level at stride 4 has; 0: there is none.
     """
 
     stages: tuple[tuple[int, int], ...]
@@ -38,10 +42,16 @@ class Shape:
     wider: int = 0
     classes: bool = False
     landmarks: bool = False
+    fine: int = 0
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """The levels' strides in pixels, in the order of the rows."""
+        return (*STRIDES, FINEST) if self.fine else STRIDES
 
 
 PUBLISHED = Shape(((16, 64), (64, 64), (64, 64), (64, 64), (64, 64)), landmarks=True)
-WIDE = Shape(PUBLISHED.stages, wider=2, classes=True)
+FINE = Shape(PUBLISHED.stages, wider=2, classes=True, fine=32)
 LIGHT = Shape(((16, 32), (32, 64), (64, 64), (64, 64), (64, 64)), pools_inside=True, wider=2, classes=True)
 
 
@@ -111,11 +121,15 @@ def _normed(conv: nn.Conv2d) -> nn.Sequential:
 
 
 class Backbone(nn.Module):
-    """Six stages; the last three are tapped, at strides 8, 16 and 32. `wider4` and `wider5`, if any, end two."""
+    """Six stages; the last three are tapped, at strides 8, 16 and 32. `wider4` and `wider5`, if any, end two.
+
+    With a fine level the third stage is tapped as well, at stride 4; it comes last.
+    """
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
         self.model0 = Stem()
+        self.tapped_after = (*_TAPPED_AFTER, _FINE_AFTER) if shape.fine else _TAPPED_AFTER
         self.pooled_after = tuple(i for i in _POOLED_AFTER if not (i == 2 and shape.pools_inside))
         for index, (before, after) in enumerate(shape.stages, start=1):
             stage = Stage(before, after, pools=index == 2 and shape.pools_inside)
@@ -126,24 +140,30 @@ class Backbone(nn.Module):
             self.add_module(f"wider{index}", blocks)
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        tapped = []
+        tapped = {}
         for index in range(len(_POOLED_AFTER) + 2):
             x = self.get_submodule(f"model{index}")(x)
             if index in WIDER_AFTER:
                 x = self.get_submodule(f"wider{index}")(x)
-            if index in _TAPPED_AFTER:
-                tapped.append(x)
+            if index in self.tapped_after:
+                tapped[index] = x
             if index in self.pooled_after:
                 x = functional.max_pool2d(x, 2)
-        return tapped
+        return [tapped[index] for index in self.tapped_after]
 
 
 class Neck(nn.Module):
-    """The tiny feature pyramid: from coarse to fine, doubled by nearest neighbour and added."""
+    """The tiny feature pyramid: from coarse to fine, doubled by nearest neighbour and added.
 
-    def __init__(self) -> None:
+    `fine_down` narrows stride 8 for the fine level, `fine` narrows stride 4.
+    """
+
+    def __init__(self, shape: Shape) -> None:
         super().__init__()
         self.lateral_convs = nn.ModuleList(PointDepth(64, 64) for _ in STRIDES)
+        if shape.fine:
+            self.fine_down = _normed(nn.Conv2d(64, shape.fine, 1, bias=False))
+            self.fine = PointDepth(shape.stages[_FINE_AFTER - 1][1], shape.fine)
 
     def forward(self, levels: list[Tensor]) -> list[Tensor]:
         levels = list(levels)
@@ -151,11 +171,21 @@ class Neck(nn.Module):
             levels[index] = self.lateral_convs[index](levels[index])
             levels[index - 1] = levels[index - 1] + functional.interpolate(levels[index], scale_factor=2.0)
         levels[0] = self.lateral_convs[0](levels[0])
+        if len(levels) > len(STRIDES):
+            levels[3] = self.fine(levels[3]) + functional.interpolate(self.fine_down(levels[0]), scale_factor=2.0)
         return levels
 
 
+# A level that starts from nothing sees no faces at first: else its many cells would drown the others.
+_NO_FACE = -4.0
+
+
 class Head(nn.Module):
-    """Per level one shared `PointDepth`, then class, objectness, box and what else the shape asks for."""
+    """Per level one shared `PointDepth`, then class, objectness, box and what else the shape asks for.
+
+    Of the three levels of the published weights the parts are lists, by level; those of the fine level begin with
+    `fine_`.
+    """
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
@@ -168,15 +198,30 @@ class Head(nn.Module):
             self.names, sides = [*self.names, "multi_level_kps"], [*sides, 2 * LANDMARKS]
         for name, side in zip(self.names, sides, strict=True):
             self.add_module(name, nn.ModuleList(PointDepth(64, side, ends=True) for _ in STRIDES))
+        if shape.fine:
+            self._add_fine(shape.fine, sides)
+
+    def _add_fine(self, channels: int, sides: list[int]) -> None:
+        self.fine_share = PointDepth(channels, channels)
+        for name, side in zip(self.names, sides, strict=True):
+            self.add_module(f"fine_{name}", PointDepth(channels, side, ends=True))
+        for name in self.names[:2]:
+            nn.init.constant_(self.get_submodule(f"fine_{name}").conv2.bias, _NO_FACE)
+
+    def shared(self, index: int) -> PointDepth:
+        """The part of a level that all its branches have in common."""
+        return self.fine_share if index == len(STRIDES) else self.multi_level_share_convs[index][0]
 
     def branches(self, index: int) -> list[PointDepth]:
         """The last layers of one level, in the order of the columns."""
+        if index == len(STRIDES):
+            return [self.get_submodule(f"fine_{name}") for name in self.names]
         return [self.get_submodule(name)[index] for name in self.names]
 
     def forward(self, levels: list[Tensor]) -> list[Tensor]:
         rows = []
         for index, level in enumerate(levels):
-            shared = self.multi_level_share_convs[index](level)
+            shared = self.shared(index)(level)
             rows.append(torch.cat([branch(shared) for branch in self.branches(index)], 1))
         return rows
 
@@ -191,7 +236,7 @@ class YuNet(nn.Module):
         super().__init__()
         self.shape = shape
         self.backbone = Backbone(shape)
-        self.neck = Neck()
+        self.neck = Neck(shape)
         self.bbox_head = Head(shape)
 
     def forward(self, pictures: Tensor) -> Tensor:
@@ -199,10 +244,10 @@ class YuNet(nn.Module):
         return torch.cat([level.flatten(2).transpose(1, 2) for level in levels], 1)
 
 
-def prior_points(height: int, width: int) -> Tensor:
+def prior_points(height: int, width: int, strides: tuple[int, ...] = STRIDES) -> Tensor:
     """[P, 3]: x, y (the cell's upper left corner, as in the published weights) and stride, in pixels."""
     levels = []
-    for stride in STRIDES:
+    for stride in strides:
         y, x = torch.meshgrid(torch.arange(height // stride), torch.arange(width // stride), indexing="ij")
         points = torch.stack([x.flatten(), y.flatten()], 1).float() * stride
         levels.append(torch.cat([points, torch.full((len(points), 1), float(stride))], 1))

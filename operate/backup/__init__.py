@@ -1,1 +1,1 @@
-"""`moretta backup` and `moretta restore`: what was published, decided and ordered, as JetStream's own snapshots."""
+"""`moretta backup` and `moretta restore`: published data, decisions and orders, as JetStream's own snapshots."""

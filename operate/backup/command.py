@@ -3,15 +3,19 @@
 import asyncio
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
+T = TypeVar("T")
 keeping = typer.Typer()
 Config = Annotated[
     Path,
     typer.Option("-c", "--config", metavar="FILE", help="where NATS is and the seed of the identity backup (YAML)"),
 ]
+_FILMS = (
+    "if the site has close_on_end, its windows may rightly lie there: then remove them only if aggregate asks for it"
+)
 
 
 @keeping.command()
@@ -45,6 +49,35 @@ def restore(
     typer.echo("\n".join([*lines, "put back; start the services"]))
 
 
+@keeping.command()
+def repair(
+    site: Annotated[str, typer.Argument(metavar="SITE", help="the site that publishes nothing since")],
+    config: Config,
+    plan: Annotated[bool, typer.Option("--plan", help="say what would be removed, and change nothing")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
+) -> None:
+    """Remove windows, alerts and rules' states that lie in the future, because a clock was wrong when they were made.
+
+    Take a backup first. Windows of recordings (close_on_end) may rightly lie there, and would go too. Aggregate goes on
+    by itself within ten seconds; the time up to now counts as not observed.
+    """
+    from operate import show
+    from operate.backup.repair import Repair, described
+
+    work = Repair(_nats(config), config, site)
+    with show.progress("reading", None) as advance:
+        found = _done(work.find(advance))
+    if not found:
+        typer.echo(f"nothing of site {site} lies in the future")
+        return
+    typer.echo("\n".join([*described(found), _FILMS]))
+    if plan or not (yes or typer.confirm("remove them for good?")):
+        return
+    with show.progress("removing", len(found)) as advance:
+        _done(work.remove(found, advance))
+    typer.echo(f"removed: {len(found)} messages")
+
+
 def _nats(config: Path) -> Any:
     from operate.orders import OperatorFile
     from services.kernel.settings import load
@@ -52,7 +85,7 @@ def _nats(config: Path) -> Any:
     return load(config, OperatorFile).nats
 
 
-def _done(work: Coroutine[Any, Any, list[str]]) -> list[str]:
+def _done(work: Coroutine[Any, Any, T]) -> T:
     from operate.backup.snapshots import BackupError
 
     try:

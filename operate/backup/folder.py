@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from operate.backup.core.contents import FILES, FORMAT, LIST, Contents, Said, StreamContent, problems
+from operate.backup.contents import FILES, FORMAT, LIST, Contents, Said, StreamContent, problems
 from services.kernel.settings import SettingsError
 
 _BLOCK = 1 << 20
@@ -17,7 +17,7 @@ _BLOCK = 1 << 20
 
 @contextlib.contextmanager
 def fresh(out: Path) -> Iterator[Path]:
-    """A folder to write into, which gets its name when all is written; SettingsError if something is there already."""
+    """Yield a folder to write into, which gets its name when all is written; SettingsError if that name is taken."""
     if out.exists():
         raise SettingsError("moretta backup", [("--out", f"{out} is there already; name a folder that is not")])
     partial = out.with_name(f"{out.name}.partial")
@@ -41,19 +41,19 @@ def _remove(folder: Path) -> None:
 
 
 def finish(folder: Path, parts: list[StreamContent]) -> None:
-    """Write the list, last: a folder without it is not whole."""
+    """Write the list. It comes last, since a folder without it is not whole."""
     contents = Contents(format=FORMAT, moretta=version("moretta"), taken=f"{datetime.now(UTC):%FT%TZ}", parts=parts)
     private(folder / LIST).write_bytes(msgspec.json.format(msgspec.json.encode(contents)))
 
 
 def private(path: Path) -> Path:
-    """Return the path of a file that only its owner can read."""
+    """Create a file that only its owner can read, and return its path."""
     path.touch(mode=0o600, exist_ok=False)
     return path
 
 
 def described(folder: Path, stream: str, messages: int, last_seq: int) -> StreamContent:
-    """Return what the list says of a stream's files."""
+    """Return the list's entry for a stream's files."""
     found = {name: measured(folder / stream / name) for name in FILES}
     sizes = {name: size for name, (size, _) in found.items()}
     digests = {name: digest for name, (_, digest) in found.items()}
@@ -83,7 +83,7 @@ def checked(folder: Path) -> Contents:
 
 
 def said_of(folder: Path, stream: str) -> Said:
-    """Return what the server said of a stream; SettingsError if the file says something else."""
+    """Return the server's description of a stream; SettingsError if the file holds something else."""
     file = f"{stream}/{FILES[0]}"
     try:
         return msgspec.json.decode((folder / file).read_bytes(), type=Said)
@@ -102,7 +102,7 @@ def _listed(folder: Path) -> Contents:
 
 
 def parts_of(file: Path) -> Iterator[bytes]:
-    """Yield a file's content in parts that a message takes."""
+    """Yield a file's content in parts that fit into a message."""
     with file.open("rb") as content:
         while part := content.read(_BLOCK // 8):
             yield part

@@ -1,4 +1,4 @@
-"""A backup taken, and one put back: all that can be wrong is found before anything is changed."""
+"""Takes a backup and restores one: all that can be wrong is found before anything is changed."""
 
 import asyncio
 import contextlib
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from nats.aio.client import Client
 
-from operate.backup.core.contents import FILES, Contents, StreamContent, order
+from operate.backup.contents import FILES, Contents, StreamContent, order
 from operate.backup.folder import checked, finish, fresh
 from operate.backup.snapshots import BackupError, Told, put_back, remove, state_of, take
 from operate.show import Advance
@@ -20,11 +20,12 @@ from services.kernel.tls import CertificateError
 
 _CONNECT_S = 5.0
 _QUIET_S = 12.0
-"""A lease is gone three seconds after its holder, and its marker five seconds later."""
+"""A lease goes three seconds after its holder has stopped, and its marker five seconds later."""
 
 
 @contextlib.asynccontextmanager
-async def _connected(settings: NatsSettings, file: Path) -> AsyncIterator[Client]:
+async def connected(settings: NatsSettings, file: Path) -> AsyncIterator[Client]:
+    """Yield a connection as `backup`; SettingsError if there is none within 5 s."""
     heard: list[str] = []
     try:
         async with asyncio.timeout(_CONNECT_S):
@@ -43,12 +44,12 @@ async def _connected(settings: NatsSettings, file: Path) -> AsyncIterator[Client
 
 
 async def backup(settings: NatsSettings, file: Path, out: Path, advance: Advance) -> list[str]:
-    """Write a backup; returns a line for each stream. BackupError if the server does not give one.
+    """Write a backup; return a line for each stream. BackupError if the server does not give one.
 
-    Everything may go on meanwhile.
+    All services may keep running meanwhile.
     """
     with fresh(out) as folder:
-        async with _connected(settings, file) as client:
+        async with connected(settings, file) as client:
             parts = await _taken(client, order(), folder, advance)
         finish(folder, parts)
     return [f"{part.stream}: {part.messages} messages, {part.sizes[FILES[1]]} bytes" for part in parts]
@@ -68,7 +69,7 @@ async def _taken(client: Client, streams: list[Stream], folder: Path, advance: A
 
 
 def _within(advance: Advance, before: int, size: int, total: int) -> Told:
-    """Tell of a stream's part of the whole; compressed it is less than it will be."""
+    """Return a function that reports progress within one stream. Its snapshot is compressed, so smaller than `size`."""
     passed = 0
 
     def told(more: int) -> None:
@@ -80,13 +81,13 @@ def _within(advance: Advance, before: int, size: int, total: int) -> Told:
 
 
 async def restore(settings: NatsSettings, file: Path, folder: Path, *, replace: bool, advance: Advance) -> list[str]:
-    """Put a backup back; returns a line for each stream, and where what it replaced is.
+    """Restore a backup; return a line for each stream, and the folder with what it replaced.
 
-    SettingsError, with nothing changed, for a folder that is not whole, services that run, and streams that hold
-    something unless they are to be replaced. BackupError if the server does not take it.
+    SettingsError, with nothing changed, if the folder is not whole, services run, or streams hold messages without
+    `replace`. BackupError if the server does not take the backup.
     """
     contents = await asyncio.to_thread(checked, folder)
-    async with _connected(settings, file) as client:
+    async with connected(settings, file) as client:
         await _nobody_works(client)
         named = {part.stream for part in contents.parts}
         there = {stream: await state_of(client, stream.name) for stream in order() if stream.name in named}
@@ -102,7 +103,7 @@ async def restore(settings: NatsSettings, file: Path, folder: Path, *, replace: 
 
 
 async def _nobody_works(client: Client) -> None:
-    """Raise SettingsError if a service that writes still holds a lease: it would write beside what comes back."""
+    """Raise SettingsError if a service that writes still holds a lease: it would write beside the restored messages."""
     end = asyncio.get_running_loop().time() + _QUIET_S
     while running := [name for name in _leases() if ((await state_of(client, name)) or {}).get("messages")]:
         if asyncio.get_running_loop().time() > end:
@@ -119,9 +120,9 @@ def _leases() -> list[str]:
 async def _put_aside(
     client: Client, folder: Path, there: dict[Stream, dict[str, object] | None], *, replace: bool
 ) -> Path | None:
-    """Make a copy of what is in the way; returns where, None if all were empty.
+    """Copy the streams that are in the way; return the copy's folder, None if all were empty.
 
-    The empty ones are in it, too: whoever restores it is to have what was there, and nothing beside it.
+    Empty streams are in the copy too: restoring it must bring back exactly what was there.
     """
     full = [stream for stream, state in there.items() if state and state["messages"]]
     if not full:

@@ -11,27 +11,28 @@ import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from operate.backup.core.contents import FILES, StreamContent, configuration
+from operate.backup.contents import FILES, StreamContent, configuration
 from operate.backup.folder import described, parts_of, private, said_of
 from proto.permissions import JETSTREAM_API, stream_info
 from proto.subjects import Stream
 
 _ANSWER_S = 10.0
 _AGAIN_S, _TIMES = 2.0, 10
-"""How often a question that changes nothing is asked: servers that elect a leader answer none, and never later."""
+"""Timeout and number of tries of a question that changes nothing. Servers that elect a leader never answer it, even
+later."""
 _UNHEARD_S = 0.2
 _PART_BYTES = 1 << 17
 _NOT_FOUND = 10059
 Told = Callable[[int], None]
-"""Called with how many bytes more have passed."""
+"""Called with the number of further bytes that have passed."""
 
 
 class BackupError(Exception):
-    """The server did not do it; the text says what, and what has become of it."""
+    """The server did not back up or restore; the text says what failed, and what state that leaves."""
 
 
 async def asked(client: Client, subject: str, body: dict[str, Any], timeout: float = _ANSWER_S) -> dict[str, Any]:
-    """Return JetStream's answer, its error included; BackupError if there is none."""
+    """Return JetStream's answer, which may be an error; BackupError if there is no answer."""
     try:
         answer = await client.request(subject, json.dumps(body).encode() if body else b"", timeout=timeout)
     except nats.errors.Error as error:
@@ -47,7 +48,7 @@ async def state_of(client: Client, name: str) -> dict[str, Any] | None:
     found = await _asked_again(client, stream_info(name))
     if found.get("error", {}).get("err_code") == _NOT_FOUND:
         return None
-    state: dict[str, Any] = _good(found, name)["state"]
+    state: dict[str, Any] = good(found, name)["state"]
     return state
 
 
@@ -58,21 +59,22 @@ async def _asked_again(client: Client, subject: str) -> dict[str, Any]:
     return await asked(client, subject, {}, _AGAIN_S)
 
 
-def _good(answer: dict[str, Any], name: str) -> dict[str, Any]:
+def good(answer: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return the answer; BackupError, with the stream's name, if it is an error."""
     if "error" in answer:
         raise BackupError(f"{name}: {answer['error'].get('description', 'refused')}")
     return answer
 
 
 async def take(client: Client, stream: Stream, folder: Path, told: Told) -> StreamContent:
-    """Write a stream's two files below `folder`; what comes later is not in them."""
+    """Write a stream's two files below `folder`; messages that come later are not in them."""
     place = folder / stream.name
     place.mkdir(mode=0o700)
     inbox = client.new_inbox()
     subscription = await client.subscribe(inbox)
     try:
         body = {"deliver_subject": inbox, "no_consumers": True, "chunk_size": _PART_BYTES}
-        answer = _good(await asked(client, f"{JETSTREAM_API}STREAM.SNAPSHOT.{stream.name}", body), stream.name)
+        answer = good(await asked(client, f"{JETSTREAM_API}STREAM.SNAPSHOT.{stream.name}", body), stream.name)
         with private(place / FILES[1]).open("wb") as archive:
             while True:
                 part = await subscription.next_msg(timeout=_ANSWER_S)
@@ -100,24 +102,24 @@ def _ended(stream: Stream, headers: dict[str, str] | None) -> None:
 
 
 async def put_back(client: Client, stream: Stream, folder: Path, replicas: int, told: Told) -> None:
-    """Make a stream of its two files; there must be none of its name."""
+    """Restore a stream from its two files; no stream of its name may exist."""
     said = said_of(folder, stream.name)
     body = {"config": configuration(stream, said.config, replicas), "state": said.state}
-    begun = _good(await asked(client, f"{JETSTREAM_API}STREAM.RESTORE.{stream.name}", body), stream.name)
+    begun = good(await asked(client, f"{JETSTREAM_API}STREAM.RESTORE.{stream.name}", body), stream.name)
     try:
         for part in parts_of(folder / stream.name / FILES[1]):
             answer = await _handed(client, begun["deliver_subject"], part, _ANSWER_S)
             if answer.data:
-                _good(json.loads(answer.data), stream.name)
+                good(json.loads(answer.data), stream.name)
             told(len(part))
         end = await _handed(client, begun["deliver_subject"], b"", 6 * _ANSWER_S)
     except nats.errors.Error as error:
         raise BackupError(f"{stream.name}: restoring broke off ({error or type(error).__name__})") from None
-    _good(json.loads(end.data), stream.name)
+    good(json.loads(end.data), stream.name)
 
 
 async def _handed(client: Client, subject: str, part: bytes, timeout: float) -> Msg:
-    """Return the server's answer to a part. In a cluster a moment passes until our server knows who takes them."""
+    """Return the server's answer to a part. In a cluster, our server only knows after a moment who takes the parts."""
     for _ in range(_TIMES - 1):
         with contextlib.suppress(nats.errors.NoRespondersError):  # nobody took it
             return await client.request(subject, part, timeout=timeout)
@@ -127,4 +129,4 @@ async def _handed(client: Client, subject: str, part: bytes, timeout: float) -> 
 
 async def remove(client: Client, name: str) -> None:
     """Remove a stream with all that is in it."""
-    _good(await asked(client, f"{JETSTREAM_API}STREAM.DELETE.{name}", {}), name)
+    good(await asked(client, f"{JETSTREAM_API}STREAM.DELETE.{name}", {}), name)

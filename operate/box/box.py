@@ -1,4 +1,4 @@
-"""One box: an embedded nats-server and the four services, each a process, kept running (docs/architecture.md)."""
+"""One box: keeps an embedded nats-server and the four services running, each a process (docs/architecture.md)."""
 
 import asyncio
 import contextlib
@@ -15,30 +15,31 @@ from types import TracebackType
 from typing import Self
 
 from operate.box.child import Child, Program
-from operate.box.error import BoxError
-from operate.box.limits import kept_limits, roomy
-from operate.box.port import PortError, kept_port
-from operate.identities import Identities, WebSocket, nats_config, settings_file
-from operate.nats.websocket import is_loopback
-from proto.permissions import SERVICES
+from operate.box.machine import BoxError, PortError, kept_limits, kept_port, roomy
+from operate.identities import Identities, Mqtt, WebSocket, nats_config, settings_file
+from operate.identities.mqtt import new_password, password_file
+from operate.nats.nats_yaml import is_loopback
+from proto.permissions import READER, SERVICES
 from proto.subjects import Identity
-from services.aggregate.page_settings import PageSettings
+from services.aggregate.settings import PageSettings
 from services.bus import NatsSettings
 from services.bus.sizes import Sizes
 
 _LISTENING = re.compile(r"Listening for client connections on [^ ]+:(\d+)")
 _LISTENING_WEB = re.compile(r"Listening for websocket clients on ws://[^ ]+:(\d+)")
 _NO_TLS = "Websocket not configured with TLS"
-"""What nats-server warns of at each start with a door for browsers; a box's are on loopback, or it refuses them."""
+"""A warning of nats-server at each start with a WebSocket listener. A box accepts such listeners on loopback only."""
 _START_LIMIT_S = 20.0
 _SPEAKERS: tuple[Identity, ...] = ("operator", "subscriber", "backup", "ingest", "inference")
-"""Whom a program may have to be: an operator, who reads, who backs up, for `moretta simulate` who tells of cameras."""
-# Large frames would otherwise be mapped and unmapped for every message (facts: 2.6 -> 1.6 ms CPU a frame).
-# What FFmpeg and onnxruntime free is overwritten at once (mallopt(3)): reference pictures would linger there. And
-# with an arena for each of a dozen camera threads memory grows for longer, until each has had its worst moment.
-# Blocks of up to 1032 bytes that a thread keeps for itself would not be overwritten: it keeps none (tunable of glibc).
-# A function that is bound at its first call has all vector registers saved onto the stack (by ld.so), and with AVX-512
-# parts of the last packet are still in them: all are bound at the start.
+"""Identities of other programs: operator, reader and backup; ingest and inference, as `moretta simulate` needs them."""
+# MMAP_THRESHOLD: malloc would otherwise map and unmap large frames for every message (2.6 -> 1.6 ms of CPU a frame).
+# PERTURB: glibc overwrites memory as soon as FFmpeg or onnxruntime frees it (mallopt(3)). Otherwise reference pictures
+# would stay in it.
+# ARENA_MAX: with one arena for each of a dozen camera threads, memory grows for longer, until each has had its peak.
+# tcache_count: a thread's own cache of freed blocks (up to 1032 bytes) would not be overwritten, so it is turned off
+# (tunable of glibc).
+# BIND_NOW: when a function is bound at its first call, ld.so saves all vector registers onto the stack. With AVX-512
+# they still hold parts of the last packet. So all functions are bound at the start.
 MALLOC = {
     "MALLOC_PERTURB_": "85",
     "GLIBC_TUNABLES": "glibc.malloc.tcache_count=0",
@@ -53,11 +54,11 @@ SERVER = {"GOGC": "400", "GOMAXPROCS": "1"}
 
 _FULL = "no space left on device"
 _ROOM = 64 << 20
-"""So many bytes free are worth a new start."""
+"""Free bytes from which on a restart of nats-server makes sense."""
 
 
 def has_room(folder: Path) -> bool:
-    """Whether something can be written there again: bytes, and files, where the file system counts them."""
+    """Return whether the folder can be written to again: free bytes, and free files if the file system counts them."""
     found = os.statvfs(folder)
     return found.f_bavail * found.f_frsize >= _ROOM and (found.f_favail > 0 or not found.f_files)
 
@@ -72,7 +73,7 @@ def nats_server() -> str:
 
 
 class Box:
-    """Everything on one machine. `folder` holds secrets and JetStream's store and is the caller's to remove."""
+    """Everything on one machine. `folder` holds secrets and JetStream's store; the caller removes it."""
 
     def __init__(
         self,
@@ -84,18 +85,21 @@ class Box:
         probes_port: int = 0,
         page: PageSettings | None = None,
         door: WebSocket | None = None,
+        mqtt: str | None = None,
         sizes: Sizes | None = None,
     ) -> None:
-        """`under` gives the command, such as strace's, under which a program is started; its pid is the program's.
+        """`under` returns a command to start a program under, such as strace's; its pid must be the program's.
 
-        The services' probes listen on `probes_port` and the three ports behind it, in the order of SERVICES; 0: on free
-        ones. `page` is shown to whoever is on this machine; BoxError if it is to listen elsewhere. `door` is where
-        browsers come in from other pages. `sizes` are of streams that are larger than the table has them, as the
-        settings say.
+        The services' probes listen on `probes_port` and the next three ports, in the order of SERVICES; 0 takes free
+        ports. `page` is for users of this machine; BoxError if it should listen elsewhere. `door` is the WebSocket
+        listener for browsers on other pages, `mqtt` where MQTT clients come in as the subscriber. `sizes` gives the
+        streams that the settings make larger than the table.
         """
         self._door, self._sizes = door, sizes
+        self._mqtt: Mqtt | None = None
         self._page = _Page(page) if page is not None else None
         self._probes_port = probes_port
+        folder = folder.absolute()  # the services read its files as seen from other folders
         self._folder, self._settings_file = folder, settings_file
         self._under = under or (lambda _name: [])
         self._on_line = on_line or (lambda _name, line: print(line, file=sys.stderr, flush=True))
@@ -105,6 +109,10 @@ class Box:
         except PortError as error:
             raise BoxError(str(error)) from None
         self._identities = Identities.make(folder / "identities")
+        if mqtt is not None:
+            password, hashed = new_password()
+            self.mqtt_password = self._identities.write(password_file(READER), password)
+            self._mqtt = Mqtt(mqtt, {READER: hashed})
         self._nats_ready = asyncio.Event()
         self._was_full = False
         self._failed = asyncio.Event()
@@ -138,56 +146,56 @@ class Box:
         await self.close()
 
     def nats(self, identity: Identity) -> NatsSettings:
-        """Return how to connect as an identity, in each account that it has."""
+        """Return the connection settings of an identity, for each account that it has."""
         return self._identities.settings(identity, self.url)
 
     @property
     def url(self) -> str:
-        """Where the embedded server listens."""
+        """The URL of the embedded server."""
         return f"nats://127.0.0.1:{self._port}"
 
     @property
     def page_url(self) -> str | None:
-        """Where the page is; None if the settings ask for none."""
+        """The URL of the page; None if the settings ask for none."""
         return self._page.url if self._page else None
 
     @property
     def page_key(self) -> Path | None:
-        """The seed that opens the page; None if it asks for none. Made anew with each box."""
+        """The file of the seed that opens the page; None if the page asks for no key. Each box makes a new one."""
         return (self._identities.folder / "page.nk").absolute() if self._page and self._page.asks_key else None
 
     @property
     def seed_file(self) -> Path:
-        """The seed of whoever subscribes; made anew with each box."""
+        """The file of the subscriber's seed. Each box makes a new one."""
         return (self._identities.folder / "subscriber.nk").absolute()
 
     @property
     def operator_file(self) -> Path:
-        """The settings with which an operator's commands reach this box; made once NATS is ready."""
+        """The settings file with which operators' commands reach this box; written once NATS is ready."""
         return self._identities.folder / "operator.yaml"
 
     def faults(self) -> list[str]:
-        """Return what keeps a service from running at all, in its own words."""
+        """Return the errors that keep services from running at all, in the services' own words."""
         return [f"{name}: {child.failed}" for name, child in self.children.items() if child.failed]
 
     async def failed(self) -> None:
-        """Return when a service says that starting it again is no use."""
+        """Wait until a service reports that another start would not help."""
         await self._failed.wait()
 
     def pids(self) -> dict[str, int]:
-        """Return the present process of each program."""
+        """Return the process id of each running program."""
         running = {name: child.process for name, child in self.children.items()}
         return {name: process.pid for name, process in running.items() if process and process.returncode is None}
 
     def reload(self) -> None:
-        """Have each service read its settings, secrets and certificates again: SIGHUP, passed on."""
+        """Pass SIGHUP on, so that each service reads its settings, secrets and certificates again."""
         for name in SERVICES:
             with contextlib.suppress(ProcessLookupError):
                 if pid := self.pids().get(name):
                     os.kill(pid, signal.SIGHUP)
 
     def probe_url(self, name: str) -> str:
-        """Return where a service answers /livez, /readyz and /metrics."""
+        """Return the base URL of a service's /livez, /readyz and /metrics."""
         return f"http://127.0.0.1:{self.children[name].program.environment['MORETTA_PROBES__PORT']}"
 
     async def close(self) -> None:
@@ -223,15 +231,15 @@ class Box:
             self._write_nats_conf()
             return [*self._under("nats-server"), nats_server(), "-c", str(config)]
 
-        # Go's own fatal errors exit with 2 as well: for nats-server no code means a user's mistake.
+        # Go's own fatal errors exit with 2 too, so for nats-server no exit code means a user's mistake.
         environment = {**os.environ, **SERVER}
         return Program("nats-server", command, environment, self._nats_answers, self._nats_said, usage=None)
 
     def _write_nats_conf(self) -> None:
-        """Write it with the port that is in force: the services, and who was given their files, know no other."""
+        """Write nats.conf with the port in use: the services, and users of their files, know no other port."""
         store = str((self._folder / "jetstream").absolute())
         keys, door = self._identities.public, self._websocket()
-        config = nats_config(self._port, store, keys, websocket=door, sizes=self._sizes)
+        config = nats_config(self._port, store, keys, websocket=door, mqtt=self._mqtt, sizes=self._sizes)
         self._identities.write("nats.conf", roomy(config, self._limits))
 
     def _websocket(self) -> WebSocket | None:
@@ -252,7 +260,7 @@ class Box:
             self._on_line("nats-server", line)
 
     async def _nats_answers(self) -> bool:
-        """Whether the server greets a new connection: a frozen one accepts it and says nothing."""
+        """Return whether the server greets a new connection: a frozen server accepts it and sends nothing."""
         if not self._nats_ready.is_set():
             return True
         self._start_anew_after_a_full_disk()
@@ -263,7 +271,7 @@ class Box:
             writer.close()
 
     def _start_anew_after_a_full_disk(self) -> None:
-        """End nats-server once there is room again: a stream that could not be written takes nothing until then."""
+        """End nats-server once there is room again: until its restart, a stream that failed to write takes nothing."""
         if not self._was_full or not has_room(self._folder):
             return
         self._was_full = False
@@ -283,26 +291,26 @@ class Box:
 
         environment = {**os.environ, **MALLOC, **self._identities.environment(name)}
         environment |= {"MORETTA_NATS__URL": self.url, "PYTHONUNBUFFERED": "1", "ORT_DISABLE_TELEMETRY": "1"}
-        # Its server is on loopback, without TLS, whatever the file says of another one.
+        # The box's own server is on loopback without TLS; TLS settings in the file are for another server.
         environment |= dict.fromkeys(
             [f"MORETTA_NATS__{key}_FILE" for key in ("CA", "CLIENT_CERT", "CLIENT_KEY")], "null"
         )
         environment["MORETTA_PROBES__HOST"] = "127.0.0.1"
-        if name in {"ingest", "aggregate"}:  # there is one: when it is started again, its leases are its own at once
+        if name in {"ingest", "aggregate"}:  # the only replica: after a restart it has its leases at once
             environment[f"MORETTA_{name.upper()}__REPLICA"] = "box"
-        if name == "aggregate":  # a trial beside a running box must not want its port
+        if name == "aggregate":  # a trial beside a running box must not claim that box's port
             environment |= self._page.environment if self._page else {"MORETTA_AGGREGATE__PAGE": "null"}
         return Program(name, command, environment, probe.alive, lambda line: self._on_line(name, line))
 
 
 class _Page:
-    """Where the page is, and where it finds NATS: both for this machine's own browsers (ADR 35).
+    """The addresses of the page and of its NATS listener, both for browsers on this machine (ADR 35).
 
-    Without a key, unless the settings say `ask_key`.
+    The page asks for no key, unless the settings say `ask_key`.
     """
 
     def __init__(self, settings: PageSettings) -> None:
-        """BoxError if others than this machine would reach it."""
+        """Raise BoxError if other machines could reach the page."""
         if not is_loopback(settings.host):
             why = f"{settings.host} is not this machine alone; take 127.0.0.1, and a web server with TLS before it"
             raise BoxError(f"aggregate.page.host: {why}")
@@ -318,7 +326,7 @@ class _Page:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What aggregate is told beside the file."""
+        """Environment variables for aggregate, in addition to the settings file."""
         bus = f"ws://127.0.0.1:{self.bus_port}"
         own = {"HOST": "127.0.0.1", "PORT": str(self._port), "SERVER": bus, "ASK_KEY": json.dumps(self.asks_key)}
         own |= {"CERTIFICATE": "null", "KEY": "null"}
@@ -326,7 +334,7 @@ class _Page:
 
 
 class _Probe:
-    """Asks a service's /livez. Before it first answered, it is starting, not frozen."""
+    """Asks a service's /livez. Until its first answer, the service counts as starting, not as frozen."""
 
     def __init__(self) -> None:
         self.port = 0

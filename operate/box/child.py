@@ -14,29 +14,29 @@ FIRST_WAIT_S, LONGEST_WAIT_S, HEALTHY_S = 0.2, 10.0, 30.0
 CHECK_S, CHECK_LIMIT_S, FROZEN_AFTER = 1.0, 2.0, 3
 STOP_LIMIT_S = 12.0
 USAGE = 2
-"""The exit code that says: a user's mistake, starting again is no use."""
+"""The exit code for a user's mistake: another start would not help."""
 TOO_LONG = "wrote a line that is too long; a part of it was dropped"
 _PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
 class Program:
-    """What to run. `command` is asked anew for every start, since ports may change."""
+    """A program to run. `command` is called for every start, since ports may change."""
 
     name: str
     command: Callable[[], list[str]]
     environment: Mapping[str, str]
     alive: Callable[[], Awaitable[bool]]
-    """Whether it answers; asked once a second."""
+    """Returns whether the program answers; called once a second."""
     stderr: Callable[[str], None]
-    """Takes each line that it says."""
+    """Takes each line of the program's standard error."""
     usage: int | None = USAGE
-    """The exit code by which it says that starting it again is no use; None: it has no such code."""
+    """The exit code which means that another start would not help; None if the program has no such code."""
 
 
 @dataclass(slots=True)
 class Child:
-    """A program's present process and its past."""
+    """A program's current process and its history."""
 
     program: Program
     process: asyncio.subprocess.Process | None = None
@@ -44,17 +44,17 @@ class Child:
     stopping: bool = False
     ran_well: bool = False
     failed: str | None = None
-    """Set when it said that starting it again is no use."""
+    """Set when the program reported that another start would not help."""
 
     async def run(self, on_exit: Callable[[str], None]) -> None:
-        """Keep the program running until cancelled, or until it says that starting again is no use."""
+        """Keep the program running until cancelled, or until it reports that another start would not help."""
         wait, refused = FIRST_WAIT_S, 0
         while True:
             started = time.monotonic()
             code = await self._once()
             if self.stopping:
                 return
-            # Once may be chance (a port that was taken in between); after it has run well, so may any number be.
+            # One such exit may be chance (the port was taken in between). After a good run, any number of them may be.
             refused = refused + 1 if code == self.program.usage else 0
             if refused == 2 and not self.ran_well:
                 self.failed = "\n".join(self.last_words) or f"{self.program.name} could not start"
@@ -79,7 +79,7 @@ class Child:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
-            start_new_session=True,  # a Ctrl-C is ours to pass on, in order
+            start_new_session=True,  # we pass on Ctrl-C ourselves, in order
             preexec_fn=_die_with_parent,
         )
         reading = asyncio.create_task(self._read(process))
@@ -112,7 +112,7 @@ class Child:
                 self.program.stderr(text)
 
     async def _watch(self, process: asyncio.subprocess.Process) -> None:
-        """Kill a process that is there but does not answer: a frozen one would never end by itself."""
+        """Kill a process that runs but does not answer: a frozen process would never end by itself."""
         silent = 0
         while silent < FROZEN_AFTER:
             await asyncio.sleep(CHECK_S)

@@ -1,18 +1,23 @@
-"""The live table on a terminal; rich draws it."""
+"""A box's terminal output: the live tables, drawn by rich, and the address of the camera page.
 
+The page is shown with its address, a QR code of it, and its certificate's fingerprint.
+"""
+
+import io
 from collections import deque
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
+import segno
 from rich import box
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from operate.view import View, count_text, milliseconds, rate_text, share_text
+from operate.view import View, count_text, rate_text, share_text
 from proto.public import CameraV1, WindowV1
 from proto.types import WHOLE_SITE
 from services.sites.settings import SiteSettings
@@ -20,11 +25,11 @@ from services.sites.settings import SiteSettings
 _COLOURS = {"live": "green", "connecting": "yellow", "ended": "dim", "paused": "magenta"}
 _LINES = 6
 _FRAME = 3
-"""The panel's own lines, and the one that the cursor is on."""
+"""Lines of the panel's frame, plus the cursor's line."""
 
 
 class Screen:
-    """Draws a view; keeps the last few lines that the services said, and what stays in sight as long as it runs."""
+    """Draws a view; keeps the services' last few log lines, and notes that stay visible as long as it runs."""
 
     def __init__(self, view: View, sites: list[SiteSettings]) -> None:
         self._view = view
@@ -40,11 +45,11 @@ class Screen:
         self._view.keep(sites)
 
     def said(self, name: str, line: str) -> None:
-        """Keep a line for the panel below the tables; of a JSON line what people read."""
+        """Keep a log line for the panel below the tables; a JSON line is made readable."""
         self._lines.append(f"{name}: {readable(line)}")
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Draw it as it is now; on a low terminal, which shows no more than its height, less of what was said."""
+        """Draw the current state. A low terminal, which shows no more than its height, gets fewer log lines."""
         shown = Group(self._windows(), self._cameras(), self._footer())
         yield shown
         free = console.size.height - len(console.render_lines(shown, options)) - _FRAME
@@ -75,19 +80,15 @@ class Screen:
 
     def _cameras(self) -> Table:
         table = Table(title="Cameras", box=box.SIMPLE_HEAD, expand=True)
-        for heading in ("camera", "state", "picture", "analysed/s", "shed", "pixel lifetime p50 / p99"):
+        for heading in ("camera", "state", "picture", "analysed/s", "shed", "over 100 ms"):
             table.add_column(heading)
         for key in sorted(self._view.cameras):
             table.add_row(*_camera_row(self._view.cameras[key]))
         return table
 
     def _footer(self) -> Text:
-        lifetime = self._view.lifetime()
-        live = (
-            f"pixels live {milliseconds(lifetime[0])} ms (p50), {milliseconds(lifetime[1])} ms (p99)"
-            if lifetime
-            else "no pixels yet"
-        )
+        late = self._view.late()
+        live = f"at most {late[0]} of {late[1]} pictures lived over 100 ms" if late else "no window of pictures yet"
         firing = ", ".join(f"{a.rule} at {a.zone}" for a in self._view.firing())
         text = Text(f"{live} · cameras up {self._view.cameras_up()}/{len(self._view.cameras)} · no picture is kept")
         text.append(f"\nALERT: {firing}" if firing else "\nno alert", style="bold red" if firing else "green")
@@ -97,7 +98,7 @@ class Screen:
 
 
 def readable(line: str) -> str:
-    """Return a service's log line without its braces: the event, why, and what it is about."""
+    """Return a service's JSON log line as text: the event, the reason, and the other fields."""
     try:
         told: dict[str, Any] = msgspec.json.decode(line, type=dict[str, Any])
     except msgspec.MsgspecError:
@@ -118,7 +119,31 @@ def _camera_row(camera: CameraV1) -> tuple[RenderableType, ...]:
         camera.camera,
         Text(state, style=_COLOURS.get(camera.state, "red")),
         size,
-        f"{camera.analysed_fps or 0:.1f}",
-        share_text(camera.shed_share),
-        f"{milliseconds(life.p50_ms)} / {milliseconds(life.p99_ms)} ms" if life and life.frames else "",
+        "–" if camera.analysed_fps is None else f"{camera.analysed_fps:g}",
+        f"≤ {share_text(camera.shed_share)}" if camera.shed_share is not None else share_text(None),
+        f"≤ {life.late} of {life.pictures}" if life and life.pictures else "",
+    )
+
+
+class _PageLogged(msgspec.Struct):
+    """The log line of ingest when it serves the camera page."""
+
+    event: str
+    url: str
+    fingerprint: str
+
+
+def page_sign(line: str) -> str | None:
+    """Return the text to show for this log line of ingest; None if the line is about something else."""
+    try:
+        told = msgspec.json.decode(line, type=_PageLogged)
+    except msgspec.MsgspecError:
+        return None
+    if told.event != "camera page":
+        return None
+    drawn = io.StringIO()
+    segno.make(told.url, micro=False).terminal(drawn, compact=True, border=2)
+    return (
+        f"{drawn.getvalue()}camera page: {told.url}\n"
+        f"a browser that warns must show this certificate (SHA-256): {told.fingerprint}"
     )

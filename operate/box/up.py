@@ -1,4 +1,4 @@
-"""`moretta up`: NATS and the four services on one machine, and what they publish."""
+"""`moretta up`: runs NATS and the four services on one machine, and shows what they publish."""
 
 import asyncio
 import contextlib
@@ -9,24 +9,28 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import msgspec
+import nats.errors
+import nats.js.errors
 from rich.console import Console
 from rich.live import Live
 
 from operate.box.box import Box
-from operate.box.page_sign import page_sign
-from operate.box.screen import Screen
+from operate.box.screen import Screen, page_sign
 from operate.identities import WebSocket
 from operate.view import View
+from proto.codec import as_json
+from proto.permissions import READER
 from proto.subjects import ALERTS, CAMERAS, DELIVERIES, OPERATIONS, RULES, WINDOWS
 from services.aggregate.settings import AggregateFile
 from services.bus import Bus, Request
+from services.bus.mirrors import LATEST
 from services.ingest.settings import IngestFile
+from services.kernel.app import end_tasks
 from services.kernel.settings import SettingsError, load
 from services.sites.settings import SiteSettings
 
 _PUBLIC = (WINDOWS, ALERTS, RULES, OPERATIONS, CAMERAS, DELIVERIES)
-_REFRESH_S = 1.0
+_REFRESH_S, _SOON_S, _LATE_S = 1.0, 0.1, 30.0
 
 
 async def up(
@@ -35,10 +39,11 @@ async def up(
     sites: list[SiteSettings],
     duration_s: float | None,
     door: WebSocket | None = None,
+    mqtt: str | None = None,
 ) -> int:
     """Run until Ctrl-C, for `duration_s`, or until a service cannot run at all; returns the exit code.
 
-    `door` is where browsers of other pages than the box's own come in.
+    `door` is the WebSocket listener for browsers on other pages than the box's own, `mqtt` where MQTT clients come in.
     """
     view = View()
     screen = Screen(view, sites)
@@ -54,15 +59,17 @@ async def up(
         probes_port=port,
         page=file.aggregate.page,
         door=door,
+        mqtt=mqtt,
         sizes=file.nats.sizes,
     )
-    # Without it SIGHUP would end this at once, and leave the secrets that it made behind.
+    # Without this handler SIGHUP would end the process at once and leave its secrets behind.
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, box.reload)
     async with box:
         screen.notes.append(f"operators: -c {box.operator_file}")
-        _tell(screen, f"subscribers: export NATS_URL={box.url} NATS_NKEY={shlex.quote(str(box.seed_file))}")
         if door is not None:
             _tell(screen, f"subscribers in a browser: ws://{door.listen}, from pages of {', '.join(door.origins)}")
+        if mqtt is not None:
+            _tell(screen, f"subscribers by MQTT: {mqtt}, user {READER}, with the password in {box.mqtt_password}")
         if box.page_url:
             key = f", with the key in {box.page_key}" if box.page_key else ""
             _tell(screen, f"numbers in a browser: {box.page_url}{key}")
@@ -70,6 +77,8 @@ async def up(
             order = f"operators: moretta pause {site.id} [CAMERA] -c {box.operator_file}"
             print(order, file=sys.stderr, flush=True)
         bus = await listen(box, view, None if console.is_terminal else _print_message)
+        address = f"subscribers: export NATS_URL={box.url} NATS_NKEY={shlex.quote(str(box.seed_file))}"
+        readable = asyncio.create_task(_tell_readers(screen, bus, address))
         try:
             showing = [_show(console, screen, view), _follow(settings_file, screen)]
             waiting = [asyncio.create_task(one) for one in (ended.wait(), box.failed(), *showing)]
@@ -78,6 +87,7 @@ async def up(
                 task.cancel()
             await asyncio.gather(*waiting, return_exceptions=True)
         finally:
+            await end_tasks([readable])
             await bus.close()
         faults = box.faults()
     for fault in faults:
@@ -86,7 +96,7 @@ async def up(
 
 
 async def listen(box: Box, view: View, each: Callable[[str, Any], None] | None) -> Bus:
-    """Return a subscriber's connection that feeds `view`, and `each` with subject and message."""
+    """Return a subscriber's connection that passes messages to `view`, and subject and message to `each`."""
     bus = await Bus.connect(box.nats("subscriber"), "subscriber")
 
     async def take(message: Any, request: Request) -> None:
@@ -99,6 +109,19 @@ async def listen(box: Box, view: View, each: Callable[[str, Any], None] | None) 
     return bus
 
 
+async def _tell_readers(screen: Screen, bus: Bus, address: str) -> None:
+    """Say where readers come in, once aggregate has made their streams: a program that came earlier would end."""
+    late = ", whose streams are not there yet"
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_LATE_S):
+            while late:
+                with contextlib.suppress(nats.errors.Error, nats.js.errors.Error):
+                    await bus.streams.js.stream_info(LATEST)
+                    late = ""
+                await asyncio.sleep(_SOON_S)
+    _tell(screen, f"{address}{late}")
+
+
 def _tell(screen: Screen, note: str) -> None:
     screen.notes.append(note)
     _say("moretta", note)
@@ -109,7 +132,7 @@ def _say(_name: str, line: str) -> None:
 
 
 def _with_page(said: Callable[[str, str], None], screen: Screen) -> Callable[[str, str], None]:
-    """Show, beside what is said, where the camera page is; its address stays in sight, unlike the QR code."""
+    """Show log lines, and the camera page when ingest logs it. Its address stays visible, unlike the QR code."""
 
     def on_line(name: str, line: str) -> None:
         said(name, line)
@@ -139,7 +162,7 @@ async def _show(console: Console, screen: Screen, view: View) -> None:
 
 
 async def _follow(file: Path, screen: Screen) -> None:
-    """Show the cameras and zones that the settings file has now; a bad file changes nothing, as for the services."""
+    """Follow the settings file: show its present cameras and zones. As for the services, a bad file changes nothing."""
     before = 0
     while True:
         with contextlib.suppress(SettingsError, OSError):
@@ -153,5 +176,5 @@ def _print_message(subject: str, message: Any) -> None:
 
 
 def _print_line(value: Any) -> None:
-    sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
+    sys.stdout.write(as_json(value).decode() + "\n")
     sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""`moretta count`: a recorded file through the real services on a private bus, as fast as they go."""
+"""`moretta count`: sends a recorded file through the real services on a private bus, as fast as they go."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,17 +9,18 @@ from typing import Any
 import yaml
 
 from operate.box.box import Box
-from operate.box.error import BoxError
+from operate.box.machine import BoxError
 from proto.public import CameraV1, WindowV1
 from proto.sightings import SightingsV1
 from proto.subjects import CAMERAS, SIGHTINGS, WINDOWS
 from proto.types import WHOLE_SITE
 from services.bus import Bus
-from services.ingest.address import SourceError
-from services.ingest.source import open_source
+from services.ingest.sources.address import SourceError
+from services.ingest.sources.source import open_source
 from services.kernel.settings import SettingsError
+from services.sites.figures import rates
+from services.sites.measurement import Judged
 from services.sites.profiles import TRIAL
-from services.sites.proportions import wilson
 from services.sites.settings import CameraSettings
 
 SITE, CAMERA = "count", "file"
@@ -27,14 +28,14 @@ _DAY_S = 86_400.0
 
 
 def settings_of(source: str, fps: float) -> dict[str, Any]:
-    """Return the settings of a private run: the file unpaced, its windows closed when it has ended."""
+    """Return the settings of a private run: the file is read unpaced, and its windows close when it has ended."""
     camera = {"id": CAMERA, "url": source, "fps": fps, "paced": False}
     site = {"id": SITE, "profile": TRIAL, "window_s": 3_600.0, "lateness_s": _DAY_S, "close_on_end": True}
     return {"sites": [{**site, "cameras": [camera]}], "log": {"level": "warning"}, "aggregate": {"tick_s": 0.2}}
 
 
 def length_of(source: str) -> float | None:
-    """Return a file's length in seconds if its container tells; SettingsError if it is no readable recording."""
+    """Return a file's length in seconds, None if its container has none; SettingsError if it is no recording."""
     settings = CameraSettings(id=CAMERA, url=source)
     try:
         with open_source(settings) as opened:
@@ -47,7 +48,7 @@ def length_of(source: str) -> float | None:
 
 @dataclass
 class Tally:
-    """What the bus told of the run."""
+    """Collects what the bus tells about the run."""
 
     windows: dict[int, WindowV1] = field(default_factory=dict)
     frames: int = 0
@@ -68,11 +69,11 @@ class Tally:
             self.windows[message.start] = message
 
     def seconds(self) -> float:
-        """Return the event time that the pictures span."""
+        """Return the event time that the pictures span, in seconds."""
         return 0.0 if self.first is None else (self.last - self.first + self.period) / 1e9
 
     def complete(self) -> bool:
-        """Whether the camera has ended and every window of its pictures is closed."""
+        """Return whether the camera has ended and every window of its pictures is closed."""
         if self.ended is None:
             return False
         return self.frames == 0 or any(window.end > self.last for window in self.windows.values())
@@ -84,20 +85,23 @@ class Tally:
             name: sum(getattr(window, name) or 0 for window in windows)
             for name in ("masked", "unmasked", "incorrect", "unknown")
         }
-        judged = counts["masked"] + counts["unmasked"] + counts["incorrect"]
-        interval = wilson(counts["masked"], judged)
+        groups = [
+            Judged((one.masked or 0) + (one.unmasked or 0) + (one.incorrect or 0), one.model_errors) for one in windows
+        ]
+        found = rates(counts["masked"], groups)
         return {
             "passages": sum(window.persons or 0 for window in windows),
             **counts,
-            "rate": counts["masked"] / judged if judged else None,
-            "interval": list(interval) if interval else None,
+            "rate": found.rate,
+            "interval": list(found.interval) if found.interval else None,
+            "sampling_interval": list(found.sampling_interval) if found.sampling_interval else None,
             "frames": self.frames,
             "seconds": round(self.seconds(), 3),
         }
 
 
 async def count(folder: Path, source: str, fps: float, progress: Callable[[float], None]) -> dict[str, Any]:
-    """Return the counts of a file; `progress` is told how many of its seconds are done."""
+    """Return the counts of a file; `progress` is called with the seconds of it that are done."""
     settings_file = folder / "settings.yaml"
     settings_file.write_text(yaml.safe_dump(settings_of(source, fps)), encoding="utf-8")
     tally, said = Tally(), list[str]()
@@ -124,7 +128,7 @@ def _usable(tally: Tally) -> bool:
 
 
 async def _tap(box: Box, identity: Any, tally: Tally, progress: Callable[[float], None]) -> Bus:
-    """Listen as one identity: sightings are aggregate's alone to read, the public subjects the subscriber's."""
+    """Listen as one identity: only aggregate may read sightings; the subscriber reads the public subjects."""
     bus = await Bus.connect(box.nats(identity), "count")
 
     async def take(message: Any, _request: Any) -> None:

@@ -1,4 +1,4 @@
-"""`moretta report`: a site's day as one HTML file, from what was published."""
+"""`moretta report`: writes the report of a site's day as one HTML file, from published messages."""
 
 import time
 from dataclasses import replace
@@ -13,8 +13,8 @@ from proto.stats import StatsRequestV1
 from proto.subjects import STATS
 from services.bus import Bus, Failed, NatsSettings, NoWorkers, Unavailable
 from services.kernel.settings import SettingsError, load
-from services.notify.core.report import DayReport, Question
-from services.notify.report_days import question_of, read_day
+from services.notify.core.reports.day import DayReport, Question
+from services.notify.reports.daily import question_of, read_day
 from services.notify.words import languages, words_in
 from services.sites.history import day_start, local
 from services.sites.problems import Problem
@@ -25,11 +25,11 @@ _COMMAND = "moretta report"
 
 
 class NoReportError(Exception):
-    """There is no report, by no fault of who asked; the text is one line that says why."""
+    """There is no report, and the user made no mistake; the text is one line that says why."""
 
 
 class ReportFile(Struct, frozen=True, kw_only=True):
-    """What the command reads of the settings file: where NATS is, and, if it is there, its section of the site."""
+    """The part of the settings file that the command reads: NATS's address and, if it is there, the site's section."""
 
     UNREAD: ClassVar[frozenset[str]] = frozenset({"url", "token"})
 
@@ -37,14 +37,14 @@ class ReportFile(Struct, frozen=True, kw_only=True):
     sites: list[SiteSettings] = field(default_factory=list)
 
     def problems(self) -> list[Problem]:
-        """Return everything that no single field of the sites shows, with its path."""
+        """Return all problems that no single field of the sites shows, each with its path."""
         return site_problems(self.sites)
 
 
 async def write(file: Path, site: str, day: str | None, out: Path, language: str) -> date:
-    """Write the report about a day, by default the site's yesterday; returns the day.
+    """Write the report about a day, by default the site's yesterday; return the day.
 
-    SettingsError for what a person can mend, NoReportError else.
+    SettingsError if the user can mend the problem, else NoReportError.
     """
     checked(_COMMAND, StatsRequestV1(site=site))
     _check_out(out)
@@ -59,7 +59,7 @@ async def write(file: Path, site: str, day: str | None, out: Path, language: str
         report = await _read(bus, asked)
     finally:
         await bus.close()
-    from services.notify.reports import report_file  # here: what draws it takes longer to import than a mistake to tell
+    from services.notify.reports.writer import report_file  # late: its import takes longer than telling a mistake
 
     out.write_text(await report_file(report, place, words_in(language)), encoding="utf-8")
     return report.day
@@ -81,7 +81,7 @@ def _parse(day: str) -> date:
 
 
 def _question(site: SiteSettings, wanted: date | None, *, known: bool) -> Question:
-    """Return what is asked: the site's yesterday by default, and a day that is over in any case."""
+    """Return the question to ask: about the site's yesterday by default, and always about a day that is over."""
     now, zone = time.time_ns(), local_zone(site)
     today = local(now, zone).date()
     day = wanted or today - timedelta(days=1)
@@ -93,7 +93,7 @@ def _question(site: SiteSettings, wanted: date | None, *, known: bool) -> Questi
 
 
 async def _asked(bus: Bus, site: str) -> SiteSettings:
-    """Return what aggregate says of a site that the file has no section of: its clock."""
+    """Return a site that the file has no section of, with the time zone that aggregate reports."""
     try:
         reply: Any = await bus.request(STATS, StatsRequestV1(site=site, step="total"), timeout=ANSWER_S)
     except NoWorkers:

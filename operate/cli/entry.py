@@ -1,4 +1,4 @@
-"""The console script `moretta`. A single service starts without the rest: its image has nothing it does not run."""
+"""The console script `moretta`. A single service starts without the rest, which its image does not contain."""
 
 import importlib.util
 import sys

@@ -1,4 +1,4 @@
-"""The commands of an operator: they ask a running system over NATS."""
+"""The commands of an operator, which send requests to a running system over NATS."""
 
 import asyncio
 from pathlib import Path
@@ -7,8 +7,11 @@ from typing import Annotated, Literal
 import typer
 
 operating = typer.Typer()
+CONFIG = "MORETTA_CONFIG"
+"""The variable that an operator's commands take for -c, as in the chart's toolbox."""
 OperatorConfig = Annotated[
-    Path, typer.Option("-c", "--config", metavar="FILE", help="where NATS is and the operator's seed (YAML)")
+    Path,
+    typer.Option("-c", "--config", metavar="FILE", envvar=CONFIG, help="where NATS is and the operator's seed (YAML)"),
 ]
 SiteArgument = Annotated[str, typer.Argument(metavar="SITE")]
 OneCamera = Annotated[str | None, typer.Argument(metavar="[CAMERA]", help="one camera; without it the whole site")]
@@ -37,7 +40,7 @@ def pause(
 def resume(
     site: SiteArgument, config: OperatorConfig, camera: OneCamera = None, operator: Who = None, why: Because = ""
 ) -> None:
-    """Go on after `moretta pause`. What was paused for itself stays so until it is resumed for itself."""
+    """Go on after `moretta pause`. What was paused for itself, or is stuck, stays so until it is resumed for itself."""
     _order("resume", config, (site, camera), operator, why)
 
 
@@ -91,6 +94,29 @@ def stats(
         raise typer.Exit(1) from None
     draw(reply)
     shown(reply, form)
+
+
+@operating.command()
+def calibrate(
+    site: SiteArgument,
+    config: OperatorConfig,
+    counts: Annotated[
+        Path,
+        typer.Option("--from-count", metavar="FILE.csv", help="who passed, counted by hand: start,end,masked,others"),
+    ],
+    zone: Annotated[
+        str, typer.Option(metavar="ZONE", help="where it was counted; without it the whole site")
+    ] = "_site",
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+) -> None:
+    """Narrow a site's interval by an hour of counting by hand: prints lines for its settings, and changes nothing.
+
+    FILE.csv has a heading and a line for each time that was counted, from one border of windows to another.
+    """
+    from operate.calibrating import calibrate as run_calibrate
+    from operate.cli.calibrated import shown
+
+    shown(asyncio.run(run_calibrate(config, site, counts, zone)), as_json=as_json)
 
 
 @operating.command()

@@ -1,4 +1,4 @@
-"""`moretta stats`: asks what was published about a site over time."""
+"""`moretta stats`: asks for the published figures of a site over time."""
 
 import sys
 from collections.abc import Callable
@@ -7,18 +7,17 @@ from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-import msgspec
 from msgspec import structs
 from rich.console import Console
 
 from operate.cli.stats_table import as_csv, table
 from operate.orders import ANSWER_S, checked, operator_bus, told_sites
+from proto.codec import as_json
 from proto.stats import StatsReplyV1, StatsRequestV1, Step
 from proto.subjects import STATS
 from services.bus import Bus, Failed, NoWorkers
 from services.kernel.settings import SettingsError
-from services.sites.history import MOST, day_start
-from services.sites.history.spans import instant
+from services.sites.history import MOST, day_start, instant
 
 _COMMAND = "moretta stats"
 _FIRST, _LAST = date(1970, 1, 2), date(9998, 12, 31)
@@ -26,15 +25,15 @@ _OPTIONS = {"zone": "--zone", "since": "--from", "until": "--to", "step": "--ste
 
 
 class NoStatsError(Exception):
-    """There is no answer, by no fault of who asked; the text is one line that says why."""
+    """There is no answer, and the user made no mistake; the text is one line that says why."""
 
 
 def parse(option: str, text: str, zone: tzinfo) -> int:
-    """Return the instant, ns UTC, of a date or a time by the clock of the zone; SettingsError if it is none.
+    """Return the instant, ns UTC, of a date or a time by the clock of the zone; SettingsError if the text is neither.
 
-    A bare date is the whole day: its first instant for `--from`, its end for `--to`. A repeated time is the first one
-    for `--from` and the second for `--to`; a skipped one is told by the clock before and the clock after the change, so
-    that no range is turned round.
+    A bare date is the whole day: its first instant for `--from`, its end for `--to`. If the clock repeats a time, it is
+    the first one for `--from` and the second for `--to`. If the clock skips a time, it is read by the clock before the
+    change and the clock after it, so that no range is turned round.
     """
     end = option == "--to"
     try:
@@ -52,7 +51,7 @@ def parse(option: str, text: str, zone: tzinfo) -> int:
 
 
 def _day(text: str) -> date | None:
-    """Return a bare date, None if there is a time with it; ValueError for ISO 8601's weeks, which are no days."""
+    """Return a bare date, None if the text is something else; ValueError for ISO 8601's weeks, which are no days."""
     if "W" in text.upper():
         raise ValueError(text)
     try:
@@ -68,14 +67,14 @@ def _known(day: date) -> date:
 
 
 async def ask(file: Path, site: str, zone: str, step: Step, since: str | None, until: str | None) -> StatsReplyV1:
-    """Return the answer; SettingsError for what a person can mend, NoStatsError else.
+    """Return the answer; SettingsError if the user can mend the problem, else NoStatsError.
 
-    Without dates it is about today. Dates are by the clock of the site, which only the answer tells: with dates it is
-    asked for first.
+    Without dates the answer is about today. Dates are by the clock of the site, which only an answer tells. So with
+    dates, a first question asks for the clock.
     """
     for option, text in (("--from", since), ("--to", until)):
         if text is not None:
-            parse(option, text, UTC)  # told before anything is asked
+            parse(option, text, UTC)  # a mistake is told before anything is asked
     question = checked(_COMMAND, StatsRequestV1(site=site, zone=zone, step=step))
     bus = await operator_bus(file)
     try:
@@ -114,7 +113,7 @@ async def _answer(bus: Bus, question: StatsRequestV1) -> StatsReplyV1:
 
 
 async def _nobody(bus: Bus, site: str) -> Exception:
-    """Return what is wrong where nobody answers for a site: whoever answers for others says for which."""
+    """Return the error if no aggregate answers for a site: aggregates say for which other sites they answer."""
     sites = sorted(await told_sites(bus))
     if not sites:
         return NoStatsError(f"{_COMMAND}: nobody answers: no aggregate is connected to this NATS")
@@ -139,14 +138,14 @@ def _refused(reply: StatsReplyV1, sites: dict[str, dict[str, str]]) -> Exception
 
 
 def _published(reply: StatsReplyV1) -> StatsReplyV1:
-    """Return an answer in which anything was published."""
+    """Return the answer; NoStatsError if nothing was published in it."""
     if not any(period.windows_published for period in reply.periods):
         raise NoStatsError(f"{_COMMAND}: nothing was published of {reply.site}, zone {reply.zone}, in that time")
     return reply
 
 
 def charter(path: Path | None) -> Callable[[StatsReplyV1], None]:
-    """Return what draws an answer into a file, or does nothing without one; SettingsError if it can't be drawn."""
+    """Return a function that draws an answer into a file, or does nothing without one; SettingsError if it can't."""
     if path is None:
         return lambda _reply: None
     if path.suffix.lower() != ".png" or not path.parent.is_dir():
@@ -162,7 +161,7 @@ def charter(path: Path | None) -> Callable[[StatsReplyV1], None]:
 def shown(reply: StatsReplyV1, form: Literal["table", "csv", "json"]) -> None:
     """Print an answer."""
     if form == "json":
-        print(msgspec.json.encode(reply).decode())
+        print(as_json(reply).decode())
     elif form == "csv":
         sys.stdout.write(as_csv(reply))
     else:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from services.sites.charts import periods as drawing
-from services.sites.charts.periods import Axes, Figure
+from services.sites import charts as drawing
+from services.sites.charts import Axes, Figure
 
-# After the chart's own: that says where matplotlib keeps its list of fonts.
+# After services.sites.charts, which sets where matplotlib keeps its list of fonts.
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter  # isort: skip
 
 from operate.view import SUPPRESSED
@@ -18,9 +18,9 @@ from services.sites.history import local
 
 _DPI = 150
 _FIRST = ("rate", "95 % interval")
-"""The legend's order; the other kinds come as they are drawn."""
+"""The first entries of the legend; the others follow in the order in which they are drawn."""
 _BEFORE = 1 / 3
-"""What is shown at most of the time before anything was published, as a share of the time after."""
+"""The most that is shown of the time before the first published window, as a share of the time after it."""
 _LABELS = drawing.Labels(
     rate="rate",
     interval="95 % interval",
@@ -33,10 +33,11 @@ _LABELS = drawing.Labels(
 
 
 def chart(reply: StatsReplyV1, path: Path) -> None:
-    """Write a PNG: the rate with its 95 % interval above, the coverage below, each period as long as it was.
+    """Write a PNG: the rate with its 95 % interval above, the coverage below, each period drawn to its length.
 
-    No line crosses a period without a rate: one that shows no figures is hatched, one of which no window was published
-    is crossed. The time before anything was published takes a quarter of the picture at most, with a word on the rest.
+    No line crosses a period without a rate. A period that shows no figures is hatched; a period without a published
+    window is cross-hatched. The time before the first published window takes a quarter of the picture at most; a note
+    tells of the rest.
     """
     figure = Figure(figsize=(10, 5.6), dpi=_DPI, layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
@@ -71,7 +72,7 @@ def _begin(periods: list[PeriodV1]) -> float:
 
 
 def _cut(axes: Axes, reply: StatsReplyV1) -> None:
-    """Say since when nothing was published, where the picture begins later."""
+    """Write since when nothing was published, if the picture begins later."""
     first = reply.periods[0].start
     if _begin(reply.periods) > drawing.days(first):
         told = f" ◂ none since\n {local(first, ZoneInfo(reply.timezone)):%Y-%m-%d %H:%M} "

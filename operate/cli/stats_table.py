@@ -1,4 +1,4 @@
-"""What `moretta stats` prints: a table that people read, or CSV. Pure: an answer in, text out."""
+"""Output of `moretta stats`: a table for people, or CSV. Pure: an answer in, text out."""
 
 import csv
 import io
@@ -43,6 +43,8 @@ COLUMNS = (
     "models",
     "profiles",
     "adjusted",
+    "sampling_interval_low",
+    "sampling_interval_high",
 )
 """The header of the CSV: new columns come at its end."""
 GAPS: dict[GapReason, str] = {
@@ -52,12 +54,14 @@ GAPS: dict[GapReason, str] = {
     "bus-restarted": "NATS restarted",
     "started-late": "started late",
     "model-changed": "model changed",
+    "wrong-clock": "wrong clock",
+    "static-learning": "faces on walls not learnt yet",
 }
 _BAR = 10
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _DAY = timedelta(days=1)
 _WHEN = 22
-"""Characters of a time that is not wrapped: `02:00 to 03:00 (+0200)`."""
+"""The most characters of a time that is not wrapped: `02:00 to 03:00 (+0200)`."""
 
 
 def as_csv(reply: StatsReplyV1) -> str:
@@ -70,16 +74,17 @@ def as_csv(reply: StatsReplyV1) -> str:
         cells = {name: getattr(period, name, None) for name in COLUMNS}
         cells |= {name: local(getattr(period, name), zone).isoformat() for name in ("start", "end")}
         cells |= {name: " ".join(getattr(period, name)) for name in ("gaps", "models", "profiles")}
-        cells["interval_low"], cells["interval_high"] = period.interval or (None, None)
+        for name in ("interval", "sampling_interval"):
+            cells[f"{name}_low"], cells[f"{name}_high"] = getattr(period, name) or (None, None)
         cells["adjusted"] = str(period.adjusted).lower()
         writer.writerow(cells.values())
     return out.getvalue()
 
 
 def table(reply: StatsReplyV1) -> RenderableType:
-    """Return the periods as a table with a bar for each rate, and what to know about them below it.
+    """Return the periods as a table with a bar for each rate, and notes about them below it.
 
-    On a narrow terminal words are wrapped, and no figure is cut. Hours of several days stand below their day.
+    On a narrow terminal words are wrapped, and no figure is cut. Hours of several days stand below a line with the day.
     """
     place = f"{reply.site}, the whole site" if reply.zone == WHOLE_SITE else f"{reply.site}, zone {reply.zone}"
     clock = Clock(reply)
@@ -99,7 +104,7 @@ def table(reply: StatsReplyV1) -> RenderableType:
 
 
 def _joined(periods: Iterable[PeriodV1]) -> Iterator[PeriodV1]:
-    """Yield the periods, those that follow each other and of which nothing was published as one."""
+    """Yield the periods; consecutive periods without a published window are joined into one."""
     for is_gap, some in groupby(periods, lambda period: not period.windows_published):
         found = list(some)
         if is_gap:
@@ -128,7 +133,7 @@ def bar(share: float | None) -> str:
 
 
 def notes(period: PeriodV1) -> Text:
-    """Return in words why figures are missing or rest on less than all of the period."""
+    """Return in words why figures are missing or cover only a part of the period."""
     if not period.windows_published:
         return Text(f"GAP: no window published, {period.windows_expected} missing", style="bold red")
     told = []
@@ -158,7 +163,7 @@ def _below(reply: StatsReplyV1) -> list[str]:
 
 
 class Clock:
-    """Says when a period was, by the clock of the site; with the offset to UTC where the clocks change in between."""
+    """Writes a period's time by the clock of the site; with the offset to UTC if the clock changes in between."""
 
     def __init__(self, reply: StatsReplyV1) -> None:
         self._zone = ZoneInfo(reply.timezone)
@@ -167,20 +172,23 @@ class Clock:
         days = {self._local(at).date() for period in reply.periods for at in (period.start, period.end - 1)}
         self._is_one_day = len(days) == 1 and len(reply.periods) > 1
         self.day = f", {times[0]:%a %Y-%m-%d}" if self._is_one_day else ""
-        """The day that all is about, where the title says it once for all lines."""
+        """The day of all periods, if the title says it once for all lines."""
         self._has_headings = len(reply.periods) > 1 and not self._is_one_day
 
     def _local(self, at: int) -> datetime:
         return local(at, self._zone)
 
     def heading(self, period: PeriodV1) -> str:
-        """Return the day that stands above the period; nothing where the period or the title names it."""
+        """Return the day that stands above the period; empty if the period or the title names the day."""
         start, end = self._local(period.start), self._local(period.end)
         is_named = not self._has_headings or (_is_midnight(start) and _is_midnight(end))
         return "" if is_named else f"{start:%a %Y-%m-%d}"
 
     def when(self, period: PeriodV1) -> str:
-        """Return `Tue 2026-11-24` for a whole day, else `Tue 2026-11-24 10:00 to 10:20`, without a day that is told."""
+        """Return `Tue 2026-11-24` for a whole day, else `Tue 2026-11-24 10:00 to 10:20`.
+
+        The day is left out if the title or a heading names it.
+        """
         start, end = self._local(period.start), self._local(period.end)
         day = f"{start:%a %Y-%m-%d}"
         if _is_midnight(start) and _is_midnight(end):

@@ -1,4 +1,4 @@
-"""The commands that try and measure: models, counting, rules, cost, and the demo."""
+"""The commands that try things out: eval, demo, prove, rules test and simulate."""
 
 import asyncio
 import tempfile
@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from operate.simulation.scenario import BUILT_IN
 from services.kernel.settings import SettingsError
 
 trials = typer.Typer()
@@ -31,11 +32,10 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
     """Measure the model on a labelled folder."""
+    from modelling.evaluation.labelled import InputError
+    from modelling.evaluation.measuring import evaluate_folder
     from operate import show
-    from operate.cli.reporting import reporter
-    from operate.cli.show_eval import scores
-    from services.inference.annotations import InputError
-    from services.inference.evaluate import evaluate_folder
+    from operate.cli.evaluation import reporter, scores
     from services.inference.model import ModelError, load_model
 
     try:
@@ -56,60 +56,6 @@ def evaluate(
 
 
 @trials.command()
-def bench(
-    cameras: Annotated[int, typer.Option(min=1, max=64)] = 4,
-    source: Annotated[Path | None, typer.Option(metavar="FILE", help="a clip to loop; one is made if absent")] = None,
-    fps: Annotated[float, typer.Option(min=0.5, max=30, help="analysed pictures per second")] = 5.0,
-    seconds: Annotated[float, typer.Option(min=4, max=100, help="measured seconds, over both rounds")] = 40.0,
-    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
-) -> None:
-    """Measure the cost of the whole system against the same work in one process."""
-    from bench.clip import FULL_HD, make_clip
-    from bench.ratio import bench as run_bench
-    from operate import show
-    from operate.cli.count import length_of
-
-    with tempfile.TemporaryDirectory(prefix="moretta-") as scratch:
-        if source is not None:
-            length_of(str(source))
-        try:
-            clip = source or make_clip(Path(scratch) / "clip.mp4", FULL_HD, seconds=12)
-        except ModuleNotFoundError as error:
-            why = f"making a clip needs {error.name}; pip install 'moretta[demo]', or give a file"
-            raise SettingsError("moretta bench", [("--source", why)]) from None
-        with show.stages() as progress:
-            result = asyncio.run(run_bench(clip, cameras, fps, seconds, progress))
-    show.result(result, show.costs, as_json=as_json)
-
-
-@trials.command("eval-counts")
-def evaluate_counts(
-    scenarios: Annotated[
-        list[str] | None, typer.Argument(metavar="[SCENARIO]...", help="a YAML file or sparse, medium, dense, day")
-    ] = None,
-    seeds: Annotated[int, typer.Option(min=1, max=1000, help="runs of each scenario, each with a seed of its own")] = 5,
-    seed: Annotated[
-        int | None,
-        typer.Option(min=0, max=_LARGEST_SEED - 1000, metavar="N", help="the first; default: the scenario's"),
-    ] = None,
-    window_s: Annotated[
-        float, typer.Option("--window", metavar="S", min=1, max=3600, help="length of a window")
-    ] = 60.0,
-    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
-) -> None:
-    """Count simulated people, whose truth is known: how far are people, rate and interval off?"""
-    from bench.counts import count_all
-    from bench.counts_table import figures, shown, summaries
-    from operate import show
-    from operate.simulation.command import load
-
-    named = [(name, load(name, seed)) for name in scenarios or ("sparse", "medium", "dense")]
-    with show.progress("counting", 1.0) as progress:
-        found = summaries(count_all(named, seeds, window_s, progress))
-    show.result({"scenarios": [figures(one) for one in found]}, lambda _: shown(found), as_json=as_json)
-
-
-@trials.command()
 def demo(
     camera: Annotated[str | None, typer.Option(metavar="URL", help="a real file, URL or device instead")] = None,
     duration: Annotated[float | None, typer.Option(metavar="S", min=0, help="stop after so many seconds")] = None,
@@ -124,6 +70,27 @@ def demo(
     with tempfile.TemporaryDirectory(prefix="moretta-") as scratch:
         code = asyncio.run(run_demo(Path(scratch), camera, duration, Console(), mails=mails, picture=screenshot))
     raise typer.Exit(code)
+
+
+@trials.command()
+def tryout(
+    page: Annotated[str, typer.Option(metavar="HOST:PORT", help="where aggregate serves the page")],
+    websocket: Annotated[str, typer.Option(metavar="HOST:PORT", help="where NATS's websocket is")],
+    host: Annotated[str, typer.Option(help="where to listen")] = "0.0.0.0",  # noqa: S104 -- a pod's
+    rtsp: Annotated[int, typer.Option(min=0, max=65_535, help="port of the camera at the gate")] = 8554,
+    mjpeg: Annotated[int, typer.Option(min=0, max=65_535, help="port of the camera in the hall")] = 8090,
+    mail: Annotated[int, typer.Option(min=0, max=65_535, help="port of the mail server")] = 2525,
+    door: Annotated[int, typer.Option(min=0, max=65_535, help="port of the page with its numbers")] = 8088,
+) -> None:
+    """Be two simulated cameras, a mail server that prints its mails, and one port for the page: the chart's try-out."""
+    try:
+        from operate.tryout import command
+        from operate.tryout.door import Door
+    except ModuleNotFoundError as error:
+        raise SettingsError("moretta tryout", [("", f"needs {error.name}; pip install 'moretta[demo]'")]) from None
+
+    doors = Door(command.place("--page", page), command.place("--websocket", websocket))
+    asyncio.run(command.serve(host, command.Ports(rtsp, mjpeg, mail, door), doors))
 
 
 @trials.command()
@@ -142,7 +109,7 @@ def prove(
     Run it as root, with strace. Exit code 1 if anything was found, or any place could not be searched.
     """
     try:
-        from operate.proof.command import prove as run_proof
+        from operate.proof.report import prove as run_proof
     except ModuleNotFoundError as error:
         raise SettingsError("moretta prove", [("", f"needs {error.name}; pip install 'moretta[demo]'")]) from None
 
@@ -157,8 +124,7 @@ trials.add_typer(rules_app, name="rules")
 def rules_test(files: Annotated[list[Path], typer.Argument(metavar="FILE...")]) -> None:
     """Run rules against written timelines; exit code 1 if anything differs from what a file expects."""
     from operate.cli.rules.file import read_cases
-    from operate.cli.rules.run import run
-    from operate.cli.rules.show import show, summary
+    from operate.cli.rules.show import run, show, summary
 
     tried = [(file, [run(case) for case in read_cases(file)]) for file in files]
     for file, outcomes in tried:
@@ -170,7 +136,7 @@ def rules_test(files: Annotated[list[Path], typer.Argument(metavar="FILE...")]) 
 
 @trials.command()
 def simulate(
-    scenario: Annotated[str, typer.Argument(metavar="SCENARIO", help="a YAML file, or sparse, medium, dense, day")],
+    scenario: Annotated[str, typer.Argument(metavar="SCENARIO", help=f"a YAML file, or {', '.join(BUILT_IN)}")],
     out: Annotated[Path | None, typer.Option(metavar="FILE.mp4", help="write a film")] = None,
     truth: Annotated[
         Path | None, typer.Option(metavar="FILE", help="write what is true (- is standard output)")

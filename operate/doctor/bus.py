@@ -1,4 +1,4 @@
-"""What the bus shows: the connection, who we are there, the clock, the streams, what was published, who answers."""
+"""Checks on the bus: connection, identity and rights, clock, streams, published windows, and answering services."""
 
 import asyncio
 import json
@@ -9,17 +9,21 @@ from typing import Any, cast, get_args
 import nats.errors
 from nats.aio.client import Client
 
-from operate.doctor.core import judged, rights, storage, times
+from operate.doctor.core import judged, rights, storage
 from operate.doctor.core.findings import Finding, fail, left_out, ok, warn
+from operate.doctor.core.streams import Analysed, too_large
+from operate.identities.leafnodes import CROSSING
 from operate.orders import told_sites
-from proto.permissions import APART, JETSTREAM_API, api_prefix, rights_of, stream_info
+from proto.permissions import APART, JETSTREAM_API, READER, heard_by, mirrored, rights_of, stream_info
 from proto.public import CameraV1, WindowV1
-from proto.subjects import CAMERAS, STREAMS, WINDOWS, Account, Identity, Stream
+from proto.subjects import CAMERAS, STREAMS, WINDOWS, Account, Identity, Stream, covers
 from proto.types import WHOLE_SITE
 from services.bus import Bus, Connection, NatsSettings
 from services.bus.client import words_of
 from services.bus.clock import MOST_NS
+from services.bus.mirrors import LATEST
 from services.bus.sizes import Sizes, sized
+from services.ingest.sources.address import kind_of
 from services.kernel.log import redact
 from services.kernel.tls import CertificateError
 from services.sites.settings import SiteSettings
@@ -30,14 +34,14 @@ _FLUSH_S = 3
 
 
 def identity_of(settings: NatsSettings) -> Identity:
-    """Return as whom we come: `nats.user` names it; an operator without one."""
+    """Return the identity that we connect as: `nats.user`, or operator if there is none."""
     user = settings.user or "operator"
     known: tuple[Identity, ...] = get_args(Identity)
     return next((one for one in known if one == user), "operator")
 
 
 async def connected(settings: NatsSettings) -> tuple[Bus | None, Finding]:
-    """Return the connection, which the caller closes, and what is to be said of it."""
+    """Return the connection, which the caller closes, and the finding about it."""
     heard: list[str] = []
     who = identity_of(settings)
     check, where = "NATS", redact(settings.url)
@@ -60,17 +64,17 @@ async def connected(settings: NatsSettings) -> tuple[Bus | None, Finding]:
 
 
 async def clock(bus: Bus, who: Identity) -> list[Finding]:
-    """Return how far our clock is from the server's, as its answer about a stream shows that we may ask for."""
+    """Return how far our clock is from the server's, by the server's answer about a stream that we may ask for."""
     if who in APART:
         return [left_out("clock", f"{who} is not told the server's time")]
     found = await bus.clock_offset(next(stream.name for stream in STREAMS if _may_ask(stream, who)))
     if found is None:
         return [fail("clock", "the server did not tell its time", "see the lines of NATS and of streams")]
-    return [times.clock(found.ns / 1e9, found.uncertainty_ns / 1e9, MOST_NS / 1e9)]
+    return [judged.clock(found.ns / 1e9, found.uncertainty_ns / 1e9, MOST_NS / 1e9)]
 
 
 async def granted(settings: NatsSettings, who: Identity) -> list[Finding]:
-    """Return whether the server grants what this identity is to have, and refuses a sample of what it is not."""
+    """Return whether the server grants this identity its rights, and refuses a sample of other rights."""
     if settings.seed is None:
         return [rights.open_server()]
     account: Account = "MAIN"
@@ -86,7 +90,7 @@ async def granted(settings: NatsSettings, who: Identity) -> list[Finding]:
 
 
 async def _try(client: Client, tried: Iterable[rights.Probe]) -> None:
-    """Try each. The server answers in order: once it has answered the last flush, all its refusals were heard."""
+    """Try each probe. The server answers in order: after its answer to the last flush, all refusals have arrived."""
 
     async def ignore(_msg: Any) -> None:
         return None
@@ -102,7 +106,9 @@ async def _try(client: Client, tried: Iterable[rights.Probe]) -> None:
 
 
 async def streams(bus: Bus, who: Identity, replicas: int, sizes: Sizes) -> list[Finding]:
-    """Return whether the streams that this identity may ask for are there as version and settings want them."""
+    """Return whether the streams that this identity may ask for are as this version and the settings want them."""
+    if who == READER:
+        return [await _mirrors(bus)]
     found = await _seen(bus, who, sizes)
     seen = {stream.name for stream in found}
     unseen = [stream.name for stream in STREAMS if stream.name not in seen]
@@ -112,8 +118,21 @@ async def streams(bus: Bus, who: Identity, replicas: int, sizes: Sizes) -> list[
     return lines
 
 
+async def _mirrors(bus: Bus) -> Finding:
+    """Return whether a reader's account has all streams that it should."""
+    answer: dict[str, Any] = json.loads(await bus.ask(f"{JETSTREAM_API}STREAM.NAMES", timeout=_ANSWER_S))
+    wanted = [*(stream.name for stream in mirrored(heard_by(READER))), LATEST]
+    lacking = sorted({*wanted} - {*(answer.get("streams") or ())})
+    if lacking == sorted({*wanted} - {*(str(row.stream) for row in CROSSING), LATEST}):
+        return ok("streams", f"this reader's account is a hub's, and has all but {', '.join(lacking)}")
+    if lacking:
+        todo = "aggregate makes them soon after it starts, at a hub `moretta nats streams`: does it run?"
+        return fail("streams", f"this reader's account lacks {', '.join(lacking)}", todo)
+    return ok("streams", f"this reader's account has {', '.join(wanted)}")
+
+
 async def reserved(bus: Bus | None, who: Identity, sizes: Sizes) -> int:
-    """Return the bytes that streams may take on the disk: as the server tells of those that we may ask for."""
+    """Return how many bytes streams may take on disk, as the server reports it for those that we may ask for."""
     infos = await _seen(bus, who, sizes) if bus else {}
     told = {stream.name: storage.limit(info) for stream, info in infos.items() if info}
     return sum(told.get(one.name, one.max_bytes) for one in sized(sizes) if one.storage == "file")
@@ -121,16 +140,17 @@ async def reserved(bus: Bus | None, who: Identity, sizes: Sizes) -> int:
 
 async def _seen(bus: Bus, who: Identity, sizes: Sizes) -> dict[Stream, dict[str, Any] | None]:
     wanted = [stream for stream in sized(sizes) if _may_ask(stream, who)]
-    return {stream: await _info(bus, stream_info(stream.name), who) for stream in wanted}
+    return {stream: await _info(bus, stream_info(stream.name)) for stream in wanted}
 
 
 def _may_ask(stream: Stream, who: Identity) -> bool:
-    return stream_info(stream.name).replace(JETSTREAM_API, api_prefix(who)) in rights_of(who, "MAIN").publish
+    return who != READER and any(
+        covers(granted, stream_info(stream.name)) for granted in rights_of(who, "MAIN").publish
+    )
 
 
-async def _info(bus: Bus, subject: str, who: Identity) -> dict[str, Any] | None:
-    own = subject.replace(JETSTREAM_API, api_prefix(who))
-    answer: dict[str, Any] = json.loads(await bus.ask(own, timeout=_ANSWER_S))
+async def _info(bus: Bus, subject: str) -> dict[str, Any] | None:
+    answer: dict[str, Any] = json.loads(await bus.ask(subject, timeout=_ANSWER_S))
     return None if "error" in answer else answer
 
 
@@ -144,12 +164,12 @@ async def windows(bus: Bus, sites: list[SiteSettings], utc: int | None = None) -
             continue
         last = await bus.last(WINDOWS, site=site.id, zone=WHOLE_SITE)
         age = None if last is None else (now - cast("WindowV1", last.message).end) / 1e9
-        found.append(times.last_window(site.id, age, site.window_s, site.lateness_s))
+        found.append(judged.last_window(site.id, age, site.window_s, site.lateness_s))
     return found
 
 
 async def services(bus: Bus, sites: list[SiteSettings]) -> list[Finding]:
-    """Return who answers: aggregate by its micro service, ingest by its cameras' states."""
+    """Return which services answer: aggregate by its micro service, ingest by its cameras' states."""
     told = set(await told_sites(bus))
     lacking = sorted({site.id for site in sites} - told)
     todo = "is aggregate running, and has it this settings file? Its log says which sites it has"
@@ -163,4 +183,15 @@ async def _cameras(bus: Bus, sites: list[SiteSettings]) -> list[Finding]:
     stored = [cast("CameraV1", one.message) for one in await bus.latest(CAMERAS)]
     wanted = {(site.id, camera.id) for site in sites for camera in site.cameras}
     told = {(one.site, one.camera): one for one in stored}
-    return judged.cameras({place: told.get(place) for place in sorted(wanted)}, time.time_ns())
+    found = judged.cameras({place: told.get(place) for place in sorted(wanted)}, time.time_ns())
+    return [*found, *too_large(told, _analysed(sites))]
+
+
+def _analysed(sites: list[SiteSettings]) -> dict[tuple[str, str], Analysed]:
+    """Return what is analysed of each network camera; a URL that we may not read counts as one's."""
+    return {
+        (site.id, one.id): Analysed(one.fps, one.long_side)
+        for site in sites
+        for one in site.cameras
+        if kind_of(one) == "network"
+    }

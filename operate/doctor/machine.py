@@ -1,4 +1,4 @@
-"""What this machine, or this node, has: the sandbox's measures, disk, time zones, certificates' files."""
+"""Checks of this machine, or this node: the sandbox's measures, disk, time zones, and certificate files."""
 
 import asyncio
 import json
@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from operate.doctor.core import storage, times
+from operate.doctor.core import judged, storage
 from operate.doctor.core.findings import Finding, fail, left_out, ok, warn
 from operate.settings_file import tls_of
 from services.kernel.log import redact
@@ -22,7 +22,7 @@ from services.sites.settings import SiteSettings
 
 
 async def sandbox(file: Path, sites: list[SiteSettings]) -> list[Finding]:
-    """Return which measures of the sandbox this kernel lets a process take; tried by a process of its own."""
+    """Return which measures of the sandbox this kernel lets a process take; a separate process tries them."""
     command = [sys.executable, "-P", "-m", "operate.doctor.trial", str(file)]
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=pipe)
@@ -54,7 +54,7 @@ def _sandbox(measures: Findings, sites: list[SiteSettings]) -> Iterator[Finding]
 
 
 def disk(store: Path | None, url: str, most: int) -> Finding:
-    """Return whether the disk on which JetStream stores has room for `most` bytes, which its streams may take."""
+    """Return whether JetStream's disk has room for `most` bytes, which its streams may take."""
     if store is None:
         todo = "with --store DIR, on the machine of nats-server, its disk is looked at"
         return left_out("disk", f"where {redact(url)} stores is not known here", todo)
@@ -67,7 +67,7 @@ def disk(store: Path | None, url: str, most: int) -> Finding:
 
 
 def time_zones(sites: list[SiteSettings]) -> Finding:
-    """Return whether the clocks of the sites are known, and from where."""
+    """Return whether the time zones of the sites are known, and from which source."""
     unknown = [site.timezone for site in sites if not _is_known(site.timezone)]
     if unknown:
         return fail("time zones", f"not known here: {', '.join(unknown)}", "install tzdata, or mend sites[].timezone")
@@ -88,20 +88,20 @@ def _is_known(name: str) -> bool:
 
 
 def certificates(loaded: dict[str, Any]) -> list[Finding]:
-    """Return when each certificate ends that settings name, or that a server showed us just now."""
+    """Return when certificates expire: those that settings name, and those that servers showed us just now."""
     held: list[object] = []
     found = [one for settings in loaded.values() for load in tls_of(settings) if (one := _loaded(load, held))]
     seen: dict[tuple[str, str], float] = {}
     for use, side, end in ends():
         left = end.timestamp() - time.time()
         seen[use, side] = min(left, seen.get((use, side), left))
-    found += [times.certificate(f"certificate {use}", side, left) for (use, side), left in seen.items()]
+    found += [judged.certificate(f"certificate {use}", side, left) for (use, side), left in seen.items()]
     return found or [ok("certificates", "none of files that are named here")]
 
 
 def _loaded(load: Callable[[], object], held: list[object]) -> Finding | None:
     try:
-        held.append(load())  # whoever is not held is forgotten, and its end is not told
+        held.append(load())  # without a reference it is forgotten, and its expiry not told
     except CertificateError as error:
         return fail("certificates", f"{error.field}: {error.why}", "mend the file, or the settings that name it")
     return None

@@ -1,4 +1,4 @@
-"""Whether what the settings name is reached from here: mail server, gateways, webhooks, cameras. Nothing is sent."""
+"""Checks whether mail server, gateways, webhooks and cameras of the settings can be reached. Nothing is sent."""
 
 import asyncio
 import ssl
@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from operate.doctor.core.findings import Finding, fail, left_out, ok, warn
-from services.destinations.addresses import refusal
-from services.ingest.address import SourceError, address_of
+from services.destinations import refusal
 from services.ingest.settings import IngestFile
-from services.ingest.source import open_source
+from services.ingest.sources.address import SourceError, address_of
+from services.ingest.sources.source import open_source
 from services.kernel.tls import CertificateError, Tls
+from services.notify.channels.email.settings import SmtpSettings
+from services.notify.channels.email.smtp import Session
 from services.notify.core.outcome import Failure
-from services.notify.settings import NotifySettings, SmtpSettings
-from services.notify.smtp import Session
+from services.notify.settings import NotifySettings
 from services.sites.settings import CameraSettings
 
 CONNECT_S = 5.0
@@ -24,7 +25,7 @@ _ELSEWHERE = "is a firewall or a NetworkPolicy between, is the name known here, 
 
 @dataclass(frozen=True)
 class ServerAddress:
-    """A server by host and port, which is all of its URL that may be shown; with `tls` its certificate is checked."""
+    """A server's host and port, the only parts of its URL that may be shown; with `tls` its certificate is checked."""
 
     check: str
     host: str
@@ -33,7 +34,7 @@ class ServerAddress:
 
     @property
     def name(self) -> str:
-        """How it is shown."""
+        """Host and port, as they are shown."""
         return f"{self.host}:{self.port}"
 
 
@@ -60,7 +61,7 @@ def _words(error: Exception) -> str:
 
 
 async def mail(settings: SmtpSettings) -> Finding:
-    """Return whether the mail server would take mails: connected, secured and logged in, and nothing sent."""
+    """Return whether the mail server would take mails: connect, secure and log in, but send nothing."""
     check, name = "SMTP", f"{settings.host}:{settings.port_in_use()}"
     try:
         session = Session(settings, settings.tls())
@@ -94,7 +95,7 @@ def _mend(failure: Failure) -> str:
 
 
 def gateways(notify: NotifySettings) -> Iterator[ServerAddress]:
-    """Yield the SMS gateway and the webhooks, each once. CertificateError if a file of theirs is of no use."""
+    """Yield the SMS gateway and the webhooks, each once. CertificateError if one of their files is unusable."""
     if notify.sms is not None:
         own = notify.sms.kannel or notify.sms.provider
         assert own is not None
@@ -114,7 +115,7 @@ def _place(check: str, url: str, tls: Callable[[], Tls]) -> ServerAddress:
 
 
 async def camera(site: str, settings: CameraSettings, *, open_it: bool) -> Finding:
-    """Return whether a camera is reached; with `open_it`, whether its stream has a packet, which is dropped."""
+    """Return whether a camera can be reached; with `open_it`, whether its stream has a packet, which is dropped."""
     check = f"reach {site}/{settings.id}"
     try:
         address = address_of(settings)

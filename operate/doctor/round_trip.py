@@ -1,6 +1,6 @@
-"""`moretta doctor --round-trip SITE`: a film that nobody was in goes all the way, and no part of it comes out anywhere.
+"""`moretta doctor --round-trip SITE`: sends a film without real people all the way, and checks that no part leaks.
 
-What `helm test` runs: this process is the camera of that site, a listener with its identity's rights, and the judge.
+`helm test` runs it. This process is the camera of that site, a listener with its identity's rights, and the judge.
 """
 
 import asyncio
@@ -19,8 +19,8 @@ from operate.doctor import bus as on_bus
 from operate.doctor.core import trip
 from operate.doctor.core.findings import Finding, fail
 from operate.doctor.deployment import Deployment
-from operate.proof.camera import FilmServer
-from operate.proof.lifetimes import lifetime_of
+from operate.proof.core.verdicts import lifetime_of
+from operate.proof.peers import FilmServer
 from operate.proof.secret import Secret
 from operate.proof.taps import Tap
 from proto.codec import ContractError, decode_on
@@ -34,13 +34,13 @@ COMMAND = "moretta doctor"
 _LISTEN = re.compile(r"^(?P<host>[A-Za-z0-9.\-]+|\[[0-9a-fA-F:]+\]):(?P<port>\d{1,5})\Z")
 _LOOK_S = 0.2
 _HEARING: tuple[Identity, ...] = ("operator", "subscriber")
-"""Who may hear all that it may without standing in anybody's way."""
+"""Identities that can listen to all that they may hear, without taking requests from those that answer them."""
 Tell = Callable[[str, float], None]
 
 
 @dataclass(frozen=True)
 class Options:
-    """How it is done. `metrics` is the URL of ingest's metrics, if it can be reached."""
+    """Options of a round trip. `metrics` is the URL of ingest's metrics, if it can be reached."""
 
     site: str
     listen: str = "127.0.0.1:8090"
@@ -50,7 +50,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Film:
-    """The film as a camera sends it, what must not be found of it, and how many people come in a second."""
+    """The film as a camera sends it, the parts of it that must not be found, and how many people come in a second."""
 
     stream: Path
     rate: float
@@ -59,7 +59,7 @@ class Film:
 
 
 class Ear:
-    """Takes in what the tap hears: searches all of it, and keeps the camera's state and the first whole window."""
+    """Searches all that the tap hears, and keeps the camera's state and the first whole window."""
 
     def __init__(self, site: str, film: Film) -> None:
         self._site, self._search = site, film.secret.search()
@@ -70,7 +70,7 @@ class Ear:
         self.window: WindowV1 | None = None
 
     def hear(self, _user: str, subject: str, headers: bytes, payload: bytes) -> None:
-        """Search a message, and look what it says of the site."""
+        """Search a message, and note what it says about the site."""
         self.messages += 1
         self.size += len(headers) + len(payload)
         self.found += len(self._search.within(headers)) + len(self._search.within(payload))
@@ -88,18 +88,18 @@ class Ear:
             self.window = self.window or message
 
     def _is_whole(self, window: WindowV1) -> bool:
-        """Whether it is the whole site's, and begins after the camera came; a coverage that is withheld is whole."""
+        """Return whether it is the whole site's, begins after the camera came, and is covered (withheld counts)."""
         later = self.live_since is not None and window.start >= self.live_since
         return later and window.zone == WHOLE_SITE and (window.coverage is None or window.coverage >= trip.WHOLE)
 
     @property
     def heard(self) -> trip.Heard:
-        """Return the sums."""
+        """The sums of what was heard."""
         return trip.Heard(self.messages, self.size, len(self._search), self.found)
 
 
 def place_of(listen: str) -> tuple[str, int]:
-    """Return host and port; SettingsError if it is none."""
+    """Return host and port of HOST:PORT; SettingsError if the text has another form."""
     found = _LISTEN.match(listen)
     if found is None or int(found["port"]) > 65_535:
         raise SettingsError(COMMAND, [("--listen", f"{listen!r} is no HOST:PORT, such as 0.0.0.0:8090")])
@@ -107,7 +107,7 @@ def place_of(listen: str) -> tuple[str, int]:
 
 
 def camera_of(deployment: Deployment, name: str) -> tuple[SiteSettings, CameraSettings]:
-    """Return the site of that name and its camera; SettingsError if there is none, or it has more than one."""
+    """Return the site of that name and its camera; SettingsError if there is no such site or not exactly one camera."""
     sites = {site.id: site for site in deployment.sites}
     if name not in sites:
         known = ", ".join(sites) or "none that can be read"
@@ -119,7 +119,7 @@ def camera_of(deployment: Deployment, name: str) -> tuple[SiteSettings, CameraSe
 
 
 async def round_trip(deployment: Deployment, options: Options, tell: Tell) -> list[Finding]:
-    """Return all findings of a round trip. SettingsError for a mistake of whoever asked."""
+    """Return all findings of a round trip. SettingsError for a user's mistake."""
     host, port = place_of(options.listen)
     site, camera = camera_of(deployment, options.site)
     who = on_bus.identity_of(deployment.nats)
@@ -148,13 +148,13 @@ async def round_trip(deployment: Deployment, options: Options, tell: Tell) -> li
     found = [line, trip.camera(f"{site.id}/{camera.id}", shown.taken, state, options.listen, options.limit_s)]
     found += trip.window(ear.window, film.per_s, options.limit_s) if ear.live_since else []
     found += [_pictures(ear, film, who), await _lifetime(ear, options.metrics)]
-    if deployment.nats.seed is not None:  # else nobody is refused anything, which is told as left out
+    if deployment.nats.seed is not None:  # without a seed nothing is refused, which is told as left out
         found.append(trip.refused(any('">"' in one for one in tap.refused)))
     return [*found, *await on_bus.granted(deployment.nats, who)]
 
 
 async def _shown(ear: Ear, camera: FilmServer, limit_s: float, tell: Tell) -> None:
-    """Wait until a whole window came, or the limit is over."""
+    """Wait until a whole window has come, or the time limit is over."""
     began = time.monotonic()
     while ear.window is None and (passed := time.monotonic() - began) < limit_s:
         what = "a window" if ear.live_since else "the camera to be live" if camera.taken else "ingest to come"
@@ -164,7 +164,7 @@ async def _shown(ear: Ear, camera: FilmServer, limit_s: float, tell: Tell) -> No
 
 def _film(scratch: Path, long_side: int) -> Film:
     try:
-        from operate.proof.film import FPS, PEOPLE, SECONDS, make_film, make_stream, rate
+        from operate.proof.site import FPS, PEOPLE, SECONDS, make_film, make_stream, rate
     except ModuleNotFoundError as error:
         why = f"drawing its film needs {error.name}; pip install 'moretta[demo]'"
         raise SettingsError(COMMAND, [("--round-trip", why)]) from None
@@ -183,7 +183,7 @@ def _pictures(ear: Ear, film: Film, who: str) -> Finding:
 
 
 async def _lifetime(ear: Ear, url: str | None) -> Finding:
-    """Return how long pixels lived, by ingest's metrics where they can be reached, else by the camera's own state."""
+    """Return whether pixels lived as promised: by ingest's metrics at `url`, or without a URL by the camera's state."""
     if url is not None:
         try:
             timeout = aiohttp.ClientTimeout(total=10)
@@ -193,6 +193,6 @@ async def _lifetime(ear: Ear, url: str | None) -> Finding:
             return fail(
                 "pixel lifetime", f"no metrics from there: {type(error).__name__}", "is --metrics ingest's /metrics?"
             )
-        return trip.lifetime(lived.upper(0.99), lived.total, "ingest's metrics")
+        return trip.lifetime(lived.late, lived.total, "ingest's metrics")
     last = ear.state.lifetime if ear.state else None
-    return trip.lifetime(last.p99_ms if last else None, last.frames if last else 0, "the camera's state")
+    return trip.lifetime(last.late if last else 0, last.pictures if last else 0, "the camera's last window")

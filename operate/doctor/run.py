@@ -1,4 +1,4 @@
-"""All checks at once, each with a time limit of its own: one that fails, or hangs, takes no other with it."""
+"""Runs all checks at once, each with its own time limit: a check that fails or hangs stops no other."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -8,10 +8,13 @@ from pathlib import Path
 
 from operate.doctor import bus as on_bus
 from operate.doctor import machine, reach
+from operate.doctor.core import judged
 from operate.doctor.core.findings import Finding, fail, left_out
 from operate.doctor.deployment import Deployment
 from services.bus import Bus
+from services.frames.sealing.keys import MOST_GIVERS
 from services.kernel.tls import CertificateError
+from services.sites.settings import CameraSettings
 
 _LIMIT_S = 20.0
 _AT_ONCE = 16
@@ -20,12 +23,12 @@ Check = Callable[[], Awaitable[list[Finding]]]
 
 @dataclass(frozen=True)
 class Options:
-    """What is looked at beside the rule."""
+    """Checks in addition to the usual ones."""
 
     cameras: bool = False
     """Whether each camera's stream is opened and one packet read."""
     store: Path | None = None
-    """Where nats-server stores, if it is on this machine."""
+    """nats-server's storage folder, if it is on this machine."""
 
 
 async def examined(deployment: Deployment, options: Options) -> list[Finding]:
@@ -35,7 +38,7 @@ async def examined(deployment: Deployment, options: Options) -> list[Finding]:
         checks = [*_on_bus(deployment, bus), *_around(deployment, options, bus)]
         places = asyncio.Semaphore(_AT_ONCE)
         found = await asyncio.gather(*(_within(name, check, places) for name, check in checks))
-        # Last: what servers showed of themselves just now is known then.
+        # Last, because by now servers have shown their certificates.
         end = machine.certificates(deployment.loaded)
     finally:
         if bus is not None:
@@ -52,7 +55,7 @@ async def _within(name: str, check: Check, places: asyncio.Semaphore) -> list[Fi
             return [fail(name, f"no answer in {_LIMIT_S:g} s", "see the lines above; is the other side overloaded?")]
         except CertificateError as error:
             return [fail(name, f"{error.field}: {error.why}", "mend the file, or the settings that name it")]
-        except Exception as error:  # its text may hold what it was given
+        except Exception as error:  # the error's text may hold its input
             return [fail(name, f"could not be checked: {type(error).__name__}", "run it again; else tell the makers")]
 
 
@@ -80,7 +83,8 @@ def _around(deployment: Deployment, options: Options, bus: Bus | None) -> list[t
     async def here() -> list[Finding]:
         nats, zones = deployment.nats, machine.time_zones(sites)
         most = await on_bus.reserved(bus, on_bus.identity_of(nats), deployment.sizes) if options.store else 0
-        return [await asyncio.to_thread(machine.disk, options.store, nats.url, most), zones]
+        keys = judged.frame_keys({site.id: len(site.cameras) for site in sites}, MOST_GIVERS)
+        return [await asyncio.to_thread(machine.disk, options.store, nats.url, most), zones, *keys]
 
     sandbox: tuple[str, Check] = ("sandbox", lambda: machine.sandbox(deployment.file, sites))
     return [*_channels(deployment), *_cameras(deployment, options), sandbox, ("this machine", here)]
@@ -88,24 +92,37 @@ def _around(deployment: Deployment, options: Options, bus: Bus | None) -> list[t
 
 def _channels(deployment: Deployment) -> list[tuple[str, Check]]:
     if (file := deployment.notify) is None:
-        return [("channels", _left_out("channels", "without notify's secrets mail, SMS and webhooks are not tried"))]
+        rest: tuple[str, Check] = (
+            "channels",
+            _left_out("channels", "without notify's secrets nobody logs in or is told"),
+        )
+        server = deployment.bare_mail_server
+        return [*([("SMTP", _one(partial(reach.reached, server)))] if server else []), rest]
     notify = file.notify
     found: list[tuple[str, Check]] = []
     if (smtp := notify.smtp) is not None:
         found.append(("SMTP", _one(partial(reach.mail, smtp))))
     try:
         places = list(reach.gateways(notify))
-    except CertificateError:  # told with the certificates
+    except CertificateError:  # reported with the certificates
         places = []
     return [*found, *((place.check, _one(partial(reach.reached, place))) for place in places)]
 
 
 def _cameras(deployment: Deployment, options: Options) -> list[tuple[str, Check]]:
     if (ingest := deployment.ingest) is None:
-        return [("cameras", _left_out("reach cameras", "without ingest's secrets no camera is tried"))]
+        rest: tuple[str, Check] = (
+            "cameras",
+            _left_out("reach cameras", "without ingest's secrets others are not tried"),
+        )
+        return [*_tried(deployment.bare_cameras, options), rest]
+    return _tried(reach.cameras(ingest), options)
+
+
+def _tried(cameras: list[tuple[str, CameraSettings]], options: Options) -> list[tuple[str, Check]]:
     return [
         (f"reach {site}/{one.id}", _one(partial(reach.camera, site, one, open_it=options.cameras)))
-        for site, one in reach.cameras(ingest)
+        for site, one in cameras
     ]
 
 

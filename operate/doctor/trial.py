@@ -1,4 +1,4 @@
-"""Enters inference's sandbox as a process of its own, since it is entered for good, and prints what came of it."""
+"""Enters inference's sandbox in a separate process, since no process can leave it again, and prints the result."""
 
 import contextlib
 import json
@@ -14,10 +14,10 @@ from services.sandbox import Sandbox
 
 
 def main(file: Path) -> None:
-    """Print each measure with its state and why."""
+    """Print each measure with its state and the reason."""
     configure("doctor", LogSettings(level="error"))
     sandbox = Sandbox("inference", InferenceFile)
-    with contextlib.suppress(StartError):  # what is lacking is judged by whoever asked
+    with contextlib.suppress(StartError):  # the caller judges what is lacking
         sandbox.enter(file, load(file, AggregateFile))
     print(json.dumps({measure: [one.state, one.why] for measure, one in sandbox.findings.items()}))
 

@@ -1,4 +1,4 @@
-"""A hub's folder: the public keys of the sites' leaves, the seeds of who makes and who reads its streams (ADR 25)."""
+"""A hub's folder: public keys of the sites' leaves, and seeds of the users that make or read streams (ADR 25)."""
 
 import json
 from collections.abc import Iterable
@@ -10,7 +10,16 @@ import yaml
 from msgspec import Struct, structs
 
 from operate.identities import kubernetes
-from operate.identities.kept import SECRETS, VALUES, reader_files, settings_file
+from operate.identities.kept import (
+    CONFIG,
+    SECRETS,
+    VALUES,
+    holds,
+    left_over,
+    reader_files,
+    require_empty,
+    settings_file,
+)
 from operate.identities.leafnodes import STREAMS_USER, Link, hub
 from operate.identities.made import Identities
 from operate.identities.readers import named
@@ -19,13 +28,13 @@ from proto.permissions import NAMED, READER
 from services.bus.nkey import Seed
 from services.kernel.settings import SettingsError
 
-STATE = "nats-hub.json"
+STATE = "hub-state.json"
 Leaves = dict[str, list[str]]
-"""By the sites that a leaf speaks for, joined with `+`: the public keys with which it may come in."""
+"""The public keys with which a leaf may connect, by the leaf's sites joined with `+`."""
 
 
 class Hub(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Where the hub listens, for clients and for leaves, and stores; what others call it; the public keys in force."""
+    """A hub: listen addresses for clients and for leaves, storage folder, URL for others, and public keys in force."""
 
     listen: str
     leaf_listen: str
@@ -35,11 +44,11 @@ class Hub(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     leaves: Leaves = {}
     keys: dict[str, list[str]] = {}
     room: int = 0
-    """For how many leaves disk is reserved: a server refuses to reload a configuration with less than before."""
+    """The number of leaves for which disk is reserved. A server refuses a reload with less than before."""
     streams: dict[str, int] = {}
-    """Bytes of the common streams that are larger than the table has them."""
+    """Sizes, in bytes, of the common streams that are larger than in the table."""
     release: kubernetes.Release | None = None
-    """Where it runs on Kubernetes, if it does (ADR 28)."""
+    """The chart's release, if the hub runs on Kubernetes (ADR 28)."""
 
     @property
     def links(self) -> dict[Link, list[str]]:
@@ -48,24 +57,22 @@ class Hub(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 def link_of(sites: str) -> Link:
-    """Return the leaf that speaks for these sites, joined with `+`; it has the name of the first."""
+    """Return the leaf of these sites, joined with `+`; it has the name of the first site."""
     names = sites.split("+")
     return Link(names[0], tuple(names))
 
 
 class KeptHub:
-    """A folder with `nats.conf`, a seed for each who makes streams, and the readers' settings."""
+    """A folder with `nats.conf`, a seed for each user that makes streams, and the readers' settings."""
 
     def __init__(self, folder: Path, hub: Hub) -> None:
         self.folder, self.hub = folder.absolute(), hub
         self._files = Identities(self.folder, {})
 
     @classmethod
-    def make(cls, folder: Path, hub: Hub, readers: Iterable[str] = ()) -> "KeptHub":
-        """Make a hub with readers of these names; SettingsError if the folder has something in it."""
-        if folder.exists() and any(folder.iterdir()):
-            why = f"{folder} is not empty; --update changes a hub that is there, else name a folder of its own"
-            raise SettingsError("moretta nats-config", [("--out", why)])
+    def make(cls, folder: Path, hub: Hub, readers: Iterable[str] = (), beside: Iterable[str] = ()) -> "KeptHub":
+        """Make a hub with these readers; SettingsError if the folder holds more than its file and those `beside`."""
+        require_empty(folder, beside)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.chmod(0o700)
         kept = cls(folder, hub)
@@ -74,46 +81,61 @@ class KeptHub:
 
     @classmethod
     def open(cls, folder: Path) -> "KeptHub":
-        """Return the hub that is in a folder; SettingsError if it was not made here."""
+        """Return the hub of a folder; SettingsError if its state file is missing or invalid."""
         file = folder / STATE
         try:
             return cls(folder, msgspec.json.decode(file.read_bytes(), type=Hub))
         except OSError as error:
-            raise SettingsError(file, [("", f"cannot be read: {error.strerror}; --hub makes one")]) from None
+            raise SettingsError(
+                file,
+                [("", f"cannot be read: {error.strerror}; `moretta nats apply` with a file that has `hub` makes one")],
+            ) from None
         except msgspec.MsgspecError as error:
-            raise SettingsError(file, [("", f"{error}; `moretta nats-config` writes this file, nobody else")]) from None
+            raise SettingsError(file, [("", f"{error}; `moretta nats apply` writes this file, nobody else")]) from None
 
     @property
     def readers(self) -> list[str]:
-        """The names of the readers that have one."""
+        """The names of the named readers."""
         return named(self.hub.keys)
 
     def update(self, new: Hub, readers: Iterable[str] | None = None) -> None:
-        """Write everything anew; keys that are there stay, and a new leaf's streams get who makes them.
+        """Write all files again. Existing keys stay, and each new leaf gets a user that makes its streams.
 
-        `readers` are the names of all readers that have one from now on; None: those of before. Who goes, goes with
-        its files.
+        `readers` are the names of all named readers from now on; None keeps those of before. Removed users lose their
+        files too.
         """
         names = self.readers if readers is None else readers
-        gone = {f"{NAMED}{name}" for name in self.readers} - {f"{NAMED}{name}" for name in names}
         users = [STREAMS_USER, READER, *(f"{NAMED}{name}" for name in names), *(link.maker for link in new.links)]
         fresh = {user: Seed.new() for user in users if user not in self.hub.keys}
         keys = {user: [fresh[user].public] if user in fresh else self.hub.keys[user] for user in users}
+        gone = [user for user in self.hub.keys if user not in keys]
         self.hub = structs.replace(new, keys=keys, room=max(self.hub.room, len(new.leaves)))
-        self._write()
-        for user, seed in fresh.items():
+        for user, seed in fresh.items():  # first: a key in the state counts as one whose seed is there
             self._files.write(f"{user}.nk", seed.reveal())
+        self._write()
         self._files.remove(file for user in gone for file in reader_files(user))
+        self._files.remove(left_over(self.folder, keys))
         if new.release:
             self._write_secrets(new.release)
+        else:
+            self._files.remove((SECRETS, VALUES))
 
-    def _write(self) -> None:
+    @property
+    def is_stale(self) -> bool:
+        """Whether nats.conf differs from what this version makes of the folder: other rights, or an edit by hand."""
+        return not holds(self.folder / CONFIG, self._config())
+
+    def _config(self) -> str:
         one = self.hub
         config = hub(
             one.listen, one.leaf_listen, one.store, one.keys, one.links, room=one.room, tls=one.tls, sizes=one.streams
         )
+        return json.dumps(config, indent=1)
+
+    def _write(self) -> None:
+        one = self.hub
         self._files.write(STATE, msgspec.json.format(msgspec.json.encode(one)).decode())
-        self._files.write("nats.conf", json.dumps(config, indent=1))
+        self._files.write(CONFIG, self._config())
         for user in self._users():
             self._files.write(f"{user}.yaml", settings_file(one.url, READER, user=user))
         if one.release:
@@ -143,3 +165,5 @@ class KeptHub:
             found.append(release.secret(kubernetes.identity(user), texts))
         if found:
             self._files.write(SECRETS, kubernetes.manifest(found))
+        else:
+            self._files.remove((SECRETS,))

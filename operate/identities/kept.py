@@ -1,4 +1,4 @@
-"""Identities that last: a folder with the seeds, nats-server's configuration, and which public keys are in force."""
+"""A site's folder with lasting identities: seeds, nats-server's configuration, and the public keys in force."""
 
 import json
 from collections.abc import Iterable
@@ -12,34 +12,35 @@ from msgspec import Struct, structs
 from operate.identities import kubernetes
 from operate.identities.leafnodes import LEAF_USER, STREAMS_USER, Link, leaf
 from operate.identities.made import Identities, environment, larger, secret_files
+from operate.identities.mqtt import new_password, password_file
 from operate.identities.readers import named
-from operate.identities.server import Tls, WebSocket, users
+from operate.identities.server import Mqtt, Tls, WebSocket, users
 from operate.identities.server import server as configuration
 from proto.permissions import ACCOUNTS, NAMED, READER, SERVICES, inbox_name, user_of
 from proto.subjects import STREAM_OWNER, Identity
 from services.bus.nkey import Seed
 from services.kernel.settings import SettingsError
 
-CONFIG, STATE = "nats.conf", "nats-config.json"
+CONFIG, STATE, INPUT = "nats.conf", "site-state.json", "nats.yaml"
 SECRETS, VALUES, OFFICIAL = "secrets.yaml", "values.yaml", "nats-values.yaml"
-"""What is written for Kubernetes: Secrets, values of our chart, values of NATS's own chart."""
+"""Files for Kubernetes: Secrets, values of our chart, values of NATS's own chart."""
 _OUTSIDE: Identity = "backup"
-"""Whose seed is in no cluster: it can destroy every stream, and belongs where the backups are (ADR 32)."""
+"""The identity whose seed is in no cluster: it can destroy every stream, and belongs where the backups are (ADR 32)."""
 PEOPLE: tuple[Identity, ...] = ("operator", "backup", "subscriber")
-"""Who has settings of their own instead of variables laid over a service's."""
+"""Identities with a settings file of their own. Services have environment variables over their settings instead."""
 
 
 class Leaf(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The hub's URLs, and the sites of this server that the hub hears of; the first names the leaf (ADR 25)."""
+    """The hub's URLs, and the sites of this server whose data the hub gets; the first names the leaf (ADR 25)."""
 
     hubs: list[str]
     sites: list[str]
     tls: Tls | None = None
-    """What is shown to the hub, and who must vouch for it; without it, at `tls://`, whomever the system trusts."""
+    """The certificate for the hub, and the CA of the hub's certificate. Without it, `tls://` uses the system's CAs."""
 
 
 class Server(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Where the server listens and stores, what the others call it, and the public keys of each user in force."""
+    """A server: listen address, storage folder, URL for others, and each user's public keys in force."""
 
     listen: str
     store: str
@@ -47,32 +48,31 @@ class Server(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     tls: Tls | None = None
     leaf: Leaf | None = None
     streams: dict[str, int] = {}
-    """Bytes of the streams that are larger than the table has them."""
+    """Sizes, in bytes, of the streams that are larger than in the table."""
     keys: dict[str, list[str]] = {}
     release: kubernetes.Release | None = None
-    """Where it runs on Kubernetes, if it does (ADR 28)."""
+    """The chart's release, if the server runs on Kubernetes (ADR 28)."""
     websocket: WebSocket | None = None
-    """Where browsers come in, if they do (ADR 35)."""
+    """The WebSocket listener for browsers, if there is one (ADR 35)."""
+    mqtt: Mqtt | None = None
+    """The listener for MQTT clients, and their passwords' hashes; an empty hash is one that `update` makes (ADR 48)."""
 
 
 class Kept:
-    """One such folder. Whatever changes it writes the server's side first: a seed is never there before its key."""
+    """A site's folder. `rotate` writes the server's side first, so that no seed is in use before its public key is;
+    `replace` does so too, and removes the old keys at the end.
+
+    `update` writes the seeds of new users first: a public key in the state means that its seed was written.
+    """
 
     def __init__(self, folder: Path, server: Server) -> None:
         self.folder, self.server = folder.absolute(), server
         self._files = Identities(self.folder, {})
 
     @classmethod
-    def make(cls, folder: Path, server: Server) -> "Kept":
-        """Make fresh identities; SettingsError if there are some already."""
-        if (folder / STATE).exists():
-            why = (
-                f"{folder} has identities already; --update keeps them and writes the rest anew, --rotate IDENTITY"
-                " makes a new key beside the old one; for an installation of its own name another folder"
-            )
-            raise SettingsError("moretta nats-config", [("--out", why)])
-        if folder.exists() and any(folder.iterdir()):  # it is closed to everybody else, which others may not expect
-            raise SettingsError("moretta nats-config", [("--out", f"{folder} is not empty; name a folder of its own")])
+    def make(cls, folder: Path, server: Server, beside: Iterable[str] = ()) -> "Kept":
+        """Make new identities in a folder; SettingsError if it holds more than its file and the files `beside`."""
+        require_empty(folder, beside)
         kept = cls(folder, structs.replace(server, keys=Identities.make(folder.absolute()).public))
         kept.write()
         kept.write_secrets()
@@ -80,26 +80,26 @@ class Kept:
 
     @classmethod
     def open(cls, folder: Path) -> "Kept":
-        """Return what is in a folder; SettingsError if it was not made here."""
+        """Return the state of a folder; SettingsError if its state file is missing or invalid."""
         file = folder / STATE
         try:
             return cls(folder, msgspec.json.decode(file.read_bytes(), type=Server))
         except OSError as error:
-            why = f"cannot be read: {error.strerror}; make identities first, without --update, --rotate and --retire"
+            why = f"cannot be read: {error.strerror}; `moretta nats apply` makes identities first"
             raise SettingsError(file, [("", why)]) from None
         except msgspec.MsgspecError as error:
-            raise SettingsError(file, [("", f"{error}; `moretta nats-config` writes this file, nobody else")]) from None
+            raise SettingsError(file, [("", f"{error}; `moretta nats apply` writes this file, nobody else")]) from None
 
     @property
     def readers(self) -> list[str]:
-        """The names of the readers that have one."""
+        """The names of the named readers."""
         return named(self.server.keys)
 
     def update(self, server: Server, readers: Iterable[str] | None = None) -> None:
-        """Write everything anew for this version's table, with the same keys; users that are new to it get theirs.
+        """Write all files again for this version's table. Existing keys stay, and new users get keys.
 
-        `readers` are the names of all readers that have one from now on; None: those of before. Who goes, goes with
-        its files.
+        `readers` are the names of all named readers from now on; None keeps those of before. Removed users lose their
+        files too.
         """
         names = self.readers if readers is None else readers
         stay = [*(user_of(*one) for one in users()), *(f"{NAMED}{name}" for name in names)]
@@ -107,9 +107,15 @@ class Kept:
         known = {user: self.server.keys.get(user, []) for user in stay}
         fresh = {user: Seed.new() for user, keys in known.items() if not keys}
         keys = known | {user: [seed.public] for user, seed in fresh.items()}
-        gone = [f"{NAMED}{name}" for name in self.readers if f"{NAMED}{name}" not in keys]
-        self._change(structs.replace(server, keys=keys), fresh)
+        gone = [user for user in self.server.keys if user not in keys]
+        # Seeds first: a key in the state counts as one whose seed is there. Nobody uses these new seeds yet.
+        for user, seed in fresh.items():
+            self._files.write(f"{user}.nk", seed.reveal())
+        without = [user for user in self._passwords if server.mqtt is None or user not in server.mqtt.passwords]
+        self._change(self._with_passwords(structs.replace(server, keys=keys)), {})
+        self._files.remove(map(password_file, without))
         self._files.remove(file for user in gone for file in reader_files(user))
+        self._files.remove(left_over(self.folder, keys))
 
     def rotate(self, names: list[str]) -> None:
         """Give these users new keys; the old ones stay in force until `retire`.
@@ -117,31 +123,64 @@ class Kept:
         SettingsError if some have two already.
         """
         if waiting := self._renewed(names):
-            why = f"{', '.join(waiting)} still has an old key; --retire it first, or who uses it is locked out"
-            raise SettingsError("moretta nats-config", [("--rotate", why)])
+            why = f"{', '.join(waiting)} still has an old key; `retire` it first, or who uses it is locked out"
+            raise SettingsError("moretta nats rotate", [("", why)])
         fresh = {user: Seed.new() for user in names}
         keys = {user: [seed.public, *self.server.keys[user]] for user, seed in fresh.items()}
         self._change(structs.replace(self.server, keys=self.server.keys | keys), fresh)
 
-    def retire(self, names: list[str]) -> list[str]:
-        """Take the old keys of these users out of force; returns who had one.
+    def replace(self, names: list[str]) -> None:
+        """Give these users new keys, and put all older ones out of force: one was stolen.
 
-        The key of the seed that is in the folder stays; where none is (it is in a secret store), the newest does.
+        The old ones go when all seeds are written: broken off (full disk) it is like a renewal, and may be run again.
+        """
+        self._renewed(names)
+        fresh = {user: Seed.new() for user in names}
+        both = {user: [seed.public, *self.server.keys[user]] for user, seed in fresh.items()}
+        self._change(structs.replace(self.server, keys=self.server.keys | both), fresh)
+        alone = {user: [seed.public] for user, seed in fresh.items()}
+        server = structs.replace(self.server, keys=self.server.keys | alone)
+        if server.mqtt:
+            passwords = {user: "" if user in names else known for user, known in self._passwords.items()}
+            server = self._with_passwords(
+                structs.replace(server, mqtt=structs.replace(server.mqtt, passwords=passwords))
+            )
+        self._change(server, {})
+
+    def retire(self, names: list[str]) -> list[str]:
+        """Remove the old keys of these users; return the users that had one.
+
+        The key of the seed in the folder stays. If no seed is there (it is in a secret store), the newest key stays.
         """
         old = self._renewed(names)
         keys = self.server.keys | {user: [self._present(user)] for user in old}
         self._change(structs.replace(self.server, keys=keys), {})
         return old
 
+    @property
+    def _passwords(self) -> dict[str, str]:
+        return self.server.mqtt.passwords if self.server.mqtt else {}
+
+    def _with_passwords(self, server: Server) -> Server:
+        """Return the server with a hash for each password that is missing, which it writes into a file first."""
+        if server.mqtt is None:
+            return server
+        known = dict(server.mqtt.passwords)
+        for user in [name for name, hashed in known.items() if not hashed]:
+            password, known[user] = new_password()
+            self._files.write(password_file(user), password)
+        return structs.replace(server, mqtt=structs.replace(server.mqtt, passwords=known))
+
     def _renewed(self, names: list[str]) -> list[str]:
-        """Return who of these has two keys. SettingsError if one has none: the table has grown since."""
-        if fresh := [user for user in names if not self.server.keys.get(user)]:
-            why = f"{', '.join(fresh)} has no key here yet; --update makes one for whoever is new to this version"
+        """Return those of these users that have two keys. SettingsError if a user has none: the table has grown."""
+        everybody = dict.fromkeys([*names, *(user_of(*one) for one in users())])
+        if fresh := [user for user in everybody if not self.server.keys.get(user)]:
+            why = f"{', '.join(fresh)} has no key here yet; `moretta nats apply` makes one for who is new"
             raise SettingsError(self.folder / STATE, [("keys", why)])
         return [user for user in names if len(self.server.keys[user]) > 1]
 
     def _present(self, user: str) -> str:
-        """Return which key of a user stays: a renewal that was broken off, by a full disk, left the old seed here."""
+        """Return the key of a user that stays: the old one if a renewal broke off (full disk) and left its seed."""
         newest, *others = self.server.keys[user]
         file = self.folder / f"{user}.nk"
         try:
@@ -159,17 +198,34 @@ class Kept:
             self._files.write(f"{user}.nk", seed.reveal())
         self.write_secrets()
 
+    @property
+    def is_stale(self) -> bool:
+        """Whether nats.conf differs from what this version makes of the folder: other rights, or an edit by hand."""
+        here = all(user_of(*one) in self.server.keys for one in users())  # users new to this version are told anyway
+        return here and not holds(self.folder / CONFIG, json.dumps(self._config(None), indent=1))
+
     def _config(self, seed: Seed | None) -> dict[str, Any]:
         one = self.server
-        config = configuration(one.listen, one.store, one.keys, tls=one.tls, websocket=one.websocket, sizes=one.streams)
+        config = configuration(
+            one.listen, one.store, one.keys, tls=one.tls, websocket=one.websocket, mqtt=one.mqtt, sizes=one.streams
+        )
         if one.leaf:
             link = Link(one.leaf.sites[0], tuple(one.leaf.sites))
-            own = (seed or Seed((self.folder / f"{LEAF_USER}.nk").read_text(encoding="utf-8"))).reveal()
+            own = (seed or self._leaf_seed()).reveal()
             config = leaf(config, link, one.leaf.hubs, own, one.keys, tls=one.leaf.tls)
         return config
 
+    def _leaf_seed(self) -> Seed:
+        """Return the leaf's seed, which nats.conf contains; SettingsError if it is not here."""
+        file = self.folder / f"{LEAF_USER}.nk"
+        try:
+            return Seed(file.read_text(encoding="utf-8"))
+        except OSError as error:
+            why = f"cannot be read: {error.strerror}; nats.conf has it in it: put it back, or `moretta nats rotate` it"
+            raise SettingsError(file, [("", why)]) from None
+
     def write(self, seed: Seed | None = None) -> None:
-        """Write all but the seeds. `seed` is the leaf's, if it is another one than in the folder."""
+        """Write all files but the seeds. `seed` is the leaf's, if it differs from the one in the folder."""
         config = self._config(seed)
         self._files.write(STATE, msgspec.json.format(msgspec.json.encode(self.server)).decode())
         self._files.write(CONFIG, json.dumps(config, indent=1))
@@ -187,7 +243,7 @@ class Kept:
             self._files.write(f"{user}.yaml", settings_file(self.server.url, READER, trusted, user=user))
 
     def _write_values(self, config: dict[str, Any]) -> None:
-        """Write what the charts get: public keys, and a leaf's hub and sites. No secret is in it."""
+        """Write the values for the charts: public keys, and a leaf's hub and sites. They hold no secret."""
         one = self.server
         if one.release is None:
             return
@@ -196,6 +252,7 @@ class Kept:
             "keys": {user: keys for user, keys in one.keys.items() if user != LEAF_USER},
         }
         values |= {"readers": self.readers} if self.readers else {}
+        values |= {"mqtt": {"enabled": True, "passwords": one.mqtt.passwords}} if one.mqtt else {}
         values |= kubernetes.streams(one.streams)
         theirs = kubernetes.official(config)
         if one.leaf:
@@ -206,8 +263,9 @@ class Kept:
         self._files.write(OFFICIAL, yaml.safe_dump(theirs, sort_keys=False))
 
     def write_secrets(self) -> None:
-        """Write the Secrets of all whose files are here; see `elsewhere`."""
+        """Write the Secret of each identity and named reader whose files are here; see `elsewhere`."""
         if (release := self.server.release) is None:
+            self._files.remove((SECRETS, VALUES, OFFICIAL))
             return
         left_out = {_OUTSIDE, *self.elsewhere}
         found = [
@@ -220,30 +278,54 @@ class Kept:
 
     @property
     def elsewhere(self) -> list[str]:
-        """Whose files are not all here: they were moved to a secret store, and are in no Secret that is written."""
+        """Identities and named readers whose files were moved to a secret store: no Secret is written for them."""
         found = self._secrets().items()
         return [name for name, files in found if not all((self.folder / file).exists() for file in files)]
 
     def _secrets(self) -> dict[str, list[str]]:
-        """Return the files of each that has a Secret of its own: identities, and readers with a name."""
+        """Return the files of each Secret: one Secret for each identity and each named reader."""
         own: dict[str, list[str]] = {
             name: secret_files(name) + ([f"{name}.yaml"] if name in PEOPLE else []) for name in ACCOUNTS
         }
-        return own | {user: reader_files(user) for user in (f"{NAMED}{name}" for name in self.readers)}
+        own |= {user: reader_files(user) for user in (f"{NAMED}{name}" for name in self.readers)}
+        return {name: files + [password_file(name)] * (name in self._passwords) for name, files in own.items()}
 
     def _read(self, file: str) -> str:
         return (self.folder / file).read_text(encoding="utf-8")
 
 
+def require_empty(folder: Path, beside: Iterable[str] = ()) -> None:
+    """Raise SettingsError if a folder holds more than its file and the files `beside`: it will be closed to others."""
+    allowed = {INPUT, *beside}
+    found = [one.name for one in folder.iterdir() if one.name not in allowed] if folder.exists() else []
+    if any(name.endswith(".nk") for name in found):
+        why = f"has keys and no {STATE}: it was left half made, and no server knows these keys; remove them"
+        raise SettingsError(folder, [("", why)])
+    if found:
+        raise SettingsError(folder, [("", f"is not empty; name a folder of its own, with nothing but {INPUT} in it")])
+
+
+def left_over(folder: Path, users_there: Iterable[str]) -> list[str]:
+    """Return the files of readers and leaves that were left behind when a change broke off."""
+    there = {*users_there}
+    found = [one.name for one in folder.iterdir() if one.name.startswith((NAMED, f"{STREAMS_USER}-"))]
+    return [name for name in found if Path(name).stem not in there]
+
+
+def holds(file: Path, text: str) -> bool:
+    """Return whether a file is there with this text."""
+    return file.is_file() and file.read_text(encoding="utf-8") == text
+
+
 def reader_files(user: str) -> list[str]:
-    """Return the names of the files of a reader with a name."""
+    """Return the names of a named reader's files."""
     return [f"{user}.nk", f"{user}.yaml"]
 
 
 def settings_file(url: str, identity: Identity, trusted: str | None = None, *, user: str | None = None) -> str:
-    """Return the settings with which a command as `identity`, beside its seed, reaches the server at `url`.
+    """Return the settings for a command that connects as `identity` to the server at `url`; they lie beside the seed.
 
-    `trusted` is the file of who vouches for the server; `user` is another one with that identity's rights.
+    `trusted` is the CA file for the server's certificate; `user` is another user with that identity's rights.
     """
     name = inbox_name(identity, "MAIN")
     found = {"url": url, "user": name, "seed_file": f"{user or name}.nk"} | ({"ca_file": trusted} if trusted else {})

@@ -1,4 +1,4 @@
-"""Identities for Kubernetes: Secrets with what each is, and values with public keys for the chart (ADR 28). Pure."""
+"""Identities for Kubernetes: a Secret for each, and values with public keys for the chart (ADR 28). Pure."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -12,25 +12,25 @@ from services.bus.sizes import Sizes, in_words
 Values = dict[str, Any]
 CHART = "moretta"
 _LONGEST = 40
-"""Characters of the beginning of the chart's names: what comes behind it fits into a name in DNS."""
+"""Maximum length of the prefix of the chart's names, so that a name with its ending fits into DNS."""
 LEAF_FILE = "leaf.conf"
-"""What the server's configuration includes: the one secret that it has, and has from a file."""
+"""The file that the server's configuration includes: it holds the configuration's only secret."""
 
 
 class Release(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A release of Helm's, and the namespace that it is in; without one, that of whoever calls kubectl and helm."""
+    """A Helm release and its namespace. Default: the namespace of the kubectl or helm command."""
 
     name: str
     namespace: str | None = None
 
     @property
     def fullname(self) -> str:
-        """What the names of the chart's own objects begin with, as its `moretta.fullname` says."""
+        """The prefix of the names of the chart's own objects, as its `moretta.fullname` makes it."""
         whole = self.name if CHART in self.name else f"{self.name}-{CHART}"
         return whole[:_LONGEST].removesuffix("-")
 
     def url(self, *, tls: bool) -> str:
-        """Return where the chart's server is."""
+        """Return the URL of the chart's server."""
         host = f"{self.fullname}-nats" + (f".{self.namespace}.svc" if self.namespace else "")
         return f"{'tls' if tls else 'nats'}://{host}:4222"
 
@@ -52,18 +52,18 @@ class Release(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         }
 
     def leaf_secret(self, seed: str) -> Values:
-        """Return the Secret by which the server comes to its hub."""
+        """Return the Secret with which the server connects to its hub."""
         return self.secret(f"nats-{LEAF_USER}", {LEAF_FILE: f'nkey: "{seed}"\n'})
 
 
 def streams(sizes: Sizes) -> Values:
-    """Return the chart's value `streams`, if there is one: sizes as quantities."""
+    """Return the chart's value `streams`, with sizes as Kubernetes quantities; empty if there are no sizes."""
     quantities = {name: in_words(size).removesuffix("B") for name, size in sizes.items()}
     return {"streams": quantities} if quantities else {}
 
 
 def identity(name: str) -> str:
-    """Return what an identity's Secret is called behind the release's name."""
+    """Return the name of an identity's Secret, without the release's name before it."""
     return f"identity-{name}"
 
 
@@ -75,8 +75,8 @@ def manifest(objects: Iterable[Values]) -> str:
 def official(config: Values) -> Values:
     """Return a server's configuration as values of the chart `nats` of nats-io/k8s, which merges them into its own.
 
-    Where the server listens and stores, and certificates, are that chart's affair. Numbers are `<< 1 >>` there: Helm
-    would write large ones with an exponent.
+    That chart itself sets listen address, storage and certificates. Numbers are written `<< 1 >>`: Helm would write
+    large numbers with an exponent.
     """
     own = ("listen", "jetstream", "tls", "leafnodes")
     rest = {name: value for name, value in config.items() if name not in own}
@@ -94,7 +94,7 @@ def _raw(value: Any) -> Any:
 
 
 def official_leaf(values: Values, leafnodes: Values, secret: str) -> Values:
-    """Return such values with a leaf: its seed is included from a Secret that is mounted beside the configuration."""
+    """Return these values with a leaf. Its seed comes from a Secret that is mounted beside the configuration."""
     [remote] = leafnodes["remotes"]
     told = {name: one for name, one in remote.items() if name not in {"nkey", "tls"}}
     block = leafnodes | {"remotes": [told | {"leaf$include": f"../nats-leaf/{LEAF_FILE}"}]}

@@ -1,30 +1,30 @@
-"""Many sites: a site's NATS as a leaf of a hub, and the hub, from the one table (ADR 25). Pure.
+"""Many sites: configures a site's NATS as a leaf of a hub, and the hub, from the one table (ADR 25). Pure.
 
-What crosses goes from account to account, each time as a stream that copies another one:
+Messages cross from account to account. Each time, a stream copies another stream:
 
     site:  MAIN --> PUBLIC --> LEAF (no streams: the connection's own account)
     hub:   SITE_<leaf> (a leaf's own account) --> HUB
 
-An account's imports are the list of all that can be asked for in the one before it.
+An account's imports list everything that it can ask for in the account before it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from operate.identities.readers import DOORS, apart, exports, imports
+from operate.identities.readers import apart, back, exports, made, named, reserved
 from operate.identities.server import MAX_CONNECTIONS, PublicKeys, Tls, permissions
-from proto.permissions import APART_API, JETSTREAM_API, READER, SERVICE_API, Rights, inbox
+from proto.permissions import JETSTREAM_API, SERVICE_API, Rights, inbox
 from proto.subjects import ALERTS, CAMERAS, DELIVERIES, TABLE, WINDOWS, Stream, Subject, stream
 from services.bus.sizes import Sizes, sized
 
 CROSSING: tuple[Subject, ...] = (WINDOWS, ALERTS, CAMERAS, DELIVERIES)
-"""All that leaves a site (ADR 25)."""
+"""All rows of the table that leave a site (ADR 25)."""
 HUB_STREAMS: tuple[Stream, ...] = tuple(stream(str(row.stream)) for row in CROSSING)
-"""What a hub's common streams are modelled on. All copies on the way there have the table's sizes."""
+"""The models of a hub's common streams. All copies on the way there have the table's sizes."""
 MAIN, PUBLIC, LEAF, HUB = "MAIN", "PUBLIC", "LEAF", "HUB"
 STREAMS_USER, LEAF_USER = "streams", "leaf"
-"""Who makes the streams of a crossing; as whom a site comes to the hub."""
+"""The user that makes the streams of a crossing, and the user as which a site connects to the hub."""
 _API, _REPLIES = JETSTREAM_API.removesuffix("."), "$JSC.R.>"
 _NEVER = (
     "$KV.>",
@@ -45,7 +45,7 @@ Config = dict[str, Any]
 
 @dataclass(frozen=True)
 class Link:
-    """A leaf's name, which is its JetStream domain too, and the sites that it speaks for."""
+    """A leaf: its name, which is its JetStream domain too, and its sites."""
 
     name: str
     sites: tuple[str, ...]
@@ -57,12 +57,12 @@ class Link:
 
     @property
     def maker(self) -> str:
-        """Who makes the streams in that account."""
+        """The user that makes the streams in that account."""
         return f"{STREAMS_USER}-{self.name}"
 
     @property
     def hops(self) -> tuple["Hop", "Hop", "Hop"]:
-        """From the site's streams to its copies, over the leaf connection, and among the others' at the hub."""
+        """Three hops: from the site's streams to its copies, over the leaf connection, and into the hub's streams."""
         return (
             Hop(self, (MAIN, ""), (PUBLIC, "COPY_"), api="_MAIN", deliver="_COPY"),
             Hop(self, (PUBLIC, "COPY_"), (LEAF, "INTAKE_"), api=f"_ASK.{self.name}", deliver=f"_LEAF.{self.name}"),
@@ -72,22 +72,22 @@ class Link:
 
 @dataclass(frozen=True)
 class Hop:
-    """Streams of one account, copied into streams of another: who gives, who takes (account, prefix of streams)."""
+    """Streams of one account (the giver) copied into another's (the taker); each side is (account, stream prefix)."""
 
     link: Link
     giver: tuple[str, str]
     taker: tuple[str, str]
     api: str
-    """What JetStream's API of the giver is called in the taker."""
+    """The prefix of the giver's JetStream API in the taker's account."""
     deliver: str
-    """Where the giver's consumers may send in the taker."""
+    """The prefix of the subjects in the taker's account to which the giver's consumers may send."""
 
     def filters(self, row: Subject) -> list[str]:
-        """Return a row's subjects of the link's sites."""
+        """Return a row's subjects for the link's sites."""
         return [row.wildcard(site=site) for site in self.link.sites]
 
     def asked(self, api: str) -> list[str]:
-        """Return the API's subjects: consumers of these streams, for these subjects. They name stream and filter."""
+        """Return the API subjects that create consumers of these streams. Each subject names stream and filter."""
         return [
             f"{api}.CONSUMER.CREATE.{self.giver[1]}{row.stream}.*.{subject}"
             for row in CROSSING
@@ -96,17 +96,17 @@ class Hop:
 
     @property
     def flow(self) -> list[str]:
-        """Where the taker answers when the giver asks whether it keeps up."""
+        """The subjects of flow control: the giver asks whether the taker keeps up, and the taker answers on them."""
         return [f"$JS.FC.{self.giver[1]}{row.stream}.>" for row in CROSSING]
 
     def exports(self) -> list[Config]:
-        """Return what the giver lets the taker, and nobody else, have."""
+        """Return the giver's exports, for the taker and no other account."""
         to = [self.taker[0]]
         services = [{"service": subject, "accounts": to} for subject in (*self.asked(_API), *self.flow)]
         return [*services, {"stream": f"{self.deliver}.>", "accounts": to}]
 
     def imports(self) -> list[Config]:
-        """Return the taker's side of it."""
+        """Return the taker's imports, which match the giver's exports."""
         account = self.giver[0]
         pairs = zip(self.asked(_API), self.asked(self.api), strict=True)
         api = [{"service": {"account": account, "subject": theirs}, "to": ours} for theirs, ours in pairs]
@@ -123,8 +123,8 @@ class Hop:
 def leaf(config: Config, link: Link, urls: Sequence[str], seed: str, keys: PublicKeys, *, tls: Tls | None) -> Config:
     """Return a site's configuration (see `server`) with a connection to the hub at `urls`.
 
-    `seed` is the leaf's own: nats-server takes it in the configuration only, which is a secret from then on.
-    `keys` are those of `STREAMS_USER`, who makes the copies.
+    `seed` is the leaf's own. nats-server takes it only in the configuration, which is a secret from then on.
+    `keys` are those of `STREAMS_USER`, which makes the copies.
     """
     inside, over, _ = link.hops
     accounts = config["accounts"]
@@ -148,7 +148,7 @@ def leaf(config: Config, link: Link, urls: Sequence[str], seed: str, keys: Publi
 
 
 def _remote(urls: Sequence[str], seed: str, tls: Tls | None) -> Config:
-    """Return the connection to the hub. LEAF has nothing else to give or take: what is denied here is denied twice."""
+    """Return the connection to the hub. LEAF has nothing else to give or take: the denials here are a second lock."""
     denied = [*sorted({_below(row) for row in TABLE}), *_NEVER]
     remote: Config = {"urls": list(urls), "account": LEAF, "nkey": seed, "deny_imports": denied, "deny_exports": denied}
     return remote | ({"tls": tls.block()} if tls else {})
@@ -167,35 +167,30 @@ def hub(
 ) -> Config:
     """Return a hub's configuration, without a secret in it.
 
-    `leaves` are the public keys with which each leaf comes in; disk is reserved for `room` of them, if there are fewer.
-    `sizes` are of common streams that are larger than the table has them.
+    `leaves` holds the public keys with which each leaf connects. Disk is reserved for at least `room` leaves. `sizes`
+    gives the common streams that are larger than in the table.
     """
     each = _bytes() + _SPARE
-    users = _users(keys[STREAMS_USER], _maker(STREAMS_USER, ""))
+    readers = apart(keys, CROSSING)
+    maker = _maker(STREAMS_USER, "")
+    users = _users(keys[STREAMS_USER], Rights((*maker.publish, *made(readers)), maker.subscribe))
     last = [link.hops[-1] for link in leaves]
-    readers = apart(keys)
+    on_disk, in_memory = reserved(len(named(keys)))
     accounts: Config = {
         HUB: {
             "jetstream": True,
             "users": users,
-            "imports": [one for hop in last for one in hop.imports()],
-            "exports": exports({one.account: _reader() for one in readers}),
+            "imports": [*back(readers), *(one for hop in last for one in hop.imports())],
+            "exports": exports(readers),
         },
-        **{
-            one.account: {
-                "limits": one.limits,
-                "users": [user | DOORS for user in _users(keys[one.user], _reader())],
-                "imports": imports(_reader(), HUB),
-            }
-            for one in readers
-        },
+        **{one.account: one.block(HUB, keys[one.user]) for one in readers},
         **{link.account: _site(link, keys, found, each) for link, found in leaves.items()},
     }
     block = {"tls": tls.block()} if tls else {}
     return {
         "listen": listen,
         "max_payload": 8 << 20,
-        # Whoever does not read what it asked for, or listens to, is let go soon (ADR 35).
+        # The server soon disconnects a client that does not read its answers or subscriptions (ADR 35).
         "max_pending": 32 << 20,
         "write_deadline": "2s",
         "max_connections": MAX_CONNECTIONS,
@@ -204,8 +199,8 @@ def hub(
             "domain": "hub",
             "sync_interval": "always",
             "strict": True,
-            "max_memory_store": _SPARE,
-            "max_file_store": each * (max(room, len(leaves)) + 1) + _bytes(sizes) - _bytes(),
+            "max_memory_store": _SPARE + in_memory,
+            "max_file_store": each * (max(room, len(leaves)) + 1) + _bytes(sizes) - _bytes() + on_disk,
         },
         "accounts": accounts,
         "leafnodes": {"listen": leaf_listen, "no_advertise": True, **block},
@@ -214,7 +209,7 @@ def hub(
 
 
 def _site(link: Link, keys: PublicKeys, found: Sequence[str], limit: int) -> Config:
-    """Return a leaf's account on the hub: a stolen leaf reaches nothing beyond it."""
+    """Return a leaf's account on the hub. A stolen leaf reaches nothing beyond this account."""
     _, over, last = link.hops
     come = Rights(publish=(f"{over.deliver}.>", _REPLIES), subscribe=(*over.asked(over.api), *over.flow))
     leaves = [user | {"allowed_connection_types": ["LEAFNODE"]} for user in _users(found, come)]
@@ -238,14 +233,8 @@ def _maker(user: str, prefix: str) -> Rights:
     return Rights(publish=tuple(made), subscribe=(inbox(user),))
 
 
-def _reader() -> Rights:
-    names = [str(row.stream) for row in CROSSING]
-    asked = [f"{APART_API}STREAM.{verb}.{name}" for name in names for verb in ("INFO", "MSG.GET")]
-    return Rights(publish=tuple(asked), subscribe=(*(row.wildcard() for row in CROSSING), inbox(READER)))
-
-
 def _limits(size: int) -> Config:
-    """Return an account's limits: whoever is on the other side fills no more than its own part."""
+    """Return an account's limits, so that the other side can fill no more than its own part."""
     return {"max_memory": 1, "max_file": size, "max_streams": len(CROSSING), "max_consumers": 64}
 
 
@@ -264,9 +253,9 @@ def intake(link: Link) -> list[Config]:
 
 
 def merged(links: Iterable[Link], sizes: Sizes | None = None) -> list[Config]:
-    """Return the hub's streams of all sites, named as a site's. What is stored is told live on its subject, too.
+    """Return the hub's streams of all sites, named as a site's. They also republish each stored message on its subject.
 
-    They take of each leaf the subjects of its own sites only, whatever it sent.
+    They take from each leaf only the subjects of its own sites, whatever it sent.
     """
     hops = [link.hops[-1] for link in links]
     return [
@@ -277,7 +266,7 @@ def merged(links: Iterable[Link], sizes: Sizes | None = None) -> list[Config]:
 
 
 def _stream(row: Subject, prefix: str, sources: list[Config]) -> Config:
-    """Return a stream as its model in the table, on disk: a copy in memory would lose its place."""
+    """Return a stream like its model in the table, but on disk: a copy in memory would lose its place."""
     model: Stream = stream(str(row.stream))
     return {
         "name": f"{prefix}{model.name}",

@@ -1,4 +1,4 @@
-"""Identities made afresh: an nkey per NATS user, and key pairs for ingest and inference, in files of one folder."""
+"""New identities: an nkey for each NATS user, and key pairs for ingest and inference, as files in one folder."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from services.bus.nkey import Seed
 from services.bus.sizes import Sizes, in_words
 
 PEERS: dict[Identity, Identity] = {"ingest": "inference", "inference": "ingest"}
-"""Who signs what it says about frame keys, and who checks it."""
+"""The services that sign their messages about frame keys, and the service that checks each one's."""
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,9 @@ class Identities:
 
     @classmethod
     def make(cls, folder: Path) -> "Identities":
-        """Make fresh ones below `folder`."""
+        """Make new identities below `folder`."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        folder.chmod(0o700)  # it may have been there
+        folder.chmod(0o700)  # it may have existed, open to others
         made = cls(folder, {user_of(*user): Seed.new() for user in users()})
         for user, seed in made.seeds.items():
             made.write(f"{user}.nk", seed.reveal())
@@ -49,7 +49,7 @@ class Identities:
         new.unlink(missing_ok=True)
         new.touch(mode=0o600, exist_ok=False)
         new.write_text(text, encoding="utf-8")
-        return new.replace(path)  # what was there may be open to others, or a link to elsewhere
+        return new.replace(path)  # an older file may be open to others, or a link to elsewhere
 
     def remove(self, names: Iterable[str]) -> None:
         """Remove files, as far as they are there."""
@@ -57,7 +57,7 @@ class Identities:
             (self.folder / name).unlink(missing_ok=True)
 
     def settings(self, identity: Identity, url: str) -> NatsSettings:
-        """Return how to connect as an identity."""
+        """Return the connection settings of an identity."""
         main, frames = user_of(identity, "MAIN"), user_of(identity, "FRAMES")
         if "FRAMES" not in ACCOUNTS[identity]:
             return NatsSettings(url=url, user=inbox_name(identity, "MAIN"), seed=self.seeds[main])
@@ -65,18 +65,18 @@ class Identities:
         return NatsSettings(url=url, user=main, seed=own, frames_user=frames, frames_seed=other)
 
     def environment(self, identity: Identity) -> dict[str, str]:
-        """Return the environment overlay by which a service reads its own secrets, and no others."""
+        """Return the environment variables with which a service reads its own secrets, and no others."""
         return environment(self.folder, identity)
 
 
 def secret_files(identity: Identity) -> list[str]:
-    """Return the names of an identity's files: its seeds, and of a key pair its own half and the other's public one."""
+    """Return an identity's file names: its seeds and, if it has a key pair, its own key and its peer's public key."""
     found = [f"{user_of(who, account)}.nk" for who, account in users() if who == identity]
     return [*found, f"{identity}.key", f"{PEERS[identity]}.pub"] if identity in PEERS else found
 
 
 def environment(folder: Path, identity: Identity) -> dict[str, str]:
-    """Return the environment overlay of a service whose secrets are in `folder`."""
+    """Return the environment variables of a service whose secrets are in `folder`."""
     user = user_of(identity, "MAIN")
     names = {"MORETTA_NATS__USER": user, "MORETTA_NATS__SEED_FILE": str(folder / f"{user}.nk")}
     if "FRAMES" in ACCOUNTS[identity]:
@@ -89,5 +89,5 @@ def environment(folder: Path, identity: Identity) -> dict[str, str]:
 
 
 def larger(streams: Sizes) -> dict[str, str]:
-    """Return what has the service make streams so large: one in memory is made anew with each start of the server."""
+    """Return variables with which the service makes streams this large: it remakes memory streams at server starts."""
     return {f"MORETTA_NATS__STREAMS__{name}": in_words(size) for name, size in streams.items()}

@@ -1,85 +1,186 @@
-"""Who reads, each in an account of its own: what MAIN, or a hub, gives to it, and what it may take of the server. Pure.
+"""Readers' own NATS accounts: what MAIN or a hub gives to each, what each gives back, and their limits. Pure.
 
-An answer goes to whatever subject of the asker's account a question names: in these accounts there is none but the
-asker's own (ADR 20). What is limited here is what one reader could otherwise fill the server's memory with (ADR 35).
+NATS sends an answer, and what a consumer delivers, to any subject of the asker's account. In these accounts there are
+no subjects but the asker's own (ADR 20). A reader has mirrors of the public streams there, and all of JetStream that
+reads (ADR 45); the page, which many visitors share, asks for one stored message after another.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from proto.permissions import APART, APART_API, JETSTREAM_API, NAMED, READER, Rights, inbox, named_account, user_of
-from proto.subjects import STATS, Identity
+from operate.identities.mqtt import mqtt_user
+from proto.permissions import (
+    APART,
+    JETSTREAM_API,
+    MIRRORING,
+    NAMED,
+    READER,
+    READERS_API,
+    Rights,
+    asked_of,
+    heard_by,
+    looking,
+    mirrored,
+    named_account,
+    origin,
+    reading,
+    user_of,
+)
+from proto.subjects import STATS, Identity, Subject
+from services.bus.mirrors import room
 
 Bridge = dict[str, Any]
 """An entry of an account's exports or imports."""
 DOORS = {"allowed_connection_types": ["STANDARD", "WEBSOCKET"]}
-"""How who reads may come: by no leaf's connection, which would bring another server's subscriptions."""
-_KIB = 1 << 10
+"""Connection types of readers. A leaf's connection is left out: it would bring another server's subscriptions."""
+_KIB, _MIB = 1 << 10, 1 << 20
 _READER = {"max_connections": 20, "max_subscriptions": 100, "max_payload": 64 * _KIB}
-"""Of a reader's account: connections in all (of a cluster, too), subscriptions of each, bytes of a question. The
-product is how often one answer is written if all of them listen to one inbox: by who answers it (ADR 35)."""
+"""Limits of a reader's account: connections in all (in a whole cluster), subscriptions of each connection, bytes of a
+question. If all subscriptions are to one inbox, the answering service writes each answer connections x subscriptions
+times (ADR 35)."""
 _PAGE = {"max_connections": 200, "max_subscriptions": 6, "max_payload": 16 * _KIB}
-"""Many people may look, with five subscriptions each."""
+"""Limits of the page's account: many people may look, with five subscriptions each."""
+_CONSUMERS, _UNACKNOWLEDGED = 32, 1_000
+"""The most consumers of one mirror, and the most messages that one consumer waits to have acknowledged."""
+_SPARE, _COPIES, _OF_MQTT = _MIB, 3, 5
+"""Room for consumers, and for sessions of MQTT: at a first client the server makes five streams for those. An account's
+limit counts each copy of a stream; and the limits of all accounts have to fit into the server's."""
 _ANSWERED = "5s"
-"""So long NATS remembers where an answer goes: each question is 0.9 KB of the server's memory until then."""
+"""How long NATS remembers where an answer goes. Until then each question takes 0.9 KB of the server's memory."""
+_VERBS = ("CREATE.*", "UPDATE.*", "DELETE.*", "INFO.*", "NAMES")
+"""What the maker of a reader's streams may ask of JetStream in the reader's account."""
+READERS_AT_ONCE = 8
+"""JetStream's limits grow by so many readers, `subscriber` among them: a server takes lower ones only at a start."""
 
 
 @dataclass(frozen=True)
 class Apart:
-    """A user in an account of its own, with the rights of an identity."""
+    """A user in an account of its own, with the rights of an identity, and what the giving account gives it."""
 
     user: str
     identity: Identity
     account: str
+    rows: tuple[Subject, ...]
+    """What it hears."""
+    asked: tuple[str, ...] = ()
+    """What it asks in the giver's account, by the giver's names."""
 
     @property
     def limits(self) -> dict[str, int]:
         """The account's block `limits`."""
         return dict(_READER if self.identity == READER else _PAGE)
 
+    @property
+    def rights(self) -> Rights:
+        """Its user's rights, by the names that it has for them."""
+        return reading(self.asked) if self.identity == READER else looking(self.rows, self.asked)
 
-def apart(users: Iterable[str]) -> list[Apart]:
-    """Return who of these users has an account of its own: identities of the table, and readers with a name."""
+    @property
+    def streams(self) -> list[str]:
+        """The streams of which it has mirrors."""
+        return [stream.name for stream in mirrored(self.rows)] if self.identity == READER else []
+
+    @property
+    def mirroring(self) -> list[str]:
+        """What the server asks in the giver's account to fill the mirrors, and to say that it keeps up."""
+        made = [f"{JETSTREAM_API}CONSUMER.CREATE.{stream}" for stream in self.streams]
+        return [*made, *(f"$JS.FC.{stream}.>" for stream in self.streams)]
+
+    @property
+    def told(self) -> list[str]:
+        """What comes from the giver's account: live messages, and those for the mirrors."""
+        delivered = [f"{MIRRORING}{self.account}.>"] if self.streams else []
+        return [*(row.wildcard() for row in self.rows), *delivered]
+
+    def block(self, giver: str, keys: Iterable[str], password: str | None = None) -> Bridge:
+        """Return the account as the server's configuration has it; `password` is its hash, if MQTT clients use it."""
+        allowed = {"publish": {"allow": list(self.rights.publish)}, "subscribe": {"allow": list(self.rights.subscribe)}}
+        users: list[Bridge] = [{"nkey": key, "permissions": allowed} | DOORS for key in keys]
+        users += [mqtt_user(self.user, password)] if password else []
+        found: Bridge = {"limits": self.limits, "users": users, "imports": self._imports(giver)}
+        if self.streams:
+            services = [{"service": f"{JETSTREAM_API}STREAM.{verb}", "accounts": [giver]} for verb in _VERBS]
+            return found | {"jetstream": _jetstream(), "exports": services}
+        return found | {"mappings": {one: origin(one) for one in self.asked if one != origin(one)}}
+
+    def _imports(self, giver: str) -> list[Bridge]:
+        """Return the imports. For statistics, NATS tells the answering service who asks: `Nats-Request-Info`."""
+        found: list[Bridge] = []
+        for subject in (*self.asked, *self.mirroring):
+            shared = {"share": True} if subject == STATS.wildcard() else {}
+            own = {"to": origin(subject)} if subject != origin(subject) else {}
+            found.append({"service": {"account": giver, "subject": subject}, **own, **shared})
+        return found + [{"stream": {"account": giver, "subject": subject}} for subject in self.told]
+
+
+def apart(users: Iterable[str], rows: tuple[Subject, ...] | None = None) -> list[Apart]:
+    """Return the users that have their own account: identities of the table, and named readers.
+
+    `rows` are all that a hub's readers hear; they ask nothing there. Default: what the table says.
+    """
     given = list(users)
-    own = [Apart(user_of(one, "MAIN"), one, account) for one, account in APART.items()]
-    return [one for one in own if one.user in given] + [
-        Apart(user, READER, named_account(user)) for user in given if user.startswith(NAMED)
-    ]
+    known = [(user_of(one, "MAIN"), one, account) for one, account in APART.items()]
+    found = [one for one in known if one[0] in given]
+    found += [(user, READER, named_account(user)) for user in given if user.startswith(NAMED)]
+    return [Apart(*one, heard_by(one[1]), asked_of(one[1])) if rows is None else Apart(*one, rows) for one in found]
 
 
 def named(users: Iterable[str]) -> list[str]:
-    """Return the names of the readers among these users that have one."""
+    """Return the names of the named readers among these users."""
     return [user.removeprefix(NAMED) for user in users if user.startswith(NAMED)]
 
 
-def exports(readers: Mapping[str, Rights]) -> list[Bridge]:
-    """Return what an account lets these accounts, and nobody else, ask and hear. To some questions several answer."""
+def exports(readers: Iterable[Apart]) -> list[Bridge]:
+    """Return the giver's exports to these accounts alone. Some questions get several answers."""
     asked: dict[str, list[str]] = {}
-    heard: dict[str, list[str]] = {}
-    for account, rights in readers.items():
-        for subject in rights.publish:
-            asked.setdefault(_inside(subject), []).append(account)
-        for subject in _heard(rights):
-            heard.setdefault(subject, []).append(account)
+    filled: dict[str, list[str]] = {}
+    told: dict[str, list[str]] = {}
+    for one in readers:
+        for found, subjects in ((asked, one.asked), (filled, one.mirroring), (told, one.told)):
+            for subject in subjects:
+                found.setdefault(subject, []).append(one.account)
     kind = {"response_type": "Stream", "threshold": _ANSWERED}
-    services = [{"service": one, **kind, "accounts": to} for one, to in asked.items()]
-    return [*services, *({"stream": subject, "accounts": to} for subject, to in heard.items())]
+    return [
+        *({"service": subject, **kind, "accounts": to} for subject, to in asked.items()),
+        *({"service": subject, "accounts": to} for subject, to in filled.items()),
+        *({"stream": subject, "accounts": to} for subject, to in told.items()),
+    ]
 
 
-def imports(rights: Rights, giver: str) -> list[Bridge]:
-    """Return a reader's side of it. With statistics whoever answers is told who asks: `Nats-Request-Info`."""
-    asked: list[Bridge] = []
-    for subject in rights.publish:
-        told = {"share": True} if subject == STATS.wildcard() else {}
-        asked.append({"service": {"account": giver, "subject": _inside(subject)}, "to": subject, **told})
-    return asked + [{"stream": {"account": giver, "subject": subject}} for subject in _heard(rights)]
+def back(readers: Iterable[Apart]) -> list[Bridge]:
+    """Return the giver's imports: JetStream's API of each reader's account, with which the mirrors are made."""
+    return [
+        {
+            "service": {"account": one.account, "subject": f"{JETSTREAM_API}STREAM.{verb}"},
+            "to": f"{READERS_API}{one.account}.STREAM.{verb}",
+        }
+        for one in readers
+        if one.streams
+        for verb in _VERBS
+    ]
 
 
-def _heard(rights: Rights) -> list[str]:
-    return [subject for subject in rights.subscribe if subject != inbox(READER)]
+def made(readers: Iterable[Apart]) -> list[str]:
+    """Return what whoever makes the mirrors may publish in the giver's account, beside its own rights."""
+    return [f"{READERS_API}{one.account}.>" for one in readers if one.streams]
 
 
-def _inside(subject: str) -> str:
-    """Return the giver's own name for what a reader asks for."""
-    return subject.replace(APART_API, JETSTREAM_API)
+def reserved(readers: int) -> tuple[int, int]:
+    """Return the bytes on disk and in memory that JetStream keeps for readers, by steps of `READERS_AT_ONCE`."""
+    places = -(-(readers + 1) // READERS_AT_ONCE) * READERS_AT_ONCE
+    limits = _jetstream()
+    return places * limits["max_file"], places * limits["max_memory"]
+
+
+def _jetstream() -> dict[str, int]:
+    """Return the limits of JetStream in a reader's account: its mirrors, and consumers of them."""
+    on_disk, in_memory = room()
+    streams = len(mirrored(heard_by(READER))) + 1
+    return {
+        "max_file": _COPIES * (on_disk + _SPARE),
+        "max_memory": _COPIES * in_memory,
+        "max_streams": streams + _OF_MQTT,
+        "max_consumers": _CONSUMERS,
+        "max_ack_pending": _UNACKNOWLEDGED,
+    }

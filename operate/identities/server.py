@@ -2,55 +2,72 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from operate.identities.readers import DOORS, apart, exports, imports
+from msgspec import Struct
+
+from operate.identities.readers import apart, back, exports, made, named, reserved
 from proto.permissions import ACCOUNTS, APART, Rights, rights_of, user_of
-from proto.subjects import Account, Identity
+from proto.subjects import STREAM_OWNER, Account, Identity
 from services.bus.sizes import Sizes, sized
 
 _MIB = 1 << 20
 _SPARE = 64 * _MIB
 _PAGE: Identity = "page"
+MQTT_LIMITS: Mapping[str, object] = {"max_ack_pending": 100, "reject_qos2_publish": True}
+"""Unacknowledged messages of one MQTT client: by itself 1,024, which a reader's account refuses. And what a client
+publishes with QoS 2 the server would store before it looks at rights."""
 MAX_CONNECTIONS = 10_000
-"""Of one server, those that have not said yet who they are among them."""
+"""Connections of one server, including those that have not authenticated yet."""
 _OWN = {"max_subscriptions": 10_000}
-"""Of a connection of a service: ingest has an inbox for each frame that is on its way, one of a camera at a time, and
-the others a few for each site. Not for the whole server: nats-server takes such a limit at a start alone, an account's
-at a reload."""
+"""Limit of one connection of a service. Ingest has an inbox for each frame on its way, one per camera at a time. The
+other services have a few subscriptions for each site. It is an account's limit: nats-server takes a server-wide limit
+only at a start, an account's also at a reload."""
 PublicKeys = Mapping[str, Sequence[str]]
-"""The public keys by which a user comes in: two while one takes the other's place."""
+"""The public keys with which each user connects: two while a new key replaces the old one."""
 
 
-@dataclass(frozen=True)
-class Tls:
-    """Certificate, key and trust store of the server; with `verify` its clients need a certificate of that store."""
+class Tls(Struct, frozen=True, forbid_unknown_fields=True):
+    """Certificate, key and CA file of the server; its clients need a certificate from that CA."""
 
     cert_file: str
     key_file: str
     ca_file: str
-    verify: bool = True
 
     def block(self) -> dict[str, object]:
-        """Return the configuration's `tls`."""
+        """Return the configuration's block `tls`."""
         files = {"cert_file": self.cert_file, "key_file": self.key_file, "ca_file": self.ca_file}
-        return {**files, "verify": self.verify, "min_version": "1.2", "timeout": 5}
+        return {**files, "verify": True, "min_version": "1.2", "timeout": 5}
 
 
-@dataclass(frozen=True)
-class WebSocket:
-    """Where browsers come in, to read alone, from pages of these origins; open: as the page, without a key (ADR 35)."""
+class WebSocket(Struct, frozen=True, forbid_unknown_fields=True):
+    """The read-only listener for browsers, from pages of these origins (ADR 35).
+
+    If it is open, browsers connect as the page, without a key.
+    """
 
     listen: str
     origins: list[str]
     is_open: bool = False
 
     def block(self, keys: PublicKeys, tls: Tls | None) -> dict[str, object]:
-        """Return the configuration's `websocket`; without TLS it is for loopback, and for a proxy that speaks TLS."""
+        """Return the configuration's block `websocket`; without TLS it is for loopback or for a proxy with TLS."""
         config: dict[str, object] = {"listen": self.listen, "allowed_origins": self.origins}
         config |= {"no_auth_user": _keys_of(user_of(_PAGE, "MAIN"), keys)[0]} if self.is_open else {}
         return config | ({"tls": tls.block() | {"verify": False}} if tls else {"no_tls": True})
+
+
+class Mqtt(Struct, frozen=True, forbid_unknown_fields=True):
+    """The listener for MQTT clients, and the hashes of passwords by the readers' user names (ADR 48)."""
+
+    listen: str | None
+    """None on Kubernetes, where it is the chart's."""
+    passwords: dict[str, str]
+
+    def block(self, tls: Tls | None) -> dict[str, object]:
+        """Return the configuration's block `mqtt`. With TLS, a client shows its password and no certificate."""
+        block: dict[str, object] = {"listen": self.listen, **MQTT_LIMITS}
+        return block | ({"tls": tls.block() | {"verify": False}} if tls else {})
 
 
 def users() -> list[tuple[Identity, Account]]:
@@ -66,10 +83,12 @@ def nats_config(
     host: str = "127.0.0.1",
     tls: Tls | None = None,
     websocket: WebSocket | None = None,
+    mqtt: Mqtt | None = None,
     sizes: Sizes | None = None,
 ) -> str:
     """Return the text of a server's configuration (see `server`); NATS's configuration language takes JSON."""
-    return json.dumps(server(f"{host}:{port}", store, keys, tls=tls, websocket=websocket, sizes=sizes), indent=1)
+    config = server(f"{host}:{port}", store, keys, tls=tls, websocket=websocket, mqtt=mqtt, sizes=sizes)
+    return json.dumps(config, indent=1)
 
 
 def server(
@@ -79,12 +98,13 @@ def server(
     *,
     tls: Tls | None = None,
     websocket: WebSocket | None = None,
+    mqtt: Mqtt | None = None,
     sizes: Sizes | None = None,
 ) -> dict[str, object]:
     """Return a configuration: JetStream in `store`, one user per identity and account, no secret in it.
 
-    `keys` are by user name; KeyError if one has none. Port -1 takes a free one. `sizes` are of streams that are larger
-    than the table has them.
+    `keys` are by user name; KeyError if a user has none. Port -1 takes a free port. `sizes` gives the streams that are
+    larger than in the table.
     """
     config: dict[str, Any] = {
         "listen": listen,
@@ -95,48 +115,53 @@ def server(
         "ping_max": 2,
         "write_deadline": "1s",
         "max_pending": 32 * _MIB,
-        # Strict: no answer, which has other fields, is taken for an order of JetStream's API (ADR 20).
-        # A pause that was confirmed, and a window that was published, outlive a power cut.
-        "jetstream": {"store_dir": store, "sync_interval": "always", "strict": True, **limits(sizes or {})},
-        "accounts": _accounts(keys),
+        # strict: JetStream's API must not take an answer, which has other fields, for an order (ADR 20).
+        # sync_interval: a confirmed pause and a published window must survive a power cut.
+        "jetstream": {
+            "store_dir": store,
+            "sync_interval": "always",
+            "strict": True,
+            **limits(sizes or {}, len(named(keys))),
+        },
+        "accounts": _accounts(keys, mqtt.passwords if mqtt else {}),
     }
     config |= {"tls": tls.block()} if tls else {}
-    return _with_door(config, websocket.block(keys, tls)) if websocket else config
+    doors = {"websocket": websocket.block(keys, tls)} if websocket else {}
+    doors |= {"mqtt": mqtt.block(tls)} if mqtt and mqtt.listen else {}
+    return _with_doors(config, doors) if doors else config
 
 
-def _with_door(config: dict[str, Any], block: dict[str, object]) -> dict[str, object]:
-    """Return it with the block `websocket`, by which nobody else comes in than who reads."""
+def _with_doors(config: dict[str, Any], doors: dict[str, dict[str, object]]) -> dict[str, object]:
+    """Return the configuration with the blocks `websocket` and `mqtt`, through which only readers may connect."""
     for account in config["accounts"].values():
         account["users"] = [{"allowed_connection_types": ["STANDARD"]} | user for user in account["users"]]
-    return config | {"websocket": block}
+    return config | doors
 
 
-def _accounts(keys: PublicKeys) -> dict[str, object]:
-    everybody = [*(user_of(one, "MAIN") for one in APART), *keys]
-    readers = {one: rights_of(one.identity, "MAIN") for one in apart(everybody)}
-    given = exports({one.account: rights for one, rights in readers.items()})
-    own = {
-        one.account: {
-            "limits": one.limits,
-            "users": [_user(rights, key) | DOORS for key in _keys_of(one.user, keys)],
-            "imports": imports(rights, "MAIN"),
-        }
-        for one, rights in readers.items()
+def _accounts(keys: PublicKeys, passwords: Mapping[str, str]) -> dict[str, object]:
+    readers = apart([*(user_of(one, "MAIN") for one in APART), *keys])
+    main = {
+        "jetstream": True,
+        "users": _users("MAIN", keys, made(readers)),
+        "exports": exports(readers),
+        "imports": back(readers),
+        "limits": dict(_OWN),
     }
-    return {
-        "MAIN": {"jetstream": True, "users": _users("MAIN", keys), "exports": given, "limits": dict(_OWN)},
-        **own,
-        "FRAMES": {"jetstream": False, "users": _users("FRAMES", keys), "limits": dict(_OWN)},
-    }
+    own = {one.account: one.block("MAIN", _keys_of(one.user, keys), passwords.get(one.user)) for one in readers}
+    frames = {"jetstream": False, "users": _users("FRAMES", keys, []), "limits": dict(_OWN)}
+    return {"MAIN": main, **own, "FRAMES": frames}
 
 
-def _users(account: Account, keys: PublicKeys) -> list[dict[str, object]]:
-    return [
-        _user(rights_of(identity, where), key)
-        for identity, where in users()
-        if where == account and identity not in APART
-        for key in _keys_of(user_of(identity, where), keys)
-    ]
+def _users(account: Account, keys: PublicKeys, more: Sequence[str]) -> list[dict[str, object]]:
+    """Return an account's users; `more` is what the streams' owner may publish beside the table."""
+    found = []
+    for identity, where in users():
+        if where == account and identity not in APART:
+            rights = rights_of(identity, where)
+            beside = more if identity == STREAM_OWNER else ()
+            own = Rights((*rights.publish, *beside), rights.subscribe)
+            found += [_user(own, key) for key in _keys_of(user_of(identity, where), keys)]
+    return found
 
 
 def _keys_of(user: str, keys: PublicKeys) -> Sequence[str]:
@@ -145,9 +170,10 @@ def _keys_of(user: str, keys: PublicKeys) -> Sequence[str]:
     return keys[user]
 
 
-def limits(sizes: Sizes) -> dict[str, int]:
-    """Return JetStream's limits: what the table's streams reserve in these sizes, and a little more."""
-    sums = {"memory": _SPARE, "file": _SPARE}
+def limits(sizes: Sizes, readers: int = 0) -> dict[str, int]:
+    """Return JetStream's limits: what the table's streams reserve in these sizes, and the mirrors of named readers."""
+    on_disk, in_memory = reserved(readers)
+    sums = {"memory": _SPARE + in_memory, "file": _SPARE + on_disk}
     for stream in sized(sizes):
         sums[stream.storage] += stream.max_bytes
     return {"max_memory_store": sums["memory"], "max_file_store": sums["file"]}

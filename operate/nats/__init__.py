@@ -1,1 +1,1 @@
-"""What `moretta nats-config` writes, and the streams that a server is given."""
+"""`moretta nats`: makes a server's configuration and everybody's keys from one file, and makes its streams."""

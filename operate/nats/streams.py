@@ -1,6 +1,6 @@
-"""`moretta nats-streams`: make the streams of a site, and those by which windows come to a hub, or tell what is to do.
+"""`moretta nats streams`: makes a site's streams and those that bring windows to a hub, or tells what it would do.
 
-On whichever side this is. Nothing that a stream holds is lost but with `shrink` (ADR 29).
+It makes the streams of the side that the folder belongs to. Streams lose messages only with `shrink` (ADR 29).
 """
 
 import asyncio
@@ -13,28 +13,32 @@ from msgspec import structs
 from nats.js.errors import APIError
 
 from operate.identities import Kept, KeptHub
-from operate.identities.leafnodes import STREAMS_USER, Config, Link, copies, intake, merged
-from operate.nats.leaf import is_hub
+from operate.identities.leafnodes import CROSSING, STREAMS_USER, Config, Link, copies, intake, merged
+from operate.identities.readers import apart
+from operate.nats.apply import is_hub
+from proto.permissions import JETSTREAM_API
 from proto.subjects import STREAM_OWNER
 from services.bus import Connection, NatsSettings, StreamConflict
 from services.bus.making import Made, config_of, ensure
+from services.bus.mirroring import remove_old
+from services.bus.mirrors import made_for
 from services.bus.nkey import Seed
 from services.bus.sizes import sized
 from services.kernel.log import redact
 from services.kernel.settings import SettingsError
 from services.kernel.tls import CertificateError
 
-_COMMAND = "moretta nats-streams"
+_COMMAND = "moretta nats streams"
 _TIMEOUT_S = 5.0
-Work = tuple[str, list[Config]]
-"""A user of the server, and the streams that it makes."""
+Work = tuple[str, str, list[Config]]
+"""A user of the server, what JetStream's API begins with for it, and the streams that it makes."""
 
 
 @dataclass(frozen=True)
 class How:
-    """How many copies of each stream, whether nothing is done but told, and whether streams are made smaller, too.
+    """Options: copies of each stream, whether to only tell what would be done, whether to make streams smaller too.
 
-    Without `replicas` a new stream has one copy, and one that is there as many as it has.
+    Without `replicas`, a new stream gets one copy, and an existing stream keeps its number of copies.
     """
 
     replicas: int | None = None
@@ -43,45 +47,50 @@ class How:
 
 
 async def make(folder: Path, base: NatsSettings | None, how: How) -> list[str]:
-    """Make or update the streams of a site's or a hub's folder; returns lines for people.
+    """Make or update the streams of a site's or a hub's folder; return lines to print.
 
-    `base` says where the server is and how TLS is spoken, if not at the folder's URL and without. SettingsError if the
-    folder is of neither, or the server refuses or does not answer.
+    `base` holds the server's URL and TLS settings; without it, the folder's URL is used without TLS. SettingsError if
+    the folder is neither a site's nor a hub's, or the server refuses or does not answer.
     """
     address, work = _hub(folder) if is_hub(folder) else _site(folder)
     settings = base or NatsSettings(url=address)
-    return [line for user, configs in work for line in await _make(settings, folder, user, configs, how)]
+    return [line for one in work for line in await _make(settings, folder, one, how)]
 
 
 def _site(folder: Path) -> tuple[str, list[Work]]:
-    """Return a site's streams: the table's, in the folder's sizes, unless the key of who makes them is elsewhere, and a
-    leaf's copies.
+    """Return a site's streams: the table's, in the folder's sizes, and a leaf's copies.
+
+    The table's are left out if the seed of the identity that makes them is elsewhere.
     """
     server, work = Kept.open(folder).server, list[Work]()
     if (folder / f"{STREAM_OWNER}.nk").exists():
-        work.append((STREAM_OWNER, [config_of(stream, 1) for stream in sized(server.streams)]))
+        work.append((STREAM_OWNER, JETSTREAM_API, [config_of(stream, 1) for stream in sized(server.streams)]))
     if server.leaf is not None:
-        work.append((STREAMS_USER, copies(Link(server.leaf.sites[0], tuple(server.leaf.sites)))))
+        work.append((STREAMS_USER, JETSTREAM_API, copies(Link(server.leaf.sites[0], tuple(server.leaf.sites)))))
     if not work:
         why = f"{folder} has neither {STREAM_OWNER}.nk, with which a site's streams are made, nor a leaf"
-        raise SettingsError(_COMMAND, [("--out", why)])
+        raise SettingsError(_COMMAND, [("DIR", why)])
     return server.url, work
 
 
 def _hub(folder: Path) -> tuple[str, list[Work]]:
     hub = KeptHub.open(folder).hub
     return hub.url, [
-        *((link.maker, intake(link)) for link in hub.links),
-        (STREAMS_USER, merged(hub.links, hub.streams)),
+        *((link.maker, JETSTREAM_API, intake(link)) for link in hub.links),
+        (STREAMS_USER, JETSTREAM_API, merged(hub.links, hub.streams)),
+        *((STREAMS_USER, *made_for(one.account, CROSSING)) for one in apart(hub.keys, CROSSING)),
     ]
 
 
-async def _make(base: NatsSettings, folder: Path, user: str, configs: list[Config], how: How) -> list[str]:
+async def _make(base: NatsSettings, folder: Path, work: Work, how: How) -> list[str]:
+    user, api, configs = work
     seed = Seed((folder / f"{user}.nk").read_text(encoding="utf-8"))
     connection = await _connected(structs.replace(base, user=user, password=None, seed=seed))
     wanted = [_copied(config, how.replicas) for config in configs]
     try:
-        did = [await ensure(connection.client, one, shrink=how.shrink, plan=how.plan) for one in wanted]
+        if api != JETSTREAM_API and not how.plan:
+            await remove_old(connection.client, api, [one["name"] for one in configs if "mirror" in one])
+        did = [await ensure(connection.client, one, shrink=how.shrink, plan=how.plan, api=api) for one in wanted]
     except (StreamConflict, APIError) as error:
         why = getattr(error, "description", None) or str(error)
         raise SettingsError(_COMMAND, [("", f"{redact(base.url)} as {user}: {why}")]) from None
@@ -91,18 +100,20 @@ async def _make(base: NatsSettings, folder: Path, user: str, configs: list[Confi
         raise SettingsError(_COMMAND, [("", why)]) from None
     finally:
         await connection.close()
-    return list(_lines(user, did, how))
+    return list(_lines(user, api, did, how))
 
 
 def _copied(config: Config, replicas: int | None) -> Config:
-    """Return a stream with so many copies; without a number, with nothing said of them."""
-    rest = {name: value for name, value in config.items() if name != "num_replicas"}
+    """Return a stream's configuration with this number of copies; None leaves the number out."""
+    left_out = {"num_replicas"} if replicas in (None, 1) else {"num_replicas", "persist_mode"}  # with copies: synced
+    rest = {name: value for name, value in config.items() if name not in left_out}
     return rest if replicas is None else rest | {"num_replicas": replicas}
 
 
-def _lines(user: str, did: list[Made], how: How) -> Iterator[str]:
+def _lines(user: str, api: str, did: list[Made], how: How) -> Iterator[str]:
     news = " to be made" if how.plan else " made"
-    yield f"{user}: {', '.join(one.name + (news if one.is_new else '') for one in did)}"
+    there = f" in {api.split('.')[1]}" if api != JETSTREAM_API else ""
+    yield f"{user}{there}: {', '.join(one.name + (news if one.is_new else '') for one in did)}"
     for one in did:
         yield from (f"  {difference.told(shrink=how.shrink)}" for difference in one.found)
 

@@ -1,1 +1,1 @@
-"""`moretta prove`: runs the real system on a known film and searches every place for any trace of its pictures."""
+"""`moretta prove` runs the real system on a known film and searches every place for traces of its pictures."""

@@ -1,10 +1,18 @@
-"""What passes any of this machine's network interfaces, loopback included: a raw packet socket (packet(7))."""
+"""A capture of every packet on this machine's network interfaces, loopback included: a raw packet socket (packet(7)).
+
+The proof runs in its own network namespace (network_namespaces(7)), so every packet that leaves is the proof's own. In
+that namespace every address is routed back to this machine. A packet to another machine is captured and never arrives.
+"""
 
 import contextlib
 import ctypes
+import fcntl
 import ipaddress
+import os
+import shutil
 import socket
 import struct
+import subprocess
 import threading
 from collections.abc import Callable
 from typing import Self
@@ -28,7 +36,7 @@ _BATCH = 4 << 20
 _IPV4, _IPV6, _TCP, _UDP = 0x0800, 0x86DD, 6, 17
 
 Take = Callable[[str, bytes], None]
-"""Called with who sent it to whom, and what was sent."""
+"""Called with the ports (from, to) as text, and the bytes that were sent."""
 
 
 class CaptureError(Exception):
@@ -36,19 +44,19 @@ class CaptureError(Exception):
 
 
 class Capture:
-    """Captures while its block runs, in a thread. What the ports of `known` sent is left out: the camera's own."""
+    """Captures packets in a thread while its block runs. It ignores packets from the ports in `known`: the camera's."""
 
     def __init__(self, take: Take) -> None:
         self._take, self.known = take, set[int]()
         self.outwards: set[str] = set()
-        """Addresses beyond this machine that packets were sent to."""
+        """Addresses beyond this machine to which packets were sent."""
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
         self._batches: dict[str, bytearray] = {}
         self.dropped = self.packets = 0
 
     def __enter__(self) -> Self:
-        """Begin; CaptureError if this process may not."""
+        """Start the capture; CaptureError if this process may not capture."""
         try:
             self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(_ALL))
         except (PermissionError, AttributeError):
@@ -63,11 +71,11 @@ class Capture:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End, and take what was captured last."""
+        """End the capture, and take the last packets."""
         self.end()
 
     def end(self) -> None:
-        """End, and take what was captured last; harmless a second time."""
+        """End the capture, and take the last packets; a second call is harmless."""
         if self._ended.is_set():
             return
         self._ended.set()
@@ -107,7 +115,7 @@ class Capture:
 
 
 def parsed(protocol: int, packet: memoryview) -> tuple[tuple[int, int] | None, memoryview]:
-    """Return the ports, from and to, and the payload of a TCP or UDP packet; None and all of it for any other."""
+    """Return the ports (from, to) and payload of a TCP or UDP packet; for any other packet None and all its bytes."""
     start = _transport(protocol, packet)
     if start is None or len(packet) < start + 8:
         return None, packet
@@ -121,7 +129,7 @@ def parsed(protocol: int, packet: memoryview) -> tuple[tuple[int, int] | None, m
 
 
 def destination(protocol: int, packet: memoryview) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """Return where an IP packet goes; None for any other."""
+    """Return the destination address of an IP packet; None for any other packet."""
     if protocol == _IPV4 and len(packet) >= 20:
         return ipaddress.IPv4Address(bytes(packet[16:20]))
     if protocol == _IPV6 and len(packet) >= 40:
@@ -130,9 +138,30 @@ def destination(protocol: int, packet: memoryview) -> ipaddress.IPv4Address | ip
 
 
 def _transport(protocol: int, packet: memoryview) -> int | None:
-    """Where the transport's header begins (RFC 791, RFC 8200 without extension headers)."""
+    """Return the offset of the transport header (RFC 791, RFC 8200 without extension headers)."""
     if protocol == _IPV4 and len(packet) >= 20:
         return int(packet[0] & 0x0F) * 4
     if protocol == _IPV6 and len(packet) >= 40:
         return 40
+    return None
+
+
+_CLONE_NEWNET = 0x40000000
+_SIOCSIFFLAGS, _IFF_UP_RUNNING = 0x8914, 0x41
+
+
+def isolate() -> str | None:
+    """Move this thread and its later children into a new network namespace; return the reason if that fails."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if not hasattr(libc, "unshare"):
+        return "there are no network namespaces here"
+    if libc.unshare(_CLONE_NEWNET) != 0:
+        return f"no network of its own: {os.strerror(ctypes.get_errno())}"
+    with socket.socket() as some:
+        fcntl.ioctl(some, _SIOCSIFFLAGS, struct.pack("16sH", b"lo", _IFF_UP_RUNNING))
+    if (ip := shutil.which("ip")) is not None:
+        for family in ("-4", "-6"):
+            # Without IPv6 this fails, and then there is nothing to route back.
+            words = [ip, family, "route", "add", "local", "default", "dev", "lo"]
+            subprocess.run(words, capture_output=True, check=False)
     return None

@@ -1,4 +1,4 @@
-"""Other processes' memory, and which processes there are (Linux's /proc)."""
+"""Lists processes and reads their memory, through Linux's /proc."""
 
 import os
 import signal
@@ -14,14 +14,14 @@ _KERNEL = ("[vvar", "[vdso", "[vsyscall")
 
 
 class Process(NamedTuple):
-    """A process and what it was started as."""
+    """A process, and the name of its program."""
 
     pid: int
     name: str
 
 
 def descendants(root: int) -> list[int]:
-    """Return every process that descends from this one, itself not among them."""
+    """Return the ids of all descendants of a process, without its own."""
     parents = {int(entry.name): _parent(entry) for entry in _PROC.iterdir() if entry.name.isdigit()}
     found: list[int] = []
     for pid, parent in parents.items():
@@ -42,7 +42,7 @@ def _parent(entry: Path) -> int | None:
 
 
 def name_of(pid: int) -> str:
-    """Return what the process was started as, without its arguments' values; empty if it is gone."""
+    """Return the name of the process's module or program, without arguments; empty if the process is gone."""
     try:
         words = (_PROC / str(pid) / "cmdline").read_bytes().split(b"\0")
     except OSError:
@@ -56,7 +56,7 @@ def _program(words: list[bytes]) -> str:
 
 
 def regions(pid: int) -> list[tuple[int, int]]:
-    """Return (from, to) of what the process may write to, and of what belongs to no file; OSError if it is gone."""
+    """Return (from, to) of all memory that is writable or belongs to no file; OSError if the process is gone."""
     found = []
     for line in (_PROC / str(pid) / "maps").read_text().splitlines():
         span, permissions, _offset, _device, inode, *path = line.split(maxsplit=5)
@@ -68,7 +68,7 @@ def regions(pid: int) -> list[tuple[int, int]]:
 
 
 def chunks(pid: int) -> Iterator[bytes]:
-    """Yield the process's memory piece by piece, each overlapping the next; OSError if it can't be read at all."""
+    """Yield the process's memory in pieces, each overlapping the next; OSError if it can't be read at all."""
     spans = regions(pid)
     with (_PROC / str(pid) / "mem").open("rb", buffering=0) as memory:
         for low, high in spans:
@@ -85,7 +85,7 @@ def _pieces(memory: int, low: int, high: int) -> Iterator[bytes]:
 
 
 def at_once(pid: int) -> list[bytes]:
-    """Return a copy of the process's memory at one moment, for which it is stopped; OSError as in `chunks`."""
+    """Return a copy of the process's memory. The process is stopped meanwhile. OSError as in `chunks`."""
     os.kill(pid, signal.SIGSTOP)
     try:
         return list(chunks(pid))
@@ -94,7 +94,7 @@ def at_once(pid: int) -> list[bytes]:
 
 
 def may_read() -> str | None:
-    """Return why other processes' memory can't be read; None if it can: it takes root's CAP_SYS_PTRACE."""
+    """Return why other processes' memory can't be read; None if it can. Reading needs root's CAP_SYS_PTRACE."""
     status = (_PROC / "self/status").read_text()
     held = int(status.partition("CapEff:")[2].split()[0], 16)
     if held >> 19 & 1:

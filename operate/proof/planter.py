@@ -1,7 +1,7 @@
-"""Plants a canary in each kind of place: rows of a picture that no camera shows, which the proof must find.
+"""Plants a canary in each kind of place: rows of a picture that no camera shows. The proof must find each of them.
 
-Run by `moretta prove` as a process of its own, outside the services and their sandbox: `python -m ... PLAN.json`. A
-search that does not find its canary is blind, and proves nothing.
+`moretta prove` runs it as a separate process, outside the services and their sandbox: `python -m ... PLAN.json`. A
+search that does not find its canary is blind and proves nothing.
 """
 
 import base64
@@ -20,11 +20,11 @@ from typing import Any
 
 _held: list[bytearray] = []
 READY = "planted"
-"""What it says when everything is in its place, followed by the port of its metrics page."""
+"""The message once everything is planted; the port of the metrics page follows it."""
 
 
 def plant(plan: dict[str, Any]) -> None:
-    """Plant everything, and hold what is in memory until killed."""
+    """Plant everything, and hold the canary in memory until killed."""
     rows = {name: bytes.fromhex(row) for name, row in plan["rows"].items()}
     Path(plan["file"]).write_bytes(b"head" + rows["files"] + b"tail")
     Path(plan["elsewhere"]).write_bytes(rows["strace"])
@@ -66,7 +66,7 @@ def _send(port: int, row: bytes) -> None:
 
 
 def _page(row: bytes) -> int:
-    """Serve a metrics page with the row in a label's value; returns its port."""
+    """Serve a metrics page with the row in a label's value; return its port."""
     server = socket.create_server(("127.0.0.1", 0))
     page = b'canary{row="' + row.hex().encode() + b'"} 1\n'
 
@@ -82,7 +82,7 @@ def _page(row: bytes) -> int:
 
 
 def _crash(folder: Path, row: bytes) -> None:
-    """Let a child of ours crash with the row in its memory, and its core be dumped where the system dumps cores."""
+    """Let a child process crash with the row in its memory. The system dumps its core in the usual place."""
     child = os.fork()
     if child == 0:
         os.chdir(folder)

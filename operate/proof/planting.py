@@ -1,4 +1,4 @@
-"""Has rows planted in every kind of place by a process of its own, and holds them there."""
+"""Starts the planter, a separate process that plants rows in every kind of place, and keeps it running."""
 
 import asyncio
 import io
@@ -16,7 +16,7 @@ from PIL import Image
 from operate.box.child import Child, Program
 from operate.proof.planter import READY
 from operate.proof.story import StoryError
-from operate.proof.watch import PLANTER
+from operate.proof.taps import PLANTER
 
 _LIMIT_S = 60.0
 _NOISE = 20_480
@@ -24,7 +24,7 @@ _NOISE = 20_480
 
 @dataclass(frozen=True)
 class Ground:
-    """Where things are planted. `under` gives the command under which the planter is traced; `line` takes its lines."""
+    """The places to plant in. `under` returns the command that traces the planter; `line` gets the planter's lines."""
 
     scratch: Path
     box: Path
@@ -36,7 +36,7 @@ class Ground:
 
 @asynccontextmanager
 async def planted(name: str, rows: Mapping[str, bytes], image: bytes, ground: Ground) -> AsyncIterator[str]:
-    """Plant a row in each place and the image in a file, while the block runs; yields the URL of its metrics page."""
+    """Plant a row in each place and the image in a file while the block runs; yield the URL of the metrics page."""
     listener = await asyncio.start_server(_swallow, "127.0.0.1", 0)
     said: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 

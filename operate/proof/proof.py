@@ -1,4 +1,4 @@
-"""One run of the proof: makes the film, runs the box under every eye, plants the canaries, and judges."""
+"""One run of the proof: makes the film, observes the box while it runs, plants the canaries, and judges."""
 
 import asyncio
 import os
@@ -12,20 +12,17 @@ import aiohttp
 import yaml
 
 from operate.box.box import Box
-from operate.proof import memory, trace
-from operate.proof.camera import FilmServer
+from operate.proof import disk, memory
 from operate.proof.capture import Capture, CaptureError
 from operate.proof.core.verdicts import Findings, left_out
 from operate.proof.disk import Disk
-from operate.proof.film import FPS, SECONDS, make_film, make_stream, rate
+from operate.proof.peers import FilmServer, SmsSink
 from operate.proof.planting import Ground, canary_image, planted
 from operate.proof.search import Search
 from operate.proof.secret import Secret
-from operate.proof.site import LONG_SIDE, Surroundings, settings
-from operate.proof.sms_sink import SmsSink
+from operate.proof.site import FPS, LONG_SIDE, SECONDS, Surroundings, make_film, make_stream, rate, settings
 from operate.proof.story import PROGRAMS, Story, StoryError
-from operate.proof.taps import Taps
-from operate.proof.watch import Watch
+from operate.proof.taps import Taps, Watch
 from operate.settings_file import require
 from operate.simulation.demo.sink import Sink
 from proto.subjects import DRIFT
@@ -36,20 +33,20 @@ _PLANTER = "planter"
 
 @dataclass
 class Options:
-    """How the proof is run. `leak` is a test's own: it plants rows of the real film when everything works."""
+    """The options of a run. Only tests set `leak`: it plants rows of the real film once everything works."""
 
     seconds: float = SECONDS_OF_WORK
     without: tuple[str, ...] = ()
     isolated: bool = False
-    """Whether nothing but this run uses the network that it sees."""
+    """Whether only this run uses the network that it sees."""
     trouble: bool = True
-    """Whether everything is killed once, too."""
+    """Whether to kill every program once, too."""
     seed: int = field(default_factory=lambda: time.time_ns() & 0x7FFFFFFF)
     leak: "Callable[[Proof], Awaitable[None]] | None" = None
 
 
 class Proof:
-    """A run in a scratch folder, which is the caller's to remove. Made by `prepared`."""
+    """A run in a scratch folder, which the caller removes."""
 
     def __init__(self, scratch: Path, options: Options, tell: Callable[[str], None], secret: Secret) -> None:
         self._scratch, self._options, self._show, self.secret = scratch, options, tell, secret
@@ -64,12 +61,12 @@ class Proof:
         self.tell(f"a film of {secret.pictures} pictures, {len(secret.needles)} needles of them and their packets")
 
     def tell(self, text: str) -> None:
-        """Say what happened."""
+        """Report an event."""
         self._told.append(text)
         self._show(text)
 
     async def run(self, film: Path, stream: Path, began: float) -> Findings:
-        """Run it all and return what was found."""
+        """Run the whole proof and return its findings."""
         self._probe()
         with self._environment(), self._captured():
             async with FilmServer(stream, rate(stream)) as camera, self._sinks() as around:
@@ -82,8 +79,8 @@ class Proof:
         return self._judged(story, time.monotonic() - began)
 
     def _probe(self) -> None:
-        """Say now what can't be searched here."""
-        why = trace.why_not()
+        """Record before the run which places can't be searched on this machine."""
+        why = disk.why_not()
         self._is_traced = why is None
         if why is not None:
             self.search["strace"].miss(why)
@@ -95,7 +92,7 @@ class Proof:
 
     @contextmanager
     def _environment(self) -> Iterator[None]:
-        """Let temporary files be made where they are searched."""
+        """Make programs create their temporary files in a folder that is searched."""
         before = os.environ.get("TMPDIR")
         os.environ["TMPDIR"] = str(self._disk.box / "tmp")
         try:
@@ -132,7 +129,7 @@ class Proof:
     def _under(self, name: str) -> list[str]:
         if not self._is_traced:
             return []
-        return trace.prefix(self._disk.traces / f"{name}-{time.monotonic_ns()}.strace")
+        return disk.prefix(self._disk.traces / f"{name}-{time.monotonic_ns()}.strace")
 
     async def _live(self, camera: FilmServer, around: Surroundings) -> Story:
         """Run the box, and the story in it."""
@@ -156,14 +153,14 @@ class Proof:
         return story
 
     async def _canaries(self, url: str) -> None:
-        """Look at the planter's page, and publish to a stream that is kept on disk, of a site that nobody reads."""
+        """Search the planter's page. Publish a canary to a stream on disk, for a site that no service reads."""
         async with aiohttp.ClientSession() as session, session.get(url) as answer:
             self.search.text("metrics", "planter/metrics", await answer.read())
         subject = DRIFT.subject(site="planted", camera="canary", day="2026-01-01")
         await self.taps.of("aggregate").publish(subject, self.search.rows["bus"] + self.search.rows["jetstream"])
 
     async def _tell_story(self, story: Story) -> None:
-        """What happens from when everything works."""
+        """Run the steps that follow once everything works."""
         await story.look_while_running()
         await story.pages()
         if self._options.trouble:
@@ -184,7 +181,7 @@ class Proof:
         await asyncio.to_thread(self._disk.folder)
 
     def _heard(self) -> None:
-        """Say as whom the bus was heard."""
+        """Record the users that listened on the bus."""
         place, taps = self.search["bus"], self.taps.all
         asked, refused = sum(tap.asked for tap in taps), sum(len(tap.refused) for tap in taps)
         users, frames = ", ".join(tap.user for tap in taps), self._watch.frames
@@ -207,7 +204,7 @@ class Proof:
 
 
 async def prove(scratch: Path, options: Options, tell: Callable[[str], None]) -> Findings:
-    """Make the film, run the proof on it, and return what was found."""
+    """Make the film, run the proof on it, and return the findings."""
     began = time.monotonic()
     film, stream, secret = await asyncio.to_thread(_film, scratch, options.seed)
     return await Proof(scratch, options, tell, secret).run(film, stream, began)

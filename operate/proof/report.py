@@ -1,16 +1,28 @@
-"""The proof as a table on a console, and as one HTML page without anything from elsewhere."""
+"""`moretta prove`: the run, its table on a console, and one self-contained HTML page."""
 
+import asyncio
+import json
+import tempfile
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from rich.box import SIMPLE_HEAD
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from operate.proof.capture import isolate
+from operate.proof.core.presence import presence_text
 from operate.proof.core.verdicts import PROMISE_MS, Findings, Lifetime, SearchedPlace, Verdict
+from operate.proof.proof import Options
+from operate.proof.proof import prove as run
+from operate.proof.search import PLACES, WITHOUT_CANARY
+from services.kernel.log import LogSettings, configure
+from services.kernel.settings import SettingsError
 
 WORDS: dict[Verdict, str] = {
     "nothing": "nothing found",
@@ -34,7 +46,7 @@ _JINJA = Environment(
 
 
 def size_text(size: int) -> str:
-    """Return a number of bytes as people read it."""
+    """Return a number of bytes as text with a unit."""
     return next((f"{size / factor:.1f} {unit}" for factor, unit in _UNITS if size >= factor), f"{size} bytes")
 
 
@@ -44,12 +56,12 @@ def searched_text(place: SearchedPlace) -> str:
 
 
 def canary_text(place: SearchedPlace) -> str:
-    """Return whether what was planted there was found."""
+    """Return whether the place's canary was found."""
     return {True: "found", False: "not found", None: "–"}[place.canary]
 
 
 def found_text(place: SearchedPlace) -> str:
-    """Return what was found, beside what is documented."""
+    """Return the traces found, beside the documented number."""
     bound = f"; documented: at most {place.allowed}" if place.allowed is not None else ""
     return place.found + bound
 
@@ -76,7 +88,7 @@ def conclusion(findings: Findings) -> str:
 
 
 def table(findings: Findings) -> RenderableType:
-    """Return the whole as a table for a console."""
+    """Return all findings as a table for a console."""
     shown = Table(box=SIMPLE_HEAD, title=_title(findings), title_justify="left")
     for name, ratio in (("place", 3), ("searched", 3), ("planted", 1), ("found", 4), ("verdict", 2)):
         shown.add_column(name, ratio=ratio, overflow="fold")
@@ -88,7 +100,7 @@ def table(findings: Findings) -> RenderableType:
     kept = Text("kept" if lifetime == "nothing" else WORDS[lifetime], _STYLES.get(lifetime, _BAD))
     lived = Text(f"Pixels lived {lifetime_text(findings.lifetime)}; promised: p99 at most {PROMISE_MS:g} ms: ")
     style = "bold green" if findings.is_proven else _BAD
-    return Group(shown, lived + kept, Text(conclusion(findings), style))
+    return Group(shown, lived + kept, Text(presence_text(), "dim"), Text(conclusion(findings), style))
 
 
 def _title(findings: Findings) -> str:
@@ -105,6 +117,7 @@ def page(findings: Findings, now: datetime | None = None) -> str:
         troubled=lifetime_text(findings.troubled),
         lifetime_words="kept" if findings.lifetime.verdict == "nothing" else WORDS[findings.lifetime.verdict],
         is_lifetime_good=findings.lifetime.verdict == "nothing",
+        presence=presence_text(),
         conclusion=conclusion(findings),
         promise=f"{PROMISE_MS:g}",
         version=version("moretta"),
@@ -123,3 +136,46 @@ def _row(place: SearchedPlace) -> dict[str, Any]:
         "verdict": WORDS[place.verdict],
         "good": place.is_good,
     }
+
+
+COMMAND = "moretta prove"
+_WIDTH = 140
+
+
+def prove(seconds: float, without: Sequence[str], report: Path | None, *, as_json: bool) -> int:
+    """Run the proof; return 0 if all was searched and nothing found, else 1. SettingsError for a wrong option."""
+    _require(without, report)
+    configure("moretta", LogSettings(level="error"))  # the proof kills NATS: a lost connection is expected
+    alone = isolate()
+    said = Console(stderr=True, highlight=False, soft_wrap=True)
+    with tempfile.TemporaryDirectory(prefix="moretta-proof-") as scratch:
+        options = Options(seconds=seconds, without=tuple(without), isolated=alone is None)
+        findings = asyncio.run(run(Path(scratch), options, said.print))
+    show(findings, report, as_json=as_json)
+    return 0 if findings.is_proven else 1
+
+
+def show(findings: Findings, report: Path | None, *, as_json: bool) -> None:
+    """Print the table or JSON, and write the report."""
+    if report is not None:
+        report.write_text(page(findings), encoding="utf-8")
+    if as_json:
+        print(json.dumps(findings.figures()))
+        return
+    console = Console()
+    wide = console if console.is_terminal else Console(width=_WIDTH)
+    wide.print(table(findings))
+
+
+def _require(without: Sequence[str], report: Path | None) -> None:
+    names = [*PLACES, *WITHOUT_CANARY]
+    for name in without:
+        if name not in names:
+            raise SettingsError(COMMAND, [("--without", f"{name!r} is no place; there are {', '.join(names)}")])
+    if report is None:
+        return
+    try:
+        report.touch()
+    except OSError as error:
+        why = f"{str(report)!r} cannot be written: {error.strerror}; name a file in a folder that is there"
+        raise SettingsError(COMMAND, [("--report", why)]) from None

@@ -1,4 +1,4 @@
-"""All places of a proof and the search in them: what was found where, and which canaries were seen."""
+"""The places of a proof, and the search in them. It records each trace with its place, and each canary seen."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from pathlib import Path
 
 from PIL import Image as Pictures
 
-from operate.proof.core.disguise import forms
 from operate.proof.core.images import images, is_drawing
-from operate.proof.core.needles import SIZE, Needles
+from operate.proof.core.needles import SIZE, Needles, forms
 from operate.proof.core.verdicts import SearchedPlace
 from operate.proof.memory import at_once, chunks, name_of
 from operate.proof.secret import COMMON, Label, Secret
@@ -32,15 +31,16 @@ PLACES = {
     "network": "packets on every network interface, the cameras' own apart",
     "images": "image formats and noise in files, messages, logs, mails, SMS, pages",
 }
-"""Each kind of place; what is planted there has its name."""
+"""The kinds of places. The canary of a place has the place's name."""
 WITHOUT_CANARY = {
     "memory-nats": "memory of nats-server, aggregate and notify while cameras run",
     "memory-ingest": "memory of ingest at one moment while cameras run: how many pictures and packets",
     "memory-inference": "memory of inference at one moment while cameras run: how many pictures",
 }
 DOCUMENTED = {"memory-ingest": 24, "memory-inference": 4}
-"""What may be there while cameras run (docs/privacy.md): for each of two cameras two pictures of the decoder, a scaled
-one, and nine packets on their way to it; for each of two lanes a picture in hand and onnxruntime's copy of it."""
+"""The documented number while cameras run (docs/privacy.md). Ingest has for each of two cameras two pictures of the
+decoder, a scaled one, and nine packets on their way to the decoder. Inference has for each of two lanes a picture in
+hand and onnxruntime's copy of it."""
 _UNITS = {"bus": "messages", "logs": "lines", "mails": "mails", "sms": "requests", "metrics": "pages"}
 _UNITS |= {
     "files": "files",
@@ -53,16 +53,16 @@ _UNITS |= {
 _ROW = 320
 _ALPHABET = bytes(sorted(set(range(256)) - set(b"\r\n\0")))
 _TRACES = {"decoded": 16, "scaled": 16, "floats": 16, "packet": 1}
-"""So many rows of a picture make it one: pictures after one another have rows of their hues in common."""
+"""The number of rows from which a picture counts as found: successive pictures share some rows of colour."""
 
 
 def canary_row() -> bytes:
-    """Return a row of a picture that no camera shows, without what would end a line."""
+    """Return a row of a picture that no camera shows, without bytes that would end a line."""
     return bytes(secrets.choice(_ALPHABET) for _ in range(_ROW))
 
 
 class Search:
-    """The needles, and the places by name. May be used from several threads, each place from one."""
+    """The needles, and the places by name. Several threads may use it, but each place belongs to one thread."""
 
     def __init__(self, secret: Secret) -> None:
         self.secret = secret
@@ -81,18 +81,18 @@ class Search:
         return self.places[name]
 
     def plants_image(self, data: bytes) -> None:
-        """Know the planted image by its checksum: it is the canary of the images' search."""
+        """Remember the planted image by its checksum: it is the canary of the search for images."""
         self._planted.add(hashlib.sha256(data).hexdigest())
 
     def text(self, name: str, where: str, data: bytes) -> None:
-        """Search what people or programs read, in every form that bytes may have there, for rows and for images."""
+        """Search data that people or programs read for rows and images, in every encoding that bytes may have there."""
         self[name].searched(len(data))
         found = {form[at : at + SIZE]: label for form in forms(data) for at, label in self.needles.found(form)}
         self._labels(name, where, found.values())
         self._images(where, data)
 
     def raw(self, name: str, where: str, data: bytes, *, pieces: int = 1) -> None:
-        """Search bytes for rows alone: what passes a wire."""
+        """Search bytes from a wire, for rows alone."""
         self[name].searched(len(data), pieces)
         self._labels(name, where, [label for _, label in self.needles.found(data)])
 
@@ -114,7 +114,7 @@ class Search:
                 place.hit(f"{where}: {one}")
 
     def part(self, name: str, where: str, data: bytes) -> None:
-        """Search an attachment. A drawing, such as the chart of an alert, is decoded and is none of a camera."""
+        """Search an attachment. A drawing, such as the chart of an alert, is decoded; it is no camera's picture."""
         self[name].searched(len(data), 0)
         self._labels(name, where, [label for _, label in self.needles.found(data)])
         if any(one.kind == "PNG" for one in images(data)) and self._is_drawn(name, where, data):
@@ -133,12 +133,12 @@ class Search:
         return is_drawing([count for count, _ in counted])
 
     def memory(self, name: str, pids: Iterable[int]) -> None:
-        """Search processes' memory strictly: any row in it is found."""
+        """Search processes' memory strictly: any single row counts as found."""
         for pid in pids:
             self._process(name, chunks, pid, lambda where, label: self._labels(name, f"{where}: {label.kind}", [label]))
 
     def pictures_in_memory(self, name: str, pid: int) -> None:
-        """Search a process's memory for how many different pictures and packets are in it, by their kind."""
+        """Count the different pictures and packets in a process's memory, by kind."""
         found: Counter[Label] = Counter()
         self._process(name, at_once, pid, lambda _where, label: found.update([label]))
         for kind, least in _TRACES.items():

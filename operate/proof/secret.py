@@ -1,4 +1,4 @@
-"""What must be found nowhere: the film's pictures as our own decoder and scaler yield them, and its packets."""
+"""The secret data of a proof: the film's pictures, as our own decoder and scaler return them, and its packets."""
 
 from __future__ import annotations  # PyAV's frames are generic for type checkers only
 
@@ -12,20 +12,20 @@ from av.video.frame import VideoFrame
 
 from operate.proof.core.needles import SIZE, Needles, is_needle, one_of
 from services.ingest.core.picture import i420_size, plane_shapes
-from services.ingest.decoder import Decoder
-from services.ingest.source import open_source
+from services.ingest.sources.decoder import Decoder
+from services.ingest.sources.source import open_source
 from services.sites.settings import CameraSettings
 
 _EVERY = 256
-"""A needle in so many bytes of a packet."""
+"""One needle is taken from so many bytes of a packet."""
 COMMON = -1
-"""The number of what several pictures, or packets, have in common."""
+"""The number of a needle that several pictures, or packets, have in common."""
 _FLOATS = 4
-"""A needle as floating-point numbers in one of so many rows."""
+"""One row in so many also gives a needle of floating-point numbers."""
 
 
 class Label(NamedTuple):
-    """What a needle is of: `decoded`, `scaled` (as bytes), `floats` (as 32-bit numbers), `packet` or `canary`."""
+    """The origin of a needle: `decoded`, `scaled` (as bytes), `floats` (as 32-bit numbers), `packet` or `canary`."""
 
     kind: str
     number: int
@@ -40,7 +40,7 @@ class Label(NamedTuple):
 
 @dataclass
 class Secret:
-    """The needles by label, and how many pictures and packets they are of. `rows` are some of the pictures' rows."""
+    """The needles with their labels, and the numbers of pictures and packets. `rows` are some of the pictures' rows."""
 
     needles: dict[bytes, Label] = field(default_factory=dict)
     pictures: int = 0
@@ -48,9 +48,9 @@ class Secret:
     rows: list[bytes] = field(default_factory=list)
 
     def take(self, source_file: Path, long_side: int, limit: int, *, packets_alone: bool = False) -> None:
-        """Add a film, through the product's own source, decoder and scaler; at most so many pictures of it.
+        """Add at most `limit` pictures of a film, through the product's own source, decoder and scaler.
 
-        `packets_alone` for a film whose pictures are known: only how they are packed is another.
+        Set `packets_alone` for a film whose pictures are known already, and whose packets alone are new.
         """
         settings = CameraSettings(id="proof", url=str(source_file), long_side=long_side)
         with open_source(settings) as source:
@@ -90,21 +90,21 @@ class Secret:
             self._know(found, label)
 
     def _needle(self, part: bytes, label: Label) -> None:
-        if is_needle(part) and not (part.isascii() and part.decode().isprintable()):  # what an encoder says of itself
+        if is_needle(part) and not (part.isascii() and part.decode().isprintable()):  # an encoder's text about itself
             self._know(part, label)
 
     def _know(self, part: bytes, label: Label) -> None:
-        """Label a needle; one that several pictures have in common names none of them."""
+        """Label a needle; a needle that several pictures have in common names none of them."""
         known = self.needles.get(part, label)
         self.needles[part] = label if known == label else known._replace(number=COMMON)
 
     def plant(self, place: str, row: bytes) -> None:
-        """Add a row that no camera shows, which is to be found in this place."""
+        """Add the canary of a place: a row that no camera shows."""
         for start in range(0, len(row) - SIZE + 1, SIZE):
             self.needles[row[start : start + SIZE]] = Label("canary", 0, place)
 
     def search(self) -> Needles:
-        """Return the search for all of it."""
+        """Return the search for all needles."""
         return Needles(self.needles)
 
 
@@ -115,7 +115,7 @@ def _rows(frame: VideoFrame) -> Iterator[bytes]:
 
 
 def _cut(picture: bytearray, width: int, height: int) -> Iterator[bytes]:
-    """The rows of a tight I420 picture."""
+    """Yield the rows of an I420 picture without padding."""
     start = 0
     for rows, columns in plane_shapes(width, height):
         for row in range(rows):

@@ -1,4 +1,4 @@
-"""What the proof does to the box: lets it work, kills, freezes, crashes and pauses it, and looks everywhere."""
+"""The steps of a proof: they let the box work, then kill, freeze, crash and pause it, and search everywhere."""
 
 import asyncio
 import contextlib
@@ -12,20 +12,18 @@ import aiohttp
 
 from operate.box.box import Box
 from operate.orders import order
-from operate.proof.camera import FilmServer
-from operate.proof.core.verdicts import Lifetime
-from operate.proof.lifetimes import lifetime_of
+from operate.proof.core.verdicts import Lifetime, lifetime_of
 from operate.proof.memory import descendants
+from operate.proof.peers import FilmServer
 from operate.proof.search import Search
 from operate.proof.site import FILE, NETWORK, SITE
-from operate.proof.taps import Taps
-from operate.proof.watch import Watch
+from operate.proof.taps import Taps, Watch
 from proto.public import AlertV1, CameraV1
 
 SERVICES = ("ingest", "inference", "aggregate", "notify")
 PROGRAMS = (*SERVICES, "nats-server")
 PAUSED_S = 3.0
-"""So long after a pause the memory is searched: 2 s is what is promised."""
+"""Seconds from a pause to the search of memory; Moretta promises 2 s."""
 _FROZEN_S = 1.5
 _JOINED_S = 3.0
 _LIMIT_S = 120.0
@@ -33,11 +31,11 @@ _TICK_S = 0.1
 
 
 class StoryError(Exception):
-    """The system did not do what it was to do; the text says what."""
+    """The system did not do what the proof expected; the text says what."""
 
 
 class Story:
-    """Steps, each of which is told."""
+    """The steps of the proof; each step reports what it did."""
 
     def __init__(self, box: Box, camera: FilmServer, search: Search, tell: Callable[[str], None], watch: Watch) -> None:
         self._box, self._camera, self._search, self._tell, self._watch = box, camera, search, tell, watch
@@ -46,14 +44,14 @@ class Story:
         self.calm, self.troubled = Lifetime(), Lifetime()
 
     def take(self, message: Any) -> None:
-        """Take a public message in."""
+        """Record a public message."""
         if isinstance(message, CameraV1):
             self._states[message.camera] = message.state
         elif isinstance(message, AlertV1):
             self._alerts += 1
 
     async def work(self, seconds: float) -> None:
-        """Let the cameras be counted, an alert be fired and told, and nothing be disturbed for so many seconds."""
+        """Wait for live cameras, an alert, its mail and its SMS; then measure for so many seconds undisturbed."""
         await self._until(self._live, "both cameras live")
         await self._until(lambda: self._alerts > 0, "an alert")
         await self._until(lambda: self._watch.mails > 0 and self._watch.sms > 0, "its mail and its SMS")
@@ -82,7 +80,7 @@ class Story:
                             self._search.text("metrics", f"{name}/{page}", await answer.read())
 
     async def end_camera(self) -> None:
-        """End the camera's stream, as one does that is switched off; it is found again."""
+        """End the camera's stream, as if it were switched off, and wait until it is found again."""
         self._states.pop(NETWORK, None)
         await self._camera.end()
         await self._until(lambda: self._states.get(NETWORK) == "live", "the camera that ended is found again")
@@ -94,7 +92,7 @@ class Story:
         self._tell(f"{name} was killed (SIGKILL) and came back")
 
     async def crash(self, name: str) -> None:
-        """Let a program crash as by a fault of its own, so that a core would be dumped."""
+        """Let a program crash, as a bug of its own would, so that a core would be dumped."""
         await self._struck(name, signal.SIGABRT)
         self._search["cores"].searched(0)
         self._tell(f"{name} crashed (SIGABRT) and came back")
@@ -109,7 +107,7 @@ class Story:
         await self._until(self._live, f"both cameras live after {name}")
 
     async def freeze(self, name: str) -> None:
-        """Freeze a program for a while, as a machine does that swaps."""
+        """Freeze a program for a while, as a machine that swaps does."""
         victim = self._box.pids()[name]
         os.kill(victim, signal.SIGSTOP)
         try:
@@ -120,14 +118,14 @@ class Story:
         self._tell(f"{name} was frozen (SIGSTOP) for {_FROZEN_S:g} s")
 
     async def join(self, taps: Taps) -> None:
-        """Hear frames as a worker does."""
+        """Subscribe to frames as a worker does, for a while."""
         for tap in taps.all:
             await tap.join()
         await asyncio.sleep(_JOINED_S)
         self._tell(f"frames were heard for {_JOINED_S:g} s as one of the workers")
 
     async def pause(self) -> None:
-        """Pause the whole site, wait, and search the memory of every process there is."""
+        """Pause the whole site, wait, and search the memory of every process of the run."""
         await order(self._box.operator_file, "pause", SITE, None, operator="prove", why="to search memory")
         wanted = (NETWORK, FILE)
         await self._until(lambda: all(self._states.get(one) == "paused" for one in wanted), "both cameras paused")
@@ -136,12 +134,12 @@ class Story:
         self._tell(f"the site was paused; {PAUSED_S:g} s later all memory was searched")
 
     async def resume(self) -> None:
-        """Go on after a pause."""
+        """Resume the site after a pause."""
         await order(self._box.operator_file, "resume", SITE, None, operator="prove", why="memory was searched")
         await self._until(self._live, "both cameras live after the pause")
 
     async def reckon(self) -> None:
-        """Add the present ingest's pixel lifetimes to those of the whole run, before it ends."""
+        """Add the pixel lifetimes of the current ingest process to those of the whole run, before the process ends."""
         self.troubled = self.troubled + await self._lifetime()
 
     async def _live(self) -> bool:
@@ -169,7 +167,7 @@ class Story:
             await asyncio.sleep(_TICK_S)
 
     async def _lifetime(self) -> Lifetime:
-        """Return the present ingest's pixel lifetimes, from its own metric."""
+        """Return the pixel lifetimes of the current ingest process, from its own metric."""
         try:
             async with aiohttp.ClientSession() as session, session.get(f"{self._box.probe_url('ingest')}/metrics") as a:
                 return lifetime_of(await a.text())

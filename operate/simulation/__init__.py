@@ -1,1 +1,1 @@
-"""`moretta simulate`: passers-by who never were, with known truth, as a film or as sightings on the bus."""
+"""`moretta simulate`: simulated passers-by with a known truth, as a film or as sightings on the bus."""

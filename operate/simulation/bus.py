@@ -1,4 +1,4 @@
-"""A simulation straight to NATS, as ingest and inference would publish it: a day in about a minute."""
+"""Publishes a simulation straight to NATS, as ingest and inference would: a day in about a minute."""
 
 import asyncio
 import contextlib
@@ -29,18 +29,18 @@ from services.sites.settings import SiteSettings
 SPEED = 1_440.0
 """Seconds of the scenario in one second: a day in a minute."""
 _IN_FLIGHT = 256
-"""Messages that wait for their acknowledgement at a time."""
+"""Messages that may wait for their acknowledgement at a time."""
 _SOON_S = 0.02
-"""Messages are sent so much ahead of their time: to sleep for each of them would take longer."""
+"""Messages may be sent so many seconds early: a sleep for each of them would take longer."""
 _FRESH = 60 * SECOND
-"""An older state was left behind by an ingest that has ended: a running one tells it every few seconds."""
+"""An older state is left over from an ingest that has ended: a running one publishes it every few seconds."""
 _RUNNING = {"live", "stalled", "backing-off"}
 _COMMAND = "moretta simulate"
 _OWN_CLOCK = "must be true for a simulation: without it a window closes when the real clock has reached its end"
 
 
 class BusFile(Struct, frozen=True, kw_only=True):
-    """What `--bus` reads of the settings file."""
+    """The settings that `--bus` reads."""
 
     UNREAD: ClassVar[frozenset[str]] = frozenset({"url", "token"})
 
@@ -49,16 +49,16 @@ class BusFile(Struct, frozen=True, kw_only=True):
 
 
 class Ground:
-    """A site on the bus in which nothing runs but the simulation; three identities speak."""
+    """A site on the bus in which only the simulation runs; it has connections of three identities."""
 
     def __init__(self, operator: Bus, ingest: Bus, inference: Bus, site: str, cameras: list[str]) -> None:
         self._operator, self._ingest, self._inference = operator, ingest, inference
         self.site, self.cameras = site, cameras
 
     async def began(self, scenario: Scenario) -> int:
-        """Return when the simulation begins, ns UTC: now, or where the site's published windows end.
+        """Return the start of the simulation, ns UTC: now, or the end of the site's last published window.
 
-        SettingsError if it would end further ahead than aggregate takes.
+        SettingsError if it would end further ahead than aggregate accepts.
         """
         now = time.time_ns()
         last = await self._operator.last(WINDOWS, site=self.site, zone=WHOLE_SITE)
@@ -73,7 +73,7 @@ class Ground:
         return began
 
     async def run(self, scenario: Scenario, plans: Mapping[str, Plan], began: int, speed: float, told: Advance) -> int:
-        """Publish all of it, in order; returns how many messages. `told` hears the seconds done."""
+        """Publish all messages in order; return their number. `told` is called with the seconds done."""
         waiting: deque[asyncio.Task[int]] = deque()
         count, begun = 0, time.monotonic()
         # Above every lease so far, and below every later one (ADR 12).
@@ -95,7 +95,7 @@ class Ground:
 
     async def _publish(self, message: SightingsV1 | CameraEventV1, waiting: "deque[asyncio.Task[int]]") -> None:
         if isinstance(message, CameraEventV1):
-            await _drain(waiting, 0)  # another connection: it may not overtake
+            await _drain(waiting, 0)  # it has another connection and may not overtake
             await self._ingest.store(CAMERA_EVENTS, message)
             return
         name = f"{message.site}/{message.camera}/{message.lease}/{message.sequence}"
@@ -146,7 +146,7 @@ def _require_own_clock(file: Path, sites: list[SiteSettings], chosen: str) -> No
 
 
 def _file_of(identity: Identity, file: Path, nats: NatsSettings) -> Path:
-    """Return the settings of an identity: beside the operator's; an open server needs none."""
+    """Return an identity's settings file, which lies beside the operator's. An open server needs none."""
     if identity == "operator" or nats.user is None:
         return file
     found = file.with_name(f"{identity}.yaml")
@@ -157,7 +157,7 @@ def _file_of(identity: Identity, file: Path, nats: NatsSettings) -> Path:
 
 
 def _cameras(site: str, sites: Iterable[SiteSettings], states: list[CameraV1]) -> list[str]:
-    """Return the names of the site's cameras: the settings', else those that have told of themselves."""
+    """Return the names of the site's cameras: those in the settings, else those that have published a state."""
     now = time.time_ns()
     running = [s for s in states if s.state in _RUNNING and now - s.at < _FRESH]
     if running:
@@ -172,7 +172,7 @@ def _cameras(site: str, sites: Iterable[SiteSettings], states: list[CameraV1]) -
 
 
 async def _require_aggregate(operator: Bus, site: str) -> None:
-    """Raise SettingsError where nobody makes windows, or one who runs now closes the site's by the real clock."""
+    """Raise SettingsError if aggregate has never run, or if it closes the site's windows by the real clock now."""
     try:
         await operator.streams.created("WINDOWS")
     except NotFoundError:

@@ -1,4 +1,4 @@
-"""`moretta simulate`: the film, the truth, or the sightings on the bus."""
+"""`moretta simulate`: writes the film or the truth, or publishes the sightings on the bus."""
 
 import asyncio
 import itertools
@@ -13,17 +13,16 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from modelling.evaluation.labelled import InputError
 from operate import show
-from operate.simulation.plan import Plan
+from operate.simulation.plan import Plan, Truth, truth
 from operate.simulation.scenario import Scenario, load_scenario
 from operate.simulation.sightings import SECOND, plans
-from operate.simulation.truth import Truth, truth
-from services.inference.annotations import InputError
 from services.kernel.settings import SettingsError
 
 COMMAND = "moretta simulate"
 CAMERA = "film"
-"""What the one camera of a film is called in its truth."""
+"""The name of a film's one camera in the truth."""
 _SUFFIXES = (".mp4", ".mkv", ".mov")
 _STANDARD_OUTPUT = Path("-")
 
@@ -31,7 +30,7 @@ _STANDARD_OUTPUT = Path("-")
 def require_one(
     out: Path | None, truth_file: Path | None, people: Path | None, config: Path | None, *, bus: bool
 ) -> None:
-    """Raise SettingsError unless what is asked for is one thing, and all that it needs is given."""
+    """Raise SettingsError unless the options ask for one output and give everything that it needs."""
     if (bus and out is not None) or not (bus or out or truth_file):
         raise SettingsError(COMMAND, [("", "needs one of --out FILE.mp4, --bus and --truth FILE alone")])
     if bus and config is None:
@@ -47,7 +46,7 @@ def load(name: str, seed: int | None) -> Scenario:
 
 
 def film(name: str, scenario: Scenario, out: Path | None, truth_file: Path | None, people: Path | None) -> None:
-    """Write the film and its truth, whichever is wanted, and say what is true."""
+    """Write the film, its truth, or both, and print the truth's sums."""
     if out is not None and out.suffix.lower() not in _SUFFIXES:
         raise SettingsError(COMMAND, [("--out", f"{str(out)!r} is no film; end it in {', '.join(_SUFFIXES)}")])
     plan = Plan.drawn(scenario)
@@ -71,11 +70,10 @@ def _touch(option: str, file: Path | None) -> None:
 
 
 def _drawing(plan: Plan, out: Path, people: Path | None) -> Callable[[], None]:
-    """Return what draws the film; SettingsError for a mistake in what it is to be drawn from."""
+    """Return a function that draws the film; SettingsError if a package is missing or `people` can't be used."""
     try:
+        from operate.simulation import film as films
         from operate.simulation.cutouts import Cutouts
-        from operate.simulation.demo.clips import encode
-        from operate.simulation.film import count, pictures
     except ModuleNotFoundError as error:
         why = f"drawing needs {error.name}; pip install 'moretta[demo]'"
         raise SettingsError(COMMAND, [("--out", why)]) from None
@@ -86,8 +84,8 @@ def _drawing(plan: Plan, out: Path, people: Path | None) -> Callable[[], None]:
 
     def draw() -> None:
         done = itertools.count(1)
-        with show.progress("drawing", count(plan)) as progress:
-            encode(out, pictures(plan, cutouts), plan.scenario.fps, lambda _one: progress(next(done)))
+        with show.progress("drawing", films.count(plan)) as progress:
+            films.film(out, plan, cutouts, lambda: progress(next(done)))
 
     return draw
 
@@ -95,7 +93,7 @@ def _drawing(plan: Plan, out: Path, people: Path | None) -> Callable[[], None]:
 async def bus(
     name: str, scenario: Scenario, config: Path, site: str | None, truth_file: Path | None, speed: float
 ) -> None:
-    """Publish the scenario on the bus, and say what is true if that is asked for."""
+    """Publish the scenario on the bus, and write its truth if `truth_file` is given."""
     from operate.simulation.bus import ground
 
     _touch("--truth", truth_file)
@@ -111,7 +109,7 @@ async def bus(
 
 
 def _look(site: str, config: Path, began: int, length_s: float) -> str:
-    """Return the command that shows what was published, over whole hours: some of it is ahead of now."""
+    """Return the command that shows the published windows. It names whole hours: some windows are ahead of now."""
     end = began // SECOND + length_s
     hours = [began // SECOND // 3_600 * 3_600, math.ceil(end / 3_600) * 3_600]
     since, until = (f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%MZ}" for at in hours)
@@ -124,7 +122,7 @@ def _reckon(name: str, scenario: Scenario, found: dict[str, Plan], began: int | 
 
 
 def _tell(true: Truth, truth_file: Path | None) -> None:
-    """Write the truth where it is wanted (`-`: to standard output), else show its sums."""
+    """Write the truth to its file, if any, and show its sums; `-` writes the truth to standard output instead."""
     if truth_file == _STANDARD_OUTPUT:
         sys.stdout.buffer.write(true.encoded())
         return
@@ -134,7 +132,7 @@ def _tell(true: Truth, truth_file: Path | None) -> None:
 
 
 def table(true: Truth) -> Table:
-    """Return the sums of a truth: who counts as seen, beside the process by which they came."""
+    """Return the sums of a truth: the people who count as seen, beside the rate of the process of arrivals."""
     counts, persons = true.counts, len(true.passages)
     shown = Table(title=f"{persons} people who count as seen in {true.seconds:g} s, seed {true.seed}")
     row: list[Any] = [*counts.values(), show.percent(counts["masked"] / persons if persons else None)]

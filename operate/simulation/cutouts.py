@@ -9,16 +9,15 @@ from pathlib import Path
 
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, UnidentifiedImageError
 
-from operate.simulation.demo.people import WIDTH
-from operate.simulation.demo.scene import FACE
+from modelling.evaluation.labelled import Corners, Label, Photo, read_annotations
+from operate.simulation.people import WIDTH
 from operate.simulation.scenario import Scenario
-from operate.simulation.walkers import Walker
+from operate.simulation.walkers import FACE, Walker
 from proto.types import Verdict
-from services.inference.annotations import Corners, Label, Photo, read_annotations
 from services.kernel.settings import SettingsError
 
 SMALLEST_PX = 32.0
-"""Smaller faces are too coarse for the near ones of a film."""
+"""Smaller faces are too coarse for the near people of a film."""
 BESIDE, ABOVE, BELOW = 0.38, 0.5, 0.3
 """How far a cut-out reaches beyond the face's box, as a share of its width or height."""
 _VERDICTS: dict[Label, Verdict] = {"mask": "masked", "no_mask": "unmasked", "incorrect": "incorrect"}
@@ -35,7 +34,7 @@ class Cutout:
     box: Corners
 
     def head(self) -> Image.Image:
-        """Return the head on the figure's canvas, its face where the figure's is."""
+        """Return the head on the figure's canvas, with its face in the place of the figure's."""
         x1, y1, x2, y2 = self.box
         beside, above, below = BESIDE * (x2 - x1), ABOVE * (y2 - y1), BELOW * (y2 - y1)
         with Image.open(self.file) as photo:
@@ -60,7 +59,7 @@ class Cutouts:
 
     @classmethod
     def of(cls, folder: Path, scenario: Scenario) -> "Cutouts":
-        """Return a folder's faces; InputError or SettingsError if it is none, or lacks what the scenario needs."""
+        """Return a folder's faces; InputError or SettingsError if it has none, or not those the scenario needs."""
         found: dict[Verdict, list[Cutout]] = defaultdict(list)
         for photo in read_annotations(folder):
             for verdict, cutout in _cutouts(folder, photo):
@@ -92,7 +91,7 @@ def _cutouts(folder: Path, photo: Photo) -> Iterator[tuple[Verdict, Cutout]]:
 
 
 def _needed(scenario: Scenario) -> list[Verdict]:
-    """Return what people of the scenario may wear."""
+    """Return the verdicts that are true of people in the scenario."""
     phases = [phase for phase in scenario.phases if phase.arrivals_per_minute]
     shares: dict[Verdict, list[float]] = {
         "masked": [phase.masked for phase in phases],

@@ -1,4 +1,4 @@
-"""What is simulated: a scenario, strict as all that people write. The built-in ones are in the folder `scenarios`.
+"""The scenario of a simulation, checked as strictly as all user input. The folder `scenarios` has the built-in ones.
 
 Sizes of faces are the root of a box's area, in pixels of a picture that is 640 wide, as everywhere in this project.
 """
@@ -11,13 +11,29 @@ from typing import Annotated
 
 from msgspec import Meta, Struct, field
 
-from proto.types import Fraction
+from proto.types import Fraction, Verdict
 from services.kernel.settings import Problem, SettingsError, convert, problems
 from services.kernel.settings.source import read
+from services.sites.settings import Polygon
 
-BUILT_IN = ("sparse", "medium", "dense", "day")
+SCENES = (
+    "distance",
+    "lights",
+    "queue",
+    "queue-hidden",
+    "turning",
+    "meeting",
+    "crossing",
+    "crowd",
+    "mirror",
+    "mirror-ignored",
+    "posters",
+    "screen",
+)
+"""Scenarios of what is hard to count, each one difficulty."""
+BUILT_IN = ("sparse", "medium", "dense", "day", "market", *SCENES)
 RATE = 5.0
-"""Analysed pictures a second, as ingest samples unless told otherwise."""
+"""Analysed pictures a second: ingest's default sampling rate."""
 
 Seconds = Annotated[float, Meta(gt=0, le=86_400)]
 Moment = Annotated[float, Meta(ge=0, le=86_400)]
@@ -27,7 +43,7 @@ BySize = Annotated[list[tuple[FacePx, Fraction]], Meta(min_length=1)]
 
 
 class Phase(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A part in which people come at one rate (a Poisson process) and wear masks in these shares, the rest none."""
+    """A part of the time. People come at one rate (a Poisson process); these shares wear masks, the rest none."""
 
     seconds: Seconds
     arrivals_per_minute: Annotated[float, Meta(ge=0, le=600)] = 0.0
@@ -36,7 +52,7 @@ class Phase(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class People(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How they walk. Who goes neither towards the camera nor away from it goes across, to the left or to the right."""
+    """How people walk: towards the camera, away from it, or else across, to the left or to the right."""
 
     towards: Fraction = 0.2
     away: Fraction = 0.1
@@ -46,19 +62,58 @@ class People(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How long they stand, on average."""
     speed: Annotated[float, Meta(ge=0.2, le=5)] = 1.2
     """Metres a second, on average."""
+    sway_m: Annotated[float, Meta(ge=0, le=0.5)] = 0.0
+    """How far people who stand move to and fro."""
+    turning: Fraction = 0.0
+    """They turn away or bend down now and then: the face is gone for 0.5 to 4 s."""
+    leaving: Fraction = 0.0
+    """Of those who stop, the share who turn their backs and walk on without a face."""
+    meeting: Fraction = 0.0
+    """Of those who stop, the share who are met there by somebody from the other side, who walks on with them."""
+
+
+class Mirror(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """An upright mirror on the right that faces left. Whoever is left of it is seen in it a second time.
+
+    It begins and ends at these distances from the camera, in metres, and hides what is behind it.
+    """
+
+    beside_m: Annotated[float, Meta(ge=0.3, le=10)] = 1.2
+    """How far to the right of the camera it is."""
+    nearest_m: Annotated[float, Meta(ge=0.5, le=50)] = 1.5
+    farthest_m: Annotated[float, Meta(ge=0.5, le=50)] = 8.0
+
+    def covers(self, x: float, z: float) -> bool:
+        """Whether the camera looks at a point behind the mirror's plane, in metres, through the mirror."""
+        return x > self.beside_m and self.nearest_m <= z * self.beside_m / x <= self.farthest_m
+
+
+class Portrait(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A face on the wall behind the people, who is nobody: a poster, or a screen that shows it now and then."""
+
+    x: Fraction
+    y: Fraction
+    """The middle of the face, in shares of the picture's width and height."""
+    px: FacePx
+    verdict: Verdict = "unmasked"
+    every_s: Seconds | None = None
+    """A screen shows it for `for_s` at the beginning of each of these periods; None: a poster."""
+    for_s: Seconds | None = None
+
+    def is_shown(self, at_s: float) -> bool:
+        """Whether it is there at a moment."""
+        return self.every_s is None or self.for_s is None or at_s % self.every_s < self.for_s
 
 
 class View(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What the camera sees: how large the farthest and the nearest faces of those who walk across are, and how it is
-    tilted.
-    """
+    """The camera's view: sizes of the farthest and the nearest faces of people who walk across, and its tilt."""
 
     farthest_px: FacePx = 16.0
     nearest_px: FacePx = 70.0
     horizon: Annotated[float, Meta(ge=-1, le=0.6)] = 0.14
-    """Where faces far away would be, as a share of the picture's height; below 0 they come in at the upper edge."""
+    """The position of faces far away, as a share of the picture's height; below 0 they enter at the upper edge."""
     drop: Annotated[float, Meta(ge=1.5, le=6)] = 2.75
-    """How many face sizes a face is below that."""
+    """How far a face is below the horizon, in face sizes."""
 
 
 class ScenarioPeriod(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -73,24 +128,24 @@ class ScenarioPeriod(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 class Light(ScenarioPeriod, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A part of the time in which the light is this much of what it is otherwise."""
+    """A part of the time with other light. `level` is a share of the usual light; at 0 nothing is seen."""
 
     level: Annotated[float, Meta(ge=0, le=2)]
 
 
 class Detector(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What inference gets wrong about faces (for the bus alone)."""
+    """The errors of inference about faces (for the bus alone)."""
 
     recall: BySize = field(
         default_factory=lambda: [(8, 0.05), (12, 0.6), (17, 0.89), (22, 0.95), (48, 0.955), (96, 0.97)]
     )
     """Share of the wholly visible faces found at the operating point."""
     threshold: Annotated[float, Meta(gt=0, lt=1)] = 0.72
-    """The operating point's score: the one of the model that is shipped."""
+    """The operating point's score, as in the shipped model."""
     told_from: Annotated[float, Meta(gt=0, lt=1)] = 0.72
-    """The lowest score that is told. Lower than `threshold`, weak sightings are told too."""
+    """The lowest score that is published. If it is below `threshold`, weak sightings are published too."""
     alike: Fraction = 0.4
-    """How much of the luck is the person's own and lasts; the rest wanders within about a second."""
+    """The share of the luck that belongs to the person and lasts; the rest wanders within about a second."""
     jitter: Annotated[float, Meta(ge=0, le=1)] = 0.05
     """Standard deviation of a box's centre and sides, in its size."""
     turns_per_minute: Annotated[float, Meta(ge=0, le=60)] = 4.0
@@ -99,27 +154,30 @@ class Detector(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class Classifier(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What inference gets wrong about masks (for the bus alone). Its confidences are calibrated where half the people
-    wear a mask.
+    """The errors of inference about masks (for the bus alone).
+
+    Its confidences are calibrated for the case that half the people wear a mask.
     """
 
     accuracy: BySize = field(default_factory=lambda: [(10, 0.85), (16, 0.94), (24, 0.975), (48, 0.99)])
-    """Share of the single sightings whose side, masked or not, is right."""
+    """Share of the single sightings in which the side, masked or not, is right."""
     incorrect: Annotated[float, Meta(ge=0.5, le=1)] = 0.78
     """The same for badly worn masks, whatever their size."""
     apart: Fraction = 0.9
     """How often bare and badly masked faces are told apart."""
     alike: Fraction = 0.6
-    """How much of a mistake is the person's own and lasts; the rest is each picture's."""
+    """The share of a mistake that belongs to the person and lasts; the rest changes with each picture."""
     smallest_px: FacePx = 10.0
     unknown_below: Annotated[float, Meta(ge=0.5, lt=1)] = 0.6
 
 
 class Counting(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Who counts as seen: whose face was at least so large and half free for so long, all in all."""
+    """A person counts as seen if the face was at least so large and half visible for so long in total."""
 
     visible_s: Annotated[float, Meta(ge=0, le=60)] = 0.6
     smallest_px: FacePx = 12.0
+    since_s: Moment = 0.0
+    """`bench counts` compares what came later: by then a camera may have learnt what hangs on its walls."""
 
 
 class Scenario(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -134,10 +192,14 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     people: People = People()
     view: View = View()
     freezes: list[ScenarioPeriod] = field(default_factory=list)
-    """The picture stands still, and goes on with what is then."""
+    """The picture stands still. Afterwards it shows the current moment again."""
     outages: list[ScenarioPeriod] = field(default_factory=list)
-    """There is no picture; a black one in a film."""
+    """There is no picture; a film shows black."""
     lights: list[Light] = field(default_factory=list)
+    mirror: Mirror | None = None
+    portraits: list[Portrait] = field(default_factory=list)
+    ignore: list[Polygon] = field(default_factory=list)
+    """Areas in which the camera's settings let nobody count (for `bench counts` alone)."""
     detector: Detector = Detector()
     classifier: Classifier = Classifier()
     counting: Counting = Counting()
@@ -158,13 +220,13 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
             start = end
 
     def masked_share(self) -> float | None:
-        """Return the share of masks among those who come, by the process itself and not by its luck; None of nobody."""
+        """Return the share of masks among those who come, by the process without chance; None if nobody comes."""
         rates = [((end - start) * phase.arrivals_per_minute, phase.masked) for start, end, phase in self.process()]
         total = sum(rate for rate, _ in rates)
         return sum(rate * share for rate, share in rates) / total if total else None
 
     def shown_s(self, at_s: float) -> float:
-        """Return the moment that the picture shows: a frozen one shows its beginning."""
+        """Return the moment that the picture shows: a frozen picture shows the beginning of the freeze."""
         return min((freeze.start for freeze in self.freezes if freeze.holds(at_s)), default=at_s)
 
     def is_out(self, at_s: float) -> bool:
@@ -175,8 +237,12 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         """Return the light as a share of the usual one."""
         return next((light.level for light in self.lights if light.holds(at_s)), 1.0)
 
+    def is_dark(self, at_s: float) -> bool:
+        """Whether there is no light at all: a picture, but nobody to be seen in it."""
+        return self.light(at_s) == 0
+
     def problems(self) -> list[Problem]:
-        """Return what no single field shows."""
+        """Return the problems that no single field shows."""
         return list(_problems(self))
 
 
@@ -191,6 +257,16 @@ def _problems(scenario: Scenario) -> Iterator[Problem]:
         yield "people.away", f"{people.away:g} and towards {people.towards:g} are more than 1"
     if view.nearest_px <= view.farthest_px:
         yield "view.nearest_px", f"{view.nearest_px:g} is no larger than farthest_px {view.farthest_px:g}"
+    mirror = scenario.mirror
+    if mirror is not None and mirror.farthest_m <= mirror.nearest_m:
+        yield "mirror.farthest_m", f"{mirror.farthest_m:g} is no farther than nearest_m {mirror.nearest_m:g}"
+    for index, one in enumerate(scenario.portraits):
+        if (one.every_s is None) != (one.for_s is None):
+            yield f"portraits[{index}].for_s", "a screen has both every_s and for_s, a poster none of them"
+    yield from _unsorted(scenario)
+
+
+def _unsorted(scenario: Scenario) -> Iterator[Problem]:
     tables = {"detector.recall": scenario.detector.recall, "classifier.accuracy": scenario.classifier.accuracy}
     for path, table in tables.items():
         if any(a[0] >= b[0] for a, b in pairwise(table)):

@@ -1,4 +1,4 @@
-"""`moretta up --simulate`: cameras that never were and windows of seconds, for whoever writes a subscriber."""
+"""`moretta up --simulate`: simulated cameras and windows of seconds, to try out a subscriber."""
 
 import asyncio
 from pathlib import Path
@@ -9,9 +9,9 @@ from services.kernel.settings import SettingsError
 
 
 def simulated(folder: Path) -> Path:
-    """Make the demo's films below `folder`, shown again and again, and return the settings file.
+    """Make the demo's films below `folder`, and return a settings file whose cameras show them in a loop.
 
-    SettingsError where what draws them is not installed.
+    SettingsError if a package that draws them is not installed.
     """
     try:
         from operate.simulation.demo import films, site
@@ -19,6 +19,5 @@ def simulated(folder: Path) -> Path:
         why = f"needs {error.name} to draw people; pip install 'moretta[demo]'"
         raise SettingsError("moretta up", [("--simulate", why)]) from None
 
-    walkers = films.plans(films.SEED)
-    made = asyncio.run(films.make(folder, walkers, films.SEED, Console(stderr=True)))
-    return site.write(site.looped({name: (file, films.CAMERAS[name][0]) for name, file in made.items()}), folder)
+    made = asyncio.run(films.make(folder, films.plans(), Console(stderr=True)))
+    return site.write(site.looped(made), folder)

@@ -1,6 +1,8 @@
-"""`moretta size`: what a number of cameras needs, from what was measured."""
+"""`moretta size`: the resources that a number of cameras needs, by measurements."""
 
 from typing import Literal
 
-Resolution = Literal["1080p", "720p"]
-"""What was measured; each with 25 pictures a second."""
+Analysis = Literal["accurate", "fast"]
+"""The model's operating points."""
+Sent = Literal["1080p25", "720p25", "720p8", "360p8"]
+"""The streams that were measured: lines of a picture, and pictures a second."""

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from operate.sizing import Resolution
+from operate.sizing import Analysis, Sent
 
 sizing = typer.Typer()
 
@@ -12,8 +12,9 @@ sizing = typer.Typer()
 @sizing.command()
 def size(
     cameras: Annotated[int, typer.Option(min=1, max=100_000, help="how many")],
-    resolution: Annotated[Resolution, typer.Option(help="what they send, with 25 pictures a second")] = "1080p",
+    stream: Annotated[Sent, typer.Option(help="what they send: lines of a picture, and pictures a second")] = "1080p25",
     fps: Annotated[float, typer.Option(min=0.1, max=25, help="analysed pictures a second of each")] = 5.0,
+    analysis: Annotated[Analysis, typer.Option(help="the model's operating point")] = "accurate",
     sites: Annotated[int, typer.Option(min=1, max=10_000, help="sites that share them")] = 1,
     zones: Annotated[int, typer.Option(min=0, max=100_000, help="zones, all sites together")] = 1,
     core_month: Annotated[
@@ -25,7 +26,9 @@ def size(
 
     What does not fit into one installation is among the comments.
     """
-    from operate.sizing.needs import Wanted, need
+    from operate.sizing.needs import Wanted, need, pictures
     from operate.sizing.values import values
 
-    typer.echo(values(need(Wanted(cameras, resolution, fps, sites, zones)), core_month), nl=False)
+    if fps > pictures(stream):
+        raise typer.BadParameter(f"{stream} has {pictures(stream)} pictures a second", param_hint="--fps")
+    typer.echo(values(need(Wanted(cameras, stream, fps, analysis, sites, zones)), core_month), nl=False)

@@ -1,45 +1,45 @@
-"""How much a number of cameras needs. Every figure is one that `make bench` measured (docs/capacity.md). Pure."""
+"""The resources that a number of cameras needs. `make bench` measured every figure (docs/capacity.md). Pure."""
 
 from dataclasses import dataclass, replace
 from math import ceil, floor
 
 from operate.identities import limits
-from operate.sizing import Resolution
+from operate.sizing import Analysis, Sent
 from proto.subjects import stream
 from services.aggregate.core.config import SECOND
 from services.aggregate.core.retention import MARGIN
 from services.bus.sizes import Sizes
 
-DECODE_MS: dict[Resolution, float] = {"1080p": 90.5, "720p": 49.5}
-"""Processor time of ingest for a second of a camera's H.264 with 25 pictures, of which none is analysed."""
-MOST_CAMERAS: dict[Resolution, int] = {"1080p": 14, "720p": 21}
-"""The most cameras that one ingest process has served, on two cores and with the rest of Moretta beside it."""
+DECODE_MS: dict[Sent, float] = {"1080p25": 90.5, "720p25": 49.5, "720p8": 27.5, "360p8": 7.5}
+"""Processor time of ingest, ms, for a second of a camera's H.264 of which no picture is analysed."""
+MOST_CAMERAS: dict[Sent, int] = {"1080p25": 14, "720p25": 21, "720p8": 22, "360p8": 22}
+"""The most cameras that one ingest process has served, on two cores that it shared with the rest of Moretta."""
 SEND_MS = 1.5
-"""Of ingest, and so on, for each analysed picture: scaled, sealed, sent, answered."""
-INFER_MS = 5.2
+"""Processor time of ingest, ms, for each analysed picture: scaled, sealed, sent, answered. Next: of inference."""
+INFER_MS: dict[Analysis, float] = {"accurate": 8.2, "fast": 5.2}
 FRAME_MS = 0.55
-"""Of nats-server, for a frame and its answer; `SIGHTING_MS` is for the sighting that comes of it."""
+"""Processor time of nats-server, ms, for a frame and its answer; `SIGHTING_MS` is for the sighting made of it."""
 SIGHTING_MS = {"nats": 0.040, "aggregate": 0.130, "notify": 0.0}
 FIXED_CORES = {"ingest": 0.010, "inference": 0.006, "nats": 0.014, "aggregate": 0.025, "notify": 0.009}
-"""What a process takes without any camera."""
+"""Cores that a process uses without any camera."""
 SITE_CORES = {"nats": 0.0009, "aggregate": 0.0005, "notify": 0.0018}
-"""What a further site takes."""
-MEMORY_MIB = {"ingest": 309, "inference": 128, "aggregate": 165, "notify": 125}
-"""Resident memory at the most cameras that were measured; nats-server's is by what its streams may hold."""
+"""Cores that each further site takes."""
+MEMORY_MIB = {"ingest": 309, "inference": 181, "aggregate": 165, "notify": 125}
+"""Resident memory at the most cameras that were measured; nats-server's depends on what its streams may hold."""
 FRAME_BYTES = 345_600
 """A picture of 640x360, sealed."""
 SIGHTING_BYTES = 490
-"""In the stream SIGHTINGS, with 1.6 faces on average."""
-WINDOW_BYTES = 733
-"""In the stream WINDOWS."""
+"""Bytes of a sighting in the stream SIGHTINGS, with 1.6 faces on average."""
+WINDOW_BYTES = 1_020
+"""Bytes of a window in the stream WINDOWS."""
 BUSY = 0.7
-"""Share of the processor time asked for that is to be in use, as the chart's autoscaling has it."""
+"""The share of the requested processor time that should be in use, as in the chart's autoscaling."""
 _LEAST_M, _STEP_M = 50, 50
 _ROUNDING = 1e-9
-"""Of a step: what floating point adds makes none more."""
+"""A fraction of a step: floating-point errors below it add no further step."""
 _DAY_S, _WINDOW_S = 86_400, 1_200
 LEAST_S = _WINDOW_S + 5 + MARGIN / SECOND
-"""How far back a restart reads: the open window, its lateness, and until a dead pod is replaced."""
+"""Seconds that a restart reads back: the open window, its lateness, and the time until a dead pod is replaced."""
 REPLAY_PER_S = 10_000
 """Sightings that a restart of aggregate reads in a second of processor time."""
 _SPARE, _STEP_MIB = 2.0, 128
@@ -48,11 +48,12 @@ _MIB = 1 << 20
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is to run; each camera has 25 pictures a second, of which `fps` are analysed at 640x360."""
+    """The wanted installation. Of each camera's stream `fps` pictures a second are analysed, at 640x360."""
 
     cameras: int
-    resolution: Resolution = "1080p"
+    stream: Sent = "1080p25"
     fps: float = 5.0
+    analysis: Analysis = "accurate"
     sites: int = 1
     zones: int = 1
     """Zones that publish windows of 20 minutes, all sites together."""
@@ -60,7 +61,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class ServiceNeed:
-    """One service: cores in use, all pods together, and what each pod is to ask for."""
+    """One service: cores that all its pods use together, and the resources that each pod should request."""
 
     name: str
     cores: float
@@ -71,29 +72,34 @@ class ServiceNeed:
 
     @property
     def asked_cores(self) -> float:
-        """Cores that all its pods ask for."""
-        return self.replicas * self.cpu_m / 1e3
+        """Cores that all its pods request."""
+        return self.asked_m / 1e3
+
+    @property
+    def asked_m(self) -> int:
+        """Thousandths of a core that all its pods request."""
+        return self.replicas * self.cpu_m
 
 
 @dataclass(frozen=True)
 class Need:
-    """What all of it needs."""
+    """The resources that the whole installation needs."""
 
     wanted: Wanted
     parts: tuple[ServiceNeed, ...]
     frames_mb_s: float
-    """Frames on the bus, 10^6 bytes a second; as much goes into nats-server as comes out of it."""
+    """Frames on the bus, 10^6 bytes a second; nats-server receives this much and sends as much."""
     reach_s: float
-    """How far back the stream SIGHTINGS goes, for a restart, as large as it is by itself; at most its age."""
+    """Seconds that the stream SIGHTINGS goes back, for a restart, at its default size; at most its maximum age."""
     window_days: float
-    """For how long windows are kept in a stream as large as it is by itself, at most their age."""
+    """For how many days a stream of the default size keeps windows; at most their maximum age."""
     sizes: Sizes
-    """Bytes of the streams that must be larger than by themselves for a whole restart, and for windows' whole age."""
+    """Bytes of the streams that must be larger than their default, for a whole restart and for windows' whole age."""
 
     @property
     def asked_cores(self) -> float:
-        """Cores that all pods ask for."""
-        return sum(part.asked_cores for part in self.parts)
+        """Cores that all pods request, from whole thousandths: Python 3.12 adds fractions in another way than 3.11."""
+        return sum(part.asked_m for part in self.parts) / 1e3
 
     @property
     def sightings(self) -> int:
@@ -102,20 +108,20 @@ class Need:
 
     @property
     def volume_mib(self) -> int:
-        """The volume of a server: files may take twice what JetStream may hold, as the chart demands."""
+        """The volume of a server, MiB: files may take twice what JetStream may hold, as the chart demands."""
         return _rounded(_SPARE * limits(self.sizes)["max_file_store"] / _MIB)
 
     def cost_per_camera(self, core_month: float) -> float:
-        """Return what a camera costs a month by the price of a core for a month; processor time alone."""
+        """Return the monthly cost of a camera, from the monthly price of a core; processor time alone."""
         return self.asked_cores * core_month / self.wanted.cameras
 
 
 def need(wanted: Wanted) -> Need:
-    """Return what is needed; at least two pods of each service, so that one may die."""
+    """Return the needed resources, with at least two pods of each service, so that one may die."""
     cores, sizes = cores_of(wanted), sizes_of(wanted)
     active = min(2, wanted.sites)
     parts = (
-        _part("ingest", cores, max(2, ceil(wanted.cameras / MOST_CAMERAS[wanted.resolution]))),
+        _part("ingest", cores, max(2, ceil(wanted.cameras / MOST_CAMERAS[wanted.stream]))),
         _part("inference", cores, max(2, ceil(cores["inference"] / BUSY))),
         _part("aggregate", cores, 2, active),
         _part("notify", cores, 2, active),
@@ -126,7 +132,7 @@ def need(wanted: Wanted) -> Need:
 
 
 def sizes_of(wanted: Wanted) -> dict[str, int]:
-    """Return which streams must be larger than by themselves, in steps, and how many bytes."""
+    """Return the bytes of each stream that must be larger than its default, rounded up to steps."""
     held = {
         "SIGHTINGS": wanted.cameras * wanted.fps * SIGHTING_BYTES * LEAST_S,
         "WINDOWS": _windows_a_day(wanted) * kept_days(),
@@ -138,8 +144,8 @@ def cores_of(wanted: Wanted) -> dict[str, float]:
     """Return the cores that each service has in use."""
     pictures = wanted.cameras * wanted.fps
     ms = {
-        "ingest": wanted.cameras * DECODE_MS[wanted.resolution] + pictures * SEND_MS,
-        "inference": pictures * INFER_MS,
+        "ingest": wanted.cameras * DECODE_MS[wanted.stream] + pictures * SEND_MS,
+        "inference": pictures * INFER_MS[wanted.analysis],
         "nats": pictures * (FRAME_MS + SIGHTING_MS["nats"]),
         "aggregate": pictures * SIGHTING_MS["aggregate"],
         "notify": pictures * SIGHTING_MS["notify"],
@@ -149,14 +155,14 @@ def cores_of(wanted: Wanted) -> dict[str, float]:
 
 
 def _part(name: str, cores: dict[str, float], replicas: int, active: int | None = None) -> ServiceNeed:
-    """Return a service's pods; `active` of them share what there is to do."""
+    """Return a service's needs; `active` of its pods share the work."""
     asked = 1e3 * cores[name] / (active or replicas) / BUSY
     memory = _rounded(_SPARE * MEMORY_MIB.get(name, 0))
     return ServiceNeed(name, cores[name], replicas, max(_LEAST_M, _STEP_M * ceil(asked / _STEP_M - _ROUNDING)), memory)
 
 
 def _nats_mib(sizes: Sizes) -> int:
-    """Return what nats-server needs for its streams in memory, full: twice what they hold, as the chart demands."""
+    """Return nats-server's memory, MiB, for full streams in memory: twice what they hold, as the chart demands."""
     return _rounded(_SPARE * limits(sizes)["max_memory_store"] / _MIB)
 
 
@@ -179,10 +185,15 @@ def _windows_a_day(wanted: Wanted) -> float:
 
 
 def kept_days() -> float:
-    """Return for how many days windows are kept where there is room."""
+    """Return for how many days windows are kept if there is room."""
     return (stream("WINDOWS").max_age_s or 0.0) / _DAY_S
 
 
+def pictures(sent: Sent) -> int:
+    """Return how many pictures a second a stream has."""
+    return int(sent.partition("p")[2])
+
+
 def most_cameras(fps: float = 5.0) -> int:
-    """Return with how many cameras a restart finds all of an open window of 20 minutes."""
+    """Return the most cameras with which a restart still finds all of an open window of 20 minutes."""
     return floor(stream("SIGHTINGS").max_bytes / (LEAST_S * fps * SIGHTING_BYTES))

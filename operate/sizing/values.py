@@ -1,4 +1,4 @@
-"""What `moretta size` prints: values for the chart, with what they rest on as comments. Pure."""
+"""Output of `moretta size`: values for the chart, with their basis as comments. Pure."""
 
 from collections.abc import Iterator
 
@@ -6,11 +6,11 @@ from operate.sizing.needs import BUSY, LEAST_S, REPLAY_PER_S, Need, ServiceNeed,
 from services.bus.sizes import in_words
 
 VOLUME_MIB = 4_096
-"""The chart's own."""
+"""The chart's default."""
 
 
 def values(need: Need, core_month: float | None = None) -> str:
-    """Return YAML for `helm -f`; with a core's price a month, also what a camera costs."""
+    """Return YAML for `helm -f`; with a core's monthly price, also the cost of a camera."""
     lines = [f"# {line}" for line in _told(need, core_month)]
     for part in need.parts:
         lines += _values(part)
@@ -21,7 +21,8 @@ def values(need: Need, core_month: float | None = None) -> str:
 def _told(need: Need, core_month: float | None) -> Iterator[str]:
     wanted = need.wanted
     sites = f"{wanted.sites} site{'s' * (wanted.sites > 1)}"
-    yield f"{wanted.cameras} cameras, {wanted.resolution}25 H.264, {wanted.fps:g} analysed pictures a second, {sites}"
+    analysed = f"{wanted.fps:g} pictures a second analysed ({wanted.analysis})"
+    yield f"{wanted.cameras} cameras, {wanted.stream} H.264, {analysed}, {sites}"
     yield f"cores in use: {', '.join(f'{part.name} {part.cores:.2f}' for part in need.parts)}"
     yield f"pods ask for {need.asked_cores:.2f} cores, of which {BUSY:.0%} are in use"
     yield f"nats-server takes {need.frames_mb_s:.0f} MB/s of frames, and gives as much"
@@ -32,7 +33,7 @@ def _told(need: Need, core_month: float | None) -> Iterator[str]:
 
 
 def doubts(need: Need) -> Iterator[str]:
-    """Yield what one installation can't keep by itself, and what would do."""
+    """Yield what one installation cannot keep with default streams, and what would help."""
     if "SIGHTINGS" in need.sizes:
         yield f"a restart of aggregate finds {need.reach_s:.0f} s of sightings and not {LEAST_S:.0f} s: the open"
         yield f"window loses coverage then. At most {most_cameras(need.wanted.fps)} cameras an installation avoid that,"
@@ -41,12 +42,12 @@ def doubts(need: Need) -> Iterator[str]:
         few = f"windows are kept for {need.window_days:.0f} days and not {kept_days():.0f}"
         yield f"{few}: more installations, or fewer zones, avoid that, or nats.streams below"
     if need.sizes:
-        given = " ".join(f"--stream {name}={in_words(size)}" for name, size in need.sizes.items())
-        yield f"nats.streams of a server of your own: moretta nats-config --out DIR --update {given}"
+        given = ", ".join(f"{name}: {in_words(size)}" for name, size in need.sizes.items())
+        yield f"nats.yaml of a server of your own (moretta nats apply): streams: {{{given}}}"
 
 
 def _streams(need: Need) -> Iterator[str]:
-    """Yield, in NATS's section, which streams are larger, and a volume that holds them if the chart's own does not."""
+    """Yield, for NATS's section, the larger streams, and a volume that holds them if the chart's default does not."""
     sizes = {name: in_words(size).removesuffix("B") for name, size in need.sizes.items()}
     yield f"  streams: {{{', '.join(f'{name}: {size}' for name, size in sizes.items())}}}"
     if need.volume_mib > VOLUME_MIB:

@@ -4,7 +4,7 @@ from operate.transparency.document import Document, Section, Sentence, Table, li
 from operate.transparency.notice import page
 from operate.transparency.place import SiteNotice
 from operate.transparency.settings import ReceiverOutline, TransparencySettings
-from proto.subjects import DRIFT, STREAMS
+from proto.subjects import DRIFT, STATIC_FACES, STREAMS
 from services.kernel.settings import STAND_IN
 from services.sites.settings import CameraSettings
 
@@ -87,7 +87,7 @@ def _cameras(place: SiteNotice) -> Table:
 
 
 def _source(place: SiteNotice, camera: CameraSettings) -> str:
-    """Return how its pictures come, and whether encrypted; never the address."""
+    """Return how a camera's pictures come, and whether they are encrypted; never its address."""
     gettext, scheme = place.words.gettext, camera.url.partition(":")[0].lower()
     if camera.is_peer:
         return gettext("a peer, encrypted (WebRTC)")
@@ -146,11 +146,14 @@ def _kept(place: SiteNotice) -> Table:
         for stream in STREAMS
         if stream.name != DRIFT.stream or place.terms.figures is None  # nothing finer than the site is kept then
     ]
+    walls, walls_kept = place.walls()
+    after = [stream.name for stream in STREAMS].index(str(STATIC_FACES.stream))
+    rows.insert(after + 1, (rows[after][0], walls, gettext("memory"), walls_kept))
     return table((gettext("Stream"), gettext("Contents"), gettext("Where"), gettext("For how long")), rows)
 
 
 def _contents(place: SiteNotice) -> dict[str, str]:
-    """Return what each stream of the one table holds; a stream without a word here is a KeyError, and a test's."""
+    """Return what each stream of the one table holds. A stream missing here raises KeyError and fails a test."""
     gettext = place.words.gettext
     return {
         "SIGHTINGS": gettext("where in the picture faces were, and whether each wore a mask"),
@@ -187,6 +190,13 @@ def _risks(place: SiteNotice) -> Table:
             "tests/contract/test_contract_public.py",
         ),
         (
+            gettext("Somebody lies still for an hour and is taken for a poster"),
+            gettext(
+                "only a coarse square about a face wide is kept, as of a poster; what is shown of it changes once a day"
+            ),
+            "docs/adr/0042-faces-on-walls.md",
+        ),
+        (
             gettext("Few people can be told apart in the figures"),
             place.withheld() or gettext("none under this profile"),
             "tests/system/test_doors.py",
@@ -196,12 +206,12 @@ def _risks(place: SiteNotice) -> Table:
             gettext("margin of error, observed share of the time and number of people stand beside each percentage")
             if place.terms.figures is None
             else gettext("nothing beside the two figures, which is what the profile allows"),
-            "moretta eval, moretta eval-counts",
+            "moretta eval, python -m bench counts",
         ),
         (
             gettext("A stolen credential reads more than it should"),
             gettext("one identity a program, with the rights of one table"),
-            "moretta nats-config --matrix",
+            "moretta nats show --rights",
         ),
     ]
     return table((gettext("Risk"), gettext("Measure"), gettext("How to check")), rows)

@@ -1,15 +1,15 @@
-"""What a document is made of, before it has a layout. Pure."""
+"""The parts of a document, without a layout. Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from operate.transparency.settings import InLanguages
-from services.notify.core.words import Words
+from services.notify.core.texts.words import Words
 
 
 @dataclass(frozen=True)
 class Sentence:
-    """A sentence. Where it stands for what the operator still has to say, `missing` is that setting's path."""
+    """A sentence. If it stands for a setting that the operator has yet to fill in, `missing` is the setting's path."""
 
     text: str
     missing: str = ""
@@ -42,12 +42,12 @@ class Document:
     lead: str
     sections: tuple[Section, ...]
     made: str
-    """When and from what it was made, which its last line says."""
+    """The last line: when and from what the document was made."""
     banner: str = ""
-    """What a reader must know first, in profiles that are not for the public."""
+    """The warning that a reader sees first, in profiles that are not for the public."""
 
     def missing(self) -> list[str]:
-        """Return the paths of what the operator still has to say, without repetition."""
+        """Return the paths of the settings that the operator still has to fill in, each once."""
         lines = [line.missing for section in self.sections for line in section.lines if line.missing]
         return list(dict.fromkeys(lines))
 

@@ -6,11 +6,11 @@ from operate.transparency.settings import ReceiverOutline, TransparencySettings
 from proto.subjects import STREAMS
 
 PIXELS_MS = 100
-"""What is promised of a picture's life (docs/privacy.md)."""
+"""The promised maximum lifetime of a picture (docs/privacy.md)."""
 
 
 def sign(place: SiteNotice, operator: TransparencySettings, made: str) -> Document:
-    """Return the first layer: what somebody reads while walking by."""
+    """Return the sign, the first layer, which people read while they walk by."""
     gettext, words = place.words.gettext, place.words
     return Document(
         language=words.language,
@@ -33,7 +33,7 @@ def _no_page(place: SiteNotice) -> Section:
 
 
 def page(place: SiteNotice, operator: TransparencySettings, receivers: list[ReceiverOutline], made: str) -> Document:
-    """Return the second layer: everything that a person may want to know."""
+    """Return the page, the second layer: everything that a person may want to know."""
     gettext, words = place.words.gettext, place.words
     site = place.site
     return Document(
@@ -99,7 +99,7 @@ def _sealed(place: SiteNotice) -> str:
 
 
 def _lifetimes(place: SiteNotice) -> Table:
-    gettext = place.words.gettext
+    gettext, (walls, walls_kept) = place.words.gettext, place.walls()
     kept = {stream.name: stream.max_age_s or 0 for stream in STREAMS}
     rows = [
         (gettext("the picture"), gettext("memory, at the site"), gettext("{ms} ms at most", ms=PIXELS_MS)),
@@ -113,6 +113,7 @@ def _lifetimes(place: SiteNotice) -> Table:
             gettext("memory, at the site"),
             place.duration(kept["SIGHTINGS"]),
         ),
+        (walls, gettext("memory, at the site"), walls_kept),
         (
             gettext("each passage: zone, mask or not, time"),
             gettext("disk, at the site"),
@@ -167,7 +168,7 @@ def _where(place: SiteNotice) -> list[str]:
 
 
 def _cameras(place: SiteNotice) -> Table:
-    """Return what each camera looks at. Its name is its id: an address is nobody's to know."""
+    """Return what each camera looks at. A camera is named by its id, since nobody may learn its address."""
     gettext = place.words.gettext
     rows = [
         (

@@ -1,18 +1,20 @@
-"""What a site's settings mean, in a reader's words: what is published, when cameras rest, where they look. Pure."""
+"""Explains a site's settings to readers: what is published, when cameras rest, where they look. Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from babel.units import format_unit
 
-from services.notify.core.words import Words
+from services.aggregate.core.config import SECOND
+from services.aggregate.core.static_faces import FORGET
+from services.notify.core.texts.words import Words
 from services.sites.profiles import PROFILES, Terms
 from services.sites.settings import DAYS, CameraSettings, Day, RestSettings, SiteSettings
 
 
 @dataclass(frozen=True)
 class SiteNotice:
-    """One site, as its notice tells of it."""
+    """One site, as its notice describes it."""
 
     site: SiteSettings
     words: Words
@@ -33,11 +35,22 @@ class SiteNotice:
         return max(self.terms.small, self.site.suppress_below or 0)
 
     def duration(self, seconds: float) -> str:
-        """Return `20 minutes`, `2 hours`, `400 days` or `5 seconds`: the largest unit that has no rest."""
+        """Return `20 minutes`, `2 hours`, `400 days` or `5 seconds`: the largest unit without a remainder."""
         for length, unit in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
             if seconds >= 2 * length and seconds % length == 0:
                 return format_unit(seconds // length, f"duration-{unit}", "long", locale=self.words.locale)
         return format_unit(seconds, "duration-second", "long", locale=self.words.locale)
+
+    def walls(self) -> tuple[str, str]:
+        """Return what is kept of faces that hang on walls, and for how long (ADR 42)."""
+        gettext = self.words.gettext
+        return (
+            gettext(
+                "where faces hang on walls, as on posters, which are not counted: coarse squares about a face wide, no"
+                " picture"
+            ),
+            gettext("until no face was seen there in {time} of observation", time=self.duration(FORGET // SECOND)),
+        )
 
     def published(self) -> str:
         """Return which figures are published, how often and about what."""
@@ -56,7 +69,7 @@ class SiteNotice:
         )
 
     def withheld(self) -> str:
-        """Return when figures are not shown; empty where that is never."""
+        """Return when figures are not shown; empty if they always are."""
         if not self.small:
             return ""
         text = self.words.gettext("A period of fewer than {small} people shows no figures.", small=self.small)
@@ -77,7 +90,7 @@ class SiteNotice:
         )
 
     def about_profile(self) -> str:
-        """Return what must be known of the profile: whether it rests on any law."""
+        """Return what readers must know about the profile: whether it rests on any law."""
         gettext = self.words.gettext
         texts = {
             "decree": gettext(
@@ -90,7 +103,7 @@ class SiteNotice:
         return texts[self.terms.basis]
 
     def banner(self) -> str:
-        """Return the warning of settings that are not for the public; empty else."""
+        """Return the warning about settings that are not for the public; else empty."""
         return self.words.gettext("For trials only: not a notice for the public.") if self.terms.is_trial else ""
 
     def hours(self, rests: Iterable[RestSettings]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The section `transparency` of the settings file, and what else a notice is made of."""
+"""The section `transparency` of the settings file, and the other settings that a notice is made of."""
 
 from collections.abc import Iterator
 from typing import Annotated, ClassVar
@@ -19,7 +19,7 @@ InLanguages = Sentence | dict[Annotated[str, Meta(pattern=r"^[a-z]{2,3}(-[A-Za-z
 
 
 class TransparencySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What only the operator knows. Each that is left out is a gap that the documents show as one."""
+    """Facts that only the operator knows. The documents show a gap for each one that is left out."""
 
     controller: InLanguages | None = None
     """Who decides on purposes and means (GDPR Article 4(7)), with the postal address."""
@@ -28,7 +28,7 @@ class TransparencySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_o
     officer: InLanguages | None = None
     """The data-protection officer's contact (Article 13(1)(b))."""
     legal_basis: InLanguages | None = None
-    """On what the processing rests (Article 6(1)), for instance the text of law."""
+    """The legal basis of the processing (Article 6(1)), for instance the text of law."""
     objection: InLanguages | None = None
     """How somebody passes without being measured, or objects (Article 21): another entrance, another hour."""
     authority: InLanguages | None = None
@@ -36,17 +36,17 @@ class TransparencySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_o
     transfers: InLanguages | None = None
     """Whether the numbers, mails and messages go to other countries, and on what ground (Article 13(1)(f))."""
     page_url: Annotated[str, Meta(pattern=r"^https?://[^\s<>\"]+\Z", max_length=300)] | None = None
-    """Where the second layer is published: the sign's QR code."""
+    """The URL at which the second layer is published, for the sign's QR code."""
 
 
 class WebhookOutline(Struct, frozen=True, kw_only=True):
-    """Of a webhook only that it is one; its URL is no text that an error may show."""
+    """A webhook, of which only its existence counts. Its URL is a Secret, since no error may show it."""
 
     url: Secret | None = None
 
 
 class ReceiverOutline(Struct, frozen=True, kw_only=True):
-    """Of a receiver only what a notice says: whom it is for, and by which channels; never an address."""
+    """The parts of a receiver that a notice needs: its audience and its channels, never an address."""
 
     id: ReceiverId
     email: list[str] = field(default_factory=list)
@@ -62,13 +62,13 @@ class ReceiverOutline(Struct, frozen=True, kw_only=True):
 
 
 class NotifyOutline(Struct, frozen=True, kw_only=True):
-    """Of the section `notify` the receivers alone."""
+    """The receivers of the section `notify`, and nothing else of it."""
 
     receivers: list[ReceiverOutline] = field(default_factory=list)
 
 
 class TransparencyFile(Struct, frozen=True, kw_only=True):
-    """What the command reads of the settings file. No file of a secret is opened."""
+    """The part of the settings file that the command reads. No file of a secret is opened."""
 
     UNREAD: ClassVar[frozenset[str]] = frozenset({"*"})
 

@@ -1,15 +1,16 @@
-"""The documents as files: one sign, one page and one annex a site and language."""
+"""The command `moretta transparency`: writes one sign, one page and one annex for each site and language."""
 
 import hashlib
 import io
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import segno
+import typer
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
@@ -19,7 +20,7 @@ from operate.transparency.notice import page, sign
 from operate.transparency.place import SiteNotice
 from operate.transparency.settings import ReceiverOutline, TransparencyFile, TransparencySettings
 from services.kernel.settings import SettingsError, load
-from services.notify.core.words import Words
+from services.notify.core.texts.words import Words
 from services.notify.words import languages, words_in
 from services.sites.settings import SiteSettings, local_zone
 
@@ -37,7 +38,7 @@ _JINJA = Environment(
 def write(file: Path, out: Path, wanted: list[str], now: datetime) -> tuple[list[Path], list[str]]:
     """Write the documents of every site of the file into the folder `out`.
 
-    Returns the files and what the operator still has to say. SettingsError for what a person can mend.
+    Return the files, and the settings that the operator still has to fill in. SettingsError for a user's mistake.
     """
     settings = load(file, TransparencyFile)
     _check(out, wanted)
@@ -56,7 +57,7 @@ def write(file: Path, out: Path, wanted: list[str], now: datetime) -> tuple[list
 
 
 def in_language(language: str) -> Words:
-    """Return how this language says things here."""
+    """Return the words of a language for these documents."""
     catalogues: Any = _CATALOGUES  # a folder's path, which is hashable, though its type does not say so
     return words_in(language, catalogues)
 
@@ -103,3 +104,27 @@ def _qr(url: str) -> str:
         drawn, kind="svg", xmldecl=False, svgns=True, omitsize=True, border=2, light="#fff"
     )
     return drawn.getvalue().decode()
+
+
+transparency = typer.Typer()
+
+
+@transparency.command("transparency")
+def write_documents(
+    config: Annotated[Path, typer.Option("-c", "--config", metavar="FILE", help="settings (YAML)")],
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="where the documents are written")],
+    language: Annotated[list[str] | None, typer.Option(metavar="LANGUAGE", help="such as fr; may be repeated")] = None,
+) -> None:
+    """Write the public notice of each site (a sign and a page) and an annex for its impact assessment, as HTML.
+
+    Exit code 1 if something is missing that only the operator knows: the documents show it as a gap.
+    """
+    from operate.transparency.write import write
+
+    written, missing = write(config, out, language or [], datetime.now(UTC))
+    for path in written:
+        typer.echo(str(path))
+    for gap in missing:
+        typer.echo(f"{config}: {gap}: is missing; the documents show it as a gap", err=True)
+    if missing:
+        raise typer.Exit(1)

@@ -4,7 +4,7 @@ import sys
 
 from services.aggregate.service import wire
 from services.aggregate.settings import AggregateFile
-from services.kernel.app import main
+from services.kernel.process import main
 
 
 def run(arguments: list[str] | None = None) -> int:

@@ -1,9 +1,9 @@
 """One site's drift on the bus: day records kept in JetStream, metrics for its operators (ADR 9).
 
-A start waits for the stored days, a second at most; nothing else here holds up a window or ends it: records are stored
-by a task of its own, what cannot be stored is stored later, and a fault is counted and logged.
+A start waits for the stored days, a second at most. Nothing else here delays or ends a window: a separate task stores
+the records, records that cannot be stored are stored later, and a fault is counted and logged.
 
-Under a profile that allows nothing finer than the whole site nothing is counted at all (`is_allowed`).
+Under a profile that allows nothing finer than the whole site, nothing is counted at all (`is_allowed`).
 """
 
 import asyncio
@@ -37,20 +37,26 @@ BASELINE_DAYS = Gauge("moretta_drift_baseline_days", "Days in the baseline, at m
 FAILURES = Counter("moretta_drift_store_failures_total", "Times that day records could not be kept", ["site"])
 
 LIMIT_S = 20.0
-"""How long storing may take before it is left for the next time."""
+"""Time limit for one attempt to store; after it, the next attempt tries again."""
 WAIT_S = 1.0
-"""How long a start waits for the stored days; what is read without them is not counted."""
+"""How long a start waits for the stored days; messages that are read before that are not counted."""
 _RETRY_S = 2.0
 _NOTHING = Comparison(None, None, None, 0)
 
 
 def is_allowed(site: SiteSettings) -> bool:
-    """Whether days of single cameras may be kept: not where the law allows the whole site alone (docs/privacy.md)."""
+    """Return whether days of single cameras may be kept: not where the law allows the whole site alone.
+
+    See docs/privacy.md.
+    """
     return PROFILES[site.profile].cameras
 
 
 class SiteDrift:
-    """Drift of one site. `run` is a task for the whole life of the site; `step` never waits. It stores while `held`."""
+    """Drift of one site. It stores only while `held`.
+
+    `run` is a task for the whole life of the site; `step` never waits.
+    """
 
     def __init__(self, bus: Bus, site: SiteSettings, every: int = EVERY, held: LeaseCheck | None = None) -> None:
         self._bus, self._site, self._held = bus, site, held
@@ -60,7 +66,7 @@ class SiteDrift:
         self._told = False
 
     def configure(self, site: SiteSettings) -> None:
-        """Take new settings into force; the metrics of a camera that is gone go, too."""
+        """Apply new settings; remove the metrics of cameras that are gone."""
         before, self._site = self._site, site
         self._core.move(local_zone(site))
         kept = {c.id for c in site.cameras} if is_allowed(site) else set[str]()
@@ -68,7 +74,7 @@ class SiteDrift:
             _hide(site.id, camera)
 
     def step(self, stored: Stored, outputs: Iterable[Output]) -> None:
-        """Take in a message of the stream and what the windows made of it. Never raises: the windows matter more."""
+        """Process a message of the stream and the core's outputs for it. Never raises: the windows matter more."""
         if not self._restored.is_set() or not is_allowed(self._site):
             return
         try:
@@ -103,7 +109,7 @@ class SiteDrift:
             log.warning("going on without the stored days: drift begins when they are read", site=self._site.id)
 
     async def run(self) -> None:
-        """Read the stored days, then keep those that change, for ever."""
+        """Read the stored days, then store the days that change, for ever."""
         while not self._restored.is_set():
             if not await self._tried(self._restore):
                 await asyncio.sleep(_RETRY_S)
@@ -141,7 +147,7 @@ class SiteDrift:
                 del self._waiting[key]
 
     def close(self) -> None:
-        """Take the site's metrics away."""
+        """Remove the site's metrics."""
         for camera in self._site.cameras:
             _hide(self._site.id, camera.id)
         with contextlib.suppress(KeyError):
@@ -149,7 +155,7 @@ class SiteDrift:
 
 
 def _is_newer(record: DriftDayV1, last: DriftDayV1) -> bool:
-    """Whether what is stored counts further than the record: a process frozen for hours may not set a day back."""
+    """Return whether the stored record is at least as new: a process frozen for hours must not set a day back."""
     return last.stream_time >= record.stream_time
 
 
@@ -160,7 +166,7 @@ def _show(site: str, camera: str, long_side: int, found: Comparison) -> None:
 
 
 def _show_day(summary: Summary | None, long_side: int, *labels: str) -> None:
-    """Set what is known of a day, and take away what is not."""
+    """Set the known figures of a day, and remove the others."""
     _set(UNKNOWN, summary.unknown if summary else None, *labels)
     _set(SIZE_INDEX, summary.size_index if summary else None, *labels)
     _set(SCORE_INDEX, summary.score_index if summary else None, *labels)

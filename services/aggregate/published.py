@@ -1,6 +1,6 @@
-"""What a start reads of what a site has published: the ends of each series, and the windows of rows that go on.
+"""Reads the published messages that a start needs: the ends of each series, and the windows of rows that continue.
 
-However long the streams keep: a takeover must not take longer with every week.
+It reads no more, however long the streams keep messages: a takeover must not take longer with every week.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -16,21 +16,26 @@ from services.aggregate.core.rules import judged_by
 from services.bus import Bus, Stored
 
 _BACK = 64
-"""So many messages are read behind a zone's last window at first; four times as many whenever it is not enough."""
+"""This many messages before a zone's last window are read at first; four times as many whenever that is not enough."""
 
 
 @dataclass(frozen=True)
 class Published:
-    """What a site's core restores from, each oldest first (see `SiteCore.restore`)."""
+    """The messages that a site's core restores from, each kind oldest first (see `SiteCore.restore`)."""
 
     alerts: list[AlertV1]
     states: list[RuleStateV1]
     operational: list[OperationalAlertV1]
     windows: list[WindowV1]
 
+    @property
+    def messages(self) -> list[AlertV1 | RuleStateV1 | OperationalAlertV1 | WindowV1]:
+        """The messages of all kinds."""
+        return [*self.alerts, *self.states, *self.operational, *self.windows]
+
 
 async def read(bus: Bus, site: str, configs: Sequence[SiteConfig]) -> Published:
-    """Return what a site's core needs of what was published; `configs` are those that it may have been judged under."""
+    """Return the published messages that a site's core needs; `configs` are those that may have judged its windows."""
     alerts = cast("list[AlertV1]", await _latest(bus, ALERTS, site))
     states = cast("list[RuleStateV1]", await _latest(bus, RULES, site))
     operational = cast("list[OperationalAlertV1]", await _latest(bus, OPERATIONS, site))
@@ -61,7 +66,7 @@ async def _ends(bus: Bus, site: str, configs: Iterable[SiteConfig]) -> list[tupl
 def _limit(
     zone: str, config: SiteConfig | None, states: Iterable[RuleStateV1], operational: Iterable[OperationalAlertV1]
 ) -> Callable[[Sequence[WindowV1]], bool]:
-    """Return what says of a zone's last windows whether they are enough."""
+    """Return a function that says whether a zone's last windows are enough."""
     if config is None:
         return bool
     names = {rule.id for rule in config.rules if rule.zone == zone}
@@ -73,7 +78,7 @@ def _limit(
 async def _tail(
     bus: Bus, first: Stored, last: Stored, enough: Callable[[Sequence[WindowV1]], bool]
 ) -> Iterable[Stored]:
-    """Return a zone's first window, and the last ones, as many as are enough, oldest first."""
+    """Return a zone's first window and as many of its last ones as are enough, oldest first."""
     found, back, window = [last], _BACK, _window(last)
     while not enough([_window(stored) for stored in found]) and first.sequence < found[0].sequence:
         start = max(first.sequence, last.sequence - back)

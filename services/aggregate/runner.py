@@ -1,24 +1,28 @@
-"""One site on the bus: restores the core, feeds it the stream in order, publishes what it decides."""
+"""Runs one site on the bus: restores the core, feeds it the stream in order, publishes its decisions."""
 
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from dataclasses import replace
 from functools import partial
-from typing import cast
+from typing import Protocol, cast
 
 from msgspec import Struct
 
+from proto.aiming import StaticPlacesReplyV1
 from proto.public import AlertV1, OperationalAlertV1, RuleStateV1, WindowV1
-from proto.sightings import PassageV1, SightingsV1, SiteConfigV1, TickV1
+from proto.sightings import PassageV1, SightingsV1, SiteConfigV1, StaticFacesV1, TickV1
 from proto.subjects import (
     ALERTS,
     CAMERA_EVENTS,
+    MODELS,
     OPERATIONS,
     PASSAGES,
     RULES,
     SIGHTINGS,
     SITE_CONFIG,
+    STATIC_FACES,
     TICKS,
     WINDOWS,
     Subject,
@@ -27,15 +31,19 @@ from proto.types import WHOLE_SITE
 from services.aggregate import published
 from services.aggregate.core.config import SiteConfig
 from services.aggregate.core.exchange import Dropped, Output, Reset
+from services.aggregate.core.restart import SILENCE, ReplayStart, StoredConfig, first_config, last_ahead
 from services.aggregate.core.site import SiteCore
 from services.aggregate.drift import SiteDrift
-from services.aggregate.metrics import LAG, REPLAYED, RESETS, SiteMetrics
+from services.aggregate.metrics import LAG, REPLAYED, RESETS, SiteMetrics, WindowMetrics
+from services.aggregate.published import Published
 from services.aggregate.retention import Retention
 from services.aggregate.settings import AggregateSettings
-from services.aggregate.window_metrics import WindowMetrics
-from services.bus import Bus, LeaseCheck, Stored, StreamReset
+from services.aggregate.static_places import SiteStaticPlaces
+from services.bus import Bus, Fenced, LeaseCheck, Stored, StreamReset
+from services.bus.clock import FAR_NS, LOOK_S, HostClock
 from services.kernel.log import get_logger
 from services.kernel.tracing import MOST_LINKS, begin
+from services.sites.profiles import PROFILES
 
 log = get_logger()
 
@@ -44,15 +52,30 @@ _ONCE: dict[type[Struct], tuple[Subject, str, str]] = {
     AlertV1: (ALERTS, "start", "resolved"),
     RuleStateV1: (RULES, "start", "normal"),
     OperationalAlertV1: (OPERATIONS, "at", ""),
+    StaticFacesV1: (STATIC_FACES, "until", ""),
 }
-"""What is stored once, the field that says up to which window a subject is published, and the state that a new
-configuration may put behind what the same window decided."""
+"""Types of messages that are stored once. For each: its subject; the field that says up to which window the subject is
+published; and the state that a new configuration may add after the same window's own decisions."""
+
+
+_QUIET_S = 60.0
+"""Messages that are ahead of time are logged once, until there was none for this long."""
+_REPAIR_S = 10.0
+"""How often a site that waits for `moretta repair` looks whether it was done."""
+
+
+class Ready(Protocol):
+    """Called with whether the site has read all that was stored before the start, and if not, why."""
+
+    def __call__(self, done: bool, why: str = ...) -> None: ...
 
 
 class SiteRunner:
-    """Runs one site; `ready` is told once what was stored before the start has been read. `drift` looks on.
+    """Runs one site; calls `ready` when it has read all that was stored before the start. `drift` looks on.
 
-    Nothing is stored but while `held`: another replica may decide this site by now (ADR 12).
+    It stores only while `held`: another replica may decide this site by now (ADR 12). It processes no message before
+    this host's clock has come to the message's time: if the server's clock is ahead for a while, no window of that time
+    is published (ADR 38).
     """
 
     def __init__(
@@ -60,41 +83,51 @@ class SiteRunner:
         bus: Bus,
         config: SiteConfig,
         settings: AggregateSettings,
-        ready: Callable[[bool], None],
+        host: HostClock,
+        ready: Ready,
         drift: SiteDrift | None = None,
         held: LeaseCheck | None = None,
         retention: Retention | None = None,
     ) -> None:
-        self._bus, self._config, self._settings, self._ready = bus, config, settings, ready
+        self._bus, self._config, self._settings, self._host, self._ready = bus, config, settings, host, ready
         self._drift, self._held, self._retention = drift, held, retention
         self._site = config.site
         self._lag, self._replayed = LAG.labels(self._site), REPLAYED.labels(self._site)
         self._metrics = SiteMetrics(self._site)
         self._shown = WindowMetrics(config, wanted=settings.publish_metrics)
+        self._static = SiteStaticPlaces(config.site)
         self._frames: deque[tuple[int, str]] = deque(maxlen=8 * MOST_LINKS)
-        """When pictures were taken that are traced, and their traceparents."""
+        """Event times and traceparents of traced pictures."""
         self._windows: dict[str, str] = {}
         """The traceparent of each zone's last published window."""
         self._replay_to = 0
         self._is_new = False
+        self._held_back = -_QUIET_S
+        """When a message was last ahead of this host's clock, in s of the monotonic clock."""
+        self._start = ReplayStart(0)
+        self._core: SiteCore | None = None
+        """The core, once it has read all that was stored before the start."""
 
     @property
     def filters(self) -> list[str]:
-        """The subjects of the stream that this site's decisions rest on."""
+        """The subjects of the stream on which this site's decisions are based."""
         site = self._site
         return [
             SIGHTINGS.wildcard(site=site),
-            *(row.subject(site=site) for row in (TICKS, SITE_CONFIG, CAMERA_EVENTS)),
+            *(row.subject(site=site) for row in (TICKS, SITE_CONFIG, CAMERA_EVENTS, MODELS)),
         ]
 
     async def follow(self) -> None:
-        """Restore, then process the stream for ever; Fenced if somebody else publishes this site."""
+        """Restore, then process the stream for ever; Fenced if another replica publishes this site."""
         core = await self._restore()
         if self._drift is not None:
             await self._drift.until_restored()
-        async for stored in self._bus.follow("SIGHTINGS", self.filters):
-            if isinstance(stored, StreamReset):
+        async for found in self._bus.follow("SIGHTINGS", self.filters):
+            if isinstance(found, StreamReset):
                 await self._reset(core)
+                continue
+            stored = await self._timely(core, found)
+            if stored is None or (stored.sequence <= self._replay_to and self._start.skips(found.time)):
                 continue
             if stored.trace and isinstance(stored.message, SightingsV1):
                 self._frames.append((stored.message.at, stored.trace))
@@ -103,65 +136,113 @@ class SiteRunner:
             if self._drift is not None:
                 self._drift.step(stored, outputs)
             self._observe(stored)
+            self._core = core if stored.sequence >= self._replay_to else None
+
+    async def _timely(self, core: SiteCore, stored: Stored) -> Stored | None:
+        """Return a message once this host's clock has come to its time; None if it can't be placed in time.
+
+        If both clocks agree and it is still ahead, then the server's clock was wrong when it stored the message. For
+        such messages time stands still: they get the time of the message before them.
+        """
+        while stored.time > self._host.now() + FAR_NS:
+            if time.monotonic() - self._held_back > _QUIET_S:
+                log.error("a message is stored ahead of time", site=self._site, by_s=self._ahead_s(stored.time))
+            self._held_back = time.monotonic()
+            if await self._host.agrees():
+                return replace(stored, time=core.now) if core.now else None
+            await asyncio.sleep(LOOK_S)
+        return stored
+
+    def _ahead_s(self, moment: int) -> int:
+        return round((moment - self._host.now()) / 1e9)
+
+    def static_places(self, camera: str) -> StaticPlacesReplyV1:
+        """Return where a camera's static faces are known to be, renewed once a day, for ingest."""
+        return self._static.answer(camera, self._config.profile)
 
     async def tick(self) -> None:
-        """Let time pass in the stream, and repeat the configuration, for ever."""
+        """Store ticks, so that time passes in the stream, and repeat the configuration, for ever."""
         announced = -self._settings.announce_s
         while True:
             await self._bus.store(TICKS, TickV1(site=self._site), held=self._held)
             is_new, self._is_new = self._is_new, False
             if time.monotonic() - announced >= self._settings.announce_s:
-                await self._bus.store(SITE_CONFIG, self._config.message(), held=self._held)
+                since = self._core.border(self._config) if self._core is not None else None
+                await self._bus.store(SITE_CONFIG, self._config.message(since), held=self._held)
                 announced = time.monotonic()
             elif is_new:
                 await self._announce()
             await asyncio.sleep(self._settings.tick_s)
 
     def configure(self, config: SiteConfig) -> None:
-        """Have a configuration put into force, with the next tick."""
+        """Put a configuration into force with the next tick."""
         self._metrics.configure(config)
         self._shown.configure(config)
         self._config, self._is_new = config, True
 
     async def _announce(self) -> None:
-        """Put our configuration into force, unless the stream says already that it is."""
+        """Store our configuration, unless it is already the last one in the stream."""
         last = await self._bus.last(SITE_CONFIG, site=self._site)
         if last is None or cast("SiteConfigV1", last.message).sha256 != self._config.sha256:
             await self._bus.store(SITE_CONFIG, self._config.message(), held=self._held)
             log.info("a configuration takes over at the next border", site=self._site, sha256=self._config.sha256)
 
     async def _restore(self) -> SiteCore:
-        """Return a core that knows what was published; what a crash kept from being published is published now."""
+        """Return a core that knows the published messages; publish the decisions that a crash kept back."""
         _, self._replay_to = await self._bus.streams.created("SIGHTINGS")
         self._ready(self._replay_to == 0)
-        configs = await self._configs()
+        await self._until_clock_is_right()
+        stored = await self._configs()
+        configs = [*(one.config for one in stored), self._config]
         await self._announce()
-        core = SiteCore(configs[0])
+        found = await self._published(configs)
         passages = [cast("PassageV1", s.message) for s in await self._bus.history(PASSAGES, site=self._site)]
-        found = await published.read(self._bus, self._site, configs)
-        ends = [window.end for window in found.windows if window.zone == WHOLE_SITE]
-        await self._check(ends)
-        self._metrics.begin(self._config, max(ends, default=0))
+        static = [cast("StaticFacesV1", s.message) for s in await self._bus.history(STATIC_FACES, site=self._site)]
+        done = max((window.end for window in found.windows if window.zone == WHOLE_SITE), default=0)
+        whole = self._retention is None or await self._retention.check_start(done)
+        self._start = ReplayStart(done - SILENCE)
+        core = SiteCore(*first_config(stored, done - SILENCE, self._config))
+        self._metrics.begin(self._config, done)
         self._shown.show(found.windows)
-        restored = core.restore(passages, found.windows, found.alerts, configs, found.states, found.operational)
+        restored = core.restore(
+            passages, found.windows, found.alerts, configs, found.states, found.operational, static, whole=whole
+        )
+        for known in static:
+            self._static.show(known, self._config.profile)
         await self._publish(restored)
         log.info("restored", site=self._site, windows=len(found.windows), messages=self._replay_to)
         return core
 
-    async def _check(self, ends: list[int]) -> None:
-        """Have it said if the stream holds no more what the open window counts; a new site has lost nothing."""
-        if self._retention is not None and ends:
-            await self._retention.check_start(max(ends))
+    async def _until_clock_is_right(self) -> None:
+        """Wait while this host's clock and NATS's disagree: what is stored could not be placed in time."""
+        await self._host.measure()
+        while self._host.wrong:
+            self._ready(False, self._host.wrong)
+            await asyncio.sleep(LOOK_S)
 
-    async def _configs(self) -> list[SiteConfig]:
-        """Return the configurations of the stream, in order, and ours last."""
-        found = []
+    async def _published(self, configs: list[SiteConfig]) -> Published:
+        """Return what is published, as soon as no window of it is ahead of this host's clock."""
+        while True:
+            found = await published.read(self._bus, self._site, configs)
+            ahead = last_ahead(found.messages, configs, self._host.now() + FAR_NS)
+            if not ahead:
+                return found
+            why = f"something of the future is published, up to {self._ahead_s(ahead)} s from now: a clock was wrong"
+            why += f"; run moretta repair {self._site} -c BACKUP.yaml (docs/runbooks.md, MorettaClockOff)"
+            log.error("nothing is published", site=self._site, why=why)
+            self._ready(False, self._host.wrong or why)
+            await asyncio.sleep(_REPAIR_S)
+
+    async def _configs(self) -> list[StoredConfig]:
+        """Return the configurations of the stream, in order."""
+        found = list[StoredConfig]()
         for stored in await self._bus.history(SITE_CONFIG, site=self._site):
+            message = cast("SiteConfigV1", stored.message)
             try:
-                found.append(SiteConfig.decode(cast("SiteConfigV1", stored.message)))
+                found.append(StoredConfig(SiteConfig.decode(message), stored.time, message.since))
             except ValueError as error:
                 log.error("an unreadable configuration in the stream", site=self._site, error=str(error))
-        return [*found, self._config]
+        return found
 
     async def _reset(self, core: SiteCore) -> None:
         log.warning("the sightings stream was lost; the open windows lose coverage", site=self._site)
@@ -171,12 +252,13 @@ class SiteRunner:
         await self._announce()
 
     def close(self) -> None:
-        """Take the site's metrics away."""
+        """Remove the site's metrics."""
         self._metrics.retire()
         self._shown.retire()
+        self._static.retire()
 
     async def _publish(self, outputs: Iterable[Output]) -> None:
-        """Publish in order: passages and operational alerts before a window, and after it what its rules decide."""
+        """Publish in order: passages and operational alerts before a window, the decisions of its rules after it."""
         for output in outputs:
             match output:
                 case Dropped(reason):
@@ -185,13 +267,15 @@ class SiteRunner:
                     await self._publish_window(output)
                 case AlertV1() | RuleStateV1() | OperationalAlertV1():
                     await self._publish_once(output)
+                case StaticFacesV1():
+                    await self._publish_static(output)
                 case PassageV1():
                     await self._bus.store(PASSAGES, output, message_id=_passage_id(output), held=self._held)
 
     async def _publish_window(self, window: WindowV1) -> None:
         links = [trace for at, trace in self._frames if window.start <= at < window.end]
         with begin("aggregate.window", links=links, site=window.site, zone=window.zone) as span:
-            is_new = await self._bus.store_once(WINDOWS, window, is_done=partial(_is_as_late, window), held=self._held)
+            is_new = await self._bus.store_once(WINDOWS, window, is_done=partial(is_as_late, window), held=self._held)
             span.tell(outcome="published" if is_new else "known")
             self._windows[window.zone] = span.traceparent
         self._metrics.window(window, is_new=is_new)
@@ -200,12 +284,20 @@ class SiteRunner:
             log.info("window published", site=window.site, zone=window.zone, start=window.start, gaps=window.gaps)
 
     async def _stored(self, zone: str) -> list[WindowV1]:
-        """Return a zone's newest window as it is on the bus: somebody else may have decided it otherwise."""
+        """Return a zone's newest window from the bus: another replica may have decided it differently."""
         last = await self._bus.last(WINDOWS, site=self._site, zone=zone)
         return [] if last is None else [cast("WindowV1", last.message)]
 
+    async def _publish_static(self, learnt: StaticFacesV1) -> None:
+        """Store what is learnt; Fenced if another replica has learnt something else from the same window."""
+        stored = await self._bus.store_once(STATIC_FACES, learnt, is_done=partial(is_as_late, learnt), held=self._held)
+        last = None if stored else await self._bus.last(STATIC_FACES, site=self._site)
+        if last is not None and cast("StaticFacesV1", last.message).until == learnt.until and last.message != learnt:
+            raise Fenced(last.subject)
+        self._static.show(learnt, self._config.profile)
+
     async def _publish_once(self, message: AlertV1 | RuleStateV1 | OperationalAlertV1) -> None:
-        row, done = _ONCE[type(message)][0], partial(_is_as_late, message)
+        row, done = _ONCE[type(message)][0], partial(is_as_late, message)
         if isinstance(message, RuleStateV1):
             await self._bus.store_once(row, message, is_done=done, held=self._held)
             return
@@ -219,19 +311,22 @@ class SiteRunner:
             log.warning("operational alert", site=self._site, **what)
 
     def _observe(self, stored: Stored) -> None:
-        self._lag.set(max(0.0, time.time() - stored.time / 1e9))
+        lag_s = max(0.0, time.time() - stored.time / 1e9)
+        # It takes a moment longer with each face, so only a trial is told fractions of a second.
+        self._lag.set(lag_s if PROFILES[self._config.profile].is_trial else int(lag_s))
         if stored.sequence <= self._replay_to:
             self._replayed.inc()
         if stored.sequence >= self._replay_to:
             self._ready(True)
 
 
-def _is_as_late(message: Struct, last: Struct) -> bool:
+def is_as_late(message: Struct, last: Struct) -> bool:
+    """Return whether the last message of a subject is as late as this one, so that this one is published already."""
     return _place(last) >= _place(message)
 
 
 def _place(message: Struct) -> tuple[int, bool]:
-    """Return where in the order of its subject a message belongs."""
+    """Return a message's position in the order of its subject."""
     _, at, final = _ONCE[type(message)]
     return getattr(message, at), final != "" and getattr(message, "state", "") == final
 

@@ -1,12 +1,13 @@
-"""Wiring: what of aggregate runs, and what a reload changes."""
+"""Wiring of aggregate: which parts run, and what a reload changes."""
 
 import asyncio
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-from proto.subjects import AGGREGATE_REPLICAS, DRIFT, SITE_LEASES, STREAMS
-from services.aggregate import fill
+from proto.aiming import StaticPlacesRequestV1
+from proto.subjects import AGGREGATE_REPLICAS, DRIFT, SIGHTINGS, SITE_LEASES, STATIC_PLACES, STREAMS
+from services.aggregate import readers, retention
 from services.aggregate.core.config import SiteConfig
 from services.aggregate.drift import SiteDrift
 from services.aggregate.retention import Retention
@@ -14,7 +15,8 @@ from services.aggregate.runner import SiteRunner
 from services.aggregate.settings import AggregateFile, AggregateSettings
 from services.aggregate.stats import Stats
 from services.aggregate.web import PageServer
-from services.bus import Bus, Fenced, LeaseCheck, NoRoom, StreamConflict
+from services.bus import Bus, Fenced, LeaseCheck, NoRoom, Request, StreamConflict
+from services.bus.clock import HostClock
 from services.kernel.app import STEP_LIMIT_S, App, end_tasks
 from services.kernel.faults import StartError
 from services.kernel.log import get_logger
@@ -34,19 +36,19 @@ class _Running:
 
 
 class Sites:
-    """The sites of the settings, and those of them that run here."""
+    """The configured sites, and those of them that run in this replica."""
 
-    def __init__(self, app: App, bus: Bus, settings: AggregateSettings) -> None:
-        self._app, self._bus, self._settings = app, bus, settings
+    def __init__(self, app: App, bus: Bus, settings: AggregateSettings, host: HostClock) -> None:
+        self._app, self._bus, self._settings, self._host = app, bus, settings, host
         self.wanted: dict[str, SiteSettings] = {}
         self.running: dict[str, _Running] = {}
         self.caught_up: set[str] = set()
-        """Which of the running ones have read what was stored before they started."""
+        """Running sites that have read all messages stored before they started."""
         self.fenced: set[str] = set()
-        """Which of the running ones found that somebody else publishes them."""
+        """Running sites that were fenced, since another replica publishes them."""
 
     def apply(self, file: AggregateFile) -> None:
-        """Take new settings into force for the sites that run."""
+        """Apply new settings to the sites that run."""
         configured.tell(file.sites)
         self.wanted = {site.id: site for site in file.sites}
         for name, running in self.running.items():
@@ -55,20 +57,20 @@ class Sites:
                 running.runner.configure(SiteConfig.of(site))
 
     def start(self, name: str, held: LeaseCheck) -> None:
-        """Decide a site from now on, and publish while `held`."""
+        """Run a site from now on, and publish only while `held`."""
         site = self.wanted[name]
         if notice := PROFILES[site.profile].notice:
             log.warning(notice, site=name, profile=site.profile)
 
-        def ready(done: bool) -> None:
-            self._app.probes.ready(f"site {name}", ok=done, why="reading what was stored before the start")
+        def ready(done: bool, why: str = "reading what was stored before the start") -> None:
+            self._app.probes.ready(f"site {name}", ok=done, why=why)
             if done:
                 self.caught_up.add(name)
 
         ready(False)
         drift = SiteDrift(self._bus, site, held=held)
         retention = Retention(self._bus, name, self._app.probes.ready)
-        runner = SiteRunner(self._bus, SiteConfig.of(site), self._settings, ready, drift, held, retention)
+        runner = SiteRunner(self._bus, SiteConfig.of(site), self._settings, self._host, ready, drift, held, retention)
         tasks = [
             self._app.spawn(f"follow {name}", self._until_fenced(name, runner.follow()), may_end=True),
             self._app.spawn(f"tick {name}", runner.tick()),
@@ -79,7 +81,7 @@ class Sites:
         log.info("site in service", site=name)
 
     async def stop(self, name: str) -> None:
-        """End a site where it is; a replay, here or elsewhere, goes on from there."""
+        """Stop a site at its current position; a replay, here or elsewhere, continues from there."""
         running = self.running.pop(name)
         await end_tasks(running.tasks, STEP_LIMIT_S)
         running.drift.close()
@@ -91,9 +93,15 @@ class Sites:
         log.info("site out of service", site=name)
 
     async def stop_all(self) -> None:
-        """End every site."""
+        """Stop every site."""
         for name in list(self.running):
             await self.stop(name)
+
+    async def tell_static(self, asked: StaticPlacesRequestV1, request: Request) -> None:
+        """Answer where a camera's static faces are, if this replica decides its site."""
+        running = self.running.get(asked.site)
+        if running is not None and asked.site in self.caught_up - self.fenced:
+            await request.reply(running.runner.static_places(asked.camera))
 
     async def _until_fenced(self, name: str, following: Coroutine[Any, Any, None]) -> None:
         try:
@@ -108,14 +116,20 @@ async def wire(app: App, file: AggregateFile) -> None:
     bus = await Bus.connect(file.nats, "aggregate")
     app.on_stop("close the bus", bus.close)
     app.watch(bus)
-    # Nobody else may make them. Days are made when they can be: without them windows come out all the same (ADR 9).
+    # Only aggregate may create these streams. The stream of days may come later: windows come out without it (ADR 9).
     try:
         await bus.ensure_streams(stream.name for stream in STREAMS if stream.name != DRIFT.stream)
     except (NoRoom, StreamConflict) as error:
         raise StartError(str(error)) from None
+    mirrors = bus.mirrors()
+    readers.show(mirrors.states)
+    if file.nats.seed is not None:  # a server without identities has no readers' accounts
+        app.spawn("keep the readers' streams", mirrors.run(readers.show))
+    host = HostClock(lambda: bus.clock_offset(str(SIGHTINGS.stream)), app.probes.ready)
+    await host.measure()
     leases = Leases(bus, SITE_LEASES, AGGREGATE_REPLICAS, file.aggregate.replica or new_replica_name())
-    sites = Sites(app, bus, file.aggregate)
-    sharing = Sharing(sites, leases)
+    sites = Sites(app, bus, file.aggregate, host)
+    sharing = Sharing(sites, leases, wrong=lambda: host.wrong)
     stats = Stats(bus)
     page = PageServer(file.aggregate.page) if file.aggregate.page else None
     if page is not None:
@@ -131,7 +145,8 @@ async def wire(app: App, file: AggregateFile) -> None:
         await sharing.turn()
         await stats.apply(new.sites)
 
-    app.spawn("watch the streams", fill.watch(bus))
+    app.spawn("watch the streams", retention.watch(bus))
+    app.spawn("watch the clock", host.watch())
     app.on_stop("stop the sites", sites.stop_all)
     app.on_stop("stop answering questions", stats.stop)
     await leases.read()
@@ -140,5 +155,6 @@ async def wire(app: App, file: AggregateFile) -> None:
     await apply(file)
     app.spawn("keep the leases", leases.keep())
     app.spawn("share the sites", sharing.run())
+    await bus.serve(STATIC_PLACES, sites.tell_static)
     app.on_stop("hand the sites over", sharing.hand_over)
     app.on_reload(apply)

@@ -1,4 +1,4 @@
-"""Answers questions about what was published, from the stream WINDOWS and nothing else (ADR 15)."""
+"""Answers requests for published figures, from the stream WINDOWS and nothing else (ADR 15)."""
 
 import asyncio
 import contextlib
@@ -15,17 +15,17 @@ from proto.subjects import STATS, WINDOWS
 from proto.types import WHOLE_SITE
 from services.aggregate.core.site import AHEAD
 from services.bus import Bus, Endpoint, Refusal, Unavailable
-from services.sites.history import RollUp, TimeRange, TooMany, day_start, local
-from services.sites.history.spans import SECOND
+from services.sites.history import SECOND, RollUp, TimeRange, TooMany, day_start, local
 from services.sites.profiles import PROFILES
 from services.sites.settings import SiteSettings, clock_phase_s, local_zone
 
 ANSWER_S = 4.0
-"""An answer that takes longer is an error: who asks waits for five seconds or so, its turn included."""
+"""A slower answer is an error: clients wait for about five seconds, the time in the queue included."""
 _PUBLISHING = 10 * SECOND
-"""So long after it closed a window is out."""
+"""A window is published at most this long after it closed."""
 _DAY_AHEAD = AHEAD + 2 * 3_600 * SECOND
-"""Later than the day of this nothing was published: as far ahead as event time may be, and a day of 25 hours."""
+"""No window is later than the day of now plus this: the furthest that event time may be ahead, and a day of 25
+hours."""
 _CODES: dict[StatsError, int] = {
     "unknown-zone": 404,
     "not-under-this-profile": 403,
@@ -37,7 +37,7 @@ _CODES: dict[StatsError, int] = {
 
 
 class Stats:
-    """The micro service of one aggregate process, for the sites that it is configured with."""
+    """The micro service of one aggregate process, for its configured sites."""
 
     def __init__(self, bus: Bus, utc: Callable[[], int] = time.time_ns) -> None:
         self._bus, self._utc = bus, utc
@@ -52,18 +52,18 @@ class Stats:
         self._sites = wanted
 
     async def stop(self) -> None:
-        """Take no more questions, and finish the answer in hand."""
+        """Accept no more requests, and finish the answer in progress."""
         await self._service.stop()
 
     async def answer(self, asked: StatsRequestV1) -> StatsReplyV1:
-        """Return what was published; Refusal with the reason in its reply."""
+        """Return the published periods that were asked for; Refusal with the reason in its reply."""
         site = self._sites[asked.site]
         reply = self._resolve(asked, site)
         if reply.since >= reply.until:
             raise _refusal(reply, "empty-range", until=reply.until)
         try:
             async with asyncio.timeout(ANSWER_S):
-                # Elsewhere: ten thousand periods would keep the loop from all else for a tenth of a second.
+                # In a thread: ten thousand periods would block the event loop for a tenth of a second.
                 found = await asyncio.to_thread(self._fold, reply, site)
                 read = await self._read(found, reply)
             periods = await asyncio.to_thread(found.periods, reply.site, reply.zone)
@@ -78,7 +78,7 @@ class Stats:
         return structs.replace(reply, periods=periods)
 
     def _resolve(self, asked: StatsRequestV1, site: SiteSettings) -> StatsReplyV1:
-        """Return an empty answer, with today's borders where none were given."""
+        """Return an empty answer, with today's borders where the request has none."""
         zone = local_zone(site)
         today = local(self._utc(), zone).date()
         return StatsReplyV1(
@@ -102,10 +102,10 @@ class Stats:
             raise _refusal(reply, "too-many-periods", step=reply.step) from None
 
     async def _read(self, found: RollUp, reply: StatsReplyV1) -> int:
-        """Fold the windows asked for; returns how many there were. A zone's windows are stored in order of their start.
+        """Fold the requested windows; return how many there were. A zone's windows are stored in order of their start.
 
-        A window may be stored before its time by as much as event time may be ahead. None is missing from the time
-        before the first one that is stored: then there was no such zone, or it is longer ago than the stream keeps.
+        Event time may be ahead, and a window may be stored early by as much. No window is missing before the first
+        stored one: either the zone did not exist then, or the stream no longer keeps that time.
         """
         since, read, begun = max(1, min(reply.since, self._utc()) - AHEAD), 0, False
         stored = self._bus.read(WINDOWS, since=since, site=reply.site, zone=reply.zone)
@@ -124,21 +124,24 @@ class Stats:
         return read
 
     async def _begin(self, found: RollUp, reply: StatsReplyV1) -> None:
-        """Asked once the stream has answered: this one goes on asking where it does not."""
+        """Tell `found` where the zone's windows begin.
+
+        Call it once the stream has answered: without an answer, this query goes on asking.
+        """
         first = await self._bus.first(WINDOWS, site=reply.site, zone=reply.zone)
         if first is not None:
             found.begin(cast("WindowV1", first.message).start)
 
 
 def _metadata(site: SiteSettings) -> dict[str, str]:
-    """Return what micro info tells of a site: time zone, zones that its profile publishes, what closes windows."""
+    """Return a site's metadata for micro info: time zone, zones that its profile publishes, and how windows close."""
     zones = [zone.id for zone in site.zones] if PROFILES[site.profile].zones else []
     told = {"site": site.id, "timezone": site.timezone, "zones": " ".join([WHOLE_SITE, *zones])}
     return told | {"close_on_end": str(site.close_on_end).lower()}
 
 
 def _require_zone(reply: StatsReplyV1, site: SiteSettings) -> None:
-    """Refuse a zone of which nothing was found and nothing is published."""
+    """Refuse a zone that has no windows and that is not published."""
     if reply.zone == WHOLE_SITE:
         return
     if not PROFILES[site.profile].zones:

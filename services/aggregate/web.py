@@ -1,6 +1,6 @@
-"""The read-only page: its files from memory, by HTTP or HTTPS, and a config.json that says where the numbers are.
+"""Serves the read-only page: its files from memory, by HTTP or HTTPS, and a config.json that names the NATS server.
 
-The numbers do not pass here: the page takes them from NATS itself, as the subscriber (ADR 34).
+No numbers pass through here: the page reads them from NATS itself, as the subscriber (ADR 34).
 """
 
 import asyncio
@@ -8,15 +8,17 @@ import gzip
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from aiohttp import web
 
-from services.aggregate.page_settings import PageSettings
+from services.aggregate.settings import PageSettings
 from services.kernel.faults import StartError
 from services.kernel.listener import Listener, runner_of
 from services.kernel.log import get_logger
 from services.kernel.tls import Tls
+from services.sites.profiles import PROFILES
 from services.sites.settings import SiteSettings
 
 log = get_logger()
@@ -50,7 +52,7 @@ class _File:
 
 def policy(server: str) -> str:
     """Return the content security policy of a page that takes its numbers from `server`, and nothing from elsewhere."""
-    # "self" is http in some browsers, and not ws at the same place.
+    # In some browsers "self" covers http, but not ws at the same address.
     where = f"'self' {server}" if "://" in server else "'self'"
     return (
         f"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src {where}; "
@@ -59,8 +61,19 @@ def policy(server: str) -> str:
     )
 
 
+def _names(site: SiteSettings) -> dict[str, Any]:
+    """Return what people call a site, its zones and rules, what to do when a rule fires, and where its clock is."""
+    rules = {
+        f"{rule.zone}/{rule.id}": {"name": rule.name or None, "action": rule.action or None}
+        for rule in site.rules
+        if rule.name or rule.action
+    }
+    zones = {zone.id: zone.name for zone in site.zones}
+    return {"name": site.name, "timezone": site.timezone, "zones": zones, "rules": rules}
+
+
 class PageServer:
-    """Serves until stopped; `url` is the page's."""
+    """The web server of the page; `url` is the page's address."""
 
     def __init__(self, settings: PageSettings) -> None:
         self._settings = settings
@@ -75,12 +88,16 @@ class PageServer:
         self.url = ""
 
     def apply(self, sites: Sequence[SiteSettings]) -> None:
-        """Tell the page what people call these sites and their zones, and by whose clock they go."""
-        names = {
-            one.id: {"name": one.name, "timezone": one.timezone, "zones": {zone.id: zone.name for zone in one.zones}}
-            for one in sites
+        """Make config.json: what people call these sites, their zones and rules, and what each profile allows."""
+        names = {one.id: _names(one) for one in sites}
+        told = {
+            "server": self._settings.server,
+            "key": self._settings.ask_key,
+            "profiles": [
+                {"name": name, "rules": terms.rules, "zones": terms.zones} for name, terms in PROFILES.items()
+            ],
+            "names": names,
         }
-        told = {"server": self._settings.server, "key": self._settings.ask_key, "names": names}
         body = msgspec.json.encode(told)
         self._files["config.json"] = _File(body, gzip.compress(body, mtime=0), "application/json")
 
@@ -102,7 +119,7 @@ class PageServer:
         log.info("page", url=self.url)
 
     def reload(self) -> None:
-        """Take the certificate's files again; StartError, and the old one stays, if they can't be used."""
+        """Read the certificate files again; StartError if they cannot be used, and then the old certificate stays."""
         if self._tls is not None:
             self._tls.renew()
 
@@ -133,7 +150,7 @@ def _packed(file: Path) -> _File:
 async def _plain(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
-    """Answer an error in one line, and of our own with nothing of itself."""
+    """Answer an error in one line; an error of our own tells nothing of itself."""
     try:
         return await handler(request)
     except web.HTTPException as error:

@@ -1,4 +1,4 @@
-"""`Bus`: what a service sees of NATS."""
+"""`Bus`: the interface of a service to NATS."""
 
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
@@ -8,7 +8,7 @@ import nats.errors
 from msgspec import Struct
 
 from proto.control import DeadV1, ServiceName
-from proto.permissions import JETSTREAM_API, api_prefix, asked_streams
+from proto.permissions import asked_streams
 from proto.subjects import DEAD, STREAM_OWNER, Account, Subject
 from services.bus import clock
 from services.bus.clock import Offset
@@ -16,6 +16,7 @@ from services.bus.connection import Connection, Handler, OnTrouble
 from services.bus.follow import Asking, Follower, Removed, Stored, StreamReset
 from services.bus.getting import session
 from services.bus.micro import Answer, MicroService
+from services.bus.mirroring import Mirrors
 from services.bus.settings import NatsSettings
 from services.bus.streams import LeaseCheck, Streams
 
@@ -29,22 +30,18 @@ class Bus:
         self._connection, self.streams, self._service = connection, streams, service
         connection.on_undecodable = self._bury
         self.dead_letters: Bus | None = None
-        """Where dead letters are stored; a connection in the account FRAMES has no stream and needs another bus."""
+        """The bus that stores dead letters. A connection in the account FRAMES has no stream and needs another bus."""
 
     @classmethod
     async def connect(
         cls, settings: NatsSettings, service: str, account: Account = "MAIN", on_trouble: OnTrouble | None = None
     ) -> Self:
-        """Return a connected bus; tries for ever (see `Connection.open`)."""
+        """Return a connected bus; retry for ever (see `Connection.open`)."""
         connection = await Connection.open(settings, service, account, on_trouble)
-        # On a server without Moretta's identities whoever comes first may make them.
+        # On a server without Moretta's identities every service may create the streams; the first one does.
         who = settings.user or service
         makes = who == STREAM_OWNER or settings.seed is None
-        # There nobody is in an account apart either.
-        api = JETSTREAM_API if settings.seed is None else api_prefix(who)
-        streams = Streams(
-            connection, settings.replicas, makes=makes, sizes=settings.sizes, asked=asked_streams(who), api=api
-        )
+        streams = Streams(connection, settings.replicas, makes=makes, sizes=settings.sizes, asked=asked_streams(who))
         return cls(connection, streams, service)
 
     @property
@@ -54,12 +51,12 @@ class Bus:
 
     @property
     def refused(self) -> frozenset[str]:
-        """The subjects that the server refuses us; see `Connection.refused`."""
+        """The subjects that the server does not let us subscribe; see `Connection.refused`."""
         return self._connection.refused
 
     @property
     def not_stored(self) -> str:
-        """What no stream has taken for a while, in words; empty where nothing waits."""
+        """The streams that have taken no message for a while, in words; empty if no message waits."""
         return self.streams.waiting.in_words
 
     async def publish(self, row: Subject, message: Struct, *, headers: dict[str, str] | None = None) -> None:
@@ -67,7 +64,7 @@ class Bus:
         await self._connection.publish(row, message, headers=headers)
 
     async def request(self, row: Subject, message: Struct, *, timeout: float) -> Any:
-        """Return the typed answer; NoWorkers or TimeoutError else."""
+        """Return the typed answer. NoWorkers or TimeoutError if there is none."""
         return await self._connection.request(row, message, timeout=timeout)
 
     async def serve(self, row: Subject, handler: Handler, *, pending: int = 64, **tokens: str) -> None:
@@ -75,15 +72,15 @@ class Bus:
         await self._connection.serve(row, handler, pending=pending, **tokens)
 
     def micro_service(self, row: Subject, answer: Answer) -> MicroService:
-        """Return a micro service (NATS ADR-32) that answers a row's questions once it `offer`s to."""
+        """Return a micro service (NATS ADR-32); it answers a row's requests once `offer` has been called."""
         return MicroService(self._connection.client, row, answer)
 
     async def ask(self, subject: str, *, timeout: float) -> bytes:
-        """Return the answer to a bare question, such as one to JetStream's API; nats.errors.Error if there is none."""
+        """Return the answer to a request without a body, such as to JetStream's API; nats.errors.Error without one."""
         return bytes((await self._connection.client.request(subject, b"", timeout=timeout)).data)
 
     async def ask_all(self, subject: str, *, wait_s: float) -> list[bytes]:
-        """Return what all who listen answer to a bare question; see `Connection.ask_all`."""
+        """Return the answers of all subscribers to a request without a body; see `Connection.ask_all`."""
         return await self._connection.ask_all(subject, wait_s=wait_s)
 
     async def stop_serving(self) -> None:
@@ -91,13 +88,17 @@ class Bus:
         await self._connection.stop_serving()
 
     async def ensure_streams(self, names: Iterable[str]) -> None:
-        """See to it that the streams of these names are there; see `Streams.ensure`."""
+        """Make sure that the streams of these names exist; see `Streams.ensure`."""
         await self.streams.ensure(names)
+
+    def mirrors(self) -> Mirrors:
+        """Return what keeps up the streams of readers; for whoever makes streams (ADR 45)."""
+        return Mirrors(self._connection, self.streams.replicas)
 
     async def store(
         self, row: Subject, message: Struct, *, message_id: str | None = None, held: LeaseCheck | None = None
     ) -> int:
-        """Store with acknowledgement; returns the stream sequence. See `Streams.store`."""
+        """Store with acknowledgement; return the stream sequence. See `Streams.store`."""
         return await self.streams.store(row, message, message_id=message_id, held=held)
 
     async def store_once(
@@ -111,7 +112,7 @@ class Bus:
         return await self.streams.last_of(row, row.subject(**tokens))
 
     async def first(self, row: Subject, **tokens: str) -> Stored | None:
-        """Return the first message that is still stored of the concrete subject, or None."""
+        """Return the oldest message of the concrete subject that is still stored, or None."""
         return await self.streams.first_of(row, row.subject(**tokens))
 
     async def history(self, row: Subject, **tokens: str) -> list[Stored]:
@@ -131,26 +132,26 @@ class Bus:
         return self.streams.read(cast("str", row.stream), [row.wildcard(**tokens)], since)
 
     def follow(self, stream: str, filters: list[str], *, start: int = 1) -> AsyncIterator[Stored | StreamReset]:
-        """Yield stored messages in order for ever; see `Follower`. In such a stream nothing is ever removed."""
+        """Yield stored messages in order, for ever; see `Follower`. No message of such a stream is ever removed."""
         follower = aiter(Follower(self.streams.js, stream, filters, start, asking=self._asking(stream)))
         return cast("AsyncIterator[Stored | StreamReset]", follower)
 
     def watch(self, stream: str, filters: list[str]) -> AsyncIterator[Stored | StreamReset | Removed]:
-        """Yield a KV bucket's entries behind a `StreamReset`, then their changes, for ever; see `Follower`."""
+        """Yield a `StreamReset`, then a KV bucket's entries, then their changes, for ever; see `Follower`."""
         return aiter(Follower(self.streams.js, stream, filters, anew=True, asking=self._asking(stream)))
 
     def _asking(self, stream: str) -> Asking | None:
         return session if stream in self.streams.asked else None
 
     async def clock_offset(self, stream: str, utc: Callable[[], int] = time.time_ns) -> Offset | None:
-        """Return how far our clock is from the server's, asked by way of a stream; None if there was no answer."""
+        """Return how far our clock is from the server's, from a request about a stream; None without an answer."""
         try:
             return await clock.ask(self._connection.client, stream, utc)
         except (nats.errors.Error, OSError, KeyError, ValueError):
             return None
 
     async def _bury(self, row: Subject, subject: str, data: bytes, reason: str) -> None:
-        """Store what could not be handled; of the account FRAMES never a byte (docs/privacy.md)."""
+        """Store a dead letter. It holds no byte of a message from the account FRAMES (docs/privacy.md)."""
         keep = data[:_KEEP_DEAD_BYTES] if row.account == "MAIN" else None
         dead = DeadV1(
             service=cast("ServiceName", self._service),
@@ -163,5 +164,5 @@ class Bus:
         await (self.dead_letters or self).store(DEAD, dead)
 
     async def close(self) -> None:
-        """Drain with a limit, then close, whatever the server does."""
+        """Drain within a limit, then close, whatever the server does."""
         await self._connection.close()

@@ -1,37 +1,47 @@
-"""nats-py's client with TLS as the settings have it, which reads on whatever headers a message has.
+"""nats-py's client with the settings' TLS. It keeps reading, whatever headers a message has.
 
-By itself it asks for no TLS when the server doesn't offer it, and is deaf once a header's status is no text.
+nats-py by itself asks for no TLS when the server doesn't offer it. It also stops reading once a header's status is no
+text. This module and `wire` are the only ones that use private parts of nats-py. A test names the nats-py version whose
+code was read.
 """
 
 import asyncio
 import ssl
+from collections.abc import Mapping
 from typing import Any
 
+import nats.aio.client
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
 from nats.errors import Error
+from nats.js import JetStreamContext
+from nats.micro.service import Service
 
+from services.bus.wire import LARGE, LargeParser, Wire
 from services.kernel.tls import Tls, saw
 
 REQUEST_INFO = "Nats-Request-Info"
-"""The header in which the server says who asks from another account."""
+"""The header in which the server names the client that sent a request from another account."""
 _INFO = f"{REQUEST_INFO}: ".encode()
 
 
 class TlsError(Error):
-    """TLS as the settings want it can't be had; the text is what to mend."""
+    """TLS is not possible as the settings want it; the text says what to fix."""
 
 
 class SecureClient(Client):
     """A client whose certificates may be renewed while it runs. Without `tls` it never speaks TLS."""
 
     def __init__(self, tls: Tls | None) -> None:
+        nats.aio.client.TcpTransport = Wire  # type: ignore[attr-defined]
         super().__init__()
+        self._ps = LargeParser(self)
         self._tls = tls
 
     @property
     def ssl_context(self) -> ssl.SSLContext:
-        """What nats-py asks for at each connection: the files' present content."""
+        """The context for each new connection of nats-py, from the files' present content."""
         if self._tls is None:
             raise TlsError("the server speaks TLS alone, so name the authority that vouches for it in nats.ca_file")
         if self._server_info.get("tls_verify") and self._tls.certificate is None:
@@ -39,9 +49,9 @@ class SecureClient(Client):
         return self._tls.context
 
     def _connect_command(self) -> bytes:
-        """Return the command that has the password, unless it could be read on the way.
+        """Return the command that holds the password, unless it could be read on the way.
 
-        A server, or whoever stands before it, that says it speaks no TLS would get it in the open.
+        A server that claims to speak no TLS, or a machine in front of it, would get the password unencrypted.
         """
         if self._tls is not None and _connection_of(self) is None:
             raise TlsError("the server offers no TLS, which nats.ca_file demands; nothing was sent to it")
@@ -49,10 +59,10 @@ class SecureClient(Client):
         return command
 
     async def _process_headers(self, headers: bytes | None) -> dict[str, str] | None:
-        """Return a message's headers, none of those that can't be read; REQUEST_INFO is what the server says.
+        """Return a message's headers; if they can't be read, none of them. REQUEST_INFO is what the server says.
 
-        nats-py 2.16 ends its reading without a word where a status is no text, until its pings are missed: one message
-        of a stranger would take a service off the bus.
+        nats-py 2.16 silently stops reading when a status is no text, until its pings are missed. One message of a
+        stranger would take a service off the bus.
         """
         if not headers:
             return None
@@ -65,10 +75,10 @@ class SecureClient(Client):
         return (others | ({REQUEST_INFO: said} if said else {})) or None
 
     async def request(self, *args: Any, **named: Any) -> Msg:
-        """Ask, and end if this task was cancelled meanwhile.
+        """Return the answer to a request; raise CancelledError if this task was cancelled meanwhile.
 
-        Before Python 3.12 `wait_for`, in which nats-py waits, may lose that (python/cpython issue 86296), and a group
-        of tasks cancels but once: a reader of a stream would never end.
+        Before Python 3.12 `wait_for`, in which nats-py waits, may lose a cancellation (python/cpython issue 86296). A
+        task group cancels only once, so a reader of a stream would never end.
         """
         task = asyncio.current_task()
         before = task.cancelling() if task is not None else 0
@@ -77,15 +87,32 @@ class SecureClient(Client):
             raise asyncio.CancelledError
         return answer
 
+    async def _send_publish(
+        self, subject: str, reply: str, payload: bytes, payload_size: int, headers: dict[str, Any] | None
+    ) -> None:
+        """Send a message; a large one is not copied behind its first line, which nats-py does."""
+        if payload_size < LARGE or headers is not None:
+            await super()._send_publish(subject, reply, payload, payload_size, headers)
+            return
+        self.stats["out_msgs"] += 1
+        self.stats["out_bytes"] += payload_size
+        self._pending += [f"PUB {subject} {reply} {payload_size}\r\n".encode(), payload]
+        self._pending_data_size += payload_size
+        await self._send_command(b"\r\n")
+        if self._flush_queue is not None and self._flush_queue.empty():
+            await self._flush_pending()
+
     async def _process_connect_init(self) -> None:
+        self._ps.reset()  # what came of a message when the last connection ended
         await super()._process_connect_init()
         saw("nats", _connection_of(self))
 
 
 def request_info(headers: bytes) -> str:
-    """Return what the server says of who asks; empty if it says nothing.
+    """Return what the server says about the sender of a request; empty if it says nothing.
 
-    It writes that behind whatever the asker wrote, who may have left the end out, or an imitation in: the last counts.
+    The server writes its header behind the sender's. The sender may have left out the end, or put in an imitation, so
+    the last such header counts.
     """
     _, there, rest = headers.rpartition(_INFO)
     return rest.partition(b"\r\n")[0].decode(errors="replace") if there else ""
@@ -98,6 +125,49 @@ def _connection_of(client: Any) -> Any:
     return stream.get_extra_info("ssl_object") if stream is not None else None
 
 
+def client_of(js: JetStreamContext) -> Client:
+    """Return the client of a JetStream context, which has no public way to get it."""
+    return js._nc  # noqa: SLF001
+
+
+def come_as(client: Client, public: str) -> None:
+    """Make a client present this public key, whose seed signs elsewhere: nats-py wants the seed itself, or a file."""
+    client._public_nkey = public  # noqa: SLF001
+
+
+def subscriptions_of(client: Client) -> list[Subscription]:
+    """Return a client's subscriptions, as they are now."""
+    return list(client._subs.values())  # noqa: SLF001
+
+
+async def subscribe_again(client: Client, subscription: Subscription) -> None:
+    """Ask the server again for a refused subscription; nats-py does so only when it reconnects."""
+    await client._send_subscribe(subscription)  # noqa: SLF001
+
+
+def reader_of(subscription: Subscription) -> asyncio.Task[None] | None:
+    """Return the task in which nats-py hands a subscription's messages on, if there is one."""
+    found: asyncio.Task[None] | None = subscription._wait_for_msgs_task  # noqa: SLF001
+    return found
+
+
+def asked_by(msg: Msg) -> Client:
+    """Return the connection by which a message came; nats-py's own consumer answers flow control over it, too."""
+    return msg._client  # noqa: SLF001
+
+
+async def keep_endpoints(service: Service, wanted: Mapping[str, Mapping[str, str] | None]) -> set[str]:
+    """Stop a micro service's endpoints but those on these subjects with this metadata; return the subjects kept.
+
+    nats-py has no way to take an endpoint back.
+    """
+    for old in list(service._endpoints):  # noqa: SLF001
+        if old._subject not in wanted or old._metadata != wanted[old._subject]:  # noqa: SLF001
+            service._endpoints.remove(old)  # noqa: SLF001
+            await old._stop()  # noqa: SLF001
+    return {old._subject for old in service._endpoints}  # noqa: SLF001
+
+
 def words_of(error: Exception, *, secure: bool) -> str:
     """Return what NATS or the network said, and what may be wrong, as one line."""
     text = str(error) or type(error).__name__
@@ -106,6 +176,6 @@ def words_of(error: Exception, *, secure: bool) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         advice = "nats.ca_file must be who vouches for it, and nats.url have a name that is in it"
         return f"its certificate is not believed: {error.verify_message}; {advice}"
-    if secure and isinstance(error, (ssl.SSLError, ConnectionError)):  # an alert, or the end that follows on it
+    if secure and isinstance(error, (ssl.SSLError, ConnectionError)):  # a TLS alert, or the closing that follows it
         return f"{text}; is it running there, and does it know who vouches for nats.client_cert_file?"
     return f"{text}; is it running there, and are user and password right, or the seed?"

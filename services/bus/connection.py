@@ -1,13 +1,11 @@
-"""Core NATS under typed messages: publish, request, serve; reconnects for ever and always gets closed."""
+"""Core NATS for typed messages: publish, request, serve. A connection reconnects for ever and always gets closed."""
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Self
 
-import nats.aio.client
 from msgspec import Struct
 from nats.aio.client import Client
 from nats.aio.msg import Msg
@@ -18,10 +16,11 @@ from prometheus_client import Counter, Gauge
 
 from proto.codec import ContractError, decode, decode_as, encode, encode_as
 from proto.subjects import Account, Subject
-from services.bus.client import SecureClient, words_of
+from services.bus.client import SecureClient, come_as, reader_of, subscriptions_of, words_of
 from services.bus.nkey import Seed
 from services.bus.refused import Refused
 from services.bus.settings import NatsSettings
+from services.kernel.clock import boottime_ns
 from services.kernel.log import get_logger
 from services.kernel.settings import Secret
 from services.kernel.tracing import headers as trace_headers
@@ -34,15 +33,15 @@ DROPPED = Counter("moretta_bus_dropped_total", "Messages dropped, oldest first, 
 HANDLER_ERRORS = Counter("moretta_bus_handler_errors_total", "Handlers that raised", ["row"])
 
 _CONTENT_TYPE = {"json": "application/json", "msgpack": "application/msgpack"}
-# nats-py reads 32 kB at a time; a frame has 345 kB, and each further read is a turn of the loop and a copy.
-nats.aio.client.DEFAULT_BUFFER_SIZE = 512 * 1024
 _DEAD_LETTERS = 8
-"""Waiting to be stored at a time; what nobody could read beyond that is only logged and counted."""
+"""Maximum number of dead letters that wait to be stored; any more are only logged and counted."""
 INBOX = "_INBOX"
-"""What every inbox begins with, whatever comes behind it for an identity of its own."""
+"""The prefix of every inbox; an identity's own inboxes have more behind it."""
 IMPORTED = "_R_."
-"""What the server's own names for inboxes of another account begin with (ADR 20)."""
+"""The prefix of the server's own names for inboxes of another account (ADR 20)."""
 INBOXES = (INBOX, IMPORTED)
+_DRAIN_S = 0.5
+"""How many seconds messages that were sent already may take to arrive and be handled when the intake ends."""
 _PING_S, _PINGS_OUT = 2, 2
 """Notice a frozen server within about 4 s."""
 
@@ -52,7 +51,7 @@ class NoWorkers(Exception):
 
 
 class Failed(Exception):
-    """A micro service could not answer; the text is its own (NATS ADR-32)."""
+    """A micro service could not answer; the text comes from that service (NATS ADR-32)."""
 
     def __init__(self, subject: str, code: str, why: str) -> None:
         self.subject, self.code, self.why = subject, code, why
@@ -60,7 +59,7 @@ class Failed(Exception):
 
 
 class TooLarge(Exception):
-    """A message is larger than the server takes; the text says what to set."""
+    """A message is larger than the server accepts; the text says what to set."""
 
     def __init__(self, subject: str, size: int, limit: int) -> None:
         self.subject, self.size, self.limit = subject, size, limit
@@ -69,25 +68,25 @@ class TooLarge(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a handler knows about a received message beside the message."""
+    """What a handler knows about a received message besides the message itself."""
 
     row: Subject
     subject: str
     headers: dict[str, str]
     size: int
     received: int
-    """time.monotonic_ns() when the message came off the socket."""
+    """`boottime_ns` when the message came off the socket."""
     _msg: Msg
 
     @property
     def id(self) -> str | None:
-        """What names this request among all; None if the sender wants no answer."""
+        """The unique name of this request; None if the sender wants no answer."""
         return self._msg.reply or None
 
     async def reply(self, message: Struct) -> None:
-        """Answer a request; nothing happens if the sender wants no answer, or wants it elsewhere than in an inbox.
+        """Answer a request. Do nothing if the sender wants no answer, or wants it anywhere but in an inbox.
 
-        An open server lets whoever answers publish wherever the question says.
+        An open server lets an answering service publish to any subject that a request names.
         """
         if self._msg.reply.startswith(INBOXES):
             await self._msg.respond(encode_as(self.row.encoding, message))
@@ -115,24 +114,25 @@ class Connection:
         self._trouble = _Trouble("", account)
         self._refused = Refused(client)
         self.asks_again = True
-        """Whether what the server refuses is asked for again; not where refusals are what is looked for."""
+        """Whether to ask again for refused subscriptions; off for a caller that looks for refusals."""
         self._tasks: list[asyncio.Task[None]] = []
         self._subscriptions: list[Subscription] = []
+        self._inboxes: list[asyncio.Queue[tuple[int, Msg]]] = []
         self._dead_letters: set[asyncio.Task[None]] = set()
 
     @classmethod
     async def open(
         cls, settings: NatsSettings, name: str, account: Account = "MAIN", on_trouble: OnTrouble | None = None
     ) -> Self:
-        """Connect, and go on trying for ever; every new trouble is one log line that says where and what.
+        """Connect, and retry for ever. Every new error is one log line that says where and what.
 
-        Until it is connected, `on_trouble` is told instead.
+        Until it is connected, `on_trouble` gets the errors instead.
         """
         tls = settings.tls()
         connection = cls(SecureClient(tls), account)
         user, password, seed = _identity(settings, account)
-        if seed is not None:  # nats-py has no option for it without PyPI's nkeys (ADR 20)
-            connection.client._public_nkey = seed.public  # noqa: SLF001
+        if seed is not None:  # without PyPI's nkeys (ADR 20)
+            come_as(connection.client, seed.public)
         trouble = connection._trouble = _Trouble(settings.url, account, on_trouble)
         trouble.secure = tls is not None
         if settings.is_open():
@@ -176,18 +176,18 @@ class Connection:
 
     @property
     def refused(self) -> frozenset[str]:
-        """The subjects that we want to hear and the server refuses: it has other rights than this version's."""
+        """The subjects that we want to subscribe and the server refuses: its rights are not those of this version."""
         return self._refused.subjects
 
     async def publish(self, row: Subject, message: Struct, *, headers: dict[str, str] | None = None) -> None:
         """Publish a message on its own subject, at most once (core NATS)."""
-        payload = encode(row, message)  # first: another type's message may have no such tokens
+        payload = encode(row, message)  # first: a message of another type may lack the subject's tokens
         await self.client.publish(row.of(message), payload, headers=headers_of(row, headers))
 
     async def request(self, row: Subject, message: Struct, *, timeout: float) -> Any:
         """Return the typed answer. NoWorkers if nobody serves the subject, TimeoutError after `timeout` seconds.
 
-        `Failed` if a micro service could not answer; a refusal with an answer in it is an answer.
+        `Failed` if a micro service could not answer. A refusal that holds a reply is returned as the answer.
         """
         data = encode(row, message)
         try:
@@ -203,7 +203,7 @@ class Connection:
         return decode_as(row.reply, row.encoding, answer.data)
 
     async def ask_all(self, subject: str, *, wait_s: float) -> list[bytes]:
-        """Return all answers that come to a bare question until none came for `wait_s`; none where nobody listens."""
+        """Return all answers to a request without a body, until none came for `wait_s`; empty if nobody listens."""
         inbox = self.client.new_inbox()
         subscription = await self.client.subscribe(inbox)
         found: list[bytes] = []
@@ -219,43 +219,51 @@ class Connection:
     async def serve(self, row: Subject, handler: Handler, *, pending: int = 64, **tokens: str) -> None:
         """Call `handler(message, request)` for each message on `row`, one at a time, in a task of its own.
 
-        When the handler is behind, the **oldest** of more than `pending` waiting messages is dropped and counted:
-        nats-py's own limits would drop the newest and keep what is stale.
+        When the handler is behind, the **oldest** of more than `pending` waiting messages is dropped and counted.
+        nats-py's own limits would drop the newest message and keep stale ones.
         """
         for counter in (UNDECODABLE, DROPPED, HANDLER_ERRORS):
-            counter.labels(row.message.__name__)  # from 0 on: who only sees it appear misses the first one
+            counter.labels(row.message.__name__)  # from 0 on: a counter that appears at 1 hides its first event
         inbox: asyncio.Queue[tuple[int, Msg]] = asyncio.Queue(pending)
 
         async def receive(msg: Msg) -> None:
             if inbox.full():
                 inbox.get_nowait()
+                inbox.task_done()
                 DROPPED.labels(row.message.__name__).inc()
-            inbox.put_nowait((time.monotonic_ns(), msg))
+            inbox.put_nowait((boottime_ns(), msg))
 
         subscription = await self.client.subscribe(row.wildcard(**tokens), queue=row.queue or "", cb=receive)
         self._subscriptions.append(subscription)
+        self._inboxes.append(inbox)
         self._tasks.append(asyncio.create_task(self._work(row, inbox, handler), name=f"serve {subscription.subject}"))
 
     async def _work(self, row: Subject, inbox: asyncio.Queue[tuple[int, Msg]], handler: Handler) -> None:
         while True:
             received, msg = await inbox.get()
             try:
-                message = decode(row, msg.data)
-            except ContractError as error:
-                self._undecodable(row, msg, str(error))
-                continue
-            request = Request(row, msg.subject, dict(msg.headers or {}), len(msg.data), received, msg)
-            try:
-                await handler(message, request)
-            except Exception:
-                HANDLER_ERRORS.labels(row.message.__name__).inc()
-                log.exception("a handler failed", subject=msg.subject)
+                await self._handle(row, received, msg, handler)
+            finally:
+                inbox.task_done()
+
+    async def _handle(self, row: Subject, received: int, msg: Msg, handler: Handler) -> None:
+        try:
+            message = decode(row, msg.data)
+        except ContractError as error:
+            self._undecodable(row, msg, str(error))
+            return
+        request = Request(row, msg.subject, dict(msg.headers or {}), len(msg.data), received, msg)
+        try:
+            await handler(message, request)
+        except Exception:
+            HANDLER_ERRORS.labels(row.message.__name__).inc()
+            log.exception("a handler failed", subject=msg.subject)
 
     def _undecodable(self, row: Subject, msg: Msg, reason: str) -> None:
         UNDECODABLE.labels(row.message.__name__).inc()
         log.error("undecodable message", subject=msg.subject, reason=reason, size=len(msg.data))
         if self.on_undecodable is not None and len(self._dead_letters) < _DEAD_LETTERS:
-            # Beside what follows: storing waits for JetStream, and the next message may be a frame.
+            # In a task of its own: storing waits for JetStream, and the next message may be a frame.
             task = asyncio.create_task(self._bury(row, msg, reason))
             self._dead_letters.add(task)
             task.add_done_callback(self._dead_letters.discard)
@@ -267,19 +275,28 @@ class Connection:
         except Exception:
             log.exception("an undecodable message could not be stored", subject=msg.subject)
 
-    async def stop_serving(self) -> None:
-        """Take no more messages; replies and publications still go out."""
+    async def stop_serving(self, limit_s: float = _DRAIN_S) -> None:
+        """Take no more messages, and handle those that the server has sent already, within a limit.
+
+        Of a queue group nobody else gets those. Replies and publications still go out.
+        """
+        with contextlib.suppress(TimeoutError):  # the server may be away, or a handler may wait
+            async with asyncio.timeout(limit_s):
+                drained = [one.drain() for one in self._subscriptions]  # type: ignore[no-untyped-call]
+                await asyncio.gather(*drained, return_exceptions=True)
+                await asyncio.gather(*(inbox.join() for inbox in self._inboxes))
         for subscription in self._subscriptions:
-            with contextlib.suppress(Exception):
+            with contextlib.suppress(Exception):  # it is drained
                 await subscription.unsubscribe()
         self._subscriptions.clear()
+        self._inboxes.clear()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
 
     async def close(self, limit_s: float = 1.5) -> None:
-        """Stop the handlers, flush what was published and close; no step takes longer than the limit, none raises.
+        """Stop the handlers, flush published messages and close. No step takes longer than the limit, none raises.
 
         nats-py's `drain()` raises while reconnecting and may hang on a frozen server: then the connection is closed.
         """
@@ -290,7 +307,7 @@ class Connection:
         for task in self._dead_letters:
             task.cancel()
         self._trouble.closing = True
-        subscriptions = list(self.client._subs.values())  # noqa: SLF001 - closing forgets them
+        subscriptions = subscriptions_of(self.client)  # closing forgets them
         try:
             async with asyncio.timeout(limit_s):
                 await self.client.drain()
@@ -304,9 +321,8 @@ class Connection:
 
 
 async def _end_tasks(subscriptions: list[Subscription], limit_s: float) -> None:
-    """Cancel nats-py's own tasks until they have ended: on Python 3.11 the one cancellation of closing may be lost."""
-    found: list[asyncio.Task[None] | None] = [s._wait_for_msgs_task for s in subscriptions]  # noqa: SLF001
-    tasks = [task for task in found if task is not None]
+    """Cancel nats-py's own tasks until they have ended: on Python 3.11 the one cancellation on closing may be lost."""
+    tasks = [task for task in map(reader_of, subscriptions) if task is not None]
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(limit_s):
             while left := [task for task in tasks if not task.done()]:
@@ -322,7 +338,7 @@ def _identity(settings: NatsSettings, account: Account) -> tuple[str | None, Sec
 
 
 class _Trouble:
-    """Logs a connection's errors, each new text once: two that take turns would fill the log."""
+    """Logs a connection's errors, each new text once: two alternating errors would fill the log."""
 
     def __init__(self, url: str, account: Account, tell: OnTrouble | None = None) -> None:
         self._url, self._account, self.tell = url, account, tell

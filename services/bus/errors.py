@@ -1,17 +1,17 @@
-"""What may go wrong with JetStream: what passes by itself, and what the caller has to know."""
+"""Errors of JetStream: those that pass by themselves, and those that the caller has to know."""
 
 import nats.errors
 from nats.js.errors import NoStreamResponseError, ServiceUnavailableError
 
 WRONG_LAST_SEQUENCE = 10071
 CONTENDED = {10158, 10164}
-"""A cluster's answers while another write of the same id (10158), or to the same subject (10164), is on its way."""
+"""A cluster's answers while another write with the same id (10158), or to the same subject (10164), is in progress."""
 NO_ROOM = {10002, 10023, 10026, 10028, 10047}
-"""Limits of the account, of the cluster, of streams, of memory, of the disk."""
+"""Answers at a limit: of the account, of the cluster, of streams, of memory, of the disk."""
 
 
 class Missing(Exception):
-    """A stream is not there, and others make it."""
+    """A stream does not exist, and another service makes it."""
 
 
 class Full(Exception):
@@ -30,19 +30,19 @@ TRANSIENT = (
     ServiceUnavailableError,
     OSError,
 )
-"""What one tries on through."""
+"""Errors after which the caller retries."""
 
 
 class Fenced(Exception):
-    """Somebody else has written later than us on this subject: stop (ADR 12)."""
+    """Another writer has written later than us on this subject: stop (ADR 12)."""
 
 
 class Contended(Exception):
-    """Somebody else writes the same at this moment: nothing is known yet, try again."""
+    """Another writer is writing the same at this moment. The outcome is not known yet: retry."""
 
 
 class NoRoom(Exception):
-    """The server refuses to make a stream; the text says which, why, and what all of them need."""
+    """The server refuses to make a stream; the text says which, why, and what all streams need."""
 
 
 class Unavailable(Exception):

@@ -1,4 +1,4 @@
-"""Whose turn it is: a queue that is fair to whoever fills it, by round robin within round robin (RFC 970). Pure."""
+"""A queue that is fair to all askers: they take turns, round-robin within round-robin (RFC 970). Pure."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 Asker = tuple[str, ...]
-"""Who asks, from the large to the small, such as account, user and connection; as many names for each asker."""
+"""The names of an asker, from large to small, such as account, user, connection. Every asker has as many names."""
 
 
 class _Node(Generic[T]):
-    """The askers that have their first names in common, or one asker with what waits of it."""
+    """The askers that have their first names in common, or one asker with its waiting items."""
 
     def __init__(self) -> None:
         self.waiting = 0
         self.children: dict[str, _Node[T]] = {}
-        """Whose turn is next comes first."""
+        """In order of turns: the next one comes first."""
         self.items: deque[T] = deque()
 
 
 class FairQueue(Generic[T]):
-    """Items by asker. Accounts take turns, within an account its users, and so on; each asker's own are in order.
+    """Items by asker. Accounts take turns, within an account its users, and so on. An asker's items stay in order.
 
-    `limits` are how many wait at most: in all, of one account, of one of its users, and so on.
+    `limits` are the maximum numbers of waiting items: in all, of one account, of one of its users, and so on.
     """
 
     def __init__(self, *limits: int) -> None:
@@ -35,9 +35,10 @@ class FairQueue(Generic[T]):
         return self._root.waiting
 
     def put(self, asker: Asker, item: T) -> T | None:
-        """File an item; returns what there is no room for: this one, or the newest of whoever has most waiting.
+        """Queue an item. Return the item that has no room: this one, or the newest of the asker with most waiting.
 
-        So nobody fills the queue for others: who has nothing waiting finds room where anybody has two.
+        So no asker fills the queue for others. An asker with nothing waiting finds room while another asker has two
+        items waiting.
         """
         nodes = self._path(asker)
         nodes[-1].items.append(item)
@@ -49,9 +50,9 @@ class FairQueue(Generic[T]):
         return None
 
     def take(self) -> T | None:
-        """Return the next item; None where none waits.
+        """Return the next item; None if none waits.
 
-        Whoever had the last turn comes behind all who wait by now, those included who came since.
+        The asker that had the last turn goes behind all that wait now, including those that came since.
         """
         if not self._root.waiting:
             return None
@@ -60,11 +61,11 @@ class FairQueue(Generic[T]):
         return self._remove(self._last, newest=False)
 
     def clear(self) -> None:
-        """Forget what waits."""
+        """Remove all waiting items."""
         self._root = _Node()
 
     def _path(self, asker: Asker) -> list[_Node[T]]:
-        """Return the nodes from the root to an asker's, made where there are none."""
+        """Return the nodes from the root to an asker's; make the missing ones."""
         nodes = [self._root]
         for name in asker:
             nodes.append(nodes[-1].children.setdefault(name, _Node()))
@@ -86,7 +87,7 @@ class FairQueue(Generic[T]):
         return tuple(asker)
 
     def _fullest(self, names: Asker) -> Asker:
-        """Return who has most waiting among those with these first names; of equals the last in turn."""
+        """Return the asker with most items waiting, among those with these first names; of equals the last in turn."""
         asker, node = list(names), self._path(names)[-1]
         while node.children:
             name, node = max(reversed(node.children.items()), key=lambda child: child[1].waiting)
@@ -105,13 +106,13 @@ class FairQueue(Generic[T]):
 
 
 class Allowance:
-    """So many in a second, and no more at once: a token bucket."""
+    """A token bucket: `per_s` uses in a second, and no more than that at once."""
 
     def __init__(self, per_s: float) -> None:
         self._per_s, self._left, self._at = per_s, per_s, 0.0
 
     def spend(self, now: float) -> bool:
-        """Whether one more is allowed at a time in seconds, which is then spent."""
+        """Return whether one more use is allowed at the time `now`, in seconds; if so, it is spent."""
         self._left = min(self._per_s, self._left + max(0.0, now - self._at) * self._per_s)
         self._at = now
         if self._left < 1:

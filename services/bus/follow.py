@@ -1,7 +1,7 @@
-"""An ordered reader of a stream that never ends, and that notices when the stream is another one than before.
+"""An ordered reader of a stream that never ends, and that notices when the stream has been replaced by another one.
 
-An ordered consumer that resumes at a sequence the new stream has not reached waits for ever, so this one
-compares the creation time whenever it (re)starts, and restarts whenever a sequence is missing or the server is silent.
+An ordered consumer waits for ever if it resumes at a sequence that the new stream has not reached. So this reader
+compares the creation time whenever it (re)starts. It restarts whenever a sequence is missing or the server is silent.
 """
 
 import asyncio
@@ -19,6 +19,7 @@ from nats.js import JetStreamContext, api
 
 from proto.codec import ContractError, decode_on
 from proto.subjects import Subject, row_of
+from services.bus.client import asked_by, client_of
 from services.kernel.log import get_logger
 from services.kernel.tracing import TRACEPARENT
 
@@ -27,17 +28,17 @@ log = get_logger()
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _HEARTBEAT_S = 1.0
 LOST_S = _SILENCE_S = 3.0
-"""After so long without a word from the server something may have been missed."""
+"""When the server has been silent for this long, a message may have been missed."""
 _RESTART_S = 0.25
 _TURN = 32
 _TRACEPARENT_MOST = 64
-"""Characters; more than there are in one."""
+"""Maximum number of characters; a traceparent has fewer."""
 _BUCKETS = "$KV."
-"""What the subjects of KV buckets begin with (NATS ADR-8); in no other stream is anything removed."""
+"""The prefix of the subjects of KV buckets (NATS ADR-8). Other streams never remove an entry."""
 
 
 def nanoseconds(moment: datetime | None) -> int:
-    """Return a server's timestamp in ns since the epoch; nats-py gives microseconds, which is all that is kept."""
+    """Return a server's timestamp in ns since the epoch, exact to the microsecond: nats-py keeps no more."""
     return 0 if moment is None else (moment - _EPOCH) // timedelta(microseconds=1) * 1_000
 
 
@@ -52,12 +53,12 @@ class Stored:
     time: int
     stream_created: int
     trace: str = field(default="", compare=False)
-    """The traceparent of who stored it; empty where that is not traced."""
+    """The traceparent of the writer; empty if the message is not traced."""
 
 
 @dataclass(frozen=True, slots=True)
 class StreamReset:
-    """The stream is another one than before: what it held is lost. Sequences begin anew."""
+    """The stream has been replaced by another one: its content is lost. Sequences begin anew."""
 
     created: int
 
@@ -74,14 +75,14 @@ class Removed:
 Asking = Callable[
     [JetStreamContext, str, list[str], int, int], AsyncGenerator[tuple[int, Stored | Removed | None], None]
 ]
-"""How a stream is followed without a consumer: `services.bus.getting.session`."""
+"""A way to follow a stream without a consumer: `services.bus.getting.session`."""
 
 
 class Follower:
     """Reads `filters` of a stream in order from sequence `start`.
 
-    With `anew` it reads everything again after each interruption, behind a `StreamReset`: what a KV bucket's entry was
-    removed by may itself be gone.
+    With `anew` it reads everything again after each interruption, and yields a `StreamReset` first. The marker of a
+    removed KV entry may itself be gone by then.
     """
 
     def __init__(
@@ -150,9 +151,9 @@ class Follower:
 
 
 class _Delivered:
-    """What a consumer delivers. nats-py's own `next_msg` makes two tasks and a UUID of each message; a replay has many.
+    """The messages of a consumer. nats-py's own `next_msg` makes two tasks and a UUID per message; a replay has many.
 
-    Its limits do not hold here, the server's flow control does: it is answered in the order of the messages.
+    nats-py's limits do not apply here. The server's flow control applies, and is answered in the order of the messages.
     """
 
     def __init__(self) -> None:
@@ -160,11 +161,11 @@ class _Delivered:
         self._count = 0
 
     async def put(self, msg: Msg) -> None:
-        """Take a message off the socket."""
+        """Queue a message that came off the socket."""
         self._queue.put_nowait(msg)
 
     async def next(self) -> Msg:
-        """Return the next message; nats.errors.TimeoutError where not even a heartbeat comes."""
+        """Return the next message; nats.errors.TimeoutError if not even a heartbeat comes."""
         self._count += 1
         if self._count % _TURN == 0:
             await asyncio.sleep(0)  # a long replay must not keep the loop from everything else
@@ -181,8 +182,8 @@ class _Delivered:
 async def _delivering(
     js: JetStreamContext, stream: str, reader: api.ConsumerConfig
 ) -> AsyncIterator[tuple[_Delivered, api.ConsumerInfo]]:
-    """A consumer for as long as it is read, and what it delivers."""
-    client = js._nc  # noqa: SLF001 - the context offers no other way to its connection
+    """Make a consumer, yield its messages and its info, and delete it at the end."""
+    client = client_of(js)
     inbox, delivered = client.new_inbox(), _Delivered()
     made: list[api.ConsumerInfo] = []
     subscription = await client.subscribe(inbox, cb=delivered.put)
@@ -225,7 +226,7 @@ def _reader(filters: list[str], begin: dict[str, Any]) -> api.ConsumerConfig:
 def read(js: JetStreamContext, stream: str, filters: list[str], since: int = 0) -> AsyncGenerator[Stored, None]:
     """Yield what the stream holds of these subjects up to now, in order; ConnectionError if a message went missing.
 
-    With `since` (ns) only what was stored from then on, by the server's clock.
+    With `since` (ns), yield only what was stored from then on, by the server's clock.
     """
     return _read(js, stream, filters, _from_time(since) if since else _from_sequence(1))
 
@@ -235,12 +236,14 @@ async def _read(
 ) -> AsyncGenerator[Stored, None]:
     created = nanoseconds((await js.stream_info(stream)).created)
     async with _delivering(js, stream, _reader(filters, begin)) as (delivered, consumer):
-        pending, expected = consumer.num_pending or 0, 1
-        while pending:
+        pending, expected, idle = consumer.num_pending or 0, 1, 0
+        while pending and idle < 2:  # idle: what was still to come has gone from the stream, by age or by room
             msg = await delivered.next()
             if _is_status(msg):
                 await _flow(msg)
+                idle += _is_idle(msg, after=expected - 1)
                 continue
+            idle = 0
             if msg.metadata.sequence.consumer != expected:
                 raise ConnectionError(f"a message of {stream} went missing on the way")
             pending, expected = msg.metadata.num_pending, expected + 1
@@ -263,22 +266,32 @@ def _is_status(msg: Msg) -> bool:
     return bool(msg.headers) and "Status" in (msg.headers or {})
 
 
+def _is_idle(msg: Msg, *, after: int) -> bool:
+    """Return whether the server says that after this message of the consumer it has nothing more to send.
+
+    It says so after a second without a message (NATS ADR-9). While it waits for flow control it says that, too. Between
+    two such words it has looked for a message; before a single one perhaps not, if it had just been let go on.
+    """
+    headers = msg.headers or {}
+    return "Nats-Consumer-Stalled" not in headers and headers.get("Nats-Last-Consumer") == str(after)
+
+
 async def _flow(msg: Msg) -> None:
-    """Answer flow control, so that the server sends on: without it a long replay would overrun the connection."""
+    """Answer flow control, so that the server goes on: without it a long replay would overrun the connection."""
     if msg.reply:
         await msg.respond(b"")
     elif stalled := (msg.headers or {}).get("Nats-Consumer-Stalled"):
-        await msg._client.publish(stalled)  # noqa: SLF001 - nats-py does the same in its own consumer
+        await asked_by(msg).publish(stalled)
 
 
 def is_marker(headers: dict[str, str] | None) -> bool:
-    """Whether a stored message only says that the entry before it is gone (NATS ADR-8, ADR-43)."""
+    """Return whether a stored message only says that the entry before it is gone (NATS ADR-8, ADR-43)."""
     return "Nats-Marker-Reason" in (headers or {}) or "KV-Operation" in (headers or {})
 
 
 @lru_cache(maxsize=1_024)
 def _row(subject: str) -> Subject | None:
-    """Return the row of a subject: looked for once, of the few subjects of which a stream holds many messages."""
+    """Return the row of a subject. The result is cached: a stream holds many messages of few subjects."""
     found = row_of(subject)
     return None if found is None else found[0]
 
@@ -291,12 +304,12 @@ def _stored(msg: Msg, created: int) -> Stored | Removed | None:
 def stored_of(
     subject: str, data: bytes, headers: dict[str, str] | None, sequence: int, at: int, created: int
 ) -> Stored | Removed | None:
-    """Return the message, or None where it cannot be read: an unreadable one must not stop all that follow."""
+    """Return the message, or None if it cannot be read: an unreadable one must not stop all that follow."""
     row = _row(subject)
     if row is None:
         log.error("a stored message belongs to no row of the table", subject=subject)
         return None
-    if subject.startswith(_BUCKETS) and is_marker(headers):  # elsewhere whoever stores a message chooses its headers
+    if subject.startswith(_BUCKETS) and is_marker(headers):  # elsewhere the writer chooses the headers
         return Removed(row, subject, sequence)
     try:
         message = decode_on(row, subject, data)

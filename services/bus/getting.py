@@ -1,7 +1,7 @@
-"""Reading a stream by asking for one message after another: what everybody does but the owner of the streams (ADR 20).
+"""Reads a stream by requests for one message after another. All but the owner of the streams read this way (ADR 20).
 
-A consumer, or a direct get, has the server send stored bytes, or an empty answer, wherever the question says, to
-JetStream's own API too. This answer (STREAM.MSG.GET) is wrapped in JSON that nothing takes for an order.
+With a consumer or a direct get, the server sends stored bytes, or an empty answer, to any subject that the request
+names, even to JetStream's own API. The answer to STREAM.MSG.GET is wrapped in JSON, which nothing takes for an order.
 """
 
 import asyncio
@@ -15,10 +15,12 @@ from nats.aio.msg import Msg
 from nats.js import JetStreamContext, api
 from nats.js.errors import NotFoundError
 
+from services.bus.client import client_of
 from services.bus.follow import LOST_S, Removed, Stored, nanoseconds, stored_of
 
+_ALL = ">"
 _POLL_S = 0.25
-"""An entry that expires is told to nobody: so often the stream is asked."""
+"""How often the stream is asked, since the server does not report an entry that expires."""
 
 
 async def read(js: JetStreamContext, stream: str, filters: list[str], since: int = 0) -> AsyncGenerator[Stored, None]:
@@ -50,7 +52,7 @@ async def read_latest(js: JetStreamContext, stream: str, filters: list[str]) -> 
 async def session(
     js: JetStreamContext, stream: str, filters: list[str], start: int, created: int
 ) -> AsyncGenerator[tuple[int, Stored | Removed | None], None]:
-    """Yield messages as they come, each with the sequence to go on from; ends where something may have been missed."""
+    """Yield messages as they come, each with the sequence to go on from. End when one may have been missed."""
     async with _told(js, filters) as told:
         asked = time.monotonic()
         while time.monotonic() - asked < LOST_S:
@@ -71,8 +73,8 @@ async def session(
 
 @contextlib.asynccontextmanager
 async def _told(js: JetStreamContext, filters: list[str]) -> AsyncIterator[asyncio.Event]:
-    """An event that is set by every message on these subjects."""
-    client, told = js._nc, asyncio.Event()  # noqa: SLF001 - the context offers no other way to its connection
+    """Yield an event that every message on these subjects sets."""
+    client, told = client_of(js), asyncio.Event()
 
     async def wake(_msg: Msg) -> None:
         told.set()
@@ -96,15 +98,21 @@ async def _messages(
 async def _numbered(
     js: JetStreamContext, info: api.StreamInfo, filters: list[str], start: int
 ) -> AsyncGenerator[tuple[int, Stored | Removed | None], None]:
-    name, start = str(info.config.name), max(1, start)
+    name, start, asked = str(info.config.name), max(1, start), _asked(info, filters)
     while start <= info.state.last_seq:
-        found = [raw for one in filters if (raw := await _next(js, name, one, start)) is not None]
+        found = [raw for one in asked if (raw := await _next(js, name, one, start)) is not None]
         if not found:
             return
         first = min(found, key=lambda raw: int(raw.seq or 0))
         start = int(first.seq or 0) + 1
         if start - 1 <= info.state.last_seq:
             yield start - 1, _stored(first, info)
+
+
+def _asked(info: api.StreamInfo, filters: list[str]) -> list[str]:
+    """Return the filters to ask with: one for all of the stream if they leave out nothing. Each costs a request."""
+    subjects = info.config.subjects or []
+    return [_ALL] if subjects and set(subjects) <= set(filters) else filters
 
 
 async def _next(js: JetStreamContext, stream: str, subject: str, start: int) -> api.RawStreamMsg | None:
@@ -115,11 +123,11 @@ async def _next(js: JetStreamContext, stream: str, subject: str, start: int) -> 
 
 
 async def _first_since(js: JetStreamContext, stream: str, since: int, state: api.StreamState) -> int:
-    """Return the sequence of the first message that was stored from then on, or the one after the last."""
+    """Return the sequence of the first message stored from `since` on, or the one after the last."""
     low, high = max(1, state.first_seq), state.last_seq + 1
     while low < high:
         middle = (low + high) // 2
-        raw = await _next(js, stream, ">", middle)
+        raw = await _next(js, stream, _ALL, middle)
         if raw is None or nanoseconds(raw.time) >= since:
             high = middle
         else:

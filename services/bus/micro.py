@@ -1,35 +1,167 @@
-"""A NATS micro service (NATS ADR-32): typed questions and answers, found and watched by asking `$SRV`."""
+"""A NATS micro service (NATS ADR-32): typed requests and answers. Requests to `$SRV` discover and monitor it.
+
+It takes a request off the socket at once, queues it by its sender (the asker), and answers it in turn (ADR 15).
+"""
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Literal, cast, get_args
 
+import msgspec
 import nats.errors
 from msgspec import Struct
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.micro.request import Request, ServiceError
 from nats.micro.service import Service, ServiceConfig
+from prometheus_client import Counter
 
 from proto.codec import ContractError, decode_on, encode_as
 from proto.subjects import Subject
-from services.bus.connection import INBOXES, headers_of
-from services.bus.questions import Questions
+from services.bus.client import REQUEST_INFO, keep_endpoints
+from services.bus.connection import IMPORTED, INBOXES, headers_of
+from services.bus.fair import Allowance, Asker, FairQueue
 from services.kernel.log import get_logger
 
 log = get_logger()
 
+Fate = Literal["answered", "refused", "dropped", "outdated"]
+"""The outcome of a request. `answered`: also with an error about the request. `refused`: too many requests wait, it is
+too long, or the site has another lease holder now. `dropped`: for the same reasons, but without an answer. `outdated`:
+it waited for so long that nobody waits for its answer."""
+QUESTIONS = Counter(
+    "moretta_bus_questions_total", "Questions to a micro service by what became of them", ["row", "outcome"]
+)
+
+LIMITS = 256, 128, 128, 32
+"""Maximum numbers of waiting requests: in all, of an account, of a user, of a connection."""
+LONGEST = 16_384
+"""Maximum bytes of a request. A longer one is refused unread, since so many requests may wait."""
+PATIENCE_S = 4.0
+"""An asker that has waited longer for its turn has given up: NATS lets an answer pass for five seconds (ADR 35)."""
+REFUSALS_PER_S = 50.0
+"""Maximum number of refusals sent per second. Beyond that, a flood of requests gets no answers."""
+_CROWDED = "429", "too many questions waiting; ask one after another"
+_TOO_LONG = "413", f"a question has at most {LONGEST} bytes"
+_ELSEWHERE = "503", "this site is no longer answered here; ask again"
+_NAME = 64
+"""Maximum characters of a name that the asker chose."""
+
+Handle = Callable[[Msg], Awaitable[None]]
+
+
+class _Info(Struct):
+    """What the server says of an asker in another account, if the import says `share`; kept in memory only."""
+
+    acc: str = ""
+    user: str = ""
+    server: str = ""
+    id: int = 0
+
+
+_INFO = msgspec.json.Decoder(_Info)
+
+
+def asker_of(msg: Msg) -> Asker:
+    """Return account, user and connection of the asker.
+
+    For an asker in another account, these are the server's words (`client.request_info`). If they can't be read, the
+    asker stays unnamed. For an asker in the same account the server says nothing, so the inbox's name decides. Of
+    `_INBOX_user.connection.question` the first two parts count, of `_INBOX_user.question` the first.
+    """
+    if not msg.reply.startswith(IMPORTED):
+        user, *rest = msg.reply.split(".")
+        return "", user[:_NAME], rest[0][:_NAME] if len(rest) > 1 else ""
+    try:
+        info = _INFO.decode((msg.headers or {}).get(REQUEST_INFO, ""))
+    except msgspec.DecodeError:
+        info = _Info()
+    return info.acc, info.user, f"{info.server} {info.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    msg: Msg
+    handle: Handle
+    came: float
+    """time.monotonic()"""
+
+
+class Questions:
+    """The requests that one micro service has received and not answered yet."""
+
+    def __init__(self, row: str) -> None:
+        self._row = row
+        self._waiting: FairQueue[_Question] = FairQueue(*LIMITS)
+        self._told = Allowance(REFUSALS_PER_S)
+        self._answering: asyncio.Task[None] | None = None
+        self._subjects: frozenset[str] = frozenset()
+        for fate in get_args(Fate):
+            QUESTIONS.labels(row, fate)
+
+    def only(self, subjects: frozenset[str]) -> None:
+        """Answer on these subjects only from now on, whatever waits."""
+        self._subjects = subjects
+
+    async def put(self, msg: Msg, handle: Handle) -> None:
+        """Queue a request for `handle`, or refuse one; never wait for an answer."""
+        question = _Question(msg, handle, time.monotonic())
+        if len(msg.data) > LONGEST:
+            await self._turn_away(msg, _TOO_LONG)
+        elif (refused := self._waiting.put(asker_of(msg), question)) is not None:
+            await self._turn_away(refused.msg, _CROWDED)
+        if self._waiting and (self._answering is None or self._answering.done()):
+            self._answering = asyncio.create_task(self._answer_all(), name=f"answer {self._row}")
+
+    async def _turn_away(self, msg: Msg, why: tuple[str, str]) -> None:
+        if not self._told.spend(time.monotonic()):
+            self._count("dropped")
+            return
+        self._count("refused")
+        # By headers only: clients of earlier versions would not know a new word in the reply (ADR 15).
+        await Request(msg).respond_error(*why)
+
+    async def _answer_all(self) -> None:
+        while (question := self._waiting.take()) is not None:
+            try:
+                await self._answer(question)
+            except Exception as error:  # the connection is closed
+                log.warning("an answer could not be sent", error=str(error) or type(error).__name__)
+
+    async def _answer(self, question: _Question) -> None:
+        if question.msg.subject not in self._subjects:
+            await self._turn_away(question.msg, _ELSEWHERE)
+        elif time.monotonic() - question.came > PATIENCE_S:
+            self._count("outdated")
+        else:
+            self._count("answered")
+            await question.handle(question.msg)
+
+    def _count(self, fate: Fate) -> None:
+        QUESTIONS.labels(self._row, fate).inc()
+
+    async def stop(self, limit_s: float) -> None:
+        """Drop what waits, and finish the answer in progress, within a limit in seconds."""
+        self.only(frozenset())
+        self._waiting.clear()
+        if self._answering is not None and not self._answering.done():
+            await asyncio.wait([self._answering], timeout=limit_s)
+            self._answering.cancel()
+            await asyncio.gather(self._answering, return_exceptions=True)
+
+
 _WAITING = 32
-"""So many wait to be told who answers (`$SRV`); more are dropped. nats-py's own limit is half a million."""
+"""Maximum number of waiting `$SRV` requests; more are dropped. nats-py's own limit is half a million."""
 
 Answer = Callable[[Any], Awaitable[Struct]]
-"""Called with the question; returns the row's reply, or raises `Refusal`."""
+"""Called with the request; returns the row's reply, or raises `Refusal`."""
 
 
 class Refusal(Exception):
-    """A question that gets the row's reply too, marked as an error by the headers of ADR-32. Codes are HTTP's."""
+    """A refused request. Its answer holds the row's reply too, and ADR-32's headers mark an error. Codes are HTTP's."""
 
     def __init__(self, code: int, why: str, reply: Struct) -> None:
         self.code, self.why, self.reply = code, why, reply
@@ -38,7 +170,7 @@ class Refusal(Exception):
 
 @dataclass(frozen=True)
 class Endpoint:
-    """What is answered: the row's subject with these tokens. `metadata` is told to whoever asks."""
+    """A subject that is answered: the row's subject with these tokens. Any client that asks gets the `metadata`."""
 
     name: str
     tokens: dict[str, str]
@@ -46,10 +178,10 @@ class Endpoint:
 
 
 class _InboxesOnly:
-    """The client as nats-py's micro service sees it: what wants its answer elsewhere than in an inbox gets none.
+    """The client as nats-py's micro service sees it. A request that wants its answer outside an inbox gets none.
 
-    An open server lets whoever answers publish wherever the question says. Questions to endpoints, which alone have a
-    queue group, are handed on.
+    An open server lets an answering service publish to any subject that a request names. Requests to endpoints are
+    handed on to the queue; only endpoints have a queue group.
     """
 
     def __init__(self, client: Client, questions: Questions) -> None:
@@ -67,15 +199,15 @@ class _InboxesOnly:
             if cb is not None and msg.reply.startswith(INBOXES):
                 await self._questions.put(msg, cb)
 
-        if queue:  # filed as fast as they come, so nats-py's own limit drops none
+        if queue:  # queued as fast as they come, so nats-py's own limit drops none
             return await self._client.subscribe(subject, queue=queue, cb=ask)
         return await self._client.subscribe(subject, cb=tell, pending_msgs_limit=_WAITING)
 
 
 class MicroService:
-    """One instance of a row's service, which answers one question after another, fairly to all who ask (`Questions`).
+    """One instance of a row's service. It answers one request after another, fairly to all askers (`Questions`).
 
-    nats-py subscribes anew after a lost connection.
+    nats-py subscribes again after a lost connection.
     """
 
     def __init__(self, client: Client, row: Subject, answer: Answer) -> None:
@@ -88,11 +220,8 @@ class MicroService:
         service = await self._started()
         wanted = {self._row.subject(**one.tokens): one for one in endpoints}
         self._questions.only(frozenset(wanted))
-        for old in list(service._endpoints):  # noqa: SLF001 - nats-py has no way to take an endpoint back
-            if old._subject not in wanted or old._metadata != wanted[old._subject].metadata:  # noqa: SLF001
-                service._endpoints.remove(old)  # noqa: SLF001
-                await old._stop()  # noqa: SLF001
-        there = {old._subject for old in service._endpoints}  # noqa: SLF001
+        kept = {subject: one.metadata for subject, one in wanted.items()}
+        there = await keep_endpoints(service, kept)
         for subject in [subject for subject in wanted if subject not in there]:
             one = wanted[subject]
             await service.add_endpoint(name=one.name, subject=subject, handler=self._respond, metadata=one.metadata)
@@ -118,10 +247,10 @@ class MicroService:
         return {"request": self._row.message, "reply": self._row.reply}
 
     async def _respond(self, request: Request) -> None:
-        """Answer one question. What is raised here nats-py answers as an error, and counts."""
+        """Answer one request. nats-py answers an exception raised here as an error, and counts it."""
         try:
             reply = await self._answer(self._question(request))
-            # Elsewhere: a large answer would keep the loop from everything else for a tenth of a second.
+            # In a thread: encoding a large answer would block the event loop for a tenth of a second.
             data = await asyncio.to_thread(encode_as, self._row.encoding, reply)
             await request.respond(data, headers_of(self._row))
         except Refusal as refusal:
@@ -140,10 +269,10 @@ class MicroService:
         return decode_on(self._row, request.subject, request.data)
 
     async def stop(self, limit_s: float = 1.5) -> None:
-        """Take no more questions, and finish the answer in hand; no step takes longer than the limit, none raises."""
+        """Take no more requests, and finish the answer in progress. No step exceeds the limit, none raises."""
         service, self._service = self._service, None
         if service is not None:
-            with contextlib.suppress(Exception):  # closing the connection ends what a lost one cannot
+            with contextlib.suppress(Exception):  # fails on a lost connection; closing the connection ends the rest
                 async with asyncio.timeout(limit_s):
                     await service.stop()
         await self._questions.stop(limit_s)

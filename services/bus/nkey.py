@@ -1,7 +1,7 @@
-"""NATS nkeys of users: Ed25519 keys (RFC 8032) in NATS's own text form, and the signature a server asks for.
+"""nkeys of NATS users: Ed25519 keys (RFC 8032) in NATS's own text form, and the signature that a server asks for.
 
 The form is base32 (RFC 4648) of a prefix, the 32 bytes and their CRC-16 (XMODEM), low byte first:
-https://docs.nats.io/using-nats/developer/connecting/nkey. Why not PyPI's nkeys: ADR 20.
+https://docs.nats.io/using-nats/developer/connecting/nkey. ADR 20 says why PyPI's nkeys is not used.
 """
 
 import base64
@@ -15,11 +15,11 @@ _USER = 20 << 3
 _SEED = 18 << 3
 _SEED_PREFIX = bytes([_SEED | _USER >> 5, (_USER & 31) << 3])
 _CHARACTERS = 58
-RIGHT = "the seed of a NATS user's nkey: 58 characters that begin with SU, as `moretta nats-config` makes them"
+RIGHT = "the seed of a NATS user's nkey: 58 characters that begin with SU, as `moretta nats apply` makes them"
 
 
 class Seed(Secret):
-    """The seed of a NATS user's key pair, such as `SUAM...`; ValueError, without the text in it, for any other text."""
+    """The seed of a NATS user's key pair, such as `SUAM...`. Any other text raises a ValueError without that text."""
 
     __slots__ = ("_key",)
 
@@ -29,16 +29,16 @@ class Seed(Secret):
 
     @classmethod
     def new(cls) -> "Seed":
-        """Return a fresh one."""
+        """Return a new random seed."""
         return cls(_text(_SEED_PREFIX + Ed25519PrivateKey.generate().private_bytes_raw()))
 
     @property
     def public(self) -> str:
-        """The public key, such as `UDXU...`: what the server's configuration names."""
+        """The public key, such as `UDXU...`, which the server's configuration names."""
         return _text(bytes([_USER]) + self._key.public_key().public_bytes_raw())
 
     def sign(self, nonce: str) -> bytes:
-        """Return the signature of what the server sent, in base64, as nats-py wants it."""
+        """Return the signature of the nonce that the server sent, in base64, as nats-py wants it."""
         return base64.b64encode(self._key.sign(nonce.encode()))
 
 

@@ -1,4 +1,4 @@
-"""JetStream read back: last messages, entries, histories, and what a stream keeps."""
+"""Reads back from JetStream: last messages, entries, histories, and what a stream keeps."""
 
 import contextlib
 import json
@@ -30,7 +30,7 @@ TIMEOUT_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What a stream keeps: times are the server's, in ns. A `max_age` or `max_bytes` of 0 is no limit."""
+    """The limits and content of a stream; times are the server's, in ns. `max_age` or `max_bytes` of 0 is no limit."""
 
     max_age: int
     max_bytes: int
@@ -40,20 +40,20 @@ class Kept:
     now: int
     bytes: int = 0
     replicas_lacking: int = 0
-    """Copies that the stream should have and that are not there, or behind."""
+    """Copies of the stream that are missing or behind."""
 
 
 class Reading:
-    """What a service reads back."""
+    """Reads stored messages back for a service."""
 
     def __init__(self, connection: Connection, js: JetStreamContext, upkeep: Upkeep, asked: frozenset[str]) -> None:
-        """Prepare; streams in `asked` are read by questions alone, without a consumer."""
+        """Prepare; streams in `asked` are read by single requests only, without a consumer."""
         self._client, self.js, self._upkeep, self.asked = connection.client, js, upkeep, asked
 
     async def end_of(self, row: Subject, subject: str) -> tuple[int, Stored | None]:
-        """Return a subject's last sequence and message; None for one that can't be read: it must not stop what follows.
+        """Return a subject's last sequence and message. None for one that can't be read: it must not stop what follows.
 
-        Whoever may ask JetStream anything can have the answer sent to a subject (ADR 20).
+        Any client that may ask JetStream something can have the answer sent to a subject (ADR 20).
         """
         direct = row.stream not in self.asked
         raw = await self._found(partial(self.js.get_last_msg, str(row.stream), subject, direct=direct))
@@ -65,7 +65,7 @@ class Reading:
         return await self._under(row, subject) if last is None and sequence else last
 
     async def _under(self, row: Subject, subject: str) -> Stored | None:
-        """Return what lies under a last message that can't be read: it must not undo what was said before."""
+        """Return the last readable message, below one that can't be read: that one must not undo it."""
         found = await self.history(str(row.stream), [subject], 1)
         return found[-1] if found else None
 
@@ -86,10 +86,10 @@ class Reading:
             return None
 
     async def entry(self, row: Subject, subject: str) -> tuple[int, Struct | None]:
-        """Return an entry's revision and message; a removed one has its marker's revision and None, no one (0, None).
+        """Return an entry's revision and message. Removed: its marker's revision and None. No entry: (0, None).
 
-        One that can't be read is nobody's, as if it were removed. Asked of the stream's leader and not of any copy of
-        it: it answers what a failed `put` was measured against.
+        An entry that can't be read is nobody's, as if it were removed. The stream's leader is asked, not any copy: a
+        failed `put` was checked against the leader.
         """
         try:
             raw = await self.js.get_last_msg(str(row.stream), subject)
@@ -108,7 +108,7 @@ class Reading:
         return nanoseconds(info.created), int(info.state.last_seq)
 
     async def kept(self, name: str) -> Kept:
-        """Return what a stream keeps at most, and what it keeps now."""
+        """Return the limits of a stream, and what it holds now."""
         subject = stream_info(name)
         answer = await self._upkeep.trying(lambda: self._client.request(subject, b"", timeout=TIMEOUT_S))
         info = json.loads(answer.data)
@@ -129,9 +129,9 @@ class Reading:
         return found
 
     async def read(self, name: str, filters: list[str], since: int) -> AsyncGenerator[Stored, None]:
-        """Yield what a stream holds of these subjects and stored from `since` on (ns), in order, up to now.
+        """Yield what a stream holds of these subjects, stored from `since` on (ns), in order, up to now.
 
-        Unavailable where `history` would go on trying; for who must answer soon, or would rather not hold it all.
+        Unavailable where `history` would retry. For callers that must answer soon, or don't want to hold it all.
         """
         try:
             async with contextlib.aclosing(self._reading(name).read(self.js, name, filters, since)) as found:
@@ -145,7 +145,7 @@ class Reading:
 
 
 def _kept(info: dict[str, Any]) -> Kept:
-    """Read an answer about a stream (NATS ADR-1); nats-py leaves the times of its messages out."""
+    """Read an answer about a stream (NATS ADR-1). nats-py leaves out the times of the stream's messages."""
     state, config = info["state"], info["config"]
     now = nanoseconds(datetime.fromisoformat(info["ts"]))
     first = nanoseconds(datetime.fromisoformat(state["first_ts"])) if state["messages"] else now
@@ -154,7 +154,7 @@ def _kept(info: dict[str, Any]) -> Kept:
 
 
 def _lacking(info: dict[str, Any]) -> int:
-    """Return how many copies a stream lacks; a single server does not speak of any."""
+    """Return how many copies a stream lacks; a single server reports no copies."""
     followers = (info.get("cluster") or {}).get("replicas") or []
     current = 1 + sum(bool(one.get("current")) and not one.get("offline") for one in followers)
     return max(0, int(info["config"].get("num_replicas", 1)) - current)
@@ -176,6 +176,6 @@ def _read(row: Subject, subject: str, raw: api.RawStreamMsg) -> Stored:
 
 
 def _parse_rfc3339(text: str) -> datetime:
-    # Nine digits of a second are more than datetime keeps.
+    # The server sends nine digits of a second, more than datetime keeps.
     head, _, rest = text.rstrip("Z").partition(".")
     return datetime.fromisoformat(f"{head}.{rest[:6]:0<6}+00:00")

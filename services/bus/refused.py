@@ -1,7 +1,7 @@
-"""Subscriptions that the server refuses: asked for again, since the rights of a new version may come a moment later.
+"""Asks again for subscriptions that the server refuses: the rights of a new version may come a moment later.
 
-NATS tells of a refusal once and forgets it: whoever subscribes before the server has its new configuration would wait
-in silence for ever (ADR 29).
+NATS reports a refusal once and forgets it. A client that subscribes before the server has its new configuration would
+wait in silence for ever (ADR 29).
 """
 
 import asyncio
@@ -11,13 +11,15 @@ import re
 import nats.errors
 from nats.aio.client import Client
 
+from services.bus.client import subscribe_again, subscriptions_of
+
 _REFUSED = re.compile(r"permissions violation for subscription to \"([^\"\s]+)", re.IGNORECASE)
 _AGAIN_S = 2.0
 _CANCEL_S = 0.5
 
 
 class Refused:
-    """What a client may not subscribe at present."""
+    """The subjects that a client may not subscribe at present."""
 
     def __init__(self, client: Client, again_s: float = _AGAIN_S) -> None:
         self._client, self._again_s = client, again_s
@@ -31,11 +33,11 @@ class Refused:
         return frozenset(self._heard | self._asked)
 
     def heard(self, text: str) -> None:
-        """Take in what the server said; from then on it is asked again for what it refused, until it doesn't."""
+        """Read an error of the server. If it refuses a subscription, ask for that again until it is allowed."""
         if (found := _REFUSED.search(text)) is None:
             return
-        # nats-py tells it in small letters, and some subjects have others.
-        ours = {one.subject for one in self._client._subs.values()}  # noqa: SLF001 - nats-py tells it nowhere else
+        # nats-py reports it in lower case, and some subjects have capital letters.
+        ours = {one.subject for one in subscriptions_of(self._client)}
         self._heard |= {one for one in ours if one.lower() == found[1].lower()}
         if not self._heard:
             return
@@ -43,7 +45,7 @@ class Refused:
             self._asking = asyncio.create_task(self._until_allowed(), name="ask NATS again for what it refuses")
 
     async def close(self) -> None:
-        """Ask no more. A cancellation may get lost, in `wait_for` of Python 3.11 for one, so it is repeated."""
+        """Ask no more. The cancellation is repeated: it may get lost, for example in `wait_for` of Python 3.11."""
         while self._asking is not None and not self._asking.done():
             self._asking.cancel()
             await asyncio.wait({self._asking}, timeout=_CANCEL_S)
@@ -59,9 +61,9 @@ class Refused:
             self._asked = set()
 
     async def _ask(self) -> None:
-        for subscription in list(self._client._subs.values()):  # noqa: SLF001
+        for subscription in subscriptions_of(self._client):
             if subscription.subject in self._asked:
-                await self._client._send_subscribe(subscription)  # noqa: SLF001 - its own way is on reconnecting only
-        for _ in range(2):  # what the server says of it comes before the second answer
+                await subscribe_again(self._client, subscription)
+        for _ in range(2):  # a new refusal by the server comes before the second answer
             with contextlib.suppress(nats.errors.FlushTimeoutError):
                 await self._client.flush()

@@ -19,11 +19,11 @@ _Seed = Annotated[Seed, Meta(description=RIGHT)]
 
 
 class NatsSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Where NATS is, and who we are there.
+    """The address of NATS, and the service's identities there.
 
-    `frames_user` with `frames_seed` or `frames_password` is the second identity, in the account FRAMES, that only
-    ingest and inference have (ADR 20); without it the first one is used for both. A seed is an nkey's; `user` then
-    only names the inbox. Passwords are for servers that are not configured by `moretta nats-config`.
+    `frames_user` with `frames_seed` or `frames_password` is the second identity, in the account FRAMES. Only ingest and
+    inference have it (ADR 20); without it the first identity is used for both. A seed belongs to an nkey; with a seed,
+    `user` only names the inbox. Passwords are for servers that are not configured by `moretta nats apply`.
     """
 
     url: Annotated[
@@ -40,20 +40,20 @@ class NatsSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     frames_seed: _Seed | None = None
     frames_password: Secret | None = None
     ca_file: Authorities | None = None
-    """Who may vouch for the server. With it nothing is sent without TLS, whatever the URL's scheme."""
+    """The authorities that may issue the server's certificate. With it, nothing is sent without TLS, for any scheme."""
     client_cert_file: str | None = None
-    """A PEM file with the certificate that we show to the server, and the key unless it is apart."""
+    """A PEM file with the certificate that we show to the server, and with its key unless that has its own file."""
     client_key_file: str | None = None
     replicas: Annotated[int, Meta(ge=1, le=5)] = 1
     """Copies of each stream: 1 on one server, 3 on a cluster."""
     streams: Annotated[
         dict[str, Any], Meta(description="a section of streams with their sizes, such as {WINDOWS: 2GiB}")
     ] = {}
-    """Sizes of streams that are to be larger than the table has them, by name; who makes streams makes them so."""
+    """Sizes of streams that must be larger than in the table, by name. The service that makes streams uses them."""
     connect_timeout_s: Annotated[float, Meta(gt=0, le=60)] = 2.0
 
     def tls(self) -> Tls | None:
-        """Return how to speak TLS; None where none is asked for. CertificateError if a file is of no use."""
+        """Return the `Tls` for NATS; None if the settings ask for none. CertificateError if a file can't be used."""
         return client_tls("nats", "nats", self) if self.ca_file is not None else None
 
     @property
@@ -62,7 +62,7 @@ class NatsSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         return sizes_of(self.streams)
 
     def problems(self) -> Iterator[Problem]:
-        """Yield what no single key shows."""
+        """Yield the problems that a check of each key alone does not find."""
         yield from client_problems("nats", self)
         yield from ((f"nats.streams.{name}", why) for name, why in size_problems(self.streams))
         schemes = {urlsplit(url).scheme for url in self.url.split(",")}
@@ -74,7 +74,7 @@ class NatsSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
             yield "nats.url", "ws:// is never encrypted, and nats.ca_file asks for it; take wss://"
 
     def is_open(self) -> bool:
-        """Whether others in a network could read what is said: another machine is spoken to without TLS."""
+        """Return whether others in a network could read the messages: NATS is on another machine, without TLS."""
         hosts = (urlsplit(url).hostname or "" for url in self.url.split(","))
         return self.ca_file is None and not all(_is_loopback(host) for host in hosts)
 

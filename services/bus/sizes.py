@@ -1,4 +1,4 @@
-"""How large streams are: as the table has them, or larger where somebody says so (ADR 29). Pure."""
+"""The sizes of streams: those of the table, or larger ones where an operator says so (ADR 29). Pure."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -8,7 +8,7 @@ from typing import Any
 from proto.subjects import STREAMS, Stream
 
 Sizes = Mapping[str, int]
-"""Bytes by stream, of those that are larger than the table has them."""
+"""Bytes by stream, only of streams that are larger than in the table."""
 RIGHT = "a size such as 512MiB or 2GiB (512Mi and 2Gi are the same), or a whole number of bytes"
 _UNITS = {"TiB": 1 << 40, "GiB": 1 << 30, "MiB": 1 << 20, "KiB": 1 << 10}
 _SIZE = re.compile(r"(\d{1,16})\s?(?:([KMGT]i)B?)?\Z", re.ASCII)
@@ -27,12 +27,12 @@ def size_of(value: object) -> int:
 
 
 def in_words(size: int) -> str:
-    """Return a number of bytes exactly, such as `2GiB`; without its `B` it is a quantity of Kubernetes'."""
+    """Return a number of bytes as an exact text, such as `2GiB`; without its `B` it is a quantity in Kubernetes."""
     return next((f"{size // unit}{name}" for name, unit in _UNITS.items() if size and not size % unit), str(size))
 
 
 def problems(given: Mapping[str, Any], known: tuple[Stream, ...] = STREAMS) -> Iterator[tuple[str, str]]:
-    """Yield each name of which the size can't be, and why; letters may be small, as in an environment variable."""
+    """Yield each name with an impossible size, and why. Names may be in lower case, as in an environment variable."""
     table = {stream.name: stream for stream in known}
     for name, value in given.items():
         stream = table.get(str(name).upper())
@@ -50,13 +50,13 @@ def problems(given: Mapping[str, Any], known: tuple[Stream, ...] = STREAMS) -> I
 
 
 def sizes_of(given: Mapping[str, Any]) -> dict[str, int]:
-    """Return the sizes of what has no `problems`, without those that the table has anyway; the last of two counts."""
+    """Return the sizes above the table's; `given` must have no `problems`. Of two for one name the last counts."""
     sizes = {name.upper(): size_of(value) for name, value in given.items()}
     return {stream.name: sizes[stream.name] for stream in STREAMS if sizes.get(stream.name, 0) > stream.max_bytes}
 
 
 def sized(sizes: Sizes, streams: tuple[Stream, ...] = STREAMS) -> tuple[Stream, ...]:
-    """Return streams of the table in these sizes."""
+    """Return the table's streams with these sizes."""
     return tuple(replace(one, max_bytes=max(one.max_bytes, sizes.get(one.name, 0))) for one in streams)
 
 

@@ -1,6 +1,10 @@
-"""JetStream: storing with acknowledgement, storing exactly once, storing what expires; and reading back (`Reading`)."""
+"""JetStream: stores with acknowledgement, stores exactly once, stores entries that expire; reads back (`Reading`).
+
+It reports which streams take no message, and since when: a publisher sees only silence when a disk is full.
+"""
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -8,28 +12,63 @@ from msgspec import Struct
 from nats.js import api
 from nats.js.errors import APIError
 from nats.nuid import NUID
+from prometheus_client import Gauge
 
 from proto.codec import encode
-from proto.permissions import JETSTREAM_API
 from proto.subjects import Subject
 from services.bus.connection import Connection, headers_of
 from services.bus.errors import CONTENDED, NO_ROOM, TRANSIENT, WRONG_LAST_SEQUENCE, Contended, Fenced, Full
 from services.bus.reading import TIMEOUT_S, Reading
 from services.bus.sizes import Sizes
 from services.bus.upkeep import RETRY_S, Upkeep
-from services.bus.waiting import Waiting
 from services.kernel.log import get_logger
+
+UNSTORED = Gauge(
+    "moretta_bus_unstored_seconds", "How long a message has waited for its stream to take it; 0 when it did", ["stream"]
+)
+LONG_S = 10.0
+"""Electing a leader, or restarting a server, takes no longer than this."""
+
+
+class Waiting:
+    """The streams for which a message waits at the moment, and since when."""
+
+    def __init__(self) -> None:
+        self._since: dict[str, float] = {}
+
+    def failed(self, stream: str) -> None:
+        """Note that a stream did not take a message, or did not answer in time."""
+        since = self._since.setdefault(stream, time.monotonic())
+        UNSTORED.labels(stream).set(time.monotonic() - since)
+
+    def done(self, stream: str) -> None:
+        """Note that the stream took a message, or that no caller waits any more."""
+        if self._since.pop(stream, None) is not None:
+            UNSTORED.labels(stream).set(0)
+
+    @property
+    def long(self) -> dict[str, float]:
+        """Return for how many seconds each stream has taken nothing, if at least `LONG_S`."""
+        now = time.monotonic()
+        return {name: now - since for name, since in sorted(self._since.items()) if now - since >= LONG_S}
+
+    @property
+    def in_words(self) -> str:
+        """Return what is wrong and what to do; empty if nothing is wrong."""
+        told = ", ".join(f"{name} for {seconds:.0f} s" for name, seconds in self.long.items())
+        return f"NATS takes no message for {told}; is its disk full? See docs/operations.md" if told else ""
+
 
 log = get_logger()
 
 _HELD_S = 0.1
 
 LeaseCheck = Callable[[], bool]
-"""Whether the caller may write at this moment: it holds a lease that has not run out."""
+"""Returns whether the caller may write at this moment: it holds a lease that has not run out."""
 
 
 class Streams(Reading):
-    """What a service stores in JetStream and reads back."""
+    """Stores a service's messages in JetStream, and reads them back."""
 
     def __init__(
         self,
@@ -39,26 +78,26 @@ class Streams(Reading):
         makes: bool = True,
         sizes: Sizes | None = None,
         asked: frozenset[str] = frozenset(),
-        api: str = JETSTREAM_API,
     ) -> None:
-        js = connection.client.jetstream(prefix=api.removesuffix("."), timeout=TIMEOUT_S)
+        js = connection.client.jetstream(timeout=TIMEOUT_S)
         super().__init__(connection, js, Upkeep(connection, js, replicas, sizes or {}, makes=makes), asked)
         self._nuid = NUID()
+        self.replicas = replicas
         self.waiting = Waiting()
 
     async def ensure(self, names: Iterable[str]) -> None:
         """Make the streams of these names as the table says, or bring them up to it, now and whenever one is lost.
 
-        Who may not make any waits until they are there.
+        A service that may not make streams waits until they exist.
         """
         await self._upkeep.ensure(names)
 
     async def store(
         self, row: Subject, message: Struct, *, message_id: str | None = None, held: LeaseCheck | None = None
     ) -> int:
-        """Return the stream sequence of the stored message; tries until the server acknowledges or we are cancelled.
+        """Return the stream sequence of the stored message; retry until the server acknowledges or we are cancelled.
 
-        Whoever shares work by leases says with `held` whether its own is valid; each attempt waits until it is.
+        A caller that shares work by leases passes `held`: whether its lease is valid. Each attempt waits until it is.
         """
         headers = {"Nats-Msg-Id": message_id or self._nuid.next().decode()}
         payload, subject = encode(row, message), row.of(message)
@@ -76,7 +115,7 @@ class Streams(Reading):
                 try:
                     stored: int = await self._upkeep.trying(once)
                     return stored
-                except Contended:  # an earlier try of ours is on its way, of which we didn't hear
+                except Contended:  # an earlier attempt of ours is in progress; we got no answer
                     await asyncio.sleep(RETRY_S)
         finally:
             self.waiting.done(str(row.stream))
@@ -84,11 +123,11 @@ class Streams(Reading):
     async def store_once(
         self, row: Subject, message: Struct, *, is_done: Callable[[Any], bool], held: LeaseCheck | None = None
     ) -> bool:
-        """Store unless the subject's last message says that it is done; True if this call stored it.
+        """Store unless the subject's last message says that it is done; return True if this call stored it.
 
-        Beyond the de-duplication window of message ids: the write expects the last sequence that we read.
-        Error 10071 means that somebody wrote since: our own bytes or something later is done, else we are `Fenced`.
-        Each attempt waits until `held` (see `store`).
+        This works beyond the de-duplication window of message ids: the write expects the last sequence that we read.
+        Error 10071 means that another writer wrote since. If the last message is then our own bytes, or is done, this
+        returns False; else it raises `Fenced`. Each attempt waits until `held` (see `store`).
         """
         try:
             return await self._store_once(row, message, is_done, held)
@@ -104,7 +143,7 @@ class Streams(Reading):
             sequence, last = await self.end_of(row, subject)
             if last is not None and (is_done(last.message) or encode(row, last.message) == payload):
                 return False
-            if held is not None and not held():  # frozen while it read: what it read is old
+            if held is not None and not held():  # the process was frozen while it read: what it read is old
                 continue
             headers = headers_of(row, {"Nats-Expected-Last-Subject-Sequence": str(sequence)})
             try:
@@ -119,7 +158,7 @@ class Streams(Reading):
                 if not await self._ours_or_later(row, subject, payload, is_done):
                     raise Fenced(subject) from None
                 return False
-            except TRANSIENT as error:  # perhaps stored, perhaps not: the next round reads and knows
+            except TRANSIENT as error:  # perhaps stored, perhaps not: the next round reads it
                 self.waiting.failed(str(row.stream))
                 log.warning("could not store, trying on", subject=subject, error=str(error) or type(error).__name__)
                 await asyncio.sleep(RETRY_S)
@@ -129,10 +168,10 @@ class Streams(Reading):
         return last is not None and (encode(row, last.message) == payload or is_done(last.message))
 
     async def put(self, row: Subject, message: Struct, *, expected: int, ttl_s: int) -> int:
-        """Store an entry that expires after `ttl_s` if nobody has written its subject since `expected`; once, no retry.
+        """Store an entry that expires after `ttl_s` if nobody has written its subject since `expected`; never retry.
 
-        Returns its revision. `Fenced` if somebody has (error 10071); whatever else goes wrong says nothing of whether
-        it was stored. `expected` 0 is for a subject that has no entry. (NATS ADR-48: the TTL is a header.)
+        Return its revision. `Fenced` if somebody has written since (error 10071). After any other error, the entry may
+        or may not be stored. `expected` 0 is for a subject that has no entry. (NATS ADR-48: the TTL is a header.)
         """
         headers = {"Nats-TTL": f"{ttl_s}s", "Nats-Expected-Last-Subject-Sequence": str(expected)}
         return await self._swap(row, row.of(message), encode(row, message), headers)
@@ -142,7 +181,7 @@ class Streams(Reading):
     ) -> tuple[int, Struct]:
         """Store what `change` makes of a subject's last message (None: there is none), by compare-and-swap.
 
-        Returns sequence and message. Whoever calls with a `message_id` that is stored already has stored nothing more.
+        Return sequence and message. A call with a `message_id` that is stored already stores nothing more.
         """
         name = {"Nats-Msg-Id": message_id} if message_id else {}
         while True:
@@ -154,11 +193,11 @@ class Streams(Reading):
             payload = encode(row, message)
             try:
                 return await self._upkeep.trying(lambda h=headers, p=payload: self._swap(row, subject, p, h)), message  # type: ignore[misc]
-            except (Fenced, Contended):  # somebody was faster; or we were, and did not hear of it
+            except (Fenced, Contended):  # another writer was faster; or our write was stored, and we got no answer
                 await asyncio.sleep(RETRY_S / 10)
 
     async def remove(self, row: Subject, subject: str, *, expected: int) -> int:
-        """Delete an entry as `put` writes it; returns the revision of the marker that says so (NATS ADR-8)."""
+        """Delete an entry that `put` writes; return the revision of the marker that says so (NATS ADR-8)."""
         headers = {"KV-Operation": "DEL", "Nats-Expected-Last-Subject-Sequence": str(expected), "Nats-TTL": "5s"}
         return await self._swap(row, subject, b"", headers)
 
@@ -183,6 +222,6 @@ class Streams(Reading):
 
 
 async def _until(held: LeaseCheck | None) -> None:
-    """Wait until a lease is valid; whoever sees that it is lost cancels us."""
+    """Wait until a lease is valid. The task that sees the lease lost cancels us."""
     while held is not None and not held():
         await asyncio.sleep(_HELD_S)

@@ -1,4 +1,7 @@
-"""Streams that a service needs: made as the table says, again when one is lost, and tried for until they answer."""
+"""Keeps up the streams that a service needs: makes them as the table says, and retries until they answer.
+
+A lost stream is made again.
+"""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -20,23 +23,23 @@ RETRY_S = 0.25
 
 
 class Upkeep:
-    """Makes streams, or waits for who does."""
+    """Makes streams, or waits until another service has made them."""
 
     def __init__(
         self, connection: Connection, js: JetStreamContext, replicas: int, sizes: Sizes, *, makes: bool
     ) -> None:
-        """Prepare; with `makes` off another service makes them. `sizes` are what is larger than the table has it."""
+        """Prepare; with `makes` off another service makes the streams. `sizes` are those larger than in the table."""
         self._client, self._js, self._replicas, self._makes = connection.client, js, replicas, makes
         self._table = {one.name: one for one in sized(sizes)}
         self._wanted: set[str] = set()
         self._told: set[str] = set()
-        # A memory stream does not survive its server: make it again as soon as there is one.
+        # A memory stream does not survive its server: make it again as soon as a server is back.
         connection.reconnected.append(self._again)
 
     async def ensure(self, names: Iterable[str]) -> None:
         """Make the streams of these names as the table says, or bring them up to it, now and whenever one is lost.
 
-        Who may not make any waits until they are there.
+        A service that may not make streams waits until they exist.
         """
         self._wanted |= set(names)
         for name in sorted(self._wanted):
@@ -58,7 +61,7 @@ class Upkeep:
             return
         try:
             made = await ensure(self._client, config_of(self._table[name], self._replicas))
-        except ServiceUnavailableError:  # a leader is elected
+        except ServiceUnavailableError:  # a leader is being elected
             raise
         except APIError as error:
             todo = f"; {self._needed()}" if error.err_code in NO_ROOM else ""
@@ -69,7 +72,7 @@ class Upkeep:
             self._told.add(text)
 
     async def trying(self, call: Callable[[], Any]) -> Any:
-        """Return what the call returns, trying on through what passes by itself."""
+        """Return the result of the call; retry after errors that pass by themselves."""
         told = False
         while True:
             try:
@@ -83,12 +86,12 @@ class Upkeep:
                     await self._again()  # the stream is gone, or could not be made when the server came back
 
     def _needed(self) -> str:
-        """Return what JetStream's limits must hold for all streams."""
+        """Return in words the limits that JetStream needs for all streams."""
         file, memory = (
             sum(one.max_bytes for one in self._table.values() if one.storage == kind) >> 20
             for kind in ("file", "memory")
         )
         return (
             f"all streams together need max_file_store {file} MB and max_memory_store {memory} MB, or the account as"
-            f" much: `moretta nats-config --update --stream NAME=SIZE` has the limits that go with sizes"
+            f" much: `moretta nats apply` with `streams` in its file has the limits that go with sizes"
         )

@@ -1,1 +1,1 @@
-"""What ingest and inference alone share: how a picture is sealed on its way, and how long it may take."""
+"""Code that only ingest and inference share: how a picture is sealed in transit, and how long it may take."""

@@ -5,7 +5,8 @@ import sys
 from pathlib import Path
 
 from services.inference.settings import InferenceFile
-from services.kernel.app import App, main
+from services.kernel.app import App
+from services.kernel.process import main
 from services.sandbox import Sandbox
 
 
@@ -20,7 +21,7 @@ def run(arguments: list[str] | None = None) -> int:
     async def wire(app: App, settings: InferenceFile) -> None:
         from services.inference.service import (
             wire,
-        )  # only now: numpy starts threads, and the sandbox binds those to come
+        )  # only now: numpy starts threads, and the sandbox binds only later ones
 
         app.before_reload(sandbox.check)
         await wire(app, settings)

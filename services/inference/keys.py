@@ -12,36 +12,43 @@ from prometheus_client import Counter, Gauge
 from proto.frames import FrameKeyV1
 from proto.subjects import KEYS, WORKERS
 from services.bus import Bus, Request
-from services.frames.sealing.keys import CHECK_NS, KEEP_NS, LEAD_NS, OpeningKeys
+from services.frames.sealing.keys import CHECK_NS, KEEP_NS, LEAD_NS, MOST_OF_SITE, OpeningKeys
 from services.frames.sealing.seal import SealError
 from services.frames.sealing.wrap import announce, is_genuine, unwrap_key
+from services.kernel.clock import boottime_ns
 from services.kernel.log import get_logger
+from services.kernel.seldom import Seldom
 
 log = get_logger()
 
 HELD = Gauge("moretta_inference_frame_keys", "Frame keys held at the moment")
 REFUSED = Counter("moretta_inference_frame_keys_refused_total", "Frame keys that ingest did not sign, or did not open")
+DISPLACED = Counter(
+    "moretta_inference_frame_keys_displaced_total", "Keys displaced before their end: a site has too many", ["site"]
+)
 ANNOUNCE_S = 0.5
 _PRIVATE_NS = KEEP_NS - LEAD_NS - CHECK_NS
-"""So long after an announcement what answers it can be opened: a key that is LEAD_NS old then dies with it."""
+"""How long the answers to an announcement can be opened. A key that is LEAD_NS old at the announcement expires together
+with the announcement's private key."""
 
 _STEP_NS = 30_000_000_000
-"""A clock that was set back by more than this is followed; a smaller step would only look like a replay."""
+"""If the clock was set back by more than this, announcements follow it; a smaller step would only look like a
+replay."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Announced:
-    """An announcement's private key, and when it was made (monotonic ns)."""
+    """An announcement's private key, and when it was made (ns, `boottime_ns`)."""
 
     private: X25519PrivateKey
     made: int
 
 
 class KeyReceiver:
-    """Announces the worker twice a second and keeps the keys it is sent.
+    """Announces the worker twice a second and keeps the keys that are sent to it.
 
-    Each announcement has an X25519 key of its own, which is forgotten after _PRIVATE_NS: what was recorded on the bus
-    cannot be opened later, not even with this process's memory.
+    Each announcement has an X25519 key of its own, which is forgotten after _PRIVATE_NS. So traffic that was recorded
+    on the bus cannot be opened later, not even with this process's memory.
     """
 
     def __init__(
@@ -56,11 +63,12 @@ class KeyReceiver:
         self.sites = sites
         self._private: deque[_Announced] = deque()
         # A clock that is set back must not make our own announcements look like old ones.
-        self._utc_offset = time.time_ns() - time.monotonic_ns()
-        self.keys = OpeningKeys()
+        self._utc_offset = time.time_ns() - boottime_ns()
+        self.keys = OpeningKeys(self._displaced)
+        self._seldom = Seldom()
 
     def trust(self, identity: Ed25519PrivateKey, trusted: tuple[Ed25519PublicKey, ...]) -> None:
-        """Take other identities: announce by this one, take keys of these."""
+        """Change the identities: announce with `identity`, and accept keys that `trusted` ones signed."""
         self._identity, self._trusted = identity, trusted
 
     async def listen(self) -> None:
@@ -74,7 +82,7 @@ class KeyReceiver:
                 await self._announce()
                 for _ in range(round(ANNOUNCE_S * 2e9 / CHECK_NS)):
                     await asyncio.sleep(CHECK_NS / 2e9)
-                    self._expire(time.monotonic_ns())
+                    self._expire(boottime_ns())
         finally:
             self.keys.destroy()
             self._private.clear()
@@ -88,7 +96,7 @@ class KeyReceiver:
     async def _announce(self) -> None:
         if not self._bus.connected:
             return  # announcements would only pile up in the client
-        private, now = X25519PrivateKey.generate(), time.monotonic_ns()
+        private, now = X25519PrivateKey.generate(), boottime_ns()
         self._private.append(_Announced(private, now))
         public, at = private.public_key().public_bytes_raw(), self._utc(now)
         try:
@@ -102,24 +110,33 @@ class KeyReceiver:
             secret, made = self._unwrap(message)
         except SealError as error:
             REFUSED.inc()
-            log.warning("a frame key was refused", site=message.site, reason=str(error))
+            # Without a signature the site is anybody's word: sites that are not ours count as one.
+            if self._seldom.may(boottime_ns(), message.site if message.site in self.sites else "", str(error)):
+                log.warning("a frame key was refused", site=message.site, reason=str(error))
             return
-        now = time.monotonic_ns()
-        # It was sent `waited` after our announcement had come: what is missing since then is the way there and back.
+        now = boottime_ns()
+        # Ingest sent it `waited` after our announcement came. The rest of the time is the way there and back.
         doubt = max(0, now - made - message.waited)
-        self.keys.add(message.key, secret, now, age=message.age, doubt=doubt)
+        self.keys.add(message.site, message.key, secret, now, age=message.age, doubt=doubt)
+
+    def _displaced(self, site: str) -> None:
+        DISPLACED.labels(site).inc()
+        if self._seldom.may(boottime_ns(), site, "displaced"):
+            log.warning("more frame keys than are kept of one site; the oldest go", site=site, most=MOST_OF_SITE)
 
     def _unwrap(self, message: FrameKeyV1) -> tuple[bytearray, int]:
         """Return the key, and when the announcement that it answers was made."""
         if not is_genuine(self._trusted, message):
             raise SealError("the ingest identity did not sign it")
-        self._expire(time.monotonic_ns())
+        if message.site not in self.sites:
+            raise SealError("this worker has no such site")
+        self._expire(boottime_ns())
         refused = "nothing was announced lately"
         for said in reversed(self._private):
             try:
                 return unwrap_key(said.private, message), said.made
             except SealError as error:
-                refused = str(error)  # an error that is kept keeps its stack, and with it the private key
+                refused = str(error)  # the text only: a kept error keeps its stack, and so the private key
         raise SealError(refused)
 
     def _utc(self, now: int) -> int:

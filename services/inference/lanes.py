@@ -13,7 +13,9 @@ from proto.frames import FrameV1
 from services.frames.sealing.seal import SealError, i420_bytes, open_into, wipe
 from services.inference.core.faces import Face
 from services.inference.core.quality import FaceSize, Light, Meter, size_of
+from services.inference.core.width import Width
 from services.inference.model import FaceModel
+from services.kernel.clock import boottime_ns
 
 LONGEST_SIDE = 1920
 LARGEST_PIXELS = LONGEST_SIDE * LONGEST_SIDE
@@ -31,23 +33,25 @@ class Quality:
 
 @dataclass(frozen=True, slots=True)
 class Analysed:
-    """What came of a frame. By the time it exists, the pixels are overwritten. `quality`: if the frame asked for it."""
+    """The result of a frame, whose pixels are overwritten by now. `quality` is set if the frame asked for it."""
 
     faces: list[Face]
     service_ns: int
     quality: Quality | None = None
     opened: int = 0
     judged: int = 0
-    """When it was decrypted, and when both networks had looked at it; monotonic ns."""
+    """When it was decrypted, and when both networks had looked at it; ns, `boottime_ns`."""
     wiped: int = 0
-    """When its pixels were overwritten; monotonic ns."""
+    """When its pixels were overwritten; ns, `boottime_ns`."""
+    cpu_ns: int = 0
+    """The processor's time from taking it to overwriting its pixels."""
 
 
 class Lane:
     """Opens, analyses and overwrites one frame at a time."""
 
-    def __init__(self, model: FaceModel, number: int) -> None:
-        self.model = model
+    def __init__(self, model: FaceModel, number: int, clock: Callable[[], int] = boottime_ns) -> None:
+        self.model, self._clock = model, clock
         self.busy = False
         self._pixels = memoryview(bytearray(i420_bytes(LARGEST_PIXELS, 1)))
         self._meter = Meter(LONGEST_SIDE)
@@ -57,37 +61,41 @@ class Lane:
         """Run the model on a grey picture; returns how long the second, warm run took in ns."""
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(self._executor, self.model.warm_up, width, height)
-        started = time.monotonic_ns()
+        started = self._clock()
         await loop.run_in_executor(self._executor, self.model.warm_up, width, height)
-        return time.monotonic_ns() - started
+        return self._clock() - started
 
-    async def analyse(self, frame: FrameV1, cipher: AESGCM) -> Analysed:
-        """Return the faces of a sealed frame; SealError if it does not open. The pixels are overwritten either way."""
+    async def analyse(self, frame: FrameV1, cipher: AESGCM, *, fast: bool = False) -> Analysed:
+        """Return the faces of a sealed frame; SealError if it does not open. The pixels are overwritten either way.
+
+        `fast`: by the model's second operating point, if it has one.
+        """
         self.busy = True
         try:
             loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._executor, self._analyse, frame, cipher)
+            return await loop.run_in_executor(self._executor, self._analyse, frame, cipher, fast)
         finally:
             self.busy = False
 
-    def _analyse(self, frame: FrameV1, cipher: AESGCM) -> Analysed:
-        started = time.monotonic_ns()
+    def _analyse(self, frame: FrameV1, cipher: AESGCM, fast: bool) -> Analysed:
+        started, cpu = self._clock(), time.thread_time_ns()
+        model = (self.model.fast if fast else None) or self.model
         size = i420_bytes(frame.width, frame.height)
         if size > len(self._pixels):
             raise SealError(f"{frame.width}x{frame.height} is larger than settings allow")
         pixels = self._pixels[:size]
         try:
             open_into(cipher, frame, pixels)
-            opened = time.monotonic_ns()
+            opened = self._clock()
             picture = np.frombuffer(pixels, np.uint8).reshape(frame.height * 3 // 2, frame.width)
-            faces = self.model.find(picture)
-            judged = time.monotonic_ns()
+            faces = model.find(picture)
+            judged = self._clock()
             light = self._meter.measure(picture[: frame.height]) if frame.aim else None
         finally:
             wipe(pixels)
-        wiped = time.monotonic_ns()
+        wiped, spent = self._clock(), time.thread_time_ns() - cpu
         quality = None if light is None else self._quality(light, faces, frame)
-        return Analysed(faces, wiped - started, quality, opened, judged, wiped)
+        return Analysed(faces, wiped - started, quality, opened, judged, wiped, spent)
 
     def _quality(self, light: Light, faces: list[Face], frame: FrameV1) -> Quality:
         smallest = self.model.manifest.min_face_px
@@ -100,23 +108,41 @@ class Lane:
 
 
 class Lanes:
-    """All lanes of a worker."""
+    """All lanes of a worker: `count` of them, of which as many are used as `Width` says; all, if `always`."""
 
-    def __init__(self, load: Callable[[], FaceModel], count: int) -> None:
-        self._lanes = [Lane(load(), number) for number in range(count)]
+    def __init__(
+        self,
+        load: Callable[[], FaceModel],
+        count: int,
+        clock: Callable[[], int] = boottime_ns,
+        *,
+        always: bool = True,
+    ) -> None:
+        self._lanes = [Lane(load(), number, clock) for number in range(count)]
+        self._width, self._clock = Width(count, count if always else 1), clock
+        self._always = always
         self.model = self._lanes[0].model
 
     @property
-    def count(self) -> int:
-        """How many lanes there are."""
-        return len(self._lanes)
+    def used(self) -> int:
+        """How many lanes are used now."""
+        return self._width.now
+
+    def done(self, analysed: Analysed) -> None:
+        """Count a lane's work; the number of lanes in use may change."""
+        if not self._always:
+            self._width.done(analysed.service_ns, analysed.cpu_ns, self._clock())
+
+    def is_used(self, lane: Lane) -> bool:
+        """Return whether a lane may take another frame."""
+        return any(lane is one for one in self._lanes[: self.used])
 
     def free(self) -> Lane | None:
-        """Return a lane without a frame in hand, or None."""
-        return next((lane for lane in self._lanes if not lane.busy), None)
+        """Return a lane in use without a frame in hand, or None."""
+        return next((lane for lane in self._lanes[: self.used] if not lane.busy), None)
 
     def busy(self) -> int:
-        """How many frames are in hand."""
+        """Return how many frames are in hand."""
         return sum(lane.busy for lane in self._lanes)
 
     async def warm_up(self, width: int, height: int) -> int:

@@ -24,7 +24,7 @@ MANIFEST_NAME = "model.json"
 
 _ERRORS_ONLY = 3
 Names = tuple[list[str], list[str]]
-"""What a graph takes and what it gives, in order."""
+"""Names of a graph's inputs and of its outputs, in order."""
 _DETECTOR: Names = (["i420"], ["boxes", "scores", "worn"])
 _CLASSIFIER: Names = (["i420", "boxes", "worn"], ["probabilities"])
 
@@ -40,11 +40,20 @@ class ModelFile(msgspec.Struct, frozen=True):
     sha256: str
 
 
-class Manifest(msgspec.Struct, frozen=True):
-    """What `model.json` says.
+class FastPoint(msgspec.Struct, frozen=True):
+    """The networks of the second operating point, and its threshold; everything else is the manifest's."""
 
-    `score_threshold` is the operating point, `unknown_below` a calibrated probability, `min_face_px` is in pixels of
-    the analysed picture, `long_side` the analysis size that the figures in the model card hold for.
+    detector: ModelFile
+    classifier: ModelFile
+    score_threshold: float
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """The content of `model.json`.
+
+    Its own files are the operating point `accurate`, and `score_threshold` its threshold; `unknown_below` is a
+    calibrated probability. `min_face_px` is in pixels of the analysed picture. `long_side` is the analysis size for
+    which the figures in the model card hold.
     """
 
     id: ModelId
@@ -56,10 +65,23 @@ class Manifest(msgspec.Struct, frozen=True):
     min_face_px: float
     long_side: int
     classes: tuple[str, ...]
+    fast: FastPoint | None = None
+
+    def at_fast(self) -> Manifest | None:
+        """Return the manifest of the operating point `fast` alone; None if there is none."""
+        fast = self.fast
+        if fast is None:
+            return None
+        point = (fast.detector, fast.classifier, fast.score_threshold)
+        named = dict(zip(("detector", "classifier", "score_threshold"), point, strict=True))
+        return msgspec.structs.replace(self, fast=None, **named)
 
 
 class FaceModel:
-    """Finds faces in I420 pictures and judges them. Not for two threads at once; load one per thread."""
+    """Finds faces in I420 pictures and judges them. Not for two threads at once; load one per thread.
+
+    `fast` is the model's second operating point: other networks under the same id and checksum. None: it has none.
+    """
 
     def __init__(
         self,
@@ -67,11 +89,13 @@ class FaceModel:
         sha256: str,
         detector: onnxruntime.InferenceSession,
         classifier: onnxruntime.InferenceSession,
+        fast: FaceModel | None = None,
     ) -> None:
         self.manifest = manifest
         self.sha256 = sha256
         self._detector = detector
         self._classifier = classifier
+        self.fast = fast
 
     @property
     def id(self) -> str:
@@ -81,7 +105,7 @@ class FaceModel:
     def raw(
         self, i420: NDArray[np.uint8], floor: float = 0.0
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-        """Boxes [N, 4] in pixels, scores [N] and probabilities [N, 3] of everything that scores at least `floor`.
+        """Return boxes [N, 4] in pixels, scores [N] and probabilities [N, 3] of all that score at least `floor`.
 
         Best score first; boxes wholly outside the picture are left out. Raises ValueError as `find` does.
         """
@@ -96,10 +120,10 @@ class FaceModel:
         return boxes, scores, probabilities
 
     def find(self, i420: NDArray[np.uint8], floor: float | None = None) -> list[Face]:
-        """The faces in a planar I420 picture [3 * H / 2, W] (BT.601, limited range), best score first.
+        """Return the faces in a planar I420 picture [3 * H / 2, W] (BT.601, limited range), best score first.
 
-        `floor` None means the operating point; a lower floor shows less certain boxes too. Nothing keeps a reference
-        to `i420` after the return. Raises ValueError for an array that is no such picture.
+        `floor` None means the operating point; a lower floor shows less certain boxes too. Nothing keeps a reference to
+        `i420` after the return. Raises ValueError for an array that is no such picture.
         """
         width, height = i420_sides(i420.shape)
         limits = self._limits(floor)
@@ -107,13 +131,15 @@ class FaceModel:
         return to_faces(boxes, scores, probabilities, width=width, height=height, limits=limits)
 
     def warm_up(self, width: int, height: int) -> None:
-        """Runs both networks once on a grey picture: the first run is slow."""
+        """Run both networks once on a grey picture: the first run is slow."""
         grey = np.full((height * 3 // 2, width), 128, dtype=np.uint8)
         i420_sides(grey.shape)
         self._detector.run(None, {"i420": grey})
         box = np.array([[0, 0, width, height]], dtype=np.float32)
         worn = np.zeros((1, len(CLASSES)), dtype=np.float32)
         self._classifier.run(None, {"i420": grey, "boxes": box, "worn": worn})
+        if self.fast is not None:
+            self.fast.warm_up(width, height)
 
     def _limits(self, floor: float | None) -> Limits:
         threshold = self.manifest.score_threshold if floor is None else floor
@@ -134,7 +160,8 @@ def _manifest(path: Path, content: bytes) -> Manifest:
         raise ModelError(f"{path}: is no model manifest: {error}") from error
     if manifest.classes != CLASSES:
         raise ModelError(f"{path}: classes are {list(manifest.classes)}, expected {list(CLASSES)}")
-    for name in (manifest.detector.file, manifest.classifier.file):
+    points = [point for point in (manifest, manifest.fast) if point is not None]
+    for name in (part.file for point in points for part in (point.detector, point.classifier)):
         if Path(name).name != name:
             raise ModelError(f"{path}: file {name!r} must be a plain name beside the manifest")
     return manifest
@@ -155,7 +182,7 @@ def _session(content: bytes, path: Path, names: Names) -> onnxruntime.InferenceS
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     # Spinning threads would double the processor time at ten pictures a second.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # An arena would keep what the last picture became until the next one; what is freed is overwritten (ADR 22).
+    # An arena would keep what was made of one picture until the next one; freed memory is overwritten (ADR 22).
     options.enable_cpu_mem_arena = False
     options.log_severity_level = _ERRORS_ONLY
     try:
@@ -171,15 +198,20 @@ def _session(content: bytes, path: Path, names: Names) -> onnxruntime.InferenceS
 
 
 def load_model(folder: Path | None = None) -> FaceModel:
-    """The model in `folder` (default: the one that is shipped), with both files' checksums verified.
+    """Return the model in `folder` (default: the one that is shipped), with all files' checksums verified.
 
     Raises ModelError when the manifest or a file is missing, unreadable, damaged or not what it should be.
     """
     folder = MODELS if folder is None else folder
     described = _read(folder / MANIFEST_NAME)
     manifest = _manifest(folder / MANIFEST_NAME, described)
+    # The manifest holds all files' checksums and the thresholds, so its hash covers all that decides a verdict.
+    sha256, fast = hashlib.sha256(described).hexdigest(), manifest.at_fast()
+    return _loaded(folder, manifest, sha256, None if fast is None else _loaded(folder, fast, sha256))
+
+
+def _loaded(folder: Path, manifest: Manifest, sha256: str, fast: FaceModel | None = None) -> FaceModel:
     contents = [_checked(folder, part) for part in (manifest.detector, manifest.classifier)]
     detector = _session(contents[0], folder / manifest.detector.file, _DETECTOR)
     classifier = _session(contents[1], folder / manifest.classifier.file, _CLASSIFIER)
-    # The manifest holds both files' checksums and the thresholds: one number for all that decides a verdict.
-    return FaceModel(manifest, hashlib.sha256(described).hexdigest(), detector, classifier)
+    return FaceModel(manifest, sha256, detector, classifier, fast)

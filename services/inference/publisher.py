@@ -1,4 +1,4 @@
-"""The bounded publisher: sightings wait for JetStream here, never in the reply to ingest (ADR 14)."""
+"""The bounded publisher: sightings wait for JetStream here, so that the reply to ingest does not wait (ADR 14)."""
 
 import asyncio
 
@@ -20,7 +20,10 @@ _POLL_S = 0.02
 
 
 class SightingsPublisher:
-    """Stores sightings in order; what is not stored 2 s after it was emitted is counted as lost, and coverage falls."""
+    """Stores sightings in order.
+
+    Sightings that are not stored 2 s after `emit` count as lost, and coverage falls.
+    """
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
@@ -35,7 +38,7 @@ class SightingsPublisher:
         self._queue.put_nowait((asyncio.get_running_loop().time() + _LIMIT_S, sightings, current().traceparent))
 
     async def run(self) -> None:
-        """Store what was emitted, for ever."""
+        """Store the emitted sightings, for ever."""
         while True:
             until, sightings, trace = await self._queue.get()
             try:
@@ -47,7 +50,7 @@ class SightingsPublisher:
     async def _store(self, sightings: SightingsV1, until: float) -> bool:
         try:
             async with asyncio.timeout_at(until):
-                # What the client buffers while disconnected would be stored long after it was counted as lost.
+                # Messages buffered by a disconnected client would be stored long after they were counted as lost.
                 while not self._bus.connected or asyncio.get_running_loop().time() >= until:
                     await asyncio.sleep(_POLL_S)
                 await self._bus.store(SIGHTINGS, sightings, message_id=_id(sightings))
@@ -59,7 +62,7 @@ class SightingsPublisher:
             return False
 
     async def flush(self) -> None:
-        """Wait until all that was emitted is stored or lost."""
+        """Wait until all emitted sightings are stored or lost."""
         await self._queue.join()
 
 

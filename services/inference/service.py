@@ -5,24 +5,33 @@ import os
 import re
 import secrets
 from pathlib import Path
+from typing import Literal
 
 from prometheus_client import Info
 
 from proto.subjects import FRAMES
 from services.bus import Bus
+from services.inference.core.points import Points
+from services.inference.errors import ErrorsTeller, read_errors
 from services.inference.keys import KeyReceiver
 from services.inference.lanes import Lanes
-from services.inference.model import ModelError, load_model
+from services.inference.metrics import FrameMetrics
+from services.inference.model import MODELS, FaceModel, ModelError, load_model
 from services.inference.publisher import SightingsPublisher
 from services.inference.settings import InferenceFile
 from services.inference.worker import Worker
 from services.kernel.app import App
 from services.kernel.faults import StartError
+from services.kernel.log import get_logger
+
+log = get_logger()
 
 MODEL = Info("moretta_model", "The model in use")
 _WARM_UP = (640, 360)
+_MOST_LANES = 2
+"""Each takes 30 MB, and one event loop takes and answers all frames: a third one is for another replica."""
 _PENDING = 32
-"""Frames that came in one turn of the loop; each is answered or let wait in the next."""
+"""The most frames that may come in one turn of the event loop; in the next turn, each is answered or left to wait."""
 
 
 async def wire(app: App, settings: InferenceFile) -> None:
@@ -30,11 +39,13 @@ async def wire(app: App, settings: InferenceFile) -> None:
     try:
         identity, trusted = settings.sealing.private(), settings.sealing.trusted()
         folder = Path(settings.inference.model) if settings.inference.model else None
-        lanes = Lanes(lambda: load_model(folder), settings.inference.threads)
+        lanes = _lanes(folder, settings.inference.threads)
+        errors = read_errors(folder or MODELS, lanes.model.sha256)
     except (ModelError, ValueError) as error:
         raise StartError(str(error)) from None
     app.on_stop("end the lanes", lambda: asyncio.to_thread(lanes.close))
     MODEL.info({"id": lanes.model.id, "sha256": lanes.model.sha256})
+    points = _points(settings, lanes.model)
     warm_ns = await lanes.warm_up(*_WARM_UP)
 
     main = await Bus.connect(settings.nats, "inference")
@@ -43,6 +54,9 @@ async def wire(app: App, settings: InferenceFile) -> None:
     publisher = SightingsPublisher(main)
     app.spawn("publish sightings", publisher.run())
     app.on_stop("flush sightings", publisher.flush)
+    teller = ErrorsTeller(main, points.by_site(), lanes.model.id, lanes.model.sha256, errors)
+    await teller.tell()
+    app.spawn("tell the model's errors", teller.run())
 
     frames = await Bus.connect(settings.nats, "inference", "FRAMES")
     app.on_stop("close NATS (frames)", frames.close)
@@ -52,7 +66,11 @@ async def wire(app: App, settings: InferenceFile) -> None:
     await keys.listen()
     app.spawn("announce this worker", keys.run())
 
-    worker = Worker(name, lanes, keys.keys, publisher.emit)
+    metrics = FrameMetrics()
+    metrics.keep(settings.sites)
+    app.spawn("tell the counts of frames", metrics.run())
+    worker = Worker(name, lanes, keys.keys, publisher.emit, metrics=metrics)
+    worker.fast = points.fast
     worker.warmed(warm_ns)
     app.on_stop("finish frames in hand", worker.finish)
     await frames.serve(FRAMES, worker.handle, pending=_PENDING)
@@ -64,15 +82,33 @@ async def wire(app: App, settings: InferenceFile) -> None:
             keys.trust(new.sealing.private(), new.sealing.trusted())
         except ValueError as error:
             raise StartError(str(error)) from None
-        keys.sites = _site_ids(new)
+        points = _points(new, lanes.model)
+        keys.sites, teller.sites, worker.fast = _site_ids(new), points.by_site(), points.fast
+        metrics.keep(new.sites)
 
     app.on_reload(apply)
+
+
+def _lanes(folder: Path | None, threads: int | Literal["auto"]) -> Lanes:
+    if threads == "auto":
+        cores = len(os.sched_getaffinity(0))
+        return Lanes(lambda: load_model(folder), min(cores, _MOST_LANES), always=False)
+    return Lanes(lambda: load_model(folder), threads)
 
 
 def _site_ids(settings: InferenceFile) -> list[str]:
     return [site.id for site in settings.sites]
 
 
+def _points(settings: InferenceFile, model: FaceModel) -> Points:
+    """Return the cameras' operating points; warn of cameras that ask for one that the model has not."""
+    points = Points(settings.sites, model.fast is not None)
+    if missing := points.wanted - points.fast:
+        names = sorted(f"{site}/{camera}" for site, camera in missing)
+        log.warning("the model has no operating point `fast`; these cameras are analysed at `accurate`", cameras=names)
+    return points
+
+
 def _worker_name(host: str) -> str:
-    """Return a name for this process alone, as subjects allow."""
+    """Return a unique name for this process, in characters that subjects allow."""
     return f"{re.sub(r'[^a-z0-9-]', '-', host.lower())[:40]}-{secrets.token_hex(4)}"

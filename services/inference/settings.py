@@ -1,6 +1,6 @@
 """The settings that inference reads."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta, Struct, field
 
@@ -18,16 +18,16 @@ class InferenceSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only
     """The section `inference`."""
 
     model: str | None = None
-    """Folder of the model; the one that is shipped if absent."""
-    threads: Annotated[int, Meta(ge=1, le=32)] = 1
-    """Pictures analysed at a time; at most the cores that decoding leaves free."""
+    """Folder of the model; None: the model that is shipped."""
+    threads: Annotated[int, Meta(ge=1, le=32)] | Literal["auto"] = "auto"
+    """Pictures analysed at a time. `auto`: as many as decoding leaves cores for, found while it runs."""
 
 
 class InferenceFile(Struct, frozen=True, kw_only=True):
-    """What inference reads of the settings file."""
+    """The part of the settings file that inference reads."""
 
     UNREAD: ClassVar[frozenset[str]] = frozenset({"url", "token"})
-    """Cameras' addresses, passwords included, are ingest's alone."""
+    """Only ingest reads cameras' addresses, passwords included."""
 
     nats: NatsSettings = NatsSettings()
     log: LogSettings = LogSettings()
@@ -38,5 +38,5 @@ class InferenceFile(Struct, frozen=True, kw_only=True):
     inference: InferenceSettings = field(default_factory=InferenceSettings)
 
     def problems(self) -> list[Problem]:
-        """Return what no single field shows."""
+        """Return problems that checks of single fields cannot find."""
         return [*self.nats.problems(), *self.tracing.problems(), *problems(self.sites)]

@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 
 from services.ingest.settings import IngestFile, WebSettings
-from services.kernel.app import App, main
+from services.kernel.app import App
+from services.kernel.process import main
 from services.sandbox import Sandbox
 
 
@@ -21,7 +22,7 @@ def run(arguments: list[str] | None = None) -> int:
         importlib.import_module("services.ingest.service")
 
     async def wire(app: App, settings: IngestFile) -> None:
-        from services.ingest.service import wire  # only now: numpy starts threads, and the sandbox binds those to come
+        from services.ingest.service import wire  # only now: numpy starts threads; the sandbox binds only later ones
 
         app.before_reload(sandbox.check)
         await wire(app, settings)
@@ -30,10 +31,8 @@ def run(arguments: list[str] | None = None) -> int:
 
 
 def _prepare(web: WebSettings) -> None:
-    """Do what the web server can't do in the sandbox: start a program, and write the last file."""
-    certificate = importlib.import_module(
-        "services.ingest.web.certificate"
-    )  # ifaddr asks ldconfig while it is imported
+    """Do the steps that the web server can't do in the sandbox: start a program, and write the last file."""
+    certificate = importlib.import_module("services.ingest.web.certificate")  # importing ifaddr runs ldconfig
     if web.certificate_dir is not None:
         certificate.served(web, dt.datetime.now(dt.UTC))
 

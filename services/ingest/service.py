@@ -4,15 +4,16 @@ from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from proto.subjects import CAMERA_LEASES, REPLICAS
-from services.bus import Bus, clock
-from services.ingest import lavlog
-from services.ingest.aiming import Aimer
-from services.ingest.fleet import Fleet
-from services.ingest.keys import KeyGiver
-from services.ingest.pausing import Pausing
+from proto.subjects import CAMERA_LEASES, REPLICAS, SIGHTINGS
+from services.bus import Bus
+from services.bus.clock import MOST_NS, HostClock
+from services.ingest.camera.fleet import Fleet
+from services.ingest.camera.keys import KeyGiver
+from services.ingest.camera.sharing import Sharing
+from services.ingest.orders.aiming import Aimer
+from services.ingest.orders.pausing import Pausing
 from services.ingest.settings import IngestFile, WebSettings
-from services.ingest.sharing import Sharing
+from services.ingest.sources import ffmpeg
 from services.kernel.app import App
 from services.kernel.faults import StartError
 from services.leases import Leases, new_replica_name
@@ -24,22 +25,20 @@ Identities = tuple[Ed25519PrivateKey, tuple[Ed25519PublicKey, ...]]
 
 
 async def wire(app: App, settings: IngestFile) -> None:
-    """Build the service: two connections, keys, orders, leases; the cameras come last and go first."""
-    lavlog.install()
-    _identities(settings)  # what is wrong with them needs no NATS to be told
+    """Build the service: two NATS connections, keys, orders, leases. Cameras start last and stop first."""
+    ffmpeg.forward_log()
+    ffmpeg.limit_memory()
+    _identities(settings)  # checked first: to report an error in them needs no NATS
 
-    main = await Bus.connect(settings.nats, "ingest")
-    app.on_stop("close NATS", main.close)
-    await main.ensure_streams(["SIGHTINGS", "CAMERAS", "CONTROL", "AUDIT", "DEAD", "KV_LEASES_INGEST"])
-    frames = await Bus.connect(settings.nats, "ingest", "FRAMES")
-    app.on_stop("close NATS (frames)", frames.close)
-    frames.dead_letters = main
-
+    main, frames = await _connected(app, settings)
     givers: dict[str, KeyGiver] = {}
     fleet = Fleet(app, main, frames, settings.ingest)
     pausing = Pausing(app, main, fleet)
-    leases = Leases(main, CAMERA_LEASES, REPLICAS, settings.ingest.replica or new_replica_name())
-    sharing = Sharing(app, fleet, leases)
+    host = HostClock(lambda: main.clock_offset(str(SIGHTINGS.stream)), app.probes.ready, far_ns=MOST_NS)
+    await host.measure()  # before any lease: its number comes from this clock
+    name = settings.ingest.replica or new_replica_name()
+    leases = Leases(main, CAMERA_LEASES, REPLICAS, name, number=host.number)
+    sharing = Sharing(app, fleet, leases, host)
     aimer = Aimer(app, main, fleet, leases)
 
     async def open_site(site: str, identities: Identities) -> None:
@@ -53,7 +52,7 @@ async def wire(app: App, settings: IngestFile) -> None:
         await aimer.listen(site)
 
     async def apply(new: IngestFile) -> None:
-        identities = _identities(new)  # first: these two may fail, and then nothing of the new settings is in force
+        identities = _identities(new)  # first: this and the reload may fail, and then no new setting is in force
         if server is not None:
             server.reload()
         for name, giver in givers.items():
@@ -80,11 +79,22 @@ async def wire(app: App, settings: IngestFile) -> None:
     app.spawn("keep the hours", fleet.keep_hours())
     app.on_reload(apply)
     app.watch(main, frames)
-    app.spawn("watch the clock", clock.watch(lambda: main.clock_offset("CONTROL"), app.probes.ready))
+    app.spawn("watch the clock", host.watch())
+
+
+async def _connected(app: App, settings: IngestFile) -> tuple[Bus, Bus]:
+    """Return the connection for all but frames, and that for frames."""
+    main = await Bus.connect(settings.nats, "ingest")
+    app.on_stop("close NATS", main.close)
+    await main.ensure_streams(["SIGHTINGS", "CAMERAS", "CONTROL", "AUDIT", "DEAD", "KV_LEASES_INGEST"])
+    frames = await Bus.connect(settings.nats, "ingest", "FRAMES")
+    app.on_stop("close NATS (frames)", frames.close)
+    frames.dead_letters = main
+    return main, frames
 
 
 def _identities(settings: IngestFile) -> Identities:
-    """Return our own identity and those of workers; StartError says what is wrong."""
+    """Return ingest's own identity and the trusted ones of workers; StartError says what is wrong."""
     try:
         return settings.sealing.private(), settings.sealing.trusted()
     except ValueError as error:
@@ -92,7 +102,7 @@ def _identities(settings: IngestFile) -> Identities:
 
 
 def _web_server(app: App, settings: WebSettings | None, sharing: Sharing, aimer: Aimer) -> "WebServer | None":
-    """The camera page and the WHIP endpoint, where they are wanted: elsewhere aiortc needs no memory."""
+    """Return the server of the camera page and WHIP; None without settings: then aiortc takes no memory."""
     if settings is None:
         return None
     from services.ingest.web.server import WebServer

@@ -24,28 +24,30 @@ class WebSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
 
     host: Annotated[str, Meta(min_length=1)] = "0.0.0.0"  # noqa: S104 - phones are to reach it; nothing works without a token
     port: Annotated[int, Meta(ge=0, le=65_535)] = 8443
-    """0 takes a free one; the log says which."""
+    """0 takes a free port; the log names it."""
     certificate: Annotated[str, Meta(min_length=1)] | None = None
-    """PEM file with the certificate and those that vouch for it. None: one of our own, self-signed."""
+    """PEM file with the certificate and its chain. None: ingest makes its own, self-signed."""
     key: Annotated[str, Meta(min_length=1)] | None = None
     """PEM file with its private key."""
     certificate_dir: Annotated[str, Meta(min_length=1)] | None = None
-    """Where our own certificate and its key are kept over restarts. None: in memory, a new one at each start."""
+    """Directory that keeps ingest's own certificate and key over restarts. None: in memory, a new one at each start."""
     names: list[
         Annotated[str, Meta(pattern=r"^[A-Za-z0-9.:_-]{1,253}\Z", description="a host name or an IP address")]
     ] = field(default_factory=list)
-    """Host names and addresses that people type, beside those of this machine; the first is the page's."""
+    """Host names and addresses that people type, in addition to this machine's own; the first one is in the page's
+    URL."""
     origins: list[
         Annotated[str, Meta(pattern=r"^https?://[^/\s]+\Z", description="an origin, as in https://a.org")]
     ] = field(default_factory=list)
-    """Other pages' origins that may publish here (CORS)."""
+    """Origins of other pages that may publish here (CORS)."""
     operator_token: Secret | None = None
-    """With it operators aim cameras from the page. None: nobody does."""
+    """The token with which operators aim cameras from the page. None: nobody can."""
     ice_addresses: list[str] = field(default_factory=list)
-    """Addresses that are told to peers for video, UDP; none: all of this machine. One that it hasn't forwards to it."""
+    """Addresses announced to peers for video (UDP); empty: all of this machine's. An address that this machine does not
+    have must forward to it."""
 
     def tls(self) -> Tls | None:
-        """Return how to serve with these files; None without. CertificateError if one is of no use."""
+        """Return the TLS settings from these files; None without files. CertificateError if one can't be used."""
         if self.certificate is None or self.key is None:
             return None
         return server_tls("whip", Named("ingest.web.certificate", self.certificate), Named("ingest.web.key", self.key))
@@ -55,21 +57,21 @@ class IngestSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """The section `ingest`."""
 
     report_s: Annotated[float, Meta(ge=0.2, le=60)] = 2.0
-    """How often each camera's state is published, beside every change."""
+    """Interval in seconds at which each camera's state is published, in addition to every change."""
     stop_limit_s: Annotated[float, Meta(ge=0.5, le=60)] = 4.0
-    """How long a decode thread may take to end; a read that hangs in FFmpeg is not waited for longer."""
+    """How many seconds a decode thread may take to end. Ingest does not wait longer for a read that hangs in FFmpeg."""
     stuck_limit_s: Annotated[float, Meta(ge=1, le=3600)] = STUCK_LIMIT_S
-    """A decode thread that shows no sign of life for so long beyond its camera's own time limits, or still runs so long
-    after its camera was removed, is stuck: ingest ends, to be started anew."""
+    """How many seconds a decode thread may show no sign of life beyond its camera's own time limits. After that it is
+    stuck, and its camera is left out until an operator resumes it (ADR 39)."""
     replica: ReplicaId | None = None
-    """This replica's name among those that share the cameras; None: one is made at start. Two that run at the same time
-    must not share one."""
+    """This replica's name among the replicas that share the cameras; None: ingest makes one at start. Two replicas that
+    run at the same time must have different names."""
     web: WebSettings | None = None
-    """Needed for `whip://` cameras; None: nothing is served."""
+    """Needed for `whip://` cameras; None: ingest runs no web server."""
 
 
 class IngestFile(Struct, frozen=True, kw_only=True):
-    """What ingest reads of the settings file."""
+    """The parts of the settings file that ingest reads."""
 
     nats: NatsSettings = NatsSettings()
     log: LogSettings = LogSettings()
@@ -80,7 +82,7 @@ class IngestFile(Struct, frozen=True, kw_only=True):
     ingest: IngestSettings = field(default_factory=IngestSettings)
 
     def problems(self) -> list[Problem]:
-        """Return what no single field shows."""
+        """Return the problems that no single field shows."""
         return [*self.nats.problems(), *self.tracing.problems(), *problems(self.sites), *self._web_problems()]
 
     def _web_problems(self) -> Iterator[Problem]:

@@ -1,1 +1,1 @@
-"""How a service runs: its life, settings, log, probes, TLS and traces; and what it says when it cannot start."""
+"""The parts every service runs on: lifecycle, settings, log, probes, TLS, traces, and the error of a failed start."""

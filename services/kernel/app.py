@@ -1,31 +1,21 @@
-"""The life of a service (docs/architecture.md).
+"""The lifecycle of a service (docs/architecture.md): what runs until it ends, and how it stops.
 
-Signal -> readiness off -> intake off -> in-flight work finished, with a limit -> outputs flushed -> closed in reverse
-order -> exit code. A background task that ends by itself is a fault (exit 1). A second signal leaves at once.
+Readiness off -> intake off -> in-flight work finished, within a limit -> outputs flushed -> parts closed in reverse
+order -> exit code. A background task that ends by itself is a fault (exit 1).
 """
 
-import argparse
 import asyncio
-import ctypes
-import os
-import platform
-import resource
-import signal
-import sys
-import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
-import uvloop
 from msgspec import Struct
 from prometheus_client import Counter
 
-from services.kernel.build import BUILD, build
 from services.kernel.faults import StartError
-from services.kernel.log import configure, get_logger
-from services.kernel.probes import Probes, ProbesSettings
+from services.kernel.log import get_logger
+from services.kernel.probes import Probes
 from services.kernel.settings import SettingsError, load
 
 log = get_logger()
@@ -35,19 +25,12 @@ STEP_LIMIT_S = 5.0
 """How long one step of stopping may take."""
 _WATCH_S = 0.5
 _AGAIN_S = 0.1
-_THREAD_LIMIT_S = 1.0
-_PR_SET_DUMPABLE = 4
-EXIT_OK, EXIT_FAULT, EXIT_USAGE = 0, 1, 2
-
-
-T = TypeVar("T", bound=Struct)
-Wire = Callable[["App", Any], Coroutine[Any, Any, None]]
-Before = Callable[[Path, Any], None]
-"""Takes the settings' file and the settings; StartError if the service must not run with them."""
+EXIT_OK, EXIT_FAULT = 0, 1
+"""A user's mistake is 2 (`services.kernel.process`)."""
 
 
 class Connected(Protocol):
-    """What knows whether it is connected, and what it is refused there."""
+    """A connection that knows whether it is up, and which subjects the server refuses."""
 
     @property
     def connected(self) -> bool: ...
@@ -59,7 +42,7 @@ class Connected(Protocol):
 
 
 class App:
-    """What a wiring function hangs its parts on."""
+    """One running service: the wiring function registers tasks, steps of stopping and reload handlers here."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -69,15 +52,16 @@ class App:
         self._apply: Callable[[Any], Awaitable[None]] | None = None
         self._check: Callable[[Any], None] | None = None
         self._started = asyncio.Event()
-        self._stopping = asyncio.Event()
+        self.stopping = asyncio.Event()
+        """Set from the moment in which the stop begins."""
         self._reloading = asyncio.Lock()
         self._left: set[asyncio.Future[Any]] = set()
         self._fault = False
 
     def spawn(self, name: str, coro: Coroutine[Any, Any, Any], *, may_end: bool = False) -> asyncio.Task[Any]:
-        """Run a background task for the service's whole life; if it ends by itself, that is a fault.
+        """Run a background task for the service's whole life. It is a fault if the task ends by itself.
 
-        One that `may_end` is a fault only when it ends with an exception.
+        With `may_end`, it is a fault only if the task ends with an exception.
         """
         task = asyncio.create_task(coro, name=name)
         self._tasks.add(task)
@@ -88,17 +72,17 @@ class App:
         self._tasks.discard(task)
         if may_end and not task.cancelled() and task.exception() is None:
             return
-        if task.cancelled() or self._stopping.is_set():
+        if task.cancelled() or self.stopping.is_set():
             if not task.cancelled() and task.exception() is not None:
                 log.warning("a task failed while stopping", task=task.get_name(), error=str(task.exception()))
             return
         error = task.exception()
         log.error("a background task ended by itself", task=task.get_name(), exc_info=error)
         self._fault = True
-        self._stopping.set()
+        self.stopping.set()
 
     def on_stop(self, name: str, step: Callable[[], Awaitable[None]]) -> None:
-        """Add a step of stopping: last-in-first-out, each with a limit, and none keeps the others from running."""
+        """Add a step of stopping. Steps run last-in-first-out, each within a limit, even if another one fails."""
         self._steps.append((name, step))
 
     def watch(self, *buses: Connected) -> None:
@@ -115,43 +99,36 @@ class App:
             await asyncio.sleep(_WATCH_S)
 
     def on_reload(self, apply: Callable[[Any], Awaitable[None]]) -> None:
-        """Set what takes new settings into force."""
+        """Set the function that applies new settings."""
         self._apply = apply
 
     def before_reload(self, check: Callable[[Any], None]) -> None:
-        """Set what looks at new settings before they take force; StartError says why they can't."""
+        """Set the function that checks new settings before they are applied. Its StartError says why they can't be."""
         self._check = check
 
     async def cut(self, task: asyncio.Task[Any]) -> None:
-        """Cancel a task, and wait for its end with a limit."""
+        """Cancel a task, and wait for its end within a limit."""
         task.cancel()
         _, stuck = await asyncio.wait({task}, timeout=STEP_LIMIT_S)
         self._left |= stuck
 
     def started(self) -> None:
-        """Say that the wiring is done."""
+        """Report that the wiring is done."""
         self._started.set()
         self.probes.ready("running", ok=True)
 
     def stop(self) -> None:
         """Begin to stop, as a signal does."""
-        self._stopping.set()
-
-    def fail(self, why: str) -> None:
-        """Begin to stop because of a fault that only a new process mends; while stopping it is only told."""
-        log.error("a fault that only a new process mends", why=why)
-        if not self._stopping.is_set():
-            self._fault = True
-            self._stopping.set()
+        self.stopping.set()
 
     async def until_stopped(self) -> None:
         """Wait for a signal, `stop()` or a fault."""
-        await self._stopping.wait()
+        await self.stopping.wait()
 
     async def reload(self, file: Path, schema: type[Struct]) -> bool:
-        """Take the file's settings into force; an invalid file leaves the old ones and makes readiness say so.
+        """Apply the file's settings; return whether that worked. An invalid file keeps the old ones and ends readiness.
 
-        One at a time, and none before the wiring is done: what takes settings into force isn't there earlier.
+        Reloads run one at a time, and none before the wiring is done: until then nothing can apply settings.
         """
         async with self._reloading:
             await self._started.wait()
@@ -172,8 +149,8 @@ class App:
             return True
 
     async def close(self) -> int:
-        """Run the steps of stopping; returns the exit code."""
-        self._stopping.set()
+        """Run the steps of stopping; return the exit code."""
+        self.stopping.set()
         self.probes.ready("running", ok=False, why="stopping")
         for name, step in reversed(self._steps):
             await self._one_step(name, step)
@@ -182,11 +159,11 @@ class App:
         return EXIT_FAULT if self._fault else EXIT_OK
 
     def left(self) -> list[str]:
-        """Return what would not end although it was cancelled."""
+        """Return the names of tasks that were cancelled and have not ended."""
         return [getattr(task, "get_name", lambda: "a step")() for task in self._left if not task.done()]
 
     async def _one_step(self, name: str, step: Callable[[], Awaitable[None]]) -> None:
-        # In a task of its own, which is not waited for beyond the limit even if it will not be cancelled.
+        # The step runs in its own task. Stopping waits no longer than the limit, even if the task ignores cancellation.
         task = asyncio.ensure_future(step())
         await asyncio.wait([task], timeout=STEP_LIMIT_S)
         if not task.done():
@@ -199,9 +176,9 @@ class App:
 
 
 async def end_tasks(tasks: Iterable[asyncio.Task[Any]], limit_s: float = float("inf")) -> set[asyncio.Task[Any]]:
-    """Cancel until all have ended, or the limit; returns those that have not.
+    """Cancel tasks until all have ended or the limit is reached; return those that have not ended.
 
-    Once isn't enough: before Python 3.12 `wait_for`, in which nats-py waits, may lose a cancellation.
+    Cancelling once isn't enough: before Python 3.12 `wait_for`, in which nats-py waits, may lose a cancellation.
     """
     left, end = set(tasks), time.monotonic() + limit_s
     while left and time.monotonic() < end:
@@ -209,189 +186,3 @@ async def end_tasks(tasks: Iterable[asyncio.Task[Any]], limit_s: float = float("
             task.cancel()
         _, left = await asyncio.wait(left, timeout=_AGAIN_S)
     return left
-
-
-async def serve(name: str, file: Path, schema: type[Struct], settings: Any, wire: Wire) -> int:
-    """Run a service until a signal or a fault; returns the exit code."""
-    app = App(name)
-    app.probes.ready("running", ok=False, why="starting")
-    _on_signals(app, file, schema)
-    try:
-        await _start_probes(app, settings.probes)
-        _start_tracing(app, settings)
-        app.spawn("watch settings", _watch(app, file, schema))
-        starting = asyncio.create_task(wire(app, settings), name="start")
-        stopping = asyncio.create_task(app.until_stopped(), name="wait for the end")
-        await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        if starting.done():
-            starting.result()
-            app.started()
-            log.info("running", probes=f"http://{settings.probes.host}:{app.probes.port}", **build())
-            await stopping
-        await app.cut(starting)
-    except StartError as error:
-        code = _cannot_start(file, error)
-        await app.close()
-        return code
-    except Exception:
-        log.exception("failed to start")
-        await app.close()
-        return EXIT_FAULT
-    code = await app.close()
-    log.info("stopped", code=code)
-    if left := app.left():
-        # The loop's own end would wait for these for ever.
-        log.error("leaving tasks that do not end", tasks=left)
-        os._exit(code)
-    return code
-
-
-def _cannot_start(file: Path, error: StartError) -> int:
-    log.error("cannot start", file=str(file), error=str(error))
-    return EXIT_USAGE
-
-
-async def _start_probes(app: App, settings: ProbesSettings) -> None:
-    try:
-        await app.probes.start(settings)
-    except OSError as error:
-        where = f"{settings.host}:{settings.port}"
-        raise StartError(f"probes.port: cannot listen on {where}: {error.strerror}; take a free port, or 0") from None
-
-
-def _start_tracing(app: App, settings: Any) -> None:
-    wanted = getattr(settings, "tracing", None)
-    if wanted is None or wanted.endpoint is None:
-        return
-    from services.kernel.tracing.start import start
-
-    end = start(app.name, wanted)
-    app.on_stop("send the last spans", lambda: asyncio.to_thread(end))
-
-
-def _on_signals(app: App, file: Path, schema: type[Struct]) -> None:
-    loop = asyncio.get_running_loop()
-    signals = 0
-
-    def stop() -> None:
-        nonlocal signals
-        signals += 1  # a fault may be stopping us already, and the first signal must not cut that short
-        if signals > 1:
-            os._exit(EXIT_FAULT)
-        app.stop()
-
-    def hup() -> None:
-        app.spawn("reload settings", app.reload(file, schema), may_end=True)
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop)
-    loop.add_signal_handler(signal.SIGHUP, hup)
-
-
-async def _watch(app: App, file: Path, schema: type[Struct]) -> None:
-    """Reload when the file changes; a Kubernetes ConfigMap changes by swapping a link beside it.
-
-    And when settings that could not be read can be: the secret that they name came later than they did.
-    """
-    from watchfiles import awatch
-
-    before, readable = _content(file), True
-    changes = awatch(
-        file.parent,
-        stop_event=app._stopping,  # noqa: SLF001 - same module
-        recursive=False,
-        step=200,
-        yield_on_timeout=True,  # every five seconds
-    )
-    async for _ in changes:
-        now = _content(file)
-        if now != before or (not readable and _is_readable(file, schema)):
-            before = now
-            await app.reload(file, schema)
-            readable = _is_readable(file, schema)
-    await app.until_stopped()
-
-
-def _is_readable(file: Path, schema: type[Struct]) -> bool:
-    try:
-        load(file, schema)
-    except SettingsError:
-        return False
-    return True
-
-
-def _content(file: Path) -> bytes | None:
-    """Return the file's bytes; None where there is no file that can be read, which is a change like any other."""
-    try:
-        return file.read_bytes()
-    except OSError:
-        return None
-
-
-def main(
-    name: str, schema: type[Struct], wire: Wire, arguments: list[str] | None = None, before: Before | None = None
-) -> int:
-    """Run a service as its module's command: `-c FILE`."""
-    parser = argparse.ArgumentParser(prog=f"moretta {name}")
-    parser.add_argument("-c", "--config", type=Path, required=True, metavar="FILE", help="settings (YAML)")
-    return run(name, parser.parse_args(arguments).config, schema, wire, before)
-
-
-def run(name: str, file: Path, schema: type[Struct], wire: Wire, before: Before | None = None) -> int:
-    """Load the settings, run the service, return the exit code: 0 stopped, 1 a fault, 2 a user's mistake.
-
-    `before` is called once the settings are loaded, before there is an event loop or any thread.
-    """
-    leave_no_core()
-    configure(name)
-    try:
-        settings: Any = load(file, schema)
-    except SettingsError as error:
-        sys.stderr.write(f"{error}\n")
-        return EXIT_USAGE
-    configure(name, settings.log)
-    BUILD.labels(service=name, python=platform.python_version(), **build()).set(1)
-    if before is not None:
-        try:
-            before(file, settings)
-        except StartError as error:
-            return _cannot_start(file, error)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        code = runner.run(serve(name, file, schema, settings, wire))
-        last = _leave_at_the_latest(code)
-    _leave_stuck_threads(code)
-    last.cancel()
-    return code
-
-
-def leave_no_core() -> None:
-    """Keep pixels and keys out of core dumps: none is written, and on Linux no other user may look into our memory."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0)
-
-
-def _leave_at_the_latest(code: int) -> threading.Timer:
-    """See to it that the process ends: closing the loop waits without a limit for threads of its executor."""
-
-    def leave() -> None:
-        log.warning("leaving what does not end", threads=[thread.name for thread in threading.enumerate()])
-        sys.stderr.flush()
-        os._exit(code)
-
-    timer = threading.Timer(STEP_LIMIT_S, leave)
-    timer.daemon = True
-    timer.start()
-    return timer
-
-
-def _leave_stuck_threads(code: int) -> None:
-    """Exit although a thread hangs in FFmpeg: the interpreter would wait for it for as long as its read may take."""
-    others = [t for t in threading.enumerate() if t is not threading.main_thread() and not t.daemon]
-    for thread in others:
-        thread.join(_THREAD_LIMIT_S)  # one that was told to end just now takes a moment
-    stuck = [thread.name for thread in others if thread.is_alive()]
-    if stuck:
-        log.warning("leaving threads that do not end", threads=stuck)
-        sys.stderr.flush()
-        os._exit(code)

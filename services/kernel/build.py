@@ -1,4 +1,4 @@
-"""Which build of Moretta runs: its version, and a digest of its own files that tells two builds of a version apart."""
+"""The running build of Moretta: its version, and a digest of its files that tells two builds of a version apart."""
 
 from functools import cache
 from hashlib import sha256
@@ -26,6 +26,6 @@ def build() -> dict[str, str]:
 
 
 def _digest(files: list[PackagePath]) -> str:
-    """Return what the wheel's record says of its files (PEP 376), in short; bytecode has no hash there."""
+    """Return a short digest of the file hashes in the wheel's record (PEP 376). Bytecode has no hash there."""
     hashes = sorted(f"{file} {file.hash.value}" for file in files if file.hash and file.parts[0] in _OURS)
     return sha256("\n".join(hashes).encode()).hexdigest()[:_DIGITS]

@@ -1,7 +1,7 @@
-"""How every HTTP server of ours listens: with limits to what whoever reaches the port can hold.
+"""The listener of every HTTP server here. It limits the resources that clients of the port can hold.
 
-Each connection takes a file descriptor, of which cameras and the bus need some too. asyncio's own servers limit none of
-what a stranger may do: connect without end, begin no TLS, send a head a byte at a time, read no answer.
+Each connection takes a file descriptor, and cameras and the bus need some too. asyncio's own servers have no limits
+against a stranger. It may connect without end, begin no TLS, send a head a byte at a time, or read no answer.
 """
 
 import asyncio
@@ -18,29 +18,32 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 MOST = 100
-"""Connections at a time; those beyond are closed as they come."""
+"""Maximum number of open connections; any further one is closed at once."""
 EACH = 40
-"""Of one address at a time: an IPv4 address, or a network of 64 bits of IPv6."""
+"""Maximum number of open connections of one address: an IPv4 address, or an IPv6 network of 64 bits."""
 HANDSHAKE_S = 5.0
-"""How long TLS may take to begin."""
+"""How long the TLS handshake may take."""
 IDLE_S = 15.0
-"""How long a connection may take to send a request's head, from its beginning or the last answer."""
+"""How long a client may take to send a request's head, counted from connecting or from the last answer."""
 BODY_S = 10.0
-"""How long a body may take to come."""
+"""How long a client may take to send a body."""
 UNREAD_S = 15.0
-"""How long a client may read nothing of its answers."""
+"""How long a client may leave its answers unread."""
 _SHUTDOWN_S = 1.0
 _LINGER_S = 1.0
-"""How long the rest of a refused body is read, so that the answer arrives; aiohttp does it on lost connections too."""
+"""How long the server reads the rest of a refused body, so that the answer arrives.
+
+aiohttp does this on lost connections too.
+"""
 _BACKLOG = 128
 _AGAIN_S = 1.0
 _log = logging.getLogger(__name__)
 
 
 def runner_of(app: web.Application) -> web.AppRunner:
-    """Return what runs an application behind a `Listener`; `setup` it first.
+    """Return the runner of an application behind a `Listener`; call its `setup` first.
 
-    No access log: paths and queries may hold secrets. Bodies are not unpacked: a small one could become a large one.
+    There is no access log: paths and queries may hold secrets. Bodies stay compressed: a small one could become large.
     """
     return web.AppRunner(
         app, handle_signals=False, access_log=None, logger=_log, shutdown_timeout=_SHUTDOWN_S,
@@ -49,15 +52,15 @@ def runner_of(app: web.Application) -> web.AppRunner:
 
 
 class Certified(Protocol):
-    """What has a certificate to show (services.kernel.tls, which needs this module); it may be renewed meanwhile."""
+    """An object with a certificate, which may be renewed meanwhile (services.kernel.tls, which needs this module)."""
 
     @property
     def context(self) -> ssl.SSLContext:
-        """How TLS is made for the next connection."""
+        """The TLS context for the next connection."""
 
 
 class Listener:
-    """Accepts connections for a server from `open` to `close`; with a certificate they are TLS."""
+    """Accepts connections for a server from `open` to `close`. With a certificate, they use TLS."""
 
     def __init__(self, server: web.Server | None, tls: Certified | None = None) -> None:
         assert server is not None, "set the runner up first"
@@ -68,7 +71,7 @@ class Listener:
         self._peers: dict[web.RequestHandler, str] = {}
 
     async def open(self, host: str, port: int) -> int:
-        """Listen on each address of the host; returns the port, of the first one. OSError if that can't be done."""
+        """Listen on each address of the host; return the port of the first one. OSError if listening fails."""
         loop = asyncio.get_running_loop()
         found = await loop.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         try:
@@ -77,12 +80,12 @@ class Listener:
                 self._sockets[-1].setblocking(False)
         except OSError as error:
             await self.close()
-            raise OSError(error.errno, os.strerror(error.errno or 0)) from None  # without the address once more
+            raise OSError(error.errno, os.strerror(error.errno or 0)) from None  # without the address: callers add it
         self._accepting = [asyncio.create_task(self._accept(one), name="accept connections") for one in self._sockets]
         return int(self._sockets[0].getsockname()[1])
 
     async def close(self) -> None:
-        """Accept no more; connections that were let in stay the server's."""
+        """Stop accepting. The server keeps the connections that were accepted before."""
         tasks = [*self._accepting, *self._greeted]
         for task in tasks:
             task.cancel()
@@ -100,7 +103,7 @@ class Listener:
             peer = _network(address[0])
             if not self._has_room(peer):
                 connection.close()
-                await asyncio.sleep(0)  # whoever connects without a pause must not stop the loop
+                await asyncio.sleep(0)  # a client that connects without a pause must not block the event loop
                 continue
             handler = self._server()
             self._peers[handler] = peer
@@ -110,7 +113,7 @@ class Listener:
 
     def _was_greeted(self, connection: socket.socket, task: asyncio.Task[None]) -> None:
         del self._greeted[task]
-        if task.cancelled():  # perhaps before it began, so that nobody else closes it
+        if task.cancelled():  # perhaps before it began: then nothing else closes the socket
             connection.close()
 
     def _has_room(self, peer: str) -> bool:
@@ -119,7 +122,7 @@ class Listener:
         return len(there) < MOST and list(self._peers.values()).count(peer) < EACH
 
     async def _greet(self, connection: socket.socket, handler: web.RequestHandler) -> None:
-        """Begin with TLS; a connection on which it fails is closed, as asyncio's servers do it: without a word."""
+        """Begin TLS. Close a connection on which that fails, silently, as asyncio's servers do."""
         with contextlib.suppress(OSError):
             if hasattr(socket, "TCP_USER_TIMEOUT"):  # on Linux; aiohttp has no such limit
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(UNREAD_S * 1000))
@@ -137,7 +140,7 @@ def _network(address: str) -> str:
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """Whether aiohttp's line is to be logged; not for a request that is no HTTP: its error quotes a line of it."""
+    """Return whether to log aiohttp's line. A malformed HTTP request is not logged: its error quotes the request."""
     return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 

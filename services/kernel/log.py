@@ -1,4 +1,4 @@
-"""Logging: JSON lines, or readable ones on a terminal; secrets and passwords in URLs never come out."""
+"""Logging as JSON lines, or as readable lines on a terminal. Secrets, and passwords in URLs, are never logged."""
 
 import logging
 import math
@@ -10,7 +10,7 @@ from typing import Any, Literal
 import structlog
 from msgspec import Struct
 
-# Up to the last @ of the word: a password may hold @, / and quotes. Rather too much than too little.
+# Up to the last @ of the word: a password may hold @, / and quotes. Masking too much is safer than too little.
 _USERINFO = re.compile(r"(?P<scheme>\b[a-z][a-z0-9+.-]*:/{1,2})(?:(?!://)\S)*@", re.IGNORECASE)
 _SENSITIVE = (
     r"(?:passw|pwd|secret|token|seed|salt|credential|auth(?:orization)?\b"
@@ -19,7 +19,7 @@ _SENSITIVE = (
 _QUERY_SECRET = re.compile(
     rf"(?P<key>(?:[?&;#]|\b)(?:[\w.-]{{0,40}}{_SENSITIVE}[\w.-]{{0,40}}|(?<=[?&;#])key)=)[^&\s\"']+", re.IGNORECASE
 )
-# The rest of the line: a Digest has spaces, and a quoted one ends where it likes.
+# Mask the rest of the line: a Digest header has spaces, and a quoted value may end anywhere.
 _HEADER_SECRET = re.compile(r"(?P<key>\bauthorization[\"']?\s*:\s*)[^\r\n]+|(?P<scheme>\bbearer\s+)\S+", re.IGNORECASE)
 _SECRET_KEY = re.compile(_SENSITIVE, re.IGNORECASE)
 MASK = "***"
@@ -41,7 +41,7 @@ def redact(text: str) -> str:
 
 
 def redact_value(value: Any) -> Any:
-    """Return the value as plain JSON can hold it, with every text in it redacted, whatever it is nested in."""
+    """Return the value in types that JSON can hold, with every text in it redacted, at any depth."""
     if isinstance(value, Mapping):
         return {redact(str(k)): MASK if _SECRET_KEY.search(str(k)) else redact_value(v) for k, v in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
@@ -62,7 +62,7 @@ def _redactor(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mu
 
 
 def note(key: str, what: Callable[[], str] | None) -> None:
-    """Have each line say under this key what is the case then, if anything is; None: no more."""
+    """Add `what()` under this key to every log line, unless it is empty; None removes the key."""
     if what is None:
         _NOTES.pop(key, None)
     else:
@@ -84,9 +84,9 @@ def configure(service: str, settings: LogSettings | None = None) -> None:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    # Tracebacks become text first, so that what a third-party exception says is redacted too.
+    # Tracebacks become text first, so that the text of a third-party exception is redacted too.
     chain = [*shared, structlog.processors.format_exc_info, _redactor]
-    # The traceback is text already; rich's would be drawn from the exception itself, and unredacted.
+    # The traceback is text already. rich would render it from the exception itself, unredacted.
     plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     last: list[Any] = [plain if console else structlog.processors.JSONRenderer()]
     formatter = structlog.stdlib.ProcessorFormatter(
@@ -108,5 +108,5 @@ def configure(service: str, settings: LogSettings | None = None) -> None:
 
 
 def get_logger() -> Any:
-    """Return a logger; `log.info("what happened", key=value)`."""
+    """Return a logger, used as `log.info("what happened", key=value)`."""
     return structlog.get_logger()

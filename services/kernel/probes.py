@@ -1,9 +1,9 @@
-"""/livez, /readyz and /metrics over HTTP."""
+"""The HTTP endpoints /livez, /readyz and /metrics."""
 
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Annotated
 
 from aiohttp import web
@@ -11,27 +11,27 @@ from msgspec import Meta, Struct
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
     GC_COLLECTOR,
+    PROCESS_COLLECTOR,
     CollectorRegistry,
     Gauge,
+    Metric,
     disable_created_metrics,
     generate_latest,
 )
 from prometheus_client import REGISTRY as DEFAULT_REGISTRY
+from prometheus_client.registry import Collector
 
 from services.kernel.listener import Listener, runner_of
+from services.kernel.tls import EXPIRIES
 
 READY = Gauge("moretta_ready", "1 while the condition holds", ["condition"])
-# How often memory is searched for garbage follows the objects that are made, and so the faces (docs/privacy.md).
-DEFAULT_REGISTRY.unregister(GC_COLLECTOR)
-# Else each counter and histogram has a second series, for which Prometheus has no use.
-disable_created_metrics()  # type: ignore[no-untyped-call]
 _BEAT_S = 0.5
 _STUCK_S = 10.0
-"""An event loop that did not turn for so long is not alive."""
+"""/livez fails when the event loop has not run for this long."""
 
 
 class ProbesSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The section `probes` of the settings file. Port 0 takes a free one and logs it."""
+    """The section `probes` of the settings file. Port 0 picks a free port and logs it."""
 
     host: str = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535)] = 0
@@ -57,21 +57,22 @@ class Probes:
         READY.labels(name).set(int(ok))
 
     def forget(self, name: str) -> None:
-        """Take a condition away: what it was about is gone."""
+        """Remove a condition: the thing it described is gone."""
         self._conditions.pop(name, None)
         with contextlib.suppress(KeyError):
             READY.remove(name)
 
     def is_ready(self) -> bool:
-        """Whether all conditions hold, and there is at least one."""
+        """Return whether all conditions hold, and there is at least one."""
         return bool(self._conditions) and not self.reasons()
 
     def reasons(self) -> dict[str, str]:
-        """Return why we are not ready, by condition."""
+        """Return why the service is not ready, by condition."""
         return {name: why for name, why in self._conditions.items() if why is not None}
 
     async def start(self, settings: ProbesSettings) -> None:
-        """Serve; OSError if the port is taken."""
+        """Start serving. OSError if the port is taken."""
+        _as_services_tell(self._registry)
         app = web.Application()
         app.router.add_get("/livez", self._livez)
         app.router.add_get("/readyz", self._readyz)
@@ -112,3 +113,29 @@ class Probes:
 
     async def _metrics(self, _request: web.Request) -> web.Response:
         return web.Response(body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+class _WithoutProcessorTime(Collector):
+    """The process's own metrics but for its processor time."""
+
+    def collect(self) -> Iterable[Metric]:
+        """Return memory, files and start."""
+        return [family for family in PROCESS_COLLECTOR.collect() if family.name != "process_cpu_seconds"]
+
+
+_WITHOUT_CPU = _WithoutProcessorTime()
+
+
+def _as_services_tell(registry: CollectorRegistry) -> None:
+    """Remove metrics that nobody may see or nobody needs, and add the expiry of certificates."""
+    # The rate of garbage collections follows the number of objects made, and so the number of faces. So does processor
+    # time, which the machine tells its administrator anyhow.
+    with contextlib.suppress(KeyError):
+        registry.unregister(GC_COLLECTOR)
+    with contextlib.suppress(KeyError):
+        registry.unregister(PROCESS_COLLECTOR)
+        registry.register(_WITHOUT_CPU)
+    disable_created_metrics()  # type: ignore[no-untyped-call] # a second series of each counter, of no use to Prometheus
+    with contextlib.suppress(KeyError):
+        registry.unregister(EXPIRIES)
+    registry.register(EXPIRIES)

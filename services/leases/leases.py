@@ -1,8 +1,8 @@
 """One replica's leases in NATS KV: taking, keeping alive, giving up (ADR 12).
 
-A lease is an entry that expires: its holder writes it anew every second, each time expecting the revision it wrote
-last. A holder gives a lease up when somebody else has it (error 10071), never because NATS doesn't answer: two may then
-overlap for a moment, which the fence of (lease, sequence) makes harmless (ADR 12).
+A lease is an entry that expires. Its holder writes it again every second, and each time expects the revision that it
+wrote last. A holder gives a lease up when another replica has it (error 10071), never because NATS does not answer. Two
+holders may then overlap for a moment; the fence of (lease, sequence) makes that harmless (ADR 12).
 """
 
 import asyncio
@@ -19,8 +19,9 @@ from msgspec import Struct
 from proto.leases import CameraLeaseV1, ReplicaV1
 from proto.subjects import Subject
 from services.bus import Bus, Contended, Fenced, Removed, Stored, StreamReset
+from services.kernel.clock import boottime
 from services.kernel.log import get_logger
-from services.leases.view import Lease, LeaseKey, View
+from services.leases.shares import Lease, LeaseKey, View
 
 log = get_logger()
 
@@ -30,12 +31,12 @@ BEAT_S = 1.0
 
 @dataclass(slots=True)
 class HeldLease:
-    """A lease of ours. `number` is above every earlier holder's, which it fences off."""
+    """A lease that this replica holds. `number` is its fencing token, above that of every earlier holder."""
 
     number: int
     revision: int
     until: float = 0.0
-    """When it runs out by our clock, which goes on while this process is frozen (CLOCK_MONOTONIC)."""
+    """When it expires by our clock, which goes on while this process is frozen, and while its host is suspended."""
     live: bool = False
     offered: bool = False
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -43,46 +44,57 @@ class HeldLease:
 
 
 class Leases:
-    """What this replica holds of one kind of thing; `row` is its subject, whose tokens name a thing."""
+    """The leases of one kind that this replica holds; `row` is their subject, whose tokens name the leased thing."""
 
     def __init__(
-        self, bus: Bus, row: Subject, replicas: Subject, me: str, clock: Callable[[], float] = time.monotonic
+        self,
+        bus: Bus,
+        row: Subject,
+        replicas: Subject,
+        me: str,
+        clock: Callable[[], float] = boottime,
+        number: Callable[[], int | None] = lambda: time.time_ns() // 1_000,
     ) -> None:
+        """`number` returns the microsecond of now, or None while this host's clock can't be trusted."""
         self._bus, self._row, self._replicas, self.me, self._clock = bus, row, replicas, me, clock
+        self._number = number
         self.view = View()
         self.held: dict[LeaseKey, HeldLease] = {}
         self.ceded: set[LeaseKey] = set()
-        """What a successor took because we offered it; whoever serves it discards it from here when done."""
+        """Leases that a successor took because we offered them; the code that serves one discards it from here when
+        done."""
         self.changed = asyncio.Event()
         """Set when there may be something to do."""
         self.relieved: set[LeaseKey] = set()
-        """What we took because its holder offered it, and goes on with it until ours is live."""
+        """Leases that we took because their holder offered them; that holder goes on until ours is live."""
         self._created = 0
         self.resets = 0
-        """How often the bucket was lost and made anew: then nobody knows yet who holds what."""
+        """How often the bucket was lost and made again; right after that, nobody knows who holds which lease."""
         self._hurry = asyncio.Event()
         self._presence = 0
         self._leaving = self._left = self._in_trouble = False
 
     async def watch(self) -> None:
-        """Keep the view, for ever."""
+        """Keep the view up to date, for ever."""
         filters = [self._row.wildcard(), self._replicas.wildcard()]
         async for change in self._bus.watch(cast("str", self._row.stream), filters):
             if isinstance(change, StreamReset):
                 self._read_anew(change.created)
+                is_news = True
             elif change.row is self._replicas:
-                self._replica(change)
+                is_news = self._replica(change)
             elif isinstance(change, Removed):
-                self.view.remove(self._key(change.subject), change.sequence)
+                is_news = self.view.remove(self._key(change.subject), change.sequence)
             else:
-                self.view.put(self._key(change.subject), _lease(change.message, change.sequence))
-            self.changed.set()
+                is_news = self.view.put(self._key(change.subject), _lease(change.message, change.sequence))
+            if is_news:  # each lease is written every second: a turn for each would cost a core with some hundred
+                self.changed.set()
 
     async def keep(self) -> None:
         """Keep our leases and our presence alive, for ever."""
         while True:
             self._hurry.clear()
-            if self._in_trouble:  # perhaps the bucket is gone, and nobody but us misses it
+            if self._in_trouble:  # perhaps the bucket is gone, and only this loop notices
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(TTL_S):
                         await self._bus.ensure_streams([cast("str", self._row.stream)])
@@ -92,22 +104,22 @@ class Leases:
                 await asyncio.wait_for(self._hurry.wait(), BEAT_S)
 
     async def announce(self, *, leaving: bool = False) -> None:
-        """Say that this replica is there, or that it is about to go."""
+        """Announce that this replica is there, or that it is about to leave."""
         self._leaving = leaving
         self.view.replica(self.me, leaving)
         await self._here()
 
     async def read(self) -> None:
-        """Read once what the bucket says, so that the first turn doesn't think that this replica is alone."""
+        """Read the bucket once, so that the first turn does not assume that this replica is alone."""
         for stored in await self._bus.history(self._replicas):
             self._replica(stored)
         for stored in await self._bus.history(self._row):
             self.view.put(self._key(stored.subject), _lease(stored.message, stored.sequence))
 
     async def take(self, key: LeaseKey, *, idle_too: bool = False) -> bool:
-        """Take what nobody has, or what its holder offers; with `idle_too` also what its holder has to no effect.
+        """Take a free lease, or one that its holder offers; with `idle_too` also one that is not live.
 
-        False if somebody else has it or was faster, or if NATS did not answer: whoever wants it tries again.
+        Return False if another replica has it or was faster, or if NATS did not answer; the caller tries again.
         """
         try:
             revision, entry = await self._bus.streams.entry(self._row, self._subject(key))
@@ -115,7 +127,7 @@ class Leases:
             if before is not None and not _may_take(before, self.me, idle_too=idle_too):
                 self.view.put(key, before)
                 return False
-            held = HeldLease(_above(cast("CameraLeaseV1 | None", entry), revision), revision)
+            held = HeldLease(_above(cast("CameraLeaseV1 | None", entry), revision, self._number()), revision)
             held.revision = await self._put(key, held)
         except (Fenced, Contended):
             return False
@@ -128,59 +140,60 @@ class Leases:
         return True
 
     def is_valid(self, key: LeaseKey) -> bool:
-        """Whether a lease is ours and has not run out by our clock: until then nobody takes it whom we did not ask to.
+        """Return whether a lease is ours and has not expired by our clock.
 
-        The server counts from when it stored the entry, we from before we sent it. A process that was frozen, and
-        thinks that no time has passed, is told here.
+        Until then, another replica takes it only if we offered it. The server counts from when it stored the entry, we
+        count from before we sent it. A process that was frozen may think that no time has passed; here it learns that
+        its lease has expired.
         """
         held = self.held.get(key)
         return held is not None and self._clock() < held.until
 
     async def confirm(self, key: LeaseKey) -> bool:
-        """Return whether a lease is ours at this moment: another may have taken it since we wrote it last."""
+        """Return whether a lease is ours at this moment: another replica may have taken it since our last write."""
         held = self.held.get(key)
         return held is not None and await self._renew(key, held)
 
     async def renumber(self, key: LeaseKey) -> int | None:
-        """Return a higher number for a lease of ours, so that what begins again isn't taken for what came before.
+        """Return a higher number for a lease of ours, so that new work is not taken for the work before it.
 
-        None if it is ours no more, or NATS doesn't answer.
+        None if the lease is no longer ours, or if NATS does not answer.
         """
         held = self.held.get(key)
         before = held.revision if held else 0
         if held is None or not await self._renew(key, held) or held.revision == before:
             return None
-        held.number = max(held.number + 1, held.revision)
+        held.number = max(held.number + 1, _above(None, held.revision, self._number()))
         return held.number
 
     async def release(self, key: LeaseKey) -> None:
-        """Give a lease back, so that another may take it at once."""
+        """Give a lease back, so that another replica may take it at once."""
         held = self.held.pop(key, None)
         if held is None:
             return
         async with held.lock:
             gone = await self._remove(self._row, self._subject(key), held.revision)
-        if gone is not None:  # known before the watch tells, or it would look like ours, and be taken back
+        if gone is not None:  # before the watch reports it, or it would look like ours, and be taken back
             self.view.remove(key, gone)
 
     async def leave(self) -> None:
-        """Take our presence away, for good."""
+        """Remove our presence, for good."""
         self._left = True
         await self._remove(self._replicas, self._replicas.subject(replica=self.me), self._presence)
 
     def say(self, key: LeaseKey, *, live: bool) -> None:
-        """Note whether a lease of ours has effect; the others hear it soon."""
+        """Note whether a lease of ours is live; the other replicas learn it soon."""
         held = self.held.get(key)
         if held is not None and held.live != live:
             held.live = live
             self._hurry.set()
 
     def offer(self, keys: Collection[LeaseKey]) -> None:
-        """Offer these leases of ours and no others; the others hear it soon."""
+        """Offer these leases of ours and no others; the other replicas learn it soon."""
         for key, held in self.held.items():
             holder = self.view.leases.get(key)
             if holder is not None and holder.holder != self.me:
-                continue  # taken already: our next renewal is told so, and is to know that we had offered it
+                continue  # taken already: our next renewal finds out, and must then know that we had offered it
             if held.offered != (key in keys):
                 held.offered = key in keys
                 self._hurry.set()
@@ -192,11 +205,13 @@ class Leases:
             self.resets += 1
         self._created = created
 
-    def _replica(self, change: Stored | Removed) -> None:
+    def _replica(self, change: Stored | Removed) -> bool:
+        """Take a replica's entry; return whether it says anything new."""
         name = (self._replicas.parse(change.subject) or {})["replica"]
-        if name != self.me:  # what we are we know first
-            leaving = None if isinstance(change, Removed) else cast("ReplicaV1", change.message).leaving
-            self.view.replica(name, leaving)
+        if name == self.me:  # we know our own state first
+            return False
+        leaving = None if isinstance(change, Removed) else cast("ReplicaV1", change.message).leaving
+        return self.view.replica(name, leaving)
 
     async def _here(self) -> None:
         if self._left:
@@ -204,7 +219,7 @@ class Leases:
         message = self._replicas.message(replica=self.me, leaving=self._leaving)
         try:
             self._presence = await self._bus.streams.put(self._replicas, message, expected=self._presence, ttl_s=TTL_S)
-        except Fenced:  # it expired meanwhile, or our last write was stored without our hearing of it
+        except Fenced:  # it has expired, or our last write was stored but we did not hear of it
             with contextlib.suppress(Exception):
                 self._presence, _ = await self._bus.streams.entry(self._replicas, self._replicas.of(message))
                 self._hurry.set()
@@ -212,7 +227,7 @@ class Leases:
             self._troubled(error)
 
     async def _renew(self, key: LeaseKey, held: HeldLease) -> bool:
-        """Write a lease anew; False if it is lost, or if that isn't known."""
+        """Write a lease again; return False if it is lost, or if the outcome is unknown."""
         async with held.lock:
             if self.held.get(key) is not held:
                 return False
@@ -226,7 +241,7 @@ class Leases:
         return True
 
     async def _settle(self, key: LeaseKey, held: HeldLease) -> bool:
-        """Find out what error 10071 means: our own write of which we didn't hear, an expiry, or somebody else."""
+        """Find out what error 10071 means: our own write of which we did not hear, an expiry, or another holder."""
         try:
             revision, entry = await self._bus.streams.entry(self._row, self._subject(key))
             now = _lease(entry, revision) if entry is not None else None
@@ -235,9 +250,9 @@ class Leases:
                 return False
             held.revision = revision
             if now is None:  # in between another may have had it: our number must be above theirs
-                held.number = max(held.number + 1, _above(None, revision))
+                held.number = max(held.number + 1, _above(None, revision, self._number()))
             held.revision = await self._put(key, held)
-        except Exception as error:  # also Fenced, by somebody who was faster: the next renewal tells
+        except Exception as error:  # also Fenced, by a replica that was faster: the next renewal finds out
             return self._troubled(error)
         return True
 
@@ -282,7 +297,7 @@ class Leases:
 
 
 def new_replica_name() -> str:
-    """Return a name that no other replica has, and that tells where this one runs."""
+    """Return a name that no other replica has, and that shows on which host this one runs."""
     host = "".join(c if c.isascii() and c.isalnum() else "-" for c in socket.gethostname())[:40]
     return f"{host}-{secrets.token_hex(4)}"
 
@@ -292,13 +307,14 @@ def _lease(message: Struct, revision: int) -> Lease:
     return Lease(entry.holder, revision, entry.live, entry.offered)
 
 
-def _above(entry: CameraLeaseV1 | None, revision: int) -> int:
-    """Return a number above every earlier one of a lease.
+def _above(entry: CameraLeaseV1 | None, revision: int, now_us: int | None) -> int:
+    """Return a number above every earlier one of a lease; `now_us` is None while the clock can't be trusted.
 
-    Where the entry is gone the clock stands in: revisions alone begin again when a whole cluster restarts. A number is
-    never far ahead of the clocks, which differ by half a second at most, and an entry lives for 3 s.
+    If the entry is gone, the clock takes its place: revisions alone begin again when a whole cluster restarts. A number
+    is never far ahead of the clocks. These differ by half a second at most, and an entry lives for 3 s. Without a clock
+    the number may be too low, and then no picture counts: such a replica plays no live camera (ADR 38).
     """
-    return max(entry.number + 1 if entry is not None else 0, revision + 1, time.time_ns() // 1_000)
+    return max(entry.number + 1 if entry is not None else 0, revision + 1, now_us or 0)
 
 
 def _may_take(before: Lease, me: str, *, idle_too: bool) -> bool:

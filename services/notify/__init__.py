@@ -1,1 +1,1 @@
-"""The service notify: alerts in, e-mails out (SMS, webhook and the daily report come later)."""
+"""The service notify: reads alerts, and sends e-mails, SMS, webhooks and daily reports."""

@@ -2,13 +2,13 @@
 
 import sys
 
-from services.kernel.app import main
+from services.kernel.process import main
 from services.notify.service import wire
 from services.notify.settings import NotifyFile
 
 
 def run(arguments: list[str] | None = None) -> int:
-    """Run the service; returns its exit code."""
+    """Run the service and return its exit code."""
     return main("notify", NotifyFile, wire, arguments)
 
 

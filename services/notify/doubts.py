@@ -1,30 +1,31 @@
-"""What checked settings allow and nobody may have meant: warnings of `moretta check-config`, and of each start."""
+"""Warnings about valid settings that may be a mistake, for `moretta check-config` and for each start."""
 
 from collections import defaultdict
 from collections.abc import Iterator
 
 from proto.public import OperationalAlertV1, OperationalKind
 from proto.types import SiteId
+from services.notify.channels.email.settings import SmtpSettings, is_loopback
+from services.notify.core.dispatch.routing import Plan
 from services.notify.core.notification import notice_of
-from services.notify.core.routing import Plan
-from services.notify.plan import plan_of
-from services.notify.settings import NotifyFile, ReceiverSettings, SmtpSettings, is_loopback
+from services.notify.directory import plan_of
+from services.notify.settings import NotifyFile, ReceiverSettings
 from services.sites.problems import Problem
 from services.sites.profiles import PROFILES
 
 Way = tuple[int, str]
-"""A receiver, by its place in the settings, and what takes its messages."""
+"""A receiver, by its index in the settings, and the server that takes its messages."""
 _OURS: tuple[OperationalKind, ...] = ("channel-down", "undelivered")
 
 
 def doubts(file: NotifyFile) -> list[Problem]:
-    """Return each with its path. No address is quoted: these lines end in logs."""
+    """Return each warning with its path. Warnings quote no address, since these lines end up in logs."""
     smtp = file.notify.smtp
     return [*([] if smtp is None else _open_mails(smtp)), *_one_channel(file)]
 
 
 def _open_mails(smtp: SmtpSettings) -> Iterator[Problem]:
-    """Yield it where mails leave this machine unencrypted, or for whoever answers; with a password it is an error."""
+    """Yield a warning if mails go out unencrypted or to an unverified server. With a password, that is an error."""
     if is_loopback(smtp.host):
         return
     if smtp.security == "none":
@@ -36,7 +37,7 @@ def _open_mails(smtp: SmtpSettings) -> Iterator[Problem]:
 
 
 def _one_channel(file: NotifyFile) -> Iterator[Problem]:
-    """Yield it where the alarm about a channel can't be told but by this channel, or not at all; each once."""
+    """Yield, once each, where only the failed channel could report its own failure, or where no channel could."""
     plan, receivers = plan_of(file), file.notify.receivers
     judged = [
         site for site in file.sites if receivers and not PROFILES[site.profile].is_trial
@@ -59,7 +60,7 @@ def _one_channel(file: NotifyFile) -> Iterator[Problem]:
 
 
 def _told_of_trouble(plan: Plan, site: SiteId, receivers: list[ReceiverSettings]) -> list[Way]:
-    """Return how operators hear of an alarm of notify itself; of its kinds of the one that reaches fewest."""
+    """Return how operators are notified of an alarm of notify itself, for the kind that reaches the fewest servers."""
     places = {receiver.id: index for index, receiver in enumerate(receivers)}
     found = []
     for kind in _OURS:
@@ -70,6 +71,6 @@ def _told_of_trouble(plan: Plan, site: SiteId, receivers: list[ReceiverSettings]
 
 
 def _servers(receiver: ReceiverSettings) -> Iterator[str]:
-    """Yield what takes a receiver's messages; each webhook is a server of its own."""
+    """Yield the servers that take a receiver's messages. Each webhook is a server of its own."""
     yield from ["email"] * bool(receiver.email) + ["sms"] * bool(receiver.sms)
     yield from (f"webhook {hook.url.reveal()}" for hook in receiver.webhooks)

@@ -1,4 +1,4 @@
-"""Routes and times in the section `notify`: who is told of what, when, and how often."""
+"""Routes and times in the section `notify`: who is notified of what, when, and how often."""
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -8,8 +8,8 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from proto.types import WHOLE_SITE, ReceiverId, RuleId, Severity, SiteId, ZoneId
+from services.notify.core.dispatch.routing import CAMERA_DOWN, NO_DATA, GroupBy
 from services.notify.core.notification import Audience
-from services.notify.core.routing import CAMERA_DOWN, NO_DATA, GroupBy
 from services.sites.problems import Problem, time_zones
 from services.sites.settings import DAYS, Day, SiteSettings, WallTime
 
@@ -19,15 +19,15 @@ TimeId = Annotated[
 
 
 class DatesSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Some days in a row, the first and the last one inside."""
+    """A range of days, with the first and the last one included."""
 
     first: date
     last: date | None = None
-    """None: the first one alone."""
+    """None: only the first day."""
 
 
 class TimeSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Office hours, a night, holidays: by the clock on the wall. An end not after the start is on the next day."""
+    """Office hours, a night or holidays, by local clock time. An end not after the start is on the next day."""
 
     id: TimeId
     days: Annotated[tuple[Day, ...], Meta(min_length=1)] = DAYS
@@ -37,13 +37,13 @@ class TimeSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     end: WallTime | None = None
     """None: midnight at the end of the day."""
     dates: list[DatesSettings] = []
-    """Only on these; without any on all."""
+    """Only on these dates; if empty, on all."""
     timezone: str | None = None
     """An IANA zone; None: the one of the alert's site."""
 
 
 class RouteSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, rename={"goes_on": "continue"}):
-    """Leads alerts to a receiver. What is left out matches all; the first route that matches holds."""
+    """Leads alerts to a receiver. An omitted field matches everything. The first route that matches applies."""
 
     receiver: ReceiverId
     sites: list[SiteId] = []
@@ -52,23 +52,23 @@ class RouteSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """Ids of rules, or `camera-down` and `no-data`."""
     severities: list[Severity] = []
     audience: Audience | None = None
-    """`field`: alerts about rates, `operators`: about the system itself; None: what the receiver is for."""
+    """`field`: alerts about rates. `operators`: alerts about the system itself. None: the receiver's audience."""
     goes_on: bool = False
-    """`continue`: whether the routes behind it are asked too."""
+    """`continue`: whether the routes after it are tried too."""
     group_by: Annotated[tuple[GroupBy, ...], Meta(min_length=1)] = ("site",)
-    """What alerts must agree in to be told together; the site always is among it."""
+    """Alerts that agree in these fields go into one notification. The site is always one of them."""
     group_wait_s: Annotated[float, Meta(ge=0, le=3_600)] = 10.0
     group_interval_s: Annotated[float, Meta(ge=1, le=86_400)] = 300.0
     repeat_interval_s: Annotated[float, Meta(ge=1, le=30 * 86_400)] = 14_400.0
     active_times: list[TimeId] = []
-    """Told within one of them only; without any always."""
+    """The route notifies only within one of these times; if empty, always."""
     mute_times: list[TimeId] = []
-    """Told within none of them."""
+    """The route never notifies within one of these times."""
     send_resolved: bool = True
 
 
 class Reader(Struct, frozen=True):
-    """What routes ask of a receiver."""
+    """The part of a receiver that checks of routes need."""
 
     id: ReceiverId
     audience: Audience
@@ -81,7 +81,7 @@ def routing_problems(
     readers: Sequence[Reader],
     sites: Sequence[SiteSettings],
 ) -> Iterator[Problem]:
-    """Yield what no single field of routes and times shows, with its path."""
+    """Yield problems across the fields of routes and times, each with its path."""
     for name, count in Counter(one.id for one in times).items():
         if count > 1:
             last = max(index for index, one in enumerate(times) if one.id == name)
@@ -169,7 +169,7 @@ def _rule_problems(
 
 
 def _out_of_reach(routes: Sequence[RouteSettings], readers: Mapping[ReceiverId, Reader]) -> Iterator[Problem]:
-    """Yield the routes behind one that takes all that they match; a receiver's first one holds, `continue` or not."""
+    """Yield routes that an earlier route hides. A receiver's first match applies, with `continue` or without."""
     for index, route in enumerate(routes):
         for earlier, other in enumerate(routes[:index]):
             same = other.receiver == route.receiver

@@ -1,31 +1,32 @@
-"""Wiring of the service notify: alerts in, messages and their records out, each site from one replica at a time."""
+"""Wires the service notify: alerts in, messages and their records out. One replica at a time serves a site."""
 
 import asyncio
 
 from proto.subjects import ALERTS, NOTIFY_LEASES, NOTIFY_REPLICAS, REPLAY
-from services.bus import Bus, clock
+from services.bus import Bus
+from services.bus.clock import TELL_NS, HostClock
 from services.kernel.app import App
 from services.kernel.log import get_logger
 from services.leases import Leases, Sharing, new_replica_name
-from services.notify.channels import channels_of, load
-from services.notify.core.outbox import Outbox
-from services.notify.delivery import DeliveryAgent
-from services.notify.delivery_reports import DeliveryReports
+from services.notify.channels.email.smtp import UP, Session
+from services.notify.channels.sms.delivery_reports import DeliveryReports
+from services.notify.core.delivery.outbox import Outbox
+from services.notify.delivery.agent import DeliveryAgent
+from services.notify.delivery.channels import channels_of, load
+from services.notify.delivery.ledger import failure_facts
 from services.notify.directory import Directory
+from services.notify.dispatch.sites import Sites
 from services.notify.doubts import doubts
 from services.notify.settings import NotifyFile
-from services.notify.site_ledger import failure_facts
-from services.notify.sites import Sites
-from services.notify.smtp import UP, Session
 
 log = get_logger()
 
 STREAMS = ("ALERTS", "OPERATIONS", "DELIVERIES", "DEAD", "AUDIT", "KV_SILENCES", "KV_LEASES_NOTIFY")
-"""What notify cannot do without, made where they are missing."""
+"""Streams that notify needs. It creates those that are missing."""
 
 
 async def wire(app: App, file: NotifyFile) -> None:
-    """Start the service. Readiness is NATS and the clock: a mail server out of reach is retried, metered and logged."""
+    """Start the service. Readiness is NATS and the clock; an unreachable mail server is retried, metered and logged."""
     directory = Directory.of(file)
     _warn(file)
     load(directory.smtp)  # before NATS waits for our answers
@@ -36,7 +37,9 @@ async def wire(app: App, file: NotifyFile) -> None:
     leases = Leases(bus, NOTIFY_LEASES, NOTIFY_REPLICAS, file.notify.replica or new_replica_name())
     agent = DeliveryAgent(Outbox(directory.give_up_after_s))
     sites = Sites(app, bus, agent, directory)
-    sharing = Sharing(sites, leases, drains=True)
+    host = HostClock(lambda: bus.clock_offset(str(ALERTS.stream)), app.probes.ready, far_ns=TELL_NS)
+    await host.measure()
+    sharing = Sharing(sites, leases, drains=True, wrong=lambda: host.wrong)
     reports = DeliveryReports(bus)
 
     async def apply(changed: NotifyFile) -> None:
@@ -53,7 +56,7 @@ async def wire(app: App, file: NotifyFile) -> None:
 
     app.on_stop("finish what is in flight", agent.stop)
     app.on_stop("stop the sites", sites.stop_all)
-    app.spawn("watch the clock", clock.watch(lambda: bus.clock_offset(str(ALERTS.stream)), app.probes.ready))
+    app.spawn("watch the clock", host.watch())
     app.spawn("deliver", agent.run())
     await agent.use(channels_of(directory, bus), directory.give_up_after_s)
     await reports.use(file.notify.sms)
@@ -73,9 +76,9 @@ async def wire(app: App, file: NotifyFile) -> None:
 
 
 async def check_server(directory: Directory) -> None:
-    """Log in one line whether the mail server would take mails now, and else what would be right."""
+    """Log in one line whether the mail server would take mails now, and if not, what to set."""
     if directory.smtp is None:
-        UP.set(1)  # nothing is known against a server that nobody wants
+        UP.set(1)  # no mail server is configured, so none can be down
         return
     host, port = directory.smtp.host, directory.smtp.port_in_use()
     async with Session(directory.smtp, directory.smtp.tls()) as session:

@@ -1,4 +1,4 @@
-"""The catalogues: one folder of `locale/` is one language. They are compiled when they are first asked for."""
+"""The message catalogues: one folder of `locale/` is one language. Each is compiled at its first use."""
 
 import gettext
 from collections.abc import Iterator
@@ -11,20 +11,20 @@ from babel import Locale
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
-from services.notify.core.words import Words
+from services.notify.core.texts.words import Words
 
 DOMAIN = "moretta"
 CATALOGUES: Traversable = files("services.notify") / "locale"
 
 
 def languages(catalogues: Traversable = CATALOGUES) -> list[str]:
-    """Return the languages that there are catalogues of, in order."""
+    """Return the languages that have a catalogue, sorted."""
     return sorted(_named(catalogues))
 
 
 @cache
 def words_in(language: str, catalogues: Traversable = CATALOGUES) -> Words:
-    """Return how this language says things; LookupError if there is no catalogue of it."""
+    """Return the words of a language; LookupError if it has no catalogue."""
     if language not in languages(catalogues):
         raise LookupError(f"no catalogue of {language!r}; there are {', '.join(languages(catalogues))}")
     source = _file(catalogues / language)

@@ -1,4 +1,4 @@
-"""The sandbox that ingest and inference enter at start: they can leave no picture on a disk (ADR 22)."""
+"""The sandbox that ingest and inference enter at start, so that they can leave no picture on a disk (ADR 22)."""
 
 from services.sandbox.measures import Finding, Measure, State
 from services.sandbox.sandbox import Sandbox

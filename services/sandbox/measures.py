@@ -1,4 +1,4 @@
-"""The measures of the sandbox, which of them a legal profile demands, and what is to be said of them. No I/O."""
+"""The measures of the sandbox, the measures that each legal profile demands, and the messages about them. No I/O."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -11,15 +11,15 @@ Measure = Literal[
     "core", "dumpable", "no-new-privileges", "landlock", "file-size", "telemetry", "freed-memory", "memory-lock"
 ]
 State = Literal["applied", "absent", "refused"]
-"""In force; not known to this kernel; known to it, and yet not in force."""
+"""In force; not known to this kernel; known to it, but not in force."""
 MEASURES: tuple[Measure, ...] = get_args(Measure)
 STATES: tuple[State, ...] = get_args(State)
 
 _ALWAYS: frozenset[Measure] = frozenset({"core", "dumpable"})
 _TOLD: frozenset[Measure] = frozenset({"memory-lock"})
-"""What a machine may refuse to whoever isn't its administrator: told, and never demanded."""
+"""Measures that a machine may refuse to users who are not its administrator: reported, and never demanded."""
 _NOT_EVERYWHERE: frozenset[Measure] = frozenset({"landlock", "freed-memory"})
-"""What a kernel may be too old for, and what glibc alone has: told if it is absent, demanded if it is there."""
+"""Measures that an old kernel or another C library than glibc lacks: reported if absent, demanded if available."""
 _MEND: dict[Measure, str] = {
     "core": "let it lower its limit of core files (RLIMIT_CORE)",
     "dumpable": "let it call prctl(PR_SET_DUMPABLE)",
@@ -35,7 +35,7 @@ _MEND: dict[Measure, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What became of one measure, and why or how far."""
+    """The state of one measure, and its reason or extent."""
 
     state: State
     why: str = ""
@@ -49,15 +49,16 @@ Findings = Mapping[Measure, Finding]
 
 
 def demanded(profiles: Iterable[Profile]) -> frozenset[Measure]:
-    """Return what the strictest of these legal profiles demands.
+    """Return the measures that the strictest of these legal profiles demands.
 
-    `lab`, for trials: that no core file is left and nobody else looks in. The others: all but the locking of memory.
+    `lab`, for trials, demands that no core file is left and that no other process looks in. The others demand all
+    measures but the locking of memory.
     """
     return frozenset(MEASURES) - _TOLD if any_lasting(profiles) else _ALWAYS
 
 
 def shortfalls(findings: Findings, profiles: Iterable[Profile]) -> list[str]:
-    """Return what keeps a service of sites with these profiles from running, each with what to do about it."""
+    """Return the reasons why a service for these profiles must not run, each with what to do about it."""
     profiles = sorted(set(profiles))
     wanted = [measure for measure in MEASURES if measure in demanded(profiles)]
     named = ", ".join(profile for profile in profiles if not PROFILES[profile].is_trial) or TRIAL
@@ -76,7 +77,7 @@ def shortfalls(findings: Findings, profiles: Iterable[Profile]) -> list[str]:
 
 
 def not_in_force(findings: Findings) -> dict[Measure, str]:
-    """Return what is absent or refused, demanded or not, with what would mend it: to be told once."""
+    """Return the measures that are absent or refused, demanded or not, with the remedy; they are to be logged once."""
     return {
         measure: f"{finding}; {_MEND[measure]}" if finding.state == "refused" else str(finding)
         for measure, finding in findings.items()

@@ -1,4 +1,4 @@
-"""Linux's measures that hold for a whole process, each read back after it was taken."""
+"""Linux's measures that hold for a whole process; each is read back after it was taken."""
 
 import ctypes
 import os
@@ -27,7 +27,7 @@ def files_among(streams: Iterable[Any]) -> list[str]:
 def _is_regular(stream: Any) -> bool:
     try:
         return stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
-    except (OSError, ValueError):  # closed, or none of the system's
+    except (OSError, ValueError):  # closed, or not a file of the system
         return False
 
 
@@ -43,19 +43,19 @@ def not_dumpable() -> Finding:
 
 
 def no_new_privileges() -> Finding:
-    """Let no program that is started gain privileges."""
+    """Let no started program gain privileges."""
     return _prctl(_SET_NO_NEW_PRIVS, 1, _GET_NO_NEW_PRIVS)
 
 
 def no_file_grows() -> Finding:
-    """Let no file get a byte, be it on a disk, in shared memory or in memory alone; what tries gets an error."""
+    """Let no file get a byte, on a disk, in shared memory or in memory alone; a process that tries gets an error."""
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     return _read_back(resource.getrlimit(resource.RLIMIT_FSIZE) == (0, 0))
 
 
 def no_telemetry() -> Finding:
-    """Keep onnxruntime, which reads this while it is imported, from telling anybody of itself (1.29 and later)."""
+    """Turn off onnxruntime's telemetry (1.29 and later), by a variable that it reads while it is imported."""
     if "onnxruntime" in sys.modules and os.environ.get(TELEMETRY) != "1":
         return Finding("refused", "onnxruntime was imported before")
     os.environ[TELEMETRY] = "1"
@@ -63,7 +63,7 @@ def no_telemetry() -> Finding:
 
 
 def overwrite_freed() -> Finding:
-    """Let glibc overwrite what is freed (mallopt(3), M_PERTURB): pictures would linger there."""
+    """Let glibc overwrite freed memory (mallopt(3), M_PERTURB): else pictures would stay there."""
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:
         return Finding("absent", "this C library cannot; glibc can")
@@ -73,7 +73,7 @@ def overwrite_freed() -> Finding:
 def lock_memory() -> Finding:
     """Keep this process's memory out of swap: for good if there is no limit, else what is mapped now, if it fits.
 
-    Pages are locked when they are first used, so that nothing is reserved that nobody needs (mlock(2), MCL_ONFAULT).
+    Pages are locked when they are first used, so that no unneeded memory is reserved (mlock(2), MCL_ONFAULT).
     """
     _, hard = resource.getrlimit(resource.RLIMIT_MEMLOCK)
     resource.setrlimit(resource.RLIMIT_MEMLOCK, (hard, hard))

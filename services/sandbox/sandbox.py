@@ -1,4 +1,4 @@
-"""Entering the sandbox: every measure is tried, told and exported; less than the legal profile demands is no start."""
+"""Enters the sandbox: tries, logs and exports each measure; refuses to start if the legal profile demands more."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -11,7 +11,7 @@ from prometheus_client import Gauge
 from services.kernel.faults import StartError
 from services.kernel.log import get_logger
 from services.kernel.settings import raw_settings
-from services.sandbox import landlock, paths, process
+from services.sandbox import landlock, process
 from services.sandbox.measures import MEASURES, STATES, Finding, Measure, not_in_force, shortfalls
 from services.sites.settings import SiteSettings
 
@@ -22,14 +22,17 @@ _DEV = Path("/dev")
 
 
 class Settings(Protocol):
-    """What the sandbox reads of a service's settings."""
+    """The part of a service's settings that the sandbox reads."""
 
     @property
     def sites(self) -> Sequence[SiteSettings]: ...
 
 
 class Sandbox:
-    """One process's. `enter` comes before any thread: some measures bind only the thread and those it starts later."""
+    """The sandbox of one process. Call `enter` before any other thread starts.
+
+    Some measures bind only the thread that takes them and the threads that it starts later.
+    """
 
     def __init__(self, service: str, schema: type[Struct]) -> None:
         self._service, self._schema = service, schema
@@ -57,24 +60,24 @@ class Sandbox:
         self._demand(settings)
 
     def check(self, settings: Settings) -> None:
-        """Raise StartError if these settings, which are in the file now, need more than was allowed at start."""
+        """Raise StartError if these new settings need more than was allowed at start."""
         self._demand(settings)
         if self.findings["landlock"].state != "applied":
             return
         outside = [
             f"{where}: {value} is outside the folders that the sandbox lets {self._service} read since its start"
             for where, value in self._named(settings)
-            if (found := paths.places(value, self._bases())) and not any(self._may_read(place) for place in found)
+            if (found := landlock.places(value, self._bases())) and not any(self._may_read(place) for place in found)
         ]
         if outside:
             raise StartError(f"{'; '.join(outside)}; start it anew, or move it into one of them")
 
     def _may_read(self, place: Path) -> bool:
-        return self._has_devices if place.is_relative_to(_DEV) else paths.is_below(place, self._readable)
+        return self._has_devices if place.is_relative_to(_DEV) else landlock.is_below(place, self._readable)
 
-    def _named(self, settings: Settings) -> list[paths.Named]:
-        named = list(paths.named_in(raw_settings(self._file, self._schema), self._unread))
-        return named if "url" in self._unread else [*named, *paths.sources_in(settings.sites)]
+    def _named(self, settings: Settings) -> list[landlock.Named]:
+        named = list(landlock.named_in(raw_settings(self._file, self._schema), self._unread))
+        return named if "url" in self._unread else [*named, *landlock.sources_in(settings.sites)]
 
     def _bases(self) -> list[Path]:
         return [self._file.parent.resolve(), Path.cwd()]
@@ -103,10 +106,10 @@ class Sandbox:
         abi = landlock.version()
         if not abi:
             return Finding("absent", "this kernel has no Landlock, or was started without it (lsm=)")
-        named = [place for _, value in self._named(settings) for place in paths.places(value, self._bases())]
-        self._has_devices = "url" not in self._unread and paths.wants_devices(settings.sites)
+        named = [place for _, value in self._named(settings) for place in landlock.places(value, self._bases())]
+        self._has_devices = "url" not in self._unread and landlock.wants_devices(settings.sites)
         files = [place for place in named if not place.is_relative_to(_DEV)]
-        rights = paths.allowed([self._file, *files], devices=self._has_devices)
+        rights = landlock.allowed([self._file, *files], devices=self._has_devices)
         landlock.restrict(abi, rights)
         self._readable = [path.resolve() for path in rights if path != _DEV]
         return Finding("applied", f"version {abi}")
@@ -120,6 +123,6 @@ def _tried(step: Callable[[], Finding]) -> Finding:
 
 
 def _elsewhere() -> dict[Measure, Finding]:
-    """What is in force where this is not Linux: no core file."""
+    """Return the findings where this is not Linux: only the limit of core files can be in force."""
     absent: dict[Measure, Finding] = dict.fromkeys(MEASURES, Finding("absent", f"this is {sys.platform}, not Linux"))
     return absent | {"core": _tried(process.no_core)}

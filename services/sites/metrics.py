@@ -1,4 +1,4 @@
-"""The cameras that there should be, as a metric of whoever reads the settings: one that nobody serves has no other."""
+"""Metric of the configured cameras, from each service's settings: a camera that nobody serves has no other metric."""
 
 from collections.abc import Iterable
 
@@ -14,7 +14,10 @@ CONFIGURED = Gauge(
 
 
 def tell(sites: Iterable[SiteSettings]) -> None:
-    """Have the metric name the cameras of these sites and no others; recordings (`close_on_end`) end by themselves."""
+    """Set the metric for the cameras of these sites and no others.
+
+    Recordings (`close_on_end`) are left out, since they end by themselves.
+    """
     CONFIGURED.clear()
     for site in sites:
         for camera in () if site.close_on_end else site.cameras:

@@ -1,4 +1,4 @@
-"""What no single field of the section `sites` shows: each problem with its path, and what would be right."""
+"""Checks of the section `sites` across fields: each problem has its path, and says what would be right."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -8,17 +8,29 @@ from math import ceil
 from zoneinfo import available_timezones
 
 from proto.types import WHOLE_SITE
-from services.sites.settings import CameraSettings, PrivacySettings, RestSettings, RuleSettings, SiteSettings
+from services.sites.profiles import any_lasting
+from services.sites.settings import (
+    CalibrationSettings,
+    CameraSettings,
+    PrivacySettings,
+    RestSettings,
+    RuleSettings,
+    SiteSettings,
+)
 
 _STREAM_S = 3_660.0
 _KEPT_S = 3_600.0
 _NOWHERE = {"localtime", "Factory"}
-"""Names that some systems have for a zone of their own: another one on the next host."""
+"""Names that some systems use for their local zone; they mean another zone on the next host."""
 _PICTURES = 1.5
-"""So many pictures must be due while a track may go unseen: with one, the least delay would end it at each of them."""
+"""At least this many pictures must be due while a track may go unseen. With one, the least delay would end a track at
+every picture."""
 _AHEAD_OF_CLOCK = (
     "false reads a file faster than it plays, ahead of the clock by which this site's windows close; leave it out, or"
     " set close_on_end of the site to true"
+)
+_TELLS = (
+    "would tell by the rate of pictures whether anybody is there; only with the profile lab can it be other than all"
 )
 MIN_TOKEN = 16
 Problem = tuple[str, str]
@@ -27,12 +39,12 @@ Problem = tuple[str, str]
 
 @cache
 def time_zones() -> frozenset[str]:
-    """Return the names of the IANA time zones that this machine has; found once, since that opens each one's file."""
-    return frozenset(available_timezones())
+    """Return the names of the IANA time zones that this machine has; cached: the search opens each one's file."""
+    return frozenset(available_timezones() - _NOWHERE)
 
 
 def problems(sites: list[SiteSettings]) -> list[Problem]:
-    """Return what no single field shows: duplicate ids, unknown zones and time zones, impossible thresholds."""
+    """Return problems across fields: duplicate ids, unknown zones and time zones, impossible thresholds."""
     found = [*_duplicates("sites", [s.id for s in sites])]
     for index, site in enumerate(sites):
         found += _site_problems(f"sites[{index}]", site)
@@ -42,8 +54,9 @@ def problems(sites: list[SiteSettings]) -> list[Problem]:
 def _site_problems(path: str, site: SiteSettings) -> Iterator[Problem]:
     for name, things in (("cameras", site.cameras), ("zones", site.zones), ("rules", site.rules)):
         yield from _duplicates(f"{path}.{name}", [thing.id for thing in things])
-    if site.timezone not in time_zones() - _NOWHERE:
+    if site.timezone not in time_zones():
         yield f"{path}.timezone", f"{site.timezone!r} is no IANA time zone, such as Europe/Paris"
+    yield from _telling(path, site)
     yield from _too_long(path, site)
     yield from _too_many(path, site)
     zones = {zone.id for zone in site.zones}
@@ -64,6 +77,16 @@ def _site_problems(path: str, site: SiteSettings) -> Iterator[Problem]:
         yield from _token(f"{path}.cameras[{index}].token", camera)
     for index, rule in enumerate(site.rules):
         yield from _rule_problems(f"{path}.rules[{index}]", rule, zones)
+    yield from _calibration(f"{path}.calibration", site.calibration)
+
+
+def _calibration(path: str, known: CalibrationSettings | None) -> Iterator[Problem]:
+    if known is None:
+        return
+    low, high = known.recall_ratio_limits
+    if not low <= known.recall_ratio <= high:
+        why = f"{low:g} to {high:g} must hold recall_ratio {known.recall_ratio:g}; `moretta calibrate` writes both"
+        yield f"{path}.recall_ratio_limits", why
 
 
 def _hours(path: str, hours: list[RestSettings]) -> Iterator[Problem]:
@@ -74,7 +97,10 @@ def _hours(path: str, hours: list[RestSettings]) -> Iterator[Problem]:
 
 
 def _token(path: str, camera: CameraSettings) -> Iterator[Problem]:
-    """No value is shown. A service that may not read addresses and tokens has stand-ins, in which nothing is wrong."""
+    """Yield problems of the token, without its value.
+
+    A service that may not read addresses and tokens has stand-ins instead, in which nothing is wrong.
+    """
     if camera.token is None:
         if camera.is_peer:
             yield path, f"is missing; give token_file, {MIN_TOKEN} random characters or more, to who may publish"
@@ -95,12 +121,18 @@ def _zone_areas(path: str, camera: CameraSettings, zones: set[str]) -> Iterator[
         if _is_flat(part.area):
             why = "the points are on one line, in which nobody is; draw round an area"
             yield f"{path}.zone_areas[{index}].area", why
+    for index, area in enumerate(camera.ignore):
+        if _is_flat(area):
+            yield f"{path}.ignore[{index}]", "the points are on one line, in which nobody is; draw round an area"
     if camera.line is not None and camera.line.start == camera.line.end:
         yield f"{path}.line.end", "start and end are one point, which nobody crosses; give two"
 
 
 def _too_few_pictures(path: str, camera: CameraSettings, site: SiteSettings) -> Iterator[Problem]:
-    """What would make a track of every single sighting, and a window say that nobody came."""
+    """Yield a problem if the sampling rate is too low.
+
+    Each sighting would be a track of its own, and a window would say that nobody came.
+    """
     gap = min(site.tracking.max_gap_s, site.lateness_s)
     if camera.fps * gap < _PICTURES:
         least, limits = ceil(10 * _PICTURES / gap) / 10, "tracking.max_gap_s and lateness_s"
@@ -113,12 +145,19 @@ def _is_flat(area: list[tuple[float, float]]) -> bool:
 
 
 def _turn(a: tuple[float, float], b: tuple[float, float], c: tuple[float, float]) -> float:
-    """Twice the area of the triangle, rounded so that a line is a line."""
+    """Return twice the area of the triangle, rounded so that points on one line give 0."""
     return round((b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]), 9)
 
 
+def _telling(path: str, site: SiteSettings) -> Iterator[Problem]:
+    """Yield what only a trial may set."""
+    for index, camera in enumerate(site.cameras):
+        if camera.when_still != "all" and any_lasting([site.profile]):
+            yield f"{path}.cameras[{index}].when_still", _TELLS
+
+
 def _too_long(path: str, site: SiteSettings) -> Iterator[Problem]:
-    """What the stream of sightings cannot serve, since it forgets what is older than 70 minutes."""
+    """Yield a problem if a window is too long for the stream of sightings, which drops all older than 70 minutes."""
     if site.close_on_end or site.window_s + site.lateness_s <= _STREAM_S:
         return
     name, value, most = "window_s", site.window_s, _STREAM_S - site.lateness_s
@@ -129,7 +168,10 @@ def _too_long(path: str, site: SiteSettings) -> Iterator[Problem]:
 
 
 def _too_many(path: str, site: SiteSettings) -> Iterator[Problem]:
-    """After a restart a row of windows is judged again, from a stream that forgets what is older than 70 minutes."""
+    """Yield a problem if a row is too long.
+
+    A restart judges the row's windows again, from a stream that drops messages older than 70 minutes.
+    """
     wanted, most = site.operations.camera_down_windows, max(1, int((_KEPT_S - site.lateness_s) // site.window_s))
     if wanted > most and not site.close_on_end:
         why = f"{wanted} windows of {site.window_s:g} s are more than the stream of sightings keeps; at most {most}"
@@ -140,7 +182,10 @@ def _rule_problems(path: str, rule: RuleSettings, zones: set[str]) -> Iterator[P
     if rule.zone not in {*zones, WHOLE_SITE}:
         yield f"{path}.zone", _unknown_zone(rule.zone, {*zones, WHOLE_SITE})
     if rule.clear_above < rule.fire_below:
-        yield f"{path}.clear_above", f"{rule.clear_above} is below fire_below {rule.fire_below}; it may not be lower"
+        yield (
+            f"{path}.clear_above",
+            f"{rule.clear_above:g} is below fire_below {rule.fire_below:g}; it may not be lower",
+        )
 
 
 def _unknown_zone(zone: str, known: set[str]) -> str:

@@ -1,4 +1,4 @@
-"""Legal profiles as data (docs/privacy.md): one row each, with all that anybody asks of a profile. Pure.
+"""Legal profiles as data (docs/privacy.md): one row each, with all terms of the profile. Pure.
 
 `fr-2021-269` has the shape of French decree 2021-269, which lapsed in March 2022 and authorises nothing today;
 `stats-only` and `alerting` are house rules with no law cited for them. No profile is legal advice.
@@ -11,19 +11,19 @@ from typing import Literal
 from proto.types import Profile
 
 TRIAL: Profile = "lab"
-"""What simulations, the demo and the bench run under: nobody depends on them."""
+"""The profile of simulations, the demo and the bench: nobody depends on them."""
 USUAL: Profile = "stats-only"
-"""Of a site that names none."""
+"""The profile of a site that names none."""
 ALERTING: Profile = "alerting"
-"""The one of which rules are tried unless they name another."""
+"""The profile under which rules are tried, unless another is named."""
 
 
 @dataclass(frozen=True)
 class Terms:
-    """What a profile allows, and what is said of it."""
+    """The terms of a profile, and the notice about it."""
 
     basis: Literal["decree", "house", "trial"]
-    """On what it rests: a law's shape, the makers' own rules, or nothing as it is for trials."""
+    """Its basis: the shape of a law, the makers' own rules, or none, as for trials."""
     min_window_s: float = 0.0
     zones: bool = True
     rules: bool = True
@@ -34,18 +34,18 @@ class Terms:
     figures: frozenset[str] | None = None
     """The only figures that may be published, and reported; None: all."""
     digits: int | None = None
-    """Decimals of a rate; None: all of them, by which the people it was divided by can be known."""
+    """Decimals of a rate; None: all of them, which can reveal the number of people that it was divided by."""
     notice: str = ""
-    """What start-up says of it."""
+    """The warning that is logged at start."""
 
     @property
     def cameras(self) -> bool:
-        """Whether drift and aiming may tell of a single camera: a camera is finer than the whole site, as a zone is."""
+        """Whether drift and aiming may show a single camera: like a zone, a camera is finer than the whole site."""
         return self.zones
 
     @property
     def is_trial(self) -> bool:
-        """Whether it is marked as a test wherever it is told, and the sandbox may be less than whole."""
+        """Whether all its messages are marked as a test, and some measures of the sandbox may be missing."""
         return self.basis == "trial"
 
 
@@ -70,10 +70,10 @@ PROFILES: dict[Profile, Terms] = {
 
 
 def any_trial(profiles: Iterable[Profile]) -> bool:
-    """Return whether one of these is for trials."""
+    """Return whether any of these profiles is for trials."""
     return any(PROFILES[profile].is_trial for profile in profiles)
 
 
 def any_lasting(profiles: Iterable[Profile]) -> bool:
-    """Return whether one of these is meant for more than trials."""
+    """Return whether any of these profiles is for more than trials."""
     return any(not PROFILES[profile].is_trial for profile in profiles)

@@ -3,13 +3,13 @@
 import pytest
 import yaml
 from chart import manifest
-from chart_checks import ACCEPTED, FOREIGN, SETS, VERSIONS, checked, validated
+from chart_checks import ACCEPTED, FOREIGN, NAMES, SETS, VERSIONS, checked, rendered, validated
 
 
-@pytest.fixture(name="file", params=SETS)
+@pytest.fixture(name="file", params=NAMES)
 def _file(request, tmp_path):
     file = tmp_path / f"{request.param}.yaml"
-    file.write_text(manifest(SETS[request.param]), encoding="utf-8")
+    file.write_text(rendered(request.param), encoding="utf-8")
     return file
 
 

@@ -1,17 +1,109 @@
-"""The chart's schema and table say what values.yaml says."""
+"""The chart's schema and tables say what values.yaml says, and Chart.yaml what Artifact Hub is to know."""
 
+import base64
 import subprocess
 import sys
+import tomllib
 
 import pytest
-from chart import CHART, ROOT, given, merged, refusal, template
+import yaml
+from chart import CHART, EXAMPLE, ROOT, given, merged, pods, refusal, render, template
+
+import chart_hub
 
 
-def test_schema_and_table_are_up_to_date(tmp_path):
-    """`.ci/chart-docs` would change nothing."""
-    subprocess.run([sys.executable, ROOT / ".ci/chart-docs", tmp_path], check=True)
-    for name in ("values.schema.json", "README.md"):
-        assert (tmp_path / name).read_text() == (CHART / name).read_text(), f"run .ci/chart-docs: {name}"
+def test_schema_tables_and_annotations_are_up_to_date(tmp_path):
+    """`tools/chart_docs.py` would change nothing."""
+    subprocess.run([sys.executable, ROOT / "tools/chart_docs.py", tmp_path], check=True)
+    for name in ("values.schema.json", "README.md", "Chart.yaml"):
+        assert (tmp_path / name).read_text() == (CHART / name).read_text(), f"run tools/chart_docs.py: {name}"
+
+
+CHANGES = """
+## [Unreleased]
+
+## [1.0.0] - 2027-01-01
+
+### Added
+
+- Chart: `nats.a`, of one server
+  ([ADR 35](docs/adr/0035-websocket.md)). It is off.
+- Something that is no chart's: Chart: no.
+- Chart: b.
+
+### Security
+
+- Chart: nothing is open any more.
+
+## [0.1.0] - 2026-12-01
+
+### Fixed
+
+- Chart: of the version before.
+"""
+
+
+def test_changes_are_the_charts_own_of_the_first_section_that_has_any():
+    """The first sentence of each, without links, by its kind."""
+    section = chart_hub.newest(CHANGES)
+    assert chart_hub.changes(section) == [
+        {"kind": "added", "description": "`nats.a`, of one server (ADR 35)."},
+        {"kind": "added", "description": "B."},
+        {"kind": "security", "description": "Nothing is open any more."},
+    ]
+    told = dict(chart_hub.annotations({"license": "MIT"}, section, []))
+    assert (told["license"], told["containsSecurityUpdates"]) == ("MIT", "true")
+    assert chart_hub.newest("# Changelog\n\n## [Unreleased]\n") == ""
+
+
+def test_what_artifact_hub_reads():
+    """Kinds that it knows, the images that run, the licence, and the page's icon, which nobody has to fetch."""
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    told = {key.removeprefix("artifacthub.io/"): value for key, value in chart["annotations"].items()}
+    changes, images = yaml.safe_load(told["changes"]), yaml.safe_load(told["images"])
+    assert {one["kind"] for one in changes} <= {"added", "changed", "deprecated", "removed", "fixed", "security"}
+    assert all(one["description"] for one in changes)
+    assert 0 < len(changes) < 40, "a list that nobody reads"
+    assert {one["image"] for one in images} == {
+        part["image"] for pod in pods(render()).values() for part in pod["spec"]["containers"]
+    }
+    assert {one["name"] for one in images if "whitelisted" not in one} == {"nats"}
+    assert told["license"] == tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["license"]
+    kind, _, content = chart["icon"].partition(",")
+    assert kind == "data:image/svg+xml;base64"
+    assert base64.b64decode(content) == (ROOT / "services/aggregate/page/icon.svg").read_bytes()
+
+
+def test_a_release_with_a_home_and_a_registry():
+    """Addresses are the project's, as soon as it has any; images of a registry are scanned."""
+    urls = {"Homepage": "https://a.example", "Source": "https://b.example", "Changelog": "https://c.example"}
+    assert dict(chart_hub.addresses(urls)) == {"home": urls["Homepage"], "sources": [urls["Source"]]}
+    links = dict(chart_hub.annotations({"license": "MIT", "urls": urls}, "", []))["links"]
+    assert [one["url"] for one in links] == list(urls.values())
+    values = merged(
+        yaml.safe_load((CHART / "values.yaml").read_text()), {"image": {"registry": "r.example", "tag": "9"}}
+    )
+    images = chart_hub.images(values, yaml.safe_load(EXAMPLE.read_text()), "1")
+    assert images[0] == {"name": "ingest", "image": "r.example/moretta-ingest:9"}
+
+
+def test_nothing_is_said_that_is_not_there():
+    """Without an address of the project the chart has none, either."""
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    urls = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"].get("urls", {})
+    said = {"home": chart.get("home"), "sources": chart.get("sources", [])}
+    assert {key: value for key, value in said.items() if value} == dict(chart_hub.addresses(urls))
+    assert ("artifacthub.io/links" in chart["annotations"]) == bool(urls)
+
+
+def test_each_value_is_in_a_section():
+    """A table for each heading of values.yaml, in its order, and no value above the first."""
+    titles = [line[5:-3] for line in (CHART / "values.yaml").read_text().splitlines() if line.startswith("# == ")]
+    text = (CHART / "README.md").read_text().partition("<!-- values -->")[2].partition("<!-- end of values -->")[0]
+    before, *tables = text.split("\n## ")
+    assert (before.strip(), [one.partition("\n")[0] for one in tables]) == ("", titles)
+    assert all("\n|---|---|---|\n| `" in one for one in tables)
+    assert len(titles) > 6
 
 
 def _sections(value, path=()):

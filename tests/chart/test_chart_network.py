@@ -1,7 +1,7 @@
 """Who may reach whom: what the policies select and permit, over the pods that are rendered."""
 
 from chart import NAMESPACE, pods, render
-from chart_values import AUTOSCALED, EVERYTHING
+from chart_values import AUTOSCALED, EVERYTHING, TRYOUT
 from reach import Place, Policies
 
 SERVICES = ("ingest", "inference", "aggregate", "notify")
@@ -20,8 +20,9 @@ POD_PORTS = (("TCP", 8080), ("TCP", 8088), ("TCP", 8090), ("TCP", 8443), ("TCP",
 OTHER_PORTS = (("TCP", 443), ("TCP", 554), ("TCP", 587), ("TCP", 22), ("UDP", 554))
 WEB_PORTS = (("TCP", 80), ("TCP", 443), ("TCP", 4222))
 PORTS = {
-    **dict.fromkeys((*SERVICES, "test", "whip", "camera"), POD_PORTS),
-    "nats": (("TCP", 4222), ("TCP", 8222), ("TCP", 6222)),
+    **dict.fromkeys((*SERVICES, "test", "whip", "camera", "toolbox", "identities"), POD_PORTS),
+    "tryout": (*POD_PORTS, ("TCP", 8554), ("TCP", 2525)),
+    "nats": (("TCP", 4222), ("TCP", 8222), ("TCP", 6222), ("TCP", 8443)),
     "their nats": (("TCP", 4222),),
     "dns": (("UDP", 53), ("TCP", 53), ("TCP", 443)),
     "prometheus": (("TCP", 4318), ("TCP", 443)),
@@ -84,6 +85,28 @@ def test_with_everything():
     }
     on_the_node = {one for one in of(reached(EVERYTHING)) if "whip" not in one}
     assert on_the_node == MOST | more
+
+
+def test_the_try_out():
+    """Its cameras are for ingest, its mails from notify; its pod reaches the page and the websocket."""
+    found = {one for one in reached(TRYOUT) if {"tryout", "toolbox", "identities"} & {*one[:2]} and one[1] != "dns"}
+    looking = ("test", "toolbox")
+    known = {*SERVICES, "test", "toolbox"}
+    assert {one for one in found if one[1] == "tryout"} == {
+        *((name, "tryout", port) for name in ("ingest", *looking) for port in (8554, 8090)),
+        *((name, "tryout", 2525) for name in ("notify", *looking)),
+    }
+    assert {one for one in found if one[0] == "tryout"} == {("tryout", "nats", 8443), ("tryout", "aggregate", 8088)}
+    assert not {one for one in found if one[1] in {"toolbox", "identities"} and one[0] not in known}
+
+
+def test_nobody_reaches_the_monitoring_port_of_nats():
+    """It tells of each passage as it is stored, with its time: no policy names it, and it listens on loopback alone."""
+    assert not {one for one in reached(EVERYTHING) if one[1:] == ("nats", 8222)}
+    without = render({"networkPolicy": {"enabled": False}})
+    assert '"http": "127.0.0.1:8222"' in without["ConfigMap/moretta-nats"]["data"]["nats.conf"]
+    ports = [one for name in ("nats", "nats-headless") for one in without[f"Service/moretta-{name}"]["spec"]["ports"]]
+    assert "monitor" not in {one["name"] for one in ports + _ports(pods(without)["nats"])}
 
 
 def test_a_server_that_is_there():

@@ -166,8 +166,10 @@ REFUSED = {
     " nats.url": {"nats": {"url": "nats://a:4222"}},
     "nats.enabled is false, and nats.url is empty; set it to the address of your NATS server, such as"
     " nats://nats.nats.svc:4222": {"nats": {"enabled": False}},
-    "nats.enabled is false, and nats.hub, nats.leaf or nats.websocket is set, which only a server of the chart's own"
-    " would be; set nats.enabled: true, or remove them": both(AUTOSCALED, {"nats": {"hub": {"enabled": True}}}),
+    "nats.enabled is false, and nats.hub, nats.leaf, nats.websocket or nats.mqtt is set, which only a server of the"
+    " chart's own would be; set nats.enabled: true, or remove them": both(
+        AUTOSCALED, {"nats": {"hub": {"enabled": True}}}
+    ),
     "networkPolicy.nats is empty, so that nobody reaches NATS; set where your NATS server is, such as"
     " [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: nats}}}]": both(AUTOSCALED, policy(nats=[])),
     "nats.tls.enabled is true, and nats.tls.clientSecret is empty; set the Secret with ca.crt, tls.crt and tls.key that"
@@ -178,7 +180,9 @@ REFUSED = {
     "nats.url holds a user or a password, and values are no place for one; remove it: a seed says who somebody"
     " is": both(AUTOSCALED, {"nats": {"url": "nats://u:p@nats.nats.svc:4222"}}),
     "nats.keys are those of release paris, and this one is moretta, whose Secrets would be missing; give"
-    " DIR/values.yaml of `moretta nats-config --out DIR --kubernetes moretta` with -f": {"nats": {"release": "paris"}},
+    " DIR/values.yaml of `moretta nats apply DIR` with `kubernetes: {release: moretta}` in its file, by -f": {
+        "nats": {"release": "paris"}
+    },
     "nats.tls.enabled is true, and nats.tls.routesSecret is empty, so that three servers would talk among themselves in"
     " the clear; set the Secret with ca.crt, tls.crt and tls.key for that, of an authority of its own": {
         "nats": {"replicas": 3, "tls": {"enabled": True, "clientSecret": "c", "serverSecret": "s"}}
@@ -232,7 +236,7 @@ def test_it_is_refused(sentence):
     ("over", "start"),
     [
         (HUB | {"page": {"enabled": False}}, "page.open is true, and page.enabled is false: "),
-        ({"nats": {"keys": {"page": None}}}, "nats.keys.page is empty; `moretta nats-config --out DIR"),
+        ({"nats": {"keys": {"page": None}}}, "nats.keys.page is empty; set identities.make: true"),
     ],
     ids=["at a hub", "without a key"],
 )
@@ -251,14 +255,23 @@ ACCEPTED = {
     ),
     "phones alone": both(WHIP, WEB, site(PHONE), policy(cameras={"cidrs": []})),
     "a provider's URL in which a value is to be put": both(
-        policy(reports=[{"podSelector": {}}]), notify(sms={"provider": {"url": "https://a.example.org/?token=$token"}})
+        policy(reports=[{"podSelector": {}}]),
+        notify(
+            sms={"provider": {"url": "https://a.example.org/?token=$token&to=$to&text=$text", "token_file": SECRET}}
+        ),
     ),
     "nobody who is told": {"settings": {"notify": None}, "networkPolicy": {"relays": {"cidrs": []}}},
     "the system's authorities": notify(smtp={"ca_file": "system"}),
     "a provider whose form has a field `password`": both(
         policy(reports=[{"podSelector": {}}]),
         notify(
-            sms={"provider": {"url": "https://sms.example.org", "form": {"password": "$password", "text": "$text"}}}
+            sms={
+                "provider": {
+                    "url": "https://sms.example.org",
+                    "form": {"password": "$password", "to": "$to", "text": "$text"},
+                    "password_file": SECRET,
+                }
+            }
         ),
     ),
     "a webhook's port that is allowed, and one that only a Secret knows": both(

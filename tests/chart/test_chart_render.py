@@ -1,10 +1,12 @@
 """What the chart renders: the whole of it, and what each value changes."""
 
+import re
+import subprocess
 import tomllib
 
 import pytest
 import yaml
-from chart import CHART, GOLDEN, HELMS, ROOT, container, delta, given, helm, merged, objects_of, pods, render
+from chart import CHART, GOLDEN, HELMS, ROOT, container, delta, given, helm, merged, objects_of, pods, render, require
 from chart_values import EVERYTHING, NODES, PAGE, PHONE
 
 INGEST, INFERENCE = "Deployment/moretta-ingest.spec", "Deployment/moretta-inference.spec"
@@ -62,19 +64,17 @@ def test_settings_word_for_word():
     """The settings file says what `settings` says, whatever YAML might make of it."""
     example = yaml.safe_load((ROOT / "docs/site.example.yaml").read_text())
     sites = merged_sites(example["sites"])
-    rendered = render({"settings": {"sites": sites, "transparency": NASTY}})["ConfigMap/moretta-settings"]
-    assert (
-        yaml.safe_load(rendered["data"]["settings.yaml"])
-        == given({"settings": {"sites": sites, "transparency": NASTY}})["settings"]
-    )
+    body = {"to": "$to", "text": "$text", "nasty": NASTY}
+    provider = {"url": "https://sms.example.org", "json": body}
+    over = {"settings": {"sites": sites, "notify": {"sms": {"provider": provider}}}}
+    rendered = render(over)["ConfigMap/moretta-settings"]
+    assert yaml.safe_load(rendered["data"]["settings.yaml"]) == given(over)["settings"]
 
 
 def merged_sites(sites):
     """The example's sites, of whose cameras one has an address in a Secret."""
-    return [
-        {**site, "cameras": [{**site["cameras"][0], "url_file": "/etc/moretta/secrets/a", "url": None}]}
-        for site in sites
-    ]
+    camera = {"id": "gate-1", "url_file": "/etc/moretta/secrets/a"}
+    return [site | {"cameras": [camera]} for site in sites]
 
 
 def test_replicas():
@@ -119,10 +119,18 @@ def test_placement():
     assert changed == expected | {f"{INFERENCE}.template.metadata.annotations.a/b": "1"}
 
 
+def test_what_is_spread_and_what_is_added():
+    """Pods by constraints of one's own; an object of one's own with the release's name in it, and no other changes."""
+    spread = [{"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule"}]
+    own = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "{{ .Release.Name }}-own"}, "data": {"a": "b"}}
+    changed = delta({"inference": {"topologySpreadConstraints": spread}, "extraObjects": [own]})
+    assert changed == {f"{INFERENCE}.{POD}.topologySpreadConstraints": spread, "ConfigMap/moretta-own": "new"}
+
+
 @pytest.mark.parametrize(
     ("settings", "restarted"),
     [
-        ({"sites": [{"id": "other", "cameras": []}]}, []),
+        ({"sites": [{"id": "forville", "name": "Other", "cameras": []}]}, []),
         ({"notify": {"receivers": [], "replica": None}}, []),
         ({"log": {"level": "debug"}}, WORKLOADS),
         ({"inference": {"threads": 2}}, WORKLOADS[1:2]),
@@ -162,8 +170,8 @@ def test_scaling_inference():
     assert shed["metadata"] == {
         "serverAddress": "http://p:9090",
         "threshold": "0.05",
-        "query": 'sum(rate(moretta_ingest_frames_total{namespace="masks",outcome="shed"}[1m]))'
-        ' / clamp_min(sum(rate(moretta_ingest_frames_total{namespace="masks"}[1m])), 1)',
+        "query": 'sum(rate(moretta_ingest_frames_total{namespace="masks",outcome="shed"}[2m]))'
+        ' / clamp_min(sum(rate(moretta_ingest_frames_total{namespace="masks"}[2m])), 1)',
     }
 
 
@@ -171,15 +179,22 @@ def test_monitoring():
     """Behind a flag each, with the labels by which they are found."""
     labels = {"release": "prometheus"}
     on = {"enabled": True, "labels": labels}
-    flags = {"podMonitor": on, "prometheusRule": on, "dashboard": {"enabled": True}}
-    kinds = {"PodMonitor/moretta-metrics", "PrometheusRule/moretta-rules", "ConfigMap/moretta-dashboard"}
+    flags = {
+        "podMonitor": on,
+        "prometheusRule": on,
+        "dashboard": {"enabled": True},
+        "windowsDashboard": {"enabled": True},
+    }
+    maps = {"ConfigMap/moretta-dashboard", "ConfigMap/moretta-windows-dashboard"}
+    kinds = {"PodMonitor/moretta-metrics", "PrometheusRule/moretta-rules", *maps}
     assert delta({"monitoring": flags}) == dict.fromkeys(kinds, "new")
     found = render({"monitoring": flags})
     assert found["PodMonitor/moretta-metrics"]["metadata"]["labels"].items() >= labels.items()
     assert found["PrometheusRule/moretta-rules"]["spec"] == yaml.safe_load((CHART / "files/rules.yaml").read_text())
-    dashboard = found["ConfigMap/moretta-dashboard"]
-    assert dashboard["data"]["moretta.json"] == (CHART / "files/dashboard.json").read_text()
-    assert dashboard["metadata"]["labels"]["grafana_dashboard"] == "1"
+    files = {"moretta.json": "dashboard.json", "moretta-windows.json": "windows-dashboard.json"}
+    data = {name: text for one in maps for name, text in found[one]["data"].items()}
+    assert data == {name: (CHART / "files" / file).read_text() for name, file in files.items()}
+    assert {found[one]["metadata"]["labels"]["grafana_dashboard"] for one in maps} == {"1"}
 
 
 def test_alerts_and_panels_lead_to_the_runbooks():
@@ -306,15 +321,40 @@ def test_names():
 
 
 def test_what_comes_next():
-    """After an installation three commands are told, with names that can be typed (helm 3 asks a cluster first)."""
+    """After an installation three commands are told, NATS first, for which the others wait.
+
+    Their names can be typed (helm 3 asks a cluster first).
+    """
     install = ("install", "rome", str(CHART), "--namespace", "masks", "--dry-run=client")
     done = helm(*install, values=given())
     told = [line.strip() for line in done.stdout.partition("NOTES:")[2].splitlines() if line.startswith("  ")]
     assert told == [
+        "kubectl -n masks rollout status statefulset -l app.kubernetes.io/instance=rome --timeout 3m",
         "kubectl -n masks rollout status deployment -l app.kubernetes.io/instance=rome --timeout 3m",
         "helm -n masks test rome --logs",
-        "kubectl -n masks logs -l app.kubernetes.io/instance=rome --prefix --tail 20",
     ]
+
+
+def test_what_it_asks_for_is_told_and_fits_two_small_nodes():
+    """The sum of all pods' requests; by itself it leaves room on two nodes of two processors and 8 GiB for one more."""
+    install = ("install", "rome", str(CHART), "--namespace", "masks", "--dry-run=client")
+    notes = helm(*install, values=given()).stdout.partition("NOTES:")[2]
+    cpu, memory = map(float, re.findall(r"ask for ([\d.]+) processors and ([\d.]+) GiB", notes)[0])
+    pods = [one["spec"] for name, one in render().items() if name.startswith(("Deployment/", "StatefulSet/"))]
+    each = [
+        (pod["replicas"], one["resources"]["requests"]) for pod in pods for one in pod["template"]["spec"]["containers"]
+    ]
+    assert cpu == pytest.approx(sum(count * amount(one["cpu"]) for count, one in each))
+    assert memory == pytest.approx(sum(count * amount(one["memory"]) for count, one in each) / (1 << 30), abs=0.01)
+    assert cpu + max(amount(one["cpu"]) for _, one in each) < 2 * 1.8
+    assert memory + max(amount(one["memory"]) for _, one in each) / (1 << 30) < 2 * 7
+
+
+def amount(text: str) -> float:
+    """A quantity as a number."""
+    units = {"m": 1e-3, "Mi": 1 << 20, "Gi": 1 << 30}
+    number, unit = re.fullmatch(r"([\d.]+)(\D*)", str(text)).groups()
+    return float(number) * units.get(unit, 1)
 
 
 def test_what_comes_next_with_a_page():
@@ -324,6 +364,16 @@ def test_what_comes_next_with_a_page():
     assert "The page is at port 8088 of the Service rome-moretta-page" in told
     assert "websocket at wss://masks.example.org: both want an Ingress or a Gateway with TLS" in told
     assert "whoever reaches that websocket reads all" in told
+
+
+@pytest.mark.parametrize("version", HELMS)
+def test_lint_without_values_passes(version: str):
+    """As chart repositories run it; what has to be set is told, and no template's trace."""
+    binary = require(HELMS[version])
+    done = subprocess.run([binary, "lint", "--strict", str(CHART)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "set identities.make: true, or give DIR/values.yaml" in done.stderr
+    assert "executing" not in done.stdout + done.stderr
 
 
 def test_the_version():

@@ -112,7 +112,7 @@ def test_each_variable_is_known_and_its_file_mounted(objects):
 
 
 def test_the_same_variables_as_on_one_machine(objects, tmp_path):
-    """Memory, telemetry and output as `moretta up` has them; and an identity's as `moretta nats-config` writes them."""
+    """Memory, telemetry and output as `moretta up` has them; and an identity's as `moretta nats apply` writes them."""
     made = Identities.make(tmp_path)
     for pod in ours(objects).values():
         told = environment(pod)
@@ -127,7 +127,7 @@ def test_the_same_variables_as_on_one_machine(objects, tmp_path):
 
 
 def test_the_identities_are_the_secrets_that_the_command_writes(objects, tmp_path):
-    """`moretta nats-config --kubernetes RELEASE` writes each Secret that a pod mounts, with each file that it names."""
+    """`moretta nats apply` writes each Secret that a pod mounts, with each file that it names."""
     Kept.make(tmp_path / "nats", Server(listen="a:1", store="/s", url="nats://a:1", release=Release(name=RELEASE)))
     written = yaml.safe_load_all((tmp_path / "nats/secrets.yaml").read_text())
     secrets = {one["metadata"]["name"]: one["stringData"] for one in written}

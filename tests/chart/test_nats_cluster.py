@@ -2,42 +2,34 @@
 
 import asyncio
 import contextlib
+import json
+import ssl
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import nats.errors
 import nats.js.errors
 import pytest
-import secrecy
-import yaml
+import rendered_pair
+import tls_cluster
 from authority import Authority
-from chart import RELEASE, seed
+from chart import seed
 from golden import BY_TYPE
 from msgspec import structs
-from nats_cluster import ports
+from nats.aio.client import Client
+from nats.js.client import JetStreamContext
 from patience import patient, until
 from rendered_nats import NAME, RenderedCluster, RenderedNats, conf
+from rendered_pair import WINDOW, Installed, make_streams
+from tls_cluster import certificates, current, made, service, settings
 
 from operate.backup.run import backup, restore
-from operate.identities import Hub, Kept, KeptHub, Leaf, Release, Server
-from operate.identities.leafnodes import LEAF_USER
-from operate.nats import streams as nats_streams
-from proto.permissions import user_of
-from proto.subjects import SIGHTINGS, STREAMS, WINDOWS, Identity
+from proto.codec import decode
+from proto.subjects import SIGHTINGS, STREAMS, WINDOWS
 from services.bus import Bus, NatsSettings
-from services.bus.nkey import Seed
+from services.kernel.settings import SettingsError
 
 LIMIT_S = 60
-TLS = {"enabled": True, "serverSecret": "s", "clientSecret": "c", "routesSecret": "r"}
-WINDOW = BY_TYPE[WINDOWS.message]
-
-
-def certificates(folder: Path, authority: Authority, *names: str) -> None:
-    """A Secret of certificates as it is mounted."""
-    folder.mkdir(parents=True)
-    pem = authority.issue(*names)
-    for name, content in (("tls.crt", pem), ("tls.key", pem), ("ca.crt", authority.pem)):
-        (folder / name).write_bytes(content)
 
 
 @pytest.fixture(name="clients", scope="module")
@@ -47,40 +39,8 @@ def _clients() -> Authority:
 
 @pytest.fixture(name="cluster")
 def _cluster(tmp_path: Path, clients: Authority) -> Iterator[RenderedCluster]:
-    """Clients' certificates are of one authority, the servers' among themselves of another."""
-    cluster, routes = RenderedCluster(tmp_path, conf({"replicas": 3, "tls": TLS})), Authority()
-    for server in cluster.servers:
-        certificates(server.root / "nats-tls", clients, "localhost")
-        certificates(server.root / "nats-routes-tls", routes, "localhost")
-    certificates(tmp_path / "own", clients, "aggregate")
-    cluster.start()
-    yield cluster
-    cluster.stop()
-
-
-def settings(cluster: RenderedCluster, folder: Path, name: Identity) -> NatsSettings:
-    """As the chart's variables have it connect: three addresses, three copies, an authority and a certificate."""
-    own = {name: str(folder / "own" / file) for name, file in (("client_cert_file", "tls.crt"), ("ca_file", "ca.crt"))}
-    return NatsSettings(url=cluster.url, user=name, seed=seed(name), replicas=3, **own)
-
-
-@contextlib.asynccontextmanager
-async def service(cluster: RenderedCluster, folder: Path, name: Identity = "aggregate") -> AsyncIterator[Bus]:
-    bus = await Bus.connect(settings(cluster, folder, name), name)
-    try:
-        yield bus
-    finally:
-        await bus.close()
-
-
-async def current(bus: Bus) -> bool:
-    """Whether each stream has three copies that are up to date."""
-    try:
-        infos = [await bus.streams.js.stream_info(stream.name) for stream in STREAMS]
-    except (nats.errors.Error, nats.js.errors.APIError):  # while it has no leader
-        return False
-    copies = [info.cluster.replicas or [] for info in infos if info.cluster]
-    return len(copies) == len(STREAMS) and all(len(one) == 2 and all(peer.current for peer in one) for one in copies)
+    with tls_cluster.started(tmp_path, clients) as cluster:
+        yield cluster
 
 
 async def numbered(bus: Bus) -> list[int]:
@@ -107,6 +67,59 @@ async def test_three_servers_outlive_the_loss_of_one(cluster: RenderedCluster, t
             assert await numbered(bus) == [1, 2, 3]
 
 
+@contextlib.asynccontextmanager
+async def reader(cluster: RenderedCluster, folder: Path) -> AsyncIterator[Client]:
+    """A reader as it comes by itself: TLS with a certificate, the default inbox, nothing of ours."""
+    tls = ssl.create_default_context(cafile=str(folder / "own/ca.crt"))
+    tls.load_cert_chain(folder / "own/tls.crt", folder / "own/tls.key")
+    one, key = Client(), seed("subscriber")
+    one._public_nkey = key.public
+    await one.connect(cluster.url.split(","), signature_cb=key.sign, tls=tls, max_reconnect_attempts=-1)
+    try:
+        yield one
+    finally:
+        await one.close()
+
+
+@pytest.mark.timeout(300)
+async def test_a_reader_misses_nothing_while_a_server_is_lost(cluster: RenderedCluster, tmp_path: Path):
+    """Its mirrors and its durable consumer have three copies, too; the bucket goes on."""
+    async with service(cluster, tmp_path) as bus, asyncio.timeout(patient(LIMIT_S * 3)):
+        await bus.ensure_streams(stream.name for stream in STREAMS)
+        await until(lambda: current(bus), "three copies of each stream", LIMIT_S)
+        await until(lambda: made(bus), "the readers' streams", LIMIT_S)
+        async with reader(cluster, tmp_path) as one:
+            js = one.jetstream(timeout=10)
+            pull = await js.pull_subscribe("moretta.v1.windows.>", durable="mine", stream="WINDOWS")
+            seen: list[int] = []
+
+            async def read(number: int) -> bool:
+                # fetch of several lets asyncio's own TimeoutError through, too (nats-py 2.16)
+                with contextlib.suppress(nats.errors.Error, nats.js.errors.Error, TimeoutError):
+                    for msg in await pull.fetch(10, timeout=2):
+                        seen.append(json.loads(msg.data)["persons"])
+                        await msg.ack_sync()
+                return number in seen
+
+            await bus.store(WINDOWS, structs.replace(WINDOW, persons=1))
+            await until(lambda: read(1), "the first window", LIMIT_S)
+            cluster.servers[0].kill()
+            await bus.store(WINDOWS, structs.replace(WINDOW, persons=2))
+            await until(lambda: read(2), "the second", LIMIT_S)
+            await until(lambda: latest(js, 2), "the bucket has the second", LIMIT_S)
+            assert sorted(set(seen)) == [1, 2]
+
+
+async def latest(js: JetStreamContext, persons: int) -> bool:
+    """Whether a bucket's last window is this one; after the loss of a server it is late once (docs/subscribing.md)."""
+    try:
+        bucket = await js.key_value("moretta_latest")
+        entry = await bucket.get(f"windows.{WINDOW.site}.{WINDOW.zone}")
+    except (nats.js.errors.KeyNotFoundError, nats.errors.Error):
+        return False
+    return bool(json.loads(entry.value or b"")["persons"] == persons)
+
+
 @pytest.mark.timeout(300)
 async def test_a_rolling_restart_loses_nothing_in_memory(cluster: RenderedCluster, tmp_path: Path):
     """One server after another, each when the start-up probe of the one before passes: sightings are all there."""
@@ -126,11 +139,11 @@ async def test_a_rolling_restart_loses_nothing_in_memory(cluster: RenderedCluste
 
 @pytest.mark.timeout(300)
 async def test_what_one_server_stored_is_carried_to_three(cluster: RenderedCluster, tmp_path: Path):
-    """By a backup that is taken there and put back here, as docs/operations.md says; each stream has three copies."""
+    """And back, by docs/how-to/nats-one-to-three.md: each stream has three copies there, and one server has it all."""
     one = RenderedNats(tmp_path / "one", conf())
     one.start()
+    alone = NatsSettings(url=one.url, user="aggregate", seed=seed("aggregate"))
     try:
-        alone = NatsSettings(url=one.url, user="aggregate", seed=seed("aggregate"))
         bus = await Bus.connect(alone, "aggregate")
         await bus.ensure_streams(stream.name for stream in STREAMS)
         for persons in (1, 2):
@@ -140,13 +153,27 @@ async def test_what_one_server_stored_is_carried_to_three(cluster: RenderedClust
         await backup(who, tmp_path / "f", tmp_path / "taken", lambda *_: None)
     finally:
         one.stop()
-    who = settings(cluster, tmp_path, "backup")
-    await restore(who, tmp_path / "f", tmp_path / "taken", replace=False, advance=lambda *_: None)
+    there = settings(cluster, tmp_path, "backup")
+    await restore(there, tmp_path / "f", tmp_path / "taken", replace=False, advance=lambda *_: None)
     async with service(cluster, tmp_path) as bus:
         async with asyncio.timeout(patient(LIMIT_S)):
             await bus.ensure_streams(stream.name for stream in STREAMS)
             assert await numbered(bus) == [1, 2]
         await until(lambda: current(bus), "three copies of each stream", LIMIT_S)
+        async with asyncio.timeout(patient(LIMIT_S)):
+            await bus.store(WINDOWS, structs.replace(WINDOW, persons=3))
+    await backup(there, tmp_path / "f", tmp_path / "back", lambda *_: None)
+    one.start()  # on its own volume, which has what it held then
+    try:
+        bus = await Bus.connect(alone, "aggregate")
+        assert await numbered(bus) == [1, 2]
+        with pytest.raises(SettingsError, match="WINDOWS hold messages already; with --replace"):
+            await restore(who, tmp_path / "f", tmp_path / "back", replace=False, advance=lambda *_: None)
+        await restore(who, tmp_path / "f", tmp_path / "back", replace=True, advance=lambda *_: None)
+        assert await numbered(bus) == [1, 2, 3]
+        await bus.close()
+    finally:
+        one.stop()
 
 
 async def test_nobody_joins_with_a_clients_certificate(cluster: RenderedCluster, clients: Authority, tmp_path: Path):
@@ -163,48 +190,10 @@ async def test_nobody_joins_with_a_clients_certificate(cluster: RenderedCluster,
         thief.stop()
 
 
-class Installed:
-    """A folder of `moretta nats-config --kubernetes`, and the server that comes of its files: values and Secrets."""
-
-    def __init__(self, kept: Kept | KeptHub, folder: Path) -> None:
-        self.folder = kept.folder
-        values = yaml.safe_load((kept.folder / "values.yaml").read_text())["nats"]
-        self.server = RenderedNats(folder, conf(values))
-        for one in yaml.safe_load_all((kept.folder / "secrets.yaml").read_text()):
-            if one["metadata"]["name"] == values.get("leaf", {}).get("existingSecret"):
-                (folder / "nats-leaf").mkdir()
-                for name, content in one["stringData"].items():
-                    secrecy.keep(content.split('"')[1])
-                    (folder / "nats-leaf" / name).write_text(content)
-
-    @contextlib.asynccontextmanager
-    async def bus(self, identity: Identity) -> AsyncIterator[Bus]:
-        user = user_of(identity, "MAIN")
-        own = Seed((self.folder / f"{user}.nk").read_text())
-        secrecy.keep(own.reveal())
-        bus = await Bus.connect(NatsSettings(url=self.server.url, user=user, seed=own), identity)
-        try:
-            yield bus
-        finally:
-            await bus.close()
-
-
 @pytest.fixture(name="pair")
 def _pair(tmp_path: Path) -> Iterator[tuple[Installed, Installed]]:
-    """A site and its hub, each a release of the chart."""
-    [port] = ports(1)
-    place = Server(listen="127.0.0.1:4222", store="/s", url="nats://a:4222", release=Release(name=RELEASE))
-    kept = Kept.make(tmp_path / "site-keys", place)
-    kept.update(structs.replace(kept.server, leaf=Leaf(hubs=[f"nats://127.0.0.1:{port}"], sites=[WINDOW.site])))
-    there = Hub(listen="a:1", leaf_listen="a:2", store="/s", url="nats://a:1", release=Release(name=RELEASE))
-    own = KeptHub.make(tmp_path / "hub-keys", structs.replace(there, leaves={WINDOW.site: kept.server.keys[LEAF_USER]}))
-    site, hub = Installed(kept, tmp_path / "site"), Installed(own, tmp_path / "hub")
-    hub.server.text = hub.server.text.replace('"0.0.0.0:7422"', f'"127.0.0.1:{port}"')
-    for one in (hub, site):
-        one.server.start()
-    yield site, hub
-    for one in (site, hub):
-        one.server.stop()
+    with rendered_pair.started(tmp_path) as pair:
+        yield pair
 
 
 @pytest.mark.timeout(240)
@@ -212,12 +201,23 @@ async def test_a_leafs_windows_are_read_at_its_hub(pair: tuple[Installed, Instal
     """Both from what the command wrote: values for the chart, and the Secret with the leaf's seed that is included."""
     site, hub = pair
     async with site.bus("aggregate") as bus, hub.bus("subscriber") as reader:
-        await bus.ensure_streams(stream.name for stream in STREAMS)
-        for one in (site, hub):
-            await nats_streams.make(one.folder, NatsSettings(url=one.server.url), nats_streams.How())
+        await make_streams(site, hub, bus)
         await bus.store(WINDOWS, WINDOW)
 
         async def arrived() -> bool:
             return [stored.message for stored in await reader.history(WINDOWS)] == [WINDOW]
 
         await until(arrived, "the window at the hub", 120)
+        js = reader._connection.client.jetstream()
+        pull = await js.pull_subscribe("moretta.v1.windows.>", durable="mine", stream="WINDOWS")
+        [msg] = await pull.fetch(1, timeout=patient(10))
+        assert decode(WINDOWS, msg.data) == WINDOW
+        bucket = await js.key_value("moretta_latest")
+
+        async def latest() -> bool:
+            with contextlib.suppress(nats.js.errors.KeyNotFoundError):
+                entry = await bucket.get(f"windows.{WINDOW.site}.{WINDOW.zone}")
+                return decode(WINDOWS, entry.value or b"") == WINDOW
+            return False
+
+        await until(latest, "it is the latest", 30)

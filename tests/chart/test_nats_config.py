@@ -1,4 +1,4 @@
-"""NATS of the chart as it is rendered: the same as `moretta nats-config` writes, and what is refused."""
+"""NATS of the chart as it is rendered: the same as `moretta nats apply` writes, and what is refused."""
 
 import copy
 import json
@@ -14,9 +14,10 @@ from msgspec import structs
 from nats_process import binary
 from rendered_nats import NAME, conf, parsed
 
-from operate.identities import Hub, Kept, KeptHub, Leaf, Release, Server, server
+from operate.identities import Hub, Kept, KeptHub, Leaf, Mqtt, Release, Server, server
 from operate.identities.hub import link_of
 from operate.identities.leafnodes import hub, leaf
+from operate.identities.server import MQTT_LIMITS
 from services.bus import NatsSettings
 from services.bus.sizes import sizes_of
 
@@ -39,7 +40,7 @@ def test_a_sites_configuration_is_that_of_the_command(version: str):
     keys = KEYS | {"ingest": [seed("ingest", "new").public, *KEYS["ingest"]]}
     made = parsed(conf({"keys": keys}, version=version))
     assert told(made) == told(server("0.0.0.0:4222", "/data", keys))
-    assert made["jetstream"]["store_dir"] == "/data/one"
+    assert made["jetstream"]["store_dir"] == "/data"
     assert made["write_deadline"] == "1s"
 
 
@@ -54,6 +55,26 @@ def test_readers_with_a_name_are_those_of_the_command(version: str):
     assert told(made) == told(server("0.0.0.0:4222", "/data", keys))
     one = parsed(conf({"keys": keys, "readers": ["acme"]}, version=version))
     assert told(one) == told(server("0.0.0.0:4222", "/data", KEYS | ACME))
+
+
+HASH = "$2a$04$" + "a" * 53
+
+
+@pytest.mark.parametrize("version", HELMS)
+def test_mqtt_users_are_those_of_the_command(version: str):
+    """Each in its reader's account, and a listener with the server's certificate; the port is opened for it."""
+    keys, passwords = KEYS | ACME, {"subscriber": HASH, "subscriber-acme": HASH}
+    nats = {"keys": keys, "readers": ["acme"], "tls": TLS, "mqtt": {"enabled": True, "passwords": passwords}}
+    made = parsed(conf(nats, version=version))
+    assert told(made) == told(server("0.0.0.0:4222", "/data", keys, mqtt=Mqtt("0.0.0.0:8883", passwords)))
+    certificate = {"cert_file": "/etc/nats-tls/tls.crt", "key_file": "/etc/nats-tls/tls.key"}
+    assert made["mqtt"] == MQTT_LIMITS | {"listen": "0.0.0.0:8883", "tls": certificate}
+    objects = render({"nats": nats | {"mqtt": nats["mqtt"] | {"from": [{"podSelector": {}}]}}}, version=version)
+    assert {"name": "mqtt", "port": 8883, "targetPort": "mqtt"} in objects[f"Service/{NAME}"]["spec"]["ports"]
+    [rule] = [one for one in objects[f"NetworkPolicy/{NAME}"]["spec"]["ingress"] if one["ports"] == [{"port": "mqtt"}]]
+    assert rule["from"] == [{"podSelector": {}}]
+    [pod] = objects[f"StatefulSet/{NAME}"]["spec"]["template"]["spec"]["containers"][:1]
+    assert {"name": "mqtt", "containerPort": 8883} in pod["ports"]
 
 
 def test_a_new_reader_is_no_restart():
@@ -73,7 +94,7 @@ def test_values_of_before_the_page_had_a_key():
     assert accounts["SUBSCRIBERS"] == expected["SUBSCRIBERS"]
     for page in ({"enabled": True, "websocket": "/nats"}, values.PAGE["page"]):
         said = refusal(merged(values.PAGE, before) | {"page": page})
-        assert "nats.keys.page is empty; `moretta nats-config --out DIR --kubernetes moretta` makes" in said
+        assert "nats.keys.page is empty; set identities.make: true" in said
 
 
 def test_a_leafs_configuration_is_that_of_the_command():
@@ -154,11 +175,9 @@ def test_services_know_one_server_and_three():
     objects = render({"nats": {"replicas": 3, "tls": TLS | {"routesSecret": "routes"}}})
     three = environment(objects)
     assert three["MORETTA_NATS__REPLICAS"] == "3"
-    assert three["MORETTA_NATS__URL"].split(",") == [f"tls://{NAME}-{i}.{NAME}-headless:4222" for i in range(3)]
+    assert three["MORETTA_NATS__URL"].split(",") == [f"tls://{NAME}-cluster-{i}.{NAME}-headless:4222" for i in range(3)]
     assert NatsSettings(url=three["MORETTA_NATS__URL"], ca_file="ca.crt").url.count("tls://") == 3
-    store = parsed(objects[f"ConfigMap/{NAME}"]["data"]["nats.conf"])["jetstream"]["store_dir"]
-    assert store == "/data/cluster", "which would delete what one server stored"
-    spec = objects[f"StatefulSet/{NAME}"]["spec"]
+    spec = objects[f"StatefulSet/{NAME}-cluster"]["spec"]
     assert (spec["replicas"], spec["podManagementPolicy"]) == (3, "Parallel")
     [server_, reloader] = spec["template"]["spec"]["containers"]
     assert "preStop" in server_["lifecycle"]
@@ -176,7 +195,7 @@ def test_who_may_reach_the_servers():
     own = {"app.kubernetes.io/name": "moretta", "app.kubernetes.io/instance": RELEASE}
     assert into["nats"] == [{"podSelector": {"matchLabels": own}}, *clients]
     assert into["routes"] == [{"podSelector": {"matchLabels": own | {"app.kubernetes.io/component": "nats"}}}]
-    assert set(into) == {"nats", "routes", "monitor"}
+    assert set(into) == {"nats", "routes"}
     assert [rule["ports"][0]["port"] for rule in policy["egress"]] == ["routes", 7422]
     assert "egress" not in render()[f"NetworkPolicy/{NAME}"]["spec"], "alone it calls nobody"
 
@@ -206,7 +225,7 @@ def test_a_hubs_larger_streams_are_those_of_the_command():
     users = ("streams", "subscriber", "streams-a")
     place = {"enabled": True, "leaves": [{"sites": ["a"], "keys": [seed("a").public]}]}
     streams, keys = {"WINDOWS": "1Gi", "CAMERAS": "32Mi"}, {user: [seed(user).public] for user in users}
-    made = parsed(conf({"keys": keys, "hub": place, "streams": streams}))
+    made = parsed(conf({"keys": keys, "hub": place, "streams": streams, "storage": {"size": "8Gi"}}))
     links, sizes = {link_of("a"): [seed("a").public]}, sizes_of(streams)
     assert told(made) == told(hub("0.0.0.0:4222", "0.0.0.0:7422", "/data", keys, links, sizes=sizes))
 
@@ -228,11 +247,11 @@ def test_the_image_is_the_server_that_is_tested():
 
 
 REFUSED = {
-    "nats.keys.notify is empty; `moretta nats-config --out DIR --kubernetes moretta` makes": {"keys": {"notify": []}},
+    "nats.keys.notify is empty; set identities.make: true": {"keys": {"notify": []}},
     "nats.keys.ingest is empty": {"keys": {"ingest": None}},
     "nats.keys.notify holds a seed, and values are no place for one; set the": {"keys": {"notify": [f"SU{'A' * 56}"]}},
     'nats.keys.notify has "Uabc", which is no public nkey; give DIR/values.yaml of': {"keys": {"notify": ["Uabc"]}},
-    "nats.readers has acme, and nats.keys.subscriber-acme is empty; `moretta nats-config --out DIR --update --reader": {
+    "nats.readers has acme, and nats.keys.subscriber-acme is empty; `moretta nats apply DIR` with it in `readers`": {
         "readers": ["acme"]
     },
     "'/nats/readers/0': 'Acme' does not match pattern": {"readers": ["Acme"]},
@@ -243,13 +262,13 @@ REFUSED = {
     },
     "nats.replicas is 2, and of servers more than half must be there; set 1, or 3": {"replicas": 2},
     "nats.tls.enabled is true, and nats.tls.serverSecret is empty; set the Secret": {"tls": TLS | {"serverSecret": ""}},
-    "nats.storage.size is 1Gi, and JetStream may hold 708 MiB, for which": {"storage": {"size": "1Gi"}},
+    "nats.storage.size is 1Gi, and JetStream may hold 1188 MiB, for which": {"storage": {"size": "1Gi"}},
     'nats.storage.size is "big", which is no size; set one such as 4Gi': {"storage": {"size": "big"}},
     "nats.resources.limits.memory is 512Mi, and JetStream": {"resources": {"limits": {"memory": "512Mi"}}},
-    "nats.storage.size is 4Gi, and JetStream may hold 2500 MiB, for which files take up to twice as much; set at": {
+    "nats.storage.size is 4Gi, and JetStream may hold 2980 MiB, for which files take up to twice as much; set at": {
         "streams": {"WINDOWS": "2Gi"}
     },
-    "nats.resources.limits.memory is 1Gi, and JetStream may hold 604 MiB in it; set at least": {
+    "nats.resources.limits.memory is 1Gi, and JetStream may hold 628 MiB in it; set at least": {
         "streams": {"SIGHTINGS": "512Mi"}
     },
     "nats.streams.WINDOW is no stream; known are ALERTS, AUDIT, CAMERAS": {"streams": {"WINDOW": "2Gi"}},
@@ -260,6 +279,20 @@ REFUSED = {
     "nats.streams.WINDOWS is 128Mi, and it has 256Mi by itself; set": {"streams": {"WINDOWS": "128Mi"}},
     "'/nats/streams/WINDOWS': '2GiB' does not match pattern": {"streams": {"WINDOWS": "2GiB"}},
     "nats.websocket.enabled is true, and nats.websocket.origins is empty; set": {"websocket": {"enabled": True}},
+    "nats.mqtt.enabled is true, and nats.mqtt.passwords is empty; `moretta nats apply DIR`": {
+        "mqtt": {"enabled": True},
+        "tls": TLS,
+    },
+    "nats.mqtt.enabled is true, and nats.tls.enabled is false": {
+        "mqtt": {"enabled": True, "passwords": {"subscriber": HASH}},
+    },
+    "nats.mqtt.passwords.subscriber-away is no reader's": {
+        "mqtt": {"enabled": True, "passwords": {"subscriber-away": HASH}},
+        "tls": TLS,
+    },
+    "'/nats/mqtt/passwords/subscriber': 'secret' does not match pattern": {
+        "mqtt": {"passwords": {"subscriber": "secret"}}
+    },
     "nats.leaf.sites is empty, and a leaf has hubs and sites; set both": {"leaf": {"hubs": ["nats://h:1"]}},
     "nats.leaf.existingSecret is empty; set the Secret with": {"leaf": LEAF | {"existingSecret": ""}},
     "nats.leaf.hubs asks for TLS, and nats.leaf.certificateSecret is": {"leaf": LEAF | {"hubs": ["tls://h:1"]}},

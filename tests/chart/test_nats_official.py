@@ -62,9 +62,8 @@ def _kept(tmp_path: Path) -> Kept:
 def started(folder: Path, text: str) -> RenderedNats:
     """Start that configuration with the test's ports and folders, and an admin in MAIN."""
     text = text.replace('"port": 4222', '"listen": "0.0.0.0:4222"').replace(
-        '"http_port": 8222', '"http": "0.0.0.0:8222"'
+        '"http_port": 8222', '"http": "127.0.0.1:8222"'
     )
-    text = text.replace('"store_dir": "/data"', '"store_dir": "/data/one"')
     admin = '"MAIN": {"users": [{"user": "admin", "password": "admin"},'
     server = RenderedNats(
         folder,

@@ -38,7 +38,7 @@ def _locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RenderedNats]:
 
 
 async def test_everybody_may_what_the_table_says_and_nothing_else(locked: RenderedNats):
-    """As with the configuration of `moretta nats-config`: every identity, every subject, all of JetStream's API."""
+    """As with the configuration of `moretta nats apply`: every identity, every subject, all of JetStream's API."""
     await make_streams(locked)
     assert not await against_the_table(locked), "True: denied against the table; False: allowed against it"
 

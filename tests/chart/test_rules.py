@@ -12,7 +12,7 @@ CASES = sorted(Path(__file__).parent.glob("*-test.yaml"))
 RUNBOOKS, OPERATIONS = ROOT / "docs/runbooks.md", ROOT / "docs/operations.md"
 OURS = re.compile(r'"(moretta_[a-z0-9_]+)"')
 PROMETHEUS_CLIENT = {
-    "process_cpu_seconds_total", "process_resident_memory_bytes", "process_open_fds", "process_max_fds",
+    "process_resident_memory_bytes", "process_open_fds", "process_max_fds",
     "process_start_time_seconds",
 }  # fmt: skip
 KUBE_STATE_METRICS = {

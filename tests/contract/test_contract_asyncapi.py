@@ -9,9 +9,9 @@ import pytest
 from golden import FOLDER
 from jsonschema import Draft7Validator
 
-from proto.asyncapi import draft_07, write
-from proto.schema import public_messages, schema_of
+from asyncapi import draft_07, write
 from proto.subjects import STATS, TABLE, Subject, stream
+from schemas import public_messages, schema_of
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "docs" / "asyncapi.json"

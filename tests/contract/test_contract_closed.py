@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from proto.schema import schema_of
+from schemas import schema_of
 
 KINDS = {kind.__name__: kind for kind in encodings()}
 Place = tuple[str | int, ...]

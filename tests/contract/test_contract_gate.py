@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from msgspec import Struct, defstruct
 
 from proto.public import WindowV1
-from proto.schema import schema_of
+from schemas import schema_of
 
 KINDS = {kind.__name__: kind for kind in encodings()}
 WINDOW = schema_of(WindowV1)
@@ -61,11 +61,10 @@ BREAKING: dict[str, Edit] = {
     'type: said "WindowV1" alone, says "WindowV2"': lambda w: w["properties"]["type"]["enum"].append("WindowV2"),
     'gaps[]: no longer says "paused"': lambda w: w["properties"]["gaps"]["items"]["enum"].remove("paused"),
     "persons: was integer or null, is integer": lambda w: w["properties"]["persons"]["anyOf"].pop(),
-    "start: was integer, is integer or null": lambda w: w["properties"].update(
-        start={"anyOf": [{"type": "integer"}, {"type": "null"}]}
+    "start: was string, is null or string": lambda w: w["properties"].update(
+        start={"anyOf": [w["properties"]["start"], {"type": "null"}]}
     ),
-    "start: minimum was 0, is 1": field("start", minimum=1),
-    "start: minimum was 0, is absent": without("start", "minimum"),
+    "persons: minimum was 0, is absent": lambda w: w["properties"]["persons"]["anyOf"][0].pop("minimum"),
     "adjusted: default was false, is true": field("adjusted", default=True),
     "adjusted: default was false, is 0": field("adjusted", default=0),
     "rate: default was null, is absent": without("rate", "default"),

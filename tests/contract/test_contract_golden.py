@@ -10,6 +10,8 @@ from violations import violations
 
 from proto.codec import ContractError, decode_as, encode_as
 from proto.frames import FrameV1
+from proto.public import AlertV1, WindowV1
+from proto.stats import StatsReplyV1
 
 KINDS = list(encodings())
 NAMES = [kind.__name__ for kind in KINDS]
@@ -87,3 +89,12 @@ def test_readers_of_frames_are_strict():
         with pytest.raises(ContractError) as error:
             decode_as(FrameV1, "msgpack", encode_as("msgpack", bad))
         assert error.value.path == path, bad
+
+
+@pytest.mark.parametrize("kind", [WindowV1, AlertV1, StatsReplyV1])
+def test_the_examples_have_figures_as_they_are_published(kind: type[Struct]):
+    """To three decimals (ADR 47): who reads an example learns the form from it."""
+    example = raw(kind)
+    for one in example.get("periods", [example]):
+        shares = [one["rate"], one["coverage"], *one["interval"], *one["sampling_interval"]]
+        assert [round(share, 3) for share in shares] == shares

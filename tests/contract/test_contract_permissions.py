@@ -3,7 +3,18 @@
 import pytest
 from nats_match import overlap, takes
 
-from proto.permissions import ACCOUNTS, SERVICES, Rights, api_prefix, rights_of, user_of
+from proto.permissions import (
+    ACCOUNTS,
+    OWN_SPACE,
+    REPAIRED,
+    SERVICES,
+    Rights,
+    heard_by,
+    mirrored,
+    origin,
+    rights_of,
+    user_of,
+)
 from proto.subjects import (
     AIM,
     AIM_RECORD,
@@ -13,6 +24,7 @@ from proto.subjects import (
     FRAMES_QUEUE,
     OPERATIONS,
     RULES,
+    STATIC_PLACES,
     STATS,
     STATS_SERVICE,
     STREAM_OWNER,
@@ -27,6 +39,8 @@ from proto.subjects import (
 USERS = [(identity, account) for identity, accounts in ACCOUNTS.items() for account in accounts]
 READERS = {"subscriber", "page"}
 """Who is in an account of its own."""
+READER: Identity = "subscriber"
+"""Who has mirrors there, and may all of JetStream that reads (ADR 45)."""
 PEOPLE: tuple[Identity, ...] = ("operator", "backup", "subscriber", "page")
 every_user = pytest.mark.parametrize(("identity", "account"), USERS, ids=[user_of(*user) for user in USERS])
 
@@ -52,6 +66,7 @@ def test_frames_only_in_the_queue_group(identity: Identity, account: Account):
     """Nobody taps frames: only inference subscribes them, in the account FRAMES, and in the queue group."""
     found = touches(rights_of(identity, account).subscribe, FRAMES.wildcard())
     mine = [f"{FRAMES.wildcard()} {FRAMES_QUEUE}"] if (identity, account) == ("inference", "FRAMES") else []
+    mine = ["moretta.>"] if identity == READER else mine  # into whose account no frame is imported
     assert found == mine
 
 
@@ -69,7 +84,8 @@ def test_rights_are_the_tables(identity: Identity, account: Account, row: Subjec
     rights = rights_of(identity, account)
     here = row.account == account
     assert bool(touches(rights.publish, row.wildcard())) == (here and identity in row.publishers)
-    assert bool(touches(rights.subscribe, row.wildcard())) == (here and identity in row.subscribers)
+    own = identity == READER and row.pattern.startswith("moretta.")
+    assert bool(touches(rights.subscribe, row.wildcard())) == (own or (here and identity in row.subscribers))
 
 
 @pytest.mark.parametrize("row", [WINDOWS, ALERTS, RULES], ids=["windows", "alerts", "rules"])
@@ -87,14 +103,14 @@ def test_operational_alerts_come_from_aggregate_and_from_notify():
 
 def test_the_page_may_less_than_the_subscriber():
     """What it shows: no rule's state, no decision to tell, no delivery, live or stored; and it asks for statistics."""
-    page, subscriber = rights_of("page", "MAIN"), rights_of("subscriber", "MAIN")
+    page = rights_of("page", "MAIN")
     rows = ("windows", "alerts", "operations", "cameras")
     heard = [row.wildcard() for row in TABLE if row.pattern.split(".")[2] in rows and row.public]
     assert list(page.subscribe) == [*heard, "_INBOX_subscriber.>"]
-    assert set(page.publish) < set(subscriber.publish)
     asked = {subject for subject in page.publish if not subject.startswith("$SRV.")} - {STATS.wildcard()}
     streams = [name.upper() for name in rows]
-    assert asked == {f"moretta.api.STREAM.{verb}.{name}" for name in streams for verb in ("INFO", "MSG.GET")}
+    questions = {f"$JS.API.STREAM.{verb}.{name}" for name in streams for verb in ("INFO", "MSG.GET")}
+    assert asked == questions | {origin(one) for one in questions}, "by both names: the account maps one to the other"
 
 
 @every_user
@@ -102,20 +118,33 @@ def test_only_operators_read_what_aiming_tells(identity: Identity, account: Acco
     """Reports and their audit: a subscriber has no way to them, live or stored, and no stream keeps the reports."""
     rights = rights_of(identity, account)
     who = (identity, account) == ("operator", "MAIN")
-    assert bool(touches(rights.subscribe, AIM_REPORTS.wildcard())) == who
+    own = identity == READER  # whose account has none of it
+    assert bool(touches(rights.subscribe, AIM_REPORTS.wildcard())) == (who or own)
     assert bool(touches(rights.publish, AIM.wildcard())) == who
-    assert bool(touches(rights.subscribe, AIM_RECORD.wildcard())) == who
+    assert bool(touches(rights.subscribe, AIM_RECORD.wildcard())) == (who or own)
     assert AIM_REPORTS.stream is None
-    assert identity not in READERS or not may_publish(rights, f"$JS.API.DIRECT.GET.CONTROL.{AIM_RECORD.wildcard()}")
+    assert "AUDIT" not in {stream.name for stream in mirrored(heard_by(READER))}
+
+
+@every_user
+def test_only_ingest_asks_where_static_faces_are(identity: Identity, account: Account):
+    """And aggregate alone hears it: an operator is told by ingest, while an order that was recorded is carried out."""
+    rights = rights_of(identity, account)
+    assert bool(touches(rights.publish, STATIC_PLACES.wildcard())) == ((identity, account) == ("ingest", "MAIN"))
+    hears = identity == READER or (identity, account) == ("aggregate", "MAIN")
+    assert bool(touches(rights.subscribe, STATIC_PLACES.wildcard())) == hears
+    assert not [one.name for one in STREAMS if any(overlap(s, STATIC_PLACES.wildcard()) for s in one.subjects)]
 
 
 @every_user
 def test_nobody_destroys_a_stream(identity: Identity, account: Account):
-    """Neither a stream nor a message in it can be removed over the bus, but by whoever backs up, to put it back."""
+    """Neither a stream nor a message in it can be removed over the bus, but by who backs up and repairs."""
     rights = rights_of(identity, account).publish
     verbs = ("PURGE", "DELETE", "MSG.DELETE", "SNAPSHOT", "RESTORE", "LEADER.STEPDOWN", "PEER.REMOVE")
     subjects = [f"$JS.API.STREAM.{verb}.{stream.name}" for stream in STREAMS for verb in verbs]
-    kept = [f"$JS.API.STREAM.{verb}.{one.name}" for one in STREAMS if one.kept for verb in ("DELETE", *verbs[3:5])]
+    may = {(name, "MSG.DELETE") for name in REPAIRED}
+    may |= {(one.name, verb) for one in STREAMS if one.kept for verb in ("DELETE", *verbs[3:5])}
+    kept = [f"$JS.API.STREAM.{verb}.{one.name}" for one in STREAMS for verb in verbs if (one.name, verb) in may]
     assert [subject for subject in subjects if touches(rights, subject)] == (kept if identity == "backup" else [])
 
 
@@ -150,20 +179,26 @@ def test_the_rows_of_a_stream_have_the_same_readers():
 @every_user
 def test_reading_only_of_streams_one_may_subscribe(identity: Identity, account: Account):
     """JetStream is no way round: messages only of streams with a row one may subscribe, and their owner's consumers."""
+    if identity == READER:  # of the mirrors in its own account
+        return
     rights = rights_of(identity, account)
     readable = {row.stream for row in TABLE if row.account == account and identity in row.subscribers}
     for stream in STREAMS:
         ways = ("CONSUMER.CREATE.{}", "CONSUMER.CREATE.{}.c.x", "DIRECT.GET.{}", "DIRECT.GET.{}.x")
         open_ways = [way for way in ways if may_publish(rights, "$JS.API." + way.format(stream.name))]
         assert open_ways == (list(ways) if stream.name in readable and identity == STREAM_OWNER else [])
-        asks = may_publish(rights, f"{api_prefix(identity)}STREAM.MSG.GET.{stream.name}")
-        assert asks == (stream.name in readable and (identity != STREAM_OWNER or stream.expires))
+        asks = may_publish(rights, f"$JS.API.STREAM.MSG.GET.{stream.name}")
+        repairs = identity == "backup" and stream.name in REPAIRED
+        assert asks == (repairs or (stream.name in readable and (identity != STREAM_OWNER or stream.expires)))
 
 
 @every_user
 def test_nobody_has_a_consumer_that_lasts(identity: Identity, account: Account):
-    """Whoever could acknowledge another's alerts could keep mails from being sent: there are none to acknowledge."""
-    publish = rights_of(identity, account).publish
+    """Whoever could acknowledge another's alerts could keep mails from being sent: there are none to acknowledge.
+
+    A reader's consumers are of the mirrors in its own account.
+    """
+    publish = rights_of(identity, account).publish if identity != READER else ()
     for subject in (
         "$JS.ACK.>",
         "$JS.API.CONSUMER.DURABLE.>",
@@ -181,15 +216,18 @@ def test_inboxes_are_private(identity: Identity, account: Account):
     subscribe = rights_of(identity, account).subscribe
     assert mine in subscribe
     others = [f"_INBOX_{name}.>" for name in called.values() if name != called[identity, account]]
-    assert not [inbox for inbox in [*others, "_INBOX.>"] if touches(subscribe, inbox)]
+    assert not [inbox for inbox in others if touches(subscribe, inbox)]
+    assert bool(touches(subscribe, "_INBOX.>")) == (identity == READER), "which is alone in its account"
 
 
 @every_user
 def test_nothing_is_open(identity: Identity, account: Account):
     """No right to everything of the bus, of JetStream or of the server itself."""
     rights = rights_of(identity, account)
+    known = ("moretta.v1.", "$JS.", "$KV.", "$SRV.", "_INBOX_", "_R_.")
+    known += {"page": ("_ORIGIN.",), READER: OWN_SPACE, "aggregate": ("$SYS.REQ.USER.INFO",)}.get(identity, ())
     for pattern in (*rights.publish, *rights.subscribe):
-        assert pattern.startswith(("moretta.v1.", "moretta.api.", "$JS.", "$KV.", "$SRV.", "_INBOX_", "_R_."))
+        assert pattern.startswith(known)
         assert pattern.split(" ")[0].count(".") >= 1
     leases = [("ingest", "MAIN"), ("aggregate", "MAIN"), ("notify", "MAIN")]
     assert bool(touches(rights.publish, "$KV.LEASES.>")) == ((identity, account) in leases), (
@@ -197,7 +235,7 @@ def test_nothing_is_open(identity: Identity, account: Account):
     )
     silences = [("operator", "MAIN")]
     assert bool(touches(rights.publish, "$KV.SILENCES.>")) == ((identity, account) in silences), "operators silence"
-    short = [p for p in rights.publish if p.startswith("$JS.") and len(p.split(".")) < 4]
+    short = [p for p in rights.publish if p.startswith("$JS.") and len(p.split(".")) < 4 and identity != READER]
     assert short == [], "how full the account is grows with each passage: nobody is told"
 
 
@@ -207,7 +245,7 @@ def test_only_servers_of_requests_may_answer(identity: Identity, account: Accoun
     answers = {
         ("inference", "FRAMES"): ["_INBOX_ingest-frames.>"],
         ("ingest", "MAIN"): ["_INBOX_operator.>"],
-        ("aggregate", "MAIN"): ["_INBOX_notify.>", "_INBOX_operator.>", "_R_.>"],
+        ("aggregate", "MAIN"): ["_INBOX_ingest.>", "_INBOX_notify.>", "_INBOX_operator.>", "_R_.>"],
         ("notify", "MAIN"): ["_INBOX_operator.>"],
     }
     inboxes = [subject for subject in rights_of(identity, account).publish if subject.startswith(("_INBOX", "_R_"))]
@@ -220,7 +258,8 @@ def test_who_asks_what_was_published_and_who_answers(identity: Identity, account
     rights = rights_of(identity, account)
     asks, answers = identity in {"operator", "notify", *READERS}, (identity, account) == ("aggregate", "MAIN")
     assert bool(touches(rights.publish, STATS.wildcard())) == asks
-    assert touches(rights.subscribe, STATS.wildcard()) == ([f"{STATS.wildcard()} moretta-stats"] if answers else [])
+    own = ["moretta.>"] if identity == READER else []
+    assert touches(rights.subscribe, STATS.wildcard()) == ([f"{STATS.wildcard()} moretta-stats"] if answers else own)
     for verb in ("PING", "INFO", "STATS"):
         ways = [f"$SRV.{verb}", f"$SRV.{verb}.{STATS_SERVICE.name}", f"$SRV.{verb}.{STATS_SERVICE.name}.ID"]
         assert all(may_publish(rights, way) == asks for way in ways)

@@ -14,10 +14,10 @@ from privacy import GEOMETRY, NOT_PERMITTED, dangers, held, permits, unpermitted
 
 from proto.aiming import AimRecordV1, AimReplyV1, AimReportV1
 from proto.frames import FrameQualityV1, FrameReplyV1
-from proto.schema import public_messages
 from proto.stats import StatsRequestV1
 from proto.subjects import TABLE
 from proto.types import Box, Count, Fraction, Sha256, SiteId
+from schemas import public_messages
 
 PUBLIC = public_messages()
 
@@ -147,7 +147,7 @@ def test_what_is_sent_counts():
     window = msgspec.defstruct("WindowV1", [("persons", Count, msgspec.field(name="track_id"))])
     assert "WindowV1.track_id: it names track" in unpermitted(window, permits())
     assert f"Corners.top: {NOT_PERMITTED}" in unpermitted(msgspec.defstruct("A", [("b", list[Corners])]), permits())
-    bare = msgspec.defstruct("Lifetime", [("frames", Count)], array_like=True)
+    bare = msgspec.defstruct("Lifetime", [("pictures", Count)], array_like=True)
     assert unpermitted(bare, permits()) == ["Lifetime: its fields are sent without their names"]
     assert unpermitted(Ring, {}) == [f"Ring.value: {NOT_PERMITTED}"]
 

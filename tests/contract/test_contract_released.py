@@ -51,9 +51,9 @@ def test_a_message_that_is_gone_or_changed_is_told(folder: Path):
     """With its name; a new one is an addition."""
     old, schemas = frozen(folder / "0.1.0"), copy.deepcopy(present().schemas)
     schemas["LaterV1"] = schemas.pop("DeadV1")
-    schemas["CameraV1"]["$defs"]["Lifetime"]["properties"].pop("p99_ms")
+    schemas["CameraV1"]["$defs"]["Lifetime"]["properties"].pop("late")
     told = sorted(taken_away(old, Contract(schemas, present().subjects)))
-    assert told == ["CameraV1: Lifetime.p99_ms: is gone", "DeadV1: is gone"]
+    assert told == ["CameraV1: Lifetime.late: is gone", "DeadV1: is gone"]
 
 
 @pytest.mark.parametrize(
@@ -121,13 +121,11 @@ NARROWED: dict[str, Edit] = {
     "$.streams[WINDOWS].subjects: lacks moretta.v1.windows.*.*": lambda o: kept(o)["subjects"].clear(),
     "$.streams[RULES]: is gone": lambda o: o["streams"].pop("RULES"),
     "$.rights[subscriber]: is gone": lambda o: o["rights"].pop("subscriber"),
-    "$.rights[subscriber].publish: lacks moretta.api.STREAM.MSG.GET.WINDOWS": lambda o: rights(o)["publish"].remove(
-        "moretta.api.STREAM.MSG.GET.WINDOWS"
+    "$.rights[subscriber].publish: lacks $JS.API.DIRECT.GET.>": lambda o: rights(o)["publish"].remove(
+        "$JS.API.DIRECT.GET.>"
     ),
-    "$.rights[subscriber].subscribe: lacks _INBOX_subscriber.>": lambda o: rights(o)["subscribe"].remove(
-        "_INBOX_subscriber.>"
-    ),
-    '$.rights[subscriber].api: was "moretta.api.", is "$JS.API."': lambda o: rights(o).update(api="$JS.API."),
+    "$.rights[subscriber].subscribe: lacks _INBOX.>": lambda o: rights(o)["subscribe"].remove("_INBOX.>"),
+    '$.rights[subscriber].account: was "SUBSCRIBERS", is "MAIN"': lambda o: rights(o).update(account="MAIN"),
 }
 
 

@@ -8,9 +8,11 @@ from xml.etree import ElementTree as ET
 import pytest
 import yaml
 
+from services.ingest.core import ice
+
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = ["docs/architecture.md", "docs/adding.md", "docs/releasing.md", "CONTRIBUTING.md", "SECURITY.md"]
-FOLDERS = r"(?:\.ci|\.github|bench|docs|k8s|modelling|operate|proto|requirements|services|tests)"
+FOLDERS = r"(?:\.ci|\.github|bench|docs|k8s|modelling|operate|proto|requirements|services|tests|tools)"
 NAMED = re.compile(rf"`({FOLDERS}/[\w./-]+)`((?:\s`[\w.]+`)*)")
 PATTERNS = {"tests/contract/released/VERSION", "docs/adr/NNNN-name.md"}
 """Names in which a part stands for something else."""
@@ -69,13 +71,22 @@ def test_each_number_that_the_readme_promises_is_in_the_document_that_it_cites()
 
 
 def test_the_readme_s_capacity_is_the_bench_s():
-    """The same figures as in the rows of capacity.md that they are of."""
+    """The same figures as in the rows of capacity.md that they are of: the newest, and the fastest."""
+    newest = {row[1]: (row[5].removesuffix(" ms"), row[3]) for row in rows_of("docs/capacity.md", "| stream | model |")}
+    main, second = newest["1920x1080, 25"], newest["640x360, 8"]
+    told = (
+        f"p99 {main[0]} ms with {main[1]} cameras at 1080p25, {second[0]} ms with {second[1]} second streams of 640x360"
+    )
+    assert told in text_of("README.md")
     rows = {row[0]: row[2] for row in rows_of("docs/capacity.md", "row | target | found")}
     cameras, p99 = re.findall(r"^(\d+) .*?at \1 p99 (\d+) ms", rows["cameras at 1080p25"])[0]
     half = re.findall(r"/ ([\d.]+) ms", rows["half load: p50 / p99"])[0]
     assert f"p99 {p99} ms with {cameras} cameras at 1080p25 on two cores, {half} ms at half load" in text_of(
         "README.md"
     )
+
+
+_NUMBERS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six"}
 
 
 def test_the_readme_s_figures_of_the_model_are_the_model_card_s():
@@ -85,7 +96,7 @@ def test_the_readme_s_figures_of_the_model_are_the_model_card_s():
     off = [row[3].split()[0] for row in rows_of(card, "| mean error, photos of 5 or more |")]
     worn = [row[1].split(" of ") for row in rows_of(card, "| incorrect faces said not to be masked |")]
     missed = [round(100 - float(row[3].removesuffix(" %"))) for row in found.values()]
-    one_in = [{3: "three", 6: "six"}[round(int(all_) / (int(all_) - int(right)))] for right, all_ in worn]
+    one_in = [_NUMBERS[round(int(all_) / (int(all_) - int(right)))] for right, all_ in worn[:2]]
     readme = " ".join(text_of("README.md").split())
     assert " and ".join(row[5] for row in found.values()) in readme
     assert f"{off[0]} and {off[1]} points" in readme
@@ -117,6 +128,25 @@ def test_what_a_document_names_is_there(document: str):
     assert not lost
 
 
+GONE = re.compile(
+    r"nats-config|nats-streams|--(?:server-tls|websocket off|page-open|remove-reader|rotate|retire)\b|eval-counts"
+)
+"""Commands and options that there are no more."""
+
+
+def test_no_document_names_a_command_that_is_gone():
+    """An operator with a stolen key types the command that the document shows."""
+    files = [
+        *ROOT.glob("*.md"),
+        *ROOT.glob("docs/*.md"),
+        *ROOT.glob("docs/how-to/*.md"),
+        *ROOT.glob("docs/recipes/*"),
+        *ROOT.glob("k8s/moretta/*.md"),
+    ]
+    found = {file.name: GONE.findall(file.read_text("utf-8")) for file in files if file.is_file()}
+    assert {name: words for name, words in found.items() if words} == {}
+
+
 def test_what_the_code_refers_to_is_in_the_repository():
     """Each ADR and document that a comment or docstring names; nothing that only its writers had."""
     records = {int(file.name[:4]) for file in (ROOT / "docs/adr").glob("*.md")}
@@ -140,7 +170,7 @@ def test_the_house_is_as_it_is_drawn():
     plan = re.search(r"^## The house\n+```\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     assert plan
     places = re.findall(r"(?<![\w/])([a-z0-9_]+(?:/|\.py))(?![\w/])", plan[1])
-    tops = ("services", "operate", "proto", "bench", "k8s", "modelling")
+    tops = ("services", "operate", "proto", "bench", "k8s", "modelling", "tools")
     files = {path for folder in tops for path in (ROOT / folder).rglob("*")}
     known = {f"{path.name}/" if path.is_dir() else path.name for path in files} | {f"{top}/" for top in tops}
     assert len(places) > 30
@@ -159,8 +189,9 @@ def test_both_trips_are_told_step_by_step_as_they_are_drawn():
     for step, told in steps.items():
         at = len(words) - 1 - words[::-1].index(step)
         files = [word for word in words[at : at + 3] if word.endswith(".py")]
-        assert len(NAMED.findall(told)) > 0
-        assert all(f"/{name}`" in told for name in files)
+        within = {path.split("/", 2)[-1] for path in re.findall(r"`([\w/]+\.py)`", told)}  # of its service
+        assert within
+        assert set(files) - within == set()
 
 
 def test_the_commands_that_are_named_are_the_makefiles():
@@ -182,3 +213,18 @@ def test_the_forms_for_issues_are_such():
         fields = [part for part in form["body"] if part["type"] != "markdown"]
         assert len({part["id"] for part in fields}) == len(fields) > 2
         assert "password" in str(form["body"][0]).lower()
+
+
+def test_the_limits_of_a_peer_are_the_code_s():
+    """ADR 13 has each number that `services.ingest.core.ice` has."""
+    told = " ".join(limit for _, limit in rows_of("docs/adr/0013-peers-decode-like-cameras.md", "what | limit"))
+    kinds = [ice.PER_S[kind] for kind in ("request", "dtls", "rtcp", "rtp")]
+    own = [
+        ice.MOST_CANDIDATES,
+        ice.MOST_OFFERED,
+        ice.STRANGERS_PER_S,
+        ice.CHECKS_PER_S,
+        ice.MOST_STREAMS,
+        int(ice.NEW_STREAM_S),
+    ]
+    assert {str(one) for one in [*kinds, *own, ice.FACTOR, ice.OFFERED_BYTES]} <= set(re.findall(r"\d+", told))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from operate.metrics import table
+import metrics_table as table
 
 DOCUMENT = Path(__file__).parents[2] / "docs/metrics.md"
 NAMES = [
@@ -21,9 +21,11 @@ PUBLISHED = {
 SERIES = 4_000
 """So many at most of one metric, beside those of sites and cameras."""
 UNITLESS = {
+    "moretta_aggregate_static_places",
     "moretta_camera_analysed_fps", "moretta_camera_fps", "moretta_drift_baseline_days", "moretta_drift_score",
     "moretta_drift_score_psi", "moretta_drift_size_psi", "moretta_inference_frame_keys", "moretta_ingest_workers",
-    "moretta_stream_replicas_lacking", "moretta_whip_peers", "moretta_drift_unknown_share", "moretta_window_persons",
+    "moretta_readers", "moretta_stream_replicas_lacking", "moretta_whip_peers", "moretta_drift_unknown_share",
+    "moretta_window_persons",
 }  # fmt: skip
 FLAGS = {
     "moretta_camera_configured", "moretta_camera_state", "moretta_certificate_renewal_failed",

@@ -7,13 +7,16 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from proto.matrix import markdown
-from proto.schema import public_schemas
+from schemas import public_schemas
+from subjects_table import markdown
 
 ROOT = Path(__file__).parents[2]
-KERNEL = ["app.py", "build.py", "faults.py", "listener.py", "log.py", "probes.py", "settings", "tls", "tracing"]
+KERNEL = [
+    *("app.py", "build.py", "clock.py", "faults.py", "listener.py", "log.py", "probes.py"),
+    *("process.py", "seldom.py", "settings", "tls", "tracing"),
+]
 """How a service runs; anything else that two of them need is a domain noun with a decision of its own."""
-SHARED = ["bus", "destinations", "frames", "kernel", "leases", "sandbox", "sites"]
+SHARED = ["bus", "destinations.py", "frames", "kernel", "leases", "sandbox", "sites"]
 SERVICES = ["aggregate", "inference", "ingest", "notify"]
 TOP = {
     *(
@@ -29,7 +32,7 @@ TOP = {
         "NOTICE",
         "operate",
     ),
-    *("proto", "pyproject.toml", "README.md", "requirements", "services", "tests"),
+    *("proto", "pyproject.toml", "README.md", "requirements", "services", "tests", "tools"),
     *(
         "CONTRIBUTING.md",
         "SECURITY.md",

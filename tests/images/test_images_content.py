@@ -21,8 +21,8 @@ WHOSE = {
     **dict.fromkeys(("scipy",), "aggregate"),
     **dict.fromkeys(("matplotlib", "aiosmtplib", "babel", "phonenumbers", "jinja2"), "notify"),
     **{f"services.{name}": name for name in SERVICES},
-    **dict.fromkeys(("typer", "rich", "psutil", "operate", "bench"), "box"),
-    **dict.fromkeys(("pip", "setuptools", "ensurepip", "torch", "modelling"), "nobody"),
+    **dict.fromkeys(("typer", "rich", "psutil", "operate", "bench", "modelling.evaluation"), "box"),
+    **dict.fromkeys(("pip", "setuptools", "ensurepip", "torch", "modelling.training"), "nobody"),
 }
 """Which image can import what; and `box` can import all but nobody's."""
 FOUND = """
@@ -144,3 +144,12 @@ def test_the_command_line_checks_settings(tmp_path: Path):
     folder = mount(tmp_path / "settings", {"settings.yaml": text})
     ran = once("box", "check-config", "/etc/moretta/settings/settings.yaml", mounts=[f"{folder}:/etc/moretta/settings"])
     assert (ran.returncode, ran.stdout) == (0, "/etc/moretta/settings/settings.yaml: good\n"), ran.stderr
+
+
+def test_the_command_line_measures_and_simulates():
+    """What of it is in a folder of its own is there: a model is asked for pictures, and a crowd has its truth."""
+    require()
+    ran = once("box", "eval", "/nowhere")
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert ran.stderr.startswith("moretta eval: /nowhere: no such folder")
+    assert '"passages"' in once("box", "simulate", "sparse", "--truth", "-").stdout

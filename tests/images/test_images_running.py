@@ -9,11 +9,11 @@ import pytest
 import yaml
 from container import IDENTITY, SERVICES, SETTINGS, USER, Container, mount, require
 from http_camera import HttpCamera
-from patience import until
+from patience import patient, until
 from site_process import Site
 
 from operate.identities.made import environment
-from operate.proof.film import make_film, make_stream
+from operate.proof.site import make_film, make_stream
 from proto.subjects import WINDOWS
 from services.sandbox.measures import MEASURES
 
@@ -102,7 +102,7 @@ async def test_the_four_together_publish_a_window(site: Site, start: Start, tmp_
         containers = [start(name) for name in reversed(SERVICES)]
         await until(lambda: all(c.ready() for c in containers), "all four ready", READY_S)
         windows: list = []
-        async with asyncio.timeout(READY_S):
+        async with asyncio.timeout(patient(READY_S)):
             while not any(window.persons and window.coverage > 0.8 for window in windows):
                 await asyncio.sleep(0.5)
                 windows = [stored.message for stored in await bus.history(WINDOWS, site="market", zone="_site")]

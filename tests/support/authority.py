@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 import trustme
+from prometheus_client import REGISTRY
 
-from services.kernel.tls import Tls, expiry, tls
+from services.kernel.tls import EXPIRIES, Tls, tls
 
+REGISTRY.register(EXPIRIES)  # as a service that serves its metrics has it
 ENDS = datetime(2100, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
@@ -66,5 +68,4 @@ def only_these(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let metrics tell of certificates from now on alone: other tests' may wait to be collected."""
     known: weakref.WeakSet[Tls] = weakref.WeakSet()
     monkeypatch.setattr(tls, "IN_FORCE", known)
-    monkeypatch.setattr(expiry, "IN_FORCE", known)
-    monkeypatch.setattr(expiry, "_PEERS", {})
+    monkeypatch.setattr(tls, "_PEERS", {})

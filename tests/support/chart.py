@@ -26,6 +26,8 @@ ROOT = Path(__file__).parents[2]
 CHART = ROOT / "k8s/moretta"
 EXAMPLE = ROOT / "k8s/example-values.yaml"
 GOLDEN = ROOT / "tests/chart/golden/default.yaml"
+CI = {file.name.removesuffix("-values.yaml"): file for file in sorted((CHART / "ci").glob("*-values.yaml"))}
+"""The values with which chart-testing installs the chart, by their name."""
 HELMS = {version: ROOT / f"build/tools/helm-{version}/helm" for version in ("3.17", "4.1")}
 RELEASE, NAMESPACE = "moretta", "masks"
 _LISTED = {"env", "containers", "volumes", "volumeMounts", "ports"}
@@ -53,7 +55,7 @@ def merged(base: Any, over: Any) -> Any:
 
 
 def seed(user: str, which: str = "") -> Seed:
-    """Return a user's seed, the same each time, as `moretta nats-config --kubernetes` would make one by chance."""
+    """Return a user's seed, the same each time, as `moretta nats apply` would make one by chance."""
     return Seed(nkey._text(nkey._SEED_PREFIX + hashlib.sha256(f"{user}{which}".encode()).digest()))
 
 
@@ -69,20 +71,30 @@ def given(over: Mapping[str, Any] | None = None) -> dict[str, Any]:
 def helm(*arguments: str, values: Mapping[str, Any], version: str = "4.1") -> subprocess.CompletedProcess[str]:
     """Run helm with these values and no others."""
     command = [str(require(HELMS[version])), *arguments, "--values", "-"]
-    text = json.dumps(
-        dict(values)
-    )  # which helm can't take for something else, as it would a text that PyYAML leaves bare
+    # JSON helm can't take for something else, as it would a text that PyYAML leaves bare. With a newline at its end:
+    # helm 4.1 reads nothing of a last line that has none and is 4,096 bytes long.
+    text = json.dumps(dict(values)) + "\n"
     return subprocess.run(command, input=text, capture_output=True, text=True, check=False)
 
 
-def template(over: Mapping[str, Any] | None, version: str = "4.1") -> subprocess.CompletedProcess[str]:
+def template(
+    over: Mapping[str, Any] | None, version: str = "4.1", chart: Path = CHART
+) -> subprocess.CompletedProcess[str]:
     """Run `helm template` with these values over the least ones."""
-    return helm("template", RELEASE, str(CHART), "--namespace", NAMESPACE, values=given(over), version=version)
+    return helm("template", RELEASE, str(chart), "--namespace", NAMESPACE, values=given(over), version=version)
 
 
 def manifest(over: Mapping[str, Any] | None = None, *, version: str = "4.1") -> str:
     """Return what is rendered with these values over the least ones."""
     done = template(over, version)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def alone(name: str, *, version: str = "4.1") -> str:
+    """Return what is rendered with one of chart-testing's files, and nothing else."""
+    values = yaml.safe_load(CI[name].read_text())
+    done = helm("template", RELEASE, str(CHART), "--namespace", NAMESPACE, values=values, version=version)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

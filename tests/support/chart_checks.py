@@ -10,16 +10,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
-from chart import CHART, HELMS, ROOT, given, helm, manifest, objects_of, require
+from chart import CHART, CI, HELMS, ROOT, alone, given, helm, manifest, objects_of, require
 from chart_values import AUTOSCALED, EVERYTHING
 
 VALIDATE, CHECKOV = (ROOT / ".venv-chart/bin" / name for name in ("kubernetes-validate", "checkov"))
 OLDEST = re.sub(r"^>=(\d+\.\d+)\..*", r"\1", yaml.safe_load((CHART / "Chart.yaml").read_text())["kubeVersion"])
 VERSIONS = (OLDEST, "1.36", "1.37")
 """The oldest Kubernetes that the chart takes, and the two newest of which there are schemas."""
-FOREIGN = {"PodMonitor", "ServiceMonitor", "PrometheusRule", "ScaledObject"}
+FOREIGN = {"PodMonitor", "ServiceMonitor", "PrometheusRule", "ScaledObject", "HTTPRoute"}
 """Of these kinds, which are not Kubernetes' own, there is no schema here."""
 SETS: dict[str, dict[str, Any]] = {"default": {}, "everything": EVERYTHING, "autoscaled": AUTOSCALED}
+NAMES = (*SETS, *CI)
 ANYWHERE = ("",)
 ONCE = ("Pod.masks.moretta-test", "Pod.masks.moretta-camera", "StatefulSet.masks.moretta-nats")
 ACCEPTED: dict[str, tuple[tuple[str, ...], str]] = {
@@ -31,6 +32,11 @@ ACCEPTED: dict[str, tuple[tuple[str, ...], str]] = {
     "CKV_K8S_19": (("StatefulSet.masks.moretta-whip",), "peers send to any UDP port (ADR 27); off by default"),
 }
 """What checkov fails and we do not follow: where alone (everywhere, if nothing is named), and why."""
+
+
+def rendered(name: str) -> str:
+    """Return the manifest of one of these sets of values, or of one of chart-testing's files."""
+    return manifest(SETS[name]) if name in SETS else alone(name)
 
 
 class Validated(NamedTuple):
@@ -77,15 +83,15 @@ def main() -> int:
         done = helm("lint", "--strict", str(CHART), values=given(), version=version)
         bad += done.returncode
         print(f"helm {version} lint --strict: {done.stdout.strip().splitlines()[-1]}")
-    kinds = {name: Counter(one["kind"] for one in objects_of(manifest(over)).values()) for name, over in SETS.items()}
-    print(f"\n{'rendered':<26}" + "".join(f"{name:>12}" for name in SETS))
+    kinds = {name: Counter(one["kind"] for one in objects_of(rendered(name)).values()) for name in NAMES}
+    print(f"\n{'rendered':<26}" + "".join(f"{name:>12}" for name in NAMES))
     for kind in sorted(set().union(*kinds.values())):
         print(f"{kind:<26}" + "".join(f"{count[kind]:>12}" for count in kinds.values()))
     print()
     with tempfile.TemporaryDirectory() as folder:
-        for name, over in SETS.items():
+        for name in NAMES:
             file = Path(folder, f"{name}.yaml")
-            file.write_text(manifest(over), encoding="utf-8")
+            file.write_text(rendered(name), encoding="utf-8")
             found = {version: validated(file, version) for version in VERSIONS}
             bad += any(one.wrong for one in found.values())
             told = ", ".join(f"{version}: {one.wrong or f'{one.valid} valid'}" for version, one in found.items())

@@ -1,6 +1,7 @@
 """Values with everything on that the chart has, as far as it goes together."""
 
-from chart import seed
+import yaml
+from chart import ROOT, seed
 
 PHONE = {"id": "phone", "url": "whip://", "token_file": "/etc/moretta/secrets/phone"}
 SMS = {
@@ -16,6 +17,8 @@ PAGE = {
     "networkPolicy": {"page": _PEERS},
 }
 """The page, for whoever reaches it."""
+TLS = {"nats": {"tls": {"enabled": True, "clientSecret": "moretta-tls", "serverSecret": "nats-tls"}}}
+"""One NATS server with TLS."""
 EVERYTHING = {
     "settings": {
         "sites": [
@@ -40,9 +43,33 @@ EVERYTHING = {
         "tolerations": [{"key": "video", "operator": "Exists"}],
         "affinity": {"nodeAffinity": {}},
         "podAnnotations": {"example.org/a": "b"},
+        "topologySpreadConstraints": [
+            {
+                "maxSkew": 1,
+                "topologyKey": "kubernetes.io/hostname",
+                "whenUnsatisfiable": "ScheduleAnyway",
+                "labelSelector": {"matchLabels": {"app.kubernetes.io/component": "inference"}},
+            }
+        ],
     },
+    "extraObjects": [
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": "{{ .Release.Name }}-own", "namespace": "{{ .Release.Namespace }}"},
+            "data": {"a": "b"},
+        }
+    ],
     "whip": {"enabled": True},
-    "page": PAGE["page"],
+    "page": PAGE["page"]
+    | {
+        "ingress": {"enabled": True, "className": "nginx", "host": "numbers.example.org", "tlsSecret": "numbers-tls"},
+        "httpRoute": {
+            "enabled": True,
+            "parentRefs": [{"name": "public", "namespace": "gateways"}],
+            "hostnames": ["numbers.example.org"],
+        },
+    },
     "nats": {
         "replicas": 3,
         "clients": NODES,
@@ -52,6 +79,7 @@ EVERYTHING = {
         "resources": {"limits": {"cpu": "2"}},
         "service": {"annotations": {"example.org/a": "b"}},
         "websocket": {"enabled": True, "origins": ["https://numbers.example.org"]},
+        "mqtt": {"enabled": True, "passwords": {"subscriber": "$2a$04$" + 53 * "a"}},
         "leaf": {
             "hubs": ["tls://hub.example.org:7422"],
             "sites": ["forville"],
@@ -60,7 +88,9 @@ EVERYTHING = {
         },
     },
     "networkPolicy": {"tracing": _PEERS, "reports": _PEERS, "page": _PEERS},
-    "monitoring": {name: {"enabled": True} for name in ("podMonitor", "prometheusRule", "dashboard")},
+    "monitoring": {
+        name: {"enabled": True} for name in ("podMonitor", "prometheusRule", "dashboard", "windowsDashboard")
+    },
     "tracing": {"enabled": True, "endpoint": "https://collector.monitoring.svc:4318", "existingSecret": "collector"},
     "tests": {"roundTrip": {"enabled": True}},
 }
@@ -71,3 +101,7 @@ AUTOSCALED = {
     "monitoring": {"serviceMonitor": {"enabled": True}},
 }
 """What does not go together with the former."""
+TRYOUT = yaml.safe_load((ROOT / "k8s/tryout-values.yaml").read_text())
+TRYOUT["nats"]["keys"] = None
+TRYOUT["settings"] = {"sites": None, "notify": None}
+"""The try-out, which has settings of its own, and keys that are made in the cluster."""

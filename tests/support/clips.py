@@ -45,18 +45,25 @@ def make_clip(
     picture=pattern,
     sar: Fraction | None = None,
     preset: str = "ultrafast",
+    turned: int = 0,
+    mirrored: bool = False,
 ) -> Path:
-    """Encode the moving pattern; returns the path. The container follows from the file's suffix."""
-    kind = (width, height, fps, pictures, codec, pixel_format, key_every, b_frames, picture, sar, preset)
+    """Encode the moving pattern; returns the path. The container follows from the file's suffix.
+
+    `turned` and `mirrored` mark the clip: a player turns it by so many degrees, anticlockwise, then mirrors it.
+    """
+    looks = (turned, mirrored, sar)
+    kind = (width, height, fps, pictures, codec, pixel_format, key_every, b_frames, picture, looks, preset)
     path.write_bytes(_encoded(path.suffix, *kind))
     return path
 
 
 @functools.lru_cache(maxsize=32)
 def _encoded(
-    suffix, width, height, fps, pictures, codec, pixel_format, key_every, b_frames, picture, sar, preset
+    suffix, width, height, fps, pictures, codec, pixel_format, key_every, b_frames, picture, looks, preset
 ) -> bytes:
     """Return a clip's bytes."""
+    turned, mirrored, sar = looks
     options = {"libx264": {"preset": preset, "crf": "20"}, "libx265": {"preset": preset}}.get(codec, {})
     if codec == "libx265":
         options["x265-params"] = "log-level=none:pools=1"
@@ -67,6 +74,8 @@ def _encoded(
             stream.width, stream.height, stream.pix_fmt = width, height, pixel_format
             stream.gop_size = key_every
             stream.codec_context.thread_count = 1
+            if turned or mirrored:
+                stream.set_display_rotation(turned, hflip=mirrored)
             if sar is not None:
                 stream.codec_context.sample_aspect_ratio = sar
             if codec.startswith("libx26") or codec == "mpeg4":

@@ -24,7 +24,7 @@ _ABSENT = object()
 def incompatible(old: Schema, new: Schema) -> list[str]:
     """Return what a reader or a writer of `old` could no longer rely on in `new`, each with its path; empty if nothing.
 
-    Both are valid JSON Schemas, as `proto.schema.schema_of` makes them. Additions are allowed: of definitions, of
+    Both are valid JSON Schemas, as `schemas.schema_of` makes them. Additions are allowed: of definitions, of
     fields that need not be there, and of words to a choice of several.
     """
     return list(_differences(old, new, "$"))

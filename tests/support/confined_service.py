@@ -15,7 +15,7 @@ from multiprocessing import shared_memory
 from pathlib import Path
 from types import SimpleNamespace
 
-import services.kernel.app
+import services.kernel.process
 import services.sandbox.sandbox
 from services.kernel.log import get_logger
 
@@ -132,7 +132,7 @@ if __name__ == "__main__":
     if ENEMY == "free":  # what it does where there is no sandbox
         print(json.dumps(attack()))
         sys.exit(0)
-    real = services.kernel.app.main
+    real = services.kernel.process.main
     if ENEMY == "thread":
         threading.Thread(target=threading.Event().wait, daemon=True).start()
     if ENEMY == "elsewhere":

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 from typing import get_args
 
-from proto.sightings import CameraEventV1, SightingsV1, SightingV1
+from proto.sightings import CODES, CameraEventV1, SightingsV1, SightingV1
 from proto.subjects import CAMERA_EVENTS, SIGHTINGS
 from proto.types import Verdict
 from services.bus import Bus
@@ -29,7 +29,7 @@ def _group(verdicts: Sequence[Verdict]) -> list[SightingV1]:
     places = [(0.05 + 0.18 * column, 0.05 + 0.22 * row) for row in range(_ROWS) for column in range(_COLUMNS)]
     boxes = [(x, y, x + 0.06, y + 0.06) for x, y in places]
     return [
-        SightingV1(box=box, verdict=verdict, score=0.9, confidence=0.5 if verdict == "unknown" else 0.95)
+        SightingV1(box=box, code=CODES[verdict], score=0.9, confidence=0.5 if verdict == "unknown" else 0.95)
         for box, verdict in zip(boxes, verdicts, strict=False)
     ]
 

@@ -1,23 +1,26 @@
-"""The Grafana dashboard as panels and queries, and as a table of what each query says."""
+"""The Grafana dashboards as panels and queries, and as a table of what each query says."""
 
 import json
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from prometheus import FILES
 
-DASHBOARD = FILES / "dashboard.json"
+DASHBOARD, OF_WINDOWS = FILES / "dashboard.json", FILES / "windows-dashboard.json"
+"""Of the system, and of published windows."""
+DASHBOARDS = (DASHBOARD, OF_WINDOWS)
 
 
-def dashboard() -> dict[str, Any]:
-    """The whole of it."""
-    return json.loads(DASHBOARD.read_text())
+def dashboard(file: Path) -> dict[str, Any]:
+    """The whole of one."""
+    return json.loads(file.read_text())
 
 
-def panels() -> list[dict[str, Any]]:
-    """All panels, without the rows' headings."""
-    return [one for one in dashboard()["panels"] if one["type"] != "row"]
+def panels(*files: Path) -> list[dict[str, Any]]:
+    """All panels of these, or of all, without the rows' headings."""
+    return [one for file in files or DASHBOARDS for one in dashboard(file)["panels"] if one["type"] != "row"]
 
 
 def table(values: Callable[[str], list[tuple[dict[str, str], float]]]) -> str:
@@ -45,6 +48,7 @@ def _number(value: float) -> str:
 
 
 def _short(expression: str) -> str:
-    bare = re.sub(r'(namespace|site|camera)=~"\$\w+",? ?', "", expression).replace("{}", "").replace("moretta_", "")
+    bare = re.sub(r'(namespace|site|camera|zone)=~"\$\w+",? ?', "", expression)
+    bare = bare.replace("{}", "").replace("moretta_", "")
     bare = bare.replace("$__rate_interval", "…").replace("$__range", "…").replace("|", "\\|")
     return bare if len(bare) <= 80 else bare[:79] + "…"

@@ -14,10 +14,10 @@ from zoneinfo import ZoneInfo
 from messages import SECOND, SITE, alert, fault
 
 from proto.notifications import NotificationV1, SilenceV1
-from services.notify.core.decision import Output, record_of
-from services.notify.core.dispatch import Dispatcher, Input, SilenceGone
+from services.notify.core.dispatch.book import Output, record_of
+from services.notify.core.dispatch.dispatcher import Dispatcher, Input, SilenceGone
+from services.notify.core.dispatch.routing import Plan, Route, SiteFacts
 from services.notify.core.notification import Notice, Notification, notice_of
-from services.notify.core.routing import Plan, Route, SiteFacts
 
 PARIS = ZoneInfo("Europe/Paris")
 CAMERAS = {"hall-1": frozenset({"hall"}), "hall-2": frozenset({"hall"}), "gate-1": frozenset({"gate"})}

@@ -4,7 +4,7 @@ import os
 
 from matplotlib import font_manager
 
-from services.inference.report_charts import Figure
+from modelling.evaluation.charts import Figure
 
 
 def open_fonts() -> None:

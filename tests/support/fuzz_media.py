@@ -12,10 +12,10 @@ from pathlib import Path
 import av
 from fuzzing import mutate
 
-from services.ingest.address import SourceError
 from services.ingest.core.picture import i420_size
-from services.ingest.decoder import Decoder
-from services.ingest.source import open_source
+from services.ingest.sources.address import SourceError
+from services.ingest.sources.decoder import Decoder
+from services.ingest.sources.source import open_source
 from services.sites.settings import CameraSettings
 
 MOST_PICTURES = 50

@@ -16,6 +16,10 @@ from proto.aiming import (
     AimRequestV1,
     PictureSize,
     Quantiles,
+    StaticPlaces,
+    StaticPlacesReplyV1,
+    StaticPlacesRequestV1,
+    StaticPlaceV1,
 )
 from proto.codec import encode_as
 from proto.control import DeadV1, PauseReplyV1, PauseRequestV1, PauseStateV1
@@ -29,9 +33,21 @@ from proto.leases import (
     ReplicaV1,
     SiteLeaseV1,
 )
+from proto.model_errors import ModelErrors
 from proto.notifications import NotificationV1, ReplayRecordV1, ReplayReplyV1, ReplayRequestV1, SilenceV1
 from proto.public import AlertV1, CameraV1, DeliveryV1, Lifetime, OperationalAlertV1, RuleStateV1, WindowV1
-from proto.sightings import CameraEventV1, PassageV1, SightingsV1, SightingV1, SiteConfigV1, TickV1
+from proto.sightings import (
+    CameraEventV1,
+    ModelV1,
+    PassageV1,
+    SightingsV1,
+    SightingV1,
+    SiteConfigV1,
+    StaticCameraV1,
+    StaticCellV1,
+    StaticFacesV1,
+    TickV1,
+)
 from proto.stats import PeriodV1, StatsReplyV1, StatsRequestV1
 from proto.subjects import TABLE, Encoding
 
@@ -39,6 +55,16 @@ FOLDER = Path(__file__).parent.parent / "contract" / "golden"
 AT = 1_795_537_200_000_000_000
 SHA = "0123456789abcdef" * 4
 
+ERRORS = ModelErrors(
+    sensitivity=0.97,
+    sensitivity_limits=(0.95, 0.98),
+    specificity=0.9875,
+    specificity_limits=(0.9375, 0.9975),
+    recall_ratio=0.9844,
+    recall_ratio_limits=(0.6875, 1.4063),
+    overdispersion=1.25,
+    sources=6,
+)
 EXAMPLES: tuple[Struct, ...] = (
     FrameV1(
         site="cannes",
@@ -71,7 +97,7 @@ EXAMPLES: tuple[Struct, ...] = (
         ),
         proof=bytes(range(16)),
     ),
-    WorkerV1(site="cannes", worker="box-1", public_key=bytes(range(32)), at=AT, signature=bytes(range(64))),
+    WorkerV1(site="cannes", worker="box-1", public_key=bytes(range(32)), at=AT, signature=bytes(range(64)), names=True),
     FrameKeyV1(
         site="cannes",
         worker="box-1",
@@ -93,8 +119,8 @@ EXAMPLES: tuple[Struct, ...] = (
         model="moretta-1.0",
         model_sha256=SHA,
         faces=[
-            SightingV1(box=(0.25, 0.25, 0.5, 0.75), verdict="masked", score=0.875, confidence=0.75),
-            SightingV1(box=(0.0, 0.0, 1.0, 1.0), verdict="unknown", score=0.5, confidence=0.5),
+            SightingV1(box=(0.25, 0.25, 0.5, 0.75), code="m", score=0.875, confidence=0.75),
+            SightingV1(box=(0.0, 0.0, 1.0, 1.0), code="n", score=0.5, confidence=0.5),
         ],
     ),
     TickV1(site="cannes"),
@@ -105,12 +131,25 @@ EXAMPLES: tuple[Struct, ...] = (
     NotifyLeaseV1(site="cannes", holder="notify-0", live=True, offered=True),
     NotifyReplicaV1(replica="notify-0", leaving=True),
     SiteConfigV1(site="cannes", sha256=SHA, config='{"id":"cannes"}'),
+    StaticFacesV1(
+        site="cannes",
+        until=AT,
+        cameras=[
+            StaticCameraV1(
+                camera="gate-1",
+                windows=3,
+                observed=3_600_000_000_000,
+                cells=[StaticCellV1(-5, 12, 7, windows=3, held=3_600_000_000_000, missed=1_200_000_000_000)],
+            )
+        ],
+    ),
     CameraEventV1(site="cannes", camera="gate-1", lease=7, state="backing-off", reason="timeout", at=AT),
+    ModelV1(site="cannes", model="moretta-1.0", model_sha256=SHA, errors=ERRORS),
     PassageV1(
         site="cannes",
         camera="gate-1",
         zone="fish",
-        verdict="incorrect",
+        code="i",
         at=AT,
         stream_created=AT - 1,
         stream_sequence=99,
@@ -136,9 +175,10 @@ EXAMPLES: tuple[Struct, ...] = (
         unmasked=15,
         incorrect=5,
         unknown=10,
-        rate=0.7777777777777778,
-        interval=(0.6809, 0.8514),
-        coverage=0.9375,
+        rate=0.778,
+        interval=(0.562, 0.922),
+        sampling_interval=(0.68, 0.852),
+        coverage=0.937,
         cameras_ok=3,
         cameras_expected=4,
         gaps=["camera-down", "started-late"],
@@ -147,6 +187,7 @@ EXAMPLES: tuple[Struct, ...] = (
         adjusted=True,
         model="moretta-1.0",
         model_sha256=SHA,
+        model_errors=ERRORS,
         config_sha256=SHA,
     ),
     AlertV1(
@@ -162,6 +203,7 @@ EXAMPLES: tuple[Struct, ...] = (
         end=AT + 2_400_000_000_000,
         rate=0.5,
         interval=(0.375, 0.625),
+        sampling_interval=(0.437, 0.563),
         persons=64,
         coverage=1.0,
         fire_below=0.75,
@@ -197,17 +239,18 @@ EXAMPLES: tuple[Struct, ...] = (
         state="live",
         reason=None,
         since=AT,
-        at=AT + 1,
+        at=AT + 1_000_000,
         decoder="h264",
         width=1920,
         height=1080,
         fps=25.0,
         analysed_fps=5.0,
-        shed_share=0.0625,
-        lifetime=Lifetime(p50_ms=31.25, p99_ms=62.5, max_ms=75.0, frames=10, unconfirmed=0, pictures=5, late=0),
+        shed_share=0.06,
+        lifetime=Lifetime(start=AT - 60_000_000_000, end=AT, pictures=300, late=3),
     ),
     DeliveryV1(
         site="cannes",
+        kind="rule",
         zone="fish",
         rule="low-rate",
         alert="0123456789abcdef",
@@ -268,6 +311,7 @@ EXAMPLES: tuple[Struct, ...] = (
         action="pause",
         camera="fish-1",
         why="asked to by the bakery",
+        stuck_cameras=["gate-2"],
     ),
     AimRequestV1(site="cannes", camera="gate-1", operator="ana@example.org", why="mounted anew", seconds=20.0),
     AimReplyV1(site="cannes", camera="gate-1", since=AT, error=None),
@@ -292,7 +336,10 @@ EXAMPLES: tuple[Struct, ...] = (
         too_small=0.25,
         unsure=0.05,
         advice=[Advice("move-closer", 0.25, 10.0)],
+        static=StaticPlaces(AT - 7_200_000_000_000, [(0.375, 0.25, 0.40625, 0.305556)]),
     ),
+    StaticPlacesRequestV1(site="cannes", camera="gate-1"),
+    StaticPlacesReplyV1(site="cannes", camera="gate-1", at=AT - 7_200_000_000_000, places=[StaticPlaceV1(-5, 12, 7)]),
     StatsRequestV1(site="cannes", zone="_site", since=AT, until=AT + 3_600_000_000_000, step="hour"),
     StatsReplyV1(
         site="cannes",
@@ -313,8 +360,9 @@ EXAMPLES: tuple[Struct, ...] = (
                 unmasked=15,
                 incorrect=5,
                 unknown=10,
-                rate=0.7777777777777778,
-                interval=(0.6809, 0.8514),
+                rate=0.778,
+                interval=(0.562, 0.922),
+                sampling_interval=(0.68, 0.852),
                 coverage=0.625,
                 windows_expected=3,
                 windows_published=2,

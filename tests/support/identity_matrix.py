@@ -26,7 +26,12 @@ NAMED = "subscriber-acme"
 SEEDS = {user: Seed.new() for user in [*(user_of(*user) for user in USERS), NAMED]}
 READERS = {"subscriber", "page", NAMED}
 """Who is in an account of its own; their inboxes are called after the first."""
+NATIVE = {"subscriber", NAMED}
+"""Who has mirrors there, and all of JetStream's API that reads."""
+MIRRORS = ("WINDOWS", "ALERTS", "RULES", "OPERATIONS", "CAMERAS", "DELIVERIES", "KV_moretta_latest")
+"""The streams of a reader's account."""
 OWNER = "aggregate"
+REPAIRED = {"WINDOWS", "ALERTS", "RULES", "OPERATIONS"}
 KEPT = {"WINDOWS", "ALERTS", "RULES", "OPERATIONS", "DELIVERIES", "KV_SILENCES", "CONTROL", "AUDIT"}
 _DENIED = re.compile(r'violation for (publish|subscription) to "([^"]+)"(?: using queue "([^"]+)")?', re.IGNORECASE)
 Probe = tuple[str, str, str]
@@ -56,6 +61,11 @@ class Case:
     def user(self) -> str:
         return self.name or user_of(self.identity, self.account)
 
+    @property
+    def native(self) -> bool:
+        """Whether it has mirrors."""
+        return self.user in NATIVE
+
     def probe(self, kind: str, subject: str, may: bool, queue: str = "") -> None:
         self.tried.append((kind, subject, queue))
         if may:  # nats-py tells what was denied in small letters
@@ -65,11 +75,13 @@ class Case:
         """The rows of both accounts, live; a tap beside a queue group is nobody's."""
         for row in TABLE:
             here = row.account == self.account
+            own = self.native and row.pattern.startswith("moretta.")  # nobody else is there
+            hears = own or (here and self.identity in row.subscribers)
             self.probe("publish", concrete(row), here and self.identity in row.publishers)
-            self.probe("subscription", row.wildcard(), here and self.identity in row.subscribers, row.queue or "")
+            self.probe("subscription", row.wildcard(), hears, row.queue or "")
             if row.queue:
-                self.probe("subscription", row.wildcard(), may=False)
-                self.probe("subscription", row.wildcard(), may=False, queue="spies")
+                self.probe("subscription", row.wildcard(), may=own)
+                self.probe("subscription", row.wildcard(), may=own, queue="spies")
 
     def jetstream(self, stream: str) -> None:
         """The API of one stream, with consumers of one's own and of the services."""
@@ -77,26 +89,29 @@ class Case:
         reads = main and any(self.identity in row.subscribers for row in rows(stream))
         writes = main and any(self.identity in row.publishers for row in rows(stream))
         owns = main and self.identity == OWNER
-        consumes = reads and owns
+        consumes = self.native or (reads and owns)
         api, asks = "$JS.API.STREAM.{}." + stream, (reads and not owns) or (writes and "LEASES" in stream)
-        apart, backs_up, kept = self.user in READERS, self.identity == "backup", stream in KEPT
-        for prefix, here in (("$JS.API.STREAM", not apart), ("moretta.api.STREAM", apart)):
-            watches = backs_up and (kept or "LEASES" in stream)
-            self.probe("publish", f"{prefix}.INFO.{stream}", here and (reads or writes or owns or watches))
-            self.probe("publish", f"{prefix}.MSG.GET.{stream}", here and asks)
+        backs_up, kept = self.identity == "backup", stream in KEPT
+        watches = backs_up and (kept or "LEASES" in stream)
+        self.probe("publish", api.format("INFO"), self.native or reads or writes or owns or watches)
+        self.probe("publish", api.format("MSG.GET"), self.native or asks or (backs_up and main and stream in REPAIRED))
+        for place, may in (("_READER.SUBSCRIBERS", owns), ("_ORIGIN", False), ("_MIRROR.SUBSCRIBERS", False)):
+            self.probe("publish", f"{place}.STREAM.CREATE.{stream}", may)
+            self.probe("publish", f"{place}.CONSUMER.CREATE.{stream}", may)
         for verb in ("CREATE", "UPDATE"):
             self.probe("publish", api.format(verb), owns)
         for verb in ("DELETE", "SNAPSHOT", "RESTORE"):
             self.probe("publish", api.format(verb), backs_up and kept)
         for way in ("ACK", "RESTORE"):
             self.probe("publish", f"$JS.SNAPSHOT.{way}.{stream}.x", backs_up and kept)
-        for verb in ("PURGE", "MSG.DELETE", "LEADER.STEPDOWN", "PEER.REMOVE"):
+        self.probe("publish", api.format("MSG.DELETE"), backs_up and main and stream in REPAIRED)
+        for verb in ("PURGE", "LEADER.STEPDOWN", "PEER.REMOVE"):
             self.probe("publish", api.format(verb), may=False)
         for subject in ("", ".x", *(f".{concrete(row)}" for row in rows(stream))):
             self.probe("publish", f"$JS.API.DIRECT.GET.{stream}{subject}", consumes)
         self.probe("publish", f"$JS.API.CONSUMER.CREATE.{stream}", consumes)
         for verb in ("NAMES", "LIST"):
-            self.probe("publish", f"$JS.API.CONSUMER.{verb}.{stream}", may=False)
+            self.probe("publish", f"$JS.API.CONSUMER.{verb}.{stream}", may=self.native)
         for name in ("mine", *SERVICES):
             self.consumer(stream, name, consumes)
 
@@ -105,9 +120,9 @@ class Case:
         for verb in ("CREATE.{}.{}", "CREATE.{}.{}.x", "DELETE.{}.{}"):
             self.probe("publish", f"$JS.API.CONSUMER.{verb.format(stream, name)}", may)
         for verb in ("DURABLE.CREATE.{}.{}", "MSG.NEXT.{}.{}", "INFO.{}.{}", "LEADER.STEPDOWN.{}.{}", "PAUSE.{}.{}"):
-            self.probe("publish", f"$JS.API.CONSUMER.{verb.format(stream, name)}", may=False)
+            self.probe("publish", f"$JS.API.CONSUMER.{verb.format(stream, name)}", may=self.native)
         self.probe("publish", f"$JS.FC.{stream}.{name}.1", may)
-        self.probe("publish", f"$JS.ACK.{stream}.{name}.1.2.3.4.5", may=False)
+        self.probe("publish", f"$JS.ACK.{stream}.{name}.1.2.3.4.5", may=self.native)
 
     def inboxes(self) -> None:
         """One's own to subscribe; those of whoever one answers to publish."""
@@ -122,8 +137,8 @@ class Case:
             self.probe(
                 "subscription", f"_INBOX_{user}.>", user == ("subscriber" if self.user in READERS else self.user)
             )
-        for subject in ("_INBOX.>", "*.>"):
-            self.probe("subscription", subject, may=False)
+        self.probe("subscription", "_INBOX.>", self.native)
+        self.probe("subscription", "*.>", may=False)
         self.probe("publish", "_INBOX.x", may=False)
         self.probe("publish", "_R_.x", bool(asks & READERS))
 
@@ -136,17 +151,21 @@ class Case:
             self.probe("publish", f"$SRV.{verb}", may)
             self.probe("subscription", f"$SRV.{verb}", answers)
             self.probe("publish", f"$SRV.{verb}.other", may=False)
-        self.probe("publish", "$JS.API.INFO", may=False)
+        for subject in ("$JS.API.INFO", "$JS.API.STREAM.NAMES", "$JS.API.STREAM.LIST"):
+            self.probe("publish", subject, self.native)
+        self.probe("publish", "$SYS.REQ.USER.INFO", self.user == OWNER)
         for subject in (
-            *("$JS.API.STREAM.NAMES", "$JS.API.STREAM.LIST", "$JS.API.STREAM.CREATE.COPY"),
+            *("$JS.API.STREAM.CREATE.COPY", "_READER.SUBSCRIBERS_other.STREAM.NAMES"),
             *("$JS.API.ACCOUNT.PURGE.MAIN", "$JS.API.META.LEADER.STEPDOWN", "$JS.API.SERVER.REMOVE"),
             *("$KV.OTHER.x", "$KV.LEASES.v2.x", "$SYS.REQ.SERVER.PING", "$SYS.REQ.ACCOUNT.MAIN.CONNZ", "$O.x.C.y"),
             *("moretta", "moretta.v1.other", "moretta.v2.windows.x.x", "$JSC.R.x", "$NRG.x"),
         ):
             self.probe("publish", subject, may=False)
-        for subject in (">", "moretta.>", "moretta.v1.>", "$JS.>", "$JS.API.>", "$JS.EVENT.>", "$JS.ACK.>", "$KV.>"):
+        for subject in ("moretta.>", "moretta.v1.>", "moretta.v1.*.*.*", "moretta.v1.*.*.*.*", "my.>"):
+            self.probe("subscription", subject, self.native)
+        for subject in (">", "$JS.>", "$JS.API.>", "$JS.EVENT.>", "$JS.ACK.>", "$KV.>", "$KV.*.>", "_MIRROR.>"):
             self.probe("subscription", subject, may=False)
-        for subject in ("$SYS.>", "$SYS.ACCOUNT.>", "$SRV.>", "moretta.v1.*.*.*", "moretta.v1.*.*.*.*", "$KV.*.>"):
+        for subject in ("$SYS.>", "$SYS.ACCOUNT.>", "$SRV.>", "_ORIGIN.>", "_READER.>"):
             self.probe("subscription", subject, may=False)
 
 

@@ -1,9 +1,10 @@
-"""Sites and a hub, on real servers with the configuration of `moretta nats-config`; and a thief with a leaf's seed."""
+"""Sites and a hub, on real servers with the configuration of `moretta nats apply`; and a thief with a leaf's seed."""
 
 import asyncio
 import contextlib
 import json
 import re
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -48,6 +49,12 @@ class Place:
         self.leaf_port = int(ports[-1]) if ports else -1
         return self
 
+    def reload(self) -> None:
+        """Have the running server read the folder's configuration as it is now; nobody is told when it is through."""
+        folder = self.server.folder
+        (folder / "nats.conf").write_text(self._whole(self.server.port, f"{folder}/js"))
+        self.server.signal(signal.SIGHUP)
+
     @contextlib.asynccontextmanager
     async def admin(self, account: str) -> AsyncIterator[Client]:
         one = Client()
@@ -75,7 +82,7 @@ class Site(Place):
         return self.kept.server.keys[LEAF_USER][0]
 
     async def make(self) -> None:
-        """Make the streams of the table, and the copies of `moretta nats-streams`."""
+        """Make the streams of the table, and the copies of `moretta nats streams`."""
         async with self.admin("MAIN") as one:
             there = {info.config.name for info in await one.jetstream().streams_info()}
             for stream in (stream for stream in STREAMS if stream.name not in there):
@@ -110,7 +117,7 @@ class Thief:
         """What came: subject, reply, payload."""
         self.interests: list[str] = []
         self.errors: list[str] = []
-        self.over = False
+        self.over = self.greeted = False
         self._task = asyncio.create_task(self._read())
 
     @classmethod
@@ -145,6 +152,8 @@ class Thief:
     async def _take(self, words: list[str]) -> None:
         if words[0] == "PING":
             self._writer.write(b"PONG\r\n")
+        elif words[0] == "PONG":
+            self.greeted = True
         elif words[0] == "LS+":
             self.interests.append(words[1])
         elif words[0] == "-ERR":

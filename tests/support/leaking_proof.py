@@ -9,7 +9,7 @@ import json
 import sys
 from pathlib import Path
 
-from operate.proof.isolation import isolate
+from operate.proof.capture import isolate
 from operate.proof.planting import canary_image, planted
 from operate.proof.proof import Options, Proof, prove
 from operate.proof.search import PLACES

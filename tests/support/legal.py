@@ -11,7 +11,17 @@ SHORTEST = {"fr-2021-269": 20 * MINUTE, "stats-only": 5 * MINUTE, "alerting": 5 
 WITHOUT_RULES = {"fr-2021-269", "stats-only"}
 SMALL = {"stats-only": 10}
 ALERT_FROM = {"alerting": 20}
-PEOPLE = ("persons", "masked", "unmasked", "incorrect", "unknown", "rate", "interval", "late_total")
+PEOPLE = (
+    "persons",
+    "masked",
+    "unmasked",
+    "incorrect",
+    "unknown",
+    "rate",
+    "interval",
+    "sampling_interval",
+    "late_total",
+)
 TWO_FIGURES = {"persons", "rate"}
 NO_FIGURES = {"type", "site", "zone", "profile", "profiles", "start", "end", "suppressed", "adjusted"}
 PUBLISHING = {"windows_expected", "windows_published", "windows_suppressed"}

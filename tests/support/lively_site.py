@@ -12,7 +12,7 @@ from site_process import Site
 from operate.identities import settings_file
 from operate.simulation.demo.sink import Sink
 from proto.public import AlertV1
-from proto.sightings import SightingsV1, SightingV1
+from proto.sightings import CODES, SightingsV1, SightingV1
 from proto.subjects import ALERTS, SIGHTINGS, WINDOWS
 
 SECOND = 10**9
@@ -63,7 +63,7 @@ class Ground:
         seen = self._sequence % 10 < 5
         verdict = "masked" if self.masked else "unmasked"
         boxes = [(x, 0.4, x + 0.06, 0.5) for x in (0.1, 0.3, 0.5, 0.7)]
-        faces = [SightingV1(box, verdict, 0.9, 0.95) for box in boxes] if seen else []
+        faces = [SightingV1(box, CODES[verdict], 0.9, 0.95) for box in boxes] if seen else []
         return SightingsV1(
             site="market", camera="gate", lease=self._lease, sequence=self._sequence, at=time.time_ns(),
             period=SECOND, aspect=1.0, model="crowd", model_sha256="c" * 64, faces=faces,

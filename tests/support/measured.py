@@ -2,8 +2,8 @@
 
 from hypothesis import strategies as st
 
-from services.inference.core.outcomes import Guess, Outcome, outcomes
-from services.inference.core.scoring import Prediction, Terms, Truth
+from modelling.evaluation.outcomes import Guess, Outcome, outcomes
+from modelling.evaluation.scoring import Prediction, Terms, Truth
 
 TRUE_LABELS = ("mask", "no_mask", "incorrect")
 SAID = (*TRUE_LABELS, "unknown")

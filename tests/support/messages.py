@@ -5,7 +5,8 @@ from typing import Any
 from msgspec import structs
 
 from proto.public import AlertV1, OperationalAlertV1, WindowV1
-from services.sites.proportions import wilson
+from services.sites.figures import rates
+from services.sites.measurement import Judged
 
 SECOND = 1_000_000_000
 MINUTE = 60 * SECOND
@@ -69,8 +70,7 @@ def window(start: int = TEN, masked: int = 8, others: tuple[int, int, int] = (2,
         unmasked=unmasked,
         incorrect=incorrect,
         unknown=unknown,
-        rate=masked / judged if judged else None,
-        interval=wilson(masked, judged),
+        **rates(masked, [Judged(judged, changes.get("model_errors"))])._asdict(),
         coverage=1.0,
         cameras_ok=2,
         cameras_expected=2,

@@ -8,19 +8,21 @@ import time
 import urllib.error
 from collections import defaultdict
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 import clips
 import numpy as np
+from msgspec.structs import replace
 from patience import until
 from previous_version import Version
 from program import Program
 from site_process import Site
 
-from operate.simulation.demo.clips import pictures
-from operate.simulation.demo.scene import HEIGHT, INWARDS, WIDTH, Walker
+from operate.simulation.film import pictures
+from operate.simulation.plan import Plan
+from operate.simulation.scenario import Phase, load_scenario
+from operate.simulation.walkers import HEIGHT, WIDTH, walker
 from proto.subjects import (
     ALERTS,
     CAMERA_EVENTS,
@@ -53,8 +55,10 @@ print(nats_config(int(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3])))
 
 def film(path: Path, *, masked: bool) -> Path:
     """Draw some seconds of people who pass a camera, all of them with a mask or none."""
-    walkers = [Walker(40 + i, i * 0.9 - 4, INWARDS[1 + i % 2], masked) for i in range(10)]
-    drawn = [np.asarray(picture) for picture in islice(pictures(walkers, 3, FPS), FPS * _FILM_S)]
+    scenario = replace(load_scenario("market"), phases=[Phase(seconds=_FILM_S)], fps=FPS)
+    source, verdict = np.random.default_rng(3), "masked" if masked else "unmasked"
+    people = [walker(source, i * 0.9 - 4, verdict, scenario.people, scenario.view) for i in range(10)]
+    drawn = [np.asarray(picture) for picture in pictures(Plan(scenario, tuple(people)))]
     return clips.make_clip(
         path, width=WIDTH, height=HEIGHT, fps=FPS, pictures=len(drawn), codec="mjpeg", pixel_format="yuvj420p",
         picture=lambda _width, _height, index: drawn[index],
@@ -205,6 +209,8 @@ class Run:
     dead: list
     analysed: dict[str, list[tuple[int, int]]]
     """Of each camera's pictures that counted: event time and lease."""
+    words: list
+    """What cameras said of their state, in the order of the stream."""
     since: int = 0
     """When all had started: what comes before is not looked at."""
 
@@ -213,6 +219,11 @@ class Run:
         pairs = itertools.pairwise(one for one in self.analysed[camera] if one[0] >= self.since)
         found = [Gap((after - at) / SECOND, at, now if now != lease else 0) for (at, lease), (after, now) in pairs]
         return sorted(found, reverse=True)
+
+    def silences(self) -> list[tuple[int, str, str]]:
+        """When a camera's source itself was silent: since when (ns), the camera's name, its state."""
+        silent = [one for one in self.words if one.state in {"stalled", "backing-off"} and one.at > self.since]
+        return [(one.at, one.camera, one.state) for one in silent]
 
     def shortfall(self) -> dict[int, float]:
         """By start of a window in which somewhat was not observed: which share of the cameras' time that was."""
@@ -241,7 +252,9 @@ async def read(bus: Bus) -> Run:
         windows[stored.message.zone].append(stored.message)
     rows = (ALERTS, OPERATIONS)
     alerts, operations = [[stored.message for stored in await bus.history(row)] for row in rows]
-    return Run(windows, alerts, operations, [], [], {name: await _counted(bus, name) for name in CAMERAS})
+    analysed = {name: await _counted(bus, name) for name in CAMERAS}
+    words = [stored.message for stored in await bus.history(CAMERA_EVENTS, site="market")]
+    return Run(windows, alerts, operations, [], [], analysed, words)
 
 
 async def read_told(notify: Bus, operator: Bus, run: Run) -> None:

@@ -8,9 +8,9 @@ from messages import MINUTE, TEN, alert, fault
 from proto.public import AlertV1, OperationalAlertV1
 from services.notify.core.notification import Group, Notification, notice_of
 from services.notify.core.recipient import Recipient
-from services.sites.settings import SiteSettings, ZoneSettings
+from services.sites.settings import RuleSettings, SiteSettings, ZoneSettings
 
-__all__ = ["MINUTE", "NUMBER", "SITE", "TEN", "fault", "message_at", "notification", "rate", "recipient"]
+__all__ = ["FEW", "MINUTE", "NUMBER", "SITE", "TEN", "fault", "message_at", "notification", "rate", "recipient"]
 
 NUMBER = "+12025550123"
 """One of those that are kept for fiction."""
@@ -19,6 +19,16 @@ SITE = SiteSettings(
     id="forville", name="Marché Forville", timezone="Europe/Paris",
     zones=[ZoneSettings(id="north", name="Entrée nord"), ZoneSettings(id="south", name="Hall 12")],
 )  # fmt: skip
+
+FEW = RuleSettings(
+    id="mask-rate",
+    zone="north",
+    fire_below=0.7,
+    clear_above=0.75,
+    name="Few masks",
+    action="Hand out masks at the door.",
+)
+"""The rule of `rate`, with what people call it and do about it."""
 
 rate = partial(alert, zone="north")
 """An ordinary alert of the northern entrance, but for what is given."""

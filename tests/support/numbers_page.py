@@ -6,23 +6,21 @@ from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 
 import yaml
+from market import market_film
 from playwright.async_api import Locator, Page
 from up_process import UpProcess
-
-from operate.simulation.demo.clips import film
-from operate.simulation.demo.scene import Phase, plan
 
 SEED = 3
 WINDOW_S = 4
 _URL = re.compile(r"numbers in a browser: (\S+)")
 LIMIT_S = 60
-PHASES = (Phase(6, 0.8), Phase(6, 0.4))
+PHASES = ((6, 0.8), (6, 0.4))
 """People with and without a mask, looped."""
 
 
 def settings(folder: Path, **site) -> Path:
     """A site with two zones, a camera in each and one that is not there, a rule that fires at once, and the page."""
-    clip = film(folder / "people.mp4", plan(SEED, phases=PHASES), SEED)
+    clip = market_film(folder / "people.mp4", *PHASES, seed=SEED)
     cameras = [
         {"id": "gate-1", "url": str(clip), "loop": True, "zone": "gate"},
         {"id": "hall-1", "url": str(clip), "loop": True, "zone": "hall"},

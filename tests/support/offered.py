@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from proto.permissions import ACCOUNTS, SERVICES, account_of, api_prefix, rights_of, user_of
+from proto.permissions import ACCOUNTS, SERVICES, account_of, rights_of, user_of
 from proto.subjects import TABLE, Identity, Subject, stream
 from services.bus.connection import headers_of
 
@@ -47,7 +47,7 @@ def _rights(rows: list[Subject]) -> dict[str, Any]:
 
 def _of(identity: Identity, account: Any) -> dict[str, Any]:
     rights = rights_of(identity, account)
-    return {**dataclasses.asdict(rights), "account": account_of(identity, account), "api": api_prefix(identity)}
+    return {**dataclasses.asdict(rights), "account": account_of(identity, account)}
 
 
 def narrowed(old: Any, new: Any, path: str = "$") -> list[str]:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
+from proto import model_errors as m
 from proto import types as t
 from proto.public import GapReason, Lifetime
 from proto.stats import Given, PeriodV1, TimeZone
@@ -26,17 +27,17 @@ PERMITTED: dict[str, dict[str, tuple[Any, str]]] = {
             f"{_SHARED} {_ASKED} PeriodV1 OperationalAlertV1 CameraV1 DeliveryV1 NotificationV1",
         ),
         "zone": (t.ZoneId, f"{_SHARED} {_ASKED} PeriodV1 DeliveryV1"),
-        "camera": (t.CameraId, "CameraV1"),
+        "camera": (t.CameraId, "CameraV1 DeliveryV1"),
         "rule": (t.RuleId, f"{_EVENTS} DeliveryV1"),
         "receiver": (t.ReceiverId, "DeliveryV1 NotificationV1"),
-        "name": (t.ZoneId, "OperationalAlertV1"),
+        "name": (t.ZoneId, "OperationalAlertV1 DeliveryV1"),
     },
     "bounds of windows, and moments at which the system itself did something": {
-        "start": (t.Nanoseconds, f"{_SHARED} PeriodV1"),
-        "end": (t.Nanoseconds, f"{_SHARED} PeriodV1"),
-        "since": (t.Nanoseconds, f"{_EVENTS} {_ASKED} OperationalAlertV1 CameraV1"),
-        "until": (t.Nanoseconds, _ASKED),
-        "at": (t.Nanoseconds, "OperationalAlertV1 CameraV1 DeliveryV1 NotificationV1"),
+        "start": (t.Instant, f"{_SHARED} PeriodV1 Lifetime"),
+        "end": (t.Instant, f"{_SHARED} PeriodV1 Lifetime"),
+        "since": (t.Instant, f"{_EVENTS} {_ASKED} OperationalAlertV1 CameraV1"),
+        "until": (t.Instant, _ASKED),
+        "at": (t.Instant, "OperationalAlertV1 CameraV1 DeliveryV1 NotificationV1"),
     },
     "sums over a whole window, which the legal profile shows or withholds": {
         "persons": (t.Count, f"{_COUNTED} AlertV1"),
@@ -46,6 +47,7 @@ PERMITTED: dict[str, dict[str, tuple[Any, str]]] = {
         "unknown": (t.Count, _COUNTED),
         "rate": (t.Fraction, f"{_COUNTED} AlertV1"),
         "interval": (t.Interval, f"{_COUNTED} AlertV1"),
+        "sampling_interval": (t.Interval, f"{_COUNTED} AlertV1"),
     },
     "how much of a window was observed, by how many cameras, in how many windows": {
         "coverage": (t.Fraction, f"{_COUNTED} AlertV1 OperationalAlertV1"),
@@ -66,7 +68,7 @@ PERMITTED: dict[str, dict[str, tuple[Any, str]]] = {
         "before": (CHOICE, "RuleStateV1"),
         "reason": (CHOICE, "RuleStateV1 OperationalAlertV1 CameraV1 DeliveryV1 NotificationV1"),
         "severity": (CHOICE, "AlertV1"),
-        "kind": (CHOICE, "OperationalAlertV1"),
+        "kind": (CHOICE, "OperationalAlertV1 DeliveryV1"),
         "channel": (CHOICE, "DeliveryV1"),
         "outcome": (CHOICE, "DeliveryV1"),
         "withheld": (CHOICE, "NotificationV1"),
@@ -78,13 +80,23 @@ PERMITTED: dict[str, dict[str, tuple[Any, str]]] = {
         "model": (t.ModelId, "WindowV1"),
         "models": (list[t.ModelId], "PeriodV1"),
         "model_sha256": (t.Sha256, "WindowV1"),
+        "model_errors": (m.ModelErrors, "WindowV1"),
+        "sensitivity": (t.Fraction, "ModelErrors"),
+        "sensitivity_limits": (m.ShareLimits, "ModelErrors"),
+        "specificity": (t.Fraction, "ModelErrors"),
+        "specificity_limits": (m.ShareLimits, "ModelErrors"),
+        "recall_ratio": (m.Ratio, "ModelErrors"),
+        "recall_ratio_limits": (m.RatioLimits, "ModelErrors"),
+        "overdispersion": (m.Overdispersion, "ModelErrors"),
+        "sources": (m.SourceCount, "ModelErrors"),
+        "counted": (m.HandCount, "ModelErrors"),
         "config_sha256": (t.Sha256, "WindowV1 RuleStateV1"),
         "fire_below": (t.Fraction, "AlertV1"),
         "clear_above": (t.Fraction, "AlertV1"),
         "row": (t.Count, "RuleStateV1"),
         "timezone": (TimeZone, "StatsReplyV1"),
     },
-    "a camera's technique: what it delivers, and how long its pictures lived": {
+    "a camera's technique: what it delivers, and how long its pictures lived in a whole window, in steps": {
         "decoder": (Annotated[str, Meta(pattern=r"^[a-z0-9_]{1,32}\Z")], "CameraV1"),
         "width": (t.Pixels, "CameraV1"),
         "height": (t.Pixels, "CameraV1"),
@@ -92,11 +104,6 @@ PERMITTED: dict[str, dict[str, tuple[Any, str]]] = {
         "analysed_fps": (t.Rate, "CameraV1"),
         "shed_share": (t.Fraction, "CameraV1"),
         "lifetime": (Lifetime, "CameraV1"),
-        "p50_ms": (t.Milliseconds, "Lifetime"),
-        "p99_ms": (t.Milliseconds, "Lifetime"),
-        "max_ms": (t.Milliseconds, "Lifetime"),
-        "frames": (t.Count, "Lifetime"),
-        "unconfirmed": (t.Count, "Lifetime"),
         "pictures": (t.Count, "Lifetime"),
         "late": (t.Count, "Lifetime"),
     },

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PREVIOUS = "faaa38c954ab2058d3091bb244a6d5354cc37257"
+PREVIOUS = "f06cc9304755cc829fd41f81a73c5b07a467e170"
 """The version that a rolling upgrade comes from; a release puts its predecessor's commit here."""
 _BUILT = ROOT / "build" / "previous"
 _PIP = ("-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps", "--no-build-isolation", "--no-index")
@@ -68,6 +68,17 @@ def previous() -> Version:
         if not (folder / "installed").exists():
             _build(revision, folder)
     return Version(revision[:12], folder / "installed", folder / "source")
+
+
+def previous_chart(into: Path) -> Path:
+    """Write the earlier version's chart into a folder; return where it is."""
+    revision = _commit(os.environ.get("MORETTA_PREVIOUS", PREVIOUS))
+    packed = subprocess.run(
+        ["git", "-C", str(ROOT), "archive", revision, "k8s/moretta"], capture_output=True, check=True
+    )
+    with tarfile.open(fileobj=BytesIO(packed.stdout)) as archive:
+        archive.extractall(into, filter="data")
+    return into / "k8s/moretta"
 
 
 def _commit(revision: str) -> str:

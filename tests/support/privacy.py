@@ -7,6 +7,8 @@ from typing import Any
 from msgspec import Struct, inspect
 from permitted import CHOICE, PERMITTED
 
+from proto.types import Utc
+
 GEOMETRY = ("box", "track", "index", "x1", "y1", "embedding", "face")
 _TEXTS = ("two words", "a@b.org", "two\nlines", "é", "a=b", *(letter * 129 for letter in "a0A"))
 """What names and hashes never look like: sentences, addresses, long texts. A telephone number looks like a name."""
@@ -80,6 +82,8 @@ def dangers(info: inspect.Type) -> Iterator[str]:
     """Yield why a type may not be public under any name: it could hold a picture, a face, a place in one, a text."""
     match info := bare(info):
         case inspect.StructType() | inspect.IntType() | inspect.FloatType() | inspect.BoolType() | inspect.NoneType():
+            return
+        case inspect.CustomType(cls) if cls is Utc:  # a time, and nothing else
             return
         case inspect.StrType():
             yield from (f"it takes {text[:12]!r}" for text in _taken(info))

@@ -1,4 +1,4 @@
-"""Rules and dashboard as they are in the repository, and a real Prometheus (Debian) that watches what a test runs."""
+"""Rules and dashboards as they are in the repository, and a real Prometheus (Debian) that watches what a test runs."""
 
 import contextlib
 import json
@@ -50,15 +50,15 @@ def alerts() -> list[dict[str, Any]]:
 
 
 class Prometheus:
-    """A real one with the repository's rules; no alert waits here.
+    """A real one with the repository's rules and those of other files; no alert waits here.
 
     It scrapes these ports each second, twice: as a box's, and with the namespace `prod`, as a cluster's pods.
     """
 
-    def __init__(self, folder: Path, ports: list[int]) -> None:
+    def __init__(self, folder: Path, ports: list[int], *others: Path) -> None:
         self.port = free_ports(1)
         self._folder = folder
-        groups = yaml.safe_load(RULES.read_text())["groups"]
+        groups = [group for file in (RULES, *others) for group in yaml.safe_load(file.read_text())["groups"]]
         for group in groups:
             group["rules"] = [{key: value for key, value in rule.items() if key != "for"} for rule in group["rules"]]
         (folder / "rules.yaml").write_text(yaml.safe_dump({"groups": groups}))

@@ -14,10 +14,10 @@ from nats_process import NatsProcess
 from windows import decree, hidden, window
 
 from operate.identities import Identities, WebSocket, nats_config
-from proto.permissions import APART
+from proto.permissions import APART, origin
 from proto.public import AlertV1, CameraV1, Lifetime, OperationalAlertV1, WindowV1
 from proto.subjects import ALERTS, CAMERAS, OPERATIONS, STREAMS, WINDOWS
-from services.aggregate.page_settings import PageSettings
+from services.aggregate.settings import PageSettings
 from services.aggregate.stats import Stats
 from services.aggregate.web import PageServer
 from services.bus import Bus
@@ -42,8 +42,10 @@ class Published:
     def sites(self) -> list[SiteSettings]:
         """Their settings; the names are what people call them."""
         zones = [{"id": "fish", "name": "Halle aux poissons"}, {"id": "flowers", "name": "Allée <b>des</b> fleurs"}]
+        few = {"id": "few-masks", "zone": "fish", "fire_below": 0.6, "clear_above": 0.7}
+        few |= {"name": "Few masks", "action": "Hand out masks at the <east> door."}
         found = [
-            {"id": MARKET, "name": "Marché Forville", "profile": "alerting", "zones": zones},
+            {"id": MARKET, "name": "Marché Forville", "profile": "alerting", "zones": zones, "rules": [few]},
             {"id": STATION, "name": "Gare de Cannes", "profile": "fr-2021-269"},
             {"id": SHED, "name": "Shed", "profile": "alerting"},
         ]
@@ -105,10 +107,9 @@ def _down(now: int) -> OperationalAlertV1:
 
 def camera_state(name: str, now: int, *, is_live: bool) -> CameraV1:
     """What a camera of the market says of itself: it is live, or waits to try again."""
-    figures = {"frames": 1200, "unconfirmed": 0, "pictures": 600, "late": 2 if name == "gate-1" else 0}
-    lifetime = Lifetime(p50_ms=28.4, p99_ms=61.0 if name == "gate-1" else 57.5, max_ms=170.2, **figures)
+    lifetime = Lifetime(now - LENGTH, now, pictures=600, late=6)
     given = {"state": "live", "lifetime": lifetime} if is_live else {"state": "backing-off", "reason": "timeout"}
-    figures = {"fps": 25.0, "analysed_fps": 5.0, "shed_share": 0.0} if is_live else {}
+    figures = {"fps": 25.0, "analysed_fps": 5.0, "shed_share": 0.01} if is_live else {}
     since = now - 9 * HOUR
     return CameraV1(site=MARKET, camera=name, since=since, at=now + SECOND, **given, **figures)
 
@@ -149,6 +150,7 @@ async def published(
         bus = await Bus.connect(identities.settings("aggregate", server.url), "aggregate")
         stack.push_async_callback(bus.close)
         await bus.ensure_streams(stream.name for stream in STREAMS)
+        await bus.mirrors().turn()
         ingest = await Bus.connect(identities.settings("ingest", server.url), "ingest")
         stack.push_async_callback(ingest.close)
         place = Published(bus, ingest, identities, where)
@@ -163,6 +165,7 @@ async def published(
 def without(config: str, denied: tuple[str, ...]) -> str:
     """The server's configuration with what begins with one of these taken from the rights of readers and pages."""
     found = json.loads(config)
+    denied += tuple(map(origin, denied))  # what the account's mappings make of a question
     for user in (one for account in APART.values() for one in found["accounts"][account]["users"]):
         for rights in user["permissions"].values():
             rights["allow"] = [one for one in rights["allow"] if not one.startswith(denied)]

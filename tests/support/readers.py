@@ -14,8 +14,9 @@ from nats.aio.msg import Msg
 from nats_process import NatsProcess
 from on_bus import settled
 
-from operate.identities import WebSocket, nats_config
+from operate.identities import Identities, WebSocket, nats_config
 from proto.permissions import rights_of
+from services.bus import Bus
 from services.bus.nkey import Seed
 
 ACME, CITY = "subscriber-acme", "subscriber-city"
@@ -53,7 +54,7 @@ class Readers(NatsProcess):
         return f"http://127.0.0.1:{found[-1]}"
 
     def rewrite(self, users: tuple[str, ...]) -> None:
-        """Write the configuration with these readers, as `moretta nats-config` would."""
+        """Write the configuration with these readers, as `moretta nats apply` would."""
         self.users = users
         (self.folder / "nats.conf").write_text(self.text(self.port, f"{self.folder}/js"))
 
@@ -105,8 +106,18 @@ async def coming(server: Readers, user: str, door: str = "tcp") -> AsyncIterator
         await one.client.close()
 
 
+async def make_mirrors(server: NatsProcess) -> None:
+    """Make all readers' streams, as aggregate does; MAIN's have to be there."""
+    people = Identities(Path("nowhere"), SEEDS)
+    bus = await Bus.connect(people.settings("aggregate", server.url), "aggregate")
+    try:
+        await bus.mirrors().turn()
+    finally:
+        await bus.close()
+
+
 async def listen(one: Ear) -> None:
-    """Subscribe to all that a reader may, its inboxes too."""
+    """Subscribe to all that a reader may, its inboxes too; each message comes once."""
     for subject in rights_of("page" if one.user == "page" else "subscriber", "MAIN").subscribe:
         await one.client.subscribe(subject, cb=one.take)
     await settled(one.client)

@@ -8,15 +8,13 @@ from typing import Any
 
 import messages
 from messages import HOUR, MINUTE
-from recipes import COMPILED
 from site_process import Site
 from windows import hidden, window
 
 from proto.public import AlertV1, WindowV1
-from proto.subjects import WINDOWS
-from services.bus.connection import Connection
+from proto.subjects import STREAMS, WINDOWS
 
-PYTHON, GO = "venv/bin/python -W error", "GO111MODULE=off GOPATH=/usr/share/gocode go"
+PYTHON = "venv/bin/python"
 TODAY = time.time_ns() // HOUR * HOUR
 _WEBSOCKET = re.compile(r"Listening for websocket clients on ws://127\.0\.0\.1:(\d+)")
 
@@ -31,6 +29,12 @@ class Place(Site):
         super().__init__(folder, extend=self._with_door)
         self.server.make()
         self.server.start()
+
+    async def mirrored(self) -> None:
+        """Make the readers' streams, as aggregate does."""
+        async with self.bus("aggregate") as bus:
+            await bus.ensure_streams(stream.name for stream in STREAMS)
+            await bus.mirrors().turn()
 
     @property
     def door(self) -> int:
@@ -55,14 +59,6 @@ async def store(site: Site, *messages: Any, row: Any = WINDOWS) -> None:
             await bus.store(row, one)
 
 
-async def forge(site: Site, subject: str, *payloads: bytes, headers: dict[str, str] | None = None) -> None:
-    """Publish what is no message of ours at a public subject, as aggregate's identity in wrong hands."""
-    connection = await Connection.open(site.identities.settings("aggregate", site.server.url), "aggregate")
-    for one in payloads:
-        await connection.client.publish(subject, one, headers=headers)
-    await connection.close()
-
-
 def some(name: str) -> list[WindowV1]:
     """Windows of two zones of a site, one not shown."""
     return [
@@ -82,6 +78,4 @@ def alert(name: str, **changes: Any) -> AlertV1:
 
 def name_of(command: str) -> str:
     """A test's name for a command: its file."""
-    if command == COMPILED:
-        return "windows-go"
-    return re.sub(r"\W", "-", next(one for one in reversed(command.split()) if "." in one))
+    return re.sub(r"\W", "-", next(one for one in reversed(command.split()) if "." in one)).strip("-")

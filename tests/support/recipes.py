@@ -3,33 +3,28 @@
 import fcntl
 import hashlib
 import os
-import re
 import shutil
-import signal
 import subprocess
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
-import msgspec
 import pytest
 from patience import Said, patient
 from program import Program
 
 from proto.public import WindowV1
+from proto.types import Utc
 
 FOLDER = Path(__file__).parents[2] / "docs" / "recipes"
 INSTALLED = Path(__file__).parents[2] / "build" / "recipes"
 GO = Path("/usr/share/gocode/src/github.com/nats-io/nats.go")
 _GO = {"GOCACHE": str(INSTALLED / "go-cache"), "GOFLAGS": "-gcflags=all=-l"}
 """Where compiled packages are kept; without inlining Go compiles its standard library in two thirds of the time."""
-COMPILED = "./windows"
-"""windows.go as a program: a command that has it runs what was compiled once for all tests."""
+COMPILED = ("./latest", "./nothing_missed")
+"""The programs in Go: a command that has one runs what was compiled once for all tests."""
 COMPILE_S = 300
 """Go's first program compiles its standard library."""
-_FIGURES = ("rate", "interval", "persons", "coverage")
-_LINE = re.compile(r"(\S+) (\S+) (\S+) " + " ".join(rf"{name}=(\S+)" for name in _FIGURES))
 LIMIT_S = 60
 
 
@@ -42,17 +37,18 @@ def require() -> None:
         pytest.fail(why) if os.environ.get("MORETTA_REQUIRE_ALL") == "1" else pytest.skip(why)
 
 
-def compiled() -> Path:
-    """Return windows.go as a program; whoever comes first compiles it, and the others wait."""
-    source = (FOLDER / "windows.go").read_bytes()
-    program = INSTALLED / "compiled" / hashlib.sha256(source).hexdigest()[:16]
+def compiled(name: str) -> Path:
+    """Return a program in Go; whoever comes first compiles it, and the others wait."""
+    sources = [FOLDER / f"{name}.go", FOLDER / "connect.go"]
+    digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:16]
+    program = INSTALLED / "compiled" / f"{name}-{digest}"
     program.parent.mkdir(exist_ok=True)
     with program.with_suffix(".lock").open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         if not program.exists():
             made = program.with_suffix(".new")
             how = _GO | {"GO111MODULE": "off", "GOPATH": "/usr/share/gocode"}
-            build = ["go", "build", "-o", str(made), str(FOLDER / "windows.go")]
+            build = ["go", "build", "-o", str(made), *map(str, sources)]
             subprocess.run(build, check=True, env=os.environ | how, timeout=patient(COMPILE_S))
             made.rename(program)
     return program
@@ -67,42 +63,23 @@ def copied(folder: Path) -> Path:
     return copy
 
 
-def told(line: str) -> tuple[Any, ...]:
-    """What a line tells of a window: its end (s UTC), site, zone and figures."""
-    found = _LINE.fullmatch(line)
-    assert found, line
-    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", found[1]), line
-    return (
-        datetime.fromisoformat(found[1]).timestamp(),
-        found[2],
-        found[3],
-        *(msgspec.json.decode(one) for one in found.groups()[3:]),
-    )
-
-
-def published(window: WindowV1) -> tuple[Any, ...]:
-    """What a line has to tell of that window: its figures to four decimals."""
-    figures = msgspec.json.decode(msgspec.json.encode([getattr(window, name) for name in _FIGURES]))
-    return window.end // 10**9, window.site, window.zone, *map(_rounded, figures)
-
-
-def _rounded(figure: Any) -> Any:
-    if isinstance(figure, list):
-        return [_rounded(one) for one in figure]
-    return round(figure, 4) if isinstance(figure, float) else figure
+def published(window: WindowV1) -> str:
+    """What a line says of a window, without what differs between languages: its end, site and zone."""
+    return f"{utc(window.end)} {window.site} {window.zone}"
 
 
 def utc(nanoseconds: int) -> str:
-    """A time as recipes write it."""
-    return datetime.fromtimestamp(nanoseconds // 10**9, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    """A time as messages have it."""
+    return Utc(nanoseconds).text()
 
 
 class Recipe(Program):
     """A running recipe; `printed` are the lines that it printed, `words` those on standard error."""
 
     def __init__(self, command: str, folder: Path, environment: Mapping[str, str]) -> None:
-        if COMPILED in command and not (folder / COMPILED).exists():
-            (folder / COMPILED).symlink_to(compiled())
+        for one in COMPILED:
+            if one in command and not (folder / one).exists():
+                (folder / one).symlink_to(compiled(one.removeprefix("./")))
         env = os.environ | _GO | environment
         super().__init__(["bash", "-c", command], folder=folder, environment=env, group=True)
 
@@ -118,11 +95,3 @@ class Recipe(Program):
     def result(self) -> tuple[int, list[str], list[str]]:
         """Wait for its end; its exit code and what it said."""
         return self.ended(LIMIT_S), self.printed, self.words
-
-    def pause(self) -> None:
-        """Let it and all that it started stand still, as a laptop that sleeps does."""
-        self.signal(signal.SIGSTOP)
-
-    def go_on(self) -> None:
-        """End the pause."""
-        self.signal(signal.SIGCONT)

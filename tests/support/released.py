@@ -19,8 +19,8 @@ from msgspec import Struct
 from offered import narrowed, offered
 
 from proto.codec import ContractError, decode_as, encode_as
-from proto.schema import schema_of
 from proto.subjects import Encoding
+from schemas import schema_of
 
 _SCHEMAS, _OFFERED = "schemas.json", "subjects.json"
 _DECODE: dict[str, Any] = {"json": msgspec.json.decode, "msgpack": msgspec.msgpack.decode}

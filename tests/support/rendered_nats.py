@@ -46,11 +46,12 @@ class RenderedNats(NatsProcess):
 
     def written(self, port: int, _store: str = "") -> str:
         """Return the text with this test's places in it; port -1 is for a first start, and for its reload."""
-        text = self.text.replace('"/etc/', f'"{self.root}/').replace('"/data/', f'"{self.root}/data/')
+        text = self.text.replace('"/etc/', f'"{self.root}/').replace('"/data"', f'"{self.root}/data"')
         text = text.replace("/var/run/nats/", f"{self.root}/")
         text = text.replace('"0.0.0.0:4222"', f'"127.0.0.1:{port}"')
         for inside, name in _PORTS.items():
-            text = text.replace(f'"0.0.0.0:{inside}"', f'"127.0.0.1:{self.found[name] if port > 0 else -1}"')
+            host = "127.0.0.1" if name == "monitor" else "0.0.0.0"
+            text = text.replace(f'"{host}:{inside}"', f'"127.0.0.1:{self.found[name] if port > 0 else -1}"')
         text = text.replace('"0.0.0.0:6222"', f'"127.0.0.1:{self.peers.get(self.pod, -1)}"')
         for pod, routes in self.peers.items():
             text = text.replace(f"{pod}.{NAME}-headless:6222", f"localhost:{routes}")
@@ -79,7 +80,7 @@ class RenderedCluster:
     """The three pods of one rendered configuration."""
 
     def __init__(self, folder: Path, text: str) -> None:
-        pods = [f"{NAME}-{index}" for index in range(3)]
+        pods = [f"{NAME}-cluster-{index}" for index in range(3)]
         peers = dict(zip(pods, free_ports(3), strict=True))
         self.servers = [RenderedNats(folder / pod, text, pod=pod, peers=peers) for pod in pods]
 

@@ -10,7 +10,6 @@ import contextlib
 import json
 import os
 import sys
-import time
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
@@ -21,7 +20,8 @@ from services.bus.nkey import Seed
 from services.frames.sealing import wrap
 from services.frames.sealing.seal import TAG_BYTES, SealError, open_into, reply_key, seal_into, wipe
 from services.inference import keys as receiving
-from services.ingest.keys import KeyGiver
+from services.ingest.camera.keys import KeyGiver
+from services.kernel.clock import boottime_ns
 
 SIDE = 64
 PIXELS = SIDE * SIDE * 3 // 2
@@ -62,6 +62,7 @@ async def giver(bus, identity, trusted):
     """Hand keys out, and seal with each."""
     keys = KeyGiver(bus, "cannes", identity, trusted)
     await keys.listen()
+    keys.begin()
     running = asyncio.create_task(keys.run())
     while not running.done():
         key = keys.current()
@@ -77,8 +78,8 @@ async def receiver(bus, identity, trusted, *, keeps=False):
     await held.listen()
     running = asyncio.create_task(held.run())
     while not running.done():
-        for name in list(held.keys._keys):
-            if (key := held.keys.get(name, time.monotonic_ns())) is not None:
+        for name in list(held.keys._sites.get("cannes", {})):
+            if (key := held.keys.get("cannes", name, boottime_ns())) is not None:
                 frame = frame_of(key, 0)
                 reply_key(key.secret, frame)
                 with contextlib.suppress(SealError):

@@ -42,7 +42,7 @@ def _leaks(item: pytest.Item, report: pytest.TestReport) -> list[str]:
     with _guard:
         lines, _said[:] = list(_said), []
     for title, text in report.sections:
-        # What pytest's own handler hears of `libav` is what FFmpeg said, before services.ingest.lavlog scrubs it.
+        # What pytest's own handler hears of `libav` is FFmpeg's, before services.ingest.sources.ffmpeg scrubs it.
         raw = "libav." if title.startswith("Captured log") else None
         lines += [f"{title}: {line}" for line in text.splitlines() if found(line) and not (raw and raw in line)]
     folder = item.funcargs.get("tmp_path") if hasattr(item, "funcargs") else None

@@ -3,24 +3,27 @@
 import asyncio
 import sys
 import time
+from pathlib import Path
 from typing import Literal
 
 from msgspec import Struct
 
 import services.kernel.app
-from services.kernel.app import App, main
+import services.kernel.process
+from services.kernel.app import App
 from services.kernel.faults import StartError
 from services.kernel.log import LogSettings, get_logger
 from services.kernel.probes import ProbesSettings
+from services.kernel.process import main
 from services.kernel.settings import Secret
 
 log = get_logger()
-services.kernel.app.STEP_LIMIT_S = 0.5
+services.kernel.app.STEP_LIMIT_S = services.kernel.process.STEP_LIMIT_S = 0.5
 
 Mode = Literal[
     "well", "task-returns", "task-raises", "task-ends-as-it-may", "step-hangs", "step-hangs-stubbornly", "step-fails",
     "step-is-cancelled", "start-error", "start-crashes", "start-hangs", "start-fault", "start-slowly",
-    "task-never-ends", "thread-never-ends", "no-reload",
+    "task-never-ends", "thread-never-ends", "no-reload", "file-changes-meanwhile",
 ]  # fmt: skip
 
 
@@ -105,5 +108,10 @@ async def wire(app: App, settings: TinyFile) -> None:
         app.on_reload(apply)
 
 
+def before(file: Path, settings: TinyFile) -> None:
+    if settings.ingest.mode == "file-changes-meanwhile":
+        file.write_text("ingest: {number: 7}")
+
+
 if __name__ == "__main__":
-    sys.exit(main("tiny", TinyFile, wire))
+    sys.exit(main("tiny", TinyFile, wire, before=before))

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import psutil
 from command_line import MODULE
+from message_times import in_ns
 from patience import patient
 from program import Program
 from warm import COMMAND_LINE, warm
@@ -46,9 +47,9 @@ class UpProcess:
         return [m for m in self.messages("windows") if m["zone"] == zone]
 
     def messages(self, kind: str) -> list[dict[str, Any]]:
-        return [
-            line["message"] for line in list(self.lines) if line.get("subject", "").startswith(f"moretta.v1.{kind}.")
-        ]
+        """The messages of a kind, with their times as nanoseconds."""
+        of_kind = f"moretta.v1.{kind}."
+        return [in_ns(line["message"]) for line in list(self.lines) if line.get("subject", "").startswith(of_kind)]
 
     def pid(self, program: str) -> int:
         """The process of a program, as it runs now."""

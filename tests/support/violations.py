@@ -6,6 +6,8 @@ from typing import Any
 
 from msgspec import Struct, inspect, structs
 
+from proto.types import Utc
+
 Mutation = tuple[str, Any]
 """Where (as in `$.faces[0].box[1]`), and the whole value with one part of it broken."""
 
@@ -18,8 +20,8 @@ def violations(message: Struct) -> Iterator[Mutation]:
 
 
 def _of_struct(info: inspect.StructType, value: Any, path: str) -> Iterator[Mutation]:
-    for field in info.fields:
-        here = f"{path}.{field.encode_name}"
+    for index, field in enumerate(info.fields):
+        here = f"{path}[{index}]" if info.array_like else f"{path}.{field.encode_name}"
         for where, bad in _broken(field.type, getattr(value, field.name), here):
             yield where, structs.replace(value, **{field.name: bad})
 
@@ -55,6 +57,8 @@ def _bad_values(info: inspect.Type, value: Any) -> Iterator[Any]:
                 yield from ("", "Ü", "a b", "a.b!", "*", ">", f"{value}\n")
         case inspect.LiteralType():
             yield from (5, "no-such-value")
+        case inspect.CustomType(cls) if cls is Utc:
+            yield from (-1, 1.5, "a text")
         case inspect.BoolType():
             yield "a text"
         case inspect.BytesType():

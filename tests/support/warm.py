@@ -28,11 +28,12 @@ _SERVICES = tuple(f"services.{name}" for name in (
 ))  # fmt: skip
 _COMMANDS = (
     *(f"operate.{name}" for name in (
+        "cameras.adding", "cameras.asking", "cameras.search", "cameras.shown",
         "cli.operating", "cli.trials", "cli.notify.command", "cli.notify.status", "cli.notify.trial",
         "cli.check_config", "cli.stats", "cli.stats_table", "cli.count", "cli.aim", "orders",
-        "doctor.command", "doctor.run", "backup.command", "backup.run", "transparency.command", "transparency.write",
-        "sizing.command", "nats.config", "nats.streams", "simulation.command", "simulation.bus",
-        "box.up", "box.data_folder", "simulation.simulated",
+        "doctor.command", "doctor.run", "backup.command", "backup.run", "transparency.write",
+        "sizing.command", "nats.apply", "nats.nats_yaml", "nats.shown", "nats.streams", "simulation.command",
+        "simulation.bus", "box.up", "box.machine", "simulation.simulated",
     )),
     *(f"rich.{name}" for name in ("live", "markdown", "progress", "table")), "typer._adapters",
 )  # fmt: skip

@@ -1,13 +1,13 @@
 """A running camera without the rest of ingest, and the list of its states."""
 
 import asyncio
-import time
 from contextlib import asynccontextmanager
 
 from patience import patient
 
-from services.ingest.camera import Camera
+from services.ingest.camera.camera import Camera
 from services.ingest.core.reconnect import Backoff
+from services.kernel.clock import boottime_ns
 from services.sites.settings import CameraSettings
 
 MS = 1_000_000
@@ -44,10 +44,15 @@ async def take(camera, count):
     kept = []
     for _ in range(count):
         picture = await asyncio.wait_for(camera.take(), LIMIT_S)
-        age = time.monotonic_ns() - picture.decoded_ns
+        age = boottime_ns() - picture.decoded_ns
         kept.append((picture.sequence, picture.at, age, (picture.width, picture.height)))
         picture.release()
     return kept
+
+
+def seen(states):
+    """Every state so far with its reason; the last one alone may hide one that lasted a moment."""
+    return [(state.state, state.reason) for state in states]
 
 
 def last(states):

@@ -78,15 +78,16 @@ def _unfinished(stream: bytes) -> bytes:
     return stream
 
 
-def stored_at(when: str) -> Alter:
-    """Say of every stored camera state that it was stored at another moment, YYYY-MM-DDTHH:MM:SS."""
+def stored_at(when: str, but: str = "") -> Alter:
+    """Say of every camera's stored state but one's that it was stored at another moment, YYYY-MM-DDTHH:MM:SS."""
 
     def alter(frame: bytes) -> bytes:
         head, found, rest = frame.partition(b'"subject":"moretta.v1.cameras.')
         if not found:
             return frame
-        before, key, time = rest.partition(b'"time":"')
-        changed = before + key + when.encode() + time[len(when) :]
-        return head + found + alter(changed)
+        subject, quote, told = rest.partition(b'"')
+        before, key, time = told.partition(b'"time":"')
+        changed = time if but and subject.endswith(f".{but}".encode()) else when.encode() + time[len(when) :]
+        return head + found + subject + quote + before + key + alter(changed)
 
     return alter

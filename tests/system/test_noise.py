@@ -20,8 +20,8 @@ from operate.proof.core.needles import SIZE, Needles, cut
 from proto.codec import decode
 from proto.subjects import CAMERAS, FRAMES, KEYS, SIGHTINGS, WORKERS
 from services.ingest.core.picture import i420_size
-from services.ingest.decoder import Decoder
-from services.ingest.source import open_source
+from services.ingest.sources.decoder import Decoder
+from services.ingest.sources.source import open_source
 from services.sites.settings import CameraSettings
 
 WIDTH, HEIGHT, LONG_SIDE = 640, 360, 320

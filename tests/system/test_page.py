@@ -90,10 +90,13 @@ async def test_it_shows_what_is_published(place):
     up, watched = place
     page = watched.page
     await agrees(up, page)
-    await expect(page.locator(".alerts .firing").first).to_contain_text("few-masks")
+    rate = page.locator(".alerts .firing", has_text="few-masks").first  # beside what a busy machine makes of cameras
+    await expect(rate).to_be_visible(timeout=patient(60) * 1000)
     await expect(page.get_by_text("2 of 3 cameras up")).to_be_visible()
     verdict = page.locator(".promise .verdict")
-    await expect(verdict).to_have_text(re.compile("^(not )?kept$"), timeout=patient(60) * 1000)  # of a hundred pictures
+    await expect(verdict).to_have_text(
+        re.compile("^(not )?kept$"), timeout=patient(150) * 1000
+    )  # of a hundred pictures
     assert await verdict.inner_text() in verdicts(up)
     await expect(page.get_by_role("heading", name="North <b>gate</b>")).to_be_visible()
     assert sum(await page.evaluate(SCRIPTS)) < MOST_BYTES

@@ -9,7 +9,7 @@ import pytest
 from command_line import moretta
 from program import Program
 
-from operate.proof import memory, trace
+from operate.proof import disk, memory
 from operate.proof.search import PLACES, WITHOUT_CANARY
 
 COMMAND = [Path(sys.executable).with_name("moretta"), "prove"]
@@ -21,7 +21,7 @@ SPEED = "lifetime"
 
 def require() -> None:
     """Skip by name what only root with strace can do; with MORETTA_REQUIRE_ALL=1 that is a failure."""
-    why = trace.why_not() or memory.may_read()
+    why = disk.why_not() or memory.may_read()
     if why is None:
         return
     if os.environ.get("MORETTA_REQUIRE_ALL") == "1":

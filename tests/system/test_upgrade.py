@@ -8,6 +8,7 @@ earlier version's configuration all the time, which is promised for equal rights
 """
 
 import asyncio
+import contextlib
 import os
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -17,10 +18,14 @@ from pathlib import Path
 import pytest
 from http_camera import HttpCamera
 from mixed_site import CAMERAS, FPS, REPLICAS, WINDOW_S, MixedSite, Run, film, read, read_told, settings
+from nats.aio.msg import Msg
 from patience import patient
 from previous_version import TODAY, Version, previous
 
 from operate.simulation.demo.sink import Sink
+from proto.codec import decode
+from proto.public import HINTS, WindowV1
+from proto.subjects import WINDOWS
 from services.kernel.build import build
 
 GAP_S, OLD_GAP_S = patient(4.0), patient(8.0)
@@ -43,6 +48,24 @@ class Scene:
         self.site, self._camera, self._films = site, camera, films
         self.mails: list[str] = []
         self.since = 0
+        self.shown: set[tuple[str, int]] = set()
+        """What an open page heard: zone and start of each window."""
+        self.connection: dict[str, int] = {}
+
+    @contextlib.asynccontextmanager
+    async def open_page(self) -> AsyncIterator[None]:
+        """Listen as the page does while it is open: by its key, and to what is published from now on alone."""
+
+        async def show(msg: Msg) -> None:
+            window = decode(WINDOWS, msg.data)
+            self.shown.add((window.zone, window.start))
+
+        async with self.site.bus("page") as bus:
+            client = bus._connection.client
+            await client.subscribe(WINDOWS.wildcard(), cb=show)
+            await client.flush()
+            self.connection = client.stats
+            yield
 
     async def play(self) -> None:
         """Let people come with masks and without, in turn, for ever."""
@@ -71,7 +94,8 @@ async def _scene(tmp_path: Path, old: Version) -> AsyncIterator[Scene]:
                     everybody = [site.begin(name, old) for name, count in REPLICAS.items() for _ in range(count)]
                     await site.ready(*everybody)
                     scene.since = await site.whole()
-                    yield scene
+                    async with scene.open_page():
+                        yield scene
                 finally:
                     playing.cancel()
                     await asyncio.gather(playing, return_exceptions=True)
@@ -88,7 +112,7 @@ def walk() -> list[str]:
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("comes_back", [False, pytest.param(True, marks=pytest.mark.long)])
 async def test_a_rolling_upgrade_and_the_way_back(scene: Scene, old: Version, comes_back: bool):
-    """No window lost or doubled, each alert told once, no camera unseen for long, whatever runs beside what."""
+    """No window lost or doubled, each alert told once, and on the long way no camera unseen for long."""
     site = scene.site
     if WALK != "server-last":
         await site.reload(TODAY)  # the server first: rights only grow
@@ -111,7 +135,11 @@ async def test_a_rolling_upgrade_and_the_way_back(scene: Scene, old: Version, co
     report(scene, run)
     check_versions(scene, old)
     check_windows(run)
-    check_gaps(scene, run, moves=(1 + comes_back) * len(CAMERAS))
+    check_page(scene, run)
+    check_first(run)
+    check_moves(run, moves=(1 + comes_back) * len(CAMERAS))
+    if comes_back or WALK:
+        check_gaps(scene, run)
     check_alerts(scene, run)
     check_words(scene, run)
 
@@ -136,6 +164,7 @@ def report(scene: Scene, run: Run) -> None:
     for zone, windows in sorted(run.windows.items()):
         print(f"{zone}: {len(windows)} windows, {sum(one.persons or 0 for one in windows)} persons")
     print("not observed, by window:", {start // 10**9: round(share, 2) for start, share in run.shortfall().items()})
+    print("silent sources:", run.silences())
     print(f"alerts {Counter((a.rule, a.state) for a in run.alerts)}, mails {len(scene.mails)}")
 
 
@@ -159,19 +188,55 @@ def check_windows(run: Run) -> None:
     for zone, windows in run.windows.items():
         starts = [one.start for one in windows]
         assert {after - before for before, after in pairwise(starts)} == {WINDOW_S * 10**9}, (zone, starts)
-        # A machine that does something else may need a moment for a camera's connection; how long, `check_gaps` limits.
-        assert {gap for one in windows if one.start > run.since for gap in one.gaps} <= {"frames-lost", "camera-down"}
-        assert all(one.gaps for one in windows if one.coverage < 1)
+        for one in windows:
+            allowed = {"frames-lost", *HINTS} | ({"camera-down"} if is_silent(run, zone, one) else set())
+            assert one.start <= run.since or set(one.gaps) <= allowed, (zone, one, run.words)
+        assert all(set(one.gaps) - HINTS for one in windows if one.coverage < 1)
     assert {one.reason for one in run.operations if one.since > run.since} <= {None, "frames-lost"}
 
 
-def check_gaps(scene: Scene, run: Run, moves: int) -> None:
-    """No camera that another replica takes over is unseen for longer than that may need; some were taken over."""
-    takers = scene.site.takers()
-    taken = [gap for name in CAMERAS for gap in run.gaps(name) if gap.taken]
-    assert len(taken) >= moves
+def check_page(scene: Scene, run: Run) -> None:
+    """A page that stays open was never disconnected, and heard of each window that closed since it was opened."""
+    assert scene.connection["reconnects"] == 0
+    later = {(zone, one.start) for zone, windows in run.windows.items() for one in windows if one.start > scene.since}
+    assert later
+    assert later - scene.shown == set()
+
+
+def is_silent(run: Run, zone: str, window: WindowV1) -> bool:
+    """Whether a camera of the zone said in the window that its source was silent: so may a film's server on a machine
+    that does something else. Handing a camera over is no reason to say anything but `live`, which `check_first` holds.
+    """
+    cameras = [name for name in CAMERAS if zone in {"_site", CAMERAS[name]}]
+    return any(
+        at < window.end and at > window.start - WINDOW_S * 10**9 and who in cameras for at, who, _ in run.silences()
+    )
+
+
+def check_first(run: Run) -> None:
+    """Whoever takes a camera over says nothing before it is live: its first word fences the other's pictures off."""
+    first = {(one.camera, one.lease): one for one in reversed(run.words)}
+    assert {one.state for one in first.values() if one.at > run.since} <= {"live"}, first
+
+
+def check_moves(run: Run, moves: int) -> None:
+    """Cameras were taken over, by as many leases as there were services that read or analyse them."""
+    assert len([gap for name in CAMERAS for gap in run.gaps(name) if gap.taken]) >= moves
+
+
+def check_gaps(scene: Scene, run: Run) -> None:
+    """No camera that another replica takes over is unseen for longer than that may need.
+
+    This measures time: so it is in `make test-long`, where fewer tests run beside it.
+
+    On a machine that does something else, cameras that nobody takes over are unseen for a while, too: that is added, up
+    to the limit itself.
+    """
+    takers, gaps = scene.site.takers(), [gap for name in CAMERAS for gap in run.gaps(name)]
+    taken = [gap for gap in gaps if gap.taken]
+    busy_s = min(GAP_S, max([gap.seconds for gap in gaps if not gap.taken], default=0.0))
     limits = {TODAY.name: GAP_S}
-    assert not [gap for gap in taken if gap.seconds > limits.get(takers.get(gap.taken, ""), OLD_GAP_S)]
+    assert not [gap for gap in taken if gap.seconds > busy_s + limits.get(takers.get(gap.taken, ""), OLD_GAP_S)]
 
 
 def check_alerts(scene: Scene, run: Run) -> None:

@@ -7,9 +7,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from modelling.evaluation.scoring import Terms, Truth  # noqa: E402
 from modelling.training.blend import CROP_ALONE, HEAD_ALONE, Blend, fitted  # noqa: E402
 from modelling.training.calibrate import Measured, fitted_blend  # noqa: E402
-from services.inference.core.scoring import Terms, Truth  # noqa: E402
 
 BOTH = Blend(1.0, 1.0)
 NOTHING = torch.zeros(400, 3)

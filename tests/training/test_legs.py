@@ -6,15 +6,15 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from modelling.training.detector import wide_start  # noqa: E402
+from modelling.training.detector import fine_start  # noqa: E402
 from modelling.training.leg import Leg, Terms  # noqa: E402
 from modelling.training.light import hint_loss, inherit  # noqa: E402
 from modelling.training.photos import IGNORED, Sample  # noqa: E402
 from modelling.training.scenes import Scene  # noqa: E402
 from modelling.training.teacher import Seen, with_teacher  # noqa: E402
-from modelling.training.yunet import LIGHT, PUBLISHED, WIDE, YuNet  # noqa: E402
+from modelling.training.yunet import FINE, LIGHT, PUBLISHED, YuNet  # noqa: E402
 
-TERMS = Terms(minutes=10.0, epochs=3, learning_rate=0.05, weight_decay=0.0, averaging=0.9)
+TERMS = Terms(epochs=3, learning_rate=0.05, weight_decay=0.0, averaging=0.9)
 
 
 def leg(path, terms=TERMS):
@@ -36,7 +36,7 @@ def loss(net, batch):
 
 def test_leg_learns_and_ends(tmp_path):
     """After its epochs a leg is done, has learnt, and says what it spent."""
-    one = leg(tmp_path, Terms(10.0, 40, 0.05, 0.0, 0.9))
+    one = leg(tmp_path, Terms(40, 0.05, 0.0, 0.9))
     before = loss(one.net, batches(0)[0]).item()
     averaged = one.run(batches, loss)
     assert one.done() == 1
@@ -49,7 +49,7 @@ def test_interrupted_leg_ends_as_an_undisturbed_one(tmp_path):
     """A run that stops after any epoch goes on to exactly the weights of one that did not."""
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
-    whole = leg(tmp_path / "a", Terms(1e9, 3, 0.05, 0.0, 0.9))
+    whole = leg(tmp_path / "a", Terms(3, 0.05, 0.0, 0.9))
 
     class Stopped(Exception):
         """The machine went away."""
@@ -60,8 +60,8 @@ def test_interrupted_leg_ends_as_an_undisturbed_one(tmp_path):
         return batches(epoch)
 
     with pytest.raises(Stopped):
-        leg(tmp_path / "b", Terms(1e9, 3, 0.05, 0.0, 0.9)).run(dying, loss)
-    resumed = leg(tmp_path / "b", Terms(1e9, 3, 0.05, 0.0, 0.9))
+        leg(tmp_path / "b", Terms(3, 0.05, 0.0, 0.9)).run(dying, loss)
+    resumed = leg(tmp_path / "b", Terms(3, 0.05, 0.0, 0.9))
     assert resumed.epoch == 2
     for one, other in zip(whole.run(batches, loss).parameters(), resumed.run(batches, loss).parameters(), strict=True):
         assert torch.allclose(one, other, atol=1e-6)
@@ -107,7 +107,7 @@ def test_checkpoint_without_identity_is_refused(tmp_path):
 def test_light_network_inherits_what_fits():
     """Every part of the light network comes from the teacher, narrowed where it is narrower."""
     torch.manual_seed(2)
-    teacher = YuNet(WIDE).eval()
+    teacher = YuNet(FINE).eval()
     net = inherit(teacher)
     state, known = net.state_dict(), teacher.state_dict()
     assert net.shape == LIGHT
@@ -116,13 +116,15 @@ def test_light_network_inherits_what_fits():
         assert same or set(value.flatten().tolist()) <= set(known[name].flatten().tolist()), name
 
 
-def test_wide_network_sees_as_the_published_one():
+def test_fine_network_sees_as_the_published_one():
     """What is new in it starts as nothing: before it learns, its features are those of the published weights."""
     torch.manual_seed(2)
     published = YuNet(PUBLISHED).eval()
     picture = torch.rand(1, 3, 64, 64) * 255
     with torch.no_grad():
-        pairs = zip(published.backbone(picture), wide_start(published).eval().backbone(picture), strict=True)
+        levels = fine_start(published).eval().backbone(picture)
+        pairs = zip(published.backbone(picture), levels[:3], strict=True)
+        assert levels[3].shape[2:] == (16, 16)
         assert all(torch.allclose(one, other, atol=1e-5) for one, other in pairs)
 
 

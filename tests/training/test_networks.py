@@ -11,6 +11,7 @@ import pytest
 torch = pytest.importorskip("torch")
 onnxruntime = pytest.importorskip("onnxruntime")
 
+from modelling.evaluation.scoring import Truth  # noqa: E402
 from modelling.training.assignment import BACKGROUND, LEFT_OUT, assign  # noqa: E402
 from modelling.training.averaging import Average  # noqa: E402
 from modelling.training.blend import Blend  # noqa: E402
@@ -30,9 +31,8 @@ from modelling.training.judge import Judge  # noqa: E402
 from modelling.training.losses import detector_loss, eiou_loss  # noqa: E402
 from modelling.training.patches import Patches, crops, cut_patches, varied  # noqa: E402
 from modelling.training.photos import DOUBTED, IGNORED, Sample  # noqa: E402
-from modelling.training.scenes import Scene, make_scene  # noqa: E402
-from modelling.training.yunet import PUBLISHED, WIDE, YuNet, decode_boxes, prior_points  # noqa: E402
-from services.inference.core.scoring import Truth  # noqa: E402
+from modelling.training.scenes import Scene, draw_scene, make_scene, tiled_scene  # noqa: E402
+from modelling.training.yunet import FINE, PUBLISHED, YuNet, decode_boxes, prior_points  # noqa: E402
 
 WIDTH, HEIGHT = 128, 96
 
@@ -103,6 +103,21 @@ def test_exported_detector_tells_what_is_worn(config):
     boxes, scores, worn = run(detector_model(net, config.detector), i420=picture)
     raw, best = best_prior(net, picture)
     assert len(boxes) == len(scores) == len(worn)
+    assert worn[0] == pytest.approx(raw[best, 6:].numpy(), abs=1e-2)
+
+
+def test_exported_fine_level_equals_the_network(config):
+    """The level at stride 4 comes out of the graph as of the network, with its own boxes and classes."""
+    net, picture = shaken(YuNet(FINE)), i420()
+    with torch.no_grad():
+        net.bbox_head.fine_multi_level_obj.conv2.bias.fill_(6.0)
+        net.bbox_head.fine_multi_level_cls.conv2.bias.fill_(6.0)
+    boxes, scores, worn = run(detector_model(net, config.detector), i420=picture)
+    raw, best = best_prior(net, picture)
+    assert best >= HEIGHT * WIDTH // 32**2 * 21, "a row of the fine level"
+    found = decode_boxes(raw[:, 2:6], prior_points(HEIGHT, WIDTH, FINE.strides))[best]
+    assert boxes[0] == pytest.approx(found.numpy(), abs=0.05)
+    assert scores[0] == pytest.approx(float(face_score(raw)[best]), abs=1e-4)
     assert worn[0] == pytest.approx(raw[best, 6:].numpy(), abs=1e-2)
 
 
@@ -191,6 +206,40 @@ def test_scene_is_repeatable_and_well_formed(config):
         assert len(one.boxes) == len(one.judged) == len(one.classes)
 
 
+@pytest.mark.parametrize("across", [2, 4])
+def test_tiled_scene_is_repeatable_and_keeps_each_face(config, across):
+    """Of so many photos each way; the boxes lie in their own tiles, and the same dice give the same scene."""
+    photos = [sample()] * across**2
+    for seed in range(10):
+        scenes = []
+        for _ in range(2):
+            torch.manual_seed(0)
+            dice = random.Random(seed)
+            scenes.append(tiled_scene(photos, across=across, side=128, smallest_px=5, dice=dice))
+        one, other = scenes
+        assert torch.equal(one.pixels, other.pixels)
+        assert one.pixels.shape == (3, 128, 128)
+        own = 128 / across
+        assert (one.boxes[:, :2] // own == ((one.boxes[:, 2:] - 1e-3) // own)).all(), "a face crosses no tile"
+        assert len(one.boxes) == len(one.judged) == len(one.classes) > 0
+
+
+def test_scenes_are_tiled_as_often_as_asked(config):
+    """All, none, or a share of them."""
+    drawn = []
+
+    def draw(count):
+        drawn.append(count)
+        return [sample()] * count
+
+    wanted = msgspec.structs.replace(config.detector, tiled={2: 0.5, 4: 0.25})
+    dice = random.Random(4)
+    for _ in range(200):
+        draw_scene(draw, wanted, long_side=128, side=64, dice=dice)
+    often = {count: drawn.count(count) / 200 for count in set(drawn)}
+    assert often == {4: pytest.approx(0.5, abs=0.1), 16: pytest.approx(0.25, abs=0.1), 1: pytest.approx(0.25, abs=0.1)}
+
+
 def test_ignored_face_is_not_judged(config):
     """A face that nobody labelled stays ignored in every scene."""
     for seed in range(20):
@@ -256,7 +305,7 @@ def test_badly_worn_masks_count_more():
 def test_fresh_is_what_the_published_network_has_not():
     """Exactly the parameters that the wide network has and the published one has not start from nothing."""
     published = {name for name, _ in YuNet(PUBLISHED).named_parameters()}
-    wide = {name for name, _ in YuNet(WIDE).named_parameters()}
+    wide = {name for name, _ in YuNet(FINE).named_parameters()}
     assert {name for name in wide if is_fresh(name)} == wide - published
     assert len(wide - published) > 10
 
@@ -270,7 +319,8 @@ def test_batches_have_alike_many_pixels(side, count):
 def test_batch_is_of_one_side_and_repeatable(config):
     """All scenes of a batch have one of the configured sides, and the same epoch and number give the same batch."""
     detector = msgspec.structs.replace(config.detector, sides=[64, 96, 128], batch=2)
-    small = msgspec.structs.replace(config, detector=detector, long_side=128)
+    data = msgspec.structs.replace(config.data, detection={"a": 1.0})
+    small = msgspec.structs.replace(config, detector=detector, data=data, long_side=128)
     epoch = TrainingScenes([sample()] * 12, small, 3)
     assert len(epoch) == 6
     shapes = []
@@ -285,9 +335,9 @@ def test_batch_is_of_one_side_and_repeatable(config):
 def test_bare_photos_get_their_share():
     """Photos that show a bare face are drawn as often as asked for."""
     samples = [sample((0, 0))] * 8 + [sample((0, 1))] * 2
-    weights = photo_weights(samples, 0.6)
-    assert sum(weights[8:]) == pytest.approx(0.6)
-    assert sum(weights) == pytest.approx(1.0)
+    weights = photo_weights(samples, 0.6, {"a": 2.0, "b": 1.0})
+    assert 1 - weights[7] == pytest.approx(0.6)
+    assert weights[-1] == pytest.approx(1.0)
 
 
 def test_threshold_weighs_both_kinds():

@@ -45,7 +45,7 @@ metadata:
 {{- $_ := set $found . (dict "service" . "values" (get $.Values .)) -}}
 {{- end -}}
 {{- if and $found .Values.whip.enabled -}}
-{{- $values := merge (deepCopy .Values.whip) (pick .Values.ingest "existingSecret" "identitySecret" "gpu") -}}
+{{- $values := merge (deepCopy .Values.whip) (pick .Values.ingest "existingSecret" "identitySecret" "gpu" "extraEnv") -}}
 {{- $_ := set $found "whip" (dict "service" "ingest" "values" $values) -}}
 {{- end -}}
 {{- toJson $found -}}
@@ -67,7 +67,7 @@ metadata:
 {{- $name := printf "%s-nats" (include "moretta.fullname" .) -}}
 {{- $urls := list -}}
 {{- range $index := until (int .Values.nats.replicas) -}}
-{{- $host := ternary $name (printf "%s-%d.%s-headless" $name $index $name) (eq (int $.Values.nats.replicas) 1) -}}
+{{- $host := ternary $name (printf "%s-%s-%d.%s-headless" (include "moretta.fullname" $) (include "moretta.nats.set" $) $index $name) (eq (int $.Values.nats.replicas) 1) -}}
 {{- $urls = append $urls (printf "%s://%s:4222" (ternary "tls" "nats" $.Values.nats.tls.enabled) $host) -}}
 {{- end -}}
 {{- join "," $urls -}}
@@ -106,7 +106,7 @@ priorityClassName: {{ . }}
 
 {{/* The port of a URL, the first of several. Takes (dict "url" "nats://a:4222" "otherwise" 4222). */}}
 {{- define "moretta.portOf" -}}
-{{- regexFind "[0-9]+$" (regexFind "^[^/]+//[^/?#,]*:[0-9]+" .url) | default .otherwise -}}
+{{- regexFind "[0-9]+$" (regexFind "^[^/]+//([^/?#,@]*@)?([[][^]]*[]]|[^][/?#,:]*):[0-9]+" .url) | default .otherwise -}}
 {{- end }}
 
 {{/* Every value of a tree that is no section and no list, a line each: its path, a tab, what it is. Takes (dict "path" "settings" "value" x). */}}

@@ -6,7 +6,7 @@
 {{- end }}
 
 {{/*
-Variables by which somebody finds NATS and the own identity, as `moretta nats-config` writes them. Takes (dict "root" $ "service" "ingest"):
+Variables by which somebody finds NATS and the own identity, as `moretta nats apply` writes them. Takes (dict "root" $ "service" "ingest"):
 a service, or `operator`.
 */}}
 {{- define "moretta.identityEnvironment" -}}
@@ -105,12 +105,14 @@ spec:
   {{- with include "moretta.placement" .values }}{{ trim . | nindent 2 }}{{ end }}
   {{- if ne .component "whip" }}
   topologySpreadConstraints:
+    {{- with .values.topologySpreadConstraints }}{{ toYaml . | nindent 4 }}{{ else }}
     - maxSkew: 1
       topologyKey: kubernetes.io/hostname
       whenUnsatisfiable: ScheduleAnyway
       matchLabelKeys: [pod-template-hash]
       labelSelector:
         matchLabels: {{- include "moretta.selectorLabels" . | nindent 10 }}
+    {{- end }}
   {{- end }}
   containers:
     - name: {{ .service }}
@@ -121,6 +123,7 @@ spec:
         {{- include "moretta.processEnvironment" $root | trim | nindent 8 }}
         {{- include "moretta.identityEnvironment" . | nindent 8 }}
         {{- include "moretta.ownEnvironment" . | trim | nindent 8 }}
+        {{- with .values.extraEnv }}{{ toYaml . | nindent 8 }}{{ end }}
       ports:
         - {name: http, containerPort: {{ .values.probesPort | default 8080 }}}
         {{- if eq .component "whip" }}

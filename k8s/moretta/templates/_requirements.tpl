@@ -1,10 +1,10 @@
 {{/* What only Kubernetes would refuse, or nobody would: each with what to set. */}}
 {{- define "moretta.valueRequirements" -}}
 {{- $values := .Values -}}
-{{- range $name, $one := dict "ingest" $values.ingest "inference" $values.inference "aggregate" $values.aggregate "notify" $values.notify "whip" $values.whip "nats" $values.nats "tests" $values.tests -}}
+{{- range $name, $one := dict "ingest" $values.ingest "inference" $values.inference "aggregate" $values.aggregate "notify" $values.notify "whip" $values.whip "nats" $values.nats "tests" $values.tests "tryout" $values.tryout "toolbox" $values.toolbox -}}
 {{- include "moretta.resourceRequirements" (dict "path" (printf "%s.resources" $name) "resources" $one.resources) -}}
 {{- end -}}
-{{- range $path := list "ingest.existingSecret" "ingest.identitySecret" "inference.identitySecret" "aggregate.identitySecret" "notify.existingSecret" "notify.identitySecret" "nats.tls.clientSecret" "nats.tls.serverSecret" "nats.tls.routesSecret" "nats.leaf.existingSecret" "nats.leaf.certificateSecret" "tracing.existingSecret" "tests.identitySecret" -}}
+{{- range $path := list "ingest.existingSecret" "ingest.identitySecret" "inference.identitySecret" "aggregate.identitySecret" "notify.existingSecret" "notify.identitySecret" "nats.tls.clientSecret" "nats.tls.serverSecret" "nats.tls.routesSecret" "nats.leaf.existingSecret" "nats.leaf.certificateSecret" "page.ingress.tlsSecret" "tracing.existingSecret" "tests.identitySecret" -}}
 {{- $name := include "moretta.valueAt" (dict "path" $path "values" $values) -}}
 {{- if not (regexMatch "^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$" $name) -}}
 {{- fail (printf "%s is %s, and a Secret's name has a-z, 0-9, - and . alone; set the name of the Secret" $path $name) -}}
@@ -13,7 +13,7 @@
 {{- range $whom := list "cameras" "relays" -}}
 {{- $one := get $values.networkPolicy $whom -}}
 {{- range $index, $network := $one.cidrs -}}
-{{- if not (regexMatch "^([0-9]{1,3}([.][0-9]{1,3}){3}/([0-9]|[12][0-9]|3[0-2])|[0-9a-fA-F:.]*:[0-9a-fA-F:.]*/([0-9]{1,2}|1[01][0-9]|12[0-8]))$" $network) -}}
+{{- if not (regexMatch "^((25[0-5]|2[0-4][0-9]|1?[0-9]{1,2})([.](25[0-5]|2[0-4][0-9]|1?[0-9]{1,2})){3}/([0-9]|[12][0-9]|3[0-2])|[0-9a-fA-F:.]*:[0-9a-fA-F:.]*/([0-9]{1,2}|1[01][0-9]|12[0-8]))$" $network) -}}
 {{- fail (printf "networkPolicy.%s.cidrs[%d] is %s, which is no network; set one with its mask, such as 10.20.0.0/16, or 10.20.0.5/32 for one machine" $whom $index $network) -}}
 {{- end -}}
 {{- end -}}
@@ -22,7 +22,7 @@
 {{- end -}}
 {{- end -}}
 {{- if and $values.nats.release (ne $values.nats.release .Release.Name) -}}
-{{- fail (printf "nats.keys are those of release %s, and this one is %s, whose Secrets would be missing; give DIR/values.yaml of `moretta nats-config --out DIR --kubernetes %s` with -f" $values.nats.release .Release.Name .Release.Name) -}}
+{{- fail (printf "nats.keys are those of release %s, and this one is %s, whose Secrets would be missing; give DIR/values.yaml of `moretta nats apply DIR` with `kubernetes: {release: %s}` in its file, by -f" $values.nats.release .Release.Name .Release.Name) -}}
 {{- end -}}
 {{- end }}
 
@@ -66,6 +66,71 @@
 {{- fail (printf "%s is %s, which is no quantity; set one such as 500m or 1Gi" .path $text) -}}
 {{- end -}}
 {{- mulf (float64 $number) (get $units $unit) -}}
+{{- end }}
+
+{{/* What all pods of the release ask for, as JSON: processors and GiB of memory. */}}
+{{- define "moretta.requested" -}}
+{{- $cpu := 0.0 -}}
+{{- $memory := 0.0 -}}
+{{- $parts := list -}}
+{{- range $name, $one := include "moretta.components" . | fromJson -}}
+{{- $parts = append $parts (dict "path" $name "replicas" (ternary 1 (int (dig "replicas" 1 $one.values)) (eq $name "whip")) "requests" (dig "resources" "requests" dict $one.values)) -}}
+{{- end -}}
+{{- with .Values.nats -}}
+{{- if .enabled -}}
+{{- $reloader := include "moretta.nats.reloaderResources" . | fromYaml -}}
+{{- $parts = append $parts (dict "path" "nats" "replicas" (int .replicas) "requests" (dig "requests" dict .resources)) -}}
+{{- $parts = append $parts (dict "path" "nats reloader" "replicas" (int .replicas) "requests" $reloader.requests) -}}
+{{- end -}}
+{{- end -}}
+{{- if .Values.tryout.enabled -}}{{- $parts = append $parts (dict "path" "tryout" "replicas" 1 "requests" (dig "requests" dict .Values.tryout.resources)) -}}{{- end -}}
+{{- if .Values.toolbox.enabled -}}{{- $parts = append $parts (dict "path" "toolbox" "replicas" 1 "requests" (dig "requests" dict .Values.toolbox.resources)) -}}{{- end -}}
+{{- range $parts -}}
+{{- $cpu = addf $cpu (mulf (float64 .replicas) (include "moretta.quantity" (dict "path" (printf "%s.resources.requests.cpu" .path) "quantity" (get .requests "cpu" | default "0")) | float64)) -}}
+{{- $memory = addf $memory (mulf (float64 .replicas) (include "moretta.quantity" (dict "path" (printf "%s.resources.requests.memory" .path) "quantity" (get .requests "memory" | default "0")) | float64)) -}}
+{{- end -}}
+{{- toJson (dict "cpu" (round $cpu 2) "memory" (round (divf $memory 1073741824.0) 2)) -}}
+{{- end }}
+
+{{/* Keys that are made in the cluster: whose, and what can't be made there. */}}
+{{- define "moretta.identitiesRequirements" -}}
+{{- if .Values.identities.make -}}
+{{- if not .Values.nats.enabled -}}
+{{- fail "identities.make is true, and nats.enabled is false: no server would know these keys; set identities.make: false, and give that server the configuration of `moretta nats apply`" -}}
+{{- end -}}
+{{- if .Values.nats.keys -}}
+{{- fail "identities.make is true, and nats.keys is given, too; set identities.make: false, or leave out DIR/values.yaml of `moretta nats apply DIR`" -}}
+{{- end -}}
+{{- if or .Values.nats.leaf.sites .Values.nats.hub.enabled -}}
+{{- fail "identities.make is true, and nats.leaf or nats.hub is set: a leaf and its hub know each other's keys; set identities.make: false, and make them by `moretta nats apply`" -}}
+{{- end -}}
+{{- if .Values.nats.mqtt.enabled -}}
+{{- fail "identities.make is true, and nats.mqtt.enabled, too, whose passwords `moretta nats apply` makes; set one of them to false" -}}
+{{- end -}}
+{{- range $name := list "ingest" "inference" "aggregate" "notify" "tests" -}}
+{{- if (get $.Values $name).identitySecret -}}
+{{- fail (printf "%s.identitySecret is given, and identities.make is true; remove one of them" $name) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{/* The try-out: what it leads to. */}}
+{{- define "moretta.tryoutRequirements" -}}
+{{- if .Values.tryout.enabled -}}
+{{- if not (and .Values.page.enabled .Values.nats.enabled .Values.nats.websocket.enabled) -}}
+{{- fail "tryout.enabled is true, and page.enabled, nats.enabled or nats.websocket.enabled is false, so that it shows nothing; give k8s/tryout-values.yaml with -f, or set tryout.enabled: false" -}}
+{{- end -}}
+{{- if or .Values.settings.sites .Values.settings.notify -}}
+{{- fail "tryout.enabled is true, and settings.sites or settings.notify is given: simulated alerts would reach real people, and real numbers a page without a key; set tryout.enabled: false" -}}
+{{- end -}}
+{{- if .Values.nats.tls.enabled -}}
+{{- fail "tryout.enabled is true, and nats.tls.enabled, too: its one port for page and websocket speaks no TLS to NATS; set tryout.enabled: false" -}}
+{{- end -}}
+{{- if include "moretta.isHub" . -}}
+{{- fail "tryout.enabled is true, and nats.hub.enabled, too: a hub is NATS alone; set one of them to false" -}}
+{{- end -}}
+{{- end -}}
 {{- end }}
 
 {{/* The page: who serves it, who fetches it, and where its numbers come from. */}}

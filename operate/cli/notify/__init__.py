@@ -1,1 +1,1 @@
-"""`moretta notify status|test|replay` and `moretta silence`: what people were told, and what they are not to be."""
+"""`moretta notify status|test|replay` and `moretta silence`: what people were told, and what is held back."""

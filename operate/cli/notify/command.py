@@ -81,7 +81,7 @@ def replay(
     why: Because = "",
 ) -> None:
     """Have a notification that is a dead letter tried again, for those of its recipients who could not be told."""
-    from operate.cli.notify.replay import replay as run_replay
+    from operate.cli.notify.trial import replay as run_replay
     from operate.orders import operator_name
 
     reply = asyncio.run(run_replay(config, dead, operator=operator or operator_name(), why=why))

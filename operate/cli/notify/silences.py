@@ -1,6 +1,10 @@
-"""`moretta silence`: what is not told for a while, in the KV bucket SILENCES; each change is kept, with who made it."""
+"""`moretta silence`: keeps silences in the KV bucket SILENCES; each change is kept, with the operator who made it.
+
+A silence about a name that was never published is perhaps misspelt, and holds nothing back. The command warns of it.
+"""
 
 import asyncio
+import contextlib
 import re
 import secrets
 import time
@@ -8,7 +12,7 @@ from collections.abc import Awaitable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast, get_args
 
 import msgspec
 import nats.errors
@@ -16,13 +20,58 @@ from msgspec import structs
 from rich.table import Table
 from rich.text import Text
 
-from operate.cli.notify.known import doubts, published
-from operate.orders import ANSWER_S, checked, operator_bus
+from operate.orders import ANSWER_S, checked, operator_bus, told_sites
 from proto.notifications import SilenceV1
-from proto.subjects import SILENCES
-from services.bus import Bus
+from proto.public import OperationalKind, WindowV1
+from proto.subjects import NOTIFICATIONS, OPERATIONS, RULES, SILENCES, WINDOWS
+from services.bus import Bus, Unavailable
 from services.kernel.settings import SettingsError
-from services.notify.core.names import one_line
+from services.notify.core.texts.names import one_line
+
+_READ_S = 3.0
+Names = dict[str, set[str]]
+"""Published names, by `site`, `zone`, `rule` and `receiver`."""
+
+
+async def published(bus: Bus) -> Names:
+    """Return the names in messages published so far; none if the streams don't answer or don't exist yet."""
+    with contextlib.suppress(TimeoutError, Unavailable, nats.errors.Error):
+        async with asyncio.timeout(_READ_S):
+            rows = [await bus.latest(row) for row in (WINDOWS, RULES, NOTIFICATIONS)]
+            windows, rules, told = ([stored.message for stored in row] for row in rows)
+            return _names(windows, rules, told)
+    return {}
+
+
+def _names(windows: list[Any], rules: list[Any], told: list[Any]) -> Names:
+    return {
+        "site": {one.site for one in windows},
+        "zone": {one.zone for one in windows},
+        "rule": {one.rule for one in rules} | {*get_args(OperationalKind)},
+        "receiver": {one.receiver for one in told},
+    }
+
+
+async def sites(bus: Bus) -> set[str]:
+    """Return the sites about which anything was published or notified, and those that aggregates count for now."""
+    found = set(await told_sites(bus))
+    for row in (WINDOWS, OPERATIONS, NOTIFICATIONS):
+        with contextlib.suppress(TimeoutError, Unavailable, nats.errors.Error):
+            async with asyncio.timeout(_READ_S):
+                found |= {cast("WindowV1", stored.message).site for stored in await bus.latest(row)}
+    return found
+
+
+def doubts(silence: SilenceV1, names: Names) -> list[str]:
+    """Return a warning for each name of a silence that was never published, if others of its kind were."""
+    named = {"site": silence.sites, "zone": silence.zones, "rule": silence.rules, "receiver": silence.receivers}
+    return [
+        f"nothing published so far names {kind} {name!r}; published are: {', '.join(sorted(names[kind]))}"
+        for kind, given in named.items()
+        for name in given
+        if names.get(kind) and name not in names[kind]
+    ]
+
 
 _COMMAND = "moretta silence"
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
@@ -33,7 +82,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Match:
-    """What a silence is about; an empty list is anything."""
+    """What a silence is about; an empty list matches anything."""
 
     sites: list[str]
     zones: list[str]
@@ -42,7 +91,7 @@ class Match:
 
 
 def until_when(length: str | None, until: str | None, now: int) -> int:
-    """Return when a silence ends, ns UTC; SettingsError unless one of both says so, and it is ahead, within a year."""
+    """Return when a silence ends, ns UTC; SettingsError unless exactly one is given, and it is within the next year."""
     if (length is None) == (until is None):
         raise SettingsError(_COMMAND, [("--for", "or --until says when it ends; give one of them, such as --for 2h")])
     if length is not None:
@@ -65,7 +114,7 @@ def until_when(length: str | None, until: str | None, now: int) -> int:
 async def add(
     file: Path, match: Match, ends: tuple[str | None, str | None], *, operator: str, why: str
 ) -> tuple[SilenceV1, list[str]]:
-    """Set a silence, and return it and what is doubtful about its names; SettingsError if it can't be set."""
+    """Set a silence; return it and warnings about its names. SettingsError if it can't be set."""
     now = time.time_ns()
     end = until_when(*ends, now)
     if not (match.sites or match.zones or match.rules or match.receivers):
@@ -169,6 +218,7 @@ def table(silences: list[SilenceV1]) -> Table:
     now = time.time_ns()
     for one in silences:
         end = local(one.ends) + (" (over)" if one.ends <= now else "")
-        said = (Text(one_line(words)) for words in (one.operator, one.why))  # not as rich's markup, nor a terminal's
+        # As Text and on one line, so that neither rich nor the terminal takes anything in it for markup.
+        said = (Text(one_line(words)) for words in (one.operator, one.why))
         shown.add_row(one.silence, about(one), local(one.starts), end, *said)
     return shown

@@ -1,4 +1,4 @@
-"""`moretta notify status`: who was told of what, what waits, what failed; from public records, so without addresses."""
+"""`moretta notify status`: sent, waiting and failed notifications, from public records and so without addresses."""
 
 import asyncio
 import time
@@ -8,13 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
-import msgspec
 from rich.box import SIMPLE
 from rich.table import Table
 
-from operate.cli.notify.known import sites
-from operate.cli.notify.silences import local
+from operate.cli.notify.silences import local, sites
 from operate.orders import ANSWER_S, operator_bus
+from proto.codec import as_json as encoded
 from proto.control import DeadV1
 from proto.notifications import NotificationReason, NotificationV1, WithheldReason
 from proto.public import DeliveryOutcome, DeliveryV1, OperationalAlertV1
@@ -25,25 +24,25 @@ from services.kernel.settings import SettingsError
 _COMMAND = "moretta notify status"
 _PENDING: frozenset[DeliveryOutcome | None] = frozenset({None, "retrying", "replayed"})
 _WHOLE = ("now", "last told", "messages")
-"""Columns that are never narrower than what is in them."""
+"""Columns that are never narrower than their content."""
 _OURS = frozenset({"channel-down", "undelivered"})
 
 
 @dataclass
 class GroupStatus:
-    """What a receiver knows of one group of alerts. Counts are of recipients and notifications."""
+    """What a receiver was told about one group of alerts. Counts are of recipients, over all notifications."""
 
     site: str
     receiver: str
     group: str
     about: list[str] = field(default_factory=list)
-    """Zone and rule of what it tells of."""
+    """Zone and rule of each alert that it tells of."""
     firing: int = 0
     last: int | None = None
     """When the last notification was decided, ns."""
     reason: NotificationReason | None = None
     withheld: WithheldReason | None = None
-    """Why something is held back since then."""
+    """Why something has been held back since then."""
     pending: int = 0
     sent: int = 0
     failed: int = 0
@@ -52,7 +51,7 @@ class GroupStatus:
 
 @dataclass
 class DeadLetter:
-    """What could not be delivered, by the number that `replay` takes."""
+    """A notification that could not be delivered; `id` is the number that `replay` takes."""
 
     id: int
     at: int
@@ -71,13 +70,13 @@ class Status:
 
 
 def groups(records: Iterable[NotificationV1], deliveries: Iterable[DeliveryV1]) -> list[GroupStatus]:
-    """Return where each group stands, by site and receiver; both in the order of the stream."""
+    """Return the state of each group, by site and receiver. Both arguments are in the order of their stream."""
     found: dict[str, GroupStatus] = {}
     last: dict[tuple[str, str], DeliveryV1] = {}
     abouts: dict[str, dict[str, None]] = {}
     for delivery in deliveries:
         last[delivery.notification, delivery.recipient_sha256] = delivery
-        abouts.setdefault(delivery.notification, {})[f"{delivery.zone}/{delivery.rule}"] = None
+        abouts.setdefault(delivery.notification, {})[_about(delivery)] = None
     on, held = defaultdict[str, set[str]](set), defaultdict[str, set[str]](set)
     for record in records:
         known = found.setdefault(record.group, GroupStatus(record.site, record.receiver, record.group))
@@ -99,6 +98,14 @@ def groups(records: Iterable[NotificationV1], deliveries: Iterable[DeliveryV1]) 
     return sorted(found.values(), key=lambda one: (one.site, one.receiver, -(one.last or 0)))
 
 
+def _about(delivery: DeliveryV1) -> str:
+    """Return what a delivery is about, in one word: zone and rule, or kind and what it names."""
+    if delivery.kind == "rule":
+        return f"{delivery.zone}/{delivery.rule}"
+    named = delivery.camera or delivery.zone or delivery.name
+    return f"{delivery.kind}/{named}" if named else delivery.kind
+
+
 def _count(known: GroupStatus, outcomes: "Counter[DeliveryOutcome | None]") -> None:
     known.pending += sum(count for outcome, count in outcomes.items() if outcome in _PENDING)
     known.sent += outcomes["sent"] + outcomes["delivered"]
@@ -107,7 +114,7 @@ def _count(known: GroupStatus, outcomes: "Counter[DeliveryOutcome | None]") -> N
 
 
 async def ask(file: Path, site: str | None, hours: float) -> Status:
-    """Return what the streams say; SettingsError if they don't answer, or nothing was ever known of the site."""
+    """Return the status from the streams; SettingsError if they don't answer, or the site was never known."""
     bus = await operator_bus(file)
     try:
         if site is not None and (known := await sites(bus)) and site not in known:
@@ -140,12 +147,12 @@ def _letter(sequence: int, dead: DeadV1) -> DeadLetter | None:
 
 
 def as_json(status: Status) -> str:
-    """Return it as JSON."""
-    return msgspec.json.encode(status).decode()
+    """Return the status as JSON."""
+    return encoded(status).decode()
 
 
 def tables(status: Status) -> list[Table | str]:
-    """Return what is to be seen, as tables 80 letters wide; those about trouble only where there is some."""
+    """Return the status as tables, 80 characters wide; tables about trouble only if there is some."""
     sites = dict.fromkeys(one.site for one in status.groups)
     shown: list[Table | str] = [_groups(site, [one for one in status.groups if one.site == site]) for site in sites]
     if not shown:
@@ -158,7 +165,7 @@ def tables(status: Status) -> list[Table | str]:
 
 
 def _table(*names: str, title: str) -> Table:
-    """Return an empty table; what is too long for its column goes on in the next line, and nothing is cut off."""
+    """Return an empty table. A text too long for its column goes on in the next line; nothing is cut off."""
     table = Table(title=title, title_justify="left", box=SIMPLE)
     for name in names:
         table.add_column(name, overflow="fold", no_wrap=name in _WHOLE)
@@ -186,7 +193,7 @@ def _alarms(found: list[OperationalAlertV1]) -> Table:
 
 
 def _dead(found: list[DeadLetter]) -> Table:
-    """One line for each reason: whoever is refused once is refused often."""
+    """Return one line for each reason, since a receiver that is refused once is refused often."""
     table = _table(
         "id", "site", "receiver", "last", "why", title="dead letters; `moretta notify replay ID` tries again"
     )

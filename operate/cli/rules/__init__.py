@@ -1,1 +1,1 @@
-"""`moretta rules test`: a site's rules on written timelines, as `promtool test rules` does it for Prometheus."""
+"""`moretta rules test`: tests a site's rules on written timelines, as `promtool test rules` does for Prometheus."""

@@ -1,19 +1,23 @@
-"""The file of `moretta rules test`: a site's rules, windows, and what is expected of them."""
+"""The file of `moretta rules test`: a site's rules, windows, and the expected effects."""
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta, Struct, field
 
 from operate.cli.rules.series import entries, window
+from proto.model_errors import ModelErrors
 from proto.public import RuleReason, RuleStateName, WindowV1
 from proto.types import WHOLE_SITE, Profile, RuleId, SiteId, ZoneId
 from services.aggregate.core import policy
 from services.aggregate.core.config import SiteConfig
+from services.inference.errors import read_errors
+from services.inference.model import MANIFEST_NAME, MODELS
 from services.kernel.settings import Problem, SettingsError, convert, load, problems
 from services.kernel.settings.source import read
 from services.sites import problems as sites
@@ -23,7 +27,7 @@ from services.sites.settings import Name, RuleSettings, SiteSettings, ZoneSettin
 _PARTS = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_YEAR = 9000
-"""Windows follow from there on, and after 9999 no calendar has a name for their times."""
+"""The last year in which a test may start. Its windows follow, and no calendar has a name for times after 9999."""
 Length = Annotated[
     str,
     Meta(
@@ -42,7 +46,7 @@ class Series(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class Expectation(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What the window that ends at this time since the start does to a rule."""
+    """The expected effect on a rule of the window that ends at this time since the start."""
 
     at: Length
     rule: RuleId | None = None
@@ -50,17 +54,17 @@ class Expectation(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     reason: Literal[RuleReason, "no-change"] | None = None
     """Why the state changed with this window."""
     alert: Literal["firing", "resolved", "none"] | None = None
-    """What is published. An alert that no expectation names is a difference."""
+    """The published alert. An alert that no expectation names is a difference."""
 
 
 class RulesTest(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One test: rules of its own under a profile, or those of a site in a settings file."""
+    """One test: with its own rules under a profile, or with the rules of a site in a settings file."""
 
     name: Name
     rules: list[RuleSettings] | None = None
     profile: Profile | None = None
     settings: str | None = None
-    """A settings file, as seen from this one."""
+    """A settings file, by its path relative to this file."""
     site: SiteId | None = None
     start: Moment = datetime(2026, 1, 1, tzinfo=UTC)
     step: Length | None = None
@@ -76,13 +80,13 @@ class RulesFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class SitesFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Of a settings file, its sites; no secret is read."""
+    """The sites of a settings file; no secret is read."""
 
     UNREAD: ClassVar[frozenset[str]] = frozenset({"url", "token"})
     sites: list[SiteSettings] = field(default_factory=list)
 
     def problems(self) -> list[Problem]:
-        """Return what no single field shows, and what a site's legal profile forbids."""
+        """Return the problems that no single field shows, and the settings that a site's legal profile forbids."""
         return [*sites.problems(self.sites), *policy.problems(self.sites)]
 
 
@@ -121,20 +125,21 @@ def seconds(length: str) -> int:
 
 
 def read_cases(file: Path) -> list[Case]:
-    """Return the tests of a file; SettingsError names all that is wrong with it."""
+    """Return the tests of a file, with windows as the shipped model judges; SettingsError names all its problems."""
     raw = read(file)
     found = list(problems(RulesFile, raw))
     if found:
         raise SettingsError(file, found)
     tests: RulesFile = convert(raw, RulesFile)
-    cases = [_case(file, f"tests[{index}]", test, found) for index, test in enumerate(tests.tests)]
+    errors = read_errors(MODELS, sha256((MODELS / MANIFEST_NAME).read_bytes()).hexdigest())
+    cases = [_case(file, f"tests[{index}]", test, errors.accurate, found) for index, test in enumerate(tests.tests)]
     if found:
         raise SettingsError(file, found)
     return [case for case in cases if case is not None]
 
 
-def _case(file: Path, path: str, test: RulesTest, found: list[Problem]) -> Case | None:
-    """Return the test as it can be run, None where its site is not sound; what is wrong is noted."""
+def _case(file: Path, path: str, test: RulesTest, errors: ModelErrors | None, found: list[Problem]) -> Case | None:
+    """Return the test ready to run, None if its site is invalid; problems are added to `found`."""
     site = _inline(path, test, found) if test.settings is None else _from_settings(file, path, test, found)
     if site is None:
         return None
@@ -149,7 +154,8 @@ def _case(file: Path, path: str, test: RulesTest, found: list[Problem]) -> Case 
     windows: list[WindowV1] = []
     for index, series in enumerate(test.series):
         found_entries = entries(series.values, f"{path}.series[{index}].values", found)
-        windows += [window(config, series.zone, start + n * config.window, e) for n, e in enumerate(found_entries)]
+        starts = (start + n * config.window for n in range(len(found_entries)))
+        windows += [window(config, series.zone, at, one, errors) for at, one in zip(starts, found_entries, strict=True)]
     # As aggregate publishes them: one window after the other, and in each the whole site last.
     windows.sort(key=lambda w: (w.start, w.zone == WHOLE_SITE, w.zone))
     case = Case(test.name, path, test.start, site.rules, windows, [])
@@ -181,7 +187,7 @@ def _moved(where: str, path: str) -> str:
 
 
 def _from_settings(file: Path, path: str, test: RulesTest, found: list[Problem]) -> SiteSettings | None:
-    """Return the site of the settings file that the test names; SettingsError if that file is not sound."""
+    """Return the site of the settings file that the test names; SettingsError if that file is invalid."""
     known = {site.id: site for site in load(file.parent / str(test.settings), SitesFile, environ={}).sites}
     given = [name for name in ("rules", "profile") if getattr(test, name) is not None]
     found += [(f"{path}.{name}", "is given by the settings file; leave it out") for name in given]
@@ -206,7 +212,7 @@ def _zone_problems(path: str, series: list[Series], rules: list[RuleSettings]) -
 
 
 def _expect(case: Case, path: str, what: Expectation, found: list[Problem]) -> None:
-    """Add an expectation to a case, or note what is wrong with it."""
+    """Add an expectation to a case, or add its problem to `found`."""
     known = {rule.id: rule for rule in case.rules}
     rule = case.rules[0] if what.rule is None and len(known) == 1 else known.get(what.rule or "")
     if rule is None:

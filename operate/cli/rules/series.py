@@ -6,19 +6,21 @@ from typing import Any
 
 from msgspec import Struct
 
+from proto.model_errors import ModelErrors
 from proto.public import WindowV1
 from proto.types import Count, Fraction
 from services.aggregate.core import policy
 from services.aggregate.core.config import SiteConfig
 from services.kernel.settings import Problem, convert, problems
-from services.sites.proportions import wilson
+from services.sites.figures import rates
+from services.sites.measurement import Judged
 
 _SHORT = re.compile(r"\s*(?:(?P<persons>\d{1,9})\s+(?P<masked>\d{1,9})|-)(?:\s+x(?P<times>[1-9]\d{0,3}))?\s*")
 _RIGHT = "persons and masked such as 40 10, - for no data, or either repeated such as 40 10 x3"
 
 
 class People(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Who passed in one window; those of whom nothing is said wore no mask."""
+    """The people who passed in one window; those in no other category wore no mask."""
 
     persons: Count
     masked: Count
@@ -28,11 +30,11 @@ class People(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 Entry = People | None
-"""One window; None: nobody looked."""
+"""One window; None if nothing was observed."""
 
 
 def entries(values: Any, path: str, found: list[Problem]) -> list[Entry]:
-    """Return the windows that a text, or a list of texts and sections, stands for; what is wrong is noted."""
+    """Return the windows of a text, or of a list of texts and sections; problems are added to `found`."""
     if isinstance(values, str):
         return list(_of_text(values, path, found))
     if not isinstance(values, list) or not values:
@@ -64,7 +66,7 @@ def _of_text(text: str, path: str, found: list[Problem]) -> Iterator[Entry]:
 
 
 def _sound(people: People, path: str, found: list[Problem]) -> Entry:
-    """Return the window, None if it cannot be; what is wrong is noted."""
+    """Return the window, None if it is impossible; problems are added to `found`."""
     parts = people.masked + people.incorrect + people.unknown
     if parts > people.persons:
         found.append((path, f"{parts} masked, incorrect and unknown are more than the {people.persons} persons"))
@@ -72,8 +74,8 @@ def _sound(people: People, path: str, found: list[Problem]) -> Entry:
     return people
 
 
-def window(config: SiteConfig, zone: str, start: int, entry: Entry) -> WindowV1:
-    """Return the window as it would be published."""
+def window(config: SiteConfig, zone: str, start: int, entry: Entry, errors: ModelErrors | None = None) -> WindowV1:
+    """Return the window as it would be published; `errors` are those of the model that judged it."""
     people = entry or People(persons=0, masked=0, coverage=0.0)
     judged = people.persons - people.unknown
     whole = WindowV1(
@@ -87,8 +89,8 @@ def window(config: SiteConfig, zone: str, start: int, entry: Entry) -> WindowV1:
         unmasked=judged - people.masked - people.incorrect,
         incorrect=people.incorrect,
         unknown=people.unknown,
-        rate=people.masked / judged if judged else None,
-        interval=wilson(people.masked, judged),
+        **rates(people.masked, [Judged(judged, errors)])._asdict(),
+        model_errors=errors,
         coverage=people.coverage,
         config_sha256=config.sha256,
     )

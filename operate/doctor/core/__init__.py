@@ -1,1 +1,1 @@
-"""What is to be said of what the doctor saw. Pure."""
+"""The findings from what the doctor saw. Pure."""

@@ -1,17 +1,17 @@
-"""What the doctor says of one thing, and what follows from all of it."""
+"""The doctor's finding on one thing, and the sums and the exit code of all findings."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 State = Literal["ok", "warn", "fail", "left out"]
-"""`left out`: it could not be looked at from here, for lack of a secret or of an identity."""
+"""`left out`: it could not be checked from here, because a secret or an identity is lacking."""
 _WORST: tuple[State, ...] = ("fail", "warn", "ok", "left out")
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the table. Neither text holds a secret, or an address of a person."""
+    """One line of the table. Its texts hold no secret and no person's address."""
 
     check: str
     state: State
@@ -21,32 +21,32 @@ class Finding:
 
 
 def ok(check: str, found: str) -> Finding:
-    """Return that all is well with it."""
+    """Return the finding that all is well."""
     return Finding(check, "ok", found)
 
 
 def warn(check: str, found: str, todo: str) -> Finding:
-    """Return that it works, and somebody should look at it."""
+    """Return the finding that it works, but somebody should look at it."""
     return Finding(check, "warn", found, todo)
 
 
 def fail(check: str, found: str, todo: str) -> Finding:
-    """Return that it does not work."""
+    """Return the finding that it does not work."""
     return Finding(check, "fail", found, todo)
 
 
 def left_out(check: str, found: str, todo: str = "") -> Finding:
-    """Return that it was not looked at, and why."""
+    """Return the finding that it was not checked, and why."""
     return Finding(check, "left out", found, todo)
 
 
 def exit_code(findings: Iterable[Finding]) -> int:
-    """Return 1 if anything fails, else 0: a warning is no failure, and neither is what was left out."""
+    """Return 1 if anything fails, else 0: warnings and left-out checks are no failures."""
     return int(any(one.state == "fail" for one in findings))
 
 
 def worst(findings: Iterable[Finding]) -> State:
-    """Return the state that is to be told first; `left out` of none."""
+    """Return the most important state; `left out` if there are no findings."""
     states = {one.state for one in findings}
     return next((state for state in _WORST if state in states), "left out")
 
@@ -58,7 +58,7 @@ def counts(findings: Iterable[Finding]) -> dict[State, int]:
 
 
 def figures(findings: Iterable[Finding]) -> dict[str, Any]:
-    """Return it for a program."""
+    """Return the findings as values for a program."""
     all_of_them = list(findings)
     return {
         "healthy": exit_code(all_of_them) == 0,

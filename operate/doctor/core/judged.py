@@ -1,17 +1,76 @@
-"""Cameras' states as ingest tells them, and what they say of ingest and of inference."""
+"""Findings on cameras, certificates, windows and the clock. Durations are seconds, unless a name says otherwise."""
 
 from collections import Counter
 from collections.abc import Mapping
 
 from operate.doctor.core.findings import Finding, fail, ok, warn
-from operate.doctor.core.times import in_words
 from proto.public import CameraV1
 
+SOON_S = 21 * 86_400.0
+"""A certificate that ends within three weeks needs renewal: tools that renew by themselves would have done it."""
+_UNITS = ((86_400.0, "days"), (3_600.0, "hours"), (60.0, "min"))
+
+
+def in_words(seconds: float) -> str:
+    """Return a span of time in words, in the largest unit of which it has at least two."""
+    for size, name in _UNITS:
+        if abs(seconds) >= 2 * size:
+            return f"{seconds / size:.0f} {name}"
+    return f"{seconds:.0f} s"
+
+
+def certificate(check: str, whose: str, left_s: float) -> Finding:
+    """Return the finding on a certificate that ends in `left_s` seconds."""
+    if left_s <= 0:
+        return fail(
+            check, f"{whose} ended {in_words(-left_s)} ago", "renew it now; services take the new file by themselves"
+        )
+    if left_s < SOON_S:
+        return warn(check, f"{whose} ends in {in_words(left_s)}", "renew it; services take the new file by themselves")
+    return ok(check, f"{whose} ends in {in_words(left_s)}")
+
+
+def last_window(site: str, age_s: float | None, window_s: float, lateness_s: float) -> Finding:
+    """Return the finding on a site's last window, which ended `age_s` seconds ago; None: there is none."""
+    check = f"windows of {site}"
+    if age_s is None:
+        todo = f"the first comes {in_words(window_s + lateness_s)} after aggregate began; else look at aggregate's log"
+        return warn(check, "none was ever published", todo)
+    most = window_s + lateness_s + max(30.0, window_s / 10)
+    if age_s <= most:
+        return ok(check, f"the last one ended {in_words(age_s)} ago; one is {in_words(window_s)} long")
+    todo = "is aggregate running, has it the lease of this site, and is the bus well? See its /readyz and its log"
+    return fail(check, f"the last one ended {in_words(age_s)} ago, and one is {in_words(window_s)} long", todo)
+
+
+def clock(offset_s: float, uncertainty_s: float, most_s: float) -> Finding:
+    """Return the finding on this host's clock, which is `offset_s` seconds ahead of the NATS server's."""
+    side = "ahead of" if offset_s > 0 else "behind"
+    found = f"{abs(offset_s):.3f} s {side} the NATS server's (known to {uncertainty_s:.3f} s)"
+    if abs(offset_s) - uncertainty_s > most_s:
+        return fail("clock", found, f"at most {most_s:g} s is fair: run NTP on both machines")
+    return ok("clock", found)
+
+
+_NEARLY = 0.75
+
+
+def frame_keys(cameras: Mapping[str, int], most: int) -> list[Finding]:
+    """Return the finding on frame keys: a worker has room for those of `most` ingests with cameras of one site.
+
+    No site has more ingests than cameras, by their number in `cameras`. How many there are, nobody tells us.
+    """
+    many = {site: count for site, count in sorted(cameras.items()) if count > _NEARLY * most}
+    todo = f"run at most {most} replicas of ingest; moretta_inference_frame_keys_displaced_total stays 0 then"
+    found = [warn(f"frame keys of {site}", f"{many[site]} cameras, so perhaps as many ingests", todo) for site in many]
+    return found or [ok("frame keys", f"a worker has room for those of {most} ingests of each site")]
+
+
 _OLD_S = 90.0
-"""A camera's state is told every two seconds, and at least once a minute (`ingest.report_s`)."""
+"""Ingest tells a camera's state every two seconds, and at least once a minute (`ingest.report_s`)."""
 _PROMISE_MS = 100.0
 _CHANCE = 1
-"""So many late pictures of a few dozen, which are a report's, say nothing: 99 of 100 are promised."""
+"""This many late pictures prove nothing: a short window has only a few dozen pictures, and 99 of 100 are promised."""
 _INGEST = "is ingest running, with this settings file? Its /readyz and its log say more"
 SiteCamera = tuple[str, str]
 """Site and camera."""
@@ -45,17 +104,16 @@ def _camera(check: str, state: CameraV1 | None, now_ns: int) -> Finding:
 
 
 def _inference(states: list[CameraV1]) -> list[Finding]:
-    """Return whether pictures are analysed, and in time."""
-    lives = [state.lifetime for state in states if state.state == "live" and state.lifetime]
-    frames, lost = sum(one.frames for one in lives), sum(one.unconfirmed for one in lives)
-    if not frames:
-        return []
-    if frames == lost:
+    """Return whether pictures are analysed, and in time, by the last window of each camera."""
+    live = [state for state in states if state.state == "live"]
+    if live and all(state.reason == "no-worker" for state in live):
         return [fail("inference", "no worker answers for any picture", "is inference running, with keys of its own?")]
-    # An ingest of the version before tells neither.
-    pictures = sum(one.frames if one.pictures is None else one.pictures for one in lives)
-    late = sum(one.unconfirmed if one.late is None else one.late for one in lives)
-    found = f"{late} of the last {pictures} pictures lived longer than the {_PROMISE_MS:.0f} ms promised"
+    lives = [state.lifetime for state in live if state.lifetime]
+    pictures, late = sum(one.pictures for one in lives), sum(one.late for one in lives)
+    if not pictures:
+        return []
+    of = f"{late} of the last window's {pictures} pictures"
+    found = f"at most {of} lived longer than the {_PROMISE_MS:.0f} ms promised"
     if late > _CHANCE and late * 100 > pictures:
         todo = "give inference more cores or replicas, or analyse fewer pictures (docs/capacity.md)"
         return [warn("inference", found, todo)]

@@ -1,8 +1,7 @@
-"""What an identity is to be granted and to be refused, as probes that change nothing; and what came of them.
+"""Probes, which change nothing, of the rights that an identity must have and must not have; and their findings.
 
-The server answers what it refuses with an error that names the subject, some time later. Whether one may publish is
-tried only where it is harmless: questions to JetStream's API that change nothing, and orders to a site
-that is not there.
+The server reports a refusal some time later, with an error that names the subject. Publishing is tried only where it
+is harmless: with questions to JetStream's API that change nothing, and with orders to a site that does not exist.
 """
 
 from collections.abc import Iterable, Iterator
@@ -10,20 +9,20 @@ from dataclasses import dataclass
 from typing import Literal
 
 from operate.doctor.core.findings import Finding, fail, left_out, ok
-from proto.permissions import JETSTREAM_API, SERVICE_API, api_prefix, rights_of
+from proto.permissions import JETSTREAM_API, SERVICE_API, rights_of
 from proto.subjects import PAUSE, STATS, TABLE, Account, Identity, covers
 
 NOWHERE = "moretta-doctor-asks"
-"""The site and the stream of probes: there is none of that name."""
+"""The name of the site and the stream in probes; neither exists."""
 _HARMLESS = (".INFO", ".MSG.GET")
 _OF_A_SITE = {row.wildcard(): row for row in (PAUSE, STATS)}
-"""Orders that are listened to by those of the site alone: nobody acts on one for a site that is not there."""
+"""Orders that only a site's own services listen to: no service acts on one for a site that does not exist."""
 Way = Literal["publish", "subscribe"]
 
 
 @dataclass(frozen=True)
 class Probe:
-    """One thing to try. `granted` is what the table says of it."""
+    """One thing to try. `granted` says whether the table grants it."""
 
     way: Way
     subject: str
@@ -31,16 +30,16 @@ class Probe:
 
 
 def probes(identity: Identity, account: Account) -> list[Probe]:
-    """Return what is tried as an identity in an account."""
+    """Return the probes for an identity in an account."""
     rights = rights_of(identity, account)
     heard = [subject for subject in rights.subscribe if " " not in subject and subject not in _orders()]
     allowed = [Probe("subscribe", subject, granted=True) for subject in heard]
     allowed += [Probe("publish", subject, granted=True) for subject in _asked(rights.publish)]
-    return [*allowed, *(probe for probe in _forbidden(identity) if not _is_granted(probe, identity, account))]
+    return [*allowed, *(probe for probe in _forbidden() if not _is_granted(probe, identity, account))]
 
 
 def _orders() -> set[str]:
-    """What a request is sent to: who subscribed, and did not answer, would hold a real one up."""
+    """Return the subjects of requests: a probe that subscribed there and did not answer would hold a real one up."""
     return {row.wildcard() for row in TABLE if row.reply}
 
 
@@ -52,14 +51,13 @@ def _asked(publish: Iterable[str]) -> Iterator[str]:
             yield _OF_A_SITE[subject].subject(site=NOWHERE)
 
 
-def _forbidden(identity: Identity) -> Iterator[Probe]:
-    """What hardly anybody may: to hear pictures, sightings and others' answers, and to destroy."""
+def _forbidden() -> Iterator[Probe]:
+    """Yield what hardly any identity may do: hear pictures, sightings and others' answers, and destroy."""
     heard = [">", "_INBOX.>", f"{JETSTREAM_API}>", *(row.wildcard() for row in TABLE if not row.public)]
     yield from (Probe("subscribe", subject, granted=False) for subject in dict.fromkeys(heard))
     verbs = ("CREATE", "UPDATE", "DELETE", "PURGE", "SNAPSHOT", "RESTORE")
-    for prefix in {JETSTREAM_API, api_prefix(identity)}:
-        yield from (Probe("publish", f"{prefix}STREAM.{verb}.{NOWHERE}", granted=False) for verb in verbs)
-        yield Probe("publish", f"{prefix}CONSUMER.CREATE.{NOWHERE}", granted=False)
+    yield from (Probe("publish", f"{JETSTREAM_API}STREAM.{verb}.{NOWHERE}", granted=False) for verb in verbs)
+    yield Probe("publish", f"{JETSTREAM_API}CONSUMER.CREATE.{NOWHERE}", granted=False)
     yield Probe("publish", f"$KV.LEASES.v1.{NOWHERE}", granted=False)
 
 
@@ -70,7 +68,7 @@ def _is_granted(probe: Probe, identity: Identity, account: Account) -> bool:
 
 
 def judged(user: str, tried: Iterable[Probe], refused: Iterable[str]) -> list[Finding]:
-    """Return what is to be said of a user's rights, by what the server said that it refused."""
+    """Return the findings on a user's rights, from the refusals that the server reported."""
     tried, said = list(tried), list(refused)
     check = f"rights of {user}"
     denied = {probe for probe in tried if any(_names(text, probe) for text in said)}
@@ -78,17 +76,17 @@ def judged(user: str, tried: Iterable[Probe], refused: Iterable[str]) -> list[Fi
     beyond = [probe for probe in tried if not probe.granted and probe not in denied]
     found = []
     if lacking:
-        todo = "the server's rights are another version's: moretta nats-config --update, and reload the server"
+        todo = "the server's rights are another version's: moretta nats apply, and reload the server"
         found.append(fail(check, f"refused, and should not be: {_listed(lacking)}", todo))
     if beyond:
-        todo = "this key opens more than it should: is the server's configuration that of moretta nats-config?"
+        todo = "this key opens more than it should: is the server's configuration that of moretta nats apply?"
         found.append(fail(check, f"granted, and should not be: {_listed(beyond)}", todo))
     good = len([probe for probe in tried if probe.granted])
     return found or [ok(check, f"{good} granted and {len(tried) - good} refused, as they should be")]
 
 
 def _names(text: str, probe: Probe) -> bool:
-    """Whether an error of the server is about this probe: it quotes the subject, in small letters here or there."""
+    """Return whether a server error is about this probe. It quotes the subject, sometimes in small letters."""
     way = "publish" if probe.way == "publish" else "subscription"
     return way in text.lower() and f'"{probe.subject}"'.lower() in text.lower()
 
@@ -99,6 +97,6 @@ def _listed(probes: list[Probe]) -> str:
 
 
 def open_server() -> Finding:
-    """Return what is to be said where there are no identities."""
-    todo = "give each its own: moretta nats-config (docs/operations.md)"
+    """Return the finding for a server without identities."""
+    todo = "give each its own: moretta nats apply (docs/operations.md)"
     return left_out("rights", "nats.seed is not set, so this server may have no identities", todo)

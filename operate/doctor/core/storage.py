@@ -1,14 +1,13 @@
-"""Streams and their limits, as JetStream's API tells them (NATS ADR-1), against what this version wants."""
+"""Compares streams and their limits, as JetStream's API tells them (NATS ADR-1), with what this version wants."""
 
 from collections.abc import Iterator, Mapping
 
 from operate.doctor.core.findings import Finding, fail, ok, warn
 from proto.subjects import Stream
-from services.bus.making import config_of
-from services.bus.migration import Config, differences
+from services.bus.making import Config, config_of, differences
 
 FULL = 0.8
-"""From this share of a limit on somebody should look."""
+"""Share of its limit from which on somebody should look at a stream."""
 LITTLE_BYTES = 1 << 30
 Info = Config
 """A stream's `config` and `state`, and `cluster` where there is one."""
@@ -17,7 +16,7 @@ _LATER = "aggregate brings it up to this version when it starts: start it anew"
 
 
 def streams(wanted: Mapping[Stream, Info | None], replicas: int) -> list[Finding]:
-    """Return a line for each stream that is not as it should be, and one for all that are; None: it is not there."""
+    """Return a finding for each faulty stream, and one for all the others; None means that a stream is missing."""
     troubled = [one for stream, info in wanted.items() for one in _of_stream(stream, info, replicas)]
     names = {one.check for one in troubled}
     good = {stream.name: filled(info) for stream, info in wanted.items() if info and _check(stream) not in names}
@@ -34,7 +33,7 @@ def filled(info: Info) -> float:
 
 
 def limit(info: Info) -> int:
-    """Return how many bytes a stream may take; 0 where that is not limited."""
+    """Return how many bytes a stream may take; 0 if there is no limit."""
     return max(0, int(info["config"].get("max_bytes", 0)))
 
 
@@ -57,7 +56,7 @@ def _of_stream(stream: Stream, info: Info | None, replicas: int) -> Iterator[Fin
 
 
 def _differences(check: str, have: Config, want: Config) -> Iterator[Finding]:
-    """Yield what another version, or somebody else, has made of a stream; what is kept beyond the table is well."""
+    """Yield findings where another version, or somebody else, changed a stream. It may keep more than the table."""
     found = differences(have, want)
     if refused := [str(one) for one in found if one.outcome == "refused"]:
         yield fail(check, "; ".join(refused), "no update changes that: Upgrade in docs/operations.md")
@@ -77,7 +76,7 @@ def _copies(check: str, cluster: Info) -> Iterator[Finding]:
 
 
 def disk(folder: str, free: int, grow: int) -> Finding:
-    """Return what is to be said of the disk that JetStream stores on: `grow` is what its streams may still take."""
+    """Return the finding on JetStream's disk; `grow` is how many bytes its streams may still take."""
     found = f"{size(free)} free in {folder}; streams may still grow by {size(grow)}"
     todo = "make room before it is full: what a full disk costs is in docs/operations.md"
     if free < min(grow, LITTLE_BYTES) / 2:

@@ -1,1 +1,1 @@
-"""What is searched for, and what follows from what was found: no I/O, no clock, no randomness."""
+"""The proof's needles, image formats and verdicts: no I/O, no clock, no randomness."""

@@ -1,4 +1,4 @@
-"""Pictures that are none of ours: the first bytes of image and video formats, and blocks that look like noise."""
+"""Detects unknown pictures: by the first bytes of image and video formats, and by blocks that look like noise."""
 
 import re
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 BLOCK = 4_096
-"""What is looked at for noise; a picture of the smallest size that settings allow has 21 kB, a packet of it less."""
+"""Bytes tested for noise at a time. The smallest picture that settings allow has 21 kB, a packet of it less."""
 NOISY = 7.8
 """Bits a byte (Shannon 1948): 4096 random bytes have 7.95, text and messages 4 to 6, base64 at most 6."""
 
@@ -18,7 +18,7 @@ _MAGIC = {
     "BMP": rb"BM.{4}\0{4}.\0\0\0[\x0c\x28\x6c\x7c]\0\0\0",  # BITMAPFILEHEADER, and the size of the header after it
     "JPEG": rb"\xff\xd8\xff(?:\xe0..JFIF\0|\xe1..Exif\0|\xdb\0[\x43\x84]|\xee\0\x0eAdobe)",  # ITU-T T.81 B.2, JFIF
     "TIFF": rb"(?:II\x2a\0|MM\0\x2a)(?:\x08\0\0\0|\0\0\0\x08)",
-    # A sequence and a picture parameter set, as every stream begins that can be decoded (ITU-T H.264 Annex B).
+    # A sequence and a picture parameter set: every decodable stream begins with them (ITU-T H.264 Annex B).
     "H.264": rb"\x00\x00\x01[\x27\x47\x67][\x42\x4d\x58\x64\x6e\x7a\xf4].{8,200}?\x00\x00\x01[\x28\x48\x68]",
 }
 _FORMATS = re.compile(b"|".join(b"(?P<f%d>%s)" % (i, pattern) for i, pattern in enumerate(_MAGIC.values())), re.DOTALL)
@@ -39,14 +39,14 @@ class Image:
 
 
 def images(data: bytes) -> Iterator[Image]:
-    """Yield what looks like a picture in these bytes."""
+    """Yield everything in these bytes that looks like a picture."""
     for match in _FORMATS.finditer(data):
         yield Image(_NAMES[int(str(match.lastgroup)[1:])], match.start())
     yield from _noise(data)
 
 
 def _noise(data: bytes) -> Iterator[Image]:
-    """Runs of at least two noisy blocks, so of 8 kB."""
+    """Yield runs of at least two noisy blocks, so of 8 kB."""
     noisy = [entropy(data[i : i + BLOCK]) > NOISY for i in range(0, len(data) - BLOCK + 1, BLOCK)]
     start = None
     for index, is_noisy in enumerate([*noisy, False]):
@@ -59,7 +59,7 @@ def _noise(data: bytes) -> Iterator[Image]:
 
 
 def entropy(data: bytes) -> float:
-    """Bits per byte (Shannon 1948)."""
+    """Return the entropy in bits per byte (Shannon 1948)."""
     counts = np.bincount(np.frombuffer(data, np.uint8))
     shares = counts[counts > 0] / max(1, len(data))
     return float(-(shares * np.log2(shares)).sum())
@@ -69,6 +69,6 @@ _FEW, _MOSTLY = 16, 0.9
 
 
 def is_drawing(colours: list[int]) -> bool:
-    """Whether a picture with so many pixels of each colour is a drawing: sixteen colours are nearly all of it."""
+    """Return whether a picture with so many pixels of each colour is a drawing: 16 colours make up nearly all of it."""
     ordered = sorted(colours, reverse=True)
     return sum(ordered[:_FEW]) >= _MOSTLY * sum(ordered)

@@ -1,10 +1,15 @@
-"""Searches bytes for any of very many 32-byte needles at any offset: rows of pictures, parts of packets.
+"""Searches bytes for very many 32-byte needles at any offset: rows of pictures, parts of packets.
 
-Whatever the offset, a needle that lies in some bytes covers three whole words of eight bytes that are aligned there. So
-every needle is known by the words at its first eight offsets, and of the bytes only the aligned words are looked at:
-about a gigabyte a second with NumPy.
+At any offset, a needle covers three whole eight-byte words that are aligned in the searched bytes. So the search knows
+each needle by the words at its first eight offsets. It looks only at the aligned words of the bytes: about a gigabyte a
+second with NumPy. Text may hold bytes in encoded form, so the search in text also decodes base64, hexadecimal digits,
+escapes and transfer encodings.
 """
 
+import base64
+import binascii
+import quopri
+import re
 from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
@@ -12,7 +17,7 @@ from numpy.typing import NDArray
 
 SIZE = 32
 MOST = 1_000
-"""No more hits than this are looked for in one piece of data: it is a leak by then."""
+"""The search stops after so many hits in one piece of data: that many are a leak already."""
 _WORD = 8
 _DISTINCT = 8
 """A needle with fewer different bytes, such as 32 zeros, is found anywhere and proves nothing."""
@@ -24,25 +29,25 @@ Words = NDArray[np.uint64]
 
 
 def cut(data: bytes) -> list[bytes]:
-    """The needles of some bytes, side by side: whoever holds 63 bytes in a row of them holds a whole needle."""
+    """Return the adjacent needles of some bytes; any 63 consecutive bytes contain a whole needle."""
     parts = (data[i : i + SIZE] for i in range(0, len(data) - SIZE + 1, SIZE))
     return [part for part in parts if is_needle(part)]
 
 
 def one_of(row: bytes, turn: int) -> bytes | None:
-    """Return one needle of a row of a picture, another one for each turn; None if the row is flat."""
+    """Return one needle of a picture's row, a different one for each `turn`; None if the row is flat."""
     count = len(row) // SIZE
     places = (SIZE * ((turn + step) % count) for step in range(count))
     return next((row[at : at + SIZE] for at in places if is_needle(row[at : at + SIZE])), None)
 
 
 def is_needle(part: bytes) -> bool:
-    """Whether these 32 bytes can't be anywhere by chance."""
+    """Return whether these 32 bytes are too varied to occur by chance."""
     return len(set(part)) >= _DISTINCT
 
 
 class Needles:
-    """A set of needles, each with a label: who is found is told by it."""
+    """A set of needles, each with a label; a hit carries its label."""
 
     def __init__(self, needles: Mapping[bytes, object] | Iterable[bytes]) -> None:
         self.labels = dict(needles) if isinstance(needles, Mapping) else dict.fromkeys(needles)
@@ -55,7 +60,7 @@ class Needles:
         return len(self.labels)
 
     def within(self, data: bytes | bytearray | memoryview) -> list[int]:
-        """The offsets at which `data` holds a needle, in order; at most `MOST`."""
+        """Return the offsets at which `data` holds a needle, in order; at most `MOST`."""
         words = np.frombuffer(data, "<u8", count=len(data) // _WORD)
         if len(words) < 3:
             return []
@@ -66,12 +71,12 @@ class Needles:
         return sorted(_first(self._compared(memoryview(data), places)))
 
     def found(self, data: bytes | bytearray | memoryview) -> list[tuple[int, object]]:
-        """The offset and the label of each needle in `data`."""
+        """Return the offset and the label of each needle in `data`."""
         view = memoryview(data)
         return [(at, self.labels[bytes(view[at : at + SIZE])]) for at in self.within(data)]
 
     def _compared(self, data: memoryview, places: NDArray[np.int64]) -> Iterator[int]:
-        """Compare the candidates whole; several may be one needle's, and one place several needles'."""
+        """Yield the offsets of whole needles. Candidates may share a needle, and one candidate may have several."""
         for place in places.tolist():
             for start in range(max(0, place * _WORD - _WORD + 1), place * _WORD + 1):
                 if bytes(data[start : start + SIZE]) in self.labels:
@@ -79,7 +84,7 @@ class Needles:
 
 
 class _Words:
-    """A set of words. Most others are sorted out by a table of hashes that fits a cache, the rest exactly."""
+    """A set of words. A table of hashes that fits a cache rejects most other words, an exact look-up the rest."""
 
     def __init__(self, words: Words) -> None:
         self._sorted = np.sort(words)
@@ -87,12 +92,12 @@ class _Words:
         self._table[_hashes(self._sorted)] = True
 
     def places(self, words: Words) -> NDArray[np.int64]:
-        """The indices of those words that are in the set."""
+        """Return the indices of those words that are in the set."""
         maybe = np.flatnonzero(self._table[_hashes(words)])
         return maybe[self.has(words[maybe])]
 
     def has(self, words: Words) -> NDArray[np.bool_]:
-        """Which of these words are in the set."""
+        """Return for each of these words whether it is in the set."""
         at = np.minimum(np.searchsorted(self._sorted, words), len(self._sorted) - 1)
         return np.asarray(self._sorted[at] == words)
 
@@ -102,7 +107,7 @@ def _hashes(words: Words) -> Words:
 
 
 def _shifted(whole: NDArray[np.uint8], start: int) -> Words:
-    """The words at `start` and the seven offsets after it, of every needle."""
+    """Return the words of every needle at `start` and the seven offsets after it."""
     parts = [np.ascontiguousarray(whole[:, start + shift : start + shift + _WORD]) for shift in range(_WORD)]
     return np.concatenate(parts).view("<u8").ravel()
 
@@ -114,3 +119,64 @@ def _first(found: Iterator[int]) -> set[int]:
         if len(some) >= MOST:
             break
     return some
+
+
+_BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{44,}")
+_HEX = re.compile(rb"(?:[0-9a-fA-F]{2}){32,}")
+_FOLDED = re.compile(rb"(?<=[A-Za-z0-9+/])\r?\n(?=[A-Za-z0-9+/=])")
+"""A line break within base64 (RFC 2045 §6.8)."""
+_ESCAPE = re.compile(rb"\\(?:(?:x|u00)([0-9a-fA-F]{2})|([0-7]{3})|(.))", re.DOTALL)
+_BYTE = re.compile(rb"\\x([0-9a-fA-F]{2})")
+"""Python's form of bytes that are no text (`backslashreplace`), which does not escape backslashes."""
+_PERCENT = re.compile(rb"%([0-9a-fA-F]{2})")
+_SHORT = dict(zip(b"abfnrtv", b"\a\b\f\n\r\t\v", strict=True))
+"""The byte for a letter after a backslash (ISO C, Python, JSON). Any other character stands for itself."""
+_NUMBERS = re.compile(rb"(?:\b\d{1,3}\b[,;\s]{1,4}){31,}\d{1,3}\b")
+_URLSAFE = bytes.maketrans(b"-_", b"+/")
+
+
+def forms(data: bytes) -> Iterator[bytes]:
+    """Yield the bytes themselves, and every decoding of them as text. A needle in any of these counts as found."""
+    yield data
+    if b"\\" in data:
+        yield _unescaped(data)
+        yield _BYTE.sub(_byte, data)
+    if b"%" in data or b"=" in data:
+        yield from _quoted(data)
+    for match in _BASE64.finditer(_FOLDED.sub(b"", data)):
+        yield from _from_base64(match[0])
+    for match in _HEX.finditer(data):
+        yield bytes.fromhex(match[0].decode())
+    for match in _NUMBERS.finditer(data):
+        numbers = [int(one) for one in re.findall(rb"\d+", match[0])]
+        if max(numbers) < 256:
+            yield bytes(numbers)
+
+
+def _unescaped(data: bytes) -> bytes:
+    def byte(match: re.Match[bytes]) -> bytes:
+        if match[3]:
+            return bytes([_SHORT.get(match[3][0], match[3][0])])
+        return bytes([int(match[1], 16) if match[1] else int(match[2], 8) & 0xFF])
+
+    return _ESCAPE.sub(byte, data)
+
+
+def _quoted(data: bytes) -> Iterator[bytes]:
+    """Yield the bytes decoded as in URLs and forms (RFC 3986 §2.1), and as in mails (RFC 2045 §6.7)."""
+    yield _PERCENT.sub(_byte, data)
+    yield quopri.decodestring(data)
+
+
+def _byte(match: re.Match[bytes]) -> bytes:
+    return bytes([int(match[1], 16)])
+
+
+def _from_base64(run: bytes) -> Iterator[bytes]:
+    """Decode from all four possible starts of a group, because the text before the run may use the same letters."""
+    for start in range(4):
+        part = run[start:].translate(_URLSAFE)
+        try:
+            yield base64.b64decode(part[: len(part) // 4 * 4])
+        except binascii.Error:
+            continue

@@ -1,8 +1,10 @@
-"""What was searched, what was found there, and what follows."""
+"""The findings of a proof and its verdicts: the places searched, the traces found, and the lifetimes of pixels."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from prometheus_client.parser import text_string_to_metric_families
 
 Verdict = Literal["nothing", "found", "blind", "not searched", "left out", "too long", "within bounds"]
 _GOOD: frozenset[Verdict] = frozenset({"nothing", "left out", "within bounds"})
@@ -12,27 +14,27 @@ _SHOWN = 3
 
 @dataclass
 class SearchedPlace:
-    """One kind of place: how much of it was searched, what was found where, whether the planted canary was seen."""
+    """One kind of place: how much of it was searched, the traces found, and whether the canary was seen."""
 
     name: str
     what: str
-    """What was searched, in words."""
+    """The searched data, in words."""
     unit: str = "pieces"
     count: int = 0
     size: int = 0
     hits: dict[str, int] = field(default_factory=dict)
-    """Where a trace was found, and how often there."""
+    """The places of traces, and the number of traces in each."""
     canary: bool | None = False
-    """Whether what was planted was found; None where another place's canary stands for it."""
+    """Whether the canary was found; None if another place's canary stands for it."""
     missing: list[str] = field(default_factory=list)
-    """What was not searched, and why."""
+    """The parts that were not searched, with the reasons."""
     left_out: bool = False
     allowed: int | None = None
-    """How many hits are documented (docs/privacy.md); None: none at all, which is the rule."""
+    """The documented number of hits (docs/privacy.md). The rule is None: no hit at all."""
     notes: list[str] = field(default_factory=list)
 
     def searched(self, size: int, pieces: int = 1) -> None:
-        """Count what was searched."""
+        """Count searched bytes and pieces."""
         self.size += size
         self.count += pieces
 
@@ -41,13 +43,13 @@ class SearchedPlace:
         self.hits[where] = self.hits.get(where, 0) + times
 
     def miss(self, why: str) -> None:
-        """Say what could not be searched."""
+        """Record a part that could not be searched, with the reason."""
         if why not in self.missing:
             self.missing.append(why)
 
     @property
     def verdict(self) -> Verdict:
-        """What follows: found goes before blind, and that before what was not searched."""
+        """The place's verdict: "found" goes before "left out", that before "not searched", and that before "blind"."""
         if self.hits and (self.allowed is None or sum(self.hits.values()) > self.allowed):
             return "found"
         if self.left_out:
@@ -60,12 +62,12 @@ class SearchedPlace:
 
     @property
     def is_good(self) -> bool:
-        """Whether the proof may rest on it."""
+        """Whether the proof may rely on this place."""
         return self.verdict in _GOOD
 
     @property
     def found(self) -> str:
-        """What was found and where, or why it was not searched, in a line."""
+        """The traces and their places, or the reason why it was not searched, in one line."""
         if not self.hits:
             return "; ".join(self.missing) or "0"
         most = sorted(self.hits.items(), key=lambda one: -one[1])
@@ -73,7 +75,7 @@ class SearchedPlace:
         return f"{sum(self.hits.values())}: " + ", ".join(f"{where} ({n})" for where, n in most[:_SHOWN]) + more
 
     def figures(self) -> dict[str, Any]:
-        """Return it for a program."""
+        """Return the place as JSON data."""
         return {
             "place": self.name,
             "what": self.what,
@@ -91,24 +93,29 @@ class SearchedPlace:
 
 @dataclass(frozen=True)
 class Lifetime:
-    """Pixel lifetimes as the metric has them: how many pictures lived at most so long, in ms; the rest is +Inf."""
+    """Pixel lifetimes, as in the metric: the number of pictures that lived at most so many ms; the rest is +Inf."""
 
     buckets: dict[float, float] = field(default_factory=dict)
     total: float = 0.0
 
     def upper(self, share: float) -> float | None:
-        """Return the bound of the bucket in which that share of the pictures is reached; None beyond the last one."""
+        """Return the bound (ms) of the bucket that reaches this share of the pictures; None beyond the last one."""
         reached = [bound for bound, count in sorted(self.buckets.items()) if count >= share * self.total]
         return reached[0] if reached and self.total else None
 
+    @property
+    def late(self) -> float:
+        """The number of pictures that lived longer than promised."""
+        return self.total - self.buckets.get(PROMISE_MS, 0.0)
+
     def __add__(self, other: "Lifetime") -> "Lifetime":
-        """Return both together."""
+        """Return the sum of both."""
         bounds = self.buckets | other.buckets
         sums = {bound: self.buckets.get(bound, 0) + other.buckets.get(bound, 0) for bound in bounds}
         return Lifetime(sums, self.total + other.total)
 
     def __sub__(self, earlier: "Lifetime") -> "Lifetime":
-        """Return what came after `earlier`."""
+        """Return the lifetimes recorded after `earlier`."""
         left = {bound: count - earlier.buckets.get(bound, 0) for bound, count in self.buckets.items()}
         return Lifetime(left, self.total - earlier.total)
 
@@ -123,7 +130,7 @@ class Lifetime:
 
 @dataclass
 class Findings:
-    """The whole of a run."""
+    """All findings of a run."""
 
     places: list[SearchedPlace]
     lifetime: Lifetime
@@ -135,9 +142,9 @@ class Findings:
     packets: int
     seconds: float
     told: list[str] = field(default_factory=list)
-    """What happened in the run, in order."""
+    """The events of the run, in order."""
     faults: list[str] = field(default_factory=list)
-    """What was to happen and did not."""
+    """Expected events that did not happen."""
 
     @property
     def is_proven(self) -> bool:
@@ -145,7 +152,7 @@ class Findings:
         return not self.faults and self.lifetime.verdict == "nothing" and all(place.is_good for place in self.places)
 
     def figures(self) -> dict[str, Any]:
-        """Return it for a program."""
+        """Return the findings as JSON data."""
         return {
             "proven": self.is_proven,
             "places": [place.figures() for place in self.places],
@@ -168,6 +175,21 @@ class Findings:
 
 
 def left_out(places: Iterable[SearchedPlace], names: Iterable[str]) -> None:
-    """Mark the places that the user does without."""
+    """Mark the places that the user leaves out."""
     for place in places:
         place.left_out = place.left_out or place.name in set(names)
+
+
+_METRIC = "moretta_pixel_lifetime_seconds"
+
+
+def lifetime_of(page: str) -> Lifetime:
+    """Return the pixel lifetimes on a page of metrics, of all cameras together; bounds in ms."""
+    sums: dict[float, float] = {}
+    for family in text_string_to_metric_families(page):
+        for sample in family.samples if family.name == _METRIC else ():
+            if sample.name.endswith("_bucket"):
+                bound = float(sample.labels["le"]) * 1_000
+                sums[bound] = sums.get(bound, 0.0) + sample.value
+    total = sums.pop(float("inf"), 0.0)
+    return Lifetime(sums, total)

@@ -1,1 +1,1 @@
-"""`moretta demo`: simulated cameras with a known truth, the whole system behind them, and a mail in the end."""
+"""`moretta demo`: runs the whole system on simulated cameras with a known truth, up to the alert's mail."""

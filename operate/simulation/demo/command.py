@@ -1,12 +1,12 @@
-"""`moretta demo`: makes the films, runs the whole system on them, and reckons up."""
+"""`moretta demo`: makes the films, runs the whole system on them, and compares its figures with the truth."""
 
 import asyncio
 import contextlib
 import re
 import signal
 import tempfile
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,8 @@ from rich.live import Live
 from operate.box.box import Box
 from operate.box.up import listen
 from operate.simulation.demo import report, site
-from operate.simulation.demo.films import CAMERAS, SEED, make, plans
+from operate.simulation.demo.films import make, plans
 from operate.simulation.demo.record import Record
-from operate.simulation.demo.scene import length_s
 from operate.simulation.demo.sink import Mail, Sink
 from operate.view import View
 from proto.public import AlertV1, WindowV1
@@ -36,7 +35,7 @@ _FONT = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
 
 
 class Demo:
-    """One run of the demo. `folder` is the caller's to remove; the mails stay in `mails`."""
+    """One run of the demo. The caller removes `folder`; the mails stay in `mails`."""
 
     def __init__(self, folder: Path, mails: Path, console: Console) -> None:
         self._folder, self._mails_folder, self._console = folder, mails, console
@@ -45,31 +44,26 @@ class Demo:
         self.said: list[str] = []
         self._ended = asyncio.Event()
 
-    async def simulated(self, duration_s: float | None = None, seed: int = SEED) -> int:
-        """Run with simulated cameras; returns 0 if every promise was kept, 1 if not, 2 if a service can't run."""
-        self.record.walkers = plans(seed)
-        longest = max(length_s(walkers) for walkers in self.record.walkers.values())
+    async def simulated(self, duration_s: float | None = None) -> int:
+        """Run with simulated cameras; return 0 if every promise was kept, 1 if not, 2 if a service can't run."""
+        drawn = plans()
+        self.record.passages = {name: plan.passages(name) for name, plan in drawn.items()}
+        longest = max(plan.scenario.length_s for plan in drawn.values())
         with _interruptible(self._ended):
-            films = await make(self._folder, self.record.walkers, seed, self._console)
+            films = await make(self._folder, drawn, self._console)
             if self._ended.is_set():
                 return self._reckon([])
             limit = min(duration_s or longest + _CLOSING_S, longest + _CLOSING_S)
-            async with self._sink() as sink:
-                zones = {name: (file, CAMERAS[name][0]) for name, file in films.items()}
-                faults = await self._run(site.write(site.simulated(zones, sink.port), self._folder), limit)
+            async with Sink(self._mails_folder, self._on_mail) as sink:
+                faults = await self._run(site.write(site.simulated(films, sink.port), self._folder), limit)
         return self._reckon(faults)
 
     async def real(self, camera: str, duration_s: float | None) -> int:
         """Run with a real camera until Ctrl-C or for `duration_s`; SettingsError if there is no such source."""
         with _interruptible(self._ended):
-            async with self._sink() as sink:
+            async with Sink(self._mails_folder, self._on_mail) as sink:
                 faults = await self._run(site.write(site.real(camera, sink.port), self._folder), duration_s)
         return self._reckon(faults)
-
-    @asynccontextmanager
-    async def _sink(self) -> AsyncIterator[Sink]:
-        async with Sink(self._mails_folder, self._on_mail) as sink:
-            yield sink
 
     def _on_mail(self, mail: Mail) -> None:
         self.mails.append(mail)
@@ -78,7 +72,7 @@ class Demo:
             self._console.print(f"mail     {mail.message['Subject']}", highlight=False, soft_wrap=True)
 
     async def _run(self, settings_file: Path, limit_s: float | None) -> list[str]:
-        """Run the system until the films are counted and told, or the limit; returns what kept a service from it."""
+        """Run the system until the films are counted and the mails sent, or up to the limit; return its faults."""
         page = load(settings_file, AggregateFile).aggregate.page
         async with Box(self._folder, settings_file, on_line=self._on_line, page=page) as box:
             self._console.print(f"numbers in a browser: {box.page_url}", highlight=False, soft_wrap=True)
@@ -100,7 +94,7 @@ class Demo:
             await asyncio.sleep(_TICK_S)
 
     async def _settle(self, failed: "asyncio.Task[None]") -> None:
-        """Let the last mail come."""
+        """Wait for the last mail."""
         if failed.done() or self._ended.is_set() or not self.record.is_complete():
             return
         with contextlib.suppress(TimeoutError):
@@ -134,14 +128,14 @@ class Demo:
             yield
 
     def _reckon(self, faults: list[str]) -> int:
-        if self._ended.is_set() and self.record.walkers:
+        if self._ended.is_set() and self.record.passages:
             self._console.print("stopped before the end: nothing to compare")
             return 1
         self._console.print(report.reckoning(self.record, self.mails, self._mails_folder))
         if faults:
             self._console.print("\n".join(faults), style="red", highlight=False, soft_wrap=True)
             return 2
-        missed = [check.name for check in self.record.checks() if not check.ok] if self.record.walkers else []
+        missed = [check.name for check in self.record.checks() if not check.ok] if self.record.passages else []
         if not missed:
             return 0
         self._console.print(f"missed: {', '.join(missed)}", style="bold red")
@@ -167,7 +161,7 @@ def _interruptible(ended: asyncio.Event) -> Iterator[None]:
 
 
 def screenshot(demo: Demo, mails: Path, file: Path) -> None:
-    """Save what the demo showed in the end as an SVG picture."""
+    """Save the demo's final output as an SVG picture."""
     console = Console(record=True, width=_WIDTH, file=StringIO(), force_terminal=True, color_system="truecolor")
     console.print("[bold]$ moretta demo[/bold]")
     console.print(report.reckoning(demo.record, demo.mails, mails))

@@ -1,38 +1,33 @@
-"""The demo's three films, made side by side."""
+"""The demo's films: its scenario, seen by three cameras."""
 
 import asyncio
+import itertools
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from operate.simulation.demo.clips import FPS, film
-from operate.simulation.demo.scene import BOTH_WAYS, INWARDS, OUTWARDS, Walker, length_s, plan
-
-CAMERAS = {"gate-in": ("gate", INWARDS), "gate-out": ("gate", OUTWARDS), "hall": ("hall", BOTH_WAYS)}
-"""The simulated cameras: each one's zone, and which way people walk there."""
-SEED = 20_261_124
-
-
-def plans(seed: int) -> dict[str, list[Walker]]:
-    """Return who walks past each camera; the same for the same seed."""
-    return {name: plan(seed + index, rows) for index, (name, (_, rows)) in enumerate(CAMERAS.items())}
+from operate import show
+from operate.simulation import sightings
+from operate.simulation.demo.site import CAMERAS
+from operate.simulation.film import count, film
+from operate.simulation.plan import Plan
+from operate.simulation.scenario import load_scenario
 
 
-async def make(folder: Path, walkers: dict[str, list[Walker]], seed: int, console: Console) -> dict[str, Path]:
-    """Make each camera's film below `folder`: encoding and drawing leave Python's lock free for long stretches."""
-    films = {name: folder / f"{name}.mp4" for name in walkers}
-    pictures = sum(round(length_s(there) * FPS) for there in walkers.values())
-    with _bar(console) as bar:
-        task = bar.add_task("making three films", total=pictures)
+def plans() -> dict[str, Plan]:
+    """Return the plan of each camera."""
+    return sightings.plans(load_scenario("market"), list(CAMERAS))
+
+
+async def make(folder: Path, plans: dict[str, Plan], console: Console) -> dict[str, Path]:
+    """Make each camera's film below `folder`, in threads: encoding and drawing release Python's GIL for long."""
+    films, done = {name: folder / f"{name}.mp4" for name in plans}, itertools.count(1)
+    with show.progress("making three films", sum(map(count, plans.values()))) as progress:
         making = [
-            asyncio.to_thread(film, films[name], there, seed + index, lambda done: bar.advance(task, done))
-            for index, (name, there) in enumerate(walkers.items())
+            asyncio.to_thread(film, films[name], plan, advance=lambda: progress(next(done)))
+            for name, plan in plans.items()
         ]
         await asyncio.gather(*making)
-    console.print(f"made three films of {pictures / FPS / 3:.0f} s with people that never were")
+    seconds = max(plan.scenario.length_s for plan in plans.values())
+    console.print(f"made three films of {seconds:.0f} s; their people are drawn")
     return films
-
-
-def _bar(console: Console) -> Progress:
-    return Progress(TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=console, transient=True)

@@ -1,4 +1,4 @@
-"""What the demo shows on the console (rich): live while it runs, and the reckoning in the end."""
+"""The demo's output on the console (rich): a live view while it runs, and the result at the end."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,22 +11,25 @@ from rich.text import Text
 
 from operate.simulation.demo.record import JUDGED, PERSONS_WITHIN, RATE_WITHIN, Record
 from operate.simulation.demo.sink import Mail
-from operate.view import milliseconds, rate_text, share_text
+from operate.simulation.scenario import Counting
+from operate.view import rate_text, share_text
 from proto.public import AlertV1, CameraV1, WindowV1
 
 _STATE_STYLES = {"firing": "bold red", "resolved": "green"}
 _REMEDY = "close other programs, or use fewer cameras or a faster machine"
 _MORE = "next: .venv/bin/moretta up --simulate keeps running, with numbers to subscribe to"
 _HEADERS = ("From", "To", "Subject")
+_COUNTING = Counting()
+"""The scenario of the demo has no other."""
 
 
 def live(record: Record) -> RenderableType:
-    """Return the picture of this moment."""
+    """Return the current view."""
     return Group(windows(record), _footer(record))
 
 
 def windows(record: Record) -> Table:
-    """Return the closed windows of the whole site, with the truth beside them where it is known."""
+    """Return the closed windows of the whole site, beside the truth if it is known."""
     table = Table(title="Demo market: windows of 10 s, whole site", box=box.SIMPLE_HEAD, title_justify="left")
     table.add_column("window (UTC)")
     for name in _columns(record):
@@ -40,13 +43,13 @@ def windows(record: Record) -> Table:
 
 def _columns(record: Record) -> list[str]:
     known = ["people", "true", "with a mask (95 %)", "true", "observed"]
-    return known if record.walkers else [known[0], known[2], known[4]]
+    return known if record.passages else [known[0], known[2], known[4]]
 
 
 def _row(record: Record, window: WindowV1) -> list[str]:
     span = f"{clock(window.start)} – {clock(window.end)}"
     persons, rate = str(window.persons or 0), rate_text(window)
-    if not record.walkers:
+    if not record.passages:
         return [span, persons, rate, share_text(window.coverage)]
     true = record.truth_of(window)
     return [span, persons, str(true.persons), rate, share_text(true.rate), share_text(window.coverage)]
@@ -69,19 +72,18 @@ def _life_text(record: Record) -> str:
     life = record.pixel_life()
     if life is None:
         return "pixels   none yet"
-    late = f"{life.late} of {life.pictures} longer than 100 ms, or not confirmed"
-    return f"pixels   lived {milliseconds(life.p50)} ms (p50); {late}"
+    return f"pixels   at most {life.late} of {life.pictures} lived longer than 100 ms, or were not confirmed"
 
 
 def promise(record: Record) -> Text:
-    """Return whether the promise was kept over all pictures of the run, and else why not and what to do."""
+    """Return whether the promise was kept over all pictures of the run; if not, the reason and a remedy."""
     life, text = record.pixel_life(), Text("promise  99 of 100 pictures live at most 100 ms: ")
     if life is None or life.kept is None:
         return text.append(f"too few pictures to judge ({life.pictures if life else 0} of {JUDGED})")
     if life.kept:
         return text.append("ok", "green")
     text.append("not ok", "bold red")
-    share = f"{life.late / life.pictures:.1%} took longer"
+    share = f"up to {life.late / life.pictures:.1%} took longer"
     return text.append(f" – {share}: this machine is too busy, or too slow\n         {_REMEDY}")
 
 
@@ -97,7 +99,7 @@ def window_line(record: Record, window: WindowV1) -> str:
 
 
 def alert_text(alert: AlertV1) -> str:
-    """Return an alert as one line: what it says, of which window, and when it came."""
+    """Return an alert as one line: its state, the end of its window, the rate, and the threshold."""
     rate = f"{alert.rate:.0%} of {alert.persons} with a mask"
     if alert.state == "firing":
         return f"alert    FIRING at {clock(alert.end)}: {rate}, fewer than {alert.fire_below:.0%}"
@@ -105,22 +107,22 @@ def alert_text(alert: AlertV1) -> str:
 
 
 def mail_panel(mail: Mail) -> Panel:
-    """Return a mail as a reader without pictures sees it."""
+    """Return a mail as a mail program without pictures shows it."""
     headers = "\n".join(f"{name}: {mail.message[name]}" for name in _HEADERS)
     return Panel(Text(f"{headers}\n\n{mail.text}"), title=mail.file.name, title_align="left")
 
 
 def reckoning(record: Record, mails: list[Mail], folder: Path) -> RenderableType:
-    """Return the end of the demo: windows, measured against true, alerts, pixels, the first mail, where mails are."""
+    """Return the demo's result: windows, measured against true, alerts, pixels, the first mail, the mails' folder."""
     parts: list[RenderableType] = [windows(record)]
-    if record.walkers:
+    if record.passages:
         parts.append(_checks(record))
     parts += [Text(alert_text(alert), _STATE_STYLES[alert.state]) for alert in record.alerts]
     parts += [Text(_life_text(record)), promise(record)]
     if mails:
         parts += [Text(""), mail_panel(mails[0])]
     parts.append(Text(f"{len(mails)} mails are kept as .eml in {folder}; no picture was.", overflow="fold"))
-    if record.walkers:
+    if record.passages:
         parts.append(Text(_MORE, overflow="fold"))
     return Group(*parts)
 
@@ -132,5 +134,8 @@ def _checks(record: Record) -> Table:
     for check in record.checks():
         verdict = Text("ok", "green") if check.ok else Text("missed", "bold red")
         table.add_row(check.name, check.true, check.measured, check.difference, verdict)
-    table.caption = f"people within {PERSONS_WITHIN:.0%}, the masked share within {100 * RATE_WITHIN:.0f} points"
+    table.caption = (
+        f"people within {PERSONS_WITHIN:.0%}, the masked share within {100 * RATE_WITHIN:.0f} points\n"
+        f"true: half the face free, {_COUNTING.smallest_px:g} px or larger, for {_COUNTING.visible_s:g} s"
+    )
     return table

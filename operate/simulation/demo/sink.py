@@ -1,4 +1,4 @@
-"""A mail server that delivers to nobody: keeps each mail as a file and tells who asked (aiosmtpd)."""
+"""A mail server that delivers nothing: it keeps each mail as a file and passes it to a callback (aiosmtpd)."""
 
 import asyncio
 from collections.abc import Callable
@@ -18,7 +18,7 @@ _HOST = "127.0.0.1"
 
 @dataclass(frozen=True)
 class Mail:
-    """One mail that was taken."""
+    """One mail that the server accepted."""
 
     file: Path
     message: EmailMessage
@@ -31,25 +31,24 @@ class Mail:
 
 
 class Sink:
-    """Listens on the loopback address on a free port while its block runs, on the loop that runs it."""
+    """Listens while its block runs, on the loop that runs it: by itself on loopback, on a free port."""
 
-    def __init__(self, folder: Path, on_mail: Callable[[Mail], None]) -> None:
-        self._folder, self._on_mail = folder, on_mail
+    def __init__(self, folder: Path, on_mail: Callable[[Mail], None], host: str = _HOST, port: int = 0) -> None:
+        self._folder, self._on_mail, self._host, self.port = folder, on_mail, host, port
         self._connections: set[_Session] = set()
         self._server: asyncio.Server | None = None
-        self.port = 0
 
     async def __aenter__(self) -> Self:
-        """Start to listen; OSError if the folder can't be made."""
+        """Start to listen; OSError if the folder can't be made, or the address can't be used."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._server = await asyncio.get_running_loop().create_server(self._session, _HOST, 0)
+        self._server = await asyncio.get_running_loop().create_server(self._session, self._host, self.port)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop listening and drop who is still connected."""
+        """Stop listening and drop the open connections."""
         assert self._server is not None
         self._server.close()
         for session in list(self._connections):
@@ -60,7 +59,7 @@ class Sink:
         return _Session(self, self._connections)
 
     async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802
-        """Keep one mail (aiosmtpd's hook); the answer is what the client is told."""
+        """Keep one mail (aiosmtpd's hook); return the reply to the client."""
         file = self._free_name()
         file.write_bytes(envelope.content)
         self._on_mail(Mail(file, BytesParser(policy=default).parsebytes(envelope.content)))

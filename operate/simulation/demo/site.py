@@ -9,8 +9,8 @@ import yaml
 
 from operate.settings_file import require
 from proto.types import WHOLE_SITE
-from services.ingest.address import SourceError, address_of
-from services.ingest.source import open_source
+from services.ingest.sources.address import SourceError, address_of
+from services.ingest.sources.source import open_source
 from services.kernel.settings import SettingsError
 from services.sites.profiles import TRIAL
 from services.sites.settings import CameraSettings
@@ -18,17 +18,19 @@ from services.sites.settings import CameraSettings
 SITE, RULE = "demo", "few-masks"
 WINDOW_S, LATENESS_S = 10.0, 3.0
 ZONES = {"gate": "Gate", "hall": "Market hall"}
+CAMERAS = {"gate-in": "gate", "gate-out": "gate", "hall": "hall"}
+"""The simulated cameras, and each one's zone."""
 _ADDRESS = "field-staff@market.example"
 
 
-def simulated(films: Mapping[str, tuple[Path, str]], smtp_port: int) -> dict[str, Any]:
-    """Return the settings with a paced camera for each film, `name -> (file, zone)`."""
-    cameras = [{"id": name, "zone": zone, "url": str(file)} for name, (file, zone) in films.items()]
+def simulated(films: Mapping[str, Path], smtp_port: int) -> dict[str, Any]:
+    """Return the settings with a paced camera for each film, named as in `CAMERAS`."""
+    cameras = [{"id": name, "zone": CAMERAS[name], "url": str(file)} for name, file in films.items()]
     return _settings(cameras, smtp_port, close_on_end=True)
 
 
-def looped(films: Mapping[str, tuple[Path, str]]) -> dict[str, Any]:
-    """Return the settings with a camera that shows its film again and again, `name -> (file, zone)`; nobody is told."""
+def looped(films: Mapping[str, Path]) -> dict[str, Any]:
+    """Return the settings with cameras that show their films again and again, without a receiver."""
     settings = simulated(films, smtp_port=25)
     del settings["notify"]
     (site,) = settings["sites"]
@@ -45,7 +47,7 @@ def real(url: str, smtp_port: int) -> dict[str, Any]:
         address = address_of(CameraSettings(id="camera", url=url))
         if address.kind != "network" and (not url or not path.exists() or path.is_dir()):
             raise SettingsError("--camera", [(address.label, "no such file or device")])
-        if address.kind == "file":  # a live camera may come later, a file that is no film never does
+        if address.kind == "file":  # a live camera may come later, but a file never becomes a film
             open_source(CameraSettings(id="camera", url=url)).close()
     except SourceError as error:
         raise SettingsError("--camera", [("", error.message)]) from None
@@ -53,6 +55,8 @@ def real(url: str, smtp_port: int) -> dict[str, Any]:
 
 
 def _settings(cameras: list[dict[str, Any]], smtp_port: int, *, close_on_end: bool) -> dict[str, Any]:
+    rule: dict[str, Any] = {"fire_below": 0.6, "clear_above": 0.7, "for_windows": 1, "min_persons": 5}
+    rule |= {"name": "Few masks", "action": "Hand out masks at the gate."}
     site = {
         "id": SITE,
         "name": "Demo market",
@@ -62,7 +66,7 @@ def _settings(cameras: list[dict[str, Any]], smtp_port: int, *, close_on_end: bo
         "close_on_end": close_on_end,
         "zones": [{"id": zone, "name": name} for zone, name in ZONES.items()],
         "cameras": cameras,
-        "rules": [_rule()],
+        "rules": [{"id": RULE, "zone": WHOLE_SITE, **rule}],
     }
     receiver = {"id": "field-staff", "email": [_ADDRESS], "sites": [SITE]}
     smtp = {"host": "127.0.0.1", "port": smtp_port, "security": "none", "sender": "moretta@market.example"}
@@ -74,11 +78,6 @@ def _settings(cameras: list[dict[str, Any]], smtp_port: int, *, close_on_end: bo
         "log": {"level": "warning"},
         "aggregate": {"tick_s": 0.5, "page": {"port": 0}},
     }
-
-
-def _rule() -> dict[str, Any]:
-    thresholds = {"fire_below": 0.6, "clear_above": 0.7, "for_windows": 1, "min_persons": 5}
-    return {"id": RULE, "zone": WHOLE_SITE, **thresholds}
 
 
 def write(settings: dict[str, Any], folder: Path) -> Path:

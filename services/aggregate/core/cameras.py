@@ -1,4 +1,4 @@
-"""What is known of one camera: the fence, its observed time, its tracker."""
+"""The state of one camera: its fence, its observed time and its tracker."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from services.aggregate.core.coverage import Watch
 from services.aggregate.core.tracking import Tracker
 
 _REASONS: dict[CameraState, GapReason] = {"live": "frames-lost", "paused": "paused"}
-"""Why nothing is seen from now on, by the state that the camera is in."""
+"""By camera state: the gap reason for time in which no picture follows."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -25,19 +25,19 @@ class CameraRecord:
         self.tracker = Tracker()
         self.watch = Watch(since, reason)
         self.reached = 0
-        """Event time up to which it was read, ns."""
+        """Latest event time of the camera's messages, ns."""
         self._fence = _Position(-1, -1)
         self._ended: int | None = None
 
     @property
     def ended(self) -> bool:
-        """Whether it said that no sighting will follow."""
+        """Whether the camera has announced that no sighting will follow."""
         return self._ended is not None
 
     def admit(self, lease: int, sequence: int) -> bool:
-        """Whether a picture is later than all before it, by (lease, sequence); from then on only later ones are.
+        """Return whether a picture is later than all before it by (lease, sequence); if so, move the fence up to it.
 
-        This fence, not the lease, is what correctness rests on (ADR 12): two holders may overlap for a moment.
+        Correctness rests on this fence, not on the lease (ADR 12): two lease holders may overlap for a moment.
         """
         position = _Position(lease, sequence)
         if position <= self._fence:
@@ -46,15 +46,16 @@ class CameraRecord:
         return True
 
     def forget_fence(self) -> None:
-        """After a reset of the bus the leases begin anew."""
+        """Forget the fence: after a reset of the bus, leases begin anew."""
         self._fence = _Position(-1, -1)
         if self._ended is not None:
             self._ended = -1
 
     def picture(self, message: SightingsV1) -> None:
-        """Take a picture in.
+        """Record a picture.
 
-        What inference had in hand may be stored after `ended`; only a later lease means that the camera began again.
+        Inference may store sightings that it had in hand after `ended`. Only a later lease means that the camera began
+        again.
         """
         if self._ended is not None and message.lease > self._ended:
             self._ended = None
@@ -62,7 +63,7 @@ class CameraRecord:
         self.watch.picture(message.at, message.period)
 
     def event(self, event: CameraEventV1) -> bool:
-        """Take a change of state in, unless it is of an old lease; returns whether it counts."""
+        """Record a change of state and return True; return False if it comes from an old lease."""
         if event.lease < self._fence.lease:
             return False
         self._fence = max(self._fence, _Position(event.lease, -1))

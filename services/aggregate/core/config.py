@@ -1,22 +1,26 @@
-"""The configuration that travels in the stream: what decides the numbers, and nothing else.
+"""The settings that decide a site's numbers, as stored in the stream, and the time from which each version holds.
 
 It has no field for a URL, so a camera's password can never get into the stream.
 """
 
 from functools import cached_property
 from hashlib import sha256
+from math import lcm
 from typing import Self
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import UNSET, Struct, UnsetType, field, structs
 
+from proto.model_errors import ModelErrors
 from proto.sightings import SiteConfigV1
 from proto.types import WHOLE_SITE, CameraId, Profile, SiteId, ZoneId
 from services.aggregate.core.ground import Ground
 from services.sites.settings import (
+    CalibrationSettings,
     CameraSettings,
     LineSettings,
     OperationsSettings,
+    Polygon,
     RuleSettings,
     Seconds,
     SiteSettings,
@@ -30,16 +34,23 @@ SECOND = 1_000_000_000
 
 
 class CameraConfig(Struct, frozen=True, kw_only=True):
-    """A camera, the zone it counts for (no zone: for the whole site alone), and what its picture shows where."""
+    """A camera: its zone (none: only the whole site); in its picture zone areas, counting line and ignored areas."""
 
     id: CameraId
     zone: ZoneId = WHOLE_SITE
     zone_areas: list[ZoneAreaSettings] = []
     line: LineSettings | None = None
+    ignore: list[Polygon] | UnsetType = UNSET
+    """Left out if there are none: a site without them keeps the hash that it had before there were any (ADR 29)."""
+
+    @property
+    def ignored(self) -> list[Polygon]:
+        """The areas in which nobody is counted."""
+        return [] if self.ignore is UNSET else self.ignore
 
 
 class SiteConfig(Struct, frozen=True, kw_only=True, dict=True):
-    """What a site's numbers depend on."""
+    """The settings that decide a site's numbers."""
 
     site: SiteId
     profile: Profile
@@ -54,10 +65,12 @@ class SiteConfig(Struct, frozen=True, kw_only=True, dict=True):
     rules: list[RuleSettings] = field(default_factory=list)
     tracking: TrackingSettings = TrackingSettings()
     operations: OperationsSettings = OperationsSettings()
+    calibration: CalibrationSettings | UnsetType = UNSET
+    """Left out if there is none, as `CameraConfig.ignore`."""
 
     @classmethod
     def of(cls, settings: SiteSettings) -> Self:
-        """Return what of a site's settings decides its numbers; order in the file does not matter."""
+        """Return the part of a site's settings that decides its numbers; order in the file does not matter."""
         return cls(
             site=settings.id,
             profile=settings.profile,
@@ -68,22 +81,31 @@ class SiteConfig(Struct, frozen=True, kw_only=True, dict=True):
             suppress_below=settings.suppress_below or 0,
             cameras=sorted(map(_camera, settings.cameras), key=lambda c: c.id),
             zones=sorted(zone.id for zone in settings.zones),
-            rules=sorted(settings.rules, key=lambda r: r.id),
+            rules=sorted(map(_rule, settings.rules), key=lambda r: r.id),
             tracking=settings.tracking,
             operations=settings.operations,
+            calibration=settings.calibration or UNSET,
         )
 
     @classmethod
     def decode(cls, message: SiteConfigV1) -> Self:
-        """Return a stored configuration; ValueError if another version wrote what we cannot follow."""
+        """Return a stored configuration; ValueError if another version wrote it and this one cannot apply it."""
         config = msgspec.json.decode(message.config, type=cls)
         if not divides_hour(config.window_s):
             raise ValueError(f"window_s {config.window_s} does not divide an hour")
         return config
 
-    def message(self) -> SiteConfigV1:
-        """Return the message that puts this configuration into force."""
-        return SiteConfigV1(site=self.site, sha256=self.sha256, config=self._canonical.decode())
+    def message(self, since: int | None = None) -> SiteConfigV1:
+        """Return the message that puts this configuration into force; `since` is the border that was decided, ns."""
+        return SiteConfigV1(site=self.site, sha256=self.sha256, config=self._canonical.decode(), since=since)
+
+    def at_site(self, errors: ModelErrors, model_sha256: str) -> ModelErrors:
+        """Return a model's errors at this site: as in other places, unless somebody counted by hand."""
+        here = self.calibration
+        if here is UNSET or here.model_sha256 != model_sha256:
+            return errors
+        ratio, limits = here.recall_ratio, here.recall_ratio_limits
+        return structs.replace(errors, recall_ratio=ratio, recall_ratio_limits=limits, counted=here.counted)
 
     @cached_property
     def _canonical(self) -> bytes:
@@ -111,18 +133,21 @@ class SiteConfig(Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def max_gap(self) -> int:
-        """How long a track may go unseen, in ns: no longer than windows stay open, or it would count in two."""
+        """How long a track may go unseen, in ns: no longer than `lateness`, or a track would count in two windows.
+
+        One whose person stood may for longer (`tracking.LONGEST`); a window that closes meanwhile ends it.
+        """
         return min(round(self.tracking.max_gap_s * SECOND), self.lateness)
 
     @cached_property
     def grounds(self) -> dict[str, Ground]:
-        """What each camera's picture shows where, by camera."""
+        """The ground of each camera, by camera: zone, zone areas, counting line, smallest face and ignored areas."""
         smallest = self.tracking.min_size
-        return {c.id: Ground(c.zone, tuple(c.zone_areas), c.line, smallest) for c in self.cameras}
+        return {c.id: Ground(c.zone, tuple(c.zone_areas), c.line, smallest, c.ignored) for c in self.cameras}
 
     @cached_property
     def zone_cameras(self) -> dict[str, list[str]]:
-        """Cameras by zone, the zones that have any, in the order of publication; the whole site comes last."""
+        """Cameras by zone, in the order of publication: only zones that have cameras, the whole site last."""
         found = {zone: [c for c, ground in self.grounds.items() if zone in ground.zones] for zone in self.zones}
         found[WHOLE_SITE] = list(self.grounds)
         return {zone: cameras for zone, cameras in found.items() if cameras}
@@ -133,11 +158,103 @@ class SiteConfig(Struct, frozen=True, kw_only=True, dict=True):
 
 
 def divides_hour(window_s: float) -> bool:
-    """Whether windows of this length fit into an hour without a rest."""
+    """Return whether an hour is a whole number of windows of this length."""
     window = round(window_s * SECOND)
     return window > 0 and 3_600 * SECOND % window == 0
 
 
+def _rule(settings: RuleSettings) -> RuleSettings:
+    """Return what of a rule decides: another name for it begins no new row."""
+    return structs.replace(settings, name=UNSET, action=UNSET)
+
+
 def _camera(camera: CameraSettings) -> CameraConfig:
     zone = camera.zone or WHOLE_SITE
-    return CameraConfig(id=camera.id, zone=zone, zone_areas=camera.zone_areas, line=camera.line)
+    areas, ignored = camera.zone_areas, camera.ignore or UNSET
+    return CameraConfig(id=camera.id, zone=zone, zone_areas=areas, line=camera.line, ignore=ignored)
+
+
+class Schedule:
+    """The configurations of a site by the event time from which they hold.
+
+    The first one holds from `since` (ns) on, and also before: earlier ones are known no more.
+    """
+
+    def __init__(self, first: SiteConfig, since: int | None = None) -> None:
+        self._entries: list[tuple[int, SiteConfig]] = [(first.start_of(0) if since is None else since, first)]
+
+    def at(self, moment: int) -> SiteConfig:
+        """Return the configuration in force at an event time."""
+        return self._entry(moment)[1]
+
+    @property
+    def coming(self) -> SiteConfig:
+        """The newest configuration, in force or to come."""
+        return self._entries[-1][1]
+
+    def border(self, config: SiteConfig) -> int | None:
+        """Return the event time from which the newest configuration holds; None if always, or if it is another."""
+        since, newest = self._entries[-1]
+        return since if since > 0 and newest.sha256 == config.sha256 else None
+
+    def window_at(self, moment: int) -> tuple[int, int]:
+        """Return start and end of the window that an event time falls into.
+
+        A new configuration may take over between two of its own borders, when its clock differs from the old one's by a
+        part of a window. Then its first window ends at its second border: no window may be shorter than a legal profile
+        demands.
+        """
+        since, config = self._entry(moment)
+        if moment < since:
+            start = config.start_of(moment)
+            return start, min(start + config.window, since)
+        first = config.start_of(since)
+        border = since if first == since else first + 2 * config.window
+        if moment < border:
+            return since, border
+        start = config.start_of(moment)
+        return start, start + config.window
+
+    def change(self, config: SiteConfig, after: int, since: int | None = None) -> None:
+        """Put a configuration into force at the next border after a moment, instead of one that is still to come.
+
+        `since` is the border that was decided before, if it was: a replay may not see all that decided it.
+        """
+        decided = since if since is not None and since > after else None
+        at, newest = self._entries[-1]
+        if decided is None and at > after and newest.sha256 == config.sha256:  # it is still to come
+            return
+        self._entries = self._entries[:1] + [entry for entry in self._entries[1:] if entry[0] <= after]
+        now = self._entries[-1][1]
+        if config.sha256 != now.sha256:
+            self._entries.append((decided or self._border(now, config, after), config))
+
+    def go_on_from(self, done: int) -> None:
+        """Let the first configuration hold from the end of the last published window if it has no border there.
+
+        Then the one before is known no more: the stream has lost its messages. No window may overlap a published one.
+        """
+        if self.window_at(done)[0] != done:
+            self._entries[0] = (done, self._entries[0][1])
+
+    def forget(self, before: int) -> None:
+        """Drop the configurations that hold for closed windows only."""
+        while len(self._entries) > 1 and self._entries[1][0] <= before:
+            del self._entries[0]
+
+    def _entry(self, moment: int) -> tuple[int, SiteConfig]:
+        for entry in reversed(self._entries):  # a loop, since this is called several times per message
+            if entry[0] <= moment:
+                return entry
+        return self._entries[0]
+
+    def _border(self, old: SiteConfig, new: SiteConfig, after: int) -> int:
+        """Return the next border that old and new windows share; by another clock, the next border of the old ones.
+
+        Both lengths divide an hour, so a shared border is near.
+        """
+        end = self.window_at(after)[1]
+        if old.phase != new.phase:
+            return end
+        grid = lcm(old.window, new.window)
+        return end + -(end + old.phase) % grid

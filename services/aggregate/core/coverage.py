@@ -1,4 +1,4 @@
-"""What of a camera's time was observed, and why the rest was not (ADR 7)."""
+"""Which parts of a camera's time were observed, and the reasons for the gaps (ADR 7)."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -6,12 +6,12 @@ from itertools import pairwise
 from proto.public import GapReason
 
 VOUCHES = 3
-"""A picture vouches for the time up to the next one, at most this many periods."""
+"""A picture counts as observation up to the next one, for at most this many sampling periods."""
 
 
 @dataclass(frozen=True, slots=True)
 class CoverageSpan:
-    """A piece of one camera's time, ns; `reason` is None where somebody looked."""
+    """A piece of one camera's time, ns; `reason` is None if the camera observed."""
 
     start: int
     end: int
@@ -19,32 +19,32 @@ class CoverageSpan:
 
 
 class Watch:
-    """Accounts for one camera's event time, from `since` on, each moment once.
+    """Accounts for one camera's event time from `since` on, each moment once.
 
-    What was observed is known when pictures come; that the rest was not, only when a window closes. So a camera whose
-    clock was ahead for a while has lost nothing of the time that it goes through again.
+    Pictures mark time as observed at once; gaps are decided only when a window closes. So a camera whose clock was
+    ahead for a while loses none of the time that it goes through again.
     """
 
     def __init__(self, since: int, reason: GapReason) -> None:
         self._settled = self._turned = since
         self._seen: list[tuple[int, int]] = []
-        """What pictures vouch for and is not settled: in order, with gaps between."""
+        """Observed pieces of time that are not settled yet: in order, with gaps between them."""
         self._why: list[tuple[int, GapReason]] = [(since, reason)]
-        """Why nothing is seen, should that be so, by the moment from which on."""
+        """Reasons for possible gaps, each with the moment from which it holds."""
 
     @property
     def reason(self) -> GapReason:
-        """Why the camera is not observed, should the next picture be late."""
+        """The reason that a gap will get if the next picture is late."""
         return self._why[-1][1]
 
     def picture(self, at: int, period: int) -> None:
-        """A picture vouches for what follows."""
+        """Count the time after a picture as observed, for at most `VOUCHES` periods."""
         self._see(at, at + VOUCHES * period)
         if self._reason_at(at) != "frames-lost":
             self._say(at, at, "frames-lost")
 
     def excuse(self, at: int, reason: GapReason) -> None:
-        """Say why no picture may follow this moment; a silence that is going on gets this reason as a whole."""
+        """Set the reason for a gap that may follow this moment; a gap in progress gets this reason as a whole."""
         if any(start <= at < end for start, end in self._seen):
             self._say(at, at, reason)
             return
@@ -52,12 +52,12 @@ class Watch:
         self._say(min(at, max(silent, self._turned)), at, reason)
 
     def turn(self, at: int, reason: GapReason) -> None:
-        """Say why no picture follows from this moment on; what was said of the time before holds."""
+        """Set the reason for gaps from this moment on; reasons for earlier time stay."""
         self._turned = at
         self._why = [entry for entry in self._why if entry[0] < at] + [(at, reason)]
 
     def settle(self, to: int) -> list[CoverageSpan]:
-        """Account for the time up to `to`: observed as far as pictures vouch, gaps between."""
+        """Return the time up to `to` as observed spans and gaps, and settle it."""
         spans, at, to = list[CoverageSpan](), self._settled, max(to, self._settled)
         for start, end in self._seen:
             if end > at and start < to:
@@ -78,21 +78,21 @@ class Watch:
         return [CoverageSpan(one, two, self._reason_at(one)) for one, two in pairwise(borders) if one < two]
 
     def _say(self, since: int, until: int, reason: GapReason) -> None:
-        """Let a reason hold from `since` on, in place of others up to `until`."""
+        """Apply a reason from `since` on; it replaces those that begin from then up to `until`."""
         later = list[tuple[int, GapReason]]()
         while self._why and self._why[-1][0] >= since:
             entry = self._why.pop()
             if entry[0] > until:
                 later.insert(0, entry)
         if self._why and self._is_seen_between(self._why[-1][0], since):
-            self._why.pop()  # or it would be kept for each picture of a camera that two models look at in turn
+            self._why.pop()  # else the list would grow with each picture when two models analyse a camera in turn
         self._why += [(since, reason), *later]
 
     def _is_seen_between(self, start: int, end: int) -> bool:
         return bool(self._seen) and self._seen[-1][0] <= start and end <= self._seen[-1][1]
 
     def _see(self, start: int, end: int) -> None:
-        if not self._seen or start > self._seen[-1][1]:  # as nearly always, and the next one
+        if not self._seen or start > self._seen[-1][1]:  # nearly always this branch or the next one
             self._seen.append((start, end))
         elif start >= self._seen[-1][0]:
             self._seen[-1] = self._seen[-1][0], max(end, self._seen[-1][1])

@@ -1,6 +1,6 @@
-"""Drift of one site's cameras: a day's face sizes, detection scores and unknown share against the days before (ADR 9).
+"""Drift of a site's cameras: a day's face sizes, detection scores and unknown share against the days before (ADR 9).
 
-Pure, like all of the core: what is counted and when a record is due follows from the stream alone.
+Pure, like all of the core: the stream alone decides what is counted and when a record is due.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,11 +18,12 @@ SIZE_BINS_PER_OCTAVE = 8
 """A bin's upper edge is 9 % above its lower one; the last one ends at the picture's longer side."""
 SCORE_BINS = 50
 EVERY = 300 * SECOND
-"""How often the days that changed are to be stored, in stream time."""
+"""Interval at which changed days are stored, in stream time, ns."""
 BASELINE = range(2, 16)
-"""Ages in days. Yesterday is the last whole day: it is compared itself, so it is no part of its own baseline."""
+"""Ages in days. Yesterday is not in the baseline: it is the last whole day, and is itself compared with the
+baseline."""
 ENOUGH = 2_000
-"""A day of fewer faces says nothing: one passer-by makes some 15 of them, so these are about 130 people."""
+"""A day with fewer faces is not compared. One passer-by gives some 15 faces, so these are about 130 people."""
 SIZE_TENTHS, SCORE_TENTHS = (1, 5, 9), (1, 5)
 """The quantiles that are shown, in tenths."""
 _DAY = timedelta(days=1)
@@ -75,9 +76,10 @@ def quantile(counts: Sequence[int], tenths: int) -> float:
 
 
 def groups(baseline: Sequence[int]) -> list[slice]:
-    """Return neighbouring bins taken together until they hold a tenth of the baseline.
+    """Return groups of neighbouring bins that each hold a tenth of the baseline.
 
-    A bin that holds a tenth stands alone: with empty neighbours in its group, a move into these would not be seen.
+    A bin that holds a tenth stands alone. In a group with empty neighbours, a move of faces into these would not be
+    seen.
     """
     tenth, start, held, found = sum(baseline) / 10, 0, 0, []
     for index, count in enumerate(baseline):
@@ -96,7 +98,7 @@ def stability_index(baseline: Sequence[int], recent: Sequence[int]) -> float:
 
     The sum of (a - b) ln(a / b) over groups of about a tenth of the baseline (Siddiqi, "Credit Risk Scorecards", 2006;
     its distribution: Yurdakul & Naranjo 2020, J. Risk Model Validation 14(4)). Half a face is added to each group, so
-    that an empty one divides nothing by zero.
+    that an empty group causes no division by zero.
     """
     parts = groups(baseline)
     pairs = zip(_shares(baseline, parts), _shares(recent, parts), strict=True)
@@ -109,14 +111,17 @@ def _shares(counts: Sequence[int], parts: list[slice]) -> list[float]:
 
 
 class Calendar:
-    """Days as the site's clocks show them: a day begins when they first show its midnight, and ends with the next."""
+    """Days as the site's clocks show them: a day ends when the next one begins.
+
+    A day begins when the clocks first show its midnight.
+    """
 
     def __init__(self, zone: tzinfo) -> None:
         self._zone = zone
         self._day, self._start, self._end = date.min, 0, 0
 
     def day(self, at: int) -> date:
-        """Return the day of a moment in ns; the last day's answer costs a comparison."""
+        """Return the day of a moment in ns; for the same day as last time this costs one comparison."""
         if not self._start <= at < self._end:
             self._turn(at)
         return self._day
@@ -134,16 +139,16 @@ class Calendar:
 
 @dataclass(slots=True)
 class _Day:
-    """One camera's day; `until` is the record it was restored from, which counts the messages up to its mark."""
+    """One camera's day. `until` is the record that it was restored from, which counts all messages up to its mark."""
 
     models: dict[str, Tally] = field(default_factory=dict)
     until: DriftDayV1 | None = None
     changed: bool = False
 
     def holds(self, stored: Stored) -> bool:
-        """Whether a message is counted already.
+        """Return whether a message is counted already.
 
-        The time tells apart a new memory stream that a cluster made with the old one's creation time.
+        A cluster may make a new memory stream with the old one's creation time; the message's time tells them apart.
         """
         until = self.until
         return (
@@ -156,7 +161,7 @@ class _Day:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What is shown of one day or of the baseline; rounded, so that no count can be worked out from a share.
+    """Figures of one day or of the baseline, rounded so that no count can be worked out from a share.
 
     Sizes are shares of the picture's longer side. The indices are None without a baseline.
     """
@@ -195,12 +200,13 @@ class Drift:
         self._now, self._last = 0, -1
 
     def move(self, zone: tzinfo) -> None:
-        """Take another time zone into force."""
+        """Apply another time zone."""
         self._calendar = Calendar(zone)
 
     def restore(self, records: Iterable[DriftDayV1]) -> list[DriftDayV1]:
-        """Take in what was stored before this start; returns what cannot be compared: its bins are others, or its
-        histograms do not hold the same faces.
+        """Restore from stored records; return those that cannot be compared.
+
+        Their bins differ from ours, or their histograms do not hold the same faces.
         """
         refused = []
         for record in records:
@@ -212,9 +218,9 @@ class Drift:
         return refused
 
     def step(self, stored: Stored, *, admitted: bool) -> list[DriftDayV1] | None:
-        """Take the next message of the stream in, and count its faces if the windows `admitted` it.
+        """Process the next message of the stream; count its faces if the windows `admitted` it.
 
-        Returns None, and every five minutes of the stream's time the days that changed since the last time.
+        Every five minutes of stream time, return the days that changed since the last time; else None.
         """
         self._now = max(self._now, stored.time)
         self._position = (stored.stream_created, stored.sequence)
@@ -263,7 +269,7 @@ class Drift:
         )
 
     def compare(self, camera: str) -> Comparison:
-        """Return a camera's drift as of the last message; days are compared only where one model judged them."""
+        """Return a camera's drift as of the last message; only days that the same model judged are compared."""
         today = self._calendar.day(self._now)
         by_age = {(today - at).days: day.models for at, day in self._cameras.get(camera, {}).items()}
         model = _newest_model(by_age)

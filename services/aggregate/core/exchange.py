@@ -1,10 +1,10 @@
-"""What goes into a site's core and what comes out of it."""
+"""The inputs and outputs of a site's core."""
 
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from proto.public import AlertV1, OperationalAlertV1, RuleStateV1, WindowV1
-from proto.sightings import PassageV1
+from proto.sightings import PassageV1, StaticFacesV1
 
 DropReason = Literal[
     "fenced", "late", "ahead", "other-model", "unknown-camera", "unreadable-config", "not-under-this-profile"
@@ -26,14 +26,14 @@ class Stored(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Reset:
-    """The stream is another one than before; what it held is lost."""
+    """The stream was replaced by another one; the old one's messages are lost."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """A message that changes nothing, or that may not be published, and why. Counts messages, never faces."""
+    """A message that changes nothing or may not be published, with the reason. Counts messages, never faces."""
 
     reason: DropReason
 
 
-Output = PassageV1 | WindowV1 | AlertV1 | RuleStateV1 | OperationalAlertV1 | Dropped
+Output = PassageV1 | StaticFacesV1 | WindowV1 | AlertV1 | RuleStateV1 | OperationalAlertV1 | Dropped

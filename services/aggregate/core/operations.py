@@ -1,11 +1,11 @@
-"""Operational alerts: what those who run the system are told, and field staff never (docs/runbooks.md).
+"""Operational alerts, for the operators of the system and never for field staff (docs/runbooks.md).
 
-They are decided from closed windows alone and come out before the windows that decided them. So a window that is out
-has had its alerts, and one that is not yet out is closed again after a crash, from the same stream: nothing is lost,
-and what was out already is recognised by its time.
+Closed windows alone decide them, and they are published before the windows that decided them. So the alerts of a
+published window are published too. After a crash, an unpublished window is closed again from the same stream. Nothing
+is lost, and alerts that were already published are recognised by their time.
 
-`camera-down` is of a camera, `no-data` of a zone with rules. A window that was missed because of a pause, or before the
-start, changes nothing and ends no row; but bad windows more than a day apart are no row.
+`camera-down` is about a camera, `no-data` about a zone with rules. A window that was missed because of a pause, or
+before the start, changes nothing and ends no row of bad windows. But bad windows more than a day apart are not a row.
 """
 
 from collections import Counter
@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from proto.public import GapReason, OperationalAlertV1, OperationalKind, WindowV1
+from proto.public import HINTS, GapReason, OperationalAlertV1, OperationalKind, WindowV1
 from proto.types import WHOLE_SITE
 from services.aggregate.core.config import SECOND, SiteConfig
 from services.aggregate.core.rules import MIN_COVERAGE, judge, trailing
@@ -22,28 +22,29 @@ from services.sites.profiles import PROFILES
 from services.sites.settings import RuleSettings
 
 EXCUSED: frozenset[GapReason] = frozenset({"paused", "started-late"})
-"""Why a camera may be unobserved with nothing wrong."""
+"""Gap reasons that are no fault."""
 APART = 24 * 3_600 * SECOND
-"""A restart reads the windows of a row: however long a pause is, it need not read all of it."""
+"""The longest time between two bad windows of a row. A restart reads all windows of a row; because of this limit it
+need not read all of a long pause."""
 AlertKey = tuple[OperationalKind, str]
 _OURS: frozenset[OperationalKind] = frozenset({"camera-down", "no-data"})
-"""What aggregate decides; notify tells of the others, and ends them."""
+"""The kinds that aggregate decides; notify raises and ends the others."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What a window says about a camera or a zone."""
+    """The result of a window for a camera or a zone."""
 
     says: Literal["bad", "good", "between", "excused"]
     reason: GapReason | None = None
     coverage: float | None = None
     config: str | None = None
-    """The configuration whose windows alone make a row; None: any."""
+    """A row counts windows of this configuration only; None: of any."""
 
 
 @dataclass(frozen=True)
 class Standing:
-    """Where a camera or a zone stands."""
+    """The alert state of a camera or a zone."""
 
     firing: bool = False
     row: int = 0
@@ -56,9 +57,10 @@ class Standing:
 
 
 def judge_camera(slot: Slot, camera: str) -> Finding:
-    """Return what a closed window says about a camera: bad if more than half was missed for other reasons than a pause.
+    """Return the finding of a closed window about a camera.
 
-    Good if nine tenths were observed, as for `cameras_ok`.
+    It is bad if more than half was missed for reasons not in `EXCUSED`, and good if nine tenths were observed, as for
+    `cameras_ok`.
     """
     missed, half = slot.missed(camera), (slot.end - slot.start) / 2
     lost: Counter[GapReason] = Counter({why: time for why, time in missed.items() if why not in EXCUSED})
@@ -72,18 +74,22 @@ def judge_camera(slot: Slot, camera: str) -> Finding:
 
 
 def judge_zone(rules: Sequence[RuleSettings], window: WindowV1) -> Finding:
-    """Return what a window says about a zone: bad if none of its rules can judge it."""
+    """Return the finding of a window about a zone: bad if none of its rules can judge it."""
     coverage, config = window.coverage, window.config_sha256
     if any(judge(rule, window) != "no-data" for rule in rules):
         return Finding("good", None, coverage, config)
     if (coverage or 0.0) >= MIN_COVERAGE:
         return Finding("bad", None, coverage, config)
-    reason = next((gap for gap in window.gaps if gap not in EXCUSED), None)
-    return Finding("excused" if window.gaps and reason is None else "bad", reason, coverage, config)
+    gaps = [gap for gap in window.gaps if gap not in HINTS]
+    reason = next((gap for gap in gaps if gap not in EXCUSED), None)
+    return Finding("excused" if gaps and reason is None else "bad", reason, coverage, config)
 
 
 def fold(standing: Standing, finding: Finding, start: int, needed: int) -> Standing:
-    """Return the standing after the window that begins at `start`: `needed` bad ones fire, a good one resolves."""
+    """Return the standing after the window that begins at `start`.
+
+    `needed` bad windows in a row fire the alert, a good one resolves it.
+    """
     if finding.config != standing.config:
         standing = replace(standing, row=0, config=finding.config)
     if finding.says == "bad":
@@ -105,10 +111,11 @@ class Operations:
     def restore(
         self, alerts: Iterable[OperationalAlertV1], windows: Sequence[WindowV1], config: SiteConfig | None
     ) -> None:
-        """Rebuild from what was published, oldest first, of each camera and zone at least the last alert.
+        """Rebuild the state from published alerts and windows, oldest first.
 
-        `config` is the one that the last window was judged under. The row of a zone comes from its last windows, as
-        many as `is_enough` says; that of a camera from the stream, which the replay reads again.
+        `alerts` holds at least the last alert of each camera and zone. `config` is the one that judged the last window.
+        A zone's row is rebuilt from its last windows, as many as `is_enough` needs. A camera's row is rebuilt from the
+        stream, which the replay reads again.
         """
         for alert in (alert for alert in alerts if alert.kind in _OURS):
             self._standings[alert.kind, alert.name] = Standing(firing=alert.state == "firing", since=alert.since)
@@ -119,11 +126,11 @@ class Operations:
                 self._fold(("no-data", zone), judge_zone(rules, window), window.start, 0)
 
     def take(self, slot: Slot, windows: Iterable[WindowV1], coming: SiteConfig) -> Iterator[OperationalAlertV1]:
-        """Take in a window that closes, and what of it is to be published; yields what they decide.
+        """Process a closing window and its windows to publish; yield the alerts that they decide.
 
-        `coming` is the newest configuration, which takes over at a border: a camera that it has no more was taken away
-        on purpose, and is silent from that moment on. Recorded files end, and nothing is wrong with that: with
-        `close_on_end` nothing is decided.
+        `coming` is the newest configuration, which takes over at a border. A camera that it lacks was removed on
+        purpose, and is silent from that moment on. The end of a recorded file is no fault, so with `close_on_end`
+        nothing is decided.
         """
         config = slot.config
         cameras = [c for c in config.zone_cameras.get(WHOLE_SITE, []) if c in coming.grounds]
@@ -149,14 +156,14 @@ class Operations:
             yield _alert(slot, key, after, finding)
 
     def _fold(self, key: AlertKey, finding: Finding, start: int, needed: int) -> Standing:
-        """Take a finding in; without `needed` it only counts for the row, since what it decided is out."""
+        """Apply a finding; with `needed` 0 it only counts for the row, since its decision is already published."""
         before = self._standings.get(key, Standing())
         after = fold(before, finding, start, needed)
         self._standings[key] = after if needed else replace(after, firing=before.firing)
         return self._standings[key]
 
     def _part(self, slot: Slot, known: set[AlertKey]) -> Iterator[OperationalAlertV1]:
-        """Resolve what is about a camera or a zone that is not configured any more."""
+        """Resolve the alerts of cameras and zones that are no longer configured."""
         for key in sorted(self._standings.keys() - known):
             standing = self._standings.pop(key)
             if standing.firing:
@@ -164,7 +171,10 @@ class Operations:
 
 
 def is_enough(windows: Sequence[WindowV1], zone: str, config: SiteConfig, alert: OperationalAlertV1 | None) -> bool:
-    """Whether these last windows of a zone, oldest first, hold all of a row that it may be in; `alert` is its last."""
+    """Return whether these last windows of a zone, oldest first, hold all of the row that it may be in.
+
+    `alert` is the zone's last alert.
+    """
     rules, mine = _ruled(config).get(zone), trailing(config, windows)
     if not rules or config.close_on_end or (alert is not None and alert.state == "firing") or len(mine) < len(windows):
         return True
@@ -174,7 +184,7 @@ def is_enough(windows: Sequence[WindowV1], zone: str, config: SiteConfig, alert:
 
 
 def _ruled(config: SiteConfig) -> dict[str, list[RuleSettings]]:
-    """Return the zones with rules, where the profile has any."""
+    """Return the rules by zone; none if the profile allows no rules."""
     found: dict[str, list[RuleSettings]] = {}
     for rule in config.rules if PROFILES[config.profile].rules else ():
         found.setdefault(rule.zone, []).append(rule)

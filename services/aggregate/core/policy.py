@@ -1,4 +1,4 @@
-"""What a legal profile takes away: checked against the settings at start, applied again right before publishing."""
+"""The limits of legal profiles: checked against the settings at start, applied again right before publishing."""
 
 from collections.abc import Iterator, Sequence
 
@@ -13,14 +13,15 @@ from services.sites.profiles import PROFILES
 from services.sites.settings import SiteSettings
 
 SHORTEST_S = 0.1
-"""Each window is a message a zone: shorter ones would keep aggregate busy for ever, in trials too."""
-PEOPLE = ("persons", "masked", "unmasked", "incorrect", "unknown", "rate", "interval")
+"""The shortest window. Each window is one message per zone: shorter ones would keep aggregate busy for ever, even in
+trials."""
+PEOPLE = ("persons", "masked", "unmasked", "incorrect", "unknown", "rate", "interval", "sampling_interval")
 """The figures that are about people."""
 _IDENTIFY = {"site", "zone", "profile", "start", "end", "suppressed", "adjusted"}
 
 
 def problems(sites: Sequence[SiteSettings]) -> list[Problem]:
-    """Return what the sites' settings ask for and their profile forbids, each with its path."""
+    """Return the settings that a site's legal profile forbids, each with its path."""
     return [p for index, site in enumerate(sites) for p in _of_site(f"sites[{index}]", site)]
 
 
@@ -46,21 +47,21 @@ def _of_site(path: str, site: SiteSettings) -> Iterator[Problem]:
 
 
 def withhold(window: WindowV1, suppress_below: int = 0) -> WindowV1:
-    """Return the window as its profile may publish it: the last step, whatever the settings said."""
-    terms = PROFILES[window.profile]
+    """Return the window as its profile allows it to be published: the last step, whatever the settings say."""
+    terms, exact = PROFILES[window.profile], _exact_rate(window)
     small = max(terms.small, suppress_below)
     if window.suppressed is not None:
         window = _without_people(window, window.suppressed)
-    elif window.coverage == 0 and (window.persons or 0) < max(small, 1):  # or its reason would say: somebody was there
+    elif window.coverage == 0 and (window.persons or 0) < max(small, 1):  # another reason would tell that people came
         window = _without_people(window, "nothing-observed")
     elif (window.persons or 0) < small:
         window = _without_people(window, "small-count")
     if window.masked == window.unmasked == window.incorrect == 0:
-        window = structs.replace(window, rate=None, interval=None)
-    if small:  # sightings that came late would say that somebody was there
+        window = structs.replace(window, rate=None, interval=None, sampling_interval=None)
+    if small:  # late sightings would reveal that somebody was there
         window = structs.replace(window, late_total=None)
-    if terms.digits is not None and window.rate is not None:
-        window = structs.replace(window, rate=round(window.rate, terms.digits))
+    if terms.digits is not None and window.rate is not None and exact is not None:
+        window = structs.replace(window, rate=round(exact, terms.digits))
     if terms.figures is not None:
         window = _only(window, terms.figures)
     is_too_short = window.end - window.start < terms.min_window_s * SECOND
@@ -68,8 +69,17 @@ def withhold(window: WindowV1, suppress_below: int = 0) -> WindowV1:
     return _blank(window) if is_too_short or is_part else window
 
 
+def _exact_rate(window: WindowV1) -> float | None:
+    """Return the rate as counted: 0.7746 must not be 0.775, then 0.78. Of a window without verdicts, what it tells."""
+    judged = (window.masked or 0) + (window.unmasked or 0) + (window.incorrect or 0)
+    return (window.masked or 0) / judged if judged else window.rate
+
+
 def last_step(output: Output) -> Output:
-    """Return what leaves a site's core as its profile may publish it, whoever made it; what it forbids is dropped."""
+    """Return an output of a site's core as its profile allows it; a forbidden one becomes `Dropped`.
+
+    It holds for all outputs, whatever part of the core made them.
+    """
     if isinstance(output, WindowV1):
         return withhold(output)
     if isinstance(output, AlertV1 | RuleStateV1):
@@ -83,11 +93,12 @@ def last_step(output: Output) -> Output:
 def publishable(windows: Sequence[WindowV1], suppress_below: int = 0, *, rest: bool = False) -> list[WindowV1]:
     """Return what may be published of one window of all zones of a site (the whole site among them).
 
-    Where a small zone is suppressed, so are the smallest others until the whole site minus the published zones no
-    longer tells its number (complementary cell suppression, Cox 1980). Nobody is a small number too: were an empty zone
-    treated otherwise, it would show that somebody was in the others. Zones of the same number go together: which of
-    them went would tell who reads how this is done that one number more. `rest`: a camera that counts for the whole
-    site alone observed something, so that there is a number beside the zones'.
+    The whole site minus the published zones must not reveal the number of a suppressed small zone. So the smallest
+    other zones are suppressed too, until it no longer does (complementary cell suppression, Cox 1980). Zero is a small
+    number too: if an empty zone were treated differently, it would show that somebody was in the others. Zones with the
+    same number are suppressed together: to a reader who knows this method, the choice between them would reveal that
+    one number is greater by one. `rest`: a camera that counts only for the whole site observed something, so there is a
+    number beside those of the zones.
     """
     shown = [withhold(w, suppress_below) for w in windows if PROFILES[w.profile].zones or w.zone == WHOLE_SITE]
     site = next((w for w in shown if w.zone == WHOLE_SITE), None)
@@ -104,10 +115,11 @@ def publishable(windows: Sequence[WindowV1], suppress_below: int = 0, *, rest: b
 
 
 def _is_telling(site: WindowV1, zones: list[WindowV1], small: int, *, rest: bool) -> bool:
-    """Whether the whole site minus the published zones tells how many people are in a small one.
+    """Return whether the whole site minus the published zones reveals how many people are in a small zone.
 
-    It does if they are few, and if there is no room: two zones of fewer than ten people each, 18 in both, have nine
-    each. In a zone that was not observed there was nobody, as far as anyone can tell.
+    It does if the difference is small. It also does if the difference leaves no choice: two zones of fewer than ten
+    people each, with 18 together, have nine each. A zone that was not observed counts as empty, as far as anyone can
+    tell.
     """
     hidden = (site.persons or 0) - sum(w.persons or 0 for w in zones)
     withheld = [w.suppressed for w in zones if w.persons is None]

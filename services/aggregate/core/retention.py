@@ -1,43 +1,43 @@
-"""Whether the streams keep what a replay needs (ADR 7): what the open window counts, until it is read again."""
+"""Checks that the streams keep the messages of the open window until a replay has read them again (ADR 7)."""
 
 from dataclasses import dataclass
 
 from services.aggregate.core.config import SECOND, SiteConfig
 
 MARGIN = 300 * SECOND
-"""How long it may take until a dead replica is replaced: Kubernetes gives a lost node five minutes. What came just
-before the window, of people who are seen in it, is far less."""
+"""Time to replace a dead replica: Kubernetes gives a lost node five minutes. A replay also needs sightings from just
+before the window, of people who are seen in it; these go back far less."""
 _SLACK = 0.05
-"""A stream that reaches back to within so much of its age is limited by that age."""
+"""A stream is limited by age if it reaches back to within this share of its maximum age."""
 
 _LARGER = "raise nats.streams.{}: How long things are kept, in docs/operations.md"
 
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """How far back a stream goes, ns; `now` is the server's. `max_age` 0: its age is not limited."""
+    """How far back a stream goes, ns; `now` is the server's time. `max_age` 0: its age is not limited."""
 
     max_age: int
     max_bytes: int
     has_dropped: bool
-    """Whether it held more than it does."""
+    """Whether it has dropped messages."""
     first: int
     """When its first message was stored; `now` if there is none."""
     now: int
 
     @property
     def is_full(self) -> bool:
-        """Whether bytes, and not age, limit what it keeps."""
+        """Whether its size in bytes, not its age, limits what it keeps."""
         return self.has_dropped and (not self.max_age or self.now - self.first < self.max_age * (1 - _SLACK))
 
 
 def needed(config: SiteConfig) -> int:
-    """Return for how long messages are to be kept, ns; nobody waits for what is late in a recording."""
+    """Return how long messages must be kept, ns; for recordings nobody waits for late messages."""
     return config.window + (0 if config.close_on_end else config.lateness) + MARGIN
 
 
 def shortfall(stream: str, reach: Reach, config: SiteConfig) -> str | None:
-    """Return why a stream's age is too little for a site, and what would do; None if it is enough."""
+    """Return why a stream's maximum age is too short for a site, and what to set; None if it is long enough."""
     least = needed(config)
     if not reach.max_age or reach.max_age >= least:
         return None
@@ -49,7 +49,7 @@ def shortfall(stream: str, reach: Reach, config: SiteConfig) -> str | None:
 
 
 def loss(stream: str, reach: Reach, since: int) -> str | None:
-    """Return what has become of messages since the open window's start; None if the stream still has them."""
+    """Return how messages since the open window's start were lost; None if the stream still has them."""
     if not reach.has_dropped or reach.first <= since:
         return None
     gone = f"{stream} has dropped {(reach.first - since) / SECOND:.0f} s of the open window"

@@ -1,10 +1,11 @@
-"""Where the rules of a site stand, from their first window to the settings that have them no more.
+"""The states of a site's rules, from their first window until the settings no longer have them.
 
-Where a rule stands is told whole by its last `RuleStateV1`, until windows lengthen a row that has begun: so a restart
-reads that message, these windows, and the last window, of which a crash may have kept back what it decided.
+A rule's last `RuleStateV1` holds its whole state, until further windows lengthen a row that has begun. So a restart
+reads that message and these windows. It also reads the last window: a crash may have kept its decisions from being
+published.
 
-A rule that a new configuration does not judge any more is over at the border where that takes over: its alert is
-resolved, with what its last window says, since no window will ever clear it.
+A rule that a new configuration no longer judges ends at the border where that configuration takes over. Its alert is
+resolved with the figures of its last window, since no window will ever clear it.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,21 +23,21 @@ RuleKey = tuple[str, str]
 
 
 class RuleBook:
-    """Where every rule of a site stands, whatever configuration it came with."""
+    """The state of every rule of a site, whatever configuration it came with."""
 
     def __init__(self) -> None:
         self._states: dict[RuleKey, RuleState] = {}
         self._alerts: dict[RuleKey, AlertV1] = {}
         self._changes: dict[RuleKey, RuleStateV1] = {}
         self._judged: dict[RuleKey, tuple[RuleSettings, WindowV1]] = {}
-        """Each rule as it was last applied, and to which window."""
+        """Each rule as it was last applied, and the window that it was applied to."""
 
     def state(self, rule: RuleSettings) -> RuleState:
-        """Return where a rule stands; a new one is normal."""
+        """Return a rule's state; a new rule is normal."""
         return self._states.get((rule.zone, rule.id), RuleState())
 
     def take(self, rules: Iterable[RuleSettings], window: WindowV1) -> list[Decision]:
-        """Fold a published window into the rules of its zone; returns the alerts and changes that it decided."""
+        """Fold a published window into the rules of its zone; return the alerts and changes that it decided."""
         decisions: list[Decision] = []
         for rule in rules:
             if rule.zone == window.zone and PROFILES[window.profile].rules:
@@ -55,9 +56,9 @@ class RuleBook:
             yield changed
 
     def part(self, config: SiteConfig) -> list[Decision]:
-        """End what the configuration that takes over does not judge; returns the alerts and changes of that.
+        """End the rules that the new configuration does not judge; return the alerts and changes that follow from this.
 
-        Of one window and rule they come after what the window itself decided.
+        For one window and rule, they come after the decisions of the window itself.
         """
         kept = {(rule.zone, rule.id) for rule in standing(config)}
         gone = sorted((self._alerts.keys() | self._changes.keys()) - kept)
@@ -78,11 +79,12 @@ class RuleBook:
         windows: Sequence[WindowV1],
         config: SiteConfig | None,
     ) -> list[Decision]:
-        """Rebuild from what was published, each oldest first, of each rule at least the last alert and change of state.
+        """Rebuild the states from published messages, oldest first.
 
-        Of a zone's windows the last ones are needed: back to what `is_enough` says. Returns what a crash kept from
-        being published. `config` is the one that the last window was judged under; without it no window counts (a row
-        counts windows of one configuration only).
+        Each rule needs at least its last alert and its last change of state. Of a zone's windows the last ones are
+        needed, as many as `is_enough` says. Return the decisions that a crash kept from being published. `config` is
+        the one that judged the last window. Without it no window counts, since a row counts windows of one
+        configuration only.
         """
         fired, changed = {(a.zone, a.rule): a for a in alerts}, {(s.zone, s.rule): s for s in states}
         self._alerts, self._changes = dict(fired), dict(changed)
@@ -100,18 +102,18 @@ class RuleBook:
 
 
 def is_enough(windows: Sequence[WindowV1], states: Iterable[RuleStateV1]) -> bool:
-    """Whether these last windows of a zone, oldest first, tell how long the rows are that its rules had begun.
+    """Return whether these last windows of a zone, oldest first, show how long its rules' rows are.
 
-    A row that goes on is told by no message. `states` are the last changes of the rules of this zone.
+    No message says that a row continues. `states` are the last changes of the rules of this zone.
     """
     begun = (told.start for told in states if told.state in {"pending", "recovering"})
     return bool(windows) and windows[0].start <= min(begun, default=windows[-1].start)
 
 
 def _base(alert: AlertV1 | None, told: RuleStateV1 | None) -> RuleState:
-    """Return where a rule stood after its last change of state, which follows the alert that its window decided.
+    """Return a rule's state after its last change of state, which follows the alert that its window decided.
 
-    So an alert from after it is one whose change a crash kept back.
+    So if an alert is later than that change, a crash kept the alert's own change from being published.
     """
     if told is None:
         return RuleState()
@@ -128,9 +130,9 @@ def _base(alert: AlertV1 | None, told: RuleStateV1 | None) -> RuleState:
 
 
 def _over(firing: AlertV1, judged: tuple[RuleSettings, WindowV1] | None) -> AlertV1:
-    """Return the end of an alert that no window will clear, with the last window's figures where they may be told.
+    """Return the end of an alert that no window will clear, with the last window's figures if they can be judged.
 
-    Where nothing can be said of that window the figures, and so the window and its profile, are those it fired with.
+    If not, the figures, and so the window and its profile, are those with which the alert fired.
     """
     if judged is None or judge(*judged) == "no-data":
         return structs.replace(firing, state="resolved")
@@ -138,7 +140,7 @@ def _over(firing: AlertV1, judged: tuple[RuleSettings, WindowV1] | None) -> Aler
 
 
 def _normal(last: RuleStateV1, judged: tuple[RuleSettings, WindowV1] | None) -> RuleStateV1:
-    """Return the change to normal of a rule that is over; `last` is its last change."""
+    """Return the change to normal of a rule that has ended; `last` is its last change."""
     window = last if judged is None else judged[1]
     return structs.replace(
         last,

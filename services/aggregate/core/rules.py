@@ -1,8 +1,8 @@
 """Rate alerts as a fold over the published windows of a zone (ADR 7).
 
 A window *breaches* when its rate and the upper bound of its interval are below `fire_below`; it *clears* when its rate
-is above `clear_above`. `for_windows` breaching windows in a row fire, `for_windows` clearing ones resolve; a window in
-between ends either row, so nothing flaps inside the band. A window with too few people, or of which too little was
+is above `clear_above`. `for_windows` breaching windows in a row fire the alert, and as many clearing ones resolve it. A
+window in between ends either row, so nothing flaps inside the band. A window with too few people, or with too little
 observed, is no data: it changes nothing and ends no row. A row counts windows of one configuration only, since a new
 threshold must not judge old windows.
 """
@@ -19,15 +19,15 @@ from services.sites.profiles import PROFILES
 from services.sites.settings import RuleSettings
 
 MIN_COVERAGE = 0.5
-"""Of less than this share of the window observed, nothing can be said."""
+"""A window of which less than this share was observed is not judged."""
 Judgement = Literal["breach", "clear", "between", "no-data"]
 Decision = AlertV1 | RuleStateV1
-"""What a window decides about a rule: an alert first, then the change of state that it makes."""
+"""A window's decision about a rule: first an alert, then the change of state that it makes."""
 
 
 @dataclass(frozen=True)
 class RuleState:
-    """Where a rule stands."""
+    """The state of a rule."""
 
     firing: bool = False
     row: int = 0
@@ -35,7 +35,7 @@ class RuleState:
     since: int = 0
     """Start of the first window that breached."""
     config: str | None = None
-    """The configuration of the last window with data: that of the row."""
+    """The configuration of the last window with data, and so of the row."""
     blind: bool = False
     """The last window had no data."""
 
@@ -50,7 +50,7 @@ class RuleState:
 
 
 def judge(rule: RuleSettings, window: WindowV1) -> Judgement:
-    """Return what a window says about a rule."""
+    """Return a rule's judgement of a window."""
     if window.rate is None or window.interval is None or (window.coverage or 0.0) < MIN_COVERAGE:
         return "no-data"
     if judged(window) < max(rule.min_persons, PROFILES[window.profile].min_persons):
@@ -61,7 +61,7 @@ def judge(rule: RuleSettings, window: WindowV1) -> Judgement:
 
 
 def judged(window: WindowV1) -> int:
-    """Return how many people a window's rate rests on."""
+    """Return how many people a window's rate is based on."""
     return (window.masked or 0) + (window.unmasked or 0) + (window.incorrect or 0)
 
 
@@ -86,7 +86,7 @@ def fold(rule: RuleSettings, state: RuleState, window: WindowV1) -> tuple[RuleSt
 
 
 def change(rule: RuleSettings, before: RuleState, after: RuleState, window: WindowV1) -> RuleStateV1 | None:
-    """Return the event of a change of state that a window brought about, None if it brought none."""
+    """Return the change of state that a window caused; None if it caused none."""
     if after.name == before.name:
         return None
     return RuleStateV1(
@@ -119,20 +119,20 @@ def _reason(rule: RuleSettings, before: RuleState, after: RuleState, window: Win
 
 
 def standing(config: SiteConfig) -> list[RuleSettings]:
-    """Return the rules that a configuration judges: of a profile that has any, and of zones that have a camera."""
+    """Return the rules that a configuration judges, of zones with a camera; none if the profile allows no rules."""
     if not PROFILES[config.profile].rules:
         return []
     return [rule for rule in config.rules if rule.zone in config.zone_cameras]
 
 
 def judged_by(windows: Iterable[WindowV1], configs: Iterable[SiteConfig]) -> SiteConfig | None:
-    """Return the configuration that the newest of these windows was judged under, None if it is not known."""
+    """Return the configuration that judged the newest of these windows; None if it is not known."""
     newest = max(windows, key=lambda window: window.start, default=None)
     return next((config for config in configs if newest and config.sha256 == newest.config_sha256), None)
 
 
 def trailing(config: SiteConfig | None, windows: Sequence[WindowV1]) -> Sequence[WindowV1]:
-    """Return the windows at the end that were judged under this configuration."""
+    """Return the windows at the end of the list that this configuration judged."""
     first = len(windows)
     while config and first and windows[first - 1].config_sha256 == config.sha256:
         first -= 1
@@ -140,7 +140,7 @@ def trailing(config: SiteConfig | None, windows: Sequence[WindowV1]) -> Sequence
 
 
 def alert_id(site: str, zone: str, rule: str, since: int) -> str:
-    """Return what names one alert from firing to resolved: 16 hexadecimal digits, the same after every replay."""
+    """Return the id of one alert from firing to resolved: 16 hexadecimal digits, the same after every replay."""
     return sha256(f"{site}/{zone}/{rule}/{since}".encode()).hexdigest()[:16]
 
 
@@ -161,6 +161,7 @@ def alert_of(rule: RuleSettings, window: WindowV1, state: AlertState, since: int
         end=window.end,
         rate=window.rate,
         interval=window.interval,
+        sampling_interval=window.sampling_interval,
         persons=judged(window),
         coverage=window.coverage or 0.0,
         fire_below=rule.fire_below,

@@ -1,30 +1,43 @@
-"""One camera's tracker: which sightings are the same passer-by, from geometry alone.
+"""One camera's tracker: links the sightings of the same passer-by, from geometry alone.
 
 Two-stage association, confident detections first (ByteTrack, Zhang et al. 2022), each stage an optimal assignment
-(Jonker & Volgenant 1987, as in scipy). Pictures come every 200 ms and a face may move two of its sizes between two of
-them, so boxes need not overlap: what counts is how well a place fits the track, as a log-likelihood.
+(Jonker & Volgenant 1987, as in scipy). Pictures come every 200 ms. Between two of them a face may move by two of its
+sizes, so boxes need not overlap. A match depends on how well a place fits the track, as a log-likelihood.
 """
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import hypot
 
 from scipy.optimize import linear_sum_assignment
 
 from proto.sightings import SightingV1
-from services.aggregate.core.association import gains
-from services.aggregate.core.geometry import Location, place
+from services.aggregate.core.config import SECOND
 from services.aggregate.core.ground import Ground, Point
-from services.aggregate.core.motion import Motion
-from services.aggregate.core.passages import Evidence
+from services.aggregate.core.motion import Location, Motion, gains, place
+from services.aggregate.core.places import NOWHERE, Places
+from services.aggregate.core.stillness import Stillness
+from services.aggregate.core.windows import Evidence
 
 HIGH_SCORE = 0.5
-"""Detections from here on are matched first, and may begin a track."""
+"""Detections with at least this score are matched first and may begin a track."""
 LOW_SCORE = 0.1
-"""Weaker ones are noise."""
+"""Detections below this score are noise."""
 PLAIN = Ground()
 """A picture without areas and without a line."""
+COVERED = SECOND
+"""Who was seen at a place so long ago may be there still."""
+KEPT = 60 * SECOND
+"""A static face that is hidden for so long is still where it was."""
 _SECOND = 1e-9
+SPOT = 2.0
+"""Who stays within so many face sizes of a place stands there: people who wait sway and step aside."""
+STOOD = SECOND
+"""Who has stood for so long (ns) stands: people who walk leave a spot sooner."""
+AS_LONG, LONGEST = 6, 10
+"""Who stands may be unseen for so many times as long as they stood, but for at most so many times `max_gap`: they have
+turned away, bend down, are hidden by somebody, or the light is off. Who goes is seen to walk away."""
 
 
 @dataclass(slots=True)
@@ -33,39 +46,68 @@ class Track:
 
     motion: Motion
     seen: Location
-    """Where it was seen last, by the filter."""
+    """Where the filter placed it at the last sighting."""
     last: int
     evidence: Evidence
+    """From its free sightings: what a static face shows says nothing about a person."""
+    stillness: Stillness
+    spot: Location
+    """Where it was at `since`; it has stayed near there ever since."""
+    since: int
+    stands: bool = False
+    """Whether the person stood at the last sighting."""
     hits: int = 0
     largest: float = 0.0
-    """Its largest face, in picture widths."""
+    """Its largest face, in picture widths; this and `zones` are of its free sightings, like the evidence."""
     net: int = 0
-    """Crossings of the camera's line to its right, less those to its left."""
+    """Crossings of the camera's line to its right, minus those to its left."""
     zones: Counter[str] = field(default_factory=Counter)
-    """Sightings by zone."""
+    """Free sightings by zone."""
 
     @property
     def zone(self) -> str:
-        """The zone that it was in the longest; of two alike the first by name."""
+        """The zone with most of its sightings; if two are equal, the first by name."""
         return min(self.zones, key=lambda zone: (-self.zones[zone], zone))
 
+    def patience(self, max_gap: int) -> int:
+        """Return for how long it may go unseen, in ns."""
+        if self.stillness.is_static:
+            return max_gap + KEPT
+        return max(max_gap, min(AS_LONG * (self.last - self.since), LONGEST * max_gap)) if self.stands else max_gap
+
     def match(self, picture: "_Picture", face: "_Face", *, anew: bool) -> None:
-        """Take a sighting in; `anew` if it does not go on as before."""
+        """Add a sighting; with `anew` the motion begins anew."""
         if anew:
             self.motion = Motion.start(face.place)
         else:
             self.motion.correct(face.place)
-        before, self.seen = self.seen, Location(self.motion.x, self.motion.y, self.motion.size)
+        x, y, size = self.motion.x, self.motion.y, self.motion.size
+        before, self.seen = self.seen, Location(x, y, size)
+        right, down, near = x - self.spot.x, y - self.spot.y, SPOT * size
+        if right * right + down * down > near * near:
+            self.spot, self.since = self.seen, picture.at
         self.net += picture.ground.crossed(picture.point(before), picture.point(self.seen))
         self.hit(picture, face)
 
     def hit(self, picture: "_Picture", face: "_Face") -> None:
-        """Count a sighting that motion and place know of already."""
-        self.evidence.add(picture.model, face.sighting)
+        """Count a sighting that motion and place already include."""
         self.hits += 1
         self.last = picture.at
-        self.largest = max(self.largest, face.place.size)
-        self.zones[picture.ground.zone_at(*picture.point(self.seen))] += 1
+        # Before a known static face nobody is waited for: when they walk on, its face is where they stood.
+        self.stands = picture.at - self.since >= STOOD and not picture.places.hold(face.place)
+        if self.stillness.add(picture.at, face.place, picture.places):
+            self.evidence.add(picture.model, face.sighting)
+            self.largest = max(self.largest, face.place.size)
+            self.zones[picture.ground.zone_at(*picture.point(self.seen))] += 1
+
+    def has_ended(self, end: int) -> bool:
+        """Return whether it was last seen before a moment; a static face may be hidden for longer."""
+        return self.last < (end - KEPT if self.stillness.is_static else end)
+
+    def settle(self, places: Places) -> None:
+        """Forget the sightings so far if the track rests where a static face has just become known."""
+        if self.stillness.settle(places):
+            self.evidence, self.largest, self.zones = Evidence(self.evidence.model), 0.0, Counter()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +116,7 @@ class _Picture:
     aspect: float
     model: str
     ground: Ground
+    places: Places
 
     def point(self, where: Location) -> Point:
         """Return a place in shares of the picture."""
@@ -101,49 +144,66 @@ class Tracker:
         model: str,
         max_gap: int,
         ground: Ground = PLAIN,
+        places: Places = NOWHERE,
     ) -> list[Track]:
-        """Take one picture in; returns the tracks that ended before it, not seen for more than `max_gap` ns or gone
-        out of the picture by now.
+        """Process one picture; return the tracks that ended before it.
 
-        A picture older than the last one (a new lease on a host whose clock is behind) ends every track. `ground` says
-        what the picture shows where.
+        A track ends if it was unseen for more than `max_gap` ns (longer if the person stood), or is out of the picture
+        by now. A picture older than the last one (a new lease on a host whose clock is behind) ends every track.
+        `ground` holds the picture's zone areas and counting line, `places` where its static faces are.
         """
-        closed = self.close_before(at - max_gap if self._now is None or at >= self._now else None)
+        back = self._now is not None and at < self._now
+        missed = at - max_gap
+        closed = self._end([t for t in self._tracks if back or (t.last < missed and t.last + t.patience(max_gap) < at)])
         self._predict(at)
-        closed += self._gone(aspect)
-        picture = _Picture(at, aspect, model, ground)
+        closed += self._end([t for t in self._tracks if _is_gone(t, at, aspect)])
+        picture = _Picture(at, aspect, model, ground, places)
         strong, weak = _by_score(faces, aspect)
-        left, born = self._associate(picture, self._tracks, strong)
+        open_, hanging = self._uncovered(at)
+        strong, weak = (_match_static(picture, hanging, faces) for faces in (strong, weak))
+        left, born = self._associate(picture, open_, strong)
         self._associate(picture, left, weak)
         self._tracks += [_begin(picture, face) for face in born]
         return closed
 
     def close_before(self, end: int | None) -> list[Track]:
-        """End the tracks last seen before `end` (None: all) and return them, oldest first."""
-        closed = [t for t in self._tracks if end is None or t.last < end]
-        if closed:
-            self._tracks = [t for t in self._tracks if end is not None and t.last >= end]
-        return closed
+        """End the tracks last seen before `end` (None: all) and return them, oldest first; static faces stay longer."""
+        return self._end([t for t in self._tracks if end is None or t.has_ended(end)])
 
-    def _gone(self, aspect: float) -> list[Track]:
-        """End the tracks that have walked out of the picture: whoever comes in at that edge next is somebody else."""
-        gone = [t for t in self._tracks if not (0 <= t.motion.x <= 1 and 0 <= t.motion.y <= 1 / aspect)]
-        if gone:
-            self._tracks = [t for t in self._tracks if 0 <= t.motion.x <= 1 and 0 <= t.motion.y <= 1 / aspect]
-        return gone
+    def _end(self, over: list[Track]) -> list[Track]:
+        if over:
+            ended = set(map(id, over))
+            self._tracks = [track for track in self._tracks if id(track) not in ended]
+        return over
+
+    def settle(self, places: Places) -> None:
+        """Let the tracks that rest where static faces have just become known be static faces too."""
+        for track in self._tracks:
+            track.settle(places)
 
     def _predict(self, at: int) -> None:
         seconds = 0.0 if self._now is None else max(0, at - self._now) * _SECOND
         self._now = at
         for track in self._tracks:
+            if track.stillness.is_static:  # what noise made of its velocity would carry it away while it is hidden
+                track.motion.vx = track.motion.vy = 0.0
             track.motion.predict(seconds)
 
+    def _uncovered(self, at: int) -> tuple[list[Track], list[Track]]:
+        """Return the tracks, and apart from them the static faces before which nobody was seen just now."""
+        people = [t for t in self._tracks if not t.stillness.is_static]
+        hanging = {id(t) for t in self._tracks if t.stillness.is_static and not _is_covered(t, people, at)}
+        return [t for t in self._tracks if id(t) not in hanging], [t for t in self._tracks if id(t) in hanging]
+
     def _associate(self, picture: _Picture, tracks: list[Track], faces: list[_Face]) -> tuple[list[Track], list[_Face]]:
-        """Match; returns the tracks and the faces that are left, in their order."""
+        """Match tracks with faces; return the unmatched tracks and faces, in their order."""
         if not tracks or not faces:
             return tracks, faces
         unseen = [max(0, picture.at - t.last) * _SECOND for t in tracks]
         explained, anew = gains(tracks, unseen, [f.place for f in faces])
+        for i, track in enumerate(tracks):
+            if track.stillness.is_static:  # it is nowhere else
+                explained[i] *= [track.stillness.is_at_rest(face.place) for face in faces]
         rows, columns = linear_sum_assignment(explained, maximize=True)
         pairs = [(i, j) for i, j in zip(rows.tolist(), columns.tolist(), strict=True) if explained[i, j] > 0]
         for i, j in pairs:
@@ -154,14 +214,46 @@ class Tracker:
 
 
 def _by_score(faces: Sequence[SightingV1], aspect: float) -> tuple[list[_Face], list[_Face]]:
-    """Return strong and weak faces in an order of their own: a message's order must change nothing."""
+    """Return strong and weak faces, sorted: their order in a message must change nothing."""
     ordered = sorted(faces, key=lambda s: (s.box, s.score, s.verdict, s.confidence))
     strong = [_Face(place(s.box, aspect), s) for s in ordered if s.score >= HIGH_SCORE]
     weak = [_Face(place(s.box, aspect), s) for s in ordered if LOW_SCORE <= s.score < HIGH_SCORE]
     return strong, weak
 
 
+def _is_covered(static: Track, others: list[Track], at: int) -> bool:
+    """Return whether somebody who was seen just now is before a static face: then a face there is theirs."""
+    return any(
+        at - t.last <= COVERED
+        and hypot(t.motion.x - static.motion.x, t.motion.y - static.motion.y) <= t.motion.size / 2
+        for t in others
+    )
+
+
+def _match_static(picture: _Picture, tracks: list[Track], faces: list[_Face]) -> list[_Face]:
+    """Match static faces with what is where they hang; return the other faces.
+
+    A static face is nowhere else. So somebody who stops before it keeps their track, and does not take on its.
+    """
+    left = list(faces)
+    for track in tracks:
+        here = [face for face in left if track.stillness.is_at_rest(face.place)]
+        if here:
+            track.match(picture, here[0], anew=False)
+            left = [face for face in left if face is not here[0]]
+    return left
+
+
+def _is_gone(track: Track, at: int, aspect: float) -> bool:
+    """Return whether a track has left the picture (the next face to come in there is another person's), or was a
+    person's and went over to a static face.
+    """
+    is_out = not (0 <= track.motion.x <= 1 and 0 <= track.motion.y <= 1 / aspect)
+    return is_out or track.stillness.has_ended(at)
+
+
 def _begin(picture: _Picture, face: _Face) -> Track:
-    track = Track(Motion.start(face.place), face.place, picture.at, Evidence(picture.model))
+    motion, evidence, stillness = Motion.start(face.place), Evidence(picture.model), Stillness(picture.at)
+    track = Track(motion, face.place, picture.at, evidence, stillness, face.place, picture.at)
     track.hit(picture, face)
     return track

@@ -2,19 +2,76 @@
 
 Windows are aligned to full hours of the site's clock and their length divides an hour, so no change to summer time
 moves a border.
+
+A passage has one verdict, from all the sightings of its track.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import log
 from typing import get_args
 
+from proto.model_errors import ModelErrors
 from proto.public import GapReason, WindowV1
-from proto.sightings import PassageV1
-from proto.types import WHOLE_SITE
+from proto.sightings import PassageV1, SightingsV1, SightingV1
+from proto.types import WHOLE_SITE, Verdict
 from services.aggregate.core.config import SiteConfig
 from services.aggregate.core.coverage import CoverageSpan
-from services.aggregate.core.passages import JUDGED
-from services.sites.proportions import wilson
+from services.aggregate.core.motion import Location
+from services.aggregate.core.stills import Stills
+from services.sites.figures import observed, rates
+from services.sites.measurement import Judged
+
+JUDGED: tuple[Verdict, ...] = ("masked", "unmasked", "incorrect")
+STRONGEST = 0.99
+"""A single picture is never trusted more than this: a confident mistake must not outweigh all others."""
+ENOUGH = log(3.0)
+"""How far masked or not masked must lead, in log-odds: 3 to 1. Less is `unknown`: counted and shown, never guessed."""
+
+
+@dataclass(slots=True)
+class Evidence:
+    """Sum of the log-odds of one track's sightings, by verdict; all of them from one model."""
+
+    model: str
+    odds: dict[str, float] = field(default_factory=dict)
+
+    def add(self, model: str, sighting: SightingV1) -> None:
+        """Add a sighting; evidence of another model is dropped, since one model judges a passage."""
+        if model != self.model:
+            self.model, self.odds = model, {}
+        if sighting.verdict != "unknown":
+            self.odds[sighting.verdict] = self.odds.get(sighting.verdict, 0.0) + log_odds(sighting.confidence)
+
+    def verdict(self) -> Verdict:
+        """Return masked or not masked, whichever leads clearly, else `unknown`; if not masked, the stronger of the two.
+
+        A person seen in turn without a mask and with a badly worn one is certainly not masked. As `unknown` they would
+        be left out of the rate, which would then be too high.
+        """
+        masked, unmasked, incorrect = (self.odds.get(verdict, 0.0) for verdict in JUDGED)
+        lead = masked - (unmasked + incorrect)
+        if abs(lead) < ENOUGH:
+            return "unknown"
+        if lead > 0:
+            return "masked"
+        return "unmasked" if unmasked >= incorrect else "incorrect"
+
+
+def log_odds(confidence: float) -> float:
+    """Return log(p / (1 - p)), never below 0 (a doubtful sighting is no evidence) and bounded above."""
+    p = min(max(confidence, 0.5), STRONGEST)
+    return log(p / (1 - p))
+
+
+def verdict_of(sightings: Iterable[SightingV1]) -> Verdict:
+    """Return the verdict of a passage with these sightings."""
+    evidence = Evidence("")
+    for sighting in sightings:
+        evidence.add("", sighting)
+    return evidence.verdict()
+
 
 CAMERA_OK = 0.9
 """A camera counts as ok when this share of the window was observed."""
@@ -24,7 +81,7 @@ Model = tuple[str, str]
 
 
 class Slot:
-    """What is known of one window of a site, until it closes."""
+    """One window of a site, until it closes."""
 
     def __init__(self, start: int, end: int, config: SiteConfig) -> None:
         self.start, self.end, self.config = start, end, config
@@ -33,9 +90,10 @@ class Slot:
         self._observed: Counter[str] = Counter()
         self._missed: dict[str, Counter[GapReason]] = {}
         self._gaps: dict[str, set[GapReason]] = {}
+        self._stills: dict[str, Stills] = {}
 
     def adopt(self, model: Model) -> bool:
-        """Whether the window is judged by this model: the first one seen in it."""
+        """Return whether this model judges the window: the first model seen in it does."""
         if self.model is None:
             self.model = model
         return self.model == model
@@ -45,8 +103,17 @@ class Slot:
         for zone in {passage.zone, WHOLE_SITE}:
             self._passages.setdefault(zone, Counter())[passage.verdict] += 1
 
+    def look(self, picture: SightingsV1, counted: Sequence[SightingV1]) -> None:
+        """Look for faces that stay where they are among those of a picture that are counted."""
+        self._stills.setdefault(picture.camera, Stills()).add(picture.at, picture.aspect, counted)
+
+    def lasting(self, camera: str) -> list[Location]:
+        """Return where faces lasted throughout the window (`Stills.lasting`)."""
+        stills = self._stills.get(camera)
+        return stills.lasting() if stills is not None else []
+
     def note(self, camera: str, span: CoverageSpan) -> None:
-        """Note what of a span of a camera's time lies in this window."""
+        """Record the part of a span of a camera's time that lies in this window."""
         length = min(span.end, self.end) - max(span.start, self.start)
         if length <= 0 or camera not in self.config.grounds:
             return
@@ -57,7 +124,7 @@ class Slot:
             self.miss(camera, span.reason)
 
     def miss(self, camera: str, reason: GapReason) -> None:
-        """Note why a camera's time was not observed."""
+        """Record a reason why a camera's time was not observed."""
         for zone in self.config.grounds[camera].zones if camera in self.config.grounds else {WHOLE_SITE}:
             self._gaps.setdefault(zone, set()).add(reason)
 
@@ -72,14 +139,20 @@ class Slot:
 
     @property
     def has_rest(self) -> bool:
-        """Whether a camera observed somebody or nobody for the whole site alone."""
+        """Whether a camera that counts only for the whole site observed any part of the window."""
         return any(ground.zone == WHOLE_SITE and self._observed[name] for name, ground in self.config.grounds.items())
 
-    def publish(self, late: Mapping[str, int]) -> list[WindowV1]:
-        """Return the windows of all zones that have cameras, the whole site last; nothing is withheld here."""
-        return [self._window(zone, cameras, late) for zone, cameras in self.config.zone_cameras.items()]
+    def publish(self, late: Mapping[str, int], errors: Mapping[Model, ModelErrors]) -> list[WindowV1]:
+        """Return the windows of all zones that have cameras, the whole site last; nothing is withheld here.
 
-    def _window(self, zone: str, cameras: list[str], late: Mapping[str, int]) -> WindowV1:
+        `errors` are those of the models that are known.
+        """
+        known = errors.get(self.model) if self.model else None
+        if known is not None and self.model is not None:
+            known = self.config.at_site(known, self.model[1])
+        return [self._window(zone, cameras, late, known) for zone, cameras in self.config.zone_cameras.items()]
+
+    def _window(self, zone: str, cameras: list[str], late: Mapping[str, int], errors: ModelErrors | None) -> WindowV1:
         tally = self._passages.get(zone, Counter())
         judged = sum(tally[verdict] for verdict in JUDGED)
         shares = [self.observed(camera) for camera in cameras]
@@ -95,14 +168,14 @@ class Slot:
             unmasked=tally["unmasked"],
             incorrect=tally["incorrect"],
             unknown=tally["unknown"],
-            rate=tally["masked"] / judged if judged else None,
-            interval=wilson(tally["masked"], judged),
-            coverage=sum(shares) / len(shares),
+            **rates(tally["masked"], [Judged(judged, errors)])._asdict(),
+            coverage=observed(sum(shares) / len(shares)),
             cameras_ok=sum(share >= CAMERA_OK for share in shares),
             cameras_expected=len(cameras),
             gaps=[reason for reason in _REASONS if reason in gaps],
             late_total=late.get(zone, 0),
             model=self.model[0] if self.model else None,
             model_sha256=self.model[1] if self.model else None,
+            model_errors=errors,
             config_sha256=self.config.sha256,
         )

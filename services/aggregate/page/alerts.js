@@ -22,13 +22,16 @@ export class Alerts {
     this.none.hidden = why === null;
     put(this.none, why === null ? "" : text(why));
     while (this.list.children.length > found.length) this.list.lastChild.remove();
-    while (this.list.children.length < found.length) this.list.append(make("li", "", make("strong"), " ", make("span"), " ", make("small")));
+    while (this.list.children.length < found.length) this.list.append(make("li", "", make("strong"), " ", make("span"), " ", make("small"), make("p", "action")));
     found.forEach((one, index) => {
-      const [state, line, time] = this.list.children[index].children;
+      const [state, line, time, action] = this.list.children[index].children;
       this.list.children[index].className = one.state;
       put(state, [text(`alert.${one.state}`), one.severity && text(`severity.${one.severity}`)].filter(Boolean).join(", "));
       put(line, alertLine(one, where));
       put(time, alertTime(one, where));
+      const todo = (one.state === "firing" && one.rule && where.ruleOf(one.zone, one.rule).action) || "";
+      action.hidden = todo === "";
+      put(action, todo);
     });
     this.list.hidden = found.length === 0;
   }
@@ -43,13 +46,14 @@ function reason(found, profile, latest) {
 }
 
 /** What an alert says, without its state. */
-export function alertLine(one, { zoneName }) {
+export function alertLine(one, { zoneName, ruleOf }) {
   if (one.type === "OperationalAlertV1") {
     const name = one.kind === "no-data" ? zoneName(one.name) : one.name;
     const why = one.reason && one.reason !== one.kind ? ` (${text(`gap.${one.reason}`)})` : "";
     return text(`operation.${one.kind}`, { name }, `${one.kind}: ${name}`) + why;
   }
-  const { rule, persons } = one;
+  const rule = ruleOf(one.zone, one.rule).name || one.rule;
+  const { persons } = one;
   return text("alert.line", { zone: zoneName(one.zone), rule, rate: percent(one.rate), interval: range(one.interval), persons: number(persons), below: percent(one.fire_below) });
 }
 

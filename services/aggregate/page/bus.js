@@ -1,6 +1,6 @@
 // The connection to NATS, kept for as long as the page is open: what is listened to, and questions one at a time (ADR 20).
 
-import { fits, isPlain, STREAMS } from "./messages.js";
+import { fits, isPlain, STREAMS, timed } from "./messages.js";
 import { wsconnect } from "./nats.js";
 import { backoff, ownClock, pause } from "./timing.js";
 
@@ -93,10 +93,10 @@ export class Bus {
 
   hear(message) {
     try {
-      const said = message.json();
+      const said = timed(message.json());
       if (isPlain(message.headers) && fits(said, message.subject)) this.told(said);
     } catch {
-      // no message of ours: docs/subscribing.md
+      // no message of ours
     }
   }
 

@@ -20,14 +20,13 @@ export function cameras(known, site, nowMs, offsetMs = 0) {
     });
 }
 
-/** Whether the cameras that are up keep the promise: the figures of the one with most late pictures, of ten minutes.
+/** Whether the cameras that are up keep the promise: the figures of the one with most late pictures, of its last windows.
 
-A report has some twenty pictures, so its 99th percentile is its slowest one, and says nothing about 99 of 100. What counts are `pictures`
-and `late` of the reports: late are those that took longer than 100 ms, unconfirmed ones included. A camera is judged once it has 100.
-Where none is: `{kept: null}`, with `few`, the most pictures that one has, or with `sinceMs`, when there was a measurement last.
+`late` is a bound, in steps: at most so many of `pictures` took longer than 100 ms, unconfirmed ones included. A camera is judged once it has
+100. Where none is: `{kept: null}`, with `few`, the most pictures that one has, or with `sinceMs`, when there was a measurement last.
 */
 export function promise(list) {
-  const measured = list.filter((one) => one.up && one.lifetime?.frames > 0);
+  const measured = list.filter((one) => one.up && one.lifetime?.pictures > 0);
   if (measured.length === 0) {
     const moments = list.map((one) => one.measuredMs).filter((one) => one !== null);
     return { kept: null, few: null, sinceMs: moments.length > 0 ? Math.max(...moments) : null };
@@ -35,8 +34,8 @@ export function promise(list) {
   const judged = measured.filter((one) => one.counted.pictures >= JUDGED);
   if (judged.length === 0) return { kept: null, few: Math.max(...measured.map((one) => one.counted.pictures)), sinceMs: null };
   const share = ({ counted: { late, pictures } }) => late / pictures;
-  const worst = judged.reduce((one, other) => (share(other) - share(one) || other.lifetime.p50_ms - one.lifetime.p50_ms) > 0 ? other : one);
-  return { camera: worst.camera, p50: worst.lifetime.p50_ms, ...worst.counted, kept: worst.counted.late * JUDGED <= worst.counted.pictures };
+  const worst = judged.reduce((one, other) => (share(other) > share(one) ? other : one));
+  return { camera: worst.camera, ...worst.counted, kept: worst.counted.late * JUDGED <= worst.counted.pictures };
 }
 
 function total(counts = []) {

@@ -1,4 +1,4 @@
-// config.json beside the page: where NATS is, whether a key is asked for, and what people call sites and zones.
+// config.json beside the page: where NATS is, whether a key is asked for, what profiles allow, and what people call things.
 
 import { isZone } from "./day.js";
 import { backoff, pause } from "./timing.js";
@@ -22,11 +22,15 @@ export async function readConfig(told) {
   }
 }
 
-/** What a config.json says, with what it may leave out; throws where it does not say where NATS is. */
+const isProfile = (one) => typeof one?.name === "string" && typeof one.rules === "boolean" && typeof one.zones === "boolean";
+
+/** What a config.json says, with what it may leave out; throws where it does not say where NATS is, or what profiles allow. */
 export function settled(found) {
   if (typeof found?.server !== "string" || found.server === "") throw new TypeError("config.json has no server");
-  const names = Object.entries(found.names ?? {}).map(([site, { name, timezone, zones } = {}]) => {
-    return [site, { name, zones: zones ?? {}, timezone: isZone(timezone) ? timezone : undefined }];
+  const { profiles } = found;
+  if (!Array.isArray(profiles) || !profiles.length || !profiles.every(isProfile)) throw new TypeError("config.json has no profiles");
+  const names = Object.entries(found.names ?? {}).map(([site, { name, timezone, zones, rules } = {}]) => {
+    return [site, { name, zones: zones ?? {}, rules: rules ?? {}, timezone: isZone(timezone) ? timezone : undefined }];
   });
-  return { server: found.server, key: found.key === true, names: Object.fromEntries(names) };
+  return { server: found.server, key: found.key === true, profiles, names: Object.fromEntries(names) };
 }

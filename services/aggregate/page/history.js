@@ -1,6 +1,6 @@
 // Each zone's windows of the day, asked of the site itself (docs/subscribing.md, "Asking for history"), again until it answers.
 
-import { answers } from "./messages.js";
+import { answers, asText, timed } from "./messages.js";
 import { MS, oldSince } from "./model.js";
 import { backoff, ownClock, pause } from "./timing.js";
 
@@ -76,8 +76,10 @@ export class History {
 
   async ask({ site, zone }, step, from) {
     const asked = { type: "StatsRequestV1", site, zone, step, ...(from === null ? {} : { since: from }) };
-    const { said, why } = await this.bus.ask(`moretta.v1.stats.${site}`, asked);
+    const question = from === null ? asked : { ...asked, since: asText(from) };
+    const { said: told, why } = await this.bus.ask(`moretta.v1.stats.${site}`, question);
     if (why) return { state: why === "refused" ? "refused" : "failed" };
+    const said = timed(told);
     if (!answers(said, asked, this.now() * MS)) return { state: "failed" };
     if (said.error) return { state: GONE.includes(said.error) ? "gone" : "failed" };
     return { state: "answered", reply: said };

@@ -3,7 +3,7 @@
 import { storedOf, STREAMS, subjectsOf } from "./messages.js";
 import { backoff, ownClock, pause } from "./timing.js";
 
-const API = "moretta.api.";
+const API = "$JS.API.";
 const FIRST_MS = 2_000;
 const MOST_MS = 60_000;
 

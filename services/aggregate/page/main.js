@@ -8,7 +8,7 @@ import { askKey, hideKey, onKey } from "./key.js";
 import { Latest } from "./latest.js";
 import { empty, extend, period, sites, take } from "./model.js";
 import { Notice, tell } from "./notice.js";
-import { hasRules, profileOf, WHOLE } from "./profile.js";
+import { hasRules, learn, profileOf, WHOLE } from "./profile.js";
 import { alertLine } from "./alerts.js";
 import { SiteSection } from "./site.js";
 import { choose, text } from "./text.js";
@@ -30,6 +30,7 @@ let pending = null;
 
 const now = () => ownClock() + (bus?.offsetMs ?? 0);
 const zoneOf = (site) => zones.get(site) ?? config.names[site]?.timezone;
+const rulesOf = (site) => (zone, rule) => config.names[site]?.rules?.[`${zone}/${rule}`] ?? {};
 const nameOf = (site) => (zone) => (zone === WHOLE ? text("whole") : config.names[site]?.zones?.[zone] || zone);
 
 function soon() {
@@ -43,7 +44,7 @@ function show() {
   const [found, nowMs] = [sites(known), now()];
   for (const { site, zones: ids } of found) {
     if (!sections.has(site)) sections.set(site, new SiteSection(site));
-    const where = { nowMs, offsetMs: bus?.offsetMs ?? 0, timeZone: zoneOf(site), zoneName: nameOf(site), history, latest };
+    const where = { nowMs, offsetMs: bus?.offsetMs ?? 0, timeZone: zoneOf(site), zoneName: nameOf(site), ruleOf: rulesOf(site), history, latest };
     sections.get(site).show(known, ids, config.names[site]?.name, where);
     if (notice.state === "live" && latest.states.WINDOWS !== "asking") {
       for (const zone of ids) history.want(known.windows.get(`${site}/${zone}`));
@@ -60,7 +61,7 @@ function told(message) {
   if (news === null) return;
   const isSeen = message.type === "OperationalAlertV1" || (message.type === "AlertV1" && hasRules(profileOf(known, message.site)));
   if (isSeen && news.before?.state !== message.state) {
-    tell(text(`told.${message.state}`, { what: alertLine(message, { zoneName: nameOf(message.site) }) }, ""));
+    tell(text(`told.${message.state}`, { what: alertLine(message, { zoneName: nameOf(message.site), ruleOf: rulesOf(message.site) }) }, ""));
   }
   soon();
 }
@@ -113,5 +114,6 @@ config = await readConfig((fault) => {
   notice.fault = fault;
   show();
 });
+learn(config.profiles);
 if (config.key) askKey("");
 else await connect(null);

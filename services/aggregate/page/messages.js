@@ -17,14 +17,33 @@ const isShare = (one) => isNumber(one) && one >= 0 && one <= 1;
 const isInterval = (one) => Array.isArray(one) && one.length === 2 && one.every(isShare);
 const isTexts = (one) => Array.isArray(one) && one.every(isText);
 const maybe = (is) => (one) => one === null || one === undefined || is(one);
-const isLifetime = (one) => [one.p50_ms, one.p99_ms, one.frames, one.unconfirmed].every(isNumber) && [one.pictures, one.late].every(maybe(isNumber));
+const isErrors = (one) => isNumber(one.counted ?? 0);
+const isLifetime = (one) => [one.start, one.end, one.pictures, one.late].every(isNumber);
+
+const TIMES = ["start", "end", "since", "until", "at"];
+const PARTS = ["lifetime", "periods"];
+const NS = 1e6;
+
+/** A message or an answer with its times, RFC 3339 text, as nanoseconds; what is no such text becomes NaN, which fits nowhere. */
+export function timed(one) {
+  if (Array.isArray(one)) return one.map(timed);
+  if (one === null || typeof one !== "object") return one;
+  const read = ([name, value]) => {
+    if (TIMES.includes(name) && value !== null) return [name, isText(value) ? Date.parse(value) * NS : NaN];
+    return [name, PARTS.includes(name) ? timed(value) : value];
+  };
+  return Object.fromEntries(Object.entries(one).map(read));
+}
+
+/** Nanoseconds as a question has them. */
+export const asText = (nanoseconds) => new Date(Math.round(nanoseconds / NS)).toISOString();
 
 const FIGURES = {
   start: isNumber, end: isNumber, suppressed: maybe(isText), gaps: maybe(isTexts), rate: maybe(isShare), interval: maybe(isInterval),
   coverage: maybe(isShare), ...Object.fromEntries(["persons", "masked", "unmasked", "incorrect", "unknown"].map((name) => [name, maybe(isNumber)])),
 };
 const SHAPES = new Map(Object.entries({
-  WindowV1: [["windows", "site", "zone"], { ...FIGURES, profile: isText }],
+  WindowV1: [["windows", "site", "zone"], { ...FIGURES, profile: isText, model_errors: maybe(isErrors) }],
   AlertV1: [["alerts", "site", "zone", "rule"], {
     profile: isText, state: isText, since: isNumber, start: isNumber, end: isNumber, rate: isShare, interval: isInterval, persons: isNumber,
     fire_below: isShare,
@@ -76,7 +95,7 @@ export function storedOf(answer, subject) {
   if (answer.error) return answer.error.err_code === MISSING.message ? {} : null;
   const { subject: found, data, hdrs, time } = answer.message ?? {};
   if (found !== subject) return null;
-  const message = isPlainText(hdrs) ? parsed(data) : null;
+  const message = isPlainText(hdrs) ? timed(parsed(data)) : null;
   return fits(message, subject) ? { message, storedMs: Date.parse(String(time).replace(/(\.\d{3})\d+/, "$1")) } : {};
 }
 

@@ -50,15 +50,15 @@ function compare(one, other) {
 function hear(known, key, { lifetime }, heardMs) {
   const later = (when) => when.set(key, Math.max(when.get(key) ?? heardMs, heardMs));
   later(known.heard);
-  if (lifetime?.frames > 0) later(known.measured);
+  if (lifetime?.pictures > 0) later(known.measured);
 }
 
-/** Keep what a camera's reports of ten minutes count, by its own clock: each picture is in one of them. Versions before tell none. */
-function count(known, key, { at, lifetime }) {
-  const { pictures, late } = lifetime ?? {};
-  const kept = (known.counts.get(key) ?? []).filter((one) => at - one.at < COUNTED_NS);
-  if (Number.isFinite(pictures) && Number.isFinite(late)) kept.push({ at, pictures, late });
-  known.counts.set(key, kept);
+/** Keep what a camera told of its last windows, of ten minutes or of one that is longer: many reports tell of the same. */
+function count(known, key, { lifetime }) {
+  if (!lifetime) return;
+  const { start, end } = lifetime;
+  const kept = (known.counts.get(key) ?? []).filter((one) => one.start < start && one.end > end - COUNTED_NS);
+  known.counts.set(key, [...kept, lifetime]);
 }
 
 /** A window or a period of an answer, as the trend has it. */

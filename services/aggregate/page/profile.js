@@ -2,16 +2,18 @@
 
 /** The zone that is the whole site. */
 export const WHOLE = "_site";
-/** Each publishes no more than the one before; the last word is services/aggregate/core/policy.py's, to which a test holds this. */
-export const STRICTER = ["lab", "alerting", "stats-only", "fr-2021-269"];
-const WITHOUT_RULES = ["fr-2021-269", "stats-only"];
-const WITHOUT_ZONES = ["fr-2021-269"];
 const PEOPLE = ["persons", "masked", "unmasked", "incorrect", "unknown", "rate", "interval", "coverage"];
 const NOTHING = { ...Object.fromEntries(PEOPLE.map((name) => [name, null])), gaps: [], suppressed: "not-under-this-profile" };
 
+let profiles = [];
+
+/** Take in the profiles of config.json: each publishes no more than the one before. */
+export const learn = (known) => { profiles = known; };
+
+const ofName = (name) => profiles.find((one) => one.name === name);
 /** Whether a profile publishes alerts, and zones. */
-export const hasRules = (profile) => !WITHOUT_RULES.includes(profile);
-export const hasZones = (profile) => !WITHOUT_ZONES.includes(profile);
+export const hasRules = (profile) => ofName(profile)?.rules ?? true;
+export const hasZones = (profile) => ofName(profile)?.zones ?? true;
 
 /** The profile in force at a site; null where no window is known. */
 export function profileOf(known, site) {
@@ -22,7 +24,7 @@ export function profileOf(known, site) {
 
 /** A window, or a period of an answer, as the profile in force lets it be seen: without its figures if a laxer one published it. */
 export function under(profile, one) {
-  const rank = (name) => STRICTER.indexOf(name);
+  const rank = (name) => profiles.indexOf(ofName(name));
   const isLaxer = (one.profiles ?? [one.profile]).some((name) => rank(name) >= 0 && rank(name) < rank(profile));
   return isLaxer ? { ...one, ...NOTHING } : one;
 }

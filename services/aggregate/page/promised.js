@@ -3,20 +3,18 @@
 import { promise } from "./cameras.js";
 import { fill, make, pair, put, table } from "./elements.js";
 import { MS } from "./model.js";
-import { clock, milliseconds, number, percent, text } from "./text.js";
+import { clock, number, percent, text } from "./text.js";
 
 const COLUMNS = ["camera", "state", "since", "lifetime", "fps", "analysed", "shed"];
 const NAMED = 5;
-/** What a report says in place of a time that there is none of (services/ingest/core/lifetime.py, CAP_MS). */
-const UNCONFIRMED_MS = 60_000;
 
 export class Promised {
   constructor() {
     this.title = make("h3");
     this.verdict = make("p", "verdict");
-    this.figures = { p50: pair(), late: pair() };
+    this.figures = pair();
     this.worst = make("p", "hint");
-    this.list = make("dl", "figures", ...Object.values(this.figures).map(({ whole }) => whole));
+    this.list = make("dl", "figures", this.figures.whole);
     this.element = make("div", "box promise", this.title, this.verdict, this.list, this.worst);
   }
 
@@ -31,12 +29,9 @@ export class Promised {
     if (isMeasured) this.showFigures(found);
   }
 
-  showFigures({ camera, p50, pictures, late }) {
-    const values = { p50: lived(p50), late: text("late.of", { late: number(late), pictures: number(pictures) }) };
-    for (const [name, { term, value }] of Object.entries(this.figures)) {
-      put(term, text(name));
-      put(value, values[name]);
-    }
+  showFigures({ camera, pictures, late }) {
+    put(this.figures.term, text("late"));
+    put(this.figures.value, text("late.of", { late: number(late), pictures: number(pictures) }));
     put(this.worst, text("promise.worst", { camera }));
   }
 }
@@ -44,11 +39,6 @@ export class Promised {
 function unmeasured({ few, sinceMs }, timeZone, nowMs) {
   if (few !== null) return text("promise.few", { n: number(few) });
   return sinceMs === null ? text("promise.none") : text("promise.since", { time: clock(sinceMs, timeZone, nowMs, false) });
-}
-
-/** How long pixels lived; a picture that nobody confirmed has a place among them, and no time. */
-function lived(ms) {
-  return ms < UNCONFIRMED_MS ? milliseconds(ms) : text("unconfirmed");
 }
 
 export class Cameras {
@@ -89,8 +79,9 @@ function stateOf(one, timeZone, nowMs) {
 function row(one, nowMs, timeZone) {
   const isSilent = one.state === "silent";
   const state = [stateOf(one, timeZone, nowMs), isSilent ? null : one.reason].filter(Boolean).join(", ");
-  const measured = !isSilent && one.lifetime?.frames > 0 ? `${lived(one.lifetime.p50_ms)} · ${lived(one.lifetime.p99_ms)}` : "–";
+  const life = isSilent ? null : one.lifetime;
+  const measured = life?.pictures > 0 ? text("late.of", { late: number(life.late), pictures: number(life.pictures) }) : "–";
   const rate = (value) => (!isSilent && typeof value === "number" ? number(value, 1) : "–");
-  const shed = !isSilent && typeof one.shed_share === "number" ? percent(one.shed_share) : "–";
+  const shed = !isSilent && typeof one.shed_share === "number" ? text("at-most", { value: percent(one.shed_share) }) : "–";
   return [one.camera, state, isSilent ? "–" : clock(one.since / MS, timeZone, nowMs, false), measured, rate(one.fps), rate(one.analysed_fps), shed];
 }

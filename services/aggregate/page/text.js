@@ -27,10 +27,6 @@ export function number(value, digits = 0) {
   return value.toLocaleString(locale(), { maximumFractionDigits: digits });
 }
 
-export function milliseconds(value) {
-  return `${number(value, value < 10 ? 1 : 0)}\u00a0ms`;
-}
-
 /** An interval of shares. */
 export function range([low, high]) {
   return text("between", { low: percent(low), high: percent(high) });

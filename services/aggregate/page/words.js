@@ -1,9 +1,9 @@
-// The page's words. A word of the contract that is not here is shown as it is (docs/subscribing.md, "What may change").
+// The page's words. A word of the contract that is not here is shown as it is (docs/messages.md, "What may change").
 
 const en = {
   title: "numbers", language: "Language", skip: "Skip to the numbers",
   about: "Read only. No picture and no person is shown or stored; what you see is what is published.",
-  definition: "A person is a passage in front of one camera: who passes twice is counted twice.",
+  definition: "A person is a passage in front of one camera: who passes twice is counted twice. The 95% interval holds chance and, where they were measured, the errors of the image analysis.",
   "key.title": "A key is needed", "key.label": "Key of a reader",
   "key.hint": "This server asks for the subscriber's seed (SU…). It stays in this window and is forgotten when you close it.",
   "key.send": "Show the numbers", "key.wrong": "This is no seed: it begins with SU and has 58 characters.",
@@ -17,6 +17,7 @@ const en = {
   nothing: "Nothing was published yet.",
   "latest.failed": "What was published before could not be read, trying again.",
   "latest.refused": "What was published before may not be read here; numbers are shown as they come.",
+  "interval.counted": "{interval}, checked with {n} people counted here",
   whole: "Whole site", rate: "wear a mask", interval: "95% interval", persons: "people", coverage: "observed",
   unknown: "could not be judged", window: "Window", verdicts: "masked, unmasked, worn incorrectly",
   between: "{low} to {high}", from: "{start} to {end}", ago: "ended {age} ago", old: "old since {time}",
@@ -49,16 +50,17 @@ const en = {
   "camera.silent": "last heard {time}", "camera.unheard": "not heard", "camera.named": "{camera}: {state}", "cameras.more": "{n} more",
   promise: "Promise: 99 of 100 pictures live at most 100 ms", "promise.kept": "kept", "promise.broken": "not kept",
   "promise.none": "no measurement", "promise.since": "no measurement since {time}", "promise.few": "too few pictures ({n} of 100)",
-  p50: "half of them within", late: "longer, or not confirmed", "late.of": "{late} of {pictures}",
-  "promise.worst": "the last 10 minutes of the camera with most of these: {camera}", unconfirmed: "not confirmed", lifetime: "Pixel lifetime, p50 and p99",
+  late: "longer, or not confirmed", "late.of": "at most {late} of {pictures}", "at-most": "at most {value}",
+  "promise.worst": "the last windows of the camera with most of these: {camera}", lifetime: "Over 100 ms in the last window",
   "gap.camera-down": "a camera was down", "gap.paused": "paused", "gap.frames-lost": "pictures were not analysed",
   "gap.bus-restarted": "the bus was restarted", "gap.started-late": "started late", "gap.model-changed": "the model changed",
+  "gap.wrong-clock": "a computer’s clock was wrong", "gap.static-learning": "faces on walls not known yet",
 };
 
 const fr = {
   title: "chiffres", language: "Langue", skip: "Aller aux chiffres",
   about: "Lecture seule. Aucune image et aucune personne n’est montrée ni conservée ; vous voyez ce qui est publié.",
-  definition: "Une personne est un passage devant une caméra : qui passe deux fois est compté deux fois.",
+  definition: "Une personne est un passage devant une caméra : qui passe deux fois est compté deux fois. L’intervalle à 95 % tient compte du hasard et, s’ils ont été mesurés, des erreurs de l’analyse d’images.",
   "key.title": "Une clé est nécessaire", "key.label": "Clé de lecture",
   "key.hint": "Ce serveur demande la clé (seed, SU…) de l’abonné. Elle reste dans cette fenêtre et est oubliée à sa fermeture.",
   "key.send": "Montrer les chiffres", "key.wrong": "Ce n’est pas une clé : elle commence par SU et a 58 caractères.",
@@ -72,6 +74,7 @@ const fr = {
   nothing: "Rien n’a encore été publié.",
   "latest.failed": "Ce qui a été publié auparavant n’a pas pu être lu ; nouvel essai en cours.",
   "latest.refused": "Ce qui a été publié auparavant ne peut être lu ici ; les chiffres apparaissent à leur publication.",
+  "interval.counted": "{interval}, vérifié avec {n} personnes comptées sur place",
   whole: "Site entier", rate: "portent un masque", interval: "intervalle à 95 %", persons: "personnes", coverage: "observé",
   unknown: "non jugées", window: "Fenêtre", verdicts: "avec masque, sans masque, mal porté",
   between: "{low} à {high}", from: "{start} à {end}", ago: "finie depuis {age}", old: "ancien depuis {time}",
@@ -106,10 +109,11 @@ const fr = {
   "cameras.more": "{n} autres",
   promise: "Promesse : 99 images sur 100 vivent au plus 100 ms", "promise.kept": "tenue", "promise.broken": "non tenue",
   "promise.none": "aucune mesure", "promise.since": "aucune mesure (dernière : {time})", "promise.few": "trop peu d’images ({n} sur 100)",
-  p50: "la moitié en moins de", late: "plus longues, ou non confirmées", "late.of": "{late} sur {pictures}",
-  "promise.worst": "les 10 dernières minutes de la caméra qui en a le plus : {camera}", unconfirmed: "non confirmée", lifetime: "Vie des pixels, p50 et p99",
+  late: "plus longues, ou non confirmées", "late.of": "au plus {late} sur {pictures}", "at-most": "au plus {value}",
+  "promise.worst": "les dernières fenêtres de la caméra qui en a le plus : {camera}", lifetime: "Plus de 100 ms dans la dernière fenêtre",
   "gap.camera-down": "une caméra était hors service", "gap.paused": "pause", "gap.frames-lost": "des images n’ont pas été analysées",
   "gap.bus-restarted": "le bus a redémarré", "gap.started-late": "démarré en retard", "gap.model-changed": "le modèle a changé",
+  "gap.wrong-clock": "l’horloge d’un ordinateur était fausse", "gap.static-learning": "visages affichés aux murs pas encore connus",
 };
 
 /** French with the spaces that no line breaks at: before double signs and units, after a number. */

@@ -1,1 +1,1 @@
-"""Sealed frames: on the bus a picture is noise (docs/privacy.md). Used by ingest and inference alone (ADR 0003)."""
+"""Sealed frames: a picture on the bus is encrypted (docs/privacy.md). For ingest and inference alone (ADR 0003)."""

@@ -1,37 +1,68 @@
-"""Frame keys over time: a new one every second, none older than two (docs/privacy.md). Clocks are passed in."""
+"""Frame keys over time: a new one every second, none older than two seconds (docs/privacy.md). Clocks are passed in.
 
+A secret leaves no copy: random bytes are made in place, and the bytes that a library returns are overwritten.
+"""
+
+import ctypes
+import heapq
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from services.frames.sealing.seal import NONCE_BYTES, wipe
-from services.frames.sealing.secret import fresh_secret
+
+_HEADER_BYTES = bytes.__basicsize__ - 1
+"""Offset of a bytes object's content in CPython, counted from the object's address."""
+
+
+def fresh_secret(size: int) -> bytearray:
+    """Return random bytes of which no other copy exists: `os.urandom` would leave one in freed memory."""
+    secret = bytearray(size)
+    with Path("/dev/urandom").open("rb", buffering=0) as kernel:
+        if kernel.readinto(secret) != size:
+            raise OSError("the kernel gave too few random bytes")
+    return secret
+
+
+def forget(data: bytes) -> None:
+    """Overwrite a bytes object that a library returned and that nobody else holds (CPython keeps the content in it)."""
+    if len(data) > 1:  # shorter ones are shared by the whole interpreter
+        ctypes.memset(id(data) + _HEADER_BYTES, 0, len(data))
+
 
 ROTATE_NS = 1_000_000_000
 KEEP_NS = 2_000_000_000
-"""No key outlives its birth by more, neither in ingest nor in a worker."""
+"""No key gets older than this, neither in ingest nor in a worker."""
 LEAD_NS = 200_000_000
-"""A new key is handed out so long before it is used, so that no frame outruns its key; later it isn't handed out."""
+"""A new key is handed out this long before its first use, so that no frame arrives before its key. An older key is not
+handed out."""
 CHECK_NS = 100_000_000
-"""Both sides look at least so often whether a key is due to be destroyed."""
+"""Both sides check at least this often whether a key is due to be destroyed."""
 SEAL_NS = OPEN_NS = KEEP_NS - CHECK_NS
-"""From its birth a key seals, and opens, for so long; a worker takes it to be as old as it can possibly be."""
-_MOST = 256
-"""A worker never keeps more keys than this, whatever it is sent."""
+"""How long a key seals and opens after it was made; a worker assumes the greatest age that it can have."""
+MOST_OF_SITE = 256
+"""A worker never keeps more keys of one site than this, whatever is sent to it. An ingest with cameras of the site has
+two keys alive, and a few more for a moment when workers join."""
+MOST_GIVERS = MOST_OF_SITE // 2
+"""So many ingests may have cameras of one site: then none of their living keys is displaced. A key seals until it is
+1.2 s old, so frames without their key come from 213 ingests on."""
+_COUNTER_BYTES = 4
 
 
 @dataclass(slots=True)
 class FrameKey:
-    """One key. `secret` is overwritten by `destroy`, and with the cipher OpenSSL cleanses its own copy."""
+    """One key. `destroy` overwrites `secret`; with the cipher, OpenSSL cleanses its own copy."""
 
     id: bytes
     secret: bytearray
     cipher: AESGCM | None
     born: int
-    """When it was made, by the holder's monotonic clock; a worker knows only that it was not earlier."""
+    """When it was made, by the holder's clock (`boottime_ns`); a worker knows only that it was not earlier."""
     doubt: int = 0
-    """How much later than `born` it may have been."""
+    """By how much it may be younger than `born` says."""
     sealed: int = 0
 
     def destroy(self) -> None:
@@ -40,13 +71,17 @@ class FrameKey:
         self.cipher = None
 
     def nonce(self) -> bytes:
-        """Return a nonce never used with this key before: a counter (SP 800-38D, 8.2.1)."""
+        """Return a nonce never used with this key before: a counter, then random bits (SP 800-38D, 8.2).
+
+        The counter would do within one process. Two machines restored from one snapshot have the same key and the same
+        counter: there the random bits differ, once their kernels' do (docs/privacy.md).
+        """
         self.sealed += 1
-        return self.sealed.to_bytes(NONCE_BYTES, "big")
+        return self.sealed.to_bytes(_COUNTER_BYTES, "big") + os.urandom(NONCE_BYTES - _COUNTER_BYTES)
 
 
 def new_key(now: int) -> FrameKey:
-    """Return a fresh random key, born now (monotonic ns)."""
+    """Return a fresh random key, born now (ns, `boottime_ns`)."""
     secret = fresh_secret(32)
     return FrameKey(os.urandom(8), secret, AESGCM(secret), now)
 
@@ -71,14 +106,14 @@ class SealingKeys:
         return ripe[-1] if ripe else self._keys[0]
 
     def joined(self, now: int) -> list[FrameKey]:
-        """Return the keys for a worker that joined: only young ones, since it will keep them as long as any other."""
+        """Return the keys for a worker that joined: only young ones, since it keeps every key for the same time."""
         self._renew(now)
         if now - self._keys[-1].born >= LEAD_NS:
             self._add(now)
         return [k for k in self._keys if now - k.born < LEAD_NS]
 
     def _renew(self, now: int) -> None:
-        """Destroy what is too old, and make a new key if one is due."""
+        """Destroy keys that are too old, and make a new key if one is due."""
         for key in [k for k in self._keys if now - k.born >= SEAL_NS]:
             key.destroy()
             self._keys.remove(key)
@@ -98,42 +133,62 @@ class SealingKeys:
 
 
 class OpeningKeys:
-    """A worker's keys, by id, none of them older than OPEN_NS."""
+    """A worker's keys, by site and id, none of them older than OPEN_NS.
 
-    def __init__(self) -> None:
-        self._keys: dict[bytes, FrameKey] = {}
+    Each site has room of its own: one site's ingests displace no other site's keys. `on_displaced` is called with the
+    site for each key that makes room for a newer one.
+    """
 
-    def add(self, key_id: bytes, secret: bytearray, now: int, *, age: int = 0, doubt: int = 0) -> bool:
-        """Keep a key that was `age` when it was sent, `doubt` ago at most, and own `secret` from now on.
+    def __init__(self, on_displaced: Callable[[str], None] = lambda _site: None) -> None:
+        self._sites: dict[str, dict[bytes, FrameKey]] = {}
+        self._births: list[tuple[int, int, str, FrameKey]] = []
+        """A heap, the earliest birth first: with thousands of keys, no frame waits until all were looked at."""
+        self._added = 0
+        self._on_displaced = on_displaced
 
-        False if it is too old by now, or known. At most _MOST are kept, the oldest goes first.
+    def add(self, site: str, key_id: bytes, secret: bytearray, now: int, *, age: int = 0, doubt: int = 0) -> bool:
+        """Keep a key that was `age` when it was sent, at most `doubt` ago (ns), and own `secret` from now on.
+
+        Return False if the key is too old by now, or known already. At most MOST_OF_SITE keys of a site are kept; the
+        oldest goes first.
         """
         self.expire(now)
         born = now - age - doubt
-        if key_id in self._keys or now - born >= OPEN_NS:
+        if key_id in self._sites.get(site, {}) or now - born >= OPEN_NS:
             wipe(secret)
             return False
-        while len(self._keys) >= _MOST:
-            self._keys.pop(next(iter(self._keys))).destroy()
-        self._keys[key_id] = FrameKey(key_id, secret, AESGCM(secret), born, doubt)
+        held = self._sites.setdefault(site, {})
+        while len(held) >= MOST_OF_SITE:
+            held.pop(next(iter(held))).destroy()
+            self._on_displaced(site)
+        held[key_id] = key = FrameKey(key_id, secret, AESGCM(secret), born, doubt)
+        self._added += 1
+        heapq.heappush(self._births, (born, self._added, site, key))
         return True
 
-    def get(self, key_id: bytes, now: int) -> FrameKey | None:
-        """Return the key, or None if we never had it or no longer have it."""
+    def get(self, site: str, key_id: bytes, now: int) -> FrameKey | None:
+        """Return a site's key, or None if we never had it or no longer have it."""
         self.expire(now)
-        return self._keys.get(key_id)
+        return self._sites.get(site, {}).get(key_id)
 
     def expire(self, now: int) -> None:
         """Destroy the keys that are too old."""
-        for key_id in [k for k, key in self._keys.items() if now - key.born >= OPEN_NS]:
-            self._keys.pop(key_id).destroy()
+        while self._births and now - self._births[0][0] >= OPEN_NS:
+            _, _, site, key = heapq.heappop(self._births)
+            key.destroy()
+            held = self._sites.get(site, {})
+            if held.get(key.id) is key:  # else it was displaced before
+                del held[key.id]
+            if not held:
+                self._sites.pop(site, None)
 
     def __len__(self) -> int:
-        """How many keys are held."""
-        return len(self._keys)
+        """Return how many keys are held."""
+        return sum(map(len, self._sites.values()))
 
     def destroy(self) -> None:
         """Overwrite all keys."""
-        for key in self._keys.values():
+        for *_, key in self._births:
             key.destroy()
-        self._keys.clear()
+        self._births.clear()
+        self._sites.clear()

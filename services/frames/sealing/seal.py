@@ -22,7 +22,7 @@ class SealError(ValueError):
 
 
 def associated_data(frame: FrameV1) -> bytes:
-    """Return what the seal binds beside the pixels: all of a frame but its age, which grows from try to try."""
+    """Return what the seal binds besides the pixels: all of a frame but its age, which grows with each retry."""
     numbers = (frame.lease, frame.sequence, frame.at, frame.budget, frame.period, frame.key_age)
     shape = struct.pack(">6QII?", *numbers, frame.width, frame.height, frame.aim)
     return shape + frame.key + FRAMES.of(frame).encode()
@@ -50,7 +50,10 @@ def check_form(frame: FrameV1, subject: str) -> None:
 
 
 def open_into(key: AESGCM, frame: FrameV1, out: memoryview) -> None:
-    """Write the frame's pixels into `out`; SealError if the seal is broken. `out` may hold a part then: wipe it."""
+    """Write the frame's pixels into `out`; SealError if the seal is broken.
+
+    After an error, `out` may hold a part of the pixels: wipe it.
+    """
     try:
         key.decrypt_into(frame.nonce, frame.sealed, associated_data(frame), out)
     except InvalidTag:
@@ -58,12 +61,12 @@ def open_into(key: AESGCM, frame: FrameV1, out: memoryview) -> None:
 
 
 def reply_key(secret: bytearray, frame: FrameV1) -> bytes:
-    """Return the key by which this one frame's answers are proven; nothing of the frame key can be told from it."""
+    """Return the key that proves the answers to this one frame; it reveals nothing about the frame key."""
     return hmac.digest(secret, b"moretta reply v1" + frame.nonce + associated_data(frame), "sha256")
 
 
 def proof_of(key: bytes, outcome: Outcome) -> bytes:
-    """Return what proves that somebody who holds the frame's key gave this answer (HMAC, RFC 2104)."""
+    """Return the proof that a holder of the frame's key gave this answer (HMAC, RFC 2104)."""
     return hmac.digest(key, outcome.encode(), "sha256")[:PROOF_BYTES]
 
 
@@ -77,7 +80,7 @@ def wipe(view: memoryview | bytearray) -> None:
 
 @contextlib.contextmanager
 def wiped(size: int) -> Iterator[memoryview]:
-    """Yield a buffer of this size that is overwritten whatever happens to its user."""
+    """Yield a buffer of this size that is overwritten in any case, even after an error."""
     view = memoryview(bytearray(size))
     try:
         yield view

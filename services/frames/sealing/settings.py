@@ -1,4 +1,4 @@
-"""The section `sealing` of the settings file: the identities by which ingest and its workers know each other."""
+"""The section `sealing` of the settings file: identities by which ingest and its workers authenticate each other."""
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from msgspec import Struct
@@ -6,7 +6,7 @@ from msgspec import Struct
 from services.kernel.settings import Secret
 
 _MOST = 8
-"""More identities at a time than any replacement needs."""
+"""The most identities at a time; no replacement needs more."""
 
 
 class SealingSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -19,12 +19,12 @@ class SealingSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     verify_key: Secret | None = None
 
     def private(self) -> Ed25519PrivateKey:
-        """Return the key that signs what this service says; ValueError says what is missing or wrong."""
+        """Return the key that signs this service's messages; ValueError says what is missing or wrong."""
         (raw,) = _keys("sealing.signing_key", self.signing_key, most=1)
         return Ed25519PrivateKey.from_private_bytes(raw)
 
     def trusted(self) -> tuple[Ed25519PublicKey, ...]:
-        """Return the keys that check what the other side says; ValueError says what is missing or wrong."""
+        """Return the keys that check the other side's messages; ValueError says what is missing or wrong."""
         return tuple(map(Ed25519PublicKey.from_public_bytes, _keys("sealing.verify_key", self.verify_key, most=_MOST)))
 
 

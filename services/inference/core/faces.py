@@ -1,4 +1,4 @@
-"""From the model's raw numbers to faces with a verdict. A face that cannot be judged is `unknown`, never guessed."""
+"""Turns a model's raw numbers into faces with verdicts. A face that cannot be judged is `unknown`, never guessed."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _MASKED = 0
 class Face(msgspec.Struct, frozen=True):
     """One face in one picture.
 
-    Corners are shares of the picture's width and height, 0 to 1, x1 < x2 and y1 < y2. `score` says how surely it is a
-    face, `confidence` how surely masked or not masked is right, both 0 to 1. `likeliest` is the likeliest class, also
-    where the verdict is unknown; it is for measuring the model and is published nowhere.
+    Corners are shares of the picture's width and height, 0 to 1, x1 < x2 and y1 < y2. `score` is how certain it is that
+    this is a face, `confidence` how certain it is that masked or not masked is right; both are 0 to 1. `likeliest` is
+    the likeliest class, also if the verdict is unknown. It is for measuring the model and is never published.
     """
 
     x1: float
@@ -38,8 +38,8 @@ class Limits(msgspec.Struct, frozen=True):
     """When a box counts as a face and when a face is judged.
 
     `score_threshold`: boxes that score less are dropped. `min_face_px`: a face smaller than this, sqrt(width * height)
-    in pixels of the analysed picture, is unknown. `unknown_below`: so is one for which neither masked nor not masked
-    (unmasked or incorrect) is at least so likely.
+    in pixels of the analysed picture, is unknown. `unknown_below`: a face is also unknown if neither masked nor not
+    masked (unmasked or incorrect) is at least this likely.
     """
 
     score_threshold: float
@@ -48,16 +48,16 @@ class Limits(msgspec.Struct, frozen=True):
 
 
 def face_px(width: float, height: float) -> float:
-    """The size of a face: the side of the square with its area, in the unit of the sides; 0 for an empty box."""
+    """Return the size of a face: the side of the square with its area, in the unit of the sides; 0 for an empty box."""
     return math.sqrt(max(0.0, width) * max(0.0, height))
 
 
 def likeliest_of(probabilities: NDArray[np.float32]) -> tuple[Verdict, float]:
-    """The likeliest class, whatever the limits say, and how likely its side is: masked or not masked, 0.5 to 1.
+    """Return the likeliest class, and how likely its side is (masked or not masked), 0.5 to 1. Limits play no part.
 
-    The mask rate asks for masked or not, so that comes first: masked if that is at least as likely as the other two
-    together, else the likelier of those. `probabilities` holds one number per entry of CLASSES. Numbers that are no
-    probabilities (NaN) give unknown, 0.
+    The mask rate depends on masked or not masked, so that is decided first: masked if it is at least as likely as the
+    other two together, else the likelier of the two. `probabilities` holds one number per entry of CLASSES. Numbers
+    that are no probabilities (NaN) give unknown, 0.
     """
     if not np.isfinite(probabilities).all():
         return "unknown", 0.0
@@ -67,10 +67,10 @@ def likeliest_of(probabilities: NDArray[np.float32]) -> tuple[Verdict, float]:
 
 
 def verdict_of(probabilities: NDArray[np.float32], size_px: float, limits: Limits) -> tuple[Verdict, float]:
-    """The verdict on one face, and how likely masked or not masked, whichever is likelier, is.
+    """Return the verdict on one face, and how likely masked or not masked is, whichever is likelier.
 
-    A face that is surely without a mask or badly masked, and nobody can say which of the two, is judged: left out, it
-    would raise the rate. `probabilities` holds one number per entry of CLASSES; if they are none (NaN): unknown, 0.
+    A face that is surely without a mask or badly masked is judged, even if nobody can say which of the two: left out,
+    it would raise the rate. `probabilities` holds one number per entry of CLASSES; if they are none (NaN): unknown, 0.
     """
     likeliest, confidence = likeliest_of(probabilities)
     sure = size_px >= limits.min_face_px and confidence >= limits.unknown_below
@@ -78,13 +78,13 @@ def verdict_of(probabilities: NDArray[np.float32], size_px: float, limits: Limit
 
 
 def above(scores: NDArray[np.float32], threshold: float) -> NDArray[np.intp]:
-    """Rows whose score reaches the threshold, best first, equal ones in their order; NaN reaches nothing."""
+    """Return the rows whose score reaches the threshold, best first, equal ones in their order; NaN reaches nothing."""
     rows = np.flatnonzero(scores >= threshold)
     return rows[np.argsort(-scores[rows], kind="stable")]
 
 
 def clipped(boxes: NDArray[np.float32], width: int, height: int) -> NDArray[np.float64]:
-    """Boxes [N, 4] in pixels as shares of the picture, cut at its edges; NaN becomes 0."""
+    """Return boxes [N, 4] in pixels as shares of the picture, cut at its edges; NaN becomes 0."""
     if width <= 0 or height <= 0:
         raise ValueError(f"a picture of {width}x{height} pixels has no faces; give its width and height")
     shares = boxes.reshape(-1, 4).astype(np.float64) / np.array([width, height, width, height], dtype=np.float64)
@@ -92,7 +92,7 @@ def clipped(boxes: NDArray[np.float32], width: int, height: int) -> NDArray[np.f
 
 
 def visible(boxes: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Rows of clipped boxes of which something is left."""
+    """Return the rows of clipped boxes that still have an area."""
     return np.flatnonzero((boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1]))
 
 
@@ -105,10 +105,10 @@ def to_faces(
     height: int,
     limits: Limits,
 ) -> list[Face]:
-    """The faces in one picture of `width` x `height` pixels, best score first.
+    """Return the faces in one picture of `width` x `height` pixels, best score first.
 
-    `boxes` [N, 4] are x1, y1, x2, y2 in its pixels, `scores` [N], `probabilities` [N, 3] in the order of CLASSES.
-    Boxes under the threshold or wholly outside the picture are dropped. Raises ValueError for arrays that don't fit.
+    `boxes` [N, 4] are x1, y1, x2, y2 in its pixels, `scores` [N], `probabilities` [N, 3] in the order of CLASSES. Boxes
+    under the threshold or wholly outside the picture are dropped. Raises ValueError for arrays that don't fit.
     """
     if not (boxes.shape == (len(scores), 4) and probabilities.shape == (len(scores), len(CLASSES))):
         raise ValueError(f"boxes {boxes.shape}, scores {scores.shape}, probabilities {probabilities.shape} don't fit")
@@ -131,7 +131,7 @@ def _face(
 
 
 def i420_sides(shape: tuple[int, ...]) -> tuple[int, int]:
-    """Width and height of the picture that a planar I420 array [3 * H / 2, W] holds.
+    """Return width and height of the picture that a planar I420 array [3 * H / 2, W] holds.
 
     Raises ValueError unless both sides are multiples of 4 and at least 4: the chroma planes would not be whole rows.
     """

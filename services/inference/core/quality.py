@@ -1,12 +1,12 @@
-"""How good a picture is for finding faces: light and sharpness of its luma; sizes of faces, never their verdicts.
+"""Measures how good a picture is for finding faces: light and sharpness of its luma; sizes of faces, never verdicts.
 
 Sharpness is the energy of the Laplacian over the energy of the gradient, two focus measures of Subbarao, Choi and
 Nikzad, "Focusing techniques" (Optical Engineering 32, 1993). Either alone grows with a scene's contrast; their ratio
-doesn't: by Parseval's theorem it is the mean squared spatial frequency, weighted by the gradient's energy, 8 at most.
-Flat areas add to neither, and neither does a pixel that is black or beside one: the edge of a privacy area is sharper
-than anything a lens draws. On photos of crowds at 640 pixels it is, over 8, 0.19 to 0.34 as they are, 0.06 to 0.08
-after a Gaussian blur of one pixel, 0.03 to 0.04 after one of 1.5 pixels. Noise raises it: a dark, noisy picture may
-look sharp.
+does not. By Parseval's theorem the ratio is the mean squared spatial frequency, weighted by the gradient's energy, 8 at
+most. Flat areas add to neither energy. A pixel that is black or beside a black one adds to neither: the edge of a
+privacy area is sharper than anything a lens draws. On photos of crowds at 640 pixels the ratio, divided by 8, is 0.19
+to 0.34 as they are. It is 0.06 to 0.08 after a Gaussian blur of one pixel, and 0.03 to 0.04 after one of 1.5 pixels.
+Noise raises it: a dark, noisy picture may look sharp.
 """
 
 from dataclasses import dataclass
@@ -23,10 +23,10 @@ _BLACK, _SPAN = 16.0, 219.0
 """Luma of black, and from there to white (ITU-R BT.601, limited range)."""
 _NEARLY_BLACK, _NEARLY_WHITE = 32.0, 230.0
 _ROWS = 32
-"""Pixels are copied for no more than so many rows at a time."""
+"""Pixels are copied at most this many rows at a time."""
 _MOST_EIGEN = 8.0
 _NO_CONTRAST = 0.05
-"""Mean squared gradient below which a picture holds nothing but rounding."""
+"""Below this mean squared gradient, a picture holds nothing but rounding errors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Light:
 
 
 class Meter:
-    """Measures luma planes up to `widest` pixels wide. What it copies of them lies in its own buffers, overwritten."""
+    """Measures luma planes up to `widest` pixels wide. It copies pixels only to its own buffers and overwrites them."""
 
     def __init__(self, widest: int) -> None:
         self._strip = np.zeros((_ROWS + 2) * widest, np.float32)
@@ -67,7 +67,7 @@ class Meter:
         return Light(_share(bright), _share(dark), _share(clipped), None if sharpness is None else _share(sharpness))
 
     def _sums(self, luma: NDArray[np.uint8]) -> tuple[float, float, float, float, float]:
-        """Brightness, dark and clipped pixels, energies of Laplacian and gradient, summed over the inner rows."""
+        """Return brightness, dark and clipped pixels, energies of Laplacian and gradient; sums over the inner rows."""
         strip = self._strip[: luma.size].reshape(luma.shape)
         np.copyto(strip, luma)  # no arithmetic on bytes: numpy would copy them to buffers that nobody overwrites
         middle = strip[1:-1, 1:-1]
@@ -85,7 +85,7 @@ class Meter:
         return brightness, dark, clipped, self._energy(work, hidden), gradient
 
     def _beside_black(self, strip: NDArray[np.float32]) -> NDArray[np.bool_]:
-        """Which inner pixels are black, as privacy areas are made, or have a black neighbour."""
+        """Return which inner pixels are black, as privacy areas are made, or have a black neighbour."""
         black = np.equal(strip, _BLACK, out=self._black[: strip.size].reshape(strip.shape))
         middle = black[1:-1, 1:-1]
         found = self._mask[: middle.size].reshape(middle.shape)
@@ -102,7 +102,7 @@ class Meter:
 
 
 def _neighbours(plane: NDArray[Any]) -> tuple[NDArray[Any], ...]:
-    """The upper, lower, left and right neighbours of a plane's inner pixels."""
+    """Return the upper, lower, left and right neighbours of a plane's inner pixels."""
     return plane[:-2, 1:-1], plane[2:, 1:-1], plane[1:-1, :-2], plane[1:-1, 2:]
 
 

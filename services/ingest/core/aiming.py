@@ -1,10 +1,10 @@
-"""What aiming a camera tells: where and how large its faces are and how good its picture is; no verdict and no count.
+"""Aiming reports: where and how large a camera's faces are, and how good its picture is; no verdict, no count.
 
-Nothing is said of faces before MIN_SEEN different seconds had somebody in them, however many people, and in however
-many pictures: who passes once is not measured, and the moment from which on something is said tells nothing of how
-many there are. What is said is renewed every 5 s alone, so that two reports differ by seconds and not by the picture
-in which somebody came. Shares are in steps of five percent and the heat map has ten: multiplying the faces changes
-nothing. What is seen is never kept, only added up.
+A report says nothing about faces until there was a face in MIN_SEEN different seconds. The number of people and of
+pictures does not matter. So a person who passes once is not measured, and the time of the first figures does not show
+how many people there are. The figures change only every 5 s, so two reports differ by seconds and not by the picture in
+which somebody came. Shares have steps of five percent and the heat map has ten levels: multiplying the faces changes
+nothing. Faces are never kept, only added up.
 """
 
 import math
@@ -16,9 +16,20 @@ import numpy as np
 from msgspec import Struct, structs
 from numpy.typing import NDArray
 
-from proto.aiming import HEAT_COLUMNS, HEAT_ROWS, Advice, AimEnd, AimReportV1, PictureSize, Quantiles
+from proto.aiming import (
+    HEAT_COLUMNS,
+    HEAT_ROWS,
+    Advice,
+    AimEnd,
+    AimReportV1,
+    PictureSize,
+    Quantiles,
+    StaticPlaces,
+    StaticPlacesReplyV1,
+)
 from proto.frames import FrameQualityV1
 from proto.types import Box, Profile
+from services.ingest.core.static_places import in_shares
 from services.sites.profiles import PROFILES
 
 SECOND_NS = 1_000_000_000
@@ -26,20 +37,20 @@ MIN_SEEN = 10
 """Seconds with a face in them."""
 _RENEWED_NS = 5 * SECOND_NS
 _FRESH_NS = SECOND_NS
-"""The picture's light and sharpness are means over so long: whoever turns the lens sees what it does."""
+"""Light and sharpness are means over this time: a person who turns the lens sees the effect."""
 _SILENT_NS = 3 * SECOND_NS
 _LARGEST_PX = 2_048
 _TOP_STEP = 9
 _SHARES = 20
 _DARK, _BRIGHT = 0.18, 0.85
 _GLARE, _SHADE = 0.1, 0.3
-"""Shares of white and of nearly black pixels that there are together where somebody stands before a window."""
+"""Shares of white and of nearly black pixels. Both occur together when somebody stands in front of a window."""
 _BLURRED = 0.05
 _HARDLY_FOUND = 1.2
-"""Faces that are not so many times the smallest judged one are mostly missed (model card): the few that are
-found stand for more."""
+"""The model mostly misses faces below this multiple of the smallest judged size (model card). The few that are found
+stand for more."""
 _MANY = 0.25
-"""The share of the faces from which on something is to be done."""
+"""The share of faces from which the operator should do something."""
 
 
 class Looked(Struct, frozen=True):
@@ -73,7 +84,7 @@ class _Faces:
             self.unsure += face.unknown == "unsure"
 
     def under(self, px: float) -> float:
-        """Return the share of the faces that are smaller."""
+        """Return the share of the faces that are smaller than `px`."""
         return _stepped(int(self.sizes[: math.ceil(px)].sum()) / max(1, int(self.sizes.sum())))
 
 
@@ -93,8 +104,8 @@ def _overlap(low: float, high: float, cells: int) -> NDArray[np.float64]:
 class Aiming:
     """One order to aim, from `start` (ns, monotonic) for `seconds`; `since` is its start in UTC.
 
-    `hidden` is the share of the picture that privacy areas blacken, `period_ns` the time between two pictures. Under
-    a `profile` that allows nothing finer than the whole site nothing is said of faces.
+    `hidden` is the share of the picture that privacy areas blacken, `period_ns` the time between two pictures. A
+    `profile` that allows nothing finer than the whole site withholds everything about faces.
     """
 
     def __init__(
@@ -109,7 +120,7 @@ class Aiming:
         hidden: float = 0.0,
         period_ns: int = 0,
     ) -> None:
-        self._place, self._withheld = (site, camera), not PROFILES[profile].cameras  # nothing of one camera's faces
+        self._place, self.withheld = (site, camera), not PROFILES[profile].cameras  # no figures of one camera's faces
         self._start, self.since, self._end = start, since, start + round(seconds * SECOND_NS)
         self._seeing = max(1e-6, 1.0 - hidden)
         self._silent_ns = max(_SILENT_NS, 3 * period_ns)
@@ -118,18 +129,23 @@ class Aiming:
         self._small = Advice("move-closer")
         self._last: Looked | None = None
         self._fresh: list[tuple[int, FrameQualityV1]] = []
+        self._static: StaticPlacesReplyV1 | None = None
+
+    def know(self, static: StaticPlacesReplyV1) -> None:
+        """Take aggregate's answer, which stays the same while the order lasts."""
+        self._static = static
 
     def add(self, now: int, looked: Looked) -> None:
         """Add one analysed picture."""
         self._renew(now)
-        if not self._withheld:
+        if not self.withheld:
             self._faces.add((now - self._start) // SECOND_NS, looked.quality)
         faceless = structs.replace(looked.quality, faces=[])
         self._last = structs.replace(looked, quality=faceless)
         self._fresh = [*((at, quality) for at, quality in self._fresh if now - at < _FRESH_NS), (now, faceless)]
 
     def report(self, now: int, ended: AimEnd | None = None) -> AimReportV1:
-        """Return what is known; the last report, with `ended`, when the time is over or somebody ended it."""
+        """Return the current report; the last one, with `ended`, when the time is over or somebody ended the order."""
         self._renew(now)
         left = max(0, self._end - now)
         told = AimReportV1(
@@ -142,11 +158,11 @@ class Aiming:
             **self._of_picture(),
             **self._told,
         )
-        advice = advice_of(told, self._small, silent=self._is_silent(now), withheld=self._withheld)
+        advice = advice_of(told, self._small, silent=self._is_silent(now), withheld=self.withheld)
         return structs.replace(told, advice=advice)
 
     def _renew(self, now: int) -> None:
-        """Let what is told of faces be what was seen up to the last step; an end between two steps is none."""
+        """Update the face figures at each step to the faces seen up to it; an end between two steps is no step."""
         steps = (min(now, self._end) - self._start) // _RENEWED_NS
         if steps > self._steps and self._last is not None and self._faces.seen >= MIN_SEEN:
             self._told = self._of_faces(self._last)
@@ -170,10 +186,14 @@ class Aiming:
             "dark": self._visible(_mean([quality.dark for quality in seen]) - hidden),
             "clipped": self._visible(_mean([quality.clipped for quality in seen])),
             "sharpness": round(_mean(sharp), 3) if sharp else None,
+            "static": self._of_static(self._last.analysed),
         }
 
+    def _of_static(self, analysed: PictureSize) -> StaticPlaces | None:
+        return None if self.withheld or self._static is None else in_shares(self._static, analysed)
+
     def _visible(self, share: float) -> float:
-        """Return a share of the picture as one of what privacy areas leave of it."""
+        """Convert a share of the picture into a share of the part that privacy areas leave visible."""
         return round(min(1.0, max(0.0, share / self._seeing)), 3)
 
     def _of_faces(self, last: Looked) -> dict[str, Any]:
@@ -213,9 +233,9 @@ def _stepped(share: float) -> float:
 
 
 def advice_of(report: AimReportV1, small: Advice, *, silent: bool, withheld: bool) -> list[Advice]:
-    """Return what to do, the most important first: a picture, then its light, its sharpness, the faces' sizes.
+    """Return advice, the most important first: a missing picture, light, sharpness, face sizes.
 
-    `small` says which share of the faces is hardly found; with `withheld` nothing is said of faces.
+    `small` holds the share of faces that are hardly found; with `withheld` the advice says nothing about faces.
     """
     if silent or report.brightness is None:
         return [Advice("no-picture")]

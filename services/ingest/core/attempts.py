@@ -1,4 +1,4 @@
-"""What to do with a worker's answer to a frame: count it, try once more, or give it up (ADR 14). Pure."""
+"""Decides about a worker's answer to a frame: count it, try once more, or give it up (ADR 14). Pure."""
 
 from typing import Literal
 
@@ -6,7 +6,7 @@ from proto.frames import Outcome
 
 Answer = Outcome | Literal["timeout", "no-worker"]
 Ended = Literal["done", "shed", "unconfirmed", "error"]
-"""What became of a picture."""
+"""The final outcome of a picture."""
 Verdict = Ended | Literal["again"]
 
 LIVE_TRIES = 2
@@ -14,10 +14,10 @@ _BRIEF: frozenset[str] = frozenset({"busy", "no-key", "no-worker", "late"})
 
 
 def judge(answer: Answer, tries: int, left_ns: int, *, patient: bool) -> Verdict:
-    """Return what an answer means after so many tries with so much of the budget left.
+    """Return the verdict on an answer after `tries` tries, with `left_ns` of the budget left.
 
     A live frame is tried twice at most, within the budget. A `patient` one (of a recorded file) is tried until its
-    longer budget ends, whatever the answer was. A live frame without an answer is `unconfirmed`: somebody may hold it.
+    longer budget ends, whatever the answer was. A live frame without an answer is `unconfirmed`: a worker may hold it.
     """
     if answer == "done":
         return "done"

@@ -1,31 +1,31 @@
-"""How often an address may give a wrong token, or do anything else that costs something. Pure."""
+"""Limits how often an address may give a wrong token, or do anything else that is costly. Pure."""
 
 from collections import OrderedDict, deque
 
 SECOND_NS = 1_000_000_000
 MOST = 10
 MOST_OFFERS = 30
-"""Of one address to one camera: a page that has lost its connection tries every few seconds."""
+"""Limit of offers from one address to one camera: a page that has lost its connection tries every few seconds."""
 WITHIN_NS = 60 * SECOND_NS
 _REMEMBERED = 1024
 
 
 class Guesses:
-    """What addresses did in the last minute; the addresses that were quiet for longest are forgotten first."""
+    """The attempts of each address in the last minute. It first forgets the addresses that were quiet for longest."""
 
     def __init__(self, most: int = MOST) -> None:
         self._most = most
         self._times: OrderedDict[str, deque[int]] = OrderedDict()
 
     def wait_ns(self, address: str, now_ns: int) -> int:
-        """Return how long this address must wait before it may try again; 0: not at all."""
+        """Return how many ns this address must wait before it may try again; 0 if it need not wait."""
         times = self._times.get(address, deque())
         while times and now_ns - times[0] >= WITHIN_NS:
             times.popleft()
         return times[0] + WITHIN_NS - now_ns if len(times) >= self._most else 0
 
     def note(self, address: str, now_ns: int) -> None:
-        """Note that it did it now."""
+        """Record an attempt of this address."""
         times = self._times.setdefault(address, deque(maxlen=self._most))
         times.append(now_ns)
         self._times.move_to_end(address)

@@ -1,4 +1,4 @@
-"""Which of a camera's pictures are analysed (ADR 14): a fixed rate in event time, staggered between cameras."""
+"""Selects the pictures to analyse (ADR 14), at a fixed rate in event time, staggered between cameras."""
 
 SECOND_NS = 1_000_000_000
 
@@ -34,7 +34,7 @@ class Sampler:
         return False
 
     def _is_next(self, event_ns: int, before: int | None) -> bool:
-        """Whether a picture in a taken slot is the next slot's, come early: it follows right on the taken one."""
+        """Whether a picture in a taken slot is an early one of the next slot: it directly follows the taken one."""
         return before == self._taken_at and event_ns - self._taken_at >= self.period_ns * 9 // 10
 
     def _take(self, slot: int, event_ns: int) -> bool:
@@ -57,7 +57,7 @@ class Rate:
         self._last = event_ns
 
     def restarted(self) -> None:
-        """Forget the last picture: what follows is another connection, and the gap before it says nothing."""
+        """Forget the last picture: a new connection follows, and the gap before it says nothing about the pace."""
         self._last = None
 
     @property

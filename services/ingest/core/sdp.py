@@ -1,29 +1,55 @@
-"""What a WHIP peer's offer must say, and what its answer says beside the WebRTC library's own words. Pure.
+"""Checks and adapts WHIP offers, adapts the WebRTC library's answers, and recognises key frames. Pure.
 
-Session descriptions are text (RFC 8866): lines, a new section at each `m=`. The rules are those of RFC 9725 §4.4.
+Session descriptions are lines of text (RFC 8866), with a new section at each `m=`. The rules are those of RFC 9725
+§4.4.
 """
 
 import ipaddress
 import re
 from collections.abc import Iterator
+from typing import Literal
 
-from services.ingest.core.encoded import Codec
+from services.destinations import refusal
+from services.ingest.core.ice import MOST_OFFERED
+
+Codec = Literal["h264", "vp8"]
+_START = b"\x00\x00\x01"
+_SLICES = range(1, 6)
+_IDR = 5
+
+
+def is_key(codec: Codec, data: bytes) -> bool:
+    """Return whether a decoder can start here: an IDR picture (H.264, Annex B), a VP8 key frame (RFC 6386 §9.1)."""
+    if codec == "vp8":
+        return bool(data) and not data[0] & 1
+    at = data.find(_START)
+    while 0 <= at < len(data) - len(_START):
+        kind = data[at + len(_START)] & 0x1F
+        if kind in _SLICES:  # the first slice decides; parameter sets may come before
+            return kind == _IDR
+        at = data.find(_START, at + len(_START))
+    return False
+
 
 START_KBPS, LEAST_KBPS = 2500, 1500
-"""Chromium begins at 300 kbit/s and scales the picture down; with these it holds 1280x720 (measured)."""
+"""Chromium begins at 300 kbit/s and scales the picture down; with these rates it keeps 1280x720 (measured)."""
 _BASELINE = "42"
 _FINGERPRINT = re.compile(r"a=fingerprint:sha-(256|384|512) ", re.IGNORECASE)
-_CANDIDATE = re.compile(r"(?P<head>a=candidate:\S+ \d+ (?P<transport>\S+) \d+) (?P<address>\S+)(?P<tail> \d+ typ .+)")
-_MOST_CANDIDATES = 64
+_CANDIDATE = re.compile(
+    r"(?P<head>a=candidate:\S+ (?P<component>\d+) (?P<transport>\S+) \d+) (?P<address>\S+)"
+    r"(?P<tail> (?P<port>\d{1,5}) typ .+)"
+)
+_PORTS = range(1024, 65_536)
+"""The ports that an offer may name: below are servers of others, which libwebrtc refuses, too."""
 _MOST_LINES = 300
-"""Of one section; Chromium sends 123. aiortc takes the time of codecs times their feedback lines, on the loop."""
+"""Limit per section; Chromium sends 123. aiortc's time, on the loop, grows with codecs times feedback lines."""
 _TRANSPORT = ("a=ice-ufrag:", "a=ice-pwd:", "a=ice-options:", "a=fingerprint:", "a=setup:", "a=rtcp-mux")
 _NEEDED = "a=ice-ufrag, a=ice-pwd, a=setup, a=rtcp-mux and a SHA-2 a=fingerprint"
 _DIRECTIONS = ("a=sendrecv", "a=sendonly", "a=recvonly", "a=inactive")
 
 
 class OfferError(Exception):
-    """An offer that is refused, with the status of HTTP that RFC 9725 asks for."""
+    """A refused offer, with the HTTP status that RFC 9725 asks for."""
 
     def __init__(self, status: int, detail: str) -> None:
         self.status, self.detail = status, detail
@@ -63,26 +89,33 @@ def sections_of(text: str) -> list[list[str]]:
     return sections
 
 
-def with_addresses_only(offer: str) -> str:
-    """Return the offer without the candidates that are no UDP address.
+def with_addresses_only(offer: str, *, link_local: bool = False) -> str:
+    """Return the offer with no candidates but a few UDP addresses that Moretta may send to; see `refusal`.
 
-    Browsers hide theirs behind mDNS names, for which the whole network would be asked; the peer's checks come anyway,
-    and show its address. Nor does the offer say then that these are all: aioice would give up without any.
+    Browsers hide their addresses behind mDNS names, and resolving those would ask the whole network. The peer's checks
+    come anyway and show its address. The offer then also doesn't say that the candidates are complete: without any,
+    aioice would give up.
     """
-    left = _MOST_CANDIDATES
+    left = MOST_OFFERED
     lines = []
     for line in offer.splitlines():
         if line.startswith("a=candidate:"):
-            left -= 1
-            if left < 0 or not _is_usable(line):
+            if not left or not _is_usable(line, link_local=link_local):
                 continue
+            left -= 1
         if line != "a=end-of-candidates":
             lines.append(line)
     return _text(lines)
 
 
+def candidates_of(offer: str) -> list[tuple[str, int]]:
+    """Return the addresses and ports of the candidates that `with_addresses_only` left, in the offer's order."""
+    found = filter(None, map(_CANDIDATE.fullmatch, offer.splitlines()))
+    return [(str(ipaddress.ip_address(one["address"])), int(one["port"])) for one in found]
+
+
 def spelled_out(offer: str) -> str:
-    """Return the offer with what aiortc doesn't infer for each section: its direction, and the transport of the group.
+    """Return the offer with each section's direction and with the group's transport, which aiortc doesn't infer.
 
     A direction may stand before the sections, for all of them, or nowhere (RFC 8866 §6.7). The transport is that of the
     group's first section; sections that are bundle-only have none of their own (RFC 9143 §7.1.3, RFC 9429 §5.2.1).
@@ -97,7 +130,7 @@ def spelled_out(offer: str) -> str:
 
 
 def held(answer: str, codec: Codec) -> str:
-    """Return the answer with rates that keep the peer's resolution, and with RTCP on RTP's port alone (RFC 8858)."""
+    """Return the answer with bit rates that keep the peer's resolution, and with RTCP only on RTP's port (RFC 8858)."""
     lines: list[str] = []
     for section in sections_of(answer):
         types = _types(section, codec)
@@ -112,9 +145,9 @@ def held(answer: str, codec: Codec) -> str:
 
 
 def announcing(answer: str, addresses: list[str]) -> str:
-    """Return the answer with candidates of these addresses only; without any it stays as it is.
+    """Return the answer with candidates of these addresses only; without addresses it stays as it is.
 
-    An address that this machine hasn't is one that forwards to it, port by port: it takes the place of another.
+    An address that this machine does not have must forward to it, port by port. It replaces one of the machine's own.
     """
     if not addresses:
         return answer
@@ -156,9 +189,9 @@ def _kind(section: list[str]) -> str:
 
 
 def _tagged(session: list[str], sections: list[list[str]]) -> list[str]:
-    """The section whose transport is everybody's: the first of the BUNDLE group, or the only one (RFC 9143 §7.1.3).
+    """Return the section whose transport all share: the first of the BUNDLE group, or the only one (RFC 9143 §7.1.3).
 
-    OfferError if the group is not one of all sections: those outside would have transports of their own.
+    OfferError if the group does not contain all sections: the others would have their own transports.
     """
     groups = [line.removeprefix("a=group:").split() for line in session if line.startswith("a=group:")]
     bundles = [mids for kind, *mids in filter(None, groups) if kind == "BUNDLE"]
@@ -171,7 +204,7 @@ def _tagged(session: list[str], sections: list[list[str]]) -> list[str]:
 
 
 def _mid(section: list[str]) -> str:
-    """The last one counts, for aiortc too; empty without one."""
+    """Return a section's last `a=mid`, which is the one that aiortc takes too; empty without one."""
     return next((line.removeprefix("a=mid:") for line in reversed(section) if line.startswith("a=mid:")), "")
 
 
@@ -192,7 +225,7 @@ def _best(video: list[str]) -> Codec | None:
 
 
 def _types(section: list[str], codec: Codec) -> list[str]:
-    """The payload types of this codec."""
+    """Return the payload types of this codec."""
     return [
         line.removeprefix("a=rtpmap:").split(" ")[0]
         for line in _maps(section)
@@ -212,15 +245,15 @@ def _is_baseline(video: list[str], payload_type: str) -> bool:
     return given.get("packetization-mode") == "1" and profile.startswith(_BASELINE)
 
 
-def _is_usable(line: str) -> bool:
+def _is_usable(line: str, *, link_local: bool) -> bool:
     match = _CANDIDATE.fullmatch(line)
-    if match is None or match["transport"].lower() != "udp":
+    if match is None or match["transport"].lower() != "udp" or match["component"] != "1":
         return False
     try:
         ipaddress.ip_address(match["address"])
     except ValueError:
         return False
-    return True
+    return int(match["port"]) in _PORTS and refusal(match["address"], link_local=link_local) is None
 
 
 def _text(lines: list[str]) -> str:

@@ -1,4 +1,4 @@
-// What is drawn on a camera's picture, in shares of it: privacy areas, zones, a line; and the settings that they make.
+// What is drawn on a camera's picture, in shares of it: privacy and ignored areas, zones, a line; and their settings.
 
 export const MOST_AREAS = 32;
 export const MOST_POINTS = 64;
@@ -48,12 +48,13 @@ export function isZoneId(id) {
 }
 
 /**
- * The settings of a camera, each of the three sections only where something belongs to it. `areas` have `points`, the
- * `kind` "privacy" (a `name` becomes a comment, which the settings lack) or "zone" (`zone` is its id); `line` has two
+ * The settings of a camera, each section only where something belongs to it. `areas` have `points`, the `kind` "privacy"
+ * or "ignore" (a `name` becomes a comment, which the settings lack) or "zone" (`zone` is its id); `line` has two
  * `points` and `counts`, or is null. `size` is what privacy areas were drawn for.
  */
 export function yaml(size, areas, line) {
-  const sections = [privacy(size, areas.filter(isBlack)), zoneAreas(areas.filter(isZone)), counting(line)];
+  const kinds = [isBlack, isZone, isIgnored].map((is) => areas.filter(is));
+  const sections = [privacy(size, kinds[0]), zoneAreas(kinds[1]), ignored(kinds[2]), counting(line)];
   return `${sections.flat().join("\n")}\n`;
 }
 
@@ -67,15 +68,26 @@ export function isZone({ kind }) {
   return kind === "zone";
 }
 
+/** Whether nobody is counted in an area. */
+export function isIgnored({ kind }) {
+  return kind === "ignore";
+}
+
 function privacy({ width, height }, areas) {
   if (areas.length === 0) return [];
-  const lines = ["privacy:", `  drawn_for: [${width}, ${height}]`, "  areas:"];
-  for (const { name, points } of areas) {
+  return ["privacy:", `  drawn_for: [${width}, ${height}]`, "  areas:", ...named(areas, "    ")];
+}
+
+function ignored(areas) {
+  return areas.length === 0 ? [] : ["ignore:", ...named(areas, "  ")];
+}
+
+/** One entry for each area, below its name as a comment. */
+function named(areas, indent) {
+  return areas.flatMap(({ name, points }) => {
     const note = name.replace(/[\p{C}\s]+/gu, " ").trim();
-    if (note) lines.push(`    # ${note}`);
-    lines.push(`    - ${polygon(points)}`);
-  }
-  return lines;
+    return [...(note ? [`${indent}# ${note}`] : []), `${indent}- ${polygon(points)}`];
+  });
 }
 
 /** Ids are quoted: YAML takes some that are bare (no, 12, 1e3) for something else. */

@@ -1,10 +1,11 @@
 // What the drawing board shows: the still, and over it what is drawn. Nothing is decided here.
 
-import { isBlack } from "./areas.js";
+import { isBlack, isIgnored, isZone } from "./areas.js";
 
 const COLOURS = ["#ffd166", "#5be3ff", "#ff9ec4", "#b6f09c"];
 const ARROW = 34;
 const HEAD = 11;
+const HATCH = 16;
 
 /** Paint a `Drawing` on its canvas. `isFocused`: show the cross-hair also before the first point. */
 export function paint({ board, still, areas, line, draft, cross }, isFocused) {
@@ -22,17 +23,34 @@ export function paint({ board, still, areas, line, draft, cross }, isFocused) {
   if (still && (draft.length > 0 || isFocused)) crossHair(context, cross, scale);
 }
 
-/** Black is shown black, though not quite, so that it can be checked; a zone is tinted. */
+/** Black is shown black, though not quite, so that it can be checked; a zone is tinted, an ignored area hatched. */
 function paintArea(context, area, index, scale) {
   const colour = COLOURS[index % COLOURS.length];
-  trace(context, area.points);
-  context.closePath();
-  context.globalAlpha = isBlack(area) ? 0.75 : 0.35;
-  context.fillStyle = isBlack(area) ? "#000000" : colour;
-  context.fill("nonzero");
-  context.globalAlpha = 1;
+  ring(context, area.points);
+  if (isIgnored(area)) hatch(context, colour, scale);
+  else {
+    context.globalAlpha = isBlack(area) ? 0.75 : 0.35;
+    context.fillStyle = isBlack(area) ? "#000000" : colour;
+    context.fill("nonzero");
+    context.globalAlpha = 1;
+  }
+  ring(context, area.points);
   outline(context, colour, 2 * scale);
-  label(context, area.points, isBlack(area) ? `${index + 1}` : `${index + 1} ${area.zone}`, scale);
+  label(context, area.points, isZone(area) ? `${index + 1} ${area.zone}` : `${index + 1}`, scale);
+}
+
+/** Fill the current path with slanted lines: they differ from a tint also for readers who see no colours. */
+function hatch(context, colour, scale) {
+  const { width, height } = context.canvas;
+  context.save();
+  context.clip("nonzero");
+  context.beginPath();
+  for (let x = -height; x < width; x += HATCH * scale) {
+    context.moveTo(x, height);
+    context.lineTo(x + height, 0);
+  }
+  outline(context, colour, 2 * scale);
+  context.restore();
 }
 
 /** The line, with an arrow to each side that those who are counted go to. */
@@ -80,6 +98,11 @@ function at({ canvas }, [x, y]) {
 function trace(context, points) {
   context.beginPath();
   for (const one of points) context.lineTo(...at(context, one));
+}
+
+function ring(context, points) {
+  trace(context, points);
+  context.closePath();
 }
 
 /** A light line on a dark one, to be seen on any still. */

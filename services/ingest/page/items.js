@@ -1,7 +1,11 @@
 // The list of what is drawn: an entry for each area and for the line, where it is named, changed and removed.
 
-import { crossesItself, isBlack, isZoneId } from "./areas.js";
+import { crossesItself, isZone, isZoneId } from "./areas.js";
 import { text } from "./texts.js";
+
+/** What an area is, and what is said if its edge crosses itself. */
+const KINDS = { privacy: "draw.black", zone: "draw.zone", ignore: "draw.ignored" };
+const CROSSED = { privacy: "draw.crossed", zone: "draw.crossed-zone", ignore: "draw.crossed-ignored" };
 
 /** What a line counts, as in the settings. */
 const COUNTS = ["both", "leftwards", "rightwards"];
@@ -12,15 +16,15 @@ const COUNTS = ["both", "leftwards", "rightwards"];
  */
 export function areaItem(area, index, { renamed, changed, remove }) {
   const number = index + 1;
-  const kind = select(`kind-${index}`, area.kind, { privacy: "draw.black", zone: "draw.zone" }, (value) => {
+  const kind = select(`kind-${index}`, area.kind, KINDS, (value) => {
     area.kind = value;
     changed();
   });
   const title = label(kind, text("draw.area", { number, points: area.points.length }));
-  const [caption, input, ...hints] = (isBlack(area) ? nameInput : zoneInput)(area, index, renamed);
+  const [caption, input, ...hints] = (isZone(area) ? zoneInput : nameInput)(area, index, renamed);
   const button = removeButton("draw.remove-one", number, remove);
   const item = make("li", title, kind, caption, row(input, button), ...hints);
-  if (crossesItself(area.points)) item.append(note(isBlack(area) ? "draw.crossed" : "draw.crossed-zone", "warn"));
+  if (crossesItself(area.points)) item.append(note(CROSSED[area.kind], "warn"));
   return item;
 }
 
@@ -37,7 +41,7 @@ export function lineItem(line, { changed, remove }) {
   return make("li", label(counts, text("draw.line")), counts, hint, row(button));
 }
 
-/** Label and field for the name of a black area, which becomes a comment. */
+/** Label and field for the name of an area that is no zone, which becomes a comment. */
 function nameInput(area, index, renamed) {
   const input = field(`area-${index}`, area.name, 60);
   input.addEventListener("input", () => {

@@ -12,8 +12,8 @@ const SILENT_MS = 8 * SECOND;
 const LOST_MS = 4 * SECOND;
 /** For so long the server may hold a camera for a session of this page that it does not know to be over. */
 const HELD_MS = 20 * SECOND;
-/** A picture that lives longer was not confirmed: the figure is then a stand-in for "without end". */
-const BUDGET_MS = 100;
+/** 99 of 100 pictures are promised. */
+const JUDGED = 100;
 const AT_WORK = new Set(["live", "paused", "stalled", "failed-config"]);
 /** Reasons of a state that say more than the state does. */
 const TELLING = new Set(["no-worker", "picture-changed", "schedule", "undecodable"]);
@@ -262,13 +262,8 @@ export class Publishing {
     element("figure-fps").textContent = shown(fps ?? sending?.fps);
     element("figure-analysed").textContent = shown(analysed);
     element("figure-lifetime").textContent =
-      lifetime?.p50_ms > 0 // 0: none was analysed lately
-        ? text(lifetime.p99_ms > BUDGET_MS ? "publish.unconfirmed" : "publish.milliseconds", {
-            p50: lifetime.p50_ms > BUDGET_MS ? `> ${number(BUDGET_MS)}` : number(lifetime.p50_ms),
-            p99: number(lifetime.p99_ms),
-            unconfirmed: number(lifetime.unconfirmed),
-            frames: number(lifetime.frames),
-          })
+      lifetime?.pictures > 0 // 0: none was analysed in that window
+        ? text(lifetime.late * JUDGED > lifetime.pictures ? "publish.late" : "publish.kept", { late: number(lifetime.late), pictures: number(lifetime.pictures) })
         : "–";
   }
 }

@@ -1,43 +1,67 @@
-"""Who may publish to a camera and see its state: whoever has its token; who may aim: an operator (RFC 6750)."""
+"""Checks tokens (RFC 6750): a camera's to publish to it and see its state, an operator's to aim.
+
+Refusals, and all other errors of this server, are `application/problem+json` (RFC 9457).
+"""
 
 import hmac
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from typing import Protocol
 
+import msgspec
 from aiohttp import web
 
 from proto.public import CameraV1
-from services.ingest.camera import Camera
+from services.ingest.camera.camera import Camera
 from services.ingest.core.guesses import MOST_OFFERS, SECOND_NS, Guesses
-from services.ingest.web.problem import problem
 from services.kernel.settings import Secret
 from services.sites.settings import CameraSettings
 
 
+def problem(status: int, detail: str, headers: Mapping[str, str] | None = None) -> web.Response:
+    """Return an error response; one sentence says what is wrong or would be right. It quotes nothing of the request."""
+    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
+    return web.Response(
+        body=msgspec.json.encode(body), status=status, headers=headers, content_type="application/problem+json"
+    )
+
+
+def not_allowed(*methods: str) -> web.Response:
+    """Return 405 with the allowed methods."""
+    allowed = ", ".join(methods)
+    return problem(405, f"allowed here: {allowed}", {"Allow": allowed})
+
+
+def elsewhere() -> web.Response:
+    """Return the response for a camera that another replica serves."""
+    why = "another replica serves this camera, or is letting it go; try again in a moment"
+    return problem(503, why, {"Retry-After": "1"})
+
+
 class Cameras(Protocol):
-    """Cameras by site and id: what the settings say of one, the one in service here, and its last figures."""
+    """Cameras by site and id: a camera's settings, the camera in service here, and its last figures."""
 
     def settings(self, site: str, name: str) -> CameraSettings | None: ...
     def camera(self, site: str, name: str) -> Camera | None: ...
     def figures(self, site: str, name: str) -> CameraV1 | None: ...
     async def claim(self, site: str, name: str) -> Camera | None:
-        """Return the camera, taken from another replica unless a peer is there; None if one is, or for the moment."""
+        """Return the camera, taken from another replica; None if a peer is there, or it can't be served here yet."""
 
 
 _NOBODY = "a token that nobody has: comparing takes as long as with a camera's own"
 
 
 class Access:
-    """Judges whether a request has the token of the camera that its path names, or an operator's."""
+    """Checks whether a request has the token of the camera that its path names, or an operator's."""
 
     def __init__(self, cameras: Cameras, clock: Callable[[], int] = time.monotonic_ns) -> None:
         self._cameras, self._clock = cameras, clock
         self._guesses, self._offers = Guesses(), Guesses(MOST_OFFERS)
 
     def operator(self, request: web.Request, expected: Secret | None) -> web.Response | None:
-        """Return the answer that refuses (401, 403 or 429), or None if the request has the operator's token."""
+        """Return the refusal (401, 403 or 429), or None if the request has the operator's token."""
         if expected is None:
             return problem(403, "nobody may aim here; the settings have no ingest.web.operator_token")
         given = _bearer(request)
@@ -48,10 +72,10 @@ class Access:
         return self._guessed(request, _unauthorised(' error="invalid_token"', "the token is wrong"))
 
     def _guessed(self, request: web.Request, refusal: web.Response) -> web.Response:
-        """Count a wrong token and refuse it; 429 while there were too many.
+        """Count a wrong token and refuse it; 429 after too many.
 
-        A right one never waits, or whoever guesses behind a shared address would lock out all others there. Guessing
-        stays hopeless: tokens have 16 characters or more.
+        A right token never waits: otherwise one guesser behind a shared address would lock out all others there.
+        Guessing stays hopeless: tokens have 16 characters or more.
         """
         address, now_ns = request.remote or "", self._clock()
         if (wait_ns := self._guesses.wait_ns(address, now_ns)) <= 0:
@@ -60,7 +84,7 @@ class Access:
         return _wait("too many wrong tokens", wait_ns)
 
     def haste(self, request: web.Request) -> web.Response | None:
-        """Return 429 for who offers to a camera all the time, with the right token too: each offer is real work."""
+        """Return 429 if a client sends too many offers to a camera, even with the right token: each is real work."""
         who, now_ns = f"{request.remote} {request.path}", self._clock()
         if (wait_ns := self._offers.wait_ns(who, now_ns)) > 0:
             return _wait("too many offers", wait_ns)
@@ -68,7 +92,7 @@ class Access:
         return None
 
     def refusal(self, request: web.Request) -> web.Response | None:
-        """Return the answer that refuses, 401, 404 or 429; None for who has the token of a `whip://` camera."""
+        """Return the refusal (401, 404 or 429), or None if the request has the token of a `whip://` camera."""
         camera = self._cameras.settings(request.match_info["site"], request.match_info["camera"])
         given = _bearer(request)
         if given is None:

@@ -1,4 +1,4 @@
-"""`POST /api/SITE/CAMERA/aim`: aims a camera for an operator; the answer is one AimReportV1 a line, as they come."""
+"""`POST /api/SITE/CAMERA/aim`: aims a camera for an operator and answers with one AimReportV1 per line."""
 
 import asyncio
 from contextlib import aclosing, suppress
@@ -10,9 +10,8 @@ from aiohttp import web
 from proto.aiming import LONGEST_S, AimReportV1, AimRequestV1, AimSeconds
 from proto.codec import encode_as
 from proto.control import OperatorName, Why
-from services.ingest.aiming import Aimer, AimRefused
-from services.ingest.web.access import Access
-from services.ingest.web.problem import not_allowed, problem
+from services.ingest.orders.aiming import Aimer, AimRefused
+from services.ingest.web.access import Access, not_allowed, problem
 from services.kernel.listener import BODY_S
 from services.kernel.settings import Secret
 
@@ -24,7 +23,7 @@ _STATUS = {
 
 
 class AimBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Who aims, and why; both are recorded."""
+    """The operator who aims, and the reason; both are recorded."""
 
     operator: OperatorName
     why: Why = ""
@@ -38,7 +37,7 @@ class Aim:
         self._access, self._aimer, self._token = access, aimer, token
 
     def routes(self) -> list[web.AbstractRouteDef]:
-        """Return what to serve."""
+        """Return the routes to serve."""
         return [web.route("*", "/api/{site}/{camera}/aim", self._aim)]
 
     async def _aim(self, request: web.Request) -> web.StreamResponse:
@@ -60,7 +59,7 @@ class Aim:
             return problem(_STATUS[error.reason], str(error))
         response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
         async with aclosing(reports):
-            with suppress(ConnectionResetError):  # whoever leaves has seen enough
+            with suppress(ConnectionResetError):  # a client that leaves has seen enough
                 await response.prepare(request)
                 async for report in reports:
                     await response.write(_line(report))

@@ -17,13 +17,13 @@ from services.kernel.faults import StartError
 from services.kernel.tls import Named, Tls, server_tls, server_tls_of_pem
 
 VALID_DAYS = 397
-"""Apple's devices take no certificate that is valid for more than 825 days, and no authority's for more than 398."""
+"""Apple's devices refuse certificates valid for more than 825 days, and an authority's if valid for more than 398."""
 _RENEW_DAYS = 30
 _FILES = ("moretta.crt", "moretta.key")
 
 
 def served(settings: WebSettings, now: dt.datetime) -> Tls:
-    """Return how to serve: with the settings' certificate, or one of our own. StartError names a file of no use."""
+    """Return the TLS settings: the configured certificate, or ingest's own. StartError names an unusable file."""
     if (given := settings.tls()) is not None:
         return given
     if settings.certificate_dir is None:
@@ -80,9 +80,9 @@ def _general(name: str) -> x509.GeneralName:
 
 
 def _is_good(file: Path, names: list[str], now: dt.datetime) -> bool:
-    """Whether a certificate of ours is there that is valid for another month and for all these names.
+    """Whether ingest's own certificate exists, is valid for another month, and covers all these names.
 
-    Not for all of this machine's addresses: they come and go, and people have accepted this fingerprint.
+    It need not cover all of this machine's addresses: they come and go, and people have accepted this fingerprint.
     """
     try:
         certificate = x509.load_pem_x509_certificate(file.read_bytes())
@@ -94,7 +94,7 @@ def _is_good(file: Path, names: list[str], now: dt.datetime) -> bool:
 
 
 def _keep(certificate: Path, key: Path, shown: bytes, secret: bytes) -> None:
-    key.unlink(missing_ok=True)  # one that others may read, or a link to elsewhere
+    key.unlink(missing_ok=True)  # the old file may be readable by others, or a link to elsewhere
     key.touch(mode=0o600, exist_ok=False)
     key.write_bytes(secret)
     certificate.write_bytes(shown)

@@ -1,19 +1,19 @@
-"""A publishing WebRTC peer, with aiortc: ICE, DTLS, SRTP and RTP are its work, decoding is not (ADR 13).
+"""A publishing WebRTC peer, with aiortc, which does ICE, DTLS, SRTP and RTP, but no decoding (ADR 13).
 
-`install` replaces two functions of aiortc and one of aioice, and nothing else of them is changed:
+`install` replaces two functions of aiortc, and one class of it and one of aioice by subclasses. Nothing else changes:
 
 - `rtcrtpreceiver.decoder_worker`, the thread that decodes into an unbounded queue: ours hands the encoded frames on.
-- `RTCCertificate._create_ssl_context`, which knows ECDSA peers only: ours adds the suites of RSA peers (GStreamer's).
-- `stun.parse_message`, which fails with another error than its callers expect where an attribute has a wrong length.
+- `RTCCertificate._create_ssl_context`, which knows only ECDSA peers: ours adds the suites of RSA peers (GStreamer's).
+- `rtcrtpreceiver.NackGenerator`, which counts up to a far sequence number one by one: ours skips what it would forget.
+- `ice.StunProtocol`, a socket that hears and answers everybody: ours asks `RemoteCandidates` before it reads or sends.
 """
 
 import asyncio
 import queue
-import struct
 import threading
 from typing import Any
 
-from aioice import stun
+from aioice import ice
 from aiortc import (
     RTCConfiguration,
     RTCPeerConnection,
@@ -23,16 +23,23 @@ from aiortc import (
     rtcrtpreceiver,
 )
 from aiortc.rtcdtlstransport import RTCCertificate
+from aiortc.rtp import RTP_HISTORY_SIZE, RtpPacket
 
-from services.ingest.core.encoded import Codec
-from services.ingest.core.presence import Presence
-from services.ingest.core.sdp import OfferError, announcing, held, spelled_out, with_addresses_only
-from services.ingest.peer import EncodedQueue
+from services.ingest.core.ice import RemoteCandidates
+from services.ingest.core.reconnect import Presence
+from services.ingest.core.sdp import (
+    Codec,
+    OfferError,
+    announcing,
+    candidates_of,
+    held,
+    spelled_out,
+    with_addresses_only,
+)
+from services.ingest.sources.peer import EncodedQueue
+from services.ingest.web.datagrams import Datagrams, PeerSocket
 
 STEP_S = 0.25
-_MOST_DATAGRAMS = 1024
-_LARGEST_DATAGRAM = 2048
-_MOST_STREAMS = 16
 _CLOSE_LIMIT_S = 2.0
 _CIPHERS = (
     b"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256"
@@ -44,20 +51,21 @@ _MIME: dict[Codec, str] = {"h264": "video/H264", "vp8": "video/VP8"}
 
 _decoder_worker = rtcrtpreceiver.decoder_worker
 _create_ssl_context = RTCCertificate._create_ssl_context  # noqa: SLF001 - the patch point
-_parse_message = stun.parse_message
+_Nacks = rtcrtpreceiver.NackGenerator
 
 
 def install() -> None:
-    """Put our functions in the place of theirs; again does nothing."""
+    """Install our functions and classes in place of theirs; a second call does nothing."""
     rtcrtpreceiver.decoder_worker = hand_on  # type: ignore[assignment]  # other names of the parameters
     RTCCertificate._create_ssl_context = _context_for_rsa_too  # type: ignore[method-assign,assignment]  # noqa: SLF001
-    stun.parse_message = _parsed
+    rtcrtpreceiver.NackGenerator = MissingPackets  # type: ignore[misc]
+    ice.StunProtocol = PeerSocket  # type: ignore[misc]
 
 
 def hand_on(
     loop: asyncio.AbstractEventLoop, frames: "queue.Queue[Any]", track: Any, key_wanted: threading.Event
 ) -> None:
-    """Hand depacketised frames to the EncodedQueue that is in the track's place, and never wait.
+    """Hand depacketised frames to the EncodedQueue that stands in for the track, and never wait for room.
 
     aiortc sends a picture loss indication with the next packet after `key_wanted` was set.
     """
@@ -77,35 +85,29 @@ def _context_for_rsa_too(certificate: RTCCertificate, *args: Any, **more: Any) -
     return context
 
 
-def _parsed(data: bytes) -> stun.Message:
-    """A STUN message; ValueError, which aioice expects, if it is none: what anybody may send must not reach the log."""
-    try:
-        return _parse_message(data)
-    except struct.error:
-        raise ValueError("a STUN attribute has a wrong length") from None
+class MissingPackets(_Nacks):
+    """The packets to ask for again: of a leap in the sequence numbers only the last 128, which are all that is kept."""
 
-
-class Datagrams(asyncio.Queue[Any]):
-    """aioice's queue of received datagrams, with a bound: what comes while it is full is lost, as UDP may be.
-
-    Anybody may send to the socket, and aioice asks nobody who they are: an empty datagram would end the connection.
-    """
-
-    def put_nowait(self, item: Any) -> None:
-        """Put, or drop; None, which says that the connection is closed, always finds room."""
-        if item is None or (0 < len(item[0]) <= _LARGEST_DATAGRAM and self.qsize() < _MOST_DATAGRAMS):
-            super().put_nowait(item)
+    def add(self, packet: RtpPacket) -> bool:
+        """Record a packet; return whether others are missing before it."""
+        number = packet.sequence_number
+        if self.max_seq is not None and RTP_HISTORY_SIZE < (number - self.max_seq) & 0xFFFF < 0x8000:
+            self.max_seq = (number - RTP_HISTORY_SIZE - 1) & 0xFFFF
+            self.missing.clear()
+        return super().add(packet)
 
 
 class PeerConnection:
-    """One peer, from its offer to its end. Everything belongs to the loop; it is over when `encoded` is closed."""
+    """One peer, from its offer to its end. Use it only on the loop; it ends when `encoded` is closed."""
 
-    def __init__(self, encoded: EncodedQueue, addresses: list[str]) -> None:
-        self._encoded, self._addresses = encoded, addresses
-        # Without servers nobody outside is asked for our address: aiortc's default is one of Google's.
+    def __init__(self, encoded: EncodedQueue, addresses: list[str], *, link_local: bool = False) -> None:
+        """`addresses` are told in place of the machine's own; with `link_local` the peer may have a link-local one."""
+        self._encoded, self._addresses, self._link_local = encoded, addresses, link_local
+        # Without servers no outside host is asked for our address: aiortc's default is one of Google's.
         self._connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self._last: Any = None
         self._closing: asyncio.Task[None] | None = None
+        self._candidates: list[RemoteCandidates] = []
 
     async def answer(self, offer: str) -> str:
         """Return the answer, with all candidates; OfferError if the offer can't be answered."""
@@ -119,17 +121,24 @@ class PeerConnection:
         return announcing(held(self._connection.localDescription.sdp, self._encoded.codec), self._addresses)
 
     async def _accept(self, offer: str, video: RTCRtpTransceiver) -> None:
-        text = spelled_out(with_addresses_only(offer))
+        text = spelled_out(with_addresses_only(offer, link_local=self._link_local))
         await self._connection.setRemoteDescription(RTCSessionDescription(text, "offer"))
         for transceiver in self._connection.getTransceivers():
-            ice = transceiver.receiver.transport.transport._connection  # noqa: SLF001 - the only way to bound it
-            ice._queue = Datagrams()  # noqa: SLF001
+            agent = transceiver.receiver.transport.transport._connection  # noqa: SLF001 - the only way to bound it
+            candidates = RemoteCandidates(agent.local_username, candidates_of(text), link_local=self._link_local)
+            agent._queue = Datagrams(candidates)  # noqa: SLF001
+            self._candidates.append(candidates)
             if transceiver.kind == "audio":
                 transceiver.direction = "inactive"
         video.receiver.track._queue = self._encoded  # type: ignore[attr-defined]  # noqa: SLF001 - decoder_worker's argument
 
+    @property
+    def refused(self) -> int:
+        """How many datagrams were dropped unread: a flood, or more than a peer may send."""
+        return sum(candidates.refused for candidates in self._candidates)
+
     async def watch(self) -> None:
-        """Close `encoded` when the peer is gone or sends nothing of use any more; returns when it is closed."""
+        """Close `encoded` when the peer is gone or sends nothing useful any more; return when it is closed."""
         loop = asyncio.get_running_loop()
         presence = Presence(loop.time())
         while self._encoded.closed is None:
@@ -143,7 +152,7 @@ class PeerConnection:
                 self._encoded.close("end-of-stream", "the peer closed the connection")
 
     async def close(self) -> None:
-        """Take the connection down: peers notice at once, and what they sent that was not handed on is dropped."""
+        """Close the connection: the peer notices at once, and its data that was not handed on is dropped."""
         if self._closing is None:
             self._closing = asyncio.create_task(self._close(), name="close a peer")
         await asyncio.shield(self._closing)
@@ -151,14 +160,14 @@ class PeerConnection:
     async def _close(self) -> None:
         try:
             await asyncio.wait_for(self._connection.close(), _CLOSE_LIMIT_S)
-        except TimeoutError:  # a task of aiortc's has failed, and it waits for that one
+        except TimeoutError:  # one of aiortc's tasks has failed, and aiortc waits for it
             for receiver in self._connection.getReceivers():
                 await receiver.transport.transport._connection.close()  # noqa: SLF001 - all else ends with its sockets
         finally:
             self._drop()
 
     def _drop(self) -> None:
-        """Drop what aiortc would keep until the garbage collector comes to its cycle of references."""
+        """Drop the data that aiortc would keep until the garbage collector reaches its cycle of references."""
         for receiver in self._connection.getReceivers():
             packets = receiver._RTCRtpReceiver__jitter_buffer  # type: ignore[attr-defined]  # noqa: SLF001
             if packets._origin is not None:  # noqa: SLF001 - None until the first packet
@@ -166,20 +175,18 @@ class PeerConnection:
             datagrams = receiver.transport.transport._connection._queue  # noqa: SLF001
             while not datagrams.empty():
                 datagrams.get_nowait()
-            datagrams.put_nowait(None)  # whoever waits for one hears that no more will come
+            datagrams.put_nowait(None)  # this tells a waiting reader that no more will come
 
     def _has_sent(self) -> bool:
-        """Whether a packet of video came since the last time."""
+        """Whether a packet of video came since the last call."""
         receiver = next(t.receiver for t in self._connection.getTransceivers() if t.kind == "video")
         sources = receiver.getSynchronizationSources()
-        if len(sources) > _MOST_STREAMS:
-            self._encoded.close("other", "the peer sends more streams than it offered")
         before, self._last = self._last, max((one.timestamp for one in sources), default=self._last)
         return bool(self._last != before)
 
 
 def _preferred(codec: Codec) -> list[Any]:
-    """The codec alone, so that it can't change on the way, and its retransmission."""
+    """Return only this codec and its retransmission, so that the codec can't change during the session."""
     known = RTCRtpReceiver.getCapabilities("video")
     assert known is not None
     return [one for one in known.codecs if one.mimeType in {_MIME[codec], "video/rtx"}]

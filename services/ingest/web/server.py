@@ -6,14 +6,12 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from services.ingest.aiming import Aimer
+from services.ingest.orders.aiming import Aimer
 from services.ingest.settings import WebSettings
 from services.ingest.web import certificate, rtc
-from services.ingest.web.access import Access, Cameras
+from services.ingest.web.access import Access, Cameras, problem
 from services.ingest.web.aim import Aim
-from services.ingest.web.pages import Pages
-from services.ingest.web.problem import problem
-from services.ingest.web.status import Status
+from services.ingest.web.pages import Pages, Status
 from services.ingest.web.whip import MOST_BYTES, Whip
 from services.kernel.app import App
 from services.kernel.faults import StartError
@@ -43,7 +41,7 @@ _CORS = {
 
 
 class WebServer:
-    """Serves until stopped; `url` is the page's."""
+    """The web server, which serves until stopped; `url` is the page's address."""
 
     def __init__(self, app: App, settings: WebSettings, cameras: Cameras, aimer: Aimer | None = None) -> None:
         self._settings = settings
@@ -60,7 +58,7 @@ class WebServer:
         self.url = ""
 
     async def start(self) -> None:
-        """Serve; StartError if the port is taken or the certificate can't be used."""
+        """Start serving; StartError if the port is taken or the certificate can't be used."""
         rtc.install()
         settings = self._settings
         self._tls = certificate.served(settings, dt.datetime.now(dt.UTC))
@@ -84,12 +82,12 @@ class WebServer:
         return self._tls.fingerprint if self._tls else ""
 
     def reload(self) -> None:
-        """Take the certificate's files again; StartError, and the old one stays, if they can't be used."""
+        """Read the certificate's files again. If they can't be used, raise StartError and keep the old certificate."""
         assert self._tls is not None
         self._tls.renew()
 
     async def stop(self) -> None:
-        """Let every peer go and stop serving."""
+        """Disconnect every peer and stop serving."""
         if self._listener is not None:
             await self._listener.close()
         await self._whip.stop()
@@ -99,7 +97,7 @@ class WebServer:
         log.info("camera page", url=self.url, fingerprint=self.fingerprint)
 
     def _host(self) -> str:
-        """The name that people type: the first wanted, or where it listens, or this machine's first address."""
+        """Return the name that people type: the first configured, the listen address, or this machine's first one."""
         names = certificate.names_of(self._settings.names)
         is_anywhere = self._settings.host in {"0.0.0.0", "::"}  # noqa: S104 - compared, not bound
         name = names[0] if self._settings.names or is_anywhere else self._settings.host
@@ -118,7 +116,7 @@ class WebServer:
 async def _problems(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
-    """Make every error one that says what is wrong; an error of our own shows nothing of itself."""
+    """Turn every error into a response that says what is wrong; an internal error shows no details."""
     try:
         return await handler(request)
     except web.HTTPRequestEntityTooLarge:

@@ -1,6 +1,6 @@
 """WHIP, the WebRTC-HTTP ingestion protocol (RFC 9725), without trickle ICE and ICE restarts.
 
-`POST /whip/SITE/CAMERA` takes an offer and makes a session, `DELETE` on the session ends it. One peer a camera.
+`POST /whip/SITE/CAMERA` takes an offer and creates a session; `DELETE` on the session ends it. A camera has one peer.
 """
 
 import asyncio
@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from aiohttp import web
 from prometheus_client import Gauge
 
-from services.ingest.camera import Camera
+from services.ingest.camera.camera import Camera
+from services.ingest.camera.metrics import WHIP_DROPPED
 from services.ingest.core.sdp import OfferError, check_offer
-from services.ingest.metrics import WHIP_DROPPED
-from services.ingest.peer import EncodedQueue, Seat
-from services.ingest.web.access import Access, Cameras
-from services.ingest.web.problem import elsewhere, not_allowed, problem
+from services.ingest.sources.peer import EncodedQueue, Seat
+from services.ingest.web.access import Access, Cameras, elsewhere, not_allowed, problem
 from services.ingest.web.rtc import PeerConnection
 from services.kernel.app import App
 from services.kernel.listener import BODY_S
@@ -51,14 +50,14 @@ class Whip:
         self._sessions: dict[str, Session] = {}
 
     def routes(self) -> list[web.AbstractRouteDef]:
-        """Return what to serve."""
+        """Return the routes to serve."""
         return [
             web.route("*", "/whip/{site}/{camera}", self._endpoint),
             web.route("*", "/whip/{site}/{camera}/{session}", self._session),
         ]
 
     async def stop(self) -> None:
-        """Let every peer go."""
+        """Disconnect every peer."""
         sessions = list(self._sessions.values())
         for session in sessions:
             session.encoded.close("end-of-stream", "the service stops")
@@ -103,7 +102,7 @@ class Whip:
         if not await _takes(camera.seat, encoded):
             return _refused(camera)
         try:
-            peer, answer = await self._answered(encoded, offer, request)
+            peer, answer = await self._answered(camera, encoded, offer, request)
         except BaseException:
             encoded.close("other", "the peer's offer could not be answered")
             raise
@@ -118,8 +117,10 @@ class Whip:
             headers={"Location": location, "ETag": f'"{secrets.token_hex(8)}"'},
         )
 
-    async def _answered(self, encoded: EncodedQueue, offer: str, request: web.Request) -> tuple[PeerConnection, str]:
-        peer = PeerConnection(encoded, self._ice_addresses)
+    async def _answered(
+        self, camera: Camera, encoded: EncodedQueue, offer: str, request: web.Request
+    ) -> tuple[PeerConnection, str]:
+        peer = PeerConnection(encoded, self._ice_addresses, link_local=camera.settings.allow_link_local)
         try:
             answer = await peer.answer(offer)
             _require_there(request, encoded)
@@ -129,7 +130,7 @@ class Whip:
         return peer, answer
 
     async def _attend(self, session: Session, over: asyncio.Event) -> None:
-        """Stay with a peer until it is gone."""
+        """Watch a peer until it is gone."""
         names = {"site": session.site, "camera": session.camera}
         log.info("a peer publishes", codec=session.encoded.codec, **names)
         PEERS.inc()
@@ -142,7 +143,8 @@ class Whip:
             self._sessions.pop(session.id, None)
             PEERS.dec()
             why = session.encoded.closed
-            log.info("a peer is gone", reason=why and why.reason, why=why and why.message, **names)
+            told = {"reason": why and why.reason, "why": why and why.message, "refused": session.peer.refused}
+            log.info("a peer is gone", **told, **names)
             await session.peer.close()
 
 
@@ -152,7 +154,7 @@ def _tell(loop: asyncio.AbstractEventLoop, over: asyncio.Event) -> None:
 
 
 async def _takes(seat: Seat, encoded: EncodedQueue) -> bool:
-    """Take the seat; a camera whose last peer has just gone needs a moment."""
+    """Take the seat, and return whether it worked; a camera whose last peer has just gone needs a moment."""
     end = asyncio.get_running_loop().time() + _READY_LIMIT_S
     while not seat.take(encoded):
         if seat.is_taken or asyncio.get_running_loop().time() > end:
@@ -162,7 +164,7 @@ async def _takes(seat: Seat, encoded: EncodedQueue) -> bool:
 
 
 def _require_there(request: web.Request, encoded: EncodedQueue) -> None:
-    """OfferError if the peer has left: it knows no session that it could end."""
+    """Raise OfferError if the peer has left: it knows no session that it could end."""
     if request.transport is None or request.transport.is_closing():
         encoded.close("end-of-stream", "the peer left before it was answered")
         raise OfferError(400, "nobody reads this")

@@ -1,7 +1,7 @@
-"""Settings: one YAML file for all services, an environment overlay, secrets from files; all problems at once.
+"""Settings: one YAML file for all services, an environment overlay, secrets from files; one report of all problems.
 
-Order: the file, then `MORETTA_SECTION__KEY=value` (the value is read as YAML, a secret as it is), then `x_file` in
-place of a secret `x`.
+Order: first the file, then `MORETTA_SECTION__KEY=value` (the value is read as YAML; a secret is taken unchanged), then
+`x_file` in place of a secret `x`.
 """
 
 from services.kernel.settings.explain import problems

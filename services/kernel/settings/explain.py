@@ -1,4 +1,7 @@
-"""What is wrong with a value, where, and what would be right: one line each, every part asked by itself."""
+"""Explains the problems of a value: one line each says where, what is wrong, and what would be right.
+
+Every part of a value is checked by itself.
+"""
 
 import re
 from collections.abc import Iterator
@@ -12,7 +15,7 @@ from services.kernel.settings.model import Problem, Secret, convert
 
 
 def problems(schema: Any, value: Any, path: str = "") -> Iterator[Problem]:
-    """Yield every problem below `path`: where a whole does not fit, its parts are asked one by one."""
+    """Yield every problem below `path`. If a whole value does not fit, check its parts one by one."""
     try:
         convert(value, schema)
     except msgspec.ValidationError:
@@ -21,7 +24,7 @@ def problems(schema: Any, value: Any, path: str = "") -> Iterator[Problem]:
 
 
 def _bare(schema: Any) -> Any:
-    """Return the type without its annotations, and without None beside it."""
+    """Return the type without its annotations, and without a None option."""
     while get_origin(schema) is Annotated:
         schema = get_args(schema)[0]
     options = [option for option in get_args(schema) if option is not type(None)]
@@ -35,7 +38,7 @@ def _part_problems(schema: Any, value: Any, path: str) -> Iterator[Problem]:
     elif get_origin(schema) is tuple and isinstance(value, list):
         kinds = get_args(schema)
         each = [kinds[0]] * len(value) if kinds[-1] is Ellipsis else list(kinds)
-        if len(each) == len(value):  # else the whole is told
+        if len(each) == len(value):  # else the whole value is reported
             for index, (kind, part) in enumerate(zip(each, value, strict=True)):
                 yield from problems(kind, part, f"{path}[{index}]")
     elif isinstance(schema, type) and issubclass(schema, Struct) and isinstance(value, dict):
@@ -62,7 +65,7 @@ _KINDS: dict[type, str] = {inspect.StrType: "text", inspect.IntType: "whole numb
 
 
 def _right(schema: Any) -> str:
-    """Return what would be right: the type's own description, its choices, or its kind and bounds."""
+    """Return words for a right value: the type's own description, its choices, or its kind and bounds."""
     options = [option for option in get_args(schema) if option is not type(None)]
     if type(None) in get_args(schema):
         return _right(options[0])
@@ -113,7 +116,7 @@ def _bounds(info: Any) -> str:
 
 
 def shown(value: Any, schema: Any = None) -> str:
-    """Return a value as an error may show it: short, on one line, no secret and no address."""
+    """Return a value as an error may show it: short, on one line, without secrets and addresses."""
     if value is None:
         return "nothing"
     if isinstance(value, (dict, list)):
@@ -126,7 +129,7 @@ def shown(value: Any, schema: Any = None) -> str:
 
 
 def _holds_secret(schema: Any) -> bool:
-    """Return whether a secret is what is wanted, or a part of it: who leaves out a key gives its value in its place."""
+    """Return whether the type is or holds a secret: a user who leaves out a key writes its value in its place."""
     schema = _bare(schema)
     if isinstance(schema, type) and issubclass(schema, Struct):
         return any(_holds_secret(field.type) for field in msgspec.structs.fields(schema))

@@ -1,4 +1,4 @@
-"""Loading: all sources together, every problem at once."""
+"""Loads settings from all sources together, and reports every problem at once."""
 
 import copy
 import os
@@ -20,8 +20,8 @@ T = TypeVar("T", bound=Struct)
 def load(file: Path, schema: type[T], environ: Mapping[str, str] | None = None, *, secrets: bool = True) -> T:
     """Return the settings that this service declares; SettingsError lists every problem of the file with its path.
 
-    Files of the sites' secrets whose names are in the schema's `UNREAD` are not opened; without `secrets` no file is,
-    and of what would be in them nothing is said.
+    The files of sites' secrets that the schema's `UNREAD` names are not opened. Without `secrets` no secret's file is
+    opened, and no problem of its content is reported.
     """
     try:
         return _load(file, schema, os.environ if environ is None else environ, secrets=secrets)
@@ -30,7 +30,7 @@ def load(file: Path, schema: type[T], environ: Mapping[str, str] | None = None, 
 
 
 def raw_settings(file: Path, schema: type[Struct], environ: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """Return what file and environment say in this service's sections, as it is there, with no secret's file opened."""
+    """Return this service's sections as file and environment give them, unchecked; open no secret's file."""
     raw, _, _ = overlay(read(file), os.environ if environ is None else environ)
     return {key: value for key, value in raw.items() if key in _sections_of(schema)}
 
@@ -42,18 +42,18 @@ def _sections_of(schema: type[Struct]) -> set[str]:
 def _load(file: Path, schema: type[T], environ: Mapping[str, str], *, secrets: bool) -> T:
     raw, origins, found = overlay(read(file), environ)
     found += [(key, f"unknown section; known are {', '.join(SECTIONS)}") for key in raw if key not in SECTIONS]
-    # Before secrets are read: a service must need no other one's.
+    # Before secrets are read: a service must not need the secrets of another one.
     raw = {key: value for key, value in raw.items() if key in _sections_of(schema)}
     unread = getattr(schema, "UNREAD", frozenset()) if secrets else frozenset({"*"})
     raw = resolve_files(raw, "", file.parent, found, unread=unread)
     unsaid = frozenset() if secrets else frozenset(_stand_ins(raw))
-    missing = {path for path, _ in found}  # of a secret whose file can't be read nothing more is said
+    missing = {path for path, _ in found}  # report nothing more about a secret whose file can't be read
     found += [each for each in problems(schema, raw) if f"{each[0]}_file" not in missing]
     settings: T | None = _convert_sound(raw, schema, [path for path, _ in found])
     found = [each for each in found if each[0] not in unsaid]
     check: Callable[[], list[Problem]] | None = getattr(settings, "problems", None)
     told = [path for path, _ in found]
-    # Of a whole whose part is wrong nothing more is said: it was checked without that part.
+    # Report nothing more about a value with a wrong part: it was checked without that part.
     more = [each for each in (check() if check is not None else []) if each[0] not in unsaid]
     found += [each for each in more if not any(path.startswith(each[0]) for path in told)]
     if settings is None or found:
@@ -62,7 +62,7 @@ def _load(file: Path, schema: type[T], environ: Mapping[str, str], *, secrets: b
 
 
 def _stand_ins(value: Any, path: str = "") -> Iterator[str]:
-    """Yield where a secret's stand-in is."""
+    """Yield the path of each stand-in for a secret."""
     if isinstance(value, list):
         for i, item in enumerate(value):
             yield from _stand_ins(item, f"{path}[{i}]")
@@ -74,7 +74,7 @@ def _stand_ins(value: Any, path: str = "") -> Iterator[str]:
 
 
 def _convert_sound(raw: Any, schema: type[T], bad: list[str]) -> T | None:
-    """Return the settings without the keys that are bad, so that the others can be checked; None if they are needed."""
+    """Return the settings without the bad keys, so that the others can be checked; None if a bad key is required."""
     rest = copy.deepcopy(raw)
     for path in bad:
         _remove(rest, [index or key for key, index in re.findall(r"([^.\[\]]+)|\[(\d+)\]", path)])
@@ -93,7 +93,7 @@ def _remove(tree: Any, steps: list[str]) -> None:
 
 
 def _origin(path: str, origins: Mapping[str, str]) -> str:
-    """Return which variable a bad value came from, if it is none of the file's."""
+    """Return a note on the variable that set a bad value; empty if the value is the file's."""
     for place, name in origins.items():
         if (
             path == place

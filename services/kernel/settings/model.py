@@ -1,4 +1,4 @@
-"""What settings are made of: sections, secrets, and the error that lists what is wrong."""
+"""The parts of settings: sections, secrets, and the error that lists the problems."""
 
 import re
 from pathlib import Path
@@ -19,7 +19,7 @@ SECTIONS = (
     "transparency",
     "tracing",
 )
-"""Every top-level key a settings file may have; each service reads those it declares and leaves the others alone."""
+"""Every top-level key a settings file may have. Each service reads those it declares and ignores the others."""
 SECRETS = (
     "password",
     "token",
@@ -33,14 +33,14 @@ SECRETS = (
     "frames_seed",
     "url",
 )
-"""Keys that may be given as `x_file`, and whose values never come out."""
+"""Keys that may be given as `x_file`. Their values are never shown."""
 Problem = tuple[str, str]
-"""A path such as `sites[0].cameras[1].url`, and what is wrong there and would be right."""
+"""A path such as `sites[0].cameras[1].url`, and a text: what is wrong there, and what would be right."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class SettingsError(ValueError):
-    """What is wrong with a settings file: one line a problem, each `file: path: what, and what would be right`."""
+    """The problems of a settings file, one line each: `file: path: what, and what would be right`."""
 
     def __init__(self, file: Path | str, problems: list[Problem]) -> None:
         self.file, self.problems = str(file), problems
@@ -49,7 +49,7 @@ class SettingsError(ValueError):
 
 
 class Secret:
-    """A text that shows itself only to `reveal()`."""
+    """A text that only `reveal()` shows."""
 
     __slots__ = ("_value",)
 
@@ -61,15 +61,15 @@ class Secret:
         return self._value
 
     def __repr__(self) -> str:
-        """Never the value."""
+        """Return a text without the value."""
         return "Secret(***)"
 
     def __eq__(self, other: object) -> bool:
-        """Equal when the values are, so that a reload notices a new password."""
+        """Return whether the values are equal, so that a reload notices a new password."""
         return isinstance(other, Secret) and other._value == self._value
 
     def __hash__(self) -> int:
-        """Hash of the value."""
+        """Return the hash of the value."""
         return hash(self._value)
 
 
@@ -79,7 +79,7 @@ def convert(raw: Any, schema: Any) -> Any:
 
 
 def _dec_hook(kind: type, value: Any) -> Any:
-    # A number is refused: YAML has made 83 of the password 0123 already.
+    # Refuse a number: YAML has already turned the password 0123 into 83.
     if issubclass(kind, Secret) and isinstance(value, str):
         return kind(value)
     raise TypeError(f"expected a text, got {type(value).__name__}")

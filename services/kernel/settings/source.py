@@ -1,4 +1,4 @@
-"""Where settings come from: the YAML file, the environment laid over it, and the files that hold secrets."""
+"""The sources of settings: the YAML file, the environment laid over it, and the files that hold secrets."""
 
 import re
 from collections.abc import Mapping
@@ -12,14 +12,14 @@ from services.kernel.settings.model import SECRETS, SECTIONS, Problem, SettingsE
 
 _PREFIX = "MORETTA_"
 STAND_IN = "nats://not-read-by-this-service"
-"""Fits every secret, so that one mistake is one line."""
+"""A stand-in that fits every secret, so that one mistake gives one line."""
 _SEED = re.compile("SU[A-Z2-7]{40}")
 _SEED_ITSELF = "names the file of the seed, and holds a seed itself; save that in a file and name it"
-"""What is said of a seed in the place of its file: a seed is shown nowhere."""
+"""The error for a seed in place of its file's name: a seed is never shown."""
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML in which a key that is there twice is an error: the first would be lost in silence."""
+    """A YAML loader that refuses a duplicate key: the first value would be lost silently."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
@@ -37,12 +37,12 @@ def _yaml(text: str) -> Any:
     except yaml.YAMLError as error:
         raise ValueError(_one_line(error)) from None
     except (ValueError, KeyError, AttributeError, IndexError, TypeError, OverflowError):
-        # PyYAML's own constructors, as on the date 2026-02-30 and on `!!bool x`.
+        # PyYAML's own constructors raise these, for example on the date 2026-02-30 and on `!!bool x`.
         raise ValueError("a value is not what it looks like, such as a date that does not exist; quote it") from None
 
 
 def _one_line(error: yaml.YAMLError) -> str:
-    """Say what and where; what YAML quotes of the text may be a secret, so it is left out."""
+    """Return what is wrong and where, without YAML's quotes of the text: they may hold a secret."""
     mark = getattr(error, "problem_mark", None)
     where = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
     what = re.sub(r"'[^'<\s]{3,}'", "...", str(getattr(error, "problem", None) or error))
@@ -62,14 +62,14 @@ def read(file: Path, example: str = "sites:") -> dict[str, Any]:
     if raw is None:
         return {}
     if not isinstance(raw, dict) or not all(isinstance(k, str) for k in raw):
-        # Of a text nothing is quoted: somebody may have named the file of a secret.
+        # Quote nothing of a text: somebody may have named the file of a secret.
         kind = "a text" if isinstance(raw, str) else shown(raw)
         raise SettingsError(file, [("", f"must hold sections such as `{example}`, got {kind}")])
     return raw
 
 
 def overlay(raw: dict[str, Any], environ: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str], list[Problem]]:
-    """Lay `MORETTA_A__B=value` over `a.b`; names of other sections than the known ones are not ours."""
+    """Lay `MORETTA_A__B=value` over `a.b`; ignore the names of unknown sections."""
     origins: dict[str, str] = {}
     found: list[Problem] = []
     for name in sorted(environ):
@@ -93,7 +93,7 @@ def _set(raw: dict[str, Any], keys: list[str], value: Any) -> None:
         target[key] = dict(below) if isinstance(below, dict) else {}
         target = target[key]
     name = keys[-1].removesuffix("_file")
-    if name in SECRETS:  # takes the place of the file's secret, whichever way that is given
+    if name in SECRETS:  # replaces the file's secret, in whichever form the file gives it
         target.pop(name, None)
         target.pop(f"{name}_file", None)
     target[keys[-1]] = value
@@ -102,10 +102,10 @@ def _set(raw: dict[str, Any], keys: list[str], value: Any) -> None:
 def resolve_files(
     value: Any, path: str, folder: Path, found: list[Problem], *, unread: frozenset[str] = frozenset()
 ) -> Any:
-    """Replace `x_file: path` by `x: content` for secrets, relative to the settings file's folder.
+    """Replace `x_file: path` by `x: content` for secrets; paths are relative to the settings file's folder.
 
-    Secrets of `sites` that are in `unread` are this service's to know of, not to have: a stand-in takes their place.
-    With `*` in it this is so of all secrets of all sections.
+    This service may know of the secrets of `sites` that `unread` names, but may not have them: a stand-in takes their
+    place. With `*` in `unread`, a stand-in takes the place of all secrets of all sections.
     """
     if isinstance(value, list):
         return [resolve_files(v, f"{path}[{i}]", folder, found, unread=unread) for i, v in enumerate(value)]
@@ -117,21 +117,22 @@ def resolve_files(
         name = str(key).removesuffix("_file")
         if name == key or name not in SECRETS:
             result[key] = resolve_files(item, here, folder, found, unread=unread)
-        elif "*" in unread or (name in unread and here.startswith("sites[")):
-            result[name] = STAND_IN
         elif name in value:
             found.append((here, f"{name} is given too; give only one of them"))
+        elif not isinstance(item, str):
+            found.append((here, f"must be the path of a file, got {shown(item)}"))
+            result[name] = STAND_IN
+        elif "*" in unread or (name in unread and here.startswith("sites[")):
+            result[name] = STAND_IN
         else:
             result[name] = _content(item, here, folder, found)
     return result
 
 
-def _content(item: Any, path: str, folder: Path, found: list[Problem]) -> str:
-    """Return what the secret's file holds; a problem found is noted, and a stand-in returned."""
+def _content(item: str, path: str, folder: Path, found: list[Problem]) -> str:
+    """Return the content of the secret's file. On a problem, note it and return a stand-in."""
     try:
         text: str = (folder / item).read_text(encoding="utf-8").strip()
-    except TypeError:
-        found.append((path, f"must be the path of a file, got {shown(item)}"))
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or "not a text file"
         said = f"cannot read {item!r}: {why}; name a readable file with the secret"

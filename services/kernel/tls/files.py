@@ -1,4 +1,4 @@
-"""PEM files, read and checked: what is wrong with one is said in words that name it."""
+"""Reads and checks PEM files. An error names the file and says what is wrong with it."""
 
 import datetime as dt
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, load_pem_priv
 from services.kernel.faults import StartError
 
 Content = bytes | str
-"""A file's bytes, or the system's word for why there are none."""
+"""A file's bytes, or the system's reason why it can't be read."""
 
 
 class CertificateError(StartError):
-    """A file can't be used. `field` is its place in the settings, `why` what is wrong with which file."""
+    """A file can't be used. `field` is its place in the settings; `why` names the file and says what is wrong."""
 
     def __init__(self, field: str, why: str) -> None:
         self.field, self.why = field, why
@@ -32,11 +32,11 @@ class Named:
     file: str
 
     def unusable(self, why: str) -> CertificateError:
-        """Return the error that says why this file is of no use."""
+        """Return the error that says why this file can't be used."""
         return CertificateError(self.field, f"cannot use {self.file}: {why}")
 
     def read(self) -> Content:
-        """Return what is in it now."""
+        """Return the file's present content."""
         try:
             return Path(self.file).read_bytes()
         except OSError as error:
@@ -45,27 +45,27 @@ class Named:
 
 @dataclass(frozen=True)
 class Certificate:
-    """What is to be known of a certificate that is shown."""
+    """The dates and the fingerprint of a certificate that we show."""
 
     not_before: dt.datetime
     not_after: dt.datetime
     fingerprint: str
-    """SHA-256 of it, as browsers show it: AB:CD:..."""
+    """SHA-256 of the certificate, as browsers show it: AB:CD:..."""
 
     @classmethod
     def of(cls, shown: x509.Certificate) -> "Certificate":
-        """Return it of a parsed one."""
+        """Return the dates and the fingerprint of a parsed certificate."""
         fingerprint = shown.fingerprint(hashes.SHA256()).hex(":").upper()
         return cls(shown.not_valid_before_utc, shown.not_valid_after_utc, fingerprint)
 
 
 @dataclass(frozen=True)
 class Anchors:
-    """Authorities, as OpenSSL takes them."""
+    """Certificate authorities, in the form that OpenSSL takes."""
 
     der: bytes
     not_after: dt.datetime
-    """When the last of them ends: after that nobody is believed any more."""
+    """When the last of the authorities expires: after that no certificate is trusted."""
 
 
 def anchors_of(named: Named, content: Content) -> Anchors:
@@ -75,7 +75,7 @@ def anchors_of(named: Named, content: Content) -> Anchors:
 
 
 def certificate_of(named: Named, content: Content, key: Named, secret: Content) -> Certificate:
-    """Return the first certificate of a file, for which the key is. CertificateError if they can't be used."""
+    """Return the first certificate of a file, which the key must belong to. CertificateError if they can't be used."""
     shown = _certificates(named, content)[0]
     try:
         belongs = _private_key(key, secret).public_key() == shown.public_key()

@@ -1,25 +1,57 @@
-"""Contexts for clients and servers: TLS 1.2 or later, and no authority that the settings don't name.
+"""TLS contexts for clients and servers: TLS 1.2 or later, and only the authorities that the settings name.
 
-Not by `ssl.create_default_context`, which takes the system's authorities where none are named, and writes the
-sessions' keys into a file that the environment names (SSLKEYLOGFILE).
+They do not come from `ssl.create_default_context`. That function trusts the system's authorities if none are named. It
+also writes the sessions' keys into a file that the environment names (SSLKEYLOGFILE). Every section of the settings for
+a client names its files by the same three keys.
 """
 
 import os
 import ssl
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Annotated, Protocol
 
 from cryptography import x509
+from msgspec import Meta
 
+from services.kernel.settings import Problem
 from services.kernel.tls.files import Certificate, Content, Named, anchors_of, certificate_of
-from services.kernel.tls.settings import SYSTEM, ClientFiles
 from services.kernel.tls.tls import Loaded, Tls, Use
+
+SYSTEM = "system"
+"""Stands for the certificate authorities that this machine's system trusts."""
+Authorities = Annotated[
+    str, Meta(min_length=1, description=f"a PEM file of certificate authorities, or {SYSTEM} for this machine's own")
+]
+"""The only authorities that may issue a server's certificate."""
+
+
+class ClientFiles(Protocol):
+    """The TLS files for a connection to a server, as a section of the settings names them."""
+
+    @property
+    def ca_file(self) -> str | None:
+        """The authorities that may issue the server's certificate."""
+
+    @property
+    def client_cert_file(self) -> str | None:
+        """The certificate that we show to a server that asks for one."""
+
+    @property
+    def client_key_file(self) -> str | None:
+        """The certificate's key, unless that is in the same file."""
+
+
+def client_problems(path: str, files: ClientFiles) -> Iterator[Problem]:
+    """Yield the problems that a check of each key alone does not find; read no file."""
+    if files.client_key_file is not None and files.client_cert_file is None:
+        yield f"{path}.client_cert_file", "is missing; a key is of no use without its certificate"
 
 
 def client_tls(use: Use, path: str, files: ClientFiles, *, verify: bool = True) -> Tls:
-    """Return how to speak to servers; `path` is the section of the settings. CertificateError if a file is of no use.
+    """Return a client's `Tls`; `path` is the section of the settings. CertificateError if a file can't be used.
 
-    Without `verify` whoever answers is believed.
+    Without `verify` any server is trusted.
     """
     assert files.ca_file is not None
     anchors = Named(f"{path}.ca_file", files.ca_file)
@@ -49,7 +81,7 @@ def client_tls(use: Use, path: str, files: ClientFiles, *, verify: bool = True) 
 
 
 def server_tls(use: Use, certificate: Named, key: Named) -> Tls:
-    """Return how to serve with a certificate. CertificateError if a file is of no use."""
+    """Return a server's `Tls` with this certificate. CertificateError if a file can't be used."""
     pair = (certificate, key)
 
     def load(contents: Sequence[Content]) -> Loaded:
@@ -60,9 +92,9 @@ def server_tls(use: Use, certificate: Named, key: Named) -> Tls:
 
 
 def server_tls_of_pem(use: Use, certificate: bytes, key: bytes) -> Tls:
-    """Return how to serve with a certificate from memory, for good.
+    """Return a server's `Tls` with a certificate from memory, which is never renewed.
 
-    Python's TLS reads files only, and a pipe is one that is on no disk.
+    Python's TLS reads files only, and a pipe is a file that is on no disk.
     """
 
     def load(_: Sequence[Content]) -> Loaded:
@@ -79,7 +111,7 @@ def server_tls_of_pem(use: Use, certificate: bytes, key: bytes) -> Tls:
 
 
 def _authorities(named: Named) -> Content:
-    """What tells whether the authorities have changed: the file's content, or which file the system's is."""
+    """Return a value that changes with the authorities: the file's content, or the identity of the system's file."""
     if named.file != SYSTEM:
         return named.read()
     bundle = ssl.get_default_verify_paths().cafile
@@ -87,12 +119,12 @@ def _authorities(named: Named) -> Content:
         found = Path(bundle).stat() if bundle else None
     except OSError:  # it is being replaced
         return b""
-    # Not the whole answer: the time of the last access changes when anybody reads it.
+    # Not all fields: the time of the last access changes whenever the file is read.
     return repr((found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)).encode() if found else b""
 
 
 def bare_context(protocol: int) -> ssl.SSLContext:
-    """Return a context that believes nobody yet."""
+    """Return a context that trusts nobody yet."""
     context = ssl.SSLContext(protocol)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
@@ -102,16 +134,16 @@ def _load_pair(context: ssl.SSLContext, pair: tuple[Named, Named], contents: Seq
     certificate, key = pair
     checked = certificate_of(certificate, contents[0], key, contents[1])
     try:
-        # Without a password, OpenSSL would ask on the terminal for that of an encrypted key.
+        # Without a password here, OpenSSL would ask for an encrypted key's password on the terminal.
         context.load_cert_chain(certificate.file, key.file, password="")
-    except OSError as error:  # of which ssl.SSLError is one: a weak key, or a file that changed just now
+    except OSError as error:  # includes ssl.SSLError: a weak key, or a file that changed just now
         why = getattr(error, "reason", None) or error.strerror
         raise certificate.unusable(f"OpenSSL refuses it: {why}") from None
     return checked
 
 
 def _pipe(content: bytes) -> int:
-    """A pipe's reading end that holds the content; a few kB always fit."""
+    """Return the reading end of a pipe that holds the content; a few kB always fit."""
     reading, writing = os.pipe()
     os.write(writing, content)
     os.close(writing)

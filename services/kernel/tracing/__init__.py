@@ -1,7 +1,8 @@
-"""Traces: what became of one picture, one window, one alert on its way through the services (ADR 30).
+"""Traces: what happened to one picture, one window or one alert on its way through the services (ADR 30).
 
-Off, which is how it comes, all of this is a null object, and no tracing library is imported. On, a stage is a span with
-ids, outcomes and times, and never says anything of people: what may be said is one list (`ATTRIBUTES`).
+Tracing is off by default. Then every span is a null object, and no tracing library is imported. With tracing on, each
+stage is a span with ids, outcomes and times. A span never says anything about people: one list (`ATTRIBUTES`) names
+all that it may say.
 """
 
 from services.kernel.tracing.span import MOST_LINKS, OFF, TRACEPARENT, Span, begin, current, follow, headers

@@ -1,4 +1,7 @@
-"""Spans made with OpenTelemetry's SDK. Imported only while tracing is on, after its environment variables are gone."""
+"""Makes spans with OpenTelemetry's SDK.
+
+This module is imported only while tracing is on, after OpenTelemetry's environment variables have been removed.
+"""
 
 import random
 import re
@@ -29,11 +32,12 @@ from opentelemetry.trace import (
 )
 from opentelemetry.trace import Span as OtelSpan
 
+from services.kernel.clock import boottime_ns
 from services.kernel.tracing.span import ATTRIBUTES, MOST_LINKS, OFF, SPANS, Name, Span, enter, leave
 
 _TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})\Z")
 _WORD = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z")
-"""What ids and words of enums are made of, and addresses, URLs and sentences are not."""
+"""Matches ids and words of enums, but no address, URL or sentence."""
 _LIMITS = SpanLimits(
     max_attributes=16, max_events=0, max_links=MOST_LINKS, max_span_attributes=16, max_event_attributes=0,
     max_link_attributes=0, max_attribute_length=64, max_span_attribute_length=64,
@@ -41,10 +45,10 @@ _LIMITS = SpanLimits(
 
 
 class Traces:
-    """Makes one process's spans; `processor` gets them when they are over."""
+    """Makes one process's spans; `processor` gets each span when it has ended."""
 
     def __init__(self, service: str, ratio: float, processor: SpanProcessor) -> None:
-        # Not Resource.create, which adds what environment and detectors say: hosts, command lines.
+        # Not Resource.create: it adds what the environment and detectors report, such as hosts and command lines.
         said = {
             "service.namespace": "moretta",
             "service.name": f"moretta-{service}",
@@ -79,7 +83,7 @@ class Traces:
 
 
 class _Recorded(Span):
-    """A span that is told."""
+    """A span that is recorded."""
 
     __slots__ = ("_span", "_token", "_tracer", "trace_id", "traceparent")
 
@@ -113,7 +117,7 @@ class _Recorded(Span):
         if self._token is not None:
             leave(self._token)
             self._token = None
-        if error is not None:  # that it failed, and nothing of what the exception says
+        if error is not None:  # record that it failed, and nothing of the exception's text
             self._span.set_status(Status(StatusCode.ERROR))
         self._span.end()
 
@@ -140,12 +144,12 @@ def _start(
     return tracer.start_span(name, within, kind, links=links, start_time=at, record_exception=False)
 
 
-def _utc(monotonic: int) -> int:
-    return time.time_ns() - (time.monotonic_ns() - monotonic)
+def _utc(at: int) -> int:
+    return time.time_ns() - (boottime_ns() - at)
 
 
 def _context(traceparent: str) -> SpanContext | None:
-    """Return the span that a header names; None where it names none, or one that is not traced."""
+    """Return the span that a header names; None if it names no span, or one that is not traced."""
     match = _TRACEPARENT.match(traceparent)
     if match is None or not int(match[3], 16) & TraceFlags.SAMPLED:
         return None

@@ -1,4 +1,4 @@
-"""Spans on their way to the collector: one thread, one bounded queue, and nobody who waits for either."""
+"""Sends spans to the collector, with one thread and one bounded queue. Nothing waits for either."""
 
 import http.client
 import threading
@@ -24,17 +24,17 @@ EVERY_S = 2.0
 _ANSWER_S = 5.0
 _MOST_BYTES = 65_536
 Send = Callable[[bytes], int]
-"""Takes an encoded batch; returns how many spans were refused. OSError or HTTPException where nobody took it."""
+"""Sends an encoded batch; returns how many spans were refused. OSError or HTTPException if nobody took it."""
 
 
 class Refused(Exception):
-    """The collector answered that it won't; the text is its status."""
+    """The collector refused a batch; the text names the status of its answer."""
 
 
 class Sending(SpanProcessor):
-    """Hands ended spans to `send` in batches; what finds the queue full, or no taker, is dropped and counted.
+    """Hands ended spans to `send` in batches. Drops and counts spans if the queue is full or nobody takes them.
 
-    OpenTelemetry's own batch processor tells nobody what it dropped, and its end may take half a minute.
+    OpenTelemetry's own batch processor does not report what it dropped, and its shutdown may take half a minute.
     """
 
     def __init__(self, send: Send) -> None:
@@ -46,10 +46,10 @@ class Sending(SpanProcessor):
         self._thread.start()
 
     def on_start(self, span: SdkSpan, parent_context: Context | None = None) -> None:
-        """Nothing: only what is over is told."""
+        """Do nothing: only ended spans are sent."""
 
     def on_end(self, span: ReadableSpan) -> None:
-        """Take an ended span; returns at once."""
+        """Queue an ended span; return at once."""
         if self._over:
             _drop(1, "stopped")
         elif len(self._queue) >= QUEUE:
@@ -60,7 +60,7 @@ class Sending(SpanProcessor):
                 self._wake.set()
 
     def close(self, limit_s: float) -> None:
-        """Send what is left, within a limit; the rest is dropped."""
+        """Send what is left, within a limit; drop the rest."""
         self._over = True
         self._wake.set()
         self._thread.join(limit_s)
@@ -77,8 +77,8 @@ class Sending(SpanProcessor):
         batch = [self._queue.popleft() for _ in range(min(BATCH, len(self._queue)))]
         try:
             refused = self._send(encode_spans(batch).SerializeToString())
-        except Exception as error:  # whatever it is, it must not end the thread
-            # Only what the system or the status says: an error's own text may hold what was sent.
+        except Exception as error:  # no error may end the thread
+            # Log only the system's text or the status: an error's own text may hold what was sent.
             why = str(error) if isinstance(error, Refused) else getattr(error, "strerror", None) or type(error).__name__
             _drop(len(batch), "refused" if isinstance(error, Refused) else "unreachable")
             self._tell(why)
@@ -97,9 +97,9 @@ class Sending(SpanProcessor):
 
 
 class Collector:
-    """Where batches go: one POST each, on a connection of its own (OTLP/HTTP 1, opentelemetry.io/docs/specs/otlp).
+    """Posts each batch to the collector on a new connection (OTLP/HTTP 1, opentelemetry.io/docs/specs/otlp).
 
-    No redirection is followed and no proxy asked: the token goes to whom the settings name.
+    It follows no redirect and uses no proxy: the token goes only to the host that the settings name.
     """
 
     def __init__(self, url: SplitResult, headers: Mapping[str, str], tls: Tls | None) -> None:
@@ -130,7 +130,7 @@ class Collector:
 def _refused_of(content: bytes) -> int:
     try:
         return int(ExportTraceServiceResponse.FromString(content).partial_success.rejected_spans)
-    except DecodeError:  # it took them, and says so in another way
+    except DecodeError:  # the collector took them; its answer has another format
         return 0
 
 

@@ -1,22 +1,26 @@
-"""The section `tracing` of the settings file. It is read at start."""
+"""The section `tracing` of the settings file. A service reads it at start, and switches tracing on or off."""
 
 import ipaddress
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from typing import Annotated
 from urllib.parse import SplitResult, urlsplit
 
 from msgspec import Meta, Struct
 
 from proto.types import Fraction
+from services.kernel.faults import StartError
+from services.kernel.log import get_logger
 from services.kernel.settings import Problem, Secret
 from services.kernel.tls import SYSTEM, Authorities, Tls, client_tls
+from services.kernel.tracing import span
 
 _PATH = "/v1/traces"
 _TOKEN = frozenset(map(chr, range(0x21, 0x7F)))
 
 
 class TracingSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Where traces go: to a collector that takes OTLP over HTTP. Without `endpoint` there are none."""
+    """The collector that gets the traces, by OTLP over HTTP. Without `endpoint` there are no traces."""
 
     endpoint: (
         Annotated[
@@ -28,19 +32,19 @@ class TracingSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         ]
         | None
     ) = None
-    """Where a path is given it is taken as it is; else spans go to /v1/traces."""
+    """A path in the URL is used unchanged; without a path, spans go to /v1/traces."""
     ratio: Fraction = 0.001
-    """The share of pictures that are traced. Windows and alerts, of which there are few, are traced all."""
+    """The share of pictures that are traced. Windows and alerts are few, so all of them are traced."""
     token: Secret | None = None
-    """Sent as `Authorization: Bearer`, or in `token_header` as it is."""
+    """Sent as `Authorization: Bearer`, or unchanged in `token_header`."""
     token_header: Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{1,64}\Z", description="a header's name")] | None = None
     ca_file: Authorities | None = None
-    """Who may vouch for an https:// endpoint; None: the system's authorities."""
+    """Certificate authorities for an https:// endpoint; None: the system's authorities."""
     client_cert_file: str | None = None
     client_key_file: str | None = None
 
     def problems(self) -> Iterator[Problem]:
-        """Yield what no single key shows."""
+        """Yield the problems that a check of each key alone does not find."""
         url = self.url()
         if url is None:
             return
@@ -62,14 +66,14 @@ class TracingSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
             yield "tracing.client_cert_file", "is missing; a key is of no use without its certificate"
 
     def url(self) -> SplitResult | None:
-        """Return where spans go; None: nowhere."""
+        """Return the URL that spans are sent to; None: spans are not sent."""
         if self.endpoint is None:
             return None
         url = urlsplit(self.endpoint)
         return url._replace(path=_PATH) if url.path in {"", "/"} else url
 
     def headers(self) -> dict[str, str]:
-        """Return what shows who sends: a secret."""
+        """Return the headers that authenticate the sender; they hold a secret."""
         if self.token is None:
             return {}
         if self.token_header is not None:
@@ -77,7 +81,7 @@ class TracingSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         return {"Authorization": f"Bearer {self.token.reveal()}"}
 
     def tls(self) -> Tls | None:
-        """Return how to speak TLS; None over http. CertificateError if a file is of no use."""
+        """Return the `Tls` for the collector; None over http. CertificateError if a file can't be used."""
         url = self.url()
         if url is None or url.scheme == "http":
             return None
@@ -97,3 +101,35 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+log = get_logger()
+
+LIMIT_S = 3.0
+"""How long stopping waits until the last spans are taken: less than a step of stopping may take."""
+
+
+def start(service: str, settings: TracingSettings) -> Callable[[], None]:
+    """Start tracing; return the function that ends it. StartError if the settings can't be followed."""
+    url = settings.url()
+    if url is None:
+        return lambda: None
+    tls = settings.tls()
+    # OpenTelemetry reads dozens of variables, at import and later. The settings alone decide what is sent where.
+    for name in [name for name in os.environ if name.startswith("OTEL_")]:
+        del os.environ[name]
+    try:
+        from services.kernel.tracing.engine import Traces
+        from services.kernel.tracing.sending import Collector, Sending
+    except ModuleNotFoundError as error:
+        why = f"tracing.endpoint: {error.name} is not installed; `pip install moretta[tracing]` brings it"
+        raise StartError(why) from None
+    sending = Sending(Collector(url, settings.headers(), tls).post)
+    span.use(Traces(service, settings.ratio, sending))
+    log.info("traces go to a collector", host=url.hostname, ratio=settings.ratio)
+
+    def end() -> None:
+        span.use(None)
+        sending.close(LIMIT_S)
+
+    return end

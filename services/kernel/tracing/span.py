@@ -1,4 +1,4 @@
-"""Spans as the services see them. Without an engine, which is only there while tracing is on, each of them is `OFF`."""
+"""Spans as the services see them. An engine exists only while tracing is on; without it, every span is `OFF`."""
 
 from collections.abc import Iterable
 from contextvars import ContextVar, Token
@@ -10,12 +10,12 @@ from prometheus_client import Counter
 from services.kernel.log import note
 
 TRACEPARENT = "traceparent"
-"""The header that names a span to whoever goes on with it (W3C Trace Context, level 2)."""
+"""The header that names a span to the next service (W3C Trace Context, level 2)."""
 MOST_LINKS = 32
-"""So many frames at most are named by a window's span, the newest ones."""
+"""Maximum number of frames that a window's span links to: the newest ones."""
 Attribute = Literal["site", "camera", "zone", "rule", "channel", "outcome", "reason"]
 ATTRIBUTES: tuple[Attribute, ...] = get_args(Attribute)
-"""All that a span may say beside its name and its times: ids of the settings, and words of outcome enums."""
+"""All that a span may say besides its name and its times: ids from the settings, and words of outcome enums."""
 Kind = Literal["internal", "client", "server", "producer", "consumer"]
 Name = Literal[
     "ingest.frame", "ingest.seal", "ingest.ask", "inference.frame", "inference.open", "inference.analyse",
@@ -35,22 +35,22 @@ SPANS: dict[Name, tuple[Kind, str]] = {
     "notify.decide": ("consumer", "alerts are told, why (`reason`), and the decision is stored"),
     "notify.deliver": ("client", "one attempt to deliver to one recipient, until it is recorded"),
 }
-"""Every span there is, what it is for its neighbours (OpenTelemetry's SpanKind), and what it tells."""
+"""Every span: its relation to its neighbours (OpenTelemetry's SpanKind), and what it records."""
 DropReason = Literal["queue-full", "unreachable", "refused", "stopped"]
 DROPPED = Counter("moretta_tracing_spans_dropped_total", "Spans that the collector did not get", ["reason"])
 SENT = Counter("moretta_tracing_spans_sent_total", "Spans that the collector took")
 
 
 class Span:
-    """One stage. This one says nothing to anybody; used in `with`, a span is the current one, and ends there."""
+    """One stage. This base class records nothing. In a `with` block, a span is the current one; it ends there."""
 
     __slots__ = ()
     traceparent = ""
-    """What whoever goes on is to be told; empty: nothing, since nobody traces this."""
+    """The header's value for the next service; empty: this stage is not traced."""
     trace_id = ""
 
     def __bool__(self) -> bool:
-        """Whether anything is told at all."""
+        """Return whether this span is recorded."""
         return False
 
     def __enter__(self) -> Self:
@@ -60,26 +60,26 @@ class Span:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End."""
+        """End the span."""
 
     def tell(self, **attributes: str | None) -> None:
-        """Say more of it; only names in ATTRIBUTES, and only words and ids."""
+        """Add attributes: only names in ATTRIBUTES, and only words and ids."""
 
     def child(self, name: Name, **attributes: str | None) -> "Span":
-        """Return a stage within this one, which begins now."""
+        """Return a span within this one that begins now."""
         del name, attributes
         return self
 
     def stage(self, name: Name, start: int, end: int) -> None:
-        """Tell of a stage within this one that is over; monotonic ns."""
+        """Record a stage within this one that has ended; times are ns, `boottime_ns`."""
 
 
 OFF = Span()
-"""No span."""
+"""The span that records nothing."""
 
 
 class Engine(Protocol):
-    """What makes spans."""
+    """A maker of spans."""
 
     def begin(
         self,
@@ -115,20 +115,20 @@ def begin(
     start: int | None = None,
     **said: str | None,
 ) -> Span:
-    """Return a span that goes on from `parent`, or begins a trace; `start` in monotonic ns, now if there is none.
+    """Return a span that continues the trace of `parent`, or begins a trace; `start` is `boottime_ns`, None: now.
 
-    Of what happens `often` only a share begins one. `links` are traceparents of what it comes from.
+    With `often`, only a share of spans begins a trace. `links` are the traceparents of the spans that led to this one.
     """
     return OFF if _ENGINE is None else _ENGINE.begin(name, parent, links, often=often, start=start, said=said)
 
 
 def follow(name: Name, parent: str, *, start: int | None = None, **said: str | None) -> Span:
-    """Return a span that goes on from `parent`; OFF where that is not traced."""
+    """Return a span that continues the trace of `parent`; OFF if `parent` is not traced."""
     return OFF if _ENGINE is None or not parent else _ENGINE.follow(name, parent, start=start, said=said)
 
 
 def current() -> Span:
-    """Return the span in whose `with` we are, or OFF."""
+    """Return the span whose `with` block is running, or OFF."""
     return _CURRENT.get()
 
 
@@ -138,11 +138,11 @@ def enter(span: Span) -> Token[Span]:
 
 
 def leave(token: Token[Span]) -> None:
-    """Make the one before the current one again."""
+    """Make the previous span the current one again."""
     _CURRENT.reset(token)
 
 
 def headers() -> dict[str, str]:
-    """Return the header that names the current span to whoever gets a message; none where there is no span."""
+    """Return the header that names the current span to the receiver of a message; empty without a span."""
     traceparent = _CURRENT.get().traceparent
     return {TRACEPARENT: traceparent} if traceparent else {}

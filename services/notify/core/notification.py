@@ -1,7 +1,7 @@
-"""What is told to whom: alerts as routing sees them, and the notifications that the dispatcher decides on.
+"""Alerts as routing sees them, and the notifications that the dispatcher decides on.
 
-The terms are Alertmanager's: alerts are grouped, a group of one receiver gets a notification, notifications of one
-row from a first alert to the last one's end are an incident and one thread in a mail program.
+The terms are Alertmanager's. Alerts are grouped, and a group of one receiver gets a notification. A series of
+notifications from a first alert to the last one's end is an incident, and one thread in a mail program.
 """
 
 from dataclasses import dataclass, field, replace
@@ -25,9 +25,9 @@ class Notice:
     alert: AlertId
     site: SiteId
     zone: ZoneId
-    """Of an operational alert the camera or the zone that it names."""
+    """For an operational alert, the camera or the zone that it names."""
     rule: RuleId
-    """Of an operational alert its kind."""
+    """For an operational alert, its kind."""
     severity: Severity
     audience: Audience
     state: AlertState
@@ -36,10 +36,10 @@ class Notice:
     at: int
     """End of the window that decided this state, ns."""
     stored: int
-    """The server's time at which it was stored, ns: what waits and ages are measured from."""
+    """When the server stored it, by the server's clock, ns. Waits and ages count from this time."""
     message: AlertV1 | OperationalAlertV1
     order: tuple[int, int] = field(default=(0, 0), compare=False)
-    """When its stream was made, and its place in it: what came first, also where the server's clock was put back."""
+    """When its stream was created, and its place there. It gives the order even if the server's clock was put back."""
     trace: str = field(default="", compare=False)
     """The traceparent that it came with."""
 
@@ -49,7 +49,7 @@ class Notice:
         return self.state == "firing"
 
     def as_begun(self, begun: "Notice") -> "Notice":
-        """Return it with severity and profile of its beginning: settings may change, what an alert is known by not."""
+        """Return it with the severity and profile of its beginning. Settings may change; these must not."""
         now, then = self.message, begun.message
         if not isinstance(now, AlertV1) or not isinstance(then, AlertV1):
             return self
@@ -59,7 +59,7 @@ class Notice:
         return replace(self, severity=then.severity, message=message)
 
     def not_after(self, now: int) -> "Notice":
-        """Return it as stored at `now` (ns) at the latest, for clocks that were put back since."""
+        """Return it with `stored` set to `now` (ns), if that is earlier: clocks may have been put back since."""
         return self if self.stored <= now else replace(self, stored=now)
 
 
@@ -83,7 +83,7 @@ def operational_id(message: OperationalAlertV1) -> AlertId:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """What is told together: one receiver's alerts of one audience that agree in what `group_by` names.
+    """Alerts that share notifications: one receiver's alerts of one audience that agree in the fields of `group_by`.
 
     `zone` and `rule` are None where the route does not group by them.
     """
@@ -94,7 +94,7 @@ class Group:
     zone: ZoneId | None = None
     rule: RuleId | None = None
     route: str = ""
-    """Which of the settings' routes it came by, by what that one matches: two to one receiver don't mix."""
+    """The key of its route, made of what the route matches. Groups of two routes to one receiver do not mix."""
 
     @property
     def key(self) -> str:
@@ -118,20 +118,20 @@ class Notification:
     firing: tuple[Notice, ...]
     """Every alert of the group that fires, the oldest first."""
     resolved: tuple[Notice, ...] = ()
-    """Those that ended since the receiver was last told."""
+    """Alerts that ended since the receiver was last notified."""
     new: frozenset[AlertId] = frozenset()
-    """Which of the firing ones the receiver has not been told of before."""
+    """The firing alerts of which the receiver was not notified before."""
     previous: NotificationId | None = None
-    """The one before it in its incident: what a mail answers. None: it is the first, or that is not known."""
+    """The previous notification of its incident, which a mail answers. None: this is the first, or it is unknown."""
 
     @property
     def notices(self) -> tuple[Notice, ...]:
-        """Everything that it tells of."""
+        """All alerts that it is about."""
         return (*self.firing, *self.resolved)
 
 
 def notification_id(group: str, root: NotificationId | None, number: int, alerts: tuple[str, ...]) -> NotificationId:
-    """Return a name that follows from nothing but the decision, so that a repeated decision has the same."""
+    """Return an id that depends only on the decision, so that a repeated decision has the same id."""
     return _digest(group, root or "", str(number), *alerts)
 
 

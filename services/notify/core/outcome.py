@@ -1,10 +1,13 @@
-"""What a failure to send means: try again or not, how soon, and what an operator has to know.
+"""The meaning of a failure to send: whether and how soon to retry, and what an operator has to know.
 
-Reply codes are those of RFC 5321 §4.2, enhanced codes those of RFC 3463, authentication codes those of RFC 4954 §6.
-A server's own words are never kept: they often quote the recipient's address.
+Reply codes of mail servers are those of RFC 5321 §4.2, enhanced codes those of RFC 3463, authentication codes those of
+RFC 4954 §6; HTTP's are those of RFC 9110 §15 and RFC 6585 §4. A server's own words are never kept: they often quote the
+recipient's address.
 """
 
 from dataclasses import dataclass
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from typing import Literal
 
 from proto.public import DeliveryReason
@@ -15,7 +18,7 @@ Kind = Literal[
     "unavailable", "denied", "misconfigured", "rejected", "recipient", "cost-cap", "too-long",
     "unread",
 ]  # fmt: skip
-"""Those of the second line are of SMS and webhooks, where a code is one of HTTP; `unread` is of daily reports."""
+"""The second line is for SMS and webhooks, where a code is an HTTP status; `unread` is for daily reports."""
 Stage = Literal["connect", "sender", "recipient", "data"]
 
 NO_TLS = "WRONG_VERSION_NUMBER"
@@ -25,7 +28,10 @@ _AUTH_CODES = frozenset({530, 534, 535, 538})
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a mail was not accepted. `detail` speaks of the server or the network, never of a recipient."""
+    """Why a mail, an SMS or a webhook was not accepted.
+
+    `detail` speaks of the server or the network, never of a recipient.
+    """
 
     kind: Kind
     stage: Stage
@@ -33,12 +39,12 @@ class Failure:
     enhanced: str | None = None
     detail: str = ""
     retry_after_s: float | None = None
-    """What the other side asked for, of the kinds `rate-limited`, `unavailable` (Retry-After, RFC 9110 §10.2.3)."""
+    """The wait that the other side asked for, with `rate-limited` and `unavailable` (Retry-After, RFC 9110 §10.2.3)."""
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """What follows from a failure. `loud`: a person must mend it, so it is an error in the log and retried slowly."""
+    """The consequence of a failure. `loud`: a person must fix it, so the log has an error and retries are slow."""
 
     retry: bool
     reason: DeliveryReason
@@ -46,7 +52,7 @@ class Judgement:
 
 
 SLOW: frozenset[DeliveryReason] = frozenset({"auth", "tls", "config", "refused", "other"})
-"""Reasons that only a person mends: they are retried slowly."""
+"""Reasons that only a person can fix. Their retries are slow."""
 
 _TEMPORARY = Judgement(retry=True, reason="temporary")
 _AUTH = Judgement(retry=True, reason="auth", loud=True)
@@ -73,11 +79,11 @@ _BY_KIND: dict[Kind, Judgement] = {
 
 
 def judge(failure: Failure) -> Judgement:
-    """Return what follows from a failure.
+    """Return the consequence of a failure.
 
-    Only a recipient that the server refuses (5xx to RCPT) and a content that it refuses (5xx to DATA) are final. A 5xx
-    that a change of settings or of the server would cure is retried: nothing is lost to a misconfigured relay. Of SMS
-    and webhooks a message that the other side rejects (4xx) is final, and so is one beyond its cost cap.
+    Only a refused recipient (5xx to RCPT) and refused content (5xx to DATA) are final. A 5xx that a change of settings
+    or of the server would cure is retried: a misconfigured relay loses nothing. For SMS and webhooks, a message that
+    the other side rejects (4xx) is final, and so is one beyond the cost cap.
     """
     by_kind = _BY_KIND.get(failure.kind)
     return by_kind if by_kind is not None else _of_reply(failure)
@@ -96,7 +102,7 @@ def _of_reply(failure: Failure) -> Judgement:
 
 
 def _is_policy(failure: Failure) -> bool:
-    """5.7.x to RCPT is the relay refusing us ("relaying denied"), not the recipient being unknown (RFC 3463 §3.8)."""
+    """5.7.x to RCPT: the relay refuses this client ("relaying denied"); it is no unknown recipient (RFC 3463 §3.8)."""
     return failure.stage == "recipient" and (failure.enhanced or "").startswith("5.7.")
 
 
@@ -140,7 +146,7 @@ _REPLY_ADVICE: dict[DeliveryReason, str] = {
 
 
 def advice(failure: Failure, channel: Channel) -> str:
-    """Return one sentence that says what would be right."""
+    """Return one sentence of advice."""
     if channel != "email":
         return _HTTP_ADVICE.get(failure.kind, _ADVICE["other"])
     reason = judge(failure).reason
@@ -151,3 +157,46 @@ def advice(failure: Failure, channel: Channel) -> str:
     if reason == "refused" and failure.stage == "connect":
         return "the server refuses this machine; its operator can say why"
     return _REPLY_ADVICE.get(reason, "the server answered with a code of its own; its log says why")
+
+
+_LONGEST_WAIT_S = 86_400.0
+_DENIED = frozenset({401, 403, 407})
+_TRY_AGAIN = frozenset({408, 425})
+
+
+def failure_of_status(status: int, retry_after_s: float | None = None) -> Failure | None:
+    """Return None for 2xx, else the failure.
+
+    5xx, 408, 425 and 429 are retried. 401, 403 and 407 are a login that a person must fix. A redirect needs a person
+    too: it is not followed, as it would carry secrets to another server. Other 4xx are about the message itself and are
+    final.
+    """
+    if 200 <= status < 300:
+        return None
+    return Failure(_kind(status), "data", status, retry_after_s=retry_after_s)
+
+
+def _kind(status: int) -> Kind:
+    if status == 429:
+        return "rate-limited"
+    if status in _DENIED:
+        return "denied"
+    if status >= 500 or status in _TRY_AGAIN:
+        return "unavailable"
+    return "rejected" if status >= 400 else "misconfigured"
+
+
+def retry_after_s(value: str | None, now: int) -> float | None:
+    """Return the seconds that a Retry-After asks to wait at `now` (ns), a day at most; None if it asks nothing clear.
+
+    It is a number of seconds or a date (RFC 9110 §10.2.3).
+    """
+    text = (value or "").strip()
+    if text.isascii() and text.isdigit():
+        return min(float(text[:9]), _LONGEST_WAIT_S)
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    at = (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
+    return min(max(at - now / 1e9, 0.0), _LONGEST_WAIT_S)

@@ -1,4 +1,4 @@
-"""Who is told about a site's alerts, and the name under which that is recorded without an address."""
+"""Receivers and recipients of a site's alerts, and the names that records use instead of addresses."""
 
 import hmac
 from dataclasses import dataclass, field
@@ -17,12 +17,12 @@ class Receiver:
 
     id: str
     addresses: tuple[tuple[Channel, str], ...] = field(repr=False)
-    """Where they are reached: e-mail addresses, telephone numbers, URLs of webhooks."""
+    """Their e-mail addresses, telephone numbers and webhook URLs."""
     language: Language = "en"
 
 
 RecipientKey = tuple[str, Channel, str]
-"""Receiver, channel and address: who it is, whatever the salt."""
+"""Receiver, channel and address: they identify a recipient whatever the salt."""
 _OWN_SERVER: frozenset[Channel] = frozenset({"webhook"})
 """Channels on which each recipient is a server of its own."""
 
@@ -39,24 +39,24 @@ class Recipient:
 
     @property
     def name(self) -> str:
-        """A name that tells recipients apart in logs and alarms, and tells no address."""
+        """A name that identifies the recipient in logs and alarms, without its address."""
         return f"{self.receiver[:23]}-{self.digest[:8]}"
 
     @property
     def server(self) -> str:
-        """Who takes its messages, by a name without an address: who has the same server fails with it."""
+        """The server that takes its messages, named without an address. Recipients of one server fail together."""
         return f"{self.channel}-{self.digest[:8]}" if self.channel in _OWN_SERVER else self.channel
 
     @property
     def place(self) -> RecipientKey:
-        """Where it is reached. Not for logs."""
+        """The key that holds its address. Not for logs."""
         return self.receiver, self.channel, self.address.lower()
 
 
 def digest(salt: bytes, receiver: str, address: str) -> str:
     """Return HMAC-SHA256 (RFC 2104) of receiver and address, keyed with the salt, as 64 hex digits.
 
-    Upper and lower case are one: what people write as two spellings is one mailbox nearly everywhere.
+    Upper and lower case count as equal: two such spellings are one mailbox nearly everywhere.
     """
     return hmac.new(salt, f"{receiver}\0{address.lower()}".encode(), sha256).hexdigest()
 
@@ -67,12 +67,12 @@ def default_salt(sender: str) -> bytes:
 
 
 def salt_name(salt: bytes) -> SaltName:
-    """Return what tells this salt from others in public records: an HMAC-SHA256 keyed with it, 16 hex digits."""
+    """Return the name that identifies a salt in public records: an HMAC-SHA256 keyed with it, 16 hex digits."""
     return hmac.new(salt, b"moretta notify salt", sha256).hexdigest()[:16]
 
 
 def recipients(receiver: Receiver, salt: bytes) -> list[Recipient]:
-    """Return everyone of a receiver, by every channel, in the order of the settings."""
+    """Return a receiver's recipients on every channel, in the order of the settings."""
     return [
         Recipient(receiver.id, address, digest(salt, receiver.id, address), receiver.language, channel)
         for channel, address in receiver.addresses
@@ -80,5 +80,5 @@ def recipients(receiver: Receiver, salt: bytes) -> list[Recipient]:
 
 
 def named(record: DeliveryV1) -> Recipient:
-    """Return the recipient that a record names, as far as it does: without an address."""
+    """Return the recipient that a record names, without an address, since the record has none."""
     return Recipient(record.receiver, "", record.recipient_sha256, channel=record.channel)

@@ -7,13 +7,14 @@ from typing import Any
 
 import nats.errors
 import pytest
+from fair_clock import fair_host
 from on_bus import connected
 from patience import LIMIT_S, until
 from program import Program
 from warm import SERVICES, warm
 
 from proto.codec import encode
-from proto.sightings import SightingsV1, SightingV1
+from proto.sightings import CODES, SightingsV1, SightingV1
 from proto.subjects import OPERATIONS, PASSAGES, RULES, SIGHTINGS, STREAMS, WINDOWS
 from services.aggregate.core.config import SECOND, SiteConfig
 from services.aggregate.core.site import SiteCore
@@ -96,7 +97,7 @@ class SiteOnBus:
         """Store a picture with one face per verdict, all walking to the right."""
         self.sequence += 1
         faces = [
-            SightingV1(box=(x, y, x + 0.05, y + 0.05), verdict=verdict, score=0.9, confidence=0.9)
+            SightingV1(box=(x, y, x + 0.05, y + 0.05), code=CODES[verdict], score=0.9, confidence=0.9)
             for n, verdict in enumerate(verdicts)
             for x, y in [(0.05 + 0.02 * step, 0.02 + 0.15 * n)]
         ]
@@ -138,7 +139,7 @@ class SiteOnBus:
 
     async def stream(self) -> list[Stored]:
         """Return all that the site's stream holds."""
-        runner = SiteRunner(self.bus, self.config(), AggregateSettings(), lambda _: None)
+        runner = SiteRunner(self.bus, self.config(), AggregateSettings(), fair_host(), lambda _: None)
         _, last = await self.bus.streams.created("SIGHTINGS")
         found: list[Stored] = []
         async for stored in self.bus.follow("SIGHTINGS", runner.filters):

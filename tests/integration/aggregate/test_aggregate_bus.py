@@ -2,21 +2,34 @@
 
 import asyncio
 import sys
+import time
 
+import pytest
 import yaml
+from fair_clock import fair_host
 from nats_cluster import NatsCluster
-from patience import until
+from patience import LIMIT_S, until
 from program import Program
 from prometheus_client import REGISTRY
 
+from proto.aiming import StaticPlacesRequestV1, StaticPlaceV1
 from proto.codec import encode
 from proto.public import OperationalAlertV1, RuleStateV1, WindowV1
-from proto.sightings import PassageV1
-from proto.subjects import ALERTS, OPERATIONS, PASSAGES, RULES, SITE_CONFIG, WINDOWS
+from proto.sightings import PassageV1, StaticCameraV1, StaticCellV1, StaticFacesV1
+from proto.subjects import (
+    ALERTS,
+    OPERATIONS,
+    PASSAGES,
+    RULES,
+    SITE_CONFIG,
+    STATIC_FACES,
+    STATIC_PLACES,
+    WINDOWS,
+)
 from services.aggregate import retention
 from services.aggregate.core.config import SECOND, SiteConfig
 from services.aggregate.runner import SiteRunner
-from services.bus import Fenced
+from services.bus import Fenced, NoWorkers
 from services.kernel.app import end_tasks
 from services.leases import sharing
 
@@ -35,7 +48,7 @@ async def test_sightings_become_windows_and_an_alert(scene):
     for zone in ("hall", "_site"):
         windows = await scene.until(WINDOWS, 1, zone=zone)
         [window] = [w for w in windows if w.start == start]
-        assert (window.persons, window.unmasked, window.coverage, window.gaps) == (4, 4, 1.0, [])
+        assert (window.persons, window.unmasked, window.coverage, window.gaps) == (4, 4, 1.0, ["static-learning"])
     assert len(await scene.published(PASSAGES)) == 4
 
 
@@ -98,9 +111,39 @@ async def _all_published(scene, start, count):
         assert decided == (await scene.undisturbed(kind))[: len(decided)]
 
 
+async def test_people_whose_passages_were_pushed_out_count_after_a_restart(scene):
+    """Another site fills PASSAGES in mid-window, and the service starts anew: sightings tell of them again."""
+    site = scene.site(window_s=15)
+    app = await scene.start(site)
+    start = scene.border(15)
+    await scene.window(start, *UNMASKED, window_s=15)
+    await scene.until(PASSAGES, 4)
+    await push_out(scene.bus)
+
+    async def gone() -> bool:
+        return not await scene.published(PASSAGES)
+
+    await until(gone, "the site's are pushed out", 90)  # 64 MiB, on a disk that others may use
+    assert await scene.stop(app) == 0
+    await scene.start(site)
+    window = await scene.until_window(lambda w: w.start == start, 60, zone="_site")
+    assert (window.persons, window.unmasked, window.coverage) == (4, 4, 1.0)
+
+
+async def push_out(bus):
+    """Fill PASSAGES with another site's."""
+    kept = await bus.streams.kept("PASSAGES")
+    client = bus._connection.client
+    for _ in range(kept.max_bytes // 60_000 + 2):
+        await client.publish("moretta.v1.passages.other", bytes(60_000))
+    await client.flush()
+
+
 async def test_two_at_once_publish_once(scene):
     """Two that both believe they hold the site publish each window and alert once, the same bytes."""
-    runners = [SiteRunner(scene.bus, scene.config(), scene.file().aggregate, lambda _: None) for _ in range(2)]
+    runners = [
+        SiteRunner(scene.bus, scene.config(), scene.file().aggregate, fair_host(), lambda _: None) for _ in range(2)
+    ]
     tasks = [asyncio.create_task(part) for runner in runners for part in (runner.follow(), runner.tick())]
     start = scene.border()
     await scene.window(start, *UNMASKED)
@@ -235,6 +278,21 @@ async def test_new_settings_take_over_at_a_border(scene):
     assert [m.sha256 for m in await scene.published(SITE_CONFIG)].count(wanted) == 1
 
 
+async def test_nobody_is_counted_in_an_ignored_area(scene):
+    """Of four who walk beside one another one is on a screen: three count, also after a restart in the open window."""
+    [camera] = scene.site()["cameras"]
+    site = scene.site(cameras=[camera | {"ignore": [[[0, 0.1], [1, 0.1], [1, 0.3], [0, 0.3]]]}])
+    app = await scene.start(site)
+    start = scene.border()
+    await scene.window(start, *UNMASKED)
+    assert len(await scene.until(PASSAGES, 3)) == 3
+    assert await scene.stop(app) == 0
+    await scene.start(site)
+    window = await scene.until_window(lambda w: w.start == start, zone="hall")
+    assert (window.persons, window.unmasked, window.config_sha256) == (3, 3, scene.config(site).sha256)
+    assert len(await scene.published(PASSAGES)) == 3
+
+
 async def test_a_rule_taken_out_while_it_fires_is_resolved(scene):
     """A reload without the rule: with the border its alert is resolved and its state normal, once, whoever restarts."""
     app = await scene.start()
@@ -281,6 +339,13 @@ async def test_ready_once_the_stream_has_been_read(scene):
     await until(app.probes.is_ready, "replayed")
 
 
+async def test_an_open_server_has_no_readers(scene):
+    """Their number is told all the same: an alert rests on it."""
+    await scene.start()
+    told = [REGISTRY.get_sample_value("moretta_readers", {"state": state}) for state in ("served", "failed")]
+    assert told == [0, 0]
+
+
 async def test_published_windows_are_shown_again_after_a_restart(scene):
     """As metrics: what the bus has, and none that is still open or that was decided again and otherwise."""
     said = lambda name: REGISTRY.get_sample_value(f"moretta_window_{name}", {"site": "market", "zone": "hall"})  # noqa: E731
@@ -293,6 +358,7 @@ async def test_published_windows_are_shown_again_after_a_restart(scene):
         site="market", zone="hall", profile="lab", start=start - 20 * SECOND, end=start, persons=3, rate=0.5,
         interval=(0.2, 0.8), coverage=0.75,
     )  # fmt: skip
+    await asyncio.sleep(max(0.0, start / SECOND - time.time()))  # no window is published before its end
     await scene.bus.store(WINDOWS, first)
     await scene.window(start, *UNMASKED, window_s=4)
     app = await scene.start(site)
@@ -313,7 +379,33 @@ async def test_metrics_tell_nothing_of_people(scene):
     for family in families:
         assert not any(word in family.name for word in ("mask", "person", "face", "passage", "rate", "sighting"))
         for sample in family.samples:
-            assert set(sample.labels) <= {"site", "reason", "stream", "le"}
+            of_walls = {"camera"} if family.name == "moretta_aggregate_static_places" else set()
+            assert set(sample.labels) <= {"site", "reason", "stream", "le"} | of_walls
+
+
+async def test_ingest_is_told_where_static_faces_are(scene):
+    """By whoever decides the site, from its start on; of another site nobody says anything, nor once it has stopped."""
+    cell = StaticCellV1(-5, 12, 7, windows=3, held=3_600 * SECOND)
+    door = StaticCameraV1(camera="door", windows=3, observed=3_600 * SECOND, cells=[cell])
+    before = scene.border(ahead=1) - 2 * SECOND
+    await scene.bus.store(STATIC_FACES, StaticFacesV1(site="market", until=before, cameras=[door]))
+
+    async def ask(site="market", camera="door", timeout=LIMIT_S):
+        asked = StaticPlacesRequestV1(site=site, camera=camera)
+        return await scene.bus.request(STATIC_PLACES, asked, timeout=timeout)
+
+    with pytest.raises(NoWorkers):
+        await ask()
+    app = await scene.start()
+    await scene.until(WINDOWS, 1, zone="_site")
+    reply = await ask()
+    assert (reply.at, reply.places) == (before, [StaticPlaceV1(-5, 12, 7)])
+    assert (await ask(camera="gate")).at is None
+    with pytest.raises(TimeoutError):
+        await ask(site="harbour", timeout=0.3)
+    assert await scene.stop(app) == 0
+    with pytest.raises(NoWorkers):
+        await ask()
 
 
 async def test_stopped_by_a_signal(scene, tmp_path):
@@ -389,7 +481,7 @@ async def test_all_nodes_lost(tmp_path, make_scene):
             whole = scene.border(5)
             await scene.window(whole, *UNMASKED, window_s=5)
             after = await _window(scene, whole)
-            assert (after.persons, after.coverage, after.gaps) == (4, 1.0, [])
+            assert (after.persons, after.coverage, after.gaps) == (4, 1.0, ["static-learning"])
             found = await scene.published(WINDOWS)
             assert found[:2] == before[:2]
             assert len({(w.zone, w.start) for w in found}) == len(found)

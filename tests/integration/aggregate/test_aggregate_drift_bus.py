@@ -20,7 +20,7 @@ CHILD = """
 import functools, sys
 from services.aggregate import service
 from services.aggregate.settings import AggregateFile
-from services.kernel.app import main
+from services.kernel.process import main
 service.SiteDrift = functools.partial(service.SiteDrift, every=10**9)
 sys.exit(main("aggregate", AggregateFile, service.wire))
 """

@@ -19,9 +19,9 @@ from proto.permissions import ACCOUNTS, APART, user_of
 from proto.stats import StatsRequestV1
 from proto.subjects import STATS, STREAMS, WINDOWS
 from services.aggregate.stats import Stats
-from services.bus import Bus, questions
+from services.bus import Bus, micro
+from services.bus.micro import asker_of
 from services.bus.nkey import Seed
-from services.bus.questions import asker_of
 from services.kernel.settings import convert
 from services.sites.settings import SiteSettings
 
@@ -81,7 +81,7 @@ def _begun(monkeypatch):
         return await answer(self, asked)
 
     monkeypatch.setattr(Stats, "answer", noted)
-    monkeypatch.setattr(questions, "PATIENCE_S", 600.0)  # on a machine as slow as it likes
+    monkeypatch.setattr(micro, "PATIENCE_S", 600.0)  # on a machine as slow as it likes
     return begun
 
 
@@ -110,22 +110,33 @@ def waiting(stats):
     return len(stats._service._questions._waiting)
 
 
+async def answered(bus, question, begun):
+    """The answer to a question, and how many were begun before it was.
+
+    A question that waited for 4 s is not answered (docs/subscribing.md): on a slow machine it is asked again.
+    """
+    async with asyncio.timeout(patient(100)):
+        while True:
+            before = len(begun)
+            with contextlib.suppress(TimeoutError):
+                reply = await bus.request(STATS, question, timeout=8)
+                return reply, begun.index(question) - before
+
+
 @pytest.mark.parametrize("who", ["subscriber", "operator"])
 async def test_a_flood_keeps_nobody_waiting(locked, stats, begun, who):
     """While one connection has all the questions waiting that it may, whoever else asks, of the same key or of another
     account, has its answer behind the one in hand and at most one more."""
     async with connected(locked, "subscriber") as flooder, connected(locked, who) as other:
         await flood(flooder, 200)
-        await until(lambda: waiting(stats) >= questions.LIMITS[-1] / 2 and begun, "the flood waits", 60)
-        before = len(begun)
-        reply = await other.request(STATS, SHORT, timeout=patient(100))
+        await until(lambda: waiting(stats) >= micro.LIMITS[-1] / 2 and begun, "the flood waits", 60)
+        reply, behind = await answered(other, SHORT, begun)
         assert reply.periods[0].persons == 11
-        assert begun.index(SHORT) - before <= 2
-        assert waiting(stats) > questions.LIMITS[-1] / 2  # the flood still waits
+        assert behind <= 2
+        assert waiting(stats) > micro.LIMITS[-1] / 2  # the flood still waits
         again = structs.replace(SHORT, step="day")
-        before = len(begun)
-        await other.request(STATS, again, timeout=patient(100))
-        assert begun.index(again) - before <= 2
+        _, behind = await answered(other, again, begun)
+        assert behind <= 2
 
 
 async def test_many_flooders_have_a_turn_each(locked, stats, begun):
@@ -135,10 +146,9 @@ async def test_many_flooders_have_a_turn_each(locked, stats, begun):
         other = await stack.enter_async_context(connected(locked, "subscriber"))
         for one in flooders:
             await flood(one, 60)
-        await until(lambda: waiting(stats) > 2 * questions.LIMITS[-1], "more than two of them can have", 60)
-        before = len(begun)
-        await other.request(STATS, SHORT, timeout=patient(100))
-        assert begun.index(SHORT) - before <= 4
+        await until(lambda: waiting(stats) > 2 * micro.LIMITS[-1], "more than two of them can have", 60)
+        _, behind = await answered(other, SHORT, begun)
+        assert behind <= 4
 
 
 async def test_who_asks_is_what_the_server_says(locked, aggregate):

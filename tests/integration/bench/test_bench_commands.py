@@ -12,6 +12,8 @@ from bench.clips import clips_by_eye
 @pytest.mark.parametrize(
     ("command", "told"),
     [
+        (["bench", "ratio", "--source", "{folder}/film.mp4"], ["{folder}/film.mp4"]),
+        (["bench", "counts", "{folder}/crowd.yaml"], ["{folder}/crowd.yaml"]),
         (["bench.capacity", "--only", "1440p"], ["--only"]),
         (["bench.capacity", "--soak", "0"], ["--soak"]),
         (["bench.clips", "{folder}"], ["{folder}", "a916241958_mask.mp4"]),

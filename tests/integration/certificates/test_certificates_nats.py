@@ -18,6 +18,8 @@ from proto.subjects import WINDOWS
 from services.bus import Bus, NatsSettings
 from services.kernel.settings import SettingsError
 
+MS = 1_000_000
+
 
 @dataclass
 class SecureServer:
@@ -155,7 +157,9 @@ async def test_another_authority_takes_over_without_a_restart(place: SecureServe
     async def publish() -> None:
         nonlocal stored
         while not done.is_set():
-            await bus.store(WINDOWS, WindowV1(site="s", zone="z", profile="lab", start=stored, end=stored + 1))
+            await bus.store(
+                WINDOWS, WindowV1(site="s", zone="z", profile="lab", start=stored * MS, end=(stored + 1) * MS)
+            )
             stored += 1
 
     publishing = asyncio.create_task(publish())
@@ -178,7 +182,7 @@ async def test_another_authority_takes_over_without_a_restart(place: SecureServe
     await refused(place.settings(client_cert_file=str(old_of(place))), "unknown ca")
     done.set()
     await publishing
-    assert [one.message.start for one in await bus.history(WINDOWS, site="s", zone="z")] == list(range(stored))
+    assert [one.message.start // MS for one in await bus.history(WINDOWS, site="s", zone="z")] == list(range(stored))
     expiries = {side: expiry(side) for side in ("own", "peer", "authority")}
     assert (expiries["own"], expiries["peer"]) == (ENDS.timestamp(), ENDS.timestamp())
     assert expiries["authority"] > ENDS.timestamp()

@@ -18,7 +18,7 @@ from program import Program
 from site_process import Site
 from up_process import UpProcess
 
-from operate.backup.core.contents import LIST, Contents
+from operate.backup.contents import LIST, Contents
 from operate.backup.folder import described
 from operate.backup.snapshots import remove
 from operate.box.box import nats_server

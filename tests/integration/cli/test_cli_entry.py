@@ -67,7 +67,7 @@ finally:
 
 @pytest.mark.parametrize(
     ("arguments", "code"),
-    [(["--help"], 0), (["--version"], 0), (["nats-config", "--matrix"], 0), (["doctor", "--json", "-c"], 1)],
+    [(["--help"], 0), (["--version"], 0), (["nats", "show", "--rights"], 0), (["doctor", "--json", "-c"], 1)],
     ids=lambda one: one[0] if isinstance(one, list) else str(one),
 )
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])

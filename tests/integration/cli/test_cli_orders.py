@@ -30,7 +30,7 @@ class OperatedSite:
 
     async def states(self):
         """Each camera's public state and reason."""
-        async with self.site.bus("subscriber") as bus:
+        async with self.site.bus("operator") as bus:
             found = [await bus.last(CAMERAS, site="cannes", camera=name) for name in ("gate", "hall")]
         return [(one.message.state, one.message.reason) if one else None for one in found]
 

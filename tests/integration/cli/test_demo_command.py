@@ -8,13 +8,14 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+from market import market, market_film
 from rich.console import Console
 
 from operate.simulation.demo import command
-from operate.simulation.demo.clips import film
 from operate.simulation.demo.command import demo
-from operate.simulation.demo.films import CAMERAS
-from operate.simulation.demo.scene import Phase, Walker, plan
+from operate.simulation.demo.site import CAMERAS
+from operate.simulation.plan import Plan
+from operate.simulation.sightings import plans
 from services.kernel.settings import SettingsError
 
 
@@ -36,7 +37,7 @@ async def test_the_simulation_keeps_its_promises(tmp_path, console):
     text = spoken(console)
     assert code == 0, text
     assert re.search(r"people +72 +\d+ .* ok", text)
-    assert re.search(r"with a mask +62\.5% .* ok", text)
+    assert re.search(r"with a mask +58\.3% .* ok", text)
     assert text.index("FIRING at") < text.index("cleared at")
     assert len(list(mails.glob("mail-*.eml"))) == 2
     assert str(mails) in text.replace("\n", "")
@@ -46,7 +47,7 @@ async def test_the_simulation_keeps_its_promises(tmp_path, console):
 @pytest.mark.timeout(120)
 async def test_a_real_camera_shows_numbers_without_truth(tmp_path, console):
     """A file as camera is looped and counted for the time given; what is true nobody knows."""
-    clip = film(tmp_path / "clip.mp4", plan(1, phases=(Phase(6, 0.5),)), 1)
+    clip = market_film(tmp_path / "clip.mp4", (6, 0.5))
     code = await demo(tmp_path, str(clip), 36.0, console, mails=tmp_path / "mails")
     text = spoken(console)
     assert code == 0, text
@@ -55,9 +56,9 @@ async def test_a_real_camera_shows_numbers_without_truth(tmp_path, console):
     assert "true" not in text
 
 
-def brief(seed: int) -> dict[str, list[Walker]]:
+def brief() -> dict[str, Plan]:
     """Who walks past each camera in films of a few seconds."""
-    return {name: plan(seed, rows, phases=(Phase(3, 0.5),)) for name, (_, rows) in CAMERAS.items()}
+    return plans(market((3, 0.5)), list(CAMERAS))
 
 
 @pytest.mark.timeout(120)

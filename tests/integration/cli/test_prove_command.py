@@ -14,7 +14,8 @@ import psutil
 import pytest
 from patience import patient, until
 
-from operate.proof import command, memory, proof, story, trace
+from operate.proof import disk, memory, proof, story
+from operate.proof import report as command
 from operate.proof.capture import CaptureError
 from operate.proof.core.verdicts import Findings, Lifetime, SearchedPlace
 from operate.proof.proof import Options, Proof
@@ -186,7 +187,7 @@ def probed(tmp_path, secret: Secret, without=()) -> dict[str, SearchedPlace]:
 
 def test_what_this_machine_does_not_allow_was_not_searched(tmp_path, secret, monkeypatch):
     """Without strace and root: said of each place, which fails the proof unless the user does without it."""
-    monkeypatch.setattr(trace, "why_not", lambda: "strace is missing")
+    monkeypatch.setattr(disk, "why_not", lambda: "strace is missing")
     monkeypatch.setattr(memory, "may_read", lambda: "run it as root")
     places = probed(tmp_path, secret)
     for place in places.values():

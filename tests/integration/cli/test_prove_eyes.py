@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from patience import wait_until
 
-from operate.proof import memory, trace
+from operate.proof import disk, memory
 from operate.proof.capture import Capture, CaptureError
 from operate.proof.core.needles import Needles
 
@@ -176,7 +176,7 @@ def test_who_may_not_capture_is_told_why(monkeypatch):
 ISOLATED = """
     import os, socket, sys, time
     from operate.proof.capture import Capture
-    from operate.proof.isolation import isolate
+    from operate.proof.capture import isolate
     why = isolate()
     if why is not None:
         sys.exit(why)
@@ -233,7 +233,7 @@ def test_strace_sees_every_file_that_any_thread_or_child_writes(tmp_path):
     """Also one that is renamed, mapped or removed; the program is the child, not strace."""
     folder, log = tmp_path / "written", tmp_path / "log"
     folder.mkdir()
-    command = [*trace.prefix(log), sys.executable, "-c", textwrap.dedent(WRITER), "", str(folder)]
+    command = [*disk.prefix(log), sys.executable, "-c", textwrap.dedent(WRITER), "", str(folder)]
     process = subprocess.Popen(command)
     executable = Path(f"/proc/{process.pid}/exe")
     names = set()
@@ -249,7 +249,7 @@ def test_strace_sees_every_file_that_any_thread_or_child_writes(tmp_path):
     assert seen.cores == 0
 
 
-def read_when_ended(log: Path) -> trace.Seen:
+def read_when_ended(log: Path) -> disk.Seen:
     """strace writes its last lines a moment after the program has ended."""
 
     def is_whole() -> bool:
@@ -257,7 +257,7 @@ def read_when_ended(log: Path) -> trace.Seen:
         return any(line.startswith(f"{program} ") and "+++" in line for line in lines.splitlines())
 
     wait_until(is_whole, lambda: log.read_text()[-500:])
-    return trace.read(log.read_text().splitlines())
+    return disk.read(log.read_text().splitlines())
 
 
 @pytest.mark.parametrize(
@@ -279,7 +279,7 @@ def test_where_nothing_can_be_traced_it_is_known_before_anything_is_started(tmp_
         (tmp_path / "strace").write_text(f"#!/bin/sh\n{script}\n")
         (tmp_path / "strace").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    why = trace.why_not()
+    why = disk.why_not()
     assert why is None if words is None else words in why
 
 
@@ -289,7 +289,7 @@ CRASH = """
         _, hard = resource.getrlimit(resource.RLIMIT_CORE)
         resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
     else:
-        from services.kernel.app import leave_no_core
+        from services.kernel.process import leave_no_core
         leave_no_core()
     os.abort()
 """
@@ -300,7 +300,7 @@ CRASH = """
 def test_strace_tells_whether_a_core_was_dumped(tmp_path, how):
     """The kernel's word, wherever the core went; as the services are set up none is."""
     log = tmp_path / "log"
-    command = [*trace.prefix(log), sys.executable, "-c", textwrap.dedent(CRASH), "", how]
+    command = [*disk.prefix(log), sys.executable, "-c", textwrap.dedent(CRASH), "", how]
     done = subprocess.run(command, cwd=tmp_path, timeout=60)
     assert done.returncode == -6
     seen = read_when_ended(log)

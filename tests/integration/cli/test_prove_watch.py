@@ -21,21 +21,19 @@ from PIL import Image, ImageDraw
 
 from operate.box.child import TOO_LONG
 from operate.proof import disk
-from operate.proof.camera import FilmServer
 from operate.proof.core.images import BLOCK
-from operate.proof.disk import Disk
+from operate.proof.disk import Disk, unfinished
+from operate.proof.peers import FilmServer, SmsSink
 from operate.proof.planting import Ground, canary_image, planted
 from operate.proof.search import PLACES, Search
 from operate.proof.secret import Label, Secret
-from operate.proof.sms_sink import SmsSink
 from operate.proof.story import StoryError
-from operate.proof.trace import unfinished
-from operate.proof.watch import PLANTER, Watch
+from operate.proof.taps import PLANTER, Watch
 from operate.simulation.demo.sink import Mail, Sink
 from proto.codec import encode
 from proto.public import CameraV1
 from proto.subjects import ALERTS, CAMERAS, FRAMES, WINDOWS
-from services.ingest.source import open_source
+from services.ingest.sources.source import open_source
 from services.sites.settings import CameraSettings
 
 ROW = bytes(np.random.default_rng(5).integers(0, 256, 320, dtype=np.uint8))
@@ -246,8 +244,11 @@ def test_the_camera_is_one_that_ingest_can_read(tmp_path):
 
 def test_a_trace_that_is_still_written_is_waited_for(tmp_path):
     """strace is nobody's child, and writes its last lines after what it traced has ended."""
-    command = ["strace", "-c", "read word", f"{tmp_path}/notify-1.strace"]
-    with subprocess.Popen(command, executable="/bin/sh", stdin=subprocess.PIPE) as tracer:
+    command = ["strace", "-c", "echo begun; read word", f"{tmp_path}/notify-1.strace"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, executable="/bin/sh", stdin=pipe, stdout=pipe) as tracer:
+        # Popen may be back before the kernel shows the new command line
+        assert tracer.stdout.readline() == b"begun\n"
         assert unfinished(tmp_path, 0) == [tracer.pid]
         later = threading.Timer(0.3, tracer.communicate, [b"end\n"])
         later.start()

@@ -13,7 +13,7 @@ from patience import until
 from site_process import Site
 
 from operate.identities import settings_file
-from operate.simulation.truth import Truth
+from operate.simulation.plan import Truth
 from proto.public import CameraV1
 from proto.subjects import CAMERAS, WINDOWS
 

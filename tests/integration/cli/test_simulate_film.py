@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from annotated import portraits
 from command_line import moretta
+from market import market
 
-from operate.simulation.demo.backdrop import backdrop
-from operate.simulation.demo.scene import FACE, HEIGHT, WIDTH
-from operate.simulation.plan import Plan
-from operate.simulation.scenario import load_scenario
-from operate.simulation.truth import Truth
+from operate.simulation.backdrop import backdrop
+from operate.simulation.film import film
+from operate.simulation.plan import Plan, Truth
+from operate.simulation.scenario import BUILT_IN, load_scenario
+from operate.simulation.walkers import FACE, HEIGHT, WIDTH
 
 pytestmark = pytest.mark.xdist_group("simulate-film")
 SHORT = """
@@ -57,22 +58,33 @@ def decoded(path) -> list[np.ndarray]:
         return [frame.to_ndarray(format="rgb24").astype(int) for frame in container.decode(video=0)]
 
 
-def test_the_film_shows_the_plan(made, file):
-    """As many pictures as the scenario says, and in each of them a figure where a face is, for those wholly free."""
-    out, true = made
-    frames, empty = decoded(out), np.asarray(backdrop(4)).astype(int)
-    plan = Plan.drawn(load_scenario(str(file)))
-    assert len(frames) == 60
-    assert frames[0].shape == (HEIGHT, WIDTH, 3)
-    looked = 0
-    for index in range(30):
-        for face in plan.faces(index / 5):
+def check_faces(frames: list[np.ndarray], plan: Plan, pictures: range) -> None:
+    """Something is drawn in each box of a wholly free face, and there are such faces."""
+    empty, looked = np.asarray(backdrop(plan.scenario.seed)).astype(int), 0
+    for index in pictures:
+        for face in plan.faces(index / plan.scenario.fps):
             x1, y1, x2, y2 = (round(c * side) for c, side in zip(face.box, (WIDTH, HEIGHT) * 2, strict=True))
             if face.visible == 1 and x2 - x1 > 10:
                 looked += 1
                 assert np.abs(frames[index] - empty)[y1:y2, x1:x2].mean() > 12, (index, face)
     assert looked >= 5
+
+
+def test_the_film_shows_the_plan(made, file):
+    """As many pictures as the scenario says, and in each of them a figure where a face is, for those wholly free."""
+    out, true = made
+    frames, plan = decoded(out), Plan.drawn(load_scenario(str(file)))
+    assert len(frames) == 60
+    assert frames[0].shape == (HEIGHT, WIDTH, 3)
+    check_faces(frames, plan, range(30))
     assert true.passages == plan.passages("film")
+
+
+def test_faces_are_in_place_in_the_demos_view(tmp_path):
+    """The camera of `market` looks down steeply and is near: there, too, a figure is where a face is."""
+    plan = Plan.drawn(market((6, 0.5), seed=4))
+    frames = decoded(film(tmp_path / "market.mp4", plan))
+    check_faces(frames, plan, range(0, len(frames), 3))
 
 
 def test_frozen_black_and_dark_pictures(made):
@@ -82,6 +94,12 @@ def test_frozen_black_and_dark_pictures(made):
     assert np.abs(frames[35] - frames[34]).mean() > 2 * np.abs(frames[34] - frames[33]).mean()
     assert max(frame.mean() for frame in frames[40:43]) < 5
     assert frames[47].mean() < 0.5 * frames[44].mean()
+
+
+def test_help_names_the_built_in_scenarios():
+    """All of them."""
+    shown = " ".join(moretta("simulate", "--help").stdout.replace("│", " ").split())
+    assert f"a YAML file, or {', '.join(BUILT_IN)}" in shown
 
 
 def test_a_seed_fixes_the_film(tmp_path):

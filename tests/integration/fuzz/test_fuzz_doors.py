@@ -6,7 +6,6 @@ import time
 from collections import Counter
 
 import aiohttp
-import msgspec
 import psutil
 import pytest
 from fuzzing import COUNT, fuzzed, mutate, report, seeds
@@ -17,16 +16,17 @@ from up_process import UpProcess
 from whip import Publisher, loopback_only
 
 from operate.orders import OperatorFile
+from proto.codec import decode
 from proto.control import PauseRequestV1
 from proto.subjects import AIM, PAUSE, REPLAY, STATS
 from services.bus import Bus
 from services.ingest.core.sdp import OfferError, check_offer, spelled_out, with_addresses_only
-from services.ingest.peer import EncodedQueue
+from services.ingest.sources.peer import EncodedQueue
 from services.ingest.web.rtc import PeerConnection, install
 from services.kernel.settings import Secret, load
-from services.notify.core.sms_reports import Report, report_path
-from services.notify.sms_reports import ReportServer
-from services.notify.sms_settings import ReportsSettings
+from services.notify.channels.sms.delivery_reports import ReportServer
+from services.notify.channels.sms.settings import ReportsSettings
+from services.notify.core.sms.delivery_reports import Report, report_path
 
 ANSWERED = 40
 """So many accepted offers are answered by aiortc, which takes tens of milliseconds each."""
@@ -214,4 +214,4 @@ def rss(pid: int) -> int:
 def test_the_corpus_is_whole():
     """What is mutated is accepted as it is, or no fault would be tried alone."""
     for row in DOORS.values():
-        msgspec.json.decode(path_of(row.message).read_bytes(), type=row.message)
+        decode(row, path_of(row.message).read_bytes())

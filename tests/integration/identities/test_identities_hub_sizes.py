@@ -1,4 +1,4 @@
-"""A hub's common streams, made larger by `moretta nats-config --stream` on a real server."""
+"""A hub's common streams, made larger by `streams` of its nats.yaml on a real server."""
 
 import asyncio
 import json

@@ -203,13 +203,13 @@ async def test_who_may_read_only_plants_nothing(locked: NatsProcess):
     async with client(locked, "subscriber") as (plain, denied), admin(locked) as one:
         before = {info.config.name: info.state.last_seq for info in await one.jetstream().streams_info()}
         for place in places:
-            await plain.publish("moretta.api.STREAM.INFO.WINDOWS", b"", reply=place)
-            await plain.publish("moretta.api.STREAM.MSG.GET.WINDOWS", b'{"seq": 1}', reply=place)
+            await plain.publish("$JS.API.STREAM.INFO.WINDOWS", b"", reply=place)
+            await plain.publish("$JS.API.STREAM.MSG.GET.WINDOWS", b'{"seq": 1}', reply=place)
             await plain.publish("moretta.v1.stats.cannes", b"{}", reply=place)
             await plain.publish("$SRV.PING", b"", reply=place)
         await settled(plain)
         # Its own answer comes behind all of these, and MAIN has seen them when it does.
-        assert (await plain.request("moretta.api.STREAM.INFO.WINDOWS", b"", timeout=10)).data
+        assert (await plain.request("$JS.API.STREAM.INFO.WINDOWS", b"", timeout=10)).data
         assert {info.config.name: info.state.last_seq for info in await one.jetstream().streams_info()} == before
         assert not denied
 

@@ -15,7 +15,7 @@ from identity_matrix import admin, make_streams
 from nats.aio.msg import Msg
 from on_bus import settled
 from patience import until
-from readers import ACME, CITY, KEYS, Ear, Raw, Readers, coming, listen
+from readers import ACME, CITY, KEYS, Ear, Raw, Readers, coming, listen, make_mirrors
 
 from proto.subjects import TABLE, WINDOWS
 
@@ -23,8 +23,8 @@ ROOT = Path(__file__).parents[3]
 pytestmark = pytest.mark.filterwarnings("ignore:parameter .timeout. of type .float.:DeprecationWarning")
 DOORS = [("page", "open"), ("page", "tcp"), *((user, door) for user in ("subscriber", ACME) for door in ("tcp", "ws"))]
 QUESTIONS = {
-    "moretta.api.STREAM.INFO.WINDOWS": b"",
-    "moretta.api.STREAM.MSG.GET.WINDOWS": b'{"last_by_subj": "moretta.v1.windows.x.x"}',
+    "$JS.API.STREAM.INFO.WINDOWS": b"",
+    "$JS.API.STREAM.MSG.GET.WINDOWS": b'{"last_by_subj": "moretta.v1.windows.x.x"}',
     "moretta.v1.stats.x": b"{}",
     "$SRV.PING": b"",
 }
@@ -76,6 +76,7 @@ async def ask_everything(one: Ear) -> None:
 async def test_an_answer_reaches_nobody_but_who_asked(server: Readers, user: str, door: str):
     """Wherever it is sent: the other readers, by each door, and everybody in MAIN hear nothing of it."""
     await make_streams(server)
+    await make_mirrors(server)
     others = [(one, by) for one, by in [*DOORS, (CITY, "tcp"), (CITY, "ws")] if one != user]
     async with contextlib.AsyncExitStack() as stack:
         asked = await stack.enter_async_context(answering(server))

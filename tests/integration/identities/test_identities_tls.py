@@ -1,12 +1,14 @@
-"""`moretta nats-config --server-tls`: a site's server that nobody reaches without a certificate and a seed."""
+"""`server.tls` of nats.yaml: a site's server that nobody reaches without a certificate and a seed; and a bad file."""
 
 import asyncio
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from authority import Authority, Volume
-from command_line import moretta
+from command_line import assert_mistakes, moretta
 from nats_process import NatsProcess
 from patience import patient, until
 
@@ -18,8 +20,11 @@ from services.kernel.settings import Secret, load
 LIMIT_S = 30
 
 
-def nats_config(folder: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return moretta("nats-config", "--out", folder, *arguments)
+def applied(folder: Path, wish: dict[str, Any], *words: str | Path) -> subprocess.CompletedProcess[str]:
+    """The command with a file beside the folder."""
+    file = folder.with_name("nats.yaml")
+    file.write_text(yaml.safe_dump(wish))
+    return moretta("nats", "apply", folder, "-f", file, *words)
 
 
 @pytest.fixture(name="authority", scope="module")
@@ -32,10 +37,11 @@ async def test_certificate_and_seed_are_both_asked_for(tmp_path: Path, authority
     theirs = Volume(tmp_path / "theirs", ca=authority.pem, pem=authority.issue("127.0.0.1"))
     ours = Volume(tmp_path / "ours", ca=authority.pem, pem=authority.issue("operator"))
     out = tmp_path / "identities"
-    files = ("--server-tls", theirs.pem, theirs.pem, theirs.ca)
-    run = nats_config(out, "--listen", "127.0.0.1:-1", "--url", "tls://127.0.0.1:4222", *files)
+    tls = {"cert_file": str(theirs.pem), "key_file": str(theirs.pem), "ca_file": str(theirs.ca)}
+    asked = {"listen": "127.0.0.1:0", "url": "tls://127.0.0.1:4222", "tls": tls}
+    run = applied(out, {"server": asked | {"listen": "127.0.0.1:-1"}})
     assert run.returncode == 2  # a port that is none
-    run = nats_config(out, "--listen", "127.0.0.1:0", "--url", "tls://127.0.0.1:4222", *files)
+    run = applied(out, {"server": asked})
     assert (run.returncode, run.stderr) == (0, "")
     assert "nats.client_cert_file" in run.stdout
     kept = Kept.open(out)
@@ -64,16 +70,46 @@ def changed(settings: NatsSettings, **values: object) -> NatsSettings:
     return NatsSettings(**{name: getattr(settings, name) for name in settings.__struct_fields__} | values)
 
 
+AWAY = {"cert_file": "/no/cert", "key_file": "/no/key", "ca_file": "/no/ca"}
+
+
 @pytest.mark.parametrize(
-    ("arguments", "why"),
+    ("wish", "whys"),
     [
-        (("--server-tls", "/no/cert", "/no/key", "/no/ca"), "--server-tls: /no/cert is no file here"),
-        (("--hub", "127.0.0.1:7422", "--server-tls", "x", "x", "x"), "--server-tls: is a site's"),
+        (
+            {"server": {"tls": AWAY}},
+            [f"server.tls.{name}: {file} is no file here; name a PEM file" for name, file in AWAY.items()],
+        ),
+        ({"server": {"tls": {"cert_file": "x", "key_file": "x"}}}, ["server.tls.ca_file: is missing"]),
+        (
+            {"servers": {}, "server": {"listen": "here"}, "leaf": {"sites": []}, "readers": ["A", "b", "C"]},
+            [
+                "servers: unknown key; known here are server, websocket",
+                "server.listen: must be HOST:PORT",
+                "leaf.hubs: is missing",
+                "leaf.sites: must be a list of at least 1",
+                "readers[0]: must be 1-32",
+                "readers[2]: must be 1-32",
+            ],
+        ),
     ],
 )
-def test_a_mistake_is_told_with_its_option(tmp_path: Path, arguments: tuple[str, ...], why: str):
-    """Exit code 2, and nothing is written."""
-    run = nats_config(tmp_path / "out", *arguments)
-    assert (run.returncode, run.stdout) == (2, "")
-    assert run.stderr.startswith(f"moretta nats-config: {why}")
+@pytest.mark.parametrize("words", [[], ["--plan"]], ids=["apply", "plan"])
+def test_all_mistakes_are_told_with_their_paths(
+    tmp_path: Path, wish: dict[str, Any], whys: list[str], words: list[str]
+):
+    """Exit code 2, a line each without a traceback, and nothing is written."""
+    run = applied(tmp_path / "out", wish, *words)
+    assert_mistakes(run, *[f"{tmp_path}/nats.yaml: {why}" for why in whys])
     assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_is_not_its_own_is_told(tmp_path: Path):
+    """As a mistake is, by every command; nothing is written."""
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/file").touch()
+    assert_mistakes(moretta("nats", "apply", tmp_path / "mine"), f"{tmp_path}/mine: is not empty")
+    for words in (["rotate", tmp_path, "all"], ["retire", tmp_path, "all"], ["show", tmp_path], ["streams", tmp_path]):
+        assert_mistakes(moretta("nats", *words), f"{tmp_path}/site-state.json: cannot be read")
+    assert_mistakes(moretta("nats", "show"), "moretta nats show: DIR: is missing")
+    assert [one.name for one in tmp_path.rglob("*")] == ["mine", "file"]

@@ -8,9 +8,9 @@ import msgspec
 import pytest
 from annotated import FACE, portraits, with_errors
 
-from services.inference.annotations import InputError, Photo
-from services.inference.core.scoring import iou
-from services.inference.evaluate import PREDICTION_FLOOR, PredictionLine, evaluate_folder, figures
+from modelling.evaluation.labelled import InputError, Photo
+from modelling.evaluation.measuring import PREDICTION_FLOOR, PredictionLine, evaluate_folder, figures
+from modelling.evaluation.scoring import iou
 
 
 @pytest.fixture(name="folder")
@@ -128,7 +128,7 @@ def test_small_faces_count_only_below_all_sizes():
 
 
 def test_reference_figures_of_the_predictions(model, folder, tmp_path):
-    """The predictions file, scored by the definitions of `core.scoring`, gives the figures that are reported."""
+    """The predictions file, scored by the definitions of `scoring`, gives the figures that are reported."""
     path = tmp_path / "predictions.jsonl"
     measured = evaluate_folder(folder, model=model, predictions=path)
     lines = [msgspec.json.decode(text, type=PredictionLine) for text in path.read_bytes().splitlines()]

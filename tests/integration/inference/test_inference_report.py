@@ -11,9 +11,9 @@ from annotated import annotate, portraits, with_errors
 from fonts import open_fonts
 from PIL import Image
 
-from services.inference.annotations import InputError
-from services.inference.evaluate import evaluate_folder
-from services.inference.report import MOST_CROPS, prepare, write_report
+from modelling.evaluation.labelled import InputError
+from modelling.evaluation.measuring import evaluate_folder
+from modelling.evaluation.report import MOST_CROPS, prepare, write_report
 
 WRITTEN = ["by_size.png", "index.html", "reliability.png", "worst"]
 

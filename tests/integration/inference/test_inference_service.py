@@ -6,20 +6,23 @@ import itertools
 import json
 import shutil
 import signal
-import time
 from functools import partial
 
 import pytest
 from patience import until
+from portrait_picture import picture
 from site_process import Site
 
 from proto.frames import FrameV1
 from proto.subjects import FRAMES, SIGHTINGS
+from proto.subjects import MODELS as MODELS_TOLD
 from services.bus import NoWorkers
 from services.frames.sealing.seal import TAG_BYTES, i420_bytes, seal_into
 from services.frames.sealing.settings import SealingSettings
-from services.inference.model import MODELS
-from services.ingest.keys import KeyGiver
+from services.inference.errors import ERRORS_NAME, read_errors
+from services.inference.model import MODELS, load_model
+from services.ingest.camera.keys import KeyGiver
+from services.kernel.clock import boottime_ns
 from services.kernel.settings import Secret
 
 MS = 1_000_000
@@ -39,6 +42,7 @@ class Ingest:
         for site in sites:
             self.givers[site] = KeyGiver(self.frames, site, *self.identities)
             await self.givers[site].listen()
+            self.givers[site].begin()
             self.tasks.append(asyncio.create_task(self.givers[site].run()))
 
     def frame(self, *, site="cannes", pixels=GREY, width=WIDTH, height=HEIGHT, budget_ms=20_000, spoil=False):
@@ -57,7 +61,7 @@ class Ingest:
             width=width,
             height=height,
             key=key.id,
-            key_age=time.monotonic_ns() - key.born,
+            key_age=boottime_ns() - key.born,
             nonce=nonce,
             sealed=sealed,
         )
@@ -103,7 +107,7 @@ def _site(tmp_path):
 
 
 def settings(site, *names, **sections):
-    site.write({"sites": [{"id": name} for name in names], **sections})
+    site.write({"sites": [{"id": name, "profile": "lab"} for name in names], **sections})
 
 
 @pytest.fixture(name="ingest")
@@ -139,6 +143,19 @@ async def test_frames_become_sightings(site, ingest):
     assert inference.get("/readyz")[0] == 200
     assert inference.metric("moretta_inference_frames_total", outcome="done") == len(stored)
     assert inference.stop() == 0
+
+
+async def test_the_stream_holds_the_models_errors_before_its_first_sighting(site, ingest):
+    """Aggregate decides from the stream alone: with the first picture it has the errors of the shipped model."""
+    site.start("inference")
+    await _stored(ingest, await ingest.until_done())
+    [told, *_] = await ingest.main.history(MODELS_TOLD, site="cannes")
+    [first, *_] = await ingest.main.history(SIGHTINGS, site="cannes")
+    model = load_model()
+    assert (told.message.model, told.message.model_sha256) == (model.id, model.sha256)
+    assert told.message.errors == read_errors(MODELS, model.sha256).accurate
+    assert (first.message.model, first.message.model_sha256) == (model.id, model.sha256)
+    assert told.sequence < first.sequence
 
 
 async def _stored(ingest, last):
@@ -192,6 +209,32 @@ async def test_a_reload_announces_to_a_new_site(site, ingest):
     await ingest.until_done("cannes")
     await until(lambda: inference.said("new settings in force"), inference.last_words)
     assert len(inference.said("new settings in force")) == 1
+
+
+async def test_a_cameras_operating_point_is_that_of_the_settings(site, ingest, tmp_path):
+    """One at which nothing is found, and after a reload the other one, under the same model's name."""
+    manifest = json.loads((copied(tmp_path / "model") / "model.json").read_text())
+    (tmp_path / "model" / ERRORS_NAME).unlink()  # of another manifest
+    fast = {"detector": manifest["detector"], "classifier": manifest["classifier"], "score_threshold": 0.999}
+    (tmp_path / "model" / "model.json").write_text(json.dumps({**manifest, "fast": fast}))
+    portrait, camera = picture(WIDTH, HEIGHT).tobytes(), {"id": "gate", "url": "x.mp4"}
+
+    def put(analysis):
+        cannes = {"id": "cannes", "profile": "lab", "cameras": [{**camera, "analysis": analysis}]}
+        site.write({"sites": [cannes], "inference": {"model": str(tmp_path / "model")}})
+
+    put("fast")
+    inference = site.start("inference")
+    await ingest.until_done()
+    sequence, _ = await ingest.answer("no-key", pixels=portrait)
+    before = await _stored(ingest, sequence)
+    assert before[-1].faces == []
+    put("accurate")
+    await until(lambda: inference.said("new settings in force"), inference.last_words)
+    sequence, _ = await ingest.answer("no-key", pixels=portrait)
+    after = await _stored(ingest, sequence)
+    assert len(after[-1].faces) == 1
+    assert len({(one.model, one.model_sha256) for one in after}) == 1
 
 
 async def test_a_stopping_worker_answers_what_it_has_in_hand(site, ingest):
@@ -269,9 +312,15 @@ def nonsense(folder):
     (copied(folder) / "model.json").write_text("{}")
 
 
+def anothers(folder):
+    path = copied(folder) / ERRORS_NAME
+    path.write_text(path.read_text().replace(load_model().sha256, "b" * 64))
+
+
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
+        (anothers, f"/model/errors.json: model_sha256 is {'b' * 64}, but the model here is "),
         (damaged, "/model/detector.onnx: sha256 is "),
         (without, "/model/classifier.onnx: cannot be read: No such file or directory"),
         (nonsense, "/model/model.json: is no model manifest: "),

@@ -12,36 +12,16 @@ import sys
 import weakref
 from pathlib import Path
 
-import av
 import msgspec
 import numpy as np
 import pytest
 import skimage.data
+from portrait_picture import chroma, picture
 
 from services.inference.core.faces import CLASSES
 from services.inference.model import MANIFEST_NAME, MODELS, ModelError, load_model
 
-FILES = ("model.json", "detector.onnx", "classifier.onnx")
-
-
-def picture(width=640, height=360, rgb=None):
-    """An I420 picture with the astronaut's portrait, or `rgb`, on its left, as high as fits; the rest is black."""
-    rgb = skimage.data.astronaut() if rgb is None else rgb
-    side = min(width, height)
-    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), "rgb24")
-    small = frame.reformat(side, side, "yuv420p", dst_colorspace="itu601").to_ndarray()
-    result = np.full((height * 3 // 2, width), 128, np.uint8)
-    result[:height] = 16
-    result[:side, :side] = small[:side]
-    for target, source in zip(chroma(result), chroma(small), strict=True):
-        target[: side // 2, : side // 2] = source
-    return result
-
-
-def chroma(i420):
-    """Views of the two chroma planes."""
-    height, width = i420.shape[0] * 2 // 3, i420.shape[1]
-    return i420[height:].reshape(2, height // 2, width // 2)
+FILES = ("model.json", "detector.onnx", "classifier.onnx", "fast-detector.onnx", "fast-classifier.onnx")
 
 
 def copied(folder: Path) -> Path:
@@ -201,9 +181,55 @@ def test_another_threshold_is_another_model(tmp_path, model):
     assert load_model(tmp_path).sha256 != model.sha256
 
 
+def with_fast(folder: Path, threshold: float) -> Path:
+    """A copied model with a second operating point: the same networks under other names, at another threshold."""
+    manifest, files = json.loads((MODELS / "model.json").read_text()), {}
+    for name in ("detector", "classifier"):
+        shutil.copy(folder / f"{name}.onnx", folder / f"fast-{name}.onnx")
+        files[name] = {**manifest[name], "file": f"fast-{name}.onnx"}
+    rewrite(folder, fast={**files, "score_threshold": threshold})
+    return folder
+
+
+def test_a_second_operating_point_is_the_same_model(tmp_path, model):
+    """Its own networks and threshold, everything else the manifest's; one id and one checksum."""
+    both = load_model(with_fast(copied(tmp_path), 0.999))
+    assert both.fast is not None
+    assert (both.fast.id, both.fast.sha256) == (both.id, both.sha256)
+    assert both.sha256 != model.sha256
+    both.warm_up(64, 64)
+    assert both.find(picture()) == model.find(picture())
+    assert both.fast.find(picture()) == []
+    assert both.fast.find(picture(), floor=0.5) == model.find(picture(), floor=0.5)
+
+
+def test_damage_of_the_second_point_is_noticed(tmp_path):
+    """Its files are checked as the first ones', and lie beside the manifest."""
+    path = with_fast(copied(tmp_path), 0.9) / "fast-classifier.onnx"
+    path.write_bytes(path.read_bytes() + b"x")
+    with pytest.raises(ModelError, match=r"fast-classifier\.onnx: sha256 is"):
+        load_model(tmp_path)
+    fast = json.loads((tmp_path / "model.json").read_text())["fast"]
+    rewrite(tmp_path, fast={**fast, "detector": {**fast["detector"], "file": "../x.onnx"}})
+    with pytest.raises(ModelError, match=r"file '\.\./x\.onnx' must be a plain name"):
+        load_model(tmp_path)
+
+
 def test_model_is_small():
-    """Everything that is shipped is under 2 MB."""
-    assert sum((MODELS / name).stat().st_size for name in FILES) < 2_000_000
+    """Everything that is shipped is under 3 MB."""
+    assert sum((MODELS / name).stat().st_size for name in FILES) < 3_000_000
+
+
+def test_the_shipped_model_has_two_points(model):
+    """Both find the portrait; a model of one point is one, too."""
+    assert model.fast is not None
+    assert len(model.fast.find(picture())) == len(model.find(picture())) == 1
+
+
+def test_a_model_may_have_one_point(tmp_path):
+    """A camera that asks for `fast` is analysed by the one that is there."""
+    rewrite(copied(tmp_path), fast=None)
+    assert load_model(tmp_path).fast is None
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -1,8 +1,9 @@
-"""One camera's thread, states and hand-over with files: services.ingest.camera and services.ingest.playback."""
+"""One camera's thread, states and hand-over with files: services.ingest.camera."""
 
 import asyncio
 import itertools
 import os
+import statistics
 import threading
 import time
 from contextlib import asynccontextmanager
@@ -12,10 +13,11 @@ import numpy as np
 import pytest
 from patience import patient, until
 
-from services.ingest.camera import DECODE_NICE, Camera
+from services.ingest.camera.camera import DECODE_NICE, Camera
 from services.ingest.core.picture import i420_size
 from services.ingest.core.reconnect import Backoff
-from services.ingest.decoder import Decoder
+from services.ingest.sources.decoder import Decoder
+from services.kernel.clock import boottime_ns
 from services.sites.settings import CameraSettings, PrivacySettings
 
 MS = 1_000_000
@@ -88,6 +90,25 @@ async def test_an_unpaced_file_gives_every_sample(tmp_path):
     assert stats.fps == pytest.approx(25, rel=0.01)
 
 
+async def test_pictures_that_no_other_needs_are_left_undecoded(tmp_path):
+    """Of a live stream with B-pictures, once it has been looked at; as many are analysed, and its rate stays known.
+
+    A recording that is read at once is decoded whole: what is counted in it may not depend on this.
+    """
+    given = {"fps": 60, "pictures": 300, "b_frames": 2, "width": 160, "height": 96, "preset": "veryfast"}
+    path = clips.make_clip(tmp_path / "clip.mp4", **given)
+    async with running(path) as (camera, _):
+        paced = await take_all(camera)
+        stats = camera.stats()
+    assert 150 < stats.pictures < 275
+    assert stats.undecodable == 0
+    assert (stats.fps, stats.decoded) == (pytest.approx(60, rel=0.1), "referenced")
+    assert len(paced) + stats.shed >= 24
+    async with running(path, paced=False) as (camera, _):
+        await take_all(camera)
+        assert (camera.stats().pictures, camera.stats().decoded) == (300, "all")
+
+
 async def test_an_unpaced_file_waits_for_a_slow_taker(tmp_path):
     """However long each picture is held, nothing is shed, and the pictures are the same ones."""
     path = clips.make_clip(tmp_path / "clip.mp4", pictures=50, b_frames=2)
@@ -115,7 +136,7 @@ async def test_a_picture_has_the_promised_form(tmp_path):
     path = clips.make_clip(tmp_path / "clip.mp4", pictures=25)
     async with running(path, paced=False, lease=42, utc=lambda: 1_780_000_000_000_000_000) as (camera, _):
         picture = await asyncio.wait_for(camera.take(), LIMIT_S)
-        now = time.monotonic_ns()
+        now = boottime_ns()
         assert (picture.width, picture.height) == (160, 88)
         assert len(picture.pixels) == i420_size(160, 88)
         assert len(set(bytes(picture.pixels))) > 20
@@ -156,7 +177,7 @@ async def test_a_paced_file_plays_by_its_time_stamps(tmp_path):
         took = time.monotonic() - began
     assert 0.9 < took < 8
     assert 3 <= len(kept) <= 7
-    assert abs((kept[-1][1] - kept[0][1]) / 1e9 - 0.8) < 0.45
+    assert 0.35 < (kept[-1][1] - kept[0][1]) / 1e9 <= took
     assert watch.states == ["connecting", "live", "ended"]
 
 
@@ -206,8 +227,8 @@ async def test_slow_answers_shed_before_conversion(tmp_path):
     path = clips.make_clip(tmp_path / "clip.mp4", pictures=100)
     async with running(path, fps=25.0) as (camera, _):
         (await asyncio.wait_for(camera.take(), LIMIT_S)).release()
-        camera.answered(150 * MS)
-        assert not camera.may_send(0)
+        camera.shedding.answered(150 * MS)
+        assert not camera.shedding.may_send(0)
         shed, converted = camera.stats().shed, camera._play._sequence
         await until(lambda: camera.stats().shed >= shed + 5)
         assert camera._play._sequence <= converted + 1
@@ -360,15 +381,17 @@ async def test_stop_before_start_and_twice():
 
 async def test_a_stuck_thread_is_reported_and_not_waited_for(tmp_path, monkeypatch):
     """A thread that hangs in FFmpeg (provoked: nothing real hangs for good) makes stop return False at its limit."""
-    release = threading.Event()
+    release, opening = threading.Event(), threading.Event()
 
-    def hang(_settings):
+    def hang(_settings, _resolve):
+        opening.set()
         release.wait(30)
         raise AssertionError
 
-    monkeypatch.setattr("services.ingest.camera.open_source", hang)
+    monkeypatch.setattr("services.ingest.camera.connector.open_source", hang)
     camera = Camera("site", settings(tmp_path / "x.mp4"), lease=1, phase_ns=0, on_state=Watch())
     camera.start(asyncio.get_running_loop())
+    await until(opening.is_set)
     began = time.monotonic()
     assert not await camera.stop(0.2)
     assert time.monotonic() - began < patient(10)
@@ -379,16 +402,16 @@ async def test_a_stuck_thread_is_reported_and_not_waited_for(tmp_path, monkeypat
 async def test_an_error_of_our_own_does_not_end_the_camera(tmp_path, monkeypatch):
     """An unforeseen exception in the thread is a state with reason `other`, and the camera is tried again."""
     path = clips.make_clip(tmp_path / "clip.mp4", pictures=5)
-    from services.ingest.source import open_source  # the real one
+    from services.ingest.sources.source import open_source  # the real one
 
     failures = [RuntimeError("unforeseen")]
 
-    def flaky(camera_settings):
+    def flaky(camera_settings, _resolve):
         if failures:
             raise failures.pop()
         return open_source(camera_settings)
 
-    monkeypatch.setattr("services.ingest.camera.open_source", flaky)
+    monkeypatch.setattr("services.ingest.camera.connector.open_source", flaky)
     async with running(path, paced=False, slow_retry_s=0.02) as (camera, watch):
         assert len(await take_all(camera)) == 1
     assert watch.seen[1].reason == "other"
@@ -494,6 +517,20 @@ async def test_no_picture_is_left_behind_when_it_is_refused(tmp_path, monkeypatc
     assert watch.states == ["connecting", "failed-config"], "a file is not tried again: it would come to the same"
 
 
+async def test_no_quick_pause_ends_a_film(tmp_path):
+    """It goes on by the time the thread asks whether it was to leave: then it begins again, and is not over."""
+    clip = clips.make_clip(tmp_path / "clip.mp4", pictures=600)
+    async with running(clip) as (camera, watch):
+        await until(lambda: "live" in watch.states)
+        for number in range(300):
+            camera.pause()
+            await asyncio.sleep(0.000_1 * (number % 20))
+            camera.resume()
+            await asyncio.sleep(0.000_1 * (number % 7))
+        await until(lambda: watch.states[-1] == "live")
+        assert "ended" not in watch.states
+
+
 async def test_what_has_ended_is_not_paused_any_more(tmp_path):
     """A film that is over stays `ended`: an order to pause it, taken back later, must not leave it looking paused."""
     path = clips.make_clip(tmp_path / "clip.mp4", pictures=10)
@@ -504,3 +541,41 @@ async def test_what_has_ended_is_not_paused_any_more(tmp_path):
         camera.resume()
         assert camera.status.state == "ended"
     assert watch.states[-1] == "ended"
+
+
+async def test_under_a_new_number_event_time_follows_a_clock_that_was_set_back(tmp_path):
+    """By an hour: the next pictures have the earlier time and come as often as before."""
+    path, off = clips.make_clip(tmp_path / "clip.mp4", pictures=50), [0]
+    async with running(path, loop=True, utc=lambda: time.time_ns() + off[0]) as (camera, _):
+        before = await taken(camera, 3)
+        off[0] = -3_600 * 1000 * MS
+        camera.renumber(7)
+        after = [seen for seen in await taken(camera, 8) if seen[0] == 7]
+    assert after[0][1] < before[-1][1] - 3_590 * 1000 * MS
+    steps = [b[1] - a[1] for a, b in itertools.pairwise(after)]
+    # A busy machine comes late with one, and then at once with the next: most come as often as before.
+    assert all(step > 0 for step in steps), steps
+    assert statistics.median(steps) == pytest.approx(200 * MS, abs=60 * MS), steps
+
+
+async def test_within_a_lease_event_time_follows_a_clock_that_was_set_forward(tmp_path):
+    """By an hour; the jump says nothing about the camera's pace."""
+    path, off = clips.make_clip(tmp_path / "clip.mp4", pictures=50), [0]
+    async with running(path, loop=True, utc=lambda: time.time_ns() + off[0]) as (camera, _):
+        before = await taken(camera, 3)
+        off[0] = 3_600 * 1000 * MS
+        camera.read_clock_again()
+        after = await taken(camera, 5)
+    assert {lease for lease, _, _ in after} == {1}
+    assert after[-1][1] > before[-1][1] + 3_590 * 1000 * MS
+    assert all(period < 1000 * MS for _, _, period in after)
+
+
+async def taken(camera, count):
+    """Lease, event time and period of so many pictures."""
+    seen = []
+    for _ in range(count):
+        picture = await asyncio.wait_for(camera.take(), LIMIT_S)
+        seen.append((picture.lease, picture.at, picture.period_ns))
+        picture.release()
+    return seen

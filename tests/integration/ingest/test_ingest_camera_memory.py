@@ -12,7 +12,7 @@ import picture_memory
 import pytest
 
 from services.ingest.core.picture import i420_size
-from services.ingest.decoder import Decoder
+from services.ingest.sources.decoder import Decoder
 
 WIDTH, HEIGHT, LONG = 960, 544, 640
 OVERWRITE_FREED = {"MALLOC_PERTURB_": "85"}
@@ -21,7 +21,7 @@ NEEDLE = 32
 
 CHILD = """
 import asyncio, sys
-from services.ingest.camera import Camera
+from services.ingest.camera.camera import Camera
 from services.sites.settings import CameraSettings
 
 def say(phase):

@@ -1,4 +1,4 @@
-"""Decoding and converting with PyAV: services.ingest.decoder."""
+"""Decoding and converting with PyAV: services.ingest.sources.decoder."""
 
 import gc
 import itertools
@@ -12,7 +12,7 @@ import pytest
 from av.video.reformatter import Interpolation, VideoReformatter
 
 from services.ingest.core.picture import i420_size, plane_shapes
-from services.ingest.decoder import PATIENCE, Decoder
+from services.ingest.sources.decoder import PATIENCE, Decoder
 
 LONG = 160
 
@@ -166,7 +166,7 @@ def test_converted_copy_is_overwritten(tmp_path, monkeypatch):
             kept.append(self.real.reformat(*args, **kwargs))
             return kept[-1]
 
-    monkeypatch.setattr("services.ingest.decoder.VideoReformatter", Spy)
+    monkeypatch.setattr("services.ingest.sources.decoder.VideoReformatter", Spy)
     played = Played(path)
     assert any(played.pictures[0][2])
     assert not any(bytes(plane).strip(b"\0") for plane in kept[0].planes)

@@ -1,4 +1,4 @@
-"""Where a camera may lead ingest, and for how long it may keep it: services.ingest.http_camera."""
+"""Where a camera may lead ingest, and for how long it may keep it: services.ingest.sources.http_camera."""
 
 import hashlib
 import itertools
@@ -15,9 +15,9 @@ import pytest
 from http_camera import segments
 from tls_proxy import TlsProxy
 
-from services.ingest import http_camera as sut
-from services.ingest.address import SourceError
-from services.ingest.source import open_source
+from services.ingest.sources import http_camera as sut
+from services.ingest.sources.address import SourceError
+from services.ingest.sources.source import open_source
 from services.sites.settings import CameraSettings
 
 PASSWORD = "hunter2-s3cret"

@@ -1,8 +1,10 @@
 """Cameras over real HTTP: MJPEG as multipart, HLS, MPEG-TS whose codec changes or that goes on with sound alone."""
 
 import asyncio
+import gc
 import itertools
 import time
+import weakref
 
 import clips
 import pytest
@@ -10,8 +12,9 @@ from http_camera import HttpCamera, segments, with_sound
 from patience import until
 from watched_camera import MS, NOISE_S, last, take, watching
 
-from services.ingest import playback, sharing
-from services.sites.settings import PrivacySettings
+from services.ingest.camera import playback, sharing
+from services.ingest.sources.source import open_source
+from services.sites.settings import CameraSettings, PrivacySettings
 
 
 async def test_mjpeg_as_multipart(tmp_path):
@@ -104,3 +107,33 @@ async def test_a_picture_that_was_another_one_stops_the_camera(tmp_path):
             assert sharing._stays(camera)
         async with watching(server.url("mjpeg"), privacy=areas) as (camera, states):
             await take(camera, 2)
+
+
+async def test_a_codec_that_no_camera_uses_is_refused(tmp_path):
+    """Only cameras' codecs have bounds; a file of an operator's own may have any."""
+    clip = clips.make_clip(tmp_path / "clip.mkv", codec="ffv1", pictures=25)
+    server = HttpCamera(streams=[(clip, 4)])
+    async with server, watching(server.url("stream.ts"), open_timeout_s=10) as (_, states):
+        await until(lambda: last(states) == ("backing-off", "undecodable"))
+        assert "its codec is ffv1; set the camera to H.264" in states[-1].message
+    async with watching(str(clip)) as (camera, _):
+        await take(camera, 1)
+
+
+async def test_a_closed_connection_leaves_nothing_for_the_collector(tmp_path):
+    """Its opener and handlers are a circle, which held a TLS context of 0.8 MB until Python's collector came."""
+    mjpeg = clips.make_clip(tmp_path / "clip.mjpeg", codec="mjpeg", pixel_format="yuvj420p", width=640, height=360)
+
+    def once(url: str) -> weakref.ref:
+        with open_source(CameraSettings(id="c", url=url)) as source:
+            next(source.packets())
+            assert "context" not in vars(source._web), "plain HTTP needs none"
+            return weakref.ref(source._web)
+
+    async with HttpCamera(mjpeg=mjpeg) as server:
+        gc.disable()
+        try:
+            left = await asyncio.to_thread(once, server.url("mjpeg"))
+            assert left() is None
+        finally:
+            gc.enable()

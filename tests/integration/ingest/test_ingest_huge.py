@@ -15,9 +15,9 @@ from watched_camera import watching
 PROGRAM = """
 import resource, sys
 import av
-from services.ingest.decoder import Decoder
-from services.ingest.address import SourceError
-from services.ingest.source import open_source
+from services.ingest.sources.address import SourceError
+from services.ingest.sources.decoder import Decoder
+from services.ingest.sources.source import open_source
 from services.sites.settings import CameraSettings
 
 small, large = sys.argv[1:]

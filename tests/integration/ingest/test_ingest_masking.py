@@ -1,6 +1,7 @@
 """Privacy areas: nothing of what the decoded picture shows inside is left in the analysed one."""
 
 import functools
+import itertools
 from fractions import Fraction
 
 import av
@@ -10,9 +11,9 @@ from examples import examples
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.core.masking import Grid, Mask, Masking, PictureChanged
-from services.ingest.core.picture import i420_size
-from services.ingest.decoder import Decoder
+from services.ingest.core.orientation import UPRIGHT, Turn
+from services.ingest.core.picture import Grid, Mask, Masking, PictureChanged, i420_size
+from services.ingest.sources.decoder import Decoder
 
 TRIANGLE = ((0.2, 0.3), (0.7, 0.25), (0.45, 0.8))
 BOX = ((0.0, 0.0), (0.3, 0.0), (0.3, 0.4), (0.0, 0.4))
@@ -32,6 +33,7 @@ KINDS = [
     ((640, 480), Fraction(1), "bgr0"),
 ]
 NAMES = [f"{w}x{h}-{ratio}-{kind}" for (w, h), ratio, kind in KINDS]
+TURNS = [Turn(*flags) for flags in itertools.product([False, True], repeat=3)][1:]
 shares = st.floats(0, 1)
 
 
@@ -60,14 +62,16 @@ def planes(frame):
         yield rows[:, : plane.width * pixel].reshape(plane.height, plane.width, pixel)
 
 
-def frame_of(size, kind, seed, polygons=(), secret=None):
-    """Noise, with other noise (or one value) wherever a pixel of a plane touches a polygon."""
+def frame_of(size, kind, seed, polygons=(), secret=None, turn=UPRIGHT):
+    """Noise, with other noise (or one value) wherever a pixel of a plane, as it is shown, touches a polygon."""
     frame = av.VideoFrame(*size, kind)
     dice, other = np.random.default_rng(seed), np.random.default_rng(99)
     for pixels in planes(frame):
         pixels[:] = dice.integers(0, 256, pixels.shape, np.uint8)
         if polygons:
-            where = inside(pixels.shape[1], pixels.shape[0], polygons)
+            where = np.zeros(pixels.shape[:2], bool)
+            shown = turn.upright(where)
+            shown[:] = inside(shown.shape[1], shown.shape[0], polygons)
             pixels[where] = (
                 other.integers(0, 256, (where.sum(), pixels.shape[2]), np.uint8) if secret is None else secret
             )
@@ -83,11 +87,11 @@ class Stream:
         self.codec_context = av.CodecContext.create("h264", "r")
 
 
-def decoder_of(size, ratio, polygons):
+def decoder_of(size, ratio, polygons, turn=UPRIGHT):
     """A decoder with these areas, drawn on what a player shows of the picture."""
-    shown = (round(size[0] * ratio), size[1])
+    shown = turn.size((round(size[0] * ratio), size[1]))
     decoder = Decoder(Stream(), 640, Masking(polygons, shown) if polygons else None)
-    decoder._pixel_aspect = ratio
+    decoder._pixel_aspect, decoder._turn = ratio, turn
     return decoder
 
 
@@ -107,6 +111,18 @@ def test_what_is_inside_changes_nothing(size, ratio, kind, shape):
     first, _, _ = analysed(decoder, frame_of(size, kind, 7))
     for secret in (255, 0, None):
         other, _, _ = analysed(decoder, frame_of(size, kind, 7, polygons, secret))
+        assert np.array_equal(other, first)
+
+
+@pytest.mark.parametrize("turn", TURNS, ids=str)
+@pytest.mark.parametrize(("size", "ratio", "kind"), [KINDS[0], KINDS[1], KINDS[4], KINDS[7], KINDS[9]])
+def test_what_is_inside_of_a_turned_picture_changes_nothing(size, ratio, kind, turn):
+    """Areas lie on the upright picture: whichever way it was turned, nothing of what they hide survives."""
+    decoder = decoder_of(size, ratio, SHAPES["both"], turn)
+    first, width, height = analysed(decoder, frame_of(size, kind, 7))
+    assert (width > height) == ((size[0] * ratio > size[1]) != turn.transposed)
+    for secret in (255, None):
+        other, _, _ = analysed(decoder, frame_of(size, kind, 7, SHAPES["both"], secret, turn))
         assert np.array_equal(other, first)
 
 

@@ -1,4 +1,4 @@
-"""Operators' orders on a real server: services.ingest.pausing, with a fleet that only remembers what it was told."""
+"""Operators' orders on a real server: services.ingest.orders.pausing, with a fleet that only notes what it hears."""
 
 import asyncio
 import time
@@ -11,9 +11,9 @@ from patience import until
 
 from proto.control import PauseRequestV1
 from proto.subjects import PAUSE, PAUSE_STATE
-from services.ingest import in_hand
 from services.ingest.core.orders import Orders, Recorded
-from services.ingest.pausing import LOOK_S, Pausing
+from services.ingest.orders import in_hand
+from services.ingest.orders.pausing import LOOK_S, Pausing
 from services.kernel.app import App, end_tasks
 
 SECOND = 1_000_000_000

@@ -12,10 +12,11 @@ import rtsp
 from patience import until
 from structlog.testing import capture_logs
 from tls_proxy import TlsProxy
-from watched_camera import LIMIT_S, MS, NOISE_S, last, take, watching
+from watched_camera import LIMIT_S, MS, NOISE_S, last, seen, take, watching
 
-from services.ingest import decoder, playback
-from services.ingest.lavlog import install
+from services.ingest.camera import playback
+from services.ingest.sources import decoder
+from services.ingest.sources.ffmpeg import forward_log
 
 PASSWORD = "s3cret-hunter2"
 
@@ -28,7 +29,7 @@ def _ffmpeg_log():
     """FFmpeg's lines go to structlog during the test."""
     root = logging.getLogger("libav")
     before = (list(root.handlers), root.propagate, root.level)
-    install()
+    forward_log()
     yield
     root.handlers[:], root.propagate = before[0], before[1]
     root.setLevel(before[2])
@@ -117,7 +118,7 @@ async def test_a_stream_without_key_frames(own, monkeypatch):
     monkeypatch.setattr(decoder, "PATIENCE", 30)
     monkeypatch.setattr(playback, "UNDECODABLE_NS", 1_000 * MS)
     async with watching(own.url("keyless"), open_timeout_s=10) as (camera, states):
-        await until(lambda: last(states) == ("backing-off", "undecodable"))
+        await until(lambda: ("backing-off", "undecodable") in seen(states), lambda: f"undecodable, not {seen(states)}")
         own.give_keys()
         await take(camera, 2)
         assert last(states) == ("live", None)
@@ -129,7 +130,7 @@ async def test_a_killed_camera_comes_back(own):
         before = await take(camera, 3)
         own.kill()
         await until(lambda: last(states) in {("backing-off", "end-of-stream"), ("backing-off", "refused")})
-        await until(lambda: ("backing-off", "refused") in [(s.state, s.reason) for s in states])
+        await until(lambda: ("backing-off", "refused") in seen(states))
         own.start()
         after = await take(camera, 3)
         assert last(states) == ("live", None)
@@ -216,8 +217,9 @@ async def test_pause_leaves_the_camera_and_resume_comes_back(server):
         assert not any(any(buffer) for buffer in camera._play._pool._free)
         camera.resume()
         after = await take(camera, 2)
-    # A server that has not yet let go of the old connection may refuse the first try of the new one.
-    assert [s.state for s in states][:4] == ["connecting", "live", "paused", "connecting"]
+    # A server that has not yet let go of a connection before may refuse the first try of the new one.
+    told = [s.state for s in states]
+    assert told[told.index("live") :][:3] == ["live", "paused", "connecting"]
     assert last(states) == ("live", None)
     assert after[0][0] > before[-1][0]
 

@@ -34,7 +34,7 @@ class StreamedSite:
 
     def settings(self, *cameras, close_on_end=False, **sections):
         defaults = {"log": {"format": "json"}, "ingest": {"report_s": 0.5}}
-        site = {"id": "cannes", "cameras": list(cameras), "close_on_end": close_on_end}
+        site = {"id": "cannes", "profile": "lab", "window_s": 2, "cameras": list(cameras), "close_on_end": close_on_end}
         self.site.write({"sites": [site], **defaults, **sections})
 
     async def sightings(self, camera="gate"):
@@ -99,7 +99,7 @@ async def _scene(tmp_path):
     site = Site(tmp_path, extend=with_admin)
     site.server.start()
     try:
-        async with site.bus("aggregate") as aggregate, site.bus("subscriber") as subscriber:
+        async with site.bus("aggregate") as aggregate, site.bus("operator") as subscriber:
             await aggregate.ensure_streams(["SIGHTINGS"])
             yield StreamedSite(site, aggregate, subscriber)
     finally:
@@ -139,7 +139,6 @@ async def test_a_recorded_file_from_end_to_end(scene, clip):
     assert events[-1].sequence > sightings[-1].sequence
     public = await scene.public()
     assert (public.state, public.decoder, public.width, public.height) == ("ended", "h264", 320, 180)
-    assert public.lifetime.unconfirmed == 0
     assert ingest.metric("moretta_ingest_frames_total", outcome="done") == 20
     assert ingest.metric("moretta_pixel_lifetime_seconds_count") == 20
     assert inference.metric("moretta_inference_sightings_lost_total") == 0
@@ -163,10 +162,11 @@ async def test_a_camera_within_its_100_ms(scene, clip):
     async def measured():
         public = await scene.public()
         is_live = (public.state, public.reason) == ("live", None)
-        return public if is_live and public.lifetime.frames >= 3 and public.analysed_fps else None
+        return public if is_live and public.lifetime and public.lifetime.pictures >= 3 and public.analysed_fps else None
 
     public = await scene.until(measured)
-    assert public.lifetime.p50_ms > 0
+    assert public.lifetime.end - public.lifetime.start == 2 * SECOND
+    assert 20 <= public.fps <= 25, "less where the film begins again"
     assert await scene.states() == ["connecting", "live"]
     assert ingest.get("/readyz")[0] == inference.get("/readyz")[0] == 200
     within = partial(ingest.metric, "moretta_pixel_lifetime_seconds_bucket", le="0.1")
@@ -425,7 +425,7 @@ async def test_a_peer_publishes_to_the_whole_service(scene, tmp_path):
         async def figures():
             async with http.get("/api/cannes/phone") as answer:
                 told = await answer.json()
-            return told if told["lifetime"] and told["lifetime"]["p50_ms"] > 0 else None
+            return told if told["lifetime"] and told["lifetime"]["pictures"] > 0 else None
 
         told = await scene.until(figures)
         assert (told["state"], told["width"], told["height"], told["reason"]) == ("live", 320, 180, None)

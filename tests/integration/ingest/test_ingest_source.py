@@ -1,4 +1,4 @@
-"""Opening sources with PyAV: services.ingest.source."""
+"""Opening sources with PyAV: services.ingest.sources.source."""
 
 import errno
 import os
@@ -12,8 +12,8 @@ import av
 import clips
 import pytest
 
-from services.ingest.address import SourceError, address_of
-from services.ingest.source import Source, open_source
+from services.ingest.sources.address import SourceError, address_of
+from services.ingest.sources.source import Source, open_source
 from services.sites.settings import CameraSettings
 
 PASSWORD = "hunter2-s3cret"
@@ -145,7 +145,7 @@ def test_an_unreadable_file_is_unauthorised(tmp_path, monkeypatch):
     def refuse(*args, **kwargs):
         raise av.error.PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr("services.ingest.source.av.open", refuse)
+    monkeypatch.setattr("services.ingest.sources.source.av.open", refuse)
     error = failure(path)
     assert error.reason == "unauthorised"
     assert str(path) in error.message
@@ -198,7 +198,18 @@ def test_other_schemes_are_refused(url):
     assert "/dev/videoN" in error.message
 
 
-@pytest.mark.parametrize("url", [f"rtsp://u:{PASSWORD}/x@host/1", "rtsp://", "rtsp://host:port/1", "http://[bad/1"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"rtsp://u:{PASSWORD}/x@host/1",
+        "rtsp://",
+        "rtsp://host:port/1",
+        "http://[bad/1",
+        f"rtsp://u:a@{PASSWORD}#1@host/1",  # which names the password as its host
+        f"rtsp://u:a@{PASSWORD}@host/1",
+        f"rtsp://host/1#{PASSWORD}",
+    ],
+)
 def test_malformed_urls_are_refused_without_an_echo(url):
     """A URL that can't be read is refused with a hint; what might be a password is not repeated."""
     error = failure(url)

@@ -17,22 +17,22 @@ import pytest
 
 from operate.box.box import MALLOC
 from operate.proof import memory
-from operate.proof.camera import FilmServer
 from operate.proof.core.needles import Needles, cut
-from operate.proof.film import make_film, make_stream, rate
+from operate.proof.peers import FilmServer
 from operate.proof.secret import Secret
-from services.ingest.address import SourceError
+from operate.proof.site import make_film, make_stream, rate
 from services.ingest.core.picture import i420_size
-from services.ingest.decoder import Decoder
-from services.ingest.source import open_source
+from services.ingest.sources.address import SourceError
+from services.ingest.sources.decoder import Decoder
+from services.ingest.sources.source import open_source
 from services.sites.settings import CameraSettings
 
 LONG_SIDE = 320
 OVERWRITE_FREED = {"MALLOC_PERTURB_": "85"}
 CHILD = """
 import sys, threading, time
-from services.ingest import source
-from services.ingest.decoder import Decoder
+from services.ingest.sources import source
+from services.ingest.sources.decoder import Decoder
 from services.sites.settings import CameraSettings
 
 def camera():

@@ -1,4 +1,4 @@
-"""Peers that publish by WHIP over real HTTPS, ICE, DTLS and SRTP: services.ingest.web, services.ingest.peer."""
+"""Peers that publish by WHIP over real HTTPS, ICE, DTLS and SRTP: services.ingest.web, services.ingest.sources.peer."""
 
 import asyncio
 import contextlib
@@ -8,8 +8,10 @@ import json
 import re
 import socket
 import ssl
+import struct
 import time
 from functools import partial
+from importlib.metadata import version
 from types import SimpleNamespace
 from urllib.parse import urlsplit
 
@@ -18,17 +20,30 @@ import aioice.ice
 import aiortc.rtcrtpreceiver
 import pytest
 import whip
+from aioice import stun
+from aiortc.rtp import RTP_HISTORY_SIZE, RtpPacket, is_rtcp
 from authority import ENDS, Authority, Volume, only_these
+from hypothesis import given
+from hypothesis import strategies as st
 from patience import patient, until
 from prometheus_client import REGISTRY
 from whip import TOKEN, Publisher
 
-from services.ingest.camera import Camera
-from services.ingest.core import presence
-from services.ingest.peer import MOST_FRAMES
+from services.ingest.camera.camera import Camera
+from services.ingest.camera.sharing import Sharing
+from services.ingest.core import reconnect
+from services.ingest.core.ice import (
+    FACTOR,
+    MOST_STREAMS,
+    NEW_STREAM_S,
+    OFFERED_BYTES,
+    PER_S,
+    RemoteCandidates,
+    kind_of,
+)
 from services.ingest.settings import WebSettings
-from services.ingest.sharing import Sharing
-from services.ingest.web import rtc
+from services.ingest.sources.peer import MOST_FRAMES
+from services.ingest.web import datagrams, rtc
 from services.ingest.web import whip as whip_server
 from services.ingest.web.server import WebServer
 from services.kernel import listener
@@ -143,7 +158,10 @@ async def test_a_peer_publishes_and_says_goodbye(served, codec, decoder, monkeyp
     ((_, kept),) = served.server._whip._sessions.items()
     for transceiver in kept.peer._connection.getTransceivers():
         ice = transceiver.receiver.transport.transport._connection
-        assert (ice.stun_server, type(ice._queue)) == (None, rtc.Datagrams)  # nobody outside is asked; nothing grows
+        assert (ice.stun_server, type(ice._queue)) == (
+            None,
+            datagrams.Datagrams,
+        )  # nobody outside is asked; nothing grows
     assert await served.picture() == (320, 180)
     assert served.phone.stats().decoder == decoder
     assert "a=inactive" in publisher.connection.remoteDescription.sdp
@@ -205,7 +223,7 @@ async def test_a_second_publisher_waits_until_the_first_has_vanished(served):
 
 async def test_a_peer_that_was_away_for_a_moment_goes_on(served, monkeypatch):
     """Silent for less than it may be: the decoder was dropped meanwhile, so a fresh one asks for a key frame."""
-    monkeypatch.setattr(presence, "SILENT_S", 2.0 * LIMIT_S)  # a slow machine may take its time to see the stall
+    monkeypatch.setattr(reconnect, "SILENT_S", 2.0 * LIMIT_S)  # a slow machine may take its time to see the stall
     publisher = Publisher()
     await served.publish(publisher)
     publisher.vanish()
@@ -218,10 +236,10 @@ async def test_a_peer_that_was_away_for_a_moment_goes_on(served, monkeypatch):
 
 async def test_a_peer_without_a_key_frame_does_not_keep_the_camera(served, monkeypatch):
     """It sends and sends, and nothing of it can be decoded: it is let go, and the next peer publishes."""
-    monkeypatch.setattr(presence, "UNDECODABLE_S", 3.0)
+    monkeypatch.setattr(reconnect, "UNDECODABLE_S", 3.0)
     publisher, next_one = Publisher(), Publisher()
     with monkeypatch.context() as patch:
-        patch.setattr("services.ingest.peer.is_key", lambda *_: False)
+        patch.setattr("services.ingest.sources.peer.is_key", lambda *_: False)
         _, _, answer = await served.ask("POST", data=await publisher.offer(), **SDP, **AUTH)
         await publisher.accept(answer)
         await until(lambda: served.reasons("stalled") == ["undecodable"])
@@ -247,7 +265,8 @@ async def test_a_camera_stays_where_its_peer_is(served):
     """Replicas share cameras evenly, but none takes one from its peer; one that waits for a peer is anybody's."""
     place, told = ("cannes", "phone"), []
     leases = SimpleNamespace(resets=0, held={place: None}, say=lambda _, live: told.append(live))
-    sharing = Sharing(served.app, SimpleNamespace(running={place: served.phone}), leases)
+    clock = SimpleNamespace(forward=0, back=0)
+    sharing = Sharing(served.app, SimpleNamespace(running={place: served.phone}), leases, clock)
     await until(lambda: served.state == "connecting")
     sharing._tell()
     publisher = Publisher()
@@ -261,7 +280,7 @@ async def test_a_camera_stays_where_its_peer_is(served):
 
 async def test_a_slow_decoder_cannot_make_a_queue_grow(served, monkeypatch):
     """Frames wait in one small queue; when it overflows all of it goes, and a key frame is asked for."""
-    from services.ingest.decoder import Decoder
+    from services.ingest.sources.decoder import Decoder
 
     decode, waiting, keys = Decoder.decode, [], []
     publisher = Publisher()
@@ -346,7 +365,7 @@ async def test_a_failure_of_our_own_leaves_the_seat_free(served, monkeypatch):
     """Nothing of it is shown; the next peer publishes at once."""
     publisher = Publisher()
     with monkeypatch.context() as patch:
-        patch.setattr("services.ingest.web.whip.PeerConnection", lambda *_: 1 / 0)
+        patch.setattr("services.ingest.web.whip.PeerConnection", lambda *_, **__: 1 / 0)
         status, _, text = await served.ask("POST", data=await publisher.offer(), **SDP, **AUTH)
     assert (status, "division" in text) == (500, False)
     await served.publish(publisher)
@@ -389,6 +408,16 @@ async def test_offers_that_aiortc_itself_would_not_understand(served, offered):
     """What the standards allow is taken, though other peers write it otherwise."""
     publisher = Publisher(audio=True)
     await served.publish(publisher, offered)
+    await publisher.close()
+
+
+async def test_the_answer_does_not_take_up_a_phone_s_rotation(served):
+    """A browser that offers to send the angle beside its pictures, and gets no such answer, turns them itself."""
+    publisher, turned = Publisher(), "a=extmap:9 urn:3gpp:video-orientation\r\n"
+    offer = (await publisher.offer()).replace("a=rtcp-mux\r\n", f"a=rtcp-mux\r\n{turned}")
+    assert turned in offer
+    status, _, answer = await served.ask("POST", data=offer, **SDP, **AUTH)
+    assert (status, "a=extmap:" in answer, "video-orientation" in answer) == (201, True, False)
     await publisher.close()
 
 
@@ -544,8 +573,172 @@ async def test_a_port_in_use_is_named(served):
         await other.start()
 
 
+def binding(username, password, *, priority=True):
+    """A request for a peer's socket, as an ICE agent sends it."""
+    message = stun.Message(stun.Method.BINDING, stun.Class.REQUEST)
+    message.attributes["USERNAME"] = username
+    if priority:
+        message.attributes["PRIORITY"] = 1
+    message.attributes["ICE-CONTROLLING"] = 1
+    if password is not None:
+        message.add_message_integrity(password.encode())
+    return bytes(message)
+
+
+async def all_read(served):
+    """Wait until ingest has read what came to its sockets before: 10 more pictures came after it."""
+    before = served.phone.stats().pictures
+    await until(lambda: served.phone.stats().pictures > before + 10)
+
+
+def received(stranger):
+    """All that came to a socket so far."""
+    data = []
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            data.append(stranger.recv(65_536))
+    return data
+
+
+async def test_who_does_not_prove_the_password_gets_no_answer(served, caplog, monkeypatch):
+    """Neither an error, nor a check, nor a place in a queue, whatever comes: no integrity, a wrong password, more."""
+    publisher = Publisher()
+    await served.publish(publisher)
+    ((_, kept),) = served.server._whip._sessions.items()
+    agent, queued = ice_of(kept), []
+    take = agent.data_received
+    monkeypatch.setattr(agent, "data_received", lambda data, component: (queued.append(data), take(data, component)))
+    ((host, port),) = [(one.host, one.port) for one in agent.local_candidates]
+    ours, theirs = agent.local_username, agent.remote_username
+    large = binding(f"{ours}:{theirs}", agent.local_password + "x")
+    bad = [
+        binding(f"{ours}:{theirs}", None),
+        binding(f"{ours}:{theirs}", "wrong" * 5),
+        binding(f"none:{theirs}", agent.local_password),
+        binding(f"{ours}:{theirs}", agent.local_password, priority=False),
+        large[:2] + struct.pack("!H", 60_000) + large[4:20] + bytes(60_000),
+        b"\x00\x03" + large[2:], b"\x01\x01" + large[2:], b"\x01\x11" + large[2:],
+        b"\x16\xfe\xfd" + bytes(1000), b"\x80\x60" + bytes(1000), b"\x80\xc8" + bytes(100),
+    ]  # fmt: skip
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        stranger.setblocking(False)
+        for data in bad * 20:
+            stranger.sendto(data, (host, port))
+        await all_read(served)
+        assert received(stranger) == []
+        assert stranger.getsockname()[1] not in [one.port for one in agent.remote_candidates]
+    assert set(bad).isdisjoint(queued)
+    assert queued  # the peer's own
+    assert [one.msg for one in caplog.records if one.levelname == "ERROR"] == []
+    await publisher.close()
+
+
+async def test_a_forged_source_gets_little(served, monkeypatch):
+    """An address that never answers gets three times the bytes of what it seems to have sent, at most (ADR 13)."""
+    publisher = Publisher()
+    await served.publish(publisher)
+    ((_, kept),) = served.server._whip._sessions.items()
+    agent = ice_of(kept)
+    monkeypatch.setattr(stun, "RETRY_RTO", 0.01)  # aioice's seven tries, in less than two seconds
+    ((host, port),) = [(one.host, one.port) for one in agent.local_candidates]
+    request = binding(f"{agent.local_username}:{agent.remote_username}", agent.local_password)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as victim:
+        victim.setblocking(False)
+        victim.bind((host, 0))
+        victim.sendto(request, (host, port))
+        await until(lambda: checked(agent, victim), "the check has failed")
+        got = received(victim)
+    print(f"{len(request)} bytes sent, {sum(map(len, got))} received in {len(got)} datagrams")
+    assert got
+    assert sum(map(len, got)) <= FACTOR * len(request)
+    assert kept.encoded.closed is None
+    await publisher.close()
+
+
+def checked(agent, victim):
+    """Whether the check of this address is over."""
+    states = [pair.state for pair in agent._check_list if pair.remote_addr == victim.getsockname()]
+    return states == [aioice.ice.CandidatePair.State.FAILED]
+
+
+async def test_an_offer_makes_us_send_little_to_whom_it_names(served, monkeypatch):
+    """An address of an offer that never answers gets 512 bytes at most; the 17th, and a cloud's, get nothing."""
+    monkeypatch.setattr(stun, "RETRY_RTO", 0.01)
+    publisher = Publisher()
+    with contextlib.ExitStack() as stack:
+        victims = [stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) for _ in range(17)]
+        for victim in victims:
+            victim.setblocking(False)
+            victim.bind(("127.0.0.1", 0))
+        hosts = ["169.254.169.254 4000", "::ffff:a9fe:a9fe 4000", "224.0.0.1 4000", "127.0.0.1 53"]
+        places = [*hosts, *(f"127.0.0.1 {victim.getsockname()[1]}" for victim in victims)]
+        lines = "".join(f"a=candidate:1 1 udp 2130706431 {place} typ host\r\n" for place in places)
+        offer = re.sub(r"a=candidate:.*\r\n", "", await publisher.offer()).replace(
+            "a=ice-ufrag", f"{lines}a=ice-ufrag", 1
+        )
+        status, headers, answer = await served.ask("POST", data=offer, **SDP, **AUTH)
+        assert status == 201, answer
+        ((_, kept),) = served.server._whip._sessions.items()
+        agent = ice_of(kept)
+        await until(lambda: all(checked(agent, victim) for victim in victims[:16]), "the checks have failed")
+        got = [sum(map(len, received(victim))) for victim in victims]
+        assert {one.host for one in agent.remote_candidates} == {"127.0.0.1"}
+    print(f"bytes to each address that the offer names: {got}")
+    assert all(0 < one <= OFFERED_BYTES for one in got[:16])
+    assert got[16] == 0
+    assert (await served.ask("DELETE", headers["Location"].removeprefix("/"), **AUTH))[0] == 200
+    await publisher.close()
+
+
+REPLACING = 100
+"""So many of the ten thousand at most take the place of another: some at once, then one in NEW_STREAM_S."""
+
+
+async def test_ten_thousand_streams_of_a_peer_take_no_room(served):
+    """Each would be a record in libsrtp and in aiortc; the peer's own stream goes on.
+
+    They come no faster than a peer may send, and than they are refused: else the peer's own packets were lost, too.
+    """
+    publisher = Publisher()
+    await served.publish(publisher)
+    ((_, kept),) = served.server._whip._sessions.items()
+    receiver = kept.peer._connection.getTransceivers()[0].receiver
+    codec = kept.peer._connection.getTransceivers()[0]._codecs[0]
+    transport, began = publisher.transceiver.sender.transport, time.monotonic()
+    (candidates,) = kept.peer._candidates
+    for ssrc in range(1, 10_001):
+        packet = RtpPacket(payload_type=codec.payloadType, ssrc=ssrc, sequence_number=ssrc, payload=bytes(20))
+        await transport._send_rtp(packet.serialize())
+        if ssrc % 20 == 0:
+            await asyncio.sleep(20 / (0.75 * PER_S["rtp"]))
+            await until(lambda sent=ssrc: candidates.refused > sent - REPLACING, "they are refused", every_s=0.005)
+    await all_read(served)
+    most = MOST_STREAMS + 1 + (time.monotonic() - began) / NEW_STREAM_S
+    assert len(receiver.transport._rtp_router.ssrc_table) <= most + 2  # those of the offer
+    assert len(receiver.getSynchronizationSources()) <= most
+    assert kept.encoded.closed is None
+    await publisher.close()
+
+
+@given(st.lists(st.integers(0, 65_535) | st.integers(-140, 140), max_size=40), st.integers(0, 65_535))
+def test_a_leap_costs_no_more_than_what_is_kept_of_it(numbers, first):
+    """The same packets are missing as aiortc says, and none that it forgot; of a leap not each number is counted."""
+    ours, theirs, last, counted = rtc.MissingPackets(), rtc._Nacks(), first, []
+    for number in [0, *numbers]:
+        packet = RtpPacket(sequence_number=(last + number) % 65_536 if number < 141 else number)
+        last = packet.sequence_number
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(aiortc.rtcrtpreceiver, "uint16_add", lambda a, b: (counted.append(1), (a + b) & 0xFFFF)[1])
+            said = ours.add(packet)
+        assert said == theirs.add(packet)
+        assert ours.max_seq == theirs.max_seq
+        assert ours.missing == {one for one in theirs.missing if (theirs.max_seq - one) & 0xFFFF <= 128}
+    assert len(counted) <= (len(numbers) + 1) * 131
+
+
 def test_aiortc_is_the_one_that_was_patched():
     """What `services.ingest.web.rtc` replaces or reaches into is as it was read; else read it again (ADR 13)."""
+    assert [version(name).rpartition(".")[0] for name in ("aiortc", "aioice")] == ["1.16", "0.13"]
     assert list(inspect.signature(rtc._decoder_worker).parameters) == ["loop", "input_q", "output_q", "decode_error"]
     receive = inspect.getsource(aiortc.rtcrtpreceiver.RTCRtpReceiver.receive)
     for part in ("target=decoder_worker", "self.__decoder_queue", "self._track._queue", "self.__decoder_error"):
@@ -553,10 +746,37 @@ def test_aiortc_is_the_one_that_was_patched():
     handle = inspect.getsource(aiortc.rtcrtpreceiver.RTCRtpReceiver._handle_rtp_packet)
     assert "self.__decoder_error.is_set()" in handle  # a picture loss indication is sent
     assert list(inspect.signature(rtc._create_ssl_context).parameters) == ["self", "srtp_profiles"]
-    queue = rtc.Datagrams()
+    queue = datagrams.Datagrams(RemoteCandidates("name"))
     for size in [0, 2049] * 2_000 + [1, 2048] * 1_000:
         queue.put_nowait((bytes(size), 1))
     queue.put_nowait(None)
     assert queue.qsize() == 1025
-    assert "stun.parse_message(data)" in inspect.getsource(aioice.ice.StunProtocol.datagram_received)
     assert "ECDHE-RSA" not in inspect.getsource(rtc._create_ssl_context)  # else our cipher list is needless
+
+
+def test_aioice_is_the_one_that_was_patched():
+    """All that comes and goes passes the socket that is replaced, and a request is found by its identity."""
+    socket_of, parts = inspect.getsource(datagrams.Theirs), aioice.ice.Connection
+    assert "lambda: StunProtocol(self)" in inspect.getsource(parts.get_component_candidates)
+    for part in (
+        "self.receiver.request_received(message, addr, self)",
+        "self.receiver.data_received(data, self.local_candidate.component)",
+        "transaction.response_received(message, addr)",
+        "self.transactions[request.transaction_id] = transaction",
+        "del self.transactions[request.transaction_id]",
+    ):
+        assert part in socket_of
+    assert list(inspect.signature(datagrams.Theirs.request).parameters) == [
+        "self", "request", "addr", "integrity_key", "retransmissions",
+    ]  # fmt: skip
+    assert list(inspect.signature(datagrams.Theirs.send_stun).parameters) == ["self", "message", "addr"]
+    assert "self.__protocol.send_stun(self.__request, self.__addr)" in inspect.getsource(stun.Transaction)
+    for name in ("request_received", "respond_error"):
+        assert "protocol.send_stun(response, addr)" in inspect.getsource(getattr(parts, name))
+    assert 'message.attributes["PRIORITY"]' in inspect.getsource(parts.check_incoming)  # else we need not look at it
+    assert "self._queue.put_nowait((data, component))" in inspect.getsource(parts.data_received)
+    assert "NackGenerator()" in inspect.getsource(aiortc.rtcrtpreceiver.RTCRtpReceiver.__init__)
+    assert RTP_HISTORY_SIZE == 128
+    for second in range(256):
+        data = bytes([128, second]) + bytes(12)
+        assert (kind_of(data) == "rtcp") == is_rtcp(data)

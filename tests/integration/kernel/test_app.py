@@ -259,6 +259,13 @@ def test_a_changed_file_is_taken_into_force(start: Start, file: Path, change):
     assert service.get("/readyz") == (200, "ok\n")
 
 
+def test_a_change_while_it_starts_is_taken_into_force(start: Start):
+    """After the settings were loaded, and before the file is watched: seconds on a busy machine."""
+    service = start("file-changes-meanwhile")
+    service.wait_for("applied", number=7)
+    assert service.get("/readyz") == (200, "ok\n")
+
+
 def test_a_changed_configmap_is_taken_into_force(start: Start, file: Path):
     """Kubernetes swaps a link beside the file."""
     swap_link(file, "ingest: {}")

@@ -14,9 +14,11 @@ from proto.subjects import SIGHTINGS, SITE_CONFIG, TICKS, WINDOWS
 from services.bus import Bus, Fenced, NatsSettings, StreamReset
 from services.kernel.app import end_tasks
 
+MS = 1_000_000
+
 
 def window(start: int, persons: int = 1) -> WindowV1:
-    return WindowV1(site="s", zone="_site", profile="lab", start=start, end=start + 10, persons=persons)
+    return WindowV1(site="s", zone="_site", profile="lab", start=start * MS, end=(start + 10) * MS, persons=persons)
 
 
 async def test_store_and_history(bus: Bus):
@@ -69,14 +71,14 @@ async def test_store_tries_on_while_its_own_earlier_try_is_on_its_way(bus: Bus, 
 
 async def test_store_once_stores_once(bus: Bus):
     """The same message a second time is recognised."""
-    assert await bus.store_once(WINDOWS, window(10), is_done=lambda last: last.start >= 10)
-    assert not await bus.store_once(WINDOWS, window(10), is_done=lambda last: last.start >= 10)
+    assert await bus.store_once(WINDOWS, window(10), is_done=lambda last: last.start >= 10 * MS)
+    assert not await bus.store_once(WINDOWS, window(10), is_done=lambda last: last.start >= 10 * MS)
     assert len(await bus.history(WINDOWS, site="s")) == 1
 
 
 async def test_store_once_of_three_at_a_time(bus: Bus):
     """Three writers of the same bytes at once: one message."""
-    calls = [bus.store_once(WINDOWS, window(10), is_done=lambda last: last.start >= 10) for _ in range(3)]
+    calls = [bus.store_once(WINDOWS, window(10), is_done=lambda last: last.start >= 10 * MS) for _ in range(3)]
     assert sorted(await asyncio.gather(*calls)) == [False, False, True]
     assert len(await bus.history(WINDOWS, site="s")) == 1
 
@@ -100,7 +102,7 @@ async def test_storing_waits_for_a_valid_lease(bus: Bus, monkeypatch: pytest.Mon
     assert await bus.history(WINDOWS, site="s") == []
     await end_tasks([late])
     valid = True
-    once = bus.store_once(WINDOWS, window(10), is_done=lambda last: last.start >= 10, held=lambda: valid)
+    once = bus.store_once(WINDOWS, window(10), is_done=lambda last: last.start >= 10 * MS, held=lambda: valid)
     task = asyncio.create_task(once)
     await asyncio.sleep(0.3)
     assert not task.done()

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from patience import until
 
-from services.bus import Bus, clock
-from services.bus.clock import MOST_NS, offset_of
+from services.bus import Bus
+from services.bus.clock import FAR_NS, MOST_NS, HostClock, Offset, offset_of
 from services.kernel.app import App
 
 SECOND = 1_000_000_000
@@ -30,14 +30,17 @@ async def test_the_same_clock_is_fair(bus: Bus, stream: str):
     assert offset.is_fair
 
 
-@pytest.mark.parametrize(("shift_s", "side"), [(3600, "ahead of"), (-2, "behind")])
-async def test_a_wrong_clock_is_not_ready(bus: Bus, stream: str, shift_s: int, side: str):
-    """An hour ahead, or two seconds behind: not ready, and the reason says how far, which way and what to do."""
+@pytest.mark.parametrize(("shift_s", "side"), [(3600, "ahead of"), (-1.5, "behind")])
+async def test_a_wrong_clock_is_not_ready(bus: Bus, stream: str, shift_s: float, side: str):
+    """An hour ahead, or one second and a half behind: the reason says how far, which way and what to do."""
     app = App("ingest")
-    asked = clock.watch(lambda: bus.clock_offset(stream, lambda: time.time_ns() + shift_s * SECOND), app.probes.ready)
-    app.spawn("watch the clock", asked)
+    offset = lambda: bus.clock_offset(stream, lambda: time.time_ns() + round(shift_s * SECOND))  # noqa: E731
+    host = HostClock(offset, app.probes.ready)
+    app.spawn("watch the clock", host.watch())
     await until(lambda: "clock" in app.probes.reasons(), "a reason")
     assert f"clock is {abs(shift_s):.1f} s {side} the NATS server's" in app.probes.reasons()["clock"]
+    assert bool(host.wrong) == (abs(shift_s) > 2.5)
+    assert host.number() is None
     assert await app.close() == 0
 
 
@@ -66,3 +69,112 @@ def test_only_a_proven_offset_counts(true: int, way: int):
         assert found.is_fair
     elif abs(true) > MOST_NS + 2 * way + 1:
         assert not found.is_fair
+
+
+class Clocks:
+    """Two clocks of a host, and what the server's says; all in ns."""
+
+    def __init__(self) -> None:
+        self.utc, self.steady, self.server = 1_700_000_000 * SECOND, 50 * SECOND, 1_700_000_000 * SECOND
+        self.told: list[bool] = []
+        self.host = HostClock(self._offset, self._ready, lambda: self.utc, lambda: self.steady)
+
+    async def _offset(self) -> Offset | None:
+        return Offset(self.utc - self.server, 0) if self.server else None
+
+    def _ready(self, _name: str, ok: bool, _why: str) -> None:
+        self.told.append(ok)
+
+    async def passes(self, ns: int, step: int = 0) -> None:
+        """Time passes, the wall clock is set by `step`, and the host looks."""
+        self.utc, self.steady, self.server = self.utc + ns + step, self.steady + ns, self.server + ns
+        self.host.look()
+        await self.host.measure()
+
+
+@given(st.integers(-(10**15), 10**15), st.integers(0, 3600 * SECOND))
+async def test_a_step_is_noticed_and_which_way(step: int, ns: int):
+    """By half a second and more, however long ago the last look was; a smaller one is none."""
+    clocks = Clocks()
+    await clocks.passes(ns, step)
+    wrong = abs(step) > FAR_NS  # if it is right, that it is known counts as set back
+    assert (clocks.host.forward, clocks.host.back) == (step > MOST_NS, (step < -MOST_NS) + (not wrong))
+
+
+async def test_small_steps_add_up():
+    """A clock that is corrected by a little each hour follows no other clock in the end."""
+    clocks = Clocks()
+    for _ in range(10):
+        await clocks.passes(3_600 * SECOND, MOST_NS // 3)
+        clocks.server += MOST_NS // 3
+    assert clocks.host.forward == 2
+
+
+async def test_after_a_step_nothing_is_known_until_the_next_answer():
+    """A step to a wrong time, and no answer: nobody works by that clock meanwhile."""
+    clocks = Clocks()
+    await clocks.passes(SECOND)
+    assert clocks.host.number() is not None
+    server, clocks.server = clocks.server, 0
+    clocks.utc += 3_000 * SECOND
+    clocks.host.look()
+    await clocks.host.measure()
+    assert clocks.host.number() is None
+    assert "not compared" in clocks.host.wrong
+    clocks.server = server
+    await clocks.host.measure()
+    assert "ahead of" in clocks.host.wrong
+
+
+async def test_a_clock_at_the_limit_does_not_flicker():
+    """Wrong beyond two seconds, right again only well below."""
+    clocks = Clocks()
+    await clocks.passes(SECOND)
+    told = []
+    for off in (1.9, 2.1, 1.9, 1.7, 1.5, 1.7):
+        clocks.server = clocks.utc - round(off * SECOND)
+        await clocks.host.measure()
+        told.append(bool(clocks.host.wrong))
+    assert told == [False, True, True, True, False, False]
+
+
+@given(st.integers(-(10**15), 10**15))
+async def test_a_clock_that_was_wrong_and_is_right_again_counts_as_set_back(step: int):
+    """By a step or slowly: what was under way by the wrong clock must end."""
+    clocks = Clocks()
+    await clocks.passes(SECOND)
+    await clocks.passes(SECOND, step)
+    before, wrong = clocks.host.back, bool(clocks.host.wrong)
+    assert wrong == (abs(step) > FAR_NS)
+    assert (clocks.host.number() is None) == (abs(step) > MOST_NS)
+    await clocks.passes(SECOND, -step)
+    assert clocks.host.wrong == ""
+    assert clocks.host.number() == clocks.utc // 1000
+    assert clocks.host.back - before == wrong + (step > MOST_NS)
+    assert clocks.told == [True, abs(step) <= MOST_NS, True]
+
+
+async def test_without_an_answer_the_last_offset_stands():
+    """And nothing is known before the first: then nobody works by this clock."""
+    clocks = Clocks()
+    server, clocks.server = clocks.server, 0
+    await clocks.host.measure()
+    assert (clocks.host.number(), clocks.told) == (None, [False])
+    assert "not compared" in clocks.host.wrong
+    assert not await clocks.host.agrees()
+    clocks.server = server
+    await clocks.host.measure()
+    clocks.server = 0
+    await clocks.host.measure()
+    assert clocks.host.wrong == ""
+
+
+async def test_a_pause_of_the_process_is_no_step():
+    """A busy machine may take seconds between two readings of its clocks."""
+    clocks = Clocks()
+    await clocks.passes(SECOND)
+    before = clocks.host.forward, clocks.host.back
+    readings = iter([clocks.steady, clocks.steady + 3 * SECOND])
+    clocks.host._steady = lambda: next(readings)
+    assert not clocks.host.look()
+    assert (clocks.host.forward, clocks.host.back) == before

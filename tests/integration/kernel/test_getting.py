@@ -8,9 +8,10 @@ import pytest
 from golden import BY_TYPE
 from msgspec import structs
 from on_bus import connected
-from patience import until
+from patience import patient, until
 
-from proto.subjects import DELIVERIES, NOTIFICATIONS, WINDOWS
+from proto.codec import encode
+from proto.subjects import DEAD, DELIVERIES, NOTIFICATIONS, WINDOWS
 from services.bus import Bus, Stored, StreamReset
 
 FILTERS = [DELIVERIES.wildcard(site="s0"), NOTIFICATIONS.wildcard(site="s1")]
@@ -56,7 +57,7 @@ async def test_both_read_the_same(buses: tuple[Bus, Bus]):
     both = [told(await bus.streams.history("DELIVERIES", FILTERS)) for bus in buses]
     assert both[1] == both[0]
     assert len(both[0]) == 10
-    assert await asking.last(DELIVERIES, site="none", zone="x", rule="x") is None
+    assert await asking.last(DELIVERIES, site="none", receiver="x") is None
     assert (await asking.first(DELIVERIES, **_tokens(all_[0]))) is None
 
 
@@ -88,6 +89,26 @@ async def test_both_follow_the_same(buses: tuple[Bus, Bus]):
     assert seen[0] == [1, 4, 5, 8, 9, 12, 13, 16, "reset", 1, 4]
 
 
+async def test_all_of_a_stream_is_asked_for_once(buses: tuple[Bus, Bus], monkeypatch):
+    """Filters that leave out nothing cost one request a message, however many they are: leases are read so."""
+    owner, asking = buses
+    await tell(owner, range(12))
+    filters, asked = [DELIVERIES.wildcard(), NOTIFICATIONS.wildcard()], []
+    get_msg = asking.streams.js.get_msg
+
+    async def get(*arguments, **options):
+        asked.append(options["subject"])
+        return await get_msg(*arguments, **options)
+
+    monkeypatch.setattr(asking.streams.js, "get_msg", get)
+    found = [told(await bus.streams.history("DELIVERIES", filters)) for bus in buses]
+    assert found[1] == found[0]
+    assert asked == [">"] * 12
+    asked.clear()
+    assert len(await asking.history(DELIVERIES)) == 6
+    assert set(asked) == {DELIVERIES.wildcard()}, "what it leaves out is not read"
+
+
 async def test_what_cannot_be_read_is_left_out(buses: tuple[Bus, Bus]):
     """Bytes that are no message stop neither who reads them nor who stores behind them."""
     owner, asking = buses
@@ -98,3 +119,18 @@ async def test_what_cannot_be_read_is_left_out(buses: tuple[Bus, Bus]):
     for bus in (owner, asking):
         assert [one.message for one in await bus.history(WINDOWS)] == [window]
         assert [one.message for one in await bus.latest(WINDOWS)] == [window]
+
+
+async def test_what_goes_while_it_is_read_is_not_waited_for(buses):
+    """The stream is emptied after the first message was read, as when it is full: the reading ends all the same."""
+    owner, _ = buses
+    await owner.ensure_streams(["DEAD"])
+    big = structs.replace(BY_TYPE[DEAD.message], payload=bytes(100_000))
+    for _ in range(400):  # more than the server sends before it waits
+        await owner.streams.js.publish(DEAD.of(big), encode(DEAD, big))
+    found = owner.streams.read("DEAD", [DEAD.wildcard()], 0)
+    await anext(found)
+    await owner.streams.js.purge_stream("DEAD")
+    async with asyncio.timeout(patient(60)):
+        left = [stored async for stored in found]
+    assert len(left) < 399

@@ -90,6 +90,23 @@ async def test_a_silent_holder_loses_it(url):
         assert await b.take(GATE)
 
 
+async def test_what_only_keeps_a_lease_alive_wakes_nobody(url):
+    """Each lease is written every second: with some hundred a turn for each of these would cost a core."""
+    async with replica(url, "a") as a, connected(url, "ingest") as bus:
+        b = Leases(bus, CAMERA_LEASES, REPLICAS, "b")
+        watching = asyncio.create_task(b.watch())
+        assert await a.take(GATE)
+        await until(lambda: GATE in b.view.leases and "a" in b.view.replicas, limit_s=LIMIT_S)
+        b.changed.clear()
+        revision = b.view.leases[GATE].revision
+        await until(lambda: b.view.leases[GATE].revision > revision + 3, limit_s=LIMIT_S)
+        assert not b.changed.is_set()
+        a.say(GATE, live=True)
+        await until(b.changed.is_set, limit_s=LIMIT_S)
+        assert b.view.leases[GATE].live
+        await end_tasks([watching])
+
+
 async def test_what_is_offered_is_handed_over(url):
     """The holder goes on until another has taken it, and knows that it was its own offer; so is what has no effect."""
     async with replica(url, "a") as a, replica(url, "b") as b:

@@ -1,12 +1,19 @@
 """/livez, /readyz and /metrics over real HTTP."""
 
 import socket
+import urllib.error
+import urllib.request
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import aiohttp
 import pytest
+import yaml
+from nats_cluster import ports
 from patience import until
+from program import Program
 from prometheus_client import REGISTRY, CollectorRegistry, Counter
+from warm import SERVICES, warm
 
 from services.kernel import probes as module
 from services.kernel.probes import Probes, ProbesSettings
@@ -148,3 +155,31 @@ async def test_a_condition_goes_with_what_it_was_about(probes):
     probes.forget("site never")
     assert (await get(probes, "/readyz"))[0] == 200
     assert REGISTRY.get_sample_value("moretta_ready", {"condition": "site gone"}) is None
+
+
+def test_from_the_first_second_readiness_says_that_nats_is_away(tmp_path: Path):
+    """Without its URL, which may hold a password: a probe is anybody's to read, and a pod may wait for hours."""
+    [port] = ports(1)
+    file = tmp_path / "settings.yaml"
+    away = {"nats": {"url": "nats://ana:hunter2@127.0.0.1:1"}, "probes": {"host": "127.0.0.1", "port": port}}
+    file.write_text(yaml.safe_dump(away | {"sites": [{"id": "market"}]}))
+    program = Program(warm(SERVICES).start("services.aggregate", ["-c", str(file)]))
+    try:
+        url = f"http://127.0.0.1:{port}/readyz"
+        assert program.until(lambda: _read(url), "an answer") == (
+            "nats: not connected to NATS yet; the log says why\nrunning: starting\n"
+        )
+    finally:
+        program.stop()
+
+
+def _read(url: str) -> str:
+    """What a probe that isn't ready says; empty until it answers."""
+    try:
+        with urllib.request.urlopen(url, timeout=5):
+            return ""
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.read().decode()
+    except OSError:
+        return ""

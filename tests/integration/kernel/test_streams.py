@@ -24,6 +24,7 @@ from proto.subjects import STREAMS, WINDOWS, stream
 from services.bus import Bus, NatsSettings, StreamConflict
 from services.bus.making import config_of, ensure
 from services.bus.nkey import Seed
+from services.bus.sizes import sized
 from services.kernel.settings import SettingsError
 
 NAMES = [one.name for one in STREAMS]
@@ -185,7 +186,7 @@ async def test_from_one_copy_to_three(tmp_path: Path):
 
 
 async def test_a_plan_is_told_and_nothing_done_and_only_shrink_takes_away(tmp_path: Path):
-    """`moretta nats-streams` on a site's folder: --plan, then for good, then --shrink."""
+    """`moretta nats streams` on a site's folder: --plan, then for good, then --shrink."""
     kept = Kept.make(tmp_path / "keys", Server(listen="127.0.0.1:-1", store="js", url="nats://127.0.0.1:4222"))
     server = NatsProcess(tmp_path, whole=lambda port, store: json.dumps(_moved(kept, port, store))).start()
     where = NatsSettings(url=server.url)
@@ -294,9 +295,9 @@ async def test_a_size_that_the_server_has_no_room_for_is_told_in_a_line(tmp_path
         service = site.start("aggregate")
         assert await asyncio.to_thread(service.ended) == 2
         (line,) = service.said("cannot start")
-        needed = limits({"WINDOWS": 2 << 30})["max_file_store"] - (64 << 20)
+        needed = sum(one.max_bytes for one in sized({"WINDOWS": 2 << 30}) if one.storage == "file")
         assert f"need max_file_store {needed >> 20} MB" in line["error"]
-        assert "`moretta nats-config --update --stream NAME=SIZE` has the limits that go with sizes" in line["error"]
+        assert "`moretta nats apply` with `streams` in its file has the limits that go with sizes" in line["error"]
     finally:
         await asyncio.to_thread(site.close)
 

@@ -17,18 +17,22 @@ import pytest
 import trustme
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 from cryptography.hazmat.primitives import serialization
+from notify_replicas import NotifyReplicas
+from notify_replicas import settings as replica_settings
 from patience import until
+from site_process import Site
 
 from proto.public import AlertV1
-from proto.subjects import DELIVERIES
+from proto.subjects import DELIVERIES, STREAMS
 from services.bus import NatsSettings
 from services.kernel.app import App
 from services.kernel.log import LogSettings, configure
 from services.kernel.settings import Secret
+from services.notify.channels.email.settings import SmtpSettings
 from services.notify.core.recipient import digest
 from services.notify.routing_settings import RouteSettings
 from services.notify.service import wire
-from services.notify.settings import NotifyFile, NotifySettings, ReceiverSettings, SmtpSettings
+from services.notify.settings import NotifyFile, NotifySettings, ReceiverSettings
 from services.sites.settings import SiteSettings
 
 STRICT = SMTP_POLICY.clone(raise_on_defect=True)
@@ -278,8 +282,8 @@ def _logs(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], str]]:
 @pytest.fixture(name="quick")
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retries ten times as soon; what is slow stays slow."""
-    monkeypatch.setattr("services.notify.core.backoff.FIRST_S", 1.5)
-    monkeypatch.setattr("services.notify.core.backoff.LONGEST_S", 30.0)
+    monkeypatch.setattr("services.notify.core.deadlines.FIRST_S", 1.5)
+    monkeypatch.setattr("services.notify.core.deadlines.LONGEST_S", 30.0)
 
 
 @pytest.fixture(name="start")
@@ -327,3 +331,17 @@ def _eventually():
         return found[0]
 
     return wait
+
+
+@pytest.fixture(name="notify")
+async def _notify(tmp_path, serve_mail, make_alert):
+    site, box = Site(tmp_path), await serve_mail()
+    site.write(replica_settings(box.port))
+    site.server.start()
+    try:
+        async with site.bus("notify") as bus, site.bus("aggregate") as aggregate:
+            mine = ["ALERTS", "OPERATIONS", "DELIVERIES", "DEAD", "AUDIT", "KV_SILENCES", "KV_LEASES_NOTIFY"]
+            await aggregate.ensure_streams([s.name for s in STREAMS if s.name in mine])
+            yield NotifyReplicas(site, bus, aggregate, box, make_alert)
+    finally:
+        site.close()

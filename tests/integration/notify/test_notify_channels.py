@@ -19,15 +19,14 @@ from proto.public import DeliveryV1
 from proto.subjects import ALERTS, DEAD, DELIVERIES, NOTIFICATIONS, OPERATIONS, REPLAY, WINDOWS
 from services.kernel.faults import StartError
 from services.kernel.settings import Secret
-from services.notify.core.ledger import UNTOLD, Ledger
+from services.notify.channels.sms.delivery_reports import DeliveryReports
+from services.notify.channels.sms.settings import ProviderSettings, ReportsSettings, SmsSettings
+from services.notify.channels.webhook import WebhookSettings
+from services.notify.core.delivery.ledger import UNTOLD, Ledger
 from services.notify.core.recipient import Recipient
-from services.notify.core.report_schedule import RULE
-from services.notify.core.sms_reports import Report
-from services.notify.delivery_reports import DeliveryReports
-from services.notify.report_settings import ReportSettings
+from services.notify.core.sms.delivery_reports import Report
+from services.notify.reports.settings import ReportSettings
 from services.notify.settings import NotifyFile
-from services.notify.sms_settings import ProviderSettings, ReportsSettings, SmsSettings
-from services.notify.webhook_settings import WebhookSettings
 
 ANNA = "anna@example.org"
 
@@ -195,11 +194,12 @@ async def test_the_days_budget_holds_through_restarts_and_new_settings(
 
 async def test_a_report_that_is_faster_than_the_record_counts_and_one_about_nothing_does_not(bus, monkeypatch):
     """A gateway may report before its acceptance is recorded, and Kannel reports once; a failure can be replayed."""
-    monkeypatch.setattr("services.notify.delivery_reports._YET_S", 0.5)
+    monkeypatch.setattr("services.notify.channels.sms.delivery_reports._YET_S", 0.5)
     await bus.ensure_streams(["DELIVERIES"])
     reports, digest = DeliveryReports(bus), "d" * 64
     sent = DeliveryV1(
-        site="forville", zone="_site", rule="low", alert="a" * 16, state="firing", notification="f" * 16, attempt=1,
+        site="forville", kind="rule", zone="_site", rule="low", alert="a" * 16, state="firing",
+        notification="f" * 16, attempt=1,
         receiver="staff", channel="sms", recipient_sha256=digest, outcome="sent", reason="accepted", at=time.time_ns(),
     )  # fmt: skip
     with pytest.raises(LookupError):
@@ -258,7 +258,13 @@ async def test_a_daily_report_goes_out_once(
     await eventually(deliveries, lambda found: len(found) == len(wanted))
     assert await app.close() == 0
     [record, *_] = [stored.message for stored in await bus.history(DELIVERIES)]
-    assert (record.rule, record.zone, record.channel, record.outcome) == (RULE, "_site", "email", "sent")
+    assert (record.kind, record.rule, record.zone, record.channel, record.outcome) == (
+        "daily-report",
+        None,
+        None,
+        "email",
+        "sent",
+    )
     await start(file)
     await bus.store(ALERTS, make_alert())
     await eventually(deliveries, lambda found: len(found) == len(wanted) + 3)

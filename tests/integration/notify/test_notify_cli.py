@@ -112,6 +112,7 @@ async def test_a_silence_is_kept_and_holds(typed, make_alert, eventually):
         await eventually(lambda: bus.latest(SILENCES), lambda found: len(found) == 1)
         [listed] = json.loads(await typed.say("silence", "list", "--json"))
         assert (listed["silence"], listed["operator"], listed["why"]) == (name, "ana@example.org", "closed")
+        await until(lambda: heard_of(service, name), "notify has heard of the silence")
         await aggregate.store(ALERTS, make_alert(site="market", zone="hall"))
         [held] = await eventually(lambda: bus.history(NOTIFICATIONS), lambda found: len(found) == 1)
         assert (held.message.withheld, typed.box.mails) == ("silenced", [])
@@ -149,6 +150,11 @@ async def test_a_test_message_goes_by_every_channel_of_a_receiver(typed):
     wrong.write_text(yaml.safe_dump({"notify": {"receivers": [{"id": "x", "email": ["anna at b"]}]}}))
     assert "anna" not in await typed.say("notify", "test", "x", code=2, config=wrong)
     assert "-c: is missing" in moretta("notify").stderr
+
+
+def heard_of(service, silence) -> bool:
+    """What comes after is decided with the silence."""
+    return any(line.get("silence") == silence for line in service.lines)
 
 
 def ready(service) -> bool:

@@ -8,10 +8,10 @@ import pytest
 from aiohttp import web
 from http_peer import HttpPeer
 
+from services.notify.channels.http_client import READ_BYTES, HttpClient
+from services.notify.channels.sms.settings import SmsSettings
 from services.notify.core.outcome import Failure
-from services.notify.core.sms_gateway import Answer, Request
-from services.notify.http_client import READ_BYTES, HttpClient
-from services.notify.sms_settings import SmsSettings
+from services.notify.core.sms.gateways import Answer, Request
 
 
 @pytest.fixture(name="client")

@@ -9,13 +9,13 @@ import pytest
 from fonts import close_fonts
 
 from proto.public import WindowV1
-from services.notify.channel import Channel
-from services.notify.core.message import Sender
+from services.notify.channels.channel import Channel
+from services.notify.channels.email.mail import MailChannel, Style, Windows
+from services.notify.channels.email.smtp import Pool
 from services.notify.core.notification import Group, Notification, notice_of
 from services.notify.core.outcome import judge
 from services.notify.core.recipient import Recipient
-from services.notify.mail import MailChannel, Style, Windows
-from services.notify.smtp import Pool
+from services.notify.core.texts.message import Sender
 from services.sites.settings import SiteSettings
 
 MINUTE = 60 * 10**9
@@ -92,7 +92,7 @@ async def test_a_mail_sent_again_is_the_same_bytes(serve_mail, channel, notifica
 @pytest.mark.parametrize("trouble", ["none published", "an error", "silence"])
 async def test_no_windows_is_no_chart_but_a_mail(serve_mail, channel, notification, monkeypatch, trouble):
     """Whatever keeps the windows away does not keep the mail."""
-    monkeypatch.setattr("services.notify.mail._WINDOWS_S", 0.5)
+    monkeypatch.setattr("services.notify.channels.email.mail._WINDOWS_S", 0.5)
     box = await serve_mail()
 
     async def windows(_: Notification) -> list[WindowV1]:

@@ -4,9 +4,9 @@ import browser
 import pytest
 
 from proto.public import OperationalAlertV1
-from services.notify.core.describe import describe
 from services.notify.core.notification import Group, Notification, notice_of
-from services.notify.core.view import Image
+from services.notify.core.texts.describe import describe
+from services.notify.core.texts.view import Image
 from services.notify.templates import render
 from services.notify.words import words_in
 from services.sites.settings import SiteSettings, ZoneSettings

@@ -20,9 +20,9 @@ from program import Program
 
 from proto.subjects import ALERTS
 from services.kernel.settings import Secret
+from services.notify.channels.email.settings import SmtpSettings
+from services.notify.channels.email.smtp import Session
 from services.notify.core.outcome import judge
-from services.notify.settings import SmtpSettings
-from services.notify.smtp import Session
 
 PASSWORD = "s3cret-word"
 CONFIG = """
@@ -37,6 +37,8 @@ match auth from any for domain "example.org" action "keep"
 
 
 pytestmark = pytest.mark.xdist_group("opensmtpd")
+SMTPCTL = shutil.which("smtpctl", path="/usr/sbin:/usr/bin")
+"""Not everybody's PATH has the first folder."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ def _folder() -> Iterator[Path]:
     """
     if os.geteuid() != 0:
         pytest.skip("OpenSMTPD's smtpd wants root")
-    if shutil.which("smtpctl", path="/usr/sbin:/usr/bin") is None:
+    if SMTPCTL is None:
         pytest.skip("opensmtpd is not installed")
     lock = Path(tempfile.gettempdir(), "moretta-opensmtpd.lock")
     with lock.open("w") as held, tempfile.TemporaryDirectory(prefix="opensmtpd-") as name:
@@ -78,7 +80,7 @@ def _relay(folder: Path) -> Iterator[Relay]:
     (folder / "key.pem").chmod(0o600)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    hashed = subprocess.run(["smtpctl", "encrypt", PASSWORD], check=True, capture_output=True, text=True).stdout.strip()
+    hashed = subprocess.run([SMTPCTL, "encrypt", PASSWORD], check=True, capture_output=True, text=True).stdout.strip()
     (folder / "smtpd.conf").write_text(CONFIG.format(folder=folder, hash=hashed, port=port))
     (folder / "smtpd.conf").chmod(0o600)
     with Program(["/usr/sbin/smtpd", "-d", "-f", folder / "smtpd.conf"]) as smtpd:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -11,6 +12,7 @@ import pytest
 import yaml
 from patience import until
 from program import Program
+from set_clock import WallClock
 from warm import SERVICES, warm
 
 from proto.subjects import ALERTS
@@ -146,3 +148,20 @@ async def test_a_mistake_in_the_settings_is_a_line_and_exit_code_2(tmp_path: Pat
     [line] = service.words
     assert line.startswith(f"{path}: notify.receivers[0].email[0]: is no plain e-mail address such as name@example.org")
     assert "anna" not in line
+
+
+async def test_by_a_wrong_clock_nobody_is_told_and_nothing_is_given_up(
+    bus, tmp_path, serve_mail, file, make_alert, recorded
+):
+    """A day ahead it would think an alert too old to tell. When its clock is right, Anna gets one mail."""
+    box, clock = await serve_mail(), WallClock(tmp_path, off_s=86_400.0)
+    command = [sys.executable, "-m", "services.notify", "-c", file(box.port)]
+    with Program(command, environment=os.environ | clock.environment) as service:
+        await asyncio.to_thread(service.wait_for, "running")
+        await bus.store(ALERTS, make_alert())
+        await until(lambda: asyncio.to_thread(lambda: "clock is" in service.get("/readyz")[1]), "it says why")
+        await asyncio.sleep(5)
+        assert (box.to(ANNA), await recorded()) == ([], [])
+        clock.set(0.0)
+        await until(lambda: len(box.to(ANNA)) == 1, service.last_words, 60)
+        assert await asyncio.to_thread(service.stop) == 0

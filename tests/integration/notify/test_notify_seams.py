@@ -16,14 +16,14 @@ from proto.notifications import ReplayRequestV1
 from proto.public import OperationalAlertV1
 from proto.subjects import ALERTS, DEAD, DELIVERIES, NOTIFICATIONS, OPERATIONS, REPLAY, WINDOWS
 from services.kernel.settings import Secret
-from services.notify import runner
+from services.notify.channels.webhook import WebhookSettings
+from services.notify.delivery.ledger import SiteLedger
 from services.notify.directory import Directory
-from services.notify.report_settings import ReportSettings
+from services.notify.dispatch import runner
+from services.notify.dispatch.runner import SiteRunner
+from services.notify.reports.settings import ReportSettings
 from services.notify.routing_settings import RouteSettings
-from services.notify.runner import SiteRunner
 from services.notify.settings import NotifyFile, ReceiverSettings
-from services.notify.site_ledger import SiteLedger
-from services.notify.webhook_settings import WebhookSettings
 
 ANNA, BOB, OPS = "anna@example.org", "bob@example.org", "ops@example.org"
 NEXT = "fedcba9876543210"
@@ -109,7 +109,7 @@ async def test_another_salt_forgets_nothing_that_is_on_its_way(
     bus, start, serve_mail, smtp, settings_of, make_alert, eventually, monkeypatch
 ):
     """Anna is greylisted when the salt changes: her mail still goes, and is recorded under the name it began with."""
-    monkeypatch.setattr("services.notify.core.backoff.FIRST_S", 1.0)
+    monkeypatch.setattr("services.notify.core.deadlines.FIRST_S", 1.0)
     box, answers = await serve_mail(), ["450 4.7.1 later"]
 
     async def greylist(server, recipient: str) -> str | None:

@@ -16,10 +16,10 @@ from notifications import NUMBER, SITE, TEN, notification, rate, recipient
 from proto.public import DeliveryV1
 from services.kernel.faults import StartError
 from services.kernel.settings import Secret
+from services.notify.channels.http_client import failure_of
+from services.notify.channels.sms.settings import ProviderSettings, SmsSettings, SuccessSettings
+from services.notify.channels.sms.sms import SmsChannel
 from services.notify.core.outcome import Failure, judge
-from services.notify.http_client import failure_of
-from services.notify.sms import SmsChannel
-from services.notify.sms_settings import ProviderSettings, SmsSettings, SuccessSettings
 
 FIRST = notification(rate())
 DAY = 86_400 * 10**9
@@ -181,7 +181,8 @@ async def test_a_restart_forgets_nothing_that_was_paid(channel):
 
 def _sent(at: int, number: str) -> DeliveryV1:
     return DeliveryV1(
-        site="forville", zone="north", rule="mask-rate", alert="a" * 16, state="firing", notification=number * 16,
+        site="forville", kind="rule", zone="north", rule="mask-rate", alert="a" * 16, state="firing",
+        notification=number * 16,
         receiver="staff", channel="sms", recipient_sha256="d" * 64, attempt=1, outcome="sent", reason="accepted", at=at,
     )  # fmt: skip
 

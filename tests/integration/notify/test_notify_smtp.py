@@ -15,9 +15,9 @@ from prometheus_client import REGISTRY
 
 from services.kernel.faults import StartError
 from services.kernel.settings import Secret
+from services.notify.channels.email.settings import SmtpSettings
+from services.notify.channels.email.smtp import Pool, Session
 from services.notify.core.outcome import Failure, judge
-from services.notify.settings import SmtpSettings
-from services.notify.smtp import Pool, Session
 
 
 def mail(recipient: str = "anna@example.org") -> EmailMessage:

@@ -26,7 +26,7 @@ class Storm:
     async def start(self):
         """Start the service; returns it once it is ready."""
         service = self.site.start("notify")
-        await until(lambda: service.running and service.get("/readyz")[0] == 200, "ready")
+        await until(lambda: service.running and service.get("/readyz")[0] == 200, "ready", 90.0)
         return service
 
     async def break_out(self, count: int) -> None:

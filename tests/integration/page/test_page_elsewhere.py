@@ -16,7 +16,7 @@ from published_sites import published
 from websocket_tap import Tap
 
 from proto.subjects import Identity
-from services.aggregate.page_settings import PageSettings
+from services.aggregate.settings import PageSettings
 from services.aggregate.web import PageServer
 
 pytestmark = [

@@ -15,12 +15,12 @@ from playwright.async_api import Browser, expect
 from operate.box.box import Box, BoxError
 from operate.identities import Identities, Tls, WebSocket, nats_config
 from proto.subjects import Identity
-from services.aggregate.page_settings import PageSettings
-from services.aggregate.settings import AggregateFile
+from services.aggregate.settings import AggregateFile, PageSettings
 from services.aggregate.web import PageServer, policy
 from services.bus.nkey import Seed
 from services.kernel.faults import StartError
 from services.kernel.settings import SettingsError, convert, load
+from services.sites.profiles import PROFILES
 from services.sites.settings import SiteSettings
 
 SOURCE = Path(__file__).parents[3] / "services/aggregate/page"
@@ -53,7 +53,8 @@ async def test_the_files_are_read_only_and_under_a_strict_policy(page: PageServe
             assert len(await answer.read()) > 50_000
         async with session.get("/config.json") as answer:
             told = await answer.json()
-    assert told == {"server": "wss://numbers.example.org:8443", "key": False, "names": {}}
+    profiles = [{"name": one, "rules": terms.rules, "zones": terms.zones} for one, terms in PROFILES.items()]
+    assert told == {"server": "wss://numbers.example.org:8443", "key": False, "profiles": profiles, "names": {}}
 
 
 async def test_every_file_of_the_page_is_served(page: PageServer):
@@ -67,12 +68,16 @@ async def test_every_file_of_the_page_is_served(page: PageServer):
 
 
 async def test_it_tells_what_people_call_things_and_by_whose_clock_they_go(page: PageServer):
-    """Names of sites and zones, and time zones; nothing else of the settings."""
+    """Names of sites, zones and rules, time zones, and what to do; nothing else of the settings."""
     given = {"id": "cannes", "name": "Marché", "timezone": "Asia/Tokyo", "zones": [{"id": "fish", "name": "Halle"}]}
+    rule = {"id": "low", "zone": "fish", "fire_below": 0.6, "clear_above": 0.7}
+    given["rules"] = [rule | {"name": "Few masks", "action": "Hand out masks."}, rule | {"id": "plain"}]
     page.apply([convert(given | {"profile": "alerting"}, SiteSettings)])
     async with aiohttp.ClientSession(page.url) as session, session.get("/config.json") as answer:
         told = await answer.json()
-    assert told["names"] == {"cannes": {"name": "Marché", "timezone": "Asia/Tokyo", "zones": {"fish": "Halle"}}}
+    rules = {"fish/low": {"name": "Few masks", "action": "Hand out masks."}}
+    market = {"name": "Marché", "timezone": "Asia/Tokyo", "zones": {"fish": "Halle"}, "rules": rules}
+    assert told["names"] == {"cannes": market}
 
 
 async def test_a_taken_port_is_told(page: PageServer):

@@ -50,7 +50,8 @@ async def test_a_day_is_shown_as_it_was_published(place):
     assert rows == [line(one) for one in expected(sites)]
     await expect(card(page, "Allée <b>des</b> fleurs")).to_be_visible()
     await expect(page.get_by_text("2 of 3 cameras up")).to_be_visible()
-    await expect(page.locator(".alerts .firing").first).to_contain_text("few-masks: 52% (40% to 63%) of 73 people")
+    await expect(page.locator(".alerts .firing").first).to_contain_text("Few masks: 52% (40% to 63%) of 73 people")
+    await expect(page.locator(".alerts .firing .action").first).to_have_text("Hand out masks at the <east> door.")
     station = page.get_by_role("region", name="Gare de Cannes")
     for words in ("Zones: not published under this profile.", "Alerts on rates: not published under this profile."):
         await expect(station.get_by_text(words)).to_be_visible()
@@ -100,8 +101,9 @@ async def test_what_comes_is_shown_and_told(place):
     await expect(card(page, "Whole site").locator(".label")).to_have_text("too few people to publish")
     for state in ("firing", "resolved"):
         await sites.bus.store(ALERTS, sites.alert(state))
-        await expect(page.locator(f".alerts .{state}")).to_contain_text("few-masks")
-        await expect(page.get_by_role("status")).to_contain_text("Halle aux poissons, few-masks")
+        await expect(page.locator(f".alerts .{state}")).to_contain_text("Few masks")
+        await expect(page.locator(".alerts .action")).to_be_visible(visible=state == "firing")
+        await expect(page.get_by_role("status")).to_contain_text("Halle aux poissons, Few masks")
     await page.keyboard.press("Tab")
     await expect(page.get_by_role("link", name="Skip to the numbers")).to_be_focused()
 

@@ -15,7 +15,7 @@ from patience import until
 from site_process import Site
 
 from services.ingest.core.picture import i420_size
-from services.ingest.decoder import Decoder
+from services.ingest.sources.decoder import Decoder
 
 WIDTH, HEIGHT, LONG, PICTURES, PIECE = 640, 360, 320, 40, 32
 LARGE_THRESHOLDS = {"MALLOC_MMAP_THRESHOLD_": "33554432", "MALLOC_TRIM_THRESHOLD_": "134217728"}
@@ -99,7 +99,7 @@ async def test_a_camera_that_stalls_leaves_no_picture(tmp_path, noise):
     try:
         async with HttpCamera(streams=[(noise, 4.0)]) as camera:
             gate = {"id": "gate", "url": camera.url("stream.ts"), "long_side": LONG, "read_timeout_s": 20}
-            site.write({"sites": [{"id": "cannes", "cameras": [gate]}], "log": {"format": "json"}})
+            site.write({"sites": [{"id": "cannes", "profile": "lab", "cameras": [gate]}], "log": {"format": "json"}})
             inference = site.start("inference")
             await until(lambda: inference.running, "inference runs", limit_s=40)
             ingest = site.start("ingest")

@@ -18,8 +18,9 @@ from proto.subjects import KEYS, WORKERS
 from services.frames.sealing.keys import KEEP_NS
 from services.frames.sealing.wrap import announce
 from services.inference.keys import KeyReceiver
-from services.ingest import keys as giving
-from services.ingest.keys import KeyGiver
+from services.ingest.camera import keys as giving
+from services.ingest.camera.keys import KeyGiver
+from services.kernel.clock import boottime_ns
 
 IDENTITY, INGEST = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
 
@@ -39,10 +40,12 @@ class Exchange:
         self.stack, self.site, self.tasks = stack, site, []
         self.announced = []
 
-    async def giver(self, name="cannes", identity=IDENTITY):
+    async def giver(self, name="cannes", identity=IDENTITY, *, serves=True):
         bus = await self.stack.enter_async_context(self.site.bus("ingest", "FRAMES"))
         giver = KeyGiver(bus, name, INGEST, (identity.public_key(),))
         await giver.listen()
+        if serves:
+            giver.begin()
         self.run(giver.run())
         return giver
 
@@ -85,8 +88,14 @@ async def _exchange(site):
         await asyncio.gather(*exchange.tasks, return_exceptions=True)
 
 
+def held(receiver):
+    """A worker's living keys by id, of all sites."""
+    receiver.keys.expire(boottime_ns())
+    return {name: key for keys in receiver.keys._sites.values() for name, key in keys.items()}
+
+
 def holds(receiver, key):
-    return receiver.keys.get(key.id, time.monotonic_ns()) is not None
+    return key.id in held(receiver)
 
 
 async def test_a_worker_that_comes_gets_the_keys(exchange):
@@ -94,6 +103,56 @@ async def test_a_worker_that_comes_gets_the_keys(exchange):
     giver = await exchange.giver()
     receiver = await exchange.receiver()
     await until(lambda: holds(receiver, giver.current()))
+
+
+async def test_keys_exist_only_while_a_camera_is_served(exchange):
+    """Before `begin` and after `end` nothing is handed out, though the worker announces itself all the time."""
+    giver, heard = await exchange.giver(serves=False), await exchange.tap()
+    receiver = await exchange.receiver()
+    await until(lambda: sum(subject.startswith("moretta.v1.workers.") for subject, _ in heard) >= 4, "announced")
+    assert not [subject for subject, _ in heard if subject.startswith("moretta.v1.keys.")]
+    giver.begin()
+    await until(lambda: holds(receiver, giver.current()))
+    secrets = [key.secret for key in giver._keys._keys]
+    giver.end()
+    assert [bytes(secret) for secret in secrets] == [bytes(32)] * len(secrets)
+    heard.clear()
+    await until(lambda: sum(subject.startswith("moretta.v1.workers.") for subject, _ in heard) >= 4, "announced again")
+    assert not [subject for subject, _ in heard if subject.startswith("moretta.v1.keys.")]
+    giver.begin()
+    await until(lambda: holds(receiver, giver.current()), "after that they come again")
+
+
+async def test_the_first_camera_waits_for_no_announcement(exchange):
+    """A worker that was heard before the camera came gets the key at once: it does not announce itself any more here.
+
+    Else the first half second of a site that another replica takes over would be lost.
+    """
+    giver, heard = await exchange.giver(serves=False), await exchange.tap()
+    bus = await exchange.inference()
+    receiver = KeyReceiver(bus, "box-1", ["cannes"], IDENTITY, (INGEST.public_key(),))
+    await receiver.listen()
+    await receiver._announce()
+    await until(lambda: giver._heard, "the announcement")
+    giver.begin()
+    await until(lambda: holds(receiver, giver.current()), "the first key", every_s=0.01)
+    assert len([subject for subject, _ in heard if subject.startswith("moretta.v1.workers.")]) == 1
+    receiver.keys.destroy()
+
+
+async def test_a_forged_announcement_is_refused_when_keys_are_needed(exchange):
+    """Without need nothing is checked; but nobody gets a key whom the identity did not sign."""
+    giver = await exchange.giver(serves=False)
+    bus = await exchange.inference()
+    stranger = announce(Ed25519PrivateKey.generate(), "cannes", "stranger", _public(), time.time_ns())
+    friend = announce(IDENTITY, "cannes", "friend", _public(), time.time_ns())
+    for message in (stranger, friend):
+        await bus.publish(WORKERS, message)
+    await until(lambda: set(giver._heard) == {"stranger", "friend"}, "both are heard")
+    with capture_logs() as lines:
+        giver.begin()
+    assert set(giver._workers) == {"friend"}
+    assert [line["worker"] for line in lines if "not signed" in line["event"]] == ["stranger"]
 
 
 async def test_for_five_seconds_no_frame_is_without_its_key(exchange):
@@ -119,8 +178,8 @@ async def test_no_key_grows_old_on_either_side(exchange):
     end = time.monotonic() + 4.5
     late = []
     while time.monotonic() < end:
-        now = time.monotonic_ns()
-        for key in [*giver._keys._keys, *receiver.keys._keys.values()]:
+        now = boottime_ns()
+        for key in [*giver._keys._keys, *held(receiver).values()]:
             seen.setdefault(id(key.secret), (key.secret, now))
         late += [now - first for secret, first in seen.values() if any(secret) and now - first > KEEP_NS + 500_000_000]
         await asyncio.sleep(0.02)
@@ -244,12 +303,12 @@ async def test_a_recorded_key_message_opens_nothing_later(exchange):
     recorded = [(subject, data) for subject, data in heard if subject.startswith("moretta.v1.keys.")]
     ids = {msgspec.msgpack.decode(data)["key"] for _, data in recorded}
     await asyncio.sleep(4.2)
-    assert not ids & set(receiver.keys._keys)
+    assert not ids & set(held(receiver))
     bus = await exchange.stack.enter_async_context(exchange.site.bus("ingest", "FRAMES"))
     for subject, data in recorded:
         await bus._connection.client.publish(subject, data)
     await _hear(exchange, giver)
-    assert not ids & set(receiver.keys._keys)
+    assert not ids & set(held(receiver))
 
 
 async def test_after_a_restart_of_nats_the_keys_come_again(exchange, site):
@@ -285,13 +344,14 @@ async def test_keys_of_two_sites_are_apart(exchange):
     await until(lambda: holds(both, cannes.current()) and holds(both, lyon.current()))
     await until(lambda: holds(one, lyon.current()))
     assert not holds(one, cannes.current())
-    assert not {key.id for key in cannes._keys._keys} & set(one.keys._keys)
+    assert not {key.id for key in cannes._keys._keys} & set(held(one))
 
 
 async def test_keys_are_zeros_when_ingest_stops(exchange):
     """What the giver held is overwritten as its last act."""
     bus = await exchange.stack.enter_async_context(exchange.site.bus("ingest", "FRAMES"))
     giver = KeyGiver(bus, "cannes", INGEST, (IDENTITY.public_key(),))
+    giver.begin()
     running = asyncio.create_task(giver.run())
     await asyncio.sleep(0)
     secrets = [key.secret for key in giver._keys._keys]
@@ -306,4 +366,4 @@ def test_the_rows_carry_no_plain_key():
     assert set(KEYS.message.__struct_fields__) == {
         *("site", "worker", "key", "age", "waited", "ephemeral", "wrapped", "signature")
     }
-    assert set(WORKERS.message.__struct_fields__) == {"site", "worker", "public_key", "at", "signature"}
+    assert set(WORKERS.message.__struct_fields__) == {"site", "worker", "public_key", "at", "signature", "names"}

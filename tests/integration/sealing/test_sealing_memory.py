@@ -98,9 +98,10 @@ class Exchange:
         ephemeral = self.sides["giver"].by_public[message.ephemeral]
         for public, private in self.sides[message.worker].by_public.items():
             shared = X25519PrivateKey.from_private_bytes(ephemeral).exchange(X25519PublicKey.from_public_bytes(public))
-            wrapping = HKDF(SHA256(), 32, None, b"moretta frame key v1" + public + message.key).derive(shared)
+            names = f"cannes/{message.worker}".encode()
+            wrapping = HKDF(SHA256(), 32, None, b"moretta frame key v1" + public + message.key + names).derive(shared)
             with contextlib.suppress(InvalidTag):
-                key = AESGCM(wrapping).decrypt(bytes(12), message.wrapped, f"cannes/{message.worker}".encode())
+                key = AESGCM(wrapping).decrypt(bytes(12), message.wrapped, names)
                 return {
                     "frame key": key,
                     "its round keys": process_memory.schedule(key),

@@ -14,7 +14,7 @@ from prometheus_client import REGISTRY
 from services.ingest.settings import IngestFile
 from services.kernel.faults import StartError
 from services.kernel.settings import Secret, SettingsError, load
-from services.kernel.tracing import begin, sending, start
+from services.kernel.tracing import begin, sending, settings
 from services.kernel.tracing.settings import TracingSettings
 
 TOKEN = "s3cret-of-the-collector"
@@ -57,7 +57,7 @@ def _trace(monkeypatch):
     ends = []
 
     def trace(url: str, **more):
-        ends.append(start.start("test", TracingSettings(endpoint=url, ratio=1.0, **more)))
+        ends.append(settings.start("test", TracingSettings(endpoint=url, ratio=1.0, **more)))
         return ends[-1]
 
     yield trace
@@ -94,7 +94,7 @@ def test_a_dead_collector_costs_a_counter(trace, capsys):
 
 def test_a_slow_collector_keeps_nobody(collect, trace, monkeypatch):
     """It takes a request and says nothing: the queue is bounded, who makes spans does not wait, nor does the end."""
-    monkeypatch.setattr(start, "LIMIT_S", 0.5)
+    monkeypatch.setattr(settings, "LIMIT_S", 0.5)
     before, left = dropped("queue-full"), dropped("stopped")
     collector = collect(wait_s=patient(30))
     end = trace(collector.url)
@@ -170,4 +170,4 @@ def test_without_the_library_it_is_said_what_brings_it(monkeypatch):
     """A plain `pip install moretta[ingest]` has none."""
     monkeypatch.setitem(__import__("sys").modules, "services.kernel.tracing.engine", None)
     with pytest.raises(StartError, match=r"`pip install moretta\[tracing\]` brings it"):
-        start.start("test", TracingSettings(endpoint="http://c"))
+        settings.start("test", TracingSettings(endpoint="http://c"))

@@ -8,7 +8,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from proto.sightings import CameraEventV1, PassageV1, SightingsV1, SightingV1, TickV1
+from proto.model_errors import ModelErrors
+from proto.public import HINTS
+from proto.sightings import CODES, CameraEventV1, ModelV1, PassageV1, SightingsV1, SightingV1, StaticFacesV1, TickV1
 from proto.subjects import ALERTS, OPERATIONS, RULES, WINDOWS
 from services.aggregate import published
 from services.aggregate.core.config import CameraConfig, SiteConfig
@@ -20,6 +22,10 @@ HOUR = 1_700_000_000 // 3_600 * 3_600 * SECOND
 """A full hour, so that every window begins there."""
 PERIOD = 200_000_000
 MODEL, MODEL_SHA = "masks-1", "a" * 64
+ERRORS = ModelErrors(
+    sensitivity=0.97, sensitivity_limits=(0.95, 0.98), specificity=0.9875, specificity_limits=(0.9375, 0.9975),
+    recall_ratio=0.9844, recall_ratio_limits=(0.6875, 1.4063), overdispersion=1.25, sources=6,
+)  # fmt: skip
 
 
 def iou(a, b) -> float:
@@ -34,7 +40,7 @@ def iou(a, b) -> float:
 def _face(x=0.5, y=0.5, size=0.05, verdict="masked", score=0.9, confidence=0.9):
     """Return a sighting of a face with this centre (normalised) and size (share of the picture's width)."""
     box = tuple(min(1.0, max(0.0, v)) for v in (x - size / 2, y - size / 2, x + size / 2, y + size / 2))
-    return SightingV1(box=box, verdict=verdict, score=score, confidence=confidence)
+    return SightingV1(box=box, code=CODES[verdict], score=score, confidence=confidence)
 
 
 def _config(**changes):
@@ -68,6 +74,9 @@ class Stream:
         self.messages.append(Message(message, len(self.messages) + 1, max(last, time), self.created))
         return self
 
+    def at(self, seconds):
+        return self.start + round(seconds * SECOND)
+
     def tick(self, seconds):
         return self.put(TickV1(site="market"), self.start + round(seconds * SECOND))
 
@@ -97,6 +106,10 @@ class Stream:
         for step in range(pictures):
             self.seen(first + step / 5, _face(0.3 + step / 20, verdict=verdict), camera=camera, **options)
         return self.watch(first + pictures / 5, first + pictures / 5 + 1.4, camera=camera, **options)
+
+    def told(self, seconds, errors=ERRORS, model=MODEL, sha=MODEL_SHA):
+        message = ModelV1(site="market", model=model, model_sha256=sha, errors=errors)
+        return self.put(message, self.at(seconds))
 
     def event(self, seconds, state, camera="door", lease=1, reason=None):
         at = self.start + round(seconds * SECOND)
@@ -129,13 +142,19 @@ class Shelf:
         return all(getattr(message, name) == value for name, value in tokens.items())
 
 
+def _lacking(window):
+    """Return why time is missing in a window: hints are left out, as of the faces that a camera does not know yet."""
+    return [gap for gap in window.gaps if gap not in HINTS]
+
+
 def _restore(core, stored, configs):
     """Restore a core from what a start reads of what is stored, in small bites; returns what was missing."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(published, "_BACK", 1)
         found = asyncio.run(published.read(Shelf(stored), "market", configs))
     passages = [message for message in stored if isinstance(message, PassageV1)]
-    return core.restore(passages, found.windows, found.alerts, configs, found.states, found.operational)
+    static = [message for message in stored if isinstance(message, StaticFacesV1)]
+    return core.restore(passages, found.windows, found.alerts, configs, found.states, found.operational, static)
 
 
 @pytest.fixture(name="make", scope="session")
@@ -143,7 +162,8 @@ def _make():
     """Builders: `make.face(...)`, `make.config(...)`, `make.stream()`; `make.hour` and `make.second` in ns."""
     return SimpleNamespace(
         face=_face, config=_config, stream=Stream, hour=HOUR, second=SECOND, period=PERIOD,
-        model=MODEL, model_sha=MODEL_SHA, tracking=TrackingSettings, walkers=walkers, restore=_restore, shelf=Shelf,
+        model=MODEL, model_sha=MODEL_SHA, errors=ERRORS, tracking=TrackingSettings, walkers=walkers,
+        restore=_restore, shelf=Shelf, lacking=_lacking,
     )  # fmt: skip
 
 

@@ -1,5 +1,7 @@
 """The configuration that travels in the stream, and when it takes over."""
 
+from datetime import date
+
 import pytest
 from examples import examples
 from hypothesis import given
@@ -7,9 +9,8 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from proto.sightings import SiteConfigV1
-from services.aggregate.core.config import SECOND, SiteConfig, divides_hour
-from services.aggregate.core.schedule import Schedule
-from services.sites.settings import CameraSettings, RuleSettings, SiteSettings, ZoneSettings
+from services.aggregate.core.config import SECOND, Schedule, SiteConfig, divides_hour
+from services.sites.settings import CalibrationSettings, CameraSettings, RuleSettings, SiteSettings, ZoneSettings
 
 SITE = SiteSettings(
     id="market",
@@ -56,6 +57,12 @@ def test_the_order_in_the_file_does_not_matter():
     assert SiteConfig.of(moved).sha256 == SiteConfig.of(SITE).sha256
 
 
+def test_what_people_call_a_rule_decides_nothing():
+    """Another name or action is the same configuration: it begins no row anew, and is in no stream."""
+    named = structs.replace(SITE, rules=[structs.replace(SITE.rules[0], name="Few masks", action="Hand out masks.")])
+    assert SiteConfig.of(named).message() == SiteConfig.of(SITE).message()
+
+
 def test_every_decision_changes_the_hash():
     """What decides numbers is in the hash."""
     base = SiteConfig.of(SITE)
@@ -65,6 +72,16 @@ def test_every_decision_changes_the_hash():
         structs.replace(SITE, close_on_end=True),
     ]  # fmt: skip
     assert len({base.sha256, *(SiteConfig.of(s).sha256 for s in changed)}) == len(changed) + 1
+
+
+def test_a_site_without_ignored_areas_keeps_its_hash():
+    """A new field that is not used is in no byte: an earlier version beside this one has the same hash (ADR 29)."""
+    assert SiteConfig.of(SITE).sha256 == "75d001b26696c2f31207fb8f8254220f913f6d6a1e91971a9d63ea9747a98f10"
+    yard = structs.replace(SITE.cameras[0], ignore=[[(0, 0), (1, 0), (1, 1)]])
+    ignoring = SiteConfig.of(structs.replace(SITE, cameras=[yard, SITE.cameras[1]]))
+    assert ignoring.sha256 != SiteConfig.of(SITE).sha256
+    assert SiteConfig.decode(ignoring.message()) == ignoring
+    assert ignoring.grounds["yard"].ignored == [[(0, 0), (1, 0), (1, 1)]]
 
 
 def test_zones_without_a_camera_are_left_out():
@@ -177,3 +194,66 @@ def test_closed_windows_configurations_are_forgotten():
     schedule.change(config(lateness_s=9.0), 0)
     schedule.forget(config().window)
     assert schedule.at(0).lateness_s == 9.0
+
+
+@examples(50)
+@given(LENGTHS, LENGTHS, st.sampled_from([0, 1_800, 2_700]), st.sampled_from([0, 1_800, 2_700]), MOMENTS)
+def test_a_start_that_knows_the_border_has_the_same_windows(old, new, was, now, after):
+    """Also of the long first window, when nothing of the configuration before is known any more."""
+    schedule = Schedule(config(old, phase_s=was))
+    schedule.change(config(new, phase_s=now), after)
+    border = schedule.border(config(new, phase_s=now))
+    again = Schedule(config(new, phase_s=now), border)
+    at = after if border is None else border
+    for _ in range(5):
+        assert again.window_at(at) == schedule.window_at(at)
+        at = schedule.window_at(at)[1]
+
+
+def test_a_border_that_was_decided_stays():
+    """A replay that sees less decides as the first run did, and announces the same."""
+    schedule, hour = Schedule(config(300)), 3_600 * SECOND
+    later = config(300, lateness_s=9.0)
+    schedule.change(later, hour + SECOND, since=hour + 900 * SECOND)
+    assert schedule.border(later) == hour + 900 * SECOND
+    schedule.change(later, hour + 2 * SECOND)
+    schedule.change(later, hour + 3 * SECOND, since=hour + 900 * SECOND)
+    assert schedule.border(later) == hour + 900 * SECOND
+    assert (schedule.border(config(300)), Schedule(config(300)).border(config(300))) == (None, None)
+
+
+def test_what_is_before_the_first_border_belongs_to_no_window_beyond_it():
+    """A start knows a border and not the configuration before it: windows before end there at the latest."""
+    border = 3_600 * SECOND + 900 * SECOND
+    schedule = Schedule(config(1_200), border)
+    assert schedule.window_at(border - 1) == (3_600 * SECOND, border)
+    assert schedule.window_at(border)[0] == border
+
+
+@pytest.mark.parametrize(("done_s", "first"), [(3_600, (3_600, 4_800)), (4_500, (4_500, 6_000))])
+def test_the_first_window_begins_where_the_last_one_ended(done_s, first):
+    """Also where that is no border of the configuration: the one before it is known no more."""
+    schedule = Schedule(config(1_200))
+    schedule.go_on_from(done_s * SECOND)
+    assert schedule.window_at(done_s * SECOND) == (first[0] * SECOND, first[1] * SECOND)
+    assert schedule.window_at(first[1] * SECOND)[0] == first[1] * SECOND
+
+
+def test_the_message_carries_the_border():
+    """As far as it is known; the configuration comes back as it was."""
+    message = config(1_200).message(5 * SECOND)
+    assert (message.since, SiteConfig.decode(message)) == (5 * SECOND, config(1_200))
+    assert config(1_200).message().since is None
+
+
+def test_a_sites_own_ratio_of_recalls_is_for_the_model_that_was_measured(make):
+    """Counted by hand for one model, it says nothing of another; without it the model errs as elsewhere."""
+    here = CalibrationSettings(
+        model_sha256="ab" * 32, day=date(2026, 11, 28), counted=309, recall_ratio=0.9, recall_ratio_limits=(0.8, 1.0)
+    )
+    ours = make.config(calibration=here)
+    found = ours.at_site(make.errors, "ab" * 32)
+    assert (found.recall_ratio, found.recall_ratio_limits, found.counted) == (0.9, (0.8, 1.0), 309)
+    assert found.sensitivity == make.errors.sensitivity
+    assert ours.at_site(make.errors, "cd" * 32) == make.config().at_site(make.errors, "ab" * 32) == make.errors
+    assert SiteConfig.decode(ours.message()).at_site(make.errors, "ab" * 32) == found

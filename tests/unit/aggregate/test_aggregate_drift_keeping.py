@@ -7,6 +7,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from fair_clock import fair_host
 from msgspec import structs
 from patience import until
 from prometheus_client import REGISTRY
@@ -104,7 +105,7 @@ class Day:
 @contextlib.asynccontextmanager
 async def running(bus, make, drift):
     """Run a site with its drift until the stream is at its end, and on while the caller looks."""
-    runner = SiteRunner(bus, make.config(), AggregateSettings(), lambda _: None, drift)
+    runner = SiteRunner(bus, make.config(), AggregateSettings(), fair_host(), lambda _: None, drift)
     tasks = [asyncio.create_task(runner.follow())]
     if drift is not None:
         tasks.append(asyncio.create_task(drift.run()))

@@ -67,7 +67,7 @@ def test_the_size_is_a_share_of_the_longer_side(make, width: float, height: floa
     pixels = (long_side, long_side / aspect) if aspect >= 1 else (long_side * aspect, long_side)
     tally = Tally()
     face = make.face(0.5, 0.5)
-    tally.add([type(face)(box=(0, 0, width, height), verdict="masked", score=0.5, confidence=0.5)], aspect)
+    tally.add([type(face)(box=(0, 0, width, height), code="m", score=0.5, confidence=0.5)], aspect)
     size = math.sqrt(width * pixels[0] * height * pixels[1]) / long_side
     near = {size_bin(size * size * (1 + wobble)) for wobble in (-1e-9, 0, 1e-9)}
     assert tally.sizes.index(1) in near

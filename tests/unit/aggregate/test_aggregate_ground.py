@@ -4,6 +4,7 @@ from fractions import Fraction
 from itertools import pairwise
 
 import pytest
+from examples import examples
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -108,3 +109,44 @@ def test_late_faces_are_late_for_the_zone_they_are_in(make):
     """Each face is told for its own zone and the site."""
     ground = Ground("yard", (LEFT,))
     assert ground.late([make.face(0.2), make.face(0.8), make.face(0.9)]) == {"hall": 1, "yard": 2, "_site": 3}
+
+
+SCREEN = [(0.6, 0.3), (0.9, 0.3), (0.9, 0.7), (0.6, 0.7)]
+
+
+def test_nobody_is_counted_in_an_ignored_area(make):
+    """A face on a screen is nobody; a person beside it counts, by the middle of the face."""
+    ignoring = make.config(cameras=[CameraConfig(id="door", ignore=[SCREEN])])
+    on_screen = walk(make, (0.61, 0.64, 0.67, 0.7, 0.73))
+    assert len(run(make.config(), on_screen)[0]) == 1
+    assert run(ignoring, on_screen)[0] == []
+    assert [w.persons for w in run(ignoring, on_screen)[1]] == [0]
+    assert len(run(ignoring, walk(make, (0.5, 0.52, 0.54, 0.56, 0.59)))[0]) == 1
+
+
+def test_who_walks_past_a_screen_is_one_person(make):
+    """Unseen for as long as the face is before it, as behind a pillar."""
+    camera = CameraConfig(id="door", ignore=[[(0.4, 0.0), (0.5, 0.0), (0.5, 1.0), (0.4, 1.0)]])
+    steps = tuple(0.2 + 0.03 * step for step in range(16))
+    assert len(run(make.config(cameras=[camera]), walk(make, steps))[0]) == 1
+
+
+@examples(50)
+@given(st.lists(st.lists(POINT, max_size=3), min_size=3, max_size=12), st.lists(POINT, min_size=3, max_size=6))
+def test_an_ignored_face_is_as_if_it_had_not_been_found(make, pictures, area):
+    """Passages and windows are the same, late counts too: nothing of it gets any further."""
+    found = {"all": make.stream(), "left": make.stream()}
+    for step, points in enumerate(pictures):
+        delay = 70 if step == len(pictures) - 1 else None  # the last picture is late
+        found["all"].seen(5 + step / 5, *(make.face(*p) for p in points), delay=delay)
+        found["left"].seen(5 + step / 5, *(make.face(*p) for p in points if not encloses(area, *p)), delay=delay)
+    told = [s.ticks(20, 140) for s in found.values()]
+    door = CameraConfig(id="door", zone="hall", ignore=[area])
+    config = make.config(cameras=[door], zones=["hall"])
+    assert run(config, told[0]) == run(config, told[1])
+
+
+def test_late_faces_in_an_ignored_area_are_late_for_nobody(make):
+    """Those beside it are."""
+    ground = Ground("yard", ignored=[SCREEN])
+    assert ground.late([make.face(0.7), make.face(0.8), make.face(0.95)]) == {"yard": 1, "_site": 1}

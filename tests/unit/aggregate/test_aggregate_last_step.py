@@ -7,6 +7,7 @@ import pytest
 from examples import examples
 from hypothesis import example, given
 from hypothesis import strategies as st
+from message_times import in_ns
 
 from proto.codec import encode
 from proto.public import AlertV1, RuleStateV1, WindowV1
@@ -59,8 +60,8 @@ CHANGE = st.builds(
 
 
 def on_the_wire(message):
-    """Return a message as anyone reads it."""
-    return json.loads(encode(ROWS[type(message)], message))
+    """Return a message as anyone reads it, with its times as nanoseconds."""
+    return in_ns(json.loads(encode(ROWS[type(message)], message)))
 
 
 @given(WINDOW | ALERT | CHANGE)

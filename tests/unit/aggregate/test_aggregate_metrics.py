@@ -5,22 +5,25 @@ from types import SimpleNamespace
 
 import messages
 import pytest
+from fair_clock import fair_host
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 from prometheus_client import REGISTRY
 
+from proto.aiming import StaticPlacesReplyV1, StaticPlaceV1
 from proto.public import WindowV1
+from proto.sightings import StaticCameraV1, StaticCellV1, StaticFacesV1
 from proto.subjects import STREAMS, WINDOWS
-from services.aggregate import fill
+from services.aggregate import retention
 from services.aggregate.core.config import SiteConfig
 from services.aggregate.core.drift import ENOUGH
 from services.aggregate.core.policy import withhold
 from services.aggregate.drift import SiteDrift
-from services.aggregate.metrics import SiteMetrics
+from services.aggregate.metrics import SiteMetrics, WindowMetrics
 from services.aggregate.runner import SiteRunner
 from services.aggregate.settings import AggregateSettings
-from services.aggregate.window_metrics import WindowMetrics
+from services.aggregate.static_places import SiteStaticPlaces
 from services.bus.reading import Kept, _lacking
 from services.sites.profiles import PROFILES
 from services.sites.settings import CameraSettings, SiteSettings
@@ -88,7 +91,9 @@ async def run(make, faces: int, profile: str) -> tuple[dict[str, float], list[Wi
     bus = Bus(stream.messages)
     site = SiteSettings(id="market", profile=profile, cameras=[CameraSettings(id="door", url="rtsp://camera/")])
     drift = SiteDrift(bus, site)
-    runner = SiteRunner(bus, make.config(profile=profile, window_s=300.0), AggregateSettings(), lambda _: None, drift)
+    runner = SiteRunner(
+        bus, make.config(profile=profile, window_s=300.0), AggregateSettings(), fair_host(), lambda _: None, drift
+    )
     keeping_days = asyncio.create_task(drift.run())
     await drift.until_restored()
     await runner.follow()
@@ -221,7 +226,7 @@ async def test_what_somebody_else_published_is_shown_and_not_what_we_decided(mak
     monkeypatch.setattr(bus, "last", last)
     monkeypatch.setattr(bus, "store_once", store_once)
     settings = AggregateSettings(publish_metrics=True)
-    runner = SiteRunner(bus, make.config(profile="lab", window_s=300.0), settings, lambda _: None)
+    runner = SiteRunner(bus, make.config(profile="lab", window_s=300.0), settings, fair_host(), lambda _: None)
     await runner.follow()
     assert (shown("market")["_site", "persons"], shown("market")["_site", "coverage_ratio"]) == (77, 0.25)
     assert decided[-1].persons == 0
@@ -251,26 +256,66 @@ def test_what_the_settings_have_no_more_is_not_shown():
     assert shown("shown") == {}
 
 
-@given(st.sampled_from(sorted(fill.COARSE)), st.integers(0, 64 * MIB), st.integers(0, 2_000))
-def test_what_streams_of_people_hold_is_told_in_large_steps(stream, held, more):
-    """Never less than it is, and no more exactly than by a twentieth; the same while a few more pass by."""
-    shown = fill.shown(stream, held, 64 * MIB)
-    assert held <= shown <= held + 64 * MIB / 20
-    assert shown % (64 * MIB // 20) < 20
-    assert fill.shown("WINDOWS", held, 64 * MIB) == held
-    assert fill.shown(stream, held + more, 64 * MIB) - shown in {0, 3_355_443, 3_355_444}
+@given(st.sampled_from(sorted(retention.COARSE)), st.integers(0, 64 * MIB), st.integers(0, 2_000))
+def test_what_streams_of_people_hold_is_told_when_they_are_nearly_full_alone(stream, held, more):
+    """Below nine tenths of the limit nothing, from there on the limit: what the alert needs, and no step between."""
+    limit = 64 * MIB
+    assert retention.shown(stream, held, limit) == (limit if held > 0.9 * limit else 0)
+    assert retention.shown(stream, held, 0) == retention.shown(stream, held, -1) == 0, "without a limit nothing is full"
+    assert retention.shown("WINDOWS", held + more, limit) == held + more
 
 
 async def test_streams_are_told_against_their_limits():
     """All of them; copies that are offline or behind are lacking; PASSAGES' reach is the age of a passer-by."""
     for stream in STREAMS:
-        await fill._ask(Bus(held=1_000), stream.name)
+        await retention._ask(Bus(held=1_000), stream.name)
     value = lambda name, stream: REGISTRY.get_sample_value(f"moretta_stream_{name}", {"stream": stream})  # noqa: E731
     assert value("bytes", "WINDOWS") == 1_000
-    assert value("bytes", "PASSAGES") == 64 * MIB // 20
+    assert value("bytes", "PASSAGES") == 0
     assert {value("limit_bytes", stream.name) for stream in STREAMS} == {64 * MIB}
     copies = [{"current": True}, {"current": True, "offline": True}]
     three = {"config": {"num_replicas": 3}, "cluster": {"replicas": copies}}
     assert (_lacking(three), _lacking({"config": {"num_replicas": 1}})) == (1, 0)
     reach = next(f for f in REGISTRY.collect() if f.name == "moretta_aggregate_stream_reach_seconds")
     assert [(s.labels["stream"], s.value) for s in reach.samples] == [("SIGHTINGS", 3_960.0)]
+
+
+def places(until_h: float, count: int, **camera) -> StaticFacesV1:
+    """What is learnt by an hour: so many places of one camera."""
+    hour = 3_600 * SECOND
+    cells = [StaticCellV1(-5, column, 3, windows=3, held=hour) for column in range(count)]
+    cells.append(StaticCellV1(-5, 30, 3, windows=2, held=hour))  # not known yet
+    door = StaticCameraV1(**{"camera": "door", "windows": 3, "observed": hour, "cells": cells, **camera})
+    return StaticFacesV1(site="walls", until=round(until_h * hour), cameras=[door])
+
+
+def test_places_of_portraits_are_told_once_a_day():
+    """Else the number would tell when somebody sat down for long; under a profile without cameras it is not told."""
+    metrics = SiteStaticPlaces("walls")
+    labels = {"site": "walls", "camera": "door"}
+    value = lambda: REGISTRY.get_sample_value("moretta_aggregate_static_places", labels)  # noqa: E731
+    metrics.show(places(24, 0, windows=2), "alerting")
+    assert value() is None
+    for until_h, count, wanted in ((24.5, 5, 5), (25, 6, 5), (47.9, 4, 5), (48, 4, 4), (49, 3, 4)):
+        metrics.show(places(until_h, count), "alerting")
+        assert value() == wanted
+    metrics.show(places(72, 5), "fr-2021-269")
+    assert value() is None
+    metrics.show(places(73, 5), "stats-only")
+    assert value() == 5
+    assert metrics.answer("door", "stats-only").at == 73 * 3_600 * SECOND
+    metrics.retire()
+    assert value() is None
+
+
+def test_ingest_is_answered_from_what_the_metric_is_of():
+    """The same places, of the same window; nothing of a camera that is unknown, or once the profile has changed."""
+    known = SiteStaticPlaces("yards")
+    known.show(places(24.5, 2), "alerting")
+    known.show(places(25, 3), "alerting")
+    reply = known.answer("door", "alerting")
+    assert (reply.site, reply.camera, reply.at) == ("yards", "door", round(24.5 * 3_600 * SECOND))
+    assert reply.places == [StaticPlaceV1(-5, 0, 3), StaticPlaceV1(-5, 1, 3)]
+    for camera, profile in (("gate", "alerting"), ("door", "fr-2021-269")):
+        assert known.answer(camera, profile) == StaticPlacesReplyV1(site="yards", camera=camera)
+    known.retire()

@@ -284,7 +284,7 @@ def test_a_window_of_many_zones_costs_each_of_them_the_same(make):
         rules = [structs.replace(RULE, id=f"low-{zone}", zone=zone) for zone in zones]
         config = structs.replace(make.config(), cameras=cameras, zones=zones, rules=rules)
         slot = Slot(make.hour, make.hour + 60 * make.second, config)
-        windows, operations, seen = slot.publish({}), Operations(), Counter[str]()
+        windows, operations, seen = slot.publish({}, {}), Operations(), Counter[str]()
         sys.setprofile(lambda _frame, event, _what: seen.update([event]))
         try:
             assert list(operations.take(slot, windows, config)) is not None

@@ -6,15 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proto.sightings import SightingV1
-from services.aggregate.core.passages import ENOUGH, STRONGEST, Evidence, log_odds, verdict_of
+from proto.sightings import CODES, SightingV1
+from services.aggregate.core.windows import ENOUGH, STRONGEST, Evidence, log_odds, verdict_of
 
 BOX = (0.1, 0.1, 0.2, 0.2)
 
 
 def seen(*pairs):
     """Return sightings of (verdict, confidence)."""
-    return [SightingV1(box=BOX, verdict=v, score=0.9, confidence=c) for v, c in pairs]
+    return [SightingV1(box=BOX, code=CODES[v], score=0.9, confidence=c) for v, c in pairs]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ from proto.subjects import ALERTS, RULES, WINDOWS
 from services.aggregate.core.config import CameraConfig, SiteConfig
 from services.aggregate.core.rulebook import RuleBook, is_enough
 from services.aggregate.core.rules import RuleState, alert_id, fold, judge
-from services.sites.proportions import wilson
+from services.sites.figures import rates
+from services.sites.measurement import Judged
 from services.sites.settings import RuleSettings
 
 RULE = RuleSettings(id="low", fire_below=0.6, clear_above=0.8, for_windows=2, min_persons=20)
@@ -136,7 +137,7 @@ def test_an_alert_names_its_windows_and_figures():
     [alert] = run(HIGH, LOW, (30, 100))[1]
     assert (alert.state, alert.since, alert.start, alert.end) == ("firing", 300, 600, 900)
     assert (alert.rate, alert.persons, alert.coverage) == (0.3, 100, 1.0)
-    assert alert.interval == wilson(30, 100)
+    assert alert.interval == rates(30, [Judged(100)]).interval
     assert alert.alert == alert_id("market", "_site", "low", 300)
 
 

@@ -1,15 +1,26 @@
 """What a site's runner does on the bus, where a real server cannot be made to do it."""
 
+from dataclasses import replace
+
 import pytest
+from examples import examples
+from fair_clock import fair_host
+from hypothesis import given
+from hypothesis import strategies as st
 from messages import window
+from msgspec import structs
 
 from proto.public import WindowV1
-from proto.sightings import PassageV1
+from proto.sightings import PassageV1, StaticFacesV1
+from proto.subjects import STATIC_FACES
 from services.aggregate import published
 from services.aggregate.runner import SiteRunner
 from services.aggregate.settings import AggregateSettings
-from services.bus import Fenced, StreamReset
+from services.bus import Fenced, Stored, StreamReset
 from services.sites.settings import RuleSettings
+
+SECOND = 1_000_000_000
+DAY = 86_400 * SECOND
 
 RULE = RuleSettings(id="low", fire_below=0.6, clear_above=0.8, for_windows=3)
 
@@ -75,7 +86,7 @@ class FakeBus:
 
 def runner(make, bus, ready=lambda _: None):
     """Return a runner of the small site on this bus."""
-    return SiteRunner(bus, make.config(), AggregateSettings(), ready)
+    return SiteRunner(bus, make.config(), AggregateSettings(), fair_host(), ready)
 
 
 async def follow(subject):
@@ -94,14 +105,40 @@ async def test_nothing_is_published_after_being_fenced(make):
     bus = FakeBus(make.stream().passer(5).ticks(8, 200).messages, fence_on=WindowV1)
     with pytest.raises(Fenced):
         await runner(make, bus).follow()
-    assert kinds(bus) == ["SiteConfigV1", "PassageV1", "OperationalAlertV1"]
+    assert kinds(bus) == ["SiteConfigV1", "PassageV1", "StaticFacesV1", "OperationalAlertV1"]
 
 
 async def test_a_passage_is_stored_before_the_window_that_counts_it(make):
     """A crash between the two replays the window; the other way round it would lose the passage."""
     bus = FakeBus(make.stream().passer(5).watch(7.4, 59).passer(59).ticks(62, 63).messages)
     await follow(runner(make, bus))
-    assert kinds(bus) == ["SiteConfigV1", "PassageV1", "PassageV1", "WindowV1"]
+    assert kinds(bus) == ["SiteConfigV1", "PassageV1", "PassageV1", "StaticFacesV1", "WindowV1"]
+
+
+class OtherLearnt(FakeBus):
+    """A bus on which another replica has stored what it learnt of the same window."""
+
+    def __init__(self, messages, other):
+        super().__init__(messages)
+        self.other = other
+
+    async def last(self, row, **_tokens):
+        return None if row is not STATIC_FACES else Stored(row, row.of(self.other), self.other, 1, 0, 0)
+
+    async def store_once(self, row, message, *, is_done, held=None):
+        return row is not STATIC_FACES and await super().store_once(row, message, is_done=is_done, held=held)
+
+
+async def test_who_learnt_something_else_from_a_window_gives_the_site_up(make):
+    """Two replicas that overlap must not go on from different places; the same bytes, or later ones, are no matter."""
+    messages = make.stream().watch(0, 63).messages
+    bus = FakeBus(messages)
+    await follow(runner(make, bus))
+    [mine] = [message for message, _ in bus.stored if isinstance(message, StaticFacesV1)]
+    for same in (mine, structs.replace(mine, until=mine.until + 1, cameras=[])):
+        await follow(runner(make, OtherLearnt(messages, same)))
+    with pytest.raises(Fenced, match="static"):
+        await runner(make, OtherLearnt(messages, structs.replace(mine, cameras=[]))).follow()
 
 
 async def test_passages_have_ids_of_their_own(make):
@@ -119,8 +156,8 @@ async def test_nothing_is_stored_without_a_valid_lease(make):
     """Whatever is stored is stored under the condition that the lease is valid at that moment."""
     stream, held = make.stream().passer(5).watch(7.4, 59).passer(59).ticks(62, 63), object()
     bus = FakeBus(stream.messages)
-    await follow(SiteRunner(bus, make.config(), AggregateSettings(), lambda _: None, held=held))
-    assert len(bus.conditions) == len(bus.stored) == 4
+    await follow(SiteRunner(bus, make.config(), AggregateSettings(), fair_host(), lambda _: None, held=held))
+    assert len(bus.conditions) == len(bus.stored) == 5
     assert set(bus.conditions) == {held}
 
 
@@ -146,3 +183,95 @@ async def test_a_lost_stream_gets_its_configuration_again(make):
     bus = FakeBus([*make.stream().watch(0, 2).messages, StreamReset(5)])
     await follow(runner(make, bus))
     assert kinds(bus) == ["SiteConfigV1", "SiteConfigV1"]
+
+
+class LiveBus(FakeBus):
+    """A bus whose messages come as they are stored. `clock` goes on when it is read; it is wrong by `off` from the
+    first message on.
+    """
+
+    def __init__(self, messages, true, off=0):
+        super().__init__(messages)
+        self.true, self.now, self.off, self.will_be = true, true[0], 0, off
+        self.stepped = lambda: None
+
+    def clock(self):
+        self.now += SECOND // 10
+        return self.now + self.off
+
+    async def follow(self, _stream, _filters, *, start=1):
+        self.off = self.will_be
+        self.stepped()
+        for message, true in zip(self.messages, self.true, strict=True):
+            self.now = max(self.now, true)
+            yield message
+        raise AtTheEnd
+
+    @property
+    def windows(self):
+        return [message for message, _ in self.stored if isinstance(message, WindowV1)]
+
+
+def stepped(make, by, first=70, last=75):
+    """Four minutes of a door, and when each message was stored; NATS's clock is ahead by so much for five seconds."""
+    stream = make.stream(ordered=False).ticks(0, 240)
+    for second in range(0, 240, 20):
+        stream.watch(second, second + 5).passer(second + 5).watch(second + 7.4, second + 20)
+    ordered = sorted(stream.messages, key=lambda one: one.time)
+    spell = range(make.hour + first * SECOND, make.hour + last * SECOND)
+    messages = [replace(m, sequence=n, time=m.time + by * (m.time in spell)) for n, m in enumerate(ordered, 1)]
+    return messages, [one.time for one in ordered]
+
+
+@pytest.mark.parametrize("by", [5 * SECOND, 3_600 * SECOND, DAY])
+async def test_while_the_servers_clock_was_ahead_time_stands_still(make, by):
+    """It is right again when we look: no window of the future is published, and the others are the same bytes."""
+    told = [await _windows(make, ahead) for ahead in (0, by)]
+    assert told[0] == told[1]
+    assert [window.persons for window in told[0] if window.zone == "_site"] == [3, 3, 3]
+
+
+async def _windows(make, ahead, first=70, last=75):
+    """Return what is published of the four minutes while NATS's clock is ahead in a part of them."""
+    bus = LiveBus(*stepped(make, ahead, first, last))
+    await follow(SiteRunner(bus, make.config(), AggregateSettings(), fair_host(utc=bus.clock), lambda *_, **__: None))
+    return bus.windows
+
+
+@given(st.integers(3 * SECOND, 30 * DAY), st.integers(1, 225), st.integers(1, 15))
+@examples(40, ordinary=5)
+async def test_whenever_and_however_far_the_servers_clock_was_ahead(make, by, first, lasts):
+    """The same bytes as with a clock that was right."""
+    assert await _windows(make, by, first, first + lasts) == await _windows(make, 0)
+
+
+async def test_a_host_whose_clock_is_behind_publishes_later_and_the_same(make, monkeypatch):
+    """The two clocks disagree, and nobody can say which is wrong: it waits until its own gets there."""
+    monkeypatch.setattr("services.aggregate.runner.LOOK_S", 0.0)
+    messages, true = stepped(make, 0)
+    bus = LiveBus(messages[:900], true[:900], off=-3 * SECOND)
+    clock = fair_host(lambda: bus.off / SECOND, bus.clock)
+    bus.stepped = clock.look
+    await follow(SiteRunner(bus, make.config(), AggregateSettings(), clock, lambda *_, **__: None))
+    assert [window.persons for window in bus.windows if window.zone == "_site"] == [3, 3]
+    assert bus.now + bus.off >= messages[899].time - 2 * SECOND
+
+
+async def test_windows_of_the_future_stop_a_site_until_they_are_removed(make, monkeypatch):
+    """The reason names the command; when it was run, the site goes on by itself."""
+    monkeypatch.setattr("services.aggregate.runner._REPAIR_S", 0.0)
+    bus, told, asked = LiveBus(*stepped(make, 0)), [], []
+    ahead = window(make.hour + DAY, 5, (0, 0, 0), site="market", end=make.hour + DAY + 60 * SECOND)
+
+    async def read(_bus, _site, _configs):
+        asked.append(None)
+        return published.Published([], [], [], [ahead] if len(asked) < 3 else [])
+
+    monkeypatch.setattr(published, "read", read)
+    await follow(SiteRunner(
+        bus, make.config(), AggregateSettings(), fair_host(utc=bus.clock), lambda done, why="": told.append((done, why))
+    ))  # fmt: skip
+    whys = [why for done, why in told if not done and why]
+    assert len(whys) == 2
+    assert "moretta repair market -c BACKUP.yaml" in whys[0]
+    assert [window.persons for window in bus.windows if window.zone == "_site"] == [3, 3, 3]

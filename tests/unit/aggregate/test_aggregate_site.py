@@ -1,15 +1,21 @@
 """One site from its stream: passages, windows, gaps."""
 
 from dataclasses import replace
+from datetime import date
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import structs
 
 from proto.public import OperationalAlertV1, WindowV1
 from proto.sightings import PassageV1
 from services.aggregate.core.config import CameraConfig
 from services.aggregate.core.exchange import Dropped, Reset
 from services.aggregate.core.site import SiteCore
-from services.sites.settings import RuleSettings
+from services.sites.figures import observed, rates
+from services.sites.measurement import Judged
+from services.sites.settings import CalibrationSettings, RuleSettings
 
 TWO = [CameraConfig(id="back"), CameraConfig(id="door", zone="hall")]
 
@@ -41,7 +47,7 @@ def test_a_window_counts_those_last_seen_in_it(make):
     out = run(make.config(), stream.ticks(62, 130).messages)
     first, second = windows(out)
     assert (first.persons, first.masked, first.unmasked, first.unknown) == (3, 2, 1, 0)
-    assert first.rate == pytest.approx(2 / 3)
+    assert first.rate == 0.667
     assert first.interval[0] < 2 / 3 < first.interval[1]
     assert (second.persons, second.start, second.end) == (
         1,
@@ -66,7 +72,7 @@ def test_time_passes_with_any_message(make):
 def test_a_watched_window_is_covered_wholly(make):
     """With a picture every period, coverage is 1 and there is no gap."""
     [window] = windows(run(make.config(), make.stream().watch(0, 63).messages))
-    assert (window.coverage, window.gaps, window.cameras_ok, window.cameras_expected) == (1.0, [], 1, 1)
+    assert (window.coverage, make.lacking(window), window.cameras_ok, window.cameras_expected) == (1.0, [], 1, 1)
     assert (window.persons, window.rate, window.suppressed) == (0, None, None)
     assert (window.model, window.model_sha256) == (make.model, make.model_sha)
 
@@ -74,14 +80,14 @@ def test_a_watched_window_is_covered_wholly(make):
 def test_the_first_window_started_late(make):
     """A window that began before anything was stored says so, and is covered in part."""
     [window] = windows(run(make.config(), make.stream().watch(15, 63).messages))
-    assert (window.coverage, window.gaps, window.cameras_ok) == (0.75, ["started-late"], 0)
+    assert (window.coverage, make.lacking(window), window.cameras_ok) == (0.75, ["started-late"], 0)
 
 
 def test_lost_pictures_beyond_three_periods_lower_coverage(make):
     """A hole of 6 s in the pictures costs the 5.6 s for which nothing vouches."""
     [window] = windows(run(make.config(), make.stream().watch(0, 30).watch(36, 63).messages))
     assert window.coverage == pytest.approx(1 - (6.2 - 0.6) / 60, abs=1e-3)
-    assert window.gaps == ["frames-lost"]
+    assert make.lacking(window) == ["frames-lost"]
 
 
 @pytest.mark.parametrize(("state", "reason"), [("stalled", "camera-down"), ("paused", "paused")])
@@ -89,21 +95,21 @@ def test_a_camera_that_says_it_is_down_is_the_reason(make, state, reason):
     """From a camera's own word on, its silence has that reason, also when the window closes during it."""
     stream = make.stream().watch(0, 30).event(30, state).ticks(31, 122)
     first, second = windows(run(make.config(), stream.messages))
-    assert (first.coverage, first.gaps) == (pytest.approx(30.4 / 60), [reason])
-    assert (second.coverage, second.gaps, second.cameras_ok) == (0.0, [reason], 0)
+    assert (first.coverage, make.lacking(first)) == (observed(30.4 / 60), [reason])
+    assert (second.coverage, make.lacking(second), second.cameras_ok) == (0.0, [reason], 0)
 
 
 def test_a_live_camera_without_pictures_lost_frames(make):
     """A camera that is back while no worker answers has lost its frames from then on."""
     stream = make.stream().watch(0, 10).event(10, "stalled").event(20, "live").ticks(21, 62)
-    assert windows(run(make.config(), stream.messages))[0].gaps == ["camera-down", "frames-lost"]
+    assert make.lacking(windows(run(make.config(), stream.messages))[0]) == ["camera-down", "frames-lost"]
 
 
 def test_a_silent_site_has_windows_that_say_nothing_was_observed(make):
     """An outage is no empty room: no figures, coverage 0, window after window."""
     found = windows(run(make.config(), make.stream().ticks(0, 185).messages))
     assert [(w.coverage, w.persons, w.suppressed) for w in found] == [(0.0, None, "nothing-observed")] * 3
-    assert [w.gaps for w in found] == [["started-late"], ["camera-down"], ["camera-down"]]
+    assert [make.lacking(w) for w in found] == [["started-late"], ["camera-down"], ["camera-down"]]
 
 
 def test_a_clock_that_was_ahead_costs_its_own_time_only(make):
@@ -113,7 +119,7 @@ def test_a_clock_that_was_ahead_costs_its_own_time_only(make):
     stream.watch(90, 150, lease=3).passer(150, lease=3).watch(152.4, 783, lease=3)
     found = run(make.config(), stream.messages)
     assert [(o.coverage, o.persons) for o in windows(found)] == [
-        (1.0, 0), (pytest.approx(30.4 / 60), 0), (1.0, 1), *[(1.0, 0)] * 8, (1.0, 1), (1.0, 0)
+        (1.0, 0), (observed(30.4 / 60), 0), (1.0, 1), *[(1.0, 0)] * 8, (1.0, 1), (1.0, 0)
     ]  # fmt: skip
     assert not [o for o in found if isinstance(o, OperationalAlertV1)]
 
@@ -148,9 +154,9 @@ def test_a_zone_is_covered_by_its_own_cameras(make):
             stream.seen(step / 5, camera="back")
     out = run(config, stream.messages)
     [hall], [whole] = windows(out, "hall"), windows(out)
-    assert (hall.coverage, hall.gaps, hall.cameras_ok, hall.cameras_expected) == (1.0, [], 1, 1)
-    assert whole.coverage == pytest.approx((1 + 30.4 / 60) / 2)
-    assert (whole.gaps, whole.cameras_ok, whole.cameras_expected) == (["frames-lost"], 1, 2)
+    assert (hall.coverage, make.lacking(hall), hall.cameras_ok, hall.cameras_expected) == (1.0, [], 1, 1)
+    assert whole.coverage == observed((1 + 30.4 / 60) / 2)
+    assert (make.lacking(whole), whole.cameras_ok, whole.cameras_expected) == (["frames-lost"], 1, 2)
 
 
 def test_late_sightings_only_count_as_late(make):
@@ -218,16 +224,76 @@ def test_a_clock_too_far_ahead_opens_no_windows(make, changes, most):
     assert max(core._slots) <= make.hour + most * make.second
 
 
+@given(
+    st.lists(st.tuples(st.integers(0, 170), st.integers(3_661, 90_000), st.integers(0, 3), st.booleans()), max_size=9)
+)
+def test_whatever_was_too_far_ahead_changes_no_window(make, strays):
+    """Pictures and events of a wrong clock, under any lease and at any moment: what the right clock says counts on."""
+    stream = make.stream().watch(0, 60).passer(60).watch(62.4, 120).passer(120).watch(122.4, 190)
+    mixed = list(stream.messages)
+    for when, ahead, lease, is_event in strays:
+        other = make.stream()
+        at = when + ahead
+        other.event(at, "paused", lease=lease) if is_event else other.seen(at, make.face(), lease=lease)
+        mixed.append(replace(other.messages[-1], time=make.hour + when * make.second))
+    mixed.sort(key=lambda one: one.time)
+    out = run(make.config(), [replace(one, sequence=number) for number, one in enumerate(mixed, 1)])
+    assert windows(out) == windows(run(make.config(), stream.messages))
+    assert dropped(out) == ["ahead"] * len(strays)
+
+
 def test_a_window_is_judged_by_one_model(make):
     """Another model's pictures are unobserved in the open window; at the next border it takes over."""
     stream = make.stream().watch(0, 30)
     stream.passer(30, model="masks-2", sha="c" * 64).watch(32.4, 60, model="masks-2", sha="c" * 64)
     stream.passer(60, model="masks-2", sha="c" * 64).watch(62.4, 123, model="masks-2", sha="c" * 64)
     first, second = windows(run(make.config(), stream.messages))
-    assert (first.model, first.persons, first.gaps) == (make.model, 0, ["model-changed"])
-    assert first.coverage == pytest.approx(30.4 / 60)
+    assert (first.model, first.persons, make.lacking(first)) == (make.model, 0, ["model-changed"])
+    assert first.coverage == observed(30.4 / 60)
     assert (second.model, second.model_sha256, second.persons) == ("masks-2", "c" * 64, 1)
-    assert (second.coverage, second.gaps) == (1.0, [])
+    assert (second.coverage, make.lacking(second)) == (1.0, [])
+
+
+def test_a_window_has_the_errors_of_its_model(make):
+    """The interval holds chance and the errors of the model that judged the window, which it carries; no other's."""
+    stream = make.stream().told(0).told(0, model="masks-2", sha="c" * 64)
+    for number in range(8):
+        stream.passer(1 + 5 * number, "unmasked" if number == 3 else "masked")
+    [window] = windows(run(make.config(), stream.watch(42, 63).messages))
+    assert window.model_errors == make.errors
+    assert window.sampling_interval == rates(7, [Judged(8)]).interval
+    assert window.interval == rates(7, [Judged(8, make.errors)]).interval
+    assert window.interval[0] < window.sampling_interval[0] < window.rate < window.sampling_interval[1]
+
+
+@pytest.mark.parametrize("other", [{"model": "masks-2"}, {"sha": "c" * 64}])
+def test_without_its_models_errors_a_window_has_the_interval_of_chance(make, other):
+    """Of a model that nobody measured, of another name or other bytes, no errors are made up."""
+    [window] = windows(run(make.config(), make.stream().told(0, **other).passer(1).watch(3, 63).messages))
+    assert window.model_errors is None
+    assert window.interval == window.sampling_interval == rates(1, [Judged(1)]).interval
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_a_calibration_is_for_the_model_that_was_used(make, same):
+    """A window of that model has the ratio found at the site, and its interval; one of another has what is usual."""
+    sha = make.model_sha if same else "cd" * 32
+    here = CalibrationSettings(
+        model_sha256=sha, day=date(2026, 11, 28), counted=300, recall_ratio=0.9, recall_ratio_limits=(0.85, 0.95)
+    )
+    config = make.config(calibration=here)
+    assert config.sha256 != make.config().sha256
+    found = structs.replace(make.errors, recall_ratio=0.9, recall_ratio_limits=(0.85, 0.95), counted=300)
+    [window] = windows(run(config, make.stream().told(0).passer(1).watch(3, 63).messages))
+    assert window.model_errors == (found if same else make.errors)
+    assert window.interval == rates(1, [Judged(1, window.model_errors)]).interval
+
+
+def test_errors_that_are_told_before_the_window_closes_are_in_it(make):
+    """The last ones that the stream tells count: they may come while it is open, and may be estimated anew."""
+    anew = structs.replace(make.errors, sources=9)
+    stream = make.stream().passer(1).told(3).watch(3, 40).told(40, anew).watch(40, 63).told(63)
+    assert windows(run(make.config(), stream.messages))[0].model_errors == anew
 
 
 def test_files_close_their_windows_when_all_have_ended(make):
@@ -315,8 +381,18 @@ def test_a_bus_reset_lowers_coverage_and_loses_nobody(make):
     assert core.step(Reset()) == []
     after = make.stream(created=make.hour + 40 * make.second).watch(40, 45, lease=1).passer(45, lease=1)
     [window] = windows(run(None, after.watch(47.4, 63, lease=1).messages, core))
-    assert (window.persons, window.gaps) == (2, ["bus-restarted", "started-late"])
+    assert (window.persons, make.lacking(window)) == (2, ["bus-restarted", "started-late"])
     assert window.coverage == pytest.approx((20.4 - 5 + 20) / 60, abs=1e-3)
+
+
+def test_after_a_reset_no_errors_are_known_that_the_stream_does_not_have(make):
+    """A core that ran on publishes what one that starts with the new stream publishes."""
+    ran, started = SiteCore(make.config()), SiteCore(make.config())
+    run(None, make.stream().told(0).watch(0, 50).messages, ran)
+    ran.step(Reset())
+    after = make.stream(created=make.hour + 60 * make.second).passer(62).watch(64.4, 125).messages
+    windows_of = [windows(run(None, after, core))[-1] for core in (ran, started)]
+    assert [(one.persons, one.model_errors) for one in windows_of] == [(1, None)] * 2
 
 
 def test_a_long_reset_marks_every_window_it_hid(make):
@@ -325,8 +401,8 @@ def test_a_long_reset_marks_every_window_it_hid(make):
     run(None, make.stream().watch(0, 50).messages, core)
     core.step(Reset())
     found = windows(run(None, make.stream().tick(200).watch(200, 243).messages, core))
-    assert [w.gaps for w in found] == [["bus-restarted"]] * 4
-    assert [w.coverage for w in found] == pytest.approx([50.4 / 60, 0.0, 0.0, 40 / 60])
+    assert [make.lacking(w) for w in found] == [["bus-restarted"]] * 4
+    assert [w.coverage for w in found] == [observed(50.4 / 60), 0.0, 0.0, observed(40 / 60)]
 
 
 def test_a_night_of_silence_leaves_a_hole(make):
@@ -406,3 +482,27 @@ def test_profiles_hold_at_the_last_step(make):
     config = make.config(profile="fr-2021-269", cameras=TWO, zones=["hall"], window_s=1_200.0)
     out = [o for o in run(config, make.stream().passer(5).ticks(8, 1_202).messages) if isinstance(o, WindowV1)]
     assert [(w.zone, w.persons, w.rate, w.masked, w.coverage) for w in out] == [("_site", 1, 1.0, None, None)]
+
+
+def test_a_clock_a_day_ahead_raises_no_fence(make):
+    """Its pictures have later lease numbers, too; when it is right again, pictures count at once."""
+    stream = make.stream()
+    for step in range(20):
+        stream.seen(86_400 + step / 5, make.face(), lease=10**15, delay=-86_400)
+    stream.watch(5, 10).passer(10).watch(12.4, 59).ticks(60, 63)
+    out = run(make.config(), stream.messages)
+    assert dropped(out) == ["ahead"] * 20
+    assert [window.persons for window in windows(out)] == [1]
+
+
+@pytest.mark.parametrize("off", [-7_200, 7_200, 86_400])
+def test_a_wrong_clock_is_the_reason_of_the_gap(make, off):
+    """Neither the event's time nor its lease's number is trusted; another host's pictures still count."""
+    stream = make.stream().watch(0, 20, lease=5)
+    stream.put(stream.event(20 + off, "paused", lease=1, reason="wrong-clock").messages.pop().message, stream.at(20))
+    out = run(make.config(), stream.ticks(21, 63).messages)
+    [window] = windows(out)
+    assert (make.lacking(window), dropped(out)) == (["wrong-clock"], [])
+    assert window.coverage == pytest.approx(20.4 / 60, abs=0.01)
+    again = stream.watch(70, 80, lease=5)
+    assert dropped(run(make.config(), again.messages)) == []

@@ -191,3 +191,48 @@ def test_who_comes_out_from_behind_somebody_is_one(make):
     pictures = [(s, [make.face(0.3 + 0.01 * s, size=0.05)]) for s in range(8)]
     pictures += [(s, [make.face(0.42 + 0.01 * (s - 18), size=0.05)]) for s in range(18, 26)]
     assert [t.hits for t in follow(make, pictures, gap=3 * GAP)] == [16]
+
+
+def stood(make, steps, x=0.5, size=0.05):
+    """Return the pictures of somebody who stands, and sways by half a face, in these steps."""
+    return [(s, [make.face(x + 0.5 * size * (s % 3 - 1), size=size)]) for s in steps]
+
+
+@pytest.mark.parametrize(
+    ("away_s", "people"), [(4, 1), (9, 1), (12, 2)], ids=["turns away", "for long", "for too long"]
+)
+def test_who_stands_and_turns_away_is_one(make, away_s, people):
+    """Somebody who stood for three seconds may be away for ten times the gap of one second, and not for longer."""
+    back = 16 + away_s * 5
+    pictures = [*stood(make, range(16)), *[(s, []) for s in range(16, back)], *stood(make, range(back, back + 10))]
+    assert len(follow(make, pictures)) == people
+
+
+def test_who_stood_for_a_moment_is_waited_for_less(make):
+    """Six times as long as they stood: after one second not for eight."""
+    pictures = [*stood(make, range(6)), *[(s, []) for s in range(6, 48)], *stood(make, range(48, 56))]
+    assert len(follow(make, pictures)) == 2
+
+
+def test_who_walks_by_somebody_who_turned_away_is_somebody_else(make):
+    """A person who passes before the place of one who is turned away is not taken for that one, who is then back."""
+    walks = {s: make.face(0.1 + 0.05 * (s - 18), size=0.05) for s in range(18, 34)}
+    stands = {s: faces[0] for s, faces in stood(make, [*range(16), *range(40, 50)])}
+    pictures = [(s, [one[s] for one in (walks, stands) if s in one]) for s in range(50)]
+    assert [t.hits for t in follow(make, pictures)] == [16, 26]
+
+
+def test_a_window_ends_the_track_of_who_turned_away(make):
+    """A closing window waits for nobody: who was last seen before its end is counted in it."""
+    tracker = Tracker()
+    for step, faces in stood(make, range(16)):
+        tracker.step(step * make.period, 1.0, faces, make.model, GAP)
+    assert tracker.step(30 * make.period, 1.0, [], make.model, GAP) == []
+    assert [t.hits for t in tracker.close_before(20 * make.period)] == [16]
+
+
+def test_the_lights_go_off_before_a_queue(make):
+    """Five who wait are five, though nothing is seen for eight seconds."""
+    row = [0.1, 0.3, 0.5, 0.7, 0.9]
+    lit = [[make.face(x, size=0.05) for x in row] if s < 20 or s >= 60 else [] for s in range(80)]
+    assert [t.hits for t in follow(make, list(enumerate(lit)))] == [40] * 5

@@ -21,8 +21,8 @@ from bench.model_accuracy import (
     measure,
     parts,
 )
-from services.inference.annotations import InputError, Photo
-from services.inference.evaluate import PredictionLine
+from modelling.evaluation.labelled import InputError, Photo
+from modelling.evaluation.measuring import PredictionLine
 from services.inference.model import load_model
 
 BOX = (10.0, 10.0, 42.0, 42.0)

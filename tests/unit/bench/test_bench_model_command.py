@@ -11,7 +11,7 @@ import pytest
 
 from bench import model, model_int8, model_speed
 from bench.model_tables import markdown
-from services.inference.annotations import InputError, Photo
+from modelling.evaluation.labelled import InputError, Photo
 from services.inference.model import MODELS, ModelError, load_model
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from bench.model_int8 import Node, classifier_feeds, detector_feeds, drawn, kept_float
-from services.inference.annotations import Photo
+from modelling.evaluation.labelled import Photo
 
 
 def node(name, op, inputs, outputs):

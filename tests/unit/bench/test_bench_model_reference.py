@@ -9,7 +9,7 @@ import pytest
 from bench import model_reference
 from bench.model_reference import INPUT, packaged, without_weights
 from bench.model_sessions import session
-from services.inference.annotations import InputError
+from modelling.evaluation.labelled import InputError
 from services.inference.model import MODELS, ModelError
 
 ROOT = Path(__file__).parents[3]

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from bench.passages import MIN_HITS, SIZES, Person, bias, people, shares, sides, table
-from services.inference.core.outcomes import Outcome
+from modelling.evaluation.outcomes import Outcome
 
 BOX = (0.0, 0.0, 20.0, 20.0)
 PEOPLE = st.lists(

@@ -4,11 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from bench import parts, rows
+from bench import parts, rows, stream_rows
 from bench.clip import FULL_HD
 from bench.histogram import Histogram
+from bench.ratio import Yardstick
 from bench.rows import QUICK, Bench, memory_row
 from bench.soak import Soak
+from bench.stream_rows import Stream
 from bench.system import PROGRAMS, NotMeasured, Restarted, Run, require_same, require_work
 
 QUICKLY = Histogram(((0.1, 100.0), (float("inf"), 100.0)))
@@ -21,7 +23,13 @@ class Told(Bench):
 
     made = None
 
-    async def run(self, what, form, cameras, fps=5.0):
+    @property
+    def asked(self):
+        return self.__dict__.setdefault("told_of", [])
+
+    async def run(self, what, form, cameras, fps=5.0, **more):
+        more.pop("lanes", None)
+        self.asked.append((form.name, more))
         return self.made(cameras, fps)
 
 
@@ -52,12 +60,43 @@ async def test_cameras_under_which_a_program_ends_do_not_count(bench):
     def made(cameras, _fps):
         if cameras > 3:
             raise Restarted("ingest ended")
-        return GOOD
+        return replace(GOOD, due=5 * cameras, analysed=50 * cameras, faces=2.5)
 
     bench.made = made
-    row = await rows.cameras(bench, FULL_HD, 12, start=2)
-    assert (row.measured, row.verdict, row.note) == ("3", "missed", "at 4: ingest ended")
+    row = await stream_rows.cameras(bench, Stream(FULL_HD, target=12, start=2))
+    assert (row.measured, row.verdict) == ("3", "missed")
+    assert row.note.startswith("at 3: 5.00 pictures/s and camera, 2.50 faces in each, p99 ")
+    assert row.note.endswith("; at 4: ingest ended")
     assert {number for number, _ in bench.searched[FULL_HD.name]} == {2, 3}
+
+
+async def test_a_night_is_a_share_of_a_day(bench):
+    """The film without anybody has the setting, the other has not."""
+    bench.made = lambda _cameras, _fps: replace(GOOD, cpu_ms={"ingest": 4.0 if len(bench.asked) % 2 else 1.0})
+    row = await stream_rows.night(bench)
+    assert row.runs == [0.25, 0.25]
+    fast = {"analysis": "fast"}
+    assert bench.asked == [("720p8", fast), ("720p8-empty", fast | {"when_still": "one-a-second"})] * 2
+
+
+async def test_a_ratio_counts_where_the_machine_was_the_same(bench, monkeypatch):
+    """Four rounds, in one of which the yardstick took half as long again; faces of both are told."""
+    alone = iter([10.0, 10.5, 15.0, 9.8])
+
+    async def yardstick(_scenario):
+        return Yardstick(next(alone), 2.51)
+
+    async def sources(_form):
+        return []
+
+    bench.plan = replace(bench.plan, rounds=4)
+    bench.made = lambda _cameras, _fps: replace(GOOD, faces=2.5, cpu_ms=dict.fromkeys(PROGRAMS, 2.4))
+    monkeypatch.setattr(stream_rows, "yardstick", yardstick)
+    monkeypatch.setattr(bench, "sources", sources)
+    row = await stream_rows.ratio(bench, Stream(FULL_HD, target=12, start=2, ratio=1.12))
+    assert row.runs == pytest.approx([12 / 10, 12 / 10.5, 12 / 9.8])
+    assert "in one process 10.0; 2.50 faces in each, 2.51 in one process; 1 of 4 rounds left out" in row.note
+    assert bench.costs["1080p25"]["in one process"] == [10.0, 10.5, 9.8]
 
 
 async def test_a_soak_in_which_a_program_ends_is_missed(bench, monkeypatch):
@@ -132,6 +171,6 @@ async def test_decoding_and_analysing_are_told_apart(bench):
 
     bench.made = made
     found = await parts.by_part(bench)
-    assert [row.runs for row in found] == [[80.0] * 2, [25.0] * 2] * 2
-    assert [row.verdict for row in found] == ["met", "met", "missed", "met"]
+    assert [row.runs for row in found] == [[80.0] * 2, [25.0] * 2] * 4
+    assert [row.verdict for row in found] == ["met", "met", *["missed", "met"] * 3]
     assert "60.0 ms without any analysed picture, 4.00 ms for each" in found[0].note

@@ -1,9 +1,9 @@
-"""Dropping unread what could not make 100 ms: services.frames.budget.shedding."""
+"""Dropping unread what could not make 100 ms: services.frames.budget."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.frames.budget.shedding import BUDGET_NS, Shedder
+from services.frames.budget import BUDGET_NS, Shedder
 
 MS = 1_000_000
 ages = st.integers(0, 2 * BUDGET_NS)
@@ -55,6 +55,20 @@ def test_never_sheds_for_ever(values):
     """Whatever was measured, a fresh picture is tried again after 24 refusals."""
     shedder = fed(values)
     assert any(shedder.may_send(2 * MS) for _ in range(25))
+
+
+@given(times, st.integers(1, 100))
+def test_a_slow_camera_is_tried_as_soon(values, tenths):
+    """Whatever was measured, a fresh picture is tried again after 5 s and one picture, also with few pictures."""
+    period_s = tenths / 10
+    shedder = Shedder(period_ns=round(period_s * 1_000 * MS))
+    for value in values:
+        shedder.add(value)
+    refused = 0
+    while not shedder.may_send(2 * MS):
+        refused += 1
+    assert refused <= 24
+    assert refused * period_s <= max(24 * 0.2, period_s) + period_s
 
 
 @given(times, st.integers(0, BUDGET_NS - MS))

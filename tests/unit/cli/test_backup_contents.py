@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from operate.backup.core.contents import FILES, FORMAT, LIST, Contents, StreamContent, configuration, order, problems
+from operate.backup.contents import FILES, FORMAT, LIST, Contents, StreamContent, configuration, order, problems
 from operate.backup.folder import checked, described, finish, fresh, parts_of
 from proto.subjects import STREAMS, stream
 from services.bus.making import config_of

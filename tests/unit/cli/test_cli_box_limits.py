@@ -1,10 +1,10 @@
-"""The limits of a box's server: operate.box.limits."""
+"""The limits of a box's server: operate.box.machine."""
 
 import json
 
 import pytest
 
-from operate.box.limits import kept_limits, roomy
+from operate.box.machine import kept_limits, roomy
 
 
 def config(file: int, memory: int) -> str:

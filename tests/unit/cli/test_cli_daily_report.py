@@ -9,7 +9,7 @@ import yaml
 from operate.cli import daily_report
 from operate.cli.daily_report import ReportFile
 from services.kernel.settings import SettingsError, load
-from services.sites.history.spans import instant
+from services.sites.history import instant
 from services.sites.settings import SiteSettings
 
 PARIS = SiteSettings(id="forville", timezone="Europe/Paris", profile="alerting", window_s=300)

@@ -1,10 +1,10 @@
-"""The folder of `moretta up --data`: operate.box.data_folder."""
+"""The folder of `moretta up --data`: operate.box.machine."""
 
 from pathlib import Path
 
 import pytest
 
-from operate.box.data_folder import held
+from operate.box.machine import held
 from services.kernel.settings import SettingsError
 
 

@@ -7,8 +7,7 @@ import pytest
 from msgspec import structs
 from rich.console import Console
 
-from operate.cli.notify.known import doubts
-from operate.cli.notify.silences import about, in_words, table, until_when
+from operate.cli.notify.silences import about, doubts, in_words, table, until_when
 from operate.cli.notify.status import DeadLetter, Status, groups, tables
 from operate.cli.notify.trial import example, send
 from proto.notifications import NotificationV1, SilenceV1
@@ -23,7 +22,8 @@ TOLD = NotificationV1(
     firing=["3" * 16], recipients=HASHES, at=NOW,
 )  # fmt: skip
 SENT = DeliveryV1(
-    site="market", zone="hall", rule="low", alert="3" * 16, state="firing", notification="1" * 16, receiver="staff",
+    site="market", kind="rule", zone="hall", rule="low", alert="3" * 16, state="firing", notification="1" * 16,
+    receiver="staff",
     channel="email", recipient_sha256=HASHES[0], attempt=1, outcome="sent", reason="accepted", at=NOW,
 )  # fmt: skip
 SILENCE = SilenceV1(

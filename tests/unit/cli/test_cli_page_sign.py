@@ -1,8 +1,8 @@
-"""Where the camera page is, for people at a terminal: operate.box.page_sign."""
+"""Where the camera page is, for people at a terminal: operate.box.screen."""
 
 import json
 
-from operate.box.page_sign import page_sign
+from operate.box.screen import page_sign
 
 
 def test_the_sign():

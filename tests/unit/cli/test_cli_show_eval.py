@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from measured import everything, face, false_alarm, missed, pictures
 from rich.console import Console
 
-from operate.cli.show_eval import scores
-from services.inference.core.scoring import Terms, score
-from services.inference.evaluate import details
+from modelling.evaluation.measuring import details
+from modelling.evaluation.scoring import Terms, score
+from operate.cli.evaluation import scores
 
 
 def values_of(some, threshold=0.3):

@@ -1,6 +1,5 @@
 """`moretta size`: what a number of cameras needs, and that documents and chart say the same."""
 
-import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -10,8 +9,10 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 from in_process import invoke
+from nats_folder import NatsFolder
 
 from operate.identities import Identities, server
+from operate.sizing import Sent
 from operate.sizing.needs import (
     BUSY,
     DECODE_MS,
@@ -37,8 +38,9 @@ DOCS = Path(__file__).parents[3] / "docs"
 WANTED = st.builds(
     Wanted,
     cameras=st.integers(1, 5_000),
-    resolution=st.sampled_from(["1080p", "720p"]),
+    stream=st.sampled_from(sorted(MOST_CAMERAS)),
     fps=st.sampled_from([0.5, 1.0, 5.0, 10.0]),
+    analysis=st.sampled_from(["accurate", "fast"]),
     sites=st.integers(1, 50),
     zones=st.integers(0, 500),
 )
@@ -54,7 +56,7 @@ def test_pods_ask_for_what_is_in_use(wanted):
         assert part.replicas >= (1 if part.name == "nats" else 2)
         assert part.memory_mib % 128 == 0
     ingest = found.parts[0]
-    assert ingest.replicas * MOST_CAMERAS[wanted.resolution] >= wanted.cameras
+    assert ingest.replicas * MOST_CAMERAS[wanted.stream] >= wanted.cameras
     assert all(part.cpu_m <= 1_000 for part in found.parts if part.name == "inference")
 
 
@@ -112,13 +114,13 @@ def test_the_server_may_hold_what_is_asked_for(tmp_path):
 
 
 def test_what_it_prints_for_a_server_of_ones_own_is_taken(tmp_path):
-    """The options, by the command that they are for; the chart's values have the same sizes."""
+    """The section, by the command that it is for; the chart's values have the same sizes."""
     printed = invoke("size", "--cameras", "300", "--zones", "100").stdout
-    options = re.search(r"--out DIR --update (.*)", printed).group(1).split()
-    done = invoke("nats-config", "--out", str(tmp_path / "nats"), *options)
-    assert done.exit_code == 0
+    section = re.search(r"nats\.yaml of a server of your own \(moretta nats apply\): (streams: .*)", printed).group(1)
+    nats = NatsFolder(tmp_path / "nats")
+    nats.apply(yaml.safe_load(section))
     wanted = need(Wanted(300, zones=100)).sizes
-    assert json.loads((tmp_path / "nats/nats-config.json").read_text())["streams"] == wanted
+    assert nats.state()["streams"] == wanted
     assert sizes_of(yaml.safe_load(printed)["nats"]["streams"]) == wanted
 
 
@@ -128,44 +130,57 @@ def test_it_prints_values_for_helm():
     assert done.exit_code == 0
     found = yaml.safe_load(done.stdout)
     assert list(found) == ["ingest", "inference", "aggregate", "notify", "nats"]
-    assert found["ingest"]["replicas"] == -(-40 // MOST_CAMERAS["1080p"])
+    assert found["ingest"]["replicas"] == -(-40 // MOST_CAMERAS["1080p25"])
     each = need(Wanted(40)).cost_per_camera(20)
     assert f"a camera costs {each:.2f} a month where a core costs 20" in done.stdout
     assert "month" not in values(need(Wanted(40)))
 
 
-@pytest.mark.parametrize("options", [["--cameras", "0"], ["--cameras", "4", "--resolution", "4k"], []])
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--cameras", "0"],
+        ["--cameras", "4", "--stream", "4k"],
+        ["--cameras", "4", "--stream", "360p8", "--fps", "10"],
+        [],
+    ],
+)
 def test_a_mistake_is_told(options):
-    """No camera, a resolution that nobody measured, no number at all: exit code 2."""
+    """No camera, a stream that nobody measured, no number at all: exit code 2."""
     assert invoke("size", *options).exit_code == 2
 
 
-@pytest.mark.parametrize("resolution", ["1080p", "720p"])
+@pytest.mark.parametrize("sent", ["1080p25", "720p25", "720p8", "360p8"])
 @pytest.mark.parametrize("cameras", [10, 20, 40, 70])
-def test_the_documents_have_the_same_table(cameras, resolution):
+def test_the_documents_have_the_same_table(cameras, sent):
     """Each line of the sizing table in docs/operations.md is what the command says."""
-    assert row(Wanted(cameras, resolution)) in (DOCS / "operations.md").read_text(encoding="utf-8")
+    assert row(wanted(cameras, sent)) in (DOCS / "operations.md").read_text(encoding="utf-8")
 
 
 def test_the_documents_have_the_same_numbers():
     """The worked example of what a camera costs, the limits of one server, and the constants of the formula."""
     operations, capacity = ((DOCS / name).read_text(encoding="utf-8") for name in ("operations.md", "capacity.md"))
-    for resolution in MOST_CAMERAS:
-        found = need(Wanted(40, resolution))
-        assert f"| {resolution} | {found.asked_cores:.1f} | {found.cost_per_camera(25):.2f} |" in operations
-        assert f"{DECODE_MS[resolution]:g}{' ms' * (resolution == '1080p')} at {resolution}" in capacity
+    for sent in MOST_CAMERAS:
+        found = need(wanted(40, sent))
+        assert f"| {sent} | {found.asked_cores:.1f} | {found.cost_per_camera(25):.2f} |" in operations
+        assert f"{DECODE_MS[sent]:g}{' ms' * (sent == '1080p25')} at {sent}" in capacity
     assert f"up to {most_cameras()} a restart" in operations
     many, few = need(Wanted(100)), need(Wanted(1, zones=50))
     assert f"take `WINDOWS={in_words(few.sizes['WINDOWS'])}` for 400 days" in operations
     assert f"of 100 cameras {many.sightings / REPLAY_PER_S:.0f} s, in which windows are late" in operations
-    assert f"c x f x {INFER_MS:g} ms" in capacity
+    assert f"c x f x {INFER_MS['accurate']:g} ms with `accurate`, {INFER_MS['fast']:g} with `fast`" in capacity
     assert f"c x f x ({FRAME_MS:g} + {SIGHTING_MS['nats']:g}) ms + s x {1e3 * SITE_CORES['nats']:.1f} ms" in capacity
     assert f"c x f x {SIGHTING_MS['aggregate']:g} ms + s x {1e3 * SITE_CORES['aggregate']:.1f} ms" in capacity
+
+
+def wanted(cameras: int, sent: Sent) -> Wanted:
+    """Return what the documents' tables are of: second streams are analysed at `fast`."""
+    return Wanted(cameras, sent, analysis="fast" if sent.endswith("p8") else "accurate")
 
 
 def row(wanted: Wanted) -> str:
     """Return a line of the table."""
     found = need(wanted)
     cells = [f"{part.replicas} x {part.cpu_m}m, {part.memory_mib}Mi" for part in found.parts]
-    place = [f"{wanted.cameras} at {wanted.resolution}25", *cells]
+    place = [f"{wanted.cameras} at {wanted.stream}", *cells]
     return f"| {' | '.join(place)} | {found.frames_mb_s:.0f} MB/s | {found.asked_cores:.1f} |"

@@ -13,7 +13,7 @@ from windows import HOUR, MINUTE, decree, hidden, market_day, window
 
 from operate.cli.stats_chart import chart
 from proto.stats import StatsReplyV1
-from services.sites.charts.periods import runs
+from services.sites.charts import runs
 from services.sites.history import RollUp, TimeRange
 
 DAY = 1_795_474_800_000_000_000

@@ -159,7 +159,8 @@ def test_csv_is_stable():
     assert tuple(first) == COLUMNS
     assert as_csv(answer).splitlines()[0] == (
         "site,zone,start,end,persons,masked,unmasked,incorrect,unknown,rate,interval_low,interval_high,coverage,"
-        "windows_expected,windows_published,windows_suppressed,suppressed,gaps,models,profiles,adjusted"
+        "windows_expected,windows_published,windows_suppressed,suppressed,gaps,models,profiles,adjusted,"
+        "sampling_interval_low,sampling_interval_high"
     )
     assert (first["start"], first["end"]) == ("2026-10-25T02:00:00+02:00", "2026-10-25T02:00:00+01:00")
     assert (first["persons"], first["rate"], first["gaps"], first["adjusted"]) == (
@@ -175,7 +176,9 @@ def test_csv_is_stable():
 def test_every_figure_of_the_answer_is_in_the_csv():
     """A field that is added to the answer is added to the CSV."""
     fields = set(BY_TYPE[StatsReplyV1].periods[0].__struct_fields__)
-    assert fields - {"interval"} == set(COLUMNS) - {"interval_low", "interval_high"}
+    ends = {f"{name}_{end}" for name in ("interval", "sampling_interval") for end in ("low", "high")}
+    assert fields - {"interval", "sampling_interval"} == set(COLUMNS) - ends
+    assert ends < set(COLUMNS)
 
 
 @given(share=st.none() | st.floats(0, 1))

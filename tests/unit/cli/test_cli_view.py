@@ -5,7 +5,7 @@ import pytest
 from golden import BY_TYPE
 from msgspec import convert, structs
 
-from operate.view import View, count_text, milliseconds, rate_text, share_text
+from operate.view import View, count_text, rate_text, share_text
 from proto.public import AlertV1, CameraV1, DeliveryV1, Lifetime, WindowV1
 from proto.sightings import TickV1
 from services.sites.settings import SiteSettings
@@ -20,8 +20,8 @@ def view_of(*messages: msgspec.Struct) -> View:
     return view
 
 
-def life(p50: float, p99: float, frames: int = 10) -> Lifetime:
-    return Lifetime(p50_ms=p50, p99_ms=p99, max_ms=p99, frames=frames, unconfirmed=0)
+def life(late: int, pictures: int = 300) -> Lifetime:
+    return Lifetime(start=0, end=1, pictures=pictures, late=late)
 
 
 def test_the_latest_of_each_is_kept():
@@ -49,7 +49,7 @@ def test_what_the_settings_have_no_more_is_forgotten():
     view.keep([convert(site, SiteSettings)])
     for name in ("gone", "new"):
         view.take(structs.replace(CAMERA, camera=name))
-    assert set(view.cameras) == set(view.lifetimes) == {("cannes", CAMERA.camera), ("cannes", "new")}
+    assert set(view.cameras) == {("cannes", CAMERA.camera), ("cannes", "new")}
     assert view.windows == {("cannes", "_site"): WINDOW}
 
 
@@ -60,27 +60,16 @@ def test_firing():
     assert view_of(ALERT, other, structs.replace(ALERT, state="resolved")).firing() == [other]
 
 
-def test_the_worst_cameras_lifetime():
-    """No camera hides behind another; one without frames says nothing."""
+def test_the_worst_camera():
+    """No camera hides behind another; one without pictures in its last window, or without a window, says nothing."""
     cameras = [
-        structs.replace(CAMERA, camera="a", lifetime=life(10, 90)),
-        structs.replace(CAMERA, camera="b", lifetime=life(30, 40)),
-        structs.replace(CAMERA, camera="c", lifetime=life(500, 900, frames=0)),
+        structs.replace(CAMERA, camera="a", lifetime=life(3)),
+        structs.replace(CAMERA, camera="b", lifetime=life(3, 50)),
+        structs.replace(CAMERA, camera="c", lifetime=life(0, 0)),
         structs.replace(CAMERA, camera="d", lifetime=None),
     ]
-    assert view_of(*cameras).lifetime() == (30, 90)
-    assert view_of(*cameras[2:]).lifetime() is None
-
-
-def test_a_camera_that_left_says_nothing_of_those_that_are_live():
-    """Its last report stays only while none is live; what nobody confirmed in time is no number of milliseconds."""
-    gone = structs.replace(CAMERA, camera="a", lifetime=life(43, 60_000))
-    live = structs.replace(CAMERA, camera="b", lifetime=life(7, 8))
-    assert view_of(gone, live).lifetime() == (43, 60_000)
-    gone = structs.replace(gone, state="backing-off")
-    assert view_of(gone, live).lifetime() == (7, 8)
-    assert view_of(gone).lifetime() == (43, 60_000)
-    assert [milliseconds(value) for value in (7.4, 100.0, 60_000.0)] == ["7", "100", "over 100"]
+    assert view_of(*cameras).late() == (3, 50)
+    assert view_of(*cameras[2:]).late() is None
 
 
 def test_only_mails_that_were_sent_are_counted():
@@ -91,12 +80,12 @@ def test_only_mails_that_were_sent_are_counted():
 
 def test_status():
     """One object a second, JSON, with nothing finer than what is published."""
-    assert View().status() == {"cameras": 0, "cameras_up": 0, "lifetime_ms": None, "firing": [], "mails": 0}
+    assert View().status() == {"cameras": 0, "cameras_up": 0, "late": None, "firing": [], "mails": 0}
     status = view_of(CAMERA, ALERT, DELIVERY, WINDOW).status()
     assert status == {
         "cameras": 1,
         "cameras_up": 1,
-        "lifetime_ms": {"p50": 31.25, "p99": 62.5},
+        "late": {"at_most": 3, "pictures": 300},
         "firing": [{"site": "cannes", "zone": "fish", "rule": "low-rate"}],
         "mails": 1,
     }
@@ -106,7 +95,7 @@ def test_status():
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        ({}, "78% (68% to 85%)"),
+        ({}, "78% (56% to 92%)"),
         ({"interval": None}, "78%"),
         ({"rate": None, "persons": 3}, "nobody judged"),
         ({"rate": None, "persons": 0}, "nobody"),

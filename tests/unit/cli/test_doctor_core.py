@@ -10,7 +10,7 @@ from messages import window
 from msgspec import structs
 from nats_match import takes
 
-from operate.doctor.core import judged, rights, storage, times, trip
+from operate.doctor.core import judged, rights, storage, streams, trip
 from operate.doctor.core.findings import Finding, exit_code, fail, figures, left_out, ok, warn, worst
 from proto.permissions import ACCOUNTS, rights_of
 from proto.public import CameraV1, Lifetime
@@ -43,7 +43,7 @@ def test_only_what_fails_fails():
 @pytest.mark.parametrize(("left", "state"), [(-1, "fail"), (0, "fail"), (20 * DAY, "warn"), (22 * DAY, "ok")])
 def test_a_certificate_that_ends_soon_is_told_before_it_ends(left: float, state: str):
     """Three weeks before, while whoever renews it has time."""
-    assert times.certificate("certificate nats", "own", left).state == state
+    assert judged.certificate("certificate nats", "own", left).state == state
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_a_certificate_that_ends_soon_is_told_before_it_ends(left: float, state:
 )
 def test_a_window_is_late_when_the_next_one_should_be_there(age: float | None, state: str):
     """A window of 20 minutes is out after its lateness; a tenth more is no trouble."""
-    found = times.last_window("cannes", age, 1_200.0, 5.0)
+    found = judged.last_window("cannes", age, 1_200.0, 5.0)
     assert found.state == state
     assert bool(found.todo) == (state != "ok")
 
@@ -59,8 +59,17 @@ def test_a_window_is_late_when_the_next_one_should_be_there(age: float | None, s
 @given(st.floats(-10, 10), st.floats(0, 2))
 def test_a_slow_answer_proves_nothing_of_a_clock(offset: float, uncertainty: float):
     """Only what is beyond the limit for certain is a failure."""
-    found = times.clock(offset, uncertainty, 0.5)
+    found = judged.clock(offset, uncertainty, 0.5)
     assert (found.state == "fail") == (abs(offset) - uncertainty > 0.5)
+
+
+@pytest.mark.parametrize(("cameras", "state"), [(1, "ok"), (96, "ok"), (97, "warn"), (128, "warn"), (500, "warn")])
+def test_too_many_ingests_of_a_site_are_told_of_before_keys_are_displaced(cameras: int, state: str):
+    """From three quarters of what a worker has room for; with fewer cameras no number of replicas is too many."""
+    found = judged.frame_keys({"cannes": cameras, "lyon": 3}, 128)
+    assert [one.state for one in found] == [state]
+    assert (found[0].check == "frame keys of cannes") == (state == "warn")
+    assert ("128 replicas" in found[0].todo) == (state == "warn")
 
 
 def test_streams_as_they_should_be_are_one_line():
@@ -162,9 +171,7 @@ def test_a_pattern_covers_what_the_server_lets_it_take(want: list[str], have: li
     assert covers(pattern, ".".join(have)) == takes(pattern, ".".join(have))
 
 
-LIVE = CameraV1(
-    site="cannes", camera="gate", state="live", since=0, at=10**12, lifetime=Lifetime(20.0, 60.0, 70.0, 50, 0, 25, 0)
-)
+LIVE = CameraV1(site="cannes", camera="gate", state="live", since=0, at=10**12, lifetime=Lifetime(0, 1, 25, 0))
 
 
 def shown(*findings: Finding) -> dict[str, str]:
@@ -183,18 +190,48 @@ def test_a_camera_that_is_not_live_and_one_that_is_old():
     assert found == {
         "camera cannes/hall": "warn", "camera cannes/door": "fail", "cameras": "ok", "inference": "ok",
     }  # fmt: skip
-    silent = structs.replace(LIVE, lifetime=Lifetime(20.0, 60.0, 70.0, 50, 50))
+    silent = structs.replace(LIVE, reason="no-worker")
     assert shown(*judged.cameras({("cannes", "gate"): silent}, LIVE.at))["inference"] == "fail"
 
 
+LARGE = structs.replace(LIVE, width=1920, height=1080, fps=25.0)
+
+
+def test_a_stream_that_is_much_larger_than_what_is_analysed():
+    """It says what is decoded, what is analysed, and what a smaller stream would cost."""
+    place = ("cannes", "gate")
+    (found,) = streams.too_large({place: LARGE}, {place: streams.Analysed(5.0, 640)})
+    assert (found.check, found.state) == ("stream of cannes/gate", "warn")
+    said = "decodes 25 pictures a second of 1920x1080, analyses 5; a stream of 640x360 at 8 would cost ingest a ninth"
+    assert found.found == said
+    assert "moretta cameras show" in found.todo
+
+
 @pytest.mark.parametrize(
-    ("pictures", "late", "unconfirmed", "state"),
-    [(25, 0, 0, "ok"), (25, 1, 1, "ok"), (25, 2, 0, "warn"), (300, 3, 3, "ok"), (300, 4, 0, "warn"),
-     (None, None, 1, "ok"), (None, None, 2, "warn")],
-)  # fmt: skip
-def test_one_late_picture_is_chance(pictures: int | None, late: int | None, unconfirmed: int, state: str):
-    """A report has a few dozen pictures, and 99 of 100 are promised; a version before tells unconfirmed ones alone."""
-    life = Lifetime(20.0, 160.0, 170.0, 50, unconfirmed, pictures, late)
+    ("changes", "wanted"),
+    [
+        ({"width": 640, "height": 360, "fps": 8.0}, streams.Analysed(5.0, 640)),
+        ({"width": 1280, "height": 720, "fps": 10.0}, streams.Analysed(5.0, 640)),
+        ({}, streams.Analysed(25.0, 1920)),
+        ({"fps": None}, streams.Analysed(5.0, 640)),
+        ({"width": None}, streams.Analysed(5.0, 640)),
+        ({"state": "down"}, streams.Analysed(5.0, 640)),
+    ],
+)
+def test_a_stream_that_is_as_it_should_be(changes, wanted):
+    """What the documents recommend, what is analysed in full, and what is not known or not live: no line."""
+    place = ("cannes", "gate")
+    assert streams.too_large({place: structs.replace(LARGE, **changes)}, {place: wanted}) == []
+    assert streams.too_large({place: LARGE}, {}) == []
+    assert streams.too_large({}, {place: wanted}) == []
+
+
+@pytest.mark.parametrize(
+    ("pictures", "late", "state"), [(25, 0, "ok"), (25, 1, "ok"), (25, 3, "warn"), (300, 3, "ok"), (300, 9, "warn")]
+)
+def test_one_late_picture_is_chance(pictures: int, late: int, state: str):
+    """A short window has a few dozen pictures, and 99 of 100 are promised."""
+    life = Lifetime(0, 1, pictures, late)
     (_, found) = judged.cameras({("cannes", "gate"): structs.replace(LIVE, lifetime=life)}, LIVE.at)
     assert (found.check, found.state) == ("inference", state)
 
@@ -221,7 +258,7 @@ def test_a_search_that_is_blind_or_heard_nothing_proves_nothing():
     for bad in ({"found": 1}, {"blind": True}, {"messages": 0}):
         assert trip.pictures(replace(heard, **bad), "operator").state == "fail"
     assert [trip.refused(denied).state for denied in (True, False)] == ["ok", "fail"]
-    states = [trip.lifetime(*one, "metrics").state for one in ((60.0, 9), (None, 9), (120.0, 9), (None, 0))]
-    assert states == ["ok", "warn", "warn", "left out"]
+    states = [trip.lifetime(*one, "metrics").state for one in ((1, 100), (2, 100), (0, 0))]
+    assert states == ["ok", "warn", "left out"]
     cameras = [trip.camera("a/b", *one, "x:1", 9).state for one in ((1, "live"), (0, None), (3, "backing-off"))]
     assert cameras == ["ok", "fail", "fail"]

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.sites.history import TimeRange, day_start, local, spans
-from services.sites.history.spans import SECOND, instant
+from services.sites.history import SECOND, TimeRange, day_start, instant, local, spans
 
 PARIS = ZoneInfo("Europe/Paris")
 HOUR = 3_600 * SECOND

@@ -1,13 +1,17 @@
-"""`moretta nats-config`: what is written, for whose eyes, and how keys are renewed without anybody being locked out."""
+"""`moretta nats`: what is written, for whose eyes, and how keys are renewed without anybody being locked out."""
 
 import errno
 import json
 import re
+import shutil
 import stat
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from in_process import invoke
+from nats_folder import NatsFolder
 
 from operate.identities import Identities, Kept, Server, users
 from operate.orders import OperatorFile
@@ -19,136 +23,150 @@ from services.kernel.settings import SettingsError, load
 USERS = [user_of(*user) for user in users()]
 
 
-@pytest.fixture(name="folder")
-def _folder(tmp_path: Path) -> Path:
-    return tmp_path / "nats"
+@pytest.fixture(name="nats")
+def _nats(tmp_path: Path) -> NatsFolder:
+    return NatsFolder(tmp_path / "nats")
 
 
-@pytest.fixture(name="run")
-def _run(folder: Path):
-    """What the command prints; a user's mistake is raised as it is told."""
-
-    def run(*words: str) -> str:
-        result = invoke("nats-config", "--out", str(folder), *words)
-        assert result.exit_code == 0
-        return result.output
-
-    return run
+def seeds(nats: NatsFolder) -> dict[str, Seed]:
+    return {user: Seed(nats.read(f"{user}.nk")) for user in USERS}
 
 
-def seeds(folder: Path) -> dict[str, Seed]:
-    return {user: Seed((folder / f"{user}.nk").read_text()) for user in USERS}
-
-
-def admitted(folder: Path) -> list[str]:
-    """The public keys that the server's configuration names."""
-    accounts = json.loads((folder / "nats.conf").read_text())["accounts"]
-    return [user["nkey"] for account in accounts.values() for user in account["users"]]
-
-
-def test_the_servers_file_has_no_secret(folder: Path, run):
+def test_the_servers_file_has_no_secret(nats: NatsFolder):
     """Public keys only, each user's once; everything is its owner's alone to read."""
-    run()
-    secrets = {seed.reveal() for seed in seeds(folder).values()} | {(folder / "inference.key").read_text()}
-    for path in folder.iterdir():
+    nats.apply()
+    secrets = {seed.reveal() for seed in seeds(nats).values()} | {nats.read("inference.key")}
+    for path in nats.path.iterdir():
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         if path.suffix not in {".nk", ".key"}:
             assert not [secret for secret in secrets if secret in path.read_text()], path.name
-    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    assert sorted(admitted(folder)) == sorted(seed.public for seed in seeds(folder).values())
+    assert stat.S_IMODE(nats.path.stat().st_mode) == 0o700
+    assert sorted(nats.admitted()) == sorted(seed.public for seed in seeds(nats).values())
     assert len(secrets) == len(USERS) + 1
 
 
-def test_everybody_finds_its_own(folder: Path, run, tmp_path: Path):
+def test_everybody_finds_its_own(nats: NatsFolder, tmp_path: Path):
     """A service by its variables, a person by a settings file; nobody is told of another's seed."""
-    printed = run("--url", "nats://bus.example:4222", "--listen", "0.0.0.0:4222", "--store", "/data")
-    config = json.loads((folder / "nats.conf").read_text())
+    printed = nats.apply({"server": {"url": "nats://bus.example:4222", "listen": "0.0.0.0:4222", "store": "/data"}})
+    config = nats.conf()
     assert (config["listen"], config["jetstream"]["store_dir"]) == ("0.0.0.0:4222", "/data")
     for name in SERVICES:
-        named = set(re.findall(r"([\w-]+)\.nk", (folder / f"{name}.env").read_text()))
+        named = set(re.findall(r"([\w-]+)\.nk", nats.read(f"{name}.env")))
         assert named == {user_of(name, account) for account in ACCOUNTS[name]}
         assert f"{name}.env" in printed
     file = tmp_path / "site.yaml"
     file.write_text("sites: [{id: a}]")
-    variables = dict(line.split("=", 1) for line in (folder / "ingest.env").read_text().splitlines())
-    nats = load(file, IngestFile, variables).nats
-    assert (nats.url, nats.user, nats.seed) == ("nats://bus.example:4222", "ingest", seeds(folder)["ingest"])
-    assert nats.frames_seed == seeds(folder)["ingest-frames"]
-    assert load(folder / "operator.yaml", OperatorFile, {}).nats.seed == seeds(folder)["operator"]
+    variables = dict(line.split("=", 1) for line in nats.read("ingest.env").splitlines())
+    found = load(file, IngestFile, variables).nats
+    assert (found.url, found.user, found.seed) == ("nats://bus.example:4222", "ingest", seeds(nats)["ingest"])
+    assert found.frames_seed == seeds(nats)["ingest-frames"]
+    assert load(nats.path / "operator.yaml", OperatorFile, {}).nats.seed == seeds(nats)["operator"]
 
 
-def test_a_key_is_renewed_in_two_steps(folder: Path, run):
+def test_a_key_is_renewed_in_two_steps(nats: NatsFolder):
     """Between them both keys are admitted; of everybody else nothing changes."""
-    run()
-    old = seeds(folder)
-    printed = run("--rotate", "ingest")
-    both = seeds(folder)
+    nats.apply()
+    old = seeds(nats)
+    printed = nats.rotate("ingest")
+    both = seeds(nats)
     changed = {user for user in USERS if both[user] != old[user]}
     assert changed == {"ingest", "ingest-frames"}
-    assert set(admitted(folder)) == {seed.public for seed in (*old.values(), *both.values())}
+    assert set(nats.admitted()) == {seed.public for seed in (*old.values(), *both.values())}
     assert "two keys in force: ingest, ingest-frames" in printed
-    assert "--retire all" in printed
+    assert f"next: moretta nats retire {nats.path} all" in printed
     assert "--signal reload" in printed
-    run("--retire", "ingest")
-    assert seeds(folder) == both
-    assert sorted(admitted(folder)) == sorted(seed.public for seed in both.values())
+    nats.retire("ingest")
+    assert seeds(nats) == both
+    assert sorted(nats.admitted()) == sorted(seed.public for seed in both.values())
 
 
-def test_an_update_keeps_the_keys_and_gives_new_users_theirs(folder: Path, run):
+def test_two_keys_outlast_an_apply(nats: NatsFolder):
+    """A renewal that is under way goes on: whoever has the old key comes in still."""
+    nats.apply()
+    nats.rotate("ingest")
+    before = sorted(nats.admitted())
+    assert "two keys in force: ingest, ingest-frames" in nats.apply({"readers": ["acme"]})
+    assert sorted({*nats.admitted()} - {nats.public("subscriber-acme")}) == before
+
+
+def test_an_apply_keeps_the_keys_and_gives_new_users_theirs(nats: NatsFolder):
     """After a new version has another table; users that it doesn't know any more are out."""
-    run()
-    old, state = seeds(folder), json.loads((folder / "nats-config.json").read_text())
+    nats.apply()
+    old, state = seeds(nats), nats.state()
     state["keys"] = {user: keys for user, keys in state["keys"].items() if user != "notify"} | {"gone": ["UGONE"]}
-    (folder / "nats-config.json").write_text(json.dumps(state))
-    run("--update", "--url", "tls://bus.example")
-    new = seeds(folder)
+    nats.forge(state)
+    (nats.path / "gone.nk").touch()
+    printed = nats.apply({"server": {"url": "tls://bus.example"}})
+    new = seeds(nats)
     assert {user for user in USERS if new[user] != old[user]} == {"notify"}
-    assert sorted(admitted(folder)) == sorted(seed.public for seed in new.values())
-    assert "tls://bus.example" in (folder / "notify.env").read_text()
+    assert sorted(nats.admitted()) == sorted(seed.public for seed in new.values())
+    assert "tls://bus.example" in nats.read("notify.env")
+    assert not (nats.path / "gone.nk").exists()
+    assert "+ user notify, new to this version" in printed.splitlines()
 
 
 @pytest.mark.parametrize(
-    ("words", "why"),
+    ("server", "why"),
     [
-        ([], "--out: {folder} has identities already; --update keeps them"),
-        (["--rotate", "bob"], "--rotate: no identity 'bob'; there are ingest, inference"),
-        (["--retire", "all"], "--retire: all has no old key; --rotate makes a new one"),
-        (["--rotate", "all", "--retire", "all"], "--rotate --retire: does one thing at a time"),
-        (["--rotate", "all", "--url", "nats://h"], "--rotate: changes keys only"),
-        (["--update", "--listen", "here"], "--listen: 'here' is no HOST:PORT"),
-        (["--update", "--listen", "0.0.0.0:65536"], "--listen: '0.0.0.0:65536' is no HOST:PORT"),
-        (["--update", "--url", "nats://ana:hunter2@h"], "--url: must hold no user and no password"),
-        (["--update", "--url", "http://h"], "--url: must be a URL such as nats://host:4222"),
+        ({"listen": "here"}, "listen: must be HOST:PORT, such as 0.0.0.0:4222, got 'here'"),
+        ({"listen": "127.0.0.1:-1"}, "listen: must be HOST:PORT"),
+        ({"listen": "a b:4222"}, "listen: must be HOST:PORT"),
+        ({"listen": "0.0.0.0:65536"}, "listen: '0.0.0.0:65536' has no such port; must be HOST:PORT"),
+        ({"url": "nats://ana:hunter2@h"}, "url: must hold no user and no password"),
+        ({"url": "http://h"}, "url: must be a URL such as nats://host:4222"),
     ],
 )
-def test_what_cannot_be_done_is_told(folder: Path, run, words: list[str], why: str):
+def test_an_address_that_is_none_is_told(nats: NatsFolder, server: dict[str, str], why: str):
+    """In one line, without a password, whether or not something is there; and nothing is changed."""
+    for _ in range(2):
+        [line] = nats.problems({"server": server})
+        assert line.startswith(f"server.{why}")
+        assert "hunter2" not in line
+        nats.apply({})
+
+
+@pytest.mark.parametrize(
+    ("command", "who", "why"),
+    [
+        ("rotate", "bob", "moretta nats: IDENTITY: no identity 'bob'; there are ingest, inference"),
+        ("retire", "bob", "moretta nats: IDENTITY: no identity 'bob'; there are ingest, inference"),
+        ("rotate", "leaf", "moretta nats: IDENTITY: no identity 'leaf'"),
+        ("retire", "all", "moretta nats retire: all has no old key; `rotate` makes a new one"),
+        ("retire", "notify", "moretta nats retire: notify has no old key; `rotate` makes a new one"),
+    ],
+)
+def test_a_renewal_that_cannot_be_is_told(nats: NatsFolder, command: str, who: str, why: str):
     """In one line, and nothing is changed."""
-    run()
-    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    nats.apply()
+    before = nats.content()
     with pytest.raises(SettingsError) as caught:
-        run(*words)
-    assert str(caught.value).startswith("moretta nats-config: " + why.format(folder=folder))
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+        nats.run(command, who)
+    assert str(caught.value).startswith(why)
+    assert nats.content() == before
 
 
-def test_nobody_is_locked_out(folder: Path, run):
+def test_nobody_is_locked_out(nats: NatsFolder):
     """A second rotation would take the key that is still in use; a folder of something else is not closed to others."""
-    run()
-    run("--rotate", "notify")
-    with pytest.raises(SettingsError, match="notify still has an old key; --retire it first"):
-        run("--rotate", "all")
-    other = folder.parent / "other"
-    other.mkdir(mode=0o755)
-    (other / "file").touch()
+    nats.apply()
+    nats.rotate("notify")
+    with pytest.raises(SettingsError, match="notify still has an old key; `retire` it first"):
+        nats.rotate("all")
+    other = NatsFolder(nats.path.parent / "other")
+    other.path.mkdir(mode=0o755)
+    (other.path / "file").touch()
+    wishes: tuple[dict[str, Any] | None, ...] = (None, {}, {"hub": {}})
+    for wish in wishes:
+        told = other.refused(wish)
+        assert told == f"{other.path}: is not empty; name a folder of its own, with nothing but nats.yaml in it"
     with pytest.raises(SettingsError, match="is not empty; name a folder of its own"):
-        Kept.make(other, Server(listen=":1", store="/s", url="nats://h"))
-    assert stat.S_IMODE(other.stat().st_mode) == 0o755
+        Kept.make(other.path, Server(listen=":1", store="/s", url="nats://h"))
+    assert stat.S_IMODE(other.path.stat().st_mode) == 0o755
 
 
-def test_a_renewal_that_a_full_disk_broke_off_locks_nobody_out(folder: Path, run, monkeypatch: pytest.MonkeyPatch):
+def test_a_renewal_that_a_full_disk_broke_off_locks_nobody_out(nats: NatsFolder, monkeypatch: pytest.MonkeyPatch):
     """The new key's seed is lost: to end the renewal ends the new key, and the old one goes on."""
-    run()
-    before, write = seeds(folder), Identities.write
+    nats.apply()
+    before, write = seeds(nats), Identities.write
 
     def full(self: Identities, name: str, text: str) -> Path:
         if name == "notify.nk":
@@ -157,54 +175,119 @@ def test_a_renewal_that_a_full_disk_broke_off_locks_nobody_out(folder: Path, run
 
     monkeypatch.setattr(Identities, "write", full)
     with pytest.raises(OSError, match="No space"):
-        Kept.open(folder).rotate(["aggregate", "notify", "operator"])
+        Kept.open(nats.path).rotate(["aggregate", "notify", "operator"])
     monkeypatch.undo()
-    now = seeds(folder)
+    now = seeds(nats)
     assert {user for user in USERS if now[user] != before[user]} == {"aggregate"}
-    run("--retire", "all")
-    assert sorted(admitted(folder)) == sorted(seed.public for seed in now.values())
+    nats.retire("all")
+    assert sorted(nats.admitted()) == sorted(seed.public for seed in now.values())
 
 
-def test_seeds_may_be_kept_elsewhere(folder: Path, run):
+def test_a_stolen_key_is_replaced_however_often_it_breaks_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The disk is full at any of its writes: nobody is locked out, and the next run ends the stolen key."""
+    first, real, broken = NatsFolder(tmp_path / "first"), Identities.write, 0
+    first.apply({"leaf": {"hubs": ["tls://h:1"], "sites": ["nice"]}, "kubernetes": {"release": "m"}})
+    stolen, everybody = {*first.admitted()}, [*first.state()["keys"]]
+    for at in range(1000):
+        nats = NatsFolder(shutil.copytree(first.path, tmp_path / f"nats-{at}"))
+        left = iter(range(at))
+
+        def full(files: Identities, name: str, text: str, left: Iterator[int] = left) -> Path:
+            if next(left, None) is None:
+                raise OSError(errno.ENOSPC, "No space left on device", name)
+            return real(files, name, text)
+
+        monkeypatch.setattr(Identities, "write", full)
+        try:
+            Kept.open(nats.path).replace(everybody)
+        except OSError:
+            broken += 1
+        monkeypatch.setattr(Identities, "write", real)
+        keys = nats.state()["keys"]
+        assert [user for user in everybody if nats.public(user) not in keys[user]] == []
+        assert {nats.public(user) for user in USERS} <= {*nats.admitted()}
+        if broken == at:
+            break
+        Kept.open(nats.path).replace(everybody)
+        assert not stolen & {*nats.admitted()}
+        assert {user: [nats.public(user)] for user in everybody} == nats.state()["keys"]
+    assert broken > 2 * len(USERS)
+    assert not stolen & {*nats.admitted()}
+
+
+def test_seeds_may_be_kept_elsewhere(nats: NatsFolder):
     """Without the file the newest key stays; what is in it and is no seed is told."""
-    run()
-    run("--rotate", "notify")
-    newest = Seed((folder / "notify.nk").read_text()).public
-    (folder / "notify.nk").write_text("SUno")
+    nats.apply()
+    nats.rotate("notify")
+    newest = nats.public("notify")
+    (nats.path / "notify.nk").write_text("SUno")
     with pytest.raises(SettingsError, match=r"notify\.nk: must be the seed of a NATS user's nkey") as caught:
-        run("--retire", "notify")
+        nats.retire("notify")
     assert "SUno" not in str(caught.value)
-    (folder / "notify.nk").unlink()
-    run("--retire", "notify")
-    assert newest in admitted(folder)
-    assert len(admitted(folder)) == len(USERS)
+    (nats.path / "notify.nk").unlink()
+    nats.retire("notify")
+    nats.apply()
+    assert newest in nats.admitted()
+    assert len(nats.admitted()) == len(USERS)
+    assert not (nats.path / "notify.nk").exists()
 
 
-@pytest.mark.parametrize("option", ["--rotate", "--retire"])
-def test_a_table_that_has_grown_is_told(folder: Path, run, option: str):
-    """A key of somebody new is made by --update; before that there is nothing to renew."""
-    run()
-    state = json.loads((folder / "nats-config.json").read_text())
+@pytest.mark.parametrize("command", ["rotate", "retire", "replace"])
+def test_a_table_that_has_grown_is_told(nats: NatsFolder, command: str):
+    """A key of somebody new is made by `apply`; before that there is nothing to renew."""
+    nats.apply()
+    state = nats.state()
     del state["keys"]["notify"]
-    (folder / "nats-config.json").write_text(json.dumps(state))
-    with pytest.raises(SettingsError, match=r"nats-config\.json: keys: notify has no key here yet; --update makes one"):
-        run(option, "all")
+    nats.forge(state)
+    why = r"site-state\.json: keys: notify has no key here yet; `moretta nats apply` makes one"
+    with pytest.raises(SettingsError, match=why):
+        nats.run(command, "all")
 
 
-def test_a_damaged_or_missing_state_is_told(folder: Path, run):
+@pytest.mark.parametrize("command", [["apply"], ["rotate", "all"], ["retire", "all"], ["show"]], ids=lambda one: one[0])
+def test_a_damaged_or_missing_state_is_told(nats: NatsFolder, command: list[str]):
     """With its path and what to do."""
-    with pytest.raises(SettingsError, match=r"nats-config\.json: cannot be read: No such file or directory; make"):
-        run("--update")
-    run()
-    (folder / "nats-config.json").write_text('{"listen": 5}')
-    with pytest.raises(SettingsError, match=r"nats-config\.json: Expected `str`, got `int` - at `\$\.listen`"):
-        run("--rotate", "all")
+    if command != ["apply"]:
+        missing = r"site-state\.json: cannot be read: No such file or directory; `moretta nats apply` makes identities"
+        with pytest.raises(SettingsError, match=missing):
+            nats.run(*command)
+        assert not nats.path.exists()
+    nats.apply()
+    nats.forge({"listen": 5})
+    damaged = r"site-state\.json: Expected `str`, got `int` - at `\$\.listen`; `moretta nats apply` writes this file"
+    with pytest.raises(SettingsError, match=damaged):
+        nats.run(*command)
 
 
-def test_the_matrix_is_shown_and_nothing_is_written(folder: Path, run):
-    """Every subject with who may do what; no folder is needed."""
-    result = invoke("nats-config", "--matrix", env={"COLUMNS": "240"})
+def test_the_rights_are_shown_and_nothing_is_written(nats: NatsFolder):
+    """Every subject with who may do what; no folder is needed, and one that is named is shown, too."""
+    result = invoke("nats", "show", "--rights", env={"COLUMNS": "240"})
     assert result.exit_code == 0
     windows = next(line for line in result.output.splitlines() if "moretta.v1.windows.*.*" in line)
     assert [cell.strip() for cell in re.split("[│|]", windows)[3:12]] == ["", "", "", "", "ps", "s", "s", "", "s"]
-    assert not folder.exists()
+    assert not nats.path.exists()
+    nats.apply()
+    both = nats.run("show", "--rights")
+    assert ("moretta.v1.windows.*.*" in both, "aggregate.env" in both) == (True, True)
+
+
+def test_a_folder_is_shown_as_it_is(nats: NatsFolder):
+    """What is where and who has two keys; nothing is written, and without a folder one is asked for."""
+    nats.apply({"readers": ["acme"]})
+    nats.rotate("notify")
+    before = nats.content()
+    printed = nats.run("show")
+    assert [word for word in ("subscriber-acme.yaml", "two keys in force: notify") if word not in printed] == []
+    assert "next:" not in printed
+    assert nats.content() == before
+    with pytest.raises(SettingsError) as told:
+        invoke("nats", "show")
+    assert str(told.value) == "moretta nats show: DIR: is missing; name the folder, or give --rights"
+
+
+def test_the_state_is_no_secret(nats: NatsFolder):
+    """Public keys of everybody, and what was asked for."""
+    nats.apply({"leaf": {"hubs": ["tls://hub.example:7422"], "sites": ["cannes"]}})
+    state = nats.read("site-state.json")
+    assert {*json.loads(state)["keys"]} == {*USERS, "leaf", "streams"}
+    assert not [path.name for path in nats.path.glob("*.nk") if path.read_text() in state]

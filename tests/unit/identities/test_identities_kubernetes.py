@@ -1,48 +1,30 @@
-"""`moretta nats-config --kubernetes`: Secrets with what each is and no more, values without a secret."""
+"""The section `kubernetes` of nats.yaml: Secrets with what each is and no more, values without a secret."""
 
-import json
 import re
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
-from in_process import invoke
+from nats_folder import HUB, NatsFolder
 
+from chart_accounts import ACCOUNTS, text
 from operate.identities import Kept, Release, secret_files, users
-from operate.identities.chart import ACCOUNTS, text
 from operate.identities.kept import PEOPLE
 from services.bus.nkey import Seed
-from services.kernel.settings import SettingsError
 
 ROOT = Path(__file__).parents[3]
 _SEED = re.compile(r"\bSU[A-Z2-7]{56}\b")
 
 
-@pytest.fixture(name="folder")
-def _folder(tmp_path: Path) -> Path:
-    return tmp_path / "nats"
+@pytest.fixture(name="nats")
+def _nats(tmp_path: Path) -> NatsFolder:
+    return NatsFolder(tmp_path / "nats")
 
 
-@pytest.fixture(name="run")
-def _run(folder: Path):
-    """What the command prints, which is never a seed."""
-
-    def run(*words: str, out: Path = folder) -> str:
-        result = invoke("nats-config", "--out", str(out), *words, env={"COLUMNS": "400"})
-        assert result.exit_code == 0
-        assert not _SEED.search(result.output)
-        return result.output
-
-    return run
-
-
-def secrets(folder: Path) -> dict[str, dict]:
-    return {one["metadata"]["name"]: one for one in yaml.safe_load_all((folder / "secrets.yaml").read_text())}
-
-
-def values(folder: Path) -> dict:
-    return yaml.safe_load((folder / "values.yaml").read_text())["nats"]
+def release(name: str, namespace: str | None = None) -> dict[str, Any]:
+    return {"kubernetes": {"release": name} | ({"namespace": namespace} if namespace else {})}
 
 
 def test_the_charts_file_is_up_to_date():
@@ -51,10 +33,10 @@ def test_the_charts_file_is_up_to_date():
     assert not re.search(r"\b[SU][A-Z2-7]{50,}\b", text())
 
 
-def test_each_secret_holds_what_its_identity_needs_and_no_other_seed(folder: Path, run):
+def test_each_secret_holds_what_its_identity_needs_and_no_other_seed(nats: NatsFolder):
     """Named after the release, in the namespace, as files of the folder; operator and subscriber have settings."""
-    printed = run("--kubernetes", "paris", "--namespace", "count")
-    found = secrets(folder)
+    printed = nats.apply(release("paris", "count"))
+    found = nats.secrets()
     inside = {identity for identity, _ in users()} - {"backup"}  # who can destroy every stream is not in the cluster
     assert set(found) == {f"paris-identity-{identity}" for identity in inside}
     for identity in inside:
@@ -63,98 +45,117 @@ def test_each_secret_holds_what_its_identity_needs_and_no_other_seed(folder: Pat
         assert one["metadata"]["labels"]["app.kubernetes.io/instance"] == "paris"
         people = [f"{identity}.yaml"] if identity in PEOPLE else []
         assert list(one["stringData"]) == [*secret_files(identity), *people]
-        assert all(content == (folder / name).read_text() for name, content in one["stringData"].items())
+        assert all(content == nats.read(name) for name, content in one["stringData"].items())
     assert set(found["paris-identity-ingest"]["stringData"]) == {
         *("ingest.nk", "ingest-frames.nk", "ingest.key", "inference.pub"),
     }
     settings = yaml.safe_load(found["paris-identity-operator"]["stringData"]["operator.yaml"])
     assert settings["nats"]["url"] == "nats://paris-moretta-nats.count.svc:4222"
-    assert stat.S_IMODE((folder / "secrets.yaml").stat().st_mode) == 0o600
-    assert f"kubectl apply -n count -f {folder}/secrets.yaml" in printed
-    assert f"helm upgrade --install paris -n count k8s/moretta -f {folder}/values.yaml" in printed
+    assert stat.S_IMODE((nats.path / "secrets.yaml").stat().st_mode) == 0o600
+    assert f"kubectl apply -n count -f {nats.path}/secrets.yaml" in printed
+    assert f"helm upgrade --install paris -n count k8s/moretta -f {nats.path}/values.yaml" in printed
 
 
-def test_values_have_public_keys_alone(folder: Path, run):
+def test_values_have_public_keys_alone(nats: NatsFolder):
     """Those of our chart and of NATS's own; fit for git."""
-    run("--kubernetes", "moretta")
-    state = Kept.open(folder).server
-    assert values(folder) == {"release": "moretta", "keys": state.keys}
+    nats.apply(release("moretta"))
+    state = Kept.open(nats.path).server
+    assert nats.values() == {"release": "moretta", "keys": state.keys}
     for name in ("values.yaml", "nats-values.yaml"):
-        assert not _SEED.search((folder / name).read_text())
+        assert not _SEED.search(nats.read(name))
     assert state.url == "nats://moretta-nats:4222", "the chart's name is not said twice"
 
 
-def test_a_rotation_writes_both_keys_then_one(folder: Path, run):
+def test_a_rotation_writes_both_keys_then_one(nats: NatsFolder):
     """The release is remembered; Secrets have the new seed from the start, and the next steps say who goes first."""
-    run("--kubernetes", "paris")
-    old = values(folder)["keys"]["notify"]
-    printed = run("--rotate", "notify")
-    new = Seed(secrets(folder)["paris-identity-notify"]["stringData"]["notify.nk"]).public
-    assert values(folder)["keys"]["notify"] == [new, *old]
+    nats.apply(release("paris"))
+    old = nats.values()["keys"]["notify"]
+    printed = nats.rotate("notify")
+    new = Seed(nats.secrets()["paris-identity-notify"]["stringData"]["notify.nk"]).public
+    assert nats.values()["keys"]["notify"] == [new, *old]
     first, second, third = (printed.index(f"next: {word}") for word in ("helm", "kubectl apply", "kubectl rollout"))
     assert first < second < third
-    run("--retire", "notify")
-    assert values(folder)["keys"]["notify"] == [new]
-    run("--update", "--namespace", "count")
-    assert Kept.open(folder).server.release == Release(name="paris", namespace="count")
-    assert Kept.open(folder).server.url == "nats://paris-moretta-nats.count.svc:4222"
-    run("--update", "--url", "tls://other:4222")
-    assert Kept.open(folder).server.url == "tls://other:4222"
+    nats.retire("notify")
+    assert nats.values()["keys"]["notify"] == [new]
 
 
-def test_files_that_were_moved_elsewhere_are_in_no_secret(folder: Path, run):
+def test_the_services_url_is_the_charts_unless_the_file_names_another(nats: NatsFolder, tmp_path: Path):
+    """It follows the release, its namespace, and whether TLS is spoken."""
+
+    def url(wish: dict[str, Any]) -> str:
+        nats.apply(wish)
+        return Kept.open(nats.path).server.url
+
+    (tmp_path / "x.pem").touch()
+    secure = {"server": {"tls": dict.fromkeys(("cert_file", "key_file", "ca_file"), "x.pem")}}
+    assert url(release("paris")) == "nats://paris-moretta-nats:4222"
+    assert url(release("paris", "count")) == "nats://paris-moretta-nats.count.svc:4222"
+    assert Kept.open(nats.path).server.release == Release(name="paris", namespace="count")
+    assert url(release("paris", "count") | secure) == "tls://paris-moretta-nats.count.svc:4222"
+    assert url(release("paris", "count") | {"server": {"url": "tls://other:4222"}}) == "tls://other:4222"
+    assert url({}) == "nats://127.0.0.1:4222"
+
+
+def test_files_that_were_moved_elsewhere_are_in_no_secret(nats: NatsFolder):
     """Half a Secret would take away what is there: the whole of it is left out, and said."""
-    run("--kubernetes", "paris")
-    (folder / "ingest.key").unlink()
-    printed = run("--rotate", "notify")
-    assert "paris-identity-ingest" not in secrets(folder)
-    assert "ingest: its files are not in" in printed
-    assert (
-        len(secrets(folder)) == len({identity for identity, _ in users()}) - 2
-    )  # nor that of backup, which is in none
+    nats.apply(release("paris"))
+    (nats.path / "ingest.key").unlink()
+    for printed in (nats.rotate("notify"), nats.apply()):
+        assert "paris-identity-ingest" not in nats.secrets()
+        assert "ingest: its files are not in" in printed
+        # nor that of backup, which is in none
+        assert len(nats.secrets()) == len({identity for identity, _ in users()}) - 2
+    assert not (nats.path / "ingest.key").exists()
 
 
-def test_a_leaf_and_a_hub_have_theirs(folder: Path, run, tmp_path: Path):
+def test_a_leaf_and_a_hub_have_theirs(nats: NatsFolder, tmp_path: Path):
     """The leaf's seed is in a Secret of its own, as the file that the server includes; the hub has public keys."""
-    leaf = ("--leaf", "tls://hub.example:7422", "--site", "cannes", "--site", "nice")
-    printed = run("--kubernetes", "south", *leaf)
-    state = Kept.open(folder).server
-    assert values(folder)["leaf"] == {
+    leaf = {"leaf": {"hubs": ["tls://hub.example:7422"], "sites": ["cannes", "nice"]}}
+    printed = nats.apply(release("south") | leaf)
+    state = Kept.open(nats.path).server
+    assert nats.values()["leaf"] == {
         "hubs": ["tls://hub.example:7422"],
         "sites": ["cannes", "nice"],
         "existingSecret": "south-nats-leaf",
     }
-    assert "leaf" not in values(folder)["keys"]
-    [line] = secrets(folder)["south-nats-leaf"]["stringData"]["leaf.conf"].splitlines()
+    assert "leaf" not in nats.values()["keys"]
+    [line] = nats.secrets()["south-nats-leaf"]["stringData"]["leaf.conf"].splitlines()
     assert Seed(line.removeprefix('nkey: "').removesuffix('"')).public == state.keys["leaf"][0]
-    theirs = yaml.safe_load((folder / "nats-values.yaml").read_text())
+    theirs = yaml.safe_load(nats.read("nats-values.yaml"))
     [remote] = theirs["config"]["merge"]["leafnodes"]["remotes"]
     assert remote["leaf$include"] == "../nats-leaf/leaf.conf"
     assert theirs["podTemplate"]["patch"][0]["value"]["secret"] == {"secretName": "south-nats-leaf"}
-    [line] = re.findall(r"--site (cannes\+nice=U\w+)", printed)
-    out = tmp_path / "hub"
-    run("--hub", "0.0.0.0:7422", "--kubernetes", "hub", "--site", line, out=out)
-    keys = json.loads((out / "nats-hub.json").read_text())["keys"]
+    [told] = re.findall(r"hub\.leaves: (\{.*\}), and moretta nats apply", printed)
+    hub = NatsFolder(tmp_path / "hub")
+    hub.apply(release("hub") | {"hub": {"leaves": [yaml.safe_load(told)]}})
     leaves = [{"sites": ["cannes", "nice"], "keys": state.keys["leaf"]}]
-    assert values(out) == {"release": "hub", "keys": keys, "hub": {"enabled": True, "leaves": leaves, "room": 1}}
-    assert set(secrets(out)) == {"hub-identity-subscriber"}
-    settings = yaml.safe_load((out / "subscriber.yaml").read_text())
+    assert hub.values() == {
+        "release": "hub",
+        "keys": hub.state(HUB)["keys"],
+        "hub": {"enabled": True, "leaves": leaves, "room": 1},
+    }
+    assert set(hub.secrets()) == {"hub-identity-subscriber"}
+    settings = yaml.safe_load(hub.read("subscriber.yaml"))
     assert settings["nats"]["url"] == "nats://hub-moretta-nats:4222"
 
 
 @pytest.mark.parametrize(
-    ("words", "why"),
+    ("wish", "why"),
     [
-        (["--kubernetes", "Paris"], "--kubernetes: 'Paris' is no name in Kubernetes: 1-53 of a-z, 0-9 and inner"),
-        (["--kubernetes", "p" * 54], "is no name in Kubernetes: 1-53 of"),
-        (["--kubernetes", "p", "--namespace", "-x"], "--namespace: '-x' is no name in Kubernetes: 1-63 of"),
-        (["--namespace", "count"], "--namespace: is the namespace of a release; --kubernetes RELEASE names it"),
-        (["--rotate", "all", "--kubernetes", "paris"], "--rotate: changes keys only; --update changes"),
+        (release("Paris"), "release: must be a name in Kubernetes: a-z, 0-9 and inner hyphens (RFC 1123), such as mor"),
+        (release("p" * 54), "release: must be a name in Kubernetes"),
+        (release("p", "-x"), "namespace: must be a name in Kubernetes"),
+        (release("p", "n" * 64), "namespace: must be a name in Kubernetes"),
+        ({"kubernetes": {"namespace": "count"}}, "release: is missing; must be a name in Kubernetes"),
     ],
 )
-def test_a_wrong_name_is_told(run, folder: Path, words: list[str], why: str):
+def test_a_wrong_name_is_told(nats: NatsFolder, wish: dict[str, Any], why: str):
     """With what would be right, before anything is written."""
-    with pytest.raises(SettingsError) as caught:
-        run(*words)
-    assert why in str(caught.value)
-    assert not folder.exists()
+    [line] = nats.problems(wish)
+    assert line.startswith(f"kubernetes.{why}")
+
+
+def test_the_longest_names_are_taken(nats: NatsFolder):
+    """53 characters of a release, 63 of a namespace, as Helm and Kubernetes take them."""
+    nats.apply(release("p" * 53, "n" * 63))
+    assert Kept.open(nats.path).server.release == Release(name="p" * 53, namespace="n" * 63)

@@ -1,13 +1,13 @@
 """A site's leaf and a hub, as configuration: what crosses, what is denied, who may what; and the command."""
 
-import json
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from in_process import invoke
+from nats_folder import HUB, NatsFolder, lines_of
 from nats_match import overlap, takes
 
 from operate.identities import Tls, server, users
@@ -73,7 +73,8 @@ def test_a_site_gives_its_hub_consumers_of_copies_and_nothing_else():
         assert rest == [{"PUBLIC": "_COPY.>", "LEAF": "_LEAF.cannes.>"}[taker]]
         assert all(next(iter(one.values()))["account"] == giver for one in accounts[taker]["imports"])
     assert "exports" not in accounts["FRAMES"]
-    assert "imports" not in accounts["FRAMES"] | accounts["MAIN"]
+    assert "imports" not in accounts["FRAMES"]
+    assert {one["service"]["account"] for one in accounts["MAIN"]["imports"]} == {"SUBSCRIBERS"}
     assert config["jetstream"]["domain"] == "cannes"
     assert config["jetstream"]["max_file_store"] > sum(s.max_bytes for s in STREAMS if s.storage == "file") + sum(
         stream["max_bytes"] for stream in copies(Link("cannes", ("cannes",)))
@@ -132,97 +133,148 @@ def test_copies_are_as_the_table_says_but_on_disk():
             assert "subjects" not in one
 
 
-class Command:
-    """`moretta nats-config` of a site and of a hub."""
-
-    def __init__(self, folder: Path) -> None:
-        self.site, self.hub = folder / "site", folder / "hub"
-
-    def run(self, folder: Path, *words: str) -> str:
-        given_words = ["nats-config", "--out", str(folder), *words]
-        result = invoke(*given_words)
-        assert result.exit_code == 0, result.output
-        return result.output
-
-    def conf(self, folder: Path) -> Config:
-        config: Config = json.loads((folder / "nats.conf").read_text())
-        return config
+LEAF = {"leaf": {"hubs": ["tls://hub.example:7422"], "sites": ["cannes"]}}
 
 
-@pytest.fixture(name="command")
-def _command(tmp_path: Path) -> Command:
-    return Command(tmp_path)
+@pytest.fixture(name="nats")
+def _nats(tmp_path: Path) -> NatsFolder:
+    return NatsFolder(tmp_path / "nats")
 
 
-LEAF = ("--leaf", "tls://hub.example:7422", "--site", "cannes")
-
-
-def test_a_sites_command_says_what_the_hub_needs(command: Command):
-    """The seed is in nats.conf and leaf.nk, for the owner's eyes; the hub's command is printed with the public key."""
-    command.run(command.site)
-    before = command.conf(command.site)
-    said = command.run(command.site, "--update", *LEAF)
-    seed = Seed((command.site / "leaf.nk").read_text())
-    config = command.conf(command.site)
-    assert f"--site cannes={seed.public}" in said
+def test_a_sites_command_says_what_the_hub_needs(nats: NatsFolder):
+    """The seed is in nats.conf and leaf.nk, for the owner's eyes; what the hub's file gets has the public key."""
+    nats.apply({})
+    before = nats.conf()
+    said = nats.apply(LEAF)
+    seed = Seed(nats.read("leaf.nk"))
+    config = nats.conf()
+    assert f"in its file's hub.leaves: {{sites: [cannes], keys: [{seed.public}]}}, and moretta nats apply" in said
     assert "secret" in said
     assert config["leafnodes"]["remotes"][0]["nkey"] == seed.reveal()
-    assert stat.S_IMODE((command.site / "nats.conf").stat().st_mode) == 0o600
-    has_seed = {path.name for path in command.site.iterdir() if seed.reveal() in path.read_text()}
+    assert stat.S_IMODE((nats.path / "nats.conf").stat().st_mode) == 0o600
+    has_seed = {path.name for path in nats.path.iterdir() if seed.reveal() in path.read_text()}
     assert has_seed == {"nats.conf", "leaf.nk"}
     assert config["accounts"]["MAIN"]["users"] == before["accounts"]["MAIN"]["users"]
-    command.run(command.site, "--update")
-    assert command.conf(command.site) == config, "an update keeps the leaf"
-    said = command.run(command.site, "--rotate", "leaf")
-    new = Seed((command.site / "leaf.nk").read_text())
-    assert f"--site cannes={new.public},{seed.public}" in said
-    assert command.conf(command.site)["leafnodes"]["remotes"][0]["nkey"] == new.reveal()
+    nats.apply()
+    assert nats.conf() == config, "what was applied last has the leaf"
+    said = nats.rotate("leaf")
+    new = Seed(nats.read("leaf.nk"))
+    assert f"{{sites: [cannes], keys: [{new.public}, {seed.public}]}}" in said
+    assert nats.conf()["leafnodes"]["remotes"][0]["nkey"] == new.reveal()
+    assert "keys: " not in nats.rotate("streams"), "the hub has nothing to learn of it"
 
 
-def test_a_hub_takes_sites_keys_and_leaves_them_go(command: Command):
+def test_a_leaf_that_is_taken_out_of_the_file_goes_with_its_keys(nats: NatsFolder):
+    """And its files; everybody else's key is as before, and one that comes back is another one."""
+    nats.apply({})
+    without, plain = nats.state(), nats.conf()
+    nats.apply(LEAF)
+    both = [nats.public(user) for user in ("leaf", "streams")]
+    said = nats.apply({})
+    assert {"- leaf.hubs: ['tls://hub.example:7422']", "- leaf.sites: ['cannes']"} <= {*said.splitlines()}
+    assert not [line for line in lines_of(said, "next: ") if "hub.leaves" in line]
+    assert (nats.state(), nats.conf()) == (without, plain)
+    assert not [name for name in ("leaf.nk", "streams.nk") if (nats.path / name).exists()]
+    assert not [name for name, content in (nats.content() or {}).items() for key in both if key.encode() in content]
+    nats.apply(LEAF)
+    assert not {*both} & {nats.public(user) for user in ("leaf", "streams")}
+
+
+def test_a_leaf_has_files_of_its_own_for_tls(nats: NatsFolder, tmp_path: Path):
+    """Beside the file, wherever the command is called."""
+    (tmp_path / "x.pem").touch()
+    names = ("cert_file", "key_file", "ca_file")
+    nats.apply({"leaf": LEAF["leaf"] | {"tls": dict.fromkeys(names, "x.pem")}})
+    tls = Tls(*[str(tmp_path / "x.pem")] * 3)
+    assert nats.conf()["leafnodes"]["remotes"][0]["tls"] == tls.block()
+    assert "tls" not in nats.conf()
+
+
+def leaves(*each: tuple[str, list[Any]], **more: str) -> dict[str, Any]:
+    """A hub's file, by each leaf's sites and keys."""
+    return {"hub": {"leaves": [{"sites": sites.split("+"), "keys": keys} for sites, keys in each], **more}}
+
+
+def test_a_hub_takes_sites_keys_and_leaves_them_go(nats: NatsFolder):
     """Sites join, get other keys, and go; who makes the streams stays the same; no secret in nats.conf."""
     one, two, three = (Seed.new().public for _ in range(3))
-    command.run(command.hub, "--hub", "0.0.0.0:7422", "--site", f"cannes={one}")
-    first = command.conf(command.hub)
+    nats.apply(leaves(("cannes", [one])))
+    first = nats.conf()
     assert first["leafnodes"]["listen"] == "0.0.0.0:7422"
-    command.run(command.hub, "--update", "--site", f"nice+antibes={two}", "--site", f"cannes={one},{three}")
-    config = command.conf(command.hub)
+    said = nats.apply(leaves(("cannes", [one, three]), ("nice+antibes", [two])))
+    assert {"leaf cannes: sites cannes, 2 key(s)", "leaf nice: sites nice+antibes, 1 key(s)"} <= {*said.splitlines()}
+    config = nats.conf()
     assert set(config["accounts"]) == {"HUB", "SUBSCRIBERS", "SITE_cannes", "SITE_nice"}
     users_of = config["accounts"]["SITE_cannes"]["users"]
     assert [user["nkey"] for user in users_of[:2]] == [one, three]
     assert users_of[2] == first["accounts"]["SITE_cannes"]["users"][1]
-    command.run(command.hub, "--update", "--site", "cannes=")
-    last = command.conf(command.hub)
+    said = nats.apply(leaves(("nice+antibes", [two])))
+    assert f"- hub.leaves.cannes: ['{one}', '{three}']" in said.splitlines()
+    last = nats.conf()
     assert set(last["accounts"]) == {"HUB", "SUBSCRIBERS", "SITE_nice"}
     assert last["jetstream"] == config["jetstream"], "else a running server would not reload it"
-    seeds = [path.read_text() for path in command.hub.glob("*.nk")]
-    assert len(seeds) == 4
-    others = [path for path in command.hub.iterdir() if path.suffix != ".nk"]
+    seeds = [path.read_text() for path in nats.path.glob("*.nk")]
+    assert len(seeds) >= 3
+    others = [path for path in nats.path.iterdir() if path.suffix != ".nk"]
     assert not [path for path in others for seed in seeds if seed in path.read_text()]
 
 
-KEY = Seed.new().public
+def test_a_hub_has_the_certificate_of_its_server_at_both_doors(nats: NatsFolder, tmp_path: Path):
+    """Clients and leaves are shown the same one, and are asked for theirs."""
+    (tmp_path / "x.pem").touch()
+    names = ("cert_file", "key_file", "ca_file")
+    nats.apply({"server": {"tls": dict.fromkeys(names, "x.pem")}, "hub": {"listen": ":7422"}})
+    config, tls = nats.conf(), Tls(*[str(tmp_path / "x.pem")] * 3).block()
+    assert (config["tls"], config["leafnodes"]["tls"], config["leafnodes"]["listen"]) == (tls, tls, ":7422")
+
+
+def test_a_hubs_keys_are_in_its_file(nats: NatsFolder):
+    """Nothing is renewed by the commands that do so at a site."""
+    nats.apply({"hub": {}})
+    before = nats.content()
+    for command in ("rotate", "retire", "replace"):
+        with pytest.raises(SettingsError, match=f"moretta nats {command}: is for a site's folder; .* hub.leaves has"):
+            nats.run(command, "all")
+    assert nats.content() == before
+    assert [word for word in ("subscriber.yaml", HUB) if word not in nats.run("show")] == []
+
+
+KEY, OTHER = Seed.new().public, Seed.new().public
 MISTAKES = {
-    "a leaf without a site": (("--leaf", "tls://hub:7422"), "--site: is missing"),
-    "a site without a hub": (("--site", "cannes"), "--leaf: is missing"),
-    "no address": (("--leaf", "hub", "--site", "cannes"), "--leaf: 'hub' is no URL such as tls://hub.example:7422"),
-    "a password in it": (("--leaf", "tls://a:b@hub:1", "--site", "cannes"), "is no URL"),
-    "no site's id": (("--leaf", "tls://hub:7422", "--site", "*"), "--site: '*' is no site's id"),
-    "no key": (("--hub", "0.0.0.0:7422", "--site", "cannes"), "'' is no public key"),
-    "a seed": (("--hub", "0.0.0.0:7422", "--site", "cannes=SUX"), "cannes: a seed is no public key"),
-    "no port": (("--hub", "here", "--site", f"cannes={KEY}"), "--hub: 'here' is no HOST:PORT"),
-    "one key twice": (("--hub", ":1", "--site", f"a={KEY}", "--site", f"b={KEY}"), "belongs to two leaves"),
-    "one site twice": (("--hub", ":1", "--site", f"a={KEY}", "--site", f"b+a={Seed.new().public}"), "site a belongs"),
-    "a hub with a leaf": (("--hub", ":1", "--leaf", "tls://hub:7422"), "--leaf: is a site's"),
-    "no certificate": ((*LEAF, "--tls", "/no/cert", "/no/key", "/no/ca"), "--tls: /no/cert is no file here"),
-    "no hub to update": (("--hub", ":1", "--update"), "cannot be read"),
+    "a leaf without a site": ({"leaf": {"hubs": ["tls://hub:7422"]}}, "leaf.sites: is missing"),
+    "a leaf with no site": ({"leaf": {"hubs": ["tls://hub:7422"], "sites": []}}, "leaf.sites: must be a list of at"),
+    "a site without a hub": ({"leaf": {"sites": ["cannes"]}}, "leaf.hubs: is missing"),
+    "no address": (
+        {"leaf": {"hubs": ["hub"], "sites": ["cannes"]}},
+        "leaf.hubs[0]: must be a URL such as tls://hub.example:7422, got 'hub'",
+    ),
+    "a password in it": ({"leaf": {"hubs": ["tls://a:b@hub:1"], "sites": ["cannes"]}}, "leaf.hubs[0]: must be a URL"),
+    "no site's id": ({"leaf": {"hubs": ["tls://hub:7422"], "sites": ["*"]}}, "leaf.sites[0]: must be 1-32 of a-z"),
+    "a hub's no site's id": (leaves(("cannes+*", [KEY])), "hub.leaves[0].sites[1]: must be 1-32 of a-z"),
+    "no key": ({"hub": {"leaves": [{"sites": ["cannes"]}]}}, "hub.leaves[0].keys: is missing"),
+    "no keys": (leaves(("cannes", [])), "hub.leaves[0].keys: must be a list of at least 1"),
+    "an empty key": (leaves(("cannes", [KEY, ""])), "hub.leaves[0].keys[1]: '' is no public key"),
+    "a seed": (leaves(("cannes", ["SUXYZ"])), "hub.leaves[0].keys[0]: a seed is no public key"),
+    "no port": (leaves(listen="here"), "hub.listen: must be HOST:PORT"),
+    "no such port": (leaves(listen=":70000"), "hub.listen: ':70000' has no such port"),
+    "one key twice": (leaves(("a", [KEY]), ("b", [KEY])), f"hub.leaves[1].keys[0]: {KEY} belongs to hub.leaves[0]"),
+    "one site twice": (leaves(("a", [KEY]), ("b+a", [OTHER])), "hub.leaves[1].sites[1]: a belongs to hub.leaves[0]"),
+    "a hub with a leaf": ({"hub": {}} | LEAF, "hub: goes without leaf, websocket and mqtt"),
+    "no certificate": (
+        {"leaf": LEAF["leaf"] | {"tls": {"cert_file": "/no/cert", "key_file": "/dev/null", "ca_file": __file__}}},
+        "leaf.tls.cert_file: /no/cert is no file here",
+    ),
+    "half a certificate": (
+        {"leaf": LEAF["leaf"] | {"tls": {"cert_file": __file__, "key_file": __file__}}},
+        "leaf.tls.ca_file: is missing",
+    ),
 }
 
 
-@pytest.mark.parametrize(("words", "why"), MISTAKES.values(), ids=list(MISTAKES))
-def test_a_mistake_is_told_and_nothing_written(command: Command, words: tuple[str, ...], why: str):
-    """One clear line."""
-    with pytest.raises(SettingsError) as told:
-        command.run(command.site, *words)
-    assert why in str(told.value)
-    assert not command.site.exists()
+@pytest.mark.parametrize(("wish", "why"), MISTAKES.values(), ids=list(MISTAKES))
+def test_a_mistake_is_told_and_nothing_written(nats: NatsFolder, wish: dict[str, Any], why: str):
+    """One clear line for each place, and no secret in it."""
+    first, *more = nats.problems(wish)
+    assert first.startswith(why)
+    assert [line for line in more if not line.startswith("leaf.tls.")] == []
+    assert not [secret for secret in ("a:b@", "SUXYZ") if secret in first]

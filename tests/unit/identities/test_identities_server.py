@@ -5,8 +5,9 @@ import json
 import pytest
 
 from operate.identities import Tls, nats_config, server
-from proto.permissions import ACCOUNTS, rights_of, user_of
-from proto.subjects import STATS, STREAMS, Identity
+from proto.permissions import ACCOUNTS, asked_of, heard_by, mirrored, origin, rights_of, user_of
+from proto.subjects import STATS, STREAMS
+from services.bus.mirrors import wanted
 
 USERS = {user_of(identity, account): (identity, account) for identity, where in ACCOUNTS.items() for account in where}
 KEYS = {user: [f"U-{user}"] for user in USERS}
@@ -33,22 +34,57 @@ def test_two_accounts_without_a_bridge(config: dict):
     assert accounts["FRAMES"].keys() == {"jetstream", "users", "limits"}
 
 
-@pytest.mark.parametrize(("identity", "account"), [("subscriber", "SUBSCRIBERS"), ("page", "PAGE")])
-def test_a_readers_account_has_what_is_imported_and_nothing_else(config: dict, identity: Identity, account: str):
-    """No stream, no other user; of MAIN just what its user may ask and hear, and of nobody else's."""
-    apart, given = config["accounts"][account], config["accounts"]["MAIN"]["exports"]
-    assert apart.keys() == {"users", "imports", "limits"}
-    assert [user["nkey"] for user in apart["users"]] == [f"U-{identity}"]
-    assert all(set(one["accounts"]) <= {"SUBSCRIBERS", "PAGE"} for one in given)
-    taken = [one.get("service") or one["stream"] for one in apart["imports"]]
-    mine = [one.get("service") or one["stream"] for one in given if account in one["accounts"]]
+def test_the_pages_account_has_what_is_imported_and_nothing_else(config: dict):
+    """No stream, no other user; of MAIN just what its user may ask and hear, JetStream's API by a name of its own."""
+    page, given = config["accounts"]["PAGE"], config["accounts"]["MAIN"]["exports"]
+    assert page.keys() == {"users", "imports", "limits", "mappings"}
+    assert [user["nkey"] for user in page["users"]] == ["U-page"]
+    taken = [one.get("service") or one["stream"] for one in page["imports"]]
+    mine = [one.get("service") or one["stream"] for one in given if "PAGE" in one["accounts"]]
     assert sorted(one["subject"] for one in taken) == sorted(mine)
-    rights = rights_of(identity, "MAIN")
-    asked = [one["to"] for one in apart["imports"] if "service" in one]
-    assert asked == list(rights.publish)
-    heard = [one["stream"]["subject"] for one in apart["imports"] if "stream" in one]
+    rights = rights_of("page", "MAIN")
+    asked = [one["service"]["subject"] for one in page["imports"] if "service" in one]
+    assert asked == list(asked_of("page"))
+    assert page["mappings"] == {one: origin(one) for one in asked if one.startswith("$JS.")}
+    assert set(rights.publish) == {*asked, *page["mappings"].values()}
+    heard = [one["stream"]["subject"] for one in page["imports"] if "stream" in one]
     assert [*heard, "_INBOX_subscriber.>"] == list(rights.subscribe)
-    assert [one["to"] for one in apart["imports"] if one.get("share")] == [STATS.wildcard()]
+    assert [one["service"]["subject"] for one in page["imports"] if one.get("share")] == [STATS.wildcard()]
+
+
+def test_a_readers_account_takes_what_its_mirrors_need_and_gives_the_making_of_streams(config: dict):
+    """Of MAIN's JetStream nothing but making the mirrors' consumers; of its own to MAIN nothing but making streams."""
+    reader, main = config["accounts"]["SUBSCRIBERS"], config["accounts"]["MAIN"]
+    streams = [stream.name for stream in mirrored(heard_by("subscriber"))]
+    assert streams == ["WINDOWS", "ALERTS", "RULES", "OPERATIONS", "CAMERAS", "DELIVERIES"]
+    api = [one for one in reader["imports"] if "$JS" in str(one)]
+    assert [one["service"]["subject"] for one in api] == [
+        *(f"$JS.API.CONSUMER.CREATE.{name}" for name in streams), *(f"$JS.FC.{name}.>" for name in streams),
+    ]  # fmt: skip
+    assert [one["to"] for one in api if "to" in one] == [f"_ORIGIN.CONSUMER.CREATE.{name}" for name in streams]
+    told = [one["stream"]["subject"] for one in reader["imports"] if "stream" in one]
+    assert told == [*(row.wildcard() for row in heard_by("subscriber")), "_MIRROR.SUBSCRIBERS.>"]
+    verbs = ["CREATE.*", "UPDATE.*", "DELETE.*", "INFO.*", "NAMES"]
+    assert reader["exports"] == [{"service": f"$JS.API.STREAM.{verb}", "accounts": ["MAIN"]} for verb in verbs]
+    assert [one["to"] for one in main["imports"]] == [f"_READER.SUBSCRIBERS.STREAM.{verb}" for verb in verbs]
+    assert [one["accounts"] for one in main["exports"] if "_MIRROR" in one.get("stream", "")] == [["SUBSCRIBERS"]]
+
+
+def test_the_mirrors_fit_the_account_and_all_accounts_the_server(config: dict):
+    """A new reader needs no restart until there are many; then the limits grow."""
+    limits = config["accounts"]["SUBSCRIBERS"]["jetstream"]
+    made = wanted("SUBSCRIBERS", heard_by("subscriber"), 1)
+    for storage, name in (("file", "max_file"), ("memory", "max_memory")):
+        assert sum(one["max_bytes"] for one in made if one["storage"] == storage) <= limits[name]
+        free = config["jetstream"][f"{name}_store"] - sum(s.max_bytes for s in STREAMS if s.storage == storage)
+        assert free >= 8 * limits[name]
+    assert limits["max_streams"] == len(made) + 5, "and those that the server makes for MQTT"
+    many = {f"subscriber-{number}": ["U"] for number in range(8)}
+    sizes = [
+        json.loads(nats_config(-1, "/", KEYS | dict([*many.items()][:number])))["jetstream"] for number in (0, 7, 8)
+    ]
+    assert sizes[0] == sizes[1]
+    assert sizes[2]["max_file_store"] > sizes[1]["max_file_store"]
 
 
 def test_a_reader_with_a_name_is_a_subscriber_of_its_own(config: dict):
@@ -57,11 +93,16 @@ def test_a_reader_with_a_name_is_a_subscriber_of_its_own(config: dict):
     own = accounts.pop("SUBSCRIBERS_acme")
     [subscriber] = config["accounts"]["SUBSCRIBERS"]["users"]
     assert own["users"] == [subscriber | {"nkey": key} for key in ("U-1", "U-2")]
-    assert own | {"users": [subscriber]} == config["accounts"]["SUBSCRIBERS"]
-    for one in accounts["MAIN"]["exports"]:
-        assert ("SUBSCRIBERS_acme" in one["accounts"]) == ("SUBSCRIBERS" in one["accounts"])
-        one["accounts"] = [name for name in one["accounts"] if name != "SUBSCRIBERS_acme"]
-    assert accounts == config["accounts"], "to everybody else nothing is new"
+    same = json.loads(json.dumps(own).replace("SUBSCRIBERS_acme", "SUBSCRIBERS"))
+    assert same | {"users": [subscriber]} == config["accounts"]["SUBSCRIBERS"]
+    text = json.dumps(accounts)
+    assert ("_MIRROR.SUBSCRIBERS_acme.>" in text, "_READER.SUBSCRIBERS_acme.>" in text) == (True, True)
+    main, before = accounts["MAIN"], config["accounts"]["MAIN"]
+    shared = [one for one in main["exports"] if "_MIRROR" not in str(one)]
+    assert all(("SUBSCRIBERS_acme" in one["accounts"]) == ("SUBSCRIBERS" in one["accounts"]) for one in shared)
+    for name in ("exports", "imports"):
+        known = [json.loads(json.dumps(one).replace(', "SUBSCRIBERS_acme"', "")) for one in main[name]]
+        assert [one for one in known if "acme" not in str(one)] == before[name], "to everybody else nothing is new"
 
 
 @pytest.mark.parametrize("user", USERS)
@@ -76,7 +117,8 @@ def test_a_user_has_its_rights(config: dict, user: str):
     doors = {"allowed_connection_types": ["STANDARD", "WEBSOCKET"]} if where != account else {}
     assert entry == {"nkey": f"U-{user}", "permissions": entry["permissions"], **doors}
     permissions = entry["permissions"]
-    assert permissions == {"publish": {"allow": [*rights.publish]}, "subscribe": {"allow": [*rights.subscribe]}}
+    made = ["_READER.SUBSCRIBERS.>"] if user == "aggregate" else []  # the readers' streams
+    assert permissions == {"publish": {"allow": [*rights.publish, *made]}, "subscribe": {"allow": [*rights.subscribe]}}
 
 
 def test_nobody_comes_in_without_a_key(config: dict):

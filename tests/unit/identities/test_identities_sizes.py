@@ -1,118 +1,105 @@
-"""`moretta nats-config --stream`: sizes of streams, in all that is written of them."""
+"""The section `streams` of nats.yaml: sizes of streams, in all that is written of them."""
 
-import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
-from in_process import invoke
+from nats_folder import HUB, SITE, NatsFolder
 
 from operate.identities import limits
 from services.bus.sizes import sizes_of
-from services.kernel.settings import SettingsError
 
-SITE = ["--listen", "127.0.0.1:4222"]
-HUB = ["--hub", "127.0.0.1:7422"]
-LARGE = ["--stream", "WINDOWS=2GiB", "--stream", "sightings=512Mi"]
+LARGE = {"streams": {"WINDOWS": "2GiB", "sightings": "512Mi"}}
 SIZES = {"WINDOWS": 2 << 30, "SIGHTINGS": 512 << 20}
 
 
-@pytest.fixture(name="folder")
-def _folder(tmp_path: Path) -> Path:
-    return tmp_path / "nats"
+@pytest.fixture(name="nats")
+def _nats(tmp_path: Path) -> NatsFolder:
+    return NatsFolder(tmp_path / "nats")
 
 
-@pytest.fixture(name="run")
-def _run(folder: Path):
-    """What the command prints; a user's mistake is raised as it is told."""
-
-    def run(*words: str) -> str:
-        result = invoke("nats-config", "--out", str(folder), *words)
-        assert result.exit_code == 0
-        return " ".join(result.output.split())
-
-    return run
-
-
-def jetstream(folder: Path) -> dict[str, int]:
+def jetstream(nats: NatsFolder) -> dict[str, int]:
     """The limits of the server's configuration."""
-    found = json.loads((folder / "nats.conf").read_text())["jetstream"]
-    return {name: value for name, value in found.items() if name.startswith("max_")}
+    return {name: value for name, value in nats.conf()["jetstream"].items() if name.startswith("max_")}
 
 
-def kept(folder: Path, name: str = "nats-config.json") -> dict[str, int]:
+def kept(nats: NatsFolder, name: str = SITE) -> dict[str, int]:
     """What is remembered of sizes."""
-    return json.loads((folder / name).read_text())["streams"]
+    return nats.state(name)["streams"]
 
 
 @pytest.mark.parametrize("at_once", [True, False])
-def test_they_are_given_at_first_or_later_and_stay(folder: Path, run, at_once: bool):
-    """In the limits and for whoever makes streams; another update keeps them, and adds to them."""
-    printed = run(*LARGE) if at_once else [run(), run("--update", *LARGE)][-1]
-    assert "larger than by itself: WINDOWS 2GiB, SIGHTINGS 512MiB; JetStream may hold 2500 MiB on the disk" in printed
-    assert f"next: moretta nats-streams --out {folder} " in printed
-    assert (kept(folder), jetstream(folder)) == (SIZES, limits(SIZES))
-    run("--update", "--stream", "ALERTS=128MiB")
-    assert kept(folder) == SIZES | {"ALERTS": 128 << 20}
-    assert jetstream(folder) == limits(kept(folder))
+def test_they_are_given_at_first_or_later_and_stay(nats: NatsFolder, at_once: bool):
+    """In the limits and for whoever makes streams; a renewal of keys keeps them, and the file may add to them."""
+    if not at_once:
+        nats.apply({})
+    printed = nats.apply(LARGE)
+    assert "+ streams.SIGHTINGS: 512MiB\n+ streams.WINDOWS: 2GiB\n" in printed
+    assert "larger than by itself: SIGHTINGS 512MiB, WINDOWS 2GiB; JetStream may hold 2980 MiB on the disk" in printed
+    assert f"next: moretta nats streams {nats.path} " in printed
+    assert (kept(nats), jetstream(nats)) == (SIZES, limits(SIZES))
+    nats.rotate("ingest")
+    nats.apply()
+    assert (kept(nats), jetstream(nats)) == (SIZES, limits(SIZES))
+    nats.apply({"streams": LARGE["streams"] | {"ALERTS": "128MiB"}})
+    assert kept(nats) == SIZES | {"ALERTS": 128 << 20}
+    assert jetstream(nats) == limits(kept(nats))
 
 
-def test_who_makes_streams_is_told_and_nobody_else(folder: Path, run):
+def test_who_makes_streams_is_told_and_nobody_else(nats: NatsFolder):
     """By its variables: a stream in memory is made anew whenever the server was."""
-    run(*LARGE)
-    told = {name: (folder / f"{name}.env").read_text() for name in ("ingest", "inference", "aggregate", "notify")}
+    nats.apply(LARGE)
+    told = {name: nats.read(f"{name}.env") for name in ("ingest", "inference", "aggregate", "notify")}
     assert [name for name, text in told.items() if "STREAMS" in text] == ["aggregate"]
-    assert "MORETTA_NATS__STREAMS__WINDOWS=2GiB\nMORETTA_NATS__STREAMS__SIGHTINGS=512MiB\n" in told["aggregate"]
+    assert "MORETTA_NATS__STREAMS__SIGHTINGS=512MiB\nMORETTA_NATS__STREAMS__WINDOWS=2GiB\n" in told["aggregate"]
 
 
-def test_the_tables_size_takes_one_back(folder: Path, run):
-    """Of what is as the table has it nothing is kept, and nothing said."""
-    run(*LARGE)
-    assert "WINDOWS" not in run("--update", "--stream", "WINDOWS=256MiB")
-    assert kept(folder) == {"SIGHTINGS": 512 << 20}
-    assert "STREAMS__WINDOWS" not in (folder / "aggregate.env").read_text()
+@pytest.mark.parametrize("back", [{"WINDOWS": "256MiB", "SIGHTINGS": "512MiB"}, {"SIGHTINGS": 512 << 20}])
+def test_the_tables_size_takes_one_back(nats: NatsFolder, back: dict[str, Any]):
+    """Told or left out: of what is as the table has it nothing is kept, and nothing said but that it goes."""
+    nats.apply(LARGE)
+    printed = nats.apply({"streams": back})
+    assert [line for line in printed.splitlines() if "WINDOWS" in line] == ["- streams.WINDOWS: 2GiB"]
+    assert kept(nats) == {"SIGHTINGS": 512 << 20}
+    assert "STREAMS__WINDOWS" not in nats.read("aggregate.env")
 
 
-def test_charts_get_quantities(folder: Path, run):
+def test_charts_get_quantities(nats: NatsFolder):
     """Ours as its value, NATS's own in the server's limits."""
-    run("--kubernetes", "moretta", *LARGE)
-    streams = yaml.safe_load((folder / "values.yaml").read_text())["nats"]["streams"]
+    nats.apply(LARGE | {"kubernetes": {"release": "moretta"}})
+    streams = nats.values()["streams"]
     assert streams == {"WINDOWS": "2Gi", "SIGHTINGS": "512Mi"}
     assert sizes_of(streams) == SIZES
-    official = yaml.safe_load((folder / "nats-values.yaml").read_text())["config"]["jetstream"]["merge"]
+    official = yaml.safe_load(nats.read("nats-values.yaml"))["config"]["jetstream"]["merge"]
     assert official["max_file_store"] == f"<< {limits(SIZES)['max_file_store']} >>"
 
 
-def test_a_hubs_common_streams(folder: Path, run):
+def test_a_hubs_common_streams(nats: NatsFolder):
     """With room for them on its disk, and in the chart's values."""
-    run(*HUB, "--kubernetes", "moretta")
-    before = jetstream(folder)["max_file_store"]
-    assert "larger than by itself: WINDOWS 2GiB" in run("--update", "--stream", "WINDOWS=2GiB")
-    assert jetstream(folder)["max_file_store"] == before + (2 << 30) - (256 << 20)
-    assert kept(folder, "nats-hub.json") == {"WINDOWS": 2 << 30}
-    assert yaml.safe_load((folder / "values.yaml").read_text())["nats"]["streams"] == {"WINDOWS": "2Gi"}
+    hub = {"hub": {"listen": "127.0.0.1:7422"}, "kubernetes": {"release": "moretta"}}
+    nats.apply(hub)
+    before = jetstream(nats)["max_file_store"]
+    assert "larger than by itself: WINDOWS 2GiB" in nats.apply(hub | {"streams": {"WINDOWS": "2GiB"}})
+    assert jetstream(nats)["max_file_store"] == before + (2 << 30) - (256 << 20)
+    assert kept(nats, HUB) == {"WINDOWS": 2 << 30}
+    assert nats.values()["streams"] == {"WINDOWS": "2Gi"}
 
 
 @pytest.mark.parametrize(
-    ("place", "given", "why"),
+    ("place", "name", "size", "why"),
     [
-        (SITE, "WINDOWS", "'WINDOWS' is no NAME=SIZE, such as WINDOWS=2GiB"),
-        (SITE, "WINDOW=2GiB", "WINDOW: unknown stream; known are SIGHTINGS, PASSAGES"),
-        (SITE, "WINDOWS=2GB", "WINDOWS: must be a size such as 512MiB or 2GiB"),
-        (SITE, "WINDOWS=1MiB", "WINDOWS: must be at least 256MiB, which it has without being told, got '1MiB'"),
-        (HUB, "SIGHTINGS=2GiB", "SIGHTINGS: unknown stream; known are WINDOWS, ALERTS, CAMERAS, DELIVERIES"),
+        ({}, "WINDOWS", None, "must be a size such as 512MiB or 2GiB"),
+        ({}, "WINDOW", "2GiB", "unknown stream; known are SIGHTINGS, PASSAGES"),
+        ({}, "WINDOWS", "2GB", "must be a size such as 512MiB or 2GiB"),
+        ({}, "WINDOWS", ["2GiB"], "must be a size such as 512MiB or 2GiB"),
+        ({}, "WINDOWS", "1MiB", "must be at least 256MiB, which it has without being told, got '1MiB'"),
+        ({"hub": {}}, "SIGHTINGS", "2GiB", "unknown stream; known are WINDOWS, ALERTS, CAMERAS, DELIVERIES"),
     ],
 )
-def test_what_can_not_be_is_told_before_anything_is_written(folder: Path, run, place: list[str], given: str, why: str):
-    """In one line with the option's name."""
-    with pytest.raises(SettingsError) as told:
-        run(*place, "--stream", given)
-    assert str(told.value).startswith(f"moretta nats-config: --stream: {why}")
-    assert not folder.exists()
-
-
-def test_keys_are_changed_alone(folder: Path, run):
-    """Sizes are an update's."""
-    run()
-    with pytest.raises(SettingsError, match=r"--rotate: changes keys only; --update changes .*--stream"):
-        run("--rotate", "ingest", *LARGE)
+def test_what_can_not_be_is_told_before_anything_is_written(
+    nats: NatsFolder, place: dict[str, Any], name: str, size: object, why: str
+):
+    """In one line with the stream's path."""
+    [line] = nats.problems(place | {"streams": {name: size}})
+    assert line.startswith(f"streams.{name}: {why}")

@@ -1,35 +1,32 @@
-"""`moretta nats-config --websocket`: by which door browsers come in, and when that is refused."""
+"""The section `websocket` of nats.yaml: by which door browsers come in, and when that is refused."""
 
-import json
 from pathlib import Path
+from typing import Any
 
 import pytest
-from in_process import invoke
-
-from services.kernel.settings import SettingsError
+from nats_folder import NatsFolder, lines_of
 
 ORIGIN = "https://numbers.example.org"
-HERE = ("--websocket", "127.0.0.1:8443", "--origin", ORIGIN)
+RELEASE = {"release": "m", "namespace": "n"}
 
 
-@pytest.fixture(name="run")
-def _run(tmp_path: Path):
-    """The server's configuration after the command."""
-
-    def run(*words: str) -> dict:
-        command = ["nats-config", "--out", str(tmp_path / "nats"), *words]
-        assert invoke(*command).exit_code == 0
-        return json.loads((tmp_path / "nats/nats.conf").read_text())
-
-    return run
+def door(listen: str = "127.0.0.1:8443", *origins: str, **more: bool) -> dict[str, Any]:
+    return {"websocket": {"listen": listen, "origins": [ORIGIN, *origins], **more}}
 
 
-def test_browsers_come_as_readers_alone(run, tmp_path: Path):
+@pytest.fixture(name="nats")
+def _nats(tmp_path: Path) -> NatsFolder:
+    return NatsFolder(tmp_path / "nats")
+
+
+def test_browsers_come_as_readers_alone(nats: NatsFolder):
     """As page, subscriber or a reader with a name.
 
-    Everybody else is bound to the usual door; the door stays over updates, can be open, and can be taken away.
+    Everybody else is bound to the usual door; the door stays when that is applied again, can be open, and goes with
+    its section.
     """
-    config = run(*HERE, "--origin", "http://localhost:8088", "--reader", "acme")
+    nats.apply(door("127.0.0.1:8443", "http://localhost:8088") | {"readers": ["acme"]})
+    config = nats.conf()
     assert config["websocket"] == {
         "listen": "127.0.0.1:8443", "allowed_origins": [ORIGIN, "http://localhost:8088"], "no_tls": True,
     }  # fmt: skip
@@ -38,64 +35,92 @@ def test_browsers_come_as_readers_alone(run, tmp_path: Path):
     others = [user for name in ("MAIN", "FRAMES") for user in config["accounts"][name]["users"]]
     assert {tuple(user["allowed_connection_types"]) for user in others} == {("STANDARD",)}
     assert {tuple(user["allowed_connection_types"]) for [user] in readers} == {("STANDARD", "WEBSOCKET")}
-    assert run("--update")["websocket"] == config["websocket"]
-    assert run("--update", *HERE, "--page-open")["websocket"]["no_auth_user"] == page["nkey"]
-    assert "websocket" not in run("--update", "--websocket", "off")
+    nats.apply()
+    assert nats.conf()["websocket"] == config["websocket"]
+    nats.apply(door(open=True))
+    assert nats.conf()["websocket"]["no_auth_user"] == page["nkey"]
+    nats.apply({})
+    assert "websocket" not in nats.conf()
 
 
-def test_an_open_door_follows_the_key(run):
+def test_an_open_door_follows_the_key(nats: NatsFolder):
     """The newest key is the one by which pages come in: the old one may be retired."""
-    before = run(*HERE, "--page-open")["websocket"]["no_auth_user"]
-    assert run("--rotate", "subscriber")["websocket"]["no_auth_user"] == before
-    after = run("--rotate", "page")["websocket"]["no_auth_user"]
+
+    def opens() -> str:
+        return nats.conf()["websocket"]["no_auth_user"]
+
+    nats.apply(door(open=True))
+    before = opens()
+    nats.rotate("subscriber")
+    assert opens() == before
+    nats.rotate("page")
+    after = opens()
     assert after != before
-    assert run("--retire", "page")["websocket"]["no_auth_user"] == after
+    nats.retire("page")
+    assert opens() == after
 
 
 @pytest.mark.parametrize(
-    ("who", "words", "restarts"),
-    [
-        ("page", ["--page-open"], True),
-        ("all", ["--page-open"], True),
-        ("page", [], False),
-        ("ingest", ["--page-open"], False),
-    ],
+    ("who", "is_open", "restarts"),
+    [("page", True, True), ("all", True, True), ("page", False, False), ("ingest", True, False)],
 )
-def test_a_restart_is_asked_for_where_the_doors_key_is_new(
-    tmp_path: Path, run, who: str, words: list[str], restarts: bool
-):
+def test_a_restart_is_asked_for_where_the_doors_key_is_new(nats: NatsFolder, who: str, is_open: bool, restarts: bool):
     """A closed page's key, or another identity's, is taken by a reload."""
-    run(*HERE, *words)
-    told = invoke("nats-config", "--out", str(tmp_path / "nats"), "--rotate", who).output
-    assert ("next: a restart of nats-server" in told) is restarts
+    nats.apply(door(open=is_open))
+    assert ("next: a restart of nats-server" in nats.rotate(who)) is restarts
 
 
-def test_with_tls_it_may_be_reached_from_elsewhere(run, tmp_path: Path):
+def test_a_start_is_asked_for_where_a_door_comes_or_goes(nats: NatsFolder):
+    """No reload takes that, and a server that is told to reload refuses the rest of the file with it."""
+    asked = {name: [] for name in ("start nats-server anew", "nats-server --signal reload")}
+    for wish in ({}, door(), door() | {"readers": ["acme"]}, {"readers": ["acme"]}, {}):
+        steps = lines_of(nats.apply(wish), "next: ")
+        for words, told in asked.items():
+            told.append(any(step.startswith(words) for step in steps))
+    assert asked == {
+        "start nats-server anew": [False, True, False, True, False],
+        "nats-server --signal reload": [False, False, True, False, True],
+    }
+
+
+def test_with_tls_it_may_be_reached_from_elsewhere(nats: NatsFolder, tmp_path: Path):
     """The certificate is the server's; of a browser none is asked."""
-    (pem := tmp_path / "x.pem").touch()
-    config = run("--server-tls", *[str(pem)] * 3, "--websocket", "0.0.0.0:8443", "--origin", ORIGIN)
+    (tmp_path / "x.pem").touch()
+    files = dict.fromkeys(("cert_file", "key_file", "ca_file"), "x.pem")
+    nats.apply({"server": {"tls": files}} | door("0.0.0.0:8443"))
+    config = nats.conf()
     assert config["tls"]["verify"] is True
     assert config["websocket"]["tls"] == config["tls"] | {"verify": False}
     assert "no_tls" not in config["websocket"]
 
 
 @pytest.mark.parametrize(
-    ("words", "why"),
+    ("wish", "why"),
     [
-        (("--websocket", "127.0.0.1", "--origin", ORIGIN), "--websocket: '127.0.0.1' is no HOST:PORT"),
-        (("--websocket", "127.0.0.1:8443"), "--origin: is missing"),
-        (("--origin", ORIGIN), "--websocket: says where"),
-        (("--websocket", "off", "--page-open"), "--websocket: says where"),
-        ((*HERE, "--origin", "numbers.example.org"), "--origin: 'numbers.example.org' is no origin"),
-        (("--websocket", "0.0.0.0:8443", "--origin", ORIGIN), "--websocket: 0.0.0.0:8443 is without TLS"),
-        ((*HERE, "--kubernetes", "m", "--namespace", "n"), "--websocket: on Kubernetes"),
-        ((*HERE, "--rotate", "all"), "--rotate: changes keys only"),
-        ((*HERE, "--hub", "127.0.0.1:7422"), "--websocket: is a site's"),
+        (door("127.0.0.1"), "websocket.listen: must be HOST:PORT"),
+        (door("off"), "websocket.listen: must be HOST:PORT"),
+        (door("127.0.0.1:65536"), "websocket.listen: '127.0.0.1:65536' has no such port"),
+        ({"websocket": {"listen": "127.0.0.1:8443"}}, "websocket.origins: is missing"),
+        ({"websocket": {"listen": "127.0.0.1:8443", "origins": []}}, "websocket.origins: must be a list of at least 1"),
+        ({"websocket": {"origins": [ORIGIN]}}, "websocket.listen: is missing"),
+        ({"websocket": {"origins": [ORIGIN], "open": True}}, "websocket.listen: is missing"),
+        (door("127.0.0.1:8443", "numbers.example.org"), "websocket.origins[1]: must be scheme, name and port"),
+        (door("127.0.0.1:8443", f"{ORIGIN}/page"), "websocket.origins[1]: must be scheme, name and port"),
+        (door("0.0.0.0:8443"), "websocket.listen: 0.0.0.0:8443 is without TLS"),
+        (door(":8443"), "websocket.listen: :8443 is without TLS"),
+        (door(open="yes"), "websocket.open: must be true or false"),
+        (door() | {"kubernetes": RELEASE}, "websocket: on Kubernetes it is the chart's"),
+        (door() | {"hub": {}}, "hub: goes without leaf, websocket and mqtt"),
     ],
 )
-def test_what_is_wrong_is_told_and_nothing_is_written(run, tmp_path: Path, words: tuple[str, ...], why: str):
-    """With the option that is to be mended."""
-    with pytest.raises(SettingsError) as told:
-        run(*words)
-    assert str(told.value).startswith(f"moretta nats-config: {why}")
-    assert not (tmp_path / "nats").exists()
+def test_what_is_wrong_is_told_and_nothing_is_written(nats: NatsFolder, wish: dict[str, Any], why: str):
+    """With the path that is to be mended."""
+    [line] = nats.problems(wish)
+    assert line.startswith(why)
+
+
+@pytest.mark.parametrize("listen", ["127.0.0.1:8443", "localhost:8443", "[::1]:8443"])
+def test_loopback_needs_no_tls(nats: NatsFolder, listen: str):
+    """By whichever name: nobody else reaches it."""
+    nats.apply(door(listen))
+    assert nats.conf()["websocket"]["no_tls"] is True

@@ -1,10 +1,10 @@
-"""Which frames may wait for a lane: services.inference.core.admission."""
+"""Which frames may wait for a lane: services.frames.budget."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.inference.core.admission import MOST_WAITING, may_wait
+from services.frames.budget import MOST_WAITING, may_wait
 
 MS = 1_000_000
 BUDGET = 100 * MS

@@ -12,12 +12,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from patience import patient, until
 from prometheus_client import REGISTRY
+from structlog.testing import capture_logs
 
 from proto.subjects import KEYS, WORKERS
 from services.frames.sealing.keys import OPEN_NS, FrameKey
 from services.frames.sealing.wrap import is_genuine, wrap_key
 from services.inference import keys as sut
 from services.inference.keys import KeyReceiver
+from services.kernel.clock import boottime_ns
 
 IDENTITY, INGEST = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
 FRAME_KEY, KEY_ID = bytearray(range(32)), b"key id 8"
@@ -107,7 +109,7 @@ async def test_keys_are_received_whatever_announcement_they_answer(line):
         for number, said in enumerate(line.published[-3:]):
             await receiver._receive(wrapped(said, bytes([number] * 8)), None)
         assert len(receiver.keys) == 3
-        assert receiver.keys.get(bytes([2] * 8), time.monotonic_ns()) is not None
+        assert receiver.keys.get("cannes", bytes([2] * 8), boottime_ns()) is not None
 
 
 @pytest.mark.parametrize("connected", [True, False])
@@ -149,9 +151,9 @@ async def test_a_key_played_back_lives_no_longer(line):
         await until(lambda: line.published)
         made = receiver._private[0].made
         await receiver._receive(wrapped(line.published[0], age=300 * MS), None)
-        key = receiver.keys.get(KEY_ID, made)
+        key = receiver.keys.get("cannes", KEY_ID, made)
         assert key.born == made - 300 * MS
-        assert made < key.born + key.doubt + 300 * MS <= time.monotonic_ns(), "as young as it may be: just sent"
+        assert made < key.born + key.doubt + 300 * MS <= boottime_ns(), "as young as it may be: just sent"
         receiver.keys.expire(key.born + OPEN_NS)
         await receiver._receive(wrapped(line.published[0], age=OPEN_NS), None)
         assert len(receiver.keys) == 0
@@ -182,6 +184,56 @@ async def test_a_key_that_was_not_made_for_us_is_refused(line):
         assert (len(receiver.keys), refused() - before) == (0, 1)
 
 
+async def test_a_key_of_a_site_that_the_worker_does_not_have_is_refused(line):
+    """After a reload without Lyon its keys are refused: a worker has no room for sites that it does not serve."""
+    async with announcing(line, ["cannes", "lyon"]) as receiver:
+        await until(lambda: len(line.published) >= 2)
+        said, before = next(m for m in line.published if m.site == "lyon"), refused()
+        receiver.sites = ["cannes"]
+        await receiver._receive(wrapped(said), None)
+        assert (len(receiver.keys), refused() - before) == (0, 1)
+
+
+async def test_displaced_keys_are_counted_and_told_of_once(line):
+    """Too many ingests of one site: a counter by site, and one line in the log, not one for each key."""
+
+    def displaced():
+        return REGISTRY.get_sample_value("moretta_inference_frame_keys_displaced_total", {"site": "cannes"}) or 0
+
+    async with announcing(line) as receiver:
+        before = displaced()
+        with capture_logs() as lines:
+            for number in range(sut.MOST_OF_SITE + 3):
+                receiver.keys.add("cannes", number.to_bytes(8, "big"), bytearray(FRAME_KEY), boottime_ns())
+        assert displaced() - before == 3
+        assert [line["site"] for line in lines if line["event"].startswith("more frame keys")] == ["cannes"]
+
+
+async def test_refused_keys_are_logged_once_a_minute(line, monkeypatch):
+    """For each site and reason, by a made-up clock; the counter has them all. Foreign sites are one, however many."""
+    now, before, stranger = [boottime_ns()], refused(), Ed25519PrivateKey.generate()
+    monkeypatch.setattr(sut, "boottime_ns", lambda: now[0])
+    receiver = KeyReceiver(line, "box-1", ["cannes", "lyon"], IDENTITY, (INGEST.public_key(),))
+    await receiver._announce()
+
+    async def refuse(count):
+        for number in range(count):
+            for said in (*line.published[:2], msgspec.structs.replace(line.published[0], site=f"site-{number}")):
+                await receiver._receive(wrapped(said, signer=stranger), None)
+
+    with capture_logs() as lines:
+        await refuse(100)
+        assert [line["site"] for line in lines] == ["cannes", "lyon", "site-0"]
+        now[0] += 59_000 * MS
+        await refuse(1)
+        await receiver._receive(wrapped(msgspec.structs.replace(line.published[0], public_key=PUBLIC)), None)
+        assert len(lines) == 4, "another reason is told by itself"
+        now[0] += 1_000 * MS
+        await refuse(2)
+    assert [line["site"] for line in lines[4:]] == ["cannes", "lyon", "site-0"]
+    assert refused() - before == 3 * 103 + 1
+
+
 async def test_a_key_before_the_first_announcement_is_refused(line):
     """Nobody can have made it."""
     receiver, other = (KeyReceiver(line, "box-1", ["cannes"], IDENTITY, (INGEST.public_key(),)) for _ in range(2))
@@ -195,7 +247,7 @@ async def test_keys_of_an_idle_worker_die(line, monkeypatch):
     async with announcing(line) as receiver:
         await until(lambda: line.published)
         secret = bytearray(FRAME_KEY)
-        receiver.keys.add(KEY_ID, secret, time.monotonic_ns())
+        receiver.keys.add("cannes", KEY_ID, secret, boottime_ns())
         began = time.monotonic()
         await until(lambda: not any(secret))
         assert time.monotonic() - began < patient(5)
@@ -207,7 +259,7 @@ async def test_keys_are_overwritten_at_the_end(line):
     async with announcing(line) as receiver:
         await until(lambda: line.published)
         secret = bytearray(FRAME_KEY)
-        receiver.keys.add(KEY_ID, secret, time.monotonic_ns())
+        receiver.keys.add("cannes", KEY_ID, secret, boottime_ns())
     assert secret == bytes(32)
 
 

@@ -1,25 +1,23 @@
 """Threads and buffers of a worker: services.inference.lanes."""
 
 import threading
-import time
 
 import numpy as np
 import pytest
 
-from services.inference.lanes import LARGEST_PIXELS, Lane, Lanes
+from services.inference.lanes import LARGEST_PIXELS, Analysed, Lane, Lanes
 
 
 class Model:
-    """Counts its warm-ups; the first is slow, as a cold model's is."""
+    """Counts its warm-ups; the first is slow, as a cold model's is, by a clock that stands still beside it."""
 
     id, sha256 = "stub-1", "ab" * 32
 
-    def __init__(self, slow_s=0.0):
-        self.slow_s, self.warmed, self.threads = slow_s, [], []
+    def __init__(self):
+        self.now, self.warmed, self.threads = 0, [], []
 
     def warm_up(self, width, height):
-        if not self.warmed:
-            time.sleep(self.slow_s)
+        self.now += 3 if self.warmed else 300
         self.warmed.append((width, height))
         self.threads.append(threading.current_thread())
 
@@ -33,9 +31,10 @@ def _lanes():
 
 async def test_the_first_run_does_not_count():
     """The warm run is measured, not the slow first one."""
-    lane = Lane(Model(slow_s=0.3), 0)
+    model = Model()
+    lane = Lane(model, 0, lambda: model.now)
     try:
-        assert 0 < await lane.warm_up(64, 32) < 200_000_000
+        assert await lane.warm_up(64, 32) == 3
         assert lane.model.warmed == [(64, 32)] * 2
     finally:
         lane.close()
@@ -60,6 +59,25 @@ async def test_a_free_lane_is_one_without_a_frame(lanes):
     taken[1].busy = False
     assert lanes.free() is taken[1]
     assert lanes.busy() == 2
+
+
+async def test_a_lane_that_is_not_used_takes_no_frame():
+    """One at first; another once the first had no time left, and only the first ones while fewer are used."""
+    now = [0]
+    lanes = Lanes(Model, 2, lambda: now[0], always=False)
+    try:
+        first = lanes.free()
+        first.busy = True
+        assert (lanes.used, lanes.free(), lanes.is_used(first)) == (1, None, True)
+        now[0] = 2_000_000_000
+        lanes.done(Analysed([], 1_900_000_000, cpu_ns=1_800_000_000))
+        second = lanes.free()
+        assert (lanes.used, second is not first, lanes.is_used(second)) == (2, True, True)
+        now[0] = 4_000_000_000
+        lanes.done(Analysed([], 100_000_000, cpu_ns=90_000_000))
+        assert (lanes.used, lanes.free(), lanes.is_used(second)) == (1, None, False)
+    finally:
+        lanes.close()
 
 
 async def test_each_lane_has_a_model_and_a_buffer_of_its_own(lanes):

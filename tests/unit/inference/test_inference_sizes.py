@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from PIL.Image import Image, Resampling
 
-from operate.simulation.demo.backdrop import backdrop
-from operate.simulation.demo.people import Figure, Look
-from operate.simulation.demo.scene import BOTH_WAYS, HEIGHT, WIDTH, Lane, Walker
+from modelling.evaluation.scoring import Corners, iou
+from operate.simulation.backdrop import backdrop
+from operate.simulation.film import look
+from operate.simulation.people import Figure
+from operate.simulation.walkers import FACE, HEIGHT, WIDTH, Seen, Walker
 from services.inference.core.faces import Face
-from services.inference.core.scoring import Corners, iou
 from services.inference.model import FaceModel, load_model
 from services.ingest.core.picture import analysis_size
 from services.sites.settings import CameraSettings
@@ -21,12 +22,16 @@ SIZES = ((480, 272), (640, 360), (960, 540), (1280, 720))
 DEFAULT = (640, 360)
 SCENES = range(6)
 pytestmark = pytest.mark.xdist_group("inference-sizes")  # they share what was found
+ROWS = ((40.0, 47.0), (53.0, 124.0), (70.0, 223.0))
+"""Size and height of the faces far away, in the middle and near, in a picture of 640x360."""
 ZOOM = 2
 """Scenes are drawn at 1280x720 and only ever reduced."""
 ON_THE_FACE, SAME_PLACE = 0.5, 0.65
 """Least IoU with the face as drawn, and with the box found at the default size."""
 OFF_CENTRE, WIDER = 0.05, 0.2
 """At most, as shares of a width, on average: how far boxes lie beside the faces, how much they grow with the size."""
+OFF_HAIRLINE = 0.1
+"""The same of a height. The photos' boxes begin at the brow in one source, at the hair in another; ours at the brow."""
 
 
 @pytest.fixture(name="model", scope="module")
@@ -38,21 +43,20 @@ def _model() -> FaceModel:
 def scene(seed: int) -> tuple[Image, list[tuple[Corners, str]]]:
     """Return a hall with three people, far, middle and near, and where whose face is, in shares, with what it wears."""
     picture = backdrop(seed).resize((WIDTH * ZOOM, HEIGHT * ZOOM), Resampling.BICUBIC)
-    truth = [drawn(picture, seed * 3 + row, lane, (seed * 5 + row * 4) % 12 / 12) for row, lane in enumerate(BOTH_WAYS)]
+    truth = [drawn(picture, seed * 3 + row, (seed * 5 + row * 4) % 12 / 12, *ROWS[row]) for row in range(len(ROWS))]
     return picture, truth
 
 
-def drawn(picture: Image, seed: int, lane: Lane, progress: float) -> tuple[Corners, str]:
-    """Put one person into the picture; every second one wears a mask."""
-    masked = bool(seed % 2)
-    walker = Walker(seed, 0.0, lane, masked)
-    at = 1.2 + walker.seen_until_s * 0.4 * progress
-    x, y = walker.corner(at)
-    look = Look.drawn(seed, masked=masked, flipped=walker.flipped)
-    figure = Figure(look, lane.scale * ZOOM, HEIGHT * ZOOM).picture()
-    picture.paste(figure, (round(x * ZOOM), round(y * ZOOM)), figure)
-    x1, y1, x2, y2 = walker.face(at)
-    return (x1 / WIDTH, y1 / HEIGHT, x2 / WIDTH, y2 / HEIGHT), "masked" if masked else "unmasked"
+def drawn(picture: Image, seed: int, progress: float, size: float, y: float) -> tuple[Corners, str]:
+    """Put one person into the picture; every second one wears a mask, and every third looks to the left."""
+    ahead = 1.0 if seed % 3 else -1.0
+    walker = Walker(seed, "masked" if seed % 2 else "unmasked", True, 0.0, (0.0, 1.0), ((0.0, 2.0), (ahead, 2.0)))
+    one = Seen(walker, 2.0, WIDTH * (0.15 + 0.7 * progress), y, size)
+    figure = Figure(look(walker), one.scale * ZOOM, HEIGHT * ZOOM).picture()
+    left, top = one.corner()
+    picture.paste(figure, (round(left * ZOOM), round(top * ZOOM)), figure)
+    x1, y1, x2, y2 = one.part(FACE)
+    return (x1 / WIDTH, y1 / HEIGHT, x2 / WIDTH, y2 / HEIGHT), walker.verdict
 
 
 def analysed(picture: Image, size: tuple[int, int]) -> np.ndarray:
@@ -89,7 +93,9 @@ def test_boxes_lie_on_the_faces(model, size):
         ((f.x1 + f.x2 - b[0] - b[2]) / 2 / (b[2] - b[0]), (f.y1 + f.y2 - b[1] - b[3]) / 2 / (b[3] - b[1]))
         for f, b, _ in people
     ]
-    assert np.abs(np.mean(middles, axis=0)).max() <= OFF_CENTRE, middles
+    across, down = np.mean(middles, axis=0)
+    assert abs(across) <= OFF_CENTRE, middles
+    assert abs(down) <= OFF_HAIRLINE, middles
 
 
 @pytest.mark.parametrize("size", [size for size in SIZES if size != DEFAULT], ids=str)

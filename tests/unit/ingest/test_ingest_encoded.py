@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.ingest.core.encoded import is_key
+from services.ingest.core.sdp import is_key
 
 START = b"\x00\x00\x01"
 SPS, IDR, OTHER = START + b"\x67abc", START + b"\x65abc", START + b"\x41abc"

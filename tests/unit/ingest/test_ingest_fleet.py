@@ -1,8 +1,9 @@
-"""Which cameras are in service: services.ingest.fleet, with real cameras on real files."""
+"""Which cameras are in service: services.ingest.camera.fleet, with real cameras on real files."""
 
 import asyncio
 import itertools
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
@@ -14,9 +15,9 @@ from prometheus_client import REGISTRY
 
 from proto.subjects import CAMERA_EVENTS
 from services.frames.sealing.keys import new_key
-from services.ingest import fleet as sut
+from services.ingest.camera import fleet as sut
+from services.ingest.camera.fleet import Fleet
 from services.ingest.core.orders import Orders
-from services.ingest.fleet import Fleet
 from services.ingest.settings import IngestSettings
 from services.kernel.app import App
 from services.sites.settings import CameraSettings, RestSettings, SiteSettings
@@ -37,6 +38,25 @@ class Line:
         return [(m.lease, m.state) for row, m in self.stored if row is CAMERA_EVENTS and m.camera == camera]
 
 
+class Giver:
+    """Frame keys of a site, which nobody asks for without `begin`."""
+
+    def __init__(self):
+        self.begun, self.told = False, []
+
+    def begin(self):
+        self.told += [] if self.begun else ["begin"]
+        self.begun = True
+
+    def end(self):
+        self.begun = False
+        self.told.append("end")
+
+    def current(self):
+        assert self.begun
+        return new_key(0)
+
+
 @pytest.fixture(name="clip", scope="module")
 def _clip(tmp_path_factory):
     return clips.make_clip(tmp_path_factory.mktemp("clips") / "clip.mp4", width=160, height=96, pictures=25)
@@ -47,10 +67,8 @@ async def _ground():
     """A fleet with its surroundings; whatever the test did, no camera is left."""
     line, app = Line(), App("ingest")
     fleet = Fleet(app, line, line, IngestSettings())
-    giver = SimpleNamespace(current=lambda: new_key(0))
-    ground = SimpleNamespace(
-        fleet=fleet, line=line, app=app, givers={"cannes": giver, "lyon": giver}, leases=itertools.count(1)
-    )
+    givers = {"cannes": Giver(), "lyon": Giver()}
+    ground = SimpleNamespace(fleet=fleet, line=line, app=app, givers=givers, leases=itertools.count(1))
     yield ground
     await fleet.stop()
     assert not app._fault
@@ -71,7 +89,7 @@ def threads():
 
 def site(clip, *names, site="cannes", **more):
     cameras = [CameraSettings(id=name, url=str(clip), loop=True, long_side=160, **more) for name in names]
-    return SiteSettings(id=site, cameras=cameras)
+    return SiteSettings(id=site, profile="lab", cameras=cameras)
 
 
 def leases(ground, name="cannes"):
@@ -230,3 +248,100 @@ async def test_cameras_rest_by_the_clock(ground, clip):
     await until(lambda: status() == ("live", None))
     keeping.cancel()
     await asyncio.wait([keeping])
+
+
+async def test_a_wrong_clock_pauses_live_cameras_alone(ground, clip):
+    """With its own reason; a film that is read as fast as it is analysed has its own time. An operator comes first."""
+    live = site(clip, "door")
+    film = structs.replace(site(clip, "film", site="lyon", paced=False), close_on_end=True)
+    await put(ground, [live, film])
+    ground.fleet.mind_clock("an hour ahead")
+    await until(lambda: ground.fleet.running["cannes", "door"].status.state == "paused")
+    assert ground.fleet.running["cannes", "door"].status.reason == "wrong-clock"
+    assert ground.fleet.running["lyon", "film"].status.state != "paused"
+    ground.fleet.obey(Orders(sites=frozenset({"cannes"})))
+    assert ground.fleet.running["cannes", "door"].status.reason == "operator"
+    ground.fleet.obey(Orders())
+    assert ground.fleet.running["cannes", "door"].status.reason == "wrong-clock"
+    ground.fleet.mind_clock("")
+    await until(lambda: ground.fleet.running["cannes", "door"].status.state == "live")
+
+
+async def test_frame_keys_are_there_while_a_camera_of_the_site_is_served(ground, clip):
+    """From a site's first camera to its last one, and for no other site: workers have room for few ingests of one."""
+    cannes, lyon = ground.givers["cannes"], ground.givers["lyon"]
+    await ground.fleet.apply([site(clip, "a", "b"), site(clip, "c", site="lyon")], ground.givers)
+    assert (cannes.told, lyon.told) == ([], []), "no camera is served here yet"
+    ground.fleet.start(("cannes", "a"), 1)
+    ground.fleet.start(("cannes", "b"), 1)
+    assert (cannes.told, lyon.told) == (["begin"], [])
+    await ground.fleet.drop(("cannes", "a"))
+    assert cannes.told == ["begin"]
+    await ground.fleet.drop(("cannes", "b"))
+    assert cannes.told == ["begin", "end"]
+    ground.fleet.start(("cannes", "a"), 2)
+    assert (cannes.told, lyon.told) == (["begin", "end", "begin"], [])
+
+
+def reason(ground, name="a"):
+    (status,) = [camera.status for camera in ground.fleet.cameras("cannes") if camera.settings.id == name]
+    return status and (status.state, status.reason)
+
+
+async def test_a_stuck_camera_is_not_opened(ground, clip):
+    """It has no thread, and says so: in a pause that it is paused, and afterwards that it is stuck."""
+    ground.fleet.obey(Orders(stuck=frozenset({("cannes", "a")})))
+    await put(ground, [site(clip, "a", "b")])
+    assert threads() == {"camera cannes/b"}
+    await until(lambda: ground.line.states("a"))
+    assert reason(ground) == ("failed-config", "stuck")
+    ground.fleet.obey(replace(ground.fleet.orders, sites=frozenset({"cannes"})))
+    assert reason(ground) == ("paused", "operator")
+    ground.fleet.obey(replace(ground.fleet.orders, sites=frozenset()))
+    assert reason(ground) == ("failed-config", "stuck")
+    assert threads() == {"camera cannes/b"}
+
+
+async def test_a_camera_that_is_stuck_no_more_is_started_anew(ground, clip):
+    """By an operator's order the old Camera is dropped; whoever holds the lease starts another one, with a thread."""
+    ground.fleet.obey(Orders(stuck=frozenset({("cannes", "a")})))
+    await put(ground, [site(clip, "a")])
+    ground.fleet.obey(Orders())
+    await until(lambda: ground.fleet.cameras("cannes") == [])
+    await put(ground, [site(clip, "a")])
+    await until(lambda: reason(ground) == ("live", None))
+
+
+async def test_new_settings_end_that_a_camera_is_stuck(ground, clip):
+    """Its own settings; another camera's change nothing."""
+    ground.fleet.obey(Orders(stuck=frozenset({("cannes", "a"), ("cannes", "b")})))
+    await put(ground, [site(clip, "a", "b")])
+    changed = SiteSettings(id="cannes", cameras=[*site(clip, "a", fps=2.0).cameras, *site(clip, "b").cameras])
+    await put(ground, [changed])
+    assert ground.fleet.orders.stuck == {("cannes", "b")}
+    await until(lambda: reason(ground) == ("live", None))
+    assert reason(ground, "b") == ("failed-config", "stuck")
+
+
+async def test_a_stuck_camera_is_recorded(ground, clip, monkeypatch):
+    """As soon as its thread is stuck; the fleet keeps it as it is until the record says otherwise."""
+    free, told = threading.Event(), []
+
+    def hang(_decoder, _packet):  # provoked: nothing that a decoder may be given takes so long
+        free.wait(60)
+        return []
+
+    monkeypatch.setattr("services.ingest.camera.playback.Decoder.decode", hang)
+    ground.fleet._settings = IngestSettings(stuck_limit_s=1.0, stop_limit_s=0.5)
+    record = ground.fleet.record_stuck
+    ground.fleet.record_stuck = lambda *args: (told.append(args), record(*args))
+    try:
+        await put(ground, [site(clip, "a", open_timeout_s=0.1, read_timeout_s=0.1)])
+        await until(lambda: told == [(("cannes", "a"), True)])
+        assert reason(ground) == ("failed-config", "stuck")
+        ground.fleet.obey(ground.fleet.orders)
+        assert len(ground.fleet.cameras("cannes")) == 1
+    finally:
+        free.set()
+    await until(lambda: threads() == set())
+    assert reason(ground) == ("failed-config", "stuck")

@@ -1,9 +1,9 @@
-"""How far decoding is behind the camera: services.ingest.core.lag."""
+"""How far decoding is behind the camera: services.ingest.core.timeline."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.core.lag import LONGEST_GAP_NS, Lag
+from services.ingest.core.timeline import LONGEST_JUMP_NS, Lag
 
 MS = 1_000_000
 delays = st.lists(st.integers(0, 500 * MS), min_size=1, max_size=60)
@@ -36,6 +36,6 @@ def test_clocks_that_drift_are_no_lag():
 
 def test_another_beginning():
     """Time stamps that go back, jump or are missing begin anew; a picture without one has no lag."""
-    far = 2 * LONGEST_GAP_NS
+    far = 2 * LONGEST_JUMP_NS
     arrivals = [(0, 0), (40 * MS, 90 * MS), (0, 130 * MS), (far, 170 * MS), (None, 0), (far + 1, 10 * MS)]
     assert lags(arrivals) == [0, 50 * MS - 9_000, 0, 0, None, 0]

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.core.masking import Grid, Mask, Masking, PictureChanged, hidden_share
-from services.ingest.core.picture import plane_shapes
+from services.ingest.core.picture import Grid, Mask, Masking, PictureChanged, hidden_share, plane_shapes
 
 POINT = st.tuples(*[st.integers(0, 64).map(lambda n: n / 64)] * 2)
 SIZES = st.sampled_from([(32, 16), (16, 32), (16, 16), (64, 16)])

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proto.control import PauseRequestV1
-from services.ingest.core.orders import Orders, Recorded, SiteOrders, holds, joined
+from services.ingest.core.orders import Orders, Recorded, SiteOrders, holds, joined, with_mark
 
 SITES, CAMERAS = ["cannes", "lyon"], [None, "gate", "hall"]
 orders = st.builds(
@@ -163,3 +163,67 @@ def test_another_stream_s_first_record_is_later_than_this_one_s_last():
     assert site.newest == new
     site.moved(old)
     assert site.in_force(Orders()).sites == {"cannes"}
+
+
+MARKS = st.tuples(st.sampled_from(["gate", "hall"]), st.booleans())
+
+
+@given(st.lists(orders | MARKS, max_size=12))
+def test_a_stuck_camera_stays_so_until_it_is_resumed_for_itself(some):
+    """Neither a pause, nor what is resumed with its site, changes that; and no mark changes what is paused."""
+    now, stuck = Orders(), {}
+    for one in some:
+        if isinstance(one, tuple):
+            now, stuck[one[0]] = now.marked("cannes", one[0], stuck=one[1]), one[1]
+        else:
+            now = now.after(one)
+            if (one.site, one.action) == ("cannes", "resume") and one.camera is not None:
+                stuck[one.camera] = False
+    assert now.stuck_at("cannes") == sorted(camera for camera, is_stuck in stuck.items() if is_stuck)
+    given_only = given_in_turn(one for one in some if not isinstance(one, tuple))
+    assert (now.sites, now.cameras) == (given_only.sites, given_only.cameras)
+    assert now.stuck_at("lyon") == []
+
+
+def test_the_record_of_a_mark_keeps_what_is_paused():
+    """Ingest makes it; an operator's next order keeps the mark, and so does a stream made anew."""
+    first = with_mark(None, "cannes", "gate", stuck=True, at=1)
+    assert (first.operator, first.paused, first.stuck_cameras, first.action) == ("ingest", False, ["gate"], None)
+    pause = order("pause", "hall")
+    paused = Orders().restored(first).after(pause).record(pause, 2)
+    assert (paused.paused_cameras, paused.stuck_cameras) == (["hall"], ["gate"])
+    both = with_mark(paused, "cannes", "hall", stuck=True, at=3)
+    assert (both.paused_cameras, both.stuck_cameras, both.why) == (["hall"], ["gate", "hall"], "its decoder is stuck")
+    freed = with_mark(both, "cannes", "gate", stuck=False, at=4)
+    assert (freed.stuck_cameras, freed.why) == (["hall"], "its settings changed")
+    assert joined(both, freed).stuck_cameras == ["gate", "hall"]
+    assert holds(first)
+    assert not holds(with_mark(first, "cannes", "gate", stuck=False, at=5))
+
+
+def test_a_mark_holds_before_it_is_recorded():
+    """It is awaited until it is recorded, another mark replaces it, or the camera is resumed for itself."""
+    site = SiteOrders("cannes")
+    site.mark("gate", stuck=True)
+    assert site.in_force(Orders()).stuck == {("cannes", "gate")}
+    assert site.awaits("gate", stuck=True)
+    site.mark("gate", stuck=False)
+    assert not site.awaits("gate", stuck=True)
+    site.marked("gate", stuck=True)
+    assert site.awaits("gate", stuck=False)
+    site.marked("gate", stuck=False)
+    assert not site.awaits("gate", stuck=False)
+    site.mark("gate", stuck=True)
+    resume = order("resume", "gate")
+    site.learn(Recorded(7, 1, Orders().record(order("resume"), 1)))
+    assert site.awaits("gate", stuck=True)
+    site.learn(Recorded(7, 2, Orders().record(resume, 2)))
+    assert site.in_force(Orders()).stuck == set()
+
+
+def test_a_mark_that_others_recorded_is_in_force():
+    """So a replica that takes the camera's lease knows."""
+    site = SiteOrders("cannes")
+    site.learn(Recorded(7, 1, with_mark(None, "cannes", "gate", stuck=True, at=1)))
+    now = site.in_force(Orders(stuck=frozenset({("lyon", "hall"), ("cannes", "hall")})))
+    assert now.stuck == {("lyon", "hall"), ("cannes", "gate")}

@@ -1,4 +1,4 @@
-"""A peer's frames on their way to the decoder: services.ingest.peer and services.ingest.core.encoded."""
+"""A peer's frames on their way to the decoder: services.ingest.sources.peer and services.ingest.core.sdp."""
 
 import threading
 
@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.address import SourceError
-from services.ingest.core.encoded import is_key
 from services.ingest.core.guesses import MOST, WITHIN_NS, Guesses
-from services.ingest.peer import MOST_BYTES, MOST_FRAMES, EncodedQueue, Seat
+from services.ingest.core.sdp import is_key
+from services.ingest.sources.address import SourceError
+from services.ingest.sources.peer import MOST_BYTES, MOST_FRAMES, EncodedQueue, Seat
 
 KEY, DELTA = b"\x10", b"\x11"
 """First bytes of VP8 frames."""

@@ -1,8 +1,8 @@
-"""When a peer is let go: services.ingest.core.presence."""
+"""When a peer is let go: services.ingest.core.reconnect."""
 
 import pytest
 
-from services.ingest.core.presence import CONNECT_LIMIT_S, SILENT_S, UNDECODABLE_S, Presence
+from services.ingest.core.reconnect import CONNECT_LIMIT_S, SILENT_S, UNDECODABLE_S, Presence
 
 STEP_S = 0.25
 

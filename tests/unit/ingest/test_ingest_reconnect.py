@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.core.reconnect import HEALTHY_NS, Backoff, has_moved, stall_timeout, stuck_after
+from services.ingest.core.reconnect import HEALTHY_NS, Backoff, Standstill, has_moved, stall_timeout, stuck_after
 
 SECOND = 1_000_000_000
 FIRST, LIMIT = SECOND // 2, 30 * SECOND
@@ -98,3 +98,30 @@ def test_a_name_has_moved_when_no_address_is_left(before, now, moved):
 def test_a_thread_is_stuck_after_all_its_own_limits():
     """Twice opening and reading, and the grace, in nanoseconds."""
     assert stuck_after(2.0, 3.0, 4.5) == 14_500_000_000
+
+
+def test_a_standstill_lasts_while_it_is_watched():
+    """From the first look on, until there is a sign of life or none is due."""
+    still = Standstill()
+    looks = [
+        (0, 5),
+        (SECOND // 5, 5),
+        (SECOND, 5),
+        (2 * SECOND, 7),
+        (3 * SECOND, 7),
+        (4 * SECOND, None),
+        (5 * SECOND, 7),
+    ]
+    assert [still.look(now, since) for now, since in looks] == [0, SECOND // 5, SECOND, 0, SECOND, 0, 0]
+
+
+@given(st.lists(st.integers(0, 3600 * SECOND), min_size=1, max_size=50))
+def test_a_process_that_was_frozen_has_stuck_threads_no_sooner(pauses):
+    """Each look adds a second at most, however long ago the one before was; and never more than has passed."""
+    still, now = Standstill(), 0
+    lasted = [still.look(0, 0)]
+    for pause in pauses:
+        now += pause
+        lasted.append(still.look(now, 0))
+    steps = [b - a for a, b in itertools.pairwise(lasted)]
+    assert steps == [min(pause, SECOND) for pause in pauses]

@@ -1,4 +1,4 @@
-"""What the world hears of a camera: services.ingest.reporter."""
+"""What the world hears of a camera: services.ingest.camera.reporter."""
 
 import asyncio
 import contextlib
@@ -12,16 +12,19 @@ from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from proto.codec import encode
-from proto.public import CameraV1
+from proto.public import CameraV1, Lifetime
 from proto.sightings import CameraEventV1
 from proto.subjects import CAMERA_EVENTS, CAMERAS
-from services.ingest import reporter as sut
-from services.ingest.camera import CameraStatus
+from services.ingest.camera import reporter as sut
+from services.ingest.camera.leased import CameraStatus
+from services.ingest.camera.metrics import STATES, PictureMetrics
+from services.ingest.camera.playback import CameraStats
+from services.ingest.camera.reporter import Pace, Reporter
 from services.ingest.core.lifetime import Lifetimes
-from services.ingest.metrics import STATES
-from services.ingest.playback import CameraStats
-from services.ingest.reporter import Reporter
-from services.sites.settings import CameraSettings
+from services.kernel.clock import boottime_ns
+from services.sites.settings import CameraSettings, SiteSettings
+
+SECOND = 1_000_000_000
 
 
 class Line:
@@ -46,7 +49,7 @@ class Line:
 class Scene:
     """A reporter with a camera and a sender whose figures can be set."""
 
-    def __init__(self, every_s=60.0, quiet_s=0.0):
+    def __init__(self, every_s=60.0, quiet_s=0.0, **site):
         self.line = Line()
         self.name = f"cam-{secrets.token_hex(4)}"
         self.stats = CameraStats("h264", 1920, 1080, 25.004, 100, 0, 0, 0)
@@ -56,8 +59,10 @@ class Scene:
             stats=lambda: self.stats,
             status=None,
         )
-        self.sender = SimpleNamespace(lifetimes=Lifetimes(), without_worker=False, answered=0)
-        self.reporter = Reporter(self.line, every_s, quiet_s=quiet_s)
+        pace = Pace.of(SiteSettings(id="cannes", **{"profile": "lab", **site}))
+        metrics = PictureMetrics("cannes", self.name, is_trial=pace.is_trial)
+        self.sender = SimpleNamespace(lifetimes=Lifetimes(), without_worker=False, answered=0, metrics=metrics)
+        self.reporter = Reporter(self.line, every_s, pace, quiet_s=quiet_s)
         self.reporter.attach(self.camera, self.sender)
         self.sent = asyncio.Event()
 
@@ -139,14 +144,15 @@ async def test_a_successor_that_sees_nothing_speaks_in_the_end():
 
 
 async def test_what_a_camera_is():
-    """Decoder, size and rate of the camera are in its state; its URL and its error's text are not."""
+    """Decoder and size are in its state at once; its URL and its error's text are not."""
     scene = Scene()
     async with reporting(scene):
         scene.change("failed-config", "not-found", message="/secret/place does not exist")
         await until(lambda: len(scene.line.stored) == 2)
     public = scene.line.stored[1][1]
     assert isinstance(public, CameraV1)
-    assert (public.decoder, public.width, public.height, public.fps) == ("h264", 1920, 1080, 25.0)
+    assert (public.decoder, public.width, public.height) == ("h264", 1920, 1080)
+    assert (public.fps, public.analysed_fps, public.shed_share, public.lifetime) == (None,) * 4, "no window has ended"
     for row, message in scene.line.stored:
         data = encode(row, message)
         assert b"secret" not in data
@@ -199,83 +205,89 @@ async def test_no_figures_while_disconnected():
         assert len(scene.line.published) == told
 
 
-async def test_each_picture_is_told_once_though_a_report_is_lost():
-    """Reports are added up: what one that could not be sent counted is in the next one."""
-    scene = Scene(every_s=0.01)
+class Clock:
+    """UTC as the reporter sees it, set by a test."""
 
-    def lived():
-        return [m.lifetime for row, m in scene.line.stored + scene.line.published if row is CAMERAS]
+    def __init__(self, monkeypatch):
+        self.now = 1_800_000_000 * SECOND
+        clock = SimpleNamespace(time_ns=lambda: self.now)
+        monkeypatch.setattr(sut, "time", clock)
 
-    def sums():
-        return sum(one.pictures for one in lived()), sum(one.late for one in lived())
+
+async def test_figures_are_of_the_last_whole_window(monkeypatch):
+    """Nothing of what happens in a window is told before its end, and then only in steps; the state is told at once."""
+    clock, scene = Clock(monkeypatch), Scene(every_s=0.02, profile="stats-only", window_s=300)
+    told = lambda: scene.line.published[-1][1]  # noqa: E731
+
+    async def at(seconds, sampled, shed, late):
+        clock.now = (1_800_000_000 + seconds) * SECOND
+        scene.stats = CameraStats("h264", 1920, 1080, 24.97, 100, sampled, shed, 0)
+        scene.sender.lifetimes.late = late
+        await until(lambda: told().at >= clock.now)
+        return told()
 
     async with reporting(scene):
-        scene.sender.lifetimes.add(20_000_000)
         scene.change("live")
-        await until(lambda: len(scene.line.published) >= 2)
-        scene.line.connected = False
-        for _ in range(3):
-            scene.sender.lifetimes.add_unconfirmed()
-        await until(lambda: scene.reporter.latest.lifetime.late == 3)
-        assert sums() == (1, 0)
-        scene.line.connected = True
-        await until(lambda: sums()[0] > 1)
+        await until(lambda: scene.line.published)
+        await at(300, 0, 0, 0)
+        for seconds in (302, 400, 598):
+            assert (await at(seconds, 5 * seconds, 40, 40)).lifetime is None
+        found = await at(600, 1_500, 30, 5)
+        assert (found.fps, found.analysed_fps, found.shed_share) == (25.0, 4.8, 0.03)
+        lifetime = (1_800_000_300 * SECOND, 1_800_000_600 * SECOND, 1_500, 15)
+        assert found.lifetime == Lifetime(*lifetime)
+        for seconds in (602, 700, 898):
+            assert (await at(seconds, 9_000, 3_000, 3_000)).lifetime == Lifetime(*lifetime)
+        scene.change("paused", "operator")
+        await until(lambda: scene.line.states(CAMERAS)[-1] == "paused")
+        assert scene.line.stored[-1][1].lifetime == Lifetime(*lifetime)
+
+
+async def test_other_windows_begin_anew(monkeypatch):
+    """New settings of the site: figures are of whole windows of the new length, and there are none before."""
+    clock, scene = Clock(monkeypatch), Scene(every_s=0.02, window_s=10)
+    async with reporting(scene):
+        scene.change("live")
+        for seconds in (0, 10, 20):
+            clock.now = (1_800_000_000 + seconds) * SECOND
+            await until(lambda: scene.line.published and scene.line.published[-1][1].at == clock.now)
+        assert scene.line.published[-1][1].lifetime is not None
+        scene.reporter.keep(Pace.of(SiteSettings(id="cannes", profile="lab", window_s=10)))
+        assert scene.reporter._message(scene.camera.status).lifetime is not None, "the same settings change nothing"
+        scene.reporter.keep(Pace.of(SiteSettings(id="cannes", profile="alerting", window_s=600)))
+        assert scene.reporter._message(scene.camera.status).lifetime is None
+        assert not scene.sender.metrics.is_trial
+
+
+async def test_metrics_of_pictures_change_once_a_minute_where_people_depend_on_it(monkeypatch):
+    """And in steps: three late ones of 300 are none. In a trial each picture is told at once, with its time."""
+    clock, scene = Clock(monkeypatch), Scene(every_s=0.02, profile="stats-only")
+    labels = {"site": "cannes", "camera": scene.name}
+    value = lambda name, **more: REGISTRY.get_sample_value(name, labels | more)  # noqa: E731
+    bucket = lambda le: value("moretta_pixel_lifetime_seconds_bucket", le=le)  # noqa: E731
+
+    def pictures(metrics):
+        for lived in [0.02] * 297 + [0.15] * 3:
+            metrics.ended("done")
+            metrics.lived(lived)
+            metrics.lagged(lived)
+
+    async with reporting(scene):
+        scene.change("live")
+        await until(lambda: value("moretta_camera_picture_age_seconds") is not None)
+        pictures(scene.sender.metrics)
         told = len(scene.line.published)
         await until(lambda: len(scene.line.published) > told + 2)
-        assert sums() == (4, 3)
-
-
-async def test_the_rates_are_those_since_the_last_report():
-    """Analysed pictures per second and the share that was shed count from report to report."""
-    scene = Scene()
-    scene.stats = CameraStats("h264", 1920, 1080, 25.0, 100, 40, 10, 0)
-    scene.sender.answered = 30
-    scene.reporter._seen.at -= 10
-    async with reporting(scene):
-        scene.change("live", at=1)
-        await until(lambda: len(scene.line.stored) == 2)
-        scene.reporter._seen.at -= 10
-        scene.stats = CameraStats("h264", 1920, 1080, 25.0, 200, 60, 10, 0)
-        scene.sender.answered = 50
-        scene.change("stalled", at=2)
-        await until(lambda: len(scene.line.stored) == 4)
-    first, second = (m for row, m in scene.line.stored if row is CAMERAS)
-    assert first.analysed_fps == pytest.approx(3, rel=0.1)
-    assert first.shed_share == 0.25
-    assert second.analysed_fps == pytest.approx(2, rel=0.1)
-    assert second.shed_share == 0
-
-
-async def test_nothing_sampled_is_no_share():
-    """A camera without pictures shed none of them."""
-    scene = Scene()
-    async with reporting(scene):
-        scene.change("connecting")
-        await until(lambda: len(scene.line.stored) == 2)
-    assert scene.line.stored[1][1].shed_share == 0
-
-
-async def test_a_shed_picture_of_an_earlier_sample():
-    """A picture sampled before the last report and shed after it does not make the share more than one."""
-    scene = Scene()
-    scene.reporter._seen = sut._Seen(time.monotonic() - 1, sampled=5)
-    scene.stats = CameraStats("h264", 64, 32, 25.0, 100, 6, 3, 0)
-    async with reporting(scene):
-        scene.change("live")
-        await until(lambda: len(scene.line.stored) == 2)
-    assert scene.line.stored[1][1].shed_share == 1
-
-
-async def test_lifetimes_are_the_senders():
-    """Percentiles, number, and how many had no answer."""
-    scene = Scene()
-    scene.sender.lifetimes.add(30_000_000)
-    scene.sender.lifetimes.add_unconfirmed()
-    async with reporting(scene):
-        scene.change("live")
-        await until(lambda: len(scene.line.stored) == 2)
-    lifetime = scene.line.stored[1][1].lifetime
-    assert (lifetime.p50_ms, lifetime.frames, lifetime.unconfirmed) == (30.0, 2, 1)
+        assert (bucket("0.1"), value("moretta_ingest_frames_total", outcome="done")) == (None, None)
+        assert value("moretta_camera_picture_age_seconds").is_integer()
+        clock.now += 60 * SECOND
+        await until(lambda: value("moretta_ingest_frames_total", outcome="done") == 300)
+        assert [bucket(le) for le in ("0.05", "0.09", "0.1", "+Inf")] == [0, 0, 300, 300]
+        assert value("moretta_pixel_lifetime_seconds_sum") == pytest.approx(30.0)
+        assert value("moretta_ingest_decode_lag_seconds_bucket", le="0.1") == 0
+    trial = PictureMetrics("cannes", scene.name, is_trial=True)
+    pictures(trial)
+    assert [bucket(le) for le in ("0.02", "0.1", "+Inf")] == [297, 597, 600]
 
 
 @pytest.mark.parametrize(("state", "reason"), [("live", "no-worker"), ("backing-off", "refused")])
@@ -336,18 +348,23 @@ async def test_figures_become_metrics_with_and_without_nats():
     def value(name, **labels):
         return REGISTRY.get_sample_value(f"moretta_camera_{name}", {"site": "cannes", "camera": scene.name} | labels)
 
+    def info(decoder, size):
+        return value("info", decoder=decoder, size=size, decoded="all")
+
     async with reporting(scene):
         scene.change("backing-off", "refused")
         await until(lambda: value("picture_age_seconds") is not None)
         assert (value("fps"), 0 <= value("picture_age_seconds") < 60) == (0, True)
-        scene.stats = CameraStats("hevc", 640, 360, 12.5, 9, 0, 0, 0, time.monotonic_ns() - 7 * 1_000_000_000)
+        scene.stats = CameraStats("hevc", 640, 360, 12.5, 9, 0, 0, 0, boottime_ns() - 7 * 1_000_000_000, unmoved=4)
         scene.change("live")
-        await until(lambda: value("fps") == 12.5 and value("info", decoder="hevc", size="640x360") == 1)
+        await until(lambda: value("fps") == 12.5 and info("hevc", "640x360") == 1)
         assert 7 <= value("picture_age_seconds") < 60
-        assert value("info", decoder="h264", size="1920x1080") is None
+        assert info("h264", "1920x1080") is None
         assert value("failures_total", reason="refused") == 1
+        labels = {"site": "cannes", "camera": scene.name}
+        assert REGISTRY.get_sample_value("moretta_ingest_unmoved_total", labels) == 4
     scene.reporter.retire()
-    assert value("info", decoder="hevc", size="640x360") is None
+    assert info("hevc", "640x360") is None
     assert [value(name) for name in ("fps", "analysed_fps", "picture_age_seconds")] == [None] * 3
     assert value("failures_total", reason="refused") == 1
 

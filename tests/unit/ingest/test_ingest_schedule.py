@@ -1,4 +1,4 @@
-"""Hours of rest: services.ingest.core.schedule."""
+"""Hours of rest: services.ingest.core.orders."""
 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.core.schedule import rests
+from services.ingest.core.orders import rests
 from services.sites.settings import DAYS, RestSettings
 
 PARIS = ZoneInfo("Europe/Paris")

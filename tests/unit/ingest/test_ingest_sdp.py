@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from services.ingest.core.sdp import (
     OfferError,
     announcing,
+    candidates_of,
     check_offer,
     held,
     sections_of,
@@ -16,6 +17,7 @@ from services.ingest.core.sdp import (
     with_addresses_only,
 )
 
+REFUSED = ("169.254.169.254", "169.254.7.7", "fe80::1", "fe80::1%eth0", "224.0.0.1", "ff02::1", "64:ff9b::a9fe:a9fe")
 ICE = ("a=ice-ufrag:u", "a=ice-pwd:p", "a=fingerprint:sha-256 AA:BB", "a=setup:actpass", "a=rtcp-mux")
 H264 = ("a=rtpmap:96 H264/90000", "a=fmtp:96 packetization-mode=1;profile-level-id=42e01f")
 VP8 = ("a=rtpmap:97 VP8/90000",)
@@ -93,16 +95,32 @@ def test_any_text_is_read_or_refused(text):
 
 
 def test_only_addresses_are_followed():
-    """Names (mDNS) and TCP go, and of addresses there are 64 at most."""
+    """Names (mDNS), TCP, other components, ports of servers, and addresses that nothing of ours connects to go."""
     good = [f"a=candidate:1 1 udp 2130706431 192.0.2.{i} 4000 typ host" for i in range(100)]
     bad = [
         "a=candidate:1 1 udp 2130706431 b2b.local 4000 typ host",
         "a=candidate:1 1 tcp 2130706431 192.0.2.1 9 typ host tcptype active",
         "a=candidate:nonsense",
+        *(f"a=candidate:1 1 udp 2130706431 192.0.2.1 {port} typ host" for port in (0, 53, 1023, 65536, "9" * 5000)),
+        "a=candidate:1 2 udp 2130706431 192.0.2.1 4000 typ host",
+        *(f"a=candidate:1 1 udp 2130706431 {host} 4000 typ host" for host in REFUSED),
         "a=end-of-candidates",
     ]
     assert with_addresses_only(sdp(section("video", *bad, good[0]))) == sdp(section("video", good[0]))
-    assert with_addresses_only(sdp(section("video", *good))).count("a=candidate:") == 64
+    assert with_addresses_only(sdp(section("video", *bad, *good))) == sdp(section("video", *good[:16]))
+    link_local = "a=candidate:1 1 udp 2130706431 169.254.7.7 4000 typ host"
+    assert link_local in with_addresses_only(sdp(section("video", link_local)), link_local=True)
+
+
+def test_the_candidates_of_an_offer():
+    """Each address and port in its shortest form, in the offer's order; nothing else of the offer counts."""
+    lines = [
+        "a=candidate:1 1 udp 2130706431 192.0.2.1 4000 typ host generation 0",
+        "a=candidate:2 1 UDP 2130706431 2001:DB8:0:0::1 65535 typ srflx raddr 192.0.2.1 rport 9",
+        "a=rtcp:9 IN IP4 0.0.0.0",
+    ]
+    text = with_addresses_only(sdp(section("video", *lines)))
+    assert candidates_of(text) == [("192.0.2.1", 4000), ("2001:db8::1", 65535)]
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,15 @@
-"""Buffers, pictures and the newest-wins slot: services.ingest.pictures and services.ingest.slot."""
+"""Buffers, pictures and the newest-wins slot: services.ingest.camera.pictures."""
 
 import asyncio
 import threading
-import time
 
 import pytest
 from patience import until
 
-from services.frames.budget.shedding import BUDGET_NS
+from services.frames.budget import BUDGET_NS
+from services.ingest.camera.pictures import BufferPool, Picture, Slot
 from services.ingest.core.picture import i420_size
-from services.ingest.pictures import BufferPool, Picture
-from services.ingest.slot import Slot
+from services.kernel.clock import boottime_ns
 
 SIDE = 64
 SIZE = i420_size(SIDE, SIDE)
@@ -30,11 +29,11 @@ def picture(pool, sequence=0, decoded_ns=None):
     """A picture full of 0xA5 in a buffer of the pool."""
     buffer = pool.take()
     buffer[:SIZE] = b"\xa5" * SIZE
-    decoded = time.monotonic_ns() if decoded_ns is None else decoded_ns
+    decoded = boottime_ns() if decoded_ns is None else decoded_ns
     return Picture(SIDE, SIDE, sequence, 1, 0, decoded, 1, buffer, pool)
 
 
-def slot(loop=None, *, expires=True, clock=time.monotonic_ns):
+def slot(loop=None, *, expires=True, clock=boottime_ns):
     shed = Count()
     made = Slot(clock, shed, expires=expires)
     made.attach(loop or asyncio.get_running_loop())
@@ -164,7 +163,7 @@ async def test_an_untaken_picture_does_not_outlive_the_budget():
     made.put(one)
     await until(lambda: shed.n == 1)
     assert bytes(pixels) == bytes(SIZE)
-    late_ns = time.monotonic_ns() - one.decoded_ns - BUDGET_NS
+    late_ns = boottime_ns() - one.decoded_ns - BUDGET_NS
     assert 0 <= late_ns < 1_000_000_000
 
 
@@ -172,13 +171,13 @@ async def test_each_picture_has_its_own_expiry():
     """A picture that displaced an older one is not wiped by the older one's alarm, but by its own."""
     made, shed = slot()
     pool = BufferPool(SIDE)
-    now = time.monotonic_ns()
+    now = boottime_ns()
     made.put(picture(pool, 1, decoded_ns=now - BUDGET_NS + 20_000_000))
     await asyncio.sleep(0)
     young = picture(pool, 2)
     made.put(young)
     await until(lambda: shed.n == 2)
-    assert time.monotonic_ns() - young.decoded_ns >= BUDGET_NS
+    assert boottime_ns() - young.decoded_ns >= BUDGET_NS
 
 
 async def test_without_expiry_a_picture_waits():
@@ -250,7 +249,7 @@ async def test_a_thousand_pictures_under_contention_keep_the_count():
             buffer = pool.take()
             if buffer is not None:
                 sent[0] += 1
-                made.put(Picture(SIDE, SIDE, sequence, 1, 0, time.monotonic_ns(), 1, buffer, pool))
+                made.put(Picture(SIDE, SIDE, sequence, 1, 0, boottime_ns(), 1, buffer, pool))
         made.close()
 
     thread = threading.Thread(target=produce)

@@ -1,4 +1,4 @@
-"""Who is to serve what: services.leases.plan and services.leases.view."""
+"""Who is to serve what: services.leases.shares and services.leases.shares."""
 
 import itertools
 
@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.leases.plan import share_of, to_offer, to_take
-from services.leases.view import Lease, View
+from services.leases.shares import Lease, View, share_of, to_offer, to_take
 
 KEYS = [("cannes", f"cam-{n}") for n in range(9)]
 NAMES = ["a", "b", "c", "d"]
@@ -130,6 +129,25 @@ def test_the_newest_revision_counts(changes):
     view.reset()
     view.put(KEYS[0], Lease("a", 1))
     assert view.held_by("a") == {KEYS[0]}
+
+
+@given(st.lists(st.tuples(st.sampled_from(["a", "b"]), st.booleans(), st.booleans()), min_size=1))
+def test_only_news_is_news(entries):
+    """An entry that differs from the one before in its revision alone keeps a lease alive, and says nothing new."""
+    view, before = View(), None
+    for revision, (holder, live, offered) in enumerate(entries, 1):
+        assert view.put(KEYS[0], Lease(holder, revision, live, offered)) == (before != (holder, live, offered))
+        assert not view.put(KEYS[0], Lease("late", revision - 1, not live)), "it is older"
+        before = (holder, live, offered)
+    assert not view.remove(KEYS[0], len(entries)), "it is older"
+    assert [view.remove(KEYS[0], revision) for revision in (99, 100)] == [True, False]
+
+
+def test_a_replica_is_news_once():
+    """When it comes, when it leaves, when it is gone; not each time that it says so."""
+    view = View()
+    said = [False, False, True, True, None, None, False]
+    assert [view.replica("a", leaving) for leaving in said] == [True, False, True, False, True, False, True]
 
 
 @pytest.mark.parametrize(("wanted", "replicas", "share"), [(12, 1, 12), (12, 3, 4), (12, 5, 3), (1, 3, 1), (0, 2, 0)])

@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from services.leases.shares import Lease, View
 from services.leases.sharing import Sharing
-from services.leases.view import Lease, View
 
 
 class Bucket:
@@ -154,3 +154,32 @@ async def test_what_drains_begins_anew_when_its_lease_had_run_out(scene, drains)
     await scene.sharing.turn()
     assert scene.log[4:] == [("stop", "quay"), ("start", "quay")] * drains
     assert scene.sites.running["quay"]()
+
+
+async def test_who_has_a_wrong_clock_gives_its_sites_to_another(scene):
+    """Alone it keeps them, since nobody else could count; it takes its share again when its clock is right."""
+    wrong = ["3 s ahead"]
+    scene.sharing = Sharing(scene.sites, scene.bucket, lambda: scene.clock[0], wrong=lambda: wrong[0])
+    await scene.sharing.turn()
+    assert set(scene.sites.running) == {"market", "quay"}
+    scene.bucket.view.replica("b", False)
+    await scene.sharing.turn()
+    assert scene.bucket.view.replicas == {"a": True, "b": False}
+    assert all(held.offered for held in scene.bucket.held.values())
+    wrong[0] = ""
+    await scene.sharing.turn()
+    assert scene.bucket.view.replicas == {"a": False, "b": False}
+
+
+async def test_who_tells_people_serves_nothing_by_a_wrong_clock(scene):
+    """What was told too late or too early can't be untold: others take it, or it waits."""
+    wrong = ["an hour ahead"]
+    scene.sharing = Sharing(scene.sites, scene.bucket, lambda: scene.clock[0], drains=True, wrong=lambda: wrong[0])
+    await scene.sharing.turn()
+    assert scene.log == []
+    wrong[0] = ""
+    await scene.sharing.turn()
+    assert set(scene.sites.running) == {"market", "quay"}
+    wrong[0] = "an hour ahead"
+    await scene.sharing.turn()
+    assert (scene.sites.running, scene.bucket.held) == ({}, {})

@@ -4,10 +4,10 @@ import pytest
 from messages import alert
 
 from proto.public import DeliveryV1, OperationalAlertV1
-from services.notify.core.alarms import Alarms
-from services.notify.core.ledger import Attempts
+from services.notify.core.delivery.alarms import Alarms
+from services.notify.core.delivery.ledger import Attempts
+from services.notify.core.delivery.outbox import Envelope
 from services.notify.core.notification import Group, Notification, notice_of
-from services.notify.core.outbox import Envelope
 from services.notify.core.outcome import Failure
 from services.notify.core.recipient import Recipient
 
@@ -100,7 +100,8 @@ def test_a_report_of_a_gateway_raises_and_ends():
 
     def report(outcome: str, at: int) -> DeliveryV1:
         return DeliveryV1(
-            site="forville", zone="_site", rule="low", alert="0" * 16, state="firing", notification="0" * 16, attempt=1,
+            site="forville", kind="rule", zone="_site", rule="low", alert="0" * 16, state="firing",
+            notification="0" * 16, attempt=1,
             receiver="staff", channel="sms", recipient_sha256=ANNA.digest, outcome=outcome, reason="accepted", at=at,
         )  # fmt: skip
 

@@ -9,10 +9,11 @@ from hashlib import sha256
 import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
-from notifications import SITE, fault, notification, rate
+from msgspec import structs
+from notifications import FEW, SITE, fault, notification, rate
 
-from services.notify.core.alertmanager import fingerprint, payload, signature
 from services.notify.core.notification import Group
+from services.notify.core.texts.alertmanager import fingerprint, payload, signature
 from services.notify.words import words_in
 
 OVER = rate(alert="3" * 16, zone="_site", state="resolved", rate=0.8)
@@ -53,8 +54,19 @@ ANNOTATIONS = {
     "description": "Between 54% and 69%. 143 people, 24 Nov 10:00-10:20, Paris time. New, since 09:40.",
     "alert": "0123456789abcdef", "rate": "0.62", "interval_low": "0.54", "interval_high": "0.69", "persons": "143",
     "coverage": "0.97", "fire_below": "0.7", "clear_above": "0.75",
-    "window_start": "2026-11-24T09:00:00Z", "window_end": "2026-11-24T09:20:00Z",
+    "window_start": "2026-11-24T09:00:00Z", "window_end": "2026-11-24T09:20:00Z", "rule_name": "mask-rate",
 }  # fmt: skip
+
+
+def test_a_rule_is_told_by_its_name_with_what_to_do():
+    """As annotations, so that labels stay the same when somebody writes it better; no action once it is over."""
+    site = structs.replace(SITE, rules=[FEW])
+    [on] = payload(notification(rate()), site, words_in("en"))["alerts"]
+    assert (on["labels"], on["annotations"]["rule_name"]) == (LABELS, "Few masks")
+    assert on["annotations"]["action"] == "Hand out masks at the door."
+    assert on["annotations"]["description"].endswith("Hand out masks at the door. New, since 09:40.")
+    [over] = payload(notification(structs.replace(OVER, zone="north")), site, words_in("en"))["alerts"]
+    assert (over["annotations"]["rule_name"], "action" in over["annotations"]) == ("Few masks", False)
 
 
 def test_what_is_over_has_its_end_and_the_same_name():
@@ -156,6 +168,6 @@ def test_two_routes_to_one_receiver_are_two_incidents():
 
 
 def test_a_signature_holds_time_and_body():
-    """HMAC-SHA256 of `SECONDS.BODY`, as docs/subscribing.md has it."""
+    """HMAC-SHA256 of `SECONDS.BODY`, as docs/other-systems.md has it."""
     expected = hmac.new(b"key", b"1795512000.{}", sha256).hexdigest()
     assert signature("key", 1795512000, b"{}") == f"t=1795512000,v1={expected}"

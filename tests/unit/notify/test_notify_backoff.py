@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.notify.core.backoff import (
+from services.notify.core.deadlines import (
     FIRST_S,
     JITTER,
     LONGEST_S,
@@ -36,6 +36,14 @@ def test_delays_grow_until_the_cap():
     assert waits == sorted(waits)
     assert waits[0] < 20
     assert waits[-1] > 90
+
+
+@pytest.mark.parametrize(("slow", "longest_s"), [(False, 5 * 60), (True, 15 * 60)])
+def test_the_longest_wait_is_some_minutes(slow: bool, longest_s: int):
+    """Five, or fifteen where a person must act, and a fifth of that more or less."""
+    waits = [delay_s(f"{n:016x}", 50, slow=slow) for n in range(500)]
+    assert 0.80 * longest_s <= min(waits) < 0.81 * longest_s
+    assert 1.19 * longest_s < max(waits) <= 1.20 * longest_s
 
 
 def test_alerts_that_failed_together_come_back_apart():

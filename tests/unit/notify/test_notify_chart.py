@@ -6,8 +6,8 @@ import pytest
 from fonts import open_fonts
 from msgspec import structs
 
-from services.notify.core.chart import HOURS, Chart, chart_of
-from services.notify.drawing import draw
+from services.notify.charts import draw
+from services.notify.core.texts.chart import HOURS, Chart, chart_of
 from services.notify.words import words_in
 from services.sites.settings import SiteSettings, ZoneSettings
 

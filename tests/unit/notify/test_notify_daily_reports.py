@@ -1,4 +1,4 @@
-"""When a site's daily reports are decided, and about which days there is none: services.notify.daily_reports."""
+"""When a site's daily reports are decided, and about which days there is none: services.notify.reports.daily."""
 
 import asyncio
 from datetime import date, time, timedelta
@@ -10,8 +10,8 @@ from windows import HOUR, window
 
 from proto.subjects import WINDOWS
 from services.kernel.app import end_tasks
-from services.notify.core.report_schedule import ReportPlan
-from services.notify.daily_reports import DailyReports
+from services.notify.core.reports.schedule import ReportPlan
+from services.notify.reports.daily import DailyReports
 from services.sites.history import day_start
 from services.sites.settings import SiteSettings
 
@@ -46,8 +46,8 @@ class Stream:
 )
 async def test_a_report_is_decided_once_and_not_about_a_time_before_the_first_window(monkeypatch, stream, days):
     """The last window of the day is enough. While nothing can be read nothing is decided, and it is asked again."""
-    monkeypatch.setattr("services.notify.daily_reports._LOOK_S", 0.01)
-    monkeypatch.setattr("services.notify.daily_reports._READ_S", 0.02)
+    monkeypatch.setattr("services.notify.reports.daily._LOOK_S", 0.01)
+    monkeypatch.setattr("services.notify.reports.daily._READ_S", 0.02)
     directory = SimpleNamespace(reports=(ReportPlan("cannes", "staff", PARIS, time(7)),), site=lambda _: SITE)
     told = []
 

@@ -8,12 +8,12 @@ import pytest
 from patience import until
 
 from services.kernel.app import end_tasks
-from services.notify.core.ledger import Attempts
+from services.notify.core.delivery.ledger import Attempts
+from services.notify.core.delivery.outbox import AT_ONCE, Envelope, Outbox
 from services.notify.core.notification import Group, Notification, notice_of
-from services.notify.core.outbox import AT_ONCE, Envelope, Outbox
 from services.notify.core.outcome import Failure
 from services.notify.core.recipient import Recipient
-from services.notify.delivery import DeliveryAgent
+from services.notify.delivery.agent import DeliveryAgent
 
 LATER = Failure("response", "recipient", 450)
 
@@ -82,8 +82,8 @@ def _letter(make_alert):
 @pytest.fixture(name="scene")
 async def _scene(monkeypatch):
     """An agent at work with e-mail and SMS, and the ledger of a site."""
-    monkeypatch.setattr("services.notify.core.backoff.FIRST_S", 0.05)
-    monkeypatch.setattr("services.notify.core.backoff.SLOW_FIRST_S", 0.05)
+    monkeypatch.setattr("services.notify.core.deadlines.FIRST_S", 0.05)
+    monkeypatch.setattr("services.notify.core.deadlines.SLOW_FIRST_S", 0.05)
 
     class Scene:
         email, sms, ledger = Scripted("email"), Scripted("sms"), Ledger()
@@ -137,7 +137,7 @@ async def test_what_was_accepted_is_not_sent_again_because_something_broke_after
 
 async def test_who_is_cut_off_while_it_asks_a_failed_server_opens_it_to_nobody(scene, letter, monkeypatch):
     """The mail server is down; a site leaves while its mail, the one that asks again, hangs: one more asks, alone."""
-    monkeypatch.setattr("services.notify.delivery.LEAVE_S", 0.05)
+    monkeypatch.setattr("services.notify.delivery.agent.LEAVE_S", 0.05)
     other, hang = Ledger(), asyncio.Event()
     scene.agent.open("quay", other)
     scene.email.answers["anna"], scene.email.gates["anna"] = [Failure("connect", "connect")], hang
@@ -236,8 +236,8 @@ async def test_new_settings_close_the_old_channels_once_they_are_idle(scene, let
 
 async def test_a_clock_that_is_put_forward_is_noticed(scene, letter, monkeypatch):
     """By an hour, as when the machine slept: what is to be tried again then is tried soon, and not in an hour."""
-    monkeypatch.setattr("services.notify.core.backoff.FIRST_S", 3600.0)
-    monkeypatch.setattr("services.notify.core.backoff.LONGEST_S", 3600.0)
+    monkeypatch.setattr("services.notify.core.deadlines.FIRST_S", 3600.0)
+    monkeypatch.setattr("services.notify.core.deadlines.LONGEST_S", 3600.0)
     monkeypatch.setattr("services.notify.core.deadlines.LOOK_S", 0.05)
     scene.email.answers["anna"] = [LATER]
     scene.agent.put([letter(1, "anna")])

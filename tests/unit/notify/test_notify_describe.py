@@ -3,14 +3,15 @@
 from zoneinfo import ZoneInfo
 
 import pytest
+from msgspec import structs
 
-from services.notify.core.describe import describe
-from services.notify.core.local_time import UnpresentableError, instant
-from services.notify.core.names import listed, one_line, place
 from services.notify.core.notification import Group, notice_of
-from services.notify.core.tables import LONGEST
-from services.notify.core.view import MailView
+from services.notify.core.texts.describe import LONGEST, describe
+from services.notify.core.texts.names import listed, one_line, place
+from services.notify.core.texts.view import MailView
+from services.notify.core.texts.words import UnpresentableError, instant
 from services.notify.words import words_in
+from services.sites.settings import RuleSettings
 
 MINUTE, HOUR = 60 * 10**9, 3_600 * 10**9
 EN, FR = words_in("en"), words_in("fr")
@@ -22,6 +23,17 @@ def plain(text: str) -> str:
 
 def said(view: MailView) -> dict[str, str]:
     return {label: plain(value) for label, value in view.facts}
+
+
+def test_a_mail_says_that_the_range_holds_the_models_errors(make_alert, notify, site):
+    """Where the published interval holds more than chance, one sentence says what; where it does not, none does."""
+    whole = describe(notify("first", make_alert(sampling_interval=(0.56, 0.67)), by_rule=True), site, EN)
+    assert said(whole)["How sure"] == (
+        "The rate is between 54% and 69%, with 95% confidence. This range includes errors of the image analysis, as "
+        "measured in places it had not seen."
+    )
+    chance = describe(notify("first", make_alert(sampling_interval=(0.54, 0.69)), by_rule=True), site, EN)
+    assert said(chance)["How sure"] == "The rate is between 54% and 69%, with 95% confidence."
 
 
 def test_a_firing_mail_says_where_what_and_how_sure(make_alert, notify, site):
@@ -43,6 +55,25 @@ def test_a_firing_mail_says_where_what_and_how_sure(make_alert, notify, site):
         "Sent automatically to the receiver “field-staff”; nobody reads replies.",
         f"Alert 0123456789abcdef, notification {'f' * 16}",
     )  # fmt: skip
+
+
+def test_a_rules_name_and_what_to_do_are_in_the_mail(make_alert, notify, site):
+    """The action first, while it fires; of several alerts each action once, with its places. Ids stay where none is."""
+    few = RuleSettings(id="mask-rate", zone="north", fire_below=0.7, clear_above=0.75, name="Few\nmasks", action="Go.")
+    other = structs.replace(few, zone="south", name=None)
+    site = structs.replace(site, rules=[few, other])
+    one = describe(notify("first", make_alert(zone="north"), by_rule=True), site, EN)
+    assert one.facts[0] == ("What to do", "Go.")
+    assert said(one)["Rule"].startswith("“Few masks” warns when")
+    both = notify("first", make_alert(zone="north"), make_alert(zone="south", alert="1" * 16))
+    assert said(describe(both, site, EN))["What to do"] == "North entrance and south: Go."
+    many = [structs.replace(few, id=f"r{n}", action=f"Do {n}") for n in range(9)]
+    storm = notify("first", *(make_alert(zone="north", rule=one.id, alert=f"{n:016x}") for n, one in enumerate(many)))
+    facts = describe(storm, structs.replace(site, rules=many), EN).facts
+    assert [text for label, text in facts if label == "What to do"] == [f"North entrance: Do {n}." for n in range(5)]
+    over = describe(notify("all-resolved", make_alert(zone="south", state="resolved"), by_rule=True), site, EN)
+    assert "What to do" not in said(over)
+    assert said(over)["Rule"].startswith("“mask-rate” warns when")
 
 
 def test_the_same_mail_in_french(make_alert, notify, site):
@@ -149,6 +180,8 @@ def test_an_alert_that_goes_on_has_its_newest_figure(make_alert, make_window, no
     assert "rests on 77 people" in view.lead
     assert said(view)["When"].startswith("Tuesday, 24 November 2026, 10:40 to 11:00")
     assert describe(notify("first", make_alert(), at=at), site, EN, windows=windows).figure == "62%"
+    new = notify("new-alerts", make_alert(), new=[make_alert()], at=at)
+    assert describe(new, site, EN, windows=windows).figure == "62%"
 
 
 def test_operators_are_told_what_is_missing_and_what_helps(make_fault, notify, site):

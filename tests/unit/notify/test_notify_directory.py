@@ -14,14 +14,15 @@ from proto.subjects import WINDOWS
 from services.bus import Stored
 from services.kernel.faults import StartError
 from services.kernel.settings import Secret
-from services.notify.channels import channels_of
+from services.notify.channels.email.settings import SmtpSettings
+from services.notify.channels.sms.settings import KannelSettings, SmsSettings
+from services.notify.channels.sms.sms import SmsChannel
+from services.notify.channels.webhook import WebhookSettings
 from services.notify.core.recipient import default_salt, digest
+from services.notify.delivery.channels import channels_of
 from services.notify.directory import Directory, sender_of
-from services.notify.report_settings import ReportSettings
-from services.notify.settings import NotifyFile, NotifySettings, ReceiverSettings, SmtpSettings
-from services.notify.sms import SmsChannel
-from services.notify.sms_settings import KannelSettings, SmsSettings
-from services.notify.webhook_settings import WebhookSettings
+from services.notify.reports.settings import ReportSettings
+from services.notify.settings import NotifyFile, NotifySettings, ReceiverSettings
 from services.sites.settings import SiteSettings
 
 SALT = "0123456789abcdef"
@@ -166,14 +167,15 @@ def _loaded():
 import asyncio, os, sys
 from services.kernel.app import App
 from services.notify import __main__, service
-from services.notify.channels import channels_of
+from services.notify.delivery.channels import channels_of
 from services.notify.directory import Directory
-from services.notify.settings import NotifyFile, NotifySettings, SmtpSettings
+from services.notify.channels.email.settings import SmtpSettings
+from services.notify.settings import NotifyFile, NotifySettings
 settings = {"None": NotifySettings(), "smtp": NotifySettings(smtp=SmtpSettings(
     host="127.0.0.1", security="none", sender="alerts@example.org"))}
 class Bus:
     async def connect(*_):
-        print("wired", name, "services.notify.reports" in sys.modules and "matplotlib" in sys.modules)
+        print("wired", name, "services.notify.reports.writer" in sys.modules and "matplotlib" in sys.modules)
         raise SystemExit
 service.Bus = Bus
 def wired(file):

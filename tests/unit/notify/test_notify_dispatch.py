@@ -8,8 +8,7 @@ from datetime import date, time
 import pytest
 from dispatch_story import SECOND, Story, World, plan_of_routes, rate_notice, silence, system_notice
 
-from services.notify.core.routing import Route
-from services.notify.core.times import Hours, Schedule
+from services.notify.core.dispatch.routing import Hours, Route, Schedule
 
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE

@@ -17,13 +17,12 @@ from hypothesis import strategies as st
 
 from proto.subjects import ALERTS, NOTIFICATIONS, OPERATIONS, SILENCES, Subject
 from services.bus import Stored
-from services.notify.core.decision import Output, record_of
-from services.notify.core.dispatch import Dispatcher, Input
+from services.notify.core.dispatch.book import Output, record_of
+from services.notify.core.dispatch.dispatcher import Dispatcher, Input
+from services.notify.core.dispatch.routing import Hours, Plan, Route, Schedule
+from services.notify.core.dispatch.stored import Told, whole
 from services.notify.core.notification import Notice, Notification
-from services.notify.core.routing import Plan, Route
-from services.notify.core.stored import Told, whole
-from services.notify.core.times import Hours, Schedule
-from services.notify.restoring import read_past
+from services.notify.dispatch.restoring import read_past
 
 MINUTE, HOUR = 60 * SECOND, 3_600 * SECOND
 BEGIN = 1_795_500_000 * SECOND  # 2026-11-24 07:00 in Cannes

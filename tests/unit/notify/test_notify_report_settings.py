@@ -5,7 +5,7 @@ from datetime import time
 import pytest
 from msgspec import ValidationError, convert
 
-from services.notify.report_settings import ReportSettings, plans
+from services.notify.reports.settings import ReportSettings, plans
 from services.notify.settings import NotifyFile
 from services.sites.settings import SiteSettings
 

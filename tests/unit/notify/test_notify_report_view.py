@@ -6,16 +6,17 @@ from html.parser import HTMLParser
 from zoneinfo import ZoneInfo
 
 import pytest
+from golden import ERRORS
 from msgspec import structs
 from windows import HOUR, MINUTE, decree, hidden, market_day, window
 
 from proto.notifications import NotificationV1
 from proto.public import GapReason, Suppression
-from services.notify.core.describe import describe
-from services.notify.core.report import Question, report_of
-from services.notify.core.report_alerts import RuleDay
-from services.notify.core.report_phrases import Phrases
-from services.notify.core.report_view import view_of
+from services.notify.core.reports.alerts import RuleDay
+from services.notify.core.reports.day import Question, report_of
+from services.notify.core.reports.phrases import Phrases
+from services.notify.core.reports.view import view_of
+from services.notify.core.texts.describe import describe
 from services.notify.templates import render, render_report_bodies
 from services.notify.words import words_in
 from services.sites.history import day_start
@@ -47,6 +48,18 @@ def rows(view):
     return {row.label: row.texts for row in view.rows}
 
 
+def test_a_day_says_that_its_range_holds_the_models_errors():
+    """Of windows with the model's errors the day's range has them too, and says so; the difference of days does not."""
+    days = [structs.replace(one, model_errors=ERRORS) if one.masked else one for one in whole_day()]
+    found = rows(view_of(report(days), SITE, EN, "staff"))
+    [sure] = found["How sure"]
+    assert sure == (
+        "The rate is between 75% and 87%, with 95% confidence. This range includes errors of the image analysis, as "
+        "measured in places it had not seen."
+    )
+    assert found["The same weekday a week before"][-1] == "That may be chance."
+
+
 def test_an_ordinary_day():
     """Each figure where a reader looks for it, with the percent and the dates of the language."""
     view = view_of(report(whole_day(), zones=("fish",)), SITE, EN, "staff", "https://moretta.example")
@@ -59,7 +72,7 @@ def test_an_ordinary_day():
         "The same weekday a week before": (
             "Tuesday, 17 November 2026: 79%, 2,314 people.",
             "Difference in percentage points: 0.",
-            "That is within the intervals: it may be chance.",
+            "That may be chance.",
         ),
         "Observed": (
             "The cameras saw 88% of this day.",
@@ -96,7 +109,7 @@ def test_the_same_in_french():
     assert told.startswith(
         "lundi 23 novembre 2026\xa0: 60\xa0%, 100 personnes. Écart en points de pourcentage\xa0: +18,9."
     )
-    assert told.endswith("C’est plus que ce que le hasard permet d’après les intervalles.")
+    assert told.endswith("C’est plus que ce que le hasard explique.")
     assert not {"figures", "people", "period"} & set(" ".join(line.text for line in view.lines).split())
 
 
@@ -173,11 +186,11 @@ def test_phrases_of_alerts_durations_and_differences():
     ]  # fmt: skip
     assert [said.points(d) for d in (0.0321, -0.1, 0.0004)] == ["+3.2", "−10", "0"]
     one = RuleDay("_site", "mask-rate", 1, 1, 20 * MINUTE, lasting=True)
-    assert said.alerts(one, "Whole site") == (
+    assert said.alerts(one, "Whole site", "mask-rate") == (
         "Whole site, “mask-rate”: 1 alert, firing for 20 min; one had begun before this day; one went on after it."
     )
     two = RuleDay("_site", "mask-rate", 3, 0, 20 * MINUTE, lasting=False)
-    assert Phrases(FR, mixed, PARIS).alerts(two, "Halle").replace("\u202f", "\xa0") == (
+    assert Phrases(FR, mixed, PARIS).alerts(two, "Halle", "mask-rate").replace("\u202f", "\xa0") == (
         "Halle, «\xa0mask-rate\xa0»\xa0: 3 alertes, actives pendant 20\xa0min."
     )
 
@@ -188,7 +201,7 @@ def test_every_reason_has_words(words):
     said = Phrases(words, report([]), PARIS)
     gaps = [said.gap(why) for why in GapReason.__args__]
     hidden_why = [said.suppressed(why) for why in Suppression.__args__]
-    assert len({*gaps, *hidden_why}) == 9
+    assert len({*gaps, *hidden_why}) == 11
 
 
 class _Page(HTMLParser):
@@ -296,3 +309,10 @@ def test_a_report_has_the_head_of_an_alerts_mail(make_alert, notify, site):
     assert heads[0][0] == heads[1][0]
     assert heads[0][2] == heads[1][2]
     assert all(rule in heads[0][2] for rule in ("prefers-color-scheme: dark", "max-width: 480px", "@media print"))
+
+
+def test_a_camera_that_does_not_know_its_walls_yet_is_said_apart():
+    """It lowers no coverage, so it is no reason why not all was seen; the people may be too many."""
+    windows = [window(T + n * HOUR, 30, (10, 0, 0), gaps=["static-learning"] * (n < 11)) for n in range(9, 12)]
+    told = rows(view_of(report(windows), SITE, EN, "staff"))["Observed"]
+    assert told[1:] == ("Faces on walls may be among the people: they were not known yet (2 periods of 20 min).",)

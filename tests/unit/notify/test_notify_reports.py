@@ -16,17 +16,17 @@ from proto.notifications import NotificationV1
 from proto.subjects import ALERTS, NOTIFICATIONS, WINDOWS
 from services.aggregate.core.policy import publishable
 from services.bus import Unavailable
+from services.notify.channels.email.mail import MailChannel
 from services.notify.core.notification import Group, Notification
 from services.notify.core.outcome import advice, judge
 from services.notify.core.recipient import Recipient
-from services.notify.core.report import Question, report_of
-from services.notify.core.report_alerts import HeldBack
-from services.notify.core.report_schedule import due, notification_of
-from services.notify.core.report_view import view_of
-from services.notify.mail import MailChannel
-from services.notify.plan import schedule_of
-from services.notify.report_days import AHEAD, question_of, read_day
-from services.notify.reports import ReportWriter
+from services.notify.core.reports.alerts import HeldBack
+from services.notify.core.reports.day import Question, report_of
+from services.notify.core.reports.schedule import due, notification_of
+from services.notify.core.reports.view import view_of
+from services.notify.directory import schedule_of
+from services.notify.reports.daily import AHEAD, question_of, read_day
+from services.notify.reports.writer import ReportWriter
 from services.notify.settings import NotifyFile
 from services.notify.templates import render_report_bodies
 from services.notify.words import words_in
@@ -85,8 +85,9 @@ async def test_what_was_held_back_is_read_up_to_the_days_end(make_alert, broken)
         site="cannes", receiver="staff", notification="f" * 16, group="e" * 16, number=0, root="f" * 16, at=T,
         withheld="silenced", firing=[alert.alert],
     )  # fmt: skip
-    decisions = [held, structs.replace(held, at=T + 24 * HOUR), None]  # the last one is not reached
-    stream = Stream(day_windows(), [alert], Unavailable("no stream") if broken else decisions)
+    other = structs.replace(alert, alert="0" * 16)
+    decisions = [held, structs.replace(held, at=T + 24 * HOUR, firing=[other.alert]), None]  # the last is not reached
+    stream = Stream(day_windows(), [alert, other], Unavailable("no stream") if broken else decisions)
     report = await read_day(stream, question_of(SITE, DAY, T + 31 * HOUR))
     assert report.held == (HeldBack() if broken else HeldBack(1, (("silenced", 1),)))
     assert stream.asked[-1] == (NOTIFICATIONS, T, {"site": "cannes"})

@@ -10,9 +10,8 @@ import yaml
 from dispatch_story import rate_notice, system_notice
 
 from services.kernel.settings import SettingsError, load
-from services.notify.core.routing import Plan, Route
-from services.notify.core.times import Hours, Schedule
-from services.notify.plan import plan_of
+from services.notify.core.dispatch.routing import Hours, Plan, Route, Schedule
+from services.notify.directory import plan_of
 from services.notify.settings import NotifyFile
 
 RULE = {"id": "low", "zone": "hall", "fire_below": 0.7, "clear_above": 0.75}

@@ -8,7 +8,8 @@ import yaml
 
 from operate.transparency.settings import TransparencyFile
 from services.kernel.settings import SettingsError, load
-from services.notify.settings import NotifyFile, is_address, is_host
+from services.notify.channels.email.settings import is_address, is_host
+from services.notify.settings import NotifyFile
 
 SITES = [{"id": "forville", "zones": [], "cameras": []}, {"id": "station"}]
 SMTP = {"host": "mail.example.org", "sender": "alerts@example.org"}

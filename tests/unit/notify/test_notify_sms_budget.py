@@ -7,14 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proto.public import DeliveryV1
-from services.notify.core.sms_budget import Budget, spent
+from services.notify.core.sms.budget import Budget, spent
 
 TODAY, TOMORROW = date(2026, 11, 24), date(2026, 11, 25)
 
 
 def record(**changes: object) -> DeliveryV1:
     ordinary: dict[str, object] = {
-        "site": "forville", "zone": "_site", "rule": "mask-rate", "alert": "a" * 16, "state": "firing",
+        "site": "forville", "kind": "rule", "zone": "_site", "rule": "mask-rate", "alert": "a" * 16, "state": "firing",
         "notification": "1" * 16, "receiver": "staff", "channel": "sms", "recipient_sha256": "d" * 64, "attempt": 1,
         "outcome": "sent", "reason": "accepted", "at": 100,
     }  # fmt: skip

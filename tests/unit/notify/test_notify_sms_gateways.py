@@ -7,10 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.notify.core.kannel import Kannel
 from services.notify.core.outcome import judge
-from services.notify.core.sms_gateway import Answer, Request, Sms
-from services.notify.core.sms_provider import Provider, Success, names_in, pointed
+from services.notify.core.sms.gateways import Answer, Kannel, Provider, Request, Sms, Success, names_in, pointed
 
 SMS = Sms("+12025550123", "Marché : 62 %", "gsm-7", 1, "k" * 32, "http://127.0.0.1:8463/forville/1/d/m")
 KANNEL = Kannel("http://127.0.0.1:13013/cgi-bin/sendsms", "moretta", "s3cret", "Moretta", "centre")

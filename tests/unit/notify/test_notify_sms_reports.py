@@ -4,8 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proto.public import DeliveryV1
-from services.notify.core.losses import Losses
-from services.notify.core.sms_reports import Report, Seen, named_by, report_path, reported, says_more
+from services.notify.core.sms.delivery_reports import Losses, Report, Seen, named_by, report_path, reported, says_more
 
 TOKEN = "0123456789abcdef"
 NAMED = ("forville", "1" * 16, "d" * 64, 1_795_510_800_000_000_000)
@@ -86,7 +85,8 @@ def test_old_reports_are_forgotten():
 
 def record(outcome: str, reason: str = "accepted", number: int = 1, **more: object) -> DeliveryV1:
     return DeliveryV1(**{
-        "site": "forville", "zone": "_site", "rule": "low", "alert": "a" * 16, "state": "firing", "attempt": 1,
+        "site": "forville", "kind": "rule", "zone": "_site", "rule": "low", "alert": "a" * 16,
+        "state": "firing", "attempt": 1,
         "notification": f"{number:016x}", "receiver": "staff", "channel": "sms", "recipient_sha256": "d" * 64,
         "outcome": outcome, "reason": reason, "at": 1,
     } | more)  # fmt: skip

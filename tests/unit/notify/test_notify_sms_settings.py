@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.kernel.settings import SettingsError, load
-from services.notify.core.number import NumberError, e164
+from services.notify.channels.sms.settings import numbers
+from services.notify.core.sms.number import NumberError, e164
 from services.notify.settings import NotifyFile
-from services.notify.sms_settings import numbers
 
 KANNEL = {"user": "moretta", "password": "s3cret"}
 PROVIDER = {

@@ -5,12 +5,12 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from notifications import MINUTE, SITE, TEN, fault, notification, rate
+from msgspec import structs
+from notifications import FEW, MINUTE, SITE, TEN, fault, notification, rate
 
-from services.notify.core.gsm import encoding, segments
-from services.notify.core.local_time import UnpresentableError
-from services.notify.core.sms_fit import SmsPart, clipped, fitted
-from services.notify.core.sms_text import sms_text
+from services.notify.core.sms.length import SmsPart, clipped, encoding, fitted, segments
+from services.notify.core.texts.sms import sms_text
+from services.notify.core.texts.words import UnpresentableError
 from services.notify.words import words_in
 from services.sites.settings import SiteSettings, ZoneSettings
 
@@ -137,6 +137,18 @@ def test_what_matters_least_is_left_out_first():
     assert text == "سوق المدينة القديمة في وسط البلد\u00a0: masques 62\u00a0%, sous 70\u00a0%."
 
 
+def test_what_to_do_is_said_where_there_is_room():
+    """It gives way to everything else: a number without its interval would say less than it seems to."""
+    site = structs.replace(SITE, rules=[FEW])
+    long, short = (str(sms_text(notification(rate()), site, words_in("en"), most)) for most in (2, 1))
+    assert ("Hand out masks at the door." in long, "Between" in long) == (True, True)
+    assert short == sms_text(notification(rate()), SITE, words_in("en"), 1)
+    bare = structs.replace(SITE, rules=[structs.replace(FEW, action="Go there")])
+    assert "Go there. New" in str(sms_text(notification(rate()), bare, words_in("en"), 2))
+    over = sms_text(notification(rate(**OVER)), site, words_in("en"), 2)
+    assert "Hand out" not in str(over)
+
+
 def test_names_are_cut_to_what_is_offered():
     """A name is as long as the settings allow at first, then shorter by steps, each with all that is not spared yet."""
     offered = []
@@ -188,6 +200,7 @@ def _numbers(text: str) -> set[str]:
         ("Hall 12", 12, "Hall 12"),
         ("Hall 1234567890", 12, "Hall."),
         ("Hall 12 north side", 12, "Hall 12."),
+        ("Hall 12 north side", 14, "Hall 12 north."),
         ("Hallenstadion1234", 14, "Hallenstadion."),
         ("Hallenstadion", 12, "Hallenstadi."),
     ],

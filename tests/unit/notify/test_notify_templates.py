@@ -8,8 +8,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from services.notify.core.describe import describe
-from services.notify.core.view import Bodies, Image
+from services.notify.core.texts.describe import describe
+from services.notify.core.texts.view import Bodies, Image
 from services.notify.templates import render
 from services.notify.words import words_in
 from services.sites.settings import SiteSettings

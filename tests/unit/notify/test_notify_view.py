@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.notify.core.describe import describe
-from services.notify.core.view import bar, tone_of
+from services.notify.core.texts.describe import describe
+from services.notify.core.texts.view import bar, tone_of
 from services.notify.words import words_in
 
 

@@ -13,7 +13,7 @@ from babel.messages.pofile import read_po
 
 import operate.transparency
 import services.notify
-from services.notify.core.local_time import LocalSpan
+from services.notify.core.texts.words import LocalSpan
 from services.notify.words import CATALOGUES, languages, words_in
 
 HERE = Path(services.notify.__file__).parent

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proto.types import Profile
-from services.sandbox import landlock, paths
+from services.sandbox import landlock
 from services.sandbox.measures import MEASURES, STATES, Finding, demanded, not_in_force, shortfalls
 from services.sites.settings import CameraSettings, SiteSettings
 
@@ -61,7 +61,7 @@ def test_paths_that_settings_name():
         "ingest": {"web": {"certificate": "c.pem", "key": "k.pem", "certificate_dir": "certs", "port": 1}},
         "inference": {"model": "m"},
     }
-    assert dict(paths.named_in(raw)) == {
+    assert dict(landlock.named_in(raw)) == {
         "nats.password_file": "n.txt",
         "sites[0].cameras[0].token_file": "t.txt",
         "sites[0].cameras[0].ca_file": "ca.pem",
@@ -71,7 +71,7 @@ def test_paths_that_settings_name():
         "ingest.web.certificate_dir": "certs",
         "inference.model": "m",
     }
-    unread = dict(paths.named_in(raw, frozenset({"url", "token"})))
+    unread = dict(landlock.named_in(raw, frozenset({"url", "token"})))
     assert [where for where in unread if where.startswith("sites")] == ["sites[0].cameras[0].ca_file"]
 
 
@@ -82,10 +82,10 @@ def site(*urls, **more):
 def test_cameras_that_are_files_or_devices():
     """Streams need no file; a device, or a graphics card, needs the devices."""
     some = [site("rtsp://h/1", "/a/b.mp4", "file:///c.mp4", "whip://", "/dev/video0")]
-    assert [value for _, value in paths.sources_in(some)] == ["/a/b.mp4", "/c.mp4", "/dev/video0"]
-    assert paths.wants_devices(some)
-    assert not paths.wants_devices([site("rtsp://h/1", "b.mp4")])
-    assert paths.wants_devices([site("b.mp4", decoder="cuda")])
+    assert [value for _, value in landlock.sources_in(some)] == ["/a/b.mp4", "/c.mp4", "/dev/video0"]
+    assert landlock.wants_devices(some)
+    assert not landlock.wants_devices([site("rtsp://h/1", "b.mp4")])
+    assert landlock.wants_devices([site("b.mp4", decoder="cuda")])
 
 
 def test_folders_of_files_that_are_replaced(tmp_path):
@@ -95,23 +95,23 @@ def test_folders_of_files_that_are_replaced(tmp_path):
     (tmp_path / "mounted").mkdir()
     link = tmp_path / "mounted" / "password"
     link.symlink_to(tmp_path / "..now" / "password")
-    assert set(paths.folders([link])) == {tmp_path / "mounted", tmp_path / "..now"}
-    assert paths.folders([tmp_path]) == [tmp_path]
-    assert paths.folders([Path("/film.mp4")]) == [Path("/film.mp4")], "never the root"
+    assert set(landlock.folders([link])) == {tmp_path / "mounted", tmp_path / "..now"}
+    assert landlock.folders([tmp_path]) == [tmp_path]
+    assert landlock.folders([Path("/film.mp4")]) == [Path("/film.mp4")], "never the root"
 
 
 def test_rights_are_for_reading(tmp_path):
     """Nothing may be written but /dev/null; with devices what is below /dev, where none can be created."""
-    rights = paths.allowed([tmp_path / "x"], devices=False)
+    rights = landlock.allowed([tmp_path / "x"], devices=False)
     assert {path for path, right in rights.items() if right & ~landlock.READ} == {Path("/dev/null")}
     assert tmp_path in rights
     assert Path("/") not in rights
-    with_devices = paths.allowed([], devices=True)
+    with_devices = landlock.allowed([], devices=True)
     assert with_devices[Path("/dev")] & landlock.WRITE_FILE
     assert with_devices[Path("/dev")] < 1 << 16
     assert not with_devices[Path("/dev")] & landlock.rights_of(1) & ~(landlock.READ | landlock.WRITE_FILE)
-    assert paths.is_below(tmp_path / "x" / "y", [tmp_path])
-    assert not paths.is_below(tmp_path / ".." / "y", [tmp_path])
+    assert landlock.is_below(tmp_path / "x" / "y", [tmp_path])
+    assert not landlock.is_below(tmp_path / ".." / "y", [tmp_path])
 
 
 def test_each_version_of_landlock_has_its_rights():

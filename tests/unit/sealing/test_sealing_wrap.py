@@ -4,11 +4,13 @@ import itertools
 
 import msgspec
 import pytest
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.frames.sealing import wrap as sut
 from services.frames.sealing.keys import FrameKey
 from services.frames.sealing.seal import SealError
 from services.frames.sealing.wrap import announce, is_genuine, unwrap_key, wrap_key
@@ -87,6 +89,31 @@ def test_wrapping_leaves_the_key_alone():
     """The frame key's own memory is neither changed nor wiped by handing it out."""
     wrap_key(INGEST, KEY, said())
     assert KEY.secret == b"the frame key of this one second"
+
+
+@pytest.mark.parametrize(("site", "worker"), [("lyon", "box-1"), ("cannes", "box-2")])
+def test_the_wrapping_key_is_of_one_site_and_one_worker(site, worker):
+    """With the same private key and the same associated data, another site's or worker's derivation opens nothing."""
+    message = wrap_key(INGEST, KEY, said())
+    names = sut._names("cannes", "box-1")
+    own, other = (
+        sut._cipher(PRIVATE, message.ephemeral, PUBLIC + KEY_ID + bound) for bound in (names, sut._names(site, worker))
+    )
+    assert own.decrypt(bytes(12), message.wrapped, names) == FRAME_KEY
+    with pytest.raises(InvalidTag):
+        other.decrypt(bytes(12), message.wrapped, names)
+
+
+def test_versions_may_be_mixed():
+    """A worker of before gets keys wrapped as before; a worker of now opens what an ingest of before wraps."""
+    before = said(names=False)
+    message = wrap_key(INGEST, KEY, before)
+    names = sut._names("cannes", "box-1")
+    older = sut._cipher(PRIVATE, message.ephemeral, PUBLIC + KEY_ID)
+    assert older.decrypt(bytes(12), message.wrapped, names) == FRAME_KEY
+    assert unwrap_key(PRIVATE, message) == FRAME_KEY
+    assert is_genuine(TRUSTED, before), "whoever does not know the field can check the signature"
+    assert said().names
 
 
 def test_a_worker_with_another_private_key_cannot_unwrap():

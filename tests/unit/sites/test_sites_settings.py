@@ -58,6 +58,11 @@ def test_a_good_site_has_no_problems():
         ({"timezone": "../../etc/passwd"}, "timezone", "is no IANA time zone"),
         ({"timezone": "localtime"}, "timezone", "'localtime' is no IANA time zone"),
         ({"timezone": "europe/paris"}, "timezone", "is no IANA time zone"),
+        (
+            {"profile": "stats-only", "cameras": [CameraSettings(id="c", url="x", when_still="one-a-second")]},
+            "cameras[0].when_still",
+            "would tell by the rate of pictures whether anybody is there",
+        ),
         ({"zones": [ZoneSettings(id=z) for z in ("fish", "fruit", "fish")]}, "zones[2].id", "'fish' is used 2 times"),
         ({"zones": [ZoneSettings(id=z) for z in ("fish", "fruit", "_site")]}, "zones[2].id", "is the whole site"),
         (
@@ -242,11 +247,14 @@ def test_parts_of_a_picture_that_are_no_zone_are_told():
     """A zone that the site lacks, points on one line, and a line of no length, each by its path."""
     square, flat = [[0, 0], [1, 0], [1, 1]], [[0, 0], [0.5, 0.5], [1, 1]]
     areas = [{"zone": "attic", "area": square}, {"zone": "attic", "area": flat}]
-    found = dict(with_camera(zone_areas=areas, line={"start": [0.5, 0], "end": [0.5, 0]}))
+    line = {"start": [0.5, 0], "end": [0.5, 0]}
+    found = dict(with_camera(zone_areas=areas, line=line, ignore=[square, flat]))
     where = "sites[0].cameras[0]"
     assert set(found) == {
         f"{where}.zone_areas[0].zone",
         f"{where}.zone_areas[1].zone",
         f"{where}.zone_areas[1].area",
         f"{where}.line.end",
+        f"{where}.ignore[1]",
     }
+    assert "points are on one line" in found[f"{where}.ignore[1]"]

@@ -1,7 +1,8 @@
-"""What a window comes from and what comes from it, as spans: services.aggregate.runner and services.notify.runner."""
+"""What a window comes from and what comes from it, as spans: the runners of aggregate and of notify."""
 
 from dataclasses import replace
 
+from fair_clock import fair_host
 from messages import alert, window
 from msgspec import structs
 from otlp import traced
@@ -11,7 +12,7 @@ from services.aggregate.runner import SiteRunner
 from services.aggregate.settings import AggregateSettings
 from services.kernel.tracing import current
 from services.notify.core.notification import Group, Notification, notice_of
-from services.notify.runner import _traces
+from services.notify.dispatch.runner import _traces
 
 ALERT = alert(site="market", rule="low", end=60)
 WINDOW = window(0, site="market", end=60)
@@ -39,7 +40,7 @@ class Config:
 async def test_a_window_names_the_frames_of_its_time_and_an_alert_goes_on_from_its_window():
     """Also frames of the next window were seen by then; an alert of another zone begins a trace of its own."""
     bus = Bus()
-    runner = SiteRunner(bus, Config(), AggregateSettings(), lambda _: None)
+    runner = SiteRunner(bus, Config(), AggregateSettings(), fair_host(), lambda _: None)
     runner._frames.extend((at, trace(at)) for at in (10, 59, 60, 61))
     with traced() as memory:
         await runner._publish([WINDOW, ALERT, structs.replace(ALERT, zone="hall")])

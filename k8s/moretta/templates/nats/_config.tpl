@@ -1,3 +1,9 @@
+{{/* The StatefulSet's name behind the release's. Three servers are another set than one: Kubernetes replaces the first pod of a set only once the others
+are ready, and two of three servers are not ready without the third. So Helm takes one set away and makes the other, each with volumes of its own. */}}
+{{- define "moretta.nats.set" -}}
+{{- ternary "nats-cluster" "nats" (eq (int .Values.nats.replicas) 3) -}}
+{{- end }}
+
 {{/* Bytes of a quantity such as 4Gi. Takes (dict "name" "nats.storage.size" "quantity" "4Gi"). */}}
 {{- define "moretta.nats.bytes" -}}
 {{- $units := dict "" 1 "k" 1000 "M" 1000000 "G" 1000000000 "T" 1000000000000 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 -}}
@@ -16,17 +22,23 @@
 {{- range $user := .users -}}
 {{- $name := printf "%s.%s" $.place $user.nkey -}}
 {{- $keys := get $.keys $user.nkey -}}
+{{- if $.root.Values.identities.make -}}
+{{- $found = append $found (merge (dict "nkey" (printf "{key:%s}" $user.nkey)) $user) -}}
+{{- $keys = list -}}
+{{- else -}}
 {{- if not $keys -}}
-{{- fail (printf "%s is empty; `moretta nats-config --out DIR --kubernetes %s` makes a key for each user (and --update for one that is new): give DIR/values.yaml with -f" $name $.root.Release.Name) -}}
+{{- fail (printf "%s is empty; set identities.make: true, or give DIR/values.yaml of `moretta nats apply DIR` with -f" $name) -}}
 {{- end -}}
 {{- if not (kindIs "slice" $keys) -}}{{- fail (printf "%s is no list; set a list of public keys, two while one takes the other's place" $name) -}}{{- end -}}
-{{- range $key := $keys -}}
+{{- /* helm lint goes on after a refusal. */ -}}
+{{- range $key := ternary $keys list (kindIs "slice" $keys) -}}
 {{- if hasPrefix "SU" (toString $key) -}}
 {{- fail (printf "%s holds a seed, and values are no place for one; set the public key, which begins with U" $name) -}}
 {{- else if not (regexMatch "^U[A-Z2-7]{55}$" (toString $key)) -}}
-{{- fail (printf "%s has %q, which is no public nkey; give DIR/values.yaml of `moretta nats-config --out DIR --kubernetes %s` with -f" $name (toString $key) $.root.Release.Name) -}}
+{{- fail (printf "%s has %q, which is no public nkey; give DIR/values.yaml of `moretta nats apply DIR` with -f" $name (toString $key)) -}}
 {{- end -}}
 {{- $found = append $found (merge (dict "nkey" $key) $user) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- toRawJson (dict "items" $found) -}}
@@ -51,31 +63,61 @@
 {{- toRawJson (dict "cert_file" (printf "%s/tls.crt" .) "key_file" (printf "%s/tls.key" .) "ca_file" (printf "%s/ca.crt" .) "verify" true "min_version" "1.2" "timeout" 5) -}}
 {{- end }}
 
-{{/* `nats.readers` beside the subscriber, each in an account of its own with its rights, as JSON: accounts, and exports to them. The page's goes
-where it has no key, which is missed only where the page is. Takes (dict "root" $ "accounts" {...} "exports" [...]). */}}
+{{/* `nats.readers` beside the subscriber, each in an account of its own with its rights and mirrors, as JSON: all accounts, and what the account that
+gives (MAIN, or a hub's HUB) has for them. The page's goes where it has no key, which is missed only where the page is.
+Takes (dict "root" $ "accounts" {...} "giver" {...}). */}}
 {{- define "moretta.nats.readers" -}}
 {{- $nats := .root.Values.nats -}}
 {{- $accounts := .accounts -}}
+{{- $giver := .giver -}}
 {{- $named := list -}}
 {{- range $name := $nats.readers -}}
 {{- $user := printf "subscriber-%s" $name -}}
-{{- if not (get $nats.keys $user) -}}
-{{- fail (printf "nats.readers has %s, and nats.keys.%s is empty; `moretta nats-config --out DIR --update --reader %s` makes its key: give DIR/values.yaml with -f" $name $user $name) -}}
+{{- if not (or (get $nats.keys $user) $.root.Values.identities.make) -}}
+{{- fail (printf "nats.readers has %s, and nats.keys.%s is empty; `moretta nats apply DIR` with it in `readers` of its file makes its key: give DIR/values.yaml with -f" $name $user) -}}
 {{- end -}}
 {{- $account := printf "SUBSCRIBERS_%s" $name -}}
 {{- $named = append $named $account -}}
 {{- $text := toRawJson $accounts.SUBSCRIBERS | replace "\"nkey\":\"subscriber\"" (printf "\"nkey\":%s" (quote $user)) -}}
-{{- $_ := set $accounts $account (fromJson $text) -}}
+{{- $_ := set $accounts $account ($text | replace "SUBSCRIBERS" $account | fromJson) -}}
 {{- end -}}
-{{- $isThere := or $.root.Values.page.enabled (get $nats.keys "page") -}}
+{{- $isThere := or $.root.Values.page.enabled (get $nats.keys "page") $.root.Values.identities.make -}}
 {{- if not $isThere -}}{{- $_ := unset $accounts "PAGE" -}}{{- end -}}
 {{- $exports := list -}}
-{{- range $export := .exports -}}
+{{- range $export := $giver.exports -}}
 {{- $to := ternary $export.accounts (without $export.accounts "PAGE") (not (not $isThere)) -}}
+{{- if contains "SUBSCRIBERS" (get $export "stream") -}}
+{{- $exports = append $exports $export -}}
+{{- range $account := $named -}}{{- $exports = append $exports (toRawJson $export | replace "SUBSCRIBERS" $account | fromJson) -}}{{- end -}}
+{{- else -}}
 {{- $to = ternary (concat $to $named) $to (has "SUBSCRIBERS" $to) -}}
-{{- $exports = append $exports (merge (dict "accounts" $to) $export) -}}
+{{- if $to -}}{{- $exports = append $exports (merge (dict "accounts" $to) $export) -}}{{- end -}}
 {{- end -}}
-{{- toRawJson (dict "accounts" $accounts "exports" $exports) -}}
+{{- end -}}
+{{- $imports := $giver.imports -}}
+{{- range $account := $named -}}
+{{- range $import := $giver.imports -}}
+{{- if contains "SUBSCRIBERS" (toRawJson $import) -}}{{- $imports = append $imports (toRawJson $import | replace "SUBSCRIBERS" $account | fromJson) -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- $users := list -}}
+{{- range $user := $giver.users -}}
+{{- $publish := list -}}
+{{- range $subject := $user.permissions.publish.allow -}}
+{{- $publish = append $publish $subject -}}
+{{- if contains "SUBSCRIBERS" $subject -}}
+{{- range $account := $named -}}{{- $publish = append $publish ($subject | replace "SUBSCRIBERS" $account) -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- $users = append $users (merge (dict "permissions" (dict "publish" (dict "allow" $publish) "subscribe" $user.permissions.subscribe)) $user) -}}
+{{- end -}}
+{{- toRawJson (dict "accounts" $accounts "giver" (merge (dict "exports" $exports "imports" $imports "users" $users) $giver)) -}}
+{{- end }}
+
+{{/* How often JetStream's room for readers (`readers` of accounts.json) is needed: a number. */}}
+{{- define "moretta.nats.steps" -}}
+{{- $at := (.Files.Get "files/accounts.json" | fromJson).readers.at_once | int64 -}}
+{{- add1 (div (len .Values.nats.readers) $at) -}}
 {{- end }}
 
 {{/* A hub's accounts beside its subscriber's, as JSON. Takes (dict "root" $ "hub" (what accounts.json has of it)). */}}
@@ -84,9 +126,13 @@ where it has no key, which is missed only where the page is. Takes (dict "root" 
 {{- $made := .hub -}}
 {{- $accounts := dict -}}
 {{- $imports := list -}}
+{{- $ofLeaves := list -}}
+{{- range $import := $made.hub.imports -}}
+{{- if contains "{leaf}" (toRawJson $import) -}}{{- $ofLeaves = append $ofLeaves $import -}}{{- else -}}{{- $imports = append $imports $import -}}{{- end -}}
+{{- end -}}
 {{- range $leaf := $root.Values.nats.hub.leaves -}}
 {{- $name := first $leaf.sites -}}
-{{- $given := dict "items" $made.hub.imports "sites" $leaf.sites -}}
+{{- $given := dict "items" $ofLeaves "sites" $leaf.sites -}}
 {{- $imports = concat $imports (include "moretta.nats.sites" $given | fromJson).items -}}
 {{- $keys := merge (dict "leaf" $leaf.keys) $root.Values.nats.keys -}}
 {{- $users := include "moretta.nats.sites" (dict "items" $made.site.users "sites" (list $name)) | fromJson -}}
@@ -148,9 +194,9 @@ where it has no key, which is missed only where the page is. Takes (dict "root" 
 {{- $made := .Files.Get "files/accounts.json" | fromJson -}}
 {{- $config := ternary $made.hub.server $made.site $nats.hub.enabled -}}
 {{- $giver := ternary $made.hub.hub (get $made.site.accounts "MAIN") $nats.hub.enabled -}}
-{{- $readers := include "moretta.nats.readers" (dict "root" $ "accounts" $config.accounts "exports" $giver.exports) | fromJson -}}
+{{- $readers := include "moretta.nats.readers" (dict "root" $ "accounts" $config.accounts "giver" $giver) | fromJson -}}
 {{- $_ := set $config "accounts" $readers.accounts -}}
-{{- $_ := set (ternary $giver (get $config.accounts "MAIN") $nats.hub.enabled) "exports" $readers.exports -}}
+{{- if $nats.hub.enabled -}}{{- $_ := set $made "hub" (merge (dict "hub" $readers.giver) $made.hub) -}}{{- else -}}{{- $_ := set $config.accounts "MAIN" $readers.giver -}}{{- end -}}
 {{- range $name, $account := $config.accounts -}}
 {{- $users := include "moretta.nats.users" (dict "root" $ "users" $account.users "keys" $nats.keys "place" "nats.keys") | fromJson -}}
 {{- $_ := set $account "users" $users.items -}}
@@ -158,7 +204,7 @@ where it has no key, which is missed only where the page is. Takes (dict "root" 
 {{- if $nats.hub.enabled -}}
 {{- $_ := set $config "accounts" (merge (include "moretta.nats.hubAccounts" (dict "root" $ "hub" $made.hub) | fromJson) $config.accounts) -}}
 {{- $room := max (int $nats.hub.room) (len $nats.hub.leaves) -}}
-{{- $_ := set $config.jetstream "max_file_store" (mul (int64 $made.hub.each) (add1 $room)) -}}
+{{- $_ := set $config.jetstream "max_file_store" (add (mul (int64 $made.hub.each) (add1 $room)) (int64 $made.readers.file)) -}}
 {{- end -}}
 {{- with ternary list $nats.leaf.sites $nats.hub.enabled -}}
 {{- $leaf := $made.leaf -}}
@@ -184,9 +230,11 @@ where it has no key, which is missed only where the page is. Takes (dict "root" 
 {{- end -}}
 {{- $_ := set $config "leafnodes" $leaf.leafnodes -}}
 {{- end -}}
+{{- $steps := include "moretta.nats.steps" . | int64 -}}
 {{- range $storage := list "file" "memory" -}}
 {{- $limit := printf "max_%s_store" $storage -}}
 {{- $more := include "moretta.nats.beyond" (dict "root" $ "storage" $storage) | int64 -}}
+{{- $more = add $more (mul (sub $steps 1) (int64 (get $made.readers $storage))) -}}
 {{- if $more -}}
 {{- $_ := set $config.jetstream $limit (add $more (int64 (get $config.jetstream $limit))) -}}
 {{- end -}}
@@ -199,28 +247,33 @@ where it has no key, which is missed only where the page is. Takes (dict "root" 
 {{- if eq (int $nats.replicas) 3 -}}
 {{- $_ := set $config "cluster" (include "moretta.nats.cluster" . | fromJson) -}}
 {{- end -}}
-{{- if $nats.websocket.enabled -}}
-{{- $_ := set $config "websocket" (include "moretta.nats.websocket" . | fromJson) -}}
+{{- if $nats.mqtt.enabled -}}{{- $_ := set $config "mqtt" (include "moretta.nats.mqtt" (dict "root" $ "accounts" $config.accounts "made" $made.mqtt) | fromJson) -}}{{- end -}}
+{{- if $nats.websocket.enabled -}}{{- $_ := set $config "websocket" (include "moretta.nats.websocket" . | fromJson) -}}{{- end -}}
+{{- if or $nats.websocket.enabled $nats.mqtt.enabled -}}
 {{- range $account := $config.accounts -}}
 {{- range $user := $account.users -}}
 {{- if not $user.allowed_connection_types -}}{{- $_ := set $user "allowed_connection_types" (list "STANDARD") -}}{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
-{{- /* A server that was alone takes a cluster's streams for its own, and a cluster deletes a lone server's: each has its own folder. */ -}}
-{{- $_ := set $config.jetstream "store_dir" (ternary "/data/cluster" "/data/one" (eq (int $nats.replicas) 3)) -}}
-{{- $_ := set $config "http" "0.0.0.0:8222" -}}
+{{- /* Loopback: it tells anybody who reaches it of each passage as it is stored, with its time. The probes ask from within the pod. */ -}}
+{{- $_ := set $config "http" "127.0.0.1:8222" -}}
 {{- $_ := set $config "pid_file" "/var/run/nats/nats.pid" -}}
 {{- $_ := set $config "lame_duck_grace_period" "5s" -}}
 {{- $_ := set $config "lame_duck_duration" "30s" -}}
 {{- toRawJson $config -}}
 {{- end }}
 
+{{/* What a probe runs, as JSON: the image's own wget (BusyBox) fails unless the answer is 200, and gives up before the kubelet does. */}}
+{{- define "moretta.nats.probe" -}}
+{{- toRawJson (list "wget" "-q" "-T" "4" "-O" "/dev/null" (printf "http://127.0.0.1:8222%s" .)) -}}
+{{- end }}
+
 {{- define "moretta.nats.cluster" -}}
 {{- $name := printf "%s-nats" (include "moretta.fullname" .) -}}
 {{- $routes := list -}}
 {{- range $index := until 3 -}}
-{{- $routes = append $routes (printf "nats://%s-%d.%s-headless:6222" $name $index $name) -}}
+{{- $routes = append $routes (printf "nats://%s-%s-%d.%s-headless:6222" (include "moretta.fullname" $) (include "moretta.nats.set" $) $index $name) -}}
 {{- end -}}
 {{- $cluster := dict "name" $name "listen" "0.0.0.0:6222" "routes" $routes "no_advertise" true -}}
 {{- if .Values.nats.tls.routesSecret -}}
@@ -234,7 +287,7 @@ where it has no key, which is missed only where the page is. Takes (dict "root" 
 {{- if .Values.page.open -}}
 {{- include "moretta.pageRequirements" . -}}
 {{- /* The newest of its keys, so that the other one may be retired. */ -}}
-{{- $_ := set $websocket "no_auth_user" (first .Values.nats.keys.page) -}}
+{{- $_ := set $websocket "no_auth_user" (ternary "{key:page}" (first (get .Values.nats.keys "page" | default list)) .Values.identities.make) -}}
 {{- end -}}
 {{- if .Values.nats.tls.enabled -}}
 {{- $_ := set $websocket "tls" (dict "cert_file" "/etc/nats-tls/tls.crt" "key_file" "/etc/nats-tls/tls.key") -}}
@@ -244,10 +297,27 @@ where it has no key, which is missed only where the page is. Takes (dict "root" 
 {{- toRawJson $websocket -}}
 {{- end }}
 
+{{/* The block `mqtt` as JSON; it gives each reader of `nats.mqtt.passwords` a user in its account. Takes (dict "root" $ "accounts" {...} "made" (what accounts.json has of it)). */}}
+{{- define "moretta.nats.mqtt" -}}
+{{- $nats := .root.Values.nats -}}
+{{- $made := .made -}}
+{{- range $name, $hash := $nats.mqtt.passwords -}}
+{{- $account := ternary "SUBSCRIBERS" (printf "SUBSCRIBERS_%s" (trimPrefix "subscriber-" $name)) (eq $name "subscriber") -}}
+{{- $own := get $.accounts $account -}}
+{{- if not $own -}}
+{{- fail (printf "nats.mqtt.passwords.%s is no reader's; name subscriber, or subscriber-NAME of one in nats.readers" $name) -}}
+{{- end -}}
+{{- $_ := set $own "users" (append $own.users (merge (dict "user" $name "password" $hash) $made.user)) -}}
+{{- end -}}
+{{- toRawJson (merge (dict "listen" "0.0.0.0:8883" "tls" (dict "cert_file" "/etc/nats-tls/tls.crt" "key_file" "/etc/nats-tls/tls.key")) $made.limits) -}}
+{{- end }}
+
 {{/* nats.conf: JSON, which is NATS's own language but for what comes from outside of it. */}}
 {{- define "moretta.nats.conf" -}}
 {{- $config := merge (dict "server_name" "{pod}") (include "moretta.nats.json" . | fromJson) -}}
 {{- $text := toPrettyJson $config | replace "\\u003e" ">" | replace "\\u003c" "<" | replace "\\u0026" "&" -}}
+{{- $text = regexReplaceAll "\"nkey\": \"\\{key:([a-z0-9-]+)\\}\",?" $text "include ../nats-keys/${1}.conf;" -}}
+{{- $text = regexReplaceAll "\"no_auth_user\": \"\\{key:page\\}\",?" $text "include ../nats-keys/no-auth-user.conf;" -}}
 {{- regexReplaceAll "\"nkey\": \"\\{seed\\}\",?" $text "include ../nats-leaf/leaf.conf;" | replace "\"{pod}\"" "$POD_NAME" -}}
 {{- end }}
 

@@ -12,10 +12,10 @@
 {{- $known := dict -}}
 {{- range $account := $config.accounts -}}
 {{- range $user := $account.users -}}
-{{- if hasKey $known $user.nkey -}}
-{{- fail (printf "%s is the key of two users, and NATS knows users by their keys; `moretta nats-config --out DIR --kubernetes %s` makes one for each: give DIR/values.yaml with -f" $user.nkey $.Release.Name) -}}
+{{- if and $user.nkey (hasKey $known $user.nkey) -}}
+{{- fail (printf "%s is the key of two users, and NATS knows users by their keys; `moretta nats apply DIR` makes one for each: give DIR/values.yaml with -f" $user.nkey) -}}
 {{- end -}}
-{{- $_ := set $known $user.nkey true -}}
+{{- $_ := set $known (toString $user.nkey) true -}}
 {{- end -}}
 {{- end -}}
 {{- if and (eq (int $nats.replicas) 3) (not $nats.tls.routesSecret) (not .Values.networkPolicy.enabled) -}}
@@ -26,6 +26,15 @@
 {{- end -}}
 {{- if and $nats.tls.enabled (eq (int $nats.replicas) 3) (not $nats.tls.routesSecret) -}}
 {{- fail "nats.tls.enabled is true, and nats.tls.routesSecret is empty, so that three servers would talk among themselves in the clear; set the Secret with ca.crt, tls.crt and tls.key for that, of an authority of its own" -}}
+{{- end -}}
+{{- if and $nats.mqtt.enabled (not $nats.mqtt.passwords) -}}
+{{- fail "nats.mqtt.enabled is true, and nats.mqtt.passwords is empty; `moretta nats apply DIR` with `mqtt` in its file makes them: give DIR/values.yaml with -f" -}}
+{{- end -}}
+{{- if and $nats.mqtt.enabled (not $nats.tls.enabled) -}}
+{{- fail "nats.mqtt.enabled is true, and nats.tls.enabled is false: passwords would cross the network in the clear; set nats.tls" -}}
+{{- end -}}
+{{- if and $nats.mqtt.enabled $nats.hub.enabled -}}
+{{- fail "nats.mqtt.enabled and nats.hub.enabled are true, and a hub has no MQTT; set one of them" -}}
 {{- end -}}
 {{- if and $nats.websocket.enabled (not $nats.websocket.origins) -}}
 {{- fail "nats.websocket.enabled is true, and nats.websocket.origins is empty; set the pages that may come, such as https://numbers.example.org" -}}
@@ -48,10 +57,10 @@
 {{- $leaf := .Values.nats.leaf -}}
 {{- $hub := .Values.nats.hub -}}
 {{- if ne (empty $leaf.hubs) (empty $leaf.sites) -}}
-{{- fail (printf "nats.leaf.%s is empty, and a leaf has hubs and sites; set both, as `moretta nats-config --kubernetes %s --leaf URL --site ID` writes them" (ternary "hubs" "sites" (empty $leaf.hubs)) .Release.Name) -}}
+{{- fail (printf "nats.leaf.%s is empty, and a leaf has hubs and sites; set both, as `moretta nats apply DIR` with `leaf` in its file writes them" (ternary "hubs" "sites" (empty $leaf.hubs))) -}}
 {{- end -}}
 {{- if and $leaf.sites (not $leaf.existingSecret) -}}
-{{- fail (printf "nats.leaf.existingSecret is empty; set the Secret with the leaf's seed, which `moretta nats-config --kubernetes %s --leaf URL` writes" .Release.Name) -}}
+{{- fail "nats.leaf.existingSecret is empty; set the Secret with the leaf's seed, which `moretta nats apply DIR` with `leaf` in its file writes" -}}
 {{- end -}}
 {{- if and (regexMatch "(tls|wss)://" (join "," $leaf.hubs)) (not $leaf.certificateSecret) -}}
 {{- fail "nats.leaf.hubs asks for TLS, and nats.leaf.certificateSecret is empty; set the Secret with ca.crt, tls.crt and tls.key for the hub" -}}

@@ -25,11 +25,11 @@ def written(settings, folder, schema):
 
 def test_simulated_cameras_are_paced_files_that_end(film, tmp_path):
     """Simulated cameras play once at their own speed, and the windows close when they have ended."""
-    ingest = written(site.simulated({"a": (film, "gate"), "b": (film, "hall")}, 2525), tmp_path, IngestFile)
+    ingest = written(site.simulated({"gate-in": film, "hall": film}, 2525), tmp_path, IngestFile)
     (place,) = ingest.sites
     assert [(c.id, c.zone, c.paced, c.loop) for c in place.cameras] == [
-        ("a", "gate", True, False),
-        ("b", "hall", True, False),
+        ("gate-in", "gate", True, False),
+        ("hall", "hall", True, False),
     ]
     assert place.close_on_end
     assert (place.profile, place.window_s, place.lateness_s) == ("lab", 10.0, 3.0)
@@ -37,9 +37,9 @@ def test_simulated_cameras_are_paced_files_that_end(film, tmp_path):
 
 def test_for_subscribers_the_films_go_round(film, tmp_path):
     """Windows come for as long as it runs, and nobody gets a mail."""
-    settings = site.looped({"a": (film, "gate"), "b": (film, "hall")})
+    settings = site.looped({"gate-in": film, "hall": film})
     (place,) = written(settings, tmp_path, IngestFile).sites
-    assert [(c.id, c.zone, c.loop) for c in place.cameras] == [("a", "gate", True), ("b", "hall", True)]
+    assert [(c.id, c.zone, c.loop) for c in place.cameras] == [("gate-in", "gate", True), ("hall", "hall", True)]
     assert not place.close_on_end
     assert (place.profile, place.window_s) == ("lab", 10.0)
     notify = written(settings, tmp_path, NotifyFile).notify
@@ -48,7 +48,7 @@ def test_for_subscribers_the_films_go_round(film, tmp_path):
 
 def test_mails_go_to_the_sink(film, tmp_path):
     """The only mail server is the one of the demo, on the loopback address; nobody real is written to."""
-    notify = written(site.simulated({"a": (film, "gate")}, 2525), tmp_path, NotifyFile).notify
+    notify = written(site.simulated({"hall": film}, 2525), tmp_path, NotifyFile).notify
     assert (notify.smtp.host, notify.smtp.port, notify.smtp.security) == ("127.0.0.1", 2525, "none")
     addresses = [address for receiver in notify.receivers for address in receiver.email]
     assert addresses
@@ -57,7 +57,7 @@ def test_mails_go_to_the_sink(film, tmp_path):
 
 def test_rule_fires_below_and_clears_above(film, tmp_path):
     """One rule for the whole site, decided by a single window."""
-    aggregate = written(site.simulated({"a": (film, "gate")}, 2525), tmp_path, AggregateFile)
+    aggregate = written(site.simulated({"hall": film}, 2525), tmp_path, AggregateFile)
     (rule,) = aggregate.sites[0].rules
     assert (rule.zone, rule.fire_below, rule.clear_above, rule.for_windows, rule.min_persons) == (
         "_site",
@@ -70,7 +70,7 @@ def test_rule_fires_below_and_clears_above(film, tmp_path):
 
 def test_settings_file_is_its_owners_alone(film, tmp_path):
     """A camera's address may hold a password: nobody else may read the file."""
-    file = site.write(site.simulated({"a": (film, "gate")}, 2525), tmp_path)
+    file = site.write(site.simulated({"hall": film}, 2525), tmp_path)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 

@@ -3,13 +3,11 @@
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from operate.proof import trace
+from operate.proof import disk
 from operate.proof.capture import destination, parsed
-from operate.proof.core.disguise import forms
 from operate.proof.core.images import BLOCK, entropy, images
-from operate.proof.core.needles import Needles
-from operate.proof.core.verdicts import Lifetime, SearchedPlace
-from operate.proof.lifetimes import lifetime_of
+from operate.proof.core.needles import Needles, forms
+from operate.proof.core.verdicts import Lifetime, SearchedPlace, lifetime_of
 
 TEXTS = st.text(st.sampled_from("\\xu0123456789abcdefnt\"'%=,[] \n/+-_"), max_size=200).map(str.encode)
 NEEDLE = bytes(range(32))
@@ -58,7 +56,7 @@ LINES = st.lists(st.text(st.sampled_from('7 openat(AT_FDCWD,"/x")<.>= 3-1O_WR|CR
 @example(["", "7", "7 ", "7 <... openat resumed>) = 3</x>", "7 openat( <unfinished ...>", "7 +++ killed by"])
 def test_any_trace_can_be_read(lines):
     """A trace whose program was killed ends in the middle of a line."""
-    seen = trace.read(lines)
+    seen = disk.read(lines)
     assert seen.calls >= 0
     assert all(isinstance(path, str) for path in seen.written)
 

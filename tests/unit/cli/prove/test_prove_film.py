@@ -7,12 +7,11 @@ import numpy as np
 import pytest
 
 from operate.proof.core.needles import SIZE, cut
-from operate.proof.film import FPS, SECONDS, make_film, make_stream, rate
 from operate.proof.secret import COMMON, Label, Secret
-from operate.proof.site import LONG_SIDE
+from operate.proof.site import FPS, LONG_SIDE, SECONDS, make_film, make_stream, rate
 from services.ingest.core.picture import i420_size
-from services.ingest.decoder import Decoder
-from services.ingest.source import open_source
+from services.ingest.sources.decoder import Decoder
+from services.ingest.sources.source import open_source
 from services.sites.settings import CameraSettings
 
 pytestmark = pytest.mark.xdist_group("known-film")  # which is made once

@@ -15,11 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from operate.proof import trace
+from operate.proof import disk
 from operate.proof.capture import destination, parsed
-from operate.proof.core.disguise import forms
 from operate.proof.core.images import BLOCK, images, is_drawing
-from operate.proof.lifetimes import lifetime_of
+from operate.proof.core.needles import forms
+from operate.proof.core.verdicts import lifetime_of
 
 WRITTEN = {
     "raw": bytes,
@@ -130,8 +130,8 @@ TRACE = """\
 
 def test_a_trace_tells_what_was_written_and_which_cores_were_dumped():
     """Calls that another thread interrupted are put together; what failed or only read is none."""
-    seen = trace.read(TRACE.splitlines())
-    assert {path for path in seen.written if trace.is_file(path)} == {"/w/out.bin", "/w/late", "/w/mapped", "/w/final"}
+    seen = disk.read(TRACE.splitlines())
+    assert {path for path in seen.written if disk.is_file(path)} == {"/w/out.bin", "/w/late", "/w/mapped", "/w/final"}
     assert seen.memory_files == {"/memfd:x"}
     assert (seen.killed, seen.cores) == (["SIGABRT", "SIGKILL"], 1)
     assert seen.calls == 10

@@ -84,6 +84,8 @@ def test_the_report_is_one_page_that_fetches_nothing_and_escapes_what_was_found(
     assert "&lt;script&gt;" in shown
     assert "<script" not in shown
     assert not any(word in shown for word in ("http:", "https:", "src=", "url("))
+    assert "AUC 0.50" in shown, "what is known of a leak of presence, and what still tells it"
+    assert "processor" in shown
     assert all(word in shown for word in ("FOUND", "nothing found", "a note", "it began", "p99 at most 50 ms"))
     assert json.loads(json.dumps(findings(bad).figures()))["places"][0]["hits"] == bad.hits
     assert table(findings(bad, lifetime=Lifetime()))

@@ -6,13 +6,12 @@ from annotated import FACE as BOX
 from annotated import annotate, portraits
 from PIL import Image
 
+from modelling.evaluation.labelled import InputError
 from operate.simulation.cutouts import Cutout, Cutouts
-from operate.simulation.demo.people import Figure, Look
-from operate.simulation.demo.scene import FACE
 from operate.simulation.film import look
+from operate.simulation.people import Figure, Look
 from operate.simulation.scenario import Phase, Scenario
-from operate.simulation.walkers import Walker
-from services.inference.annotations import InputError
+from operate.simulation.walkers import FACE, Walker
 from services.kernel.settings import SettingsError
 
 BARE = Scenario(phases=[Phase(seconds=9, arrivals_per_minute=9, masked=0.0)])

@@ -1,6 +1,7 @@
 """What the simulated inference says: misses in runs, weak scores where little is seen, calibrated confidences."""
 
 import itertools
+from dataclasses import replace
 from math import sqrt
 
 import numpy as np
@@ -8,10 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operate.simulation.detector import Look
 from operate.simulation.plan import Face, Plan
 from operate.simulation.scenario import Classifier, Detector, Light, Phase, Scenario, ScenarioPeriod
-from operate.simulation.sightings import MODEL, PERIOD, SECOND, messages, plans, sightings
+from operate.simulation.sightings import MODEL, PERIOD, SECOND, Look, messages, plans, sightings
 from operate.simulation.walkers import Walker
 from proto.codec import decode, encode
 from proto.sightings import CameraEventV1, SightingsV1
@@ -55,6 +55,17 @@ def test_recall_is_that_of_the_scenario(size, recall):
     assert share(looked(face(size=size))) == pytest.approx(recall, abs=0.03)
 
 
+def test_a_portrait_stays_where_it_is():
+    """Its boxes move by what was measured, far less than a person's."""
+    person = face(size=40)
+    spread = []
+    for one in (person, Face(replace(person.walker, hangs=True), person.box, person.size, 1.0)):
+        look = Look(QUIET, JUDGED, np.random.default_rng(7))
+        boxes = [said[0].box for n in range(500) if (said := look.at(n * 0.2, [one]))]
+        spread.append(float(np.std([(box[0] + box[2]) / 2 for box in boxes])) * 640 / 40)
+    assert spread == [pytest.approx(0.05, rel=0.25), pytest.approx(0.01, rel=0.25)]
+
+
 def test_less_is_found_of_what_is_hidden_dark_or_turned():
     """Hidden faces, the dark and looking aside each cost recall."""
     whole, partly = share(looked(face())), share(looked(face(visible=0.7)))
@@ -75,6 +86,17 @@ def test_misses_come_in_runs():
 
     assert again(1) > 3 * (1 - share(people))
     assert again(15) < again(5) < again(1)
+
+
+def test_in_the_dark_nothing_is_told():
+    """A picture without light has neither faces nor what looks like one; afterwards all are there again."""
+    scenario = Scenario(
+        phases=[Phase(seconds=60, arrivals_per_minute=60)], detector=Detector(false_alarms_per_minute=60),
+        lights=[Light(start=20, seconds=15, level=0)],
+    )  # fmt: skip
+    told = [len(one.faces) for one in sightings(scenario, plans(scenario, ["one"]), site="s", began=0, lease=1)]
+    assert not any(told[100:175])
+    assert min(sum(told[60:100]), sum(told[175:215])) > 20
 
 
 def test_scores_tell_how_much_was_seen():

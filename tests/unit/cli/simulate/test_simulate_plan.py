@@ -9,11 +9,19 @@ from examples import examples
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from operate.simulation.demo.scene import FACE, HEIGHT, WIDTH
-from operate.simulation.plan import HALF, Face, Plan, _by_time, _face
-from operate.simulation.scenario import Counting, People, Phase, Scenario, ScenarioPeriod, View, load_scenario
-from operate.simulation.truth import Truth, truth
-from operate.simulation.walkers import BESIDE_M, FOCAL, Seen, Walker, seen, walker
+from operate.simulation.plan import HALF, Face, Plan, Truth, _face, truth
+from operate.simulation.scenario import (
+    Counting,
+    Mirror,
+    People,
+    Phase,
+    Portrait,
+    Scenario,
+    ScenarioPeriod,
+    View,
+    load_scenario,
+)
+from operate.simulation.walkers import BESIDE_M, FACE, FOCAL, HEIGHT, WIDTH, Seen, Walker, seen, walker
 
 SEEDS = st.integers(0, 2**32 - 1)
 PEOPLE = st.builds(
@@ -116,7 +124,7 @@ def standing(seed: int, x: float, z: float, *, shows_face: bool = True) -> Walke
 def free(*people: Walker, view: View = PLAIN) -> dict[int, float]:
     """Return the visible share of each face, by seed."""
     scenario = Scenario(phases=[Phase(seconds=10)], view=view)
-    return {face.walker.seed: face.visible for face in Plan(scenario, people, _by_time(people)).faces(5.0)}
+    return {face.walker.seed: face.visible for face in Plan(scenario, people).faces(5.0)}
 
 
 def test_the_nearer_one_hides_the_farther_one():
@@ -238,6 +246,96 @@ def test_faces_have_the_sizes_of_the_view(seed):
     assume(sizes)
     assert min(sizes) >= 15.9
     assert max(sizes) <= 70.1
+
+
+def alone(people: People, *, minutes: float = 20, **changes) -> Plan:
+    """Return the plan of people who rarely hide one another."""
+    return Plan.drawn(
+        Scenario(phases=[Phase(seconds=60 * minutes, arrivals_per_minute=6)], people=people, seed=4, **changes)
+    )
+
+
+def test_who_turns_away_has_no_face_meanwhile_and_is_one():
+    """Everybody is gone at least once, for 0.5 to 4 s; it is the same person before and after."""
+    plan = alone(People(turning=1.0, towards=0, away=0, stopping=1.0, stop_s=20))
+    spans = [span for one in plan.walkers for span in one.aside]
+    assert all(one.aside for one in plan.walkers)
+    assert all(0.5 <= end - start <= 4 for start, end in spans)
+    one = plan.walkers[0]
+    start, end = one.aside[0]
+    assert not one.at((start + end) / 2).shows_face
+    assert one.at(start - 1e-6) == one or len(one.aside) > 1
+    assert one not in {face.walker for face in plan.faces((start + end) / 2)}
+    assert len(plan.passages("gate")) <= len(plan.walkers)
+
+
+def test_who_leaves_shows_the_back():
+    """After the stop nothing of the face is seen."""
+    plan = alone(People(leaving=1.0, stopping=1.0, towards=0, away=0))
+    for one in plan.walkers:
+        assert one.at(one.times[1] - 0.1).shows_face
+        assert not one.at(one.times[2] + 0.1).shows_face
+
+
+def test_who_waits_moves_a_little():
+    """To and fro within the distance that was asked for, and not at once; without it nobody moves."""
+    for sway in (0.0, 0.1):
+        one = alone(People(stopping=1.0, stop_s=60, sway_m=sway), minutes=2).walkers[0]
+        halt = one.points[1]
+        places = [one.place(float(at)) for at in np.arange(one.times[1], one.times[2], 0.2)]
+        gaps = [sqrt((x - halt[0]) ** 2 + (z - halt[1]) ** 2) for x, z in places]
+        assert max(gaps) <= sway * 1.2
+        assert (max(gaps) > 0) == (sway > 0)
+        steps = [sqrt((b[0] - a[0]) ** 2 + (b[1] - a[1]) ** 2) for a, b in itertools.pairwise(places)]
+        assert max(steps) <= 0.05
+
+
+def test_people_who_meet_walk_on_together():
+    """The second one comes from where the first one goes, arrives as that one does, and both stay a step apart."""
+    plan = alone(People(stopping=1.0, meeting=1.0, towards=0, away=0))
+    firsts, seconds = plan.walkers[::2], plan.walkers[1::2]
+    assert len(firsts) == len(seconds) > 50
+    for one, other in zip(firsts, seconds, strict=True):
+        assert other.times[1:] == one.times[1:]
+        assert other.points[0] == other.points[-1]
+        for at in np.linspace(one.times[1], one.leave_s, 5):
+            (x1, z1), (x2, z2) = one.place(float(at)), other.place(float(at))
+            assert 0.1 < sqrt((x1 - x2) ** 2 + (z1 - z2) ** 2) < 0.8
+
+
+@given(st.floats(-3, 3), st.floats(1, 9), st.floats(0.3, 2))
+def test_a_mirror_shows_what_is_before_it(x, z, beside):
+    """A reflection is as far behind the mirror's plane as the person is before it; it is seen through the mirror alone,
+    and is nobody."""
+    mirror = Mirror(beside_m=beside, nearest_m=1.5, farthest_m=4)
+    plan = Plan(Scenario(phases=[Phase(seconds=10)], mirror=mirror), (standing(8, x, z),))
+    shown = {one.walker.is_reflection: one for one in plan.people(5.0)}
+    across = 2 * beside - x
+    seen_in_it = across > beside and 1.5 <= z * beside / across <= 4
+    assert (True in shown) == seen_in_it
+    assert (False in shown) == (x <= beside or not 1.5 <= z * beside / x <= 4)
+    if seen_in_it:
+        assert shown[True].x == pytest.approx(WIDTH / 2 + FOCAL * across / z)
+        assert all(one.visible <= 10 for one in plan.passages("gate"))
+    assert len(plan.passages("gate")) <= 1
+
+
+def test_a_portrait_has_a_face_and_is_nobody():
+    """People before it hide it; a screen shows it for a part of the time."""
+    poster, screen = Portrait(x=0.5, y=0.4, px=30), Portrait(x=0.1, y=0.2, px=20, every_s=10, for_s=3)
+    scenario = Scenario(phases=[Phase(seconds=10)], portraits=[poster, screen])
+    empty, passed = Plan(scenario, ()), Plan(scenario, (standing(8, 0.0, 2.0),))
+    first, later = empty.faces(2.9), empty.faces(3.0)
+    assert [(one.size, one.visible, one.walker.verdict) for one in first] == [
+        (30, 1.0, "unmasked"), (20, 1.0, "unmasked"),
+    ]  # fmt: skip
+    assert first[0].box[0] < 0.5 < first[0].box[2]
+    assert later == first[:1]
+    hidden, *_, person = passed.faces(5.0)
+    assert hidden.walker.is_nobody
+    assert hidden.visible < 1
+    assert not person.walker.is_nobody
+    assert empty.passages("gate") == []
 
 
 def test_dense_scenes_hide_more_than_sparse_ones():

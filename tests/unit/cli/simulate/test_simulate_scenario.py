@@ -69,6 +69,10 @@ def test_every_mistake_has_its_path(tmp_path):
         ("phases: [{seconds: 9}]\npeople: {towards: 0.7, away: 0.4}", "people.away: 0.4 and towards 0.7 are more"),
         ("phases: [{seconds: 9}]\nview: {nearest_px: 9}", "view.nearest_px: 9 is no larger than farthest_px 16"),
         ("phases: [{seconds: 9}]\ndetector: {recall: [[9, 1], [8, 1]]}", "detector.recall: sizes must rise"),
+        (
+            "phases: [{seconds: 9}]\nmirror: {nearest_m: 5, farthest_m: 2}",
+            "mirror.farthest_m: 2 is no farther than nearest_m 5",
+        ),
         ("", "phases: is missing; must be a list of at least 1"),
         ("[]", "must hold sections such as `phases:`, got an empty list"),
     ],
@@ -84,7 +88,9 @@ def test_what_no_single_field_shows(tmp_path, content, told):
 
 def test_no_such_scenario():
     """The built-in ones are named."""
-    with pytest.raises(SettingsError, match=r"SCENARIO: 'sprase' is no file here; .* sparse, medium, dense, day"):
+    with pytest.raises(
+        SettingsError, match=r"SCENARIO: 'sprase' is no file here; .* sparse, medium, dense, day, market"
+    ):
         load_scenario("sprase")
 
 
@@ -114,3 +120,5 @@ def test_what_a_picture_shows():
     assert [scenario.shown_s(at) for at in (9.9, 10, 14.9, 15)] == [9.9, 10, 10, 15]
     assert [scenario.is_out(at) for at in (19.9, 20, 24.9, 25)] == [False, True, True, False]
     assert [scenario.light(at) for at in (29.9, 30, 35)] == [1, 0.5, 1]
+    off = Scenario(phases=[Phase(seconds=100)], lights=[Light(start=30, seconds=5, level=0)])
+    assert [off.is_dark(at) for at in (29.9, 30, 34.9, 35)] == [False, True, True, False]

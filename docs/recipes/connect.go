@@ -1,0 +1,45 @@
+// What the other programs share: the connection, by the variables that the command `nats` reads. Keep it beside them.
+// Elsewhere than on Debian: go mod init recipes && go get github.com/nats-io/nats.go
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// connect returns a connection, which comes back by itself.
+func connect() jetstream.JetStream {
+	options := []nats.Option{try(nats.NkeyOptionFromSeed(os.Getenv("NATS_NKEY"))), nats.MaxReconnects(-1)}
+	if ca := os.Getenv("NATS_CA"); ca != "" {
+		options = append(options, nats.RootCAs(ca))
+	}
+	if cert := os.Getenv("NATS_CERT"); cert != "" {
+		options = append(options, nats.ClientCert(cert, os.Getenv("NATS_KEY")))
+	}
+	return try(jetstream.New(try(nats.Connect(os.Getenv("NATS_URL"), options...))))
+}
+
+// show prints a window.
+func show(data []byte) {
+	var window struct {
+		End, Site, Zone string
+		Rate            *float64
+		Persons         *int
+	}
+	try(0, json.Unmarshal(data, &window))
+	figures := try(json.Marshal([]any{window.Rate, window.Persons}))
+	fmt.Println(window.End, window.Site, window.Zone, string(figures))
+}
+
+// try returns a value, or ends the program with exit code 2.
+func try[T any](value T, err error) T {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(2)
+	}
+	return value
+}

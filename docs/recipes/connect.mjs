@@ -1,0 +1,25 @@
+// What the other programs share: the connection, by the variables that the command `nats` reads. Keep it beside them.
+import { readFileSync } from 'node:fs';
+import { connect as open, nkeyAuthenticator } from '@nats-io/transport-node';
+
+const { NATS_URL = 'nats://127.0.0.1:4222', NATS_NKEY = 'subscriber.nk', NATS_CA, NATS_CERT, NATS_KEY } = process.env;
+
+/** Say what ends a program, in one line; exit code 2. */
+export function end(error) {
+  console.error(`${error.name}: ${error.message}`);
+  process.exit(2);
+}
+process.on('unhandledRejection', end).on('uncaughtException', end);
+process.stdout.on('error', () => process.exit(0)); // whoever read has enough, such as `head`
+
+/** Return a connection, which comes back by itself. */
+export async function connect() {
+  const authenticator = nkeyAuthenticator(Buffer.from(readFileSync(NATS_NKEY, 'utf8').trim()));
+  const tls = NATS_CA ? { tls: { caFile: NATS_CA, certFile: NATS_CERT, keyFile: NATS_KEY } } : {};
+  const nc = await open({ servers: NATS_URL.split(','), authenticator, maxReconnectAttempts: -1, ...tls });
+  (async () => {
+    for await (const { type, error } of nc.status()) if (type === 'error' || type === 'disconnect') console.error(type, error?.message ?? '');
+  })();
+  nc.closed().then((error) => error && end(error)); // such as a key that is refused
+  return nc;
+}

@@ -1,1 +1,0 @@
-"""What a backup is, and whether a folder is a whole one. Pure."""

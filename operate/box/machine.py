@@ -1,0 +1,108 @@
+"""A box's use of its machine: the port of its NATS server, JetStream's limits, the folder of `--data`; and BoxError.
+
+The port stays the same over restarts, so that programs which know the box find it again. Limits are never lowered,
+since streams only grow (ADR 29). A server with less than its streams reserve still serves them, but it makes and
+changes none on the disk. A later version of Moretta could then not start there.
+"""
+
+import fcntl
+import json
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from services.kernel.settings import SettingsError
+
+_GREETING = b"INFO"
+
+
+class PortError(Exception):
+    """Another server has the port and may use the store too; the text says what to do."""
+
+
+def kept_port(config: Path) -> int:
+    """Return the port in the configuration of an earlier run; -1 (any free port) if there is none or it is taken.
+
+    PortError if a NATS server listens there. If it runs with this configuration it uses the store, and two servers
+    would damage that.
+    """
+    try:
+        port = int(json.loads(config.read_text(encoding="utf-8"))["listen"].rpartition(":")[2])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return -1
+    if port <= 0 or _is_free(port):
+        return port
+    if _greets(port):
+        why = f"a NATS server listens on 127.0.0.1:{port} already; if it was started with {config}, stop it"
+        raise PortError(f"{why}. If it is another one, remove that file: this box takes another port then")
+    return -1
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(
+            socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
+        )  # as nats-server does: ended connections don't count
+        try:
+            probe.bind(("127.0.0.1", port))
+        except (OSError, OverflowError):
+            return False
+    return True
+
+
+def _greets(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=2.0) as there:
+            return there.recv(len(_GREETING)) == _GREETING
+    except (OSError, OverflowError):
+        return False
+
+
+Limits = dict[str, int]
+_NAMES = ("max_file_store", "max_memory_store")
+
+
+def kept_limits(config: Path) -> Limits:
+    """Return JetStream's limits in the configuration of an earlier run; empty if there is none."""
+    try:
+        found = json.loads(config.read_text(encoding="utf-8"))["jetstream"]
+        return {name: int(found[name]) for name in _NAMES}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def roomy(config: str, before: Limits) -> str:
+    """Return the configuration with no limit lower than before."""
+    whole = json.loads(config)
+    limits = whole["jetstream"]
+    limits |= {name: max(limits[name], size) for name, size in before.items()}
+    return json.dumps(whole, indent=1)
+
+
+_COMMAND = "moretta up"
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[Path]:
+    """Make the folder and lock it; SettingsError if that fails or another `moretta up` uses it.
+
+    Two servers on one JetStream store would damage it, and the second would overwrite the seeds of the first.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / "lock").open("a", encoding="utf-8")
+    except OSError as error:
+        why = f"{str(folder)!r} cannot be used: {error.strerror}; name a folder that may be written to"
+        raise SettingsError(_COMMAND, [("--data", why)]) from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            why = f"{str(folder)!r} is in use by another `moretta up`; stop that one, or name another folder"
+            raise SettingsError(_COMMAND, [("--data", why)]) from None
+        yield folder
+
+
+class BoxError(Exception):
+    """The box cannot run; the text says why."""

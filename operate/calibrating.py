@@ -1,0 +1,207 @@
+"""`moretta calibrate`: from an hour of counting by hand, the lines of a site's settings that narrow its interval."""
+
+import csv
+import json
+from collections.abc import AsyncIterable, Sequence
+from datetime import UTC, datetime, tzinfo
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+import msgspec
+from msgspec import Struct
+
+from operate.orders import operator_bus, told_sites
+from proto.model_errors import ModelErrors
+from proto.public import WindowV1
+from proto.subjects import WINDOWS
+from services.kernel.settings import SettingsError
+from services.sites.calibration import LEAST, Kinds, calibrated
+from services.sites.settings import CalibrationSettings
+
+COMMAND = "moretta calibrate"
+HEADING = ["start", "end", "masked", "others"]
+OBSERVED = 0.95
+"""A window must have been observed for this share of its time: the people of the rest were counted by hand alone."""
+
+
+class Row(NamedTuple):
+    """A line of the file: who passed between two moments, ns UTC."""
+
+    line: int
+    start: int
+    end: int
+    people: Kinds
+
+
+class Calibration(Struct, frozen=True, kw_only=True):
+    """What was counted by hand, what was judged meanwhile, and what follows."""
+
+    site: str
+    counted: Kinds
+    judged: Kinds
+    unknown: int
+    windows: int
+    before: ModelErrors
+    after: ModelErrors
+    settings: CalibrationSettings
+
+    def lines(self) -> str:
+        """Return the lines for the site's section of the settings."""
+        told = msgspec.to_builtins(self.settings)
+        return "\n".join(["calibration:", *(f"  {name}: {json.dumps(value)}" for name, value in told.items())])
+
+
+def read_rows(file: Path, clock: tzinfo) -> list[Row]:
+    """Return the lines of a file, in order of time; SettingsError names the line and what would be right.
+
+    Times without an offset are by this clock.
+    """
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as opened:
+            reader = csv.reader(opened)
+            lines = [(reader.line_num, line) for line in reader if line]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise _wrong(
+            file, f"can't be read: {getattr(error, 'strerror', None) or 'it is no CSV file in UTF-8'}"
+        ) from None
+    if not lines or [name.strip() for name in lines[0][1]] != HEADING:
+        got = ",".join(lines[0][1]) if lines else "nothing"
+        raise _wrong(file, f"line 1 must be {','.join(HEADING)}, got {got!r}")
+    rows = sorted((_row(file, at, line, clock) for at, line in lines[1:]), key=lambda row: row.start)
+    if not rows:
+        raise _wrong(file, "has no line of counts; write 2026-11-29T10:00,2026-11-29T11:00,212,97")
+    for one, other in pairwise(rows):
+        if other.start < one.end:
+            raise _wrong(file, f"line {other.line} begins before line {one.line} ends")
+    return rows
+
+
+def _row(file: Path, line: int, fields: Sequence[str], clock: tzinfo) -> Row:
+    if len(fields) != len(HEADING):
+        raise _wrong(file, f"line {line} has {len(fields)} fields; there are {len(HEADING)}: {','.join(HEADING)}")
+    start, end = (_moment(file, line, text.strip(), clock) for text in fields[:2])
+    if start >= end:
+        raise _wrong(file, f"line {line}: start {fields[0].strip()} is not before end {fields[1].strip()}")
+    people = [_number(file, line, name, text.strip()) for name, text in zip(HEADING[2:], fields[2:], strict=True)]
+    return Row(line, start, end, Kinds(*people))
+
+
+def _moment(file: Path, line: int, text: str, clock: tzinfo) -> int:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise _wrong(file, f"line {line}: {text!r} is no time; write 2026-11-29T10:00") from None
+    return round((moment if moment.tzinfo else moment.replace(tzinfo=clock)).timestamp()) * 1_000_000_000
+
+
+def _number(file: Path, line: int, name: str, text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 7):
+        raise _wrong(file, f"line {line}: {name} must be a number of people, got {text!r}")
+    return int(text)
+
+
+def windows_of(file: Path, rows: Sequence[Row], stored: Sequence[WindowV1], clock: tzinfo) -> list[WindowV1]:
+    """Return the windows in which people were counted by hand, each whole; SettingsError if a line is no whole windows,
+    or a window cannot be used.
+    """
+    found = []
+    for row in rows:
+        here = {one.start: one for one in stored if row.start < one.end and one.start < row.end}  # the last of each
+        windows = [here[start] for start in sorted(here)]
+        _check_tiles(file, row, windows, clock)
+        found += windows
+    for window in found:
+        if (why := _unusable(window, found[0])) is not None:
+            raise _wrong(file, f"the window from {_shown(window.start, clock)} {why}")
+    return found
+
+
+def _check_tiles(file: Path, row: Row, windows: Sequence[WindowV1], clock: tzinfo) -> None:
+    asked = f"line {row.line}: from {_shown(row.start, clock)} to {_shown(row.end, clock)}"
+    if not windows:
+        raise _wrong(file, f"{asked} no window was published")
+    borders = [windows[0].start, *(one.end for one in windows)]
+    if (borders[0], borders[-1]) != (row.start, row.end):
+        why = "people are counted from one border of windows to another; borders there are"
+        raise _wrong(file, f"{asked}: {why} {', '.join(_shown(one, clock) for one in borders)}")
+    for one, other in pairwise(windows):
+        if one.end != other.start:
+            raise _wrong(file, f"{asked}: no window was published from {_shown(one.end, clock)} on")
+
+
+def _unusable(window: WindowV1, first: WindowV1) -> str | None:
+    if window.persons is None or window.masked is None or window.model_sha256 is None:
+        return "has no figures of who wore a mask (too few people, or the site's profile)"
+    if window.coverage is None or window.coverage < OBSERVED:
+        return f"was observed for {window.coverage or 0:.0%} of its time; count while all cameras work"
+    if window.model_errors is None:
+        return "has no errors of its model: they are not known (docs/adr/0041-interval.md)"
+    if window.model_sha256 != first.model_sha256:
+        return "was analysed by another model than the first one; count while one is used"
+    if window.model_errors != first.model_errors:
+        return "is under another calibration than the first one; give the lines before or after that alone"
+    return None
+
+
+def calibration(site: str, rows: Sequence[Row], windows: Sequence[WindowV1], clock: tzinfo) -> Calibration:
+    """Return what follows from these counts; ValueError if they say too little."""
+    counted = Kinds(sum(row.people.masked for row in rows), sum(row.people.others for row in rows))
+    others = sum((one.unmasked or 0) + (one.incorrect or 0) for one in windows)
+    judged, before = Kinds(sum(one.masked or 0 for one in windows), others), windows[0].model_errors
+    assert before is not None
+    assert windows[0].model_sha256 is not None
+    after = calibrated(before, counted, judged)
+    return Calibration(
+        site=site, counted=counted, judged=judged, unknown=sum(one.unknown or 0 for one in windows),
+        windows=len(windows), before=before, after=after,
+        settings=CalibrationSettings(
+            model_sha256=windows[0].model_sha256, day=datetime.fromtimestamp(rows[-1].start / 1e9, clock).date(),
+            counted=after.counted, recall_ratio=after.recall_ratio, recall_ratio_limits=after.recall_ratio_limits,
+        ),
+    )  # fmt: skip
+
+
+async def calibrate(config: Path, site: str, file: Path, zone: str) -> Calibration:
+    """Read the file and the windows published meanwhile; SettingsError if the user can mend what is wrong."""
+    bus = await operator_bus(config)
+    try:
+        clock = _clock(site, zone, await told_sites(bus))
+        rows = read_rows(file, clock)
+        stored = await _published(bus.read(WINDOWS, since=rows[0].start, site=site, zone=zone))
+    finally:
+        await bus.close()
+    windows = windows_of(file, rows, stored, clock)
+    try:
+        return calibration(site, rows, windows, clock)
+    except ValueError:
+        masked, others = (sum(row.people[kind] for row in rows) for kind in range(2))
+        why = f"counts {masked} people with a mask and {others} others; at least {LEAST} of each are needed, and some"
+        raise _wrong(file, f"{why} of each judged by Moretta; count for longer") from None
+
+
+def _clock(site: str, zone: str, sites: dict[str, dict[str, str]]) -> ZoneInfo:
+    """Return the clock of a site that aggregates answer for."""
+    if not sites:
+        raise SettingsError(COMMAND, [("", "nobody answers: no aggregate is connected to this NATS")])
+    if site not in sites:
+        why = f"no such site {site!r}; aggregate counts here for {', '.join(sorted(sites))}"
+        raise SettingsError(COMMAND, [("SITE", why)])
+    zones = sites[site]["zones"].split()
+    if zone not in zones:
+        raise SettingsError(COMMAND, [("--zone", f"no such zone {zone!r} at {site}; known are {', '.join(zones)}")])
+    return ZoneInfo(sites[site]["timezone"])
+
+
+async def _published(stored: AsyncIterable[object]) -> list[WindowV1]:
+    messages = [getattr(one, "message", None) async for one in stored]
+    return [message for message in messages if isinstance(message, WindowV1)]
+
+
+def _shown(at: int, clock: tzinfo) -> str:
+    return f"{datetime.fromtimestamp(at // 1_000_000_000, UTC).astimezone(clock):%Y-%m-%dT%H:%M:%S}"
+
+
+def _wrong(file: Path, why: str) -> SettingsError:
+    return SettingsError(file, [("", why)])

@@ -1,0 +1,147 @@
+"""`moretta eval`: its figures in words, and its report if the packages that draw it are installed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from modelling.evaluation.labelled import InputError
+from modelling.evaluation.measuring import Measurement
+from operate.show import percent
+
+_WORN = {"mask": "masked", "no_mask": "bare", "incorrect": "incorrect"}
+
+
+def _points(value: float | None) -> str:
+    # What rounds to zero gets a plus, never "-0.0".
+    return "–" if value is None else f"{round(value, 1) + 0.0:+.1f}"
+
+
+def _title(values: dict[str, Any]) -> str:
+    pictures = f"{values['images']} pictures analysed at {values['long_side']} px"
+    return f"{values['model']} on {pictures}; faces of at least {values['min_px']:.0f} px"
+
+
+def _found(values: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    yield "annotated faces", str(values["faces"])
+    yield "found, of the annotated faces (recall)", percent(values["recall"])
+    yield "really faces, of what was found (precision)", percent(values["precision"])
+    yield "both in one number (F1)", percent(values["f1"])
+    yield "false alarms per picture", f"{values['false_per_image']:.2f}"
+
+
+def _judged(values: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    yield "left unknown, of the found faces", percent(values["unknown_share"])
+    yield "right about mask / no mask, of the found and judged faces", percent(values["mask_acc_on_found"])
+    yield "the same, as the mean of masked and bare faces", percent(values["mask_balanced_acc"])
+    yield "confidence too high or too low, on average (ECE, points)", f"{100 * values['calibration']['ece']:.1f}"
+
+
+def _rates(values: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    rate, effect = values["mask_rate"], values["unknown_effect"]
+    yield "mask rate by the annotations", f"{rate['true']:.1f}%"
+    yield "mask rate by the model, unknown faces left out as published", f"{rate['predicted']:.1f}%"
+    yield "its error (points)", _points(effect["left_out"]["error_pp"])
+    yield "its error if unknown faces got their likeliest verdict", _points(effect["likeliest"]["error_pp"])
+    yield "judged faces, more (+) or fewer (-) than annotated", f"{rate['signed_count_error_pct']:+.1f}%"
+    if rate["images_with_5_faces"]:
+        error, other = (effect[name]["mean_abs_error_pp_images_with_5_faces"] for name in ("left_out", "likeliest"))
+        crowds = rate["images_with_5_faces"]
+        yield f"mean error of a picture's rate, if 5 faces or more ({crowds} such)", f"{error:.1f}"
+        yield "the same if unknown faces got their likeliest verdict", f"{other:.1f}"
+
+
+def _summary(values: dict[str, Any]) -> Table:
+    table = Table()
+    table.add_column("all faces")
+    table.add_column("", justify="right")
+    parts = (_found, _judged, _rates) if "mask_rate" in values else (_found,)
+    for part in parts:
+        for words, value in part(values):
+            table.add_row(words, value)
+        table.add_section()
+    return table
+
+
+def _named(values: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for row in values["by_size"]:
+        low, _, high = row["size"].partition("-")
+        yield (f"{low} to {high} px" if high else f"{low} px and more"), row
+    yield "all", values["total"]
+
+
+def _by_size_and_class(values: dict[str, Any]) -> Table:
+    table = Table()
+    table.add_column("size", no_wrap=True)
+    table.add_column("annotated")
+    for name in ("faces", "found", "unknown, of the found", "right about mask / no mask, of the judged"):
+        table.add_column(name, justify="right", max_width=24)
+    for size, row in _named(values):
+        for name, counts in row["classes"].items():
+            shares = (percent(counts[key]) for key in ("recall", "unknown_share", "right"))
+            table.add_row(size if name == "mask" else "", _WORN[name], str(counts["faces"]), *shares)
+        table.add_section()
+    return table
+
+
+def _difference(row: dict[str, Any]) -> str:
+    difference = row["recall_difference"]
+    if difference is None:
+        return "–"
+    low, high = difference["interval"]
+    return f"{_points(difference['points'])} ({_points(low)} to {_points(high)})"
+
+
+def _bias(values: dict[str, Any]) -> Table:
+    table = Table()
+    table.add_column("size", no_wrap=True)
+    table.add_column("faces", justify="right")
+    heads = (
+        "masked found more often than bare (95 % interval)",
+        "error of the rate, unknown left out",
+        "error, likeliest verdict instead",
+    )
+    for name in heads:
+        table.add_column(name, justify="right", max_width=26)
+    for size, row in _named(values):
+        if size == "all":
+            table.add_section()
+        errors = (_points(row[key]) for key in ("rate_error_pp", "rate_error_likeliest_pp"))
+        table.add_row(size, str(row["faces"]), _difference(row), *errors)
+    return table
+
+
+def scores(values: dict[str, Any]) -> Group:
+    """Return the tables of `moretta eval`: all faces, by size and class, and the bias of the rate by size."""
+    tables = {
+        _title(values): _summary(values),
+        "By size of the face and what is worn": _by_size_and_class(values),
+        "What that does to the mask rate (points)": _bias(values),
+    }
+    return Group(*(part for title, table in tables.items() for part in (Text(title, "italic"), table, "")))
+
+
+def _unused(_measured: Measurement) -> None:
+    """Do nothing: nobody asked for a report."""
+
+
+def reporter(folder: Path | None) -> Callable[[Measurement], None]:
+    """Return a function that writes the report into `folder`; without a folder it does nothing.
+
+    The folder is made and checked now, since measuring takes minutes. InputError if it holds anything but an earlier
+    report, or if the extra that draws is not installed.
+    """
+    if folder is None:
+        return _unused
+    try:
+        from modelling.evaluation.report import prepare, write_report
+    except ModuleNotFoundError as error:
+        raise InputError(f"--report: needs {error.name}; install it with: pip install 'moretta[eval]'") from error
+    prepare(folder)
+    return partial(write_report, folder)

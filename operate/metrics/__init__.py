@@ -1,1 +1,0 @@
-"""The document of all metrics and spans, made from the services."""

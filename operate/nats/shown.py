@@ -1,0 +1,254 @@
+"""Output of `moretta nats`: files and who they are for, keys in force, rights, and the next steps."""
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from operate.identities import PEOPLE, Kept, KeptHub, Release, limits, secret_files, users
+from operate.identities.hub import STATE as HUB_STATE
+from operate.identities.hub import link_of
+from operate.identities.kept import OFFICIAL, SECRETS, STATE, VALUES
+from operate.identities.kubernetes import identity as secret_of
+from operate.identities.leafnodes import LEAF_USER, STREAMS_USER
+from operate.identities.mqtt import password_file
+from operate.nats.apply import ALL, Applied
+from proto.permissions import ACCOUNTS, JETSTREAM_API, NAMED, SERVICES, rights_of, user_of
+from proto.subjects import TABLE, Identity, Subject
+from services.bus.sizes import Sizes, in_words
+
+_COMMAND = "moretta nats"
+AGAIN = (
+    "the same a few seconds later if a reader or the page is new to a running nats-server:"
+    " until then nobody answers what they ask"
+)
+"""Measured with nats-server 2.15.1: an account that a reload adds gets its service imports only at the next reload."""
+_RELOAD = "nats-server --signal reload   (or SIGHUP) after {folder}/nats.conf is where the server reads it"
+_START = "start nats-server anew with {folder}/nats.conf: it refuses to reload a file with this change"
+_OUT = "   (who has the old key is thrown out, services too, until they have the new one)"
+_OUTLASTS = "start its nats-server anew: whoever came with the old key outlasts a reload"
+_RESTART = "start the services of these identities anew, one by one, with their new .nk files"
+
+
+def show(kept: Kept | KeptHub, console: Console) -> None:
+    """Print the files and keys of a folder."""
+    _show_hub(kept, console) if isinstance(kept, KeptHub) else _show_site(kept, console)
+
+
+def _show_site(kept: Kept, console: Console) -> None:
+    table = Table("file", "for", "what it is", title=str(kept.folder))
+    secret = "the leaf's seed: a secret" if kept.server.leaf else "no secret"
+    table.add_row("nats.conf", "nats-server", f"accounts, public keys and rights; {secret}")
+    for name in SERVICES:
+        table.add_row(f"{name}.env", name, f"variables for its process, naming {', '.join(secret_files(name))}")
+    for identity in PEOPLE:
+        table.add_row(f"{identity}.yaml", identity, f"settings (-c FILE), naming {identity}.nk")
+    for user in _users_of(kept):
+        table.add_row(f"{user}.yaml", f"reader {user}", f"settings (-c FILE), naming {user}.nk: hand over both")
+    table.add_row("page.nk", "browsers", "the key of the page, where it asks for one")
+    if kept.server.leaf:
+        table.add_row("leaf.nk", "this command", "what nats.conf has of it: the key by which the hub knows this site")
+        table.add_row("streams.nk", f"{_COMMAND} streams", "who makes what the hub copies from")
+    table.add_row(STATE, "this command", "public keys in force, and what was applied last; no secret")
+    if kept.server.release:
+        table.add_row(SECRETS, "kubectl apply", "everybody's Secret: secret")
+        table.add_row(VALUES, "helm, k8s/moretta", "public keys; no secret")
+        table.add_row(OFFICIAL, "helm, NATS's own chart", "accounts, public keys and rights; no secret")
+    console.print(table)
+    if sizes := kept.server.streams:
+        console.print(f"{_larger(sizes)}; {_limits(sizes, len(kept.readers))}", soft_wrap=True)
+    if two := [user for user, keys in kept.server.keys.items() if len(keys) > 1]:
+        console.print(f"two keys in force: {', '.join(two)}", soft_wrap=True)
+
+
+def _show_hub(kept: KeptHub, console: Console) -> None:
+    table = Table("file", "for", "what it is", title=str(kept.folder))
+    table.add_row("nats.conf", "nats-server", "accounts, public keys and rights; no secret")
+    for user in ("subscriber", *_users_of(kept)):
+        table.add_row(f"{user}.yaml", user, f"settings (-c FILE), naming {user}.nk")
+    table.add_row("streams*.nk", f"{_COMMAND} streams", "who makes the hub's streams")
+    table.add_row(HUB_STATE, "this command", "public keys in force, and what was applied last; no secret")
+    console.print(table)
+    if kept.hub.streams:
+        console.print(_larger(kept.hub.streams), soft_wrap=True)
+    for sites, keys in kept.hub.leaves.items():
+        console.print(f"leaf {link_of(sites).name}: sites {sites}, {len(keys)} key(s)", soft_wrap=True)
+
+
+def _users_of(kept: Kept | KeptHub) -> list[str]:
+    return [f"{NAMED}{name}" for name in kept.readers]
+
+
+def _larger(sizes: Sizes) -> str:
+    return f"larger than by itself: {', '.join(f'{name} {in_words(size)}' for name, size in sizes.items())}"
+
+
+def _limits(sizes: Sizes, readers: int) -> str:
+    found = {name: size >> 20 for name, size in limits(sizes, readers).items()}
+    return f"JetStream may hold {found['max_file_store']} MiB on the disk and {found['max_memory_store']} in memory"
+
+
+def rights(console: Console) -> None:
+    """Print which users may publish or subscribe to each row of the table."""
+    table = Table("subject", "account", *(user_of(*one) for one in users()), title="p publishes, s subscribes")
+    for row in TABLE:
+        table.add_row(row.wildcard(), row.account, *(_may(row, *one) for one in users()))
+    console.print(table)
+    for identity, account in users():
+        granted = rights_of(identity, account)
+        api = [subject for subject in granted.publish if subject.startswith(JETSTREAM_API)]
+        console.print(f"{user_of(identity, account)}: {len(api)} JetStream API subjects", soft_wrap=True)
+
+
+def _may(row: Subject, identity: Identity, account: str) -> str:
+    if row.account != account:
+        return ""
+    return "p" * (identity in row.publishers) + "s" * (identity in row.subscribers)
+
+
+# --- next steps -----------------------------------------------------------------------------------------------------
+
+
+def applied_steps(kept: Kept | KeptHub, done: Applied) -> list[str]:
+    """Return the commands to run after `apply`, in an order that locks nobody out."""
+    release = kept.hub.release if isinstance(kept, KeptHub) else kept.server.release
+    if release:
+        anew = [_anew(release)] if isinstance(kept, KeptHub) and done.needs_start else []
+        return [
+            *_on_kubernetes(kept, release, "apply"),
+            *anew,
+            *_secrets_gone(release, done.gone),
+            *_of_mqtt(kept),
+            *_across(kept),
+        ]
+    found = [_RELOAD.format(folder=kept.folder), AGAIN]
+    if done.is_fresh:
+        services = [] if isinstance(kept, KeptHub) else ["each service with the variables of its .env file"]
+        found = [f"nats-server -c {kept.folder}/nats.conf", *services]
+    elif done.needs_start:
+        found = [_START.format(folder=kept.folder)]
+    if isinstance(kept, Kept) and kept.server.tls:
+        found.append("nats.client_cert_file and client_key_file in each service's settings: the server asks for them")
+    if isinstance(kept, Kept) and kept.server.streams:
+        found += _sizes_anew(kept.folder)
+    return [*found, *_of_mqtt(kept), *_across(kept)]
+
+
+def _of_mqtt(kept: Kept | KeptHub, who: str = ALL) -> list[str]:
+    """Return what to tell readers that come by MQTT, or one of them."""
+    known = kept.server.mqtt.passwords if isinstance(kept, Kept) and kept.server.mqtt else {}
+    users = [user for user in known if who in {ALL, user}]
+    return [f"MQTT clients: user name {user}, password in {kept.folder / password_file(user)}" for user in users]
+
+
+def renewed_steps(kept: Kept, done: str, who: str) -> list[str]:
+    """Return the commands to run after `rotate`, `retire` or `replace` of the keys of `who`."""
+    return [*_renewed_steps(kept, done, who), *(_of_mqtt(kept, who) if done == "replace" else [])]
+
+
+def _renewed_steps(kept: Kept, done: str, who: str) -> list[str]:
+    if who == LEAF_USER:
+        return _leaf_renewed(kept, done)
+    if kept.server.release:
+        return _on_kubernetes(kept, kept.server.release, done, who)
+    reload = _RELOAD.format(folder=kept.folder)
+    if done == "retire":
+        return [reload]
+    door = kept.server.websocket
+    anew = ["a restart of nats-server, since the open page's key is another one: no reload takes that"]
+    is_open = door is not None and door.is_open and who in {ALL, "page"}
+    steps = [f"{reload}{_OUT}", *_replaced(kept, who, _RESTART)] if done == "replace" else [reload]
+    return [*steps, *(_renewal(kept, who, _RESTART) if done == "rotate" else []), *(anew if is_open else [])]
+
+
+def _leaf_renewed(kept: Kept, done: str) -> list[str]:
+    """Return the steps after a leaf's key was renewed, which is in force only at the hub."""
+    there = "a reload there" if done == "rotate" else _OUTLASTS
+    at_hub = f"{_at_hub(kept)}, and {there}"
+    start = _START.format(folder=kept.folder)
+    if kept.server.release:
+        start = "; ".join(_on_kubernetes(kept, kept.server.release, "apply")[:2]) + "; its server starts anew"
+    retire = f"{_COMMAND} retire {kept.folder} {LEAF_USER}"
+    return {"rotate": [at_hub, start, retire], "retire": [at_hub], "replace": [at_hub, start]}[done]
+
+
+def _anew(release: Release) -> str:
+    """Return the command that starts a release's nats-server anew, where the chart only reloads it."""
+    where = f" -n {release.namespace}" if release.namespace else ""
+    which = f"app.kubernetes.io/instance={release.name},app.kubernetes.io/component=nats"
+    return f"kubectl rollout restart{where} statefulset -l {which}   (who has a key that is gone outlasts a reload)"
+
+
+def _secrets_gone(release: Release, gone: list[str]) -> list[str]:
+    where = f" -n {release.namespace}" if release.namespace else ""
+    return [f"kubectl delete secret{where} {release.name}-{secret_of(f'{NAMED}{name}')}" for name in gone]
+
+
+def _sizes_anew(folder: Path) -> list[str]:
+    larger = f"{_COMMAND} streams {folder}   (makes the streams as large once the server has its limits)"
+    return [f"{larger}, and aggregate anew with aggregate.env, or a stream in memory gets small again"]
+
+
+def _renewal(kept: Kept, who: str, restart: str) -> list[str]:
+    """Return the steps after the reload that gives `who` a second key; `restart` makes services use the key."""
+    if who == STREAMS_USER:
+        return [f"{_COMMAND} retire {kept.folder} {who}"]
+    if who.startswith(NAMED) or (who in ACCOUNTS and who not in SERVICES):
+        hands = f"hand over {kept.folder / who}.nk: the seed of before is good until the next step"
+        return [hands, f"{_COMMAND} retire {kept.folder} {who}"]
+    apart = f"{LEAF_USER} and {STREAMS_USER} are renewed by themselves, each by its name"
+    return [restart, f"{_COMMAND} retire {kept.folder} {ALL}", *([apart] if who == ALL and kept.server.leaf else [])]
+
+
+def _replaced(kept: Kept, who: str, restart: str) -> list[str]:
+    """Return the steps after the reload that puts the old keys of `who` out of force."""
+    if who == STREAMS_USER:
+        return []
+    if who.startswith(NAMED) or (who in ACCOUNTS and who not in SERVICES):
+        return [f"hand over {kept.folder / who}.nk"]
+    apart = f"{LEAF_USER} and {STREAMS_USER} are replaced by themselves, each by its name"
+    return [restart, *([apart] if who == ALL and kept.server.leaf else [])]
+
+
+def _on_kubernetes(kept: Kept | KeptHub, release: Release, done: str, who: str = "") -> list[str]:
+    where = f" -n {release.namespace}" if release.namespace else ""
+    apply = f"kubectl apply{where} -f {kept.folder / SECRETS}   (the seeds: never into git)"
+    upgrade = f"helm upgrade --install {release.name}{where} k8s/moretta -f {kept.folder / VALUES} -f YOURS.yaml"
+    if isinstance(kept, KeptHub):
+        return [apply, upgrade]
+    restart = f"kubectl rollout restart{where} deployment,statefulset -l app.kubernetes.io/instance={release.name}"
+    services = f"{restart},app.kubernetes.io/component!=nats"
+    both = f"{upgrade}   (both keys; the server reads them within two minutes, without a restart)"
+    alone = f"{upgrade}{_OUT}"
+    steps = {
+        "rotate": [both, apply, *_renewal(kept, who, services)],
+        "retire": [upgrade],
+        "replace": [alone, apply, *_replaced(kept, who, services)],
+    }
+    left_out = [
+        f"{name}: its files are not in {kept.folder}, so its Secret is not in {SECRETS}; the one that is there stays"
+        for name in kept.elsewhere
+    ]
+    return steps.get(done, [apply, upgrade]) + left_out
+
+
+def _at_hub(kept: Kept) -> str:
+    assert kept.server.leaf is not None, "who has a leaf has a hub"
+    keys, sites = ", ".join(kept.server.keys[LEAF_USER]), ", ".join(kept.server.leaf.sites)
+    return f"at the hub, in its file's hub.leaves: {{sites: [{sites}], keys: [{keys}]}}, and {_COMMAND} apply"
+
+
+def _across(kept: Kept | KeptHub) -> list[str]:
+    """Return the steps that let windows cross to the hub: at a hub, and at a site with a leaf."""
+    streams = f"{_COMMAND} streams {kept.folder}"
+    if isinstance(kept, KeptHub):
+        return [f"{streams} -c FILE" if kept.hub.release else f"{streams}   (again after each change)"]
+    if kept.server.leaf is None:
+        return []
+    what = "(makes what the hub copies from)"
+    if kept.server.release:
+        return [_at_hub(kept), f"{streams}   {what}, with -c FILE naming the server as it is reached from here"]
+    secret = (
+        f"nats.conf has the leaf's seed in it (nats-server reads it nowhere else): keep it as secret as {LEAF_USER}.nk"
+    )
+    return [secret, _at_hub(kept), f"{streams}   {what}"]

@@ -1,0 +1,73 @@
+"""`moretta tryout`: what the chart's try-out needs beside Moretta, in one process (k8s/tryout-values.yaml)."""
+
+import asyncio
+import contextlib
+import itertools
+import signal
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from operate import show
+from operate.simulation.demo.sink import Mail, Sink
+from operate.tryout import mjpeg, rtsp
+from operate.tryout.door import Backend, Door
+from operate.tryout.films import GATE, HALL, Film, drawn, length
+from operate.tryout.serving import serving
+from services.kernel.settings import SettingsError
+
+COMMAND = "moretta tryout"
+_DOOR = "127.0.0.1"
+"""Where the door listens: within the pod alone, which is where `kubectl port-forward` comes in."""
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Where it listens: two cameras, a mail server, and the door."""
+
+    rtsp: int
+    mjpeg: int
+    mail: int
+    door: int
+
+
+def place(option: str, text: str) -> Backend:
+    """Return the place that HOST:PORT names; SettingsError if the text has another form."""
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 65_536:
+        raise SettingsError(COMMAND, [(option, f"{text!r} is no HOST:PORT, such as moretta-page:8088")])
+    return Backend(host.strip("[]"), int(port))
+
+
+async def serve(host: str, ports: Ports, door: Door) -> None:
+    """Draw the films, then be two cameras, a mail server and a door until SIGTERM or SIGINT."""
+    ended = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, ended.set)
+    films = await _films()
+    async with contextlib.AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="moretta-tryout-")))
+        try:
+            gate = await stack.enter_async_context(serving(rtsp.RtspCamera(films[GATE]).connected, host, ports.rtsp))
+            hall = await stack.enter_async_context(serving(mjpeg.MjpegCamera(films[HALL]).connected, host, ports.mjpeg))
+            mail = (await stack.enter_async_context(Sink(folder, _tell, host, ports.mail))).port
+            page = await stack.enter_async_context(serving(door.connected, _DOOR, ports.door))
+        except OSError as error:
+            raise SettingsError(COMMAND, [("", f"cannot listen: {error.strerror or error}")]) from None
+        print(f"two cameras, {films[GATE].seconds:g} s again and again: rtsp://{host}:{gate}/gate")
+        print(f"  and http://{host}:{hall}/hall.mjpeg; mails to port {mail} are told here")
+        print(f"the page: http://localhost:{page}", flush=True)
+        await ended.wait()
+
+
+async def _films() -> dict[str, Film]:
+    done = itertools.count(1)
+    with tempfile.TemporaryDirectory(prefix="moretta-tryout-") as folder, show.progress("drawing", length()) as told:
+        return await asyncio.to_thread(drawn, Path(folder), lambda: told(next(done)))
+
+
+def _tell(mail: Mail) -> None:
+    """Print a mail's subject and text: it is delivered to nobody."""
+    text = "\n".join(f"    {line}" for line in mail.text.splitlines())
+    mail.file.unlink()
+    print(f"mail to {mail.message['To']}: {mail.message['Subject']}\n{text}", flush=True)

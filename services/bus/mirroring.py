@@ -1,0 +1,139 @@
+"""Keeps up readers' streams: makes those that are not there, and makes anew what has fallen out of step (ADR 45).
+
+The user that makes the streams of the giving account makes the readers' too. It finds the readers in its own rights,
+for which it asks the server.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterable, Mapping
+from typing import Literal
+
+import nats.errors
+from nats.aio.client import Client
+from nats.js.errors import APIError, NotFoundError
+
+from proto.permissions import JETSTREAM_API, READER, READERS_API, REPAIRED, USER_INFO, heard_by
+from services.bus.connection import Connection
+from services.bus.making import TIMEOUT_S, StreamConflict, ask, ensure
+from services.bus.mirrors import LATEST, accounts_of, is_old, wanted
+from services.kernel.log import get_logger
+
+log = get_logger()
+
+EVERY_S = 15.0
+"""How soon a new reader has its mirrors, and a lost one is made again."""
+State = Literal["served", "failed"]
+Tell = Callable[[Mapping[State, int]], None]
+"""Called after each turn with the number of readers' accounts in each state."""
+_RIGHTS = ""
+"""What the question about our own rights is called among the accounts that failed."""
+
+
+class Mirrors:
+    """All readers' streams, as one that may make them sees them."""
+
+    def __init__(self, connection: Connection, replicas: int) -> None:
+        self._client, self._replicas = connection.client, replicas
+        self._compared: set[str] = set()
+        self._accounts: list[str] = []
+        self._told: dict[str, str] = {}
+        self._wake = asyncio.Event()
+        connection.reconnected.append(self._again)  # what is in memory did not survive the server
+
+    @property
+    def states(self) -> dict[State, int]:
+        """Return how many readers' accounts had all their streams after the last turn, and how many did not.
+
+        Without an answer about our own rights all known ones count as failed, and at least one.
+        """
+        if _RIGHTS in self._told:
+            return {"served": 0, "failed": len(self._accounts) or 1}
+        return {"served": len(self._accounts) - len(self._told), "failed": len(self._told)}
+
+    async def run(self, tell: Tell) -> None:
+        """Keep them up, for ever."""
+        while True:
+            self._wake.clear()
+            try:
+                await self.turn()
+            except (nats.errors.Error, OSError) as error:
+                why = "no answer about our own rights; is nats.conf of this version? `moretta nats apply` brings it up"
+                self._warn(_RIGHTS, f"{type(error).__name__}: {why}")
+            tell(self.states)
+            try:
+                async with asyncio.timeout(EVERY_S):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue
+
+    async def _again(self) -> None:
+        """Look after all of them at once, and closely: the server may have lost what it had."""
+        self._compared.clear()
+        self._wake.set()
+
+    async def turn(self) -> list[str]:
+        """Look after each reader once; return the readers' accounts."""
+        answer = await self._client.request(USER_INFO, b"", timeout=TIMEOUT_S)
+        self._accounts = accounts_of(answer.data)
+        self._told = {account: why for account, why in self._told.items() if account in self._accounts}
+        self._compared.intersection_update(self._accounts)
+        for account in self._accounts:
+            try:
+                await self._keep(account)
+                self._told.pop(account, None)
+            except (StreamConflict, APIError, nats.errors.Error) as error:
+                self._warn(account, getattr(error, "description", None) or str(error) or type(error).__name__)
+        return self._accounts
+
+    async def _keep(self, account: str) -> None:
+        api = f"{READERS_API}{account}."
+        every = wanted(account, heard_by(READER), self._replicas)
+        there = set((await ask(self._client, f"{api}STREAM.NAMES")).get("streams") or ())
+        mirrors = [one for one in every if "mirror" in one]
+        if is_new := account not in self._compared:
+            await remove_old(self._client, api, [one["name"] for one in mirrors])
+        if not there.issuperset(one["name"] for one in mirrors if one["storage"] == "file"):
+            # The server would look for the lost source only after a while, and go on behind what it had of it.
+            await remove(self._client, api, [LATEST])
+            there.discard(LATEST)
+        for config in every:
+            if is_new or config["name"] not in there:
+                await ensure(self._client, config, api=api)
+        self._compared.add(account)
+
+    def _warn(self, account: str, why: str) -> None:
+        if self._told.get(account) != why:
+            log.warning("readers' streams could not be made", account=account or None, error=why)
+        self._told[account] = why
+
+
+async def remove_old(client: Client, api: str, names: Iterable[str]) -> list[str]:
+    """Delete the mirrors that are out of step with their originals, and then the bucket; return their names.
+
+    The caller makes them anew. APIError, and nothing is deleted, if an original can't be asked now. Each is compared
+    once more before it is deleted: another replica that looks at the same moment may have made it anew by then.
+    """
+    old = [name for name in names if await _is_old(client, api, name)]
+    for name in old:
+        if await _is_old(client, api, name):
+            await remove(client, api, [name])
+    await remove(client, api, [LATEST] if old else [])  # in any case: who removed the mirror may have died before
+    return old
+
+
+async def remove(client: Client, api: str, names: Iterable[str]) -> None:
+    """Delete a reader's streams, as far as they are there."""
+    for name in names:
+        with contextlib.suppress(NotFoundError):
+            await ask(client, f"{api}STREAM.DELETE.{name}")
+
+
+async def _is_old(client: Client, api: str, name: str) -> bool:
+    question = {"deleted_details": True} if name in REPAIRED else None
+    try:
+        ours = await ask(client, f"{api}STREAM.INFO.{name}", question)
+    except NotFoundError:
+        return False
+    theirs = await ask(client, f"{JETSTREAM_API}STREAM.INFO.{name}", question)
+    return is_old(ours["state"], theirs["state"])

@@ -1,0 +1,115 @@
+"""Readers' mirrors as configuration: copies of the public streams in each account, and the last values as a KV bucket.
+
+The server alone copies (`mirror`, `sources`; ADR 45). Configurations are JSON as in JetStream's API (NATS ADR-1). Pure.
+"""
+
+import json
+from collections.abc import Iterable
+
+from proto.permissions import MIRRORING, ORIGIN, READER, READERS_API, heard_by, mirrored
+from proto.subjects import ALERTS, CAMERAS, OPERATIONS, RULES, WINDOWS, Stream, Subject
+from services.bus.making import Config, config_of
+
+BUCKET = "moretta_latest"
+"""The KV bucket with the last window of each zone, and the state of each alert, rule and camera."""
+LATEST = f"KV_{BUCKET}"
+"""The stream of that bucket (NATS ADR-8)."""
+STATES: tuple[Subject, ...] = (WINDOWS, ALERTS, RULES, OPERATIONS, CAMERAS)
+_MIB = 1 << 20
+_LARGE, _USUAL, _SMALL = 8 * _MIB, 2 * _MIB, _MIB
+_AS_ORIGINAL = (
+    *("name", "description", "storage", "retention", "discard", "max_age"),
+    *("max_msgs_per_subject", "num_replicas", "allow_direct"),
+)
+
+
+def mirror(stream: Stream, account: str, replicas: int) -> Config:
+    """Return a reader's mirror of a stream: smaller than its original, with the same age, not to be purged."""
+    model = config_of(stream, replicas)
+    return {name: model[name] for name in _AS_ORIGINAL} | {
+        "max_bytes": _size(stream),
+        "mirror": {"name": stream.name, "external": {"api": ORIGIN.rstrip("."), "deliver": f"{MIRRORING}{account}"}},
+        "mirror_direct": True,
+        "deny_delete": True,
+        "deny_purge": True,
+    }
+
+
+def _size(stream: Stream) -> int:
+    if stream.storage == "memory":
+        return _SMALL
+    return _LARGE if stream.name == WINDOWS.stream else _USUAL
+
+
+def latest(rows: Iterable[Subject], replicas: int) -> Config:
+    """Return the bucket of the last values: a key such as `windows.cannes.gate` for each subject.
+
+    On disk: who watches a bucket goes on from a sequence, which must not begin anew with the server. But not synced at
+    each camera's report: what a power cut takes comes again from the mirrors. With copies it is synced.
+    """
+    return {
+        "name": LATEST,
+        "description": "the last value of each zone, alert, rule and camera",
+        "storage": "file",
+        "retention": "limits",
+        "discard": "old",
+        "max_bytes": _USUAL,
+        "max_msgs_per_subject": 1,
+        "num_replicas": replicas,
+        "allow_direct": True,
+        "deny_delete": True,
+        "deny_purge": True,
+        **({"persist_mode": "async"} if replicas == 1 else {}),
+        "sources": [
+            {"name": str(row.stream), "subject_transforms": [{"src": row.wildcard(), "dest": _key(row)}]}
+            for row in rows
+        ],
+    }
+
+
+def _key(row: Subject) -> str:
+    """Return where a row's messages are in the bucket, as a subject transform (NATS ADR-30)."""
+    kind = row.pattern.split(".")[2]
+    tokens = (f"{{{{wildcard({number})}}}}" for number in range(1, len(row.fields) + 1))
+    return ".".join(("$KV", BUCKET, kind, *tokens))
+
+
+def wanted(account: str, rows: Iterable[Subject], replicas: int) -> list[Config]:
+    """Return all streams of a reader's account whose giver tells it these rows; the bucket after its sources."""
+    told = [row for row in rows if row.stream]
+    mirrors = [mirror(stream, account, replicas) for stream in mirrored(told)]
+    return [*mirrors, latest([row for row in STATES if row in told], replicas)]
+
+
+def room() -> tuple[int, int]:
+    """Return the bytes that a reader's streams may take: on disk, where a hub has all of them, and in memory."""
+    every = wanted("", heard_by(READER), 1)
+    in_memory = [one["max_bytes"] for one in every if one["storage"] == "memory"]
+    return sum(one["max_bytes"] for one in every), sum(in_memory)
+
+
+def accounts_of(answer: bytes) -> list[str]:
+    """Return the readers' accounts that the server's answer about our own rights names; none on an open server."""
+    data = json.loads(answer).get("data") or {}
+    allowed = ((data.get("permissions") or {}).get("publish") or {}).get("allow") or []
+    ours = [one for one in allowed if one.startswith(READERS_API)]
+    return sorted(one.removeprefix(READERS_API).removesuffix(".>") for one in ours)
+
+
+def is_old(ours: Config, theirs: Config) -> bool:
+    """Return whether a mirror has what its original has no more, by both streams' states with `deleted`.
+
+    It is ahead where the original began anew, as after a restore; and a mirror does not learn of what was removed in
+    its original (`moretta repair`), which is done in streams that keep each message of a subject.
+    """
+    first = max(1, ours["first_seq"])  # of an empty stream the server may say that 0 was deleted
+    gone = {one for one in theirs.get("deleted") or () if first <= one <= ours["last_seq"]}
+    return bool(ours["last_seq"] > theirs["last_seq"] or gone - {*(ours.get("deleted") or ())})
+
+
+def made_for(account: str, rows: Iterable[Subject]) -> tuple[str, list[Config]]:
+    """Return the prefix of JetStream's API in a hub reader's account, as the maker of its streams has it, and these.
+
+    All are on disk: nobody is there to make them again when the server starts anew.
+    """
+    return f"{READERS_API}{account}.", [one | {"storage": "file"} for one in wanted(account, rows, 1)]

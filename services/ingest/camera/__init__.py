@@ -1,0 +1,1 @@
+"""One camera's life, what goes out of it, and the cameras that are served here."""

@@ -1,0 +1,132 @@
+"""A camera's state machine: which state follows an event, and when to retry (docs/cameras.md). Pure."""
+
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple
+
+from proto.types import CameraReason, CameraState
+
+Origin = Literal["file", "network", "device", "peer"]
+Again = Literal["now", "backoff", "slowly", "never"]
+PauseReason = Literal["operator", "schedule", "wrong-clock"]
+_PERSON_MENDS: frozenset[CameraReason] = frozenset(
+    {"bad-source", "unauthorised", "no-video", "picture-changed", "no-decoder"}
+)
+
+
+class Trouble(NamedTuple):
+    """Why there is no picture; the message is for the log and names no credentials."""
+
+    reason: CameraReason
+    message: str
+
+
+class Told(NamedTuple):
+    """The last reported state of a camera."""
+
+    state: CameraState
+    reason: CameraReason | None = None
+    message: str = ""
+
+
+CLOSED = Trouble("end-of-stream", "the camera closed the stream")
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """A camera's place in its life. Each method returns the life that follows; `told` is a new one if there is news."""
+
+    origin: Origin
+    told: Told | None = None
+    paused: bool = False
+    stopping: bool = False
+    other_picture: Trouble | None = None
+    """Set when a picture was not the one that the privacy areas were drawn on. The old size may come back and show
+    something else, so nothing is retried until a person has looked."""
+    stuck: Trouble | None = None
+    """Set when the thread got stuck (ADR 39). Nothing is retried in this life, even if the thread comes back."""
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether the thread must stop its current work."""
+        return self.paused or self.stopping
+
+    @property
+    def state(self) -> CameraState | None:
+        """The current state; None before the start."""
+        return None if self.told is None else self.told.state
+
+    def say(self, state: CameraState, reason: CameraReason | None = None, message: str = "") -> "Life":
+        """Return the life in this state. While stopping it stays as it is; while paused it takes only `paused`.
+
+        When stuck it takes only that and `paused`.
+        """
+        told = Told(state, reason, message)
+        is_held = self.paused or (self.stuck is not None and reason != "stuck")
+        if self.stopping or (is_held and state != "paused") or told == self.told:
+            return self
+        return replace(self, told=told)
+
+    def connecting(self) -> "Life":
+        """Note an attempt to connect. `failed-config` stays: only a person can fix it, so a vain attempt is no news."""
+        return self if self.state == "failed-config" else self.say("connecting")
+
+    def live(self) -> "Life":
+        """Note that a picture came."""
+        return self if self.is_leaving else self.say("live")
+
+    def silent(self) -> "Life":
+        """Note that no picture came for too long."""
+        return self.say("stalled", "timeout", "no picture came") if self.state == "live" else self
+
+    def ended(self) -> "Life":
+        """Note the end of the source: a file is over, any other source should have gone on."""
+        return self.say("ended") if self.origin == "file" else self.failed(CLOSED)
+
+    def failed(self, trouble: Trouble) -> "Life":
+        """Note that pictures have stopped, or that none came."""
+        life = replace(self, other_picture=trouble) if trouble.reason == "picture-changed" else self
+        if life.is_leaving:
+            return life
+        again = life.again(trouble)
+        state: CameraState = "failed-config"
+        if again == "now":
+            state = "stalled"
+        elif again == "backoff":
+            state = "backing-off"
+        return life.say(state, trouble.reason, trouble.message)
+
+    def again(self, trouble: Trouble | None) -> Again:
+        """Return when to retry after this trouble or, with None, after the source's end."""
+        if self.stuck is not None:
+            return "never"
+        if self.is_leaving:
+            return "now"
+        if trouble is None:
+            return "never" if self.origin == "file" else self.again(CLOSED)
+        if self.origin == "file" and trouble.reason == "picture-changed":
+            return "never"  # a retry from its beginning would fail in the same way
+        if self.origin == "file" or trouble.reason in _PERSON_MENDS:
+            return "slowly"
+        return "now" if self.origin == "peer" else "backoff"  # no back-off is needed: the next peer comes by itself
+
+    def pause(self, reason: PauseReason) -> "Life":
+        """Pause for this reason; a camera that is being stopped, or has ended, stays so."""
+        return self if self.stopping or self.state == "ended" else replace(self, paused=True).say("paused", reason)
+
+    def resume(self) -> "Life":
+        """End the pause and report it at once: the thread may be blocked in a read, and go on without reconnecting."""
+        if not self.paused or self.stopping:
+            return self
+        life = replace(self, paused=False)
+        if life.stuck is not None:
+            return life.say("failed-config", *life.stuck)
+        return life if life.other_picture else life.say("connecting")
+
+    def stick(self, message: str) -> "Life":
+        """Note that the thread is stuck, or was in an earlier life of this camera."""
+        life = replace(self, stuck=Trouble("stuck", message))
+        return life.say("failed-config", "stuck", message)
+
+    def stop(self) -> "Life":
+        """Take the camera out of service: it reports nothing any more."""
+        return replace(self, stopping=True)

@@ -1,0 +1,1 @@
+"""Operators' orders: to pause and resume cameras, and to aim one."""

@@ -1,0 +1,232 @@
+"""The operator's pause: it takes effect at once, survives restarts and is audited (docs/operations.md).
+
+So does the mark of a camera whose decoder is stuck, until an operator resumes that camera (ADR 39).
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import cast
+
+from proto.control import PauseReplyV1, PauseRequestV1, PauseStateV1
+from proto.subjects import PAUSE, PAUSE_STATE
+from services.bus import Bus, Request, Stored, StreamReset
+from services.ingest.camera.fleet import Fleet, SiteCamera
+from services.ingest.core.orders import OWN, Orders, Recorded, SiteOrders, holds, joined, with_mark
+from services.ingest.orders.in_hand import InHand
+from services.kernel.app import App
+from services.kernel.log import get_logger
+
+log = get_logger()
+
+_LEFT_OUT = "stuck cameras are left out"
+_STALE_NS = 10_000_000_000
+"""How long an operator's command waits for its answer."""
+_REFUSE_AFTER_S = 2.0
+"""By then a replica that has the camera has usually confirmed the order."""
+_RENEW_AFTER_NS = 30 * 86_400 * 1_000_000_000
+"""A pause is recorded again when its record is this old: the stream deletes records after 400 days."""
+LOOK_S = 60.0
+"""How often the records are checked. A client that may send JetStream any request can have the answers stored until
+they push all records out (ADR 20)."""
+
+
+class Pausing:
+    """Takes pause and resume orders for the sites of this ingest."""
+
+    def __init__(
+        self, app: App, bus: Bus, fleet: Fleet, *, look_s: float = LOOK_S, utc_ns: Callable[[], int] = time.time_ns
+    ) -> None:
+        self._app, self._bus, self._fleet, self._look_s, self._utc_ns = app, bus, fleet, look_s, utc_ns
+        fleet.record_stuck = self.mark
+        self._in_hand = InHand(app)
+        self._recording = asyncio.Lock()
+        self._sites: dict[str, SiteOrders] = {}
+
+    def _at(self, site: str) -> SiteOrders:
+        return self._sites.setdefault(site, SiteOrders(site))
+
+    async def restore(self, site: str) -> None:
+        """Restore the orders in force after a restart."""
+        created, _ = await self._bus.streams.created("CONTROL")
+        last = await self._bus.last(PAUSE_STATE, site=site)
+        if last is not None:
+            self._learn(Recorded(created, last.sequence, _state(last)))
+
+    async def follow(self, site: str) -> None:
+        """Obey, for ever, orders that other replicas recorded and this one missed: listeners get an order once."""
+        restored = self._at(site).newest
+        start = restored.sequence + 1 if restored else 1
+        async for stored in self._bus.follow("CONTROL", [PAUSE_STATE.subject(site=site)], start=start):
+            if isinstance(stored, StreamReset):
+                await self._uphold(site)
+            elif isinstance(stored, Stored):
+                self._learn(Recorded(stored.stream_created, stored.sequence, _state(stored)))
+
+    async def keep(self, site: str) -> None:
+        """Make sure once a minute that the stream keeps every pause in force, for ever."""
+        while True:
+            await self._uphold(site)
+            await asyncio.sleep(self._look_s)
+
+    async def _uphold(self, site: str) -> None:
+        """Record the orders in force again if the stream lost them (it may be a new one) or is about to delete them."""
+        try:
+            async with self._recording:
+                await self._record_again(site)
+        except Exception:
+            log.exception("the pauses in force could not be recorded again", site=site)
+
+    async def _record_again(self, site: str) -> None:
+        created, end = await self._bus.streams.created("CONTROL")
+        last, known = await self._bus.last(PAUSE_STATE, site=site), self._at(site).newest
+        if known is not None and (last is None or known.created != created or known.sequence > end):
+            await self._carry_over(known.state, created, last)
+        elif last is not None and holds(_state(last)) and self._utc_ns() - last.time > _RENEW_AFTER_NS:
+            self._learn(await self._amended(site, lambda now: now or _state(last)))
+
+    async def _carry_over(self, known: PauseStateV1, created: int, last: Stored | None) -> None:
+        """Continue in a stream that lost records: paused cameras stay paused."""
+        there = _state(last) if last else None
+        found = Recorded(created, last.sequence if last else 0, joined(known, there))
+        if found.state != there and holds(found.state):
+            log.warning("a record of orders was lost: what is paused stays so, and is recorded again", site=known.site)
+            found = await self._amended(known.site, lambda now: joined(known, now))
+        self._at(known.site).moved(found)
+        self._obey(known.site)
+
+    def _learn(self, found: Recorded) -> None:
+        """Accept a record, and obey it if it is the newest."""
+        self._at(found.state.site).learn(found)
+        self._obey(found.state.site)
+
+    def _obey(self, site: str) -> None:
+        orders, before = self._at(site), self._fleet.orders
+        self._fleet.obey(orders.in_force(before))
+        if self._fleet.orders != before and orders.newest is not None:
+            _log(orders.newest.state)
+
+    def mark(self, place: SiteCamera, stuck: bool) -> None:
+        """Have a camera left out by all replicas, because it got stuck, or have it tried again; record that."""
+        site, camera = place
+        self._at(site).mark(camera, stuck=stuck)
+        self._fleet.obey(self._at(site).in_force(self._fleet.orders))
+        log.warning(_LEFT_OUT, site=site, cameras=self._fleet.orders.stuck_at(site))
+        self._app.spawn(f"record that {site}/{camera} is stuck", self._keep_mark(site, camera, stuck), may_end=True)
+
+    async def _keep_mark(self, site: str, camera: str, stuck: bool) -> None:
+        """Record a mark, for as long as it takes: NATS may be away."""
+        orders = self._at(site)
+        while orders.awaits(camera, stuck=stuck):
+            try:
+                async with self._recording:
+                    found = await self._amended(site, partial(self._with_mark, site, camera, stuck))
+            except Exception:
+                log.exception("a stuck camera could not be recorded", site=site, camera=camera)
+                await asyncio.sleep(self._look_s)
+                continue
+            orders.marked(camera, stuck=stuck)
+            self._learn(found)
+
+    def _with_mark(self, site: str, camera: str, stuck: bool, last: PauseStateV1 | None) -> PauseStateV1:
+        known = self._at(site).newest
+        last = last or (known.state if known else None)  # a recreated stream may have lost it
+        return with_mark(last, site, camera, stuck=stuck, at=self._utc_ns())
+
+    async def listen(self, site: str) -> None:
+        """Subscribe to this site's orders."""
+        await self._bus.serve(PAUSE, self._order, site=site)
+
+    async def _order(self, message: PauseRequestV1, request: Request) -> None:
+        # Only a resume can come too late: hosts' clocks differ, and a late pause is better than none.
+        if message.action == "resume" and message.at is not None and self._utc_ns() - message.at > _STALE_NS:
+            log.warning("an order to resume came too late", site=message.site, operator=message.operator)
+            return
+        names = [camera for site, camera in self._fleet.wanted if site == message.site]
+        if message.camera is not None and message.camera not in names and message.action == "pause":
+            if self._in_hand.has_room():
+                self._in_hand.spawn(f"refuse to {message.action}", self._refuse(message, names, request))
+            return
+        if message.action == "resume" and not self._in_hand.has_room():
+            return
+        # Obey first, then record: a slow disk must not keep a picture alive, nor delay the next order.
+        orders = self._at(message.site)
+        orders.give(message)
+        self._fleet.obey(orders.in_force(self._fleet.orders))
+        meant = len(names) if message.camera is None else names.count(message.camera)
+        await self._in_hand.room()  # a pause is in force; its record must follow those of earlier orders
+        self._in_hand.spawn(f"record {message.action}", self._record(message, meant, request))
+
+    async def _refuse(self, message: PauseRequestV1, names: list[str], request: Request) -> None:
+        """Reply that there is no such camera.
+
+        It waits first: the first reply counts, and other replicas may have newer settings.
+        """
+        await asyncio.sleep(_REFUSE_AFTER_S)
+        await _reply(request, self._refused(message, names))
+
+    def _refused(self, message: PauseRequestV1, names: list[str]) -> PauseReplyV1:
+        orders = self._fleet.orders
+        return PauseReplyV1(
+            site=message.site,
+            paused=message.site in orders.sites,
+            cameras=0,
+            error=f"site {message.site!r} has no camera {message.camera!r}; it has {', '.join(names) or 'none'}",
+            paused_cameras=orders.at(message.site),
+        )
+
+    async def _record(self, order: PauseRequestV1, meant: int, request: Request) -> None:
+        try:
+            async with self._recording:  # a lock is fair: the audit has the orders as they came
+                found = await self._append(order, request.id)
+        except Exception:  # a pause stays in force, but the operator gets no confirmation
+            log.exception("an order could not be recorded", site=order.site)
+            self._at(order.site).end(order, recorded=False)
+            return
+        self._at(order.site).end(order, recorded=True)
+        self._learn(found)
+        said = {"site": order.site, "camera": order.camera, "operator": order.operator, "why": order.why}
+        log.warning(f"{order.action} by an operator", **said)
+        paused, own = found.state.paused, found.state.paused_cameras
+        await _reply(request, PauseReplyV1(site=order.site, paused=paused, cameras=meant, paused_cameras=own))
+
+    async def _append(self, order: PauseRequestV1, request_id: str | None) -> Recorded:
+        """Record an order after the last record. One of the replicas that obey it does so; the others find it done."""
+        at, known = self._utc_ns(), self._at(order.site).newest
+
+        def amended(last: PauseStateV1 | None) -> PauseStateV1:
+            last = last or (known.state if known else None)  # a recreated stream may have lost it
+            before = Orders() if last is None else Orders().restored(last)
+            return before.after(order).record(order, at)
+
+        return await self._amended(order.site, amended, message_id=request_id)
+
+    async def _amended(
+        self, site: str, change: Callable[[PauseStateV1 | None], PauseStateV1], *, message_id: str | None = None
+    ) -> Recorded:
+        subject = PAUSE_STATE.subject(site=site)
+        sequence, message = await self._bus.streams.amend(
+            PAUSE_STATE, subject, lambda last: change(cast("PauseStateV1 | None", last)), message_id=message_id
+        )
+        created, _ = await self._bus.streams.created("CONTROL")  # asked only now: this call may have created it
+        return Recorded(created, sequence, cast("PauseStateV1", message))
+
+
+def _log(state: PauseStateV1) -> None:
+    if state.operator == OWN:
+        log.warning(_LEFT_OUT, site=state.site, cameras=state.stuck_cameras)
+        return
+    what = {"operator": state.operator, "whole_site": state.paused, "cameras": state.paused_cameras}
+    is_paused = state.paused or bool(state.paused_cameras)
+    log.warning(f"{'paused' if is_paused else 'resumed'} by an operator", site=state.site, **what)
+
+
+def _state(stored: Stored) -> PauseStateV1:
+    return cast("PauseStateV1", stored.message)
+
+
+async def _reply(request: Request, reply: PauseReplyV1) -> None:
+    with contextlib.suppress(Exception):  # nobody is left to hear it
+        await request.reply(reply)

@@ -1,0 +1,1 @@
+"""The channels: one way each to reach a recipient, with what the settings say of it."""

@@ -1,0 +1,258 @@
+"""Draws the charts of alerts and daily reports as PNG with matplotlib. The same contents give the same bytes.
+
+Agg draws each chart as a Figure of its own, so charts share no state. They have dark ink on white, so they are readable
+on a page of any colour. A report's charts are narrow, so they are readable on a phone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+# Imported first: it sets where matplotlib keeps its list of fonts.
+from services.sites import charts as drawing  # isort: skip
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta, tzinfo
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.lines import Line2D
+from matplotlib.text import Text
+
+from proto.public import Suppression
+from services.notify.core.reports.day import DayReport, ZoneDay
+from services.notify.core.reports.phrases import Phrases
+from services.notify.core.texts.chart import Chart, ZoneLine
+from services.notify.core.texts.words import Words
+from services.sites.charts import drawable, png
+from services.sites.history import instant, local
+
+_SIZE_IN = (4.6, 2.5)
+_DPI = 200
+"""Twice the pixels that a desktop shows, for high-resolution screens."""
+_COLOURS = ("#0b57d0", "#b45309", "#7b2d8b", "#2f6f4f")
+"""Distinct for colour-blind readers, and in grey on white."""
+_INK, _SOFT, _GRID, _ALARM = "#1b1f24", "#57606a", "#e3e7eb", "#b3261e"
+_LONGEST_NAME = 52
+_NARROW = 24
+"""Names with up to this many letters stand two in a row."""
+_APART = 0.09
+"""Height of a label, as a share of the axis."""
+_FONT = "DejaVu Sans"  # comes with matplotlib
+
+
+def draw(chart: Chart) -> bytes:
+    """Return the chart as PNG on white; the same chart gives the same bytes."""
+    figure = Figure(figsize=_SIZE_IN, dpi=_DPI, facecolor="white")
+    FigureCanvasAgg(figure)
+    rows = _legend(figure, chart)
+    axes = figure.add_axes((0.13, 0.11, 0.755, 0.84 - 0.075 * rows))
+    _axes(axes, chart)
+    _thresholds(axes, chart)
+    for line, colour in zip(chart.lines, _COLOURS, strict=False):
+        _line(axes, line, colour)
+    return png(figure)
+
+
+def _axes(axes: Axes, chart: Chart) -> None:
+    axes.set_xlim(0, chart.length_s)
+    axes.set_ylim(0, 1)
+    axes.set_xticks([tick.at for tick in chart.times], [tick.label for tick in chart.times])
+    axes.set_yticks([tick.at for tick in chart.rates], [tick.label for tick in chart.rates])
+    axes.tick_params(labelsize=9.5, colors=_SOFT, length=0, labelfontfamily=_FONT)
+    axes.grid(color=_GRID, linewidth=0.8)
+    axes.set_axisbelow(True)
+    for side in axes.spines.values():
+        side.set_visible(False)
+
+
+def _thresholds(axes: Axes, chart: Chart) -> None:
+    """Draw the thresholds. Their labels stand at the right end and do not overlap."""
+    free = 0.0
+    for threshold in chart.thresholds:
+        axes.axhline(threshold.at, color=_ALARM, linewidth=1.2, linestyle=(0, (4, 3)), zorder=1)
+        free = max(free, threshold.at)
+        axes.text(
+            1.015, free, threshold.label, color=_ALARM, fontsize=9, va="center", transform=axes.get_yaxis_transform()
+        )
+        free += _APART
+
+
+def _line(axes: Axes, line: ZoneLine, colour: str) -> None:
+    for run in line.runs:
+        at = [point.at_s for point in run]
+        low, high = [point.low for point in run], [point.high for point in run]
+        axes.fill_between(at, low, high, color=colour, alpha=0.16, linewidth=0)
+        if len(run) == 1:
+            axes.vlines(at, low, high, color=colour, alpha=0.3, linewidth=3)
+        axes.plot(at, [point.rate for point in run], color=colour, linewidth=1.8, marker="o", markersize=3)
+    axes.plot(line.withheld_s, [0.03] * len(line.withheld_s), "x", color=colour, markersize=5, markeredgewidth=1.2)
+
+
+def _legend(figure: Figure, chart: Chart) -> int:
+    """Return the number of rows. Names are set afterwards: matplotlib gives a leading "_" and "$" a meaning."""
+    named = [(_handle("o", colour), _name(line)) for line, colour in zip(chart.lines, _COLOURS, strict=False)]
+    if chart.withheld:
+        named.append((_handle("x", _SOFT), chart.withheld))
+    columns = 2 if all(len(name) <= _NARROW for _, name in named) else 1
+    legend = figure.legend(
+        [handle for handle, _ in named], ["."] * len(named), ncols=columns, loc="upper left",
+        bbox_to_anchor=(0.115, 1.0), frameon=False, fontsize=9.5, handlelength=1.2, columnspacing=1.2,
+        handletextpad=0.5, borderpad=0.2,
+    )  # fmt: skip
+    for text, (_, name) in zip(_texts(legend.get_texts()), named, strict=True):
+        text.set_text(name)
+    return -(-len(named) // columns)
+
+
+def _texts(texts: list[Text]) -> Iterator[Text]:
+    for text in texts:
+        text.set_parse_math(False)
+        text.set_color(_INK)
+        yield text
+
+
+def _handle(marker: str, colour: str) -> Line2D:
+    return Line2D([], [], color=colour, marker=marker, markersize=4, linewidth=1.8 if marker == "o" else 0)
+
+
+def _name(line: ZoneLine) -> str:
+    """Return the zone's name, or its id if the font lacks a letter of the name."""
+    letters = get_font(findfont(FontProperties(family=_FONT))).get_charmap()
+    name = line.name if all(ord(sign) in letters for sign in line.name) else line.zone
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
+
+
+WIDTH = 4.0
+"""Inches. A mail shows it 540 pixels wide, a phone 330; the letters must still be readable there."""
+_REPORT_DPI, _REPORT_FONT, _REPORT_SMALL = 260, 9.5, 9.0
+_TICK_H, _LONGEST = 6, 44
+_WHY: tuple[Suppression, ...] = ("small-count", "nothing-observed", "not-under-this-profile")
+
+
+def hours_chart(report: DayReport, words: Words, zone: tzinfo, zone_name: str) -> bytes:
+    """Return a PNG of the whole site's rate and interval over the day, and of the coverage where it is known."""
+    phrases = Phrases(words, report, zone)
+    labels = _labels(words, phrases)
+    observed = any(part.coverage is not None for part in report.parts)
+    figure = _figure(3.8 if observed else 3.0)
+    ratios = (3, 1) if observed else (1,)
+    found = figure.subplots(len(ratios), 1, sharex=True, squeeze=False, height_ratios=ratios)[:, 0]
+    upper, lower = found[0], found[-1]
+    drawing.rates(upper, report.parts, labels)
+    drawing.marks(upper, report.parts, labels)
+    if observed:
+        drawing.coverage(lower, report.parts, labels)
+        lower.set_yticks([0, 50, 100])
+    for axes in found:
+        _percent_ticks(axes, words)
+    _clock(lower, report, zone, words)
+    lower.set_xlabel(words.gettext("time of {zone}", zone=zone_name), fontsize=_REPORT_SMALL)
+    handles, names = upper.get_legend_handles_labels()
+    look = {
+        "frameon": False,
+        "fontsize": _REPORT_SMALL,
+        "handleheight": 1.1,
+        "columnspacing": 1.2,
+        "handletextpad": 0.6,
+    }
+    figure.legend(handles, names, loc="outside lower center", ncols=2, **look)
+    return png(figure)
+
+
+def zones_chart(zones: Sequence[ZoneDay], names: Sequence[str], report: DayReport, words: Words, zone: tzinfo) -> bytes:
+    """Return a PNG with a bar for each zone's rate and a whisker for its interval.
+
+    A zone without a rate gets a hatched bar with the reason.
+    """
+    phrases = Phrases(words, report, zone)
+    figure = _figure(0.75 + 0.62 * len(zones))
+    axes = figure.subplots()
+    for row, (place, name) in enumerate(zip(zones, names, strict=True)):
+        _zone(axes, row, place, words, phrases)
+        label = axes.text(
+            0, row - 0.36, _short(drawable(name, place.zone)), va="bottom", fontsize=_REPORT_FONT, parse_math=False
+        )
+        label.set_in_layout(False)  # a wide label must not make the chart narrow
+    axes.set_ylim(len(zones) - 0.45, -0.85)
+    axes.set_xlim(0, 100)
+    axes.set_yticks([])
+    axes.set_xticks(
+        [0, 25, 50, 75, 100], [words.percent(share) for share in (0, 0.25, 0.5, 0.75, 1)], fontsize=_REPORT_SMALL
+    )
+    axes.get_xticklabels()[0].set_horizontalalignment("left")
+    axes.get_xticklabels()[-1].set_horizontalalignment("right")
+    axes.grid(axis="x", color="#dddddd", linewidth=0.7)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.set_axisbelow(True)
+    return png(figure)
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
+
+
+def _zone(axes: Axes, row: int, place: ZoneDay, words: Words, phrases: Phrases) -> None:
+    total = place.total
+    if total.rate is None:
+        missing = not total.windows_published
+        look = {"hatch": "xx" if missing else "//", "edgecolor": drawing.MISSING if missing else drawing.HIDDEN}
+        axes.barh(row, 100, height=0.5, facecolor="white", linewidth=0, **look)  # type: ignore[arg-type]
+        box = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}
+        axes.text(50, row, _why_not(place, words, phrases), va="center", ha="center", fontsize=_REPORT_SMALL, bbox=box)
+        return
+    share = 100 * total.rate
+    axes.barh(row, share, height=0.5, color=drawing.BAND, linewidth=0)
+    axes.text(2, row, words.percent(total.rate), va="center", fontsize=_REPORT_FONT, fontweight="bold", color="#0b2f47")
+    axes.plot([share, share], [row - 0.25, row + 0.25], color=drawing.RATE, linewidth=2, solid_capstyle="butt")
+    if total.interval is not None:
+        low, high = (100 * bound for bound in sorted(total.interval))
+        whisker = [[max(0.0, share - low)], [max(0.0, high - share)]]
+        axes.errorbar([share], [row], xerr=whisker, color=drawing.RATE, capsize=4, linewidth=1.4, linestyle="none")
+
+
+def _why_not(place: ZoneDay, words: Words, phrases: Phrases) -> str:
+    if not place.total.windows_published:
+        return words.gettext("nothing published")
+    if place.total.suppressed is not None:
+        return phrases.suppressed(place.total.suppressed)
+    return words.gettext("nobody could be judged")
+
+
+def _labels(words: Words, phrases: Phrases) -> drawing.Labels:
+    gettext = words.gettext
+    return drawing.Labels(
+        rate=gettext("rate"),
+        interval=gettext("{level} interval", level=words.percent(0.95)),
+        missing=gettext("nothing published"),
+        nobody=gettext("nobody could be judged"),
+        suppressed={why: phrases.suppressed(why) for why in _WHY},
+        rate_axis=gettext("wore a mask"),
+        coverage_axis=gettext("observed"),
+    )
+
+
+def _figure(height: float) -> Figure:
+    return Figure(figsize=(WIDTH, height), dpi=_REPORT_DPI, layout="constrained", facecolor="white")
+
+
+def _percent_ticks(axes: Axes, words: Words) -> None:
+    at = [tick for tick in axes.get_yticks() if 0 <= tick <= 100]
+    axes.set_yticks(at, [words.percent(tick / 100) for tick in at], fontsize=_REPORT_SMALL)
+    axes.set_ylabel(axes.get_ylabel(), fontsize=_REPORT_SMALL)
+
+
+def _clock(axes: Axes, report: DayReport, zone: tzinfo, words: Words) -> None:
+    """Mark every sixth hour of the site's clock, at the instant when the clock shows it."""
+    first = local(report.span.start, zone).replace(hour=0, minute=0, second=0)
+    moments = [_shown(first, hour) for hour in range(0, 24, _TICK_H)]
+    at = [drawing.days(instant(moment)) for moment in moments] + [drawing.days(report.span.end)]
+    names = [words.time(moment) for moment in moments] + [words.time(local(report.span.end, zone))]
+    axes.set_xticks(at, names, fontsize=_REPORT_SMALL)
+    axes.set_xlim(drawing.days(report.span.start), drawing.days(report.span.end))
+
+
+def _shown(first: datetime, hour: int) -> datetime:
+    return first + timedelta(hours=hour)  # hours of the wall clock: datetime adds to the time that it shows

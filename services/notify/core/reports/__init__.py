@@ -1,0 +1,1 @@
+"""A daily report: its schedule, its figures, its phrases, its contents. Pure."""

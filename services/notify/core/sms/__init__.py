@@ -1,0 +1,1 @@
+"""SMS: segments, budget, gateways and their delivery reports, telephone numbers. Pure."""

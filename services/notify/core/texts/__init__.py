@@ -1,0 +1,1 @@
+"""What mails, SMS and webhooks say, in the reader's language. Pure."""

@@ -1,0 +1,188 @@
+"""The facts below a mail's headline: everything about one alert, or what holds for all of several."""
+
+from collections.abc import Sequence
+
+from proto.public import GapReason, OperationalAlertV1, WindowV1
+from services.notify.core.notification import Notice, Notification
+from services.notify.core.texts.figures import Figure, field_alert, figure_of, span_of
+from services.notify.core.texts.names import action_of, is_about_delivery, listed, rule_name
+from services.notify.core.texts.view import Bar, bar
+from services.notify.core.texts.words import LocalSpan, Words, instant
+from services.sites.settings import SiteSettings, local_zone
+
+Facts = tuple[tuple[str, str], ...]
+_ACTIONS = 5
+"""More than these nobody reads in one mail; the alerts themselves are all in its table."""
+
+
+def rate(notice: Notice, figure: Figure, words: Words) -> str:
+    """Return the rate with enough decimals to tell it from the threshold that applies now."""
+    return words.beside(figure.rate, _bound(notice))
+
+
+def lead(figure: Figure, words: Words) -> str:
+    """Return the rest of the sentence that starts with the large rate."""
+    people = words.ngettext("{count} person", "{count} people", figure.persons)
+    return words.gettext("of the people counted wore a mask correctly. The figure rests on {people}.", people=people)
+
+
+def bar_of(notice: Notice, figure: Figure, words: Words) -> Bar:
+    """Return the rate drawn as a bar with its threshold."""
+    bound, shown = words.exact(_bound(notice)), rate(notice, figure, words)
+    if notice.firing:
+        text = words.gettext("warns below {bound}", bound=bound)
+        said = words.gettext("Mask rate {rate}; the rule warns below {bound}", rate=shown, bound=bound)
+    else:
+        text = words.gettext("ends above {bound}", bound=bound)
+        said = words.gettext("Mask rate {rate}; the alert ends above {bound}", rate=shown, bound=bound)
+    return bar((figure.low, figure.high), _bound(notice), text, said)
+
+
+def of_rate(notice: Notice, figure: Figure, site: SiteSettings, words: Words) -> Facts:
+    """Return when, what changed, how sure, how much was observed, and the rule."""
+    span = span_of(figure, local_zone(site), site.timezone)
+    observed = figure.coverage
+    return (
+        *_to_do([notice], site, words),
+        (words.gettext("When"), words.span(span)),
+        (words.gettext("What changed"), _change(notice, site, words)),
+        (words.gettext("How sure"), _sure(figure, words)),
+        (
+            words.gettext("Observed"),
+            words.gettext("The cameras saw {share} of this time.", share=_share(observed, words)),
+        ),
+        (words.gettext("Rule"), _rule(notice, site, words)),
+    )
+
+
+def of_rates(notification: Notification, site: SiteSettings, words: Words, windows: Sequence[WindowV1]) -> Facts:
+    """Return what holds for all figures of a table: when, and how sure."""
+    figures = [figure_of(notice, notification, windows) for notice in notification.notices]
+    newest = max(figures, key=lambda figure: figure.end)
+    sure = words.gettext(
+        "The range below a rate holds it with {confidence} confidence.", confidence=words.percent(0.95)
+    )
+    sure = with_errors(sure, words) if all(figure.covers_errors for figure in figures) else sure
+    span = words.span(span_of(newest, local_zone(site), site.timezone))
+    to_do = _to_do(notification.firing, site, words)
+    return (*to_do, (words.gettext("Newest figures"), span), (words.gettext("How sure"), sure))
+
+
+def _to_do(notices: Sequence[Notice], site: SiteSettings, words: Words) -> Facts:
+    """Return the first actions of these alerts, each once; with more than one alert, for which places."""
+    actions: dict[str, list[Notice]] = {}
+    for notice in notices:
+        text = action_of(notice, site)
+        if text and (text in actions or len(actions) < _ACTIONS):
+            actions.setdefault(text, []).append(notice)
+    label, many = words.gettext("What to do"), len(notices) > 1
+    return tuple(
+        (label, f"{listed(about, site, words)}{words.gettext(': ')}{text}" if many else text)
+        for text, about in actions.items()
+    )
+
+
+def of_fault(notice: Notice, site: SiteSettings, words: Words) -> Facts:
+    """Return since when figures are missing, and how much was observed."""
+    fault = _fault(notice)
+    zone = local_zone(site)
+    span = LocalSpan(instant(notice.since, zone), instant(notice.at, zone), site.timezone)
+    found = [(words.gettext("When"), words.span(span))]
+    if fault.coverage is not None:
+        share = words.percent(fault.coverage)
+        found.append((words.gettext("Observed"), words.gettext("{share} of the last window.", share=share)))
+    return tuple(found)
+
+
+def why(notice: Notice, words: Words) -> str:
+    """Return the reason why most was not observed or not delivered, and the remedy."""
+    if is_about_delivery(notice):
+        return _of_delivery(notice, words)
+    if not notice.firing:
+        return words.gettext("Figures are complete again.")
+    reasons: dict[GapReason | None, str] = {
+        "camera-down": words.gettext(
+            "The camera gave no pictures for most of the time. Check its power, its network and its address."
+        ),
+        "paused": words.gettext("It was paused for most of the time, by an order or by the clock."),
+        "frames-lost": words.gettext("Most pictures could not be analysed in time. The machine may be overloaded."),
+        "bus-restarted": words.gettext("The message bus was restarted and lost what was on its way."),
+        "started-late": words.gettext("Counting was started in the middle of the time."),
+        "model-changed": words.gettext("The model was changed in the middle of the time."),
+        "wrong-clock": words.gettext("The clock of the computer that reads the cameras is wrong: run NTP there."),
+        "static-learning": words.gettext(
+            "The camera does not know yet which faces hang on walls: they may be counted."
+        ),
+        None: words.gettext("It was observed, but too few people came for a rule to judge."),
+    }
+    return reasons[_fault(notice).reason]
+
+
+def _of_delivery(notice: Notice, words: Words) -> str:
+    if notice.rule == "channel-down":
+        if not notice.firing:
+            return words.gettext("Messages go out by it again, or it is in use no more.")
+        return words.gettext(
+            "The other side refuses the login, the certificate or the sender: nothing goes out by it until that is"
+            " mended. The log of notify says what would be right."
+        )
+    if not notice.firing:
+        return words.gettext("A message reached this recipient again, or the settings have this recipient no more.")
+    return words.gettext(
+        "A message could not be delivered and is tried no more. “moretta notify status” shows why,"
+        " “moretta notify replay” has it sent again."
+    )
+
+
+def since(notice: Notice, site: SiteSettings, words: Words) -> str:
+    """Return since when an alert fires, or from when to when it fired."""
+    zone = local_zone(site)
+    began, ended = instant(notice.since, zone), instant(notice.at, zone)
+    if notice.firing:
+        return words.gettext("since {time}", time=words.moment(began, ended))
+    return words.gettext("from {start} to {end}", start=words.moment(began, ended), end=words.time(ended))
+
+
+def _change(notice: Notice, site: SiteSettings, words: Words) -> str:
+    zone, alert = local_zone(site), field_alert(notice)
+    began = words.moment(instant(notice.since, zone), instant(notice.at, zone))
+    if notice.firing:
+        return words.gettext("The rate fell below {bound} at {time}.", bound=words.exact(alert.fire_below), time=began)
+    return words.gettext("The alert that began at {time} is over.", time=began)
+
+
+def _sure(figure: Figure, words: Words) -> str:
+    sure = words.gettext(
+        "The rate is between {low} and {high}, with {confidence} confidence.",
+        low=words.percent(figure.low), high=words.percent(figure.high), confidence=words.percent(0.95),
+    )  # fmt: skip
+    return with_errors(sure, words) if figure.covers_errors else sure
+
+
+def with_errors(sure: str, words: Words) -> str:
+    """Return how sure a rate is, and that this range holds the model's errors."""
+    errors = words.gettext("This range includes errors of the image analysis, as measured in places it had not seen.")
+    return f"{sure} {errors}"
+
+
+def _rule(notice: Notice, site: SiteSettings, words: Words) -> str:
+    alert = field_alert(notice)
+    return words.gettext(
+        "“{rule}” warns when the rate is surely below {low} and ends when it is above {high}.",
+        rule=rule_name(site, alert.zone, alert.rule),
+        low=words.exact(alert.fire_below), high=words.exact(alert.clear_above),
+    )  # fmt: skip
+
+
+def _share(coverage: float | None, words: Words) -> str:
+    return words.gettext("an unknown share") if coverage is None else words.percent(coverage)
+
+
+def _bound(notice: Notice) -> float:
+    alert = field_alert(notice)
+    return alert.fire_below if notice.firing else alert.clear_above
+
+
+def _fault(notice: Notice) -> OperationalAlertV1:
+    assert isinstance(notice.message, OperationalAlertV1)
+    return notice.message

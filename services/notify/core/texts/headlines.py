@@ -1,0 +1,154 @@
+"""The lines that a reader sees first: the subject, the badge, the headline, and what is new in one sentence."""
+
+from collections.abc import Sequence
+
+from proto.public import AlertV1
+from proto.types import WHOLE_SITE, RuleId, Severity
+from services.notify.core.notification import Notice, Notification
+from services.notify.core.texts.figures import field_alert
+from services.notify.core.texts.names import is_about_delivery, listed, place, subject_of
+from services.notify.core.texts.words import Words
+from services.sites.profiles import any_trial
+from services.sites.settings import SiteSettings
+
+
+def subject(notification: Notification, site: SiteSettings, words: Words) -> str:
+    """Return a mail's subject: the same for all mails of a group, so that mail programs keep them in one thread."""
+    group = notification.group
+    sender = words.gettext("Moretta test") if is_lab(notification, site) else "Moretta"
+    by_name = group.audience == "operators" and group.rule is not None  # its topic names the camera or the zone
+    where = place(site, WHOLE_SITE if group.zone is None or by_name else group.zone)
+    # Ordinary spaces are readable in any mail program.
+    text = f"[{sender}] {where}{words.gettext(': ')}{_topic(notification, site, words)}"
+    return text.replace("\N{NO-BREAK SPACE}", " ").replace("\N{NARROW NO-BREAK SPACE}", " ")
+
+
+def is_lab(notification: Notification, site: SiteSettings) -> bool:
+    """Return whether nothing needs to be done, because it comes from an installation in the profile `lab`."""
+    profiles = {n.message.profile for n in notification.notices if isinstance(n.message, AlertV1)}
+    return any_trial(profiles or {site.profile})
+
+
+def _topic(notification: Notification, site: SiteSettings, words: Words) -> str:
+    group = notification.group
+    if notification.reason == "test":
+        return words.gettext("test message")
+    if group.audience == "operators":
+        if group.zone is None or group.rule is None or not notification.notices:
+            return _of_kind(group.rule, words)
+        return subject_of(notification.notices[0], site, words)
+    if group.rule is None or not notification.notices:
+        return words.gettext("mask rate")
+    return words.gettext("mask rate below {bound}", bound=words.exact(field_alert(notification.notices[0]).fire_below))
+
+
+def _of_kind(kind: RuleId | None, words: Words) -> str:
+    """Return the topic of operational alerts of one kind, or of any kind if a group has several kinds."""
+    kinds = {
+        "camera-down": words.gettext("cameras"),
+        "no-data": words.gettext("figures"),
+        "channel-down": words.gettext("channels of messages"),
+        "undelivered": words.gettext("undelivered messages"),
+    }
+    return kinds.get(kind or "") or words.gettext("cameras, figures and messages")
+
+
+def badge(notification: Notification, severity: Severity | None, words: Words) -> str:
+    """Return the word in colour above the headline; `severity` is the worst of what fires."""
+    if notification.reason == "test":
+        return words.gettext("Test")
+    severities: dict[Severity | None, str] = {
+        "info": words.gettext("Information"),
+        "warning": words.gettext("Warning"),
+        "critical": words.gettext("Critical"),
+        None: words.gettext("Over"),
+    }
+    return severities[severity]
+
+
+def headline(notification: Notification, site: SiteSettings, words: Words) -> str:
+    """Return a mail's one-line headline, which depends on the reason for sending it."""
+    if notification.reason == "test":
+        return words.gettext("Mails from Moretta reach you")
+    if len(notification.notices) == 1:
+        return _of_one(notification.notices[0], notification, site, words)
+    if notification.reason == "digest":
+        return words.ngettext("{count} alert in one mail", "{count} alerts in one mail", len(notification.notices))
+    return _of_several(notification, site, words)
+
+
+def _of_one(notice: Notice, notification: Notification, site: SiteSettings, words: Words) -> str:
+    about = subject_of(notice, site, words)
+    if notice.audience == "operators":
+        return _of_faults([notice], about, words)
+    alert = field_alert(notice)
+    if notice.firing and notification.reason == "repeat":
+        return words.gettext("Not over yet: mask rate below {bound}", bound=words.exact(alert.fire_below))
+    if notice.firing:
+        return words.gettext("Mask rate below {bound}", bound=words.exact(alert.fire_below))
+    if alert.rate > alert.clear_above:
+        return words.gettext("Mask rate back above {bound}", bound=words.exact(alert.clear_above))
+    return words.gettext("This alert is over")
+
+
+def _of_faults(notices: Sequence[Notice], about: str, words: Words) -> str:
+    """Return what is missing or back; if one of the alerts is about delivery, what works or does not work."""
+    works = any(is_about_delivery(notice) for notice in notices)
+    if notices[0].firing:
+        missing, not_working = (
+            words.gettext("Missing: {places}", places=about),
+            words.gettext("Not working: {places}", places=about),
+        )
+        return not_working if works else missing
+    back, works_again = (
+        words.gettext("Back: {places}", places=about),
+        words.gettext("Works again: {places}", places=about),
+    )
+    return works_again if works else back
+
+
+def _of_several(notification: Notification, site: SiteSettings, words: Words) -> str:
+    over = listed(notification.resolved, site, words)
+    on = listed(notification.firing, site, words)
+    some_over = notification.reason == "some-resolved" and notification.resolved
+    if notification.group.audience == "operators":
+        if not notification.firing and not any(is_about_delivery(notice) for notice in notification.notices):
+            return words.gettext("Nothing is missing any more")
+        if some_over or not notification.firing:
+            return _of_faults(notification.resolved, over, words)
+        return _of_faults(notification.firing, on, words)
+    if not notification.firing:
+        return words.gettext("All alerts are over")
+    if some_over:
+        return words.gettext("Over: {places}", places=over)
+    return _of_firing(notification, site, words)
+
+
+def _of_firing(notification: Notification, site: SiteSettings, words: Words) -> str:
+    new = [notice for notice in notification.firing if notice.alert in notification.new]
+    if notification.reason == "new-alerts" and new:
+        places = listed(new, site, words)
+        return words.ngettext("New alert: {places}", "New alerts: {places}", len(new), places=places)
+    places = listed(notification.firing, site, words)
+    if notification.reason == "repeat":
+        return words.gettext("Not over yet: {places}", places=places)
+    return words.gettext("Mask rate too low: {places}", places=places)
+
+
+def summary(notification: Notification, words: Words) -> str:
+    """Return how many alerts fire, are new, and are over, in one sentence."""
+    parts = []
+    if notification.firing:
+        parts.append(words.ngettext("{count} alert is on", "{count} alerts are on", len(notification.firing)))
+    new = [notice for notice in notification.firing if notice.alert in notification.new]
+    if new and len(new) < len(notification.firing):
+        parts[0] = words.ngettext("{alerts} ({count} new)", "{alerts} ({count} new)", len(new), alerts=parts[0])
+    if notification.resolved:
+        parts.append(words.ngettext("{count} alert is over", "{count} alerts are over", len(notification.resolved)))
+    sentence = f"{words.listed(parts)}."
+    if notification.reason == "digest":
+        return words.gettext(
+            "More was to be told than the limit of messages an hour allows, so this is all of it: {summary}",
+            summary=sentence,
+        )
+    return sentence

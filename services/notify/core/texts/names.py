@@ -1,0 +1,76 @@
+"""The names that people use for a site's places, fit for a mail header and a table cell."""
+
+import unicodedata
+from collections.abc import Iterable
+
+from proto.types import WHOLE_SITE
+from services.notify.core.notification import Notice
+from services.notify.core.texts.words import Words
+from services.sites.settings import SiteSettings
+
+_CONTROL = frozenset({"Cc", "Cs", "Zl", "Zp", "Cn", "Co"})
+_LISTED = 3
+"""More places than this are counted, not listed."""
+
+
+def one_line(name: str) -> str:
+    """Return a name without line ends, control characters and doubled blanks, since it stands in headers."""
+    printable = "".join(" " if unicodedata.category(sign) in _CONTROL else sign for sign in name)
+    return " ".join(printable.split())
+
+
+def site_name(site: SiteSettings) -> str:
+    """Return the site's name, or its id if it has none."""
+    return one_line(site.name or "") or site.id
+
+
+def zone_name(site: SiteSettings, zone: str) -> str:
+    """Return the zone's name, or its id if it has no name or is no longer in the settings."""
+    return {known.id: one_line(known.name or "") for known in site.zones}.get(zone) or zone
+
+
+def place(site: SiteSettings, zone: str) -> str:
+    """Return an alert's place: the site, and the zone unless it is the whole site."""
+    return site_name(site) if zone == WHOLE_SITE else f"{site_name(site)}, {zone_name(site, zone)}"
+
+
+def rule_name(site: SiteSettings, zone: str, rule: str) -> str:
+    """Return what people call a zone's rule, or its id if it has no name or is no longer in the settings."""
+    known = site.rule(zone, rule)
+    return (known and one_line(known.name or "")) or rule
+
+
+def action_of(notice: Notice, site: SiteSettings) -> str:
+    """Return what to do while this alert fires, as a sentence; empty if the settings say nothing, or it is over."""
+    known = site.rule(notice.zone, notice.rule) if notice.audience == "field" and notice.firing else None
+    text = one_line(known.action or "") if known else ""
+    return f"{text}." if text[-1:].isalnum() else text
+
+
+def is_about_delivery(notice: Notice) -> bool:
+    """Return whether notify itself raised it: about a channel or a recipient, not about what cameras see."""
+    return notice.rule in {"channel-down", "undelivered"} and notice.audience == "operators"
+
+
+def subject_of(notice: Notice, site: SiteSettings, words: Words) -> str:
+    """Return what an alert is about, within its site: a zone, the whole site, a camera, a channel, a recipient."""
+    if notice.audience == "operators":
+        if notice.rule == "camera-down":
+            return words.gettext("camera “{name}”", name=notice.zone)
+        if notice.rule == "channel-down":
+            return words.gettext("channel “{name}”", name=notice.zone)
+        if notice.rule == "undelivered":
+            return words.gettext("messages to “{name}”", name=notice.zone)
+        name = site_name(site) if notice.zone == WHOLE_SITE else zone_name(site, notice.zone)
+        return words.gettext("figures of “{name}”", name=name)
+    if notice.zone == WHOLE_SITE:
+        return words.gettext("whole site")
+    return zone_name(site, notice.zone)
+
+
+def listed(notices: Iterable[Notice], site: SiteSettings, words: Words) -> str:
+    """Return what these alerts are about, each once; their number if the list would be long."""
+    names = list(dict.fromkeys(subject_of(notice, site, words) for notice in notices))
+    if len(names) <= _LISTED:
+        return words.listed(names)
+    return words.ngettext("{count} place", "{count} places", len(names))

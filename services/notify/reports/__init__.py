@@ -1,0 +1,1 @@
+"""Daily reports: when one is due, its figures, and its letter."""

@@ -1,0 +1,79 @@
+"""Writes a daily report as a mail, or as one HTML file. daily.py reads its figures."""
+
+import asyncio
+from base64 import b64encode
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from proto.types import SiteId
+from services.notify.charts import hours_chart, zones_chart
+from services.notify.core.notification import Notification
+from services.notify.core.reports.day import DayReport
+from services.notify.core.reports.schedule import ReportPlan, day_of_report
+from services.notify.core.reports.view import ReportView, view_of
+from services.notify.core.texts.message import Letter, Picture, content_id, letter_of
+from services.notify.core.texts.words import Words
+from services.notify.reports.daily import ReportBus, question_of, read_day
+from services.notify.templates import render_report_bodies
+from services.notify.words import words_in
+from services.sites.settings import SiteSettings, local_zone
+
+_READ_S = 30.0
+
+
+class ReportWriter:
+    """Writes the mails of daily reports, from the figures published by the time of the decision."""
+
+    def __init__(
+        self,
+        bus: ReportBus,
+        site: Callable[[SiteId], SiteSettings],
+        schedule: Callable[[], Iterable[ReportPlan]],
+        link: str = "",
+    ) -> None:
+        self._bus, self._site, self._schedule, self._link = bus, site, schedule, link
+
+    async def letter(self, told: Notification, language: str) -> Letter:
+        """Return the letter of a decided report. LookupError if it is none; else Unavailable or TimeoutError."""
+        site = self._site(told.group.site)
+        day = day_of_report(told, local_zone(site))
+        asked = question_of(site, day, told.at, zone_detail=self._zone_detail(told))
+        asked = replace(asked, receiver=told.group.receiver)
+        async with asyncio.timeout(_READ_S):
+            report = await read_day(self._bus, asked)
+        return await render_report(report, site, words_in(language), told, self._link)
+
+    def _zone_detail(self, told: Notification) -> bool:
+        """Return the present setting; True (all that the profile allows) if the settings no longer have the report."""
+        place = (told.group.site, told.group.receiver)
+        return next((plan.zone_detail for plan in self._schedule() if (plan.site, plan.receiver) == place), True)
+
+
+async def render_report(
+    report: DayReport, site: SiteSettings, words: Words, told: Notification, link: str = ""
+) -> Letter:
+    """Return the letter of a report. Drawing takes a fraction of a second, in a thread beside the event loop."""
+    view = view_of(report, site, words, told.group.receiver, link)
+    pngs = await asyncio.to_thread(_draw, report, site, words, view)
+    ids = {name: content_id(name, told.id) for name in pngs}
+    bodies = render_report_bodies(view, {name: f"cid:{cid}" for name, cid in ids.items()})
+    pictures = tuple(Picture(ids[name], png) for name, png in pngs.items())
+    return letter_of(told, words.language, view.subject, bodies, pictures)
+
+
+async def report_file(report: DayReport, site: SiteSettings, words: Words) -> str:
+    """Return the report as one HTML file that needs no other file."""
+    view = view_of(report, site, words)
+    pngs = await asyncio.to_thread(_draw, report, site, words, view)
+    sources = {name: f"data:image/png;base64,{b64encode(png).decode()}" for name, png in pngs.items()}
+    return render_report_bodies(view, sources).html
+
+
+def _draw(report: DayReport, site: SiteSettings, words: Words, view: ReportView) -> dict[str, bytes]:
+    """Return the charts by name."""
+    clock = local_zone(site)
+    drawn = {view.hours.name: hours_chart(report, words, clock, site.timezone)}
+    if view.zones is not None:
+        names = [row.label for row in view.zone_rows]
+        drawn[view.zones.name] = zones_chart(report.zones, names, report, words, clock)
+    return drawn

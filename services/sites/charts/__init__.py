@@ -1,1 +1,0 @@
-"""Charts of published periods, drawn without a screen: `moretta stats` and notify's reports look alike (ADR 19)."""

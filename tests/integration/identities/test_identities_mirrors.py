@@ -1,0 +1,447 @@
+"""A reader's own JetStream on a real server: what NATS's clients do with it, what it can't do, how it is kept up."""
+
+import asyncio
+import contextlib
+import json
+import signal
+from collections.abc import AsyncIterator, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import nats.errors
+import pytest
+from golden import BY_TYPE
+from identity_matrix import MIRRORS, SEEDS, admin, make_streams, shape
+from msgspec import structs
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.js import JetStreamContext
+from nats.js.api import ConsumerConfig, DeliverPolicy
+from nats.js.errors import BadRequestError, NotFoundError
+from on_bus import settled
+from patience import patient, until
+from readers import ACME, CITY, KEYS, Ear, Readers, coming, make_mirrors
+
+from operate.identities import Identities
+from proto.permissions import READERS_API
+from proto.public import CameraV1, WindowV1
+from proto.subjects import CAMERAS, STREAMS, WINDOWS
+from services.bus import Bus
+from services.bus.making import ask
+from services.bus.mirroring import State
+from services.kernel.app import end_tasks
+
+pytestmark = pytest.mark.filterwarnings("ignore:parameter .timeout. of type .float.:DeprecationWarning")
+WINDOW: WindowV1 = BY_TYPE[WindowV1]
+
+
+@pytest.fixture(name="server")
+async def _server(tmp_path: Path) -> AsyncIterator[Readers]:
+    server = Readers(tmp_path)
+    server.start()
+    await make(server)
+    yield server
+    server.stop()
+
+
+async def make(server: Readers) -> None:
+    """Make MAIN's streams, most of them on disk, and the readers'."""
+    async with owner(server) as bus:
+        await bus.ensure_streams(stream.name for stream in STREAMS)
+        await bus.mirrors().turn()
+
+
+@contextlib.asynccontextmanager
+async def owner(server: Readers) -> AsyncIterator[Bus]:
+    bus = await Bus.connect(Identities(Path("nowhere"), SEEDS).settings("aggregate", server.url), "aggregate")
+    try:
+        yield bus
+    finally:
+        await bus.close()
+
+
+async def publish(server: Readers, *zones: str) -> None:
+    """Publish a window of each of these zones."""
+    async with owner(server) as bus:
+        for zone in zones:
+            await bus.store(WINDOWS, structs.replace(WINDOW, zone=zone))
+
+
+def zones_of(messages: list[Msg]) -> list[str]:
+    return [json.loads(msg.data)["zone"] for msg in messages]
+
+
+async def state(js: JetStreamContext, stream: str = "WINDOWS") -> int:
+    return (await js.stream_info(stream)).state.messages
+
+
+async def names(one: Ear) -> set[str]:
+    return set(json.loads((await one.client.request("$JS.API.STREAM.NAMES", b"", timeout=5)).data)["streams"])
+
+
+@pytest.mark.parametrize("user", ["subscriber", ACME])
+async def test_what_nats_users_know_works(server: Readers, user: str):
+    """A durable pull, an ordered subscription, a bucket that is watched, a direct get, and live by a wildcard."""
+    await publish(server, "one", "two")
+    async with coming(server, user) as one:
+        js = one.client.jetstream()
+        assert await names(one) == set(MIRRORS)
+        await one.client.subscribe("moretta.>", cb=one.take)
+        await settled(one.client)
+        pull = await js.pull_subscribe("moretta.v1.windows.>", durable="mine", stream="WINDOWS")
+        found = await pull.fetch(2, timeout=patient(5))
+        assert zones_of(found) == ["one", "two"]
+        await found[0].ack()
+        ordered = await js.subscribe("moretta.v1.windows.>", stream="WINDOWS", ordered_consumer=True)
+        assert zones_of([await ordered.next_msg(timeout=patient(5)) for _ in range(2)]) == ["one", "two"]
+        await until(lambda: has(js, "KV_moretta_latest", 2), "both states")
+        bucket = await js.key_value("moretta_latest")
+        watched = await bucket.watch("windows.>")
+        first = [await watched.updates(timeout=patient(5)) for _ in range(3)]
+        assert [entry and entry.key for entry in first] == ["windows.cannes.one", "windows.cannes.two", None]
+        await publish(server, "three")
+        assert (await watched.updates(timeout=patient(5))).key == "windows.cannes.three"
+        got = await js.get_last_msg("WINDOWS", WINDOWS.subject(site="cannes", zone="three"), direct=True)
+        assert json.loads(got.data)["zone"] == "three"
+        await until(lambda: one.heard, "live")
+        assert zones_of(one.heard) == ["three"], "once"
+        assert not one.errors
+
+
+async def test_who_comes_back_gets_what_it_did_not_acknowledge(server: Readers):
+    """A durable outlives the connection and the server; nothing is missed, nothing comes twice."""
+    await publish(server, "one", "two")
+    seen: list[str] = []
+    for restart, wanted in ((False, ["one", "two"]), (True, ["three"]), (True, ["four"])):
+        if restart:
+            server.stop()
+            server.start()
+            await make(server)
+            await publish(server, *wanted)
+        async with coming(server, ACME) as one:
+            pull = await one.client.jetstream().pull_subscribe("moretta.v1.windows.>", durable="mine", stream="WINDOWS")
+            found = await pull.fetch(len(wanted), timeout=patient(20))
+            seen += zones_of(found)
+            for msg in found:
+                await msg.ack_sync()
+    assert seen == ["one", "two", "three", "four"]
+
+
+async def test_no_message_is_stored_twice(server: Readers):
+    """The mirror copies it, and the import of live messages brings it: one of them is stored."""
+    await publish(server, "one", "two")
+    async with coming(server, ACME) as one:
+        js = one.client.jetstream()
+        await until(lambda: has(js, "WINDOWS", 2), "both")
+        await until(lambda: has(js, "KV_moretta_latest", 2), "both states")
+        await publish(server, "two")
+        await until(lambda: has(js, "WINDOWS", 3), "the third")
+        assert await state(js, "KV_moretta_latest") == 2
+
+
+async def has(js: JetStreamContext, stream: str, messages: int) -> bool:
+    return await state(js, stream) == messages
+
+
+ORDERS = ("$JS.API.STREAM.CREATE.X", "$JS.API.STREAM.UPDATE.WINDOWS", "_ORIGIN.CONSUMER.CREATE.WINDOWS")
+
+
+async def test_what_it_has_delivered_elsewhere_reaches_nobody(server: Readers):
+    """ADR 20's trick with consumers and direct gets: into MAIN's orders, others' inboxes, live subjects, the API.
+
+    To MAIN's questions, which it may ask, comes what it could have asked, and there is nobody to answer to.
+    """
+    await publish(server, "one")
+    before = await shape(server)
+    places = [
+        *ORDERS,
+        "moretta.v1.control.cannes.pause",
+        "moretta.v1.stats.x",
+        "_MIRROR.SUBSCRIBERS.x",
+        "_MIRROR.SUBSCRIBERS_city.x",
+    ]
+    async with coming(server, ACME) as one, coming(server, CITY) as other, admin(server) as inside:
+        main, asked = Ear("MAIN", inside), Ear("MAIN", inside)
+        await inside.subscribe("moretta.v1.control.>", cb=main.take)
+        await inside.subscribe("moretta.v1.stats.>", cb=asked.take)
+        await other.client.subscribe("moretta.>", cb=other.take)
+        for ear in (other, main):
+            await settled(ear.client)
+        js = one.client.jetstream()
+        await until(lambda: has(js, "WINDOWS", 1), "a window")
+        for number, place in enumerate(places):
+            with contextlib.suppress(BadRequestError):  # what the server itself refuses
+                await js.add_consumer("WINDOWS", ConsumerConfig(durable_name=f"c{number}", deliver_subject=place))
+            await one.client.publish("$JS.API.DIRECT.GET.WINDOWS", b'{"seq": 1}', reply=place)
+            await one.client.publish("$JS.API.STREAM.INFO.WINDOWS", b"", reply=place)
+        await settled(one.client)
+        await publish(server, "two")
+        await until(lambda: other.heard, "the next window")
+        assert zones_of(other.heard) == ["two"]
+        assert main.heard == []
+        assert {(msg.subject, msg.reply) for msg in asked.heard} == {("moretta.v1.stats.x", "")}
+        told = json.loads((await inside.request("$JS.API.CONSUMER.NAMES.WINDOWS", b"", timeout=5)).data)
+        assert told["consumers"] == [], "those of mirrors are the server's own"
+        assert await names(other) == set(MIRRORS)
+    assert await shape(server) == before
+
+
+async def test_who_deletes_its_mirror_hurts_itself(server: Readers):
+    """By an empty answer that is sent there. MAIN and other readers go on, and it is made again with all there is."""
+    await publish(server, "one", "two")
+    async with coming(server, ACME) as one, coming(server, CITY) as other:
+        js, others = one.client.jetstream(), other.client.jetstream()
+        for each in (js, others):
+            await until(lambda each=each: has(each, "WINDOWS", 2), "the windows")
+        for order in ("PURGE", "DELETE"):
+            await one.client.publish(
+                "$JS.API.DIRECT.GET.WINDOWS", b'{"last_by_subj": "none"}', reply=f"$JS.API.STREAM.{order}.WINDOWS"
+            )
+            await settled(one.client)
+            if order == "PURGE":
+                assert await state(js) == 2, "the stream denies it"
+        with pytest.raises(NotFoundError):
+            await js.stream_info("WINDOWS")
+        assert await state(others) == 2
+        assert (await names(other), len(await shape(server))) == (set(MIRRORS), 16)
+        async with owner(server) as bus:
+            await bus.mirrors().turn()
+            await until(lambda: has(js, "WINDOWS", 2), "all of it again")
+            await publish(server, "three")
+            bucket = await js.key_value("moretta_latest")
+
+            async def known() -> bool:
+                with contextlib.suppress(NotFoundError, nats.errors.TimeoutError):
+                    return bool(await bucket.get("windows.cannes.three"))
+                return False
+
+            await until(known, "the bucket goes on")
+
+
+async def test_what_was_in_memory_is_made_again(server: Readers):
+    """A server that starts again has no memory stream: aggregate makes it, and the bucket fills from the disk."""
+    await publish(server, "one")
+    async with contextlib.AsyncExitStack() as stack:
+        bus = await stack.enter_async_context(owner(server))
+        mirrors = bus.mirrors()
+        keeping = asyncio.create_task(mirrors.run(_uncounted))  # which looks after them whenever its connection is back
+        stack.push_async_callback(end_tasks, [keeping])
+        server.stop()
+        server.start()
+        async with coming(server, ACME) as one:
+
+            async def there() -> bool:
+                return await names(one) == set(MIRRORS)
+
+            await until(there, "all streams")
+            js = one.client.jetstream()
+            await until(lambda: has(js, "KV_moretta_latest", 1), "the last window")
+        assert await mirrors.turn() == ["SUBSCRIBERS", "SUBSCRIBERS_acme", "SUBSCRIBERS_city"]
+
+
+def _uncounted(_states: Mapping[State, int]) -> None:
+    return None
+
+
+async def test_it_is_told_how_many_readers_are_served(server: Readers):
+    """One in whose account there is another WINDOWS is not; nobody is while the server does not say who they are."""
+    await publish(server, "one")
+    async with owner(server) as bus, contextlib.AsyncExitStack() as stack:
+        mirrors, told = bus.mirrors(), list[Mapping[State, int]]()
+        assert mirrors.states == {"served": 0, "failed": 0}
+        client, api = bus._connection.client, f"{READERS_API}SUBSCRIBERS_acme.STREAM"
+        await ask(client, f"{api}.DELETE.WINDOWS")
+        await ask(client, f"{api}.CREATE.WINDOWS", {"name": "WINDOWS", "storage": "memory", "max_bytes": 1})
+        await mirrors.turn()
+        assert mirrors.states == {"served": 2, "failed": 1}
+        await ask(client, f"{api}.DELETE.WINDOWS")
+        keeping = asyncio.create_task(mirrors.run(told.append))
+        stack.push_async_callback(end_tasks, [keeping])
+        await until(lambda: told[-1:] == [{"served": 3, "failed": 0}], lambda: str(told))
+        server.stop()
+        mirrors._wake.set()
+        await until(lambda: told[-1:] == [{"served": 0, "failed": 3}], lambda: str(told))
+        server.start()
+        await until(lambda: told[-1:] == [{"served": 3, "failed": 0}], lambda: str(told))
+
+
+async def test_a_new_reader_is_found(tmp_path: Path):
+    """After the server's reload: aggregate asks for its own rights."""
+    server = Readers(tmp_path)
+    server.users = (CITY,)
+    server.start()
+    try:
+        await make_streams(server)
+        async with owner(server) as bus:
+            mirrors = bus.mirrors()
+            assert await mirrors.turn() == ["SUBSCRIBERS", "SUBSCRIBERS_city"]
+            server.rewrite((ACME, CITY))
+            for times in (1, 2):
+                server.signal(signal.SIGHUP)
+                await until(
+                    lambda n=times: sum("Reloaded server configuration" in line for line in server.output) == n, "read"
+                )
+
+            async def made() -> bool:
+                await mirrors.turn()
+                async with coming(server, ACME) as one:
+                    with contextlib.suppress(nats.errors.TimeoutError):
+                        return await names(one) == set(MIRRORS)
+                return False
+
+            await until(made, "its streams")
+    finally:
+        server.stop()
+
+
+async def test_a_bad_reader_is_told_and_stands_in_nobodys_way(server: Readers):
+    """More consumers than it may have, more unacknowledged than it may, an ack wait of a nanosecond, a lost durable."""
+    await publish(server, "one")
+    async with coming(server, ACME) as one, coming(server, CITY) as other:
+        js = one.client.jetstream()
+        for number in range(32):
+            await js.add_consumer("WINDOWS", ConsumerConfig(durable_name=f"d{number}", ack_wait=1e-9))
+        with pytest.raises(BadRequestError, match="maximum consumers limit reached"):
+            await js.add_consumer("WINDOWS", ConsumerConfig(durable_name="more"))
+        with pytest.raises(BadRequestError, match="max ack pending"):
+            await js.add_consumer("ALERTS", ConsumerConfig(durable_name="many", max_ack_pending=100_000))
+        pull = await js.pull_subscribe_bind("d1", "WINDOWS")
+        for _ in range(20):
+            assert await pull.fetch(1, timeout=patient(5))
+        others = other.client.jetstream()
+        got = await others.subscribe(
+            "moretta.v1.windows.>", stream="WINDOWS", ordered_consumer=True, deliver_policy=DeliverPolicy.ALL
+        )
+        assert zones_of([await got.next_msg(timeout=patient(5))]) == ["one"]
+        async with asyncio.timeout(patient(5)):
+            await publish(server, "two")
+
+
+@pytest.fixture(name="open_server")
+def _open_server(tmp_path: Path) -> Iterator[Readers]:
+    server = Readers(tmp_path)
+    server.start()
+    yield server
+    server.stop()
+
+
+async def test_readers_wait_for_the_streams(open_server: Readers):
+    """Mirrors may be made before what they copy; they fill once it is there."""
+    await make_mirrors(open_server)
+    async with coming(open_server, ACME) as one:
+        assert await names(one) == set(MIRRORS)
+        await make_streams(open_server)
+        await publish(open_server, "one")
+        js = one.client.jetstream()
+        await until(lambda: has(js, "WINDOWS", 1), "the first window")
+
+
+async def test_an_original_that_begins_anew_is_copied_anew(server: Readers):
+    """As after a restore into new streams: its sequences begin at 1, and a mirror that is ahead would wait for ever."""
+    await publish(server, "one", "two")
+    async with coming(server, ACME) as one, admin(server) as inside:
+        js = one.client.jetstream()
+        await until(lambda: has(js, "WINDOWS", 2), "the windows")
+        await inside.jetstream().delete_stream("WINDOWS")
+        await make(server)
+        await publish(server, "three")
+
+        async def anew() -> bool:
+            with contextlib.suppress(NotFoundError):
+                return await state(js) == 1
+            return False
+
+        async with owner(server) as bus:  # which looks at it when it starts
+            await bus.mirrors().turn()
+        await until(anew, "the only window")
+
+
+async def test_two_replicas_make_it_anew_once(server: Readers, monkeypatch: pytest.MonkeyPatch):
+    """The slower one compares once more, and leaves alone what the other has made: a durable of it stays."""
+    await publish(server, "one", "two")
+    async with contextlib.AsyncExitStack() as stack:
+        one, inside = [await stack.enter_async_context(each) for each in (coming(server, ACME), admin(server))]
+        fast, slow = [await stack.enter_async_context(owner(server)) for _ in range(2)]
+        js = one.client.jetstream()
+        await until(lambda: has(js, "WINDOWS", 2), "the windows")
+        await inside.jetstream().delete_stream("WINDOWS")
+        await fast.ensure_streams(["WINDOWS"])
+        client, before = slow._connection.client, f"{READERS_API}SUBSCRIBERS_acme.STREAM.INFO.{MIRRORS[-2]}"
+        request = client.request
+
+        async def overtaken(subject: str, *args: Any, **kwargs: Any) -> Msg:
+            if subject == before and client.request is overtaken:  # it has seen what is old, and deleted nothing
+                monkeypatch.undo()
+                await fast.mirrors().turn()
+                await js.add_consumer("WINDOWS", ConsumerConfig(durable_name="mine"))
+            return await request(subject, *args, **kwargs)
+
+        monkeypatch.setattr(client, "request", overtaken)
+        await slow.mirrors().turn()
+        assert (await js.consumer_info("WINDOWS", "mine")).name == "mine"
+        assert await names(one) == set(MIRRORS)
+
+
+async def tell(server: Readers, camera: str, times: int = 1) -> None:
+    """Have ingest tell a camera's state."""
+    bus = await Bus.connect(Identities(Path("nowhere"), SEEDS).settings("ingest", server.url), "ingest")
+    try:
+        for _ in range(times):
+            await bus.store(CAMERAS, structs.replace(BY_TYPE[CameraV1], camera=camera))
+    finally:
+        await bus.close()
+
+
+@pytest.mark.timeout(180)
+async def test_who_watches_goes_on_after_the_server_began_anew(server: Readers):
+    """The bucket keeps its sequence, and cameras' states, which were in memory, go on behind theirs."""
+    await tell(server, "before", times=20)
+    seen: set[str] = set()
+    one = await watching(server, seen)
+    try:
+        await until(lambda: seen == {"bucket before", "stream before"}, lambda: str(seen))
+        server.stop()
+        server.start()
+        await make(server)
+        await tell(server, "after")
+        await until(lambda: {"bucket after", "stream after"} <= seen, lambda: str(seen), 60)
+    finally:
+        await one.close()
+
+
+async def watching(server: Readers, seen: set[str]) -> Client:
+    """A connection that comes back, with a watcher of the bucket and an ordered consumer; `seen` is what they got."""
+    one, key = Client(), KEYS[ACME]
+    one._public_nkey = key.public
+    await one.connect(server.url, signature_cb=key.sign, error_cb=_nothing, max_reconnect_attempts=-1)
+
+    async def take(msg: Msg) -> None:
+        place = "bucket" if msg.subject.startswith("$KV") else "stream"
+        seen.add(f"{place} {json.loads(msg.data)['camera']}")
+
+    js = one.jetstream()
+    for subject, stream in (("$KV.moretta_latest.cameras.>", MIRRORS[-1]), ("moretta.v1.cameras.>", "CAMERAS")):
+        await js.subscribe(subject, stream=stream, ordered_consumer=True, cb=take)
+    return one
+
+
+async def _nothing(_error: Exception) -> None:
+    return None
+
+
+async def test_what_was_removed_goes_from_the_mirrors_too(server: Readers):
+    """As `moretta repair` removes windows of the future: aggregate sees it when it starts."""
+    await publish(server, "one", "wrong", "three")
+    async with coming(server, ACME) as one, admin(server) as inside:
+        js = one.client.jetstream()
+        await until(lambda: has(js, "KV_moretta_latest", 3), "all of it")
+        await inside.jetstream().delete_msg("WINDOWS", 2)
+        async with owner(server) as bus:
+            await bus.mirrors().turn()
+
+        async def two() -> bool:
+            with contextlib.suppress(NotFoundError):
+                return await state(js) == await state(js, "KV_moretta_latest") == 2
+            return False
+
+        await until(two, "the two that are left", 60)

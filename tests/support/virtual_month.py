@@ -1,0 +1,258 @@
+"""A month of a site in virtual time: is every passage in exactly one window, or does one say that it is missing?
+
+    PYTHONPATH=.:tests/support python tests/support/virtual_month.py FIRST LAST
+
+runs these seeds, and prints a line for each and what happened in all. The core of aggregate, and what its shell reads
+at a start, are the real ones; the world around them is made up (virtual_world.py).
+"""
+
+import asyncio
+import random
+import sys
+import time
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterable
+from itertools import pairwise
+from typing import Any
+
+from virtual_world import DAYS, SECOND, START, Message, World, Writer
+
+from proto.public import AlertV1, OperationalAlertV1, RuleStateV1, WindowV1
+from proto.sightings import PassageV1, SightingsV1, SiteConfigV1, StaticFacesV1
+from proto.subjects import ALERTS, OPERATIONS, RULES, WINDOWS
+from services.aggregate import published
+from services.aggregate.core.config import SiteConfig
+from services.aggregate.core.exchange import Dropped, Reset
+from services.aggregate.core.restart import SILENCE, ReplayStart, StoredConfig, first_config, last_ahead
+from services.aggregate.core.site import SiteCore
+from services.aggregate.runner import is_as_late
+from services.bus import Stored
+
+KEPT_S = 4_200
+"""How long SIGHTINGS keeps messages; PASSAGES 7,200 s."""
+FAIR, FAR = SECOND // 2, 2 * SECOND
+_ROWS = {WindowV1: WINDOWS, AlertV1: ALERTS, RuleStateV1: RULES, OperationalAlertV1: OPERATIONS}
+
+
+class Shelf:
+    """What was published, as `published.read` asks for it."""
+
+    def __init__(self) -> None:
+        self.rows: dict[Any, list[Stored]] = {row: [] for row in _ROWS.values()}
+        self.latest_of: dict[str, Any] = {}
+        self.passages: list[tuple[int, PassageV1]] = []
+        self.static: list[tuple[int, StaticFacesV1]] = []
+        """What is learnt of static faces, in the stream of sightings, and when it was stored."""
+        self._ids: dict[tuple[int, int, int, int], int] = {}
+
+    def store(self, output: Any, now: int) -> None:
+        """Store an output as the bus would: a window once, a passage once within two minutes."""
+        if isinstance(output, PassageV1):
+            key = (output.stream_created, output.stream_sequence, output.index, output.at)
+            if now - self._ids.get(key, -1 << 60) > 120 * SECOND:
+                self._ids[key] = now
+                self.passages.append((now, output))
+            return
+        if isinstance(output, StaticFacesV1):
+            if not self.static or self.static[-1][1].until < output.until:
+                self.static.append((now, output))
+            return
+        row = _ROWS[type(output)]
+        subject, rows = row.of(output), self.rows[row]
+        last = self.latest_of.get(subject)
+        if last is None or not is_as_late(output, last):
+            self.latest_of[subject] = output
+            rows.append(Stored(row, subject, output, len(rows) + 1, 0, 0))
+
+    async def history_from(self, start: int, row: Any, **tokens: str) -> list[Stored]:
+        """Return the messages of a row from a sequence on."""
+        found = self.rows[row][start - 1 :]
+        return [s for s in found if all(getattr(s.message, name) == value for name, value in tokens.items())]
+
+    async def latest(self, row: Any, **_tokens: str) -> list[Stored]:
+        """Return the last message of each subject."""
+        return list({stored.subject: stored for stored in self.rows[row]}.values())
+
+    async def first(self, row: Any, **tokens: str) -> Stored | None:
+        """Return the first message of a subject."""
+        fits = (s for s in self.rows[row] if all(getattr(s.message, k) == v for k, v in tokens.items()))
+        return next(fits, None)
+
+    async def last(self, row: Any, **tokens: str) -> Stored | None:
+        """Return the last message of a subject."""
+        fits = (s for s in reversed(self.rows[row]) if all(getattr(s.message, k) == v for k, v in tokens.items()))
+        return next(fits, None)
+
+
+class Run:
+    """Runs aggregate over a world."""
+
+    def __init__(self, world: World) -> None:
+        self.world, self.shelf, self.now = world, Shelf(), 0
+        self._rng = random.Random(world.seed + 1)
+        self._crashes, self._full = sorted(world.crashes), sorted(world.full)
+        self._first = 0
+        """The first message that the stream still has."""
+        self._replay_to, self._start = 0, ReplayStart(0)
+        self._dropped = 0
+        """When PASSAGES last dropped messages because it was full."""
+
+    def run(self) -> list[WindowV1]:
+        """Return the windows that are published in the end."""
+        core, place, messages = self._started(0), 0, self.world.messages
+        while place < len(messages):
+            message = messages[place]
+            self.now = max(self.now, message.true)
+            self._fill(place)
+            if place and message.stream_created != messages[place - 1].stream_created:
+                self._first = place
+                self.shelf.static = []
+                core.step(Reset())
+            outputs = self._outputs(core, message) if not self._is_needless(place) else []
+            if self._crashes and self.now >= self._crashes[0]:
+                self._crashes.pop(0)
+                self._keep(outputs[: self._rng.randint(0, len(outputs))])
+                self._expire(place)
+                core, place = self._started(place), self._first
+                continue
+            self._keep(outputs)
+            place += 1
+        return [stored.message for stored in self.shelf.rows[WINDOWS]]
+
+    def _is_needless(self, place: int) -> bool:
+        """Whether the shell skips a message: a replay begins later."""
+        return place < self._replay_to and self._start.skips(self.world.messages[place].time)
+
+    def _outputs(self, core: SiteCore, message: Message) -> list[Any]:
+        if message.message is None:  # what the shell repeats: decided once, whoever replays it
+            ours = next(c for at, c in reversed(self.world.configs) if at <= message.true)
+            message.message = ours.message(core.border(ours))
+        at = self._timely(core, message.time)
+        if at is None:
+            return []
+        stored = Message(message.message, 0, message.sequence, at, message.stream_created)
+        return [output for output in core.step(stored) if not isinstance(output, Dropped)]
+
+    def _timely(self, core: SiteCore, at: int) -> int | None:
+        """Wait as the shell does (`SiteRunner._timely`); return the message's time."""
+        ours, nats = self.world.ours, self.world.nats
+        while at > self.now + ours.at(self.now) + FAR:
+            if abs(ours.at(self.now) - nats.at(self.now)) <= FAIR:
+                return core.now or None
+            self.now = min(at - FAR - ours.at(self.now), ours.next(self.now), nats.next(self.now))
+        return at
+
+    def _keep(self, outputs: Iterable[Any]) -> None:
+        for output in outputs:
+            self.shelf.store(output, self.now)
+
+    def _fill(self, place: int) -> None:
+        while self._full and self.now >= self._full[0][0]:
+            _, stream, left = self._full.pop(0)
+            if stream == "SIGHTINGS":
+                self._first = max(self._first, place - left)
+            else:
+                self.shelf.passages = self.shelf.passages[len(self.shelf.passages) - left :] if left else []
+                self._dropped = self.now
+
+    def _expire(self, place: int) -> None:
+        oldest = self.now + self.world.nats.at(self.now) - KEPT_S * SECOND
+        while self._first < place and self.world.messages[self._first].time < oldest:
+            self._first += 1
+        self.shelf.passages = [one for one in self.shelf.passages if self.now - one[0] < 7_200 * SECOND]
+        kept = self.world.messages[self._first].true
+        self.shelf.static = [one for one in self.shelf.static if one[0] >= kept]
+
+    def _started(self, place: int) -> SiteCore:
+        """Restore as the shell does (`SiteRunner._restore`)."""
+        ours, nats = self.world.ours, self.world.nats
+        while abs(ours.at(self.now) - nats.at(self.now)) > FAR:
+            self.now = min(ours.next(self.now), nats.next(self.now))
+        newest = next(c for at, c in reversed(self.world.configs) if at <= max(self.now, START))
+        kept = (m for m in self.world.messages[self._first : place + 1] if isinstance(m.message, SiteConfigV1))
+        stored = [StoredConfig(SiteConfig.decode(m.message), m.time, m.message.since) for m in kept]
+        configs = [*(one.config for one in stored), newest]
+        found = asyncio.run(published.read(self.shelf, "market", configs))  # type: ignore[arg-type]
+        assert not last_ahead(found.windows, configs, max(self.now, START) + FAR), "a window of the future is published"
+        done = max((w.end for w in found.windows if w.zone == "_site"), default=0)
+        passages = [passage for _, passage in self.shelf.passages]
+        whole = self._dropped < done
+        self._replay_to, self._start = place, ReplayStart(done - SILENCE)
+        core = SiteCore(*first_config(stored, done - SILENCE, newest))
+        self._keep(core.restore(
+            passages, found.windows, found.alerts, configs, found.states, found.operational,
+            [message for _, message in self.shelf.static], whole=whole,
+        ))  # fmt: skip
+        return core
+
+
+def violations(world: World, windows: list[WindowV1]) -> list[str]:
+    """Return what contradicts: every passage is in exactly one window, or a window says that something is missing."""
+    found = list[str]()
+    site = [w for w in windows if w.zone == "_site"]
+    for before, after in pairwise(site):
+        if before.end != after.start:
+            found.append(f"{'overlap' if after.start < before.end else 'hole'} at {_when(before.end)}")
+    starts, truth = [w.start for w in site], Counter[tuple[int, str]]()
+    for at, _, verdict in world.people:
+        place = bisect_right(starts, at) - 1
+        if place < 0 or at >= site[place].end:
+            found.append(f"no window for a passage at {_when(at)}")
+            continue
+        truth[site[place].start, verdict] += 1
+    for place, window in enumerate(site):
+        true = [truth[window.start, verdict] for verdict in ("masked", "unmasked")]
+        told = [window.masked or 0, window.unmasked or 0]
+        late = [w.late_total or 0 for w in site[max(0, place - 1) : place + 4]]
+        says = window.gaps or late[0] < max(late)
+        if (
+            any(t > n for t, n in zip(told, true, strict=True))
+            or (told != true and not says)
+            or (window.persons or 0) != sum(told)
+        ):
+            found.append(f"window {_when(window.start)}: {told} counted, {true} passed, gaps {window.gaps}")
+    return found
+
+
+def _when(moment: int) -> str:
+    return time.strftime("%d %H:%M:%S", time.gmtime(moment / 1e9))
+
+
+def month(seed: int, days: int = DAYS) -> tuple[World, list[WindowV1], list[str]]:
+    """Return the world of a seed, what was published, and what is wrong with it."""
+    world = Writer(seed, days).make()
+    windows = Run(world).run()
+    return world, windows, violations(world, windows)
+
+
+def history(seed: int) -> list[str]:
+    """Return what is wrong with half a day in which settings change and aggregate crashes."""
+    rng = random.Random(seed)
+    world = Writer(seed, 1).make_quiet(rng.choice([1, 2, 3]), rng.choice([1, 1, 2, 3]))
+    return violations(world, Run(world).run())
+
+
+def main(first: int, last: int) -> int:
+    """Run the seeds from first to before last; return how many have violations."""
+    total, bad, exact = Counter[str](), 0, Counter[bool]()
+    for seed in range(first, last):
+        began = time.monotonic()
+        world, windows, wrong = month(seed)
+        bad += bool(wrong)
+        here = Counter({name: count for name, count in world.happened.items() if name})
+        here["sightings"] = sum(isinstance(m.message, SightingsV1) for m in world.messages)
+        here["passages"], here["windows"] = len(world.people), len(windows)
+        total += here
+        exact.update(not w.gaps for w in windows if w.zone == "_site")
+        told = f"seed {seed}: {here['sightings']} sightings, {here['passages']} passages, {here['windows']} windows"
+        print(f"{told}, {time.monotonic() - began:.0f} s, {len(wrong)} violations", *wrong[:5], sep="\n  ", flush=True)
+    print(
+        f"{last - first} seeds, {bad} with violations; site's windows without a gap: {exact[True]} of {exact.total()}"
+    )
+    print(", ".join(f"{name}: {count}" for name, count in sorted(total.items())))
+    return bad
+
+
+if __name__ == "__main__":
+    sys.exit(bool(main(int(sys.argv[1]), int(sys.argv[2]))))

@@ -1,0 +1,80 @@
+"""A month of a site in virtual time: every passage is in exactly one window, or a window says that it is missing."""
+
+import pytest
+from examples import SEED, examples
+from hypothesis import given
+from hypothesis import strategies as st
+from virtual_month import Run, history, month, violations
+from virtual_world import Writer
+
+from services.aggregate.core.site import SiteCore
+from services.aggregate.core.windows import Slot
+
+FIRST = int(SEED or 0)
+
+
+def test_two_days_with_faults():
+    """Clocks, restarts, crashes, cuts, full streams, new settings: nothing counts twice, nothing is missing unsaid."""
+    world, windows, wrong = month(FIRST, days=2)
+    assert wrong == []
+    assert len(windows) > 100
+    assert len(world.people) > 50
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(FIRST, FIRST + 6))
+def test_a_month_with_faults(seed):
+    """As above; all kinds of faults happen."""
+    world, _, wrong = month(seed)
+    assert wrong == []
+    assert len([name for name in world.happened if name]) == 11
+
+
+@given(st.integers(0, 10**9))
+@examples(300, 20)
+def test_windows_neither_overlap_nor_leave_a_hole_whatever_settings_change(seed):
+    """Lengths of windows and time zones, crashes, a stream that keeps 70 minutes."""
+    assert history(seed) == []
+
+
+def planted(monkeypatch, count):
+    """Put another `Slot.count` in its place."""
+    monkeypatch.setattr(Slot, "count", count)
+
+
+def found(seeds=3):
+    """Return what is found wrong in some short months."""
+    worlds = [Writer(seed, 2).make() for seed in range(seeds)]
+    return [one for world in worlds for one in violations(world, Run(world).run())]
+
+
+def test_a_passage_that_is_dropped_is_found(monkeypatch):
+    """One of fifty."""
+    count = Slot.count
+    planted(monkeypatch, lambda slot, passage: None if passage.at // 200_000_000 % 50 == 0 else count(slot, passage))
+    assert found()
+
+
+def test_a_passage_that_is_doubled_is_found(monkeypatch):
+    """One of fifty."""
+    count = Slot.count
+
+    def twice(slot, passage):
+        for _ in range(1 + (passage.at // 200_000_000 % 50 == 0)):
+            count(slot, passage)
+
+    planted(monkeypatch, twice)
+    assert found()
+
+
+def test_a_passage_that_is_shifted_is_found(monkeypatch):
+    """One of fifty, into the next window."""
+    slot_of, count = SiteCore._slot, Slot.count
+
+    def next_one(core, at):
+        slot = slot_of(core, at)
+        return slot_of(core, slot.end) if at // 200_000_000 % 50 == 1 else slot
+
+    monkeypatch.setattr(SiteCore, "_slot", next_one)
+    assert Slot.count is count
+    assert found()

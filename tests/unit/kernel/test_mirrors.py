@@ -1,0 +1,95 @@
+"""Readers' streams as configuration: what is copied, where it goes, and who the readers are."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proto.permissions import heard_by
+from proto.subjects import CAMERAS, WINDOWS, stream
+from services.bus.mirrors import LATEST, STATES, accounts_of, is_old, latest, made_for, mirror, room, wanted
+
+READER = heard_by("subscriber")
+
+
+def test_a_mirror_has_no_subject_and_is_smaller_than_its_original():
+    """With subjects of its own it would store live messages a second time."""
+    for original in (stream("WINDOWS"), stream("CAMERAS"), stream("DELIVERIES")):
+        made = mirror(original, "SUBSCRIBERS_acme", 3)
+        assert "subjects" not in made
+        external = {"api": "_ORIGIN", "deliver": "_MIRROR.SUBSCRIBERS_acme"}
+        assert made["mirror"] == {"name": original.name, "external": external}
+        assert (made["name"], made["storage"], made["num_replicas"]) == (original.name, original.storage, 3)
+        assert made["max_bytes"] < original.max_bytes
+        assert (made["deny_delete"], made["deny_purge"], made["allow_direct"], made["mirror_direct"]) == (True,) * 4
+
+
+def test_the_bucket_has_a_key_for_each_state():
+    """The last window of each zone, and each alert's, rule's and camera's state; no delivery."""
+    made = latest(STATES, 1)
+    places = {one["src"]: one["dest"] for source in made["sources"] for one in source["subject_transforms"]}
+    assert places["moretta.v1.windows.*.*"] == "$KV.moretta_latest.windows.{{wildcard(1)}}.{{wildcard(2)}}"
+    assert places["moretta.v1.alerts.*.*.*"].endswith(".alerts.{{wildcard(1)}}.{{wildcard(2)}}.{{wildcard(3)}}")
+    assert len(places) == len(STATES)
+    assert "subjects" not in made
+    assert (made["max_msgs_per_subject"], made["storage"], made["persist_mode"]) == (1, "file", "async")
+    assert "persist_mode" not in latest(STATES, 3)
+
+
+def test_a_hubs_reader_has_what_crosses():
+    """The bucket comes after its sources, of which there are those that are told there."""
+    api, made = made_for("SUBSCRIBERS", (WINDOWS, CAMERAS))
+    assert api == "_READER.SUBSCRIBERS."
+    assert [one["name"] for one in made] == ["WINDOWS", "CAMERAS", LATEST]
+    assert [one["name"] for one in made[-1]["sources"]] == ["WINDOWS", "CAMERAS"]
+    assert {one["storage"] for one in made} == {"file"}, "a hub that starts anew has them still"
+
+
+def test_all_that_a_reader_hears_is_kept():
+    """Each row's stream is mirrored, and the room for it is what the streams take."""
+    made = wanted("SUBSCRIBERS", READER, 1)
+    assert {one["name"] for one in made} == {str(row.stream) for row in READER} | {LATEST}
+    on_disk, in_memory = room()
+    assert on_disk == sum(one["max_bytes"] for one in made)
+    assert in_memory == sum(one["max_bytes"] for one in made if one["storage"] == "memory")
+
+
+def state(first: int, last: int, *deleted: int) -> dict[str, object]:
+    return {"first_seq": first, "last_seq": last, "deleted": list(deleted)}
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "old"),
+    [
+        (state(1, 5), state(1, 5), False),
+        (state(3, 5), state(1, 9), False),  # smaller, and behind
+        (state(1, 5), state(1, 2), True),  # the original began anew
+        (state(1, 0), state(1, 0), False),
+        (state(1, 5), state(1, 5, 3), True),  # something was removed there
+        (state(1, 5, 3), state(1, 5, 3), False),
+        (state(4, 5), state(1, 5, 3), False),  # which the mirror has no more anyway
+        (state(1, 5, 2), state(1, 9, 7), False),  # which it has not yet
+        (state(0, 0), state(0, 0, 0), False),  # as the server tells of some empty streams
+    ],
+)
+def test_a_mirror_out_of_step_is_known(ours: dict, theirs: dict, old: bool):
+    """By the states that the server tells."""
+    assert is_old(ours, theirs) == old
+
+
+NAMES = st.lists(st.from_regex(r"[a-z0-9]{1,8}", fullmatch=True), unique=True, max_size=5)
+
+
+@given(NAMES)
+def test_readers_are_known_by_our_own_rights(names: list[str]):
+    """As the server tells them; other rights are nobody's account."""
+    rights = ["$JS.API.STREAM.CREATE.WINDOWS", *(f"_READER.SUBSCRIBERS_{name}.>" for name in names)]
+    answer = {"data": {"permissions": {"publish": {"allow": rights}, "subscribe": {}}}}
+    assert accounts_of(json.dumps(answer).encode()) == sorted(f"SUBSCRIBERS_{name}" for name in names)
+
+
+@pytest.mark.parametrize("data", [None, {}, {"permissions": None}, {"permissions": {"publish": {}}}])
+def test_an_open_server_has_no_readers(data: object):
+    """There nobody has rights."""
+    assert accounts_of(json.dumps({"data": data}).encode()) == []

@@ -1,0 +1,103 @@
+#!/usr/bin/env python
+"""Writes the Helm chart's schema and its tables of values, both from the comments in values.yaml; and Chart.yaml.
+
+What `settings` may hold, the schema has from the types that services read (tools/settings_schema.py).
+
+    tools/chart_docs.py [FOLDER]    where to write values.schema.json, README.md and Chart.yaml; or the chart's folder
+
+`# --` before a key begins its description. `# @schema {...}` below that adds JSON Schema to the type of the default.
+A section whose keys have such comments is strict: it allows no other keys. The chart passes any other section on to
+Kubernetes. `# == TITLE ==` begins a table of its own: it and the keys below it. Chart.yaml below its line MADE is
+tools/chart_hub.py's.
+"""
+
+import json
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from chart_hub import CHART, chart_yaml
+from settings_schema import settings_schema
+
+BEGIN, END = "<!-- values -->", "<!-- end of values -->"
+HEAD = "| value | default | meaning |\n|---|---|---|"
+TYPES = {bool: "boolean", int: "integer", float: "number", str: "string", list: "array", dict: "object"}
+
+
+class Value:
+    """A key of values.yaml with the content of its comments."""
+
+    def __init__(self, path: str, key: yaml.Node, node: yaml.Node, lines: list[str]) -> None:
+        self.path, self.default, self.line = path, yaml.safe_load(yaml.serialize(node)), key.start_mark.line
+        above: list[str] = []
+        for line in reversed(lines[: key.start_mark.line] if path else []):
+            if not line.lstrip().startswith("#"):
+                break
+            above.insert(0, line.strip())
+        comment = "\n".join(above).partition("# -- ")[2]
+        told, _, more = comment.partition("# @schema ")
+        self.told = re.sub(r"\s*\n# ?", " ", told).strip()
+        self.more: dict[str, Any] = yaml.safe_load(more.replace("# ", "")) if more else {}
+        below = node.value if isinstance(node, yaml.MappingNode) else []
+        self.parts = [Value(f"{path}.{name.value}".lstrip("."), name, part, lines) for name, part in below]
+
+    @property
+    def is_section(self) -> bool:
+        """Whether keys within it are documented; then it allows no others."""
+        return any(part.told or part.is_section for part in self.parts)
+
+    def schema(self) -> dict[str, Any]:
+        """Return the JSON Schema of the value."""
+        found: dict[str, Any] = {"description": self.told} if self.told else {}
+        found["type"] = TYPES[type(self.default)]
+        if self.is_section:
+            names = {part.path.rpartition(".")[2]: part.schema() for part in self.parts}
+            found |= {"additionalProperties": False, "properties": names}
+        return found | self.more
+
+    def rows(self) -> Iterator[str]:
+        """Yield its lines of the table."""
+        if self.told:
+            shown = "" if self.is_section else f"`{json.dumps(self.default, ensure_ascii=False)}`"
+            yield f"| `{self.path}` | {shown} | {self.told.replace('|', chr(92) + '|')} |"
+        for part in self.parts if self.is_section else ():
+            yield from part.rows()
+
+
+def tables(parts: list[Value], lines: list[str]) -> Iterator[str]:
+    """Yield the tables' lines; a heading stands above the keys that follow it."""
+    titles = {at: found[1] for at, line in enumerate(lines) if (found := re.fullmatch(r"# == (.+) ==", line))}
+    begun = None
+    for part in parts:
+        above = max((at for at in titles if at < part.line), default=None)
+        if above != begun and above is not None:
+            yield f"\n## {titles[above]}\n"
+        if above != begun or part is parts[0]:
+            yield HEAD
+        begun = above
+        yield from part.rows()
+
+
+def main(folder: Path) -> None:
+    """Write the files."""
+    text = (CHART / "values.yaml").read_text(encoding="utf-8")
+    root = yaml.compose(text)
+    assert root is not None, "values.yaml has something in it"
+    whole = Value("", root, root, text.splitlines())
+    found = {"$schema": "http://json-schema.org/draft-07/schema#", **whole.schema()}
+    found["properties"]["settings"] |= settings_schema()
+    found["properties"]["global"] = {"description": "What Helm hands to a subchart; not read", "type": "object"}
+    (folder / "values.schema.json").write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    head, _, rest = (CHART / "README.md").read_text(encoding="utf-8").partition(BEGIN)
+    shown = "\n".join(tables(whole.parts, text.splitlines()))
+    readme = f"{head}{BEGIN}\n{shown}\n{END}{rest.partition(END)[2]}"
+    (folder / "README.md").write_text(readme, encoding="utf-8")
+    (folder / "Chart.yaml").write_text(chart_yaml(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else CHART)

@@ -1,0 +1,36 @@
+#!/usr/bin/env python
+"""Updates the translation catalogues from the messages in the code. A new message stays empty, except in English."""
+
+from io import BytesIO
+from pathlib import Path
+
+from babel.messages.catalog import Catalog
+from babel.messages.extract import extract_from_dir
+from babel.messages.pofile import read_po, write_po
+
+HERE = Path(__file__).resolve().parent.parent
+SPEAKERS = (HERE / "services" / "notify", HERE / "operate" / "transparency")
+
+
+def template(speaker: Path) -> Catalog:
+    found = Catalog()
+    for file, _, message, _, context in extract_from_dir(speaker, [("**.py", "python")]):
+        found.add(message, locations=[(file, 0)], context=context)
+    return found
+
+
+for path in sorted(path for speaker in SPEAKERS for path in speaker.glob("locale/*/LC_MESSAGES/moretta.po")):
+    header = path.read_text().split("\n\n")[0].strip()
+    catalogue = read_po(path.open("rb"))
+    catalogue.update(template(path.parents[3]), no_fuzzy_matching=True)
+    catalogue.obsolete.clear()
+    messages = [message for message in catalogue if message.id]
+    for message in messages:
+        message.flags.clear()
+        if path.parents[1].name == "en":
+            message.string = message.id
+    body = BytesIO()
+    write_po(body, catalogue, width=0, sort_output=True, include_lineno=False, omit_header=True)
+    path.write_text(f"{header}\n\n{body.getvalue().decode().strip()}\n")
+    empty = sum(not all(m.string if isinstance(m.string, tuple) else [m.string]) for m in messages)
+    print(f"{path}: {len(messages)} messages, {empty} to be translated")
