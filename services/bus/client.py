@@ -151,6 +151,18 @@ def reader_of(subscription: Subscription) -> asyncio.Task[None] | None:
     return found
 
 
+def reconnection_of(client: Client) -> list[asyncio.Task[None]]:
+    """Return the task that is connecting a client again; empty if none is."""
+    task = client._reconnection_task  # noqa: SLF001
+    return [] if task is None or task.done() else [task]
+
+
+def tasks_of(client: Client) -> list[asyncio.Task[None]]:
+    """Return the tasks of a connection that have not ended: reading, writing, pings, connecting again."""
+    found = (client._reading_task, client._flusher_task, client._ping_interval_task)  # noqa: SLF001
+    return [task for task in found if task is not None and not task.done()] + reconnection_of(client)
+
+
 def asked_by(msg: Msg) -> Client:
     """Return the connection by which a message came; nats-py's own consumer answers flow control over it, too."""
     return msg._client  # noqa: SLF001

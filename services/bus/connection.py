@@ -16,7 +16,7 @@ from prometheus_client import Counter, Gauge
 
 from proto.codec import ContractError, decode, decode_as, encode, encode_as
 from proto.subjects import Account, Subject
-from services.bus.client import SecureClient, come_as, reader_of, subscriptions_of, words_of
+from services.bus.client import SecureClient, come_as, reader_of, reconnection_of, subscriptions_of, tasks_of, words_of
 from services.bus.nkey import Seed
 from services.bus.refused import Refused
 from services.bus.settings import NatsSettings
@@ -313,16 +313,16 @@ class Connection:
                 await self.client.drain()
         except Exception as error:
             log.warning("could not drain NATS", error=str(error) or type(error).__name__, account=self.account)
+        await _end(reconnection_of(self.client), limit_s)  # it would connect again what is closed
         with contextlib.suppress(Exception):
             async with asyncio.timeout(limit_s):
                 await self.client.close()
-        await _end_tasks(subscriptions, limit_s)
+        await _end([*tasks_of(self.client), *filter(None, map(reader_of, subscriptions))], limit_s)
         CONNECTED.labels(self.account).set(0)
 
 
-async def _end_tasks(subscriptions: list[Subscription], limit_s: float) -> None:
+async def _end(tasks: list[asyncio.Task[None]], limit_s: float) -> None:
     """Cancel nats-py's own tasks until they have ended: on Python 3.11 the one cancellation on closing may be lost."""
-    tasks = [task for task in map(reader_of, subscriptions) if task is not None]
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(limit_s):
             while left := [task for task in tasks if not task.done()]:

@@ -21,6 +21,7 @@ from proto.public import CameraV1, WindowV1
 from proto.sightings import TickV1
 from proto.subjects import CAMERA_LEASES, CAMERAS, DEAD, FRAMES, PAUSE, PAUSE_STATE, STREAMS, TICKS, WINDOWS
 from services.bus import Bus, NatsSettings, NoWorkers, StreamReset
+from services.bus.client import SecureClient, tasks_of
 from services.kernel.clock import boottime_ns
 from services.kernel.log import configure
 from services.kernel.settings import Secret
@@ -546,6 +547,30 @@ async def test_close_twice_and_after_a_kill(nats_server: NatsProcess):
         await bus.close()
         await bus.close()
     assert not bus.connected
+
+
+async def test_closing_ends_a_reconnection_that_loses_a_cancellation(nats_server: NatsProcess, monkeypatch):
+    """A closed bus stays closed, though nats-py was just connecting again and lost the one cancellation.
+
+    On Python 3.11 `wait_for` loses it when it meets the moment at which its own wait ends.
+    """
+    bus = await Bus.connect(NatsSettings(url=nats_server.url), "notify")
+    client, moment, plain = bus._connection.client, asyncio.Event(), SecureClient._process_connect_init
+
+    async def connecting(self: SecureClient) -> None:
+        moment.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(patient(20))
+        await plain(self)
+
+    monkeypatch.setattr(SecureClient, "_process_connect_init", connecting)
+    nats_server.kill()
+    nats_server.start()
+    async with asyncio.timeout(patient(20)):
+        await moment.wait()
+        await bus.close()
+    assert client.is_closed
+    assert tasks_of(client) == []
 
 
 async def test_closing_sends_what_was_published(nats_server: NatsProcess, bus: Bus):
