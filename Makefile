@@ -12,8 +12,7 @@ DATA ?= ../shared/data
 LEFT_OUT = $(wildcard build/training/without-*)
 # pytest keeps the tests that it has rewritten as bytecode; where that is forbidden, each worker rewrites them all again.
 PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest -q --dist loadgroup
-# Tests with real peers mostly wait: with five workers a core the two cores were three quarters busy, and tests that
-# watch a clock failed now and then.
+# Tests with real peers mostly wait (.ci/gate/stages.py).
 WORKERS := $(shell echo $$((4 * $$(getconf _NPROCESSORS_ONLN))))
 # A stage leaves build/junit/NAME.xml, and says where its time went (tests/support/stage_times.py).
 stage = $(PYTEST) --junitxml build/junit/$(1).xml
@@ -28,28 +27,23 @@ $(VENV)/.locked: requirements/dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Moretta needs Python 3.11 or later, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
 	@$(PYTHON) -m venv $(VENV) || { .ci/system-packages venv && $(PYTHON) -m venv --clear $(VENV); }
 	@echo "installing into $(VENV), locked with hashes; about a minute"
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-compile --require-hashes -r requirements/dev.txt
+	@.ci/thrice $(BIN)/python -m pip install -q --disable-pip-version-check --no-compile --require-hashes -r requirements/dev.txt
 	@$(BIN)/python -m compileall -q -j 0 $(VENV)/lib >$(VENV)/compiled.log 2>&1 || true # on all cores; some packages carry files that are no Python
 	@touch $@
 # The wheel, not the checkout, is what runs and what is tested.
 $(VENV)/.installed: $(VENV)/.locked pyproject.toml README.md LICENSE NOTICE $(SOURCES)
-	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation --no-index --force-reinstall .
+	.ci/thrice $(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation --no-index --force-reinstall .
 	@touch $@
 
 demo: setup ## watch it work: simulated cameras, numbers, an alert, a mail (or CAMERA=url)
 	$(BIN)/moretta demo $(if $(CAMERA),--camera "$(CAMERA)")
 
-test: setup test-tools ## run the tests (system packages are installed when root on Debian); about 10 minutes on two cores
-	$(call stage,unit) -n auto tests/unit tests/contract
-	$(call stage,integration) -n $(WORKERS) tests/integration tests/system --ignore tests/system/test_prove.py
-	# The proof traces and searches every process of its box: alone, since it says what it could not search in time.
-	$(call stage,proof) tests/system/test_prove.py
-	# The training code is not in the wheel: it runs from the checkout. Most of its tests need PyTorch and are skipped by name.
-	$(if $(MORETTA_REQUIRE_ALL),$(MAKE) test-train,PYTHONPATH=. $(call stage,training) -n auto tests/training)
-	@$(BIN)/python .ci/stages build/junit unit integration proof training
+test: setup test-tools ## run the tests (system packages are installed when root on Debian); about 12 minutes on two cores
+	@$(BIN)/python .ci/gate tests
 
 test-tools:
 	@.ci/system-packages tests
+	@.ci/chart-tools
 	@$(MAKE) -s virtual-camera
 	@command -v npm >/dev/null && $(MAKE) -s node recipes build/page/.installed || echo "No npm: the tests that need Node.js are skipped by name"
 
@@ -93,7 +87,7 @@ mutants: setup $(VENV)-mutants/.installed ## change the pure cores in 300 places
 	$(VENV)-mutants/bin/python .ci/mutants
 $(VENV)-mutants/.installed: requirements/mutants.txt
 	$(PYTHON) -m venv $(VENV)-mutants
-	$(VENV)-mutants/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/mutants.txt
+	.ci/thrice $(VENV)-mutants/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/mutants.txt
 	@touch $@
 
 chart: setup $(VENV)-chart/.installed ## lint, render, validate and test the Helm chart (gets helm 3.17 and 4.1, kubernetes-validate, checkov)
@@ -105,7 +99,7 @@ chart: setup $(VENV)-chart/.installed ## lint, render, validate and test the Hel
 	@cat build/dashboard.md 2>/dev/null || echo "no Prometheus: the dashboards' panels were not looked at"
 $(VENV)-chart/.installed: requirements/chart.txt
 	$(PYTHON) -m venv $(VENV)-chart
-	$(VENV)-chart/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/chart.txt
+	.ci/thrice $(VENV)-chart/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/chart.txt
 	@touch $@
 
 bench: setup ## measure what this machine can carry (two hours or more; BENCH="--quick", "--soak 5", "--report FOLDER", "--only 360p8")
@@ -116,30 +110,30 @@ bench-model: $(VENV)-train/.reference ## measure the model on DATA by size of th
 	$(if $(LEFT_OUT),PYTHONPATH=. $(VENV)-train/bin/python -m bench.sources $(DATA) $(LEFT_OUT))
 # CenterFace's package is there for one file of it, so without its dependencies; the bench draws its tables with the box's.
 $(VENV)-train/.reference: $(VENV)-train/.installed requirements/reference.txt requirements/box.txt
-	$(VENV)-train/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/box.txt
-	$(VENV)-train/bin/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r requirements/reference.txt
+	.ci/thrice $(VENV)-train/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/box.txt
+	.ci/thrice $(VENV)-train/bin/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r requirements/reference.txt
 	@touch $@
 
 node: build/node/.installed ## install the official AsyncAPI parser (54 MB, needs npm), which some tests run
 build/node/.installed: .ci/node/package-lock.json .ci/node/asyncapi.mjs
 	@mkdir -p build/node
 	cp .ci/node/package.json .ci/node/package-lock.json .ci/node/.npmrc .ci/node/asyncapi.mjs build/node
-	cd build/node && npm ci --no-progress
+	cd build/node && $(CURDIR)/.ci/thrice npm ci --no-progress
 	@touch $@
 
 recipes: build/recipes/.installed ## install what the recipes of docs/recipes need (45 MB, needs npm), which some tests run
 build/recipes/.installed: requirements/recipes.txt docs/recipes/package.json docs/recipes/package-lock.json docs/recipes/.npmrc
 	@mkdir -p build/recipes
 	$(PYTHON) -m venv build/recipes/venv
-	build/recipes/venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/recipes.txt
+	.ci/thrice build/recipes/venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/recipes.txt
 	cp docs/recipes/package.json docs/recipes/package-lock.json docs/recipes/.npmrc build/recipes
-	cd build/recipes && npm ci --no-progress
+	cd build/recipes && $(CURDIR)/.ci/thrice npm ci --no-progress
 	@touch $@
 
 virtual-camera: build/ipycam/.installed ## install a virtual camera with ONVIF (0.4 MB), which the tests of `moretta cameras` ask
 build/ipycam/.installed: $(VENV)/.locked requirements/onvif.txt
 	@rm -rf build/ipycam
-	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes --no-deps --target build/ipycam -r requirements/onvif.txt
+	.ci/thrice $(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes --no-deps --target build/ipycam -r requirements/onvif.txt
 	@touch $@
 
 page: build/page/.installed ## bundle the page's NATS client into services/aggregate/page (needs npm)
@@ -147,7 +141,7 @@ page: build/page/.installed ## bundle the page's NATS client into services/aggre
 build/page/.installed: .ci/page/package-lock.json .ci/page/bundle.mjs
 	@mkdir -p build/page
 	cp .ci/page/package.json .ci/page/package-lock.json .ci/page/.npmrc .ci/page/bundle.mjs build/page
-	cd build/page && npm ci --no-progress
+	cd build/page && $(CURDIR)/.ci/thrice npm ci --no-progress
 	@touch $@
 
 contracts: setup ## write what the code says elsewhere: docs/schemas, asyncapi.json, subjects.md, metrics.md; the chart's accounts, dashboards, schema
@@ -167,9 +161,9 @@ train: $(VENV)-train/.installed ## train a model from DATA=../shared/data into b
 	PYTHONPATH=. $(VENV)-train/bin/python -m modelling.training $(DATA)
 $(VENV)-train/.installed: requirements/train.txt
 	$(PYTHON) -m venv $(VENV)-train
-	$(VENV)-train/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/train.txt
+	.ci/thrice $(VENV)-train/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/train.txt
 	# PyTorch is not locked: which build fits (processor, CUDA) depends on the machine.
-	$(VENV)-train/bin/python -m pip install -q --disable-pip-version-check torch torchvision
+	.ci/thrice $(VENV)-train/bin/python -m pip install -q --disable-pip-version-check torch torchvision
 	@touch $@
 
 lock: ## renew the lock files (hashes, no registry addresses)

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 import examples
 import psutil
 import pytest
+import recorded
 import seeds  # noqa: F401 - the first is drawn before the workers start
 import stage_times
 import structlog
@@ -34,6 +35,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register the plugins of tests/support, in each worker too."""
     config.pluginmanager.register(examples)
     stage_times.pytest_configure(config)
+    recorded.pytest_configure(config)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

@@ -1,6 +1,5 @@
 """What docs/how-to says of Kubernetes: a node that is gone, a volume that is larger, who is evicted for NATS."""
 
-import os
 import subprocess
 from math import inf
 from pathlib import Path
@@ -9,7 +8,7 @@ import chart_values
 import pytest
 from chart import HELMS, RELEASE, delta, merged, objects_of, render, require, template
 from kubernetes_rules import NOT_READY_S, TOLERATED_S, asked, made_anew_s, preempted, refused, stays
-from previous_version import PREVIOUS, previous_chart
+from previous_version import previous_chart
 from rendered_nats import parsed
 from shell_lines import HELM
 
@@ -71,10 +70,6 @@ def test_any_other_value_of_nats_is_taken(over):
     assert not refused(render()[NATS], render(over)[NATS])
 
 
-TRIALS = {"f06cc9304755cc829fd41f81a73c5b07a467e170"}
-"""Versions before a first release whose streams an upgrade does not find: CHANGELOG.md says so."""
-
-
 @pytest.mark.parametrize("over", [{}, SPREAD, chart_values.PAGE], ids=["one server", "three", "page"])
 def test_an_upgrade_from_the_version_before_is_taken(over, tmp_path: Path):
     """The API server refuses none of its changes, and NATS finds what it stored."""
@@ -86,10 +81,9 @@ def test_an_upgrade_from_the_version_before_is_taken(over, tmp_path: Path):
             assert not refused(before[name], after[name])
         if name.startswith("Deployment/"):
             assert before[name]["spec"]["selector"] == after[name]["spec"]["selector"], "no update may change it"
-    if os.environ.get("MORETTA_PREVIOUS", PREVIOUS) not in TRIALS:
-        confs = [parsed(one[f"ConfigMap/{RELEASE}-nats"]["data"]["nats.conf"]) for one in (before, after)]
-        assert confs[0]["jetstream"]["store_dir"] == confs[1]["jetstream"]["store_dir"]
-        assert {name for name in before if name.startswith("StatefulSet/")} <= set(after)
+    confs = [parsed(one[f"ConfigMap/{RELEASE}-nats"]["data"]["nats.conf"]) for one in (before, after)]
+    assert confs[0]["jetstream"]["store_dir"] == confs[1]["jetstream"]["store_dir"]
+    assert {name for name in before if name.startswith("StatefulSet/")} <= set(after)
 
 
 CLASS = {

@@ -1,8 +1,8 @@
 """Waiting for something that happens: one way in a coroutine, one outside, and one knob for all their limits.
 
-MORETTA_PATIENCE multiplies every limit (1 unless set): a machine that does something else waits longer. A limit says
-when to give up. Where a test asserts how long something takes at most (a takeover, a pause), that is as patient, and
-less than what goes wrong would take.
+MORETTA_PATIENCE multiplies every limit (3 unless set): a limit that is not reached costs nothing, and a machine that
+does something else takes longer. A limit says when to give up. Where a test asserts how long something takes at most
+(a takeover, a pause), that is as patient, and less than what goes wrong would take.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-PATIENCE = float(os.environ.get("MORETTA_PATIENCE", "1"))
+PATIENCE = float(os.environ.get("MORETTA_PATIENCE", "3"))
 LIMIT_S = 20.0
 EVERY_S, SELDOM_S = 0.02, 0.2
 """How often a condition is looked at, at first and after a second or so: a look may cost a process its time."""

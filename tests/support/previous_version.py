@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PREVIOUS = "f06cc9304755cc829fd41f81a73c5b07a467e170"
+PREVIOUS = "e16b6d04552154b15c1cc7fb40456f2b0fc74b2f"
 """The version that a rolling upgrade comes from; a release puts its predecessor's commit here."""
 _BUILT = ROOT / "build" / "previous"
 _PIP = ("-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps", "--no-build-isolation", "--no-index")

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from node import node, require
 
 FILE = Path(__file__).parents[3] / "docs" / "asyncapi.json"

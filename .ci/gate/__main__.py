@@ -1,0 +1,91 @@
+"""Decides whether work lands.    .ci/run    or: python .ci/gate tests [STAGE ...], which is `make test`
+
+`.ci/run` runs `make setup`, `make check` and `make test`, with every optional part but PyTorch required. A test that
+fails there is run again, alone; one that passes then is unsteady: a defect to mend next, which holds up nobody. The
+last line is "green: N tests, M unsteady" or "red: STAGE: what: the first line of the error". Standard library only:
+it runs before anything is installed.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / ".ci"))
+
+from gate.stages import STAGES, Place  # noqa: E402
+from gate.tests import run  # noqa: E402
+from gate.verdict import Verdict  # noqa: E402
+
+_ERROR = re.compile(r"\b(error|failed|failure|would reformat|broken|unused)\b", re.IGNORECASE)
+_AGAIN = "MORETTA_AGAIN"
+"""Set for `make test` by `.ci/run`: a failed test gets a second chance."""
+
+
+def tests(names: list[str]) -> int:
+    """Run the stages, all of them or those of these names; return 1 if one is red."""
+    if unknown := set(names) - {stage.name for stage in STAGES}:
+        print(f"no such stage: {', '.join(sorted(unknown))}; there are {', '.join(one.name for one in STAGES)}")
+        return 2
+    stages = [stage for stage in STAGES if not names or stage.name in names]
+    verdict = run(stages, Place(ROOT, ROOT / "build"), again=os.environ.get(_AGAIN) == "1")
+    subprocess.run([sys.executable, ROOT / ".ci/stages", ROOT / "build/junit", *(s.name for s in stages)], check=False)
+    _say(verdict)
+    return 1 if verdict.red else 0
+
+
+def _say(verdict: Verdict) -> None:
+    for name, reason in sorted(verdict.broken.items()):
+        print(f"broken, left out: {name}: {reason}")
+    for one in verdict.unsteady:
+        print(f"unsteady: {one.id}: {one.error}")
+    for red in verdict.red[1:]:
+        print(f"red: {red}")
+    print(verdict.last_line(), flush=True)
+
+
+def gate() -> int:
+    """Run what decides whether work lands; return 1 if it is red."""
+    began = time.monotonic()
+    (told := ROOT / "build/gate/verdict.json").unlink(missing_ok=True)
+    os.environ |= {"MORETTA_REQUIRE_ALL": "1", _AGAIN: "1"}
+    red = [line for line in [_make("setup")] if line]
+    if not red:
+        red = [line for line in [_make("check"), _make("test")] if line]
+    verdict = json.loads(told.read_text("utf-8"))["last_line"] if told.is_file() else "red: test: it did not run"
+    print(f"all: {(time.monotonic() - began) / 60:.1f} minutes")
+    for line in red[1:]:
+        print(line)
+    tests_alone = len(red) == 1 and red[0].startswith("red: test:") and told.is_file()
+    print(verdict if not red or tests_alone else red[0], flush=True)
+    return 1 if red else 0
+
+
+def _make(target: str) -> str | None:
+    """Run `make TARGET`; return None if it was green, else the line that says why not."""
+    print(f"=== make {target}", flush=True)
+    told = []
+    with subprocess.Popen(
+        ["make", target],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    ) as process:
+        for line in process.stdout or ():
+            print(line, end="", flush=True)
+            told += [line.strip()] if line.strip() else []
+    if process.returncode == 0:
+        return None
+    first = next((line for line in told if _ERROR.search(line)), told[-1] if told else "it said nothing")
+    return f"red: {target}: make {target}: {first}"
+
+
+if __name__ == "__main__":
+    sys.exit(tests(sys.argv[2:]) if sys.argv[1:2] == ["tests"] else gate())
