@@ -129,8 +129,9 @@ async def server_url(folder: Path) -> str:
     async with asyncio.timeout(20):
         while True:
             for file in folder.glob("*.ports"):
-                urls: list[str] = json.loads(file.read_text())["nats"]
-                return urls[0]
+                with contextlib.suppress(json.JSONDecodeError):  # the server is writing it
+                    urls: list[str] = json.loads(file.read_text())["nats"]
+                    return urls[0]
             await asyncio.sleep(0.05)
 
 

@@ -14,8 +14,8 @@ from aiohttp import ClientSession
 from chart import NAMESPACE, RELEASE, ROOT, Objects, container, helm, merged, objects_of, render
 from chart_values import PAGE
 from command_line import moretta
+from free_ports import free_ports
 from kubernetes_api import KubernetesApi
-from nats_cluster import ports
 from patience import patient, wait_until
 from program import Program
 from rendered_pods import RenderedPods
@@ -40,7 +40,7 @@ class Cluster(RenderedPods):
         self.made = Kept.make(folder / "made", place).folder
         policy = {"networkPolicy": {"enabled": False}}
         trip = {"tests": {"roundTrip": {"enabled": True}}}
-        camera, self.page = ports(2)
+        camera, self.page = free_ports(2)
         page = merged(PAGE, {"page": {"port": self.page, "open": open_page}} | policy)
         self.mail = socket.create_server(("127.0.0.1", 0))
         smtp = {"smtp": {"host": "127.0.0.1", "port": self.mail.getsockname()[1]}}
@@ -158,7 +158,7 @@ class TryOut(RenderedPods):
     """`helm install -f k8s/tryout-values.yaml --set image.registry=...`, from the Job before it on."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        page, self.door, rtsp, mjpeg, self.mail = ports(5)
+        page, self.door, rtsp, mjpeg, self.mail = free_ports(5)
         values = merged(
             yaml.safe_load(TRYOUT.read_text()),
             {"image": {"registry": "registry.example.org"}, "page": {"port": page}},

@@ -14,8 +14,9 @@ import pytest
 import yaml
 from aiosmtpd.controller import Controller
 from dashboards import DASHBOARD, DASHBOARDS, OF_WINDOWS, dashboard, panels, table
+from free_ports import free_port, in_a_row
 from market import market_film
-from prometheus import ROOT, Prometheus, free_ports, rules
+from prometheus import ROOT, Prometheus, rules
 from up_process import UpProcess
 
 LIMIT_S = 240.0
@@ -146,7 +147,7 @@ class Mailbox:
 @contextmanager
 def mail_server() -> Iterator[tuple[Mailbox, int]]:
     box = Mailbox()
-    server = Controller(box, hostname="127.0.0.1", port=free_ports(1))
+    server = Controller(box, hostname="127.0.0.1", port=free_port())
     server.start()
     try:
         yield box, server.port
@@ -193,7 +194,7 @@ def test_no_panel_is_empty_and_every_rule_has_a_value(tmp_path):
     """
     prometheus.require()
     clip = market_film(tmp_path / "people.mp4", (38, 0.0), seed=SEED)
-    port = free_ports(4)
+    port = in_a_row(4)
     with mail_server() as (mailbox, smtp_port), Prometheus(tmp_path, list(range(port, port + 4)), RATES) as watching:
         (tmp_path / "site.yaml").write_text(settings(clip, smtp_port, port))
         up = UpProcess(["-c", str(tmp_path / "site.yaml")]).start()

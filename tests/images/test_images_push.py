@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import socket
 import subprocess
 import tarfile
 import urllib.request
@@ -16,6 +15,7 @@ from types import ModuleType
 import chart
 import pytest
 import yaml
+from free_ports import free_port
 from patience import wait_until
 from program import Program
 
@@ -34,9 +34,7 @@ def _registry(tmp_path: Path) -> Iterator[str]:
     if os.geteuid() or not (shutil.which("podman") and shutil.which("docker-registry")):
         why = "needs root, podman and docker-registry: .ci/system-packages images"
         pytest.fail(why) if os.environ.get("MORETTA_REQUIRE_ALL") == "1" else pytest.skip(why)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     config = tmp_path / "registry.yaml"
     config.write_text(CONFIG.format(folder=tmp_path / "registry", port=port))
     with Program(["docker-registry", "serve", config]):

@@ -11,6 +11,7 @@ from typing import Self
 from urllib.parse import unquote_plus, unquote_to_bytes
 
 import pytest
+from free_ports import free_ports
 from patience import patient, wait_until
 from program import Program
 
@@ -59,7 +60,7 @@ class Kannel:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._ports = dict(zip(("admin", "box", "centre", "send"), _free_ports(4), strict=True))
+        self._ports = dict(zip(("admin", "box", "centre", "send"), free_ports(4), strict=True))
         self._programs = contextlib.ExitStack()
         self._centres: list[Program] = []
         self._before = 0
@@ -118,11 +119,6 @@ def _text(kind: str, payload: str) -> str:
         return payload
     raw = unquote_to_bytes(payload.replace("+", " "))
     return raw.decode("utf-16-be") if kind == "ucs-2" or raw[:1] < b"\5" else unquote_plus(payload)
-
-
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        return [stack.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1] for _ in range(count)]
 
 
 def _listens(port: int) -> bool:

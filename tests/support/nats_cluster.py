@@ -1,9 +1,8 @@
 """Three real nats-servers that form a cluster."""
 
-import contextlib
-import socket
 from pathlib import Path
 
+from free_ports import free_ports
 from nats_process import NatsProcess
 
 
@@ -11,7 +10,7 @@ class NatsCluster:
     """Three servers, each of which knows the others."""
 
     def __init__(self, folder: Path) -> None:
-        found = ports(3)
+        found = free_ports(3)
         routes = ", ".join(f'"nats://127.0.0.1:{port}"' for port in found)
         self.servers: list[NatsProcess] = []
         for index, port in enumerate(found):
@@ -37,11 +36,3 @@ class NatsCluster:
     def stop(self) -> None:
         for server in self.servers:
             server.stop()
-
-
-def ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]

@@ -4,10 +4,8 @@ import contextlib
 import json
 import math
 import os
-import random
 import re
 import shutil
-import socket
 import subprocess
 import time
 import urllib.error
@@ -19,8 +17,8 @@ from typing import Any, Self
 
 import pytest
 import yaml
+from free_ports import free_port
 
-CHANCE = random.SystemRandom()
 """pytest-randomly seeds the other one alike before each test: two workers would take the same ports."""
 ROOT = Path(__file__).parents[2]
 FILES = ROOT / "k8s/moretta/files"
@@ -56,7 +54,7 @@ class Prometheus:
     """
 
     def __init__(self, folder: Path, ports: list[int], *others: Path) -> None:
-        self.port = free_ports(1)
+        self.port = free_port()
         self._folder = folder
         groups = [group for file in (RULES, *others) for group in yaml.safe_load(file.read_text())["groups"]]
         for group in groups:
@@ -108,13 +106,3 @@ class Prometheus:
                     return
             assert time.monotonic() < end, f"not within {limit_s} s: {what()}"
             time.sleep(2)
-
-
-def free_ports(count: int) -> int:
-    """Return the first of so many free ports in a row."""
-    while True:
-        first = CHANCE.randrange(20_000, 32_000)  # below those that the system gives away by itself
-        with contextlib.ExitStack() as opened, contextlib.suppress(OSError):
-            for port in range(first, first + count):
-                opened.enter_context(socket.socket()).bind(("127.0.0.1", port))
-            return first

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from math import sin
 from pathlib import Path
 
+from free_ports import free_port
 from messages import HOUR, MINUTE, SECOND, alert, fault
 from msgspec import structs
 from nats_process import NatsProcess
@@ -136,16 +137,14 @@ async def published(
         websocket = WebSocket("127.0.0.1:-1", origins, is_open=is_open)
         return without(nats_config(port, store, identities.public, websocket=websocket), denied)
 
-    first = PageServer(PageSettings(port=0))
-    await first.start()
-    await first.stop()  # its port is free: the server has to know the page, and the page the server
-    origins.append(first.url.rstrip("/"))
+    port = free_port()  # the server has to know the page, and the page the server
+    origins.append(f"http://127.0.0.1:{port}")
     server = NatsProcess(folder, whole=whole).start()
     door = next(match.group(1) for line in server.output if (match := _WEBSOCKET.search(line)))
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(server.stop)
         where = f"ws://127.0.0.1:{door}"
-        settings = PageSettings(port=int(origins[0].rpartition(":")[2]), server=where)
+        settings = PageSettings(port=port, server=where)
         page = PageServer(settings)
         bus = await Bus.connect(identities.settings("aggregate", server.url), "aggregate")
         stack.push_async_callback(bus.close)

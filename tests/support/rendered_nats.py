@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from chart import render
-from nats_cluster import ports as free_ports
+from free_ports import free_ports
 from nats_process import NatsProcess
 
 NAME = "moretta-nats"

@@ -7,9 +7,9 @@ from pathlib import Path
 import secrecy
 import yaml
 from chart import RELEASE
+from free_ports import free_port
 from golden import BY_TYPE
 from msgspec import structs
-from nats_cluster import ports
 from rendered_nats import RenderedNats, conf
 
 from operate.identities import Hub, Kept, KeptHub, Leaf, Release, Server
@@ -52,7 +52,7 @@ class Installed:
 @contextlib.contextmanager
 def started(folder: Path) -> Iterator[tuple[Installed, Installed]]:
     """A site and its hub, each a release of the chart."""
-    [port] = ports(1)
+    port = free_port()
     place = Server(listen="127.0.0.1:4222", store="/s", url="nats://a:4222", release=Release(name=RELEASE))
     kept = Kept.make(folder / "site-keys", place)
     kept.update(structs.replace(kept.server, leaf=Leaf(hubs=[f"nats://127.0.0.1:{port}"], sites=[WINDOW.site])))

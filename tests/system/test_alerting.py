@@ -12,10 +12,10 @@ import alerting
 import pytest
 import yaml
 from alerting import alertmanager, recipe
+from free_ports import in_a_row
 from http_peer import HttpPeer
 from market import market_film
 from patience import until
-from prometheus import free_ports
 from recipes import FOLDER, Recipe
 from up_process import UpProcess
 
@@ -84,7 +84,7 @@ async def test_alerts_of_both_are_in_one_alertmanager(tmp_path):
     """
     alerting.require()
     clip = market_film(tmp_path / "people.mp4", (12, 0.0), seed=SEED)
-    first = free_ports(7)
+    first = in_a_row(7)
     ports = dict(zip((9101, 9102, 9103, 9104, 9093, 9099), range(first, first + 6), strict=True))
     async with HttpPeer() as peer:
         ports[9098] = peer.port
@@ -105,7 +105,7 @@ async def test_alerts_of_both_are_in_one_alertmanager(tmp_path):
 async def test_what_alertmanager_has_not_taken_is_tried_again():
     """The recipe answers 502 while there is none, and Moretta goes on; 400 to what is no webhook's document."""
     alert = {"status": "firing", "labels": {}, "annotations": {}, "startsAt": "", "endsAt": "", "generatorURL": ""}
-    port = free_ports(2)
+    port = in_a_row(2)
     environment = {"PORT": str(port), "ALERTMANAGER_URL": f"http://127.0.0.1:{port + 1}"}
     with Recipe(f"{sys.executable} -W error to_alertmanager.py", FOLDER, environment) as between:
         await asyncio.to_thread(between.listening)

@@ -20,6 +20,7 @@ import psutil
 import pytest
 import secrecy
 from command_line import moretta
+from free_ports import free_port
 from up_process import UpProcess
 
 NAMES = (
@@ -149,11 +150,6 @@ notify:
 """
     )
     return file
-
-
-def free_port() -> int:
-    with socketserver.TCPServer(("127.0.0.1", 0), Echo) as probe:
-        return probe.server_address[1]
 
 
 def processes(up: UpProcess) -> dict[str, str]:

@@ -1,13 +1,13 @@
 """Nearly right requests at the doors that are open to others: WHIP offers, orders of an operator, delivery reports."""
 
 import asyncio
-import socket
 import time
 from collections import Counter
 
 import aiohttp
 import psutil
 import pytest
+from free_ports import free_port
 from fuzzing import COUNT, fuzzed, mutate, report, seeds
 from golden import path_of
 from hypothesis import given
@@ -32,13 +32,6 @@ ANSWERED = 40
 """So many accepted offers are answered by aiortc, which takes tens of milliseconds each."""
 MOST_MIB = 150
 BATCH = 32
-
-
-@pytest.fixture(name="free_port")
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture(name="offers", scope="module")
@@ -97,14 +90,14 @@ async def answers(accepted: list) -> Counter:
     return counts
 
 
-async def test_a_delivery_report_is_believed_only_at_its_own_address(free_port: int):
+async def test_a_delivery_report_is_believed_only_at_its_own_address():
     """Whatever path, query and body: an answer below 500, and nothing told but of the one genuine report."""
     told: list[Report] = []
 
     async def tell(report: Report) -> None:
         told.append(report)
 
-    token, port = "geheim" * 6, free_port
+    token, port = "geheim" * 6, free_port()
     settings = ReportsSettings(port=port, url=f"http://127.0.0.1:{port}", token=Secret(token))
     server, counts = ReportServer(settings, tell), Counter()
     genuine = report_path(token, "cannes", "0" * 16, "a" * 64, 1)

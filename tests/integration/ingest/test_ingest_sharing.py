@@ -232,6 +232,12 @@ async def test_a_reload_touches_only_what_changed(scene):
     """The same settings for all replicas, one camera of which is changed: it begins again, under a higher number."""
     scene.start("one", "two")
     await scene.shared("one", "two")
+
+    def begun_once():
+        """The replica that a camera came from says only after the new one's first picture that it let go."""
+        return scene.told("camera in service") - scene.told("camera out of service") == Counter(NAMES)
+
+    await until(begun_once, "each camera is in service once", LIMIT_S)
     before, begun, over = await scene.numbers(), scene.told("camera in service"), scene.told("camera out of service")
     scene.settings(**{NAMES[0]: {"fps": 4}})
 
@@ -244,8 +250,10 @@ async def test_a_reload_touches_only_what_changed(scene):
     await until(reloaded, "the new settings are in force", LIMIT_S)
     await scene.until(begun_again, "the changed camera has begun again")
     await scene.shared("one", "two")
+    await until(begun_once, "each camera is in service once", LIMIT_S)
     assert scene.told("camera in service") - begun == Counter(NAMES[:1])
     assert scene.told("camera out of service") - over == Counter(NAMES[:1])
+    assert {name for name, number in (await scene.numbers()).items() if number != before[name]} == set(NAMES[:1])
 
 
 async def test_a_peer_may_come_to_any_replica(scene, tmp_path):

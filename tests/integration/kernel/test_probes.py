@@ -9,7 +9,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 import yaml
-from nats_cluster import ports
+from free_ports import free_port
 from patience import until
 from program import Program
 from prometheus_client import REGISTRY, CollectorRegistry, Counter
@@ -125,9 +125,7 @@ async def test_a_taken_port():
 
 async def test_a_port_of_ones_own():
     """A port that is set is the port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     probes = Probes(CollectorRegistry())
     await probes.start(ProbesSettings(port=port))
     assert probes.port == port
@@ -159,7 +157,7 @@ async def test_a_condition_goes_with_what_it_was_about(probes):
 
 def test_from_the_first_second_readiness_says_that_nats_is_away(tmp_path: Path):
     """Without its URL, which may hold a password: a probe is anybody's to read, and a pod may wait for hours."""
-    [port] = ports(1)
+    port = free_port()
     file = tmp_path / "settings.yaml"
     away = {"nats": {"url": "nats://ana:hunter2@127.0.0.1:1"}, "probes": {"host": "127.0.0.1", "port": port}}
     file.write_text(yaml.safe_dump(away | {"sites": [{"id": "market"}]}))

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 
 import aiohttp
 import pytest
+from free_ports import free_port
 from http_peer import HttpPeer
 from msgspec import structs
 from notifications import NUMBER
@@ -59,12 +60,6 @@ def _all_channels(peer: HttpPeer, settings_of, smtp) -> Callable[..., NotifyFile
 def reports_at(port: int) -> ReportsSettings:
     url = f"http://127.0.0.1:{port}"
     return ReportsSettings(port=port, url=url, token=Secret("0123456789abcdef-token"), delivered=["ok"], failed=["no"])
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 @pytest.fixture(name="deliveries")

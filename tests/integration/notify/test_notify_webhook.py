@@ -17,10 +17,10 @@ import alerting
 import pytest
 from aiohttp import web
 from authority import only_these
+from free_ports import in_a_row
 from http_peer import HttpPeer
 from notifications import MINUTE, SITE, TEN, fault, notification, rate, recipient
 from patience import patient, until
-from prometheus import free_ports
 from prometheus_client import REGISTRY
 
 from services.kernel.settings import Secret
@@ -195,7 +195,7 @@ def _alertmanager(tmp_path: Path, peer: HttpPeer) -> Iterator[str]:
     route = {"receiver": "field-staff", "group_by": ["site", "audience"], "group_wait": "1s", "group_interval": "1s"}
     hooks = [{"url": peer.url("real"), "send_resolved": True}]
     settings = json.dumps({"route": route, "receivers": [{"name": "field-staff", "webhook_configs": hooks}]})
-    with alerting.alertmanager(tmp_path, settings, free_ports(1)) as running:
+    with alerting.alertmanager(tmp_path, settings, in_a_row(1)) as running:
         yield running.url
 
 

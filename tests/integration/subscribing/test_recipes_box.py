@@ -2,11 +2,11 @@
 
 import asyncio
 import shlex
-import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
+from free_ports import free_ports
 from patience import patient
 from playwright.async_api import expect
 from recipe_browser import connect, served
@@ -33,11 +33,7 @@ class Simulated:
 
 @pytest.fixture(name="simulated", scope="module")
 def _simulated(needs_recipes) -> Iterator[Simulated]:
-    with socket.socket() as one, socket.socket() as other:
-        ports = []
-        for free in (one, other):
-            free.bind(("127.0.0.1", 0))
-            ports.append(free.getsockname()[1])
+    ports = free_ports(2)
     door = f"127.0.0.1:{ports[0]}"
     box = UpProcess(["--simulate", "--websocket", door, "--origin", f"http://127.0.0.1:{ports[1]}"]).start()
     try:

@@ -1,0 +1,33 @@
+"""Ports for servers that must be told theirs before they start.
+
+Drawn by chance below those that the system gives away by itself: a port that the system gave, and that was closed
+again, is soon given to another test's connection.
+"""
+
+import contextlib
+import random
+import socket
+
+_CHANCE = random.SystemRandom()
+_FIRST, _END = 20_000, 32_000
+
+
+def in_a_row(count: int) -> int:
+    """Return the first of so many free ports in a row."""
+    while True:
+        first = _CHANCE.randrange(_FIRST, _END)
+        with contextlib.ExitStack() as opened, contextlib.suppress(OSError):
+            for port in range(first, first + count):
+                opened.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            return first
+
+
+def free_ports(count: int) -> list[int]:
+    """Return so many free ports."""
+    first = in_a_row(count)
+    return list(range(first, first + count))
+
+
+def free_port() -> int:
+    """Return a free port."""
+    return in_a_row(1)
