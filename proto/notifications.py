@@ -66,6 +66,23 @@ class SilenceV1(Struct, frozen=True, tag="SilenceV1", kw_only=True):
     why: Annotated[str, Meta(max_length=500)] = ""
 
 
+class SilenceHeldRequestV1(Struct, frozen=True, tag="SilenceHeldRequestV1", kw_only=True):
+    """Does notify decide with this silence already? What `moretta silence` asks after it has stored one."""
+
+    site: SiteId
+    silence: SilenceId
+    ends: Nanoseconds
+    """When the silence ends as it was stored: an earlier version of it does not count."""
+
+
+class SilenceHeldReplyV1(Struct, frozen=True, tag="SilenceHeldReplyV1", kw_only=True):
+    """The answer of the replica that tells of the site."""
+
+    site: SiteId
+    held: bool
+    """Whether every alert that comes from now on is decided with it."""
+
+
 class ReplayRequestV1(Struct, frozen=True, tag="ReplayRequestV1", kw_only=True):
     """Send a notification again to those who could not be told of it: what `moretta notify replay` asks."""
 

@@ -29,7 +29,15 @@ from proto.leases import (
     ReplicaV1,
     SiteLeaseV1,
 )
-from proto.notifications import NotificationV1, ReplayRecordV1, ReplayReplyV1, ReplayRequestV1, SilenceV1
+from proto.notifications import (
+    NotificationV1,
+    ReplayRecordV1,
+    ReplayReplyV1,
+    ReplayRequestV1,
+    SilenceHeldReplyV1,
+    SilenceHeldRequestV1,
+    SilenceV1,
+)
 from proto.public import AlertV1, CameraV1, DeliveryV1, OperationalAlertV1, RuleStateV1, WindowV1
 from proto.sightings import CameraEventV1, ModelV1, PassageV1, SightingsV1, SiteConfigV1, StaticFacesV1, TickV1
 from proto.stats import StatsReplyV1, StatsRequestV1
@@ -367,6 +375,15 @@ NOTIFY_REPLICAS = Subject(
     "a replica of notify is there; gone when it is silent",
     stream="KV_LEASES_NOTIFY",
 )
+SILENCE_HELD = Subject(
+    "moretta.v1.control.{site}.silenced",
+    SilenceHeldRequestV1,
+    "json",
+    ("operator",),
+    ("notify",),
+    "whether a silence that was stored is decided with",
+    reply=SilenceHeldReplyV1,
+)
 REPLAY = Subject(
     "moretta.v1.control.{site}.replay",
     ReplayRequestV1,
@@ -475,6 +492,7 @@ TABLE: tuple[Subject, ...] = (
     AGGREGATE_REPLICAS,
     NOTIFY_LEASES,
     NOTIFY_REPLICAS,
+    SILENCE_HELD,
     REPLAY,
     REPLAY_RECORD,
     AIM,

@@ -9,6 +9,7 @@ it runs before anything is installed.
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -32,6 +33,7 @@ def tests(names: list[str]) -> int:
         print(f"no such stage: {', '.join(sorted(unknown))}; there are {', '.join(one.name for one in STAGES)}")
         return 2
     stages = [stage for stage in STAGES if not names or stage.name in names]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # a stage has a process group of its own, to be ended, too
     verdict = run(stages, Place(ROOT, ROOT / "build"), again=os.environ.get(_AGAIN) == "1")
     subprocess.run([sys.executable, ROOT / ".ci/stages", ROOT / "build/junit", *(s.name for s in stages)], check=False)
     _say(verdict)

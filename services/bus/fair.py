@@ -1,4 +1,8 @@
-"""A queue that is fair to all askers: they take turns, round-robin within round-robin (RFC 970). Pure."""
+"""A queue that is fair to all askers: they take turns, round-robin within round-robin (RFC 970). Pure.
+
+One that had no turn yet goes before those that had one (RFC 8290, section 4.2): however many flood, somebody who asks
+a question now and then waits for the one in hand, and for others like themselves.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +19,25 @@ class _Node(Generic[T]):
 
     def __init__(self) -> None:
         self.waiting = 0
-        self.children: dict[str, _Node[T]] = {}
-        """In order of turns: the next one comes first."""
+        self.fresh: dict[str, _Node[T]] = {}
+        """Those that had no turn yet; the first comes first."""
+        self.known: dict[str, _Node[T]] = {}
+        """Those that had one, in order of turns; also those of whom nothing waits, until their turn would come."""
         self.items: deque[T] = deque()
+
+    def turn(self) -> tuple[str, _Node[T]]:
+        """Return the child whose turn it is, and put it behind all others. Something must wait."""
+        while not self.fresh and not next(iter(self.known.values())).waiting:
+            del self.known[next(iter(self.known))]
+        group = self.fresh or self.known
+        name = next(iter(group))
+        self.known[name] = node = group.pop(name)
+        return name, node
+
+    def fullest(self) -> tuple[str, _Node[T]]:
+        """Return the child with most items waiting; of equals the last in turn."""
+        children = [*self.fresh.items(), *self.known.items()]
+        return max(reversed(children), key=lambda child: child[1].waiting)
 
 
 class FairQueue(Generic[T]):
@@ -46,7 +66,7 @@ class FairQueue(Generic[T]):
             node.waiting += 1
         for depth in reversed(range(len(nodes))):
             if nodes[depth].waiting > self._limits[depth]:
-                return self._remove(self._fullest(asker[:depth]), newest=True)
+                return self._give_way(asker[:depth])
         return None
 
     def take(self) -> T | None:
@@ -56,9 +76,17 @@ class FairQueue(Generic[T]):
         """
         if not self._root.waiting:
             return None
-        self._rotate()
-        self._last = self._next()
-        return self._remove(self._last, newest=False)
+        asker, node = list[str](), self._root
+        node.waiting -= 1
+        while node.fresh or node.known:
+            self._forget(node)
+            name, node = node.turn()
+            asker.append(name)
+            node.waiting -= 1
+        self._last = tuple(asker)
+        if not self._root.waiting:
+            self.clear()
+        return node.items.popleft()
 
     def clear(self) -> None:
         """Remove all waiting items."""
@@ -67,42 +95,35 @@ class FairQueue(Generic[T]):
     def _path(self, asker: Asker) -> list[_Node[T]]:
         """Return the nodes from the root to an asker's; make the missing ones."""
         nodes = [self._root]
-        for name in asker:
-            nodes.append(nodes[-1].children.setdefault(name, _Node()))
+        for depth, name in enumerate(asker):
+            node = nodes[-1]
+            found = node.fresh.get(name) or node.known.get(name)
+            if found is None:
+                found = _Node()
+                had_the_last_turn = asker[: depth + 1] == self._last[: depth + 1]
+                (node.known if had_the_last_turn else node.fresh)[name] = found
+            nodes.append(found)
         return nodes
 
-    def _rotate(self) -> None:
-        node = self._root
-        for name in self._last:
-            if name not in node.children:
-                break
-            node.children[name] = node.children.pop(name)
-            node = node.children[name]
-
-    def _next(self) -> Asker:
-        asker, node = [], self._root
-        while node.children:
-            name, node = next(iter(node.children.items()))
-            asker.append(name)
-        return tuple(asker)
-
-    def _fullest(self, names: Asker) -> Asker:
-        """Return the asker with most items waiting, among those with these first names; of equals the last in turn."""
-        asker, node = list(names), self._path(names)[-1]
-        while node.children:
-            name, node = max(reversed(node.children.items()), key=lambda child: child[1].waiting)
-            asker.append(name)
-        return tuple(asker)
-
-    def _remove(self, asker: Asker, *, newest: bool) -> T:
-        nodes = self._path(asker)
-        item = nodes[-1].items.pop() if newest else nodes[-1].items.popleft()
+    def _give_way(self, names: Asker) -> T:
+        """Remove and return the newest item of the asker with most waiting, among those with these first names."""
+        nodes, names = self._path(names), tuple(names)
+        while nodes[-1].fresh or nodes[-1].known:
+            name, node = nodes[-1].fullest()
+            nodes.append(node)
+            names += (name,)
         for node in nodes:
             node.waiting -= 1
-        for name, parent in zip(reversed(asker), reversed(nodes[:-1]), strict=True):
-            if not parent.children[name].waiting:
-                del parent.children[name]
-        return item
+        for name, parent, node in zip(names, nodes[:-1], nodes[1:], strict=True):
+            if not node.waiting:
+                parent.fresh.pop(name, None)
+        return nodes[-1].items.pop()
+
+    def _forget(self, node: _Node[T]) -> None:
+        """Bound what is known of askers of whom nothing waits: the one whose turn is nearest goes first."""
+        if len(node.known) > self._limits[0]:
+            name = next((name for name, one in node.known.items() if not one.waiting), None)
+            node.known.pop(name or "", None)
 
 
 class Allowance:

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from proto.subjects import ALERTS, NOTIFY_LEASES, NOTIFY_REPLICAS, REPLAY
+from proto.subjects import ALERTS, NOTIFY_LEASES, NOTIFY_REPLICAS, REPLAY, SILENCE_HELD
 from services.bus import Bus
 from services.bus.clock import TELL_NS, HostClock
 from services.kernel.app import App
@@ -69,6 +69,7 @@ async def wire(app: App, file: NotifyFile) -> None:
     app.spawn("share the sites", sharing.run())
     app.spawn("look for sites", sites.discover())
     await bus.serve(REPLAY, sites.replay)
+    await bus.serve(SILENCE_HELD, sites.silenced)
     app.on_stop("answer no more", bus.stop_serving)
     app.on_stop("hand the sites over", sharing.hand_over)
     app.on_reload(apply)

@@ -34,7 +34,15 @@ from proto.leases import (
     SiteLeaseV1,
 )
 from proto.model_errors import ModelErrors
-from proto.notifications import NotificationV1, ReplayRecordV1, ReplayReplyV1, ReplayRequestV1, SilenceV1
+from proto.notifications import (
+    NotificationV1,
+    ReplayRecordV1,
+    ReplayReplyV1,
+    ReplayRequestV1,
+    SilenceHeldReplyV1,
+    SilenceHeldRequestV1,
+    SilenceV1,
+)
 from proto.public import AlertV1, CameraV1, DeliveryV1, Lifetime, OperationalAlertV1, RuleStateV1, WindowV1
 from proto.sightings import (
     CameraEventV1,
@@ -286,6 +294,8 @@ EXAMPLES: tuple[Struct, ...] = (
         operator="ana@example.org",
         why="the market is closed",
     ),
+    SilenceHeldRequestV1(site="cannes", silence="0a1b2c3d", ends=AT + 3_600_000_000_000),
+    SilenceHeldReplyV1(site="cannes", held=True),
     ReplayRequestV1(
         site="cannes", notification="fedcba9876543210", operator="ana@example.org", why="the server is back", at=AT
     ),

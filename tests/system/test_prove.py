@@ -15,6 +15,7 @@ from operate.proof.search import PLACES, WITHOUT_CANARY
 COMMAND = [Path(sys.executable).with_name("moretta"), "prove"]
 LEAKING = [sys.executable, "-P", Path(__file__).parents[1] / "support" / "leaking_proof.py"]
 LIMIT_S = 800
+pytestmark = pytest.mark.alone  # it traces and searches every process of its box, and says what it could not in time
 SPEED = "lifetime"
 """Pixels live as long as the machine is slow: no test depends on that."""
 

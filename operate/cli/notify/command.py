@@ -112,9 +112,7 @@ def add(
     match = Match(site or [], zone or [], rule or [], receiver or [])
     who = operator or operator_name()
     made, doubts = asyncio.run(run_add(config, match, (length, until), operator=who, why=why))
-    typer.echo(in_words(made))
-    for doubt in doubts:
-        typer.echo(f"moretta silence: warning: {doubt}", err=True)
+    _tell(in_words(made), doubts)
 
 
 @silence.command("list")
@@ -145,4 +143,11 @@ def expire(
     from operate.cli.notify.silences import in_words
     from operate.orders import operator_name
 
-    typer.echo(in_words(asyncio.run(run_expire(config, name, operator=operator or operator_name(), why=why))))
+    ended, doubts = asyncio.run(run_expire(config, name, operator=operator or operator_name(), why=why))
+    _tell(in_words(ended), doubts)
+
+
+def _tell(what: str, doubts: list[str]) -> None:
+    typer.echo(what)
+    for doubt in doubts:
+        typer.echo(f"moretta silence: warning: {doubt}", err=True)

@@ -21,14 +21,16 @@ from rich.table import Table
 from rich.text import Text
 
 from operate.orders import ANSWER_S, checked, operator_bus, told_sites
-from proto.notifications import SilenceV1
+from proto.notifications import SilenceHeldRequestV1, SilenceV1
 from proto.public import OperationalKind, WindowV1
-from proto.subjects import NOTIFICATIONS, OPERATIONS, RULES, SILENCES, WINDOWS
-from services.bus import Bus, Unavailable
+from proto.subjects import NOTIFICATIONS, OPERATIONS, RULES, SILENCE_HELD, SILENCES, WINDOWS
+from services.bus import Bus, NoWorkers, Unavailable
 from services.kernel.settings import SettingsError
 from services.notify.core.texts.names import one_line
 
 _READ_S = 3.0
+_HELD_S, _LOOK_S = 5.0, 0.05
+"""How long notify may take until it decides with a silence, and how often to ask."""
 Names = dict[str, set[str]]
 """Published names, by `site`, `zone`, `rule` and `receiver`."""
 
@@ -137,7 +139,7 @@ async def add(
     try:
         await _answered(_there(bus))
         await _answered(bus.store(SILENCES, made))
-        return made, doubts(made, await published(bus))
+        return made, [*doubts(made, await published(bus)), *await unconfirmed(bus, made)]
     finally:
         await bus.close()
 
@@ -153,8 +155,8 @@ async def read(file: Path, *, every: bool) -> list[SilenceV1]:
     return sorted((one for one in found if every or one.ends > now), key=lambda one: one.ends)
 
 
-async def expire(file: Path, name: str, *, operator: str, why: str) -> SilenceV1:
-    """End a silence now and return it; SettingsError if there is none of that name, or it is over."""
+async def expire(file: Path, name: str, *, operator: str, why: str) -> tuple[SilenceV1, list[str]]:
+    """End a silence now; return it and warnings. SettingsError if there is none of that name, or it is over."""
     bus = await operator_bus(file)
     try:
         known = {one.silence: one for one in await _read(bus)}
@@ -164,9 +166,31 @@ async def expire(file: Path, name: str, *, operator: str, why: str) -> SilenceV1
             raise SettingsError(_COMMAND, [("SILENCE-ID", f"{name!r} {which}; `moretta silence list` shows them")])
         ended = structs.replace(known[name], ends=now, operator=operator, why=why or known[name].why)
         await _answered(bus.store(SILENCES, checked(_COMMAND, ended)))
+        return ended, await unconfirmed(bus, ended)
     finally:
         await bus.close()
-    return ended
+
+
+async def unconfirmed(bus: Bus, silence: SilenceV1) -> list[str]:
+    """Wait until notify decides with a silence as it was stored; return a warning for each site where it does not."""
+    asked = silence.sites or sorted(await sites(bus))
+    found = await asyncio.gather(*(_unheld(bus, silence, site) for site in asked))
+    return list(dict.fromkeys(why for why in found if why))
+
+
+async def _unheld(bus: Bus, silence: SilenceV1, site: str) -> str:
+    question = SilenceHeldRequestV1(site=site, silence=silence.silence, ends=silence.ends)
+    try:
+        async with asyncio.timeout(_HELD_S):
+            while not (await bus.request(SILENCE_HELD, question, timeout=_HELD_S)).held:
+                await asyncio.sleep(_LOOK_S)
+    except NoWorkers:
+        return "no notify is connected to this NATS; it is stored, and notify heeds it once it is"
+    except TimeoutError:
+        return (
+            f"no notify confirmed it for site {site!r} in {_HELD_S:g} s; `moretta doctor` shows whether one tells of it"
+        )
+    return ""
 
 
 async def _read(bus: Bus) -> list[SilenceV1]:

@@ -12,6 +12,7 @@ from prometheus_client import Counter
 from proto.notifications import NotificationV1, SilenceV1
 from proto.subjects import DELIVERIES, SILENCES, Subject
 from proto.types import Channel as ChannelName
+from proto.types import Nanoseconds, SilenceId
 from services.bus import Bus, LeaseCheck, Removed, Stored
 from services.kernel.log import get_logger
 from services.kernel.tracing import begin
@@ -69,6 +70,7 @@ class SiteRunner:
         self._inbox: asyncio.Queue[Input] = asyncio.Queue(_INBOX)
         self._changed = asyncio.Event()
         self._open, self._replaying = False, asyncio.Lock()
+        self._silenced: dict[SilenceId, Nanoseconds] = {}
 
     async def configure(self, directory: Directory) -> None:
         """Apply new settings to all decisions from now on."""
@@ -151,6 +153,10 @@ class SiteRunner:
         if self._open:  # else the next lease holder finds the record
             self._agent.put([envelope])
         return True
+
+    def holds(self, silence: SilenceId, ends: Nanoseconds) -> bool:
+        """Return whether each alert that comes in from now on is decided with a silence that ends then."""
+        return self._silenced.get(silence) == ends
 
     async def leave(self) -> None:
         """Stop delivering for the site. First let a replay in progress finish and answer, within a time limit."""
@@ -266,9 +272,12 @@ class SiteRunner:
             if isinstance(change, Stored):
                 silence = cast("SilenceV1", change.message)
                 await self._inbox.put(silence)
+                self._silenced[silence.silence] = silence.ends
                 log.info("silence", site=self._site, silence=silence.silence)
             elif isinstance(change, Removed):
-                await self._inbox.put(SilenceGone((SILENCES.parse(change.subject) or {})["silence"]))
+                gone = (SILENCES.parse(change.subject) or {})["silence"]
+                await self._inbox.put(SilenceGone(gone))
+                self._silenced.pop(gone, None)
 
 
 def _traces(notification: Notification) -> tuple[str, list[str]]:

@@ -6,7 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import cast
 
-from proto.notifications import ReplayRecordV1, ReplayReplyV1, ReplayRequestV1
+from proto.notifications import (
+    ReplayRecordV1,
+    ReplayReplyV1,
+    ReplayRequestV1,
+    SilenceHeldReplyV1,
+    SilenceHeldRequestV1,
+)
 from proto.public import DeliveryV1
 from proto.subjects import ALERTS, DELIVERIES, OPERATIONS, REPLAY_RECORD, Subject
 from services.bus import Bus, LeaseCheck, Request, Stored, Unavailable
@@ -117,6 +123,13 @@ class Sites:
         await self._bus.store(REPLAY_RECORD, _record(asked, count))
         log.info("replayed", site=asked.site, notification=asked.notification, recipients=count)
         await request.reply(ReplayReplyV1(site=asked.site, recipients=count))
+
+    async def silenced(self, asked: SilenceHeldRequestV1, request: Request) -> None:
+        """Say whether a silence is decided with, if this replica serves the site."""
+        running = self.running.get(asked.site)
+        if running is not None and asked.site in self.caught_up:
+            held = running.runner.holds(asked.silence, asked.ends)
+            await request.reply(SilenceHeldReplyV1(site=asked.site, held=held))
 
     async def _persist(self, name: str, runner: SiteRunner) -> None:
         """Run a site. Start from the beginning if JetStream stops answering while the site's past is read."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 import time
 
 import pytest
@@ -112,7 +113,6 @@ async def test_a_silence_is_kept_and_holds(typed, make_alert, eventually):
         await eventually(lambda: bus.latest(SILENCES), lambda found: len(found) == 1)
         [listed] = json.loads(await typed.say("silence", "list", "--json"))
         assert (listed["silence"], listed["operator"], listed["why"]) == (name, "ana@example.org", "closed")
-        await until(lambda: heard_of(service, name), "notify has heard of the silence")
         await aggregate.store(ALERTS, make_alert(site="market", zone="hall"))
         [held] = await eventually(lambda: bus.history(NOTIFICATIONS), lambda found: len(found) == 1)
         assert (held.message.withheld, typed.box.mails) == ("silenced", [])
@@ -125,6 +125,31 @@ async def test_a_silence_is_kept_and_holds(typed, make_alert, eventually):
         assert [(one.operator, one.why, one.ends > time.time_ns()) for one in both] == [
             ("ana@example.org", "closed", True), ("bob", "open again", False),
         ]  # fmt: skip
+
+
+async def test_a_silence_is_answered_once_notify_holds_to_it(typed, make_alert, eventually):
+    """The command waits for a notify that is slow, warns of one that does not answer, and of none at all."""
+    about = ("silence", "add", "--site", "market", "--for", "2h", "--operator", "ana")
+    service = typed.site.start("notify")
+    await until(lambda: ready(service), "ready")
+    async with typed.site.bus("operator") as bus, typed.site.bus("aggregate") as aggregate:
+        service.signal(signal.SIGSTOP)
+        adding = asyncio.create_task(typed.say(*about, "--zone", "hall"))
+        await eventually(lambda: bus.latest(SILENCES), lambda found: len(found) == 1)
+        await asyncio.sleep(0.5)
+        assert not adding.done()
+        service.signal(signal.SIGCONT)
+        assert "warning" not in await adding
+        await aggregate.store(ALERTS, make_alert(site="market", zone="hall"))
+        [held] = await eventually(lambda: bus.history(NOTIFICATIONS), lambda found: len(found) == 1)
+        assert held.message.withheld == "silenced"
+        service.signal(signal.SIGSTOP)
+        said = await typed.say(*about, "--zone", "yard")
+        service.signal(signal.SIGCONT)
+        assert "warning: no notify confirmed it for site 'market' in 5 s; `moretta doctor` shows" in said
+    assert await asyncio.to_thread(service.stop) == 0
+    said = await typed.say(*about, "--zone", "door")
+    assert "warning: no notify is connected to this NATS; it is stored, and notify heeds it once it is" in said
 
 
 async def test_a_test_message_goes_by_every_channel_of_a_receiver(typed):
@@ -150,11 +175,6 @@ async def test_a_test_message_goes_by_every_channel_of_a_receiver(typed):
     wrong.write_text(yaml.safe_dump({"notify": {"receivers": [{"id": "x", "email": ["anna at b"]}]}}))
     assert "anna" not in await typed.say("notify", "test", "x", code=2, config=wrong)
     assert "-c: is missing" in moretta("notify").stderr
-
-
-def heard_of(service, silence) -> bool:
-    """What comes after is decided with the silence."""
-    return any(line.get("silence") == silence for line in service.lines)
 
 
 def ready(service) -> bool:

@@ -137,6 +137,34 @@ def test_who_comes_while_another_is_served_is_next():
         assert [who for who, _ in drained(followed.queue)][:3] == [ASKERS[1], ASKERS[2], ASKERS[0]]
 
 
+@given(st.integers(1, 30), st.integers(1, 5), st.integers(0, 40))
+def test_however_many_flood_one_who_is_new_is_next(flooders, each, turns):
+    """Behind those that are new, too, and had come before; a second question waits for a turn of each."""
+    queue = FairQueue(10**6, 10**6, 10**6, 10**6)
+    for asker in [("A", "u", str(number)) for number in range(flooders)] * (each + turns):
+        queue.put(asker, asker)
+    for _ in range(flooders + turns):
+        queue.take()
+    honest, like_it = ("A", "u", "honest"), ("A", "u", "before")
+    for asker in (like_it, honest, honest):
+        queue.put(asker, asker)
+    assert [queue.take(), queue.take()] == [like_it, honest]
+    between = list(iter(queue.take, honest))
+    assert len(between) == len(set(between))
+
+
+def test_what_is_known_of_those_that_went_is_bounded():
+    """Connection after connection asks once, each before somebody who has a flood waiting."""
+    queue = FairQueue(50, 50, 50, 50)
+    for number in range(40):
+        queue.put(("A", "u", "flooder"), number)
+    queue.take()
+    for number in range(1_000):
+        queue.put(("A", "u", str(number)), "new")
+        assert queue.take() == "new"
+    assert len(queue._root.known["A"].known["u"].known) <= 52
+
+
 def test_an_account_of_many_has_one_turn():
     """Ten connections of one account don't keep another account waiting longer than one does."""
     queue = FairQueue(99, 99, 99, 99)
@@ -152,7 +180,8 @@ def test_askers_leave_nothing_behind(steps):
     followed = Followed()
     followed.run(steps)
     drained(followed.queue)
-    assert (followed.queue._root.children, followed.queue._root.waiting) == ({}, 0)
+    root = followed.queue._root
+    assert (root.fresh, root.known, root.waiting) == ({}, {}, 0)
     followed.queue.put(ASKERS[0], 1)
     followed.queue.clear()
     assert (followed.queue.take(), len(followed.queue)) == (None, 0)
