@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import nats.aio.client
-from nats.aio.client import Client
+from nats.aio.client import PING_PROTO, Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import Error
@@ -101,6 +101,15 @@ class SecureClient(Client):
         await self._send_command(b"\r\n")
         if self._flush_queue is not None and self._flush_queue.empty():
             await self._flush_pending()
+
+    async def _send_ping(self, future: asyncio.Future[bool] | None = None) -> None:
+        """Send a PING behind what waits to be sent. nats-py writes it ahead, so a `flush` ends too early.
+
+        A subscription that is drained was forgotten before the server had stopped sending to it: messages were lost.
+        """
+        self._pongs.append(future or asyncio.Future())
+        await self._send_command(PING_PROTO)
+        await self._flush_pending()
 
     async def _process_connect_init(self) -> None:
         self._ps.reset()  # what came of a message when the last connection ended

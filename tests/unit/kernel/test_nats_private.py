@@ -16,9 +16,9 @@ from services.bus import client, wire
 ROOT = Path(__file__).parents[3]
 PRIVATE = {
     "_connect_command", "_endpoints", "_flush_pending", "_flush_queue", "_flusher_task", "_io_reader",
-    "_io_writer", "_nc", "_pending", "_pending_data_size", "_ping_interval_task", "_process_connect_init",
+    "_io_writer", "_nc", "_pending", "_pending_data_size", "_ping_interval_task", "_pongs", "_process_connect_init",
     "_process_headers", "_process_msg", "_ps", "_public_nkey", "_reading_task", "_reconnection_task",
-    "_send_command", "_send_publish", "_send_subscribe", "_server_info", "_subs", "_transport",
+    "_send_command", "_send_ping", "_send_publish", "_send_subscribe", "_server_info", "_subs", "_transport",
     "_wait_for_msgs_task",
 }  # fmt: skip
 
