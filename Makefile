@@ -13,7 +13,7 @@ LEFT_OUT = $(wildcard build/training/without-*)
 # pytest keeps the tests that it has rewritten as bytecode; where that is forbidden, each worker rewrites them all again.
 PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest -q --dist loadgroup
 # Tests with real peers mostly wait (.ci/gate/stages.py).
-WORKERS := $(shell echo $$((4 * $$(getconf _NPROCESSORS_ONLN))))
+WORKERS := $(shell echo $$((5 * $$(getconf _NPROCESSORS_ONLN))))
 # A stage leaves build/junit/NAME.xml, and says where its time went (tests/support/stage_times.py).
 stage = $(PYTEST) --junitxml build/junit/$(1).xml
 .DEFAULT_GOAL := help

@@ -8,7 +8,6 @@ it runs before anything is installed.
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -18,11 +17,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / ".ci"))
 
+from gate.commands import failure  # noqa: E402
 from gate.stages import STAGES, Place  # noqa: E402
 from gate.tests import run  # noqa: E402
 from gate.verdict import Verdict  # noqa: E402
 
-_ERROR = re.compile(r"\b(error|failed|failure|would reformat|broken|unused)\b", re.IGNORECASE)
 _AGAIN = "MORETTA_AGAIN"
 """Set for `make test` by `.ci/run`: a failed test gets a second chance."""
 
@@ -70,24 +69,12 @@ def gate() -> int:
 def _make(target: str) -> str | None:
     """Run `make TARGET`; return None if it was green, else the line that says why not."""
     print(f"=== make {target}", flush=True)
-    told = []
-    with subprocess.Popen(
-        ["make", target],
-        cwd=ROOT,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-    ) as process:
-        for line in process.stdout or ():
-            print(line, end="", flush=True)
-            told += [line.strip()] if line.strip() else []
-    if process.returncode == 0:
-        return None
-    first = next((line for line in told if _ERROR.search(line)), told[-1] if told else "it said nothing")
-    return f"red: {target}: make {target}: {first}"
+    why = failure(["make", target], ROOT)
+    return None if why is None else f"red: {target}: {why}"
 
 
 if __name__ == "__main__":
-    sys.exit(tests(sys.argv[2:]) if sys.argv[1:2] == ["tests"] else gate())
+    try:
+        sys.exit(tests(sys.argv[2:]) if sys.argv[1:2] == ["tests"] else gate())
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -26,9 +26,8 @@ class Stage:
     environment: dict[str, str] = field(default_factory=dict)
 
 
-# Tests with real peers mostly wait: with five workers a core the two cores were three quarters busy, and tests that
-# watch a clock failed now and then.
-_WAITING = str(4 * (os.cpu_count() or 1))
+# Tests with real peers mostly wait: four fifths of their time with four workers a core.
+_WAITING = str(5 * (os.cpu_count() or 1))
 STAGES = (
     Stage("unit", ("tests/unit", "tests/contract")),
     Stage(
