@@ -15,7 +15,7 @@ from proto.subjects import CAMERA_EVENTS, WINDOWS
 
 SECOND = 1_000_000_000
 WINDOW_S = 2
-SOON_S = 25
+SOON_S = 8
 
 
 @pytest.fixture(name="site")

@@ -240,6 +240,7 @@ async def same_as_undisturbed(scene, end):
     assert not got
 
 
+@pytest.mark.alone
 async def test_a_frozen_holder_publishes_nothing_and_the_other_takes_over(scene):
     """Within 5 s of SIGSTOP the other one decides the site; the first, back, sees that its lease has run out."""
     scene.start("one", "two")
@@ -267,6 +268,7 @@ async def test_a_frozen_holder_publishes_nothing_and_the_other_takes_over(scene)
     await same_as_undisturbed(scene, 1)
 
 
+@pytest.mark.alone
 async def test_sites_are_shared(scene):
     """Four sites, two replicas: two each; a killed one's are with the other within 5 s, a drained one's at once."""
     names = ["market", "quay", "square", "station"]

@@ -153,7 +153,7 @@ async def test_what_does_not_happen_in_time_is_named(monkeypatch):
 async def test_a_service_that_cannot_run_is_told_in_its_own_words():
     """At once, not after the limit."""
     with pytest.raises(StoryError, match="aggregate: no such setting"):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(patient(5)):
             await telling(Box(faults=["aggregate: no such setting"])).work(1.0)
 
 

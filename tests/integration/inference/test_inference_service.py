@@ -246,14 +246,15 @@ async def test_a_stopping_worker_answers_what_it_has_in_hand(site, ingest):
     async def send():
         while True:
             frame = ingest.frame()
-            reply = await ingest.ask(frame, timeout=1.0)
-            if reply.outcome == "done":
-                done.append(frame.sequence)
+            with contextlib.suppress(TimeoutError):  # a machine that does something else
+                reply = await ingest.ask(frame, timeout=1.0)
+                if reply.outcome == "done":
+                    done.append(frame.sequence)
 
     sending = asyncio.create_task(send())
     await until(lambda: len(done) > 3, "some frames are done", 30, every_s=0.01)
     inference.signal(signal.SIGTERM)
-    with contextlib.suppress(NoWorkers, TimeoutError):
+    with contextlib.suppress(NoWorkers):
         await sending
     assert await asyncio.to_thread(inference.ended) == 0
     stored = {m.sequence for m in await _stored(ingest, done[-1])}

@@ -175,9 +175,13 @@ async def test_a_paced_file_plays_by_its_time_stamps(tmp_path):
         began = time.monotonic()
         kept = await take_all(camera)
         took = time.monotonic() - began
-    assert 0.9 < took < 8
-    assert 3 <= len(kept) <= 7
-    assert 0.35 < (kept[-1][1] - kept[0][1]) / 1e9 <= took
+        shed = camera.stats().shed
+    assert 0.9 < took < patient(8)
+    assert 3 <= len(kept) + shed <= 7
+    times = [at for _, at, *_ in kept] or [0]  # a busy machine may shed all, or leave two that are close
+    span = (times[-1] - times[0]) / 1e9
+    assert span <= took
+    assert span > 0.35 or shed
     assert watch.states == ["connecting", "live", "ended"]
 
 

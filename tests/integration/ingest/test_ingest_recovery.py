@@ -21,6 +21,8 @@ from watched_camera import MS, NOISE_S, last, take, watching
 
 from services.ingest.core.reconnect import Backoff
 
+pytestmark = pytest.mark.alone  # how soon a camera is back, and what this process holds then
+
 PASSWORD = "hunter2-of-the-camera"
 LIMIT_NS = 1_500 * MS
 """The longest pause between two tries here."""

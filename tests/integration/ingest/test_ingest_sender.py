@@ -179,7 +179,7 @@ async def sending(bus, camera, keys=None):
     try:
         yield sender
         camera.end()
-        await asyncio.wait_for(running, 30)
+        await asyncio.wait_for(running, patient(30))
     finally:
         running.cancel()
         await asyncio.wait([running])
@@ -188,7 +188,8 @@ async def sending(bus, camera, keys=None):
 async def send_one(bus, camera, keys=None, **how):
     """Send one picture to its end; returns the sender and how long it took in ms."""
     async with sending(bus, camera, keys) as sender:
-        picture, began = camera.give(**how), time.monotonic()
+        began = time.monotonic()
+        picture = camera.give(**how)
     assert picture._released
     return sender, (time.monotonic() - began) * 1e3
 
@@ -248,7 +249,7 @@ async def test_lifetime_counts_from_decode_to_the_answer(frames_bus, nats_server
     async with Worker(nats_server.url, ["done"], delay_s=0.02) as worker:
         sender, _ = await send_one(frames_bus, camera, decoded_ms_ago=30)
     lived_ms = 1e3 * camera.metric("moretta_pixel_lifetime_seconds_sum")
-    assert 50 <= lived_ms < 1_500
+    assert 50 <= lived_ms < 50 + 1e3 * patient(3)
     assert (sender.lifetimes.pictures, sender.lifetimes.unconfirmed) == (1, 0)
     assert sender.lifetimes.late == (lived_ms > 100)
     assert worker.frames[0].age >= 30 * MS
@@ -339,15 +340,17 @@ async def test_silence_is_unconfirmed_after_the_budget(frames_bus, nats_server):
     """No answer within 100 ms of decoding: counted, late, and in the histogram's last bucket alone."""
     camera = Camera()
     async with Worker(nats_server.url, [SILENCE]) as worker:
-        sender, took_ms = await send_one(frames_bus, camera, decoded_ms_ago=40)
-    assert 55 <= took_ms < 1_500
+        sender, _ = await send_one(frames_bus, camera, decoded_ms_ago=40)
+        await until(lambda: worker.frames)
     assert len(worker.frames) == 1
     assert camera.outcomes() == {"unconfirmed": 1}
     assert (sender.lifetimes.pictures, sender.lifetimes.unconfirmed, sender.lifetimes.late) == (1, 1, 1)
     assert camera.metric("moretta_pixel_lifetime_seconds_bucket", le="0.1") == 0
     assert camera.metric("moretta_pixel_lifetime_seconds_bucket", le="+Inf") == 1
     assert len(camera.round_trips) == 1, "the shedder must learn that it takes too long"
-    assert camera.round_trips[0] >= 55 * MS
+    assert worker.frames[0].age >= 40 * MS
+    # It waited for what was left of the budget when it asked; a timer may be a moment early.
+    assert camera.round_trips[0] >= LIVE_BUDGET_NS - worker.frames[0].age - 1 * MS
 
 
 @SHORT
@@ -445,9 +448,10 @@ async def test_a_live_source_is_never_patient(frames_bus, nats_server):
     """`paced: false` is for files: a camera's pictures keep their 100 ms, whatever its settings say."""
     camera = Camera(paced=False, url="rtsp://127.0.0.1/x")
     async with Worker(nats_server.url, [SILENCE]) as worker:
-        _, took_ms = await send_one(frames_bus, camera)
+        await send_one(frames_bus, camera)
+        await until(lambda: worker.frames)
     assert worker.frames[0].budget == LIVE_BUDGET_NS
-    assert took_ms < 1_500, "a file's try waits for 2 s"
+    assert len(worker.frames) == 1, "a file's picture is tried again"
     assert camera.outcomes() == {"unconfirmed": 1}
 
 
@@ -521,17 +525,16 @@ async def test_sealing_anew_leaves_no_plain_picture(frames_bus, nats_server, mon
     assert not any(scratch[0])
 
 
-async def test_a_recorded_picture_whose_key_is_gone_is_given_up(frames_bus, nats_server):
-    """Nobody can open it any more: an error at once, and not after 20 s of refusals."""
+async def test_a_recorded_picture_whose_key_is_gone_is_given_up(frames_bus, nats_server, monkeypatch):
+    """Nobody can open it any more: an error at once, and not after its whole budget, here an hour, of refusals."""
+    monkeypatch.setattr(sut, "FILE_BUDGET_NS", 3_600_000 * MS)
     camera, keys = Camera(paced=False), Keys()
-    began = time.monotonic()
     async with Worker(nats_server.url, ["no-key"]), sending(frames_bus, camera, keys):
         camera.give()
         await until(lambda: camera.queue.empty() and camera.pool.wait_idle(0))
         keys.all[-1].destroy()
         keys.rotate()
         await until(lambda: camera.outcomes() == {"error": 1})
-    assert time.monotonic() - began < 15
 
 
 async def test_a_recorded_picture_is_not_tried_while_paused(frames_bus, nats_server):
@@ -541,7 +544,7 @@ async def test_a_recorded_picture_is_not_tried_while_paused(frames_bus, nats_ser
         camera.give()
         await until(lambda: worker.frames)
         camera.status = CameraStatus("site", camera.settings.id, 7, "paused", "operator", 0)
-        await until(lambda: camera.outcomes() == {"shed": 1}, limit_s=10)
+        await until(lambda: camera.outcomes() == {"shed": 1})  # after its budget it would be an error
         tried = len(worker.frames)
         await asyncio.sleep(0.1)
         assert len(worker.frames) == tried
@@ -559,7 +562,7 @@ async def test_the_real_keys_over_three_seconds(frames_bus, nats_server):
 
     async with Worker(nats_server.url, ["done"]) as worker, sending(frames_bus, camera, current):
         end = time.monotonic() + 3
-        while time.monotonic() < end or len(worker.frames) <= 30:
+        while time.monotonic() < end or len(worker.frames) <= 30 or len(used) < 3:
             if camera.queue.empty():  # a busy machine may not have sent the last one yet
                 camera.give()
             await asyncio.sleep(0.05)

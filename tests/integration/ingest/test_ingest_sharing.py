@@ -142,6 +142,7 @@ async def _scene(tmp_path):
         server.kill()
 
 
+@pytest.mark.alone
 async def test_three_replicas_one_killed_one_drained(scene):
     """Even shares; a killed one's cameras are back within 5 s, a drained one's within 2 s, and so on the way back.
 

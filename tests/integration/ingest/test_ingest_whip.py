@@ -177,6 +177,7 @@ async def test_a_peer_publishes_and_says_goodbye(served, codec, decoder, monkeyp
     await publisher.close()
 
 
+@pytest.mark.alone
 async def test_an_rsa_peer_that_is_killed_is_noticed(served, monkeypatch):
     """GStreamer's webrtcbin publishes; after its SIGKILL the camera waits for the next peer within 5 s."""
     monkeypatch.setattr(aioice.ice, "get_host_addresses", whip.HOST_ADDRESSES)  # libnice leaves loopback out
@@ -206,6 +207,7 @@ async def test_what_strangers_send_is_ignored(served, caplog):
     await publisher.close()
 
 
+@pytest.mark.alone
 async def test_a_second_publisher_waits_until_the_first_has_vanished(served):
     """One peer a camera; one that says nothing any more is let go within 5 s, and needs no goodbye."""
     first, second = Publisher(), Publisher()

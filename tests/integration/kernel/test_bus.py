@@ -6,7 +6,7 @@ import signal
 import nats.errors
 import pytest
 from nats.js.errors import APIError
-from patience import until
+from patience import patient, until
 
 from proto.public import WindowV1
 from proto.sightings import SiteConfigV1, TickV1
@@ -34,7 +34,7 @@ async def test_store_and_history(bus: Bus):
 
 async def test_history_of_an_empty_stream(bus: Bus):
     """Reading back nothing returns at once."""
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(patient(5)):
         assert await bus.history(WINDOWS, site="s") == []
 
 
@@ -174,7 +174,7 @@ async def test_close_on_a_frozen_server_is_bounded(nats_server):
     """A frozen server can't keep a service from stopping."""
     bus = await Bus.connect(NatsSettings(url=nats_server.url), "notify")
     nats_server.signal(signal.SIGSTOP)
-    async with asyncio.timeout(8):
+    async with asyncio.timeout(patient(8)):
         await bus.close()
     nats_server.signal(signal.SIGCONT)
 

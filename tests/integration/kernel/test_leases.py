@@ -81,11 +81,11 @@ async def test_a_silent_holder_loses_it(url):
         async with replica(url, "a") as a:
             assert await a.take(GATE)
             await until(lambda: GATE in b.view.leases, limit_s=LIMIT_S)
-            assert a.is_valid(GATE)
+            await until(lambda: a.is_valid(GATE), "a holder that is late is valid again")
             began = time.monotonic()
         assert a.held, "whoever can't write doesn't give up"
         await until(lambda: GATE not in b.view.leases, limit_s=LIMIT_S)
-        assert 1 < time.monotonic() - began < 6 + NOISE_S
+        assert time.monotonic() - began < patient(6 + NOISE_S)
         assert not a.is_valid(GATE), "by its own clock, before anybody else could take it"
         assert await b.take(GATE)
 
@@ -178,6 +178,7 @@ async def test_two_record_the_same_order_on_a_cluster(cluster):
         assert [stored.message.at for stored in await buses[0].history(PAUSE_STATE, site="cannes")] == list(range(20))
 
 
+@pytest.mark.alone
 async def test_a_node_of_three_dies(cluster):
     """With the bucket's leader killed the holder holds on; then a dead holder's lease is free within 15 s."""
     async with replica(cluster.url, "b", 3) as b:

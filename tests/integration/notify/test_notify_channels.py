@@ -187,23 +187,30 @@ async def test_the_days_budget_holds_through_restarts_and_new_settings(
     assert "by sms: failed (cost-cap)" in dead.message.reason
 
 
-async def test_a_report_that_is_faster_than_the_record_counts_and_one_about_nothing_does_not(bus, monkeypatch):
+async def test_a_report_that_is_faster_than_the_record_counts_and_one_about_nothing_does_not(bus):
     """A gateway may report before its acceptance is recorded, and Kannel reports once; a failure can be replayed."""
-    monkeypatch.setattr("services.notify.channels.sms.delivery_reports._YET_S", 0.5)
     await bus.ensure_streams(["DELIVERIES"])
-    reports, digest = DeliveryReports(bus), "d" * 64
+    waits, stored = asyncio.Queue[float](), asyncio.Event()
+
+    async def wait(seconds: float) -> None:
+        waits.put_nowait(seconds)
+        await stored.wait()
+
+    reports, digest = DeliveryReports(bus, wait=wait), "d" * 64
     sent = DeliveryV1(
         site="forville", kind="rule", zone="_site", rule="low", alert="a" * 16, state="firing",
         notification="f" * 16, attempt=1,
         receiver="staff", channel="sms", recipient_sha256=digest, outcome="sent", reason="accepted", at=time.time_ns(),
     )  # fmt: skip
-    with pytest.raises(LookupError):
-        await reports.tell(Report("forville", "f" * 16, digest, "delivered"))
     telling = asyncio.create_task(reports.tell(Report("forville", "f" * 16, digest, "failed")))
-    await asyncio.sleep(0.1)
+    assert await waits.get() > 1
     await bus.store(DELIVERIES, sent)
     await bus.store(DELIVERIES, structs.replace(sent, notification="e" * 16))
+    stored.set()
     await telling
+    with pytest.raises(LookupError):
+        await reports.tell(Report("forville", "0" * 16, digest, "delivered"))
+    assert waits.qsize() == 1, "it was looked for twice"
     found = [s.message for s in await bus.history(DELIVERIES)]
     assert [(one.notification[0], one.outcome, one.reason) for one in found] == [
         ("f", "sent", "accepted"), ("e", "sent", "accepted"), ("f", "failed", "lost"),

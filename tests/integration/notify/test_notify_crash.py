@@ -61,6 +61,7 @@ async def once_but_for_the_gap(notify, strikes: list[int]) -> None:
     assert kills + freezes >= 2, "it proves little"
 
 
+@pytest.mark.alone
 async def test_a_frozen_holder_sends_nothing_after_the_other_took_over(notify):
     """Within 5 s of SIGSTOP the other one tells; the first, back, sees that its lease has run out and is silent."""
     notify.spoil(random.Random(2))
@@ -182,6 +183,7 @@ async def test_what_is_on_its_way_is_finished_before_another_takes_the_site(noti
     assert {len(records) for records in (await notify.sent()).values()} == {1}
 
 
+@pytest.mark.alone
 async def test_a_lease_that_ends_before_its_time(notify):
     """The server's clock is set forward: it lets a lease go in which its holder believes for a second more.
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from authority import ENDS, Authority, Volume, only_these, serving
+from patience import until
 from prometheus_client import REGISTRY
 
 from services.kernel.faults import StartError
@@ -286,9 +287,7 @@ async def test_an_idle_connection_is_closed_and_a_new_one_made(serve_mail, smtp,
     box = await serve_mail()
     pool = pool_of(smtp(box), idle_s=0.05)
     assert await pool.send(mail(), "anna@example.org") is None
-    async with asyncio.timeout(15):
-        while not all(transport.is_closing() for transport in box.transports):
-            await asyncio.sleep(0.01)
+    await until(lambda: all(transport.is_closing() for transport in box.transports), "cut")
     assert await pool.send(mail(), "bob@example.org") is None
     assert (len(box.mails), box.connections) == (2, 2)
 
@@ -371,9 +370,7 @@ async def test_a_connection_at_work_when_its_pool_is_closed_ends_with_its_mail(s
     await pool.close()
     gate.set()
     assert await sending is None
-    async with asyncio.timeout(15):
-        while not all(transport.is_closing() for transport in box.transports):
-            await asyncio.sleep(0.01)
+    await until(lambda: all(transport.is_closing() for transport in box.transports), "cut")
     assert (len(box.mails), box.connections) == (1, 1)
 
 

@@ -38,6 +38,8 @@ DEAD_S = 4.0
 
 LIMIT_S = 60.0
 
+pytestmark = pytest.mark.alone  # it freezes processes and searches their memory, while keys live 2 s
+
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="searches /proc")
 
 

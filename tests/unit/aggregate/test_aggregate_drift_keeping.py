@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from fair_clock import fair_host
 from msgspec import structs
-from patience import until
+from patience import patient, until
 from prometheus_client import REGISTRY
 
 from proto.codec import encode
@@ -110,7 +110,7 @@ async def running(bus, make, drift):
     if drift is not None:
         tasks.append(asyncio.create_task(drift.run()))
     try:
-        await asyncio.wait_for(bus.idle.wait(), 20)
+        await asyncio.wait_for(bus.idle.wait(), patient())
         yield tasks
     finally:
         for task in tasks:

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import clips
 import pytest
 from msgspec import structs
-from patience import until
+from patience import patient, until
 from prometheus_client import REGISTRY
 
 from proto.subjects import CAMERA_EVENTS
@@ -219,7 +219,7 @@ async def test_a_lost_cancellation_stops_nobody(ground, clip):
     ground.line.store = deaf
     await put(ground, [site(clip, "a")])
     await until(lambda: entered)
-    await asyncio.wait_for(ground.fleet.stop(), 3)
+    await asyncio.wait_for(ground.fleet.stop(), patient(3))
 
 
 async def test_cameras_rest_by_the_clock(ground, clip):

@@ -111,13 +111,20 @@ def _form(body: str) -> dict[str, str]:
 _SENT = 4 * 86_400 * 10**9
 """Reports on older SMS are ignored: telephone networks keep an SMS for three days."""
 _YET_S = 2.0
+"""How long a report waits for the record of its SMS."""
 
 
 class DeliveryReports:
     """Serves reports at the address in the settings, if any. Any replica may record any site's report: it is a fact."""
 
-    def __init__(self, bus: Bus, clock: Callable[[], int] = time.time_ns) -> None:
-        self._bus, self._clock = bus, clock
+    def __init__(
+        self,
+        bus: Bus,
+        clock: Callable[[], int] = time.time_ns,
+        *,
+        wait: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._bus, self._clock, self._wait = bus, clock, wait
         self._one_at_a_time = asyncio.Lock()
         self._server: ReportServer | None = None
         self._settings: ReportsSettings | None = None
@@ -157,7 +164,7 @@ class DeliveryReports:
         now = self._clock()
         found = await self._about(report, now)
         if not found:  # a gateway may report before its acceptance is recorded, and Kannel reports once
-            await asyncio.sleep(_YET_S)
+            await self._wait(_YET_S)
             found = await self._about(report, now)
         if not found:
             raise LookupError(report.notification)
