@@ -1,17 +1,12 @@
 """The capacity table as Markdown, the numbers as JSON, and a chart."""
 
-import atexit
 import json
-import os
-import tempfile
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-# matplotlib keeps a list of fonts in the home directory. A report writes into its own folder only.
-os.environ.setdefault("MPLCONFIGDIR", (_SCRATCH := tempfile.TemporaryDirectory(prefix="moretta-")).name)
+import services.sites.plotting  # noqa: F401 - before matplotlib  # isort: skip
 
-# Imported only now, because it reads the variable while it is imported.
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -19,8 +14,6 @@ from matplotlib.ticker import MaxNLocator
 from bench.axes import COLOURS, tidy
 from bench.rows import Bench
 from bench.system import PROGRAMS, Run
-
-atexit.register(_SCRATCH.cleanup)
 
 # Okabe and Ito's colours, told apart by colour-blind people; the markers differ too.
 _MARKERS = "os^Dv"

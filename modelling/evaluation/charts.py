@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import atexit
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
-# matplotlib keeps a list of fonts in the home directory. A report writes into its own folder only.
-os.environ.setdefault("MPLCONFIGDIR", (_SCRATCH := tempfile.TemporaryDirectory(prefix="moretta-")).name)
+import services.sites.plotting  # noqa: F401 - before matplotlib  # isort: skip
 
-# Imported only now, because it reads the variable while it is imported.
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from services.sites.proportions import wilson
-
-atexit.register(_SCRATCH.cleanup)
 
 # Okabe and Ito's colours, told apart by colour-blind people; the markers differ too.
 MASKED, BARE, GREY = "#0072B2", "#D55E00", "#666666"

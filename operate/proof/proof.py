@@ -92,15 +92,16 @@ class Proof:
 
     @contextmanager
     def _environment(self) -> Iterator[None]:
-        """Make programs create their temporary files in a folder that is searched."""
-        before = os.environ.get("TMPDIR")
-        os.environ["TMPDIR"] = str(self._disk.box / "tmp")
+        """Make programs create their temporary files, and matplotlib's list of fonts, in a folder that is searched."""
+        before = {name: os.environ.get(name) for name in ("TMPDIR", "MPLCONFIGDIR")}
+        os.environ |= dict.fromkeys(before, str(self._disk.box / "tmp"))
         try:
             yield
         finally:
-            del os.environ["TMPDIR"]
-            if before is not None:
-                os.environ["TMPDIR"] = before
+            for name, value in before.items():
+                del os.environ[name]
+                if value is not None:
+                    os.environ[name] = value
 
     @contextmanager
     def _captured(self) -> Iterator[None]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-# Imported first: it sets where matplotlib keeps its list of fonts.
+# Imported first: it says where matplotlib keeps its list of fonts.
 from services.sites import charts as drawing  # isort: skip
 
 from collections.abc import Sequence

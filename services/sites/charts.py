@@ -6,9 +6,6 @@ font has. It uses matplotlib's Figure alone: no screen, no pyplot.
 
 from __future__ import annotations
 
-import atexit
-import os
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -16,16 +13,12 @@ from io import BytesIO
 from threading import Lock
 from typing import Any
 
-from matplotlib.font_manager import FontProperties, findfont  # isort: skip
-from matplotlib.ft2font import FT2Font  # isort: skip
+import services.sites.plotting  # noqa: F401 - before matplotlib  # isort: skip
 
-
-# matplotlib keeps a list of fonts in the home directory. Moretta must write only the chart that was asked for.
-os.environ.setdefault("MPLCONFIGDIR", (_SCRATCH := tempfile.TemporaryDirectory(prefix="moretta-")).name)
-
-# Only now: matplotlib reads the variable while it is imported.
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont
+from matplotlib.ft2font import FT2Font
 
 from proto.public import Suppression
 from proto.stats import PeriodV1
@@ -34,8 +27,6 @@ __all__ = [
     "BAND", "COVERAGE", "HIDDEN", "MISSING", "RATE",
     "Axes", "Figure", "Labels", "coverage", "days", "marks", "rates", "runs", "tidy",
 ]  # fmt: skip
-
-atexit.register(_SCRATCH.cleanup)
 
 # Okabe and Ito's colours, told apart by colour-blind people; areas differ in their hatching too.
 RATE, BAND, COVERAGE, MISSING, HIDDEN = "#0072B2", "#b8d4e8", "#66C4A9", "#D55E00", "#999999"
