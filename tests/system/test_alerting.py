@@ -78,6 +78,7 @@ def running(folder: Path, ports: dict[int, int], clip: Path):
 
 
 @pytest.mark.timeout(5 * LIMIT_S)
+@pytest.mark.first
 async def test_alerts_of_both_are_in_one_alertmanager(tmp_path):
     """Prometheus has the published windows, and its alerts and Moretta's reach Alertmanager and the staff's server;
     when Moretta's is resolved it is over there too.

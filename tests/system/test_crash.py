@@ -34,6 +34,7 @@ def whole(run: UpProcess) -> list[int]:
 
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["SIGKILL", "SIGSTOP"])
+@pytest.mark.first
 def test_any_process_killed_or_frozen(settings_file: Path, number: int):
     """Windows go on with full coverage, none twice, none missing; what was lost shows as coverage, with a reason."""
     run = UpProcess(["-c", str(settings_file)]).start()

@@ -27,6 +27,7 @@ def test_a_disk_that_takes_no_more_files_has_no_room(tmp_path):
 
 
 @pytest.mark.timeout(400)
+@pytest.mark.first
 async def test_windows_and_alerts_wait_for_room(tmp_path):
     """aggregate says that it can't store, keeps what is closed, and stores it when the server is well again.
 

@@ -43,6 +43,7 @@ def rest_around(moment, off_s):
         pytest.param(2 * HOUR, HOUR, True, marks=pytest.mark.long),
     ],
 )
+@pytest.mark.first
 async def test_windows_go_on_and_cameras_rest_by_the_clock_on_the_wall(site, tmp_path, before_s, after_s, rests_after):
     """The camera begins or ends its rest in the moment in which clocks change; no window is missing, none is longer."""
     moment = int(time.time() + patient(SOON_S))

@@ -111,6 +111,7 @@ def walk() -> list[str]:
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("comes_back", [False, pytest.param(True, marks=pytest.mark.long)])
+@pytest.mark.first
 async def test_a_rolling_upgrade_and_the_way_back(scene: Scene, old: Version, comes_back: bool):
     """No window lost or doubled, each alert told once, and on the long way no camera unseen for long."""
     site = scene.site

@@ -461,6 +461,7 @@ async def test_those_who_run_it_are_told_of_a_silent_camera(scene):
         assert (resolved.state, resolved.at, resolved.reason) == ("resolved", start + 2 * 10**9, None)
 
 
+@pytest.mark.first
 async def test_all_nodes_lost(tmp_path, make_scene):
     """Three of three die in an open window: what was published stays, the window loses coverage, the next is whole."""
     cluster = NatsCluster(tmp_path).start()

@@ -43,6 +43,7 @@ def test_no_network():
         assert_mistakes(net.moretta("cameras", "find"), f"moretta cameras find: {why}")
 
 
+@pytest.mark.first
 def test_found_shown_added_and_opened(net, login, tmp_path):
     """The whole way: the question to all, the camera's streams, its second one in the settings, a packet of it."""
     rtsp.require()

@@ -61,6 +61,7 @@ async def run(*arguments):
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.first
 async def test_a_system_goes_on_after_its_store_was_wiped(ground: Ground, tmp_path):
     """No window twice, no alert told again, silences and orders in force, history there; then it tells what is new."""
     site, out = ground.site, tmp_path / "saved"
@@ -283,6 +284,7 @@ async def test_what_breaks_off_says_where_the_copy_is_and_that_has_the_empty_str
     assert {name: one[:2] for name, one in (await contents(site)).items()} == {n: one[:2] for n, one in before.items()}
 
 
+@pytest.mark.first
 async def test_only_the_identity_backup_may(full, tmp_path):
     """An operator's key gets nothing out and nothing in: whoever may, may destroy (ADR 32). No server is one line."""
     site, file, out = full

@@ -45,6 +45,7 @@ async def test_the_simulation_keeps_its_promises(tmp_path, console):
 
 
 @pytest.mark.timeout(120)
+@pytest.mark.first
 async def test_a_real_camera_shows_numbers_without_truth(tmp_path, console):
     """A file as camera is looped and counted for the time given; what is true nobody knows."""
     clip = market_film(tmp_path / "clip.mp4", (6, 0.5))

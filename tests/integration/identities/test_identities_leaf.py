@@ -492,6 +492,7 @@ async def publish_on(site: Site, over: asyncio.Event, stored: list[tuple[float, 
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("outage_s", [5, pytest.param(30, marks=pytest.mark.long)])
+@pytest.mark.first
 async def test_a_lost_hub_costs_nothing(sites: SitesAndHub, outage_s: int):
     """The hub is killed and comes back: each window once and in order; the site's stores are acknowledged meanwhile."""
     await sites.begin()

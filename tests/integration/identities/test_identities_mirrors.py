@@ -393,6 +393,7 @@ async def tell(server: Readers, camera: str, times: int = 1) -> None:
 
 
 @pytest.mark.timeout(180)
+@pytest.mark.first
 async def test_who_watches_goes_on_after_the_server_began_anew(server: Readers):
     """The bucket keeps its sequence, and cameras' states, which were in memory, go on behind theirs."""
     await tell(server, "before", times=20)

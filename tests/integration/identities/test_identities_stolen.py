@@ -124,6 +124,7 @@ async def test_a_stolen_key_is_replaced_by_one_command(leaf: Leaf):
 
 
 @pytest.mark.timeout(400)
+@pytest.mark.first
 async def test_a_rotation_ends_with_the_hubs_line(leaf: Leaf):
     """Both keys, then the new one alone, as `retire` prints it: nothing is lost on the way, and the old key is out."""
     await leaf.begin()

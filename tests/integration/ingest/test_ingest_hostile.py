@@ -134,6 +134,7 @@ def grey(width, height, _index):
     return clips.flat(width, height, 90)
 
 
+@pytest.mark.first
 async def test_a_picture_of_very_many_slices_is_not_decoded(tmp_path, beside):
     """32 kB that take half a minute, among pictures as usual."""
     clip = clips.make_clip(tmp_path / "large.h264", width=LARGE, height=LARGE, pictures=1, picture=grey)

@@ -26,6 +26,7 @@ SEEDS = (
 
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.first
 async def test_seed_of_kills_and_freezes(notify, seed):
     """One replica (even seeds) or two (odd ones), struck every other second, also while they start and restore."""
     rng = random.Random(seed)

@@ -147,6 +147,7 @@ async def test_a_wrong_password_and_a_seed_are_refused(place: Place):
 
 
 @pytest.mark.timeout(240)
+@pytest.mark.first
 async def test_a_box_and_home_assistants_sensors(tmp_path: Path, needs_recipes):
     """`moretta up --mqtt` says where; each zone is a sensor of a broker that keeps what it has, with its last rate."""
     broker = NatsProcess(
