@@ -32,7 +32,7 @@ $(VENV)/.locked: requirements/dev.txt
 	@touch $@
 # The wheel, not the checkout, is what runs and what is tested.
 $(VENV)/.installed: $(VENV)/.locked pyproject.toml README.md LICENSE NOTICE $(SOURCES)
-	.ci/thrice $(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation --no-index --force-reinstall .
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation --no-index --force-reinstall .
 	@touch $@
 
 demo: setup ## watch it work: simulated cameras, numbers, an alert, a mail (or CAMERA=url)
@@ -45,7 +45,7 @@ test-tools:
 	@.ci/system-packages tests
 	@.ci/chart-tools
 	@$(MAKE) -s virtual-camera
-	@command -v npm >/dev/null && $(MAKE) -s node recipes build/page/.installed || echo "No npm: the tests that need Node.js are skipped by name"
+	@if command -v npm >/dev/null; then $(MAKE) -s node recipes build/page/.installed; else echo "No npm: the tests that need Node.js are skipped by name"; fi
 
 test-long: setup test-tools ## floods, mixed versions, every example of each property, 1,000 broken inputs a door (SEED=number repeats)
 	MORETTA_SEED=$(SEED) $(call stage,long) -n $(WORKERS) -m long tests/unit tests/contract tests/integration tests/system

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import NoReturn
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / ".ci"))
@@ -22,6 +23,8 @@ from gate.stages import STAGES, Place  # noqa: E402
 from gate.tests import run  # noqa: E402
 from gate.verdict import Verdict  # noqa: E402
 
+_MISLEADING = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MORETTA_ONLY", "MORETTA_RECORDS", "MORETTA_SEED")
+"""Variables that would choose what is run; those of pytest, too."""
 _AGAIN = "MORETTA_AGAIN"
 """Set for `make test` by `.ci/run`: a failed test gets a second chance."""
 
@@ -32,7 +35,6 @@ def tests(names: list[str]) -> int:
         print(f"no such stage: {', '.join(sorted(unknown))}; there are {', '.join(one.name for one in STAGES)}")
         return 2
     stages = [stage for stage in STAGES if not names or stage.name in names]
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # a stage has a process group of its own, to be ended, too
     verdict = run(stages, Place(ROOT, ROOT / "build"), again=os.environ.get(_AGAIN) == "1")
     subprocess.run([sys.executable, ROOT / ".ci/stages", ROOT / "build/junit", *(s.name for s in stages)], check=False)
     _say(verdict)
@@ -53,16 +55,24 @@ def gate() -> int:
     """Run what decides whether work lands; return 1 if it is red."""
     began = time.monotonic()
     (told := ROOT / "build/gate/verdict.json").unlink(missing_ok=True)
+    for name in [one for one in os.environ if one in _MISLEADING or one.startswith("PYTEST_")]:
+        del os.environ[name]
     os.environ |= {"MORETTA_REQUIRE_ALL": "1", _AGAIN: "1"}
     red = [line for line in [_make("setup")] if line]
     if not red:
         red = [line for line in [_make("check"), _make("test")] if line]
-    verdict = json.loads(told.read_text("utf-8"))["last_line"] if told.is_file() else "red: test: it did not run"
+    said = json.loads(told.read_text("utf-8"))["last_line"] if told.is_file() else "red: test: it did not run"
     print(f"all: {(time.monotonic() - began) / 60:.1f} minutes")
+    return _last(red, said)
+
+
+def _last(red: list[str], said: str) -> int:
+    """Print the last lines of commands that were red and of the tests; return the exit code that goes with them."""
+    if said.startswith("red:"):  # the tests' own line says more than that `make test` failed
+        red = [line for line in red if not line.startswith("red: test:")] + [said]
     for line in red[1:]:
         print(line)
-    tests_alone = len(red) == 1 and red[0].startswith("red: test:") and told.is_file()
-    print(verdict if not red or tests_alone else red[0], flush=True)
+    print(red[0] if red else said, flush=True)
     return 1 if red else 0
 
 
@@ -73,7 +83,16 @@ def _make(target: str) -> str | None:
     return None if why is None else f"red: {target}: {why}"
 
 
+def _told_to_end(number: int, _frame: object) -> NoReturn:
+    """End what was started, too: a stage has a process group of its own. A second signal does not interrupt that."""
+    for one in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(one, signal.SIG_IGN)
+    sys.exit(128 + number)
+
+
 if __name__ == "__main__":
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _told_to_end)
     try:
         sys.exit(tests(sys.argv[2:]) if sys.argv[1:2] == ["tests"] else gate())
     except KeyboardInterrupt:

@@ -8,7 +8,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-_ERROR = re.compile(r"\b(error|failed|failure|would reformat|broken|unused)\b", re.IGNORECASE)
+_ERROR = re.compile(r"\b[Ee]rror\b|\b(failed|failure|[Ww]ould reformat)\b|: unused |\bBROKEN\b")
+_TRIED_AGAIN = "; again in "
+"""What .ci/thrice says of a try that failed."""
+_MOST = 1 << 28
+"""The most bytes that a command may say: it, or what it left behind, may write for ever."""
 _TICK_S = 0.5
 """How long to wait for more output; a process that the command left behind may hold its output open for ever."""
 
@@ -18,19 +22,25 @@ def failure(arguments: Sequence[str], root: Path) -> str | None:
     read, write = os.pipe()
     with subprocess.Popen(arguments, cwd=root, stdin=subprocess.DEVNULL, stdout=write, stderr=write) as process:
         os.close(write)
-        said = _shown(read, process)
-    os.close(read)
+        try:
+            said = _shown(read, process)
+        except BaseException:  # a signal, or nobody reads what we show
+            process.terminate()
+            raise
+        finally:
+            os.close(read)
     if process.returncode == 0:
         return None
     lines = [line.strip() for line in said.decode(errors="replace").splitlines() if line.strip()]
-    first = next((line for line in lines if _ERROR.search(line)), lines[-1] if lines else "it said nothing")
+    wrong = [line for line in lines if _ERROR.search(line) and _TRIED_AGAIN not in line]
+    first = (wrong or lines[-1:] or ["it said nothing"])[0]
     return f"{' '.join(arguments)}: {first}"
 
 
 def _shown(read: int, process: subprocess.Popen[bytes]) -> bytes:
     """Copy what comes to our own output until the command has ended; return it."""
     said = bytearray()
-    while True:
+    while len(said) < _MOST:
         ended = process.poll() is not None
         ready, _, _ = select.select([read], [], [], 0 if ended else _TICK_S)
         if not ready:
@@ -44,3 +54,4 @@ def _shown(read: int, process: subprocess.Popen[bytes]) -> bytes:
         said += part
         sys.stdout.buffer.write(part)
         sys.stdout.flush()
+    raise RuntimeError(f"it said more than {_MOST} bytes")

@@ -1,7 +1,9 @@
 """What a run of pytest said about each test, as tests/support/recorded.py wrote it."""
 
+import contextlib
 import json
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,12 +28,17 @@ class Result:
     @property
     def ended(self) -> bool:
         """Whether all was heard of it; a test that ended its worker has no teardown."""
-        return "teardown" in self.phases or "crash" in self.phases
+        return "teardown" in self.phases or self.crashed
 
     @property
     def failed(self) -> bool:
         """Whether any phase failed."""
         return "failed" in self.phases.values()
+
+    @property
+    def crashed(self) -> bool:
+        """Whether it ended its interpreter; pytest-xdist gives it to another worker, where it may pass."""
+        return "crash" in self.phases
 
     @property
     def skipped(self) -> bool:
@@ -40,8 +47,8 @@ class Result:
 
     @property
     def passed(self) -> bool:
-        """Whether setup, call and teardown passed; a skip is no pass."""
-        return [self.phases.get(phase) for phase in ("setup", "call", "teardown")] == ["passed"] * 3
+        """Whether setup, call and teardown passed, and nothing failed; a skip is no pass."""
+        return not self.failed and [self.phases.get(phase) for phase in ("setup", "call", "teardown")] == ["passed"] * 3
 
 
 @dataclass
@@ -71,8 +78,7 @@ def read(folder: Path) -> Run:
         collected |= found["ids"]
         broken |= found["broken"]
     reports = folder / "reports.jsonl"
-    lines = reports.read_text("utf-8").splitlines() if reports.exists() else []
-    said = [json.loads(line) for line in lines if line.endswith("}")]  # the last line may be half written
+    said = list(_lines(reports.read_text("utf-8"))) if reports.exists() else []
     tests: defaultdict[str, Result] = defaultdict(lambda: Result(""))
     for one in said:
         if one["phase"] != "collect":
@@ -81,6 +87,13 @@ def read(folder: Path) -> Run:
     missing = {one for one in collected.values() if one not in tests or not tests[one].ended}
     not_collected = f"{errors[0]['id']}: {errors[0]['error']}" if errors else ""
     return Run(dict(tests), missing, not_collected, broken)
+
+
+def _lines(text: str) -> Iterator[dict[str, str]]:
+    """Yield the records; the last line of a process that was ended may be half written."""
+    for line in text.splitlines():
+        with contextlib.suppress(json.JSONDecodeError):
+            yield json.loads(line)
 
 
 def _take(test: Result, name: str, said: dict[str, str]) -> None:

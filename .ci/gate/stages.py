@@ -68,7 +68,9 @@ class Only:
 
 def command(stage: Stage, place: Place, run: str, seed: int, only: Only | None) -> list[str]:
     """Return the command that runs a stage, or with `only` some of its tests in one worker."""
-    workers = [] if stage.workers == "0" else ["-n", stage.workers if only is None else "1", "--dist", "loadgroup"]
+    # A test that ends its worker is given to the next one; what is run again has one try.
+    spread = ["--dist", "loadgroup", "--max-worker-restart", "4" if only is None else "0"]
+    workers = [] if stage.workers == "0" else ["-n", stage.workers if only is None else "1", *spread]
     paths = stage.paths if only is None else only.paths()
     report = ["--junitxml", str(place.build / "junit" / f"{run}.xml")]
     return [*place.pytest, "-q", "-p", "randomly", f"--randomly-seed={seed}", *workers, *report, *stage.options, *paths]
@@ -79,7 +81,9 @@ def environment(stage: Stage, records: Path, seed: int, only: Only | None) -> di
     found = {**os.environ, **stage.environment, "MORETTA_RECORDS": str(records)}
     # pytest keeps the tests that it has rewritten as bytecode; where that is forbidden, each worker rewrites them all.
     found.pop("PYTHONDONTWRITEBYTECODE", None)
-    found.setdefault("MORETTA_FIRST_SEED", str(seed % 1_000_000))
+    found.pop("MORETTA_ONLY", None)
+    if not found.get("MORETTA_SEED"):
+        found["MORETTA_FIRST_SEED"] = str(seed % 1_000_000)
     if only is not None:
         found["MORETTA_ONLY"] = str(records / "only.json")
     return found

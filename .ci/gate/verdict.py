@@ -49,14 +49,17 @@ class Verdict:
 
 
 def fatal(stage: str, code: int, run: Run, limit_s: float) -> list[Red]:
-    """Return what no second run can mend: a stage that did not say of each test how it ended."""
+    """Return what no second run can mend: tests of which no outcome is known, or that ended their interpreter."""
     if code == TIMED_OUT:
         open_ = ", ".join(sorted(run.missing)[:3])
         return [Red(stage, f"ended after {limit_s:.0f} s", f"not finished: {open_}" if open_ else "")]
     if run.not_collected:
         return [Red(stage, "not collected", run.not_collected)]
-    if run.missing:
-        return [Red(stage, one, "collected, and no outcome was heard of") for one in sorted(run.missing)[:MOST_FAILED]]
+    lost = [Red(stage, one, "collected, and no outcome was heard of") for one in sorted(run.missing)[:MOST_FAILED]]
+    if found := reds(stage, [one for one in run.tests.values() if one.crashed]) + lost:
+        return found
+    if not run.tests:
+        return [Red(stage, "no test ran", f"pytest ended with {code}")]
     if code not in {_PASSED, _FAILED} or (code == _FAILED) != bool(run.failed):
         return [Red(stage, f"pytest ended with {code}", f"{len(run.failed)} failed tests were recorded")]
     return []

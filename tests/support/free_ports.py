@@ -9,6 +9,7 @@ import random
 import socket
 
 _CHANCE = random.SystemRandom()
+"""pytest-randomly seeds the other one alike before each test: two workers would take the same ports."""
 _FIRST, _END = 20_000, 32_000
 
 

@@ -19,7 +19,6 @@ import pytest
 import yaml
 from free_ports import free_port
 
-"""pytest-randomly seeds the other one alike before each test: two workers would take the same ports."""
 ROOT = Path(__file__).parents[2]
 FILES = ROOT / "k8s/moretta/files"
 RULES = FILES / "rules.yaml"

@@ -44,7 +44,8 @@ class Recorded:
         """Write the collected tests: the id in reports, and the id to run it by."""
         ids = {item.nodeid: self._ids.get(id(item), item.nodeid) for item in session.items}
         text = json.dumps({"ids": ids, "broken": self._broken})
-        (self._folder / f"collected-{self._worker or 'main'}.json").write_text(text, "utf-8")
+        (new := self._folder / f"new-{self._worker or 'main'}").write_text(text, "utf-8")
+        new.rename(self._folder / f"collected-{self._worker or 'main'}.json")
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Write that a file could not be collected."""
