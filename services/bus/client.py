@@ -108,11 +108,18 @@ class SecureClient(Client):
         A subscription that is drained was forgotten before the server had stopped sending to it: messages were lost.
         """
         self._pongs.append(future or asyncio.Future())
-        await self._send_command(PING_PROTO)
+        self._pending.append(
+            PING_PROTO
+        )  # and not `_send_command`: behind much it waits for a server that may be frozen
+        self._pending_data_size += len(PING_PROTO)
         await self._flush_pending()
 
     async def _process_connect_init(self) -> None:
         self._ps.reset()  # what came of a message when the last connection ended
+        # A PING of the last connection would be answered before what a `flush` of this one waits for.
+        waiting = self._pending.count(PING_PROTO)
+        self._pending = [part for part in self._pending if part != PING_PROTO]
+        self._pending_data_size -= waiting * len(PING_PROTO)
         await super()._process_connect_init()
         saw("nats", _connection_of(self))
 
@@ -170,6 +177,13 @@ def tasks_of(client: Client) -> list[asyncio.Task[None]]:
     """Return the tasks of a connection that have not ended: reading, writing, pings, connecting again."""
     found = (client._reading_task, client._flusher_task, client._ping_interval_task)  # noqa: SLF001
     return [task for task in found if task is not None and not task.done()] + reconnection_of(client)
+
+
+def cut_off(client: Client) -> None:
+    """Close a client's connection at once, if it is still open; what waits to be sent is lost."""
+    writer = getattr(client._transport, "_io_writer", None)  # noqa: SLF001
+    if writer is not None:
+        writer.transport.abort()
 
 
 def asked_by(msg: Msg) -> Client:

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -16,10 +16,20 @@ from prometheus_client import Counter, Gauge
 
 from proto.codec import ContractError, decode, decode_as, encode, encode_as
 from proto.subjects import Account, Subject
-from services.bus.client import SecureClient, come_as, reader_of, reconnection_of, subscriptions_of, tasks_of, words_of
+from services.bus.client import (
+    SecureClient,
+    come_as,
+    cut_off,
+    reader_of,
+    reconnection_of,
+    subscriptions_of,
+    tasks_of,
+    words_of,
+)
 from services.bus.nkey import Seed
 from services.bus.refused import Refused
 from services.bus.settings import NatsSettings
+from services.kernel.app import end_tasks
 from services.kernel.clock import boottime_ns
 from services.kernel.log import get_logger
 from services.kernel.settings import Secret
@@ -298,7 +308,8 @@ class Connection:
     async def close(self, limit_s: float = 1.5) -> None:
         """Stop the handlers, flush published messages and close. No step takes longer than the limit, none raises.
 
-        nats-py's `drain()` raises while reconnecting and may hang on a frozen server: then the connection is closed.
+        nats-py's `drain()` raises while reconnecting and may hang on a frozen server: then the connection is cut off.
+        It does not heed a cancellation, so it is a task of its own.
         """
         await self.stop_serving()
         await self._refused.close()
@@ -308,27 +319,28 @@ class Connection:
             task.cancel()
         self._trouble.closing = True
         subscriptions = subscriptions_of(self.client)  # closing forgets them
-        try:
-            async with asyncio.timeout(limit_s):
-                await self.client.drain()
-        except Exception as error:
-            log.warning("could not drain NATS", error=str(error) or type(error).__name__, account=self.account)
-        await _end(reconnection_of(self.client), limit_s)  # it would connect again what is closed
-        with contextlib.suppress(Exception):
-            async with asyncio.timeout(limit_s):
-                await self.client.close()
-        await _end([*tasks_of(self.client), *filter(None, map(reader_of, subscriptions))], limit_s)
+        if (why := await _tried(self.client.drain(), limit_s)) is not None:
+            log.warning("could not drain NATS", error=why, account=self.account)
+        await end_tasks(reconnection_of(self.client), limit_s)  # it would connect again what is closed
+        await _tried(self.client.close(), limit_s)
+        cut_off(self.client)
+        await end_tasks([*tasks_of(self.client), *filter(None, map(reader_of, subscriptions))], limit_s)
         CONNECTED.labels(self.account).set(0)
 
 
-async def _end(tasks: list[asyncio.Task[None]], limit_s: float) -> None:
-    """Cancel nats-py's own tasks until they have ended: on Python 3.11 the one cancellation on closing may be lost."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(limit_s):
-            while left := [task for task in tasks if not task.done()]:
-                for task in left:
-                    task.cancel()
-                await asyncio.wait(left, timeout=0.05)
+async def _tried(step: Coroutine[Any, Any, None], limit_s: float) -> str | None:
+    """Return None once a step is done, or why it is not; past the limit it is ended."""
+    task = asyncio.create_task(step)
+    try:
+        await asyncio.wait([task], timeout=limit_s)
+    except asyncio.CancelledError:
+        task.cancel()
+        raise
+    if not task.done():
+        await end_tasks([task], limit_s)
+        return f"not within {limit_s:g} s"
+    error = asyncio.CancelledError("cancelled") if task.cancelled() else task.exception()
+    return None if error is None else str(error) or type(error).__name__
 
 
 def _identity(settings: NatsSettings, account: Account) -> tuple[str | None, Secret | None, Seed | None]:

@@ -1,7 +1,8 @@
 """A queue that is fair to all askers: they take turns, round-robin within round-robin (RFC 970). Pure.
 
-One that had no turn yet goes before those that had one (RFC 8290, section 4.2): however many flood, somebody who asks
-a question now and then waits for the one in hand, and for others like themselves.
+An asker without a turn so far overtakes those that had one, as sparse flows do in RFC 8290 (section 4.2), but no two
+in a row: so new askers are served soon, however many flood, and keep nobody waiting for ever. This holds at each level:
+among accounts, among the users of an account, among the connections of a user.
 """
 
 from __future__ import annotations
@@ -24,15 +25,47 @@ class _Node(Generic[T]):
         self.known: dict[str, _Node[T]] = {}
         """Those that had one, in order of turns; also those of whom nothing waits, until their turn would come."""
         self.items: deque[T] = deque()
+        self.since = 0
+        """When it came or, if it had a turn, when that was over, by its parent's count of both."""
+        self._count, self._overtook = 0, False
+
+    def child(self, name: str, *, had_a_turn: bool) -> _Node[T]:
+        """Return the child of a name; make it if it is missing."""
+        found = self.fresh.get(name) or self.known.get(name)
+        if found is None:
+            found = self._stamped(_Node())
+            (self.known if had_a_turn else self.fresh)[name] = found
+        return found
 
     def turn(self) -> tuple[str, _Node[T]]:
-        """Return the child whose turn it is, and put it behind all others. Something must wait."""
-        while not self.fresh and not next(iter(self.known.values())).waiting:
+        """Return the child whose turn it is. Something must wait."""
+        while self.known and not next(iter(self.known.values())).waiting:
             del self.known[next(iter(self.known))]
-        group = self.fresh or self.known
+        group = self.fresh if self._is_fresh_next() else self.known
         name = next(iter(group))
         self.known[name] = node = group.pop(name)
         return name, node
+
+    def had_its_turn(self, name: str) -> _Node[T] | None:
+        """Put a child behind all that are there by now, and return it; None if it is gone."""
+        if name not in self.known:
+            return None
+        self.known[name] = node = self._stamped(self.known.pop(name))
+        return node
+
+    def _is_fresh_next(self) -> bool:
+        if not (self.fresh and self.known):
+            return bool(self.fresh)
+        came, had = (next(iter(group.values())).since for group in (self.fresh, self.known))
+        if came > had:  # it overtakes, unless the turn before was overtaken already
+            self._overtook = not self._overtook
+            return self._overtook
+        return True
+
+    def _stamped(self, node: _Node[T]) -> _Node[T]:
+        self._count += 1
+        node.since = self._count
+        return node
 
     def fullest(self) -> tuple[str, _Node[T]]:
         """Return the child with most items waiting; of equals the last in turn."""
@@ -76,6 +109,7 @@ class FairQueue(Generic[T]):
         """
         if not self._root.waiting:
             return None
+        self._rotate()
         asker, node = list[str](), self._root
         node.waiting -= 1
         while node.fresh or node.known:
@@ -88,6 +122,12 @@ class FairQueue(Generic[T]):
             self.clear()
         return node.items.popleft()
 
+    def _rotate(self) -> None:
+        node: _Node[T] | None = self._root
+        for name in self._last:
+            if node is not None:
+                node = node.had_its_turn(name)
+
     def clear(self) -> None:
         """Remove all waiting items."""
         self._root = _Node()
@@ -95,14 +135,8 @@ class FairQueue(Generic[T]):
     def _path(self, asker: Asker) -> list[_Node[T]]:
         """Return the nodes from the root to an asker's; make the missing ones."""
         nodes = [self._root]
-        for depth, name in enumerate(asker):
-            node = nodes[-1]
-            found = node.fresh.get(name) or node.known.get(name)
-            if found is None:
-                found = _Node()
-                had_the_last_turn = asker[: depth + 1] == self._last[: depth + 1]
-                (node.known if had_the_last_turn else node.fresh)[name] = found
-            nodes.append(found)
+        for depth, name in enumerate(asker, 1):
+            nodes.append(nodes[-1].child(name, had_a_turn=asker[:depth] == self._last[:depth]))
         return nodes
 
     def _give_way(self, names: Asker) -> T:

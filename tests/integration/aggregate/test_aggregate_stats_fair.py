@@ -140,7 +140,7 @@ async def test_a_flood_keeps_nobody_waiting(locked, stats, begun, who):
 
 
 async def test_many_flooders_have_a_turn_each(locked, stats, begun):
-    """However many connections flood, one who asks waits for the answer in hand, and for one more at most."""
+    """However many connections of a key flood, another waits for the answer in hand, and for one more at most."""
     async with contextlib.AsyncExitStack() as stack:
         flooders = [await stack.enter_async_context(connected(locked, "subscriber")) for _ in range(3)]
         other = await stack.enter_async_context(connected(locked, "subscriber"))

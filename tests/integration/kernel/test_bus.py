@@ -170,12 +170,22 @@ async def test_follow_survives_a_frozen_server(bus: Bus, nats_server):
     await end_tasks([task])
 
 
-async def test_close_on_a_frozen_server_is_bounded(nats_server):
-    """A frozen server can't keep a service from stopping."""
+@pytest.mark.alone
+@pytest.mark.parametrize("backlog", [0, 30])
+async def test_close_on_a_frozen_server_is_bounded(nats_server, backlog):
+    """A frozen server can't keep a service from stopping, nor a connection open: also behind much that waits.
+
+    The steps' limits are 5 s together; nats-py alone would wait for 10.
+    """
     bus = await Bus.connect(NatsSettings(url=nats_server.url), "notify")
+    client = bus._connection.client
+    await client.subscribe("anything")
     nats_server.signal(signal.SIGSTOP)
-    async with asyncio.timeout(patient(8)):
+    sending = [asyncio.create_task(client.publish("backlog", bytes(700_000))) for _ in range(backlog)]
+    async with asyncio.timeout(9):
         await bus.close()
+    assert client._transport._io_writer.transport.is_closing()
+    await end_tasks(sending)
     nats_server.signal(signal.SIGCONT)
 
 

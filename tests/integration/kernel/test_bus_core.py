@@ -345,6 +345,32 @@ async def test_a_frozen_server_is_noticed(bus: Bus, nats_server: NatsProcess):
     await until(lambda: bus.connected)
 
 
+async def test_a_frozen_server_is_noticed_behind_a_backlog(bus: Bus, nats_server: NatsProcess):
+    """Also while more waits to be sent than nats-py wants to keep: the ping does not wait with it."""
+    nats_server.signal(signal.SIGSTOP)
+    client = bus._connection.client
+    sending = [asyncio.create_task(client.publish("backlog", bytes(700_000))) for _ in range(40)]
+    await until(lambda: not bus.connected)
+    nats_server.signal(signal.SIGCONT)
+    await until(lambda: bus.connected)
+    await asyncio.gather(*sending)
+    await client.flush()
+
+
+async def test_a_ping_of_the_last_connection_ends_no_flush(bus: Bus, nats_server: NatsProcess):
+    """What waited to be sent is sent on the next connection, but not its pings: their answers would come too early."""
+    client = bus._connection.client
+    nats_server.signal(signal.SIGSTOP)
+    sending = [asyncio.create_task(client.publish("backlog", bytes(700_000))) for _ in range(20)]
+    flushing = [asyncio.create_task(client.flush()) for _ in range(3)]
+    await until(lambda: not bus.connected)
+    nats_server.signal(signal.SIGCONT)
+    await until(lambda: bus.connected)
+    await asyncio.gather(*sending, *flushing, return_exceptions=True)
+    await client.flush()
+    assert client._pongs == []
+
+
 async def test_serving_goes_on_after_a_restart(bus: Bus, nats_server: NatsProcess):
     """Subscriptions come back by themselves."""
     seen: list[int] = []

@@ -85,7 +85,7 @@ async def test_a_silent_holder_loses_it(url):
             began = time.monotonic()
         assert a.held, "whoever can't write doesn't give up"
         await until(lambda: GATE not in b.view.leases, limit_s=LIMIT_S)
-        assert time.monotonic() - began < patient(6 + NOISE_S)
+        assert 1 < time.monotonic() - began < patient(6 + NOISE_S)
         assert not a.is_valid(GATE), "by its own clock, before anybody else could take it"
         assert await b.take(GATE)
 
