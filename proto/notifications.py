@@ -67,7 +67,7 @@ class SilenceV1(Struct, frozen=True, tag="SilenceV1", kw_only=True):
 
 
 class SilenceHeldRequestV1(Struct, frozen=True, tag="SilenceHeldRequestV1", kw_only=True):
-    """Does notify decide with this silence already? What `moretta silence` asks after it has stored one."""
+    """Does notify apply this silence already? What `moretta silence` asks after it has stored one."""
 
     site: SiteId
     silence: SilenceId
@@ -80,7 +80,7 @@ class SilenceHeldReplyV1(Struct, frozen=True, tag="SilenceHeldReplyV1", kw_only=
 
     site: SiteId
     held: bool
-    """Whether every alert that comes from now on is decided with it."""
+    """Whether it is applied to every alert that comes from now on."""
 
 
 class ReplayRequestV1(Struct, frozen=True, tag="ReplayRequestV1", kw_only=True):

@@ -381,7 +381,7 @@ SILENCE_HELD = Subject(
     "json",
     ("operator",),
     ("notify",),
-    "whether a silence that was stored is decided with",
+    "whether notify applies a silence that was stored",
     reply=SilenceHeldReplyV1,
 )
 REPLAY = Subject(

@@ -21,7 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from operate.orders import ANSWER_S, checked, operator_bus, told_sites
-from proto.notifications import SilenceHeldRequestV1, SilenceV1
+from proto.notifications import NotificationV1, SilenceHeldRequestV1, SilenceV1
 from proto.public import OperationalKind, WindowV1
 from proto.subjects import NOTIFICATIONS, OPERATIONS, RULES, SILENCE_HELD, SILENCES, WINDOWS
 from services.bus import Bus, NoWorkers, Unavailable
@@ -29,8 +29,8 @@ from services.kernel.settings import SettingsError
 from services.notify.core.texts.names import one_line
 
 _READ_S = 3.0
-_HELD_S, _LOOK_S = 5.0, 0.05
-"""How long notify may take until it decides with a silence, and how often to ask."""
+_HELD_S, _ONE_S, _LOOK_S = 5.0, 1.0, 0.05
+"""How long notify may take until it applies a silence, how long one answer may take, and how often to ask."""
 Names = dict[str, set[str]]
 """Published names, by `site`, `zone`, `rule` and `receiver`."""
 
@@ -172,25 +172,33 @@ async def expire(file: Path, name: str, *, operator: str, why: str) -> tuple[Sil
 
 
 async def unconfirmed(bus: Bus, silence: SilenceV1) -> list[str]:
-    """Wait until notify decides with a silence as it was stored; return a warning for each site where it does not."""
-    asked = silence.sites or sorted(await sites(bus))
-    found = await asyncio.gather(*(_unheld(bus, silence, site) for site in asked))
+    """Wait until notify applies a silence as it was stored; return a warning for each site where it does not.
+
+    Without sites in the silence, those are asked about that notify has decided anything.
+    """
+    try:
+        asked = silence.sites or sorted(
+            {cast("NotificationV1", one.message).site for one in await bus.latest(NOTIFICATIONS)}
+        )
+        found = await asyncio.gather(*(_unheld(bus, silence, site) for site in asked))
+    except (TimeoutError, Unavailable, nats.errors.Error) as error:
+        return [f"whether notify applies it is not known: {str(error) or type(error).__name__}"]
     return list(dict.fromkeys(why for why in found if why))
 
 
 async def _unheld(bus: Bus, silence: SilenceV1, site: str) -> str:
     question = SilenceHeldRequestV1(site=site, silence=silence.silence, ends=silence.ends)
-    try:
-        async with asyncio.timeout(_HELD_S):
-            while not (await bus.request(SILENCE_HELD, question, timeout=_HELD_S)).held:
-                await asyncio.sleep(_LOOK_S)
-    except NoWorkers:
-        return "no notify is connected to this NATS; it is stored, and notify heeds it once it is"
-    except TimeoutError:
-        return (
-            f"no notify confirmed it for site {site!r} in {_HELD_S:g} s; `moretta doctor` shows whether one tells of it"
-        )
-    return ""
+    end = time.monotonic() + _HELD_S
+    while time.monotonic() < end:
+        try:
+            if (await bus.request(SILENCE_HELD, question, timeout=_ONE_S)).held:
+                return ""
+            await asyncio.sleep(_LOOK_S)
+        except NoWorkers:
+            return "no notify of this version is connected to this NATS; the silence is stored, and applies once one is"
+        except TimeoutError:  # its replica may be starting, or handing the site over: the next one answers
+            continue
+    return f"no notify confirmed it for site {site!r} in {_HELD_S:g} s; `moretta doctor` shows whether one serves it"
 
 
 async def _read(bus: Bus) -> list[SilenceV1]:

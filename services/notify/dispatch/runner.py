@@ -155,8 +155,8 @@ class SiteRunner:
         return True
 
     def holds(self, silence: SilenceId, ends: Nanoseconds) -> bool:
-        """Return whether each alert that comes in from now on is decided with a silence that ends then."""
-        return self._silenced.get(silence) == ends
+        """Return whether each alert that comes in from now on is decided here, with a silence that ends then."""
+        return self._held() and self._silenced.get(silence) == ends
 
     async def leave(self) -> None:
         """Stop delivering for the site. First let a replay in progress finish and answer, within a time limit."""

@@ -125,7 +125,7 @@ class Sites:
         await request.reply(ReplayReplyV1(site=asked.site, recipients=count))
 
     async def silenced(self, asked: SilenceHeldRequestV1, request: Request) -> None:
-        """Say whether a silence is decided with, if this replica serves the site."""
+        """Say whether a silence is applied, if this replica serves the site."""
         running = self.running.get(asked.site)
         if running is not None and asked.site in self.caught_up:
             held = running.runner.holds(asked.silence, asked.ends)

@@ -149,7 +149,7 @@ async def test_a_silence_is_answered_once_notify_holds_to_it(typed, make_alert, 
         assert "warning: no notify confirmed it for site 'market' in 5 s; `moretta doctor` shows" in said
     assert await asyncio.to_thread(service.stop) == 0
     said = await typed.say(*about, "--zone", "door")
-    assert "warning: no notify is connected to this NATS; it is stored, and notify heeds it once it is" in said
+    assert "warning: no notify of this version is connected to this NATS; the silence is stored" in said
 
 
 async def test_a_test_message_goes_by_every_channel_of_a_receiver(typed):
