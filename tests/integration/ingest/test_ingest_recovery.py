@@ -21,8 +21,6 @@ from watched_camera import MS, NOISE_S, last, take, watching
 
 from services.ingest.core.reconnect import Backoff
 
-pytestmark = pytest.mark.alone  # how soon a camera is back, and what this process holds then
-
 PASSWORD = "hunter2-of-the-camera"
 LIMIT_NS = 1_500 * MS
 """The longest pause between two tries here."""
@@ -168,6 +166,7 @@ async def test_a_camera_whose_name_moved_is_tried_at_once(tmp_path, now, live_ag
             await until(lambda: last(states) == ("backing-off", "end-of-stream"))
 
 
+@pytest.mark.alone  # what else its process allocates would count
 @pytest.mark.timeout(600)  # its thread gives way to whatever else the machine does
 async def test_fifty_reconnects_leave_nothing(tmp_path):
     """Fifty times cut off in a row it comes back each time; memory, descriptors and threads stay as they were."""

@@ -336,9 +336,15 @@ def test_the_budget_of_a_live_picture():
 
 
 @REAL
-async def test_silence_is_unconfirmed_after_the_budget(frames_bus, nats_server):
+async def test_silence_is_unconfirmed_after_the_budget(frames_bus, nats_server, monkeypatch):
     """No answer within 100 ms of decoding: counted, late, and in the histogram's last bucket alone."""
-    camera = Camera()
+    camera, limits, request = Camera(), [], type(frames_bus).request
+
+    async def limited(bus, *args, timeout):
+        limits.append(timeout)
+        return await request(bus, *args, timeout=timeout)
+
+    monkeypatch.setattr(type(frames_bus), "request", limited)
     async with Worker(nats_server.url, [SILENCE]) as worker:
         sender, _ = await send_one(frames_bus, camera, decoded_ms_ago=40)
         await until(lambda: worker.frames)
@@ -349,6 +355,7 @@ async def test_silence_is_unconfirmed_after_the_budget(frames_bus, nats_server):
     assert camera.metric("moretta_pixel_lifetime_seconds_bucket", le="+Inf") == 1
     assert len(camera.round_trips) == 1, "the shedder must learn that it takes too long"
     assert worker.frames[0].age >= 40 * MS
+    assert limits == [pytest.approx((LIVE_BUDGET_NS - worker.frames[0].age) / 1e9, abs=1e-6)]
     # It waited for what was left of the budget when it asked; a timer may be a moment early.
     assert camera.round_trips[0] >= LIVE_BUDGET_NS - worker.frames[0].age - 1 * MS
 

@@ -184,7 +184,6 @@ async def test_what_is_on_its_way_is_finished_before_another_takes_the_site(noti
     assert {len(records) for records in (await notify.sent()).values()} == {1}
 
 
-@pytest.mark.alone
 async def test_a_lease_that_ends_before_its_time(notify):
     """The server's clock is set forward: it lets a lease go in which its holder believes for a second more.
 
