@@ -11,6 +11,7 @@ from bench.scale_system import Layout, measure, restart
 from bench.system import Restarted
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 async def test_it_measures_sites_and_replicas():
     """Two sites by two replicas: every program takes time, sightings are stored, and windows are published in time."""
@@ -27,6 +28,7 @@ async def test_it_measures_sites_and_replicas():
     assert min(found.closing) >= 0
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 async def test_a_restart_reads_the_open_window():
     """What was told at once is in the stream, was counted before, and is read again."""

@@ -14,6 +14,7 @@ TAKEOVER_S = 12.0
 
 
 @pytest.mark.long
+@pytest.mark.alone
 @pytest.mark.timeout(300)
 async def test_six_cameras_outlive_all_that_happens(tmp_path: Path):
     """No window is missing, a process that ends in order says so, and no camera stays away after a kill."""

@@ -29,6 +29,7 @@ def _console() -> Console:
 
 
 @pytest.mark.long
+@pytest.mark.alone
 @pytest.mark.timeout(400)
 async def test_the_simulation_keeps_its_promises(tmp_path, console):
     """Numbers beside the truth within their bounds, an alert fires, a mail comes, the alert clears; exit code 0."""

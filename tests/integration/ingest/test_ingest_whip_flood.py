@@ -73,6 +73,7 @@ def told(sdp, key):
 
 
 @pytest.mark.long
+@pytest.mark.alone
 @pytest.mark.timeout(240)
 async def test_the_camera_beside_an_attacker_goes_on(site):
     """20,000 valid requests, each from a port of its own, by who holds one phone's token: nobody loses a picture.

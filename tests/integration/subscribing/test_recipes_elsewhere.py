@@ -80,7 +80,7 @@ async def told(folder: Path, env: dict[str, str], owner: Bus, lose: Callable[[],
         await printed(running, wanted)
 
 
-@pytest.mark.first
+@pytest.mark.long
 async def test_at_three_servers_over_tls(cluster, tmp_path, folder):
     """None is missed while a server is killed."""
     async with tls_cluster.service(cluster, tmp_path) as bus, asyncio.timeout(patient(COMPILE_S)):
