@@ -59,13 +59,26 @@ PATIENCE = 300
 _LARGEST = 8192
 
 
+class Ratio(Protocol):
+    """A ratio of whole numbers: a Fraction, or what PyAV 19 has for it."""
+
+    @property
+    def numerator(self) -> int: ...
+    @property
+    def denominator(self) -> int: ...
+
+
 class Stream(Protocol):
     """The properties of a stream that decoding needs: PyAV's own stream, or a peer's."""
 
     @property
     def codec_context(self) -> VideoCodecContext: ...
     @property
-    def time_base(self) -> Fraction | None: ...
+    def time_base(self) -> Ratio | None: ...
+
+
+def _fraction(ratio: Ratio | None) -> Fraction:
+    return Fraction(ratio.numerator, ratio.denominator) if ratio else Fraction(1)
 
 
 class Decoder:
@@ -85,7 +98,7 @@ class Decoder:
         if device is not None:
             require(device, self._template.codec)
         self._device = device
-        self._time_base = stream.time_base or Fraction(1, 90_000)
+        self._time_base: Ratio = stream.time_base or Fraction(1, 90_000)
         self._turn = turn_of_stream(stream)
         self._long_side, self._masking = long_side, masking
         # FFmpeg refuses larger pictures before it allocates memory for them.
@@ -129,7 +142,7 @@ class Decoder:
                 context = self._opened()
                 frames = context.decode(packet)
                 # Read it now: another thread may drop the context before the pictures are converted.
-                self._pixel_aspect = context.sample_aspect_ratio or Fraction(1)
+                self._pixel_aspect = _fraction(context.sample_aspect_ratio)
             except (av_error.FFmpegError, EOFError, ValueError):
                 self.undecodable += 1
                 return []

@@ -265,9 +265,16 @@ async def test_a_browser_that_leaves_is_noticed(trial, page, film, tmp_path, lea
     assert line["reason"] == {"goodbye": "end-of-stream", "killed": "timeout"}[leave]
 
 
+def arguments(process):
+    """What a process was started with; nothing of one that has ended meanwhile."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return process.cmdline()
+    return []
+
+
 def kill(profile):
     """Kill every process of the browser with this profile at once."""
-    mine = [p for p in psutil.Process().children(recursive=True) if any(str(profile) in a for a in p.cmdline())]
+    mine = [p for p in psutil.Process().children(recursive=True) if any(str(profile) in a for a in arguments(p))]
     assert mine
     family = [child for process in mine for child in process.children(recursive=True)]
     for process in [*mine, *family]:
