@@ -10,7 +10,7 @@ import yaml
 
 from operate.orders import OperatorFile
 from operate.transparency.settings import TransparencyFile
-from proto.types import CameraId
+from proto.types import WHOLE_SITE, CameraId
 from services.aggregate.settings import AggregateFile
 from services.inference.settings import InferenceFile
 from services.ingest.settings import IngestFile
@@ -53,15 +53,27 @@ def check(file: Path, *, secrets: bool = True) -> list[Problem]:
 
 
 def doubts(file: Path, *, secrets: bool = True) -> list[Problem]:
-    """Return warnings about a valid file: cameras whose file or device is not here now, and notify's warnings."""
+    """Return warnings about a valid file: cameras whose file is not here, rules that see nobody, and notify's own."""
     found: list[Problem] = []
-    for path, camera in _cameras(load(file, IngestFile, secrets=secrets)):
+    settings = load(file, IngestFile, secrets=secrets)
+    for path, camera in _cameras(settings):
         address = address_of(camera)
         if address.kind in {"file", "device"} and not _is_here(Path(address.label)):
             where = "here" if Path(address.label).is_absolute() else f"in {Path.cwd()}"
-            why = f"{shown(camera.url)} is no file or device {where}; without it the camera has no picture"
+            url = "" if Path(address.label).is_absolute() else ", and no URL such as rtsp://10.0.0.5/stream"
+            why = f"{shown(camera.url)} is no file or device {where}{url}; without it the camera has no picture"
             found.append((path, why))
-    return found + notify_doubts(load(file, NotifyFile, secrets=secrets))
+    return [*found, *_blind_rules(settings), *notify_doubts(load(file, NotifyFile, secrets=secrets))]
+
+
+def _blind_rules(settings: IngestFile) -> Iterator[Problem]:
+    """Yield rules about zones that no camera sees: they can never fire."""
+    for i, site in enumerate(settings.sites):
+        seen = {WHOLE_SITE} | {camera.zone for camera in site.cameras}
+        seen |= {area.zone for camera in site.cameras for area in camera.zone_areas}
+        for j, rule in enumerate(site.rules):
+            if rule.zone not in seen:
+                yield f"sites[{i}].rules[{j}].zone", f"no camera sees the zone {rule.zone!r}: the rule can never fire"
 
 
 def _is_here(path: Path) -> bool:

@@ -5,9 +5,10 @@ import sys
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from operate.backup.command import keeping
 from operate.box.machine import BoxError
@@ -23,7 +24,27 @@ from operate.transparency.write import transparency
 from services.kernel.log import LogSettings, configure
 from services.kernel.settings import SettingsError
 
+MEANT = {
+    **dict.fromkeys(("start", "run", "serve"), "up"),
+    **dict.fromkeys(("check", "validate", "config"), "check-config"),
+    **dict.fromkeys(("stop", "halt"), "pause"),
+    "status": "doctor",
+}
+"""What people type who know other programs, and what they mean here."""
+
+
+class Commands(TyperGroup):
+    """The commands; a name that other programs have is answered with ours."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Return the command that is named; UsageError says which one may be meant."""
+        if args and args[0] in MEANT and args[0] not in self.commands:
+            ctx.fail(f"No such command '{args[0]}'. Did you mean '{MEANT[args[0]]}'?")
+        return super().resolve_command(ctx, args)
+
+
 app = typer.Typer(
+    cls=Commands,
     help="Measures how many people wear a face mask in front of cameras, and keeps no picture.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -68,11 +89,18 @@ def up(
     duration: Annotated[float | None, typer.Option(metavar="S", min=0, help="stop after so many seconds")] = None,
     data: Annotated[Path | None, typer.Option(metavar="DIR", help="keep windows and alerts here over restarts")] = None,
     simulate: Annotated[
-        bool, typer.Option("--simulate", help="with cameras that never were, to try subscribers")
+        bool, typer.Option("--simulate", help="use simulated cameras, to try out a subscriber")
     ] = False,
-    websocket: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="where browsers come in, to read")] = None,
-    origin: Annotated[list[str] | None, typer.Option(metavar="URL", help="a page from which they may")] = None,
-    mqtt: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="where MQTT clients come in, to read")] = None,
+    websocket: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="listen address for read-only browser connections (WebSocket)"),
+    ] = None,
+    origin: Annotated[
+        list[str] | None, typer.Option(metavar="URL", help="a page from which browsers may connect; may be repeated")
+    ] = None,
+    mqtt: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="listen address for read-only MQTT clients")
+    ] = None,
 ) -> None:
     """Run NATS and the four services on this machine."""
     from operate.box.machine import held

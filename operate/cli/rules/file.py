@@ -127,6 +127,8 @@ def seconds(length: str) -> int:
 def read_cases(file: Path) -> list[Case]:
     """Return the tests of a file, with windows as the shipped model judges; SettingsError names all its problems."""
     raw = read(file)
+    if "sites" in raw and "tests" not in raw:
+        raise SettingsError(file, [("", "is a settings file; name a file of tests, such as docs/rules-test.yaml")])
     found = list(problems(RulesFile, raw))
     if found:
         raise SettingsError(file, found)

@@ -4,7 +4,8 @@ Every part of a value is checked by itself.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
 from typing import Annotated, Any, get_args, get_origin
 
 import msgspec
@@ -20,7 +21,16 @@ def problems(schema: Any, value: Any, path: str = "") -> Iterator[Problem]:
         convert(value, schema)
     except msgspec.ValidationError:
         parts = list(_part_problems(_bare(schema), value, path))
-        yield from parts or [(path, f"{_right(schema)}, got {shown(value, schema)}")]
+        yield from parts or [(path, f"{_right(schema)}, got {shown(value, schema)}{_percent(schema, value)}")]
+
+
+def _percent(schema: Any, value: Any) -> str:
+    """Return what a percentage is as the share that it should be; empty for all else."""
+    info = inspect.type_info(schema)
+    info = info.type if isinstance(info, inspect.Metadata) else info
+    is_share = isinstance(info, inspect.FloatType) and (info.ge, info.le) == (0, 1)
+    is_percentage = isinstance(value, (int, float)) and not isinstance(value, bool) and 1 < value <= 100
+    return f"; {value:g} % is {value / 100:g}" if is_share and is_percentage else ""
 
 
 def _bare(schema: Any) -> Any:
@@ -49,12 +59,17 @@ def _field_problems(schema: type[Struct], value: dict[str, Any], path: str) -> I
     fields = {f.encode_name: f for f in msgspec.structs.fields(schema)}
     for key in value:
         if key not in fields and schema.__struct_config__.forbid_unknown_fields:
-            yield join(path, key), f"unknown key; known here are {', '.join(fields)}"
+            yield join(path, key), f"unknown key; known here are {', '.join(fields)}{_meant(key, fields)}"
     for name, field in fields.items():
         if name in value:
             yield from problems(field.type, value[name], join(path, name))
         elif field.required:
             yield join(path, name), f"is missing; {_right(field.type)}"
+
+
+def _meant(key: object, known: Iterable[str]) -> str:
+    close = get_close_matches(str(key), known, 1, cutoff=0.75)
+    return f"; did you mean {close[0]}?" if close else ""
 
 
 def join(path: str, key: object) -> str:

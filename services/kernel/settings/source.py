@@ -11,6 +11,8 @@ from services.kernel.settings.explain import join, shown
 from services.kernel.settings.model import SECRETS, SECTIONS, Problem, SettingsError
 
 _PREFIX = "MORETTA_"
+MOST_BYTES = 1 << 20
+"""A larger file is none of settings. Without a limit, reading 50 MB of something else as YAML takes minutes."""
 STAND_IN = "nats://not-read-by-this-service"
 """A stand-in that fits every secret, so that one mistake gives one line."""
 _SEED = re.compile("SU[A-Z2-7]{40}")
@@ -49,14 +51,26 @@ def _one_line(error: yaml.YAMLError) -> str:
     return f"{what}{where}".replace("\n", " ")
 
 
-def read(file: Path, example: str = "sites:") -> dict[str, Any]:
+def _text(file: Path) -> str:
+    """Return the file's text; SettingsError if it can't be read, or is none of settings."""
     try:
-        raw = _yaml(file.read_text(encoding="utf-8"))
+        with file.open("rb") as stream:
+            content = stream.read(MOST_BYTES + 1)
+        if len(content) > MOST_BYTES:
+            why = f"is larger than {MOST_BYTES >> 20} MiB, which is what a ConfigMap holds; name a settings file"
+            raise SettingsError(file, [("", why)])
+        return content.decode("utf-8")
     except OSError as error:
         why = f"cannot be read: {error.strerror or error}; name a readable YAML file"
         raise SettingsError(file, [("", why)]) from None
     except UnicodeDecodeError:
         raise SettingsError(file, [("", "is not UTF-8 text; a settings file is YAML")]) from None
+
+
+def read(file: Path, example: str = "sites:") -> dict[str, Any]:
+    text = _text(file)
+    try:
+        raw = _yaml(text)
     except ValueError as error:
         raise SettingsError(file, [("", f"is not YAML: {error}")]) from None
     if raw is None:

@@ -9,6 +9,8 @@ from command_line import moretta
 from patience import patient
 from warm import COMMAND_LINE, warm
 
+from operate.cli.__main__ import MEANT
+
 FOREIGN = {
     "ingest": ["onnxruntime", "aiosmtplib", "scipy", "typer", "rich"],
     "inference": ["av", "aiosmtplib", "scipy", "typer", "rich"],
@@ -35,6 +37,15 @@ def test_a_service_needs_only_its_own_libraries(name: str):
     assert (
         run.stderr == "/nowhere/settings.yaml: cannot be read: No such file or directory; name a readable YAML file\n"
     )
+
+
+@pytest.mark.parametrize(("typed", "meant"), [*MEANT.items(), ("reprot", "report")])
+def test_a_command_of_other_programs_is_answered_with_ours(typed: str, meant: str):
+    """Exit code 2, and the command that may be meant is one."""
+    run = moretta(typed)
+    assert run.returncode == 2
+    assert f"Did you mean '{meant}'" in run.stderr
+    assert meant in moretta("--help").stdout
 
 
 def test_help_about_notify_tells_its_commands(tmp_path: Path):

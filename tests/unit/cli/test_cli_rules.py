@@ -113,6 +113,15 @@ def test_what_is_wrong_with_a_file(tmp_path, changes, path, why):
     assert why in error.value.problems[places.index(f"tests[0].{path}")][1]
 
 
+def test_a_settings_file_in_place_of_tests_is_told(tmp_path):
+    """What such a file looks like is said, and not each of its sections."""
+    file = tmp_path / "site.yaml"
+    file.write_text("sites: [{id: cannes}]\nnats: {}\n")
+    with pytest.raises(SettingsError) as error:
+        read_cases(file)
+    assert str(error.value) == f"{file}: is a settings file; name a file of tests, such as docs/rules-test.yaml"
+
+
 def test_a_settings_file_that_is_wrong_is_named(tmp_path):
     """It is not the test's file that has to be mended."""
     with pytest.raises(SettingsError, match="cannot be read") as error:

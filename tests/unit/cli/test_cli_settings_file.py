@@ -2,6 +2,7 @@
 
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -49,7 +50,7 @@ def test_all_services_are_asked(file: Path):
 @pytest.mark.parametrize(
     ("nats", "path", "why"),
     [
-        ("url: tls://bus.example", "nats.ca_file", "is missing; TLS needs the file of the authority"),
+        ("url: tls://bus.example", "nats.ca_file", "is missing; TLS needs the file of the CA"),
         ("client_cert_file: c", "nats.ca_file", "is missing; TLS needs"),
         ("ca_file: system, client_key_file: k", "nats.client_cert_file", "is missing; a key is of no use"),
         ("ca_file: system, url: 'ws://h'", "nats.url", "ws:// is never encrypted"),
@@ -206,20 +207,40 @@ def test_addresses_that_no_camera_can_have(file: Path):
     assert "hunter2" not in str(error.value)
 
 
+NO_URL = "and no URL such as rtsp://10.0.0.5/stream"
+
+
+def test_a_rule_that_sees_nobody_is_a_doubt(file: Path):
+    """A zone without a camera can be meant for later; one that a part of a picture has is seen."""
+    seen = site(["rtsp://h/x", "rtsp://h/y"])
+    seen["cameras"][0]["zone"] = "hall"
+    seen["cameras"][1]["zone_areas"] = [{"zone": "quay", "area": [[0, 0], [1, 0], [1, 1]]}]
+    zones = ["hall", "quay", "roof"]
+    rules = [{"id": zone.strip("_"), "zone": zone, "fire_below": 0.7, "clear_above": 0.8} for zone in [*zones, "_site"]]
+    file.write_text(
+        yaml.safe_dump(
+            {"sites": [seen | {"profile": "lab", "zones": [{"id": zone} for zone in zones], "rules": rules}]}
+        )
+    )
+    assert check(file) == []
+    assert doubts(file) == [("sites[0].rules[2].zone", "no camera sees the zone 'roof': the rule can never fire")]
+
+
 def test_a_source_that_is_not_here_is_a_doubt(file: Path, monkeypatch: pytest.MonkeyPatch):
     """Named with the folder in which it was looked for: it may be on another machine, so it is no mistake."""
     monkeypatch.chdir(file.parent)
     (file.parent / "there.mp4").touch()
     file.write_text(
-        yaml.safe_dump({"sites": [site(["there.mp4", "gone.mp4", "rtsp://h/x", "http//h", "/dev/video987"])]})
+        yaml.safe_dump({"sites": [site(["there.mp4", "gone.mp4", "rtsp://h/x", "10.0.0.5", "/dev/video987"])]})
     )
     assert check(file) == []
-    (gone, why), (typo, _), (device, here) = doubts(file)
+    (gone, why), (typo, url), (device, here) = doubts(file)
     assert (gone, typo, device) == tuple(f"sites[0].cameras[{index}].url" for index in (1, 3, 4))
-    assert why == f"'gone.mp4' is no file or device in {file.parent}; without it the camera has no picture"
+    assert why == f"'gone.mp4' is no file or device in {file.parent}, {NO_URL}; without it the camera has no picture"
+    assert f"{NO_URL};" in url
     assert here.startswith("'/dev/video987' is no file or device here;")
 
 
-def site(urls: list[str]) -> dict[str, object]:
+def site(urls: list[str]) -> dict[str, Any]:
     """A site with a camera for each address."""
     return {"id": "cannes", "cameras": [{"id": f"c{index}", "url": url} for index, url in enumerate(urls)]}

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from services.ingest.settings import IngestFile
 from services.kernel.settings import SECTIONS, SettingsError, load
+from services.kernel.settings.source import read
 from services.notify.settings import NotifyFile
 
 GOOD = "sites: [{id: cannes, cameras: [{id: gate, url: /dev/video0}]}]"
@@ -89,6 +90,10 @@ def test_what_is_no_settings_file(errors, text: str | bytes, line: str):
         ("sites: [{id: a.b}]", "sites[0].id: must be 1-32 of a-z, 0-9 and inner hyphens, got 'a.b'"),
         ('sites: [{id: "a\\n"}]', "sites[0].id: must be 1-32 of a-z, 0-9 and inner hyphens, got 'a\\n'"),
         ("sites: [{id: a, lag: 1}]", "sites[0].lag: unknown key; known here are id, name, timezone"),
+        (
+            "sites: [{id: a, rules: [{id: r, fire_below: 70, clear_above: 0.9}]}]",
+            "sites[0].rules[0].fire_below: must be a number at least 0 and at most 1, got 70; 70 % is 0.7",
+        ),
         ("sites: [{id: a, tracking: {hits: 1}}]", "sites[0].tracking.hits: unknown key; known here are min_hits, max_"),
         (
             "sites: [{id: a, profile: x}]",
@@ -119,6 +124,7 @@ def test_what_is_no_settings_file(errors, text: str | bytes, line: str):
             f"{GOOD}\nprobes: {{port: 70000}}",
             "probes.port: must be a whole number at least 0 and at most 65535, got 70000",
         ),
+        (f"{GOOD}\nlog: {{levle: info}}", "log.levle: unknown key; known here are level, format; did you mean level?"),
         (f"{GOOD}\nlog: {{level: loud}}", "log.level: must be one of debug, error, info, warning, got 'loud'"),
         (f"{GOOD}\nnats: {{'a\\u2028b': 1}}", "nats.a\\u2028b: unknown key"),
         (f'{GOOD}\nnats: {{"a\\nb": 1}}', "nats.a?b: unknown key"),
@@ -147,6 +153,15 @@ def test_one_mistake_is_one_line(errors, text: str, line: str):
     found = errors(text)
     assert len(found) == 1
     assert found[0].startswith(line)
+
+
+def test_a_file_that_is_too_large_is_not_read(tmp_path: Path):
+    """Junk ends at once, and so does a file without an end."""
+    large = tmp_path / "large.yaml"
+    large.write_text("a: b\n" * 300_000)
+    for file in (large, Path("/dev/zero")):
+        with pytest.raises(SettingsError, match="is larger than 1 MiB, which is what a ConfigMap holds"):
+            read(file)
 
 
 def test_all_mistakes_at_once(errors):
