@@ -150,6 +150,7 @@ contracts: setup ## write what the code says elsewhere: docs/schemas, asyncapi.j
 	$(BIN)/python tools/asyncapi.py docs/asyncapi.json $$($(BIN)/python -c 'from importlib.metadata import version; print(version("moretta"))') tests/contract/golden
 	$(BIN)/python -P tools/metrics_table.py docs/metrics.md
 	$(BIN)/python tools/chart_accounts.py k8s/moretta/files
+	$(BIN)/python tools/chart_profiles.py k8s/moretta/files
 	$(BIN)/python tools/dashboard.py k8s/dashboard.yaml k8s/moretta/files/dashboard.json
 	$(BIN)/python tools/dashboard.py k8s/windows-dashboard.yaml k8s/moretta/files/windows-dashboard.json
 	$(BIN)/python tools/chart_docs.py

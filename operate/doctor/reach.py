@@ -46,8 +46,8 @@ async def reached(place: ServerAddress) -> Finding:
         async with asyncio.timeout(CONNECT_S):
             _, writer = await asyncio.open_connection(place.host, place.port, ssl=place.tls)
     except ssl.SSLCertVerificationError as error:
-        todo = "ca_file must be who vouches for it, and the URL have a name that is in its certificate"
-        return fail(place.check, f"{place.name}: its certificate is not believed: {error.verify_message}", todo)
+        todo = "set ca_file to the issuing CA, and the URL to a name that the certificate has"
+        return fail(place.check, f"{place.name}: certificate verification failed: {error.verify_message}", todo)
     except (OSError, TimeoutError) as error:
         return fail(place.check, f"{place.name}: {_words(error)}", _ELSEWHERE)
     writer.transport.abort()
@@ -90,7 +90,7 @@ def _mend(failure: Failure) -> str:
         "auth": "the server refuses notify.smtp.user or password",
         "no-auth": "the server offers no login that we know; is this its port for submission (587, 465)?",
         "no-starttls": "the server has no STARTTLS on this port; try security: tls with port 465",
-        "tls": "notify.smtp.ca_file must be who vouches for it, and host be in its certificate",
+        "tls": "set notify.smtp.ca_file to the issuing CA, and host to a name that the certificate has",
     }.get(failure.kind, _ELSEWHERE)
 
 

@@ -80,7 +80,7 @@ def _within(bound: float | None) -> str:
 def conclusion(findings: Findings) -> str:
     """Return the proof's outcome as a sentence."""
     if findings.is_proven:
-        return "Nothing of any picture was found anywhere, and everything that was planted was."
+        return "Nothing of any picture was found outside the documented working memory; all that was planted was found."
     bad = [f"{place.name}: {WORDS[place.verdict]}" for place in findings.places if not place.is_good]
     if findings.lifetime.verdict != "nothing":
         bad.append(f"lifetime: {WORDS[findings.lifetime.verdict]}")

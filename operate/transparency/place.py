@@ -84,7 +84,7 @@ class SiteNotice:
             return self.words.gettext("Nobody is alerted.")
         least = max(self.terms.min_persons, min(rule.min_persons for rule in self.site.rules))
         return self.words.gettext(
-            "When the percentage is surely too low, staff get a message with the place, the period, the percentage and"
+            "When the percentage is clearly too low, staff get a message with the place, the period, the percentage and"
             " the number of people, which is at least {least}. It tells of no person.",
             least=least,
         )
@@ -94,8 +94,10 @@ class SiteNotice:
         gettext = self.words.gettext
         texts = {
             "decree": gettext(
-                "The settings have the shape of French decree 2021-269. That decree lapsed in March 2022 and authorises"
-                " nothing today."
+                "The settings have the shape of French decree {decree}. That decree lapsed in {year} and authorises"
+                " nothing today.",
+                decree=self.terms.decree,
+                year=self.terms.lapsed,
             ),
             "house": gettext("These limits are rules of the software's makers; no law is cited for them."),
             "trial": gettext("The settings are for trials: no limit is in force."),

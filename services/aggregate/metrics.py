@@ -20,7 +20,7 @@ from services.aggregate.core.exchange import DropReason
 WINDOWS_PUBLISHED = Counter("moretta_aggregate_windows_published_total", "Windows published", ["site"])
 LAG = Gauge(
     "moretta_aggregate_lag_seconds",
-    "Age of the message being processed; outside the profile lab in whole seconds",
+    "Age of the message being processed; outside trials in whole seconds",
     ["site"],
 )
 REPLAYED = Counter("moretta_aggregate_replayed_messages_total", "Messages read again after a start", ["site"])

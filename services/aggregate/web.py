@@ -94,7 +94,8 @@ class PageServer:
             "server": self._settings.server,
             "key": self._settings.ask_key,
             "profiles": [
-                {"name": name, "rules": terms.rules, "zones": terms.zones} for name, terms in PROFILES.items()
+                {"name": name, "rules": terms.rules, "zones": terms.zones, "trial": terms.is_trial}
+                for name, terms in PROFILES.items()
             ],
             "names": names,
         }

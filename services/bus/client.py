@@ -43,7 +43,7 @@ class SecureClient(Client):
     def ssl_context(self) -> ssl.SSLContext:
         """The context for each new connection of nats-py, from the files' present content."""
         if self._tls is None:
-            raise TlsError("the server speaks TLS alone, so name the authority that vouches for it in nats.ca_file")
+            raise TlsError("the server requires TLS; set nats.ca_file to the file of the issuing CA")
         if self._server_info.get("tls_verify") and self._tls.certificate is None:
             raise TlsError("the server asks for a certificate of ours, so name one in nats.client_cert_file")
         return self._tls.context
@@ -209,8 +209,8 @@ def words_of(error: Exception, *, secure: bool) -> str:
     if isinstance(error, TlsError):
         return text
     if isinstance(error, ssl.SSLCertVerificationError):
-        advice = "nats.ca_file must be who vouches for it, and nats.url have a name that is in it"
-        return f"its certificate is not believed: {error.verify_message}; {advice}"
+        advice = "nats.ca_file must hold the issuing CA, and nats.url a name that the certificate has"
+        return f"certificate verification failed: {error.verify_message}; {advice}"
     if secure and isinstance(error, (ssl.SSLError, ConnectionError)):  # a TLS alert, or the closing that follows it
-        return f"{text}; is it running there, and does it know who vouches for nats.client_cert_file?"
+        return f"{text}; is it running there, and does it trust the CA of nats.client_cert_file?"
     return f"{text}; is it running there, and are user and password right, or the seed?"

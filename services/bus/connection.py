@@ -146,7 +146,9 @@ class Connection:
         trouble = connection._trouble = _Trouble(settings.url, account, on_trouble)
         trouble.secure = tls is not None
         if settings.is_open():
-            log.warning("NATS on another machine is spoken to without TLS; nats.ca_file asks for it", url=settings.url)
+            log.warning(
+                "Connection to a remote NATS server is not encrypted; set nats.ca_file to require TLS", url=settings.url
+            )
         await connection.client.connect(
             settings.url.split(","),
             name=name,

@@ -68,7 +68,7 @@ class NatsSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         schemes = {urlsplit(url).scheme for url in self.url.split(",")}
         wants = schemes & _SECURE or self.client_cert_file is not None
         if wants and self.ca_file is None:
-            why = f"is missing; TLS needs the file of the authority that vouches for the server, or {SYSTEM}"
+            why = f"is missing; TLS needs the file of the CA that issued the server's certificate, or {SYSTEM}"
             yield "nats.ca_file", why
         if self.ca_file is not None and "ws" in schemes:
             yield "nats.url", "ws:// is never encrypted, and nats.ca_file asks for it; take wss://"

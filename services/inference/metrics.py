@@ -16,19 +16,19 @@ from services.sites.settings import SiteSettings
 
 FRAMES = Counter(
     "moretta_inference_frames_total",
-    "Received frames by what became of them; with a site that is not of the profile lab once a minute, in steps",
+    "Received frames by what became of them; with a site that is not on trial once a minute, in steps",
     ["outcome"],
 )
 SERVICE = Histogram(
     "moretta_inference_service_seconds",
-    "Time from taking a frame to overwriting its pixels; with a site that is not of the profile lab once a minute, as"
+    "Time from taking a frame to overwriting its pixels; with a site that is not on trial once a minute, as"
     " 0.1 or beyond, in steps",
     buckets=(0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.2, 0.5),
 )
 AGE = Histogram(
     "moretta_inference_frame_age_seconds",
-    "Age of a frame, since it was decoded, when a lane took it or it was refused; with a site that is not of the"
-    " profile lab once a minute, as 0.1 or beyond, in steps",
+    "Age of a frame, since it was decoded, when a lane took it or it was refused; with a site that is not on trial"
+    " once a minute, as 0.1 or beyond, in steps",
     buckets=(0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.2, 0.5),
 )
 _LIMIT_S = 0.1

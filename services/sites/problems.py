@@ -8,7 +8,7 @@ from math import ceil
 from zoneinfo import available_timezones
 
 from proto.types import WHOLE_SITE
-from services.sites.profiles import any_lasting
+from services.sites.profiles import TRIAL, any_lasting
 from services.sites.settings import (
     CalibrationSettings,
     CameraSettings,
@@ -30,7 +30,8 @@ _AHEAD_OF_CLOCK = (
     " set close_on_end of the site to true"
 )
 _TELLS = (
-    "would tell by the rate of pictures whether anybody is there; only with the profile lab can it be other than all"
+    "would tell by the rate of pictures whether anybody is there;"
+    f" only with the profile {TRIAL} can it be other than all"
 )
 MIN_TOKEN = 16
 Problem = tuple[str, str]

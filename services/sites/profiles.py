@@ -35,6 +35,10 @@ class Terms:
     """The only figures that may be published, and reported; None: all."""
     digits: int | None = None
     """Decimals of a rate; None: all of them, which can reveal the number of people that it was divided by."""
+    decree: str = ""
+    """The number of the French decree whose shape it has."""
+    lapsed: int | None = None
+    """The year in which that decree ended."""
     notice: str = ""
     """The warning that is logged at start."""
 
@@ -62,6 +66,8 @@ PROFILES: dict[Profile, Terms] = {
         rules=False,
         figures=frozenset({"persons", "rate"}),
         digits=2,
+        decree="2021-269",
+        lapsed=2022,
         notice="this profile has the shape of French decree 2021-269, which lapsed in March 2022 and authorises nothing"
         " today; no profile is legal advice",
     ),

@@ -5,6 +5,7 @@ tests/chart/test_one_truth.py holds both against each other.
 */}}
 {{- define "moretta.siteRequirements" -}}
 {{- $sites := (include "moretta.settings" . | fromJson).sites -}}
+{{- $profiles := .Files.Get "files/profiles.json" | fromJson -}}
 {{- include "moretta.uniqueIds" (dict "path" "settings.sites" "things" $sites) -}}
 {{- range $at, $site := $sites -}}
 {{- $path := printf "settings.sites[%d]" $at -}}
@@ -13,7 +14,7 @@ tests/chart/test_one_truth.py holds both against each other.
 {{- end -}}
 {{- include "moretta.timeZone" (dict "path" (printf "%s.timezone" $path) "zone" (ternary $site.timezone "UTC" (hasKey $site "timezone"))) -}}
 {{- include "moretta.siteWindows" (dict "path" $path "site" $site) -}}
-{{- include "moretta.siteTerms" (dict "path" $path "site" $site) -}}
+{{- include "moretta.siteTerms" (dict "path" $path "site" $site "profiles" $profiles) -}}
 {{- include "moretta.restHours" (dict "path" $path "rests" $site.rests) -}}
 {{- $zones := list -}}
 {{- range $index, $zone := $site.zones -}}
@@ -101,15 +102,11 @@ all, nothing is said. Takes (dict "path" "settings.sites[0].timezone" "zone" "Eu
 {{- end -}}
 {{- end }}
 
-{{/* What a legal profile forbids. Takes (dict "path" "settings.sites[0]" "site" {...}). */}}
+{{/* What a legal profile forbids. Takes (dict "path" "settings.sites[0]" "site" {...} "profiles" {...}), these of files/profiles.json. */}}
 {{- define "moretta.siteTerms" -}}
-{{- $profile := .site.profile | default "stats-only" -}}
+{{- $profile := .site.profile | default .profiles.usual -}}
 {{- $under := printf "under the profile %s" $profile -}}
-{{- $terms := get (dict
-  "lab" (dict "window" 0.1 "zones" true "rules" true "persons" 0 "small" 0)
-  "alerting" (dict "window" 300.0 "zones" true "rules" true "persons" 20 "small" 0)
-  "stats-only" (dict "window" 300.0 "zones" true "rules" false "persons" 0 "small" 10)
-  "fr-2021-269" (dict "window" 1200.0 "zones" false "rules" false "persons" 0 "small" 0)) $profile -}}
+{{- $terms := get .profiles.terms $profile -}}
 {{- $window := float64 (.site.window_s | default 1200) -}}
 {{- if lt $window $terms.window -}}
 {{- fail (printf "%s.window_s: %v s is too short %s; at least %v s" .path $window $under $terms.window) -}}
@@ -118,7 +115,7 @@ all, nothing is said. Takes (dict "path" "settings.sites[0].timezone" "zone" "Eu
 {{- fail (printf "%s.zones: zones are not allowed %s: it publishes the whole site only; remove them" .path $under) -}}
 {{- end -}}
 {{- if and .site.rules (not $terms.rules) -}}
-{{- fail (printf "%s.rules: alert rules are not allowed %s; remove them, or choose alerting" .path $under) -}}
+{{- fail (printf "%s.rules: alert rules are not allowed %s; remove them, or choose %s" .path $under .profiles.with_rules) -}}
 {{- end -}}
 {{- if and (not (kindIs "invalid" .site.suppress_below)) (lt (int .site.suppress_below) $terms.small) -}}
 {{- fail (printf "%s.suppress_below: %v is too few %s; at least %d" .path .site.suppress_below $under $terms.small) -}}
@@ -129,8 +126,8 @@ all, nothing is said. Takes (dict "path" "settings.sites[0].timezone" "zone" "Eu
 {{- end -}}
 {{- end -}}
 {{- range $index, $camera := .site.cameras -}}
-{{- if and (ne $profile "lab") (ne ($camera.when_still | default "all") "all") -}}
-{{- fail (printf "%s.cameras[%d].when_still: would tell by the rate of pictures whether anybody is there; only with the profile lab can it be other than all" $.path $index) -}}
+{{- if and (not $terms.trial) (ne ($camera.when_still | default "all") "all") -}}
+{{- fail (printf "%s.cameras[%d].when_still: would tell by the rate of pictures whether anybody is there; only with the profile %s can it be other than all" $.path $index $.profiles.trial) -}}
 {{- end -}}
 {{- end -}}
 {{- end }}

@@ -9,7 +9,7 @@ from proto.types import WHOLE_SITE
 from services.aggregate.core.config import SECOND, divides_hour
 from services.aggregate.core.exchange import Dropped, Output
 from services.sites.problems import Problem
-from services.sites.profiles import PROFILES
+from services.sites.profiles import ALERTING, PROFILES
 from services.sites.settings import SiteSettings
 
 SHORTEST_S = 0.1
@@ -35,7 +35,7 @@ def _of_site(path: str, site: SiteSettings) -> Iterator[Problem]:
     if site.zones and not terms.zones:
         yield f"{path}.zones", f"zones are not allowed {under}: it publishes the whole site only; remove them"
     if site.rules and not terms.rules:
-        yield f"{path}.rules", f"alert rules are not allowed {under}; remove them, or choose alerting"
+        yield f"{path}.rules", f"alert rules are not allowed {under}; remove them, or choose {ALERTING}"
     if site.suppress_below is not None and site.suppress_below < terms.small:
         yield f"{path}.suppress_below", f"{site.suppress_below} is too few {under}; at least {terms.small}"
     for index, rule in enumerate(site.rules):

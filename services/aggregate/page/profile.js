@@ -11,9 +11,10 @@ let profiles = [];
 export const learn = (known) => { profiles = known; };
 
 const ofName = (name) => profiles.find((one) => one.name === name);
-/** Whether a profile publishes alerts, and zones. */
+/** Whether a profile publishes alerts, and zones; whether it is for trials only. */
 export const hasRules = (profile) => ofName(profile)?.rules ?? true;
 export const hasZones = (profile) => ofName(profile)?.zones ?? true;
+export const isTrial = (profile) => ofName(profile)?.trial ?? false;
 
 /** The profile in force at a site; null where no window is known. */
 export function profileOf(known, site) {

@@ -4,7 +4,7 @@ import { Alerts } from "./alerts.js";
 import { cameras } from "./cameras.js";
 import { arrange, make, put } from "./elements.js";
 import { alerts } from "./model.js";
-import { hasZones, profileOf, under, WHOLE } from "./profile.js";
+import { hasZones, isTrial, profileOf, under, WHOLE } from "./profile.js";
 import { Cameras, Promised } from "./promised.js";
 import { number, text } from "./text.js";
 import { ZoneCard } from "./zone.js";
@@ -36,7 +36,7 @@ export class SiteSection {
     const profile = profileOf(known, this.id);
     put(this.title, name || this.id);
     this.profile.hidden = profile === null;
-    if (profile !== null) put(this.profile, text(`profile.${profile}`));
+    if (profile !== null) put(this.profile, text(isTrial(profile) ? "profile.trial" : "profile", { profile }));
     this.showZones(known, zones, profile, where);
     this.zoneless.hidden = profile === null || hasZones(profile);
     put(this.zoneless, text("zones.not"));

@@ -21,18 +21,17 @@ _CAMERA = ["site", "camera"]
 STATE = Gauge("moretta_camera_state", "1 for the state a camera is in", [*_CAMERA, "state"])
 FPS = Gauge(
     "moretta_camera_fps",
-    "Pictures a second that the camera delivers, 0 unless live; outside the profile lab once a minute, with two digits",
+    "Pictures a second that the camera delivers, 0 unless live; outside trials once a minute, with two digits",
     _CAMERA,
 )
 ANALYSED = Gauge(
     "moretta_camera_analysed_fps",
-    "Pictures a second that were analysed, or left out since nothing had moved; outside the profile lab once a minute,"
-    " in steps",
+    "Pictures a second that were analysed, or left out since nothing had moved; outside trials once a minute, in steps",
     _CAMERA,
 )
 AGE = Gauge(
     "moretta_camera_picture_age_seconds",
-    "Since the camera's last picture, or since it came into service; outside the profile lab in whole seconds",
+    "Since the camera's last picture, or since it came into service; outside trials in whole seconds",
     _CAMERA,
 )
 FAILURES = Counter(
@@ -46,19 +45,19 @@ INFO = Gauge(
 LIFETIME = Histogram(
     "moretta_pixel_lifetime_seconds",
     "From decode() returning a picture to the reply that follows its overwriting; unconfirmed ones count as +Inf."
-    " Outside the profile lab once a minute, as 0.1 or beyond, in steps",
+    " Outside trials once a minute, as 0.1 or beyond, in steps",
     _CAMERA,
     buckets=(0.005, 0.01, 0.015, 0.02, 0.025, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08, 0.09, 0.1),
 )
 ANSWERS = Counter(
     "moretta_ingest_frames_total",
-    "Sampled pictures by what became of them; outside the profile lab once a minute, in steps",
+    "Sampled pictures by what became of them; outside trials once a minute, in steps",
     [*_CAMERA, "outcome"],
 )
 LAG = Histogram(
     "moretta_ingest_decode_lag_seconds",
     "How far a sampled picture's decoding was behind the camera, above the least delay of its connection."
-    " Outside the profile lab once a minute, as 0.2 or beyond, in steps",
+    " Outside trials once a minute, as 0.2 or beyond, in steps",
     _CAMERA,
     buckets=(0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5),
 )

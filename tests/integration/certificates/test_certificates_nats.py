@@ -69,7 +69,7 @@ async def test_who_is_not_known_is_refused(place: SecureServer):
     stranger = place.folder / "stranger"
     stranger.write_bytes(Authority().issue("notify"))
     await refused(place.settings(client_cert_file=None), "name one in nats.client_cert_file")
-    await refused(place.settings(ca_file=None, client_cert_file=None), "name the authority that vouches for it")
+    await refused(place.settings(ca_file=None, client_cert_file=None), "set nats.ca_file to the file of the issuing CA")
     await refused(place.settings(client_cert_file=str(stranger)), "unknown ca")
     await refused(place.settings(ca_file="system"), "unable to get local issuer certificate")
     place.theirs.put(ca=place.authority.pem, pem=place.authority.issue("elsewhere.example"))

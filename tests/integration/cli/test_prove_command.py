@@ -72,7 +72,7 @@ def test_the_table_says_for_each_place_what_was_searched_found_and_planted(run, 
     assert "12 345 files, 1.2 MB" in told.out
     assert "as documented" in told.out
     assert "p50 at most 20 ms, p99 at most 50 ms, 100 pictures" in " ".join(told.out.split())
-    assert "Nothing of any picture was found anywhere" in told.out
+    assert "Nothing of any picture was found outside the documented working memory" in told.out
     assert report.read_text() == page(findings()) or "that no picture is kept" in report.read_text()
 
 

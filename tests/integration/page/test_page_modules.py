@@ -12,7 +12,7 @@ from typing import get_args
 import pytest
 
 from proto.public import GapReason, OperationalKind, Suppression
-from proto.types import AlertState, CameraState, Profile, Severity
+from proto.types import AlertState, CameraState, Severity
 from services.sites.profiles import PROFILES
 
 ROOT = Path(__file__).parents[3]
@@ -20,7 +20,7 @@ PAGE = ROOT / "services/aggregate/page"
 MADE = ROOT / "build/page"
 SAID = {
     "why": Suppression, "gap": GapReason, "operation": OperationalKind, "camera": CameraState, "alert": AlertState,
-    "severity": Severity, "profile": Profile,
+    "severity": Severity,
 }  # fmt: skip
 
 

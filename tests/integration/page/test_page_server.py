@@ -53,7 +53,10 @@ async def test_the_files_are_read_only_and_under_a_strict_policy(page: PageServe
             assert len(await answer.read()) > 50_000
         async with session.get("/config.json") as answer:
             told = await answer.json()
-    profiles = [{"name": one, "rules": terms.rules, "zones": terms.zones} for one, terms in PROFILES.items()]
+    profiles = [
+        {"name": one, "rules": terms.rules, "zones": terms.zones, "trial": terms.is_trial}
+        for one, terms in PROFILES.items()
+    ]
     assert told == {"server": "wss://numbers.example.org:8443", "key": False, "profiles": profiles, "names": {}}
 
 

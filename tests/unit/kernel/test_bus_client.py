@@ -23,13 +23,13 @@ def unproven() -> ssl.SSLError:
     ("error", "secure", "words"),
     [
         (TlsError("the server offers no TLS"), True, "the server offers no TLS"),
-        (unproven(), True, "its certificate is not believed: certificate has expired; nats.ca_file must be"),
+        (unproven(), True, "certificate verification failed: certificate has expired; nats.ca_file must hold"),
         (
             ssl.SSLError(1, "alert unknown ca"),
             True,
-            "alert unknown ca; is it running there, and does it know who vouches",
+            "alert unknown ca; is it running there, and does it trust the CA",
         ),
-        (ConnectionResetError("Connection lost"), True, "Connection lost; is it running there, and does it know who"),
+        (ConnectionResetError("Connection lost"), True, "Connection lost; is it running there, and does it trust the"),
         (ConnectionResetError("Connection lost"), False, "Connection lost; is it running there, and are user and pass"),
         (ConnectionRefusedError(111, "refused"), False, "[Errno 111] refused; is it running there"),
         (nats.errors.AuthorizationError(), True, "nats: authorization failed; is it running there, and are user and"),

@@ -21,19 +21,22 @@ def plain(text: str) -> str:
     return text.replace("\N{NO-BREAK SPACE}", " ").replace("\N{NARROW NO-BREAK SPACE}", " ")
 
 
+CHANCE = "It allows for chance alone, not for errors of the image analysis."
+
+
 def said(view: MailView) -> dict[str, str]:
     return {label: plain(value) for label, value in view.facts}
 
 
 def test_a_mail_says_that_the_range_holds_the_models_errors(make_alert, notify, site):
-    """Where the published interval holds more than chance, one sentence says what; where it does not, none does."""
+    """One sentence says what the margin of error allows for, and what it leaves out."""
     whole = describe(notify("first", make_alert(sampling_interval=(0.56, 0.67)), by_rule=True), site, EN)
     assert said(whole)["How sure"] == (
-        "The rate is between 54% and 69%, with 95% confidence. This range includes errors of the image analysis, as "
-        "measured in places it had not seen."
+        "Margin of error: 54% to 69% (95%). It allows for chance and for the errors that the image analysis made in "
+        "other places; here it may make more."
     )
     chance = describe(notify("first", make_alert(sampling_interval=(0.54, 0.69)), by_rule=True), site, EN)
-    assert said(chance)["How sure"] == "The rate is between 54% and 69%, with 95% confidence."
+    assert said(chance)["How sure"] == f"Margin of error: 54% to 69% (95%). {CHANCE}"
 
 
 def test_a_firing_mail_says_where_what_and_how_sure(make_alert, notify, site):
@@ -42,17 +45,17 @@ def test_a_firing_mail_says_where_what_and_how_sure(make_alert, notify, site):
     assert view.subject == "[Moretta] Market Forville: mask rate below 70%"
     assert (view.badge, view.headline, view.place) == ("Warning", "Mask rate below 70%", "Market Forville")
     assert view.figure == "62%"
-    assert view.lead == "of the people counted wore a mask correctly. The figure rests on 143 people."
+    assert view.lead == "of the people counted wore a mask correctly. Based on 143 people."
     assert said(view) == {
         "When": "Tuesday, 24 November 2026, 10:00 to 10:20 (Europe/Paris, UTC+01:00)",
         "What changed": "The rate fell below 70% at 09:40.",
-        "How sure": "The rate is between 54% and 69%, with 95% confidence.",
-        "Observed": "The cameras saw 97% of this time.",
-        "Rule": "“mask-rate” warns when the rate is surely below 70% and ends when it is above 75%.",
+        "How sure": f"Margin of error: 54% to 69% (95%). {CHANCE}",
+        "Observed": "Cameras were running 97% of the time.",
+        "Rule": "“mask-rate” warns when the rate is clearly below 70% (margin of error included) and ends above 75%.",
     }
     assert (view.banner, view.table) == ("", None)
     assert view.notes[1:] == (
-        "Sent automatically to the receiver “field-staff”; nobody reads replies.",
+        "Sent automatically to the receiver “field-staff”. Please do not reply to this message.",
         f"Alert 0123456789abcdef, notification {'f' * 16}",
     )  # fmt: skip
 
@@ -82,10 +85,13 @@ def test_the_same_mail_in_french(make_alert, notify, site):
     assert view.subject == "[Moretta] Market Forville, North entrance : port du masque sous 70 %"
     assert (view.badge, view.headline) == ("Avertissement", "Port du masque sous 70\N{NO-BREAK SPACE}%")
     assert plain(view.figure + " " + view.lead) == (
-        "62 % des personnes comptées portaient correctement un masque. Ce chiffre repose sur 1 personne."
+        "62 % des personnes comptées portaient correctement un masque. Chiffre établi sur 1 personne."
     )
     assert said(view)["Quand"] == "mardi 24 novembre 2026, de 10:00 à 10:20 (Europe/Paris, UTC+01:00)"
-    assert said(view)["Précision"] == "Le taux est entre 54 % et 69 %, avec une confiance de 95 %."
+    assert said(view)["Précision"] == (
+        "Marge d’erreur : de 54 % à 69 % (95 %). Elle ne tient compte que du hasard, pas des erreurs de l’analyse "
+        "d’images."
+    )
 
 
 def test_the_subject_stays_while_reasons_change(make_alert, notify, site):
@@ -118,7 +124,7 @@ def test_the_subject_stays_while_reasons_change(make_alert, notify, site):
             "Mask rate too low: North entrance and south", "Port du masque trop faible : North entrance et south",
         ),
         ("new-alerts", (1,), ("_site",), "New alert: south", "Nouvelle alerte : south"),
-        ("some-resolved", (), ("_site",), "Over: whole site", "Terminée : tout le site"),
+        ("some-resolved", (), ("_site",), "Over: whole site", "Fin d’alerte : tout le site"),
         ("repeat", (), (), "Not over yet: North entrance and south", "Toujours en cours : North entrance et south"),
         ("digest", (), ("_site", "a"), "4 alerts in one mail", "4 alertes en un courriel"),
     ],
@@ -177,7 +183,7 @@ def test_an_alert_that_goes_on_has_its_newest_figure(make_alert, make_window, no
     at = windows[3].end + MINUTE
     view = describe(notify("repeat", make_alert(), new=[], at=at), site, EN, windows=windows)
     assert view.figure == "50%"
-    assert "rests on 77 people" in view.lead
+    assert "Based on 77 people" in view.lead
     assert said(view)["When"].startswith("Tuesday, 24 November 2026, 10:40 to 11:00")
     assert describe(notify("first", make_alert(), at=at), site, EN, windows=windows).figure == "62%"
     new = notify("new-alerts", make_alert(), new=[make_alert()], at=at)

@@ -48,14 +48,17 @@ def rows(view):
     return {row.label: row.texts for row in view.rows}
 
 
+CHANCE = "It allows for chance alone, not for errors of the image analysis."
+
+
 def test_a_day_says_that_its_range_holds_the_models_errors():
     """Of windows with the model's errors the day's range has them too, and says so; the difference of days does not."""
     days = [structs.replace(one, model_errors=ERRORS) if one.masked else one for one in whole_day()]
     found = rows(view_of(report(days), SITE, EN, "staff"))
     [sure] = found["How sure"]
     assert sure == (
-        "The rate is between 75% and 87%, with 95% confidence. This range includes errors of the image analysis, as "
-        "measured in places it had not seen."
+        "Margin of error: 75% to 87% (95%). It allows for chance and for the errors that the image analysis made in "
+        "other places; here it may make more."
     )
     assert found["The same weekday a week before"][-1] == "That may be chance."
 
@@ -65,9 +68,9 @@ def test_an_ordinary_day():
     view = view_of(report(whole_day(), zones=("fish",)), SITE, EN, "staff", "https://moretta.example")
     assert view.subject == "[Moretta] Marché <Forville>: report on Tuesday, 24 November 2026"
     assert (view.figure, view.place, view.banner) == ("79%", "Marché <Forville>", "")
-    assert view.lead == "of the people counted wore a mask correctly. The figure rests on 2,314 people."
+    assert view.lead == "of the people counted wore a mask correctly. Based on 2,314 people."
     assert rows(view) == {
-        "How sure": ("The rate is between 77% and 81%, with 95% confidence.",),
+        "How sure": (f"Margin of error: 77% to 81% (95%). {CHANCE}",),
         "The day before": ("Monday, 23 November 2026: no rate was published.",),
         "The same weekday a week before": (
             "Tuesday, 17 November 2026: 79%, 2,314 people.",
@@ -75,8 +78,8 @@ def test_an_ordinary_day():
             "That may be chance.",
         ),
         "Observed": (
-            "The cameras saw 88% of this day.",
-            "Why it was not all: cameras were out of order (7 periods of 20 min).",
+            "Cameras were running 88% of the day.",
+            "Reason for gaps: cameras were out of order (7 periods of 20 min).",
         ),
         "Not published": ("Nothing was published for 5 of 72 periods of 20 min.",),
         "Not shown": ("27 of 67 periods of 20 min: too few people to show.",),
@@ -95,7 +98,7 @@ def test_an_ordinary_day():
     assert view.hours.alternative.startswith(
         "Share of people who wore a mask over the day: lowest 68% at 20:00 to 21:00,"
     )
-    assert view.notes[-1] == "Sent automatically to the receiver “staff”; nobody reads replies."
+    assert view.notes[-1] == "Sent automatically to the receiver “staff”. Please do not reply to this message."
 
 
 def test_the_same_in_french():
@@ -130,7 +133,7 @@ def test_a_strict_profile():
     }
     assert view.columns == ("Time", "Rate", "People")
     assert [line.cells for line in view.lines] == [("80%", "30"), ("40%", "10"), ()]
-    assert "lapsed in March 2022" in view.notes[1]
+    assert "lapsed in 2022" in view.notes[1]
 
 
 LEADS = [
@@ -139,7 +142,7 @@ LEADS = [
     ([hidden(T, "nothing-observed")], "", "There are no figures of this day: nothing observed."),
     ([window(T, 0, (0, 0, 0))], "", "Nobody was counted in the published periods."),
     ([window(T, 0, (0, 0, 1))], "", "Of 1 person nobody could be judged."),
-    ([window(T, 1, (0, 0, 0))], "100%", "of the people counted wore a mask correctly. The figure rests on 1 person."),
+    ([window(T, 1, (0, 0, 0))], "100%", "of the people counted wore a mask correctly. Based on 1 person."),
 ]
 
 
@@ -160,7 +163,7 @@ def test_a_trial_is_marked_as_one():
     """In the subject and above all else."""
     view = view_of(report([window(T, profile="lab")]), SITE, EN)
     assert view.subject.startswith("[Moretta test] ")
-    assert "This is a test." in view.banner
+    assert "This is a test, sent by an installation on trial." in view.banner
 
 
 def test_hours_that_clocks_show_twice():

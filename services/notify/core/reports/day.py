@@ -101,8 +101,8 @@ class DayReport:
     site: SiteId
     day: date
     span: TimeRange
-    strict: bool
-    """Whether the report may show only the number of people and the percentage."""
+    limited_by: Profile | None
+    """The profile under which the report may show only the number of people and the percentage; None: there is none."""
     profiles: tuple[Profile, ...]
     length: int | None
     """Length of each window of the whole site, ns; None if it changed."""
@@ -116,6 +116,11 @@ class DayReport:
     held: HeldBack
     """Alerts that notify reported late or not at all."""
 
+    @property
+    def strict(self) -> bool:
+        """Whether the report may show only the number of people and the percentage."""
+        return self.limited_by is not None
+
 
 def report_of(
     asked: Question,
@@ -127,14 +132,15 @@ def report_of(
     found = [window for window in windows if window.site == asked.site]
     today = [window for window in found if asked.span.start <= window.start < asked.span.end]
     profiles = tuple(dict.fromkeys(window.profile for window in today)) or ((asked.profile,) if asked.profile else ())
-    strict = any(PROFILES[one].figures is not None for one in (*profiles, asked.profile) if one)
+    limiting = [one for one in (*profiles, asked.profile) if one and PROFILES[one].figures is not None]
+    strict = bool(limiting)
     whole = _place(asked, WHOLE_SITE, today, strict=strict)
     step = _step(today, strict=strict)
     return DayReport(
         site=asked.site,
         day=asked.day,
         span=asked.span,
-        strict=strict,
+        limited_by=limiting[-1] if limiting else None,
         profiles=profiles,
         length=_length(asked, _of_zone(today, WHOLE_SITE)),
         step=step,

@@ -10,12 +10,10 @@ from proto.stats import PeriodV1
 from proto.types import Interval
 from services.notify.core.reports.alerts import HeldBack, RuleDay
 from services.notify.core.reports.day import Comparison, DayReport, ZoneDay
-from services.notify.core.texts.facts import with_errors
+from services.notify.core.texts.facts import margin_of_error
 from services.notify.core.texts.figures import covers_errors
 from services.notify.core.texts.words import Words, offset
 from services.sites.history import SECOND, local
-
-_SURE = 0.95
 
 
 @dataclass(frozen=True)
@@ -60,12 +58,8 @@ class Phrases:
             return self.words.gettext(
                 "It is the mean of the published periods, weighted by their people. No interval is published."
             )
-        low, high = (self.words.percent(bound) for bound in sorted(period.interval))
-        sure = self.words.gettext(
-            "The rate is between {low} and {high}, with {level} confidence.",
-            low=low, high=high, level=self.words.percent(_SURE),
-        )  # fmt: skip
-        return with_errors(sure, self.words) if covers_errors(period) else sure
+        low, high = sorted(period.interval)
+        return margin_of_error(low, high, self.words, errors=covers_errors(period))
 
     def suppressed(self, why: Suppression) -> str:
         """Return why a figure is not shown."""
@@ -117,11 +111,11 @@ class Phrases:
         coverage = place.total.coverage
         if coverage is None:
             return
-        yield self.words.gettext("The cameras saw {share} of this day.", share=self.words.percent(coverage))
+        yield self.words.gettext("Cameras were running {share} of the day.", share=self.words.percent(coverage))
         lacking = [gap for gap in place.gaps if gap[0] not in HINTS]
         if lacking:
             reasons = (f"{self.gap(why)} ({self.periods(count)})" for why, count in lacking)
-            yield self.words.gettext("Why it was not all: {reasons}.", reasons=self.words.listed(reasons))
+            yield self.words.gettext("Reason for gaps: {reasons}.", reasons=self.words.listed(reasons))
         learning = dict(place.gaps).get("static-learning")
         if learning:  # it lowers no coverage
             yield self.words.gettext(

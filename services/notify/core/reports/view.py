@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from proto.stats import PeriodV1
-from proto.types import WHOLE_SITE
+from proto.types import WHOLE_SITE, Profile
 from services.notify.core.reports.day import DayReport, ZoneDay
 from services.notify.core.reports.phrases import Phrases
 from services.notify.core.texts.names import place, rule_name, zone_name
@@ -124,9 +124,7 @@ class _Said:
     def banner(self) -> str:
         if not any_trial(self.report.profiles):
             return ""
-        return self.words.gettext(
-            "This is a test. It comes from an installation in the profile “lab”: nothing needs to be done."
-        )
+        return self.words.gettext("This is a test, sent by an installation on trial. Nothing needs to be done.")
 
     def heading(self) -> str:
         gettext = self.words.gettext
@@ -144,7 +142,7 @@ class _Said:
         if self.total.rate is None:
             return gettext("Of {people} nobody could be judged.", people=self.phrases.people(persons))
         return gettext(
-            "of the people counted wore a mask correctly. The figure rests on {people}.",
+            "of the people counted wore a mask correctly. Based on {people}.",
             people=self.phrases.people(persons),
         )
 
@@ -251,20 +249,35 @@ class _Said:
         profiles = self.report.profiles
         return bool(profiles) and not any(PROFILES[profile].rules for profile in profiles)
 
+    def _limits(self, profile: Profile) -> str:
+        gettext, terms = self.words.gettext, PROFILES[profile]
+        limits = gettext(
+            "Under the profile {profile} only the number of people and the percentage of the whole site are published.",
+            profile=profile,
+        )
+        if terms.lapsed is None:
+            return limits
+        lapsed = gettext(
+            "French decree {decree} lapsed in {year} and authorises nothing today.",
+            decree=terms.decree,
+            year=terms.lapsed,
+        )
+        return f"{limits} {lapsed}"
+
     def notes(self, receiver: str) -> Iterator[str]:
         gettext = self.words.gettext
         yield gettext(
-            "Figures are sums of what was published. What is not shown is in no sum, and gaps are left as gaps."
+            "Figures are sums of published windows. Figures that are not shown are in no sum, and gaps stay gaps."
         )
-        if self.report.strict:
-            yield gettext(
-                "Under the profile fr-2021-269 only the number of people and the percentage of the whole site are "
-                "published. The decree after which it is named lapsed in March 2022 and authorises nothing today."
-            )
-        yield gettext("Whoever passes twice is counted twice. Nobody is recognised and no picture is kept.")
+        if self.report.limited_by is not None:
+            yield self._limits(self.report.limited_by)
+        yield gettext("A person who passes twice is counted twice. Nobody is recognised and no picture is kept.")
         yield gettext("Times are those of {zone}.", zone=self.site.timezone)
         if receiver:
-            yield gettext("Sent automatically to the receiver “{receiver}”; nobody reads replies.", receiver=receiver)
+            yield gettext(
+                "Sent automatically to the receiver “{receiver}”. Please do not reply to this message.",
+                receiver=receiver,
+            )
 
 
 def _some(*texts: str) -> tuple[str, ...]:

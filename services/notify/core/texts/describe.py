@@ -82,15 +82,14 @@ def _banner(notification: Notification, site: SiteSettings, words: Words) -> str
         return words.gettext("This is a test: its figures are made up, and nothing needs to be done.")
     if not headlines.is_lab(notification, site):
         return ""
-    return words.gettext(
-        "This is a test. It comes from an installation in the profile “lab”: nothing needs to be done."
-    )
+    return words.gettext("This is a test, sent by an installation on trial. Nothing needs to be done.")
 
 
 def _notes(notification: Notification, words: Words) -> tuple[str, ...]:
-    counted = words.gettext("Whoever passes twice is counted twice. Nobody is recognised and no picture is kept.")
+    counted = words.gettext("A person who passes twice is counted twice. Nobody is recognised and no picture is kept.")
     sent = words.gettext(
-        "Sent automatically to the receiver “{receiver}”; nobody reads replies.", receiver=notification.group.receiver
+        "Sent automatically to the receiver “{receiver}”. Please do not reply to this message.",
+        receiver=notification.group.receiver,
     )
     name = words.gettext("Notification {id}", id=notification.id)
     field = notification.group.audience == "field" and notification.notices

@@ -10,6 +10,8 @@ from services.notify.core.texts.view import Bar, bar
 from services.notify.core.texts.words import LocalSpan, Words, instant
 from services.sites.settings import SiteSettings, local_zone
 
+LEVEL = 0.95
+"""How often an interval holds the rate, as it is made (ADR 41)."""
 Facts = tuple[tuple[str, str], ...]
 _ACTIONS = 5
 """More than these nobody reads in one mail; the alerts themselves are all in its table."""
@@ -23,7 +25,7 @@ def rate(notice: Notice, figure: Figure, words: Words) -> str:
 def lead(figure: Figure, words: Words) -> str:
     """Return the rest of the sentence that starts with the large rate."""
     people = words.ngettext("{count} person", "{count} people", figure.persons)
-    return words.gettext("of the people counted wore a mask correctly. The figure rests on {people}.", people=people)
+    return words.gettext("of the people counted wore a mask correctly. Based on {people}.", people=people)
 
 
 def bar_of(notice: Notice, figure: Figure, words: Words) -> Bar:
@@ -46,10 +48,10 @@ def of_rate(notice: Notice, figure: Figure, site: SiteSettings, words: Words) ->
         *_to_do([notice], site, words),
         (words.gettext("When"), words.span(span)),
         (words.gettext("What changed"), _change(notice, site, words)),
-        (words.gettext("How sure"), _sure(figure, words)),
+        (words.gettext("How sure"), margin_of_error(figure.low, figure.high, words, errors=figure.covers_errors)),
         (
             words.gettext("Observed"),
-            words.gettext("The cameras saw {share} of this time.", share=_share(observed, words)),
+            words.gettext("Cameras were running {share} of the time.", share=_share(observed, words)),
         ),
         (words.gettext("Rule"), _rule(notice, site, words)),
     )
@@ -59,10 +61,8 @@ def of_rates(notification: Notification, site: SiteSettings, words: Words, windo
     """Return what holds for all figures of a table: when, and how sure."""
     figures = [figure_of(notice, notification, windows) for notice in notification.notices]
     newest = max(figures, key=lambda figure: figure.end)
-    sure = words.gettext(
-        "The range below a rate holds it with {confidence} confidence.", confidence=words.percent(0.95)
-    )
-    sure = with_errors(sure, words) if all(figure.covers_errors for figure in figures) else sure
+    margin = words.gettext("The range below each rate is its margin of error ({level}).", level=words.percent(LEVEL))
+    sure = f"{margin} {allowance(words, errors=all(figure.covers_errors for figure in figures))}"
     span = words.span(span_of(newest, local_zone(site), site.timezone))
     to_do = _to_do(notification.firing, site, words)
     return (*to_do, (words.gettext("Newest figures"), span), (words.gettext("How sure"), sure))
@@ -121,16 +121,16 @@ def why(notice: Notice, words: Words) -> str:
 def _of_delivery(notice: Notice, words: Words) -> str:
     if notice.rule == "channel-down":
         if not notice.firing:
-            return words.gettext("Messages go out by it again, or it is in use no more.")
+            return words.gettext("The channel sends messages again, or is no longer in use.")
         return words.gettext(
             "The other side refuses the login, the certificate or the sender: nothing goes out by it until that is"
             " mended. The log of notify says what would be right."
         )
     if not notice.firing:
-        return words.gettext("A message reached this recipient again, or the settings have this recipient no more.")
+        return words.gettext("A message reached this recipient again, or the recipient was removed from the settings.")
     return words.gettext(
-        "A message could not be delivered and is tried no more. “moretta notify status” shows why,"
-        " “moretta notify replay” has it sent again."
+        "A message could not be delivered; Moretta has stopped retrying. “moretta notify status” shows why,"
+        " “moretta notify replay” sends it again."
     )
 
 
@@ -151,24 +151,29 @@ def _change(notice: Notice, site: SiteSettings, words: Words) -> str:
     return words.gettext("The alert that began at {time} is over.", time=began)
 
 
-def _sure(figure: Figure, words: Words) -> str:
-    sure = words.gettext(
-        "The rate is between {low} and {high}, with {confidence} confidence.",
-        low=words.percent(figure.low), high=words.percent(figure.high), confidence=words.percent(0.95),
+def margin_of_error(low: float, high: float, words: Words, *, errors: bool) -> str:
+    """Return the interval of a rate, and what it allows for: the model's errors too, if `errors` (ADR 41)."""
+    margin = words.gettext(
+        "Margin of error: {low} to {high} ({level}).",
+        low=words.percent(low), high=words.percent(high), level=words.percent(LEVEL),
     )  # fmt: skip
-    return with_errors(sure, words) if figure.covers_errors else sure
+    return f"{margin} {allowance(words, errors=errors)}"
 
 
-def with_errors(sure: str, words: Words) -> str:
-    """Return how sure a rate is, and that this range holds the model's errors."""
-    errors = words.gettext("This range includes errors of the image analysis, as measured in places it had not seen.")
-    return f"{sure} {errors}"
+def allowance(words: Words, *, errors: bool) -> str:
+    """Return what a margin of error allows for, and what it leaves out."""
+    if errors:
+        return words.gettext(
+            "It allows for chance and for the errors that the image analysis made in other places;"
+            " here it may make more."
+        )
+    return words.gettext("It allows for chance alone, not for errors of the image analysis.")
 
 
 def _rule(notice: Notice, site: SiteSettings, words: Words) -> str:
     alert = field_alert(notice)
     return words.gettext(
-        "“{rule}” warns when the rate is surely below {low} and ends when it is above {high}.",
+        "“{rule}” warns when the rate is clearly below {low} (margin of error included) and ends above {high}.",
         rule=rule_name(site, alert.zone, alert.rule),
         low=words.exact(alert.fire_below), high=words.exact(alert.clear_above),
     )  # fmt: skip

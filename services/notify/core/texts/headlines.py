@@ -148,7 +148,7 @@ def summary(notification: Notification, words: Words) -> str:
     sentence = f"{words.listed(parts)}."
     if notification.reason == "digest":
         return words.gettext(
-            "More was to be told than the limit of messages an hour allows, so this is all of it: {summary}",
+            "The hourly message limit was reached. This digest covers everything held back: {summary}",
             summary=sentence,
         )
     return sentence

@@ -66,7 +66,9 @@ def findings(*places: SearchedPlace, lifetime=KEPT, **fields) -> Findings:
 def test_one_bad_place_or_one_missing_event_and_nothing_is_proven():
     """The conclusion names what is wrong."""
     assert findings(place()).is_proven
-    assert conclusion(findings(place())).startswith("Nothing of any picture was found anywhere")
+    assert conclusion(findings(place())).startswith(
+        "Nothing of any picture was found outside the documented working memory"
+    )
     for bad, word in (
         (findings(place(), place(canary=False)), "files: search is blind"),
         (findings(place(), lifetime=Lifetime()), "lifetime: not searched"),
