@@ -17,7 +17,6 @@ from wrong_values import FILE, GONE, GOOD, PHONES, SITE, changed
 from operate.cli import chart_rules
 from operate.cli.chart_values import read_values
 from operate.cli.check_config import _by_services, checked_values
-from services.aggregate.core.policy import SHORTEST_S
 from services.destinations import METADATA
 from services.destinations import NAMES as NOWHERE
 from services.kernel.settings import SettingsError
@@ -26,7 +25,6 @@ from services.notify.core.sms.gateways import NAMES, SECRETS
 from services.notify.routing_settings import RouteSettings
 from services.notify.settings import ReceiverSettings
 from services.notify.words import languages
-from services.sites.profiles import PROFILES
 from services.sites.settings import CameraSettings, OperationsSettings, RuleSettings, SiteSettings, TrackingSettings
 
 BASES = {"good": GOOD, "phones": PHONES}
@@ -70,18 +68,7 @@ def _template(name):
 
 
 def test_the_templates_know_what_services_know():
-    """Legal profiles, languages, names of a provider's templates, hosts that nobody calls, and defaults."""
-    terms = re.findall(
-        r'"([\w-]+)" \(dict "window" (\S+) "zones" (\w+) "rules" (\w+) "persons" (\d+) "small" (\d+)\)',
-        _template("sites"),
-    )
-    assert {
-        name: (float(window), zones == "true", rules == "true", int(persons), int(small))
-        for name, window, zones, rules, persons, small in terms
-    } == {
-        name: (max(one.min_window_s, SHORTEST_S), one.zones, one.rules, one.min_persons, one.small)
-        for name, one in PROFILES.items()
-    }
+    """Languages, names of a provider's templates, hosts that nobody calls, and defaults."""
     assert (
         re.findall(r'"(\w\w)"', re.search(r"has \$one.language \(list (.*?)\)", _template("notify"))[1]) == languages()
     )
@@ -94,7 +81,7 @@ def test_the_templates_know_what_services_know():
 
 
 DEFAULTS = {
-    SiteSettings: {"window_s", "lateness_s", "profile"},
+    SiteSettings: {"window_s", "lateness_s"},
     CameraSettings: {"fps", "when_still"},
     TrackingSettings: {"max_gap_s"},
     OperationsSettings: {"camera_down_windows"},

@@ -108,7 +108,7 @@ all, nothing is said. Takes (dict "path" "settings.sites[0].timezone" "zone" "Eu
 {{- $under := printf "under the profile %s" $profile -}}
 {{- $terms := get .profiles.terms $profile -}}
 {{- $window := float64 (.site.window_s | default 1200) -}}
-{{- if lt $window $terms.window -}}
+{{- if lt $window (float64 $terms.window) -}}
 {{- fail (printf "%s.window_s: %v s is too short %s; at least %v s" .path $window $under $terms.window) -}}
 {{- end -}}
 {{- if and .site.zones (not $terms.zones) -}}
@@ -117,12 +117,12 @@ all, nothing is said. Takes (dict "path" "settings.sites[0].timezone" "zone" "Eu
 {{- if and .site.rules (not $terms.rules) -}}
 {{- fail (printf "%s.rules: alert rules are not allowed %s; remove them, or choose %s" .path $under .profiles.with_rules) -}}
 {{- end -}}
-{{- if and (not (kindIs "invalid" .site.suppress_below)) (lt (int .site.suppress_below) $terms.small) -}}
-{{- fail (printf "%s.suppress_below: %v is too few %s; at least %d" .path .site.suppress_below $under $terms.small) -}}
+{{- if and (not (kindIs "invalid" .site.suppress_below)) (lt (int .site.suppress_below) (int $terms.small)) -}}
+{{- fail (printf "%s.suppress_below: %v is too few %s; at least %d" .path .site.suppress_below $under (int $terms.small)) -}}
 {{- end -}}
 {{- range $index, $rule := .site.rules -}}
-{{- if lt (int ($rule.min_persons | default 20)) $terms.persons -}}
-{{- fail (printf "%s.rules[%d].min_persons: %v is too few %s; at least %d" $.path $index $rule.min_persons $under $terms.persons) -}}
+{{- if lt (int ($rule.min_persons | default 20)) (int $terms.persons) -}}
+{{- fail (printf "%s.rules[%d].min_persons: %v is too few %s; at least %d" $.path $index $rule.min_persons $under (int $terms.persons)) -}}
 {{- end -}}
 {{- end -}}
 {{- range $index, $camera := .site.cameras -}}
