@@ -12,13 +12,14 @@ from proto.permissions import asked_streams
 from proto.subjects import DEAD, STREAM_OWNER, Account, Subject
 from services.bus import clock
 from services.bus.clock import Offset
-from services.bus.connection import Connection, Handler, OnTrouble
+from services.bus.connection import Connection, Handler
 from services.bus.follow import Asking, Follower, Removed, Stored, StreamReset
 from services.bus.getting import session
 from services.bus.micro import Answer, MicroService
 from services.bus.mirroring import Mirrors
 from services.bus.settings import NatsSettings
 from services.bus.streams import LeaseCheck, Streams
+from services.bus.trouble import OnTrouble
 
 _KEEP_DEAD_BYTES = 65_536
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -12,24 +12,16 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import MaxPayloadError, NoRespondersError
 from nats.micro.request import ERROR_CODE_HEADER, ERROR_HEADER
-from prometheus_client import Counter, Gauge
+from prometheus_client import Counter
 
 from proto.codec import ContractError, decode, decode_as, encode, encode_as
 from proto.subjects import Account, Subject
-from services.bus.client import (
-    SecureClient,
-    come_as,
-    cut_off,
-    reader_of,
-    reconnection_of,
-    subscriptions_of,
-    tasks_of,
-    words_of,
-)
+from services.bus.client import SecureClient, come_as
+from services.bus.closing import end_client
 from services.bus.nkey import Seed
 from services.bus.refused import Refused
 from services.bus.settings import NatsSettings
-from services.kernel.app import end_tasks
+from services.bus.trouble import CONNECTED, OnTrouble, Trouble
 from services.kernel.clock import boottime_ns
 from services.kernel.log import get_logger
 from services.kernel.settings import Secret
@@ -37,7 +29,6 @@ from services.kernel.tracing import headers as trace_headers
 
 log = get_logger()
 
-CONNECTED = Gauge("moretta_nats_connected", "1 while connected to NATS", ["account"])
 UNDECODABLE = Counter("moretta_bus_undecodable_total", "Messages that broke their contract", ["row"])
 DROPPED = Counter("moretta_bus_dropped_total", "Messages dropped, oldest first, because a handler was behind", ["row"])
 HANDLER_ERRORS = Counter("moretta_bus_handler_errors_total", "Handlers that raised", ["row"])
@@ -52,6 +43,8 @@ IMPORTED = "_R_."
 INBOXES = (INBOX, IMPORTED)
 _DRAIN_S = 0.5
 """How many seconds messages that were sent already may take to arrive and be handled when the intake ends."""
+_CLOSE_S = 1.5
+"""How many seconds each step of closing may take."""
 _PING_S, _PINGS_OUT = 2, 2
 """Notice a frozen server within about 4 s."""
 
@@ -105,8 +98,6 @@ class Request:
 Handler = Callable[[Any, Request], Awaitable[None]]
 OnUndecodable = Callable[[Subject, str, bytes, str], Awaitable[None]]
 """Called with row, subject, bytes and reason."""
-OnTrouble = Callable[[str], None]
-"""Called with what NATS or the network said."""
 
 
 def headers_of(row: Subject, extra: dict[str, str] | None = None) -> dict[str, str]:
@@ -121,7 +112,7 @@ class Connection:
         self.client, self.account = client, account
         self.on_undecodable = on_undecodable
         self.reconnected: list[Callable[[], Awaitable[None]]] = []
-        self._trouble = _Trouble("", account)
+        self._trouble = Trouble("", account)
         self._refused = Refused(client)
         self.asks_again = True
         """Whether to ask again for refused subscriptions; off for a caller that looks for refusals."""
@@ -140,16 +131,27 @@ class Connection:
         """
         tls = settings.tls()
         connection = cls(SecureClient(tls), account)
-        user, password, seed = _identity(settings, account)
-        if seed is not None:  # without PyPI's nkeys (ADR 20)
-            come_as(connection.client, seed.public)
-        trouble = connection._trouble = _Trouble(settings.url, account, on_trouble)
+        trouble = connection._trouble = Trouble(settings.url, account, on_trouble)
         trouble.secure = tls is not None
         if settings.is_open():
             log.warning(
                 "Connection to a remote NATS server is not encrypted; set nats.ca_file to require TLS", url=settings.url
             )
-        await connection.client.connect(
+        try:
+            await connection._connect(settings, name)
+        except BaseException:  # cancelled, or `on_trouble` raised: nobody else could close it
+            trouble.closing = True
+            await end_client(connection.client, _CLOSE_S)
+            raise
+        trouble.tell = None
+        CONNECTED.labels(account).set(1)
+        return connection
+
+    async def _connect(self, settings: NatsSettings, name: str) -> None:
+        user, password, seed = _identity(settings, self.account)
+        if seed is not None:  # without PyPI's nkeys (ADR 20)
+            come_as(self.client, seed.public)
+        await self.client.connect(
             settings.url.split(","),
             name=name,
             user=user,
@@ -161,14 +163,11 @@ class Connection:
             max_reconnect_attempts=-1,
             ping_interval=_PING_S,
             max_outstanding_pings=_PINGS_OUT,
-            error_cb=connection._error,
-            disconnected_cb=trouble.lost,
-            reconnected_cb=connection._back,
+            error_cb=self._error,
+            disconnected_cb=self._trouble.lost,
+            reconnected_cb=self._back,
         )
-        trouble.tell = None
-        CONNECTED.labels(account).set(1)
-        log.info("connected to NATS", url=settings.url, account=account, user=user)
-        return connection
+        log.info("connected to NATS", url=settings.url, account=self.account, user=user)
 
     async def _error(self, error: Exception) -> None:
         await self._trouble.error(error)
@@ -307,12 +306,8 @@ class Connection:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
 
-    async def close(self, limit_s: float = 1.5) -> None:
-        """Stop the handlers, flush published messages and close. No step takes longer than the limit, none raises.
-
-        nats-py's `drain()` raises while reconnecting and may hang on a frozen server: then the connection is cut off.
-        It does not heed a cancellation, so it is a task of its own.
-        """
+    async def close(self, limit_s: float = _CLOSE_S) -> None:
+        """Stop the handlers, flush published messages and close. No step takes longer than the limit, none raises."""
         await self.stop_serving()
         await self._refused.close()
         if self._dead_letters:
@@ -320,58 +315,12 @@ class Connection:
         for task in self._dead_letters:
             task.cancel()
         self._trouble.closing = True
-        subscriptions = subscriptions_of(self.client)  # closing forgets them
-        if (why := await _tried(self.client.drain(), limit_s)) is not None:
+        if (why := await end_client(self.client, limit_s)) is not None:
             log.warning("could not drain NATS", error=why, account=self.account)
-        await end_tasks(reconnection_of(self.client), limit_s)  # it would connect again what is closed
-        await _tried(self.client.close(), limit_s)
-        cut_off(self.client)
-        await end_tasks([*tasks_of(self.client), *filter(None, map(reader_of, subscriptions))], limit_s)
         CONNECTED.labels(self.account).set(0)
-
-
-async def _tried(step: Coroutine[Any, Any, None], limit_s: float) -> str | None:
-    """Return None once a step is done, or why it is not; past the limit it is ended."""
-    task = asyncio.create_task(step)
-    try:
-        await asyncio.wait([task], timeout=limit_s)
-    except asyncio.CancelledError:
-        task.cancel()
-        raise
-    if not task.done():
-        await end_tasks([task], limit_s)
-        return f"not within {limit_s:g} s"
-    error = asyncio.CancelledError("cancelled") if task.cancelled() else task.exception()
-    return None if error is None else str(error) or type(error).__name__
 
 
 def _identity(settings: NatsSettings, account: Account) -> tuple[str | None, Secret | None, Seed | None]:
     if account == "FRAMES" and settings.frames_user is not None:
         return settings.frames_user, settings.frames_password, settings.frames_seed
     return settings.user, settings.password, settings.seed
-
-
-class _Trouble:
-    """Logs a connection's errors, each new text once: two alternating errors would fill the log."""
-
-    def __init__(self, url: str, account: Account, tell: OnTrouble | None = None) -> None:
-        self._url, self._account, self.tell = url, account, tell
-        self._said: set[str] = set()
-        self.closing = self.secure = False
-
-    async def error(self, error: Exception) -> None:
-        text = str(error) or type(error).__name__
-        if text in self._said:
-            return
-        self._said.add(text)
-        if self.tell is not None:
-            self.tell(text)
-            return
-        log.error(f"NATS at {self._url}: {words_of(error, secure=self.secure)}; trying on")
-
-    async def lost(self) -> None:
-        CONNECTED.labels(self._account).set(0)
-        self._said.clear()
-        if self.closing:
-            return
-        log.warning("lost NATS, reconnecting", url=self._url, account=self._account)

@@ -1,0 +1,44 @@
+"""What a connection to NATS says about its errors: each new text once, since two that alternate would fill the log."""
+
+from collections.abc import Callable
+
+from prometheus_client import Gauge
+
+from proto.subjects import Account
+from services.bus.client import words_of
+from services.kernel.log import get_logger
+
+log = get_logger()
+
+CONNECTED = Gauge("moretta_nats_connected", "1 while connected to NATS", ["account"])
+
+OnTrouble = Callable[[str], None]
+"""Called with what NATS or the network said."""
+
+
+class Trouble:
+    """Tells a connection's errors: to `tell` while there is one, otherwise to the log."""
+
+    def __init__(self, url: str, account: Account, tell: OnTrouble | None = None) -> None:
+        self._url, self._account, self.tell = url, account, tell
+        self._said: set[str] = set()
+        self.closing = self.secure = False
+
+    async def error(self, error: Exception) -> None:
+        """Tell an error unless it was told already since NATS was last there."""
+        text = str(error) or type(error).__name__
+        if text in self._said:
+            return
+        self._said.add(text)
+        if self.tell is not None:
+            self.tell(text)
+            return
+        log.error(f"NATS at {self._url}: {words_of(error, secure=self.secure)}; trying on")
+
+    async def lost(self) -> None:
+        """Note that the connection is lost, and tell it unless it is being closed."""
+        CONNECTED.labels(self._account).set(0)
+        self._said.clear()
+        if self.closing:
+            return
+        log.warning("lost NATS, reconnecting", url=self._url, account=self._account)

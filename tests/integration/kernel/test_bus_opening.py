@@ -1,0 +1,86 @@
+"""Whoever stops waiting for a connection leaves none behind."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+import pytest
+import pytest_asyncio
+from patience import patient, until
+
+from services.bus import Bus, NatsSettings, connection
+from services.bus.client import SecureClient, tasks_of
+from services.kernel.tls import Tls
+
+
+@dataclass
+class Silent:
+    """A server that greets and never answers, or greets with nonsense; it knows who is still connected."""
+
+    greeting: bytes = b'INFO {"server_id":"x","version":"2.11.0","max_payload":1000}\r\n'
+    connected: set[asyncio.StreamWriter] = field(default_factory=set)
+    url: str = ""
+
+    async def hold(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Greet a client, and read until it has gone."""
+        self.connected.add(writer)
+        writer.write(self.greeting)
+        try:
+            await reader.read()
+        except ConnectionError:  # it was cut off
+            pass
+        finally:
+            self.connected.discard(writer)
+            writer.close()
+
+
+@pytest_asyncio.fixture
+async def silent() -> AsyncIterator[Silent]:
+    """Yield the server; at its end nobody may be connected, for it waits for them."""
+    known = Silent()
+    server = await asyncio.start_server(known.hold, "127.0.0.1", 0)
+    known.url = f"nats://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    yield known
+    server.close()
+    for writer in known.connected:
+        writer.transport.abort()
+    await server.wait_closed()
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[SecureClient]:
+    """Return the clients that are made from now on: while somebody knows them, no collector closes them."""
+    known: list[SecureClient] = []
+
+    def client(tls: Tls | None) -> SecureClient:
+        known.append(SecureClient(tls))
+        return known[-1]
+
+    monkeypatch.setattr(connection, "SecureClient", client)
+    return known
+
+
+async def test_a_connection_that_is_cancelled_while_it_is_made_is_closed(silent: Silent, made: list[SecureClient]):
+    """The server has greeted, and its next answer never comes."""
+    connecting = asyncio.create_task(Bus.connect(NatsSettings(url=silent.url), "notify"))
+    await until(lambda: silent.connected, "it is connected")
+    connecting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await connecting
+    await until(lambda: not silent.connected, "it is closed")
+    assert [tasks_of(client) for client in made] == [[]]
+
+
+async def test_a_connection_whose_trouble_ends_the_wait_is_closed(silent: Silent, made: list[SecureClient]):
+    """A command that gives up at the first error raises where it hears of it."""
+    silent.greeting = b"HTTP/1.1 400 Bad Request\r\n"
+
+    def give_up(why: str) -> None:
+        assert silent.connected
+        raise LookupError(why)
+
+    async with asyncio.timeout(patient(20)):
+        with pytest.raises(LookupError, match="expecting INFO"):
+            await Bus.connect(NatsSettings(url=silent.url), "notify", on_trouble=give_up)
+    await until(lambda: not silent.connected, "it is closed")
+    assert [tasks_of(client) for client in made] == [[]]
