@@ -48,11 +48,12 @@ test-tools:
 	@if command -v npm >/dev/null; then $(MAKE) -s node recipes build/page/.installed; else echo "No npm: the tests that need Node.js are skipped by name"; fi
 
 test-long: setup test-tools ## floods, mixed versions, every example of each property, 1,000 broken inputs a door (SEED=number repeats)
-	MORETTA_SEED=$(SEED) $(call stage,long) -n $(WORKERS) -m long tests/unit tests/contract tests/integration tests/system
+	MORETTA_SEED=$(SEED) $(call stage,long) -n $(WORKERS) -m "long and not alone" tests/unit tests/contract tests/integration tests/system
+	MORETTA_SEED=$(SEED) $(call stage,long-alone) -n 0 -m "long and alone" tests/integration tests/system
 	MORETTA_LONG=1 MORETTA_SEED=$(SEED) $(call stage,properties) -n auto tests/unit tests/contract
 	MORETTA_FUZZ=1000 $(call stage,fuzz) -n auto -m "" --timeout 900 tests/integration/fuzz
 	MORETTA_LONG=1 $(call stage,pages) -n auto tests/integration/page
-	@$(BIN)/python .ci/stages build/junit long properties fuzz pages
+	@$(BIN)/python .ci/stages build/junit long long-alone properties fuzz pages
 
 test-pythons: setup ## unit and contract tests on each other of Python 3.11, 3.12 and 3.13 that is here
 	@.ci/other-pythons $(BIN)/python

@@ -105,10 +105,7 @@ def _lifetimes(place: SiteNotice) -> Table:
         (
             gettext("the picture"),
             gettext("memory, at the site"),
-            gettext(
-                "99 of 100: {ms} ms at most. Up to 4 of 100 lived longer on a busy computer when this was measured.",
-                ms=PIXELS_MS,
-            ),
+            gettext("99 of 100: {ms} ms at most. How many lived longer is measured and published.", ms=PIXELS_MS),
         ),
         (
             gettext("what video decoding needs of earlier pictures"),

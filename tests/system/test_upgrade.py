@@ -243,7 +243,8 @@ def check_gaps(scene: Scene, run: Run) -> None:
 def unheard(scene: Scene, run: Run) -> set[str]:
     """Alerts that were over before notify's next holder had read them, if its last one left as they began.
 
-    What ends before anybody is told of it is not told (ADR 17); how long handing over takes depends on the machine.
+    notify does not tell of an alert that was over before it read it (ADR 17); how long handing over takes depends on
+    the machine.
     """
     moves = [(began, done) for name, _, began, done in scene.site.rolled if name == "notify"]
     ends = {a.alert: a.end for a in run.alerts if a.state == "resolved"}
