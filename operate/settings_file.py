@@ -21,6 +21,7 @@ from services.kernel.settings.explain import shown
 from services.kernel.tls import CertificateError
 from services.notify.doubts import doubts as notify_doubts
 from services.notify.settings import NotifyFile
+from services.sites.problems import names_user
 from services.sites.profiles import TRIAL
 from services.sites.settings import CameraSettings
 
@@ -53,7 +54,10 @@ def check(file: Path, *, secrets: bool = True) -> list[Problem]:
 
 
 def doubts(file: Path, *, secrets: bool = True) -> list[Problem]:
-    """Return warnings about a valid file: cameras whose file is not here, rules that see nobody, and notify's own."""
+    """Return warnings about a valid file, notify's own among them.
+
+    They are about cameras whose file is not here or whose password everybody can read, and rules that see nobody.
+    """
     found: list[Problem] = []
     settings = load(file, IngestFile, secrets=secrets)
     for path, camera in _cameras(settings):
@@ -63,7 +67,21 @@ def doubts(file: Path, *, secrets: bool = True) -> list[Problem]:
             url = "" if Path(address.label).is_absolute() else ", and no URL such as rtsp://10.0.0.5/stream"
             why = f"{shown(camera.url)} is no file or device {where}{url}; without it the camera has no picture"
             found.append((path, why))
-    return [*found, *_blind_rules(settings), *notify_doubts(load(file, NotifyFile, secrets=secrets))]
+    return [
+        *found,
+        *_open_logins(file),
+        *_blind_rules(settings),
+        *notify_doubts(load(file, NotifyFile, secrets=secrets)),
+    ]
+
+
+def _open_logins(file: Path) -> Iterator[Problem]:
+    """Yield addresses that hold a login in the settings themselves."""
+    for i, site in enumerate(raw_settings(file, IngestFile).get("sites", [])):
+        for j, camera in enumerate(site.get("cameras", [])):
+            if names_user(str(camera.get("url", ""))):
+                why = "whoever reads the settings reads the login; give `user`, and `password_file` with the password"
+                yield f"sites[{i}].cameras[{j}].url", f"{why} as it is"
 
 
 def _blind_rules(settings: IngestFile) -> Iterator[Problem]:

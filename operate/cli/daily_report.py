@@ -31,7 +31,7 @@ class NoReportError(Exception):
 class ReportFile(Struct, frozen=True, kw_only=True):
     """The part of the settings file that the command reads: NATS's address and, if it is there, the site's section."""
 
-    UNREAD: ClassVar[frozenset[str]] = frozenset({"url", "token"})
+    UNREAD: ClassVar[frozenset[str]] = frozenset({"url", "password", "token"})
 
     nats: NatsSettings = NatsSettings()
     sites: list[SiteSettings] = field(default_factory=list)

@@ -42,7 +42,7 @@ _OWN_CLOCK = "must be true for a simulation: without it a window closes when the
 class BusFile(Struct, frozen=True, kw_only=True):
     """The settings that `--bus` reads."""
 
-    UNREAD: ClassVar[frozenset[str]] = frozenset({"url", "token"})
+    UNREAD: ClassVar[frozenset[str]] = frozenset({"url", "password", "token"})
 
     nats: NatsSettings = NatsSettings()
     sites: list[SiteSettings] = field(default_factory=list)

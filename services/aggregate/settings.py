@@ -34,6 +34,8 @@ class PageSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     ] = "/nats"
     """NATS's WebSocket address as browsers reach it. `./nats` is relative to the page, wherever a proxy serves that.
     Under `moretta up` it is the box's own."""
+    cameras: Annotated[str, Meta(pattern=r"^https?://[^\s<>\"]+$", max_length=2048)] | None = None
+    """URL of the camera page (`ingest.web`), where operators aim cameras and phones publish. None: no link to it."""
     ask_key: bool = False
     """Whether the page asks for the subscriber's seed; False: the server lets pages in without one (--page-open)."""
     certificate: Text | None = None
@@ -82,7 +84,7 @@ class AggregateSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only
 class AggregateFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The settings file, as far as aggregate reads it."""
 
-    UNREAD: ClassVar[frozenset[str]] = frozenset({"url", "token"})
+    UNREAD: ClassVar[frozenset[str]] = frozenset({"url", "password", "token"})
     """Only ingest reads cameras' addresses, passwords included."""
 
     nats: NatsSettings = NatsSettings()

@@ -26,7 +26,7 @@ class InferenceSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only
 class InferenceFile(Struct, frozen=True, kw_only=True):
     """The part of the settings file that inference reads."""
 
-    UNREAD: ClassVar[frozenset[str]] = frozenset({"url", "token"})
+    UNREAD: ClassVar[frozenset[str]] = frozenset({"url", "password", "token"})
     """Only ingest reads cameras' addresses, passwords included."""
 
     nats: NatsSettings = NatsSettings()

@@ -72,7 +72,7 @@ class NotifySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 class NotifyFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The part of the settings file that notify reads."""
 
-    UNREAD: ClassVar[frozenset[str]] = frozenset({"url", "token"})
+    UNREAD: ClassVar[frozenset[str]] = frozenset({"url", "password", "token"})
     """Only ingest reads the cameras' addresses, which include passwords."""
 
     nats: NatsSettings = NatsSettings()

@@ -1,5 +1,6 @@
 """Checks of the section `sites` across fields: each problem has its path, and says what would be right."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from functools import cache
@@ -8,6 +9,7 @@ from math import ceil
 from zoneinfo import available_timezones
 
 from proto.types import WHOLE_SITE
+from services.kernel.settings import STAND_IN
 from services.sites.profiles import TRIAL, any_lasting
 from services.sites.settings import (
     CalibrationSettings,
@@ -33,6 +35,8 @@ _TELLS = (
     "would tell by the rate of pictures whether anybody is there;"
     f" only with the profile {TRIAL} can it be other than all"
 )
+_WITH_LOGIN = ("rtsp://", "rtsps://", "http://", "https://")
+_USER = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://[^/]*@")
 MIN_TOKEN = 16
 Problem = tuple[str, str]
 """A path such as `sites[0].rules[1].zone` and what is wrong with it, in one sentence that says what would be right."""
@@ -76,6 +80,7 @@ def _site_problems(path: str, site: SiteSettings) -> Iterator[Problem]:
         yield from _hours(f"{path}.cameras[{index}].rests", camera.rests)
         yield from _privacy(f"{path}.cameras[{index}].privacy.areas", camera.privacy)
         yield from _token(f"{path}.cameras[{index}].token", camera)
+        yield from _login(f"{path}.cameras[{index}]", camera)
     for index, rule in enumerate(site.rules):
         yield from _rule_problems(f"{path}.rules[{index}]", rule, zones)
     yield from _calibration(f"{path}.calibration", site.calibration)
@@ -107,6 +112,22 @@ def _token(path: str, camera: CameraSettings) -> Iterator[Problem]:
             yield path, f"is missing; give token_file, {MIN_TOKEN} random characters or more, to who may publish"
     elif len(camera.token.reveal()) < MIN_TOKEN:
         yield path, f"is shorter than {MIN_TOKEN} characters; take 32 random ones"
+
+
+def _login(path: str, camera: CameraSettings) -> Iterator[Problem]:
+    """Yield problems of user and password, without their values."""
+    if camera.user is None:
+        if camera.password is not None:
+            yield f"{path}.user", "is missing; say whose password it is"
+    elif camera.url != STAND_IN and not camera.url.lower().startswith(_WITH_LOGIN):
+        yield f"{path}.user", f"is given, and only a camera of {', '.join(_WITH_LOGIN)} has a login; remove it"
+    elif names_user(camera.url):
+        yield f"{path}.user", "is given, and url names a user, too; take that out of url"
+
+
+def names_user(url: str) -> bool:
+    """Return whether a URL holds a login, even one whose password is not percent-encoded."""
+    return _USER.match(url) is not None
 
 
 def _privacy(path: str, privacy: PrivacySettings | None) -> Iterator[Problem]:

@@ -5,6 +5,7 @@ Durations are seconds and say so in their names. Cross-field rules are in `servi
 
 from datetime import date, datetime, timedelta
 from typing import Annotated, Literal
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
@@ -78,6 +79,8 @@ Analysis = Literal["accurate", "fast"]
 class CameraSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One camera. `url` is a file, an rtsp(s)/http(s) URL or a local video device (`/dev/video0`).
 
+    A login stands in `user` and `password` as it is, or percent-encoded in the URL.
+
     With the URL `whip://`, a WebRTC peer such as a phone publishes to the camera by WHIP (RFC 9725), with the `token`.
     """
 
@@ -90,6 +93,9 @@ class CameraSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     ignore: Annotated[list[Polygon], Meta(max_length=32)] = []
     """Parts of the picture in which nobody is counted, such as a screen or a mirror that shows faces."""
     url: Annotated[str, Meta(min_length=1, max_length=2048)]
+    user: Annotated[str, Meta(min_length=1, max_length=256)] | None = None
+    """Who logs in at an rtsp(s) or http(s) camera."""
+    password: Secret | None = None
     token: Secret | None = None
     """A peer with this token may publish to a `whip://` camera and see its state; other cameras have no token."""
     fps: Annotated[float, Meta(ge=0.1, le=30)] = 5.0
@@ -120,6 +126,14 @@ class CameraSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """When it is paused, in addition to the site's own hours."""
     open_timeout_s: Seconds = 10.0
     read_timeout_s: Seconds = 5.0
+
+    @property
+    def login_url(self) -> str:
+        """The URL with user and password in it, percent-encoded (RFC 3986 §3.2.1). It is a secret."""
+        if self.user is None:
+            return self.url
+        password = "" if self.password is None else f":{quote(self.password.reveal(), safe='')}"
+        return self.url.replace("://", f"://{quote(self.user, safe='')}{password}@", 1)
 
     @property
     def is_peer(self) -> bool:

@@ -156,6 +156,8 @@ _SETTINGS: dict[str, dict[str, Any]] = {
     "a provider without an address": {f"{_SMS}.provider.url": GONE},
     "kannel without a password": {_SMS: {"kannel": {"url": "https://sms.example.org", "user": "m"}}},
     "reports of SMS without a token": {f"{_SMS}.reports": {"host": "0.0.0.0", "url": "https://reports.example.org"}},
+    "a camera's password of nobody": {f"{_CAMERA}.password_file": FILE},
+    "a login at a film": {f"{_CAMERA}.user": "watcher", f"{_CAMERA}.url": "file:///film.mp4"},
     "two addresses of one camera": {f"{_CAMERA}.url_file": FILE},
     # Sites, across fields.
     "two sites of one id": {"sites[1].id": "forville"},

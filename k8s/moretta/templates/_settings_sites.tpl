@@ -196,6 +196,7 @@ all, nothing is said. Takes (dict "path" "settings.sites[0].timezone" "zone" "Eu
 {{- define "moretta.cameraAddress" -}}
 {{- include "moretta.oneAddress" (dict "path" .path "owner" .camera "right" "a text with at least 1 characters and with at most 2048 characters") -}}
 {{- $url := .camera.url | default "" -}}
+{{- include "moretta.cameraLogin" (dict "path" .path "camera" .camera) -}}
 {{- $scheme := lower (regexFind "^[a-zA-Z][a-zA-Z0-9+.-]*://" $url) | trimSuffix "://" -}}
 {{- if eq (lower $url) "whip://" -}}
 {{- if not (or .camera.token .camera.token_file) -}}
@@ -207,7 +208,7 @@ all, nothing is said. Takes (dict "path" "settings.sites[0].timezone" "zone" "Eu
 {{- fail (printf "%s.url: scheme '%s' is not supported; use a file path, rtsp://, rtsps://, http://, https://, whip:// or /dev/videoN" .path $real) -}}
 {{- end -}}
 {{- $host := include "moretta.hostOf" $url -}}
-{{- $hint := "it is scheme://user:password@host:port/path, with special characters of the password percent-encoded" -}}
+{{- $hint := "it is scheme://user:password@host:port/path, with special characters of the password percent-encoded; better, give user and password_file beside it" -}}
 {{- if eq (include "moretta.badPort" $url) "yes" -}}{{- fail (printf "%s.url: the URL can't be read; %s" .path $hint) -}}{{- end -}}
 {{- if not $host -}}{{- fail (printf "%s.url: the URL names no host; %s" .path $hint) -}}{{- end -}}
 {{- if contains "#" $url -}}{{- fail (printf "%s.url: the URL has a '#' or a second '@', written %%23 and %%40 in a password; %s" .path $hint) -}}{{- end -}}
@@ -216,6 +217,20 @@ all, nothing is said. Takes (dict "path" "settings.sites[0].timezone" "zone" "Eu
 {{- $hint := ternary "; allow_link_local: true of the camera allows such" "" (contains "link-local" $why) -}}
 {{- fail (printf "%s.url: %s://%s%s: %s%s" .path $scheme (ternary (printf "[%s]" $host) $host (contains ":" $host)) (regexFind ":[0-9]+$" (include "moretta.authorityOf" $url)) $why $hint) -}}
 {{- end -}}
+{{- end -}}
+{{- end }}
+
+{{/* Who logs in, and where. Takes (dict "path" "settings.sites[0].cameras[0]" "camera" {...}). */}}
+{{- define "moretta.cameraLogin" -}}
+{{- $url := .camera.url | default "rtsp://" -}}
+{{- if not .camera.user -}}
+{{- if or .camera.password .camera.password_file -}}
+{{- fail (printf "%s.user: is missing; say whose password it is" .path) -}}
+{{- end -}}
+{{- else if not (regexMatch "^(?i)(rtsps?|https?)://" $url) -}}
+{{- fail (printf "%s.user: is given, and only a camera of rtsp://, rtsps://, http://, https:// has a login; remove it" .path) -}}
+{{- else if regexMatch "^[a-zA-Z][a-zA-Z0-9+.-]*://[^/]*@" $url -}}
+{{- fail (printf "%s.user: is given, and url names a user, too; take that out of url" .path) -}}
 {{- end -}}
 {{- end }}
 

@@ -82,7 +82,7 @@ class RulesFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 class SitesFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The sites of a settings file; no secret is read."""
 
-    UNREAD: ClassVar[frozenset[str]] = frozenset({"url", "token"})
+    UNREAD: ClassVar[frozenset[str]] = frozenset({"url", "password", "token"})
     sites: list[SiteSettings] = field(default_factory=list)
 
     def problems(self) -> list[Problem]:

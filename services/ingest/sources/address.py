@@ -67,7 +67,7 @@ class Address:
 
 def address_of(settings: CameraSettings) -> Address:
     """Return where the camera's source is; SourceError("bad-source") if such a source is not allowed."""
-    url = settings.url
+    url = settings.login_url
     scheme = _SCHEME.match(url)
     if scheme is None or scheme[1].lower() == "file":
         path = url.removeprefix(scheme[0]) if scheme else url
@@ -140,7 +140,10 @@ def _authorities() -> list[str]:
 
 
 def _split(url: str) -> SplitResult:
-    hint = "it is scheme://user:password@host:port/path, with special characters of the password percent-encoded"
+    hint = (
+        "it is scheme://user:password@host:port/path, with special characters of the password percent-encoded; better,"
+        " give user and password_file beside it"
+    )
     try:
         parts = urlsplit(url)
         _ = parts.port

@@ -96,7 +96,7 @@ class HttpCamera:
         self._until = time.monotonic() + settings.open_timeout_s
         self._read = 0
         self._open: list[Body] = []
-        parts = urlsplit(settings.url)
+        parts = urlsplit(settings.login_url)
         self._url = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
         self.secure = parts.scheme.lower() == "https"
         self._director = director(self)

@@ -18,8 +18,10 @@ from watched_camera import LIMIT_S, MS, NOISE_S, last, seen, take, watching
 from services.ingest.camera import playback
 from services.ingest.sources import decoder
 from services.ingest.sources.ffmpeg import forward_log
+from services.kernel.settings import Secret
 
 PASSWORD = "s3cret-hunter2"
+ANY_CHARACTERS = "s3c@ret#100%:/? é"
 
 whole = pytest.mark.xdist_group("rtsp")
 """For tests that share the servers which nobody breaks."""
@@ -195,6 +197,16 @@ async def test_right_password(basic, digest, method):
     async with watching(server.url(userinfo=f"cam:{PASSWORD}")) as (camera, states):
         await take(camera, 2)
         assert last(states) == ("live", None)
+
+
+@pytest.mark.parametrize("method", ["basic", "digest"])
+@whole
+async def test_a_password_in_any_characters(clip, method):
+    """Beside the URL it is written as it is."""
+    with serving(clip, method, ANY_CHARACTERS) as server:
+        async with watching(server.url(), user="cam", password=Secret(ANY_CHARACTERS)) as (camera, states):
+            await take(camera, 2)
+            assert last(states) == ("live", None)
 
 
 @whole

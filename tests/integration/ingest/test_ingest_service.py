@@ -198,9 +198,13 @@ async def test_no_worker_is_a_visible_state(scene, clip):
         public = await scene.public()
         return public is not None and (public.state, public.reason) == ("live", "no-worker")
 
+    async def shed():
+        return ingest.metric("moretta_ingest_frames_total", outcome="shed") >= 10
+
     await scene.until(alone)
-    assert ingest.metric("moretta_ingest_frames_total", outcome="unconfirmed") == 0
-    assert ingest.metric("moretta_ingest_frames_total", outcome="shed") > 0
+    await scene.until(shed)
+    # On a machine that does something else NATS's "no responders" may come after a picture's 100 ms.
+    assert ingest.metric("moretta_ingest_frames_total", outcome="unconfirmed") < 5
     assert await scene.sightings() == []
     scene.site.start("inference")
     await scene.more_sightings(3)

@@ -226,6 +226,23 @@ def test_a_rule_that_sees_nobody_is_a_doubt(file: Path):
     assert doubts(file) == [("sites[0].rules[2].zone", "no camera sees the zone 'roof': the rule can never fire")]
 
 
+def test_a_login_in_the_settings_is_a_doubt(file: Path):
+    """It is told where it should be; one in a file of its own is fine, and so is a user alone."""
+    cameras: list[dict[str, str]] = [
+        {"id": "open", "url": "rtsp://u:hunter2@h/x"},
+        {"id": "hidden", "url_file": "hidden.url"},
+        {"id": "named", "url": "rtsp://h/x", "user": "u", "password_file": "word"},
+    ]
+    (file.parent / "hidden.url").write_text("rtsp://u:hunter2@h/x")
+    (file.parent / "word").write_text("hun#@ter2")
+    file.write_text(yaml.safe_dump({"sites": [{"id": "market", "profile": "lab", "cameras": cameras}]}))
+    assert check(file) == []
+    [(path, why)] = doubts(file)
+    assert path == "sites[0].cameras[0].url"
+    assert "give `user`, and `password_file`" in why
+    assert "hunter2" not in why
+
+
 def test_a_source_that_is_not_here_is_a_doubt(file: Path, monkeypatch: pytest.MonkeyPatch):
     """Named with the folder in which it was looked for: it may be on another machine, so it is no mistake."""
     monkeypatch.chdir(file.parent)

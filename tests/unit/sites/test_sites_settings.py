@@ -1,6 +1,7 @@
 """What all four services know of a site: defaults, names, and the rules that no single field shows."""
 
 import re
+from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from proto.types import WHOLE_SITE
+from services.kernel.settings import STAND_IN, Secret, convert
 from services.sites.problems import problems
 from services.sites.settings import (
     CameraSettings,
@@ -223,7 +225,7 @@ def test_privacy_areas_are_read():
 
 def with_camera(**fields):
     """What is wrong with a site that has one camera with these fields."""
-    camera = msgspec.convert({"id": "c1", "url": "rtsp://h/1", **fields}, CameraSettings)
+    camera = convert({"id": "c1", "url": "rtsp://h/1", **fields}, CameraSettings)
     return problems([SiteSettings(id="cannes", cameras=[camera])])
 
 
@@ -233,6 +235,43 @@ def test_an_area_that_hides_nothing_is_told(area):
     ((path, why),) = with_camera(privacy={"drawn_for": [640, 360], "areas": [[[0, 0], [1, 0], [1, 1]], area]})
     assert path == "sites[0].cameras[0].privacy.areas[1]"
     assert "hides nothing" in why
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({"password": "p"}, "is missing; say whose password it is"),
+        ({"user": "u", "url": "film.mp4"}, "is given, and only a camera of rtsp://"),
+        ({"user": "u", "url": "whip://", "token": 16 * "t"}, "is given, and only a camera of rtsp://"),
+        ({"user": "u", "url": "rtsp://u:p@h/1"}, "is given, and url names a user, too"),
+        ({"user": "u", "url": "http://u:p#@h/1"}, "is given, and url names a user, too"),
+    ],
+)
+def test_logins_that_are_none_are_told(fields, why):
+    """A password of nobody, a login where none is asked for, and two."""
+    ((path, told),) = with_camera(**fields)
+    assert path == "sites[0].cameras[0].user"
+    assert told.startswith(why)
+
+
+def test_a_login_may_be_of_a_camera_whose_address_only_ingest_reads():
+    """The other services have a stand-in for the address and for the password."""
+    assert with_camera(user="u", password=STAND_IN, url=STAND_IN) == []
+    assert with_camera(user="u") == []
+    assert with_camera(user="u", password="p", url="RTSPS://h/1") == []
+
+
+@given(st.text(min_size=1), st.none() | st.text())
+@examples(200)
+def test_user_and_password_arrive_as_they_are_written(user, password):
+    """In any characters: the URL that a camera is asked by can be taken apart again."""
+    secret = None if password is None else Secret(password)
+    camera = CameraSettings(id="c1", url="rtsp://h:554/1?a=b", user=user, password=secret)
+    parts = urlsplit(camera.login_url)
+    assert (parts.hostname, parts.port, parts.path, parts.query) == ("h", 554, "/1", "a=b")
+    assert unquote(parts.username or "") == user
+    assert password is None or unquote(parts.password or "") == password
+    assert CameraSettings(id="c1", url="film.mp4").login_url == "film.mp4"
 
 
 def test_hours_that_are_all_or_nothing_are_told():
