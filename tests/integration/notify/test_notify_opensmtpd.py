@@ -118,7 +118,7 @@ async def test_an_alert_ends_in_a_maildir(
     await until(lambda: any((relay.mails / "new").glob("*")), "a mail in the Maildir", 30)
     [message] = mailbox.Maildir(relay.mails, create=False)
     assert message["Message-ID"].endswith("@example.org>")
-    assert message["Subject"] == "[Moretta] Market Forville: mask rate below 70%"
+    assert message["Subject"] == "Market Forville: 62% wear masks (alert below 70%)"
     assert [part.get_content_type() for part in message.get_payload()] == ["text/plain", "text/html"]
 
 

@@ -45,7 +45,7 @@ async def test_an_alert_becomes_one_mail_for_each_recipient_and_a_record(
     assert sorted((recipient, str(message["To"])) for recipient, message in box.mails) == [
         (address, address) for address in (ANNA, BOB, "carl@example.org")
     ]
-    assert {message["Subject"] for _, message in box.mails} == {"[Moretta] Market Forville: mask rate below 70%"}
+    assert {message["Subject"] for _, message in box.mails} == {"Market Forville: 62% wear masks (alert below 70%)"}
     [decision] = [stored.message for stored in await bus.history(NOTIFICATIONS)]
     assert (decision.reason, decision.firing, len(decision.recipients)) == ("first", ["0123456789abcdef"], 3)
     told = {stored.message.notification for stored in await bus.history(DELIVERIES)}
@@ -423,7 +423,7 @@ async def test_an_alert_of_an_unknown_site_is_told_under_its_id(
     await bus.store(ALERTS, make_alert(site="station"))
     await eventually(recorded, lambda found: len(found) == 1)
     [message] = box.to(ANNA)
-    assert message["Subject"].startswith("[Moretta] station: ")
+    assert message["Subject"].startswith("station: 62% wear masks")
     assert "09:00 to 09:20 (UTC)" in message.get_body(("plain",)).get_content()
 
 

@@ -201,6 +201,6 @@ def test_names_of_every_script_arrive(make_alert, notify):
     """RFC 2047 in the headers, UTF-8 in the bodies."""
     site = SiteSettings(id="forville", name="Marché d’Été 東京駅")
     message = parsed(mail(notify("first", make_alert()), site, Sender("alerts@example.org", "Équipe Œuvre")))
-    assert message["Subject"] == "[Moretta] Marché d’Été 東京駅: mask rate"
+    assert message["Subject"] == "Marché d’Été 東京駅: 62% wear masks (alert below 70%)"
     assert message["From"].addresses[0].display_name == "Équipe Œuvre"
     assert "Marché d’Été 東京駅" in message.get_body(("plain",)).get_content()

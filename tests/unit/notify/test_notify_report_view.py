@@ -66,7 +66,7 @@ def test_a_day_says_that_its_range_holds_the_models_errors():
 def test_an_ordinary_day():
     """Each figure where a reader looks for it, with the percent and the dates of the language."""
     view = view_of(report(whole_day(), zones=("fish",)), SITE, EN, "staff", "https://moretta.example")
-    assert view.subject == "[Moretta] Marché <Forville>: report on Tuesday, 24 November 2026"
+    assert view.subject == "Marché <Forville>: report on Tuesday, 24 November 2026"
     assert (view.figure, view.place, view.banner) == ("79%", "Marché <Forville>", "")
     assert view.lead == "of the people counted wore a mask correctly. Based on 2,314 people."
     assert rows(view) == {
@@ -105,7 +105,7 @@ def test_the_same_in_french():
     """Decimal comma, spaces before signs and between thousands, the day as the French write it."""
     windows = [*market_day(T), window(T - 24 * HOUR, 60, (40, 0, 0))]
     view = view_of(report(windows), SITE, FR, "équipe")
-    assert view.subject == "[Moretta] Marché <Forville>\N{NO-BREAK SPACE}: rapport du mardi 24 novembre 2026"
+    assert view.subject == "Marché <Forville> : rapport du mardi 24 novembre 2026"
     assert view.figure.replace("\u202f", "\xa0") == "79\xa0%"
     assert "2\u202f314 personnes" in view.lead
     told = " ".join(rows(view)["La veille"]).replace("\u202f", "\xa0")
@@ -162,7 +162,7 @@ def test_days_without_figures(windows, figure, lead):
 def test_a_trial_is_marked_as_one():
     """In the subject and above all else."""
     view = view_of(report([window(T, profile="lab")]), SITE, EN)
-    assert view.subject.startswith("[Moretta test] ")
+    assert view.subject.startswith("[Test] ")
     assert "This is a test, sent by an installation on trial." in view.banner
 
 
@@ -306,8 +306,8 @@ def test_a_report_has_the_head_of_an_alerts_mail(make_alert, notify, site):
     page = render_report_bodies(view, {"hours": "cid:h", "zones": "cid:z"}).html
     heads = [re.split("<title>(.*)</title>", html.lstrip().split("<body")[0]) for html in (mail, page)]
     assert [title for _, title, _ in heads] == [
-        "[Moretta] &lt;b&gt;Forville&lt;/b&gt;: mask rate",
-        "[Moretta] Marché &lt;Forville&gt;: report on Tuesday, 24 November 2026",
+        "&lt;b&gt;Forville&lt;/b&gt;: 62% wear masks (alert below 70%)",
+        "Marché &lt;Forville&gt;: report on Tuesday, 24 November 2026",
     ]
     assert heads[0][0] == heads[1][0]
     assert heads[0][2] == heads[1][2]

@@ -8,6 +8,7 @@ from proto.stats import PeriodV1
 from proto.types import WHOLE_SITE, Profile
 from services.notify.core.reports.day import DayReport, ZoneDay
 from services.notify.core.reports.phrases import Phrases
+from services.notify.core.texts.headlines import marked
 from services.notify.core.texts.names import place, rule_name, zone_name
 from services.notify.core.texts.words import Words
 from services.sites.profiles import PROFILES, any_trial
@@ -117,9 +118,8 @@ class _Said:
         )
 
     def subject(self) -> str:
-        sender = self.words.gettext("Moretta test") if any_trial(self.report.profiles) else "Moretta"
-        where = place(self.site, WHOLE_SITE)
-        return self.words.gettext("[{sender}] {place}: report on {day}", sender=sender, place=where, day=self.day)
+        text = self.words.gettext("{place}: report on {day}", place=place(self.site, WHOLE_SITE), day=self.day)
+        return marked(text, self.words, is_test=any_trial(self.report.profiles))
 
     def banner(self) -> str:
         if not any_trial(self.report.profiles):

@@ -32,10 +32,11 @@ def describe(
     """
     severities: set[Severity] = {notice.severity for notice in notification.firing}
     tone = tone_of(severities) if notification.reason != "test" else "info"
+    latest = newest(windows, notification)
     view = MailView(
         language=words.language,
         tone=tone,
-        subject=headlines.subject(notification, site, words),
+        subject=headlines.subject(notification, site, words, latest),
         badge=headlines.badge(notification, None if tone == "resolved" else tone, words),
         headline=headlines.headline(notification, site, words),
         place=site_name(site),
@@ -47,7 +48,7 @@ def describe(
         link=link,
         link_text=words.gettext("Open Moretta") if link else "",
     )
-    return _filled(view, notification, site, words, newest(windows, notification))
+    return _filled(view, notification, site, words, latest)
 
 
 def _filled(

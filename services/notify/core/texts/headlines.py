@@ -2,55 +2,59 @@
 
 from collections.abc import Sequence
 
-from proto.public import AlertV1
-from proto.types import WHOLE_SITE, RuleId, Severity
+from proto.public import AlertV1, WindowV1
+from proto.types import WHOLE_SITE, Severity
 from services.notify.core.notification import Notice, Notification
-from services.notify.core.texts.figures import field_alert
-from services.notify.core.texts.names import is_about_delivery, listed, place, subject_of
+from services.notify.core.texts.facts import rate
+from services.notify.core.texts.figures import field_alert, figure_of
+from services.notify.core.texts.names import is_about_delivery, listed, site_name, subject_of, zone_name
 from services.notify.core.texts.words import Words
 from services.sites.profiles import any_trial
 from services.sites.settings import SiteSettings
 
 
-def subject(notification: Notification, site: SiteSettings, words: Words) -> str:
-    """Return a mail's subject: the same for all mails of a group, so that mail programs keep them in one thread."""
-    group = notification.group
-    sender = words.gettext("Moretta test") if is_lab(notification, site) else "Moretta"
-    by_name = group.audience == "operators" and group.rule is not None  # its topic names the camera or the zone
-    where = place(site, WHOLE_SITE if group.zone is None or by_name else group.zone)
-    # Ordinary spaces are readable in any mail program.
-    text = f"[{sender}] {where}{words.gettext(': ')}{_topic(notification, site, words)}"
+def subject(notification: Notification, site: SiteSettings, words: Words, windows: Sequence[WindowV1] = ()) -> str:
+    """Return a mail's subject: what holds, then where, since a telephone shows forty characters of it.
+
+    Of an alert that goes on, the rate is the newest of `windows`. Mail programs keep an incident's mails together by
+    their headers (`message.py`); one that goes by subjects alone does not.
+    """
+    where = site_name(site)
+    if len(notification.notices) == 1 and notification.group.audience == "field":
+        notice = notification.notices[0]
+        text = _fact(notice, notification, site, words, windows)
+        text = text if notice.zone == WHOLE_SITE else f"{text}, {where}"
+    else:
+        text = f"{headline(notification, site, words)}, {where}"
+    return marked(text, words, is_test=notification.reason == "test" or is_lab(notification, site))
+
+
+def marked(text: str, words: Words, *, is_test: bool) -> str:
+    """Return a subject, with a mark if nobody is to act on it; its spaces are readable in any mail program."""
+    text = f"[{words.gettext('Test')}] {text}" if is_test else text
     return text.replace("\N{NO-BREAK SPACE}", " ").replace("\N{NARROW NO-BREAK SPACE}", " ")
+
+
+def _fact(
+    notice: Notice, notification: Notification, site: SiteSettings, words: Words, windows: Sequence[WindowV1]
+) -> str:
+    alert, shown = field_alert(notice), figure_of(notice, notification, windows)
+    where = site_name(site) if notice.zone == WHOLE_SITE else zone_name(site, notice.zone)
+    said = {"place": where, "rate": rate(notice, shown, words)}
+    below, above = words.exact(alert.fire_below), words.exact(alert.clear_above)
+    if notice.firing and notification.reason == "repeat":
+        return words.gettext("{place}: still {rate} wear masks (alert below {bound})", **said, bound=below)
+    if notice.firing:
+        return words.gettext("{place}: {rate} wear masks (alert below {bound})", **said, bound=below)
+    if alert.rate > alert.clear_above:
+        return words.gettext("{place}: {rate} wear masks (back above {bound})", **said, bound=above)
+    return words.gettext("{place}: alert over", place=where)
 
 
 def is_lab(notification: Notification, site: SiteSettings) -> bool:
     """Return whether nothing needs to be done, because it comes from an installation in the profile `lab`."""
     profiles = {n.message.profile for n in notification.notices if isinstance(n.message, AlertV1)}
     return any_trial(profiles or {site.profile})
-
-
-def _topic(notification: Notification, site: SiteSettings, words: Words) -> str:
-    group = notification.group
-    if notification.reason == "test":
-        return words.gettext("test message")
-    if group.audience == "operators":
-        if group.zone is None or group.rule is None or not notification.notices:
-            return _of_kind(group.rule, words)
-        return subject_of(notification.notices[0], site, words)
-    if group.rule is None or not notification.notices:
-        return words.gettext("mask rate")
-    return words.gettext("mask rate below {bound}", bound=words.exact(field_alert(notification.notices[0]).fire_below))
-
-
-def _of_kind(kind: RuleId | None, words: Words) -> str:
-    """Return the topic of operational alerts of one kind, or of any kind if a group has several kinds."""
-    kinds = {
-        "camera-down": words.gettext("cameras"),
-        "no-data": words.gettext("figures"),
-        "channel-down": words.gettext("channels of messages"),
-        "undelivered": words.gettext("undelivered messages"),
-    }
-    return kinds.get(kind or "") or words.gettext("cameras, figures and messages")
 
 
 def badge(notification: Notification, severity: Severity | None, words: Words) -> str:
