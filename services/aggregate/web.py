@@ -62,11 +62,10 @@ def policy(server: str) -> str:
 
 
 def _names(site: SiteSettings) -> dict[str, Any]:
-    """Return what people call a site, its zones and rules, what to do when a rule fires, and where its clock is."""
+    """Return what people call a site, its zones and rules, when a rule fires and what to do then, and its time zone."""
     rules = {
-        f"{rule.zone}/{rule.id}": {"name": rule.name or None, "action": rule.action or None}
+        f"{rule.zone}/{rule.id}": {"name": rule.name or None, "action": rule.action or None, "below": rule.fire_below}
         for rule in site.rules
-        if rule.name or rule.action
     }
     zones = {zone.id: zone.name for zone in site.zones}
     return {"name": site.name, "timezone": site.timezone, "zones": zones, "rules": rules}
@@ -93,6 +92,7 @@ class PageServer:
         told = {
             "server": self._settings.server,
             "key": self._settings.ask_key,
+            "cameras": self._settings.cameras,
             "profiles": [
                 {"name": name, "rules": terms.rules, "zones": terms.zones, "trial": terms.is_trial}
                 for name, terms in PROFILES.items()

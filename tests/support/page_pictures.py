@@ -10,7 +10,13 @@ from examples import LONG
 from playwright.async_api import Page
 
 FOLDER = Path(__file__).parents[2] / "build/page-pictures"
-SIZES = {360: 800, 1024: 768, 1920: 1080}
+SIZES = {360: 800, 1024: 768, 1280: 800, 1920: 1080}
+CUT = """
+[...document.querySelectorAll("body *:not(svg *):not(.unseen):not(.scroll)")]
+  .filter((one) => one.clientWidth > 0 && one.scrollWidth > one.clientWidth + 1)
+  .map((one) => `${one.tagName}.${one.className}`)
+"""
+"""The elements whose content is wider than they are: it runs into others, or out of sight. A table can be scrolled."""
 Scheme = Literal["light", "dark"]
 EXAMINED: tuple[dict[tuple[str, int], Scheme], ...] = (
     {("fr", 360): "light", ("en", 1024): "dark"},
@@ -33,6 +39,8 @@ async def looked_at(page: Page, name: str) -> None:
         for width, height in SIZES.items():
             await page.set_viewport_size({"width": width, "height": height})
             assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), (name, code, width)
+            cut = await page.evaluate(CUT)
+            assert cut == [], (name, code, width, cut)
             for scheme in _schemes(name, code, width):
                 await page.emulate_media(color_scheme=scheme)
                 await browser.accessible(page)

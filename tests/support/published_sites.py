@@ -144,7 +144,7 @@ async def published(
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(server.stop)
         where = f"ws://127.0.0.1:{door}"
-        settings = PageSettings(port=port, server=where)
+        settings = PageSettings(port=port, server=where, cameras="https://127.0.0.1:8443/")
         page = PageServer(settings)
         bus = await Bus.connect(identities.settings("aggregate", server.url), "aggregate")
         stack.push_async_callback(bus.close)

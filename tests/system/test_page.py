@@ -63,7 +63,9 @@ def told(window: dict) -> dict[str, str]:
         "people": str(window["persons"]),
         "observed": percent(window["coverage"]),
         "could not be judged": str(window["unknown"]),
-        "masked, unmasked, worn incorrectly": " · ".join(str(window[k]) for k in ("masked", "unmasked", "incorrect")),
+        "with a mask": str(window["masked"]),
+        "without a mask": str(window["unmasked"]),
+        "badly worn": str(window["incorrect"]),
     }
 
 

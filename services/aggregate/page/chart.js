@@ -7,9 +7,9 @@ const NS = "http://www.w3.org/2000/svg";
 
 /** Shapes within WIDTH x HEIGHT for periods between two times: the line's and the band's path, and boxes of the rest.
 
-`isComplete`: whether what lies between two periods is known not to be there.
+`isComplete`: whether what lies between two periods is known not to be there. `bounds`: shares below which a rule fires.
 */
-export function layout(periods, from, until, isComplete = true) {
+export function layout(periods, from, until, isComplete = true, bounds = []) {
   const x = (time) => Math.round(((Math.min(Math.max(time, from), until) - from) / (until - from)) * WIDTH * 100) / 100;
   const y = (share) => Math.round((1 - share) * HEIGHT * 100) / 100;
   const shown = periods.filter((one) => one.end > from && one.start < until);
@@ -26,7 +26,7 @@ export function layout(periods, from, until, isComplete = true) {
     }
     last = one;
   }
-  return { line, band, suppressed: boxes(shown.filter(isWithheld), x), gaps: boxes(holes(shown, isComplete), x) };
+  return { line, band, suppressed: boxes(shown.filter(isWithheld), x), gaps: boxes(holes(shown, isComplete), x), bounds: bounds.map(y) };
 }
 
 /** Whether a window was published without its figures. One in which nobody could be judged has no rate to hide. */
@@ -79,9 +79,18 @@ export function chart(id) {
   hatch.append(shape("rect", { width: 2, height: 6, class: "hatch" }));
   const defs = shape("defs", {});
   defs.append(hatch);
-  const content = shape("g", {});
-  svg.append(defs, content);
-  return { svg, content, fill: `url(#hatch-${id})` };
+  const [content, cursor] = [shape("g", {}), shape("rect", { y: 0, height: HEIGHT, class: "cursor", visibility: "hidden" })];
+  svg.append(defs, content, cursor);
+  return { svg, content, cursor, fill: `url(#hatch-${id})` };
+}
+
+/** Mark a period of a chart between two times; null takes the mark away. */
+export function mark({ cursor }, one, from, until) {
+  cursor.setAttribute("visibility", one === null ? "hidden" : "visible");
+  if (one === null) return;
+  const [start, end] = [one.start, one.end].map((time) => ((Math.min(Math.max(time, from), until) - from) / (until - from)) * WIDTH);
+  cursor.setAttribute("x", start);
+  cursor.setAttribute("width", Math.max(end - start, 1));
 }
 
 /** Draw shapes into a chart, in place of those before. */
@@ -93,6 +102,7 @@ export function draw({ content, fill }, shapes) {
     ...grid,
     ...shapes.suppressed.map((one) => box("suppressed", one)),
     shape("path", { d: shapes.band, class: "band" }),
+    ...shapes.bounds.map((at) => shape("line", { x1: 0, x2: WIDTH, y1: at, y2: at, class: "bound" })),
     shape("path", { d: shapes.line, class: "line" }),
   );
 }

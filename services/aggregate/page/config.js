@@ -1,4 +1,4 @@
-// config.json beside the page: where NATS is, whether a key is asked for, what profiles allow, and what people call things.
+// config.json beside the page: where NATS and the camera page are, whether a key is asked for, what profiles allow, names.
 
 import { isZone } from "./day.js";
 import { backoff, pause } from "./timing.js";
@@ -32,5 +32,6 @@ export function settled(found) {
   const names = Object.entries(found.names ?? {}).map(([site, { name, timezone, zones, rules } = {}]) => {
     return [site, { name, zones: zones ?? {}, rules: rules ?? {}, timezone: isZone(timezone) ? timezone : undefined }];
   });
-  return { server: found.server, key: found.key === true, profiles, names: Object.fromEntries(names) };
+  const cameras = /^https?:\/\//.test(found.cameras) ? found.cameras : null;
+  return { server: found.server, key: found.key === true, cameras, profiles, names: Object.fromEntries(names) };
 }

@@ -34,6 +34,13 @@ export function day(nowMs, timeZone) {
   return borders;
 }
 
+/** The first moments of a date, YYYY-MM-DD, and of the next one. */
+export function dayOf(date, timeZone) {
+  const noon = Date.parse(`${date}T12:00:00Z`);
+  const there = dateOf(noon, timeZone); // where clocks are far from UTC it is another day by then
+  return day(there === date ? noon : noon + (there < date ? MOST_MS / 2 : -MOST_MS / 2), timeZone);
+}
+
 /** The first whole second at which something holds that does not at `from`, and goes on to hold until `until`. */
 function first(holds, from, until) {
   let [low, high] = [Math.floor(from / 1_000), Math.ceil(until / 1_000)];

@@ -74,9 +74,11 @@ export class History {
     this.gone(key);
   }
 
-  async ask({ site, zone }, step, from) {
-    const asked = { type: "StatsRequestV1", site, zone, step, ...(from === null ? {} : { since: from }) };
-    const question = from === null ? asked : { ...asked, since: asText(from) };
+  /** Ask for a zone's windows, hours or total: of today where `from` is null, else from a time on, or until another. */
+  async ask({ site, zone }, step, from, until = null) {
+    const times = Object.entries({ since: from, until }).filter(([, at]) => at !== null);
+    const asked = { type: "StatsRequestV1", site, zone, step, ...Object.fromEntries(times) };
+    const question = { ...asked, ...Object.fromEntries(times.map(([name, at]) => [name, asText(at)])) };
     const { said: told, why } = await this.bus.ask(`moretta.v1.stats.${site}`, question);
     if (why) return { state: why === "refused" ? "refused" : "failed" };
     const said = timed(told);
@@ -95,3 +97,6 @@ function since(window) {
   const length = (window.end - window.start) / MS;
   return length < SHORT_MS ? Math.round(window.end / MS - SHORT_WINDOWS * length) * MS : null;
 }
+
+/** What a day is asked for by: a day of short windows is more than a site answers, and than a chart shows. */
+export const stepOf = (window) => ((window.end - window.start) / MS < SHORT_MS ? "hour" : "window");

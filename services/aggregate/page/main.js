@@ -3,11 +3,12 @@
 import { address, Bus, Refused } from "./bus.js";
 import { readConfig } from "./config.js";
 import { arrange, put } from "./elements.js";
-import { History } from "./history.js";
+import { Days } from "./days.js";
+import { History, stepOf } from "./history.js";
 import { askKey, hideKey, onKey } from "./key.js";
 import { Latest } from "./latest.js";
 import { empty, extend, period, sites, take } from "./model.js";
-import { Notice, tell } from "./notice.js";
+import { hush, Notice, tell } from "./notice.js";
 import { hasRules, learn, profileOf, WHOLE } from "./profile.js";
 import { alertLine } from "./alerts.js";
 import { SiteSection } from "./site.js";
@@ -30,6 +31,11 @@ let pending = null;
 
 const now = () => ownClock() + (bus?.offsetMs ?? 0);
 const zoneOf = (site) => zones.get(site) ?? config.names[site]?.timezone;
+const days = new Days((key, from, until) => history.ask(known.windows.get(key), stepOf(known.windows.get(key)), from, until), soon);
+const boundsOf = (site) => (zone) => {
+  const rules = Object.entries(config.names[site]?.rules ?? {}).filter(([key]) => key.startsWith(`${zone}/`));
+  return [...new Set(rules.map(([, { below }]) => below).filter(Number.isFinite))].sort();
+};
 const rulesOf = (site) => (zone, rule) => config.names[site]?.rules?.[`${zone}/${rule}`] ?? {};
 const nameOf = (site) => (zone) => (zone === WHOLE ? text("whole") : config.names[site]?.zones?.[zone] || zone);
 
@@ -44,7 +50,9 @@ function show() {
   const [found, nowMs] = [sites(known), now()];
   for (const { site, zones: ids } of found) {
     if (!sections.has(site)) sections.set(site, new SiteSection(site));
-    const where = { nowMs, offsetMs: bus?.offsetMs ?? 0, timeZone: zoneOf(site), zoneName: nameOf(site), ruleOf: rulesOf(site), history, latest };
+    const named = { timeZone: zoneOf(site), zoneName: nameOf(site), ruleOf: rulesOf(site), boundsOf: boundsOf(site) };
+    const picking = { pick: (date) => days.pick(site, date), pickedOf: (zone) => days.of(site, zone, zoneOf(site)) };
+    const where = { nowMs, offsetMs: bus?.offsetMs ?? 0, ...named, ...picking, history, latest };
     sections.get(site).show(known, ids, config.names[site]?.name, where);
     if (notice.state === "live" && latest.states.WINDOWS !== "asking") {
       for (const zone of ids) history.want(known.windows.get(`${site}/${zone}`));
@@ -71,6 +79,7 @@ function changed(state) {
   if (state === "live") {
     hideKey();
     history.restart();
+    days.restart();
     latest.start();
   } else history.interrupt();
   if (state === "refused" && !notice.wasLive) askKey("");
@@ -97,6 +106,7 @@ async function connect(authenticator) {
 
 function speak(wanted) {
   const language = choose(wanted);
+  hush();
   document.documentElement.lang = language;
   document.title = `Moretta – ${text("title")}`;
   for (const one of document.querySelectorAll("[data-text]")) put(one, text(one.dataset.text));
@@ -115,5 +125,7 @@ config = await readConfig((fault) => {
   show();
 });
 learn(config.profiles);
+byId("cameras").hidden = config.cameras === null;
+if (config.cameras !== null) byId("cameras").firstElementChild.href = config.cameras;
 if (config.key) askKey("");
 else await connect(null);

@@ -94,11 +94,18 @@ export class Notice {
   showNothing(latest, isThere) {
     const isSaid = this.state === "live" && !isThere && latest !== null && !latest.is("asking") && !latest.is("failed");
     byId("nothing").hidden = !isSaid;
+    byId("steps").hidden = !isSaid || latest.is("refused");
     put(byId("nothing"), text(latest?.is("refused") ? "latest.refused" : "nothing"));
   }
 }
 
 let said = { atMs: -Infinity, sentences: [] };
+
+/** Take back what was said last: it was in another language. */
+export function hush() {
+  said = { atMs: -Infinity, sentences: [] };
+  put(byId("told"), "");
+}
 
 /** Say something to those who listen to the page: only what changed and matters, and a few sentences of one moment together. */
 export function tell(words) {

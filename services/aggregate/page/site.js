@@ -2,9 +2,10 @@
 
 import { Alerts } from "./alerts.js";
 import { cameras } from "./cameras.js";
+import { dateOf } from "./day.js";
 import { arrange, make, put } from "./elements.js";
 import { alerts } from "./model.js";
-import { hasZones, isTrial, profileOf, under, WHOLE } from "./profile.js";
+import { hasRules, hasZones, isTrial, profileOf, under, WHOLE } from "./profile.js";
 import { Cameras, Promised } from "./promised.js";
 import { number, text } from "./text.js";
 import { ZoneCard } from "./zone.js";
@@ -18,6 +19,10 @@ export class SiteSection {
     this.title = Object.assign(make("h2"), { id: heading });
     this.profile = make("span", "badge");
     this.up = make("span", "badge up");
+    this.day = Object.assign(make("input"), { type: "date" });
+    this.dayLabel = make("span");
+    this.day.addEventListener("change", () => this.pick(this.day.value === "" || this.day.value >= this.day.max ? null : this.day.value));
+    const picker = make("label", "day", this.dayLabel, " ", this.day);
     this.whole = make("div");
     this.zones = make("div", "zones");
     this.zoneless = make("p", "hint");
@@ -27,7 +32,7 @@ export class SiteSection {
     this.cameras = new Cameras();
     const aside = make("div", "aside", this.promise.element, this.cameras.element);
     const columns = make("div", "columns", this.alerts.element, make("div", "main", this.whole, this.zones, this.zoneless), aside);
-    this.element = make("section", "site", make("div", "title", this.title, this.profile, this.up), columns);
+    this.element = make("section", "site", make("div", "title", this.title, this.profile, this.up, picker), columns);
     this.element.setAttribute("aria-labelledby", heading);
   }
 
@@ -40,17 +45,28 @@ export class SiteSection {
     this.showZones(known, zones, profile, where);
     this.zoneless.hidden = profile === null || hasZones(profile);
     put(this.zoneless, text("zones.not"));
+    this.showDay(where);
     this.alerts.show(alerts(known, this.id, where.nowMs), profile, where);
     this.showCameras(cameras(known, this.id, where.nowMs, where.offsetMs), where);
   }
 
-  showZones(known, zones, profile, { zoneName, history, ...when }) {
+  showDay({ nowMs, timeZone, pick }) {
+    this.pick = pick;
+    put(this.dayLabel, text("day"));
+    this.day.max = dateOf(nowMs, timeZone);
+  }
+
+  showZones(known, zones, profile, { zoneName, history, boundsOf, pickedOf, ...when }) {
     for (const zone of zones) {
       const key = `${this.id}/${zone}`;
       if (!this.cards.has(zone)) this.cards.set(zone, new ZoneCard(zone === WHOLE));
       const periods = known.trends.get(key).map((one) => under(profile, one));
       const asked = history?.stateOf(key);
-      this.cards.get(zone).show(zoneName(zone), under(profile, known.windows.get(key)), periods, { ...when, asked });
+      const picked = pickedOf(zone);
+      const shown = picked && { ...picked, periods: picked.periods.map((one) => under(profile, one)) };
+      const bounds = profile !== null && hasRules(profile) ? boundsOf(zone) : [];
+      const about = { ...when, asked, bounds, picked: shown, file: `${this.id}-${zone}` };
+      this.cards.get(zone).show(zoneName(zone), under(profile, known.windows.get(key)), periods, about);
     }
     const elements = (wanted) => zones.filter((zone) => (zone === WHOLE) === wanted).map((zone) => this.cards.get(zone).element);
     arrange(this.whole, elements(true));

@@ -41,6 +41,11 @@ export function clock(ms, timeZone, nowMs = ms, seconds = ms % 60_000 !== 0) {
   return new Date(ms).toLocaleString(locale(), { ...hours, ...on });
 }
 
+/** The day at the site. */
+export function dayName(ms, timeZone) {
+  return new Date(ms).toLocaleDateString(locale(), { weekday: "short", day: "numeric", month: "short", year: "numeric", timeZone });
+}
+
 /** How long ago, roughly. */
 export function age(ms) {
   const [unit, n] = ms < 60_000 ? ["s", 0] : ms < 3_600_000 ? ["m", ms / 60_000] : ms < 86_400_000 ? ["h", ms / 3_600_000] : ["d", ms / 86_400_000];

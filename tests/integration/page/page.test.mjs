@@ -10,6 +10,8 @@ const profile = await load("profile.js");
 profile.learn(["lab", "alerting", "stats-only", "fr-2021-269"].map((name) => ({ name, rules: !/stats|fr/.test(name), zones: !/fr/.test(name) })));
 const { cameras, promise } = await load("cameras.js");
 const { holes, layout, summary, WIDTH, HEIGHT } = await load("chart.js");
+const { csv } = await load("csv.js");
+const { placeOf } = await load("reading.js");
 const { choose, age, clock, percent, text } = await load("text.js");
 const { chosen, LANGUAGES, words } = await load("words.js");
 
@@ -168,6 +170,27 @@ test("the line breaks at a gap; gaps and withheld windows have boxes of their ow
   assert.deepEqual(holes([]), []);
   assert.deepEqual(layout(periods, 0, 30 * MINUTE, false).gaps, [{ x: 400, width: 100 }]); // what was between them is not known
   assert.equal(summary([at(0), at(2)], false).gaps, 0);
+});
+
+test("a rule's bound is a line at its share", () => {
+  assert.deepEqual(layout([at(0)], 0, 5 * MINUTE, true, [0.75, 0]).bounds, [HEIGHT / 4, HEIGHT]);
+  assert.deepEqual(layout([at(0)], 0, 5 * MINUTE).bounds, []);
+});
+
+test("the period that is read is the one at a time, or the one before it", () => {
+  const periods = [at(1), at(2), at(4)];
+  assert.deepEqual([0, 5, 7, 12, 16, 99].map((minute) => placeOf(periods, minute * MINUTE)), [-1, 0, 0, 1, 1, 2]);
+  assert.equal(placeOf([], 0), -1);
+});
+
+test("a file for spreadsheets has what was published, and nothing in the place of what was withheld", () => {
+  const periods = [at(0), at(1, { rate: null, interval: null, persons: null, suppressed: "small-count" }), { ...at(2), published: 0 }];
+  assert.deepEqual(csv(periods).split("\r\n"), [
+    "start,end,rate,interval_low,interval_high,persons,coverage,suppressed",
+    "1970-01-01T00:00:00.000Z,1970-01-01T00:05:00.000Z,0.5,0.2,0.8,10,1,",
+    "1970-01-01T00:05:00.000Z,1970-01-01T00:10:00.000Z,,,,,1,small-count",
+    "",
+  ]);
 });
 
 test("both languages have the same words with the same places for values", () => {

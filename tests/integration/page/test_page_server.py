@@ -57,7 +57,9 @@ async def test_the_files_are_read_only_and_under_a_strict_policy(page: PageServe
         {"name": one, "rules": terms.rules, "zones": terms.zones, "trial": terms.is_trial}
         for one, terms in PROFILES.items()
     ]
-    assert told == {"server": "wss://numbers.example.org:8443", "key": False, "profiles": profiles, "names": {}}
+    assert told == {
+        "server": "wss://numbers.example.org:8443", "key": False, "cameras": None, "profiles": profiles, "names": {},
+    }  # fmt: skip
 
 
 async def test_every_file_of_the_page_is_served(page: PageServer):
@@ -71,14 +73,15 @@ async def test_every_file_of_the_page_is_served(page: PageServer):
 
 
 async def test_it_tells_what_people_call_things_and_by_whose_clock_they_go(page: PageServer):
-    """Names of sites, zones and rules, time zones, and what to do; nothing else of the settings."""
+    """Names of sites, zones and rules, time zones, when a rule fires and what to do; nothing else of the settings."""
     given = {"id": "cannes", "name": "Marché", "timezone": "Asia/Tokyo", "zones": [{"id": "fish", "name": "Halle"}]}
     rule = {"id": "low", "zone": "fish", "fire_below": 0.6, "clear_above": 0.7}
     given["rules"] = [rule | {"name": "Few masks", "action": "Hand out masks."}, rule | {"id": "plain"}]
     page.apply([convert(given | {"profile": "alerting"}, SiteSettings)])
     async with aiohttp.ClientSession(page.url) as session, session.get("/config.json") as answer:
         told = await answer.json()
-    rules = {"fish/low": {"name": "Few masks", "action": "Hand out masks."}}
+    named = {"name": "Few masks", "action": "Hand out masks.", "below": 0.6}
+    rules = {"fish/low": named, "fish/plain": {"name": None, "action": None, "below": 0.6}}
     market = {"name": "Marché", "timezone": "Asia/Tokyo", "zones": {"fish": "Halle"}, "rules": rules}
     assert told["names"] == {"cannes": market}
 

@@ -177,6 +177,8 @@ async def test_nothing_is_only_said_once_an_answer_said_so(place):
     await looked_at(page, "streams-silent")
     tap.down = lambda frame: frame
     await expect(page.locator("#nothing")).to_have_text("Nothing was published yet.", timeout=90_000)
+    await expect(page.locator("#steps li")).to_have_count(3)
+    await expect(page.locator("#steps")).to_be_visible()
     await expect(page.locator("#notice")).to_be_hidden()
     await looked_at(page, "nothing")
 

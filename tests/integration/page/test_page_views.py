@@ -1,6 +1,8 @@
 """The page in a real browser, before a real NATS server on which three sites have published."""
 
-from datetime import datetime
+import csv
+import re
+from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -58,6 +60,8 @@ async def test_a_day_is_shown_as_it_was_published(place):
     assert await station.locator("dd").first.inner_text() == "not published under this profile"
     await expect(card(page, "Whole site", "Shed").get_by_text("old since")).to_be_visible()
     await expect(page.locator("#notice")).to_be_hidden()
+    link = page.get_by_role("link", name="For operators: aim cameras")
+    await expect(link).to_have_attribute("href", "https://127.0.0.1:8443/")
     await looked_at(page, "day")
 
 
@@ -88,6 +92,67 @@ def whole_label(sites: Published) -> str:
     return f"Whole site. Trend of the day: {windows}, {known}"
 
 
+async def test_a_windows_values_are_read_by_pointer_and_by_keys(place):
+    """What the trend shows of one window, in words, also for who sees no chart; a rule's bound is a line."""
+    sites, url, watched = place
+    page = watched.page
+    await sites.publish()
+    await page.goto(url)
+    whole, fish = card(page, "Whole site"), card(page, "Halle aux poissons")
+    await expect(whole.locator("rect.gap").first).to_be_attached()
+    *_, before, last = sites.market("_site")
+    slider, told = whole.get_by_role("slider", name="Window of the trend"), whole.locator(".values")
+    await slider.press("ArrowLeft")
+    low, high = map(percent, before.interval)
+    await expect(told).to_contain_text(f"{percent(before.rate)} ({low} to {high}), {before.persons} people")
+    await expect(slider).to_have_attribute("aria-valuetext", await told.inner_text())
+    await expect(whole.locator(".cursor")).to_be_visible()
+    await looked_at(page, "reading")
+    await slider.press("Home")
+    await expect(told).to_contain_text("too few people to publish")
+    await whole.locator("svg.chart").hover(position={"x": 5, "y": 9})
+    await expect(told).to_have_text("")
+    width = (await whole.locator("svg.chart").bounding_box() or {})["width"]
+    await whole.locator("svg.chart").hover(position={"x": width - 5, "y": 9})
+    await expect(told).to_contain_text(percent(last.rate))
+    await expect(fish.locator(".bound")).to_have_count(1)
+    await expect(fish.get_by_text("alert below 60%")).to_be_visible()
+    await expect(whole.get_by_text("alert below")).to_be_hidden()
+
+
+async def test_another_day_is_shown_when_it_is_picked(place, tmp_path: Path):
+    """Its windows, saved as a file for spreadsheets; the latest figures stay above it, and today comes back."""
+    sites, url, watched = place
+    page, then = watched.page, sites.now - 24 * HOUR
+    await sites.bus.store(WINDOWS, window(then - LENGTH, masked=1, others=(3, 0, 0), site=MARKET))
+    await sites.publish()
+    await page.goto(url)
+    whole = card(page, "Whole site")
+    await expect(whole.locator("figcaption")).to_have_text("Trend of the day")
+    there = datetime.fromtimestamp(then / SECOND, ZoneInfo(sites.timezone))
+    day = page.get_by_role("region", name="Marché Forville").get_by_label("Day", exact=True)
+    await day.fill(f"{there:%Y-%m-%d}")
+    await expect(whole.locator("figcaption")).to_contain_text(
+        re.compile(rf"Trend of \w+,? {there.day} {there:%b} {there.year}$")
+    )
+    await whole.locator("summary").click()
+    await expect(whole.locator("tbody").get_by_text("25%", exact=True)).to_be_visible()
+    await expect(whole.locator(".rate")).to_have_text(percent(sites.market("_site")[-1].rate))
+    async with page.expect_download() as saving:
+        await whole.get_by_role("button", name="Download as CSV").click()
+    saved = await saving.value
+    assert saved.suggested_filename == f"{MARKET}-_site-{there:%Y-%m-%d}.csv"
+    await saved.save_as(tmp_path / "saved.csv")
+    with (tmp_path / "saved.csv").open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    start = datetime.fromtimestamp((then - LENGTH) / SECOND, UTC)
+    assert datetime.fromisoformat(row["start"]) == start
+    assert (row["rate"], row["persons"], row["suppressed"]) == ("0.25", "4", "")
+    await looked_at(page, "picked")
+    await day.fill("")
+    await expect(whole.locator("figcaption")).to_have_text("Trend of the day")
+
+
 async def test_what_comes_is_shown_and_told(place):
     """Nothing at first; then a window, a withheld one, an alert that is read out, and its end."""
     sites, url, watched = place
@@ -106,6 +171,8 @@ async def test_what_comes_is_shown_and_told(place):
         await expect(page.get_by_role("status")).to_contain_text("Halle aux poissons, Few masks")
     await page.keyboard.press("Tab")
     await expect(page.get_by_role("link", name="Skip to the numbers")).to_be_focused()
+    await page.get_by_role("button", name="Français").click()
+    await expect(page.locator("#told")).to_have_text("")  # it was in English
 
 
 async def test_when_windows_stop_it_says_since_when(place):

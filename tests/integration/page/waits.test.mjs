@@ -5,11 +5,12 @@ import { mock, test } from "node:test";
 
 const page = new URL("../../../services/aggregate/page/", import.meta.url);
 const load = (name) => import(new URL(name, page));
-const { dateOf, day, isZone } = await load("day.js");
+const { dateOf, day, dayOf, isZone } = await load("day.js");
+const { Days } = await load("days.js");
 const { backoff, ownClock } = await load("timing.js");
 const { settled } = await load("config.js");
 const { Latest } = await load("latest.js");
-const { History } = await load("history.js");
+const { History, stepOf } = await load("history.js");
 const { commonZone, Notice, oldest, tell } = await load("notice.js");
 const { empty, take, MS } = await load("model.js");
 
@@ -32,6 +33,52 @@ test("a day with a change of the clock has 23 or 25 hours", () => {
   assert.deepEqual(["Europe/Paris", "Europe/Atlantis", undefined, 5].map(isZone), [true, false, false, false]);
 });
 
+test("a date is a day of the place, however far its clocks are from UTC", () => {
+  for (const zone of ["Pacific/Kiritimati", "Pacific/Pago_Pago", "Europe/Paris", "UTC"]) {
+    const [from, until] = dayOf("2026-11-25", zone);
+    assert.deepEqual([from, until - 1].map((ms) => dateOf(ms, zone)), ["2026-11-25", "2026-11-25"], zone);
+    assert.equal(until - from, 24 * HOUR);
+  }
+});
+
+test("a day of short windows is asked for by the hour", () => {
+  assert.deepEqual([4, 299, 300, 1_200].map((s) => stepOf({ start: 0, end: s * 1e9 })), ["hour", "hour", "window", "window"]);
+});
+
+test("a picked day is asked for once, and again when it failed; an answer about another day comes too late", async () => {
+  mock.timers.enable({ apis: ["setTimeout"] });
+  try {
+    const [asked, replies] = [[], []];
+    const ask = (...question) => (asked.push(question), new Promise((resolve) => replies.push(resolve)));
+    const days = new Days(ask, () => {});
+    const come = async (state, rate) => {
+      replies.shift()({ state, reply: { periods: [{ start: 0, end: 1, rate, profile: "lab" }] } });
+      await new Promise(setImmediate);
+    };
+    assert.equal(days.of("s", "z", "UTC"), null);
+    days.pick("s", "2026-11-25");
+    for (let n = 0; n < 2; n += 1) assert.deepEqual(days.of("s", "z", "UTC").periods, []);
+    assert.deepEqual(asked, [["s/z", Date.UTC(2026, 10, 25) * MS, Date.UTC(2026, 10, 26) * MS]]);
+    days.pick("s", "2026-11-24");
+    days.of("s", "z", "UTC");
+    await come("answered", 0.1);
+    assert.equal(days.of("s", "z", "UTC").asked, "asking");
+    await come("failed");
+    assert.equal(days.of("s", "z", "UTC").asked, "failed");
+    mock.timers.tick(10_000);
+    assert.equal(days.of("s", "z", "UTC").asked, "asking");
+    await come("answered", 0.3);
+    assert.deepEqual(days.of("s", "z", "UTC").periods.map(({ rate }) => rate), [0.3]);
+    assert.equal(asked.length, 3);
+    days.restart();
+    assert.equal(days.of("s", "z", "UTC").asked, "answered");
+    days.pick("s", null);
+    assert.equal(days.of("s", "z", "UTC"), null);
+  } finally {
+    mock.timers.reset();
+  }
+});
+
 test("waits double up to a limit, with full jitter", () => {
   assert.deepEqual([0, 1, 2, 3, 9, 99].map((failures) => backoff(failures, 1_000, 30_000, () => 1)), [1_000, 2_000, 4_000, 8_000, 30_000, 30_000]);
   assert.equal(backoff(9, 1_000, 30_000, () => 0), 0);
@@ -40,7 +87,9 @@ test("waits double up to a limit, with full jitter", () => {
 
 test("a config.json says where NATS is, and what profiles allow; the rest may be missing", () => {
   const profiles = [{ name: "lab", rules: true, zones: true }];
-  assert.deepEqual(settled({ server: "/nats", profiles }), { server: "/nats", key: false, profiles, names: {} });
+  assert.deepEqual(settled({ server: "/nats", profiles }), { server: "/nats", key: false, cameras: null, profiles, names: {} });
+  const addresses = ["https://192.0.2.7:8443/", "javascript:alert(1)", 5].map((cameras) => settled({ server: "x", profiles, cameras }).cameras);
+  assert.deepEqual(addresses, ["https://192.0.2.7:8443/", null, null]);
   const names = { s: { name: "S", timezone: "Europe/Paris" }, t: { timezone: "Nowhere" } };
   assert.deepEqual(settled({ server: "x", key: true, profiles, names }).names, {
     s: { name: "S", zones: {}, rules: {}, timezone: "Europe/Paris" }, t: { name: undefined, zones: {}, rules: {}, timezone: undefined },
