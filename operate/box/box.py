@@ -317,7 +317,7 @@ class _Page:
         self._port = settings.port or _free_port()
         self.url = f"http://127.0.0.1:{self._port}/"
         self.bus_port = -1
-        self.asks_key = settings.ask_key
+        self.asks_key, self._cameras = settings.ask_key, settings.cameras
 
     @property
     def websocket(self) -> WebSocket:
@@ -329,7 +329,7 @@ class _Page:
         """Environment variables for aggregate, in addition to the settings file."""
         bus = f"ws://127.0.0.1:{self.bus_port}"
         own = {"HOST": "127.0.0.1", "PORT": str(self._port), "SERVER": bus, "ASK_KEY": json.dumps(self.asks_key)}
-        own |= {"CERTIFICATE": "null", "KEY": "null"}
+        own |= {"CERTIFICATE": "null", "KEY": "null", "CAMERAS": json.dumps(self._cameras)}
         return {f"MORETTA_AGGREGATE__PAGE__{key}": value for key, value in own.items()}
 
 

@@ -5,6 +5,7 @@ since streams only grow (ADR 29). A server with less than its streams reserve st
 changes none on the disk. A later version of Moretta could then not start there.
 """
 
+import errno
 import fcntl
 import json
 import socket
@@ -31,7 +32,7 @@ def kept_port(config: Path) -> int:
         port = int(json.loads(config.read_text(encoding="utf-8"))["listen"].rpartition(":")[2])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return -1
-    if port <= 0 or _is_free(port):
+    if port <= 0 or is_free(port):
         return port
     if _greets(port):
         why = f"a NATS server listens on 127.0.0.1:{port} already; if it was started with {config}, stop it"
@@ -39,15 +40,18 @@ def kept_port(config: Path) -> int:
     return -1
 
 
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
+def is_free(port: int, host: str = "127.0.0.1") -> bool:
+    """Return whether nobody listens on a TCP port of this machine."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(
             socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
         )  # as nats-server does: ended connections don't count
         try:
-            probe.bind(("127.0.0.1", port))
-        except (OSError, OverflowError):
+            probe.bind((host, port))
+        except OverflowError:
             return False
+        except OSError as error:
+            return error.errno not in {errno.EADDRINUSE, errno.EACCES}
     return True
 
 

@@ -4,7 +4,9 @@ The page is shown with its address, a QR code of it, and its certificate's finge
 """
 
 import io
+import time
 from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -20,7 +22,8 @@ from rich.text import Text
 from operate.view import View, count_text, rate_text, share_text
 from proto.public import CameraV1, WindowV1
 from proto.types import WHOLE_SITE
-from services.sites.settings import SiteSettings
+from services.aggregate.core.config import SiteConfig
+from services.sites.settings import SiteSettings, local_zone
 
 _COLOURS = {"live": "green", "connecting": "yellow", "ended": "dim", "paused": "magenta"}
 _LINES = 6
@@ -31,11 +34,13 @@ _FRAME = 3
 class Screen:
     """Draws a view; keeps the services' last few log lines, and notes that stay visible as long as it runs."""
 
-    def __init__(self, view: View, sites: list[SiteSettings]) -> None:
-        self._view = view
+    def __init__(self, view: View, sites: list[SiteSettings], now: Callable[[], int] = time.time_ns) -> None:
+        self._view, self._now = view, now
         self._sites: dict[str, SiteSettings] = {}
         self.show(sites)
         self._lines: deque[str] = deque(maxlen=_LINES)
+        self.page = ""
+        """The first line: where the page is."""
         self.notes: list[str] = []
         """Lines below the tables, such as where the operator's file is."""
 
@@ -50,13 +55,19 @@ class Screen:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Draw the current state. A low terminal, which shows no more than its height, gets fewer log lines."""
-        shown = Group(self._windows(), self._cameras(), self._footer())
+        shown = Group(*self._first(), self._windows(), self._cameras(), self._footer())
         yield shown
         free = console.size.height - len(console.render_lines(shown, options)) - _FRAME
         lines = list(self._lines)[-max(0, free) :] if free > 0 else []
         if lines:
             text = Text("\n".join(lines), overflow="ellipsis", no_wrap=True)
             yield Panel(text, title="said", style="dim")
+
+    def _first(self) -> Iterator[Text]:
+        if self.page:
+            yield Text(self.page, style="bold")
+        if not self._view.windows:
+            yield Text(first_numbers(self._sites.values(), self._now()), style="bold")
 
     def _windows(self) -> Table:
         table = Table(title="Mask wearing, last closed window", box=box.SIMPLE_HEAD, expand=True)
@@ -65,8 +76,7 @@ class Screen:
         for key in sorted(self._view.windows):
             table.add_row(*self._row(self._view.windows[key]))
         if not self._view.windows:
-            lengths = ", ".join(sorted({f"{site.window_s:g} s" for site in self._sites.values()}))
-            table.add_row(f"waiting for the first window to close ({lengths} each)", "", "", "", "")
+            table.add_row("none yet", "", "", "", "")
         return table
 
     def _row(self, window: WindowV1) -> tuple[str, ...]:
@@ -95,6 +105,24 @@ class Screen:
         for note in self.notes:
             text.append(f"\n{note}", style="dim")
         return text
+
+
+def first_numbers(sites: Iterable[SiteSettings], now: int) -> str:
+    """Return when the first window closes, ns UTC, by the clock of its site, and in how long.
+
+    Windows of recordings close by the recordings' clocks.
+    """
+    closing = []
+    for site in sites:
+        if not site.close_on_end:
+            config = SiteConfig.of(site)
+            closing.append((config.start_of(now) + config.window + round(site.lateness_s * 1e9), site))
+    if not closing:
+        return "first numbers when the recordings' first window closes"
+    at, site = min(closing, key=lambda one: one[0])
+    minutes, seconds = divmod(-(-(at - now) // 1_000_000_000), 60)
+    left = f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
+    return f"first numbers at {datetime.fromtimestamp(at / 1e9, local_zone(site)):%H:%M:%S}, in {left}"
 
 
 def readable(line: str) -> str:

@@ -5,26 +5,31 @@ import contextlib
 import shlex
 import signal
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import nats.errors
 import nats.js.errors
+from msgspec import structs
 from rich.console import Console
 from rich.live import Live
 
 from operate.box.box import Box
-from operate.box.screen import Screen, page_sign
+from operate.box.machine import is_free
+from operate.box.ports import require_free
+from operate.box.screen import Screen, first_numbers, page_sign
 from operate.identities import WebSocket
 from operate.view import View
 from proto.codec import as_json
 from proto.permissions import READER
+from proto.public import AlertV1, WindowV1
 from proto.subjects import ALERTS, CAMERAS, DELIVERIES, OPERATIONS, RULES, WINDOWS
-from services.aggregate.settings import AggregateFile
+from services.aggregate.settings import AggregateFile, PageSettings
 from services.bus import Bus, Request
 from services.bus.mirrors import LATEST
-from services.ingest.settings import IngestFile
+from services.ingest.settings import IngestFile, WebSettings
 from services.kernel.app import end_tasks
 from services.kernel.settings import SettingsError, load
 from services.sites.settings import SiteSettings
@@ -52,16 +57,20 @@ async def up(
     ended = _ended_by_signal()
     port = load(settings_file, IngestFile).probes.port
     file = load(settings_file, AggregateFile)
+    require_free(settings_file, door, mqtt)
     box = Box(
         folder,
         settings_file,
         on_line=_with_page(said, screen),
         probes_port=port,
-        page=file.aggregate.page,
+        page=_page(file.aggregate.page, load(settings_file, IngestFile).ingest.web),
         door=door,
         mqtt=mqtt,
         sizes=file.nats.sizes,
     )
+    key = f", with the key in {box.page_key}" if box.page_key else ""
+    screen.page = f"numbers in a browser: {box.page_url}{key}"
+    _say("moretta", f"{screen.page}\n{first_numbers(sites, time.time_ns())}")
     # Without this handler SIGHUP would end the process at once and leave its secrets behind.
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, box.reload)
     async with box:
@@ -70,15 +79,12 @@ async def up(
             _tell(screen, f"subscribers in a browser: ws://{door.listen}, from pages of {', '.join(door.origins)}")
         if mqtt is not None:
             _tell(screen, f"subscribers by MQTT: {mqtt}, user {READER}, with the password in {box.mqtt_password}")
-        if box.page_url:
-            key = f", with the key in {box.page_key}" if box.page_key else ""
-            _tell(screen, f"numbers in a browser: {box.page_url}{key}")
         for site in sites:
             order = f"operators: moretta pause {site.id} [CAMERA] -c {box.operator_file}"
             print(order, file=sys.stderr, flush=True)
         bus = await listen(box, view, None if console.is_terminal else _print_message)
         address = f"subscribers: export NATS_URL={box.url} NATS_NKEY={shlex.quote(str(box.seed_file))}"
-        readable = asyncio.create_task(_tell_readers(screen, bus, address))
+        readable = asyncio.create_task(_begin_readers(screen, view, bus, address))
         try:
             showing = [_show(console, screen, view), _follow(settings_file, screen)]
             waiting = [asyncio.create_task(one) for one in (ended.wait(), box.failed(), *showing)]
@@ -109,8 +115,22 @@ async def listen(box: Box, view: View, each: Callable[[str, Any], None] | None) 
     return bus
 
 
-async def _tell_readers(screen: Screen, bus: Bus, address: str) -> None:
-    """Say where readers come in, once aggregate has made their streams: a program that came earlier would end."""
+def _page(settings: PageSettings | None, web: WebSettings | None) -> PageSettings:
+    """Return the page's settings, with a link to the camera page, if that has a port of its own.
+
+    Where there are none, it has its usual port, or a free one if that is taken.
+    """
+    usual = PageSettings()
+    page = settings or (usual if is_free(usual.port) else PageSettings(port=0))
+    known = page.cameras or (f"https://127.0.0.1:{web.port}/" if web is not None and web.port else None)
+    return structs.replace(page, cameras=known)
+
+
+async def _begin_readers(screen: Screen, view: View, bus: Bus, address: str) -> None:
+    """Say where readers come in, once aggregate has made their streams: a program that came earlier would end.
+
+    Then show what was published before this start: an alert may still fire.
+    """
     late = ", whose streams are not there yet"
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_LATE_S):
@@ -120,6 +140,10 @@ async def _tell_readers(screen: Screen, bus: Bus, address: str) -> None:
                     late = ""
                 await asyncio.sleep(_SOON_S)
     _tell(screen, f"{address}{late}")
+    for row in () if late else (WINDOWS, ALERTS):
+        for stored in await bus.latest(row):
+            assert isinstance(stored.message, (WindowV1, AlertV1))
+            view.recall(stored.message)
 
 
 def _tell(screen: Screen, note: str) -> None:

@@ -1,9 +1,11 @@
 """`moretta up` as a user runs it: a process whose JSON lines are read."""
 
 import contextlib
+import os
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Self
 
 import psutil
@@ -20,6 +22,8 @@ PROGRAMS = {
     "notify": "services.notify",
     "nats-server": "nats-server",
 }
+_ANY_PORT = {"MORETTA_AGGREGATE__PAGE__PORT": "0"}
+"""The page's usual port is one, and tests run side by side."""
 
 
 class UpProcess:
@@ -28,17 +32,22 @@ class UpProcess:
     The command itself is a fork of a Python that has imported it, unless `cold`; what it starts is as real as ever.
     """
 
-    def __init__(self, arguments: list[str], *, cold: bool = False) -> None:
+    def __init__(self, arguments: list[str], *, cold: bool = False, folder: Path | None = None) -> None:
         self.lines: list[dict[str, Any]] = []
         self.words: list[str] = []
-        self._arguments, self._cold = ["up", *map(str, arguments)], cold
+        self._arguments, self._cold, self._folder = ["up", *map(str, arguments)], cold, folder
         self._program: Program | None = None
 
     def start(self) -> Self:
+        around = _ANY_PORT | os.environ
         if self._cold:
-            self._program = Program([sys.executable, "-P", "-m", MODULE, *self._arguments])
+            self._program = Program(
+                [sys.executable, "-P", "-m", MODULE, *self._arguments], environment=around, folder=self._folder
+            )
         else:
-            self._program = Program(warm(COMMAND_LINE).start(MODULE, self._arguments))
+            self._program = Program(
+                warm(COMMAND_LINE).start(MODULE, self._arguments, environment=around, folder=self._folder)
+            )
         self.lines, self.words = self._program.objects, self._program.words
         return self
 

@@ -43,6 +43,8 @@ class Demo:
         self.record = Record()
         self.said: list[str] = []
         self._ended = asyncio.Event()
+        self._code: int | None = None
+        """The exit code once the result was printed."""
 
     async def simulated(self, duration_s: float | None = None) -> int:
         """Run with simulated cameras; return 0 if every promise was kept, 1 if not, 2 if a service can't run."""
@@ -55,7 +57,9 @@ class Demo:
                 return self._reckon([])
             limit = min(duration_s or longest + _CLOSING_S, longest + _CLOSING_S)
             async with Sink(self._mails_folder, self._on_mail) as sink:
-                faults = await self._run(site.write(site.simulated(films, sink.port), self._folder), limit)
+                file = site.write(site.simulated(films, sink.port), self._folder)
+                stays = self._console.is_terminal and duration_s is None
+                faults = await self._run(file, limit, stays=stays)
         return self._reckon(faults)
 
     async def real(self, camera: str, duration_s: float | None) -> int:
@@ -71,20 +75,25 @@ class Demo:
         if not self._console.is_terminal:
             self._console.print(f"mail     {mail.message['Subject']}", highlight=False, soft_wrap=True)
 
-    async def _run(self, settings_file: Path, limit_s: float | None) -> list[str]:
-        """Run the system until the films are counted and the mails sent, or up to the limit; return its faults."""
+    async def _run(self, settings_file: Path, limit_s: float | None, *, stays: bool = False) -> list[str]:
+        """Run the system until the films are counted and the mails sent, or up to the limit; return its faults.
+
+        With `stays` the page stays there afterwards, beside the result, until Ctrl-C.
+        """
         page = load(settings_file, AggregateFile).aggregate.page
         async with Box(self._folder, settings_file, on_line=self._on_line, page=page) as box:
             self._console.print(f"numbers in a browser: {box.page_url}", highlight=False, soft_wrap=True)
             bus = await listen(box, View(), self._on_message)
             try:
+                failed = asyncio.create_task(box.failed())
                 with self._showing():
-                    failed = asyncio.create_task(box.failed())
                     with contextlib.suppress(TimeoutError):
                         async with asyncio.timeout(limit_s):
                             await self._until_done(failed)
                     await self._settle(failed)
-                    failed.cancel()
+                if stays and self.record.is_complete() and not self._ended.is_set():
+                    await self._stay(str(box.page_url), failed)
+                failed.cancel()
             finally:
                 await bus.close()
             return box.faults()
@@ -101,6 +110,13 @@ class Demo:
             async with asyncio.timeout(_MAIL_S):
                 while not self.record.is_told():
                     await asyncio.sleep(_TICK_S)
+
+    async def _stay(self, page: str, failed: "asyncio.Task[None]") -> None:
+        self._code = self._compare()
+        self._console.print(f"The page stays at {page} until Ctrl-C.", highlight=False, soft_wrap=True)
+        ended = asyncio.create_task(self._ended.wait())
+        await asyncio.wait([ended, failed], return_when=asyncio.FIRST_COMPLETED)
+        ended.cancel()
 
     def _on_line(self, name: str, line: str) -> None:
         self.said.append(f"{name}: {line}")
@@ -128,13 +144,17 @@ class Demo:
             yield
 
     def _reckon(self, faults: list[str]) -> int:
-        if self._ended.is_set() and self.record.passages:
+        if self._code is None and self._ended.is_set() and self.record.passages:
             self._console.print("stopped before the end: nothing to compare")
             return 1
-        self._console.print(report.reckoning(self.record, self.mails, self._mails_folder))
+        code = self._compare() if self._code is None else self._code
         if faults:
             self._console.print("\n".join(faults), style="red", highlight=False, soft_wrap=True)
-            return 2
+        return 2 if faults else code
+
+    def _compare(self) -> int:
+        """Print the result; return 0 if every promise was kept, else 1."""
+        self._console.print(report.reckoning(self.record, self.mails, self._mails_folder))
         missed = [check.name for check in self.record.checks() if not check.ok] if self.record.passages else []
         if not missed:
             return 0

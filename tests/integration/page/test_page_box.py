@@ -1,4 +1,4 @@
-"""The page of `moretta up` where the settings ask for a key: the door is closed, and the box says what opens it."""
+"""The page of `moretta up`: told first, open on this machine unless a key is asked for, right after a restart."""
 
 import asyncio
 import json
@@ -7,8 +7,13 @@ from pathlib import Path
 import aiohttp
 import pytest
 import yaml
+from golden import BY_TYPE
+from msgspec import structs
+from on_bus import connected
 from up_process import UpProcess
 
+from proto.public import AlertV1
+from proto.subjects import ALERTS
 from services.bus.nkey import Seed
 
 _SAID = "numbers in a browser: "
@@ -21,6 +26,44 @@ def settings(file: Path) -> Path:
     text = {"sites": [site], "aggregate": {"page": {"port": 0, "ask_key": True}}}
     file.write_text(yaml.safe_dump(text), encoding="utf-8")
     return file
+
+
+@pytest.mark.timeout(240)
+async def test_without_settings_the_page_is_there_and_told_first(tmp_path: Path):
+    """Its address, and when the first numbers come; on this machine nobody needs a key."""
+    box = UpProcess(["--camera", "gate=rtsp://127.0.0.1:9/none", "--data", str(tmp_path / "data")]).start()
+    try:
+        box.wait_for(lambda: len(box.words) > 1, 90, "the first two lines")
+        assert box.words[0].startswith(f"{_SAID}http://127.0.0.1:")
+        assert box.words[1].startswith("first numbers at ")
+        page = await told(box.words[0].removeprefix(_SAID).strip())
+        assert page["key"] is False
+        assert await comes(page["server"], None)
+    finally:
+        assert box.stop() == 0
+
+
+@pytest.mark.timeout(240)
+async def test_an_alert_that_fires_is_shown_after_a_restart(tmp_path: Path):
+    """What was published before the start is read back, once its streams are there."""
+    alert, data, file = BY_TYPE[AlertV1], tmp_path / "data", settings(tmp_path / "site.yaml")
+    box = UpProcess(["-c", str(file), "--data", str(data)]).start()
+    try:
+        box.wait_for(lambda: any("NATS_URL=" in line for line in box.words), 90, "what readers are told")
+        address = yaml.safe_load((data / "identities/subscriber.yaml").read_text())["nats"]["url"]
+        seed = Seed((data / "identities/aggregate.nk").read_text().strip())
+        async with connected(address, "aggregate", user="aggregate", seed=seed) as bus:
+            await bus.store(ALERTS, structs.replace(alert, state="firing"))
+    finally:
+        assert box.stop() == 0
+    box = UpProcess(["-c", str(file), "--data", str(data)]).start()
+    try:
+        there = {"site": alert.site, "zone": alert.zone, "rule": alert.rule}
+        box.wait_for(
+            lambda: any(there in line.get("status", {}).get("firing", []) for line in list(box.lines)), 90, "the alert"
+        )
+    finally:
+        assert box.stop() == 0
 
 
 async def told(url: str) -> dict:

@@ -1,10 +1,15 @@
-"""The limits of a box's server: operate.box.machine."""
+"""What a box takes of its machine: limits of its server, and ports. operate.box.machine."""
 
 import json
+import socket
+from pathlib import Path
 
 import pytest
+import yaml
 
-from operate.box.machine import kept_limits, roomy
+from operate.box.machine import BoxError, kept_limits, roomy
+from operate.box.ports import require_free
+from operate.identities import WebSocket
 
 
 def config(file: int, memory: int) -> str:
@@ -28,3 +33,28 @@ def test_what_is_no_configuration_of_a_box_keeps_nothing(tmp_path, text: str):
     (tmp_path / "nats.conf").write_text(text)
     assert kept_limits(tmp_path / "nats.conf") == {}
     assert roomy(config(1, 2), {}) == json.dumps(json.loads(config(1, 2)), indent=1)
+
+
+def test_each_port_that_is_taken_is_told_by_its_setting(tmp_path: Path):
+    """All of them at once, before anything is started; one that is free, and any free one, is fine."""
+    file = tmp_path / "site.yaml"
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        listen = f"127.0.0.1:{port}"
+        settings = {
+            "sites": [{"id": "cannes"}],
+            "probes": {"port": port - 3},
+            "aggregate": {"page": {"port": port}},
+            "ingest": {"web": {"host": "127.0.0.1", "port": port}},
+        }
+        file.write_text(yaml.safe_dump(settings))
+        with pytest.raises(BoxError) as error:
+            require_free(file, WebSocket(listen, ["http://a.example"]), listen)
+    told = str(error.value).splitlines()
+    why = f"port {port} of 127.0.0.1 is in use already; stop the program that has it, or take another port"
+    options = ("probes.port", "aggregate.page.port", "ingest.web.port", "--websocket", "--mqtt")
+    assert [line for line in told if f"port {port} " in line] == [f"{option}: {why}" for option in options]
+    file.write_text(yaml.safe_dump({"sites": [{"id": "cannes"}], "aggregate": {"page": {"port": 0}}}))
+    require_free(file, None, None)

@@ -1,6 +1,7 @@
 """The live table of `moretta up`: operate.box.screen."""
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 from golden import BY_TYPE
@@ -44,6 +45,29 @@ def test_a_low_terminal_shows_less_of_what_was_said(screen: Screen, height: int,
     assert any("event 8" in line for line in lines) == (said > 0)
     for note in screen.notes:
         assert any(line.strip() == note for line in lines)
+
+
+def waiting(*sites: dict, at: datetime) -> list[str]:
+    """What is shown before there is a window."""
+    screen = Screen(View(), [convert(SITE | one, SiteSettings) for one in sites], now=lambda: ns(at))
+    screen.page = "numbers in a browser: http://127.0.0.1:8088/"
+    return shown(screen, 40)
+
+
+def ns(at: datetime) -> int:
+    return round(at.timestamp()) * 1_000_000_000
+
+
+def test_the_page_comes_first_and_the_first_numbers_are_counted_down_to():
+    """By the clock of the site, of the first of several, and not where recordings have clocks of their own."""
+    at = datetime(2026, 11, 30, 10, 7, 14, tzinfo=UTC)
+    paris, kathmandu = {"timezone": "Europe/Paris"}, {"id": "ktm", "timezone": "Asia/Kathmandu", "window_s": 3600.0}
+    lines = waiting(paris, at=at)
+    assert lines[0].strip() == "numbers in a browser: http://127.0.0.1:8088/"
+    assert any("first numbers at 11:20:05, in 12 min 51 s" in line for line in lines)
+    assert any("first numbers at 16:00:05" in line for line in waiting(paris, kathmandu, at=at))
+    films = waiting({"close_on_end": True}, at=at)
+    assert any("first numbers when the recordings' first window closes" in line for line in films)
 
 
 def test_other_settings_change_what_is_shown(screen: Screen):
