@@ -23,6 +23,8 @@ from services.kernel.tls import CertificateError
 Action = Literal["pause", "resume"]
 ANSWER_S = 10.0
 _CONNECT_S = 3.0
+_NOBODY = "Connect call failed"
+"""Asyncio's words where no program has the port."""
 _OTHERS_S = 0.5
 """How long to wait, after the last answer, for the answer of another instance."""
 R = TypeVar("R", bound=Struct)
@@ -90,6 +92,9 @@ async def connect_as(identity: Identity, file: Path) -> Bus:
         # The error of NATS or TLS explains more than the connection reset that follows it.
         telling = (one for one in reversed(heard) if one.startswith(("nats:", "[SSL")))
         said = next(telling, heard[-1] if heard else "")
+        if _NOBODY in said:
+            why_not = f"nothing listens at {redact(nats.url)}; is NATS there, or `moretta up` running?"
+            raise SettingsError(file, [("nats.url", why_not)]) from None
         last = f" ({redact(said)})" if said else ""
         where = f"no connection to {redact(nats.url)} in {_CONNECT_S:g} s{last}"
         why_not = f"{where}; is NATS there, and are user and password, or the seed, those of {identity}?"

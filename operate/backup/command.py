@@ -13,6 +13,7 @@ Config = Annotated[
     Path,
     typer.Option("-c", "--config", metavar="FILE", help="where NATS is and the seed of the identity backup (YAML)"),
 ]
+_IDENTITY = "backup"
 _FILMS = (
     "if the site has close_on_end, its windows may rightly lie there: then remove them only if aggregate asks for it"
 )
@@ -79,10 +80,17 @@ def repair(
 
 
 def _nats(config: Path) -> Any:
+    """Return where NATS is; SettingsError if the file is of an identity that may not read and write streams."""
     from operate.orders import OperatorFile
-    from services.kernel.settings import load
+    from proto.permissions import ACCOUNTS, NAMED
+    from services.kernel.settings import SettingsError, load
 
-    return load(config, OperatorFile).nats
+    settings = load(config, OperatorFile).nats
+    who = str(settings.user)
+    if settings.seed is not None and who != _IDENTITY and (who in ACCOUNTS or who.startswith(NAMED)):
+        why = f"{who!r} may not do this; take the settings of {_IDENTITY!r}, which `moretta nats apply` and `up` make"
+        raise SettingsError(config, [("nats.user", f"{why}: {config.with_name(f'{_IDENTITY}.yaml')}")])
+    return settings
 
 
 def _done(work: Coroutine[Any, Any, T]) -> T:

@@ -4,11 +4,13 @@ Each stream has two files, laid out as by `nats stream backup`. Beside them lies
 So a folder that is incomplete or was changed is recognised before anything else is changed.
 """
 
+import hashlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from msgspec import Struct
+import msgspec
+from msgspec import Struct, structs
 
 from proto.subjects import STREAMS, Stream
 from services.bus.making import Config, config_of, differences
@@ -16,7 +18,7 @@ from services.bus.making import Config, config_of, differences
 LIST = "moretta-backup.json"
 FILES = ("backup.json", "stream.tar.s2")
 """Configuration and state, and the snapshot, under the names that `nats stream restore` looks for (jsm.go)."""
-FORMAT = 1
+FORMAT = 2
 _LIMITS = ("max_age", "max_bytes", "max_msgs_per_subject")
 _TAKEN = ("ALERTS", "RULES", "WINDOWS", "OPERATIONS", "KV_SILENCES", "CONTROL", "AUDIT", "DELIVERIES")
 """Effects come before causes: an alert that is not in its stream yet is made again from its window. Deliveries come
@@ -41,12 +43,19 @@ class Said(Struct, frozen=True, kw_only=True):
 
 
 class Contents(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The list. `taken` is the time when the backup was begun, RFC 3339."""
+    """The list. `taken` is the time when the backup was begun, RFC 3339; `sha256` the digest of the list without it."""
 
     format: int
     moretta: str
     taken: str
     parts: list[StreamContent]
+    sha256: str = ""
+
+
+def signed(contents: Contents) -> Contents:
+    """Return the list with its digest, by which a change by mistake is recognised; it proves nothing to an attacker."""
+    bare = structs.replace(contents, sha256="")
+    return structs.replace(bare, sha256=hashlib.sha256(msgspec.json.encode(bare)).hexdigest())
 
 
 def order() -> list[Stream]:
@@ -56,12 +65,19 @@ def order() -> list[Stream]:
     return [known[name] for name in _TAKEN]
 
 
-def problems(contents: Contents, found: Mapping[str, tuple[int, str]]) -> list[tuple[str, str]]:
-    """Return the problems of a folder, as file and reason; `found` has size and digest of each file there."""
+def problems(
+    contents: Contents, found: Mapping[str, tuple[int, str]], others: Iterable[str] = ()
+) -> list[tuple[str, str]]:
+    """Return the problems of a folder, as file and reason.
+
+    `found` has size and digest of each file that the list names and that is there, `others` the names of the rest.
+    """
     if contents.format != FORMAT:
         return [
             (LIST, f"is of format {contents.format}, and this version reads {FORMAT}; restore it with that version")
         ]
+    if contents != signed(contents):
+        return [(LIST, "was changed since the backup was made: its digest is another one")]
     strange = {part.stream for part in contents.parts} - set(_TAKEN)
     wrong = [(LIST, f"names {name!r}, which no backup of this version has") for name in sorted(strange)]
     wrong += [] if contents.parts else [(LIST, "names no stream")]
@@ -71,7 +87,7 @@ def problems(contents: Contents, found: Mapping[str, tuple[int, str]]) -> list[t
         for name in FILES:
             file = f"{part.stream}/{name}"
             wrong += [(file, why) for why in _wrong(part, name, found.get(file))]
-    return wrong
+    return wrong + [(file, "is not of this backup; move it elsewhere") for file in sorted(others)]
 
 
 def _wrong(part: StreamContent, name: str, found: tuple[int, str] | None) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from operate.backup.contents import FILES, FORMAT, LIST, Contents, Said, StreamContent, problems
+from operate.backup.contents import FILES, FORMAT, LIST, Contents, Said, StreamContent, problems, signed
 from services.kernel.settings import SettingsError
 
 _BLOCK = 1 << 20
@@ -43,7 +43,7 @@ def _remove(folder: Path) -> None:
 def finish(folder: Path, parts: list[StreamContent]) -> None:
     """Write the list. It comes last, since a folder without it is not whole."""
     contents = Contents(format=FORMAT, moretta=version("moretta"), taken=f"{datetime.now(UTC):%FT%TZ}", parts=parts)
-    private(folder / LIST).write_bytes(msgspec.json.format(msgspec.json.encode(contents)))
+    private(folder / LIST).write_bytes(msgspec.json.format(msgspec.json.encode(signed(contents))))
 
 
 def private(path: Path) -> Path:
@@ -75,7 +75,8 @@ def checked(folder: Path) -> Contents:
         for file in (f"{part.stream}/{name}" for name in FILES):
             if "/" not in part.stream and part.stream not in {"", ".", ".."} and (folder / file).is_file():
                 found[file] = measured(folder / file)
-    if wrong := problems(contents, found):
+    there = {file.relative_to(folder).as_posix() for file in folder.rglob("*") if not file.is_dir()}
+    if wrong := problems(contents, found, there - {LIST, *found}):
         raise SettingsError(folder, wrong)
     for part in contents.parts:
         said_of(folder, part.stream)

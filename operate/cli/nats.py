@@ -108,14 +108,17 @@ def streams(
     """Make the streams of a site, those that a hub copies from it, or a hub's own; again does no harm.
 
     What is there is only ever extended, unless --shrink says otherwise. The server is the one that the folder names;
-    with -c FILE that of its section `nats`, which may ask for TLS.
+    with -c FILE that of its `nats.url`, if there is one. TLS needs the files that -c names.
     """
     from operate.nats.streams import How, make
     from operate.orders import OperatorFile
+    from operate.settings_file import elsewhere
+    from services.bus import NatsSettings
     from services.kernel.settings import load
 
-    base = load(config, OperatorFile).nats if config else None
-    for line in asyncio.run(make(folder, base, How(replicas, plan, shrink))):
+    base = load(config, OperatorFile).nats if config else NatsSettings()
+    is_elsewhere = config is not None and elsewhere(config) is not None
+    for line in asyncio.run(make(folder, base, How(replicas, plan, shrink), elsewhere=is_elsewhere)):
         typer.echo(line)
 
 

@@ -136,8 +136,9 @@ class KeptHub:
         one = self.hub
         self._files.write(STATE, msgspec.json.format(msgspec.json.encode(one)).decode())
         self._files.write(CONFIG, self._config())
+        trusted = one.tls.ca_file if one.tls else None
         for user in self._users():
-            self._files.write(f"{user}.yaml", settings_file(one.url, READER, user=user))
+            self._files.write(f"{user}.yaml", settings_file(one.url, READER, trusted, user=user))
         if one.release:
             self._write_values(one.release)
 

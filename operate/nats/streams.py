@@ -46,14 +46,14 @@ class How:
     shrink: bool = False
 
 
-async def make(folder: Path, base: NatsSettings | None, how: How) -> list[str]:
+async def make(folder: Path, base: NatsSettings, how: How, *, elsewhere: bool = True) -> list[str]:
     """Make or update the streams of a site's or a hub's folder; return lines to print.
 
-    `base` holds the server's URL and TLS settings; without it, the folder's URL is used without TLS. SettingsError if
+    `base` holds TLS settings and the server's URL; unless it is `elsewhere`, the URL is the folder's. SettingsError if
     the folder is neither a site's nor a hub's, or the server refuses or does not answer.
     """
     address, work = _hub(folder) if is_hub(folder) else _site(folder)
-    settings = base or NatsSettings(url=address)
+    settings = base if elsewhere else structs.replace(base, url=address)
     return [line for one in work for line in await _make(settings, folder, one, how)]
 
 

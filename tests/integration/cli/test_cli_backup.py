@@ -18,7 +18,7 @@ from program import Program
 from site_process import Site
 from up_process import UpProcess
 
-from operate.backup.contents import LIST, Contents
+from operate.backup.contents import LIST, Contents, signed
 from operate.backup.folder import described
 from operate.backup.snapshots import remove
 from operate.box.box import nats_server
@@ -219,14 +219,24 @@ def _lacking(out):
     shutil.rmtree(out / "DELIVERIES")
 
 
-def _strange(out):
+def _renamed(out):
     text = (out / LIST).read_text()
     (out / LIST).write_text(text.replace('"CONTROL"', '"../../etc"'))
 
 
+def _strange(out):
+    _renamed(out)
+    listed = msgspec.json.decode((out / LIST).read_bytes(), type=Contents)
+    (out / LIST).write_bytes(msgspec.json.encode(signed(listed)))
+
+
 def _later(out):
     text = (out / LIST).read_text()
-    (out / LIST).write_text(text.replace('"format": 1', '"format": 2'))
+    (out / LIST).write_text(text.replace('"format": 2', '"format": 3'))
+
+
+def _more(out):
+    shutil.copy(out / "WINDOWS" / "backup.json", out / "WINDOWS" / "backup-1.json")
 
 
 async def test_a_folder_that_is_no_whole_backup_changes_nothing(full, tmp_path):
@@ -238,8 +248,10 @@ async def test_a_folder_that_is_no_whole_backup_changes_nothing(full, tmp_path):
         _changed: "ALERTS/stream.tar.s2: is damaged, or was changed",
         _unlisted: "this is no folder of moretta backup, or half of one",
         _lacking: "DELIVERIES/backup.json: is missing",
+        _renamed: "moretta-backup.json: was changed since the backup was made",
+        _more: "WINDOWS/backup-1.json: is not of this backup",
         _strange: "names '../../etc', which no backup of this version has",
-        _later: "is of format 2, and this version reads 1",
+        _later: "is of format 3, and this version reads 2",
     }
     for number, (spoil, words) in enumerate(cases.items()):
         bad = tmp_path / f"bad-{number}"
@@ -259,7 +271,7 @@ def _listed_anew(out):
     """The list as whoever can write to the folder can make it."""
     listed = msgspec.json.decode((out / LIST).read_bytes(), type=Contents)
     parts = [described(out, part.stream, part.messages, part.last_seq) for part in listed.parts]
-    (out / LIST).write_bytes(msgspec.json.encode(structs.replace(listed, parts=parts)))
+    (out / LIST).write_bytes(msgspec.json.encode(signed(structs.replace(listed, parts=parts))))
 
 
 async def test_what_breaks_off_says_where_the_copy_is_and_that_has_the_empty_streams_too(full, tmp_path):
@@ -289,8 +301,13 @@ async def test_only_the_identity_backup_may(full, tmp_path):
     """An operator's key gets nothing out and nothing in: whoever may, may destroy (ADR 32). No server is one line."""
     site, file, out = full
     operator = site.identities.write("operator.yaml", settings_file(site.server.url, "operator"))
+    liar = site.identities.write("liar.yaml", operator.read_text().replace("user: operator", "user: backup"))
     for arguments in (("backup", "--out", tmp_path / "mine"), ("restore", out, "--replace")):
-        refused = await run(*arguments, "-c", operator)
+        told = await run(*arguments, "-c", operator)
+        assert told.returncode == 2
+        assert f"{operator}: nats.user: 'operator' may not do this" in told.stderr
+        assert str(operator.with_name("backup.yaml")) in told.stderr
+        refused = await run(*arguments, "-c", liar)
         assert refused.returncode == 1
         assert "has this key the right to it?" in refused.stderr
     assert sorted(path.name for path in tmp_path.iterdir() if "mine" in path.name) == []

@@ -135,9 +135,9 @@ def test_nats_that_is_not_there(tmp_path):
     run = moretta("pause", "cannes", "-c", file, limit_s=20)
     assert (run.returncode, run.stdout) == (2, "")
     (told,) = run.stderr.splitlines()
-    assert told.startswith(f"{file}: nats.url: no connection to nats://***@127.0.0.1:9 in 3 s (")
-    assert "Connect call failed" in told
-    assert "hunter2" not in told
+    assert (
+        told == f"{file}: nats.url: nothing listens at nats://***@127.0.0.1:9; is NATS there, or `moretta up` running?"
+    )
 
 
 async def test_a_wrong_password(ground):

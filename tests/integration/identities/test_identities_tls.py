@@ -15,6 +15,7 @@ from patience import patient, until
 from operate.identities import Kept
 from operate.orders import OperatorFile
 from services.bus import Bus, NatsSettings
+from services.bus.nkey import Seed
 from services.kernel.settings import Secret, load
 
 LIMIT_S = 30
@@ -55,6 +56,7 @@ async def test_certificate_and_seed_are_both_asked_for(tmp_path: Path, authority
         whole = changed(given, url=f"tls://127.0.0.1:{server.port}", client_cert_file=str(ours.pem))
         bus = await asyncio.wait_for(Bus.connect(whole, "operator"), patient(LIMIT_S))
         await bus.close()
+        assert await streams_of(out, ours, tls, server) == []
         for lacking in ({"client_cert_file": None}, {"seed": None, "password": Secret("x" * 20)}):
             said: list[str] = []
             trying = asyncio.create_task(Bus.connect(changed(whole, **lacking), "operator", on_trouble=said.append))
@@ -64,6 +66,30 @@ async def test_certificate_and_seed_are_both_asked_for(tmp_path: Path, authority
             assert not trying.done() or trying.cancelled()
     finally:
         server.stop()
+
+
+async def streams_of(folder: Path, ours: Volume, tls: dict[str, str], server: NatsProcess) -> list[str]:
+    """What `moretta nats streams` complains of, with a file that names certificates alone: DIR has the address."""
+    asked = {"listen": "127.0.0.1:0", "url": f"tls://127.0.0.1:{server.port}", "tls": tls}
+    assert (await asyncio.to_thread(applied, folder, {"server": asked})).returncode == 0
+    file = folder.with_name("certificates.yaml")
+    file.write_text(yaml.safe_dump({"nats": {"ca_file": tls["ca_file"], "client_cert_file": str(ours.pem)}}))
+    run = await asyncio.to_thread(moretta, "nats", "streams", folder, "-c", file)
+    assert "WINDOWS" in run.stdout
+    return run.stderr.splitlines()
+
+
+def test_a_hub_s_readers_files_name_its_authority(tmp_path: Path, authority: Authority):
+    """As a site's do."""
+    theirs = Volume(tmp_path / "theirs", ca=authority.pem, pem=authority.issue("127.0.0.1"))
+    tls = {"cert_file": str(theirs.pem), "key_file": str(theirs.pem), "ca_file": str(theirs.ca)}
+    server = {"listen": "127.0.0.1:4222", "url": "tls://127.0.0.1:4222", "tls": tls}
+    leaves = [{"sites": ["cannes"], "keys": [Seed.new().public]}]
+    wish = {"server": server, "hub": {"listen": "127.0.0.1:7422", "leaves": leaves}, "readers": ["acme"]}
+    run = applied(out := tmp_path / "hub", wish)
+    assert (run.returncode, run.stderr) == (0, "")
+    for user in ("subscriber", "subscriber-acme"):
+        assert load(out / f"{user}.yaml", OperatorFile).nats.ca_file == str(theirs.ca)
 
 
 def changed(settings: NatsSettings, **values: object) -> NatsSettings:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from operate.backup.contents import FILES, FORMAT, LIST, Contents, StreamContent, configuration, order, problems
+from operate.backup.contents import FILES, FORMAT, LIST, Contents, StreamContent, configuration, order, problems, signed
 from operate.backup.folder import checked, described, finish, fresh, parts_of
 from proto.subjects import STREAMS, stream
 from services.bus.making import config_of
@@ -24,7 +24,9 @@ def part(name: str) -> StreamContent:
     return StreamContent(stream=name, messages=1, last_seq=1, sizes=sizes, sha256=digests)
 
 
-WHOLE = Contents(format=FORMAT, moretta="1", taken="2026-11-25T12:00:00Z", parts=[part(one.name) for one in order()])
+WHOLE = signed(
+    Contents(format=FORMAT, moretta="1", taken="2026-11-25T12:00:00Z", parts=[part(one.name) for one in order()])
+)
 FOUND = {
     f"{one.stream}/{file}": (one.sizes[file], one.sha256[file]) for one in WHOLE.parts for file in FILES
 }  # fmt: skip
@@ -42,12 +44,33 @@ def test_deliveries_are_taken_last_and_alerts_before_windows():
 def test_a_whole_backup_has_no_problems():
     """Nor has one of fewer streams: an earlier version knew fewer, or some were not there; each is named once."""
     assert problems(WHOLE, FOUND) == []
-    some = structs.replace(WHOLE, parts=WHOLE.parts[:1])
+    some = signed(structs.replace(WHOLE, parts=WHOLE.parts[:1]))
     assert problems(some, FOUND) == []
-    assert problems(structs.replace(WHOLE, parts=[]), FOUND) == [(LIST, "names no stream")]
-    twice = structs.replace(WHOLE, parts=[*WHOLE.parts, WHOLE.parts[0]])
+    assert problems(signed(structs.replace(WHOLE, parts=[])), FOUND) == [(LIST, "names no stream")]
+    twice = signed(structs.replace(WHOLE, parts=[*WHOLE.parts, WHOLE.parts[0]]))
     assert problems(twice, FOUND) == [(LIST, f"names {WHOLE.parts[0].stream!r} 2 times")]
     assert "is of format 9" in problems(structs.replace(WHOLE, format=9), FOUND)[0][1]
+
+
+@pytest.mark.parametrize("change", [{"taken": "2027-01-01T00:00:00Z"}, {"moretta": "2"}, {"sha256": ""}])
+def test_a_list_that_was_changed_is_told(change: dict[str, str]):
+    """By its own digest, before anything that it says is believed."""
+    assert problems(structs.replace(WHOLE, **change), FOUND) == [
+        (LIST, "was changed since the backup was made: its digest is another one")
+    ]
+
+
+def test_a_file_that_is_not_of_the_backup_is_told(tmp_path: Path):
+    """Somebody copied two folders into one, or keeps notes there: nobody knows what it belongs to."""
+    with fresh(tmp_path / "out") as folder:
+        write(folder)
+    for name in ("notes.txt", "WINDOWS/backup (1).json"):
+        (tmp_path / "out" / name).touch()
+    with pytest.raises(SettingsError) as error:
+        checked(tmp_path / "out")
+    assert error.value.problems == [
+        (name, "is not of this backup; move it elsewhere") for name in ("WINDOWS/backup (1).json", "notes.txt")
+    ]
 
 
 @given(st.sampled_from(sorted(FOUND)), st.sampled_from(["gone", "shorter", "changed"]))
