@@ -10,11 +10,13 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
+from typing import Literal, cast
 
 import av
 import numpy as np
 from av.video.frame import PictureType, VideoFrame
 from av.video.reformatter import VideoReformatter
+from av.video.stream import VideoStream
 from msgspec import structs
 
 from operate.simulation.scenario import Phase, load_scenario
@@ -40,12 +42,14 @@ class Format:
     b_frames: int = 0
     people_per_minute: float = _PEOPLE_PER_MINUTE
     grain: float = 3.0
+    codec: Literal["h264", "h265"] = "h264"
 
     @property
     def name(self) -> str:
-        """The usual name, such as 1080p25; with B-frames 1080p25b, without people 1080p25-empty."""
+        """The usual name, such as 1080p25; with B-frames 1080p25b; without people 1080p25-empty; 1080p25-h265."""
         empty = "" if self.people_per_minute else "-empty"
-        return f"{self.height}p{self.fps}{'b' if self.b_frames else ''}{empty}"
+        codec = "" if self.codec == "h264" else f"-{self.codec}"
+        return f"{self.height}p{self.fps}{'b' if self.b_frames else ''}{empty}{codec}"
 
     @property
     def step_ms(self) -> int:
@@ -79,7 +83,8 @@ def make_clip(path: Path, form: Format, seconds: float, phase: int = 0) -> Path:
     """Write one clip; `phase`, 0 to 3, says when its key frames come, by quarters of their distance."""
     pictures, gop = round(seconds * form.fps), _KEY_EVERY_S * form.fps
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=form.fps, options=_options(form))
+        encoder = f"libx{form.codec.removeprefix('h')}"
+        stream = cast("VideoStream", container.add_stream(encoder, rate=form.fps, options=_options(form)))
         stream.width, stream.height, stream.pix_fmt = form.width, form.height, "yuv420p"
         stream.codec_context.thread_count = 1
         stream.time_base = stream.codec_context.time_base = _MILLISECOND
@@ -98,7 +103,11 @@ def _options(form: Format) -> dict[str, str]:
     rate = f"{round(form.megabits * 1000)}k"
     references = {"refs": "3" if form.b_frames else "1", "bf": str(form.b_frames)}
     fixed = {"preset": "veryfast", "g": "100000", "sc_threshold": "0", "forced-idr": "1"}
-    return {**fixed, **references, "b": rate, "maxrate": rate, "bufsize": rate, "rc-lookahead": "0"}
+    limits = {"b": rate, "maxrate": rate, "bufsize": rate}
+    if form.codec == "h265":  # whose encoder has parameters of its own for the same
+        own = "log-level=none:pools=none:frame-threads=1:scenecut=0:keyint=-1:rc-lookahead=0"
+        return {**fixed, **limits, "x265-params": f"{own}:ref={references['refs']}:bframes={references['bf']}"}
+    return {**fixed, **references, **limits, "rc-lookahead": "0"}
 
 
 def _noisy(form: Format) -> Iterator[VideoFrame]:

@@ -213,4 +213,6 @@ def words_of(error: Exception, *, secure: bool) -> str:
         return f"certificate verification failed: {error.verify_message}; {advice}"
     if secure and isinstance(error, (ssl.SSLError, ConnectionError)):  # a TLS alert, or the closing that follows it
         return f"{text}; is it running there, and does it trust the CA of nats.client_cert_file?"
+    if "Authorization Violation" in text:
+        return f"{text}; are user and password right, or the seed? A server in operator mode (JWT) knows none of them"
     return f"{text}; is it running there, and are user and password right, or the seed?"

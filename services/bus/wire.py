@@ -95,10 +95,11 @@ class _Intake(asyncio.BufferedProtocol):
             self._wanted = None
 
     def eof_received(self) -> bool | None:
-        """Pass it on."""
+        """Pass it on. Over TLS no end can stay open alone (asyncio warns of a protocol that asks for it)."""
         self.ended = True
         self._wake()
-        return self._behind.eof_received()
+        is_kept = self._behind.eof_received()
+        return None if self._transport.get_extra_info("ssl_object") is not None else is_kept
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Pass it on."""

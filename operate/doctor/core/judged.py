@@ -71,6 +71,8 @@ _OLD_S = 90.0
 _PROMISE_MS = 100.0
 _CHANCE = 1
 """This many late pictures prove nothing: a short window has only a few dozen pictures, and 99 of 100 are promised."""
+_H265 = "hevc"
+"""FFmpeg's name of its decoder in software."""
 _INGEST = "is ingest running, with this settings file? Its /readyz and its log say more"
 SiteCamera = tuple[str, str]
 """Site and camera."""
@@ -81,12 +83,24 @@ def cameras(told: Mapping[SiteCamera, CameraV1 | None], now_ns: int) -> list[Fin
     lines = {place: _camera(f"camera {'/'.join(place)}", state, now_ns) for place, state in told.items()}
     states = Counter(state.state for place, state in told.items() if state and lines[place].state == "ok")
     found = [line for line in lines.values() if line.state != "ok"]
+    found += _dear(told, lines)
     if states:
         found.append(ok("cameras", ", ".join(f"{count} {state}" for state, count in sorted(states.items()))))
     fresh = [state for state in told.values() if state and _age_s(state, now_ns) <= _OLD_S]
     if told and not fresh:
         return [fail("ingest", "tells of no camera", _INGEST)]
     return [*found, *_inference(fresh)]
+
+
+def _dear(told: Mapping[SiteCamera, CameraV1 | None], lines: Mapping[SiteCamera, Finding]) -> list[Finding]:
+    """Return a hint if cameras that are well send H.265, which is dear to decode without a graphics card."""
+    names = [
+        "/".join(place)
+        for place, state in told.items()
+        if state is not None and state.decoder == _H265 and lines[place].state == "ok"
+    ]
+    todo = "set them to H.264, or take their second stream (docs/capacity.md)"
+    return [warn("H.265", f"{', '.join(names)}: dearer to decode than H.264", todo)] if names else []
 
 
 def _age_s(state: CameraV1, now_ns: int) -> float:

@@ -4,7 +4,12 @@ import asyncio
 import json
 import sys
 
-from bench.replay import Cost, Scene, rows
+import pytest
+from patience import patient
+
+from bench.replay import Cost, Scene, _bus, replayed, rows
+from services.bus import Bus
+from services.bus.clock import Offset
 
 HALF = {"window": [Cost(100, 5, 12.0, 0.02)], "one": [Cost(100, 0, 1.0, 0.04)], "hundred": [Cost(100, 0, 1.0, 0.05)]}
 
@@ -22,6 +27,21 @@ def test_the_scene_is_what_it_says():
 def test_the_table_says_what_is_missed():
     """A window that takes too long and a cost that grows with the cameras; the costs themselves are fair."""
     assert [row.met for row in rows(HALF)] == [False, True, True, False]
+
+
+async def test_a_late_answer_about_the_clock_holds_nothing_up(monkeypatch: pytest.MonkeyPatch):
+    """On a machine that does something else NATS may not answer at once; it is asked again."""
+    asked: list[str] = []
+    plain = Bus.clock_offset
+
+    async def offset(self: Bus, stream: str) -> Offset | None:
+        asked.append(stream)
+        return None if len(asked) < 3 else await plain(self, stream)
+
+    monkeypatch.setattr(Bus, "clock_offset", offset)
+    async with asyncio.timeout(patient(30)), _bus() as bus:
+        cost = await replayed(bus, Scene("market", 1, 2, 20))
+    assert (cost.sightings, len(asked) >= 3) == (20, True)
 
 
 async def test_it_measures():

@@ -3,13 +3,18 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
+import operator_mode
 import pytest
 import pytest_asyncio
+from nats_process import NatsProcess
 from patience import patient, until
+from structlog.testing import capture_logs
 
 from services.bus import Bus, NatsSettings, connection
 from services.bus.client import SecureClient, tasks_of
+from services.bus.nkey import Seed
 from services.kernel.tls import Tls
 
 
@@ -84,3 +89,19 @@ async def test_a_connection_whose_trouble_ends_the_wait_is_closed(silent: Silent
             await Bus.connect(NatsSettings(url=silent.url), "notify", on_trouble=give_up)
     await until(lambda: not silent.connected, "it is closed")
     assert [tasks_of(client) for client in made] == [[]]
+
+
+async def test_a_server_in_operator_mode_is_named_where_it_refuses(tmp_path: Path):
+    """It says no more than that it does not know the seed."""
+    server = NatsProcess(tmp_path, whole=operator_mode.config).start()
+    try:
+        settings = NatsSettings(url=server.url, user="notify", seed=Seed.new())
+        with capture_logs() as said:
+            connecting = asyncio.create_task(Bus.connect(settings, "notify"))
+            await until(
+                lambda: [one for one in said if "A server in operator mode (JWT)" in one["event"]], "it is told"
+            )
+        connecting.cancel()
+        await asyncio.gather(connecting, return_exceptions=True)
+    finally:
+        server.stop()

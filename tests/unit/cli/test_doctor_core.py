@@ -194,6 +194,17 @@ def test_a_camera_that_is_not_live_and_one_that_is_old():
     assert shown(*judged.cameras({("cannes", "gate"): silent}, LIVE.at))["inference"] == "fail"
 
 
+def test_cameras_that_send_h265_are_named_with_what_is_cheaper():
+    """One line for all of them; a graphics card decodes it for nothing, and a camera that is down has another line."""
+    newer = structs.replace(LIVE, decoder="hevc")
+    told = {("cannes", name): newer for name in ("a", "b")}
+    told |= {("cannes", "c"): structs.replace(LIVE, decoder="hevc_cuda")}
+    told |= {("cannes", "d"): structs.replace(newer, state="down", reason="timeout", lifetime=None)}
+    (found,) = [one for one in judged.cameras(told, LIVE.at + 10**9) if one.check == "H.265"]
+    assert (found.state, found.found) == ("warn", "cannes/a, cannes/b: dearer to decode than H.264")
+    assert "H.264, or take their second stream" in found.todo
+
+
 LARGE = structs.replace(LIVE, width=1920, height=1080, fps=25.0)
 
 

@@ -31,6 +31,9 @@ class Transport:
     def is_closing(self) -> bool:
         return self.closing
 
+    def get_extra_info(self, _name: str) -> None:
+        return None  # no TLS
+
     def pause_reading(self) -> None:
         self.reads = False
 
