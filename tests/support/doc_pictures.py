@@ -1,0 +1,153 @@
+"""Takes the documents' pictures of the page, the mails and the report anew, of what the code shows today.
+
+PYTHONPATH=tests/support:. .venv/bin/python tests/support/doc_pictures.py
+"""
+
+import asyncio
+import base64
+import tempfile
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import browser
+from messages import HOUR, MINUTE, TEN, alert, window
+from msgspec import structs
+from playwright.async_api import Browser, expect
+from published_sites import MARKET, Published, published
+from windows import hidden, market_day
+
+from proto.public import AlertV1, WindowV1
+from services.notify.charts import draw
+from services.notify.core.notification import Group, Notification, notice_of
+from services.notify.core.reports.day import Question, report_of
+from services.notify.core.texts.chart import chart_of
+from services.notify.core.texts.describe import describe
+from services.notify.core.texts.view import Image
+from services.notify.reports.writer import report_file
+from services.notify.templates import render
+from services.notify.words import words_in
+from services.sites.history import day_start
+from services.sites.settings import RuleSettings, SiteSettings, ZoneSettings
+
+FOLDER = Path(__file__).parents[2] / "docs/pictures"
+PARIS = ZoneInfo("Europe/Paris")
+RULE = RuleSettings(
+    id="few-masks", zone="north", fire_below=0.7, clear_above=0.75, name="Few masks", action="Hand out masks."
+)
+SITE = SiteSettings(
+    id="forville", name="Forville market", timezone="Europe/Paris", zones=[ZoneSettings(id="north", name="North gate")],
+    rules=[RULE],
+)  # fmt: skip
+_RATES = (0.86, 0.88, 0.84, 0.87, 0.85, 0.86, None, None, 0.86, 0.83, 0.84, 0.8, 0.81, 0.78, 0.74, 0.71, 0.66)
+"""Of the windows before the alert; the first that is None was withheld, the other is missing."""
+
+
+async def pages(chromium: Browser) -> None:
+    """The page on a desk and on a phone."""
+    plain = Published.sites
+
+    def sites(self: Published) -> list[SiteSettings]:
+        market, *others = plain(self)
+        assert market.id == MARKET
+        names = {"flowers": "Allée des fleurs"}
+        zones = [structs.replace(zone, name=names.get(zone.id, zone.name)) for zone in market.zones]
+        rules = [structs.replace(rule, action="Hand out masks at the east door.") for rule in market.rules]
+        return [structs.replace(market, zones=zones, rules=rules), *others]
+
+    Published.sites = sites  # type: ignore[method-assign]
+    with tempfile.TemporaryDirectory() as folder:
+        async with published(Path(folder)) as (place, served), browser.own(chromium, locale="en-GB") as page:
+            await place.publish()
+            for name, width, height in (("page", 1280, 860), ("page-phone", 390, 844)):
+                await page.set_viewport_size({"width": width, "height": height})
+                await page.goto(served.url)
+                await expect(page.locator("rect.gap").first).to_be_attached()
+                await page.screenshot(path=FOLDER / f"{name}.png")
+
+
+def told(reason: str, state: str, **figures: object) -> Notification:
+    """What field staff are told of the gate."""
+    one = alert(zone="north", rule="few-masks", state=state, **figures)
+    notice = notice_of(one, TEN + 21 * MINUTE)
+    firing, over = ((notice,), ()) if state == "firing" else ((), (notice,))
+    group = Group("field-staff", SITE.id, "field")
+    return Notification(
+        "00ff00ff00ff00ff",
+        group,
+        reason,
+        1,
+        "f" * 16,
+        TEN + 21 * MINUTE,
+        firing,
+        over,
+        frozenset({one.alert}),  # type: ignore[arg-type]
+    )
+
+
+def morning(last: float) -> list[WindowV1]:
+    """The gate's windows before the alert, and its own."""
+    found = []
+    for number, rate in enumerate((*_RATES, last)):
+        start = TEN - (len(_RATES) - number) * 20 * MINUTE
+        if rate is not None:
+            near = {"rate": rate, "interval": (max(0.0, rate - 0.08), min(1.0, rate + 0.07)), "persons": 140}
+            found.append(window(start, zone="north", **near))
+        elif number == _RATES.index(None):
+            found.append(hidden(start, site=SITE.id, zone="north"))
+    return found
+
+
+async def mails(chromium: Browser) -> None:
+    """The mail of an alert, and the one in French and in the dark that says that it is over."""
+    over = {"rate": 0.81, "interval": (0.74, 0.86)}
+    kinds = {
+        "mail-firing": (told("first", "firing"), "en", "light"),
+        "mail-resolved": (told("all-resolved", "resolved", **over), "fr", "dark"),
+    }
+    for name, (notification, language, scheme) in kinds.items():
+        message = notification.notices[0].message
+        assert isinstance(message, AlertV1)
+        words, windows = words_in(language), morning(message.rate)
+        chart = chart_of(notification, SITE, words, windows)
+        assert chart is not None
+        image = Image("chart", chart.alternative)
+        view = describe(notification, SITE, words, windows=windows, link="https://masks.example.org/", image=image)
+        source = f"data:image/png;base64,{base64.b64encode(draw(chart)).decode()}"
+        html = render(replace(view, image=image)).html.replace("cid:chart", source)
+        await taken(chromium, name, html, 640, scheme)
+
+
+async def report(chromium: Browser) -> None:
+    """The daily report."""
+    day = date(2026, 11, 24)
+    start = day_start(day, PARIS)
+    site = SiteSettings(
+        id="cannes", name="Marché Forville", timezone="Europe/Paris",
+        zones=[ZoneSettings(id="fish", name="Fish hall"), ZoneSettings(id="hall", name="North gate")],
+    )  # fmt: skip
+    fish = [window(start + n * HOUR, 30, (10, 0, 0), site="cannes", zone="fish") for n in range(9, 18)]
+    windows = [*market_day(start - 24 * HOUR), *market_day(start), *fish]
+    found = report_of(Question("cannes", day, PARIS, 2**62, zones=("fish", "hall")), windows, [])
+    await taken(chromium, "report", await report_file(found, site, words_in("en")), 1000, "light", height=1288)
+
+
+async def taken(chromium: Browser, name: str, html: str, width: int, scheme: str, height: int | None = None) -> None:
+    """Take a picture of a document, of all of it unless a height is given."""
+    async with browser.own(chromium, color_scheme=scheme) as page:
+        await page.set_viewport_size({"width": width, "height": height or 800})
+        await page.set_content(html)
+        await page.screenshot(path=FOLDER / f"{name}.png", full_page=height is None)
+
+
+async def main() -> None:
+    """Take all of them."""
+    async with browser.launched() as chromium:
+        await pages(chromium)
+        await mails(chromium)
+        await report(chromium)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
