@@ -28,7 +28,8 @@ class View:
     def keep(self, sites: list[SiteSettings]) -> None:
         """Forget cameras and zones that are not in these settings; ignore later messages about such a camera."""
         self._sites = sites
-        self.windows = {place: window for place, window in self.windows.items() if self._counts(*place)}
+        zones = {(site.id, zone) for site in sites for zone in (WHOLE_SITE, *(zone.id for zone in site.zones))}
+        self.windows = {place: window for place, window in self.windows.items() if place in zones}
         self.cameras = {place: camera for place, camera in self.cameras.items() if self._has(*place)}
 
     def _has(self, site: str, camera: str) -> bool:
@@ -36,17 +37,9 @@ class View:
             site == one.id and any(camera == other.id for other in one.cameras) for one in self._sites
         )
 
-    def _counts(self, site: str, zone: str) -> bool:
-        return self._sites is None or any(
-            site == one.id and zone in (WHOLE_SITE, *(other.id for other in one.zones)) for one in self._sites
-        )
-
-    def recall(self, message: WindowV1 | AlertV1) -> None:
-        """Take a message of before, such as of an alert that still fires, unless a later one about the same came."""
-        if isinstance(message, AlertV1):
-            self.alerts.setdefault((message.site, message.zone, message.rule), message)
-        elif self._counts(message.site, message.zone):
-            self.windows.setdefault((message.site, message.zone), message)
+    def recall(self, message: AlertV1) -> None:
+        """Take an alert of before, which may still fire, unless a later one of the same rule came."""
+        self.alerts.setdefault((message.site, message.zone, message.rule), message)
 
     def take(self, message: Any) -> None:
         """Count a public message."""

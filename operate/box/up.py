@@ -24,7 +24,7 @@ from operate.identities import WebSocket
 from operate.view import View
 from proto.codec import as_json
 from proto.permissions import READER
-from proto.public import AlertV1, WindowV1
+from proto.public import AlertV1
 from proto.subjects import ALERTS, CAMERAS, DELIVERIES, OPERATIONS, RULES, WINDOWS
 from services.aggregate.settings import AggregateFile, PageSettings
 from services.bus import Bus, Request
@@ -129,7 +129,7 @@ def _page(settings: PageSettings | None, web: WebSettings | None) -> PageSetting
 async def _begin_readers(screen: Screen, view: View, bus: Bus, address: str) -> None:
     """Say where readers come in, once aggregate has made their streams: a program that came earlier would end.
 
-    Then show what was published before this start: an alert may still fire.
+    Then show the alerts of before this start that still fire.
     """
     late = ", whose streams are not there yet"
     with contextlib.suppress(TimeoutError):
@@ -140,10 +140,9 @@ async def _begin_readers(screen: Screen, view: View, bus: Bus, address: str) -> 
                     late = ""
                 await asyncio.sleep(_SOON_S)
     _tell(screen, f"{address}{late}")
-    for row in () if late else (WINDOWS, ALERTS):
-        for stored in await bus.latest(row):
-            assert isinstance(stored.message, (WindowV1, AlertV1))
-            view.recall(stored.message)
+    for stored in () if late else await bus.latest(ALERTS):
+        assert isinstance(stored.message, AlertV1)
+        view.recall(stored.message)
 
 
 def _tell(screen: Screen, note: str) -> None:
