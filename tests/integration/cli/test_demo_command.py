@@ -7,8 +7,10 @@ import signal
 from io import StringIO
 from pathlib import Path
 
+import aiohttp
 import pytest
 from market import market, market_film
+from patience import until
 from rich.console import Console
 
 from operate.simulation.demo import command
@@ -71,6 +73,23 @@ async def test_cut_short_it_says_what_was_missed(tmp_path, console, monkeypatch)
     text = spoken(console)
     assert code == 1
     assert "missed: people, with a mask, alert fired, mail arrived, alert cleared" in text
+
+
+@pytest.mark.timeout(120)
+async def test_on_a_terminal_the_page_stays_beside_the_result_until_ctrl_c(tmp_path, monkeypatch):
+    """The result is printed once, and the exit code is its own."""
+    monkeypatch.setattr(command, "plans", brief)
+    console = Console(file=StringIO(), width=120, force_terminal=True)
+    running = asyncio.create_task(demo(tmp_path, None, None, console, mails=tmp_path / "mails"))
+    await until(lambda: "until Ctrl-C" in spoken(console), "the page stays", 30)
+    (url,) = re.findall(r"The page stays at (\S+) until Ctrl-C", spoken(console))
+    async with aiohttp.ClientSession() as session, session.get(url) as answer:
+        assert answer.status == 200
+    assert not running.done()
+    os.kill(os.getpid(), signal.SIGINT)
+    code = await running
+    assert spoken(console).count("Measured against the simulation") == 1
+    assert code == ("missed: " in spoken(console))
 
 
 async def test_interrupted_while_the_films_are_made_nothing_is_started(tmp_path, console, monkeypatch):
