@@ -42,7 +42,13 @@ export class Days {
     const { state, reply } = await this.ask(key, ...borders);
     if (this.found.get(key) !== asking) return; // another day was picked meanwhile
     this.found.set(key, { asked: state, periods: state === "answered" ? reply.periods.map(period) : [] });
-    if (state === "failed") setTimeout(() => this.restart(), AGAIN_MS);
+    if (state === "failed") setTimeout(() => this.again(key), AGAIN_MS);
+    this.changed();
+  }
+
+  again(key) {
+    if (this.found.get(key)?.asked !== "failed") return;
+    this.found.delete(key);
     this.changed();
   }
 }

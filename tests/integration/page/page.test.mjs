@@ -185,6 +185,7 @@ test("the period that is read is the one at a time, or the one before it", () =>
 
 test("a file for spreadsheets has what was published, and nothing in the place of what was withheld", () => {
   const periods = [at(0), at(1, { rate: null, interval: null, persons: null, suppressed: "small-count" }), { ...at(2), published: 0 }];
+  assert.ok(csv([at(0, { rate: null, suppressed: "=HYPERLINK(1),\n-x" })]).endsWith(",1,-x\r\n"));
   assert.deepEqual(csv(periods).split("\r\n"), [
     "start,end,rate,interval_low,interval_high,persons,coverage,suppressed",
     "1970-01-01T00:00:00.000Z,1970-01-01T00:05:00.000Z,0.5,0.2,0.8,10,1,",
