@@ -1,6 +1,7 @@
 """Operators' requests on the bus: orders to pause or resume, and the list of served sites."""
 
 import asyncio
+import errno
 import getpass
 import re
 import time
@@ -23,8 +24,8 @@ from services.kernel.tls import CertificateError
 Action = Literal["pause", "resume"]
 ANSWER_S = 10.0
 _CONNECT_S = 3.0
-_NOBODY = "Connect call failed"
-"""Asyncio's words where no program has the port."""
+_NOBODY = f"[Errno {errno.ECONNREFUSED}]"
+"""In asyncio's words where no program has the port."""
 _OTHERS_S = 0.5
 """How long to wait, after the last answer, for the answer of another instance."""
 R = TypeVar("R", bound=Struct)

@@ -80,8 +80,8 @@ def _open_logins(file: Path) -> Iterator[Problem]:
     for i, site in enumerate(raw_settings(file, IngestFile).get("sites", [])):
         for j, camera in enumerate(site.get("cameras", [])):
             if names_user(str(camera.get("url", ""))):
-                why = "whoever reads the settings reads the login; give `user`, and `password_file` with the password"
-                yield f"sites[{i}].cameras[{j}].url", f"{why} as it is"
+                why = "the settings hold a login; give `user`, and `password_file` with the password as it is"
+                yield f"sites[{i}].cameras[{j}].url", why
 
 
 def _blind_rules(settings: IngestFile) -> Iterator[Problem]:

@@ -52,7 +52,7 @@ class Contents(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     sha256: str = ""
 
 
-def signed(contents: Contents) -> Contents:
+def with_digest(contents: Contents) -> Contents:
     """Return the list with its digest, by which a change by mistake is recognised; it proves nothing to an attacker."""
     bare = structs.replace(contents, sha256="")
     return structs.replace(bare, sha256=hashlib.sha256(msgspec.json.encode(bare)).hexdigest())
@@ -76,7 +76,7 @@ def problems(
         return [
             (LIST, f"is of format {contents.format}, and this version reads {FORMAT}; restore it with that version")
         ]
-    if contents != signed(contents):
+    if contents != with_digest(contents):
         return [(LIST, "was changed since the backup was made: its digest is another one")]
     strange = {part.stream for part in contents.parts} - set(_TAKEN)
     wrong = [(LIST, f"names {name!r}, which no backup of this version has") for name in sorted(strange)]

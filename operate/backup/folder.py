@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from operate.backup.contents import FILES, FORMAT, LIST, Contents, Said, StreamContent, problems, signed
+from operate.backup.contents import FILES, FORMAT, LIST, Contents, Said, StreamContent, problems, with_digest
 from services.kernel.settings import SettingsError
 
 _BLOCK = 1 << 20
@@ -43,7 +43,7 @@ def _remove(folder: Path) -> None:
 def finish(folder: Path, parts: list[StreamContent]) -> None:
     """Write the list. It comes last, since a folder without it is not whole."""
     contents = Contents(format=FORMAT, moretta=version("moretta"), taken=f"{datetime.now(UTC):%FT%TZ}", parts=parts)
-    private(folder / LIST).write_bytes(msgspec.json.format(msgspec.json.encode(signed(contents))))
+    private(folder / LIST).write_bytes(msgspec.json.format(msgspec.json.encode(with_digest(contents))))
 
 
 def private(path: Path) -> Path:

@@ -51,7 +51,7 @@ def is_free(port: int, host: str = "127.0.0.1") -> bool:
         except OverflowError:
             return False
         except OSError as error:
-            return error.errno not in {errno.EADDRINUSE, errno.EACCES}
+            return error.errno != errno.EADDRINUSE
     return True
 
 

@@ -1,21 +1,17 @@
 """The ports that settings and options of `moretta up` ask for."""
 
-from pathlib import Path
-
 from operate.box.machine import BoxError, is_free
 from operate.identities import WebSocket
 from proto.permissions import SERVICES
-from services.aggregate.settings import AggregateFile
+from services.aggregate.settings import PageSettings
 from services.ingest.settings import IngestFile
-from services.kernel.settings import load
 
 
-def require_free(settings_file: Path, door: WebSocket | None, mqtt: str | None) -> None:
+def require_free(ingest: IngestFile, page: PageSettings | None, door: WebSocket | None, mqtt: str | None) -> None:
     """Raise BoxError for each port that is asked for and taken, before an address is told that is another's.
 
     A port that is not given is any free one.
     """
-    ingest, page = load(settings_file, IngestFile), load(settings_file, AggregateFile).aggregate.page
     web = ingest.ingest.web
     wanted = [("probes.port", "127.0.0.1", port) for port in _probes(ingest.probes.port)]
     wanted += [("aggregate.page.port", page.host, page.port)] if page else []

@@ -55,15 +55,14 @@ async def up(
     console = Console()
     said = screen.said if console.is_terminal else _say
     ended = _ended_by_signal()
-    port = load(settings_file, IngestFile).probes.port
-    file = load(settings_file, AggregateFile)
-    require_free(settings_file, door, mqtt)
+    ingest, file = load(settings_file, IngestFile), load(settings_file, AggregateFile)
+    require_free(ingest, file.aggregate.page, door, mqtt)
     box = Box(
         folder,
         settings_file,
         on_line=_with_page(said, screen),
-        probes_port=port,
-        page=_page(file.aggregate.page, load(settings_file, IngestFile).ingest.web),
+        probes_port=ingest.probes.port,
+        page=_page(file.aggregate.page, ingest.ingest.web),
         door=door,
         mqtt=mqtt,
         sizes=file.nats.sizes,

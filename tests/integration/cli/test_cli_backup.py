@@ -18,7 +18,7 @@ from program import Program
 from site_process import Site
 from up_process import UpProcess
 
-from operate.backup.contents import LIST, Contents, signed
+from operate.backup.contents import LIST, Contents, with_digest
 from operate.backup.folder import described
 from operate.backup.snapshots import remove
 from operate.box.box import nats_server
@@ -227,7 +227,7 @@ def _renamed(out):
 def _strange(out):
     _renamed(out)
     listed = msgspec.json.decode((out / LIST).read_bytes(), type=Contents)
-    (out / LIST).write_bytes(msgspec.json.encode(signed(listed)))
+    (out / LIST).write_bytes(msgspec.json.encode(with_digest(listed)))
 
 
 def _later(out):
@@ -271,7 +271,7 @@ def _listed_anew(out):
     """The list as whoever can write to the folder can make it."""
     listed = msgspec.json.decode((out / LIST).read_bytes(), type=Contents)
     parts = [described(out, part.stream, part.messages, part.last_seq) for part in listed.parts]
-    (out / LIST).write_bytes(msgspec.json.encode(signed(structs.replace(listed, parts=parts))))
+    (out / LIST).write_bytes(msgspec.json.encode(with_digest(structs.replace(listed, parts=parts))))
 
 
 async def test_what_breaks_off_says_where_the_copy_is_and_that_has_the_empty_streams_too(full, tmp_path):

@@ -9,7 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from operate.backup.contents import FILES, FORMAT, LIST, Contents, StreamContent, configuration, order, problems, signed
+from operate.backup.contents import (
+    FILES,
+    FORMAT,
+    LIST,
+    Contents,
+    StreamContent,
+    configuration,
+    order,
+    problems,
+    with_digest,
+)
 from operate.backup.folder import checked, described, finish, fresh, parts_of
 from proto.subjects import STREAMS, stream
 from services.bus.making import config_of
@@ -24,7 +34,7 @@ def part(name: str) -> StreamContent:
     return StreamContent(stream=name, messages=1, last_seq=1, sizes=sizes, sha256=digests)
 
 
-WHOLE = signed(
+WHOLE = with_digest(
     Contents(format=FORMAT, moretta="1", taken="2026-11-25T12:00:00Z", parts=[part(one.name) for one in order()])
 )
 FOUND = {
@@ -44,10 +54,10 @@ def test_deliveries_are_taken_last_and_alerts_before_windows():
 def test_a_whole_backup_has_no_problems():
     """Nor has one of fewer streams: an earlier version knew fewer, or some were not there; each is named once."""
     assert problems(WHOLE, FOUND) == []
-    some = signed(structs.replace(WHOLE, parts=WHOLE.parts[:1]))
+    some = with_digest(structs.replace(WHOLE, parts=WHOLE.parts[:1]))
     assert problems(some, FOUND) == []
-    assert problems(signed(structs.replace(WHOLE, parts=[])), FOUND) == [(LIST, "names no stream")]
-    twice = signed(structs.replace(WHOLE, parts=[*WHOLE.parts, WHOLE.parts[0]]))
+    assert problems(with_digest(structs.replace(WHOLE, parts=[])), FOUND) == [(LIST, "names no stream")]
+    twice = with_digest(structs.replace(WHOLE, parts=[*WHOLE.parts, WHOLE.parts[0]]))
     assert problems(twice, FOUND) == [(LIST, f"names {WHOLE.parts[0].stream!r} 2 times")]
     assert "is of format 9" in problems(structs.replace(WHOLE, format=9), FOUND)[0][1]
 

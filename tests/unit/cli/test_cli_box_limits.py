@@ -10,6 +10,9 @@ import yaml
 from operate.box.machine import BoxError, kept_limits, roomy
 from operate.box.ports import require_free
 from operate.identities import WebSocket
+from services.aggregate.settings import AggregateFile, PageSettings
+from services.ingest.settings import IngestFile
+from services.kernel.settings import load
 
 
 def config(file: int, memory: int) -> str:
@@ -35,9 +38,14 @@ def test_what_is_no_configuration_of_a_box_keeps_nothing(tmp_path, text: str):
     assert roomy(config(1, 2), {}) == json.dumps(json.loads(config(1, 2)), indent=1)
 
 
+def of(folder: Path, settings: dict) -> tuple[IngestFile, PageSettings | None]:
+    """What ingest and the page read of these settings."""
+    (file := folder / "site.yaml").write_text(yaml.safe_dump(settings))
+    return load(file, IngestFile), load(file, AggregateFile).aggregate.page
+
+
 def test_each_port_that_is_taken_is_told_by_its_setting(tmp_path: Path):
     """All of them at once, before anything is started; one that is free, and any free one, is fine."""
-    file = tmp_path / "site.yaml"
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -49,12 +57,12 @@ def test_each_port_that_is_taken_is_told_by_its_setting(tmp_path: Path):
             "aggregate": {"page": {"port": port}},
             "ingest": {"web": {"host": "127.0.0.1", "port": port}},
         }
-        file.write_text(yaml.safe_dump(settings))
+        ingest, page = of(tmp_path, settings)
         with pytest.raises(BoxError) as error:
-            require_free(file, WebSocket(listen, ["http://a.example"]), listen)
+            require_free(ingest, page, WebSocket(listen, ["http://a.example"]), listen)
     told = str(error.value).splitlines()
     why = f"port {port} of 127.0.0.1 is in use already; stop the program that has it, or take another port"
     options = ("probes.port", "aggregate.page.port", "ingest.web.port", "--websocket", "--mqtt")
     assert [line for line in told if f"port {port} " in line] == [f"{option}: {why}" for option in options]
-    file.write_text(yaml.safe_dump({"sites": [{"id": "cannes"}], "aggregate": {"page": {"port": 0}}}))
-    require_free(file, None, None)
+    ingest, page = of(tmp_path, {"sites": [{"id": "cannes"}], "aggregate": {"page": {"port": 0}}})
+    require_free(ingest, page, None, None)
