@@ -68,7 +68,7 @@ async def pages(chromium: Browser) -> None:
 
 
 def told(reason: str, state: str, **figures: object) -> Notification:
-    """What field staff are told of the gate."""
+    """Return the notification to field staff about the gate."""
     one = alert(zone="north", rule="few-masks", state=state, **figures)
     notice = notice_of(one, TEN + 21 * MINUTE)
     firing, over = ((notice,), ()) if state == "firing" else ((), (notice,))

@@ -1,4 +1,4 @@
-"""Whoever stops waiting for a connection leaves none behind."""
+"""A connection that is given up while it is made is closed."""
 
 import asyncio
 from collections.abc import AsyncIterator
