@@ -31,6 +31,8 @@ from services.notify.core.texts.names import one_line
 _READ_S = 3.0
 _HELD_S, _ONE_S, _LOOK_S = 5.0, 1.0, 0.05
 """How long notify may take until it applies a silence, how long one answer may take, and how often to ask."""
+_BACK_S = 2.0
+"""How long nobody may listen: a service that has lost its connection to NATS is back after about a second."""
 Names = dict[str, set[str]]
 """Published names, by `site`, `zone`, `rule` and `receiver`."""
 
@@ -188,16 +190,20 @@ async def unconfirmed(bus: Bus, silence: SilenceV1) -> list[str]:
 
 async def _unheld(bus: Bus, silence: SilenceV1, site: str) -> str:
     question = SilenceHeldRequestV1(site=site, silence=silence.silence, ends=silence.ends)
-    end = time.monotonic() + _HELD_S
-    while time.monotonic() < end:
+    began = time.monotonic()
+    while (waited := time.monotonic() - began) < _HELD_S:
         try:
             if (await bus.request(SILENCE_HELD, question, timeout=_ONE_S)).held:
                 return ""
-            await asyncio.sleep(_LOOK_S)
         except NoWorkers:
-            return "no notify of this version is connected to this NATS; the silence is stored, and applies once one is"
+            if waited > _BACK_S:
+                return (
+                    "no notify of this version is connected to this NATS;"
+                    " the silence is stored, and applies once one is"
+                )
         except TimeoutError:  # its replica may be starting, or handing the site over: the next one answers
             continue
+        await asyncio.sleep(_LOOK_S)
     return f"no notify confirmed it for site {site!r} in {_HELD_S:g} s; `moretta doctor` shows whether one serves it"
 
 

@@ -12,7 +12,8 @@ from patience import until
 from site_process import Site
 
 from operate.identities import settings_file
-from proto.subjects import ALERTS, DELIVERIES, NOTIFICATIONS, REPLAY_RECORD, SILENCES
+from proto.notifications import SilenceHeldReplyV1
+from proto.subjects import ALERTS, DELIVERIES, NOTIFICATIONS, REPLAY_RECORD, SILENCE_HELD, SILENCES
 
 ANNA, BOB = "anna@example.org", "bob@example.org"
 
@@ -127,14 +128,16 @@ async def test_a_silence_is_kept_and_holds(typed, make_alert, eventually):
         ]  # fmt: skip
 
 
+SILENCE = ("silence", "add", "--site", "market", "--for", "2h", "--operator", "ana")
+
+
 async def test_a_silence_is_answered_once_notify_holds_to_it(typed, make_alert, eventually):
-    """The command waits for a notify that is slow, warns of one that does not answer, and of none at all."""
-    about = ("silence", "add", "--site", "market", "--for", "2h", "--operator", "ana")
+    """The command waits for a notify that is slow; the next alert is held back."""
     service = typed.site.start("notify")
     await until(lambda: ready(service), "ready")
     async with typed.site.bus("operator") as bus, typed.site.bus("aggregate") as aggregate:
         service.signal(signal.SIGSTOP)
-        adding = asyncio.create_task(typed.say(*about, "--zone", "hall"))
+        adding = asyncio.create_task(typed.say(*SILENCE, "--zone", "hall"))
         await eventually(lambda: bus.latest(SILENCES), lambda found: len(found) == 1)
         await asyncio.sleep(0.5)
         assert not adding.done()
@@ -143,13 +146,34 @@ async def test_a_silence_is_answered_once_notify_holds_to_it(typed, make_alert, 
         await aggregate.store(ALERTS, make_alert(site="market", zone="hall"))
         [held] = await eventually(lambda: bus.history(NOTIFICATIONS), lambda found: len(found) == 1)
         assert held.message.withheld == "silenced"
-        service.signal(signal.SIGSTOP)
-        said = await typed.say(*about, "--zone", "yard")
-        service.signal(signal.SIGCONT)
-        assert "warning: no notify confirmed it for site 'market' in 5 s; `moretta doctor` shows" in said
+
+
+async def test_a_silence_that_nobody_confirms_is_warned_of(typed, eventually):
+    """The command waits for a notify that was away for a moment; it warns of one that says nothing, and of none."""
+    service = typed.site.start("notify")  # it makes the buckets
+    await until(lambda: ready(service), "ready")
     assert await asyncio.to_thread(service.stop) == 0
-    said = await typed.say(*about, "--zone", "door")
+    said = await typed.say(*SILENCE, "--zone", "door")
     assert "warning: no notify of this version is connected to this NATS; the silence is stored" in said
+
+    async with typed.site.bus("notify") as back, typed.site.bus("operator") as bus:
+        adding = asyncio.create_task(typed.say(*SILENCE, "--zone", "hall"))
+        await eventually(lambda: bus.latest(SILENCES), lambda found: len(found) == 2)
+        await back.serve(
+            SILENCE_HELD, lambda asked, request: request.reply(SilenceHeldReplyV1(site=asked.site, held=True))
+        )
+        assert "warning" not in await adding
+        await back.stop_serving()
+
+        asked = []
+
+        async def say_nothing(question, _request):
+            asked.append(question.silence)
+
+        await back.serve(SILENCE_HELD, say_nothing)
+        said = await typed.say(*SILENCE, "--zone", "yard")
+        assert "warning: no notify confirmed it for site 'market' in 5 s; `moretta doctor` shows" in said
+        assert len(asked) > 1
 
 
 async def test_a_test_message_goes_by_every_channel_of_a_receiver(typed):
