@@ -98,10 +98,16 @@ async def connect_as(identity: Identity, file: Path) -> Bus:
             raise SettingsError(file, [("nats.url", why_not)]) from None
         last = f" ({redact(said)})" if said else ""
         where = f"no connection to {redact(nats.url)} in {_CONNECT_S:g} s{last}"
-        why_not = f"{where}; is NATS there, and are user and password, or the seed, those of {identity}?"
-        raise SettingsError(file, [("nats.url", why_not)]) from None
+        raise SettingsError(file, [("nats.url", f"{where}; {_question(nats, identity, said)}")]) from None
     except CertificateError as error:
         raise SettingsError(file, [(error.field, error.why)]) from None
+
+
+def _question(nats: NatsSettings, identity: Identity, said: str) -> str:
+    """Return what to look at. Who refuses a certificate may end the connection before its reason is read."""
+    if nats.client_cert_file and "Authorization" not in said and "CERTIFICATE_VERIFY_FAILED" not in said:
+        return "is NATS there, and does it trust the CA of nats.client_cert_file?"
+    return f"is NATS there, and are user and password, or the seed, those of {identity}?"
 
 
 async def _connected(nats: NatsSettings, identity: Identity, heard: list[str]) -> Bus:

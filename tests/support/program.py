@@ -13,7 +13,7 @@ from signal import SIGKILL, SIGTERM
 from typing import Any, Self
 
 import secrecy
-from patience import LIMIT_S, Said, patient, wait_until
+from patience import LIMIT_S, Said, patient, until, wait_until
 from warm import WarmProcess
 
 
@@ -66,6 +66,11 @@ class Program:
     def is_over(self) -> bool:
         """Whether it has ended."""
         return self.process.poll() is not None
+
+    async def heard(self, event: str, **keys: Any) -> list[dict[str, Any]]:
+        """Return the log lines of this event, once there is one: what it publishes may be known before what it logs."""
+        found: list[dict[str, Any]] = await until(lambda: self.said(event, **keys), event)
+        return found
 
     def said(self, event: str, **keys: Any) -> list[dict[str, Any]]:
         """Return the log lines of this event with these keys."""

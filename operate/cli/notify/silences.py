@@ -32,7 +32,7 @@ _READ_S = 3.0
 _HELD_S, _ONE_S, _LOOK_S = 5.0, 1.0, 0.05
 """How long notify may take until it applies a silence, how long one answer may take, and how often to ask."""
 _BACK_S = 2.0
-"""How long nobody may listen: a service that has lost its connection to NATS is back after about a second."""
+"""How long nobody may listen: a service that has lost its connection to NATS is back after half a second or so."""
 Names = dict[str, set[str]]
 """Published names, by `site`, `zone`, `rule` and `receiver`."""
 

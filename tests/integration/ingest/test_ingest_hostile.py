@@ -111,7 +111,7 @@ async def test_a_picture_of_very_many_scans_is_not_decoded(tmp_path, beside):
         beside.settings(bad.url("mjpeg"), open_timeout_s=5, read_timeout_s=5)
         await beside.start()
         await beside.until("bad", ("backing-off", "undecodable"))
-        (line, *_) = beside.ingest.said("camera backing-off", camera="bad")
+        (line, *_) = await beside.ingest.heard("camera backing-off", camera="bad")
         assert line["why"].endswith("the last packet was refused: a JPEG with more than 100 scans")
         await beside.is_well()
 
@@ -144,7 +144,7 @@ async def test_a_picture_of_very_many_slices_is_not_decoded(tmp_path, beside):
         beside.settings(server.url("bad"), open_timeout_s=5, read_timeout_s=5)
         await beside.start()
         await beside.until("bad", ("backing-off", "undecodable"))
-        (line, *_) = beside.ingest.said("camera backing-off", camera="bad")
+        (line, *_) = await beside.ingest.heard("camera backing-off", camera="bad")
         assert line["why"].endswith("the last packet was refused: a packet with more than 600 slices")
         await beside.is_well()
 

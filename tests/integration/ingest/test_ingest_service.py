@@ -378,7 +378,7 @@ async def test_a_missing_clip_harms_no_other_camera(scene, clip):
     await scene.until(failed)
     assert (await scene.public("broken")).reason == "not-found"
     assert await scene.states("broken") == ["connecting", "failed-config"]
-    (line,) = ingest.said("camera failed-config")
+    (line,) = await ingest.heard("camera failed-config")
     assert (line["level"], line["why"]) == ("error", "/no/such/clip.mp4 does not exist")
     assert ingest.get("/readyz")[0] == 200
 

@@ -244,7 +244,7 @@ async def test_an_operator_aims_from_the_page(trial, page):
     await page.locator("#aim-toggle").click()  # until this tells something, ingest has seen that the first was left
     await expect(page.locator("#seconds-left")).to_contain_text("s left")
     assert not watched.complaints
-    orders = trial.said("aimed by an operator")
+    orders = await until(lambda: len(said := trial.said("aimed by an operator")) > 1 and said, "both orders")
     assert [(line["operator"], line["why"]) for line in orders] == [("ana", "mounted anew")] * 2
 
 
