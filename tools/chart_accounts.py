@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from operate.identities.leafnodes import HUB_STREAMS, LEAF_USER, STREAMS_USER, Link, hub, leaf
-from operate.identities.mqtt import mqtt_user
 from operate.identities.readers import READERS_AT_ONCE, reserved
-from operate.identities.server import MQTT_LIMITS, server, users
+from operate.identities.server import server, users
 from proto.permissions import ACCOUNTS as IDENTITIES
 from proto.permissions import READER, user_of
 from proto.subjects import STREAMS
@@ -32,7 +31,7 @@ def fragments() -> Config:
     `readers` is the space for readers, which grows by so many `at_once`. `identities` each have a Secret.
     """
     parts = {"site": _site(), "leaf": _leaf(), "hub": _hub(), "streams": _sizes(), "readers": _readers()}
-    return parts | {"mqtt": _mqtt(), "identities": sorted(IDENTITIES)}
+    return parts | {"identities": sorted(IDENTITIES)}
 
 
 def text() -> str:
@@ -49,12 +48,6 @@ def _sizes() -> Config:
 def _readers() -> Config:
     on_disk, in_memory = reserved(0)
     return {"at_once": READERS_AT_ONCE, "file": on_disk, "memory": in_memory}
-
-
-def _mqtt() -> Config:
-    """Return what an MQTT user has beside its name and password, and the limits of the listener."""
-    beside = {name: value for name, value in mqtt_user("", "").items() if value}
-    return {"user": beside, "limits": dict(MQTT_LIMITS)}
 
 
 def _site() -> Config:

@@ -2,12 +2,10 @@
 
 import asyncio
 import contextlib
-import json
 import os
 import re
 import shutil
 import signal
-import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,11 +13,10 @@ from types import TracebackType
 from typing import Self
 
 from operate.box.child import Child, Program
-from operate.box.machine import BoxError, PortError, kept_limits, kept_port, roomy
-from operate.identities import Identities, Mqtt, WebSocket, nats_config, settings_file
-from operate.identities.mqtt import new_password, password_file
-from operate.nats.nats_yaml import is_loopback
-from proto.permissions import READER, SERVICES
+from operate.box.machine import BoxError, PortError, free_port, kept_limits, kept_port, roomy
+from operate.box.page import Page
+from operate.identities import Identities, WebSocket, nats_config, settings_file
+from proto.permissions import SERVICES
 from proto.subjects import Identity
 from services.aggregate.settings import PageSettings
 from services.bus import NatsSettings
@@ -85,19 +82,16 @@ class Box:
         probes_port: int = 0,
         page: PageSettings | None = None,
         door: WebSocket | None = None,
-        mqtt: str | None = None,
         sizes: Sizes | None = None,
     ) -> None:
         """`under` returns a command to start a program under, such as strace's; its pid must be the program's.
 
         The services' probes listen on `probes_port` and the next three ports, in the order of SERVICES; 0 takes free
         ports. `page` is for users of this machine; BoxError if it should listen elsewhere. `door` is the WebSocket
-        listener for browsers on other pages, `mqtt` where MQTT clients come in as the subscriber. `sizes` gives the
-        streams that the settings make larger than the table.
+        listener for browsers on other pages. `sizes` gives the streams that the settings make larger than the table.
         """
         self._door, self._sizes = door, sizes
-        self._mqtt: Mqtt | None = None
-        self._page = _Page(page) if page is not None else None
+        self._page = Page(page) if page is not None else None
         self._probes_port = probes_port
         folder = folder.absolute()  # the services read its files as seen from other folders
         self._folder, self._settings_file = folder, settings_file
@@ -109,10 +103,6 @@ class Box:
         except PortError as error:
             raise BoxError(str(error)) from None
         self._identities = Identities.make(folder / "identities")
-        if mqtt is not None:
-            password, hashed = new_password()
-            self.mqtt_password = self._identities.write(password_file(READER), password)
-            self._mqtt = Mqtt(mqtt, {READER: hashed})
         self._nats_ready = asyncio.Event()
         self._was_full = False
         self._failed = asyncio.Event()
@@ -239,7 +229,7 @@ class Box:
         """Write nats.conf with the port in use: the services, and users of their files, know no other port."""
         store = str((self._folder / "jetstream").absolute())
         keys, door = self._identities.public, self._websocket()
-        config = nats_config(self._port, store, keys, websocket=door, mqtt=self._mqtt, sizes=self._sizes)
+        config = nats_config(self._port, store, keys, websocket=door, sizes=self._sizes)
         self._identities.write("nats.conf", roomy(config, self._limits))
 
     def _websocket(self) -> WebSocket | None:
@@ -284,7 +274,7 @@ class Box:
         probe = _Probe()
 
         def command() -> list[str]:
-            probe.port = self._probes_port + SERVICES.index(name) if self._probes_port else _free_port()
+            probe.port = self._probes_port + SERVICES.index(name) if self._probes_port else free_port()
             environment["MORETTA_PROBES__PORT"] = str(probe.port)
             service = [sys.executable, "-P", "-m", f"services.{name}", "-c", str(self._settings_file)]
             return [*self._under(name), *service]
@@ -301,36 +291,6 @@ class Box:
         if name == "aggregate":  # a trial beside a running box must not claim that box's port
             environment |= self._page.environment if self._page else {"MORETTA_AGGREGATE__PAGE": "null"}
         return Program(name, command, environment, probe.alive, lambda line: self._on_line(name, line))
-
-
-class _Page:
-    """The addresses of the page and of its NATS listener, both for browsers on this machine (ADR 35).
-
-    The page asks for no key, unless the settings say `ask_key`.
-    """
-
-    def __init__(self, settings: PageSettings) -> None:
-        """Raise BoxError if other machines could reach the page."""
-        if not is_loopback(settings.host):
-            why = f"{settings.host} is not this machine alone; take 127.0.0.1, and a web server with TLS before it"
-            raise BoxError(f"aggregate.page.host: {why}")
-        self._port = settings.port or _free_port()
-        self.url = f"http://127.0.0.1:{self._port}/"
-        self.bus_port = -1
-        self.asks_key, self._cameras = settings.ask_key, settings.cameras
-
-    @property
-    def websocket(self) -> WebSocket:
-        origins = [f"http://{host}:{self._port}" for host in ("127.0.0.1", "localhost")]
-        return WebSocket(f"127.0.0.1:{self.bus_port}", origins, is_open=not self.asks_key)
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """Environment variables for aggregate, in addition to the settings file."""
-        bus = f"ws://127.0.0.1:{self.bus_port}"
-        own = {"HOST": "127.0.0.1", "PORT": str(self._port), "SERVER": bus, "ASK_KEY": json.dumps(self.asks_key)}
-        own |= {"CERTIFICATE": "null", "KEY": "null", "CAMERAS": json.dumps(self._cameras)}
-        return {f"MORETTA_AGGREGATE__PAGE__{key}": value for key, value in own.items()}
 
 
 class _Probe:
@@ -355,9 +315,3 @@ class _Probe:
             return b" 200 " in await reader.readline()
         finally:
             writer.close()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -55,6 +55,13 @@ def is_free(port: int, host: str = "127.0.0.1") -> bool:
     return True
 
 
+def free_port() -> int:
+    """Return a port of this machine that nobody has at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 def _greets(port: int) -> bool:
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=2.0) as there:

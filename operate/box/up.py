@@ -12,24 +12,22 @@ from typing import Any
 
 import nats.errors
 import nats.js.errors
-from msgspec import structs
 from rich.console import Console
 from rich.live import Live
 
 from operate.box.box import Box
-from operate.box.machine import is_free
-from operate.box.ports import require_free
+from operate.box.page import linked, usual_page
+from operate.box.ports import require_free, wanted
 from operate.box.screen import Screen, first_numbers, page_sign
 from operate.identities import WebSocket
 from operate.view import View
 from proto.codec import as_json
-from proto.permissions import READER
 from proto.public import AlertV1
 from proto.subjects import ALERTS, CAMERAS, DELIVERIES, OPERATIONS, RULES, WINDOWS
-from services.aggregate.settings import AggregateFile, PageSettings
+from services.aggregate.settings import AggregateFile
 from services.bus import Bus, Request
 from services.bus.mirrors import LATEST
-from services.ingest.settings import IngestFile, WebSettings
+from services.ingest.settings import IngestFile
 from services.kernel.app import end_tasks
 from services.kernel.settings import SettingsError, load
 from services.sites.settings import SiteSettings
@@ -44,11 +42,10 @@ async def up(
     sites: list[SiteSettings],
     duration_s: float | None,
     door: WebSocket | None = None,
-    mqtt: str | None = None,
 ) -> int:
     """Run until Ctrl-C, for `duration_s`, or until a service cannot run at all; returns the exit code.
 
-    `door` is the WebSocket listener for browsers on other pages than the box's own, `mqtt` where MQTT clients come in.
+    `door` is the WebSocket listener for browsers on other pages than the box's own.
     """
     view = View()
     screen = Screen(view, sites)
@@ -56,15 +53,15 @@ async def up(
     said = screen.said if console.is_terminal else _say
     ended = _ended_by_signal()
     ingest, file = load(settings_file, IngestFile), load(settings_file, AggregateFile)
-    require_free(ingest, file.aggregate.page, door, mqtt)
+    ports = wanted(ingest, file.aggregate.page, door)
+    require_free(ports)
     box = Box(
         folder,
         settings_file,
         on_line=_with_page(said, screen),
         probes_port=ingest.probes.port,
-        page=_page(file.aggregate.page, ingest.ingest.web),
+        page=linked(file.aggregate.page or usual_page(ports, door), ingest.ingest.web),
         door=door,
-        mqtt=mqtt,
         sizes=file.nats.sizes,
     )
     key = f", with the key in {box.page_key}" if box.page_key else ""
@@ -76,8 +73,6 @@ async def up(
         screen.notes.append(f"operators: -c {box.operator_file}")
         if door is not None:
             _tell(screen, f"subscribers in a browser: ws://{door.listen}, from pages of {', '.join(door.origins)}")
-        if mqtt is not None:
-            _tell(screen, f"subscribers by MQTT: {mqtt}, user {READER}, with the password in {box.mqtt_password}")
         for site in sites:
             order = f"operators: moretta pause {site.id} [CAMERA] -c {box.operator_file}"
             print(order, file=sys.stderr, flush=True)
@@ -114,17 +109,6 @@ async def listen(box: Box, view: View, each: Callable[[str, Any], None] | None) 
     return bus
 
 
-def _page(settings: PageSettings | None, web: WebSettings | None) -> PageSettings:
-    """Return the page's settings, with a link to the camera page, if that has a port of its own.
-
-    Where there are none, it has its usual port, or a free one if that is taken.
-    """
-    usual = PageSettings()
-    page = settings or (usual if is_free(usual.port) else PageSettings(port=0))
-    known = page.cameras or (f"https://127.0.0.1:{web.port}/" if web is not None and web.port else None)
-    return structs.replace(page, cameras=known)
-
-
 async def _begin_readers(screen: Screen, view: View, bus: Bus, address: str) -> None:
     """Say where readers come in, once aggregate has made their streams: a program that came earlier would end.
 
@@ -139,7 +123,17 @@ async def _begin_readers(screen: Screen, view: View, bus: Bus, address: str) -> 
                     late = ""
                 await asyncio.sleep(_SOON_S)
     _tell(screen, f"{address}{late}")
-    for stored in () if late else await bus.latest(ALERTS):
+    if not late:
+        await _recall(screen, view, bus)
+
+
+async def _recall(screen: Screen, view: View, bus: Bus) -> None:
+    try:
+        found = await bus.latest(ALERTS)
+    except (nats.errors.Error, nats.js.errors.Error) as error:
+        _tell(screen, f"alerts of before this start could not be read: {error}")
+        return
+    for stored in found:
         assert isinstance(stored.message, AlertV1)
         view.recall(stored.message)
 

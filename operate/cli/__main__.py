@@ -98,14 +98,11 @@ def up(
     origin: Annotated[
         list[str] | None, typer.Option(metavar="URL", help="a page from which browsers may connect; may be repeated")
     ] = None,
-    mqtt: Annotated[
-        str | None, typer.Option(metavar="HOST:PORT", help="listen address for read-only MQTT clients")
-    ] = None,
 ) -> None:
     """Run NATS and the four services on this machine."""
     from operate.box.machine import held
     from operate.box.up import up as run_up
-    from operate.nats.nats_yaml import browsers_of_box, mqtt_of_box
+    from operate.nats.nats_yaml import browsers_of_box
     from operate.settings_file import elsewhere, require, require_sources, with_cameras
     from operate.simulation.simulated import simulated
     from services.ingest.settings import IngestFile
@@ -115,7 +112,7 @@ def up(
         raise SettingsError("moretta up", [("", "needs -c FILE, --camera NAME=URL or --simulate")])
     if simulate and (config or camera):
         raise SettingsError("moretta up", [("--simulate", "has cameras of its own, so goes without -c and --camera")])
-    door, clients = browsers_of_box("moretta up", websocket, origin or []), mqtt_of_box("moretta up", mqtt)
+    door = browsers_of_box("moretta up", websocket, origin or [])
     with tempfile.TemporaryDirectory(prefix="moretta-") as scratch:
         if config is not None:
             require(config)
@@ -129,7 +126,7 @@ def up(
             typer.echo(f"{config or '--camera'}: nats.url: {url} is {why}", err=True)
         with held(data or Path(scratch)) as folder:
             sites = load(file, IngestFile).sites
-            raise typer.Exit(asyncio.run(run_up(folder, file.resolve(), sites, duration, door, clients)))
+            raise typer.Exit(asyncio.run(run_up(folder, file.resolve(), sites, duration, door)))
 
 
 def _service(name: str, config: Path) -> None:

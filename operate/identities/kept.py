@@ -12,9 +12,8 @@ from msgspec import Struct, structs
 from operate.identities import kubernetes
 from operate.identities.leafnodes import LEAF_USER, STREAMS_USER, Link, leaf
 from operate.identities.made import Identities, environment, larger, secret_files
-from operate.identities.mqtt import new_password, password_file
 from operate.identities.readers import named
-from operate.identities.server import Mqtt, Tls, WebSocket, users
+from operate.identities.server import Tls, WebSocket, users
 from operate.identities.server import server as configuration
 from proto.permissions import ACCOUNTS, NAMED, READER, SERVICES, inbox_name, user_of
 from proto.subjects import STREAM_OWNER, Identity
@@ -54,8 +53,6 @@ class Server(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The chart's release, if the server runs on Kubernetes (ADR 28)."""
     websocket: WebSocket | None = None
     """The WebSocket listener for browsers, if there is one (ADR 35)."""
-    mqtt: Mqtt | None = None
-    """The listener for MQTT clients, and their passwords' hashes; an empty hash is one that `update` makes (ADR 48)."""
 
 
 class Kept:
@@ -111,9 +108,7 @@ class Kept:
         # Seeds first: a key in the state counts as one whose seed is there. Nobody uses these new seeds yet.
         for user, seed in fresh.items():
             self._files.write(f"{user}.nk", seed.reveal())
-        without = [user for user in self._passwords if server.mqtt is None or user not in server.mqtt.passwords]
-        self._change(self._with_passwords(structs.replace(server, keys=keys)), {})
-        self._files.remove(map(password_file, without))
+        self._change(structs.replace(server, keys=keys), {})
         self._files.remove(file for user in gone for file in reader_files(user))
         self._files.remove(left_over(self.folder, keys))
 
@@ -139,13 +134,7 @@ class Kept:
         both = {user: [seed.public, *self.server.keys[user]] for user, seed in fresh.items()}
         self._change(structs.replace(self.server, keys=self.server.keys | both), fresh)
         alone = {user: [seed.public] for user, seed in fresh.items()}
-        server = structs.replace(self.server, keys=self.server.keys | alone)
-        if server.mqtt:
-            passwords = {user: "" if user in names else known for user, known in self._passwords.items()}
-            server = self._with_passwords(
-                structs.replace(server, mqtt=structs.replace(server.mqtt, passwords=passwords))
-            )
-        self._change(server, {})
+        self._change(structs.replace(self.server, keys=self.server.keys | alone), {})
 
     def retire(self, names: list[str]) -> list[str]:
         """Remove the old keys of these users; return the users that had one.
@@ -156,20 +145,6 @@ class Kept:
         keys = self.server.keys | {user: [self._present(user)] for user in old}
         self._change(structs.replace(self.server, keys=keys), {})
         return old
-
-    @property
-    def _passwords(self) -> dict[str, str]:
-        return self.server.mqtt.passwords if self.server.mqtt else {}
-
-    def _with_passwords(self, server: Server) -> Server:
-        """Return the server with a hash for each password that is missing, which it writes into a file first."""
-        if server.mqtt is None:
-            return server
-        known = dict(server.mqtt.passwords)
-        for user in [name for name, hashed in known.items() if not hashed]:
-            password, known[user] = new_password()
-            self._files.write(password_file(user), password)
-        return structs.replace(server, mqtt=structs.replace(server.mqtt, passwords=known))
 
     def _renewed(self, names: list[str]) -> list[str]:
         """Return those of these users that have two keys. SettingsError if a user has none: the table has grown."""
@@ -206,9 +181,7 @@ class Kept:
 
     def _config(self, seed: Seed | None) -> dict[str, Any]:
         one = self.server
-        config = configuration(
-            one.listen, one.store, one.keys, tls=one.tls, websocket=one.websocket, mqtt=one.mqtt, sizes=one.streams
-        )
+        config = configuration(one.listen, one.store, one.keys, tls=one.tls, websocket=one.websocket, sizes=one.streams)
         if one.leaf:
             link = Link(one.leaf.sites[0], tuple(one.leaf.sites))
             own = (seed or self._leaf_seed()).reveal()
@@ -252,7 +225,6 @@ class Kept:
             "keys": {user: keys for user, keys in one.keys.items() if user != LEAF_USER},
         }
         values |= {"readers": self.readers} if self.readers else {}
-        values |= {"mqtt": {"enabled": True, "passwords": one.mqtt.passwords}} if one.mqtt else {}
         values |= kubernetes.streams(one.streams)
         theirs = kubernetes.official(config)
         if one.leaf:
@@ -287,8 +259,7 @@ class Kept:
         own: dict[str, list[str]] = {
             name: secret_files(name) + ([f"{name}.yaml"] if name in PEOPLE else []) for name in ACCOUNTS
         }
-        own |= {user: reader_files(user) for user in (f"{NAMED}{name}" for name in self.readers)}
-        return {name: files + [password_file(name)] * (name in self._passwords) for name, files in own.items()}
+        return own | {user: reader_files(user) for user in (f"{NAMED}{name}" for name in self.readers)}
 
     def _read(self, file: str) -> str:
         return (self.folder / file).read_text(encoding="utf-8")

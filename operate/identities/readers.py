@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from operate.identities.mqtt import mqtt_user
 from proto.permissions import (
     APART,
     JETSTREAM_API,
@@ -43,9 +42,9 @@ _PAGE = {"max_connections": 200, "max_subscriptions": 6, "max_payload": 16 * _KI
 """Limits of the page's account: many people may look, with five subscriptions each."""
 _CONSUMERS, _UNACKNOWLEDGED = 32, 1_000
 """The most consumers of one mirror, and the most messages that one consumer waits to have acknowledged."""
-_SPARE, _COPIES, _OF_MQTT = _MIB, 3, 5
-"""Room for consumers, and for sessions of MQTT: at a first client the server makes five streams for those. An account's
-limit counts each copy of a stream; and the limits of all accounts have to fit into the server's."""
+_SPARE, _COPIES = _MIB, 3
+"""Room for consumers, and the copies of a stream. An account's limit counts each copy; and the limits of all accounts
+have to fit into the server's."""
 _ANSWERED = "5s"
 """How long NATS remembers where an answer goes. Until then each question takes 0.9 KB of the server's memory."""
 _VERBS = ("CREATE.*", "UPDATE.*", "DELETE.*", "INFO.*", "NAMES")
@@ -93,11 +92,10 @@ class Apart:
         delivered = [f"{MIRRORING}{self.account}.>"] if self.streams else []
         return [*(row.wildcard() for row in self.rows), *delivered]
 
-    def block(self, giver: str, keys: Iterable[str], password: str | None = None) -> Bridge:
-        """Return the account as the server's configuration has it; `password` is its hash, if MQTT clients use it."""
+    def block(self, giver: str, keys: Iterable[str]) -> Bridge:
+        """Return the account as the server's configuration has it."""
         allowed = {"publish": {"allow": list(self.rights.publish)}, "subscribe": {"allow": list(self.rights.subscribe)}}
         users: list[Bridge] = [{"nkey": key, "permissions": allowed} | DOORS for key in keys]
-        users += [mqtt_user(self.user, password)] if password else []
         found: Bridge = {"limits": self.limits, "users": users, "imports": self._imports(giver)}
         if self.streams:
             services = [{"service": f"{JETSTREAM_API}STREAM.{verb}", "accounts": [giver]} for verb in _VERBS]
@@ -180,7 +178,7 @@ def _jetstream() -> dict[str, int]:
     return {
         "max_file": _COPIES * (on_disk + _SPARE),
         "max_memory": _COPIES * in_memory,
-        "max_streams": streams + _OF_MQTT,
+        "max_streams": streams,
         "max_consumers": _CONSUMERS,
         "max_ack_pending": _UNACKNOWLEDGED,
     }

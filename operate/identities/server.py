@@ -14,9 +14,6 @@ from services.bus.sizes import Sizes, sized
 _MIB = 1 << 20
 _SPARE = 64 * _MIB
 _PAGE: Identity = "page"
-MQTT_LIMITS: Mapping[str, object] = {"max_ack_pending": 100, "reject_qos2_publish": True}
-"""Unacknowledged messages of one MQTT client: by itself 1,024, which a reader's account refuses. And what a client
-publishes with QoS 2 the server would store before it looks at rights."""
 MAX_CONNECTIONS = 10_000
 """Connections of one server, including those that have not authenticated yet."""
 _OWN = {"max_subscriptions": 10_000}
@@ -57,19 +54,6 @@ class WebSocket(Struct, frozen=True, forbid_unknown_fields=True):
         return config | ({"tls": tls.block() | {"verify": False}} if tls else {"no_tls": True})
 
 
-class Mqtt(Struct, frozen=True, forbid_unknown_fields=True):
-    """The listener for MQTT clients, and the hashes of passwords by the readers' user names (ADR 48)."""
-
-    listen: str | None
-    """None on Kubernetes, where it is the chart's."""
-    passwords: dict[str, str]
-
-    def block(self, tls: Tls | None) -> dict[str, object]:
-        """Return the configuration's block `mqtt`. With TLS, a client shows its password and no certificate."""
-        block: dict[str, object] = {"listen": self.listen, **MQTT_LIMITS}
-        return block | ({"tls": tls.block() | {"verify": False}} if tls else {})
-
-
 def users() -> list[tuple[Identity, Account]]:
     """Return every user as identity and account."""
     return [(identity, account) for identity, accounts in ACCOUNTS.items() for account in accounts]
@@ -83,11 +67,10 @@ def nats_config(
     host: str = "127.0.0.1",
     tls: Tls | None = None,
     websocket: WebSocket | None = None,
-    mqtt: Mqtt | None = None,
     sizes: Sizes | None = None,
 ) -> str:
     """Return the text of a server's configuration (see `server`); NATS's configuration language takes JSON."""
-    config = server(f"{host}:{port}", store, keys, tls=tls, websocket=websocket, mqtt=mqtt, sizes=sizes)
+    config = server(f"{host}:{port}", store, keys, tls=tls, websocket=websocket, sizes=sizes)
     return json.dumps(config, indent=1)
 
 
@@ -98,7 +81,6 @@ def server(
     *,
     tls: Tls | None = None,
     websocket: WebSocket | None = None,
-    mqtt: Mqtt | None = None,
     sizes: Sizes | None = None,
 ) -> dict[str, object]:
     """Return a configuration: JetStream in `store`, one user per identity and account, no secret in it.
@@ -123,22 +105,20 @@ def server(
             "strict": True,
             **limits(sizes or {}, len(named(keys))),
         },
-        "accounts": _accounts(keys, mqtt.passwords if mqtt else {}),
+        "accounts": _accounts(keys),
     }
     config |= {"tls": tls.block()} if tls else {}
-    doors = {"websocket": websocket.block(keys, tls)} if websocket else {}
-    doors |= {"mqtt": mqtt.block(tls)} if mqtt and mqtt.listen else {}
-    return _with_doors(config, doors) if doors else config
+    return _with_websocket(config, websocket.block(keys, tls)) if websocket else config
 
 
-def _with_doors(config: dict[str, Any], doors: dict[str, dict[str, object]]) -> dict[str, object]:
-    """Return the configuration with the blocks `websocket` and `mqtt`, through which only readers may connect."""
+def _with_websocket(config: dict[str, Any], block: dict[str, object]) -> dict[str, object]:
+    """Return the configuration with the block `websocket`, through which only readers may connect."""
     for account in config["accounts"].values():
         account["users"] = [{"allowed_connection_types": ["STANDARD"]} | user for user in account["users"]]
-    return config | doors
+    return config | {"websocket": block}
 
 
-def _accounts(keys: PublicKeys, passwords: Mapping[str, str]) -> dict[str, object]:
+def _accounts(keys: PublicKeys) -> dict[str, object]:
     readers = apart([*(user_of(one, "MAIN") for one in APART), *keys])
     main = {
         "jetstream": True,
@@ -147,7 +127,7 @@ def _accounts(keys: PublicKeys, passwords: Mapping[str, str]) -> dict[str, objec
         "imports": back(readers),
         "limits": dict(_OWN),
     }
-    own = {one.account: one.block("MAIN", _keys_of(one.user, keys), passwords.get(one.user)) for one in readers}
+    own = {one.account: one.block("MAIN", _keys_of(one.user, keys)) for one in readers}
     frames = {"jetstream": False, "users": _users("FRAMES", keys, []), "limits": dict(_OWN)}
     return {"MAIN": main, **own, "FRAMES": frames}
 

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import structs
 
-from operate.identities import Hub, Kept, KeptHub, Mqtt, Server, limits, users
+from operate.identities import Hub, Kept, KeptHub, Server, limits, users
 from operate.identities.hub import STATE as HUB_STATE
 from operate.identities.kept import STATE, require_empty
 from operate.identities.leafnodes import LEAF_USER, STREAMS_USER
@@ -80,7 +80,7 @@ def _fixed(state: Server | Hub) -> tuple[object, ...]:
     """Return the settings that nats-server takes only at a start: a change in one makes it refuse the whole reload."""
     if isinstance(state, Hub):
         return state.listen, state.store, state.leaf_listen
-    return state.listen, state.store, state.websocket, state.mqtt and state.mqtt.listen, state.leaf
+    return state.listen, state.store, state.websocket, state.leaf
 
 
 def _shrinks(before: Server | Hub, after: Server | Hub, readers: tuple[int, int]) -> bool:
@@ -103,7 +103,7 @@ def _written(
         return KeptHub.make(folder, wanted, names, beside)
     kept = before
     if not isinstance(kept, Kept):
-        kept = Kept.make(folder, structs.replace(wanted, leaf=None, release=None, mqtt=None), beside)
+        kept = Kept.make(folder, structs.replace(wanted, leaf=None, release=None), beside)
     kept.update(structs.replace(wanted, keys=kept.server.keys), names)
     return kept
 
@@ -122,16 +122,7 @@ def _server(folder: Path, asked: NatsFile | None, before: Server | None) -> Serv
         keys=before.keys if before else {},
         release=asked.release(),
         websocket=asked.door(),
-        mqtt=_mqtt(asked, before),
     )
-
-
-def _mqtt(asked: NatsFile, before: Server | None) -> Mqtt | None:
-    """Return the MQTT listener; a password that is there stays, one that is not is still to be made."""
-    if asked.mqtt is None:
-        return None
-    known = before.mqtt.passwords if before and before.mqtt else {}
-    return Mqtt(asked.mqtt.listen, {user: known.get(user, "") for user in asked.mqtt_users()})
 
 
 def _hub(folder: Path, asked: NatsFile | None, before: Hub | None) -> Hub:
@@ -194,8 +185,7 @@ def _as_filed(state: Server | Hub) -> dict[str, Any]:
         return found | {"hub": {"listen": state.leaf_listen, "leaves": state.leaves}}
     door = state.websocket
     shown = door and {"listen": door.listen, "origins": door.origins, "open": door.is_open}
-    mqtt = state.mqtt and {"listen": state.mqtt.listen, "readers": sorted(state.mqtt.passwords)}
-    return found | {"leaf": one["leaf"], "websocket": shown, "mqtt": mqtt}
+    return found | {"leaf": one["leaf"], "websocket": shown}
 
 
 def _flat(value: Any, place: str = "") -> dict[str, Any]:

@@ -11,7 +11,6 @@ from msgspec import Meta, Struct, structs
 
 from operate.identities import Leaf, Release, Tls, WebSocket
 from operate.identities.leafnodes import HUB_STREAMS
-from proto.permissions import NAMED, READER
 from proto.subjects import STREAMS
 from proto.types import SiteId
 from services.bus import NatsSettings
@@ -62,15 +61,6 @@ class DoorPart(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Whether browsers need no key, so that anybody may read."""
 
 
-class MqttPart(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The section `mqtt`: the listener for MQTT clients, and the readers that get a password for it (ADR 48)."""
-
-    readers: Annotated[list[SiteId], Meta(min_length=1)]
-    """Names of `readers`, or `subscriber`."""
-    listen: Listen | None = None
-    """Needed where the server is no chart's."""
-
-
 class LeafPart(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The section `leaf` of a site: its hub, and the sites whose data the hub gets (ADR 25)."""
 
@@ -107,7 +97,6 @@ class NatsFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     server: ServerPart = ServerPart()
     websocket: DoorPart | None = None
-    mqtt: MqttPart | None = None
     leaf: LeafPart | None = None
     hub: HubPart | None = None
     readers: list[SiteId] = []
@@ -142,11 +131,6 @@ class NatsFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         """Return the WebSocket listener for browsers; None if there is none."""
         door = self.websocket
         return None if door is None else WebSocket(door.listen, list(door.origins), door.open)
-
-    def mqtt_users(self) -> list[str]:
-        """Return the user names of the readers that come by MQTT."""
-        names = self.mqtt.readers if self.mqtt else []
-        return [name if name == READER else f"{NAMED}{name}" for name in names]
 
     def connection(self) -> Leaf | None:
         """Return the site's connection to its hub; None if it has none."""
@@ -184,18 +168,6 @@ def browsers_of_box(command: str, listen: str | None, origins: list[str]) -> Web
         why = f"{listen} is not this machine alone; take 127.0.0.1, and a web server with TLS before it"
         raise SettingsError(command, [("--websocket", why)])
     return WebSocket(door.listen, list(door.origins))
-
-
-def mqtt_of_box(command: str, listen: str | None) -> str | None:
-    """Return where a box's MQTT clients come in; None without the option. SettingsError if it is not on loopback."""
-    if listen is None:
-        return None
-    if list(problems(MqttPart, {"listen": listen, "readers": [READER]})) or not _has_port(listen):
-        raise SettingsError(command, [("--mqtt", f"{listen!r} must be {_WHERE_HERE.replace('8080', '1883')}")])
-    if not is_loopback(_host(listen)):
-        why = f"{listen} is not this machine alone, and a box has no TLS; take 127.0.0.1, or a server by nats.yaml"
-        raise SettingsError(command, [("--mqtt", why)])
-    return listen
 
 
 def absolute(place: Path) -> str:
@@ -253,21 +225,18 @@ def _problems(asked: NatsFile, folder: Path) -> Iterator[Problem]:
     yield from ((f"streams.{name}", why) for name, why in wrong)
     names = [str(name).upper() for name in asked.streams]
     yield from ((f"streams.{list(asked.streams)[at]}", f"{value} is there twice") for at, value in _twice(names))
-    mqtt, leaf = asked.mqtt.readers if asked.mqtt else [], asked.leaf.sites if asked.leaf else []
-    for place, values in (("readers", asked.readers), ("leaf.sites", leaf), ("mqtt.readers", mqtt)):
+    for place, values in (("readers", asked.readers), ("leaf.sites", asked.leaf.sites if asked.leaf else [])):
         yield from ((f"{place}[{at}]", f"{value} is there twice") for at, value in _twice(values))
     if asked.websocket:
         yield from _of_browsers(asked, asked.websocket)
-    if asked.mqtt:
-        yield from _of_mqtt(asked, asked.mqtt)
     if asked.hub:
-        if asked.leaf or asked.websocket or asked.mqtt:
-            yield "hub", "goes without leaf, websocket and mqtt, which are a site's; a hub's folder is another one"
+        if asked.leaf or asked.websocket:
+            yield "hub", "goes without leaf and websocket, which are a site's; a hub's folder is another one"
         yield from _of_leaves(asked.hub)
 
 
 def _of_addresses(asked: NatsFile) -> Iterator[Problem]:
-    every = {"server": asked.server, "websocket": asked.websocket, "mqtt": asked.mqtt, "hub": asked.hub}
+    every = {"server": asked.server, "websocket": asked.websocket, "hub": asked.hub}
     for name, part in every.items():
         if part is not None and part.listen is not None and not _has_port(part.listen):
             yield f"{name}.listen", f"{part.listen!r} has no such port; must be {_WHERE}"
@@ -287,20 +256,6 @@ def _of_browsers(asked: NatsFile, door: DoorPart) -> Iterator[Problem]:
     elif asked.server.tls is None and not is_loopback(_host(door.listen)):
         why = f"{door.listen} is without TLS: add server.tls, or take 127.0.0.1 and a web server with TLS before it"
         yield "websocket.listen", why
-
-
-def _of_mqtt(asked: NatsFile, part: MqttPart) -> Iterator[Problem]:
-    known = [*asked.readers, READER]
-    for index, name in enumerate(part.readers):
-        if name not in known:
-            yield f"mqtt.readers[{index}]", f"no reader {name!r}; name one of `readers`, or {READER}"
-    if asked.kubernetes and part.listen:
-        yield "mqtt.listen", "on Kubernetes it is the chart's: leave it out; DIR/values.yaml turns nats.mqtt on"
-    elif not asked.kubernetes and part.listen is None:
-        yield "mqtt.listen", f"is missing; must be {_WHERE.replace('4222', '8883')}"
-    elif part.listen and asked.server.tls is None and not is_loopback(_host(part.listen)):
-        why = f"{part.listen} is without TLS, and passwords cross it: add server.tls, or take 127.0.0.1"
-        yield "mqtt.listen", why
 
 
 def _of_leaves(hub: HubPart) -> Iterator[Problem]:

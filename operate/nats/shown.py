@@ -11,7 +11,6 @@ from operate.identities.hub import link_of
 from operate.identities.kept import OFFICIAL, SECRETS, STATE, VALUES
 from operate.identities.kubernetes import identity as secret_of
 from operate.identities.leafnodes import LEAF_USER, STREAMS_USER
-from operate.identities.mqtt import password_file
 from operate.nats.apply import ALL, Applied
 from proto.permissions import ACCOUNTS, JETSTREAM_API, NAMED, SERVICES, rights_of, user_of
 from proto.subjects import TABLE, Identity, Subject
@@ -118,7 +117,6 @@ def applied_steps(kept: Kept | KeptHub, done: Applied) -> list[str]:
             *_on_kubernetes(kept, release, "apply"),
             *anew,
             *_secrets_gone(release, done.gone),
-            *_of_mqtt(kept),
             *_across(kept),
         ]
     found = [_RELOAD.format(folder=kept.folder), AGAIN]
@@ -131,22 +129,11 @@ def applied_steps(kept: Kept | KeptHub, done: Applied) -> list[str]:
         found.append("nats.client_cert_file and client_key_file in each service's settings: the server asks for them")
     if isinstance(kept, Kept) and kept.server.streams:
         found += _sizes_anew(kept.folder)
-    return [*found, *_of_mqtt(kept), *_across(kept)]
-
-
-def _of_mqtt(kept: Kept | KeptHub, who: str = ALL) -> list[str]:
-    """Return what to tell readers that come by MQTT, or one of them."""
-    known = kept.server.mqtt.passwords if isinstance(kept, Kept) and kept.server.mqtt else {}
-    users = [user for user in known if who in {ALL, user}]
-    return [f"MQTT clients: user name {user}, password in {kept.folder / password_file(user)}" for user in users]
+    return [*found, *_across(kept)]
 
 
 def renewed_steps(kept: Kept, done: str, who: str) -> list[str]:
     """Return the commands to run after `rotate`, `retire` or `replace` of the keys of `who`."""
-    return [*_renewed_steps(kept, done, who), *(_of_mqtt(kept, who) if done == "replace" else [])]
-
-
-def _renewed_steps(kept: Kept, done: str, who: str) -> list[str]:
     if who == LEAF_USER:
         return _leaf_renewed(kept, done)
     if kept.server.release:

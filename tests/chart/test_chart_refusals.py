@@ -166,7 +166,7 @@ REFUSED = {
     " nats.url": {"nats": {"url": "nats://a:4222"}},
     "nats.enabled is false, and nats.url is empty; set it to the address of your NATS server, such as"
     " nats://nats.nats.svc:4222": {"nats": {"enabled": False}},
-    "nats.enabled is false, and nats.hub, nats.leaf, nats.websocket or nats.mqtt is set, which only a server of the"
+    "nats.enabled is false, and nats.hub, nats.leaf or nats.websocket is set, which only a server of the"
     " chart's own would be; set nats.enabled: true, or remove them": both(
         AUTOSCALED, {"nats": {"hub": {"enabled": True}}}
     ),

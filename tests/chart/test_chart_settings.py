@@ -75,12 +75,14 @@ def test_the_services_take_the_settings(objects, tmp_path):
 def test_aggregate_serves_the_page(path, tmp_path):
     """It alone, as its settings, port and Service say; it asks for a key unless the values open NATS."""
     opened = render(PAGE)
-    asking = render(merged(PAGE, {"page": {"open": False, "port": 9088, "websocket": path}}))
-    for objects, expected in ((opened, (8088, PAGE["page"]["websocket"], False)), (asking, (9088, path, True))):
+    cameras = "https://cameras.example.org/"
+    asking = render(merged(PAGE, {"page": {"open": False, "port": 9088, "websocket": path, "cameras": cameras}}))
+    there = (8088, PAGE["page"]["websocket"], False, None)
+    for objects, expected in ((opened, there), (asking, (9088, path, True, cameras))):
         assert [name for name, pod in ours(objects).items() if "PAGE" in str(environment(pod))] == ["aggregate"]
         told = environment(pod := objects["Deployment/moretta-aggregate"]["spec"]["template"])
         page = load(_alone(tmp_path), AggregateFile, {key: told[key] for key in told if "PAGE" in key}).aggregate.page
-        assert (page.host, page.port, page.server, page.ask_key) == ("0.0.0.0", *expected)
+        assert (page.host, page.port, page.server, page.ask_key, page.cameras) == ("0.0.0.0", *expected)
         service = objects["Service/moretta-page"]["spec"]
         assert service["ports"] == [{"name": "page", "port": page.port, "targetPort": "page"}]
         assert {"name": "page", "containerPort": page.port} in container(pod)["ports"]

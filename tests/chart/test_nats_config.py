@@ -14,10 +14,9 @@ from msgspec import structs
 from nats_process import binary
 from rendered_nats import NAME, conf, parsed
 
-from operate.identities import Hub, Kept, KeptHub, Leaf, Mqtt, Release, Server, server
+from operate.identities import Hub, Kept, KeptHub, Leaf, Release, Server, server
 from operate.identities.hub import link_of
 from operate.identities.leafnodes import hub, leaf
-from operate.identities.server import MQTT_LIMITS
 from services.bus import NatsSettings
 from services.bus.sizes import sizes_of
 
@@ -55,26 +54,6 @@ def test_readers_with_a_name_are_those_of_the_command(version: str):
     assert told(made) == told(server("0.0.0.0:4222", "/data", keys))
     one = parsed(conf({"keys": keys, "readers": ["acme"]}, version=version))
     assert told(one) == told(server("0.0.0.0:4222", "/data", KEYS | ACME))
-
-
-HASH = "$2a$04$" + "a" * 53
-
-
-@pytest.mark.parametrize("version", HELMS)
-def test_mqtt_users_are_those_of_the_command(version: str):
-    """Each in its reader's account, and a listener with the server's certificate; the port is opened for it."""
-    keys, passwords = KEYS | ACME, {"subscriber": HASH, "subscriber-acme": HASH}
-    nats = {"keys": keys, "readers": ["acme"], "tls": TLS, "mqtt": {"enabled": True, "passwords": passwords}}
-    made = parsed(conf(nats, version=version))
-    assert told(made) == told(server("0.0.0.0:4222", "/data", keys, mqtt=Mqtt("0.0.0.0:8883", passwords)))
-    certificate = {"cert_file": "/etc/nats-tls/tls.crt", "key_file": "/etc/nats-tls/tls.key"}
-    assert made["mqtt"] == MQTT_LIMITS | {"listen": "0.0.0.0:8883", "tls": certificate}
-    objects = render({"nats": nats | {"mqtt": nats["mqtt"] | {"from": [{"podSelector": {}}]}}}, version=version)
-    assert {"name": "mqtt", "port": 8883, "targetPort": "mqtt"} in objects[f"Service/{NAME}"]["spec"]["ports"]
-    [rule] = [one for one in objects[f"NetworkPolicy/{NAME}"]["spec"]["ingress"] if one["ports"] == [{"port": "mqtt"}]]
-    assert rule["from"] == [{"podSelector": {}}]
-    [pod] = objects[f"StatefulSet/{NAME}"]["spec"]["template"]["spec"]["containers"][:1]
-    assert {"name": "mqtt", "containerPort": 8883} in pod["ports"]
 
 
 def test_a_new_reader_is_no_restart():
@@ -279,20 +258,6 @@ REFUSED = {
     "nats.streams.WINDOWS is 128Mi, and it has 256Mi by itself; set": {"streams": {"WINDOWS": "128Mi"}},
     "'/nats/streams/WINDOWS': '2GiB' does not match pattern": {"streams": {"WINDOWS": "2GiB"}},
     "nats.websocket.enabled is true, and nats.websocket.origins is empty; set": {"websocket": {"enabled": True}},
-    "nats.mqtt.enabled is true, and nats.mqtt.passwords is empty; `moretta nats apply DIR`": {
-        "mqtt": {"enabled": True},
-        "tls": TLS,
-    },
-    "nats.mqtt.enabled is true, and nats.tls.enabled is false": {
-        "mqtt": {"enabled": True, "passwords": {"subscriber": HASH}},
-    },
-    "nats.mqtt.passwords.subscriber-away is no reader's": {
-        "mqtt": {"enabled": True, "passwords": {"subscriber-away": HASH}},
-        "tls": TLS,
-    },
-    "'/nats/mqtt/passwords/subscriber': 'secret' does not match pattern": {
-        "mqtt": {"passwords": {"subscriber": "secret"}}
-    },
     "nats.leaf.sites is empty, and a leaf has hubs and sites; set both": {"leaf": {"hubs": ["nats://h:1"]}},
     "nats.leaf.existingSecret is empty; set the Secret with": {"leaf": LEAF | {"existingSecret": ""}},
     "nats.leaf.hubs asks for TLS, and nats.leaf.certificateSecret is": {"leaf": LEAF | {"hubs": ["tls://h:1"]}},

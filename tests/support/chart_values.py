@@ -79,7 +79,6 @@ EVERYTHING = {
         "resources": {"limits": {"cpu": "2"}},
         "service": {"annotations": {"example.org/a": "b"}},
         "websocket": {"enabled": True, "origins": ["https://numbers.example.org"]},
-        "mqtt": {"enabled": True, "passwords": {"subscriber": "$2a$04$" + 53 * "a"}},
         "leaf": {
             "hubs": ["tls://hub.example.org:7422"],
             "sites": ["forville"],

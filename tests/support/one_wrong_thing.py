@@ -385,7 +385,6 @@ OF_CHART: Wrong = {name: ("good", changes) for name, changes in _CHART.items()} 
     "phones at a probe's port": ("phones", {"whip.probesPort": 8443}),
     "a folder of certificates": ("phones", {"settings.ingest.web.certificate_dir": "/var/lib/moretta"}),
     "an operator's token": ("phones", {"settings.ingest.web.operator_token": 32 * "x"}),
-    "MQTT without passwords": ("phones", {"nats.mqtt.passwords": {}}),
     "a leaf without hubs": ("phones", {"nats.leaf.hubs": []}),
     "a hub that is a leaf": ("phones", {"nats.hub.enabled": True}),
 }

@@ -105,7 +105,7 @@ GOOD: dict[str, Any] = merged(
 """The base of each wrong file."""
 WEB = {"ingest": {"web": {"certificate": FILE, "key": FILE, "names": ["cams.example.org"], "ice_addresses": []}}}
 PHONES: dict[str, Any] = merged(given(), EVERYTHING | {"settings": EVERYTHING["settings"] | WEB})
-"""The base of those with phones, NATS of three servers, TLS, MQTT and everything else."""
+"""The base of those with phones, NATS of three servers, TLS and everything else."""
 
 
 def changed(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

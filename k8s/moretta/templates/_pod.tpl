@@ -52,6 +52,9 @@ a service, or `operator`.
 - {name: MORETTA_AGGREGATE__PAGE__PORT, value: {{ .root.Values.page.port | quote }}}
 - {name: MORETTA_AGGREGATE__PAGE__SERVER, value: {{ .root.Values.page.websocket | quote }}}
 - {name: MORETTA_AGGREGATE__PAGE__ASK_KEY, value: {{ not .root.Values.page.open | quote }}}
+{{- with .root.Values.page.cameras }}
+- {name: MORETTA_AGGREGATE__PAGE__CAMERAS, value: {{ . | quote }}}
+{{- end }}
 {{- end }}
 {{- if and (eq .service "ingest") .values.gpu.count }}
 - {name: NVIDIA_DRIVER_CAPABILITIES, value: "compute,video"}

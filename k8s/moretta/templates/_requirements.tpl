@@ -104,9 +104,6 @@
 {{- if or .Values.nats.leaf.sites .Values.nats.hub.enabled -}}
 {{- fail "identities.make is true, and nats.leaf or nats.hub is set: a leaf and its hub know each other's keys; set identities.make: false, and make them by `moretta nats apply`" -}}
 {{- end -}}
-{{- if .Values.nats.mqtt.enabled -}}
-{{- fail "identities.make is true, and nats.mqtt.enabled, too, whose passwords `moretta nats apply` makes; set one of them to false" -}}
-{{- end -}}
 {{- range $name := list "ingest" "inference" "aggregate" "notify" "tests" -}}
 {{- if (get $.Values $name).identitySecret -}}
 {{- fail (printf "%s.identitySecret is given, and identities.make is true; remove one of them" $name) -}}

@@ -229,7 +229,7 @@ all, nothing is said. Takes (dict "path" "settings.sites[0].timezone" "zone" "Eu
 {{- end -}}
 {{- else if not (regexMatch "^(?i)(rtsps?|https?)://" $url) -}}
 {{- fail (printf "%s.user: is given, and only a camera of rtsp://, rtsps://, http://, https:// has a login; remove it" .path) -}}
-{{- else if regexMatch "^[a-zA-Z][a-zA-Z0-9+.-]*://[^/]*@" $url -}}
+{{- else if regexMatch "^[a-zA-Z][a-zA-Z0-9+.-]*://[^/?]*@" $url -}}
 {{- fail (printf "%s.user: is given, and url names a user, too; take that out of url" .path) -}}
 {{- end -}}
 {{- end }}

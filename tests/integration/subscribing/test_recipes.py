@@ -371,7 +371,7 @@ def test_every_recipe_is_told_of():
     assert {name for name in files if f"]({name})" in _readme()} == files
     subscribing = "".join(FOLDER.with_name(name).read_text("utf-8") for name in ("subscribing.md", "other-systems.md"))
     assert {name for name in files if f"](recipes/{name})" in subscribing} >= files - SHARED - {"browser.mjs"}
-    long = {*_NOT_RUN, "to_alertmanager.py", "browser.html", "csv_log.py", "cloud_events.py", "home_assistant.py"}
+    long = {*_NOT_RUN, "to_alertmanager.py", "browser.html", "csv_log.py", "cloud_events.py"}
     for name in files:
         lines = (FOLDER / name).read_text("utf-8").splitlines()
         assert name in _NOT_RUN or any("Run" in one for one in lines[:6]), name

@@ -32,7 +32,7 @@ def test_what_is_commented_out_is_a_hubs(tmp_path: Path):
     """With a key in the place of the dots, and without what a hub can't have."""
     text = re.sub(r"^# (hub:|  |kubernetes:)", r"\1", EXAMPLE, flags=re.MULTILINE).replace("UBX...", "U" + "A" * 55)
     whole = yaml.safe_load(text)
-    asked = made(tmp_path, yaml.safe_dump({k: v for k, v in whole.items() if k not in {"leaf", "websocket", "mqtt"}}))
+    asked = made(tmp_path, yaml.safe_dump({k: v for k, v in whole.items() if k not in {"leaf", "websocket"}}))
     assert asked.hub is not None
     assert (asked.hub.leaves[0].sites, asked.kubernetes is not None) == (["cannes"], True)
     assert set(whole) == {field.name for field in msgspec.structs.fields(NatsFile)}

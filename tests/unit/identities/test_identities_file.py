@@ -130,19 +130,13 @@ def wishes(draw: st.DrawFn, *, hub: bool) -> Wish:
             ports,
             st.booleans(),
         ),
-        "mqtt": st.just({}),
         "streams": st.dictionaries(st.sampled_from(["WINDOWS", "alerts"]), st.integers(1 << 29, 1 << 33)),
     }
     wish = {name: draw(parts[name]) for name in parts if draw(st.booleans())}
-    if "mqtt" in wish:
-        wish["mqtt"] = {"readers": [*wish.get("readers", [])[:1], "subscriber"]} | (
-            {} if "kubernetes" in wish else {"listen": "127.0.0.1:1883"}
-        )
     if hub or "kubernetes" in wish:
         wish.pop("websocket", None)
     if hub:
         wish.pop("leaf", None)
-        wish.pop("mqtt", None)
         sites = draw(st.lists(ids, max_size=3, unique=True))
         wish["hub"] = {"leaves": [{"sites": [site], "keys": [Seed.new().public]} for site in sites]}
     return wish
@@ -253,7 +247,7 @@ def test_every_problem_of_what_is_written_is_told_at_once(nats: NatsFolder):
         "websocket.origins", "leaf.hubs[0]", "leaf.sites[0]", "hub.leaves[0].sites", "hub.leaves[0].keys", "readers[0]",
         "streams", "kubernetes.release", "kubernetes.namespace",
     ]  # fmt: skip
-    known = "server, websocket, mqtt, leaf, hub, readers, streams, kubernetes"
+    known = "server, websocket, leaf, hub, readers, streams, kubernetes"
     assert lines[0] == f"bogus: unknown key; known here are {known}"
 
 

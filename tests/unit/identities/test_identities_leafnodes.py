@@ -259,7 +259,7 @@ MISTAKES = {
     "no such port": (leaves(listen=":70000"), "hub.listen: ':70000' has no such port"),
     "one key twice": (leaves(("a", [KEY]), ("b", [KEY])), f"hub.leaves[1].keys[0]: {KEY} belongs to hub.leaves[0]"),
     "one site twice": (leaves(("a", [KEY]), ("b+a", [OTHER])), "hub.leaves[1].sites[1]: a belongs to hub.leaves[0]"),
-    "a hub with a leaf": ({"hub": {}} | LEAF, "hub: goes without leaf, websocket and mqtt"),
+    "a hub with a leaf": ({"hub": {}} | LEAF, "hub: goes without leaf and websocket"),
     "no certificate": (
         {"leaf": LEAF["leaf"] | {"tls": {"cert_file": "/no/cert", "key_file": "/dev/null", "ca_file": __file__}}},
         "leaf.tls.cert_file: /no/cert is no file here",

@@ -22,7 +22,7 @@ def test_it_listens_on_loopback_only(config: dict):
     """One box is reached from itself alone."""
     assert config["listen"] == "127.0.0.1:4222"
     assert json.loads(nats_config(-1, "/", KEYS))["listen"] == "127.0.0.1:-1"
-    assert not {"http", "monitor_port", "cluster", "leafnodes", "websocket", "mqtt"} & config.keys()
+    assert not {"http", "monitor_port", "cluster", "leafnodes", "websocket"} & config.keys()
 
 
 def test_two_accounts_without_a_bridge(config: dict):
@@ -78,7 +78,7 @@ def test_the_mirrors_fit_the_account_and_all_accounts_the_server(config: dict):
         assert sum(one["max_bytes"] for one in made if one["storage"] == storage) <= limits[name]
         free = config["jetstream"][f"{name}_store"] - sum(s.max_bytes for s in STREAMS if s.storage == storage)
         assert free >= 8 * limits[name]
-    assert limits["max_streams"] == len(made) + 5, "and those that the server makes for MQTT"
+    assert limits["max_streams"] == len(made)
     many = {f"subscriber-{number}": ["U"] for number in range(8)}
     sizes = [
         json.loads(nats_config(-1, "/", KEYS | dict([*many.items()][:number])))["jetstream"] for number in (0, 7, 8)

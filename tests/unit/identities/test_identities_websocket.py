@@ -110,7 +110,7 @@ def test_with_tls_it_may_be_reached_from_elsewhere(nats: NatsFolder, tmp_path: P
         (door(":8443"), "websocket.listen: :8443 is without TLS"),
         (door(open="yes"), "websocket.open: must be true or false"),
         (door() | {"kubernetes": RELEASE}, "websocket: on Kubernetes it is the chart's"),
-        (door() | {"hub": {}}, "hub: goes without leaf, websocket and mqtt"),
+        (door() | {"hub": {}}, "hub: goes without leaf and websocket"),
     ],
 )
 def test_what_is_wrong_is_told_and_nothing_is_written(nats: NatsFolder, wish: dict[str, Any], why: str):

@@ -247,9 +247,8 @@ Takes (dict "root" $ "accounts" {...} "giver" {...}). */}}
 {{- if eq (int $nats.replicas) 3 -}}
 {{- $_ := set $config "cluster" (include "moretta.nats.cluster" . | fromJson) -}}
 {{- end -}}
-{{- if $nats.mqtt.enabled -}}{{- $_ := set $config "mqtt" (include "moretta.nats.mqtt" (dict "root" $ "accounts" $config.accounts "made" $made.mqtt) | fromJson) -}}{{- end -}}
 {{- if $nats.websocket.enabled -}}{{- $_ := set $config "websocket" (include "moretta.nats.websocket" . | fromJson) -}}{{- end -}}
-{{- if or $nats.websocket.enabled $nats.mqtt.enabled -}}
+{{- if $nats.websocket.enabled -}}
 {{- range $account := $config.accounts -}}
 {{- range $user := $account.users -}}
 {{- if not $user.allowed_connection_types -}}{{- $_ := set $user "allowed_connection_types" (list "STANDARD") -}}{{- end -}}
@@ -295,21 +294,6 @@ Takes (dict "root" $ "accounts" {...} "giver" {...}). */}}
 {{- $_ := set $websocket "no_tls" true -}}
 {{- end -}}
 {{- toRawJson $websocket -}}
-{{- end }}
-
-{{/* The block `mqtt` as JSON; it gives each reader of `nats.mqtt.passwords` a user in its account. Takes (dict "root" $ "accounts" {...} "made" (what accounts.json has of it)). */}}
-{{- define "moretta.nats.mqtt" -}}
-{{- $nats := .root.Values.nats -}}
-{{- $made := .made -}}
-{{- range $name, $hash := $nats.mqtt.passwords -}}
-{{- $account := ternary "SUBSCRIBERS" (printf "SUBSCRIBERS_%s" (trimPrefix "subscriber-" $name)) (eq $name "subscriber") -}}
-{{- $own := get $.accounts $account -}}
-{{- if not $own -}}
-{{- fail (printf "nats.mqtt.passwords.%s is no reader's; name subscriber, or subscriber-NAME of one in nats.readers" $name) -}}
-{{- end -}}
-{{- $_ := set $own "users" (append $own.users (merge (dict "user" $name "password" $hash) $made.user)) -}}
-{{- end -}}
-{{- toRawJson (merge (dict "listen" "0.0.0.0:8883" "tls" (dict "cert_file" "/etc/nats-tls/tls.crt" "key_file" "/etc/nats-tls/tls.key")) $made.limits) -}}
 {{- end }}
 
 {{/* nats.conf: JSON, which is NATS's own language but for what comes from outside of it. */}}

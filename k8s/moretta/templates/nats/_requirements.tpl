@@ -27,15 +27,6 @@
 {{- if and $nats.tls.enabled (eq (int $nats.replicas) 3) (not $nats.tls.routesSecret) -}}
 {{- fail "nats.tls.enabled is true, and nats.tls.routesSecret is empty, so that three servers would talk among themselves in the clear; set the Secret with ca.crt, tls.crt and tls.key for that, of an authority of its own" -}}
 {{- end -}}
-{{- if and $nats.mqtt.enabled (not $nats.mqtt.passwords) -}}
-{{- fail "nats.mqtt.enabled is true, and nats.mqtt.passwords is empty; `moretta nats apply DIR` with `mqtt` in its file makes them: give DIR/values.yaml with -f" -}}
-{{- end -}}
-{{- if and $nats.mqtt.enabled (not $nats.tls.enabled) -}}
-{{- fail "nats.mqtt.enabled is true, and nats.tls.enabled is false: passwords would cross the network in the clear; set nats.tls" -}}
-{{- end -}}
-{{- if and $nats.mqtt.enabled $nats.hub.enabled -}}
-{{- fail "nats.mqtt.enabled and nats.hub.enabled are true, and a hub has no MQTT; set one of them" -}}
-{{- end -}}
 {{- if and $nats.websocket.enabled (not $nats.websocket.origins) -}}
 {{- fail "nats.websocket.enabled is true, and nats.websocket.origins is empty; set the pages that may come, such as https://numbers.example.org" -}}
 {{- end -}}
