@@ -225,7 +225,7 @@ def _labels(words: Words, phrases: Phrases) -> drawing.Labels:
     gettext = words.gettext
     return drawing.Labels(
         rate=gettext("rate"),
-        interval=gettext("{level} interval", level=words.percent(0.95)),
+        interval=gettext("margin of error"),
         missing=gettext("nothing published"),
         nobody=gettext("nobody could be judged"),
         suppressed={why: phrases.suppressed(why) for why in _WHY},

@@ -13,6 +13,7 @@ from services.notify.core.dispatch.routing import Hours, Plan, Route, Schedule, 
 from services.notify.core.recipient import Receiver, Recipient, default_salt, recipients, salt_name
 from services.notify.core.reports.schedule import ReportPlan
 from services.notify.core.texts.message import Sender
+from services.notify.core.texts.names import one_line
 from services.notify.reports.settings import plans
 from services.notify.routing_settings import RouteSettings, TimeSettings
 from services.notify.settings import NotifyFile, NotifySettings, ReceiverSettings
@@ -123,6 +124,11 @@ class Directory:
     def link(self) -> str:
         """URL where readers find Moretta's pages; empty if there is none."""
         return self.settings.public_url or ""
+
+    @property
+    def contact(self) -> str:
+        """Whom recipients ask; empty if the settings don't say."""
+        return one_line(self.settings.contact or "")
 
     @property
     def smtp(self) -> SmtpSettings | None:

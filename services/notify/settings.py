@@ -67,6 +67,8 @@ class NotifySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     same time must not have the same name."""
     public_url: Annotated[str, Meta(pattern=r"^https?://[^\s<>\"]+$", max_length=2048)] | None = None
     """URL where readers of the mails find Moretta's pages, if they may open them."""
+    contact: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+    """Whom recipients ask, about other hours or because a mail is not for them: an address, a number, an office."""
 
 
 class NotifyFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

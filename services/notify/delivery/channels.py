@@ -55,10 +55,10 @@ def _mail(directory: Directory, smtp: SmtpSettings, bus: Published | None) -> Ch
     from services.notify.channels.email.mail import MailChannel, Style
     from services.notify.reports.writer import ReportWriter
 
-    style = Style(sender_of(smtp), directory.site, directory.link)
+    style = Style(sender_of(smtp), directory.site, directory.link, directory.contact)
     if bus is None:
         return MailChannel(Pool(smtp, smtp.tls()), style, _none)
-    report = ReportWriter(bus, directory.site, lambda: directory.reports, directory.link)
+    report = ReportWriter(bus, directory.site, lambda: directory.reports, directory.link, directory.contact)
     return MailChannel(Pool(smtp, smtp.tls()), style, _published(bus), report.letter)
 
 

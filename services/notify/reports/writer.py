@@ -10,7 +10,7 @@ from services.notify.charts import hours_chart, zones_chart
 from services.notify.core.notification import Notification
 from services.notify.core.reports.day import DayReport
 from services.notify.core.reports.schedule import ReportPlan, day_of_report
-from services.notify.core.reports.view import ReportView, view_of
+from services.notify.core.reports.view import Footer, ReportView, view_of
 from services.notify.core.texts.message import Letter, Picture, content_id, letter_of
 from services.notify.core.texts.words import Words
 from services.notify.reports.daily import ReportBus, question_of, read_day
@@ -30,8 +30,10 @@ class ReportWriter:
         site: Callable[[SiteId], SiteSettings],
         schedule: Callable[[], Iterable[ReportPlan]],
         link: str = "",
+        contact: str = "",
     ) -> None:
-        self._bus, self._site, self._schedule, self._link = bus, site, schedule, link
+        self._bus, self._site, self._schedule = bus, site, schedule
+        self._link, self._contact = link, contact
 
     async def letter(self, told: Notification, language: str) -> Letter:
         """Return the letter of a decided report. LookupError if it is none; else Unavailable or TimeoutError."""
@@ -41,7 +43,8 @@ class ReportWriter:
         asked = replace(asked, receiver=told.group.receiver)
         async with asyncio.timeout(_READ_S):
             report = await read_day(self._bus, asked)
-        return await render_report(report, site, words_in(language), told, self._link)
+        footer = Footer(told.group.receiver, self._link, self._contact)
+        return await render_report(report, site, words_in(language), told, footer)
 
     def _zone_detail(self, told: Notification) -> bool:
         """Return the present setting; True (all that the profile allows) if the settings no longer have the report."""
@@ -50,10 +53,10 @@ class ReportWriter:
 
 
 async def render_report(
-    report: DayReport, site: SiteSettings, words: Words, told: Notification, link: str = ""
+    report: DayReport, site: SiteSettings, words: Words, told: Notification, footer: Footer
 ) -> Letter:
     """Return the letter of a report. Drawing takes a fraction of a second, in a thread beside the event loop."""
-    view = view_of(report, site, words, told.group.receiver, link)
+    view = view_of(report, site, words, footer)
     pngs = await asyncio.to_thread(_draw, report, site, words, view)
     ids = {name: content_id(name, told.id) for name in pngs}
     bodies = render_report_bodies(view, {name: f"cid:{cid}" for name, cid in ids.items()})

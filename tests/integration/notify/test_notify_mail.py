@@ -70,7 +70,7 @@ async def test_each_recipient_gets_a_mail_in_their_language_with_the_chart(serve
     assert [await mails.send(notification, recipient) for recipient in (ANNA, BOB)] == [None, None]
     [to_anna], [to_bob] = box.to("anna@example.org"), box.to("bob@example.org")
     assert to_anna["Subject"] == "Market Forville: 62% wear masks (alert below 70%)"
-    assert to_bob["Subject"] == "Market Forville : 62 % de port du masque (alerte sous 70 %)"
+    assert to_bob["Subject"] == "Market Forville : 62 % portent le masque (alerte sous 70 %)"
     for message, language in ((to_anna, "en"), (to_bob, "fr")):
         assert message["Content-Language"] == language
         [picture] = [part for part in message.walk() if part.get_content_type() == "image/png"]

@@ -88,8 +88,8 @@ async def test_each_recipient_gets_the_report_in_their_language(serve_mail, chan
     mails = channel(box)
     assert [await mails.send(told, recipient) for recipient in (ANNA, BOB)] == [None, None]
     [to_anna], [to_bob] = box.to("anna@example.org"), box.to("bob@example.org")
-    assert to_anna["Subject"] == "Marché Forville: report on Friday, 24 October 2025"
-    assert to_bob["Subject"] == "Marché Forville : rapport du vendredi 24 octobre 2025"
+    assert to_anna["Subject"] == "Marché Forville: 79% wore masks, Friday, 24 October 2025"
+    assert to_bob["Subject"] == "Marché Forville : 79 % ont porté le masque, vendredi 24 octobre 2025"
     for message, language, figure in ((to_anna, "en", "2,314 people"), (to_bob, "fr", "2\u202f314 personnes")):
         assert message["List-Id"] == "<cannes.reports.example.org>"
         assert (message["Content-Language"], message["In-Reply-To"]) == (language, None)

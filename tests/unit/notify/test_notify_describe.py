@@ -25,7 +25,7 @@ CHANCE = "It allows for chance alone, not for errors of the image analysis."
 
 
 def said(view: MailView) -> dict[str, str]:
-    return {label: plain(value) for label, value in view.facts}
+    return {label: plain(value) for label, value in (*view.first, *view.facts)}
 
 
 def test_a_mail_says_that_the_range_holds_the_models_errors(make_alert, notify, site):
@@ -47,32 +47,32 @@ def test_a_firing_mail_says_where_what_and_how_sure(make_alert, notify, site):
     assert view.figure == "62%"
     assert view.lead == "of the people counted wore a mask correctly. Based on 143 people."
     assert said(view) == {
-        "When": "Tuesday, 24 November 2026, 10:00 to 10:20 (Europe/Paris, UTC+01:00)",
-        "What changed": "The rate fell below 70% at 09:40.",
+        "Alert": "The rate fell below 70% at 09:40.",
+        "Counted": "Tuesday, 24 November 2026, 10:00 to 10:20 (Europe/Paris, UTC+01:00)",
         "How sure": f"Margin of error: 54% to 69% (95%). {CHANCE}",
         "Observed": "Cameras were running 97% of the time.",
         "Rule": "“mask-rate” warns when the rate is clearly below 70% (margin of error included) and ends above 75%.",
     }
     assert (view.banner, view.table) == ("", None)
     assert view.notes[1:] == (
-        "Sent automatically to the receiver “field-staff”. Please do not reply to this message.",
+        "Sent automatically to “field-staff”. Please do not reply to this message.",
         f"Alert 0123456789abcdef, notification {'f' * 16}",
     )  # fmt: skip
 
 
 def test_a_rules_name_and_what_to_do_are_in_the_mail(make_alert, notify, site):
-    """The action first, while it fires; of several alerts each action once, with its places. Ids stay where none is."""
+    """Action first, above the picture, while it fires; of several alerts each once, with its places. Else the id."""
     few = RuleSettings(id="mask-rate", zone="north", fire_below=0.7, clear_above=0.75, name="Few\nmasks", action="Go.")
     other = structs.replace(few, zone="south", name=None)
     site = structs.replace(site, rules=[few, other])
     one = describe(notify("first", make_alert(zone="north"), by_rule=True), site, EN)
-    assert one.facts[0] == ("What to do", "Go.")
+    assert one.first == (("What to do", "Go."), ("Alert", "The rate fell below 70% at 09:40."))
     assert said(one)["Rule"].startswith("“Few masks” warns when")
     both = notify("first", make_alert(zone="north"), make_alert(zone="south", alert="1" * 16))
     assert said(describe(both, site, EN))["What to do"] == "North entrance and south: Go."
     many = [structs.replace(few, id=f"r{n}", action=f"Do {n}") for n in range(9)]
     storm = notify("first", *(make_alert(zone="north", rule=one.id, alert=f"{n:016x}") for n, one in enumerate(many)))
-    facts = describe(storm, structs.replace(site, rules=many), EN).facts
+    facts = describe(storm, structs.replace(site, rules=many), EN).first
     assert [text for label, text in facts if label == "What to do"] == [f"North entrance: Do {n}." for n in range(5)]
     over = describe(notify("all-resolved", make_alert(zone="south", state="resolved"), by_rule=True), site, EN)
     assert "What to do" not in said(over)
@@ -82,12 +82,12 @@ def test_a_rules_name_and_what_to_do_are_in_the_mail(make_alert, notify, site):
 def test_the_same_mail_in_french(make_alert, notify, site):
     """Its own spaces, quotation marks, plural and order of words."""
     view = describe(notify("first", make_alert(persons=1, zone="north"), by_rule=True), site, FR)
-    assert view.subject == "North entrance : 62 % de port du masque (alerte sous 70 %), Market Forville"
+    assert view.subject == "North entrance : 62 % portent le masque (alerte sous 70 %), Market Forville"
     assert (view.badge, view.headline) == ("Avertissement", "Port du masque sous 70\N{NO-BREAK SPACE}%")
     assert plain(view.figure + " " + view.lead) == (
         "62 % des personnes comptées portaient correctement un masque. Chiffre établi sur 1 personne."
     )
-    assert said(view)["Quand"] == "mardi 24 novembre 2026, de 10:00 à 10:20 (Europe/Paris, UTC+01:00)"
+    assert said(view)["Comptage"] == "mardi 24 novembre 2026, de 10:00 à 10:20 (Europe/Paris, UTC+01:00)"
     assert said(view)["Précision"] == (
         "Marge d’erreur : de 54 % à 69 % (95 %). Elle ne tient compte que du hasard, pas des erreurs de l’analyse "
         "d’images."
@@ -109,17 +109,38 @@ def test_the_subject_says_what_holds_and_where(make_alert, make_window, notify, 
     assert [view.subject for view in views] == [
         "North entrance: 62% wear masks (alert below 70%), Market Forville",
         "North entrance: still 44% wear masks (alert below 70%), Market Forville",
-        "North entrance: 81% wear masks (back above 75%), Market Forville",
-        "North entrance: alert over, Market Forville",
+        "Over: North entrance, 81% wear masks (back above 75%), Market Forville",
+        "Over: North entrance, Market Forville",
     ]
     assert [view.headline for view in views] == [
         "Mask rate below 70%",
-        "Not over yet: mask rate below 70%",
+        "Not over yet: mask rate too low",
         "Mask rate back above 75%",
         "This alert is over",  # for another reason than its rate, which is not claimed
     ]
     assert [view.badge for view in views] == ["Warning", "Warning", "Over", "Over"]
-    assert said(views[2])["What changed"] == "The alert that began at 09:40 is over."
+    assert said(views[2])["Alert"] == "It lasted from 09:40 to 10:20, and is over."
+
+
+def test_a_reminder_claims_no_rate_below_the_bound_that_is_not(make_alert, make_window, notify, site):
+    """An alert goes on until its rate is above the upper bound, so its newest rate may be between the two."""
+    alert = make_alert(zone="north")
+    mail = notify("repeat", alert, new=[], by_rule=True, at=alert.end + 60 * MINUTE)
+    later = [make_window(1, zone="north", rate=0.74, interval=(0.66, 0.81))]
+    told = "North entrance: 74% wear masks (alert not over yet), Market Forville"
+    assert describe(mail, site, EN, windows=later).subject == told
+
+
+def test_a_mail_says_whom_to_ask_where_the_settings_do(make_alert, notify, site):
+    """Who gets it at night, or in the place of another, is told no way to answer otherwise."""
+    mail = notify("first", make_alert(), by_rule=True)
+    ask = "Other hours, questions, or not for you? Ask the control room, 04 97 06 40 00."
+    assert ask in describe(mail, site, EN, contact="the control room, 04 97 06 40 00").notes
+    assert not [note for note in describe(mail, site, EN).notes if "Ask" in note]
+    french = describe(mail, site, FR, contact="accueil@example.org").notes
+    assert "D’autres horaires, une question, ou vous n’êtes pas concerné ? Contact : accueil@example.org." in [
+        plain(note) for note in french
+    ]
 
 
 @pytest.mark.parametrize(
@@ -132,7 +153,7 @@ def test_the_subject_says_what_holds_and_where(make_alert, make_window, notify, 
         ("new-alerts", (1,), ("_site",), "New alert: south", "Nouvelle alerte : south"),
         ("some-resolved", (), ("_site",), "Over: whole site", "Fin d’alerte : tout le site"),
         ("repeat", (), (), "Not over yet: North entrance and south", "Toujours en cours : North entrance et south"),
-        ("digest", (), ("_site", "a"), "4 alerts in one mail", "4 alertes en un courriel"),
+        ("digest", (), ("_site", "a"), "4 alerts in one mail", "4 alertes dans un seul courriel"),
     ],
 )  # fmt: skip
 def test_the_headline_says_why_several_are_told(make_alert, notify, site, reason, new, over, english, french):
@@ -190,7 +211,7 @@ def test_an_alert_that_goes_on_has_its_newest_figure(make_alert, make_window, no
     view = describe(notify("repeat", make_alert(), new=[], at=at), site, EN, windows=windows)
     assert view.figure == "50%"
     assert "Based on 77 people" in view.lead
-    assert said(view)["When"].startswith("Tuesday, 24 November 2026, 10:40 to 11:00")
+    assert said(view)["Counted"].startswith("Tuesday, 24 November 2026, 10:40 to 11:00")
     assert describe(notify("first", make_alert(), at=at), site, EN, windows=windows).figure == "62%"
     new = notify("new-alerts", make_alert(), new=[make_alert()], at=at)
     assert describe(new, site, EN, windows=windows).figure == "62%"

@@ -68,7 +68,7 @@ def test_labels_are_the_readers(drawn):
     hours_chart(report(market_day(T)), FR, PARIS, "Europe/Paris")
     upper, lower = drawn[0].axes
     names = {text.replace("\u202f", "\xa0") for text in upper.get_legend_handles_labels()[1] if text[0] != "_"}
-    assert names == {"taux", "intervalle à 95\xa0%", "rien de publié", "trop peu de personnes"}
+    assert names == {"taux", "marge d’erreur", "rien de publié", "trop peu de personnes"}
     assert [tick.get_text()[-1] for tick in upper.get_yticklabels()] == ["%"] * 6
     assert (lower.get_xlabel(), lower.get_ylabel()) == ("heure (Europe/Paris)", "observé")
 

@@ -1,6 +1,7 @@
 """What a daily report says, in English and French, and that it says nothing that it may not."""
 
 import re
+from dataclasses import replace
 from datetime import date
 from html.parser import HTMLParser
 from zoneinfo import ZoneInfo
@@ -15,7 +16,7 @@ from proto.public import GapReason, Suppression
 from services.notify.core.reports.alerts import RuleDay
 from services.notify.core.reports.day import Question, report_of
 from services.notify.core.reports.phrases import Phrases
-from services.notify.core.reports.view import view_of
+from services.notify.core.reports.view import Footer, view_of
 from services.notify.core.texts.describe import describe
 from services.notify.templates import render, render_report_bodies
 from services.notify.words import words_in
@@ -54,19 +55,19 @@ CHANCE = "It allows for chance alone, not for errors of the image analysis."
 def test_a_day_says_that_its_range_holds_the_models_errors():
     """Of windows with the model's errors the day's range has them too, and says so; the difference of days does not."""
     days = [structs.replace(one, model_errors=ERRORS) if one.masked else one for one in whole_day()]
-    found = rows(view_of(report(days), SITE, EN, "staff"))
+    found = rows(view_of(report(days), SITE, EN, Footer("staff")))
     [sure] = found["How sure"]
     assert sure == (
         "Margin of error: 75% to 87% (95%). It allows for chance and for the errors that the image analysis made in "
         "other places; here it may make more."
     )
-    assert found["The same weekday a week before"][-1] == "That may be chance."
+    assert found["The same weekday a week before"][-1] == "It is the same."
 
 
 def test_an_ordinary_day():
     """Each figure where a reader looks for it, with the percent and the dates of the language."""
-    view = view_of(report(whole_day(), zones=("fish",)), SITE, EN, "staff", "https://moretta.example")
-    assert view.subject == "Marché <Forville>: report on Tuesday, 24 November 2026"
+    view = view_of(report(whole_day(), zones=("fish",)), SITE, EN, Footer("staff", "https://moretta.example"))
+    assert view.subject == "Marché <Forville>: 79% wore masks, Tuesday, 24 November 2026"
     assert (view.figure, view.place, view.banner) == ("79%", "Marché <Forville>", "")
     assert view.lead == "of the people counted wore a mask correctly. Based on 2,314 people."
     assert rows(view) == {
@@ -74,8 +75,7 @@ def test_an_ordinary_day():
         "The day before": ("Monday, 23 November 2026: no rate was published.",),
         "The same weekday a week before": (
             "Tuesday, 17 November 2026: 79%, 2,314 people.",
-            "Difference in percentage points: 0.",
-            "That may be chance.",
+            "It is the same.",
         ),
         "Observed": (
             "Cameras were running 88% of the day.",
@@ -98,22 +98,42 @@ def test_an_ordinary_day():
     assert view.hours.alternative.startswith(
         "Share of people who wore a mask over the day: lowest 68% at 20:00 to 21:00,"
     )
-    assert view.notes[-1] == "Sent automatically to the receiver “staff”. Please do not reply to this message."
+    assert view.notes[-1] == "Sent automatically to “staff”. Please do not reply to this message."
 
 
 def test_the_same_in_french():
     """Decimal comma, spaces before signs and between thousands, the day as the French write it."""
     windows = [*market_day(T), window(T - 24 * HOUR, 60, (40, 0, 0))]
-    view = view_of(report(windows), SITE, FR, "équipe")
-    assert view.subject == "Marché <Forville> : rapport du mardi 24 novembre 2026"
+    view = view_of(report(windows), SITE, FR, Footer("équipe"))
+    assert view.subject == "Marché <Forville> : 79 % ont porté le masque, mardi 24 novembre 2026"
     assert view.figure.replace("\u202f", "\xa0") == "79\xa0%"
     assert "2\u202f314 personnes" in view.lead
     told = " ".join(rows(view)["La veille"]).replace("\u202f", "\xa0")
-    assert told.startswith(
-        "lundi 23 novembre 2026\xa0: 60\xa0%, 100 personnes. Écart en points de pourcentage\xa0: +18,9."
-    )
-    assert told.endswith("C’est plus que ce que le hasard explique.")
+    assert told.startswith("lundi 23 novembre 2026\xa0: 60\xa0%, 100 personnes. Hausse de 18,9 points.")
+    assert told.endswith("C’est trop pour être dû au hasard.")
     assert not {"figures", "people", "period"} & set(" ".join(line.text for line in view.lines).split())
+
+
+@pytest.mark.parametrize(
+    ("difference", "told"),
+    [
+        (0.0321, "It rose by 3.2 percentage points."),
+        (-0.1, "It fell by 10 percentage points."),
+        (-0.0004, "It is the same."),
+    ],
+)
+def test_a_difference_says_its_direction(difference: float, told: str):
+    """In words; what rounds to nothing is none, and no chance has made it."""
+    made = report(whole_day())
+    week = replace(made.comparisons[1], difference=difference)
+    assert told in list(Phrases(EN, made, PARIS).compared(week))
+    assert ("That may be chance." in list(Phrases(EN, made, PARIS).compared(week))) == (told != "It is the same.")
+
+
+def test_a_report_says_whom_to_ask_where_the_settings_do():
+    """Below its figures, as an alert's mail does."""
+    view = view_of(report(whole_day()), SITE, EN, Footer("staff", contact="dpo@example.org"))
+    assert view.notes[-1] == "Other hours, questions, or not for you? Ask dpo@example.org."
 
 
 def test_a_strict_profile():
@@ -125,7 +145,7 @@ def test_a_strict_profile():
         "How sure": ("It is the mean of the published periods, weighted by their people. No interval is published.",),
         "The day before": (
             "Monday, 23 November 2026: 50%, 100 people.",
-            "Difference in percentage points: +20.",
+            "It rose by 20 percentage points.",
             "Without published intervals nobody can tell whether that is chance.",
         ),
         "The same weekday a week before": ("Tuesday, 17 November 2026: no rate was published.",),
@@ -180,14 +200,13 @@ def test_hours_that_clocks_show_twice():
 
 
 def test_phrases_of_alerts_durations_and_differences():
-    """Plurals, what was carried over midnight, signs; periods of more than one length have none."""
+    """Plurals, what was carried over midnight; periods of more than one length have none."""
     mixed = report([window(T), window(T + HOUR, end=T + HOUR + 5 * MINUTE), window(T + 2 * HOUR)])
     said = Phrases(EN, mixed, PARIS)
     assert (said.periods(1), said.periods(1200)) == ("1 period", "1,200 periods")
     assert [said.duration(n) for n in (20 * 10**9, 5 * MINUTE, 2 * HOUR, 2 * HOUR + 40 * MINUTE)] == [
         "20 s", "5 min", "2 h", "2 h 40 min",
     ]  # fmt: skip
-    assert [said.points(d) for d in (0.0321, -0.1, 0.0004)] == ["+3.2", "−10", "0"]
     one = RuleDay("_site", "mask-rate", 1, 1, 20 * MINUTE, lasting=True)
     assert said.alerts(one, "Whole site", "mask-rate") == (
         "Whole site, “mask-rate”: 1 alert, firing for 20 min; one had begun before this day; one went on after it."
@@ -228,7 +247,9 @@ class _Page(HTMLParser):
 
 def test_the_layouts():
     """Names are escaped, tags are closed, pictures have their words; the text has all that the HTML has."""
-    view = view_of(report(whole_day(), zones=("fish", "hall")), SITE, EN, "staff", "https://moretta.example/?a=1&b=2")
+    view = view_of(
+        report(whole_day(), zones=("fish", "hall")), SITE, EN, Footer("staff", "https://moretta.example/?a=1&b=2")
+    )
     text, html = render_report_bodies(view, {"hours": "cid:hours", "zones": "cid:zones"})
     page = _Page(html)
     assert page.open == []
@@ -263,7 +284,7 @@ HELD = [
 
 
 OF_ALL = (
-    "5 alertes ont été retenues\xa0: hors des heures de message (3), silence demandé par un opérateur (1) et la zone"
+    "5 alertes ont été retenues\xa0: hors des plages d’envoi (3), silence demandé par un opérateur (1) et la zone"
     " n’était pas observée (1)."
 )
 
@@ -307,7 +328,7 @@ def test_a_report_has_the_head_of_an_alerts_mail(make_alert, notify, site):
     heads = [re.split("<title>(.*)</title>", html.lstrip().split("<body")[0]) for html in (mail, page)]
     assert [title for _, title, _ in heads] == [
         "&lt;b&gt;Forville&lt;/b&gt;: 62% wear masks (alert below 70%)",
-        "Marché &lt;Forville&gt;: report on Tuesday, 24 November 2026",
+        "Marché &lt;Forville&gt;: 79% wore masks, Tuesday, 24 November 2026",
     ]
     assert heads[0][0] == heads[1][0]
     assert heads[0][2] == heads[1][2]
@@ -317,5 +338,5 @@ def test_a_report_has_the_head_of_an_alerts_mail(make_alert, notify, site):
 def test_a_camera_that_does_not_know_its_walls_yet_is_said_apart():
     """It lowers no coverage, so it is no reason why not all was seen; the people may be too many."""
     windows = [window(T + n * HOUR, 30, (10, 0, 0), gaps=["static-learning"] * (n < 11)) for n in range(9, 12)]
-    told = rows(view_of(report(windows), SITE, EN, "staff"))["Observed"]
+    told = rows(view_of(report(windows), SITE, EN, Footer("staff")))["Observed"]
     assert told[1:] == ("Faces on walls may be among the people: they were not known yet (2 periods of 20 min).",)

@@ -23,7 +23,7 @@ from services.notify.core.recipient import Recipient
 from services.notify.core.reports.alerts import HeldBack
 from services.notify.core.reports.day import Question, report_of
 from services.notify.core.reports.schedule import due, notification_of
-from services.notify.core.reports.view import view_of
+from services.notify.core.reports.view import Footer, view_of
 from services.notify.directory import schedule_of
 from services.notify.reports.daily import AHEAD, question_of, read_day
 from services.notify.reports.writer import ReportWriter
@@ -173,7 +173,7 @@ def publish(counted, profile, small=0):
 def said(windows, profile, language):
     """All that the report says, as text and as HTML."""
     asked = Question("cannes", DAY, PARIS, T + 40 * HOUR, profile=profile, zones=("fish",))
-    view = view_of(report_of(asked, windows, []), SITE, words_in(language), "staff")
+    view = view_of(report_of(asked, windows, []), SITE, words_in(language), Footer("staff"))
     return [view.subject, *render_report_bodies(view, {"hours": "cid:hours", "zones": "cid:zones"})]
 
 

@@ -43,6 +43,8 @@ class Style:
     sender: Sender
     site: Callable[[str], SiteSettings]
     link: str = ""
+    contact: str = ""
+    """Whom recipients ask; empty if the settings don't say."""
 
 
 class MailChannel:
@@ -106,7 +108,9 @@ class MailChannel:
         windows = await self._published(notification)
         chart = chart_of(notification, site, words, windows) if len(self._wanted) <= _HURRY else None
         image, pictures = await _picture(notification, chart)
-        view = describe(notification, site, words, windows=windows, link=self._style.link, image=image)
+        view = describe(
+            notification, site, words, windows=windows, link=self._style.link, contact=self._style.contact, image=image
+        )
         return letter_of(notification, language, view.subject, render(view), pictures)
 
     async def _published(self, notification: Notification) -> Sequence[WindowV1]:

@@ -133,19 +133,20 @@ class Phrases:
         yield gettext("{day}: {rate}, {people}.", day=day, rate=rate, people=people)
         if comparison.difference is None:
             return
-        yield gettext("Difference in percentage points: {points}.", points=self.points(comparison.difference))
+        if not (points := round(100 * comparison.difference, 1)):
+            yield gettext("It is the same.")
+            return
+        by = self.words.number(abs(points))
+        if points > 0:
+            yield gettext("It rose by {points} percentage points.", points=by)
+        else:
+            yield gettext("It fell by {points} percentage points.", points=by)
         if comparison.interval is None:
             yield gettext("Without published intervals nobody can tell whether that is chance.")
         elif comparison.within:
             yield gettext("That may be chance.")
         else:
             yield gettext("That is more than chance explains.")
-
-    def points(self, difference: float) -> str:
-        """Return `+3.2` or `−3.2`."""
-        points = round(100 * difference, 1)
-        sign = "+" if points > 0 else "\N{MINUS SIGN}" if points < 0 else ""
-        return f"{sign}{self.words.number(abs(points))}"
 
     def alerts(self, rule: RuleDay, place: str, name: str) -> str:
         """Return how often a rule's alerts fired on the day, and for how long; `name` is what people call the rule."""

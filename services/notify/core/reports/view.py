@@ -3,13 +3,14 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
+from typing import NamedTuple
 
 from proto.stats import PeriodV1
 from proto.types import WHOLE_SITE, Profile
 from services.notify.core.reports.day import DayReport, ZoneDay
 from services.notify.core.reports.phrases import Phrases
 from services.notify.core.texts.headlines import marked
-from services.notify.core.texts.names import place, rule_name, zone_name
+from services.notify.core.texts.names import place, rule_name, sent_to, zone_name
 from services.notify.core.texts.words import Words
 from services.sites.profiles import PROFILES, any_trial
 from services.sites.settings import SiteSettings, local_zone
@@ -77,9 +78,20 @@ class ReportView:
     link_line: str
 
 
-def view_of(report: DayReport, site: SiteSettings, words: Words, receiver: str = "", link: str = "") -> ReportView:
+class Footer(NamedTuple):
+    """What is below a report's figures: for whom it is, where Moretta's page is, and whom to ask. Empty: not said."""
+
+    receiver: str = ""
+    link: str = ""
+    contact: str = ""
+
+
+_NOBODY = Footer()
+
+
+def view_of(report: DayReport, site: SiteSettings, words: Words, footer: Footer = _NOBODY) -> ReportView:
     """Return a report's contents for a receiver; without a receiver, for a file."""
-    return _Said(report, site, words).view(receiver, link)
+    return _Said(report, site, words).view(footer)
 
 
 class _Said:
@@ -90,8 +102,8 @@ class _Said:
         self.sure = any(part.interval is not None for part in report.parts)
         self.day = self.phrases.date(report.span.start)
 
-    def view(self, receiver: str, link: str) -> ReportView:
-        gettext, zones = self.words.gettext, self.report.zones
+    def view(self, footer: Footer) -> ReportView:
+        gettext, zones, link = self.words.gettext, self.report.zones, footer.link
         return ReportView(
             language=self.words.language,
             subject=self.subject(),
@@ -111,14 +123,19 @@ class _Said:
             ),
             table=gettext("The figures"),
             lines=tuple(self.lines()),
-            notes=tuple(self.notes(receiver)),
+            notes=tuple(self.notes(footer)),
             link=link,
             link_text=gettext("Open Moretta") if link else "",
             link_line=self.labelled(gettext("Open Moretta"), link) if link else "",
         )
 
     def subject(self) -> str:
-        text = self.words.gettext("{place}: report on {day}", place=place(self.site, WHOLE_SITE), day=self.day)
+        where, rate = place(self.site, WHOLE_SITE), self.total.rate
+        if rate is None:
+            text = self.words.gettext("{place}: report on {day}", place=where, day=self.day)
+        else:
+            shown = self.words.percent(rate)
+            text = self.words.gettext("{place}: {rate} wore masks, {day}", place=where, rate=shown, day=self.day)
         return marked(text, self.words, is_test=any_trial(self.report.profiles))
 
     def banner(self) -> str:
@@ -264,7 +281,7 @@ class _Said:
         )
         return f"{limits} {lapsed}"
 
-    def notes(self, receiver: str) -> Iterator[str]:
+    def notes(self, footer: Footer) -> Iterator[str]:
         gettext = self.words.gettext
         yield gettext(
             "Figures are sums of published windows. Figures that are not shown are in no sum, and gaps stay gaps."
@@ -273,11 +290,8 @@ class _Said:
             yield self._limits(self.report.limited_by)
         yield gettext("A person who passes twice is counted twice. Nobody is recognised and no picture is kept.")
         yield gettext("Times are those of {zone}.", zone=self.site.timezone)
-        if receiver:
-            yield gettext(
-                "Sent automatically to the receiver “{receiver}”. Please do not reply to this message.",
-                receiver=receiver,
-            )
+        if footer.receiver:
+            yield from sent_to(footer.receiver, self.words, footer.contact)
 
 
 def _some(*texts: str) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from proto.types import WHOLE_SITE, Severity
 from services.notify.core.notification import Notice, Notification
 from services.notify.core.texts import facts, headlines
 from services.notify.core.texts.figures import Figure, field_alert, figure_of, newest
-from services.notify.core.texts.names import place, site_name, subject_of
+from services.notify.core.texts.names import place, sent_to, site_name, subject_of
 from services.notify.core.texts.view import Cell, Image, MailView, Row, Table, tone_of
 from services.notify.core.texts.words import Words, instant
 from services.sites.settings import SiteSettings, local_zone
@@ -24,11 +24,13 @@ def describe(
     *,
     windows: Sequence[WindowV1] = (),
     link: str = "",
+    contact: str = "",
     image: Image | None = None,
 ) -> MailView:
     """Return the contents of a notification's mail; UnpresentableError if its times are beyond the calendar.
 
-    `windows` are published windows of its zones. An alert that goes on takes its newest figure from them.
+    `windows` are published windows of its zones. An alert that goes on takes its newest figure from them. `contact` is
+    whom its recipients ask.
     """
     severities: set[Severity] = {notice.severity for notice in notification.firing}
     tone = tone_of(severities) if notification.reason != "test" else "info"
@@ -44,7 +46,7 @@ def describe(
         lead="",
         colon=words.gettext(": "),
         image=image,
-        notes=_notes(notification, words),
+        notes=_notes(notification, words, contact),
         link=link,
         link_text=words.gettext("Open Moretta") if link else "",
     )
@@ -62,6 +64,7 @@ def _filled(
             view,
             lead=headlines.summary(notification, words),
             table=_rates(notification, site, words, windows) if field else _faults(notification, site, words),
+            first=facts.to_do(notification.firing, site, words) if field else (),
             facts=facts.of_rates(notification, site, words, windows) if field else (),
         )
     notice = notification.notices[0]
@@ -74,6 +77,7 @@ def _filled(
         figure=facts.rate(notice, figure, words),
         lead=facts.lead(figure, words),
         bar=facts.bar_of(notice, figure, words),
+        first=facts.first_of_rate(notice, site, words),
         facts=facts.of_rate(notice, figure, site, words),
     )
 
@@ -86,19 +90,16 @@ def _banner(notification: Notification, site: SiteSettings, words: Words) -> str
     return words.gettext("This is a test, sent by an installation on trial. Nothing needs to be done.")
 
 
-def _notes(notification: Notification, words: Words) -> tuple[str, ...]:
+def _notes(notification: Notification, words: Words, contact: str) -> tuple[str, ...]:
     counted = words.gettext("A person who passes twice is counted twice. Nobody is recognised and no picture is kept.")
-    sent = words.gettext(
-        "Sent automatically to the receiver “{receiver}”. Please do not reply to this message.",
-        receiver=notification.group.receiver,
-    )
+    sent = sent_to(notification.group.receiver, words, contact)
     name = words.gettext("Notification {id}", id=notification.id)
     field = notification.group.audience == "field" and notification.notices
     if field and len(notification.notices) == 1:
         name = words.gettext(
             "Alert {alert}, notification {id}", alert=notification.notices[0].alert, id=notification.id
         )
-    return (counted, sent, name) if field else (sent, name)
+    return (counted, *sent, name) if field else (*sent, name)
 
 
 def _rates(notification: Notification, site: SiteSettings, words: Words, windows: Sequence[WindowV1]) -> Table:

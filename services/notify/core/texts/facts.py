@@ -40,14 +40,17 @@ def bar_of(notice: Notice, figure: Figure, words: Words) -> Bar:
     return bar((figure.low, figure.high), _bound(notice), text, said)
 
 
+def first_of_rate(notice: Notice, site: SiteSettings, words: Words) -> Facts:
+    """Return what comes first: what to do, and since when the rate is so, or how long it was."""
+    return (*to_do([notice], site, words), (words.gettext("Alert"), _change(notice, site, words)))
+
+
 def of_rate(notice: Notice, figure: Figure, site: SiteSettings, words: Words) -> Facts:
-    """Return when, what changed, how sure, how much was observed, and the rule."""
+    """Return when people were counted, how sure the rate is, how much was observed, and the rule."""
     span = span_of(figure, local_zone(site), site.timezone)
     observed = figure.coverage
     return (
-        *_to_do([notice], site, words),
-        (words.gettext("When"), words.span(span)),
-        (words.gettext("What changed"), _change(notice, site, words)),
+        (words.gettext("Counted"), words.span(span)),
         (words.gettext("How sure"), margin_of_error(figure.low, figure.high, words, errors=figure.covers_errors)),
         (
             words.gettext("Observed"),
@@ -64,11 +67,10 @@ def of_rates(notification: Notification, site: SiteSettings, words: Words, windo
     margin = words.gettext("The range below each rate is its margin of error ({level}).", level=words.percent(LEVEL))
     sure = f"{margin} {allowance(words, errors=all(figure.covers_errors for figure in figures))}"
     span = words.span(span_of(newest, local_zone(site), site.timezone))
-    to_do = _to_do(notification.firing, site, words)
-    return (*to_do, (words.gettext("Newest figures"), span), (words.gettext("How sure"), sure))
+    return ((words.gettext("Newest figures"), span), (words.gettext("How sure"), sure))
 
 
-def _to_do(notices: Sequence[Notice], site: SiteSettings, words: Words) -> Facts:
+def to_do(notices: Sequence[Notice], site: SiteSettings, words: Words) -> Facts:
     """Return the first actions of these alerts, each once; with more than one alert, for which places."""
     actions: dict[str, list[Notice]] = {}
     for notice in notices:
@@ -148,7 +150,8 @@ def _change(notice: Notice, site: SiteSettings, words: Words) -> str:
     began = words.moment(instant(notice.since, zone), instant(notice.at, zone))
     if notice.firing:
         return words.gettext("The rate fell below {bound} at {time}.", bound=words.exact(alert.fire_below), time=began)
-    return words.gettext("The alert that began at {time} is over.", time=began)
+    ended = words.time(instant(notice.at, zone))
+    return words.gettext("It lasted from {start} to {end}, and is over.", start=began, end=ended)
 
 
 def margin_of_error(low: float, high: float, words: Words, *, errors: bool) -> str:

@@ -19,13 +19,13 @@ def subject(notification: Notification, site: SiteSettings, words: Words, window
     Of an alert that goes on, the rate is the newest of `windows`. Mail programs keep an incident's mails together by
     their headers (`message.py`); one that goes by subjects alone does not.
     """
-    where = site_name(site)
-    if len(notification.notices) == 1 and notification.group.audience == "field":
-        notice = notification.notices[0]
-        text = _fact(notice, notification, site, words, windows)
-        text = text if notice.zone == WHOLE_SITE else f"{text}, {where}"
+    one = notification.notices[0] if len(notification.notices) == 1 else None
+    if one is not None and notification.group.audience == "field":
+        text = _fact(one, notification, site, words, windows)
     else:
-        text = f"{headline(notification, site, words)}, {where}"
+        text = headline(notification, site, words)
+    if one is None or one.zone != WHOLE_SITE:  # that of a whole site names it already
+        text = f"{text}, {site_name(site)}"
     return marked(text, words, is_test=notification.reason == "test" or is_lab(notification, site))
 
 
@@ -42,13 +42,15 @@ def _fact(
     where = site_name(site) if notice.zone == WHOLE_SITE else zone_name(site, notice.zone)
     said = {"place": where, "rate": rate(notice, shown, words)}
     below, above = words.exact(alert.fire_below), words.exact(alert.clear_above)
+    if notice.firing and notification.reason == "repeat" and shown.rate >= alert.fire_below:
+        return words.gettext("{place}: {rate} wear masks (alert not over yet)", **said)
     if notice.firing and notification.reason == "repeat":
         return words.gettext("{place}: still {rate} wear masks (alert below {bound})", **said, bound=below)
     if notice.firing:
         return words.gettext("{place}: {rate} wear masks (alert below {bound})", **said, bound=below)
     if alert.rate > alert.clear_above:
-        return words.gettext("{place}: {rate} wear masks (back above {bound})", **said, bound=above)
-    return words.gettext("{place}: alert over", place=where)
+        return words.gettext("Over: {place}, {rate} wear masks (back above {bound})", **said, bound=above)
+    return words.gettext("Over: {place}", place=where)
 
 
 def is_lab(notification: Notification, site: SiteSettings) -> bool:
@@ -87,7 +89,7 @@ def _of_one(notice: Notice, notification: Notification, site: SiteSettings, word
         return _of_faults([notice], about, words)
     alert = field_alert(notice)
     if notice.firing and notification.reason == "repeat":
-        return words.gettext("Not over yet: mask rate below {bound}", bound=words.exact(alert.fire_below))
+        return words.gettext("Not over yet: mask rate too low")
     if notice.firing:
         return words.gettext("Mask rate below {bound}", bound=words.exact(alert.fire_below))
     if alert.rate > alert.clear_above:

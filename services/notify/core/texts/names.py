@@ -47,6 +47,13 @@ def action_of(notice: Notice, site: SiteSettings) -> str:
     return f"{text}." if text[-1:].isalnum() else text
 
 
+def sent_to(receiver: str, words: Words, contact: str) -> tuple[str, ...]:
+    """Return for whom a mail is, and whom they ask if the settings say so."""
+    sent = words.gettext("Sent automatically to “{receiver}”. Please do not reply to this message.", receiver=receiver)
+    ask = words.gettext("Other hours, questions, or not for you? Ask {contact}.", contact=contact) if contact else ""
+    return (sent, ask) if ask else (sent,)
+
+
 def is_about_delivery(notice: Notice) -> bool:
     """Return whether notify itself raised it: about a channel or a recipient, not about what cameras see."""
     return notice.rule in {"channel-down", "undelivered"} and notice.audience == "operators"

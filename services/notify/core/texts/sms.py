@@ -53,7 +53,7 @@ class _Speaker:
         else:
             change = self._words.gettext("Not over yet, since {time}.", time=since)
         if isinstance(notice.message, AlertV1):
-            return [*self._rate(notice, notice.message, length), SmsPart(change, 2)]
+            return [*self._rate(notice, notice.message, length), SmsPart(change, 3)]
         return [
             self._test(),
             SmsPart(self._fault(notice, length)),
@@ -71,7 +71,7 @@ class _Speaker:
             SmsPart(self._what(notice, alert, self._place(notice, length))),
             SmsPart(sure, 4),
             SmsPart(f"{people}, {self._when(notice, start)}.", 1),
-            SmsPart(action_of(notice, self._site), 5),
+            SmsPart(action_of(notice, self._site), 2),
         ]
 
     def _what(self, notice: Notice, alert: AlertV1, where: str) -> str:
@@ -87,8 +87,8 @@ class _Speaker:
         """Return the sentences about several alerts: their number, and as many of them by name as there is room for."""
         firing, resolved = self._notification.firing, self._notification.resolved
         counts = [
-            self._words.ngettext("{count} alert", "{count} alerts", len(firing)) if firing else "",
-            self._words.ngettext("{count} is over", "{count} are over", len(resolved)) if resolved else "",
+            self._words.ngettext("{count} alert on", "{count} alerts on", len(firing)) if firing else "",
+            self._words.ngettext("{count} over", "{count} over", len(resolved)) if resolved else "",
         ]
         counted = f"{', '.join(count for count in counts if count)}."
         summary = self._words.gettext("{place}: {text}", place=self._name(length), text=counted)

@@ -81,6 +81,8 @@ class MailView:
     """A single alert's rate, to be shown large."""
     bar: Bar | None = None
     table: Table | None = None
+    first: tuple[tuple[str, str], ...] = ()
+    """Facts above the picture: what to do, and since when."""
     facts: tuple[tuple[str, str], ...] = ()
     image: Image | None = None
     notes: tuple[str, ...] = ()
