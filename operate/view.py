@@ -26,11 +26,15 @@ class View:
     _sites: list[SiteSettings] | None = None
 
     def keep(self, sites: list[SiteSettings]) -> None:
-        """Forget cameras and zones that are not in these settings; ignore later messages about such a camera."""
+        """Forget cameras, zones and rules that are not in these settings; ignore later messages about such a camera."""
         self._sites = sites
         zones = {(site.id, zone) for site in sites for zone in (WHOLE_SITE, *(zone.id for zone in site.zones))}
         self.windows = {place: window for place, window in self.windows.items() if place in zones}
         self.cameras = {place: camera for place, camera in self.cameras.items() if self._has(*place)}
+        self.alerts = {place: alert for place, alert in self.alerts.items() if self._judges(*place)}
+
+    def _judges(self, site: str, zone: str, rule: str) -> bool:
+        return self._sites is None or any(site == one.id and one.rule(zone, rule) is not None for one in self._sites)
 
     def _has(self, site: str, camera: str) -> bool:
         return self._sites is None or any(
@@ -38,8 +42,13 @@ class View:
         )
 
     def recall(self, message: AlertV1) -> None:
-        """Take an alert of before, which may still fire, unless a later one of the same rule came."""
-        self.alerts.setdefault((message.site, message.zone, message.rule), message)
+        """Take an alert of before, which may still fire, unless a later one of the same rule came.
+
+        Nobody ends an alert whose rule the settings no longer have: that one is left out.
+        """
+        place = message.site, message.zone, message.rule
+        if self._judges(*place):
+            self.alerts.setdefault(place, message)
 
     def take(self, message: Any) -> None:
         """Count a public message."""

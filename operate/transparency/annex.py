@@ -187,7 +187,7 @@ def _risks(place: SiteNotice) -> Table:
         (
             gettext("A person is recognised, or found again"),
             gettext("no features of a face are computed; no number of a track is published"),
-            "tests/contract/test_contract_public.py",
+            "tests/contract/test_contract_privacy.py",
         ),
         (
             gettext("Somebody lies still for an hour and is taken for a poster"),

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from functools import cache
 from itertools import pairwise
 from math import ceil
+from urllib.parse import quote
 from zoneinfo import available_timezones
 
 from proto.types import WHOLE_SITE
@@ -36,8 +37,10 @@ _TELLS = (
     f" only with the profile {TRIAL} can it be other than all"
 )
 _WITH_LOGIN = ("rtsp://", "rtsps://", "http://", "https://")
-_USER = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://[^/]*@")
+_USER = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://[^/?]*@")
 MIN_TOKEN = 16
+_LONGEST_LOGIN = 127
+"""FFmpeg's RTSP client keeps a login in 128 bytes, the last of which is zero (rtsp.c, `ff_rtsp_connect`)."""
 Problem = tuple[str, str]
 """A path such as `sites[0].rules[1].zone` and what is wrong with it, in one sentence that says what would be right."""
 
@@ -123,6 +126,17 @@ def _login(path: str, camera: CameraSettings) -> Iterator[Problem]:
         yield f"{path}.user", f"is given, and only a camera of {', '.join(_WITH_LOGIN)} has a login; remove it"
     elif names_user(camera.url):
         yield f"{path}.user", "is given, and url names a user, too; take that out of url"
+    elif (length := _login_length(camera)) > _LONGEST_LOGIN:
+        why = f"and password are {length} characters, those beside letters and digits counted as they are sent"
+        yield f"{path}.user", f"{why} (%40 for @); FFmpeg takes {_LONGEST_LOGIN} at most, and cuts the rest off"
+
+
+def _login_length(camera: CameraSettings) -> int:
+    """Return the length of `USER:PASSWORD`, percent-encoded; 0 for a camera of HTTP, which has room."""
+    if camera.url.lower().startswith("http"):
+        return 0
+    password = camera.password.reveal() if camera.password is not None else ""
+    return len(quote(camera.user or "", safe="")) + 1 + len(quote(password, safe=""))
 
 
 def names_user(url: str) -> bool:

@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
+import io
 import os
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import segno
 from axe_playwright_python.async_playwright import Axe
 from axe_playwright_python.base import AXE_SCRIPT
 from patience import patient
@@ -54,6 +56,8 @@ _TRACKS = "camerasGiven.flatMap((given) => given.getTracks()).map((track) => tra
 _AXE = {"resultTypes": ["violations"], "rules": {"target-size": {"enabled": True}}}
 """The size of targets (WCAG 2.2, 2.5.8) is not among the rules that axe-core has on by itself."""
 _TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".json": "application/json"}
+_CODE = "phone.svg"
+"""The QR code, which ingest draws."""
 
 
 def require() -> None:
@@ -120,6 +124,10 @@ async def serve(context: BrowserContext) -> None:
     """Answer for ORIGIN with the page's files, under ingest's policy, and 404 otherwise, in an older browser."""
 
     async def answer(route: Route) -> None:
+        if route.request.url == f"{ORIGIN}/{_CODE}":
+            segno.make(ORIGIN).save(drawn := io.BytesIO(), kind="svg", light="#fff")
+            await route.fulfill(body=drawn.getvalue(), content_type="image/svg+xml")
+            return
         path = PAGE / (route.request.url.removeprefix(ORIGIN).partition("#")[0].strip("/") or "index.html")
         if not path.is_file():
             await route.fulfill(status=404)

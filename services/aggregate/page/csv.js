@@ -8,7 +8,7 @@ const FIGURES = ["rate", "interval_low", "interval_high", "persons", "coverage",
 export function csv(periods) {
   const lines = periods.filter((one) => one.published > 0).map((one) => {
     const [low, high] = one.interval ?? [];
-    const why = (one.suppressed ?? "").replace(/[^a-z-]/g, ""); // a program for spreadsheets would run a formula
+    const why = /^[a-z][a-z-]*$/.test(one.suppressed) ? one.suppressed : ""; // a spreadsheet would run a formula
     const values = { ...one, interval_low: low, interval_high: high, suppressed: why };
     return [asText(one.start), asText(one.end), ...FIGURES.map((name) => values[name] ?? "")];
   });

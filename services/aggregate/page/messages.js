@@ -127,7 +127,7 @@ const LONGEST_DAY = 30 * 3_600e9;
 /** Whether a StatsReplyV1 answers a question, with periods or with an error; `now` in nanoseconds, for questions about today. */
 export function answers(reply, asked, now) {
   if (reply?.type !== "StatsReplyV1" || ["site", "zone", "step"].some((name) => reply[name] !== asked[name])) return false;
-  const isAsked = asked.since === undefined ? isToday(reply, now) : reply.since === asked.since;
+  const isAsked = asked.since === undefined ? isToday(reply, now) : reply.since === asked.since && (asked.until ?? reply.until) === reply.until;
   if (!isAsked || !Array.isArray(reply.periods)) return false;
   return reply.periods.every((one) => isPart(one, reply));
 }

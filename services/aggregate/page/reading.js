@@ -17,11 +17,12 @@ export class Reading {
     this.element = make("p", "reading", this.slider, this.words);
     this.periods = [];
     this.start = null;
-    svg.addEventListener("pointermove", ({ clientX }) => {
+    for (const kind of ["pointerdown", "pointermove"]) svg.addEventListener(kind, ({ clientX }) => {
       const { left, width } = svg.getBoundingClientRect();
       this.under((clientX - left) / width);
     });
-    svg.addEventListener("pointerleave", () => this.read(null));
+    svg.addEventListener("pointerleave", ({ pointerType }) => pointerType === "mouse" && this.read(null)); // a finger has gone
+    this.slider.addEventListener("focus", () => this.start ?? this.read(this.periods.at(-1) ?? null)); // where it stands
     this.slider.addEventListener("input", () => this.read(this.periods[this.slider.value] ?? null));
     this.slider.addEventListener("blur", () => this.read(null));
   }

@@ -2,7 +2,7 @@
 
 import { Alerts } from "./alerts.js";
 import { cameras } from "./cameras.js";
-import { dateOf } from "./day.js";
+import { dateOf, day } from "./day.js";
 import { arrange, make, put } from "./elements.js";
 import { alerts } from "./model.js";
 import { hasRules, hasZones, isTrial, profileOf, under, WHOLE } from "./profile.js";
@@ -21,8 +21,10 @@ export class SiteSection {
     this.up = make("span", "badge up");
     this.day = Object.assign(make("input"), { type: "date" });
     this.dayLabel = make("span");
-    this.day.addEventListener("change", () => this.pick(this.day.value === "" || this.day.value >= this.day.max ? null : this.day.value));
-    const picker = make("label", "day", this.dayLabel, " ", this.day);
+    this.day.addEventListener("change", () => this.picks(this.day.value));
+    this.other = Object.assign(make("button"), { type: "button" });
+    this.other.addEventListener("click", () => this.picks(this.day.value === "" ? this.yesterday : ""));
+    const picker = make("div", "day", make("label", null, this.dayLabel, " ", this.day), this.other);
     this.whole = make("div");
     this.zones = make("div", "zones");
     this.zoneless = make("p", "hint");
@@ -53,7 +55,16 @@ export class SiteSection {
   showDay({ nowMs, timeZone, pick }) {
     this.pick = pick;
     put(this.dayLabel, text("day"));
-    this.day.max = dateOf(nowMs, timeZone);
+    const [midnight] = day(nowMs, timeZone);
+    this.yesterday = dateOf(midnight - 1, timeZone);
+    this.day.max = this.yesterday;
+    put(this.other, text(this.day.value === "" ? "day.yesterday" : "day.today"));
+  }
+
+  /** Show this day; today for none, and for one that has not been: the field is empty then. */
+  picks(date) {
+    this.day.value = date > this.yesterday ? "" : date;
+    this.pick(this.day.value || null);
   }
 
   showZones(known, zones, profile, { zoneName, history, boundsOf, pickedOf, ...when }) {

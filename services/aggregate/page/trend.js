@@ -25,9 +25,8 @@ export class Trend {
     this.table.details.addEventListener("toggle", () => this.showRows());
     this.csv = Object.assign(make("button"), { type: "button" });
     this.csv.addEventListener("click", () => save(`${this.file}.csv`, csv(this.rows.shown)));
-    this.table.details.append(this.csv);
     const plot = make("div", "plot", this.scale, this.chart.svg, this.axis, this.reading.element);
-    this.element = make("figure", "trend", this.title, plot, this.legend, this.table.details);
+    this.element = make("figure", "trend", this.title, plot, this.legend, make("div", "below", this.table.details, this.csv));
   }
 
   show(name, todays, { nowMs, timeZone, asked: askedToday, bounds, picked, file, length }) {
@@ -97,12 +96,20 @@ function sentence(label, { windows, suppressed, gaps, known }) {
 }
 
 /** A period in a sentence. */
-function read(one, nowMs, timeZone) {
+export function read(one, nowMs, timeZone) {
   const time = text("from", { start: clock(one.start / MS, timeZone, nowMs), end: clock(one.end / MS, timeZone, one.start / MS) });
   if (one.published === 0) return text("reading.gap", { time });
   const { why } = figure(one, "rate");
   if (why) return text("reading.why", { time, why: text(`why.${why}`) });
-  return text("reading.of", { time, ...Object.fromEntries(COLUMNS.slice(1).map((name) => [name, said(one, name)])) });
+  return text("reading.of", { time, values: [...values(one)].join(", ") });
+}
+
+/** What was published of a period, in words; of what was not, nothing. */
+function* values(one) {
+  const isThere = (name) => figure(one, name).why === undefined;
+  yield isThere("interval") ? `${said(one, "rate")} (${said(one, "interval")})` : said(one, "rate");
+  if (isThere("persons")) yield text(one.persons === 1 ? "persons.one" : "persons.of", { n: said(one, "persons") });
+  if (isThere("coverage")) yield text("coverage.of", { coverage: said(one, "coverage") });
 }
 
 function row(one, nowMs, timeZone) {

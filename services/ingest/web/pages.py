@@ -1,12 +1,15 @@
-"""The camera page (a few package files with content types, served from memory), and the state of a camera.
+"""The camera page (a few package files with content types, served from memory), its code, and the state of a camera.
 
 `GET /api/SITE/CAMERA` returns a camera's state and figures to a client with its token: no verdict, no count of people.
 """
 
+import io
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import segno
 from aiohttp import web
 
 from proto.public import CameraV1
@@ -44,6 +47,22 @@ class Pages:
             return problem(404, "there is no such page")
         body, content_type = found
         return web.Response(body=body, content_type=content_type, charset="utf-8")
+
+
+class PhoneCode:
+    """`/phone.svg`: the page's address as a QR code, so that a phone opens what a computer shows. No token is in it."""
+
+    def __init__(self, url: Callable[[], str]) -> None:
+        self._url = url
+
+    def routes(self) -> list[web.AbstractRouteDef]:
+        """Return the routes to serve."""
+        return [web.get("/phone.svg", self._draw)]
+
+    async def _draw(self, _request: web.Request) -> web.Response:
+        drawn = io.BytesIO()
+        segno.make(self._url(), micro=False).save(drawn, kind="svg", xmldecl=False, omitsize=True, light="#fff")
+        return web.Response(body=drawn.getvalue(), content_type="image/svg+xml", charset="utf-8")
 
 
 _LIFETIME = ("pictures", "late")

@@ -199,12 +199,13 @@ async def test_right_password(basic, digest, method):
         assert last(states) == ("live", None)
 
 
+@pytest.mark.parametrize("password", [ANY_CHARACTERS, 123 * "x"], ids=["any", "longest"])
 @pytest.mark.parametrize("method", ["basic", "digest"])
 @whole
-async def test_a_password_in_any_characters(clip, method):
-    """Beside the URL it is written as it is."""
-    with serving(clip, method, ANY_CHARACTERS) as server:
-        async with watching(server.url(), user="cam", password=Secret(ANY_CHARACTERS)) as (camera, states):
+async def test_a_password_in_any_characters(clip, method, password):
+    """Beside the URL it is written as it is. The longest one that settings allow is not cut off."""
+    with serving(clip, method, password) as server:
+        async with watching(server.url(), user="cam", password=Secret(password)) as (camera, states):
             await take(camera, 2)
             assert last(states) == ("live", None)
 

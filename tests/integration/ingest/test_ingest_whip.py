@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import hashlib
 import inspect
+import io
 import json
 import re
 import socket
@@ -19,6 +20,7 @@ import aiohttp
 import aioice.ice
 import aiortc.rtcrtpreceiver
 import pytest
+import segno
 import whip
 from aioice import stun
 from aiortc.rtp import RTP_HISTORY_SIZE, RtpPacket, is_rtcp
@@ -468,6 +470,16 @@ async def test_who_offers_all_the_time_is_slowed_down(served, monkeypatch):
     status, headers, text = await served.ask("POST", data="x", **AUTH, **SDP)
     assert (status, "offers" in text) == (429, True)
     assert 0 < int(headers["Retry-After"]) <= 60
+
+
+async def test_the_page_shows_its_own_address_as_a_code(served):
+    """A phone scans it off a computer's screen: the address that people type, whatever the browser's own is."""
+    status, headers, drawn = await served.ask("GET", "phone.svg")
+    assert (status, headers["Content-Type"]) == (200, "image/svg+xml; charset=utf-8")
+    expected = io.BytesIO()
+    segno.make(served.server.url, micro=False).save(expected, kind="svg", xmldecl=False, omitsize=True, light="#fff")
+    assert drawn == expected.getvalue().decode()
+    assert (await served.ask("POST", "phone.svg"))[0] == 405
 
 
 async def test_the_page_comes_with_strict_headers(served):

@@ -89,6 +89,10 @@ async def test_every_view_is_accessible_and_fits_a_phone(watched, language, tmp_
         assert await page.evaluate("document.documentElement.scrollWidth") <= 320
 
     await accessible()
+    await page.locator("#phone summary").click()
+    await expect(page.locator("#phone img")).to_be_visible()
+    await expect(page.locator("#phone img")).not_to_have_js_property("naturalWidth", 0)
+    await accessible()
     await page.locator("#toggle").click()
     await accessible("warn")
     await page.locator("#toggle").click()

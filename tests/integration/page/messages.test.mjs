@@ -89,5 +89,8 @@ test("history answers its question", () => {
   ];
   for (const given of wrong) assert.ok(!answers(reply(given), asked, NOW), JSON.stringify(given));
   assert.ok(!answers(reply(), { ...asked, since: NOW - 2 * HOUR }, NOW));
+  const whole = { ...asked, since: reply().since, until: reply().until };
+  assert.ok(answers(reply(), whole, NOW));
+  assert.ok(!answers(reply(), { ...whole, until: whole.until + HOUR }, NOW)); // an earlier answer, of a part of the day
   assert.ok(!answers(null, asked, NOW));
 });

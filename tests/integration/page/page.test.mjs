@@ -12,6 +12,7 @@ const { cameras, promise } = await load("cameras.js");
 const { holes, layout, summary, WIDTH, HEIGHT } = await load("chart.js");
 const { csv } = await load("csv.js");
 const { placeOf } = await load("reading.js");
+const { read } = await load("trend.js");
 const { choose, age, clock, percent, text } = await load("text.js");
 const { chosen, LANGUAGES, words } = await load("words.js");
 
@@ -183,9 +184,16 @@ test("the period that is read is the one at a time, or the one before it", () =>
   assert.equal(placeOf([], 0), -1);
 });
 
+test("a window is read out with what was published of it, and nothing in the place of the rest", () => {
+  const said = (given) => read(at(0, given), 0, "UTC").replace(/^.*?: /, "");
+  assert.equal(said({}), "50% (20% to 80%), 10 people, 100% observed");
+  assert.equal(said({ interval: null, coverage: null }), "50%, 10 people"); // a profile withholds these
+  assert.equal(said({ persons: 1, interval: null, coverage: null }), "50%, 1 person");
+});
+
 test("a file for spreadsheets has what was published, and nothing in the place of what was withheld", () => {
   const periods = [at(0), at(1, { rate: null, interval: null, persons: null, suppressed: "small-count" }), { ...at(2), published: 0 }];
-  assert.ok(csv([at(0, { rate: null, suppressed: "=HYPERLINK(1),\n-x" })]).endsWith(",1,-x\r\n"));
+  for (const why of ["=HYPERLINK(1),\n-x", "-x", "+x", ""]) assert.ok(csv([at(0, { rate: null, suppressed: why })]).endsWith(",1,\r\n"));
   assert.deepEqual(csv(periods).split("\r\n"), [
     "start,end,rate,interval_low,interval_high,persons,coverage,suppressed",
     "1970-01-01T00:00:00.000Z,1970-01-01T00:05:00.000Z,0.5,0.2,0.8,10,1,",

@@ -102,6 +102,8 @@ async def test_a_windows_values_are_read_by_pointer_and_by_keys(place):
     await expect(whole.locator("rect.gap").first).to_be_attached()
     *_, before, last = sites.market("_site")
     slider, told = whole.get_by_role("slider", name="Window of the trend"), whole.locator(".values")
+    await slider.focus()  # it stands at the newest
+    await expect(told).to_contain_text(f"{percent(last.rate)} (")
     await slider.press("ArrowLeft")
     low, high = map(percent, before.interval)
     await expect(told).to_contain_text(f"{percent(before.rate)} ({low} to {high}), {before.persons} people")
@@ -130,7 +132,8 @@ async def test_another_day_is_shown_when_it_is_picked(place, tmp_path: Path):
     whole = card(page, "Whole site")
     await expect(whole.locator("figcaption")).to_have_text("Trend of the day")
     there = datetime.fromtimestamp(then / SECOND, ZoneInfo(sites.timezone))
-    day = page.get_by_role("region", name="Marché Forville").get_by_label("Day", exact=True)
+    market = page.get_by_role("region", name="Marché Forville")
+    day = market.get_by_label("Day", exact=True)
     await day.fill(f"{there:%Y-%m-%d}")
     await expect(whole.locator("figcaption")).to_contain_text(
         re.compile(rf"Trend of \w+,? {there.day} {there:%b} {there.year}$")
@@ -149,8 +152,13 @@ async def test_another_day_is_shown_when_it_is_picked(place, tmp_path: Path):
     assert datetime.fromisoformat(row["start"]) == start
     assert (row["rate"], row["persons"], row["suppressed"]) == ("0.25", "4", "")
     await looked_at(page, "picked")
-    await day.fill("")
+    await market.get_by_role("button", name="Today").click()
     await expect(whole.locator("figcaption")).to_have_text("Trend of the day")
+    await market.get_by_role("button", name="Yesterday").click()
+    await expect(whole.locator("figcaption")).to_contain_text(f"Trend of {there:%a}")
+    await day.fill(f"{there.year + 1}-01-01")  # has not been: today, and the field says nothing else
+    await expect(whole.locator("figcaption")).to_have_text("Trend of the day")
+    await expect(day).to_have_value("")
 
 
 async def test_what_comes_is_shown_and_told(place):

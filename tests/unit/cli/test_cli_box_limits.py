@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from operate.box.machine import BoxError, kept_limits, roomy
-from operate.box.ports import require_free
+from operate.box.machine import BoxError, free_port, kept_limits, roomy
+from operate.box.page import linked, usual_page
+from operate.box.ports import require_free, wanted
 from operate.identities import WebSocket
 from services.aggregate.settings import AggregateFile, PageSettings
-from services.ingest.settings import IngestFile
+from services.ingest.settings import IngestFile, WebSettings
 from services.kernel.settings import load
 
 
@@ -59,10 +60,55 @@ def test_each_port_that_is_taken_is_told_by_its_setting(tmp_path: Path):
         }
         ingest, page = of(tmp_path, settings)
         with pytest.raises(BoxError) as error:
-            require_free(ingest, page, WebSocket(listen, ["http://a.example"]), listen)
+            require_free(wanted(ingest, page, WebSocket(listen, ["http://a.example"])))
     told = str(error.value).splitlines()
     why = f"port {port} of 127.0.0.1 is in use already; stop the program that has it, or take another port"
-    options = ("probes.port", "aggregate.page.port", "ingest.web.port", "--websocket", "--mqtt")
+    options = ("probes.port", "aggregate.page.port", "ingest.web.port", "--websocket")
     assert [line for line in told if f"port {port} " in line] == [f"{option}: {why}" for option in options]
     ingest, page = of(tmp_path, {"sites": [{"id": "cannes"}], "aggregate": {"page": {"port": 0}}})
-    require_free(ingest, page, None, None)
+    require_free(wanted(ingest, page, None))
+
+
+def test_a_port_that_two_ask_for_and_one_that_is_none_are_told(tmp_path: Path):
+    """The services take a port each, from that of the probes on; 65535 is the last."""
+    free = free_port()
+    settings = {
+        "sites": [{"id": "cannes"}],
+        "probes": {"port": 65_533},
+        "aggregate": {"page": {"port": free}},
+        "ingest": {"web": {"host": "127.0.0.1", "port": free}},
+    }
+    with pytest.raises(BoxError) as error:
+        require_free(wanted(*of(tmp_path, settings), None))
+    assert str(error.value).splitlines() == [
+        "probes.port: there is no port 65536; each service takes the next one, so take 65532 at most",
+        f"ingest.web.port: port {free} is that of aggregate.page.port, too; take another port",
+    ]
+
+
+def test_a_page_that_nobody_asked_for_takes_nobodys_port(tmp_path: Path):
+    """Nor does it open NATS's listener to browsers without a key where another page's browsers need one."""
+    ingest, page = of(tmp_path, {"sites": [{"id": "cannes"}], "ingest": {"web": {"port": 8088}}})
+    assert page is None
+    assert usual_page(wanted(ingest, page, None), None) == PageSettings(port=0)
+    door = WebSocket("127.0.0.1:8088", ["http://a.example"])
+    ingest, _ = of(tmp_path, {"sites": [{"id": "cannes"}]})
+    assert usual_page(wanted(ingest, None, door), door) == PageSettings(port=0, ask_key=True)
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "link"),
+    [
+        ("0.0.0.0", 8443, "https://127.0.0.1:8443/"),
+        ("::", 8443, "https://127.0.0.1:8443/"),
+        ("192.168.1.5", 8443, "https://192.168.1.5:8443/"),
+        ("::1", 8443, "https://[::1]:8443/"),
+        ("0.0.0.0", 0, None),
+    ],
+)
+def test_the_page_links_to_where_the_camera_page_is(host: str, port: int, link: str | None):
+    """From this machine; a port that is any free one is not known yet. A link of the settings stays."""
+    assert linked(PageSettings(), WebSettings(host=host, port=port)).cameras == link
+    assert linked(PageSettings(), None).cameras is None
+    there = PageSettings(cameras="https://cameras.example.org/")
+    assert linked(there, WebSettings(host=host, port=port)) == there

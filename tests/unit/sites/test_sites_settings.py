@@ -245,6 +245,7 @@ def test_an_area_that_hides_nothing_is_told(area):
         ({"user": "u", "url": "whip://", "token": 16 * "t"}, "is given, and only a camera of rtsp://"),
         ({"user": "u", "url": "rtsp://u:p@h/1"}, "is given, and url names a user, too"),
         ({"user": "u", "url": "http://u:p#@h/1"}, "is given, and url names a user, too"),
+        ({"user": "cam", "url": "rtsp://h/1", "password": 20 * "é" + "1234"}, "and password are 128 characters"),
     ],
 )
 def test_logins_that_are_none_are_told(fields, why):
