@@ -6,7 +6,7 @@ films and some recorders have it, High profile with B-frames and three reference
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -40,16 +40,14 @@ class Format:
     megabits: float
     fps: int = 25
     b_frames: int = 0
-    people_per_minute: float = _PEOPLE_PER_MINUTE
     grain: float = 3.0
     codec: Literal["h264", "h265"] = "h264"
 
     @property
     def name(self) -> str:
-        """The usual name, such as 1080p25; with B-frames 1080p25b; without people 1080p25-empty; 1080p25-h265."""
-        empty = "" if self.people_per_minute else "-empty"
+        """The usual name, such as 1080p25; with B-frames 1080p25b; 1080p25-h265."""
         codec = "" if self.codec == "h264" else f"-{self.codec}"
-        return f"{self.height}p{self.fps}{'b' if self.b_frames else ''}{empty}{codec}"
+        return f"{self.height}p{self.fps}{'b' if self.b_frames else ''}{codec}"
 
     @property
     def step_ms(self) -> int:
@@ -63,7 +61,6 @@ HD = Format(1280, 720, 2.5)
 SMALL = Format(640, 360, 0.6)
 # A camera's second stream, as docs/cameras.md recommends it.
 SECOND_HD = Format(1280, 720, 1.0, fps=8)
-NIGHT = replace(SECOND_HD, people_per_minute=0.0)
 SECOND_SMALL = Format(640, 360, 0.3, fps=8)
 
 
@@ -119,7 +116,7 @@ def _noisy(form: Format) -> Iterator[VideoFrame]:
     shape = (form.height, form.width)
     grains = [random.normal(0, form.grain, shape).astype(np.int16) for _ in range(_GRAINS)]
     reformatter = VideoReformatter()
-    dense = Phase(seconds=60, arrivals_per_minute=form.people_per_minute)
+    dense = Phase(seconds=60, arrivals_per_minute=_PEOPLE_PER_MINUTE)
     crowd = structs.replace(load_scenario("market"), phases=[dense], seed=7, fps=form.fps)
     for number, picture in enumerate(islice(pictures(Plan.drawn(crowd)), round(_SKIPPED_S * form.fps), None)):
         frame = VideoFrame.from_ndarray(np.asarray(picture), "rgb24")

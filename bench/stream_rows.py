@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from statistics import median
 
-from bench.clip import FULL_HD, HD, NIGHT, SECOND_HD, SECOND_SMALL, STOCK, Format
+from bench.clip import FULL_HD, HD, SECOND_HD, SECOND_SMALL, STOCK, Format
 from bench.ratio import Yardstick, yardstick
 from bench.rows import Bench
 from bench.system import NotMeasured, Run, Scenario
@@ -112,25 +112,7 @@ def _costs(stream: Stream, kept: list[tuple[Yardstick, Run]], rounds: int) -> st
     return f"{stream.ratio_cameras} cameras; ms: {', '.join(parts)}; in one process {alone:.1f}; {found}{left}"
 
 
-_NIGHT_CAMERAS = 12
-
-
-async def night(bench: Bench) -> Row:
-    """Return the row on a scene without anybody, analysed once a second, beside one with many people."""
-    found, cores = [], []
-    for what in bench.rounds("an empty night"):
-        day = await bench.run(f"{what}: the day", SECOND_HD, _NIGHT_CAMERAS, analysis="fast")
-        name, still = f"{what}: the night", "one-a-second"
-        empty = await bench.run(name, NIGHT, _NIGHT_CAMERAS, analysis="fast", when_still=still)
-        found.append(empty.cores / day.cores)
-        cores.append((empty.cores, day.cores))
-    note = "; ".join(f"{empty:.2f} of {day:.2f} cores" for empty, day in cores)
-    name = f"cores of {_NIGHT_CAMERAS} cameras at {SECOND_HD.name} where nobody is (when_still: one-a-second) / by day"
-    return at_most(name, 0.33, found, note=note)
-
-
 STREAM_ROWS: dict[str, Callable[[Bench], Awaitable[Row]]] = {
     **{name: partial(cameras, stream=stream) for name, stream in STREAMS.items()},
     **{f"ratio-{name}": partial(ratio, stream=stream) for name, stream in STREAMS.items() if stream.ratio is not None},
-    "night": night,
 }

@@ -44,7 +44,7 @@ class Surroundings:
 
 def settings(around: Surroundings) -> dict[str, Any]:
     """Return the settings file's content. Logs are as detailed as possible, so that the search covers more."""
-    options = {"long_side": LONG_SIDE, "when_still": "one-a-second"}  # what finds that nothing moves is searched, too
+    options = {"long_side": LONG_SIDE}
     cameras = [
         {"id": NETWORK, "url": around.camera, **options},
         {"id": FILE, "url": str(around.film), "loop": True, **options},

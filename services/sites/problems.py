@@ -11,7 +11,6 @@ from zoneinfo import available_timezones
 
 from proto.types import WHOLE_SITE
 from services.kernel.settings import STAND_IN
-from services.sites.profiles import TRIAL, any_lasting
 from services.sites.settings import (
     CalibrationSettings,
     CameraSettings,
@@ -31,10 +30,6 @@ every picture."""
 _AHEAD_OF_CLOCK = (
     "false reads a file faster than it plays, ahead of the clock by which this site's windows close; leave it out, or"
     " set close_on_end of the site to true"
-)
-_TELLS = (
-    "would tell by the rate of pictures whether anybody is there;"
-    f" only with the profile {TRIAL} can it be other than all"
 )
 _WITH_LOGIN = ("rtsp://", "rtsps://", "http://", "https://")
 _USER = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://[^/?]*@")
@@ -64,7 +59,6 @@ def _site_problems(path: str, site: SiteSettings) -> Iterator[Problem]:
         yield from _duplicates(f"{path}.{name}", [thing.id for thing in things])
     if site.timezone not in time_zones():
         yield f"{path}.timezone", f"{site.timezone!r} is no IANA time zone, such as Europe/Paris"
-    yield from _telling(path, site)
     yield from _too_long(path, site)
     yield from _too_many(path, site)
     zones = {zone.id for zone in site.zones}
@@ -183,13 +177,6 @@ def _is_flat(area: list[tuple[float, float]]) -> bool:
 def _turn(a: tuple[float, float], b: tuple[float, float], c: tuple[float, float]) -> float:
     """Return twice the area of the triangle, rounded so that points on one line give 0."""
     return round((b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]), 9)
-
-
-def _telling(path: str, site: SiteSettings) -> Iterator[Problem]:
-    """Yield what only a trial may set."""
-    for index, camera in enumerate(site.cameras):
-        if camera.when_still != "all" and any_lasting([site.profile]):
-            yield f"{path}.cameras[{index}].when_still", _TELLS
 
 
 def _too_long(path: str, site: SiteSettings) -> Iterator[Problem]:

@@ -100,8 +100,6 @@ class CameraSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """A peer with this token may publish to a `whip://` camera and see its state; other cameras have no token."""
     fps: Annotated[float, Meta(ge=0.1, le=30)] = 5.0
     """Analysed pictures per second."""
-    when_still: Literal["all", "one-a-second"] = "all"
-    """What is analysed of a scene in which nothing moves; the rest is decoded only. `all` outside trials."""
     long_side: Annotated[int, Meta(ge=160, le=1920, multiple_of=32)] = 640
     """The analysed picture's longer side in pixels; the other keeps the aspect."""
     analysis: Analysis = "accurate"

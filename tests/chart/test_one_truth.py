@@ -82,7 +82,7 @@ def test_the_templates_know_what_services_know():
 
 DEFAULTS = {
     SiteSettings: {"window_s", "lateness_s"},
-    CameraSettings: {"fps", "when_still"},
+    CameraSettings: {"fps"},
     TrackingSettings: {"max_gap_s"},
     OperationsSettings: {"camera_down_windows"},
     RuleSettings: {"zone", "min_persons"},

@@ -184,7 +184,6 @@ _SETTINGS: dict[str, dict[str, Any]] = {
     "zones under the decree": {f"{_SITE}.profile": "fr-2021-269", f"{_SITE}.rules": []},
     "a suppression below the profile's": {"sites[1].suppress_below": 5},
     "a rule about too few": {f"{_SITE}.rules[0].min_persons": 10},
-    "one picture a second when still": {f"{_CAMERA}.when_still": "one-a-second"},
     "too few pictures": {f"{_CAMERA}.fps": 0.3},
     "a file ahead of the clock": {f"{_CAMERA}.paced": False},
     "hours of a camera that are none": {f"{_CAMERA}.rests[0].end": "20:00"},

@@ -125,11 +125,6 @@ all, nothing is said. Takes (dict "path" "settings.sites[0].timezone" "zone" "Eu
 {{- fail (printf "%s.rules[%d].min_persons: %v is too few %s; at least %d" $.path $index $rule.min_persons $under (int $terms.persons)) -}}
 {{- end -}}
 {{- end -}}
-{{- range $index, $camera := .site.cameras -}}
-{{- if and (not $terms.trial) (ne ($camera.when_still | default "all") "all") -}}
-{{- fail (printf "%s.cameras[%d].when_still: would tell by the rate of pictures whether anybody is there; only with the profile %s can it be other than all" $.path $index $.profiles.trial) -}}
-{{- end -}}
-{{- end -}}
 {{- end }}
 
 {{/* Hours that are none. Takes (dict "path" "settings.sites[0]" "rests" [...]). */}}

@@ -26,7 +26,7 @@ FPS = Gauge(
 )
 ANALYSED = Gauge(
     "moretta_camera_analysed_fps",
-    "Pictures a second that were analysed, or left out since nothing had moved; outside trials once a minute, in steps",
+    "Pictures a second that were analysed; outside trials once a minute, in steps",
     _CAMERA,
 )
 AGE = Gauge(
@@ -61,15 +61,10 @@ LAG = Histogram(
     _CAMERA,
     buckets=(0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5),
 )
-UNMOVED = Counter(
-    "moretta_ingest_unmoved_total",
-    "Sampled pictures that were not analysed, since nothing had moved (when_still)",
-    _CAMERA,
-)
 WHIP_DROPPED = Counter("moretta_whip_frames_dropped_total", "Encoded frames dropped undecoded", _CAMERA)
 STATES: tuple[CameraState, ...] = get_args(CameraState)
 _NOW = (FPS, ANALYSED, AGE)
-_COUNTED = (LIFETIME, LAG, UNMOVED, WHIP_DROPPED)
+_COUNTED = (LIFETIME, LAG, WHIP_DROPPED)
 UNCONFIRMED_S = 60.0
 """Above the last bucket, so it counts as +Inf, but finite: +Inf itself would make the histogram's sum useless."""
 _LAG_LIMIT_S = 0.2
@@ -129,7 +124,6 @@ class CameraMetrics:
     site: str
     camera: str
     _info: tuple[str, str, str] | None = None
-    _unmoved: int = 0
 
     def changed(self, state: CameraState, reason: CameraReason | None) -> None:
         """Record a change of state."""
@@ -152,12 +146,9 @@ class CameraMetrics:
             ANALYSED.labels(self.site, self.camera).set(told.analysed_fps if is_live else 0)
 
     def described(self, stats: CameraStats) -> None:
-        """Record the decoder in use, the size of the pictures, which are decoded, and how many were not analysed."""
+        """Record the decoder in use, the size of the pictures, and which are decoded."""
         size = f"{stats.width}x{stats.height}" if stats.width else "unknown"
         info = (stats.decoder or "none", size, stats.decoded)
-        if stats.unmoved > self._unmoved:
-            UNMOVED.labels(self.site, self.camera).inc(stats.unmoved - self._unmoved)
-            self._unmoved = stats.unmoved
         if info != self._info:
             self._forget_info()
             INFO.labels(self.site, self.camera, *info).set(1)

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-import numpy as np
 from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -16,11 +15,10 @@ from services.frames.budget import Shedder
 from services.ingest.camera.leased import Course, EventTime
 from services.ingest.camera.pacer import Pacer, packet_ns
 from services.ingest.camera.pictures import BufferPool, Picture, Slot
-from services.ingest.core.picture import Masking, PictureChanged, i420_size
+from services.ingest.core.picture import Masking, PictureChanged
 from services.ingest.core.sampling import Rate
 from services.ingest.core.sparing import Sparing
 from services.ingest.core.timeline import Lag
-from services.ingest.core.unmoved import EVERY_NS, Unmoved
 from services.ingest.sources.address import Address, SourceError
 from services.ingest.sources.decoder import Decoder, NoHardware, Stream
 from services.sites.settings import CameraSettings, PrivacySettings
@@ -53,8 +51,6 @@ class CameraStats:
     undecodable: int
     pictured_ns: int | None = None
     decoded: Decoded = "all"
-    unmoved: int = 0
-    """Sampled pictures that were not analysed, since nothing had moved."""
 
 
 class Source(Protocol):
@@ -121,8 +117,6 @@ class Playback:
         self._clock, self._steady = clock, steady
         self._on_picture, self._on_lag, self._lag = on_picture, on_lag, Lag()
         self._pool, self._masking = BufferPool(settings.long_side), _masking(settings.privacy)
-        self._unmoved = Unmoved() if settings.when_still == "one-a-second" else None
-        self._spared = self._lost = 0
         self._sequence = -1
         self._size: tuple[int, int] | None = None
         self._name: str | None = None
@@ -160,8 +154,6 @@ class Playback:
             self._undecodable += decoder.undecodable
             decoder.discard()
             self.decoder = None
-            if self._unmoved is not None:
-                self._unmoved.forget()
         if self._pictures == before and not left:
             raise SourceError("undecodable", f"{source.address.label}: not one picture could be decoded")
         return left
@@ -189,7 +181,7 @@ class Playback:
         sparing = self._sparing
         fps = sparing.per_second if sparing.is_on else self.rate.per_second
         decoded: Decoded = "referenced" if sparing.is_on else "all"
-        return CameraStats(self._name, width, height, fps, *counted, self.pictured_ns, decoded, self._spared)
+        return CameraStats(self._name, width, height, fps, *counted, self.pictured_ns, decoded)
 
     def _begin(self) -> None:
         self.rate.restarted()
@@ -296,27 +288,11 @@ class Playback:
             self._pool.give_back(buffer, len(buffer))
             decoder.undecodable += 1
             return
-        if self._is_unmoved(buffer, (height, width), event):
-            self._spared += 1
-            self._pool.give_back(buffer, i420_size(width, height))
-            return
         self._sequence += 1
         period = max(course.sampler.period_ns, self.rate.interval_ns)
-        if self._unmoved is not None and self._unmoved.is_still:
-            period = max(period, EVERY_NS)
         self._slot.put(
             Picture(width, height, self._sequence, course.lease, event, decoded_ns, period, buffer, self._pool)
         )
-
-    def _is_unmoved(self, pixels: memoryview, shape: tuple[int, int], event: int) -> bool:
-        """Whether nothing has moved since the last picture that was handed on, and that was a moment ago."""
-        if self._unmoved is None:
-            return False
-        if self._shedding.count != self._lost:  # perhaps it was that picture
-            self._lost = self._shedding.count
-            self._unmoved.forget()
-        luma = np.frombuffer(pixels, np.uint8, shape[0] * shape[1]).reshape(shape)
-        return self._unmoved.leaves_out(luma, event)
 
 
 def _masking(privacy: PrivacySettings | None) -> Masking | None:

@@ -118,7 +118,7 @@ class Reporter:
         stats, is_live = self._camera.stats(), status.state == "live"
         self._count(stats)
         age_s = boottime() - (self._began if stats.pictured_ns is None else stats.pictured_ns / 1e9)
-        analysed = self._measured.rate(self._sender.answered + stats.unmoved)
+        analysed = self._measured.rate(self._sender.answered)
         if self._pace.is_trial:
             self._metrics.rates(stats.fps if is_live else 0, analysed, age_s)
         else:

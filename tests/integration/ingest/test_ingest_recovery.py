@@ -1,8 +1,6 @@
 """Cameras that always come back: silent peers, partitions, wrong passwords, moved names, fifty times in a row."""
 
 import asyncio
-import ctypes
-import gc
 import os
 import shutil
 import socket
@@ -17,6 +15,7 @@ import pytest
 import rtsp
 from http_camera import HttpCamera
 from patience import until
+from reconnecting import in_use
 from watched_camera import MS, NOISE_S, last, take, watching
 
 from services.ingest.core.reconnect import Backoff
@@ -191,22 +190,10 @@ async def test_fifty_reconnects_leave_nothing(tmp_path):
     assert after[2] - before[2] < 50 * 5_000  # 1 to 8 kB in all were measured; a picture each would be 17.3 MB
 
 
-class _Mallinfo2(ctypes.Structure):
-    """What mallinfo2(3) returns; all of them are sizes or counts."""
-
-    _fields_ = [(name, ctypes.c_size_t) for name in (
-        "arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost",
-    )]  # fmt: skip
-
-
 def _held():
     """Descriptors, threads and allocated bytes of this process (mallinfo2(3): FFmpeg's, and Python's larger objects).
 
     Resident bytes say less: what was freed and malloc keeps is 14 MB here with PyAV 18, 27 MB with PyAV 19, depends on
     the tests that ran before, and `malloc_trim` left 7.6 MB of it once.
     """
-    gc.collect()
-    asked = ctypes.CDLL(None).mallinfo2
-    asked.restype = _Mallinfo2
-    found = asked()
-    return len(list(Path("/proc/self/fd").iterdir())), threading.active_count(), found.uordblks + found.hblkhd
+    return len(list(Path("/proc/self/fd").iterdir())), threading.active_count(), in_use()

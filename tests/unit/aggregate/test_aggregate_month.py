@@ -22,7 +22,7 @@ def test_two_days_with_faults():
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("seed", range(FIRST, FIRST + 6))
+@pytest.mark.parametrize("seed", range(FIRST, FIRST + 20))
 def test_a_month_with_faults(seed):
     """As above; all kinds of faults happen."""
     world, _, wrong = month(seed)

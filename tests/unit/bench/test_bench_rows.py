@@ -70,15 +70,6 @@ async def test_cameras_under_which_a_program_ends_do_not_count(bench):
     assert {number for number, _ in bench.searched[FULL_HD.name]} == {2, 3}
 
 
-async def test_a_night_is_a_share_of_a_day(bench):
-    """The film without anybody has the setting, the other has not."""
-    bench.made = lambda _cameras, _fps: replace(GOOD, cpu_ms={"ingest": 4.0 if len(bench.asked) % 2 else 1.0})
-    row = await stream_rows.night(bench)
-    assert row.runs == [0.25, 0.25]
-    fast = {"analysis": "fast"}
-    assert bench.asked == [("720p8", fast), ("720p8-empty", fast | {"when_still": "one-a-second"})] * 2
-
-
 async def test_a_ratio_counts_where_the_machine_was_the_same(bench, monkeypatch):
     """Four rounds, in one of which the yardstick took half as long again; faces of both are told."""
     alone = iter([10.0, 10.5, 15.0, 9.8])

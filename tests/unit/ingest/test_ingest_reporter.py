@@ -356,14 +356,12 @@ async def test_figures_become_metrics_with_and_without_nats():
         scene.change("backing-off", "refused")
         await until(lambda: value("picture_age_seconds") is not None)
         assert (value("fps"), 0 <= value("picture_age_seconds") < 60) == (0, True)
-        scene.stats = CameraStats("hevc", 640, 360, 12.5, 9, 0, 0, 0, boottime_ns() - 7 * 1_000_000_000, unmoved=4)
+        scene.stats = CameraStats("hevc", 640, 360, 12.5, 9, 0, 0, 0, boottime_ns() - 7 * 1_000_000_000)
         scene.change("live")
         await until(lambda: value("fps") == 12.5 and info("hevc", "640x360") == 1)
         assert 7 <= value("picture_age_seconds") < 60
         assert info("h264", "1920x1080") is None
         assert value("failures_total", reason="refused") == 1
-        labels = {"site": "cannes", "camera": scene.name}
-        assert REGISTRY.get_sample_value("moretta_ingest_unmoved_total", labels) == 4
     scene.reporter.retire()
     assert info("hevc", "640x360") is None
     assert [value(name) for name in ("fps", "analysed_fps", "picture_age_seconds")] == [None] * 3
