@@ -7,17 +7,19 @@ import asyncio
 import base64
 import tempfile
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import browser
+import yaml
 from messages import HOUR, MINUTE, TEN, alert, window
 from msgspec import structs
 from playwright.async_api import Browser, expect
 from published_sites import MARKET, Published, published
 from windows import hidden, market_day
 
+from operate.transparency.write import write
 from proto.public import AlertV1, WindowV1
 from services.notify.charts import draw
 from services.notify.core.notification import Group, Notification, notice_of
@@ -40,6 +42,7 @@ SITE = SiteSettings(
     id="forville", name="Forville market", timezone="Europe/Paris", zones=[ZoneSettings(id="north", name="North gate")],
     rules=[RULE],
 )  # fmt: skip
+ASK = "the control room, 04 97 06 40 00"
 _RATES = (0.86, 0.88, 0.84, 0.87, 0.85, 0.86, None, None, 0.86, 0.83, 0.84, 0.8, 0.81, 0.78, 0.74, 0.71, 0.66)
 """Of the windows before the alert; the first that is None was withheld, the other is missing."""
 
@@ -113,7 +116,9 @@ async def mails(chromium: Browser) -> None:
         chart = chart_of(notification, SITE, words, windows)
         assert chart is not None
         image = Image("chart", chart.alternative)
-        view = describe(notification, SITE, words, windows=windows, link="https://masks.example.org/", image=image)
+        view = describe(
+            notification, SITE, words, windows=windows, link="https://masks.example.org/", contact=ASK, image=image
+        )
         source = f"data:image/png;base64,{base64.b64encode(draw(chart)).decode()}"
         html = render(replace(view, image=image)).html.replace("cid:chart", source)
         await taken(chromium, name, html, 640, scheme)
@@ -133,6 +138,24 @@ async def report(chromium: Browser) -> None:
     await taken(chromium, "report", await report_file(found, site, words_in("en")), 1000, "light", height=1288)
 
 
+async def sign(chromium: Browser) -> None:
+    """The sign that hangs at the entrance, of made-up settings that leave no gap."""
+    told = {
+        "controller": "Town of Cannes, 1 place Bernard Cornut-Gentille, 06400 Cannes",
+        "contact": "masks@cannes.example",
+        "officer": "dpo@cannes.example",
+        "page_url": "https://cannes.example/masks",
+        "objection": "Take the north entrance, which has no camera.",
+    }
+    site = {"id": "forville", "name": "Marché Forville", "timezone": "Europe/Paris"}
+    site["cameras"] = [{"id": "gate", "url": "rtsp://10.0.0.5/stream"}]
+    with tempfile.TemporaryDirectory() as folder:
+        (file := Path(folder) / "site.yaml").write_text(yaml.safe_dump({"sites": [site], "transparency": told}))
+        made, _ = write(file, Path(folder), ["en"], datetime(2026, 11, 24, 9, tzinfo=PARIS))
+        (one,) = (page for page in made if "sign" in page.name)
+        await taken(chromium, "sign", one.read_text("utf-8"), 820, "light", height=1160)
+
+
 async def taken(chromium: Browser, name: str, html: str, width: int, scheme: str, height: int | None = None) -> None:
     """Take a picture of a document, of all of it unless a height is given."""
     async with browser.own(chromium, color_scheme=scheme) as page:
@@ -147,6 +170,7 @@ async def main() -> None:
         await pages(chromium)
         await mails(chromium)
         await report(chromium)
+        await sign(chromium)
 
 
 if __name__ == "__main__":
