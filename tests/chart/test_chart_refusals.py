@@ -64,9 +64,8 @@ REFUSED = {
         smtp={"password": "x", "password_file": None}
     ),
     "settings.sites[0].cameras[0].url holds a user or a password, and values are no place for one; put the whole URL"
-    " into the Secret ingest.existingSecret, and set url_file: /etc/moretta/secrets/NAME instead": site(
-        {"id": "a", "url": "rtsp://u:p@10.20.0.5/s"}
-    ),
+    " into the Secret ingest.existingSecret, and set url_file: /etc/moretta/secrets/NAME instead; of a camera, user and"
+    " password_file beside url are enough": site({"id": "a", "url": "rtsp://u:p@10.20.0.5/s"}),
     "settings.notify.receivers[0].webhooks[0].url holds a user or a password, and values are no place for one; put the"
     " whole URL into the Secret notify.existingSecret, and set url_file: /etc/moretta/secrets/NAME instead": hook(
         url="https://hooks.example.org/a?x=1&api_token=0123456789abcdef"
