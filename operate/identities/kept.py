@@ -25,6 +25,8 @@ SECRETS, VALUES, OFFICIAL = "secrets.yaml", "values.yaml", "nats-values.yaml"
 """Files for Kubernetes: Secrets, values of our chart, values of NATS's own chart."""
 _OUTSIDE: Identity = "backup"
 """The identity whose seed is in no cluster: it can destroy every stream, and belongs where the backups are (ADR 32)."""
+_REMOVED = ("mqtt",)
+"""Fields of a state that an earlier version wrote, and that mean nothing any more (ADR 48)."""
 PEOPLE: tuple[Identity, ...] = ("operator", "backup", "subscriber")
 """Identities with a settings file of their own. Services have environment variables over their settings instead."""
 
@@ -80,7 +82,7 @@ class Kept:
         """Return the state of a folder; SettingsError if its state file is missing or invalid."""
         file = folder / STATE
         try:
-            return cls(folder, msgspec.json.decode(file.read_bytes(), type=Server))
+            return cls(folder, _server(file.read_bytes()))
         except OSError as error:
             why = f"cannot be read: {error.strerror}; `moretta nats apply` makes identities first"
             raise SettingsError(file, [("", why)]) from None
@@ -263,6 +265,14 @@ class Kept:
 
     def _read(self, file: str) -> str:
         return (self.folder / file).read_text(encoding="utf-8")
+
+
+def _server(state: bytes) -> Server:
+    """Return the server of a state file, without fields that were removed; MsgspecError if it is invalid."""
+    found = msgspec.json.decode(state)
+    if isinstance(found, dict):
+        found = {name: value for name, value in found.items() if name not in _REMOVED}
+    return msgspec.convert(found, Server)
 
 
 def require_empty(folder: Path, beside: Iterable[str] = ()) -> None:

@@ -106,6 +106,20 @@ def test_an_apply_keeps_the_keys_and_gives_new_users_theirs(nats: NatsFolder):
 
 
 @pytest.mark.parametrize(
+    "value", [None, {"listen": "127.0.0.1:1883", "passwords": {"subscriber": "$2a$04$abc"}}], ids=["off", "on"]
+)
+def test_a_state_from_when_readers_came_by_mqtt_is_read(nats: NatsFolder, value: object):
+    """The field that was removed is left out at the next write, and no key changes; any other is refused as before."""
+    nats.apply()
+    state, keys = nats.state(), nats.admitted()
+    nats.forge(state | {"mqtt": value})
+    nats.apply()
+    assert (nats.state(), nats.admitted()) == (state, keys)
+    nats.forge(state | {"mqtt": value, "mqtts": None})
+    assert "unknown field `mqtts`" in nats.refused()
+
+
+@pytest.mark.parametrize(
     ("server", "why"),
     [
         ({"listen": "here"}, "listen: must be HOST:PORT, such as 0.0.0.0:4222, got 'here'"),
