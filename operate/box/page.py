@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from msgspec import structs
 
 from operate.box.machine import BoxError, free_port, is_free
-from operate.box.ports import Port
+from operate.box.ports import ANYWHERE, Port
 from operate.identities import WebSocket
 from operate.nats.nats_yaml import is_loopback
 from services.aggregate.settings import PageSettings
 from services.ingest.settings import WebSettings
-
-_ANYWHERE = ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
 
 
 def usual_page(ports: Sequence[Port], door: WebSocket | None) -> PageSettings:
@@ -29,7 +27,7 @@ def linked(page: PageSettings, web: WebSettings | None) -> PageSettings:
     """Return the page's settings with a link to the camera page, if that has a port of its own."""
     if page.cameras or web is None or not web.port:
         return page
-    here = "127.0.0.1" if web.host in _ANYWHERE else web.host
+    here = "127.0.0.1" if web.host in ANYWHERE else web.host
     return structs.replace(page, cameras=f"https://{f'[{here}]' if ':' in here else here}:{web.port}/")
 
 

@@ -9,6 +9,10 @@ from proto.permissions import SERVICES
 from services.aggregate.settings import PageSettings
 from services.ingest.settings import IngestFile
 
+ANYWHERE = ("0.0.0.0", "::", "")  # noqa: S104 - compared, not bound
+"""Hosts that stand for every address of this machine."""
+_HERE = "127.0.0.1"
+"""Where a box's page and probes listen, whatever the settings say."""
 _LAST = 65_535
 
 
@@ -23,8 +27,8 @@ class Port(NamedTuple):
 def wanted(ingest: IngestFile, page: PageSettings | None, door: WebSocket | None) -> list[Port]:
     """Return the ports that are asked for; one that is not given is any free one."""
     web = ingest.ingest.web
-    found = [Port("probes.port", "127.0.0.1", port) for port in _probes(ingest.probes.port)]
-    found += [Port("aggregate.page.port", page.host, page.port)] if page else []
+    found = [Port("probes.port", _HERE, port) for port in _probes(ingest.probes.port)]
+    found += [Port("aggregate.page.port", _HERE, page.port)] if page else []
     found += [Port("ingest.web.port", web.host, web.port)] if web else []
     if door:
         host, _, port = door.listen.rpartition(":")
@@ -39,17 +43,22 @@ def require_free(ports: Sequence[Port]) -> None:
 
 
 def _wrong(ports: Sequence[Port]) -> Iterator[str]:
-    known: dict[int, str] = {}
-    for where, host, number in ports:
+    for index, (where, host, number) in enumerate(ports):
+        others = [one.where for one in ports[:index] if one.number == number and _meet(one.host, host)]
         if number > _LAST:
             most = _LAST - len(SERVICES) + 1
             yield f"{where}: there is no port {number}; each service takes the next one, so take {most} at most"
         elif not is_free(number, host):
             why = f"port {number} of {host} is in use already; stop the program that has it, or take another port"
             yield f"{where}: {why}"
-        elif number in known:
-            yield f"{where}: port {number} is that of {known[number]}, too; take another port"
-        known.setdefault(number, where)
+        elif others:
+            yield f"{where}: port {number} is that of {others[0]}, too; take another port"
+
+
+def _meet(one: str, other: str) -> bool:
+    """Return whether a port of one host is also one of the other: it is the same, or one stands for all."""
+    hosts = {_HERE if host == "localhost" else host for host in (one, other)}
+    return len(hosts) == 1 or not hosts.isdisjoint(ANYWHERE)
 
 
 def _probes(first: int) -> range:

@@ -86,6 +86,30 @@ def test_a_port_that_two_ask_for_and_one_that_is_none_are_told(tmp_path: Path):
     ]
 
 
+@pytest.mark.parametrize(
+    ("camera_page", "door", "is_one"),
+    [
+        ("127.0.0.1", "127.0.0.2", False),
+        ("127.0.0.1", "[::1]", False),
+        ("127.0.0.2", "127.0.0.2", True),
+        ("0.0.0.0", "127.0.0.2", True),
+        ("::", "127.0.0.2", True),
+        ("127.0.0.1", "localhost", True),
+    ],
+)
+def test_a_port_of_two_addresses_is_two(tmp_path: Path, camera_page: str, door: str, is_one: bool):
+    """It is asked for twice at one address only, or where one of the two listens at every address."""
+    free = free_port()
+    settings = {"sites": [{"id": "cannes"}], "ingest": {"web": {"host": camera_page, "port": free}}}
+    ports = wanted(*of(tmp_path, settings), WebSocket(f"{door}:{free}", ["http://a.example"]))
+    if not is_one:
+        require_free(ports)
+        return
+    with pytest.raises(BoxError) as error:
+        require_free(ports)
+    assert str(error.value) == f"--websocket: port {free} is that of ingest.web.port, too; take another port"
+
+
 def test_a_page_that_nobody_asked_for_takes_nobodys_port(tmp_path: Path):
     """Nor does it open NATS's listener to browsers without a key where another page's browsers need one."""
     ingest, page = of(tmp_path, {"sites": [{"id": "cannes"}], "ingest": {"web": {"port": 8088}}})
