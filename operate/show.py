@@ -5,6 +5,9 @@ A reader such as `head` may close the output before the command ends.
 
 import io
 import json
+import os
+import select
+import stat
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -88,6 +91,19 @@ def outlive_readers() -> None:
     Otherwise it would stop at its next print, or end with code 120 and Python's complaint that it could not write.
     """
     sys.stdout, sys.stderr = _outliving(sys.stdout), _outliving(sys.stderr)
+
+
+def has_reader() -> bool:
+    """Return whether somebody may still read standard output: False once a pipe's reader has gone, as `head` does.
+
+    A socket, such as systemd's journal, always counts as read: it may come back.
+    """
+    output = sys.stdout.fileno()
+    if not stat.S_ISFIFO(os.fstat(output).st_mode):
+        return True
+    pipe = select.poll()
+    pipe.register(output, 0)
+    return not pipe.poll(0)
 
 
 def _outliving(stream: TextIO) -> TextIO:

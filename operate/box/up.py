@@ -20,6 +20,7 @@ from operate.box.page import linked, usual_page
 from operate.box.ports import require_free, wanted
 from operate.box.screen import Screen, first_numbers, page_sign
 from operate.identities import WebSocket
+from operate.show import has_reader
 from operate.view import View
 from proto.codec import as_json
 from proto.public import AlertV1
@@ -45,6 +46,7 @@ async def up(
 ) -> int:
     """Run until Ctrl-C, for `duration_s`, or until a service cannot run at all; returns the exit code.
 
+    It also ends when the pipe that it prints to has no reader any more, as after `| head`: it would run on unseen.
     `door` is the WebSocket listener for browsers on other pages than the box's own.
     """
     view = View()
@@ -172,9 +174,10 @@ async def _show(console: Console, screen: Screen, view: View) -> None:
     if console.is_terminal:
         with Live(screen, console=console, refresh_per_second=2, screen=False):
             await asyncio.Event().wait()
-    while True:
+    while has_reader():
         _print_line({"status": view.status()})
         await asyncio.sleep(_REFRESH_S)
+    _say("moretta", "nobody reads standard output any more; stopping")
 
 
 async def _follow(file: Path, screen: Screen) -> None:

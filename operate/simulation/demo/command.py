@@ -16,6 +16,7 @@ from rich.live import Live
 
 from operate.box.box import Box
 from operate.box.up import listen
+from operate.show import has_reader
 from operate.simulation.demo import report, site
 from operate.simulation.demo.films import make, plans
 from operate.simulation.demo.record import Record
@@ -63,7 +64,10 @@ class Demo:
         return self._reckon(faults)
 
     async def real(self, camera: str, duration_s: float | None) -> int:
-        """Run with a real camera until Ctrl-C or for `duration_s`; SettingsError if there is no such source."""
+        """Run with a real camera until Ctrl-C or for `duration_s`; SettingsError if there is no such source.
+
+        Without `duration_s` it also ends when the pipe that it prints to has no reader any more.
+        """
         with _interruptible(self._ended):
             async with Sink(self._mails_folder, self._on_mail) as sink:
                 faults = await self._run(site.write(site.real(camera, sink.port), self._folder), duration_s)
@@ -89,7 +93,7 @@ class Demo:
                 with self._showing():
                     with contextlib.suppress(TimeoutError):
                         async with asyncio.timeout(limit_s):
-                            await self._until_done(failed)
+                            await self._until_done(failed, endless=limit_s is None)
                     await self._settle(failed)
                 if stays and self.record.is_complete() and not self._ended.is_set():
                     await self._stay(str(box.page_url), failed)
@@ -98,8 +102,10 @@ class Demo:
                 await bus.close()
             return box.faults()
 
-    async def _until_done(self, failed: "asyncio.Task[None]") -> None:
+    async def _until_done(self, failed: "asyncio.Task[None]", *, endless: bool) -> None:
         while not (self.record.is_complete() or failed.done() or self._ended.is_set()):
+            if endless and not has_reader():
+                return
             await asyncio.sleep(_TICK_S)
 
     async def _settle(self, failed: "asyncio.Task[None]") -> None:
