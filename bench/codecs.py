@@ -4,7 +4,6 @@ The same film, encoded twice at the same bit rate as cameras do, is decoded and 
 decoder, in turns, in one thread.
 """
 
-import json
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from rich.table import Table
 
 from bench.clip import FULL_HD, SECOND_HD, Format, make_clip
 from bench.decode import own_s, played
+from operate import show
 
 FORMATS = (FULL_HD, SECOND_HD)
 """A camera's main stream and its second one (docs/cameras.md)."""
@@ -59,10 +59,7 @@ def run(
     """Tell what decoding costs by codec."""
     with tempfile.TemporaryDirectory(prefix="moretta-") as folder:
         rows = [measured(form, seconds, rounds, Path(folder)) for form in FORMATS]
-    if as_json:
-        print(json.dumps(rows))
-    else:
-        Console(width=110).print(table(rows))
+    show.result(rows, table, as_json=as_json, width=110)
 
 
 if __name__ == "__main__":

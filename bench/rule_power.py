@@ -5,7 +5,6 @@ a place where the model errs as expected, and once as the mean over places, whos
 with the interval of chance alone and with the whole one (ADR 41).
 """
 
-import json
 import sys
 from collections.abc import Iterator
 from itertools import product
@@ -15,12 +14,12 @@ from typing import Annotated, NamedTuple
 import numpy as np
 import typer
 from msgspec import structs
-from rich.console import Console
 from rich.table import Table
 from scipy.special import expit, logit
 from scipy.stats import binom
 from scipy.stats import t as student
 
+from operate import show
 from proto.model_errors import ModelErrors
 from services.inference.errors import read_errors
 from services.inference.model import MODELS, ModelError, load_model
@@ -115,10 +114,7 @@ def run(
         raise typer.Exit(2)
     cases = product(SHARES, PEOPLE, (False, True))
     rows = [power(share, people, errors, whole=whole) for share, people, whole in cases]
-    if as_json:
-        print(json.dumps(rows))
-    else:
-        Console(width=110).print(table(rows))
+    show.result(rows, table, as_json=as_json, width=110)
 
 
 if __name__ == "__main__":

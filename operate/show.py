@@ -50,12 +50,12 @@ def stages() -> Iterator[Callable[[str, float], None]]:
         yield lambda name, _done: bar.update(task, description=name)
 
 
-def result(values: dict[str, Any], table: Callable[[dict[str, Any]], RenderableType], *, as_json: bool) -> None:
-    """Print the result."""
+def result(values: Any, table: Callable[[Any], RenderableType], *, as_json: bool, width: int | None = None) -> None:
+    """Print the result; the table `width` letters wide, or as wide as the terminal."""
     if as_json:
         print(json.dumps(values))
     else:
-        Console().print(table(values))
+        Console(width=width).print(table(values))
 
 
 def percent(share: float | None) -> str:
