@@ -202,6 +202,18 @@ test("a file for spreadsheets has what was published, and nothing in the place o
   ]);
 });
 
+test("a file for spreadsheets is the same in every language and time zone: UTC, and points in decimals", () => {
+  const zone = process.env.TZ;
+  const files = ["en", "fr"].flatMap((language) => ["UTC", "Europe/Paris", "Asia/Tokyo"].map((TZ) => {
+    process.env.TZ = TZ;
+    choose([language]);
+    return csv([at(0)]).split("\r\n")[1];
+  }));
+  choose(["en"]);
+  if (zone === undefined) delete process.env.TZ; else process.env.TZ = zone;
+  assert.deepEqual([...new Set(files)], ["1970-01-01T00:00:00.000Z,1970-01-01T00:05:00.000Z,0.5,0.2,0.8,10,1,"]);
+});
+
 test("both languages have the same words with the same places for values", () => {
   const places = (language) => Object.entries(LANGUAGES[language]).map(([key, one]) => [key, (one.match(/\{\w+\}/g) ?? []).sort()]);
   assert.deepEqual(Object.fromEntries(places("fr")), Object.fromEntries(places("en")));
