@@ -20,8 +20,9 @@ _HEAD = f"""# Subjects and rights
 
 Written by `make contracts` from `proto/subjects.py`; a test compares. Every identity has a user of its own in each
 of its accounts, with an nkey; what is not named here is denied. A reader with a name (`{NAMED}NAME`) has the rights of
-`{READER}`, in an account of its own. Only `{STREAM_OWNER}` makes streams and has consumers:
-[ADR 20](adr/0020-identities.md).
+`{READER}`, in an account of its own. In MAIN only `{STREAM_OWNER}` makes streams and has consumers
+([ADR 20](adr/0020-identities.md)). Readers have consumers in their own accounts, on mirrors of the public streams
+([ADR 45](adr/0045-readers-mirrors.md)); the page has none.
 
 | subject | message | published by | subscribed by | stream |
 |---|---|---|---|---|
