@@ -107,10 +107,10 @@ def share_within(process: Sequence[Process], window: WindowV1) -> float:
 
 def counted(name: str, scenario: Scenario, window_s: float = 60.0) -> Counted:
     """Count one simulation, and compare with its truth."""
-    drawn, since = plans(scenario, [CAMERA]), scenario.counting.since_s
+    drawn = plans(scenario, [CAMERA])
     true = truth(name, scenario, drawn)
-    passed = Counter(one.verdict for one in true.passages if one.at >= since)
-    windows = [w for w in windows_of(scenario, drawn, window_s) if w.start >= BEGAN + round(since * SECOND)]
+    passed = Counter(one.verdict for one in true.passages)
+    windows = windows_of(scenario, drawn, window_s)
     rated = [(w.interval, share_within(true.process, w)) for w in windows if w.interval is not None]
     return Counted(
         scenario=name,

@@ -2,8 +2,7 @@
 
 No message here holds a verdict or a count of faces: shares are in steps of five percent, the heat map is normalised to
 its maximum and has ten steps. Neither is there before ten seconds had somebody in them, both are renewed every 5 s
-alone, and under the profile fr-2021-269 there is neither. Where static faces are is told as aggregate's cells, which
-are renewed once a day (ADR 42). Site-local; reports are in no stream.
+alone, and under the profile fr-2021-269 there is neither. Site-local; reports are in no stream.
 """
 
 from typing import Annotated, Literal
@@ -11,8 +10,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from proto.control import OperatorName, Why
-from proto.sightings import CellNumber, Octave
-from proto.types import Box, CameraId, Duration, Fraction, Length, Nanoseconds, Pixels, SiteId
+from proto.types import CameraId, Duration, Fraction, Length, Nanoseconds, Pixels, SiteId
 
 HEAT_COLUMNS, HEAT_ROWS = 32, 18
 LONGEST_S = 30.0
@@ -69,38 +67,6 @@ class AimRecordV1(Struct, frozen=True, tag="AimRecordV1", kw_only=True):
     at: Nanoseconds
     seconds: AimSeconds
     why: Why = ""
-
-
-class StaticPlacesRequestV1(Struct, frozen=True, tag="StaticPlacesRequestV1", kw_only=True):
-    """Where are a camera's static faces? Ingest asks when an order to aim begins."""
-
-    site: SiteId
-    camera: CameraId
-
-
-class StaticPlaceV1(Struct, frozen=True, array_like=True):
-    """One cell in which a static face is known to be, on the grid of `StaticCellV1`; nothing of when or how long."""
-
-    octave: Octave
-    column: CellNumber
-    row: CellNumber
-
-
-class StaticPlacesReplyV1(Struct, frozen=True, tag="StaticPlacesReplyV1", kw_only=True):
-    """Where they were known to be when that was last renewed: once a day, so that it tells nobody's coming (ADR 42)."""
-
-    site: SiteId
-    camera: CameraId
-    at: Nanoseconds | None = None
-    """The end of the window that it rests on. None: nothing is told, as of a camera that is still learning."""
-    places: list[StaticPlaceV1] = []
-
-
-class StaticPlaces(Struct, frozen=True):
-    """Where static faces are, as rectangles in shares of the picture; `at` as in the reply they are from."""
-
-    at: Nanoseconds | None = None
-    places: list[Box] = []
 
 
 class PictureSize(Struct, frozen=True):
@@ -170,6 +136,3 @@ class AimReportV1(Struct, frozen=True, tag="AimReportV1", kw_only=True):
     """Share of the faces that are large enough, and yet nobody can say whether they are masked."""
     advice: list[Advice] = []
     """The most important first."""
-    static: StaticPlaces | None = None
-    """Static faces. None where aggregate has not answered, where no picture was analysed, and where the profile
-    withholds what is about faces."""

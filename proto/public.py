@@ -41,7 +41,7 @@ GapReason = Literal[
     "started-late",
     "model-changed",
     "wrong-clock",
-    "static-learning",
+    "static-learning",  # in windows of an earlier version; nobody writes it any more
 ]
 HINTS: frozenset[GapReason] = frozenset({"static-learning"})
 """Those that lower no coverage."""

@@ -10,7 +10,6 @@ from proto.types import (
     CameraId,
     CameraReason,
     CameraState,
-    Count,
     Duration,
     Fraction,
     ModelId,
@@ -25,11 +24,6 @@ from proto.types import (
 
 CODES: dict[Verdict, VerdictCode] = {"masked": "m", "unmasked": "u", "incorrect": "i", "unknown": "n"}
 _VERDICTS: dict[VerdictCode, Verdict] = {code: verdict for verdict, code in CODES.items()}
-
-Octave = Annotated[
-    int, Meta(ge=-14, le=4, description="the binary logarithm of a size in picture widths, rounded down")
-]
-CellNumber = Annotated[int, Meta(ge=0, le=1 << 21)]
 
 
 class SightingV1(Struct, frozen=True):
@@ -122,40 +116,3 @@ class PassageV1(Struct, frozen=True, tag="PassageV1", kw_only=True):
     def verdict(self) -> Verdict:
         """The verdict in words."""
         return _VERDICTS[self.code]
-
-
-class StaticCellV1(Struct, frozen=True, array_like=True):
-    """A cell of a coarse grid in which a static face hangs, or may hang: no box, and nothing finer (ADR 42).
-
-    A face's size is between 2 ** `octave` and twice that, in picture widths; a cell is 2 ** `octave` wide and high, so
-    that a face is one to two cells wide. `column` and `row` are counted from the picture's left upper corner.
-    """
-
-    octave: Octave
-    column: CellNumber
-    row: CellNumber
-    windows: Count
-    """Windows in a row that a static face was seen in; it is counted no further than is needed."""
-    held: Duration
-    """The length of these windows, which is counted no further than is needed."""
-    missed: Duration = 0
-    """How long it was not seen since."""
-
-
-class StaticCameraV1(Struct, frozen=True, kw_only=True):
-    """What aggregate has learnt of the static faces of one camera."""
-
-    camera: CameraId
-    windows: Count
-    """Windows that it has observed; this and the next one are counted no further than is needed to learn."""
-    observed: Duration
-    cells: list[StaticCellV1] = []
-
-
-class StaticFacesV1(Struct, frozen=True, tag="StaticFacesV1", kw_only=True):
-    """Where static faces are, as far as a site has learnt it by the end of a window (ADR 42). Internal, in memory."""
-
-    site: SiteId
-    until: Nanoseconds
-    """The end of the last window that it rests on."""
-    cameras: list[StaticCameraV1] = []

@@ -15,8 +15,6 @@ from proto.aiming import (
     AimReplyV1,
     AimReportV1,
     AimRequestV1,
-    StaticPlacesReplyV1,
-    StaticPlacesRequestV1,
 )
 from proto.control import DeadV1, PauseReplyV1, PauseRequestV1, PauseStateV1
 from proto.drift import DriftDayV1
@@ -39,7 +37,7 @@ from proto.notifications import (
     SilenceV1,
 )
 from proto.public import AlertV1, CameraV1, DeliveryV1, OperationalAlertV1, RuleStateV1, WindowV1
-from proto.sightings import CameraEventV1, ModelV1, PassageV1, SightingsV1, SiteConfigV1, StaticFacesV1, TickV1
+from proto.sightings import CameraEventV1, ModelV1, PassageV1, SightingsV1, SiteConfigV1, TickV1
 from proto.stats import StatsReplyV1, StatsRequestV1
 
 Identity = Literal["ingest", "inference", "aggregate", "notify", "operator", "backup", "subscriber", "page"]
@@ -177,15 +175,6 @@ SITE_CONFIG = Subject(
     ("aggregate",),
     ("aggregate",),
     "the configuration in force from here on",
-    stream="SIGHTINGS",
-)
-STATIC_FACES = Subject(
-    "moretta.v1.site.{site}.static",
-    StaticFacesV1,
-    "msgpack",
-    ("aggregate",),
-    ("aggregate",),
-    "where faces hang on walls, as coarse cells, as far as learnt by a window's end; internal",
     stream="SIGHTINGS",
 )
 CAMERA_EVENTS = Subject(
@@ -428,15 +417,6 @@ AIM_REPORTS = Subject(
     ("operator",),
     "sizes of faces and the picture's quality while a camera is aimed; in no stream",
 )
-STATIC_PLACES = Subject(
-    "moretta.v1.static.{site}",
-    StaticPlacesRequestV1,
-    "msgpack",
-    ("ingest",),
-    ("aggregate",),
-    "where a camera's static faces are known to be, for aiming; renewed once a day",
-    reply=StaticPlacesReplyV1,
-)
 STATS_SERVICE = Service(
     "moretta-stats",
     "1.0.0",
@@ -471,7 +451,6 @@ TABLE: tuple[Subject, ...] = (
     SIGHTINGS,
     TICKS,
     SITE_CONFIG,
-    STATIC_FACES,
     CAMERA_EVENTS,
     MODELS,
     PASSAGES,
@@ -498,7 +477,6 @@ TABLE: tuple[Subject, ...] = (
     AIM,
     AIM_RECORD,
     AIM_REPORTS,
-    STATIC_PLACES,
     STATS,
     DEAD,
 )

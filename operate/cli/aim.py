@@ -1,10 +1,8 @@
 """`moretta aim`: asks ingest to report how usable a camera's picture is, and draws the reports as they come."""
 
 import asyncio
-import math
 import sys
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +24,8 @@ from proto.aiming import (
     AimRequestV1,
     PictureSize,
     Quantiles,
-    StaticPlaces,
 )
 from proto.subjects import AIM, AIM_REPORTS
-from proto.types import Box
 from services.bus import Bus, NoWorkers, Request
 from services.kernel.settings import SettingsError
 
@@ -53,8 +49,6 @@ _ENDS = {
     "out-of-service": "ended: the camera is not served here any more",
 }
 _SHARP, _BLURRED = 0.15, 0.05
-_STATIC = "□"
-_ROUNDING = 1e-3
 _STYLES = {"fine": "bold green", "no-face": "bold cyan", "faces-withheld": "bold cyan"}
 
 
@@ -88,39 +82,19 @@ def screen(report: AimReportV1) -> RenderableType:
     """Return a report as a drawing, 68 columns wide."""
     left = _ENDS[report.ended] if report.ended else f"{report.left / 1e9:.0f} s left"
     title = f"{report.site}/{report.camera}: where faces are ({left})"
-    canvas = Panel(_canvas(report.heat, report.static), title=title, box=box.ROUNDED, expand=False, padding=0)
+    canvas = Panel(_canvas(report.heat), title=title, box=box.ROUNDED, expand=False, padding=0)
     note = Text("No picture, no verdict, no count: the map is relative to its own maximum.", style="dim")
     return Group(canvas, _advice(report.advice), _figures(report), note)
 
 
-def _canvas(heat: str | None, static: StaticPlaces | None) -> Text:
+def _canvas(heat: str | None) -> Text:
     digits = heat or "0" * HEAT_COLUMNS * HEAT_ROWS
-    outlined = {cell for place in (static.places if static else []) for cell in _outline(place)}
     text = Text(no_wrap=True)
     for number, digit in enumerate(digits):
         row, column = divmod(number, HEAT_COLUMNS)
         text.append("\n" if row and column == 0 else "")
-        text.append(" " if digit == "0" else digit, style=(style := f"{_ink(digit)} on {_COLOURS[int(digit)]}"))
-        text.append(_STATIC if (row, column) in outlined else " ", style=f"bold {style}")
+        text.append("  " if digit == "0" else f"{digit} ", style=f"{_ink(digit)} on {_COLOURS[int(digit)]}")
     return text
-
-
-def _outline(place: Box) -> set[tuple[int, int]]:
-    """Return the map's cells, as row and column, at the edge of what a place covers."""
-    x1, y1, x2, y2 = place
-    rows, columns = _covered(y1, y2, HEAT_ROWS), _covered(x1, x2, HEAT_COLUMNS)
-    return {
-        (row, column)
-        for row in rows
-        for column in columns
-        if row in {rows[0], rows[-1]} or column in {columns[0], columns[-1]}
-    }
-
-
-def _covered(low: float, high: float, cells: int) -> range:
-    """Return the cells of a side of the map that a length covers by more than a rounding error."""
-    first = math.floor(low * cells + _ROUNDING)
-    return range(first, max(first + 1, math.ceil(high * cells - _ROUNDING)))
 
 
 def _ink(digit: str) -> str:
@@ -146,20 +120,7 @@ def _figures(report: AimReportV1) -> Table:
         f"{_percent(report.brightness)} (nearly black {_percent(report.dark)}, white {_percent(report.clipped)})",
     )
     table.add_row("sharpness", _sharpness(report.sharpness))
-    table.add_row("faces on walls", _static(report))
     return table
-
-
-def _static(report: AimReportV1) -> str:
-    if report.analysed is None or any(advice.code == "faces-withheld" for advice in report.advice):
-        return "–"
-    if report.static is None:
-        return "not known: aggregate does not answer"
-    if report.static.at is None:
-        return "none told yet: a camera learns for an hour"
-    when, count = datetime.fromtimestamp(report.static.at / 1e9, UTC), len(report.static.places)
-    places = f"{_STATIC} {count} {'place' if count == 1 else 'places'}; the faces that hang there are not counted"
-    return f"{places if count else 'none'}\nas of {when:%Y-%m-%d %H:%M} UTC, renewed once a day"
 
 
 def _sizes(sizes: Quantiles | None, picture: PictureSize | None) -> str:

@@ -176,8 +176,6 @@ class Counting(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     visible_s: Annotated[float, Meta(ge=0, le=60)] = 0.6
     smallest_px: FacePx = 12.0
-    since_s: Moment = 0.0
-    """`bench counts` compares what came later: by then a camera may have learnt what hangs on its walls."""
 
 
 class Scenario(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -4,7 +4,7 @@ from operate.transparency.document import Document, Section, Sentence, Table, li
 from operate.transparency.notice import page
 from operate.transparency.place import SiteNotice
 from operate.transparency.settings import ReceiverOutline, TransparencySettings
-from proto.subjects import DRIFT, STATIC_FACES, STREAMS
+from proto.subjects import DRIFT, STREAMS
 from services.kernel.settings import STAND_IN
 from services.sites.settings import CameraSettings
 
@@ -146,9 +146,6 @@ def _kept(place: SiteNotice) -> Table:
         for stream in STREAMS
         if stream.name != DRIFT.stream or place.terms.figures is None  # nothing finer than the site is kept then
     ]
-    walls, walls_kept = place.walls()
-    after = [stream.name for stream in STREAMS].index(str(STATIC_FACES.stream))
-    rows.insert(after + 1, (rows[after][0], walls, gettext("memory"), walls_kept))
     return table((gettext("Stream"), gettext("Contents"), gettext("Where"), gettext("For how long")), rows)
 
 
@@ -188,13 +185,6 @@ def _risks(place: SiteNotice) -> Table:
             gettext("A person is recognised, or found again"),
             gettext("no features of a face are computed; no number of a track is published"),
             "tests/contract/test_contract_privacy.py",
-        ),
-        (
-            gettext("Somebody lies still for an hour and is taken for a poster"),
-            gettext(
-                "only a coarse square about a face wide is kept, as of a poster; what is shown of it changes once a day"
-            ),
-            "docs/adr/0042-faces-on-walls.md",
         ),
         (
             gettext("Few people can be told apart in the figures"),

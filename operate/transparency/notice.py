@@ -99,7 +99,7 @@ def _sealed(place: SiteNotice) -> str:
 
 
 def _lifetimes(place: SiteNotice) -> Table:
-    gettext, (walls, walls_kept) = place.words.gettext, place.walls()
+    gettext = place.words.gettext
     kept = {stream.name: stream.max_age_s or 0 for stream in STREAMS}
     rows = [
         (
@@ -117,7 +117,6 @@ def _lifetimes(place: SiteNotice) -> Table:
             gettext("memory, at the site"),
             place.duration(kept["SIGHTINGS"]),
         ),
-        (walls, gettext("memory, at the site"), walls_kept),
         (
             gettext("each passage: zone, mask or not, time"),
             gettext("disk, at the site"),

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 
 from babel.units import format_unit
 
-from services.aggregate.core.config import SECOND
-from services.aggregate.core.static_faces import FORGET
 from services.notify.core.texts.words import Words
 from services.sites.profiles import PROFILES, Terms
 from services.sites.settings import DAYS, CameraSettings, Day, RestSettings, SiteSettings
@@ -40,17 +38,6 @@ class SiteNotice:
             if seconds >= 2 * length and seconds % length == 0:
                 return format_unit(seconds // length, f"duration-{unit}", "long", locale=self.words.locale)
         return format_unit(seconds, "duration-second", "long", locale=self.words.locale)
-
-    def walls(self) -> tuple[str, str]:
-        """Return what is kept of faces that hang on walls, and for how long (ADR 42)."""
-        gettext = self.words.gettext
-        return (
-            gettext(
-                "where faces hang on walls, as on posters, which are not counted: coarse squares about a face wide, no"
-                " picture"
-            ),
-            gettext("until no face was seen there in {time} of observation", time=self.duration(FORGET // SECOND)),
-        )
 
     def published(self) -> str:
         """Return which figures are published, how often and about what."""

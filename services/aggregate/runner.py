@@ -10,9 +10,8 @@ from typing import Protocol, cast
 
 from msgspec import Struct
 
-from proto.aiming import StaticPlacesReplyV1
 from proto.public import AlertV1, OperationalAlertV1, RuleStateV1, WindowV1
-from proto.sightings import PassageV1, SightingsV1, SiteConfigV1, StaticFacesV1, TickV1
+from proto.sightings import PassageV1, SightingsV1, SiteConfigV1, TickV1
 from proto.subjects import (
     ALERTS,
     CAMERA_EVENTS,
@@ -22,7 +21,6 @@ from proto.subjects import (
     RULES,
     SIGHTINGS,
     SITE_CONFIG,
-    STATIC_FACES,
     TICKS,
     WINDOWS,
     Subject,
@@ -38,8 +36,7 @@ from services.aggregate.metrics import LAG, REPLAYED, RESETS, SiteMetrics, Windo
 from services.aggregate.published import Published
 from services.aggregate.retention import Retention
 from services.aggregate.settings import AggregateSettings
-from services.aggregate.static_places import SiteStaticPlaces
-from services.bus import Bus, Fenced, LeaseCheck, Stored, StreamReset
+from services.bus import Bus, LeaseCheck, Stored, StreamReset
 from services.bus.clock import FAR_NS, LOOK_S, HostClock
 from services.kernel.log import get_logger
 from services.kernel.tracing import MOST_LINKS, begin
@@ -52,7 +49,6 @@ _ONCE: dict[type[Struct], tuple[Subject, str, str]] = {
     AlertV1: (ALERTS, "start", "resolved"),
     RuleStateV1: (RULES, "start", "normal"),
     OperationalAlertV1: (OPERATIONS, "at", ""),
-    StaticFacesV1: (STATIC_FACES, "until", ""),
 }
 """Types of messages that are stored once. For each: its subject; the field that says up to which window the subject is
 published; and the state that a new configuration may add after the same window's own decisions."""
@@ -95,7 +91,6 @@ class SiteRunner:
         self._lag, self._replayed = LAG.labels(self._site), REPLAYED.labels(self._site)
         self._metrics = SiteMetrics(self._site)
         self._shown = WindowMetrics(config, wanted=settings.publish_metrics)
-        self._static = SiteStaticPlaces(config.site)
         self._frames: deque[tuple[int, str]] = deque(maxlen=8 * MOST_LINKS)
         """Event times and traceparents of traced pictures."""
         self._windows: dict[str, str] = {}
@@ -156,10 +151,6 @@ class SiteRunner:
     def _ahead_s(self, moment: int) -> int:
         return round((moment - self._host.now()) / 1e9)
 
-    def static_places(self, camera: str) -> StaticPlacesReplyV1:
-        """Return where a camera's static faces are known to be, renewed once a day, for ingest."""
-        return self._static.answer(camera, self._config.profile)
-
     async def tick(self) -> None:
         """Store ticks, so that time passes in the stream, and repeat the configuration, for ever."""
         announced = -self._settings.announce_s
@@ -197,7 +188,6 @@ class SiteRunner:
         await self._announce()
         found = await self._published(configs)
         passages = [cast("PassageV1", s.message) for s in await self._bus.history(PASSAGES, site=self._site)]
-        static = [cast("StaticFacesV1", s.message) for s in await self._bus.history(STATIC_FACES, site=self._site)]
         done = max((window.end for window in found.windows if window.zone == WHOLE_SITE), default=0)
         whole = self._retention is None or await self._retention.check_start(done)
         self._start = ReplayStart(done - SILENCE)
@@ -205,10 +195,8 @@ class SiteRunner:
         self._metrics.begin(self._config, done)
         self._shown.show(found.windows)
         restored = core.restore(
-            passages, found.windows, found.alerts, configs, found.states, found.operational, static, whole=whole
+            passages, found.windows, found.alerts, configs, found.states, found.operational, whole=whole
         )
-        for known in static:
-            self._static.show(known, self._config.profile)
         await self._publish(restored)
         log.info("restored", site=self._site, windows=len(found.windows), messages=self._replay_to)
         return core
@@ -255,7 +243,6 @@ class SiteRunner:
         """Remove the site's metrics."""
         self._metrics.retire()
         self._shown.retire()
-        self._static.retire()
 
     async def _publish(self, outputs: Iterable[Output]) -> None:
         """Publish in order: passages and operational alerts before a window, the decisions of its rules after it."""
@@ -267,8 +254,6 @@ class SiteRunner:
                     await self._publish_window(output)
                 case AlertV1() | RuleStateV1() | OperationalAlertV1():
                     await self._publish_once(output)
-                case StaticFacesV1():
-                    await self._publish_static(output)
                 case PassageV1():
                     await self._bus.store(PASSAGES, output, message_id=_passage_id(output), held=self._held)
 
@@ -287,14 +272,6 @@ class SiteRunner:
         """Return a zone's newest window from the bus: another replica may have decided it differently."""
         last = await self._bus.last(WINDOWS, site=self._site, zone=zone)
         return [] if last is None else [cast("WindowV1", last.message)]
-
-    async def _publish_static(self, learnt: StaticFacesV1) -> None:
-        """Store what is learnt; Fenced if another replica has learnt something else from the same window."""
-        stored = await self._bus.store_once(STATIC_FACES, learnt, is_done=partial(is_as_late, learnt), held=self._held)
-        last = None if stored else await self._bus.last(STATIC_FACES, site=self._site)
-        if last is not None and cast("StaticFacesV1", last.message).until == learnt.until and last.message != learnt:
-            raise Fenced(last.subject)
-        self._static.show(learnt, self._config.profile)
 
     async def _publish_once(self, message: AlertV1 | RuleStateV1 | OperationalAlertV1) -> None:
         row, done = _ONCE[type(message)][0], partial(is_as_late, message)

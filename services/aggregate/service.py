@@ -5,8 +5,7 @@ from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-from proto.aiming import StaticPlacesRequestV1
-from proto.subjects import AGGREGATE_REPLICAS, DRIFT, SIGHTINGS, SITE_LEASES, STATIC_PLACES, STREAMS
+from proto.subjects import AGGREGATE_REPLICAS, DRIFT, SIGHTINGS, SITE_LEASES, STREAMS
 from services.aggregate import readers, retention
 from services.aggregate.core.config import SiteConfig
 from services.aggregate.drift import SiteDrift
@@ -15,7 +14,7 @@ from services.aggregate.runner import SiteRunner
 from services.aggregate.settings import AggregateFile, AggregateSettings
 from services.aggregate.stats import Stats
 from services.aggregate.web import PageServer
-from services.bus import Bus, Fenced, LeaseCheck, NoRoom, Request, StreamConflict
+from services.bus import Bus, Fenced, LeaseCheck, NoRoom, StreamConflict
 from services.bus.clock import HostClock
 from services.kernel.app import STEP_LIMIT_S, App, end_tasks
 from services.kernel.faults import StartError
@@ -97,12 +96,6 @@ class Sites:
         for name in list(self.running):
             await self.stop(name)
 
-    async def tell_static(self, asked: StaticPlacesRequestV1, request: Request) -> None:
-        """Answer where a camera's static faces are, if this replica decides its site."""
-        running = self.running.get(asked.site)
-        if running is not None and asked.site in self.caught_up - self.fenced:
-            await request.reply(running.runner.static_places(asked.camera))
-
     async def _until_fenced(self, name: str, following: Coroutine[Any, Any, None]) -> None:
         try:
             await following
@@ -155,6 +148,5 @@ async def wire(app: App, file: AggregateFile) -> None:
     await apply(file)
     app.spawn("keep the leases", leases.keep())
     app.spawn("share the sites", sharing.run())
-    await bus.serve(STATIC_PLACES, sites.tell_static)
     app.on_stop("hand the sites over", sharing.hand_over)
     app.on_reload(apply)

@@ -24,7 +24,6 @@ from proto.subjects import (
     FRAMES_QUEUE,
     OPERATIONS,
     RULES,
-    STATIC_PLACES,
     STATS,
     STATS_SERVICE,
     STREAM_OWNER,
@@ -124,16 +123,6 @@ def test_only_operators_read_what_aiming_tells(identity: Identity, account: Acco
     assert bool(touches(rights.subscribe, AIM_RECORD.wildcard())) == (who or own)
     assert AIM_REPORTS.stream is None
     assert "AUDIT" not in {stream.name for stream in mirrored(heard_by(READER))}
-
-
-@every_user
-def test_only_ingest_asks_where_static_faces_are(identity: Identity, account: Account):
-    """And aggregate alone hears it: an operator is told by ingest, while an order that was recorded is carried out."""
-    rights = rights_of(identity, account)
-    assert bool(touches(rights.publish, STATIC_PLACES.wildcard())) == ((identity, account) == ("ingest", "MAIN"))
-    hears = identity == READER or (identity, account) == ("aggregate", "MAIN")
-    assert bool(touches(rights.subscribe, STATIC_PLACES.wildcard())) == hears
-    assert not [one.name for one in STREAMS if any(overlap(s, STATIC_PLACES.wildcard()) for s in one.subjects)]
 
 
 @every_user
@@ -245,7 +234,7 @@ def test_only_servers_of_requests_may_answer(identity: Identity, account: Accoun
     answers = {
         ("inference", "FRAMES"): ["_INBOX_ingest-frames.>"],
         ("ingest", "MAIN"): ["_INBOX_operator.>"],
-        ("aggregate", "MAIN"): ["_INBOX_ingest.>", "_INBOX_notify.>", "_INBOX_operator.>", "_R_.>"],
+        ("aggregate", "MAIN"): ["_INBOX_notify.>", "_INBOX_operator.>", "_R_.>"],
         ("notify", "MAIN"): ["_INBOX_operator.>"],
     }
     inboxes = [subject for subject in rights_of(identity, account).publish if subject.startswith(("_INBOX", "_R_"))]

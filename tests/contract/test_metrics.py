@@ -21,7 +21,6 @@ PUBLISHED = {
 SERIES = 4_000
 """So many at most of one metric, beside those of sites and cameras."""
 UNITLESS = {
-    "moretta_aggregate_static_places",
     "moretta_camera_analysed_fps", "moretta_camera_fps", "moretta_drift_baseline_days", "moretta_drift_score",
     "moretta_drift_score_psi", "moretta_drift_size_psi", "moretta_inference_frame_keys", "moretta_ingest_workers",
     "moretta_readers", "moretta_stream_replicas_lacking", "moretta_whip_peers", "moretta_drift_unknown_share",

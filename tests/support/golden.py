@@ -16,10 +16,6 @@ from proto.aiming import (
     AimRequestV1,
     PictureSize,
     Quantiles,
-    StaticPlaces,
-    StaticPlacesReplyV1,
-    StaticPlacesRequestV1,
-    StaticPlaceV1,
 )
 from proto.codec import encode_as
 from proto.control import DeadV1, PauseReplyV1, PauseRequestV1, PauseStateV1
@@ -51,9 +47,6 @@ from proto.sightings import (
     SightingsV1,
     SightingV1,
     SiteConfigV1,
-    StaticCameraV1,
-    StaticCellV1,
-    StaticFacesV1,
     TickV1,
 )
 from proto.stats import PeriodV1, StatsReplyV1, StatsRequestV1
@@ -139,18 +132,6 @@ EXAMPLES: tuple[Struct, ...] = (
     NotifyLeaseV1(site="cannes", holder="notify-0", live=True, offered=True),
     NotifyReplicaV1(replica="notify-0", leaving=True),
     SiteConfigV1(site="cannes", sha256=SHA, config='{"id":"cannes"}'),
-    StaticFacesV1(
-        site="cannes",
-        until=AT,
-        cameras=[
-            StaticCameraV1(
-                camera="gate-1",
-                windows=3,
-                observed=3_600_000_000_000,
-                cells=[StaticCellV1(-5, 12, 7, windows=3, held=3_600_000_000_000, missed=1_200_000_000_000)],
-            )
-        ],
-    ),
     CameraEventV1(site="cannes", camera="gate-1", lease=7, state="backing-off", reason="timeout", at=AT),
     ModelV1(site="cannes", model="moretta-1.0", model_sha256=SHA, errors=ERRORS),
     PassageV1(
@@ -346,10 +327,7 @@ EXAMPLES: tuple[Struct, ...] = (
         too_small=0.25,
         unsure=0.05,
         advice=[Advice("move-closer", 0.25, 10.0)],
-        static=StaticPlaces(AT - 7_200_000_000_000, [(0.375, 0.25, 0.40625, 0.305556)]),
     ),
-    StaticPlacesRequestV1(site="cannes", camera="gate-1"),
-    StaticPlacesReplyV1(site="cannes", camera="gate-1", at=AT - 7_200_000_000_000, places=[StaticPlaceV1(-5, 12, 7)]),
     StatsRequestV1(site="cannes", zone="_site", since=AT, until=AT + 3_600_000_000_000, step="hour"),
     StatsReplyV1(
         site="cannes",

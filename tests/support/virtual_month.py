@@ -19,7 +19,7 @@ from typing import Any
 from virtual_world import DAYS, SECOND, START, Message, World, Writer
 
 from proto.public import AlertV1, OperationalAlertV1, RuleStateV1, WindowV1
-from proto.sightings import PassageV1, SightingsV1, SiteConfigV1, StaticFacesV1
+from proto.sightings import PassageV1, SightingsV1, SiteConfigV1
 from proto.subjects import ALERTS, OPERATIONS, RULES, WINDOWS
 from services.aggregate import published
 from services.aggregate.core.config import SiteConfig
@@ -42,8 +42,6 @@ class Shelf:
         self.rows: dict[Any, list[Stored]] = {row: [] for row in _ROWS.values()}
         self.latest_of: dict[str, Any] = {}
         self.passages: list[tuple[int, PassageV1]] = []
-        self.static: list[tuple[int, StaticFacesV1]] = []
-        """What is learnt of static faces, in the stream of sightings, and when it was stored."""
         self._ids: dict[tuple[int, int, int, int], int] = {}
 
     def store(self, output: Any, now: int) -> None:
@@ -53,10 +51,6 @@ class Shelf:
             if now - self._ids.get(key, -1 << 60) > 120 * SECOND:
                 self._ids[key] = now
                 self.passages.append((now, output))
-            return
-        if isinstance(output, StaticFacesV1):
-            if not self.static or self.static[-1][1].until < output.until:
-                self.static.append((now, output))
             return
         row = _ROWS[type(output)]
         subject, rows = row.of(output), self.rows[row]
@@ -107,7 +101,6 @@ class Run:
             self._fill(place)
             if place and message.stream_created != messages[place - 1].stream_created:
                 self._first = place
-                self.shelf.static = []
                 core.step(Reset())
             outputs = self._outputs(core, message) if not self._is_needless(place) else []
             if self._crashes and self.now >= self._crashes[0]:
@@ -161,8 +154,6 @@ class Run:
         while self._first < place and self.world.messages[self._first].time < oldest:
             self._first += 1
         self.shelf.passages = [one for one in self.shelf.passages if self.now - one[0] < 7_200 * SECOND]
-        kept = self.world.messages[self._first].true
-        self.shelf.static = [one for one in self.shelf.static if one[0] >= kept]
 
     def _started(self, place: int) -> SiteCore:
         """Restore as the shell does (`SiteRunner._restore`)."""
@@ -180,10 +171,9 @@ class Run:
         whole = self._dropped < done
         self._replay_to, self._start = place, ReplayStart(done - SILENCE)
         core = SiteCore(*first_config(stored, done - SILENCE, newest))
-        self._keep(core.restore(
-            passages, found.windows, found.alerts, configs, found.states, found.operational,
-            [message for _, message in self.shelf.static], whole=whole,
-        ))  # fmt: skip
+        self._keep(
+            core.restore(passages, found.windows, found.alerts, configs, found.states, found.operational, whole=whole)
+        )
         return core
 
 

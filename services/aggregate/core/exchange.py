@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from proto.public import AlertV1, OperationalAlertV1, RuleStateV1, WindowV1
-from proto.sightings import PassageV1, StaticFacesV1
+from proto.sightings import PassageV1
 
 DropReason = Literal[
     "fenced", "late", "ahead", "other-model", "unknown-camera", "unreadable-config", "not-under-this-profile"
@@ -36,4 +36,4 @@ class Dropped:
     reason: DropReason
 
 
-Output = PassageV1 | StaticFacesV1 | WindowV1 | AlertV1 | RuleStateV1 | OperationalAlertV1 | Dropped
+Output = PassageV1 | WindowV1 | AlertV1 | RuleStateV1 | OperationalAlertV1 | Dropped

@@ -10,19 +10,17 @@ from dataclasses import replace
 
 from proto.model_errors import ModelErrors
 from proto.public import AlertV1, OperationalAlertV1, RuleStateV1, WindowV1
-from proto.sightings import CODES, CameraEventV1, ModelV1, PassageV1, SightingsV1, SiteConfigV1, StaticFacesV1
+from proto.sightings import CODES, CameraEventV1, ModelV1, PassageV1, SightingsV1, SiteConfigV1
 from services.aggregate.core import policy
 from services.aggregate.core.cameras import CameraRecord
 from services.aggregate.core.config import SECOND, Schedule, SiteConfig
 from services.aggregate.core.exchange import Dropped, DropReason, Output, Reset, Stored
 from services.aggregate.core.operations import Operations
 from services.aggregate.core.restart import SILENCE, FirstWindow, ReplayMark, Restored, first_window
-from services.aggregate.core.retention import needed
 from services.aggregate.core.rulebook import RuleBook
 from services.aggregate.core.rules import Decision, judged_by
-from services.aggregate.core.static_faces import StaticFaces
 from services.aggregate.core.tracking import PLAIN, Track
-from services.aggregate.core.windows import CAMERA_OK, Model, Slot
+from services.aggregate.core.windows import Model, Slot
 
 IN_FLIGHT = 2 * SECOND
 """How long inference tries to store a sighting. One may still come for this long after the last `ended`."""
@@ -54,7 +52,6 @@ class SiteCore:
         """Sightings that come late for event time before this moment are in no window's late total."""
         self._restored, self._first = Restored(), FirstWindow(0, "started-late", [])
         self._mark = ReplayMark()
-        self._static = StaticFaces(config.site)
         self._waiting: list[PassageV1] = []
         """Restored passages of windows that are not open yet."""
         self._place = (0, 0, 0)
@@ -78,7 +75,6 @@ class SiteCore:
         configs: Iterable[SiteConfig] = (),
         states: Sequence[RuleStateV1] = (),
         operational: Iterable[OperationalAlertV1] = (),
-        static: Iterable[StaticFacesV1] = (),
         *,
         whole: bool = True,
     ) -> list[Output]:
@@ -87,13 +83,12 @@ class SiteCore:
         `windows` holds at least the first and the last window of each zone; for zones with rules, as many as
         `rulebook.is_enough` and `operations.is_enough` say. `alerts` and `states` hold the last ones of each rule,
         `operational` the last ones of each camera and zone. `configs` holds those that may be needed to judge the last
-        window. `static` is all that the stream has of static faces. `whole` says that the stream of passages has
+        window. `whole` says that the stream of passages has
         dropped none of the open windows'. Return the alerts and changes of state that a crash kept from being
         published.
         """
         self._restored = Restored.of(passages, windows, whole=whole)
         self._late.update({w.zone: w.late_total or 0 for w in self._restored.windows.values()})
-        self._static.restore(static)
         config = judged_by(windows, configs)
         self._operations.restore(operational, windows, config)
         missing = self._rules.restore(alerts, states, windows, config)
@@ -122,7 +117,7 @@ class SiteCore:
             self._schedule.go_on_from(self._restored.site_done)
         self._first = first_window(self._restored, self._schedule, self._now, created)
         self._begun = self._now
-        self._go_on_at(self._first.start)
+        self._cursor = self._first.start
         self._mark = ReplayMark.of(self._restored, created)
         self._waiting = self._first.waiting
         # The time at which a person passed is kept no longer than it takes to count them.
@@ -131,7 +126,6 @@ class SiteCore:
     def _reset(self) -> None:
         self._resumed = 0
         self._errors.clear()  # a start with the new stream could not read them any more
-        self._static.forget()
         for camera in self._cameras.values():
             camera.forget_fence()
             camera.watch.excuse(self._now, "bus-restarted")
@@ -164,12 +158,9 @@ class SiteCore:
         camera.picture(message)
         if self._ended_at is not None and not self._all_ended():
             self._ended_at = None
-        ground, places = config.grounds[message.camera], self._static.places(message.camera)
+        ground = config.grounds[message.camera]
         faces = ground.counted(message.faces)
-        self._slot(message.at).look(message, faces)
-        closed = camera.tracker.step(
-            message.at, message.aspect, faces, message.model_sha256, config.max_gap, ground, places
-        )
+        closed = camera.tracker.step(message.at, message.aspect, faces, message.model_sha256, config.max_gap, ground)
         yield from self._passages(message.camera, closed)
 
     def _refuse(self, message: SightingsV1, config: SiteConfig) -> DropReason | None:
@@ -217,15 +208,16 @@ class SiteCore:
         for track in closed:
             config = self._schedule.at(track.last)
             ground = config.grounds.get(name, PLAIN)
-            if track.stillness.most < config.tracking.min_hits or not ground.confirms(track.largest, track.net):
+            person = track.tally()
+            if person.hits < config.tracking.min_hits or not ground.confirms(person.largest, track.net):
                 continue
             created, sequence, index = self._place
             self._place = (created, sequence, index + 1)
             passage = PassageV1(
                 site=self._site,
                 camera=name,
-                zone=track.zone if track.zone in config.zone_cameras else ground.zone,
-                code=CODES[track.evidence.verdict()],
+                zone=person.zone if person.zone in config.zone_cameras else ground.zone,
+                code=CODES[person.evidence.verdict()],
                 at=track.last,
                 stream_created=created,
                 stream_sequence=sequence,
@@ -243,7 +235,7 @@ class SiteCore:
         if self._ended_at is not None and self._now >= self._ended_at + min(lateness, IN_FLIGHT):
             yield from self._close_all()
         if self._ended_at is None and not self._slots and self._all_ended():
-            self._go_on_at(max(self._open, self._schedule.window_at(self._now)[0]))
+            self._cursor = max(self._open, self._schedule.window_at(self._now)[0])
             yield from self._part()
             return
         while self._reached() >= self._schedule.window_at(self._open)[1] + self._schedule.at(self._open).lateness:
@@ -276,7 +268,7 @@ class SiteCore:
             yield from self._close(self._slot(self._open))
             return
         recent, _ = self._schedule.window_at(self._now - SILENCE)
-        self._go_on_at(max(self._schedule.window_at(self._open)[1], min(known, recent)))
+        self._cursor = max(self._schedule.window_at(self._open)[1], min(known, recent))
         yield from self._part()
 
     def _close(self, slot: Slot) -> Iterator[Output]:
@@ -289,7 +281,6 @@ class SiteCore:
                 slot.note(name, span)
             if slot.end > self._resumed and watch.reason in {"started-late", "bus-restarted"}:
                 watch.excuse(slot.end, "camera-down")
-        yield from self._learn(slot)
         del self._slots[slot.start]
         self._cursor = slot.end
         self._schedule.forget(slot.end)
@@ -303,20 +294,6 @@ class SiteCore:
             self._late.clear()
             self._untold = slot.end
         yield from self._part()
-
-    def _learn(self, slot: Slot) -> Iterator[Output]:
-        """Learn where static faces are. A window says nothing of a camera that it has not observed, or of which the
-        stream may have lost a part.
-        """
-        whole = self._place[0] <= slot.start
-        for name in slot.config.grounds:
-            if self._static.is_learning(name) and slot.observed(name):
-                slot.miss(name, "static-learning")
-        seen = {n: slot.lasting(n) if whole and slot.observed(n) >= CAMERA_OK else None for n in slot.config.grounds}
-        learnt = self._static.close(slot.end, slot.end - slot.start, seen)
-        for name, camera in self._cameras.items():
-            camera.tracker.settle(self._static.fresh(name))
-        yield from [learnt] if learnt is not None else []
 
     def _part(self) -> list[Decision]:
         """End the rules that the open window's configuration no longer has, unless that was done before the start."""
@@ -333,11 +310,6 @@ class SiteCore:
         yield from self._rules.take(config.rules, window)
 
     # --- what is open -----------------------------------------------------------------------------------------------
-
-    def _go_on_at(self, start: int) -> None:
-        """Open the window of this start, which need not follow the one before."""
-        self._cursor = start
-        self._static.begin(start, needed(self._schedule.at(start)))
 
     @property
     def _open(self) -> int:

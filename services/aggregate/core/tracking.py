@@ -16,7 +16,6 @@ from proto.sightings import SightingV1
 from services.aggregate.core.config import SECOND
 from services.aggregate.core.ground import Ground, Point
 from services.aggregate.core.motion import Location, Motion, gains, place
-from services.aggregate.core.places import NOWHERE, Places
 from services.aggregate.core.stillness import Stillness
 from services.aggregate.core.windows import Evidence
 
@@ -28,8 +27,12 @@ PLAIN = Ground()
 """A picture without areas and without a line."""
 COVERED = SECOND
 """Who was seen at a place so long ago may be there still."""
-KEPT = 60 * SECOND
-"""A static face that is hidden for so long is still where it was."""
+KEPT = 180 * SECOND
+"""A portrait that is hidden for so long is still where it was."""
+BESIDE = 0.75
+"""A box of a portrait that is far off is within this distance of it, in face sizes, and its size within this ratio."""
+HOLD = 180 * SECOND
+"""A person's track that has been still for so long has ended: what is seen since is a portrait behind them."""
 _SECOND = 1e-9
 SPOT = 2.0
 """Who stays within so many face sizes of a place stands there: people who wait sway and step aside."""
@@ -41,6 +44,37 @@ turned away, bend down, are hidden by somebody, or the light is off. Who goes is
 
 
 @dataclass(slots=True)
+class Tally:
+    """What some sightings of a track say about a person."""
+
+    evidence: Evidence
+    hits: int = 0
+    largest: float = 0.0
+    """The largest face, in picture widths."""
+    zones: Counter[str] = field(default_factory=Counter)
+    """Sightings by zone."""
+
+    @property
+    def zone(self) -> str:
+        """The zone with most of the sightings; if two are equal, the first by name."""
+        return min(self.zones, key=lambda zone: (-self.zones[zone], zone))
+
+    def add(self, model: str, face: "_Face", zone: str) -> None:
+        """Add a sighting."""
+        self.evidence.add(model, face.sighting)
+        self.hits += 1
+        self.largest = max(self.largest, face.place.size)
+        self.zones[zone] += 1
+
+    def take(self, other: "Tally") -> None:
+        """Add later sightings."""
+        self.evidence.take(other.evidence)
+        self.hits += other.hits
+        self.largest = max(self.largest, other.largest)
+        self.zones += other.zones
+
+
+@dataclass(slots=True)
 class Track:
     """One passer-by in view. Lives in RAM for seconds; has no id."""
 
@@ -48,30 +82,28 @@ class Track:
     seen: Location
     """Where the filter placed it at the last sighting."""
     last: int
-    evidence: Evidence
-    """From its free sightings: what a static face shows says nothing about a person."""
     stillness: Stillness
+    person: Tally
+    """From the sightings before the last time it moved, but for those where it was still."""
+    here: Tally
+    """From the sightings since then."""
     spot: Location
     """Where it was at `since`; it has stayed near there ever since."""
     since: int
     stands: bool = False
     """Whether the person stood at the last sighting."""
     hits: int = 0
-    largest: float = 0.0
-    """Its largest face, in picture widths; this and `zones` are of its free sightings, like the evidence."""
     net: int = 0
     """Crossings of the camera's line to its right, minus those to its left."""
-    zones: Counter[str] = field(default_factory=Counter)
-    """Free sightings by zone."""
 
     @property
-    def zone(self) -> str:
-        """The zone with most of its sightings; if two are equal, the first by name."""
-        return min(self.zones, key=lambda zone: (-self.zones[zone], zone))
+    def is_portrait(self) -> bool:
+        """Whether it is a portrait, as far as its sightings say: a still face that has never moved."""
+        return self.stillness.is_still and not self.person.hits
 
     def patience(self, max_gap: int) -> int:
         """Return for how long it may go unseen, in ns."""
-        if self.stillness.is_static:
+        if self.is_portrait:
             return max_gap + KEPT
         return max(max_gap, min(AS_LONG * (self.last - self.since), LONGEST * max_gap)) if self.stands else max_gap
 
@@ -93,21 +125,30 @@ class Track:
         """Count a sighting that motion and place already include."""
         self.hits += 1
         self.last = picture.at
-        # Before a known static face nobody is waited for: when they walk on, its face is where they stood.
-        self.stands = picture.at - self.since >= STOOD and not picture.places.hold(face.place)
-        if self.stillness.add(picture.at, face.place, picture.places):
-            self.evidence.add(picture.model, face.sighting)
-            self.largest = max(self.largest, face.place.size)
-            self.zones[picture.ground.zone_at(*picture.point(self.seen))] += 1
+        was_still = self.stillness.is_still
+        if self.stillness.moves(picture.at, face.place):
+            self._leave(was_still=was_still)
+        # Before a portrait nobody is waited for: when they walk on, its face is where they stood.
+        self.stands = picture.at - self.since >= STOOD and not self.is_portrait and not picture.hangs(face.place)
+        self.here.add(picture.model, face, picture.ground.zone_at(*picture.point(self.seen)))
+
+    def tally(self) -> Tally:
+        """Return what its sightings say about a person; where it was still they say nothing."""
+        self._leave(was_still=self.stillness.is_still)
+        return self.person
+
+    def _leave(self, *, was_still: bool) -> None:
+        if not was_still:
+            self.person.take(self.here)
+        self.here = Tally(Evidence(self.here.evidence.model))
 
     def has_ended(self, end: int) -> bool:
-        """Return whether it was last seen before a moment; a static face may be hidden for longer."""
-        return self.last < (end - KEPT if self.stillness.is_static else end)
+        """Return whether it was last seen before a moment; a portrait may be hidden for longer."""
+        return self.last < (end - KEPT if self.is_portrait else end)
 
-    def settle(self, places: Places) -> None:
-        """Forget the sightings so far if the track rests where a static face has just become known."""
-        if self.stillness.settle(places):
-            self.evidence, self.largest, self.zones = Evidence(self.evidence.model), 0.0, Counter()
+    def has_gone_over(self) -> bool:
+        """Return whether it was a person who is gone, and has been a portrait since."""
+        return self.last - self.stillness.since > HOLD and self.person.hits > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +157,14 @@ class _Picture:
     aspect: float
     model: str
     ground: Ground
-    places: Places
+    portraits: list[Location]
+
+    def hangs(self, where: Location) -> bool:
+        """Return whether a portrait is at a place, or hardly beside it."""
+        return any(
+            hypot(where.x - one.x, where.y - one.y) <= one.size and 0.5 <= where.size / one.size <= 2
+            for one in self.portraits
+        )
 
     def point(self, where: Location) -> Point:
         """Return a place in shares of the picture."""
@@ -144,30 +192,31 @@ class Tracker:
         model: str,
         max_gap: int,
         ground: Ground = PLAIN,
-        places: Places = NOWHERE,
     ) -> list[Track]:
         """Process one picture; return the tracks that ended before it.
 
         A track ends if it was unseen for more than `max_gap` ns (longer if the person stood), or is out of the picture
         by now. A picture older than the last one (a new lease on a host whose clock is behind) ends every track.
-        `ground` holds the picture's zone areas and counting line, `places` where its static faces are.
+        `ground` holds the picture's zone areas and counting line.
         """
         back = self._now is not None and at < self._now
         missed = at - max_gap
         closed = self._end([t for t in self._tracks if back or (t.last < missed and t.last + t.patience(max_gap) < at)])
         self._predict(at)
-        closed += self._end([t for t in self._tracks if _is_gone(t, at, aspect)])
-        picture = _Picture(at, aspect, model, ground, places)
+        closed += self._end([t for t in self._tracks if _is_gone(t, aspect)])
+        portraits = [t for t in self._tracks if t.is_portrait]
+        picture = _Picture(at, aspect, model, ground, [t.seen for t in portraits])
         strong, weak = _by_score(faces, aspect)
         open_, hanging = self._uncovered(at)
-        strong, weak = (_match_static(picture, hanging, faces) for faces in (strong, weak))
+        strong, weak = (_match_portraits(picture, hanging, faces) for faces in (strong, weak))
         left, born = self._associate(picture, open_, strong)
         self._associate(picture, left, weak)
-        self._tracks += [_begin(picture, face) for face in born]
+        unseen = [t for t in portraits if t.last < at]
+        self._tracks += [_begin(picture, face) for face in born if not any(_is_of(face, one) for one in unseen)]
         return closed
 
     def close_before(self, end: int | None) -> list[Track]:
-        """End the tracks last seen before `end` (None: all) and return them, oldest first; static faces stay longer."""
+        """End the tracks last seen before `end` (None: all) and return them, oldest first; portraits stay longer."""
         return self._end([t for t in self._tracks if end is None or t.has_ended(end)])
 
     def _end(self, over: list[Track]) -> list[Track]:
@@ -176,23 +225,18 @@ class Tracker:
             self._tracks = [track for track in self._tracks if id(track) not in ended]
         return over
 
-    def settle(self, places: Places) -> None:
-        """Let the tracks that rest where static faces have just become known be static faces too."""
-        for track in self._tracks:
-            track.settle(places)
-
     def _predict(self, at: int) -> None:
         seconds = 0.0 if self._now is None else max(0, at - self._now) * _SECOND
         self._now = at
         for track in self._tracks:
-            if track.stillness.is_static:  # what noise made of its velocity would carry it away while it is hidden
+            if track.is_portrait:  # what noise made of its velocity would carry it away while it is hidden
                 track.motion.vx = track.motion.vy = 0.0
             track.motion.predict(seconds)
 
     def _uncovered(self, at: int) -> tuple[list[Track], list[Track]]:
-        """Return the tracks, and apart from them the static faces before which nobody was seen just now."""
-        people = [t for t in self._tracks if not t.stillness.is_static]
-        hanging = {id(t) for t in self._tracks if t.stillness.is_static and not _is_covered(t, people, at)}
+        """Return the tracks, and apart from them the portraits before which nobody was seen just now."""
+        people = [t for t in self._tracks if not t.is_portrait]
+        hanging = {id(t) for t in self._tracks if t.is_portrait and not _is_covered(t, people, at)}
         return [t for t in self._tracks if id(t) not in hanging], [t for t in self._tracks if id(t) in hanging]
 
     def _associate(self, picture: _Picture, tracks: list[Track], faces: list[_Face]) -> tuple[list[Track], list[_Face]]:
@@ -202,8 +246,8 @@ class Tracker:
         unseen = [max(0, picture.at - t.last) * _SECOND for t in tracks]
         explained, anew = gains(tracks, unseen, [f.place for f in faces])
         for i, track in enumerate(tracks):
-            if track.stillness.is_static:  # it is nowhere else
-                explained[i] *= [track.stillness.is_at_rest(face.place) for face in faces]
+            if track.is_portrait:  # it is nowhere else
+                explained[i] *= [track.stillness.is_near(face.place) for face in faces]
         rows, columns = linear_sum_assignment(explained, maximize=True)
         pairs = [(i, j) for i, j in zip(rows.tolist(), columns.tolist(), strict=True) if explained[i, j] > 0]
         for i, j in pairs:
@@ -221,39 +265,47 @@ def _by_score(faces: Sequence[SightingV1], aspect: float) -> tuple[list[_Face], 
     return strong, weak
 
 
-def _is_covered(static: Track, others: list[Track], at: int) -> bool:
-    """Return whether somebody who was seen just now is before a static face: then a face there is theirs."""
+def _is_covered(hanging: Track, others: list[Track], at: int) -> bool:
+    """Return whether somebody who was seen just now is before a portrait: then a face there is theirs."""
     return any(
         at - t.last <= COVERED
-        and hypot(t.motion.x - static.motion.x, t.motion.y - static.motion.y) <= t.motion.size / 2
+        and hypot(t.motion.x - hanging.motion.x, t.motion.y - hanging.motion.y) <= t.motion.size / 2
         for t in others
     )
 
 
-def _match_static(picture: _Picture, tracks: list[Track], faces: list[_Face]) -> list[_Face]:
-    """Match static faces with what is where they hang; return the other faces.
+def _match_portraits(picture: _Picture, tracks: list[Track], faces: list[_Face]) -> list[_Face]:
+    """Match portraits with the faces that are where they hang; return the other faces.
 
-    A static face is nowhere else. So somebody who stops before it keeps their track, and does not take on its.
+    A portrait is nowhere else. So somebody who stops before it keeps their track, and does not take on its.
     """
     left = list(faces)
     for track in tracks:
-        here = [face for face in left if track.stillness.is_at_rest(face.place)]
+        here = [face for face in left if track.stillness.is_near(face.place)]
         if here:
             track.match(picture, here[0], anew=False)
             left = [face for face in left if face is not here[0]]
     return left
 
 
-def _is_gone(track: Track, at: int, aspect: float) -> bool:
+def _is_of(face: _Face, portrait: Track) -> bool:
+    """Return whether a face that is nobody's may be a portrait's that is not seen just now, with the box far off."""
+    where, seen = face.place, portrait.seen
+    is_beside = hypot(where.x - seen.x, where.y - seen.y) <= BESIDE * seen.size
+    return is_beside and BESIDE <= where.size / seen.size <= 1 / BESIDE
+
+
+def _is_gone(track: Track, aspect: float) -> bool:
     """Return whether a track has left the picture (the next face to come in there is another person's), or was a
-    person's and went over to a static face.
+    person's and went over to a portrait.
     """
     is_out = not (0 <= track.motion.x <= 1 and 0 <= track.motion.y <= 1 / aspect)
-    return is_out or track.stillness.has_ended(at)
+    return is_out or track.has_gone_over()
 
 
 def _begin(picture: _Picture, face: _Face) -> Track:
-    motion, evidence, stillness = Motion.start(face.place), Evidence(picture.model), Stillness(picture.at)
-    track = Track(motion, face.place, picture.at, evidence, stillness, face.place, picture.at)
+    person, here = Tally(Evidence(picture.model)), Tally(Evidence(picture.model))
+    still = Stillness.start(picture.at, face.place)
+    track = Track(Motion.start(face.place), face.place, picture.at, still, person, here, face.place, picture.at)
     track.hit(picture, face)
     return track

@@ -7,19 +7,17 @@ A passage has one verdict, from all the sightings of its track.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from math import log
 from typing import get_args
 
 from proto.model_errors import ModelErrors
 from proto.public import GapReason, WindowV1
-from proto.sightings import PassageV1, SightingsV1, SightingV1
+from proto.sightings import PassageV1, SightingV1
 from proto.types import WHOLE_SITE, Verdict
 from services.aggregate.core.config import SiteConfig
 from services.aggregate.core.coverage import CoverageSpan
-from services.aggregate.core.motion import Location
-from services.aggregate.core.stills import Stills
 from services.sites.figures import observed, rates
 from services.sites.measurement import Judged
 
@@ -43,6 +41,13 @@ class Evidence:
             self.model, self.odds = model, {}
         if sighting.verdict != "unknown":
             self.odds[sighting.verdict] = self.odds.get(sighting.verdict, 0.0) + log_odds(sighting.confidence)
+
+    def take(self, other: "Evidence") -> None:
+        """Add the evidence of later sightings."""
+        if other.model != self.model:
+            self.model, self.odds = other.model, {}
+        for verdict, odds in other.odds.items():
+            self.odds[verdict] = self.odds.get(verdict, 0.0) + odds
 
     def verdict(self) -> Verdict:
         """Return masked or not masked, whichever leads clearly, else `unknown`; if not masked, the stronger of the two.
@@ -90,7 +95,6 @@ class Slot:
         self._observed: Counter[str] = Counter()
         self._missed: dict[str, Counter[GapReason]] = {}
         self._gaps: dict[str, set[GapReason]] = {}
-        self._stills: dict[str, Stills] = {}
 
     def adopt(self, model: Model) -> bool:
         """Return whether this model judges the window: the first model seen in it does."""
@@ -102,15 +106,6 @@ class Slot:
         """Count a passage for its zone and the whole site."""
         for zone in {passage.zone, WHOLE_SITE}:
             self._passages.setdefault(zone, Counter())[passage.verdict] += 1
-
-    def look(self, picture: SightingsV1, counted: Sequence[SightingV1]) -> None:
-        """Look for faces that stay where they are among those of a picture that are counted."""
-        self._stills.setdefault(picture.camera, Stills()).add(picture.at, picture.aspect, counted)
-
-    def lasting(self, camera: str) -> list[Location]:
-        """Return where faces lasted throughout the window (`Stills.lasting`)."""
-        stills = self._stills.get(camera)
-        return stills.lasting() if stills is not None else []
 
     def note(self, camera: str, span: CoverageSpan) -> None:
         """Record the part of a span of a camera's time that lies in this window."""

@@ -24,12 +24,9 @@ from proto.aiming import (
     AimReportV1,
     PictureSize,
     Quantiles,
-    StaticPlaces,
-    StaticPlacesReplyV1,
 )
 from proto.frames import FrameQualityV1
 from proto.types import Box, Profile
-from services.ingest.core.static_places import in_shares
 from services.sites.profiles import PROFILES
 
 SECOND_NS = 1_000_000_000
@@ -129,11 +126,6 @@ class Aiming:
         self._small = Advice("move-closer")
         self._last: Looked | None = None
         self._fresh: list[tuple[int, FrameQualityV1]] = []
-        self._static: StaticPlacesReplyV1 | None = None
-
-    def know(self, static: StaticPlacesReplyV1) -> None:
-        """Take aggregate's answer, which stays the same while the order lasts."""
-        self._static = static
 
     def add(self, now: int, looked: Looked) -> None:
         """Add one analysed picture."""
@@ -186,11 +178,7 @@ class Aiming:
             "dark": self._visible(_mean([quality.dark for quality in seen]) - hidden),
             "clipped": self._visible(_mean([quality.clipped for quality in seen])),
             "sharpness": round(_mean(sharp), 3) if sharp else None,
-            "static": self._of_static(self._last.analysed),
         }
-
-    def _of_static(self, analysed: PictureSize) -> StaticPlaces | None:
-        return None if self.withheld or self._static is None else in_shares(self._static, analysed)
 
     def _visible(self, share: float) -> float:
         """Convert a share of the picture into a share of the part that privacy areas leave visible."""

@@ -14,10 +14,9 @@ from proto.aiming import (
     AimReportV1,
     AimRequestV1,
     PictureSize,
-    StaticPlacesRequestV1,
 )
 from proto.frames import FrameQualityV1, FrameV1
-from proto.subjects import AIM, AIM_RECORD, AIM_REPORTS, STATIC_PLACES
+from proto.subjects import AIM, AIM_RECORD, AIM_REPORTS
 from proto.types import Profile
 from services.bus import Bus, Request
 from services.ingest.camera.fleet import Fleet, Post, SiteCamera
@@ -33,8 +32,6 @@ log = get_logger()
 EVERY_S = 0.5
 _RECORD_S = 4.0
 """How long recording may take. An operator waits at most ten seconds; the order must not be carried out after that."""
-_ASK_S = 2.0
-"""How long aggregate may take to answer where static faces are. The reports begin meanwhile."""
 _STALE_NS = 10_000_000_000
 _OTHERS_FIRST_S = 1.0
 """During a handover two replicas serve a camera. A refusal waits so long, so that the other's success arrives first."""
@@ -209,18 +206,7 @@ class Aimer:
         self._runs[run.place] = run
         post.sender.on_quality = run.take
         self._app.spawn(f"report aiming {order.site}/{order.camera}", self._report(run), may_end=True)
-        if not run.aiming.withheld:
-            self._app.spawn(f"ask for static faces {order.site}/{order.camera}", self._ask_static(run), may_end=True)
         return run
-
-    async def _ask_static(self, run: _Run) -> None:
-        """Ask where static faces are, once an order. Without an answer the reports say that it is not known."""
-        site, camera = run.place
-        asked = StaticPlacesRequestV1(site=site, camera=camera)
-        try:
-            run.aiming.know(await self._bus.request(STATIC_PLACES, asked, timeout=_ASK_S))
-        except Exception as error:  # nobody decides the site now, its aggregate is an older one, or NATS is away
-            log.info("static faces not known", site=site, camera=camera, error=str(error) or type(error).__name__)
 
     async def _report(self, run: _Run) -> None:
         try:

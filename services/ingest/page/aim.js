@@ -1,14 +1,12 @@
 // The view that tells how well a camera is aimed, without its picture. It reads AimReportV1, a line each.
 
 import { accepted, Refused } from "./whip.js";
-import { has, moment, number, percent, put, text } from "./texts.js";
+import { has, number, percent, put, text } from "./texts.js";
 
 const COLUMNS = 32;
 const ROWS = 18;
 const TOP_STEP = 9;
 const NANO = 1e9;
-/** Outlines of the smallest cells would hide what is in them. */
-const LEAST_OUTLINE = 10;
 const NEEDED = ["operator", "operator-token", "why"];
 /** What the audit takes as a name: `OperatorName` of proto/control.py. */
 const NAME = /^[A-Za-z0-9_.@+-]{1,64}$/;
@@ -91,7 +89,6 @@ export class Aiming {
     setText("aim-say", this.code === "idle" ? "" : text(`aim.${this.code}`));
     this.renderReport(this.report ?? {});
     drawHeat(this.report?.heat);
-    for (const box of this.report?.static?.places ?? []) outline(box);
   }
 
   renderReport({ advice = [], left, sizes, picture_sizes: own, smallest, brightness, sharpness, ...faces }) {
@@ -114,7 +111,6 @@ export class Aiming {
     const where = withheld ? "withheld" : this.report ? placeOf(this.report.heat) : "nothing";
     element("heat").setAttribute("aria-label", `${text("aim.heat")} ${text(`aim.heat-${where}`)}`);
     setText("heat-words", text(`aim.heat-${where}`));
-    setText("static-words", withheld || brightness == null ? "" : staticFaces(faces.static));
   }
 }
 
@@ -150,14 +146,6 @@ function quantiles({ p10, p50, p90 }) {
   return text("aim.sizes", { p10: number(p10), p50: number(p50), p90: number(p90) });
 }
 
-/** What is known of faces on walls; `known` is null where aggregate did not answer. */
-function staticFaces(known) {
-  if (!known) return text("aim.static-unknown");
-  if (known.at == null) return text("aim.static-learning");
-  const told = { count: number(known.places.length), when: moment(known.at) };
-  return text(known.places.length ? "aim.static-some" : "aim.static-none", told);
-}
-
 function setText(id, words) {
   if (element(id).textContent !== words) element(id).textContent = words;
 }
@@ -189,19 +177,4 @@ function drawHeat(heat) {
     context.fillRect(column * wide + 1, row * high + 1, wide - 2, high - 2);
   }
   context.globalAlpha = 1;
-}
-
-/** Draw a rectangle, given in shares of the picture, in two colours: one of them stands out from any heat. */
-function outline([x1, y1, x2, y2]) {
-  const canvas = element("heat");
-  const style = getComputedStyle(canvas);
-  const context = canvas.getContext("2d");
-  const wide = Math.max(LEAST_OUTLINE, (x2 - x1) * canvas.width);
-  const high = Math.max(LEAST_OUTLINE, (y2 - y1) * canvas.height);
-  const [left, top] = [((x1 + x2) * canvas.width - wide) / 2, ((y1 + y2) * canvas.height - high) / 2];
-  for (const [colour, width] of [["--surface", 6], ["--ink", 3]]) {
-    context.strokeStyle = style.getPropertyValue(colour);
-    context.lineWidth = width;
-    context.strokeRect(left, top, wide, high);
-  }
 }

@@ -49,12 +49,6 @@ export function number(value, digits = 0) {
   });
 }
 
-/** A moment, in ns since 1970, by the reader's clock. */
-export function moment(ns) {
-  const how = { dateStyle: "medium", timeStyle: "short" };
-  return new Date(ns / 1e6).toLocaleString(document.documentElement.lang, how);
-}
-
 /** A share as a percentage. */
 export function percent(share) {
   return share.toLocaleString(document.documentElement.lang, { style: "percent" });

@@ -8,28 +8,25 @@ import pytest
 import yaml
 from fair_clock import fair_host
 from nats_cluster import NatsCluster
-from patience import LIMIT_S, until
+from patience import until
 from program import Program
 from prometheus_client import REGISTRY
 
-from proto.aiming import StaticPlacesRequestV1, StaticPlaceV1
 from proto.codec import encode
 from proto.public import OperationalAlertV1, RuleStateV1, WindowV1
-from proto.sightings import PassageV1, StaticCameraV1, StaticCellV1, StaticFacesV1
+from proto.sightings import PassageV1
 from proto.subjects import (
     ALERTS,
     OPERATIONS,
     PASSAGES,
     RULES,
     SITE_CONFIG,
-    STATIC_FACES,
-    STATIC_PLACES,
     WINDOWS,
 )
 from services.aggregate import retention
 from services.aggregate.core.config import SECOND, SiteConfig
 from services.aggregate.runner import SiteRunner
-from services.bus import Fenced, NoWorkers
+from services.bus import Fenced
 from services.kernel.app import end_tasks
 from services.leases import sharing
 
@@ -48,7 +45,7 @@ async def test_sightings_become_windows_and_an_alert(scene):
     for zone in ("hall", "_site"):
         windows = await scene.until(WINDOWS, 1, zone=zone)
         [window] = [w for w in windows if w.start == start]
-        assert (window.persons, window.unmasked, window.coverage, window.gaps) == (4, 4, 1.0, ["static-learning"])
+        assert (window.persons, window.unmasked, window.coverage, window.gaps) == (4, 4, 1.0, [])
     assert len(await scene.published(PASSAGES)) == 4
 
 
@@ -379,33 +376,7 @@ async def test_metrics_tell_nothing_of_people(scene):
     for family in families:
         assert not any(word in family.name for word in ("mask", "person", "face", "passage", "rate", "sighting"))
         for sample in family.samples:
-            of_walls = {"camera"} if family.name == "moretta_aggregate_static_places" else set()
-            assert set(sample.labels) <= {"site", "reason", "stream", "le"} | of_walls
-
-
-async def test_ingest_is_told_where_static_faces_are(scene):
-    """By whoever decides the site, from its start on; of another site nobody says anything, nor once it has stopped."""
-    cell = StaticCellV1(-5, 12, 7, windows=3, held=3_600 * SECOND)
-    door = StaticCameraV1(camera="door", windows=3, observed=3_600 * SECOND, cells=[cell])
-    before = scene.border(ahead=1) - 2 * SECOND
-    await scene.bus.store(STATIC_FACES, StaticFacesV1(site="market", until=before, cameras=[door]))
-
-    async def ask(site="market", camera="door", timeout=LIMIT_S):
-        asked = StaticPlacesRequestV1(site=site, camera=camera)
-        return await scene.bus.request(STATIC_PLACES, asked, timeout=timeout)
-
-    with pytest.raises(NoWorkers):
-        await ask()
-    app = await scene.start()
-    await scene.until(WINDOWS, 1, zone="_site")
-    reply = await ask()
-    assert (reply.at, reply.places) == (before, [StaticPlaceV1(-5, 12, 7)])
-    assert (await ask(camera="gate")).at is None
-    with pytest.raises(TimeoutError):
-        await ask(site="harbour", timeout=0.3)
-    assert await scene.stop(app) == 0
-    with pytest.raises(NoWorkers):
-        await ask()
+            assert set(sample.labels) <= {"site", "reason", "stream", "le"}
 
 
 async def test_stopped_by_a_signal(scene, tmp_path):
@@ -482,7 +453,7 @@ async def test_all_nodes_lost(tmp_path, make_scene):
             whole = scene.border(5)
             await scene.window(whole, *UNMASKED, window_s=5)
             after = await _window(scene, whole)
-            assert (after.persons, after.coverage, after.gaps) == (4, 1.0, ["static-learning"])
+            assert (after.persons, after.coverage, after.gaps) == (4, 1.0, [])
             found = await scene.published(WINDOWS)
             assert found[:2] == before[:2]
             assert len({(w.zone, w.start) for w in found}) == len(found)

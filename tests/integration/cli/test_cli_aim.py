@@ -22,16 +22,13 @@ from skimage import data
 from operate.cli import aim
 from operate.identities import settings_file
 from proto.aiming import AimReportV1
-from proto.sightings import StaticCameraV1, StaticCellV1, StaticFacesV1
-from proto.subjects import AIM_RECORD, AIM_REPORTS, CAMERAS, SIGHTINGS, STATIC_FACES
+from proto.subjects import AIM_RECORD, AIM_REPORTS, CAMERAS, SIGHTINGS
 
 pytestmark = pytest.mark.xdist_group("cli-aim")
 SIZE = (640, 360)
 TOKEN = "an operator's own token"
 FACES = ((40, 40, 60), (200, 200, 60), (420, 100, 12), (520, 240, 12))
 """Upper left corner and rough width of four faces in pixels: two large ones, two that are too small at half of it."""
-HOUR = 3_600_000_000_000
-LEARNT = ((-4, 2, 2), (-4, 6, 7))
 """The cells of the two large ones on aggregate's grid."""
 
 
@@ -69,21 +66,11 @@ def _site(tmp_path_factory):
         ingest, inference = site.start("ingest"), site.start("inference")
         ingest.wait_for("camera live", 2)
         inference.wait_for("running")
-        asyncio.run(learn(site))
         site.start("aggregate").wait_for("site in service")
         wait_until(lambda: asyncio.run(analysed(site)), "both cameras' pictures are analysed")
         yield site
     finally:
         site.close()
-
-
-async def learn(site):
-    """Store what an aggregate before this one has learnt of one camera: an hour is too long for a test."""
-    cells = [StaticCellV1(*place, windows=3, held=HOUR) for place in LEARNT]
-    gate = StaticCameraV1(camera="gate", windows=3, observed=HOUR, cells=cells)
-    until_ns = time.time_ns() // (300 * 10**9) * (300 * 10**9)
-    async with site.bus("aggregate") as bus:
-        await bus.store(STATIC_FACES, StaticFacesV1(site="cannes", until=until_ns, cameras=[gate]))
 
 
 async def analysed(site):
@@ -107,7 +94,7 @@ async def run_aim(site, camera, *more):
 
 @pytest.mark.timeout(300)
 async def test_what_an_operator_sees(site):
-    """The map, sizes in both pictures, light, what to do, faces on walls; nothing of faces at first; in the audit."""
+    """The map, sizes in both pictures, light, what to do; nothing of faces at first; in the audit."""
     began, last = time.time_ns(), None
     async with asyncio.timeout(patient(70)):  # on a machine that analyses little, 30 s may hold too few faces to tell
         while last is None or last.sizes is None:
@@ -128,8 +115,6 @@ async def test_what_an_operator_sees(site):
     assert 0.1 < last.brightness < 0.9
     assert last.sharpness > 0.05
     assert all(aim.in_words(advice) in shown for advice in last.advice)
-    assert last.static.places == [(0.125, 0.222222, 0.1875, 0.333333), (0.375, 0.777778, 0.4375, 0.888889)]
-    assert "2 places; the faces that hang there are not counted" in shown
     *_, record = await audited(site, began)
     assert record.at <= last.since
     told = (record.camera, record.operator, record.why, record.seconds)
@@ -152,7 +137,7 @@ async def test_a_subscriber_hears_nothing(site):
             await bus.serve(AIM_REPORTS, take)
         reports = []
         async with asyncio.timeout(patient(40)):
-            while not reports or reports[-1].static is None:  # until a report says what is learnt
+            while not reports or reports[-1].analysed is None:  # until a picture was analysed
                 run = await run_aim(site, "wall", "--seconds", "4")
                 reports = [msgspec.json.decode(line, type=AimReportV1) for line in run.stdout.splitlines()]
         with pytest.raises(Exception, match=r".*"):
@@ -160,7 +145,6 @@ async def test_a_subscriber_hears_nothing(site):
     assert (run.returncode, heard) == (0, [])
     assert [report.ended for report in reports] == [None] * (len(reports) - 1) + ["time"]
     assert (len({report.since for report in reports}), reports[-1].heat) == (1, None)
-    assert (reports[-1].static.at, reports[-1].static.places) == (None, [])  # this camera is still learning
     reader = site.operator.with_name("reader.yaml")
     reader.write_text(site.operator.read_text().replace("operator", "subscriber"))
     run = await asyncio.to_thread(moretta, "aim", "cannes", "gate", "-c", reader, "--why", "mounted anew")

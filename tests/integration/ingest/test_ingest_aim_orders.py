@@ -6,11 +6,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from types import SimpleNamespace
 
 import pytest
-from patience import LIMIT_S, until
+from patience import until
 
-from proto.aiming import AimRequestV1, PictureSize, StaticPlaces, StaticPlacesReplyV1
-from proto.frames import FrameQualityV1
-from proto.subjects import AIM, AIM_RECORD, STATIC_PLACES
+from proto.aiming import AimRequestV1
+from proto.subjects import AIM, AIM_RECORD
 from services.bus import Bus, NatsSettings
 from services.ingest.camera.leased import CameraStatus
 from services.ingest.orders import aiming as sut
@@ -162,43 +161,3 @@ async def test_a_refusal_is_told_all_the_same(site, monkeypatch, state, holds, w
     await site.replica(state=state, holds=holds)
     assert (await site.ask(order(camera=camera))).error == error
     assert await site.records() == []
-
-
-async def reported(replica, *, until_known):
-    """What a report says of static faces, once a picture was analysed: a later one if that is waited for."""
-    reports = await replica.aimer.start(order())
-    quality = FrameQualityV1(brightness=0.5, dark=0.0, clipped=0.0, sharpness=None, smallest=10.0, faces=[])
-    replica.post.sender.on_quality(PictureSize(640, 360), quality)
-    try:
-        async with asyncio.timeout(LIMIT_S):
-            async for report in reports:
-                if report.static is not None or not until_known:
-                    return report.static
-    finally:
-        await reports.aclose()
-
-
-async def test_aggregate_is_asked_where_static_faces_are(site, bus):
-    """Once an order. Where nobody answers the reports come all the same; where faces are withheld nobody is asked."""
-    asked = []
-
-    async def answer(request, how):
-        asked.append(request.camera)
-        await how.reply(StaticPlacesReplyV1(site="cannes", camera=request.camera, at=7))
-
-    assert await reported(await site.replica(), until_known=False) is None
-    await bus.serve(STATIC_PLACES, answer)
-    await bus._connection.client.flush()
-    assert await reported(await site.replica(), until_known=True) == StaticPlaces(7)
-    assert await reported(await site.replica(profile="fr-2021-269"), until_known=False) is None
-    assert asked == ["gate"]
-
-
-async def test_a_late_answer_about_static_faces_is_none(site, bus, monkeypatch):
-    """The order is carried out without it, and nothing has come to a fault."""
-    monkeypatch.setattr(sut, "_ASK_S", 0.2)
-    asked = []
-    await bus.serve(STATIC_PLACES, lambda request, _: asyncio.sleep(0, asked.append(request.camera)))
-    await bus._connection.client.flush()
-    assert await reported(await site.replica(), until_known=False) is None
-    assert asked == ["gate"]

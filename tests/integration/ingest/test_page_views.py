@@ -77,7 +77,7 @@ async def test_every_view_is_accessible_and_fits_a_phone(watched, language, tmp_
     await page.set_viewport_size({"width": 320, "height": 740})
     await page.get_by_role("button", name=language).click()
     await expect(page.locator("html")).to_have_attribute("lang", {"English": "en", "Français": "fr"}[language])
-    answer = {"whip": 503, "aim": REPORT | {"ended": "paused", "static": {"at": AT, "places": PLACES}}}
+    answer = {"whip": 503, "aim": REPORT | {"ended": "paused"}}
     await page.route("**/whip/**", lambda route: route.fulfill(status=answer["whip"]))
     await page.route("**/aim", lambda route: route.fulfill(json=answer["aim"]))
 
@@ -325,61 +325,6 @@ async def test_aiming_tells_sizes_light_and_what_to_do(watched):
     await expect(page.locator("#aim-size")).to_have_text("12 px, most 7 to 23 (judged from 12 px)")
     await expect(page.locator("#aim-small")).to_have_text("50%")
     await expect(page.locator("#heat")).to_have_attribute("aria-label", "Where faces are. Most faces are at the right.")
-
-
-AT = 1_795_537_200_000_000_000
-PLACES = [[0.25, 0.222222, 0.3125, 0.333333], [0.7, 0.1, 0.705, 0.108]]
-
-
-@pytest.mark.parametrize("options", [{"color_scheme": scheme} for scheme in ("light", "dark")], ids=str)
-async def test_faces_on_walls_are_outlined(watched):
-    """Where aggregate knows them: a line in the colour of the text, and nothing within; small ones can be seen, too."""
-    page = watched.page
-    await show(page, "aim")
-    await page.route("**/aim", lambda route: route.fulfill(json=REPORT | {"static": {"at": AT, "places": PLACES}}))
-    await aim(page)
-    ink = await page.evaluate("getComputedStyle(document.body).color")
-    ink = [int(part) for part in re.findall(r"\d+", ink)]
-    x1, y1, x2, y2 = PLACES[0]
-    x, y = (x1 + x2) / 2, (y1 + y2) / 2
-    assert [await colour(page, "#heat", *edge) for edge in ((x1, y), (x2, y), (x, y1), (x, y2))] == [ink] * 4
-    assert await colour(page, "#heat", x, y) != ink
-    assert ink in [await colour(page, "#heat", 0.7025 + step / 640, 0.104) for step in range(-7, 8)]
-
-
-@pytest.mark.parametrize("options", [{"timezone_id": "Europe/Paris"}], ids=["Paris"])
-@pytest.mark.parametrize(
-    ("static", "advice", "english", "french"),
-    [
-        (
-            {"at": AT, "places": PLACES},
-            "fine",
-            "Faces on walls, outlined: 2. They are not counted; people in front of them are. As of Nov 24, 2026, 5:20",
-            "Visages accrochés aux murs, encadrés\u00a0: 2. Ils ne sont pas comptés",
-        ),
-        (
-            {"at": AT, "places": []},
-            "fine",
-            "Faces on walls: none are known. As of Nov 24, 2026",
-            "aucun n’est connu. État du 24",
-        ),
-        ({"at": None, "places": []}, "fine", "nothing is told yet", "rien n’est encore indiqué"),
-        (None, "fine", "not known, since aggregate does not answer", "aggregate ne répond pas"),
-        (None, "faces-withheld", "", ""),
-    ],
-    ids=["two", "none", "still learning", "no answer", "withheld"],
-)
-async def test_what_is_known_of_faces_on_walls_is_told(watched, static, advice, english, french):
-    """In words, for who doesn't see the outlines; as of when, by the reader's clock."""
-    page = watched.page
-    await show(page, "aim")
-    report = REPORT | {"static": static, "advice": [{"code": advice}]}
-    await page.route("**/aim", lambda route: route.fulfill(json=report))
-    await aim(page)
-    for language, words in (("English", english), ("Français", french)):
-        await page.get_by_role("button", name=language).click()
-        said = expect(page.locator("#static-words"))
-        await (said.to_contain_text(words) if words else said.to_be_empty())
 
 
 async def test_a_name_that_the_audit_does_not_take_is_told_before_anything_is_asked(watched):

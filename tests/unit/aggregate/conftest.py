@@ -10,7 +10,7 @@ import pytest
 
 from proto.model_errors import ModelErrors
 from proto.public import HINTS
-from proto.sightings import CODES, CameraEventV1, ModelV1, PassageV1, SightingsV1, SightingV1, StaticFacesV1, TickV1
+from proto.sightings import CODES, CameraEventV1, ModelV1, PassageV1, SightingsV1, SightingV1, TickV1
 from proto.subjects import ALERTS, OPERATIONS, RULES, WINDOWS
 from services.aggregate import published
 from services.aggregate.core.config import CameraConfig, SiteConfig
@@ -153,8 +153,7 @@ def _restore(core, stored, configs):
         patch.setattr(published, "_BACK", 1)
         found = asyncio.run(published.read(Shelf(stored), "market", configs))
     passages = [message for message in stored if isinstance(message, PassageV1)]
-    static = [message for message in stored if isinstance(message, StaticFacesV1)]
-    return core.restore(passages, found.windows, found.alerts, configs, found.states, found.operational, static)
+    return core.restore(passages, found.windows, found.alerts, configs, found.states, found.operational)
 
 
 @pytest.fixture(name="make", scope="session")

@@ -11,9 +11,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 from prometheus_client import REGISTRY
 
-from proto.aiming import StaticPlacesReplyV1, StaticPlaceV1
 from proto.public import WindowV1
-from proto.sightings import StaticCameraV1, StaticCellV1, StaticFacesV1
 from proto.subjects import STREAMS, WINDOWS
 from services.aggregate import retention
 from services.aggregate.core.config import SiteConfig
@@ -23,7 +21,6 @@ from services.aggregate.drift import SiteDrift
 from services.aggregate.metrics import SiteMetrics, WindowMetrics
 from services.aggregate.runner import SiteRunner
 from services.aggregate.settings import AggregateSettings
-from services.aggregate.static_places import SiteStaticPlaces
 from services.bus.reading import Kept, _lacking
 from services.sites.profiles import PROFILES
 from services.sites.settings import CameraSettings, SiteSettings
@@ -278,44 +275,3 @@ async def test_streams_are_told_against_their_limits():
     assert (_lacking(three), _lacking({"config": {"num_replicas": 1}})) == (1, 0)
     reach = next(f for f in REGISTRY.collect() if f.name == "moretta_aggregate_stream_reach_seconds")
     assert [(s.labels["stream"], s.value) for s in reach.samples] == [("SIGHTINGS", 3_960.0)]
-
-
-def places(until_h: float, count: int, **camera) -> StaticFacesV1:
-    """What is learnt by an hour: so many places of one camera."""
-    hour = 3_600 * SECOND
-    cells = [StaticCellV1(-5, column, 3, windows=3, held=hour) for column in range(count)]
-    cells.append(StaticCellV1(-5, 30, 3, windows=2, held=hour))  # not known yet
-    door = StaticCameraV1(**{"camera": "door", "windows": 3, "observed": hour, "cells": cells, **camera})
-    return StaticFacesV1(site="walls", until=round(until_h * hour), cameras=[door])
-
-
-def test_places_of_portraits_are_told_once_a_day():
-    """Else the number would tell when somebody sat down for long; under a profile without cameras it is not told."""
-    metrics = SiteStaticPlaces("walls")
-    labels = {"site": "walls", "camera": "door"}
-    value = lambda: REGISTRY.get_sample_value("moretta_aggregate_static_places", labels)  # noqa: E731
-    metrics.show(places(24, 0, windows=2), "alerting")
-    assert value() is None
-    for until_h, count, wanted in ((24.5, 5, 5), (25, 6, 5), (47.9, 4, 5), (48, 4, 4), (49, 3, 4)):
-        metrics.show(places(until_h, count), "alerting")
-        assert value() == wanted
-    metrics.show(places(72, 5), "fr-2021-269")
-    assert value() is None
-    metrics.show(places(73, 5), "stats-only")
-    assert value() == 5
-    assert metrics.answer("door", "stats-only").at == 73 * 3_600 * SECOND
-    metrics.retire()
-    assert value() is None
-
-
-def test_ingest_is_answered_from_what_the_metric_is_of():
-    """The same places, of the same window; nothing of a camera that is unknown, or once the profile has changed."""
-    known = SiteStaticPlaces("yards")
-    known.show(places(24.5, 2), "alerting")
-    known.show(places(25, 3), "alerting")
-    reply = known.answer("door", "alerting")
-    assert (reply.site, reply.camera, reply.at) == ("yards", "door", round(24.5 * 3_600 * SECOND))
-    assert reply.places == [StaticPlaceV1(-5, 0, 3), StaticPlaceV1(-5, 1, 3)]
-    for camera, profile in (("gate", "alerting"), ("door", "fr-2021-269")):
-        assert known.answer(camera, profile) == StaticPlacesReplyV1(site="yards", camera=camera)
-    known.retire()

@@ -12,18 +12,15 @@ from msgspec import structs
 
 from proto.codec import encode
 from proto.public import AlertV1, OperationalAlertV1, RuleStateV1, WindowV1
-from proto.sightings import CODES, CameraEventV1, PassageV1, SightingsV1, SiteConfigV1, StaticFacesV1
-from proto.subjects import ALERTS, OPERATIONS, PASSAGES, RULES, STATIC_FACES, WINDOWS
+from proto.sightings import CODES, CameraEventV1, PassageV1, SightingsV1, SiteConfigV1
+from proto.subjects import ALERTS, OPERATIONS, PASSAGES, RULES, WINDOWS
 from proto.types import Verdict
 from services.aggregate.core.config import CameraConfig
 from services.aggregate.core.rules import standing
 from services.aggregate.core.site import SiteCore
 from services.sites.settings import RuleSettings
 
-ROWS = {
-    PassageV1: PASSAGES, WindowV1: WINDOWS, AlertV1: ALERTS, RuleStateV1: RULES, OperationalAlertV1: OPERATIONS,
-    StaticFacesV1: STATIC_FACES,
-}  # fmt: skip
+ROWS = {PassageV1: PASSAGES, WindowV1: WINDOWS, AlertV1: ALERTS, RuleStateV1: RULES, OperationalAlertV1: OPERATIONS}
 CAMERAS = [CameraConfig(id="back"), CameraConfig(id="door", zone="hall")]
 RULE = RuleSettings(id="low", zone="hall", fire_below=0.95, clear_above=0.95, for_windows=1, min_persons=1)
 
@@ -127,7 +124,7 @@ def test_seconds_of_sightings_and_the_passages_are_enough(make, seed, where):
     configs = [config_of(make), _later(make)]
     stored += make.restore(again, stored, configs)
     stored += run(again, kept)
-    for kind in (WindowV1, AlertV1, PassageV1, StaticFacesV1):
+    for kind in (WindowV1, AlertV1, PassageV1):
         assert data(stored, kind) == data(wanted, kind)
 
 

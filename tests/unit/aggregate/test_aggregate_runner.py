@@ -8,15 +8,13 @@ from fair_clock import fair_host
 from hypothesis import given
 from hypothesis import strategies as st
 from messages import window
-from msgspec import structs
 
 from proto.public import WindowV1
-from proto.sightings import PassageV1, StaticFacesV1
-from proto.subjects import STATIC_FACES
+from proto.sightings import PassageV1
 from services.aggregate import published
 from services.aggregate.runner import SiteRunner
 from services.aggregate.settings import AggregateSettings
-from services.bus import Fenced, Stored, StreamReset
+from services.bus import Fenced, StreamReset
 from services.sites.settings import RuleSettings
 
 SECOND = 1_000_000_000
@@ -105,40 +103,14 @@ async def test_nothing_is_published_after_being_fenced(make):
     bus = FakeBus(make.stream().passer(5).ticks(8, 200).messages, fence_on=WindowV1)
     with pytest.raises(Fenced):
         await runner(make, bus).follow()
-    assert kinds(bus) == ["SiteConfigV1", "PassageV1", "StaticFacesV1", "OperationalAlertV1"]
+    assert kinds(bus) == ["SiteConfigV1", "PassageV1", "OperationalAlertV1"]
 
 
 async def test_a_passage_is_stored_before_the_window_that_counts_it(make):
     """A crash between the two replays the window; the other way round it would lose the passage."""
     bus = FakeBus(make.stream().passer(5).watch(7.4, 59).passer(59).ticks(62, 63).messages)
     await follow(runner(make, bus))
-    assert kinds(bus) == ["SiteConfigV1", "PassageV1", "PassageV1", "StaticFacesV1", "WindowV1"]
-
-
-class OtherLearnt(FakeBus):
-    """A bus on which another replica has stored what it learnt of the same window."""
-
-    def __init__(self, messages, other):
-        super().__init__(messages)
-        self.other = other
-
-    async def last(self, row, **_tokens):
-        return None if row is not STATIC_FACES else Stored(row, row.of(self.other), self.other, 1, 0, 0)
-
-    async def store_once(self, row, message, *, is_done, held=None):
-        return row is not STATIC_FACES and await super().store_once(row, message, is_done=is_done, held=held)
-
-
-async def test_who_learnt_something_else_from_a_window_gives_the_site_up(make):
-    """Two replicas that overlap must not go on from different places; the same bytes, or later ones, are no matter."""
-    messages = make.stream().watch(0, 63).messages
-    bus = FakeBus(messages)
-    await follow(runner(make, bus))
-    [mine] = [message for message, _ in bus.stored if isinstance(message, StaticFacesV1)]
-    for same in (mine, structs.replace(mine, until=mine.until + 1, cameras=[])):
-        await follow(runner(make, OtherLearnt(messages, same)))
-    with pytest.raises(Fenced, match="static"):
-        await runner(make, OtherLearnt(messages, structs.replace(mine, cameras=[]))).follow()
+    assert kinds(bus) == ["SiteConfigV1", "PassageV1", "PassageV1", "WindowV1"]
 
 
 async def test_passages_have_ids_of_their_own(make):
@@ -157,7 +129,7 @@ async def test_nothing_is_stored_without_a_valid_lease(make):
     stream, held = make.stream().passer(5).watch(7.4, 59).passer(59).ticks(62, 63), object()
     bus = FakeBus(stream.messages)
     await follow(SiteRunner(bus, make.config(), AggregateSettings(), fair_host(), lambda _: None, held=held))
-    assert len(bus.conditions) == len(bus.stored) == 5
+    assert len(bus.conditions) == len(bus.stored) == 4
     assert set(bus.conditions) == {held}
 
 

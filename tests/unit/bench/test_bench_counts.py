@@ -6,7 +6,7 @@ from msgspec import structs
 from bench.counts import BEGAN, CAMERA, SITE, Counted, counted, published, share_within, windows_of
 from bench.counts_table import figures, shown, summaries
 from operate.simulation.plan import Process
-from operate.simulation.scenario import Counting, Phase, Scenario, load_scenario
+from operate.simulation.scenario import Phase, Scenario, load_scenario
 from operate.simulation.sightings import plans, sightings
 from proto.public import WindowV1
 from proto.sightings import SightingV1
@@ -49,14 +49,6 @@ def test_an_ignored_area_takes_the_reflections_away():
     assert plain.persons == ignored.persons
     assert plain.persons_error > 0.15
     assert abs(ignored.persons_error) < 0.15
-
-
-def test_what_passed_before_the_count_begins_is_not_compared():
-    """A scenario says since when: people and windows from then on."""
-    phases = [Phase(seconds=300, arrivals_per_minute=20)]
-    whole, later = (counted("s", Scenario(phases=phases, counting=Counting(since_s=at))) for at in (0, 180))
-    assert 0 < later.persons < 0.6 * whole.persons
-    assert 0 < later.counted < 0.6 * whole.counted
 
 
 def test_people_are_followed_as_the_settings_have_it():

@@ -13,7 +13,6 @@ from operate.transparency.place import SiteNotice
 from operate.transparency.settings import TransparencySettings
 from operate.transparency.write import in_language, write
 from services.kernel.settings import SettingsError
-from services.notify.core.texts.words import Words
 from services.sites.settings import CameraSettings, RestSettings, RuleSettings, SiteSettings, ZoneSettings
 
 EN, FR = in_language("en"), in_language("fr")
@@ -112,24 +111,6 @@ def test_the_annex_has_the_settings_and_every_stream():
     assert all(
         part in found for part in ("network, not encrypted", "70%", "75%", "DELIVERIES", "400 days", "70 minutes")
     )
-
-
-@pytest.mark.parametrize(
-    ("words", "what", "until"),
-    [
-        (EN, "where faces hang on walls", "until no face was seen there in 24 hours of observation"),
-        (FR, "où des visages sont accrochés", "n’y ait été vu pendant 24\u00a0heures d’observation"),
-    ],
-    ids=["English", "French"],
-)
-@pytest.mark.parametrize("profile", ["fr-2021-269", "alerting"])
-def test_what_is_kept_of_faces_on_walls_is_said(profile: str, words: Words, what: str, until: str):
-    """In the page and in the annex, under every profile: they are learnt whatever is published."""
-    place = SiteNotice(site(profile), words)
-    for document, tables in ((page(place, WHOLE, [], ""), 1), (annex(place, WHOLE, [], ""), 2)):
-        rows = [row for part in document.sections if part.table for row in part.table.rows]
-        told = [row for row in rows if any(what in cell for cell in row)]
-        assert (len(told), {until in row[-1] for row in told}) == (tables, {True})
 
 
 def test_documents_hold_no_address_number_or_password_and_open_no_secret(tmp_path: Path):

@@ -8,7 +8,7 @@ from examples import examples
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from proto.aiming import PictureSize, StaticPlaces, StaticPlacesReplyV1, StaticPlaceV1
+from proto.aiming import PictureSize
 from proto.codec import encode
 from proto.frames import FaceQualityV1, FrameQualityV1
 from proto.subjects import AIM_REPORTS
@@ -133,30 +133,6 @@ def test_where_the_profile_allows_nothing_finer_than_the_site():
     report = told(looked(face(), face(6, "too-small"), sharpness=0.01), profile="fr-2021-269")
     assert (of_faces(report), codes(report)) == (NOTHING, ["blurred", "faces-withheld"])
     assert (report.brightness, report.analysed) == (0.5, SMALL)
-
-
-KNOWN = StaticPlacesReplyV1(site="cannes", camera="gate", at=5, places=[StaticPlaceV1(-4, 8, 3)])
-
-
-@pytest.mark.parametrize(
-    ("answer", "profile", "expected"),
-    [
-        (KNOWN, "alerting", StaticPlaces(5, [(0.5, 0.333333, 0.5625, 0.444444)])),
-        (StaticPlacesReplyV1(site="cannes", camera="gate"), "alerting", StaticPlaces()),
-        (None, "alerting", None),
-        (KNOWN, "fr-2021-269", None),
-    ],
-    ids=["known", "still learning", "no answer", "withheld"],
-)
-def test_static_faces_are_told_as_aggregate_tells_them(answer, profile, expected):
-    """From the first analysed picture on, whose shape says where they are; nobody's face is needed for it."""
-    aiming = Aiming("cannes", "gate", profile=profile, start=0, since=0, seconds=30)
-    if answer is not None:
-        aiming.know(answer)
-    assert aiming.report(SECOND).static is None
-    aiming.add(SECOND, looked())
-    for now in (1, 30):
-        assert aiming.report(now * SECOND).static == expected
 
 
 def test_sizes_of_both_pictures():
