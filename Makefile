@@ -159,7 +159,7 @@ contracts: setup ## write what the code says elsewhere: docs/schemas, asyncapi.j
 words: $(VENV)/.locked ## bring the catalogues of messages up to date with the code; says what is to be translated
 	$(BIN)/python tools/words.py
 
-train: $(VENV)-train/.installed ## train a model from DATA=../shared/data into build/model (six hours on one core; goes on where it was cut off)
+train: $(VENV)-train/.installed ## train a model from DATA=../shared/data into build/model (four and a half hours on one core; goes on where it was cut off)
 	PYTHONPATH=. $(VENV)-train/bin/python -m modelling.training $(DATA)
 $(VENV)-train/.installed: requirements/train.txt
 	$(PYTHON) -m venv $(VENV)-train

@@ -4,7 +4,7 @@ It runs the same N cameras. Each decodes its file in real time and analyses the 
 thread takes the pictures in turn as they fall due, as a single-process system would. (Decoding one file as fast as
 possible would keep its reference pictures in the processor's cache. No installation with several live cameras can.)
 
-Run it as `python -m bench.in_process CAMERAS FPS SECONDS LONG_SIDE accurate|fast FILE...`; it prints one JSON object.
+Run it as `python -m bench.in_process CAMERAS FPS SECONDS LONG_SIDE FILE...`; it prints one JSON object.
 The cameras loop the files in turn, as the system's do.
 """
 
@@ -64,10 +64,9 @@ class BenchCamera:
         return self._phase + at, found
 
 
-def measure(files: list[str], cameras: int, fps: float, seconds: float, long_side: int, point: str) -> dict[str, Any]:
+def measure(files: list[str], cameras: int, fps: float, seconds: float, long_side: int) -> dict[str, Any]:
     """Return `analysed`, and `cpu_ms` and `faces` a picture, over `seconds` of wall time."""
-    accurate = load_model()
-    model = (accurate.fast if point == "fast" else None) or accurate
+    model = load_model()
     model.warm_up(640, 360)
     fleet = [BenchCamera(files[number % len(files)], fps, number / fps / cameras) for number in range(cameras)]
     turns = [(0.0, number) for number in range(cameras)]
@@ -92,5 +91,5 @@ def _i420(frame: Any, width: int, height: int) -> Picture:
 
 
 if __name__ == "__main__":
-    cameras, fps, seconds, side, point, *files = sys.argv[1:]
-    print(json.dumps(measure(files, int(cameras), float(fps), float(seconds), int(side), point)))
+    cameras, fps, seconds, side, *files = sys.argv[1:]
+    print(json.dumps(measure(files, int(cameras), float(fps), float(seconds), int(side))))

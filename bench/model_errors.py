@@ -5,9 +5,8 @@ is measured by its stand-ins: training leaves a folder for each group of sources
 learnt from none of them. With `--left-out` each source is measured by that one.
 
 Printed are the errors as expected in a new place (`modelling.evaluation.errors`) and, with each source left out in
-turn, how often the interval made with them holds the truth (`modelling.evaluation.interval_check`), at each of the
-model's operating points. `--write` writes `errors.json` beside the model's manifest, from where inference tells
-aggregate (ADR 41).
+turn, how often the interval made with them holds the truth (`modelling.evaluation.interval_check`). `--write` writes
+`errors.json` beside the model's manifest, from where inference tells aggregate (ADR 41).
 """
 
 import json
@@ -62,21 +61,12 @@ def judges(folders: Sequence[Path], model: FaceModel, left_out: Sequence[Path]) 
     return found
 
 
-def measured(judge: Judge, model: FaceModel, console: Console) -> list[PhotoCounts]:
+def measured(judge: Judge, console: Console) -> list[PhotoCounts]:
     """Return what became of the people of each photo; InputError for a folder that can't be used."""
     photos = [p for p in selected_photos(judge.folder, None) if judge.photos is None or p.file in judge.photos]
     steps = track(photos, judge.folder.name, console=console, disable=not console.is_terminal, transient=True)
-    lines = [predict(photo, judge.folder / photo.file, model) for photo in steps]
-    return by_photo(what_became(photos, lines, model.manifest.score_threshold))
-
-
-def at_points(found: Sequence[Judge], console: Console) -> dict[str, Sources]:
-    """Return what became of the people of each source at each operating point that all the models have."""
-    points: dict[str, Sources] = {"accurate": {one.folder.name: measured(one, one.model, console) for one in found}}
-    if all(one.model.fast is not None for one in found):
-        fast = [(one, one.model.fast) for one in found]
-        points["fast"] = {one.folder.name: measured(one, model, console) for one, model in fast if model is not None}
-    return points
+    lines = [predict(photo, judge.folder / photo.file, judge.model) for photo in steps]
+    return by_photo(what_became(photos, lines, judge.model.manifest.score_threshold))
 
 
 def draws() -> list[Draw]:
@@ -133,24 +123,23 @@ def run(
     console = Console(stderr=True)
     try:
         faces = load_model(model)
-        points = at_points(judges([one.resolve() for one in folders], faces, left_out or []), console)
-        errors = {point: estimate(sources) for point, sources in points.items()}
-        rows = {point: list(check(sources, draws(), SCENES, SEED)) for point, sources in points.items()}
+        found = judges([one.resolve() for one in folders], faces, left_out or [])
+        sources = {one.folder.name: measured(one, console) for one in found}
+        errors = estimate(sources)
+        rows = list(check(sources, draws(), SCENES, SEED))
     except (InputError, ModelError, ValueError) as error:
         print(f"bench.model_errors: {error}", file=sys.stderr)
         raise typer.Exit(2) from None
-    rows = {point: [*some, *pooled(some)] for point, some in rows.items()}
+    rows = [*rows, *pooled(rows)]
     if write:
-        told = ErrorsFile(faces.sha256, errors["accurate"], errors.get("fast"), sums(points["accurate"]))
+        told = ErrorsFile(faces.sha256, errors, sums(sources))
         content = msgspec.json.format(msgspec.json.encode(told), indent=2)
         ((model or MODELS) / ERRORS_NAME).write_bytes(content + b"\n")
     if as_json:
-        said = {point: {"errors": msgspec.to_builtins(errors[point]), "rows": rows[point]} for point in points}
-        print(json.dumps(said | {"sources": {point: sums(sources) for point, sources in points.items()}}))
+        print(json.dumps({"errors": msgspec.to_builtins(errors), "rows": rows, "sources": sums(sources)}))
         return
-    for point in points:
-        print(f"{point}: {msgspec.json.encode(errors[point]).decode()}")
-        Console(width=120).print(table(rows[point]))
+    print(msgspec.json.encode(errors).decode())
+    Console(width=120).print(table(rows))
 
 
 if __name__ == "__main__":

@@ -79,7 +79,7 @@ async def yardstick(scenario: Scenario) -> Yardstick:
 
     BoxError if it fails; its error text is on standard error.
     """
-    how = (scenario.cameras, scenario.fps, scenario.seconds, _LONG_SIDE, scenario.more.get("analysis", "accurate"))
+    how = (scenario.cameras, scenario.fps, scenario.seconds, _LONG_SIDE)
     arguments = [*map(str, how), *map(str, scenario.sources)]
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-P", "-m", "bench.in_process", *arguments, stdout=asyncio.subprocess.PIPE

@@ -83,15 +83,13 @@ class Bench:
             self.clips[form.name] = await asyncio.to_thread(make_clips, self.folder, form, self.plan.clip_s, told)
         return self.clips[form.name]
 
-    async def run(
-        self, what: str, form: Format, cameras: int, fps: float = 5.0, lanes: int | None = None, **more: str
-    ) -> Run:
-        """Run the system once; `lanes` None: as many as inference finds worth it. `more` are settings of each camera.
+    async def run(self, what: str, form: Format, cameras: int, fps: float = 5.0, lanes: int | None = None) -> Run:
+        """Run the system once; `lanes` None: as many as inference finds worth it.
 
         Restarted if a program ends meanwhile, NotMeasured if it did nothing.
         """
         sources, plan = await self.sources(form), self.plan
-        scenario = Scenario(sources, cameras, plan.seconds, fps, plan.warm_up_s, lanes, dict(more))
+        scenario = Scenario(sources, cameras, plan.seconds, fps, plan.warm_up_s, lanes)
         self.told(what, 0.0)
         measured = await run(scenario, self.hears(what))
         self.others.append(measured.others)
@@ -185,7 +183,7 @@ async def flat(bench: Bench) -> Row:
     numbers = numbers if len(numbers) > 1 else [1, *numbers]
     costs: dict[int, float] = {}
     for what in bench.rounds("cost per camera"):
-        runs = {n: await bench.run(f"{what}: {n}", SECOND_SMALL, n, analysis="fast") for n in numbers}
+        runs = {n: await bench.run(f"{what}: {n}", SECOND_SMALL, n) for n in numbers}
         costs = {n: measured.cpu_total_ms for n, measured in runs.items()}
         found.append(100 * spread(costs))
     shown = ", ".join(f"{n}: {ms:.1f}" for n, ms in costs.items())

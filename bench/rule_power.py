@@ -105,7 +105,7 @@ def run(
 ) -> None:
     """Tell how often a rule fires that should, and that should not."""
     try:
-        errors = read_errors(model or MODELS, load_model(model).sha256).accurate
+        errors = read_errors(model or MODELS, load_model(model).sha256)
     except (ModelError, ValueError) as error:
         print(f"bench.rule_power: {error}", file=sys.stderr)
         raise typer.Exit(2) from None

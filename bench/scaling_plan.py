@@ -82,7 +82,7 @@ class Plan:
 
     def _camera(self, number: int, films: Sequence[Path], zones: Sequence[str]) -> dict[str, Any]:
         film = str(films[number % len(films)].resolve())
-        how = {"fps": 1 / self.period_s, "long_side": 320, "analysis": "fast", "loop": True}
+        how = {"fps": 1 / self.period_s, "long_side": 320, "loop": True}
         return {"id": f"c{number:04}", "url": film, "zone": zones[number // ZONE_CAMERAS], **how}
 
 

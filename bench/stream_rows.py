@@ -22,21 +22,14 @@ class Stream:
     ratio: float | None = None
     """The target of the processor time / that of one process; None: not measured."""
     ratio_cameras: int = 4
-    analysis: str = "accurate"
-    """The model's operating point."""
-
-    @property
-    def name(self) -> str:
-        """The format's name, and the operating point's where it is not the default."""
-        return self.form.name if self.analysis == "accurate" else f"{self.form.name}, {self.analysis}"
 
 
 STREAMS = {
     "1080p": Stream(FULL_HD, 16, 8, 1.12),
     "stock": Stream(STOCK, 14, 8),
     "720p": Stream(HD, 16, 12),
-    "720p8": Stream(SECOND_HD, 30, 16, 1.2, ratio_cameras=12, analysis="fast"),
-    "360p8": Stream(SECOND_SMALL, 40, 18, 1.35, ratio_cameras=16, analysis="fast"),
+    "720p8": Stream(SECOND_HD, 30, 16, 1.2, ratio_cameras=12),
+    "360p8": Stream(SECOND_SMALL, 40, 18, 1.35, ratio_cameras=16),
 }
 _STEP = 4
 
@@ -54,14 +47,14 @@ async def cameras(bench: Bench, stream: Stream) -> Row:
             why = f"; at {number}: {'; '.join(wrong)}" if wrong else why
             passed += [measured] if measured is not None and not wrong else []
         found.append(search.result)
-    name = f"cameras at {stream.name} H.264, {stream.form.megabits:g} Mb/s, 5 analysed pictures/s each"
+    name = f"cameras at {stream.form.name} H.264, {stream.form.megabits:g} Mb/s, 5 analysed pictures/s each"
     return at_least(name, stream.target, found, f"{_told(passed)}{why}")
 
 
 async def _tried(bench: Bench, what: str, stream: Stream, number: int) -> tuple[Run | None, list[str]]:
     """Return a run, and in words why so many cameras do not pass. The end of a program is a reason, too."""
     try:
-        measured = await bench.run(what, stream.form, number, analysis=stream.analysis)
+        measured = await bench.run(what, stream.form, number)
     except NotMeasured as error:
         return None, [str(error)]
     bench.searched.setdefault(stream.form.name, []).append((number, measured))
@@ -86,15 +79,15 @@ async def ratio(bench: Bench, stream: Stream) -> Row:
     A round counts where the yardstick is within 10 % of its median: else the machine was another one in it.
     """
     assert stream.ratio is not None
-    name = f"{stream.name}, processor time per analysed picture / same work in one process"
+    name = f"{stream.form.name}, processor time per analysed picture / same work in one process"
     sources = await bench.sources(stream.form)
     rounds: list[tuple[Yardstick, Run]] = []
     for what in bench.rounds(f"ratio at {stream.form.name}"):
         bench.told(f"{what}: in one process", 0.0)
-        scenario = Scenario(sources, stream.ratio_cameras, bench.plan.seconds, more={"analysis": stream.analysis})
+        scenario = Scenario(sources, stream.ratio_cameras, bench.plan.seconds)
         alone = await yardstick(scenario)
         system = f"{what}: the system"
-        rounds.append((alone, await bench.run(system, stream.form, stream.ratio_cameras, analysis=stream.analysis)))
+        rounds.append((alone, await bench.run(system, stream.form, stream.ratio_cameras)))
     kept = [rounds[index] for index in steady([alone.cpu_ms for alone, _ in rounds])]
     for alone, measured in kept:
         for program, ms in {**measured.cpu_ms, "in one process": alone.cpu_ms}.items():

@@ -39,8 +39,6 @@ class Scenario:
     warm_up_s: float = 4.0
     lanes: int | None = None
     """How many pictures inference analyses at a time; None: as many as it finds worth it."""
-    more: dict[str, Any] = field(default_factory=dict)
-    """Further settings of each camera."""
 
     @property
     def due(self) -> float:
@@ -53,7 +51,7 @@ class Scenario:
             {"id": f"c{n}", "url": str(self.sources[n % len(self.sources)].resolve()), "fps": self.fps, "loop": True}
             for n in range(self.cameras)
         ]
-        site = {"id": "bench", "profile": "lab", "window_s": 10.0, "cameras": [post | self.more for post in posts]}
+        site = {"id": "bench", "profile": "lab", "window_s": 10.0, "cameras": posts}
         inference = {"inference": {"threads": self.lanes}} if self.lanes else {}
         return {"sites": [site], "log": {"level": "error"}, "ingest": {"report_s": _REPORT_S}, **inference}
 

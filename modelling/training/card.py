@@ -172,7 +172,6 @@ def _tables(report: Report) -> dict[str, str]:
     elsewhere_heads = [*_MAIN_HEADS[:5], "recall, masked", "recall, bare", *_MAIN_HEADS[5:], *rate_heads[1:]]
     return {
         "MAIN": _table(_MAIN_HEADS, _main_rows(figures)),
-        "FAST_MAIN": _table(_MAIN_HEADS, _main_rows(report.fast_figures)),
         "BY_SIZE": _table(["face size", *datasets], _recall_rows(figures, "size", _SIZES)),
         "BIAS": _table(["face size", *pairs], _bias_rows(figures)),
         "BY_CLASS": _table(["class", *datasets], _recall_rows(figures, "class", _CLASSES)),
@@ -180,7 +179,6 @@ def _tables(report: Report) -> dict[str, str]:
         "NOT_MASKED": _table(["source", "incorrect faces said not to be masked", "share"], _not_masked(figures)),
         "RATES": _table(rate_heads, _rate_rows(figures)),
         "ELSEWHERE": _table(elsewhere_heads, _elsewhere_rows(report.elsewhere)),
-        "FAST_ELSEWHERE": _table(elsewhere_heads, _elsewhere_rows(report.fast_elsewhere)),
         "JUDGES": _table(_JUDGES_HEADS, _judges_rows(report)),
         "DOUBTS": _table(["source", "faces learnt from", "doubted", "share"], _doubt_rows(report)),
         "EFFORT": _table(["leg", "minutes", "epochs"], _effort_rows(report)),
@@ -195,8 +193,6 @@ def model_card(report: Report, config: Config) -> str:
         "SHA256": report.sha256,
         "LONG_SIDE": str(manifest.long_side),
         "THRESHOLD": f"{manifest.score_threshold:.2f}",
-        "FAST_THRESHOLD": f"{report.fast_threshold:.2f}",
-        "FAST_SIDE": str(config.fast_classifier.side),
         "UNKNOWN_BELOW": f"{manifest.unknown_below:.2f}",
         "MIN_FACE_PX": f"{manifest.min_face_px:.0f}",
         "HEAD_WEIGHT": f"{report.point.both.head:.2f}",

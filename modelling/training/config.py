@@ -45,13 +45,9 @@ class Detector(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     epochs: Epochs
     left_out_epochs: Epochs
-    hint_epochs: Epochs
-    fast_epochs: Epochs
-    left_out_fast_epochs: Epochs
     batch: int
     sides: Annotated[list[int], msgspec.Meta(min_length=1)]
     learning_rate: float
-    hint_learning_rate: float
     weight_decay: float
     unlabelled_score: float
     bare_share: float
@@ -99,13 +95,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     split: Split
     detector: Detector
     classifier: Classifier
-    fast_classifier: Classifier
     limits: Limits
-
-    @property
-    def fast(self) -> Config:
-        """The settings of the operating point `fast`: they differ in the classifier."""
-        return msgspec.structs.replace(self, classifier=self.fast_classifier)
 
 
 def read_config(path: Path = DEFAULT_PATH) -> Config:
@@ -117,7 +107,7 @@ def read_config(path: Path = DEFAULT_PATH) -> Config:
 
 
 _EXPORTED = ("score_floor", "iou_threshold", "most_candidates", "most_faces")
-_LASTING = ("epochs", "left_out_epochs", "hint_epochs", "fast_epochs", "left_out_fast_epochs")
+_LASTING = ("epochs", "left_out_epochs")
 
 
 def identity(config: Config, part: Detector | Classifier, learnt: Iterable[str]) -> str:

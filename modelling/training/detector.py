@@ -1,4 +1,4 @@
-"""Trains the detector: the fine network learns faces and what is worn, a light one to see as it does, then the same."""
+"""Trains the detector: from the published weights, with a finer level, it learns faces and what is worn."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
 from modelling.training.config import Config, identity
-from modelling.training.leg import Leg, Terms, device, mixed_precision, nothing
-from modelling.training.light import hint_loss, inherit, pictures_of
+from modelling.training.leg import Leg, Terms, device, mixed_precision
 from modelling.training.losses import detector_loss
 from modelling.training.photos import CLASSES, Sample, labelled
 from modelling.training.scenes import Scene, draw_scene
@@ -88,6 +87,12 @@ def worn_loss(raw: Tensor, classes: Tensor) -> Tensor:
     return _WORN_WEIGHT * functional.cross_entropy(raw[known, 6:], classes[known], wanted, reduction="sum")
 
 
+def pictures_of(scenes: list[Scene]) -> Tensor:
+    """What the network takes: [B, 3, S, S] float 0..255 on the device; the published weights want blue, green, red."""
+    pictures = torch.stack([scene.pixels.flip(0) for scene in scenes]).float()
+    return pictures.contiguous(memory_format=torch.channels_last).to(device())
+
+
 def scene_loss(net: YuNet, scenes: list[Scene], priors: Tensor, bare_weight: float) -> Tensor:
     """How wrong a network is about where faces are and, less weighty, about what is worn."""
     with mixed_precision():
@@ -108,24 +113,12 @@ def fine_start(published: YuNet) -> YuNet:
     return net
 
 
-def learn_hints(config: Config, teacher: YuNet, samples: list[Sample], checkpoint: Path, epochs: int) -> Leg[YuNet]:
-    """The finished leg of a light network that sees as `teacher` does."""
-    taught = copy.deepcopy(teacher).to(device(), memory_format=torch.channels_last)
-    wanted = config.detector
-    terms = Terms(epochs, wanted.hint_learning_rate, 0.0, wanted.averaging)
-    leg = Leg(checkpoint.stem, inherit(taught), checkpoint, terms, identity(config, wanted, labelled(samples)))
-    leg.run(lambda epoch: _batches(samples, config, epoch), lambda net, scenes: hint_loss(net, taught, scenes))
-    return leg
-
-
 def train_detector(config: Config, start: YuNet, samples: list[Sample], checkpoint: Path, epochs: int) -> Leg[YuNet]:
     """The finished leg, from the weights of `start`, on the faces of `samples`."""
     wanted = config.detector
     terms = Terms(epochs, wanted.learning_rate, wanted.weight_decay, wanted.averaging)
     learnt = identity(config, wanted, labelled(samples))
-    # The light network has got these parts from its teacher.
-    fresh = is_fresh if start.shape == FINE else nothing
-    leg = Leg(checkpoint.stem, copy.deepcopy(start), checkpoint, terms, learnt, fresh)
+    leg = Leg(checkpoint.stem, copy.deepcopy(start), checkpoint, terms, learnt, is_fresh)
     leg.net.requires_grad_()
     priors = {side: prior_points(side, side, start.shape.strides) for side in wanted.sides}
     leg.run(

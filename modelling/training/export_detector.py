@@ -13,7 +13,7 @@ from modelling.training.colour import BGR_FROM_YUV
 from modelling.training.config import Detector
 from modelling.training.graph import Graph, i420_planes
 from modelling.training.photos import CLASSES
-from modelling.training.yunet import WIDER_AFTER, PointDepth, Stem, Wider, YuNet
+from modelling.training.yunet import POOLED_AFTER, WIDER_AFTER, PointDepth, Stem, Wider, YuNet
 
 Array = NDArray[np.float32]
 _MULTIPLE = 32
@@ -85,12 +85,12 @@ class _Writer:
         for index in range(1, 6):
             stage = net.backbone.get_submodule(f"model{index}")
             x = self.point_depth(x, stage.conv1)
-            x = self.point_depth(self._halved(x) if stage.pools else x, stage.conv2)
+            x = self.point_depth(x, stage.conv2)
             if index in WIDER_AFTER:
                 for block in net.backbone.get_submodule(f"wider{index}"):
                     x = self.wider(x, block)
             levels[index] = x
-            x = self._halved(x) if index in net.backbone.pooled_after else x
+            x = self._halved(x) if index in POOLED_AFTER else x
         return [levels[index] for index in net.backbone.tapped_after]
 
     def neck(self, levels: list[str], net: YuNet) -> list[str]:

@@ -81,7 +81,7 @@ class Leg(Generic[Net]):
 
     Everything is in the checkpoint after each epoch. A leg whose checkpoint says that it is done is not run again.
     `identity` says what is learnt, and `net` from which weights: a checkpoint of others raises ValueError, since it may
-    have learnt photos that are set aside now, or from a teacher that has learnt on. `fresh` says which parameters, by
+    have learnt photos that are set aside now. `fresh` says which parameters, by
     name, start from nothing.
     """
 

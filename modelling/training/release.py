@@ -23,10 +23,9 @@ from modelling.training.export_detector import detector_model
 from modelling.training.judge import Judge
 from modelling.training.yunet import YuNet
 from services.inference.core.faces import CLASSES
-from services.inference.model import MANIFEST_NAME, FaceModel, FastPoint, Manifest, ModelFile, load_model
+from services.inference.model import MANIFEST_NAME, FaceModel, Manifest, ModelFile, load_model
 
 _DETECTOR, _CLASSIFIER = "detector.onnx", "classifier.onnx"
-_FAST = "fast-"
 
 CERTAIN_PX = 8.0
 """Faces of at least so many pixels in the annotated photo say what a score means, and which score is enough."""
@@ -58,7 +57,7 @@ class Operating:
 
 @dataclass(frozen=True)
 class Point:
-    """One operating point: its networks, the settings that they were trained with, and what was chosen for them."""
+    """The operating point: the networks, the settings that they were trained with, and what was chosen for them."""
 
     networks: Networks
     config: Config
@@ -71,11 +70,11 @@ class Point:
         """The point with verdicts by both networks."""
         return cls(networks, config, chosen.threshold, chosen.both, chosen.certainty)
 
-    def write(self, out: Path, prefix: str = "") -> tuple[ModelFile, ModelFile]:
+    def write(self, out: Path) -> tuple[ModelFile, ModelFile]:
         """Writes both graphs to the folder `out`."""
         detector = detector_model(self.networks.detector, self.config.detector, self.certainty).SerializeToString()
         classifier = classifier_model(self.networks.classifier, self.config.classifier, self.blend).SerializeToString()
-        return _part(out, prefix + _DETECTOR, detector), _part(out, prefix + _CLASSIFIER, classifier)
+        return _part(out, _DETECTOR, detector), _part(out, _CLASSIFIER, classifier)
 
 
 @dataclass(frozen=True)
@@ -103,16 +102,15 @@ def _part(folder: Path, name: str, content: bytes) -> ModelFile:
     return ModelFile(name, hashlib.sha256(content).hexdigest())
 
 
-def write_model(out: Path, accurate: Point, fast: Point | None = None) -> Manifest:
+def write_model(out: Path, point: Point) -> Manifest:
     """Writes the graphs and the manifest to the folder `out`, which is made if need be; returns the manifest."""
     out.mkdir(parents=True, exist_ok=True)
-    config, (detector, classifier) = accurate.config, accurate.write(out)
+    config, (detector, classifier) = point.config, point.write(out)
     manifest = Manifest(
         id=config.id,
         detector=detector,
         classifier=classifier,
-        score_threshold=accurate.threshold,
-        fast=None if fast is None else FastPoint(*fast.write(out, _FAST), fast.threshold),
+        score_threshold=point.threshold,
         iou_threshold=config.detector.iou_threshold,
         unknown_below=config.limits.unknown_below,
         min_face_px=config.limits.min_face_px,

@@ -9,15 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 from tqdm import tqdm
 
 from modelling.training.blend import Blend
 from modelling.training.classifier import probabilities, train_classifier
-from modelling.training.config import Classifier, Config
-from modelling.training.detector import fine_start, learn_hints, train_detector
+from modelling.training.config import Config
+from modelling.training.detector import fine_start, train_detector
 from modelling.training.doubts import Doubt, doubts, without
 from modelling.training.judge import Judge
 from modelling.training.leg import Leg, Net
@@ -40,22 +39,6 @@ from services.inference.model import Manifest, load_model
 
 
 @dataclass(frozen=True)
-class Pair:
-    """The networks of both operating points."""
-
-    accurate: Networks
-    fast: Networks
-
-
-class Epochs(NamedTuple):
-    """How long the legs of both operating points last; `of` tells how long one of a classifier does."""
-
-    accurate: int
-    fast: int
-    of: Callable[[Classifier], int]
-
-
-@dataclass(frozen=True)
 class Spent:
     """What a leg cost: minutes of wall clock and epochs."""
 
@@ -72,13 +55,10 @@ class Report:
     sha256: str
     point: Operating
     figures: Figures
-    fast_threshold: float
-    fast_figures: Figures
     head_alone: Figures
     crop_alone: Figures
     elsewhere: dict[str, Figures]
     """By group of sources: figures of networks that did not learn from it."""
-    fast_elsewhere: dict[str, Figures]
     doubts: list[Doubt]
     faces: dict[str, int]
     spent: list[Spent] = field(default_factory=list)
@@ -116,41 +96,24 @@ class Run:
         scenes = [sample for sample in self.scenes if sample.dataset not in sources]
         return scenes, [sample for sample in self.crops if sample.dataset not in sources]
 
-    def _classifier(self, config: Config, name: str, samples: list[Sample], epochs: int) -> Judge:
-        patches = cut_patches(samples, config.classifier, config.long_side)
-        return self._noted(train_classifier(config, patches, self.work / f"{name}.pt", epochs)).average.net
+    def _classifier(self, name: str, samples: list[Sample], epochs: int) -> Judge:
+        patches = cut_patches(samples, self.config.classifier, self.config.long_side)
+        return self._noted(train_classifier(self.config, patches, self.work / f"{name}.pt", epochs)).average.net
 
-    def _accurate(self, name: str, scenes: list[Sample], epochs: int) -> YuNet:
+    def _detector(self, name: str, scenes: list[Sample], epochs: int) -> YuNet:
         torch.manual_seed(self.config.seed)
         start = fine_start(load_published(self.weights))
         leg = train_detector(self.config, start, scenes, self.work / f"{name}.pt", epochs)
         return self._noted(leg).average.net
 
-    def _fast(self, name: str, teacher: YuNet, scenes: list[Sample], epochs: int) -> YuNet:
-        hints = learn_hints(
-            self.config, teacher, scenes, self.work / f"hints{name}.pt", min(epochs, self.config.detector.hint_epochs)
-        )
-        path = self.work / f"detector-fast{name}.pt"
-        return self._noted(
-            train_detector(self.config, self._noted(hints).average.net, scenes, path, epochs)
-        ).average.net
-
-    def _pair(self, name: str, scenes: list[Sample], crops: list[Sample], epochs: Epochs) -> Pair:
-        """Both operating points, from the same photos; `name` begins with a hyphen where sources are left out."""
-        faces, config = [*scenes, *crops], self.config
-        accurate = self._accurate(f"detector{name}", scenes, epochs.accurate)
-        judges = [
-            self._classifier(one, f"classifier{which}{name}", faces, epochs.of(one.classifier))
-            for which, one in (("", config), ("-fast", config.fast))
-        ]
-        fast = self._fast(name, accurate, scenes, epochs.fast)
-        return Pair(Networks(accurate, judges[0]), Networks(fast, judges[1]))
-
-    def _left_out(self, group: str, sources: Collection[str]) -> Pair:
+    def _left_out(self, group: str, sources: Collection[str]) -> Networks:
         """Trained on all sources but these."""
-        wanted = self.config.detector
-        epochs = Epochs(wanted.left_out_epochs, wanted.left_out_fast_epochs, lambda part: part.left_out_epochs)
-        return self._pair(f"-without-{group}", *self._without(sources), epochs)
+        scenes, crops = self._without(sources)
+        detector = self._detector(f"detector-without-{group}", scenes, self.config.detector.left_out_epochs)
+        judge = self._classifier(
+            f"classifier-without-{group}", [*scenes, *crops], self.config.classifier.left_out_epochs
+        )
+        return Networks(detector, judge)
 
     def _doubts(self, source: str, judge: Networks) -> tuple[list[Doubt], int]:
         scenes = [sample for sample in self.scenes if sample.dataset == source]
@@ -158,7 +121,7 @@ class Run:
         said = probabilities(judge.classifier, patches, self.config)
         return doubts(patches.faces, patches.classes, said), len(patches.faces)
 
-    def _without_doubts(self, left_out: dict[str, Pair]) -> tuple[list[Doubt], dict[str, int]]:
+    def _without_doubts(self, left_out: dict[str, Networks]) -> tuple[list[Doubt], dict[str, int]]:
         """Takes back the labels that networks doubt which did not learn from their source; returns them, and of how
         many.
         """
@@ -167,7 +130,7 @@ class Run:
         for group, sources in self.config.data.left_out.items():
             for source in sources:
                 if source in self.config.data.detection:
-                    some, faces[source] = self._doubts(source, left_out[group].accurate)
+                    some, faces[source] = self._doubts(source, left_out[group])
                     found.extend(some)
         self.scenes = without(self.scenes, found)
         return found, faces
@@ -182,29 +145,21 @@ class Run:
         learnt = frozenset(sample.name for sample in (*scenes, *crops))
         return chosen(self.data, detection, self.corpus.strangers(detection, learnt))
 
-    def _points(self, folder: Path, pair: Pair, photos: Annotated, tick: Callable[[], None]) -> tuple[Operating, Point]:
-        """What fits these photos best at `accurate`, and the operating point `fast`."""
-        accurate = operating_point(folder, pair.accurate, photos, self.config, tick)
-        config = self.config.fast
-        return accurate, Point.of(pair.fast, config, operating_point(folder, pair.fast, photos, config, tick))
-
-    def _elsewhere(self, group: str, pair: Pair, tick: Callable[[], None]) -> tuple[Figures, Figures]:
-        """The networks without a group, on that group, at both points; calibrated on photos of the other sources."""
+    def _elsewhere(self, group: str, networks: Networks, tick: Callable[[], None]) -> Figures:
+        """The networks without a group, on that group; calibrated on photos of the other sources."""
         sources = self.config.data.left_out[group]
         folder = self.work / f"without-{group}"
         others = [name for name in self.config.data.detection if name not in sources]
-        chosen, fast = self._points(self.work / "uncalibrated", pair, self._photos("calibration", *others), tick)
-        write_model(folder, Point.of(pair.accurate, self.config, chosen), fast)
+        point = self._point(networks, self._photos("calibration", *others), tick)
+        write_model(folder, Point.of(networks, self.config, point))
         strangers = self._strangers(sources)
         names = [f"{dataset}/{photo.file}\n" for dataset, photo, _ in strangers.each()]
         (folder / "left_out.txt").write_text("".join(names), "utf-8")
-        return self._measured(folder, strangers, tick)
+        return measure(load_model(folder), strangers, tick)
 
-    @staticmethod
-    def _measured(folder: Path, photos: Annotated, tick: Callable[[], None]) -> tuple[Figures, Figures]:
-        model = load_model(folder)
-        assert model.fast is not None
-        return measure(model, photos, tick), measure(model.fast, photos, tick)
+    def _point(self, networks: Networks, photos: Annotated, tick: Callable[[], None]) -> Operating:
+        """What fits these photos best."""
+        return operating_point(self.work / "uncalibrated", networks, photos, self.config, tick)
 
     def _judged(self, by: str, networks: Networks, point: Operating, blend: Blend, tick: Callable[[], None]) -> Figures:
         """The same detector with verdicts made otherwise, on the validation part: for the comparison in ADR 10."""
@@ -221,26 +176,22 @@ class Run:
         """Trains every leg, writes the model to `out` and measures it and what it is compared with."""
         sources = self.config.data.detection
         left_out = {group: self._left_out(group, names) for group, names in self.config.data.left_out.items()}
-        elsewhere = {group: self._elsewhere(group, pair, tick) for group, pair in left_out.items()}
+        elsewhere = {group: self._elsewhere(group, networks, tick) for group, networks in left_out.items()}
         found, faces = self._without_doubts(left_out)
-        wanted = self.config.detector
-        epochs = Epochs(wanted.epochs, wanted.fast_epochs, lambda part: part.epochs)
-        pair = self._pair("", self.scenes, self.crops, epochs)
-        calibration = self._photos("calibration", *sources)
-        point, fast = self._points(self.work / "uncalibrated", pair, calibration, tick)
-        manifest = write_model(out, Point.of(pair.accurate, self.config, point), fast)
-        figures, fast_figures = self._measured(out, self._validation(), tick)
+        detector = self._detector("detector", self.scenes, self.config.detector.epochs)
+        judge = self._classifier("classifier", [*self.scenes, *self.crops], self.config.classifier.epochs)
+        networks = Networks(detector, judge)
+        point = self._point(networks, self._photos("calibration", *sources), tick)
+        manifest = write_model(out, Point.of(networks, self.config, point))
+        model = load_model(out)
         return Report(
             manifest,
-            load_model(out).sha256,
+            model.sha256,
             point,
-            figures=figures,
-            fast_threshold=fast.threshold,
-            fast_figures=fast_figures,
-            head_alone=self._judged("head-alone", pair.accurate, point, point.head, tick),
-            crop_alone=self._judged("crop-alone", pair.accurate, point, point.crop, tick),
-            elsewhere={group: figures[0] for group, figures in elsewhere.items()},
-            fast_elsewhere={group: figures[1] for group, figures in elsewhere.items()},
+            figures=measure(model, self._validation(), tick),
+            head_alone=self._judged("head-alone", networks, point, point.head, tick),
+            crop_alone=self._judged("crop-alone", networks, point, point.crop, tick),
+            elsewhere=elsewhere,
             doubts=found,
             faces=faces,
             spent=self.spent,

@@ -2,9 +2,8 @@
 
 Wu, Peng, Yu: "YuNet: A Tiny Millisecond-level Face Detector", Machine Intelligence Research 20 (2023).
 The module names follow the published weights (libfacedetection.train, `yunet_n.pth`) so that they load by name.
-Three shapes of it are used: PUBLISHED as it came, with its landmark branch; FINE, which goes on from it, with a fourth
-level at stride 4 for faces of 8 to 20 px; LIGHT, which FINE teaches, with half the channels at stride 4 and the third
-stage's second half behind the pooling, at stride 8.
+Two shapes of it are used: PUBLISHED as it came, with its landmark branch; FINE, which goes on from it, with a fourth
+level at stride 4 for faces of 8 to 20 px.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ STRIDES = (8, 16, 32)
 FINEST = 4
 """The stride of the level that a shape may have besides; its rows come last."""
 LANDMARKS = 5
-_POOLED_AFTER = (0, 2, 3, 4)
+POOLED_AFTER = (0, 2, 3, 4)
 _FINE_AFTER = 2
 _TAPPED_AFTER = (3, 4, 5)
 WIDER_AFTER = (4, 5)
@@ -32,13 +31,12 @@ _LARGEST_LOG_SIDE = 6.0
 
 @dataclass(frozen=True)
 class Shape:
-    """Channels before and after each stage, whether stage 2 pools in its middle, how many `Wider` end each of the last
-    two stages, and the heads beside class, objectness and box: `classes` for what is worn, `landmarks` for five points.
-    `fine` is how many channels the level at stride 4 has; 0: there is none.
+    """Channels before and after each stage, how many `Wider` end each of the last two stages, and the heads beside
+    class, objectness and box: `classes` for what is worn, `landmarks` for five points. `fine` is how many channels the
+    level at stride 4 has; 0: there is none.
     """
 
     stages: tuple[tuple[int, int], ...]
-    pools_inside: bool = False
     wider: int = 0
     classes: bool = False
     landmarks: bool = False
@@ -52,7 +50,6 @@ class Shape:
 
 PUBLISHED = Shape(((16, 64), (64, 64), (64, 64), (64, 64), (64, 64)), landmarks=True)
 FINE = Shape(PUBLISHED.stages, wider=2, classes=True, fine=32)
-LIGHT = Shape(((16, 32), (32, 64), (64, 64), (64, 64), (64, 64)), pools_inside=True, wider=2, classes=True)
 
 
 class PointDepth(nn.Module):
@@ -83,17 +80,15 @@ class Stem(nn.Module):
 
 
 class Stage(nn.Module):
-    """Two `PointDepth`, with a halving of the resolution between them if it `pools`."""
+    """Two `PointDepth`."""
 
-    def __init__(self, before: int, after: int, *, pools: bool = False) -> None:
+    def __init__(self, before: int, after: int) -> None:
         super().__init__()
         self.conv1 = PointDepth(before, before)
         self.conv2 = PointDepth(before, after)
-        self.pools = pools
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.conv1(x)
-        return self.conv2(functional.max_pool2d(x, 2) if self.pools else x)
+        return self.conv2(self.conv1(x))
 
 
 class Wider(nn.Module):
@@ -130,10 +125,8 @@ class Backbone(nn.Module):
         super().__init__()
         self.model0 = Stem()
         self.tapped_after = (*_TAPPED_AFTER, _FINE_AFTER) if shape.fine else _TAPPED_AFTER
-        self.pooled_after = tuple(i for i in _POOLED_AFTER if not (i == 2 and shape.pools_inside))
         for index, (before, after) in enumerate(shape.stages, start=1):
-            stage = Stage(before, after, pools=index == 2 and shape.pools_inside)
-            self.add_module(f"model{index}", stage)
+            self.add_module(f"model{index}", Stage(before, after))
         for index in WIDER_AFTER:
             channels = shape.stages[index - 1][1]
             blocks = nn.Sequential(*(Wider(channels) for _ in range(shape.wider)))
@@ -141,13 +134,13 @@ class Backbone(nn.Module):
 
     def forward(self, x: Tensor) -> list[Tensor]:
         tapped = {}
-        for index in range(len(_POOLED_AFTER) + 2):
+        for index in range(len(POOLED_AFTER) + 2):
             x = self.get_submodule(f"model{index}")(x)
             if index in WIDER_AFTER:
                 x = self.get_submodule(f"wider{index}")(x)
             if index in self.tapped_after:
                 tapped[index] = x
-            if index in self.pooled_after:
+            if index in POOLED_AFTER:
                 x = functional.max_pool2d(x, 2)
         return [tapped[index] for index in self.tapped_after]
 
@@ -232,7 +225,7 @@ class YuNet(nn.Module):
     of what is worn (in the order of CLASSES) and the offsets x, y of five landmarks, in strides.
     """
 
-    def __init__(self, shape: Shape = LIGHT) -> None:
+    def __init__(self, shape: Shape = FINE) -> None:
         super().__init__()
         self.shape = shape
         self.backbone = Backbone(shape)

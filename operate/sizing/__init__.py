@@ -2,7 +2,5 @@
 
 from typing import Literal
 
-Analysis = Literal["accurate", "fast"]
-"""The model's operating points."""
 Sent = Literal["1080p25", "720p25", "720p8", "360p8"]
 """The streams that were measured: lines of a picture, and pictures a second."""

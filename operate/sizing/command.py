@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from operate.sizing import Analysis, Sent
+from operate.sizing import Sent
 
 sizing = typer.Typer()
 
@@ -14,7 +14,6 @@ def size(
     cameras: Annotated[int, typer.Option(min=1, max=100_000, help="how many")],
     stream: Annotated[Sent, typer.Option(help="what they send: lines of a picture, and pictures a second")] = "1080p25",
     fps: Annotated[float, typer.Option(min=0.1, max=25, help="analysed pictures a second of each")] = 5.0,
-    analysis: Annotated[Analysis, typer.Option(help="the model's operating point")] = "accurate",
     sites: Annotated[int, typer.Option(min=1, max=10_000, help="sites that share them")] = 1,
     zones: Annotated[int, typer.Option(min=0, max=100_000, help="zones, all sites together")] = 1,
     core_month: Annotated[
@@ -31,4 +30,4 @@ def size(
 
     if fps > pictures(stream):
         raise typer.BadParameter(f"{stream} has {pictures(stream)} pictures a second", param_hint="--fps")
-    typer.echo(values(need(Wanted(cameras, stream, fps, analysis, sites, zones)), core_month), nl=False)
+    typer.echo(values(need(Wanted(cameras, stream, fps, sites, zones)), core_month), nl=False)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from math import ceil, floor
 
 from operate.identities import limits
-from operate.sizing import Analysis, Sent
+from operate.sizing import Sent
 from proto.subjects import stream
 from services.aggregate.core.config import SECOND
 from services.aggregate.core.retention import MARGIN
@@ -16,7 +16,7 @@ MOST_CAMERAS: dict[Sent, int] = {"1080p25": 14, "720p25": 21, "720p8": 22, "360p
 """The most cameras that one ingest process has served, on two cores that it shared with the rest of Moretta."""
 SEND_MS = 1.5
 """Processor time of ingest, ms, for each analysed picture: scaled, sealed, sent, answered. Next: of inference."""
-INFER_MS: dict[Analysis, float] = {"accurate": 8.2, "fast": 5.2}
+INFER_MS = 8.2
 FRAME_MS = 0.55
 """Processor time of nats-server, ms, for a frame and its answer; `SIGHTING_MS` is for the sighting made of it."""
 SIGHTING_MS = {"nats": 0.040, "aggregate": 0.130, "notify": 0.0}
@@ -53,7 +53,6 @@ class Wanted:
     cameras: int
     stream: Sent = "1080p25"
     fps: float = 5.0
-    analysis: Analysis = "accurate"
     sites: int = 1
     zones: int = 1
     """Zones that publish windows of 20 minutes, all sites together."""
@@ -145,7 +144,7 @@ def cores_of(wanted: Wanted) -> dict[str, float]:
     pictures = wanted.cameras * wanted.fps
     ms = {
         "ingest": wanted.cameras * DECODE_MS[wanted.stream] + pictures * SEND_MS,
-        "inference": pictures * INFER_MS[wanted.analysis],
+        "inference": pictures * INFER_MS,
         "nats": pictures * (FRAME_MS + SIGHTING_MS["nats"]),
         "aggregate": pictures * SIGHTING_MS["aggregate"],
         "notify": pictures * SIGHTING_MS["notify"],

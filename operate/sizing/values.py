@@ -21,7 +21,7 @@ def values(need: Need, core_month: float | None = None) -> str:
 def _told(need: Need, core_month: float | None) -> Iterator[str]:
     wanted = need.wanted
     sites = f"{wanted.sites} site{'s' * (wanted.sites > 1)}"
-    analysed = f"{wanted.fps:g} pictures a second analysed ({wanted.analysis})"
+    analysed = f"{wanted.fps:g} pictures a second analysed"
     yield f"{wanted.cameras} cameras, {wanted.stream} H.264, {analysed}, {sites}"
     yield f"cores in use: {', '.join(f'{part.name} {part.cores:.2f}' for part in need.parts)}"
     yield f"pods ask for {need.asked_cores:.2f} cores, of which {BUSY:.0%} are in use"

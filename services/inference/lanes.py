@@ -65,21 +65,17 @@ class Lane:
         await loop.run_in_executor(self._executor, self.model.warm_up, width, height)
         return self._clock() - started
 
-    async def analyse(self, frame: FrameV1, cipher: AESGCM, *, fast: bool = False) -> Analysed:
-        """Return the faces of a sealed frame; SealError if it does not open. The pixels are overwritten either way.
-
-        `fast`: by the model's second operating point, if it has one.
-        """
+    async def analyse(self, frame: FrameV1, cipher: AESGCM) -> Analysed:
+        """Return the faces of a sealed frame; SealError if it does not open. The pixels are overwritten either way."""
         self.busy = True
         try:
             loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._executor, self._analyse, frame, cipher, fast)
+            return await loop.run_in_executor(self._executor, self._analyse, frame, cipher)
         finally:
             self.busy = False
 
-    def _analyse(self, frame: FrameV1, cipher: AESGCM, fast: bool) -> Analysed:
+    def _analyse(self, frame: FrameV1, cipher: AESGCM) -> Analysed:
         started, cpu = self._clock(), time.thread_time_ns()
-        model = (self.model.fast if fast else None) or self.model
         size = i420_bytes(frame.width, frame.height)
         if size > len(self._pixels):
             raise SealError(f"{frame.width}x{frame.height} is larger than settings allow")
@@ -88,7 +84,7 @@ class Lane:
             open_into(cipher, frame, pixels)
             opened = self._clock()
             picture = np.frombuffer(pixels, np.uint8).reshape(frame.height * 3 // 2, frame.width)
-            faces = model.find(picture)
+            faces = self.model.find(picture)
             judged = self._clock()
             light = self._meter.measure(picture[: frame.height]) if frame.aim else None
         finally:

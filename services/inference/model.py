@@ -40,20 +40,11 @@ class ModelFile(msgspec.Struct, frozen=True):
     sha256: str
 
 
-class FastPoint(msgspec.Struct, frozen=True):
-    """The networks of the second operating point, and its threshold; everything else is the manifest's."""
-
-    detector: ModelFile
-    classifier: ModelFile
-    score_threshold: float
-
-
 class Manifest(msgspec.Struct, frozen=True):
     """The content of `model.json`.
 
-    Its own files are the operating point `accurate`, and `score_threshold` its threshold; `unknown_below` is a
-    calibrated probability. `min_face_px` is in pixels of the analysed picture. `long_side` is the analysis size for
-    which the figures in the model card hold.
+    A face counts from `score_threshold` on; `unknown_below` is a calibrated probability. `min_face_px` is in pixels of
+    the analysed picture. `long_side` is the analysis size for which the figures in the model card hold.
     """
 
     id: ModelId
@@ -65,23 +56,10 @@ class Manifest(msgspec.Struct, frozen=True):
     min_face_px: float
     long_side: int
     classes: tuple[str, ...]
-    fast: FastPoint | None = None
-
-    def at_fast(self) -> Manifest | None:
-        """Return the manifest of the operating point `fast` alone; None if there is none."""
-        fast = self.fast
-        if fast is None:
-            return None
-        point = (fast.detector, fast.classifier, fast.score_threshold)
-        named = dict(zip(("detector", "classifier", "score_threshold"), point, strict=True))
-        return msgspec.structs.replace(self, fast=None, **named)
 
 
 class FaceModel:
-    """Finds faces in I420 pictures and judges them. Not for two threads at once; load one per thread.
-
-    `fast` is the model's second operating point: other networks under the same id and checksum. None: it has none.
-    """
+    """Finds faces in I420 pictures and judges them. Not for two threads at once; load one per thread."""
 
     def __init__(
         self,
@@ -89,13 +67,11 @@ class FaceModel:
         sha256: str,
         detector: onnxruntime.InferenceSession,
         classifier: onnxruntime.InferenceSession,
-        fast: FaceModel | None = None,
     ) -> None:
         self.manifest = manifest
         self.sha256 = sha256
         self._detector = detector
         self._classifier = classifier
-        self.fast = fast
 
     @property
     def id(self) -> str:
@@ -138,8 +114,6 @@ class FaceModel:
         box = np.array([[0, 0, width, height]], dtype=np.float32)
         worn = np.zeros((1, len(CLASSES)), dtype=np.float32)
         self._classifier.run(None, {"i420": grey, "boxes": box, "worn": worn})
-        if self.fast is not None:
-            self.fast.warm_up(width, height)
 
     def _limits(self, floor: float | None) -> Limits:
         threshold = self.manifest.score_threshold if floor is None else floor
@@ -160,8 +134,7 @@ def _manifest(path: Path, content: bytes) -> Manifest:
         raise ModelError(f"{path}: is no model manifest: {error}") from error
     if manifest.classes != CLASSES:
         raise ModelError(f"{path}: classes are {list(manifest.classes)}, expected {list(CLASSES)}")
-    points = [point for point in (manifest, manifest.fast) if point is not None]
-    for name in (part.file for point in points for part in (point.detector, point.classifier)):
+    for name in (manifest.detector.file, manifest.classifier.file):
         if Path(name).name != name:
             raise ModelError(f"{path}: file {name!r} must be a plain name beside the manifest")
     return manifest
@@ -198,20 +171,16 @@ def _session(content: bytes, path: Path, names: Names) -> onnxruntime.InferenceS
 
 
 def load_model(folder: Path | None = None) -> FaceModel:
-    """Return the model in `folder` (default: the one that is shipped), with all files' checksums verified.
+    """Return the model in `folder` (default: the one that is shipped), with both files' checksums verified.
 
     Raises ModelError when the manifest or a file is missing, unreadable, damaged or not what it should be.
     """
     folder = MODELS if folder is None else folder
     described = _read(folder / MANIFEST_NAME)
     manifest = _manifest(folder / MANIFEST_NAME, described)
-    # The manifest holds all files' checksums and the thresholds, so its hash covers all that decides a verdict.
-    sha256, fast = hashlib.sha256(described).hexdigest(), manifest.at_fast()
-    return _loaded(folder, manifest, sha256, None if fast is None else _loaded(folder, fast, sha256))
-
-
-def _loaded(folder: Path, manifest: Manifest, sha256: str, fast: FaceModel | None = None) -> FaceModel:
+    # The manifest holds both files' checksums and the thresholds, so its hash covers all that decides a verdict.
+    sha256 = hashlib.sha256(described).hexdigest()
     contents = [_checked(folder, part) for part in (manifest.detector, manifest.classifier)]
     detector = _session(contents[0], folder / manifest.detector.file, _DETECTOR)
     classifier = _session(contents[1], folder / manifest.classifier.file, _CLASSIFIER)
-    return FaceModel(manifest, sha256, detector, classifier, fast)
+    return FaceModel(manifest, sha256, detector, classifier)

@@ -11,20 +11,16 @@ from prometheus_client import Info
 
 from proto.subjects import FRAMES
 from services.bus import Bus
-from services.inference.core.points import Points
 from services.inference.errors import ErrorsTeller, read_errors
 from services.inference.keys import KeyReceiver
 from services.inference.lanes import Lanes
 from services.inference.metrics import FrameMetrics
-from services.inference.model import MODELS, FaceModel, ModelError, load_model
+from services.inference.model import MODELS, ModelError, load_model
 from services.inference.publisher import SightingsPublisher
 from services.inference.settings import InferenceFile
 from services.inference.worker import Worker
 from services.kernel.app import App
 from services.kernel.faults import StartError
-from services.kernel.log import get_logger
-
-log = get_logger()
 
 MODEL = Info("moretta_model", "The model in use")
 _WARM_UP = (640, 360)
@@ -45,7 +41,6 @@ async def wire(app: App, settings: InferenceFile) -> None:
         raise StartError(str(error)) from None
     app.on_stop("end the lanes", lambda: asyncio.to_thread(lanes.close))
     MODEL.info({"id": lanes.model.id, "sha256": lanes.model.sha256})
-    points = _points(settings, lanes.model)
     warm_ns = await lanes.warm_up(*_WARM_UP)
 
     main = await Bus.connect(settings.nats, "inference")
@@ -54,7 +49,7 @@ async def wire(app: App, settings: InferenceFile) -> None:
     publisher = SightingsPublisher(main)
     app.spawn("publish sightings", publisher.run())
     app.on_stop("flush sightings", publisher.flush)
-    teller = ErrorsTeller(main, points.by_site(), lanes.model.id, lanes.model.sha256, errors)
+    teller = ErrorsTeller(main, _site_ids(settings), lanes.model.id, lanes.model.sha256, errors)
     await teller.tell()
     app.spawn("tell the model's errors", teller.run())
 
@@ -70,7 +65,6 @@ async def wire(app: App, settings: InferenceFile) -> None:
     metrics.keep(settings.sites)
     app.spawn("tell the counts of frames", metrics.run())
     worker = Worker(name, lanes, keys.keys, publisher.emit, metrics=metrics)
-    worker.fast = points.fast
     worker.warmed(warm_ns)
     app.on_stop("finish frames in hand", worker.finish)
     await frames.serve(FRAMES, worker.handle, pending=_PENDING)
@@ -82,8 +76,7 @@ async def wire(app: App, settings: InferenceFile) -> None:
             keys.trust(new.sealing.private(), new.sealing.trusted())
         except ValueError as error:
             raise StartError(str(error)) from None
-        points = _points(new, lanes.model)
-        keys.sites, teller.sites, worker.fast = _site_ids(new), points.by_site(), points.fast
+        keys.sites = teller.sites = _site_ids(new)
         metrics.keep(new.sites)
 
     app.on_reload(apply)
@@ -98,15 +91,6 @@ def _lanes(folder: Path | None, threads: int | Literal["auto"]) -> Lanes:
 
 def _site_ids(settings: InferenceFile) -> list[str]:
     return [site.id for site in settings.sites]
-
-
-def _points(settings: InferenceFile, model: FaceModel) -> Points:
-    """Return the cameras' operating points; warn of cameras that ask for one that the model has not."""
-    points = Points(settings.sites, model.fast is not None)
-    if missing := points.wanted - points.fast:
-        names = sorted(f"{site}/{camera}" for site, camera in missing)
-        log.warning("the model has no operating point `fast`; these cameras are analysed at `accurate`", cameras=names)
-    return points
 
 
 def _worker_name(host: str) -> str:

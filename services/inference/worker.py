@@ -62,8 +62,6 @@ class Worker:
         self._metrics = metrics or FrameMetrics()
         self._lanes, self._keys, self._emit = lanes, keys, emit
         self._shedder = Shedder()
-        self.fast: frozenset[tuple[str, str]] = frozenset()
-        """Site and name of the cameras that are analysed by the model's second operating point."""
         self._in_hand: set[asyncio.Task[None]] = set()
         self._waiting: deque[_Turn] = deque()
         """Frames that wait for a lane, still sealed, the oldest first."""
@@ -178,8 +176,7 @@ class Worker:
         if key is None or key.cipher is None:
             return "no-key", None
         try:
-            fast = (turn.frame.site, turn.frame.camera) in self.fast
-            analysed = await lane.analyse(turn.frame, key.cipher, fast=fast)
+            analysed = await lane.analyse(turn.frame, key.cipher)
         except SealError as error:
             log.error("a frame does not open", subject=subject, reason=str(error))
             return "invalid", None

@@ -72,10 +72,6 @@ class PrivacySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     areas: Annotated[list[Polygon], Meta(min_length=1, max_length=32)]
 
 
-Analysis = Literal["accurate", "fast"]
-"""The model's two operating points: `fast` takes about half the time, and finds fewer small faces."""
-
-
 class CameraSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One camera. `url` is a file, an rtsp(s)/http(s) URL or a local video device (`/dev/video0`).
 
@@ -102,8 +98,6 @@ class CameraSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Analysed pictures per second."""
     long_side: Annotated[int, Meta(ge=160, le=1920, multiple_of=32)] = 640
     """The analysed picture's longer side in pixels; the other keeps the aspect."""
-    analysis: Analysis = "accurate"
-    """Which operating point of the model analyses its pictures."""
     loop: bool = False
     paced: bool = True
     """A file plays by its timestamps; False reads it as fast as pictures are analysed, with nothing shed."""

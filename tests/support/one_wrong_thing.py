@@ -117,7 +117,7 @@ _SETTINGS: dict[str, dict[str, Any]] = {
     "a severity": {f"{_SITE}.rules[1].severity": "high"},
     "a decoder": {f"{_CAMERA}.decoder": "nvdec"},
     "a transport": {f"{_CAMERA}.transport": "http"},
-    "an analysis": {f"{_CAMERA}.analysis": "slow"},
+    "a setting that is gone": {f"{_CAMERA}.analysis": "accurate"},
     "whom a line counts": {f"{_CAMERA}.line.counts": "left"},
     "a day of the week": {f"{_CAMERA}.rests[0].days": ["monday"]},
     "a level of the log": {"log.level": "verbose"},

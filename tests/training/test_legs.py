@@ -1,4 +1,4 @@
-"""Legs of a training: resumable, within their limits; and the light network's start."""
+"""Legs of a training: resumable, within their limits; and the network's start."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ torch = pytest.importorskip("torch")
 
 from modelling.training.detector import fine_start  # noqa: E402
 from modelling.training.leg import Leg, Terms  # noqa: E402
-from modelling.training.light import hint_loss, inherit  # noqa: E402
 from modelling.training.photos import IGNORED, Sample  # noqa: E402
-from modelling.training.scenes import Scene  # noqa: E402
 from modelling.training.teacher import Seen, with_teacher  # noqa: E402
-from modelling.training.yunet import FINE, LIGHT, PUBLISHED, YuNet  # noqa: E402
+from modelling.training.yunet import PUBLISHED, YuNet  # noqa: E402
 
 TERMS = Terms(epochs=3, learning_rate=0.05, weight_decay=0.0, averaging=0.9)
 
@@ -87,7 +85,7 @@ def test_checkpoint_of_something_else_is_refused(tmp_path):
 
 
 def test_checkpoint_from_other_weights_is_refused(tmp_path):
-    """A teacher that has learnt on is another start: what learnt from it before is not what learns from it now."""
+    """Other weights are another start: what learnt from those before is not what learns from these now."""
     leg(tmp_path).run(batches, loss)
     torch.manual_seed(5)
     with pytest.raises(ValueError, match=r"small\.pt: was made with other settings, photos or starting weights"):
@@ -102,18 +100,6 @@ def test_checkpoint_without_identity_is_refused(tmp_path):
     torch.save(state, tmp_path / "small.pt")
     with pytest.raises(ValueError, match="was made with other settings, photos or starting weights"):
         leg(tmp_path)
-
-
-def test_light_network_inherits_what_fits():
-    """Every part of the light network comes from the teacher, narrowed where it is narrower."""
-    torch.manual_seed(2)
-    teacher = YuNet(FINE).eval()
-    net = inherit(teacher)
-    state, known = net.state_dict(), teacher.state_dict()
-    assert net.shape == LIGHT
-    for name, value in state.items():
-        same = value.shape == known[name].shape and torch.equal(value, known[name])
-        assert same or set(value.flatten().tolist()) <= set(known[name].flatten().tolist()), name
 
 
 def test_fine_network_sees_as_the_published_one():
@@ -134,22 +120,6 @@ def test_fresh_parts_learn_faster(tmp_path):
     one._step(lambda: loss(one.net, torch.rand(8, 2)))
     rates = {len(group["params"][0].shape): group["lr"] for group in one.optimiser.param_groups}
     assert rates[1] > 2 * rates[2]
-
-
-def test_hints_of_the_same_network_are_none():
-    """A network has nothing to learn from itself, and a blind one all."""
-    torch.manual_seed(2)
-    teacher = YuNet(PUBLISHED).eval()
-    scene = Scene(
-        torch.randint(0, 256, (3, 64, 64), dtype=torch.uint8), torch.zeros(0, 4), torch.zeros(0), torch.zeros(0)
-    )
-    with torch.no_grad():
-        assert float(hint_loss(teacher, teacher, [scene])) == pytest.approx(0, abs=1e-6)
-    blind = YuNet(PUBLISHED).eval()
-    with torch.no_grad():
-        for value in blind.parameters():
-            value.zero_()
-        assert float(hint_loss(blind, teacher, [scene])) == pytest.approx(1, abs=0.05)
 
 
 def test_teacher_adds_what_nobody_labelled(monkeypatch):

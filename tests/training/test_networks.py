@@ -93,7 +93,7 @@ def test_exported_detector_equals_the_network(config):
     boxes, scores, _worn = run(detector_model(net, config.detector), i420=picture)
     raw, best = best_prior(net, picture)
     assert scores[0] == pytest.approx(float(face_score(raw)[best]), abs=1e-4)
-    found = decode_boxes(raw[:, 2:6], prior_points(HEIGHT, WIDTH))[best]
+    found = decode_boxes(raw[:, 2:6], prior_points(HEIGHT, WIDTH, FINE.strides))[best]
     assert boxes[0] == pytest.approx(found.numpy(), abs=0.05)
 
 

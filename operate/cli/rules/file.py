@@ -134,7 +134,7 @@ def read_cases(file: Path) -> list[Case]:
         raise SettingsError(file, found)
     tests: RulesFile = convert(raw, RulesFile)
     errors = read_errors(MODELS, sha256((MODELS / MANIFEST_NAME).read_bytes()).hexdigest())
-    cases = [_case(file, f"tests[{index}]", test, errors.accurate, found) for index, test in enumerate(tests.tests)]
+    cases = [_case(file, f"tests[{index}]", test, errors, found) for index, test in enumerate(tests.tests)]
     if found:
         raise SettingsError(file, found)
     return [case for case in cases if case is not None]

@@ -14,6 +14,7 @@ from portrait_picture import picture
 from site_process import Site
 
 from proto.frames import FrameV1
+from proto.sightings import CODES
 from proto.subjects import FRAMES, SIGHTINGS
 from proto.subjects import MODELS as MODELS_TOLD
 from services.bus import NoWorkers
@@ -153,7 +154,7 @@ async def test_the_stream_holds_the_models_errors_before_its_first_sighting(site
     [first, *_] = await ingest.main.history(SIGHTINGS, site="cannes")
     model = load_model()
     assert (told.message.model, told.message.model_sha256) == (model.id, model.sha256)
-    assert told.message.errors == read_errors(MODELS, model.sha256).accurate
+    assert told.message.errors == read_errors(MODELS, model.sha256)
     assert (first.message.model, first.message.model_sha256) == (model.id, model.sha256)
     assert told.sequence < first.sequence
 
@@ -211,30 +212,13 @@ async def test_a_reload_announces_to_a_new_site(site, ingest):
     assert len(inference.said("new settings in force")) == 1
 
 
-async def test_a_cameras_operating_point_is_that_of_the_settings(site, ingest, tmp_path):
-    """One at which nothing is found, and after a reload the other one, under the same model's name."""
-    manifest = json.loads((copied(tmp_path / "model") / "model.json").read_text())
-    (tmp_path / "model" / ERRORS_NAME).unlink()  # of another manifest
-    fast = {"detector": manifest["detector"], "classifier": manifest["classifier"], "score_threshold": 0.999}
-    (tmp_path / "model" / "model.json").write_text(json.dumps({**manifest, "fast": fast}))
-    portrait, camera = picture(WIDTH, HEIGHT).tobytes(), {"id": "gate", "url": "x.mp4"}
-
-    def put(analysis):
-        cannes = {"id": "cannes", "profile": "lab", "cameras": [{**camera, "analysis": analysis}]}
-        site.write({"sites": [cannes], "inference": {"model": str(tmp_path / "model")}})
-
-    put("fast")
-    inference = site.start("inference")
+async def test_a_face_in_a_frame_is_in_its_sighting(site, ingest):
+    """A portrait: one face, and its verdict is the model's."""
+    site.start("inference")
     await ingest.until_done()
-    sequence, _ = await ingest.answer("no-key", pixels=portrait)
-    before = await _stored(ingest, sequence)
-    assert before[-1].faces == []
-    put("accurate")
-    await until(lambda: inference.said("new settings in force"), inference.last_words)
-    sequence, _ = await ingest.answer("no-key", pixels=portrait)
-    after = await _stored(ingest, sequence)
-    assert len(after[-1].faces) == 1
-    assert len({(one.model, one.model_sha256) for one in after}) == 1
+    sequence, _ = await ingest.answer("no-key", pixels=picture(WIDTH, HEIGHT).tobytes())
+    stored = await _stored(ingest, sequence)
+    assert [face.code for face in stored[-1].faces] == [CODES["unmasked"]]
 
 
 async def test_a_stopping_worker_answers_what_it_has_in_hand(site, ingest):

@@ -21,7 +21,7 @@ from portrait_picture import chroma, picture
 from services.inference.core.faces import CLASSES
 from services.inference.model import MANIFEST_NAME, MODELS, ModelError, load_model
 
-FILES = ("model.json", "detector.onnx", "classifier.onnx", "fast-detector.onnx", "fast-classifier.onnx")
+FILES = ("model.json", "detector.onnx", "classifier.onnx")
 
 
 def copied(folder: Path) -> Path:
@@ -181,55 +181,9 @@ def test_another_threshold_is_another_model(tmp_path, model):
     assert load_model(tmp_path).sha256 != model.sha256
 
 
-def with_fast(folder: Path, threshold: float) -> Path:
-    """A copied model with a second operating point: the same networks under other names, at another threshold."""
-    manifest, files = json.loads((MODELS / "model.json").read_text()), {}
-    for name in ("detector", "classifier"):
-        shutil.copy(folder / f"{name}.onnx", folder / f"fast-{name}.onnx")
-        files[name] = {**manifest[name], "file": f"fast-{name}.onnx"}
-    rewrite(folder, fast={**files, "score_threshold": threshold})
-    return folder
-
-
-def test_a_second_operating_point_is_the_same_model(tmp_path, model):
-    """Its own networks and threshold, everything else the manifest's; one id and one checksum."""
-    both = load_model(with_fast(copied(tmp_path), 0.999))
-    assert both.fast is not None
-    assert (both.fast.id, both.fast.sha256) == (both.id, both.sha256)
-    assert both.sha256 != model.sha256
-    both.warm_up(64, 64)
-    assert both.find(picture()) == model.find(picture())
-    assert both.fast.find(picture()) == []
-    assert both.fast.find(picture(), floor=0.5) == model.find(picture(), floor=0.5)
-
-
-def test_damage_of_the_second_point_is_noticed(tmp_path):
-    """Its files are checked as the first ones', and lie beside the manifest."""
-    path = with_fast(copied(tmp_path), 0.9) / "fast-classifier.onnx"
-    path.write_bytes(path.read_bytes() + b"x")
-    with pytest.raises(ModelError, match=r"fast-classifier\.onnx: sha256 is"):
-        load_model(tmp_path)
-    fast = json.loads((tmp_path / "model.json").read_text())["fast"]
-    rewrite(tmp_path, fast={**fast, "detector": {**fast["detector"], "file": "../x.onnx"}})
-    with pytest.raises(ModelError, match=r"file '\.\./x\.onnx' must be a plain name"):
-        load_model(tmp_path)
-
-
 def test_model_is_small():
-    """Everything that is shipped is under 3 MB."""
-    assert sum((MODELS / name).stat().st_size for name in FILES) < 3_000_000
-
-
-def test_the_shipped_model_has_two_points(model):
-    """Both find the portrait; a model of one point is one, too."""
-    assert model.fast is not None
-    assert len(model.fast.find(picture())) == len(model.find(picture())) == 1
-
-
-def test_a_model_may_have_one_point(tmp_path):
-    """A camera that asks for `fast` is analysed by the one that is there."""
-    rewrite(copied(tmp_path), fast=None)
-    assert load_model(tmp_path).fast is None
+    """Everything that is shipped is under 2 MB."""
+    assert sum((MODELS / name).stat().st_size for name in FILES) < 2_000_000
 
 
 @pytest.mark.parametrize("name", FILES)

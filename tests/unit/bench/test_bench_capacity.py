@@ -155,8 +155,8 @@ def test_the_report(tmp_path: Path):
 
 def test_cameras_take_the_clips_in_turn(tmp_path: Path):
     """Five cameras on two clips; what is due is all cameras' rate."""
-    scenario = Scenario([tmp_path / "a.mp4", tmp_path / "b.mp4"], 5, seconds=1, fps=4, more={"skip_loop_filter": True})
+    scenario = Scenario([tmp_path / "a.mp4", tmp_path / "b.mp4"], 5, seconds=1, fps=4)
     (site,) = scenario.settings()["sites"]
     assert [Path(camera["url"]).stem for camera in site["cameras"]] == ["a", "b", "a", "b", "a"]
-    assert all(camera["skip_loop_filter"] and camera["loop"] for camera in site["cameras"])
+    assert all(camera["loop"] for camera in site["cameras"])
     assert scenario.due == 20

@@ -12,7 +12,6 @@ from in_process import invoke
 from nats_folder import NatsFolder
 
 from operate.identities import Identities, server
-from operate.sizing import Sent
 from operate.sizing.needs import (
     BUSY,
     DECODE_MS,
@@ -40,7 +39,6 @@ WANTED = st.builds(
     cameras=st.integers(1, 5_000),
     stream=st.sampled_from(sorted(MOST_CAMERAS)),
     fps=st.sampled_from([0.5, 1.0, 5.0, 10.0]),
-    analysis=st.sampled_from(["accurate", "fast"]),
     sites=st.integers(1, 50),
     zones=st.integers(0, 500),
 )
@@ -154,28 +152,23 @@ def test_a_mistake_is_told(options):
 @pytest.mark.parametrize("cameras", [10, 20, 40, 70])
 def test_the_documents_have_the_same_table(cameras, sent):
     """Each line of the sizing table in docs/operations.md is what the command says."""
-    assert row(wanted(cameras, sent)) in (DOCS / "operations.md").read_text(encoding="utf-8")
+    assert row(Wanted(cameras, sent)) in (DOCS / "operations.md").read_text(encoding="utf-8")
 
 
 def test_the_documents_have_the_same_numbers():
     """The worked example of what a camera costs, the limits of one server, and the constants of the formula."""
     operations, capacity = ((DOCS / name).read_text(encoding="utf-8") for name in ("operations.md", "capacity.md"))
     for sent in MOST_CAMERAS:
-        found = need(wanted(40, sent))
+        found = need(Wanted(40, sent))
         assert f"| {sent} | {found.asked_cores:.1f} | {found.cost_per_camera(25):.2f} |" in operations
         assert f"{DECODE_MS[sent]:g}{' ms' * (sent == '1080p25')} at {sent}" in capacity
     assert f"up to {most_cameras()} a restart" in operations
     many, few = need(Wanted(100)), need(Wanted(1, zones=50))
     assert f"take `WINDOWS={in_words(few.sizes['WINDOWS'])}` for 400 days" in operations
     assert f"of 100 cameras {many.sightings / REPLAY_PER_S:.0f} s, in which windows are late" in operations
-    assert f"c x f x {INFER_MS['accurate']:g} ms with `accurate`, {INFER_MS['fast']:g} with `fast`" in capacity
+    assert f"c x f x {INFER_MS:g} ms" in capacity
     assert f"c x f x ({FRAME_MS:g} + {SIGHTING_MS['nats']:g}) ms + s x {1e3 * SITE_CORES['nats']:.1f} ms" in capacity
     assert f"c x f x {SIGHTING_MS['aggregate']:g} ms + s x {1e3 * SITE_CORES['aggregate']:.1f} ms" in capacity
-
-
-def wanted(cameras: int, sent: Sent) -> Wanted:
-    """Return what the documents' tables are of: second streams are analysed at `fast`."""
-    return Wanted(cameras, sent, analysis="fast" if sent.endswith("p8") else "accurate")
 
 
 def row(wanted: Wanted) -> str:

@@ -11,7 +11,7 @@ from patience import until
 from proto.sightings import ModelV1
 from proto.subjects import MODELS
 from services.inference import errors as sut
-from services.inference.errors import ERRORS_NAME, ErrorsFile, ErrorsTeller, PointErrors, read_errors
+from services.inference.errors import ERRORS_NAME, ErrorsFile, ErrorsTeller, read_errors
 
 
 class JetStream:
@@ -29,44 +29,15 @@ class JetStream:
         self.stored.append(message)
 
 
-KNOWN = PointErrors(ERRORS)
-ACCURATE = frozenset({"accurate"})
-
-
-def written(folder, errors=ERRORS, sha=SHA, fast=None):
-    (folder / ERRORS_NAME).write_bytes(msgspec.json.encode(ErrorsFile(model_sha256=sha, errors=errors, fast=fast)))
+def written(folder, errors=ERRORS, sha=SHA):
+    (folder / ERRORS_NAME).write_bytes(msgspec.json.encode(ErrorsFile(model_sha256=sha, errors=errors)))
     return folder
 
 
 def test_the_file_is_read(tmp_path):
     """What was written is read; without a file nothing is known."""
-    assert read_errors(tmp_path, SHA) == PointErrors(None, None)
-    assert read_errors(written(tmp_path), SHA) == PointErrors(ERRORS, None)
-    assert read_errors(written(tmp_path, fast=WORSE), SHA) == PointErrors(ERRORS, WORSE)
-
-
-WORSE = structs.replace(
-    ERRORS,
-    sensitivity=0.91,
-    sensitivity_limits=(0.8, 0.96),
-    recall_ratio=1.2,
-    recall_ratio_limits=(0.9, 1.5),
-    sources=4,
-)
-
-
-def test_a_site_has_the_errors_of_its_cameras_points():
-    """Of one point as they are; of both with limits that hold either's; unknown if those of one are."""
-    both = PointErrors(ERRORS, WORSE)
-    assert both.of({"accurate"}) == both.of(set()) == ERRORS
-    assert both.of({"fast"}) == WORSE
-    mixed = both.of({"fast", "accurate"})
-    assert (mixed.sensitivity, mixed.sensitivity_limits) == (pytest.approx(0.94), (0.8, ERRORS.sensitivity_limits[1]))
-    assert mixed.recall_ratio_limits == (ERRORS.recall_ratio_limits[0], 1.5)
-    assert (mixed.specificity_limits, mixed.sources) == (ERRORS.specificity_limits, 4)
-    assert PointErrors(ERRORS).of({"fast"}) is None
-    assert PointErrors(ERRORS).of({"fast", "accurate"}) is None
-    assert PointErrors().of({"accurate"}) is None
+    assert read_errors(tmp_path, SHA) is None
+    assert read_errors(written(tmp_path), SHA) == ERRORS
 
 
 @pytest.mark.parametrize(
@@ -118,8 +89,6 @@ def test_nonsense_is_named(tmp_path, changes, why):
     wrong = structs.replace(ERRORS, **changes)
     with pytest.raises(ValueError, match=why):
         read_errors(written(tmp_path, wrong), SHA)
-    with pytest.raises(ValueError, match=why.replace("errors.", "fast.")):
-        read_errors(written(tmp_path, fast=wrong), SHA)
 
 
 async def test_each_site_is_told_again_and_again(monkeypatch):
@@ -127,11 +96,11 @@ async def test_each_site_is_told_again_and_again(monkeypatch):
     monkeypatch.setattr(sut, "_EVERY_S", 0.01)
     jetstream = JetStream()
     jetstream.broken = "market"
-    teller = ErrorsTeller(jetstream, {"market": ACCURATE, "gate": ACCURATE}, "masks-1", SHA, KNOWN)
+    teller = ErrorsTeller(jetstream, ["market", "gate"], "masks-1", SHA, ERRORS)
     await teller.tell()
     said = ModelV1(site="gate", model="masks-1", model_sha256=SHA, errors=ERRORS)
     assert jetstream.stored == [said]
-    jetstream.broken, teller.sites = "", {"port": ACCURATE}
+    jetstream.broken, teller.sites = "", ["port"]
     running = asyncio.create_task(teller.run())
     await until(lambda: len(jetstream.stored) > 3, "told again")
     running.cancel()
@@ -143,7 +112,7 @@ async def test_a_bus_that_does_not_answer_is_not_waited_for(monkeypatch):
     monkeypatch.setattr(sut, "_LIMIT_S", 0.01)
     jetstream = JetStream()
     jetstream.hangs = True
-    await ErrorsTeller(jetstream, {"market": ACCURATE}, "masks-1", SHA, KNOWN).tell()
+    await ErrorsTeller(jetstream, ["market"], "masks-1", SHA, ERRORS).tell()
     assert jetstream.stored == []
 
 
@@ -151,9 +120,7 @@ async def test_a_site_that_does_not_answer_keeps_no_other_waiting():
     """Sites are told at the same time: a hundred of them take no longer than one."""
     jetstream = JetStream()
     jetstream.hangs = "market"
-    telling = asyncio.create_task(
-        ErrorsTeller(jetstream, {"market": ACCURATE, "gate": ACCURATE}, "masks-1", SHA, KNOWN).tell()
-    )
+    telling = asyncio.create_task(ErrorsTeller(jetstream, ["market", "gate"], "masks-1", SHA, ERRORS).tell())
     await until(lambda: [one.site for one in jetstream.stored] == ["gate"], "the other is told")
     jetstream.hangs = False
     await telling
@@ -163,5 +130,5 @@ async def test_a_site_that_does_not_answer_keeps_no_other_waiting():
 async def test_of_a_model_that_nobody_measured_nothing_is_told():
     """Without a file aggregate hears nothing, and windows have the interval of chance alone."""
     jetstream = JetStream()
-    await ErrorsTeller(jetstream, {"market": ACCURATE}, "masks-1", SHA, PointErrors()).tell()
+    await ErrorsTeller(jetstream, ["market"], "masks-1", SHA, None).tell()
     assert jetstream.stored == []
