@@ -58,7 +58,9 @@ def _wrong(ports: Sequence[Port]) -> Iterator[str]:
 def _meet(one: str, other: str) -> bool:
     """Return whether a port of one host is also one of the other: it is the same, or one stands for all."""
     hosts = {_HERE if host == "localhost" else host for host in (one, other)}
-    return len(hosts) == 1 or not hosts.isdisjoint(ANYWHERE)
+    if hosts & {"::", ""}:  # of both families
+        return True
+    return len(hosts) == 1 or ("0.0.0.0" in hosts and not any(":" in host for host in hosts))  # noqa: S104 - compared
 
 
 def _probes(first: int) -> range:

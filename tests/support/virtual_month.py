@@ -185,6 +185,7 @@ def violations(world: World, windows: list[WindowV1]) -> list[str]:
         if before.end != after.start:
             found.append(f"{'overlap' if after.start < before.end else 'hole'} at {_when(before.end)}")
     starts, truth = [w.start for w in site], Counter[tuple[int, str]]()
+    more = _unsure(world, starts)
     for at, _, verdict in world.people:
         place = bisect_right(starts, at) - 1
         if place < 0 or at >= site[place].end:
@@ -196,12 +197,22 @@ def violations(world: World, windows: list[WindowV1]) -> list[str]:
         told = [window.masked or 0, window.unmasked or 0]
         late = [w.late_total or 0 for w in site[max(0, place - 1) : place + 4]]
         says = window.gaps or late[0] < max(late)
-        if (
-            any(t > n for t, n in zip(told, true, strict=True))
-            or (told != true and not says)
-            or (window.persons or 0) != sum(told)
-        ):
-            found.append(f"window {_when(window.start)}: {told} counted, {true} passed, gaps {window.gaps}")
+        most = [n + more[window.start, verdict] for n, verdict in zip(true, ("masked", "unmasked"), strict=True)]
+        short = any(t < n for t, n in zip(told, true, strict=True)) and not says
+        over = any(t > n for t, n in zip(told, most, strict=True)) or (window.persons or 0) != sum(told)
+        if short or over:
+            how = " and ".join(word for word, holds in (("too few", short), ("too many", over)) if holds)
+            passed = f"{true} to {most} passed, gaps {window.gaps}"
+            found.append(f"window {_when(window.start)}: {how}: {told} counted, {passed}")
+    return found
+
+
+def _unsure(world: World, starts: list[int]) -> Counter[tuple[int, str]]:
+    """Return by window and verdict how many more may be counted: whom a fault cut is at most two."""
+    found = Counter[tuple[int, str]]()
+    for events, verdict in world.unsure:
+        for start in {starts[max(0, bisect_right(starts, event) - 1)] for event in events} if starts else ():
+            found[start, verdict] += 2
     return found
 
 

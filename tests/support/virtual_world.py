@@ -18,6 +18,8 @@ from services.sites.settings import RuleSettings, TrackingSettings
 SECOND = 1_000_000_000
 START = 1_700_000_000 // 86_400 * 86_400 * SECOND
 DAYS = 30
+NEAR = 1_300_000_000
+"""Whom a fault is as near as that, in ns, it may have cut."""
 HOT_S, FPS = 14.0, 5
 """Half of the time around a fault or a border that is dense, and how dense."""
 SPARSE_S = 290
@@ -70,6 +72,8 @@ class World:
     messages: list[Message] = field(default_factory=list)
     people: list[tuple[int, str, str]] = field(default_factory=list)
     """Of each passage whose sightings were all sent: event time of its last one, camera, verdict."""
+    unsure: list[tuple[list[int], str]] = field(default_factory=list)
+    """Of each that a fault cut, or hardly missed: event times of its sightings, verdict. It may be two, or none."""
     crashes: list[int] = field(default_factory=list)
     resets: list[int] = field(default_factory=list)
     full: list[tuple[int, str, int]] = field(default_factory=list)
@@ -250,23 +254,21 @@ class Writer:
         first, last = moment - round(HOT_S * SECOND), moment + round(HOT_S * SECOND)
         for second in range(round(2 * HOT_S)):
             self._put(first + second * SECOND, TickV1(site="market"))
-        edges = [e for a, b, _ in self.cut for e in (a, b)] + [at for at, _ in self.shift] + self.world.resets
         for camera in CAMERAS:
-            visits = list(self._visits(first, last, [e for e in edges if first - SECOND < e < last + SECOND]))
+            visits = list(self._visits(first, last))
             for step in range(round(2 * HOT_S * FPS)):
                 at = first + step * SECOND // FPS
                 faces = [self._face(at, a, verdict) for a, b, verdict in visits if a <= at <= b]
                 self._out.append((at, len(self._out), (camera, at, SECOND // FPS, faces)))
             self._out.append((last, len(self._out), (camera, last, 100 * SECOND, [])))
 
-    def _visits(self, first: int, last: int, edges: list[int]) -> Iterator[tuple[int, int, str]]:
+    def _visits(self, first: int, last: int) -> Iterator[tuple[int, int, str]]:
         at = first + round(self.rng.uniform(0, 2) * SECOND)
         while at < last - 3 * SECOND:
             steps = self.rng.randint(3, 6)
             at = first + (at - first) * FPS // SECOND * SECOND // FPS
             until = at + steps * SECOND // FPS
-            if not any(at - 1_300_000_000 < edge < until + 1_300_000_000 for edge in edges):
-                yield at, until, self.rng.choice(["masked", "unmasked"])
+            yield at, until, self.rng.choice(["masked", "unmasked"])
             at = until + round(self.rng.uniform(1.8, 4) * SECOND)
 
     def _face(self, at: int, since: int, verdict: Any) -> SightingV1:
@@ -297,8 +299,14 @@ class Writer:
                     site="market", camera=camera, lease=leases[camera], sequence=self.number[camera], at=event,
                     period=period, aspect=1.7, model="m", model_sha256="0" * 64, faces=faces,
                 )))  # fmt: skip
+        edges = sorted([e for a, b, _ in self.cut for e in (a, b)] + times + self.world.resets)
         for camera, sightings in seen.items():
-            self.world.people += _passages(camera, sightings)
+            for group in _groups(sightings):
+                near = bisect_right(edges, group[0].true - NEAR)
+                if near < len(edges) and edges[near] < group[-1].true + NEAR:
+                    self.world.unsure.append(([one.event for one in group], group[0].verdict))
+                elif all(one.is_stored for one in group):
+                    self.world.people.append((group[-1].event, camera, group[0].verdict))
         self._number(sorted(out, key=lambda one: one[:3]))
 
     def _stored(self, true: int) -> int:
@@ -325,12 +333,13 @@ class _Seen(NamedTuple):
     verdict: str
 
 
-def _passages(camera: str, sightings: list[_Seen]) -> Iterator[tuple[int, str, str]]:
-    """Yield the passages of which all sightings were stored."""
+def _groups(sightings: list[_Seen]) -> Iterator[list[_Seen]]:
+    """Yield the sightings of one person after the other."""
     group: list[_Seen] = []
-    for one in [*sightings, _Seen(1 << 62, 0, True, "")]:
+    for one in sightings:
         if group and one.true - group[-1].true > SECOND:
-            if all(sighting.is_stored for sighting in group):
-                yield group[-1].event, camera, group[0].verdict
+            yield group
             group = []
         group.append(one)
+    if group:
+        yield group

@@ -83,9 +83,8 @@ class SiteCore:
         `windows` holds at least the first and the last window of each zone; for zones with rules, as many as
         `rulebook.is_enough` and `operations.is_enough` say. `alerts` and `states` hold the last ones of each rule,
         `operational` the last ones of each camera and zone. `configs` holds those that may be needed to judge the last
-        window. `whole` says that the stream of passages has
-        dropped none of the open windows'. Return the alerts and changes of state that a crash kept from being
-        published.
+        window. `whole` says that the stream of passages has dropped none of the open windows'. Return the alerts and
+        changes of state that a crash kept from being published.
         """
         self._restored = Restored.of(passages, windows, whole=whole)
         self._late.update({w.zone: w.late_total or 0 for w in self._restored.windows.values()})

@@ -19,22 +19,27 @@ SIZE_SPREAD = 0.12
 NOISE = 1.7
 """How much farther off a single sighting of it may be."""
 STILL = 10 * SECOND
-"""After so long at one point a face is still: people look into a camera for some seconds without stirring."""
+"""Seen for so long at one point a face is still: people look into a camera for some seconds without stirring."""
+MOST = SECOND
+"""Time between two sightings is time in which the face was seen, up to this. While it is hidden it may move."""
 _RECENT = 5
 """The median is that of so many sightings: of a second, at five pictures a second."""
-_MEMORY = 100
-"""The mean place rests on about so many sightings: after the 300 s that a replay begins earlier, none before counts."""
+_MEMORY = 20 * SECOND
+"""The mean place rests on about so much time: of what was before the 300 s by which a replay begins earlier, nothing is
+left."""
 
 
 @dataclass(slots=True)
 class Stillness:
-    """Where one track is, and since when it has not moved."""
+    """Where one track is, and for how long it has been seen there without moving."""
 
     since: int
-    """Its first sighting at this point, ns."""
-    until: int
+    """Its first sighting where it is, ns."""
+    last: int
     """Its last sighting, ns."""
     _mean: Location
+    held: int = 0
+    """For how long it was seen where it is, ns."""
     _known: int = 0
     _recent: deque[Location] = field(default_factory=lambda: deque(maxlen=_RECENT))
 
@@ -46,19 +51,19 @@ class Stillness:
     def moves(self, at: int, where: Location) -> bool:
         """Add a sighting; return whether the face has moved since the ones before."""
         self._recent.append(where)
-        middle = _median(self._recent)
-        self.until = at
+        middle, passed, self.last = _median(self._recent), min(at - self.last, MOST), at
         if self._is_at(middle):
-            self._known = min(self._known + 1, _MEMORY)
-            self._mean = _between(self._mean, middle, 1 / self._known)
+            self.held += passed
+            self._known += 1
+            self._mean = _between(self._mean, middle, max(1 / self._known, passed / _MEMORY))
             return False
-        self.since, self._mean, self._known = at, middle, 1
+        self.since, self.held, self._mean, self._known = at, 0, middle, 1
         return True
 
     @property
     def is_still(self) -> bool:
         """Whether it is as still as a portrait."""
-        return self.until - self.since >= STILL
+        return self.held >= STILL
 
     def is_near(self, where: Location) -> bool:
         """Return whether a single sighting is where the face is, within a portrait's noise."""
@@ -71,9 +76,10 @@ class Stillness:
 
 
 def _median(some: deque[Location]) -> Location:
-    middle = len(some) // 2
-    x, y, size = (sorted(values)[middle] for values in zip(*((one.x, one.y, one.size) for one in some), strict=True))
-    return Location(x, y, size)
+    """Return the median of each number; of an even number of them the mean of the two in the middle."""
+    x, y, size = sorted([one.x for one in some]), sorted([one.y for one in some]), sorted([one.size for one in some])
+    low, high = (len(x) - 1) // 2, len(x) // 2
+    return Location((x[low] + x[high]) / 2, (y[low] + y[high]) / 2, (size[low] + size[high]) / 2)
 
 
 def _between(a: Location, b: Location, part: float) -> Location:

@@ -31,8 +31,14 @@ KEPT = 180 * SECOND
 """A portrait that is hidden for so long is still where it was."""
 BESIDE = 0.75
 """A box of a portrait that is far off is within this distance of it, in face sizes, and its size within this ratio."""
+STRAYS = 2
+"""So many boxes in a row may be far off; the next one is somebody's."""
+BEFORE = 1.0
+"""Who is so near a portrait, in its sizes, and between half and twice as large, is before it."""
+FEW = 3
+"""A track with fewer sightings that moved than this is a portrait: one box far off makes nobody of it."""
 HOLD = 180 * SECOND
-"""A person's track that has been still for so long has ended: what is seen since is a portrait behind them."""
+"""A person's track that has not moved for so long has ended: it has gone over to a portrait behind them."""
 _SECOND = 1e-9
 SPOT = 2.0
 """Who stays within so many face sizes of a place stands there: people who wait sway and step aside."""
@@ -66,17 +72,10 @@ class Tally:
         self.largest = max(self.largest, face.place.size)
         self.zones[zone] += 1
 
-    def take(self, other: "Tally") -> None:
-        """Add later sightings."""
-        self.evidence.take(other.evidence)
-        self.hits += other.hits
-        self.largest = max(self.largest, other.largest)
-        self.zones += other.zones
-
 
 @dataclass(slots=True)
 class Track:
-    """One passer-by in view. Lives in RAM for seconds; has no id."""
+    """One passer-by in view, or a portrait. Lives in RAM while it is seen, and for three minutes; has no id."""
 
     motion: Motion
     seen: Location
@@ -85,8 +84,6 @@ class Track:
     stillness: Stillness
     person: Tally
     """From the sightings before the last time it moved, but for those where it was still."""
-    here: Tally
-    """From the sightings since then."""
     spot: Location
     """Where it was at `since`; it has stayed near there ever since."""
     since: int
@@ -95,11 +92,15 @@ class Track:
     hits: int = 0
     net: int = 0
     """Crossings of the camera's line to its right, minus those to its left."""
+    strays: int = 0
+    """Boxes far off since it was last seen."""
+    here: list[tuple[str, "_Face", str]] = field(default_factory=list)
+    """The sightings since it last moved, each with its model and zone; none once it is still."""
 
     @property
     def is_portrait(self) -> bool:
         """Whether it is a portrait, as far as its sightings say: a still face that has never moved."""
-        return self.stillness.is_still and not self.person.hits
+        return self.stillness.is_still and self.person.hits < FEW
 
     def patience(self, max_gap: int) -> int:
         """Return for how long it may go unseen, in ns."""
@@ -123,32 +124,35 @@ class Track:
 
     def hit(self, picture: "_Picture", face: "_Face") -> None:
         """Count a sighting that motion and place already include."""
-        self.hits += 1
+        self.hits, self.strays = self.hits + 1, 0
         self.last = picture.at
-        was_still = self.stillness.is_still
+        was_portrait = self.is_portrait
         if self.stillness.moves(picture.at, face.place):
-            self._leave(was_still=was_still)
-        # Before a portrait nobody is waited for: when they walk on, its face is where they stood.
+            self.tally()
+        elif self.is_portrait and not was_portrait:
+            self.person = Tally(Evidence(picture.model))
         self.stands = picture.at - self.since >= STOOD and not self.is_portrait and not picture.hangs(face.place)
-        self.here.add(picture.model, face, picture.ground.zone_at(*picture.point(self.seen)))
+        if self.stillness.is_still:
+            self.here.clear()
+            self.person.evidence.judge_by(picture.model)
+        else:
+            self.here.append((picture.model, face, picture.ground.zone_at(*picture.point(self.seen))))
 
     def tally(self) -> Tally:
         """Return what its sightings say about a person; where it was still they say nothing."""
-        self._leave(was_still=self.stillness.is_still)
+        for sighting in self.here:
+            self.person.add(*sighting)
+        self.here.clear()
         return self.person
-
-    def _leave(self, *, was_still: bool) -> None:
-        if not was_still:
-            self.person.take(self.here)
-        self.here = Tally(Evidence(self.here.evidence.model))
 
     def has_ended(self, end: int) -> bool:
         """Return whether it was last seen before a moment; a portrait may be hidden for longer."""
         return self.last < (end - KEPT if self.is_portrait else end)
 
     def has_gone_over(self) -> bool:
-        """Return whether it was a person who is gone, and has been a portrait since."""
-        return self.last - self.stillness.since > HOLD and self.person.hits > 0
+        """Return whether it was a person, and has been a portrait since: they are gone, or sit as still as one."""
+        is_over = self.stillness.is_still and self.last - self.stillness.since > HOLD
+        return is_over and self.person.hits >= FEW
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,9 +164,9 @@ class _Picture:
     portraits: list[Location]
 
     def hangs(self, where: Location) -> bool:
-        """Return whether a portrait is at a place, or hardly beside it."""
+        """Return whether a portrait is behind a face at this place."""
         return any(
-            hypot(where.x - one.x, where.y - one.y) <= one.size and 0.5 <= where.size / one.size <= 2
+            hypot(where.x - one.x, where.y - one.y) <= BEFORE * one.size and 0.5 <= where.size / one.size <= 2
             for one in self.portraits
         )
 
@@ -211,8 +215,7 @@ class Tracker:
         strong, weak = (_match_portraits(picture, hanging, faces) for faces in (strong, weak))
         left, born = self._associate(picture, open_, strong)
         self._associate(picture, left, weak)
-        unseen = [t for t in portraits if t.last < at]
-        self._tracks += [_begin(picture, face) for face in born if not any(_is_of(face, one) for one in unseen)]
+        self._tracks += [_begin(picture, face) for face in _without_strays(picture, portraits, born)]
         return closed
 
     def close_before(self, end: int | None) -> list[Track]:
@@ -288,9 +291,19 @@ def _match_portraits(picture: _Picture, tracks: list[Track], faces: list[_Face])
     return left
 
 
-def _is_of(face: _Face, portrait: Track) -> bool:
-    """Return whether a face that is nobody's may be a portrait's that is not seen just now, with the box far off."""
-    where, seen = face.place, portrait.seen
+def _without_strays(picture: _Picture, portraits: list[Track], faces: list[_Face]) -> list[_Face]:
+    """Return the faces that are nobody's but for boxes of portraits that are far off: `STRAYS` in a row at most."""
+    left = []
+    for face in faces:
+        portrait = next((t for t in portraits if t.last < picture.at and _is_beside(face.place, t.seen)), None)
+        if portrait is None or portrait.strays == STRAYS:
+            left.append(face)
+        else:
+            portrait.strays += 1
+    return left
+
+
+def _is_beside(where: Location, seen: Location) -> bool:
     is_beside = hypot(where.x - seen.x, where.y - seen.y) <= BESIDE * seen.size
     return is_beside and BESIDE <= where.size / seen.size <= 1 / BESIDE
 
@@ -304,8 +317,7 @@ def _is_gone(track: Track, aspect: float) -> bool:
 
 
 def _begin(picture: _Picture, face: _Face) -> Track:
-    person, here = Tally(Evidence(picture.model)), Tally(Evidence(picture.model))
-    still = Stillness.start(picture.at, face.place)
-    track = Track(Motion.start(face.place), face.place, picture.at, still, person, here, face.place, picture.at)
+    still, person = Stillness.start(picture.at, face.place), Tally(Evidence(picture.model))
+    track = Track(Motion.start(face.place), face.place, picture.at, still, person, face.place, picture.at)
     track.hit(picture, face)
     return track

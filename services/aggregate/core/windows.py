@@ -36,18 +36,15 @@ class Evidence:
     odds: dict[str, float] = field(default_factory=dict)
 
     def add(self, model: str, sighting: SightingV1) -> None:
-        """Add a sighting; evidence of another model is dropped, since one model judges a passage."""
-        if model != self.model:
-            self.model, self.odds = model, {}
+        """Add a sighting."""
+        self.judge_by(model)
         if sighting.verdict != "unknown":
             self.odds[sighting.verdict] = self.odds.get(sighting.verdict, 0.0) + log_odds(sighting.confidence)
 
-    def take(self, other: "Evidence") -> None:
-        """Add the evidence of later sightings."""
-        if other.model != self.model:
-            self.model, self.odds = other.model, {}
-        for verdict, odds in other.odds.items():
-            self.odds[verdict] = self.odds.get(verdict, 0.0) + odds
+    def judge_by(self, model: str) -> None:
+        """Drop the evidence of another model, since one model judges a passage."""
+        if model != self.model:
+            self.model, self.odds = model, {}
 
     def verdict(self) -> Verdict:
         """Return masked or not masked, whichever leads clearly, else `unknown`; if not masked, the stronger of the two.

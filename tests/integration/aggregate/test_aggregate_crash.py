@@ -106,7 +106,7 @@ class Replicas:
             for name, x, y, verdict in walkers
             if name == camera
         ]
-        if camera == "back" and sequence % 7:  # portraits: where they hang is learnt while replicas die
+        if camera == "back" and sequence % 7:  # portraits, which are nobody
             faces += [SightingV1(box=(x, 0.1, x + 0.05, 0.15), code="u", score=0.9, confidence=0.9) for x in (0.3, 0.6)]
         return SightingsV1(
             site="market", camera=camera, lease=lease, sequence=sequence, at=time.time_ns(), period=SECOND // 5,

@@ -29,7 +29,6 @@ SIZE = (640, 360)
 TOKEN = "an operator's own token"
 FACES = ((40, 40, 60), (200, 200, 60), (420, 100, 12), (520, 240, 12))
 """Upper left corner and rough width of four faces in pixels: two large ones, two that are too small at half of it."""
-"""The cells of the two large ones on aggregate's grid."""
 
 
 def crowd(width, height, index):

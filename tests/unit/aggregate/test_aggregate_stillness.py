@@ -3,14 +3,11 @@
 import random
 
 import pytest
-from examples import examples
-from hypothesis import given
-from hypothesis import strategies as st
 from wall import ASPECT, SECOND, START, TickV1, Walker, Wall, Wander, cashier, sighting, sleeper, stream
 
 from proto.codec import encode
 from proto.public import WindowV1
-from proto.sightings import PassageV1
+from proto.sightings import PassageV1, SightingsV1
 from proto.subjects import PASSAGES, WINDOWS
 from services.aggregate.core.motion import Location
 from services.aggregate.core.retention import needed
@@ -124,15 +121,14 @@ def stopping(seed, seconds, size):
 @pytest.mark.parametrize("seconds", [2, 8, 20, 60, 180])
 def test_somebody_who_stops_before_a_portrait_is_one_person(seconds):
     """They hide it, stand as people do, and go on. Nobody is lost; one in nine counts twice (20 of 180)."""
-    for size in (0.045, 0.052, 0.07):
-        found = [people(stopping(seed, seconds, size)) for seed in range(12)]
-        assert all("masked" in one for one in found), (size, found)
-        assert sum(len(one) - 1 for one in found) <= 4, (size, found)
+    found = [people(stopping(seed, seconds, size)) for seed in range(12) for size in (0.045, 0.052, 0.07)]
+    assert all("masked" in one for one in found), found
+    assert sum(len(one) - 1 for one in found) <= 7, found
 
 
 def test_a_person_whose_track_goes_over_to_a_portrait_is_counted_once_and_soon():
-    """They end beside one that was hidden until then: its face is theirs for no longer than three minutes. Somebody
-    who comes later is somebody else.
+    """They end beside one that was hidden until then: its face is theirs for no longer than three minutes. Somebody who
+    comes later is somebody else.
     """
 
     def pictures():
@@ -159,8 +155,43 @@ def test_the_limits_are_as_they_are_said():
     assert nearer == [True, True, False, False]
 
 
+def test_who_was_still_and_then_moves_is_a_person():
+    """By as little as a nod: from the moment on at which they move."""
+    for by in (0.05, 0.1, 0.3, 0.7):
+        rng, first = random.Random(4), [sighting(0.5, 0.2, 0.05, "masked")] * 100
+        leans = Wander(rng, by * 0.05, 1.0)
+        after = [sighting(0.5 + by * 0.05 + leans.at(n / 5), 0.2, 0.05, "masked") for n in range(50)]
+        found = people((n / 5, [face]) for n, face in enumerate([*first, *after]))
+        assert found == ["masked"], by
+
+
+def test_who_looks_away_and_back_is_a_person():
+    """Time in which nobody is seen is not time in which they are still."""
+    seen = [(n / 5, [sighting(0.5, 0.2, 0.05, "masked")] if n < 10 else []) for n in range(52)]
+    back = [(n / 5, [sighting(0.5, 0.2, 0.05, "masked")]) for n in range(52, 60)]
+    assert people([*seen, *back]) == ["masked"]
+
+
+@pytest.mark.parametrize("fps", [0.5, 1, 2])
+def test_at_few_pictures_a_second_portraits_are_nobody_and_people_count(fps):
+    """The median spans more time then, so that who sways may hide in it; who walks does not."""
+    wall = Wall(2, 2_400, 6, fps=fps, missed=0.1)
+    found, real = people(wall.pictures()), [one for one in wall.people if one.hits >= 3]
+    assert len(found) <= len(real) + 5
+
+
+def test_a_model_that_changes_while_somebody_is_still_judges_nobody_by_the_one_before():
+    """One model judges a passage: what the other one said counts no more."""
+    tracker = Tracker()
+    for step in range(100):
+        x = 0.3 + 0.01 * min(step, 20)
+        tracker.step(step * SECOND // 5, ASPECT, [sighting(x, 0.2, 0.05, "masked")], "ab"[step > 80], GAP)
+    [track] = tracker.close_before(None)
+    assert (track.tally().evidence.model, track.tally().evidence.verdict()) == ("b", "unknown")
+
+
 def test_a_portrait_is_waited_for():
-    """For a minute longer than others: then what comes there is looked at anew."""
+    """For three minutes longer than others: then what comes there is looked at anew."""
     for hidden_s, tracks in ((KEPT // SECOND, 1), (KEPT // SECOND + GAP // SECOND + 1, 2)):
         tracker, over = Tracker(), []
         for at in [*range(20), *range(20 + hidden_s, 40 + hidden_s)]:
@@ -168,25 +199,25 @@ def test_a_portrait_is_waited_for():
         assert len([*over, *tracker.close_before(None)]) == tracks
 
 
-SECONDS = 480
+SECONDS = 1_200
 
 
 def scene(seed):
-    """Return the stream of a wall: portraits come and go, people walk past, pictures are lost now and then."""
+    """Return the stream of a wall: portraits come and go, people walk past, pictures are lost."""
     rng = random.Random(seed)
     others = [_hanging(rng) for _ in range(4)]
-    holes = [(start, start + rng.choice([3, 20])) for start in (rng.uniform(0, SECONDS) for _ in range(2))]
-    found = list(stream(Wall(seed, SECONDS, 20, [], fps=2, others=others)))
+    holes = [(start, start + rng.choice([3, 20, 60])) for start in (rng.uniform(0, SECONDS) for _ in range(3))]
+    wall = Wall(seed, SECONDS, 10, [], fps=rng.choice([1, 2]), jitter=rng.choice([0.005, 0.01]), others=others)
     return [
         m
-        for m in found
+        for m in stream(wall)
         if isinstance(m.message, TickV1) or not any(a <= (m.time - START) / SECOND < b for a, b in holes)
     ]
 
 
 def _hanging(rng):
     """Return a portrait that is put up and taken down at some time."""
-    first, last = rng.choice([0, 0, 100]), rng.choice([SECONDS, SECONDS, 200, 330])
+    first, last = rng.choice([0, 0, 100]), rng.choice([SECONDS, SECONDS, 500, 800])
     face = (rng.uniform(0.1, 0.9), rng.uniform(0.15, 0.4), rng.uniform(0.03, 0.09), "unmasked")
     return lambda at: face if first <= at < last else None
 
@@ -196,21 +227,33 @@ def told(core, messages):
     return [o for message in messages for o in core.step(message) if isinstance(o, PassageV1 | WindowV1)]
 
 
-@examples(60, 10)
-@given(st.integers(0, 10**6), st.lists(st.floats(0, 1), min_size=1, max_size=3), st.floats(0, 1))
-def test_a_crash_anywhere_changes_no_byte(make, seed, crashes, published):
+def test_in_these_scenes_portraits_are_known():
+    """Else the property below would say little."""
+    for seed in range(4):
+        tracker, known = Tracker(), 0
+        for m in scene(seed):
+            if isinstance(m.message, SightingsV1):
+                tracker.step(m.message.at, ASPECT, m.message.faces, "m", GAP)
+                known = max(known, sum(track.is_portrait for track in tracker._tracks))
+        assert known >= 2, seed
+
+
+@pytest.mark.parametrize("seed", [pytest.param(n, marks=[pytest.mark.long] * (n > 5)) for n in range(100)])
+def test_a_crash_anywhere_changes_no_byte(make, seed):
     """Killed after any output of any message, several times, and restarted with what the stream must keep: the open
     window and a margin. Each passage and each window is the same, each once.
+
+    The seeds are fixed: who sits before the camera for longer than the margin may differ after a restart (ADR 42).
     """
-    messages = scene(seed)
+    rng, messages = random.Random(seed), scene(seed)
     config = make.config(window_s=60.0, lateness_s=3.0, tracking=TrackingSettings())
     wanted, stored, place = told(SiteCore(config), messages), [], 0
     core = SiteCore(config)
-    for cut in [*sorted(round(share * len(messages)) for share in crashes), len(messages)]:
+    for cut in [*sorted(rng.sample(range(len(messages)), 2)), len(messages)]:
         stored += told(core, messages[place:cut])
         if cut < len(messages):
             last = told(core, [messages[cut]])
-            stored += last[: round(published * len(last))]
+            stored += last[: rng.randint(0, len(last))]
             core = SiteCore(config)
             stored += make.restore(core, stored, [config])
             oldest = messages[cut].time - needed(config)
