@@ -4,6 +4,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 
@@ -33,6 +34,20 @@ func show(data []byte) {
 	try(0, json.Unmarshal(data, &window))
 	figures := try(json.Marshal([]any{window.Rate, window.Persons}))
 	fmt.Println(window.End, window.Site, window.Zone, string(figures))
+}
+
+// read returns a message's fields.
+func read(data []byte) (fields map[string]any) {
+	try(0, json.Unmarshal(data, &fields))
+	return
+}
+
+// argument returns what the program was given.
+func argument(what string) string {
+	if len(os.Args) < 2 {
+		try(0, errors.New("one thing is missing: "+what))
+	}
+	return os.Args[1]
 }
 
 // try returns a value, or ends the program with exit code 2.

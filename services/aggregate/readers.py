@@ -8,7 +8,8 @@ from services.bus.mirroring import State
 
 READERS = Gauge(
     "moretta_readers",
-    "Readers' accounts in NATS: `served` have all their streams, `failed` lack one, or could not be looked at",
+    "Readers' accounts in NATS: `served` have all their streams, `failed` lack one, have one that is behind, or could"
+    " not be looked at",
     ["state"],
 )
 

@@ -6,14 +6,15 @@ for which it asks the server.
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import nats.errors
 from nats.aio.client import Client
 from nats.js.errors import APIError, NotFoundError
 
-from proto.permissions import JETSTREAM_API, READER, READERS_API, REPAIRED, USER_INFO, heard_by
+from proto.permissions import JETSTREAM_API, READER, READERS_API, REPAIRED, USER_INFO, heard_by, mirrored
 from services.bus.connection import Connection
 from services.bus.making import TIMEOUT_S, StreamConflict, ask, ensure
 from services.bus.mirrors import LATEST, accounts_of, is_old, wanted
@@ -30,6 +31,21 @@ _RIGHTS = ""
 """What the question about our own rights is called among the accounts that failed."""
 
 
+AFTER_S = 10.0
+"""What an original had so long ago its mirrors have by now."""
+
+
+class Behind(Exception):
+    """A mirror lacks what its original had `AFTER_S` ago; the text says which, and how much."""
+
+
+class _Original(NamedTuple):
+    """A stream of the giver's account, as it was once."""
+
+    created: str
+    last: int
+
+
 class Mirrors:
     """All readers' streams, as one that may make them sees them."""
 
@@ -38,6 +54,9 @@ class Mirrors:
         self._compared: set[str] = set()
         self._accounts: list[str] = []
         self._told: dict[str, str] = {}
+        self._originals: dict[str, _Original] = {}
+        self._looked = -AFTER_S
+        """When the originals were so, in s of the monotonic clock."""
         self._wake = asyncio.Event()
         connection.reconnected.append(self._again)  # what is in memory did not survive the server
 
@@ -78,13 +97,43 @@ class Mirrors:
         self._accounts = accounts_of(answer.data)
         self._told = {account: why for account, why in self._told.items() if account in self._accounts}
         self._compared.intersection_update(self._accounts)
+        sequences = await self._look_again() if self._accounts else {}
         for account in self._accounts:
             try:
                 await self._keep(account)
+                await self._keeps_up(account, sequences)
                 self._told.pop(account, None)
-            except (StreamConflict, APIError, nats.errors.Error) as error:
+            except (StreamConflict, Behind, APIError, nats.errors.Error) as error:
                 self._warn(account, getattr(error, "description", None) or str(error) or type(error).__name__)
         return self._accounts
+
+    async def _look_again(self) -> Mapping[str, int]:
+        """Look at the originals; return the sequences that their mirrors have to have by now."""
+        before, now = self._originals, await self._look()
+        anew = {name for name, one in now.items() if name in before and one.created != before[name].created}
+        if anew:
+            self._compared.clear()  # as `moretta restore` makes them anew: mirrors of the old ones would stand still
+        is_due = time.monotonic() - self._looked >= AFTER_S
+        if anew or is_due:
+            self._originals, self._looked = now, time.monotonic()
+        return {name: one.last for name, one in before.items() if is_due and name in now and name not in anew}
+
+    async def _look(self) -> dict[str, _Original]:
+        """Return the mirrors' originals as they are now; none that can't be asked."""
+        found = dict[str, _Original]()
+        for name in (stream.name for stream in mirrored(heard_by(READER))):
+            with contextlib.suppress(APIError, nats.errors.Error):
+                info = await ask(self._client, f"{JETSTREAM_API}STREAM.INFO.{name}")
+                found[name] = _Original(info["created"], info["state"]["last_seq"])
+        return found
+
+    async def _keeps_up(self, account: str, sequences: Mapping[str, int]) -> None:
+        """Behind if a mirror has not come to its sequence."""
+        for name, sequence in sequences.items():
+            ours = await ask(self._client, f"{READERS_API}{account}.STREAM.INFO.{name}")
+            lacking = sequence - ours["state"]["last_seq"]
+            if lacking > 0:
+                raise Behind(f"{name} is {lacking} messages behind its original")
 
     async def _keep(self, account: str) -> None:
         api = f"{READERS_API}{account}."

@@ -101,7 +101,6 @@ class KeyReceiver:
         public, at = private.public_key().public_bytes_raw(), self._utc(now)
         try:
             for site in list(self.sites):
-                DISPLACED.labels(site)  # 0 from the start, so that the first ones are seen to come
                 await self._bus.publish(WORKERS, announce(self._identity, site, self._worker, public, at))
         except Exception as error:
             log.warning("could not announce this worker", error=str(error) or type(error).__name__)

@@ -94,8 +94,14 @@ async def test_on_a_terminal_the_page_stays_beside_the_result_until_ctrl_c(tmp_p
 
 async def test_interrupted_while_the_films_are_made_nothing_is_started(tmp_path, console, monkeypatch):
     """Ctrl-C during the first seconds ends the demo without starting the system."""
+    made = command.make
+
+    async def interrupted(*how):
+        os.kill(os.getpid(), signal.SIGINT)
+        return await made(*how)
+
     monkeypatch.setattr(command, "plans", brief)
-    asyncio.get_running_loop().call_later(0.5, os.kill, os.getpid(), signal.SIGINT)
+    monkeypatch.setattr(command, "make", interrupted)
     assert await demo(tmp_path, None, None, console, mails=tmp_path / "mails") == 1
     assert not (tmp_path / "identities").exists()
     assert "stopped before the end: nothing to compare" in spoken(console)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import re
 import signal
 from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
@@ -23,10 +24,11 @@ from patience import patient, until
 from readers import ACME, CITY, KEYS, Ear, Readers, coming, make_mirrors
 
 from operate.identities import Identities
+from proto.codec import encode
 from proto.permissions import READERS_API
 from proto.public import CameraV1, WindowV1
 from proto.subjects import CAMERAS, STREAMS, WINDOWS
-from services.bus import Bus
+from services.bus import Bus, mirroring
 from services.bus.making import ask
 from services.bus.mirroring import State
 from services.kernel.app import end_tasks
@@ -270,6 +272,81 @@ async def test_it_is_told_how_many_readers_are_served(server: Readers):
         await until(lambda: told[-1:] == [{"served": 0, "failed": 3}], lambda: str(told))
         server.start()
         await until(lambda: told[-1:] == [{"served": 3, "failed": 0}], lambda: str(told))
+
+
+async def test_five_thousand_at_once(server: Readers):
+    """More than the flow control of a mirror lets through at a time: all of them come, in order."""
+    async with owner(server) as bus, coming(server, ACME) as one, coming(server, CITY) as other:
+        client, payload = bus._connection.client, encode(WINDOWS, WINDOW)
+        for _ in range(5_000):
+            await client.publish(WINDOWS.of(WINDOW), payload)
+        await client.flush(timeout=patient(10))
+        for reader in (one, other):
+            js = reader.client.jetstream()
+            await until(lambda js=js: has(js, "WINDOWS", 5_000), "all of them")
+            assert (await js.stream_info("WINDOWS")).state.last_seq == 5_000
+
+
+async def test_what_was_stored_under_a_condition_is_copied(server: Readers):
+    """Each window names the sequence before it (`Nats-Expected-Last-Subject-Sequence`): a mirror must not check it."""
+    async with owner(server) as bus, coming(server, ACME) as one:
+        for number in range(3):
+            later = structs.replace(WINDOW, end=WINDOW.end + number * 1_000_000_000)
+            assert await bus.store_once(WINDOWS, later, is_done=lambda _last: False)
+        await publish(server, "elsewhere")
+        js = one.client.jetstream()
+        await until(lambda: has(js, "WINDOWS", 4), "all of them")
+        got = [await js.get_msg("WINDOWS", seq=number, direct=True) for number in (1, 2, 3, 4)]
+    assert [json.loads(one.data or b"")["zone"] for one in got] == [WINDOW.zone] * 3 + ["elsewhere"]
+    assert len({one.data for one in got}) == 4
+
+
+async def test_a_mirror_that_stands_still_is_told(server: Readers, monkeypatch: pytest.MonkeyPatch):
+    """It is there, and gets nothing: its account counts as failed a turn later, and as served once it keeps up."""
+    async with owner(server) as bus, coming(server, CITY) as other:
+        await publish(server, "one")
+        mirrors, client = bus.mirrors(), bus._connection.client
+        await mirrors.turn()
+        api = f"{READERS_API}SUBSCRIBERS_acme.STREAM"
+        info = await ask(client, f"{api}.INFO.WINDOWS")
+        deaf = info["config"]["mirror"] | {"external": {"api": "_ORIGIN", "deliver": "_MIRROR.nobody"}}
+        await ask(client, f"{api}.DELETE.WINDOWS")
+        await ask(client, f"{api}.CREATE.WINDOWS", info["config"] | {"mirror": deaf})
+        await publish(server, "two")
+        monkeypatch.setattr(mirroring, "AFTER_S", 0.0)
+        await mirrors.turn()
+        await until(lambda: has(other.client.jetstream(), "WINDOWS", 2), "the others have it")
+        await mirrors.turn()
+        assert "SUBSCRIBERS_city" not in mirrors._told
+        assert re.fullmatch(r"WINDOWS is \d+ messages behind its original", mirrors._told["SUBSCRIBERS_acme"])
+        await ask(client, f"{api}.DELETE.WINDOWS")
+        await mirrors.turn()
+
+        async def served() -> bool:
+            await mirrors.turn()
+            return mirrors.states == {"served": 3, "failed": 0}
+
+        await until(served, "that it keeps up")
+
+
+async def test_originals_that_are_made_anew_are_noticed(server: Readers):
+    """Also while the connection stays, as `moretta restore` does it: the mirror begins anew with its original."""
+    async with owner(server) as bus:
+        await publish(server, "one", "two")
+        mirrors, client = bus.mirrors(), bus._connection.client
+        await mirrors.turn()
+        async with admin(server) as inside:
+            made = (await ask(inside, "$JS.API.STREAM.INFO.WINDOWS"))["config"]
+            await ask(inside, "$JS.API.STREAM.DELETE.WINDOWS")
+            await ask(inside, "$JS.API.STREAM.CREATE.WINDOWS", made)
+        await publish(server, "three")
+
+        async def anew() -> bool:
+            await mirrors.turn()
+            info = await ask(client, f"{READERS_API}SUBSCRIBERS_acme.STREAM.INFO.WINDOWS")
+            return bool(info["state"]["last_seq"] == 1)
+
+        await until(anew, "the mirror has the one window")
 
 
 async def test_a_new_reader_is_found(tmp_path: Path):

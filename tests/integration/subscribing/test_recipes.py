@@ -30,8 +30,14 @@ from proto.stats import StatsRequestV1
 from proto.subjects import ALERTS, STATS, STREAMS, WINDOWS
 from services.bus import Bus, NoWorkers
 
-LATEST = [f"{PYTHON} latest.py", "node latest.mjs", "./latest"]
-MISSES_NONE = [f"{PYTHON} nothing_missed.py", "node nothing_missed.mjs", "./nothing_missed"]
+
+def in_each_language(name: str) -> list[str]:
+    """The commands of a recipe in Python, Node.js and Go."""
+    return [f"{PYTHON} {name}.py", f"node {name}.mjs", f"./{name}"]
+
+
+LATEST = in_each_language("latest")
+MISSES_NONE = in_each_language("nothing_missed")
 SHARED = {"connect.py", "connect.mjs", "connect.go"}
 _NOT_RUN = SHARED | {"browser.mjs", "alertmanager.settings.yaml", "published_rates.yml"}
 """Parts of others."""
@@ -64,7 +70,7 @@ async def test_latest(own_site, folder, command):
         assert "0.8" in recipe.printed[-1]
 
 
-@pytest.mark.parametrize("command", [f"{PYTHON} follow.py", "node follow.mjs"], ids=name_of)
+@pytest.mark.parametrize("command", in_each_language("follow"), ids=name_of)
 async def test_follow(own_site, folder, command):
     """Each message of any kind, once, with its subject."""
     site = own_site
@@ -104,9 +110,10 @@ async def test_nothing_missed(own_site, folder, command):
     assert seen + shown(second) == [published(one) for one in windows]
 
 
-async def test_csv_log(own_site, folder):
-    """The one line of README.md appends one heading, and each window once, those of an outage too."""
-    (command,) = re.findall(r"^venv/bin/python csv_log\.py >> windows\.csv$", _readme(), re.MULTILINE)
+@pytest.mark.parametrize("command", in_each_language("csv_log"), ids=name_of)
+async def test_csv_log(own_site, folder, command):
+    """One heading, and each window once, those of an outage too."""
+    command += " >> windows.csv"
     site, log, windows = own_site, folder / "windows.csv", [*some("csv"), window(TODAY + 40 * MINUTE, site="csv")]
     await site.mirrored()
     await store(site, *windows[:2])
@@ -154,7 +161,8 @@ async def test_cloud_events(own_site, folder):
     ]
 
 
-async def test_replay(own_site, folder):
+@pytest.mark.parametrize("command", in_each_language("replay"), ids=name_of)
+async def test_replay(own_site, folder, command):
     """What was published since a moment, in order, and nothing from before; nothing new is no error."""
     site = own_site
     await site.mirrored()
@@ -164,18 +172,19 @@ async def test_replay(own_site, folder):
     later = [window(TODAY + MINUTE * n, site="replay", zone="bread") for n in range(5)]
     await store(site, *later)
     for arguments, wanted in ((since, later), ("", [*some("replay"), *later]), ("2222-01-01T00:00:00Z", [])):
-        recipe = Recipe(f"{PYTHON} replay.py {arguments}", folder, environment(site))
+        recipe = Recipe(f"{command} {arguments}", folder, environment(site))
         code, lines, words = await asyncio.to_thread(recipe.result)
         assert (code, words) == (0, [])
         assert [" ".join(line.split()[:3]) for line in lines] == [published(one) for one in wanted]
 
 
-async def test_alerts(own_site, folder):
+@pytest.mark.parametrize("command", in_each_language("alerts"), ids=name_of)
+async def test_alerts(own_site, folder, command):
     """The state of each, then each change."""
     site, end = own_site, TODAY + 20 * MINUTE
     await site.mirrored()
     await store(site, alert("market", zone="fish"), row=ALERTS)
-    with Recipe(f"{PYTHON} alerts.py", folder, environment(site)) as recipe:
+    with Recipe(command, folder, environment(site)) as recipe:
         await printed(recipe, 1)
         resolved = alert("market", zone="fish", state="resolved", rate=0.75, end=end + MINUTE)
         await store(site, resolved, row=ALERTS)
@@ -198,22 +207,25 @@ async def test_history(own_site, folder):
                     await bus.request(STATS, StatsRequestV1(site="history"), timeout=2)
                     break
                 await asyncio.sleep(0.1)
-        asked = Recipe(f"{PYTHON} history.py history", folder, environment(site))
-        code, lines, _ = await asyncio.to_thread(asked.result)
-        assert code == 0
-        sums = [line for line in lines if " 33 " in line]
-        assert [line.split()[:3] for line in sums] == [
-            [utc(TODAY - n * HOUR), utc(TODAY - (n - 1) * HOUR), "0.8"] for n in (3, 2)
-        ]
+        for command in in_each_language("history"):
+            asked = Recipe(f"{command} history", folder, environment(site))
+            code, lines, words = await asyncio.to_thread(asked.result)
+            assert (code, words) == (0, [])
+            sums = [line for line in lines if " 33 " in line]
+            assert [line.split()[:3] for line in sums] == [
+                [utc(TODAY - n * HOUR), utc(TODAY - (n - 1) * HOUR), "0.8"] for n in (3, 2)
+            ]
+            code, lines, words = await asyncio.to_thread(Recipe(command, folder, environment(site)).result)
+            assert (code > 0, lines, len(words), "SITE" in words[0]) == (True, [], 1, True)
+            unknown = Recipe(f"{command} nowhere", folder, environment(site))
+            code, lines, words = await asyncio.to_thread(unknown.result)
+            assert (code, lines, len(words), "respon" in words[0]) == (2, [], 1, True), words
         (program,) = [text for text in _programs() if "StatsRequestV1" in text]
         (folder / "asked.py").write_text(program.replace("cannes", "history"))
         shown = Recipe(f"{PYTHON} asked.py", folder, environment(site))
         code, lines, words = await asyncio.to_thread(shown.result)
         assert (code, words) == (0, []), words
         assert sum(int(line.split()[3]) for line in lines) == 66
-        unknown = Recipe(f"{PYTHON} history.py nowhere", folder, environment(site))
-        code, lines, words = await asyncio.to_thread(unknown.result)
-        assert (code, lines, words) == (2, [], ["NoRespondersError: nats: no responders available for request"])
     finally:
         assert await asyncio.to_thread(aggregate.stop) == 0
 
@@ -369,9 +381,10 @@ def test_every_recipe_is_told_of():
     """README.md and docs/subscribing.md name each program, which is short and whose first lines say how it is run."""
     files = {path.name for path in FOLDER.iterdir() if path.suffix in {".py", ".mjs", ".go", ".html", ".yml", ".yaml"}}
     assert {name for name in files if f"]({name})" in _readme()} == files
+    assert f"\n{in_each_language('csv_log')[0]} >> windows.csv\n" in _readme()
     subscribing = "".join(FOLDER.with_name(name).read_text("utf-8") for name in ("subscribing.md", "other-systems.md"))
     assert {name for name in files if f"](recipes/{name})" in subscribing} >= files - SHARED - {"browser.mjs"}
-    long = {*_NOT_RUN, "to_alertmanager.py", "browser.html", "csv_log.py", "cloud_events.py"}
+    long = {*_NOT_RUN, "to_alertmanager.py", "browser.html", "cloud_events.py"}
     for name in files:
         lines = (FOLDER / name).read_text("utf-8").splitlines()
         assert name in _NOT_RUN or any("Run" in one for one in lines[:6]), name
