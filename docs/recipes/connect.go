@@ -21,7 +21,8 @@ func connect() jetstream.JetStream {
 	if cert := os.Getenv("NATS_CERT"); cert != "" {
 		options = append(options, nats.ClientCert(cert, os.Getenv("NATS_KEY")))
 	}
-	return try(jetstream.New(try(nats.Connect(os.Getenv("NATS_URL"), options...))))
+	ended := nats.ClosedHandler(func(nc *nats.Conn) { try(0, nc.LastError()) }) // such as a key that is refused
+	return try(jetstream.New(try(nats.Connect(os.Getenv("NATS_URL"), append(options, ended)...))))
 }
 
 // show prints a window.
@@ -33,7 +34,7 @@ func show(data []byte) {
 	}
 	try(0, json.Unmarshal(data, &window))
 	figures := try(json.Marshal([]any{window.Rate, window.Persons}))
-	fmt.Println(window.End, window.Site, window.Zone, string(figures))
+	try(fmt.Println(window.End, window.Site, window.Zone, string(figures)))
 }
 
 // read returns a message's fields.

@@ -10,7 +10,7 @@ export function end(error) {
   process.exit(2);
 }
 process.on('unhandledRejection', end).on('uncaughtException', end);
-process.stdout.on('error', () => process.exit(0)); // whoever read has enough, such as `head`
+process.stdout.on('error', (error) => (error.code === 'EPIPE' ? process.exit(0) : end(error))); // EPIPE: `head` has enough
 
 /** Return a connection, which comes back by itself. */
 export async function connect() {

@@ -11,14 +11,14 @@ import (
 
 func main() {
 	if try(os.Stdout.Stat()).Size() == 0 {
-		fmt.Println("end,site,zone,rate,persons,coverage")
+		try(fmt.Println("end,site,zone,rate,persons,coverage"))
 	}
 	how := jetstream.ConsumerConfig{Durable: "csv-go", AckPolicy: jetstream.AckExplicitPolicy}
 	mine, csv := try(connect().CreateOrUpdateConsumer(context.Background(), "WINDOWS", how)), strings.NewReplacer(" ", ",", "<nil>", "")
 	for windows := try(mine.Messages()); ; {
 		msg := try(windows.Next())
 		w := read(msg.Data()) // no name has a space
-		fmt.Print(csv.Replace(fmt.Sprintln(w["end"], w["site"], w["zone"], w["rate"], w["persons"], w["coverage"])))
+		try(fmt.Print(csv.Replace(fmt.Sprintln(w["end"], w["site"], w["zone"], w["rate"], w["persons"], w["coverage"]))))
 		msg.Ack()
 	}
 }

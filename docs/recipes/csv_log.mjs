@@ -8,7 +8,7 @@ if (fstatSync(1).size === 0) console.log(columns.join());
 const nc = await connect();
 await (await jetstreamManager(nc)).consumers.add('WINDOWS', { durable_name: 'csv-js', ack_policy: AckPolicy.Explicit });
 const windows = await jetstream(nc).consumers.get('WINDOWS', 'csv-js');
-for await (const msg of await windows.consume()) {
+for await (const msg of await windows.consume({ abort_on_missing_resource: true })) {
   const window = msg.json();
   console.log(columns.map((name) => window[name]).join());
   msg.ack();

@@ -6,7 +6,7 @@ import { connect } from './connect.mjs';
 const nc = await connect();
 await (await jetstreamManager(nc)).consumers.add('WINDOWS', { durable_name: 'mine-js', ack_policy: AckPolicy.Explicit });
 const windows = await jetstream(nc).consumers.get('WINDOWS', 'mine-js');
-for await (const msg of await windows.consume()) {
+for await (const msg of await windows.consume({ abort_on_missing_resource: true })) {
   const { end, site, zone, rate, persons } = msg.json();
   console.log(end, site, zone, rate, persons);
   msg.ack();

@@ -6,18 +6,18 @@ for which it asks the server.
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import nats.errors
 from nats.aio.client import Client
 from nats.js.errors import APIError, NotFoundError
 
-from proto.permissions import JETSTREAM_API, READER, READERS_API, REPAIRED, USER_INFO, heard_by, mirrored
+from proto.permissions import JETSTREAM_API, READER, READERS_API, USER_INFO, heard_by
 from services.bus.connection import Connection
 from services.bus.making import TIMEOUT_S, StreamConflict, ask, ensure
 from services.bus.mirrors import LATEST, accounts_of, is_old, wanted
+from services.bus.originals import Originals, info, is_older
 from services.kernel.log import get_logger
 
 log = get_logger()
@@ -29,21 +29,7 @@ Tell = Callable[[Mapping[State, int]], None]
 """Called after each turn with the number of readers' accounts in each state."""
 _RIGHTS = ""
 """What the question about our own rights is called among the accounts that failed."""
-
-
-AFTER_S = 10.0
-"""What an original had so long ago its mirrors have by now."""
-
-
-class Behind(Exception):
-    """A mirror lacks what its original had `AFTER_S` ago; the text says which, and how much."""
-
-
-class _Original(NamedTuple):
-    """A stream of the giver's account, as it was once."""
-
-    created: str
-    last: int
+_BEHIND = "is behind its original"
 
 
 class Mirrors:
@@ -54,9 +40,7 @@ class Mirrors:
         self._compared: set[str] = set()
         self._accounts: list[str] = []
         self._told: dict[str, str] = {}
-        self._originals: dict[str, _Original] = {}
-        self._looked = -AFTER_S
-        """When the originals were so, in s of the monotonic clock."""
+        self._originals = Originals(connection.client)
         self._wake = asyncio.Event()
         connection.reconnected.append(self._again)  # what is in memory did not survive the server
 
@@ -97,43 +81,23 @@ class Mirrors:
         self._accounts = accounts_of(answer.data)
         self._told = {account: why for account, why in self._told.items() if account in self._accounts}
         self._compared.intersection_update(self._accounts)
-        sequences = await self._look_again() if self._accounts else {}
+        if self._accounts and await self._originals.look():
+            self._compared.clear()
         for account in self._accounts:
             try:
                 await self._keep(account)
-                await self._keeps_up(account, sequences)
-                self._told.pop(account, None)
-            except (StreamConflict, Behind, APIError, nats.errors.Error) as error:
+                await self._keeps_up(account)
+            except (StreamConflict, APIError, nats.errors.Error) as error:
                 self._warn(account, getattr(error, "description", None) or str(error) or type(error).__name__)
         return self._accounts
 
-    async def _look_again(self) -> Mapping[str, int]:
-        """Look at the originals; return the sequences that their mirrors have to have by now."""
-        before, now = self._originals, await self._look()
-        anew = {name for name, one in now.items() if name in before and one.created != before[name].created}
-        if anew:
-            self._compared.clear()  # as `moretta restore` makes them anew: mirrors of the old ones would stand still
-        is_due = time.monotonic() - self._looked >= AFTER_S
-        if anew or is_due:
-            self._originals, self._looked = now, time.monotonic()
-        return {name: one.last for name, one in before.items() if is_due and name in now and name not in anew}
-
-    async def _look(self) -> dict[str, _Original]:
-        """Return the mirrors' originals as they are now; none that can't be asked."""
-        found = dict[str, _Original]()
-        for name in (stream.name for stream in mirrored(heard_by(READER))):
-            with contextlib.suppress(APIError, nats.errors.Error):
-                info = await ask(self._client, f"{JETSTREAM_API}STREAM.INFO.{name}")
-                found[name] = _Original(info["created"], info["state"]["last_seq"])
-        return found
-
-    async def _keeps_up(self, account: str, sequences: Mapping[str, int]) -> None:
-        """Behind if a mirror has not come to its sequence."""
-        for name, sequence in sequences.items():
-            ours = await ask(self._client, f"{READERS_API}{account}.STREAM.INFO.{name}")
-            lacking = sequence - ours["state"]["last_seq"]
-            if lacking > 0:
-                raise Behind(f"{name} is {lacking} messages behind its original")
+    async def _keeps_up(self, account: str) -> None:
+        """Tell whether all its mirrors do, as far as that can be said now."""
+        behind = await self._originals.behind(f"{READERS_API}{account}.")
+        if behind is not None:
+            self._warn(account, f"{behind} {_BEHIND}")
+        elif self._originals.is_due or not self._told.get(account, "").endswith(_BEHIND):
+            self._told.pop(account, None)
 
     async def _keep(self, account: str) -> None:
         api = f"{READERS_API}{account}."
@@ -153,7 +117,7 @@ class Mirrors:
 
     def _warn(self, account: str, why: str) -> None:
         if self._told.get(account) != why:
-            log.warning("readers' streams could not be made", account=account or None, error=why)
+            log.warning("a reader is not served", account=account or None, error=why)
         self._told[account] = why
 
 
@@ -179,10 +143,9 @@ async def remove(client: Client, api: str, names: Iterable[str]) -> None:
 
 
 async def _is_old(client: Client, api: str, name: str) -> bool:
-    question = {"deleted_details": True} if name in REPAIRED else None
     try:
-        ours = await ask(client, f"{api}STREAM.INFO.{name}", question)
+        ours = await info(client, api, name)
     except NotFoundError:
         return False
-    theirs = await ask(client, f"{JETSTREAM_API}STREAM.INFO.{name}", question)
-    return is_old(ours["state"], theirs["state"])
+    theirs = await info(client, JETSTREAM_API, name)
+    return is_old(ours["state"], theirs["state"]) or is_older(ours, theirs)

@@ -4,8 +4,11 @@ Every password of a test is unmistakable: it has one of MARKS in it, or is made 
 handed over with `said`; what a test itself captures pytest hands over.
 """
 
+import contextlib
+import os
 import re
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -46,9 +49,16 @@ def _leaks(item: pytest.Item, report: pytest.TestReport) -> list[str]:
         raw = "libav." if title.startswith("Captured log") else None
         lines += [f"{title}: {line}" for line in text.splitlines() if found(line) and not (raw and raw in line)]
     folder = item.funcargs.get("tmp_path") if hasattr(item, "funcargs") else None
-    for file in Path(folder).rglob("*.log") if folder else ():
-        lines += [f"{file}: {line}" for line in file.read_text(errors="replace").splitlines() if found(line)]
+    for file in logs(folder) if folder else ():
+        with contextlib.suppress(FileNotFoundError):
+            lines += [f"{file}: {line}" for line in file.read_text(errors="replace").splitlines() if found(line)]
     return lines
+
+
+def logs(folder: Path) -> Iterator[Path]:
+    """Yield the log files below a folder. A server that still runs may remove folders meanwhile; `rglob` fails then."""
+    for place, _, names in os.walk(folder):
+        yield from (Path(place) / name for name in names if name.endswith(".log"))
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)

@@ -258,6 +258,8 @@ class SiteCore:
         last = max(self._slots, default=self._open)
         while self._open <= last:
             yield from self._close(self._slot(self._open))
+        for camera in self._cameras.values():
+            camera.tracker.close_before(None)  # portraits, which are nobody
         self._ended_at = None
 
     def _close_or_skip(self) -> Iterator[Output]:

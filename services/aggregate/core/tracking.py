@@ -26,7 +26,7 @@ LOW_SCORE = 0.1
 PLAIN = Ground()
 """A picture without areas and without a line."""
 COVERED = SECOND
-"""Who was seen at a place so long ago may be there still."""
+"""Who was seen at a place so long ago, or in the picture before, may be there still."""
 KEPT = 180 * SECOND
 """A portrait that is hidden for so long is still where it was."""
 BESIDE = 0.75
@@ -165,10 +165,7 @@ class _Picture:
 
     def hangs(self, where: Location) -> bool:
         """Return whether a portrait is behind a face at this place."""
-        return any(
-            hypot(where.x - one.x, where.y - one.y) <= BEFORE * one.size and 0.5 <= where.size / one.size <= 2
-            for one in self.portraits
-        )
+        return any(_apart(where, one) <= BEFORE and 0.5 <= where.size / one.size <= 2 for one in self.portraits)
 
     def point(self, where: Location) -> Point:
         """Return a place in shares of the picture."""
@@ -187,6 +184,8 @@ class Tracker:
     def __init__(self) -> None:
         self._tracks: list[Track] = []
         self._now: int | None = None
+        self._before: int | None = None
+        """The picture before that of `_now`."""
 
     def step(
         self,
@@ -230,7 +229,7 @@ class Tracker:
 
     def _predict(self, at: int) -> None:
         seconds = 0.0 if self._now is None else max(0, at - self._now) * _SECOND
-        self._now = at
+        self._before, self._now = self._now, at
         for track in self._tracks:
             if track.is_portrait:  # what noise made of its velocity would carry it away while it is hidden
                 track.motion.vx = track.motion.vy = 0.0
@@ -238,8 +237,9 @@ class Tracker:
 
     def _uncovered(self, at: int) -> tuple[list[Track], list[Track]]:
         """Return the tracks, and apart from them the portraits before which nobody was seen just now."""
-        people = [t for t in self._tracks if not t.is_portrait]
-        hanging = {id(t) for t in self._tracks if t.is_portrait and not _is_covered(t, people, at)}
+        just_now = min(at - COVERED, self._before if self._before is not None else at)
+        people = [t for t in self._tracks if not t.is_portrait and t.last >= just_now]
+        hanging = {id(t) for t in self._tracks if t.is_portrait and not _is_covered(t, people)}
         return [t for t in self._tracks if id(t) not in hanging], [t for t in self._tracks if id(t) in hanging]
 
     def _associate(self, picture: _Picture, tracks: list[Track], faces: list[_Face]) -> tuple[list[Track], list[_Face]]:
@@ -268,13 +268,10 @@ def _by_score(faces: Sequence[SightingV1], aspect: float) -> tuple[list[_Face], 
     return strong, weak
 
 
-def _is_covered(hanging: Track, others: list[Track], at: int) -> bool:
+def _is_covered(hanging: Track, others: list[Track]) -> bool:
     """Return whether somebody who was seen just now is before a portrait: then a face there is theirs."""
-    return any(
-        at - t.last <= COVERED
-        and hypot(t.motion.x - hanging.motion.x, t.motion.y - hanging.motion.y) <= t.motion.size / 2
-        for t in others
-    )
+    where = hanging.motion
+    return any(hypot(t.motion.x - where.x, t.motion.y - where.y) <= t.motion.size / 2 for t in others)
 
 
 def _match_portraits(picture: _Picture, tracks: list[Track], faces: list[_Face]) -> list[_Face]:
@@ -284,10 +281,11 @@ def _match_portraits(picture: _Picture, tracks: list[Track], faces: list[_Face])
     """
     left = list(faces)
     for track in tracks:
-        here = [face for face in left if track.stillness.is_near(face.place)]
+        here = [face for face in left if track.last != picture.at and track.stillness.is_near(face.place)]
         if here:
-            track.match(picture, here[0], anew=False)
-            left = [face for face in left if face is not here[0]]
+            taken = min(here, key=lambda face: _apart(face.place, track.seen))
+            track.match(picture, taken, anew=False)
+            left = [face for face in left if face is not taken]
     return left
 
 
@@ -304,8 +302,12 @@ def _without_strays(picture: _Picture, portraits: list[Track], faces: list[_Face
 
 
 def _is_beside(where: Location, seen: Location) -> bool:
-    is_beside = hypot(where.x - seen.x, where.y - seen.y) <= BESIDE * seen.size
-    return is_beside and BESIDE <= where.size / seen.size <= 1 / BESIDE
+    return _apart(where, seen) <= BESIDE <= where.size / seen.size <= 1 / BESIDE
+
+
+def _apart(where: Location, other: Location) -> float:
+    """Return the distance of two faces, in sizes of the other one."""
+    return hypot(where.x - other.x, where.y - other.y) / other.size
 
 
 def _is_gone(track: Track, aspect: float) -> bool:

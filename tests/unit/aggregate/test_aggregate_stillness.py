@@ -177,7 +177,7 @@ def test_at_few_pictures_a_second_portraits_are_nobody_and_people_count(fps):
     """The median spans more time then, so that who sways may hide in it; who walks does not."""
     wall = Wall(2, 2_400, 6, fps=fps, missed=0.1)
     found, real = people(wall.pictures()), [one for one in wall.people if one.hits >= 3]
-    assert len(found) <= len(real) + 5
+    assert 0.7 * len(real) <= len(found) <= len(real) + 5  # at 0.5 without portraits 73 % are found, too
 
 
 def test_a_model_that_changes_while_somebody_is_still_judges_nobody_by_the_one_before():

@@ -1,0 +1,87 @@
+"""Whether readers' mirrors keep up with their originals, and whether an original was made anew (ADR 45)."""
+
+import contextlib
+import time
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import nats.errors
+from nats.aio.client import Client
+from nats.js.errors import APIError
+
+from proto.permissions import JETSTREAM_API, READER, REPAIRED, heard_by, mirrored
+from services.bus.making import ask
+
+AFTER_S = 10.0
+"""What an original had so long ago its mirrors have by now."""
+Info = dict[str, Any]
+
+
+class _Known(NamedTuple):
+    """A stream of the giver's account, as it was once."""
+
+    created: str
+    last: int
+    reached: int
+    """The last message that it has: `moretta repair` may have removed later ones."""
+
+
+class Originals:
+    """The streams that are mirrored, as they were a while ago."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._known: dict[str, _Known] = {}
+        self._looked = -AFTER_S
+        self._due: dict[str, int] = {}
+
+    @property
+    def is_due(self) -> bool:
+        """Whether `behind` can say anything after the last look."""
+        return bool(self._due)
+
+    async def look(self) -> bool:
+        """Look at all of them; return whether one was made anew. One that can't be asked stays as it was known."""
+        now = dict[str, _Known]()
+        for stream in mirrored(heard_by(READER)):
+            with contextlib.suppress(APIError, nats.errors.Error):
+                now[stream.name] = _known(await info(self._client, JETSTREAM_API, stream.name))
+        before = {name: one for name, one in self._known.items() if name in now}
+        anew = {n for n, one in before.items() if one.created != now[n].created or now[n].last < one.last}
+        is_late = time.monotonic() - self._looked >= AFTER_S
+        self._due = {name: one.reached for name, one in before.items() if name not in anew} if is_late else {}
+        if anew or is_late:
+            self._known, self._looked = self._known | now, time.monotonic()
+        return bool(anew)
+
+    async def behind(self, api: str) -> str | None:
+        """Return a mirror that lacks what its original had `AFTER_S` ago; one that was made since then may lack it."""
+        for name, reached in self._due.items():
+            ours = await info(self._client, api, name)
+            if ours["state"]["last_seq"] < reached and _age_s(ours) >= AFTER_S:
+                return name
+        return None
+
+
+async def info(client: Client, api: str, name: str) -> Info:
+    """Return what JetStream says of a stream, of one from which messages are removed with the removed ones."""
+    return await ask(client, f"{api}STREAM.INFO.{name}", {"deleted_details": True} if name in REPAIRED else None)
+
+
+def is_older(ours: Info, theirs: Info) -> bool:
+    """Return whether a mirror is older than its original on disk, and so has copied another one."""
+    is_kept = theirs["config"]["storage"] == "file"  # what is in memory is made anew with its server
+    return is_kept and datetime.fromisoformat(ours["created"]) < datetime.fromisoformat(theirs["created"])
+
+
+def _age_s(one: Info) -> float:
+    asked, created = (datetime.fromisoformat(one[name]) for name in ("ts", "created"))
+    return (asked - created).total_seconds()
+
+
+def _known(found: Info) -> _Known:
+    last, gone = found["state"]["last_seq"], set(found["state"].get("deleted") or ())
+    reached = last
+    while reached in gone:
+        reached -= 1
+    return _Known(found["created"], last, reached)
