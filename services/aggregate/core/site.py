@@ -207,7 +207,7 @@ class SiteCore:
         for track in closed:
             config = self._schedule.at(track.last)
             ground = config.grounds.get(name, PLAIN)
-            person = track.tally()
+            person = track.told()
             if person.hits < config.tracking.min_hits or not ground.confirms(person.largest, track.net):
                 continue
             created, sequence, index = self._place

@@ -5,7 +5,6 @@ Two-stage association, confident detections first (ByteTrack, Zhang et al. 2022)
 sizes, so boxes need not overlap. A match depends on how well a place fits the track, as a log-likelihood.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import hypot
@@ -14,10 +13,10 @@ from scipy.optimize import linear_sum_assignment
 
 from proto.sightings import SightingV1
 from services.aggregate.core.config import SECOND
+from services.aggregate.core.evidence import Evidence, Person
 from services.aggregate.core.ground import Ground, Point
 from services.aggregate.core.motion import Location, Motion, gains, place
 from services.aggregate.core.stillness import Stillness
-from services.aggregate.core.windows import Evidence
 
 HIGH_SCORE = 0.5
 """Detections with at least this score are matched first and may begin a track."""
@@ -50,30 +49,6 @@ turned away, bend down, are hidden by somebody, or the light is off. Who goes is
 
 
 @dataclass(slots=True)
-class Tally:
-    """What some sightings of a track say about a person."""
-
-    evidence: Evidence
-    hits: int = 0
-    largest: float = 0.0
-    """The largest face, in picture widths."""
-    zones: Counter[str] = field(default_factory=Counter)
-    """Sightings by zone."""
-
-    @property
-    def zone(self) -> str:
-        """The zone with most of the sightings; if two are equal, the first by name."""
-        return min(self.zones, key=lambda zone: (-self.zones[zone], zone))
-
-    def add(self, model: str, face: "_Face", zone: str) -> None:
-        """Add a sighting."""
-        self.evidence.add(model, face.sighting)
-        self.hits += 1
-        self.largest = max(self.largest, face.place.size)
-        self.zones[zone] += 1
-
-
-@dataclass(slots=True)
 class Track:
     """One passer-by in view, or a portrait. Lives in RAM while it is seen, and for three minutes; has no id."""
 
@@ -82,7 +57,7 @@ class Track:
     """Where the filter placed it at the last sighting."""
     last: int
     stillness: Stillness
-    person: Tally
+    person: Person
     """From the sightings before the last time it moved, but for those where it was still."""
     spot: Location
     """Where it was at `since`; it has stayed near there ever since."""
@@ -99,7 +74,7 @@ class Track:
 
     @property
     def is_portrait(self) -> bool:
-        """Whether it is a portrait, as far as its sightings say: a still face that has never moved."""
+        """Whether it is a portrait: a still face that was seen to move fewer than `FEW` times."""
         return self.stillness.is_still and self.person.hits < FEW
 
     def patience(self, max_gap: int) -> int:
@@ -128,9 +103,9 @@ class Track:
         self.last = picture.at
         was_portrait = self.is_portrait
         if self.stillness.moves(picture.at, face.place):
-            self.tally()
+            self.told()
         elif self.is_portrait and not was_portrait:
-            self.person = Tally(Evidence(picture.model))
+            self.person = Person(Evidence(picture.model))
         self.stands = picture.at - self.since >= STOOD and not self.is_portrait and not picture.hangs(face.place)
         if self.stillness.is_still:
             self.here.clear()
@@ -138,10 +113,10 @@ class Track:
         else:
             self.here.append((picture.model, face, picture.ground.zone_at(*picture.point(self.seen))))
 
-    def tally(self) -> Tally:
+    def told(self) -> Person:
         """Return what its sightings say about a person; where it was still they say nothing."""
-        for sighting in self.here:
-            self.person.add(*sighting)
+        for model, face, zone in self.here:
+            self.person.add(model, face.sighting, face.place.size, zone)
         self.here.clear()
         return self.person
 
@@ -319,7 +294,7 @@ def _is_gone(track: Track, aspect: float) -> bool:
 
 
 def _begin(picture: _Picture, face: _Face) -> Track:
-    still, person = Stillness.start(picture.at, face.place), Tally(Evidence(picture.model))
+    still, person = Stillness.start(picture.at, face.place), Person(Evidence(picture.model))
     track = Track(Motion.start(face.place), face.place, picture.at, still, person, face.place, picture.at)
     track.hit(picture, face)
     return track

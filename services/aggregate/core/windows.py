@@ -2,78 +2,21 @@
 
 Windows are aligned to full hours of the site's clock and their length divides an hour, so no change to summer time
 moves a border.
-
-A passage has one verdict, from all the sightings of its track.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from math import log
+from collections.abc import Mapping
 from typing import get_args
 
 from proto.model_errors import ModelErrors
 from proto.public import GapReason, WindowV1
-from proto.sightings import PassageV1, SightingV1
-from proto.types import WHOLE_SITE, Verdict
+from proto.sightings import PassageV1
+from proto.types import WHOLE_SITE
 from services.aggregate.core.config import SiteConfig
 from services.aggregate.core.coverage import CoverageSpan
+from services.aggregate.core.evidence import JUDGED
 from services.sites.figures import observed, rates
 from services.sites.measurement import Judged
-
-JUDGED: tuple[Verdict, ...] = ("masked", "unmasked", "incorrect")
-STRONGEST = 0.99
-"""A single picture is never trusted more than this: a confident mistake must not outweigh all others."""
-ENOUGH = log(3.0)
-"""How far masked or not masked must lead, in log-odds: 3 to 1. Less is `unknown`: counted and shown, never guessed."""
-
-
-@dataclass(slots=True)
-class Evidence:
-    """Sum of the log-odds of one track's sightings, by verdict; all of them from one model."""
-
-    model: str
-    odds: dict[str, float] = field(default_factory=dict)
-
-    def add(self, model: str, sighting: SightingV1) -> None:
-        """Add a sighting."""
-        self.judge_by(model)
-        if sighting.verdict != "unknown":
-            self.odds[sighting.verdict] = self.odds.get(sighting.verdict, 0.0) + log_odds(sighting.confidence)
-
-    def judge_by(self, model: str) -> None:
-        """Drop the evidence of another model, since one model judges a passage."""
-        if model != self.model:
-            self.model, self.odds = model, {}
-
-    def verdict(self) -> Verdict:
-        """Return masked or not masked, whichever leads clearly, else `unknown`; if not masked, the stronger of the two.
-
-        A person seen in turn without a mask and with a badly worn one is certainly not masked. As `unknown` they would
-        be left out of the rate, which would then be too high.
-        """
-        masked, unmasked, incorrect = (self.odds.get(verdict, 0.0) for verdict in JUDGED)
-        lead = masked - (unmasked + incorrect)
-        if abs(lead) < ENOUGH:
-            return "unknown"
-        if lead > 0:
-            return "masked"
-        return "unmasked" if unmasked >= incorrect else "incorrect"
-
-
-def log_odds(confidence: float) -> float:
-    """Return log(p / (1 - p)), never below 0 (a doubtful sighting is no evidence) and bounded above."""
-    p = min(max(confidence, 0.5), STRONGEST)
-    return log(p / (1 - p))
-
-
-def verdict_of(sightings: Iterable[SightingV1]) -> Verdict:
-    """Return the verdict of a passage with these sightings."""
-    evidence = Evidence("")
-    for sighting in sightings:
-        evidence.add("", sighting)
-    return evidence.verdict()
-
 
 CAMERA_OK = 0.9
 """A camera counts as ok when this share of the window was observed."""
