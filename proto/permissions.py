@@ -67,6 +67,8 @@ IMPORTED_REPLIES = "_R_.>"
 """Where whoever answers finds those who ask from such an account: the server's own names for their inboxes."""
 
 
+GIVEN = (str(WINDOWS.stream), str(ALERTS.stream))
+"""The streams that a reader with a name reads, unless `nats.yaml` says others."""
 REPAIRED = tuple(dict.fromkeys(str(row.stream) for row in (WINDOWS, ALERTS, RULES, OPERATIONS)))
 """The streams from which `moretta repair` removes what is about the future (ADR 38)."""
 

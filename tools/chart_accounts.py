@@ -13,7 +13,7 @@ from operate.identities.leafnodes import HUB_STREAMS, LEAF_USER, STREAMS_USER, L
 from operate.identities.readers import READERS_AT_ONCE, reserved
 from operate.identities.server import server, users
 from proto.permissions import ACCOUNTS as IDENTITIES
-from proto.permissions import READER, user_of
+from proto.permissions import APART, GIVEN, JETSTREAM_API, READER, READERS_API, heard_by, mirrored, user_of
 from proto.subjects import STREAMS
 
 Config = dict[str, Any]
@@ -28,7 +28,8 @@ def fragments() -> Config:
 
     `streams` has the table's sizes; from them the chart knows the extra space of a larger stream.
     `leaf.max_file_store` is the extra space for copies. `hub.each` is the space for a leaf, and for the hub itself.
-    `readers` is the space for readers, which grows by so many `at_once`. `identities` each have a Secret.
+    `readers` is the space for readers, which grows by so many `at_once`, the streams that a reader with a name is
+    `given`, and the subjects of each stream that it may have. `identities` each have a Secret.
     """
     parts = {"site": _site(), "leaf": _leaf(), "hub": _hub(), "streams": _sizes(), "readers": _readers()}
     return parts | {"identities": sorted(IDENTITIES)}
@@ -47,7 +48,15 @@ def _sizes() -> Config:
 
 def _readers() -> Config:
     on_disk, in_memory = reserved(0)
-    return {"at_once": READERS_AT_ONCE, "file": on_disk, "memory": in_memory}
+    found: Config = {"at_once": READERS_AT_ONCE, "file": on_disk, "memory": in_memory, "given": GIVEN}
+    return found | {"streams": {one.name: _subjects(one.name) for one in mirrored(heard_by(READER))}}
+
+
+def _subjects(stream: str) -> list[str]:
+    """Return the subjects that are there for a reader of this stream alone, as the subscriber has them."""
+    told = [row.wildcard() for row in heard_by(READER) if row.stream == stream]
+    filled = [f"{JETSTREAM_API}CONSUMER.CREATE.{stream}", f"$JS.FC.{stream}.>"]
+    return [*told, *filled, f"{READERS_API}{APART[READER]}.STREAM.*.{stream}"]
 
 
 def _site() -> Config:

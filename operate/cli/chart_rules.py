@@ -78,7 +78,8 @@ def refusal(said: str) -> str:
 def _stand_ins(nats: dict[str, Any], folder: Path) -> Path:
     """Return a values file with a key for each user that the chart may ask for: keys are made after the check."""
     # The chart's schema has seen both lists by now: it refuses before a template asks for a key.
-    readers, leaves = nats.get("readers") or [], section(nats, "hub").get("leaves") or []
+    leaves = section(nats, "hub").get("leaves") or []
+    readers = [one["name"] if isinstance(one, dict) else one for one in nats.get("readers") or []]
     names = {user_of(*one) for one in users()} | {"page", "streams"}
     names |= {f"subscriber-{name}" for name in readers} | {f"streams-{leaf['sites'][0]}" for leaf in leaves}
     file = folder / "keys.json"

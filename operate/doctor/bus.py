@@ -12,7 +12,6 @@ from nats.aio.client import Client
 from operate.doctor.core import judged, rights, storage
 from operate.doctor.core.findings import Finding, fail, left_out, ok, warn
 from operate.doctor.core.streams import Analysed, too_large
-from operate.identities.leafnodes import CROSSING
 from operate.orders import told_sites
 from proto.permissions import APART, JETSTREAM_API, READER, heard_by, mirrored, rights_of, stream_info
 from proto.public import CameraV1, WindowV1
@@ -21,7 +20,6 @@ from proto.types import WHOLE_SITE
 from services.bus import Bus, Connection, NatsSettings
 from services.bus.client import words_of
 from services.bus.clock import MOST_NS
-from services.bus.mirrors import LATEST
 from services.bus.sizes import Sizes, sized
 from services.ingest.sources.address import kind_of
 from services.kernel.log import redact
@@ -119,16 +117,15 @@ async def streams(bus: Bus, who: Identity, replicas: int, sizes: Sizes) -> list[
 
 
 async def _mirrors(bus: Bus) -> Finding:
-    """Return whether a reader's account has all streams that it should."""
+    """Return whether a reader's account has its streams. Which these are says `readers` of `nats.yaml`, not NATS."""
     answer: dict[str, Any] = json.loads(await bus.ask(f"{JETSTREAM_API}STREAM.NAMES", timeout=_ANSWER_S))
-    wanted = [*(stream.name for stream in mirrored(heard_by(READER))), LATEST]
-    lacking = sorted({*wanted} - {*(answer.get("streams") or ())})
-    if lacking == sorted({*wanted} - {*(str(row.stream) for row in CROSSING), LATEST}):
-        return ok("streams", f"this reader's account is a hub's, and has all but {', '.join(lacking)}")
-    if lacking:
+    there, every = {*(answer.get("streams") or ())}, [stream.name for stream in mirrored(heard_by(READER))]
+    lacking = [name for name in every if name not in there]
+    if len(lacking) == len(every):
         todo = "aggregate makes them soon after it starts, at a hub `moretta nats streams`: does it run?"
-        return fail("streams", f"this reader's account lacks {', '.join(lacking)}", todo)
-    return ok("streams", f"this reader's account has {', '.join(wanted)}")
+        return fail("streams", "this reader's account has no streams", todo)
+    beside = f"; not {', '.join(lacking)}: `readers` of nats.yaml says which" if lacking else ""
+    return ok("streams", f"this reader's account has {', '.join(one for one in every if one in there)}{beside}")
 
 
 async def reserved(bus: Bus | None, who: Identity, sizes: Sizes) -> int:

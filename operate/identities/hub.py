@@ -22,7 +22,7 @@ from operate.identities.kept import (
 )
 from operate.identities.leafnodes import STREAMS_USER, Link, hub
 from operate.identities.made import Identities
-from operate.identities.readers import named
+from operate.identities.readers import streams_of
 from operate.identities.server import Tls
 from proto.permissions import NAMED, READER
 from services.bus.nkey import Seed
@@ -47,6 +47,8 @@ class Hub(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The number of leaves for which disk is reserved. A server refuses a reload with less than before."""
     streams: dict[str, int] = {}
     """Sizes, in bytes, of the common streams that are larger than in the table."""
+    readers: dict[str, list[str]] = {}
+    """The streams of each named reader, by its name."""
     release: kubernetes.Release | None = None
     """The chart's release, if the hub runs on Kubernetes (ADR 28)."""
 
@@ -70,13 +72,13 @@ class KeptHub:
         self._files = Identities(self.folder, {})
 
     @classmethod
-    def make(cls, folder: Path, hub: Hub, readers: Iterable[str] = (), beside: Iterable[str] = ()) -> "KeptHub":
-        """Make a hub with these readers; SettingsError if the folder holds more than its file and those `beside`."""
+    def make(cls, folder: Path, hub: Hub, beside: Iterable[str] = ()) -> "KeptHub":
+        """Make a hub; SettingsError if the folder holds more than its file and those `beside`."""
         require_empty(folder, beside)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.chmod(0o700)
         kept = cls(folder, hub)
-        kept.update(hub, readers)
+        kept.update(hub)
         return kept
 
     @classmethod
@@ -84,7 +86,8 @@ class KeptHub:
         """Return the hub of a folder; SettingsError if its state file is missing or invalid."""
         file = folder / STATE
         try:
-            return cls(folder, msgspec.json.decode(file.read_bytes(), type=Hub))
+            hub = msgspec.json.decode(file.read_bytes(), type=Hub)
+            return cls(folder, structs.replace(hub, readers=streams_of(hub.keys, hub.readers)))
         except OSError as error:
             raise SettingsError(
                 file,
@@ -96,16 +99,14 @@ class KeptHub:
     @property
     def readers(self) -> list[str]:
         """The names of the named readers."""
-        return named(self.hub.keys)
+        return list(self.hub.readers)
 
-    def update(self, new: Hub, readers: Iterable[str] | None = None) -> None:
+    def update(self, new: Hub) -> None:
         """Write all files again. Existing keys stay, and each new leaf gets a user that makes its streams.
 
-        `readers` are the names of all named readers from now on; None keeps those of before. Removed users lose their
-        files too.
+        Removed users lose their files too.
         """
-        names = self.readers if readers is None else readers
-        users = [STREAMS_USER, READER, *(f"{NAMED}{name}" for name in names), *(link.maker for link in new.links)]
+        users = [STREAMS_USER, READER, *(f"{NAMED}{name}" for name in new.readers), *(link.maker for link in new.links)]
         fresh = {user: Seed.new() for user in users if user not in self.hub.keys}
         keys = {user: [fresh[user].public] if user in fresh else self.hub.keys[user] for user in users}
         gone = [user for user in self.hub.keys if user not in keys]
@@ -128,7 +129,15 @@ class KeptHub:
     def _config(self) -> str:
         one = self.hub
         config = hub(
-            one.listen, one.leaf_listen, one.store, one.keys, one.links, room=one.room, tls=one.tls, sizes=one.streams
+            one.listen,
+            one.leaf_listen,
+            one.store,
+            one.keys,
+            one.links,
+            room=one.room,
+            tls=one.tls,
+            sizes=one.streams,
+            readers=one.readers,
         )
         return json.dumps(config, indent=1)
 
@@ -153,7 +162,7 @@ class KeptHub:
             "keys": one.keys,
             "hub": {"enabled": True, "leaves": leaves, "room": one.room},
         }
-        values |= {"readers": self.readers} if self.readers else {}
+        values |= kubernetes.readers(one.readers)
         values |= kubernetes.streams(one.streams)
         self._files.write(VALUES, yaml.safe_dump({"nats": values}, sort_keys=False))
 

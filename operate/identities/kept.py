@@ -12,7 +12,7 @@ from msgspec import Struct, structs
 from operate.identities import kubernetes
 from operate.identities.leafnodes import LEAF_USER, STREAMS_USER, Link, leaf
 from operate.identities.made import Identities, environment, larger, secret_files
-from operate.identities.readers import named
+from operate.identities.readers import streams_of
 from operate.identities.server import Tls, WebSocket, users
 from operate.identities.server import server as configuration
 from proto.permissions import ACCOUNTS, NAMED, READER, SERVICES, inbox_name, user_of
@@ -55,6 +55,8 @@ class Server(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The chart's release, if the server runs on Kubernetes (ADR 28)."""
     websocket: WebSocket | None = None
     """The WebSocket listener for browsers, if there is one (ADR 35)."""
+    readers: dict[str, list[str]] = {}
+    """The streams of each named reader, by its name."""
 
 
 class Kept:
@@ -92,16 +94,14 @@ class Kept:
     @property
     def readers(self) -> list[str]:
         """The names of the named readers."""
-        return named(self.server.keys)
+        return list(self.server.readers)
 
-    def update(self, server: Server, readers: Iterable[str] | None = None) -> None:
+    def update(self, server: Server) -> None:
         """Write all files again for this version's table. Existing keys stay, and new users get keys.
 
-        `readers` are the names of all named readers from now on; None keeps those of before. Removed users lose their
-        files too.
+        Removed users lose their files too.
         """
-        names = self.readers if readers is None else readers
-        stay = [*(user_of(*one) for one in users()), *(f"{NAMED}{name}" for name in names)]
+        stay = [*(user_of(*one) for one in users()), *(f"{NAMED}{name}" for name in server.readers)]
         stay += (STREAMS_USER, LEAF_USER) if server.leaf else ()
         known = {user: self.server.keys.get(user, []) for user in stay}
         fresh = {user: Seed.new() for user, keys in known.items() if not keys}
@@ -183,7 +183,15 @@ class Kept:
 
     def _config(self, seed: Seed | None) -> dict[str, Any]:
         one = self.server
-        config = configuration(one.listen, one.store, one.keys, tls=one.tls, websocket=one.websocket, sizes=one.streams)
+        config = configuration(
+            one.listen,
+            one.store,
+            one.keys,
+            tls=one.tls,
+            websocket=one.websocket,
+            sizes=one.streams,
+            readers=one.readers,
+        )
         if one.leaf:
             link = Link(one.leaf.sites[0], tuple(one.leaf.sites))
             own = (seed or self._leaf_seed()).reveal()
@@ -226,7 +234,7 @@ class Kept:
             "release": one.release.name,
             "keys": {user: keys for user, keys in one.keys.items() if user != LEAF_USER},
         }
-        values |= {"readers": self.readers} if self.readers else {}
+        values |= kubernetes.readers(one.readers)
         values |= kubernetes.streams(one.streams)
         theirs = kubernetes.official(config)
         if one.leaf:
@@ -272,7 +280,8 @@ def _server(state: bytes) -> Server:
     found = msgspec.json.decode(state)
     if isinstance(found, dict):
         found = {name: value for name, value in found.items() if name not in _REMOVED}
-    return msgspec.convert(found, Server)
+    server = msgspec.convert(found, Server)
+    return structs.replace(server, readers=streams_of(server.keys, server.readers))
 
 
 def require_empty(folder: Path, beside: Iterable[str] = ()) -> None:

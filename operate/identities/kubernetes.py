@@ -7,6 +7,8 @@ import yaml
 from msgspec import Struct
 
 from operate.identities.leafnodes import LEAF_USER
+from operate.identities.readers import Streams
+from proto.permissions import GIVEN
 from services.bus.sizes import Sizes, in_words
 
 Values = dict[str, Any]
@@ -54,6 +56,12 @@ class Release(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     def leaf_secret(self, seed: str) -> Values:
         """Return the Secret with which the server connects to its hub."""
         return self.secret(f"nats-{LEAF_USER}", {LEAF_FILE: f'nkey: "{seed}"\n'})
+
+
+def readers(streams: Streams) -> Values:
+    """Return the chart's value `readers`, empty if there are none: a name, with its streams if they are others."""
+    found = [name if tuple(mine) == GIVEN else {"name": name, "streams": [*mine]} for name, mine in streams.items()]
+    return {"readers": found} if found else {}
 
 
 def streams(sizes: Sizes) -> Values:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from operate.identities.readers import apart, back, exports, made, named, reserved
+from operate.identities.readers import Streams, apart, back, exports, made, named, reserved
 from operate.identities.server import MAX_CONNECTIONS, PublicKeys, Tls, permissions
 from proto.permissions import JETSTREAM_API, SERVICE_API, Rights, inbox
 from proto.subjects import ALERTS, CAMERAS, DELIVERIES, TABLE, WINDOWS, Stream, Subject, stream
@@ -164,26 +164,27 @@ def hub(
     room: int = 0,
     tls: Tls | None = None,
     sizes: Sizes | None = None,
+    readers: Streams | None = None,
 ) -> Config:
     """Return a hub's configuration, without a secret in it.
 
     `leaves` holds the public keys with which each leaf connects. Disk is reserved for at least `room` leaves. `sizes`
-    gives the common streams that are larger than in the table.
+    gives the common streams that are larger than in the table, `readers` the streams of named readers.
     """
     each = _bytes() + _SPARE
-    readers = apart(keys, CROSSING)
+    apart_here = apart(keys, readers or {}, CROSSING)
     maker = _maker(STREAMS_USER, "")
-    users = _users(keys[STREAMS_USER], Rights((*maker.publish, *made(readers)), maker.subscribe))
+    users = _users(keys[STREAMS_USER], Rights((*maker.publish, *made(apart_here)), maker.subscribe))
     last = [link.hops[-1] for link in leaves]
     on_disk, in_memory = reserved(len(named(keys)))
     accounts: Config = {
         HUB: {
             "jetstream": True,
             "users": users,
-            "imports": [*back(readers), *(one for hop in last for one in hop.imports())],
-            "exports": exports(readers),
+            "imports": [*back(apart_here), *(one for hop in last for one in hop.imports())],
+            "exports": exports(apart_here),
         },
-        **{one.account: one.block(HUB, keys[one.user]) for one in readers},
+        **{one.account: one.block(HUB, keys[one.user]) for one in apart_here},
         **{link.account: _site(link, keys, found, each) for link, found in leaves.items()},
     }
     block = {"tls": tls.block()} if tls else {}

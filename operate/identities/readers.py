@@ -5,12 +5,13 @@ no subjects but the asker's own (ADR 20). A reader has mirrors of the public str
 reads (ADR 45); the page, which many visitors share, asks for one stored message after another.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from proto.permissions import (
     APART,
+    GIVEN,
     JETSTREAM_API,
     MIRRORING,
     NAMED,
@@ -27,9 +28,11 @@ from proto.permissions import (
     user_of,
 )
 from proto.subjects import STATS, Identity, Subject
-from services.bus.mirrors import room
+from services.bus.mirrors import LATEST, room
 
 Bridge = dict[str, Any]
+Streams = Mapping[str, Sequence[str]]
+"""The streams that each named reader reads, by the reader's name; a reader that is not there reads `GIVEN`."""
 """An entry of an account's exports or imports."""
 DOORS = {"allowed_connection_types": ["STANDARD", "WEBSOCKET"]}
 """Connection types of readers. A leaf's connection is left out: it would bring another server's subscriptions."""
@@ -112,8 +115,8 @@ class Apart:
         return found + [{"stream": {"account": giver, "subject": subject}} for subject in self.told]
 
 
-def apart(users: Iterable[str], rows: tuple[Subject, ...] | None = None) -> list[Apart]:
-    """Return the users that have their own account: identities of the table, and named readers.
+def apart(users: Iterable[str], streams: Streams, rows: tuple[Subject, ...] | None = None) -> list[Apart]:
+    """Return the users that have their own account: identities of the table, and named readers with their `streams`.
 
     `rows` are all that a hub's readers hear; they ask nothing there. Default: what the table says.
     """
@@ -121,12 +124,25 @@ def apart(users: Iterable[str], rows: tuple[Subject, ...] | None = None) -> list
     known = [(user_of(one, "MAIN"), one, account) for one, account in APART.items()]
     found = [one for one in known if one[0] in given]
     found += [(user, READER, named_account(user)) for user in given if user.startswith(NAMED)]
-    return [Apart(*one, heard_by(one[1]), asked_of(one[1])) if rows is None else Apart(*one, rows) for one in found]
+    if rows is None:
+        return [Apart(*one, _heard(one[0], heard_by(one[1]), streams), asked_of(one[1])) for one in found]
+    return [Apart(*one, _heard(one[0], rows, streams)) for one in found]
+
+
+def _heard(user: str, rows: tuple[Subject, ...], streams: Streams) -> tuple[Subject, ...]:
+    """Return which of these rows a user hears: a named reader those of its streams, others all."""
+    mine = streams.get(user.removeprefix(NAMED), GIVEN)
+    return tuple(row for row in rows if row.stream in mine or not user.startswith(NAMED))
 
 
 def named(users: Iterable[str]) -> list[str]:
     """Return the names of the named readers among these users."""
     return [user.removeprefix(NAMED) for user in users if user.startswith(NAMED)]
+
+
+def streams_of(users: Iterable[str], known: Streams) -> dict[str, list[str]]:
+    """Return the streams of each named reader among these users."""
+    return {name: list(known.get(name, GIVEN)) for name in named(users)}
 
 
 def exports(readers: Iterable[Apart]) -> list[Bridge]:
@@ -160,8 +176,16 @@ def back(readers: Iterable[Apart]) -> list[Bridge]:
 
 
 def made(readers: Iterable[Apart]) -> list[str]:
-    """Return what whoever makes the mirrors may publish in the giver's account, beside its own rights."""
-    return [f"{READERS_API}{one.account}.>" for one in readers if one.streams]
+    """Return what the maker of the mirrors may publish in the giver's account, beside its own rights.
+
+    From these it knows which streams each reader's account has to have (`services.bus.mirrors.readers_of`).
+    """
+    return [
+        f"{READERS_API}{one.account}.STREAM.{asked}"
+        for one in readers
+        if one.streams
+        for asked in ("NAMES", "DELETE.*", *(f"*.{name}" for name in (*one.streams, LATEST)))
+    ]
 
 
 def reserved(readers: int) -> tuple[int, int]:

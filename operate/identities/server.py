@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from operate.identities.readers import apart, back, exports, made, named, reserved
+from operate.identities.readers import Streams, apart, back, exports, made, named, reserved
 from proto.permissions import ACCOUNTS, APART, Rights, rights_of, user_of
 from proto.subjects import STREAM_OWNER, Account, Identity
 from services.bus.sizes import Sizes, sized
@@ -68,9 +68,10 @@ def nats_config(
     tls: Tls | None = None,
     websocket: WebSocket | None = None,
     sizes: Sizes | None = None,
+    readers: Streams | None = None,
 ) -> str:
     """Return the text of a server's configuration (see `server`); NATS's configuration language takes JSON."""
-    config = server(f"{host}:{port}", store, keys, tls=tls, websocket=websocket, sizes=sizes)
+    config = server(f"{host}:{port}", store, keys, tls=tls, websocket=websocket, sizes=sizes, readers=readers)
     return json.dumps(config, indent=1)
 
 
@@ -82,11 +83,12 @@ def server(
     tls: Tls | None = None,
     websocket: WebSocket | None = None,
     sizes: Sizes | None = None,
+    readers: Streams | None = None,
 ) -> dict[str, object]:
     """Return a configuration: JetStream in `store`, one user per identity and account, no secret in it.
 
     `keys` are by user name; KeyError if a user has none. Port -1 takes a free port. `sizes` gives the streams that are
-    larger than in the table.
+    larger than in the table, `readers` the streams of named readers.
     """
     config: dict[str, Any] = {
         "listen": listen,
@@ -105,7 +107,7 @@ def server(
             "strict": True,
             **limits(sizes or {}, len(named(keys))),
         },
-        "accounts": _accounts(keys),
+        "accounts": _accounts(keys, readers or {}),
     }
     config |= {"tls": tls.block()} if tls else {}
     return _with_websocket(config, websocket.block(keys, tls)) if websocket else config
@@ -118,8 +120,8 @@ def _with_websocket(config: dict[str, Any], block: dict[str, object]) -> dict[st
     return config | {"websocket": block}
 
 
-def _accounts(keys: PublicKeys) -> dict[str, object]:
-    readers = apart([*(user_of(one, "MAIN") for one in APART), *keys])
+def _accounts(keys: PublicKeys, streams: Streams) -> dict[str, object]:
+    readers = apart([*(user_of(one, "MAIN") for one in APART), *keys], streams)
     main = {
         "jetstream": True,
         "users": _users("MAIN", keys, made(readers)),

@@ -12,6 +12,7 @@ from operate.identities import Hub, Kept, KeptHub, Server, limits, users
 from operate.identities.hub import STATE as HUB_STATE
 from operate.identities.kept import STATE, require_empty
 from operate.identities.leafnodes import LEAF_USER, STREAMS_USER
+from operate.identities.readers import Streams
 from operate.nats.nats_yaml import NatsFile, absolute
 from proto.permissions import ACCOUNTS, NAMED, user_of
 from services.bus.sizes import in_words
@@ -67,12 +68,11 @@ def apply(folder: Path, asked: NatsFile | None, *, plan: bool = False) -> Applie
         )
     state = before.hub if isinstance(before, KeptHub) else before.server if before else None
     wanted: Server | Hub = _hub(folder, asked, state) if hub else _server(folder, asked, state)  # type: ignore[arg-type]
-    names = before.readers if asked is None and before else list(asked.readers if asked else ())
-    found = list(_changes(before, state, wanted, names))
-    many = len(before.readers) if before else 0, len(names)
+    found = list(_changes(before, state, wanted))
+    many = len(before.readers) if before else 0, len(wanted.readers)
     anew = state is not None and (_fixed(state) != _fixed(wanted) or _shrinks(state, wanted, many))
-    gone = [name for name in before.readers if name not in names] if before else []
-    kept = before if plan else _written(folder, before, wanted, names, beside)
+    gone = [name for name in before.readers if name not in wanted.readers] if before else []
+    kept = before if plan else _written(folder, before, wanted, beside)
     return Applied(kept, found, gone, state is None, anew)
 
 
@@ -93,18 +93,16 @@ def _shrinks(before: Server | Hub, after: Server | Hub, readers: tuple[int, int]
     return leaves or any(new[name] < size for name, size in old.items())
 
 
-def _written(
-    folder: Path, before: Kept | KeptHub | None, wanted: Server | Hub, names: list[str], beside: list[str]
-) -> Kept | KeptHub:
+def _written(folder: Path, before: Kept | KeptHub | None, wanted: Server | Hub, beside: list[str]) -> Kept | KeptHub:
     if isinstance(wanted, Hub):
         if isinstance(before, KeptHub):
-            before.update(wanted, names)
+            before.update(wanted)
             return before
-        return KeptHub.make(folder, wanted, names, beside)
+        return KeptHub.make(folder, wanted, beside)
     kept = before
     if not isinstance(kept, Kept):
-        kept = Kept.make(folder, structs.replace(wanted, leaf=None, release=None), beside)
-    kept.update(structs.replace(wanted, keys=kept.server.keys), names)
+        kept = Kept.make(folder, structs.replace(wanted, leaf=None, release=None, readers={}), beside)
+    kept.update(structs.replace(wanted, keys=kept.server.keys))
     return kept
 
 
@@ -122,6 +120,7 @@ def _server(folder: Path, asked: NatsFile | None, before: Server | None) -> Serv
         keys=before.keys if before else {},
         release=asked.release(),
         websocket=asked.door(),
+        readers=asked.reader_streams(),
     )
 
 
@@ -139,6 +138,7 @@ def _hub(folder: Path, asked: NatsFile | None, before: Hub | None) -> Hub:
         keys=before.keys if before else {},
         room=before.room if before else 0,
         streams=asked.sizes(),
+        readers=asked.reader_streams(),
         release=asked.release(),
     )
 
@@ -146,9 +146,7 @@ def _hub(folder: Path, asked: NatsFile | None, before: Hub | None) -> Hub:
 # --- changes since the last apply -----------------------------------------------------------------------------------
 
 
-def _changes(
-    before: Kept | KeptHub | None, state: Server | Hub | None, wanted: Server | Hub, names: list[str]
-) -> Iterator[str]:
+def _changes(before: Kept | KeptHub | None, state: Server | Hub | None, wanted: Server | Hub) -> Iterator[str]:
     """Yield a line for each difference: `+` is new, `-` is gone."""
     if before is None or state is None:
         yield "+ a hub" if isinstance(wanted, Hub) else "+ a key for each identity"
@@ -156,9 +154,7 @@ def _changes(
     for name in sorted({*old, *new}):
         if old.get(name) != new.get(name):
             yield from (f"{sign} {name}: {one[name]}" for sign, one in (("-", old), ("+", new)) if name in one)
-    known = before.readers if before else []
-    yield from (f"- reader {name}, with its key and files" for name in known if name not in names)
-    yield from (f"+ reader {name}" for name in names if name not in known)
+    yield from _changed_readers(state.readers if state else {}, wanted.readers)
     if before is None or state is None:
         return
     if isinstance(state, Server):
@@ -172,6 +168,15 @@ def _changes(
             yield f"- users {LEAF_USER} and {STREAMS_USER}, with their keys and files"
     if before.is_stale:
         yield "+ nats.conf, which is not what this version makes of it"
+
+
+def _changed_readers(known: Streams, wanted: Streams) -> Iterator[str]:
+    yield from (f"- reader {name}, with its key and files" for name in known if name not in wanted)
+    yield from (f"+ reader {name}, of {', '.join(mine)}" for name, mine in wanted.items() if name not in known)
+    for name in known:
+        if name in wanted and {*known[name]} != {*wanted[name]}:
+            yield f"- reader {name}: {', '.join(known[name])}"
+            yield f"+ reader {name}: {', '.join(wanted[name])}"
 
 
 def _as_filed(state: Server | Hub) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from msgspec import Meta, Struct, structs
 
 from operate.identities import Leaf, Release, Tls, WebSocket
 from operate.identities.leafnodes import HUB_STREAMS
+from proto.permissions import GIVEN, READER, heard_by, mirrored
 from proto.subjects import STREAMS
 from proto.types import SiteId
 from services.bus import NatsSettings
@@ -18,6 +19,8 @@ from services.bus import sizes as stream_sizes
 from services.kernel.settings import Problem, SettingsError, convert, problems
 from services.kernel.settings.source import read
 
+READ = tuple(one.name for one in mirrored(heard_by(READER)))
+"""The public streams, of which readers have mirrors."""
 _LISTEN = r"^([A-Za-z0-9.\-]*|\[[0-9A-Fa-f:]+\]):\d{1,5}\Z"
 _PUBLIC_KEY = re.compile(r"U[A-Z2-7]{55}\Z")
 _LABEL = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?\Z"
@@ -92,6 +95,13 @@ class KubernetesPart(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     ) = None
 
 
+class ReaderPart(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A reader with a name, and the public streams that it reads."""
+
+    name: SiteId
+    streams: Annotated[tuple[str, ...], Meta(min_length=1)] = GIVEN
+
+
 class NatsFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The whole file. Every section is optional; `{}` is a site's server on this machine alone."""
 
@@ -99,8 +109,8 @@ class NatsFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     websocket: DoorPart | None = None
     leaf: LeafPart | None = None
     hub: HubPart | None = None
-    readers: list[SiteId] = []
-    """The names of readers; each reader has its own key and NATS account."""
+    readers: list[SiteId | ReaderPart] = []
+    """Readers; each has its own key and NATS account. A name alone reads WINDOWS and ALERTS."""
     streams: dict[Any, Any] = {}
     """Sizes of streams, such as `WINDOWS: 2GiB`, if they are larger than in the table."""
     kubernetes: KubernetesPart | None = None
@@ -109,6 +119,11 @@ class NatsFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     def sizes(self) -> dict[str, int]:
         """Return the sizes, in bytes, of streams that are larger than in the table."""
         return stream_sizes.sizes_of({str(name): size for name, size in self.streams.items()})
+
+    def reader_streams(self) -> dict[str, list[str]]:
+        """Return the streams of each reader, by its name, in the order of names and of the table."""
+        found = {one.name: one.streams for one in map(_reader, self.readers)}
+        return {name: [one for one in READ if one in map(str.upper, found[name])] for name in sorted(found)}
 
     def release(self) -> Release | None:
         """Return the chart's release; None if the server does not run on Kubernetes."""
@@ -201,7 +216,7 @@ def _placed(asked: NatsFile, folder: Path) -> NatsFile:
     if server.store is not None:
         server = structs.replace(server, store=absolute(folder / server.store))
     leaf = asked.leaf and structs.replace(asked.leaf, tls=at(asked.leaf.tls))
-    return structs.replace(asked, server=server, leaf=leaf, readers=sorted(asked.readers))
+    return structs.replace(asked, server=server, leaf=leaf)
 
 
 def _twice(values: list[str]) -> Iterator[tuple[int, str]]:
@@ -225,14 +240,30 @@ def _problems(asked: NatsFile, folder: Path) -> Iterator[Problem]:
     yield from ((f"streams.{name}", why) for name, why in wrong)
     names = [str(name).upper() for name in asked.streams]
     yield from ((f"streams.{list(asked.streams)[at]}", f"{value} is there twice") for at, value in _twice(names))
-    for place, values in (("readers", asked.readers), ("leaf.sites", asked.leaf.sites if asked.leaf else [])):
-        yield from ((f"{place}[{at}]", f"{value} is there twice") for at, value in _twice(values))
+    yield from _of_readers([_reader(one) for one in asked.readers], is_hub=asked.hub is not None)
+    sites = asked.leaf.sites if asked.leaf else []
+    yield from ((f"leaf.sites[{at}]", f"{value} is there twice") for at, value in _twice(sites))
     if asked.websocket:
         yield from _of_browsers(asked, asked.websocket)
     if asked.hub:
         if asked.leaf or asked.websocket:
             yield "hub", "goes without leaf and websocket, which are a site's; a hub's folder is another one"
         yield from _of_leaves(asked.hub)
+
+
+def _reader(given: str | ReaderPart) -> ReaderPart:
+    return ReaderPart(name=given) if isinstance(given, str) else given
+
+
+def _of_readers(readers: list[ReaderPart], *, is_hub: bool) -> Iterator[Problem]:
+    yield from ((f"readers[{at}]", f"{name} is there twice") for at, name in _twice([one.name for one in readers]))
+    hubs = {one.name for one in HUB_STREAMS}
+    known = [name for name in READ if name in hubs or not is_hub]
+    for index, one in enumerate(readers):
+        for at, name in enumerate(one.streams):
+            if name.upper() not in known:
+                why = f"{name!r} is no stream that readers {'of a hub ' if is_hub else ''}have"
+                yield f"readers[{index}].streams[{at}]", f"{why}; there are {', '.join(known)}"
 
 
 def _of_addresses(asked: NatsFile) -> Iterator[Problem]:

@@ -20,7 +20,7 @@ from proto.permissions import JETSTREAM_API
 from proto.subjects import STREAM_OWNER
 from services.bus import Connection, NatsSettings, StreamConflict
 from services.bus.making import Made, config_of, ensure
-from services.bus.mirroring import remove_old
+from services.bus.mirroring import remove_old, remove_others
 from services.bus.mirrors import made_for
 from services.bus.nkey import Seed
 from services.bus.sizes import sized
@@ -78,7 +78,7 @@ def _hub(folder: Path) -> tuple[str, list[Work]]:
     return hub.url, [
         *((link.maker, JETSTREAM_API, intake(link)) for link in hub.links),
         (STREAMS_USER, JETSTREAM_API, merged(hub.links, hub.streams)),
-        *((STREAMS_USER, *made_for(one.account, CROSSING)) for one in apart(hub.keys, CROSSING)),
+        *((STREAMS_USER, *made_for(one.account, one.rows)) for one in apart(hub.keys, hub.readers, CROSSING)),
     ]
 
 
@@ -89,6 +89,7 @@ async def _make(base: NatsSettings, folder: Path, work: Work, how: How) -> list[
     wanted = [_copied(config, how.replicas) for config in configs]
     try:
         if api != JETSTREAM_API and not how.plan:
+            await remove_others(connection.client, api, configs)
             await remove_old(connection.client, api, [one["name"] for one in configs if "mirror" in one])
         did = [await ensure(connection.client, one, shrink=how.shrink, plan=how.plan, api=api) for one in wanted]
     except (StreamConflict, APIError) as error:

@@ -13,10 +13,11 @@ import nats.errors
 from nats.aio.client import Client
 from nats.js.errors import APIError, NotFoundError
 
-from proto.permissions import JETSTREAM_API, READER, READERS_API, USER_INFO, heard_by
+from proto.permissions import JETSTREAM_API, READERS_API, USER_INFO
+from proto.subjects import Subject
 from services.bus.connection import Connection
-from services.bus.making import TIMEOUT_S, StreamConflict, ask, ensure
-from services.bus.mirrors import LATEST, accounts_of, is_old, wanted
+from services.bus.making import TIMEOUT_S, Config, StreamConflict, ask, ensure
+from services.bus.mirrors import LATEST, is_old, readers_of, wanted
 from services.bus.originals import Originals, info, is_older
 from services.kernel.log import get_logger
 
@@ -37,8 +38,8 @@ class Mirrors:
 
     def __init__(self, connection: Connection, replicas: int) -> None:
         self._client, self._replicas = connection.client, replicas
-        self._compared: set[str] = set()
-        self._accounts: list[str] = []
+        self._compared: dict[str, tuple[Subject, ...]] = {}
+        self._accounts: dict[str, tuple[Subject, ...]] = {}
         self._told: dict[str, str] = {}
         self._originals = Originals(connection.client)
         self._wake = asyncio.Event()
@@ -78,33 +79,33 @@ class Mirrors:
     async def turn(self) -> list[str]:
         """Look after each reader once; return the readers' accounts."""
         answer = await self._client.request(USER_INFO, b"", timeout=TIMEOUT_S)
-        self._accounts = accounts_of(answer.data)
+        self._accounts = readers_of(answer.data)
         self._told = {account: why for account, why in self._told.items() if account in self._accounts}
-        self._compared.intersection_update(self._accounts)
+        self._compared = {account: rows for account, rows in self._compared.items() if account in self._accounts}
         if self._accounts and await self._originals.look():
             self._compared.clear()
-        for account in self._accounts:
+        for account, rows in self._accounts.items():
             try:
-                await self._keep(account)
-                await self._keeps_up(account)
+                await self._keep(account, rows)
+                await self._keeps_up(account, {str(row.stream) for row in rows})
             except (StreamConflict, APIError, nats.errors.Error) as error:
                 self._warn(account, getattr(error, "description", None) or str(error) or type(error).__name__)
-        return self._accounts
+        return list(self._accounts)
 
-    async def _keeps_up(self, account: str) -> None:
+    async def _keeps_up(self, account: str, names: set[str]) -> None:
         """Tell whether all its mirrors do, as far as that can be said now."""
-        behind = await self._originals.behind(f"{READERS_API}{account}.")
+        behind = await self._originals.behind(f"{READERS_API}{account}.", names)
         if behind is not None:
             self._warn(account, f"{behind} {_BEHIND}")
         elif self._originals.is_due or not self._told.get(account, "").endswith(_BEHIND):
             self._told.pop(account, None)
 
-    async def _keep(self, account: str) -> None:
+    async def _keep(self, account: str, rows: tuple[Subject, ...]) -> None:
         api = f"{READERS_API}{account}."
-        every = wanted(account, heard_by(READER), self._replicas)
-        there = set((await ask(self._client, f"{api}STREAM.NAMES")).get("streams") or ())
+        every = wanted(account, rows, self._replicas)
+        there = await remove_others(self._client, api, every)
         mirrors = [one for one in every if "mirror" in one]
-        if is_new := account not in self._compared:
+        if is_new := self._compared.get(account) != rows:
             await remove_old(self._client, api, [one["name"] for one in mirrors])
         if not there.issuperset(one["name"] for one in mirrors if one["storage"] == "file"):
             # The server would look for the lost source only after a while, and go on behind what it had of it.
@@ -113,12 +114,20 @@ class Mirrors:
         for config in every:
             if is_new or config["name"] not in there:
                 await ensure(self._client, config, api=api)
-        self._compared.add(account)
+        self._compared[account] = rows
 
     def _warn(self, account: str, why: str) -> None:
         if self._told.get(account) != why:
             log.warning("a reader is not served", account=account or None, error=why)
         self._told[account] = why
+
+
+async def remove_others(client: Client, api: str, wanted: Iterable[Config]) -> set[str]:
+    """Delete a reader's streams that it is to have no more, and the bucket with them; return the names of the rest."""
+    there = set((await ask(client, f"{api}STREAM.NAMES")).get("streams") or ())
+    if others := there - {one["name"] for one in wanted}:
+        await remove(client, api, [*others, LATEST])
+    return there - others - ({LATEST} if others else set())
 
 
 async def remove_old(client: Client, api: str, names: Iterable[str]) -> list[str]:

@@ -78,7 +78,8 @@ def wanted(account: str, rows: Iterable[Subject], replicas: int) -> list[Config]
     """Return all streams of a reader's account whose giver tells it these rows; the bucket after its sources."""
     told = [row for row in rows if row.stream]
     mirrors = [mirror(stream, account, replicas) for stream in mirrored(told)]
-    return [*mirrors, latest([row for row in STATES if row in told], replicas)]
+    states = [row for row in STATES if row in told]
+    return [*mirrors, latest(states, replicas)] if states else mirrors
 
 
 def room() -> tuple[int, int]:
@@ -88,12 +89,20 @@ def room() -> tuple[int, int]:
     return sum(one["max_bytes"] for one in every), sum(in_memory)
 
 
-def accounts_of(answer: bytes) -> list[str]:
-    """Return the readers' accounts that the server's answer about our own rights names; none on an open server."""
+def readers_of(answer: bytes) -> dict[str, tuple[Subject, ...]]:
+    """Return the rows whose messages each reader's account has, by the server's answer about our own rights.
+
+    Those are of the streams that we may make there. There are no accounts on an open server.
+    """
     data = json.loads(answer).get("data") or {}
     allowed = ((data.get("permissions") or {}).get("publish") or {}).get("allow") or []
-    ours = [one for one in allowed if one.startswith(READERS_API)]
-    return sorted(one.removeprefix(READERS_API).removesuffix(".>") for one in ours)
+    found: dict[str, set[str]] = {}
+    for one in allowed:
+        account, there, asked = one.removeprefix(READERS_API).partition(".STREAM.")
+        if one.startswith(READERS_API) and there:
+            found.setdefault(account, set()).add(asked)
+    rows = heard_by(READER)
+    return {name: tuple(row for row in rows if f"*.{row.stream}" in found[name]) for name in sorted(found)}
 
 
 def is_old(ours: Config, theirs: Config) -> bool:

@@ -2,6 +2,7 @@
 
 import contextlib
 import time
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -54,9 +55,11 @@ class Originals:
             self._known, self._looked = self._known | now, time.monotonic()
         return bool(anew)
 
-    async def behind(self, api: str) -> str | None:
-        """Return a mirror that lacks what its original had `AFTER_S` ago; one that was made since then may lack it."""
+    async def behind(self, api: str, names: Collection[str]) -> str | None:
+        """Return which of these mirrors lacks what its original had `AFTER_S` ago; one made since then may lack it."""
         for name, reached in self._due.items():
+            if name not in names:
+                continue
             ours = await info(self._client, api, name)
             if ours["state"]["last_seq"] < reached and _age_s(ours) >= AFTER_S:
                 return name

@@ -50,8 +50,9 @@ ACME = {"subscriber-acme": [seed("subscriber-acme").public, seed("subscriber-acm
 def test_readers_with_a_name_are_those_of_the_command(version: str):
     """Each in an account of its own; who has a key in the values but is not named there does not come in."""
     keys = KEYS | ACME | {"subscriber-city": [seed("subscriber-city").public]}
-    made = parsed(conf({"keys": keys, "readers": ["acme", "city"]}, version=version))
-    assert told(made) == told(server("0.0.0.0:4222", "/data", keys))
+    city = {"name": "city", "streams": ["WINDOWS", "CAMERAS", "DELIVERIES"]}
+    made = parsed(conf({"keys": keys, "readers": ["acme", city]}, version=version))
+    assert told(made) == told(server("0.0.0.0:4222", "/data", keys, readers={"city": city["streams"]}))
     one = parsed(conf({"keys": keys, "readers": ["acme"]}, version=version))
     assert told(one) == told(server("0.0.0.0:4222", "/data", KEYS | ACME))
 
@@ -93,10 +94,12 @@ def test_a_hubs_configuration_is_that_of_the_command():
     leaves = {"cannes+nice": [seed("a").public, seed("b").public], "forville": [seed("c").public]}
     given = [{"sites": sites.split("+"), "keys": found} for sites, found in leaves.items()]
     place = {"enabled": True, "leaves": given, "room": 4}
-    objects = render({"nats": {"keys": keys, "readers": ["acme"], "hub": place, "storage": {"size": "8Gi"}}})
+    acme = {"name": "acme", "streams": ["CAMERAS", "DELIVERIES"]}
+    objects = render({"nats": {"keys": keys, "readers": [acme], "hub": place, "storage": {"size": "8Gi"}}})
     made = parsed(objects[f"ConfigMap/{NAME}"]["data"]["nats.conf"])
     links = {link_of(sites): found for sites, found in leaves.items()}
-    assert told(made) == told(hub("0.0.0.0:4222", "0.0.0.0:7422", "/data", keys, links, room=4))
+    readers = {"acme": acme["streams"]}
+    assert told(made) == told(hub("0.0.0.0:4222", "0.0.0.0:7422", "/data", keys, links, room=4, readers=readers))
     assert not [name for name in objects if name.startswith("Deployment/")]
 
 
@@ -106,10 +109,11 @@ def test_what_the_command_writes_is_what_the_chart_takes(tmp_path: Path):
     site = Kept.make(tmp_path / "site", Server(listen="127.0.0.1:4222", store="/s", url="nats://a:4222"))
     large = {"WINDOWS": 1 << 29}
     place = Leaf(hubs=LEAF["hubs"], sites=["cannes"])
-    site.update(structs.replace(site.server, leaf=place, release=here, streams=large), ["acme"])
+    readers = {"acme": ["WINDOWS", "ALERTS", "CAMERAS"], "city": ["WINDOWS", "ALERTS"]}
+    site.update(structs.replace(site.server, leaf=place, release=here, streams=large, readers=readers))
     made = Hub(listen="a:1", leaf_listen="a:2", store="/s", url="nats://a:1", release=here)
     leaves = {"cannes": site.server.keys["leaf"]}
-    kept = KeptHub.make(tmp_path / "hub", structs.replace(made, leaves=leaves, streams=large), ["acme"])
+    kept = KeptHub.make(tmp_path / "hub", structs.replace(made, leaves=leaves, streams=large, readers=readers))
     for folder in (site.folder, kept.folder):
         written = yaml.safe_load((folder / "values.yaml").read_text())
         assert written["nats"]["keys"]
@@ -234,6 +238,14 @@ REFUSED = {
         "readers": ["acme"]
     },
     "'/nats/readers/0': 'Acme' does not match pattern": {"readers": ["Acme"]},
+    "nats.readers has acme with the stream AUDIT, which readers do not have; there are ALERTS, CAMERAS, DELIVERIES": {
+        "readers": [{"name": "acme", "streams": ["WINDOWS", "AUDIT"]}]
+    },
+    "with the stream RULES, which readers of a hub do not have; there are ALERTS, CAMERAS, DELIVERIES, WINDOWS": {
+        "readers": [{"name": "acme", "streams": ["RULES"]}],
+        "hub": {"enabled": True},
+    },
+    "nats.readers has acme twice": {"readers": ["acme", {"name": "acme"}], "keys": ACME},
     "is the key of two users, and NATS knows users by their keys": {"keys": {"notify": KEYS["operator"]}},
     "'/nats/leaf/sites/1': '*' does not match pattern": {"leaf": LEAF | {"sites": ["cannes", "*"]}},
     "'/nats/hub/leaves/0/sites/0': '*' does not match pattern": {

@@ -4,15 +4,17 @@ import asyncio
 import contextlib
 import json
 import re
+import signal
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from identity_matrix import SEEDS, with_admin
+from identity_matrix import ALL, SEEDS, with_admin
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats_process import NatsProcess
 from on_bus import settled
+from patience import until
 
 from operate.identities import Identities, WebSocket, nats_config
 from proto.permissions import rights_of
@@ -32,13 +34,14 @@ class Readers(NatsProcess):
     def __init__(self, folder: Path, *, monitored: bool = False) -> None:
         super().__init__(folder, whole=self.text)
         self.users: tuple[str, ...] = (ACME, CITY)
+        self.streams: dict[str, tuple[str, ...]] = {"acme": ALL, "city": ALL}
         self.monitored = monitored
 
     def text(self, port: int, store: str) -> str:
         named = {ACME, CITY} - set(self.users)
         keys = {user: [seed.public] for user, seed in KEYS.items() if user not in named}
         door = WebSocket(self.door.removeprefix("ws://"), [ORIGIN], is_open=True)
-        text = with_admin(nats_config(port, store, keys, websocket=door))
+        text = with_admin(nats_config(port, store, keys, websocket=door, readers=self.streams))
         return json.dumps(json.loads(text) | {"http": "127.0.0.1:-1"}) if self.monitored else text
 
     @property
@@ -57,6 +60,17 @@ class Readers(NatsProcess):
         """Write the configuration with these readers, as `moretta nats apply` would."""
         self.users = users
         (self.folder / "nats.conf").write_text(self.text(self.port, f"{self.folder}/js"))
+
+    @property
+    def reloads(self) -> int:
+        """How often it has read its configuration again."""
+        return sum("Reloaded server configuration" in line for line in self.output)
+
+    async def reload_twice(self) -> None:
+        """Have it read its configuration twice: after the first time it answers a new account nothing."""
+        for wanted in (self.reloads + 1, self.reloads + 2):
+            self.signal(signal.SIGHUP)
+            await until(lambda wanted=wanted: self.reloads == wanted, "a reload")
 
     @property
     def memory(self) -> int:

@@ -38,12 +38,14 @@ def require() -> None:
 
 
 def compiled(name: str) -> Path:
-    """Return a program in Go; whoever comes first compiles it, and the others wait."""
+    """Return a program in Go; whoever comes first compiles it. The others wait, for other programs too, which then
+    find most of their packages compiled.
+    """
     sources = [FOLDER / f"{name}.go", FOLDER / "connect.go"]
     digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:16]
     program = INSTALLED / "compiled" / f"{name}-{digest}"
     program.parent.mkdir(exist_ok=True)
-    with program.with_suffix(".lock").open("w") as held:
+    with program.with_name("lock").open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         if not program.exists():
             made = program.with_suffix(".new")

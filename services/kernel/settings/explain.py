@@ -6,7 +6,8 @@ Every part of a value is checked by itself.
 import re
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
-from typing import Annotated, Any, get_args, get_origin
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 import msgspec
 from msgspec import Struct, inspect
@@ -17,11 +18,21 @@ from services.kernel.settings.model import Problem, Secret, convert
 
 def problems(schema: Any, value: Any, path: str = "") -> Iterator[Problem]:
     """Yield every problem below `path`. If a whole value does not fit, check its parts one by one."""
+    schema = _meant_kind(schema, value)
     try:
         convert(value, schema)
     except msgspec.ValidationError:
         parts = list(_part_problems(_bare(schema), value, path))
         yield from parts or [(path, f"{_right(schema)}, got {shown(value, schema)}{_percent(schema, value)}")]
+
+
+def _meant_kind(schema: Any, value: Any) -> Any:
+    """Return, of a text or a section, the one that the value is like; any other type as it is."""
+    options = get_args(schema) if get_origin(schema) in (Union, UnionType) else ()
+    if len(options) != 2 or type(None) in options:
+        return schema
+    is_section = [isinstance(one, type) and issubclass(one, Struct) for one in options]
+    return options[is_section.index(isinstance(value, dict))]
 
 
 def _percent(schema: Any, value: Any) -> str:

@@ -11,6 +11,7 @@ import nats.js.errors
 import pytest
 from golden import BY_TYPE
 from identity_matrix import (
+    ALL,
     OWNER,
     SEEDS,
     admin,
@@ -39,7 +40,11 @@ from services.leases import Leases
 def _locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsProcess]:
     keys = {user: [seed.public] for user, seed in SEEDS.items()}
     folder = tmp_path_factory.mktemp("matrix")
-    server = NatsProcess(folder, whole=lambda port, store: with_admin(nats_config(port, store, keys)))
+
+    def config(port: int, store: str) -> str:
+        return with_admin(nats_config(port, store, keys, readers={"acme": ALL}))
+
+    server = NatsProcess(folder, whole=config)
     server.start()
     yield server
     server.stop()

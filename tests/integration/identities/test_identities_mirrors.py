@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import signal
 from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,7 @@ from operate.identities import Identities
 from proto.codec import encode
 from proto.permissions import READERS_API
 from proto.public import CameraV1, WindowV1
-from proto.subjects import CAMERAS, STREAMS, WINDOWS
+from proto.subjects import CAMERAS, STREAMS, WINDOWS, Identity
 from services.bus import Bus, originals
 from services.bus.making import ask
 from services.bus.mirroring import State
@@ -53,8 +52,8 @@ async def make(server: Readers) -> None:
 
 
 @contextlib.asynccontextmanager
-async def owner(server: Readers) -> AsyncIterator[Bus]:
-    bus = await Bus.connect(Identities(Path("nowhere"), SEEDS).settings("aggregate", server.url), "aggregate")
+async def owner(server: Readers, identity: Identity = "aggregate") -> AsyncIterator[Bus]:
+    bus = await Bus.connect(Identities(Path("nowhere"), SEEDS).settings(identity, server.url), identity)
     try:
         yield bus
     finally:
@@ -360,11 +359,7 @@ async def test_a_new_reader_is_found(tmp_path: Path):
             mirrors = bus.mirrors()
             assert await mirrors.turn() == ["SUBSCRIBERS", "SUBSCRIBERS_city"]
             server.rewrite((ACME, CITY))
-            for times in (1, 2):
-                server.signal(signal.SIGHUP)
-                await until(
-                    lambda n=times: sum("Reloaded server configuration" in line for line in server.output) == n, "read"
-                )
+            await server.reload_twice()
 
             async def made() -> bool:
                 await mirrors.turn()
@@ -376,6 +371,44 @@ async def test_a_new_reader_is_found(tmp_path: Path):
             await until(made, "its streams")
     finally:
         server.stop()
+
+
+@pytest.mark.parametrize(
+    ("given", "heard", "keys"),
+    [
+        (("WINDOWS", "ALERTS"), {"WindowV1"}, ["windows.cannes.one"]),
+        (("CAMERAS",), {"CameraV1"}, ["cameras.cannes.gate"]),
+        (("WINDOWS", "DELIVERIES", "CAMERAS"), {"WindowV1", "CameraV1"}, ["cameras.cannes.gate", "windows.cannes.one"]),
+    ],
+)
+async def test_a_reader_is_given_fewer_streams(
+    server: Readers, given: tuple[str, ...], heard: set[str], keys: list[str]
+):
+    """It has these, a bucket of these alone, and no live message of others. Another reader's are as they were."""
+    await publish(server, "one")
+    server.streams |= {"acme": given}
+    server.rewrite(server.users)
+    await server.reload_twice()
+    async with owner(server) as bus, coming(server, ACME) as one, coming(server, CITY) as other:
+        await bus.mirrors().turn()
+        assert await names(one) == {*given, "KV_moretta_latest"}
+        assert await names(other) == set(MIRRORS)
+        await until(lambda: is_fed(one.client.jetstream()), "what comes in this moment is not copied")
+        await one.client.subscribe("moretta.>", cb=one.take)
+        await settled(one.client)
+        await bus.store(WINDOWS, structs.replace(WINDOW, zone="one"))
+        async with owner(server, "ingest") as ingest:
+            await ingest.store(CAMERAS, structs.replace(BY_TYPE[CameraV1], site="cannes", camera="gate"))
+        await until(lambda: heard <= {json.loads(msg.data)["type"] for msg in one.heard}, "live ones")
+        await until(lambda: has(one.client.jetstream(), "KV_moretta_latest", len(keys)), "the states")
+        assert sorted(await (await one.client.jetstream().key_value("moretta_latest")).keys()) == keys
+        assert {json.loads(msg.data)["type"] for msg in one.heard} == heard
+
+
+async def is_fed(js: JetStreamContext) -> bool:
+    """Whether the bucket hears of all its sources: of a new one the server may miss what comes in its first moment."""
+    sources = (await js.stream_info("KV_moretta_latest")).sources or []
+    return all(one.active is not None and one.active >= 0 for one in sources)
 
 
 async def test_a_bad_reader_is_told_and_stands_in_nobodys_way(server: Readers):

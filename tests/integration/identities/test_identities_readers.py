@@ -135,10 +135,6 @@ async def test_who_goes_leaves_the_others_as_they_are(server: Readers):
         assert await Raw.said_to(server, KEYS[ACME]) == "-ERR 'Authorization Violation'"
 
 
-def reloads(server: Readers) -> int:
-    return sum("Reloaded server configuration" in line for line in server.output)
-
-
 @contextlib.contextmanager
 def watching(server: Readers, folder: Path) -> Iterator[None]:
     """The chart's own script beside the server, which looks at its configuration every second."""
@@ -162,9 +158,9 @@ async def test_who_comes_by_two_reloads_may_ask(tmp_path: Path):
     try:
         await make_streams(server)
         with watching(server, tmp_path / "mounted"):
-            await until(lambda: reloads(server) == 2, "the script's first looks")
+            await until(lambda: server.reloads == 2, "the script's first looks")
             server.rewrite((ACME, CITY))
-            await until(lambda: reloads(server) == 4, "the new reader, twice")
+            await until(lambda: server.reloads == 4, "the new reader, twice")
         async with answering(server), coming(server, ACME) as one:
             for subject, question in QUESTIONS.items():
                 await one.client.request(subject, question, timeout=10)

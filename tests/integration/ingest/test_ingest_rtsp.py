@@ -147,13 +147,13 @@ async def test_a_killed_camera_comes_back(own):
         own.kill()
         await until(lambda: last(states) in {("backing-off", "end-of-stream"), ("backing-off", "refused")})
         await until(lambda: ("backing-off", "refused") in seen(states))
+        started = time.time_ns()
         own.start()
         after = await take(camera, 3)
         assert last(states) == ("live", None)
     assert [k[0] for k in before + after] == sorted({k[0] for k in before + after})
     assert [k[1] for k in before + after] == sorted({k[1] for k in before + after})
-    # The first one may have waited since before it was killed.
-    assert after[-1][1] - before[-1][1] > 3 * 200 * MS
+    assert after[-1][1] > started, "the first one may have waited since before it was killed"
 
 
 async def test_a_frozen_camera_is_stalled_then_timed_out(own):

@@ -103,7 +103,7 @@ def test_what_is_other_is_told_line_by_line(nats: NatsFolder):
         "- streams.WINDOWS: 1GiB",
         "+ streams.WINDOWS: 2GiB",
         "- reader acme, with its key and files",
-        "+ reader city",
+        "+ reader city, of WINDOWS, ALERTS",
     ]
 
 

@@ -26,7 +26,7 @@ def test_a_reader_comes_stays_and_goes(nats: NatsFolder, place: Wish):
     """With its files; the others' keys are as before, and a name that is there already keeps its key."""
     printed = nats.apply(place | {"readers": ["acme", "city"]})
     assert "subscriber-acme.yaml" in printed
-    assert lines_of(printed, "+ ")[-2:] == ["reader acme", "reader city"]
+    assert lines_of(printed, "+ ")[-2:] == ["reader acme, of WINDOWS, ALERTS", "reader city, of WINDOWS, ALERTS"]
     before = nats.accounts()
     for name in ("acme", "city"):
         assert before[f"SUBSCRIBERS_{name}"] == [nats.public(f"subscriber-{name}")]
@@ -37,7 +37,7 @@ def test_a_reader_comes_stays_and_goes(nats: NatsFolder, place: Wish):
     nats.apply(place | {"readers": ["acme", "city"]})
     assert nats.accounts() == before
     printed = nats.apply(place | {"readers": ["city", "bus"]})
-    assert printed.startswith("- reader acme, with its key and files\n+ reader bus\n")
+    assert printed.startswith("- reader acme, with its key and files\n+ reader bus, of WINDOWS, ALERTS\n")
     after = nats.accounts()
     assert set(before) - set(after) == {"SUBSCRIBERS_acme"}
     assert set(after) - set(before) == {"SUBSCRIBERS_bus"}
@@ -46,6 +46,66 @@ def test_a_reader_comes_stays_and_goes(nats: NatsFolder, place: Wish):
     }
     assert not list(nats.path.glob("*acme*"))
     assert before["SUBSCRIBERS_acme"][0].encode() not in b"".join((nats.content() or {}).values())
+
+
+@both
+def test_a_reader_has_the_streams_that_it_is_given(nats: NatsFolder, place: Wish):
+    """In its account, and in the values for the chart; changed, it keeps its key; a name alone has two."""
+
+    def heard(name: str) -> set[str]:
+        imports = nats.conf()["accounts"][f"SUBSCRIBERS_{name}"]["imports"]
+        subjects = [one["stream"]["subject"] for one in imports if "stream" in one]
+        return {one.split(".")[2] for one in subjects if one.startswith("moretta.")}
+
+    more = {"name": "city", "streams": ["cameras", "WINDOWS"]}
+    nats.apply(place | RELEASE | {"readers": ["acme", more]})
+    assert (heard("acme"), heard("city")) == ({"windows", "alerts"}, {"windows", "cameras"})
+    assert nats.values()["readers"] == ["acme", {"name": "city", "streams": ["WINDOWS", "CAMERAS"]}]
+    before = nats.accounts()
+    assert nats.apply(place | RELEASE | {"readers": [more, {"name": "acme"}]}).startswith("nothing changes")
+    nats.apply()
+    assert heard("city") == {"windows", "cameras"}
+    printed = nats.apply(place | RELEASE | {"readers": ["acme", "city"]})
+    assert printed.startswith("- reader city: WINDOWS, CAMERAS\n+ reader city: WINDOWS, ALERTS\n")
+    assert heard("city") == {"windows", "alerts"}
+    assert nats.accounts() == before
+
+
+@both
+@pytest.mark.parametrize(
+    ("reader", "told"),
+    [
+        ({"name": "a", "streams": ["WINDOWS", "AUDIT"]}, "readers[0].streams[1]: 'AUDIT' is no stream that readers"),
+        ({"name": "a", "streams": []}, "readers[0].streams: must be a list of text, got an empty list"),
+        ({"streams": ["WINDOWS"]}, "readers[0].name: is missing"),
+        (
+            {"name": "a", "stream": ["WINDOWS"]},
+            "readers[0].stream: unknown key; known here are name, streams; did you",
+        ),
+        ({"name": "A"}, "readers[0].name: must be 1-32 of a-z"),
+        (["acme"], "readers[0]: must be 1-32 of a-z"),
+    ],
+)
+def test_a_wrong_reader_is_told(nats: NatsFolder, place: Wish, reader: object, told: str):
+    """By its place in the file, with what would be right."""
+    [line] = nats.problems(place | {"readers": [reader]})
+    assert line.startswith(told), line
+
+
+def test_a_hubs_readers_have_what_comes_to_a_hub(nats: NatsFolder):
+    """Other streams stay at the sites."""
+    [line] = nats.problems(PLACES[1] | {"readers": [{"name": "a", "streams": ["RULES"]}]})
+    assert line.endswith(
+        "'RULES' is no stream that readers of a hub have; there are WINDOWS, ALERTS, CAMERAS, DELIVERIES"
+    )
+
+
+def test_a_folder_of_before_has_readers_of_two_streams(nats: NatsFolder):
+    """Its state says nothing of streams."""
+    nats.apply({"readers": [{"name": "acme", "streams": ["CAMERAS"]}]})
+    state = nats.state()
+    nats.forge({name: value for name, value in state.items() if name != "readers"})
+    assert Kept.open(nats.path).server.readers == {"acme": ["WINDOWS", "ALERTS"]}
 
 
 def test_a_readers_key_is_renewed_as_an_identitys(nats: NatsFolder):

@@ -87,16 +87,44 @@ def test_the_mirrors_fit_the_account_and_all_accounts_the_server(config: dict):
     assert sizes[2]["max_file_store"] > sizes[1]["max_file_store"]
 
 
-def test_a_reader_with_a_name_is_a_subscriber_of_its_own(config: dict):
-    """The same rights, imports and limits in another account, to which MAIN gives what it gives to the subscriber."""
-    accounts = json.loads(nats_config(4222, "/", KEYS | {"subscriber-acme": ["U-1", "U-2"]}))["accounts"]
+def _made(account: str, *streams: str) -> list[str]:
+    """What aggregate may publish to make the streams of a reader's account."""
+    asked = ["NAMES", "DELETE.*", *(f"*.{name}" for name in (*streams, "KV_moretta_latest"))]
+    return [f"_READER.{account}.STREAM.{one}" for one in asked]
+
+
+@pytest.mark.parametrize("streams", [("WINDOWS", "ALERTS"), ("CAMERAS",), ("DELIVERIES", "RULES")])
+def test_a_reader_with_a_name_has_its_streams_alone(streams: tuple[str, ...]):
+    """Two unless it says others: their live messages, their mirrors, and nothing of the rest by any way."""
+    given = None if streams == ("WINDOWS", "ALERTS") else {"acme": streams}
+    accounts = json.loads(nats_config(4222, "/", KEYS | {"subscriber-acme": ["U-1"]}, readers=given))["accounts"]
+    rows = [row for row in heard_by("subscriber") if row.stream in streams]
+    own, main = accounts["SUBSCRIBERS_acme"], accounts["MAIN"]
+    told = [one["stream"]["subject"] for one in own["imports"] if "stream" in one]
+    assert told == [*(row.wildcard() for row in rows), "_MIRROR.SUBSCRIBERS_acme.>"]
+    there = [stream.name for stream in mirrored(rows)]
+    asked = [one["service"]["subject"] for one in own["imports"] if "$JS" in str(one)]
+    assert asked == [*(f"$JS.API.CONSUMER.CREATE.{name}" for name in there), *(f"$JS.FC.{name}.>" for name in there)]
+    to_acme = [one for one in main["exports"] if "SUBSCRIBERS_acme" in one["accounts"]]
+    named = {one.get("stream") or one["service"] for one in to_acme}
+    assert named == {one.get("stream", one.get("service"))["subject"] for one in own["imports"]}
+    [aggregate] = [one for one in main["users"] if one["nkey"] == KEYS["aggregate"][0]]
+    allowed = [one for one in aggregate["permissions"]["publish"]["allow"] if "SUBSCRIBERS_acme" in one]
+    assert allowed == _made("SUBSCRIBERS_acme", *there)
+
+
+def test_a_reader_with_a_name_may_be_a_subscriber_of_its_own(config: dict):
+    """With all streams: the same rights, imports and limits in another account, to which MAIN gives the same."""
+    streams = {"acme": [stream.name for stream in mirrored(heard_by("subscriber"))]}
+    keys = KEYS | {"subscriber-acme": ["U-1", "U-2"]}
+    accounts = json.loads(nats_config(4222, "/", keys, readers=streams))["accounts"]
     own = accounts.pop("SUBSCRIBERS_acme")
     [subscriber] = config["accounts"]["SUBSCRIBERS"]["users"]
     assert own["users"] == [subscriber | {"nkey": key} for key in ("U-1", "U-2")]
     same = json.loads(json.dumps(own).replace("SUBSCRIBERS_acme", "SUBSCRIBERS"))
     assert same | {"users": [subscriber]} == config["accounts"]["SUBSCRIBERS"]
     text = json.dumps(accounts)
-    assert ("_MIRROR.SUBSCRIBERS_acme.>" in text, "_READER.SUBSCRIBERS_acme.>" in text) == (True, True)
+    assert ("_MIRROR.SUBSCRIBERS_acme.>" in text, "_READER.SUBSCRIBERS_acme.STREAM.NAMES" in text) == (True, True)
     main, before = accounts["MAIN"], config["accounts"]["MAIN"]
     shared = [one for one in main["exports"] if "_MIRROR" not in str(one)]
     assert all(("SUBSCRIBERS_acme" in one["accounts"]) == ("SUBSCRIBERS" in one["accounts"]) for one in shared)
@@ -117,7 +145,8 @@ def test_a_user_has_its_rights(config: dict, user: str):
     doors = {"allowed_connection_types": ["STANDARD", "WEBSOCKET"]} if where != account else {}
     assert entry == {"nkey": f"U-{user}", "permissions": entry["permissions"], **doors}
     permissions = entry["permissions"]
-    made = ["_READER.SUBSCRIBERS.>"] if user == "aggregate" else []  # the readers' streams
+    made = _made("SUBSCRIBERS", "WINDOWS", "ALERTS", "RULES", "OPERATIONS", "CAMERAS", "DELIVERIES")
+    made = made if user == "aggregate" else []  # the readers' streams
     assert permissions == {"publish": {"allow": [*rights.publish, *made]}, "subscribe": {"allow": [*rights.subscribe]}}
 
 

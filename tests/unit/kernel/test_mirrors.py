@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proto.permissions import heard_by
-from proto.subjects import CAMERAS, WINDOWS, stream
-from services.bus.mirrors import LATEST, STATES, accounts_of, is_old, latest, made_for, mirror, room, wanted
+from operate.identities.readers import apart, made
+from proto.permissions import heard_by, mirrored
+from proto.subjects import CAMERAS, DELIVERIES, WINDOWS, stream
+from services.bus.mirrors import LATEST, STATES, is_old, latest, made_for, mirror, readers_of, room, wanted
 
 READER = heard_by("subscriber")
 
@@ -78,18 +79,27 @@ def test_a_mirror_out_of_step_is_known(ours: dict, theirs: dict, old: bool):
     assert is_old(ours, theirs) == old
 
 
-NAMES = st.lists(st.from_regex(r"[a-z0-9]{1,8}", fullmatch=True), unique=True, max_size=5)
+def test_a_reader_of_deliveries_alone_has_no_bucket():
+    """They are no state; a stream without sources would take a subject of its own."""
+    assert [one["name"] for one in wanted("SUBSCRIBERS_acme", (DELIVERIES,), 1)] == ["DELIVERIES"]
 
 
-@given(NAMES)
-def test_readers_are_known_by_our_own_rights(names: list[str]):
-    """As the server tells them; other rights are nobody's account."""
-    rights = ["$JS.API.STREAM.CREATE.WINDOWS", *(f"_READER.SUBSCRIBERS_{name}.>" for name in names)]
+NAMES = st.from_regex(r"[a-z0-9]{1,8}", fullmatch=True)
+STREAMS = [stream.name for stream in mirrored(READER)]
+
+
+@given(st.dictionaries(NAMES, st.lists(st.sampled_from(STREAMS), unique=True, min_size=1), max_size=5))
+def test_readers_and_their_streams_are_known_by_our_own_rights(readers: dict[str, list[str]]):
+    """As `made` gives them and the server tells them; other rights are nobody's account."""
+    given_to = apart([f"subscriber-{name}" for name in readers], readers)
+    rights = ["$JS.API.STREAM.CREATE.WINDOWS", "_READER.SUBSCRIBERS.>", *made(given_to)]
     answer = {"data": {"permissions": {"publish": {"allow": rights}, "subscribe": {}}}}
-    assert accounts_of(json.dumps(answer).encode()) == sorted(f"SUBSCRIBERS_{name}" for name in names)
+    found = readers_of(json.dumps(answer).encode())
+    streams = {account: {str(row.stream) for row in rows} for account, rows in found.items()}
+    assert streams == {f"SUBSCRIBERS_{name}": {*mine} for name, mine in readers.items()}
 
 
 @pytest.mark.parametrize("data", [None, {}, {"permissions": None}, {"permissions": {"publish": {}}}])
 def test_an_open_server_has_no_readers(data: object):
     """There nobody has rights."""
-    assert accounts_of(json.dumps({"data": data}).encode()) == []
+    assert readers_of(json.dumps({"data": data}).encode()) == {}

@@ -63,6 +63,35 @@ are ready, and two of three servers are not ready without the third. So Helm tak
 {{- toRawJson (dict "cert_file" (printf "%s/tls.crt" .) "key_file" (printf "%s/tls.key" .) "ca_file" (printf "%s/ca.crt" .) "verify" true "min_version" "1.2" "timeout" 5) -}}
 {{- end }}
 
+{{/* One entry of `nats.readers` as JSON: its name, its account, and the subjects that it is not given, as the subscriber has them.
+Takes (dict "root" $ "reader" "acme" or {"name": "acme", "streams": ["WINDOWS"]}). */}}
+{{- define "moretta.nats.reader" -}}
+{{- $made := .root.Files.Get "files/accounts.json" | fromJson -}}
+{{- $reader := ternary (dict "name" .reader) .reader (kindIs "string" .reader) -}}
+{{- $streams := $reader.streams | default $made.readers.given -}}
+{{- $known := list -}}
+{{- range $stream, $subjects := $made.readers.streams -}}
+{{- if or (get $made.streams $stream).hub (not $.root.Values.nats.hub.enabled) -}}{{- $known = append $known $stream -}}{{- end -}}
+{{- end -}}
+{{- range $stream := $streams -}}
+{{- if not (has $stream $known) -}}
+{{- fail (printf "nats.readers has %s with the stream %s, which readers%s do not have; there are %s" $reader.name $stream (ternary " of a hub" "" $.root.Values.nats.hub.enabled) (join ", " $known)) -}}
+{{- end -}}
+{{- end -}}
+{{- $without := list -}}
+{{- range $stream, $subjects := $made.readers.streams -}}
+{{- if not (has $stream $streams) -}}{{- $without = concat $without $subjects -}}{{- end -}}
+{{- end -}}
+{{- toRawJson (dict "name" $reader.name "account" (printf "SUBSCRIBERS_%s" $reader.name) "without" $without) -}}
+{{- end }}
+
+{{/* The names of `nats.readers`, as JSON. */}}
+{{- define "moretta.nats.readerNames" -}}
+{{- $found := list -}}
+{{- range .Values.nats.readers -}}{{- $found = append $found (include "moretta.nats.reader" (dict "root" $ "reader" .) | fromJson).name -}}{{- end -}}
+{{- toJson $found -}}
+{{- end }}
+
 {{/* `nats.readers` beside the subscriber, each in an account of its own with its rights and mirrors, as JSON: all accounts, and what the account that
 gives (MAIN, or a hub's HUB) has for them. The page's goes where it has no key, which is missed only where the page is.
 Takes (dict "root" $ "accounts" {...} "giver" {...}). */}}
@@ -71,15 +100,21 @@ Takes (dict "root" $ "accounts" {...} "giver" {...}). */}}
 {{- $accounts := .accounts -}}
 {{- $giver := .giver -}}
 {{- $named := list -}}
-{{- range $name := $nats.readers -}}
-{{- $user := printf "subscriber-%s" $name -}}
+{{- range $nats.readers -}}
+{{- $reader := include "moretta.nats.reader" (dict "root" $.root "reader" .) | fromJson -}}
+{{- $user := printf "subscriber-%s" $reader.name -}}
 {{- if not (or (get $nats.keys $user) $.root.Values.identities.make) -}}
-{{- fail (printf "nats.readers has %s, and nats.keys.%s is empty; `moretta nats apply DIR` with it in `readers` of its file makes its key: give DIR/values.yaml with -f" $name $user) -}}
+{{- fail (printf "nats.readers has %s, and nats.keys.%s is empty; `moretta nats apply DIR` with it in `readers` of its file makes its key: give DIR/values.yaml with -f" $reader.name $user) -}}
 {{- end -}}
-{{- $account := printf "SUBSCRIBERS_%s" $name -}}
-{{- $named = append $named $account -}}
-{{- $text := toRawJson $accounts.SUBSCRIBERS | replace "\"nkey\":\"subscriber\"" (printf "\"nkey\":%s" (quote $user)) -}}
-{{- $_ := set $accounts $account ($text | replace "SUBSCRIBERS" $account | fromJson) -}}
+{{- range $named -}}{{- if eq .name $reader.name -}}{{- fail (printf "nats.readers has %s twice" $reader.name) -}}{{- end -}}{{- end -}}
+{{- $named = append $named $reader -}}
+{{- $own := toRawJson $accounts.SUBSCRIBERS | replace "\"nkey\":\"subscriber\"" (printf "\"nkey\":%s" (quote $user)) | fromJson -}}
+{{- $imports := list -}}
+{{- range $import := $own.imports -}}
+{{- if not (has (get $import "service" | default (get $import "stream")).subject $reader.without) -}}{{- $imports = append $imports $import -}}{{- end -}}
+{{- end -}}
+{{- $text := toRawJson (merge (dict "imports" $imports) $own) -}}
+{{- $_ := set $accounts $reader.account ($text | replace "SUBSCRIBERS" $reader.account | fromJson) -}}
 {{- end -}}
 {{- $isThere := or $.root.Values.page.enabled (get $nats.keys "page") $.root.Values.identities.make -}}
 {{- if not $isThere -}}{{- $_ := unset $accounts "PAGE" -}}{{- end -}}
@@ -88,14 +123,19 @@ Takes (dict "root" $ "accounts" {...} "giver" {...}). */}}
 {{- $to := ternary $export.accounts (without $export.accounts "PAGE") (not (not $isThere)) -}}
 {{- if contains "SUBSCRIBERS" (get $export "stream") -}}
 {{- $exports = append $exports $export -}}
-{{- range $account := $named -}}{{- $exports = append $exports (toRawJson $export | replace "SUBSCRIBERS" $account | fromJson) -}}{{- end -}}
+{{- range $named -}}{{- $exports = append $exports (toRawJson $export | replace "SUBSCRIBERS" .account | fromJson) -}}{{- end -}}
 {{- else -}}
-{{- $to = ternary (concat $to $named) $to (has "SUBSCRIBERS" $to) -}}
+{{- if has "SUBSCRIBERS" $to -}}
+{{- range $named -}}
+{{- if not (has (get $export "service" | default (get $export "stream")) .without) -}}{{- $to = append $to .account -}}{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- if $to -}}{{- $exports = append $exports (merge (dict "accounts" $to) $export) -}}{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- $imports := $giver.imports -}}
-{{- range $account := $named -}}
+{{- range $named -}}
+{{- $account := .account -}}
 {{- range $import := $giver.imports -}}
 {{- if contains "SUBSCRIBERS" (toRawJson $import) -}}{{- $imports = append $imports (toRawJson $import | replace "SUBSCRIBERS" $account | fromJson) -}}{{- end -}}
 {{- end -}}
@@ -106,7 +146,9 @@ Takes (dict "root" $ "accounts" {...} "giver" {...}). */}}
 {{- range $subject := $user.permissions.publish.allow -}}
 {{- $publish = append $publish $subject -}}
 {{- if contains "SUBSCRIBERS" $subject -}}
-{{- range $account := $named -}}{{- $publish = append $publish ($subject | replace "SUBSCRIBERS" $account) -}}{{- end -}}
+{{- range $named -}}
+{{- if not (has $subject .without) -}}{{- $publish = append $publish ($subject | replace "SUBSCRIBERS" .account) -}}{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- $users = append $users (merge (dict "permissions" (dict "publish" (dict "allow" $publish) "subscribe" $user.permissions.subscribe)) $user) -}}
