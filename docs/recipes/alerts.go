@@ -13,7 +13,8 @@ func main() {
 	for entry := range alerts.Updates() {
 		if entry != nil { // nil: that is all that there was
 			alert := read(entry.Value())
-			fmt.Println(alert["state"], alert["site"], alert["zone"], alert["rule"], alert["since"], alert["rate"])
+			try(fmt.Println(alert["state"], alert["site"], alert["zone"], alert["rule"], alert["since"], alert["rate"]))
 		}
 	}
+	select {} // the connection is closed, upon which connect.go ends the program
 }

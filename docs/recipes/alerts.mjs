@@ -1,9 +1,9 @@
 // Prints the state of each alert, then each change. Install: npm install. Run: node alerts.mjs
 import { Kvm } from '@nats-io/kv';
-import { connect } from './connect.mjs';
+import { connect, print } from './connect.mjs';
 
 const bucket = await new Kvm(await connect()).open('moretta_latest');
 for await (const entry of await bucket.watch({ key: 'alerts.>' })) {
   const { state, site, zone, rule, since, rate } = entry.json();
-  console.log(state, site, zone, rule, since, rate);
+  print(state, site, zone, rule, since, rate);
 }

@@ -3,10 +3,12 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -21,8 +23,24 @@ func connect() jetstream.JetStream {
 	if cert := os.Getenv("NATS_CERT"); cert != "" {
 		options = append(options, nats.ClientCert(cert, os.Getenv("NATS_KEY")))
 	}
-	ended := nats.ClosedHandler(func(nc *nats.Conn) { try(0, nc.LastError()) }) // such as a key that is refused
-	return try(jetstream.New(try(nats.Connect(os.Getenv("NATS_URL"), append(options, ended)...))))
+	options = append(options, nats.ErrorHandler(tell), nats.PingInterval(4*time.Second)) // a silent server is away, too
+	options = append(options, nats.ClosedHandler(func(nc *nats.Conn) { try(0, nc.LastError()) }))
+	return try(jetstream.New(try(nats.Connect(os.Getenv("NATS_URL"), options...))))
+}
+
+// tell says what is wrong with the connection; the client tries on, but not with a key that is refused.
+func tell(_ *nats.Conn, _ *nats.Subscription, err error) {
+	if errors.Is(err, nats.ErrAuthorization) {
+		try(0, err)
+	}
+	fmt.Fprintln(os.Stderr, err)
+}
+
+// durable returns what a durable consumer has of the windows; it is made unless it is there.
+func durable(name string) jetstream.MessagesContext {
+	how := jetstream.ConsumerConfig{Durable: name, AckPolicy: jetstream.AckExplicitPolicy}
+	consumer := try(connect().CreateOrUpdateConsumer(context.Background(), "WINDOWS", how))
+	return try(consumer.Messages())
 }
 
 // show prints a window.
@@ -41,6 +59,17 @@ func show(data []byte) {
 func read(data []byte) (fields map[string]any) {
 	try(0, json.Unmarshal(data, &fields))
 	return
+}
+
+// texts returns fields of a message as text; one that is not published is empty.
+func texts(data []byte, names []string) []string {
+	fields, found := read(data), make([]string, len(names))
+	for i, name := range names {
+		if fields[name] != nil {
+			found[i] = fmt.Sprint(fields[name])
+		}
+	}
+	return found
 }
 
 // argument returns what the program was given.

@@ -1,16 +1,21 @@
 // What the other programs share: the connection, by the variables that the command `nats` reads. Keep it beside them.
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { connect as open, nkeyAuthenticator } from '@nats-io/transport-node';
 
 const { NATS_URL = 'nats://127.0.0.1:4222', NATS_NKEY = 'subscriber.nk', NATS_CA, NATS_CERT, NATS_KEY } = process.env;
 
 /** Say what ends a program, in one line; exit code 2. */
 export function end(error) {
+  if (error.code === 'EPIPE') process.exit(0); // the reader of the output has enough, such as `head`
   console.error(`${error.name}: ${error.message}`);
   process.exit(2);
 }
 process.on('unhandledRejection', end).on('uncaughtException', end);
-process.stdout.on('error', (error) => (error.code === 'EPIPE' ? process.exit(0) : end(error))); // EPIPE: `head` has enough
+
+/** Print a line; throws unless all of it was written. console.log goes on, and what it lost would be acknowledged. */
+export function print(...fields) {
+  writeFileSync(1, `${fields.map(String).join(' ')}\n`);
+}
 
 /** Return a connection, which comes back by itself. */
 export async function connect() {
@@ -18,8 +23,11 @@ export async function connect() {
   const tls = NATS_CA ? { tls: { caFile: NATS_CA, certFile: NATS_CERT, keyFile: NATS_KEY } } : {};
   const nc = await open({ servers: NATS_URL.split(','), authenticator, maxReconnectAttempts: -1, ...tls });
   (async () => {
-    for await (const { type, error } of nc.status()) if (type === 'error' || type === 'disconnect') console.error(type, error?.message ?? '');
+    for await (const { type, error, server } of nc.status()) {
+      if (error?.name === 'AuthorizationError') end(error);
+      if (type === 'error' || type === 'disconnect') console.error(type, error?.message ?? server);
+    }
   })();
-  nc.closed().then((error) => error && end(error)); // such as a key that is refused
+  nc.closed().then((error) => error && end(error));
   return nc;
 }

@@ -1,5 +1,6 @@
 # What the other programs share: the connection, by the variables that the command `nats` reads. Keep it beside them.
 import asyncio
+import contextlib
 import os
 import ssl
 import sys
@@ -13,7 +14,7 @@ said = set()
 
 
 async def tell(error):
-    """Say once what is wrong with the connection; the client tries on, but not with a key that is refused."""
+    """Say once what is wrong; the client tries on, but not with a key that is refused."""
     text = str(error) or type(error).__name__
     if "Authorization" in text:
         print(f"{text}: is the key in NATS_NKEY the server's present one?", file=sys.stderr, flush=True)
@@ -42,7 +43,9 @@ async def patiently(subscribe):
         except nats.errors.TimeoutError:  # nothing new, or the server is away
             continue
         except JetStreamError as error:
-            await tell(error)
+            await tell(
+                f"{type(error).__name__}: {getattr(error, 'description', None) or 'no answer'}; subscribes again"
+            )
             await asyncio.sleep(1)
             consumer = None
             continue
@@ -54,9 +57,13 @@ def run(main):
     """Run a program to its end; what ends it is one line, and exit code 2."""
     try:
         asyncio.run(main())
+        sys.stdout.flush()  # a full disk is told of here, and not by Python after the last line
     except BrokenPipeError:  # the reader of the output has enough, such as `head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (OSError, nkeys.NkeysError, nats.errors.Error, JetStreamError) as error:
-        sys.exit(print(f"{type(error).__name__}: {error}", file=sys.stderr) or 2)
+        print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+        os._exit(2)  # sys.exit would write once more what could not be written, and end with another code
     except KeyboardInterrupt:
         sys.exit(130)

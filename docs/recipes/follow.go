@@ -12,6 +12,6 @@ func main() {
 	messages := make(chan *nats.Msg, 1000)
 	try(connect().Conn().ChanSubscribe("moretta.>", messages))
 	for msg := range messages {
-		fmt.Println(msg.Subject, string(msg.Data))
+		try(fmt.Println(msg.Subject, string(msg.Data)))
 	}
 }

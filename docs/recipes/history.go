@@ -18,6 +18,6 @@ func main() {
 	}
 	for _, period := range read(answer.Data)["periods"].([]any) {
 		one := period.(map[string]any)
-		fmt.Println(one["start"], one["end"], one["rate"], one["persons"], one["coverage"])
+		try(fmt.Println(one["start"], one["end"], one["rate"], one["persons"], one["coverage"]))
 	}
 }

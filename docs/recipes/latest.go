@@ -12,4 +12,5 @@ func main() {
 			show(entry.Value())
 		}
 	}
+	select {} // the connection is closed, upon which connect.go ends the program
 }

@@ -52,6 +52,13 @@ def environment(site: Site) -> dict[str, str]:
     return {"NATS_URL": site.server.url, "NATS_NKEY": str(site.identities.folder / "subscriber.nk")}
 
 
+def restart(site: Site, **changes: Any) -> None:
+    """Start the server anew with other settings."""
+    site.server.stop()
+    vars(site).update(changes)
+    site.server.start()
+
+
 async def store(site: Site, *messages: Any, row: Any = WINDOWS) -> None:
     """Publish as aggregate does."""
     async with site.bus("aggregate") as bus:
@@ -74,6 +81,11 @@ def alert(name: str, **changes: Any) -> AlertV1:
         "persons": 80, "coverage": 1.0, "fire_below": 0.5, "clear_above": 0.6,
     }  # fmt: skip
     return messages.alert(site=name, **usual | changes)
+
+
+def in_each_language(name: str) -> list[str]:
+    """The commands of a recipe in Python, Node.js and Go."""
+    return [f"{PYTHON} {name}.py", f"node {name}.mjs", f"./{name}"]
 
 
 def name_of(command: str) -> str:

@@ -83,6 +83,7 @@ class Recipe(Program):
             if one in command and not (folder / one).exists():
                 (folder / one).symlink_to(compiled(one.removeprefix("./")))
         env = os.environ | _GO | environment
+        env.pop("PYTHONUNBUFFERED", None)  # with it Python meets a full disk elsewhere than a person's does
         super().__init__(["bash", "-c", command], folder=folder, environment=env, group=True)
 
     def until(self, condition: Callable[[], Any], what: Said = "a condition", limit_s: float = LIMIT_S) -> Any:
