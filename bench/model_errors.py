@@ -33,8 +33,6 @@ SIZES = (30, 100, 400)
 SCENES = 1_000
 SEED = 20_261_129
 SHARES = (0.3, 0.55, 0.8, 0.95)
-COUNTED = (200, 400)
-"""People counted by hand at the place before (`moretta calibrate`)."""
 _TRUTHS = {"passed": "of those who passed", "place": "of the place"}
 
 
@@ -70,22 +68,17 @@ def measured(judge: Judge, console: Console) -> list[PhotoCounts]:
 
 
 def draws() -> list[Draw]:
-    """Return the kinds of scenes: both truths with each source's own share of masks, other shares at a place, and
-    places at which people were counted by hand before.
-    """
+    """Return the kinds of scenes: both truths with each source's own share of masks, and other shares at a place."""
     own = [Draw(truth, people) for truth in ("passed", "place") for people in SIZES]
-    shares = [Draw("place", people, share) for share in SHARES for people in SIZES]
-    return [*own, *shares, *(Draw("place", people, None, counted) for counted in COUNTED for people in SIZES)]
+    return own + [Draw("place", people, share) for share in SHARES for people in SIZES]
 
 
 def table(rows: Sequence[Held]) -> Table:
     """Return how often intervals hold, and their median width in points, one line a source and kind of scenes."""
     shown = Table(title="95 % intervals that hold the truth, with the source left out of the estimate")
-    for head in ("source", "truth", "masked", "people", "counted", "hold", "width", "by chance alone: hold", "width"):
+    for head in ("source", "truth", "masked", "people", "hold", "width", "by chance alone: hold", "width"):
         shown.add_column(head, justify="left" if head in {"source", "truth"} else "right")
-    for row in sorted(
-        rows, key=lambda row: (row.draw.counted, row.draw.share or 0, row.draw.truth, row.draw.people, row.held)
-    ):
+    for row in sorted(rows, key=lambda row: (row.draw.share or 0, row.draw.truth, row.draw.people, row.held)):
         draw = row.draw
         share = "its own" if draw.share is None else f"{draw.share:.0%}"
         figures = (
@@ -94,7 +87,7 @@ def table(rows: Sequence[Held]) -> Table:
             f"{row.held_by_chance:.1%}",
             f"{100 * row.width_by_chance:.0f}",
         )
-        shown.add_row(row.source, _TRUTHS[draw.truth], share, str(draw.people), str(draw.counted or "–"), *figures)
+        shown.add_row(row.source, _TRUTHS[draw.truth], share, str(draw.people), *figures)
     return shown
 
 

@@ -12,7 +12,6 @@ Ratio = Annotated[float, Meta(gt=0, le=1e3)]
 RatioLimits = tuple[Ratio, Ratio]
 """The same of a ratio."""
 Overdispersion = Annotated[float, Meta(ge=1, le=1e3)]
-HandCount = Annotated[int, Meta(ge=0)]
 SourceCount = Annotated[int, Meta(ge=2)]
 
 
@@ -32,5 +31,3 @@ class ModelErrors(Struct, frozen=True, kw_only=True):
     """How much more the number of wrong verdicts varies within one place than if people were independent."""
     sources: SourceCount
     """From how many sources this was estimated."""
-    counted: HandCount = 0
-    """How many people were counted by hand at the site, to know its ratio of recalls; 0: it is that of other places."""

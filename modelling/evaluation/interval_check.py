@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from modelling.evaluation.errors import LEAST_JUDGED, PhotoCounts, Sources, estimate
 from proto.model_errors import ModelErrors
-from services.sites.calibration import LEAST, Kinds, calibrated
 from services.sites.measurement import Judged, interval
 from services.sites.proportions import Interval, wilson
 
@@ -35,15 +34,11 @@ class Scene(NamedTuple):
 
 
 class Draw(NamedTuple):
-    """A kind of scenes: which truth, how many people, and at `place` the share of masked ones; None: the source's.
-
-    `counted`: so many people were counted by hand at the place before, as for `moretta calibrate`.
-    """
+    """A kind of scenes: which truth, how many people, and at `place` the share of masked ones; None: the source's."""
 
     truth: Truth
     people: int
     share: float | None = None
-    counted: int = 0
 
 
 class Held(NamedTuple):
@@ -80,21 +75,6 @@ def at_place(photos: Sequence[PhotoCounts], share: float, people: int, rng: np.r
     return Scene(int(ones[0] + others[0]), int(ones[:2].sum() + others[:2].sum()), share)
 
 
-def counted_by_hand(photos: Sequence[PhotoCounts], people: int, rng: np.random.Generator) -> tuple[Kinds, Kinds]:
-    """Return who was counted in a while at a place, with the source's share of masks, and who was judged meanwhile.
-
-    The person who counts stops only when `LEAST` people of each kind have passed.
-    """
-    masked = int(np.clip(rng.binomial(people, share_of(photos)), LEAST, people - LEAST))
-    ones = rng.multinomial(masked, fates(photos, masked=True))
-    others = rng.multinomial(people - masked, fates(photos, masked=False))
-    return Kinds(masked, people - masked), Kinds(int(ones[0] + others[0]), int(ones[1] + others[1]))
-
-
-def _known(photos: Sequence[PhotoCounts], draw: Draw, errors: ModelErrors, rng: np.random.Generator) -> ModelErrors:
-    return calibrated(errors, *counted_by_hand(photos, draw.counted, rng)) if draw.counted else errors
-
-
 def fates(photos: Sequence[PhotoCounts], *, masked: bool) -> NDArray[np.float64]:
     """Return the shares of people of one kind who are judged masked, judged not masked, and not judged."""
     kinds = [one.masked if masked else one.others for one in photos]
@@ -127,26 +107,24 @@ def _figures(scenes: Sequence[Scene], ends: Sequence[Interval | None]) -> tuple[
     return mean(low <= true <= high for (low, high), true in rows), median(high - low for (low, high), _ in rows)
 
 
-def held(source: str, draw: Draw, scenes: Sequence[Scene], errors: Sequence[ModelErrors]) -> Held:
-    """Return how often the intervals of these scenes, each with the errors that are known, hold their truth."""
-    ends = cache(lambda masked, judged, errors: interval(masked, [Judged(judged, errors)]))
-    known = zip(scenes, errors, strict=True)
-    whole = _figures(scenes, [ends(scene.masked, scene.judged, some) for scene, some in known])
+def held(source: str, draw: Draw, scenes: Sequence[Scene], errors: ModelErrors) -> Held:
+    """Return how often the intervals of these scenes, with these errors, hold their truth."""
+    ends = cache(lambda masked, judged: interval(masked, [Judged(judged, errors)]))
+    whole = _figures(scenes, [ends(scene.masked, scene.judged) for scene in scenes])
     return Held(source, draw, *whole, *_figures(scenes, [wilson(scene.masked, scene.judged) for scene in scenes]))
 
 
 def check(sources: Sources, draws: Sequence[Draw], scenes: int, seed: int) -> Iterator[Held]:
     """Yield how often the intervals hold at each source, with the errors that the others tell, for each kind of scenes.
 
-    A source without both kinds of people is left out where a share of masked people is given, or people are counted.
+    A source without both kinds of people is left out where a share of masked people is given.
     """
     for number, (name, photos) in enumerate(sources.items()):
         errors = estimate({other: some for other, some in sources.items() if other != name})
         rng = np.random.default_rng([seed, number])
         for draw in draws:
-            if has_both(photos) or (draw.share is None and not draw.counted):
-                drawn = [_scene(photos, draw, rng) for _ in range(scenes)]
-                yield held(name, draw, drawn, [_known(photos, draw, errors, rng) for _ in range(scenes)])
+            if draw.share is None or has_both(photos):
+                yield held(name, draw, [_scene(photos, draw, rng) for _ in range(scenes)], errors)
 
 
 def pooled(rows: Sequence[Held]) -> list[Held]:

@@ -109,14 +109,14 @@ def calibrate(
     ] = "_site",
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
-    """Narrow a site's interval by an hour of counting by hand: prints lines for its settings, and changes nothing.
+    """Compare an hour of counting by hand with what was published meanwhile; it corrects nothing.
 
     FILE.csv has a heading and a line for each time that was counted, from one border of windows to another.
     """
-    from operate.calibrating import calibrate as run_calibrate
-    from operate.cli.calibrated import shown
+    from operate.by_hand import compare
+    from operate.cli.by_hand_table import shown
 
-    shown(asyncio.run(run_calibrate(config, site, counts, zone)), as_json=as_json)
+    shown(asyncio.run(compare(config, site, counts, zone)), as_json=as_json)
 
 
 @operating.command()

@@ -12,7 +12,6 @@ from zoneinfo import available_timezones
 from proto.types import WHOLE_SITE
 from services.kernel.settings import STAND_IN
 from services.sites.settings import (
-    CalibrationSettings,
     CameraSettings,
     PrivacySettings,
     RestSettings,
@@ -80,16 +79,6 @@ def _site_problems(path: str, site: SiteSettings) -> Iterator[Problem]:
         yield from _login(f"{path}.cameras[{index}]", camera)
     for index, rule in enumerate(site.rules):
         yield from _rule_problems(f"{path}.rules[{index}]", rule, zones)
-    yield from _calibration(f"{path}.calibration", site.calibration)
-
-
-def _calibration(path: str, known: CalibrationSettings | None) -> Iterator[Problem]:
-    if known is None:
-        return
-    low, high = known.recall_ratio_limits
-    if not low <= known.recall_ratio <= high:
-        why = f"{low:g} to {high:g} must hold recall_ratio {known.recall_ratio:g}; `moretta calibrate` writes both"
-        yield f"{path}.recall_ratio_limits", why
 
 
 def _hours(path: str, hours: list[RestSettings]) -> Iterator[Problem]:

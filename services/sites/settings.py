@@ -3,15 +3,14 @@
 Durations are seconds and say so in their names. Cross-field rules are in `services.sites.problems`.
 """
 
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Literal
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
-from proto.model_errors import Ratio, RatioLimits
-from proto.types import WHOLE_SITE, CameraId, Fraction, Profile, RuleId, Severity, Sha256, SiteId, ZoneId
+from proto.types import WHOLE_SITE, CameraId, Fraction, Profile, RuleId, Severity, SiteId, ZoneId
 from services.kernel.settings import Secret
 from services.sites.profiles import USUAL
 
@@ -179,18 +178,6 @@ class OperationsSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """This many windows in a row that no rule of a zone could judge raise a `no-data`."""
 
 
-class CalibrationSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What counting by hand told of a model's errors at the site; `moretta calibrate` writes it (ADR 41)."""
-
-    model_sha256: Sha256
-    """Of another model it says nothing, and does nothing."""
-    day: date
-    counted: Annotated[int, Meta(ge=1)]
-    """How many people were counted."""
-    recall_ratio: Ratio
-    recall_ratio_limits: RatioLimits
-
-
 class SiteSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One site: a market, a station, a bus."""
 
@@ -213,7 +200,6 @@ class SiteSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     rules: list[RuleSettings] = field(default_factory=list)
     tracking: TrackingSettings = TrackingSettings()
     operations: OperationsSettings = OperationsSettings()
-    calibration: CalibrationSettings | None = None
 
     def rule(self, zone: str, rule: str) -> RuleSettings | None:
         """Return a zone's rule of that id; None if the settings have it no more."""

@@ -128,7 +128,6 @@ LAB = {
     "window_s": 30,
     "lateness_s": 2,
     "suppress_below": None,
-    "calibration": None,
     "operations": {"camera_down_windows": 50},
 }
 TRYOUT = merged(yaml.safe_load((ROOT / "k8s/tryout-values.yaml").read_text()), {"image": {"registry": "a.example.org"}})

@@ -89,7 +89,6 @@ PERMITTED: dict[str, dict[str, tuple[Any, str]]] = {
         "recall_ratio_limits": (m.RatioLimits, "ModelErrors"),
         "overdispersion": (m.Overdispersion, "ModelErrors"),
         "sources": (m.SourceCount, "ModelErrors"),
-        "counted": (m.HandCount, "ModelErrors"),
         "config_sha256": (t.Sha256, "WindowV1 RuleStateV1"),
         "fire_below": (t.Fraction, "AlertV1"),
         "clear_above": (t.Fraction, "AlertV1"),

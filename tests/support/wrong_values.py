@@ -43,13 +43,6 @@ SITE = {
     "rests": [{"start": "01:00", "end": "02:00"}],
     "tracking": {"min_hits": 3, "max_gap_s": 3},
     "operations": {"camera_down_windows": 2},
-    "calibration": {
-        "model_sha256": 64 * "a",
-        "day": "2026-11-01",
-        "counted": 80,
-        "recall_ratio": 1.1,
-        "recall_ratio_limits": [0.9, 1.2],
-    },
 }
 PROVIDER = {
     "url": "https://sms.example.org/send",

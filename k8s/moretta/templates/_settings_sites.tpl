@@ -36,13 +36,6 @@ tests/chart/test_one_truth.py holds both against each other.
 {{- fail (printf "%s.clear_above: %v is below fire_below %v; it may not be lower" $rule_path $rule.clear_above $rule.fire_below) -}}
 {{- end -}}
 {{- end -}}
-{{- with $site.calibration -}}
-{{- $low := index .recall_ratio_limits 0 -}}
-{{- $high := index .recall_ratio_limits 1 -}}
-{{- if or (gt (float64 $low) (float64 .recall_ratio)) (gt (float64 .recall_ratio) (float64 $high)) -}}
-{{- fail (printf "%s.calibration.recall_ratio_limits: %v to %v must hold recall_ratio %v; `moretta calibrate` writes both" $path $low $high .recall_ratio) -}}
-{{- end -}}
-{{- end -}}
 {{- end -}}
 {{- end }}
 

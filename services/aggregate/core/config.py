@@ -11,12 +11,10 @@ from typing import Self
 import msgspec
 from msgspec import UNSET, Struct, UnsetType, field, structs
 
-from proto.model_errors import ModelErrors
 from proto.sightings import SiteConfigV1
 from proto.types import WHOLE_SITE, CameraId, Profile, SiteId, ZoneId
 from services.aggregate.core.ground import Ground
 from services.sites.settings import (
-    CalibrationSettings,
     CameraSettings,
     LineSettings,
     OperationsSettings,
@@ -65,8 +63,6 @@ class SiteConfig(Struct, frozen=True, kw_only=True, dict=True):
     rules: list[RuleSettings] = field(default_factory=list)
     tracking: TrackingSettings = TrackingSettings()
     operations: OperationsSettings = OperationsSettings()
-    calibration: CalibrationSettings | UnsetType = UNSET
-    """Left out if there is none, as `CameraConfig.ignore`."""
 
     @classmethod
     def of(cls, settings: SiteSettings) -> Self:
@@ -84,7 +80,6 @@ class SiteConfig(Struct, frozen=True, kw_only=True, dict=True):
             rules=sorted(map(_rule, settings.rules), key=lambda r: r.id),
             tracking=settings.tracking,
             operations=settings.operations,
-            calibration=settings.calibration or UNSET,
         )
 
     @classmethod
@@ -98,14 +93,6 @@ class SiteConfig(Struct, frozen=True, kw_only=True, dict=True):
     def message(self, since: int | None = None) -> SiteConfigV1:
         """Return the message that puts this configuration into force; `since` is the border that was decided, ns."""
         return SiteConfigV1(site=self.site, sha256=self.sha256, config=self._canonical.decode(), since=since)
-
-    def at_site(self, errors: ModelErrors, model_sha256: str) -> ModelErrors:
-        """Return a model's errors at this site: as in other places, unless somebody counted by hand."""
-        here = self.calibration
-        if here is UNSET or here.model_sha256 != model_sha256:
-            return errors
-        ratio, limits = here.recall_ratio, here.recall_ratio_limits
-        return structs.replace(errors, recall_ratio=ratio, recall_ratio_limits=limits, counted=here.counted)
 
     @cached_property
     def _canonical(self) -> bytes:

@@ -83,8 +83,6 @@ class Slot:
         `errors` are those of the models that are known.
         """
         known = errors.get(self.model) if self.model else None
-        if known is not None and self.model is not None:
-            known = self.config.at_site(known, self.model[1])
         return [self._window(zone, cameras, late, known) for zone, cameras in self.config.zone_cameras.items()]
 
     def _window(self, zone: str, cameras: list[str], late: Mapping[str, int], errors: ModelErrors | None) -> WindowV1:

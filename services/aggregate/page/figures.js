@@ -7,8 +7,5 @@ import { number, percent, range, text } from "./text.js";
 export function said(window, name) {
   const { value, why } = figure(window, name);
   if (why) return text(`why.${why}`);
-  if (name === "interval" && window.model_errors?.counted > 0) {
-    return text("interval.counted", { interval: range(value), n: number(window.model_errors.counted) });
-  }
   return name === "interval" ? range(value) : ["rate", "coverage"].includes(name) ? percent(value) : number(value);
 }

@@ -17,7 +17,6 @@ const isShare = (one) => isNumber(one) && one >= 0 && one <= 1;
 const isInterval = (one) => Array.isArray(one) && one.length === 2 && one.every(isShare);
 const isTexts = (one) => Array.isArray(one) && one.every(isText);
 const maybe = (is) => (one) => one === null || one === undefined || is(one);
-const isErrors = (one) => isNumber(one.counted ?? 0);
 const isLifetime = (one) => [one.start, one.end, one.pictures, one.late].every(isNumber);
 
 const TIMES = ["start", "end", "since", "until", "at"];
@@ -43,7 +42,7 @@ const FIGURES = {
   coverage: maybe(isShare), ...Object.fromEntries(["persons", "masked", "unmasked", "incorrect", "unknown"].map((name) => [name, maybe(isNumber)])),
 };
 const SHAPES = new Map(Object.entries({
-  WindowV1: [["windows", "site", "zone"], { ...FIGURES, profile: isText, model_errors: maybe(isErrors) }],
+  WindowV1: [["windows", "site", "zone"], { ...FIGURES, profile: isText }],
   AlertV1: [["alerts", "site", "zone", "rule"], {
     profile: isText, state: isText, since: isNumber, start: isNumber, end: isNumber, rate: isShare, interval: isInterval, persons: isNumber,
     fire_below: isShare,

@@ -6,21 +6,16 @@ import io
 import json
 
 import pytest
-import yaml
 from command_line import moretta
-from msgspec import structs
 from patience import wait_until
 from PIL import Image
 from site_process import Site
 from windows import HOUR, MINUTE, market_day, window
 
 from operate.identities import settings_file
-from proto.model_errors import ModelErrors
 from proto.stats import StatsRequestV1
 from proto.subjects import STATS, WINDOWS
 from services.bus import NoWorkers
-from services.kernel.settings import convert
-from services.sites.settings import SiteSettings
 
 DAY = 1_761_346_800_000_000_000 - 24 * HOUR
 """2025-10-24T00:00+01:00 where clocks are at UTC+1."""
@@ -101,8 +96,8 @@ async def test_the_hours_asked_for(ground):
     assert [(row["start"][11:16], row["end"][11:16]) for row in rows] == [("08:00", "09:00"), ("09:00", "10:00")]
 
 
-async def test_an_hour_counted_by_hand_becomes_lines_for_the_settings(ground):
-    """With what was published meanwhile; the lines go through the settings, and what is wrong says where."""
+async def test_an_hour_counted_by_hand_beside_what_was_published(ground):
+    """As a table and as JSON, with the figures of `moretta stats`; what is wrong says where."""
     counts = ground.path.with_name("count.csv")
     counts.write_text("start,end,masked,others\n2025-10-24T09:00,2025-10-24T10:00,240,60\n")
 
@@ -111,23 +106,16 @@ async def test_an_hour_counted_by_hand_becomes_lines_for_the_settings(ground):
         return await asyncio.to_thread(moretta, *words, COLUMNS="160")
 
     told = await run()
-    assert told.returncode == 2
-    assert "2025-10-24T09:00:00 has no errors of its model" in told.stderr
-    errors = ModelErrors(
-        sensitivity=0.97, sensitivity_limits=(0.96, 0.98), specificity=0.99, specificity_limits=(0.95, 0.997),
-        recall_ratio=0.99, recall_ratio_limits=(0.69, 1.41), overdispersion=1.2, sources=6,
-    )  # fmt: skip
-    async with ground.site.bus("aggregate") as bus:
-        for one in market_day(DAY):
-            if 9 * HOUR <= one.start - DAY < 10 * HOUR:
-                await bus.store(WINDOWS, structs.replace(one, model_errors=errors, model_sha256="ab" * 32))
-    told = await run()
-    assert told.returncode == 0, told.stderr
-    assert "cannes: 3 windows counted by hand" in told.stderr
-    lines = yaml.safe_load(told.stdout)
-    convert({"id": "cannes", **lines}, SiteSettings)
-    assert lines["calibration"]["counted"] == 300
-    assert json.loads((await run("--json")).stdout)["settings"]["day"] == "2025-10-24"
+    assert (told.returncode, told.stderr) == (0, "")
+    assert "cannes, the whole site: 3 windows counted by hand" in told.stdout
+    found = json.loads((await run("--json")).stdout)
+    hours = ("--from", "2025-10-24T09:00", "--to", "2025-10-24T10:00", "--step", "total", "--format", "json")
+    (period,) = json.loads(await ground.say("cannes", *hours))["periods"]
+    same = ("persons", "masked", "unknown", "rate", "interval")
+    assert {name: found["published"][name] for name in same} == {name: period[name] for name in same}
+    assert (found["by_hand"]["persons"], found["by_hand"]["rate"], found["windows"]) == (300, 0.8, 3)
+    low, high = period["interval"]
+    assert found["inside"] is (low <= 0.8 <= high)
     counts.write_text("start,end,masked,others\n2025-10-24T09:05,2025-10-24T10:00,240,60\n")
     told = await run()
     assert (told.returncode, "count.csv: line 2: from 2025-10-24T09:05:00" in told.stderr) == (2, True), told.stderr

@@ -16,13 +16,12 @@ from numbers_page import card, percent
 from page_pictures import looked_at
 from patience import patient
 from playwright.async_api import Browser, Page, expect
-from published_sites import LENGTH, MARKET, SHED, camera_state, published
+from published_sites import LENGTH, MARKET, camera_state, published
 from websocket_tap import Tap, stored_at
 from windows import HOUR, SECOND, decree, window
 
 from proto.public import CameraV1
 from proto.subjects import ALERTS, CAMERAS, WINDOWS
-from services.sites.measurement import NO_ERRORS
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),
@@ -121,20 +120,6 @@ async def test_a_stricter_profile_takes_away_what_was_published_before(place):
     assert set(rows[1:]) <= {"not published under this profile", "no numbers"}
     await expect(market.get_by_text("Few masks")).to_have_count(0)
     await looked_at(page, "decree")
-
-
-async def test_an_interval_that_was_checked_at_the_site_says_with_how_many_people(place):
-    """People counted by hand there; without any nothing is said of them."""
-    sites, url, page, _ = place
-    found = window(sites.now - LENGTH, site=MARKET, model_errors=structs.replace(NO_ERRORS, counted=309))
-    await sites.bus.store(WINDOWS, found)
-    await sites.bus.store(WINDOWS, window(sites.now - LENGTH, site=SHED, model_errors=NO_ERRORS))
-    await page.goto(url)
-    market, shed = (page.get_by_role("region", name=name) for name in ("Marché Forville", "Shed"))
-    await expect(market.locator("dl.figures dd").first).to_contain_text("checked with 309 people counted here")
-    await expect(shed.locator("dl.figures dd").first).to_contain_text("%")
-    await expect(shed.get_by_text("counted here")).to_have_count(0)
-    await looked_at(page, "calibrated")
 
 
 async def test_a_zone_that_is_gone_is_not_shown_and_one_that_is_old_says_since_when(place):

@@ -1,7 +1,6 @@
 """One site from its stream: passages, windows, gaps."""
 
 from dataclasses import replace
-from datetime import date
 
 import pytest
 from hypothesis import given
@@ -15,7 +14,7 @@ from services.aggregate.core.exchange import Dropped, Reset
 from services.aggregate.core.site import SiteCore
 from services.sites.figures import observed, rates
 from services.sites.measurement import Judged
-from services.sites.settings import CalibrationSettings, RuleSettings
+from services.sites.settings import RuleSettings
 
 TWO = [CameraConfig(id="back"), CameraConfig(id="door", zone="hall")]
 
@@ -272,21 +271,6 @@ def test_without_its_models_errors_a_window_has_the_interval_of_chance(make, oth
     [window] = windows(run(make.config(), make.stream().told(0, **other).passer(1).watch(3, 63).messages))
     assert window.model_errors is None
     assert window.interval == window.sampling_interval == rates(1, [Judged(1)]).interval
-
-
-@pytest.mark.parametrize("same", [True, False])
-def test_a_calibration_is_for_the_model_that_was_used(make, same):
-    """A window of that model has the ratio found at the site, and its interval; one of another has what is usual."""
-    sha = make.model_sha if same else "cd" * 32
-    here = CalibrationSettings(
-        model_sha256=sha, day=date(2026, 11, 28), counted=300, recall_ratio=0.9, recall_ratio_limits=(0.85, 0.95)
-    )
-    config = make.config(calibration=here)
-    assert config.sha256 != make.config().sha256
-    found = structs.replace(make.errors, recall_ratio=0.9, recall_ratio_limits=(0.85, 0.95), counted=300)
-    [window] = windows(run(config, make.stream().told(0).passer(1).watch(3, 63).messages))
-    assert window.model_errors == (found if same else make.errors)
-    assert window.interval == rates(1, [Judged(1, window.model_errors)]).interval
 
 
 def test_errors_that_are_told_before_the_window_closes_are_in_it(make):

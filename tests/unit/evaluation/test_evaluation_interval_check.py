@@ -51,7 +51,7 @@ def test_people_of_a_place_fare_as_those_of_the_photos():
 def test_what_holds_is_counted():
     """Without errors both intervals are the same; a scene in which nobody was judged has none and is left out."""
     scenes = [Scene(50, 100, 0.5), Scene(50, 100, 0.9), Scene(0, 0, 0.5)]
-    row = held("gate", Draw("place", 100, 0.5), scenes, [NO_ERRORS] * 3)
+    row = held("gate", Draw("place", 100, 0.5), scenes, NO_ERRORS)
     assert (row.held, row.held_by_chance) == (0.5, 0.5)
     assert row.width == pytest.approx(row.width_by_chance)
 

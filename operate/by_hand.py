@@ -1,7 +1,6 @@
-"""`moretta calibrate`: from an hour of counting by hand, the lines of a site's settings that narrow its interval."""
+"""`moretta calibrate`: an hour of counting by hand beside what was published meanwhile. It only compares (ADR 41)."""
 
 import csv
-import json
 from collections.abc import AsyncIterable, Sequence
 from datetime import UTC, datetime, tzinfo
 from itertools import pairwise
@@ -9,21 +8,28 @@ from pathlib import Path
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-import msgspec
 from msgspec import Struct
 
 from operate.orders import operator_bus, told_sites
-from proto.model_errors import ModelErrors
 from proto.public import WindowV1
+from proto.stats import PeriodV1
 from proto.subjects import WINDOWS
 from services.kernel.settings import SettingsError
-from services.sites.calibration import LEAST, Kinds, calibrated
-from services.sites.settings import CalibrationSettings
+from services.sites.figures import rounded
+from services.sites.history import Tally, TimeRange
+from services.sites.proportions import Interval
 
 COMMAND = "moretta calibrate"
 HEADING = ["start", "end", "masked", "others"]
 OBSERVED = 0.95
 """A window must have been observed for this share of its time: the people of the rest were counted by hand alone."""
+
+
+class Kinds(NamedTuple):
+    """People with a mask, and the others: without one, or with one worn badly."""
+
+    masked: int
+    others: int
 
 
 class Row(NamedTuple):
@@ -35,22 +41,35 @@ class Row(NamedTuple):
     people: Kinds
 
 
-class Calibration(Struct, frozen=True, kw_only=True):
-    """What was counted by hand, what was judged meanwhile, and what follows."""
+class Figures(Struct, frozen=True, kw_only=True):
+    """One side of the comparison. `rate` is None if nobody was judged; by hand there is no `unknown` or `interval`."""
+
+    persons: int
+    masked: int
+    others: int
+    unknown: int | None = None
+    rate: float | None
+    interval: Interval | None = None
+
+
+class Difference(Struct, frozen=True, kw_only=True):
+    """Published less by hand: of people as a share of those by hand, of rates as it is; None where one is missing."""
+
+    persons: float | None
+    rate: float | None
+
+
+class Comparison(Struct, frozen=True, kw_only=True):
+    """What was counted by hand beside the sum of the windows published meanwhile."""
 
     site: str
-    counted: Kinds
-    judged: Kinds
-    unknown: int
+    zone: str
     windows: int
-    before: ModelErrors
-    after: ModelErrors
-    settings: CalibrationSettings
-
-    def lines(self) -> str:
-        """Return the lines for the site's section of the settings."""
-        told = msgspec.to_builtins(self.settings)
-        return "\n".join(["calibration:", *(f"  {name}: {json.dumps(value)}" for name, value in told.items())])
+    by_hand: Figures
+    published: Figures
+    difference: Difference
+    inside: bool | None
+    """Whether the published interval holds the rate by hand; None where one of them is missing."""
 
 
 def read_rows(file: Path, clock: tzinfo) -> list[Row]:
@@ -113,7 +132,7 @@ def windows_of(file: Path, rows: Sequence[Row], stored: Sequence[WindowV1], cloc
         _check_tiles(file, row, windows, clock)
         found += windows
     for window in found:
-        if (why := _unusable(window, found[0])) is not None:
+        if (why := _unusable(window)) is not None:
             raise _wrong(file, f"the window from {_shown(window.start, clock)} {why}")
     return found
 
@@ -131,54 +150,59 @@ def _check_tiles(file: Path, row: Row, windows: Sequence[WindowV1], clock: tzinf
             raise _wrong(file, f"{asked}: no window was published from {_shown(one.end, clock)} on")
 
 
-def _unusable(window: WindowV1, first: WindowV1) -> str | None:
-    if window.persons is None or window.masked is None or window.model_sha256 is None:
+def _unusable(window: WindowV1) -> str | None:
+    if window.persons is None or window.masked is None:
         return "has no figures of who wore a mask (too few people, or the site's profile)"
     if window.coverage is None or window.coverage < OBSERVED:
         return f"was observed for {window.coverage or 0:.0%} of its time; count while all cameras work"
-    if window.model_errors is None:
-        return "has no errors of its model: they are not known (docs/adr/0041-interval.md)"
-    if window.model_sha256 != first.model_sha256:
-        return "was analysed by another model than the first one; count while one is used"
-    if window.model_errors != first.model_errors:
-        return "is under another calibration than the first one; give the lines before or after that alone"
     return None
 
 
-def calibration(site: str, rows: Sequence[Row], windows: Sequence[WindowV1], clock: tzinfo) -> Calibration:
-    """Return what follows from these counts; ValueError if they say too little."""
-    counted = Kinds(sum(row.people.masked for row in rows), sum(row.people.others for row in rows))
-    others = sum((one.unmasked or 0) + (one.incorrect or 0) for one in windows)
-    judged, before = Kinds(sum(one.masked or 0 for one in windows), others), windows[0].model_errors
-    assert before is not None
-    assert windows[0].model_sha256 is not None
-    after = calibrated(before, counted, judged)
-    return Calibration(
-        site=site, counted=counted, judged=judged, unknown=sum(one.unknown or 0 for one in windows),
-        windows=len(windows), before=before, after=after,
-        settings=CalibrationSettings(
-            model_sha256=windows[0].model_sha256, day=datetime.fromtimestamp(rows[-1].start / 1e9, clock).date(),
-            counted=after.counted, recall_ratio=after.recall_ratio, recall_ratio_limits=after.recall_ratio_limits,
+def comparison(rows: Sequence[Row], windows: Sequence[WindowV1]) -> Comparison:
+    """Return the counts of these lines beside what their windows add up to."""
+    by_hand, published = _counted(rows), _published(_sum(windows))
+    rate, interval, people = by_hand.rate, published.interval, by_hand.persons
+    return Comparison(
+        site=windows[0].site, zone=windows[0].zone, windows=len(windows), by_hand=by_hand, published=published,
+        difference=Difference(
+            persons=rounded(published.persons / people - 1) if people else None,
+            rate=None if rate is None or published.rate is None else rounded(published.rate - rate),
         ),
+        inside=None if rate is None or interval is None else interval[0] <= rate <= interval[1],
     )  # fmt: skip
 
 
-async def calibrate(config: Path, site: str, file: Path, zone: str) -> Calibration:
+def _counted(rows: Sequence[Row]) -> Figures:
+    masked, others = (sum(row.people[kind] for row in rows) for kind in range(2))
+    people = masked + others
+    return Figures(persons=people, masked=masked, others=others, rate=rounded(masked / people) if people else None)
+
+
+def _sum(windows: Sequence[WindowV1]) -> PeriodV1:
+    """Return what the windows add up to, as `moretta stats` does."""
+    tally = Tally(TimeRange(windows[0].start, windows[-1].end))
+    for window in windows:
+        tally.add(window)
+    return tally.period(windows[0].site, windows[0].zone)
+
+
+def _published(period: PeriodV1) -> Figures:
+    return Figures(
+        persons=period.persons or 0, masked=period.masked or 0, others=(period.unmasked or 0) + (period.incorrect or 0),
+        unknown=period.unknown, rate=period.rate, interval=period.interval,
+    )  # fmt: skip
+
+
+async def compare(config: Path, site: str, file: Path, zone: str) -> Comparison:
     """Read the file and the windows published meanwhile; SettingsError if the user can mend what is wrong."""
     bus = await operator_bus(config)
     try:
         clock = _clock(site, zone, await told_sites(bus))
         rows = read_rows(file, clock)
-        stored = await _published(bus.read(WINDOWS, since=rows[0].start, site=site, zone=zone))
+        stored = await _windows(bus.read(WINDOWS, since=rows[0].start, site=site, zone=zone))
     finally:
         await bus.close()
-    windows = windows_of(file, rows, stored, clock)
-    try:
-        return calibration(site, rows, windows, clock)
-    except ValueError:
-        masked, others = (sum(row.people[kind] for row in rows) for kind in range(2))
-        why = f"counts {masked} people with a mask and {others} others; at least {LEAST} of each are needed, and some"
-        raise _wrong(file, f"{why} of each judged by Moretta; count for longer") from None
+    return comparison(rows, windows_of(file, rows, stored, clock))
 
 
 def _clock(site: str, zone: str, sites: dict[str, dict[str, str]]) -> ZoneInfo:
@@ -194,7 +218,7 @@ def _clock(site: str, zone: str, sites: dict[str, dict[str, str]]) -> ZoneInfo:
     return ZoneInfo(sites[site]["timezone"])
 
 
-async def _published(stored: AsyncIterable[object]) -> list[WindowV1]:
+async def _windows(stored: AsyncIterable[object]) -> list[WindowV1]:
     messages = [getattr(one, "message", None) async for one in stored]
     return [message for message in messages if isinstance(message, WindowV1)]
 

@@ -1,17 +1,21 @@
-"""The file of `moretta calibrate`, and which windows belong to its lines."""
+"""The file of `moretta calibrate`, which windows belong to its lines, and how both compare."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
+from io import StringIO
 from zoneinfo import ZoneInfo
 
 import pytest
 from messages import MINUTE, SECOND
 from msgspec import structs
+from rich.console import Console
 from windows import decree, hidden, window
 
-from operate.calibrating import Row, calibration, read_rows, windows_of
+from operate.by_hand import Difference, Figures, Kinds, Row, comparison, read_rows, windows_of
+from operate.cli.by_hand_table import table
 from proto.model_errors import ModelErrors
 from services.kernel.settings import SettingsError
-from services.sites.calibration import Kinds
+from services.sites.figures import rates
+from services.sites.measurement import Judged
 
 TEN = round(datetime(2026, 11, 28, 10, tzinfo=UTC).timestamp()) * SECOND
 LENGTH = 20 * MINUTE
@@ -19,14 +23,12 @@ USUAL = ModelErrors(
     sensitivity=0.97, sensitivity_limits=(0.96, 0.98), specificity=0.99, specificity_limits=(0.95, 0.997),
     recall_ratio=0.99, recall_ratio_limits=(0.69, 1.41), overdispersion=1.2, sources=6,
 )  # fmt: skip
-SHA = "ab" * 32
 HEADING = "start,end,masked,others\n"
 
 
 def measured(number, **changes):
     """Return the window so many after ten o'clock, of a model whose errors are known."""
-    given = {"model_errors": USUAL, "model_sha256": SHA, "coverage": 1.0, **changes}
-    return window(TEN + number * LENGTH, 60, (30, 5, 5), **given)
+    return window(TEN + number * LENGTH, 60, (30, 5, 5), **{"model_errors": USUAL, **changes})
 
 
 def refused(file, text, clock=UTC):
@@ -104,12 +106,6 @@ def test_the_windows_of_a_line(tmp_path):
         ),
         ([measured(0), hidden(TEN + LENGTH), measured(2)], "10:20:00 has no figures of who wore a mask"),
         ([measured(0), measured(1, coverage=0.62), measured(2)], "10:20:00 was observed for 62% of its time"),
-        ([measured(n, model_errors=None) for n in range(3)], "10:00:00 has no errors of its model"),
-        ([measured(0), measured(1), measured(2, model_sha256="cd" * 32)], "10:40:00 was analysed by another model"),
-        (
-            [measured(0), measured(1), measured(2, model_errors=structs.replace(USUAL, counted=9))],
-            "10:40:00 is under another calibration than the first one",
-        ),
     ],
 )
 def test_windows_that_cannot_be_used(tmp_path, stored, why):
@@ -126,19 +122,66 @@ def test_a_window_of_the_decree_has_no_figures(tmp_path):
         windows_of(tmp_path / "count.csv", HOUR, stored, UTC)
 
 
-def test_what_follows():
-    """The sums of both, the site's new errors, and lines that the settings take."""
-    found = calibration("market", HOUR, [measured(n) for n in range(3)], UTC)
-    assert (found.counted, found.judged, found.unknown, found.windows) == (Kinds(150, 90), Kinds(180, 105), 15, 3)
-    assert found.settings.day == date(2026, 11, 28)
-    assert found.settings.counted == found.after.counted == 240
-    assert found.settings.recall_ratio == found.after.recall_ratio != USUAL.recall_ratio
-    low, high = found.after.recall_ratio_limits
-    assert found.lines().splitlines() == [
-        "calibration:",
-        f'  model_sha256: "{SHA}"',
-        '  day: "2026-11-28"',
-        "  counted: 240",
-        f"  recall_ratio: {found.after.recall_ratio}",
-        f"  recall_ratio_limits: [{low}, {high}]",
+def text_of(found):
+    """Return the table as a terminal of 80 letters shows it."""
+    console = Console(width=80, file=StringIO())
+    console.print(table(found))
+    return console.file.getvalue()
+
+
+def test_both_sides_are_sums():
+    """Of the lines, and of their windows as `moretta stats` adds them; the difference is published less by hand."""
+    found = comparison(HOUR, [measured(n) for n in range(3)])
+    assert (found.site, found.zone, found.windows) == ("cannes", "_site", 3)
+    assert found.by_hand == Figures(persons=240, masked=150, others=90, rate=0.625)
+    told = rates(180, [Judged(285, USUAL)])
+    assert found.published == Figures(
+        persons=300, masked=180, others=105, unknown=15, rate=0.632, interval=told.interval
+    )
+    assert found.difference == Difference(persons=0.25, rate=0.007)
+    assert found.inside is True
+
+
+def test_windows_of_several_models_are_summed():
+    """Each model's people with its own errors, or with none where nobody measured it."""
+    windows = [measured(0), measured(1, model_errors=None), measured(2, model_errors=structs.replace(USUAL, sources=9))]
+    groups = [Judged(95, one.model_errors) for one in windows]
+    assert comparison(HOUR, windows).published.interval == rates(180, groups).interval
+
+
+@pytest.mark.parametrize(("masked", "inside"), [(0, False), (129, False), (130, True), (178, True), (179, False)])
+def test_whether_the_interval_holds_the_rate_by_hand(masked, inside):
+    """The published interval, against the counted rate; the table says it in words."""
+    rows = [Row(2, TEN, TEN + 3 * LENGTH, Kinds(masked, 240 - masked))]
+    found = comparison(rows, [measured(n) for n in range(3)])
+    assert found.inside is inside
+    assert f"rate by hand is {'inside' if inside else 'outside'}" in text_of(found)
+
+
+def test_the_table():
+    """Each figure by hand beside the published one."""
+    shown = text_of(comparison(HOUR, [measured(n) for n in range(3)]))
+    lines = [line.split("│")[1:-1] for line in shown.splitlines() if "│" in line]
+    cells = [[cell.strip() for cell in line] for line in lines]
+    assert cells[:5] == [
+        ["people (passages)", "240", "300", "+25.0%"],
+        ["with a mask", "150", "180", ""],
+        ["others", "90", "105", ""],
+        ["not judged", "–", "15", ""],
+        ["rate", "62.5%", "63.2%", "+0.7 points"],
     ]
+    assert shown.lstrip().startswith("cannes, the whole site: 3 windows counted by hand")
+    fish = structs.replace(measured(0), zone="fish")
+    assert "cannes, zone fish: 1 window counted by hand" in text_of(comparison(HOUR, [fish]))
+
+
+def test_nobody_counted_or_judged():
+    """There is no rate to compare, and no share of nobody."""
+    nobody = [Row(2, TEN, TEN + LENGTH, Kinds(0, 0))]
+    found = comparison(nobody, [measured(0)])
+    assert (found.by_hand.rate, found.difference, found.inside) == (None, Difference(persons=None, rate=None), None)
+    unjudged = window(TEN, 0, (0, 0, 7))
+    found = comparison([Row(2, TEN, TEN + LENGTH, Kinds(4, 3))], [unjudged])
+    assert (found.published.rate, found.published.interval, found.inside) == (None, None, None)
+    assert found.difference == Difference(persons=0.0, rate=None)
+    assert "rate by hand" not in text_of(found)
