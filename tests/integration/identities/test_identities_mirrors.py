@@ -11,11 +11,12 @@ import nats.errors
 import pytest
 from golden import BY_TYPE
 from identity_matrix import MIRRORS, SEEDS, admin, make_streams, shape
+from mirrored import WINDOW, has, make, owner, publish, state, zones_of
 from msgspec import structs
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
-from nats.js.api import ConsumerConfig, DeliverPolicy
+from nats.js.api import ConsumerConfig
 from nats.js.errors import BadRequestError, NotFoundError
 from on_bus import settled
 from patience import patient, until
@@ -24,15 +25,14 @@ from readers import ACME, CITY, KEYS, Ear, Readers, coming, make_mirrors
 from operate.identities import Identities
 from proto.codec import encode
 from proto.permissions import READERS_API
-from proto.public import CameraV1, WindowV1
-from proto.subjects import CAMERAS, STREAMS, WINDOWS, Identity
+from proto.public import CameraV1
+from proto.subjects import CAMERAS, WINDOWS
 from services.bus import Bus, originals
 from services.bus.making import ask
 from services.bus.mirroring import State
 from services.kernel.app import end_tasks
 
 pytestmark = pytest.mark.filterwarnings("ignore:parameter .timeout. of type .float.:DeprecationWarning")
-WINDOW: WindowV1 = BY_TYPE[WindowV1]
 
 
 @pytest.fixture(name="server")
@@ -42,37 +42,6 @@ async def _server(tmp_path: Path) -> AsyncIterator[Readers]:
     await make(server)
     yield server
     server.stop()
-
-
-async def make(server: Readers) -> None:
-    """Make MAIN's streams, most of them on disk, and the readers'."""
-    async with owner(server) as bus:
-        await bus.ensure_streams(stream.name for stream in STREAMS)
-        await bus.mirrors().turn()
-
-
-@contextlib.asynccontextmanager
-async def owner(server: Readers, identity: Identity = "aggregate") -> AsyncIterator[Bus]:
-    bus = await Bus.connect(Identities(Path("nowhere"), SEEDS).settings(identity, server.url), identity)
-    try:
-        yield bus
-    finally:
-        await bus.close()
-
-
-async def publish(server: Readers, *zones: str) -> None:
-    """Publish a window of each of these zones."""
-    async with owner(server) as bus:
-        for zone in zones:
-            await bus.store(WINDOWS, structs.replace(WINDOW, zone=zone))
-
-
-def zones_of(messages: list[Msg]) -> list[str]:
-    return [json.loads(msg.data)["zone"] for msg in messages]
-
-
-async def state(js: JetStreamContext, stream: str = "WINDOWS") -> int:
-    return (await js.stream_info(stream)).state.messages
 
 
 async def names(one: Ear) -> set[str]:
@@ -139,10 +108,6 @@ async def test_no_message_is_stored_twice(server: Readers):
         await publish(server, "two")
         await until(lambda: has(js, "WINDOWS", 3), "the third")
         assert await state(js, "KV_moretta_latest") == 2
-
-
-async def has(js: JetStreamContext, stream: str, messages: int) -> bool:
-    return await state(js, stream) == messages
 
 
 ORDERS = ("$JS.API.STREAM.CREATE.X", "$JS.API.STREAM.UPDATE.WINDOWS", "_ORIGIN.CONSUMER.CREATE.WINDOWS")
@@ -409,29 +374,6 @@ async def is_fed(js: JetStreamContext) -> bool:
     """Whether the bucket hears of all its sources: of a new one the server may miss what comes in its first moment."""
     sources = (await js.stream_info("KV_moretta_latest")).sources or []
     return all(one.active is not None and one.active >= 0 for one in sources)
-
-
-async def test_a_bad_reader_is_told_and_stands_in_nobodys_way(server: Readers):
-    """More consumers than it may have, more unacknowledged than it may, an ack wait of a nanosecond, a lost durable."""
-    await publish(server, "one")
-    async with coming(server, ACME) as one, coming(server, CITY) as other:
-        js = one.client.jetstream()
-        for number in range(32):
-            await js.add_consumer("WINDOWS", ConsumerConfig(durable_name=f"d{number}", ack_wait=1e-9))
-        with pytest.raises(BadRequestError, match="maximum consumers limit reached"):
-            await js.add_consumer("WINDOWS", ConsumerConfig(durable_name="more"))
-        with pytest.raises(BadRequestError, match="max ack pending"):
-            await js.add_consumer("ALERTS", ConsumerConfig(durable_name="many", max_ack_pending=100_000))
-        pull = await js.pull_subscribe_bind("d1", "WINDOWS")
-        for _ in range(20):
-            assert await pull.fetch(1, timeout=patient(5))
-        others = other.client.jetstream()
-        got = await others.subscribe(
-            "moretta.v1.windows.>", stream="WINDOWS", ordered_consumer=True, deliver_policy=DeliverPolicy.ALL
-        )
-        assert zones_of([await got.next_msg(timeout=patient(5))]) == ["one"]
-        async with asyncio.timeout(patient(5)):
-            await publish(server, "two")
 
 
 @pytest.fixture(name="open_server")
