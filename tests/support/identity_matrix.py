@@ -190,10 +190,12 @@ def with_admin(config: str) -> str:
 
 
 @contextlib.asynccontextmanager
-async def client(server: NatsProcess, user: str, open_door: str = "") -> AsyncIterator[tuple[Client, set[Probe]]]:
+async def client(
+    server: NatsProcess, user: str, open_door: str = "", seed: Seed | None = None
+) -> AsyncIterator[tuple[Client, set[Probe]]]:
     """A plain client of one user, and what it was denied: the server says so later, on the same connection.
 
-    By an open door, a websocket's address, it comes without a key.
+    By an open door, a websocket's address, it comes without a key. `seed` is that of a user who is not in the table.
     """
     one, denied = Client(), set()
 
@@ -205,8 +207,9 @@ async def client(server: NatsProcess, user: str, open_door: str = "") -> AsyncIt
     if open_door:
         await one.connect(open_door, inbox_prefix=prefix, error_cb=error)
     else:
-        one._public_nkey = SEEDS[user].public
-        await one.connect(server.url, signature_cb=SEEDS[user].sign, inbox_prefix=prefix, error_cb=error)
+        key = seed or SEEDS[user]
+        one._public_nkey = key.public
+        await one.connect(server.url, signature_cb=key.sign, inbox_prefix=prefix, error_cb=error)
     try:
         yield one, denied
     finally:
@@ -229,9 +232,9 @@ async def shape(server: NatsProcess) -> dict[str, object]:
         return {info.config.name: info.config.as_dict() for info in await one.jetstream().streams_info()}
 
 
-async def denied_of(server: NatsProcess, one: Case, open_door: str = "") -> set[Probe]:
+async def denied_of(server: NatsProcess, one: Case, open_door: str = "", seed: Seed | None = None) -> set[Probe]:
     """Try everything; returns what the server refused."""
-    async with client(server, one.user, open_door) as (plain, denied):
+    async with client(server, one.user, open_door, seed) as (plain, denied):
         for kind, subject, queue in one.tried:
             if kind == "publish":
                 await plain.publish(subject, b"", reply=plain.new_inbox())

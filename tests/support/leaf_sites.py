@@ -166,6 +166,10 @@ class Thief:
             reply = words[2] if len(words) == (5 if words[0] == "HMSG" else 4) else ""
             self.heard.append((words[1], reply, payload[:-2]))
 
+    def ping(self) -> None:
+        """Ask for a sign that all before it was judged: `greeted` becomes true."""
+        self._writer.write(b"PING\r\n")
+
     def want(self, subject: str) -> None:
         self._writer.write(f"LS+ {subject}\r\n".encode())
 
