@@ -84,7 +84,7 @@ async def test_a_mirror_has_what_its_original_had(server: Server, known: Origina
     assert not await later(known, server)
     server.mirror(Stream(has))
     assert known.is_due
-    assert await known.behind(MIRRORS) == (NAME if is_behind else None)
+    assert await known.behind(MIRRORS, NAMES) == (NAME if is_behind else None)
 
 
 async def test_a_message_of_just_now_may_be_missing(server: Server, known: Originals):
@@ -92,7 +92,7 @@ async def test_a_message_of_just_now_may_be_missing(server: Server, known: Origi
     await known.look()
     server.original(Stream(12))
     await later(known, server)
-    assert await known.behind(MIRRORS) is None
+    assert await known.behind(MIRRORS, NAMES) is None
 
 
 async def test_a_second_look_soon_says_nothing(server: Server, known: Originals):
@@ -105,7 +105,7 @@ async def test_a_second_look_soon_says_nothing(server: Server, known: Originals)
     server.now += AFTER_S / 2
     await known.look()
     assert known.is_due
-    assert await known.behind(MIRRORS) is None, "of the first look"
+    assert await known.behind(MIRRORS, NAMES) is None, "of the first look"
 
 
 @pytest.mark.parametrize(("has", "is_behind"), [(8, False), (7, True)])
@@ -115,7 +115,7 @@ async def test_a_tail_that_was_removed_is_not_waited_for(server: Server, known: 
     server.mirror(Stream(has))
     await known.look()
     await later(known, server)
-    assert await known.behind(MIRRORS) == (NAME if is_behind else None)
+    assert await known.behind(MIRRORS, NAMES) == (NAME if is_behind else None)
 
 
 @pytest.mark.parametrize("after_s", [0, AFTER_S])
@@ -127,10 +127,10 @@ async def test_an_original_that_was_made_anew(server: Server, known: Originals, 
     server.mirror(Stream(0))
     server.now += after_s
     assert await known.look()
-    assert await known.behind(MIRRORS) is None, "its mirror is made anew now"
+    assert await known.behind(MIRRORS, NAMES) is None, "its mirror is made anew now"
     assert not await known.look()
     await later(known, server)
-    assert await known.behind(MIRRORS) == NAME
+    assert await known.behind(MIRRORS, NAMES) == NAME
 
 
 async def test_more_messages_make_no_other_stream(server: Server, known: Originals):
@@ -149,7 +149,7 @@ async def test_a_mirror_that_was_just_made_is_not_behind(
     await known.look()
     await later(known, server)
     server.mirror(Stream(0, age_s=age_s))
-    assert await known.behind(MIRRORS) == (NAME if is_behind else None)
+    assert await known.behind(MIRRORS, NAMES) == (NAME if is_behind else None)
 
 
 async def test_an_original_that_can_not_be_asked_is_known_as_before(server: Server, known: Originals):
@@ -158,6 +158,6 @@ async def test_an_original_that_can_not_be_asked_is_known_as_before(server: Serv
     server.original(None)
     server.mirror(Stream(0))
     assert not await later(known, server)
-    assert await known.behind(MIRRORS) is None
+    assert await known.behind(MIRRORS, NAMES) is None
     server.original(Stream(7))
     assert await later(known, server)
