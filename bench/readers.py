@@ -1,8 +1,8 @@
-"""What a reader costs nats-server, and what a flood from some readers costs others.
+"""What readers cost nats-server, and what a flood from some of them costs others.
 
-`python -m bench.readers [READERS]...` starts a server with so many named readers (at least four), makes their mirrors,
-publishes windows and waits for some of them in one reader's mirror; then three readers ask as fast as they can while
-another asks one question after another.
+`python -m bench.readers [READERS]...` starts a server in which so many accounts have mirrors (0 for none), `subscriber`
+among them, publishes windows and waits for some of them in `subscriber`'s mirror; then up to three of the others ask
+as fast as they can while `subscriber` asks one question after another, in turns with quiet.
 """
 
 import asyncio
@@ -11,10 +11,10 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median, quantiles
+from statistics import quantiles
 
 import psutil
 from msgspec import structs
@@ -33,11 +33,27 @@ from services.bus import Bus, Connection, NatsSettings
 from services.bus.nkey import Seed
 from services.kernel.log import LogSettings, configure
 
-_WINDOWS, _ASKED, _FLOODERS = 300, 400, 3
+_WINDOWS, _ASKED, _PUBLISHED, _FLOODERS = 300, 500, 100, 3
+_ROUNDS = 4
+"""Quiet and flood take turns so often; each has `_ASKED` questions and `_PUBLISHED` windows a round."""
+_IDLE_S = 5
 _CONNECTIONS = 4
 """Connections of each flooding reader."""
 _ASK = f"$JS.API.DIRECT.GET.{WINDOWS.stream}"
 _SHA = "0" * 64
+_MIB = 1 << 20
+Times = tuple[float, float]
+"""p50 and p99 in milliseconds."""
+
+
+@dataclass(frozen=True)
+class Beside:
+    """A question of another reader's, and a window of aggregate's, alone and beside the flood."""
+
+    asked: Times
+    asked_flooded: Times
+    stored: Times
+    stored_flooded: Times
 
 
 @dataclass(frozen=True)
@@ -46,18 +62,19 @@ class Found:
 
     readers: int
     memory_mib: float
+    memory_end_mib: float
+    """The server's memory before the first window, and after the last one."""
     disk_kib: float
-    """A reader's share."""
+    """A reader's share; 0 without readers."""
+    idle_ms: float
+    """The server's processor time for one second in which nothing is published."""
     server_ms: float
     """The server's processor time for one window, in all copies."""
-    store_ms: float
-    late_ms: float
-    """Until one reader's mirror has a window; p99."""
-    quiet_ms: tuple[float, float]
-    flooded_ms: tuple[float, float]
-    """A question of another reader's, p50 and p99, alone and beside the flood."""
-    flooded_store_ms: tuple[float, float]
-    quiet_store_ms: tuple[float, float]
+    stored: Times
+    mirrored: Times | None
+    """Until one reader's mirror has a window."""
+    beside: Beside | None
+    """None without anybody who could flood."""
 
 
 def window(number: int) -> WindowV1:
@@ -73,33 +90,53 @@ def window(number: int) -> WindowV1:
 async def measure(readers: int, folder: Path) -> Found:
     """Return the measurements with so many readers."""
     people = Identities.make(folder / "identities")
-    seeds = {f"{NAMED}r{number}": Seed.new() for number in range(readers)}
+    seeds = {f"{NAMED}r{number}": Seed.new() for number in range(max(0, readers - 1))}
     keys = people.public | {user: [seed.public] for user, seed in seeds.items()}
     async with server(folder, nats_config(-1, str(folder / "js"), keys)) as (url, process):
         bus = await Bus.connect(people.settings("aggregate", url), "aggregate")
-        await bus.ensure_streams(stream.name for stream in STREAMS)
-        await bus.mirrors().turn()
-        await asyncio.sleep(2)
-        memory = process.memory_info().rss
-        spent = sum(process.cpu_times()[:2])
-        stored = [await _stored(bus, number) for number in range(_WINDOWS)]
-        clients = [await reader(url, seed) for seed in [*seeds.values()][: _FLOODERS + 1]]
-        late = [await _mirrored(bus, clients[-1], number) for number in range(_WINDOWS, _WINDOWS + 50)]
-        took = sum(process.cpu_times()[:2]) - spent
-        kept = [file for file in (folder / "js").rglob("*") if "SUBSCRIBERS_r" in str(file) and file.is_file()]
-        disk = sum(file.stat().st_size for file in kept)
-        quiet = [await _asked(clients[-1]) for _ in range(_ASKED)]
-        quiet_store = [await _stored(bus, 1_000 + number) for number in range(200)]
-        async with flood(url, [*seeds.values()][:_FLOODERS]):
-            flooded = [await _asked(clients[-1]) for _ in range(_ASKED)]
-            flooded_store = [await _stored(bus, 2_000 + number) for number in range(200)]
-        for one in clients:
-            await one.close()
-        await bus.close()
+        try:
+            await bus.ensure_streams(stream.name for stream in STREAMS)
+            if readers:
+                await bus.mirrors().turn()
+            await asyncio.sleep(2)  # the mirrors find their originals
+            return await _measured(readers, bus, (url, process, folder), [people.seeds[READER], *seeds.values()])
+        finally:
+            await bus.close()
+
+
+async def _measured(readers: int, bus: Bus, there: tuple[str, psutil.Process, Path], seeds: list[Seed]) -> Found:
+    """Return the measurements at a server: its address, its process and its folder."""
+    url, process, folder = there
+    before = sum(process.cpu_times()[:2])
+    await asyncio.sleep(_IDLE_S)
+    memory, spent = process.memory_info().rss, sum(process.cpu_times()[:2])
+    stored = [await _stored(bus, number) for number in range(_WINDOWS)]
+    await asyncio.sleep(1)  # the mirrors, too
+    took, end = sum(process.cpu_times()[:2]) - spent, process.memory_info().rss
+    kept = [file for file in (folder / "js").rglob("*") if "SUBSCRIBERS" in str(file) and file.is_file()]
+    disk = sum(file.stat().st_size for file in kept)
+    one = await reader(url, seeds[0])
+    try:
+        late = [await _mirrored(bus, one, number) for number in range(_WINDOWS, _WINDOWS + 50)] if readers else []
+        beside = await _beside(bus, one, url, seeds[1 : 1 + _FLOODERS]) if readers > 1 else None
+    finally:
+        await one.close()
     return Found(
-        readers, memory / (1 << 20), disk / readers / 1024, 1e3 * took / (_WINDOWS + 50), median(stored), _p(late)[1],
-        _p(quiet), _p(flooded), _p(flooded_store), _p(quiet_store),
+        readers, memory / _MIB, end / _MIB, disk / max(1, readers) / 1024, 1e3 * (spent - before) / _IDLE_S,
+        1e3 * took / _WINDOWS, _p(stored), _p(late) if late else None, beside,
     )  # fmt: skip
+
+
+async def _beside(bus: Bus, one: Client, url: str, seeds: list[Seed]) -> Beside:
+    """Return what another reader and aggregate wait for, alone and beside the flood of these readers, in turns."""
+    found: dict[bool, tuple[list[float], list[float]]] = {False: ([], []), True: ([], [])}
+    for number in range(2 * _ROUNDS):
+        is_flooded = bool(number % 2)
+        asked, stored = found[is_flooded]
+        async with flood(url, seeds) if is_flooded else contextlib.nullcontext():
+            asked += [await _asked(one) for _ in range(_ASKED)]
+            stored += [await _stored(bus, 1_000 * (number + 1) + each) for each in range(_PUBLISHED)]
+    return Beside(_p(found[False][0]), _p(found[True][0]), _p(found[False][1]), _p(found[True][1]))
 
 
 @contextlib.asynccontextmanager
@@ -168,43 +205,60 @@ async def _mirrored(bus: Bus, one: Client, number: int) -> float:
     return 1e3 * (time.perf_counter() - before)
 
 
-def _p(values: list[float]) -> tuple[float, float]:
+def _p(values: list[float]) -> Times:
     parts = quantiles(values, n=100)
     return parts[49], parts[98]
 
 
-def table(found: list[Found]) -> Table:
-    """Return the measurements as a table."""
+def tables(found: list[Found]) -> Iterator[Table]:
+    """Return the measurements as tables: what readers cost, and what a flood costs others."""
     names = (
         "readers",
         "server's memory",
+        "at the end",
         "disk of each",
-        "server's ms a window",
-        "stored after",
-        "mirrored after, p99",
+        "server's ms a second, idle",
+        "and a window",
+        "stored",
+        "mirrored",
     )
-    more = ("asked alone, p50/p99", "beside 3 that flood", "stored alone, p50/p99", "beside 3 that flood")
-    shown = Table(*names, *more, title="What readers cost nats-server")
+    costs = Table(*names, title="What readers cost nats-server; times are p50/p99")
     for one in found:
-        pairs = (one.quiet_ms, one.flooded_ms, one.quiet_store_ms, one.flooded_store_ms)
-        shown.add_row(
-            str(one.readers), f"{one.memory_mib:.0f} MiB", f"{one.disk_kib:.0f} KiB", f"{one.server_ms:.2f}",
-            f"{one.store_ms:.2f} ms", f"{one.late_ms:.1f} ms", *(f"{a:.2f}/{b:.2f} ms" for a, b in pairs),
+        costs.add_row(
+            str(one.readers), f"{one.memory_mib:.0f} MiB", f"{one.memory_end_mib:.0f} MiB", f"{one.disk_kib:.0f} KiB",
+            f"{one.idle_ms:.1f}", f"{one.server_ms:.2f}", _said(one.stored),
+            _said(one.mirrored) if one.mirrored else "-",
         )  # fmt: skip
-    return shown
+    pairs_of = ("readers", "asked alone", "beside the flood", "times", "stored alone", "beside the flood", "times")
+    others = Table(*pairs_of, title=f"What a flood of {_FLOODERS} readers costs others; p50/p99, in turns")
+    for one in found:
+        if (seen := one.beside) is not None:
+            pairs = ((seen.asked, seen.asked_flooded), (seen.stored, seen.stored_flooded))
+            cells = [text for quiet, loud in pairs for text in (_said(quiet), _said(loud), _ratio(quiet, loud))]
+            others.add_row(str(one.readers), *cells)
+    yield from (costs, others)
+
+
+def _said(times: Times) -> str:
+    return f"{times[0]:.2f}/{times[1]:.2f} ms"
+
+
+def _ratio(quiet: Times, loud: Times) -> str:
+    return f"{loud[0] / quiet[0]:.2f}/{loud[1] / quiet[1]:.2f}"
 
 
 def main(numbers: list[int]) -> None:
-    """Measure each number of readers, and print the table."""
+    """Measure each number of readers, and print the tables."""
     configure("bench", LogSettings(level="error"))
     found = []
     for number in track(numbers, "readers"):
         with tempfile.TemporaryDirectory(prefix="moretta-") as scratch:
             found.append(asyncio.run(measure(number, Path(scratch))))
-    Console(width=200).print(table(found))
+    for one in tables(found):
+        Console(width=200).print(one)
 
 
 if __name__ == "__main__" and sys.argv[1:2] == ["ask"]:
     asyncio.run(ask(sys.argv[2]))
 elif __name__ == "__main__":
-    main([int(one) for one in sys.argv[1:]] or [4, 10, 100])
+    main([int(one) for one in sys.argv[1:]] or [0, 1, 4, 10])

@@ -9,13 +9,14 @@ from typing import Any, cast, get_args
 import nats.errors
 from nats.aio.client import Client
 
+from operate.doctor import mirrors
 from operate.doctor.core import judged, rights, storage
 from operate.doctor.core.findings import Finding, fail, left_out, ok, warn
 from operate.doctor.core.streams import Analysed, too_large
 from operate.orders import told_sites
-from proto.permissions import APART, JETSTREAM_API, READER, heard_by, mirrored, rights_of, stream_info
+from proto.permissions import APART, READER, rights_of, stream_info
 from proto.public import CameraV1, WindowV1
-from proto.subjects import CAMERAS, STREAMS, WINDOWS, Account, Identity, Stream, covers
+from proto.subjects import CAMERAS, STREAM_OWNER, STREAMS, WINDOWS, Account, Identity, Stream, covers
 from proto.types import WHOLE_SITE
 from services.bus import Bus, Connection, NatsSettings
 from services.bus.client import words_of
@@ -106,26 +107,14 @@ async def _try(client: Client, tried: Iterable[rights.Probe]) -> None:
 async def streams(bus: Bus, who: Identity, replicas: int, sizes: Sizes) -> list[Finding]:
     """Return whether the streams that this identity may ask for are as this version and the settings want them."""
     if who == READER:
-        return [await _mirrors(bus)]
+        return await mirrors.own(bus)
     found = await _seen(bus, who, sizes)
     seen = {stream.name for stream in found}
     unseen = [stream.name for stream in STREAMS if stream.name not in seen]
     lines = storage.streams(found, replicas)
     if unseen:
         lines.append(left_out("streams", f"not for {who} to see: {', '.join(unseen)}"))
-    return lines
-
-
-async def _mirrors(bus: Bus) -> Finding:
-    """Return whether a reader's account has its streams. Which these are says `readers` of `nats.yaml`, not NATS."""
-    answer: dict[str, Any] = json.loads(await bus.ask(f"{JETSTREAM_API}STREAM.NAMES", timeout=_ANSWER_S))
-    there, every = {*(answer.get("streams") or ())}, [stream.name for stream in mirrored(heard_by(READER))]
-    lacking = [name for name in every if name not in there]
-    if len(lacking) == len(every):
-        todo = "aggregate makes them soon after it starts, at a hub `moretta nats streams`: does it run?"
-        return fail("streams", "this reader's account has no streams", todo)
-    beside = f"; not {', '.join(lacking)}: `readers` of nats.yaml says which" if lacking else ""
-    return ok("streams", f"this reader's account has {', '.join(one for one in every if one in there)}{beside}")
+    return [*lines, *(await mirrors.of_all(bus) if who == STREAM_OWNER else [])]
 
 
 async def reserved(bus: Bus | None, who: Identity, sizes: Sizes) -> int:

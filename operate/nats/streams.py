@@ -4,12 +4,14 @@ It makes the streams of the side that the folder belongs to. Streams lose messag
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import nats.errors
 from msgspec import structs
+from nats.aio.client import Client
 from nats.js.errors import APIError
 
 from operate.identities import Kept, KeptHub
@@ -19,10 +21,12 @@ from operate.nats.apply import is_hub
 from proto.permissions import JETSTREAM_API
 from proto.subjects import STREAM_OWNER
 from services.bus import Connection, NatsSettings, StreamConflict
+from services.bus.copied import late
 from services.bus.making import Made, config_of, ensure
 from services.bus.mirroring import remove_old, remove_others
 from services.bus.mirrors import made_for
 from services.bus.nkey import Seed
+from services.bus.originals import info
 from services.bus.sizes import sized
 from services.kernel.log import redact
 from services.kernel.settings import SettingsError
@@ -47,14 +51,26 @@ class How:
 
 
 async def make(folder: Path, base: NatsSettings, how: How, *, elsewhere: bool = True) -> list[str]:
-    """Make or update the streams of a site's or a hub's folder; return lines to print.
+    """Make or update the streams of a site's or a hub's folder; return lines to print. A plan tells of copies behind.
 
     `base` holds TLS settings and the server's URL; unless it is `elsewhere`, the URL is the folder's. SettingsError if
     the folder is neither a site's nor a hub's, or the server refuses or does not answer.
     """
     address, work = _hub(folder) if is_hub(folder) else _site(folder)
     settings = base if elsewhere else structs.replace(base, url=address)
+    if how.plan:
+        return await _planned([_make(settings, folder, one, how) for one in work])
     return [line for one in work for line in await _make(settings, folder, one, how)]
+
+
+async def _planned(work: list[Coroutine[Any, Any, list[str]]]) -> list[str]:
+    """Look at all of it at once, since each look at a copy that is behind takes a while; return lines to print."""
+    lines: list[str] = []
+    for told in await asyncio.gather(*work, return_exceptions=True):
+        if isinstance(told, BaseException):
+            raise told
+        lines += told
+    return lines
 
 
 def _site(folder: Path) -> tuple[str, list[Work]]:
@@ -92,6 +108,8 @@ async def _make(base: NatsSettings, folder: Path, work: Work, how: How) -> list[
             await remove_others(connection.client, api, configs)
             await remove_old(connection.client, api, [one["name"] for one in configs if "mirror" in one])
         did = [await ensure(connection.client, one, shrink=how.shrink, plan=how.plan, api=api) for one in wanted]
+        there = [one.name for one in did if not one.is_new] if how.plan else []
+        copying = await _behind(connection.client, api, there)
     except (StreamConflict, APIError) as error:
         why = getattr(error, "description", None) or str(error)
         raise SettingsError(_COMMAND, [("", f"{redact(base.url)} as {user}: {why}")]) from None
@@ -101,7 +119,7 @@ async def _make(base: NatsSettings, folder: Path, work: Work, how: How) -> list[
         raise SettingsError(_COMMAND, [("", why)]) from None
     finally:
         await connection.close()
-    return list(_lines(user, api, did, how))
+    return [*_lines(user, api, did, how), *copying]
 
 
 def _copied(config: Config, replicas: int | None) -> Config:
@@ -117,6 +135,12 @@ def _lines(user: str, api: str, did: list[Made], how: How) -> Iterator[str]:
     yield f"{user}{there}: {', '.join(one.name + (news if one.is_new else '') for one in did)}"
     for one in did:
         yield from (f"  {difference.told(shrink=how.shrink)}" for difference in one.found)
+
+
+async def _behind(client: Client, api: str, names: list[str]) -> list[str]:
+    """Return a line for each stream that does not keep up with what it copies."""
+    found = await late(lambda name: info(client, api, name), names)
+    return [f"  {name} is behind: {why}" for name, told in found.items() for why in told]
 
 
 async def _connected(settings: NatsSettings) -> Connection:

@@ -18,7 +18,8 @@ from services.bus.nkey import Seed
 CROSSING = ("WINDOWS", "ALERTS", "CAMERAS", "DELIVERIES")
 SITES = ("cannes", "nice")
 READERS = ("subscriber", "subscriber-acme")
-ACCOUNTS = ("SUBSCRIBERS", "SUBSCRIBERS_acme")
+ACCOUNTS = {"SUBSCRIBERS": CROSSING, "SUBSCRIBERS_acme": ("WINDOWS", "ALERTS")}
+"""Readers' accounts with their streams, beside the bucket of states."""
 _ELSEWHERE = (
     *("$JS.cannes.API", "_MAIN", "_ORIGIN", "_ASK.cannes", "_ASK.nice", "_SITE.cannes", "_SITE.nice"),
     *(f"_READER.{account}" for account in (*ACCOUNTS, "SUBSCRIBERS_other")),
@@ -105,7 +106,9 @@ def users() -> list[User]:
     def made(prefix: str) -> tuple[str, ...]:
         return tuple(f"$JS.API.STREAM.{verb}.{prefix}{name}" for verb in _MADE for name in CROSSING)
 
-    mirrors = tuple(f"_READER.{account}.>" for account in ACCOUNTS)
+    asked = dict.fromkeys(ACCOUNTS, ("NAMES", "DELETE.*", "*.KV_moretta_latest"))
+    mirrors = [f"_READER.{account}.STREAM.{one}" for account, common in asked.items() for one in common]
+    mirrors += [f"_READER.{account}.STREAM.*.{name}" for account, names in ACCOUNTS.items() for name in names]
     makers = [User(f"streams-{site}", made("INTAKE_"), (f"_INBOX_streams-{site}.>",)) for site in SITES]
     readers = [User(name, _NATIVE, ("moretta.>", "my.>", "_INBOX.>", "_INBOX_subscriber.>")) for name in READERS]
     return [User("streams", (*made(""), *mirrors), ("_INBOX_streams.>",)), *makers, *readers]

@@ -97,9 +97,11 @@ class Case:
         watches = backs_up and (kept or "LEASES" in stream)
         self.probe("publish", api.format("INFO"), self.native or reads or writes or owns or watches)
         self.probe("publish", api.format("MSG.GET"), self.native or asks or (backs_up and main and stream in REPAIRED))
-        for place, may in (("_READER.SUBSCRIBERS", owns), ("_ORIGIN", False), ("_MIRROR.SUBSCRIBERS", False)):
-            self.probe("publish", f"{place}.STREAM.CREATE.{stream}", may)
-            self.probe("publish", f"{place}.CONSUMER.CREATE.{stream}", may)
+        self.probe("publish", f"_READER.SUBSCRIBERS.STREAM.CREATE.{stream}", owns and stream in MIRRORS)
+        self.probe("publish", f"_READER.SUBSCRIBERS.CONSUMER.CREATE.{stream}", may=False)
+        for place in ("_ORIGIN", "_MIRROR.SUBSCRIBERS"):
+            self.probe("publish", f"{place}.STREAM.CREATE.{stream}", may=False)
+            self.probe("publish", f"{place}.CONSUMER.CREATE.{stream}", may=False)
         for verb in ("CREATE", "UPDATE"):
             self.probe("publish", api.format(verb), owns)
         for verb in ("DELETE", "SNAPSHOT", "RESTORE"):

@@ -21,7 +21,8 @@ class Hub(HubPlace):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         leaves = {site: [seed.public] for site, seed in LEAVES.items()}
-        self.kept.update(structs.replace(self.kept.hub, leaves=leaves), [READERS[1].removeprefix("subscriber-")])
+        acme = {READERS[1].removeprefix("subscriber-"): ["WINDOWS", "ALERTS"]}
+        self.kept.update(structs.replace(self.kept.hub, leaves=leaves, readers=acme))
         self.admins = ("HUB", *(f"SITE_{site}" for site in SITES))
 
     async def shape(self) -> dict[str, object]:

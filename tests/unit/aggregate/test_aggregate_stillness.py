@@ -187,7 +187,7 @@ def test_a_model_that_changes_while_somebody_is_still_judges_nobody_by_the_one_b
         x = 0.3 + 0.01 * min(step, 20)
         tracker.step(step * SECOND // 5, ASPECT, [sighting(x, 0.2, 0.05, "masked")], "ab"[step > 80], GAP)
     [track] = tracker.close_before(None)
-    assert (track.told().evidence.model, track.tally().evidence.verdict()) == ("b", "unknown")
+    assert (track.told().evidence.model, track.told().evidence.verdict()) == ("b", "unknown")
 
 
 def test_a_portrait_is_waited_for():

@@ -1,0 +1,73 @@
+"""Checks on readers' streams: whether all are there, and keep up with what they copy (ADR 45).
+
+A reader sees its own. Whoever makes streams sees those of all readers; nobody else may look into a reader's account.
+"""
+
+import asyncio
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from operate.doctor.core.findings import Finding, fail, left_out, ok
+from proto.permissions import JETSTREAM_API, READER, READERS_API, USER_INFO, heard_by, mirrored
+from proto.subjects import Subject
+from services.bus import Bus
+from services.bus.copied import Info, late
+from services.bus.mirrors import readers_of, wanted
+
+_ANSWER_S = 3.0
+_EVERY = tuple(stream.name for stream in mirrored(heard_by(READER)))
+"""The streams that a reader may have."""
+_ABSENT = "aggregate makes them soon after it starts, at a hub `moretta nats streams`: does it run?"
+_STANDS = "tell whoever runs Moretta; MorettaReadersUnserved in docs/runbooks.md"
+
+
+async def own(bus: Bus) -> list[Finding]:
+    """Return whether a reader's account has streams, and whether they keep up.
+
+    Which ones it should have says `readers` of `nats.yaml`, and NATS does not tell.
+    """
+    found = await _names(bus, JETSTREAM_API)
+    there, others = ([name for name in _EVERY if (name in found) is wanted] for wanted in (True, False))
+    if not there:
+        return [fail("streams", "this reader's account has no streams", _ABSENT)]
+    if troubled := await _late(bus, JETSTREAM_API, found):
+        return [fail(f"stream {name}", why, _STANDS) for name, why in troubled]
+    beside = f"; not {', '.join(others)}: `readers` of nats.yaml says which" if others else ""
+    return [ok("streams", f"this reader's account has {', '.join(there)}, which keep up{beside}")]
+
+
+async def of_all(bus: Bus) -> list[Finding]:
+    """Return whether all readers' streams are there and keep up, as whoever makes them may see."""
+    readers = readers_of(await bus.ask(USER_INFO, timeout=_ANSWER_S))
+    if not readers:
+        return [left_out("readers", "an open server has no accounts of readers")]
+    found = await asyncio.gather(*(_of_one(bus, account, rows) for account, rows in readers.items()))
+    troubled = [one for one in found if one is not None]
+    return troubled or [ok("readers", f"{len(readers)} accounts have all their streams, which keep up")]
+
+
+async def _of_one(bus: Bus, account: str, rows: tuple[Subject, ...]) -> Finding | None:
+    api = f"{READERS_API}{account}."
+    there = await _names(bus, api)
+    if lacking := [one["name"] for one in wanted(account, rows, 1) if one["name"] not in there]:
+        return fail(f"reader {account}", f"lacks {', '.join(lacking)}", "aggregate makes them: what says its log?")
+    found = await _late(bus, api, there)
+    return fail(f"reader {account}", "; ".join(f"{name} {why}" for name, why in found), _STANDS) if found else None
+
+
+async def _names(bus: Bus, api: str) -> set[str]:
+    answer: dict[str, Any] = json.loads(await bus.ask(f"{api}STREAM.NAMES", timeout=_ANSWER_S))
+    return {*(answer.get("streams") or ())}
+
+
+async def _late(bus: Bus, api: str, names: Iterable[str]) -> list[tuple[str, str]]:
+    """Return each stream that does not keep up, with what is behind."""
+    found = await late(lambda name: _info(bus, api, name), names)
+    return [(name, "; ".join(told)) for name, told in found.items()]
+
+
+async def _info(bus: Bus, api: str, name: str) -> Info:
+    """Return what JetStream says of a stream; nothing of one that went meanwhile."""
+    answer: Info = json.loads(await bus.ask(f"{api}STREAM.INFO.{name}", timeout=_ANSWER_S))
+    return {} if "error" in answer else answer

@@ -1,0 +1,132 @@
+"""Copies that stand still, on real servers: what `moretta doctor` and `moretta nats streams` say of them."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import nats.errors
+import nats.js.errors
+import pytest
+from leaf_sites import HubPlace, Site
+from mirrored import make, owner, publish
+from patience import until
+from readers import ACME, KEYS, Readers
+
+from operate.doctor import mirrors
+from operate.nats import streams as nats_streams
+from proto.permissions import READERS_API
+from services.bus import Bus, NatsSettings
+from services.bus.making import ask
+from services.bus.nkey import Seed
+
+ACCOUNT = "SUBSCRIBERS_acme"
+CROSSING = ("WINDOWS", "ALERTS", "CAMERAS", "DELIVERIES")
+CROSS_S = 120
+"""A hub tries again in its own time: up to about 45 s were seen."""
+NOT_YET = (nats.js.errors.NotFoundError, nats.js.errors.ServiceUnavailableError, nats.errors.Error)
+
+
+@pytest.fixture(name="server")
+async def _server(tmp_path: Path) -> AsyncIterator[Readers]:
+    server = Readers(tmp_path)
+    server.start()
+    await make(server)
+    yield server
+    server.stop()
+
+
+@contextlib.asynccontextmanager
+async def reading(url: str, seed: Seed) -> AsyncIterator[Bus]:
+    """A reader, as doctor comes with its key."""
+    bus = await Bus.connect(NatsSettings(url=url, user="subscriber", seed=seed), "subscriber")
+    try:
+        yield bus
+    finally:
+        await bus.close()
+
+
+async def deafen(bus: Bus) -> None:
+    """Have acme's mirror of WINDOWS wait where nothing comes."""
+    client, api = bus._connection.client, f"{READERS_API}{ACCOUNT}.STREAM"
+    config = (await ask(client, f"{api}.INFO.WINDOWS"))["config"]
+    deaf = config["mirror"] | {"external": {"api": "_ORIGIN", "deliver": "_MIRROR.nobody"}}
+    await ask(client, f"{api}.DELETE.WINDOWS")
+    await ask(client, f"{api}.CREATE.WINDOWS", config | {"mirror": deaf})
+
+
+@pytest.mark.timeout(180)
+async def test_a_mirror_that_stands_still_is_told_to_its_reader_and_to_who_makes_it(server: Readers):
+    """With what is to come; all others keep up. A stream that is not there is told before that."""
+    await publish(server, "one")
+    async with owner(server) as bus, reading(server.url, KEYS[ACME]) as acme:
+
+        async def well() -> bool:
+            found = [*await mirrors.own(acme), *await mirrors.of_all(bus)]
+            return [(one.check, one.state) for one in found] == [("streams", "ok"), ("readers", "ok")]
+
+        await until(well, "all keep up")
+        await deafen(bus)
+        await publish(server, "two")
+
+        async def told() -> bool:
+            mine, [other] = await mirrors.own(acme), await mirrors.of_all(bus)
+            found = [one.found for one in mine if (one.check, one.state) == ("stream WINDOWS", "fail")]
+            assert (other.check, other.state) in {("readers", "ok"), (f"reader {ACCOUNT}", "fail")}, (
+                "no other is behind"
+            )
+            return found == ["hears nothing of WINDOWS"] and found[0] in other.found
+
+        await until(told, "that it stands still", 60)
+        await ask(bus._connection.client, f"{READERS_API}{ACCOUNT}.STREAM.DELETE.WINDOWS")
+        [one], [other] = await mirrors.own(acme), await mirrors.of_all(bus)
+        assert (one.found, other.found) == ("this reader's account lacks WINDOWS", "lacks WINDOWS")
+
+
+@pytest.fixture(name="crossing")
+def _crossing(tmp_path: Path) -> Iterator[tuple[HubPlace, Site]]:
+    """A hub and the site cannes, whose leaf may come."""
+    hub = HubPlace(tmp_path)
+    hub.start().server.stop()  # now its ports are known
+    site = Site(tmp_path, "cannes", f"nats://127.0.0.1:{hub.leaf_port}")
+    hub.join({"cannes": site.public})
+    yield hub, site
+    for place in (hub, site):
+        place.server.stop()
+
+
+async def behind(place: HubPlace | Site) -> list[str]:
+    """What `moretta nats streams --plan` says of copies."""
+    plan = nats_streams.How(plan=True)
+    lines = await nats_streams.make(place.kept.folder, NatsSettings(url=place.server.url), plan)
+    return [line.strip() for line in lines if " is behind: " in line]
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.first
+async def test_a_site_that_is_away_is_told_at_the_hub(crossing: tuple[HubPlace, Site]):
+    """Each stream that waits for it, by the command that makes streams there; its readers see none of it."""
+    hub, site = crossing
+    for place in (hub, site):
+        place.start()
+    for place in (site, hub):
+        await place.make()
+
+    async def well() -> bool:
+        return await behind(hub) == await behind(site) == []
+
+    await until(well, "all keep up", CROSS_S, every_s=1, ignoring=NOT_YET)
+    await asyncio.to_thread(site.server.stop)
+
+    async def told() -> bool:
+        lines = await behind(hub)
+        return all(f"INTAKE_{name} is behind: hears nothing of COPY_{name} (" in " ".join(lines) for name in CROSSING)
+
+    await until(told, "the site is away", CROSS_S, every_s=1)
+    seed = Seed((hub.kept.folder / "subscriber.nk").read_text())
+    async with reading(hub.server.url, seed) as reader:
+        [one] = await mirrors.own(reader)
+        assert (one.state, "this reader's account is a hub's" in one.found) == ("ok", True)
+    site.start()
+    await site.make()  # what was in memory
+    await until(well, "all keep up again", CROSS_S, every_s=1)
