@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proto.sightings import CODES, SightingV1
-from services.aggregate.core.evidence import ENOUGH, STRONGEST, Evidence, log_odds, verdict_of
+from services.aggregate.core.evidence import ENOUGH, STRONGEST, Evidence, Person, log_odds, verdict_of
 
 BOX = (0.1, 0.1, 0.2, 0.2)
 
@@ -73,6 +73,16 @@ def test_a_passage_is_judged_by_one_model():
     for sighting in seen(*[("unmasked", 0.9)] * 2):
         evidence.add("new", sighting)
     assert evidence.verdict() == "unmasked"
+
+
+def test_a_person_is_where_they_were_seen_most():
+    """Of two zones with equally many sightings the first by name; the largest face counts, not the last."""
+    person = Person(Evidence("m"))
+    for size, zone in ((0.04, "stall"), (0.07, "stall"), (0.05, "gate")):
+        person.add("m", *seen(("masked", 0.9)), size, zone)
+    assert (person.hits, person.largest, person.zone, person.evidence.verdict()) == (3, 0.07, "stall", "masked")
+    person.add("m", *seen(("masked", 0.9)), 0.05, "gate")
+    assert person.zone == "gate"
 
 
 @pytest.mark.parametrize("seed", range(3))
