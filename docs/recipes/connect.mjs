@@ -1,12 +1,11 @@
 // What the other programs share: the connection, by the variables that the command `nats` reads. Keep it beside them.
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeSync } from 'node:fs';
 import { connect as open, nkeyAuthenticator } from '@nats-io/transport-node';
 
 const { NATS_URL = 'nats://127.0.0.1:4222', NATS_NKEY = 'subscriber.nk', NATS_CA, NATS_CERT, NATS_KEY } = process.env;
 
 /** Say what ends a program, in one line; exit code 2. */
 export function end(error) {
-  if (error.code === 'EPIPE') process.exit(0); // the reader of the output has enough, such as `head`
   console.error(`${error.name}: ${error.message}`);
   process.exit(2);
 }
@@ -14,7 +13,15 @@ process.on('unhandledRejection', end).on('uncaughtException', end);
 
 /** Print a line; throws unless all of it was written. console.log goes on, and what it lost would be acknowledged. */
 export function print(...fields) {
-  writeFileSync(1, `${fields.map(String).join(' ')}\n`);
+  for (let rest = Buffer.from(`${fields.map(String).join(' ')}\n`); rest.length > 0; ) {
+    try {
+      rest = rest.subarray(writeSync(1, rest));
+    } catch (error) {
+      if (error.code === 'EPIPE') process.exit(0); // the reader of the output has enough, such as `head`
+      if (error.code !== 'EAGAIN') throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10); // a pipe whose reader is slow
+    }
+  }
 }
 
 /** Return a connection, which comes back by itself. */

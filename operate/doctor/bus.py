@@ -16,7 +16,7 @@ from operate.doctor.core.streams import Analysed, too_large
 from operate.orders import told_sites
 from proto.permissions import APART, READER, rights_of, stream_info
 from proto.public import CameraV1, WindowV1
-from proto.subjects import CAMERAS, STREAM_OWNER, STREAMS, WINDOWS, Account, Identity, Stream, covers
+from proto.subjects import CAMERAS, STREAMS, WINDOWS, Account, Identity, Stream, covers
 from proto.types import WHOLE_SITE
 from services.bus import Bus, Connection, NatsSettings
 from services.bus.client import words_of
@@ -114,7 +114,7 @@ async def streams(bus: Bus, who: Identity, replicas: int, sizes: Sizes) -> list[
     lines = storage.streams(found, replicas)
     if unseen:
         lines.append(left_out("streams", f"not for {who} to see: {', '.join(unseen)}"))
-    return [*lines, *(await mirrors.of_all(bus) if who == STREAM_OWNER else [])]
+    return lines
 
 
 async def reserved(bus: Bus | None, who: Identity, sizes: Sizes) -> int:

@@ -1,6 +1,6 @@
 """Checks on readers' streams: whether all are there, and keep up with what they copy (ADR 45).
 
-A reader sees its own. Whoever makes streams sees those of all readers; nobody else may look into a reader's account.
+A reader sees its own. aggregate sees those of all readers; nobody else may look into a reader's account.
 """
 
 import asyncio
@@ -13,27 +13,33 @@ from proto.permissions import JETSTREAM_API, READER, READERS_API, USER_INFO, hea
 from proto.subjects import Subject
 from services.bus import Bus
 from services.bus.copied import Info, late
-from services.bus.mirrors import readers_of, wanted
+from services.bus.mirrors import LATEST, STATES, readers_of, wanted
 
 _ANSWER_S = 3.0
 _EVERY = tuple(stream.name for stream in mirrored(heard_by(READER)))
 """The streams that a reader may have."""
+_STATES = {str(row.stream) for row in STATES}
 _ABSENT = "aggregate makes them soon after it starts, at a hub `moretta nats streams`: does it run?"
 _STANDS = "tell whoever runs Moretta; MorettaReadersUnserved in docs/runbooks.md"
 
 
 async def own(bus: Bus) -> list[Finding]:
-    """Return whether a reader's account has streams, and whether they keep up.
+    """Return whether a reader's account has its streams, and whether they keep up.
 
-    Which ones it should have says `readers` of `nats.yaml`, and NATS does not tell.
+    Which it should have says `readers` of `nats.yaml`; here the bucket of states tells, which is fed from them.
     """
     found = await _names(bus, JETSTREAM_API)
-    there, others = ([name for name in _EVERY if (name in found) is wanted] for wanted in (True, False))
+    there = [name for name in _EVERY if name in found]
+    bucket = await _info(bus, JETSTREAM_API, LATEST) if LATEST in found else {}
+    fed = [one["name"] for one in bucket.get("config", {}).get("sources") or ()]
+    if lacking := [name for name in fed if name not in found] or ([] if bucket or not _STATES & found else [LATEST]):
+        return [fail("streams", f"this reader's account lacks {', '.join(lacking)}", _ABSENT)]
     if not there:
         return [fail("streams", "this reader's account has no streams", _ABSENT)]
     if troubled := await _late(bus, JETSTREAM_API, found):
         return [fail(f"stream {name}", why, _STANDS) for name, why in troubled]
-    beside = f"; not {', '.join(others)}: `readers` of nats.yaml says which" if others else ""
+    others = [name for name in _EVERY if name not in found]
+    beside = f"; not {', '.join(others)}, which it was not given" if others else ""
     return [ok("streams", f"this reader's account has {', '.join(there)}, which keep up{beside}")]
 
 
@@ -50,9 +56,10 @@ async def of_all(bus: Bus) -> list[Finding]:
 async def _of_one(bus: Bus, account: str, rows: tuple[Subject, ...]) -> Finding | None:
     api = f"{READERS_API}{account}."
     there = await _names(bus, api)
-    if lacking := [one["name"] for one in wanted(account, rows, 1) if one["name"] not in there]:
+    due = [one["name"] for one in wanted(account, rows, 1)]
+    if lacking := [name for name in due if name not in there]:
         return fail(f"reader {account}", f"lacks {', '.join(lacking)}", "aggregate makes them: what says its log?")
-    found = await _late(bus, api, there)
+    found = await _late(bus, api, due)
     return fail(f"reader {account}", "; ".join(f"{name} {why}" for name, why in found), _STANDS) if found else None
 
 

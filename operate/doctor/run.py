@@ -7,10 +7,11 @@ from functools import partial
 from pathlib import Path
 
 from operate.doctor import bus as on_bus
-from operate.doctor import machine, reach
+from operate.doctor import machine, mirrors, reach
 from operate.doctor.core import judged
 from operate.doctor.core.findings import Finding, fail, left_out
 from operate.doctor.deployment import Deployment
+from proto.subjects import STREAM_OWNER
 from services.bus import Bus
 from services.frames.sealing.keys import MOST_GIVERS
 from services.kernel.tls import CertificateError
@@ -68,6 +69,8 @@ def _on_bus(deployment: Deployment, bus: Bus | None) -> list[tuple[str, Check]]:
         ("rights", lambda: on_bus.granted(settings, who)),
         ("streams", lambda: on_bus.streams(bus, who, settings.replicas, deployment.sizes)),
     ]
+    if who == STREAM_OWNER:
+        checks.append(("readers", lambda: mirrors.of_all(bus)))
     if who not in {"operator", "subscriber"} and settings.seed is not None:
         return [*checks, ("windows", _left_out("windows", f"not for {who} to see; the operator is told"))]
     return [

@@ -20,7 +20,7 @@ from operate.identities.kept import (
     require_empty,
     settings_file,
 )
-from operate.identities.leafnodes import STREAMS_USER, Link, hub
+from operate.identities.leafnodes import CROSSING, STREAMS_USER, Link, hub
 from operate.identities.made import Identities
 from operate.identities.readers import streams_of
 from operate.identities.server import Tls
@@ -87,7 +87,7 @@ class KeptHub:
         file = folder / STATE
         try:
             hub = msgspec.json.decode(file.read_bytes(), type=Hub)
-            return cls(folder, structs.replace(hub, readers=streams_of(hub.keys, hub.readers)))
+            return cls(folder, structs.replace(hub, readers=streams_of(hub.keys, hub.readers, CROSSING)))
         except OSError as error:
             raise SettingsError(
                 file,

@@ -15,7 +15,7 @@ from operate.identities.made import Identities, environment, larger, secret_file
 from operate.identities.readers import streams_of
 from operate.identities.server import Tls, WebSocket, users
 from operate.identities.server import server as configuration
-from proto.permissions import ACCOUNTS, NAMED, READER, SERVICES, inbox_name, user_of
+from proto.permissions import ACCOUNTS, NAMED, READER, SERVICES, heard_by, inbox_name, user_of
 from proto.subjects import STREAM_OWNER, Identity
 from services.bus.nkey import Seed
 from services.kernel.settings import SettingsError
@@ -281,7 +281,7 @@ def _server(state: bytes) -> Server:
     if isinstance(found, dict):
         found = {name: value for name, value in found.items() if name not in _REMOVED}
     server = msgspec.convert(found, Server)
-    return structs.replace(server, readers=streams_of(server.keys, server.readers))
+    return structs.replace(server, readers=streams_of(server.keys, server.readers, heard_by(READER)))
 
 
 def require_empty(folder: Path, beside: Iterable[str] = ()) -> None:

@@ -31,9 +31,9 @@ from proto.subjects import STATS, Identity, Subject
 from services.bus.mirrors import LATEST, room
 
 Bridge = dict[str, Any]
+"""An entry of an account's exports or imports."""
 Streams = Mapping[str, Sequence[str]]
 """The streams that each named reader reads, by the reader's name; a reader that is not there reads `GIVEN`."""
-"""An entry of an account's exports or imports."""
 DOORS = {"allowed_connection_types": ["STANDARD", "WEBSOCKET"]}
 """Connection types of readers. A leaf's connection is left out: it would bring another server's subscriptions."""
 _KIB, _MIB = 1 << 10, 1 << 20
@@ -140,9 +140,13 @@ def named(users: Iterable[str]) -> list[str]:
     return [user.removeprefix(NAMED) for user in users if user.startswith(NAMED)]
 
 
-def streams_of(users: Iterable[str], known: Streams) -> dict[str, list[str]]:
-    """Return the streams of each named reader among these users."""
-    return {name: list(known.get(name, GIVEN)) for name in named(users)}
+def streams_of(users: Iterable[str], known: Streams, rows: Iterable[Subject]) -> dict[str, list[str]]:
+    """Return the streams of each named reader among these users, those of all `rows` where none are known.
+
+    The state of an earlier version has none: a key that is renewed takes nothing, and `apply` tells what a file takes.
+    """
+    every = [stream.name for stream in mirrored(rows)]
+    return {name: list(known.get(name, every)) for name in named(users)}
 
 
 def exports(readers: Iterable[Apart]) -> list[Bridge]:

@@ -260,6 +260,8 @@ def _of_readers(readers: list[ReaderPart], *, is_hub: bool) -> Iterator[Problem]
     hubs = {one.name for one in HUB_STREAMS}
     known = [name for name in READ if name in hubs or not is_hub]
     for index, one in enumerate(readers):
+        twice = _twice([name.upper() for name in one.streams])
+        yield from ((f"readers[{index}].streams[{at}]", f"{name} is there twice") for at, name in twice)
         for at, name in enumerate(one.streams):
             if name.upper() not in known:
                 why = f"{name!r} is no stream that readers {'of a hub ' if is_hub else ''}have"

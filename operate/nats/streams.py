@@ -22,9 +22,9 @@ from proto.permissions import JETSTREAM_API
 from proto.subjects import STREAM_OWNER
 from services.bus import Connection, NatsSettings, StreamConflict
 from services.bus.copied import late
-from services.bus.making import Made, config_of, ensure
-from services.bus.mirroring import remove_old, remove_others
-from services.bus.mirrors import made_for
+from services.bus.making import Made, ask, config_of, ensure
+from services.bus.mirroring import remove, remove_old
+from services.bus.mirrors import LATEST, made_for, no_longer
 from services.bus.nkey import Seed
 from services.bus.originals import info
 from services.bus.sizes import sized
@@ -34,6 +34,8 @@ from services.kernel.tls import CertificateError
 
 _COMMAND = "moretta nats streams"
 _TIMEOUT_S = 5.0
+_AT_ONCE = 16
+"""So many connections a plan has at a time."""
 Work = tuple[str, str, list[Config]]
 """A user of the server, what JetStream's API begins with for it, and the streams that it makes."""
 
@@ -65,8 +67,13 @@ async def make(folder: Path, base: NatsSettings, how: How, *, elsewhere: bool = 
 
 async def _planned(work: list[Coroutine[Any, Any, list[str]]]) -> list[str]:
     """Look at all of it at once, since each look at a copy that is behind takes a while; return lines to print."""
-    lines: list[str] = []
-    for told in await asyncio.gather(*work, return_exceptions=True):
+    lines, turns = list[str](), asyncio.Semaphore(_AT_ONCE)
+
+    async def looked(one: Coroutine[Any, Any, list[str]]) -> list[str]:
+        async with turns:
+            return await one
+
+    for told in await asyncio.gather(*map(looked, work), return_exceptions=True):
         if isinstance(told, BaseException):
             raise told
         lines += told
@@ -104,8 +111,8 @@ async def _make(base: NatsSettings, folder: Path, work: Work, how: How) -> list[
     connection = await _connected(structs.replace(base, user=user, password=None, seed=seed))
     wanted = [_copied(config, how.replicas) for config in configs]
     try:
+        others = await _others(connection.client, api, configs, how) if api != JETSTREAM_API else []
         if api != JETSTREAM_API and not how.plan:
-            await remove_others(connection.client, api, configs)
             await remove_old(connection.client, api, [one["name"] for one in configs if "mirror" in one])
         did = [await ensure(connection.client, one, shrink=how.shrink, plan=how.plan, api=api) for one in wanted]
         there = [one.name for one in did if not one.is_new] if how.plan else []
@@ -119,7 +126,7 @@ async def _make(base: NatsSettings, folder: Path, work: Work, how: How) -> list[
         raise SettingsError(_COMMAND, [("", why)]) from None
     finally:
         await connection.close()
-    return [*_lines(user, api, did, how), *copying]
+    return [*_lines(user, api, did, how), *others, *copying]
 
 
 def _copied(config: Config, replicas: int | None) -> Config:
@@ -135,6 +142,15 @@ def _lines(user: str, api: str, did: list[Made], how: How) -> Iterator[str]:
     yield f"{user}{there}: {', '.join(one.name + (news if one.is_new else '') for one in did)}"
     for one in did:
         yield from (f"  {difference.told(shrink=how.shrink)}" for difference in one.found)
+
+
+async def _others(client: Client, api: str, configs: list[Config], how: How) -> list[str]:
+    """Return a line for each stream that a reader is to have no more; with `shrink` it is removed, with the bucket."""
+    found = no_longer((await ask(client, f"{api}STREAM.NAMES")).get("streams") or (), configs)
+    if found and how.shrink and not how.plan:
+        await remove(client, api, [*found, LATEST])
+    does = ("to be removed" if how.plan else "removed") if how.shrink else "--shrink removes it"
+    return [f"  {name} is this reader's no longer, with its consumers: {does}" for name in found]
 
 
 async def _behind(client: Client, api: str, names: list[str]) -> list[str]:

@@ -16,8 +16,8 @@ from nats.js.errors import APIError, NotFoundError
 from proto.permissions import JETSTREAM_API, READERS_API, USER_INFO
 from proto.subjects import Subject
 from services.bus.connection import Connection
-from services.bus.making import TIMEOUT_S, Config, StreamConflict, ask, ensure
-from services.bus.mirrors import LATEST, is_old, readers_of, wanted
+from services.bus.making import TIMEOUT_S, StreamConflict, ask, ensure
+from services.bus.mirrors import LATEST, is_old, no_longer, readers_of, wanted
 from services.bus.originals import Originals, info, is_older
 from services.kernel.log import get_logger
 
@@ -103,7 +103,11 @@ class Mirrors:
     async def _keep(self, account: str, rows: tuple[Subject, ...]) -> None:
         api = f"{READERS_API}{account}."
         every = wanted(account, rows, self._replicas)
-        there = await remove_others(self._client, api, every)
+        there = set((await ask(self._client, f"{api}STREAM.NAMES")).get("streams") or ())
+        if others := no_longer(there, every):
+            log.info("a reader's streams are removed", account=account, streams=others)
+            await remove(self._client, api, [*others, LATEST])  # the bucket has their states
+            there -= {*others, LATEST}
         mirrors = [one for one in every if "mirror" in one]
         if is_new := self._compared.get(account) != rows:
             await remove_old(self._client, api, [one["name"] for one in mirrors])
@@ -120,14 +124,6 @@ class Mirrors:
         if self._told.get(account) != why:
             log.warning("a reader is not served", account=account or None, error=why)
         self._told[account] = why
-
-
-async def remove_others(client: Client, api: str, wanted: Iterable[Config]) -> set[str]:
-    """Delete a reader's streams that it is to have no more, and the bucket with them; return the names of the rest."""
-    there = set((await ask(client, f"{api}STREAM.NAMES")).get("streams") or ())
-    if others := there - {one["name"] for one in wanted}:
-        await remove(client, api, [*others, LATEST])
-    return there - others - ({LATEST} if others else set())
 
 
 async def remove_old(client: Client, api: str, names: Iterable[str]) -> list[str]:

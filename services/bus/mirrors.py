@@ -92,17 +92,27 @@ def room() -> tuple[int, int]:
 def readers_of(answer: bytes) -> dict[str, tuple[Subject, ...]]:
     """Return the rows whose messages each reader's account has, by the server's answer about our own rights.
 
-    Those are of the streams that we may make there. There are no accounts on an open server.
+    Those are of the streams that we may make there; by a configuration of an earlier version, `_READER.<account>.>`,
+    all. There are no accounts on an open server.
     """
     data = json.loads(answer).get("data") or {}
     allowed = ((data.get("permissions") or {}).get("publish") or {}).get("allow") or []
     found: dict[str, set[str]] = {}
     for one in allowed:
-        account, there, asked = one.removeprefix(READERS_API).partition(".STREAM.")
-        if one.startswith(READERS_API) and there:
+        if one.startswith(READERS_API):
+            account, _, asked = one.removeprefix(READERS_API).partition(".")
             found.setdefault(account, set()).add(asked)
-    rows = heard_by(READER)
-    return {name: tuple(row for row in rows if f"*.{row.stream}" in found[name]) for name in sorted(found)}
+    return {name: tuple(row for row in heard_by(READER) if _is_given(row, found[name])) for name in sorted(found)}
+
+
+def _is_given(row: Subject, asked: set[str]) -> bool:
+    return ">" in asked or f"STREAM.*.{row.stream}" in asked
+
+
+def no_longer(there: Iterable[str], wanted: Iterable[Config]) -> list[str]:
+    """Return which streams that are there a reader is to have no more; of those that are made for readers alone."""
+    ours = {*(stream.name for stream in mirrored(heard_by(READER))), LATEST}
+    return sorted(({*there} & ours) - {one["name"] for one in wanted})
 
 
 def is_old(ours: Config, theirs: Config) -> bool:

@@ -66,9 +66,10 @@ class Readers(NatsProcess):
         """How often it has read its configuration again."""
         return sum("Reloaded server configuration" in line for line in self.output)
 
-    async def reload_twice(self) -> None:
-        """Have it read its configuration twice: after the first time it answers a new account nothing."""
-        for wanted in (self.reloads + 1, self.reloads + 2):
+    async def reload(self, times: int) -> None:
+        """Have it read its configuration so often: after the first time it answers a new account nothing."""
+        for _ in range(times):
+            wanted = self.reloads + 1
             self.signal(signal.SIGHUP)
             await until(lambda wanted=wanted: self.reloads == wanted, "a reload")
 

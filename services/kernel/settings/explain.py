@@ -29,9 +29,9 @@ def problems(schema: Any, value: Any, path: str = "") -> Iterator[Problem]:
 def _meant_kind(schema: Any, value: Any) -> Any:
     """Return, of a text or a section, the one that the value is like; any other type as it is."""
     options = get_args(schema) if get_origin(schema) in (Union, UnionType) else ()
-    if len(options) != 2 or type(None) in options:
-        return schema
     is_section = [isinstance(one, type) and issubclass(one, Struct) for one in options]
+    if len(options) != 2 or type(None) in options or sum(is_section) != 1:
+        return schema
     return options[is_section.index(isinstance(value, dict))]
 
 

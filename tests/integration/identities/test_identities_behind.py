@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import nats.js.errors
 import pytest
 from leaf_sites import HubPlace, Site
 from mirrored import make, owner, publish
+from msgspec import structs
 from patience import until
 from readers import ACME, KEYS, Readers
 
@@ -18,6 +20,7 @@ from operate.nats import streams as nats_streams
 from proto.permissions import READERS_API
 from services.bus import Bus, NatsSettings
 from services.bus.making import ask
+from services.bus.mirrors import LATEST
 from services.bus.nkey import Seed
 
 ACCOUNT = "SUBSCRIBERS_acme"
@@ -57,7 +60,7 @@ async def deafen(bus: Bus) -> None:
 
 @pytest.mark.timeout(180)
 async def test_a_mirror_that_stands_still_is_told_to_its_reader_and_to_who_makes_it(server: Readers):
-    """With what is to come; all others keep up. A stream that is not there is told by whoever copies it."""
+    """With what is to come; all others keep up. A stream that is not there is told before that."""
     await publish(server, "one")
     async with owner(server) as bus, reading(server.url, KEYS[ACME]) as acme:
 
@@ -80,8 +83,7 @@ async def test_a_mirror_that_stands_still_is_told_to_its_reader_and_to_who_makes
         await until(told, "that it stands still", 60)
         await ask(bus._connection.client, f"{READERS_API}{ACCOUNT}.STREAM.DELETE.WINDOWS")
         [one], [other] = await mirrors.own(acme), await mirrors.of_all(bus)
-        assert (one.check, one.found) == ("stream KV_moretta_latest", "hears nothing of WINDOWS")
-        assert other.found == "lacks WINDOWS"
+        assert (one.found, other.found) == ("this reader's account lacks WINDOWS", "lacks WINDOWS")
 
 
 @pytest.fixture(name="crossing")
@@ -94,6 +96,38 @@ def _crossing(tmp_path: Path) -> Iterator[tuple[HubPlace, Site]]:
     yield hub, site
     for place in (hub, site):
         place.server.stop()
+
+
+async def test_what_a_hub_takes_from_a_reader_goes_with_shrink_alone(tmp_path: Path):
+    """It is told before, and stays until then; what the reader is given comes at once. Nobody else's is touched."""
+    hub = HubPlace(tmp_path)
+    hub.kept.update(structs.replace(hub.kept.hub, readers={"acme": ["WINDOWS", "ALERTS"]}))
+    hub.start()
+    try:
+        await hub.make()
+        hub.kept.update(structs.replace(hub.kept.hub, readers={"acme": ["ALERTS", "CAMERAS"]}))
+        before = len(hub.server.output)
+        hub.reload()
+        await until(lambda: any("Reloaded server" in line for line in hub.server.output[before:]), "a reload")
+        gone = "  WINDOWS is this reader's no longer, with its consumers: "
+        for how, told, wanted in (
+            (nats_streams.How(plan=True), "--shrink removes it", {"WINDOWS", "ALERTS"}),
+            (nats_streams.How(plan=True, shrink=True), "to be removed", {"WINDOWS", "ALERTS"}),
+            (nats_streams.How(), "--shrink removes it", {"WINDOWS", "ALERTS", "CAMERAS"}),
+            (nats_streams.How(shrink=True), "removed", {"ALERTS", "CAMERAS"}),
+        ):
+            lines = await nats_streams.make(hub.kept.folder, NatsSettings(url=hub.server.url), how)
+            assert [line for line in lines if "no longer" in line] == [gone + told]
+            assert await streams_of(hub, "subscriber-acme") == wanted | {LATEST}
+            assert await streams_of(hub, "subscriber") == {*CROSSING, LATEST}
+    finally:
+        hub.server.stop()
+
+
+async def streams_of(hub: HubPlace, user: str) -> set[str]:
+    """The streams in a reader's account."""
+    async with reading(hub.server.url, Seed((hub.kept.folder / f"{user}.nk").read_text())) as bus:
+        return {*json.loads(await bus.ask("$JS.API.STREAM.NAMES", timeout=5))["streams"]}
 
 
 async def behind(place: HubPlace | Site) -> list[str]:
@@ -127,7 +161,7 @@ async def test_a_site_that_is_away_is_told_at_the_hub(crossing: tuple[HubPlace, 
     seed = Seed((hub.kept.folder / "subscriber.nk").read_text())
     async with reading(hub.server.url, seed) as reader:
         [one] = await mirrors.own(reader)
-        assert (one.state, "; not RULES, OPERATIONS: `readers`" in one.found) == ("ok", True)
+        assert (one.state, "; not RULES, OPERATIONS, which" in one.found) == ("ok", True)
     site.start()
     await site.make()  # what was in memory
     await until(well, "all keep up again", CROSS_S, every_s=1)

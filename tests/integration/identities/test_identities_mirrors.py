@@ -324,7 +324,7 @@ async def test_a_new_reader_is_found(tmp_path: Path):
             mirrors = bus.mirrors()
             assert await mirrors.turn() == ["SUBSCRIBERS", "SUBSCRIBERS_city"]
             server.rewrite((ACME, CITY))
-            await server.reload_twice()
+            await server.reload(2)
 
             async def made() -> bool:
                 await mirrors.turn()
@@ -353,7 +353,7 @@ async def test_a_reader_is_given_fewer_streams(
     await publish(server, "one")
     server.streams |= {"acme": given}
     server.rewrite(server.users)
-    await server.reload_twice()
+    await server.reload(2)
     async with owner(server) as bus, coming(server, ACME) as one, coming(server, CITY) as other:
         await bus.mirrors().turn()
         assert await names(one) == {*given, "KV_moretta_latest"}
@@ -368,6 +368,40 @@ async def test_a_reader_is_given_fewer_streams(
         await until(lambda: has(one.client.jetstream(), "KV_moretta_latest", len(keys)), "the states")
         assert sorted(await (await one.client.jetstream().key_value("moretta_latest")).keys()) == keys
         assert {json.loads(msg.data)["type"] for msg in one.heard} == heard
+
+
+async def test_a_readers_streams_change_while_it_reads(server: Readers):
+    """It stays connected, with a durable consumer, through one reload each; what it is given comes and goes."""
+    cameras = structs.replace(BY_TYPE[CameraV1], site="cannes")
+    async with owner(server) as bus, owner(server, "ingest") as ingest, coming(server, ACME) as one:
+        mirrors, js = bus.mirrors(), one.client.jetstream()
+        await one.client.subscribe("moretta.>", cb=one.take)
+        pull = await js.pull_subscribe("moretta.v1.windows.>", durable="mine", stream="WINDOWS")
+        for given, keys in (
+            (("WINDOWS",), ["windows.cannes.gate"]),
+            (("WINDOWS", "CAMERAS"), ["cameras.cannes.gate", "windows.cannes.gate"]),
+            (("CAMERAS",), ["cameras.cannes.gate"]),
+        ):
+            server.streams |= {"acme": given}
+            server.rewrite(server.users)
+            await server.reload(1)
+            await mirrors.turn()
+            assert await names(one) == {*given, "KV_moretta_latest"}
+            await until(lambda: is_fed(js), "what comes in this moment is not copied")
+            one.heard.clear()
+            await bus.store(WINDOWS, structs.replace(WINDOW, zone="gate", start=WINDOW.start + len(given)))
+            await ingest.store(CAMERAS, structs.replace(cameras, camera="gate", at=cameras.at + len(given)))
+            await until(lambda given=given: len(one.heard) >= len(given), "live ones")
+            await until(lambda keys=keys: has(js, "KV_moretta_latest", len(keys)), "the states")
+            assert sorted(await (await js.key_value("moretta_latest")).keys()) == keys
+            assert {json.loads(msg.data)["type"] for msg in one.heard} == {KINDS[name] for name in given}
+            if "WINDOWS" in given:
+                [msg] = await pull.fetch(1, timeout=patient(5))
+                await msg.ack_sync()
+        assert not one.lost
+
+
+KINDS = {"WINDOWS": "WindowV1", "CAMERAS": "CameraV1"}
 
 
 async def is_fed(js: JetStreamContext) -> bool:

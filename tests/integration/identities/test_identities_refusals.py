@@ -11,6 +11,7 @@ import pytest
 from mirrored import make
 from nats.js import JetStreamContext
 from nats.js.api import ConsumerConfig, StreamConfig
+from on_bus import settled
 from patience import until
 from readers import ACME, Ear, Readers, coming
 
@@ -106,14 +107,18 @@ def told(one: Ear, call: asyncio.Future[object], words: str) -> bool:
 
 async def test_nothing_of_it_was_done(server: Readers):
     """The streams are as they were, and nobody heard a thing."""
-    async with coming(server, ACME) as one:
+    async with coming(server, ACME) as one, coming(server, "subscriber") as other:
+        for ear in (one, other):
+            await ear.client.subscribe("moretta.>", cb=ear.take)
+            await settled(ear.client)
         js = one.client.jetstream(timeout=0.1)
         before = await names(js)
         for row in REFUSED.values():
             with contextlib.suppress(nats.errors.Error, nats.js.errors.Error):
                 await row.act(one, js)
         assert await names(js) == before
-        assert one.heard == []
+        await settled(other.client)
+        assert [*one.heard, *other.heard] == []
 
 
 async def names(js: JetStreamContext) -> dict[str, int]:

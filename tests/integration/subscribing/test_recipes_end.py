@@ -93,7 +93,7 @@ async def test_output_without_room(own_site, folder, name):
 
 
 async def test_a_window_that_was_not_written_is_not_lost(own_site, folder, tmp_path):
-    """It isn't acknowledged: the next program has it, once there is room. What half a row was is to be taken away."""
+    """It isn't acknowledged: the next program has it, once there is room. Half a row is removed first."""
     commands = [one for name in ("csv_log", "nothing_missed") for one in in_each_language(name)]
     await own_site.mirrored()
     await stored(own_site, *TWO)

@@ -76,6 +76,7 @@ def test_a_reader_has_the_streams_that_it_is_given(nats: NatsFolder, place: Wish
     ("reader", "told"),
     [
         ({"name": "a", "streams": ["WINDOWS", "AUDIT"]}, "readers[0].streams[1]: 'AUDIT' is no stream that readers"),
+        ({"name": "a", "streams": ["WINDOWS", "windows"]}, "readers[0].streams[1]: WINDOWS is there twice"),
         ({"name": "a", "streams": []}, "readers[0].streams: must be a list of text, got an empty list"),
         ({"streams": ["WINDOWS"]}, "readers[0].name: is missing"),
         (
@@ -100,12 +101,18 @@ def test_a_hubs_readers_have_what_comes_to_a_hub(nats: NatsFolder):
     )
 
 
-def test_a_folder_of_before_has_readers_of_two_streams(nats: NatsFolder):
-    """Its state says nothing of streams."""
+def test_a_reader_of_before_keeps_its_streams_until_a_file_takes_them(nats: NatsFolder):
+    """The state of an earlier version says nothing of streams: there were all. The file's two are told."""
     nats.apply({"readers": [{"name": "acme", "streams": ["CAMERAS"]}]})
     state = nats.state()
     nats.forge({name: value for name, value in state.items() if name != "readers"})
-    assert Kept.open(nats.path).server.readers == {"acme": ["WINDOWS", "ALERTS"]}
+    every = ["WINDOWS", "ALERTS", "RULES", "OPERATIONS", "CAMERAS", "DELIVERIES"]
+    assert Kept.open(nats.path).server.readers == {"acme": every}
+    nats.rotate("notify")
+    assert Kept.open(nats.path).server.readers == {"acme": every}
+    printed = nats.apply({"readers": ["acme"]})
+    assert lines_of(printed, "- ") == [f"reader acme: {', '.join(every)}"]
+    assert lines_of(printed, "+ ")[0] == "reader acme: WINDOWS, ALERTS"
 
 
 def test_a_readers_key_is_renewed_as_an_identitys(nats: NatsFolder):

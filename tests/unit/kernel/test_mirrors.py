@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from operate.identities.readers import apart, made
 from proto.permissions import heard_by, mirrored
 from proto.subjects import CAMERAS, DELIVERIES, WINDOWS, stream
-from services.bus.mirrors import LATEST, STATES, is_old, latest, made_for, mirror, readers_of, room, wanted
+from services.bus.mirrors import LATEST, STATES, is_old, latest, made_for, mirror, no_longer, readers_of, room, wanted
 
 READER = heard_by("subscriber")
 
@@ -92,11 +92,25 @@ STREAMS = [stream.name for stream in mirrored(READER)]
 def test_readers_and_their_streams_are_known_by_our_own_rights(readers: dict[str, list[str]]):
     """As `made` gives them and the server tells them; other rights are nobody's account."""
     given_to = apart([f"subscriber-{name}" for name in readers], readers)
-    rights = ["$JS.API.STREAM.CREATE.WINDOWS", "_READER.SUBSCRIBERS.>", *made(given_to)]
+    rights = ["$JS.API.STREAM.CREATE.WINDOWS", *made(given_to)]
     answer = {"data": {"permissions": {"publish": {"allow": rights}, "subscribe": {}}}}
     found = readers_of(json.dumps(answer).encode())
     streams = {account: {str(row.stream) for row in rows} for account, rows in found.items()}
     assert streams == {f"SUBSCRIBERS_{name}": {*mine} for name, mine in readers.items()}
+
+
+def test_a_configuration_of_before_gives_each_reader_all():
+    """`_READER.<account>.>`: a new aggregate serves them as the one before did."""
+    answer = {"data": {"permissions": {"publish": {"allow": ["_READER.SUBSCRIBERS_acme.>"]}}}}
+    assert readers_of(json.dumps(answer).encode()) == {"SUBSCRIBERS_acme": READER}
+
+
+def test_what_a_reader_is_to_have_no_more():
+    """With the bucket, if no state is left; a stream that this version does not know is nobody's to remove."""
+    there = ["WINDOWS", "CAMERAS", "DELIVERIES", LATEST, "FUTURE"]
+    assert no_longer(there, wanted("SUBSCRIBERS", (WINDOWS, DELIVERIES), 1)) == ["CAMERAS"]
+    assert no_longer(there, wanted("SUBSCRIBERS", (DELIVERIES,), 1)) == ["CAMERAS", LATEST, "WINDOWS"]
+    assert no_longer(there, wanted("SUBSCRIBERS", READER, 1)) == []
 
 
 @pytest.mark.parametrize("data", [None, {}, {"permissions": None}, {"permissions": {"publish": {}}}])

@@ -68,7 +68,8 @@ Takes (dict "root" $ "reader" "acme" or {"name": "acme", "streams": ["WINDOWS"]}
 {{- define "moretta.nats.reader" -}}
 {{- $made := .root.Files.Get "files/accounts.json" | fromJson -}}
 {{- $reader := ternary (dict "name" .reader) .reader (kindIs "string" .reader) -}}
-{{- $streams := $reader.streams | default $made.readers.given -}}
+{{- $streams := list -}}
+{{- range $reader.streams | default $made.readers.given -}}{{- $streams = append $streams (upper .) -}}{{- end -}}
 {{- $known := list -}}
 {{- range $stream, $subjects := $made.readers.streams -}}
 {{- if or (get $made.streams $stream).hub (not $.root.Values.nats.hub.enabled) -}}{{- $known = append $known $stream -}}{{- end -}}
@@ -142,12 +143,11 @@ Takes (dict "root" $ "accounts" {...} "giver" {...}). */}}
 {{- end -}}
 {{- $users := list -}}
 {{- range $user := $giver.users -}}
-{{- $publish := list -}}
+{{- $publish := $user.permissions.publish.allow -}}
+{{- range $reader := $named -}}
 {{- range $subject := $user.permissions.publish.allow -}}
-{{- $publish = append $publish $subject -}}
-{{- if contains "SUBSCRIBERS" $subject -}}
-{{- range $named -}}
-{{- if not (has $subject .without) -}}{{- $publish = append $publish ($subject | replace "SUBSCRIBERS" .account) -}}{{- end -}}
+{{- if and (contains "SUBSCRIBERS" $subject) (not (has $subject $reader.without)) -}}
+{{- $publish = append $publish ($subject | replace "SUBSCRIBERS" $reader.account) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
