@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import msgspec
 from msgspec import Struct, inspect
@@ -23,7 +23,7 @@ def problems(schema: Any, value: Any, path: str = "") -> Iterator[Problem]:
         convert(value, schema)
     except msgspec.ValidationError:
         parts = list(_part_problems(_bare(schema), value, path))
-        yield from parts or [(path, f"{_right(schema)}, got {shown(value, schema)}{_percent(schema, value)}")]
+        yield from parts or [(path, f"{_right(schema)}, got {shown(value, schema)}{_hint(schema, value)}")]
 
 
 def _meant_kind(schema: Any, value: Any) -> Any:
@@ -33,6 +33,12 @@ def _meant_kind(schema: Any, value: Any) -> Any:
     if len(options) != 2 or type(None) in options or sum(is_section) != 1:
         return schema
     return options[is_section.index(isinstance(value, dict))]
+
+
+def _hint(schema: Any, value: Any) -> str:
+    """Return what was probably meant, where that can be told: a share of a percentage, or a choice; else empty."""
+    bare = _bare(schema)
+    return _meant_choice(value, get_args(bare)) if get_origin(bare) is Literal else _percent(schema, value)
 
 
 def _percent(schema: Any, value: Any) -> str:
@@ -81,6 +87,16 @@ def _field_problems(schema: type[Struct], value: dict[str, Any], path: str) -> I
 def _meant(key: object, known: Iterable[str]) -> str:
     close = get_close_matches(str(key), known, 1, cutoff=0.75)
     return f"; did you mean {close[0]}?" if close else ""
+
+
+def _meant_choice(value: object, choices: Iterable[object]) -> str:
+    """Return which choice a text is like: but for its case, as an abbreviation either way, or with a slip."""
+    if not isinstance(value, str) or not value:
+        return ""
+    names, typed = [str(choice) for choice in choices], value.lower()
+    close = [name for name in names if name.startswith(typed) or typed.startswith(name)]
+    close = close or get_close_matches(typed, names, 1, cutoff=0.6)
+    return f"; did you mean {close[0]}?" if len(close) == 1 else ""
 
 
 def join(path: str, key: object) -> str:

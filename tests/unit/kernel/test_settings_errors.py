@@ -356,6 +356,7 @@ def try_load(folder: Path, data: bytes, environ: dict[str, str] | None = None) -
 
 
 PAIR = "must be 2 values in brackets, each a number at least 0 and at most 1"
+DAYS = "fri, mon, sat, sun, thu, tue, wed"
 
 
 @pytest.mark.parametrize(
@@ -366,9 +367,30 @@ PAIR = "must be 2 values in brackets, each a number at least 0 and at most 1"
         ("privacy: {areas: [[[0, 0], [1, 0], [1]]], drawn_for: [640, 360]}",
          [f"sites[0].cameras[0].privacy.areas[0][2]: {PAIR}, got a list of 1"]),
         ("rests: [{start: '20:00', end: '07:00', days: [monday]}]",
-         ["sites[0].cameras[0].rests[0].days[0]: must be one of fri, mon, sat, sun, thu, tue, wed, got 'monday'"]),
+         [f"sites[0].cameras[0].rests[0].days[0]: must be one of {DAYS}, got 'monday'; did you mean mon?"]),
     ],
 )  # fmt: skip
 def test_what_is_wrong_within_a_pair_or_a_row_is_named(errors, camera, lines):
     """Points, sizes and days are asked one by one, and never called a text in quotes."""
     assert errors(f"sites: [{{id: cannes, cameras: [{{id: gate, url: /dev/video0, {camera}}}]}}]") == lines
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("sites: [{id: a, profile: lba}]", "lab"),
+        ("sites: [{id: a, profile: Alerting}]", "alerting"),
+        ("sites: [{id: a, profile: fr-2021}]", "fr-2021-269"),
+        (f"{GOOD}\nlog: {{level: warn}}", "warning"),
+        (f"{GOOD}\nlog: {{level: infos}}", "info"),
+    ],
+)
+def test_a_choice_that_is_nearly_right_is_named(errors, text: str, meant: str):
+    """A slip of the fingers, another case, a word cut short or too long: one choice is close, and is offered."""
+    assert [line.rpartition("; ")[2] for line in errors(text)] == [f"did you mean {meant}?"]
+
+
+@pytest.mark.parametrize("value", ["x", "loud", "''", "5", "[info]", "e r"])
+def test_a_choice_that_is_like_none_gets_no_guess(errors, value: str):
+    """Whoever wrote something else is told the choices, and nothing is made of it."""
+    assert "did you mean" not in "".join(errors(f"{GOOD}\nlog: {{level: {value}}}"))
