@@ -75,11 +75,8 @@ fuzz: setup ## 10 000 nearly right inputs to each door, decoder and film (about 
 	MORETTA_FUZZ=10000 $(PYTEST) -s -p no:randomly --timeout 3000 tests/integration/fuzz | grep -v '^{'
 
 check: setup ## formatting, lint, types, layers, dead code
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports
-	$(BIN)/vulture
+	@red=0; for one in "ruff format --check ." "ruff check ." mypy lint-imports vulture; do \
+	  echo "$$one"; $(BIN)/$$one || red=1; done; exit $$red
 
 own-tests: setup ## each module of the pure cores has 95 % of its lines run by its own tests alone (about a minute)
 	@$(BIN)/python .ci/own-tests

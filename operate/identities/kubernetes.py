@@ -37,12 +37,15 @@ class Release(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         return f"{'tls' if tls else 'nats'}://{host}:4222"
 
     def secret(self, what: str, files: Mapping[str, str]) -> Values:
-        """Return the Secret `<release>-<what>` with these files in it."""
+        """Return the Secret `<release>-<what>` with these files in it.
+
+        It lacks the label `app.kubernetes.io/instance`, by which Argo CD before 3 prunes what it does not render.
+        """
         place = {"namespace": self.namespace} if self.namespace else {}
         labels = {
             "app.kubernetes.io/name": CHART,
-            "app.kubernetes.io/instance": self.name,
             "app.kubernetes.io/component": what,
+            "moretta/release": self.name,
         }
         metadata = {"name": f"{self.name}-{what}", **place, "labels": labels}
         return {

@@ -42,7 +42,8 @@ def test_each_secret_holds_what_its_identity_needs_and_no_other_seed(nats: NatsF
     for identity in inside:
         one = found[f"paris-identity-{identity}"]
         assert (one["kind"], one["type"], one["metadata"]["namespace"]) == ("Secret", "Opaque", "count")
-        assert one["metadata"]["labels"]["app.kubernetes.io/instance"] == "paris"
+        assert one["metadata"]["labels"]["moretta/release"] == "paris"
+        assert "app.kubernetes.io/instance" not in one["metadata"]["labels"], "Argo CD before 3 would prune it"
         people = [f"{identity}.yaml"] if identity in PEOPLE else []
         assert list(one["stringData"]) == [*secret_files(identity), *people]
         assert all(content == nats.read(name) for name, content in one["stringData"].items())
