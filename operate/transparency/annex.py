@@ -154,7 +154,7 @@ def _contents(place: SiteNotice) -> dict[str, str]:
     gettext = place.words.gettext
     return {
         "SIGHTINGS": gettext("where in the picture faces were, and whether each wore a mask"),
-        "PASSAGES": gettext("each passage: zone, mask or not, time"),
+        "PASSAGES": gettext("each passage: camera, zone, mask or not, time"),
         "DRIFT": gettext("a camera's day in histograms of sizes and scores, by which faults are noticed"),
         "WINDOWS": gettext("the published figures"),
         "ALERTS": gettext("published alerts"),

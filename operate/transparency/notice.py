@@ -7,6 +7,8 @@ from proto.subjects import STREAMS
 
 PIXELS_MS = 100
 """How long 99 of 100 pictures live at most, as promised (docs/privacy.md)."""
+DECODER_S = 14
+"""The longest for which a decoder was busy with one packet and held on to its pictures (docs/privacy.md)."""
 
 
 def sign(place: SiteNotice, operator: TransparencySettings, made: str) -> Document:
@@ -108,9 +110,13 @@ def _lifetimes(place: SiteNotice) -> Table:
             gettext("99 of 100: {ms} ms at most. How many lived longer is measured and published.", ms=PIXELS_MS),
         ),
         (
-            gettext("what video decoding needs of earlier pictures"),
+            gettext("the camera's video before it is decoded, and what decoding needs of earlier pictures"),
             gettext("memory, at the site"),
-            gettext("until the next pictures; {time} at most once a camera pauses or ends", time=place.duration(2)),
+            gettext(
+                "until the next pictures; some seconds once a camera pauses, ends or falls silent ({time} were the most"
+                " that was measured)",
+                time=place.duration(DECODER_S),
+            ),
         ),
         (
             gettext("where in the picture faces were, and whether each wore a mask"),
@@ -118,7 +124,7 @@ def _lifetimes(place: SiteNotice) -> Table:
             place.duration(kept["SIGHTINGS"]),
         ),
         (
-            gettext("each passage: zone, mask or not, time"),
+            gettext("each passage: camera, zone, mask or not, time"),
             gettext("disk, at the site"),
             place.duration(kept["PASSAGES"]),
         ),

@@ -5,6 +5,7 @@ PYTHONPATH=tests/support:. .venv/bin/python tests/support/doc_pictures.py
 
 import asyncio
 import base64
+import json
 import tempfile
 from dataclasses import replace
 from datetime import date, datetime
@@ -12,6 +13,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import browser
+import msgspec
 import yaml
 from messages import HOUR, MINUTE, TEN, alert, window
 from msgspec import structs
@@ -20,6 +22,7 @@ from published_sites import MARKET, Published, published
 from windows import hidden, market_day
 
 from operate.transparency.write import write
+from proto.model_errors import ModelErrors
 from proto.public import AlertV1, WindowV1
 from services.notify.charts import draw
 from services.notify.core.notification import Group, Notification, notice_of
@@ -34,6 +37,7 @@ from services.sites.history import day_start
 from services.sites.settings import RuleSettings, SiteSettings, ZoneSettings
 
 FOLDER = Path(__file__).parents[2] / "docs/pictures"
+ERRORS = Path(__file__).parents[2] / "services/inference/models/errors.json"
 PARIS = ZoneInfo("Europe/Paris")
 RULE = RuleSettings(
     id="few-masks", zone="north", fire_below=0.7, clear_above=0.75, name="Few masks", action="Hand out masks."
@@ -95,7 +99,8 @@ def morning(last: float) -> list[WindowV1]:
     for number, rate in enumerate((*_RATES, last)):
         start = TEN - (len(_RATES) - number) * 20 * MINUTE
         if rate is not None:
-            near = {"rate": rate, "interval": (max(0.0, rate - 0.08), min(1.0, rate + 0.07)), "persons": 140}
+            near = {"rate": rate, "interval": (rate - 0.1, rate + 0.1), "persons": 140}
+            near |= {"sampling_interval": (rate - 0.08, rate + 0.07)}
             found.append(window(start, zone="north", **near))
         elif number == _RATES.index(None):
             found.append(hidden(start, site=SITE.id, zone="north"))
@@ -104,9 +109,10 @@ def morning(last: float) -> list[WindowV1]:
 
 async def mails(chromium: Browser) -> None:
     """The mail of an alert, and the one in French and in the dark that says that it is over."""
-    over = {"rate": 0.81, "interval": (0.74, 0.86)}
+    under = {"rate": 0.54, "interval": (0.437, 0.653), "sampling_interval": (0.46, 0.624), "persons": 140}
+    over = {"rate": 0.81, "interval": (0.732, 0.894), "sampling_interval": (0.733, 0.864)}
     kinds = {
-        "mail-firing": (told("first", "firing"), "en", "light"),
+        "mail-firing": (told("first", "firing", **under), "en", "light"),
         "mail-resolved": (told("all-resolved", "resolved", **over), "fr", "dark"),
     }
     for name, (notification, language, scheme) in kinds.items():
@@ -133,7 +139,9 @@ async def report(chromium: Browser) -> None:
         zones=[ZoneSettings(id="fish", name="Fish hall"), ZoneSettings(id="hall", name="North gate")],
     )  # fmt: skip
     fish = [window(start + n * HOUR, 30, (10, 0, 0), site="cannes", zone="fish") for n in range(9, 18)]
-    windows = [*market_day(start - 24 * HOUR), *market_day(start), *fish]
+    errors = msgspec.convert(json.loads(ERRORS.read_bytes())["errors"], ModelErrors)
+    days = [*market_day(start - 24 * HOUR), *market_day(start), *fish]
+    windows = [structs.replace(one, model_errors=errors) for one in days]
     found = report_of(Question("cannes", day, PARIS, 2**62, zones=("fish", "hall")), windows, [])
     await taken(chromium, "report", await report_file(found, site, words_in("en")), 1000, "light", height=1288)
 

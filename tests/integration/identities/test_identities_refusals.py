@@ -16,7 +16,6 @@ from patience import until
 from readers import ACME, Ear, Readers, coming
 
 pytestmark = [
-    pytest.mark.alone,
     pytest.mark.filterwarnings("ignore:parameter .timeout. of type .float.:DeprecationWarning"),
 ]
 SOON_S = 1.0
@@ -80,6 +79,7 @@ def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Readers]:
     server.stop()
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("name", REFUSED)
 async def test_what_is_refused_is_told_within_a_second(server: Readers, name: str):
     """In words that name the subject; a call to which the server gives no answer ends with a time-out, later."""
