@@ -6,21 +6,23 @@ from collections.abc import Sequence
 from msgspec import structs
 
 from operate.box.machine import BoxError, free_port, is_free
-from operate.box.ports import ANYWHERE, Port
+from operate.box.ports import ANYWHERE, Claim, Port
 from operate.identities import WebSocket
 from operate.nats.nats_yaml import is_loopback
 from services.aggregate.settings import PageSettings
 from services.ingest.settings import WebSettings
 
 
-def usual_page(ports: Sequence[Port], door: WebSocket | None) -> PageSettings:
+def usual_page(ports: Sequence[Port], door: WebSocket | None, usual_port: Claim) -> PageSettings:
     """Return the page of settings that name none: at its usual port, or a free one if that is taken or wanted.
 
+    It is taken, too, where another box has claimed it and does not listen yet.
     NATS has one listener for browsers: one that other pages need a key for stays so, and this page asks for it, too.
     """
     usual = PageSettings(ask_key=door is not None)
     is_wanted = usual.port in {port.number for port in ports}
-    return structs.replace(usual, port=0) if is_wanted or not is_free(usual.port) else usual
+    is_ours = usual_port.is_ours and is_free(usual.port) and not is_wanted
+    return usual if is_ours else structs.replace(usual, port=0)
 
 
 def linked(page: PageSettings, web: WebSettings | None) -> PageSettings:

@@ -1,7 +1,8 @@
 """The ports that settings and options of `moretta up` ask for."""
 
+import socket
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from operate.box.machine import BoxError, is_free
 from operate.identities import WebSocket
@@ -22,6 +23,29 @@ class Port(NamedTuple):
     where: str
     host: str
     number: int
+
+
+class Claim:
+    """A port that this box means to take, seconds later: a box that starts meanwhile finds it claimed.
+
+    It is a name in Linux's abstract space of Unix sockets (unix(7)), which ends with the process.
+    """
+
+    def __init__(self, number: int) -> None:
+        self._held = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.is_ours = True
+        try:
+            self._held.bind(f"\0moretta-port-{number}")
+        except OSError:
+            self.is_ours = False
+
+    def __enter__(self) -> Self:
+        """Return the claim, which ends with the block."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the claim."""
+        self._held.close()
 
 
 def wanted(ingest: IngestFile, page: PageSettings | None, door: WebSocket | None) -> list[Port]:

@@ -17,7 +17,7 @@ from rich.live import Live
 
 from operate.box.box import Box
 from operate.box.page import linked, usual_page
-from operate.box.ports import require_free, wanted
+from operate.box.ports import Claim, require_free, wanted
 from operate.box.screen import Screen, first_numbers, page_sign
 from operate.identities import WebSocket
 from operate.show import has_reader
@@ -25,7 +25,7 @@ from operate.view import View
 from proto.codec import as_json
 from proto.public import AlertV1
 from proto.subjects import ALERTS, CAMERAS, DELIVERIES, OPERATIONS, RULES, WINDOWS
-from services.aggregate.settings import AggregateFile
+from services.aggregate.settings import AggregateFile, PageSettings
 from services.bus import Bus, Request
 from services.bus.mirrors import LATEST
 from services.ingest.settings import IngestFile
@@ -57,12 +57,13 @@ async def up(
     ingest, file = load(settings_file, IngestFile), load(settings_file, AggregateFile)
     ports = wanted(ingest, file.aggregate.page, door)
     require_free(ports)
+    claim = Claim((file.aggregate.page or PageSettings()).port)
     box = Box(
         folder,
         settings_file,
         on_line=_with_page(said, screen),
         probes_port=ingest.probes.port,
-        page=linked(file.aggregate.page or usual_page(ports, door), ingest.ingest.web),
+        page=linked(file.aggregate.page or usual_page(ports, door, claim), ingest.ingest.web),
         door=door,
         sizes=file.nats.sizes,
     )
@@ -71,7 +72,9 @@ async def up(
     _say("moretta", f"{screen.page}\n{first_numbers(sites, time.time_ns())}")
     # Without this handler SIGHUP would end the process at once and leave its secrets behind.
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, box.reload)
-    async with box:
+    async with contextlib.AsyncExitStack() as stack:
+        stack.enter_context(claim)
+        await stack.enter_async_context(box)
         screen.notes.append(f"operators: -c {box.operator_file}")
         if door is not None:
             _tell(screen, f"subscribers in a browser: ws://{door.listen}, from pages of {', '.join(door.origins)}")

@@ -9,7 +9,7 @@ import yaml
 
 from operate.box.machine import BoxError, free_port, kept_limits, roomy
 from operate.box.page import linked, usual_page
-from operate.box.ports import require_free, wanted
+from operate.box.ports import Claim, require_free, wanted
 from operate.identities import WebSocket
 from services.aggregate.settings import AggregateFile, PageSettings
 from services.ingest.settings import IngestFile, WebSettings
@@ -114,10 +114,24 @@ def test_a_page_that_nobody_asked_for_takes_nobodys_port(tmp_path: Path):
     """Nor does it open NATS's listener to browsers without a key where another page's browsers need one."""
     ingest, page = of(tmp_path, {"sites": [{"id": "cannes"}], "ingest": {"web": {"port": 8088}}})
     assert page is None
-    assert usual_page(wanted(ingest, page, None), None) == PageSettings(port=0)
+    with Claim(free_port()) as claim:
+        assert usual_page(wanted(ingest, page, None), None, claim) == PageSettings(port=0)
     door = WebSocket("127.0.0.1:8088", ["http://a.example"])
     ingest, _ = of(tmp_path, {"sites": [{"id": "cannes"}]})
-    assert usual_page(wanted(ingest, None, door), door) == PageSettings(port=0, ask_key=True)
+    with Claim(free_port()) as claim:
+        assert usual_page(wanted(ingest, None, door), door, claim) == PageSettings(port=0, ask_key=True)
+
+
+def test_two_boxes_that_start_at_once_take_two_ports(monkeypatch: pytest.MonkeyPatch):
+    """The second sees the first one's claim, seconds before its page listens. It ends with the box."""
+    monkeypatch.setattr("operate.box.page.is_free", lambda port: True)
+    number = free_port()
+    with Claim(number) as first:
+        assert usual_page([], None, first) == PageSettings()
+        with Claim(number) as second:
+            assert usual_page([], None, second) == PageSettings(port=0)
+    with Claim(number) as third:
+        assert third.is_ours
 
 
 @pytest.mark.parametrize(
