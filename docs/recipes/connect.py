@@ -57,7 +57,7 @@ def run(main):
     """Run a program to its end; what ends it is one line, and exit code 2."""
     try:
         asyncio.run(main())
-        sys.stdout.flush()  # a full disk is told of here, and not by Python after the last line
+        sys.stdout.flush()  # here a full disk is an error; after the last line Python would only print it
     except BrokenPipeError:  # the reader of the output has enough, such as `head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (OSError, nkeys.NkeysError, nats.errors.Error, JetStreamError) as error:

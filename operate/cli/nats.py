@@ -28,7 +28,7 @@ def apply(
 
     Without a file it is a server on this machine alone; where one was applied before, what it said. Again does no harm.
     """
-    from operate.identities.kept import INPUT
+    from operate.identities.folder import INPUT
     from operate.nats.apply import apply as run
     from operate.nats.nats_yaml import load
     from operate.nats.shown import applied_steps, show

@@ -20,7 +20,7 @@ _EVERY = tuple(stream.name for stream in mirrored(heard_by(READER)))
 """The streams that a reader may have."""
 _STATES = {str(row.stream) for row in STATES}
 _ABSENT = "aggregate makes them soon after it starts, at a hub `moretta nats streams`: does it run?"
-_STANDS = "tell whoever runs Moretta; MorettaReadersUnserved in docs/runbooks.md"
+_STANDS = "tell the operator of Moretta; MorettaReadersUnserved in docs/runbooks.md"
 
 
 async def own(bus: Bus) -> list[Finding]:
@@ -44,7 +44,7 @@ async def own(bus: Bus) -> list[Finding]:
 
 
 async def of_all(bus: Bus) -> list[Finding]:
-    """Return whether all readers' streams are there and keep up, as whoever makes them may see."""
+    """Return whether all readers' streams are there and keep up; aggregate and the operator may ask."""
     readers = readers_of(await bus.ask(USER_INFO, timeout=_ANSWER_S))
     if not readers:
         return [left_out("readers", "an open server has no accounts of readers")]

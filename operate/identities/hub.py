@@ -10,8 +10,9 @@ import yaml
 from msgspec import Struct, structs
 
 from operate.identities import kubernetes
-from operate.identities.kept import (
+from operate.identities.folder import (
     CONFIG,
+    HUB_STATE,
     SECRETS,
     VALUES,
     holds,
@@ -28,7 +29,6 @@ from proto.permissions import NAMED, READER
 from services.bus.nkey import Seed
 from services.kernel.settings import SettingsError
 
-STATE = "hub-state.json"
 Leaves = dict[str, list[str]]
 """The public keys with which a leaf may connect, by the leaf's sites joined with `+`."""
 
@@ -84,7 +84,7 @@ class KeptHub:
     @classmethod
     def open(cls, folder: Path) -> "KeptHub":
         """Return the hub of a folder; SettingsError if its state file is missing or invalid."""
-        file = folder / STATE
+        file = folder / HUB_STATE
         try:
             hub = msgspec.json.decode(file.read_bytes(), type=Hub)
             return cls(folder, structs.replace(hub, readers=streams_of(hub.keys, hub.readers, CROSSING)))
@@ -143,7 +143,7 @@ class KeptHub:
 
     def _write(self) -> None:
         one = self.hub
-        self._files.write(STATE, msgspec.json.format(msgspec.json.encode(one)).decode())
+        self._files.write(HUB_STATE, msgspec.json.format(msgspec.json.encode(one)).decode())
         self._files.write(CONFIG, self._config())
         trusted = one.tls.ca_file if one.tls else None
         for user in self._users():

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from operate.identities.kept import PEOPLE, reader_files, settings_file
+from operate.identities.folder import reader_files, settings_file
+from operate.identities.kept import PEOPLE
 from operate.identities.kubernetes import Values, identity
 from operate.identities.made import PEERS, secret_files
 from proto.permissions import ACCOUNTS, NAMED, READER, user_of

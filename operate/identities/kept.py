@@ -10,19 +10,28 @@ import yaml
 from msgspec import Struct, structs
 
 from operate.identities import kubernetes
+from operate.identities.folder import (
+    CONFIG,
+    OFFICIAL,
+    SECRETS,
+    STATE,
+    VALUES,
+    holds,
+    left_over,
+    reader_files,
+    require_empty,
+    settings_file,
+)
 from operate.identities.leafnodes import LEAF_USER, STREAMS_USER, Link, leaf
 from operate.identities.made import Identities, environment, larger, secret_files
 from operate.identities.readers import streams_of
 from operate.identities.server import Tls, WebSocket, users
 from operate.identities.server import server as configuration
-from proto.permissions import ACCOUNTS, NAMED, READER, SERVICES, heard_by, inbox_name, user_of
+from proto.permissions import ACCOUNTS, NAMED, READER, SERVICES, heard_by, user_of
 from proto.subjects import STREAM_OWNER, Identity
 from services.bus.nkey import Seed
 from services.kernel.settings import SettingsError
 
-CONFIG, STATE, INPUT = "nats.conf", "site-state.json", "nats.yaml"
-SECRETS, VALUES, OFFICIAL = "secrets.yaml", "values.yaml", "nats-values.yaml"
-"""Files for Kubernetes: Secrets, values of our chart, values of NATS's own chart."""
 _OUTSIDE: Identity = "backup"
 """The identity whose seed is in no cluster: it can destroy every stream, and belongs where the backups are (ADR 32)."""
 _REMOVED = ("mqtt",)
@@ -282,41 +291,3 @@ def _server(state: bytes) -> Server:
         found = {name: value for name, value in found.items() if name not in _REMOVED}
     server = msgspec.convert(found, Server)
     return structs.replace(server, readers=streams_of(server.keys, server.readers, heard_by(READER)))
-
-
-def require_empty(folder: Path, beside: Iterable[str] = ()) -> None:
-    """Raise SettingsError if a folder holds more than its file and the files `beside`: it will be closed to others."""
-    allowed = {INPUT, *beside}
-    found = [one.name for one in folder.iterdir() if one.name not in allowed] if folder.exists() else []
-    if any(name.endswith(".nk") for name in found):
-        why = f"has keys and no {STATE}: it was left half made, and no server knows these keys; remove them"
-        raise SettingsError(folder, [("", why)])
-    if found:
-        raise SettingsError(folder, [("", f"is not empty; name a folder of its own, with nothing but {INPUT} in it")])
-
-
-def left_over(folder: Path, users_there: Iterable[str]) -> list[str]:
-    """Return the files of readers and leaves that were left behind when a change broke off."""
-    there = {*users_there}
-    found = [one.name for one in folder.iterdir() if one.name.startswith((NAMED, f"{STREAMS_USER}-"))]
-    return [name for name in found if Path(name).stem not in there]
-
-
-def holds(file: Path, text: str) -> bool:
-    """Return whether a file is there with this text."""
-    return file.is_file() and file.read_text(encoding="utf-8") == text
-
-
-def reader_files(user: str) -> list[str]:
-    """Return the names of a named reader's files."""
-    return [f"{user}.nk", f"{user}.yaml"]
-
-
-def settings_file(url: str, identity: Identity, trusted: str | None = None, *, user: str | None = None) -> str:
-    """Return the settings for a command that connects as `identity` to the server at `url`; they lie beside the seed.
-
-    `trusted` is the CA file for the server's certificate; `user` is another user with that identity's rights.
-    """
-    name = inbox_name(identity, "MAIN")
-    found = {"url": url, "user": name, "seed_file": f"{user or name}.nk"} | ({"ca_file": trusted} if trusted else {})
-    return yaml.safe_dump({"nats": found}, sort_keys=False)

@@ -172,19 +172,19 @@ def hub(
     gives the common streams that are larger than in the table, `readers` the streams of named readers.
     """
     each = _bytes() + _SPARE
-    apart_here = apart(keys, readers or {}, CROSSING)
+    reader_accounts = apart(keys, readers or {}, CROSSING)
     maker = _maker(STREAMS_USER, "")
-    users = _users(keys[STREAMS_USER], Rights((*maker.publish, *made(apart_here)), maker.subscribe))
+    users = _users(keys[STREAMS_USER], Rights((*maker.publish, *made(reader_accounts)), maker.subscribe))
     last = [link.hops[-1] for link in leaves]
     on_disk, in_memory = reserved(len(named(keys)))
     accounts: Config = {
         HUB: {
             "jetstream": True,
             "users": users,
-            "imports": [*back(apart_here), *(one for hop in last for one in hop.imports())],
-            "exports": exports(apart_here),
+            "imports": [*back(reader_accounts), *(one for hop in last for one in hop.imports())],
+            "exports": exports(reader_accounts),
         },
-        **{one.account: one.block(HUB, keys[one.user]) for one in apart_here},
+        **{one.account: one.block(HUB, keys[one.user]) for one in reader_accounts},
         **{link.account: _site(link, keys, found, each) for link, found in leaves.items()},
     }
     block = {"tls": tls.block()} if tls else {}

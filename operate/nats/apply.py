@@ -9,8 +9,7 @@ import msgspec
 from msgspec import structs
 
 from operate.identities import Hub, Kept, KeptHub, Server, limits, users
-from operate.identities.hub import STATE as HUB_STATE
-from operate.identities.kept import STATE, require_empty
+from operate.identities.folder import HUB_STATE, STATE, require_empty
 from operate.identities.leafnodes import LEAF_USER, STREAMS_USER
 from operate.identities.readers import Streams
 from operate.nats.nats_yaml import NatsFile, absolute

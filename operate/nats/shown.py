@@ -6,9 +6,8 @@ from rich.console import Console
 from rich.table import Table
 
 from operate.identities import PEOPLE, Kept, KeptHub, Release, limits, secret_files, users
-from operate.identities.hub import STATE as HUB_STATE
+from operate.identities.folder import HUB_STATE, OFFICIAL, SECRETS, STATE, VALUES
 from operate.identities.hub import link_of
-from operate.identities.kept import OFFICIAL, SECRETS, STATE, VALUES
 from operate.identities.kubernetes import identity as secret_of
 from operate.identities.leafnodes import LEAF_USER, STREAMS_USER
 from operate.nats.apply import ALL, Applied

@@ -24,7 +24,7 @@ from services.bus import Connection, NatsSettings, StreamConflict
 from services.bus.copied import late
 from services.bus.making import Made, ask, config_of, ensure
 from services.bus.mirroring import remove, remove_old
-from services.bus.mirrors import LATEST, made_for, no_longer
+from services.bus.mirrors import made_for, no_longer, with_bucket
 from services.bus.nkey import Seed
 from services.bus.originals import info
 from services.bus.sizes import sized
@@ -148,7 +148,7 @@ async def _others(client: Client, api: str, configs: list[Config], how: How) -> 
     """Return a line for each stream that a reader is to have no more; with `shrink` it is removed, with the bucket."""
     found = no_longer((await ask(client, f"{api}STREAM.NAMES")).get("streams") or (), configs)
     if found and how.shrink and not how.plan:
-        await remove(client, api, [*found, LATEST])
+        await remove(client, api, with_bucket(found))
     does = ("to be removed" if how.plan else "removed") if how.shrink else "--shrink removes it"
     return [f"  {name} is this reader's no longer, with its consumers: {does}" for name in found]
 

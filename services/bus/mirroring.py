@@ -17,7 +17,7 @@ from proto.permissions import JETSTREAM_API, READERS_API, USER_INFO
 from proto.subjects import Subject
 from services.bus.connection import Connection
 from services.bus.making import TIMEOUT_S, StreamConflict, ask, ensure
-from services.bus.mirrors import LATEST, is_old, no_longer, readers_of, wanted
+from services.bus.mirrors import LATEST, is_old, no_longer, readers_of, wanted, with_bucket
 from services.bus.originals import Originals, info, is_older
 from services.kernel.log import get_logger
 
@@ -104,10 +104,10 @@ class Mirrors:
         api = f"{READERS_API}{account}."
         every = wanted(account, rows, self._replicas)
         there = set((await ask(self._client, f"{api}STREAM.NAMES")).get("streams") or ())
-        if others := no_longer(there, every):
-            log.info("a reader's streams are removed", account=account, streams=others)
-            await remove(self._client, api, [*others, LATEST])  # the bucket has their states
-            there -= {*others, LATEST}
+        if others := with_bucket(no_longer(there, every)):
+            log.info("reader's streams removed", account=account, streams=others)
+            await remove(self._client, api, others)
+            there -= {*others}
         mirrors = [one for one in every if "mirror" in one]
         if is_new := self._compared.get(account) != rows:
             await remove_old(self._client, api, [one["name"] for one in mirrors])

@@ -4,7 +4,7 @@ The server alone copies (`mirror`, `sources`; ADR 45). Configurations are JSON a
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from proto.permissions import MIRRORING, ORIGIN, READER, READERS_API, heard_by, mirrored
 from proto.subjects import ALERTS, CAMERAS, OPERATIONS, RULES, WINDOWS, Stream, Subject
@@ -113,6 +113,15 @@ def no_longer(there: Iterable[str], wanted: Iterable[Config]) -> list[str]:
     """Return which streams that are there a reader is to have no more; of those that are made for readers alone."""
     ours = {*(stream.name for stream in mirrored(heard_by(READER))), LATEST}
     return sorted(({*there} & ours) - {one["name"] for one in wanted})
+
+
+def with_bucket(gone: Collection[str]) -> list[str]:
+    """Return what is deleted when these streams of a reader are: the bucket, too, if it has states of theirs.
+
+    The bucket comes first: what breaks off after it still finds the others, and goes on.
+    """
+    names = [one for one in gone if one != LATEST]
+    return [LATEST, *names] if {LATEST, *(str(row.stream) for row in STATES)} & {*gone} else names
 
 
 def is_old(ours: Config, theirs: Config) -> bool:

@@ -29,7 +29,7 @@ async def make(server: Readers) -> None:
 
 @contextlib.asynccontextmanager
 async def owner(server: Readers, identity: Identity = "aggregate") -> AsyncIterator[Bus]:
-    """Whoever has these rights: aggregate publishes windows and makes streams, ingest publishes cameras."""
+    """A bus with an identity's rights: aggregate publishes windows and makes streams, ingest publishes cameras."""
     bus = await Bus.connect(Identities(Path("nowhere"), SEEDS).settings(identity, server.url), identity)
     try:
         yield bus

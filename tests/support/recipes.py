@@ -38,8 +38,8 @@ def require() -> None:
 
 
 def compiled(name: str) -> Path:
-    """Return a program in Go; whoever comes first compiles it. The others wait, for other programs too, which then
-    find most of their packages compiled.
+    """Return a program in Go; the first test that asks compiles it. The others wait, for other programs too, which
+    then find most of their packages compiled.
     """
     sources = [FOLDER / f"{name}.go", FOLDER / "connect.go"]
     digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:16]

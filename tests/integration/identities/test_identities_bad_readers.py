@@ -3,12 +3,11 @@
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 from identity_matrix import admin
-from mirrored import WINDOW, has, make, owner, publish, reached, zones_of
+from mirrored import WINDOW, has, owner, publish, reached, zones_of
 from msgspec import structs
 from nats.aio.client import Client
 from nats.js.api import ConsumerConfig, DeliverPolicy
@@ -24,15 +23,6 @@ _CUT = re.compile(r"SUBSCRIBERS_acme.* Slow Consumer Detected")
 _LARGE = bytes(256 << 10)
 _MANY = 400
 """So many of these fill the system's buffers and what the server keeps for a connection (`max_pending`)."""
-
-
-@pytest.fixture(name="server")
-async def _server(tmp_path: Path) -> AsyncIterator[Readers]:
-    server = Readers(tmp_path)
-    server.start()
-    await make(server)
-    yield server
-    server.stop()
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ import nats.errors
 import nats.js.errors
 import pytest
 from leaf_sites import HubPlace, Site
-from mirrored import make, owner, publish
+from mirrored import owner, publish
 from msgspec import structs
 from patience import until
 from readers import ACME, KEYS, Readers
@@ -28,15 +28,6 @@ CROSSING = ("WINDOWS", "ALERTS", "CAMERAS", "DELIVERIES")
 CROSS_S = 120
 """A hub tries again in its own time: up to about 45 s were seen."""
 NOT_YET = (nats.js.errors.NotFoundError, nats.js.errors.ServiceUnavailableError, nats.errors.Error)
-
-
-@pytest.fixture(name="server")
-async def _server(tmp_path: Path) -> AsyncIterator[Readers]:
-    server = Readers(tmp_path)
-    server.start()
-    await make(server)
-    yield server
-    server.stop()
 
 
 @contextlib.asynccontextmanager

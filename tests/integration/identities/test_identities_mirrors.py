@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,15 +33,6 @@ from services.bus.mirroring import State
 from services.kernel.app import end_tasks
 
 pytestmark = pytest.mark.filterwarnings("ignore:parameter .timeout. of type .float.:DeprecationWarning")
-
-
-@pytest.fixture(name="server")
-async def _server(tmp_path: Path) -> AsyncIterator[Readers]:
-    server = Readers(tmp_path)
-    server.start()
-    await make(server)
-    yield server
-    server.stop()
 
 
 async def names(one: Ear) -> set[str]:

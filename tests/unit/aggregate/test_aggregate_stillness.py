@@ -69,7 +69,7 @@ def test_a_face_that_is_hidden_again_and_again_is_a_portrait():
     assert people(pictures) == []
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.long), pytest.param(2, marks=pytest.mark.long)])
 @pytest.mark.parametrize(
     ("make", "most"),
     [
@@ -118,7 +118,7 @@ def stopping(seed, seconds, size):
         yield at, [*one, *([] if hides and at >= person.start else faces)]
 
 
-@pytest.mark.parametrize("seconds", [2, 8, 20, 60, 180])
+@pytest.mark.parametrize("seconds", [2, 8, 20, 60, pytest.param(180, marks=pytest.mark.long)])
 def test_somebody_who_stops_before_a_portrait_is_one_person(seconds):
     """They hide it, stand as people do, and go on. Nobody is lost; one in eight counts twice (23 of 180)."""
     found = [people(stopping(seed, seconds, size)) for seed in range(12) for size in (0.045, 0.052, 0.07)]

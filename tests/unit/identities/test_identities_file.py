@@ -449,7 +449,9 @@ def test_a_folder_that_was_left_half_made_is_told(nats: NatsFolder):
     """Its keys are nobody's, so they may be removed."""
     nats.path.mkdir()
     (nats.path / "ingest.nk").touch()
-    assert nats.refused({}).startswith(f"{nats.path}: has keys and no site-state.json: it was left half made")
+    assert nats.refused({}).startswith(
+        f"{nats.path}: has keys and neither site-state.json nor hub-state.json: it was left half made"
+    )
 
 
 def test_a_leafs_seed_that_is_not_here_is_told(nats: NatsFolder):

@@ -9,7 +9,19 @@ from hypothesis import strategies as st
 from operate.identities.readers import apart, made
 from proto.permissions import heard_by, mirrored
 from proto.subjects import CAMERAS, DELIVERIES, WINDOWS, stream
-from services.bus.mirrors import LATEST, STATES, is_old, latest, made_for, mirror, no_longer, readers_of, room, wanted
+from services.bus.mirrors import (
+    LATEST,
+    STATES,
+    is_old,
+    latest,
+    made_for,
+    mirror,
+    no_longer,
+    readers_of,
+    room,
+    wanted,
+    with_bucket,
+)
 
 READER = heard_by("subscriber")
 
@@ -111,6 +123,14 @@ def test_what_a_reader_is_to_have_no_more():
     assert no_longer(there, wanted("SUBSCRIBERS", (WINDOWS, DELIVERIES), 1)) == ["CAMERAS"]
     assert no_longer(there, wanted("SUBSCRIBERS", (DELIVERIES,), 1)) == ["CAMERAS", LATEST, "WINDOWS"]
     assert no_longer(there, wanted("SUBSCRIBERS", READER, 1)) == []
+
+
+def test_the_bucket_goes_with_what_it_has_states_of():
+    """Before them, so that what breaks off is gone on with; deliveries are no states, and leave it and its watchers."""
+    assert with_bucket(["CAMERAS", "DELIVERIES"]) == [LATEST, "CAMERAS", "DELIVERIES"]
+    assert with_bucket(["DELIVERIES"]) == ["DELIVERIES"]
+    assert with_bucket(["DELIVERIES", LATEST]) == [LATEST, "DELIVERIES"]
+    assert with_bucket([]) == []
 
 
 @pytest.mark.parametrize("data", [None, {}, {"permissions": None}, {"permissions": {"publish": {}}}])

@@ -1,4 +1,4 @@
-"""What is told of mirrors from two looks at their originals: which lacks messages, and which original was made anew."""
+"""Two looks at mirrors and their originals tell which mirror lacks messages, and which original was made anew."""
 
 import json
 from dataclasses import dataclass, field
