@@ -214,5 +214,6 @@ def words_of(error: Exception, *, secure: bool) -> str:
     if secure and isinstance(error, (ssl.SSLError, ConnectionError)):  # a TLS alert, or the closing that follows it
         return f"{text}; is it running there, and does it trust the CA of nats.client_cert_file?"
     if "Authorization Violation" in text:
-        return f"{text}; are user and password right, or the seed? A server in operator mode (JWT) knows none of them"
+        advice = "A server in operator mode (JWT) knows none of them: docs/operations.md#operator-mode"
+        return f"{text}; are user and password right, or the seed? {advice}"
     return f"{text}; is it running there, and are user and password right, or the seed?"

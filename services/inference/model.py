@@ -23,10 +23,12 @@ MODELS = Path(__file__).with_name("models")
 MANIFEST_NAME = "model.json"
 
 _ERRORS_ONLY = 3
-Names = tuple[list[str], list[str]]
-"""Names of a graph's inputs and of its outputs, in order."""
-_DETECTOR: Names = (["i420"], ["boxes", "scores", "worn"])
-_CLASSIFIER: Names = (["i420", "boxes", "worn"], ["probabilities"])
+Arrays = dict[str, tuple[str, tuple[int | None, ...]]]
+"""What a graph takes or gives, in order: each array's element type and sides by its name. A side of None is any."""
+_I420 = ("tensor(uint8)", (None, None))
+_BOXES, _SCORES, _WORN = ("tensor(float)", (None, 4)), ("tensor(float)", (None,)), ("tensor(float)", (None, 3))
+_DETECTOR: tuple[Arrays, Arrays] = ({"i420": _I420}, {"boxes": _BOXES, "scores": _SCORES, "worn": _WORN})
+_CLASSIFIER: tuple[Arrays, Arrays] = ({"i420": _I420, "boxes": _BOXES, "worn": _WORN}, {"probabilities": _WORN})
 
 
 class ModelError(RuntimeError):
@@ -107,13 +109,18 @@ class FaceModel:
         return to_faces(boxes, scores, probabilities, width=width, height=height, limits=limits)
 
     def warm_up(self, width: int, height: int) -> None:
-        """Run both networks once on a grey picture: the first run is slow."""
+        """Run both networks once on a grey picture: the first run is slow. ModelError if one of them cannot."""
         grey = np.full((height * 3 // 2, width), 128, dtype=np.uint8)
         i420_sides(grey.shape)
-        self._detector.run(None, {"i420": grey})
         box = np.array([[0, 0, width, height]], dtype=np.float32)
         worn = np.zeros((1, len(CLASSES)), dtype=np.float32)
-        self._classifier.run(None, {"i420": grey, "boxes": box, "worn": worn})
+        try:
+            self._detector.run(None, {"i420": grey})
+            self._classifier.run(None, {"i420": grey, "boxes": box, "worn": worn})
+        except Exception as error:
+            raise ModelError(
+                f"model {self.id}: fails on a grey picture of {width}x{height}: {_reason(error)}"
+            ) from error
 
     def _limits(self, floor: float | None) -> Limits:
         threshold = self.manifest.score_threshold if floor is None else floor
@@ -148,7 +155,35 @@ def _checked(folder: Path, part: ModelFile) -> bytes:
     return content
 
 
-def _session(content: bytes, path: Path, names: Names) -> onnxruntime.InferenceSession:
+def _reason(error: Exception) -> str:
+    """Return the first line of what onnxruntime says; it has an exception class per kind, all below Exception alone."""
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+def _array(one: onnxruntime.NodeArg) -> tuple[str, tuple[int | None, ...]]:
+    """Return what a graph says of an array: its element type, and its sides as far as they are fixed."""
+    return one.type, tuple(side if isinstance(side, int) else None for side in one.shape)
+
+
+def _told(arrays: Arrays) -> str:
+    """Return arrays in words."""
+    parts = []
+    for name, (kind, sides) in arrays.items():
+        parts.append(f"{name} {kind} [{', '.join('any' if side is None else str(side) for side in sides)}]")
+    return "; ".join(parts)
+
+
+def _fits(found: Arrays, wanted: Arrays) -> bool:
+    """Return whether a graph has the arrays that are wanted; a side that it leaves open fits any."""
+    return list(found) == list(wanted) and all(
+        kind == right
+        and len(sides) == len(due)
+        and all(None in {side, of} or side == of for side, of in zip(sides, due, strict=True))
+        for (kind, sides), (right, due) in zip(found.values(), wanted.values(), strict=True)
+    )
+
+
+def _session(content: bytes, path: Path, arrays: tuple[Arrays, Arrays]) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
@@ -160,13 +195,12 @@ def _session(content: bytes, path: Path, names: Names) -> onnxruntime.InferenceS
     options.log_severity_level = _ERRORS_ONLY
     try:
         session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    # onnxruntime has an exception class per kind of failure, without a common one below Exception.
     except Exception as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ModelError(f"{path}: onnxruntime cannot load it: {reason}") from error
-    found = tuple([one.name for one in some] for some in (session.get_inputs(), session.get_outputs()))
-    if found != names:
-        raise ModelError(f"{path}: takes {found[0]} and gives {found[1]}, expected {names[0]} and {names[1]}")
+        raise ModelError(f"{path}: onnxruntime cannot load it: {_reason(error)}") from error
+    found = [{one.name: _array(one) for one in some} for some in (session.get_inputs(), session.get_outputs())]
+    for does, there, due in zip(("takes", "gives"), found, arrays, strict=True):
+        if not _fits(there, due):
+            raise ModelError(f"{path}: {does} {_told(there)}; expected {_told(due)}")
     return session
 
 

@@ -36,12 +36,12 @@ async def wire(app: App, settings: InferenceFile) -> None:
         identity, trusted = settings.sealing.private(), settings.sealing.trusted()
         folder = Path(settings.inference.model) if settings.inference.model else None
         lanes = _lanes(folder, settings.inference.threads)
+        app.on_stop("end the lanes", lambda: asyncio.to_thread(lanes.close))
         errors = read_errors(folder or MODELS, lanes.model.sha256)
+        warm_ns = await lanes.warm_up(*_WARM_UP)
     except (ModelError, ValueError) as error:
         raise StartError(str(error)) from None
-    app.on_stop("end the lanes", lambda: asyncio.to_thread(lanes.close))
     MODEL.info({"id": lanes.model.id, "sha256": lanes.model.sha256})
-    warm_ns = await lanes.warm_up(*_WARM_UP)
 
     main = await Bus.connect(settings.nats, "inference")
     app.on_stop("close NATS", main.close)

@@ -128,11 +128,12 @@ async def test_a_subscriber_pauses_nothing(ground):
     assert [state for state, _ in await ground.states()] == ["live", "live"]
 
 
-def test_nats_that_is_not_there(tmp_path):
+@pytest.mark.parametrize("command", [("pause", "cannes"), ("stats", "cannes"), ("silence", "list")], ids=" ".join)
+def test_nats_that_is_not_there(tmp_path, command):
     """Soon one line says what was tried and what went wrong; a password in the address is not shown."""
     file = tmp_path / "operator.yaml"
     file.write_text('nats: {url: "nats://ana:hunter2@127.0.0.1:9"}')
-    run = moretta("pause", "cannes", "-c", file, limit_s=20)
+    run = moretta(*command, "-c", file, limit_s=20)
     assert (run.returncode, run.stdout) == (2, "")
     (told,) = run.stderr.splitlines()
     assert (

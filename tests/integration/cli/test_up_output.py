@@ -1,21 +1,27 @@
 """`moretta up | head`: a box ends once nobody reads what it prints, since it would run on unseen."""
 
 import os
+import socket
 import sys
 from pathlib import Path
 
 import psutil
 import pytest
-from command_line import MODULE
+import yaml
+from command_line import MODULE, moretta
 from program import Program
 
 
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize("command", ["up", "demo"])
+@pytest.mark.parametrize("command", ["up", "simulated", "demo"])
 def test_a_box_ends_with_the_reader_of_its_output(tmp_path: Path, command: str):
     """In order, with exit code 0: no complaint of Python's, no process and no file is left."""
-    cameras = {"up": ["--camera", "gate=rtsp://127.0.0.1:9/none"], "demo": ["--camera", "rtsp://127.0.0.1:9/none"]}
-    line = [sys.executable, "-P", "-m", MODULE, command, *cameras[command]]
+    commands = {
+        "up": ["up", "--camera", "gate=rtsp://127.0.0.1:9/none"],
+        "simulated": ["up", "--simulate"],
+        "demo": ["demo", "--camera", "rtsp://127.0.0.1:9/none"],
+    }
+    line = [sys.executable, "-P", "-m", MODULE, *commands[command]]
     piped = ["bash", "-c", '"$@" | head -n 1; exit "${PIPESTATUS[0]}"', "bash", *line]
     (scratch := tmp_path / "scratch").mkdir()
     with Program(piped, environment=os.environ | {"TMPDIR": str(scratch)}, folder=tmp_path, group=True) as run:
@@ -24,3 +30,19 @@ def test_a_box_ends_with_the_reader_of_its_output(tmp_path: Path, command: str):
     assert not [said for said in run.words if "Traceback" in said or "BrokenPipe" in said]
     assert not [one.pid for one in psutil.process_iter(["cmdline"]) if str(scratch) in str(one.info["cmdline"])]
     assert list(scratch.iterdir()) == []
+
+
+def test_a_port_in_use_is_told_before_any_address(tmp_path: Path):
+    """By its setting, as a mistake: an address that another program answers at is never printed."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        site = {"id": "cannes", "cameras": [{"id": "gate", "url": "rtsp://127.0.0.1:9/none"}]}
+        (file := tmp_path / "site.yaml").write_text(
+            yaml.safe_dump({"sites": [site], "aggregate": {"page": {"port": port}}})
+        )
+        done = moretta("up", "-c", file, "--data", tmp_path / "data")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"aggregate.page.port: port {port} of 127.0.0.1 is in use already; stop the program that" in done.stderr
+    assert "http" not in done.stderr

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import skimage.data
 from portrait_picture import chroma, picture
+from tiny_onnx import DOUBLE, FLOAT, UINT8, Array, constant, network, product
 
 from services.inference.core.faces import CLASSES
 from services.inference.model import MANIFEST_NAME, MODELS, ModelError, load_model
@@ -222,8 +223,66 @@ def test_network_that_is_another_one(tmp_path):
     """A sound network that takes or gives something else, as an older release's, is refused with both lists."""
     content = (copied(tmp_path) / "classifier.onnx").read_bytes()
     rewrite(tmp_path, detector={"file": "classifier.onnx", "sha256": hashlib.sha256(content).hexdigest()})
-    with pytest.raises(ModelError, match=r"classifier.onnx: takes .* expected \['i420'\] and \['boxes'"):
+    with pytest.raises(ModelError, match=r"classifier.onnx: takes i420 .*; boxes .* expected i420 tensor\(uint8\) \["):
         load_model(tmp_path)
+
+
+TAKES: list[Array] = [("i420", UINT8, ("rows", "width"))]
+GIVES: list[Array] = [("boxes", FLOAT, ("n", 4)), ("scores", FLOAT, ("n",)), ("worn", FLOAT, ("n", 3))]
+
+
+def own(folder, takes=TAKES, gives=GIVES):
+    """A detector of one's own beside the shipped classifier."""
+    (copied(folder) / "own.onnx").write_bytes(content := network(takes, gives))
+    rewrite(folder, detector={"file": "own.onnx", "sha256": hashlib.sha256(content).hexdigest()})
+
+
+def test_a_model_of_ones_own_is_taken(tmp_path):
+    """One that takes and gives what docs/weights.md says; this one finds a face without a score."""
+    own(tmp_path)
+    mine = load_model(tmp_path)
+    mine.warm_up(640, 360)
+    assert mine.find(picture()) == []
+
+
+@pytest.mark.parametrize(
+    ("takes", "gives", "said"),
+    [
+        (
+            [("i420", FLOAT, ("rows", "width"))],
+            GIVES,
+            r"takes i420 tensor\(float\) \[any, any\]; expected i420 tensor\(uint8\)",
+        ),
+        ([("i420", UINT8, (1, 3, "rows", "width"))], GIVES, r"takes i420 tensor\(uint8\) \[1, 3, any, any\]; expected"),
+        (TAKES, [("boxes", DOUBLE, ("n", 4)), *GIVES[1:]], r"gives boxes tensor\(double\) \[1, 4\]; .* expected"),
+        (
+            TAKES,
+            [*GIVES[:2], ("worn", FLOAT, ("n", 2))],
+            r"gives .*; worn tensor\(float\) \[1, 2\]; expected .* \[any, 3\]",
+        ),
+        (TAKES, [GIVES[1], GIVES[0], GIVES[2]], r"gives scores .*; boxes .*; expected boxes "),
+    ],
+)
+def test_a_model_that_takes_or_gives_other_arrays_is_refused(tmp_path, takes, gives, said):
+    """With what it has, and what it should have: it would fail at the first picture, or judge by wrong numbers."""
+    own(tmp_path, takes, gives)
+    with pytest.raises(ModelError, match=rf"own.onnx: {said}"):
+        load_model(tmp_path)
+
+
+def test_a_model_that_cannot_work_is_told_in_one_line(tmp_path):
+    """When it is warmed up: what its classifier does with a face of three classes is for two."""
+    takes, gives = (
+        [*TAKES, ("boxes", FLOAT, ("n", 4)), ("worn", FLOAT, ("n", "k"))],
+        [("probabilities", FLOAT, ("n", 3))],
+    )
+    content = network(takes, gives, [constant("two", FLOAT, (2, 3)), product("probabilities", "worn", "two")])
+    (copied(tmp_path) / "own.onnx").write_bytes(content)
+    rewrite(tmp_path, classifier={"file": "own.onnx", "sha256": hashlib.sha256(content).hexdigest()})
+    mine = load_model(tmp_path)
+    with pytest.raises(ModelError, match=r"model .*: fails on a grey picture of 640x360: .*MatMul") as caught:
+        mine.warm_up(640, 360)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"id": "x"}'])

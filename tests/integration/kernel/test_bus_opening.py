@@ -99,7 +99,12 @@ async def test_a_server_in_operator_mode_is_named_where_it_refuses(tmp_path: Pat
         with capture_logs() as said:
             connecting = asyncio.create_task(Bus.connect(settings, "notify"))
             await until(
-                lambda: [one for one in said if "A server in operator mode (JWT)" in one["event"]], "it is told"
+                lambda: [
+                    one
+                    for one in said
+                    if "operator mode (JWT) knows none of them: docs/operations.md#operator-mode" in one["event"]
+                ],
+                "it is told",
             )
         connecting.cancel()
         await asyncio.gather(connecting, return_exceptions=True)

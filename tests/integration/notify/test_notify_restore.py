@@ -212,11 +212,11 @@ async def test_what_was_settled_long_ago_is_not_taken_up_again(
     for number in (1, 2):
         await bus.store(ALERTS, alert(number))
         await bus.store(NOTIFICATIONS, decision(number, number, root=f"{number:016x}"))
-    await asyncio.sleep(2.5)
+    await asyncio.sleep(4.5)  # longer than a repeat and giving up
     await bus.store(DELIVERIES, delivery(2, "replayed", at=time.time_ns()))
     await bus.store(ALERTS, alert(3))
     await bus.store(NOTIFICATIONS, decision(3, 3, root=f"{3:016x}"))
-    await start(settings_of(smtp(box), (ANNA,), give_up_after_s=1.0, routes=[route]))
+    await start(settings_of(smtp(box), (ANNA,), give_up_after_s=3.0, routes=[route]))
     records = lambda: bus.history(DELIVERIES)  # noqa: E731
     wanted = {(2, "replayed"), (2, "sent"), (3, "sent")}
     named = lambda found: {(int(s.message.notification, 16), s.message.outcome) for s in found}  # noqa: E731
