@@ -19,7 +19,9 @@ from operate.transparency.document import Document
 from operate.transparency.notice import page, sign
 from operate.transparency.place import SiteNotice
 from operate.transparency.settings import ReceiverOutline, TransparencyFile, TransparencySettings
-from services.kernel.settings import SettingsError, load
+from services.ingest.sources.address import kind_of
+from services.kernel.settings import Problem, SettingsError, load
+from services.kernel.settings.explain import shown
 from services.notify.core.texts.words import Words
 from services.notify.words import languages, words_in
 from services.sites.settings import SiteSettings, local_zone
@@ -42,6 +44,8 @@ def write(file: Path, out: Path, wanted: list[str], now: datetime) -> tuple[list
     """
     settings = load(file, TransparencyFile)
     _check(out, wanted)
+    if films := list(_films(settings)):
+        raise SettingsError(file, films)
     out.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     written, missing = [], dict[str, None]()
@@ -68,6 +72,18 @@ def _check(out: Path, wanted: list[str]) -> None:
         raise SettingsError(_COMMAND, [("--language", f"no {unknown[0]!r}; there are {', '.join(known)}")])
     if out.exists() and not out.is_dir():
         raise SettingsError(_COMMAND, [("--out", f"{str(out)!r} is a file; name a folder")])
+
+
+def _films(settings: TransparencyFile) -> Iterator[Problem]:
+    """Yield the cameras that are recordings: what the documents say of pictures would be untrue of them."""
+    why = (
+        "is a recorded film, which is kept, and the documents say that no picture is; leave it out here, and tell"
+        " people of the film in your own words"
+    )
+    for i, site in enumerate(settings.sites):
+        for j, camera in enumerate(site.cameras):
+            if kind_of(camera) == "file":
+                yield f"sites[{i}].cameras[{j}].url", f"{shown(camera.url)} {why}"
 
 
 def _documents(
@@ -117,7 +133,8 @@ def write_documents(
 ) -> None:
     """Write the public notice of each site (a sign and a page) and an annex for its impact assessment, as HTML.
 
-    Exit code 1 if something is missing that only the operator knows: the documents show it as a gap.
+    Exit code 1 if something is missing that only the operator knows: the documents show it as a gap. Exit code 2 for a
+    camera that is a recorded film: it is kept, and the documents say that no picture is.
     """
     from operate.transparency.write import write
 

@@ -168,3 +168,14 @@ def test_settings_that_a_profile_forbids_make_no_notice(tmp_path: Path):
     file.write_text(FILE.replace("profile: stats-only", "profile: fr-2021-269"))
     with pytest.raises(SettingsError, match=r"sites\[0\]\.zones"):
         write(file, tmp_path / "out", [], NOW)
+
+
+def test_a_recorded_film_gets_no_notice(tmp_path: Path):
+    """It is kept, so the documents would be untrue; the error names the camera, and nothing is written."""
+    (file := tmp_path / "site.yaml").write_text(FILE.replace("url_file: /nowhere/url}", "url: monday.mp4}", 1))
+    with pytest.raises(SettingsError) as error:
+        write(file, tmp_path / "out", [], NOW)
+    assert str(error.value).startswith(
+        f"{file}: sites[0].cameras[1].url: 'monday.mp4' is a recorded film, which is kept"
+    )
+    assert not (tmp_path / "out").exists()
