@@ -157,6 +157,8 @@ def _below(reply: StatsReplyV1) -> list[str]:
         told.append(f"–: not published under this profile ({profiles}).")
     if any(period.rate is not None and period.masked is None and period.windows_published > 1 for period in seen):
         told.append("Rates over several windows are means weighted by people: an approximation.")
+    if any("camera-down" in period.gaps for period in reply.periods):
+        told.append("camera down: no picture came from it. A recorded film that is over counts as down.")
     if any(period.windows_suppressed for period in reply.periods):
         told.append("Windows that are not shown are in no figure here, in no sum and in no rate.")
     return told

@@ -102,6 +102,9 @@ export function oldSince(window, nowMs) {
   return nowMs > due ? window.end / MS + length : null;
 }
 
+/** Whether one of a site's cameras is a recorded film that is over. */
+export const hasFilm = (known, site) => [...known.cameras.values()].some((one) => one.site === site && one.state === "ended");
+
 /** Alerts of a site, as its profile has them: what fires first, then what was resolved within a day, latest first. */
 export function alerts(known, site, nowMs) {
   const moment = (one) => (one.type === "AlertV1" ? one.end : one.at);

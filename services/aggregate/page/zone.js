@@ -31,7 +31,7 @@ export class ZoneCard {
 
   `asked` is what became of the question for its history, `bounds` the shares below which rules fire, `picked` another day.
   */
-  show(name, window, periods, { nowMs, timeZone, asked, bounds, picked, file }) {
+  show(name, window, periods, { nowMs, timeZone, asked, bounds, picked, file, hasFilm }) {
     put(this.title, name);
     const rate = figure(window, "rate");
     put(this.rate, rate.why ? "–" : percent(rate.value));
@@ -45,6 +45,7 @@ export class ZoneCard {
       whole.hidden = isSaid || (Boolean(window.suppressed) && name !== "coverage" && name !== "persons");
     }
     this.showTime(window, nowMs, timeZone);
+    this.showGaps(window.gaps ?? [], hasFilm);
     this.trend.show(name, periods, { nowMs, timeZone, asked, bounds, picked, file, length: window.end - window.start });
   }
 
@@ -57,8 +58,11 @@ export class ZoneCard {
     this.old.hidden = since === null;
     this.element.classList.toggle("is-old", since !== null);
     if (since !== null) put(this.old, text("old", { time: clock(since, timeZone, nowMs, seconds) }));
-    const gaps = window.gaps ?? [];
-    put(this.gaps, gaps.map((one) => text(`gap.${one}`)).join(", "));
+  }
+
+  /** Why not all was observed: a film that is over is a camera that is down. */
+  showGaps(gaps, hasFilm) {
+    put(this.gaps, gaps.map((one) => text(one === "camera-down" && hasFilm ? "gap.film" : `gap.${one}`)).join(", "));
     this.gaps.hidden = gaps.length === 0;
   }
 }

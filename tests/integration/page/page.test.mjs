@@ -64,6 +64,12 @@ test("a window is old once its successor is overdue", () => {
   assert.equal(model.oldSince(window(), due + 31_000), due);
 });
 
+test("a site with a film that is over says so of its gaps", () => {
+  const known = model.empty();
+  for (const [site, state] of [["s", "live"], ["t", "ended"]]) model.take(known, { type: "CameraV1", site, camera: "c", at: 1, state });
+  assert.deepEqual(["s", "t"].map((site) => model.hasFilm(known, site)), [false, true]);
+});
+
 test("history fills a trend, and says nothing against what came", () => {
   const known = model.empty();
   model.take(known, window({ start: 5 * MINUTE, end: 10 * MINUTE }));

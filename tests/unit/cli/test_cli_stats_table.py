@@ -125,6 +125,13 @@ def test_what_there_is_to_know(windows, told):
     assert row(text(reply(windows, "total")), "Tue").endswith(told)
 
 
+def test_a_film_that_is_over_is_a_camera_that_is_down():
+    """Said below the table where a camera was down, and nowhere else."""
+    note = "camera down: no picture came from it. A recorded film that is over counts as down."
+    assert note in text(reply([window(DAY, coverage=0.25, gaps=["started-late", "camera-down"])]))
+    assert note not in text(reply([window(DAY, coverage=0.25, gaps=["started-late"])]))
+
+
 @pytest.mark.parametrize(
     ("step", "span", "when"),
     [

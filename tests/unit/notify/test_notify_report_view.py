@@ -340,3 +340,11 @@ def test_a_camera_that_does_not_know_its_walls_yet_is_said_apart():
     windows = [window(T + n * HOUR, 30, (10, 0, 0), gaps=["static-learning"] * (n < 11)) for n in range(9, 12)]
     told = rows(view_of(report(windows), SITE, EN, Footer("staff")))["Observed"]
     assert told[1:] == ("Faces on walls may be among the people: they were not known yet (2 periods of 20 min).",)
+
+
+def test_a_film_that_was_over_is_no_camera_out_of_order():
+    """At a site whose windows are closed by films; elsewhere it is a camera's fault."""
+    windows = [window(T + 9 * HOUR, 30, (10, 0, 0), coverage=0.25, gaps=["camera-down"])]
+    for films, told in ((False, "cameras were out of order"), (True, "films were over")):
+        site = structs.replace(SITE, close_on_end=films)
+        assert told in " ".join(rows(view_of(report(windows), site, EN, Footer("staff")))["Observed"])

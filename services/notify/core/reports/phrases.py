@@ -23,6 +23,8 @@ class Phrases:
     words: Words
     report: DayReport
     zone: tzinfo
+    has_films: bool = False
+    """Whether the site's cameras are recorded films, which are down once they are over."""
 
     def people(self, count: int) -> str:
         """Return `3,204 people`."""
@@ -73,8 +75,9 @@ class Phrases:
     def gap(self, why: GapReason) -> str:
         """Return why time was not observed."""
         gettext = self.words.gettext
+        down = gettext("films were over") if self.has_films else gettext("cameras were out of order")
         return {
-            "camera-down": gettext("cameras were out of order"),
+            "camera-down": down,
             "paused": gettext("counting was paused"),
             "frames-lost": gettext("pictures were lost"),
             "bus-restarted": gettext("the system was restarted"),

@@ -98,7 +98,7 @@ class _Said:
     def __init__(self, report: DayReport, site: SiteSettings, words: Words) -> None:
         self.report, self.site, self.words = report, site, words
         self.total = report.whole.total
-        self.phrases = Phrases(words, report, local_zone(site))
+        self.phrases = Phrases(words, report, local_zone(site), has_films=site.close_on_end)
         self.sure = any(part.interval is not None for part in report.parts)
         self.day = self.phrases.date(report.span.start)
 
