@@ -105,6 +105,12 @@ export function oldSince(window, nowMs) {
 /** Whether one of a site's cameras is a recorded film that is over. */
 export const hasFilm = (known, site) => [...known.cameras.values()].some((one) => one.site === site && one.state === "ended");
 
+/** Whether no window follows at a site: its cameras are recorded films, and all are over. */
+export function isOver(known, site) {
+  const mine = [...known.cameras.values()].filter((one) => one.site === site);
+  return mine.length > 0 && mine.every(({ state }) => state === "ended");
+}
+
 /** Alerts of a site, as its profile has them: what fires first, then what was resolved within a day, latest first. */
 export function alerts(known, site, nowMs) {
   const moment = (one) => (one.type === "AlertV1" ? one.end : one.at);

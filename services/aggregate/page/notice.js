@@ -2,7 +2,7 @@
 
 import { put } from "./elements.js";
 import { isAsked } from "./key.js";
-import { oldSince } from "./model.js";
+import { isOver, oldSince } from "./model.js";
 import { WHOLE } from "./profile.js";
 import { clock, text } from "./text.js";
 import { ownClock } from "./timing.js";
@@ -12,9 +12,9 @@ const MOMENT_MS = 1_000;
 const MOST_SENTENCES = 3;
 const byId = (id) => document.getElementById(id);
 
-/** Since when no site at all publishes: `{sinceMs, site}` of the one that did last; null while one does. */
+/** Since when no site at all publishes: `{sinceMs, site}` of the one that did last; null while one does. Nobody waits for one that is over. */
 export function oldest(known, nowMs) {
-  const whole = [...known.windows.values()].filter(({ zone }) => zone === WHOLE);
+  const whole = [...known.windows.values()].filter(({ site, zone }) => zone === WHOLE && !isOver(known, site));
   const old = whole.map((one) => ({ sinceMs: oldSince(one, nowMs), site: one.site }));
   if (old.length === 0 || old.some(({ sinceMs }) => sinceMs === null)) return null;
   return old.reduce((one, other) => (other.sinceMs > one.sinceMs ? other : one));

@@ -4,7 +4,7 @@ import { Alerts } from "./alerts.js";
 import { cameras } from "./cameras.js";
 import { dateOf, day } from "./day.js";
 import { arrange, make, put } from "./elements.js";
-import { alerts, hasFilm } from "./model.js";
+import { alerts, hasFilm, isOver } from "./model.js";
 import { hasRules, hasZones, isTrial, profileOf, under, WHOLE } from "./profile.js";
 import { Cameras, Promised } from "./promised.js";
 import { number, text } from "./text.js";
@@ -76,7 +76,8 @@ export class SiteSection {
       const picked = pickedOf(zone);
       const shown = picked && { ...picked, periods: picked.periods.map((one) => under(profile, one)) };
       const bounds = profile !== null && hasRules(profile) ? boundsOf(zone) : [];
-      const about = { ...when, asked, bounds, picked: shown, file: `${this.id}-${zone}`, hasFilm: hasFilm(known, this.id) };
+      const films = { hasFilm: hasFilm(known, this.id), isOver: isOver(known, this.id) };
+      const about = { ...when, ...films, asked, bounds, picked: shown, file: `${this.id}-${zone}` };
       this.cards.get(zone).show(zoneName(zone), under(profile, known.windows.get(key)), periods, about);
     }
     const elements = (wanted) => zones.filter((zone) => (zone === WHOLE) === wanted).map((zone) => this.cards.get(zone).element);

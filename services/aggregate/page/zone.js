@@ -30,8 +30,9 @@ export class ZoneCard {
   /** Show a window and its trend, which has `periods`, the site's `timeZone` if it is known, and `file`, what it is saved as.
 
   `asked` is what became of the question for its history, `bounds` the shares below which rules fire, `picked` another day.
+  No window follows at a site that `isOver`.
   */
-  show(name, window, periods, { nowMs, timeZone, asked, bounds, picked, file, hasFilm }) {
+  show(name, window, periods, { nowMs, timeZone, asked, bounds, picked, file, hasFilm, isOver }) {
     put(this.title, name);
     const rate = figure(window, "rate");
     put(this.rate, rate.why ? "–" : percent(rate.value));
@@ -44,17 +45,18 @@ export class ZoneCard {
       const isSaid = COUNTS.includes(name) && Boolean(figure(window, name).why); // once is enough, at the first count
       whole.hidden = isSaid || (Boolean(window.suppressed) && name !== "coverage" && name !== "persons");
     }
-    this.showTime(window, nowMs, timeZone);
+    this.showTime(window, nowMs, timeZone, isOver);
     this.showGaps(window.gaps ?? [], hasFilm);
     this.trend.show(name, periods, { nowMs, timeZone, asked, bounds, picked, file, length: window.end - window.start });
   }
 
-  showTime(window, nowMs, timeZone) {
+  showTime(window, nowMs, timeZone, isOver) {
     const [start, end] = [window.start / MS, window.end / MS];
     const seconds = start % 60_000 !== 0 || end % 60_000 !== 0;
     const span = text("from", { start: clock(start, timeZone, nowMs, seconds), end: clock(end, timeZone, nowMs, seconds) });
-    put(this.time, `${text("window")} ${span}, ${text("ago", { age: age(Math.max(0, nowMs - end)) })}`);
-    const since = oldSince(window, nowMs);
+    const ended = end > nowMs ? text("early") : text("ago", { age: age(nowMs - end) }); // a film's windows don't wait for the clock
+    put(this.time, `${text("window")} ${span}, ${ended}`);
+    const since = isOver ? null : oldSince(window, nowMs);
     this.old.hidden = since === null;
     this.element.classList.toggle("is-old", since !== null);
     if (since !== null) put(this.old, text("old", { time: clock(since, timeZone, nowMs, seconds) }));

@@ -70,6 +70,16 @@ test("a site with a film that is over says so of its gaps", () => {
   assert.deepEqual(["s", "t"].map((site) => model.hasFilm(known, site)), [false, true]);
 });
 
+test("nothing follows at a site whose films are all over", () => {
+  const known = model.empty();
+  const camera = (name, state) => model.take(known, { type: "CameraV1", site: "s", camera: name, at: 1, state });
+  assert.equal(model.isOver(known, "s"), false);
+  camera("a", "ended");
+  assert.deepEqual([model.isOver(known, "s"), model.isOver(known, "t")], [true, false]);
+  camera("b", "live");
+  assert.equal(model.isOver(known, "s"), false);
+});
+
 test("history fills a trend, and says nothing against what came", () => {
   const known = model.empty();
   model.take(known, window({ start: 5 * MINUTE, end: 10 * MINUTE }));

@@ -137,6 +137,25 @@ async def test_a_zone_that_is_gone_is_not_shown_and_one_that_is_old_says_since_w
     await expect(market.get_by_role("article")).to_have_count(3)
 
 
+async def test_a_film_that_is_over_is_no_missing_number(place):
+    """Its last window closed before its end by the clock; later nothing is old, since nothing is to come."""
+    sites, url, page, _ = place
+    film = structs.replace(camera_state("gate-1", sites.now, is_live=False), state="ended", reason=None)
+    await sites.ingest.store(CAMERAS, film)
+    weak = {"coverage": 0.3, "gaps": ["camera-down", "started-late"]}
+    ahead = sites.now + 2 * LENGTH
+    for start, zone in ((ahead, "_site"), (sites.now - THREE_DAYS, "fish")):
+        await sites.bus.store(WINDOWS, structs.replace(window(start, site=MARKET, zone=zone), **weak))
+    await page.goto(url)
+    whole, fish = card(page, "Whole site"), card(page, "Halle aux poissons")
+    await expect(whole.locator(".time")).to_contain_text("closed early: a recorded film")
+    await expect(whole.locator(".gaps")).to_have_text("a camera was down or a film was over, started late")
+    await expect(fish.locator(".time")).to_contain_text("ended 2 d ago")
+    for one in (whole.locator(".old"), fish.locator(".old"), page.locator("#notice")):
+        await expect(one).to_be_hidden()
+    await looked_at(page, "film-over")
+
+
 async def test_history_that_is_not_answered_is_asked_for_again(place):
     """It is no gap, and it says so; it comes when there is somebody to answer."""
     sites, url, page, _ = place

@@ -106,6 +106,8 @@ test("data are old by the site that published last, in the zone that all have", 
   take(known, window("b", 3 * HOUR * MS));
   assert.equal(oldest(known, 4 * HOUR), null);
   assert.deepEqual(oldest(known, 9 * HOUR), { sinceMs: 4 * HOUR, site: "b" });
+  take(known, { type: "CameraV1", site: "b", camera: "film", at: 1, state: "ended" });
+  assert.equal(oldest(known, 9 * HOUR).site, "a");
   assert.deepEqual([commonZone(["a", "a"]), commonZone(["a", "b"]), commonZone([])], ["a", undefined, undefined]);
 });
 
