@@ -162,18 +162,22 @@ def count(
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="a recorded file")],
     fps: Annotated[float, typer.Option(min=0.5, max=30, help="analysed pictures per second of the film")] = 5.0,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="print CSV, as `moretta stats --format csv` does")] = False,
 ) -> None:
     """Count the people in a recorded file, with the real services on a private bus."""
     from operate import show
     from operate.cli.count import count as run_count
     from operate.cli.count import length_of
+    from operate.cli.stats import shown
 
+    if as_json and as_csv:
+        raise SettingsError("moretta count", [("--csv", "and --json are two forms of the same; give one of them")])
     path = Path(source)
     source = str(path.resolve()) if path.exists() else source
     length = length_of(source)
     with tempfile.TemporaryDirectory(prefix="moretta-") as scratch, show.progress("counting", length) as progress:
-        result = asyncio.run(run_count(Path(scratch), source, fps, progress))
-    show.result(result, show.counts, as_json=as_json)
+        tally = asyncio.run(run_count(Path(scratch), source, fps, progress))
+    shown(tally.reply(), "csv") if as_csv else show.result(tally.result(), show.counts, as_json=as_json)
 
 
 @app.command("check-config")

@@ -7,24 +7,30 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from msgspec import structs
 
 from operate.box.box import Box
 from operate.box.machine import BoxError
-from proto.public import CameraV1, WindowV1
+from proto.public import CameraV1, GapReason, WindowV1
 from proto.sightings import SightingsV1
+from proto.stats import StatsReplyV1
 from proto.subjects import CAMERAS, SIGHTINGS, WINDOWS
 from proto.types import WHOLE_SITE
+from services.aggregate.core.coverage import Watch
 from services.bus import Bus
 from services.ingest.sources.address import SourceError
 from services.ingest.sources.source import open_source
 from services.kernel.settings import SettingsError
-from services.sites.figures import rates
+from services.sites import history
+from services.sites.figures import observed, rates
 from services.sites.measurement import Judged
 from services.sites.profiles import TRIAL
 from services.sites.settings import CameraSettings
 
 SITE, CAMERA = "count", "file"
 _DAY_S = 86_400.0
+_AROUND: frozenset[GapReason] = frozenset({"started-late", "camera-down"})
+"""Gaps of windows before and after a film, not of the film."""
 
 
 def settings_of(source: str, fps: float) -> dict[str, Any]:
@@ -56,11 +62,14 @@ class Tally:
     last: int = 0
     period: int = 0
     ended: CameraV1 | None = None
+    watch: Watch | None = None
 
     def sightings(self, message: SightingsV1) -> None:
         """Count an analysed picture."""
         self.frames += 1
         self.first = message.at if self.first is None else self.first
+        self.watch = self.watch or Watch(self.first, "frames-lost")
+        self.watch.picture(message.at, message.period)
         self.last, self.period = max(self.last, message.at), message.period
 
     def window(self, message: WindowV1) -> None:
@@ -99,9 +108,35 @@ class Tally:
             "seconds": round(self.seconds(), 3),
         }
 
+    def reply(self) -> StatsReplyV1:
+        """Return the film as one period, as `moretta stats` would; without a period if no picture was analysed.
 
-async def count(folder: Path, source: str, fps: float, progress: Callable[[float], None]) -> dict[str, Any]:
-    """Return the counts of a file; `progress` is called with the seconds of it that are done."""
+        It begins when the film was read, and is as long as the film. `coverage` is the film's, not its windows'.
+        """
+        start = self.first or 0
+        span = history.TimeRange(start, start + round(self.seconds() * 1e9))
+        tally = history.Tally(span)
+        for window in sorted(self.windows.values(), key=lambda one: one.start):
+            tally.add(window)
+        whole = tally.period(SITE, WHOLE_SITE)
+        period = structs.replace(
+            whole, coverage=self._coverage(span), gaps=[gap for gap in whole.gaps if gap not in _AROUND]
+        )
+        return StatsReplyV1(
+            site=SITE, zone=WHOLE_SITE, step="total", timezone="UTC", since=span.start, until=span.end,
+            periods=[period] if self.frames else [],
+        )  # fmt: skip
+
+    def _coverage(self, film: history.TimeRange) -> float | None:
+        """Return the observed share of the film, by the rule of windows: theirs is rounded to seconds of an hour."""
+        if self.watch is None:
+            return None
+        seen = sum(one.end - one.start for one in self.watch.settle(film.end) if one.reason is None)
+        return observed(seen / (film.end - film.start))
+
+
+async def count(folder: Path, source: str, fps: float, progress: Callable[[float], None]) -> Tally:
+    """Return what was counted in a file; `progress` is called with the seconds of it that are done."""
     settings_file = folder / "settings.yaml"
     settings_file.write_text(yaml.safe_dump(settings_of(source, fps)), encoding="utf-8")
     tally, said = Tally(), list[str]()
@@ -120,7 +155,7 @@ async def count(folder: Path, source: str, fps: float, progress: Callable[[float
         raise BoxError("\n".join(faults))
     if not _usable(tally):
         raise BoxError("\n".join([f"{source}: cannot be read", *said[-5:]]))
-    return tally.result()
+    return tally
 
 
 def _usable(tally: Tally) -> bool:
