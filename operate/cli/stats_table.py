@@ -18,35 +18,10 @@ from operate.view import SUPPRESSED, count_text, share_text
 from proto.public import GapReason
 from proto.stats import PeriodV1, StatsReplyV1
 from proto.types import WHOLE_SITE
+from services.sites.columns import COLUMNS
 from services.sites.history import local
 from services.sites.profiles import PROFILES
 
-COLUMNS = (
-    "site",
-    "zone",
-    "start",
-    "end",
-    "persons",
-    "masked",
-    "unmasked",
-    "incorrect",
-    "unknown",
-    "rate",
-    "interval_low",
-    "interval_high",
-    "coverage",
-    "windows_expected",
-    "windows_published",
-    "windows_suppressed",
-    "suppressed",
-    "gaps",
-    "models",
-    "profiles",
-    "adjusted",
-    "sampling_interval_low",
-    "sampling_interval_high",
-)
-"""The header of the CSV: new columns come at its end."""
 GAPS: dict[GapReason, str] = {
     "camera-down": "camera down",
     "paused": "paused",

@@ -18,6 +18,7 @@ from services.kernel.faults import StartError
 from services.kernel.listener import Listener, runner_of
 from services.kernel.log import get_logger
 from services.kernel.tls import Tls
+from services.sites.columns import COLUMNS
 from services.sites.profiles import PROFILES
 from services.sites.settings import SiteSettings
 
@@ -87,7 +88,7 @@ class PageServer:
         self.url = ""
 
     def apply(self, sites: Sequence[SiteSettings]) -> None:
-        """Make config.json: what people call these sites, their zones and rules, and what each profile allows."""
+        """Make config.json: what people call these sites, their zones and rules, what profiles allow; CSV's columns."""
         names = {one.id: _names(one) for one in sites}
         told = {
             "server": self._settings.server,
@@ -97,6 +98,7 @@ class PageServer:
                 {"name": name, "rules": terms.rules, "zones": terms.zones, "trial": terms.is_trial}
                 for name, terms in PROFILES.items()
             ],
+            "columns": COLUMNS,
             "names": names,
         }
         body = msgspec.json.encode(told)

@@ -1,4 +1,4 @@
-// config.json beside the page: where NATS and the camera page are, whether a key is asked for, what profiles allow, names.
+// config.json beside the page: where NATS and the camera page are, whether a key is asked for, what profiles allow, columns, names.
 
 import { isZone } from "./day.js";
 import { backoff, pause } from "./timing.js";
@@ -24,14 +24,17 @@ export async function readConfig(told) {
 
 const isProfile = (one) => typeof one?.name === "string" && typeof one.rules === "boolean" && typeof one.zones === "boolean";
 
-/** What a config.json says, with what it may leave out; throws where it does not say where NATS is, or what profiles allow. */
+const isColumn = (one) => /^[a-z_]+$/.test(one);
+
+/** What a config.json says, with what it may leave out; throws where it does not say where NATS is, what profiles allow, or the columns of CSV. */
 export function settled(found) {
   if (typeof found?.server !== "string" || found.server === "") throw new TypeError("config.json has no server");
-  const { profiles } = found;
+  const { columns, profiles } = found;
   if (!Array.isArray(profiles) || !profiles.length || !profiles.every(isProfile)) throw new TypeError("config.json has no profiles");
+  if (!Array.isArray(columns) || !columns.length || !columns.every(isColumn)) throw new TypeError("config.json has no columns");
   const names = Object.entries(found.names ?? {}).map(([site, { name, timezone, zones, rules } = {}]) => {
     return [site, { name, zones: zones ?? {}, rules: rules ?? {}, timezone: isZone(timezone) ? timezone : undefined }];
   });
   const cameras = /^https?:\/\//.test(found.cameras) ? found.cameras : null;
-  return { server: found.server, key: found.key === true, cameras, profiles, names: Object.fromEntries(names) };
+  return { server: found.server, key: found.key === true, cameras, profiles, columns, names: Object.fromEntries(names) };
 }

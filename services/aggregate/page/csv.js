@@ -1,18 +1,30 @@
-// A trend as a file for a spreadsheet (RFC 4180): the columns that `moretta stats --format csv` has for the same.
+// A trend as a file for a spreadsheet (RFC 4180): in the columns of `moretta stats --format csv`.
 
 import { asText } from "./messages.js";
 
-const FIGURES = ["rate", "interval_low", "interval_high", "persons", "coverage", "suppressed"];
+let columns = [];
 
-/** Periods as CSV; times are UTC, shares 0 to 1, and what was not published is empty. */
+/** Take in the columns of config.json. */
+export const head = (known) => { columns = known; };
+
+/** Periods as CSV; times are UTC, shares 0 to 1, lists have spaces between, and what was not published is empty. */
 export function csv(periods) {
   const lines = periods.filter((one) => one.published > 0).map((one) => {
-    const [low, high] = one.interval ?? [];
-    const why = /^[a-z][a-z-]*$/.test(one.suppressed) ? one.suppressed : ""; // a spreadsheet would run a formula
-    const values = { ...one, interval_low: low, interval_high: high, suppressed: why };
-    return [asText(one.start), asText(one.end), ...FIGURES.map((name) => values[name] ?? "")];
+    const values = { ...one, ...ends(one, "interval"), ...ends(one, "sampling_interval"), start: asText(one.start), end: asText(one.end) };
+    return columns.map((name) => cell(values[name]));
   });
-  return [["start", "end", ...FIGURES], ...lines].map((cells) => `${cells.join(",")}\r\n`).join("");
+  return [columns, ...lines].map((cells) => `${cells.join(",")}\r\n`).join("");
+}
+
+function ends(one, name) {
+  const [low, high] = one[name] ?? [];
+  return { [`${name}_low`]: low, [`${name}_high`]: high };
+}
+
+/** A value as a cell; a text that is none of the contract's words is left out, since a spreadsheet would run a formula. */
+function cell(value) {
+  if (Array.isArray(value)) return value.map(cell).join(" ");
+  return typeof value === "string" && !/^\w[\w.:-]*$/.test(value) ? "" : value ?? "";
 }
 
 /** Have the browser save a text under a name. */

@@ -2,6 +2,7 @@
 
 import { address, Bus, Refused } from "./bus.js";
 import { readConfig } from "./config.js";
+import { head } from "./csv.js";
 import { arrange, put } from "./elements.js";
 import { Days } from "./days.js";
 import { History, stepOf } from "./history.js";
@@ -125,6 +126,7 @@ config = await readConfig((fault) => {
   show();
 });
 learn(config.profiles);
+head(config.columns);
 byId("cameras").hidden = config.cameras === null;
 if (config.cameras !== null) byId("cameras").firstElementChild.href = config.cameras;
 if (config.key) askKey("");

@@ -13,6 +13,7 @@ export const STREAMS = {
 
 const isNumber = Number.isFinite;
 const isText = (one) => typeof one === "string";
+const isBoolean = (one) => typeof one === "boolean";
 const isShare = (one) => isNumber(one) && one >= 0 && one <= 1;
 const isInterval = (one) => Array.isArray(one) && one.length === 2 && one.every(isShare);
 const isTexts = (one) => Array.isArray(one) && one.every(isText);
@@ -39,10 +40,11 @@ export const asText = (nanoseconds) => new Date(Math.round(nanoseconds / NS)).to
 
 const FIGURES = {
   start: isNumber, end: isNumber, suppressed: maybe(isText), gaps: maybe(isTexts), rate: maybe(isShare), interval: maybe(isInterval),
-  coverage: maybe(isShare), ...Object.fromEntries(["persons", "masked", "unmasked", "incorrect", "unknown"].map((name) => [name, maybe(isNumber)])),
+  sampling_interval: maybe(isInterval), adjusted: maybe(isBoolean), coverage: maybe(isShare),
+  ...Object.fromEntries(["persons", "masked", "unmasked", "incorrect", "unknown"].map((name) => [name, maybe(isNumber)])),
 };
 const SHAPES = new Map(Object.entries({
-  WindowV1: [["windows", "site", "zone"], { ...FIGURES, profile: isText }],
+  WindowV1: [["windows", "site", "zone"], { ...FIGURES, profile: isText, model: maybe(isText) }],
   AlertV1: [["alerts", "site", "zone", "rule"], {
     profile: isText, state: isText, since: isNumber, start: isNumber, end: isNumber, rate: isShare, interval: isInterval, persons: isNumber,
     fire_below: isShare,
@@ -53,7 +55,9 @@ const SHAPES = new Map(Object.entries({
     analysed_fps: maybe(isNumber), shed_share: maybe(isShare),
   }],
 }));
-const PERIOD = { ...FIGURES, windows_published: isNumber, profiles: isTexts };
+const PERIOD = {
+  ...FIGURES, windows_published: isNumber, windows_expected: maybe(isNumber), windows_suppressed: maybe(isNumber), profiles: isTexts, models: maybe(isTexts),
+};
 
 const has = (shape, one) => Object.entries(shape).every(([name, is]) => is(one[name]));
 const isSpan = (one) => one.start === undefined || one.end > one.start;

@@ -61,10 +61,16 @@ function count(known, key, { lifetime }) {
   known.counts.set(key, [...kept, lifetime]);
 }
 
-/** A window or a period of an answer, as the trend has it. */
+const OF_PERIOD = [
+  "site", "zone", "start", "end", "persons", "masked", "unmasked", "incorrect", "unknown", "rate", "interval", "sampling_interval", "coverage", "suppressed",
+];
+
+/** A window or a period of an answer, as the trend and its file have it. */
 export function period(one) {
-  const { start, end, rate, interval, persons, coverage, suppressed } = one;
-  return { start, end, rate, interval, persons, coverage, suppressed, profiles: one.profiles ?? [one.profile], published: one.windows_published ?? 1 };
+  const { windows_published: published = 1, windows_expected = 1, windows_suppressed = one.suppressed ? 1 : 0 } = one;
+  const lists = { gaps: one.gaps ?? [], profiles: one.profiles ?? [one.profile], models: one.models ?? [one.model ?? []].flat() };
+  const windows = { published, windows_published: published, windows_expected, windows_suppressed };
+  return { ...Object.fromEntries(OF_PERIOD.map((name) => [name, one[name]])), ...lists, ...windows, adjusted: one.adjusted ?? false };
 }
 
 /** Put periods into a trend, in order of their start; what is there already stays, unless nothing was published then. */

@@ -2,8 +2,8 @@
 
 /** The zone that is the whole site. */
 export const WHOLE = "_site";
-const PEOPLE = ["persons", "masked", "unmasked", "incorrect", "unknown", "rate", "interval", "coverage"];
-const NOTHING = { ...Object.fromEntries(PEOPLE.map((name) => [name, null])), gaps: [], suppressed: "not-under-this-profile" };
+const PEOPLE = ["persons", "masked", "unmasked", "incorrect", "unknown", "rate", "interval", "sampling_interval", "coverage"];
+const NOTHING = { ...Object.fromEntries(PEOPLE.map((name) => [name, null])), gaps: [], models: [], suppressed: "not-under-this-profile" };
 
 let profiles = [];
 

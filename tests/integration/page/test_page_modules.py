@@ -1,23 +1,36 @@
 """The page's modules: the pure ones under Node.js, their words beside the contract's, the bundles beside their lock."""
 
+import contextlib
+import csv
 import filecmp
+import io
 import json
 import os
 import shutil
 import subprocess
+from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import get_args
 
 import pytest
+from golden import BY_TYPE
+from msgspec import structs
+from windows import HOUR, MINUTE, hidden, window
 
+from operate.cli.stats_table import as_csv
+from proto.codec import as_json
 from proto.public import GapReason, OperationalKind, Suppression
+from proto.stats import StatsReplyV1
 from proto.types import AlertState, CameraState, Severity
+from services.sites.columns import COLUMNS
+from services.sites.history import Tally, TimeRange
 from services.sites.profiles import PROFILES
 
 ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "services/aggregate/page"
 MADE = ROOT / "build/page"
+T, LENGTH = 500_000 * HOUR, 20 * MINUTE
 SAID = {
     "why": Suppression, "gap": GapReason, "operation": OperationalKind, "camera": CameraState, "alert": AlertState,
     "severity": Severity,
@@ -70,6 +83,39 @@ def test_a_profile_is_known_as_the_policy_has_it():
         assert laxer.min_window_s <= stricter.min_window_s
         assert (laxer.zones, laxer.rules) >= (stricter.zones, stricter.rules)
         assert laxer.small <= stricter.small or stricter.figures is not None
+
+
+def cells(text: str) -> list[dict[str, object]]:
+    """A CSV's rows with what each cell means: JavaScript writes 1 where Python writes 1.0, and both times of UTC."""
+    return [
+        {
+            name: datetime.fromisoformat(value) if name in {"start", "end"} else number(value)
+            for name, value in row.items()
+        }
+        for row in csv.DictReader(io.StringIO(text))
+    ]
+
+
+def number(value: str) -> object:
+    with contextlib.suppress(ValueError):
+        return float(value)
+    return value
+
+
+def test_the_page_saves_what_stats_prints():
+    """Column for column: of an answer, of a window that came since, and of one that was withheld."""
+    require()
+    (tally := Tally(TimeRange(T, T + LENGTH))).add(window(T, gaps=["paused"], model="m-1"))
+    (small := Tally(TimeRange(T, T + LENGTH))).add(hidden(T))
+    answer = BY_TYPE[StatsReplyV1]
+    of_window = [one.period("cannes", "_site") for one in (tally, small)]
+    given = [*answer.periods, window(T, gaps=["paused"], model="m-1"), hidden(T)]
+    printed = as_csv(structs.replace(answer, timezone="UTC", periods=[*answer.periods, *of_window]))
+    messages, model = (f"(await import({json.dumps((PAGE / name).as_uri())}))" for name in ("messages.js", "model.js"))
+    periods = f"{messages}.timed({as_json(given).decode()}).map({model}.period)"
+    saved = evaluated(f"(m.head({json.dumps(COLUMNS)}), m.csv({periods}))", "csv.js")
+    assert cells(saved) == cells(printed)
+    assert saved.splitlines()[0] == printed.splitlines()[0]
 
 
 def test_the_bundles_are_what_the_lock_makes(tmp_path: Path):

@@ -20,6 +20,7 @@ from services.aggregate.web import PageServer, policy
 from services.bus.nkey import Seed
 from services.kernel.faults import StartError
 from services.kernel.settings import SettingsError, convert, load
+from services.sites.columns import COLUMNS
 from services.sites.profiles import PROFILES
 from services.sites.settings import SiteSettings
 
@@ -58,7 +59,8 @@ async def test_the_files_are_read_only_and_under_a_strict_policy(page: PageServe
         for one, terms in PROFILES.items()
     ]
     assert told == {
-        "server": "wss://numbers.example.org:8443", "key": False, "cameras": None, "profiles": profiles, "names": {},
+        "server": "wss://numbers.example.org:8443", "key": False, "cameras": None, "profiles": profiles,
+        "columns": list(COLUMNS), "names": {},
     }  # fmt: skip
 
 

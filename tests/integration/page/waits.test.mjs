@@ -85,17 +85,19 @@ test("waits double up to a limit, with full jitter", () => {
   assert.equal(backoff(1, 1_000, 30_000, () => 0.5), 1_000);
 });
 
-test("a config.json says where NATS is, and what profiles allow; the rest may be missing", () => {
-  const profiles = [{ name: "lab", rules: true, zones: true }];
-  assert.deepEqual(settled({ server: "/nats", profiles }), { server: "/nats", key: false, cameras: null, profiles, names: {} });
-  const addresses = ["https://192.0.2.7:8443/", "javascript:alert(1)", 5].map((cameras) => settled({ server: "x", profiles, cameras }).cameras);
+test("a config.json says where NATS is, what profiles allow, and the columns of CSV; the rest may be missing", () => {
+  const [profiles, columns] = [[{ name: "lab", rules: true, zones: true }], ["site", "interval_low"]];
+  const given = { profiles, columns };
+  assert.deepEqual(settled({ server: "/nats", ...given }), { server: "/nats", key: false, cameras: null, ...given, names: {} });
+  const addresses = ["https://192.0.2.7:8443/", "javascript:alert(1)", 5].map((cameras) => settled({ server: "x", ...given, cameras }).cameras);
   assert.deepEqual(addresses, ["https://192.0.2.7:8443/", null, null]);
   const names = { s: { name: "S", timezone: "Europe/Paris" }, t: { timezone: "Nowhere" } };
-  assert.deepEqual(settled({ server: "x", key: true, profiles, names }).names, {
+  assert.deepEqual(settled({ server: "x", key: true, ...given, names }).names, {
     s: { name: "S", zones: {}, rules: {}, timezone: "Europe/Paris" }, t: { name: undefined, zones: {}, rules: {}, timezone: undefined },
   });
-  const unknown = [undefined, [], "lab", [{ name: "lab" }], [{ name: "lab", rules: 1, zones: true }]].map((one) => ({ server: "x", profiles: one }));
-  for (const wrong of [null, {}, { server: "", profiles }, { server: 5, profiles }, "x", ...unknown]) assert.throws(() => settled(wrong), TypeError);
+  const unknown = [undefined, [], "lab", [{ name: "lab" }], [{ name: "lab", rules: 1, zones: true }]].map((one) => ({ server: "x", columns, profiles: one }));
+  const uncertain = [undefined, [], "site", [5], ["=1"]].map((one) => ({ server: "x", profiles, columns: one }));
+  for (const wrong of [null, {}, { ...given, server: "" }, { ...given, server: 5 }, "x", ...unknown, ...uncertain]) assert.throws(() => settled(wrong), TypeError);
 });
 
 test("data are old by the site that published last, in the zone that all have", () => {

@@ -9,8 +9,9 @@ from msgspec import structs
 from windows import SECOND, window
 
 from operate.cli.count import Tally
-from operate.cli.stats_table import COLUMNS, as_csv
+from operate.cli.stats_table import as_csv
 from proto.sightings import SightingsV1
+from services.sites.columns import COLUMNS
 
 T = 1_795_953_600 * SECOND
 """2026-11-29 12:00 UTC."""

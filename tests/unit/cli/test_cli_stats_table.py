@@ -14,9 +14,10 @@ from rich.console import Console
 from windows import HOUR, MINUTE, decree, hidden, market_day, window
 
 from operate.cli.stats import parse
-from operate.cli.stats_table import COLUMNS, as_csv, bar, table
+from operate.cli.stats_table import as_csv, bar, table
 from proto.stats import StatsReplyV1
 from services.kernel.settings import SettingsError
+from services.sites.columns import COLUMNS
 from services.sites.history import RollUp, TimeRange
 
 PARIS = ZoneInfo("Europe/Paris")
