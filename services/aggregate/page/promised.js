@@ -46,7 +46,7 @@ export class Cameras {
     this.silent = make("p", "hint silent");
     this.table = table(COLUMNS.length);
     this.table.details.addEventListener("toggle", () => this.showRows());
-    this.element = make("div", "box", this.silent, this.table.details);
+    this.element = make("div", "box cameras", this.silent, this.table.details);
   }
 
   show(list, { nowMs, timeZone }) {

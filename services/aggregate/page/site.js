@@ -32,8 +32,8 @@ export class SiteSection {
     this.alerts = new Alerts();
     this.promise = new Promised();
     this.cameras = new Cameras();
-    const aside = make("div", "aside", this.promise.element, this.cameras.element);
-    const columns = make("div", "columns", this.alerts.element, make("div", "main", this.whole, this.zones, this.zoneless), aside);
+    const main = make("div", "main", this.whole, this.zones, this.zoneless);
+    const columns = make("div", "columns", this.alerts.element, main, this.promise.element, this.cameras.element);
     this.element = make("section", "site", make("div", "title", this.title, this.profile, this.up, picker), columns);
     this.element.setAttribute("aria-labelledby", heading);
   }

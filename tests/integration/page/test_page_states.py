@@ -66,6 +66,12 @@ async def test_cameras_of_days_ago_are_not_up(place):
     await sites.ingest.store(CAMERAS, structs.replace(told, at=told.at + SECOND))
     await expect(page.get_by_text("1 of 3 cameras up")).to_be_visible()
     await expect(market.locator(".promise .verdict")).to_have_text("kept")
+    for language in ("Français", "English"):
+        await page.get_by_role("button", name=language).click()
+        for width in (1024, 1280):
+            await page.set_viewport_size({"width": width, "height": 800})
+            fits = "(one) => one.scrollWidth <= one.clientWidth"
+            assert await market.locator(".cameras .scroll").evaluate(fits), (language, width)
 
 
 async def test_the_promise_in_each_of_its_states(place):
