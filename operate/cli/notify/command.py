@@ -111,8 +111,8 @@ def add(
 
     match = Match(site or [], zone or [], rule or [], receiver or [])
     who = operator or operator_name()
-    made, doubts = asyncio.run(run_add(config, match, (length, until), operator=who, why=why))
-    _tell(in_words(made), doubts)
+    made, doubts, zones = asyncio.run(run_add(config, match, (length, until), operator=who, why=why))
+    _tell(in_words(made, zones), doubts)
 
 
 @silence.command("list")
@@ -126,8 +126,8 @@ def list_silences(
 
     from operate.cli.notify.silences import encoded, read, table
 
-    found = asyncio.run(read(config, every=every))
-    shown: Any = encoded(found) if as_json else table(found)
+    found, zones = asyncio.run(read(config, every=every))
+    shown: Any = encoded(found) if as_json else table(found, zones)
     print(shown) if as_json else Console().print(shown)
 
 
@@ -143,8 +143,8 @@ def expire(
     from operate.cli.notify.silences import in_words
     from operate.orders import operator_name
 
-    ended, doubts = asyncio.run(run_expire(config, name, operator=operator or operator_name(), why=why))
-    _tell(in_words(ended), doubts)
+    ended, doubts, zones = asyncio.run(run_expire(config, name, operator=operator or operator_name(), why=why))
+    _tell(in_words(ended, zones), doubts)
 
 
 def _tell(what: str, doubts: list[str]) -> None:

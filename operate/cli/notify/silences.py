@@ -8,11 +8,12 @@ import contextlib
 import re
 import secrets
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Any, TypeVar, cast, get_args
+from zoneinfo import ZoneInfo
 
 import msgspec
 import nats.errors
@@ -35,6 +36,8 @@ _BACK_S = 2.0
 """How long nobody may listen: a service that has lost its connection to NATS is back after half a second or so."""
 Names = dict[str, set[str]]
 """Published names, by `site`, `zone`, `rule` and `receiver`."""
+Zones = Mapping[str, str]
+"""Time zones by site."""
 
 
 async def published(bus: Bus) -> Names:
@@ -117,8 +120,8 @@ def until_when(length: str | None, until: str | None, now: int) -> int:
 
 async def add(
     file: Path, match: Match, ends: tuple[str | None, str | None], *, operator: str, why: str
-) -> tuple[SilenceV1, list[str]]:
-    """Set a silence; return it and warnings about its names. SettingsError if it can't be set."""
+) -> tuple[SilenceV1, list[str], Zones]:
+    """Set a silence; return it, warnings about its names, and time zones. SettingsError if it can't be set."""
     now = time.time_ns()
     end = until_when(*ends, now)
     if not (match.sites or match.zones or match.rules or match.receivers):
@@ -141,24 +144,27 @@ async def add(
     try:
         await _answered(_there(bus))
         await _answered(bus.store(SILENCES, made))
-        return made, [*doubts(made, await published(bus)), *await unconfirmed(bus, made)]
+        return made, [*doubts(made, await published(bus)), *await unconfirmed(bus, made)], await zones_of(bus)
     finally:
         await bus.close()
 
 
-async def read(file: Path, *, every: bool) -> list[SilenceV1]:
-    """Return the silences in force, the one that ends first at the top; with `every` those that are over, too."""
+async def read(file: Path, *, every: bool) -> tuple[list[SilenceV1], Zones]:
+    """Return the silences in force, the one that ends first at the top, with `every` those that are over, too.
+
+    And the time zones of sites.
+    """
     bus = await operator_bus(file)
     try:
-        found = await _read(bus)
+        found, zones = await _read(bus), await zones_of(bus)
     finally:
         await bus.close()
     now = time.time_ns()
-    return sorted((one for one in found if every or one.ends > now), key=lambda one: one.ends)
+    return sorted((one for one in found if every or one.ends > now), key=lambda one: one.ends), zones
 
 
-async def expire(file: Path, name: str, *, operator: str, why: str) -> tuple[SilenceV1, list[str]]:
-    """End a silence now; return it and warnings. SettingsError if there is none of that name, or it is over."""
+async def expire(file: Path, name: str, *, operator: str, why: str) -> tuple[SilenceV1, list[str], Zones]:
+    """End a silence now; return it, warnings, and time zones. SettingsError if there is none such, or it is over."""
     bus = await operator_bus(file)
     try:
         known = {one.silence: one for one in await _read(bus)}
@@ -168,7 +174,7 @@ async def expire(file: Path, name: str, *, operator: str, why: str) -> tuple[Sil
             raise SettingsError(_COMMAND, [("SILENCE-ID", f"{name!r} {which}; `moretta silence list` shows them")])
         ended = structs.replace(known[name], ends=now, operator=operator, why=why or known[name].why)
         await _answered(bus.store(SILENCES, checked(_COMMAND, ended)))
-        return ended, await unconfirmed(bus, ended)
+        return ended, await unconfirmed(bus, ended), await zones_of(bus)
     finally:
         await bus.close()
 
@@ -235,14 +241,29 @@ def about(silence: SilenceV1) -> str:
     return ", ".join(f"{what} {' or '.join(names)}" for what, names in named.items() if names) or "everything"
 
 
-def local(moment: int) -> str:
-    """Return a moment by this machine's clock, with its zone."""
-    return datetime.fromtimestamp(moment // 10**9).astimezone().strftime("%Y-%m-%d %H:%M %Z")
+def local(moment: int, zone: tzinfo | None = None) -> str:
+    """Return a moment by the clock of a zone, or else of this machine, with the offset to UTC."""
+    return datetime.fromtimestamp(moment // 10**9, zone).astimezone(zone).strftime("%Y-%m-%d %H:%M %z")
 
 
-def in_words(silence: SilenceV1) -> str:
+async def zones_of(bus: Bus) -> Zones:
+    """Return the time zone of each site that aggregates answer for; none if nobody does."""
+    with contextlib.suppress(TimeoutError, Unavailable, nats.errors.Error):
+        return {site: told["timezone"] for site, told in (await told_sites(bus)).items() if "timezone" in told}
+    return {}
+
+
+def clock(silence: SilenceV1, zones: Zones) -> tzinfo | None:
+    """Return the time zone of a silence's sites; None if they have several, or nobody tells it."""
+    found = {zones.get(site) for site in silence.sites or zones}
+    one = found.pop() if len(found) == 1 else None
+    return None if one is None else ZoneInfo(one)
+
+
+def in_words(silence: SilenceV1, zones: Zones) -> str:
     """Return a silence as a sentence."""
-    return f"{silence.silence}: {about(silence)} until {local(silence.ends)}, by {silence.operator}"
+    until = local(silence.ends, clock(silence, zones))
+    return f"{silence.silence}: {about(silence)} until {until}, by {silence.operator}"
 
 
 def encoded(silences: list[SilenceV1]) -> str:
@@ -250,13 +271,14 @@ def encoded(silences: list[SilenceV1]) -> str:
     return msgspec.json.encode(silences).decode()
 
 
-def table(silences: list[SilenceV1]) -> Table:
-    """Return silences as a table."""
+def table(silences: list[SilenceV1], zones: Zones) -> Table:
+    """Return silences as a table, with times by the clock of their sites."""
     shown = Table("id", "about", "from", "until", "by", "why", title="silences" if silences else "no silence in force")
     now = time.time_ns()
     for one in silences:
-        end = local(one.ends) + (" (over)" if one.ends <= now else "")
+        zone = clock(one, zones)
+        end = local(one.ends, zone) + (" (over)" if one.ends <= now else "")
         # As Text and on one line, so that neither rich nor the terminal takes anything in it for markup.
         said = (Text(one_line(words)) for words in (one.operator, one.why))
-        shown.add_row(one.silence, about(one), local(one.starts), end, *said)
+        shown.add_row(one.silence, about(one), local(one.starts, zone), end, *said)
     return shown

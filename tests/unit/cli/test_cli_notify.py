@@ -16,6 +16,8 @@ from services.kernel.settings import SettingsError
 
 NOW = time.time_ns()
 HOUR = 3_600 * 10**9
+NOON = 1_795_953_600 * 10**9
+"""2026-11-29 12:00 UTC."""
 HASHES = ["a" * 64, "b" * 64]
 TOLD = NotificationV1(
     site="market", receiver="staff", notification="1" * 16, group="2" * 16, number=1, root="1" * 16, reason="first",
@@ -113,11 +115,33 @@ def test_a_terminal_of_80_letters_shows_every_word():
 def test_a_silence_says_what_it_is_about_and_who_set_it():
     """In a sentence, and in the table, where one that is over says so."""
     assert about(SILENCE) == "site market, rule low or high"
-    assert in_words(SILENCE).startswith("0a1b2c3d: site market, rule low or high until 20")
+    assert in_words(SILENCE, {}).startswith("0a1b2c3d: site market, rule low or high until 20")
     assert about(structs.replace(SILENCE, sites=[], rules=[])) == "everything"
-    assert "fair" in shown(table([SILENCE]))
-    assert "(over)" in shown(table([structs.replace(SILENCE, ends=1)]))
-    assert "no silence in force" in shown(table([]))
+    assert "fair" in shown(table([SILENCE], {}))
+    assert "(over)" in shown(table([structs.replace(SILENCE, ends=1)], {}))
+    assert "no silence in force" in shown(table([], {}))
+
+
+def test_a_silences_times_are_those_of_its_site(monkeypatch):
+    """With the offset; of several time zones, or where nobody tells one, by the clock of the machine."""
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    try:
+        noon = structs.replace(SILENCE, starts=NOON, ends=NOON + HOUR)
+        apart = {"market": "Europe/Paris", "station": "Asia/Tokyo"}
+        whole = structs.replace(noon, sites=[])
+        for silence, zones, ends in (
+            (noon, apart, "2026-11-29 14:00 +0100"),
+            (whole, {"market": "Asia/Tokyo", "station": "Asia/Tokyo"}, "2026-11-29 22:00 +0900"),
+            (whole, apart, "2026-11-29 13:00 +0000"),
+            (noon, {}, "2026-11-29 13:00 +0000"),
+        ):
+            assert f"until {ends}, by ana" in in_words(silence, zones)
+        seen = shown(table([noon], apart))
+        assert all(one in seen for one in ("2026-11-29 13:00 +0100", "2026-11-29 14:00 +0100"))
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_a_name_that_was_never_published_is_doubted():
@@ -141,7 +165,7 @@ def test_the_test_message_says_that_it_is_one():
 def test_what_operators_write_is_shown_as_it_is():
     """Brackets are no orders to rich, nor do control characters reach the terminal."""
     screen = Console(width=160, file=io.StringIO())
-    screen.print(table([structs.replace(SILENCE, why="see [/ops] and [bold]12\x1b[31m", operator="[ana]")]))
+    screen.print(table([structs.replace(SILENCE, why="see [/ops] and [bold]12\x1b[31m", operator="[ana]")], {}))
     assert "see [/ops] and [bold]12 [31m" in screen.file.getvalue()
     assert "[ana]" in screen.file.getvalue()
     assert "\x1b" not in screen.file.getvalue()
