@@ -74,6 +74,22 @@ def send_test(
 
 
 @notify.command()
+def preview(
+    config: Annotated[Path, typer.Option("-c", "--config", metavar="FILE", help="the settings of notify (YAML)")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="where they are written")] = Path("preview"),
+    site: Annotated[str | None, typer.Option(metavar="ID", help="the site it is about; default: the first")] = None,
+) -> None:
+    """Write what each receiver would get: an alert, its end, the daily report, of a made-up day. It sends nothing.
+
+    Mails are pages that a browser opens, SMS are text files. It needs neither NATS nor a mail server, nor their keys.
+    """
+    from operate.cli.notify.preview import write
+
+    for path in asyncio.run(write(config, out, site)):
+        typer.echo(path)
+
+
+@notify.command()
 def replay(
     dead: Annotated[int, typer.Argument(metavar="DEAD-ID", min=1, help="as `moretta notify status` shows it")],
     config: OperatorConfig,

@@ -124,6 +124,11 @@ def seconds(length: str) -> int:
     return 3_600 * hours + 60 * minutes + rest
 
 
+def shipped_errors() -> ModelErrors | None:
+    """Return the errors of the shipped model; None if nobody estimated them."""
+    return read_errors(MODELS, sha256((MODELS / MANIFEST_NAME).read_bytes()).hexdigest())
+
+
 def read_cases(file: Path) -> list[Case]:
     """Return the tests of a file, with windows as the shipped model judges; SettingsError names all its problems."""
     raw = read(file)
@@ -133,7 +138,7 @@ def read_cases(file: Path) -> list[Case]:
     if found:
         raise SettingsError(file, found)
     tests: RulesFile = convert(raw, RulesFile)
-    errors = read_errors(MODELS, sha256((MODELS / MANIFEST_NAME).read_bytes()).hexdigest())
+    errors = shipped_errors()
     cases = [_case(file, f"tests[{index}]", test, errors, found) for index, test in enumerate(tests.tests)]
     if found:
         raise SettingsError(file, found)

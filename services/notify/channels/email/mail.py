@@ -104,14 +104,8 @@ class MailChannel:
             self._letters.popitem(last=False)
 
     async def _write(self, notification: Notification, language: str) -> Letter:
-        words, site = words_in(language), self._style.site(notification.group.site)
         windows = await self._published(notification)
-        chart = chart_of(notification, site, words, windows) if len(self._wanted) <= _HURRY else None
-        image, pictures = await _picture(notification, chart)
-        view = describe(
-            notification, site, words, windows=windows, link=self._style.link, contact=self._style.contact, image=image
-        )
-        return letter_of(notification, language, view.subject, render(view), pictures)
+        return await letter_about(notification, language, self._style, windows, drawn=len(self._wanted) <= _HURRY)
 
     async def _published(self, notification: Notification) -> Sequence[WindowV1]:
         """Return the windows for the chart; none if they cannot be read, so that the mail goes out without a chart."""
@@ -121,6 +115,17 @@ class MailChannel:
         except Exception as error:
             log.warning("a mail without a chart", notification=notification.id, error=type(error).__name__)
             return ()
+
+
+async def letter_about(
+    notification: Notification, language: str, style: Style, windows: Sequence[WindowV1], *, drawn: bool = True
+) -> Letter:
+    """Return the letter of a notification about alerts; `drawn`: with a chart of these windows."""
+    words, site = words_in(language), style.site(notification.group.site)
+    chart = chart_of(notification, site, words, windows) if drawn else None
+    image, pictures = await _picture(notification, chart)
+    view = describe(notification, site, words, windows=windows, link=style.link, contact=style.contact, image=image)
+    return letter_of(notification, language, view.subject, render(view), pictures)
 
 
 async def _picture(notification: Notification, chart: Chart | None) -> tuple[Image | None, tuple[Picture, ...]]:
