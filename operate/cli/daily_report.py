@@ -41,12 +41,14 @@ class ReportFile(Struct, frozen=True, kw_only=True):
         return site_problems(self.sites)
 
 
-async def write(file: Path, site: str, day: str | None, out: Path, language: str) -> date:
-    """Write the report about a day, by default the site's yesterday; return the day.
+async def write(file: Path, site: str, day: str | None, out: Path, language: str, *, so_far: bool = False) -> str:
+    """Write the report about a day, by default the site's yesterday, or `so_far` today's; return what it is about.
 
     SettingsError if the user can mend the problem, else NoReportError.
     """
     checked(_COMMAND, StatsRequestV1(site=site))
+    if so_far and day is not None:
+        raise SettingsError(_COMMAND, [("--so-far", "is about today; leave out --day")])
     _check_out(out)
     if language not in languages():
         raise SettingsError(_COMMAND, [("--language", f"no {language!r}; there are {', '.join(languages())}")])
@@ -55,14 +57,14 @@ async def write(file: Path, site: str, day: str | None, out: Path, language: str
     bus = await operator_bus(file)
     try:
         place = known.get(site) or await _asked(bus, site)
-        asked = _question(place, wanted, known=site in known)
+        asked = _so_far(place, known=site in known) if so_far else _question(place, wanted, known=site in known)
         report = await _read(bus, asked)
     finally:
         await bus.close()
     from services.notify.reports.writer import report_file  # late: its import takes longer than telling a mistake
 
     out.write_text(await report_file(report, place, words_in(language)), encoding="utf-8")
-    return report.day
+    return f"{report.day} until {local(report.span.end, local_zone(place)):%H:%M}" if so_far else str(report.day)
 
 
 def _check_out(out: Path) -> None:
@@ -87,8 +89,16 @@ def _question(site: SiteSettings, wanted: date | None, *, known: bool) -> Questi
     day = wanted or today - timedelta(days=1)
     asked = question_of(site, day, now)
     if day_start(day + timedelta(days=1), zone) > now:
+        hint = "; --so-far shows today's figures" if day == today else ""
         why = f"{day} is not over at {site.id}; the last day that is, by the clock of {site.timezone}, is"
-        raise SettingsError(_COMMAND, [("--day", f"{why} {today - timedelta(days=1)}")])
+        raise SettingsError(_COMMAND, [("--day", f"{why} {today - timedelta(days=1)}{hint}")])
+    return asked if known else replace(asked, profile=None)
+
+
+def _so_far(site: SiteSettings, *, known: bool) -> Question:
+    """Return the question about the site's today, until the last window that ended."""
+    now = time.time_ns()
+    asked = replace(question_of(site, local(now, local_zone(site)).date(), now), until=now)
     return asked if known else replace(asked, profile=None)
 
 
@@ -110,5 +120,6 @@ async def _read(bus: Bus, asked: Question) -> DayReport:
     except Unavailable:
         raise NoReportError(f"{_COMMAND}: what was published can't be read at the moment; try again") from None
     if not report.whole.total.windows_published:
-        raise NoReportError(f"{_COMMAND}: nothing was published of {asked.site} on {asked.day}")
+        on = f"on {asked.day}" if asked.until is None else f"today ({asked.day}); a window is published when it is over"
+        raise NoReportError(f"{_COMMAND}: nothing was published of {asked.site} {on}")
     return report

@@ -126,12 +126,13 @@ def report(
     out: Annotated[Path, typer.Option(metavar="FILE.html", help="where it is written")],
     day: Annotated[str | None, typer.Option(metavar="DATE", help="by the site's clock; default: yesterday")] = None,
     language: Annotated[str, typer.Option(metavar="LANGUAGE", help="of the report, such as fr")] = "en",
+    so_far: Annotated[bool, typer.Option("--so-far", help="today, until the last window that ended")] = False,
 ) -> None:
     """Write the daily report of a site, as its readers get it by e-mail, into one HTML file."""
     from operate.cli.daily_report import NoReportError, write
 
     try:
-        written = asyncio.run(write(config, site, day, out, language))
+        written = asyncio.run(write(config, site, day, out, language, so_far=so_far))
     except NoReportError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None

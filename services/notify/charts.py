@@ -22,7 +22,7 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
 from proto.public import Suppression
-from services.notify.core.reports.day import DayReport, ZoneDay
+from services.notify.core.reports.day import DayReport, ZoneDay, day_of
 from services.notify.core.reports.phrases import Phrases
 from services.notify.core.texts.chart import Chart, ZoneLine
 from services.notify.core.texts.words import Words
@@ -245,13 +245,14 @@ def _percent_ticks(axes: Axes, words: Words) -> None:
 
 
 def _clock(axes: Axes, report: DayReport, zone: tzinfo, words: Words) -> None:
-    """Mark every sixth hour of the site's clock, at the instant when the clock shows it."""
+    """Mark every sixth hour of the site's clock, at the instant when the clock shows it; of a day, to its end."""
+    end = day_of(report.day, zone).end
     first = local(report.span.start, zone).replace(hour=0, minute=0, second=0)
     moments = [_shown(first, hour) for hour in range(0, 24, _TICK_H)]
-    at = [drawing.days(instant(moment)) for moment in moments] + [drawing.days(report.span.end)]
-    names = [words.time(moment) for moment in moments] + [words.time(local(report.span.end, zone))]
+    at = [drawing.days(instant(moment)) for moment in moments] + [drawing.days(end)]
+    names = [words.time(moment) for moment in moments] + [words.time(local(end, zone))]
     axes.set_xticks(at, names, fontsize=_REPORT_SMALL)
-    axes.set_xlim(drawing.days(report.span.start), drawing.days(report.span.end))
+    axes.set_xlim(drawing.days(report.span.start), drawing.days(end))
 
 
 def _shown(first: datetime, hour: int) -> datetime:

@@ -130,6 +130,8 @@ async def test_two_figures_where_the_profile_allows_no_more(ground):
 
 
 MISTAKES = [
+    (("cannes", "--so-far", "--day", "2025-10-24"), 2, "moretta report: --so-far: is about today; leave out --day"),
+    (("cannes", "--so-far"), 1, "moretta report: nothing was published of cannes today ("),
     (("Cannes!",), 2, "moretta report: site: must be 1-32 of a-z"),
     (("lyon",), 2, "moretta report: SITE: no aggregate counts for 'lyon' at the moment, and -c FILE has no section"),
     (("cannes", "--day", "24/10/2025"), 2, "moretta report: --day: '24/10/2025' is no date; write 2026-11-24"),

@@ -46,6 +46,16 @@ def test_the_default_is_the_sites_yesterday(at, moment, yesterday):
         daily_report._question(PARIS, today, known=True)
 
 
+@pytest.mark.parametrize("moment", [(2026, 11, 24, 22, 59), (2026, 11, 23, 23, 0)])
+def test_so_far_is_about_the_sites_today(at, moment):
+    """By the site's clock, until now: what lies ahead is not missing."""
+    at(*moment)
+    asked = daily_report._so_far(PARIS, known=True)
+    assert asked.day == date(2026, 11, 24)
+    assert asked.span.end == instant(datetime(*moment, tzinfo=UTC))
+    assert asked.days() == [asked.span]
+
+
 def test_a_profile_is_taken_from_a_section_alone(at):
     """What is said of a site without a section in the file is only its clock: its windows name their profile."""
     at(2026, 11, 25)

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from golden import ERRORS
+from messages import alert
 from msgspec import structs
 from windows import HOUR, MINUTE, decree, hidden, market_day, window
 
@@ -99,6 +100,22 @@ def test_an_ordinary_day():
         "Share of people who wore a mask over the day: lowest 68% at 20:00 to 21:00,"
     )
     assert view.notes[-1] == "Sent automatically to “staff”. Please do not reply to this message."
+
+
+def test_a_day_that_is_not_over_is_told_until_its_last_window():
+    """Its heading says so; it compares with no whole day, and says nothing of what is still to come."""
+    firing = alert(site="cannes", start=T + 9 * HOUR, end=T + 9 * HOUR + 20 * MINUTE)
+    now = T + 14 * HOUR + 45 * MINUTE
+    made = report(whole_day(), until=now, alerts=[firing])
+    view = view_of(made, SITE, EN)
+    assert view.headline == "Tuesday, 24 November 2026, so far, until 14:40"
+    assert view.subject == "Marché <Forville>: 82% wore masks, Tuesday, 24 November 2026, so far, until 14:40"
+    assert [label for label in rows(view) if "before" in label] == []
+    assert rows(view)["Observed"][0] == "Cameras were running 89% of the time."
+    assert rows(view)["Alerts"] == ("Whole site, “mask-rate”: 1 alert, firing for 5 h 40 min; one is not over yet.",)
+    assert rows(view)["Not published"] == ("Nothing was published for 5 of 44 periods of 20 min.",)
+    assert view.lines[-1].when == "14:00 to 14:40"
+    assert view_of(made, SITE, FR).headline == "mardi 24 novembre 2026, journée en cours, jusqu’à 14:40"
 
 
 def test_the_same_in_french():

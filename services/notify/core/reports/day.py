@@ -6,7 +6,7 @@ belongs to the day in which it starts.
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta, tzinfo
 from typing import Literal, get_args
 
@@ -27,6 +27,7 @@ _KEPT = {"site", "zone", "profiles", "start", "end", "persons", "rate", "suppres
 _COUNTS = {"windows_expected", "windows_published", "windows_suppressed"}
 
 Which = Literal["day-before", "week-before"]
+WHICH: tuple[Which, ...] = get_args(Which)
 _BEFORE: dict[Which, timedelta] = {"day-before": timedelta(days=1), "week-before": timedelta(days=7)}
 
 
@@ -48,14 +49,19 @@ class Question:
     zone_detail: bool = True
     receiver: ReceiverId | None = None
     """The reader: the report covers what was held back from this receiver; None: from any."""
+    until: int | None = None
+    """Of a day that is not over: the report covers the windows that ended by then, ns."""
 
     @property
     def span(self) -> TimeRange:
-        """The day's first instant, and its end."""
-        return day_of(self.day, self.zone)
+        """The day's first instant, and its end, or that of the report if the day is not over."""
+        day = day_of(self.day, self.zone)
+        return day if self.until is None else TimeRange(day.start, min(day.end, self.until))
 
     def days(self) -> list[TimeRange]:
         """Return all days that the report needs, in order: a week before, the day before, the day."""
+        if self.until is not None:
+            return [self.span]
         return [day_of(self.day - back, self.zone) for back in (*reversed(_BEFORE.values()), timedelta())]
 
 
@@ -115,6 +121,8 @@ class DayReport:
     alerts: tuple[RuleDay, ...]
     held: HeldBack
     """Alerts that notify reported late or not at all."""
+    so_far: bool = False
+    """Whether the day is not over: the span ends with its last window, and no other day is compared with it."""
 
     @property
     def strict(self) -> bool:
@@ -131,6 +139,9 @@ def report_of(
     """Return the report. Windows must be in order of start in each zone, alerts in order. It ignores other sites."""
     found = [window for window in windows if window.site == asked.site]
     today = [window for window in found if asked.span.start <= window.start < asked.span.end]
+    if so_far := asked.until is not None:
+        today = [window for window in today if window.end <= asked.span.end]
+        asked = replace(asked, until=max((window.end for window in today), default=asked.span.start))
     profiles = tuple(dict.fromkeys(window.profile for window in today)) or ((asked.profile,) if asked.profile else ())
     limiting = [one for one in (*profiles, asked.profile) if one and PROFILES[one].figures is not None]
     strict = bool(limiting)
@@ -147,9 +158,10 @@ def report_of(
         parts=tuple(_rolled(asked, asked.span, step, _of_zone(today, WHOLE_SITE), strict=strict)),
         whole=whole,
         zones=() if strict or not asked.zone_detail else tuple(_places(asked, today)),
-        comparisons=tuple(_compared(asked, which, whole.total, found, strict=strict) for which in get_args(Which)),
+        comparisons=() if so_far else tuple(_compared(asked, w, whole.total, found, strict=strict) for w in WHICH),
         alerts=() if strict else rule_days((a for a in alerts if a.site == asked.site), asked.span),
         held=HeldBack() if strict else held_back(decisions, {a.alert for a in alerts}, asked.span, asked.receiver),
+        so_far=so_far,
     )
 
 

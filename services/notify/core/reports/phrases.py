@@ -114,7 +114,11 @@ class Phrases:
         coverage = place.total.coverage
         if coverage is None:
             return
-        yield self.words.gettext("Cameras were running {share} of the day.", share=self.words.percent(coverage))
+        share = self.words.percent(coverage)
+        if self.report.so_far:
+            yield self.words.gettext("Cameras were running {share} of the time.", share=share)
+        else:
+            yield self.words.gettext("Cameras were running {share} of the day.", share=share)
         lacking = [gap for gap in place.gaps if gap[0] not in HINTS]
         if lacking:
             reasons = (f"{self.gap(why)} ({self.periods(count)})" for why, count in lacking)
@@ -162,7 +166,9 @@ class Phrases:
         ]  # fmt: skip
         if rule.carried:
             told.append(self.words.gettext("one had begun before this day"))
-        if rule.lasting:
+        if rule.lasting and self.report.so_far:
+            told.append(self.words.gettext("one is not over yet"))
+        elif rule.lasting:
             told.append(self.words.gettext("one went on after it"))
         return "; ".join(told) + "."
 
@@ -185,6 +191,13 @@ class Phrases:
             "{count} alert was held back: {reasons}.", "{count} alerts were held back: {reasons}.",
             held.alerts, reasons=self.words.listed(each),
         )  # fmt: skip
+
+    def day(self) -> str:
+        """Return the day of the report, and until when it goes if the day is not over."""
+        day, span = self.date(self.report.span.start), self.report.span
+        if not self.report.so_far:
+            return day
+        return self.words.gettext("{day}, so far, until {time}", day=day, time=self._time(span.end))
 
     def date(self, at: int) -> str:
         """Return the day of an instant by the clock of the site."""

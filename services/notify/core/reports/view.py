@@ -100,7 +100,7 @@ class _Said:
         self.total = report.whole.total
         self.phrases = Phrases(words, report, local_zone(site), has_films=site.close_on_end)
         self.sure = any(part.interval is not None for part in report.parts)
-        self.day = self.phrases.date(report.span.start)
+        self.day = self.phrases.day()
 
     def view(self, footer: Footer) -> ReportView:
         gettext, zones, link = self.words.gettext, self.report.zones, footer.link
@@ -165,10 +165,10 @@ class _Said:
 
     def rows(self) -> Iterator[tuple[str, tuple[str, ...]]]:
         gettext, whole = self.words.gettext, self.report.whole
-        before, week = self.report.comparisons
         yield gettext("How sure"), _some(self.phrases.sure(self.total))
-        yield gettext("The day before"), tuple(self.phrases.compared(before))
-        yield gettext("The same weekday a week before"), tuple(self.phrases.compared(week))
+        labels = gettext("The day before"), gettext("The same weekday a week before")
+        for label, comparison in zip(labels, self.report.comparisons, strict=False):  # none of a day that goes on
+            yield label, tuple(self.phrases.compared(comparison))
         yield gettext("Observed"), tuple(self.phrases.observed(whole))
         yield gettext("Not published"), _some(self.phrases.missing(whole))
         yield gettext("Not shown"), _some(self.phrases.withheld(whole))
