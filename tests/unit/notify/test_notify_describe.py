@@ -314,10 +314,13 @@ def test_operators_are_told_what_cannot_be_told(make_fault, notify, site, kind, 
 
 
 def test_lab_says_that_it_is_a_test(make_alert, notify, site):
-    """Nobody acts on a mail of a lab installation: it says so in subject and body."""
+    """A mail of a lab installation says so in subject and body. It shows what to do, so it says no "nothing to do"."""
+    rule = RuleSettings(id="mask-rate", fire_below=0.7, clear_above=0.75, action="Hand out masks.")
+    site = structs.replace(site, rules=[rule])
     view = describe(notify("first", make_alert(profile="lab")), site, EN)
     assert view.subject == "[Test] Market Forville: 62% wear masks (alert below 70%)"
-    assert "This is a test" in view.banner
+    assert view.banner == "This is a test, sent by an installation on trial."
+    assert view.first[0] == ("What to do", "Hand out masks.")
 
 
 def test_a_test_message_says_that_its_figures_are_made_up(make_alert, notify, site):

@@ -141,7 +141,7 @@ class _Said:
     def banner(self) -> str:
         if not any_trial(self.report.profiles):
             return ""
-        return self.words.gettext("This is a test, sent by an installation on trial. Nothing needs to be done.")
+        return self.words.gettext("This is a test, sent by an installation on trial.")
 
     def heading(self) -> str:
         gettext = self.words.gettext

@@ -87,7 +87,7 @@ def _banner(notification: Notification, site: SiteSettings, words: Words) -> str
         return words.gettext("This is a test: its figures are made up, and nothing needs to be done.")
     if not headlines.is_lab(notification, site):
         return ""
-    return words.gettext("This is a test, sent by an installation on trial. Nothing needs to be done.")
+    return words.gettext("This is a test, sent by an installation on trial.")
 
 
 def _notes(notification: Notification, words: Words, contact: str) -> tuple[str, ...]:

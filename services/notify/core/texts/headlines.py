@@ -54,7 +54,7 @@ def _fact(
 
 
 def is_lab(notification: Notification, site: SiteSettings) -> bool:
-    """Return whether nothing needs to be done, because it comes from an installation in the profile `lab`."""
+    """Return whether it is a test, because it comes from an installation in the profile `lab`."""
     profiles = {n.message.profile for n in notification.notices if isinstance(n.message, AlertV1)}
     return any_trial(profiles or {site.profile})
 
