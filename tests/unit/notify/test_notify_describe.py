@@ -47,7 +47,7 @@ def test_a_firing_mail_says_where_what_and_how_sure(make_alert, notify, site):
     assert view.figure == "62%"
     assert view.lead == "of the people counted wore a mask correctly. Based on 143 people."
     assert said(view) == {
-        "Alert": "The rate fell below 70% at 09:40.",
+        "Alert": "The rate has been below 70% since 09:40.",
         "Counted": "Tuesday, 24 November 2026, 10:00 to 10:20 (Europe/Paris, UTC+01:00)",
         "How sure": f"Margin of error: 54% to 69% (95%). {CHANCE}",
         "Observed": "Cameras were running 97% of the time.",
@@ -66,7 +66,7 @@ def test_a_rules_name_and_what_to_do_are_in_the_mail(make_alert, notify, site):
     other = structs.replace(few, zone="south", name=None)
     site = structs.replace(site, rules=[few, other])
     one = describe(notify("first", make_alert(zone="north"), by_rule=True), site, EN)
-    assert one.first == (("What to do", "Go."), ("Alert", "The rate fell below 70% at 09:40."))
+    assert one.first == (("What to do", "Go."), ("Alert", "The rate has been below 70% since 09:40."))
     assert said(one)["Rule"].startswith("“Few masks” warns when")
     both = notify("first", make_alert(zone="north"), make_alert(zone="south", alert="1" * 16))
     assert said(describe(both, site, EN))["What to do"] == "North entrance and south: Go."
@@ -128,6 +128,7 @@ def test_a_reminder_claims_no_rate_below_the_bound_that_is_not(make_alert, make_
     mail = notify("repeat", alert, new=[], by_rule=True, at=alert.end + 60 * MINUTE)
     later = [make_window(1, zone="north", rate=0.74, interval=(0.66, 0.81))]
     told = "North entrance: 74% wear masks (alert not over yet), Market Forville"
+    assert said(describe(mail, site, EN, windows=later))["Alert"] == "This alert has been on since 09:40."
     assert describe(mail, site, EN, windows=later).subject == told
 
 
