@@ -117,9 +117,9 @@ def test_the_mail_loads_nothing_from_elsewhere(laid_out, kind: str):
     ],
 )
 def test_the_bar_is_the_interval_and_the_threshold(make_alert, notify, site, interval, threshold, widths):
-    """Solid to the lower bound, pale to the upper one, a tick at the threshold; no empty cell."""
+    """A tick at the rate above it, solid to the lower bound, pale to the upper, a tick at the threshold; none empty."""
     alert = make_alert(interval=interval, fire_below=threshold)
-    assert Reader(render(describe(notify("first", alert), site, EN)).html).widths == widths
+    assert Reader(render(describe(notify("first", alert), site, EN)).html).widths == [62, 38, *widths]
 
 
 def test_both_colour_schemes_are_declared(laid_out):

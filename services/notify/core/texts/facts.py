@@ -6,7 +6,7 @@ from proto.public import GapReason, OperationalAlertV1, WindowV1
 from services.notify.core.notification import Notice, Notification
 from services.notify.core.texts.figures import Figure, field_alert, figure_of, span_of
 from services.notify.core.texts.names import action_of, is_about_delivery, listed, rule_name
-from services.notify.core.texts.view import Bar, bar
+from services.notify.core.texts.view import Bar, bar, mark
 from services.notify.core.texts.words import LocalSpan, Words, instant
 from services.sites.settings import SiteSettings, local_zone
 
@@ -37,7 +37,7 @@ def bar_of(notice: Notice, figure: Figure, words: Words) -> Bar:
     else:
         text = words.gettext("ends above {bound}", bound=bound)
         said = words.gettext("Mask rate {rate}; the alert ends above {bound}", rate=shown, bound=bound)
-    return bar((figure.low, figure.high), _bound(notice), text, said)
+    return bar((figure.low, figure.high), mark(figure.rate, shown), mark(_bound(notice), text), said)
 
 
 def first_of_rate(notice: Notice, figure: Figure, site: SiteSettings, words: Words) -> Facts:

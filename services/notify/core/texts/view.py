@@ -10,6 +10,14 @@ Tone = Literal["info", "warning", "critical", "resolved"]
 
 
 @dataclass(frozen=True)
+class Mark:
+    """A place on a bar, in whole per cent, and what is written there."""
+
+    at: int
+    text: str
+
+
+@dataclass(frozen=True)
 class Bar:
     """A rate drawn as a bar: whole per cent, `sure` + `unsure` + `rest` = 100.
 
@@ -19,8 +27,8 @@ class Bar:
     sure: int
     unsure: int
     rest: int
-    threshold: int
-    threshold_text: str
+    rate: Mark
+    threshold: Mark
     alternative: str
     """What a screen reader says instead."""
 
@@ -105,7 +113,12 @@ def tone_of(severities: set[Severity]) -> Tone:
     return next((severity for severity in _WORST if severity in severities), "resolved")
 
 
-def bar(interval: tuple[float, float], threshold: float, threshold_text: str, alternative: str) -> Bar:
-    """Return the bar of a rate with this interval beside a threshold."""
+def mark(share: float, text: str) -> Mark:
+    """Return a share's place on a bar, with this text."""
+    return Mark(round(100 * share), text)
+
+
+def bar(interval: tuple[float, float], rate: Mark, threshold: Mark, alternative: str) -> Bar:
+    """Return the bar of a rate with this interval beside a threshold, both of them marked."""
     low, high = sorted(round(100 * bound) for bound in interval)
-    return Bar(low, high - low, 100 - high, round(100 * threshold), threshold_text, alternative)
+    return Bar(low, high - low, 100 - high, rate, threshold, alternative)
