@@ -49,14 +49,13 @@ class Notice:
         return self.state == "firing"
 
     def as_begun(self, begun: "Notice") -> "Notice":
-        """Return it with the severity and profile of its beginning. Settings may change; these must not."""
+        """Return it with severity, profile and bounds of its beginning. Settings may change; these must not."""
         now, then = self.message, begun.message
         if not isinstance(now, AlertV1) or not isinstance(then, AlertV1):
             return self
-        if (now.severity, now.profile) == (then.severity, then.profile):
-            return self
-        message = structs.replace(now, severity=then.severity, profile=then.profile)
-        return replace(self, severity=then.severity, message=message)
+        kept = {name: getattr(then, name) for name in ("severity", "profile", "fire_below", "clear_above")}
+        message = structs.replace(now, **kept)
+        return self if message == now else replace(self, severity=then.severity, message=message)
 
     def not_after(self, now: int) -> "Notice":
         """Return it with `stored` set to `now` (ns), if that is earlier: clocks may have been put back since."""

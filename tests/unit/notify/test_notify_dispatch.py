@@ -408,14 +408,15 @@ def test_an_alert_that_no_route_led_anywhere_is_told_when_one_does(story):
 
 
 def test_an_end_takes_the_way_of_its_beginning(story):
-    """Even though the rule's severity changed meanwhile, and the profile: a webhook's labels stay the same."""
+    """Severity, profile and bounds, too, whatever the rule says by then: labels and mails stay the same."""
     s = story(Route("boss", severities=frozenset({"critical"})), STAFF)
     s.at("10:00").fires("A", severity="critical")
     s.at("10:00:10").want("boss first +A")
-    s.at("11:00").resolves("A", severity="warning", profile="lab")
+    s.at("11:00").resolves("A", severity="warning", profile="lab", fire_below=0.4, clear_above=0.5)
     s.at("11:00:10").want("boss all-resolved -A")
     [ended] = s.told[-1].resolved
     assert (ended.severity, ended.message.severity, ended.message.profile) == ("critical", "critical", "alerting")
+    assert (ended.message.fire_below, ended.message.clear_above) == (0.7, 0.75)
 
 
 def test_an_old_message_that_comes_again_is_no_news(story):
