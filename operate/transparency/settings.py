@@ -12,9 +12,10 @@ from services.notify.core.notification import Audience
 from services.sites.problems import Problem
 from services.sites.problems import problems as site_problems
 from services.sites.settings import SiteSettings
+from services.sites.texts import LanguageTag
 
 Sentence = Annotated[str, Meta(min_length=1, max_length=600)]
-InLanguages = Sentence | dict[Annotated[str, Meta(pattern=r"^[a-z]{2,3}(-[A-Za-z]+)?\Z")], Sentence]
+InLanguages = Sentence | dict[LanguageTag, Sentence]
 """One text for all readers, or one for each language."""
 
 

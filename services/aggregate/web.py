@@ -63,13 +63,13 @@ def policy(server: str) -> str:
 
 
 def _names(site: SiteSettings) -> dict[str, Any]:
-    """Return what people call a site, its zones and rules, when a rule fires and what to do then, and its time zone."""
+    """Return what people call a site, its zones and rules, when a rule fires and what to do, its clock and language."""
     rules = {
         f"{rule.zone}/{rule.id}": {"name": rule.name or None, "action": rule.action or None, "below": rule.fire_below}
         for rule in site.rules
     }
     zones = {zone.id: zone.name for zone in site.zones}
-    return {"name": site.name, "timezone": site.timezone, "zones": zones, "rules": rules}
+    return {"name": site.name, "timezone": site.timezone, "language": site.language, "zones": zones, "rules": rules}
 
 
 class PageServer:

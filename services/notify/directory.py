@@ -13,12 +13,12 @@ from services.notify.core.dispatch.routing import Hours, Plan, Route, Schedule, 
 from services.notify.core.recipient import Receiver, Recipient, default_salt, recipients, salt_name
 from services.notify.core.reports.schedule import ReportPlan
 from services.notify.core.texts.message import Sender
-from services.notify.core.texts.names import one_line
 from services.notify.reports.settings import plans
 from services.notify.routing_settings import RouteSettings, TimeSettings
 from services.notify.settings import NotifyFile, NotifySettings, ReceiverSettings
 from services.sites.history import SECOND
 from services.sites.settings import DAYS, CameraSettings, SiteSettings, local_zone
+from services.sites.texts import Text
 
 
 def plan_of(file: NotifyFile) -> Plan:
@@ -126,9 +126,9 @@ class Directory:
         return self.settings.public_url or ""
 
     @property
-    def contact(self) -> str:
-        """Whom recipients ask; empty if the settings don't say."""
-        return one_line(self.settings.contact or "")
+    def contact(self) -> Text:
+        """Whom recipients ask; None if the settings don't say."""
+        return self.settings.contact
 
     @property
     def smtp(self) -> SmtpSettings | None:

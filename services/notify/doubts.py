@@ -12,6 +12,7 @@ from services.notify.directory import plan_of
 from services.notify.settings import NotifyFile, ReceiverSettings
 from services.sites.problems import Problem
 from services.sites.profiles import PROFILES
+from services.sites.texts import Text, lacking
 
 Way = tuple[int, str]
 """A receiver, by its index in the settings, and the server that takes its messages."""
@@ -21,7 +22,7 @@ _OURS: tuple[OperationalKind, ...] = ("channel-down", "undelivered")
 def doubts(file: NotifyFile) -> list[Problem]:
     """Return each warning with its path. Warnings quote no address, since these lines end up in logs."""
     smtp = file.notify.smtp
-    return [*([] if smtp is None else _open_mails(smtp)), *_one_channel(file)]
+    return [*([] if smtp is None else _open_mails(smtp)), *_one_channel(file), *_untranslated(file)]
 
 
 def _open_mails(smtp: SmtpSettings) -> Iterator[Problem]:
@@ -34,6 +35,19 @@ def _open_mails(smtp: SmtpSettings) -> Iterator[Problem]:
     elif not smtp.verify:
         why = f"false hands mails to whoever answers as {smtp.host!r}; name the server's authority in ca_file instead"
         yield "notify.smtp.verify", why
+
+
+def _untranslated(file: NotifyFile) -> Iterator[Problem]:
+    """Yield the texts in several languages that lack one in which a receiver is told."""
+    languages = {receiver.language for receiver in file.notify.receivers}
+    texts: list[tuple[str, Text]] = [("notify.contact", file.notify.contact)]
+    for index, site in enumerate(file.sites):
+        for place, rule in enumerate(site.rules):
+            path = f"sites[{index}].rules[{place}]"
+            texts += [(f"{path}.name", rule.name), (f"{path}.action", rule.action)]
+    for path, text in texts:
+        for language in lacking(text, languages):
+            yield path, f"has no text in {language!r}, a receiver's language, who gets the one in the site's language"
 
 
 def _one_channel(file: NotifyFile) -> Iterator[Problem]:

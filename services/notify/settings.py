@@ -22,11 +22,13 @@ from services.notify.core.recipient import Language
 from services.notify.reports.settings import ReportSettings, report_problems
 from services.notify.routing_settings import Reader, RouteSettings, TimeSettings, routing_problems
 from services.notify.words import languages
-from services.sites.problems import Problem
+from services.sites.problems import Problem, own_problems
 from services.sites.problems import problems as site_problems
 from services.sites.settings import SiteSettings
+from services.sites.texts import LanguageTag
 
 _MIN_SALT = 16
+Contact = Annotated[str, Meta(min_length=1, max_length=200)]
 
 
 class ReceiverSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -67,7 +69,7 @@ class NotifySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     same time must not have the same name."""
     public_url: Annotated[str, Meta(pattern=r"^https?://[^\s<>\"]+$", max_length=2048)] | None = None
     """URL where readers of the mails find Moretta's pages, if they may open them."""
-    contact: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+    contact: Contact | dict[LanguageTag, Contact] | None = None
     """Whom recipients ask, about other hours or because a mail is not for them: an address, a number, an office."""
 
 
@@ -94,6 +96,7 @@ class NotifyFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
             *site_problems(self.sites),
             *problems(notify, [site.id for site in self.sites]),
             *routing_problems(notify.routes, notify.times, readers, self.sites),
+            *(problem for site in self.sites for problem in own_problems("notify.contact", notify.contact, site)),
         ]
 
 

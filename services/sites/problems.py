@@ -18,6 +18,7 @@ from services.sites.settings import (
     RuleSettings,
     SiteSettings,
 )
+from services.sites.texts import Text, lacking
 
 _STREAM_S = 3_660.0
 _KEPT_S = 3_600.0
@@ -79,6 +80,14 @@ def _site_problems(path: str, site: SiteSettings) -> Iterator[Problem]:
         yield from _login(f"{path}.cameras[{index}]", camera)
     for index, rule in enumerate(site.rules):
         yield from _rule_problems(f"{path}.rules[{index}]", rule, zones)
+        yield from own_problems(f"{path}.rules[{index}].name", rule.name, site)
+        yield from own_problems(f"{path}.rules[{index}].action", rule.action, site)
+
+
+def own_problems(path: str, text: Text, site: SiteSettings) -> Iterator[Problem]:
+    """Yield a problem if a text in several languages lacks that of the site, in which it is shown to all others."""
+    if lacking(text, [site.language]):
+        yield path, f"has no text in {site.language!r}, the language of the site {site.id!r}; add {site.language}: ..."
 
 
 def _hours(path: str, hours: list[RestSettings]) -> Iterator[Problem]:

@@ -13,6 +13,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 from proto.types import WHOLE_SITE, CameraId, Fraction, Profile, RuleId, Severity, SiteId, ZoneId
 from services.kernel.settings import Secret
 from services.sites.profiles import USUAL
+from services.sites.texts import LanguageTag
 
 Name = Annotated[str, Meta(min_length=1, max_length=80)]
 Action = Annotated[str, Meta(min_length=1, max_length=200)]
@@ -149,9 +150,9 @@ class RuleSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     for_windows: Annotated[int, Meta(ge=1, le=50)] = 2
     min_persons: Annotated[int, Meta(ge=1)] = 20
     severity: Severity = "warning"
-    name: Name | UnsetType | None = UNSET
+    name: Name | dict[LanguageTag, Name] | UnsetType | None = UNSET
     """What people call it, in mails and on the page. It decides no number, so it is not in the stream."""
-    action: Action | UnsetType | None = UNSET
+    action: Action | dict[LanguageTag, Action] | UnsetType | None = UNSET
     """What the receiver of an alert should do, in a sentence or two."""
 
 
@@ -184,6 +185,8 @@ class SiteSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     id: SiteId
     name: Name | None = None
     timezone: str = "UTC"
+    language: LanguageTag = "en"
+    """That of the people there. Texts that lack a reader's language are shown in it."""
     profile: Profile = USUAL
     window_s: Seconds = 1_200.0
     lateness_s: Seconds = 5.0

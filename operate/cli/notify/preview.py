@@ -17,7 +17,7 @@ from services.notify.core.reports.day import report_of
 from services.notify.core.reports.schedule import ReportKey, notification_of
 from services.notify.core.reports.view import Footer
 from services.notify.core.texts.message import Letter, Sender
-from services.notify.core.texts.names import one_line
+from services.notify.core.texts.names import own_text
 from services.notify.core.texts.page import page_of
 from services.notify.core.texts.sms import sms_text
 from services.notify.core.texts.words import Words
@@ -83,9 +83,7 @@ class _Writer:
         self._receivers = {one.id: one for one in settings.notify.receivers}
         self._plan, self._schedule, self._sms = plan_of(settings), schedule_of(settings), settings.notify.sms
         notify = settings.notify
-        self._style = Style(
-            Sender("", ""), lambda _: sample.site, notify.public_url or "", one_line(notify.contact or "")
-        )
+        self._style = Style(Sender("", ""), lambda _: sample.site, notify.public_url or "", notify.contact)
 
     def told(self) -> Iterator[Told]:
         """Yield what each receiver would get: an alert and its end, of each audience, and the daily report."""
@@ -121,7 +119,7 @@ class _Writer:
         plan = next(one for one in self._schedule if (one.site, one.receiver) == (sample.site.id, told.receiver))
         asked = question_of(sample.site, sample.day, notification.at, zone_detail=plan.zone_detail)
         report = report_of(replace(asked, receiver=told.receiver), sample.windows(), sample.alerts())
-        footer = Footer(told.receiver, self._style.link, self._style.contact)
+        footer = Footer(told.receiver, self._style.link, own_text(self._style.contact, sample.site, words))
         return await render_report(report, sample.site, words, notification, footer)
 
 

@@ -32,8 +32,8 @@ export function settled(found) {
   const { columns, profiles } = found;
   if (!Array.isArray(profiles) || !profiles.length || !profiles.every(isProfile)) throw new TypeError("config.json has no profiles");
   if (!Array.isArray(columns) || !columns.length || !columns.every(isColumn)) throw new TypeError("config.json has no columns");
-  const names = Object.entries(found.names ?? {}).map(([site, { name, timezone, zones, rules } = {}]) => {
-    return [site, { name, zones: zones ?? {}, rules: rules ?? {}, timezone: isZone(timezone) ? timezone : undefined }];
+  const names = Object.entries(found.names ?? {}).map(([site, { name, timezone, language, zones, rules } = {}]) => {
+    return [site, { name, language, zones: zones ?? {}, rules: rules ?? {}, timezone: isZone(timezone) ? timezone : undefined }];
   });
   const cameras = /^https?:\/\//.test(found.cameras) ? found.cameras : null;
   return { server: found.server, key: found.key === true, cameras, profiles, columns, names: Object.fromEntries(names) };

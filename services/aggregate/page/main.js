@@ -13,7 +13,7 @@ import { hush, Notice, tell } from "./notice.js";
 import { hasRules, learn, profileOf, WHOLE } from "./profile.js";
 import { alertLine } from "./alerts.js";
 import { SiteSection } from "./site.js";
-import { choose, text } from "./text.js";
+import { choose, own, text } from "./text.js";
 import { ownClock } from "./timing.js";
 
 const SHOW_MS = 250;
@@ -37,7 +37,11 @@ const boundsOf = (site) => (zone) => {
   const rules = Object.entries(config.names[site]?.rules ?? {}).filter(([key]) => key.startsWith(`${zone}/`));
   return [...new Set(rules.map(([, { below }]) => below).filter(Number.isFinite))].sort();
 };
-const rulesOf = (site) => (zone, rule) => config.names[site]?.rules?.[`${zone}/${rule}`] ?? {};
+const rulesOf = (site) => (zone, rule) => {
+  const { language, rules } = config.names[site] ?? {};
+  const { name, action } = rules?.[`${zone}/${rule}`] ?? {};
+  return { name: own(name, language), action: own(action, language) };
+};
 const nameOf = (site) => (zone) => (zone === WHOLE ? text("whole") : config.names[site]?.zones?.[zone] || zone);
 
 function soon() {

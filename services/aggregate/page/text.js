@@ -16,6 +16,9 @@ export function text(key, values = {}, otherwise = key.slice(key.indexOf(".") + 
   return words(language, key, values) ?? otherwise;
 }
 
+/** A text of the settings in the reader's language, or else in the site's own; one that is for all readers as it is. */
+export const own = (texts, otherwise) => (typeof texts === "string" ? texts : texts?.[language] ?? texts?.[otherwise]);
+
 const locale = () => (language === "fr" ? "fr-FR" : "en-GB");
 
 /** A share in percent: as many decimals as it needs, one at most. */

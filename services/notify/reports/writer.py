@@ -12,11 +12,13 @@ from services.notify.core.reports.day import DayReport
 from services.notify.core.reports.schedule import ReportPlan, day_of_report
 from services.notify.core.reports.view import Footer, ReportView, view_of
 from services.notify.core.texts.message import Letter, Picture, content_id, letter_of
+from services.notify.core.texts.names import own_text
 from services.notify.core.texts.words import Words
 from services.notify.reports.daily import ReportBus, question_of, read_day
 from services.notify.templates import render_report_bodies
 from services.notify.words import words_in
 from services.sites.settings import SiteSettings, local_zone
+from services.sites.texts import Text
 
 _READ_S = 30.0
 
@@ -30,7 +32,7 @@ class ReportWriter:
         site: Callable[[SiteId], SiteSettings],
         schedule: Callable[[], Iterable[ReportPlan]],
         link: str = "",
-        contact: str = "",
+        contact: Text = None,
     ) -> None:
         self._bus, self._site, self._schedule = bus, site, schedule
         self._link, self._contact = link, contact
@@ -43,8 +45,9 @@ class ReportWriter:
         asked = replace(asked, receiver=told.group.receiver)
         async with asyncio.timeout(_READ_S):
             report = await read_day(self._bus, asked)
-        footer = Footer(told.group.receiver, self._link, self._contact)
-        return await render_report(report, site, words_in(language), told, footer)
+        words = words_in(language)
+        footer = Footer(told.group.receiver, self._link, own_text(self._contact, site, words))
+        return await render_report(report, site, words, told, footer)
 
     def _zone_detail(self, told: Notification) -> bool:
         """Return the present setting; True (all that the profile allows) if the settings no longer have the report."""

@@ -14,7 +14,7 @@ const { csv, head } = await load("csv.js");
 head(["start", "end", "rate", "interval_low", "interval_high", "persons", "coverage", "suppressed"]);
 const { placeOf } = await load("reading.js");
 const { read } = await load("trend.js");
-const { choose, age, clock, percent, text } = await load("text.js");
+const { choose, age, clock, own, percent, text } = await load("text.js");
 const { chosen, LANGUAGES, words } = await load("words.js");
 
 const MINUTE = 60_000 * model.MS;
@@ -23,6 +23,15 @@ const window = (given = {}) => ({
   incorrect: 0, unknown: 0, rate: 0.5, interval: [0.2, 0.8], coverage: 1, gaps: [], suppressed: null, ...given,
 });
 const at = (index, given = {}) => model.period(window({ start: index * 5 * MINUTE, end: (index + 1) * 5 * MINUTE, ...given }));
+
+test("a text of the settings is in the reader's language, or else in the site's", () => {
+  choose(["fr"]);
+  assert.equal(own({ en: "Go", fr: "Allez" }, "en"), "Allez");
+  assert.equal(own({ en: "Go", de: "Los" }, "de"), "Los");
+  assert.equal(own("Go", "fr"), "Go");
+  for (const none of [null, undefined]) assert.equal(own(none, "en"), undefined);
+  choose(["en"]);
+});
 
 test("a message is taken unless it is foreign or not later than what is known", () => {
   const known = model.empty();

@@ -78,13 +78,15 @@ async def test_it_tells_what_people_call_things_and_by_whose_clock_they_go(page:
     """Names of sites, zones and rules, time zones, when a rule fires and what to do; nothing else of the settings."""
     given = {"id": "cannes", "name": "Marché", "timezone": "Asia/Tokyo", "zones": [{"id": "fish", "name": "Halle"}]}
     rule = {"id": "low", "zone": "fish", "fire_below": 0.6, "clear_above": 0.7}
-    given["rules"] = [rule | {"name": "Few masks", "action": "Hand out masks."}, rule | {"id": "plain"}]
+    action = {"en": "Hand out masks.", "fr": "Distribuez des masques."}
+    given["rules"] = [rule | {"name": "Few masks", "action": action}, rule | {"id": "plain"}]
     page.apply([convert(given | {"profile": "alerting"}, SiteSettings)])
     async with aiohttp.ClientSession(page.url) as session, session.get("/config.json") as answer:
         told = await answer.json()
-    named = {"name": "Few masks", "action": "Hand out masks.", "below": 0.6}
+    named = {"name": "Few masks", "action": action, "below": 0.6}
     rules = {"fish/low": named, "fish/plain": {"name": None, "action": None, "below": 0.6}}
-    market = {"name": "Marché", "timezone": "Asia/Tokyo", "zones": {"fish": "Halle"}, "rules": rules}
+    market = {"name": "Marché", "timezone": "Asia/Tokyo", "language": "en", "zones": {"fish": "Halle"}}
+    market["rules"] = rules
     assert told["names"] == {"cannes": market}
 
 

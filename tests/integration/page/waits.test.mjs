@@ -91,9 +91,9 @@ test("a config.json says where NATS is, what profiles allow, and the columns of 
   assert.deepEqual(settled({ server: "/nats", ...given }), { server: "/nats", key: false, cameras: null, ...given, names: {} });
   const addresses = ["https://192.0.2.7:8443/", "javascript:alert(1)", 5].map((cameras) => settled({ server: "x", ...given, cameras }).cameras);
   assert.deepEqual(addresses, ["https://192.0.2.7:8443/", null, null]);
-  const names = { s: { name: "S", timezone: "Europe/Paris" }, t: { timezone: "Nowhere" } };
+  const names = { s: { name: "S", language: "fr", timezone: "Europe/Paris" }, t: { timezone: "Nowhere" } };
   assert.deepEqual(settled({ server: "x", key: true, ...given, names }).names, {
-    s: { name: "S", zones: {}, rules: {}, timezone: "Europe/Paris" }, t: { name: undefined, zones: {}, rules: {}, timezone: undefined },
+    s: { name: "S", language: "fr", zones: {}, rules: {}, timezone: "Europe/Paris" }, t: { name: undefined, language: undefined, zones: {}, rules: {}, timezone: undefined },
   });
   const unknown = [undefined, [], "lab", [{ name: "lab" }], [{ name: "lab", rules: 1, zones: true }]].map((one) => ({ server: "x", columns, profiles: one }));
   const uncertain = [undefined, [], "site", [5], ["=1"]].map((one) => ({ server: "x", profiles, columns: one }));

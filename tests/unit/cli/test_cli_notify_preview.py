@@ -14,7 +14,13 @@ from proto.types import Profile
 from services.kernel.settings import SettingsError
 from services.sites.settings import RuleSettings, SiteSettings, ZoneSettings
 
-RULE: dict[str, Any] = {"id": "few", "zone": "north", "fire_below": 0.7, "clear_above": 0.75, "action": "Go there"}
+RULE: dict[str, Any] = {
+    "id": "few",
+    "zone": "north",
+    "fire_below": 0.7,
+    "clear_above": 0.75,
+    "action": {"en": "Go there", "fr": "Allez-y"},
+}
 SITE: dict[str, Any] = {
     "id": "forville", "name": "Forville", "timezone": "Europe/Paris", "profile": "alerting",
     "zones": [{"id": "north", "name": "North"}], "cameras": [{"id": "gate", "zone": "north", "url_file": "nowhere"}],
@@ -27,6 +33,7 @@ NOTIFY: dict[str, Any] = {
     "sms": {"kannel": {"url_file": "nowhere", "user": "me", "password_file": "nowhere"}},
     "salt_file": "nowhere",
     "receivers": [STAFF, OFFICE],
+    "contact": {"en": "the office", "fr": "la régie"},
     "reports": [{"receivers": ["staff"]}],
 }
 
@@ -48,14 +55,16 @@ async def test_every_receiver_has_its_alert_the_end_of_it_and_the_report(tmp_pat
     alert, over, report = found["staff-alert.html"], found["staff-alert-over.html"], found["staff-report.html"]
     assert "Exemple aux chiffres inventés" in alert
     assert "Objet\u00a0: North : 57 % portent le masque (alerte sous 70 %), Forville" in alert
-    assert "Go there." in alert
+    assert "Allez-y." in alert
     assert "Objet\u00a0: Fin d’alerte" in over
     assert "1 alerte" in report
     for text in (alert, over, report):
         assert "data:image/png;base64," in text
         assert "cid:" not in text
         assert "a@example.org" not in text
-    assert "Go there." in found["staff-alert-sms.txt"]
+        assert "la régie" in text
+    assert "Allez-y." in found["staff-alert-sms.txt"]
+    assert "the office" in found["office-fault.html"]
     assert "Subject: Missing: camera “gate”, Forville" in found["office-fault.html"]
 
 

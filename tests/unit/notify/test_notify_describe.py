@@ -79,6 +79,18 @@ def test_a_rules_name_and_what_to_do_are_in_the_mail(make_alert, notify, site):
     assert said(over)["Rule"].startswith("“mask-rate” warns when")
 
 
+def test_a_rules_texts_are_in_the_readers_language_or_else_in_the_sites(make_alert, notify, site):
+    """Name and action alike; one text is for every reader."""
+    texts = {"name": {"en": "Few masks", "fr": "Peu de masques"}, "action": {"fr": "Distribuez des masques"}}
+    rule = RuleSettings(id="mask-rate", zone="north", fire_below=0.7, clear_above=0.75, **texts)
+    site = structs.replace(site, rules=[rule], language="fr")
+    french, english = (describe(notify("first", make_alert(zone="north")), site, words) for words in (FR, EN))
+    assert french.first[0] == ("Que faire", "Distribuez des masques.")
+    assert "Peu de masques" in said(french)["Règle"]
+    assert english.first[0] == ("What to do", "Distribuez des masques.")
+    assert "Few masks" in said(english)["Rule"]
+
+
 def test_the_same_mail_in_french(make_alert, notify, site):
     """Its own spaces, quotation marks, plural and order of words."""
     view = describe(notify("first", make_alert(persons=1, zone="north"), by_rule=True), site, FR)

@@ -74,6 +74,24 @@ def test_operators_who_hear_of_a_dead_channel_by_itself_alone_are_warned_of(rece
     assert "example.org" not in str(found)
 
 
+def test_a_text_that_lacks_a_receivers_language_is_named():
+    """Each with its path; one text for all readers lacks none, and a language that nobody reads is not asked for."""
+    rules = [
+        {"id": "a", "fire_below": 0.1, "clear_above": 0.2, "name": "A", "action": {"fr": "Allez-y"}},
+        {"id": "b", "fire_below": 0.1, "clear_above": 0.2, "name": {"fr": "B", "de": "B"}},
+    ]
+    notify = {"receivers": [STAFF | {"language": "fr"}, MAIL], "contact": {"fr": "la régie"}}
+    smtp = {"sender": "m@example.org", "host": "127.0.0.1"}
+    sites = [{"id": "market", "profile": "lab", "language": "fr", "rules": rules}]
+    made = convert({"sites": sites, "notify": {"smtp": smtp} | notify}, NotifyFile)
+    assert not made.problems()
+    why = "has no text in 'en', a receiver's language, who gets the one in the site's language"
+    paths = ["notify.contact", "sites[0].rules[0].action", "sites[0].rules[1].name"]
+    assert doubts(made) == [(path, why) for path in paths]
+    [(path, told)] = convert({"sites": [{"id": "quay"}], "notify": {"contact": {"fr": "x"}}}, NotifyFile).problems()
+    assert (path, told) == ("notify.contact", "has no text in 'en', the language of the site 'quay'; add en: ...")
+
+
 def test_a_trial_is_not_warned_of():
     """`moretta demo` has staff alone, and says nothing of it."""
     assert (

@@ -100,6 +100,14 @@ def test_a_good_site_has_no_problems():
             "3 windows of 1200 s are more than the stream of sightings keeps; at most 2",
         ),
         (
+            {
+                "language": "fr",
+                "rules": [RuleSettings(id="r", fire_below=0.1, clear_above=0.2, name="Few", action={"en": "Go"})],
+            },
+            "rules[0].action",
+            "has no text in 'fr', the language of the site 'cannes'; add fr:",
+        ),
+        (
             {"window_s": 7200.0},
             "window_s",
             "7200 s is more than the stream of sightings can serve; at most 3655 s here",

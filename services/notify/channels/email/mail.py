@@ -17,11 +17,13 @@ from services.notify.core.recipient import Recipient
 from services.notify.core.texts.chart import Chart, chart_of
 from services.notify.core.texts.describe import describe
 from services.notify.core.texts.message import Letter, Picture, Sender, compose, content_id, letter_of
+from services.notify.core.texts.names import own_text
 from services.notify.core.texts.view import Image
 from services.notify.core.texts.words import UnpresentableError
 from services.notify.templates import render
 from services.notify.words import words_in
 from services.sites.settings import SiteSettings
+from services.sites.texts import Text
 
 log = get_logger()
 
@@ -43,8 +45,8 @@ class Style:
     sender: Sender
     site: Callable[[str], SiteSettings]
     link: str = ""
-    contact: str = ""
-    """Whom recipients ask; empty if the settings don't say."""
+    contact: Text = None
+    """Whom recipients ask; None if the settings don't say."""
 
 
 class MailChannel:
@@ -124,7 +126,8 @@ async def letter_about(
     words, site = words_in(language), style.site(notification.group.site)
     chart = chart_of(notification, site, words, windows) if drawn else None
     image, pictures = await _picture(notification, chart)
-    view = describe(notification, site, words, windows=windows, link=style.link, contact=style.contact, image=image)
+    contact = own_text(style.contact, site, words)
+    view = describe(notification, site, words, windows=windows, link=style.link, contact=contact, image=image)
     return letter_of(notification, language, view.subject, render(view), pictures)
 
 

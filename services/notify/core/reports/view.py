@@ -182,7 +182,9 @@ class _Said:
         if not self.report.alerts:
             yield self.words.gettext("No alert fired.")
         for rule in self.report.alerts:
-            yield self.phrases.alerts(rule, self.name(rule.zone), rule_name(self.site, rule.zone, rule.rule))
+            yield self.phrases.alerts(
+                rule, self.name(rule.zone), rule_name(self.site, rule.zone, rule.rule, self.words)
+            )
 
     def name(self, zone: str) -> str:
         if zone == WHOLE_SITE:

@@ -75,8 +75,8 @@ def _alert(notice: Notice, notification: Notification, site: SiteSettings, words
     annotations = {"summary": summary, "description": description, "alert": notice.alert}
     if isinstance(notice.message, AlertV1):
         labels["profile"] = notice.message.profile
-        annotations |= _figures(notice.message) | {"rule_name": rule_name(site, notice.zone, notice.rule)}
-        if action := action_of(notice, site):
+        annotations |= _figures(notice.message) | {"rule_name": rule_name(site, notice.zone, notice.rule, words)}
+        if action := action_of(notice, site, words):
             annotations["action"] = action
     elif notice.rule in _NAMED:
         labels[_NAMED[notice.rule]] = labels.pop("zone")

@@ -74,7 +74,7 @@ def to_do(notices: Sequence[Notice], site: SiteSettings, words: Words) -> Facts:
     """Return the first actions of these alerts, each once; with more than one alert, for which places."""
     actions: dict[str, list[Notice]] = {}
     for notice in notices:
-        text = action_of(notice, site)
+        text = action_of(notice, site, words)
         if text and (text in actions or len(actions) < _ACTIONS):
             actions.setdefault(text, []).append(notice)
     label, many = words.gettext("What to do"), len(notices) > 1
@@ -181,7 +181,7 @@ def _rule(notice: Notice, site: SiteSettings, words: Words) -> str:
     alert = field_alert(notice)
     return words.gettext(
         "“{rule}” warns when the rate is clearly below {low} (margin of error included) and ends above {high}.",
-        rule=rule_name(site, alert.zone, alert.rule),
+        rule=rule_name(site, alert.zone, alert.rule, words),
         low=words.exact(alert.fire_below), high=words.exact(alert.clear_above),
     )  # fmt: skip
 

@@ -7,6 +7,7 @@ from proto.types import WHOLE_SITE
 from services.notify.core.notification import Notice
 from services.notify.core.texts.words import Words
 from services.sites.settings import SiteSettings
+from services.sites.texts import Text, text_in
 
 _CONTROL = frozenset({"Cc", "Cs", "Zl", "Zp", "Cn", "Co"})
 _LISTED = 3
@@ -34,16 +35,21 @@ def place(site: SiteSettings, zone: str) -> str:
     return site_name(site) if zone == WHOLE_SITE else f"{site_name(site)}, {zone_name(site, zone)}"
 
 
-def rule_name(site: SiteSettings, zone: str, rule: str) -> str:
+def rule_name(site: SiteSettings, zone: str, rule: str, words: Words) -> str:
     """Return what people call a zone's rule, or its id if it has no name or is no longer in the settings."""
     known = site.rule(zone, rule)
-    return (known and one_line(known.name or "")) or rule
+    return (known and own_text(known.name, site, words)) or rule
 
 
-def action_of(notice: Notice, site: SiteSettings) -> str:
+def own_text(text: Text, site: SiteSettings, words: Words) -> str:
+    """Return a text of the settings in the reader's language, or else in the site's, as one line; empty: none."""
+    return one_line(text_in(text, words.language, site.language))
+
+
+def action_of(notice: Notice, site: SiteSettings, words: Words) -> str:
     """Return what to do while this alert fires, as a sentence; empty if the settings say nothing, or it is over."""
     known = site.rule(notice.zone, notice.rule) if notice.audience == "field" and notice.firing else None
-    text = one_line(known.action or "") if known else ""
+    text = own_text(known.action, site, words) if known else ""
     return f"{text}." if text[-1:].isalnum() else text
 
 

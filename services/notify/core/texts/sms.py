@@ -71,7 +71,7 @@ class _Speaker:
             SmsPart(self._what(notice, alert, self._place(notice, length))),
             SmsPart(sure, 4),
             SmsPart(f"{people}, {self._when(notice, start)}.", 1),
-            SmsPart(action_of(notice, self._site), 2),
+            SmsPart(action_of(notice, self._site, self._words), 2),
         ]
 
     def _what(self, notice: Notice, alert: AlertV1, where: str) -> str:
