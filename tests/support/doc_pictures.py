@@ -40,13 +40,14 @@ FOLDER = Path(__file__).parents[2] / "docs/pictures"
 ERRORS = Path(__file__).parents[2] / "services/inference/models/errors.json"
 PARIS = ZoneInfo("Europe/Paris")
 RULE = RuleSettings(
-    id="few-masks", zone="north", fire_below=0.7, clear_above=0.75, name="Few masks", action="Hand out masks."
-)
+    id="few-masks", zone="north", fire_below=0.7, clear_above=0.75,
+    name={"en": "Few masks", "fr": "Peu de masques"}, action={"en": "Hand out masks.", "fr": "Distribuez des masques."},
+)  # fmt: skip
 SITE = SiteSettings(
     id="forville", name="Forville market", timezone="Europe/Paris", zones=[ZoneSettings(id="north", name="North gate")],
     rules=[RULE],
 )  # fmt: skip
-ASK = "the control room, 04 97 06 40 00"
+ASK = {"en": "the control room, 04 97 06 40 00", "fr": "le poste de contrôle, 04 97 06 40 00"}
 _RATES = (0.86, 0.88, 0.84, 0.87, 0.85, 0.86, None, None, 0.86, 0.83, 0.84, 0.8, 0.81, 0.78, 0.74, 0.71, 0.66)
 """Of the windows before the alert; the first that is None was withheld, the other is missing."""
 
@@ -123,7 +124,13 @@ async def mails(chromium: Browser) -> None:
         assert chart is not None
         image = Image("chart", chart.alternative)
         view = describe(
-            notification, SITE, words, windows=windows, link="https://masks.example.org/", contact=ASK, image=image
+            notification,
+            SITE,
+            words,
+            windows=windows,
+            link="https://masks.example.org/",
+            contact=ASK[language],
+            image=image,
         )
         source = f"data:image/png;base64,{base64.b64encode(draw(chart)).decode()}"
         html = render(replace(view, image=image)).html.replace("cid:chart", source)
