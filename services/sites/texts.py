@@ -5,7 +5,7 @@ from typing import Annotated
 
 from msgspec import Meta, UnsetType
 
-LanguageTag = Annotated[str, Meta(pattern=r"^[a-z]{2,3}(-[A-Za-z]+)?\Z")]
+LanguageTag = Annotated[str, Meta(pattern=r"^[a-z]{2,3}(-[A-Za-z]+)?\Z", description="a language such as en or fr")]
 Text = str | Mapping[str, str] | UnsetType | None
 
 

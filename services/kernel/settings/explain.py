@@ -29,6 +29,9 @@ def problems(schema: Any, value: Any, path: str = "") -> Iterator[Problem]:
 def _meant_kind(schema: Any, value: Any) -> Any:
     """Return, of a text or a section, the one that the value is like; any other type as it is."""
     options = get_args(schema) if get_origin(schema) in (Union, UnionType) else ()
+    each = next((one for one in options if get_origin(one) is dict), None)  # of a text for each language
+    if each is not None and isinstance(value, dict):
+        return each
     is_section = [isinstance(one, type) and issubclass(one, Struct) for one in options]
     if len(options) != 2 or type(None) in options or sum(is_section) != 1:
         return schema
@@ -68,6 +71,12 @@ def _part_problems(schema: Any, value: Any, path: str) -> Iterator[Problem]:
         if len(each) == len(value):  # else the whole value is reported
             for index, (kind, part) in enumerate(zip(each, value, strict=True)):
                 yield from problems(kind, part, f"{path}[{index}]")
+    elif get_origin(schema) is dict and isinstance(value, dict):
+        for key, part in value.items():
+            pairs = zip(get_args(schema), (key, part), strict=True)
+            wrong = next((kind for kind, one in pairs if any(problems(kind, one))), None)
+            if wrong is not None:  # without the value, since a header may be a secret
+                yield join(path, key), _right(wrong)
     elif isinstance(schema, type) and issubclass(schema, Struct) and isinstance(value, dict):
         yield from _field_problems(schema, value, path)
 

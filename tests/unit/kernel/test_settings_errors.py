@@ -129,6 +129,14 @@ def test_what_is_no_settings_file(errors, text: str | bytes, line: str):
         (f"{GOOD}\nnats: {{'a\\u2028b': 1}}", "nats.a\\u2028b: unknown key"),
         (f'{GOOD}\nnats: {{"a\\nb": 1}}', "nats.a?b: unknown key"),
         (f"{GOOD}\nnats: {{1: 1}}", "nats.1: unknown key"),
+        (
+            "sites: [{id: a, rules: [{id: r, fire_below: 0.5, clear_above: 0.6, name: {english: x}}]}]",
+            "sites[0].rules[0].name.english: must be a language such as en or fr",
+        ),
+        (
+            "sites: [{id: a, rules: [{id: r, fire_below: 0.5, clear_above: 0.6, name: {en: 7}}]}]",
+            "sites[0].rules[0].name.en: must be a text with at least 1 characters and with at most 80 characters",
+        ),
         # what no single field shows
         ("sites: [{id: a}, {id: a}]", "sites[1].id: 'a' is used 2 times; ids are unique"),
         ("sites: [{id: a, timezone: Mars}]", "sites[0].timezone: 'Mars' is no IANA time zone, such as Europe/Paris"),
